@@ -1,0 +1,192 @@
+"""Cohort: images, label maps and a case table in one folder; the only thing that stages exchange.
+
+    cohort/
+      cohort.json   id, kind, modality, size, encoding (channels, data type, label scheme), classes, label_source,
+                    trained_on, provenance, preprocessing, hashes
+      cases.csv     case_id, subject_id, split, slice_index, spacing, affine, original_size, class columns; row order = array order
+      images.npy    (N, C, H, W) or (N, C, D, H, W), memory-mapped; absent where there are only labels
+      labels.npy    (N, H, W) or (N, D, H, W) uint8, values 0..K-1; absent where there are none
+
+Written by core/writer.py. **Checked** in tests/core/test_cohort.py.
+"""
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from understudy.core.encoding import Encoding
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.labels import LabelScheme
+
+SCHEMA = 1
+KINDS = ("real", "synthetic", "semi-real")
+SPLITS = ("train", "validation", "control", "test")
+LABEL_SOURCES = ("patient", "edited patient", "sampled", "painted")
+COLUMNS = ("case_id", "subject_id", "split", "slice_index", "spacing", "affine", "original_size")
+
+
+class Cohort:
+    """A cohort opened for reading. Arrays are memory-mapped; row i of the table is item i of the arrays.
+
+    Attributes:
+        path: the folder.
+        id: hash of the content, keyed where the cohort is real.
+        kind: real, synthetic or semi-real.
+        modality: e.g. ``MR``.
+        size: spatial size (H, W) or (D, H, W).
+        encoding: channels with their ranges, data type, label scheme.
+        classes: names of the class columns.
+        label_source: whose the label maps are.
+        trained_on: what a generator saw: [{"cohort": id, "splits": [...], "subjects": [subject_id, ...]}, ...].
+        provenance: the request that made it.
+        images: (N, C, *S) memory map, or None.
+        labels: (N, *S) uint8 memory map, or None.
+    """
+
+    def __init__(self, path: Path, manifest: dict[str, Any], table: dict[str, list[str]]) -> None:
+        """Use :meth:`open`."""
+        self.path, self._manifest, self._table = path, manifest, table
+        self.id: str = manifest["id"]
+        self.kind: str = manifest["kind"]
+        self.modality: str = manifest["modality"]
+        self.size: tuple[int, ...] = tuple(manifest["size"])
+        self.encoding = Encoding.from_json(manifest["encoding"])
+        self.classes: tuple[str, ...] = tuple(manifest["classes"])
+        self.label_source: str | None = manifest["label_source"]
+        self.trained_on: list[dict[str, Any]] = manifest["trained_on"]
+        self.provenance: dict[str, Any] = manifest["provenance"]
+        self.preprocessing: dict[str, Any] = manifest["preprocessing"]
+        self.images = self._map("images", (len(self), self.encoding.image_channels, *self.size), self.encoding.dtype)
+        self.labels = self._map("labels", (len(self), *self.size), "uint8")
+
+    @classmethod
+    def open(cls, path: Path | str) -> "Cohort":
+        """Open a cohort folder.
+
+        Raises:
+            UsageError: there is no such folder, or it is not a cohort.
+            UnderstudyError: the cohort is damaged: wrong sizes, a table that does not fit, a subject in two splits.
+        """
+        path = Path(path)
+        if not path.is_dir():
+            raise UsageError(f"a cohort folder was expected at {path}, and there is none: make one with `understudy import`")
+        if not (path / "cohort.json").is_file():
+            raise UsageError(f"{path} is not a cohort (no cohort.json in it): name a folder made by import, sample or edit")
+        try:
+            manifest = json.loads((path / "cohort.json").read_text())
+            with (path / "cases.csv").open(newline="") as file:
+                reader = csv.DictReader(file)
+                rows = list(reader)
+                table = {name: [row[name] for row in rows] for name in reader.fieldnames or ()}
+            if manifest["schema"] != SCHEMA:
+                raise UnderstudyError(f"{path} is a cohort of schema {manifest['schema']}, and this understudy reads {SCHEMA}")
+            if len(rows) != manifest["n"] or any(name not in table for name in COLUMNS):
+                raise UnderstudyError(f"{path}/cases.csv should have {manifest['n']} rows with the columns "
+                                      f"{', '.join(COLUMNS)}; found {len(rows)} rows with {', '.join(table)}: import again")
+            cohort = cls(path, manifest, table)
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise UnderstudyError(f"the cohort {path} is damaged ({type(error).__name__}: {error}): make it again") from error
+        refuse_shared_subjects(cohort.column("subject_id"), cohort.column("split"), str(path))
+        return cohort
+
+    def __len__(self) -> int:
+        """Return N, the number of cases."""
+        return int(self._manifest["n"])
+
+    @property
+    def scheme(self) -> LabelScheme | None:
+        """The label scheme, or None."""
+        return self.encoding.scheme
+
+    def column(self, name: str) -> np.ndarray:
+        """Return a column of the case table as strings (N,); a blank means missing."""
+        if name not in self._table:
+            raise UsageError(f"the cohort {self.path} has no column {name!r}; it has {', '.join(self._table)}")
+        return np.array(self._table[name], dtype=str)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of all columns of the case table."""
+        return tuple(self._table)
+
+    def rows(self, split: str | None = None) -> np.ndarray:
+        """Return the row numbers of a split (or of all cases), ascending, int64."""
+        if split is None:
+            return np.arange(len(self))
+        return np.flatnonzero(self.column("split") == split)
+
+    def subjects(self, split: str | None = None) -> list[str]:
+        """Return the sorted subjects of a split (or of all)."""
+        return sorted(set(self.column("subject_id")[self.rows(split)].tolist()))
+
+    def class_matrix(self, rows: np.ndarray | None = None) -> np.ndarray:
+        """Return the class columns of some rows as float32 (n, K); a missing entry is NaN."""
+        rows = self.rows() if rows is None else rows
+        values = [[float(v) if v else np.nan for v in self.column(name)[rows]] for name in self.classes]
+        return np.array(values, dtype=np.float32).reshape(len(self.classes), len(rows)).T
+
+    def spacing_mm(self, row: int) -> tuple[float, ...] | None:
+        """Return the spacing of a case in mm per array axis, or None where it is not known."""
+        text = self._table["spacing"][row]
+        return tuple(float(v) for v in text.split()) if text else None
+
+    def encoded(self, rows: np.ndarray) -> np.ndarray:
+        """Return cases as network channels, float32 (n, C + L, *S) in [-1, 1]."""
+        return self.encoding.encode(None if self.images is None else self.images[rows],
+                                    None if self.labels is None else self.labels[rows])
+
+    def verify(self) -> None:
+        """Compare the arrays and the table with the hashes in cohort.json.
+
+        Raises:
+            UnderstudyError: a file was changed after the cohort was made.
+        """
+        for name, array in (("images", self.images), ("labels", self.labels)):
+            if array is not None and array_hash(array) != self._manifest["hashes"][name]:
+                raise UnderstudyError(f"{self.path}/{name}.npy does not have the hash in cohort.json: it was changed; make it again")
+        if file_hash(self.path / "cases.csv") != self._manifest["hashes"]["cases"]:
+            raise UnderstudyError(f"{self.path}/cases.csv does not have the hash in cohort.json: it was changed; make it again")
+
+    def _map(self, name: str, shape: tuple[int, ...], dtype: str) -> np.ndarray | None:
+        file = self.path / f"{name}.npy"
+        if self._manifest["hashes"][name] is None:
+            return None
+        if not file.is_file():
+            raise UnderstudyError(f"{file} is missing: the cohort is not whole; make it again")
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
+        if array.shape != shape or array.dtype != np.dtype(dtype):
+            raise UnderstudyError(f"{file} should hold {shape} of {dtype}, found {array.shape} of {array.dtype}: make the cohort again")
+        return array
+
+
+def refuse_shared_subjects(subjects: np.ndarray, splits: np.ndarray, where: str) -> None:
+    """Refuse a subject that stands in two splits; the subject is the unit of splitting.
+
+    Raises:
+        UnderstudyError: with the number of such subjects, not their names.
+    """
+    pairs = sorted({(s, p) for s, p in zip(subjects.tolist(), splits.tolist(), strict=True) if s and p})
+    names = [subject for subject, _ in pairs]
+    shared = {name for name in names if names.count(name) > 1} if len(names) != len(set(names)) else set()
+    if shared:
+        both = sorted({split for subject, split in pairs if subject in shared})
+        raise UnderstudyError(f"a subject must lie in one split, and in {where} {len(shared)} subject(s) lie in several "
+                              f"({', '.join(both)}): split by subject")
+
+
+def array_hash(array: np.ndarray) -> str:
+    """Return the SHA-256 of an array's bytes in C order, read block by block."""
+    digest = hashlib.sha256()
+    for start in range(0, len(array), 256):
+        digest.update(np.ascontiguousarray(array[start : start + 256]).tobytes())
+    return digest.hexdigest()
+
+
+def file_hash(file: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

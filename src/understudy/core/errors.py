@@ -1,0 +1,13 @@
+"""The two exceptions a caller may catch. Each message says what was expected, what was found, where, and what to do."""
+
+
+class UnderstudyError(Exception):
+    """A stage could not be completed: bad data, a broken file, an evaluation that must not run. Exit code 1."""
+
+    exit_code = 1
+
+
+class UsageError(UnderstudyError):
+    """The request itself cannot be right: an unknown key, a missing option, an output that exists. Exit code 2."""
+
+    exit_code = 2

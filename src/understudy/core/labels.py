@@ -1,0 +1,137 @@
+"""LabelScheme: integer <-> name <-> colour, and the encoding of label maps as image channels and back.
+
+**Source** for the single-level code: Akbar et al., Sci Data 11:259 (2024), official code: four classes are stored as grey
+levels 0, 51, 102, 204 of 0..255 and a generated level v is read with the thresholds 25.5, 76.5, 153.
+**Differs**: two and three classes use the whole range (0/255 and 0/127.5/255), since a generator's error is spread over it;
+the thresholds are the midpoints, as Akbar's are. More than four classes are one-hot.
+**Checked** in tests/core/test_labels.py (exact round trip on every class, Akbar's thresholds).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from understudy.core.errors import UnderstudyError, UsageError
+
+LEVELS = {1: (0.0,), 2: (0.0, 255.0), 3: (0.0, 127.5, 255.0), 4: (0.0, 51.0, 102.0, 204.0)}  # of 0..255, by K
+PALETTE = ("#000000", "#e4572e", "#4c9f70", "#f3c13a", "#4d7ea8", "#9b5de5", "#00bbf9", "#ff8fab", "#8d6e63", "#c0ca33")
+
+
+@dataclass(frozen=True)
+class LabelScheme:
+    """What the integers of a label map mean. In a cohort they are always 0..K-1, and class 0 is the background.
+
+    Attributes:
+        names: K class names.
+        source_values: the K integers these classes had in the source files, in the same order.
+    """
+
+    names: tuple[str, ...]
+    source_values: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse schemes that cannot be read back."""
+        if not 1 <= len(self.names) <= 255 or len(self.names) != len(self.source_values):
+            raise UsageError(f"a label scheme needs 1 to 255 pairs value=name, found {len(self.names)} names and "
+                             f"{len(self.source_values)} values")
+        for what, items in (("name", self.names), ("value", self.source_values)):
+            if len(set(items)) != len(items):
+                raise UsageError(f"each {what} of a label scheme may stand once, found {items}")
+
+    def __len__(self) -> int:
+        """Return K, the number of classes with the background."""
+        return len(self.names)
+
+    @property
+    def colours(self) -> tuple[str, ...]:
+        """K colours as #rrggbb, for figures; the background is black."""
+        return tuple(PALETTE[0] if k == 0 else PALETTE[1 + (k - 1) % (len(PALETTE) - 1)] for k in range(len(self)))
+
+    @property
+    def encoded_channels(self) -> int:
+        """Number L of image channels that carry a label map: 1 up to four classes, K beyond."""
+        return 1 if len(self) <= 4 else len(self)
+
+    @classmethod
+    def from_text(cls, text: str) -> "LabelScheme":
+        """Read ``0=background,255=tumour``.
+
+        Raises:
+            UsageError: a part is not ``integer=name``.
+        """
+        pairs = [part.strip().partition("=") for part in text.split(",")]
+        for value, _, name in pairs:
+            if not value.strip().lstrip("-").isdigit() or not name.strip():
+                raise UsageError(f"a label scheme is written 0=background,255=tumour; found {text!r}")
+        return cls(tuple(name.strip() for _, _, name in pairs), tuple(int(value) for value, _, _ in pairs))
+
+    def from_source(self, values: np.ndarray, where: str = "a label map") -> np.ndarray:
+        """Map source values to 0..K-1.
+
+        Args:
+            values: array of numbers as the file holds them.
+            where: which file, for the message.
+
+        Returns:
+            uint8 array of the same shape.
+
+        Raises:
+            UnderstudyError: a value is not in the scheme.
+        """
+        order = np.argsort(self.source_values)
+        known = np.asarray(self.source_values)[order]
+        found = np.searchsorted(known, values)
+        found = np.minimum(found, len(known) - 1)
+        wrong = known[found] != values
+        if wrong.any():
+            extra = np.unique(np.asarray(values)[wrong])[:8].tolist()
+            raise UnderstudyError(f"{where} holds the values {extra}, which the label scheme "
+                                  f"({self.to_text()}) does not name: add them with --label-scheme")
+        return order.astype(np.uint8)[found]
+
+    def to_text(self) -> str:
+        """Write the scheme as ``0=background,255=tumour``."""
+        return ",".join(f"{value}={name}" for value, name in zip(self.source_values, self.names, strict=True))
+
+    def encode(self, labels: np.ndarray) -> np.ndarray:
+        """Write label maps as image channels.
+
+        Args:
+            labels: integer array (N, *S) with values 0..K-1.
+
+        Returns:
+            float32 (N, L, *S) in [-1, 1].
+        """
+        if len(self) <= 4:
+            table = np.asarray(LEVELS[len(self)], np.float32) / 127.5 - 1
+            return table[labels][:, None]
+        return np.moveaxis(np.eye(len(self), dtype=np.float32)[labels], -1, 1) * 2 - 1
+
+    def decode(self, channels: np.ndarray) -> np.ndarray:
+        """Read label maps from image channels, the reverse of :meth:`encode`.
+
+        Args:
+            channels: float (N, L, *S), any values; [-1, 1] is the expected range.
+
+        Returns:
+            uint8 (N, *S) with values 0..K-1: the level between whose midpoints a value lies (a value on a midpoint
+            goes down, as Akbar's ``v > 25.5``), or the largest channel.
+        """
+        if channels.ndim < 3 or channels.shape[1] != self.encoded_channels:
+            raise UsageError(f"label channels of shape (N, {self.encoded_channels}, ...) were expected, found {channels.shape}")
+        if len(self) <= 4:
+            levels = np.asarray(LEVELS[len(self)])
+            thresholds = (levels[1:] + levels[:-1]) / 2
+            return np.searchsorted(thresholds, (channels[:, 0].astype(np.float64) + 1) * 127.5, side="left").astype(np.uint8)
+        return channels.argmax(1).astype(np.uint8)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return the scheme as a list of {label, name, source_value, colour}."""
+        return [{"label": k, "name": name, "source_value": value, "colour": colour}
+                for k, (name, value, colour) in enumerate(zip(self.names, self.source_values, self.colours, strict=True))]
+
+    @classmethod
+    def from_json(cls, data: list[dict[str, Any]]) -> "LabelScheme":
+        """Read what :meth:`to_json` wrote."""
+        return cls(tuple(str(c["name"]) for c in data), tuple(int(c["source_value"]) for c in data))

@@ -1,0 +1,63 @@
+"""Result: one measured number with its interval; what every metric returns and every report reads.
+
+On disk: results.json = {"provenance": {...}, "results": [{"name", "value", "low", "high", "unit", "better", "n", "seed",
+"note"}, ...]}; names are dotted from general to special (``utility.ratio.unet.dice``). A value that cannot be computed is
+null, with the reason in ``note``.
+"""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from understudy.core.errors import UnderstudyError
+from understudy.core.provenance import Provenance
+
+
+@dataclass(frozen=True)
+class Result:
+    """One number: dotted name, value, 95 % interval (None where there is none), unit, direction, n, seed, note."""
+
+    name: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    better: str = ""
+    n: int = 0
+    seed: int = 0
+    note: str = ""
+
+    def __str__(self) -> str:
+        """Write ``value [low, high] unit (n = ...)``."""
+        if self.value is None:
+            return f"not available ({self.note})"
+        interval = f" [{self.low:.3f}, {self.high:.3f}]" if self.low is not None and self.high is not None else ""
+        return f"{self.value:.3f}{interval}{' ' + self.unit if self.unit else ''} (n = {self.n})"
+
+
+def write_results(folder: Path, results: list[Result], provenance: Provenance) -> None:
+    """Write results.json into a folder (an output_folder of core/stage.py); NaN and infinity are refused."""
+    for result in results:
+        for number in (result.value, result.low, result.high):
+            if number is not None and not math.isfinite(number):
+                raise UnderstudyError(f"the result {result.name} is {number}: a metric must say None and why")
+    data = {"provenance": provenance.to_json(), "results": [asdict(r) for r in results]}
+    (folder / "results.json").write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
+
+
+def read_results(folder: Path) -> tuple[list[Result], dict[str, Any]]:
+    """Read results and provenance from a folder that ``evaluate`` made.
+
+    Raises:
+        UnderstudyError: there is no readable results.json.
+    """
+    file = Path(folder) / "results.json"
+    if not file.is_file():
+        raise UnderstudyError(f"{folder} holds no results.json: name a folder that `understudy evaluate` wrote")
+    try:
+        data = json.loads(file.read_text())
+        return [Result(**r) for r in data["results"]], data["provenance"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnderstudyError(f"{file} is not a results file that understudy wrote ({error}): evaluate again") from error

@@ -1,0 +1,153 @@
+"""CohortWriter: writes a cohort case by case; memory does not grow with N, and the folder appears whole or not at all.
+
+Arrays are streamed into .npy files whose header is written at the end (N is not known before), hashed while written.
+**Checked** in tests/core/test_cohort.py: the files are what ``np.load`` reads, an exception leaves nothing.
+"""
+
+import csv
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from understudy.core.cohort import COLUMNS, KINDS, LABEL_SOURCES, SCHEMA, SPLITS, file_hash, refuse_shared_subjects
+from understudy.core.encoding import Channel, Encoding
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.labels import LabelScheme
+from understudy.core.provenance import Provenance
+from understudy.core.stage import output_folder
+
+HEADER_BYTES = 256  # room for the .npy header of any shape
+
+
+class CohortWriter:
+    """Write a cohort folder: ``with CohortWriter(out, ...) as writer: writer.append(image, label, row)``.
+
+    Args:
+        out: the folder to make.
+        kind: real, synthetic or semi-real.
+        modality: e.g. ``MR``.
+        size: spatial size of every case, (H, W) or (D, H, W).
+        channels: image channels; their ranges may be given later through :attr:`channels`, before the end.
+        dtype: NumPy name of the image data type.
+        scheme: label scheme, or None without label maps.
+        label_source: whose the label maps are, or None.
+        trained_on: see :class:`understudy.core.cohort.Cohort`.
+        classes: names of class columns.
+        provenance: the request.
+        preprocessing: what was done to the source images, plain data.
+        key: secret that keys the cohort's id; given for real data.
+    """
+
+    def __init__(self, out: Path, *, kind: str, modality: str, size: Sequence[int], channels: Sequence[Channel], dtype: str,
+                 scheme: LabelScheme | None, label_source: str | None, provenance: Provenance, classes: Sequence[str] = (),
+                 trained_on: Sequence[dict[str, Any]] = (), preprocessing: dict[str, Any] | None = None,
+                 key: bytes | None = None) -> None:
+        """Store what the manifest will say; nothing is written before ``with``."""
+        if kind not in KINDS:
+            raise UsageError(f"a cohort's kind is one of {', '.join(KINDS)}, found {kind!r}")
+        if (label_source is None) != (scheme is None) or label_source not in (*LABEL_SOURCES, None):
+            raise UsageError(f"label maps need a scheme and a source out of {', '.join(LABEL_SOURCES)}; found scheme "
+                             f"{scheme} and source {label_source!r}")
+        self.out, self.kind, self.modality, self.size = Path(out), kind, modality, tuple(int(s) for s in size)
+        self.channels, self.dtype, self.scheme, self.label_source = list(channels), np.dtype(dtype), scheme, label_source
+        self.provenance, self.classes, self.trained_on = provenance, tuple(classes), list(trained_on)
+        self.preprocessing, self.key = preprocessing or {}, key
+        self._stack = ExitStack()
+        self._splits: list[tuple[str, str]] = []
+        self._ids: set[str] = set()
+
+    def __enter__(self) -> "CohortWriter":
+        """Open the hidden sibling folder."""
+        self._folder = self._stack.enter_context(output_folder(self.out))
+        try:
+            arrays = {"images": (self.dtype, bool(self.channels)), "labels": (np.dtype("uint8"), self.scheme is not None)}
+            self._arrays = {name: _ArrayFile(self._folder / f"{name}.npy", dtype) for name, (dtype, wanted) in arrays.items() if wanted}
+            self._file = (self._folder / "cases.csv").open("w", newline="")
+            self._table = csv.DictWriter(self._file, [*COLUMNS, *self.classes], restval="", extrasaction="raise")
+            self._table.writeheader()
+        except BaseException as error:
+            self._stack.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def append(self, image: np.ndarray | None, label: np.ndarray | None, row: dict[str, str]) -> None:
+        """Add one case.
+
+        Args:
+            image: (C, *S) in the cohort's data type, or None in a cohort without images.
+            label: (*S) integer label map with values 0..K-1, or None.
+            row: its entries in the case table; ``case_id`` and ``subject_id`` must be there.
+        """
+        if row["case_id"] in self._ids:
+            raise UnderstudyError(f"each case_id may stand once, found {row['case_id']!r} again")
+        if row.get("split", "") not in (*SPLITS, ""):
+            raise UnderstudyError(f"a split is one of {', '.join(SPLITS)}; found {row['split']!r}")
+        self._ids.add(row["case_id"])
+        for name, array, shape in (("images", image, (len(self.channels), *self.size)), ("labels", label, self.size)):
+            if (array is not None) != (name in self._arrays):
+                raise UnderstudyError(f"case {row['case_id']}: {name} {'missing' if array is None else 'given'} although the "
+                                      f"cohort has {'' if array is None else 'no '}{name}")
+            if array is not None:
+                if array.shape != shape:
+                    raise UnderstudyError(f"case {row['case_id']}: {name} of shape {shape} expected, found {array.shape}")
+                self._arrays[name].append(array)
+        self._table.writerow(row)
+        self._splits.append((row["subject_id"], row.get("split", "")))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Write headers and manifest, then rename the folder; on an exception leave nothing."""
+        try:
+            for array in self._arrays.values():
+                array.close((len(self.channels), *self.size) if array.name == "images" else self.size)
+            self._file.close()
+            if error is None:
+                self._write_manifest()
+        except BaseException as failure:
+            self._stack.__exit__(type(failure), failure, failure.__traceback__)
+            raise
+        self._stack.__exit__(kind, error, trace)
+
+    def _write_manifest(self) -> None:
+        if not self._splits:
+            raise UnderstudyError(f"the cohort {self.out} would hold no case: nothing was found to put into it")
+        subjects, splits = (np.array(column) for column in zip(*self._splits, strict=True))
+        refuse_shared_subjects(subjects, splits, str(self.out))
+        encoding = Encoding(tuple(self.channels), self.dtype.name, self.scheme)
+        hashes = {name: self._arrays[name].digest.hexdigest() if name in self._arrays else None for name in ("images", "labels")}
+        hashes["cases"] = file_hash(self._folder / "cases.csv")
+        manifest = {"schema": SCHEMA, "kind": self.kind, "modality": self.modality, "n": len(self._splits), "size": self.size,
+                    "encoding": encoding.to_json(), "classes": self.classes, "label_source": self.label_source,
+                    "trained_on": self.trained_on, "preprocessing": self.preprocessing,
+                    "provenance": self.provenance.to_json(), "hashes": hashes}
+        content = json.dumps(manifest, sort_keys=True).encode()
+        digest = hmac.new(self.key, content, "sha256") if self.key else hashlib.sha256(content)
+        (self._folder / "cohort.json").write_text(json.dumps({"id": digest.hexdigest()[:16], **manifest}, indent=1) + "\n")
+
+
+class _ArrayFile:
+    """A .npy file whose first axis grows; the header is written on close."""
+
+    def __init__(self, file: Path, dtype: np.dtype[Any]) -> None:
+        self.name, self.dtype, self.n, self.digest = file.stem, dtype, 0, hashlib.sha256()
+        self._file = file.open("wb")
+        self._file.write(bytes(HEADER_BYTES))
+
+    def append(self, array: np.ndarray) -> None:
+        data = np.ascontiguousarray(array.astype(self.dtype, casting="same_kind" if self.name == "images" else "unsafe")).tobytes()
+        self._file.write(data)
+        self.digest.update(data)
+        self.n += 1
+
+    def close(self, shape: tuple[int, ...]) -> None:
+        header = repr({"descr": self.dtype.str, "fortran_order": False, "shape": (self.n, *shape)}).encode("latin1")
+        length = HEADER_BYTES - 10  # magic (6), version (2), header length (2)
+        self._file.seek(0)
+        self._file.write(b"\x93NUMPY\x01\x00" + length.to_bytes(2, "little") + header.ljust(length - 1) + b"\n")
+        self._file.close()

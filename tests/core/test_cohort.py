@@ -1,0 +1,143 @@
+"""Cohort and CohortWriter: what is written is read; an exception leaves nothing; damage is noticed."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from understudy.core.cohort import Cohort
+from understudy.core.encoding import Channel
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.labels import LabelScheme
+from understudy.core.provenance import Provenance
+from understudy.core.stage import finished, output_folder
+from understudy.core.writer import CohortWriter
+
+SCHEME = LabelScheme(("background", "tumour"), (0, 255))
+
+
+def write(out: Path, n: int = 5, splits: tuple[str, ...] = ("train", "test"), fail_at: int = -1, **changes: Any) -> np.ndarray:
+    images = np.random.default_rng(0).integers(0, 255, (n, 2, 8, 6)).astype(np.uint8)
+    settings: dict[str, Any] = {"kind": "real", "modality": "MR", "size": (8, 6), "channels": [Channel("a", 0, 255), Channel("b", 0, 255)],
+                                "dtype": "uint8", "scheme": SCHEME, "label_source": "patient", "classes": ["ill"],
+                                "provenance": Provenance("test", {"x": (1, 2)}, 3), "key": b"secret"} | changes
+    with CohortWriter(out, **settings) as writer:
+        for i in range(n):
+            if i == fail_at:
+                raise RuntimeError("stop")
+            row = {"case_id": f"c{i}", "subject_id": f"s{i // 2}", "split": splits[i // 2 % len(splits)], "spacing": "1.0 2.0",
+                   "ill": "" if i == 0 else str(i % 2)}
+            writer.append(images[i], (images[i, 0] > 128).astype(np.uint8), row)
+    return images
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    images = write(tmp_path / "c")
+    cohort = Cohort.open(tmp_path / "c")
+    assert len(cohort) == 5 and cohort.size == (8, 6) and cohort.scheme == SCHEME and cohort.label_source == "patient"
+    assert cohort.images is not None and (cohort.images == images).all()
+    assert cohort.labels is not None and (cohort.labels == (images[:, 0] > 128)).all()
+    assert cohort.subjects("train") == ["s0", "s2"] and cohort.rows("test").tolist() == [2, 3]
+    assert cohort.spacing_mm(0) == (1.0, 2.0)
+    assert np.array_equal(cohort.class_matrix()[:, 0], [np.nan, 1, 0, 1, 0], equal_nan=True)
+    assert cohort.encoded(np.array([0])).shape == (1, 3, 8, 6)
+    cohort.verify()
+    assert [p.name for p in tmp_path.iterdir()] == ["c"]
+
+
+def test_same_request_same_bytes_and_key_changes_the_id(tmp_path: Path) -> None:
+    for name, key in (("a", b"1"), ("b", b"1"), ("c", b"2")):
+        write(tmp_path / name, key=key)
+    ids = [Cohort.open(tmp_path / name).id for name in "abc"]
+    assert ids[0] == ids[1] != ids[2]
+    for file in ("cohort.json", "cases.csv", "images.npy", "labels.npy"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_exception_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError):
+        write(tmp_path / "c", fail_at=3)
+    with pytest.raises(UnderstudyError, match="one split"):
+        _two_splits(tmp_path / "c")
+    with pytest.raises(UnderstudyError, match="no case"):
+        write(tmp_path / "c", n=0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _two_splits(out: Path) -> None:
+    with CohortWriter(out, kind="real", modality="MR", size=(2, 2), channels=[Channel("a", 0, 1)], dtype="uint8", scheme=None,
+                      label_source=None, provenance=Provenance("test")) as writer:
+        for i, split in enumerate(("train", "test")):
+            writer.append(np.zeros((1, 2, 2), np.uint8), None, {"case_id": str(i), "subject_id": "s", "split": split})
+
+
+def test_wrong_arrays_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnderstudyError, match="shape"):
+        write(tmp_path / "c", size=(6, 8))
+    with pytest.raises(UsageError, match="source"):
+        write(tmp_path / "c", label_source=None)
+    with pytest.raises(UsageError, match="kind"):
+        write(tmp_path / "c", kind="fake")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["images", "labels", "cases", "manifest", "json", "split"])
+def test_damage_is_noticed(tmp_path: Path, damage: str) -> None:
+    write(tmp_path / "c")
+    folder = tmp_path / "c"
+    if damage in ("images", "labels"):
+        data = (folder / f"{damage}.npy").read_bytes()
+        (folder / f"{damage}.npy").write_bytes(data[:-7])
+    elif damage == "cases":
+        lines = (folder / "cases.csv").read_text().splitlines()
+        (folder / "cases.csv").write_text("\n".join(lines[:-1]))
+    elif damage == "manifest":
+        (folder / "cohort.json").unlink()
+    elif damage == "json":
+        (folder / "cohort.json").write_text("{")
+    else:
+        with (folder / "cases.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        rows[0]["split"] = "test"
+        with (folder / "cases.csv").open("w", newline="") as file:
+            table = csv.DictWriter(file, list(rows[0]))
+            table.writeheader()
+            table.writerows(rows)
+    with pytest.raises(UnderstudyError):
+        Cohort.open(folder)
+
+
+def test_changed_values_are_noticed(tmp_path: Path) -> None:
+    write(tmp_path / "c")
+    array = np.load(tmp_path / "c" / "images.npy")
+    array[0, 0, 0, 0] ^= 1
+    np.save(tmp_path / "c" / "images.npy", array)
+    with pytest.raises(UnderstudyError, match="hash"):
+        Cohort.open(tmp_path / "c").verify()
+
+
+def test_finished(tmp_path: Path) -> None:
+    assert not finished(tmp_path / "c", "cohort.json", Provenance("test"))
+    write(tmp_path / "c")
+    assert finished(tmp_path / "c", "cohort.json", Provenance("test", {"x": (1, 2)}, 3))
+    with pytest.raises(UsageError, match="seed"):
+        finished(tmp_path / "c", "cohort.json", Provenance("test", {"x": (1, 2)}, 4))
+    with pytest.raises(UsageError, match="exists"):
+        write(tmp_path / "c")
+    manifest = json.loads((tmp_path / "c" / "cohort.json").read_text())
+    assert manifest["trained_on"] == [] and manifest["id"] == Cohort.open(tmp_path / "c").id
+
+
+def test_output_folder_sweeps_what_a_killed_run_left(tmp_path: Path) -> None:
+    (tmp_path / ".out.partial").mkdir()
+    (tmp_path / ".out.partial" / "half").write_text("x")
+    with output_folder(tmp_path / "out") as folder:
+        assert list(folder.iterdir()) == []
+        with pytest.raises(UsageError, match="another process"), output_folder(tmp_path / "out"):
+            pass
+        (folder / "whole").write_text("y")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["whole"]
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]

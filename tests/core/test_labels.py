@@ -1,0 +1,51 @@
+"""Label schemes: exact round trip, Akbar's levels and thresholds, refusals."""
+
+import numpy as np
+import pytest
+
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.labels import LabelScheme
+
+
+def scheme(k: int) -> LabelScheme:
+    return LabelScheme(tuple(f"c{i}" for i in range(k)), tuple(range(k)))
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 4, 5, 9, 30])
+def test_round_trip(k: int) -> None:
+    labels = np.random.default_rng(0).integers(0, k, (3, 8, 7)).astype(np.uint8)
+    channels = scheme(k).encode(labels)
+    assert channels.dtype == np.float32 and channels.shape == (3, 1 if k <= 4 else k, 8, 7)
+    assert channels.min() >= -1 and channels.max() <= 1
+    assert (scheme(k).decode(channels) == labels).all()
+
+
+def test_akbar_levels_and_thresholds() -> None:
+    levels = (scheme(4).encode(np.arange(4)[None, None]) + 1) * 127.5
+    assert np.allclose(levels.ravel(), [0, 51, 102, 204], atol=1e-4)
+    values = np.array([0, 25.4, 25.6, 76.4, 76.6, 152.9, 153.1, 255])
+    decoded = scheme(4).decode((values / 127.5 - 1)[None, None, None])
+    assert decoded.ravel().tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_source_values() -> None:
+    brats = LabelScheme.from_text("0=background,1=necrosis,2=oedema,4=enhancing")
+    assert brats.from_source(np.array([[4, 0], [2, 1]])).tolist() == [[3, 0], [2, 1]]
+    unordered = LabelScheme.from_text("255=background,0=tumour")
+    assert unordered.from_source(np.array([0, 255])).tolist() == [1, 0]
+    with pytest.raises(UnderstudyError, match=r"holds the values \[3\]"):
+        brats.from_source(np.array([0, 3]))
+    with pytest.raises(UnderstudyError, match="255"):
+        scheme(2).from_source(np.array([0, 255]))
+    with pytest.raises(UnderstudyError):
+        scheme(2).from_source(np.array([0.0, 0.5]))
+
+
+@pytest.mark.parametrize("text", ["tumour", "0=", "a=b", "0=a,0=b", "0=a,1=a"])
+def test_bad_text(text: str) -> None:
+    with pytest.raises(UsageError):
+        LabelScheme.from_text(text)
+
+
+def test_json() -> None:
+    assert LabelScheme.from_json(scheme(6).to_json()) == scheme(6)
