@@ -1,0 +1,30 @@
+# The whole project from a fresh machine that has only python3 and pip.
+# No GPU? `PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make setup` fetches the small CPU build of torch (README).
+PYTHON ?= python3
+VENV ?= .venv
+PIP ?= $(VENV)/bin/python -m pip
+SEED ?= 0
+OUT ?= demo-output
+STAMP := $(VENV)/.installed
+
+.PHONY: setup demo test check clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet -c constraints.txt -e ".[dev]"
+	touch $@
+
+demo: setup
+	$(VENV)/bin/understudy demo --out $(OUT) --seed $(SEED)
+
+test: setup
+	$(VENV)/bin/python -m pytest
+
+check: setup
+	$(VENV)/bin/ruff check src tests $(wildcard benchmarks)
+	$(VENV)/bin/mypy
+
+clean:
+	rm -rf .pytest_cache .mypy_cache .ruff_cache build dist src/*.egg-info

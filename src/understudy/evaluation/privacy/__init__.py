@@ -1,0 +1,2 @@
+"""Privacy: evidence against named attacks, and what it does not cover; never a proof of anonymity.
+"""

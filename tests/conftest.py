@@ -1,0 +1,79 @@
+"""What every test gets: no network, a key file of its own, two threads; and real data where there is some."""
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+def _guard(call: Any, loopback_allowed: list[bool]) -> Any:
+    def guarded(self: socket.socket, address: Any, *rest: Any) -> Any:
+        internet = self.family in (socket.AF_INET, socket.AF_INET6)
+        if internet and not (loopback_allowed[0] and address[0] in LOOPBACK):
+            raise RuntimeError(f"a test tried to reach {address}: understudy works offline")
+        return call(self, address, *rest)
+    return guarded
+
+
+_loopback_allowed = [False]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def offline() -> Iterator[None]:
+    """Let no test, and no process it starts through the environment, reach the network."""
+    patch = pytest.MonkeyPatch()
+    for name in ("connect", "connect_ex"):
+        patch.setattr(socket.socket, name, _guard(getattr(socket.socket, name), _loopback_allowed))
+
+    def no_lookup(host: Any, *rest: Any, **named: Any) -> Any:
+        if _loopback_allowed[0] and host in LOOPBACK | {None}:
+            return lookup(host, *rest, **named)
+        raise RuntimeError(f"a test tried to look up {host}: understudy works offline")
+
+    lookup = socket.getaddrinfo
+    patch.setattr(socket, "getaddrinfo", no_lookup)
+    for proxy in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        patch.setenv(proxy, "http://127.0.0.1:9")  # where a subprocess's download would end: nobody listens there
+    yield
+    patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def loopback_where_marked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Open the machine's own address for a test marked ``loopback``, and close it again."""
+    _loopback_allowed[0] = request.node.get_closest_marker("loopback") is not None
+    yield
+    _loopback_allowed[0] = False
+
+
+@pytest.fixture(autouse=True, scope="session")
+def key_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep the pseudonym key of the tests away from the user's own."""
+    file = tmp_path_factory.mktemp("key") / "key"
+    patch = pytest.MonkeyPatch()
+    patch.setenv("UNDERSTUDY_KEY_FILE", str(file))
+    yield file
+    patch.undo()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def two_threads() -> None:
+    """Use two threads, as the budgets of this project do."""
+    import torch
+
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Return the folder of real data sets, or skip: the suite is green with and without it."""
+    folder = Path(os.environ.get("UNDERSTUDY_REAL_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder} (UNDERSTUDY_REAL_DATA names the folder)")
+    return folder

@@ -1,0 +1,200 @@
+"""The house rules that a machine can hold: floors, walls, names and sizes, read with ``ast`` alone.
+
+Every rule is a function from a package folder to a list of complaints; the tests ask that the list of the real tree is
+empty, and that a made-up tree that breaks every rule is caught by every rule.
+"""
+
+import ast
+import re
+import statistics
+from collections.abc import Callable, Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "src" / "understudy"
+FLOORS = {"core": 0, "data": 1, "nets": 1, "training": 2, "generators": 3, "tasks": 3, "synthesis": 4, "evaluation": 4,
+          "report": 5, "reader": 5, "release": 6, "studies": 7, "cli": 8}
+JUDGES = {"evaluation", "report", "reader", "release"}
+FILE_FORMATS = {"nibabel", "PIL", "pydicom", "highdicom", "skimage", "tifffile", "imageio", "safetensors", "yaml"}
+FORBIDDEN = {"torchvision", "pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib", "timm", "lpips"}
+BAD_NAMES = {"utils", "util", "helpers", "helper", "manager", "misc", "common"}
+FILE_LINES, FUNCTION_LINES, MEDIAN_LINES = 300, 60, 10
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def trees(root: Path) -> Iterator[tuple[str, str, ast.Module]]:
+    for file in sorted(root.rglob("*.py")):
+        parts = file.relative_to(root).with_suffix("").parts
+        module = ".".join(["understudy", *(parts[:-1] if parts[-1] == "__init__" else parts)])
+        yield str(file.relative_to(root)), module, ast.parse(file.read_text())
+
+
+def imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [f"{node.module or ''}.{alias.name}" for alias in node.names]
+    if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in {"import_module", "__import__"}:
+        return [arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+    return []
+
+
+def all_imports(root: Path) -> Iterator[tuple[str, str, int, str]]:
+    for file, module, tree in trees(root):
+        for node in ast.walk(tree):  # hidden ones too: in functions, under TYPE_CHECKING, by import_module
+            for name in imported(node):
+                yield file, module, getattr(node, "lineno", 0), name
+
+
+def package_of(name: str) -> str:
+    parts = name.split(".")
+    return parts[1] if parts[0] == "understudy" and len(parts) > 1 else ""
+
+
+def floors(root: Path) -> list[str]:
+    found = [f"{file}: the package {package_of(module)} has no floor" for file, module, _ in trees(root)
+             if package_of(module) and package_of(module) not in FLOORS]
+    for file, module, line, name in all_imports(root):
+        here, there = package_of(module), package_of(name)
+        if here in FLOORS and there in FLOORS and here != there and FLOORS[there] >= FLOORS[here]:
+            found.append(f"{file}:{line}: {here} (floor {FLOORS[here]}) imports {name} (floor {FLOORS[there]})")
+    return found
+
+
+def walls(root: Path) -> list[str]:
+    found = []
+    for file, module, line, name in all_imports(root):
+        here, there = package_of(module), package_of(name)
+        if here in JUDGES and there == "generators":
+            found.append(f"{file}:{line}: {here} judges what generators make and may not import {name}")
+        if here == there == "generators" and file != "generators/__init__.py" and name.split(".")[2:3] != ["base"]:
+            found.append(f"{file}:{line}: generator files share through lower floors only, and this imports {name}")
+    return found
+
+
+def core_is_plain(root: Path) -> list[str]:
+    return [f"{file}:{line}: core knows no torch and no file format, and imports {name}"
+            for file, module, line, name in all_imports(root)
+            if package_of(module) == "core" and name.split(".")[0] in FILE_FORMATS | {"torch", "monai"}]
+
+
+def forbidden_imports(root: Path) -> list[str]:
+    return [f"{file}:{line}: {name} is never imported" for file, _, line, name in all_imports(root)
+            if name.split(".")[0] in FORBIDDEN]
+
+
+def relative_imports(root: Path) -> list[str]:
+    return [f"{file}:{node.lineno}: import by the absolute name" for file, _, tree in trees(root)
+            for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
+
+
+def late_imports(root: Path) -> list[str]:
+    return [f"{file}:{node.lineno}: understudy is imported at the top of a file (only cli/ may import late)"
+            for file, module, tree in trees(root) if package_of(module) != "cli"
+            for function in ast.walk(tree) if isinstance(function, Function)
+            for node in ast.walk(function) if any(name.startswith("understudy") for name in imported(node))]
+
+
+def cycles(root: Path) -> list[str]:
+    modules = {module for _, module, _ in trees(root)}
+    graph: dict[str, set[str]] = {module: set() for module in modules}
+    for _, module, _, name in all_imports(root):
+        target = next((n for n in (name, name.rpartition(".")[0]) if n in modules), module)
+        graph[module] |= {target} - {module}
+    try:
+        list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        return ["an import cycle: " + " -> ".join(error.args[1])]
+    return []
+
+
+def names(root: Path) -> list[str]:
+    return [f"{file}: a name that says nothing: call it by its one idea" for file, module, _ in trees(root)
+            if BAD_NAMES & set(re.split(r"[._]", module))]
+
+
+def length(function: Function) -> int:
+    lines = (function.end_lineno or 0) - function.lineno + 1
+    first = function.body[0]
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+        lines -= (first.end_lineno or 0) - first.lineno + 1
+    return lines
+
+
+def functions(root: Path) -> Iterator[tuple[str, Function]]:
+    for file, _, tree in trees(root):
+        for node in ast.walk(tree):
+            if isinstance(node, Function):
+                yield f"{file}:{node.lineno} {node.name}", node
+
+
+def sizes(root: Path) -> list[str]:
+    counts = [(file, len((root / file).read_text().splitlines())) for file, _, _ in trees(root)]
+    lengths = [(where, length(node)) for where, node in functions(root)]
+    found = [f"{file}: {n} lines, at most {FILE_LINES}" for file, n in counts if n > FILE_LINES]
+    found += [f"{where}: {n} lines, at most {FUNCTION_LINES}" for where, n in lengths if n > FUNCTION_LINES]
+    median = statistics.median([n for _, n in lengths] or [0])
+    return found + [f"the median function has {median} lines, at most {MEDIAN_LINES}"] * (median > MEDIAN_LINES)
+
+
+def documented(root: Path) -> list[str]:
+    found = [f"{file}: no module docstring" for file, _, tree in trees(root) if not ast.get_docstring(tree)]
+    for file, _, tree in trees(root):
+        classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
+        for node in [child for parent in [tree, *classes] for child in parent.body]:
+            if isinstance(node, Function) and not node.name.startswith("_"):
+                where = f"{file}:{node.lineno} {node.name}"
+                found += [f"{where}: no docstring"] * (ast.get_docstring(node) is None)
+                found += [f"{where}: no return annotation"] * (node.returns is None)
+    return found
+
+
+RULES = [floors, walls, core_is_plain, forbidden_imports, relative_imports, late_imports, cycles, names, sizes,
+         documented]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_house_holds(rule: Callable[[Path], list[str]]) -> None:
+    assert list(trees(PACKAGE)), f"no source under {PACKAGE}"
+    complaints = rule(PACKAGE)
+    assert not complaints, "\n" + "\n".join(complaints)
+
+
+LONG = '"""Doc."""\n' + "def f(x: int) -> int:\n    \"\"\"Doc.\"\"\"\n" + "    x = 1\n" * 300 + "    return x\n"
+VIOLATIONS = [
+    ("core/a.py", "import understudy.data.a\n", floors), ("data/a.py", "from understudy.nets import b\n", floors),
+    ("attic/a.py", "X = 1\n", floors),
+    ("core/a.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from understudy.cli import m\n", floors),
+    ("core/a.py", "import importlib\nM = importlib.import_module('understudy.cli.m')\n", floors),
+    ("report/a.py", "def _f():\n    from understudy.generators import base\n", walls),
+    ("generators/a.py", "from understudy.generators.b import B\n", walls),
+    ("generators/a.py", "from understudy.generators import GENERATORS\n", walls),
+    ("core/a.py", "import torch.nn\n", core_is_plain), ("core/a.py", "from PIL import Image\n", core_is_plain),
+    ("nets/a.py", "from torchvision import models\n", forbidden_imports),
+    ("data/a.py", "import pickle\n", forbidden_imports),
+    ("data/a.py", "from . import b\n", relative_imports),
+    ("data/a.py", "def _f():\n    import understudy.core.seed\n", late_imports),
+    ("data/a.py", "from understudy.data import b\n", cycles), ("data/utils.py", "X = 1\n", names),
+    ("core/file_helpers.py", "X = 1\n", names), ("nets/a.py", LONG, sizes), ("nets/a.py", "X = 1\n" * 301, sizes),
+    ("nets/a.py", "def _f():\n" + "    x = 1\n" * 11, sizes),
+    ("nets/a.py", "X = 1\n", documented), ("nets/a.py", '"""Doc."""\ndef f() -> None:\n    pass\n', documented),
+    ("nets/a.py", '"""Doc."""\nclass A:\n    """Doc."""\n    def f(self):\n        """Doc."""\n', documented)]
+
+
+@pytest.mark.parametrize(("file", "source", "rule"), VIOLATIONS)
+def test_a_broken_rule_is_caught(tmp_path: Path, file: str, source: str, rule: Callable[[Path], list[str]]) -> None:
+    for name in ("data/b.py", "generators/b.py", "nets/b.py", "generators/__init__.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text('"""Doc."""\n' + "from understudy.data.a import X\n" * (name == "data/b.py"))
+    assert rule(tmp_path) == []
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(source)
+    assert rule(tmp_path), f"{rule.__name__} does not notice"
+
+
+def test_a_quiet_tree_passes_every_rule(tmp_path: Path) -> None:
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "nets" / "a.py").write_text('"""Doc."""\nfrom understudy.core.seed import derive\nX = derive\n')
+    assert [complaint for rule in RULES for complaint in rule(tmp_path)] == []
