@@ -1,0 +1,78 @@
+"""The command line: registers the verbs and is the one place where an error becomes a sentence and an exit code.
+
+Exit codes: 0 done, 1 failed, 2 bad usage, 130 interrupted. ``UNDERSTUDY_TRACEBACK=1`` shows where an error came from.
+**Checked** in tests/cli/test_main.py.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from understudy import __version__
+from understudy.cli import check, import_
+from understudy.cli.options import example
+from understudy.core.errors import UnderstudyError
+
+app = typer.Typer(
+    name="understudy",
+    help="Synthetic annotated medical images, with the evidence that they are useful, realistic and private.",
+    epilog=example("understudy demo --out demo-output"),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (import_, check):
+    app.command(verb.__name__.rpartition(".")[2].rstrip("_"), epilog=verb.EXAMPLE)(verb.command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"understudy {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True,
+                                         help="Print the version and leave.")) -> None:
+    """Synthetic annotated medical images, with the evidence that they are useful, realistic and private."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: default: those of the process.
+
+    Returns:
+        The exit code: 0 done, 1 failed, 2 bad usage, 130 interrupted.
+    """
+    try:
+        return int(app(args=arguments, standalone_mode=False) or 0)
+    except typer.Exit as error:
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        return _say("interrupted: run the same command again to go on", 130)
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        hint = f" ({context.command_path} --help shows an example)" if context else ""
+        return _say(f"{error.format_message()}{hint}" if hasattr(error, "format_message") else f"{error}{hint}", 2)
+    except UnderstudyError as error:
+        return _say(str(error), error.exit_code)
+    except OSError as error:
+        return _say(f"the system refused ({error.strerror or error}): {error.filename or 'no file named'}", 1)
+
+
+def _say(sentence: str, code: int) -> int:
+    if os.environ.get("UNDERSTUDY_TRACEBACK") == "1":
+        import traceback
+
+        traceback.print_exc()
+    print(f"error: {' '.join(sentence.split())}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

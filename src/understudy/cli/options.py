@@ -1,0 +1,162 @@
+"""What the verbs share: common options, ``--set``, ``--dry-run``, sentences for bad settings and full disks, progress.
+
+**Checked** in tests/cli/test_options.py.
+"""
+
+import errno
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from understudy.core.errors import UnderstudyError, UsageError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to make; complete or absent, never half.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Everything random follows from this number.")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", show_default=False,
+                                               help="Change one setting; may be given several times.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings as YAML and do nothing.")]
+
+Model = TypeVar("Model", bound="BaseModel")
+
+
+def example(*commands: str) -> str:
+    """Return the epilog of a verb's help: commands that run, one a line."""
+    return "\n\n".join(("Example:", *commands))
+
+
+def parse_settings(pairs: Sequence[str] | None) -> dict[str, Any]:
+    """Read ``--set`` options.
+
+    Args:
+        pairs: texts such as ``images_seen=5000``; the value is read as YAML.
+
+    Returns:
+        The values by key.
+
+    Raises:
+        UsageError: no ``=``, no key, a key given twice, or a value that is not YAML.
+    """
+    import yaml
+
+    settings: dict[str, Any] = {}
+    for pair in pairs or ():
+        key, equals, value = pair.partition("=")
+        key = key.strip()
+        if not equals or not key:
+            raise UsageError(f"--set wants KEY=VALUE, found {pair!r}: write for example --set images_seen=5000")
+        if key in settings:
+            raise UsageError(f"--set {key} was given twice: give it once")
+        try:
+            settings[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UsageError(f"the value in --set {pair!r} is not YAML: quote it, e.g. --set '{key}=[1, 2]'") from error
+    return settings
+
+
+def configure(model: type[Model], values: dict[str, Any], what: str) -> Model:
+    """Make a configuration, or say in one sentence which setting is wrong.
+
+    Args:
+        model: the configuration class.
+        values: settings by name.
+        what: how to call the thing that is configured, e.g. ``stylegan2``.
+
+    Raises:
+        UsageError: an unknown setting, or a value of the wrong type or out of range.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return model(**values)
+    except ValidationError as error:
+        raise UsageError("; ".join(_problem(model, item, what) for item in error.errors())) from error
+
+
+def _problem(model: type[Model], item: Any, what: str) -> str:
+    key = ".".join(str(part) for part in item["loc"]) or "settings"
+    if item["type"] == "extra_forbidden":
+        return f"{what} has no setting {key!r}: it has {', '.join(sorted(model.model_fields))}"
+    return f"the setting {key!r} of {what}: {item['msg']}, found {item['input']!r}"
+
+
+def names(text: str | None) -> tuple[str, ...]:
+    """Split a comma-separated option; blanks around names are dropped.
+
+    Raises:
+        UsageError: an empty name, as in ``a,,b``.
+    """
+    found = tuple(name.strip() for name in text.split(",")) if text else ()
+    if not all(found):
+        raise UsageError(f"names separated by commas were expected, found {text!r}")
+    return found
+
+
+def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
+    """Split a comma-separated option of whole numbers, e.g. ``64`` or ``64,48``.
+
+    Raises:
+        UsageError: something else than whole numbers.
+    """
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else None
+    except ValueError as error:
+        raise UsageError(f"{option} wants whole numbers with commas, e.g. {option} 64,48; found {text!r}") from error
+
+
+def show(command: str, settings: dict[str, Any]) -> None:
+    """Print what ``--dry-run`` promises: the resolved settings as YAML."""
+    import yaml
+
+    typer.echo(yaml.safe_dump({"command": command, **_plain(settings)}, sort_keys=False).rstrip())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Turn a full disk into one sentence that says what was being written and how much is free.
+
+    Raises:
+        UnderstudyError: the disk is full.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, UnderstudyError) or not disk_is_full(error):
+            raise
+        place = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.is_dir())
+        free = shutil.disk_usage(place).free / 2**20
+        raise UnderstudyError(f"the disk is full: {out} could not be written whole, and {free:.1f} MiB are free in "
+                              f"{place}: make room and run the same command again") from error
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Tell whether an exception, of the system or of a library that writes, means that no space or quota is left."""
+    text = "No space left on device"
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or text in str(error)
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar on a terminal, nothing elsewhere; yields ``update(done, total)``."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
