@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP ?= $(VENV)/bin/python -m pip
 SEED ?= 0
-OUT ?= demo-output
+OUT ?= demo-output$(if $(filter-out 0,$(SEED)),-$(SEED))
 STAMP := $(VENV)/.installed
 
 .PHONY: setup demo test check clean

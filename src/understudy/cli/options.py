@@ -6,7 +6,7 @@
 import errno
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -25,6 +25,7 @@ Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", sho
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings as YAML and do nothing.")]
 
 Model = TypeVar("Model", bound="BaseModel")
+Entry = TypeVar("Entry")
 
 
 def example(*commands: str) -> str:
@@ -85,6 +86,22 @@ def _problem(model: type[Model], item: Any, what: str) -> str:
     if item["type"] == "extra_forbidden":
         return f"{what} has no setting {key!r}: it has {', '.join(sorted(model.model_fields))}"
     return f"the setting {key!r} of {what}: {item['msg']}, found {item['input']!r}"
+
+
+def one_of(menu: Mapping[str, Entry], name: str, what: str) -> Entry:
+    """Look a name up in a menu.
+
+    Args:
+        menu: entries by name.
+        name: the name that was given.
+        what: how to call an entry, e.g. ``generator``.
+
+    Raises:
+        UsageError: there is no such entry.
+    """
+    if name not in menu:
+        raise UsageError(f"there is no {what} {name!r}: choose from {', '.join(menu)}")
+    return menu[name]
 
 
 def names(text: str | None) -> tuple[str, ...]:

@@ -1,0 +1,31 @@
+"""``understudy report``: results folders become one self-contained HTML page."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from understudy.cli.options import DryRun, Out, example, show, writing
+
+EXAMPLE = example("understudy report results-utility results-fidelity results-privacy --out report")
+
+
+def report(
+    results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Folders that evaluate made.")],
+    out: Out,
+    internal: Annotated[bool, typer.Option("--internal", help="Also the INTERNAL edition, with real images: never to "
+                                                              "leave the house.")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Join results into report.html, the PUBLIC edition; with --internal, the INTERNAL one beside it."""
+    if dry_run:
+        show("report", {"results": results, "out": out, "internal": internal})
+        return
+    from understudy.report import write_report
+
+    with writing(out):
+        page = write_report(results, out, internal)
+    typer.echo(f"report: {page}")
+
+
+command = report

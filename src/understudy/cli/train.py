@@ -1,0 +1,46 @@
+"""``understudy train``: a generator learns the training split of a cohort; run again = resume."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from understudy.cli.options import DryRun, Out, Seed, Set, configure, example, one_of, parse_settings, show, writing
+from understudy.core.cohort import Cohort
+
+EXAMPLE = example("understudy train diffusion phantom --preset demo --out run-diffusion",
+                  "understudy train stylegan2 phantom --set images_seen=200000 --out run-stylegan2")
+
+
+def train(
+    generator: Annotated[str, typer.Argument(metavar="GENERATOR", help="stylegan2 or diffusion.")],
+    cohort: Annotated[Path, typer.Argument(metavar="COHORT", help="A cohort folder with a train split.")],
+    out: Out,
+    preset: Annotated[str, typer.Option(help="Settings to start from; --dry-run shows them.")] = "small",
+    settings: Set = None,
+    other: Annotated[Path | None, typer.Option(metavar="COHORT", help="A second, unpaired cohort.")] = None,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="Processes, one device each.")] = 1,
+    seed: Seed = 0,
+    dry_run: DryRun = False,
+) -> None:
+    """Train a generator on a cohort's train split; the same command again resumes, and does nothing once complete."""
+    from understudy.generators import GENERATORS
+    from understudy.training.engine import Engine
+
+    method = one_of(GENERATORS, generator, "generator")
+    start = one_of(method.PRESETS, preset, f"preset of {generator}")
+    config = configure(method.Config, {**start, **parse_settings(settings)}, generator)
+    if dry_run:
+        request = {"cohort": cohort, "out": out, "preset": preset, "seed": seed}
+        show(f"train {generator}", {**request, **config.model_dump()})
+        return
+    engine = Engine(config.precision, accelerator, devices)
+    second = Cohort.open(other) if other else None
+    with writing(out):
+        method(config).fit(Cohort.open(cohort), out, seed, other=second, engine=engine, preset=preset)
+    if engine.rank == 0:
+        typer.echo(f"run: {out}")
+
+
+command = train
