@@ -1,6 +1,8 @@
 """The installed package: few dependencies, every one pinned, one version number."""
 
+import ast
 import re
+import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -12,6 +14,7 @@ import understudy
 REPOSITORY = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 BUDGET = 55
+DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml", "skimage": "scikit-image", "sklearn": "scikit-learn"}
 CUDA = ("nvidia-", "cuda-", "triton")  # what the CUDA build of torch brings along
 
 
@@ -19,19 +22,26 @@ def plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def applies(wanted: Requirement, extras: set[str]) -> bool:
+    return wanted.marker is None or any(wanted.marker.evaluate({"extra": extra}) for extra in extras | {""})
+
+
 def closure(roots: list[str]) -> set[str]:
-    found: set[str] = set()
+    """Every distribution that the requirements lead to, without what the CUDA build of torch brings along."""
+    seen: set[tuple[str, str]] = set()
     todo = [Requirement(root) for root in roots]
     while todo:
         wanted = todo.pop()
-        if plain(wanted.name) in found or (wanted.marker and not wanted.marker.evaluate({"extra": ""})):
+        key = (plain(wanted.name), ",".join(sorted(wanted.extras)))
+        if key in seen or key[0].startswith(CUDA):
             continue
-        found.add(plain(wanted.name))
+        seen.add(key)
         try:
-            todo += [Requirement(line) for line in requires(wanted.name) or []]
+            lines = requires(wanted.name) or []
         except PackageNotFoundError as error:
             raise AssertionError(f"{wanted.name} is required and not installed: make setup") from error
-    return found
+        todo += [need for need in map(Requirement, lines) if applies(need, wanted.extras)]
+    return {name for name, _ in seen}
 
 
 def pins() -> dict[str, str]:
@@ -40,18 +50,31 @@ def pins() -> dict[str, str]:
 
 
 def test_the_plain_install_stays_small() -> None:
-    packages = {name for name in closure(PROJECT["dependencies"]) if not name.startswith(CUDA)}
+    packages = closure(PROJECT["dependencies"])
     assert len(packages) < BUDGET, f"{len(packages)} packages: {sorted(packages)}"
     assert "torchvision" not in packages
 
 
 def test_everything_installed_is_pinned_to_what_is_installed() -> None:
     wanted = closure(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"])
-    wanted = {name for name in wanted if not name.startswith(CUDA)}
     pinned = pins()
     assert wanted == set(pinned), f"constraints.txt differs: {sorted(wanted ^ set(pinned))}"
     installed = {name: version(name).split("+")[0] for name in wanted}
     assert installed == pinned
+
+
+def test_declared_is_what_is_imported() -> None:
+    declared = {plain(Requirement(line).name) for line in PROJECT["dependencies"]}
+    imported: set[str] = set()
+    for file in (REPOSITORY / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.split(".")[0])
+    imported = {name for name in imported if name not in sys.stdlib_module_names and name != "understudy"}
+    wanted = {plain(DISTRIBUTIONS.get(name, name)) for name in imported}
+    assert wanted == declared, f"not declared: {wanted - declared}; declared and not used: {declared - wanted}"
 
 
 def test_one_version() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from understudy.cli.options import DryRun, Out, Seed, Set, configure, example, parse_settings, show, writing
+from understudy.cli.options import DryRun, Out, Seed, Set, configure, example, parse_settings, quiet, show, writing
 from understudy.core.result import read_results
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def evaluate(
         request = {"real": real, "synthetic": cohorts, "out": out, "seed": seed}
         show(f"evaluate {kind}", {**request, **config.model_dump()})
         return
+    quiet()
     with writing(out):
         stage(real, cohorts, out, seed, config)
     show_results(out)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import typer
 
 from understudy import __version__
-from understudy.cli import check, demo, evaluate, import_, report, train
+from understudy.cli import check, demo, evaluate, import_, report, sample, train
 from understudy.cli.options import example
 from understudy.core.errors import UnderstudyError
 
@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, import_, check, train, evaluate, report):
+for verb in (demo, import_, check, train, sample, evaluate, report):
     app.command(verb.__name__.rpartition(".")[2].rstrip("_"), epilog=verb.EXAMPLE)(verb.command)
 
 

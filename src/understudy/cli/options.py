@@ -143,6 +143,14 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def quiet() -> None:
+    """Keep what libraries say about devices and precision off the terminal; call after importing them."""
+    import logging
+
+    for name in ("lightning_fabric", "lightning.fabric", "lightning_utilities"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
 @contextmanager
 def writing(out: Path) -> Iterator[None]:
     """Turn a full disk into one sentence that says what was being written and how much is free.

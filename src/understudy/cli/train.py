@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from understudy.cli.options import DryRun, Out, Seed, Set, configure, example, one_of, parse_settings, show, writing
+from understudy.cli.options import (
+    DryRun,
+    Out,
+    Seed,
+    Set,
+    configure,
+    example,
+    one_of,
+    parse_settings,
+    quiet,
+    show,
+    writing,
+)
 from understudy.core.cohort import Cohort
 
 EXAMPLE = example("understudy train diffusion phantom --preset demo --out run-diffusion",
@@ -28,6 +40,7 @@ def train(
     from understudy.generators import GENERATORS
     from understudy.training.engine import Engine
 
+    quiet()
     method = one_of(GENERATORS, generator, "generator")
     start = one_of(method.PRESETS, preset, f"preset of {generator}")
     config = configure(method.Config, {**start, **parse_settings(settings)}, generator)
