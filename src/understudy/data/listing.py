@@ -1,0 +1,151 @@
+"""What a source hands over: a list of items found, checked as far as headers tell, and a way to read each of them.
+
+A source (data/sources) knows where things lie in one data set layout; everything after it (splitting, pseudonyms,
+intensities, slices, sizes) is the same for all and stands in data/importing.py.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from understudy.core.errors import UnderstudyError
+from understudy.core.labels import LabelScheme
+from understudy.data.options import ImportOptions
+
+
+@dataclass(frozen=True)
+class Item:
+    """One picture with its label map, not read yet.
+
+    Attributes:
+        name: unique; used in messages and for the order within a subject, never written.
+        subject: the source's name of the subject, never written.
+        images: the image file, or one file per channel.
+        labels: the label map's file.
+        split: published split (train, validation, control, test), or blank.
+        classes: class columns.
+    """
+
+    name: str
+    subject: str
+    images: tuple[Path, ...] = ()
+    labels: Path | None = None
+    split: str = ""
+    classes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One item, read.
+
+    Attributes:
+        image: (C, *S) in the listing's data type, or None.
+        labels: (*S) uint8, values 0..K-1, or None.
+        spacing_mm: per array axis, or None.
+        affine: (4, 4), array indices (d, h, w, 1) to millimetres right, anterior, superior; or None. In 2D, d is 0.
+        slice_index: which slice of its volume this is, from 0; or None.
+    """
+
+    image: np.ndarray | None
+    labels: np.ndarray | None
+    spacing_mm: tuple[float, ...] | None = None
+    affine: np.ndarray | None = None
+    slice_index: int | None = None
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Spatial size."""
+        if self.image is not None:
+            return self.image.shape[1:]
+        return () if self.labels is None else self.labels.shape
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a source found.
+
+    Attributes:
+        items: all items.
+        read: reads one of them: one case, or all slices that a source cuts itself.
+        channels: names of the image channels; empty without images.
+        dtype: NumPy name of the type images are read in.
+        size: spatial size that all items share, or None where they differ.
+        dims: 2 or 3.
+        scheme: label scheme, or None without label maps.
+        classes: names of the class columns.
+        modality: for the manifest where the user names none.
+        rule: how volumes are cut into slices when 2D cases are wanted.
+        judged_by: the channel that the rule looks at.
+        intensity: how intensities are stored, where the source knows better than the options; else None.
+        sliced: cases are slices unless the user asks for volumes.
+        padded: size to which cases are zero-padded where the user asks for none; None leaves them as they are.
+        notes: plain data for the manifest's ``preprocessing``.
+        inputs: what was found (names, sizes in bytes, the table): only its keyed hash is recorded.
+    """
+
+    items: list[Item]
+    read: Callable[[Item], Iterable[Reading]]
+    channels: tuple[str, ...]
+    dtype: str
+    size: tuple[int, ...] | None
+    dims: int
+    scheme: LabelScheme | None
+    classes: tuple[str, ...] = ()
+    modality: str = "unknown"
+    rule: str = "all"
+    judged_by: int = 0
+    intensity: str | None = None
+    sliced: bool = False
+    padded: tuple[int, ...] | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+    inputs: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A line of the menu: how one data set layout is listed.
+
+    Attributes:
+        summary: one line for the help.
+        list_items: (path, options) -> Listing; path is None where ``needs_path`` is False.
+        needs_path: whether the source reads a folder.
+        secret: whether its subjects are people, whose names the key file hides.
+    """
+
+    summary: str
+    list_items: Callable[[Path, ImportOptions], Listing]
+    needs_path: bool = True
+    secret: bool = True
+
+
+def size_text(size: tuple[int, ...]) -> str:
+    """Write a spatial size for a message."""
+    return " x ".join(map(str, size))
+
+
+def refuse_elsewhere(affine: np.ndarray | None, other: np.ndarray | None, size: tuple[int, ...], where: str) -> None:
+    """Refuse two pictures of one case that lie in different places of the body.
+
+    Args:
+        affine: of the first picture, or None where it is not known.
+        other: of the second picture, likewise.
+        size: spatial size of both.
+        where: the second picture, for the message.
+
+    Raises:
+        UnderstudyError: a corner lies more than a voxel away from where the other has it.
+    """
+    if affine is None or other is None:
+        return
+    last = [0] * (3 - len(size)) + [side - 1 for side in size]
+    corners = np.array([[d, h, w, 1.0] for d in (0, last[0]) for h in (0, last[1]) for w in (0, last[2])])
+    away = float(np.abs(corners @ (affine - other)[:3].T).max())
+    voxel = float(np.sqrt((affine[:3, :3] ** 2).sum(0)).max())
+    if away > voxel:
+        raise UnderstudyError(
+            f"{where} lies {away:.3g} mm away from the image it belongs to, by the affines in the files: they must "
+            "cover the same place; resample one to the other"
+        )

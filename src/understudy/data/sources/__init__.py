@@ -1,0 +1,10 @@
+"""The menu of data set layouts. A new one is one file with ``list_items(path, options) -> Listing``, and one line."""
+
+from understudy.data.listing import Source
+from understudy.data.sources import brats, built_in, folder
+
+SOURCES: dict[str, Source] = {
+    "folder": Source("pictures and label maps matched by name or through a CSV table", folder.list_items),
+    "brats": Source("BraTS of any year: a folder per case, one NIfTI per contrast", brats.list_items),
+    "phantom": Source("a procedural brain with a tumour; no PATH", built_in.list_items, needs_path=False, secret=False),
+}

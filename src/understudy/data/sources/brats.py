@@ -1,0 +1,195 @@
+"""BraTS of all years: a folder per case with one NIfTI file per contrast and ``seg``, by the names of each year.
+
+    2013-2015  brats_2013_pat0001_1/{flair,t1,t1c,t2,seg}.nii.gz            labels 0 1 2 3 4
+    2017, 2018 Brats17_CBICA_AAB_1/Brats17_CBICA_AAB_1_{t1ce,...}.nii.gz    labels 0 1 2 4
+    2020, 2021 BraTS20_Training_001/BraTS20_Training_001_t1ce.nii           labels 0 1 2 4
+    2023       BraTS-GLI-00000-000/BraTS-GLI-00000-000-{t1n,t1c,t2w,t2f}    labels 0 1 2 3 (3 is the enhancing part)
+
+Contrasts are those that every case has (or that ``channels`` names). Visits of one patient are one subject.
+**Source** for the slices: Akbar et al., Sci Data 11:259 (2024), see data/slices.py; slices come padded to 256 x 256.
+**Differs**: SimpleITK's .mha files (2013-2016 as first published) are not read; convert them to NIfTI.
+**Checked** in tests/data/test_brats.py (a tree of each year).
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.labels import LabelScheme
+from understudy.data import formats
+from understudy.data.listing import Item, Listing, Reading, refuse_elsewhere, size_text
+from understudy.data.options import ImportOptions
+from understudy.data.slices import AKBAR_SIDE
+from understudy.data.sources.fingerprint import fingerprint
+from understudy.data.sources.scheme import mapped
+from understudy.data.sources.table import refuse_outside
+
+CONTRASTS = ("T1", "T1c", "T2", "FLAIR")
+_TOKENS = {
+    **{"t1": "T1", "t1n": "T1", "t1c": "T1c", "t1ce": "T1c", "t1gd": "T1c", "t2": "T2", "t2w": "T2"},
+    **{"flair": "FLAIR", "t2f": "FLAIR", "seg": "seg", "segm": "seg"},
+}
+_NAME = re.compile(rf"^(.*?)(?:^|[_-])({'|'.join(sorted(_TOKENS, key=len, reverse=True))})$")
+_VISITS = (r"(?i)^(brats_(?:2013|tcia)_pat\d+)_\d+$", r"(?i)^(brats1[789]_.+)_\d+$", r"(?i)^(brats-[a-z]+-\d+)-\d{3}$")
+_PARTS = {1: "necrosis", 2: "oedema", 3: "non-enhancing", 4: "enhancing"}
+
+
+def list_items(path: Path, options: ImportOptions) -> Listing:
+    """List a BraTS folder.
+
+    Raises:
+        UsageError: an option does not go with it.
+        UnderstudyError: it has no case, or cases that lack a file or have one twice.
+    """
+    cases = _cases(path)
+    channels = _channels(cases, options.channels)
+    labelled = [name for name, files in cases.items() if "seg" in files]
+    if labelled and len(labelled) < len(cases):
+        lone = next(name for name in cases if name not in labelled)
+        raise UnderstudyError(
+            f"{len(cases) - len(labelled)} of {len(cases)} cases have no seg file, the first is {lone}: add it, or "
+            "import the cases with and without label maps one by one"
+        )
+    items = [
+        Item(name, subject_of(name), tuple(files[c] for c in channels), files.get("seg"))
+        for name, files in cases.items()
+    ]
+    heads = [_header(item) for item in items]
+    sizes = {size for size, _ in heads}
+    joint = np.result_type(*{np.dtype(dtype) for _, types in heads for dtype in types})
+    dtype = joint.name if joint.itemsize <= 2 or joint.kind == "f" else "float32"
+    scheme = _scheme(cases, options) if labelled else None
+    listing = Listing(
+        items=items,
+        read=partial(_read, dtype=dtype, scheme=scheme),
+        channels=channels,
+        dtype=dtype,
+        size=next(iter(sizes)) if len(sizes) == 1 else None,
+        dims=3,
+        scheme=scheme,
+        modality="MR",
+        notes={"source": "brats", "contrasts_not_in_every_case": sorted(_seen(cases) - set(channels))},
+        inputs=fingerprint(path, items),
+    )
+    return listing if options.dims == 3 else _sliced(listing, options)
+
+
+def subject_of(name: str) -> str:
+    """Return the patient of a case folder; visits (the last number of some years' names) are one patient's."""
+    for pattern in _VISITS:
+        if match := re.match(pattern, name):
+            return match.group(1)
+    return name
+
+
+def _sliced(listing: Listing, options: ImportOptions) -> Listing:
+    """The listing with the rule by which its volumes are cut."""
+    if options.rule != "akbar":
+        return replace(listing, rule=options.rule, sliced=True)
+    if options.intensity not in ("dtype", "volume-max"):
+        raise UsageError(
+            f"--rule akbar looks at volumes scaled by their maximum, and --intensity {options.intensity} was asked for: "
+            "leave --intensity out, or choose --rule tumour or all"
+        )
+    judge = listing.channels.index("T1") if "T1" in listing.channels else 0
+    notes = {**listing.notes, "slices_judged_by": listing.channels[judge]}
+    return replace(
+        listing,
+        rule="akbar",
+        judged_by=judge,
+        sliced=True,
+        padded=(AKBAR_SIDE,) * 2,
+        intensity="volume-max",
+        notes=notes,
+    )
+
+
+def _cases(path: Path) -> dict[str, dict[str, Path]]:
+    """Files by case and contrast. A case is a folder; or, where a folder holds many, what the names begin with."""
+    found: dict[Path, list[tuple[str, str, Path]]] = {}
+    for file in sorted(path.rglob("*.nii*")):
+        match = _NAME.match(formats.stem(Path(file.name)).lower())
+        if match and formats.ending(file) and not file.name.startswith("."):
+            refuse_outside(path, file)
+            found.setdefault(file.parent, []).append((match.group(1), _TOKENS[match.group(2)], file))
+    cases: dict[str, dict[str, Path]] = {}
+    for folder, files in found.items():
+        many = len({contrast for _, contrast, _ in files}) < len(files)
+        for prefix, contrast, file in files:
+            name = file.name[: len(prefix)] if many and prefix else folder.name
+            if contrast in cases.setdefault(name, {}):
+                raise UnderstudyError(f"{cases[name][contrast]} and {file} are the {contrast} of one case: remove one")
+            cases[name][contrast] = file
+    if not cases:
+        raise UnderstudyError(
+            f"{path} holds no BraTS case: NIfTI files named like t1c.nii.gz, BraTS20_Training_001_t1ce.nii or "
+            "BraTS-GLI-00000-000-t1c.nii.gz were expected in folders below it (.mha files must be converted)"
+        )
+    return cases
+
+
+def _seen(cases: dict[str, dict[str, Path]]) -> set[str]:
+    return {contrast for files in cases.values() for contrast in files} - {"seg"}
+
+
+def _channels(cases: dict[str, dict[str, Path]], wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """The contrasts to take: those named, or those that every case has."""
+    if not wanted:
+        common = tuple(c for c in CONTRASTS if all(c in files for files in cases.values()))
+        if not common:
+            raise UnderstudyError("no contrast is there in every case: complete them")
+        return common
+    known = {name.casefold(): name for name in CONTRASTS}
+    for name in wanted:
+        if name.casefold() not in known:
+            raise UsageError(f"--channels names {name!r}, and the contrasts of BraTS are {', '.join(CONTRASTS)}")
+        lone = next((case for case, files in cases.items() if known[name.casefold()] not in files), None)
+        if lone is not None:
+            raise UnderstudyError(
+                f"the case {lone} has no {name}: add the file, or leave the contrast out of --channels"
+            )
+    return tuple(known[name.casefold()] for name in wanted)
+
+
+def _scheme(cases: dict[str, dict[str, Path]], options: ImportOptions) -> LabelScheme:
+    """What the label values mean in that year; the year shows in the names."""
+    if options.label_scheme:
+        return LabelScheme.from_text(options.label_scheme)
+    names = " ".join(file.name for files in cases.values() for file in files.values()).casefold()
+    if re.search(r"-(t1n|t2f|t2w)\.", names):
+        return LabelScheme(("background", "necrosis", "oedema", "enhancing"), (0, 1, 2, 3))
+    early = any(re.match(_VISITS[0], name) for name in cases)
+    values = (1, 2, 3, 4) if early else (1, 2, 4)
+    return LabelScheme(("background", *(_PARTS[v] for v in values)), (0, *values))
+
+
+def _header(item: Item) -> tuple[tuple[int, ...], list[str]]:
+    """The volume's size and the types of its contrasts; all files must have one size."""
+    files = (*item.images, *([item.labels] if item.labels else []))
+    heads = [formats.header(file) for file in files]
+    for file, head in zip(files, heads, strict=True):
+        if head.size != heads[0].size or head.channels != 1 or len(head.size) != 3:
+            raise UnderstudyError(
+                f"{files[0]} is {size_text(heads[0].size)} and {file} is {size_text(head.size)} in {head.channels} "
+                "channel(s): all files of a case must be volumes of one size"
+            )
+    return heads[0].size, [head.dtype for head in heads[: len(item.images)]]
+
+
+def _read(item: Item, dtype: str, scheme: LabelScheme | None) -> Iterator[Reading]:
+    pictures = [formats.image(file) for file in item.images]
+    first = pictures[0]
+    for picture, file in zip(pictures, item.images, strict=True):
+        refuse_elsewhere(first.affine, picture.affine, first.array.shape[1:], str(file))
+    image = np.concatenate([picture.array.astype(dtype, copy=False) for picture in pictures])
+    labels = None
+    if item.labels and scheme:
+        drawn = formats.labels(item.labels)
+        refuse_elsewhere(first.affine, drawn.affine, drawn.array.shape, str(item.labels))
+        labels = mapped(scheme, drawn.array, str(item.labels))
+    yield Reading(image, labels, first.spacing_mm, first.affine)

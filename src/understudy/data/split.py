@@ -1,0 +1,115 @@
+"""Split by subject into train, validation, control and test: by fractions, seeded, or as published in a table.
+
+**Differs** from a split by image, which puts neighbouring slices of a patient on both sides.
+**Checked** in tests/data/test_split.py (counts by largest remainder; order of input does not matter; refusals).
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from understudy.core.cohort import SPLITS, refuse_shared_subjects
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.seed import rng
+from understudy.data.listing import Item
+
+PUBLISHED = {
+    "train": "train",
+    "training": "train",
+    "tr": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "control": "control",
+    "holdout": "control",
+    "test": "test",
+    "testing": "test",
+    "ts": "test",
+}
+
+
+def parse_fractions(text: str) -> dict[str, float]:
+    """Read ``train=0.6,validation=0.1,control=0.1,test=0.2``; some splits may be left out.
+
+    Raises:
+        UsageError: an unknown split, a number that is none or not above 0, or fractions that do not sum to 1.
+    """
+    fractions: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, number = (p.strip() for p in part.partition("="))
+        try:
+            value = float(number)
+        except ValueError:
+            value = 0.0
+        if name not in SPLITS or name in fractions or not 0 < value <= 1:
+            raise UsageError(
+                f"--split names each of {', '.join(SPLITS)} at most once with a fraction above 0, as in "
+                f"train=0.8,test=0.2; found {text!r}"
+            )
+        fractions[name] = value
+    if abs(sum(fractions.values()) - 1) > 1e-6:
+        raise UsageError(f"the fractions of --split must sum to 1, and {text!r} sums to {sum(fractions.values()):g}")
+    return {name: fractions[name] for name in SPLITS if name in fractions}
+
+
+def counts(n: int, fractions: dict[str, float]) -> dict[str, int]:
+    """Share n subjects out by largest remainder, at least one to each named split.
+
+    Raises:
+        UnderstudyError: there are fewer subjects than splits.
+    """
+    if n < len(fractions):
+        raise UnderstudyError(
+            f"{n} subject(s) are too few to give each of {', '.join(fractions)} at least one: name fewer splits, "
+            "for example --split train=1"
+        )
+    exact = {name: n * share for name, share in fractions.items()}
+    out = {name: int(np.floor(value + 1e-9)) for name, value in exact.items()}
+    by_remainder = sorted(fractions, key=lambda name: (out[name] - exact[name], SPLITS.index(name)))
+    for name in by_remainder[: n - sum(out.values())]:
+        out[name] += 1
+    for name in [name for name in out if out[name] == 0]:
+        richest = max(out, key=lambda other: out[other])
+        out[richest], out[name] = out[richest] - 1, 1
+    return out
+
+
+def by_fractions(subjects: Iterable[str], text: str, seed: int) -> dict[str, str]:
+    """Assign each subject to a split.
+
+    Args:
+        subjects: source names of subjects, in any order, repeats allowed.
+        text: the fractions, as :func:`parse_fractions` reads them.
+        seed: the import's seed.
+
+    Returns:
+        subject -> split.
+    """
+    names = sorted(set(subjects))
+    shared = counts(len(names), parse_fractions(text))
+    order = rng(seed, "import", "split").permutation(len(names))
+    splits = [name for name, count in shared.items() for _ in range(count)]
+    return {names[i]: split for i, split in zip(order.tolist(), splits, strict=True)}
+
+
+def published(value: str, where: str) -> str:
+    """Return our name of a published split.
+
+    Raises:
+        UsageError: the name is not known.
+    """
+    found = PUBLISHED.get(value.strip().casefold())
+    if found is None:
+        raise UsageError(f"{where} names the split {value!r}, which is not known; known are {', '.join(PUBLISHED)}")
+    return found
+
+
+def assigned(items: list[Item], text: str, seed: int, use_published: bool) -> dict[str, str]:
+    """Return subject -> split for a listing's items; a subject in two published splits is refused."""
+    if not use_published:
+        return by_fractions((item.subject for item in items), text, seed)
+    refuse_shared_subjects(
+        np.array([item.subject for item in items]), np.array([item.split for item in items]), "the table"
+    )
+    return {item.subject: item.split for item in items}
