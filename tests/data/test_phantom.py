@@ -1,0 +1,206 @@
+"""The phantom: same seed, same head; subjects differ, slices of one subject agree; contrasts rank as in MR."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from understudy.core.errors import UsageError
+from understudy.data.sources.phantom import CHANNELS, CLASS_NAMES, iterate, phantom_slices, phantom_subject
+from understudy.data.sources.phantom_anatomy import TISSUES, Push, healthy_head
+from understudy.data.sources.phantom_geometry import NoiseField, affine_mm, axes_mm, ellipsoid, smooth_noise, voxel_size
+from understudy.data.sources.phantom_lesion import draw_lesion
+
+SHAPE = (24, 64, 64)
+T1, T1C, T2, FLAIR = range(4)
+NECROSIS, OEDEMA, ENHANCING = 1, 2, 3
+
+
+@pytest.fixture(scope="module")
+def cohort() -> list[tuple[np.ndarray, np.ndarray]]:
+    return [phantom_subject(3, subject, SHAPE) for subject in range(12)]
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+    return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])
+
+
+def test_same_seed_same_subject_to_the_bit(cohort: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    volumes, labels = phantom_subject(3, 5, SHAPE)
+    assert np.array_equal(volumes, cohort[5][0]) and np.array_equal(labels, cohort[5][1])
+
+
+def test_subjects_and_seeds_differ_in_image_and_label_map(cohort: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    other = phantom_subject(4, 5, SHAPE)
+    for first, second in [*itertools.combinations(cohort[:6], 2), (cohort[5], other)]:
+        assert _correlation(first[0][T2], second[0][T2]) < 0.95
+        sick, sick_too = first[1] > 0, second[1] > 0
+        assert 2 * (sick & sick_too).sum() / (sick.sum() + sick_too.sum()) < 0.9
+
+
+@pytest.mark.parametrize("shape", [(24, 32, 32), (16, 100, 72), (32, 48, 32), (16, 16, 16), (12, 256, 256)])
+def test_any_shape_gives_finite_images_in_range(shape: tuple[int, int, int]) -> None:
+    volumes, labels = phantom_subject(0, 1, shape)
+    assert volumes.shape == (len(CHANNELS), *shape) and volumes.dtype == np.float32
+    assert labels.shape == shape and labels.dtype == np.uint8
+    assert np.isfinite(volumes).all() and volumes.min() >= 0 and volumes.max() <= 1
+    assert volumes.std() > 0.1 and labels.max() < len(CLASS_NAMES) and labels.any()
+
+
+def test_a_subject_is_the_same_head_at_every_size() -> None:
+    coarse, coarse_labels = phantom_subject(0, 2, (24, 64, 64))
+    fine, fine_labels = phantom_subject(0, 2, (24, 128, 128))
+    pooled = fine.reshape(4, 24, 64, 2, 64, 2).mean((3, 5))
+    assert _correlation(coarse, pooled) > 0.95
+    sick = fine_labels.reshape(24, 64, 2, 64, 2).astype(bool).mean((2, 4)) > 0.5
+    assert 2 * (sick & (coarse_labels > 0)).sum() / (sick.sum() + (coarse_labels > 0).sum()) > 0.85
+
+
+def test_neighbouring_slices_agree_more_than_subjects(cohort: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    middle = slice(20, 44)
+    own, others = [], []
+    for (first, _), (second, _) in itertools.pairwise(cohort):
+        for index in range(9, 18):
+            own.append(_correlation(first[:, index, middle, middle], first[:, index + 1, middle, middle]))
+            others.append(_correlation(first[:, index, middle, middle], second[:, index, middle, middle]))
+    assert np.mean(own) > np.mean(others) + 0.1
+    assert np.mean(np.array(own) > np.array(others)) > 0.8
+
+
+def test_lesion_is_near_itself_in_the_next_slice(cohort: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    for _, labels in cohort:
+        shown = np.nonzero((labels > 0).any((1, 2)))[0]
+        assert np.ptp(shown) + 1 == len(shown) or len(shown) > 0.8 * (np.ptp(shown) + 1)
+
+
+def test_healthy_tissues_have_the_ranks_of_mr() -> None:
+    for subject in range(6):
+        volumes, _ = phantom_subject(1, subject, SHAPE, lesion=False)
+        shares = healthy_head(1, subject, SHAPE).shares
+        assert np.allclose(shares.sum(0), 1, atol=1e-4) and shares.min() >= -1e-6
+        white, grey, csf = (volumes[:, shares[TISSUES.index(name)] > 0.9].mean(1) for name in ("white", "grey", "csf"))
+        assert white[T1] > grey[T1] > csf[T1]
+        assert csf[T2] > grey[T2] > white[T2]
+        assert csf[FLAIR] < min(grey[FLAIR], white[FLAIR])
+
+
+def test_lesions_have_the_ranks_of_mr(cohort: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    change = []
+    for subject, (volumes, labels) in enumerate(cohort):
+        healthy, _ = phantom_subject(3, subject, SHAPE, lesion=False)
+        dead, wet, rim = (volumes[:, labels == k].mean(1) for k in (NECROSIS, OEDEMA, ENHANCING))
+        assert rim[T1C] > rim[T1] + 0.1 and rim[T1C] > wet[T1C] and rim[T1C] > dead[T1C]
+        change.append([(volumes - healthy)[:, labels == k].mean(1) for k in (NECROSIS, OEDEMA)])
+    dead, wet = np.mean(change, axis=0)
+    assert dead[T1] < -0.1 and dead[T1C] < -0.1 and dead[T2] > 0.1
+    assert wet[T1] < -0.02 and wet[T2] > 0.1 and wet[FLAIR] > 0.15
+    assert (np.array(change)[:, 1, FLAIR] > 0.05).all()
+
+
+def test_enhancing_tumour_lies_around_necrosis_and_oedema_in_the_brain() -> None:
+    around = []
+    for subject in range(8):
+        _, labels = phantom_subject(5, subject, SHAPE)
+        dead = labels == NECROSIS
+        shell = ndimage.binary_dilation(dead, np.ones((1, 3, 3))) & ~dead
+        around.extend(labels[shell] == ENHANCING)
+        head = healthy_head(5, subject, SHAPE, draw_lesion(5, subject).push)
+        assert (head.brain[labels > 0] < 0).all()
+        assert (head.depth[labels == OEDEMA] > head.cortex_mm).all()
+        assert ndimage.label(labels > 0)[1] == 1
+    assert np.mean(around) > 0.8
+
+
+def test_every_class_occurs_and_lesions_lie_on_both_sides(cohort: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    counts = sum(np.bincount(labels.ravel(), minlength=4) for _, labels in cohort)
+    assert (counts[1:] > 500).all()
+    sides = [(labels[..., :32] > 0).sum() > (labels[..., 32:] > 0).sum() for _, labels in cohort]
+    assert 0 < sum(sides) < len(sides)
+
+
+def test_no_threshold_finds_the_lesion(cohort: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    volumes, labels = (np.stack(part) for part in zip(*cohort, strict=True))
+    inside = np.stack([healthy_head(3, subject, SHAPE).brain < 0 for subject in range(len(cohort))])
+    scores = []
+    for level in np.linspace(0.2, 0.9, 29):
+        found, sick = (volumes[:, FLAIR] > level) & inside, labels > 0
+        scores.append(2 * (found & sick).sum() / (found.sum() + sick.sum()))
+    assert 0.2 < max(scores) < 0.8
+
+
+def test_healthy_arm_has_the_same_head_and_no_lesion() -> None:
+    volumes, labels = phantom_subject(0, 3, SHAPE)
+    healthy, empty = phantom_subject(0, 3, SHAPE, lesion=False)
+    assert not empty.any() and healthy.shape == volumes.shape
+    far = ndimage.distance_transform_edt(labels == 0) > 14
+    assert np.abs(volumes - healthy)[:, far].mean() < 0.01 < np.abs(volumes - healthy)[:, labels > 0].mean()
+
+
+def test_slices_are_mostly_with_tumour_and_some_without(cohort: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    shares = []
+    for subject, (_, labels) in enumerate(cohort):
+        chosen = phantom_slices(labels, 8, subject)
+        assert len(set(chosen)) == 8 and (np.diff(chosen) > 0).all()
+        assert np.array_equal(chosen, phantom_slices(labels, 8, subject))
+        shares.append((labels[chosen] > 0).any((1, 2)).mean())
+    assert 0.6 < np.mean(shares) < 0.95 and min(shares) < 1
+
+
+@pytest.mark.parametrize(("dims", "sides", "cases"), [(2, (32, 32), 6), (3, (32, 32, 32), 2)])
+def test_iterate_streams_cases_with_their_rows(dims: int, sides: tuple[int, ...], cases: int) -> None:
+    made = list(iterate(9, subjects=2, size=32, dims=dims, slices_per_subject=3))
+    assert len(made) == cases
+    for image, labels, row in made:
+        assert image.shape == (4, *sides) and labels.shape == sides
+        assert len(row["affine"].split()) == 16 and len(row["spacing"].split()) == dims
+        assert row["original_size"] == " ".join(map(str, sides)) and (row["slice_index"] == "") == (dims == 3)
+    assert {row["subject"] for _, _, row in made} == {"phantom-0000", "phantom-0001"}
+    image, labels, row = made[-1]
+    volumes, whole = phantom_subject(9, 1, (24 if dims == 2 else 32, 32, 32))
+    index = int(row["slice_index"]) if dims == 2 else slice(None)
+    assert np.array_equal(image, volumes[:, index]) and np.array_equal(labels, whole[index])
+
+
+def test_more_slices_than_the_usual_volume_has() -> None:
+    rows = [row for _, _, row in iterate(0, subjects=1, size=32, dims=2, slices_per_subject=40)]
+    assert len({row["slice_index"] for row in rows}) == 40
+
+
+@pytest.mark.parametrize("shape", [(24, 4, 64), (24, 64, 1000), (64, 64)])
+def test_impossible_shapes_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(UsageError, match="8 to 512"):
+        phantom_subject(0, 0, shape)  # type: ignore[arg-type]
+
+
+def test_impossible_requests_are_refused() -> None:
+    with pytest.raises(UsageError, match="dims"):
+        next(iterate(0, subjects=1, size=32, dims=4))
+    with pytest.raises(UsageError, match="through the brain"):
+        phantom_slices(np.zeros(SHAPE, np.uint8), 30, 0)
+
+
+def test_affine_maps_indices_to_the_axes() -> None:
+    z, y, x = axes_mm(SHAPE)
+    assert np.allclose(affine_mm(SHAPE) @ (5, 6, 7, 1), (x[7], y[6], z[5], 1), atol=1e-3)
+    assert np.allclose(affine_mm(SHAPE, 5) @ (6, 7, 0, 1), (x[7], y[6], z[5], 1), atol=1e-3)
+    assert np.allclose(np.abs(np.linalg.det(affine_mm(SHAPE))), np.prod(voxel_size(SHAPE)))
+
+
+def test_noise_has_unit_variance_and_does_not_depend_on_the_grid() -> None:
+    coarse, fine = (2, 30, 30), (2, 90, 90)
+    fields = [smooth_noise(np.random.default_rng(k), axes_mm((20, 40, 40)), 12) for k in range(4)]
+    assert abs(np.var(fields) - 1) < 0.1 and abs(np.mean(fields)) < 0.1
+    first, second = (smooth_noise(np.random.default_rng(1), axes_mm(shape), 20) for shape in (coarse, fine))
+    assert np.allclose(first, second[:, 1::3, 1::3], atol=1e-4)
+    grid = np.stack(np.meshgrid(*axes_mm(coarse)[::-1], indexing="ij")).transpose(0, 3, 2, 1)
+    assert _correlation(NoiseField(np.random.default_rng(1), 20).at(grid), first) > 0.97
+
+
+def test_distance_to_a_sphere_is_exact_and_pushing_moves_outwards() -> None:
+    points = np.random.default_rng(0).uniform(-30, 30, (3, 5, 5, 5)).astype(np.float32)
+    centre = np.array((1.0, 2.0, 3.0))
+    radius = np.linalg.norm(points - centre.reshape(3, 1, 1, 1), axis=0)
+    assert np.allclose(ellipsoid(points, centre, (9, 9, 9)), radius - 9, atol=1e-3)
+    source = Push(centre, 12, 0.4).source(points)
+    assert (np.linalg.norm(source - centre.reshape(3, 1, 1, 1), axis=0) <= radius + 1e-4).all()
