@@ -64,13 +64,16 @@ def import_cohort(
     if source not in SOURCES:
         raise UsageError(f"there is no source {source!r}; there are {', '.join(SOURCES)}")
     entry, out = SOURCES[source], Path(out)
+    if foreign := options.foreign(entry.ignored):
+        given = ", ".join(f"--{name.replace('_', '-')}" for name in foreign)
+        raise UsageError(f"import {source} does not use {given}: leave it out")
     key_file = key_path(options.key, out) if entry.secret else None
     listing = entry.list_items(_checked_path(path, source), options)
     splits = assigned(listing.items, options.split, options.seed, options.split_column is not None)
     plan = _plan(listing, options, "train" in splits.values())
     key = load_key(key_file) if key_file else PUBLIC_KEY
     digest = keyed_hash(key, "inputs", json.dumps([listing.inputs, options.unrecorded()], sort_keys=True))
-    provenance = Provenance(f"import {source}", options.recorded(), options.seed, {"source": digest})
+    provenance = Provenance(f"import {source}", options.recorded(entry.ignored), options.seed, {"source": digest})
     if finished(out, "cohort.json", provenance):
         return out
     writer = CohortWriter(

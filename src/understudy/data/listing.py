@@ -111,12 +111,14 @@ class Source:
     Attributes:
         summary: one line for the help.
         list_items: (path, options) -> Listing; path is None where ``needs_path`` is False.
+        ignored: options that it does not use; giving one is refused.
         needs_path: whether the source reads a folder.
         secret: whether its subjects are people, whose names the key file hides.
     """
 
     summary: str
     list_items: Callable[[Path, ImportOptions], Listing]
+    ignored: tuple[str, ...] = ()
     needs_path: bool = True
     secret: bool = True
 

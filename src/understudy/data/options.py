@@ -3,6 +3,7 @@
 **Checked** in tests/data/test_importing.py (each refusal) and tests/data/test_options.py.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -43,7 +44,7 @@ class ImportOptions(BaseModel):
         seed: seed of the split (and of the phantom).
         key: file of the secret that makes pseudonyms.
         modality: recorded in the cohort, e.g. ``MR``.
-        rule: which slices are kept when brats volumes are cut.
+        rule: which slices are kept when volumes are cut; None is ``akbar`` for brats and ``all`` for a folder.
         subjects: number of subjects (phantom).
         slices: slices of a subject (phantom).
     """
@@ -69,7 +70,7 @@ class ImportOptions(BaseModel):
     seed: int = 0
     key: Path | None = None
     modality: str = ""
-    rule: Rule = "akbar"
+    rule: Rule | None = None
     subjects: int = Field(default=24, ge=1, le=100_000)
     slices: int = Field(default=8, ge=1, le=512)
 
@@ -81,9 +82,18 @@ class ImportOptions(BaseModel):
             raise ValueError(f"channel names stand once each and are not blank, found {self.channels}")
         return self
 
-    def recorded(self) -> dict[str, Any]:
-        """Return the settings that may stand in a cohort: none that is, or may quote, a path or a file name."""
-        return self.model_dump(mode="json", exclude=UNRECORDED)
+    def foreign(self, ignored: Collection[str]) -> list[str]:
+        """Return those settings, out of the ones that a source ignores, that differ from their default."""
+        fields = type(self).model_fields
+        return [name for name in fields if name in ignored and getattr(self, name) != fields[name].default]
+
+    def recorded(self, ignored: Collection[str]) -> dict[str, Any]:
+        """Return the settings that may stand in a cohort: none that is, or may quote, a path or a file name.
+
+        Args:
+            ignored: settings that the source does not use; they are left out.
+        """
+        return self.model_dump(mode="json", exclude=UNRECORDED | set(ignored))
 
     def unrecorded(self) -> dict[str, Any]:
         """Return the settings that only their keyed hash may stand for (the key file's place is not one of them)."""

@@ -70,7 +70,7 @@ def resized_labels(labels: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     """Resample a label map (*S) of classes 0..K-1 to uint8 (*size): the class that covers most; ties by the nearest
     pixel.
     """
-    classes = np.unique(labels)
+    classes = np.flatnonzero(np.bincount(labels.reshape(-1)))
     nearest = labels[np.ix_(*(_nearest(n, m) for n, m in zip(labels.shape, size, strict=True)))]
     best, votes = nearest.astype(np.uint8), np.full(size, -1.0, np.float32)
     for k in classes:

@@ -3,8 +3,23 @@
 from understudy.data.listing import Source
 from understudy.data.sources import brats, built_in, folder
 
+_FILES = ("images", "labels", "table", "label_column", "subject", "subject_pattern", "one_image_per_subject", "classes")
+_TABLE = (*_FILES, "split_column")
+
 SOURCES: dict[str, Source] = {
-    "folder": Source("pictures and label maps matched by name or through a CSV table", folder.list_items),
-    "brats": Source("BraTS of any year: a folder per case, one NIfTI per contrast", brats.list_items),
-    "phantom": Source("a procedural brain with a tumour; no PATH", built_in.list_items, needs_path=False, secret=False),
+    "folder": Source(
+        "pictures and label maps matched by name or through a CSV table", folder.list_items, ("subjects", "slices")
+    ),
+    "brats": Source(
+        "BraTS of any year: a folder per case, one NIfTI per contrast",
+        brats.list_items,
+        (*_TABLE, "subjects", "slices"),
+    ),
+    "phantom": Source(
+        "a procedural brain with a tumour; no PATH",
+        built_in.list_items,
+        (*_TABLE, "label_scheme", "channels", "rule", "key", "fit"),
+        needs_path=False,
+        secret=False,
+    ),
 }

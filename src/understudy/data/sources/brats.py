@@ -89,7 +89,7 @@ def subject_of(name: str) -> str:
 
 def _sliced(listing: Listing, options: ImportOptions) -> Listing:
     """The listing with the rule by which its volumes are cut."""
-    if options.rule != "akbar":
+    if options.rule in ("tumour", "all"):
         return replace(listing, rule=options.rule, sliced=True)
     if options.intensity not in ("dtype", "volume-max"):
         raise UsageError(

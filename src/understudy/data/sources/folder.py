@@ -51,6 +51,7 @@ def list_items(path: Path, options: ImportOptions) -> Listing:
         dims=len(next(iter(sizes))),
         scheme=scheme,
         classes=found.classes,
+        rule=options.rule or "all",
         notes={"source": "folder", "files_passed_over_by_table": found.passed_over, "types_in_files": types},
         inputs=fingerprint(path, found.items, path / options.table if options.table else None),
     )
@@ -75,6 +76,10 @@ def _refuse_unclear(options: ImportOptions) -> None:
         raise UsageError(f"the subject column {options.subject!r} cannot be a class column: a cohort holds no names")
     if options.labels is None and (options.label_scheme or options.label_column):
         raise UsageError("--label-scheme and --label-column need --labels, the folder of label maps")
+    if options.rule == "akbar":
+        raise UsageError(
+            "--rule akbar is for brats; a folder's volumes are cut by --rule all or tumour (with --dims 2)"
+        )
     try:
         re.compile(options.subject_pattern or "")
     except re.error as error:

@@ -1,0 +1,232 @@
+"""check: what is wrong with a cohort, in plain words: one pass over its cases, memory does not grow with N.
+
+An **error** makes results wrong, a **warning** makes them weak, an **info** is worth knowing. Copies are found exactly,
+by hash; changed copies are for the privacy evaluation. **Checked** in tests/data/test_check.py (each finding planted).
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from understudy.core.cohort import SPLITS, Cohort
+from understudy.core.errors import UnderstudyError
+
+BLOCK = 32
+FEWEST = {"train": 10, "validation": 3, "control": 5, "test": 5}  # subjects; fewer give intervals that say nothing
+NEEDED_BY = {
+    "train": "training",
+    "validation": "choosing a model",
+    "control": "evaluate privacy",
+    "test": "evaluate utility and fidelity",
+}
+NARROW = 0.1  # share of a channel's range, below which an image counts as narrow
+
+Level = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found: how bad it is, and a sentence that says what, where and what to do."""
+
+    level: Level
+    sentence: str
+
+
+@dataclass
+class _Scan:
+    """What one pass over the arrays collects; numbers are row numbers."""
+
+    nan: list[int] = field(default_factory=list)
+    unknown: list[int] = field(default_factory=list)
+    constant: list[int] = field(default_factory=list)
+    flat: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    narrow: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    by_hash: dict[bytes, list[int]] = field(default_factory=lambda: defaultdict(list))
+    classes: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+
+
+def check_cohort(path: Path, planned: int | None = None) -> list[Finding]:
+    """Look a cohort over.
+
+    Args:
+        path: the cohort.
+        planned: number of training subjects a study counts on; fewer is an error.
+
+    Returns:
+        Findings, errors first, then warnings, then information.
+
+    Raises:
+        UsageError: there is no cohort.
+        UnderstudyError: it cannot be opened: its files do not fit together.
+    """
+    cohort = Cohort.open(path)
+    scan = _scanned(cohort)
+    parts: Iterable[Callable[[Cohort, _Scan], Iterable[Finding]]] = (_arrays, _copies, _labels, _classes)
+    findings = [*_hashes(cohort), *(finding for part in parts for finding in part(cohort, scan))]
+    findings += [*_subjects(cohort, planned), *_summary(cohort)]
+    order = ("error", "warning", "info")
+    return sorted(findings, key=lambda finding: order.index(finding.level))
+
+
+def _scanned(cohort: Cohort) -> _Scan:
+    scan, splits = _Scan(), cohort.column("split")
+    for start in range(0, len(cohort), BLOCK):
+        rows = np.arange(start, min(start + BLOCK, len(cohort)))
+        if cohort.images is not None:
+            for row, image in zip(rows.tolist(), cohort.images[rows], strict=True):
+                _scan_image(scan, cohort, row, image)
+        if cohort.labels is not None and cohort.scheme is not None:
+            for row, labels in zip(rows.tolist(), cohort.labels[rows], strict=True):
+                present = np.flatnonzero(np.bincount(labels.reshape(-1))).tolist()
+                scan.classes[str(splits[row])].update(present)
+                if max(present) >= len(cohort.scheme):
+                    scan.unknown.append(row)
+                if cohort.images is None and len(present) > 1:
+                    scan.by_hash[hashlib.sha256(labels.tobytes()).digest()].append(row)
+    return scan
+
+
+def _scan_image(scan: _Scan, cohort: Cohort, row: int, image: np.ndarray) -> None:
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
+        scan.nan.append(row)
+        return
+    spans = np.array([float(channel.max()) - float(channel.min()) for channel in image])
+    if not spans.any():
+        scan.constant.append(row)
+        return
+    scan.by_hash[hashlib.sha256(image.tobytes()).digest()].append(row)
+    for channel, span in zip(cohort.encoding.channels, spans, strict=True):
+        if span == 0:
+            scan.flat[channel.name].append(row)
+        elif span < NARROW * (channel.high - channel.low):
+            scan.narrow[channel.name].append(row)
+
+
+def _hashes(cohort: Cohort) -> Iterable[Finding]:
+    try:
+        cohort.verify()
+    except UnderstudyError as error:
+        yield Finding("error", str(error))
+
+
+def _arrays(cohort: Cohort, scan: _Scan) -> Iterable[Finding]:
+    if scan.nan:
+        yield Finding("error", f"{_cases(cohort, scan.nan)} NaN or infinite values: repair the source and import again")
+    if scan.constant:
+        yield Finding("warning", f"{_cases(cohort, scan.constant)} one value everywhere: remove such images")
+    for name, rows in scan.flat.items():
+        yield Finding(
+            "warning",
+            f"channel {name!r} is one value everywhere in {len(rows)} of {len(cohort)} images: a missing "
+            "contrast? A generator would learn to leave it out",
+        )
+    for name, rows in scan.narrow.items():
+        if len(rows) > len(cohort) / 4:
+            yield Finding(
+                "warning",
+                f"channel {name!r} uses less than {NARROW:.0%} of its range in {len(rows)} of {len(cohort)} "
+                "images: their intensity scales differ; import with --intensity volume-max or "
+                "volume-percentile",
+            )
+
+
+def _copies(cohort: Cohort, scan: _Scan) -> Iterable[Finding]:
+    """Exact copies, by the worst place where they stand."""
+    subjects, splits = cohort.column("subject_id"), cohort.column("split")
+    counts: Counter[str] = Counter()
+    first: dict[str, tuple[int, int]] = {}
+    for rows in scan.by_hash.values():
+        if len(rows) > 1:
+            across_splits, across_subjects = (len(set(names[rows].tolist())) > 1 for names in (splits, subjects))
+            place = "splits" if across_splits else "subjects" if across_subjects else "one subject"
+            counts[place] += len(rows)
+            first.setdefault(place, (rows[0], rows[1]))
+    said: dict[str, tuple[Level, str]] = {
+        "splits": ("error", "across splits, so that what is tested was trained on: keep one of each"),
+        "subjects": ("error", "under different subjects: is a person there under two names?"),
+        "one subject": ("warning", "within a subject: keep one of each"),
+    }
+    ids = cohort.column("case_id")
+    for place, (level, sentence) in said.items():
+        if counts[place]:
+            a, b = (str(ids[row]) for row in first[place])
+            what = "images" if cohort.images is not None else "label maps"
+            yield Finding(
+                level, f"{counts[place]} {what} are exact copies of one another {sentence} (the first: {a} and {b})"
+            )
+
+
+def _labels(cohort: Cohort, scan: _Scan) -> Iterable[Finding]:
+    if cohort.scheme is None:
+        return
+    if scan.unknown:
+        yield Finding(
+            "error",
+            f"{_cases(cohort, scan.unknown)} label values that the scheme ({cohort.scheme.to_text()}) does not "
+            "name: import again",
+        )
+    if len(cohort.scheme) == 1:
+        yield Finding("error", "every label map is empty: there is nothing to segment")
+    for split, counts in sorted(scan.classes.items()):
+        for k, name in enumerate(cohort.scheme.names):
+            if k and not counts[k]:
+                level: Level = "error" if split == "train" else "warning"
+                yield Finding(
+                    level,
+                    f"the class {name!r} is in no label map of the {split or 'unnamed'} split: it can be neither "
+                    "learned nor scored there",
+                )
+
+
+def _classes(cohort: Cohort, scan: _Scan) -> Iterable[Finding]:
+    """Class columns that say nothing in a split."""
+    for split in sorted(set(cohort.column("split").tolist())):
+        matrix = cohort.class_matrix(cohort.rows(split))
+        for k, name in enumerate(cohort.classes):
+            values = matrix[~np.isnan(matrix[:, k]), k]
+            if not len(values):
+                yield Finding("warning", f"the class column {name!r} is blank in all of the {split} split")
+            elif len(values) > 1 and np.ptp(values) == 0:
+                yield Finding("warning", f"the class column {name!r} is {values[0]:g} in all of the {split} split")
+
+
+def _subjects(cohort: Cohort, planned: int | None) -> Iterable[Finding]:
+    if cohort.kind == "synthetic":
+        return
+    found = {split: len(cohort.subjects(split)) for split in SPLITS}
+    if planned is not None and found["train"] < planned:
+        yield Finding(
+            "error",
+            f"{planned} training subjects are planned, and the train split has {found['train']}: get more, or "
+            "plan for fewer",
+        )
+    for split, fewest in FEWEST.items():
+        if found[split] == 0:
+            yield Finding("info", f"there is no {split} split, which {NEEDED_BY[split]} needs")
+        elif found[split] < fewest:
+            yield Finding(
+                "warning",
+                f"the {split} split has {found[split]} subject(s), too few for {NEEDED_BY[split]}: have at "
+                f"least {fewest}",
+            )
+
+
+def _summary(cohort: Cohort) -> Iterable[Finding]:
+    parts = [f"{split} {len(cohort.subjects(split))}" for split in SPLITS if len(cohort.rows(split))]
+    size = " x ".join(map(str, cohort.size))
+    yield Finding(
+        "info", f"{len(cohort)} cases of {size}, {len(cohort.subjects())} subjects ({', '.join(parts) or 'not split'})"
+    )
+    if len({cohort.spacing_mm(row) for row in range(len(cohort))}) > 1:
+        yield Finding("info", "the spacing differs between cases: distances are comparable in mm only")
+
+
+def _cases(cohort: Cohort, rows: list[int]) -> str:
+    """A subject for a sentence: how many cases, and the first three of them."""
+    names = ", ".join(cohort.column("case_id")[rows[:3]].tolist()) + (", ..." if len(rows) > 3 else "")
+    return f"{len(rows)} of {len(cohort)} cases ({names}) hold"
