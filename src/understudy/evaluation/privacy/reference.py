@@ -1,0 +1,85 @@
+"""Which real cases a synthetic cohort is compared with, and how near real cases lie to each other.
+
+**Checked** in tests/evaluation/privacy/test_reference.py.
+"""
+
+import numpy as np
+
+from understudy.core.cohort import Cohort
+from understudy.core.seed import rng
+from understudy.evaluation.privacy.calibration import Reference
+from understudy.evaluation.privacy.correlation import ImageVectors, exact_r, nearest
+
+REFERENCE_CASES = 2000  # training cases that are compared with the other training subjects
+
+
+def training_rows(real: Cohort, synthetic: Cohort) -> tuple[np.ndarray, str]:
+    """Return the rows of the real cohort that the generator saw, and a note on how they are known.
+
+    Args:
+        real: the real cohort.
+        synthetic: its ``trained_on`` names subjects; the training split is taken where it names none of these.
+    """
+    seen = {subject for entry in synthetic.trained_on for subject in entry.get("subjects", ())}
+    rows = np.flatnonzero(np.isin(real.column("subject_id"), sorted(seen)))
+    if len(rows):
+        return rows, "compared with the real cases of every subject the generator was trained on"
+    return real.rows("train"), (
+        "compared with the training split, because the synthetic cohort does not record subjects of "
+        "this real cohort that it was trained on"
+    )
+
+
+def control_reference(real: Cohort, rows: np.ndarray, memory_mib: int) -> Reference:
+    """Return the highest r of each control case to the training rows; empty without a control split."""
+    control = real.rows("control")
+    subjects = real.column("subject_id")[control]
+    if not len(control):
+        return Reference(np.empty(0), subjects, "the real cohort has no control split")
+    found = nearest(ImageVectors(real, control), ImageVectors(real, rows), memory_mib=memory_mib)
+    return Reference(found.r, subjects, f"control subjects ({len(control)} cases) against training cases")
+
+
+def training_reference(real: Cohort, rows: np.ndarray, memory_mib: int, seed: int) -> Reference:
+    """Return the highest r of at most REFERENCE_CASES training cases to the cases of the other training subjects."""
+    subjects = real.column("subject_id")
+    if len(np.unique(subjects[rows])) < 2:
+        return Reference(np.empty(0), subjects[:0], "only one training subject")
+    chosen = rows
+    if len(rows) > REFERENCE_CASES:
+        chosen = np.sort(rng(seed, "privacy", "reference").choice(rows, REFERENCE_CASES, replace=False))
+    found = nearest(
+        ImageVectors(real, chosen),
+        ImageVectors(real, rows),
+        query_groups=subjects[chosen],
+        target_groups=subjects[rows],
+        memory_mib=memory_mib,
+    )
+    return Reference(
+        found.r, subjects[chosen], f"training subjects ({len(chosen)} cases) against the other training subjects"
+    )
+
+
+def neighbour_reference(real: Cohort, rows: np.ndarray) -> Reference:
+    """Return r of each training slice to the next of the same subject in the cohort; empty without slice numbers."""
+    subjects, slices = real.column("subject_id")[rows], real.column("slice_index")[rows]
+    known = np.flatnonzero(slices != "")
+    number = np.array([float(s) for s in slices[known]])
+    order = known[np.lexsort((number, subjects[known]))]
+    same = np.flatnonzero(subjects[order][:-1] == subjects[order][1:]) if len(order) else np.empty(0, np.int64)
+    first, second = rows[order[same]], rows[order[same + 1]]
+    if not len(first):
+        return Reference(np.empty(0), subjects[:0], "no two slices of one subject with a slice number")
+    r = np.concatenate(
+        [
+            exact_r(
+                ImageVectors(real, first[i : i + 64]).block(0, 64), ImageVectors(real, second[i : i + 64]).block(0, 64)
+            )
+            for i in range(0, len(first), 64)
+        ]
+    )
+    return Reference(
+        r,
+        real.column("subject_id")[first],
+        f"each training slice against the next of the same subject ({len(r)} pairs)",
+    )

@@ -1,0 +1,111 @@
+"""``evaluate privacy``: is a synthetic case nearer to a training case than a stranger's case is?
+
+For each synthetic case the training case of the highest Pearson r (Akbar's measure, correlation.py); the same for
+control subjects, whom the generator did not see, sets what is too near (calibration.py). Where there are fewer than
+five control subjects, training subjects against the other training subjects set it, and the results say so.
+**Not covered**: copies that are mirrored, shifted, rotated, zoomed, warped, or that hold only a lesion of a patient;
+label maps; membership inference and other attacks. Few flags do not show that nothing was copied.
+**Checked** in tests/evaluation/privacy/test_stage.py (planted copies, independent noise, withheld numbers).
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from understudy.core.cohort import Cohort
+from understudy.core.provenance import Provenance
+from understudy.core.result import write_results
+from understudy.core.stage import finished, output_folder
+from understudy.evaluation.folder import PUBLIC_MINIMUM
+from understudy.evaluation.guard import leak_note, open_pair, short_names
+from understudy.evaluation.privacy.calibration import calibrate
+from understudy.evaluation.privacy.config import PrivacyConfig
+from understudy.evaluation.privacy.correlation import ImageVectors, nearest
+from understudy.evaluation.privacy.curves import write_curves, write_thresholds
+from understudy.evaluation.privacy.evidence import Evidence
+from understudy.evaluation.privacy.findings import results_of, skipped
+from understudy.evaluation.privacy.pairs import write_gallery, write_pairs
+from understudy.evaluation.privacy.reference import (
+    control_reference,
+    neighbour_reference,
+    training_reference,
+    training_rows,
+)
+
+
+def evaluate_privacy(
+    real: Path, synthetic: list[Path], out: Path, seed: int, config: PrivacyConfig | None = None
+) -> Path:
+    """Compare every synthetic case with every training case, and say how many are nearer than strangers are.
+
+    Args:
+        real: folder of the real cohort, with its splits.
+        synthetic: folders of the synthetic cohorts; each is judged for itself.
+        out: results folder to make.
+        seed: for the bootstrap.
+        config: settings; the defaults where None.
+
+    Returns:
+        ``out``, with results.json, tables, curves and internal/ (pairs.csv, gallery.npz).
+
+    Raises:
+        UsageError: wrong kinds of cohorts, sizes or channels that do not fit, an output of another request.
+        UnderstudyError: a control or test subject is among those a synthetic cohort was trained on.
+    """
+    config = config or PrivacyConfig()
+    cohort, others = open_pair(Path(real), [Path(s) for s in synthetic], splits=("train",), labels=False, minimum=1)
+    provenance = Provenance(
+        "evaluate privacy",
+        config.model_dump(exclude={"memory_mib"}),
+        seed,
+        {"real": cohort.id, "synthetic": ",".join(c.id for c in others)},
+    )
+    if finished(out, "results.json", provenance):
+        return Path(out)
+    names = short_names(others) if len(others) > 1 else [""]
+    with output_folder(out) as folder:
+        if cohort.images is None or any(c.images is None for c in others):
+            write_results(folder, [skipped(name, seed) for name in names], provenance)
+            return Path(out)
+        evidence = [judge(cohort, other, name, seed, config) for name, other in zip(names, others, strict=True)]
+        write_results(folder, [result for e in evidence for result in results_of(e, seed)], provenance)
+        write_thresholds(folder, evidence)
+        write_curves(folder, evidence)
+        write_pairs(folder, cohort, evidence)
+        write_gallery(folder, cohort, evidence, config.gallery)
+    return Path(out)
+
+
+def judge(real: Cohort, synthetic: Cohort, name: str, seed: int, config: PrivacyConfig) -> Evidence:
+    """Find the nearest training case of each synthetic case and calibrate what is too near.
+
+    Args:
+        real: the real cohort, with images.
+        synthetic: the synthetic cohort, with images.
+        name: how its results are called; "" where it is the only one.
+        seed: for the bootstrap.
+        config: the settings.
+    """
+    rows, note = training_rows(real, synthetic)
+    found = nearest(ImageVectors(synthetic, synthetic.rows()), ImageVectors(real, rows), memory_mib=config.memory_mib)
+    control = control_reference(real, rows, config.memory_mib)
+    training = training_reference(real, rows, config.memory_mib, seed)
+    reference = control if control.n_subjects >= PUBLIC_MINIMUM else training
+    threshold = (
+        calibrate(reference, config.false_alarm_rate, config.bootstrap, seed)
+        if reference.n_subjects >= PUBLIC_MINIMUM
+        else None
+    )
+    return Evidence(
+        name,
+        synthetic,
+        rows,
+        len(np.unique(real.column("subject_id")[rows])),
+        found,
+        control,
+        training,
+        neighbour_reference(real, rows),
+        threshold,
+        config,
+        "; ".join(filter(None, (note, leak_note(synthetic)))),
+    )

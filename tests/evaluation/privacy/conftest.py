@@ -1,0 +1,52 @@
+"""Small cohorts with known relations between their images."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from understudy.core.encoding import Channel
+from understudy.core.labels import LabelScheme
+from understudy.core.provenance import Provenance
+from understudy.core.writer import CohortWriter
+
+SHAPE = (2, 8, 8)
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Return a function that writes a cohort of given images (n, 2, 8, 8) uint8."""
+
+    def write_cohort(name: str, images: np.ndarray, **changes: Any) -> Path:
+        subjects = changes.pop("subjects", [f"{name}-{i}" for i in range(len(images))])
+        splits, slices = changes.pop("splits", [""] * len(images)), changes.pop("slices", [""] * len(images))
+        scheme = changes.pop("scheme", LabelScheme(("background", "tumour"), (0, 1)))
+        settings: dict[str, Any] = {"kind": "synthetic", "modality": "MR", "size": images.shape[2:], "dtype": "uint8"}
+        settings |= {"channels": [Channel(c, 0, 255) for c in "ab"], "scheme": scheme}
+        settings |= {"label_source": "sampled" if scheme else None, "provenance": Provenance("test", {"name": name})}
+        with CohortWriter(tmp_path / name, **(settings | changes)) as writer:
+            for i, image in enumerate(images):
+                row = {"case_id": f"{name}-case{i}", "subject_id": subjects[i], "split": splits[i]}
+                writer.append(
+                    image, (image[0] > 128).astype(np.uint8) if scheme else None, row | {"slice_index": slices[i]}
+                )
+        return tmp_path / name
+
+    return write_cohort
+
+
+@pytest.fixture
+def real(write: Write) -> Path:
+    """A real cohort of noise: 12 training, 6 control and 4 test subjects, two slices each."""
+    splits = np.repeat(["train"] * 12 + ["control"] * 6 + ["test"] * 4, 2).tolist()
+    subjects = np.repeat([f"patient{i}" for i in range(22)], 2).tolist()
+    return write("real", noise(44), kind="real", label_source="patient", key=b"k", splits=splits, subjects=subjects,
+                 slices=["3", "4"] * 22)  # fmt: skip
+
+
+def noise(n: int, seed: int = 0) -> np.ndarray:
+    """Return independent noise images."""
+    return np.random.default_rng(seed).integers(0, 256, (n, *SHAPE)).astype(np.uint8)

@@ -1,0 +1,152 @@
+"""The whole of ``evaluate privacy`` on cohorts whose truth is known."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from understudy.core.cohort import Cohort
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.result import Result, read_results
+from understudy.evaluation.privacy import PrivacyConfig, evaluate_privacy
+
+Write = Callable[..., Path]
+TRAINED_ON = [{"cohort": "x", "splits": ["train"], "subjects": [f"patient{i}" for i in range(12)]}]
+
+
+def images(n: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (n, 2, 8, 8)).astype(np.uint8)
+
+
+def named(folder: Path) -> dict[str, Result]:
+    return {result.name: result for result in read_results(folder)[0]}
+
+
+def read(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def test_planted_copies_are_flagged_and_named(write: Write, real: Path, tmp_path: Path) -> None:
+    cohort = Cohort.open(real)
+    assert cohort.images is not None
+    cases = images(40, seed=1)
+    cases[5], cases[9] = cohort.images[7], cohort.images[20]
+    synthetic = write("synthetic", cases, trained_on=TRAINED_ON)
+    out = evaluate_privacy(real, [synthetic], tmp_path / "out", 0, PrivacyConfig(gallery=3))
+    pairs = read(out / "internal" / "pairs.csv")
+    assert [row["synthetic_case"] for row in pairs] == [f"synthetic-case{i}" for i in range(40)]
+    for i, row in ((5, 7), (9, 20)):
+        assert pairs[i]["real_case"] == f"real-case{row}"
+        assert pairs[i]["subject"] == f"patient{row // 2}"
+        assert float(pairs[i]["r"]) == 1
+        assert pairs[i]["flagged"] == "1"
+    results = named(out)
+    flagged = results["privacy.copies.flagged"]
+    assert flagged.value == sum(row["flagged"] == "1" for row in pairs) >= 2
+    assert flagged.n == 40
+    assert results["privacy.correlation.synthetic.max"].value == 1
+    assert results["privacy.copies.expected"].value == pytest.approx(0.4)
+    gallery = np.load(out / "internal" / "gallery.npz")
+    assert np.allclose(gallery["r"][:2], 1)
+    assert np.array_equal(gallery["real"][:2], gallery["synthetic"][:2])
+    assert gallery["real"][0] == pytest.approx(cohort.images[7] / 255, abs=1e-6)
+    assert (out / "internal" / "INTERNAL.txt").is_file()
+
+
+def test_independent_noise_is_flagged_by_chance_only(write: Write, tmp_path: Path) -> None:
+    subjects, splits = [f"p{i}" for i in range(300)], ["train"] * 100 + ["control"] * 200
+    real = write("real", images(300, 0), kind="real", label_source="patient", splits=splits, subjects=subjects)
+    synthetic = write("synthetic", images(400, 1))
+    results = named(evaluate_privacy(real, [synthetic], tmp_path / "out", 0, PrivacyConfig(false_alarm_rate=0.05)))
+    flagged, expected = results["privacy.copies.flagged"], results["privacy.copies.expected"]
+    assert flagged.value is not None
+    assert flagged.low is not None
+    assert flagged.high is not None
+    assert expected.value == 20
+    assert flagged.low <= 20 <= flagged.high
+    assert flagged.value < 45
+    assert "not recorded" in results["privacy.correlation.synthetic.median"].note
+
+
+def test_public_files_hold_no_case_and_no_subject(write: Write, real: Path, tmp_path: Path) -> None:
+    out = evaluate_privacy(real, [write("synthetic", images(30, 1), trained_on=TRAINED_ON)], tmp_path / "out", 0)
+    public = b"".join(p.read_bytes() for p in out.rglob("*") if p.is_file() and "internal" not in p.parts)
+    assert b"patient" not in public
+    assert b"real-case" not in public
+    curve = json.loads((out / "curves" / "privacy.json").read_text())
+    assert {s["name"] for s in curve["series"]} >= {"synthetic", "control subjects"}
+    assert all(sum(s["y"]) == pytest.approx(1) for s in curve["series"])
+    table = read(out / "tables" / "privacy_thresholds.csv")
+    assert float(table[0]["share_of_strangers"]) <= 0.01
+    assert table[1]["share_of_strangers"] == "0"
+    neighbour = named(out)["privacy.correlation.neighbour.median"]
+    assert neighbour.n == 12
+    assert abs(neighbour.value or 9) < 0.4
+
+
+def test_few_control_subjects_are_withheld_and_training_subjects_calibrate(write: Write, tmp_path: Path) -> None:
+    splits = ["train"] * 20 + ["control"] * 4
+    real = write("real", images(24, 0), kind="real", label_source="patient", splits=splits)
+    results = named(evaluate_privacy(real, [write("synthetic", images(10, 1))], tmp_path / "out", 0))
+    assert results["privacy.correlation.control.max"].value is None
+    assert "withheld" in results["privacy.correlation.control.max"].note
+    assert results["privacy.copies.threshold"].n == 20
+    assert "training subjects" in results["privacy.copies.flagged"].note
+    curve = json.loads((tmp_path / "out" / "curves" / "privacy.json").read_text())
+    assert "control subjects" not in {s["name"] for s in curve["series"]}
+
+
+def test_four_training_subjects_say_nothing(write: Write, tmp_path: Path) -> None:
+    real = write("real", images(4, 0), kind="real", label_source="patient", splits=["train"] * 4)
+    out = evaluate_privacy(real, [write("synthetic", images(10, 1))], tmp_path / "out", 0)
+    assert all(result.value is None and "withheld" in result.note for result in named(out).values())
+    assert not list(out.glob("curves/*"))
+    assert not read(out / "tables" / "privacy_thresholds.csv")
+
+
+def test_two_cohorts_are_judged_apart(write: Write, real: Path, tmp_path: Path) -> None:
+    copied = Cohort.open(real).images
+    assert copied is not None
+    paths = [write("good", images(10, 1), trained_on=TRAINED_ON), write("bad", copied[:10], trained_on=TRAINED_ON)]
+    results = named(evaluate_privacy(real, paths, tmp_path / "out", 0))
+    assert results["privacy.synthetic-2.copies.flagged"].value == 10
+    assert results["privacy.synthetic-1.correlation.synthetic.max"].value != 1
+    pairs = read(tmp_path / "out" / "internal" / "pairs.csv")
+    assert [row["synthetic_cohort"] for row in pairs[9:11]] == [Cohort.open(path).id for path in paths]
+
+
+def test_same_request_is_made_once_and_memory_does_not_matter(write: Write, real: Path, tmp_path: Path) -> None:
+    synthetic = write("synthetic", images(30, 1), trained_on=TRAINED_ON)
+    out = evaluate_privacy(real, [synthetic], tmp_path / "a", 0)
+    before = {p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in out.rglob("*") if p.is_file()}
+    evaluate_privacy(real, [synthetic], out, 0)
+    assert before == {p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in out.rglob("*") if p.is_file()}
+    other = evaluate_privacy(real, [synthetic], tmp_path / "b", 0, PrivacyConfig(memory_mib=1))
+    assert {name: content for name, (_, content) in before.items()} == {
+        p.name: p.read_bytes() for p in other.rglob("*") if p.is_file()
+    }
+    with pytest.raises(UsageError, match="another request"):
+        evaluate_privacy(real, [synthetic], out, 1)
+
+
+def test_refusals_leave_nothing(write: Write, real: Path, tmp_path: Path) -> None:
+    leaked = [{"cohort": "x", "splits": ["control"], "subjects": ["patient13"]}]
+    with pytest.raises(UnderstudyError, match="control"):
+        evaluate_privacy(real, [write("leaked", images(3, 1), trained_on=leaked)], tmp_path / "out", 0)
+    with pytest.raises(UsageError, match="real"):
+        evaluate_privacy(real, [real], tmp_path / "out", 0)
+    with pytest.raises(UsageError, match="size"):
+        evaluate_privacy(real, [write("small", images(3, 1)[..., :4])], tmp_path / "out", 0)
+    assert not (tmp_path / "out").exists()
+
+
+def test_cohorts_without_label_maps_are_compared(write: Write, real: Path, tmp_path: Path) -> None:
+    out = evaluate_privacy(
+        real, [write("bare", images(10, 1), scheme=None, trained_on=TRAINED_ON)], tmp_path / "out", 0
+    )
+    assert named(out)["privacy.copies.flagged"].value is not None
+    assert "synthetic_labels" not in np.load(out / "internal" / "gallery.npz")
