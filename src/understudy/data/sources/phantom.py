@@ -171,8 +171,8 @@ def iterate(
 
     Yields:
         Image float32 (4, *S) in [0, 1], label map uint8 (*S), and a row with ``subject``, ``slice_index`` (blank in
-        3D), ``spacing`` (mm along the array axes), ``affine`` (16 numbers, row by row, from array indices to RAS mm;
-        in 2D the slice is the third axis) and ``original_size``.
+        3D), ``spacing`` (mm along the array axes), ``affine`` (16 numbers, row by row, from array indices (D, H, W)
+        to RAS mm; in 2D the index along D is 0) and ``original_size``.
 
     Raises:
         UsageError: dims is neither 2 nor 3, fewer than one subject, or a size or number of slices that cannot be made.

@@ -48,14 +48,13 @@ def affine_mm(shape: tuple[int, ...], slice_index: int | None = None) -> np.ndar
         slice_index: axial slice of a 2D case; None for the whole volume.
 
     Returns:
-        float64 (4, 4). Columns follow the array axes: (D, H, W) for a volume; (H, W, slice) for a slice.
+        float64 (4, 4); columns in the order (D, H, W). For a slice, D counts from that slice: its index is 0.
     """
     z, y, x = axes_mm(shape)
     depth, height, width = voxel_size(shape)
     affine = np.zeros((4, 4))
     affine[:, 3] = x[0], y[0], z[slice_index or 0], 1
-    columns = (2, 0, 1) if slice_index is not None else (0, 1, 2)
-    affine[2, columns[0]], affine[1, columns[1]], affine[0, columns[2]] = depth, -height, -width
+    affine[2, 0], affine[1, 1], affine[0, 2] = depth, -height, -width
     return affine
 
 
