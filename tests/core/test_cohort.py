@@ -19,17 +19,33 @@ from understudy.core.writer import CohortWriter
 SCHEME = LabelScheme(("background", "tumour"), (0, 255))
 
 
-def write(out: Path, n: int = 5, splits: tuple[str, ...] = ("train", "test"), fail_at: int = -1, **changes: Any) -> np.ndarray:
+def write(
+    out: Path, n: int = 5, splits: tuple[str, ...] = ("train", "test"), fail_at: int = -1, **changes: Any
+) -> np.ndarray:
     images = np.random.default_rng(0).integers(0, 255, (n, 2, 8, 6)).astype(np.uint8)
-    settings: dict[str, Any] = {"kind": "real", "modality": "MR", "size": (8, 6), "channels": [Channel("a", 0, 255), Channel("b", 0, 255)],
-                                "dtype": "uint8", "scheme": SCHEME, "label_source": "patient", "classes": ["ill"],
-                                "provenance": Provenance("test", {"x": (1, 2)}, 3), "key": b"secret"} | changes
+    settings: dict[str, Any] = {
+        "kind": "real",
+        "modality": "MR",
+        "size": (8, 6),
+        "channels": [Channel("a", 0, 255), Channel("b", 0, 255)],
+        "dtype": "uint8",
+        "scheme": SCHEME,
+        "label_source": "patient",
+        "classes": ["ill"],
+        "provenance": Provenance("test", {"x": (1, 2)}, 3),
+        "key": b"secret",
+    } | changes
     with CohortWriter(out, **settings) as writer:
         for i in range(n):
             if i == fail_at:
                 raise RuntimeError("stop")
-            row = {"case_id": f"c{i}", "subject_id": f"s{i // 2}", "split": splits[i // 2 % len(splits)], "spacing": "1.0 2.0",
-                   "ill": "" if i == 0 else str(i % 2)}
+            row = {
+                "case_id": f"c{i}",
+                "subject_id": f"s{i // 2}",
+                "split": splits[i // 2 % len(splits)],
+                "spacing": "1.0 2.0",
+                "ill": "" if i == 0 else str(i % 2),
+            }
             writer.append(images[i], (images[i, 0] > 128).astype(np.uint8), row)
     return images
 
@@ -68,8 +84,17 @@ def test_exception_leaves_nothing(tmp_path: Path) -> None:
 
 
 def _two_splits(out: Path) -> None:
-    with CohortWriter(out, kind="real", modality="MR", size=(2, 2), channels=[Channel("a", 0, 1)], dtype="uint8", scheme=None,
-                      label_source=None, provenance=Provenance("test")) as writer:
+    with CohortWriter(
+        out,
+        kind="real",
+        modality="MR",
+        size=(2, 2),
+        channels=[Channel("a", 0, 1)],
+        dtype="uint8",
+        scheme=None,
+        label_source=None,
+        provenance=Provenance("test"),
+    ) as writer:
         for i, split in enumerate(("train", "test")):
             writer.append(np.zeros((1, 2, 2), np.uint8), None, {"case_id": str(i), "subject_id": "s", "split": split})
 

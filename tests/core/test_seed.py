@@ -11,7 +11,19 @@ def test_values_are_pinned() -> None:
 
 def test_no_collisions_and_boundaries() -> None:
     assert len({derive(0, "case", i) for i in range(100_000)}) == 100_000
-    assert len({derive(0, "a", "b"), derive(0, "ab"), derive(0, "a", "b", ""), derive(0, 1), derive(0, "1"), derive(1, "0")}) == 6
+    assert (
+        len(
+            {
+                derive(0, "a", "b"),
+                derive(0, "ab"),
+                derive(0, "a", "b", ""),
+                derive(0, 1),
+                derive(0, "1"),
+                derive(1, "0"),
+            }
+        )
+        == 6
+    )
 
 
 def test_rng_is_the_same_twice() -> None:

@@ -3,8 +3,8 @@
     cohort/
       cohort.json   id, kind, modality, size, encoding (channels, data type, label scheme), classes, label_source,
                     trained_on, provenance, preprocessing, hashes
-      cases.csv     case_id, subject_id, split, slice_index, spacing, affine, original_size, class columns; row order = array order
-      images.npy    (N, C, H, W) or (N, C, D, H, W), memory-mapped; absent where there are only labels
+      cases.csv     case_id, subject_id, split, slice_index, spacing, affine, original_size, class columns; row order
+      = array order images.npy    (N, C, H, W) or (N, C, D, H, W), memory-mapped; absent where there are only labels
       labels.npy    (N, H, W) or (N, D, H, W) uint8, values 0..K-1; absent where there are none
 
 Written by core/writer.py. **Checked** in tests/core/test_cohort.py.
@@ -73,9 +73,13 @@ class Cohort:
         """
         path = Path(path)
         if not path.is_dir():
-            raise UsageError(f"a cohort folder was expected at {path}, and there is none: make one with `understudy import`")
+            raise UsageError(
+                f"a cohort folder was expected at {path}, and there is none: make one with `understudy import`"
+            )
         if not (path / "cohort.json").is_file():
-            raise UsageError(f"{path} is not a cohort (no cohort.json in it): name a folder made by import, sample or edit")
+            raise UsageError(
+                f"{path} is not a cohort (no cohort.json in it): name a folder made by import, sample or edit"
+            )
         try:
             manifest = json.loads((path / "cohort.json").read_text())
             with (path / "cases.csv").open(newline="") as file:
@@ -83,13 +87,19 @@ class Cohort:
                 rows = list(reader)
                 table = {name: [row[name] for row in rows] for name in reader.fieldnames or ()}
             if manifest["schema"] != SCHEMA:
-                raise UnderstudyError(f"{path} is a cohort of schema {manifest['schema']}, and this understudy reads {SCHEMA}")
+                raise UnderstudyError(
+                    f"{path} is a cohort of schema {manifest['schema']}, and this understudy reads {SCHEMA}"
+                )
             if len(rows) != manifest["n"] or any(name not in table for name in COLUMNS):
-                raise UnderstudyError(f"{path}/cases.csv should have {manifest['n']} rows with the columns "
-                                      f"{', '.join(COLUMNS)}; found {len(rows)} rows with {', '.join(table)}: import again")
+                raise UnderstudyError(
+                    f"{path}/cases.csv should have {manifest['n']} rows with the columns "
+                    f"{', '.join(COLUMNS)}; found {len(rows)} rows with {', '.join(table)}: import again"
+                )
             cohort = cls(path, manifest, table)
         except (ValueError, KeyError, TypeError, OSError) as error:
-            raise UnderstudyError(f"the cohort {path} is damaged ({type(error).__name__}: {error}): make it again") from error
+            raise UnderstudyError(
+                f"the cohort {path} is damaged ({type(error).__name__}: {error}): make it again"
+            ) from error
         refuse_shared_subjects(cohort.column("subject_id"), cohort.column("split"), str(path))
         return cohort
 
@@ -136,8 +146,9 @@ class Cohort:
 
     def encoded(self, rows: np.ndarray) -> np.ndarray:
         """Return cases as network channels, float32 (n, C + L, *S) in [-1, 1]."""
-        return self.encoding.encode(None if self.images is None else self.images[rows],
-                                    None if self.labels is None else self.labels[rows])
+        return self.encoding.encode(
+            None if self.images is None else self.images[rows], None if self.labels is None else self.labels[rows]
+        )
 
     def verify(self) -> None:
         """Compare the arrays and the table with the hashes in cohort.json.
@@ -147,9 +158,13 @@ class Cohort:
         """
         for name, array in (("images", self.images), ("labels", self.labels)):
             if array is not None and array_hash(array) != self._manifest["hashes"][name]:
-                raise UnderstudyError(f"{self.path}/{name}.npy does not have the hash in cohort.json: it was changed; make it again")
+                raise UnderstudyError(
+                    f"{self.path}/{name}.npy does not have the hash in cohort.json: it was changed; make it again"
+                )
         if file_hash(self.path / "cases.csv") != self._manifest["hashes"]["cases"]:
-            raise UnderstudyError(f"{self.path}/cases.csv does not have the hash in cohort.json: it was changed; make it again")
+            raise UnderstudyError(
+                f"{self.path}/cases.csv does not have the hash in cohort.json: it was changed; make it again"
+            )
 
     def _map(self, name: str, shape: tuple[int, ...], dtype: str) -> np.ndarray | None:
         file = self.path / f"{name}.npy"
@@ -159,7 +174,9 @@ class Cohort:
             raise UnderstudyError(f"{file} is missing: the cohort is not whole; make it again")
         array = np.load(file, mmap_mode="r", allow_pickle=False)
         if array.shape != shape or array.dtype != np.dtype(dtype):
-            raise UnderstudyError(f"{file} should hold {shape} of {dtype}, found {array.shape} of {array.dtype}: make the cohort again")
+            raise UnderstudyError(
+                f"{file} should hold {shape} of {dtype}, found {array.shape} of {array.dtype}: make the cohort again"
+            )
         return array
 
 
@@ -174,8 +191,10 @@ def refuse_shared_subjects(subjects: np.ndarray, splits: np.ndarray, where: str)
     shared = {name for name in names if names.count(name) > 1} if len(names) != len(set(names)) else set()
     if shared:
         both = sorted({split for subject, split in pairs if subject in shared})
-        raise UnderstudyError(f"a subject must lie in one split, and in {where} {len(shared)} subject(s) lie in several "
-                              f"({', '.join(both)}): split by subject")
+        raise UnderstudyError(
+            f"a subject must lie in one split, and in {where} {len(shared)} subject(s) lie in several "
+            f"({', '.join(both)}): split by subject"
+        )
 
 
 def array_hash(array: np.ndarray) -> str:

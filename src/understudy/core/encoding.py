@@ -96,11 +96,18 @@ class Encoding:
 
     def to_json(self) -> dict[str, Any]:
         """Return the encoding as plain data."""
-        return {"channels": [asdict(c) for c in self.channels], "dtype": self.dtype,
-                "label_scheme": self.scheme.to_json() if self.scheme else None}
+        return {
+            "channels": [asdict(c) for c in self.channels],
+            "dtype": self.dtype,
+            "label_scheme": self.scheme.to_json() if self.scheme else None,
+        }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Encoding":
         """Read what :meth:`to_json` wrote."""
         scheme = data["label_scheme"]
-        return cls(tuple(Channel(**c) for c in data["channels"]), data["dtype"], LabelScheme.from_json(scheme) if scheme else None)
+        return cls(
+            tuple(Channel(**c) for c in data["channels"]),
+            data["dtype"],
+            LabelScheme.from_json(scheme) if scheme else None,
+        )

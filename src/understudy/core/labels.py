@@ -1,9 +1,9 @@
 """LabelScheme: integer <-> name <-> colour, and the encoding of label maps as image channels and back.
 
-**Source** for the single-level code: Akbar et al., Sci Data 11:259 (2024), official code: four classes are stored as grey
-levels 0, 51, 102, 204 of 0..255 and a generated level v is read with the thresholds 25.5, 76.5, 153.
-**Differs**: two and three classes use the whole range (0/255 and 0/127.5/255), since a generator's error is spread over it;
-the thresholds are the midpoints, as Akbar's are. More than four classes are one-hot.
+**Source** for the single-level code: Akbar et al., Sci Data 11:259 (2024), official code: four classes are stored as
+grey levels 0, 51, 102, 204 of 0..255 and a generated level v is read with the thresholds 25.5, 76.5, 153.
+**Differs**: two and three classes use the whole range (0/255 and 0/127.5/255), since a generator's error is spread
+over it; the thresholds are the midpoints, as Akbar's are. More than four classes are one-hot.
 **Checked** in tests/core/test_labels.py (exact round trip on every class, Akbar's thresholds).
 """
 
@@ -33,8 +33,10 @@ class LabelScheme:
     def __post_init__(self) -> None:
         """Refuse schemes that cannot be read back."""
         if not 1 <= len(self.names) <= 255 or len(self.names) != len(self.source_values):
-            raise UsageError(f"a label scheme needs 1 to 255 pairs value=name, found {len(self.names)} names and "
-                             f"{len(self.source_values)} values")
+            raise UsageError(
+                f"a label scheme needs 1 to 255 pairs value=name, found {len(self.names)} names and "
+                f"{len(self.source_values)} values"
+            )
         for what, items in (("name", self.names), ("value", self.source_values)):
             if len(set(items)) != len(items):
                 raise UsageError(f"each {what} of a label scheme may stand once, found {items}")
@@ -86,8 +88,10 @@ class LabelScheme:
         wrong = known[found] != values
         if wrong.any():
             extra = np.unique(np.asarray(values)[wrong])[:8].tolist()
-            raise UnderstudyError(f"{where} holds the values {extra}, which the label scheme "
-                                  f"({self.to_text()}) does not name: add them with --label-scheme")
+            raise UnderstudyError(
+                f"{where} holds the values {extra}, which the label scheme "
+                f"({self.to_text()}) does not name: add them with --label-scheme"
+            )
         return order.astype(np.uint8)[found]
 
     def to_text(self) -> str:
@@ -119,17 +123,23 @@ class LabelScheme:
             goes down, as Akbar's ``v > 25.5``), or the largest channel.
         """
         if channels.ndim < 3 or channels.shape[1] != self.encoded_channels:
-            raise UsageError(f"label channels of shape (N, {self.encoded_channels}, ...) were expected, found {channels.shape}")
+            raise UsageError(
+                f"label channels of shape (N, {self.encoded_channels}, ...) were expected, found {channels.shape}"
+            )
         if len(self) <= 4:
             levels = np.asarray(LEVELS[len(self)])
             thresholds = (levels[1:] + levels[:-1]) / 2
-            return np.searchsorted(thresholds, (channels[:, 0].astype(np.float64) + 1) * 127.5, side="left").astype(np.uint8)
+            return np.searchsorted(thresholds, (channels[:, 0].astype(np.float64) + 1) * 127.5, side="left").astype(
+                np.uint8
+            )
         return channels.argmax(1).astype(np.uint8)
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return the scheme as a list of {label, name, source_value, colour}."""
-        return [{"label": k, "name": name, "source_value": value, "colour": colour}
-                for k, (name, value, colour) in enumerate(zip(self.names, self.source_values, self.colours, strict=True))]
+        return [
+            {"label": k, "name": name, "source_value": value, "colour": colour}
+            for k, (name, value, colour) in enumerate(zip(self.names, self.source_values, self.colours, strict=True))
+        ]
 
     @classmethod
     def from_json(cls, data: list[dict[str, Any]]) -> "LabelScheme":

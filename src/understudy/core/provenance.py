@@ -1,5 +1,6 @@
 """Provenance: who made this folder. It holds no time and no path, so that the same request gives the same bytes,
-and nothing that names a patient leaves the import stage. Times stand in logs."""
+and nothing that names a patient leaves the import stage. Times stand in logs.
+"""
 
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +17,9 @@ def code_version() -> str:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What was asked: the command's name, its resolved settings, the seed, and the ids (keyed where real) of its inputs."""
+    """What was asked: the command's name, its resolved settings, the seed, and the ids (keyed where real) of
+    its inputs.
+    """
 
     command: str
     config: dict[str, Any] = field(default_factory=dict)
@@ -25,5 +28,10 @@ class Provenance:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data, with the version of understudy."""
-        return {"command": self.command, "config": self.config, "seed": self.seed, "inputs": self.inputs,
-                "understudy": code_version()}
+        return {
+            "command": self.command,
+            "config": self.config,
+            "seed": self.seed,
+            "inputs": self.inputs,
+            "understudy": code_version(),
+        }

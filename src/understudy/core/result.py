@@ -1,8 +1,8 @@
 """Result: one measured number with its interval; what every metric returns and every report reads.
 
-On disk: results.json = {"provenance": {...}, "results": [{"name", "value", "low", "high", "unit", "better", "n", "seed",
-"note"}, ...]}; names are dotted from general to special (``utility.ratio.unet.dice``). A value that cannot be computed is
-null, with the reason in ``note``.
+On disk: results.json = {"provenance": {...}, "results": [{"name", "value", "low", "high", "unit", "better", "n",
+"seed", "note"}, ...]}; names are dotted from general to special (``utility.ratio.unet.dice``). A value that cannot be
+computed is null, with the reason in ``note``.
 """
 
 import json
@@ -60,4 +60,6 @@ def read_results(folder: Path) -> tuple[list[Result], dict[str, Any]]:
         data = json.loads(file.read_text())
         return [Result(**r) for r in data["results"]], data["provenance"]
     except (ValueError, KeyError, TypeError) as error:
-        raise UnderstudyError(f"{file} is not a results file that understudy wrote ({error}): evaluate again") from error
+        raise UnderstudyError(
+            f"{file} is not a results file that understudy wrote ({error}): evaluate again"
+        ) from error

@@ -66,9 +66,13 @@ def finished(out: Path, marker: str, provenance: Provenance) -> bool:
             return True
         asked = provenance.to_json()
         differ = [key for key in asked if made.get(key) != json.loads(json.dumps(asked[key]))]
-        raise UsageError(f"the output {out} was made by another request (different: {', '.join(differ)}): "
-                         "choose another --out or remove it")
-    raise UsageError(f"the output {out} exists and is not a finished output of this command: choose another --out or remove it")
+        raise UsageError(
+            f"the output {out} was made by another request (different: {', '.join(differ)}): "
+            "choose another --out or remove it"
+        )
+    raise UsageError(
+        f"the output {out} exists and is not a finished output of this command: choose another --out or remove it"
+    )
 
 
 @contextmanager

@@ -45,18 +45,38 @@ class CohortWriter:
         key: secret that keys the cohort's id; given for real data.
     """
 
-    def __init__(self, out: Path, *, kind: str, modality: str, size: Sequence[int], channels: Sequence[Channel], dtype: str,
-                 scheme: LabelScheme | None, label_source: str | None, provenance: Provenance, classes: Sequence[str] = (),
-                 trained_on: Sequence[dict[str, Any]] = (), preprocessing: dict[str, Any] | None = None,
-                 key: bytes | None = None) -> None:
+    def __init__(
+        self,
+        out: Path,
+        *,
+        kind: str,
+        modality: str,
+        size: Sequence[int],
+        channels: Sequence[Channel],
+        dtype: str,
+        scheme: LabelScheme | None,
+        label_source: str | None,
+        provenance: Provenance,
+        classes: Sequence[str] = (),
+        trained_on: Sequence[dict[str, Any]] = (),
+        preprocessing: dict[str, Any] | None = None,
+        key: bytes | None = None,
+    ) -> None:
         """Store what the manifest will say; nothing is written before ``with``."""
         if kind not in KINDS:
             raise UsageError(f"a cohort's kind is one of {', '.join(KINDS)}, found {kind!r}")
         if (label_source is None) != (scheme is None) or label_source not in (*LABEL_SOURCES, None):
-            raise UsageError(f"label maps need a scheme and a source out of {', '.join(LABEL_SOURCES)}; found scheme "
-                             f"{scheme} and source {label_source!r}")
+            raise UsageError(
+                f"label maps need a scheme and a source out of {', '.join(LABEL_SOURCES)}; found scheme "
+                f"{scheme} and source {label_source!r}"
+            )
         self.out, self.kind, self.modality, self.size = Path(out), kind, modality, tuple(int(s) for s in size)
-        self.channels, self.dtype, self.scheme, self.label_source = list(channels), np.dtype(dtype), scheme, label_source
+        self.channels, self.dtype, self.scheme, self.label_source = (
+            list(channels),
+            np.dtype(dtype),
+            scheme,
+            label_source,
+        )
         self.provenance, self.classes, self.trained_on = provenance, tuple(classes), list(trained_on)
         self.preprocessing, self.key = preprocessing or {}, key
         self._stack = ExitStack()
@@ -67,8 +87,15 @@ class CohortWriter:
         """Open the hidden sibling folder."""
         self._folder = self._stack.enter_context(output_folder(self.out))
         try:
-            arrays = {"images": (self.dtype, bool(self.channels)), "labels": (np.dtype("uint8"), self.scheme is not None)}
-            self._arrays = {name: _ArrayFile(self._folder / f"{name}.npy", dtype) for name, (dtype, wanted) in arrays.items() if wanted}
+            arrays = {
+                "images": (self.dtype, bool(self.channels)),
+                "labels": (np.dtype("uint8"), self.scheme is not None),
+            }
+            self._arrays = {
+                name: _ArrayFile(self._folder / f"{name}.npy", dtype)
+                for name, (dtype, wanted) in arrays.items()
+                if wanted
+            }
             self._file = (self._folder / "cases.csv").open("w", newline="")
             self._table = csv.DictWriter(self._file, [*COLUMNS, *self.classes], restval="", extrasaction="raise")
             self._table.writeheader()
@@ -92,16 +119,22 @@ class CohortWriter:
         self._ids.add(row["case_id"])
         for name, array, shape in (("images", image, (len(self.channels), *self.size)), ("labels", label, self.size)):
             if (array is not None) != (name in self._arrays):
-                raise UnderstudyError(f"case {row['case_id']}: {name} {'missing' if array is None else 'given'} although the "
-                                      f"cohort has {'' if array is None else 'no '}{name}")
+                raise UnderstudyError(
+                    f"case {row['case_id']}: {name} {'missing' if array is None else 'given'} although the "
+                    f"cohort has {'' if array is None else 'no '}{name}"
+                )
             if array is not None:
                 if array.shape != shape:
-                    raise UnderstudyError(f"case {row['case_id']}: {name} of shape {shape} expected, found {array.shape}")
+                    raise UnderstudyError(
+                        f"case {row['case_id']}: {name} of shape {shape} expected, found {array.shape}"
+                    )
                 self._arrays[name].append(array)
         self._table.writerow(row)
         self._splits.append((row["subject_id"], row.get("split", "")))
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Write headers and manifest, then rename the folder; on an exception leave nothing."""
         try:
             for array in self._arrays.values():
@@ -120,15 +153,30 @@ class CohortWriter:
         subjects, splits = (np.array(column) for column in zip(*self._splits, strict=True))
         refuse_shared_subjects(subjects, splits, str(self.out))
         encoding = Encoding(tuple(self.channels), self.dtype.name, self.scheme)
-        hashes = {name: self._arrays[name].digest.hexdigest() if name in self._arrays else None for name in ("images", "labels")}
+        hashes = {
+            name: self._arrays[name].digest.hexdigest() if name in self._arrays else None
+            for name in ("images", "labels")
+        }
         hashes["cases"] = file_hash(self._folder / "cases.csv")
-        manifest = {"schema": SCHEMA, "kind": self.kind, "modality": self.modality, "n": len(self._splits), "size": self.size,
-                    "encoding": encoding.to_json(), "classes": self.classes, "label_source": self.label_source,
-                    "trained_on": self.trained_on, "preprocessing": self.preprocessing,
-                    "provenance": self.provenance.to_json(), "hashes": hashes}
+        manifest = {
+            "schema": SCHEMA,
+            "kind": self.kind,
+            "modality": self.modality,
+            "n": len(self._splits),
+            "size": self.size,
+            "encoding": encoding.to_json(),
+            "classes": self.classes,
+            "label_source": self.label_source,
+            "trained_on": self.trained_on,
+            "preprocessing": self.preprocessing,
+            "provenance": self.provenance.to_json(),
+            "hashes": hashes,
+        }
         content = json.dumps(manifest, sort_keys=True).encode()
         digest = hmac.new(self.key, content, "sha256") if self.key else hashlib.sha256(content)
-        (self._folder / "cohort.json").write_text(json.dumps({"id": digest.hexdigest()[:16], **manifest}, indent=1) + "\n")
+        (self._folder / "cohort.json").write_text(
+            json.dumps({"id": digest.hexdigest()[:16], **manifest}, indent=1) + "\n"
+        )
 
 
 class _ArrayFile:
@@ -140,7 +188,9 @@ class _ArrayFile:
         self._file.write(bytes(HEADER_BYTES))
 
     def append(self, array: np.ndarray) -> None:
-        data = np.ascontiguousarray(array.astype(self.dtype, casting="same_kind" if self.name == "images" else "unsafe")).tobytes()
+        data = np.ascontiguousarray(
+            array.astype(self.dtype, casting="same_kind" if self.name == "images" else "unsafe")
+        ).tobytes()
         self._file.write(data)
         self.digest.update(data)
         self.n += 1

@@ -1,2 +1,1 @@
-"""Floor 4: a trained generator becomes a synthetic cohort, one recorded seed per case.
-"""
+"""Floor 4: a trained generator becomes a synthetic cohort, one recorded seed per case."""

@@ -1,0 +1,52 @@
+"""The menu of generators: one line each. ``load(run)`` gives a trained one back."""
+
+import json
+from pathlib import Path
+
+from understudy.core.errors import UsageError
+from understudy.generators.base import Generator
+from understudy.generators.diffusion import Diffusion
+from understudy.training.checkpoint import latest
+from understudy.training.engine import Engine
+
+GENERATORS: dict[str, type[Generator]] = {
+    "diffusion": Diffusion,
+}
+
+
+def load(run: Path | str, images_seen: int | None = None, engine: Engine | None = None) -> Generator:
+    """Load the generator of a run folder, ready to sample.
+
+    Args:
+        run: a folder that ``understudy train`` made.
+        images_seen: which snapshot; default: the last of a finished training.
+        engine: device; default: the best one here.
+
+    Returns:
+        The generator with its EMA weights.
+
+    Raises:
+        UsageError: the folder is no run, has no such snapshot, or its training has not ended.
+        UnderstudyError: the snapshot is damaged.
+    """
+    run = Path(run)
+    if not (run / "run.json").is_file():
+        raise UsageError(f"{run} is not a training run (no run.json in it): name a folder that `understudy train` made")
+    if images_seen is None and not (run / "complete.json").is_file():
+        raise UsageError(
+            f"the training of {run} has not ended: run train again to finish it, or name a snapshot with --snapshot"
+        )
+    snapshot = latest(run / "snapshots") if images_seen is None else run / "snapshots" / f"{images_seen:09d}"
+    if snapshot is None or not snapshot.is_dir():
+        there = ", ".join(str(int(p.name)) for p in sorted((run / "snapshots").glob("[0-9]*"))) or "none"
+        raise UsageError(f"{run} has no snapshot at {images_seen} images; it has {there}")
+    record = json.loads((run / "run.json").read_text())
+    if record["generator"] not in GENERATORS:
+        raise UsageError(
+            f"{run} was trained with {record['generator']!r}, which this understudy does not know "
+            f"({', '.join(GENERATORS)})"
+        )
+    method = GENERATORS[record["generator"]]
+    generator = method(method.Config(**record["config"]))
+    generator.load(run, snapshot, engine)
+    return generator

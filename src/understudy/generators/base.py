@@ -1,0 +1,293 @@
+"""The Generator contract: one class, one paper; a network with its loss and its sampler.
+
+A generator sees network channels only: image channels, then label channels, float32 in [-1, 1] (core/encoding.py). It
+is trained by the one loop of training/loop.py and sampled in blocks of one fixed size, each case from a seed of its
+own, so that a case depends neither on its neighbours nor on how many are drawn. **Checked** by
+tests/generators/test_contract.py, which runs over the menu.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from understudy.core.cohort import Cohort
+from understudy.core.encoding import Encoding
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.provenance import Provenance
+from understudy.core.seed import derive, rng
+from understudy.training.checkpoint import load_optimizer_state, optimizer_state, read_state
+from understudy.training.engine import Engine
+from understudy.training.feed import Batch, Feed
+from understudy.training.loop import open_run, train
+
+GRID_CASES = 16
+MEASURED_CASES = 2048
+
+
+class GeneratorConfig(BaseModel):
+    """What every generator's configuration has; an unknown key is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    images_seen: int = Field(200_000, gt=0, description="length of the training, in images")
+    batch_size: int = Field(32, gt=0, description="images a step, over all processes")
+    snapshot_every: int = Field(50_000, gt=0, description="images between snapshots")
+    grid_every: int = Field(10_000, gt=0, description="images between sample grids")
+    checkpoint_seconds: float = Field(60.0, ge=0, description="time between checkpoints; does not change the result")
+    precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="bf16 where it is fast, or fp32")
+    mirror: bool = Field(False, description="mirror half of the training images left-right")
+    conditional: bool = Field(False, description="learn the class columns as a condition")
+    sample_block: int = Field(32, gt=0, description="cases sampled at once; padded to this size")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Decoded cases: images (n, C, *S) in the cohort's data type, or None; labels (n, *S) uint8, or None."""
+
+    images: np.ndarray | None
+    labels: np.ndarray | None
+
+
+class Generator(ABC):
+    """A method that learns a cohort and samples cases. Subclasses set the class variables and the abstract methods."""
+
+    name: ClassVar[str]
+    Config: ClassVar[type[GeneratorConfig]]
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        """Store the configuration; networks are made by :meth:`build`."""
+        self.config = config
+
+    # ------------------------------------------------------------------ what a paper's file writes
+    @abstractmethod
+    def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
+        """Make networks and optimisers on ``self.engine.device``; torch is seeded by the caller.
+
+        Args:
+            encoding: gives the number of channels, ``encoding.n`` in all.
+            size: spatial size of a case.
+            classes: number of class columns a condition has.
+        """
+
+    @abstractmethod
+    def update(self, batch: Batch) -> dict[str, Any]:
+        """Take the optimiser steps of one batch; return losses by name."""
+
+    @abstractmethod
+    def modules(self) -> dict[str, nn.Module]:
+        """Return everything that has weights or buffers, EMA copies included."""
+
+    @abstractmethod
+    def optimizers(self) -> dict[str, Optimizer]:
+        """Return the optimisers."""
+
+    @abstractmethod
+    def snapshot_modules(self) -> dict[str, nn.Module]:
+        """Return the modules (EMA weights) that sampling needs; a part of :meth:`modules`."""
+
+    @abstractmethod
+    def draw(self, seeds: list[int], condition: Tensor | None = None) -> Tensor:
+        """Draw one case a seed.
+
+        Args:
+            seeds: one seed a case; all randomness of case i comes from ``seeds[i]``.
+            condition: (len(seeds), classes) float32, or None.
+
+        Returns:
+            float32 (len(seeds), C + L, *S) in the network's own range, about [-1, 1].
+        """
+
+    def measure(self, x: Tensor) -> None:  # noqa: B027
+        """Look at training cases (n, C + L, *S) once before the first step, for data statistics; most do not."""
+
+    def schedule(self, images_seen: int) -> tuple[int, int]:
+        """Return batch size and resolution for the next step; ProGAN grows, most do not."""
+        return self.config.batch_size, self.size[-1]
+
+    def scalars(self) -> dict[str, Any]:
+        """Return further state as JSON values (ADA p, running means kept as numbers)."""
+        return {}
+
+    def load_scalars(self, scalars: dict[str, Any]) -> None:  # noqa: B027
+        """Put back what :meth:`scalars` gave."""
+
+    # ------------------------------------------------------------------ training
+    def fit(
+        self,
+        cohort: Cohort,
+        out: Path,
+        seed: int,
+        other: Cohort | None = None,
+        engine: Engine | None = None,
+        preset: str | None = None,
+    ) -> Path:
+        """Train on a cohort's training split into a run folder; run again = resume, finished = nothing to do.
+
+        Args:
+            cohort: what to learn.
+            out: the run folder.
+            seed: seed of initialisation, order and every step.
+            other: a second, unpaired cohort, where the method takes one.
+            engine: device and processes; default: the best one here.
+            preset: name of the preset the configuration started from, for the record.
+
+        Returns:
+            The run folder.
+
+        Raises:
+            UsageError: the folder holds another run, or the method takes no second cohort.
+            UnderstudyError: nothing to train on, or the training diverged.
+        """
+        if other is not None:
+            raise UsageError(f"{self.name} trains on one cohort, and a second was given with --other: leave it out")
+        if self.config.conditional and not cohort.classes:
+            raise UsageError(
+                f"conditional training needs class columns, and {cohort.path} has none: import with --classes"
+            )
+        feed = Feed(cohort, derive(seed, "feed"), mirror=self.config.mirror, conditional=self.config.conditional)
+        inputs = {"cohort": cohort.id}
+        record: dict[str, Any] = {
+            "generator": self.name,
+            "config": self.config.model_dump(),
+            "encoding": cohort.encoding.to_json(),
+            "size": cohort.size,
+            "classes": cohort.classes if self.config.conditional else (),
+            "modality": cohort.modality,
+            "seed": seed,
+            "trained_on": [
+                *cohort.trained_on,
+                {"cohort": cohort.id, "splits": ["train"], "subjects": cohort.subjects("train")},
+            ],
+            "provenance": Provenance(f"train {self.name}", {"preset": preset}, seed, inputs).to_json(),
+        }
+        if open_run(out, record):
+            return out
+        self._start(cohort.encoding, cohort.size, len(record["classes"]), derive(seed, "init"), engine)
+        self.measure(torch.from_numpy(cohort.encoded(rng(seed, "measure").permutation(feed.rows)[:MEASURED_CASES])))
+        grid_seeds = [derive(seed, "grid", i) for i in range(GRID_CASES)]
+        grid_condition = (
+            None
+            if not self.config.conditional
+            else np.nan_to_num(cohort.class_matrix(np.resize(feed.rows, GRID_CASES)))
+        )
+        train(
+            self,
+            feed,
+            self.engine,
+            out,
+            seed=seed,
+            total=self.config.images_seen,
+            snapshot_every=self.config.snapshot_every,
+            grid_every=self.config.grid_every,
+            checkpoint_seconds=self.config.checkpoint_seconds,
+            grid=lambda: np.concatenate(list(self._blocks(grid_seeds, grid_condition))),
+        )
+        return out
+
+    def _start(self, encoding: Encoding, size: tuple[int, ...], classes: int, seed: int, engine: Engine | None) -> None:
+        self.encoding, self.size, self.engine = encoding, tuple(size), engine or Engine(self.config.precision)
+        torch.manual_seed(seed)
+        self.build(encoding, self.size, classes)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return all that a resume needs: weights, optimisers, scalars."""
+        tensors = {
+            f"{name}.{key}": value
+            for name, module in self.modules().items()
+            for key, value in module.state_dict().items()
+        }
+        scalars: dict[str, Any] = {"scalars": self.scalars(), "optimizers": {}}
+        for name, optimizer in self.optimizers().items():
+            found, scalars["optimizers"][name] = optimizer_state(optimizer, f"optimizer.{name}")
+            tensors |= found
+        return tensors, scalars
+
+    def load_state(self, tensors: dict[str, Tensor], scalars: dict[str, Any]) -> None:
+        """Put back what :meth:`state` gave."""
+        _load_modules(self.modules(), tensors)
+        for name, optimizer in self.optimizers().items():
+            load_optimizer_state(optimizer, f"optimizer.{name}", tensors, scalars["optimizers"][name])
+        self.load_scalars(scalars["scalars"])
+
+    # ------------------------------------------------------------------ sampling
+    def snapshot(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the weights that sampling needs, and the name of the generator."""
+        tensors = {
+            f"{name}.{key}": value
+            for name, m in self.snapshot_modules().items()
+            for key, value in m.state_dict().items()
+        }
+        return tensors, {"generator": self.name}
+
+    def load(self, run: Path, snapshot: Path, engine: Engine | None = None) -> None:
+        """Make the networks of a run and read a snapshot into them.
+
+        Args:
+            run: a run folder.
+            snapshot: one of its snapshots.
+            engine: device; default: the best one here.
+
+        Raises:
+            UnderstudyError: the snapshot is damaged or of another generator.
+        """
+        record = json.loads((run / "run.json").read_text())
+        self._start(Encoding.from_json(record["encoding"]), tuple(record["size"]), len(record["classes"]), 0, engine)
+        tensors, scalars = read_state(snapshot)
+        if scalars.get("generator") != self.name:
+            raise UnderstudyError(
+                f"{snapshot} is a snapshot of {scalars.get('generator')}, and {self.name} was expected: "
+                "the run folder was mixed up; train again"
+            )
+        _load_modules(self.snapshot_modules(), tensors)
+
+    def sample(self, n: int, seed: int, condition: np.ndarray | None = None) -> Samples:
+        """Draw n cases.
+
+        Args:
+            n: how many; case i is the same for every n.
+            seed: case i is drawn with ``derive(seed, "case", i)``.
+            condition: (n, classes) float32, or None.
+
+        Returns:
+            Decoded images and label maps.
+        """
+        blocks = list(self.sample_blocks([derive(seed, "case", i) for i in range(n)], condition))
+        images = (
+            None if blocks[0].images is None else np.concatenate([b.images for b in blocks if b.images is not None])
+        )
+        labels = (
+            None if blocks[0].labels is None else np.concatenate([b.labels for b in blocks if b.labels is not None])
+        )
+        return Samples(images, labels)
+
+    def sample_blocks(self, seeds: list[int], condition: np.ndarray | None = None) -> Iterator[Samples]:
+        """Draw one case a seed, block by block, decoded."""
+        for x in self._blocks(seeds, condition):
+            yield Samples(*self.encoding.decode(x))
+
+    @torch.no_grad()
+    def _blocks(self, seeds: list[int], condition: np.ndarray | None) -> Iterator[np.ndarray]:
+        size = self.config.sample_block
+        for start in range(0, len(seeds), size):
+            block = seeds[start : start + size]
+            padded = block + block[-1:] * (size - len(block))
+            chosen = None
+            if condition is not None:
+                c = torch.from_numpy(np.asarray(condition[start : start + size], np.float32))
+                chosen = torch.cat([c, c[-1:].expand(size - len(block), -1)]).to(self.engine.device)
+            yield self.draw(padded, chosen)[: len(block)].float().contiguous().cpu().numpy()
+
+
+def _load_modules(modules: dict[str, nn.Module], tensors: dict[str, Tensor]) -> None:
+    for name, module in modules.items():
+        module.load_state_dict({k.removeprefix(name + "."): v for k, v in tensors.items() if k.startswith(name + ".")})

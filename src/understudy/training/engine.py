@@ -1,0 +1,95 @@
+"""Engine: device, precision and processes, through Lightning Fabric. No DDP wrapper: gradients are averaged explicitly.
+
+**Differs** from the usual Fabric use: modules are not wrapped. A DDP wrapper breaks on unused blocks, on parts called
+separately and on backwards whose loss is only a gradient penalty; :meth:`Engine.average_gradients` before each
+optimiser step has none of these traps. **Checked** in tests/training/test_engine.py (two processes hold equal
+gradients).
+"""
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from understudy.core.errors import UsageError
+from understudy.training.memory import keep_freed_memory
+
+PRECISIONS = {"bf16": "bf16-mixed", "fp32": "32-true"}
+
+
+class Engine:
+    """Where and how tensors are computed.
+
+    Args:
+        precision: ``bf16`` (autocast; weights, losses and outputs stay fp32), ``fp32``, or ``auto``: bf16 where the
+            processor or GPU has instructions for it.
+        accelerator: ``auto``, ``cpu`` or ``cuda``.
+        devices: number of processes, one device each.
+    """
+
+    def __init__(self, precision: str = "auto", accelerator: str = "auto", devices: int = 1) -> None:
+        """Choose the device and start the processes."""
+        if precision not in (*PRECISIONS, "auto"):
+            raise UsageError(f"precision is auto, bf16 or fp32; found {precision!r}")
+        if accelerator == "cuda" and not torch.cuda.is_available():
+            raise UsageError(
+                "accelerator cuda was asked for, and torch finds no CUDA device: use --accelerator cpu or auto"
+            )
+        if accelerator == "auto":
+            accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+        if precision == "auto":
+            precision = "bf16" if has_fast_bf16(accelerator) else "fp32"
+        keep_freed_memory()
+        self.precision = precision
+        self.fabric = Fabric(
+            accelerator=accelerator,
+            devices=devices,
+            precision=PRECISIONS[precision],  # type: ignore[arg-type]
+            strategy="ddp" if devices > 1 else "auto",
+        )
+        self.fabric.launch()
+
+    @property
+    def device(self) -> torch.device:
+        """The device of this process."""
+        return self.fabric.device
+
+    @property
+    def rank(self) -> int:
+        """The number of this process, from 0."""
+        return self.fabric.global_rank
+
+    @property
+    def world_size(self) -> int:
+        """The number of processes."""
+        return self.fabric.world_size
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Return the context in which convolutions and matrix products run in the chosen precision."""
+        return self.fabric.autocast()
+
+    def place(self, module: nn.Module) -> nn.Module:
+        """Move a module to the device, 4-D weights in channels_last, which convolutions prefer."""
+        return module.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Replace every gradient by its mean over the processes; a parameter without gradient counts as zero.
+
+        One all-reduce of all gradients joined, called before each optimiser step. Nothing happens on one process.
+        """
+        if self.world_size == 1:
+            return
+        parameters = [p for p in parameters if p.requires_grad]
+        flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1) for p in parameters])
+        flat = self.fabric.all_reduce(flat, reduce_op="mean")  # type: ignore[assignment]
+        for p, g in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
+            p.grad = g.reshape(p.shape).clone()
+
+
+def has_fast_bf16(accelerator: str) -> bool:
+    """Tell whether bf16 has instructions of its own there (AVX-512 BF16 or AMX; CUDA from Ampere)."""
+    if accelerator == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported() and torch.cpu._is_avx512_bf16_supported())

@@ -1,0 +1,89 @@
+"""What training writes for people: a JSON line a log step, a progress bar, PNG grids of samples."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class TrainingLog:
+    """Append JSON lines to ``log.jsonl`` and drive a progress bar; lines beyond the resumed point are dropped.
+
+    Args:
+        file: the log file.
+        total: images to be seen in all.
+        images_seen: images seen already.
+        quiet: no progress bar, e.g. on other ranks.
+    """
+
+    def __init__(self, file: Path, total: int, images_seen: int, quiet: bool) -> None:
+        """Open the file and start the bar."""
+        kept = [line for line in file.read_text().splitlines() if _seen(line) <= images_seen] if file.is_file() else []
+        self._file = file.open("w")
+        self._file.writelines(line + "\n" for line in kept)
+        self._start, self._from = time.monotonic(), images_seen
+        self._bar = Progress(
+            TextColumn("train"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total} images  {task.fields[text]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            disable=quiet or not sys.stderr.isatty(),
+            transient=True,
+        )
+        self._task = self._bar.add_task("train", total=total, completed=images_seen, text="")
+
+    def __enter__(self) -> "TrainingLog":
+        """Show the bar."""
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close bar and file."""
+        self._bar.stop()
+        self._file.close()
+
+    def line(self, images_seen: int, values: dict[str, Any]) -> None:
+        """Write one line: images seen, images per second since the start of this process, and the values."""
+        rate = (images_seen - self._from) / max(time.monotonic() - self._start, 1e-9)
+        record = {
+            "images_seen": images_seen,
+            "images_per_s": round(rate, 2),
+            **{k: round(float(v), 6) for k, v in values.items()},
+        }
+        self._file.write(json.dumps(record) + "\n")
+        self._file.flush()
+        text = "  ".join(f"{name} {float(value):.3f}" for name, value in list(values.items())[:3])
+        self._bar.update(self._task, completed=images_seen, text=f"{rate:.1f}/s  {text}")
+
+
+def _seen(line: str) -> int:
+    try:
+        return int(json.loads(line)["images_seen"])
+    except (ValueError, KeyError):  # the line that was being written when the process was killed
+        return sys.maxsize
+
+
+def save_grid(x: np.ndarray, file: Path) -> None:
+    """Write samples as a PNG: a row a channel, a column a case.
+
+    Args:
+        x: float (n, channels, *S) in [-1, 1]; of volumes the middle slice is shown.
+        file: the PNG to write.
+    """
+    if x.ndim == 5:
+        x = x[:, :, x.shape[2] // 2]
+    n, c, h, w = x.shape
+    grid = x.transpose(1, 2, 0, 3).reshape(c * h, n * w)
+    pixels = np.clip((grid + 1) * 127.5, 0, 255).round().astype(np.uint8)
+    partial = file.with_suffix(".partial")
+    Image.fromarray(pixels).save(partial, format="PNG")
+    partial.rename(file)

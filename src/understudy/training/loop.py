@@ -1,0 +1,197 @@
+"""The training loop: ``for batch: losses = method.update(batch)``; counts, logs, snapshots, resume. It knows no method.
+
+    RUN/
+      run.json                 what is trained on what: generator, config, encoding, seed, trained_on, provenance
+      log.jsonl                losses and images per second
+      grids/000012800.png      sample grids
+      checkpoints/000012800/   the state to resume from (the latest only)
+      snapshots/000012800/     weights to sample from
+      complete.json            written last
+
+Randomness is stateless: before each step torch is seeded with derive(seed, "step", rank, images_seen), so a resumed run
+does what the uninterrupted one would have done, whenever checkpoints were taken. **Checked** by the contract tests.
+"""
+
+import fcntl
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.seed import derive
+from understudy.training.checkpoint import latest, read_state, write_state
+from understudy.training.engine import Engine
+from understudy.training.feed import Batch, Feed
+from understudy.training.log import TrainingLog, save_grid
+
+LOG_SECONDS = 5.0
+
+
+class Method(Protocol):
+    """What the loop asks of a generator."""
+
+    def schedule(self, images_seen: int) -> tuple[int, int]:
+        """Return batch size and resolution for the next step."""
+
+    def update(self, batch: Batch) -> dict[str, Any]:
+        """Take the optimiser steps of one batch; return losses as numbers or 0-d tensors."""
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return all that a resume needs."""
+
+    def load_state(self, tensors: dict[str, Tensor], scalars: dict[str, Any]) -> None:
+        """Put a state back."""
+
+    def snapshot(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the weights that sampling needs."""
+
+
+def open_run(run: Path, record: dict[str, Any]) -> bool:
+    """Make the run folder, or find it again.
+
+    Args:
+        run: the folder.
+        record: what run.json says; a folder with another record is refused.
+
+    Returns:
+        True if the run is complete already.
+
+    Raises:
+        UsageError: the folder holds another run, or something else.
+    """
+    file = run / "run.json"
+    record = json.loads(json.dumps(record))
+    if file.is_file():
+        made = json.loads(file.read_text())
+        if made != record:
+            differ = sorted(key for key in {*made, *record} if made.get(key) != record.get(key))
+            found = f"a {made.get('generator')} run" if made.get("generator") != record["generator"] else "another run"
+            raise UsageError(
+                f"{run} holds {found} (different: {', '.join(differ)}), and a {record['generator']} run with these "
+                "settings was asked for: choose another --out, or give the same settings to resume"
+            )
+        return (run / "complete.json").is_file()
+    if run.exists() and any(p for p in run.iterdir() if p.name not in (".run.json.partial", ".lock")):
+        raise UsageError(f"{run} exists and is not a run of understudy: choose another --out")
+    if not run.absolute().parent.is_dir():
+        raise UsageError(
+            f"the folder {run.absolute().parent}, in which the run would lie, does not exist: make it first"
+        )
+    run.mkdir(exist_ok=True)
+    _write_json(file, record)
+    return False
+
+
+def train(
+    method: Method,
+    feed: Feed,
+    engine: Engine,
+    run: Path,
+    *,
+    seed: int,
+    total: int,
+    snapshot_every: int,
+    grid_every: int,
+    checkpoint_seconds: float,
+    grid: Callable[[], np.ndarray],
+) -> None:
+    """Train until ``total`` images were seen, from the latest checkpoint if there is one.
+
+    Args:
+        method: the generator under training.
+        feed: batches.
+        engine: device and processes.
+        run: a folder from :func:`open_run`.
+        seed: seed of every step.
+        total: images to see in all.
+        snapshot_every: images between snapshots; the last state is always one.
+        grid_every: images between sample grids.
+        checkpoint_seconds: time between checkpoints.
+        grid: returns samples (n, channels, *S) in [-1, 1] for a grid.
+
+    Raises:
+        UnderstudyError: a loss is not a finite number.
+    """
+    with (run / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB) if engine.rank == 0 else None
+        except BlockingIOError as error:
+            raise UsageError(f"another process is training {run}: wait for it to end") from error
+        images_seen = _resume(method, run)
+        with TrainingLog(run / "log.jsonl", total, images_seen, quiet=engine.rank > 0) as log:
+            logged = saved = time.monotonic()
+            while images_seen < total:
+                before = images_seen
+                batch_size, losses = _step(method, feed, engine, seed, images_seen)
+                images_seen += batch_size
+                passed = {every: images_seen // every > before // every for every in (snapshot_every, grid_every)}
+                last, now = images_seen >= total, time.monotonic()
+                if last or now - logged > LOG_SECONDS:
+                    _refuse_infinite(losses, images_seen, run)
+                    log.line(images_seen, losses)
+                    logged = now
+                if engine.rank == 0:
+                    if passed[grid_every] or last:
+                        (run / "grids").mkdir(exist_ok=True)
+                        save_grid(grid(), run / "grids" / f"{images_seen:09d}.png")
+                    if passed[snapshot_every] or last:
+                        write_state(run / "snapshots" / f"{images_seen:09d}", *method.snapshot())
+                    if last or now - saved > checkpoint_seconds:
+                        _refuse_infinite(losses, images_seen, run)
+                        _checkpoint(method, run, images_seen)
+                        saved = time.monotonic()
+        if engine.rank == 0:
+            _write_json(run / "complete.json", {"images_seen": images_seen})
+            (run / ".lock").unlink(missing_ok=True)
+
+
+def _step(method: Method, feed: Feed, engine: Engine, seed: int, images_seen: int) -> tuple[int, dict[str, Any]]:
+    batch_size, resolution = method.schedule(images_seen)
+    share = batch_size // engine.world_size
+    part = slice(engine.rank * share, (engine.rank + 1) * share)
+    batch = feed.batch(images_seen, share * engine.world_size, resolution, engine.device, part)
+    torch.manual_seed(derive(seed, "step", engine.rank, images_seen))
+    return share * engine.world_size, method.update(batch)
+
+
+def _resume(method: Method, run: Path) -> int:
+    found = latest(run / "checkpoints")
+    if found is None:
+        return 0
+    tensors, scalars = read_state(found)
+    method.load_state(tensors, scalars)
+    return int(found.name)
+
+
+def _checkpoint(method: Method, run: Path, images_seen: int) -> None:
+    write_state(run / "checkpoints" / f"{images_seen:09d}", *method.state())
+    for old in (run / "checkpoints").glob("[0-9]*"):
+        if int(old.name) != images_seen:
+            shutil.rmtree(old)
+
+
+def _refuse_infinite(losses: dict[str, Any], images_seen: int, run: Path) -> None:
+    bad = [name for name, value in losses.items() if not math.isfinite(float(value))]
+    if bad:
+        raise UnderstudyError(
+            f"training diverged: {', '.join(bad)} is not finite after {images_seen} images; the last whole "
+            f"checkpoint in {run} is kept: lower the learning rate with --set"
+        )
+
+
+def _write_json(file: Path, data: dict[str, Any]) -> None:
+    partial = file.parent / f".{file.name}.partial"
+    with partial.open("w") as handle:
+        handle.write(json.dumps(data, indent=1) + "\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+    partial.rename(file)

@@ -1,0 +1,236 @@
+"""The contract, once for every generator on the menu: shapes, seeds, independence, save/load, resume bit for bit,
+refusals."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from understudy.core.cohort import Cohort
+from understudy.core.encoding import Channel
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.labels import LabelScheme
+from understudy.core.provenance import Provenance
+from understudy.core.seed import derive
+from understudy.core.writer import CohortWriter
+from understudy.generators import GENERATORS, load
+from understudy.generators.base import Generator
+
+TINY: dict[str, dict[str, Any]] = {
+    "diffusion": {
+        "channels": (8, 16),
+        "blocks": 1,
+        "attention_levels": (1,),
+        "head_channels": 8,
+        "patch": 1,
+        "sampler_steps": 3,
+        "ema_images": 20,
+        "warmup_images": 8,
+    },
+    "stylegan2": {
+        "z_dim": 16,
+        "w_dim": 16,
+        "channel_base": 128,
+        "channel_max": 16,
+        "mapping_layers": 2,
+        "ema_images": 20,
+    },
+}
+COMMON = {
+    "batch_size": 4,
+    "images_seen": 24,
+    "snapshot_every": 12,
+    "grid_every": 12,
+    "sample_block": 4,
+    "checkpoint_seconds": 0,
+}
+SCHEMES = {
+    "labels": LabelScheme(("background", "a", "b"), (0, 1, 2)),
+    "onehot": LabelScheme(tuple("abcdef"), tuple(range(6))),
+    "none": None,
+}
+
+
+def make_cohort(
+    out: Path, scheme: LabelScheme | None, dtype: str = "uint8", channels: int = 2, size: tuple[int, ...] = (16, 16)
+) -> Cohort:
+    random = np.random.default_rng(0)
+    high = 200 if dtype == "uint8" else 3000
+    with CohortWriter(
+        out,
+        kind="real",
+        modality="MR",
+        size=size,
+        channels=[Channel(f"c{i}", 0, high) for i in range(channels)],
+        dtype=dtype,
+        scheme=scheme,
+        label_source="patient" if scheme else None,
+        classes=["ill"],
+        provenance=Provenance("test"),
+        key=b"k",
+    ) as writer:
+        for i in range(10):
+            image = (random.random((channels, *size)) * high).astype(dtype)
+            label = random.integers(0, len(scheme), size).astype(np.uint8) if scheme else None
+            writer.append(
+                image,
+                label,
+                {"case_id": f"{i}", "subject_id": f"s{i}", "split": "train" if i < 9 else "test", "ill": str(i % 2)},
+            )
+    return Cohort.open(out)
+
+
+def make(name: str, **changes: Any) -> Generator:
+    return GENERATORS[name](GENERATORS[name].Config(**{**COMMON, **TINY[name], **changes}))
+
+
+@pytest.fixture(scope="module", params=list(GENERATORS))
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Cohort, Path]:
+    folder = tmp_path_factory.mktemp(request.param)
+    cohort = make_cohort(folder / "cohort", SCHEMES["labels"])
+    run = make(request.param).fit(cohort, folder / "run", seed=5)
+    return request.param, cohort, run
+
+
+def weights(run: Path) -> bytes:
+    return (sorted((run / "snapshots").iterdir())[-1] / "tensors.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("name", list(GENERATORS))
+def test_every_generator_has_a_tiny_configuration(name: str) -> None:
+    assert name in TINY and GENERATORS[name].name == name and "demo" in GENERATORS[name].PRESETS
+    for preset in GENERATORS[name].PRESETS.values():
+        GENERATORS[name].Config(**preset)
+
+
+@pytest.mark.parametrize("name", list(GENERATORS))
+@pytest.mark.parametrize(
+    ("scheme", "dtype", "channels"), [("onehot", "uint16", 1), ("none", "float32", 3), ("labels", "int16", 2)]
+)
+def test_shapes_and_types(name: str, scheme: str, dtype: str, channels: int, tmp_path: Path) -> None:
+    cohort = make_cohort(tmp_path / "cohort", SCHEMES[scheme], dtype, channels)
+    run = make(name, images_seen=4).fit(cohort, tmp_path / "run", seed=0)
+    samples = load(run).sample(3, seed=1)
+    assert (
+        samples.images is not None and samples.images.shape == (3, channels, 16, 16) and samples.images.dtype == dtype
+    )
+    assert (samples.labels is None) == (scheme == "none")
+    if samples.labels is not None:
+        assert samples.labels.shape == (3, 16, 16) and samples.labels.max() < len(SCHEMES[scheme] or ())
+
+
+def test_same_seed_same_sample_whatever_n(trained: tuple[str, Cohort, Path]) -> None:
+    generator = load(trained[2])
+    five, two = generator.sample(5, seed=3), load(trained[2]).sample(2, seed=3)
+    assert five.images is not None and two.images is not None
+    assert (five.images[:2] == two.images).all() and (five.labels[:2] == two.labels).all()  # type: ignore[index]
+    assert (five.images[0] != five.images[1]).any() and (generator.sample(2, seed=4).images != two.images).any()
+
+
+def test_a_case_does_not_depend_on_its_neighbours(trained: tuple[str, Cohort, Path]) -> None:
+    generator = load(trained[2])
+    with torch.no_grad():
+        a, b = generator.draw([1, 2, 3, 4]), generator.draw([9, 2, 8, 7])
+        alone = generator.draw([2])
+    assert torch.equal(a[1], b[1])
+    assert torch.allclose(a[1], alone[0], atol=1e-4 if generator.engine.precision == "fp32" else 5e-2)
+
+
+def test_across_block_sizes_in_fp32(trained: tuple[str, Cohort, Path], tmp_path: Path) -> None:
+    name, cohort, _ = trained
+    run = make(name, precision="fp32").fit(cohort, tmp_path / "run", seed=5)
+    generator = load(run)
+    with torch.no_grad():
+        assert torch.allclose(generator.draw([1, 2, 3, 4])[1], generator.draw([2])[0], atol=1e-4)
+
+
+def test_same_seed_same_weights_and_another_seed_others(trained: tuple[str, Cohort, Path], tmp_path: Path) -> None:
+    name, cohort, run = trained
+    assert weights(make(name).fit(cohort, tmp_path / "same", seed=5)) == weights(run)
+    assert weights(make(name).fit(cohort, tmp_path / "other", seed=6)) != weights(run)
+
+
+def test_resume_is_bit_identical(
+    trained: tuple[str, Cohort, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, cohort, run = trained
+    method, steps = GENERATORS[name], 0
+    update = method.update
+
+    def interrupted(self: Generator, batch: Any) -> dict[str, Any]:
+        nonlocal steps
+        steps += 1
+        if steps in (3, 6):
+            raise KeyboardInterrupt
+        return update(self, batch)
+
+    monkeypatch.setattr(method, "update", interrupted)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            make(name).fit(cohort, tmp_path / "run", seed=5)
+        with pytest.raises(UsageError, match="has not ended"):
+            load(tmp_path / "run")
+    make(name).fit(cohort, tmp_path / "run", seed=5)
+    assert steps > 6 and weights(tmp_path / "run") == weights(run)
+    for part in ("checkpoints",):
+        ours, theirs = (sorted((r / part).iterdir())[-1] for r in (tmp_path / "run", run))
+        assert (ours / "tensors.safetensors").read_bytes() == (theirs / "tensors.safetensors").read_bytes()
+        assert json.loads((ours / "scalars.json").read_text()) == json.loads((theirs / "scalars.json").read_text())
+
+
+def test_a_finished_run_is_not_trained_again(
+    trained: tuple[str, Cohort, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, cohort, run = trained
+    monkeypatch.setattr(GENERATORS[name], "update", lambda *_: pytest.fail("trained again"))
+    make(name).fit(cohort, run, seed=5)
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert lines[-1]["images_seen"] == 24 and len(list((run / "snapshots").iterdir())) == 2
+    assert len(list((run / "grids").glob("*.png"))) == 2 and len(list((run / "checkpoints").iterdir())) == 1
+
+
+def test_weights_change_with_training(trained: tuple[str, Cohort, Path]) -> None:
+    first, last = (load(trained[2], n).sample(1, 0).images for n in (12, 24))
+    assert (first != last).any()
+
+
+def test_conditional(trained: tuple[str, Cohort, Path], tmp_path: Path) -> None:
+    name, cohort, _ = trained
+    run = make(name, conditional=True, images_seen=8).fit(cohort, tmp_path / "run", seed=0)
+    generator = load(run)
+    assert generator.sample(2, 0, np.ones((2, 1), np.float32)).images is not None
+
+
+def test_refusals(trained: tuple[str, Cohort, Path], tmp_path: Path) -> None:
+    name, cohort, run = trained
+    with pytest.raises(ValidationError):
+        make(name, no_such_key=1)
+    with pytest.raises(ValidationError):
+        make(name, batch_size="many")
+    with pytest.raises(UsageError, match="another run|different"):
+        make(name, batch_size=2).fit(cohort, run, seed=5)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("x")
+    with pytest.raises(UsageError, match="is not a run"):
+        make(name).fit(cohort, tmp_path / "full", seed=5)
+    with pytest.raises(UsageError, match="no snapshot"):
+        load(run, 13)
+    with pytest.raises(UsageError, match="not a training run"):
+        load(tmp_path)
+
+
+def test_a_snapshot_of_another_generator_is_refused(trained: tuple[str, Cohort, Path], tmp_path: Path) -> None:
+    name, cohort, _ = trained
+    run = make(name, images_seen=4).fit(cohort, tmp_path / "run", seed=0)
+    file = sorted((run / "snapshots").iterdir())[-1] / "scalars.json"
+    file.write_text(json.dumps({"generator": "another"}))
+    with pytest.raises(UnderstudyError, match="snapshot of another"):
+        load(run)
+
+
+def test_case_seeds_are_derived() -> None:
+    assert derive(3, "case", 0) != derive(3, "case", 1)
