@@ -63,6 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(str(error), error.exit_code)
     except OSError as error:
         return _say(f"the system refused ({error.strerror or error}): {error.filename or 'no file named'}", 1)
+    except Exception as error:  # noqa: BLE001  the boundary: a fault of the program is named as one
+        return _say(f"a fault in understudy, not in your data: {type(error).__name__}: {error} (UNDERSTUDY_TRACEBACK=1 "
+                    "shows where; please report it)", 1)
 
 
 def _say(sentence: str, code: int) -> int:

@@ -16,7 +16,7 @@ def sample(
     n: Annotated[int, typer.Option("--n", min=1, help="How many cases.")],
     out: Out,
     snapshot: Annotated[int | None, typer.Option(metavar="IMAGES_SEEN", help="Not the last.")] = None,
-    classes: Annotated[str | None, typer.Option(metavar="NAME=VALUE,...", help="Classes, for a conditional run.")] = None,
+    classes: Annotated[str | None, typer.Option(metavar="NAME=VALUE,...", help="For a conditional run.")] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     seed: Seed = 0,
     dry_run: DryRun = False,
