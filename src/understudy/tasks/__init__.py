@@ -1,2 +1,1 @@
-"""Floor 3: the downstream tasks that a synthetic cohort must serve, and the networks that learn them.
-"""
+"""Floor 3: the downstream tasks a synthetic cohort must serve; they know arrays, no generator and no metric."""

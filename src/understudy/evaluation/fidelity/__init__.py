@@ -1,2 +1,1 @@
-"""Fidelity: how close the distribution of synthetic cases is to that of real cases. Cohorts in, results out.
-"""
+"""Fidelity: how near the distribution of synthetic cases lies to that of real cases."""

@@ -1,0 +1,99 @@
+"""What evaluations write: tables, curves and grids that may be published, and an internal folder that may not.
+
+Public numbers stand on at least five subjects; fewer are withheld, and said to be. Rows per real case or subject, and
+real pixels, go below ``internal/``. **Checked** in tests/evaluation/test_folder.py.
+"""
+
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from understudy.core.cohort import Cohort
+from understudy.core.result import Result
+
+PUBLIC_MINIMUM = 5
+INTERNAL = """INTERNAL. This folder holds pixels of real cases or a row per real case or subject.
+It is evidence for those who may see the real data, and never leaves the house; no release carries it.
+"""
+
+
+def public(result: Result, subjects: int) -> Result:
+    """Return the result, or the same without its number where fewer than five subjects stand behind it."""
+    if subjects >= PUBLIC_MINIMUM or result.value is None:
+        return result
+    note = f"withheld: {subjects} subjects stand behind it, and a public number needs {PUBLIC_MINIMUM}"
+    return replace(result, value=None, low=None, high=None, note=note)
+
+
+def write_table(folder: Path, name: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write ``tables/<name>.csv``; None becomes a blank, floats get nine digits."""
+    file = folder / "tables" / f"{name}.csv"
+    file.parent.mkdir(exist_ok=True)
+    write_rows(file, header, rows)
+
+
+def write_rows(file: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write one CSV file; None becomes a blank, floats get nine digits."""
+    with file.open("w", newline="") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows([_plain(value) for value in row] for row in rows)
+
+
+def write_curve(
+    folder: Path,
+    name: str,
+    title: str,
+    x_label: str,
+    y_label: str,
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+) -> None:
+    """Write ``curves/<name>.json``: named series of x and y."""
+    lines = [{"name": k, "x": [float(v) for v in x], "y": [float(v) for v in y]} for k, (x, y) in series.items()]
+    data = {"title": title, "x_label": x_label, "y_label": y_label, "series": lines}
+    file = folder / "curves" / f"{name}.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(data, allow_nan=False) + "\n")
+
+
+def write_grid(file: Path, cohort: Cohort, rows: np.ndarray, title: str = "") -> None:
+    """Write cases as ``images`` (n, C, H, W) float32 in [0, 1] and ``labels`` (n, H, W) uint8 where there are some.
+
+    Args:
+        file: the .npz file; of real cases only below ``internal/``.
+        cohort: where they are.
+        rows: which; of volumes the middle slice along D is taken.
+        title: what a figure shows above them.
+    """
+    if cohort.images is None:
+        return
+    images, labels = cohort.encoding.encode_images(cohort.images[rows]), cohort.labels
+    maps = None if labels is None else labels[rows]
+    if images.ndim == 5:
+        middle = images.shape[2] // 2
+        images, maps = images[:, :, middle], None if maps is None else maps[:, middle]
+    arrays = {"images": (images + 1) / 2, "title": np.array(title)}
+    arrays["channel_names"] = np.array([c.name for c in cohort.encoding.channels])
+    if maps is not None and cohort.scheme is not None:
+        arrays |= {"labels": np.asarray(maps), "label_names": np.array(cohort.scheme.names)}
+    file.parent.mkdir(exist_ok=True)
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def internal(folder: Path) -> Path:
+    """Return ``internal/`` below a results folder, made and stamped."""
+    made = folder / "internal"
+    made.mkdir(exist_ok=True)
+    (made / "INTERNAL.txt").write_text(INTERNAL)
+    return made
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.9g}" if isinstance(value, float | np.floating) else str(value)

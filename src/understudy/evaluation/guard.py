@@ -1,0 +1,132 @@
+"""The one door to every evaluation: opens the cohorts and refuses those that must not be compared.
+
+A real cohort in the place of a synthetic one, cohorts that do not fit, too few subjects, and above all a leak: a test
+or control subject among those the generator saw. Messages name the cohort, never a subject.
+**Checked** in tests/evaluation/test_guard.py (each refusal, and what the sentence says).
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from understudy.core.cohort import Cohort
+from understudy.core.errors import UnderstudyError, UsageError
+
+PROTECTED = ("control", "test")
+
+
+def open_pair(
+    real: Path,
+    synthetic: Sequence[Path],
+    *,
+    splits: Sequence[str],
+    labels: bool,
+    minimum: int = 2,
+    protected: Sequence[str] = PROTECTED,
+) -> tuple[Cohort, list[Cohort]]:
+    """Open a real cohort and the synthetic cohorts that stand for it.
+
+    Args:
+        real: folder of the real cohort.
+        synthetic: folders of the synthetic cohorts.
+        splits: splits of the real cohort that the evaluation reads.
+        labels: whether it needs label maps.
+        minimum: fewest subjects in each of these splits.
+        protected: splits whose subjects no generator may have seen.
+
+    Returns:
+        The cohorts.
+
+    Raises:
+        UsageError: kinds are mixed up, or sizes, channels or label schemes differ.
+        UnderstudyError: too few subjects, images or label maps missing, or a leak.
+    """
+    if not synthetic:
+        raise UsageError("at least one synthetic cohort was expected, found none: name them with --synthetic")
+    original, others = Cohort.open(real), [Cohort.open(path) for path in synthetic]
+    _refuse_kinds(original, others)
+    for cohort in (original, *others):
+        _refuse_missing(cohort, labels)
+    _refuse_few(original, splits, minimum)
+    for other in others:
+        _refuse_unfitting(original, other, labels)
+        _refuse_leak(original, other, protected)
+    return original, others
+
+
+def leak_note(cohort: Cohort) -> str:
+    """Return what must stand beside every number of a cohort that does not record its training subjects, or ""."""
+    if any(entry.get("subjects") for entry in cohort.trained_on):
+        return ""
+    return "trained_on is not recorded: a leak cannot be ruled out"
+
+
+def short_names(cohorts: Sequence[Cohort]) -> list[str]:
+    """Return a stable short name for each synthetic cohort: its generator's, numbered where several share one."""
+    names = [slug(str(c.provenance.get("config", {}).get("generator") or "synthetic")) for c in cohorts]
+    numbered = [f"{name}-{names[: k + 1].count(name)}" for k, name in enumerate(names)]
+    return [one if names.count(name) > 1 else name for name, one in zip(names, numbered, strict=True)]
+
+
+def slug(text: str) -> str:
+    """Return text as part of a dotted name: lower case, every run of other characters a hyphen."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "unnamed"
+
+
+def _refuse_kinds(real: Cohort, synthetic: Sequence[Cohort]) -> None:
+    if real.kind != "real":
+        raise UsageError(
+            f"--real needs a cohort of real cases, and {real.path.name} is {real.kind}: were the two sides swapped?"
+        )
+    for cohort in synthetic:
+        if cohort.kind == "real":
+            raise UsageError(
+                f"--synthetic needs synthetic cases, and {cohort.path.name} is real: were the two sides swapped?"
+            )
+
+
+def _refuse_missing(cohort: Cohort, labels: bool) -> None:
+    missing = [name for name, array in (("images", cohort.images), ("label maps", cohort.labels)) if array is None]
+    if missing and (labels or missing[0] == "images"):
+        raise UnderstudyError(f"this evaluation needs {missing[0]}, and the cohort {cohort.path.name} has none")
+    if labels and cohort.scheme is not None and len(cohort.scheme) < 2:
+        raise UnderstudyError(
+            f"this evaluation needs a class beside the background, and the label scheme of {cohort.path.name} has none"
+        )
+
+
+def _refuse_few(real: Cohort, splits: Sequence[str], minimum: int) -> None:
+    for split in splits:
+        found = len(real.subjects(split))
+        if found < minimum:
+            raise UnderstudyError(
+                f"this evaluation needs at least {minimum} subject(s) in the {split} split of {real.path.name}, found "
+                f"{found}: import with a larger share, e.g. --split train=0.6,validation=0.1,control=0.1,test=0.2"
+            )
+
+
+def _refuse_unfitting(real: Cohort, other: Cohort, labels: bool) -> None:
+    pairs = [
+        ("size", real.size, other.size),
+        ("channels", *([(c.name, c.low, c.high) for c in k.encoding.channels] for k in (real, other))),
+    ]
+    if labels and real.scheme is not None and other.scheme is not None:
+        pairs.append(("label scheme", real.scheme.names, other.scheme.names))
+    for what, expected, found in pairs:
+        if expected != found:
+            raise UsageError(
+                f"the cohort {other.path.name} does not fit {real.path.name}: its {what} is {found}, and {expected} "
+                "was expected: compare cohorts of one import"
+            )
+
+
+def _refuse_leak(real: Cohort, other: Cohort, protected: Sequence[str]) -> None:
+    seen = {subject for entry in other.trained_on for subject in entry.get("subjects", ())}
+    seen |= set(other.subjects())
+    for split in protected:
+        leaked = len(seen.intersection(real.subjects(split)))
+        if leaked:
+            raise UnderstudyError(
+                f"the cohort {other.path.name} was made from {leaked} {split} subject(s) of {real.path.name}: its "
+                "evaluation would be meaningless; train the generator on the training split only"
+            )

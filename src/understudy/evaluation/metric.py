@@ -1,0 +1,62 @@
+"""What an entry of the metrics menu is: a function with keyword-only roles, and the laws that a test holds it to."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from understudy.core.errors import UnderstudyError
+from understudy.core.result import Result
+
+LAWS = frozenset(
+    {
+        "symmetric",  # the same number when real and synthetic change places
+        "zero on identical",  # exactly 0 (1e-6 of the features' variance) when both sides are the same matrix
+        "never negative",
+        "unbiased",  # about 0, either sign, for two samples of one distribution
+        "order irrelevant",  # the same number when rows are shuffled
+        "monotone under shift",  # the further the synthetic side is moved, the worse
+        "monotone under noise",  # the more noise on the synthetic side, the worse
+        "monotone under mode dropping",  # the more of the synthetic side's modes are lost, the worse
+    }
+)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One entry of the menu.
+
+    Attributes:
+        function: ``metric(*, real, synthetic, seed) -> Result`` on feature matrices (n, F) and (m, F).
+        better: "lower" or "higher".
+        laws: what holds of it, out of ``LAWS``.
+        needs: what the matrices hold: "features" of images.
+    """
+
+    function: Callable[..., Result]
+    better: str
+    laws: frozenset[str]
+    needs: str = "features"
+
+    def __post_init__(self) -> None:
+        """Refuse a law that no test knows."""
+        if not self.laws <= LAWS:
+            raise UnderstudyError(f"a metric declares laws out of {sorted(LAWS)}, found {sorted(self.laws - LAWS)}")
+
+
+def check_features(real: np.ndarray, synthetic: np.ndarray, minimum: int = 2) -> None:
+    """Refuse feature matrices that cannot be compared.
+
+    Raises:
+        UnderstudyError: not two matrices of equal width, too few rows, or numbers that are not finite.
+    """
+    if real.ndim != 2 or synthetic.ndim != 2 or real.shape[1] != synthetic.shape[1]:
+        raise UnderstudyError(
+            f"features (n, F) and (m, F) of one extractor were expected, found {real.shape} and {synthetic.shape}"
+        )
+    if min(len(real), len(synthetic)) < minimum:
+        raise UnderstudyError(
+            f"at least {minimum} cases a side were expected, found {len(real)} real and {len(synthetic)} synthetic"
+        )
+    if not (np.isfinite(real).all() and np.isfinite(synthetic).all()):
+        raise UnderstudyError("features must be finite, found NaN or infinity: run `understudy check` on both cohorts")
