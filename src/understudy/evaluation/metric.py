@@ -31,12 +31,14 @@ class Metric:
         better: "lower" or "higher".
         laws: what holds of it, out of ``LAWS``.
         needs: what the matrices hold: "features" of images.
+        settings: settings of the evaluation that the function takes beside its roles.
     """
 
     function: Callable[..., Result]
     better: str
     laws: frozenset[str]
     needs: str = "features"
+    settings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a law that no test knows."""

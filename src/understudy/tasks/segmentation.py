@@ -25,6 +25,7 @@ from understudy.tasks.augmentation import Ranges, augment
 from understudy.tasks.networks import NETWORKS, build_network
 from understudy.training.engine import Engine
 
+VOXELS_PER_BLOCK = 2**18  # 64 images of 64 px
 MINIMUM_SD = 1e-3  # of images in [-1, 1]; a constant channel becomes zero
 
 
@@ -107,8 +108,9 @@ class Segmenter:
             logits = self.network(standardised(_placed(images, self.engine)))
         return logits.argmax(1).to(torch.uint8).cpu().numpy()
 
-    def predict_cases(self, cases: Cases, block: int = 64) -> np.ndarray:
-        """Map all cases, block by block, to label maps (n, *S) uint8."""
+    def predict_cases(self, cases: Cases) -> np.ndarray:
+        """Map all cases, in blocks of about VOXELS_PER_BLOCK, to label maps (n, *S) uint8."""
+        block = max(1, VOXELS_PER_BLOCK // cases.read(np.zeros(1, int))[1].size)
         starts = range(0, len(cases), block)
         return np.concatenate([self.predict(cases.read(np.arange(s, min(s + block, len(cases))))[0]) for s in starts])
 

@@ -64,8 +64,5 @@ def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return (x @ y.T / x.shape[1] + 1) ** 3
 
 
-METRIC = Metric(
-    kid,
-    "lower",
-    frozenset({"unbiased", "monotone under shift", "monotone under noise", "monotone under mode dropping"}),
-)
+LAWS = ("unbiased", "monotone under shift", "monotone under noise", "monotone under mode dropping")
+METRIC = Metric(kid, "lower", frozenset(LAWS), settings=("subsets", "subset_size"))

@@ -9,20 +9,18 @@ The test subjects are read once by each segmenter, after its weights were chosen
 **Checked** in tests/evaluation/utility/test_protocol.py (a toy cohort end to end, same seed, a planted leak).
 """
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from understudy.core.cohort import Cohort
 from understudy.core.provenance import Provenance
 from understudy.core.seed import derive
 from understudy.core.stage import finished, output_folder
 from understudy.evaluation.guard import leak_note, open_pair, short_names
+from understudy.evaluation.progress import progress_bar
 from understudy.evaluation.utility.config import UtilityConfig
 from understudy.evaluation.utility.findings import Outcome, Side, write_findings
 from understudy.evaluation.utility.scores import confusion, dice, mean_over_classes
@@ -79,7 +77,7 @@ def evaluate_utility(
     with output_folder(out) as folder:
         sides = _sides(cohort, others)
         validation, test = subject_cases(cohort, "validation"), subject_cases(cohort, "test")
-        with _progress() as progress:
+        with progress_bar("updates") as progress:
             task = progress.add_task("", total=len(sides) * config.repeats * config.updates)
             outcomes = {}
             for side in sides:
@@ -125,9 +123,3 @@ def _repeat(
         outcome.counts.append(test.counts(segmenter))
         outcome.curves.append(segmenter.curve)
     return outcome
-
-
-def _progress() -> Progress:
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} updates")
-    timing = TimeElapsedColumn(), TimeRemainingColumn()
-    return Progress(*columns, *timing, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)

@@ -1,0 +1,71 @@
+"""Features of images without any download: a fixed random convolutional network, pooled at three scales.
+
+**Source**: Naeem et al., Reliable Fidelity and Diversity Metrics (2020, arXiv 2002.09797), section 4.1: embeddings of a
+randomly initialised network serve where a network trained on natural photographs does not fit the images.
+**Differs**: small (64 filters in three scales; mean and standard deviation of each response: 128 features), any number
+of channels, 2D and 3D; the weights are the same on every machine and in every run, so numbers compare across runs.
+**Checked** in tests/evaluation/test_features.py (block size and order do not matter; blur and noise move the features).
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from understudy.core.cohort import Cohort
+from understudy.core.encoding import Encoding
+from understudy.core.errors import UnderstudyError
+from understudy.core.seed import rng
+
+WIDTHS = (16, 24, 24)  # filters at full, half and quarter size
+WEIGHTS_SEED = 0  # not the run's seed: features are a yardstick
+VOXELS_PER_BLOCK = 2**20  # bounds memory: 256 images of 64 px, at 16 filters 64 MiB
+
+
+class RandomFeatures:
+    """Map images (n, C, *S) float32 in [-1, 1] to features (n, 128) float32.
+
+    Args:
+        channels: C.
+        dims: 2 or 3 spatial axes.
+    """
+
+    def __init__(self, channels: int, dims: int) -> None:
+        """Draw the filters: normal, scaled so that responses neither grow nor shrink; biases spread the thresholds."""
+        self.convolve: Callable[..., Tensor] = F.conv2d if dims == 2 else F.conv3d
+        self.pool: Callable[..., Tensor] = F.avg_pool2d if dims == 2 else F.avg_pool3d
+        self.filters = []
+        for scale, (before, after) in enumerate(zip((channels, *WIDTHS), WIDTHS, strict=False)):
+            draw = rng(WEIGHTS_SEED, "random features", channels, dims, scale)
+            weight = draw.normal(0, np.sqrt(2 / (before * 3**dims)), (after, before, *(3,) * dims))
+            bias = draw.uniform(-1, 1, after)
+            self.filters.append((torch.from_numpy(weight).float(), torch.from_numpy(bias).float()))
+
+    @torch.inference_mode()
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Return the features of a block."""
+        x, parts = torch.from_numpy(images), []
+        axes = tuple(range(2, x.ndim))
+        for scale, (weight, bias) in enumerate(self.filters):
+            x = self.pool(x, 2, ceil_mode=True) if scale else x
+            x = F.relu(self.convolve(x, weight, bias, padding=1))
+            sd, mean = torch.std_mean(x, axes, correction=0)
+            parts += [mean, sd]
+        return torch.cat(parts, 1).numpy()
+
+
+def image_blocks(cohort: Cohort, rows: np.ndarray, encoding: Encoding) -> Iterator[np.ndarray]:
+    """Yield the images of some rows in order, in blocks of bounded size, float32 (n, C, *S) in [-1, 1].
+
+    Args:
+        cohort: where they are.
+        rows: which.
+        encoding: how intensities are read; the real cohort's on both sides of a comparison.
+    """
+    if cohort.images is None:
+        raise UnderstudyError(f"features need images, and the cohort {cohort.path.name} has none")
+    block = max(1, VOXELS_PER_BLOCK // int(np.prod(cohort.size)))
+    for start in range(0, len(rows), block):
+        yield encoding.encode_images(cohort.images[rows[start : start + block]])

@@ -1,0 +1,67 @@
+"""How far real is from real: the floor that stands beside every fidelity number.
+
+Subjects of the real training split are halved at random, subject-disjoint. **Floor**: one half against the other.
+**Matched**: as many synthetic cases against the first half. Both at one n, so that what an estimator owes to n is in
+both; matched = floor means: no farther than real subjects are from other real subjects.
+**Checked** in tests/evaluation/fidelity/test_floor.py (halves are disjoint; a copy of real cases matches its floor).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from understudy.core.result import Result
+from understudy.core.seed import derive, rng
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Values (draws,) of the floor and of the matched comparison, at n cases a side."""
+
+    floor: np.ndarray
+    matched: np.ndarray
+    n: int
+
+
+def real_floor(
+    function: Callable[..., Result],
+    real: np.ndarray,
+    subjects: np.ndarray,
+    synthetic: np.ndarray,
+    draws: int,
+    seed: int,
+) -> Floor:
+    """Compare halves of the real subjects with each other, and synthetic cases with one of them.
+
+    Args:
+        function: a metric of the menu.
+        real: (n, F) features of real cases.
+        subjects: (n,) whose they are.
+        synthetic: (m, F).
+        draws: number of random halves.
+        seed: of halves and subsets.
+
+    Returns:
+        The values; ``n`` is the same in all draws, so that they can be averaged.
+    """
+    pairs = list(halves(subjects, draws, seed))
+    n = min(len(synthetic), *(len(half) for pair in pairs for half in pair))
+    floor, matched = np.empty(draws), np.empty(draws)
+    for i, (first, second) in enumerate(pairs):
+        draw = rng(seed, "floor", "cases", i)
+        one, other = (np.sort(draw.permutation(half)[:n]) for half in (first, second))
+        own = derive(seed, "floor", "metric", i)
+        floor[i] = function(real=real[one], synthetic=real[other], seed=own).value
+        chosen = synthetic[draw.permutation(len(synthetic))[:n]]
+        matched[i] = function(real=real[one], synthetic=chosen, seed=own).value
+    return Floor(floor, matched, n)
+
+
+def halves(subjects: np.ndarray, draws: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield pairs of row numbers: the cases of one random half of the subjects, and those of the other."""
+    names = np.unique(subjects)
+    for i in range(draws):
+        first = rng(seed, "floor", "halves", i).permutation(names)[: len(names) // 2]
+        inside = np.isin(subjects, first)
+        yield np.flatnonzero(inside), np.flatnonzero(~inside)
