@@ -162,7 +162,7 @@ def _write(
     progress: Callable[[int, int], None] | None,
 ) -> None:
     """Stream all cases into the cohort; the channel ranges are known at the end."""
-    meter = RangeMeter(listing.channels, writer.dtype.name)
+    meter = RangeMeter(listing.channels, writer.dtype.name, plan.intensity, writer.provenance.seed)
     names = {subject: pseudonym(key, subject) for subject in splits}
     items = sorted(listing.items, key=lambda item: (names[item.subject], _natural(item.name)))
     numbers = dict.fromkeys(names.values(), 0)
@@ -179,7 +179,7 @@ def _write(
             if progress:
                 progress(done, len(items))
         if meter.seen:
-            writer.channels = meter.ranges(plan.intensity)
+            writer.channels = meter.ranges()
 
 
 def _cases(listing: Listing, item: Item, plan: _Plan) -> Iterator[Reading]:

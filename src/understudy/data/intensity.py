@@ -11,9 +11,11 @@ import numpy as np
 
 from understudy.core.encoding import Channel
 from understudy.core.errors import UnderstudyError
+from understudy.core.seed import rng
 
 LOW, HIGH = 0.5, 99.5  # percentiles
 NEGATIVE = 0.05  # values below 0 that interpolation leaves, as a share of the maximum, are cut off
+SAMPLE = 2**18
 SCALED = ("volume-max", "volume-percentile")
 
 
@@ -57,31 +59,40 @@ def scaled(image: np.ndarray, intensity: str, where: str) -> np.ndarray:
 class RangeMeter:
     """Measure the intensity range of each channel over many images in memory that does not grow with their number.
 
-    Values are counted by their leading 16 bits: 8- and 16-bit integers exactly, float32 to 1 % of the value.
+    Minimum and maximum are exact. Percentiles are those of a random sample of at most ``SAMPLE`` values a channel: each
+    value is drawn a number, and the smallest ones stay; of fewer values all stay, and the percentiles are exact.
     """
 
-    def __init__(self, channels: tuple[str, ...], dtype: str) -> None:
+    def __init__(self, channels: tuple[str, ...], dtype: str, intensity: str, seed: int = 0) -> None:
         """Start with no image seen."""
-        self.channels, self.dtype = channels, np.dtype(dtype)
-        self.seen = 0
-        self._counts = np.zeros((len(channels), 65536), np.int64)
+        self.channels, self.dtype, self.intensity, self.seed, self.seen = channels, np.dtype(dtype), intensity, seed, 0
         self._low = np.full(len(channels), np.inf)
         self._high = np.full(len(channels), -np.inf)
+        self._kept = [np.zeros((2, 0)) for _ in channels]  # values; their numbers
+        self._share = 1.0
 
     def add(self, image: np.ndarray) -> None:
         """Count one image (C, *S)."""
         self.seen += 1
-        for c, channel in enumerate(image):
-            self._low[c] = min(self._low[c], float(channel.min()))
-            self._high[c] = max(self._high[c], float(channel.max()))
-            self._counts[c] += np.bincount(_bins(channel), minlength=65536)
+        flat = image.reshape(len(image), -1)
+        self._low = np.minimum(self._low, flat.min(1))
+        self._high = np.maximum(self._high, flat.max(1))
+        if self.intensity != "percentile":
+            return
+        generator = rng(self.seed, "import", "range", self.seen)
+        for c, values in enumerate(flat):
+            numbers = generator.random(len(values))
+            stay = numbers < self._share
+            self._kept[c] = np.concatenate([self._kept[c], np.stack([values[stay], numbers[stay]])], 1)
+        while max(kept.shape[1] for kept in self._kept) > SAMPLE:
+            self._share /= 2
+            self._kept = [kept[:, kept[1] < self._share] for kept in self._kept]
 
-    def ranges(self, intensity: str) -> list[Channel]:
+    def ranges(self) -> list[Channel]:
         """Return the channels with their ranges.
 
-        Args:
-            intensity: the option; ``percentile`` takes the 0.5 and 99.5 percentiles, 8 bits under ``dtype`` and the
-                scaled ones take 0..255, all else takes minimum and maximum.
+        ``percentile`` takes the 0.5 and 99.5 percentiles; 8 bits under ``dtype``, and images scaled one by one, take
+        0..255; all else takes minimum and maximum.
 
         Raises:
             UnderstudyError: a channel has one value only.
@@ -89,47 +100,21 @@ class RangeMeter:
         meaning = {
             "volume-max": "share of the source image's maximum, 0..255",
             "volume-percentile": "between the source image's 0.5 and 99.5 percentiles, 0..255",
-        }
+        }.get(self.intensity, "as in the source")
+        eight_bits = self.intensity in SCALED or (self.intensity == "dtype" and self.dtype == np.uint8)
         out = []
         for c, name in enumerate(self.channels):
-            if intensity in SCALED or (intensity == "dtype" and self.dtype == np.uint8):
-                low, high = 0.0, 255.0
-            elif intensity == "percentile":
-                low, high = self._percentile(c, LOW), self._percentile(c, HIGH)
-            else:
-                low, high = self._low[c], self._high[c]
+            low, high = (0.0, 255.0) if eight_bits else self._measured(c)
             if not high > low:
                 raise UnderstudyError(
-                    f"channel {name!r} holds one value only ({low:g}) in the training images"
-                    f"{' between its percentiles' if intensity == 'percentile' else ''}: leave it out, or "
-                    "choose another --intensity"
+                    f"channel {name!r} holds one value only ({low:g}) in the images its range is measured on: leave it "
+                    "out, or choose another --intensity"
                 )
-            out.append(Channel(name, float(low), float(high), meaning.get(intensity, "as in the source")))
+            out.append(Channel(name, float(low), float(high), meaning))
         return out
 
-    def _percentile(self, c: int, q: float) -> float:
-        cumulated = np.cumsum(self._counts[c])
-        rank = int(np.searchsorted(cumulated, q / 100 * (cumulated[-1] - 1), side="right"))
-        return float(np.clip(_values(self.dtype)[rank], self._low[c], self._high[c]))
-
-
-def _bins(array: np.ndarray) -> np.ndarray:
-    """Bin number 0..65535 of every value, in the order of the values."""
-    flat = array.reshape(-1)
-    if flat.dtype.kind in "iu":
-        return flat.astype(np.int64) - np.iinfo(flat.dtype).min
-    bits = flat.astype(np.float32).view(np.uint32)
-    ordered = np.where(
-        bits >> 31, ~bits, bits | np.uint32(1 << 31)
-    )  # IEEE 754: so ordered, bit patterns sort as values
-    return (ordered >> 16).astype(np.int64)
-
-
-def _values(dtype: np.dtype) -> np.ndarray:
-    """The middle value of every bin."""
-    if dtype.kind in "iu":
-        return np.arange(65536.0) + np.iinfo(dtype).min
-    ordered = (np.arange(65536, dtype=np.uint32) << 16) + np.uint32(1 << 15)
-    bits = np.where(ordered >> 31, ordered & np.uint32(0x7FFFFFFF), ~ordered)
-    with np.errstate(invalid="ignore"):
-        return bits.astype(np.uint32).view(np.float32).astype(np.float64)
+    def _measured(self, c: int) -> tuple[float, float]:
+        if self.intensity == "percentile":
+            low, high = np.percentile(self._kept[c][0], (LOW, HIGH))
+            return float(low), float(high)
+        return float(self._low[c]), float(self._high[c])

@@ -42,7 +42,7 @@ class ImportOptions(BaseModel):
         split: fractions of subjects, ``train=0.6,validation=0.1,control=0.1,test=0.2``; may name only some.
         split_column: table column with a published split, used instead.
         seed: seed of the split (and of the phantom).
-        key: file of the secret that makes pseudonyms.
+        key: file of the secret that makes pseudonyms; the phantom, whose subjects are no people, needs and reads none.
         modality: recorded in the cohort, e.g. ``MR``.
         rule: which slices are kept when volumes are cut; None is ``akbar`` for brats and ``all`` for a folder.
         subjects: number of subjects (phantom).

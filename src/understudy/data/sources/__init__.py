@@ -18,7 +18,7 @@ SOURCES: dict[str, Source] = {
     "phantom": Source(
         "a procedural brain with a tumour; no PATH",
         built_in.list_items,
-        (*_TABLE, "label_scheme", "channels", "rule", "key", "fit"),
+        (*_TABLE, "label_scheme", "channels", "rule", "fit"),
         needs_path=False,
         secret=False,
     ),

@@ -93,8 +93,8 @@ def _sliced(listing: Listing, options: ImportOptions) -> Listing:
         return replace(listing, rule=options.rule, sliced=True)
     if options.intensity not in ("dtype", "volume-max"):
         raise UsageError(
-            f"--rule akbar looks at volumes scaled by their maximum, and --intensity {options.intensity} was asked for: "
-            "leave --intensity out, or choose --rule tumour or all"
+            f"--rule akbar needs volumes scaled by their maximum, and --intensity {options.intensity} was asked for: "
+            "leave it out, or choose --rule tumour or all"
         )
     judge = listing.channels.index("T1") if "T1" in listing.channels else 0
     notes = {**listing.notes, "slices_judged_by": listing.channels[judge]}

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from understudy.core.errors import UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.seed import rng
@@ -55,11 +53,10 @@ def list_items(path: Path, options: ImportOptions) -> Listing:
 def _read(item: Item, seed: int, shape: tuple[int, int, int], slices: int | None) -> Iterator[Reading]:
     subject = int(item.name.rpartition("-")[2])
     volumes, labels = phantom.phantom_subject(seed, subject, shape)
-    spacing, affine = voxel_size(shape), affine_mm(shape)
+    spacing = voxel_size(shape)
     if slices is None:
-        yield Reading(volumes, labels, spacing, affine)
+        yield Reading(volumes, labels, spacing, affine_mm(shape))
         return
     chosen = phantom.phantom_slices(labels, slices, int(rng(seed, "phantom", subject).integers(2**62)))
     for d in chosen.tolist():
-        moved = affine @ np.array([[1, 0, 0, d], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
-        yield Reading(volumes[:, d], labels[d], spacing[1:], moved, d)
+        yield Reading(volumes[:, d], labels[d], spacing[1:], affine_mm(shape, d), d)

@@ -1,0 +1,61 @@
+"""Splits: by subject, by largest remainder, from the seed alone."""
+
+import pytest
+
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.data.listing import Item
+from understudy.data.split import assigned, by_fractions, counts, parse_fractions, published
+
+FOUR = "train=0.6,validation=0.1,control=0.1,test=0.2"
+
+
+@pytest.mark.parametrize(("n", "expected"), [
+    (80, (48, 8, 8, 16)), (10, (6, 1, 1, 2)), (13, (8, 1, 1, 3)),
+    (7, (4, 1, 1, 1)), (4, (1, 1, 1, 1)), (5, (2, 1, 1, 1)),
+])  # fmt: skip
+def test_counts(n: int, expected: tuple[int, ...]) -> None:
+    assert tuple(counts(n, parse_fractions(FOUR)).values()) == expected
+
+
+@pytest.mark.parametrize("n", range(2, 200, 7))
+def test_counts_sum_up_and_stay_within_one(n: int) -> None:
+    fractions = parse_fractions("train=0.7,test=0.3")
+    found = counts(n, fractions)
+    assert sum(found.values()) == n
+    assert min(found.values()) >= 1
+    if n > 3:
+        assert all(abs(found[name] - n * share) < 1 for name, share in fractions.items())
+
+
+def test_the_order_of_the_input_does_not_matter_and_the_seed_does() -> None:
+    names = [f"s{i}" for i in range(40)]
+    first = by_fractions(names, FOUR, 3)
+    assert first == by_fractions(reversed(names + names), FOUR, 3)
+    assert first != by_fractions(names, FOUR, 4)
+    assert {split: list(first.values()).count(split) for split in ("train", "test")} == {"train": 24, "test": 8}
+
+
+def test_too_few_subjects() -> None:
+    with pytest.raises(UnderstudyError, match=r"3 subject\(s\) are too few.*--split train=1"):
+        by_fractions(["a", "b", "c"], FOUR, 0)
+
+
+@pytest.mark.parametrize(
+    "text", ["train", "train=0.5", "train=0.5,train=0.5", "train=-1,test=2", "train=nan", "exam=1", ""]
+)
+def test_fractions_that_are_none(text: str) -> None:
+    with pytest.raises(UsageError, match="--split"):
+        parse_fractions(text)
+
+
+def test_published_names() -> None:
+    assert [published(name, "x") for name in ("Training", "VAL", " valid ", "test", "Control")] == [
+        "train", "validation", "validation", "test", "control"]  # fmt: skip
+    with pytest.raises(UsageError, match="x names the split 'fold1'"):
+        published("fold1", "x")
+
+
+def test_a_subject_in_two_published_splits() -> None:
+    items = [Item("a", "s", split="train"), Item("b", "s", split="test")]
+    with pytest.raises(UnderstudyError, match="a subject must lie in one split"):
+        assigned(items, FOUR, 0, use_published=True)
