@@ -88,13 +88,13 @@ def test_public_files_hold_no_case_and_no_subject(write: Write, real: Path, tmp_
     assert abs(neighbour.value or 9) < 0.4
 
 
-def test_few_control_subjects_are_withheld_and_training_subjects_calibrate(write: Write, tmp_path: Path) -> None:
+def test_few_control_subjects_are_withheld_and_training_subjects_join_them(write: Write, tmp_path: Path) -> None:
     splits = ["train"] * 20 + ["control"] * 4
     real = write("real", images(24, 0), kind="real", label_source="patient", splits=splits)
     results = named(evaluate_privacy(real, [write("synthetic", images(10, 1))], tmp_path / "out", 0))
     assert results["privacy.correlation.control.max"].value is None
     assert "withheld" in results["privacy.correlation.control.max"].note
-    assert results["privacy.copies.threshold"].n == 20
+    assert results["privacy.copies.threshold"].n == 24
     assert "training subjects" in results["privacy.copies.flagged"].note
     curve = json.loads((tmp_path / "out" / "curves" / "privacy.json").read_text())
     assert "control subjects" not in {s["name"] for s in curve["series"]}

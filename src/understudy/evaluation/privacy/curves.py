@@ -3,6 +3,7 @@
 **Checked** in tests/evaluation/privacy/test_stage.py.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from understudy.evaluation.privacy.calibration import Reference, clopper_pearson
 from understudy.evaluation.privacy.evidence import Evidence
 
 FIXED = (0.9, 0.95, 0.98, 0.99)  # thresholds shown beside the calibrated ones
-BINS = 40
+BINS = 25
+FINER = 4  # steps of the tail in each of these bins
 HEADER = ("cohort", "threshold", "r", "synthetic_above", "share", "share_low", "share_high", "share_of_strangers",
           "n_synthetic", "n_subjects")  # fmt: skip
 
@@ -30,10 +32,13 @@ def write_thresholds(folder: Path, evidence: list[Evidence]) -> None:
 
 
 def _thresholds(e: Evidence) -> list[list[Any]]:
-    levels = [(f"fixed {level}", level) for level in FIXED]
+    levels: list[tuple[str, float]] = []
     if e.threshold:
-        calibrated = (f"nearer than {100 - 100 * e.config.false_alarm_rate:g} % of strangers", e.threshold.value)
-        levels = [calibrated, ("nearer than any stranger", e.threshold.reference.quantiles(1.0)[0]), *levels]
+        levels.append((f"nearer than {100 - 100 * e.config.false_alarm_rate:g} % of strangers", e.threshold.value))
+        levels.append(("nearer than any stranger", e.threshold.reference.quantiles(1.0)[0]))
+    if e.control.n_subjects >= PUBLIC_MINIMUM:
+        levels.append(("nearer than any control subject", e.control.quantiles(1.0)[0]))
+    levels += [(f"fixed {level}", level) for level in FIXED]
     rows: list[list[Any]] = []
     for name, level in levels:
         n, above = len(e.found.r), int((e.found.r > level).sum())
@@ -45,24 +50,48 @@ def _thresholds(e: Evidence) -> list[list[Any]]:
 
 
 def write_curves(folder: Path, evidence: list[Evidence]) -> None:
-    """Write the share of cases by highest r, in bins: synthetic cases and references of five subjects or more.
+    """Write two curves over the highest r, in bins: the share of cases, and the share at least as near.
 
     Args:
         folder: the results folder.
         evidence: one for each synthetic cohort; left out where fewer than five training subjects stand behind it.
     """
     for e in evidence:
-        if e.subjects < PUBLIC_MINIMUM:
-            continue
-        references = {"control subjects": e.control, "training subjects, to the others": e.training,
-                      "neighbouring slices of one subject": e.neighbour}  # fmt: skip
-        shown = {"synthetic": Reference(e.found.r, np.arange(len(e.found.r)), "")}
-        shown |= {name: reference for name, reference in references.items() if reference.n_subjects >= PUBLIC_MINIMUM}
-        lowest = min(float(reference.r.min()) for reference in shown.values())
-        edges = np.linspace(min(np.floor(lowest * 20) / 20, 0.95), 1, BINS + 1)
-        middle = ((edges[1:] + edges[:-1]) / 2).tolist()
-        shares = {name: np.histogram(x.r, edges, weights=x.weights())[0].tolist() for name, x in shown.items()}
-        series = {name: (middle, share) for name, share in shares.items()}
-        file = f"privacy-{e.name}" if e.name else "privacy"
-        x_label, y_label = "highest Pearson r to a training image", f"share of cases, {BINS} bins"
-        write_curve(folder, file, "How near each case lies to its nearest training image", x_label, y_label, series)
+        if e.subjects >= PUBLIC_MINIMUM:
+            _write_curves(folder, e, f"-{e.name}" if e.name else "")
+
+
+def _write_curves(folder: Path, e: Evidence, suffix: str) -> None:
+    shown = _shown(e)
+    lowest = min(float(reference.r.min()) for reference in shown.values())
+    edges = np.linspace(min(np.floor(lowest * 20) / 20, 0.95), 1, BINS * FINER + 1)
+    middle, shares, tails = (edges[FINER::FINER] + edges[:-FINER:FINER]) / 2, {}, {}
+    for name, reference in shown.items():
+        share = np.histogram(np.maximum(reference.r, edges[0]), edges, weights=reference.weights())[0]
+        at_least = share[::-1].cumsum()[::-1]
+        shares[name] = (middle.tolist(), share.reshape(BINS, FINER).sum(1).tolist())
+        tails[name] = (edges[:-1][at_least > 0].tolist(), at_least[at_least > 0].tolist())
+    mark = [{"x": e.threshold.value, "name": "flagged above"}] if e.threshold else []
+    x_label = "highest Pearson r to a training image"
+    write_curve(folder, f"privacy{suffix}", "How near each case lies to its nearest training image", x_label,
+                f"share of cases, {BINS} bins", shares)  # fmt: skip
+    _mark(folder / "curves" / f"privacy{suffix}.json", vertical=mark)
+    write_curve(folder, f"privacy-tail{suffix}", "The nearest cases: how many lie at least so near", x_label,
+                "share of cases at least so near", tails)  # fmt: skip
+    _mark(folder / "curves" / f"privacy-tail{suffix}.json", vertical=mark, y_scale="log")
+
+
+def _shown(e: Evidence) -> dict[str, Reference]:
+    """Return the synthetic cases and the references of five subjects or more, by the names on the curves."""
+    references = {
+        "control subjects": e.control,
+        "training subjects, to the others": e.training,
+        "neighbouring slices of one subject": e.neighbour,
+    }
+    shown = {"synthetic": Reference(e.found.r, np.arange(len(e.found.r)), "")}
+    return shown | {name: x for name, x in references.items() if x.n_subjects >= PUBLIC_MINIMUM}
+
+
+def _mark(file: Path, **more: Any) -> None:
+    """Add entries to a curve file."""
+    file.write_text(json.dumps(json.loads(file.read_text()) | more) + "\n")

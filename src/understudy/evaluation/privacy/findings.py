@@ -12,9 +12,9 @@ from understudy.core.result import Result
 from understudy.evaluation.folder import PUBLIC_MINIMUM, public
 from understudy.evaluation.privacy.calibration import Reference, by_chance, clopper_pearson, order_interval
 from understudy.evaluation.privacy.evidence import Evidence, prefix
+from understudy.evaluation.privacy.reference import FIRM
 
 QUANTILES = (("median", 0.5), ("q99", 0.99), ("max", 1.0))
-FIRM = 50  # calibration subjects below which a verdict is called weak
 NOT_COVERED = (
     "not covered: copies that are mirrored, shifted, rotated, zoomed or warped, copies of a part, label maps, "
     "membership inference and other attacks"
@@ -39,8 +39,7 @@ def skipped(name: str, seed: int) -> Result:
 
 def _copies(e: Evidence, seed: int) -> list[Result]:
     if e.threshold is None:
-        few = f"fewer than {PUBLIC_MINIMUM}"
-        why = f"withheld: {few} control and {few} training subjects, too few to say how near strangers are"
+        why = f"withheld: fewer than {PUBLIC_MINIMUM} real subjects to say how near strangers lie"
         return [_result(e, "flagged", None, None, None, "cases", "lower", len(e.found.r), seed, why)]
     n, rate, reference = len(e.found.r), e.config.false_alarm_rate, e.threshold.reference
     flagged, (low, high) = int(e.flagged.sum()), e.threshold.flagged_interval(e.found.r)

@@ -10,6 +10,7 @@ from understudy.core.seed import rng
 from understudy.evaluation.privacy.calibration import Reference
 from understudy.evaluation.privacy.correlation import ImageVectors, exact_r, nearest
 
+FIRM = 50  # subjects below which what they calibrate is called weak
 REFERENCE_CASES = 2000  # training cases that are compared with the other training subjects
 
 
@@ -58,6 +59,25 @@ def training_reference(real: Cohort, rows: np.ndarray, memory_mib: int, seed: in
     return Reference(
         found.r, subjects[chosen], f"training subjects ({len(chosen)} cases) against the other training subjects"
     )
+
+
+def strangers(control: Reference, training: Reference) -> Reference:
+    """Return how near strangers lie to training cases, from at least FIRM subjects where there are so many.
+
+    Control subjects alone where they are enough. Where they are few, training subjects, each against the others, join
+    them: they too are compared with subjects other than themselves, only one fewer of them.
+
+    Args:
+        control: control subjects against the training cases.
+        training: training subjects against the other training subjects.
+    """
+    if control.n_subjects >= FIRM or not len(training.r):
+        return control
+    if not len(control.r):
+        return training
+    note = f"{control.note}, joined, being few, by {training.note}"
+    subjects = np.concatenate([control.subjects, training.subjects])
+    return Reference(np.concatenate([control.r, training.r]), subjects, note)
 
 
 def neighbour_reference(real: Cohort, rows: np.ndarray) -> Reference:

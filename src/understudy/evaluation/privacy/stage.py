@@ -1,8 +1,8 @@
 """``evaluate privacy``: is a synthetic case nearer to a training case than a stranger's case is?
 
 For each synthetic case the training case of the highest Pearson r (Akbar's measure, correlation.py); the same for
-control subjects, whom the generator did not see, sets what is too near (calibration.py). Where there are fewer than
-five control subjects, training subjects against the other training subjects set it, and the results say so.
+control subjects, whom the generator did not see, sets what is too near (calibration.py). Where control
+subjects are few, training subjects against the other training subjects help to set it (reference.py), and it is said.
 **Not covered**: copies that are mirrored, shifted, rotated, zoomed, warped, or that hold only a lesion of a patient;
 label maps; membership inference and other attacks. Few flags do not show that nothing was copied.
 **Checked** in tests/evaluation/privacy/test_stage.py (planted copies, independent noise, withheld numbers).
@@ -28,6 +28,7 @@ from understudy.evaluation.privacy.pairs import write_gallery, write_pairs
 from understudy.evaluation.privacy.reference import (
     control_reference,
     neighbour_reference,
+    strangers,
     training_reference,
     training_rows,
 )
@@ -90,7 +91,7 @@ def judge(real: Cohort, synthetic: Cohort, name: str, seed: int, config: Privacy
     found = nearest(ImageVectors(synthetic, synthetic.rows()), ImageVectors(real, rows), memory_mib=config.memory_mib)
     control = control_reference(real, rows, config.memory_mib)
     training = training_reference(real, rows, config.memory_mib, seed)
-    reference = control if control.n_subjects >= PUBLIC_MINIMUM else training
+    reference = strangers(control, training)
     threshold = (
         calibrate(reference, config.false_alarm_rate, config.bootstrap, seed)
         if reference.n_subjects >= PUBLIC_MINIMUM

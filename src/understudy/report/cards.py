@@ -1,0 +1,157 @@
+"""The summary in plain words: a card each for utility, fidelity and privacy: number, interval, n and what it means.
+
+A ratio of Dice never stands without the Dice of the real-only network.
+**Checked** in tests/report/test_cards.py.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from understudy.core.result import Result
+from understudy.report.tables import interval, number
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a card.
+
+    Attributes:
+        who: the synthetic cohort, "" where there is one.
+        figure: the number, large.
+        unit: what is counted, beside the number.
+        detail: interval and n.
+        meaning: a sentence.
+        warn: whether it asks for attention.
+    """
+
+    who: str
+    figure: str
+    unit: str
+    detail: str
+    meaning: str
+    warn: bool = False
+
+
+@dataclass(frozen=True)
+class Card:
+    """A card: its title, the question it answers, its entries, and what stands there without any."""
+
+    title: str
+    question: str
+    entries: list[Entry] = field(default_factory=list)
+    missing: str = "Not measured in these results."
+
+
+def cards(results: Sequence[Result]) -> list[Card]:
+    """Return the three cards of the summary."""
+    named = {result.name: result for result in results}
+    return [
+        Card("Utility", "Does what is learnt on synthetic cases hold on real patients?", _utility(named)),
+        Card("Fidelity", "Do synthetic images, as a whole, look like real ones?", _fidelity(named)),
+        Card("Privacy", "Are synthetic cases nearer to training patients than strangers are?", _privacy(named)),
+    ]
+
+
+def _utility(named: Mapping[str, Result]) -> list[Entry]:
+    entries = []
+    for name, ratio in named.items():
+        parts = name.split(".")
+        if parts[:2] != ["utility", "ratio"] or parts[-1] != "dice" or ratio.value is None:
+            continue
+        real = named.get(f"utility.real.{parts[-2]}.dice")
+        synthetic = named.get(".".join(["utility", "synthetic", *parts[2:]]))
+        who = ".".join(parts[2:-2])
+        if real is None or real.value is None:
+            why = "The ratio is not shown: the Dice of the network trained on real cases is not among the results."
+            entries.append(Entry(who, "–", "", "", why, warn=True))
+            continue
+        meaning = (
+            f"Trained on synthetic cases only: Dice {_value(synthetic)}. Trained on real cases: Dice {_value(real)}. "
+            f"Both were tested on the same {ratio.n} real subjects. 100 % would mean that the synthetic cases serve "
+            "this task as well as the real ones."
+        )
+        detail = _joined(_percent_interval(ratio), f"n = {ratio.n} test subjects")
+        entries.append(Entry(who, f"{100 * ratio.value:.0f} %", "of the Dice that real cases give", detail, meaning))
+    return entries
+
+
+def _fidelity(named: Mapping[str, Result]) -> list[Entry]:
+    frechet = any(name.endswith(".frechet") for name in named)
+    words = {"frechet": "Fréchet distance"} if frechet else {"kid": "kernel distance (KID)"}
+    entries = []
+    for name, plain in named.items():
+        parts = name.split(".")
+        if parts[0] != "fidelity" or parts[-1] not in words or plain.value is None:
+            continue
+        matched, floor = named.get(f"{name}.matched"), named.get(f"{name}.floor")
+        shown = matched if matched and matched.value is not None else plain
+        meaning = "0 would mean that no difference in these features was found."
+        if floor and floor.value is not None:
+            meaning = (
+                f"One half of the real training subjects lies {_value(floor)} from the other half: the nearer the two "
+                "numbers, the more alike synthetic and real."
+            )
+        meaning += " It says nothing about usefulness or privacy."
+        detail = _joined(_plain_interval(shown), f"n = {plain.n:,}")
+        entries.append(Entry(".".join(parts[1:-1]), number(shown.value), words[parts[-1]], detail, meaning))
+    return entries
+
+
+def _privacy(named: Mapping[str, Result]) -> list[Entry]:
+    entries = []
+    for name, flagged in named.items():
+        if not name.startswith("privacy.") or not name.endswith("copies.flagged"):
+            continue
+        prefix, who = name.removesuffix("flagged"), ".".join(name.split(".")[1:-2])
+        if flagged.value is None:
+            why = f"No verdict. {flagged.note[:1].upper()}{flagged.note[1:]}."
+            entries.append(Entry(who, "–", "", "", why, warn=True))
+            continue
+        expected, threshold = named.get(f"{prefix}expected"), named.get(f"{prefix}threshold")
+        above = expected is not None and expected.high is not None and flagged.value > expected.high
+        near = named.get(f"{prefix}above_reference_max")
+        nearer = int(near.value) if near is not None and near.value is not None else 0
+        detail = _joined(
+            f"{number(expected.value, 'cases')} ({_between(expected)}) expected by chance" if expected else "",
+            f"threshold set on {threshold.n} subjects" if threshold else "",
+            f"{_between(flagged)} had other subjects set it" if flagged.low is not None else "",
+        )
+        figure, meaning = f"{number(flagged.value, 'cases')} of {flagged.n:,}", _verdict(flagged, above, nearer)
+        entries.append(Entry(who, figure, "synthetic cases flagged", detail, meaning, above or nearer > 0))
+    return entries
+
+
+def _verdict(flagged: Result, above: bool, nearer: int) -> str:
+    """Say in words what the number of flagged cases means, without reassurance that it does not give."""
+    words = "No more synthetic cases are flagged than images of strangers would be by chance"
+    if above:
+        words = "More synthetic cases are flagged than images of strangers would be by chance"
+    if nearer:
+        words += f"{', and' if above else ', but'} {nearer:,} lie nearer to a training image than any of these do"
+    if flagged.value:
+        words += ". Look at each flagged case in the internal edition, or remove it, before anything is shared"
+    return words + ". This measure sees near-identical copies only."
+
+
+def _value(result: Result | None) -> str:
+    if result is None or result.value is None:
+        return "not available"
+    return number(result.value) + (f" ({_between(result)})" if result.low is not None else "")
+
+
+def _between(result: Result) -> str:
+    return interval(result.low, result.high, result.unit)
+
+
+def _plain_interval(result: Result) -> str:
+    return f"95 % interval {_between(result)}" if result.low is not None else ""
+
+
+def _percent_interval(result: Result) -> str:
+    if result.low is None or result.high is None:
+        return ""
+    return f"95 % interval {100 * result.low:.0f} to {100 * result.high:.0f} %"
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(filter(None, parts))

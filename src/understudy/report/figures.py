@@ -1,0 +1,228 @@
+"""Figures as PNG bytes: grids of cases with label contours, curves, intervals. The same input gives the same bytes.
+
+Drawn on Agg without pyplot: no window, no global state, no metadata that names a version or a time.
+**Checked** in tests/report/test_figures.py.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from understudy.core.labels import PALETTE
+
+DPI = 150
+WIDTH_INCHES = 8.0  # of grids
+CHART_INCHES = 6.4
+MARGIN_INCHES = 0.3  # left of a grid, where its rows have names
+INK, QUIET, RULE = "#1c2733", "#5b6875", "#d5dbe1"
+SERIES = ("#1f5f8b", "#c2571a", "#5a7d2a", "#7a4b94", "#9c2f45", "#0f7f7a")
+ROLES = {"real": "#3d4650", "synthetic": "#1f5f8b", "control subjects": "#c2571a"}
+COLUMNS = 8  # cases side by side
+GAP = 2  # pixels between cases
+RGB_NAMES = ({"red", "green", "blue"}, {"r", "g", "b"})
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Cases to draw: images (n, C, *S) in [0, 1], label maps (n, *S) or None, names of channels and classes."""
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    channel_names: tuple[str, ...]
+    label_names: tuple[str, ...]
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], images: str = "images", labels: str = "labels") -> "Cases":
+        """Read cases from the arrays of an .npz file; volumes are shown by their middle slice."""
+        pixels = np.clip(np.nan_to_num(middle_slice(arrays[images], 4)), 0, 1)
+        maps = middle_slice(arrays[labels], 3) if labels in arrays else None
+        names = tuple(str(name) for name in arrays.get("channel_names", np.arange(pixels.shape[1]) + 1))
+        return cls(pixels, maps, names, tuple(str(name) for name in arrays.get("label_names", ())))
+
+    def __len__(self) -> int:
+        """Return n."""
+        return len(self.images)
+
+    @property
+    def is_rgb(self) -> bool:
+        """Whether the channels are the colours of one picture."""
+        return {name.lower() for name in self.channel_names} in RGB_NAMES
+
+    def layers(self) -> list[tuple[str, np.ndarray]]:
+        """Return what is drawn as rows: (name, (n, H, W, 3)), one for a colour picture, else one a channel."""
+        if self.is_rgb:
+            return [("", np.moveaxis(self.images, 1, -1))]
+        return [
+            (name if len(self.channel_names) > 1 else "", np.repeat(self.images[:, c, :, :, None], 3, -1))
+            for c, name in enumerate(self.channel_names)
+        ]
+
+
+def middle_slice(array: np.ndarray, ndim: int) -> np.ndarray:
+    """Cut volumes (..., D, H, W) to their middle slice (..., H, W), unless they have ``ndim`` axes already."""
+    return array if array.ndim == ndim else array[..., array.shape[-3] // 2, :, :]
+
+
+def colour(k: int) -> str:
+    """Return the colour of class k as core/labels.py gives it."""
+    return PALETTE[0] if k == 0 else PALETTE[1 + (k - 1) % (len(PALETTE) - 1)]
+
+
+def grid_figure(rows: Sequence[tuple[str, np.ndarray, np.ndarray | None]], captions: Sequence[str] = ()) -> bytes:
+    """Draw cases side by side: each row is a layer, each column a case; label maps as contours.
+
+    Args:
+        rows: (name, pictures (n, H, W, 3) in [0, 1], label maps (n, H, W) or None), the same n for all.
+        captions: n texts under the columns, or none.
+
+    Returns:
+        PNG bytes.
+    """
+    n, height, width = rows[0][1].shape[:3]
+    blocks = [slice(first, min(first + COLUMNS, n)) for first in range(0, n, COLUMNS)]
+    lanes = [
+        (name, picture[block], None if label is None else label[block], block, i == len(rows) - 1)
+        for block in blocks
+        for i, (name, picture, label) in enumerate(rows)
+    ]
+    margin = MARGIN_INCHES if any(name for name, _, _ in rows) else 0.0
+    scale = (WIDTH_INCHES - margin) / (COLUMNS * (width + GAP))
+    text = 0.2 if captions else 0.0
+    total = len(lanes) * (height + GAP) * scale + len(blocks) * (text + 0.06)
+    figure = Figure((WIDTH_INCHES, total), dpi=DPI, facecolor="white")
+    top = total
+    for name, picture, label, block, last in lanes:
+        lane = (height + GAP) * scale
+        axes = figure.add_axes((margin / WIDTH_INCHES, (top - lane) / total, 1 - margin / WIDTH_INCHES, lane / total))
+        _draw_lane(axes, picture, label)
+        figure.text(
+            0.13 / WIDTH_INCHES,
+            (top - lane / 2) / total,
+            name,
+            rotation=90,
+            ha="center",
+            va="center",
+            fontsize=6.5,
+            color=QUIET,
+        )
+        top -= lane
+        if last:
+            for i, caption in enumerate(captions[block]):
+                x = (margin + (i * (width + GAP) + width / 2) * scale) / WIDTH_INCHES
+                figure.text(x, (top - 0.03) / total, caption, ha="center", va="top", fontsize=7, color=INK)
+            top -= text + 0.06
+    return png(figure)
+
+
+def _draw_lane(axes: Axes, pictures: np.ndarray, labels: np.ndarray | None) -> None:
+    """Draw up to 8 pictures (n, H, W, 3) in one row, with the contours of their label maps."""
+    n, height, width = pictures.shape[:3]
+    mosaic = np.ones((height + GAP, COLUMNS * (width + GAP), 3))
+    classes = np.zeros(mosaic.shape[:2], np.uint8)
+    for i in range(n):
+        mosaic[:height, i * (width + GAP) : i * (width + GAP) + width] = pictures[i]
+        if labels is not None:
+            classes[:height, i * (width + GAP) : i * (width + GAP) + width] = labels[i]
+    axes.imshow(mosaic, interpolation="nearest", aspect="auto")
+    for k in np.unique(classes)[1:].tolist():
+        axes.contour(classes == k, levels=[0.5], colors=[colour(k)], linewidths=0.9)
+    axes.set_axis_off()
+
+
+def curve_figure(curve: Mapping[str, Any]) -> bytes:
+    """Draw a curve file: its series as lines, ``low``/``high`` as bands, ``vertical`` as marked positions.
+
+    Args:
+        curve: {"x_label", "y_label", "series": [{"name", "x", "y", "low"?, "high"?}], "vertical"?: [{"x", "name"}],
+            "y_scale"?: "log"}.
+    """
+    figure = Figure((CHART_INCHES, 3.1), dpi=DPI, facecolor="white", layout="constrained")
+    axes = figure.add_subplot()
+    for series, paint in zip(curve["series"], series_colours([s["name"] for s in curve["series"]]), strict=True):
+        reference = bool(series.get("reference"))
+        axes.plot(
+            series["x"],
+            series["y"],
+            color=paint,
+            linewidth=1.3 if reference else 1.9,
+            linestyle="--" if reference else "-",
+            label=series["name"],
+            marker="o" if len(series["x"]) == 1 else None,
+        )
+        if "low" in series and "high" in series:
+            axes.fill_between(series["x"], series["low"], series["high"], color=paint, alpha=0.15, linewidth=0)
+    for line in curve.get("vertical", ()):
+        axes.axvline(line["x"], color=INK, linewidth=0.9, linestyle=":")
+        axes.annotate(
+            line["name"],
+            (line["x"], 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(-4, -3),
+            textcoords="offset points",
+            ha="right",
+            va="top",
+            fontsize=8,
+            color=INK,
+        )
+    if curve.get("y_scale") == "log":
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+    _plain(axes, curve["x_label"], curve["y_label"])
+    if any(s["name"] for s in curve["series"]):
+        axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="best")
+    return png(figure)
+
+
+def interval_figure(rows: Sequence[tuple[str, str, float, float | None, float | None]], x_label: str) -> bytes:
+    """Draw values with their intervals, one line each.
+
+    Args:
+        rows: (label, group, value, low, high); a group has one colour.
+        x_label: what the values are.
+    """
+    groups = list(dict.fromkeys(row[1] for row in rows))
+    paints = dict(zip(groups, series_colours(groups), strict=True))
+    figure = Figure((CHART_INCHES, 0.75 + 0.27 * len(rows)), dpi=DPI, facecolor="white", layout="constrained")
+    axes = figure.add_subplot()
+    for y, (_, group, value, low, high) in enumerate(rows):
+        if low is not None and high is not None:
+            axes.plot([low, high], [y, y], color=paints[group], linewidth=2, solid_capstyle="butt")
+        axes.plot([value], [y], "o", color=paints[group], markersize=5)
+    axes.set_yticks(range(len(rows)), [row[0] for row in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlim(0, max(1.0, *(row[4] or row[2] for row in rows)) * 1.01)
+    _plain(axes, x_label, "")
+    return png(figure)
+
+
+def series_colours(names: Sequence[str]) -> list[str]:
+    """Give each series a colour: the same for the same role in every figure."""
+    free = iter(
+        paint for paint in SERIES * (1 + len(names)) if paint not in {ROLES[name] for name in names if name in ROLES}
+    )
+    return [ROLES[name] if name in ROLES else next(free) for name in names]
+
+
+def _plain(axes: Axes, x_label: str, y_label: str) -> None:
+    axes.set_xlabel(x_label, fontsize=8.5, color=INK)
+    axes.set_ylabel(y_label, fontsize=8.5, color=INK)
+    axes.tick_params(labelsize=8, colors=QUIET, length=0)
+    axes.grid(axis="both", color=RULE, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in axes.spines.values():
+        side.set_visible(False)
+
+
+def png(figure: Figure) -> bytes:
+    """Return a figure as PNG bytes without metadata."""
+    stream = BytesIO()
+    FigureCanvasAgg(figure).print_png(stream, metadata={"Software": None})
+    return stream.getvalue()

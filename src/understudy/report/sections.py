@@ -1,0 +1,94 @@
+"""Sections of the PUBLIC edition: synthetic cases first, then one section for each results folder.
+
+**Checked** in tests/report/test_page.py.
+"""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from understudy.core.result import Result
+from understudy.report.figures import Cases, colour, curve_figure, grid_figure, interval_figure
+from understudy.report.reading import Folder
+from understudy.report.tables import View, results_table, table_view, words
+
+SHOWN_CASES = 24  # of one layer; 8 where each channel is a row
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure on the page: title, PNG bytes, a note, a legend of (name, colour), whether it is set wide."""
+
+    title: str
+    data: bytes
+    note: str = ""
+    legend: Sequence[tuple[str, str]] = ()
+    wide: bool = True
+
+    @property
+    def source(self) -> str:
+        """The picture as a data URI."""
+        return "data:image/png;base64," + base64.b64encode(self.data).decode()
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the page: the name by which the template knows its words, pictures, tables."""
+
+    name: str
+    pictures: list[Picture] = field(default_factory=list)
+    tables: list[View] = field(default_factory=list)
+
+
+def public_sections(folders: list[Folder]) -> list[Section]:
+    """Return the sections of the PUBLIC edition in the order of the page."""
+    grids = {picture.data: picture for folder in folders for picture in _grids(folder)}
+    return [*([Section("synthetic", list(grids.values()))] if grids else []), *map(_section, folders)]
+
+
+def cases_picture(title: str, cases: Cases) -> Picture:
+    """Draw the first cases with their label maps as outlines."""
+    layers = cases.layers()
+    shown = min(len(cases), SHOWN_CASES if len(layers) == 1 else 8)
+    labels = None if cases.labels is None else cases.labels[:shown]
+    rows = [(name, picture[:shown], labels) for name, picture in layers]
+    return Picture(title, grid_figure(rows), f"The first {shown} cases.", legend(cases))
+
+
+def legend(*drawn: Cases) -> list[tuple[str, str]]:
+    """Return (name, colour) of the classes that label maps may show, without the background."""
+    names = max((cases.label_names for cases in drawn), key=len)
+    top = max((int(cases.labels.max()) for cases in drawn if cases.labels is not None and cases.labels.size), default=0)
+    return [(names[k] if k < len(names) else f"class {k}", colour(k)) for k in range(1, max(top + 1, len(names)))]
+
+
+def _grids(folder: Folder) -> list[Picture]:
+    alone = len(folder.images) == 1
+    titles = {name: str(arrays.get("title", "" if alone else words(name))) for name, arrays in folder.images.items()}
+    return [cases_picture(titles[name], Cases.from_arrays(arrays)) for name, arrays in folder.images.items()]
+
+
+def _section(folder: Folder) -> Section:
+    pictures = _dice(folder.results)
+    for curve in folder.curves.values():
+        pictures.append(Picture(curve["title"], curve_figure(curve), str(curve.get("note", "")), wide=False))
+    tables = [table_view(table) for table in folder.tables if table.rows]
+    return Section(folder.section, pictures, [*tables, results_table("All numbers", folder.results)])
+
+
+def _dice(results: Sequence[Result]) -> list[Picture]:
+    """Return a figure of Dice with its intervals, real beside synthetic, where there is any."""
+    rows = []
+    for result in results:
+        parts = result.name.split(".")
+        told = parts[0] == "utility" and "dice" in parts and parts[1] in ("real", "synthetic")
+        if not told or result.value is None:
+            continue
+        at = parts.index("dice")
+        source = " ".join(parts[1 : at - 1])  # real, synthetic, or synthetic and a cohort's name
+        label = words(".".join(parts[at + 1 :])) or "mean of classes"
+        rows.append((f"{label}, {source}", source, result.value, result.low, result.high))
+    if len({row[0].partition(",")[0] for row in rows}) == 2:  # one class beside its mean: the same numbers
+        rows = [row for row in rows if not row[0].startswith("mean of classes")]
+    title, note = "Dice on real test subjects", "Dots are values, lines 95 % intervals; 1 is a perfect overlap."
+    return [Picture(title, interval_figure(rows, "Dice"), note, wide=False)] if rows else []

@@ -1,0 +1,160 @@
+"""Tables for people: numbers rounded, a value and its interval in one cell, names in words.
+
+**Checked** in tests/report/test_tables.py.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from understudy.core.result import Result
+from understudy.report.reading import Table
+
+WORDS = {
+    "dice": "Dice",
+    "unet": "U-Net",
+    "frechet": "Fréchet distance",
+    "kid": "KID",
+    "hd95": "HD95",
+    "q99": "99th percentile",
+    "max": "highest",
+    "ratio": "synthetic / real",
+    "matched": "equal numbers",
+    "floor": "real against real",
+    "n": "n",
+    "copies": "copies",
+    "correlation": "nearest r",
+    "neighbour": "neighbouring slices",
+    "training": "training subjects",
+    "control": "control subjects",
+    "synthetic": "synthetic",
+    "real": "real",
+    "share": "share",
+    "flagged_share": "flagged, share",
+    "above_reference_max": "nearer than any stranger",
+    "expected": "expected by chance",
+    "rule": "empty maps",
+}
+NUMBER = re.compile(r"^-?\d+(\.\d+)?([eE][-+]?\d+)?$")
+MANY_COLUMNS = 6
+COUNTED = ("cases", "subject maps", "subjects", "count")  # units of whole numbers
+
+
+@dataclass(frozen=True)
+class View:
+    """A table ready to print.
+
+    Attributes:
+        title: what it shows.
+        header: column names.
+        rows: cells.
+        numeric: whether each column is set as numbers.
+        caption: what is the same in every row, "" if nothing.
+        notes: footnotes, (mark, text).
+    """
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+    numeric: list[bool]
+    caption: str = ""
+    notes: tuple[tuple[str, str], ...] = ()
+
+
+def words(name: str) -> str:
+    """Write a dotted or underscored name in words: ``ratio.unet.dice`` -> ``synthetic / real · U-Net · Dice``."""
+    return " · ".join(WORDS.get(part, part.replace("_", " ")) for part in name.split("."))
+
+
+def number(value: float | None, unit: str = "") -> str:
+    """Write a number for people: counts whole, others with three digits or decimals, tiny ones with two digits."""
+    if value is None:
+        return "–"
+    if float(value).is_integer() and (unit in COUNTED or abs(value) >= 100):
+        return f"{int(value):,}"
+    if 0 < abs(value) < 0.0005:
+        return f"{value:.2g}"
+    return f"{value:.3f}" if abs(value) < 2 else f"{value:.2f}" if abs(value) < 10 else f"{value:,.1f}"
+
+
+def interval(low: float | None, high: float | None, unit: str = "") -> str:
+    """Write an interval as ``0.71 to 0.80``, or a dash."""
+    return "–" if low is None or high is None else f"{number(low, unit)} to {number(high, unit)}"
+
+
+def results_table(title: str, results: Sequence[Result]) -> View:
+    """Return the view of a list of results: measure, value, 95 % interval, n, which way is better; notes below."""
+    marks: dict[str, str] = {}
+    rows = []
+    for result in results:
+        mark = marks.setdefault(result.note, _mark(len(marks))) if result.note else ""
+        better = {"higher": "higher", "lower": "lower"}.get(result.better, "")
+        unit = f" {result.unit}" if result.unit not in ("", "r") and result.value is not None else ""
+        rows.append(
+            [
+                words(result.name.partition(".")[2]) + (f" ({mark})" if mark else ""),
+                number(result.value, result.unit) + unit,
+                interval(result.low, result.high, result.unit),
+                f"{result.n:,}" if result.n else "–",
+                better,
+            ]
+        )
+    return View(
+        title,
+        ["Measure", "Value", "95 % interval", "n", "Better"],
+        rows,
+        [False, True, True, True, False],
+        notes=tuple((mark, note) for note, mark in marks.items()),
+    )
+
+
+def table_view(table: Table) -> View:
+    """Return the view of a CSV table.
+
+    Columns x, x_low and x_high become one, empty columns are left out, and in wide tables what is the same in every row
+    becomes the caption.
+    """
+    columns = {name: [row[i] for row in table.rows] for i, name in enumerate(table.header)}
+    for low_name in [name for name in columns if name == "low" or name.endswith("_low")]:
+        stem = low_name.removesuffix("low").removesuffix("_")
+        value, high = stem or "value", f"{stem}_high" if stem else "high"
+        if value in columns and high in columns:
+            lows, highs = columns.pop(low_name), columns.pop(high)
+            columns[value] = [_with_interval(*cells) for cells in zip(columns[value], lows, highs, strict=True)]
+    columns = {name: [_cell(cell) for cell in cells] for name, cells in columns.items() if any(cells)}
+    caption = ""
+    if len(columns) > MANY_COLUMNS and len(table.rows) > 1:
+        same = {name: cells[0] for name, cells in columns.items() if len(set(cells)) == 1}
+        columns = {name: cells for name, cells in columns.items() if name not in same}
+        caption = (
+            "In every row: " + "; ".join(f"{words(name)} {value}" for name, value in same.items()) + "." if same else ""
+        )
+    rows = [list(row) for row in zip(*columns.values(), strict=True)]
+    numeric = [
+        all(cell in ("", "–") or cell[0].isdigit() or cell[0] == "-" for cell in cells) for cells in columns.values()
+    ]
+    return View(
+        words(table.name.replace("_", " ").replace("-", " ")).capitalize(),
+        [heading(name) for name in columns],
+        rows,
+        numeric,
+        caption,
+    )
+
+
+def heading(name: str) -> str:
+    """Write a column's name in words, with a capital unless it is a symbol."""
+    text = words(name)
+    return text if text.split()[0] in ("r", "n") else text[:1].upper() + text[1:]
+
+
+def _with_interval(value: str, low: str, high: str) -> str:
+    return f"{_cell(value)} [{_cell(low)}, {_cell(high)}]" if value and low and high else value
+
+
+def _cell(text: str) -> str:
+    return (number(float(text), "count" if re.fullmatch(r"-?\d+", text) else "")) if NUMBER.match(text) else text
+
+
+def _mark(i: int) -> str:
+    return chr(ord("a") + i) if i < 26 else f"a{i}"

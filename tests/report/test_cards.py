@@ -1,0 +1,73 @@
+"""The summary: numbers with interval and n, no ratio without its real-only Dice, no reassurance that is not earned."""
+
+import pytest
+
+from understudy.core.result import Result
+from understudy.report.cards import Entry, cards
+
+
+def entry(results: list[Result], title: str) -> Entry:
+    return next(card for card in cards(results) if card.title == title).entries[0]
+
+
+def test_ratio_stands_beside_its_real_only_dice() -> None:
+    ratio = Result("utility.ratio.unet.dice", 0.8, 0.7, 0.9, n=22)
+    shown = entry([ratio, Result("utility.real.unet.dice", 0.71, 0.66, 0.76, n=22)], "Utility")
+    assert shown.figure == "80 %"
+    assert "0.710 (0.660 to 0.760)" in shown.meaning
+    assert "22" in shown.detail
+    alone = entry([ratio], "Utility")
+    assert alone.figure == "–"
+    assert "80" not in alone.meaning + alone.detail
+
+
+def test_ratios_of_classes_and_of_several_cohorts() -> None:
+    results = [
+        Result("utility.real.unet.dice", 0.7, n=9),
+        Result("utility.ratio.diffusion.unet.dice", 0.8, n=9),
+        Result("utility.ratio.diffusion.unet.dice.tumour", 0.9, n=9),
+        Result("utility.synthetic.diffusion.unet.dice", 0.56, n=9),
+    ]
+    found = cards(results)[0].entries
+    assert [e.who for e in found] == ["diffusion"]
+    assert "Dice 0.560" in found[0].meaning
+
+
+@pytest.mark.parametrize(
+    ("flagged", "nearer", "warn", "says"),
+    [(3, 0, False, "No more"), (30, 0, True, "More synthetic"), (5, 2, True, "2 lie nearer"), (0, 0, False, "No more")],
+)
+def test_privacy_verdict(flagged: int, nearer: int, warn: bool, says: str) -> None:
+    results = [
+        Result("privacy.copies.flagged", flagged, 0, 40, "cases", n=1000),
+        Result("privacy.copies.expected", 10, 4, 17, "cases", n=1000),
+        Result("privacy.copies.above_reference_max", nearer, unit="cases", n=1000),
+        Result("privacy.copies.threshold", 0.9, n=51),
+    ]
+    shown = entry(results, "Privacy")
+    assert shown.warn is warn
+    assert says in shown.meaning
+    assert ("Look at each flagged case" in shown.meaning) is (flagged > 0)
+    assert shown.meaning.endswith("near-identical copies only.")
+    assert shown.figure == f"{flagged} of 1,000"
+    assert "10 (4 to 17) expected by chance; threshold set on 51 subjects" in shown.detail
+
+
+def test_no_verdict_says_why() -> None:
+    shown = entry([Result("privacy.copies.flagged", None, note="withheld: too few")], "Privacy")
+    assert shown.warn
+    assert "Withheld: too few" in shown.meaning
+
+
+def test_fidelity_stands_beside_real_against_real() -> None:
+    results = [
+        Result("fidelity.a.frechet", 31.2, n=1000),
+        Result("fidelity.a.frechet.matched", 33.9, 30, 37, n=480),
+        Result("fidelity.a.frechet.floor", 12.8, 11, 14, n=480),
+        Result("fidelity.a.kid", 0.03, n=1000),
+    ]
+    found = cards(results)[1].entries
+    assert len(found) == 1
+    assert (found[0].who, found[0].figure) == ("a", "33.9")
+    assert "12.8 (11.0 to 14.0)" in found[0].meaning
+    assert cards([])[1].entries == []

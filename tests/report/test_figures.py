@@ -1,0 +1,90 @@
+"""Figures: contours in the scheme's colours, channels as rows, volumes by their middle slice, same bytes."""
+
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from understudy.core.labels import LabelScheme
+from understudy.report.figures import Cases, colour, curve_figure, grid_figure, interval_figure, series_colours
+
+
+def pixels(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(BytesIO(png)).convert("RGB"))
+
+
+def squares(channels: int, k: int) -> dict[str, np.ndarray]:
+    labels = np.zeros((3, 16, 16), np.uint8)
+    labels[:, 4:12, 4:12] = k
+    return {"images": np.full((3, channels, 16, 16), 0.5, np.float32), "labels": labels}
+
+
+def near(picture: np.ndarray, paint: str) -> int:
+    rgb = [int(paint[i : i + 2], 16) for i in (1, 3, 5)]
+    return int((np.abs(picture.astype(int) - rgb).max(-1) < 30).sum())
+
+
+def test_colours_are_those_of_the_scheme() -> None:
+    scheme = LabelScheme(tuple(f"c{k}" for k in range(14)), tuple(range(14)))
+    assert tuple(colour(k) for k in range(14)) == scheme.colours
+
+
+def test_contours_have_the_colour_of_their_class() -> None:
+    for k in (1, 2):
+        cases = Cases.from_arrays(squares(1, k))
+        drawn = pixels(grid_figure([(name, picture, cases.labels) for name, picture in cases.layers()]))
+        bare = pixels(grid_figure([(name, picture, None) for name, picture in cases.layers()]))
+        assert near(drawn, colour(k)) > 200
+        assert near(drawn, colour(3 - k)) == near(bare, colour(k)) == 0
+
+
+def test_channels_are_rows_unless_they_are_a_colour_picture() -> None:
+    arrays = squares(3, 1)
+    assert [name for name, _ in Cases.from_arrays(arrays).layers()] == ["1", "2", "3"]
+    colours = Cases.from_arrays({**arrays, "channel_names": np.array(["Red", "Green", "Blue"])})
+    assert [(name, picture.shape) for name, picture in colours.layers()] == [("", (3, 16, 16, 3))]
+    assert [name for name, _ in Cases.from_arrays(squares(1, 1)).layers()] == [""]
+
+
+def test_volumes_are_shown_by_their_middle_slice() -> None:
+    volume = np.zeros((2, 1, 5, 16, 16), np.float32)
+    volume[:, :, 2] = 1
+    labels = np.zeros((2, 5, 16, 16), np.uint8)
+    labels[:, 2] = 1
+    cases = Cases.from_arrays({"images": volume, "labels": labels})
+    assert (cases.images == 1).all()
+    assert cases.labels is not None
+    assert (cases.labels == 1).all()
+
+
+def test_many_cases_are_broken_into_rows_with_captions() -> None:
+    cases = Cases.from_arrays({"images": np.full((20, 1, 16, 16), 0.5, np.float32)})
+    rows = [(name, picture, None) for name, picture in cases.layers()]
+    one = pixels(grid_figure([(name, picture[:8], None) for name, picture, _ in rows]))
+    assert 2.9 < pixels(grid_figure(rows)).shape[0] / one.shape[0] < 3.1
+    assert pixels(grid_figure(rows, [f"r = {i}" for i in range(20)])).shape[0] > pixels(grid_figure(rows)).shape[0]
+
+
+def test_curves_and_intervals_are_drawn_and_stay_the_same() -> None:
+    line: dict[str, Any] = {
+        "name": "synthetic",
+        "x": [0, 1, 2],
+        "y": [0.1, 0.2, 0.9],
+        "low": [0, 0.1, 0.8],
+        "high": [0.2, 0.3, 1],
+    }
+    curve = {"x_label": "x", "y_label": "y", "series": [line], "vertical": [{"x": 1, "name": "here"}], "y_scale": "log"}
+    assert curve_figure(curve) == curve_figure(curve)
+    assert near(pixels(curve_figure(curve)), series_colours(["synthetic"])[0]) > 500
+    assert (
+        pixels(interval_figure([("a", "real", 0.5, 0.4, 0.6), ("b", "synthetic", 0.4, None, None)], "Dice")).shape[2]
+        == 3
+    )
+    assert b"Software" not in curve_figure(curve)
+
+
+def test_a_role_has_one_colour_and_others_never_share_it() -> None:
+    assert series_colours(["synthetic", "real"])[::-1] == series_colours(["real", "synthetic"])
+    many = series_colours(["synthetic", "other", "third", "real"])
+    assert len(set(many)) == 4

@@ -1,0 +1,71 @@
+"""What is no results folder, or must not be published, is refused with a sentence."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.result import Result
+from understudy.report.reading import cohort_ids, folder_hash, read_folders
+
+Evidence = Callable[..., list[Path]]
+
+
+def test_folders_come_in_the_order_of_the_page(evidence: Evidence) -> None:
+    folders = read_folders(evidence()[::-1])
+    assert [folder.section for folder in folders] == ["utility", "fidelity", "privacy"]
+    assert folders[1].images["synthetic"]["images"].shape == (12, 2, 16, 16)
+
+
+def test_what_is_no_results_folder_is_refused(evidence: Evidence, tmp_path: Path) -> None:
+    folders = evidence()
+    with pytest.raises(UsageError, match="at least one"):
+        read_folders([])
+    with pytest.raises(UsageError, match="twice"):
+        read_folders([folders[0], folders[0]])
+    with pytest.raises(UnderstudyError, match=r"no results\.json"):
+        read_folders([tmp_path])
+    (folders[0] / "results.json").write_text("{")
+    with pytest.raises(UnderstudyError, match="not a results file"):
+        read_folders(folders)
+
+
+def test_results_that_do_not_name_their_real_cohort_are_refused(evidence: Evidence) -> None:
+    with pytest.raises(UnderstudyError, match="which real cohort"):
+        read_folders(evidence({"utility": {}}))
+
+
+def test_the_same_number_twice_is_refused(evidence: Evidence) -> None:
+    with pytest.raises(UnderstudyError, match=r"both hold the result utility\.x"):
+        read_folders(evidence(utility=[Result("utility.x", 1.0)], privacy=[Result("utility.x", 2.0)]))
+
+
+@pytest.mark.parametrize("column", ["subject_id", "Real_Case", "case_id"])
+def test_a_public_table_with_a_row_per_case_is_refused(evidence: Evidence, column: str) -> None:
+    folders = evidence()
+    (folders[0] / "tables" / "leak.csv").write_text(f"{column},dice\np1,0.5\n")
+    with pytest.raises(UnderstudyError, match="row per case or subject"):
+        read_folders(folders)
+
+
+def test_broken_files_are_refused(evidence: Evidence) -> None:
+    folders = evidence()
+    (folders[2] / "curves" / "broken.json").write_text(json.dumps({"title": "x"}))
+    with pytest.raises(UnderstudyError, match=r"broken\.json is not a curve"):
+        read_folders(folders)
+    (folders[2] / "curves" / "broken.json").unlink()
+    (folders[1] / "images" / "broken.npz").write_bytes(b"PK\x03\x04 no zip")
+    with pytest.raises(UnderstudyError, match=r"broken\.npz is not an image file"):
+        read_folders(folders)
+
+
+def test_cohort_ids_and_hashes(evidence: Evidence) -> None:
+    assert cohort_ids({"inputs": {"real": "a", "synthetic.1": "c", "synthetic.0": "b"}}, "synthetic") == "b,c"
+    assert cohort_ids({"inputs": {"real": "a"}}, "synthetic") == ""
+    folder = evidence()[0]
+    public, whole = folder_hash(folder, public=True), folder_hash(folder, public=False)
+    (folder / "internal" / "per_subject.csv").write_text("changed")
+    assert folder_hash(folder, public=True) == public
+    assert folder_hash(folder, public=False) != whole

@@ -1,0 +1,52 @@
+"""Numbers and names as people read them."""
+
+import pytest
+
+from understudy.core.result import Result
+from understudy.report.reading import Table
+from understudy.report.tables import interval, number, results_table, table_view, words
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [(0.71234, "", "0.712"), (1.0, "", "1.000"), (33.94, "", "33.9"), (3.456, "", "3.46"), (0.00012, "", "0.00012"),
+     (1234, "cases", "1,234"), (3, "cases", "3"), (-0.5, "", "-0.500"), (None, "", "–"), (0.0, "", "0.000")],
+)  # fmt: skip
+def test_number(value: float | None, unit: str, text: str) -> None:
+    assert number(value, unit) == text
+
+
+def test_interval_and_words() -> None:
+    assert interval(0.1, 0.2) == "0.100 to 0.200"
+    assert interval(None, 0.2) == "–"
+    assert words("ratio.unet.dice.tumour") == "synthetic / real · U-Net · Dice · tumour"
+
+
+def test_results_table_has_interval_n_and_notes_once() -> None:
+    view = results_table(
+        "All", [Result("a.b", 0.5, 0.4, 0.6, "", "higher", 22, note="why"), Result("a.c", None, note="why")]
+    )
+    assert view.rows == [["b (a)", "0.500", "0.400 to 0.600", "22", "higher"], ["c (a)", "–", "–", "–", ""]]
+    assert view.notes == (("a", "why"),)
+
+
+def test_table_joins_intervals_and_drops_empty_columns() -> None:
+    header = ("trained_on", "value", "low", "high", "ratio", "ratio_low", "ratio_high", "blank")
+    rows = (
+        ("real", "0.71234", "0.66", "0.76", "", "", "", ""),
+        ("synthetic", "0.5", "0.4", "0.6", "0.8", "0.7", "0.9", ""),
+    )
+    view = table_view(Table("utility", header, rows))
+    assert view.header == ["Trained on", "Value", "Synthetic / real"]
+    assert view.rows == [
+        ["real", "0.712 [0.660, 0.760]", ""],
+        ["synthetic", "0.500 [0.400, 0.600]", "0.800 [0.700, 0.900]"],
+    ]
+    assert view.numeric == [False, True, True]
+
+
+def test_wide_tables_say_once_what_is_the_same_in_every_row() -> None:
+    header = tuple("abcdefg")
+    view = table_view(Table("wide", header, (tuple("1234567"), tuple("1234568"))))
+    assert view.header == ["G"]
+    assert view.caption == "In every row: a 1; b 2; c 3; d 4; e 5; f 6."
