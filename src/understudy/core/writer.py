@@ -91,12 +91,13 @@ class CohortWriter:
                 "images": (self.dtype, bool(self.channels)),
                 "labels": (np.dtype("uint8"), self.scheme is not None),
             }
-            self._arrays = {
-                name: _ArrayFile(self._folder / f"{name}.npy", dtype)
-                for name, (dtype, wanted) in arrays.items()
-                if wanted
-            }
+            self._arrays: dict[str, _ArrayFile] = {}
+            for name, (dtype, wanted) in arrays.items():
+                if wanted:
+                    self._arrays[name] = _ArrayFile(self._folder / f"{name}.npy", dtype)
+                    self._stack.callback(self._arrays[name].file.close)  # also when writing it fails
             self._file = (self._folder / "cases.csv").open("w", newline="")
+            self._stack.callback(self._file.close)
             self._table = csv.DictWriter(self._file, [*COLUMNS, *self.classes], restval="", extrasaction="raise")
             self._table.writeheader()
         except BaseException as error:
@@ -184,20 +185,20 @@ class _ArrayFile:
 
     def __init__(self, file: Path, dtype: np.dtype[Any]) -> None:
         self.name, self.dtype, self.n, self.digest = file.stem, dtype, 0, hashlib.sha256()
-        self._file = file.open("wb")
-        self._file.write(bytes(HEADER_BYTES))
+        self.file = file.open("wb")
+        self.file.write(bytes(HEADER_BYTES))
 
     def append(self, array: np.ndarray) -> None:
         data = np.ascontiguousarray(
             array.astype(self.dtype, casting="same_kind" if self.name == "images" else "unsafe")
         ).tobytes()
-        self._file.write(data)
+        self.file.write(data)
         self.digest.update(data)
         self.n += 1
 
     def close(self, shape: tuple[int, ...]) -> None:
         header = repr({"descr": self.dtype.str, "fortran_order": False, "shape": (self.n, *shape)}).encode("latin1")
         length = HEADER_BYTES - 10  # magic (6), version (2), header length (2)
-        self._file.seek(0)
-        self._file.write(b"\x93NUMPY\x01\x00" + length.to_bytes(2, "little") + header.ljust(length - 1) + b"\n")
-        self._file.close()
+        self.file.seek(0)
+        self.file.write(b"\x93NUMPY\x01\x00" + length.to_bytes(2, "little") + header.ljust(length - 1) + b"\n")
+        self.file.close()
