@@ -178,6 +178,8 @@ def _write(
                 writer.append(case.image, case.labels, {**_row(reading, case), **item.classes, **ids})
             if progress:
                 progress(done, len(items))
+        if not any(numbers.values()):
+            raise UnderstudyError(f"the rule {listing.rule} keeps none of the slices found: choose another --rule")
         if meter.seen:
             writer.channels = meter.ranges()
 
