@@ -6,10 +6,12 @@ from pathlib import Path
 from understudy.core.errors import UsageError
 from understudy.generators.base import Generator
 from understudy.generators.diffusion import Diffusion
+from understudy.generators.stylegan2 import StyleGAN2
 from understudy.training.checkpoint import latest
 from understudy.training.engine import Engine
 
 GENERATORS: dict[str, type[Generator]] = {
+    "stylegan2": StyleGAN2,
     "diffusion": Diffusion,
 }
 

@@ -2,7 +2,7 @@
 
 **Differs** from the usual Fabric use: modules are not wrapped. A DDP wrapper breaks on unused blocks, on parts called
 separately and on backwards whose loss is only a gradient penalty; :meth:`Engine.average_gradients` before each
-optimiser step has none of these traps. **Checked** in tests/training/test_engine.py (two processes hold equal
+optimiser step has none of these traps. **Checked** in tests/training/test_training.py (two processes hold equal
 gradients).
 """
 

@@ -2,7 +2,7 @@
 seen.
 
 Case j of the endless stream is entry ``j mod n`` of a permutation that is derived from the seed and the epoch ``j //
-n``. **Checked** in tests/training/test_feed.py (every case once an epoch; batch boundaries do not matter).
+n``. **Checked** in tests/training/test_training.py (every case once an epoch; batch boundaries do not matter).
 """
 
 from dataclasses import dataclass

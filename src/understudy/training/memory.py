@@ -2,7 +2,7 @@
 
 A training step frees and takes the same large blocks again and again; glibc returns blocks over 32 MiB to the kernel
 at each free, and fresh ones cost a page fault for every 4 KiB: about half of the processor time of a GAN step. Linux
-with glibc only; elsewhere nothing is done. **Checked** in tests/training/test_memory.py (page faults of a repeated
+with glibc only; elsewhere nothing is done. **Checked** in tests/training/test_training.py (page faults of a repeated
 allocation).
 """
 

@@ -1,0 +1,72 @@
+"""The magnitude-preserving U-Net: magnitudes, patches, 2D and 3D, condition, determinism."""
+
+import pytest
+import torch
+
+from understudy.nets.unet import Attention, Block, MPConv, UNet, from_patches, mp_cat, pixel_norm, to_patches, unit_rows
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_patches_are_inverse(dims: int) -> None:
+    x = torch.randn(2, 3, *[8] * dims)
+    for p in (1, 2, 4):
+        y = to_patches(x, p)
+        assert y.shape == (2, 3 * p**dims, *[8 // p] * dims) and torch.equal(from_patches(y, p), x)
+
+
+def test_convolutions_keep_the_magnitude() -> None:
+    torch.manual_seed(0)
+    for kernel, dims, shape in (
+        (0, 2, (64, 32)),
+        (1, 2, (8, 32, 16, 16)),
+        (3, 2, (8, 32, 32, 32)),
+        (3, 3, (4, 32, 12, 12, 12)),
+    ):
+        y = MPConv(32, 64, kernel, dims)(torch.randn(shape))
+        assert 0.85 < float(y.detach().std()) < 1.1, (kernel, dims)
+
+
+def test_normalize_does_not_change_the_output() -> None:
+    conv = MPConv(8, 8, 3)
+    x = torch.randn(1, 8, 8, 8)
+    before = conv(x)
+    conv.weight.data *= 7
+    conv.normalize()
+    assert torch.allclose(before, conv(x), atol=1e-5)
+    assert torch.allclose(conv.weight.flatten(1).norm(dim=1), torch.full((8,), 72.0).sqrt())
+    assert torch.allclose(unit_rows(conv.weight).flatten(1).norm(dim=1), torch.ones(8))
+
+
+def test_blocks_keep_the_magnitude() -> None:
+    torch.manual_seed(0)
+    x, e = torch.randn(4, 32, 16, 16), torch.randn(4, 64)
+    for encoder in (True, False):
+        y = Block(32, 48, 64, 2, encoder=encoder)(x, e)
+        assert 0.8 < float(y.detach().std()) < 1.2
+    assert 0.8 < float(Attention(32, 16, 2)(x).detach().std()) < 1.2
+    joined = mp_cat(x, torch.randn(4, 96, 16, 16))
+    assert abs(float(joined[:, :32].square().sum() / joined[:, 32:].square().sum()) - 1) < 0.1
+    assert torch.allclose(pixel_norm(x * 9).square().mean(1), torch.ones(4, 16, 16), atol=1e-4)
+
+
+@pytest.mark.parametrize(("dims", "patch"), [(2, 1), (2, 2), (3, 2)])
+def test_unet_shapes_and_start(dims: int, patch: int) -> None:
+    torch.manual_seed(0)
+    net = UNet(
+        3, 2, (8, 16), 2, dims=dims, patch=patch, attention_levels=(1,), head_channels=8, classes=2, dropout=0.1
+    ).eval()
+    x, c = torch.randn(2, 3, *[16] * dims), torch.randn(2)
+    assert torch.equal(net(x, c), torch.zeros(2, 2, *[16] * dims))  # the output gain starts at 0
+    for name, gain in net.named_parameters():
+        if "gain" in name:
+            gain.data.fill_(1)
+    y = net(x, c, torch.eye(2))
+    assert y.dtype == torch.float32 and 0.5 < float(y.detach().std()) < 2
+    assert not torch.allclose(y, net(x, c, torch.zeros(2, 2))) and not torch.allclose(y, net(x, c + 1, torch.eye(2)))
+
+
+def test_the_noise_level_reaches_every_gain() -> None:
+    net = UNet(2, 2, (8, 16), 1)
+    net.leave_gain.data.fill_(1)
+    net(torch.randn(2, 2, 8, 8), torch.randn(2)).square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for n, p in net.named_parameters() if "gain" in n)
