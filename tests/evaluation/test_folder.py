@@ -1,0 +1,44 @@
+"""Results folders: what is public stands on five subjects; grids and curves are what the report reads."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from understudy.core.cohort import Cohort
+from understudy.core.result import Result
+from understudy.evaluation.folder import internal, public, write_curve, write_grid, write_table
+
+
+def test_few_subjects_are_withheld() -> None:
+    result = Result("x", 0.5, 0.4, 0.6, n=4, note="n")
+    assert public(result, 5) == result
+    held = public(result, 4)
+    assert (held.value, held.low, held.high) == (None, None, None) and "withheld: 4 subjects" in held.note
+
+
+def test_tables_and_curves(tmp_path: Path) -> None:
+    write_table(tmp_path, "t", ("a", "b"), [(1, None), (np.float32(0.1), "x,y")])
+    with (tmp_path / "tables" / "t.csv").open(newline="") as file:
+        assert list(csv.reader(file)) == [["a", "b"], ["1", ""], ["0.100000001", "x,y"]]
+    write_curve(tmp_path, "c", "T", "x", "y", {"real": (np.arange(2), [0.5, 1])})
+    assert json.loads((tmp_path / "curves" / "c.json").read_text())["series"] == [{"name": "real", "x": [0.0, 1.0], "y": [0.5, 1.0]}]
+    assert "never leaves" in (internal(tmp_path) / "INTERNAL.txt").read_text()
+
+
+def test_grid_shows_the_cases(synthetic: Path, tmp_path: Path) -> None:
+    cohort = Cohort.open(synthetic)
+    assert cohort.images is not None and cohort.labels is not None
+    write_grid(tmp_path / "images" / "s.npz", cohort, np.array([4, 2]), "s")
+    with np.load(tmp_path / "images" / "s.npz", allow_pickle=False) as grid:
+        assert np.allclose(grid["images"] * 255, cohort.images[[4, 2]], atol=1e-4) and (grid["labels"] == cohort.labels[[4, 2]]).all()
+        assert grid["label_names"].tolist() == ["background", "Bright disc"] and grid["channel_names"].tolist() == ["a", "b"]
+
+
+def test_grid_of_volumes_is_their_middle_slice(toy: Callable[..., Path], tmp_path: Path) -> None:
+    cohort = Cohort.open(toy(tmp_path / "v", "synthetic", 2, 0, size=16, depth=6))
+    write_grid(tmp_path / "images" / "v.npz", cohort, np.arange(2))
+    with np.load(tmp_path / "images" / "v.npz", allow_pickle=False) as grid:
+        assert grid["images"].shape == (2, 2, 16, 16) and grid["labels"].shape == (2, 16, 16)

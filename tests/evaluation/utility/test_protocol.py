@@ -1,0 +1,81 @@
+"""The utility protocol end to end on a toy cohort."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from understudy.core.cohort import Cohort
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.result import read_results
+from understudy.evaluation.utility import protocol
+from understudy.evaluation.utility.protocol import UtilityConfig, evaluate_utility, subject_cases
+
+CONFIG = UtilityConfig(updates=20, checks=2, repeats=2, channels=(8, 16), batch_size=8, draws=200, precision="fp32")
+FILES = ["results.json", "tables/utility.csv", "curves/utility-unet.json", "internal/per_subject.csv", "internal/INTERNAL.txt"]
+
+
+def test_end_to_end_is_reproducible_and_made_once(real: Path, synthetic: Path, tmp_path: Path) -> None:
+    first = evaluate_utility(real, [synthetic], tmp_path / "first", 0, CONFIG)
+    evaluate_utility(real, [synthetic], tmp_path / "second", 0, CONFIG)
+    assert sorted(str(p.relative_to(first)) for p in first.rglob("*") if p.is_file()) == sorted(FILES)
+    for file in FILES:
+        assert (first / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
+    results, provenance = read_results(first)
+    found = {r.name: r for r in results}
+    assert provenance["inputs"] == {"real": Cohort.open(real).id, "synthetic": Cohort.open(synthetic).id}
+    assert found["utility.real.unet.dice"].n == 5 and 0.05 < (found["utility.real.unet.dice"].value or 0) <= 1
+    curve = json.loads((first / "curves" / "utility-unet.json").read_text())
+    assert [(s["name"], s["x"]) for s in curve["series"]] == [("real", [10, 20]), ("stylegan-2", [10, 20])]
+    before = (first / "results.json").stat().st_mtime_ns
+    evaluate_utility(real, [synthetic], first, 0, CONFIG)
+    assert (first / "results.json").stat().st_mtime_ns == before
+    with pytest.raises(UsageError, match="made by another request"):
+        evaluate_utility(real, [synthetic], first, 1, CONFIG)
+
+
+def test_test_subjects_are_read_once_and_never_to_choose(real: Path, synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    original = protocol.subject_cases
+
+    def watched(cohort: Cohort, split: str) -> protocol.SubjectCases:
+        cases = original(cohort, split)
+        counts = type(cases).counts
+        monkeypatch.setattr(type(cases), "counts", lambda self, s: (read.append(self.subjects[0]), counts(self, s))[1], raising=True)
+        return cases
+
+    monkeypatch.setattr(protocol, "subject_cases", watched)
+    config = CONFIG.model_copy(update={"repeats": 1, "updates": 2})
+    evaluate_utility(real, [synthetic], tmp_path / "out", 0, config)
+    test, validation = (Cohort.open(real).subjects(split)[0] for split in ("test", "validation"))
+    order = [name for i, name in enumerate(read) if i % 2 == 0]  # each call is seen by both wrappers
+    assert order == [validation, validation, test] * 2
+
+
+def test_leak_leaves_nothing_behind(real: Path, toy: Callable[..., Path], tmp_path: Path) -> None:
+    patient = Cohort.open(real).subjects("test")[0]
+    leaky = toy(tmp_path / "leaky", "synthetic", 3, 1, trained_on=[{"cohort": "x", "splits": [], "subjects": [patient]}])
+    with pytest.raises(UnderstudyError, match="leaky was made from 1 test subject"):
+        evaluate_utility(real, [leaky], tmp_path / "out", 0, CONFIG)
+    assert [p.name for p in tmp_path.iterdir()] == ["leaky"]
+
+
+def test_swapped_sides_are_refused(real: Path, synthetic: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="were the two sides swapped"):
+        evaluate_utility(synthetic, [real], tmp_path / "out", 0, CONFIG)
+
+
+def test_subjects_are_numbered_in_order(real: Path) -> None:
+    cohort = Cohort.open(real)
+    cases = subject_cases(cohort, "test")
+    assert cases.subjects == cohort.subjects("test") and len(cases.labels) == 15
+    names = np.array(cases.subjects)[cases.number]
+    assert (names == cohort.column("subject_id")[cohort.rows("test")]).all()
+
+
+def test_settings_are_checked() -> None:
+    for wrong in ({"network": "swin"}, {"updates": 0}, {"unknown": 1}, {"precision": "int8"}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            UtilityConfig(**wrong)
