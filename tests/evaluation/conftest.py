@@ -24,22 +24,46 @@ def draw(rng: np.random.Generator, size: int, shift: float) -> tuple[np.ndarray,
     return np.clip(image, 0, 255).astype(np.uint8), label.astype(np.uint8)
 
 
-def write_toy(out: Path, kind: str, subjects: int, seed: int, *, size: int = 32, cases: int = 3, shift: float = 0,
-              splits: tuple[str, ...] = SPLITS, depth: int = 0, generator: str = "", **changes: Any) -> Path:
+def write_toy(
+    out: Path,
+    kind: str,
+    subjects: int,
+    seed: int,
+    *,
+    size: int = 32,
+    cases: int = 3,
+    shift: float = 0,
+    splits: tuple[str, ...] = SPLITS,
+    depth: int = 0,
+    generator: str = "",
+    **changes: Any,
+) -> Path:
     rng = np.random.default_rng(seed)
     shape = (depth, size, size) if depth else (size, size)
     settings: dict[str, Any] = {
-        "kind": kind, "modality": "MR", "size": shape, "channels": [Channel("a", 0, 255), Channel("b", 0, 255)], "dtype": "uint8",
-        "scheme": SCHEME, "label_source": "patient" if kind == "real" else "sampled",
-        "provenance": Provenance("toy", {"generator": generator} if generator else {}, seed)} | changes
+        "kind": kind,
+        "modality": "MR",
+        "size": shape,
+        "channels": [Channel("a", 0, 255), Channel("b", 0, 255)],
+        "dtype": "uint8",
+        "scheme": SCHEME,
+        "label_source": "patient" if kind == "real" else "sampled",
+        "provenance": Provenance("toy", {"generator": generator} if generator else {}, seed),
+    } | changes
     with CohortWriter(out, **settings) as writer:
         for i in range(subjects):
             for j in range(cases):
                 image, label = draw(rng, size, shift)
                 if depth:
                     image, label = (np.repeat(a[..., None, :, :], depth, axis=-3) for a in (image, label))
-                row = {"case_id": f"{kind}-{i}-{j}", "subject_id": f"{kind}-{i}", "split": splits[i % len(splits)] if kind == "real" else ""}
-                given = [a if wanted else None for a, wanted in ((image, settings["channels"]), (label, settings["scheme"]))]
+                row = {
+                    "case_id": f"{kind}-{i}-{j}",
+                    "subject_id": f"{kind}-{i}",
+                    "split": splits[i % len(splits)] if kind == "real" else "",
+                }
+                given = [
+                    a if wanted else None for a, wanted in ((image, settings["channels"]), (label, settings["scheme"]))
+                ]
                 writer.append(*given, row)
     return out
 
@@ -57,4 +81,6 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     seen = [{"cohort": "x", "splits": ["train"], "subjects": ["real-0"]}]
-    return write_toy(tmp_path_factory.mktemp("cohorts") / "synthetic", "synthetic", 30, 1, trained_on=seen, generator="StyleGAN 2")
+    return write_toy(
+        tmp_path_factory.mktemp("cohorts") / "synthetic", "synthetic", 30, 1, trained_on=seen, generator="StyleGAN 2"
+    )

@@ -24,7 +24,9 @@ def test_tables_and_curves(tmp_path: Path) -> None:
     with (tmp_path / "tables" / "t.csv").open(newline="") as file:
         assert list(csv.reader(file)) == [["a", "b"], ["1", ""], ["0.100000001", "x,y"]]
     write_curve(tmp_path, "c", "T", "x", "y", {"real": (np.arange(2), [0.5, 1])})
-    assert json.loads((tmp_path / "curves" / "c.json").read_text())["series"] == [{"name": "real", "x": [0.0, 1.0], "y": [0.5, 1.0]}]
+    assert json.loads((tmp_path / "curves" / "c.json").read_text())["series"] == [
+        {"name": "real", "x": [0.0, 1.0], "y": [0.5, 1.0]}
+    ]
     assert "never leaves" in (internal(tmp_path) / "INTERNAL.txt").read_text()
 
 
@@ -33,8 +35,14 @@ def test_grid_shows_the_cases(synthetic: Path, tmp_path: Path) -> None:
     assert cohort.images is not None and cohort.labels is not None
     write_grid(tmp_path / "images" / "s.npz", cohort, np.array([4, 2]), "s")
     with np.load(tmp_path / "images" / "s.npz", allow_pickle=False) as grid:
-        assert np.allclose(grid["images"] * 255, cohort.images[[4, 2]], atol=1e-4) and (grid["labels"] == cohort.labels[[4, 2]]).all()
-        assert grid["label_names"].tolist() == ["background", "Bright disc"] and grid["channel_names"].tolist() == ["a", "b"]
+        assert (
+            np.allclose(grid["images"] * 255, cohort.images[[4, 2]], atol=1e-4)
+            and (grid["labels"] == cohort.labels[[4, 2]]).all()
+        )
+        assert grid["label_names"].tolist() == ["background", "Bright disc"] and grid["channel_names"].tolist() == [
+            "a",
+            "b",
+        ]
 
 
 def test_grid_of_volumes_is_their_middle_slice(toy: Callable[..., Path], tmp_path: Path) -> None:

@@ -21,9 +21,14 @@ def test_cohorts_that_fit_are_opened(real: Path, synthetic: Path) -> None:
 
 
 @pytest.mark.parametrize("split", ["test", "control"])
-def test_leak_is_refused_without_naming_the_patient(toy: Callable[..., Path], tmp_path: Path, real: Path, split: str) -> None:
+def test_leak_is_refused_without_naming_the_patient(
+    toy: Callable[..., Path], tmp_path: Path, real: Path, split: str
+) -> None:
     patient = Cohort.open(real).subjects(split)[0]
-    seen = [{"cohort": "x", "splits": ["train"], "subjects": ["real-0"]}, {"cohort": "y", "splits": [], "subjects": [patient]}]
+    seen = [
+        {"cohort": "x", "splits": ["train"], "subjects": ["real-0"]},
+        {"cohort": "y", "splits": [], "subjects": [patient]},
+    ]
     leaky = toy(tmp_path / "leaky", "synthetic", 3, 1, trained_on=seen)
     with pytest.raises(UnderstudyError, match=f"leaky was made from 1 {split} subject") as caught:
         open_pair(real, [leaky], **ALL)
@@ -52,13 +57,18 @@ def test_sides_that_are_swapped_are_noticed(real: Path, synthetic: Path) -> None
         open_pair(real, [synthetic, real], **ALL)
 
 
-@pytest.mark.parametrize(("changes", "what"), [
-    ({"size": (16, 16)}, "size"),
-    ({"channels": [Channel("a", 0, 255), Channel("b", 0, 100)]}, "channels"),
-    ({"channels": [Channel("a", 0, 255), Channel("c", 0, 255)]}, "channels"),
-    ({"scheme": LabelScheme(("background", "other"), (0, 1))}, "label scheme"),
-])
-def test_cohorts_that_do_not_fit(toy: Callable[..., Path], tmp_path: Path, real: Path, changes: dict[str, Any], what: str) -> None:
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"size": (16, 16)}, "size"),
+        ({"channels": [Channel("a", 0, 255), Channel("b", 0, 100)]}, "channels"),
+        ({"channels": [Channel("a", 0, 255), Channel("c", 0, 255)]}, "channels"),
+        ({"scheme": LabelScheme(("background", "other"), (0, 1))}, "label scheme"),
+    ],
+)
+def test_cohorts_that_do_not_fit(
+    toy: Callable[..., Path], tmp_path: Path, real: Path, changes: dict[str, Any], what: str
+) -> None:
     if "size" in changes:
         changes = {"size": 16} if what == "size" else changes
     other = toy(tmp_path / "other", "synthetic", 3, 1, **changes)
@@ -66,7 +76,9 @@ def test_cohorts_that_do_not_fit(toy: Callable[..., Path], tmp_path: Path, real:
         open_pair(real, [other], **ALL)
 
 
-def test_label_schemes_do_not_matter_where_labels_are_not_read(toy: Callable[..., Path], tmp_path: Path, real: Path) -> None:
+def test_label_schemes_do_not_matter_where_labels_are_not_read(
+    toy: Callable[..., Path], tmp_path: Path, real: Path
+) -> None:
     bare = toy(tmp_path / "bare", "synthetic", 3, 1, scheme=None, label_source=None)
     open_pair(real, [bare], splits=("train",), labels=False)
     with pytest.raises(UnderstudyError, match="needs label maps, and the cohort bare has none"):

@@ -11,7 +11,9 @@ from understudy.evaluation.statistics import mean_interval, ratio_interval
 def test_one_repeat_agrees_with_scipy() -> None:
     scores = np.random.default_rng(0).beta(4, 2, (1, 40))
     own = mean_interval(scores, seed=0, draws=20000)
-    other = stats.bootstrap((scores[0],), np.mean, n_resamples=20000, method="percentile", rng=np.random.default_rng(1)).confidence_interval
+    other = stats.bootstrap(
+        (scores[0],), np.mean, n_resamples=20000, method="percentile", rng=np.random.default_rng(1)
+    ).confidence_interval
     assert own.value == pytest.approx(scores.mean(), abs=1e-12)
     assert (own.low, own.high) == pytest.approx((other.low, other.high), abs=2e-3)
 
@@ -43,7 +45,10 @@ def test_repeats_of_the_two_sides_are_drawn_apart() -> None:
 def test_missing_scores_drop_out() -> None:
     scores = np.array([[0.2, np.nan, 0.6], [0.4, 0.9, np.nan]])
     interval = mean_interval(scores, seed=0)
-    assert interval.value == pytest.approx((0.4 + 0.65) / 2) and 0.2 <= interval.low <= interval.value <= interval.high <= 0.9
+    assert (
+        interval.value == pytest.approx((0.4 + 0.65) / 2)
+        and 0.2 <= interval.low <= interval.value <= interval.high <= 0.9
+    )
     with pytest.raises(UnderstudyError, match="at least one score"):
         mean_interval(np.full((2, 3), np.nan), seed=0)
 

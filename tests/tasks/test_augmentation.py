@@ -48,7 +48,9 @@ def test_rotation_keeps_shapes_where_sides_differ() -> None:
 def test_flips_are_half_of_the_cases() -> None:
     images = torch.zeros(400, 1, 8, 8)
     images[:, :, 0, 0] = 1
-    moved, _ = augment(images, images[:, 0].long(), drawn(), Ranges(rotation_degrees=0, scale=0, gain=0, shift=0, noise=0))
+    moved, _ = augment(
+        images, images[:, 0].long(), drawn(), Ranges(rotation_degrees=0, scale=0, gain=0, shift=0, noise=0)
+    )
     corners = torch.stack([moved[:, 0, i, j] for i in (0, -1) for j in (0, -1)], 1).round()
     assert torch.equal(corners.sum(1), torch.ones(400)) and corners.mean(0).sub(0.25).abs().max() < 0.07
 

@@ -20,7 +20,9 @@ def test_any_size_goes_in_and_the_same_comes_out(name: str, size: tuple[int, ...
 @pytest.mark.parametrize("name", NETWORKS)
 def test_weights_depend_on_the_seed_only(name: str) -> None:
     before = torch.get_rng_state()
-    weights = [torch.cat([p.flatten() for p in build_network(name, 2, 1, 2, (4, 8), s).parameters()]) for s in (0, 0, 1)]
+    weights = [
+        torch.cat([p.flatten() for p in build_network(name, 2, 1, 2, (4, 8), s).parameters()]) for s in (0, 0, 1)
+    ]
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
     assert torch.equal(before, torch.get_rng_state())
 

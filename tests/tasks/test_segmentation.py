@@ -43,7 +43,10 @@ class Squares:
 def accuracy(cases: Squares) -> Callable[[Segmenter], float]:
     def score(segmenter: Segmenter) -> float:
         predicted = segmenter.predict_cases(cases)
-        return float(np.mean([((predicted == k) & (cases.labels == k)).sum() / (cases.labels == k).sum() for k in (1, 2)]))
+        return float(
+            np.mean([((predicted == k) & (cases.labels == k)).sum() / (cases.labels == k).sum() for k in (1, 2)])
+        )
+
     return score
 
 
@@ -58,10 +61,15 @@ def test_learns_a_trivial_task(dims: int) -> None:
 
 def test_same_seed_same_bits_and_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     config = TINY.model_copy(update={"updates": 6})
-    held, first, second, other = Squares(12, 1), *(train_segmenter(Squares(24, 0), 3, config, s, lambda _: 0.0) for s in (3, 3, 4))
+    held, first, second, other = (
+        Squares(12, 1),
+        *(train_segmenter(Squares(24, 0), 3, config, s, lambda _: 0.0) for s in (3, 3, 4)),
+    )
     for a, b in zip(first.network.parameters(), second.network.parameters(), strict=True):
         assert torch.equal(a, b)
-    assert not all(torch.equal(a, b) for a, b in zip(first.network.parameters(), other.network.parameters(), strict=True))
+    assert not all(
+        torch.equal(a, b) for a, b in zip(first.network.parameters(), other.network.parameters(), strict=True)
+    )
     whole = first.predict_cases(held)
     monkeypatch.setattr(segmentation, "VOXELS_PER_BLOCK", 24 * 24 * 5)
     assert (first.predict_cases(held) == whole).mean() > 0.999
@@ -83,8 +91,17 @@ def test_best_check_is_kept() -> None:
 
 def test_augmentation_can_be_left_out_and_progress_counts() -> None:
     calls: list[int] = []
-    runs = [train_segmenter(Squares(8, 0), 3, TINY.model_copy(update={"updates": 3, "augment": on}), 0, lambda _: 1.0,
-                            lambda: calls.append(1)) for on in (True, False)]
+    runs = [
+        train_segmenter(
+            Squares(8, 0),
+            3,
+            TINY.model_copy(update={"updates": 3, "augment": on}),
+            0,
+            lambda _: 1.0,
+            lambda: calls.append(1),
+        )
+        for on in (True, False)
+    ]
     assert len(calls) == 6
     assert not torch.equal(*(next(iter(r.network.parameters())) for r in runs))
 

@@ -1,7 +1,6 @@
 """Known voxel counts give known results; numbers of few subjects stay inside."""
 
 import csv
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +36,27 @@ def test_known_numbers(tmp_path: Path, real: Path) -> None:
     assert list(found)[:3] == ["utility.real.unet.dice", "utility.synthetic.unet.dice", "utility.ratio.unet.dice"]
     for ending in ("", ".bright-disc"):
         real_only, made, ratio = (found[f"utility.{what}.unet.dice{ending}"] for what in ("real", "synthetic", "ratio"))
-        assert (real_only.value, real_only.low, real_only.high, real_only.n) == (pytest.approx(0.8), pytest.approx(0.8), pytest.approx(0.8), 6)
+        assert (real_only.value, real_only.low, real_only.high, real_only.n) == (
+            pytest.approx(0.8),
+            pytest.approx(0.8),
+            pytest.approx(0.8),
+            6,
+        )
         assert made.value == pytest.approx(0.2) and ratio.value == pytest.approx(0.25)
-        assert ratio.low is not None and ratio.low < 0.25 and "real-only Dice 0.800" in ratio.note and "6 missed" in made.note
+        assert (
+            ratio.low is not None
+            and ratio.low < 0.25
+            and "real-only Dice 0.800" in ratio.note
+            and "6 missed" in made.note
+        )
     with (tmp_path / "tables" / "utility.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(r["trained_on"], r["class"], r["missed"]) for r in rows] == [
-        ("real", "mean", "0"), ("g", "mean", "6"), ("real", "Bright disc", "0"), ("g", "Bright disc", "6")]
+        ("real", "mean", "0"),
+        ("g", "mean", "6"),
+        ("real", "Bright disc", "0"),
+        ("g", "Bright disc", "6"),
+    ]
     assert float(rows[1]["ratio"]) == pytest.approx(0.25) and rows[0]["ratio"] == ""
     with (tmp_path / "internal" / "per_subject.csv").open(newline="") as file:
         inside = list(csv.DictReader(file))
@@ -53,7 +66,10 @@ def test_known_numbers(tmp_path: Path, real: Path) -> None:
 
 def test_several_cohorts_have_names_of_their_own(tmp_path: Path, real: Path) -> None:
     found = write(tmp_path, Cohort.open(real), {"real": outcome(8, 6), "g-1": outcome(4, 6), "g-2": outcome(8, 6)}, 6)
-    assert found["utility.ratio.g-1.unet.dice"].value == pytest.approx(0.5) and found["utility.ratio.g-2.unet.dice"].value == 1
+    assert (
+        found["utility.ratio.g-1.unet.dice"].value == pytest.approx(0.5)
+        and found["utility.ratio.g-2.unet.dice"].value == 1
+    )
     assert found["utility.synthetic.g-1.unet.dice.bright-disc"].value == pytest.approx(0.4)
 
 
@@ -66,9 +82,15 @@ def test_few_subjects_stay_inside(tmp_path: Path, real: Path) -> None:
 
 def test_what_cannot_be_computed_says_why(tmp_path: Path, real: Path) -> None:
     found = write(tmp_path, Cohort.open(real), {"real": outcome(0, 6), "g": outcome(4, 6)}, 6)
-    assert found["utility.ratio.unet.dice"].value is None and found["utility.ratio.unet.dice"].note == "the real-only Dice is 0"
+    assert (
+        found["utility.ratio.unet.dice"].value is None
+        and found["utility.ratio.unet.dice"].note == "the real-only Dice is 0"
+    )
     nothing = outcome(0, 6)
     nothing.counts = [c * np.array([[1, 0], [0, 0]]) for c in nothing.counts]
     (tmp_path / "b").mkdir()
     found = write(tmp_path / "b", Cohort.open(real), {"real": nothing, "g": nothing}, 6)
-    assert found["utility.real.unet.dice"].note == "no test subject counts" and found["utility.ratio.unet.dice"].value is None
+    assert (
+        found["utility.real.unet.dice"].note == "no test subject counts"
+        and found["utility.ratio.unet.dice"].value is None
+    )

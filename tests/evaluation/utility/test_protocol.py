@@ -14,7 +14,13 @@ from understudy.evaluation.utility import protocol
 from understudy.evaluation.utility.protocol import UtilityConfig, evaluate_utility, subject_cases
 
 CONFIG = UtilityConfig(updates=20, checks=2, repeats=2, channels=(8, 16), batch_size=8, draws=200, precision="fp32")
-FILES = ["results.json", "tables/utility.csv", "curves/utility-unet.json", "internal/per_subject.csv", "internal/INTERNAL.txt"]
+FILES = [
+    "results.json",
+    "tables/utility.csv",
+    "curves/utility-unet.json",
+    "internal/per_subject.csv",
+    "internal/INTERNAL.txt",
+]
 
 
 def test_end_to_end_is_reproducible_and_made_once(real: Path, synthetic: Path, tmp_path: Path) -> None:
@@ -36,14 +42,18 @@ def test_end_to_end_is_reproducible_and_made_once(real: Path, synthetic: Path, t
         evaluate_utility(real, [synthetic], first, 1, CONFIG)
 
 
-def test_test_subjects_are_read_once_and_never_to_choose(real: Path, synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_test_subjects_are_read_once_and_never_to_choose(
+    real: Path, synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read: list[str] = []
     original = protocol.subject_cases
 
     def watched(cohort: Cohort, split: str) -> protocol.SubjectCases:
         cases = original(cohort, split)
         counts = type(cases).counts
-        monkeypatch.setattr(type(cases), "counts", lambda self, s: (read.append(self.subjects[0]), counts(self, s))[1], raising=True)
+        monkeypatch.setattr(
+            type(cases), "counts", lambda self, s: (read.append(self.subjects[0]), counts(self, s))[1], raising=True
+        )
         return cases
 
     monkeypatch.setattr(protocol, "subject_cases", watched)
@@ -56,7 +66,9 @@ def test_test_subjects_are_read_once_and_never_to_choose(real: Path, synthetic: 
 
 def test_leak_leaves_nothing_behind(real: Path, toy: Callable[..., Path], tmp_path: Path) -> None:
     patient = Cohort.open(real).subjects("test")[0]
-    leaky = toy(tmp_path / "leaky", "synthetic", 3, 1, trained_on=[{"cohort": "x", "splits": [], "subjects": [patient]}])
+    leaky = toy(
+        tmp_path / "leaky", "synthetic", 3, 1, trained_on=[{"cohort": "x", "splits": [], "subjects": [patient]}]
+    )
     with pytest.raises(UnderstudyError, match="leaky was made from 1 test subject"):
         evaluate_utility(real, [leaky], tmp_path / "out", 0, CONFIG)
     assert [p.name for p in tmp_path.iterdir()] == ["leaky"]

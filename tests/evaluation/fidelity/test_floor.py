@@ -1,0 +1,38 @@
+"""The floor: subject-disjoint halves, one n, and a copy of real cases that matches it."""
+
+import numpy as np
+import pytest
+
+from understudy.evaluation import METRICS
+from understudy.evaluation.fidelity.floor import halves, real_floor
+
+SUBJECTS = np.repeat([f"s{i:02}" for i in range(21)], np.arange(21) % 5 + 3)
+
+
+def features(seed: int) -> np.ndarray:
+    """Return cases that resemble the other cases of their subject."""
+    rng = np.random.default_rng(seed)
+    own = {name: rng.normal(0, 1, 6) for name in np.unique(SUBJECTS)}
+    return np.stack([own[s] + rng.normal(0, 0.3, 6) for s in SUBJECTS])
+
+
+def test_halves_share_no_subject_and_leave_none_out() -> None:
+    pairs = list(halves(SUBJECTS, 5, seed=0))
+    for first, second in pairs:
+        assert not set(SUBJECTS[first]) & set(SUBJECTS[second])
+        assert sorted([*first, *second]) == list(range(len(SUBJECTS))) and len(set(SUBJECTS[first])) == 10
+    assert len({tuple(first) for first, _ in pairs}) == 5
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_new_subjects_of_one_distribution_match_the_floor_and_shifted_ones_do_not(name: str) -> None:
+    function = METRICS[name].function
+    near = real_floor(function, features(0), SUBJECTS, features(1), 12, seed=0)
+    far = real_floor(function, features(0), SUBJECTS, features(1) + 2, 12, seed=0)
+    assert np.array_equal(near.floor, far.floor) and near.n == far.n <= len(SUBJECTS) // 2
+    spread = near.floor.std() + 0.2 * abs(near.floor.mean())
+    assert (
+        abs(near.matched.mean() - near.floor.mean()) < 4 * spread and far.matched.mean() > near.floor.max() + 4 * spread
+    )
+    few = real_floor(function, features(0), SUBJECTS, features(1)[:9], 3, seed=0)
+    assert few.n == 9

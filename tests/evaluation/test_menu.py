@@ -1,0 +1,97 @@
+"""Every metric of the menu keeps the laws that it declares; a new entry is tested by being there."""
+
+import numpy as np
+import pytest
+
+from understudy.core.errors import UnderstudyError
+from understudy.evaluation import METRICS
+from understudy.evaluation.metric import LAWS, Metric
+
+CASES, FEATURES = 400, 12
+
+
+def modes(seed: int, kept: int = 8, n: int = CASES) -> np.ndarray:
+    """Draw features around the first ``kept`` of eight centres."""
+    centres = np.random.default_rng(99).normal(0, 2, (8, FEATURES))
+    rng = np.random.default_rng(seed)
+    return centres[rng.integers(0, kept, n)] + rng.normal(0, 0.5, (n, FEATURES))
+
+
+def value(name: str, real: np.ndarray, synthetic: np.ndarray, seed: int = 0) -> float:
+    found = METRICS[name].function(real=real, synthetic=synthetic, seed=seed).value
+    assert found is not None
+    return found
+
+
+def with_law(law: str) -> list[str]:
+    return [name for name, metric in METRICS.items() if law in metric.laws]
+
+
+def worse(name: str, values: list[float]) -> bool:
+    ordered = values if METRICS[name].better == "lower" else values[::-1]
+    return ordered == sorted(ordered) and ordered[0] < ordered[-1]
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric(name: str) -> None:
+    metric, real, made = METRICS[name], modes(0), modes(1, 4)
+    result = metric.function(real=real, synthetic=made, seed=5)
+    assert result == metric.function(real=real.copy(), synthetic=made.copy(), seed=5)
+    assert (result.seed, result.better, result.n) == (5, metric.better, CASES) and metric.better in ("lower", "higher")
+    with pytest.raises(TypeError):
+        metric.function(real, made)
+    for wrong in (made[:, :-1], made[:1], made[0], np.where(made == made[0, 0], np.nan, made)):
+        with pytest.raises(UnderstudyError):
+            metric.function(real=real, synthetic=wrong, seed=0)
+
+
+def test_laws_are_known_and_tested() -> None:
+    assert {law for m in METRICS.values() for law in m.laws} <= LAWS
+    with pytest.raises(UnderstudyError, match="wishful"):
+        Metric(METRICS["frechet"].function, "lower", frozenset({"wishful"}))
+
+
+@pytest.mark.parametrize("name", with_law("symmetric"))
+def test_symmetric(name: str) -> None:
+    assert value(name, modes(0), modes(1, 5)) == pytest.approx(value(name, modes(1, 5), modes(0)), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", with_law("zero on identical"))
+def test_zero_on_identical(name: str) -> None:
+    assert value(name, modes(0), modes(0)) == pytest.approx(0, abs=1e-6 * modes(0).var(0).sum())
+
+
+@pytest.mark.parametrize("name", with_law("never negative"))
+def test_never_negative(name: str) -> None:
+    for n in (2, 5, 40):
+        assert value(name, modes(0, n=n), modes(1, n=n)) >= 0
+
+
+@pytest.mark.parametrize("name", with_law("order irrelevant"))
+def test_order_irrelevant(name: str) -> None:
+    order = np.random.default_rng(0).permutation(CASES)
+    assert value(name, modes(0)[order], modes(1, 5)[order[::-1]]) == pytest.approx(
+        value(name, modes(0), modes(1, 5)), rel=1e-9
+    )
+
+
+@pytest.mark.parametrize("name", with_law("unbiased"))
+def test_unbiased(name: str) -> None:
+    values = np.array([value(name, modes(2 * i, n=60), modes(2 * i + 1, n=60)) for i in range(40)])
+    assert abs(values.mean()) < 4 * values.std() / np.sqrt(len(values)) and (values < 0).any()
+
+
+@pytest.mark.parametrize("name", with_law("monotone under shift"))
+def test_monotone_under_shift(name: str) -> None:
+    assert worse(name, [value(name, modes(0), modes(1) + shift) for shift in (0, 0.3, 1, 3)])
+
+
+@pytest.mark.parametrize("name", with_law("monotone under noise"))
+def test_monotone_under_noise(name: str) -> None:
+    noise = np.random.default_rng(0).normal(0, 1, (CASES, FEATURES))
+    assert worse(name, [value(name, modes(0), modes(1) + strength * noise) for strength in (0, 1, 2, 4)])
+
+
+@pytest.mark.parametrize("name", with_law("monotone under mode dropping"))
+def test_monotone_under_mode_dropping(name: str) -> None:
+    assert worse(name, [value(name, modes(0), modes(1, kept)) for kept in (8, 4, 2, 1)])
