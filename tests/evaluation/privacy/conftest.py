@@ -40,8 +40,8 @@ def write(tmp_path: Path) -> Write:
 
 @pytest.fixture
 def real(write: Write) -> Path:
-    """A real cohort of noise: 12 training, 6 control and 4 test subjects, two slices each."""
-    splits = np.repeat(["train"] * 12 + ["control"] * 6 + ["test"] * 4, 2).tolist()
+    """A real cohort of noise: 4 test, 12 training and 6 control subjects, two slices each, in this order."""
+    splits = np.repeat(["test"] * 4 + ["train"] * 12 + ["control"] * 6, 2).tolist()
     subjects = np.repeat([f"patient{i}" for i in range(22)], 2).tolist()
     return write("real", noise(44), kind="real", label_source="patient", key=b"k", splits=splits, subjects=subjects,
                  slices=["3", "4"] * 22)  # fmt: skip

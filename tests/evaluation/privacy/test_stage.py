@@ -14,7 +14,7 @@ from understudy.core.result import Result, read_results
 from understudy.evaluation.privacy import PrivacyConfig, evaluate_privacy
 
 Write = Callable[..., Path]
-TRAINED_ON = [{"cohort": "x", "splits": ["train"], "subjects": [f"patient{i}" for i in range(12)]}]
+TRAINED_ON = [{"cohort": "x", "splits": ["train"], "subjects": [f"patient{i}" for i in range(4, 16)]}]
 
 
 def images(n: int, seed: int) -> np.ndarray:
@@ -34,12 +34,12 @@ def test_planted_copies_are_flagged_and_named(write: Write, real: Path, tmp_path
     cohort = Cohort.open(real)
     assert cohort.images is not None
     cases = images(40, seed=1)
-    cases[5], cases[9] = cohort.images[7], cohort.images[20]
+    cases[5], cases[9] = cohort.images[11], cohort.images[20]
     synthetic = write("synthetic", cases, trained_on=TRAINED_ON)
     out = evaluate_privacy(real, [synthetic], tmp_path / "out", 0, PrivacyConfig(gallery=3))
     pairs = read(out / "internal" / "pairs.csv")
     assert [row["synthetic_case"] for row in pairs] == [f"synthetic-case{i}" for i in range(40)]
-    for i, row in ((5, 7), (9, 20)):
+    for i, row in ((5, 11), (9, 20)):
         assert pairs[i]["real_case"] == f"real-case{row}"
         assert pairs[i]["subject"] == f"patient{row // 2}"
         assert float(pairs[i]["r"]) == 1
@@ -53,7 +53,7 @@ def test_planted_copies_are_flagged_and_named(write: Write, real: Path, tmp_path
     gallery = np.load(out / "internal" / "gallery.npz")
     assert np.allclose(gallery["r"][:2], 1)
     assert np.array_equal(gallery["real"][:2], gallery["synthetic"][:2])
-    assert gallery["real"][0] == pytest.approx(cohort.images[7] / 255, abs=1e-6)
+    assert gallery["real"][0] == pytest.approx(cohort.images[11] / 255, abs=1e-6)
     assert (out / "internal" / "INTERNAL.txt").is_file()
 
 
@@ -111,7 +111,7 @@ def test_four_training_subjects_say_nothing(write: Write, tmp_path: Path) -> Non
 def test_two_cohorts_are_judged_apart(write: Write, real: Path, tmp_path: Path) -> None:
     copied = Cohort.open(real).images
     assert copied is not None
-    paths = [write("good", images(10, 1), trained_on=TRAINED_ON), write("bad", copied[:10], trained_on=TRAINED_ON)]
+    paths = [write("good", images(10, 1), trained_on=TRAINED_ON), write("bad", copied[8:18], trained_on=TRAINED_ON)]
     results = named(evaluate_privacy(real, paths, tmp_path / "out", 0))
     assert results["privacy.synthetic-2.copies.flagged"].value == 10
     assert results["privacy.synthetic-1.correlation.synthetic.max"].value != 1
@@ -134,7 +134,7 @@ def test_same_request_is_made_once_and_memory_does_not_matter(write: Write, real
 
 
 def test_refusals_leave_nothing(write: Write, real: Path, tmp_path: Path) -> None:
-    leaked = [{"cohort": "x", "splits": ["control"], "subjects": ["patient13"]}]
+    leaked = [{"cohort": "x", "splits": ["control"], "subjects": ["patient18"]}]
     with pytest.raises(UnderstudyError, match="control"):
         evaluate_privacy(real, [write("leaked", images(3, 1), trained_on=leaked)], tmp_path / "out", 0)
     with pytest.raises(UsageError, match="real"):
