@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -198,6 +199,19 @@ def test_killed_and_run_again_it_makes_the_same_bytes(tmp_path: Path, bring: Bri
     again = bring(tmp_path / "v", images=".", one_image_per_subject=True, size=(20,))
     assert contents(again) == contents(whole)
     assert sorted(name for name in os.listdir(tmp_path) if "partial" in name) == []
+
+
+def test_memory_does_not_grow_with_the_number_of_cases(tmp_path: Path, bring: Bring, save_nifti: SaveNifti) -> None:
+    peaks = {}
+    for n in (3, 3, 12):  # the first run fills caches
+        root = tmp_path / f"v{n}"
+        for i in range(n):
+            save_nifti(root / f"{i}.nii", np.random.default_rng(i).normal(size=(64, 64, 64)).astype(np.float32))
+        tracemalloc.start()
+        bring(root, images=".", one_image_per_subject=True, split="train=1", out=f"out{len(peaks)}_{n}")
+        peaks[n] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peaks[12] < peaks[3] + 200_000  # a case is 1,048,576 bytes
 
 
 # -- real data -------------------------------------------------------------------------------------------------------
