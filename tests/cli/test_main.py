@@ -21,17 +21,23 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def fail(*_: object, **__: object) -> None:
         raise error
+
     check_module = pytest.importorskip("understudy.data.check")
     monkeypatch.setattr(check_module, "check_cohort", fail)
 
 
-@pytest.mark.parametrize(("error", "code", "says"), [
-    (UnderstudyError("the cohort is damaged:\n make it again"), 1, "error: the cohort is damaged: make it again\n"),
-    (UsageError("no such thing"), 2, "error: no such thing\n"),
-    (PermissionError(13, "Permission denied", "/x/y"), 1, "error: the system refused (Permission denied): /x/y\n"),
-    (KeyboardInterrupt(), 130, "error: interrupted: run the same command again to go on\n")])
-def test_an_error_is_a_sentence_and_a_code(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-                                           error: BaseException, code: int, says: str) -> None:
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (UnderstudyError("the cohort is damaged:\n make it again"), 1, "error: the cohort is damaged: make it again\n"),
+        (UsageError("no such thing"), 2, "error: no such thing\n"),
+        (PermissionError(13, "Permission denied", "/x/y"), 1, "error: the system refused (Permission denied): /x/y\n"),
+        (KeyboardInterrupt(), 130, "error: interrupted: run the same command again to go on\n"),
+    ],
+)
+def test_an_error_is_a_sentence_and_a_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int, says: str
+) -> None:
     raising(monkeypatch, error)
     assert run(capsys, "check", "somewhere") == (code, "", says)
 
@@ -43,19 +49,30 @@ def test_a_traceback_on_request(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert code == 1 and "Traceback" in err and err.endswith("error: broken\n")
 
 
-def test_a_fault_of_the_program_is_named_as_one(monkeypatch: pytest.MonkeyPatch,
-                                                capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fault_of_the_program_is_named_as_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     raising(monkeypatch, ZeroDivisionError("a bug"))
     code, _, err = run(capsys, "check", "somewhere")
     assert code == 1 and err.startswith("error: a fault in understudy") and "ZeroDivisionError: a bug" in err
 
 
-@pytest.mark.parametrize("arguments", [["check"], ["check", "a", "b"], ["check", "a", "--nope"], ["nope"],
-                                       ["import", "phantom"], ["check", "a", "--planned", "many"],
-                                       ["import", "phantom", "--out", "x", "--size", "big"],
-                                       ["import", "phantom", "--out", "x", "--subjects", "0", "--fit", "stretch"]])
-def test_bad_usage_is_two(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                          arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check"],
+        ["check", "a", "b"],
+        ["check", "a", "--nope"],
+        ["nope"],
+        ["import", "phantom"],
+        ["check", "a", "--planned", "many"],
+        ["import", "phantom", "--out", "x", "--size", "big"],
+        ["import", "phantom", "--out", "x", "--subjects", "0", "--fit", "stretch"],
+    ],
+)
+def test_bad_usage_is_two(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     code, out, err = run(capsys, *arguments)
     assert code == 2 and out == "" and err.startswith("error: ") and err.count("\n") == 1

@@ -20,25 +20,36 @@ class Settings(BaseModel):
 
 def test_set_reads_yaml_values() -> None:
     pairs = ["images_seen=5000", "channels=[8, 16]", "learning_rate=1e-4", "mirror=true", "name=a=b"]
-    assert parse_settings(pairs) == {"images_seen": 5000, "channels": [8, 16], "learning_rate": "1e-4", "mirror": True,
-                                     "name": "a=b"}
+    assert parse_settings(pairs) == {
+        "images_seen": 5000,
+        "channels": [8, 16],
+        "learning_rate": "1e-4",
+        "mirror": True,
+        "name": "a=b",
+    }
     assert configure(Settings, {"learning_rate": "1e-4"}, "x").learning_rate == 1e-4
     assert parse_settings(None) == {}
 
 
-@pytest.mark.parametrize(("pairs", "says"), [(["images_seen"], "KEY=VALUE"), (["=3"], "KEY=VALUE"),
-                                             (["a=1", "a=2"], "twice"), (["a=[1"], "not YAML")])
+@pytest.mark.parametrize(
+    ("pairs", "says"),
+    [(["images_seen"], "KEY=VALUE"), (["=3"], "KEY=VALUE"), (["a=1", "a=2"], "twice"), (["a=[1"], "not YAML")],
+)
 def test_set_refuses(pairs: list[str], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         parse_settings(pairs)
 
 
-@pytest.mark.parametrize(("values", "says"), [
-    ({"images_sen": 5}, "stylegan2 has no setting 'images_sen': it has channels, images_seen, learning_rate"),
-    ({"images_seen": "many"}, "'images_seen' of stylegan2.*integer.*found 'many'"),
-    ({"images_seen": 0}, "greater than 0, found 0"),
-    ({"images_seen": 1.5}, "found 1.5"),
-    ({"channels": [1, "x"]}, "channels.1")])
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"images_sen": 5}, "stylegan2 has no setting 'images_sen': it has channels, images_seen, learning_rate"),
+        ({"images_seen": "many"}, "'images_seen' of stylegan2.*integer.*found 'many'"),
+        ({"images_seen": 0}, "greater than 0, found 0"),
+        ({"images_seen": 1.5}, "found 1.5"),
+        ({"channels": [1, "x"]}, "channels.1"),
+    ],
+)
 def test_a_wrong_setting_is_one_sentence(values: dict, says: str) -> None:
     with pytest.raises(UsageError, match=says) as caught:
         configure(Settings, values, "stylegan2")
@@ -56,8 +67,7 @@ def test_lists() -> None:
 
 def test_show_prints_yaml(capsys: pytest.CaptureFixture[str]) -> None:
     show("import phantom", {"out": Path("a/b"), "size": (64, 48), "deep": {"x": (Path("c"),)}})
-    assert capsys.readouterr().out == ("command: import phantom\nout: a/b\nsize:\n- 64\n- 48\n"
-                                       "deep:\n  x:\n  - c\n")
+    assert capsys.readouterr().out == ("command: import phantom\nout: a/b\nsize:\n- 64\n- 48\ndeep:\n  x:\n  - c\n")
 
 
 def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:

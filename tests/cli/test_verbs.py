@@ -11,20 +11,41 @@ from understudy.cli import demo, main, sample
 from understudy.core.errors import UsageError
 from understudy.core.result import read_results
 
-SMALL = {"import": ["--subjects", "20", "--slices", "3", "--size", "32", "--split",
-                    "train=0.4,validation=0.15,control=0.15,test=0.3"],
-         "train": ["--set", "images_seen=64", "--set", "batch_size=16"],
-         "sample": ["--n", "24"],
-         "evaluate utility": ["--set", "updates=4", "--set", "repeats=2", "--set", "checks=1", "--set", "draws=50"],
-         "evaluate fidelity": ["--set", "draws=3", "--set", "subsets=5"],
-         "evaluate privacy": ["--set", "bootstrap=20"]}
+OPTIONS = {
+    "import": [
+        "--subjects",
+        "28",
+        "--slices",
+        "3",
+        "--size",
+        "32",
+        "--split",
+        "train=0.4,validation=0.1,control=0.2,test=0.3",
+    ],
+    "sample": ["--n", "24"],
+}
+SETTINGS = {
+    "train stylegan2": [
+        "images_seen=32",
+        "z_dim=16",
+        "w_dim=16",
+        "mapping_layers=2",
+        "channel_base=256",
+        "channel_max=16",
+        "sample_block=16",
+    ],
+    "train diffusion": ["images_seen=32", "channels=[8, 16]", "head_channels=8", "sampler_steps=2", "sample_block=16"],
+    "evaluate utility": ["updates=4", "repeats=2", "checks=1", "draws=100", "channels=[4, 8]", "batch_size=8"],
+    "evaluate fidelity": ["draws=3", "subsets=5"],
+    "evaluate privacy": ["bootstrap=100"],
+}
 
 
 def small(line: list[str]) -> list[str]:
     """Return a command of the demo with settings that take a second; a later option wins over an earlier one."""
-    verb = " ".join(line[:2]) if line[0] == "evaluate" else line[0]
-    settings = {i for start, word in enumerate(line) if word == "--set" for i in (start, start + 1)}
-    return [word for i, word in enumerate(line) if i not in settings] + SMALL.get(verb, [])
+    replaced = {i for start, word in enumerate(line) if word == "--set" for i in (start, start + 1)}
+    settings = [word for setting in SETTINGS.get(" ".join(line[:2]), []) for word in ("--set", setting)]
+    return [word for i, word in enumerate(line) if i not in replaced] + settings + OPTIONS.get(line[0], [])
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -65,32 +86,40 @@ def test_another_seed_is_another_request(chained: Path, capsys: pytest.CaptureFi
             assert "choose another --out" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [
-    "train diffusion {cohort} --out {new} --set images_sen=5",
-    "train diffusion {cohort} --out {new} --set images_seen=many",
-    "train diffusion {cohort} --out {new} --set images_seen",
-    "train diffusion {cohort} --out {new} --preset nope",
-    "train nope {cohort} --out {new}",
-    "train diffusion {cohort}/nowhere --out {new}",
-    "train diffusion {cohort} --out {new} --devices 0",
-    "train diffusion {cohort} --out {new}/deeper/down",
-    "sample {cohort} --n 4 --out {new}",
-    "sample {run} --n 0 --out {new}",
-    "sample {run} --n 4 --snapshot 5 --out {new}",
-    "sample {run} --n 4 --classes ill=1 --out {new}",
-    "sample {run} --n 4 --classes ill --out {new}",
-    "evaluate utility --real {cohort} --synthetic {cohort} --out {new}",
-    "evaluate fidelity --real {synthetic} --synthetic {cohort} --out {new}",
-    "evaluate privacy --real {cohort} --synthetic {synthetic} --set false_alarm_rate=2 --out {new}",
-    "evaluate nothing --real {cohort} --synthetic {synthetic} --out {new}",
-    "report {cohort} --out {new}",
-    "report --out {new}",
-    "check {run}",
-    "import phantom --size 64x --out {new}",
-    "import nothing --out {new}"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "train diffusion {cohort} --out {new} --set images_sen=5",
+        "train diffusion {cohort} --out {new} --set images_seen=many",
+        "train diffusion {cohort} --out {new} --set images_seen",
+        "train diffusion {cohort} --out {new} --preset nope",
+        "train nope {cohort} --out {new}",
+        "train diffusion {cohort}/nowhere --out {new}",
+        "train diffusion {cohort} --out {new} --devices 0",
+        "train diffusion {cohort} --out {new}/deeper/down",
+        "sample {cohort} --n 4 --out {new}",
+        "sample {run} --n 0 --out {new}",
+        "sample {run} --n 4 --snapshot 5 --out {new}",
+        "sample {run} --n 4 --classes ill=1 --out {new}",
+        "sample {run} --n 4 --classes ill --out {new}",
+        "evaluate utility --real {cohort} --synthetic {cohort} --out {new}",
+        "evaluate fidelity --real {synthetic} --synthetic {cohort} --out {new}",
+        "evaluate privacy --real {cohort} --synthetic {synthetic} --set false_alarm_rate=2 --out {new}",
+        "evaluate nothing --real {cohort} --synthetic {synthetic} --out {new}",
+        "report {cohort} --out {new}",
+        "report --out {new}",
+        "check {run}",
+        "import phantom --size 64x --out {new}",
+        "import nothing --out {new}",
+    ],
+)
 def test_what_is_refused(chained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: str) -> None:
-    folders = {"cohort": chained / "cohort", "run": chained / "runs" / "diffusion", "new": tmp_path / "new",
-               "synthetic": chained / "synthetic" / "diffusion"}
+    folders = {
+        "cohort": chained / "cohort",
+        "run": chained / "runs" / "diffusion",
+        "new": tmp_path / "new",
+        "synthetic": chained / "synthetic" / "diffusion",
+    }
     code = main.main(arguments.format(**folders).split())
     out, err = capsys.readouterr()
     assert code in (1, 2) and out == ""
@@ -99,8 +128,9 @@ def test_what_is_refused(chained: Path, tmp_path: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize("line", demo.chain(Path("x"), 0), ids=lambda line: " ".join(line[:2]))
-def test_a_dry_run_says_what_would_be_done(line: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                           capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_says_what_would_be_done(
+    line: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     if line[0] == "check":
         return
@@ -110,8 +140,9 @@ def test_a_dry_run_says_what_would_be_done(line: list[str], tmp_path: Path, monk
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_dry_run_of_the_demo_prints_its_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                                   capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_of_the_demo_prints_its_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert main.main(["demo", "--dry-run", "--seed", "3"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -127,4 +158,4 @@ def test_classes_of_a_conditional_run() -> None:
 
 def test_settings_are_recorded(chained: Path) -> None:
     record = json.loads((chained / "runs" / "diffusion" / "run.json").read_text())
-    assert record["config"]["images_seen"] == 64 and record["seed"] == 0
+    assert record["config"]["images_seen"] == 32 and record["seed"] == 0

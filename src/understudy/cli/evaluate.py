@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from understudy.cli.options import DryRun, Out, Seed, Set, configure, example, parse_settings, quiet, show, writing
-from understudy.core.result import read_results
+from understudy.cli.tables import show_results
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-EXAMPLE = example("understudy evaluate utility --real phantom --synthetic synthetic --out results-utility",
-                  "understudy evaluate privacy --real phantom --synthetic synthetic --out results-privacy")
+EXAMPLE = example(
+    "understudy evaluate utility --real phantom --synthetic synthetic --out results-utility",
+    "understudy evaluate privacy --real phantom --synthetic synthetic --out results-privacy",
+)
 
 
 class Kind(StrEnum):
@@ -48,29 +50,6 @@ def evaluate(
         stage(real, cohorts, out, seed, config)
     show_results(out)
     typer.echo(f"results: {out}")
-
-
-def show_results(folder: Path, prefix: str = "") -> None:
-    """Print the results of a folder as a table: name, value, 95 % interval, n, seed.
-
-    Args:
-        folder: a results folder.
-        prefix: only names that begin so.
-    """
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD)
-    for title in ("result", "value", "95 % interval", "unit", "better", "n"):
-        table.add_column(title, justify="left" if title in ("result", "unit", "better") else "right", no_wrap=True)
-    for result in read_results(folder)[0]:
-        if result.name.startswith(prefix):
-            value = "withheld" if result.value is None else f"{result.value:.3f}"
-            interval = "" if result.low is None or result.high is None else f"{result.low:.3f} .. {result.high:.3f}"
-            table.add_row(result.name, value, interval, result.unit, result.better, str(result.n))
-    console = Console()
-    console.print(table, width=max(console.width, 120) if not console.is_terminal else None)
 
 
 def _stage(kind: Kind) -> tuple[type["BaseModel"], Callable[[Path, list[Path], Path, int, Any], Path]]:

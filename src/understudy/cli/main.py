@@ -27,6 +27,8 @@ app = typer.Typer(
 for verb in (demo, import_, check, train, sample, evaluate, report):
     app.command(verb.__name__.rpartition(".")[2].rstrip("_"), epilog=verb.EXAMPLE)(verb.command)
 
+INTERRUPTED = "interrupted: run the same command again to go on"
+
 
 def _version(wanted: bool) -> None:
     if wanted:
@@ -35,8 +37,11 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
-def options(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True,
-                                         help="Print the version and leave.")) -> None:
+def options(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and leave."
+    ),
+) -> None:
     """Synthetic annotated medical images, with the evidence that they are useful, realistic and private."""
 
 
@@ -50,11 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 1 failed, 2 bad usage, 130 interrupted.
     """
     try:
-        return int(app(args=arguments, standalone_mode=False) or 0)
-    except typer.Exit as error:
-        return error.exit_code
+        code = int(app(args=arguments, standalone_mode=False) or 0)
+        return _say(INTERRUPTED, code) if code == 130 else code  # typer turns Ctrl-C into this code
     except (KeyboardInterrupt, typer.Abort):
-        return _say("interrupted: run the same command again to go on", 130)
+        return _say(INTERRUPTED, 130)
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         hint = f" ({context.command_path} --help shows an example)" if context else ""
@@ -64,8 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _say(f"the system refused ({error.strerror or error}): {error.filename or 'no file named'}", 1)
     except Exception as error:  # noqa: BLE001  the boundary: a fault of the program is named as one
-        return _say(f"a fault in understudy, not in your data: {type(error).__name__}: {error} (UNDERSTUDY_TRACEBACK=1 "
-                    "shows where; please report it)", 1)
+        return _say(
+            f"a fault in understudy, not in your data: {type(error).__name__}: {error} (UNDERSTUDY_TRACEBACK=1 "
+            "shows where; please report it)",
+            1,
+        )
 
 
 def _say(sentence: str, code: int) -> int:

@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to make; complete or absent, never half.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Everything random follows from this number.")]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", show_default=False,
-                                               help="Change one setting; may be given several times.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", show_default=False, help="Change one setting; may be given several times."
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings as YAML and do nothing.")]
 
 Model = TypeVar("Model", bound="BaseModel")
@@ -165,8 +169,10 @@ def writing(out: Path) -> Iterator[None]:
             raise
         place = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.is_dir())
         free = shutil.disk_usage(place).free / 2**20
-        raise UnderstudyError(f"the disk is full: {out} could not be written whole, and {free:.1f} MiB are free in "
-                              f"{place}: make room and run the same command again") from error
+        raise UnderstudyError(
+            f"the disk is full: {out} could not be written whole, and {free:.1f} MiB are free in "
+            f"{place}: make room and run the same command again"
+        ) from error
 
 
 def disk_is_full(error: BaseException) -> bool:

@@ -13,8 +13,9 @@ EXAMPLE = example("understudy report results-utility results-fidelity results-pr
 def report(
     results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Folders that evaluate made.")],
     out: Out,
-    internal: Annotated[bool, typer.Option("--internal", help="Also the INTERNAL edition, with real images: never to "
-                                                              "leave the house.")] = False,
+    internal: Annotated[
+        bool, typer.Option("--internal", help="Also the INTERNAL edition, with real images: never to leave the house.")
+    ] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Join results into report.html, the PUBLIC edition; with --internal, the INTERNAL one beside it."""

@@ -20,8 +20,10 @@ from understudy.cli.options import (
 )
 from understudy.core.cohort import Cohort
 
-EXAMPLE = example("understudy train diffusion phantom --preset demo --out run-diffusion",
-                  "understudy train stylegan2 phantom --set images_seen=200000 --out run-stylegan2")
+EXAMPLE = example(
+    "understudy train diffusion phantom --preset demo --out run-diffusion",
+    "understudy train stylegan2 phantom --set images_seen=200000 --out run-stylegan2",
+)
 
 
 def train(
