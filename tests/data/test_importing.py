@@ -33,6 +33,7 @@ def test_no_source_name_stands_in_what_is_written(pictures: Path, bring: Bring) 
     for name, content in contents(cohort).items():
         for secret in (b"Jones", b"Grey", b"table.csv", b"masks", str(pictures).encode(), b".png"):
             assert secret not in content, (name, secret)
+    assert not {"images", "labels", "table", "subject_pattern", "key"} & set(cohort.provenance["config"])
     assert (cohort.path / "cases.csv").read_text().count("s-") == 48
 
 
