@@ -43,11 +43,12 @@ class DiffusionConfig(GeneratorConfig):
     attention_levels: tuple[int, ...] = Field((2,), description="levels (0 = finest) with self-attention")
     head_channels: int = Field(64, gt=0, description="channels an attention head")
     dropout: float = Field(0.0, ge=0, lt=1)
-    learning_rate: float = Field(5e-3, gt=0, description="of Adam; weights have unit rows, hence larger than usual")
-    decay_images: float = Field(
-        1e5, gt=0, description="after so many images the rate falls with the square root (EDM2, Eq. 67)"
+    batch_size: int = Field(
+        16, gt=0, description="images a step, over all processes; small: steps count more than noise"
     )
-    warmup_images: float = Field(5e3, ge=0, description="linear warm-up of the learning rate")
+    learning_rate: float = Field(0.02, gt=0, description="of Adam; weights have unit rows, hence larger than usual")
+    decay_images: float = Field(2e4, gt=0, description="from here the rate falls with the square root of images (EDM2)")
+    warmup_images: float = Field(500, ge=0, description="linear warm-up of the learning rate")
     ema_images: float = Field(10_000, gt=0, description="half-life of the EMA, in images")
     sigma_data: float = Field(0.5, gt=0)
     p_mean: float = Field(-1.2, description="mean of ln(sigma) in training")
@@ -96,11 +97,17 @@ class Diffusion(Generator):
         "ddpm": {"formulation": "ddpm", "sampler_steps": DDPM_STEPS},
         "large": {
             **{"channels": (128, 256, 384), "blocks": 3, "patch": 1, "batch_size": 64, "images_seen": 5_000_000},
-            **{"ema_images": 500_000, "decay_images": 1e6, "snapshot_every": 500_000, "grid_every": 100_000},
+            **{
+                "ema_images": 500_000,
+                "decay_images": 1e6,
+                "learning_rate": 0.01,
+                "snapshot_every": 500_000,
+                "grid_every": 100_000,
+            },
         },
         "demo": {
             **{"channels": (32, 64, 96), "attention_levels": (), "images_seen": 12_000, "sampler_steps": 12},
-            **{"ema_images": 2_000, "decay_images": 1e4, "warmup_images": 1e3},
+            **{"ema_images": 2_000},
             **{"snapshot_every": 12_000, "grid_every": 4_000},
         },
     }

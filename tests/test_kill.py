@@ -1,0 +1,67 @@
+"""Kill -9 at random moments of import, train and sample; run again: the same bytes as an uninterrupted run.
+
+Two kills a verb here; ``make kill`` (UNDERSTUDY_KILLS=10) does ten.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+KILLS = int(os.environ.get("UNDERSTUDY_KILLS", "2"))
+TRAIN = ["--preset", "demo", "--set", "images_seen=160", "--set", "snapshot_every=80", "--set", "grid_every=80",
+         "--set", "batch_size=8", "--set", "checkpoint_seconds=0.2", "--seed", "4"]  # fmt: skip
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "understudy.cli.main", *map(str, arguments)]
+
+
+def run(*arguments: str | Path) -> None:
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """All bytes of an output, but for the training log, which holds times."""
+    files = (p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "log.jsonl")
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
+
+
+def kill_and_finish(whole: Path, out: Path, marker: str, *arguments: str | Path) -> None:
+    start = time.monotonic()
+    run(*arguments, "--out", whole)
+    seconds, moments = time.monotonic() - start, random.Random(0)
+    for _ in range(KILLS):
+        process = subprocess.Popen(
+            command(*arguments, "--out", out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(moments.uniform(0.3, 1) * seconds)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert (out / marker).is_file() == (out / marker).exists()
+        if marker != "complete.json":
+            assert not out.exists() or content(out) == content(whole), "a half-written folder under the final name"
+    run(*arguments, "--out", out)
+    assert content(out) == content(whole)
+    assert not [p.name for p in out.parent.glob(".*") if out.name in p.name]
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("kill")
+    kill_and_finish(folder / "whole", folder / "again", "cohort.json",
+                    "import", "phantom", "--subjects", "12", "--size", "32", "--seed", "1")  # fmt: skip
+    return folder / "whole"
+
+
+@pytest.mark.parametrize("generator", ["stylegan2", "diffusion"])
+def test_train_and_sample(generator: str, cohort: Path, tmp_path: Path) -> None:
+    kill_and_finish(tmp_path / "run", tmp_path / "run-again", "complete.json", "train", generator, cohort, *TRAIN)
+    kill_and_finish(tmp_path / "sample", tmp_path / "sample-again", "cohort.json",
+                    "sample", tmp_path / "run", "--n", "40", "--seed", "2")  # fmt: skip
