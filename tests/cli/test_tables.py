@@ -33,8 +33,11 @@ def test_another_table_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_other_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_results(tmp_path, [Result("fidelity.kid", -0.0014, -0.003, 0.002, n=64), Result("fidelity.x", None, n=3)],
-                  Provenance("evaluate fidelity"))
+    write_results(
+        tmp_path,
+        [Result("fidelity.kid", -0.0014, -0.003, 0.002, n=64), Result("fidelity.x", None, n=3)],
+        Provenance("evaluate fidelity"),
+    )
     show_results(tmp_path)
     shown = capsys.readouterr().out
     assert shown == results_table(tmp_path) + "\n"

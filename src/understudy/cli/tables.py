@@ -45,16 +45,22 @@ def dice_table(file: Path) -> str:
         with file.open(newline="") as handle:
             rows = [_dice_row(row) for row in csv.DictReader(handle)]
     except (KeyError, ValueError) as error:
-        raise UnderstudyError(f"{file} is not the table that `understudy evaluate utility` writes ({error}): "
-                              "evaluate again") from error
+        raise UnderstudyError(
+            f"{file} is not the table that `understudy evaluate utility` writes ({error}): evaluate again"
+        ) from error
     return text_table(DICE, rows)
 
 
 def _dice_row(row: dict[str, str]) -> tuple[str, ...]:
     dice, low, high, ratio, ratio_low, ratio_high = (
-        float(row[name]) if row[name] else None for name in ("dice", "low", "high", "ratio", "ratio_low", "ratio_high"))
-    values = ("withheld" if dice is None else f"{dice:.3f}", _interval(low, high),
-              "" if ratio is None else f"{ratio:.3f}", _interval(ratio_low, ratio_high))
+        float(row[name]) if row[name] else None for name in ("dice", "low", "high", "ratio", "ratio_low", "ratio_high")
+    )
+    values = (
+        "withheld" if dice is None else f"{dice:.3f}",
+        _interval(low, high),
+        "" if ratio is None else f"{ratio:.3f}",
+        _interval(ratio_low, ratio_high),
+    )
     return (row["trained_on"], row["class"], *values, row["n_subjects"], row["repeats"])
 
 
