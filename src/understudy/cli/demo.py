@@ -12,8 +12,8 @@ from understudy.cli.tables import show_results
 
 EXAMPLE = example("understudy demo --out demo-output --seed 1")
 GENERATORS = ("stylegan2", "diffusion")
-EVALUATIONS = {"utility": ("--set", "updates=300"), "fidelity": (), "privacy": ()}
-PHANTOM = ["--subjects", "40", "--slices", "8", "--size", "64", "--split", "train=0.55,validation=0.1,control=0.15,test=0.2"]
+EVALUATIONS = {"utility": "--set updates=300", "fidelity": "", "privacy": ""}
+PHANTOM = "--subjects 40 --slices 8 --size 64 --split train=0.55,validation=0.1,control=0.15,test=0.2"
 CASES = 256
 
 
@@ -51,7 +51,7 @@ def chain(out: Path, seed: int) -> list[list[str]]:
     cohort, random = str(out / "cohort"), ["--seed", str(seed)]
     synthetic = [str(out / "synthetic" / name) for name in GENERATORS]
     commands = [
-        ["import", "phantom", *PHANTOM, "--key", str(out / "demo.key"), "--out", cohort, *random],
+        ["import", "phantom", *shlex.split(PHANTOM), "--key", str(out / "demo.key"), "--out", cohort, *random],
         ["check", cohort],
     ]
     for name, made in zip(GENERATORS, synthetic, strict=True):
@@ -62,7 +62,18 @@ def chain(out: Path, seed: int) -> list[list[str]]:
         ]
     results = [str(out / "results" / kind) for kind in EVALUATIONS]
     commands += [
-        ["evaluate", kind, "--real", cohort, "--synthetic", *synthetic, *settings, "--out", folder, *random]
+        [
+            "evaluate",
+            kind,
+            "--real",
+            cohort,
+            "--synthetic",
+            *synthetic,
+            *shlex.split(settings),
+            "--out",
+            folder,
+            *random,
+        ]
         for (kind, settings), folder in zip(EVALUATIONS.items(), results, strict=True)
     ]
     return [*commands, ["report", *results, "--internal", "--out", str(out / "report")]]
