@@ -1,13 +1,19 @@
 """Diffusion: preconditioning, Heun's order, DDPM's marginals and posterior in closed form."""
 
 import math
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from understudy.core.cohort import Cohort
 from understudy.core.encoding import Channel, Encoding
 from understudy.core.errors import UsageError
+from understudy.core.labels import LabelScheme
+from understudy.core.provenance import Provenance
+from understudy.core.writer import CohortWriter
 from understudy.generators.diffusion import (
     DDPM_STEPS,
     Diffusion,
@@ -140,3 +146,29 @@ def test_refusals() -> None:
     generator.engine = Engine("fp32")
     with pytest.raises(UsageError, match="divide by 8"):
         generator.build(ENCODING, (20, 20))
+
+
+def test_volumes(tmp_path: Path) -> None:
+    """Diffusion trains on 3D cases as on images."""
+    random = np.random.default_rng(0)
+    with CohortWriter(
+        tmp_path / "c", kind="real", modality="MR", size=(8, 16, 8), channels=[Channel("a", 0, 1)], dtype="float32",
+        scheme=LabelScheme(("background", "x"), (0, 1)), label_source="patient", provenance=Provenance("test"),
+    ) as writer:  # fmt: skip
+        for i in range(3):
+            row = {"case_id": str(i), "subject_id": str(i), "split": "train"}
+            writer.append(random.random((1, 8, 16, 8), np.float32), random.integers(0, 2, (8, 16, 8)), row)
+    tiny = {
+        **TINY,
+        "patch": 2,
+        "attention_levels": (1,),
+        "head_channels": 8,
+        "batch_size": 2,
+        "images_seen": 4,
+        "sample_block": 2,
+    }
+    generator = Diffusion(DiffusionConfig(**tiny))  # type: ignore[arg-type]
+    generator.fit(Cohort.open(tmp_path / "c"), tmp_path / "run", 0)
+    samples = generator.sample(3, 0)
+    assert samples.images is not None and samples.images.shape == (3, 1, 8, 16, 8)
+    assert samples.labels is not None and samples.labels.shape == (3, 8, 16, 8)

@@ -71,8 +71,10 @@ class Engine:
         return self.fabric.autocast()
 
     def place(self, module: nn.Module) -> nn.Module:
-        """Move a module to the device, 4-D weights in channels_last, which convolutions prefer."""
-        return module.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        """Move a module to the device, its convolution weights in channels_last, which convolutions prefer."""
+        volumes = any(p.ndim == 5 for p in module.parameters())
+        memory_format = torch.channels_last_3d if volumes else torch.channels_last
+        return module.to(self.device).to(memory_format=memory_format)  # type: ignore[call-overload]
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replace every gradient by its mean over the processes; a parameter without gradient counts as zero.
