@@ -115,3 +115,16 @@ def test_z_scores_ignore_scale_and_offset_and_survive_constants() -> None:
     x = torch.randn(2, 3, 8, 8)
     assert torch.allclose(standardised(0.2 * x - 0.4), standardised(x), atol=1e-4)
     assert torch.equal(standardised(torch.full((1, 1, 4, 4), 0.5)), torch.zeros(1, 1, 4, 4))
+
+
+def test_augmentation_and_order_are_seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, float]] = []
+
+    def watched(x: torch.Tensor, y: torch.Tensor, generator: torch.Generator, _: object) -> tuple[torch.Tensor, ...]:
+        seen.append((generator.initial_seed(), float(x.sum() + y.sum())))
+        return x, y
+
+    monkeypatch.setattr(segmentation, "augment", watched)
+    for seed in (3, 3, 4):
+        train_segmenter(Squares(24, 0), 3, TINY.model_copy(update={"updates": 1, "checks": 1}), seed, lambda _: 1.0)
+    assert seen[0] == seen[1] and seen[0][0] != seen[2][0] and seen[0][1] != seen[2][1]

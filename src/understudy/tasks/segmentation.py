@@ -35,7 +35,7 @@ class SegmentationConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     network: str = "unet"
-    channels: tuple[int, ...] = (16, 32, 64, 128)
+    channels: tuple[int, ...] = (16, 16, 32, 64, 128)
     updates: int = Field(1000, ge=1)
     batch_size: int = Field(32, ge=1)
     learning_rate: float = Field(2e-3, gt=0)

@@ -17,7 +17,7 @@ CONFIG = UtilityConfig(repeats=2, updates=7)
 
 
 def outcome(overlap: int, subjects: int, missed: int = 0) -> Outcome:
-    """Two repeats; every subject: 10 voxels in either map, ``overlap`` in both; the first ``missed`` predict nothing."""
+    """Two repeats; each subject: 10 voxels in either map, ``overlap`` in both; the first ``missed`` predict nothing."""
     counts = np.tile(np.array([[100, 10 - overlap], [10 - overlap, overlap]]), (subjects, 1, 1))
     counts[:missed] = [[110, 0], [10, 0]]
     return Outcome([counts, counts], [[(5, 0.5), (7, 0.6)], [(5, 0.6), (7, 0.8)]])

@@ -13,7 +13,7 @@ from understudy.core.result import read_results
 from understudy.evaluation.utility import protocol
 from understudy.evaluation.utility.protocol import UtilityConfig, evaluate_utility, subject_cases
 
-CONFIG = UtilityConfig(updates=20, checks=2, repeats=2, channels=(8, 16), batch_size=8, draws=200, precision="fp32")
+CONFIG = UtilityConfig(updates=20, checks=2, repeats=2, channels=(8, 8, 16), batch_size=8, draws=200, precision="fp32")
 FILES = [
     "results.json",
     "tables/utility.csv",
