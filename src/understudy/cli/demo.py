@@ -48,35 +48,25 @@ def chain(out: Path, seed: int) -> list[list[str]]:
         out: the folder of the demo.
         seed: seed of every stage.
     """
-    cohort, random = str(out / "cohort"), ["--seed", str(seed)]
-    synthetic = [str(out / "synthetic" / name) for name in GENERATORS]
-    commands = [
-        ["import", "phantom", *shlex.split(PHANTOM), "--key", str(out / "demo.key"), "--out", cohort, *random],
-        ["check", cohort],
-    ]
-    for name, made in zip(GENERATORS, synthetic, strict=True):
-        run = str(out / "runs" / name)
+    cohort, key, report = out / "cohort", out / "demo.key", out / "report"
+    runs = {name: out / "runs" / name for name in GENERATORS}
+    synthetic = {name: out / "synthetic" / name for name in GENERATORS}
+    results = {kind: out / "results" / kind for kind in EVALUATIONS}
+    commands = [f"import phantom {PHANTOM} --key {_q(key)} --out {_q(cohort)} --seed {seed}", f"check {_q(cohort)}"]
+    for name in GENERATORS:
         commands += [
-            ["train", name, cohort, "--preset", "demo", "--out", run, *random],
-            ["sample", run, "--n", str(CASES), "--out", made, *random],
+            f"train {name} {_q(cohort)} --preset demo --out {_q(runs[name])} --seed {seed}",
+            f"sample {_q(runs[name])} --n {CASES} --out {_q(synthetic[name])} --seed {seed}",
         ]
-    results = [str(out / "results" / kind) for kind in EVALUATIONS]
-    commands += [
-        [
-            "evaluate",
-            kind,
-            "--real",
-            cohort,
-            "--synthetic",
-            *synthetic,
-            *shlex.split(settings),
-            "--out",
-            folder,
-            *random,
-        ]
-        for (kind, settings), folder in zip(EVALUATIONS.items(), results, strict=True)
-    ]
-    return [*commands, ["report", *results, "--internal", "--out", str(out / "report")]]
+    judged = f"--real {_q(cohort)} --synthetic {_q(*synthetic.values())}"
+    for kind, settings in EVALUATIONS.items():
+        commands += [f"evaluate {kind} {judged} {settings} --out {_q(results[kind])} --seed {seed}"]
+    commands += [f"report {_q(*results.values())} --internal --out {_q(report)}"]
+    return [shlex.split(command) for command in commands]
+
+
+def _q(*paths: Path) -> str:
+    return shlex.join(str(path) for path in paths)
 
 
 def _run(context: typer.Context, line: list[str]) -> None:
