@@ -23,7 +23,7 @@ def kid(
         synthetic: (m, F).
         seed: of the subsets.
         subsets: how many.
-        subset_size: cases of each side in a subset; at most the smaller side.
+        subset_size: cases of each side in a subset; at most half of the smaller side, so that subsets differ.
 
     Returns:
         The mean over subsets, with the range that holds 95 % of them (of subsets, not of subjects).
@@ -33,7 +33,7 @@ def kid(
     """
     check_features(real, synthetic)
     n = min(len(real), len(synthetic))
-    size = min(subset_size, n)
+    size = min(subset_size, max(2, n // 2))
     values = np.array(
         [
             squared_mmd(real[chosen], synthetic[other])

@@ -112,8 +112,8 @@ def _measure(name: str, cohort: Cohort, rows: np.ndarray, encoding: Encoding, bi
 
 def _compare(real: Measured, others: list[Measured], config: FidelityConfig, seed: int) -> Iterator[Compared]:
     subjects = real.cohort.column("subject_id")[real.rows]
+    own = derive(seed, "fidelity")
     for name, metric in METRICS.items():
-        own = derive(seed, "fidelity", name)
         for other in others:
             plain = _bound(metric, config)(real=real.features, synthetic=other.features, seed=own)
             fewer = config.model_copy(update={"subsets": -(-config.subsets // config.draws)})
