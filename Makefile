@@ -7,7 +7,7 @@ SEED ?= 0
 OUT ?= demo-output$(if $(filter-out 0,$(SEED)),-$(SEED))
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test check clean
+.PHONY: setup demo test check kill clean
 
 setup: $(STAMP)
 
@@ -22,8 +22,13 @@ demo: setup
 test: setup
 	$(VENV)/bin/python -m pytest
 
+# kill -9 ten times at random moments of import, train and sample: the same bytes as an uninterrupted run
+kill: setup
+	UNDERSTUDY_KILLS=10 $(VENV)/bin/python -m pytest tests/test_kill.py
+
 check: setup
 	$(VENV)/bin/ruff check src tests $(wildcard benchmarks)
+	$(VENV)/bin/ruff format --check src tests $(wildcard benchmarks)
 	$(VENV)/bin/mypy
 
 clean:
