@@ -217,6 +217,9 @@ def test_refusals(trained: tuple[str, Cohort, Path], tmp_path: Path) -> None:
     (tmp_path / "full" / "thesis.tex").write_text("x")
     with pytest.raises(UsageError, match="is not a run"):
         make(name).fit(cohort, tmp_path / "full", seed=5)
+    with pytest.raises(UsageError, match="import with"):
+        make(name).fit(make_cohort(tmp_path / "odd", None, size=(15, 15)), tmp_path / "odd-run", seed=5)
+    assert not (tmp_path / "odd-run").exists()
     with pytest.raises(UsageError, match="no snapshot"):
         load(run, 13)
     with pytest.raises(UsageError, match="not a training run"):

@@ -27,7 +27,7 @@ from understudy.core.seed import derive, rng
 from understudy.training.checkpoint import load_optimizer_state, optimizer_state, read_state
 from understudy.training.engine import Engine
 from understudy.training.feed import Batch, Feed
-from understudy.training.loop import open_run, train
+from understudy.training.loop import make_run, open_run, train
 
 GRID_CASES = 16
 MEASURED_CASES = 2048
@@ -174,6 +174,9 @@ class Generator(ABC):
             return out
         self._start(cohort.encoding, cohort.size, len(record["classes"]), derive(seed, "init"), engine)
         self.measure(torch.from_numpy(cohort.encoded(rng(seed, "measure").permutation(feed.rows)[:MEASURED_CASES])))
+        if self.engine.rank == 0:
+            make_run(out, record)
+        self.engine.fabric.barrier()
         grid_seeds = [derive(seed, "grid", i) for i in range(GRID_CASES)]
         grid_condition = (
             None

@@ -37,9 +37,12 @@ def write_state(folder: Path, tensors: dict[str, Tensor], scalars: dict[str, Any
             os.close(handle)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
-    except (OSError, SafetensorError):
+    except OSError:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+    except SafetensorError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise OSError(f"{folder} could not be written: {error}") from error
 
 
 def read_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

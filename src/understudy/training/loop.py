@@ -56,14 +56,14 @@ class Method(Protocol):
 
 
 def open_run(run: Path, record: dict[str, Any]) -> bool:
-    """Make the run folder, or find it again.
+    """Look for a run folder without making it; :func:`make_run` does, once the networks could be built.
 
     Args:
         run: the folder.
         record: what run.json says; a folder with another record is refused.
 
     Returns:
-        True if the run is complete already.
+        True if the same run is complete already; False if it is to be started or resumed.
 
     Raises:
         UsageError: the folder holds another run, or something else.
@@ -86,9 +86,21 @@ def open_run(run: Path, record: dict[str, Any]) -> bool:
         raise UsageError(
             f"the folder {run.absolute().parent}, in which the run would lie, does not exist: make it first"
         )
-    run.mkdir(exist_ok=True)
-    _write_json(file, record)
     return False
+
+
+def make_run(run: Path, record: dict[str, Any]) -> None:
+    """Make the run folder with its run.json, unless it is there; a failure leaves nothing."""
+    if (run / "run.json").is_file():
+        return
+    made = not run.exists()
+    run.mkdir(exist_ok=True)
+    try:
+        _write_json(run / "run.json", record)
+    except OSError:
+        if made:
+            shutil.rmtree(run)
+        raise
 
 
 def train(
@@ -127,7 +139,8 @@ def train(
         except BlockingIOError as error:
             raise UsageError(f"another process is training {run}: wait for it to end") from error
         images_seen = _resume(method, run)
-        with TrainingLog(run / "log.jsonl", total, images_seen, quiet=engine.rank > 0) as log:
+        log_file = run / "log.jsonl" if engine.rank == 0 else Path(os.devnull)
+        with TrainingLog(log_file, total, images_seen, quiet=engine.rank > 0) as log:
             logged = saved = time.monotonic()
             while images_seen < total:
                 before = images_seen
@@ -190,8 +203,12 @@ def _refuse_infinite(losses: dict[str, Any], images_seen: int, run: Path) -> Non
 
 def _write_json(file: Path, data: dict[str, Any]) -> None:
     partial = file.parent / f".{file.name}.partial"
-    with partial.open("w") as handle:
-        handle.write(json.dumps(data, indent=1) + "\n")
-        handle.flush()
-        os.fsync(handle.fileno())
-    partial.rename(file)
+    try:
+        with partial.open("w") as handle:
+            handle.write(json.dumps(data, indent=1) + "\n")
+            handle.flush()
+            os.fsync(handle.fileno())
+        partial.rename(file)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
