@@ -4,12 +4,14 @@ Source: Karras et al., "A Style-Based Generator Architecture for Generative Adve
     1812.04948 (filtered up- and down-sampling, after Zhang, "Making Convolutional Networks Shift-Invariant Again",
     arXiv 1904.11486); Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv 1912.04958
     (the order filter/convolution).
-Differs: upsampling is one transposed depthwise convolution, so that no zeros are inserted and no pixel is computed
-    only to be thrown away; the convolutions are applied to the tensor's own memory format and precision.
+Differs: derivatives are written by hand: the transpose of a filter is a filter, and on processors the library's
+    backward pass of a depthwise convolution takes four times longer (with a stride forty times) than a forward one.
+    For the same reason, halving filters every pixel and then drops three of four. Precision is that of the input.
 Checked: tests/nets/test_filters.py against the definition written as loops, to 1e-6.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -36,9 +38,49 @@ def fir_kernel(taps: Sequence[float] = TAPS) -> Tensor:
     return torch.outer(row, row)
 
 
-def _depthwise(kernel: Tensor, x: Tensor, gain: float) -> Tensor:
-    """Repeat a (T, T) kernel for every channel of x, in the precision of x: (C, 1, T, T)."""
-    return (kernel * gain).to(x.dtype).expand(x.shape[1], 1, *kernel.shape)
+class _Blur(torch.autograd.Function):
+    """Pad, convolve every channel with a kernel, keep every `step`-th pixel; linear, `_Spread` is its transpose."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kernel: Tensor, padding: int, step: int) -> Tensor:
+        """Filter x; the kernel is in the precision of x."""
+        ctx.save_for_backward(kernel)
+        ctx.options = padding, step, x.shape[2:]
+        y = _depthwise(x, kernel.flip(0, 1), padding)
+        return y if step == 1 else y[:, :, ::step, ::step].contiguous(memory_format=torch.channels_last)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        """Apply the transpose."""
+        padding, step, size = ctx.options
+        return _Spread.apply(gradient, *ctx.saved_tensors, padding, step, size), None, None, None
+
+
+class _Spread(torch.autograd.Function):
+    """Transpose of `_Blur`: put zeros between the pixels, convolve, crop to a size."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, kernel: Tensor, padding: int, step: int, size: torch.Size) -> Tensor:
+        """Spread y; the kernel is in the precision of y."""
+        ctx.save_for_backward(kernel)
+        ctx.options = padding, step
+        taps = kernel.shape[0]
+        if step > 1:
+            wide = y.new_zeros(*y.shape[:2], *(side + 2 * padding - taps + 1 for side in size))
+            wide = wide.contiguous(memory_format=torch.channels_last)
+            wide[:, :, ::step, ::step] = y
+            y = wide
+        return _depthwise(y, kernel, taps - 1 - padding)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
+        """Apply the transpose."""
+        return _Blur.apply(gradient, *ctx.saved_tensors, *ctx.options), None, None, None, None
+
+
+def _depthwise(x: Tensor, kernel: Tensor, padding: int) -> Tensor:
+    """Correlate every channel of x with a (T, T) kernel."""
+    return F.conv2d(x, kernel.expand(x.shape[1], 1, *kernel.shape), padding=padding, groups=x.shape[1])
 
 
 def blur(x: Tensor, kernel: Tensor, padding: int, gain: float = 1.0) -> Tensor:
@@ -51,10 +93,9 @@ def blur(x: Tensor, kernel: Tensor, padding: int, gain: float = 1.0) -> Tensor:
         gain: factor on the result.
 
     Returns:
-        (N, C, H + 2 padding - T + 1, likewise W), precision and memory format of x.
+        (N, C, H + 2 padding - T + 1, likewise W), precision of x.
     """
-    weight = _depthwise(kernel.flip(0, 1), x, gain)
-    return F.conv2d(x, weight, padding=padding, groups=x.shape[1])
+    return _Blur.apply(x, (kernel * gain).to(x.dtype), padding, 1)
 
 
 def downsample(x: Tensor, kernel: Tensor) -> Tensor:
@@ -67,9 +108,7 @@ def downsample(x: Tensor, kernel: Tensor) -> Tensor:
     Returns:
         (N, C, H / 2, W / 2).
     """
-    # Filtering every pixel and dropping three of four costs little; on processors the backward pass of a strided
-    # depthwise convolution takes ten times longer than that of a plain one.
-    return blur(x, kernel, padding=kernel.shape[0] // 2 - 1)[:, :, ::2, ::2]
+    return _Blur.apply(x, kernel.to(x.dtype), kernel.shape[0] // 2 - 1, 2)
 
 
 def upsample(x: Tensor, kernel: Tensor) -> Tensor:
@@ -82,8 +121,8 @@ def upsample(x: Tensor, kernel: Tensor) -> Tensor:
     Returns:
         (N, C, 2 H, 2 W).
     """
-    padding = kernel.shape[0] // 2 - 1
-    return F.conv_transpose2d(x, _depthwise(kernel, x, 4.0), stride=2, padding=padding, groups=x.shape[1])
+    size = torch.Size([2 * x.shape[2], 2 * x.shape[3]])
+    return _Spread.apply(x, (kernel.flip(0, 1) * 4).to(x.dtype), kernel.shape[0] // 2 - 1, 2, size)
 
 
 def upsample_convolve(x: Tensor, weight: Tensor, kernel: Tensor) -> Tensor:

@@ -13,10 +13,12 @@ Precision: nothing here reads or needs autocast; a layer works in the precision 
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from understudy.core.errors import UsageError
 from understudy.nets.filters import downsample_convolve, fir_kernel
@@ -178,6 +180,43 @@ def modulated_conv2d(
     kernel = weight.to(x.dtype)
     y = F.conv2d(scaled, kernel, padding=weight.shape[-1] // 2) if convolve is None else convolve(scaled, kernel)
     return y, demodulation(weight, styles)
+
+
+class _Project(torch.autograd.Function):
+    """Per-sample 1x1 convolution of low-precision features, forward in float32, gradients in theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, pixels: Tensor, weight: Tensor) -> Tensor:
+        """Pixels (N, P, I) low precision, weight (N, O, I) float32 -> (N, O, P) float32."""
+        ctx.save_for_backward(pixels, weight)
+        return torch.bmm(weight, pixels.to(weight.dtype).transpose(1, 2))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """Both derivatives, sums in float32 inside the products."""
+        pixels, weight = ctx.saved_tensors
+        low = gradient.to(pixels.dtype)
+        return torch.bmm(low.transpose(1, 2), weight.to(pixels.dtype)), torch.bmm(low, pixels).to(weight.dtype)
+
+
+def project(x: Tensor, weight: Tensor) -> Tensor:
+    """Convolve every sample with a 1x1 weight of its own, in the precision of the weight.
+
+    Args:
+        x: (N, I, H, W), of the weight's precision or a lower one; differentiable twice only in the former case.
+        weight: (N, O, I).
+
+    Returns:
+        (N, O, H, W) in the precision of the weight.
+    """
+    n, i, h, w = x.shape
+    pixels = x.permute(0, 2, 3, 1).reshape(n, h * w, i)
+    if x.dtype == weight.dtype:
+        y = torch.bmm(weight, pixels.transpose(1, 2))
+    else:
+        y = torch.as_tensor(_Project.apply(pixels, weight))
+    return y.view(n, -1, h, w)
 
 
 class MinibatchStd(nn.Module):

@@ -26,6 +26,7 @@ from understudy.nets.layers import (
     convolution_dtype,
     modulated_conv2d,
     per_channel,
+    project,
 )
 from understudy.nets.mapping import Mapping
 
@@ -92,10 +93,8 @@ class ToImage(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """X (N, I, H, W), w (N, W) -> (N, C, H, W) in the precision of w."""
-        n, i, height, width = x.shape
-        weight = self.weight.view(1, -1, i) * (self.affine(w) * self.weight_gain).unsqueeze(1)
-        pixels = x.permute(0, 2, 3, 1).reshape(n, height * width, i).to(w.dtype)
-        y = torch.baddbmm(self.bias, pixels, weight.transpose(1, 2)).view(n, height, width, -1).permute(0, 3, 1, 2)
+        weight = self.weight.flatten(1) * (self.affine(w) * self.weight_gain).unsqueeze(1)
+        y = project(x, weight) + self.bias.view(-1, 1, 1)
         return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
 
 
