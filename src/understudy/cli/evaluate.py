@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = example(
     "understudy evaluate utility --real phantom --synthetic synthetic --out results-utility",
+    "understudy evaluate fidelity --real phantom --synthetic synthetic --out results-fidelity",
     "understudy evaluate privacy --real phantom --synthetic synthetic --out results-privacy",
 )
 
