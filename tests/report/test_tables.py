@@ -10,7 +10,8 @@ from understudy.report.tables import interval, number, results_table, table_view
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
     [(0.71234, "", "0.712"), (1.0, "", "1.000"), (33.94, "", "33.9"), (3.456, "", "3.46"), (0.00012, "", "0.00012"),
-     (1234, "cases", "1,234"), (3, "cases", "3"), (-0.5, "", "-0.500"), (None, "", "–"), (0.0, "", "0.000")],
+     (1234, "cases", "1,234"), (3, "cases", "3"),
+        (0.64, "cases", "0.6"), (-0.5, "", "-0.500"), (None, "", "–"), (0.0, "", "0.000")],
 )  # fmt: skip
 def test_number(value: float | None, unit: str, text: str) -> None:
     assert number(value, unit) == text
@@ -18,6 +19,7 @@ def test_number(value: float | None, unit: str, text: str) -> None:
 
 def test_interval_and_words() -> None:
     assert interval(0.1, 0.2) == "0.100 to 0.200"
+    assert interval(1.887, 12.27) == "1.9 to 12.3"  # the same decimals on both sides
     assert interval(None, 0.2) == "–"
     assert words("ratio.unet.dice.tumour") == "synthetic / real · U-Net · Dice · tumour"
 
@@ -50,3 +52,13 @@ def test_wide_tables_say_once_what_is_the_same_in_every_row() -> None:
     view = table_view(Table("wide", header, (tuple("1234567"), tuple("1234568"))))
     assert view.header == ["G"]
     assert view.caption == "In every row: a 1; b 2; c 3; d 4; e 5; f 6."
+
+
+def test_a_column_of_notes_becomes_footnotes() -> None:
+    view = table_view(
+        Table(
+            "fidelity", ("metric", "value", "note"), (("kid", "1.5", "few"), ("frechet", "2.5", ""), ("x", "1", "few"))
+        )
+    )
+    assert view.rows == [["kid (a)", "1.500"], ["frechet", "2.50"], ["x (a)", "1"]]
+    assert view.notes == (("a", "few"),)

@@ -19,7 +19,7 @@ from understudy.core.labels import PALETTE
 
 DPI = 150
 WIDTH_INCHES = 8.0  # of grids
-CHART_INCHES = 6.4
+CHART_INCHES = 5.0
 MARGIN_INCHES = 0.3  # left of a grid, where its rows have names
 INK, QUIET, RULE = "#1c2733", "#5b6875", "#d5dbe1"
 SERIES = ("#1f5f8b", "#c2571a", "#5a7d2a", "#7a4b94", "#9c2f45", "#0f7f7a")
@@ -143,7 +143,7 @@ def curve_figure(curve: Mapping[str, Any]) -> bytes:
         curve: {"x_label", "y_label", "series": [{"name", "x", "y", "low"?, "high"?}], "vertical"?: [{"x", "name"}],
             "y_scale"?: "log"}.
     """
-    figure = Figure((CHART_INCHES, 3.1), dpi=DPI, facecolor="white", layout="constrained")
+    figure = Figure((CHART_INCHES, 2.9), dpi=DPI, facecolor="white", layout="constrained")
     axes = figure.add_subplot()
     for series, paint in zip(curve["series"], series_colours([s["name"] for s in curve["series"]]), strict=True):
         reference = bool(series.get("reference"))

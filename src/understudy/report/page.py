@@ -77,7 +77,7 @@ def _render(folders: list[Folder], sections: list[Section], internal: bool) -> s
         withheld=[(words(result.name), result.note) for result in results if result.value is None],
         requests=[_request(folder.provenance) for folder in folders],
         real=cohort_ids(folders[0].provenance, "real"),
-        synthetic=cohort_ids(folders[0].provenance, "synthetic") or "not recorded",
+        synthetic=cohort_ids(folders[0].provenance, "synthetic").replace(",", ", ") or "not recorded",
         measured={folder.section for folder in folders},
         version=code_version(),
     )

@@ -66,20 +66,28 @@ def words(name: str) -> str:
     return " · ".join(WORDS.get(part, part.replace("_", " ")) for part in name.split("."))
 
 
-def number(value: float | None, unit: str = "") -> str:
-    """Write a number for people: counts whole, others with three digits or decimals, tiny ones with two digits."""
+def number(value: float | None, unit: str = "", like: float | None = None) -> str:
+    """Write a number for people: counts whole, others with about three digits, tiny ones with two.
+
+    Args:
+        value: the number; None becomes a dash.
+        unit: of a counted thing for whole numbers.
+        like: another number whose decimals it takes, where the two stand together.
+    """
     if value is None:
         return "–"
     if float(value).is_integer() and (unit in COUNTED or abs(value) >= 100):
         return f"{int(value):,}"
-    if 0 < abs(value) < 0.0005:
+    size = abs(value) if like is None else max(abs(value), abs(like))
+    if 0 < size < 0.0005:
         return f"{value:.2g}"
-    return f"{value:.3f}" if abs(value) < 2 else f"{value:.2f}" if abs(value) < 10 else f"{value:,.1f}"
+    decimals = 1 if size >= 10 or unit in COUNTED else 2 if size >= 2 else 3
+    return f"{value:,.{decimals}f}"
 
 
 def interval(low: float | None, high: float | None, unit: str = "") -> str:
     """Write an interval as ``0.71 to 0.80``, or a dash."""
-    return "–" if low is None or high is None else f"{number(low, unit)} to {number(high, unit)}"
+    return "–" if low is None or high is None else f"{number(low, unit, high)} to {number(high, unit, low)}"
 
 
 def results_table(title: str, results: Sequence[Result]) -> View:
@@ -111,8 +119,8 @@ def results_table(title: str, results: Sequence[Result]) -> View:
 def table_view(table: Table) -> View:
     """Return the view of a CSV table.
 
-    Columns x, x_low and x_high become one, empty columns are left out, and in wide tables what is the same in every row
-    becomes the caption.
+    Columns x, x_low and x_high become one, a column of notes becomes footnotes, empty columns are left out, and in wide
+    tables what is the same in every row becomes the caption.
     """
     columns = {name: [row[i] for row in table.rows] for i, name in enumerate(table.header)}
     for low_name in [name for name in columns if name == "low" or name.endswith("_low")]:
@@ -121,25 +129,22 @@ def table_view(table: Table) -> View:
         if value in columns and high in columns:
             lows, highs = columns.pop(low_name), columns.pop(high)
             columns[value] = [_with_interval(*cells) for cells in zip(columns[value], lows, highs, strict=True)]
+    notes = columns.pop("note", [""] * len(table.rows))
     columns = {name: [_cell(cell) for cell in cells] for name, cells in columns.items() if any(cells)}
     caption = ""
     if len(columns) > MANY_COLUMNS and len(table.rows) > 1:
         same = {name: cells[0] for name, cells in columns.items() if len(set(cells)) == 1}
         columns = {name: cells for name, cells in columns.items() if name not in same}
-        caption = (
-            "In every row: " + "; ".join(f"{words(name)} {value}" for name, value in same.items()) + "." if same else ""
-        )
+        told = "; ".join(f"{words(name)} {value}" for name, value in same.items())
+        caption = f"In every row: {told}." if same else ""
+    numeric = [all(not cell or cell[0] in "-–0123456789" for cell in cells) for cells in columns.values()]
     rows = [list(row) for row in zip(*columns.values(), strict=True)]
-    numeric = [
-        all(cell in ("", "–") or cell[0].isdigit() or cell[0] == "-" for cell in cells) for cells in columns.values()
-    ]
-    return View(
-        words(table.name.replace("_", " ").replace("-", " ")).capitalize(),
-        [heading(name) for name in columns],
-        rows,
-        numeric,
-        caption,
-    )
+    marks = {note: _mark(i) for i, note in enumerate(dict.fromkeys(filter(None, notes)))}
+    for row, note in zip(rows, notes, strict=False):
+        row[0] += f" ({marks[note]})" if note else ""
+    title = words(table.name.replace("_", " ").replace("-", " ")).capitalize()
+    footnotes = tuple((mark, note) for note, mark in marks.items())
+    return View(title, [heading(name) for name in columns], rows, numeric, caption, footnotes)
 
 
 def heading(name: str) -> str:
@@ -149,7 +154,10 @@ def heading(name: str) -> str:
 
 
 def _with_interval(value: str, low: str, high: str) -> str:
-    return f"{_cell(value)} [{_cell(low)}, {_cell(high)}]" if value and low and high else value
+    if not all(NUMBER.match(cell) for cell in (value, low, high)):
+        return value
+    first, second = float(low), float(high)
+    return f"{_cell(value)} [{number(first, like=second)}, {number(second, like=first)}]"
 
 
 def _cell(text: str) -> str:

@@ -47,14 +47,18 @@ def evaluate_privacy(
         config: settings; the defaults where None.
 
     Returns:
-        ``out``, with results.json, tables, curves and internal/ (pairs.csv, gallery.npz).
+        ``out``, with results.json, tables, curves and internal/ (pairs.csv, gallery.npz); where a cohort has label maps
+        only, the one result says that the comparison was skipped.
 
     Raises:
         UsageError: wrong kinds of cohorts, sizes or channels that do not fit, an output of another request.
         UnderstudyError: a control or test subject is among those a synthetic cohort was trained on.
     """
     config = config or PrivacyConfig()
-    cohort, others = open_pair(Path(real), [Path(s) for s in synthetic], splits=("train",), labels=False, minimum=1)
+    cohort, others = Cohort.open(real), [Cohort.open(path) for path in synthetic]
+    pictured = all(c.images is not None for c in (cohort, *others))
+    if pictured:
+        cohort, others = open_pair(real, synthetic, splits=("train",), labels=False, minimum=1)
     provenance = Provenance(
         "evaluate privacy",
         config.model_dump(exclude={"memory_mib"}),
@@ -65,7 +69,7 @@ def evaluate_privacy(
         return Path(out)
     names = short_names(others) if len(others) > 1 else [""]
     with output_folder(out) as folder:
-        if cohort.images is None or any(c.images is None for c in others):
+        if not pictured:
             write_results(folder, [skipped(name, seed) for name in names], provenance)
             return Path(out)
         evidence = [judge(cohort, other, name, seed, config) for name, other in zip(names, others, strict=True)]
