@@ -25,13 +25,16 @@ def write(tmp_path: Path) -> Write:
         splits, slices = changes.pop("splits", [""] * len(images)), changes.pop("slices", [""] * len(images))
         scheme = changes.pop("scheme", LabelScheme(("background", "tumour"), (0, 1)))
         settings: dict[str, Any] = {"kind": "synthetic", "modality": "MR", "size": images.shape[2:], "dtype": "uint8"}
-        settings |= {"channels": [Channel(c, 0, 255) for c in "ab"], "scheme": scheme}
+        bare = changes.pop("label_maps_only", False)
+        settings |= {"channels": [] if bare else [Channel(c, 0, 255) for c in "ab"], "scheme": scheme}
         settings |= {"label_source": "sampled" if scheme else None, "provenance": Provenance("test", {"name": name})}
         with CohortWriter(tmp_path / name, **(settings | changes)) as writer:
             for i, image in enumerate(images):
                 row = {"case_id": f"{name}-case{i}", "subject_id": subjects[i], "split": splits[i]}
                 writer.append(
-                    image, (image[0] > 128).astype(np.uint8) if scheme else None, row | {"slice_index": slices[i]}
+                    None if bare else image,
+                    (image[0] > 128).astype(np.uint8) if scheme else None,
+                    row | {"slice_index": slices[i]},
                 )
         return tmp_path / name
 

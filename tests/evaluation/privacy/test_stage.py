@@ -150,3 +150,12 @@ def test_cohorts_without_label_maps_are_compared(write: Write, real: Path, tmp_p
     )
     assert named(out)["privacy.copies.flagged"].value is not None
     assert "synthetic_labels" not in np.load(out / "internal" / "gallery.npz")
+
+
+def test_cohorts_of_label_maps_only_are_skipped_and_it_is_said(write: Write, real: Path, tmp_path: Path) -> None:
+    out = evaluate_privacy(real, [write("maps", images(10, 1), label_maps_only=True)], tmp_path / "out", 0)
+    results = named(out)
+    assert list(results) == ["privacy.copies.flagged"]
+    assert results["privacy.copies.flagged"].value is None
+    assert "skipped: one of the cohorts has no images" in results["privacy.copies.flagged"].note
+    assert not (out / "internal").exists()
