@@ -1,14 +1,12 @@
 """Adaptive discriminator augmentation: the controller, and what moves and what does not."""
 
-import math
-
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from understudy.training import ada
-from understudy.training.ada import Controller, augment, random_geometry, random_intensity, warp
+from understudy.training.ada import Controller, augment, random_geometry, random_intensity
 
 CPU = torch.device("cpu")
 
@@ -79,28 +77,6 @@ def test_cases_that_are_not_moved_come_back_exactly(monkeypatch: pytest.MonkeyPa
     torch.testing.assert_close(y[1, :, :, 3:-6], x[1, :, :, 5:-4], atol=1e-4, rtol=1e-4)
 
 
-def test_warp_identity_flip_and_quarter_turns() -> None:
-    x = smooth()
-    eye = torch.eye(3).repeat(2, 1, 1)
-    torch.testing.assert_close(warp(x, eye), x, atol=2e-5, rtol=0)
-    flip = eye.clone()
-    flip[:, 0, 0] = -1
-    assert (warp(x, flip) - x.flip(3)).abs().mean().item() < 0.02
-    turn = ada._quarter_turns(torch.ones(2))
-    errors = [(warp(x, turn) - x.rot90(k, (2, 3))).abs().mean().item() for k in (1, 3)]
-    assert min(errors) < 0.02 < 0.3 < max(errors)
-
-
-def test_warp_scales_about_the_middle() -> None:
-    y, x = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
-    blob = torch.exp(-((x - 20.0) ** 2 + (y - 15.5) ** 2) / 3)[None, None]
-    inverse = torch.diag(torch.tensor([0.5, 0.5, 1.0]))[None]  # the image appears twice as large
-    seen = warp(blob, inverse)[0, 0]
-    column = (seen * x).sum() / seen.sum()
-    assert column.item() == pytest.approx(15.5 + 2 * 4.5, abs=0.4)
-    assert ((seen * y).sum() / seen.sum()).item() == pytest.approx(15.5, abs=0.4)
-
-
 def test_geometry_probabilities() -> None:
     torch.manual_seed(0)
     m = random_geometry(20_000, (64, 64), 0.1, CPU)
@@ -128,15 +104,6 @@ def test_seeded_by_the_global_generator() -> None:
         outcomes.append(augment(x, 0.8, 2))
     assert torch.equal(outcomes[0], outcomes[1])
     assert not torch.equal(outcomes[0], outcomes[2])
-
-
-def test_differentiable_twice() -> None:
-    x = smooth(n=1, c=1, side=8).double().requires_grad_()
-    inverse = torch.eye(3, dtype=torch.float64)[None].clone()
-    inverse[0, :2, :2] = torch.tensor([[math.cos(0.3), -math.sin(0.3)], [math.sin(0.3), math.cos(0.3)]])
-    grid = F.affine_grid(inverse[:, :2], [1, 1, 8, 8], align_corners=False)
-    assert torch.autograd.gradcheck(lambda v: ada._Sample.apply(v, grid), x)
-    assert torch.autograd.gradgradcheck(lambda v: ada._Sample.apply(v, grid) ** 2, x)
 
 
 def test_float32_under_autocast() -> None:
