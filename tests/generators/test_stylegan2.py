@@ -135,10 +135,14 @@ def test_ada_hears_of_real_cases_only(encoding: Encoding, monkeypatch: pytest.Mo
     assert method.ada.p == 0
 
 
-def test_average_style_is_tracked_and_ema_follows(encoding: Encoding) -> None:
+def test_average_style_is_tracked_and_ema_follows(encoding: Encoding, monkeypatch: pytest.MonkeyPatch) -> None:
     method = built(encoding)
+    seen: list[Tensor] = []
+    generate = method._generate
+    monkeypatch.setattr(method, "_generate", lambda *given: seen.append((drawn := generate(*given))[2]) or drawn)
     method.update(batch(0))
-    assert method.g.mapping.w_avg.abs().max().item() > 0
+    # The generator step, the path penalty, then the discriminator step, whose styles are tracked.
+    torch.testing.assert_close(method.g.mapping.w_avg, 0.002 * seen[-1].mean(dim=0))
     assert torch.equal(method.ema.mapping.w_avg, method.g.mapping.w_avg)
     assert torch.equal(method.ema.synthesis.b4.const, method.g.synthesis.b4.const)  # images_seen 0: no memory yet
 

@@ -121,8 +121,9 @@ def test_truncation() -> None:
 
 def test_running_average_of_w() -> None:
     mapping = Mapping(8, 0, 8, 2)
-    mapping.track(torch.ones(8))
-    torch.testing.assert_close(mapping.w_avg, torch.full((8,), 0.002))
+    mapping.track(torch.arange(8.0))
+    mapping.track(torch.zeros(8))
+    torch.testing.assert_close(mapping.w_avg, 0.998 * 0.002 * torch.arange(8.0))
 
 
 def test_mapping_normalises_its_input_and_uses_the_condition() -> None:
