@@ -9,7 +9,9 @@ import pytest
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.provenance import Provenance
 from understudy.core.result import read_results
+from understudy.core.writer import CohortWriter
 from understudy.evaluation.utility import protocol
 from understudy.evaluation.utility.protocol import UtilityConfig, evaluate_utility, subject_cases
 
@@ -62,6 +64,23 @@ def test_test_subjects_are_read_once_and_never_to_choose(
     test, validation = (Cohort.open(real).subjects(split)[0] for split in ("test", "validation"))
     order = [name for i, name in enumerate(read) if i % 2 == 0]  # each call is seen by both wrappers
     assert order == [validation, validation, test] * 2
+
+
+def test_a_copy_of_the_training_split_is_worth_exactly_as_much(real: Path, tmp_path: Path) -> None:
+    """Same cases, same seeds: if anything but the cases differed between the sides, the ratio would not be 1."""
+    cohort = Cohort.open(real)
+    assert cohort.images is not None and cohort.labels is not None and cohort.scheme is not None
+    settings = {"modality": "MR", "size": cohort.size, "channels": cohort.encoding.channels, "dtype": "uint8"}
+    made = {"kind": "synthetic", "scheme": cohort.scheme, "label_source": "sampled", "provenance": Provenance("copy")}
+    with CohortWriter(tmp_path / "copy", **settings, **made) as writer:
+        for i in cohort.rows("train"):
+            writer.append(cohort.images[i], cohort.labels[i], {"case_id": f"c{i}", "subject_id": f"c{i}"})
+    out = evaluate_utility(real, [tmp_path / "copy"], tmp_path / "out", 0, CONFIG)
+    found = {r.name: r for r in read_results(out)[0]}
+    ratio = found["utility.ratio.unet.dice"]
+    assert ratio.value == 1 and ratio.low is not None and ratio.high is not None and ratio.low <= 1 <= ratio.high
+    rows = (out / "internal" / "per_subject.csv").read_text().splitlines()[1:]
+    assert [r.replace(",synthetic,", ",real,") for r in rows[len(rows) // 2 :]] == rows[: len(rows) // 2]
 
 
 def test_leak_leaves_nothing_behind(real: Path, toy: Callable[..., Path], tmp_path: Path) -> None:
