@@ -18,6 +18,7 @@ def _guard(call: Any, loopback_allowed: list[bool]) -> Any:
         if internet and not (loopback_allowed[0] and address[0] in LOOPBACK):
             raise RuntimeError(f"a test tried to reach {address}: understudy works offline")
         return call(self, address, *rest)
+
     return guarded
 
 

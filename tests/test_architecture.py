@@ -14,8 +14,21 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "understudy"
-FLOORS = {"core": 0, "data": 1, "nets": 1, "training": 2, "generators": 3, "tasks": 3, "synthesis": 4, "evaluation": 4,
-          "report": 5, "reader": 5, "release": 6, "studies": 7, "cli": 8}
+FLOORS = {
+    "core": 0,
+    "data": 1,
+    "nets": 1,
+    "training": 2,
+    "generators": 3,
+    "tasks": 3,
+    "synthesis": 4,
+    "evaluation": 4,
+    "report": 5,
+    "reader": 5,
+    "release": 6,
+    "studies": 7,
+    "cli": 8,
+}
 JUDGES = {"evaluation", "report", "reader", "release"}
 FILE_FORMATS = {"nibabel", "PIL", "pydicom", "highdicom", "skimage", "tifffile", "imageio", "safetensors", "yaml"}
 FORBIDDEN = {"torchvision", "pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib", "timm", "lpips"}
@@ -54,8 +67,11 @@ def package_of(name: str) -> str:
 
 
 def floors(root: Path) -> list[str]:
-    found = [f"{file}: the package {package_of(module)} has no floor" for file, module, _ in trees(root)
-             if package_of(module) and package_of(module) not in FLOORS]
+    found = [
+        f"{file}: the package {package_of(module)} has no floor"
+        for file, module, _ in trees(root)
+        if package_of(module) and package_of(module) not in FLOORS
+    ]
     for file, module, line, name in all_imports(root):
         here, there = package_of(module), package_of(name)
         if here in FLOORS and there in FLOORS and here != there and FLOORS[there] >= FLOORS[here]:
@@ -75,26 +91,40 @@ def walls(root: Path) -> list[str]:
 
 
 def core_is_plain(root: Path) -> list[str]:
-    return [f"{file}:{line}: core knows no torch and no file format, and imports {name}"
-            for file, module, line, name in all_imports(root)
-            if package_of(module) == "core" and name.split(".")[0] in FILE_FORMATS | {"torch", "monai"}]
+    return [
+        f"{file}:{line}: core knows no torch and no file format, and imports {name}"
+        for file, module, line, name in all_imports(root)
+        if package_of(module) == "core" and name.split(".")[0] in FILE_FORMATS | {"torch", "monai"}
+    ]
 
 
 def forbidden_imports(root: Path) -> list[str]:
-    return [f"{file}:{line}: {name} is never imported" for file, _, line, name in all_imports(root)
-            if name.split(".")[0] in FORBIDDEN]
+    return [
+        f"{file}:{line}: {name} is never imported"
+        for file, _, line, name in all_imports(root)
+        if name.split(".")[0] in FORBIDDEN
+    ]
 
 
 def relative_imports(root: Path) -> list[str]:
-    return [f"{file}:{node.lineno}: import by the absolute name" for file, _, tree in trees(root)
-            for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
+    return [
+        f"{file}:{node.lineno}: import by the absolute name"
+        for file, _, tree in trees(root)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
 
 
 def late_imports(root: Path) -> list[str]:
-    return [f"{file}:{node.lineno}: understudy is imported at the top of a file (only cli/ may import late)"
-            for file, module, tree in trees(root) if package_of(module) != "cli"
-            for function in ast.walk(tree) if isinstance(function, Function)
-            for node in ast.walk(function) if any(name.startswith("understudy") for name in imported(node))]
+    return [
+        f"{file}:{node.lineno}: understudy is imported at the top of a file (only cli/ may import late)"
+        for file, module, tree in trees(root)
+        if package_of(module) != "cli"
+        for function in ast.walk(tree)
+        if isinstance(function, Function)
+        for node in ast.walk(function)
+        if any(name.startswith("understudy") for name in imported(node))
+    ]
 
 
 def cycles(root: Path) -> list[str]:
@@ -111,8 +141,11 @@ def cycles(root: Path) -> list[str]:
 
 
 def names(root: Path) -> list[str]:
-    return [f"{file}: a name that says nothing: call it by its one idea" for file, module, _ in trees(root)
-            if BAD_NAMES & set(re.split(r"[._]", module))]
+    return [
+        f"{file}: a name that says nothing: call it by its one idea"
+        for file, module, _ in trees(root)
+        if BAD_NAMES & set(re.split(r"[._]", module))
+    ]
 
 
 def length(function: Function) -> int:
@@ -151,8 +184,18 @@ def documented(root: Path) -> list[str]:
     return found
 
 
-RULES = [floors, walls, core_is_plain, forbidden_imports, relative_imports, late_imports, cycles, names, sizes,
-         documented]
+RULES = [
+    floors,
+    walls,
+    core_is_plain,
+    forbidden_imports,
+    relative_imports,
+    late_imports,
+    cycles,
+    names,
+    sizes,
+    documented,
+]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -162,25 +205,32 @@ def test_the_house_holds(rule: Callable[[Path], list[str]]) -> None:
     assert not complaints, "\n" + "\n".join(complaints)
 
 
-LONG = '"""Doc."""\n' + "def f(x: int) -> int:\n    \"\"\"Doc.\"\"\"\n" + "    x = 1\n" * 300 + "    return x\n"
+LONG = '"""Doc."""\n' + 'def f(x: int) -> int:\n    """Doc."""\n' + "    x = 1\n" * 300 + "    return x\n"
 VIOLATIONS = [
-    ("core/a.py", "import understudy.data.a\n", floors), ("data/a.py", "from understudy.nets import b\n", floors),
+    ("core/a.py", "import understudy.data.a\n", floors),
+    ("data/a.py", "from understudy.nets import b\n", floors),
     ("attic/a.py", "X = 1\n", floors),
     ("core/a.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from understudy.cli import m\n", floors),
     ("core/a.py", "import importlib\nM = importlib.import_module('understudy.cli.m')\n", floors),
     ("report/a.py", "def _f():\n    from understudy.generators import base\n", walls),
     ("generators/a.py", "from understudy.generators.b import B\n", walls),
     ("generators/a.py", "from understudy.generators import GENERATORS\n", walls),
-    ("core/a.py", "import torch.nn\n", core_is_plain), ("core/a.py", "from PIL import Image\n", core_is_plain),
+    ("core/a.py", "import torch.nn\n", core_is_plain),
+    ("core/a.py", "from PIL import Image\n", core_is_plain),
     ("nets/a.py", "from torchvision import models\n", forbidden_imports),
     ("data/a.py", "import pickle\n", forbidden_imports),
     ("data/a.py", "from . import b\n", relative_imports),
     ("data/a.py", "def _f():\n    import understudy.core.seed\n", late_imports),
-    ("data/a.py", "from understudy.data import b\n", cycles), ("data/utils.py", "X = 1\n", names),
-    ("core/file_helpers.py", "X = 1\n", names), ("nets/a.py", LONG, sizes), ("nets/a.py", "X = 1\n" * 301, sizes),
+    ("data/a.py", "from understudy.data import b\n", cycles),
+    ("data/utils.py", "X = 1\n", names),
+    ("core/file_helpers.py", "X = 1\n", names),
+    ("nets/a.py", LONG, sizes),
+    ("nets/a.py", "X = 1\n" * 301, sizes),
     ("nets/a.py", "def _f():\n" + "    x = 1\n" * 11, sizes),
-    ("nets/a.py", "X = 1\n", documented), ("nets/a.py", '"""Doc."""\ndef f() -> None:\n    pass\n', documented),
-    ("nets/a.py", '"""Doc."""\nclass A:\n    """Doc."""\n    def f(self):\n        """Doc."""\n', documented)]
+    ("nets/a.py", "X = 1\n", documented),
+    ("nets/a.py", '"""Doc."""\ndef f() -> None:\n    pass\n', documented),
+    ("nets/a.py", '"""Doc."""\nclass A:\n    """Doc."""\n    def f(self):\n        """Doc."""\n', documented),
+]
 
 
 @pytest.mark.parametrize(("file", "source", "rule"), VIOLATIONS)
