@@ -46,21 +46,24 @@ def _copies(e: Evidence, seed: int) -> list[Result]:
     chance, chance_low, chance_high = by_chance(rate, n)
     share = clopper_pearson(flagged, n)
     between = np.quantile(e.threshold.resampled, (0.025, 0.975)).tolist()
-    weak = ""
-    if reference.n_subjects < FIRM:
-        weak = f"; set by {reference.n_subjects} subjects only, which supports little"
+    weak = (
+        f"; set by {reference.n_subjects} subjects only, which supports little" if reference.n_subjects < FIRM else ""
+    )
     highest = int((e.found.r > reference.quantiles(1.0)[0]).sum())
+    nearer = (
+        f"nearer to a training case than {100 * (1 - rate):g} % of {reference.note}; interval: had other "
+        f"subjects set the threshold{weak}; {NOT_COVERED}"
+    )
+    by_luck = "by chance, if synthetic cases lie as near to training cases as strangers do; central 95 % range"
+    beyond = "nearer than any of the cases that set the threshold"
+    setting = f"r above which a case is flagged, set by {reference.note}; each subject counts once{weak}"
+    level, subjects = e.threshold.value, reference.n_subjects
     return [
-        _result(e, "flagged", flagged, low, high, "cases", "lower", n, seed,
-                f"nearer to a training case than {100 * (1 - rate):g} % of {reference.note}; interval: had other "
-                f"subjects set the threshold{weak}; {NOT_COVERED}"),
-        _result(e, "expected", chance, chance_low, chance_high, "cases", "", n, seed,
-                "by chance, if synthetic cases lie as near to training cases as strangers do; central 95 % range"),
+        _result(e, "flagged", flagged, low, high, "cases", "lower", n, seed, nearer),
+        _result(e, "expected", chance, chance_low, chance_high, "cases", "", n, seed, by_luck),
         _result(e, "flagged_share", flagged / n, *share, "", "lower", n, seed, "exact 95 % interval"),
-        _result(e, "above_reference_max", highest, None, None, "cases", "lower", n, seed,
-                "nearer than any of the cases that set the threshold"),
-        _result(e, "threshold", e.threshold.value, *between, "r", "", reference.n_subjects, seed,
-                f"r above which a case is flagged, set by {reference.note}; each subject counts once{weak}"),
+        _result(e, "above_reference_max", highest, None, None, "cases", "lower", n, seed, beyond),
+        _result(e, "threshold", level, *between, "r", "", subjects, seed, setting),
     ]
 
 
