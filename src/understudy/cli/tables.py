@@ -30,7 +30,7 @@ def results_table(folder: Path) -> str:
     """Return the results of a folder as a table: name, value, 95 % interval, unit, n."""
     rows = []
     for result in read_results(folder)[0]:
-        value = "withheld" if result.value is None else f"{result.value:.3f}"
+        value = "withheld" if result.value is None else _number(result.value)
         rows.append((result.name, value, _interval(result.low, result.high), result.unit, str(result.n)))
     return text_table(RESULTS, rows)
 
@@ -65,7 +65,11 @@ def _dice_row(row: dict[str, str]) -> tuple[str, ...]:
 
 
 def _interval(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
+    return "" if low is None or high is None else f"{_number(low)} to {_number(high)}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.2g}" if 0 < abs(value) < 0.01 else f"{value:.3f}"  # a KID is small
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
