@@ -77,7 +77,7 @@ class SynthesisLayer(nn.Module):
         )
         offset = (noise * (self.noise_strength * SQRT_TWO)).to(x.dtype)
         y = torch.addcmul(offset, y, per_channel(factor * SQRT_TWO, x))
-        return activate(y + per_channel(self.bias * SQRT_TWO, x), self.clamp)
+        return activate(y.add_(per_channel(self.bias * SQRT_TWO, x)), self.clamp)
 
 
 class ToImage(nn.Module):
