@@ -106,9 +106,9 @@ class Diffusion(Generator):
             },
         },
         "demo": {
-            **{"channels": (32, 64, 96), "attention_levels": (), "images_seen": 12_000, "sampler_steps": 12},
+            **{"channels": (32, 64, 96), "attention_levels": (), "images_seen": 16_000, "sampler_steps": 12},
             **{"ema_images": 2_000},
-            **{"snapshot_every": 12_000, "grid_every": 4_000},
+            **{"snapshot_every": 16_000, "grid_every": 4_000},
         },
     }
     config: DiffusionConfig

@@ -82,7 +82,8 @@ class StyleGAN2(Generator):
         "paper": {"channel_base": 32768, "gamma": 8.0, "augment": "none", "images_seen": 25_000_000,
                   "snapshot_every": 1_000_000, "grid_every": 200_000},
         "demo": {"z_dim": 128, "w_dim": 128, "mapping_layers": 4, "channel_base": 2048, "channel_max": 128,
-                 "batch_size": 16, "path_weight": 0.0, "images_seen": 4_000, "snapshot_every": 4_000,
+                 "batch_size": 16, "path_weight": 0.0, "gamma": 1.0, "learning_rate": 0.008, "discriminator_rate": 0.008,
+                 "images_seen": 6_000, "snapshot_every": 6_000,
                  "grid_every": 2_000, "ada_images": 50_000},
     }  # fmt: skip
     config: StyleGAN2Config
