@@ -41,7 +41,7 @@ def test_other_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     show_results(tmp_path)
     shown = capsys.readouterr().out
     assert shown == results_table(tmp_path) + "\n"
-    assert shown.splitlines()[2].split() == ["fidelity.kid", "-0.001", "-0.003", "to", "0.002", "64"]
+    assert shown.splitlines()[2].split() == ["fidelity.kid", "-0.0014", "-0.003", "to", "0.002", "64"]
     assert shown.splitlines()[3].split() == ["fidelity.x", "withheld", "3"]
 
 

@@ -194,6 +194,7 @@ if engine.rank == 0:
 """
 
 
+@pytest.mark.loopback
 def test_two_processes_hold_equal_gradients(tmp_path: Path) -> None:
     """Two ranks over loopback (in processes of their own, which the socket block of the tests does not reach)."""
     script = tmp_path / "ranks.py"
