@@ -37,16 +37,19 @@ def kill_and_finish(whole: Path, out: Path, marker: str, *arguments: str | Path)
     start = time.monotonic()
     run(*arguments, "--out", whole)
     seconds, moments = time.monotonic() - start, random.Random(0)
+    hits = 0
     for _ in range(KILLS):
         process = subprocess.Popen(
             command(*arguments, "--out", out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         time.sleep(moments.uniform(0.3, 1) * seconds)
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        hits += process.wait() == -signal.SIGKILL
         assert (out / marker).is_file() == (out / marker).exists()
         if marker != "complete.json":
             assert not out.exists() or content(out) == content(whole), "a half-written folder under the final name"
+    sys.stdout.write(f"{arguments[0]}: {hits} of {KILLS} kills came before the end\n")
+    assert hits, "no kill came before the end"
     run(*arguments, "--out", out)
     assert content(out) == content(whole)
     assert not [p.name for p in out.parent.glob(".*") if out.name in p.name]

@@ -12,6 +12,7 @@ from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
 from understudy.generators.diffusion import Diffusion, DiffusionConfig
+from understudy.synthesis import sample
 from understudy.synthesis.sample import sample_cohort
 
 CONFIG = {"channels": (8, 8), "attention_levels": (), "patch": 1, "images_seen": 8, "batch_size": 4, "sampler_steps": 2,
@@ -61,9 +62,12 @@ def test_a_case_depends_on_its_own_seed_only(folder: Path, tmp_path: Path) -> No
     assert (seven.images[:3] == three.images).all() and (other.images != three.images).any()
 
 
-def test_finished_is_not_made_twice_and_another_request_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_finished_is_not_made_twice_and_another_request_is_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sample_cohort(folder / "run", 2, 0, tmp_path / "out")
     before = (tmp_path / "out" / "images.npy").stat().st_mtime_ns
+    monkeypatch.setattr(sample, "load", lambda *_: pytest.fail("the generator was loaded for nothing"))
     sample_cohort(folder / "run", 2, 0, tmp_path / "out")
     assert (tmp_path / "out" / "images.npy").stat().st_mtime_ns == before
     with pytest.raises(UsageError, match="another request"):

@@ -32,16 +32,7 @@ def load(run: Path | str, images_seen: int | None = None, engine: Engine | None 
         UnderstudyError: the snapshot is damaged.
     """
     run = Path(run)
-    if not (run / "run.json").is_file():
-        raise UsageError(f"{run} is not a training run (no run.json in it): name a folder that `understudy train` made")
-    if images_seen is None and not (run / "complete.json").is_file():
-        raise UsageError(
-            f"the training of {run} has not ended: run train again to finish it, or name a snapshot with --snapshot"
-        )
-    snapshot = latest(run / "snapshots") if images_seen is None else run / "snapshots" / f"{images_seen:09d}"
-    if snapshot is None or not snapshot.is_dir():
-        there = ", ".join(str(int(p.name)) for p in sorted((run / "snapshots").glob("[0-9]*"))) or "none"
-        raise UsageError(f"{run} has no snapshot at {images_seen} images; it has {there}")
+    snapshot = find_snapshot(run, images_seen)
     record = json.loads((run / "run.json").read_text())
     if record["generator"] not in GENERATORS:
         raise UsageError(
@@ -52,3 +43,26 @@ def load(run: Path | str, images_seen: int | None = None, engine: Engine | None 
     generator = method(method.Config(**record["config"]))
     generator.load(run, snapshot, engine)
     return generator
+
+
+def find_snapshot(run: Path, images_seen: int | None = None) -> Path:
+    """Return the folder of a run's snapshot, without reading it.
+
+    Args:
+        run: a folder that ``understudy train`` made.
+        images_seen: which snapshot; default: the last of a finished training.
+
+    Raises:
+        UsageError: the folder is no run, has no such snapshot, or its training has not ended.
+    """
+    if not (run / "run.json").is_file():
+        raise UsageError(f"{run} is not a training run (no run.json in it): name a folder that `understudy train` made")
+    if images_seen is None and not (run / "complete.json").is_file():
+        raise UsageError(
+            f"the training of {run} has not ended: run train again to finish it, or name a snapshot with --snapshot"
+        )
+    snapshot = latest(run / "snapshots") if images_seen is None else run / "snapshots" / f"{images_seen:09d}"
+    if snapshot is None or not snapshot.is_dir():
+        there = ", ".join(str(int(p.name)) for p in sorted((run / "snapshots").glob("[0-9]*"))) or "none"
+        raise UsageError(f"{run} has no snapshot at {images_seen} images; it has {there}")
+    return snapshot

@@ -18,7 +18,7 @@ from understudy.core.provenance import Provenance
 from understudy.core.seed import derive
 from understudy.core.stage import finished
 from understudy.core.writer import CohortWriter
-from understudy.generators import load
+from understudy.generators import find_snapshot, load
 from understudy.generators.base import Generator
 from understudy.training.engine import Engine
 
@@ -53,10 +53,9 @@ def sample_cohort(
     """
     if n < 1:
         raise UsageError(f"at least one case must be sampled, found --n {n}")
-    generator = load(run, snapshot, engine)
+    weights = find_snapshot(Path(run), snapshot) / "tensors.safetensors"
     record = json.loads((Path(run) / "run.json").read_text())
-    condition = _condition(generator, record["classes"], classes or {}, n)
-    weights = _snapshot_file(Path(run), snapshot)
+    condition = _condition(record, classes or {}, n)
     inputs = {"run": file_hash(weights)[:16], **record["provenance"]["inputs"]}
     settings = {
         "generator": record["generator"],
@@ -68,6 +67,7 @@ def sample_cohort(
     provenance = Provenance("sample", settings, seed, inputs)
     if finished(out, "cohort.json", provenance):
         return Path(out)
+    generator = load(run, snapshot, engine)
     scheme = generator.encoding.scheme
     with CohortWriter(
         out,
@@ -110,8 +110,9 @@ def _write(
             i += 1
 
 
-def _condition(generator: Generator, names: list[str], classes: dict[str, float], n: int) -> np.ndarray | None:
-    if not generator.config.conditional:
+def _condition(record: dict[str, Any], classes: dict[str, float], n: int) -> np.ndarray | None:
+    names = record["classes"]
+    if not record["config"]["conditional"]:
         if classes:
             raise UsageError(
                 "classes were asked for, and the run was not trained with --set conditional=true: leave --classes out"
@@ -123,8 +124,3 @@ def _condition(generator: Generator, names: list[str], classes: dict[str, float]
             "with --classes name=value"
         )
     return np.tile(np.array([classes[name] for name in names], np.float32), (n, 1))
-
-
-def _snapshot_file(run: Path, snapshot: int | None) -> Path:
-    folders: list[Any] = sorted((run / "snapshots").glob("[0-9]*"))
-    return (folders[-1] if snapshot is None else run / "snapshots" / f"{snapshot:09d}") / "tensors.safetensors"
