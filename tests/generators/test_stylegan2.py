@@ -110,11 +110,11 @@ def test_each_step_changes_its_own_network(encoding: Encoding) -> None:
     def changed(name: str, net: torch.nn.Module) -> bool:
         return any(not torch.equal(a, b) for a, b in zip(before[name], net.parameters(), strict=True))
 
-    method._step(method.g, method.g_optimizer, lambda: method.generator_loss(4, None))
+    method._step(method.g, lambda: method.generator_loss(4, None))
     assert changed("g", method.g)
     assert not changed("d", method.d)
     before["g"] = [p.clone() for p in method.g.parameters()]
-    method._step(method.d, method.d_optimizer, lambda: method.discriminator_loss(batch(0).x, None))
+    method._step(method.d, lambda: method.discriminator_loss(batch(0).x, None))
     assert changed("d", method.d)
     assert not changed("g", method.g)
 
@@ -139,7 +139,13 @@ def test_average_style_is_tracked_and_ema_follows(encoding: Encoding, monkeypatc
     method = built(encoding)
     seen: list[Tensor] = []
     generate = method._generate
-    monkeypatch.setattr(method, "_generate", lambda *given: seen.append((drawn := generate(*given))[2]) or drawn)
+
+    def watched(*given: Any, **how: Any) -> Any:
+        drawn = generate(*given, **how)
+        seen.append(drawn[2])
+        return drawn
+
+    monkeypatch.setattr(method, "_generate", watched)
     method.update(batch(0))
     # The generator step, the path penalty, then the discriminator step, whose styles are tracked.
     torch.testing.assert_close(method.g.mapping.w_avg, 0.002 * seen[-1].mean(dim=0))
@@ -227,3 +233,23 @@ def test_presets_are_configurations(preset: str) -> None:
 def test_gamma_default_follows_resolution_and_batch(encoding: Encoding) -> None:
     assert built(encoding).gamma == pytest.approx(0.0002 * 256 / 4)
     assert built(encoding, gamma=8.0).gamma == 8.0
+
+
+def test_frozen_layers_of_the_discriminator_stay(encoding: Encoding) -> None:
+    method = built(encoding, freeze_d=1)
+    before = {name: p.clone() for name, p in method.d.named_parameters()}
+    for i in range(2):
+        method.update(batch(i))
+    moved = {name.split(".")[0] for name, p in method.d.named_parameters() if not torch.equal(p, before[name])}
+    assert moved == {"b8", "b4"}
+    with pytest.raises(UsageError, match="at most the 2 resolutions"):
+        built(encoding, freeze_d=3)
+
+
+def test_generate_is_differentiable_in_the_latent(encoding: Encoding) -> None:
+    method = built(encoding)
+    perturb(method.ema)
+    z = torch.randn(2, 8, requires_grad=True)
+    method.generate(z).square().sum().backward()
+    assert z.grad is not None and (z.grad != 0).all()
+    assert torch.equal(method.generate(z), method.synthesise(method.style(z)))

@@ -1,64 +1,26 @@
 """StyleGAN2 with adaptive discriminator augmentation: image and label channels from one latent.
 
-Source: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv 1912.04958: weight
-    demodulation (eq. 3), lazy regularisation (section 3.1, appendix B), path length regularisation (eq. 4); Karras
-    et al., "Training Generative Adversarial Networks with Limited Data", 2020, arXiv 2006.06676 (augmentation,
-    default of gamma); Mescheder et al., "Which Training Methods for GANs do actually Converge?", 2018, arXiv
-    1801.04406, eq. 9 (R1).
-Differs: any number of image channels plus label channels; the low precision is bfloat16, which needs no clamps; a
-    condition of generated cases is a training batch's in another order.
-Checked: tests/generators/test_stylegan2.py (R1 and path length against finite differences, truncation, independence
-    of cases) and tests/generators/test_contract.py; the networks in tests/nets.
-
-Letters as in the paper: z latent, w = f(z) style, y noise image, J the Jacobian of the generator in w, a the running
-mean of the path lengths.
+Source: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv 1912.04958 (network:
+    nets/stylegan2.py, nets/discriminator.py; losses: training/style_gan.py); Karras et al., "Training Generative
+    Adversarial Networks with Limited Data", 2020, arXiv 2006.06676 (training/ada.py).
+Differs: any number of image channels plus label channels; see the files named.
+Checked: tests/generators/test_stylegan2.py and tests/generators/test_contract.py.
 """
 
-import copy
-import math
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-import torch
-import torch.nn.functional as F
-from pydantic import Field, model_validator
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from pydantic import model_validator
 
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UsageError
 from understudy.generators.base import Generator, GeneratorConfig
 from understudy.nets.discriminator import Discriminator
 from understudy.nets.stylegan2 import GeneratorNetwork
-from understudy.training.ada import Controller, augment
-from understudy.training.ema import ema_decay, ema_update
-from understudy.training.feed import Batch
+from understudy.training.style_gan import StyleGANSettings, StyleGANTraining
 
 
-class StyleGAN2Config(GeneratorConfig):
+class StyleGAN2Config(StyleGANSettings, GeneratorConfig):
     """Configuration of :class:`StyleGAN2`; the defaults suit 64 to 128 pixels and some thousand images."""
-
-    z_dim: int = Field(512, gt=0, description="latents a case")
-    w_dim: int = Field(512, gt=0, description="width of the style")
-    mapping_layers: int = Field(8, gt=0, description="depth of the mapping network")
-    channel_base: int = Field(16384, gt=0, description="feature maps times resolution")
-    channel_max: int = Field(512, gt=0, description="most feature maps at any resolution")
-    clamp: float | None = Field(None, gt=0, description="limit of activations; the published networks have 256")
-    learning_rate: float = Field(0.002, gt=0, description="of Adam, generator")
-    discriminator_rate: float = Field(0.002, gt=0, description="of Adam, discriminator")
-    gamma: float | None = Field(None, ge=0, description="weight of R1; default 0.0002 pixels / batch_size")
-    r1_interval: int = Field(16, gt=0, description="steps from one R1 penalty to the next")
-    path_weight: float = Field(2.0, ge=0, description="weight of path length regularisation, 0 for none")
-    path_interval: int = Field(4, gt=0, description="steps from one path length penalty to the next")
-    path_share: float = Field(0.5, gt=0, le=1, description="share of the batch that path lengths are measured on")
-    style_mixing: float = Field(0.9, ge=0, le=1, description="probability that a batch mixes two latents")
-    ema_images: float | None = Field(None, gt=0, description="half-life of the EMA in images; default 312.5 batch_size")
-    group: int = Field(4, gt=0, description="cases a minibatch-deviation group")
-    augment: Literal["ada", "fixed", "none"] = Field("ada", description="adaptive, fixed or no augmentation for D")
-    augment_p: float = Field(0.0, ge=0, le=1, description="probability of augmentation at the start (ada) or always")
-    augment_limit: float = Field(0.8, ge=0, le=1, description="largest probability that ada may choose")
-    ada_target: float = Field(0.6, gt=-1, lt=1, description="mean sign of D on training images that ada aims at")
-    ada_images: float = Field(500_000, gt=0, description="images in which ada can raise the probability by 1")
-    truncation_psi: float = Field(1.0, ge=0, le=1, description="sampling: 1 full diversity, 0 the average case")
 
     @model_validator(mode="after")
     def _check(self) -> "StyleGAN2Config":
@@ -67,7 +29,7 @@ class StyleGAN2Config(GeneratorConfig):
         return self
 
 
-class StyleGAN2(Generator):
+class StyleGAN2(StyleGANTraining, Generator):
     """A style-based GAN over image and label channels."""
 
     name = "stylegan2"
@@ -88,7 +50,6 @@ class StyleGAN2(Generator):
     }  # fmt: skip
     config: StyleGAN2Config
 
-    # ------------------------------------------------------------------ networks
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
         """Make both networks, the EMA of the generator and the optimisers; see the contract."""
         cfg = self.config
@@ -97,8 +58,6 @@ class StyleGAN2(Generator):
                 f"stylegan2 needs square images with a side of 8, 16, 32 ... pixels, found {' x '.join(map(str, size))}"
                 ": import with another --size"
             )
-        self.image_channels, self.classes, self.steps = encoding.image_channels, classes, 0
-        self.gamma = 0.0002 * size[0] * size[1] / cfg.batch_size if cfg.gamma is None else cfg.gamma
         widths: dict[str, Any] = {
             "channel_base": cfg.channel_base, "channel_max": cfg.channel_max, "clamp": cfg.clamp
         }  # fmt: skip
@@ -106,165 +65,4 @@ class StyleGAN2(Generator):
             cfg.z_dim, classes, cfg.w_dim, size[0], encoding.n, mapping_layers=cfg.mapping_layers, **widths
         )
         d = Discriminator(classes, size[0], encoding.n, group=cfg.group, **widths)
-        self.engine.place(g)
-        self.engine.place(d)
-        self.g, self.d = g, d
-        self.ema = copy.deepcopy(self.g).eval().requires_grad_(False)
-        self.g_optimizer = _adam(self.g, cfg.learning_rate, cfg.path_interval if cfg.path_weight else None)
-        self.d_optimizer = _adam(self.d, cfg.discriminator_rate, cfg.r1_interval if self.gamma else None)
-        self.path_mean = torch.zeros([], device=self.engine.device)
-        self.ada = Controller(cfg.ada_target, cfg.ada_images, limit=cfg.augment_limit, p=cfg.augment_p)
-
-    def modules(self) -> dict[str, nn.Module]:
-        """Return generator, discriminator and the generator's EMA."""
-        return {"g": self.g, "d": self.d, "ema": self.ema}
-
-    def snapshot_modules(self) -> dict[str, nn.Module]:
-        """Return the EMA of the generator."""
-        return {"ema": self.ema}
-
-    def optimizers(self) -> dict[str, Optimizer]:
-        """Return both Adams."""
-        return {"g": self.g_optimizer, "d": self.d_optimizer}
-
-    def scalars(self) -> dict[str, Any]:
-        """Return the step count, the mean path length and the state of the augmentation."""
-        ada = {key: getattr(self.ada, key) for key in ("p", "signs", "steps")}
-        return {"steps": self.steps, "path_mean": self.path_mean.item(), "ada": ada}
-
-    def load_scalars(self, scalars: dict[str, Any]) -> None:
-        """Put back what :meth:`scalars` gave."""
-        self.steps = scalars["steps"]
-        self.path_mean.fill_(scalars["path_mean"])
-        for key, value in scalars["ada"].items():
-            setattr(self.ada, key, value)
-
-    # ------------------------------------------------------------------ training
-    def update(self, batch: Batch) -> dict[str, Any]:
-        """Take one step of each network, and the lazy penalties that are due; see the contract."""
-        cfg, n = self.config, len(batch.x)
-        condition = None if batch.condition is None else batch.condition.nan_to_num()
-        losses = {"g": self._step(self.g, self.g_optimizer, lambda: self.generator_loss(n, condition))}
-        if cfg.path_weight and self.steps % cfg.path_interval == 0:
-            path = self._step(self.g, self.g_optimizer, lambda: self._path_loss(n, condition), cfg.path_interval)
-            losses["path"] = path
-        losses["d"] = self._step(self.d, self.d_optimizer, lambda: self.discriminator_loss(batch.x, condition))
-        if self.gamma and self.steps % cfg.r1_interval == 0:
-            losses["r1"] = self._step(self.d, self.d_optimizer, lambda: self.r1(batch.x, condition), cfg.r1_interval)
-        half_life = 312.5 * cfg.batch_size if cfg.ema_images is None else cfg.ema_images
-        ema_update(self.ema, self.g, ema_decay(cfg.batch_size, half_life, batch.images_seen))
-        self.steps += 1
-        return {**losses, "augment_p": self.ada.p}
-
-    def _step(self, network: nn.Module, optimizer: Optimizer, loss: Any, gain: float = 1.0) -> Tensor:
-        """Descend one loss in one network; `gain` makes up for a loss that is taken only every so many steps."""
-        self.g.requires_grad_(network is self.g)
-        self.d.requires_grad_(network is self.d)
-        optimizer.zero_grad(set_to_none=True)
-        value = loss()
-        (value * gain).backward()
-        self.engine.average_gradients(network.parameters())
-        optimizer.step()
-        return value.detach()
-
-    def _generate(self, n: int, condition: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw n cases with style mixing and random noise: images, their ws (n, L, W), the unmixed w (n, W)."""
-        layers = self.g.synthesis.num_ws
-        z, other = torch.randn(2, n, self.config.z_dim, device=self.engine.device)
-        w = self.g.mapping(z, condition)
-        ws = w.unsqueeze(1).expand(-1, layers, -1)
-        if self.config.style_mixing and float(torch.rand([])) < self.config.style_mixing:
-            cut = int(torch.randint(1, layers, []))
-            mixed = self.g.mapping(other, condition).unsqueeze(1).expand(-1, layers - cut, -1)
-            ws = torch.cat([ws[:, :cut], mixed], dim=1)
-        return self.g.synthesis(ws, random_noise=True), ws, w
-
-    def _judge(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        """Logits (N, 1) of cases, augmented as configured."""
-        p = 0.0 if self.config.augment == "none" else self.ada.p
-        return self.d(augment(x, p, self.image_channels), condition)
-
-    def _over_processes(self, x: Tensor) -> Tensor:
-        """Mean of a tensor over the processes, so that all of them keep the same running means."""
-        return torch.as_tensor(self.engine.fabric.all_reduce(x, reduce_op="mean"))
-
-    @staticmethod
-    def _shuffled(condition: Tensor | None) -> Tensor | None:
-        return None if condition is None else condition[torch.randperm(len(condition), device=condition.device)]
-
-    def generator_loss(self, n: int, condition: Tensor | None) -> Tensor:
-        """Non-saturating logistic loss of the generator on n new cases; conditions (n, classes) are shuffled."""
-        condition = self._shuffled(condition)
-        with self.engine.autocast():
-            logits = self._judge(self._generate(n, condition)[0], condition)
-        return F.softplus(-logits).mean()
-
-    def discriminator_loss(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        """Logistic loss of the discriminator on real cases x (N, C + L, R, R) and as many new ones; informs ADA."""
-        shuffled = self._shuffled(condition)
-        with self.engine.autocast():
-            with torch.no_grad():
-                generated, _, w = self._generate(len(x), shuffled)
-                self.g.mapping.track(self._over_processes(w.mean(dim=0)))
-            synthetic, real = self._judge(generated, shuffled), self._judge(x, condition)
-        if self.config.augment == "ada":
-            self.ada.observe(float(self._over_processes(real.detach().sign().mean())), self.config.batch_size)
-        return F.softplus(synthetic).mean() + F.softplus(-real).mean()
-
-    def r1(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        """R1 penalty gamma / 2 E |grad_x D(x)|^2 on real cases x (N, C + L, R, R), in float32."""
-        x = x.detach().requires_grad_(True)
-        (gradient,) = torch.autograd.grad(self._judge(x, condition).sum(), x, create_graph=True)
-        return gradient.square().sum(dim=(1, 2, 3)).mean() * (self.gamma / 2)
-
-    def path_lengths(self, images: Tensor, ws: Tensor, noise: Tensor) -> Tensor:
-        """Length |J_w^T y| of every case (eq. 4), (N,), as root mean square over the L layers' gradients.
-
-        Args:
-            images: (N, C + L, R, R), a function of ws.
-            ws: (N, L, W).
-            noise: y / R, the shape of images.
-        """
-        (gradient,) = torch.autograd.grad((images * noise).sum(), ws, create_graph=True)
-        return gradient.square().sum(dim=2).mean(dim=1).sqrt()
-
-    def _path_loss(self, n: int, condition: Tensor | None) -> Tensor:
-        """Path length regularisation E (|J_w^T y| - a)^2 (eq. 4) on part of a batch, in float32."""
-        n = max(int(n * self.config.path_share), 1)
-        images, ws, _ = self._generate(n, None if condition is None else self._shuffled(condition[:n]))
-        lengths = self.path_lengths(images, ws, torch.randn_like(images) / math.sqrt(images[0, 0].numel()))
-        mean = self.path_mean.lerp(lengths.mean(), 0.01)
-        self.path_mean.copy_(self._over_processes(mean.detach()))
-        return (lengths - mean).square().mean() * self.config.path_weight
-
-    # ------------------------------------------------------------------ sampling
-    @torch.no_grad()
-    def generate(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Map latents to cases with the EMA weights and constant noise, in float32.
-
-        Args:
-            z: (N, z_dim) float32.
-            condition: (N, classes) float32, needed when trained with classes.
-
-        Returns:
-            (N, C + L, R, R) float32, about [-1, 1].
-
-        Raises:
-            UsageError: a condition is missing.
-        """
-        if self.classes and condition is None:
-            raise UsageError(
-                f"this stylegan2 was trained with {self.classes} classes and needs a condition: name the classes"
-            )
-        return self.ema(z, condition, self.config.truncation_psi)
-
-    def draw(self, seeds: list[int], condition: Tensor | None = None) -> Tensor:
-        """Draw one case a seed; see the contract."""
-        z = [torch.randn(self.config.z_dim, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-        return self.generate(torch.stack(z).to(self.engine.device), condition)
-
-
-def _adam(network: nn.Module, rate: float, interval: int | None) -> Optimizer:
-    """Adam, slowed down to make up for the further steps of a lazy penalty (StyleGAN2, appendix B)."""
-    c = 1.0 if interval is None else interval / (interval + 1)
-    return torch.optim.Adam(network.parameters(), lr=rate * c, betas=(0.0, 0.99**c), eps=1e-8, fused=True)
+        self.adopt(g, d, encoding.image_channels, classes, size[0])
