@@ -205,6 +205,20 @@ def test_conditional(trained: tuple[str, Cohort, Path], tmp_path: Path) -> None:
     assert generator.sample(2, 0, np.ones((2, 1), np.float32)).images is not None
 
 
+def test_a_training_starts_from_another_run(trained: tuple[str, Cohort, Path], tmp_path: Path) -> None:
+    name, cohort, first = trained
+    run = make(name, images_seen=4).fit(cohort, tmp_path / "run", seed=6, start=first)
+    record = json.loads((run / "run.json").read_text())
+    assert len(record["trained_on"]) == 2 and "start" in record["provenance"]["inputs"]
+    fresh = make(name, images_seen=4).fit(cohort, tmp_path / "fresh", seed=6)
+    ours, theirs, start = (load(r).snapshot()[0] for r in (run, fresh, first))
+
+    def distance(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
+        return sum(float((a[k] - b[k]).abs().sum()) for k in a)
+
+    assert distance(ours, start) < distance(theirs, start)
+
+
 def test_refusals(trained: tuple[str, Cohort, Path], tmp_path: Path) -> None:
     name, cohort, run = trained
     with pytest.raises(ValidationError):

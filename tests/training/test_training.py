@@ -17,10 +17,18 @@ from understudy.core.encoding import Channel
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
-from understudy.training.checkpoint import latest, load_optimizer_state, optimizer_state, read_state, write_state
+from understudy.training.checkpoint import (
+    latest,
+    load_optimizer_state,
+    optimizer_state,
+    read_state,
+    start_from,
+    start_record,
+    write_state,
+)
 from understudy.training.ema import ema_decay, ema_update
 from understudy.training.engine import Engine
-from understudy.training.feed import Feed
+from understudy.training.feed import Feed, turned
 from understudy.training.log import TrainingLog, save_grid
 
 
@@ -107,6 +115,43 @@ def test_parts_mirror_condition_and_resolution(cohort: Cohort) -> None:
     assert [round(float(k)) for k in whole.condition[:, 0]] == values(feed, 0, 60)
     small = feed.batch(0, 6, 2, cpu, slice(None)).x
     assert torch.allclose(small, torch.nn.functional.avg_pool2d(whole.x[:6], 2))
+
+
+def test_turning_moves_images_and_labels_alike() -> None:
+    x = torch.rand(4, 3, 9, 9) * 2 - 1
+    angles = torch.tensor([0.0, 90.0, 180.0, 30.0])
+    y = turned(x, angles, image_channels=2)
+    torch.testing.assert_close(y[0], x[0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(y[1], x[1].rot90(1, (1, 2)), atol=1e-5, rtol=0)
+    torch.testing.assert_close(y[2], x[2].rot90(2, (1, 2)), atol=1e-5, rtol=0)
+    known = {*x[3, 2].flatten().tolist(), -1.0}
+    assert all(min(abs(v - k) for k in known) < 1e-6 for v in y[3, 2].flatten().tolist())  # labels: no new values
+    assert y[3, :, 0, 0].tolist() == [-1, -1, -1]
+
+
+def test_nine_of_ten_are_turned_whatever_the_batches(cohort: Cohort) -> None:
+    cpu, whole = torch.device("cpu"), slice(None)
+    feed = Feed(cohort, 3, mirror=False, rotate=75)
+    together = feed.batch(0, 8, 4, cpu, whole).x
+    apart = torch.cat([feed.batch(i, 4, 4, cpu, whole).x for i in (0, 4)])
+    assert torch.equal(together, apart)
+    assert (together != Feed(cohort, 3, mirror=False).batch(0, 8, 4, cpu, whole).x).flatten(1).any(1).sum() >= 5
+
+
+def test_a_run_starts_from_the_weights_of_another(tmp_path: Path) -> None:
+    g, d, new = nn.Linear(2, 3), nn.Sequential(nn.Linear(4, 1)), nn.Linear(2, 3)
+    (tmp_path / "run.json").write_text(json.dumps({"trained_on": [{"cohort": "a"}]}))
+    with pytest.raises(UsageError, match="no weights to start from"):
+        start_record(tmp_path)
+    write_state(tmp_path / "snapshots" / "000000008", {f"ema.{k}": v for k, v in g.state_dict().items()}, {})
+    assert start_record(tmp_path)["trained_on"] == [{"cohort": "a"}]
+    before = d[0].weight.clone()
+    assert start_from(tmp_path, {"g": new, "d": d}) == ["d"]
+    assert torch.equal(new.weight, g.weight) and torch.equal(d[0].weight, before)
+    write_state(tmp_path / "checkpoints" / "000000008", {f"d.{k}": v + 1 for k, v in d.state_dict().items()}, {})
+    assert start_from(tmp_path, {"d": d}) == [] and torch.equal(d[0].weight, before + 1)
+    with pytest.raises(UsageError, match="d.0.weight was expected as"):
+        start_from(tmp_path, {"d": nn.Sequential(nn.Linear(5, 1))})
 
 
 def test_no_training_split_is_refused(cohort: Cohort) -> None:

@@ -27,12 +27,15 @@ EXAMPLE = example(
 
 
 def train(
-    generator: Annotated[str, typer.Argument(metavar="GENERATOR", help="stylegan2 or diffusion.")],
+    generator: Annotated[
+        str, typer.Argument(metavar="GENERATOR", help="progan, stylegan1, stylegan2, stylegan3 or diffusion.")
+    ],
     cohort: Annotated[Path, typer.Argument(metavar="COHORT", help="A cohort folder with a train split.")],
     out: Out,
     preset: Annotated[str, typer.Option(help="Settings to start from; --dry-run shows them.")] = "small",
     settings: Set = None,
     other: Annotated[Path | None, typer.Option(metavar="COHORT", help="A second, unpaired cohort.")] = None,
+    start: Annotated[Path | None, typer.Option(metavar="RUN", help="Begin with its weights.")] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Processes, one device each.")] = 1,
     seed: Seed = 0,
@@ -44,16 +47,16 @@ def train(
 
     quiet()
     method = one_of(GENERATORS, generator, "generator")
-    start = one_of(method.PRESETS, preset, f"preset of {generator}")
-    config = configure(method.Config, {**start, **parse_settings(settings)}, generator)
+    values = one_of(method.PRESETS, preset, f"preset of {generator}")
+    config = configure(method.Config, {**values, **parse_settings(settings)}, generator)
     if dry_run:
-        request = {"cohort": cohort, "out": out, "preset": preset, "seed": seed}
+        request = {"cohort": cohort, "out": out, "preset": preset, "start": start, "seed": seed}
         show(f"train {generator}", {**request, **config.model_dump()})
         return
     engine = Engine(config.precision, accelerator, devices)
     second = Cohort.open(other) if other else None
     with writing(out):
-        method(config).fit(Cohort.open(cohort), out, seed, other=second, engine=engine, preset=preset)
+        method(config).fit(Cohort.open(cohort), out, seed, other=second, engine=engine, preset=preset, start=start)
     if engine.rank == 0:
         typer.echo(f"run: {out}")
 

@@ -7,6 +7,7 @@ tests/generators/test_contract.py, which runs over the menu.
 """
 
 import json
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +25,14 @@ from understudy.core.encoding import Encoding
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.seed import derive, rng
-from understudy.training.checkpoint import load_optimizer_state, optimizer_state, read_state
+from understudy.training.checkpoint import (
+    load_modules,
+    load_optimizer_state,
+    optimizer_state,
+    read_state,
+    start_from,
+    start_record,
+)
 from understudy.training.engine import Engine
 from understudy.training.feed import Batch, Feed
 from understudy.training.loop import make_run, open_run, train
@@ -45,6 +53,7 @@ class GeneratorConfig(BaseModel):
     checkpoint_seconds: float = Field(60.0, ge=0, description="time between checkpoints; does not change the result")
     precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="bf16 where it is fast, or fp32")
     mirror: bool = Field(False, description="mirror half of the training images left-right")
+    rotate: float = Field(0.0, ge=0, le=180, description="turn 9 of 10 training images by up to so many degrees")
     conditional: bool = Field(False, description="learn the class columns as a condition")
     sample_block: int = Field(32, gt=0, description="cases sampled at once; padded to this size")
 
@@ -130,6 +139,7 @@ class Generator(ABC):
         other: Cohort | None = None,
         engine: Engine | None = None,
         preset: str | None = None,
+        start: Path | None = None,
     ) -> Path:
         """Train on a cohort's training split into a run folder; run again = resume, finished = nothing to do.
 
@@ -140,6 +150,7 @@ class Generator(ABC):
             other: a second, unpaired cohort, where the method takes one.
             engine: device and processes; default: the best one here.
             preset: name of the preset the configuration started from, for the record.
+            start: another run of the same networks, whose weights to begin with; what it saw counts as seen.
 
         Returns:
             The run folder.
@@ -148,24 +159,27 @@ class Generator(ABC):
             UsageError: the folder holds another run, or the method takes no second cohort.
             UnderstudyError: nothing to train on, or the training diverged.
         """
+        cfg = self.config
         if other is not None:
             raise UsageError(f"{self.name} trains on one cohort, and a second was given with --other: leave it out")
-        if self.config.conditional and not cohort.classes:
+        if cfg.conditional and not cohort.classes:
             raise UsageError(
                 f"conditional training needs class columns, and {cohort.path} has none: import with --classes"
             )
-        feed = Feed(cohort, derive(seed, "feed"), mirror=self.config.mirror, conditional=self.config.conditional)
-        inputs = {"cohort": cohort.id}
+        feed = Feed(cohort, derive(seed, "feed"), mirror=cfg.mirror, rotate=cfg.rotate, conditional=cfg.conditional)
+        before = start_record(start)
+        inputs = {"cohort": cohort.id, **before["inputs"]}
         record: dict[str, Any] = {
             "generator": self.name,
-            "config": self.config.model_dump(),
+            "config": cfg.model_dump(),
             "encoding": cohort.encoding.to_json(),
             "size": cohort.size,
-            "classes": cohort.classes if self.config.conditional else (),
+            "classes": cohort.classes if cfg.conditional else (),
             "modality": cohort.modality,
             "seed": seed,
             "trained_on": [
                 *cohort.trained_on,
+                *before["trained_on"],
                 {"cohort": cohort.id, "splits": ["train"], "subjects": cohort.subjects("train")},
             ],
             "provenance": Provenance(f"train {self.name}", {"preset": preset}, seed, inputs).to_json(),
@@ -173,28 +187,22 @@ class Generator(ABC):
         if open_run(out, record):
             return out
         self._start(cohort.encoding, cohort.size, len(record["classes"]), derive(seed, "init"), engine)
+        if start and (anew := start_from(start, self.modules())):
+            warnings.warn(f"{start} holds no weights of {', '.join(anew)}: begun anew", stacklevel=2)
         self.measure(torch.from_numpy(cohort.encoded(rng(seed, "measure").permutation(feed.rows)[:MEASURED_CASES])))
         if self.engine.rank == 0:
             make_run(out, record)
         self.engine.fabric.barrier()
         grid_seeds = [derive(seed, "grid", i) for i in range(GRID_CASES)]
         grid_condition = (
-            None
-            if not self.config.conditional
-            else np.nan_to_num(cohort.class_matrix(np.resize(feed.rows, GRID_CASES)))
+            np.nan_to_num(cohort.class_matrix(np.resize(feed.rows, GRID_CASES))) if cfg.conditional else None
         )
-        train(
-            self,
-            feed,
-            self.engine,
-            out,
-            seed=seed,
-            total=self.config.images_seen,
-            snapshot_every=self.config.snapshot_every,
-            grid_every=self.config.grid_every,
-            checkpoint_seconds=self.config.checkpoint_seconds,
-            grid=lambda: np.concatenate(list(self._blocks(grid_seeds, grid_condition))),
-        )
+        pace = cfg.model_dump(include={"snapshot_every", "grid_every", "checkpoint_seconds"})
+
+        def grid() -> np.ndarray:
+            return np.concatenate(list(self._blocks(grid_seeds, grid_condition)))
+
+        train(self, feed, self.engine, out, seed=seed, total=cfg.images_seen, grid=grid, **pace)
         return out
 
     def _start(self, encoding: Encoding, size: tuple[int, ...], classes: int, seed: int, engine: Engine | None) -> None:
@@ -217,7 +225,7 @@ class Generator(ABC):
 
     def load_state(self, tensors: dict[str, Tensor], scalars: dict[str, Any]) -> None:
         """Put back what :meth:`state` gave."""
-        _load_modules(self.modules(), tensors)
+        load_modules(self.modules(), tensors)
         for name, optimizer in self.optimizers().items():
             load_optimizer_state(optimizer, f"optimizer.{name}", tensors, scalars["optimizers"][name])
         self.load_scalars(scalars["scalars"])
@@ -251,7 +259,7 @@ class Generator(ABC):
                 f"{snapshot} is a snapshot of {scalars.get('generator')}, and {self.name} was expected: "
                 "the run folder was mixed up; train again"
             )
-        _load_modules(self.snapshot_modules(), tensors)
+        load_modules(self.snapshot_modules(), tensors)
 
     def sample(self, n: int, seed: int, condition: np.ndarray | None = None) -> Samples:
         """Draw n cases.
@@ -289,8 +297,3 @@ class Generator(ABC):
                 c = torch.from_numpy(np.asarray(condition[start : start + size], np.float32))
                 chosen = torch.cat([c, c[-1:].expand(size - len(block), -1)]).to(self.engine.device)
             yield self.draw(padded, chosen)[: len(block)].float().contiguous().cpu().numpy()
-
-
-def _load_modules(modules: dict[str, nn.Module], tensors: dict[str, Tensor]) -> None:
-    for name, module in modules.items():
-        module.load_state_dict({k.removeprefix(name + "."): v for k, v in tensors.items() if k.startswith(name + ".")})

@@ -14,10 +14,11 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from understudy.core.errors import UnderstudyError
+from understudy.core.cohort import file_hash
+from understudy.core.errors import UnderstudyError, UsageError
 
 
 def write_state(folder: Path, tensors: dict[str, Tensor], scalars: dict[str, Any]) -> None:
@@ -63,6 +64,70 @@ def latest(folder: Path) -> Path | None:
     """Return the checkpoint or snapshot with the most images seen below ``folder``, or None."""
     whole = sorted(p for p in folder.glob("[0-9]*") if p.is_dir()) if folder.is_dir() else []
     return whole[-1] if whole else None
+
+
+def start_record(run: Path | None) -> dict[str, Any]:
+    """Return what the record of a training says about the run it starts from: its ``inputs`` and ``trained_on``.
+
+    Raises:
+        UsageError: there are no weights.
+    """
+    if run is None:
+        return {"inputs": {}, "trained_on": []}
+    weights = file_hash(_weights_of(run) / "tensors.safetensors")
+    return {"inputs": {"start": weights[:16]}, "trained_on": json.loads((run / "run.json").read_text())["trained_on"]}
+
+
+def _weights_of(run: Path) -> Path:
+    found = latest(run / "checkpoints") or latest(run / "snapshots")
+    if found is None:
+        raise UsageError(f"{run} holds no weights to start from: name a run that `understudy train` made")
+    return found
+
+
+def start_from(run: Path, modules: dict[str, nn.Module]) -> list[str]:
+    """Begin with the weights of another run: its last checkpoint, or a snapshot where it has none (imported weights).
+
+    Args:
+        run: a training run or a folder of imported weights.
+        modules: what is about to be trained, by name. A module that the run does not hold takes the averaged weights
+            ``ema`` if these have its names (a generator), else it keeps its own and is named in the result.
+
+    Returns:
+        Names of the modules that begin anew.
+
+    Raises:
+        UsageError: there are no weights, or they are of other networks.
+    """
+    tensors, _ = read_state(_weights_of(run))
+    average, anew = _part(tensors, "ema"), []
+    for name, module in modules.items():
+        wanted = module.state_dict()
+        weights = _part(tensors, name) or (average if average.keys() == wanted.keys() else {})
+        differ = [k for k in wanted if k not in weights or weights[k].shape != wanted[k].shape]
+        if weights and (differ or len(weights) != len(wanted)):
+            key = (differ or sorted({*weights} - {*wanted}))[0]
+            shapes = [tuple(w[key].shape) if key in w else "none" for w in (wanted, weights)]
+            raise UsageError(
+                f"{run} holds weights of another network: {name}.{key} was expected as {shapes[0]}, found {shapes[1]}: "
+                "give the settings, the size and the channels of that run"
+            )
+        if weights:
+            module.load_state_dict(weights)
+        else:
+            anew.append(name)
+    return anew
+
+
+def _part(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    """The tensors of one module, without its name in front."""
+    return {k.removeprefix(name + "."): v for k, v in tensors.items() if k.startswith(name + ".")}
+
+
+def load_modules(modules: dict[str, nn.Module], tensors: dict[str, Tensor]) -> None:
+    """Read the weights of modules out of a state that names them ``module.key``."""
+    for name, module in modules.items():
+        module.load_state_dict(_part(tensors, name))
 
 
 def optimizer_state(optimizer: Optimizer, prefix: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -2,7 +2,8 @@
 seen.
 
 Case j of the endless stream is entry ``j mod n`` of a permutation that is derived from the seed and the epoch ``j //
-n``. **Checked** in tests/training/test_training.py (every case once an epoch; batch boundaries do not matter).
+n``. **Checked** in tests/training/test_training.py (every case once an epoch; batch boundaries do not
+matter; turning by 0, 90 and 180 degrees).
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from understudy.core.cohort import Cohort
-from understudy.core.errors import UnderstudyError
+from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.seed import rng
 
 
@@ -39,12 +40,23 @@ class Feed:
         cohort: the cohort.
         seed: seed of the order and of mirroring.
         mirror: mirror half of the images left-right.
+        rotate: turn 9 of 10 images by an angle up to so many degrees, as Akbar et al. (2024) add 9 turned copies of
+            every slice (75 degrees there): bilinear for image channels, nearest neighbour for label channels; 2D only.
         conditional: give the class columns as condition.
     """
 
-    def __init__(self, cohort: Cohort, seed: int, *, mirror: bool, conditional: bool = False) -> None:
-        """Find the training rows."""
-        self.cohort, self.seed, self.mirror = cohort, seed, mirror
+    def __init__(
+        self, cohort: Cohort, seed: int, *, mirror: bool, rotate: float = 0.0, conditional: bool = False
+    ) -> None:
+        """Find the training rows.
+
+        Raises:
+            UsageError: volumes are to be turned.
+            UnderstudyError: the training split is empty.
+        """
+        self.cohort, self.seed, self.mirror, self.rotate = cohort, seed, mirror, rotate
+        if rotate and len(cohort.size) != 2:
+            raise UsageError(f"rotate turns 2D cases only, and {cohort.path} holds volumes: leave it 0")
         self.rows = cohort.rows("train")
         if len(self.rows) == 0:
             raise UnderstudyError(
@@ -64,18 +76,49 @@ class Feed:
         """
         n = len(self.rows)
         positions = np.arange(images_seen, images_seen + batch_size)[part]
-        chosen, flip = np.empty_like(positions), np.zeros(len(positions), bool)
+        chosen, flip, angles = np.empty_like(positions), np.zeros(len(positions), bool), np.zeros(len(positions))
         for epoch in np.unique(positions // n):
             here = positions // n == epoch
             chosen[here] = rng(self.seed, "epoch", int(epoch)).permutation(n)[positions[here] % n]
             if self.mirror:
                 flip[here] = (rng(self.seed, "mirror", int(epoch)).random(n) < 0.5)[positions[here] % n]
+            if self.rotate:
+                angles[here] = _angles(rng(self.seed, "rotate", int(epoch)), n, self.rotate)[positions[here] % n]
         x = torch.from_numpy(self.cohort.encoded(self.rows[chosen])).to(device)
         if self.mirror:
             x = torch.where(torch.from_numpy(flip).to(device).reshape(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
+        if self.rotate:
+            x = turned(x, torch.from_numpy(angles).to(x), self.cohort.encoding.image_channels)
         if resolution != x.shape[-1]:
             x = F.interpolate(x, scale_factor=resolution / x.shape[-1], mode="area")
         if x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
         condition = None if self._classes is None else torch.from_numpy(self._classes[chosen]).to(device)
         return Batch(x, condition, images_seen)
+
+
+def _angles(random: np.random.Generator, n: int, limit: float) -> np.ndarray:
+    """Angles in degrees of n cases: 0 for one in ten, else uniform in [-limit, limit]."""
+    return np.where(random.random(n) < 0.9, random.uniform(-limit, limit, n), 0.0)
+
+
+def turned(x: Tensor, degrees: Tensor, image_channels: int) -> Tensor:
+    """Turn every case by an angle of its own around its middle; what comes from outside is the lowest value, -1.
+
+    Args:
+        x: (N, C + L, H, W) float32 in [-1, 1], image channels first.
+        degrees: (N,).
+        image_channels: C; these are interpolated bilinearly, label channels take the nearest value.
+
+    Returns:
+        (N, C + L, H, W).
+    """
+    cos, sin = degrees.deg2rad().cos(), degrees.deg2rad().sin()
+    zero, aspect = torch.zeros_like(cos), x.shape[2] / x.shape[3]
+    theta = torch.stack([cos, -sin * aspect, zero, sin / aspect, cos, zero], dim=1).view(-1, 2, 3)
+    grid = F.affine_grid(theta, [len(x), 1, *x.shape[2:]], align_corners=False)
+
+    def read(part: Tensor, mode: str) -> Tensor:
+        return F.grid_sample(part + 1, grid, mode=mode, align_corners=False) - 1
+
+    return torch.cat([read(x[:, :image_channels], "bilinear"), read(x[:, image_channels:], "nearest")], dim=1)
