@@ -12,11 +12,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -36,26 +35,10 @@ from understudy.training.checkpoint import (
 from understudy.training.engine import Engine
 from understudy.training.feed import Batch, Feed
 from understudy.training.loop import make_run, open_run, train
+from understudy.training.settings import GeneratorConfig
 
 GRID_CASES = 16
 MEASURED_CASES = 2048
-
-
-class GeneratorConfig(BaseModel):
-    """What every generator's configuration has; an unknown key is refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    images_seen: int = Field(200_000, gt=0, description="length of the training, in images")
-    batch_size: int = Field(32, gt=0, description="images a step, over all processes")
-    snapshot_every: int = Field(50_000, gt=0, description="images between snapshots")
-    grid_every: int = Field(10_000, gt=0, description="images between sample grids")
-    checkpoint_seconds: float = Field(60.0, ge=0, description="time between checkpoints; does not change the result")
-    precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="bf16 where it is fast, or fp32")
-    mirror: bool = Field(False, description="mirror half of the training images left-right")
-    rotate: float = Field(0.0, ge=0, le=180, description="turn 9 of 10 training images by up to so many degrees")
-    conditional: bool = Field(False, description="learn the class columns as a condition")
-    sample_block: int = Field(32, gt=0, description="cases sampled at once; padded to this size")
 
 
 @dataclass(frozen=True)
