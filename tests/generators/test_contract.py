@@ -21,6 +21,18 @@ from understudy.generators import GENERATORS, load
 from understudy.generators.base import Generator
 
 TINY: dict[str, dict[str, Any]] = {
+    # 4 px, 8 px from 8 images (first step within the fade), 16 px from 16 images (the same).
+    "progan": {"z_dim": 16, "channel_base": 128, "channel_max": 16, "growing_share": 0.8, "ema_images": 20},
+    # 8 px, 16 px from 12 images, two steps within the fade.
+    "stylegan1": {
+        "z_dim": 16,
+        "w_dim": 16,
+        "channel_base": 128,
+        "channel_max": 16,
+        "mapping_layers": 2,
+        "growing_share": 0.8,
+        "ema_images": 20,
+    },
     "diffusion": {
         "channels": (8, 16),
         "blocks": 1,

@@ -6,11 +6,15 @@ from pathlib import Path
 from understudy.core.errors import UsageError
 from understudy.generators.base import Generator
 from understudy.generators.diffusion import Diffusion
+from understudy.generators.progan import ProGAN
+from understudy.generators.stylegan1 import StyleGAN1
 from understudy.generators.stylegan2 import StyleGAN2
 from understudy.training.checkpoint import latest
 from understudy.training.engine import Engine
 
 GENERATORS: dict[str, type[Generator]] = {
+    "progan": ProGAN,
+    "stylegan1": StyleGAN1,
     "stylegan2": StyleGAN2,
     "diffusion": Diffusion,
 }

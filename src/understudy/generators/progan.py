@@ -1,0 +1,110 @@
+"""ProGAN: a GAN that grows from 4x4 pixels, image and label channels from one latent.
+
+Source: Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, arXiv
+    1710.10196, appendix A.1 (loss, drift, schedule, averaging); Gulrajani et al., "Improved Training of Wasserstein
+    GANs", 2017, arXiv 1704.00028, eq. 3 (gradient penalty); Miyato and Koyama, "cGANs with Projection Discriminator",
+    2018, arXiv 1802.05637 (condition).
+Differs: any number of image channels plus label channels, the output without a squashing function as published; a
+    condition is embedded and joined with z in the generator and projected in the discriminator, which takes several
+    classes a case (published: an auxiliary classifier for one); the discriminator steps first, published both at once.
+    With augmentation switched on, ADA's certainty is measured from the middle between the mean logits of real and of
+    synthetic cases, because a Wasserstein critic has no zero.
+Checked: tests/generators/test_progan.py (penalty against finite differences, drift, growing) and
+    tests/generators/test_contract.py; the networks in tests/nets/test_progan.py.
+"""
+
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from understudy.core.encoding import Encoding
+from understudy.generators.base import Generator, GeneratorConfig
+from understudy.nets.growing import GrowingDiscriminator
+from understudy.nets.progan import GeneratorNetwork
+from understudy.training.growing_gan import GrowingGAN, GrowingGANSettings
+
+
+class ProGANConfig(GrowingGANSettings, GeneratorConfig):
+    """Configuration of :class:`ProGAN`; the defaults suit 64 to 128 pixels and some thousand images."""
+
+    batch_size: int = Field(16, gt=0, description="images a step, over all processes")
+    penalty: float = Field(10.0, ge=0, description="weight of the gradient penalty, lambda")
+    penalty_share: float = Field(1.0, gt=0, le=1, description="share of the batch that the penalty is measured on")
+    drift: float = Field(0.001, ge=0, description="weight of the squared logits of real cases")
+
+
+class ProGAN(GrowingGAN, Generator):
+    """A progressively grown Wasserstein GAN over image and label channels."""
+
+    name = "progan"
+    Config = ProGANConfig
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
+        "small": {},
+        "short": {"z_dim": 128, "channel_base": 4096, "channel_max": 128, "learning_rate": 0.002,
+                  "penalty_share": 0.5},
+        "paper": {"images_seen": 19_000_000, "stable_images": 800_000, "fade_images": 800_000, "group": 16,
+                  "batch_sizes": {256: 14, 512: 6, 1024: 3}, "snapshot_every": 1_000_000, "grid_every": 200_000},
+        "demo": {"z_dim": 128, "channel_base": 2048, "channel_max": 128, "learning_rate": 0.003,
+                 "penalty_share": 0.5, "images_seen": 12_000, "snapshot_every": 12_000, "grid_every": 2_000},
+    }  # fmt: skip
+    config: ProGANConfig
+
+    def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
+        """Make both networks, the EMA of the generator and the optimisers; see the contract."""
+        cfg, side = self.config, self.plan(size)
+        widths = {"channel_base": cfg.channel_base, "channel_max": cfg.channel_max, "first": self.growth.first}
+        g = GeneratorNetwork(cfg.z_dim, classes, side, encoding.n, **widths)
+        d = GrowingDiscriminator(classes, side, encoding.n, group=cfg.group, **widths)
+        self.adopt(g, d, encoding.image_channels, classes)
+
+    # ------------------------------------------------------------------ training
+    def _generate(self, n: int, condition: Tensor | None) -> Tensor:
+        """Draw n cases at the present level."""
+        z = torch.randn(n, self.config.z_dim, device=self.engine.device)
+        return self.augmented(self.g(z, condition, self.level))
+
+    def d_losses(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
+        """E D(synthetic) - E D(real) + gradient penalty + drift; synthetic cases have the conditions of the real."""
+        with self.engine.autocast():
+            with torch.no_grad():
+                real, synthetic = self.augmented(x), self._generate(len(x), condition)
+            by_real, by_synthetic = self.judge(real, condition), self.judge(synthetic, condition)
+        self.observe(by_real - (by_real.mean() + by_synthetic.mean()) / 2)
+        losses = {"d": by_synthetic.mean() - by_real.mean(), "drift": self.config.drift * by_real.square().mean()}
+        if self.config.penalty:
+            losses["penalty"] = self.gradient_penalty(*self._part(real, synthetic, condition))
+        return losses
+
+    def _part(self, real: Tensor, synthetic: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The share of a batch that the penalty is measured on, in whole minibatch-deviation groups."""
+        group = min(self.config.group, len(real))
+        n = max(int(len(real) * self.config.penalty_share) // group, 1) * group
+        return real[:n], synthetic[:n], None if condition is None else condition[:n]
+
+    def gradient_penalty(self, real: Tensor, synthetic: Tensor, condition: Tensor | None) -> Tensor:
+        """L E (|grad D(x)| - 1)^2 (Gulrajani, eq. 3), L = `penalty`, at one x between each pair of cases, in float32.
+
+        Args:
+            real: (N, C + L, R', R').
+            synthetic: the same shape.
+            condition: (N, classes), of both, or None.
+        """
+        t = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
+        x = torch.lerp(real, synthetic, t).requires_grad_(True)
+        (gradient,) = torch.autograd.grad(self.judge(x, condition).sum(), x, create_graph=True)
+        norm = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+        return self.config.penalty * (norm - 1).square().mean()
+
+    def g_losses(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
+        """- E D(synthetic); conditions (N, classes) are shuffled."""
+        condition = self.shuffled(condition)
+        with self.engine.autocast():
+            logits = self.judge(self._generate(len(x), condition), condition)
+        return {"g": -logits.mean()}
+
+    # ------------------------------------------------------------------ sampling
+    def generate(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Map latents (N, z_dim) to cases (N, C + L, R, R) with the EMA weights; see the class above."""
+        return self.enlarged(self.ema(z, self.checked(condition)))

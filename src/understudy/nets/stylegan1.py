@@ -1,0 +1,237 @@
+"""The generator of the first StyleGAN: mapping, learned constant, noise, adaptive instance normalisation, growing.
+
+Source: Karras et al., "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019, arXiv
+    1812.04948, figure 1b, eq. 1 (adaptive instance normalisation), section 2 (noise), appendix B (truncation) and C
+    (low-pass filter, average of w). The order of a layer is that of the published code: convolution, low-pass filter,
+    noise, bias, leaky ReLU, instance normalisation, style.
+Differs: any number of image and label channels; the condition is embedded as in later papers of the family
+    (nets/mapping.py); under autocast everything from 8x8 pixels up runs in the low precision, the 4x4 layers, the
+    mapping, the styles and the output layers in float32. What follows a convolution is one function with its
+    derivative written by hand, which can be differentiated once.
+Checked: tests/nets/test_stylegan1.py (a layer against its definition, its derivatives, statistics, noise, fading).
+
+Shapes: N batch, Z z_dim, W w_dim, L layers (`num_ws`), C image + label channels, R' the resolution of a level.
+"""
+
+import math
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from understudy.nets.filters import blur, fir_kernel
+from understudy.nets.growing import LOW_PRECISION_FROM, SMOOTHING, GrowingConv2d, ToChannels, double, stage
+from understudy.nets.layers import SLOPE, EqualisedLinear, channels_at, convolution_dtype, per_channel
+from understudy.nets.mapping import Mapping
+
+W_AVERAGE_DECAY = 0.995
+
+
+class _Epilogue(torch.autograd.Function):
+    """y = scale (a - mean a) / deviation(a) + shift with a = leaky ReLU(x + strength noise + bias).
+
+    Mean and deviation are over the pixels of each case and channel, in float32.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, noise: Tensor, strength: Tensor, bias: Tensor, scale: Tensor, shift: Tensor
+    ) -> Tensor:
+        """X (N, C, H, W), noise (N or 1, 1, H, W), strength and bias (C,), scale and shift (N, C) -> (N, C, H, W)."""
+        noise = noise.to(x.dtype)
+        a = torch.addcmul(x, noise, per_channel(strength, x)).add_(per_channel(bias, x))
+        F.leaky_relu_(a, SLOPE)
+        pixels = a.shape[2] * a.shape[3]
+        mean = a.sum(dim=(2, 3), dtype=scale.dtype) / pixels
+        power = (a * a).sum(dim=(2, 3), dtype=scale.dtype) / pixels
+        rate = ((power - mean.square()).clamp_min(0) + 1e-8).rsqrt()
+        ctx.save_for_backward(a, noise, scale, mean, rate)
+        factor = rate * scale
+        return torch.addcmul(per_channel(shift - mean * factor, x), a, per_channel(factor, x))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Derivative in every argument but the noise."""
+        a, noise, scale, mean, rate = ctx.saved_tensors
+        pixels = a.shape[2] * a.shape[3]
+        by_shift = gradient.sum(dim=(2, 3), dtype=scale.dtype)
+        by_scale = rate * ((gradient * a).sum(dim=(2, 3), dtype=scale.dtype) - mean * by_shift)
+        # dL/da = rate scale (g - E g - n E[g n]) with n the normalised a, sorted into factors of g, a and 1.
+        of_g = rate * scale
+        of_a = -of_g * rate * by_scale / pixels
+        x = torch.addcmul(per_channel(-of_g * by_shift / pixels - of_a * mean, a), a, per_channel(of_a, a))
+        x = torch.ops.aten.leaky_relu_backward(x.addcmul_(gradient, per_channel(of_g, a)), a, SLOPE, True)
+        flat = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+        by_strength = (noise.expand(len(x), -1, -1, -1).reshape(1, -1) @ flat)[0]
+        return x, None, by_strength.to(scale.dtype), flat.sum(dim=0, dtype=scale.dtype), by_scale, by_shift
+
+
+class Epilogue(nn.Module):
+    """What follows a convolution: noise, bias, leaky ReLU, instance normalisation, style (eq. 1).
+
+    Args:
+        channels: I.
+        w_dim: W.
+        resolution: side of the features.
+    """
+
+    noise_const: Tensor
+
+    def __init__(self, channels: int, w_dim: int, resolution: int) -> None:
+        super().__init__()
+        self.register_buffer("noise_const", torch.randn(1, 1, resolution, resolution))
+        self.noise_strength = nn.Parameter(torch.zeros(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.affine = EqualisedLinear(w_dim, 2 * channels)
+
+    def forward(self, x: Tensor, w: Tensor, random_noise: bool) -> Tensor:
+        """X (N, I, H, W), w (N, W) -> (N, I, H, W), in the precision of x.
+
+        Noise is drawn from torch's global generator when `random_noise`, else it is the layer's constant noise image.
+        """
+        scale, shift = self.affine(w).chunk(2, dim=1)
+        noise = self.noise_const
+        if random_noise:
+            noise = torch.randn(len(x), 1, *x.shape[2:], device=x.device)
+        return torch.as_tensor(_Epilogue.apply(x, noise, self.noise_strength, self.bias, scale + 1, shift))
+
+
+class FirstBlock(nn.Module):
+    """The learned constant and one convolution, at 4x4 pixels."""
+
+    def __init__(self, channels: int, w_dim: int) -> None:
+        super().__init__()
+        self.const = nn.Parameter(torch.ones(channels, 4, 4))
+        self.epilogue0 = Epilogue(channels, w_dim, 4)
+        self.conv1 = GrowingConv2d(channels, channels, bias=False)
+        self.epilogue1 = Epilogue(channels, w_dim, 4)
+
+    def forward(self, ws: Tensor, random_noise: bool) -> Tensor:
+        """Ws (N, 2, W) -> (N, I, 4, 4)."""
+        x = self.const.expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        x = self.epilogue0(x, ws[:, 0], random_noise)
+        return torch.as_tensor(self.epilogue1(self.conv1(x), ws[:, 1], random_noise))
+
+
+class SynthesisBlock(nn.Module):
+    """Two layers, the first to twice the resolution."""
+
+    kernel: Tensor
+
+    def __init__(self, in_channels: int, out_channels: int, w_dim: int, resolution: int) -> None:
+        super().__init__()
+        self.register_buffer("kernel", fir_kernel(SMOOTHING), persistent=False)
+        self.conv0 = GrowingConv2d(in_channels, out_channels, resize=2, bias=False)
+        self.epilogue0 = Epilogue(out_channels, w_dim, resolution)
+        self.conv1 = GrowingConv2d(out_channels, out_channels, bias=False)
+        self.epilogue1 = Epilogue(out_channels, w_dim, resolution)
+
+    def forward(self, x: Tensor, ws: Tensor, random_noise: bool) -> Tensor:
+        """X (N, I, H, W), ws (N, 2, W) -> (N, O, 2 H, 2 W), in the precision of x."""
+        x = self.epilogue0(blur(self.conv0(x), self.kernel, padding=1), ws[:, 0], random_noise)
+        return torch.as_tensor(self.epilogue1(self.conv1(x), ws[:, 1], random_noise))
+
+
+class Synthesis(nn.Module):
+    """w for every layer -> image and label channels at the resolution of a level.
+
+    Args: as for `GeneratorNetwork`.
+    """
+
+    def __init__(
+        self, w_dim: int, resolution: int, channels: int, channel_base: int, channel_max: int, first: int
+    ) -> None:
+        super().__init__()
+        width = channels_at(4, channel_base, channel_max)
+        self.b4 = FirstBlock(width, w_dim)
+        r = 4
+        while r <= resolution:
+            out = channels_at(r, channel_base, channel_max)
+            if r > 4:
+                self.add_module(f"b{r}", SynthesisBlock(width, out, w_dim, r))
+            if r >= first:
+                self.add_module(f"write{r}", ToChannels(out, channels))
+            width, r = out, r * 2
+        self.num_ws = layers_at(math.log2(resolution))
+
+    def forward(self, ws: Tensor, level: float, random_noise: bool = False) -> Tensor:
+        """Ws (N, L, W) of which the layers above the level are not used -> (N, C, R', R') in the precision of ws."""
+        low = convolution_dtype(ws)
+        resolution, alpha = stage(level)
+        with torch.autocast(ws.device.type, enabled=False):
+            x = before = self.b4(ws[:, :2], random_noise)
+            for first in range(2, layers_at(level), 2):
+                r, before = 2 * x.shape[2], x
+                block = cast(SynthesisBlock, self.get_submodule(f"b{r}"))
+                x = block(x.to(low if r >= LOW_PRECISION_FROM else x.dtype), ws[:, first : first + 2], random_noise)
+            image = self.get_submodule(f"write{resolution}")(x)
+            if alpha < 1:
+                old = double(self.get_submodule(f"write{resolution // 2}")(before))
+                image = torch.lerp(old, image, alpha)
+        return torch.as_tensor(image)
+
+
+def layers_at(level: float) -> int:
+    """Number of layers in use at a level: two a resolution, from 4x4 on."""
+    return 2 * math.ceil(level) - 2
+
+
+class GeneratorNetwork(nn.Module):
+    """z -> w -> image and label channels at the resolution of a level.
+
+    Args:
+        z_dim: Z.
+        classes: width of the condition, 0 for none.
+        w_dim: W.
+        resolution: R, a power of two >= 8.
+        channels: C.
+        channel_base: feature maps times resolution.
+        channel_max: most feature maps at any resolution.
+        mapping_layers: depth of the mapping network.
+        first: the resolution that growing starts from.
+    """
+
+    level: Tensor
+
+    def __init__(
+        self,
+        z_dim: int,
+        classes: int,
+        w_dim: int,
+        resolution: int,
+        channels: int,
+        channel_base: int = 16384,
+        channel_max: int = 512,
+        mapping_layers: int = 8,
+        first: int = 8,
+    ) -> None:
+        super().__init__()
+        self.synthesis = Synthesis(w_dim, resolution, channels, channel_base, channel_max, first)
+        self.mapping = Mapping(z_dim, classes, w_dim, mapping_layers)
+        self.register_buffer("level", torch.tensor(math.log2(first), dtype=torch.float64))
+
+    @torch.no_grad()
+    def track(self, mean: Tensor) -> None:
+        """Move the running average of w towards the mean of a batch, (W,)."""
+        self.mapping.w_avg.copy_(mean.lerp(self.mapping.w_avg, W_AVERAGE_DECAY))
+
+    def forward(
+        self, z: Tensor, condition: Tensor | None = None, level: float | None = None, random_noise: bool = False
+    ) -> Tensor:
+        """Make cases.
+
+        Args:
+            z: (N, Z).
+            condition: (N, classes), or None.
+            level: how far the network has grown; None: as far as it was trained.
+            random_noise: fresh noise instead of the constant one.
+
+        Returns:
+            (N, C, R', R') in the precision of z.
+        """
+        ws = self.mapping(z, condition).unsqueeze(1).expand(-1, self.synthesis.num_ws, -1)
+        level = float(self.level) if level is None else level
+        return torch.as_tensor(self.synthesis(ws, level, random_noise))

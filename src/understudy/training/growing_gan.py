@@ -1,0 +1,248 @@
+"""The training that ProGAN and the first StyleGAN share: growing, optimisers that start anew, EMA, augmentation.
+
+Source: Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, arXiv
+    1710.10196, appendix A.1 and the published code (Adam is reset at the start and the end of every fade; learning
+    rate by resolution; exponential average of the generator's weights, 0.999 a step).
+Differs: the average's memory is given in images and is shorter while few images were seen (training/ema.py). The
+    augmentation of training/ada.py, which came later, may be switched on for small data; published is none.
+Checked: tests/generators/test_progan.py (resets, learning rates, resume within a fade) and
+    tests/generators/test_contract.py.
+"""
+
+import copy
+import math
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from understudy.core.errors import UsageError
+from understudy.nets.growing import stage
+from understudy.training.ada import Controller, augment
+from understudy.training.adversarial import adam, descend
+from understudy.training.ema import ema_decay, ema_update
+from understudy.training.engine import Engine
+from understudy.training.feed import Batch
+from understudy.training.growing import GrowingSettings, faded, phase
+
+EMA_STEPS = math.log(0.5) / math.log(0.999)
+
+
+class GrowingGANSettings(GrowingSettings):
+    """The settings that ProGAN and the first StyleGAN share."""
+
+    z_dim: int = Field(512, gt=0, description="latents a case")
+    channel_base: int = Field(16384, gt=0, description="feature maps times resolution")
+    channel_max: int = Field(512, gt=0, description="most feature maps at any resolution")
+    learning_rate: float = Field(0.001, gt=0, description="of Adam, both networks")
+    ema_images: float | None = Field(None, gt=0, description="half-life of the EMA in images; default 693 batch_size")
+    group: int = Field(4, gt=0, description="cases a minibatch-deviation group")
+    augment: Literal["none", "ada", "fixed"] = Field("none", description="no, adaptive or fixed augmentation for D")
+    augment_p: float = Field(0.0, ge=0, le=1, description="probability of augmentation at the start (ada) or always")
+    augment_limit: float = Field(0.8, ge=0, le=1, description="largest probability that ada may choose")
+    ada_target: float = Field(0.6, gt=-1, lt=1, description="mean sign of D on training images that ada aims at")
+    ada_images: float = Field(500_000, gt=0, description="images in which ada can raise the probability by 1")
+
+    @model_validator(mode="after")
+    def _check_batches(self) -> "GrowingGANSettings":
+        for n in (getattr(self, "batch_size", self.group), *self.batch_sizes.values()):
+            if n < 1 or n % min(self.group, n):
+                raise ValueError(f"every batch size must be a multiple of group = {self.group} or smaller, found {n}")
+        return self
+
+
+class GrowingGAN:
+    """Everything of a growing GAN but its networks and losses; a generator inherits it; its `build` calls
+    :meth:`plan`, then :meth:`adopt`.
+
+    The generator network has a buffer `level`, which the EMA copies, so that a snapshot knows how far it has grown; the
+    discriminator network maps (cases, condition, level) to logits (N, 1).
+    """
+
+    name: ClassVar[str]
+    config: Any  # GeneratorConfig and GrowingGANSettings
+    engine: Engine
+    size: tuple[int, ...]
+
+    def plan(self, size: tuple[int, ...]) -> int:
+        """Make the schedule of growing.
+
+        Args:
+            size: spatial size of the cases.
+
+        Returns:
+            Their side.
+
+        Raises:
+            UsageError: they are not square, no power of two, or smaller than 8 or than growing starts; or the training
+                would end before the networks are grown.
+        """
+        least = max(self.config.first_resolution, 8)
+        if len(size) != 2 or size[0] != size[1] or size[0] < least or size[0] & (size[0] - 1):
+            raise UsageError(
+                f"{self.name} needs square images with a side of {least}, {2 * least}, {4 * least} ... pixels, found "
+                f"{' x '.join(map(str, size))}: import with another --size"
+            )
+        self.growth = self.config.growth(size[0], self.config.images_seen)
+        fixed = self.config.stable_images or self.config.fade_images
+        if fixed and self.growth.end() > self.config.images_seen:
+            raise UsageError(
+                f"growing to {size[0]} pixels takes {self.growth.end()} images with stable_images and fade_images as "
+                f"they are, and images_seen is {self.config.images_seen}: raise it, or leave those two out"
+            )
+        self.level = self.growth.level(0)
+        return size[0]
+
+    def adopt(self, g: nn.Module, d: nn.Module, image_channels: int, classes: int) -> None:
+        """Take the networks; make the EMA of G and the optimisers.
+
+        Args:
+            g: generator network.
+            d: discriminator network.
+            image_channels: C, of C + L channels.
+            classes: width of the condition, 0 for none.
+        """
+        cfg = self.config
+        self.image_channels, self.classes, self.steps = image_channels, classes, 0
+        self.g: Any = self.engine.place(g)
+        self.d: Any = self.engine.place(d)
+        self.ema: Any = copy.deepcopy(g).eval().requires_grad_(False)
+        self.adams = {"g": adam(g.parameters(), cfg.learning_rate), "d": adam(d.parameters(), cfg.learning_rate)}
+        self.ada = Controller(cfg.ada_target, cfg.ada_images, limit=cfg.augment_limit, p=cfg.augment_p)
+
+    def modules(self) -> dict[str, nn.Module]:
+        """Return generator, discriminator and the generator's EMA."""
+        return {"g": self.g, "d": self.d, "ema": self.ema}
+
+    def snapshot_modules(self) -> dict[str, nn.Module]:
+        """Return the EMA of the generator, which knows its level."""
+        return {"ema": self.ema}
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        """Return both Adams."""
+        return self.adams
+
+    def scalars(self) -> dict[str, Any]:
+        """Return the step count, the level of the last step and the state of the augmentation."""
+        ada = {key: getattr(self.ada, key) for key in ("p", "signs", "steps")}
+        return {"steps": self.steps, "level": self.level, "ada": ada}
+
+    def load_scalars(self, scalars: dict[str, Any]) -> None:
+        """Put back what :meth:`scalars` gave."""
+        self.steps, self.level = scalars["steps"], scalars["level"]
+        for key, value in scalars["ada"].items():
+            setattr(self.ada, key, value)
+
+    # ------------------------------------------------------------------ training
+    def schedule(self, images_seen: int) -> tuple[int, int]:
+        """Return batch size and resolution for the next step; see the contract."""
+        resolution = stage(self.growth.level(images_seen))[0]
+        return self.config.batch_sizes.get(resolution, self.config.batch_size), resolution
+
+    def update(self, batch: Batch) -> dict[str, Any]:
+        """Take one step of each network; see the contract."""
+        level = self.growth.level(batch.images_seen)
+        self._grow(level)
+        x = faded(batch.x, level)
+        condition = None if batch.condition is None else batch.condition.nan_to_num()
+        networks = (self.g, self.d)
+        losses: dict[str, Tensor] = {}
+        descend(
+            self.engine, self.d, networks, self.adams["d"], lambda: self._total(self.d_losses(x, condition), losses)
+        )
+        descend(
+            self.engine, self.g, networks, self.adams["g"], lambda: self._total(self.g_losses(x, condition), losses)
+        )
+        batch_size = self.schedule(batch.images_seen)[0]
+        half_life = EMA_STEPS * batch_size if self.config.ema_images is None else self.config.ema_images
+        ema_update(self.ema, self.g, ema_decay(batch_size, half_life, batch.images_seen))
+        self.steps += 1
+        return {**losses, "level": level, "augment_p": self.ada.p}
+
+    def _grow(self, level: float) -> None:
+        """Set the level and its learning rate; reset the optimisers where a fade begins or ends."""
+        if phase(level) != phase(self.level):
+            for optimizer in self.adams.values():
+                optimizer.state.clear()
+        self.level = level
+        self.g.level.fill_(level)
+        rate = self.config.learning_rates.get(stage(level)[0], self.config.learning_rate)
+        for optimizer in self.adams.values():
+            optimizer.param_groups[0]["lr"] = rate
+
+    @staticmethod
+    def _total(terms: dict[str, Tensor], losses: dict[str, Tensor]) -> Tensor:
+        """Sum the terms of a loss, and note them down for the log."""
+        losses.update({name: term.detach() for name, term in terms.items()})
+        return torch.stack([*terms.values()]).sum()
+
+    def d_losses(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
+        """Terms of the discriminator's loss on real cases (N, C + L, R', R'), already faded, and as many new ones."""
+        raise NotImplementedError
+
+    def g_losses(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
+        """Terms of the generator's loss on as many new cases as there are real ones."""
+        raise NotImplementedError
+
+    def augmented(self, x: Tensor) -> Tensor:
+        """Cases as the discriminator sees them: augmented as configured."""
+        return augment(x, 0.0 if self.config.augment == "none" else self.ada.p, self.image_channels)
+
+    def judge(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        """Logits (N, 1) of cases, at the present level."""
+        return torch.as_tensor(self.d(x, condition, self.level))
+
+    def observe(self, certainty: Tensor) -> None:
+        """Tell the adaptive augmentation how certain D is of training cases: logits (N, 1), 0 where undecided."""
+        if self.config.augment == "ada":
+            mean = self.over_processes(certainty.detach().sign().mean())
+            self.ada.observe(float(mean), len(certainty) * self.engine.world_size)
+
+    def over_processes(self, x: Tensor) -> Tensor:
+        """Mean of a tensor over the processes, so that all of them keep the same running means."""
+        return torch.as_tensor(self.engine.fabric.all_reduce(x, reduce_op="mean"))
+
+    @staticmethod
+    def shuffled(condition: Tensor | None) -> Tensor | None:
+        """Conditions of generated cases: the batch's in another order."""
+        return None if condition is None else condition[torch.randperm(len(condition), device=condition.device)]
+
+    # ------------------------------------------------------------------ sampling
+    def checked(self, condition: Tensor | None) -> Tensor | None:
+        """Return the condition.
+
+        Raises:
+            UsageError: it is missing.
+        """
+        if self.classes and condition is None:
+            raise UsageError(
+                f"this {self.name} was trained with {self.classes} classes and needs a condition: name the classes"
+            )
+        return condition
+
+    def enlarged(self, x: Tensor) -> Tensor:
+        """Repeat pixels of cases that come from the midst of growing, up to the full size."""
+        factor = self.size[-1] // x.shape[-1]
+        return x if factor == 1 else torch.nn.functional.interpolate(x, scale_factor=float(factor), mode="nearest")
+
+    def generate(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Map latents to cases with the EMA weights, in float32; differentiable in z.
+
+        Args:
+            z: (N, z_dim) float32.
+            condition: (N, classes) float32, needed when trained with classes.
+
+        Returns:
+            (N, C + L, R, R) float32, about [-1, 1].
+
+        Raises:
+            UsageError: a condition is missing.
+        """
+        raise NotImplementedError
+
+    def draw(self, seeds: list[int], condition: Tensor | None = None) -> Tensor:
+        """Draw one case a seed; see the contract."""
+        z = [torch.randn(self.config.z_dim, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+        return self.generate(torch.stack(z).to(self.engine.device), condition)
