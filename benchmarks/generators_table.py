@@ -1,7 +1,7 @@
 """The table of generators: one results file a row, so that rows measured on different days join.
 
-    python benchmarks/generators_table.py row RUN UTILITY FIDELITY PRIVACY --hardware TEXT --out docs/results/generators/NAME.json
-    python benchmarks/generators_table.py table docs/results/generators
+    python benchmarks/generators_table.py row RUN UTILITY FIDELITY PRIVACY --hardware TEXT --out FOLDER/NAME.json
+    python benchmarks/generators_table.py table FOLDER
 
 `row` reads a training run and the folders of the three evaluations of one synthetic cohort, and keeps the settings, the
 pace and the results of aggregates only. `table` prints all rows as Markdown.

@@ -64,11 +64,6 @@ def descend(
     return value.detach()
 
 
-def as_stored(x: Tensor) -> Tensor:
-    """Clip generated cases to [-1, 1], the range that can be stored; the gradient passes as if they were not."""
-    return x + (x.clamp(-1, 1) - x).detach()
-
-
 def logistic_generator(synthetic: Tensor) -> Tensor:
     """Non-saturating loss of the generator from the logits (N, 1) of its cases."""
     return F.softplus(-synthetic).mean()

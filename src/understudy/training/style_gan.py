@@ -5,9 +5,7 @@ Source: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 
     Adversarial Networks with Limited Data", 2020, arXiv 2006.06676 (augmentation, default of gamma, appendix C: frozen
     layers); Mo et al., "Freeze the Discriminator", 2020, arXiv 2002.10964.
 Differs: any number of image channels plus label channels; the low precision is bfloat16, which needs no clamps; a
-    condition of generated cases is a training batch's in another order; D sees generated cases clipped to the range
-    that can be stored (`clip`), since the black background of a medical image is exactly -1, and D would otherwise
-    tell the two apart by nothing else.
+    condition of generated cases is a training batch's in another order.
 Checked: tests/generators/test_stylegan2.py (R1 and path length against finite differences, truncation, independence
     of cases, frozen layers) and tests/generators/test_contract.py.
 
@@ -26,7 +24,7 @@ from torch.optim import Optimizer
 
 from understudy.core.errors import UsageError
 from understudy.training.ada import Controller, augment
-from understudy.training.adversarial import adam, as_stored, descend, logistic_discriminator, logistic_generator, r1
+from understudy.training.adversarial import adam, descend, logistic_discriminator, logistic_generator, r1
 from understudy.training.ema import ema_decay, ema_update
 from understudy.training.engine import Engine
 from understudy.training.feed import Batch
@@ -57,7 +55,6 @@ class StyleGANSettings(BaseModel):
     augment_limit: float = Field(0.8, ge=0, le=1, description="largest probability that ada may choose")
     ada_target: float = Field(0.6, gt=-1, lt=1, description="mean sign of D on training images that ada aims at")
     ada_images: float = Field(500_000, gt=0, description="images in which ada can raise the probability by 1")
-    clip: bool = Field(True, description="D judges cases clipped to [-1, 1], as they will be stored")
     truncation_psi: float = Field(1.0, ge=0, le=1, description="sampling: 1 full diversity, 0 the average case")
 
 
@@ -164,9 +161,6 @@ class StyleGANTraining:
             ws = torch.cat([ws[:, :cut], mixed], dim=1)
         return self.training_synthesis(ws, track), ws, w
 
-    def _judge_generated(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        return self._judge(as_stored(x) if self.config.clip else x, condition)
-
     def training_synthesis(self, ws: Tensor, track: bool) -> Tensor:
         """Styles of every layer (N, L, W) to cases with fresh noise; `track`: running statistics may take note."""
         return torch.as_tensor(self.g.synthesis(ws, random_noise=True))
@@ -188,7 +182,7 @@ class StyleGANTraining:
         """Non-saturating logistic loss of the generator on n new cases; conditions (n, classes) are shuffled."""
         condition = self._shuffled(condition)
         with self.engine.autocast():
-            logits = self._judge_generated(self._generate(n, condition)[0], condition)
+            logits = self._judge(self._generate(n, condition)[0], condition)
         return logistic_generator(logits)
 
     def discriminator_loss(self, x: Tensor, condition: Tensor | None) -> Tensor:
@@ -198,7 +192,7 @@ class StyleGANTraining:
             with torch.no_grad():
                 generated, _, w = self._generate(len(x), shuffled, track=True)
                 self.g.mapping.track(self._over_processes(w.mean(dim=0)))
-            synthetic, real = self._judge_generated(generated, shuffled), self._judge(x, condition)
+            synthetic, real = self._judge(generated, shuffled), self._judge(x, condition)
         if self.config.augment == "ada":
             self.ada.observe(float(self._over_processes(real.detach().sign().mean())), self.config.batch_size)
         return logistic_discriminator(real, synthetic)
