@@ -1,4 +1,4 @@
-"""Diffusion: preconditioning, Heun's order, DDPM's marginals and posterior in closed form."""
+"""Diffusion: preconditioning, loss, every sampler with every formulation, condition, guidance, settings."""
 
 import math
 from pathlib import Path
@@ -14,56 +14,22 @@ from understudy.core.errors import UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
-from understudy.generators.diffusion import (
-    DDPM_STEPS,
-    Diffusion,
-    DiffusionConfig,
-    Scale,
-    ddpm_scheduler,
-    heun,
-    karras_sigmas,
-    noise_like,
-)
+from understudy.generators.diffusion import Diffusion, DiffusionConfig, Scale
+from understudy.training.ema import ema_decay
 from understudy.training.engine import Engine
+from understudy.training.feed import Batch
+from understudy.training.noise import linear_betas
 
 ENCODING = Encoding((Channel("a", 0, 1), Channel("b", 0, 1)), "float32", None)
 TINY = {"channels": (8, 16), "patch": 1, "attention_levels": (), "precision": "fp32", "sampler_steps": 3}
 
 
-def make(**changes: object) -> Diffusion:
+def make(classes: int = 0, **changes: object) -> Diffusion:
     generator = Diffusion(DiffusionConfig(**{**TINY, **changes}))  # type: ignore[arg-type]
     generator.encoding, generator.size, generator.engine = ENCODING, (8, 8), Engine("fp32")
     torch.manual_seed(0)
-    generator.build(ENCODING, (8, 8))
+    generator.build(ENCODING, (8, 8), classes)
     return generator
-
-
-def test_karras_sigmas_are_equation_5() -> None:
-    sigmas = karras_sigmas(18, 0.002, 80, 7)
-    assert len(sigmas) == 19 and sigmas[-1] == 0
-    assert math.isclose(sigmas[0], 80, rel_tol=1e-12) and math.isclose(sigmas[17], 0.002, rel_tol=1e-9)
-    middle = (80 ** (1 / 7) + 5 / 17 * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7
-    assert math.isclose(sigmas[5], middle, rel_tol=1e-12)
-
-
-def test_heun_has_order_two_on_a_gaussian() -> None:
-    s2 = 0.25  # data ~ N(0, s2): D(x; sigma) = x s2 / (s2 + sigma^2), and x(0) = x(T) sqrt(s2 / (s2 + T^2))
-
-    def denoise(x: Tensor, sigma: Tensor) -> Tensor:
-        return x * s2 / (s2 + sigma**2)
-
-    start = torch.ones(1, dtype=torch.float64)
-    exact = math.sqrt(s2 / (s2 + 4.0**2))
-
-    def error(steps: int) -> float:
-        sigmas = torch.linspace(
-            4, 0.5, steps + 1, dtype=torch.float64
-        )  # ends above 0: the last step is second order too
-        end = exact / math.sqrt(s2 / (s2 + 0.5**2))
-        return abs(float(heun(denoise, start * 1.0, sigmas)) - end)
-
-    orders = [math.log2(error(n) / error(2 * n)) for n in (32, 64, 128)]
-    assert all(1.9 < order < 2.1 for order in orders), orders
 
 
 def test_preconditioning_identities() -> None:
@@ -83,11 +49,11 @@ def test_preconditioning_identities() -> None:
     assert torch.allclose(out, expected, atol=1e-6)
 
 
-def test_loss_is_one_when_the_network_says_nothing() -> None:
-    """With F = 0, lambda |D - y|^2 has mean 1 for data of standard deviation sigma_data (EDM appendix B.6)."""
-    generator = make(batch_size=256)
-    y = torch.randn(2048, 2, 8, 8)
-    assert abs(float(generator._edm_loss(y, None).detach()) - 1) < 0.03
+@pytest.mark.parametrize("formulation", ["edm", "ddpm", "cosine"])
+def test_loss_is_one_when_the_network_says_nothing(formulation: str) -> None:
+    """With F = 0 the mean loss is 1: EDM appendix B.6, and |n|^2 of Ho Eq. 14."""
+    generator = make(formulation=formulation, batch_size=256)
+    assert abs(float(generator.loss(torch.randn(2048, 2, 8, 8), None).detach()) - 1) < 0.03
 
 
 def test_scale_makes_data_of_sigma_data() -> None:
@@ -101,47 +67,144 @@ def test_scale_makes_data_of_sigma_data() -> None:
     assert float(scale.std[1]) == 1 and float(scale.mean[1]) == 7
 
 
-def test_ddpm_schedule_is_the_published_one_and_its_marginals_are_exact() -> None:
-    scheduler = ddpm_scheduler(DDPM_STEPS)
-    assert math.isclose(float(scheduler.betas[0]), 2.5e-5, rel_tol=1e-5)
-    assert math.isclose(float(scheduler.betas[-1]), 5e-3, rel_tol=1e-5)
-    t = 1234
-    alpha_bar = float(torch.prod(1 - torch.linspace(2.5e-5, 5e-3, DDPM_STEPS, dtype=torch.float64)[: t + 1]))
-    x0, noise = torch.full((200_000, 1), 0.7), torch.randn(200_000, 1, generator=torch.Generator().manual_seed(0))
-    x_t = scheduler.add_noise(original_samples=x0, noise=noise, timesteps=torch.full((200_000,), t))
-    assert abs(float(x_t.mean()) - math.sqrt(alpha_bar) * 0.7) < 0.01
-    assert abs(float(x_t.var()) - (1 - alpha_bar)) < 0.01
+class Exact(nn.Module):
+    """F that makes D exact for cases ~ N(mean, std^2) in the formulation's own scale."""
+
+    def __init__(self, generator: Diffusion, mean: float, std: float) -> None:
+        super().__init__()
+        self.noise, self.mean, self.std = generator.noise, mean, std
+
+    def forward(self, x_in: Tensor, c_noise: Tensor, condition: Tensor | None) -> Tensor:
+        sigma = (4 * c_noise).exp().reshape(-1, *[1] * (x_in.ndim - 1))
+        c_skip, c_out, c_in = self.noise.precondition(sigma)
+        x = x_in / c_in
+        denoised = (self.std**2 * x + sigma**2 * self.mean) / (self.std**2 + sigma**2)
+        return (denoised - c_skip * x) / c_out
 
 
-@pytest.mark.parametrize("steps", [10, 250, 3999])
-def test_respacing_keeps_the_marginals(steps: int) -> None:
-    whole, few = ddpm_scheduler(DDPM_STEPS), ddpm_scheduler(steps)
-    assert torch.allclose(torch.cumprod(few.alphas.double(), 0), few.alphas_cumprod.double(), rtol=1e-4)
-    assert torch.equal(few.alphas_cumprod[[0, -1]], whole.alphas_cumprod[[0, -1]])
+@pytest.mark.parametrize("formulation", ["edm", "ddpm", "cosine"])
+@pytest.mark.parametrize(("sampler", "steps"), [("heun", 40), ("ddim", 200), ("ddpm", 600)])
+def test_every_sampler_works_with_every_formulation(formulation: str, sampler: str, steps: int) -> None:
+    """With the exact network, drawn cases have the mean and standard deviation of the data."""
+    generator = make(formulation=formulation, sampler=sampler, sampler_steps=steps)
+    mean, std = 0.2, 0.1
+    if formulation == "edm":
+        generator.measure(0.2 + 0.1 * torch.randn(4096, 2, 8, 8))
+        mean, std = 0.0, 0.5
+    generator.ema = Exact(generator, mean, std)
+    x = generator.draw(list(range(24)))
+    assert x.dtype == torch.float32 and abs(float(x.mean()) - 0.2) < 0.01
+    assert abs(float(x.std()) - 0.1) < 0.01
 
 
-def test_ddpm_samples_a_gaussian_with_known_score() -> None:
-    """Data ~ N(0.2, 0.1^2): the exact epsilon gives samples of that mean and standard deviation."""
-    generator = make(formulation="ddpm", sampler_steps=1000)
-    m, s = 0.2, 0.1
-
-    def epsilon(net: nn.Module, x: Tensor, alpha_bar: Tensor, condition: Tensor | None) -> Tensor:
-        return (x - alpha_bar.sqrt() * m) * (1 - alpha_bar).sqrt() / (alpha_bar * s**2 + 1 - alpha_bar)
-
-    generator._ddpm_net = epsilon  # type: ignore[method-assign]
-    x = generator.draw(list(range(40)))
-    assert abs(float(x.mean()) - m) < 0.01 and abs(float(x.std()) - s) < 0.005
+def test_samples_of_a_chain_are_clipped_as_published() -> None:
+    generator = make(formulation="ddpm", sampler="ddim", sampler_steps=20)
+    generator.ema = Exact(generator, 3.0, 0.1)
+    x = generator.draw([0])
+    assert float(x.max()) == 1 and float(x.mean()) > 0.99
 
 
-def test_noise_of_a_case_is_its_own() -> None:
-    a = noise_like(torch.empty(2, 3), [torch.Generator().manual_seed(1), torch.Generator().manual_seed(2)])
-    b = noise_like(torch.empty(2, 3), [torch.Generator().manual_seed(2), torch.Generator().manual_seed(5)])
-    assert torch.equal(a[1], b[0]) and not torch.equal(a[0], a[1])
+def test_churn_draws_from_the_cases_own_generator() -> None:
+    generator = make(s_churn=10.0, sampler_steps=6)
+    generator.ema = Exact(generator, 0.0, 0.5)
+    a, b = generator.draw([1, 2]), generator.draw([2, 5])
+    assert torch.equal(a[1], b[0]) and not torch.equal(a[1], a[0])
+    plain = make(sampler_steps=6)
+    plain.ema = generator.ema
+    assert not torch.equal(plain.draw([2])[0], b[0])
 
 
-def test_refusals() -> None:
-    with pytest.raises(ValueError, match="4000"):
-        DiffusionConfig(formulation="ddpm", sampler_steps=5000)
+# ---------------------------------------------------------------------- condition
+def conditional(**changes: object) -> Diffusion:
+    generator = make(classes=2, conditional=True, **changes)
+    for name, gain in generator.ema.named_parameters():
+        if "gain" in name:
+            gain.data.fill_(1)
+    return generator
+
+
+def test_no_condition_is_not_none_of_the_classes() -> None:
+    generator = conditional()
+    zeros, nothing = torch.zeros(2, 2), torch.full((2, 2), torch.nan)
+    unknown = torch.tensor([[0.0, torch.nan]] * 2)
+    a, b = generator.draw([1, 2], zeros), generator.draw([1, 2], nothing)
+    assert not torch.allclose(a, b, atol=1e-3) and bool(b.isfinite().all())
+    assert torch.equal(generator.draw([1, 2], unknown), a)  # one unknown value counts as 0
+
+
+def test_guidance_of_the_generator() -> None:
+    condition, nothing = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.full((2, 2), torch.nan)
+    seeds, one = [1, 2], conditional().draw([1, 2], torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+    assert torch.allclose(conditional(guidance=1.0 + 1e-6).draw(seeds, condition), one, atol=1e-3)
+    assert torch.equal(conditional(guidance=0.0).draw(seeds, condition), conditional().draw(seeds, nothing))
+    assert not torch.allclose(conditional(guidance=4.0).draw(seeds, condition), one, atol=1e-3)
+
+
+def test_training_hides_the_condition() -> None:
+    torch.manual_seed(0)
+    hidden = conditional(condition_dropout=0.25)._hide(torch.zeros(4000, 2))
+    assert hidden is not None
+    assert torch.equal(hidden.isnan().all(1), hidden.isnan().any(1)) and 900 < int(hidden.isnan()[:, 0].sum()) < 1100
+    assert not conditional(condition_dropout=0.0)._hide(torch.zeros(9, 2)).isnan().any()  # type: ignore[union-attr]
+
+
+def test_a_missing_or_wrong_condition_is_refused() -> None:
+    with pytest.raises(UsageError, match="needs a condition"):
+        conditional().draw([1])
+    with pytest.raises(UsageError, match=r"2 columns was expected, found \(1, 3\)"):
+        conditional().draw([1], torch.zeros(1, 3))
+    with pytest.raises(UsageError, match="0 columns"):
+        make().draw([1], torch.zeros(1, 1))
+
+
+# ---------------------------------------------------------------------- configuration
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"formulation": "ddpm", "sampler_steps": 5000}, "at most steps, 4000"),
+        ({"formulation": "cosine", "steps": 100, "sampler": "ddim", "sampler_steps": 101}, "at most steps, 100"),
+        ({"eta": 0.5}, "eta is for sampler ddim, and the sampler is heun"),
+        ({"formulation": "ddpm", "s_churn": 10}, "s_churn is for sampler heun, and the sampler is ddpm"),
+        ({"sampler": "ddim", "variance": "large"}, "variance is for sampler ddpm"),
+        ({"sampler": "ddpm", "variance": "large"}, "edm has none"),
+        ({"guidance": 2}, "guidance needs conditional=true"),
+        ({"guidance": 2, "conditional": True, "condition_dropout": 0}, "condition_dropout above 0"),
+        ({"formulation": "edm2"}, "formulation"),
+        ({"steps": 10}, "steps"),
+    ],
+)
+def test_senseless_settings_are_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DiffusionConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_default_samplers() -> None:
+    assert DiffusionConfig().sampling()[:2] == ("heun", 18)
+    assert DiffusionConfig(formulation="cosine").sampling() == ("ddpm", 250, {"variance": "small"})
+    assert DiffusionConfig(formulation="ddpm", steps=100).sampling()[:2] == ("ddpm", 100)
+    assert DiffusionConfig(formulation="ddpm", sampler="ddim", eta=0.3).sampling() == ("ddim", 50, {"eta": 0.3})
+
+
+def test_the_paper_preset_is_what_was_published() -> None:
+    cfg = DiffusionConfig(**Diffusion.PRESETS["paper"])
+    name, steps, options = cfg.sampling()
+    assert (name, steps, cfg.steps, options["variance"]) == ("ddpm", 4000, 4000, "large")
+    betas = linear_betas(cfg.steps)
+    assert math.isclose(betas[0], 2.5e-5, rel_tol=1e-9) and math.isclose(betas[-1], 5e-3, rel_tol=1e-9)
+    assert math.isclose(ema_decay(cfg.batch_size, cfg.ema_images, 0, rampup=None), 0.9999, rel_tol=1e-7)
+    assert cfg.channels[0] == 64 and cfg.batch_size == 32
+
+
+def test_the_learning_rate_follows_its_plan() -> None:
+    rates = []
+    for decay in (None, 100.0):
+        generator = make(decay_images=decay, warmup_images=0, batch_size=2, learning_rate=0.01)
+        generator.update(Batch(torch.randn(2, 2, 8, 8), None, 10_000))
+        rates.append(generator.optimizer.param_groups[0]["lr"])
+    assert rates == [0.01, pytest.approx(0.001)]
+
+
+def test_a_size_that_does_not_divide_is_refused() -> None:
     generator = Diffusion(DiffusionConfig())
     generator.engine = Engine("fp32")
     with pytest.raises(UsageError, match="divide by 8"):

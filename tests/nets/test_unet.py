@@ -1,4 +1,4 @@
-"""The magnitude-preserving U-Net: magnitudes, patches, 2D and 3D, condition, determinism."""
+"""The magnitude-preserving U-Net: magnitudes, patches, 2D and 3D, condition, gradients of volumes in bf16."""
 
 import pytest
 import torch
@@ -70,3 +70,32 @@ def test_the_noise_level_reaches_every_gain() -> None:
     net.leave_gain.data.fill_(1)
     net(torch.randn(2, 2, 8, 8), torch.randn(2)).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for n, p in net.named_parameters() if "gain" in n)
+
+
+def test_the_null_condition() -> None:
+    torch.manual_seed(0)
+    net = UNet(1, 1, (8,), 1, classes=3)
+    c, nan = torch.zeros(2), torch.nan
+    nothing, zeros = torch.full((2, 3), nan), torch.zeros(2, 3)
+    assert torch.equal(net._embed(c, None), net._embed(c, nothing))
+    assert not torch.allclose(net._embed(c, zeros), net._embed(c, nothing), atol=1e-2)
+    assert torch.equal(net._embed(c, torch.tensor([[0, nan, 0], [nan, 0, 0.0]])), net._embed(c, zeros))
+    one_hot = net._embed(torch.randn(3), torch.eye(3)) - net._embed(torch.randn(3), None)
+    assert 0.5 < float(one_hot.detach().std()) < 1.6
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+def test_gradients_of_volumes_in_bf16(depth: int) -> None:
+    """In bf16 the weights get the gradients of fp32 to within rounding, at every depth."""
+    torch.manual_seed(0)
+    conv, x = MPConv(16, 32, 3, dims=3), torch.randn(2, 16, depth, 8, 8)
+    target = torch.randn(2, 32, depth, 8, 8)
+    gradients = []
+    for bf16 in (False, True, True):
+        trash = [torch.full((size,), torch.nan) for size in (16 * 32 * 27, 16 * 32 * 27 // 2)]
+        del trash  # memory that is not written shows as NaN
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            y = conv(x)
+        (gradient,) = torch.autograd.grad((y.float() * target).mean(), conv.weight)
+        gradients.append(gradient)
+    assert all(torch.allclose(g, gradients[0], atol=0.05 * float(gradients[0].abs().max())) for g in gradients[1:])

@@ -2,16 +2,18 @@
 
 **Source**: Karras et al., Analyzing and Improving the Training Dynamics of Diffusion Models (EDM2, arXiv 2312.02696):
 weights of unit norm (Eq. 47, 66), magnitude-preserving sum, concatenation, SiLU and Fourier features (Eq. 75, 81, 88,
-103).
+103); Ho, Salimans, Classifier-Free Diffusion Guidance (arXiv 2207.12598), section 3.2 (the null condition).
 **Differs**: images may enter as patches (space-to-depth, as in Hoogeboom et al., simple diffusion, arXiv
 2301.11093), which quarters the cost of the finest level; the constants of SiLU and of the sums are folded into the
-convolutions; attention only where asked for.
-**Checked** in tests/nets/test_unet.py: unit magnitude at
-initialisation, patches are inverse to each other.
+convolutions; attention only where asked for; a condition comes with a column that says that it was given, so that "no
+condition" is not "none of the classes".
+**Checked** in tests/nets/test_unet.py: unit magnitude at initialisation, patches are inverse to each other, the null
+condition, gradients of volumes in bf16 against fp32.
 """
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -46,8 +48,12 @@ class MPConv(nn.Module):
         weight = unit_rows(self.weight) * gain
         if not self.kernel:
             return F.linear(x, weight)
-        convolve = F.conv2d if weight.ndim == 4 else F.conv3d
-        return convolve(x, weight, padding=self.kernel // 2)
+        if weight.ndim == 4:
+            return F.conv2d(x, weight, padding=self.kernel // 2)
+        # in bf16 at depth 2, oneDNN leaves parts of the gradient of a 3x3x3 weight unwritten (torch 2.13, CPU)
+        exact = x.device.type == "cpu" and x.shape[2] == 2
+        with torch.autocast("cpu", enabled=False) if exact else nullcontext():
+            return F.conv3d(x.float() if exact else x, weight, padding=self.kernel // 2)
 
     @torch.no_grad()
     def normalize(self) -> None:
@@ -187,18 +193,12 @@ class UNet(nn.Module):
         embedding = 4 * channels[0]
         self.fourier = Fourier(channels[0])
         self.embed_noise = MPConv(channels[0], embedding, 0)
-        self.embed_class = MPConv(classes, embedding, 0) if classes else None
+        self.embed_class = MPConv(classes + 1, embedding, 0) if classes else None
 
         def block(a: int, b: int, level: int, encoder: bool, resample: str = "keep") -> Block:
+            attention = head_channels if level in attention_levels and resample == "keep" else 0
             return Block(
-                a,
-                b,
-                embedding,
-                dims,
-                resample=resample,
-                encoder=encoder,
-                dropout=dropout,
-                attention=head_channels if level in attention_levels and resample == "keep" else 0,
+                a, b, embedding, dims, resample=resample, encoder=encoder, attention=attention, dropout=dropout
             )
 
         self.enter = MPConv(inputs * patch**dims + 1, channels[0], 3, dims)
@@ -229,15 +229,13 @@ class UNet(nn.Module):
         Args:
             x: (N, inputs, *S), about unit variance; S divides by patch * 2^(levels - 1).
             c_noise: (N,) the noise level as the network sees it.
-            condition: (N, classes) one-hot or multi-hot; zeros mean "no condition".
+            condition: (N, classes) numbers, mostly 0 and 1; NaN where a value is not known, counted as 0; a row of NaN,
+                or None for all rows, is no condition, which differs from a row of zeros.
 
         Returns:
             float32 (N, outputs, *S); the last convolution runs in fp32.
         """
-        e = self.embed_noise(self.fourier(c_noise))
-        if self.embed_class is not None and condition is not None:
-            e = (e + self.embed_class(condition * math.sqrt(condition.shape[1]))) / math.sqrt(2)
-        e = F.silu(e) / SILU_RMS
+        e = F.silu(self._embed(c_noise, condition)) / SILU_RMS
         x = to_patches(x, self.patch)
         x = self.enter(torch.cat([x, torch.ones_like(x[:, :1])], 1))
         skips = [x]
@@ -253,6 +251,16 @@ class UNet(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             y = self.leave(x.float(), self.leave_gain)
         return from_patches(y, self.patch)
+
+    def _embed(self, c_noise: Tensor, condition: Tensor | None) -> Tensor:
+        e = self.embed_noise(self.fourier(c_noise))
+        if self.embed_class is None:
+            return e
+        if condition is not None:
+            given = (~condition.isnan()).any(1, keepdim=True).to(condition.dtype)
+            known = torch.cat([condition.nan_to_num(), given], 1)
+            e = e + self.embed_class(known * math.sqrt(known.shape[1] / 2))  # a one-hot row has unit variance
+        return e / math.sqrt(2)
 
     def normalize_weights(self) -> None:
         """Force every weight row to its norm; called after each optimiser step."""
