@@ -1,9 +1,11 @@
 """What every test gets: no network, a key file of its own, two threads; and real data where there is some."""
 
+import importlib.util
 import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -92,3 +94,13 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder} (UNDERSTUDY_REAL_DATA names the folder)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def official_layout() -> ModuleType:
+    """Return the writer of small files in the official StyleGAN layout, tests/official_layout.py."""
+    spec = importlib.util.spec_from_file_location("official_layout", REPOSITORY / "tests" / "official_layout.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import typer
 
 from understudy import __version__
-from understudy.cli import check, demo, evaluate, import_, report, sample, train
+from understudy.cli import check, demo, evaluate, import_, import_weights, report, sample, train
 from understudy.cli.options import example
 from understudy.core.errors import UnderstudyError
 
@@ -24,8 +24,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, import_, check, train, sample, evaluate, report):
-    app.command(verb.__name__.rpartition(".")[2].rstrip("_"), epilog=verb.EXAMPLE)(verb.command)
+for verb in (demo, import_, check, train, import_weights, sample, evaluate, report):
+    app.command(verb.__name__.rpartition(".")[2].rstrip("_").replace("_", "-"), epilog=verb.EXAMPLE)(verb.command)
 
 INTERRUPTED = "interrupted: run the same command again to go on"
 
