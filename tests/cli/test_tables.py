@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from understudy.cli.tables import dice_table, results_table, show_results, text_table
+from understudy.cli.tables import utility_table, results_table, show_results, text_table
 from understudy.core.errors import UnderstudyError
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
@@ -18,18 +18,24 @@ edm,tumour,,,,,,,4,3
 
 def test_dice_stands_beside_its_interval_its_ratio_and_n(tmp_path: Path) -> None:
     (tmp_path / "utility.csv").write_text(UTILITY)
-    lines = dice_table(tmp_path / "utility.csv").splitlines()
+    lines = utility_table(tmp_path / "utility.csv").splitlines()
     assert lines[2].split() == ["real", "mean", "0.750", "0.700", "to", "0.800", "8", "3"]
     assert lines[3].split()[2:] == ["0.600", "0.510", "to", "0.690", "0.800", "0.700", "to", "0.900", "8", "3"]
     assert lines[4].split() == ["edm", "tumour", "withheld", "4", "3"]
     assert {line.rindex("3") for line in lines[2:]} == {len(lines[2]) - 1}
 
 
+def test_areas_have_the_same_table(tmp_path: Path) -> None:
+    (tmp_path / "utility.csv").write_text(UTILITY.replace("dice", "auc").replace("tumour,,,,,,,4", "tumour,,,,,,,0"))
+    lines = utility_table(tmp_path / "utility.csv").splitlines()
+    assert lines[0].split()[3] == "AUC" and lines[3].split()[2] == "0.600" and lines[4].split()[2] == "none"
+
+
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", UTILITY.replace("0.75", "much")])
 def test_another_table_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "utility.csv").write_text(text)
     with pytest.raises(UnderstudyError, match=r"utility\.csv is not the table"):
-        dice_table(tmp_path / "utility.csv")
+        utility_table(tmp_path / "utility.csv")
 
 
 def test_other_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

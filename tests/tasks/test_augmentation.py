@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from understudy.tasks.augmentation import Ranges, augment
+from understudy.tasks.augmentation import Ranges, augment, augment_images
 
 STILL = Ranges(flip=0, rotation_degrees=0, scale=0, gain=0, shift=0, noise=0)
 
@@ -62,3 +62,9 @@ def test_intensity_leaves_labels_alone_and_seeds_decide() -> None:
     assert torch.equal(maps, labels) and 0.05 < (first - images).abs().mean() < 0.5
     assert torch.equal(first, augment(images, labels, drawn(1), only)[0])
     assert not torch.equal(first, augment(images, labels, drawn(2), only)[0])
+
+
+def test_images_alone_move_as_images_with_a_label_map_do() -> None:
+    images, labels = discs(3, 20, 31)
+    both, _ = augment(images, labels, drawn(7), Ranges())
+    assert torch.equal(augment_images(images, drawn(7), Ranges()), both)

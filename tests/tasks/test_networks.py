@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from understudy.core.errors import UsageError
-from understudy.tasks.networks import NETWORKS, build_network
+from understudy.tasks.networks import NETWORKS, build_classifier, build_network
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -34,3 +34,38 @@ def test_what_is_not_on_the_menu() -> None:
         build_network("swan", 2, 1, 2, (4, 4, 8), 0)
     with pytest.raises(UsageError, match="at least three levels"):
         build_network("unet", 2, 1, 2, (4, 8), 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("densenet", (32, 32)), ("densenet", (37, 45)), ("densenet-small", (16, 19))]
+)
+def test_classifiers_take_any_size_and_any_number_of_channels(name: str, size: tuple[int, ...]) -> None:
+    network = build_classifier(name, len(size), 2, 3, seed=0).eval()
+    x = torch.randn(2, 2, *size)
+    with torch.no_grad():
+        y, features = network(x), network.features(x)
+        assert y.shape == (2, 3) and features.ndim == 2 and torch.isfinite(y).all()
+        assert torch.allclose(network(x[1:]), y[1:], atol=1e-5)
+        assert network(torch.randn(1, 2, *size).repeat(2, 1, 1, 1)).unique(dim=0).shape == (1, 3)
+    with pytest.raises(UsageError, match="import with a larger --size"):
+        network(torch.randn(1, 2, network.smallest - 1, 64))
+
+
+def test_the_default_classifier_is_densenet_121() -> None:
+    network = build_classifier("densenet", 2, 3, 1000, seed=0)
+    assert sum(p.numel() for p in network.parameters()) == 7_978_856  # table 1 of the paper; torchvision's too
+    assert sum(isinstance(m, torch.nn.Conv2d | torch.nn.Linear) for m in network.modules()) == 121
+
+
+def test_volumes_can_be_classified() -> None:
+    assert build_classifier("densenet-small", 3, 1, 2, 0).eval()(torch.randn(1, 1, 16, 16, 16)).shape == (1, 2)
+
+
+def test_classifier_weights_depend_on_the_seed_only() -> None:
+    before = torch.get_rng_state()
+    one, same, other = (
+        torch.cat([p.flatten() for p in build_classifier("densenet-small", 2, 1, 2, s).parameters()]) for s in (0, 0, 1)
+    )
+    assert torch.equal(one, same) and not torch.equal(one, other) and torch.equal(before, torch.get_rng_state())
+    with pytest.raises(UsageError, match="one of densenet, densenet-small; found 'swan'"):
+        build_classifier("swan", 2, 1, 2, 0)

@@ -9,12 +9,13 @@ import typer
 from understudy.core.errors import UnderstudyError
 from understudy.core.result import read_results
 
-DICE = ("trained on", "class", "Dice", "95 % interval", "ratio to real", "95 % interval", "test subjects", "repeats")
+SCORES = {"dice": "Dice", "auc": "AUC"}
+UTILITY = ("trained on", "class", "", "95 % interval", "ratio to real", "95 % interval", "test subjects", "repeats")
 RESULTS = ("result", "value", "95 % interval", "unit", "n")
 
 
 def show_results(folder: Path) -> None:
-    """Print what ``evaluate`` measured: Dice side by side with its ratio for utility, every result otherwise.
+    """Print what ``evaluate`` measured: scores side by side with their ratio for utility, every result otherwise.
 
     Args:
         folder: a results folder.
@@ -23,7 +24,7 @@ def show_results(folder: Path) -> None:
         UnderstudyError: the folder holds no readable results.
     """
     file = folder / "tables" / "utility.csv"
-    typer.echo(dice_table(file) if file.is_file() else results_table(folder))
+    typer.echo(utility_table(file) if file.is_file() else results_table(folder))
 
 
 def results_table(folder: Path) -> str:
@@ -35,28 +36,30 @@ def results_table(folder: Path) -> str:
     return text_table(RESULTS, rows)
 
 
-def dice_table(file: Path) -> str:
-    """Return tables/utility.csv as text: Dice of each side, its interval, its ratio to the real side, n.
+def utility_table(file: Path) -> str:
+    """Return tables/utility.csv as text: the score of each side, its interval, its ratio to the real side, n.
 
     Raises:
         UnderstudyError: the file is not the table that ``evaluate utility`` writes.
     """
     try:
         with file.open(newline="") as handle:
-            rows = [_dice_row(row) for row in csv.DictReader(handle)]
-    except (KeyError, ValueError) as error:
+            table = csv.DictReader(handle)
+            score = next(name for name in SCORES if name in (table.fieldnames or ()))
+            rows = [_utility_row(row, score) for row in table]
+    except (KeyError, ValueError, StopIteration) as error:
         raise UnderstudyError(
-            f"{file} is not the table that `understudy evaluate utility` writes ({error}): evaluate again"
+            f"{file} is not the table that `understudy evaluate utility` writes ({error!r}): evaluate again"
         ) from error
-    return text_table(DICE, rows)
+    return text_table([name or SCORES[score] for name in UTILITY], rows)
 
 
-def _dice_row(row: dict[str, str]) -> tuple[str, ...]:
-    dice, low, high, ratio, ratio_low, ratio_high = (
-        float(row[name]) if row[name] else None for name in ("dice", "low", "high", "ratio", "ratio_low", "ratio_high")
+def _utility_row(row: dict[str, str], score: str) -> tuple[str, ...]:
+    value, low, high, ratio, ratio_low, ratio_high = (
+        float(row[name]) if row[name] else None for name in (score, "low", "high", "ratio", "ratio_low", "ratio_high")
     )
     values = (
-        "withheld" if dice is None else f"{dice:.3f}",
+        ("none" if row["n_subjects"] == "0" else "withheld") if value is None else f"{value:.3f}",
         _interval(low, high),
         "" if ratio is None else f"{ratio:.3f}",
         _interval(ratio_low, ratio_high),

@@ -2,7 +2,7 @@
 
     cohort/
       cohort.json   id, kind, modality, size, encoding (channels, data type, label scheme), classes, label_source,
-                    trained_on, provenance, preprocessing, hashes
+                    trained_on, provenance, preprocessing, sampling, hashes
       cases.csv     case_id, subject_id, split, slice_index, spacing, affine, original_size, class columns; row order
       = array order images.npy    (N, C, H, W) or (N, C, D, H, W), memory-mapped; absent where there are only labels
       labels.npy    (N, H, W) or (N, D, H, W) uint8, values 0..K-1; absent where there are none
@@ -43,6 +43,7 @@ class Cohort:
         label_source: whose the label maps are.
         trained_on: what a generator saw: [{"cohort": id, "splits": [...], "subjects": [subject_id, ...]}, ...].
         provenance: the request that made it.
+        sampling: how synthetic cases came about, where there is more to say than the request; else empty.
         images: (N, C, *S) memory map, or None.
         labels: (N, *S) uint8 memory map, or None.
     """
@@ -60,6 +61,7 @@ class Cohort:
         self.trained_on: list[dict[str, Any]] = manifest["trained_on"]
         self.provenance: dict[str, Any] = manifest["provenance"]
         self.preprocessing: dict[str, Any] = manifest["preprocessing"]
+        self.sampling: dict[str, Any] = manifest.get("sampling", {})
         self.images = self._map("images", (len(self), self.encoding.image_channels, *self.size), self.encoding.dtype)
         self.labels = self._map("labels", (len(self), *self.size), "uint8")
 

@@ -34,12 +34,14 @@ class CohortWriter:
         kind: real, synthetic or semi-real.
         modality: e.g. ``MR``.
         size: spatial size of every case, (H, W) or (D, H, W).
-        channels: image channels; their ranges may be given later through :attr:`channels`, before the end.
+        channels: image channels; their ranges may be given later through :attr:`channels`, before the end, as may
+            :attr:`sampling`, plain data about how synthetic cases came about.
         dtype: NumPy name of the image data type.
         scheme: label scheme, or None without label maps.
         label_source: whose the label maps are, or None.
         trained_on: see :class:`understudy.core.cohort.Cohort`.
         classes: names of class columns.
+        columns: names of further columns of the case table.
         provenance: the request.
         preprocessing: what was done to the source images, plain data.
         key: secret that keys the cohort's id; given for real data.
@@ -58,6 +60,7 @@ class CohortWriter:
         label_source: str | None,
         provenance: Provenance,
         classes: Sequence[str] = (),
+        columns: Sequence[str] = (),
         trained_on: Sequence[dict[str, Any]] = (),
         preprocessing: dict[str, Any] | None = None,
         key: bytes | None = None,
@@ -78,7 +81,8 @@ class CohortWriter:
             label_source,
         )
         self.provenance, self.classes, self.trained_on = provenance, tuple(classes), list(trained_on)
-        self.preprocessing, self.key = preprocessing or {}, key
+        self.preprocessing, self.key, self.columns = preprocessing or {}, key, tuple(columns)
+        self.sampling: dict[str, Any] = {}
         self._stack = ExitStack()
         self._splits: list[tuple[str, str]] = []
         self._ids: set[str] = set()
@@ -98,7 +102,9 @@ class CohortWriter:
                     self._stack.callback(self._arrays[name].file.close)  # also when writing it fails
             self._file = (self._folder / "cases.csv").open("w", newline="")
             self._stack.callback(self._file.close)
-            self._table = csv.DictWriter(self._file, [*COLUMNS, *self.classes], restval="", extrasaction="raise")
+            self._table = csv.DictWriter(
+                self._file, [*COLUMNS, *self.classes, *self.columns], restval="", extrasaction="raise"
+            )
             self._table.writeheader()
         except BaseException as error:
             self._stack.__exit__(type(error), error, error.__traceback__)
@@ -170,6 +176,7 @@ class CohortWriter:
             "label_source": self.label_source,
             "trained_on": self.trained_on,
             "preprocessing": self.preprocessing,
+            **({"sampling": self.sampling} if self.sampling else {}),
             "provenance": self.provenance.to_json(),
             "hashes": hashes,
         }

@@ -55,8 +55,8 @@ def open_pair(
 
 
 def leak_note(cohort: Cohort) -> str:
-    """Return what must stand beside every number of a cohort that does not record its training subjects, or ""."""
-    if any(entry.get("subjects") for entry in cohort.trained_on):
+    """Return what must stand beside every number of a cohort that does not record all its training subjects, or ""."""
+    if cohort.trained_on and all(entry.get("subjects") for entry in cohort.trained_on):
         return ""
     return "trained_on is not recorded: a leak cannot be ruled out"
 

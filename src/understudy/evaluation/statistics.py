@@ -9,6 +9,7 @@ resampling as in Owen, The pigeonhole bootstrap (2007, doi 10.1214/07-AOAS122), 
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -27,53 +28,101 @@ class Interval:
     high: float
 
 
-def mean_interval(scores: np.ndarray, seed: int, draws: int = 2000) -> Interval:
-    """Return the mean over repeats of the mean over subjects.
+class Measured(Protocol):
+    """What was measured in several repeats on the same subjects, and can be measured on these subjects reweighted."""
+
+    @property
+    def subjects(self) -> int:
+        """Number of subjects."""
+
+    def values(self) -> np.ndarray:
+        """Return the value of each repeat, (repeats,); NaN where nothing counts."""
+
+    def on(self, weights: np.ndarray) -> np.ndarray:
+        """Return the values (draws, repeats) where each subject stands ``weights`` (draws, subjects) times; or NaN."""
+
+
+@dataclass(frozen=True)
+class Means:
+    """Means over subjects of scores (repeats, subjects), NaN where a subject does not count."""
+
+    scores: np.ndarray
+
+    @property
+    def subjects(self) -> int:
+        """Number of subjects."""
+        return self.scores.shape[1]
+
+    def values(self) -> np.ndarray:
+        """Return the mean of each repeat, (repeats,); NaN where nothing counts."""
+        counted = np.isfinite(self.scores)
+        n = counted.sum(1)
+        return np.divide(np.where(counted, self.scores, 0).sum(1), n, out=np.full(n.shape, np.nan), where=n > 0)
+
+    def on(self, weights: np.ndarray) -> np.ndarray:
+        """Return the means (draws, repeats) over weighted subjects."""
+        counted = np.isfinite(self.scores)
+        n = weights @ counted.T
+        total = weights @ np.where(counted, self.scores, 0).T
+        return np.divide(total, n, out=np.full(n.shape, np.nan), where=n > 0)
+
+
+def interval(measured: Measured, seed: int, draws: int = 2000) -> Interval:
+    """Return the mean over repeats with its interval.
 
     Args:
-        scores: (repeats, subjects), NaN where a subject does not count.
+        measured: what was measured.
         seed: of the resampling.
         draws: number of resamples.
 
     Raises:
         UnderstudyError: no score counts.
     """
-    subjects = _subject_weights(scores.shape[1], seed, draws)
-    return _interval(_value(scores), _resampled(scores, subjects, seed, "repeats"))
+    weights = _subject_weights(measured.subjects, seed, draws)
+    return _interval(_value(measured), _resampled(measured, weights, seed, "repeats"))
 
 
-def ratio_interval(numerator: np.ndarray, denominator: np.ndarray, seed: int, draws: int = 2000) -> Interval | None:
-    """Return the ratio of two means, each over repeats and subjects; both sides see the same resampled subjects.
+def ratio(numerator: Measured, denominator: Measured, seed: int, draws: int = 2000) -> Interval | None:
+    """Return the ratio of two means over repeats; both sides see the same resampled subjects.
 
     Args:
-        numerator: (repeats, subjects).
-        denominator: (any number of repeats, the same subjects in the same order).
+        numerator: what was measured on one side.
+        denominator: on the other; any number of repeats, the same subjects in the same order.
         seed: of the resampling.
         draws: number of resamples.
 
     Returns:
         The ratio with its interval; None where the denominator is zero.
     """
-    if numerator.shape[1] != denominator.shape[1]:
+    if numerator.subjects != denominator.subjects:
         raise UnderstudyError(
-            f"a ratio compares the same subjects, found {numerator.shape[1]} above and {denominator.shape[1]} below"
+            f"a ratio compares the same subjects, found {numerator.subjects} above and {denominator.subjects} below"
         )
     below = _value(denominator)
     if below == 0:
         return None
-    subjects = _subject_weights(numerator.shape[1], seed, draws)
-    above = _resampled(numerator, subjects, seed, "numerator")
-    under = _resampled(denominator, subjects, seed, "denominator")
+    weights = _subject_weights(numerator.subjects, seed, draws)
+    above = _resampled(numerator, weights, seed, "numerator")
+    under = _resampled(denominator, weights, seed, "denominator")
     ratios = np.divide(above, under, out=np.full(draws, np.nan), where=under > 0)
     return _interval(_value(numerator) / below, ratios)
 
 
-def _value(scores: np.ndarray) -> float:
-    counted = np.isfinite(scores)
-    n = counted.sum(1)
-    if not n.any():
+def mean_interval(scores: np.ndarray, seed: int, draws: int = 2000) -> Interval:
+    """Return :func:`interval` of the means over subjects of scores (repeats, subjects); NaN does not count."""
+    return interval(Means(scores), seed, draws)
+
+
+def ratio_interval(numerator: np.ndarray, denominator: np.ndarray, seed: int, draws: int = 2000) -> Interval | None:
+    """Return :func:`ratio` of the means over subjects of two matrices of scores (repeats, subjects)."""
+    return ratio(Means(numerator), Means(denominator), seed, draws)
+
+
+def _value(measured: Measured) -> float:
+    values = measured.values()
+    if not np.isfinite(values).any():
         raise UnderstudyError("a mean over subjects needs at least one score, found none")
-    return float((np.where(counted, scores, 0).sum(1)[n > 0] / n[n > 0]).mean())
+    return float(values[np.isfinite(values)].mean())
 
 
 def _subject_weights(subjects: int, seed: int, draws: int) -> np.ndarray:
@@ -81,15 +130,15 @@ def _subject_weights(subjects: int, seed: int, draws: int) -> np.ndarray:
     return rng(seed, "bootstrap", "subjects").multinomial(subjects, np.full(subjects, 1 / subjects), draws)
 
 
-def _resampled(scores: np.ndarray, subjects: np.ndarray, seed: int, name: str) -> np.ndarray:
-    """Return the mean of each resample, (draws,); NaN where a resample holds no score."""
-    counted = np.isfinite(scores)
-    n = subjects @ counted.T
-    means = np.divide(subjects @ np.where(counted, scores, 0).T, n, out=np.zeros(n.shape), where=n > 0)
-    repeats = len(scores)
-    weights = rng(seed, "bootstrap", name).multinomial(repeats, np.full(repeats, 1 / repeats), len(subjects)) * (n > 0)
-    total = weights.sum(1)
-    return np.divide((weights * means).sum(1), total, out=np.full(len(subjects), np.nan), where=total > 0)
+def _resampled(measured: Measured, weights: np.ndarray, seed: int, name: str) -> np.ndarray:
+    """Return the mean over resampled repeats of each draw, (draws,); NaN where a resample holds no score."""
+    values = measured.on(weights)
+    counted = np.isfinite(values)
+    draws, repeats = values.shape
+    times = rng(seed, "bootstrap", name).multinomial(repeats, np.full(repeats, 1 / repeats), draws) * counted
+    total = times.sum(1)
+    sums = (times * np.where(counted, values, 0)).sum(1)
+    return np.divide(sums, total, out=np.full(draws, np.nan), where=total > 0)
 
 
 def _interval(value: float, resamples: np.ndarray) -> Interval:

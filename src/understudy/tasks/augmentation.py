@@ -45,11 +45,23 @@ def augment(images: Tensor, labels: Tensor, generator: torch.Generator, ranges: 
     Returns:
         Images (N, C, *S) float and label maps (N, *S) int64, moved alike (images linearly, labels to the nearest).
     """
-    matrix = _affine(len(images), tuple(images.shape[2:]), generator, ranges).to(images.device)
-    grid = F.affine_grid(matrix, [len(images), 1, *images.shape[2:]], align_corners=False)
-    moved = F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    grid = _grid(images, generator, ranges)
     maps = F.grid_sample(labels[:, None].float(), grid, mode="nearest", padding_mode="border", align_corners=False)
-    return _intensity(moved, generator, ranges), maps[:, 0].long()
+    return _intensity(_moved(images, grid), generator, ranges), maps[:, 0].long()
+
+
+def augment_images(images: Tensor, generator: torch.Generator, ranges: Ranges) -> Tensor:
+    """Transform each image (N, C, *S) at random, as :func:`augment` does for cases with a label map."""
+    return _intensity(_moved(images, _grid(images, generator, ranges)), generator, ranges)
+
+
+def _grid(images: Tensor, generator: torch.Generator, ranges: Ranges) -> Tensor:
+    matrix = _affine(len(images), tuple(images.shape[2:]), generator, ranges).to(images.device)
+    return F.affine_grid(matrix, [len(images), 1, *images.shape[2:]], align_corners=False)
+
+
+def _moved(images: Tensor, grid: Tensor) -> Tensor:
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def _affine(n: int, size: tuple[int, ...], generator: torch.Generator, ranges: Ranges) -> Tensor:

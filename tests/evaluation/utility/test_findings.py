@@ -10,24 +10,26 @@ from understudy.core.cohort import Cohort
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, read_results
 from understudy.evaluation.utility.config import UtilityConfig
-from understudy.evaluation.utility.findings import Outcome, Side, write_findings
-from understudy.tasks.segmentation import CohortCases
+from understudy.evaluation.utility.findings import Findings
+from understudy.evaluation.utility.segmentation import DiceOutcome, Segmentation
+from understudy.evaluation.utility.task import Side
 
 CONFIG = UtilityConfig(repeats=2, updates=7)
 
 
-def outcome(overlap: int, subjects: int, missed: int = 0) -> Outcome:
+def outcome(overlap: int, subjects: int, missed: int = 0) -> DiceOutcome:
     """Two repeats; each subject: 10 voxels in either map, ``overlap`` in both; the first ``missed`` predict nothing."""
     counts = np.tile(np.array([[100, 10 - overlap], [10 - overlap, overlap]]), (subjects, 1, 1))
     counts[:missed] = [[110, 0], [10, 0]]
-    return Outcome([counts, counts], [[(5, 0.5), (7, 0.6)], [(5, 0.6), (7, 0.8)]])
+    return DiceOutcome([[(5, 0.5), (7, 0.6)], [(5, 0.6), (7, 0.8)]], [counts, counts])
 
 
-def write(folder: Path, cohort: Cohort, outcomes: dict[str, Outcome], subjects: int) -> dict[str, Result]:
-    cases = CohortCases(cohort, cohort.rows("train"), cohort.encoding)
+def write(folder: Path, cohort: Cohort, outcomes: dict[str, DiceOutcome], subjects: int) -> dict[str, Result]:
+    task = Segmentation(cohort, [], CONFIG)
+    task.subjects, task.validation_subjects = [f"s{i}" for i in range(subjects)], subjects
+    cases = task.cases(cohort, cohort.rows("train"))
     sides = [Side(name, "" if name == "real" else "g", cases, 15, "") for name in outcomes]
-    names = [f"s{i}" for i in range(subjects)]
-    write_findings(folder, cohort, sides, outcomes, names, subjects, CONFIG, Provenance("evaluate utility", {}, 0, {}))
+    Findings(task, sides, outcomes, CONFIG, Provenance("evaluate utility", {}, 0, {})).write(folder)
     return {r.name: r for r in read_results(folder)[0]}
 
 

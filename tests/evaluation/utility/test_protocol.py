@@ -12,8 +12,10 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.result import read_results
 from understudy.core.writer import CohortWriter
-from understudy.evaluation.utility import protocol
-from understudy.evaluation.utility.protocol import UtilityConfig, evaluate_utility, subject_cases
+from understudy.evaluation.utility import segmentation
+from understudy.evaluation.utility.config import UtilityConfig
+from understudy.evaluation.utility.protocol import evaluate_utility
+from understudy.evaluation.utility.segmentation import subject_cases
 
 CONFIG = UtilityConfig(updates=20, checks=2, repeats=2, channels=(8, 8, 16), batch_size=8, draws=200, precision="fp32")
 FILES = [
@@ -48,9 +50,9 @@ def test_test_subjects_are_read_once_and_never_to_choose(
     real: Path, synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    original = protocol.subject_cases
+    original = segmentation.subject_cases
 
-    def watched(cohort: Cohort, split: str) -> protocol.SubjectCases:
+    def watched(cohort: Cohort, split: str) -> segmentation.SubjectCases:
         cases = original(cohort, split)
         counts = type(cases).counts
         monkeypatch.setattr(
@@ -58,7 +60,7 @@ def test_test_subjects_are_read_once_and_never_to_choose(
         )
         return cases
 
-    monkeypatch.setattr(protocol, "subject_cases", watched)
+    monkeypatch.setattr(segmentation, "subject_cases", watched)
     config = CONFIG.model_copy(update={"repeats": 1, "updates": 2})
     evaluate_utility(real, [synthetic], tmp_path / "out", 0, config)
     test, validation = (Cohort.open(real).subjects(split)[0] for split in ("test", "validation"))

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from understudy.core.classes import short_class_names
 from understudy.core.cohort import Cohort
 from understudy.core.encoding import Encoding
 from understudy.core.provenance import Provenance
@@ -24,11 +25,14 @@ from understudy.core.stage import finished, output_folder
 from understudy.evaluation import METRICS
 from understudy.evaluation.features import RandomFeatures, image_blocks
 from understudy.evaluation.fidelity.config import FidelityConfig
+from understudy.evaluation.fidelity.diversity import TABLE as DIVERSITY_TABLE
+from understudy.evaluation.fidelity.diversity import diversity, look
 from understudy.evaluation.fidelity.floor import Floor, real_floor
 from understudy.evaluation.folder import PUBLIC_MINIMUM, internal, public, write_curve, write_grid, write_table
 from understudy.evaluation.guard import leak_note, open_pair, short_names, slug
 from understudy.evaluation.metric import Metric
 from understudy.evaluation.progress import progress_bar
+from understudy.tasks.classify import Trained, open_classifier
 
 TABLE = (
     *("cohort", "generator", "metric", "value", "matched", "matched_low", "matched_high"),
@@ -58,7 +62,12 @@ class Compared:
 
 
 def evaluate_fidelity(
-    real: Path, synthetic: list[Path], out: Path, seed: int, config: FidelityConfig | None = None
+    real: Path,
+    synthetic: list[Path],
+    out: Path,
+    seed: int,
+    config: FidelityConfig | None = None,
+    classifier: Path | None = None,
 ) -> Path:
     """Measure how near the images of synthetic cohorts lie to those of real training subjects.
 
@@ -68,17 +77,22 @@ def evaluate_fidelity(
         out: results folder to make.
         seed: of halves and subsets.
         config: settings; the defaults where None.
+        classifier: a folder that ``understudy classify`` made; with it the diversity of classes is measured too.
 
     Returns:
         ``out``.
 
     Raises:
-        UsageError: cohorts that do not fit, or an output of another request.
+        UsageError: cohorts, or a classifier, that do not fit, or an output of another request.
         UnderstudyError: a leak, too few subjects, no images.
     """
     config = config or FidelityConfig()
     cohort, others = open_pair(Path(real), [Path(path) for path in synthetic], splits=("train",), labels=False)
+    judge = open_classifier(classifier) if classifier else None
     inputs = {"real": cohort.id, "synthetic": ",".join(other.id for other in others)}
+    if judge:
+        judge.refuse_unfitting(f"the cohort {cohort.path.name}", cohort.encoding, cohort.size)
+        inputs["classifier"] = judge.id
     provenance = Provenance("evaluate fidelity", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "results.json", provenance):
         return out
@@ -94,8 +108,25 @@ def evaluate_fidelity(
         for one in _compare(measured[0], measured[1:], config, seed):
             compared.append(one)
             bar.update(task, advance=1, description=one.metric)
-        _write(folder, measured, compared, config, provenance)
+        found = list(_diversity(judge, measured, config, seed)) if judge else []
+        _write(folder, measured, compared, found, config, provenance)
     return out
+
+
+def _diversity(
+    judge: Trained, measured: list[Measured], config: FidelityConfig, seed: int
+) -> Iterator[tuple[list[Result], list[Any]]]:
+    """Measure the diversity of classes of each synthetic cohort: results and a row of the table, [] for all classes."""
+    encoding, names = measured[0].cohort.encoding, short_class_names(judge.classifier.names)
+
+    def see(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return judge.classifier.predict(images), judge.classifier.features(images)
+
+    real, *others = (look(see, m.cohort, m.rows, encoding) for m in measured)
+    for one, seen in zip(measured[1:], others, strict=True):
+        prefix = _prefix(one, len(others) > 1)
+        for results, row in diversity(f"{prefix}.diversity", names, real, seen, config.draws, derive(seed, "fidelity")):
+            yield results, [one.name, *row] if row else []
 
 
 def _measure(name: str, cohort: Cohort, rows: np.ndarray, encoding: Encoding, bins: int) -> Measured:
@@ -128,13 +159,21 @@ def _bound(metric: Metric, config: FidelityConfig) -> "partial[Result]":
 
 
 def _write(
-    folder: Path, measured: list[Measured], compared: list[Compared], config: FidelityConfig, provenance: Provenance
+    folder: Path,
+    measured: list[Measured],
+    compared: list[Compared],
+    diverse: list[tuple[list[Result], list[Any]]],
+    config: FidelityConfig,
+    provenance: Provenance,
 ) -> None:
     real, others = measured[0], measured[1:]
     subjects = len(real.cohort.subjects("train"))
     found = [(c, _results(c, len(others) > 1, subjects, provenance.seed)) for c in compared]
-    write_results(folder, [r for _, results in found for r in results], provenance)
+    classes = [public(r, subjects) for results, _ in diverse for r in results]
+    write_results(folder, [*(r for _, results in found for r in results), *classes], provenance)
     write_table(folder, "fidelity", TABLE, [_row(c, results, len(real.rows)) for c, results in found])
+    if diverse and subjects >= PUBLIC_MINIMUM:
+        write_table(folder, "diversity", DIVERSITY_TABLE, [row for _, row in diverse if row])
     held = internal(folder)
     for c, channel in enumerate(real.cohort.encoding.channels):
         width = (channel.high - channel.low) / config.bins
@@ -148,10 +187,14 @@ def _write(
     write_grid(held / "real.npz", real.cohort, real.rows[: config.grid], "real")
 
 
+def _prefix(measured: Measured, several: bool) -> str:
+    return f"fidelity.{measured.name}" if several else "fidelity"
+
+
 def _results(c: Compared, several: bool, subjects: int, seed: int) -> list[Result]:
     """Return the plain number, the matched one and the floor of a comparison."""
     better = METRICS[c.metric].better
-    name = f"fidelity.{c.measured.name}.{c.metric}" if several else f"fidelity.{c.metric}"
+    name = f"{_prefix(c.measured, several)}.{c.metric}"
     note = "; ".join(n for n in (c.plain.note, leak_note(c.measured.cohort)) if n)
     plain = Result(name, c.plain.value, c.plain.low, c.plain.high, "", better, c.plain.n, seed, note)
     results = [plain]

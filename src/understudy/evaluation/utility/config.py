@@ -1,12 +1,21 @@
-"""Settings of ``evaluate utility``; flat, so that ``--set updates=500`` names any of them."""
+"""Settings of ``evaluate utility``, one set a task; flat, so that ``--set updates=500`` names any of them."""
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
+from understudy.tasks.classification import ClassificationConfig
 from understudy.tasks.segmentation import SegmentationConfig
 
 
-class UtilityConfig(SegmentationConfig):
+class Repeats(BaseModel):
+    """How often a task network is trained, and how many resamples make an interval."""
+
+    repeats: int = Field(3, ge=1, description="seeds of the task network")
+    draws: int = Field(2000, ge=100, description="bootstrap resamples")
+
+
+class UtilityConfig(Repeats, SegmentationConfig):
     """How segmenters are trained, how often, and how many resamples make an interval."""
 
-    repeats: int = Field(3, ge=1, description="segmenter seeds")
-    draws: int = Field(2000, ge=100, description="bootstrap resamples")
+
+class ClassUtilityConfig(Repeats, ClassificationConfig):
+    """How classifiers are trained, how often, and how many resamples make an interval."""

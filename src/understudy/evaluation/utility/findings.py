@@ -1,188 +1,138 @@
-"""From voxel counts to what ``evaluate utility`` writes: results, the Dice table, validation curves, rows per subject.
+"""From outcomes to what ``evaluate utility`` writes: results, the table, validation curves, rows per subject or case.
 
-A ratio never stands without its real-only Dice: in the note, in the row before it, and in the table.
+A ratio never stands without its real-only score: in the note, in the row before it, and in the table.
 **Checked** in tests/evaluation/utility/test_findings.py (known counts give known numbers; few subjects are withheld).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from understudy.core.cohort import Cohort
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.seed import derive
-from understudy.evaluation.folder import PUBLIC_MINIMUM, internal, public, write_curve, write_rows, write_table
+from understudy.evaluation.folder import PUBLIC_MINIMUM, internal, public, write_curve, write_table
 from understudy.evaluation.guard import slug
-from understudy.evaluation.statistics import Interval, mean_interval, ratio_interval
-from understudy.evaluation.utility.config import UtilityConfig
-from understudy.evaluation.utility.scores import RULES, dice, mean_over_classes, rules
-from understudy.tasks.segmentation import CohortCases
+from understudy.evaluation.statistics import Interval, interval, ratio
+from understudy.evaluation.utility.task import Outcome, Side, Task
 
-TABLE = (
-    *("trained_on", "generator", "network", "class", "dice", "low", "high", "ratio", "ratio_low", "ratio_high"),
+FIRST = ("trained_on", "generator", "network", "class")
+LAST = (
+    *("low", "high", "ratio", "ratio_low", "ratio_high"),
     *("n_subjects", "repeats", "updates", "training_cases", "training_subjects"),
-    *("missed", "false_positive", "both_empty"),
 )
-PER_SUBJECT = ("subject_id", "trained_on", "network", "repeat", "class", "dice", "rule")
-
-
-@dataclass(frozen=True)
-class Side:
-    """What one group of segmenters is trained on: a name, the generator ("" for real), the cases, a warning."""
-
-    name: str
-    generator: str
-    cases: CohortCases
-    subjects: int
-    note: str
-
-
-@dataclass
-class Outcome:
-    """What the segmenters of a side did: voxel counts (S, K, K) on the test subjects and (updates, score) curves."""
-
-    counts: list[np.ndarray] = field(default_factory=list)
-    curves: list[list[tuple[int, float]]] = field(default_factory=list)
-
-    def scores(self, k: int | None) -> np.ndarray:
-        """Return Dice (repeats, S) of foreground class k = 1.., or with None the mean over classes."""
-        each = np.stack([dice(c) for c in self.counts])
-        return mean_over_classes(each) if k is None else each[..., k - 1]
-
-    def ruled(self, k: int | None) -> list[int]:
-        """Return how often each case of the empty-map rule applied, in the order of RULES[1:], over repeats."""
-        each = np.stack([rules(c) for c in self.counts])
-        return [int((each if k is None else each[..., k - 1]).__eq__(code).sum()) for code in range(1, len(RULES))]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Dice of one side and class, and its ratio to real-only."""
+    """The score of one side and class, and its ratio to real-only."""
 
     side: Side
     name: str
     k: int | None
-    n: int
-    dice: Result
+    score: Result
     ratio: Result | None
-    ruled: list[int]
+    cells: list[Any]
 
 
-def write_findings(
-    folder: Path,
-    cohort: Cohort,
-    sides: list[Side],
-    outcomes: dict[str, Outcome],
-    subjects: list[str],
-    validation_subjects: int,
-    config: UtilityConfig,
-    provenance: Provenance,
-) -> None:
-    """Write results.json, tables, curves and internal/ of a utility evaluation."""
-    names = cohort.scheme.names if cohort.scheme else ()
-    findings = list(_findings(names, sides, outcomes, config, provenance.seed))
-    results = [r for f in findings for r in (f.dice, f.ratio) if r is not None]
-    write_results(folder, results, provenance)
-    write_table(folder, "utility", TABLE, [_row(f, config) for f in findings])
-    held = internal(folder)
-    _write_curves(folder if validation_subjects >= PUBLIC_MINIMUM else held, outcomes, config.network)
-    write_rows(held / "per_subject.csv", PER_SUBJECT, _per_subject(names, outcomes, subjects, config.network))
+@dataclass(frozen=True)
+class Findings:
+    """What was found.
 
+    Attributes:
+        task: what was trained and scored.
+        sides: real first.
+        outcomes: by the side's name.
+        config: the task's settings.
+        provenance: the request.
+    """
 
-def _findings(
-    names: tuple[str, ...], sides: list[Side], outcomes: dict[str, Outcome], config: UtilityConfig, seed: int
-) -> Iterator[Finding]:
-    """Go through the mean and the classes, and for each through the sides, real first."""
-    for k in (None, *range(1, len(names))):
-        real = outcomes["real"].scores(k)
-        for side in sides:
-            several = len(sides) > 2
-            ending = f"{config.network}.dice" + ("" if k is None else f".{slug(names[k])}")
-            yield _finding(side, outcomes[side.name], real, k, ending, several, names, config, seed)
+    task: Task
+    sides: list[Side]
+    outcomes: Mapping[str, Outcome]
+    config: Any
+    provenance: Provenance
 
+    def write(self, folder: Path) -> None:
+        """Write results.json, tables, curves and internal/ of a utility evaluation."""
+        found = list(self._all())
+        results = [r for f in found for r in (f.score, f.ratio) if r is not None]
+        write_results(folder, results, self.provenance)
+        header = (*FIRST, self.task.score, *LAST, *self.task.columns)
+        write_table(folder, "utility", header, [self._row(f) for f in found])
+        held = internal(folder)
+        self._write_curves(folder if self.task.validation_subjects >= PUBLIC_MINIMUM else held)
+        self.task.write_inside(held, dict(self.outcomes))
 
-def _finding(
-    side: Side,
-    outcome: Outcome,
-    real: np.ndarray,
-    k: int | None,
-    ending: str,
-    several: bool,
-    names: tuple[str, ...],
-    config: UtilityConfig,
-    seed: int,
-) -> Finding:
-    scores = outcome.scores(k)
-    n = int(np.isfinite(scores).any(0).sum())
-    own = derive(seed, "interval")
-    ruled = outcome.ruled(k)
-    note = (
-        f"mean over {config.repeats} segmenter(s); empty-map rule: {ruled[0]} missed, {ruled[1]} false positive, "
-        f"{ruled[2]} both empty"
-    )
-    label = "real" if side.name == "real" else f"synthetic.{side.name}" if several else "synthetic"
-    interval = mean_interval(scores, own, config.draws) if n else None
-    made = _result(f"utility.{label}.{ending}", interval, n, seed, _joined(note, side.note), "no test subject counts")
-    ratio = None
-    if side.name != "real":
-        ratio = _ratio(scores, real, f"utility.{label.replace('synthetic', 'ratio', 1)}.{ending}", side, config, seed)
-    return Finding(side, "mean" if k is None else names[k], k, n, made, ratio, ruled)
+    def _all(self) -> Iterator[Finding]:
+        """Go through the mean and the classes, and for each through the sides, real first."""
+        for k in (None, *range(len(self.task.names))):
+            ending = f"{self.config.network}.{self.task.score}"
+            if k is not None:
+                ending += f".{slug(self.task.names[k])}"
+            for side in self.sides:
+                yield self._finding(side, k, ending)
 
+    def _finding(self, side: Side, k: int | None, ending: str) -> Finding:
+        outcome, name = self.outcomes[side.name], "mean" if k is None else self.task.names[k]
+        n, draws = int(outcome.counted(k).sum()), self.config.draws
+        label = "real" if side.name == "real" else f"synthetic.{side.name}" if len(self.sides) > 2 else "synthetic"
+        found = interval(outcome.measured(k), self._seed, draws) if n else None
+        note = _joined(outcome.note(k), side.note)
+        score = self._result(f"utility.{label}.{ending}", found, n, outcome.behind(k), note, outcome.missing(k))
+        against = None
+        if side.name != "real":
+            against = self._ratio(f"utility.{label.replace('synthetic', 'ratio', 1)}.{ending}", side, k)
+        cells = outcome.cells(k) if outcome.behind(k) >= PUBLIC_MINIMUM else [None] * len(self.task.columns)
+        return Finding(side, name, k, score, against, cells)
 
-def _ratio(scores: np.ndarray, real: np.ndarray, name: str, side: Side, config: UtilityConfig, seed: int) -> Result:
-    n = int((np.isfinite(scores).any(0) & np.isfinite(real).any(0)).sum())
-    if not n:
-        return Result(name, None, better="higher", n=0, seed=seed, note="no test subject counts on both sides")
-    below = mean_interval(real, derive(seed, "interval"), config.draws)
-    interval = ratio_interval(scores, real, derive(seed, "interval"), config.draws)
-    note = f"real-only Dice {below.value:.3f} [{below.low:.3f}, {below.high:.3f}]"
-    return _result(name, interval, n, seed, _joined(note, side.note), "the real-only Dice is 0")
+    def _ratio(self, name: str, side: Side, k: int | None) -> Result:
+        real, outcome, words = self.outcomes["real"], self.outcomes[side.name], f"real-only {self.task.words}"
+        n = int((outcome.counted(k) & real.counted(k)).sum())
+        if not n:
+            return self._result(name, None, 0, 0, "", f"{outcome.missing(k)} on both sides")
+        draws = self.config.draws
+        below = interval(real.measured(k), self._seed, draws)
+        found = ratio(outcome.measured(k), real.measured(k), self._seed, draws)
+        note = _joined(f"{words} {below.value:.3f} [{below.low:.3f}, {below.high:.3f}]", side.note)
+        behind = min(n, outcome.behind(k), real.behind(k))
+        return self._result(name, found, n, behind, note, f"the {words} is 0")
 
+    @property
+    def _seed(self) -> int:
+        return derive(self.provenance.seed, "interval")
 
-def _result(name: str, interval: Interval | None, n: int, seed: int, note: str, missing: str) -> Result:
-    if interval is None:
-        return Result(name, None, better="higher", n=n, seed=seed, note=missing)
-    result = Result(name, interval.value, interval.low, interval.high, "", "higher", n, seed, note)
-    return public(result, n)
+    def _result(self, name: str, found: Interval | None, n: int, behind: int, note: str, missing: str) -> Result:
+        seed = self.provenance.seed
+        if found is None:
+            return Result(name, None, better="higher", n=n, seed=seed, note=missing)
+        return public(Result(name, found.value, found.low, found.high, "", "higher", n, seed, note), behind)
+
+    def _row(self, found: Finding) -> list[Any]:
+        """Return one row of the table; what is withheld is blank."""
+        side, score, against = found.side, found.score, found.ratio
+        ratios = (against.value, against.low, against.high) if against else (None, None, None)
+        return [
+            *(side.name, side.generator, self.config.network, found.name),
+            *(score.value, score.low, score.high, *ratios),
+            *(score.n, self.config.repeats, self.config.updates, len(side.cases), side.subjects),
+            *found.cells,
+        ]
+
+    def _write_curves(self, folder: Path) -> None:
+        """Write the mean validation score against updates; inside where fewer than five subjects stand behind it."""
+        series = {}
+        for name, outcome in self.outcomes.items():
+            points = np.array(outcome.curves)  # (repeats, checks, 2)
+            kept = np.isfinite(points[..., 1]).all(0)
+            series[name] = (points[0, kept, 0].tolist(), points[:, kept, 1].mean(0).tolist())
+        words = self.task.words
+        title, name = f"Validation {words} while training", f"utility-{self.config.network}"
+        write_curve(folder, name, title, "updates", f"mean {words}", series)
 
 
 def _joined(*notes: str) -> str:
     return "; ".join(note for note in notes if note)
-
-
-def _row(found: Finding, config: UtilityConfig) -> list[Any]:
-    """Return one row of the table; what is withheld is blank."""
-    side, ratio = found.side, found.ratio
-    ratios = (ratio.value, ratio.low, ratio.high) if ratio else (None, None, None)
-    return [
-        *(side.name, side.generator, config.network, found.name),
-        *(found.dice.value, found.dice.low, found.dice.high, *ratios),
-        *(found.n, config.repeats, config.updates, len(side.cases), side.subjects),
-        *(found.ruled if found.n >= PUBLIC_MINIMUM else (None,) * 3),
-    ]
-
-
-def _write_curves(folder: Path, outcomes: dict[str, Outcome], network: str) -> None:
-    """Write the mean validation Dice against updates; internally where fewer than five subjects stand behind it."""
-    series = {}
-    for name, outcome in outcomes.items():
-        points = np.array(outcome.curves)  # (repeats, checks, 2)
-        kept = np.isfinite(points[..., 1]).all(0)
-        series[name] = (points[0, kept, 0].tolist(), points[:, kept, 1].mean(0).tolist())
-    write_curve(folder, f"utility-{network}", "Validation Dice while training", "updates", "mean Dice", series)
-
-
-def _per_subject(
-    names: tuple[str, ...], outcomes: dict[str, Outcome], subjects: list[str], network: str
-) -> Iterator[list[Any]]:
-    for name, outcome in outcomes.items():
-        for repeat, counts in enumerate(outcome.counts):
-            scores, codes = dice(counts), rules(counts)
-            for s, subject in enumerate(subjects):
-                for k, label in enumerate(names[1:]):
-                    value = float(scores[s, k]) if np.isfinite(scores[s, k]) else None
-                    yield [subject, name, network, repeat, label, value, RULES[codes[s, k]]]

@@ -1,19 +1,17 @@
-"""``evaluate utility``: segmenters trained on synthetic or on real cases only, tested on real subjects.
+"""``evaluate utility``: task networks trained on synthetic or on real cases only, tested on real subjects.
 
 **Source**: Akbar et al., Brain tumor segmentation using synthetic MR images (Sci Data 11:259, 2024): synthetic only
-against real only, repeated over segmenter seeds, slices of a test subject stacked before scoring.
+against real only, repeated over seeds of the task network.
 **Differs**: both sides make the same number of updates with the same settings and seeds; on both sides the weights
 are chosen on the same real validation subjects, which a user of synthetic data alone would not have: the ratio says
 what synthetic cases teach, not what choosing without real cases would cost. Intervals resample seeds and subjects.
-The test subjects are read once by each segmenter, after its weights were chosen.
+What is trained and scored is the task's matter (TASKS).
 **Checked** in tests/evaluation/utility/test_protocol.py (a toy cohort end to end, same seed, a planted leak).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from understudy.core.cohort import Cohort
 from understudy.core.provenance import Provenance
@@ -21,105 +19,80 @@ from understudy.core.seed import derive
 from understudy.core.stage import finished, output_folder
 from understudy.evaluation.guard import leak_note, open_pair, short_names
 from understudy.evaluation.progress import progress_bar
-from understudy.evaluation.utility.config import UtilityConfig
-from understudy.evaluation.utility.findings import Outcome, Side, write_findings
-from understudy.evaluation.utility.scores import confusion, dice, mean_over_classes
-from understudy.tasks.segmentation import CohortCases, Segmenter, train_segmenter
+from understudy.evaluation.utility.classification import Classification
+from understudy.evaluation.utility.findings import Findings
+from understudy.evaluation.utility.segmentation import Segmentation
+from understudy.evaluation.utility.task import Outcome, Side, Task
+
+SPLITS = ("train", "validation", "test")
+TASKS: dict[str, type[Task]] = {"segmentation": Segmentation, "classification": Classification}
 
 
-@dataclass(frozen=True)
-class SubjectCases:
-    """Real cases that are scored by subject."""
+def default_task(real: Path, synthetic: list[Path]) -> str:
+    """Return the task that cohorts are made for: segmentation, or where they have class columns only, classification.
 
-    cases: CohortCases
-    number: np.ndarray  # (n,) of each case's subject
-    subjects: list[str]
-    classes: int
-    labels: np.ndarray = field(repr=False)
-
-    def counts(self, segmenter: Segmenter) -> np.ndarray:
-        """Return voxel counts (subjects, K, K) of a segmenter's predictions."""
-        predicted = segmenter.predict_cases(self.cases)
-        return confusion(predicted, self.labels, self.number, len(self.subjects), self.classes)
-
-    def score(self, segmenter: Segmenter) -> float:
-        """Return the mean Dice over classes, then subjects, 0..1; NaN where nothing counts."""
-        scores = mean_over_classes(dice(self.counts(segmenter)))
-        return float(scores[np.isfinite(scores)].mean()) if np.isfinite(scores).any() else float("nan")
+    Args:
+        real: folder of the real cohort.
+        synthetic: folders of the synthetic cohorts.
+    """
+    cohorts = [Cohort.open(path) for path in (real, *synthetic)]
+    annotated = all(cohort.labels is not None for cohort in cohorts)
+    return "classification" if not annotated and all(cohort.classes for cohort in cohorts) else "segmentation"
 
 
 def evaluate_utility(
-    real: Path, synthetic: list[Path], out: Path, seed: int, config: UtilityConfig | None = None
+    real: Path, synthetic: list[Path], out: Path, seed: int, config: Any = None, task: str = "segmentation"
 ) -> Path:
-    """Compare what segmenters learn from synthetic cohorts with what they learn from real cases.
+    """Compare what task networks learn from synthetic cohorts with what they learn from real cases.
 
     Args:
         real: folder of the real cohort, with the splits train, validation and test.
         synthetic: folders of synthetic cohorts; all their cases are training cases.
         out: results folder to make.
         seed: of weights, order, augmentation and resampling.
-        config: settings, the same on every side; the defaults where None.
+        config: the task's settings, the same on every side; the defaults where None.
+        task: a name out of TASKS.
 
     Returns:
         ``out``.
 
     Raises:
         UsageError: cohorts that do not fit, or an output of another request.
-        UnderstudyError: a leak, too few subjects, no label maps.
+        UnderstudyError: a leak, too few subjects, no label maps or class columns.
     """
-    config = config or UtilityConfig()
-    splits = ("train", "validation", "test")
-    cohort, others = open_pair(Path(real), [Path(path) for path in synthetic], splits=splits, labels=True)
+    kind = TASKS[task]
+    config = config or kind.Config()
+    paths = [Path(path) for path in synthetic]
+    cohort, others = open_pair(Path(real), paths, splits=SPLITS, labels=kind.needs_labels)
     inputs = {"real": cohort.id, "synthetic": ",".join(other.id for other in others)}
     provenance = Provenance("evaluate utility", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "results.json", provenance):
         return out
+    judge = kind(cohort, others, config)
     with output_folder(out) as folder:
-        sides = _sides(cohort, others)
-        validation, test = subject_cases(cohort, "validation"), subject_cases(cohort, "test")
+        sides = _sides(judge, cohort, others)
         with progress_bar("updates") as progress:
-            task = progress.add_task("", total=len(sides) * config.repeats * config.updates)
+            bar = progress.add_task("", total=len(sides) * config.repeats * config.updates)
             outcomes = {}
             for side in sides:
-                progress.update(task, description=f"segmenters on {side.name}")
-                outcomes[side.name] = _repeat(side, validation, test, config, seed, lambda: progress.advance(task))
-        write_findings(folder, cohort, sides, outcomes, test.subjects, len(validation.subjects), config, provenance)
+                progress.update(bar, description=f"{judge.model}s on {side.name}")
+                outcomes[side.name] = _repeat(judge, side, config.repeats, seed, lambda: progress.advance(bar))
+        Findings(judge, sides, outcomes, config, provenance).write(folder)
     return out
 
 
-def subject_cases(cohort: Cohort, split: str) -> SubjectCases:
-    """Return the cases of a split of a cohort with label maps, numbered by subject."""
-    rows, subjects = cohort.rows(split), cohort.subjects(split)
-    number = np.searchsorted(subjects, cohort.column("subject_id")[rows])
-    labels = np.empty((0,)) if cohort.labels is None else cohort.labels[rows]
-    classes = len(cohort.scheme) if cohort.scheme else 0
-    return SubjectCases(CohortCases(cohort, rows, cohort.encoding), number, subjects, classes, labels)
-
-
-def _sides(real: Cohort, others: list[Cohort]) -> list[Side]:
-    """Return what segmenters are trained on: the real training split, then each synthetic cohort as a whole."""
-    rows = real.rows("train")
-    sides = [Side("real", "", CohortCases(real, rows, real.encoding), len(real.subjects("train")), "")]
+def _sides(judge: Task, real: Cohort, others: list[Cohort]) -> list[Side]:
+    """Return what networks are trained on: the real training split, then each synthetic cohort as a whole."""
+    sides = [Side("real", "", judge.cases(real, real.rows("train")), len(real.subjects("train")), "")]
     for name, other in zip(short_names(others), others, strict=True):
         generator = str(other.provenance.get("config", {}).get("generator", ""))
-        cases = CohortCases(other, other.rows(), real.encoding)
-        sides.append(Side(name, generator, cases, len(other.subjects()), leak_note(other)))
+        sides.append(Side(name, generator, judge.cases(other, other.rows()), len(other.subjects()), leak_note(other)))
     return sides
 
 
-def _repeat(
-    side: Side,
-    validation: SubjectCases,
-    test: SubjectCases,
-    config: UtilityConfig,
-    seed: int,
-    advance: Callable[[], None],
-) -> Outcome:
-    """Train ``config.repeats`` segmenters on one side; repeat r has the same seed on every side."""
-    outcome = Outcome()
-    for repeat in range(config.repeats):
-        own = derive(seed, "segmenter", repeat)
-        segmenter = train_segmenter(side.cases, test.classes, config, own, validation.score, advance)
-        outcome.counts.append(test.counts(segmenter))
-        outcome.curves.append(segmenter.curve)
+def _repeat(judge: Task, side: Side, repeats: int, seed: int, advance: Callable[[], None]) -> Outcome:
+    """Train ``repeats`` networks on one side; repeat r has the same seed on every side."""
+    outcome = judge.outcome()
+    for repeat in range(repeats):
+        judge.run(side.cases, outcome, derive(seed, judge.model, repeat), advance)
     return outcome

@@ -1,0 +1,110 @@
+"""Class columns: which combinations of classes the training subjects have, and which ones new cases shall have.
+
+A combination is the class columns of one case as a whole, for example pneumonia = 1, effusion = 0; a missing entry is a
+part of it (None). Only combinations of at least five training subjects are ever recorded: a rarer one points to people.
+Case i's combination depends on the seed and on i alone, not on how many cases are asked for.
+**Checked** in tests/core/test_classes.py (rare ones are left out; frequencies; balance; independence of n).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from understudy.core.cohort import Cohort
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.seed import rng
+
+MINIMUM_SUBJECTS = 5
+WISHES = ("data", "balanced")
+Wish = str | Mapping[str, float]
+
+
+def class_combinations(cohort: Cohort, names: Sequence[str], split: str = "train") -> list[dict[str, Any]]:
+    """Return the class combinations of a split that at least five of its subjects have, the most frequent first.
+
+    Args:
+        cohort: a cohort with class columns.
+        names: which of them.
+        split: which of its cases are looked at.
+
+    Returns:
+        Plain data: [{"classes": [1.0, 0.0, None], "cases": 120}, ...]; None stands for a missing entry, and cases
+        without any entry count nowhere.
+    """
+    rows = cohort.rows(split)
+    matrix = cohort.class_matrix(rows)[:, [cohort.classes.index(name) for name in names]]
+    subjects = cohort.column("subject_id")[rows]
+    found: dict[tuple[float | None, ...], list[str]] = {}
+    for values, subject in zip(matrix.tolist(), subjects.tolist(), strict=True):
+        key = tuple(None if np.isnan(v) else v for v in values)
+        if any(v is not None for v in key):
+            found.setdefault(key, []).append(subject)
+    kept = [(key, names) for key, names in found.items() if len(set(names)) >= MINIMUM_SUBJECTS]
+    kept.sort(key=lambda entry: (-len(entry[1]), str(entry[0])))
+    return [{"classes": list(key), "cases": len(names)} for key, names in kept]
+
+
+def wanted_classes(
+    names: Sequence[str], combinations: Sequence[Mapping[str, Any]], wish: Wish, n: int, seed: int
+) -> np.ndarray:
+    """Return the classes that new cases shall have.
+
+    Args:
+        names: K class columns.
+        combinations: what :func:`class_combinations` returned for the training data.
+        wish: "data" (combinations as often as in training), "balanced" (each combination equally often), or one value
+            by name for all cases; a name that is not given is missing.
+        n: number of cases; row i is the same for every n.
+        seed: of the draws.
+
+    Returns:
+        float32 (n, K), NaN where missing.
+
+    Raises:
+        UsageError: a name that is no class column, or a wish that is unknown.
+        UnderstudyError: no combination is recorded.
+    """
+    if not isinstance(wish, str):
+        if unknown := sorted(set(wish) - set(names)):
+            raise UsageError(f"there is no class {unknown[0]!r}: there are {', '.join(names)}")
+        return np.tile(np.array([wish.get(name, np.nan) for name in names], np.float32), (n, 1))
+    if wish not in WISHES:
+        raise UsageError(f"classes are {' or '.join(WISHES)}, or NAME=VALUE with commas; found {wish!r}")
+    if not combinations:
+        raise UnderstudyError(
+            f"no combination of the classes {', '.join(names)} is recorded that at least {MINIMUM_SUBJECTS} training "
+            "subjects have: give a value for each class instead, NAME=VALUE with commas"
+        )
+    table = np.array([c["classes"] for c in combinations], np.float32)  # None becomes NaN
+    counts = np.array([c["cases"] for c in combinations], np.float64)
+    draw = _balanced if wish == "balanced" else _frequent
+    return table[[draw(i, counts, seed) for i in range(n)]].reshape(n, len(names))
+
+
+def _frequent(i: int, counts: np.ndarray, seed: int) -> int:
+    """Draw a combination with the frequency of the data."""
+    ends = counts.cumsum() / counts.sum()
+    return int(np.searchsorted(ends[:-1], rng(seed, "classes", i).random(), side="right"))
+
+
+def _balanced(i: int, counts: np.ndarray, seed: int) -> int:
+    """Take each combination once a round, in an order of the round's own: in step with no other alternation."""
+    turn, place = divmod(i, len(counts))
+    return int(rng(seed, "classes", turn).permutation(len(counts))[place])
+
+
+def class_row(names: Sequence[str], values: np.ndarray) -> dict[str, str]:
+    """Return the entries of a case table for class values (K,); NaN becomes a blank."""
+    return {name: "" if np.isnan(v) else f"{v:g}" for name, v in zip(names, values.tolist(), strict=True)}
+
+
+def short_class_names(names: Sequence[str]) -> list[str]:
+    """Return class names for results: ``class=virus``, made from a column of texts, is ``virus`` where that is unique.
+
+    Example:
+        >>> short_class_names(["view=AP", "view=PA", "left=none", "right=none", "age"])
+        ['AP', 'PA', 'left=none', 'right=none', 'age']
+    """
+    endings = [name.rpartition("=")[2] for name in names]
+    return [end if end and endings.count(end) == 1 else name for name, end in zip(names, endings, strict=True)]

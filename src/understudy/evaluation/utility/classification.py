@@ -1,0 +1,161 @@
+"""The task classification: the area under the ROC curve of each class column, and its mean over the classes.
+
+**Source**: Segal et al., Evaluating the Clinical Realism of Synthetic Chest X-Rays Generated Using Progressively
+Growing GANs (2021, arXiv 2010.03975): a classifier trained on a labelled archive of generates, tested on real images.
+**Differs**: on every side the same updates, seeds and augmentation, and weights chosen on the same real validation
+subjects; a class that fewer than five test subjects have, or fewer than five lack, has no public number and takes no
+part in the mean. Class columns of a synthetic cohort are what it was sampled with.
+The test subjects are read once by each classifier, after its weights were chosen.
+**Checked** in tests/evaluation/utility/test_classification.py (end to end; a class that is absent; a planted leak).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from understudy.core.classes import short_class_names
+from understudy.core.cohort import Cohort
+from understudy.evaluation.folder import PUBLIC_MINIMUM, write_rows
+from understudy.evaluation.utility.areas import Areas
+from understudy.evaluation.utility.config import ClassUtilityConfig
+from understudy.evaluation.utility.task import Outcome, Task
+from understudy.tasks.classification import (
+    ClassCases,
+    chosen_classes,
+    class_cases,
+    train_classifier,
+    validation_score,
+)
+from understudy.tasks.fitting import Cases
+
+PER_CASE = ("case_id", "subject_id", "trained_on", "network", "repeat", "class", "has_class", "probability")
+
+
+@dataclass
+class AreaOutcome(Outcome):
+    """Probabilities (n, K) of each repeat on the test cases.
+
+    Attributes:
+        targets: (n, K) of 0 and 1, NaN where missing.
+        number: (n,) of each case's subject, 0..subjects-1.
+        subjects: S, how many there are.
+        names: the K classes.
+        probabilities: one (n, K) a repeat.
+    """
+
+    targets: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    number: np.ndarray = field(default_factory=lambda: np.empty(0, int))
+    subjects: int = 0
+    names: tuple[str, ...] = ()
+    probabilities: list[np.ndarray] = field(default_factory=list)
+
+    def _having(self, k: int, value: int) -> int:
+        return len(set(self.number[self.targets[:, k] == value].tolist()))
+
+    def _averaged(self) -> tuple[int, ...]:
+        """The classes of the mean: those that may be published, or where there are none, those that have an area."""
+        kinds = [min(self._having(k, 0), self._having(k, 1)) for k in range(len(self.names))]
+        for minimum in (PUBLIC_MINIMUM, 1):
+            if kept := tuple(k for k, kind in enumerate(kinds) if kind >= minimum):
+                return kept
+        return ()
+
+    def measured(self, k: int | None) -> Areas:
+        """Return the areas of a class, or their mean."""
+        classes = self._averaged() if k is None else (k,)
+        return Areas(self.targets, self.probabilities, self.number, self.subjects, classes)
+
+    def counted(self, k: int | None) -> np.ndarray:
+        """Return which subjects have a known entry, where there are cases of both kinds."""
+        counted = np.zeros(self.subjects, bool)
+        for one in self._averaged() if k is None else (k,):
+            if self._having(one, 0) and self._having(one, 1):
+                counted[self.number[np.isfinite(self.targets[:, one])]] = True
+        return counted
+
+    def behind(self, k: int | None) -> int:
+        """Return how many subjects have the class, or lack it, whichever are fewer."""
+        return min((min(self._having(one, 0), self._having(one, 1)) for one in self._classes(k)), default=0)
+
+    def _classes(self, k: int | None) -> tuple[int, ...]:
+        return self._averaged() if k is None else (k,)
+
+    def note(self, k: int | None) -> str:
+        """Say how many cases have the class, or which classes take no part in the mean."""
+        note = f"mean over {len(self.probabilities)} classifier(s); 0.5 is chance"
+        if k is not None:
+            return f"{note}; {self._cases(k, 1)} of {self._cases(k, 0) + self._cases(k, 1)} test cases have the class"
+        left = [name for one, name in enumerate(self.names) if one not in self._averaged()]
+        told = f" (without {', '.join(left)}: too few test subjects)" if left else ""
+        return f"{note}; mean of {len(self._averaged())} of {len(self.names)} classes{told}"
+
+    def missing(self, k: int | None) -> str:
+        """Say which kind of case the test subjects lack."""
+        if k is None:
+            return "no class has test cases both with and without it"
+        kind = "has" if self._cases(k, 0) else "lacks"
+        return f"no test case {kind} the class, and an area needs both kinds of case"
+
+    def _cases(self, k: int, value: int) -> int:
+        return int((self.targets[:, k] == value).sum())
+
+    def cells(self, k: int | None) -> list[Any]:
+        """Return the number of test cases with and without the class, or of classes in the mean and left out of it."""
+        averaged = len(self._averaged())
+        if k is None:
+            return [None, None, averaged, len(self.names) - averaged]
+        return [self._cases(k, 1), self._cases(k, 0), None, None]
+
+
+class Classification(Task):
+    """Classifiers on images and class columns."""
+
+    Config = ClassUtilityConfig
+    needs_labels = False
+    model, score, words = "classifier", "auc", "AUC"
+    columns = ("cases_with", "cases_without", "classes", "classes_left_out")
+
+    def __init__(self, real: Cohort, others: list[Cohort], config: ClassUtilityConfig) -> None:
+        """Read the class columns of all cohorts."""
+        self.config, self.encoding, self.cohort = config, real.encoding, real
+        self.columns_read = chosen_classes(real, config)
+        self.names = tuple(short_class_names(self.columns_read))
+        self.validation, self.test = (self.cases(real, real.rows(split)) for split in ("validation", "test"))
+        for other in others:
+            self.cases(other, other.rows())
+        self.subjects, self.validation_subjects = real.subjects("test"), len(real.subjects("validation"))
+
+    def cases(self, cohort: Cohort, rows: np.ndarray) -> ClassCases:
+        """Return cases with their class columns."""
+        return class_cases(cohort, rows, self.encoding, self.columns_read)
+
+    def outcome(self) -> AreaOutcome:
+        """Return an outcome without repeats."""
+        number = np.searchsorted(self.subjects, self.cohort.column("subject_id")[self.test.rows])
+        return AreaOutcome([], self.test.targets, number, len(self.subjects), self.names)
+
+    def run(self, cases: Cases, outcome: Outcome, seed: int, advance: Callable[[], None]) -> None:
+        """Train a classifier and let it judge the test cases."""
+        assert isinstance(outcome, AreaOutcome)
+        score = validation_score(self.validation)
+        classifier = train_classifier(cases, self.columns_read, self.config, seed, score, advance)
+        outcome.probabilities.append(classifier.predict_cases(self.test))
+        outcome.curves.append(classifier.curve)
+
+    def write_inside(self, folder: Path, outcomes: dict[str, Any]) -> None:
+        """Write internal/per_case.csv."""
+        write_rows(folder / "per_case.csv", PER_CASE, self._rows(outcomes))
+
+    def _rows(self, outcomes: dict[str, AreaOutcome]) -> Iterator[list[Any]]:
+        cases, subjects = (self.cohort.column(name)[self.test.rows] for name in ("case_id", "subject_id"))
+        for name, outcome in outcomes.items():
+            for repeat, probabilities in enumerate(outcome.probabilities):
+                for i, (case, subject) in enumerate(zip(cases, subjects, strict=True)):
+                    for k, label in enumerate(self.names):
+                        known = self.test.targets[i, k]
+                        value = int(known) if np.isfinite(known) else None
+                        entry = [label, value, float(probabilities[i, k])]
+                        yield [case, subject, name, self.config.network, repeat, *entry]

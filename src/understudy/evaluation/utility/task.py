@@ -1,0 +1,110 @@
+"""What a task of ``evaluate utility`` is: how a network is trained on one side, and how it is scored on test subjects.
+
+protocol.py decides what the sides are and findings.py writes what was found; neither knows what a Dice is. A task is a
+file of its own (segmentation.py, classification.py) and a line of the menu in protocol.py.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from understudy.core.cohort import Cohort
+from understudy.evaluation.statistics import Measured
+from understudy.evaluation.utility.config import Repeats
+from understudy.tasks.fitting import Cases
+
+
+@dataclass(frozen=True)
+class Side:
+    """What one group of networks is trained on: a name, the generator ("" for real), the cases, a warning."""
+
+    name: str
+    generator: str
+    cases: Cases
+    subjects: int
+    note: str
+
+
+@dataclass
+class Outcome(ABC):
+    """What the networks of one side did on the test subjects, class by class (k = 0..K-1; None is all classes).
+
+    Attributes:
+        curves: (updates, validation score) of each repeat.
+    """
+
+    curves: list[list[tuple[int, float]]] = field(default_factory=list)
+
+    @abstractmethod
+    def measured(self, k: int | None) -> Measured:
+        """Return the score of a class, or their mean, by repeat and subject."""
+
+    @abstractmethod
+    def counted(self, k: int | None) -> np.ndarray:
+        """Return which test subjects count, bool (S,)."""
+
+    @abstractmethod
+    def behind(self, k: int | None) -> int:
+        """Return how many subjects stand behind the number, which decides whether it may be published."""
+
+    @abstractmethod
+    def note(self, k: int | None) -> str:
+        """Return what must be known to read the number."""
+
+    def missing(self, k: int | None) -> str:
+        """Return why there is no number where no subject counts."""
+        return "no test subject counts"
+
+    @abstractmethod
+    def cells(self, k: int | None) -> list[Any]:
+        """Return the entries of the task's own columns of the table."""
+
+
+class Task(ABC):
+    """A downstream task on a real cohort and the synthetic cohorts that stand for it.
+
+    Attributes:
+        Config: its settings, a task network's (tasks/fitting.py) and ``Repeats``.
+        needs_labels: whether its cohorts need label maps.
+        model: how a trained network is called.
+        score: name of the score in results and tables.
+        words: name of the score for people.
+        columns: its own columns of the table.
+        names: the K classes that are scored.
+        subjects: the S test subjects, in the order of every outcome.
+        validation_subjects: how many choose the weights.
+    """
+
+    Config: ClassVar[type[Repeats]]
+    needs_labels: ClassVar[bool]
+    model: ClassVar[str]
+    score: ClassVar[str]
+    words: ClassVar[str]
+    columns: ClassVar[tuple[str, ...]]
+    names: tuple[str, ...]
+    subjects: list[str]
+    validation_subjects: int
+
+    @abstractmethod
+    def __init__(self, real: Cohort, others: list[Cohort], config: Any) -> None:
+        """Look at the cohorts and refuse what cannot be."""
+
+    @abstractmethod
+    def cases(self, cohort: Cohort, rows: np.ndarray) -> Cases:
+        """Return some rows of one of the cohorts as training cases."""
+
+    @abstractmethod
+    def outcome(self) -> Outcome:
+        """Return an empty outcome."""
+
+    @abstractmethod
+    def run(self, cases: Cases, outcome: Outcome, seed: int, advance: Callable[[], None]) -> None:
+        """Train one network, chosen on validation subjects; then, once, test it and add what it did to the outcome."""
+
+    @abstractmethod
+    def write_inside(self, folder: Path, outcomes: dict[str, Any]) -> None:
+        """Write rows per real subject or case below ``internal/``."""

@@ -1,0 +1,207 @@
+"""Classification: train a network of the menu on class columns for a fixed number of updates, and let it predict.
+
+**Source**: Rajpurkar et al., CheXNet (2017, arXiv 1711.05225): DenseNet-121 with one logit a class and binary
+cross-entropy, which serves columns that exclude one another and columns that do not. **Differs**: from random weights,
+since pretrained ones are a download; any number of channels; per-image z-scores; AdamW on one cycle (fitting.py); a
+missing entry takes no part in the loss; classes are not weighted, which leaves ranks (AUC) alone. The model is chosen
+by a score that the caller computes on real validation subjects.
+**Checked** in tests/tasks/test_classification.py (learns a trivial task; same seed, same bits; missing entries).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import field_validator
+from torch import Tensor
+
+from understudy.core.cohort import Cohort
+from understudy.core.encoding import Encoding
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.seed import derive
+from understudy.tasks.auc import class_auc, macro
+from understudy.tasks.augmentation import Ranges, augment_images
+from understudy.tasks.fitting import Cases, FittingConfig, fast, fit, image_blocks, in_place, placed, standardised
+from understudy.tasks.networks import CLASSIFIERS, DenseClassifier, build_classifier
+from understudy.training.engine import Engine
+
+VOXELS_PER_BLOCK = 2**18  # 64 images of 64 px
+
+
+class ClassificationConfig(FittingConfig):
+    """How a classifier is trained; the same on every side of a comparison. No ``classes``: all class columns."""
+
+    network: str = "densenet"
+    learning_rate: float = 1e-3
+    classes: tuple[str, ...] = ()
+
+    @field_validator("network")
+    @classmethod
+    def _on_the_menu(cls, name: str) -> str:
+        if name not in CLASSIFIERS:
+            raise ValueError(f"one of {', '.join(CLASSIFIERS)} was expected, found {name!r}")
+        return name
+
+
+@dataclass(frozen=True)
+class ClassCases:
+    """Rows of a cohort with images, their intensities read with a given encoding, and some of its class columns."""
+
+    cohort: Cohort
+    rows: np.ndarray
+    encoding: Encoding
+    targets: np.ndarray  # (n, K) float32, NaN where missing
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.rows)
+
+    def read(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return images (n, C, *S) float32 in [-1, 1] and targets (n, K) float32."""
+        if self.cohort.images is None:
+            raise UnderstudyError(f"a classifier needs images, and {self.cohort.path.name} has none")
+        return self.encoding.encode_images(self.cohort.images[self.rows[chosen]]), self.targets[chosen]
+
+
+@dataclass
+class Classifier:
+    """A network that maps images to the probability of each class.
+
+    Attributes:
+        network: (N, C, *S) z-scores -> logits (N, K).
+        engine: where it is computed.
+        names: the K class columns.
+        curve: (updates, score) at every check.
+        chosen: number of updates of the weights that were kept.
+    """
+
+    network: DenseClassifier
+    engine: Engine
+    names: tuple[str, ...]
+    curve: list[tuple[int, float]] = field(default_factory=list)
+    chosen: int = 0
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Map images (N, C, *S) float32 in [-1, 1] to logits (N, K) float32; differentiable in the images."""
+        self.network.eval()
+        with self.engine.autocast():
+            return self.network(fast(standardised(images))).float()
+
+    @torch.inference_mode()
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Map one block of images (n, C, *S) float32 in [-1, 1] to probabilities (n, K) float32."""
+        return self.logits(placed(images, self.engine)).sigmoid().cpu().numpy()
+
+    @torch.inference_mode()
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Map one block of images (n, C, *S) float32 in [-1, 1] to the features (n, F) that the logits are made of."""
+        self.network.eval()
+        with self.engine.autocast():
+            return self.network.features(standardised(placed(images, self.engine))).float().cpu().numpy()
+
+    def predict_cases(self, cases: Cases) -> np.ndarray:
+        """Map all cases, in blocks of about VOXELS_PER_BLOCK, to probabilities (n, K) float32."""
+        return np.concatenate([self.predict(images) for images in image_blocks(cases, VOXELS_PER_BLOCK)])
+
+
+def class_cases(cohort: Cohort, rows: np.ndarray, encoding: Encoding, names: Sequence[str]) -> ClassCases:
+    """Return cases with their class columns.
+
+    Args:
+        cohort: where they are.
+        rows: which.
+        encoding: how intensities are read.
+        names: the K class columns.
+
+    Raises:
+        UsageError: a column is not there, or holds other numbers than 0 and 1.
+    """
+    missing = [name for name in names if name not in cohort.classes]
+    if missing:
+        there = ", ".join(cohort.classes) or "none"
+        raise UsageError(
+            f"the cohort {cohort.path.name} has no class column {missing[0]!r}; its class columns: {there}"
+        )
+    targets = cohort.class_matrix(rows)[:, [cohort.classes.index(name) for name in names]]
+    for k, name in enumerate(names):
+        odd = sorted(set(targets[np.isfinite(targets[:, k]), k].tolist()) - {0.0, 1.0})
+        if odd:
+            raise UsageError(
+                f"a classifier needs class columns of 0 and 1, and {name!r} of {cohort.path.name} holds {odd[0]:g}: "
+                "name the columns to use with --set 'classes=[a, b]'"
+            )
+    return ClassCases(cohort, rows, encoding, targets)
+
+
+def chosen_classes(cohort: Cohort, config: ClassificationConfig) -> tuple[str, ...]:
+    """Return the class columns that a configuration means, all of the cohort's where it names none.
+
+    Raises:
+        UsageError: the cohort has no class columns, or one is named twice.
+    """
+    names = config.classes or cohort.classes
+    if not names:
+        raise UsageError(
+            f"a classifier needs class columns, and the cohort {cohort.path.name} has none: import it with --classes"
+        )
+    if len(set(names)) != len(names):
+        raise UsageError(f"each class may be named once, found {', '.join(names)}")
+    return names
+
+
+def validation_score(cases: ClassCases) -> Callable[[Classifier], float]:
+    """Return the score that chooses a classifier: the mean area under the ROC curve on these cases, 0..1."""
+    return lambda classifier: macro(class_auc(cases.targets, classifier.predict_cases(cases)))
+
+
+def train_classifier(
+    cases: Cases,
+    names: Sequence[str],
+    config: ClassificationConfig,
+    seed: int,
+    score: Callable[[Classifier], float],
+    progress: Callable[[], None] = lambda: None,
+) -> Classifier:
+    """Train a classifier for ``config.updates`` updates and keep the weights that scored best.
+
+    Args:
+        cases: the training cases with targets (n, K) of 0 and 1, NaN where missing.
+        names: the K classes.
+        config: network and schedule.
+        seed: weights, order and augmentation; the same seed gives the same bits on the same processor.
+        score: called at ``config.checks`` evenly spaced points; higher is better; must not read test subjects.
+        progress: called after each update.
+
+    Returns:
+        The classifier with its curve.
+    """
+    engine = Engine(config.precision)
+    images, _ = cases.read(np.zeros(1, int))
+    classifier = new_classifier(config, images.shape[1:], names, derive(seed, "weights"), engine)
+
+    def batch(z: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        return (augment_images(z, generator, Ranges()) if config.augment else z), targets
+
+    classifier.curve, classifier.chosen = fit(
+        classifier.network, engine, cases, batch, known_loss, config, seed, lambda: score(classifier), progress
+    )
+    return classifier
+
+
+def new_classifier(
+    config: ClassificationConfig, shape: Sequence[int], names: Sequence[str], seed: int, engine: Engine
+) -> Classifier:
+    """Return an untrained classifier for images of a shape (C, *S)."""
+    dims = len(shape) - 1
+    network = build_classifier(config.network, dims, shape[0], len(names), seed)
+    in_place(network, engine, dims)
+    return Classifier(network, engine, tuple(names))
+
+
+def known_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean binary cross-entropy over the entries (N, K) that are not missing (NaN)."""
+    known = targets.isfinite()
+    loss = F.binary_cross_entropy_with_logits(logits, targets.nan_to_num(), reduction="none")
+    return (loss * known).sum() / known.sum().clamp_min(1)

@@ -1,0 +1,161 @@
+"""``understudy classify``: a classifier of a cohort's class columns as a folder, and the way back.
+
+    classifier/
+      classifier.json   provenance, config, classes, combinations of classes, encoding, size, trained_on, the validation
+                        curve and which check was kept
+      weights/          tensors.safetensors
+
+It learns the training split and is chosen on the validation split, so the subjects of both stand in ``trained_on``:
+what is made with the classifier has seen them. **Checked** in tests/tasks/test_classify.py.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from understudy.core.classes import class_combinations
+from understudy.core.cohort import Cohort, file_hash
+from understudy.core.encoding import Encoding
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.provenance import Provenance
+from understudy.core.seed import derive
+from understudy.core.stage import finished, output_folder
+from understudy.tasks.classification import (
+    ClassificationConfig,
+    Classifier,
+    chosen_classes,
+    class_cases,
+    new_classifier,
+    train_classifier,
+    validation_score,
+)
+from understudy.training.checkpoint import read_state, write_state
+from understudy.training.engine import Engine
+
+SCHEMA = 1
+LEARNED = ("train", "validation")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A classifier folder, opened.
+
+    Attributes:
+        classifier: the network.
+        encoding: the images that it was trained on.
+        size: their spatial size.
+        combinations: class combinations of its training subjects (core/classes.py).
+        trained_on: what it saw, as in a cohort.
+        id: hash of the weights.
+        config: how it was trained.
+    """
+
+    classifier: Classifier
+    encoding: Encoding
+    size: tuple[int, ...]
+    combinations: list[dict[str, Any]]
+    trained_on: list[dict[str, Any]]
+    id: str
+    config: ClassificationConfig
+
+    def refuse_unfitting(self, what: str, encoding: Encoding, size: tuple[int, ...]) -> None:
+        """Refuse images that the classifier was not made for.
+
+        Args:
+            what: how to call where they come from.
+            encoding: theirs.
+            size: theirs.
+
+        Raises:
+            UsageError: size or channels differ.
+        """
+        channels = [[(c.name, c.low, c.high) for c in e.channels] for e in (self.encoding, encoding)]
+        for name, expected, found in (("size", self.size, tuple(size)), ("channels", *channels)):
+            if expected != found:
+                raise UsageError(
+                    f"the classifier does not fit {what}: the {name} it was trained with is {expected}, found {found}: "
+                    "train it on the cohort that the generator was trained on"
+                )
+
+
+def make_classifier(cohort: Cohort, out: Path, seed: int, config: ClassificationConfig | None = None) -> Path:
+    """Train a classifier on a cohort's training split, chosen on its validation split; a finished one is kept.
+
+    Args:
+        cohort: images with class columns.
+        out: the folder to make.
+        seed: of weights, order and augmentation.
+        config: settings; the defaults where None.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        UsageError: no class columns, or the folder holds something else.
+        UnderstudyError: no training or validation subjects, or no class to choose by among the latter.
+    """
+    config = config or ClassificationConfig()
+    provenance = Provenance("classify", config.model_dump(mode="json"), seed, {"cohort": cohort.id})
+    if finished(out, "classifier.json", provenance):
+        return Path(out)
+    names = chosen_classes(cohort, config)
+    for split in LEARNED:
+        if not len(cohort.rows(split)):
+            raise UnderstudyError(
+                f"a classifier is trained on the train split and chosen on the validation split, and "
+                f"{cohort.path.name} has no {split} case: import it with --split train=...,validation=..."
+            )
+    training, validation = (class_cases(cohort, cohort.rows(split), cohort.encoding, names) for split in LEARNED)
+    with output_folder(out) as folder:
+        made = train_classifier(training, names, config, derive(seed, "classifier"), validation_score(validation))
+        write_state(folder / "weights", dict(made.network.state_dict()), {})
+        seen = sorted({subject for split in LEARNED for subject in cohort.subjects(split)})
+        record = {
+            "schema": SCHEMA,
+            "classes": names,
+            "combinations": class_combinations(cohort, names),
+            "encoding": cohort.encoding.to_json(),
+            "size": cohort.size,
+            "modality": cohort.modality,
+            "trained_on": [*cohort.trained_on, {"cohort": cohort.id, "splits": list(LEARNED), "subjects": seen}],
+            "validation_auc": made.curve,
+            "updates_kept": made.chosen,
+            "provenance": provenance.to_json(),
+        }
+        (folder / "classifier.json").write_text(json.dumps(record, indent=1) + "\n")
+    return Path(out)
+
+
+def open_classifier(folder: Path, engine: Engine | None = None) -> Trained:
+    """Open a classifier folder.
+
+    Args:
+        folder: what :func:`make_classifier` made.
+        engine: device; default: the best one here.
+
+    Raises:
+        UsageError: the folder is none.
+        UnderstudyError: it is damaged.
+    """
+    folder = Path(folder)
+    if not (folder / "classifier.json").is_file():
+        raise UsageError(
+            f"{folder} is not a classifier (no classifier.json in it): name a folder that `understudy classify` made"
+        )
+    try:
+        record = json.loads((folder / "classifier.json").read_text())
+        config = ClassificationConfig(**record["provenance"]["config"])
+        encoding, size = Encoding.from_json(record["encoding"]), tuple(record["size"])
+        tensors, _ = read_state(folder / "weights")
+        shape = (encoding.image_channels, *size)
+        classifier = new_classifier(config, shape, record["classes"], 0, engine or Engine(config.precision))
+        classifier.network.load_state_dict(tensors)
+        digest = file_hash(folder / "weights" / "tensors.safetensors")[:16]
+        combinations, trained_on = record["combinations"], record["trained_on"]
+    except (UnderstudyError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise UnderstudyError(
+            f"the classifier {folder} is damaged ({type(error).__name__}): make it again with `understudy classify`"
+        ) from error
+    classifier.network.requires_grad_(False)
+    return Trained(classifier, encoding, size, combinations, trained_on, digest, config)

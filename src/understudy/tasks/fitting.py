@@ -1,0 +1,145 @@
+"""Fitting: the recipe that all task networks share: AdamW on one cycle for a fixed number of updates, and the weights
+that a score liked best.
+
+The score is computed by the caller on real validation subjects, at evenly spaced checks. Batches are drawn uniformly;
+order and augmentation have seeds of their own, so that the same seed gives the same bits on the same processor.
+**Source** of the schedule: Smith and Topin, Super-Convergence (2018, arXiv 1708.07120), ``OneCycleLR``.
+**Checked** in tests/tasks/test_segmentation.py and test_classification.py.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from understudy.core.errors import UnderstudyError
+from understudy.core.seed import derive, rng
+from understudy.training.engine import Engine
+
+MINIMUM_SD = 1e-3  # of images in [-1, 1]; a constant channel becomes zero
+
+
+class FittingConfig(BaseModel):
+    """How a task network is trained; the same on every side of a comparison."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    updates: int = Field(1000, ge=1)
+    batch_size: int = Field(32, ge=1)
+    learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(1e-2, ge=0)
+    augment: bool = True
+    checks: int = Field(10, ge=1)
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+
+
+class Cases(Protocol):
+    """What a task network is trained on: a number of cases that can be read in any order."""
+
+    def __len__(self) -> int:
+        """Return the number of cases."""
+
+    def read(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return images (n, C, *S) float32 in [-1, 1] and the targets (n, ...) of the chosen positions."""
+
+
+def fit(
+    network: nn.Module,
+    engine: Engine,
+    cases: Cases,
+    batch: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]],
+    loss: Callable[[Tensor, Tensor], Tensor],
+    config: FittingConfig,
+    seed: int,
+    score: Callable[[], float],
+    progress: Callable[[], None] = lambda: None,
+) -> tuple[list[tuple[int, float]], int]:
+    """Train a network in place for ``config.updates`` updates and give it the weights that scored best.
+
+    Args:
+        network: maps z-scores (N, C, *S) to logits; in its place already.
+        engine: where it is computed.
+        cases: the training cases.
+        batch: makes a network's input and target of z-scores and targets; augments them.
+        loss: of float32 logits and targets.
+        config: the schedule.
+        seed: of order and augmentation.
+        score: called at every check; higher is better; must not read test subjects.
+        progress: called after each update.
+
+    Returns:
+        (updates, score) at every check, and the number of updates of the weights that were kept.
+
+    Raises:
+        UnderstudyError: no check gave a score.
+    """
+    best: dict[str, Tensor] = {}
+    curve: list[tuple[int, float]] = []
+    top, chosen = -np.inf, 0
+    checks = {round(config.updates * (i + 1) / config.checks) for i in range(config.checks)}
+    for update in _updates(network, engine, cases, batch, loss, config, seed):
+        progress()
+        if update in checks:
+            curve.append((update, score()))
+            if curve[-1][1] > top:
+                top, chosen = curve[-1][1], update
+                best = {name: value.clone() for name, value in network.state_dict().items()}
+    if not best:
+        raise UnderstudyError("no check while training gave a score: the validation subjects hold no class to score")
+    network.load_state_dict(best)
+    return curve, chosen
+
+
+def _updates(
+    network: nn.Module, engine: Engine, cases: Cases, batch: Any, loss: Any, config: FittingConfig, seed: int
+) -> Iterator[int]:
+    """Make the updates one by one, yielding the number made."""
+    optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    rise = 0.1 if config.updates > 10 else 0.3  # a tenth of ten updates is one step, which OneCycleLR divides by zero for
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, config.updates, pct_start=rise)
+    order, generator = rng(seed, "order"), torch.Generator().manual_seed(derive(seed, "augmentation"))
+    for update in range(1, config.updates + 1):
+        images, targets = cases.read(order.integers(len(cases), size=config.batch_size))
+        z = standardised(placed(images, engine))
+        x, y = batch(z, torch.from_numpy(targets).to(engine.device), generator)
+        network.train()
+        with engine.autocast():
+            logits = network(fast(x))
+        optimizer.zero_grad(set_to_none=True)
+        loss(logits.float(), y).backward()
+        optimizer.step()
+        schedule.step()
+        yield update
+
+
+def image_blocks(cases: Cases, voxels: int) -> Iterator[np.ndarray]:
+    """Yield the images of all cases in order, in blocks of about so many voxels of one channel."""
+    size = int(np.prod(cases.read(np.zeros(1, int))[0].shape[2:]))
+    block = max(1, voxels // size)
+    for start in range(0, len(cases), block):
+        yield cases.read(np.arange(start, min(start + block, len(cases))))[0]
+
+
+def standardised(images: Tensor) -> Tensor:
+    """Return images (N, C, *S) as z-scores per image and channel over the whole image."""
+    axes = tuple(range(2, images.ndim))
+    sd, mean = torch.std_mean(images, axes, correction=0, keepdim=True)
+    return (images - mean) / sd.clamp_min(MINIMUM_SD)
+
+
+def in_place(network: nn.Module, engine: Engine, dims: int) -> nn.Module:
+    """Move a network to the engine's device, in the memory format that is fast there."""
+    return engine.place(network) if dims == 2 else network.to(engine.device)
+
+
+def fast(x: Tensor) -> Tensor:
+    """Return a batch in the memory format of :func:`in_place`."""
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x.contiguous()
+
+
+def placed(images: np.ndarray, engine: Engine) -> Tensor:
+    """Return a block of images on the engine's device."""
+    return fast(torch.from_numpy(images).to(engine.device))
