@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from understudy.cli.tables import utility_table, results_table, show_results, text_table
+from understudy.cli.tables import results_table, show_results, text_table, utility_table
 from understudy.core.errors import UnderstudyError
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results

@@ -170,9 +170,9 @@ def test_the_examples_of_the_help_are_understood(
 
 
 def test_classes_of_a_conditional_run() -> None:
-    assert sample.class_values("ill=1, sex=F=0.5") == {"ill": 1.0, "sex=F": 0.5} and sample.class_values(None) is None
+    assert sample.class_wish("ill=1, sex=F=0.5") == {"ill": 1.0, "sex=F": 0.5} and sample.class_wish(None) is None
     with pytest.raises(UsageError, match="NAME=NUMBER"):
-        sample.class_values("ill=yes")
+        sample.class_wish("ill=yes")
 
 
 def test_settings_are_recorded(chained: Path) -> None:

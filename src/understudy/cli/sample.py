@@ -1,4 +1,4 @@
-"""``understudy sample``: a trained generator becomes a synthetic cohort, one recorded seed a case."""
+"""``understudy sample``: trained generators become a synthetic cohort, one recorded seed a case."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,41 +6,54 @@ from typing import Annotated
 import typer
 
 from understudy.cli.options import DryRun, Out, Seed, example, names, quiet, show, writing
+from understudy.core.classes import WISHES, Wish
 from understudy.core.errors import UsageError
 
-EXAMPLE = example("understudy sample run-diffusion --n 1000 --seed 0 --out synthetic")
+EXAMPLE = example(
+    "understudy sample run-diffusion --n 1000 --seed 0 --out synthetic",
+    "understudy sample run-seed0 run-seed1 run-seed2 --n 3000 --out ensemble",
+    "understudy sample run-conditional --n 1000 --classes balanced --out labelled",
+)
 
 
 def sample(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that train made.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that train made; several are mixed.")],
     n: Annotated[int, typer.Option("--n", min=1, help="How many cases.")],
     out: Out,
     snapshot: Annotated[int | None, typer.Option(metavar="IMAGES_SEEN", help="Not the last.")] = None,
-    classes: Annotated[str | None, typer.Option(metavar="NAME=VALUE,...", help="For a conditional run.")] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="data|balanced|NAME=VALUE,...", help="Conditional runs: as in training, evenly, or these."
+        ),
+    ] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     seed: Seed = 0,
     dry_run: DryRun = False,
 ) -> None:
     """Draw synthetic cases; case number i is the same however many are drawn."""
-    values = class_values(classes)
+    wish = class_wish(classes)
     if dry_run:
-        show("sample", {"run": run, "out": out, "n": n, "snapshot": snapshot, "classes": values, "seed": seed})
+        request = {"run": runs[0] if len(runs) == 1 else runs, "out": out, "n": n, "snapshot": snapshot}
+        show("sample", {**request, "classes": wish, "seed": seed})
         return
     from understudy.synthesis.sample import sample_cohort
     from understudy.training.engine import Engine
 
     quiet()
     with writing(out):
-        sample_cohort(run, n, seed, out, snapshot=snapshot, classes=values, engine=Engine(accelerator=accelerator))
+        sample_cohort(runs, n, seed, out, snapshot=snapshot, classes=wish, engine=Engine(accelerator=accelerator))
     typer.echo(f"cohort: {out}")
 
 
-def class_values(text: str | None) -> dict[str, float] | None:
-    """Read ``--classes``, e.g. ``pneumonia=1,age=60``.
+def class_wish(text: str | None) -> Wish | None:
+    """Read ``--classes``: data, balanced, or values such as ``pneumonia=1,age=60``.
 
     Raises:
         UsageError: an entry that is not NAME=NUMBER.
     """
+    if text in WISHES:
+        return text
     if not text:
         return None
     values = {}
@@ -48,7 +61,9 @@ def class_values(text: str | None) -> dict[str, float] | None:
         try:
             values[name] = float(value)
         except ValueError as error:
-            raise UsageError(f"--classes wants NAME=NUMBER with commas, e.g. pneumonia=1; found {text!r}") from error
+            raise UsageError(
+                f"--classes wants {', '.join(WISHES)} or NAME=NUMBER with commas, e.g. pneumonia=1; found {text!r}"
+            ) from error
     return values
 
 

@@ -45,6 +45,13 @@ def class_combinations(cohort: Cohort, names: Sequence[str], split: str = "train
     return [{"classes": list(key), "cases": len(names)} for key, names in kept]
 
 
+def class_record(cohort: Cohort, conditional: bool) -> dict[str, Any]:
+    """Return what the record of a training says about classes: their names and, of a conditional one, combinations."""
+    if not conditional:
+        return {"classes": ()}
+    return {"classes": cohort.classes, "combinations": class_combinations(cohort, cohort.classes)}
+
+
 def wanted_classes(
     names: Sequence[str], combinations: Sequence[Mapping[str, Any]], wish: Wish, n: int, seed: int
 ) -> np.ndarray:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from understudy.core.classes import class_record
 from understudy.core.cohort import Cohort
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UnderstudyError, UsageError
@@ -157,7 +158,7 @@ class Generator(ABC):
             "config": cfg.model_dump(),
             "encoding": cohort.encoding.to_json(),
             "size": cohort.size,
-            "classes": cohort.classes if cfg.conditional else (),
+            **class_record(cohort, cfg.conditional),
             "modality": cohort.modality,
             "seed": seed,
             "trained_on": [

@@ -1,126 +1,146 @@
-"""Sample: a trained generator -> a synthetic cohort; one seed a case, label maps decoded, provenance written.
+"""Sample: trained generators -> a synthetic cohort; one seed a case, label maps decoded, provenance written.
 
-Case i is drawn with derive(seed, "case", i): it is the same for every n and every machine word of the run. Cases are
-streamed to disk block by block. **Checked** in tests/synthesis/test_sample.py.
+Case i is drawn with derive(seed, "case", i), from run i mod R where R runs are mixed: it is the same for every n and
+every machine word of the run. Cases are streamed to disk block by block. **Checked** in tests/synthesis/test_sample.py
+and test_ensemble.py.
 """
 
-import json
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.progress import track
 
-from understudy.core.cohort import file_hash
+from understudy.core.classes import Wish, class_row, wanted_classes
 from understudy.core.errors import UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.seed import derive
 from understudy.core.stage import finished
 from understudy.core.writer import CohortWriter
-from understudy.generators import find_snapshot, load
+from understudy.generators import load
 from understudy.generators.base import Generator
+from understudy.synthesis.runs import Run, called, joint_inputs, joint_trained_on, member, open_runs
 from understudy.training.engine import Engine
+
+Case = tuple[np.ndarray | None, np.ndarray | None]  # image (C, *S), label map (*S)
 
 
 def sample_cohort(
-    run: Path,
+    runs: Path | Sequence[Path],
     n: int,
     seed: int,
     out: Path,
     *,
     snapshot: int | None = None,
-    classes: dict[str, float] | None = None,
+    classes: Wish | None = None,
     engine: Engine | None = None,
 ) -> Path:
-    """Draw n cases from a run into a new synthetic cohort; a finished one is not made twice.
+    """Draw n cases from one run, or evenly from several, into a new synthetic cohort; a finished one is not made twice.
 
     Args:
-        run: a finished training run.
+        runs: finished training runs; all of them are held in memory at once.
         n: number of cases.
         seed: seed of the cases.
         out: the cohort to make.
         snapshot: images seen of an earlier snapshot; default: the last.
-        classes: value of each class column, for a run trained with ``conditional``.
+        classes: of conditional runs, the value of each class column for all cases, or "data" or "balanced"
+            (core/classes.py).
         engine: device; default: the best one here.
 
     Returns:
         The cohort folder.
 
     Raises:
-        UsageError: no such run or snapshot, n below 1, classes that the run does not know, or ``out`` holds something
-        else.
+        UsageError: no such run or snapshot, runs that do not fit together, n below 1, classes that a run does not
+            know, or ``out`` holds something else.
     """
     if n < 1:
         raise UsageError(f"at least one case must be sampled, found --n {n}")
-    weights = find_snapshot(Path(run), snapshot) / "tensors.safetensors"
-    record = json.loads((Path(run) / "run.json").read_text())
-    condition = _condition(record, classes or {}, n)
-    inputs = {"run": file_hash(weights)[:16], **record["provenance"]["inputs"]}
+    found = open_runs([runs] if isinstance(runs, str | Path) else list(runs), snapshot)
+    wanted = _wanted(found, classes, n, seed)
+    several = len(found) > 1
     settings = {
-        "generator": record["generator"],
+        "generator": called(found),
         "n": n,
-        "images_seen": int(weights.parent.name),
+        "images_seen": [run.images_seen for run in found] if several else found[0].images_seen,
         "classes": classes or {},
-        "training_seed": record["seed"],
+        "training_seed": [run.record["seed"] for run in found] if several else found[0].record["seed"],
     }
-    provenance = Provenance("sample", settings, seed, inputs)
+    provenance = Provenance("sample", settings, seed, joint_inputs(found))
     if finished(out, "cohort.json", provenance):
         return Path(out)
-    generator = load(run, snapshot, engine)
-    scheme = generator.encoding.scheme
+    generators = [load(run.path, snapshot, engine) for run in found]
+    names, encoding = found[0].record["classes"], generators[0].encoding
     with CohortWriter(
         out,
         kind="synthetic",
-        modality=record["modality"],
-        size=generator.size,
-        channels=generator.encoding.channels,
-        dtype=generator.encoding.dtype,
-        scheme=scheme,
-        label_source="sampled" if scheme else None,
-        trained_on=record["trained_on"],
-        classes=list(classes or {}),
+        modality=found[0].record["modality"],
+        size=generators[0].size,
+        channels=encoding.channels,
+        dtype=encoding.dtype,
+        scheme=encoding.scheme,
+        label_source="sampled" if encoding.scheme else None,
+        trained_on=joint_trained_on(*(run.record["trained_on"] for run in found)),
+        classes=names if isinstance(classes, str) else list(classes or {}),
+        columns=["generator"] if several else [],
         provenance=provenance,
     ) as writer:
-        row = {name: f"{value:g}" for name, value in (classes or {}).items()}
-        _write(generator, n, seed, condition, row, writer)
+        for i, (image, label) in enumerate(_progress(_mixed(generators, n, seed, wanted), n)):
+            case = f"synthetic-{i:06d}"
+            row = {"case_id": case, "subject_id": case}
+            if several:
+                row["generator"] = member(found, i % len(found))
+            writer.append(image, label, row if wanted is None else row | class_row(names, wanted[i]))
     return Path(out)
 
 
-def _write(
-    generator: Generator, n: int, seed: int, condition: np.ndarray | None, row: dict[str, str], writer: CohortWriter
-) -> None:
-    seeds = [derive(seed, "case", i) for i in range(n)]
-    blocks = -(-n // generator.config.sample_block)
-    i = 0
-    for block in track(
-        generator.sample_blocks(seeds, condition),
-        "sample",
-        total=blocks,
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    ):
-        for k in range(len(block.images if block.images is not None else block.labels)):  # type: ignore[arg-type]
-            case = f"synthetic-{i:06d}"
-            writer.append(
-                None if block.images is None else block.images[k],
-                None if block.labels is None else block.labels[k],
-                {"case_id": case, "subject_id": case, **row},
-            )
-            i += 1
+def _progress(cases: Iterator[Case], n: int) -> Iterator[Case]:
+    yield from track(cases, "sample", total=n, transient=True, disable=not sys.stderr.isatty())
 
 
-def _condition(record: dict[str, Any], classes: dict[str, float], n: int) -> np.ndarray | None:
-    names = record["classes"]
-    if not record["config"]["conditional"]:
+def _mixed(generators: Sequence[Generator], n: int, seed: int, wanted: np.ndarray | None) -> Iterator[Case]:
+    """Take turns: case i from generator i mod R."""
+    turns = [_drawn(g, range(r, n, len(generators)), seed, wanted) for r, g in enumerate(generators)]
+    for i in range(n):
+        yield next(turns[i % len(turns)])
+
+
+def _drawn(generator: Generator, numbers: range, seed: int, wanted: np.ndarray | None) -> Iterator[Case]:
+    """Draw the cases with these numbers, block by block."""
+    condition = None if wanted is None else _condition(wanted[numbers])
+    for block in generator.sample_blocks([derive(seed, "case", i) for i in numbers], condition):
+        n = len(block.images if block.images is not None else block.labels)  # type: ignore[arg-type]
+        images, labels = ([None] * n if part is None else part for part in (block.images, block.labels))
+        yield from zip(images, labels, strict=True)
+
+
+def _condition(wanted: np.ndarray) -> np.ndarray:
+    """Return what generators take for classes (n, K): 0 for a missing entry, as in training; NaN where all are."""
+    return np.where(np.isnan(wanted).all(1, keepdims=True), wanted, np.nan_to_num(wanted))
+
+
+def _wanted(runs: Sequence[Run], classes: Wish | None, n: int, seed: int) -> np.ndarray | None:
+    """Return the classes (n, K) of all cases, each as its own run knows them, or None where no run is conditional."""
+    names = runs[0].record["classes"]
+    if not any(run.conditional for run in runs):
         if classes:
             raise UsageError(
                 "classes were asked for, and the run was not trained with --set conditional=true: leave --classes out"
             )
         return None
-    if set(classes) != set(names):
+    if not isinstance(classes, str) and set(classes or {}) != set(names):
         raise UsageError(
             f"this run is conditional: give a value for each of its classes ({', '.join(names)}) "
-            "with --classes name=value"
+            "with --classes name=value, or --classes data or balanced"
         )
-    return np.tile(np.array([classes[name] for name in names], np.float32), (n, 1))
+    wanted = np.empty((n, len(names)), np.float32)
+    for r, run in enumerate(runs):
+        if isinstance(classes, str) and "combinations" not in run.record:
+            raise UsageError(
+                f"the run {run.path} does not record which class combinations its training subjects have: give a value "
+                f"for each class ({', '.join(names)}) with --classes name=value"
+            )
+        own = wanted_classes(names, run.record.get("combinations", []), classes or {}, n, seed)
+        wanted[r :: len(runs)] = own[r :: len(runs)]
+    return wanted
