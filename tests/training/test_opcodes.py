@@ -84,6 +84,12 @@ def test_any_other_name_is_refused_by_name(name: tuple[str, str]) -> None:
         assert str(caught.value).startswith("file.pkl asks for") and "nothing was run" in str(caught.value)
 
 
+def test_a_name_with_escapes_is_refused_too() -> None:
+    for name in (b"\\os\n\\system\n", b"o\\x73\nsystem\n"):
+        with pytest.raises(UnderstudyError, match="asks for .*os.*system"):
+            read(b"\x80\x02c" + name + b")R.")
+
+
 OTHERS = {
     "INST": b"(ios\nsystem\n.", "OBJ": b"(K\x01o.", "NEWOBJ_EX": b")})\x92.", "EXT1": b"\x82\x01.",
     "EXT2": b"\x83\x01\x00.", "EXT4": b"\x84\x01\x00\x00\x00.", "PERSID": b"Pkey\n.", "BINPERSID": b"K\x01Q.",

@@ -15,6 +15,7 @@ tests/training/test_official.py (mutated files).
 """
 
 import pickletools
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -127,9 +128,10 @@ class Machine:
             UnderstudyError: it asks for a name or an opcode that is not known here, or it is damaged.
         """
         try:
-            for opcode, argument, _ in pickletools.genops(stream):
-                self.budget.spend(1)
-                self._step(opcode.name, argument)
+            with warnings.catch_warnings(action="ignore"):  # of names with strange escapes, which are refused anyway
+                for opcode, argument, _ in pickletools.genops(stream):
+                    self.budget.spend(1)
+                    self._step(opcode.name, argument)
         except DAMAGE as e:
             why = f"{type(e).__name__}: {e}"[:200]
             raise UnderstudyError(
