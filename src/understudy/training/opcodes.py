@@ -7,9 +7,9 @@ data. Opcodes that the official files do not hold (INST, OBJ, EXT, PERSID, DUP .
 
 **Source**: Python's documentation of ``pickletools``, protocols 2 to 5; the bytes are cut into opcodes by
 ``pickletools.genops``, which decodes their arguments and nothing else.
-**Differs** from Python's machine: keys of dicts and members of sets are text, numbers, truth values or None (hashing
-nested tuples that share their parts can take forever); opcodes, and bytes given to the table's functions, are limited
-in number; an object gets a state (BUILD) only where it is one of the caller's own.
+**Differs** from Python's machine: keys of dicts and members of sets are text (nested tuples that share their parts, or
+numbers made to collide, can take forever to hash); opcodes, and bytes given to the table's functions, are limited in
+number; an object gets a state (BUILD) only where it is one of the caller's own.
 **Checked** in tests/training/test_opcodes.py (each opcode against Python's machine, everything else refused) and
 tests/training/test_official.py (mutated files).
 """
@@ -47,7 +47,6 @@ DAMAGE = (
     TypeError,
     ValueError,
 )
-KEYS = (str, int, float, bool, type(None))
 
 
 @dataclass(frozen=True)
@@ -292,6 +291,6 @@ def _sane(value: Any) -> Any:
 
 
 def _key(value: Any) -> Any:
-    if type(value) not in KEYS:
-        raise TypeError("a key that is neither text nor a number")
+    if type(value) is not str:
+        raise TypeError("a key that is no text")
     return value
