@@ -1,5 +1,6 @@
 """Diffusion: preconditioning, loss, every sampler with every formulation, condition, guidance, settings."""
 
+import json
 import math
 from pathlib import Path
 
@@ -10,10 +11,11 @@ from torch import Tensor, nn
 
 from understudy.core.cohort import Cohort
 from understudy.core.encoding import Channel, Encoding
-from understudy.core.errors import UsageError
+from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
+from understudy.generators import load
 from understudy.generators.diffusion import Diffusion, DiffusionConfig, Scale
 from understudy.training.ema import ema_decay
 from understudy.training.engine import Engine
@@ -211,16 +213,59 @@ def test_a_size_that_does_not_divide_is_refused() -> None:
         generator.build(ENCODING, (20, 20))
 
 
-def test_volumes(tmp_path: Path) -> None:
-    """Diffusion trains on 3D cases as on images."""
+def make_cohort(out: Path, size: tuple[int, ...], cases: int) -> Cohort:
     random = np.random.default_rng(0)
     with CohortWriter(
-        tmp_path / "c", kind="real", modality="MR", size=(8, 16, 8), channels=[Channel("a", 0, 1)], dtype="float32",
+        out, kind="real", modality="MR", size=size, channels=[Channel("a", 0, 1)], dtype="float32", classes=["ill"],
         scheme=LabelScheme(("background", "x"), (0, 1)), label_source="patient", provenance=Provenance("test"),
     ) as writer:  # fmt: skip
-        for i in range(3):
-            row = {"case_id": str(i), "subject_id": str(i), "split": "train"}
-            writer.append(random.random((1, 8, 16, 8), np.float32), random.integers(0, 2, (8, 16, 8)), row)
+        for i in range(cases):
+            row = {"case_id": str(i), "subject_id": str(i), "split": "train", "ill": str(i % 2)}
+            writer.append(random.random((1, *size), np.float32), random.integers(0, 2, size), row)
+    return Cohort.open(out)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"formulation": "ddpm", "steps": 100},
+        {"formulation": "cosine", "sampler": "ddim", "eta": 0.5, "conditional": True, "guidance": 2.0},
+        {"s_churn": 5.0},
+    ],
+    ids=lambda settings: settings.get("formulation", "churn"),
+)
+def test_the_contract_of_the_other_settings(settings: dict[str, object], tmp_path: Path) -> None:
+    """Same seed, same weights and samples; a case depends neither on n nor on its neighbours nor on the block."""
+    cohort = make_cohort(tmp_path / "cohort", (8, 8), 6)
+    config = DiffusionConfig(**{**TINY, "batch_size": 2, "images_seen": 8, "sample_block": 4, **settings})  # type: ignore[arg-type]
+    runs = [Diffusion(config).fit(cohort, tmp_path / name, 0) for name in "ab"]
+    assert len({(run / "snapshots/000000008/tensors.safetensors").read_bytes() for run in runs}) == 1
+    generator = load(runs[0])
+    ill = np.array([[1], [0], [1], [0], [1]], np.float32) if settings.get("conditional") else None
+    five, two = generator.sample(5, 3, ill), load(runs[1]).sample(2, 3, None if ill is None else ill[:2])
+    assert five.images is not None and two.images is not None and np.isfinite(five.images).all()
+    assert (five.images[:2] == two.images).all() and (five.images[0] != five.images[1]).any()
+    c = None if ill is None else torch.from_numpy(ill)
+    with torch.no_grad():
+        a, b = (
+            generator.draw([1, 2, 3], None if c is None else c[:3]),
+            generator.draw([2], None if c is None else c[1:2]),
+        )
+    assert torch.allclose(a[1], b[0], atol=1e-4)
+
+
+def test_weights_that_do_not_fit_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    config = DiffusionConfig(**{**TINY, "batch_size": 2, "images_seen": 2, "sample_block": 1})  # type: ignore[arg-type]
+    run = Diffusion(config).fit(make_cohort(tmp_path / "cohort", (8, 8), 2), tmp_path / "run", 0)
+    record = json.loads((run / "run.json").read_text())
+    record["config"]["channels"] = [8, 8]
+    (run / "run.json").write_text(json.dumps(record))
+    with pytest.raises(UnderstudyError, match="do not fit the network ema .*size mismatch"):
+        load(run)
+
+
+def test_volumes(tmp_path: Path) -> None:
+    """Diffusion trains on 3D cases as on images."""
     tiny = {
         **TINY,
         "patch": 2,
@@ -231,7 +276,7 @@ def test_volumes(tmp_path: Path) -> None:
         "sample_block": 2,
     }
     generator = Diffusion(DiffusionConfig(**tiny))  # type: ignore[arg-type]
-    generator.fit(Cohort.open(tmp_path / "c"), tmp_path / "run", 0)
+    generator.fit(make_cohort(tmp_path / "c", (8, 16, 8), 3), tmp_path / "run", 0)
     samples = generator.sample(3, 0)
     assert samples.images is not None and samples.images.shape == (3, 1, 8, 16, 8)
     assert samples.labels is not None and samples.labels.shape == (3, 8, 16, 8)

@@ -125,9 +125,19 @@ def _part(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
 
 
 def load_modules(modules: dict[str, nn.Module], tensors: dict[str, Tensor]) -> None:
-    """Read the weights of modules out of a state that names them ``module.key``."""
+    """Read the weights of modules out of a state that names them ``module.key``.
+
+    Raises:
+        UnderstudyError: the weights are of other networks.
+    """
     for name, module in modules.items():
-        module.load_state_dict(_part(tensors, name))
+        try:
+            module.load_state_dict(_part(tensors, name))
+        except RuntimeError as error:
+            raise UnderstudyError(
+                f"the weights do not fit the network {name} of the run's settings: the run is of another version "
+                f"of understudy, or its folder was changed; train again ({str(error).splitlines()[-1].strip()})"
+            ) from error
 
 
 def optimizer_state(optimizer: Optimizer, prefix: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
