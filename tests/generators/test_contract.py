@@ -51,6 +51,14 @@ TINY: dict[str, dict[str, Any]] = {
         "mapping_layers": 2,
         "ema_images": 20,
     },
+    "stylegan3": {
+        "z_dim": 16,
+        "w_dim": 16,
+        "channel_base": 128,
+        "channel_max": 16,
+        "num_layers": 4,
+        "ema_images": 20,
+    },
 }
 COMMON = {
     "batch_size": 4,

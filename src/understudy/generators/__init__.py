@@ -9,6 +9,7 @@ from understudy.generators.diffusion import Diffusion
 from understudy.generators.progan import ProGAN
 from understudy.generators.stylegan1 import StyleGAN1
 from understudy.generators.stylegan2 import StyleGAN2
+from understudy.generators.stylegan3 import StyleGAN3
 from understudy.training.checkpoint import latest
 from understudy.training.engine import Engine
 
@@ -16,6 +17,7 @@ GENERATORS: dict[str, type[Generator]] = {
     "progan": ProGAN,
     "stylegan1": StyleGAN1,
     "stylegan2": StyleGAN2,
+    "stylegan3": StyleGAN3,
     "diffusion": Diffusion,
 }
 

@@ -24,6 +24,8 @@ from torch.autograd.function import once_differentiable
 from understudy.nets.layers import SLOPE, per_channel
 from understudy.nets.polyphase import gather, spread
 
+CACHED = 2**22  # values at the temporary rate, of which a quarter exists at a time
+
 
 def kaiser_beta(taps: int, width: float) -> float:
     """Shape of the Kaiser window that gives a filter of so many taps a transition band of a width.
@@ -137,7 +139,7 @@ def filtered_leaky_relu(
 
 
 class _FilteredLeakyReLU(torch.autograd.Function):
-    """Case by case on processors, where the temporary tensor of one case fits a cache; the whole batch elsewhere."""
+    """A few cases at a time, and of those one phase at a time."""
 
     @staticmethod
     def forward(
@@ -156,7 +158,7 @@ class _FilteredLeakyReLU(torch.autograd.Function):
         ctx.options = rates, slope, clamp
         size = (rates.size, rates.size)
         y = torch.empty(*x.shape[:2], *size, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
-        for part in _cases(x):
+        for part in _cases(x, rates):
             phases = _raise(x[part], scale[part], bias, up, rates)
             bent = (_clamp(F.leaky_relu_(phase, slope), clamp) for phase in phases)
             y[part] = gather(bent, down, rates.down, 0, size, rates.down)
@@ -169,7 +171,7 @@ class _FilteredLeakyReLU(torch.autograd.Function):
         x, scale, bias, up, down = ctx.saved_tensors
         rates, slope, clamp = ctx.options
         dx, dscale, dbias = torch.empty_like(x), torch.empty_like(scale), torch.empty_like(scale)
-        for part in _cases(x):
+        for part in _cases(x, rates):
             phases = zip(
                 spread(gradient[part], down, rates.down, 0, rates.middle, rates.down),
                 _raise(x[part], scale[part], bias, up, rates),
@@ -183,9 +185,9 @@ class _FilteredLeakyReLU(torch.autograd.Function):
         return dx, dscale, dbias.sum(dim=0), None, None, None, None, None
 
 
-def _cases(x: Tensor) -> list[slice]:
-    """Which cases to take at once."""
-    n = len(x) if x.is_cuda else 1
+def _cases(x: Tensor, rates: Rates) -> list[slice]:
+    """Which cases to take at once: all on a GPU, elsewhere as many as stay in a cache."""
+    n = len(x) if x.is_cuda else max(CACHED // (x.shape[1] * rates.middle**2), 1)
     return [slice(i, i + n) for i in range(0, len(x), n)]
 
 
