@@ -79,6 +79,15 @@ AGREE: dict[str, Case] = {
     "stylegan2-fp32": ("stylegan2", 3, 64, {"num_fp16_res": 0, "conv_clamp": None}, {"num_layers": 8}),
     "stylegan2-clamped": ("stylegan2", 0, 32, {"conv_clamp": 0.5, "fp16_channels_last": True}, {"w_avg_beta": 0.995}),
 }
+AGREE |= {
+    f"stylegan3-{variant}{'-classes' if classes else ''}": (f"stylegan3-{variant}", classes, 32, {}, {})
+    for variant in "tr"
+    for classes in (0, 3)
+}
+AGREE |= {
+    "stylegan3-t-layers": ("stylegan3-t", 0, 64, {"num_layers": 10, "margin_size": 6, "conv_clamp": None}, {}),
+    "stylegan3-r-fp32": ("stylegan3-r", 3, 64, {"num_fp16_res": 0, "conv_clamp": 2.0}, {"num_layers": 4}),
+}
 OTHERS: dict[str, Case] = {
     "stylegan2-resnet": ("stylegan2", 0, 16, {"architecture": "resnet"}, {}),
     "stylegan2-orig": ("stylegan2", 0, 16, {"architecture": "orig"}, {}),
@@ -90,6 +99,13 @@ OTHERS: dict[str, Case] = {
     "stylegan2-layers": ("stylegan2", 0, 16, {}, {"layer_features": 8}),
     "stylegan2-embedding": ("stylegan2", 2, 16, {}, {"embed_features": 8}),
     "stylegan2-average": ("stylegan2", 0, 16, {}, {"w_avg_beta": None}),
+    "stylegan3-critical": ("stylegan3-t", 0, 32, {"num_critical": 3}, {}),
+    "stylegan3-cutoff": ("stylegan3-t", 0, 32, {"first_cutoff": 3}, {}),
+    "stylegan3-scale": ("stylegan3-t", 0, 32, {"output_scale": 1}, {}),
+    "stylegan3-filters": ("stylegan3-t", 0, 32, {"filter_size": 8}, {}),
+    "stylegan3-mixed": ("stylegan3-t", 0, 32, {"use_radial_filters": True}, {}),
+    "stylegan3-kernel": ("stylegan3-t", 0, 32, {"conv_kernel": 5}, {}),
+    "stylegan3-odd": ("stylegan3-r", 0, 32, {"channel_max": 33}, {}),
 }
 
 

@@ -11,7 +11,18 @@ from collections.abc import Sequence
 import typer
 
 from understudy import __version__
-from understudy.cli import check, demo, evaluate, import_, import_weights, report, sample, train
+from understudy.cli import (
+    check,
+    classify,
+    condition,
+    demo,
+    evaluate,
+    import_,
+    import_weights,
+    report,
+    sample,
+    train,
+)
 from understudy.cli.options import example
 from understudy.core.errors import UnderstudyError
 
@@ -24,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, import_, check, train, import_weights, sample, evaluate, report):
+for verb in (demo, import_, check, train, import_weights, sample, classify, condition, evaluate, report):
     app.command(verb.__name__.rpartition(".")[2].rstrip("_").replace("_", "-"), epilog=verb.EXAMPLE)(verb.command)
 
 INTERRUPTED = "interrupted: run the same command again to go on"
