@@ -17,7 +17,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from understudy.nets import stylegan2
+from understudy.nets import stylegan2, stylegan3
+from understudy.nets.layers import EqualisedLinear
+from understudy.nets.mapping import Mapping
+from understudy.nets.signals import Design, schedule
 
 SOURCE = """# Network architectures.
 import numpy as np
@@ -89,8 +92,10 @@ def dumps(content: Any, protocol: int = 4) -> bytes:
 
 
 OFFICIAL_NAMES = {
-    "GeneratorNetwork": "Generator", "Mapping": "MappingNetwork", "Synthesis": "SynthesisNetwork",
-    "EqualisedLinear": "FullyConnectedLayer", "ToImage": "ToRGBLayer", "FourierFeatures": "SynthesisInput",
+    stylegan2.GeneratorNetwork: "Generator", stylegan3.GeneratorNetwork: "Generator", Mapping: "MappingNetwork",
+    stylegan2.Synthesis: "SynthesisNetwork", stylegan3.Synthesis: "SynthesisNetwork",
+    EqualisedLinear: "FullyConnectedLayer", stylegan2.ToImage: "ToRGBLayer", stylegan3.ToImage: "SynthesisLayer",
+    stylegan3.FourierFeatures: "SynthesisInput",
 }  # fmt: skip
 
 
@@ -103,7 +108,7 @@ def persistent(module: nn.Module, attributes: dict[str, dict[str, Any]], name: s
         name: dotted name of the module.
         source: what the official code would store.
     """
-    class_name = OFFICIAL_NAMES.get(type(module).__name__, type(module).__name__)
+    class_name = OFFICIAL_NAMES.get(type(module), type(module).__name__)
     below = {k: persistent(m, attributes, f"{name}.{k}".lstrip("."), source) for k, m in module.named_children()}
     buffers = OrderedDict((k, b) for k, b in module.named_buffers(recurse=False))
     state = {
@@ -150,6 +155,39 @@ def stylegan2_attributes(classes: int = 0, clamp: float | None = 256.0, channels
     }  # fmt: skip
 
 
+def stylegan3_design(variant: str) -> Design:
+    """Return the design of the small StyleGAN3 networks here."""
+    turning = variant == "r"
+    return Design(256, 12, 5, margin_size=4, conv_kernel=1 if turning else 3, use_radial_filters=turning)
+
+
+def stylegan3_network(variant: str = "t", classes: int = 0) -> nn.Module:
+    """Return a small StyleGAN3 generator with weights that are all non-zero."""
+    torch.manual_seed(2)
+    return furnish(stylegan3.GeneratorNetwork(8, classes, 12, 16, 4, 2, stylegan3_design(variant)))
+
+
+def stylegan3_attributes(variant: str = "t", classes: int = 0) -> dict[str, dict[str, Any]]:
+    """Return the attributes of that network's official twin, by class or by name."""
+    sizes = {"z_dim": 8, "c_dim": classes, "w_dim": 12, "img_resolution": 16, "img_channels": 4}
+    design, first = stylegan3_design(variant), schedule(16, 4, stylegan3_design(variant))[0]
+    settings = EasyDict(
+        **sizes, mapping_kwargs=EasyDict(num_layers=2), channel_base=256, channel_max=12, num_layers=5, margin_size=4,
+        magnitude_ema_beta=0.9989,
+    )  # fmt: skip
+    if variant == "r":
+        settings.update(conv_kernel=1, use_radial_filters=True)
+    rate, band = np.float64(first.rate), np.float64(first.cutoff)
+    return {
+        "G": {**sizes, "_init_kwargs": settings}, "MappingNetwork": {"num_layers": 2, **sizes},
+        "SynthesisNetwork": {"num_layers": 5, "num_critical": 2, "margin_size": 4, "output_scale": 0.25},
+        "SynthesisInput": {"sampling_rate": rate, "bandwidth": band},
+        "SynthesisLayer": {"conv_clamp": design.conv_clamp},
+        "FullyConnectedLayer": {"activation": "linear", "bias_gain": 1},
+        **{f"mapping.fc{i}": {"activation": "lrelu", "bias_gain": 0.01} for i in range(2)},
+    }  # fmt: skip
+
+
 def snapshot(g: Any, **more: Any) -> dict[str, Any]:
     """Return what network-snapshot-*.pkl holds around a generator."""
     pipe = Persistent("AugmentPipe", {"_buffers": {"p": torch.tensor(0.25)}, "_parameters": {}, "xflip": 1.0})
@@ -161,8 +199,16 @@ def stylegan2_file(
     classes: int = 0, clamp: float | None = 256.0, protocol: int = 4, source: str = SOURCE, **changes: dict[str, Any]
 ) -> bytes:
     """Return an official-layout StyleGAN2 file; ``changes`` update attributes by class or by dotted name."""
-    attributes = stylegan2_attributes(classes, clamp)
-    for name, values in changes.items():
-        attributes[name] = {**attributes.get(name, {}), **values}
-    g = persistent(stylegan2_network(classes, clamp), attributes, source=source)
-    return dumps(snapshot(g), protocol)
+    attributes = changed(stylegan2_attributes(classes, clamp), changes)
+    return dumps(snapshot(persistent(stylegan2_network(classes, clamp), attributes, source=source)), protocol)
+
+
+def stylegan3_file(variant: str = "t", classes: int = 0, **changes: dict[str, Any]) -> bytes:
+    """Return an official-layout StyleGAN3 file, variant t or r; ``changes`` as above."""
+    attributes = changed(stylegan3_attributes(variant, classes), changes)
+    return dumps(snapshot(persistent(stylegan3_network(variant, classes), attributes)))
+
+
+def changed(attributes: dict[str, dict[str, Any]], changes: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return attributes with some changed."""
+    return attributes | {name: {**attributes.get(name, {}), **values} for name, values in changes.items()}

@@ -56,7 +56,7 @@ def test_classes(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
 REFUSED = [
     ("stylegan2 {folder}/none.pkl", 2, "found nothing"),
     ("stylegan2 {folder}", 2, "found a folder"),
-    ("stylegan1 {folder}/classes.pkl", 2, "there are official weights of stylegan2"),
+    ("stylegan1 {folder}/classes.pkl", 2, "there are official weights of stylegan2 and stylegan3"),
     ("stylegan2 {folder}/classes.pkl --classes a", 2, "trained with 2 classes, and 1 were named"),
     ("stylegan2 {folder}/classes.pkl --channels a,,b", 2, "names separated by commas"),
     ("stylegan2 {folder}/classes.pkl --channels a,b", 2, "draws 4 channels"),

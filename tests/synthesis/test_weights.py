@@ -48,6 +48,21 @@ def test_the_images_are_those_of_the_network_that_was_written(
             generator.generate(z)
 
 
+@pytest.mark.parametrize("variant", ["t", "r"])
+@pytest.mark.parametrize("classes", [0, 3])
+def test_the_images_of_stylegan3(official_layout: ModuleType, tmp_path: Path, classes: int, variant: str) -> None:
+    file = written(tmp_path, official_layout.stylegan3_file(variant, classes))
+    generator: Any = load(import_weights("stylegan3", file, tmp_path / "run"))
+    z = torch.randn(5, 8, generator=torch.Generator().manual_seed(0))
+    condition = torch.eye(3)[[0, 1, 2, 0, 1]] if classes else None
+    found, wanted = (
+        network(z, condition) for network in (generator.generate, official_layout.stylegan3_network(variant, classes))
+    )
+    assert found.shape == (5, 4, 16, 16) and found.dtype == torch.float32 and generator.config.variant == variant
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5)
+    assert float(wanted.std()) > 0.01
+
+
 def test_the_layout_of_stylegan2_ada(official_layout: ModuleType, tmp_path: Path) -> None:
     sizes = {"z_dim": 8, "c_dim": 0, "w_dim": 12, "img_resolution": 16, "img_channels": 4}
     inner = {"channel_base": 128, "channel_max": 10, "num_fp16_res": 0, "architecture": "skip", "use_noise": True}
@@ -140,6 +155,38 @@ def test_networks_that_are_not_done_here(official_layout: ModuleType, tmp_path: 
     assert NAME in str(caught.value) and "\n" not in str(caught.value) and hidden(tmp_path) == []
 
 
+REFUSED3: dict[str, tuple[dict[str, Any], str]] = {
+    "critical": ({"SynthesisNetwork": {"num_critical": 1}}, "synthesis.num_critical is 1, and only 2 is done here"),
+    "scale": ({"SynthesisNetwork": {"output_scale": 1}}, "synthesis.output_scale is 1"),
+    "layers": ({"SynthesisNetwork": {"num_layers": 6}}, "synthesis.L.* was expected"),
+    "margin": ({"SynthesisNetwork": {"margin_size": 5}}, "synthesis.L.* was expected"),
+    "rate": ({"SynthesisInput": {"sampling_rate": 32.0}}, "synthesis.input.sampling_rate is 32.0, and only 16"),
+    "band": ({"SynthesisInput": {"bandwidth": 3.0}}, "synthesis.input.bandwidth is 3.0, and only 2.0"),
+    "size": ({"G": {"img_resolution": 8}}, "img_resolution is 8, and powers of two from 8 .stylegan3: 16. are done"),
+    "odd size": ({"G": {"img_resolution": 24}}, "img_resolution is 24, and powers of two"),
+    "clamp": ({"SynthesisLayer": {"conv_clamp": "x"}}, "conv_clamp is 'x', and a positive number"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED3)
+def test_stylegan3_networks_that_are_not_done_here(official_layout: ModuleType, tmp_path: Path, name: str) -> None:
+    changes, says = REFUSED3[name]
+    file = written(tmp_path, official_layout.stylegan3_file(**changes))
+    with pytest.raises(UnderstudyError, match=says):
+        import_weights("stylegan3", file, tmp_path / "run")
+    assert hidden(tmp_path) == []
+
+
+def test_the_other_kind(official_layout: ModuleType, tmp_path: Path) -> None:
+    for data, found, asked in (
+        (official_layout.stylegan2_file(), "stylegan2", "stylegan3"),
+        (official_layout.stylegan3_file(), "stylegan3", "stylegan2"),
+    ):
+        with pytest.raises(UsageError, match=f"holds a {found} network, and {asked} was asked for"):
+            import_weights(asked, written(tmp_path, data), tmp_path / "run")
+    assert hidden(tmp_path) == []
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
@@ -205,7 +252,7 @@ def test_one_hot_label_channels(official_layout: ModuleType, tmp_path: Path) -> 
 
 def test_usage(official_layout: ModuleType, tmp_path: Path) -> None:
     file = written(tmp_path, official_layout.stylegan2_file())
-    with pytest.raises(UsageError, match="official weights of stylegan2.*found 'stylegan1'"):
+    with pytest.raises(UsageError, match="official weights of stylegan2 and stylegan3, found 'stylegan1'"):
         import_weights("stylegan1", file, tmp_path / "run")
     with pytest.raises(UsageError, match="does not exist"):
         import_weights("stylegan2", file, tmp_path / "no" / "run")

@@ -4,6 +4,7 @@ import io
 import os
 import pickle  # noqa: TID251  the attacks are real pickles
 import random
+import re
 import struct
 import time
 from collections.abc import Callable
@@ -224,13 +225,17 @@ VIEWS = {
 
 @pytest.mark.parametrize("name", VIEWS)
 def test_a_tensor_stays_inside_its_storage(name: str) -> None:
-    with pytest.raises(UnderstudyError, match=r"^file.pkl is damaged"):
+    outside = name in ("beyond", "offset", "offset of nothing", "stride", "expanded", "huge stride")
+    with pytest.raises(UnderstudyError, match=r"^file.pkl is damaged") as caught:
         value(pickle.dumps(Rebuilt(*VIEWS[name])))
+    assert ("reaches outside its storage" in str(caught.value)) == outside
 
 
 def test_lengths_of_storages_and_arrays_must_fit() -> None:
     good = saved(torch.arange(6.0)._typed_storage(), archive=False)
     wrong = [good[:-1], good + b"\0", good[:-32] + struct.pack("<q", 2**60) + good[-24:], b"", b"PK\x03\x04", good[:50]]
+    key = re.findall(rb"X.\0\0\0(\d{3,})", good)[-1]
+    wrong += [good[:-4], good + bytes(4), good[: good.rfind(key)] + key[::-1] + good[good.rfind(key) + len(key) :]]
     wrong += [
         saved(torch.arange(6.0), archive=False),
         pickle.dumps(5),

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.nets import stylegan2
+from understudy.nets import stylegan2, stylegan3
 from understudy.nets.filters import fir_kernel
+from understudy.nets.signals import Design, schedule
 from understudy.training.official import StandIn
 
 Settings = dict[str, Any]
@@ -29,6 +30,11 @@ MAPPING = {"num_layers", "embed_features", "layer_features", "activation", "lr_m
 STYLEGAN2 = {
     "channel_base", "channel_max", "num_fp16_res", "architecture", "resample_filter", "conv_clamp",
     "fp16_channels_last", "fused_modconv_default", "kernel_size", "use_noise", "activation",
+}  # fmt: skip
+STYLEGAN3 = {
+    "channel_base", "channel_max", "num_layers", "num_critical", "first_cutoff", "first_stopband", "last_stopband_rel",
+    "margin_size", "output_scale", "num_fp16_res", "conv_kernel", "filter_size", "lrelu_upsampling",
+    "use_radial_filters", "conv_clamp", "magnitude_ema_beta",
 }  # fmt: skip
 
 
@@ -81,6 +87,8 @@ def describe(kind: str, network: StandIn, file: str) -> Description:
         reader.whole("", name, low, high)
         for name, low, high in (("img_resolution", 8, 4096), ("img_channels", 1, 1024), ("c_dim", 0, 65536))
     )
+    if resolution & (resolution - 1) or (kind == "stylegan3" and resolution < 16):
+        raise reader.refuse(f"img_resolution is {resolution}, and powers of two from 8 (stylegan3: 16) are done here")
     reader.known("mapping_kwargs", reader.mapping, MAPPING)
     for i in range(common["mapping_layers"]):
         reader.only(f"mapping.fc{i}", activation="lrelu", bias_gain=0.01)
@@ -178,7 +186,46 @@ def _stylegan2(reader: _Reader) -> tuple[Settings, Build]:
     return widths, build
 
 
-KINDS: dict[str, Callable[[_Reader], tuple[Settings, Build]]] = {"stylegan2": _stylegan2}
+def _stylegan3(reader: _Reader) -> tuple[Settings, Build]:
+    reader.known("synthesis", reader.synthesis, STYLEGAN3)
+    given, usual = reader.synthesis, Design()
+    for name in ("first_cutoff", "first_stopband", "last_stopband_rel", "filter_size", "lrelu_upsampling"):
+        reader.agree(name, given.get(name, getattr(usual, name)), getattr(usual, name))
+    reader.only("synthesis", num_critical=usual.num_critical, output_scale=usual.output_scale)
+    turning = given.get("conv_kernel", 3) == 1
+    reader.agree("use_radial_filters", given.get("use_radial_filters", False), turning)
+    reader.agree("conv_kernel", given.get("conv_kernel", 3), 1 if turning else 3)
+    design = Design(
+        channel_base=reader.within("channel_base", given.get("channel_base", usual.channel_base), 1, 2**24),
+        channel_max=reader.within("channel_max", given.get("channel_max", usual.channel_max), 1, 2**16),
+        num_layers=reader.whole("synthesis", "num_layers", 3, 64),
+        margin_size=reader.whole("synthesis", "margin_size", 0, 256),
+        conv_kernel=1 if turning else 3,
+        use_radial_filters=turning,
+        conv_clamp=reader.clamp(list(reader.of_class("SynthesisLayer"))),
+    )
+    factor = 2 if turning else 1  # variant r has twice the feature maps of its settings
+    for name in ("channel_base", "channel_max"):
+        if getattr(design, name) % factor:
+            raise reader.refuse(f"{name} is {getattr(design, name)}, and variant r needs an even number here")
+    config = {
+        "variant": "r" if turning else "t", "channel_base": design.channel_base // factor,
+        "channel_max": design.channel_max // factor, "num_layers": design.num_layers, "margin": design.margin_size,
+        "clamp": design.conv_clamp,
+    }  # fmt: skip
+
+    def build(common: Settings, resolution: int, channels: int, classes: int) -> nn.Module:
+        first = schedule(resolution, channels, design)[0]
+        for name, value in (("sampling_rate", first.rate), ("bandwidth", first.cutoff)):
+            reader.agree(f"synthesis.input.{name}", reader.get("synthesis.input", name), value)
+        return stylegan3.GeneratorNetwork(
+            classes=classes, resolution=resolution, channels=channels, **common, design=design
+        )
+
+    return config, build
+
+
+KINDS: dict[str, Callable[[_Reader], tuple[Settings, Build]]] = {"stylegan2": _stylegan2, "stylegan3": _stylegan3}
 
 
 def _settings(value: Any) -> Settings:
