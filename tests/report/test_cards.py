@@ -71,3 +71,14 @@ def test_fidelity_stands_beside_real_against_real() -> None:
     assert (found[0].who, found[0].figure) == ("a", "33.9")
     assert "12.8 (11.0 to 14.0)" in found[0].meaning
     assert cards([])[1].entries == []
+
+
+def test_areas_have_a_card_that_names_chance() -> None:
+    results = [Result("utility.real.densenet.auc", 0.95, n=40), Result("utility.ratio.densenet.auc", 0.9, n=40)]
+    results += [
+        Result("utility.synthetic.densenet.auc", 0.855, n=40),
+        Result("utility.ratio.densenet.auc.virus", 0.7, n=40),
+    ]
+    found = cards(results)[0].entries
+    assert [(e.figure, e.unit) for e in found] == [("90 %", "of the AUC that real cases give")]
+    assert "AUC 0.855" in found[0].meaning and "AUC 0.950" in found[0].meaning and "AUC of 0.5" in found[0].meaning

@@ -7,9 +7,8 @@ from pathlib import Path
 import typer
 
 from understudy.core.errors import UnderstudyError
-from understudy.core.result import read_results
+from understudy.core.result import SCORES, read_results
 
-SCORES = {"dice": "Dice", "auc": "AUC"}
 UTILITY = ("trained on", "class", "", "95 % interval", "ratio to real", "95 % interval", "test subjects", "repeats")
 RESULTS = ("result", "value", "95 % interval", "unit", "n")
 

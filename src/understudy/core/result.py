@@ -14,6 +14,8 @@ from typing import Any
 from understudy.core.errors import UnderstudyError
 from understudy.core.provenance import Provenance
 
+SCORES = {"dice": "Dice", "auc": "AUC"}  # of utility: their names in results and tables, and for people
+
 
 @dataclass(frozen=True)
 class Result:

@@ -1,13 +1,13 @@
 """The summary in plain words: a card each for utility, fidelity and privacy: number, interval, n and what it means.
 
-A ratio of Dice never stands without the Dice of the real-only network.
+A ratio of scores never stands without the score of the real-only network.
 **Checked** in tests/report/test_cards.py.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from understudy.core.result import Result
+from understudy.core.result import SCORES, Result
 from understudy.report.tables import interval, number
 
 
@@ -56,22 +56,26 @@ def _utility(named: Mapping[str, Result]) -> list[Entry]:
     entries = []
     for name, ratio in named.items():
         parts = name.split(".")
-        if parts[:2] != ["utility", "ratio"] or parts[-1] != "dice" or ratio.value is None:
+        if parts[:2] != ["utility", "ratio"] or parts[-1] not in SCORES or ratio.value is None:
             continue
-        real = named.get(f"utility.real.{parts[-2]}.dice")
+        score = SCORES[parts[-1]]
+        real = named.get(f"utility.real.{parts[-2]}.{parts[-1]}")
         synthetic = named.get(".".join(["utility", "synthetic", *parts[2:]]))
         who = ".".join(parts[2:-2])
         if real is None or real.value is None:
-            why = "The ratio is not shown: the Dice of the network trained on real cases is not among the results."
+            why = f"The ratio is not shown: the {score} of the network trained on real cases is not among the results."
             entries.append(Entry(who, "–", "", "", why, warn=True))
             continue
         meaning = (
-            f"Trained on synthetic cases only: Dice {_value(synthetic)}. Trained on real cases: Dice {_value(real)}. "
-            f"Both were tested on the same {ratio.n} real subjects. 100 % would mean that the synthetic cases serve "
-            "this task as well as the real ones."
+            f"Trained on synthetic cases only: {score} {_value(synthetic)}. Trained on real cases: {score} "
+            f"{_value(real)}. Both were tested on the same {ratio.n} real subjects. 100 % would mean that the "
+            "synthetic cases serve this task as well as the real ones."
+            + (" Guessing gives an AUC of 0.5." if parts[-1] == "auc" else "")
         )
         detail = _joined(_percent_interval(ratio), f"n = {ratio.n} test subjects")
-        entries.append(Entry(who, f"{100 * ratio.value:.0f} %", "of the Dice that real cases give", detail, meaning))
+        entries.append(
+            Entry(who, f"{100 * ratio.value:.0f} %", f"of the {score} that real cases give", detail, meaning)
+        )
     return entries
 
 

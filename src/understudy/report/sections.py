@@ -7,11 +7,12 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from understudy.core.result import Result
+from understudy.core.result import SCORES, Result
 from understudy.report.figures import Cases, colour, curve_figure, grid_figure, interval_figure
 from understudy.report.reading import Folder
 from understudy.report.tables import View, results_table, table_view, words
 
+PERFECT = {"dice": "1 is a perfect overlap", "auc": "1 is a perfect ranking, 0.5 is chance"}
 SHOWN_CASES = 24  # of one layer; 8 where each channel is a row
 
 
@@ -69,26 +70,30 @@ def _grids(folder: Folder) -> list[Picture]:
 
 
 def _section(folder: Folder) -> Section:
-    pictures = _dice(folder.results)
+    pictures = _scores(folder.results)
     for curve in folder.curves.values():
         pictures.append(Picture(curve["title"], curve_figure(curve), str(curve.get("note", "")), wide=False))
     tables = [table_view(table) for table in folder.tables if table.rows]
     return Section(folder.section, pictures, [*tables, results_table("All numbers", folder.results)])
 
 
-def _dice(results: Sequence[Result]) -> list[Picture]:
-    """Return a figure of Dice with its intervals, real beside synthetic, where there is any."""
+def _scores(results: Sequence[Result]) -> list[Picture]:
+    """Return a figure of each score with its intervals, real beside synthetic, where there is any."""
+    return [picture for score, words in SCORES.items() for picture in _score(results, score, words)]
+
+
+def _score(results: Sequence[Result], score: str, name: str) -> list[Picture]:
     rows = []
     for result in results:
         parts = result.name.split(".")
-        told = parts[0] == "utility" and "dice" in parts and parts[1] in ("real", "synthetic")
+        told = parts[0] == "utility" and score in parts and parts[1] in ("real", "synthetic")
         if not told or result.value is None:
             continue
-        at = parts.index("dice")
+        at = parts.index(score)
         source = " ".join(parts[1 : at - 1])  # real, synthetic, or synthetic and a cohort's name
         label = words(".".join(parts[at + 1 :])) or "mean of classes"
         rows.append((f"{label}, {source}", source, result.value, result.low, result.high))
     if len({row[0].partition(",")[0] for row in rows}) == 2:  # one class beside its mean: the same numbers
         rows = [row for row in rows if not row[0].startswith("mean of classes")]
-    title, note = "Dice on real test subjects", "Dots are values, lines 95 % intervals; 1 is a perfect overlap."
-    return [Picture(title, interval_figure(rows, "Dice"), note, wide=False)] if rows else []
+    note = f"Dots are values, lines 95 % intervals; {PERFECT[score]}."
+    return [Picture(f"{name} on real test subjects", interval_figure(rows, name), note, wide=False)] if rows else []

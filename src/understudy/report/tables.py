@@ -7,12 +7,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from understudy.core.result import Result
+from understudy.core.result import SCORES, Result
 from understudy.report.reading import Table
 
 WORDS = {
-    "dice": "Dice",
+    **SCORES,
     "unet": "U-Net",
+    "densenet": "DenseNet-121",
+    "densenet-small": "DenseNet, small",
+    "within": "distance within the class, synthetic / real",
     "frechet": "Fréchet distance",
     "kid": "KID",
     "hd95": "HD95",

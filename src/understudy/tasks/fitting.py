@@ -98,7 +98,7 @@ def _updates(
 ) -> Iterator[int]:
     """Make the updates one by one, yielding the number made."""
     optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-    rise = 0.1 if config.updates > 10 else 0.3  # a tenth of ten updates is one step, which OneCycleLR divides by zero for
+    rise = 0.1 if config.updates > 10 else 0.3  # a tenth of ten updates is one step: OneCycleLR divides by zero
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, config.updates, pct_start=rise)
     order, generator = rng(seed, "order"), torch.Generator().manual_seed(derive(seed, "augmentation"))
     for update in range(1, config.updates + 1):
