@@ -131,7 +131,7 @@ def test_schedule_gives_resolution_and_its_batch_size(encoding: Encoding) -> Non
 
 
 def test_optimisers_start_anew_where_fades_begin_and_end(encoding: Encoding) -> None:
-    method = built(encoding, side=8, learning_rates={8: 0.005})
+    method = built(encoding, side=8, learning_rates={8: 0.005}, discriminator_rate=0.03)
     ages: list[float] = []
     rates: list[float] = []
     for images_seen in range(0, 44, 4):
@@ -141,7 +141,7 @@ def test_optimisers_start_anew_where_fades_begin_and_end(encoding: Encoding) -> 
             rates.append(optimizer.param_groups[0]["lr"])
     # 4 px to 12 images, the fade to 24, then 8 px.
     assert ages[::2] == ages[1::2] == [1, 2, 3, 4, 1, 2, 1, 2, 3, 4, 5]
-    assert rates[::2] == rates[1::2] == [0.01] * 4 + [0.005] * 7
+    assert rates[::2] == [0.01] * 4 + [0.005] * 7 and rates[1::2] == [0.03] * 4 + [0.015] * 7
 
 
 def test_fading_trains_both_branches_and_nothing_above(encoding: Encoding) -> None:

@@ -64,13 +64,12 @@ def test_r1_against_finite_differences() -> None:
     assert method.r1(x, None).item() == pytest.approx(expected, rel=1e-6)
 
 
-def test_r1_comes_at_its_interval_with_a_weight_that_makes_up_for_it(
-    encoding: Encoding, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    method = built(encoding, r1_interval=3)
-    monkeypatch.setattr(method, "r1", lambda x, _: x.new_tensor(2.0))
-    losses = train(method, range(0, 16, 4))
-    assert [float(each["r1"]) if "r1" in each else None for each in losses] == [6.0, None, None, 6.0]
+def test_r1_is_measured_every_step_on_its_share(encoding: Encoding, monkeypatch: pytest.MonkeyPatch) -> None:
+    method = built(encoding, penalty_share=0.5)
+    sizes: list[int] = []
+    monkeypatch.setattr(method, "r1", lambda x, _: sizes.append(len(x)) or x.new_tensor(2.0))
+    losses = train(method, range(0, 8, 4))
+    assert sizes == [2, 2] and [float(each["r1"]) for each in losses] == [2, 2]
     assert "r1" not in train(built(encoding, gamma=0.0), range(0, 4, 4))[0]
 
 
@@ -150,7 +149,7 @@ def test_constant_noise_when_sampling(encoding: Encoding) -> None:
 
 @pytest.mark.parametrize("classes", [0, 2])
 def test_resumed_within_a_fade_is_the_uninterrupted_training(encoding: Encoding, classes: int) -> None:
-    options: dict[str, Any] = {"r1_interval": 2, "augment": "ada", "augment_p": 0.3, "ada_images": 400}
+    options: dict[str, Any] = {"augment": "ada", "augment_p": 0.3, "ada_images": 400}
     whole, first, second = (built(encoding, classes, **options) for _ in range(3))
     train(whole, range(8, 28, 4), classes)
     train(first, range(8, 20, 4), classes)
@@ -173,7 +172,7 @@ def test_the_published_preset() -> None:
     paper = StyleGAN1Config(**StyleGAN1.PRESETS["paper"])
     growth = paper.growth(1024, paper.images_seen)
     assert growth.level(0) == 3 and growth.begin(16) == 600_000 and growth.end() == 8_400_000
-    assert (paper.gamma, paper.r1_interval, paper.style_mixing, paper.truncation_psi) == (10, 1, 0.9, 0.7)
+    assert (paper.gamma, paper.penalty_share, paper.style_mixing, paper.truncation_psi) == (10, 1, 0.9, 0.7)
     assert [paper.batch_sizes.get(r, paper.batch_size) for r in (8, 16, 32, 64, 128, 1024)] == [
         256,
         128,

@@ -3,10 +3,9 @@
 Source: Karras et al., "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019, arXiv
     1812.04948: section 3.1 (style mixing), appendix B (truncation) and C (loss, schedule, learning rates); Mescheder et
     al., "Which Training Methods for GANs do actually Converge?", 2018, arXiv 1801.04406, eq. 9 (R1).
-Differs: any number of image channels plus label channels; R1 may be taken every so many steps, with a weight that
-    makes up for it (StyleGAN2, section 3.1; published: every step); a condition is projected in the discriminator; the
-    average of w is tracked once a step, published also in the generator's phase; the discriminator steps first,
-    published both at once.
+Differs: any number of image channels plus label channels; R1 may be measured on a share of the batch; a condition is
+    projected in the discriminator; the average of w is tracked once a step, published also in the generator's phase;
+    the discriminator steps first, published both at once.
 Checked: tests/generators/test_stylegan1.py (R1 against finite differences, style mixing, truncation, growing) and
     tests/generators/test_contract.py; the networks in tests/nets/test_stylegan1.py.
 """
@@ -32,7 +31,6 @@ class StyleGAN1Config(GrowingGANSettings, GeneratorConfig):
     w_dim: int = Field(512, gt=0, description="width of the style")
     mapping_layers: int = Field(8, gt=0, description="depth of the mapping network")
     gamma: float = Field(10.0, ge=0, description="weight of R1")
-    r1_interval: int = Field(1, gt=0, description="steps from one R1 penalty to the next")
     style_mixing: float = Field(0.9, ge=0, le=1, description="probability that a batch mixes two latents")
     ema_images: float | None = Field(10_000, gt=0, description="half-life of the EMA in images")
     truncation_psi: float = Field(1.0, ge=0, le=1, description="sampling: 1 full diversity, 0 the average case")
@@ -51,16 +49,17 @@ class StyleGAN1(GrowingGAN, Generator):
     name = "stylegan1"
     Config = StyleGAN1Config
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
-        "small": {"r1_interval": 4},
+        "small": {},
+        # Some ten thousand images in all: small batches and longer strides than the millions of the paper call for.
         "short": {"z_dim": 128, "w_dim": 128, "mapping_layers": 4, "channel_base": 4096, "channel_max": 128,
-                  "batch_size": 16, "learning_rate": 0.003, "gamma": 1.0, "r1_interval": 4},
+                  "batch_size": 8, "learning_rate": 0.004, "discriminator_rate": 0.004, "penalty_share": 0.5},
         # On eight GPUs; sampled with psi 0.7 as in the published code, which truncates layers up to 32 pixels.
         "paper": {"images_seen": 25_000_000, "stable_images": 600_000, "fade_images": 600_000,
                   "batch_sizes": {8: 256, 16: 128, 32: 64, 64: 32}, "truncation_psi": 0.7, "truncation_layers": 8,
                   "learning_rates": {128: 0.0015, 256: 0.002, 512: 0.003, 1024: 0.003},
                   "snapshot_every": 1_000_000, "grid_every": 200_000},
         "demo": {"z_dim": 128, "w_dim": 128, "mapping_layers": 4, "channel_base": 2048, "channel_max": 128,
-                 "batch_size": 16, "learning_rate": 0.003, "gamma": 1.0, "r1_interval": 4,
+                 "batch_size": 8, "learning_rate": 0.006, "discriminator_rate": 0.006, "penalty_share": 0.5,
                  "images_seen": 12_000, "snapshot_every": 12_000, "grid_every": 2_000},
     }  # fmt: skip
     config: StyleGAN1Config
@@ -92,7 +91,7 @@ class StyleGAN1(GrowingGAN, Generator):
         return self.augmented(self.g.synthesis(ws, self.level, random_noise=True))
 
     def d_losses(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
-        """Logistic loss, and the R1 penalty on real cases when it is due."""
+        """Logistic loss, and the R1 penalty on real cases."""
         shuffled = self.shuffled(condition)
         with self.engine.autocast():
             with torch.no_grad():
@@ -102,8 +101,8 @@ class StyleGAN1(GrowingGAN, Generator):
             by_real, by_synthetic = self.judge(real, condition), self.judge(synthetic, shuffled)
         self.observe(by_real)
         losses = {"d": logistic_discriminator(by_real, by_synthetic)}
-        if self.config.gamma and self.steps % self.config.r1_interval == 0:
-            losses["r1"] = self.r1(real, condition) * self.config.r1_interval
+        if self.config.gamma:
+            losses["r1"] = self.r1(self.part(real), None if condition is None else self.part(condition))
         return losses
 
     def r1(self, x: Tensor, condition: Tensor | None) -> Tensor:

@@ -85,7 +85,7 @@ class GrowingSettings(BaseModel):
     stable_images: int | None = Field(None, gt=0, description="images between fades; default by growing_share")
     fade_images: int | None = Field(None, gt=0, description="images of a fade; default by growing_share")
     batch_sizes: dict[int, int] = Field({}, description="batch size by resolution where it is not batch_size")
-    learning_rates: dict[int, float] = Field({}, description="learning rate by resolution, where it is another")
+    learning_rates: dict[int, float] = Field({}, description="learning_rate by resolution; the other rate in step")
 
     @field_validator("first_resolution")
     @classmethod

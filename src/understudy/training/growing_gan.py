@@ -36,7 +36,9 @@ class GrowingGANSettings(GrowingSettings):
     z_dim: int = Field(512, gt=0, description="latents a case")
     channel_base: int = Field(16384, gt=0, description="feature maps times resolution")
     channel_max: int = Field(512, gt=0, description="most feature maps at any resolution")
-    learning_rate: float = Field(0.001, gt=0, description="of Adam, both networks")
+    learning_rate: float = Field(0.001, gt=0, description="of Adam, generator")
+    discriminator_rate: float = Field(0.001, gt=0, description="of Adam, discriminator")
+    penalty_share: float = Field(1.0, gt=0, le=1, description="share of the batch that the penalty is measured on")
     ema_images: float | None = Field(None, gt=0, description="half-life of the EMA in images; default 693 batch_size")
     group: int = Field(4, gt=0, description="cases a minibatch-deviation group")
     augment: Literal["none", "ada", "fixed"] = Field("none", description="no, adaptive or fixed augmentation for D")
@@ -105,11 +107,11 @@ class GrowingGAN:
             classes: width of the condition, 0 for none.
         """
         cfg = self.config
-        self.image_channels, self.classes, self.steps = image_channels, classes, 0
+        self.image_channels, self.classes = image_channels, classes
         self.g: Any = self.engine.place(g)
         self.d: Any = self.engine.place(d)
         self.ema: Any = copy.deepcopy(g).eval().requires_grad_(False)
-        self.adams = {"g": adam(g.parameters(), cfg.learning_rate), "d": adam(d.parameters(), cfg.learning_rate)}
+        self.adams = {"g": adam(g.parameters(), cfg.learning_rate), "d": adam(d.parameters(), cfg.discriminator_rate)}
         self.ada = Controller(cfg.ada_target, cfg.ada_images, limit=cfg.augment_limit, p=cfg.augment_p)
 
     def modules(self) -> dict[str, nn.Module]:
@@ -125,13 +127,13 @@ class GrowingGAN:
         return self.adams
 
     def scalars(self) -> dict[str, Any]:
-        """Return the step count, the level of the last step and the state of the augmentation."""
+        """Return the level of the last step and the state of the augmentation."""
         ada = {key: getattr(self.ada, key) for key in ("p", "signs", "steps")}
-        return {"steps": self.steps, "level": self.level, "ada": ada}
+        return {"level": self.level, "ada": ada}
 
     def load_scalars(self, scalars: dict[str, Any]) -> None:
         """Put back what :meth:`scalars` gave."""
-        self.steps, self.level = scalars["steps"], scalars["level"]
+        self.level = scalars["level"]
         for key, value in scalars["ada"].items():
             setattr(self.ada, key, value)
 
@@ -158,7 +160,6 @@ class GrowingGAN:
         batch_size = self.schedule(batch.images_seen)[0]
         half_life = EMA_STEPS * batch_size if self.config.ema_images is None else self.config.ema_images
         ema_update(self.ema, self.g, ema_decay(batch_size, half_life, batch.images_seen))
-        self.steps += 1
         return {**losses, "level": level, "augment_p": self.ada.p}
 
     def _grow(self, level: float) -> None:
@@ -168,9 +169,9 @@ class GrowingGAN:
                 optimizer.state.clear()
         self.level = level
         self.g.level.fill_(level)
-        rate = self.config.learning_rates.get(stage(level)[0], self.config.learning_rate)
-        for optimizer in self.adams.values():
-            optimizer.param_groups[0]["lr"] = rate
+        factor = self.config.learning_rates.get(stage(level)[0], self.config.learning_rate) / self.config.learning_rate
+        self.adams["g"].param_groups[0]["lr"] = self.config.learning_rate * factor
+        self.adams["d"].param_groups[0]["lr"] = self.config.discriminator_rate * factor
 
     @staticmethod
     def _total(terms: dict[str, Tensor], losses: dict[str, Tensor]) -> Tensor:
@@ -189,6 +190,11 @@ class GrowingGAN:
     def augmented(self, x: Tensor) -> Tensor:
         """Cases as the discriminator sees them: augmented as configured."""
         return augment(x, 0.0 if self.config.augment == "none" else self.ada.p, self.image_channels)
+
+    def part(self, x: Tensor) -> Tensor:
+        """The share of a batch that the penalty is measured on, in whole minibatch-deviation groups."""
+        group = min(self.config.group, len(x))
+        return x[: max(int(len(x) * self.config.penalty_share) // group, 1) * group]
 
     def judge(self, x: Tensor, condition: Tensor | None) -> Tensor:
         """Logits (N, 1) of cases, at the present level."""
