@@ -1,6 +1,7 @@
 """sample_cohort: one seed a case, provenance, class columns, what is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,3 +88,16 @@ def test_snapshots_and_classes(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="at least one"):
         sample_cohort(folder / "run", 0, 0, tmp_path / "no")
     assert not (tmp_path / "no").exists()
+
+
+def test_settings_for_sampling(folder: Path, tmp_path: Path) -> None:
+    def images(name: str, **settings: Any) -> np.ndarray:
+        return np.asarray(Cohort.open(sample_cohort(folder / "run", 2, 0, tmp_path / name, settings=settings)).images)
+
+    assert (images("plain") == images("same", sampler_steps=2)).all()
+    assert (images("plain") != images("finer", sampler_steps=5)).any()
+    assert Cohort.open(tmp_path / "finer").provenance["config"]["settings"] == {"sampler_steps": 5}
+    with pytest.raises(UsageError, match="'images_seen' of diffusion cannot be set for sampling: sample_block"):
+        images("seen", images_seen=3)
+    with pytest.raises(UsageError, match="found 'many'"):
+        images("many", sampler_steps="many")

@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
-from understudy.cli.options import DryRun, Out, Seed, example, names, quiet, show, writing
+from understudy.cli.options import DryRun, Out, Seed, Set, example, names, parse_settings, quiet, show, writing
 from understudy.core.classes import WISHES, Wish
 from understudy.core.errors import UsageError
 
 EXAMPLE = example(
     "understudy sample run-diffusion --n 1000 --seed 0 --out synthetic",
     "understudy sample run-seed0 run-seed1 run-seed2 --n 3000 --out ensemble",
+    "understudy sample run-diffusion --n 1000 --set sampler_steps=32 --out finer",
     "understudy sample run-conditional --n 1000 --classes balanced --out labelled",
 )
 
@@ -27,22 +28,24 @@ def sample(
             metavar="data|balanced|NAME=VALUE,...", help="Conditional runs: as in training, evenly, or these."
         ),
     ] = None,
+    settings: Set = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     seed: Seed = 0,
     dry_run: DryRun = False,
 ) -> None:
     """Draw synthetic cases; case number i is the same however many are drawn."""
-    wish = class_wish(classes)
+    wish, changed = class_wish(classes), parse_settings(settings)
     if dry_run:
         request = {"run": runs[0] if len(runs) == 1 else runs, "out": out, "n": n, "snapshot": snapshot}
-        show("sample", {**request, "classes": wish, "seed": seed})
+        show("sample", {**request, "classes": wish, "settings": changed, "seed": seed})
         return
     from understudy.synthesis.sample import sample_cohort
     from understudy.training.engine import Engine
 
     quiet()
     with writing(out):
-        sample_cohort(runs, n, seed, out, snapshot=snapshot, classes=wish, engine=Engine(accelerator=accelerator))
+        engine = Engine(accelerator=accelerator)
+        sample_cohort(runs, n, seed, out, snapshot=snapshot, classes=wish, settings=changed, engine=engine)
     typer.echo(f"cohort: {out}")
 
 

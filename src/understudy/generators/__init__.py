@@ -2,6 +2,9 @@
 
 import json
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from understudy.core.errors import UsageError
 from understudy.generators.base import Generator
@@ -22,19 +25,25 @@ GENERATORS: dict[str, type[Generator]] = {
 }
 
 
-def load(run: Path | str, images_seen: int | None = None, engine: Engine | None = None) -> Generator:
+def load(
+    run: Path | str,
+    images_seen: int | None = None,
+    engine: Engine | None = None,
+    settings: dict[str, Any] | None = None,
+) -> Generator:
     """Load the generator of a run folder, ready to sample.
 
     Args:
         run: a folder that ``understudy train`` made.
         images_seen: which snapshot; default: the last of a finished training.
         engine: device; default: the best one here.
+        settings: other settings for sampling than those trained with, of the generator's ``SAMPLING``.
 
     Returns:
         The generator with its EMA weights.
 
     Raises:
-        UsageError: the folder is no run, has no such snapshot, or its training has not ended.
+        UsageError: the folder is no run, has no such snapshot, its training has not ended, or a setting is wrong.
         UnderstudyError: the snapshot is damaged.
     """
     run = Path(run)
@@ -46,7 +55,16 @@ def load(run: Path | str, images_seen: int | None = None, engine: Engine | None 
             f"({', '.join(GENERATORS)})"
         )
     method = GENERATORS[record["generator"]]
-    generator = method(method.Config(**record["config"]))
+    for name in settings or {}:
+        if name not in method.SAMPLING:
+            raise UsageError(
+                f"{name!r} of {method.name} cannot be set for sampling: {', '.join(method.SAMPLING)} can be"
+            )
+    try:
+        config = method.Config(**{**record["config"], **(settings or {})})
+    except ValidationError as error:
+        raise UsageError("; ".join(f"{item['msg']}, found {item['input']!r}" for item in error.errors())) from error
+    generator = method(config)
     generator.load(run, snapshot, engine)
     return generator
 

@@ -56,6 +56,7 @@ class Generator(ABC):
     name: ClassVar[str]
     Config: ClassVar[type[GeneratorConfig]]
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {}
+    SAMPLING: ClassVar[tuple[str, ...]] = ("sample_block",)  # settings that may be changed after training
 
     def __init__(self, config: GeneratorConfig) -> None:
         """Store the configuration; networks are made by :meth:`build`."""

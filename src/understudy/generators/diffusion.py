@@ -150,6 +150,10 @@ class Diffusion(Generator):
             **{"snapshot_every": 16_000, "grid_every": 4_000},
         },
     }
+    SAMPLING: ClassVar[tuple[str, ...]] = (
+        *("sample_block", "sampler", "sampler_steps", "eta", "variance", "guidance"),
+        *("s_churn", "s_min", "s_max", "s_noise"),
+    )
     config: DiffusionConfig
 
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:

@@ -37,7 +37,7 @@ class StyleGAN2(StyleGANTraining, Generator):
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {},
         "cpu": {"channel_base": 8192, "channel_max": 256, "batch_size": 16, "path_interval": 8},
-        # Some ten thousand images in all: small batches, a discriminator that learns slower and is held by a stronger R1.
+        # Some ten thousand images in all: small batches, a slower discriminator that is held by a stronger R1.
         "short": {"channel_base": 4096, "channel_max": 128, "z_dim": 128, "w_dim": 128, "mapping_layers": 4,
                   "batch_size": 8, "path_weight": 0.0, "style_mixing": 0.0, "gamma": 4.0, "learning_rate": 0.003,
                   "discriminator_rate": 0.001, "ada_images": 100_000},

@@ -8,6 +8,7 @@ and test_ensemble.py.
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.progress import track
@@ -34,6 +35,7 @@ def sample_cohort(
     *,
     snapshot: int | None = None,
     classes: Wish | None = None,
+    settings: dict[str, Any] | None = None,
     engine: Engine | None = None,
 ) -> Path:
     """Draw n cases from one run, or evenly from several, into a new synthetic cohort; a finished one is not made twice.
@@ -46,6 +48,7 @@ def sample_cohort(
         snapshot: images seen of an earlier snapshot; default: the last.
         classes: of conditional runs, the value of each class column for all cases, or "data" or "balanced"
             (core/classes.py).
+        settings: settings for sampling that differ from training, e.g. ``{"guidance": 2}``.
         engine: device; default: the best one here.
 
     Returns:
@@ -60,17 +63,17 @@ def sample_cohort(
     found = open_runs([runs] if isinstance(runs, str | Path) else list(runs), snapshot)
     wanted = _wanted(found, classes, n, seed)
     several = len(found) > 1
-    settings = {
+    config = {
         "generator": called(found),
         "n": n,
         "images_seen": [run.images_seen for run in found] if several else found[0].images_seen,
         "classes": classes or {},
         "training_seed": [run.record["seed"] for run in found] if several else found[0].record["seed"],
     }
-    provenance = Provenance("sample", settings, seed, joint_inputs(found))
+    provenance = Provenance("sample", config | ({"settings": settings} if settings else {}), seed, joint_inputs(found))
     if finished(out, "cohort.json", provenance):
         return Path(out)
-    generators = [load(run.path, snapshot, engine) for run in found]
+    generators = [load(run.path, snapshot, engine, settings) for run in found]
     names, encoding = found[0].record["classes"], generators[0].encoding
     with CohortWriter(
         out,

@@ -67,6 +67,7 @@ class StyleGANTraining:
     """
 
     name: ClassVar[str]
+    SAMPLING: ClassVar[tuple[str, ...]] = ("sample_block", "truncation_psi")
     config: Any  # GeneratorConfig and StyleGANSettings
     engine: Engine
 
