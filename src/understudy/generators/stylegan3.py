@@ -112,9 +112,10 @@ def blurred(x: Tensor, sigma: float) -> Tensor:
     reach = int(3 * sigma)
     if not reach:
         return x
-    at = torch.arange(x.shape[-1], dtype=x.dtype, device=x.device)
-    distance = at[:, None] - at
-    total = torch.exp2(-(torch.arange(-reach, reach + 1, device=x.device) / sigma).square()).sum()
-    band = torch.exp2(-(distance / sigma).square()) * (distance.abs() <= reach) / total
+    at = torch.arange(max(x.shape[-1], reach + 1), dtype=x.dtype, device=x.device)
+    side = torch.exp2(-(at / sigma).square()) * (at <= reach)
+    window = side / (2 * side.sum() - side[0])
+    index = torch.arange(x.shape[-1], device=x.device)
+    band = window[(index[:, None] - index).abs()]
     with torch.autocast(x.device.type, enabled=False):
         return band @ x @ band
