@@ -44,14 +44,14 @@ def parameters(net: nn.Module) -> int:
 def test_doubling_convolution_repeats_pixels_first() -> None:
     layer = perturbed(GrowingConv2d(3, 5, resize=2))
     x = torch.randn(2, 3, 4, 6)
-    weight = layer.weight.flip(2, 3) * layer.weight_gain
+    weight = layer.weight.flip(2, 3) * (2 / 27) ** 0.5
     torch.testing.assert_close(layer(x), F.conv2d(double(x), weight, layer.bias, padding=1), atol=1e-5, rtol=1e-5)
 
 
 def test_halving_convolution_averages_pixels_last() -> None:
     layer = perturbed(GrowingConv2d(3, 5, resize=0.5))
     x = torch.randn(2, 3, 8, 6)
-    expected = halve(F.conv2d(x, layer.weight * layer.weight_gain * 4, layer.bias, padding=1))
+    expected = halve(F.conv2d(x, layer.weight * (2 / 27) ** 0.5, layer.bias, padding=1))
     torch.testing.assert_close(layer(x), expected, atol=1e-5, rtol=1e-5)
 
 
