@@ -198,6 +198,15 @@ def test_a_training_too_short_to_grow_is_refused(encoding: Encoding) -> None:
     assert built(encoding, side=16, images_seen=40, stable_images=None, fade_images=None).growth.end() == 16
 
 
+def test_a_grown_run_can_be_gone_on_from_at_full_size(encoding: Encoding) -> None:
+    grown, method = built(encoding), built(encoding, growing_share=0, stable_images=None, fade_images=None)
+    assert method.schedule(0) == (4, 8) and method.draw([1]).shape == (1, 3, 8, 8) and method.ema.level == 3
+    for name, module in method.modules().items():
+        module.load_state_dict(grown.modules()[name].state_dict())
+    train(method, range(0, 4, 4))
+    assert method.ema.level == 3
+
+
 # ---------------------------------------------------------------------- the average, sampling, refusals
 def test_ema_follows_half_as_much_after_its_half_life(encoding: Encoding) -> None:
     method = built(encoding, ema_images=4.0)
