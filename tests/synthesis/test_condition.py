@@ -139,6 +139,7 @@ def test_latents_stay_in_the_shell(rate: float) -> None:
     found([[1, 1, FREE], [0, 0, 1], [1, 0, 1]], latents=watched, learning_rate=rate)
     lengths = torch.cat([u.norm(dim=1) for u in watched.seen[1:]])
     starts = watched.seen[0].norm(dim=1)
+    assert {len(u) for u in watched.seen} == {8}  # three cases, padded: a network sees one batch size only
     assert len(lengths) > 200 and lengths.max() <= max(math.sqrt(WIDE) + WIDTH, float(starts.max())) + 1e-5
     assert lengths.min() >= min(max(math.sqrt(WIDE) - WIDTH, 0), float(starts.min())) - 1e-5
     z = watched.bounded(torch.randn(5, WIDE) * 100)

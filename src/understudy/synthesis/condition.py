@@ -9,7 +9,7 @@ mean_k BCE(f_k(G(u)), y_k) + prior * R(u), with R and the bounds of u in latents
 wanted class with probability >= threshold and every unwanted one with <= 1 - threshold, so that a case is changed no
 more than needed; several restarts side by side, of which the first that gets there is taken (the surest of several);
 cases that never get there are not written. A missing target (NaN) is free.
-Case i depends on the seed and on i alone: blocks have one fixed size, and a latent that is done stays where it is.
+Case i depends on the seed and on i alone: blocks have one fixed size, and each latent goes its own way.
 **Checked** in tests/synthesis/test_condition.py (known answers of a linear generator; bounds; independence of n).
 """
 
@@ -140,16 +140,13 @@ class Search:
         for step in range(cfg.steps + 1):
             if step % cfg.check_every == 0 or step == cfg.steps:
                 self._accept(block, u, attempt, step)
-            wanting = block.wanting()
-            if step == cfg.steps or not wanting.any():
+            if step == cfg.steps or not block.wanting().any():
                 return
-            before = u.detach().clone()
             optimizer.zero_grad(set_to_none=True)
             (u.grad,) = torch.autograd.grad(self.loss(u, targets).sum(), u)
             optimizer.step()
-            moving = torch.from_numpy(np.repeat(wanting, restarts)).to(u.device)[:, None]
             with torch.no_grad():
-                u.copy_(torch.where(moving, self.latents.bounded(u), before))
+                u.copy_(self.latents.bounded(u))
 
     def loss(self, u: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of each latent, (N,), against targets (N, K), NaN where free."""
