@@ -48,6 +48,7 @@ class StyleGAN1(GrowingGAN, Generator):
 
     name = "stylegan1"
     Config = StyleGAN1Config
+    SAMPLING: ClassVar[tuple[str, ...]] = ("sample_block", "truncation_psi", "truncation_layers")
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {},
         # Some ten thousand images in all: small batches and longer strides than the millions of the paper call for.
