@@ -1,6 +1,7 @@
 """import_weights: official files become runs that sample; the same images; what is refused, by name; no half output."""
 
 import json
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -117,6 +118,25 @@ def test_training_can_start_from_it(official_layout: ModuleType, tmp_path: Path)
     official_layout.furnish(network, 5)
     assert start_from(run, {"g": network}) == []
     assert all(torch.equal(weights[k], v) for k, v in network.state_dict().items())
+
+
+@pytest.mark.parametrize("kind", ["stylegan2", "stylegan3"])
+def test_the_discriminator_comes_along(
+    official_layout: ModuleType, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = getattr(official_layout, f"{kind}_file")
+    alone = load(import_weights(kind, written(tmp_path, make()), tmp_path / "alone"))
+    assert not (tmp_path / "alone" / "checkpoints").exists()  # its D is no discriminator
+    d = official_layout.furnish(alone.modules()["d"], 3)
+    monkeypatch.setattr(
+        official_layout, "snapshot", partial(official_layout.snapshot, D=official_layout.persistent(d, {}))
+    )
+    run = import_weights(kind, written(tmp_path, make()), tmp_path / "run")
+    fresh = load(tmp_path / "alone")
+    assert start_from(run, fresh.modules()) == []
+    found = fresh.modules()["d"].state_dict()
+    assert all(torch.equal(found[k], v) for k, v in d.state_dict().items())
+    assert start_from(tmp_path / "alone", fresh.modules()) == ["d"]
 
 
 def test_finished_is_kept_and_another_request_is_refused(official_layout: ModuleType, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.nets import stylegan2, stylegan3
+from understudy.nets.discriminator import Discriminator
 from understudy.nets.filters import fir_kernel
 from understudy.nets.signals import Design, schedule
 from understudy.training.official import StandIn
@@ -96,6 +97,23 @@ def describe(kind: str, network: StandIn, file: str) -> Description:
     with torch.device("meta"):
         expected = build(common, resolution, channels, classes).state_dict()
     return Description(common | config, resolution, channels, classes, reader.fitting(expected))
+
+
+def describe_discriminator(network: StandIn | None, g: Description) -> dict[str, Tensor]:
+    """Return the weights of an official discriminator by their names here, float32; {} where it is another network.
+
+    Args:
+        network: D of an official file; training may go on from it, sampling needs none.
+        g: the generator of the same file.
+    """
+    if network is None:
+        return {}
+    widths = {name: g.config[name] for name in ("channel_base", "channel_max", "clamp")}
+    with torch.device("meta"):
+        expected = Discriminator(g.classes, g.resolution, g.channels, **widths).state_dict()
+    found = network.tensors()
+    same = {k: t.shape for k, t in expected.items()} == {k: t.shape for k, t in found.items()}
+    return {k: found[k].float() for k in expected} if same else {}
 
 
 class _Reader:

@@ -3,6 +3,7 @@
     RUN/
       run.json                 generator, config, encoding, trained_on (unknown subjects), provenance (SHA-256, no path)
       snapshots/025000000/     the weights of G_ema, by the thousands of images in the file's name, else 0
+      checkpoints/025000000/   those of G, D and G_ema, for `train --start`; absent where G or D is another network
       complete.json
 
 Official networks draw 8-bit images: -1 is grey level 0 and +1 is 255. Who stood before the camera is not written in
@@ -16,15 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from understudy.core.encoding import Channel, Encoding
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.stage import finished, output_folder
 from understudy.generators import GENERATORS
-from understudy.synthesis.official_networks import KINDS, Description, describe
+from understudy.synthesis.official_networks import KINDS, Description, describe, describe_discriminator
 from understudy.training.checkpoint import write_state
-from understudy.training.official import digest, images_seen, read_bytes, read_official
+from understudy.training.official import StandIn, digest, images_seen, read_bytes, read_official
 
 SAMPLED_PIXELS = 32 * 256**2  # at once, in one channel: memory of large images
 GREY = "grey level of the training images, 0 to 255"
@@ -72,14 +75,26 @@ def import_weights(kind: str, file: Path, out: Path, meaning: Meaning | None = N
     provenance = Provenance(f"import-weights {kind}", config, 0, {"weights": digest(data)})
     if finished(out, "run.json", provenance):
         return out
-    network = describe(kind, read_official(data, file.name)["G_ema"], file.name)
+    networks = read_official(data, file.name)
+    network = describe(kind, networks["G_ema"], file.name)
     record = _record(kind, network, meaning, provenance, seen, file.name)
     with output_folder(out) as folder:
         (folder / "run.json").write_text(json.dumps(record, indent=1) + "\n")
         tensors = {f"ema.{name}": tensor for name, tensor in network.tensors.items()}
         write_state(folder / "snapshots" / f"{seen:09d}", tensors, {"generator": kind})
+        if trained := _in_training(networks, network):
+            write_state(folder / "checkpoints" / f"{seen:09d}", tensors | trained, {"generator": kind})
         (folder / "complete.json").write_text(json.dumps({"images_seen": seen}, indent=1) + "\n")
     return out
+
+
+def _in_training(networks: dict[str, StandIn], network: Description) -> dict[str, Tensor]:
+    """Return the weights of G and D, or {} where either is not the network that is trained here."""
+    g = networks["G"].tensors() if "G" in networks else {}
+    d = describe_discriminator(networks.get("D"), network)
+    if not d or {k: t.shape for k, t in g.items()} != {k: t.shape for k, t in network.tensors.items()}:
+        return {}
+    return {f"g.{k}": g[k].float() for k in network.tensors} | {f"d.{k}": t for k, t in d.items()}
 
 
 def _record(
