@@ -39,7 +39,9 @@ class StyleGAN3Config(StyleGANSettings, GeneratorConfig):
     path_weight: float = Field(0.0, ge=0, le=0, description="stylegan3 has no path length regularisation")
     style_mixing: float = Field(0.0, ge=0, le=1, description="probability that a batch mixes two latents")
     blur: float | None = Field(None, ge=0, description="first blur of what D sees, in pixels; default 10 for r, else 0")
-    blur_images: float | None = Field(None, ge=0, description="images until it has gone; default 6250 batch_size")
+    blur_images: float | None = Field(
+        None, ge=0, description="images until the blur has gone; default 6250 batch_size; 0 to go on from a run"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> "StyleGAN3Config":
@@ -56,7 +58,8 @@ class StyleGAN3(StyleGANTraining, Generator):
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {},
         "cpu": {"channel_base": 8192, "channel_max": 256, "num_layers": 10, "batch_size": 16},
-        "short": {"channel_base": 4096, "channel_max": 128, "num_layers": 6, "margin": 6, "z_dim": 128, "w_dim": 128,
+        # Some ten thousand images in all: few and narrow layers, a slower discriminator that is held by a stronger R1.
+        "short": {"channel_base": 4096, "channel_max": 96, "num_layers": 6, "margin": 4, "z_dim": 128, "w_dim": 128,
                   "batch_size": 8, "gamma": 4.0, "learning_rate": 0.003, "discriminator_rate": 0.001,
                   "ada_images": 100_000},
         "paper": {"channel_base": 32768, "gamma": 8.0, "augment": "none", "images_seen": 25_000_000,
