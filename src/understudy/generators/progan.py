@@ -55,7 +55,11 @@ class ProGAN(GrowingGAN, Generator):
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
         """Make both networks, the EMA of the generator and the optimisers; see the contract."""
         cfg, side = self.config, self.plan(size)
-        widths = {"channel_base": cfg.channel_base, "channel_max": cfg.channel_max, "first": cfg.first_resolution}
+        widths: dict[str, Any] = {
+            "channel_base": cfg.channel_base,
+            "channel_max": cfg.channel_max,
+            "first": cfg.first_resolution,
+        }
         g = GeneratorNetwork(cfg.z_dim, classes, side, encoding.n, **widths)
         d = GrowingDiscriminator(classes, side, encoding.n, group=cfg.group, **widths)
         self.adopt(g, d, encoding.image_channels, classes)

@@ -68,7 +68,11 @@ class StyleGAN1(GrowingGAN, Generator):
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
         """Make both networks, the EMA of the generator and the optimisers; see the contract."""
         cfg, side = self.config, self.plan(size)
-        widths = {"channel_base": cfg.channel_base, "channel_max": cfg.channel_max, "first": cfg.first_resolution}
+        widths: dict[str, Any] = {
+            "channel_base": cfg.channel_base,
+            "channel_max": cfg.channel_max,
+            "first": cfg.first_resolution,
+        }
         g = GeneratorNetwork(
             cfg.z_dim, classes, cfg.w_dim, side, encoding.n, mapping_layers=cfg.mapping_layers, **widths
         )

@@ -66,8 +66,8 @@ class _Spread(torch.autograd.Function):
         ctx.options = padding, step
         taps = kernel.shape[0]
         if step > 1:
-            wide = y.new_zeros(*y.shape[:2], *(side + 2 * padding - taps + 1 for side in size))
-            wide = wide.contiguous(memory_format=torch.channels_last)
+            shape = *y.shape[:2], *(side + 2 * padding - taps + 1 for side in size)
+            wide = torch.empty(shape, dtype=y.dtype, device=y.device, memory_format=torch.channels_last).zero_()
             wide[:, :, ::step, ::step] = y
             y = wide
         return _depthwise(y, kernel, taps - 1 - padding)

@@ -110,7 +110,7 @@ class GrowingGAN:
         self.image_channels, self.classes = image_channels, classes
         self.g: Any = self.engine.place(g)
         self.d: Any = self.engine.place(d)
-        self.g.level.fill_(self.level)
+        g.get_buffer("level").fill_(self.level)
         self.ema: Any = copy.deepcopy(g).eval().requires_grad_(False)
         self.adams = {"g": adam(g.parameters(), cfg.learning_rate), "d": adam(d.parameters(), cfg.discriminator_rate)}
         self.ada = Controller(cfg.ada_target, cfg.ada_images, limit=cfg.augment_limit, p=cfg.augment_p)
