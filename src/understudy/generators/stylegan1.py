@@ -53,14 +53,14 @@ class StyleGAN1(GrowingGAN, Generator):
         "small": {},
         # Some ten thousand images in all: small batches and longer strides than the millions of the paper call for.
         "short": {"z_dim": 128, "w_dim": 128, "mapping_layers": 4, "channel_base": 4096, "channel_max": 128,
-                  "batch_size": 8, "learning_rate": 0.004, "discriminator_rate": 0.004, "penalty_share": 0.5},
+                  "batch_size": 8, "learning_rate": 0.004, "discriminator_rate": 0.002, "penalty_share": 0.5},
         # On eight GPUs; sampled with psi 0.7 as in the published code, which truncates layers up to 32 pixels.
         "paper": {"images_seen": 25_000_000, "stable_images": 600_000, "fade_images": 600_000,
                   "batch_sizes": {8: 256, 16: 128, 32: 64, 64: 32}, "truncation_psi": 0.7, "truncation_layers": 8,
                   "learning_rates": {128: 0.0015, 256: 0.002, 512: 0.003, 1024: 0.003},
                   "snapshot_every": 1_000_000, "grid_every": 200_000},
         "demo": {"z_dim": 128, "w_dim": 128, "mapping_layers": 4, "channel_base": 2048, "channel_max": 128,
-                 "batch_size": 8, "learning_rate": 0.006, "discriminator_rate": 0.006, "penalty_share": 0.5,
+                 "batch_size": 8, "learning_rate": 0.006, "discriminator_rate": 0.003, "penalty_share": 0.5,
                  "images_seen": 12_000, "snapshot_every": 12_000, "grid_every": 2_000},
     }  # fmt: skip
     config: StyleGAN1Config
