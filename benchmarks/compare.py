@@ -13,6 +13,7 @@ import importlib.util
 import multiprocessing
 import os
 import resource
+import signal
 import statistics
 import sys
 import time
@@ -24,12 +25,12 @@ from typing import Any
 
 import torch
 
-SIDE, CHANNELS, BATCH, LATENT = 64, 5, 16, 512
+SIDE, CHANNELS, LATENT = 64, 5, 512
 WIDTHS = {"channel_base": 8192, "channel_max": 256}
 Step = Callable[[], None]
 
 
-def our_step(generator: str, device: str, **settings: Any) -> Step:
+def our_step(generator: str, batch: int, device: str, **settings: Any) -> Step:
     """Build one of understudy's generators as `understudy train` does; return its step."""
     from understudy.core.encoding import Channel, Encoding
     from understudy.generators import GENERATORS
@@ -37,11 +38,11 @@ def our_step(generator: str, device: str, **settings: Any) -> Step:
     from understudy.training.feed import Batch
 
     method = GENERATORS[generator]
-    config = method.Config(**WIDTHS, batch_size=BATCH, gamma=0, augment="none", **settings)
+    config = method.Config(**WIDTHS, batch_size=batch, gamma=0, augment="none", **settings)
     instance = method(config)
     instance.engine = Engine(config.precision, device)
     instance.build(Encoding(tuple(Channel(str(i), 0, 1) for i in range(CHANNELS)), "float32", None), (SIDE, SIDE))
-    x = torch.rand(BATCH, CHANNELS, SIDE, SIDE, device=device) * 2 - 1
+    x = torch.rand(batch, CHANNELS, SIDE, SIDE, device=device) * 2 - 1
 
     def step() -> None:
         instance.update(Batch(x, None, 100_000))
@@ -49,11 +50,14 @@ def our_step(generator: str, device: str, **settings: Any) -> Step:
     return step
 
 
-def official_step(path: str, device: str, networks: str, rate: float, style_mixing: float, **settings: Any) -> Step:
+def official_step(
+    path: str, batch: int, device: str, networks: str, rate: float, style_mixing: float, **settings: Any
+) -> Step:
     """Build official networks, loss and optimisers; return their step.
 
     Args:
         path: work tree of NVlabs/stylegan3.
+        batch: images a step.
         device: cpu or cuda.
         networks: module of the generator, below `training`.
         rate: learning rate of the generator.
@@ -72,7 +76,7 @@ def official_step(path: str, device: str, networks: str, rate: float, style_mixi
     optimizers = [
         torch.optim.Adam(m.parameters(), lr=lr, betas=(0.0, 0.99), eps=1e-8) for m, lr in ((g, rate), (d, 0.002))
     ]
-    x, no_class = torch.rand(BATCH, CHANNELS, SIDE, SIDE, device=device) * 2 - 1, torch.zeros(BATCH, 0, device=device)
+    x, no_class = torch.rand(batch, CHANNELS, SIDE, SIDE, device=device) * 2 - 1, torch.zeros(batch, 0, device=device)
     average = [p.detach().clone() for p in g.parameters()]
 
     def step() -> None:
@@ -81,7 +85,7 @@ def official_step(path: str, device: str, networks: str, rate: float, style_mixi
             d.requires_grad_(False)
             network.requires_grad_(True)
             optimizer.zero_grad(set_to_none=True)
-            z = torch.randn(BATCH, LATENT, device=device)
+            z = torch.randn(batch, LATENT, device=device)
             loss.accumulate_gradients(phase, x, no_class, z, no_class, 1, 0)
             optimizer.step()
         with torch.no_grad():
@@ -99,7 +103,7 @@ def stand_in(name: str, **content: object) -> None:
         sys.modules[name] = module
 
 
-def serve(connection: Connection, busy: bool, warm_up: int, build: Callable[..., Step], *arguments: str) -> None:
+def serve(connection: Connection, busy: bool, warm_up: int, build: Callable[..., Step], *arguments: Any) -> None:
     """Process of one side: warm up, then time as many steps as asked for, until asked for none."""
     torch.manual_seed(0)
     if busy:
@@ -128,27 +132,43 @@ class Side:
     Args:
         busy: use one thread and count processor time.
         warm_up: steps before the first measured one.
+        batch: images a step, also the first argument of `build`.
         build: makes its step.
         arguments: for `build`.
+
+    Raises:
+        SystemExit: the process ended by itself, as one does that the system stops for want of memory.
     """
 
-    def __init__(self, busy: bool, warm_up: int, build: Callable[..., Step], *arguments: str) -> None:
+    def __init__(self, busy: bool, warm_up: int, batch: int, build: Callable[..., Step], *arguments: Any) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs, busy, warm_up, build, *arguments), daemon=True)
+        self.process = context.Process(
+            target=serve, args=(theirs, busy, warm_up, build, batch, *arguments), daemon=True
+        )
+        self.batch = batch
         self.process.start()
         theirs.close()
-        self.connection.recv()
+        self._reply()
+
+    def _reply(self) -> Any:
+        try:
+            return self.connection.recv()
+        except EOFError:
+            self.process.join()
+            code = self.process.exitcode
+            why = "killed, most likely for want of memory" if code == -signal.SIGKILL else f"exit code {code}"
+            raise SystemExit(f"one side ended before its measurement was over ({why}): try a smaller --batch") from None
 
     def rate(self, steps: int) -> float:
         """Images per second over so many steps."""
         self.connection.send(steps)
-        return steps * BATCH / float(self.connection.recv())
+        return steps * self.batch / float(self._reply())
 
     def close(self) -> float:
         """End the process; return its peak memory in GB."""
         self.connection.send(0)
-        peak = float(self.connection.recv()) / 1e9
+        peak = float(self._reply()) / 1e9
         self.process.join()
         return peak
 
@@ -159,6 +179,7 @@ def options_of(doc: str | None, rounds: int, steps: int) -> argparse.ArgumentPar
     parser.add_argument("--official", type=Path, help="work tree of NVlabs/stylegan3, which holds StyleGAN2 as well")
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--steps", type=int, default=steps, help="steps of each side in a round")
+    parser.add_argument("--batch", type=int, default=16, help="images a step")
     parser.add_argument("--busy", action="store_true", help="one thread a side, processor time")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     return parser
@@ -171,19 +192,19 @@ def compare(
 
     Args:
         parser: from `options_of`.
-        ours: (device, *arguments) -> step.
-        official: (path, device, *arguments) -> step.
+        ours: (batch, device, *arguments) -> step.
+        official: (batch, path, device, *arguments) -> step.
         arguments: for both.
     """
     options = parser.parse_args()
     path, warm_up = options.official, min(options.steps, 2)
     if path is not None and not (path / "training" / "networks_stylegan2.py").is_file():
         parser.error(f"{path} is no checkout of NVlabs/stylegan3: training/networks_stylegan2.py is not there")
-    sides = {"understudy": Side(options.busy, warm_up, ours, options.device, *arguments)}
+    sides = {"understudy": Side(options.busy, warm_up, options.batch, ours, options.device, *arguments)}
     if path is None:
         print("official code: skipped (name a checkout of it with --official PATH)")
     else:
-        sides["official"] = Side(options.busy, warm_up, official, str(path), options.device, *arguments)
+        sides["official"] = Side(options.busy, warm_up, options.batch, official, str(path), options.device, *arguments)
     rates: dict[str, list[float]] = {name: [] for name in sides}
     for i in range(options.rounds):
         for name, side in sides.items():

@@ -1,12 +1,12 @@
 """Speed of a StyleGAN3 training step, beside the official code when a checkout of it is at hand.
 
-    python benchmarks/stylegan3_step.py [--official PATH] [--variant t|r] [--rounds N] [--steps N] [--busy]
-                                        [--device cpu|cuda]
+    python benchmarks/stylegan3_step.py [--official PATH] [--variant t|r] [--rounds N] [--steps N] [--batch N]
+                                        [--busy] [--device cpu|cuda]
 
 One step is a generator step and a discriminator step without R1 and without augmentation: 64 pixels, 5 channels,
 channel_base 8192, channel_max 256 (variant r: twice that in the generator, as published), 14 layers, z = w = 512,
-batch 16. How the two take turns: benchmarks/compare.py. A step of the official code takes a minute and more
-without a GPU.
+batch 16 unless said otherwise. How the two take turns: benchmarks/compare.py. Without a GPU a step of the official code
+takes a minute and more and, at batch 16, more than 23 GB.
 
 With --busy each side uses one thread and its own processor time is counted instead of the time on the wall: that is
 what can be measured on a machine that others use at the same moment.
@@ -14,23 +14,23 @@ what can be measured on a machine that others use at the same moment.
 
 from typing import Any
 
-from compare import BATCH, WIDTHS, Step, compare, official_step, options_of, our_step
+from compare import WIDTHS, Step, compare, official_step, options_of, our_step
 
 
-def ours(device: str, variant: str) -> Step:
+def ours(batch: int, device: str, variant: str) -> Step:
     """Understudy's StyleGAN3."""
-    return our_step("stylegan3", device, variant=variant, blur=0)
+    return our_step("stylegan3", batch, device, variant=variant, blur=0)
 
 
-def official(path: str, device: str, variant: str) -> Step:
+def official(batch: int, path: str, device: str, variant: str) -> Step:
     """The official configuration stylegan3-t or stylegan3-r."""
     of_training: dict[str, Any] = {
-        "mapping_kwargs": {"num_layers": 2}, "magnitude_ema_beta": 0.5 ** (BATCH / 20_000)
+        "mapping_kwargs": {"num_layers": 2}, "magnitude_ema_beta": 0.5 ** (batch / 20_000)
     }  # fmt: skip
     if variant == "r":
         of_training |= {"conv_kernel": 1, "use_radial_filters": True}
         of_training |= {name: 2 * width for name, width in WIDTHS.items()}
-    return official_step(path, device, "networks_stylegan3", 0.0025, 0.0, **of_training)
+    return official_step(path, batch, device, "networks_stylegan3", 0.0025, 0.0, **of_training)
 
 
 if __name__ == "__main__":
