@@ -125,6 +125,8 @@ def test_every_generator_has_a_tiny_configuration(name: str) -> None:
     assert name in TINY and GENERATORS[name].name == name and "demo" in GENERATORS[name].PRESETS
     for preset in GENERATORS[name].PRESETS.values():
         GENERATORS[name].Config(**preset)
+    for images in (1, 1_000, 50_000, 10**6):
+        GENERATORS[name].Config(**GENERATORS[name].settings_for(images))
 
 
 @pytest.mark.parametrize("name", list(GENERATORS))

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from understudy.core.encoding import Channel, Encoding
 from understudy.core.errors import UsageError
-from understudy.core.labels import LabelScheme
 from understudy.generators.progan import ProGAN, ProGANConfig
 from understudy.nets.growing import stage
 from understudy.training.checkpoint import read_state, write_state
@@ -21,13 +20,6 @@ SMALL: dict[str, Any] = {
     "z_dim": 8, "channel_base": 64, "channel_max": 8, "batch_size": 4, "group": 2, "precision": "fp32",
     "images_seen": 100, "stable_images": 12, "fade_images": 12, "learning_rate": 0.01,
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def encoding() -> Encoding:
-    return Encoding(
-        (Channel("T1", 0, 1), Channel("T2", 0, 1)), "float32", LabelScheme.from_text("0=background,1=lesion")
-    )
 
 
 def built(encoding: Encoding, classes: int = 0, side: int = 8, **changes: Any) -> ProGAN:

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from understudy.core.encoding import Channel, Encoding
 from understudy.core.errors import UsageError
-from understudy.core.labels import LabelScheme
 from understudy.generators.stylegan1 import StyleGAN1, StyleGAN1Config
 from understudy.training.engine import Engine
 from understudy.training.feed import Batch
@@ -18,13 +17,6 @@ SMALL: dict[str, Any] = {
     "z_dim": 8, "w_dim": 8, "mapping_layers": 2, "channel_base": 64, "channel_max": 8, "batch_size": 4, "group": 2,
     "precision": "fp32", "images_seen": 100, "stable_images": 12, "fade_images": 12,
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def encoding() -> Encoding:
-    return Encoding(
-        (Channel("T1", 0, 1), Channel("T2", 0, 1)), "float32", LabelScheme.from_text("0=background,1=lesion")
-    )
 
 
 def built(encoding: Encoding, classes: int = 0, side: int = 16, **changes: Any) -> StyleGAN1:
@@ -187,3 +179,10 @@ def test_the_published_preset() -> None:
 def test_configurations_that_cannot_be_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         StyleGAN1Config(**{**SMALL, **bad})
+
+
+def test_without_noise_its_strengths_stay_zero(encoding: Encoding) -> None:
+    method = built(encoding, noise=False)
+    train(method, range(0, 60, 4))
+    strengths = [p for name, p in method.g.named_parameters() if name.endswith("noise_strength")]
+    assert len(strengths) == 6 and not any(p.any() for p in strengths)

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from understudy.core.encoding import Channel, Encoding
 from understudy.core.errors import UsageError
-from understudy.core.labels import LabelScheme
 from understudy.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from understudy.training.blur import blurred
 from understudy.training.engine import Engine
 from understudy.training.feed import Batch
 
@@ -18,13 +18,6 @@ SMALL: dict[str, Any] = {
     "z_dim": 8, "w_dim": 8, "mapping_layers": 2, "channel_base": 64, "channel_max": 8, "batch_size": 4, "group": 2,
     "precision": "fp32",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def encoding() -> Encoding:
-    return Encoding(
-        (Channel("T1", 0, 1), Channel("T2", 0, 1)), "float32", LabelScheme.from_text("0=background,1=lesion")
-    )
 
 
 def built(encoding: Encoding, classes: int = 0, side: int = 16, **changes: Any) -> StyleGAN2:
@@ -253,3 +246,32 @@ def test_generate_is_differentiable_in_the_latent(encoding: Encoding) -> None:
     method.generate(z).square().sum().backward()
     assert z.grad is not None and (z.grad != 0).all()
     assert torch.equal(method.generate(z), method.synthesise(method.style(z)))
+
+
+def test_without_noise_its_strengths_stay_zero(encoding: Encoding) -> None:
+    method = built(encoding, noise=False)
+    for i in range(2):
+        method.update(batch(i))
+    strengths = [p for name, p in method.g.named_parameters() if name.endswith("noise_strength")]
+    assert len(strengths) == 5 and not any(p.any() for p in strengths)
+    ws = torch.randn(2, method.g.synthesis.num_ws, 8)
+    torch.testing.assert_close(method.g.synthesis(ws, random_noise=True), method.g.synthesis(ws), atol=0, rtol=0)
+
+
+def test_the_discriminator_may_see_blurred_images_at_first(encoding: Encoding, monkeypatch: pytest.MonkeyPatch) -> None:
+    method = built(encoding, blur=2.0, blur_images=8, augment="none")
+    seen: list[Tensor] = []
+    monkeypatch.setattr(method, "d", lambda x, condition: seen.append(x) or x.mean(dim=(1, 2, 3)).unsqueeze(1))
+    x = batch(0).x
+    for method.steps in range(3):
+        method._judge(x, None)
+    torch.testing.assert_close(seen[0], blurred(x, 2.0))
+    torch.testing.assert_close(seen[1], blurred(x, 1.0))
+    assert seen[2] is x and built(encoding).blur_sigma(0, 16) == 0
+
+
+@pytest.mark.parametrize(
+    ("images", "expected"), [(4_999, {"ada_images": 100_000}), (5_000, {}), (100_000, {"augment": "none"})]
+)
+def test_preset_auto_looks_at_the_number_of_images(images: int, expected: dict[str, Any]) -> None:
+    assert StyleGAN2.settings_for(images) == expected

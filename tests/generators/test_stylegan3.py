@@ -10,8 +10,9 @@ from torch import Tensor
 
 from understudy.core.encoding import Channel, Encoding
 from understudy.core.errors import UsageError
-from understudy.generators.stylegan3 import StyleGAN3, StyleGAN3Config, blurred
+from understudy.generators.stylegan3 import StyleGAN3, StyleGAN3Config
 from understudy.nets.signals import Design, schedule
+from understudy.training.blur import blurred
 from understudy.training.engine import Engine
 from understudy.training.feed import Batch
 

@@ -22,7 +22,7 @@ from understudy.core.cohort import Cohort
 
 EXAMPLE = example(
     "understudy train diffusion phantom --preset demo --out run-diffusion",
-    "understudy train stylegan2 phantom --set images_seen=200000 --out run-stylegan2",
+    "understudy train stylegan2 phantom --preset cpu --set images_seen=200000 --out run-stylegan2",
 )
 
 
@@ -32,7 +32,9 @@ def train(
     ],
     cohort: Annotated[Path, typer.Argument(metavar="COHORT", help="A cohort folder with a train split.")],
     out: Out,
-    preset: Annotated[str, typer.Option(help="Settings to start from; --dry-run shows them.")] = "small",
+    preset: Annotated[
+        str, typer.Option(help="Settings to start from; auto looks at the number of training images.")
+    ] = "auto",
     settings: Set = None,
     other: Annotated[Path | None, typer.Option(metavar="COHORT", help="A second, unpaired cohort.")] = None,
     start: Annotated[Path | None, typer.Option(metavar="RUN", help="Begin with its weights.")] = None,
@@ -47,7 +49,9 @@ def train(
 
     quiet()
     method = one_of(GENERATORS, generator, "generator")
-    values = one_of(method.PRESETS, preset, f"preset of {generator}")
+    values = one_of({"auto": {}, **method.PRESETS}, preset, f"preset of {generator}")
+    if preset == "auto":
+        values = method.settings_for(len(Cohort.open(cohort).rows("train")))
     config = configure(method.Config, {**values, **parse_settings(settings)}, generator)
     if dry_run:
         request = {"cohort": cohort, "out": out, "preset": preset, "start": start, "seed": seed}

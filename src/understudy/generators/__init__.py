@@ -63,7 +63,11 @@ def load(
     try:
         config = method.Config(**{**record["config"], **(settings or {})})
     except ValidationError as error:
-        raise UsageError("; ".join(f"{item['msg']}, found {item['input']!r}" for item in error.errors())) from error
+        problems = (
+            f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']}, found {item['input']!r}"
+            for item in error.errors()
+        )
+        raise UsageError(f"settings of {method.name} that cannot be: {'; '.join(problems)}") from error
     generator = method(config)
     generator.load(run, snapshot, engine)
     return generator

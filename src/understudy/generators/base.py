@@ -56,11 +56,17 @@ class Generator(ABC):
     name: ClassVar[str]
     Config: ClassVar[type[GeneratorConfig]]
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {}
+    BY_IMAGES: ClassVar[dict[int, dict[str, Any]]] = {0: {}}  # preset auto: settings from so many training images up
     SAMPLING: ClassVar[tuple[str, ...]] = ("sample_block",)  # settings that may be changed after training
 
     def __init__(self, config: GeneratorConfig) -> None:
         """Store the configuration; networks are made by :meth:`build`."""
         self.config = config
+
+    @classmethod
+    def settings_for(cls, images: int) -> dict[str, Any]:
+        """Return the settings of preset `auto`: those of `small`, and what so many training images call for."""
+        return {**cls.PRESETS.get("small", {}), **cls.BY_IMAGES[max(n for n in cls.BY_IMAGES if n <= images)]}
 
     # ------------------------------------------------------------------ what a paper's file writes
     @abstractmethod

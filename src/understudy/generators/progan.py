@@ -55,13 +55,8 @@ class ProGAN(GrowingGAN, Generator):
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
         """Make both networks, the EMA of the generator and the optimisers; see the contract."""
         cfg, side = self.config, self.plan(size)
-        widths: dict[str, Any] = {
-            "channel_base": cfg.channel_base,
-            "channel_max": cfg.channel_max,
-            "first": cfg.first_resolution,
-        }
-        g = GeneratorNetwork(cfg.z_dim, classes, side, encoding.n, **widths)
-        d = GrowingDiscriminator(classes, side, encoding.n, group=cfg.group, **widths)
+        g = GeneratorNetwork(cfg.z_dim, classes, side, encoding.n, **self.widths)
+        d = GrowingDiscriminator(classes, side, encoding.n, group=cfg.group, **self.widths)
         self.adopt(g, d, encoding.image_channels, classes)
 
     # ------------------------------------------------------------------ training
@@ -76,7 +71,8 @@ class ProGAN(GrowingGAN, Generator):
             with torch.no_grad():
                 real, synthetic = self.augmented(x), self._generate(len(x), condition)
             by_real, by_synthetic = self.judge(real, condition), self.judge(synthetic, condition)
-        self.observe(by_real - (by_real.mean() + by_synthetic.mean()) / 2)
+        certainty = by_real - (by_real.mean() + by_synthetic.mean()) / 2
+        self.observe(certainty, len(x) * self.engine.world_size)
         losses = {"d": by_synthetic.mean() - by_real.mean(), "drift": self.config.drift * by_real.square().mean()}
         if self.config.penalty:
             part = None if condition is None else self.part(condition)

@@ -30,6 +30,7 @@ class StyleGAN1Config(GrowingGANSettings, GeneratorConfig):
     first_resolution: int = Field(8, ge=4, description="resolution that growing starts from, a power of two")
     w_dim: int = Field(512, gt=0, description="width of the style")
     mapping_layers: int = Field(8, gt=0, description="depth of the mapping network")
+    noise: bool = Field(True, description="learn how much noise each layer adds; false: none is added")
     gamma: float = Field(10.0, ge=0, description="weight of R1")
     style_mixing: float = Field(0.9, ge=0, le=1, description="probability that a batch mixes two latents")
     ema_images: float | None = Field(10_000, gt=0, description="half-life of the EMA in images")
@@ -51,9 +52,11 @@ class StyleGAN1(GrowingGAN, Generator):
     SAMPLING: ClassVar[tuple[str, ...]] = ("sample_block", "truncation_psi", "truncation_layers")
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {},
-        # Some ten thousand images in all: small batches and longer strides than the millions of the paper call for.
+        # Some ten thousand images in all: small batches and longer strides than the millions of the paper call for. No
+        # noise: its strengths grow with such strides faster than the discriminator learns to object.
         "short": {"z_dim": 128, "w_dim": 128, "mapping_layers": 4, "channel_base": 4096, "channel_max": 128,
-                  "batch_size": 8, "learning_rate": 0.004, "discriminator_rate": 0.002, "penalty_share": 0.5},
+                  "batch_size": 8, "learning_rate": 0.004, "discriminator_rate": 0.002, "penalty_share": 0.5,
+                  "learning_rates": {64: 0.002, 128: 0.002, 256: 0.002}, "noise": False},
         # On eight GPUs; sampled with psi 0.7 as in the published code, which truncates layers up to 32 pixels.
         "paper": {"images_seen": 25_000_000, "stable_images": 600_000, "fade_images": 600_000,
                   "batch_sizes": {8: 256, 16: 128, 32: 64, 64: 32}, "truncation_psi": 0.7, "truncation_layers": 8,
@@ -68,32 +71,20 @@ class StyleGAN1(GrowingGAN, Generator):
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
         """Make both networks, the EMA of the generator and the optimisers; see the contract."""
         cfg, side = self.config, self.plan(size)
-        widths: dict[str, Any] = {
-            "channel_base": cfg.channel_base,
-            "channel_max": cfg.channel_max,
-            "first": cfg.first_resolution,
-        }
         g = GeneratorNetwork(
-            cfg.z_dim, classes, cfg.w_dim, side, encoding.n, mapping_layers=cfg.mapping_layers, **widths
+            cfg.z_dim, classes, cfg.w_dim, side, encoding.n, mapping_layers=cfg.mapping_layers, **self.widths
         )
-        d = GrowingDiscriminator(classes, side, encoding.n, group=cfg.group, smooth=True, **widths)
+        d = GrowingDiscriminator(classes, side, encoding.n, group=cfg.group, smooth=True, **self.widths)
         self.adopt(g, d, encoding.image_channels, classes)
 
     # ------------------------------------------------------------------ training
     def styles(self, n: int, condition: Tensor | None) -> tuple[Tensor, Tensor]:
         """Draw styles of n cases, mixed at one layer a batch: for the layers in use (n, L', W), unmixed (n, W)."""
-        layers = layers_at(self.level)
-        z, other = torch.randn(2, n, self.config.z_dim, device=self.engine.device)
-        w = self.g.mapping(z, condition)
-        ws = w.unsqueeze(1).expand(-1, layers, -1)
-        if self.config.style_mixing and float(torch.rand([])) < self.config.style_mixing:
-            cut = int(torch.randint(1, layers, []))
-            ws = torch.cat([ws[:, :cut], self.g.mapping(other, condition).unsqueeze(1).expand(-1, layers - cut, -1)], 1)
-        return ws, w
+        return self.mixed_styles(n, condition, layers_at(self.level))
 
     def _generate(self, ws: Tensor) -> Tensor:
-        """Cases with fresh noise at the present level, as the discriminator sees them."""
-        return self.augmented(self.g.synthesis(ws, self.level, random_noise=True))
+        """Cases with fresh noise, if any, at the present level, as the discriminator sees them."""
+        return self.augmented(self.g.synthesis(ws, self.level, random_noise=self.config.noise))
 
     def d_losses(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
         """Logistic loss, and the R1 penalty on real cases."""
@@ -104,7 +95,7 @@ class StyleGAN1(GrowingGAN, Generator):
                 real, synthetic = self.augmented(x), self._generate(ws)
                 self.g.track(self.over_processes(w.mean(dim=0)))
             by_real, by_synthetic = self.judge(real, condition), self.judge(synthetic, shuffled)
-        self.observe(by_real)
+        self.observe(by_real, len(x) * self.engine.world_size)
         losses = {"d": logistic_discriminator(by_real, by_synthetic)}
         if self.config.gamma:
             losses["r1"] = self.r1(self.part(real), None if condition is None else self.part(condition))

@@ -25,7 +25,7 @@ from understudy.nets.discriminator import Discriminator
 from understudy.nets.signals import Design
 from understudy.nets.stylegan3 import GeneratorNetwork
 from understudy.training.settings import GeneratorConfig
-from understudy.training.style_gan import StyleGANSettings, StyleGANTraining
+from understudy.training.style_gan import SMALL_DATA, StyleGANSettings, StyleGANTraining
 
 
 class StyleGAN3Config(StyleGANSettings, GeneratorConfig):
@@ -38,10 +38,6 @@ class StyleGAN3Config(StyleGANSettings, GeneratorConfig):
     learning_rate: float = Field(0.0025, gt=0, description="of Adam, generator")
     path_weight: float = Field(0.0, ge=0, le=0, description="stylegan3 has no path length regularisation")
     style_mixing: float = Field(0.0, ge=0, le=1, description="probability that a batch mixes two latents")
-    blur: float | None = Field(None, ge=0, description="first blur of what D sees, in pixels; default 10 for r, else 0")
-    blur_images: float | None = Field(
-        None, ge=0, description="images until the blur has gone; default 6250 batch_size; 0 to go on from a run"
-    )
 
     @model_validator(mode="after")
     def _check(self) -> "StyleGAN3Config":
@@ -58,16 +54,17 @@ class StyleGAN3(StyleGANTraining, Generator):
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {},
         "cpu": {"channel_base": 8192, "channel_max": 256, "num_layers": 10, "batch_size": 16},
-        # Some ten thousand images in all: few and narrow layers, a slower discriminator that is held by a stronger R1.
+        # Some ten thousand images in all: few and narrow layers, small batches, long strides.
         "short": {"channel_base": 4096, "channel_max": 96, "num_layers": 6, "margin": 4, "z_dim": 128, "w_dim": 128,
-                  "batch_size": 8, "gamma": 4.0, "learning_rate": 0.003, "discriminator_rate": 0.001,
-                  "ada_images": 100_000},
+                  "batch_size": 8, "gamma": 1.0, "learning_rate": 0.003, "discriminator_rate": 0.002,
+                  "ada_images": 50_000},
         "paper": {"channel_base": 32768, "gamma": 8.0, "augment": "none", "images_seen": 25_000_000,
                   "snapshot_every": 1_000_000, "grid_every": 200_000},
         "demo": {"channel_base": 2048, "channel_max": 64, "num_layers": 5, "margin": 6, "z_dim": 128, "w_dim": 128,
                  "batch_size": 16, "gamma": 1.0, "learning_rate": 0.008, "discriminator_rate": 0.008,
                  "images_seen": 6_000, "snapshot_every": 6_000, "grid_every": 2_000, "ada_images": 50_000},
     }  # fmt: skip
+    BY_IMAGES: ClassVar[dict[int, dict[str, Any]]] = SMALL_DATA
     config: StyleGAN3Config
 
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
@@ -99,26 +96,6 @@ class StyleGAN3(StyleGANTraining, Generator):
         """Styles of every layer (N, L, W) to cases; `track`: the layers' running means of input power take note."""
         return torch.as_tensor(self.g.synthesis(ws, track=track))
 
-    def _judge(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        return super()._judge(blurred(x, self.blur_sigma(self.steps * self.config.batch_size, x.shape[-1])), condition)
-
-    def blur_sigma(self, images_seen: int, resolution: int) -> float:
-        """Width of the blur of what D sees, in pixels, after so many images; it fades linearly."""
-        cfg = self.config
-        first = (10 * min(resolution / 256, 1) if cfg.variant == "r" else 0.0) if cfg.blur is None else cfg.blur
-        last = min(6250 * cfg.batch_size, cfg.images_seen / 10) if cfg.blur_images is None else cfg.blur_images
-        return first * max(1 - images_seen / last, 0) if last else 0.0
-
-
-def blurred(x: Tensor, sigma: float) -> Tensor:
-    """Low-pass cases (N, C, R, R) with the window 2^-(i / sigma)^2, |i| <= 3 sigma, zeros outside; differentiable."""
-    reach = int(3 * sigma)
-    if not reach:
-        return x
-    at = torch.arange(max(x.shape[-1], reach + 1), dtype=x.dtype, device=x.device)
-    side = torch.exp2(-(at / sigma).square()) * (at <= reach)
-    window = side / (2 * side.sum() - side[0])
-    index = torch.arange(x.shape[-1], device=x.device)
-    band = window[(index[:, None] - index).abs()]
-    with torch.autocast(x.device.type, enabled=False):
-        return band @ x @ band
+    def first_blur(self, resolution: int) -> float:
+        """Width of the blur at the start, in pixels: variant r starts with one."""
+        return 10 * min(resolution / 256, 1) if self.config.variant == "r" else 0.0

@@ -54,9 +54,9 @@ class Mapping(nn.Module):
         return w
 
     @torch.no_grad()
-    def track(self, mean: Tensor) -> None:
+    def track(self, mean: Tensor, decay: float = W_AVERAGE_DECAY) -> None:
         """Move the running average towards the mean of a batch of w, (W,)."""
-        self.w_avg.copy_(mean.lerp(self.w_avg, W_AVERAGE_DECAY))
+        self.w_avg.copy_(mean.lerp(self.w_avg, decay))
 
     def truncate(self, w: Tensor, psi: float) -> Tensor:
         """Pull w (N, W) towards the average: psi 1 leaves it, psi 0 gives the average for every case."""

@@ -213,10 +213,9 @@ class GeneratorNetwork(nn.Module):
         self.mapping = Mapping(z_dim, classes, w_dim, mapping_layers)
         self.register_buffer("level", torch.tensor(math.log2(first), dtype=torch.float64))
 
-    @torch.no_grad()
     def track(self, mean: Tensor) -> None:
         """Move the running average of w towards the mean of a batch, (W,)."""
-        self.mapping.w_avg.copy_(mean.lerp(self.mapping.w_avg, W_AVERAGE_DECAY))
+        self.mapping.track(mean, W_AVERAGE_DECAY)
 
     def forward(
         self, z: Tensor, condition: Tensor | None = None, level: float | None = None, random_noise: bool = False

@@ -20,12 +20,11 @@ from understudy.core.classes import Wish, class_row, wanted_classes
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.stage import finished
-from understudy.core.writer import CohortWriter
 from understudy.generators import load
 from understudy.generators.base import Generator
 from understudy.synthesis.condition import ConditionConfig, Drawn, Search
 from understudy.synthesis.latents import latents_of
-from understudy.synthesis.runs import Run, joint_inputs, joint_trained_on, open_run
+from understudy.synthesis.runs import joint_inputs, joint_trained_on, open_run, synthetic_writer
 from understudy.tasks.classify import Trained, open_classifier
 from understudy.training.engine import Engine
 
@@ -90,16 +89,17 @@ def condition_cohort(
         return Path(out)
     generator = load(run, snapshot, engine)
     search = _search(generator, trained, config)
-    with _writer(out, found, generator, trained, provenance) as writer:
+    seen, names = joint_trained_on(found.record["trained_on"], trained.trained_on), trained.classifier.names
+    with synthetic_writer(out, found, seen, names, ["attempts", "steps"], provenance) as writer:
         cases = track(search.run(wanted, seed), "condition", total=n, transient=True, disable=not sys.stderr.isatty())
         accepted: list[Cost | None] = []
         for i, case in enumerate(cases):
             accepted.append(None if case is None else (case.attempts, case.steps))
-            _refuse_hopeless(accepted, n, config, wanted, trained.classifier.names)
+            _refuse_hopeless(accepted, n, config, wanted, names)
             if case is not None:
                 name = f"synthetic-{i:06d}"
                 row = {"case_id": name, "subject_id": name, "attempts": str(case.attempts), "steps": str(case.steps)}
-                writer.append(case.image, case.label, row | class_row(trained.classifier.names, wanted[i]))
+                writer.append(case.image, case.label, row | class_row(names, wanted[i]))
         writer.sampling = _told(accepted, wanted, config)
     return Path(out)
 
@@ -130,24 +130,6 @@ def _search(generator: Generator, trained: Trained, config: ConditionConfig) -> 
         return Drawn(images, labels, trained.classifier.predict(encoding.encode_images(images)))
 
     return Search(latents_of(generator, config.space), logits, draw, config, generator.engine.autocast)
-
-
-def _writer(out: Path, run: Run, generator: Generator, trained: Trained, provenance: Provenance) -> CohortWriter:
-    encoding = generator.encoding
-    return CohortWriter(
-        out,
-        kind="synthetic",
-        modality=run.record["modality"],
-        size=generator.size,
-        channels=encoding.channels,
-        dtype=encoding.dtype,
-        scheme=encoding.scheme,
-        label_source="sampled" if encoding.scheme else None,
-        trained_on=joint_trained_on(run.record["trained_on"], trained.trained_on),
-        classes=trained.classifier.names,
-        columns=["attempts", "steps"],
-        provenance=provenance,
-    )
 
 
 def _refuse_hopeless(

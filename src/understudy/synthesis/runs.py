@@ -14,6 +14,8 @@ from typing import Any
 from understudy.core.cohort import file_hash
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UsageError
+from understudy.core.provenance import Provenance
+from understudy.core.writer import CohortWriter
 from understudy.generators import find_snapshot
 
 
@@ -126,3 +128,38 @@ def joint_inputs(runs: Sequence[Run]) -> dict[str, str]:
 def joint_trained_on(*lists: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the entries of several ``trained_on``, each once, in order."""
     return list({json.dumps(entry, sort_keys=True): entry for entries in lists for entry in entries}.values())
+
+
+def synthetic_writer(
+    out: Path,
+    run: Run,
+    trained_on: Sequence[dict[str, Any]],
+    classes: Sequence[str],
+    columns: Sequence[str],
+    provenance: Provenance,
+) -> CohortWriter:
+    """Return the writer of a cohort of sampled cases, as a run draws them.
+
+    Args:
+        out: the cohort to make.
+        run: one of the runs that draw the cases.
+        trained_on: who was seen by whatever makes them.
+        classes: class columns of the case table.
+        columns: its further columns.
+        provenance: of the cohort.
+    """
+    encoding = run.encoding
+    return CohortWriter(
+        out,
+        kind="synthetic",
+        modality=run.record["modality"],
+        size=tuple(run.record["size"]),
+        channels=encoding.channels,
+        dtype=encoding.dtype,
+        scheme=encoding.scheme,
+        label_source="sampled" if encoding.scheme else None,
+        trained_on=trained_on,
+        classes=classes,
+        columns=columns,
+        provenance=provenance,
+    )

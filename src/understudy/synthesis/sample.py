@@ -18,10 +18,9 @@ from understudy.core.errors import UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.seed import derive
 from understudy.core.stage import finished
-from understudy.core.writer import CohortWriter
 from understudy.generators import load
 from understudy.generators.base import Generator
-from understudy.synthesis.runs import Run, called, joint_inputs, joint_trained_on, member, open_runs
+from understudy.synthesis.runs import Run, called, joint_inputs, joint_trained_on, member, open_runs, synthetic_writer
 from understudy.training.engine import Engine
 
 Case = tuple[np.ndarray | None, np.ndarray | None]  # image (C, *S), label map (*S)
@@ -74,21 +73,10 @@ def sample_cohort(
     if finished(out, "cohort.json", provenance):
         return Path(out)
     generators = [load(run.path, snapshot, engine, settings) for run in found]
-    names, encoding = found[0].record["classes"], generators[0].encoding
-    with CohortWriter(
-        out,
-        kind="synthetic",
-        modality=found[0].record["modality"],
-        size=generators[0].size,
-        channels=encoding.channels,
-        dtype=encoding.dtype,
-        scheme=encoding.scheme,
-        label_source="sampled" if encoding.scheme else None,
-        trained_on=joint_trained_on(*(run.record["trained_on"] for run in found)),
-        classes=names if isinstance(classes, str) else list(classes or {}),
-        columns=["generator"] if several else [],
-        provenance=provenance,
-    ) as writer:
+    names = found[0].record["classes"]
+    seen = joint_trained_on(*(run.record["trained_on"] for run in found))
+    given = names if isinstance(classes, str) else list(classes or {})
+    with synthetic_writer(out, found[0], seen, given, ["generator"] if several else [], provenance) as writer:
         for i, (image, label) in enumerate(_progress(_mixed(generators, n, seed, wanted), n)):
             case = f"synthetic-{i:06d}"
             row = {"case_id": case, "subject_id": case}

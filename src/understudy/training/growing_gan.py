@@ -9,9 +9,8 @@ Checked: tests/generators/test_progan.py (resets, learning rates, resume within 
     tests/generators/test_contract.py.
 """
 
-import copy
 import math
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -20,10 +19,8 @@ from torch.optim import Optimizer
 
 from understudy.core.errors import UsageError
 from understudy.nets.growing import stage
-from understudy.training.ada import Controller, augment
-from understudy.training.adversarial import adam, descend
+from understudy.training.adversarial import AdversarialTraining, adam, descend
 from understudy.training.ema import ema_decay, ema_update
-from understudy.training.engine import Engine
 from understudy.training.feed import Batch
 from understudy.training.growing import GrowingSettings, faded, phase
 
@@ -55,7 +52,7 @@ class GrowingGANSettings(GrowingSettings):
         return self
 
 
-class GrowingGAN:
+class GrowingGAN(AdversarialTraining):
     """Everything of a growing GAN but its networks and losses; a generator inherits it; its `build` calls
     :meth:`plan`, then :meth:`adopt`.
 
@@ -63,10 +60,13 @@ class GrowingGAN:
     discriminator network maps (cases, condition, level) to logits (N, 1).
     """
 
-    name: ClassVar[str]
-    config: Any  # GeneratorConfig and GrowingGANSettings
-    engine: Engine
     size: tuple[int, ...]
+
+    @property
+    def widths(self) -> dict[str, Any]:
+        """The arguments that both networks take: how wide they are and where growing starts."""
+        cfg = self.config
+        return {"channel_base": cfg.channel_base, "channel_max": cfg.channel_max, "first": cfg.first_resolution}
 
     def plan(self, size: tuple[int, ...]) -> int:
         """Make the schedule of growing.
@@ -106,22 +106,12 @@ class GrowingGAN:
             image_channels: C, of C + L channels.
             classes: width of the condition, 0 for none.
         """
-        cfg = self.config
-        self.image_channels, self.classes = image_channels, classes
-        self.g: Any = self.engine.place(g)
-        self.d: Any = self.engine.place(d)
         g.get_buffer("level").fill_(self.level)
-        self.ema: Any = copy.deepcopy(g).eval().requires_grad_(False)
-        self.adams = {"g": adam(g.parameters(), cfg.learning_rate), "d": adam(d.parameters(), cfg.discriminator_rate)}
-        self.ada = Controller(cfg.ada_target, cfg.ada_images, limit=cfg.augment_limit, p=cfg.augment_p)
-
-    def modules(self) -> dict[str, nn.Module]:
-        """Return generator, discriminator and the generator's EMA."""
-        return {"g": self.g, "d": self.d, "ema": self.ema}
-
-    def snapshot_modules(self) -> dict[str, nn.Module]:
-        """Return the EMA of the generator, which knows its level."""
-        return {"ema": self.ema}
+        self.hold(g, d, image_channels, classes)
+        self.adams = {
+            "g": adam(self.g_parameters(), self.config.learning_rate),
+            "d": adam(d.parameters(), self.config.discriminator_rate),
+        }
 
     def optimizers(self) -> dict[str, Optimizer]:
         """Return both Adams."""
@@ -129,14 +119,12 @@ class GrowingGAN:
 
     def scalars(self) -> dict[str, Any]:
         """Return the level of the last step and the state of the augmentation."""
-        ada = {key: getattr(self.ada, key) for key in ("p", "signs", "steps")}
-        return {"level": self.level, "ada": ada}
+        return {"level": self.level, **super().scalars()}
 
     def load_scalars(self, scalars: dict[str, Any]) -> None:
         """Put back what :meth:`scalars` gave."""
         self.level = scalars["level"]
-        for key, value in scalars["ada"].items():
-            setattr(self.ada, key, value)
+        super().load_scalars(scalars)
 
     # ------------------------------------------------------------------ training
     def schedule(self, images_seen: int) -> tuple[int, int]:
@@ -188,10 +176,6 @@ class GrowingGAN:
         """Terms of the generator's loss on as many new cases as there are real ones."""
         raise NotImplementedError
 
-    def augmented(self, x: Tensor) -> Tensor:
-        """Cases as the discriminator sees them: augmented as configured."""
-        return augment(x, 0.0 if self.config.augment == "none" else self.ada.p, self.image_channels)
-
     def part(self, x: Tensor) -> Tensor:
         """The share of a batch that the penalty is measured on, in whole minibatch-deviation groups."""
         group = min(self.config.group, len(x))
@@ -201,55 +185,8 @@ class GrowingGAN:
         """Logits (N, 1) of cases, at the present level."""
         return torch.as_tensor(self.d(x, condition, self.level))
 
-    def observe(self, certainty: Tensor) -> None:
-        """Tell the adaptive augmentation how certain D is of training cases: logits (N, 1), 0 where undecided."""
-        if self.config.augment == "ada":
-            mean = self.over_processes(certainty.detach().sign().mean())
-            self.ada.observe(float(mean), len(certainty) * self.engine.world_size)
-
-    def over_processes(self, x: Tensor) -> Tensor:
-        """Mean of a tensor over the processes, so that all of them keep the same running means."""
-        return torch.as_tensor(self.engine.fabric.all_reduce(x, reduce_op="mean"))
-
-    @staticmethod
-    def shuffled(condition: Tensor | None) -> Tensor | None:
-        """Conditions of generated cases: the batch's in another order."""
-        return None if condition is None else condition[torch.randperm(len(condition), device=condition.device)]
-
     # ------------------------------------------------------------------ sampling
-    def checked(self, condition: Tensor | None) -> Tensor | None:
-        """Return the condition.
-
-        Raises:
-            UsageError: it is missing.
-        """
-        if self.classes and condition is None:
-            raise UsageError(
-                f"this {self.name} was trained with {self.classes} classes and needs a condition: name the classes"
-            )
-        return condition
-
     def enlarged(self, x: Tensor) -> Tensor:
         """Repeat pixels of cases that come from the midst of growing, up to the full size."""
         factor = self.size[-1] // x.shape[-1]
         return x if factor == 1 else torch.nn.functional.interpolate(x, scale_factor=float(factor), mode="nearest")
-
-    def generate(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Map latents to cases with the EMA weights, in float32; differentiable in z.
-
-        Args:
-            z: (N, z_dim) float32.
-            condition: (N, classes) float32, needed when trained with classes.
-
-        Returns:
-            (N, C + L, R, R) float32, about [-1, 1].
-
-        Raises:
-            UsageError: a condition is missing.
-        """
-        raise NotImplementedError
-
-    def draw(self, seeds: list[int], condition: Tensor | None = None) -> Tensor:
-        """Draw one case a seed; see the contract."""
-        z = [torch.randn(self.config.z_dim, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-        return self.generate(torch.stack(z).to(self.engine.device), condition)

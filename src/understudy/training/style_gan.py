@@ -13,7 +13,6 @@ Letters as in the paper: z latent, w = f(z) style, y noise image, J the Jacobian
 mean of the path lengths.
 """
 
-import copy
 import math
 from typing import Any, ClassVar, Literal
 
@@ -23,11 +22,20 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from understudy.core.errors import UsageError
-from understudy.training.ada import Controller, augment
-from understudy.training.adversarial import adam, descend, logistic_discriminator, logistic_generator, r1
+from understudy.training.adversarial import (
+    AdversarialTraining,
+    adam,
+    descend,
+    logistic_discriminator,
+    logistic_generator,
+    r1,
+)
+from understudy.training.blur import blurred
 from understudy.training.ema import ema_decay, ema_update
-from understudy.training.engine import Engine
 from understudy.training.feed import Batch
+
+# By the number of training images: augmentation always, sooner for few; none from 100,000 up (the published advice).
+SMALL_DATA: dict[int, dict[str, Any]] = {0: {"ada_images": 100_000}, 5_000: {}, 100_000: {"augment": "none"}}
 
 
 class StyleGANSettings(BaseModel):
@@ -50,6 +58,10 @@ class StyleGANSettings(BaseModel):
     ema_images: float | None = Field(None, gt=0, description="half-life of the EMA in images; default 312.5 batch_size")
     group: int = Field(4, gt=0, description="cases a minibatch-deviation group")
     freeze_d: int = Field(0, ge=0, description="finest resolutions of D that do not learn, when going on from a run")
+    blur: float | None = Field(None, ge=0, description="first blur of what D sees, in pixels; default none")
+    blur_images: float | None = Field(
+        None, ge=0, description="images until the blur has gone; default 6250 batch_size; 0 to go on from a run"
+    )
     augment: Literal["ada", "fixed", "none"] = Field("ada", description="adaptive, fixed or no augmentation for D")
     augment_p: float = Field(0.0, ge=0, le=1, description="probability of augmentation at the start (ada) or always")
     augment_limit: float = Field(0.8, ge=0, le=1, description="largest probability that ada may choose")
@@ -58,7 +70,7 @@ class StyleGANSettings(BaseModel):
     truncation_psi: float = Field(1.0, ge=0, le=1, description="sampling: 1 full diversity, 0 the average case")
 
 
-class StyleGANTraining:
+class StyleGANTraining(AdversarialTraining):
     """Everything of a style-based GAN but its networks; a generator inherits it and calls :meth:`adopt` in `build`.
 
     The generator network G has `mapping(z, condition)` (N, W) with `track`, `truncate` and `w_avg`, and `synthesis(ws)`
@@ -66,10 +78,7 @@ class StyleGANTraining:
     `resolutions`, finest first.
     """
 
-    name: ClassVar[str]
     SAMPLING: ClassVar[tuple[str, ...]] = ("sample_block", "truncation_psi")
-    config: Any  # GeneratorConfig and StyleGANSettings
-    engine: Engine
 
     def adopt(self, g: nn.Module, d: nn.Module, image_channels: int, classes: int, resolution: int) -> None:
         """Take the networks; make the EMA of G and the optimisers.
@@ -85,15 +94,12 @@ class StyleGANTraining:
             UsageError: more resolutions are to be frozen than D has.
         """
         cfg = self.config
-        self.image_channels, self.classes, self.steps = image_channels, classes, 0
+        self.hold(g, d, image_channels, classes)
+        self.steps = 0
         self.gamma = 0.0002 * resolution**2 / cfg.batch_size if cfg.gamma is None else cfg.gamma
-        self.g: Any = self.engine.place(g)
-        self.d: Any = self.engine.place(d)
-        self.ema: Any = copy.deepcopy(g).eval().requires_grad_(False)
-        self.g_optimizer = adam(g.parameters(), cfg.learning_rate, cfg.path_interval if cfg.path_weight else None)
+        self.g_optimizer = adam(self.g_parameters(), cfg.learning_rate, cfg.path_interval if cfg.path_weight else None)
         self.d_optimizer = adam(self._learning(d), cfg.discriminator_rate, cfg.r1_interval if self.gamma else None)
         self.path_mean = torch.zeros([], device=self.engine.device)
-        self.ada = Controller(cfg.ada_target, cfg.ada_images, limit=cfg.augment_limit, p=cfg.augment_p)
 
     def _learning(self, d: nn.Module) -> list[nn.Parameter]:
         """Parameters of D that learn: all but those of the `freeze_d` finest resolutions."""
@@ -106,29 +112,19 @@ class StyleGANTraining:
         frozen = tuple(f"b{r}." for r in resolutions[: self.config.freeze_d])
         return [p for name, p in d.named_parameters() if not name.startswith(frozen)] if frozen else [*d.parameters()]
 
-    def modules(self) -> dict[str, nn.Module]:
-        """Return generator, discriminator and the generator's EMA."""
-        return {"g": self.g, "d": self.d, "ema": self.ema}
-
-    def snapshot_modules(self) -> dict[str, nn.Module]:
-        """Return the EMA of the generator."""
-        return {"ema": self.ema}
-
     def optimizers(self) -> dict[str, Optimizer]:
         """Return both Adams."""
         return {"g": self.g_optimizer, "d": self.d_optimizer}
 
     def scalars(self) -> dict[str, Any]:
         """Return the step count, the mean path length and the state of the augmentation."""
-        ada = {key: getattr(self.ada, key) for key in ("p", "signs", "steps")}
-        return {"steps": self.steps, "path_mean": self.path_mean.item(), "ada": ada}
+        return {"steps": self.steps, "path_mean": self.path_mean.item(), **super().scalars()}
 
     def load_scalars(self, scalars: dict[str, Any]) -> None:
         """Put back what :meth:`scalars` gave."""
         self.steps = scalars["steps"]
         self.path_mean.fill_(scalars["path_mean"])
-        for key, value in scalars["ada"].items():
-            setattr(self.ada, key, value)
+        super().load_scalars(scalars)
 
     # ------------------------------------------------------------------ training
     def update(self, batch: Batch) -> dict[str, Any]:
@@ -152,50 +148,45 @@ class StyleGANTraining:
 
     def _generate(self, n: int, condition: Tensor | None, track: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Draw n cases with style mixing and random noise: images, their ws (n, L, W), the unmixed w (n, W)."""
-        layers = self.g.synthesis.num_ws
-        z, other = torch.randn(2, n, self.config.z_dim, device=self.engine.device)
-        w = self.g.mapping(z, condition)
-        ws = w.unsqueeze(1).expand(-1, layers, -1)
-        if self.config.style_mixing and float(torch.rand([])) < self.config.style_mixing:
-            cut = int(torch.randint(1, layers, []))
-            mixed = self.g.mapping(other, condition).unsqueeze(1).expand(-1, layers - cut, -1)
-            ws = torch.cat([ws[:, :cut], mixed], dim=1)
+        ws, w = self.mixed_styles(n, condition, self.g.synthesis.num_ws)
         return self.training_synthesis(ws, track), ws, w
 
     def training_synthesis(self, ws: Tensor, track: bool) -> Tensor:
         """Styles of every layer (N, L, W) to cases with fresh noise; `track`: running statistics may take note."""
-        return torch.as_tensor(self.g.synthesis(ws, random_noise=True))
+        return torch.as_tensor(self.g.synthesis(ws, random_noise=self.config.noise))
 
     def _judge(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        """Logits (N, 1) of cases, augmented as configured."""
-        p = 0.0 if self.config.augment == "none" else self.ada.p
-        return torch.as_tensor(self.d(augment(x, p, self.image_channels), condition))
+        """Logits (N, 1) of cases, blurred and augmented as configured."""
+        x = blurred(x, self.blur_sigma(self.steps * self.config.batch_size, x.shape[-1]))
+        return torch.as_tensor(self.d(self.augmented(x), condition))
 
-    def _over_processes(self, x: Tensor) -> Tensor:
-        """Mean of a tensor over the processes, so that all of them keep the same running means."""
-        return torch.as_tensor(self.engine.fabric.all_reduce(x, reduce_op="mean"))
+    def first_blur(self, resolution: int) -> float:
+        """Width of the blur at the start, in pixels, where `blur` is not set."""
+        return 0.0
 
-    @staticmethod
-    def _shuffled(condition: Tensor | None) -> Tensor | None:
-        return None if condition is None else condition[torch.randperm(len(condition), device=condition.device)]
+    def blur_sigma(self, images_seen: int, resolution: int) -> float:
+        """Width of the blur of what D sees, in pixels, after so many images; it fades linearly."""
+        cfg = self.config
+        first = self.first_blur(resolution) if cfg.blur is None else cfg.blur
+        last = min(6250 * cfg.batch_size, cfg.images_seen / 10) if cfg.blur_images is None else cfg.blur_images
+        return first * max(1 - images_seen / last, 0) if last else 0.0
 
     def generator_loss(self, n: int, condition: Tensor | None) -> Tensor:
         """Non-saturating logistic loss of the generator on n new cases; conditions (n, classes) are shuffled."""
-        condition = self._shuffled(condition)
+        condition = self.shuffled(condition)
         with self.engine.autocast():
             logits = self._judge(self._generate(n, condition)[0], condition)
         return logistic_generator(logits)
 
     def discriminator_loss(self, x: Tensor, condition: Tensor | None) -> Tensor:
         """Logistic loss of the discriminator on real cases x (N, C + L, R, R) and as many new ones; informs ADA."""
-        shuffled = self._shuffled(condition)
+        shuffled = self.shuffled(condition)
         with self.engine.autocast():
             with torch.no_grad():
                 generated, _, w = self._generate(len(x), shuffled, track=True)
-                self.g.mapping.track(self._over_processes(w.mean(dim=0)))
+                self.g.mapping.track(self.over_processes(w.mean(dim=0)))
             synthetic, real = self._judge(generated, shuffled), self._judge(x, condition)
-        if self.config.augment == "ada":
-            self.ada.observe(float(self._over_processes(real.detach().sign().mean())), self.config.batch_size)
+        self.observe(real, self.config.batch_size)
         return logistic_discriminator(real, synthetic)
 
     def r1(self, x: Tensor, condition: Tensor | None) -> Tensor:
@@ -216,10 +207,10 @@ class StyleGANTraining:
     def _path_loss(self, n: int, condition: Tensor | None) -> Tensor:
         """Path length regularisation E (|J_w^T y| - a)^2 (eq. 4) on part of a batch, in float32."""
         n = max(int(n * self.config.path_share), 1)
-        images, ws, _ = self._generate(n, None if condition is None else self._shuffled(condition[:n]))
+        images, ws, _ = self._generate(n, None if condition is None else self.shuffled(condition[:n]))
         lengths = self.path_lengths(images, ws, torch.randn_like(images) / math.sqrt(images[0, 0].numel()))
         mean = self.path_mean.lerp(lengths.mean(), 0.01)
-        self.path_mean.copy_(self._over_processes(mean.detach()))
+        self.path_mean.copy_(self.over_processes(mean.detach()))
         return (lengths - mean).square().mean() * self.config.path_weight
 
     # ------------------------------------------------------------------ sampling
@@ -229,11 +220,7 @@ class StyleGANTraining:
         Raises:
             UsageError: a condition is missing.
         """
-        if self.classes and condition is None:
-            raise UsageError(
-                f"this {self.name} was trained with {self.classes} classes and needs a condition: name the classes"
-            )
-        w = self.ema.mapping(z, condition)
+        w = self.ema.mapping(z, self.checked(condition))
         return torch.as_tensor(self.ema.mapping.truncate(w, self.config.truncation_psi))
 
     def synthesise(self, w: Tensor) -> Tensor:
@@ -241,21 +228,5 @@ class StyleGANTraining:
         return torch.as_tensor(self.ema.synthesis(w.unsqueeze(1).expand(-1, self.ema.synthesis.num_ws, -1)))
 
     def generate(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Map latents to cases with the EMA weights and constant noise, in float32; differentiable in z.
-
-        Args:
-            z: (N, z_dim) float32.
-            condition: (N, classes) float32, needed when trained with classes.
-
-        Returns:
-            (N, C + L, R, R) float32, about [-1, 1].
-
-        Raises:
-            UsageError: a condition is missing.
-        """
+        """Map latents (N, z_dim) to cases (N, C + L, R, R) with the EMA weights and constant noise; see the base."""
         return self.synthesise(self.style(z, condition))
-
-    def draw(self, seeds: list[int], condition: Tensor | None = None) -> Tensor:
-        """Draw one case a seed; see the contract."""
-        z = [torch.randn(self.config.z_dim, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-        return self.generate(torch.stack(z).to(self.engine.device), condition)
