@@ -10,9 +10,11 @@
 Written by core/writer.py. **Checked** in tests/core/test_cohort.py.
 """
 
+import copy
 import csv
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +137,10 @@ class Cohort:
         """Return the sorted subjects of a split (or of all)."""
         return sorted(set(self.column("subject_id")[self.rows(split)].tolist()))
 
+    def seen(self, split: str) -> dict[str, Any]:
+        """Return the entry of ``trained_on`` that says a model saw a split of this cohort."""
+        return {"cohort": self.id, "splits": [split], "subjects": self.subjects(split)}
+
     def class_matrix(self, rows: np.ndarray | None = None) -> np.ndarray:
         """Return the class columns of some rows as float32 (n, K); a missing entry is NaN."""
         rows = self.rows() if rows is None else rows
@@ -151,6 +157,18 @@ class Cohort:
         return self.encoding.encode(
             None if self.images is None else self.images[rows], None if self.labels is None else self.labels[rows]
         )
+
+    def without_images(self) -> "Cohort":
+        """Return the same cases with their label maps alone.
+
+        Raises:
+            UsageError: the cohort has no label maps.
+        """
+        if self.labels is None:
+            raise UsageError(f"the cohort {self.path} has no label maps: import it with --labels")
+        other = copy.copy(self)
+        other.images, other.encoding = None, replace(self.encoding, channels=())
+        return other
 
     def verify(self) -> None:
         """Compare the arrays and the table with the hashes in cohort.json.

@@ -12,18 +12,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from understudy.core.classes import class_record
 from understudy.core.cohort import Cohort
 from understudy.core.encoding import Encoding
-from understudy.core.errors import UnderstudyError, UsageError
-from understudy.core.provenance import Provenance
+from understudy.core.errors import UnderstudyError
 from understudy.core.seed import derive, rng
 from understudy.training.checkpoint import (
     load_modules,
@@ -31,11 +29,11 @@ from understudy.training.checkpoint import (
     optimizer_state,
     read_state,
     start_from,
-    start_record,
 )
 from understudy.training.engine import Engine
 from understudy.training.feed import Batch, Feed
 from understudy.training.loop import make_run, open_run, train
+from understudy.training.record import fitting, training_record
 from understudy.training.settings import GeneratorConfig
 
 GRID_CASES = 16
@@ -58,10 +56,17 @@ class Generator(ABC):
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {}
     BY_IMAGES: ClassVar[dict[int, dict[str, Any]]] = {0: {}}  # preset auto: settings from so many training images up
     SAMPLING: ClassVar[tuple[str, ...]] = ("sample_block",)  # settings that may be changed after training
+    LABELS_ONLY: ClassVar[bool] = False  # learns and samples label maps without images
+    TAKES_OTHER: ClassVar[bool] = False  # learns from a second, unpaired cohort as well
 
     def __init__(self, config: GeneratorConfig) -> None:
         """Store the configuration; networks are made by :meth:`build`."""
         self.config = config
+
+    @property
+    def given(self) -> Literal["labels", "images"] | None:
+        """What a translator is given of every case; None where cases come from noise, and classes."""
+        return None
 
     @classmethod
     def settings_for(cls, images: int) -> dict[str, Any]:
@@ -101,10 +106,12 @@ class Generator(ABC):
 
         Args:
             seeds: one seed a case; all randomness of case i comes from ``seeds[i]``.
-            condition: (len(seeds), classes) float32, or None.
+            condition: (len(seeds), classes) float32, or None. A translator's is what it is given: label maps
+                (len(seeds), *S) int64, or image channels (len(seeds), C, *S) float32 in [-1, 1].
 
         Returns:
-            float32 (len(seeds), C + L, *S) in the network's own range, about [-1, 1].
+            float32 (len(seeds), C + L, *S) in the network's own range, about [-1, 1]; a translator puts what it was
+            given in its place.
         """
 
     def measure(self, x: Tensor) -> None:  # noqa: B027
@@ -147,37 +154,25 @@ class Generator(ABC):
             The run folder.
 
         Raises:
-            UsageError: the folder holds another run, or the method takes no second cohort.
+            UsageError: the folder holds another run, the method takes no second cohort, or needs one or label maps.
             UnderstudyError: nothing to train on, or the training diverged.
         """
         cfg = self.config
-        if other is not None:
-            raise UsageError(f"{self.name} trains on one cohort, and a second was given with --other: leave it out")
-        if cfg.conditional and not cohort.classes:
-            raise UsageError(
-                f"conditional training needs class columns, and {cohort.path} has none: import with --classes"
-            )
-        feed = Feed(cohort, derive(seed, "feed"), mirror=cfg.mirror, rotate=cfg.rotate, conditional=cfg.conditional)
-        before = start_record(start)
-        inputs = {"cohort": cohort.id, **before["inputs"]}
-        record: dict[str, Any] = {
-            "generator": self.name,
-            "config": cfg.model_dump(),
-            "encoding": cohort.encoding.to_json(),
-            "size": cohort.size,
-            **class_record(cohort, cfg.conditional),
-            "modality": cohort.modality,
-            "seed": seed,
-            "trained_on": [
-                *cohort.trained_on,
-                *before["trained_on"],
-                {"cohort": cohort.id, "splits": ["train"], "subjects": cohort.subjects("train")},
-            ],
-            "provenance": Provenance(f"train {self.name}", {"preset": preset}, seed, inputs).to_json(),
-        }
+        cohort = fitting(self, cohort, other)
+        second = Feed(other, derive(seed, "other feed"), mirror=cfg.mirror, rotate=cfg.rotate) if other else None
+        feed = Feed(
+            cohort,
+            derive(seed, "feed"),
+            mirror=cfg.mirror,
+            rotate=cfg.rotate,
+            conditional=cfg.conditional,
+            other=second,
+        )
+        record = training_record(self, cohort, other, start, seed, preset)
         if open_run(out, record):
             return out
-        self._start(cohort.encoding, cohort.size, len(record["classes"]), derive(seed, "init"), engine)
+        encoding = Encoding.from_json(record["encoding"])
+        self._start(encoding, cohort.size, len(record["classes"]), derive(seed, "init"), engine)
         if start and (anew := start_from(start, self.modules())):
             warnings.warn(f"{start} holds no weights of {', '.join(anew)}: begun anew", stacklevel=2)
         self.measure(torch.from_numpy(cohort.encoded(rng(seed, "measure").permutation(feed.rows)[:MEASURED_CASES])))
@@ -185,9 +180,7 @@ class Generator(ABC):
             make_run(out, record)
         self.engine.fabric.barrier()
         grid_seeds = [derive(seed, "grid", i) for i in range(GRID_CASES)]
-        grid_condition = (
-            np.nan_to_num(cohort.class_matrix(np.resize(feed.rows, GRID_CASES))) if cfg.conditional else None
-        )
+        grid_condition = self.condition_of(cohort, np.resize(feed.rows, GRID_CASES))
         pace = cfg.model_dump(include={"snapshot_every", "grid_every", "checkpoint_seconds"})
 
         def grid() -> np.ndarray:
@@ -195,6 +188,12 @@ class Generator(ABC):
 
         train(self, feed, self.engine, out, seed=seed, total=cfg.images_seen, grid=grid, **pace)
         return out
+
+    def condition_of(self, cohort: Cohort, rows: np.ndarray) -> np.ndarray | None:
+        """Return what :meth:`sample` is told to draw cases like these rows of a cohort; None where it needs nothing."""
+        if self.given:
+            return np.asarray((cohort.labels if self.given == "labels" else cohort.images)[rows])  # type: ignore[index]
+        return np.nan_to_num(cohort.class_matrix(rows)) if self.config.conditional else None
 
     def _start(self, encoding: Encoding, size: tuple[int, ...], classes: int, seed: int, engine: Engine | None) -> None:
         self.encoding, self.size, self.engine = encoding, tuple(size), engine or Engine(self.config.precision)
@@ -258,19 +257,15 @@ class Generator(ABC):
         Args:
             n: how many; case i is the same for every n.
             seed: case i is drawn with ``derive(seed, "case", i)``.
-            condition: (n, classes) float32, or None.
+            condition: (n, classes) float32, or None; a translator's is what it is given: label maps (n, *S) with
+                values 0..K-1, or images (n, C, *S) in the cohort's data type.
 
         Returns:
             Decoded images and label maps.
         """
         blocks = list(self.sample_blocks([derive(seed, "case", i) for i in range(n)], condition))
-        images = (
-            None if blocks[0].images is None else np.concatenate([b.images for b in blocks if b.images is not None])
-        )
-        labels = (
-            None if blocks[0].labels is None else np.concatenate([b.labels for b in blocks if b.labels is not None])
-        )
-        return Samples(images, labels)
+        images, labels = [b.images for b in blocks], [b.labels for b in blocks]
+        return Samples(_joined(images), _joined(labels))
 
     def sample_blocks(self, seeds: list[int], condition: np.ndarray | None = None) -> Iterator[Samples]:
         """Draw one case a seed, block by block, decoded."""
@@ -285,6 +280,19 @@ class Generator(ABC):
             padded = block + block[-1:] * (size - len(block))
             chosen = None
             if condition is not None:
-                c = torch.from_numpy(np.asarray(condition[start : start + size], np.float32))
-                chosen = torch.cat([c, c[-1:].expand(size - len(block), -1)]).to(self.engine.device)
+                c = self._told(condition[start : start + size])
+                chosen = torch.cat([c, c[-1:].expand(size - len(block), *c.shape[1:])]).to(self.engine.device)
             yield self.draw(padded, chosen)[: len(block)].float().contiguous().cpu().numpy()
+
+    def _told(self, condition: np.ndarray) -> Tensor:
+        """Return a condition as :meth:`draw` takes it."""
+        if self.given == "labels":
+            return torch.from_numpy(np.asarray(condition, np.int64))
+        if self.given == "images":
+            return torch.from_numpy(self.encoding.encode_images(condition))
+        return torch.from_numpy(np.asarray(condition, np.float32))
+
+
+def _joined(parts: list[np.ndarray | None]) -> np.ndarray | None:
+    there = [part for part in parts if part is not None]
+    return np.concatenate(there) if there else None

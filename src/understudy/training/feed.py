@@ -26,11 +26,13 @@ class Batch:
         x: (N, C + L, *S) float32 in [-1, 1]: image channels, then label channels.
         condition: (N, K) float32 class columns, NaN where missing, or None.
         images_seen: images seen before this batch, over all processes.
+        other: as x, of a second cohort in an order of its own, or None.
     """
 
     x: Tensor
     condition: Tensor | None
     images_seen: int
+    other: Tensor | None = None
 
 
 class Feed:
@@ -43,10 +45,18 @@ class Feed:
         rotate: turn 9 of 10 images by an angle up to so many degrees, as Akbar et al. (2024) add 9 turned copies of
             every slice (75 degrees there): bilinear for image channels, nearest neighbour for label channels; 2D only.
         conditional: give the class columns as condition.
+        other: serves the second, unpaired cohort.
     """
 
     def __init__(
-        self, cohort: Cohort, seed: int, *, mirror: bool, rotate: float = 0.0, conditional: bool = False
+        self,
+        cohort: Cohort,
+        seed: int,
+        *,
+        mirror: bool,
+        rotate: float = 0.0,
+        conditional: bool = False,
+        other: "Feed | None" = None,
     ) -> None:
         """Find the training rows.
 
@@ -55,6 +65,7 @@ class Feed:
             UnderstudyError: the training split is empty.
         """
         self.cohort, self.seed, self.mirror, self.rotate = cohort, seed, mirror, rotate
+        self.other = other
         if rotate and len(cohort.size) != 2:
             raise UsageError(f"rotate turns 2D cases only, and {cohort.path} holds volumes: leave it 0")
         self.rows = cohort.rows("train")
@@ -94,7 +105,8 @@ class Feed:
         if x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
         condition = None if self._classes is None else torch.from_numpy(self._classes[chosen]).to(device)
-        return Batch(x, condition, images_seen)
+        other = self.other.batch(images_seen, batch_size, resolution, device, part).x if self.other else None
+        return Batch(x, condition, images_seen, other)
 
 
 def _angles(random: np.random.Generator, n: int, limit: float) -> np.ndarray:

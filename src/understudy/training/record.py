@@ -1,0 +1,94 @@
+"""What a training needs of its cohorts, and what run.json says of it.
+
+**Checked** in tests/generators/test_contract.py.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+from understudy.core.classes import class_record
+from understudy.core.cohort import Cohort
+from understudy.core.errors import UsageError
+from understudy.core.provenance import Provenance
+from understudy.training.checkpoint import start_record
+from understudy.training.settings import GeneratorConfig
+
+
+class Method(Protocol):
+    """What a generator says of the cohorts it learns from; see generators/base.py."""
+
+    name: ClassVar[str]
+    config: GeneratorConfig
+    LABELS_ONLY: ClassVar[bool]
+    TAKES_OTHER: ClassVar[bool]
+
+    @property
+    def given(self) -> Literal["labels", "images"] | None:
+        """What a translator is given of every case."""
+
+
+def fitting(method: Method, cohort: Cohort, other: Cohort | None) -> Cohort:
+    """Return what a method learns of a cohort: all of it, or its label maps alone.
+
+    Args:
+        method: the generator.
+        cohort: what is to be learned; with a second cohort its label maps count.
+        other: a second, unpaired cohort, whose images count; or None.
+
+    Raises:
+        UsageError: a second cohort, label maps, images or class columns are missing, or two cohorts are not alike.
+    """
+    name = method.name
+    if (other is None) == method.TAKES_OTHER:
+        need = "learns from two cohorts: name the second with" if other is None else "learns from one: leave out"
+        raise UsageError(f"{name} {need} --other")
+    if method.LABELS_ONLY or other:
+        cohort = cohort.without_images()
+    images = other or cohort
+    if other and other.size != cohort.size:
+        raise UsageError(f"{name} needs two cohorts of one size, found {cohort.size} and {other.size}: import again")
+    if method.given and (images.images is None or cohort.labels is None):
+        raise UsageError(f"{name} learns from images and label maps: {images.path} or {cohort.path} has not its part")
+    if method.config.conditional and not cohort.classes:
+        raise UsageError(f"conditional training needs class columns, and {cohort.path} has none: import with --classes")
+    return cohort
+
+
+def training_record(
+    method: Method,
+    cohort: Cohort,
+    other: Cohort | None,
+    start: Path | None,
+    seed: int,
+    preset: str | None,
+) -> dict[str, Any]:
+    """Return the record of a training.
+
+    Args:
+        method: the generator.
+        cohort: what is learned, from :func:`fitting`.
+        other: a second, unpaired cohort, or None.
+        start: the run whose weights it begins with, or None.
+        seed: of the training.
+        preset: name of the preset the configuration started from.
+
+    Returns:
+        Plain data; two trainings with the same record are the same training.
+    """
+    before = start_record(start)
+    inputs = {"cohort": cohort.id, **({"other": other.id} if other else {}), **before["inputs"]}
+    encoding = replace(cohort.encoding, channels=other.encoding.channels, dtype=other.encoding.dtype) if other else None
+    seconds = [*other.trained_on, other.seen("train")] if other else []
+    return {
+        "generator": method.name,
+        "config": method.config.model_dump(),
+        "encoding": (encoding or cohort.encoding).to_json(),
+        "size": cohort.size,
+        **class_record(cohort, method.config.conditional),
+        **({"given": method.given} if method.given else {}),
+        "modality": cohort.modality,
+        "seed": seed,
+        "trained_on": [*cohort.trained_on, *before["trained_on"], cohort.seen("train"), *seconds],
+        "provenance": Provenance(f"train {method.name}", {"preset": preset}, seed, inputs).to_json(),
+    }
