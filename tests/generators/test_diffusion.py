@@ -16,11 +16,12 @@ from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
 from understudy.generators import load
-from understudy.generators.diffusion import Diffusion, DiffusionConfig, Scale
+from understudy.generators.diffusion import Diffusion, DiffusionConfig
 from understudy.training.ema import ema_decay
 from understudy.training.engine import Engine
 from understudy.training.feed import Batch
 from understudy.training.noise import linear_betas
+from understudy.training.scale import Scale
 
 ENCODING = Encoding((Channel("a", 0, 1), Channel("b", 0, 1)), "float32", None)
 TINY = {"channels": (8, 16), "patch": 1, "attention_levels": (), "precision": "fp32", "sampler_steps": 3}
@@ -144,10 +145,14 @@ def test_guidance_of_the_generator() -> None:
 
 def test_training_hides_the_condition() -> None:
     torch.manual_seed(0)
-    hidden = conditional(condition_dropout=0.25)._hide(torch.zeros(4000, 2))
-    assert hidden is not None
-    assert torch.equal(hidden.isnan().all(1), hidden.isnan().any(1)) and 900 < int(hidden.isnan()[:, 0].sum()) < 1100
-    assert not conditional(condition_dropout=0.0)._hide(torch.zeros(9, 2)).isnan().any()  # type: ignore[union-attr]
+
+    def hidden(condition: Tensor, dropout: float) -> Tensor:
+        batch = Batch(torch.zeros(len(condition), 2, 8, 8), condition, 0)
+        return conditional(condition_dropout=dropout)._split(batch)[1]  # type: ignore[return-value]
+
+    some = hidden(torch.zeros(4000, 2), 0.25).isnan()
+    assert torch.equal(some.all(1), some.any(1)) and 900 < int(some[:, 0].sum()) < 1100
+    assert not hidden(torch.zeros(9, 2), 0.0).isnan().any()
 
 
 def test_a_missing_or_wrong_condition_is_refused() -> None:

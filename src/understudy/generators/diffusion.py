@@ -26,12 +26,15 @@ from torch.optim import Optimizer
 
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UsageError
+from understudy.core.labels import LabelScheme
 from understudy.generators.base import Generator, GeneratorConfig
 from understudy.nets.unet import UNet
 from understudy.training.ema import ema_decay, ema_update
 from understudy.training.feed import Batch
+from understudy.training.label_maps import decoded, encoded, one_hot
 from understudy.training.noise import CHAINS, ChainNoise, EDMNoise, Noise
 from understudy.training.samplers import OPTIONS, SAMPLERS, Denoiser, guided, noise_like
+from understudy.training.scale import Scale
 
 DEFAULT_STEPS = {"heun": 18, "ddim": 50, "ddpm": 250}
 
@@ -44,6 +47,9 @@ class DiffusionConfig(GeneratorConfig):
         description="edm: continuous noise levels; ddpm, cosine: a chain with Ho's linear, or the cosine schedule",
     )
     steps: int = Field(4000, ge=50, description="length of the chain (ddpm, cosine)")
+    labels: Literal["joint", "given"] = Field(
+        "joint", description="joint: label maps are drawn with the images; given: images are drawn for label maps"
+    )
     channels: tuple[int, ...] = Field((64, 128, 192), description="channels a level, finest first")
     blocks: int = Field(1, gt=0, description="residual blocks a level")
     patch: int = Field(
@@ -76,9 +82,7 @@ class DiffusionConfig(GeneratorConfig):
     s_max: float = Field(50.0, gt=0, description="highest noise level with churn")
     s_noise: float = Field(1.003, gt=0, description="standard deviation of churn's noise")
     guidance: float = Field(1.0, ge=0, description="classifier-free guidance; 1: none, 0: no condition, above 1: more")
-    condition_dropout: float = Field(
-        0.1, ge=0, le=1, description="share of training cases whose class condition is hidden"
-    )
+    condition_dropout: float = Field(0.1, ge=0, le=1, description="share of training cases whose condition is hidden")
 
     def sampling(self) -> tuple[str, int, dict[str, Any]]:
         """Return name, steps and options of the sampler."""
@@ -96,30 +100,12 @@ class DiffusionConfig(GeneratorConfig):
                     raise ValueError(f"{option} is for sampler {other}, and the sampler is {name}: leave it out")
         if self.formulation == "edm" and self.variance == "large":
             raise ValueError("variance large is the beta of a chain, and edm has none: use ddpm, cosine or small")
-        if self.guidance != 1 and not (self.conditional and self.condition_dropout):
-            raise ValueError(
-                "guidance needs conditional=true and condition_dropout above 0: it weighs with against without"
-            )
+        told = self.conditional or self.labels == "given"
+        if self.guidance != 1 and not (told and self.condition_dropout):
+            raise ValueError("guidance needs conditional=true or labels=given, and condition_dropout above 0")
+        if self.conditional and self.labels == "given":
+            raise ValueError("a condition is classes or label maps: set conditional=true or labels=given, not both")
         return self
-
-
-class Scale(nn.Module):
-    """Mean and standard deviation a channel of the training cases: EDM wants data of standard deviation sigma_data."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, channels: int, dims: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(channels, *[1] * dims))
-        self.register_buffer("std", torch.ones(channels, *[1] * dims))
-
-    def measure(self, x: Tensor) -> None:
-        """Take mean and standard deviation of x (n, channels, *S) a channel; a constant channel keeps std 1."""
-        values = x.transpose(0, 1).flatten(1).double()
-        std = values.std(1)
-        self.mean.copy_(values.mean(1).reshape(self.mean.shape))
-        self.std.copy_(torch.where(std > 1e-3, std, 1.0).reshape(self.std.shape))
 
 
 class Diffusion(Generator):
@@ -156,6 +142,11 @@ class Diffusion(Generator):
     )
     config: DiffusionConfig
 
+    @property
+    def given(self) -> Literal["labels", "images"] | None:
+        """What is given of every case; see the contract."""
+        return "labels" if self.config.labels == "given" else None
+
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
         """Make the network, its EMA and the optimiser; see the contract."""
         cfg, side = self.config, self.config.patch * 2 ** (len(self.config.channels) - 1)
@@ -164,12 +155,17 @@ class Diffusion(Generator):
                 f"diffusion with {len(cfg.channels)} levels and patches of {cfg.patch} needs sides that divide by "
                 f"{side}, found {size}: import with another --size, or set fewer channels"
             )
-        self.shape, self.classes = (encoding.n, *size), classes
+        out = encoding.image_channels if self.given else encoding.n
+        more = len(encoding.scheme) if self.given and encoding.scheme else 0
+        self.shape, self.classes = (out, *size), classes
         shared = cfg.model_dump(include={"channels", "blocks", "patch", "attention_levels", "head_channels", "dropout"})
-        self.net = self.engine.place(UNet(encoding.n, encoding.n, dims=len(size), classes=classes, **shared))
-        self.scale = Scale(encoding.n, len(size)).to(self.engine.device)
+        self.net = self.engine.place(UNet(out + more, out, dims=len(size), classes=classes, **shared))
+        self.scale = Scale(out, len(size)).to(self.engine.device)
         self.ema = copy.deepcopy(self.net).eval().requires_grad_(False)
-        self.noise = noise_of(cfg)
+        grid = (cfg.sigma_min, cfg.sigma_max, cfg.rho)
+        edm = cfg.formulation == "edm"
+        chain = None if edm else ChainNoise(CHAINS[cfg.formulation](cfg.steps), grid)
+        self.noise: Noise = chain or EDMNoise(cfg.sigma_data, cfg.p_mean, cfg.p_std, grid)
         self.optimizer = torch.optim.Adam(
             self.net.parameters(), lr=cfg.learning_rate, betas=(0.9, 0.99), eps=1e-8, fused=True
         )
@@ -185,7 +181,7 @@ class Diffusion(Generator):
     def measure(self, x: Tensor) -> None:
         """Take the data's scale (edm; a chain works on [-1, 1] as published); see the contract."""
         if self.config.formulation == "edm":
-            self.scale.measure(x)
+            self.scale.measure(x[:, : self.shape[0]])
 
     def optimizers(self) -> dict[str, Optimizer]:
         """Return Adam."""
@@ -199,7 +195,7 @@ class Diffusion(Generator):
         warm = min((batch.images_seen + cfg.batch_size) / cfg.warmup_images, 1) if cfg.warmup_images else 1
         for group in self.optimizer.param_groups:
             group["lr"] = rate * warm
-        loss = self.loss(batch.x, self._hide(batch.condition))
+        loss = self.loss(*self._split(batch))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.engine.average_gradients(self.net.parameters())
@@ -212,8 +208,8 @@ class Diffusion(Generator):
         """Return lambda |D(y + n; sigma) - y|^2 a pixel, EDM Eq. 8; in a chain it equals Ho's Eq. 14.
 
         Args:
-            x: cases (N, C + L, *S) in [-1, 1].
-            condition: (N, classes) or None.
+            x: what is drawn of cases: (N, C + L, *S), or images alone (N, C, *S), in [-1, 1].
+            condition: (N, classes), label maps (N, K, *S) or None.
         """
         y = (x - self.scale.mean) / self.scale.std * self.noise.sigma_data
         sigma = self.noise.draw(len(y), y.device)
@@ -221,25 +217,39 @@ class Diffusion(Generator):
         error = (self.denoise(self.net, y + noise, sigma, condition) - y).square().flatten(1).mean(1)
         return (self.noise.weight(sigma) * error).mean()
 
-    def _hide(self, condition: Tensor | None) -> Tensor | None:
+    def _split(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Return what is drawn, and the condition, hidden in some cases: NaN."""
+        condition = self._maps(decoded(batch.x[:, self.shape[0] :], self._scheme)) if self.given else batch.condition
         if condition is None:
-            return None
-        kept = torch.rand(len(condition), 1, device=condition.device) >= self.config.condition_dropout
-        return condition.where(kept, torch.nan)
+            return batch.x, None
+        kept = torch.rand(len(condition), *[1] * (condition.ndim - 1), device=condition.device)
+        return batch.x[:, : self.shape[0]], condition.where(kept >= self.config.condition_dropout, torch.nan)
+
+    @property
+    def _scheme(self) -> LabelScheme:
+        assert self.encoding.scheme is not None
+        return self.encoding.scheme
+
+    def _maps(self, labels: Tensor) -> Tensor:
+        """Return label maps (N, *S) as the network sees them: (N, K, *S), -1 and 1."""
+        return one_hot(labels, self._scheme) * 2 - 1
 
     def denoise(self, net: nn.Module, x: Tensor, sigma: Tensor, condition: Tensor | None) -> Tensor:
         """Return the denoised case D(x; sigma), EDM Eq. 7.
 
         Args:
             net: F.
-            x: noisy cases float32 (N, C + L, *S).
+            x: noisy cases float32, channels as in :meth:`loss`.
             sigma: noise level a case (N,).
-            condition: (N, classes), NaN for none, or None.
+            condition: (N, classes) or label maps (N, K, *S), NaN for none, or None.
         """
         c_skip, c_out, c_in = self.noise.precondition(sigma.reshape(-1, *[1] * (x.ndim - 1)))
         c_noise = sigma.log() / 4
+        y = c_in * x
+        if self.given and condition is not None:  # a hidden map has no class anywhere
+            y, condition = torch.cat([y, condition.nan_to_num()], dim=1), None
         with self.engine.autocast():
-            f = net(c_in * x, c_noise, condition)
+            f = net(y, c_noise, condition)
         return c_skip * x + c_out * f.float()
 
     # ------------------------------------------------------------------ sampling
@@ -247,25 +257,37 @@ class Diffusion(Generator):
         """Draw one case a seed; see the contract. A condition of NaN is none.
 
         Raises:
-            UsageError: a condition is missing, or has another number of columns.
+            UsageError: a condition is missing, or has another shape.
         """
-        if condition is None and self.classes:
-            raise UsageError(
-                f"this {self.name} was trained with {self.classes} classes and needs a condition: name the classes, "
-                "with the value nan for none"
-            )
-        if condition is not None and condition.shape != (len(seeds), self.classes):
-            raise UsageError(
-                f"a condition of {len(seeds)} rows and {self.classes} columns was expected, found "
-                f"{tuple(condition.shape)}: give the classes that this {self.name} was trained with"
-            )
+        labels = condition
+        condition = self._checked(condition, len(seeds))
         name, steps, options = self.config.sampling()
         levels = self.noise.levels(name, steps).tolist()
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         noise = partial(noise_like, self.shape, generators, self.engine.device)
         start = noise() * self.noise.start(levels[0])
         y = SAMPLERS[name](self._denoiser(condition), start, levels, noise, **options)
-        return y / self.noise.sigma_data * self.scale.std + self.scale.mean
+        x = y / self.noise.sigma_data * self.scale.std + self.scale.mean
+        return torch.cat([x, encoded(labels, self._scheme)], dim=1) if self.given and labels is not None else x
+
+    def _checked(self, condition: Tensor | None, n: int) -> Tensor | None:
+        """Return the condition of n cases as the network sees it."""
+        if self.given:
+            if condition is None or condition.shape != (n, *self.shape[1:]):
+                found = "none" if condition is None else tuple(condition.shape)
+                raise UsageError(f"{n} label maps of {self.shape[1:]} were expected, found {found}: name --labels")
+            return self._maps(condition)
+        if condition is None and self.classes:
+            raise UsageError(
+                f"this {self.name} was trained with {self.classes} classes and needs a condition: name the classes, "
+                "with the value nan for none"
+            )
+        if condition is not None and condition.shape != (n, self.classes):
+            raise UsageError(
+                f"a condition of {n} rows and {self.classes} columns was expected, found "
+                f"{tuple(condition.shape)}: give the classes that this {self.name} was trained with"
+            )
+        return condition
 
     def _denoiser(self, condition: Tensor | None) -> Denoiser:
         def denoise(x: Tensor, sigma: float, condition: Tensor | None) -> Tensor:
@@ -273,11 +295,3 @@ class Diffusion(Generator):
 
         plain, clip = guided(denoise, condition, self.config.guidance), self.noise.clip
         return plain if clip is None else lambda x, sigma: plain(x, sigma).clamp(-clip, clip)
-
-
-def noise_of(config: DiffusionConfig) -> Noise:
-    """Return the noise levels of a configuration."""
-    grid = (config.sigma_min, config.sigma_max, config.rho)
-    if config.formulation == "edm":
-        return EDMNoise(config.sigma_data, config.p_mean, config.p_std, grid)
-    return ChainNoise(CHAINS[config.formulation](config.steps), grid)
