@@ -53,10 +53,10 @@ class StyleGAN1(GrowingGAN, Generator):
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {},
         # Some ten thousand images in all: small batches and longer strides than the millions of the paper call for. No
-        # noise: its strengths grow with such strides faster than the discriminator learns to object.
+        # noise: in so few steps its strengths grow faster than the discriminator learns to object.
         "short": {"z_dim": 128, "w_dim": 128, "mapping_layers": 4, "channel_base": 4096, "channel_max": 128,
-                  "batch_size": 8, "learning_rate": 0.004, "discriminator_rate": 0.002, "penalty_share": 0.5,
-                  "learning_rates": {64: 0.002, 128: 0.002, 256: 0.002}, "noise": False},
+                  "batch_size": 8, "learning_rate": 0.002, "discriminator_rate": 0.002, "penalty_share": 0.5,
+                  "noise": False},
         # On eight GPUs; sampled with psi 0.7 as in the published code, which truncates layers up to 32 pixels.
         "paper": {"images_seen": 25_000_000, "stable_images": 600_000, "fade_images": 600_000,
                   "batch_sizes": {8: 256, 16: 128, 32: 64, 64: 32}, "truncation_psi": 0.7, "truncation_layers": 8,

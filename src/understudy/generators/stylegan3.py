@@ -54,10 +54,9 @@ class StyleGAN3(StyleGANTraining, Generator):
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {},
         "cpu": {"channel_base": 8192, "channel_max": 256, "num_layers": 10, "batch_size": 16},
-        # Some ten thousand images in all: few and narrow layers, small batches, long strides.
+        # Some ten thousand images in all: few and narrow layers, small batches, a strong and frequent R1.
         "short": {"channel_base": 4096, "channel_max": 96, "num_layers": 6, "margin": 4, "z_dim": 128, "w_dim": 128,
-                  "batch_size": 8, "gamma": 1.0, "learning_rate": 0.003, "discriminator_rate": 0.002,
-                  "ada_images": 50_000},
+                  "batch_size": 8, "gamma": 3.0, "r1_interval": 8, "learning_rate": 0.002, "ada_images": 50_000},
         "paper": {"channel_base": 32768, "gamma": 8.0, "augment": "none", "images_seen": 25_000_000,
                   "snapshot_every": 1_000_000, "grid_every": 200_000},
         "demo": {"channel_base": 2048, "channel_max": 64, "num_layers": 5, "margin": 6, "z_dim": 128, "w_dim": 128,
