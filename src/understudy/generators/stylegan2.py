@@ -39,11 +39,11 @@ class StyleGAN2(StyleGANTraining, Generator):
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {},
         "cpu": {"channel_base": 8192, "channel_max": 256, "batch_size": 16, "path_interval": 8},
-        # Some ten thousand images in all: small batches, a strong and frequent R1, equal rates. No noise: in so few steps
-        # its strengths grow faster than the discriminator learns to object, and the images stay speckled.
+        # Some ten thousand images in all: small batches, a strong and frequent R1. No noise: in so few steps its
+        # strengths grow faster than the discriminator learns to object, and the images stay speckled.
         "short": {"channel_base": 4096, "channel_max": 128, "z_dim": 128, "w_dim": 128, "mapping_layers": 4,
-                  "batch_size": 8, "path_weight": 0.0, "style_mixing": 0.0, "noise": False, "gamma": 3.0, "r1_interval": 8,
-                  "ada_images": 50_000},
+                  "batch_size": 8, "path_weight": 0.0, "style_mixing": 0.0, "noise": False, "gamma": 3.0,
+                  "r1_interval": 8, "ada_images": 50_000},
         "paper": {"channel_base": 32768, "gamma": 8.0, "augment": "none", "images_seen": 25_000_000,
                   "snapshot_every": 1_000_000, "grid_every": 200_000},
         "demo": {"z_dim": 128, "w_dim": 128, "mapping_layers": 4, "channel_base": 2048, "channel_max": 128,
