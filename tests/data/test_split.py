@@ -4,7 +4,7 @@ import pytest
 
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.data.listing import Item
-from understudy.data.split import assigned, by_fractions, counts, parse_fractions, published
+from understudy.data.split import assigned, by_fractions, counts, fewer, parse_fractions, published
 
 FOUR = "train=0.6,validation=0.1,control=0.1,test=0.2"
 
@@ -59,3 +59,12 @@ def test_a_subject_in_two_published_splits() -> None:
     items = [Item("a", "s", split="train"), Item("b", "s", split="test")]
     with pytest.raises(UnderstudyError, match="a subject must lie in one split"):
         assigned(items, FOUR, 0, use_published=True)
+
+
+def test_fewer_training_subjects() -> None:
+    splits = by_fractions((f"s{i:03d}" for i in range(50)), "train=0.6,validation=0.1,control=0.1,test=0.2", 0)
+    ten, twenty, other = fewer(splits, 10, 3), fewer(splits, 20, 3), fewer(splits, 10, 4)
+    assert [list(ten.values()).count(s) for s in ("train", "validation", "control", "test")] == [10, 5, 5, 10]
+    assert ten.items() <= twenty.items() <= splits.items() and set(ten) != set(other)
+    with pytest.raises(UnderstudyError, match="31 training subjects were asked for, and there are 30"):
+        fewer(splits, 31, 0)

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from understudy.core.errors import UnderstudyError
-from understudy.evaluation.statistics import mean_interval, ratio_interval
+from understudy.evaluation.statistics import Means, difference, mean_interval, ratio_interval
 
 
 def test_one_repeat_agrees_with_scipy() -> None:
@@ -59,3 +59,16 @@ def test_same_seed_same_interval_and_zero_below() -> None:
     assert ratio_interval(scores, np.zeros((3, 10)), 0) is None
     with pytest.raises(UnderstudyError, match="same subjects"):
         ratio_interval(scores, scores[:, :5], 0)
+
+
+def test_difference_is_paired_and_nested() -> None:
+    rng = np.random.default_rng(4)
+    below = rng.uniform(0.2, 0.9, (1, 40)).repeat(3, axis=0)
+    exact = difference(Means(below + 0.1), Means(below), seed=0)
+    assert exact.value == pytest.approx(0.1) and exact.low == pytest.approx(0.1) and exact.high == pytest.approx(0.1)
+    repeats = np.array([0.0, 0.1, 0.2])[:, None]
+    nested = difference(Means(below + repeats), Means(below), seed=0, draws=20_000)
+    sd = np.sqrt(2 / 3 * 0.01 / 3)  # of a mean of three draws out of three repeats
+    assert nested.value == pytest.approx(0.1) and nested.high - nested.low == pytest.approx(2 * 1.96 * sd, rel=0.15)
+    with pytest.raises(UnderstudyError, match="same subjects, found 40 and 5"):
+        difference(Means(below), Means(below[:, :5]), seed=0)

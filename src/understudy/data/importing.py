@@ -26,7 +26,7 @@ from understudy.data.preprocess import fitted
 from understudy.data.pseudonym import key_path, keyed_hash, load_key, pseudonym
 from understudy.data.slices import cut
 from understudy.data.sources import SOURCES
-from understudy.data.split import assigned
+from understudy.data.split import assigned, fewer
 
 __all__ = ["SPLIT_DEFAULT", "ImportOptions", "import_cohort"]
 
@@ -70,6 +70,9 @@ def import_cohort(
     key_file = key_path(options.key, out) if entry.secret else None
     listing = entry.list_items(_checked_path(path, source), options)
     splits = assigned(listing.items, options.split, options.seed, options.split_column is not None)
+    if options.train_subjects is not None:
+        splits = fewer(splits, options.train_subjects, options.draw)
+        listing = replace(listing, items=[item for item in listing.items if item.subject in splits])
     plan = _plan(listing, options, "train" in splits.values())
     key = load_key(key_file) if key_file else PUBLIC_KEY
     digest = keyed_hash(key, "inputs", json.dumps([listing.inputs, options.unrecorded()], sort_keys=True))

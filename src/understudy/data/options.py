@@ -41,6 +41,8 @@ class ImportOptions(BaseModel):
         dims: 2 cuts volumes into axial slices; 3 keeps them; None keeps what the files are.
         split: fractions of subjects, ``train=0.6,validation=0.1,control=0.1,test=0.2``; may name only some.
         split_column: table column with a published split, used instead.
+        train_subjects: how many training subjects are kept, drawn at random; None keeps all.
+        draw: seed of that draw.
         seed: seed of the split (and of the phantom).
         key: file of the secret that makes pseudonyms; the phantom, whose subjects are no people, needs and reads none.
         modality: recorded in the cohort, e.g. ``MR``.
@@ -67,6 +69,8 @@ class ImportOptions(BaseModel):
     dims: Literal[2, 3] | None = None
     split: str = SPLIT_DEFAULT
     split_column: str | None = None
+    train_subjects: int | None = Field(default=None, ge=1)
+    draw: int = Field(default=0, ge=0)
     seed: int = 0
     key: Path | None = None
     modality: str = ""
@@ -80,6 +84,8 @@ class ImportOptions(BaseModel):
             raise ValueError(f"size is one to three numbers from 4 to 4096, found {self.size}")
         if len(set(self.channels)) != len(self.channels) or "" in self.channels:
             raise ValueError(f"channel names stand once each and are not blank, found {self.channels}")
+        if self.draw and self.train_subjects is None:
+            raise ValueError("draw is the seed by which train_subjects are drawn: give both, or neither")
         return self
 
     def foreign(self, ignored: Collection[str]) -> list[str]:
@@ -93,7 +99,8 @@ class ImportOptions(BaseModel):
         Args:
             ignored: settings that the source does not use; they are left out.
         """
-        return self.model_dump(mode="json", exclude=UNRECORDED | set(ignored))
+        silent = {"train_subjects", "draw"} if self.train_subjects is None else set()
+        return self.model_dump(mode="json", exclude=UNRECORDED | set(ignored) | silent)
 
     def unrecorded(self) -> dict[str, Any]:
         """Return the settings that only their keyed hash may stand for (the key file's place is not one of them)."""

@@ -113,3 +113,24 @@ def assigned(items: list[Item], text: str, seed: int, use_published: bool) -> di
         np.array([item.subject for item in items]), np.array([item.split for item in items]), "the table"
     )
     return {item.subject: item.split for item in items}
+
+
+def fewer(splits: dict[str, str], n: int, draw: int) -> dict[str, str]:
+    """Keep n training subjects, drawn at random, and everybody else; for questions about small data.
+
+    Args:
+        splits: subject -> split.
+        n: how many training subjects are kept.
+        draw: seed; of one draw, fewer subjects are a part of more.
+
+    Returns:
+        subject -> split of those who are kept.
+
+    Raises:
+        UnderstudyError: there are not so many training subjects.
+    """
+    train = sorted(subject for subject, split in splits.items() if split == "train")
+    if n > len(train):
+        raise UnderstudyError(f"{n} training subjects were asked for, and there are {len(train)}: ask for fewer")
+    dropped = {train[i] for i in rng(draw, "import", "draw").permutation(len(train))[n:].tolist()}
+    return {subject: split for subject, split in splits.items() if subject not in dropped}

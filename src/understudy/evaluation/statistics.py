@@ -108,6 +108,27 @@ def ratio(numerator: Measured, denominator: Measured, seed: int, draws: int = 20
     return _interval(_value(numerator) / below, ratios)
 
 
+def difference(minuend: Measured, subtrahend: Measured, seed: int, draws: int = 2000) -> Interval:
+    """Return the difference of two means over repeats; both sides see the same resampled subjects.
+
+    Args:
+        minuend: what was measured on one side.
+        subtrahend: on the other; any number of repeats, the same subjects in the same order.
+        seed: of the resampling.
+        draws: number of resamples.
+
+    Raises:
+        UnderstudyError: a side without scores, or other subjects.
+    """
+    if minuend.subjects != subtrahend.subjects:
+        raise UnderstudyError(
+            f"a difference compares the same subjects, found {minuend.subjects} and {subtrahend.subjects}"
+        )
+    weights = _subject_weights(minuend.subjects, seed, draws)
+    gains = _resampled(minuend, weights, seed, "numerator") - _resampled(subtrahend, weights, seed, "denominator")
+    return _interval(_value(minuend) - _value(subtrahend), gains)
+
+
 def mean_interval(scores: np.ndarray, seed: int, draws: int = 2000) -> Interval:
     """Return :func:`interval` of the means over subjects of scores (repeats, subjects); NaN does not count."""
     return interval(Means(scores), seed, draws)

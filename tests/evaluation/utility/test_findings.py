@@ -28,7 +28,15 @@ def write(folder: Path, cohort: Cohort, outcomes: dict[str, DiceOutcome], subjec
     task = Segmentation(cohort, [], CONFIG)
     task.subjects, task.validation_subjects = [f"s{i}" for i in range(subjects)], subjects
     cases = task.cases(cohort, cohort.rows("train"))
-    sides = [Side(name, "" if name == "real" else "g", cases, 15, "") for name in outcomes]
+    cohorts = [name for name in outcomes if not name.startswith("real")]
+
+    def label(name: str) -> str:
+        if name == "real":
+            return name
+        ending = f".{name.removeprefix('real+')}" if len(cohorts) > 1 else ""
+        return ("both" if name.startswith("real+") else "synthetic") + ending
+
+    sides = [Side(name, label(name), "" if name == "real" else "g", cases, 15, "") for name in outcomes]
     Findings(task, sides, outcomes, CONFIG, Provenance("evaluate utility", {}, 0, {})).write(folder)
     return {r.name: r for r in read_results(folder)[0]}
 
@@ -73,6 +81,19 @@ def test_several_cohorts_have_names_of_their_own(tmp_path: Path, real: Path) -> 
         and found["utility.ratio.g-2.unet.dice"].value == 1
     )
     assert found["utility.synthetic.g-1.unet.dice.bright-disc"].value == pytest.approx(0.4)
+
+
+def test_the_gain_of_synthetic_cases_beside_real_ones(tmp_path: Path, real: Path) -> None:
+    outcomes = {"real": outcome(5, 6), "g": outcome(4, 6), "real+g": outcome(8, 6, missed=1)}
+    found = write(tmp_path, Cohort.open(real), outcomes, 6)
+    both, gain = found["utility.both.unet.dice"], found["utility.gain.unet.dice"]
+    assert both.value == pytest.approx(0.8 * 5 / 6) and gain.value == pytest.approx(0.8 * 5 / 6 - 0.5)
+    assert gain.low is not None and gain.high is not None and gain.low < gain.value < gain.high <= 0.3 + 1e-9
+    assert "gain over real-only Dice 0.500" in gain.note and "utility.ratio.both.unet.dice" not in found
+    with (tmp_path / "tables" / "utility.csv").open(newline="") as file:
+        rows = {r["trained_on"]: r for r in csv.DictReader(file) if r["class"] == "mean"}
+    assert float(rows["real+g"]["gain"]) == pytest.approx(gain.value)
+    assert rows["real+g"]["ratio"] == rows["g"]["gain"] == rows["real"]["gain"] == ""
 
 
 def test_few_subjects_stay_inside(tmp_path: Path, real: Path) -> None:

@@ -85,6 +85,18 @@ def test_a_copy_of_the_training_split_is_worth_exactly_as_much(real: Path, tmp_p
     assert [r.replace(",synthetic,", ",real,") for r in rows[len(rows) // 2 :]] == rows[: len(rows) // 2]
 
 
+def test_real_and_synthetic_together(real: Path, synthetic: Path, tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"repeats": 1, "updates": 4, "both": True})
+    results, _ = read_results(evaluate_utility(real, [synthetic], tmp_path / "out", 0, config))
+    names = [r.name for r in results if r.name.count(".") == 3]
+    assert names == [f"utility.{what}.unet.dice" for what in ("real", "synthetic", "ratio", "both", "gain")]
+    n = len(Cohort.open(real).rows("train")), len(Cohort.open(synthetic))
+    table = (tmp_path / "out" / "tables" / "utility.csv").read_text().splitlines()
+    columns = table[0].split(",")
+    both = dict(zip(columns, next(line for line in table if line.startswith("real+")).split(","), strict=True))
+    assert int(both["training_cases"]) == 2 * max(n) and float(both["gain"]) < 1
+
+
 def test_leak_leaves_nothing_behind(real: Path, toy: Callable[..., Path], tmp_path: Path) -> None:
     patient = Cohort.open(real).subjects("test")[0]
     leaky = toy(

@@ -10,6 +10,7 @@ class Repeats(BaseModel):
     """How often a task network is trained, and how many resamples make an interval."""
 
     repeats: int = Field(3, ge=1, description="seeds of the task network")
+    both: bool = Field(False, description="train on real and synthetic cases together as well, half of each batch each")
     draws: int = Field(2000, ge=100, description="bootstrap resamples")
 
 

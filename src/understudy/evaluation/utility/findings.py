@@ -16,25 +16,26 @@ from understudy.core.result import Result, write_results
 from understudy.core.seed import derive
 from understudy.evaluation.folder import PUBLIC_MINIMUM, internal, public, write_curve, write_table
 from understudy.evaluation.guard import slug
-from understudy.evaluation.statistics import Interval, interval, ratio
+from understudy.evaluation.statistics import Interval, difference, interval, ratio
 from understudy.evaluation.utility.task import Outcome, Side, Task
 
 FIRST = ("trained_on", "generator", "network", "class")
 LAST = (
-    *("low", "high", "ratio", "ratio_low", "ratio_high"),
+    *("low", "high", "ratio", "ratio_low", "ratio_high", "gain", "gain_low", "gain_high"),
     *("n_subjects", "repeats", "updates", "training_cases", "training_subjects"),
 )
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The score of one side and class, and its ratio to real-only."""
+    """The score of one side and class, its ratio to real-only, and where real cases took part the gain over it."""
 
     side: Side
     name: str
     k: int | None
     score: Result
     ratio: Result | None
+    gain: Result | None
     cells: list[Any]
 
 
@@ -59,7 +60,7 @@ class Findings:
     def write(self, folder: Path) -> None:
         """Write results.json, tables, curves and internal/ of a utility evaluation."""
         found = list(self._all())
-        results = [r for f in found for r in (f.score, f.ratio) if r is not None]
+        results = [r for f in found for r in (f.score, f.ratio, f.gain) if r is not None]
         write_results(folder, results, self.provenance)
         header = (*FIRST, self.task.score, *LAST, *self.task.columns)
         write_table(folder, "utility", header, [self._row(f) for f in found])
@@ -79,15 +80,16 @@ class Findings:
     def _finding(self, side: Side, k: int | None, ending: str) -> Finding:
         outcome, name = self.outcomes[side.name], "mean" if k is None else self.task.names[k]
         n, draws = int(outcome.counted(k).sum()), self.config.draws
-        label = "real" if side.name == "real" else f"synthetic.{side.name}" if len(self.sides) > 2 else "synthetic"
         found = interval(outcome.measured(k), self._seed, draws) if n else None
         note = _joined(outcome.note(k), side.note)
-        score = self._result(f"utility.{label}.{ending}", found, n, outcome.behind(k), note, outcome.missing(k))
-        against = None
-        if side.name != "real":
-            against = self._ratio(f"utility.{label.replace('synthetic', 'ratio', 1)}.{ending}", side, k)
+        score = self._result(f"utility.{side.label}.{ending}", found, n, outcome.behind(k), note, outcome.missing(k))
+        against = gain = None
+        if side.label.startswith("synthetic"):
+            against = self._ratio(f"utility.{side.label.replace('synthetic', 'ratio', 1)}.{ending}", side, k)
+        if side.label.startswith("both"):
+            gain = self._gain(f"utility.{side.label.replace('both', 'gain', 1)}.{ending}", side, k)
         cells = outcome.cells(k) if outcome.behind(k) >= PUBLIC_MINIMUM else [None] * len(self.task.columns)
-        return Finding(side, name, k, score, against, cells)
+        return Finding(side, name, k, score, against, gain, cells)
 
     def _ratio(self, name: str, side: Side, k: int | None) -> Result:
         real, outcome, words = self.outcomes["real"], self.outcomes[side.name], f"real-only {self.task.words}"
@@ -101,6 +103,17 @@ class Findings:
         behind = min(n, outcome.behind(k), real.behind(k))
         return self._result(name, found, n, behind, note, f"the {words} is 0")
 
+    def _gain(self, name: str, side: Side, k: int | None) -> Result:
+        real, outcome, words = self.outcomes["real"], self.outcomes[side.name], f"real-only {self.task.words}"
+        behind = min(outcome.behind(k), real.behind(k))
+        n = int((outcome.counted(k) & real.counted(k)).sum())
+        if not n:
+            return self._result(name, None, 0, 0, "", f"{outcome.missing(k)} on both sides")
+        below = interval(real.measured(k), self._seed, self.config.draws)
+        found = difference(outcome.measured(k), real.measured(k), self._seed, self.config.draws)
+        note = _joined(f"gain over {words} {below.value:.3f} [{below.low:.3f}, {below.high:.3f}]", side.note)
+        return self._result(name, found, n, behind, note, "")
+
     @property
     def _seed(self) -> int:
         return derive(self.provenance.seed, "interval")
@@ -113,11 +126,11 @@ class Findings:
 
     def _row(self, found: Finding) -> list[Any]:
         """Return one row of the table; what is withheld is blank."""
-        side, score, against = found.side, found.score, found.ratio
-        ratios = (against.value, against.low, against.high) if against else (None, None, None)
+        side, score = found.side, found.score
+        ratios, gains = ((r.value, r.low, r.high) if r else (None, None, None) for r in (found.ratio, found.gain))
         return [
             *(side.name, side.generator, self.config.network, found.name),
-            *(score.value, score.low, score.high, *ratios),
+            *(score.value, score.low, score.high, *ratios, *gains),
             *(score.n, self.config.repeats, self.config.updates, len(side.cases), side.subjects),
             *found.cells,
         ]

@@ -1,7 +1,7 @@
 """``evaluate utility``: task networks trained on synthetic or on real cases only, tested on real subjects.
 
 **Source**: Akbar et al., Brain tumor segmentation using synthetic MR images (Sci Data 11:259, 2024): synthetic only
-against real only, repeated over seeds of the task network.
+against real only, and real with synthetic, equally represented, repeated over seeds of the task network.
 **Differs**: both sides make the same number of updates with the same settings and seeds; on both sides the weights
 are chosen on the same real validation subjects, which a user of synthetic data alone would not have: the ratio says
 what synthetic cases teach, not what choosing without real cases would cost. Intervals resample seeds and subjects.
@@ -23,6 +23,7 @@ from understudy.evaluation.utility.classification import Classification
 from understudy.evaluation.utility.findings import Findings
 from understudy.evaluation.utility.segmentation import Segmentation
 from understudy.evaluation.utility.task import Outcome, Side, Task
+from understudy.tasks.balanced import Balanced
 
 SPLITS = ("train", "validation", "test")
 TASKS: dict[str, type[Task]] = {"segmentation": Segmentation, "classification": Classification}
@@ -70,7 +71,7 @@ def evaluate_utility(
         return out
     judge = kind(cohort, others, config)
     with output_folder(out) as folder:
-        sides = _sides(judge, cohort, others)
+        sides = _sides(judge, cohort, others, config.both)
         with progress_bar("updates") as progress:
             bar = progress.add_task("", total=len(sides) * config.repeats * config.updates)
             outcomes = {}
@@ -81,13 +82,17 @@ def evaluate_utility(
     return out
 
 
-def _sides(judge: Task, real: Cohort, others: list[Cohort]) -> list[Side]:
-    """Return what networks are trained on: the real training split, then each synthetic cohort as a whole."""
-    sides = [Side("real", "", judge.cases(real, real.rows("train")), len(real.subjects("train")), "")]
+def _sides(judge: Task, real: Cohort, others: list[Cohort], both: bool) -> list[Side]:
+    """Return what networks are trained on: the real training split, each synthetic cohort, each beside the real."""
+    cases, patients = judge.cases(real, real.rows("train")), len(real.subjects("train"))
+    sides, joined = [Side("real", "real", "", cases, patients, "")], []
     for name, other in zip(short_names(others), others, strict=True):
-        generator = str(other.provenance.get("config", {}).get("generator", ""))
-        sides.append(Side(name, generator, judge.cases(other, other.rows()), len(other.subjects()), leak_note(other)))
-    return sides
+        ending = f".{name}" if len(others) > 1 else ""
+        generator, note = str(other.provenance.get("config", {}).get("generator", "")), leak_note(other)
+        theirs, n = judge.cases(other, other.rows()), len(other.subjects())
+        sides.append(Side(name, f"synthetic{ending}", generator, theirs, n, note))
+        joined.append(Side(f"real+{name}", f"both{ending}", generator, Balanced(cases, theirs), patients + n, note))
+    return sides + (joined if both else [])
 
 
 def _repeat(judge: Task, side: Side, repeats: int, seed: int, advance: Callable[[], None]) -> Outcome:

@@ -20,9 +20,19 @@ from understudy.tasks.fitting import Cases
 
 @dataclass(frozen=True)
 class Side:
-    """What one group of networks is trained on: a name, the generator ("" for real), the cases, a warning."""
+    """What one group of networks is trained on.
+
+    Attributes:
+        name: in tables and curves: real, the cohort's name, or real+NAME.
+        label: in results: real, synthetic or both, with the cohort's name where there are several.
+        generator: of the synthetic cases, "" for real.
+        cases: the training cases.
+        subjects: how many subjects they are of.
+        note: a warning.
+    """
 
     name: str
+    label: str
     generator: str
     cases: Cases
     subjects: int
