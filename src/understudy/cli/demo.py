@@ -11,7 +11,7 @@ from understudy.cli.options import DryRun, Seed, example
 from understudy.cli.tables import show_results
 
 EXAMPLE = example("understudy demo --out demo-output --seed 1")
-GENERATORS = ("stylegan2", "diffusion")
+GENERATORS = ("progan", "diffusion")
 EVALUATIONS = {"utility": "--set updates=300 --set batch_size=16", "fidelity": "", "privacy": ""}
 PHANTOM = "--subjects 40 --slices 8 --size 64 --split train=0.55,validation=0.1,control=0.15,test=0.2"
 CASES = 256
