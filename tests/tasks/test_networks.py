@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from understudy.core.errors import UsageError
-from understudy.tasks.networks import NETWORKS, build_classifier, build_network
+from understudy.tasks.networks import NETWORKS, ShallowConv3d, build_classifier, build_network
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("size", [(32, 32), (30, 37), (4, 4), (3, 16, 16)])
 def test_any_size_goes_in_and_the_same_comes_out(name: str, size: tuple[int, ...]) -> None:
-    network = build_network(name, len(size), 2, 3, (4, 8, 8), seed=0).eval()
+    network = build_network(name, len(size), 2, 3, (4, 8, 16), seed=0).eval()
     x = torch.randn(2, 2, *size)
     y = network(x)
     assert network.train()(x).shape == y.shape
@@ -23,7 +23,7 @@ def test_any_size_goes_in_and_the_same_comes_out(name: str, size: tuple[int, ...
 def test_weights_depend_on_the_seed_only(name: str) -> None:
     before = torch.get_rng_state()
     weights = [
-        torch.cat([p.flatten() for p in build_network(name, 2, 1, 2, (4, 4, 8), s).parameters()]) for s in (0, 0, 1)
+        torch.cat([p.flatten() for p in build_network(name, 2, 1, 2, (4, 8, 16), s).parameters()]) for s in (0, 0, 1)
     ]
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
     assert torch.equal(before, torch.get_rng_state())
@@ -34,6 +34,41 @@ def test_what_is_not_on_the_menu() -> None:
         build_network("swan", 2, 1, 2, (4, 4, 8), 0)
     with pytest.raises(UsageError, match="at least three levels"):
         build_network("unet", 2, 1, 2, (4, 8), 0)
+    for wrong in ((4, 8), (4, 8, 8), ()):
+        with pytest.raises(UsageError, match=r"each twice the one before.*found \["):
+            build_network("segresnet", 2, 1, 2, wrong, 0)
+
+
+def test_the_two_segmenters_share_no_block() -> None:
+    """What screens cases may not be the twin of what judges them."""
+    kinds = [
+        {type(m).__name__ for m in build_network(name, 2, 1, 2, (4, 8, 16), 0).modules()}
+        for name in ("unet", "segresnet")
+    ]
+    blocks = [{name for name in found if name.endswith("Block")} for found in kinds]
+    assert "UnetBasicBlock" in blocks[0] and "ResBlock" in blocks[1] and not blocks[0] & blocks[1]
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+def test_gradients_of_volumes_in_bf16(depth: int) -> None:
+    """In bf16 the weights get the gradients of fp32 to within rounding, at every depth, in every network of volumes."""
+    networks = [build_network(name, 3, 1, 2, (4, 8, 16), 0) for name in NETWORKS]
+    networks.append(build_classifier("densenet-small", 3, 1, 2, 0))
+    for network in networks:
+        found = [type(m) for m in network.modules() if isinstance(m, torch.nn.Conv3d)]
+        assert found and set(found) == {ShallowConv3d}
+    torch.manual_seed(0)
+    conv, x = ShallowConv3d(16, 32, 3, padding=1), torch.randn(2, 16, depth, 8, 8)
+    target = torch.randn(2, 32, depth, 8, 8)
+    gradients = []
+    for bf16 in (False, True, True):
+        trash = [torch.full((size,), torch.nan) for size in (16 * 32 * 27, 16 * 32 * 27 // 2)]
+        del trash  # memory that is not written shows as NaN
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            y = conv(x)
+        (gradient,) = torch.autograd.grad((y.float() * target).mean(), conv.weight)
+        gradients.append(gradient)
+    assert all(torch.allclose(g, gradients[0], atol=0.05 * float(gradients[0].abs().max())) for g in gradients[1:])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""``understudy evaluate``: utility, fidelity or privacy of synthetic cohorts, against the real one they stand for."""
+"""``understudy evaluate``: how synthetic cohorts fare against the real one they stand for: one KIND, one evaluation."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -32,6 +32,7 @@ EXAMPLE = example(
     "understudy evaluate utility --task classification --real xrays --synthetic archive --out results-classes",
     "understudy evaluate fidelity --real phantom --synthetic synthetic --out results-fidelity",
     "understudy evaluate privacy --real phantom --synthetic synthetic --out results-privacy",
+    "understudy evaluate agreement --real phantom --synthetic synthetic --out results-agreement",
 )
 Stage = tuple[type["BaseModel"], Callable[[Path, list[Path], Path, int, Any], Path]]
 
@@ -42,10 +43,13 @@ class Kind(StrEnum):
     utility = "utility"
     fidelity = "fidelity"
     privacy = "privacy"
+    agreement = "agreement"
 
 
 def evaluate(
-    kind: Annotated[Kind, typer.Argument(metavar="KIND", help="What is judged: utility, fidelity or privacy.")],
+    kind: Annotated[
+        Kind, typer.Argument(metavar="KIND", help="What is judged: utility, fidelity, privacy or agreement.")
+    ],
     real: Annotated[Path, typer.Option(metavar="COHORT", help="The real cohort that the generators were trained on.")],
     synthetic: Annotated[list[Path], typer.Option(metavar="COHORT...", help="One or more synthetic cohorts.")],
     out: Out,
@@ -62,7 +66,10 @@ def evaluate(
     seed: Seed = 0,
     dry_run: DryRun = False,
 ) -> None:
-    """Measure how useful, how realistic or how private synthetic cohorts are; held-out real subjects are the judges."""
+    """Measure how useful, how realistic or how private synthetic cohorts are, or whether images and label maps agree.
+
+    Held-out real subjects are the judges.
+    """
     cohorts = [*synthetic, *(more or [])]
     if kind is Kind.utility and task is None:
         task = "segmentation" if dry_run and not real.exists() else _default_task(real, cohorts)
@@ -101,6 +108,11 @@ def _stage(kind: Kind, task: str | None, classifier: Path | None) -> Stage:
         from understudy.evaluation.fidelity.protocol import FidelityConfig, evaluate_fidelity
 
         return FidelityConfig, partial(evaluate_fidelity, classifier=classifier)
+    if kind is Kind.agreement:
+        from understudy.evaluation.agreement.config import AgreementConfig
+        from understudy.evaluation.agreement.stage import evaluate_agreement
+
+        return AgreementConfig, evaluate_agreement
     from understudy.evaluation.privacy import PrivacyConfig, evaluate_privacy
 
     return PrivacyConfig, evaluate_privacy

@@ -16,11 +16,13 @@ from understudy.cli import (
     classify,
     condition,
     demo,
+    edit,
     evaluate,
     import_,
     import_weights,
     report,
     sample,
+    screen,
     train,
 )
 from understudy.cli.options import example
@@ -35,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, import_, check, train, import_weights, sample, classify, condition, evaluate, report):
+for verb in (demo, import_, check, train, import_weights, sample, edit, classify, condition, evaluate, screen, report):
     app.command(verb.__name__.rpartition(".")[2].rstrip("_").replace("_", "-"), epilog=verb.EXAMPLE)(verb.command)
 
 INTERRUPTED = "interrupted: run the same command again to go on"

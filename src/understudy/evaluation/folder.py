@@ -52,10 +52,11 @@ def write_curve(
     x_label: str,
     y_label: str,
     series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    **more: Any,
 ) -> None:
-    """Write ``curves/<name>.json``: named series of x and y."""
+    """Write ``curves/<name>.json``: named series of x and y, and further entries, such as ``vertical``."""
     lines = [{"name": k, "x": [float(v) for v in x], "y": [float(v) for v in y]} for k, (x, y) in series.items()]
-    data = {"title": title, "x_label": x_label, "y_label": y_label, "series": lines}
+    data = {"title": title, "x_label": x_label, "y_label": y_label, "series": lines, **more}
     file = folder / "curves" / f"{name}.json"
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(data, allow_nan=False) + "\n")

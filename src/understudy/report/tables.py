@@ -13,6 +13,7 @@ from understudy.report.reading import Table
 WORDS = {
     **SCORES,
     "unet": "U-Net",
+    "segresnet": "SegResNet",
     "densenet": "DenseNet-121",
     "densenet-small": "DenseNet, small",
     "within": "distance within the class, synthetic / real",
@@ -37,6 +38,9 @@ WORDS = {
     "above_reference_max": "nearer than any stranger",
     "expected": "expected by chance",
     "rule": "empty maps",
+    "quantile": "low quantile",
+    "below": "below the low quantile of real pairs",
+    "accuracy": "voxels that agree",
 }
 NUMBER = re.compile(r"^-?\d+(\.\d+)?([eE][-+]?\d+)?$")
 MANY_COLUMNS = 6

@@ -1,25 +1,29 @@
 """The menus of task networks, MONAI's: segmenters, wrapped so that any spatial size goes in and the same size comes
 out, and classifiers.
 
-**Source** of the segmenter: Ronneberger et al., U-Net (2015, arXiv 1505.04597), in the form of Isensee et al., nnU-Net
+**Source** of ``unet``: Ronneberger et al., U-Net (2015, arXiv 1505.04597), in the form of Isensee et al., nnU-Net
 (2021, doi 10.1038/s41592-020-01008-z): two convolutions a level, instance normalisation, leaky ReLU; MONAI's
 ``DynUNet``.
 **Differs**: no deep supervision, and narrow, since hundreds of updates at 64 pixels must do. Instance normalisation
 keeps no running statistics of synthetic images that real images would have to fit.
+**Source** of ``segresnet``: Myronenko, 3D MRI brain tumor segmentation using autoencoder regularization (2018, arXiv
+1810.11654): residual blocks (1, 2, 2, 4 a level), group normalisation, skips that are added, linear upsampling; MONAI's
+``SegResNet``. **Differs**: without the autoencoder branch, and narrow. It shares no block with ``unet``.
 **Source** of the classifier: Huang et al., Densely Connected Convolutional Networks (2017, arXiv 1608.06993):
 ``densenet`` is DenseNet-121 (table 1), as in CheXNet (Rajpurkar et al., 2017, arXiv 1711.05225), from random weights.
 **Differs**: ``densenet-small`` (0.36 million parameters instead of 7) is for small images on a processor: six times
 as fast at 64 pixels.
-**Checked** in tests/tasks/test_networks.py (odd sizes, 2D and 3D, same seed same weights).
+**Checked** in tests/tasks/test_networks.py (odd sizes, 2D and 3D, same seed same weights, volumes in bf16).
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
-from monai.networks.nets import DenseNet, DynUNet
+from monai.networks.nets import DenseNet, DynUNet, SegResNet
 from torch import Tensor, nn
 
 from understudy.core.errors import UsageError
@@ -72,7 +76,51 @@ def unet(dims: int, image_channels: int, classes: int, channels: Sequence[int]) 
     return Padded(network, 2 ** (levels - 1))
 
 
-NETWORKS: dict[str, Callable[[int, int, int, Sequence[int]], nn.Module]] = {"unet": unet}
+def segresnet(dims: int, image_channels: int, classes: int, channels: Sequence[int]) -> nn.Module:
+    """Return a SegResNet.
+
+    Args:
+        dims: 2 or 3 spatial axes.
+        image_channels: C.
+        classes: K with the background.
+        channels: width of each level, finest first; every level doubles the width and halves the sides.
+
+    Returns:
+        A module (N, C, *S) -> logits (N, K, *S).
+    """
+    levels, width = len(channels), channels[0] if channels else 0
+    if levels < 3 or width < 1 or list(channels) != [width * 2**i for i in range(levels)]:
+        raise UsageError(
+            f"a SegResNet needs the widths of at least three levels, each twice the one before, e.g. channels = [16, "
+            f"32, 64, 128]; found {list(channels)}"
+        )
+    network = SegResNet(
+        dims,
+        init_filters=width,
+        in_channels=image_channels,
+        out_channels=classes,
+        norm=("GROUP", {"num_groups": math.gcd(8, width)}),
+        blocks_down=(1, *[2] * (levels - 2), 4),
+        blocks_up=(1,) * (levels - 1),
+    )
+    return Padded(network, 2 ** (levels - 1))
+
+
+NETWORKS: dict[str, Callable[[int, int, int, Sequence[int]], nn.Module]] = {"unet": unet, "segresnet": segresnet}
+
+
+class ShallowConv3d(nn.Conv3d):
+    """A convolution of volumes that runs in fp32 on a processor where they are less than four voxels deep.
+
+    In bf16 at depth 2, oneDNN leaves parts of the gradient of a 3x3x3 weight unwritten (torch 2.13, CPU).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, D, H, W) as ``nn.Conv3d`` does."""
+        if x.device.type != "cpu" or x.shape[2] >= 4:
+            return super().forward(x)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(x.float())
 
 
 class DenseClassifier(nn.Module):
@@ -143,7 +191,11 @@ def _refuse_unlisted(name: str, menu: Mapping[str, Any]) -> None:
 
 
 def _seeded(build: Callable[[], Network], seed: int) -> Network:
-    """Build with a seed; the global generator is left as it was."""
+    """Build with a seed; the global generator is left as it was. Volumes get convolutions that are right in bf16."""
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)
-        return build()
+        network = build()
+    for module in network.modules():
+        if type(module) is nn.Conv3d:
+            module.__class__ = ShallowConv3d
+    return network

@@ -1,0 +1,78 @@
+"""``understudy screen``: a synthetic cohort without the cases that evidence speaks against, and what that costs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from understudy.cli.options import DryRun, Out, example, names, show, writing
+from understudy.core.cohort import Cohort
+from understudy.core.errors import UsageError
+
+EXAMPLE = example(
+    "understudy screen synthetic --evidence results-agreement --out screened",
+    "understudy screen synthetic --evidence results-agreement results-privacy --out screened",
+    "understudy screen synthetic --evidence results-agreement --threshold mean=real,tumour=0.5 --out screened",
+)
+
+
+def screen(
+    cohort: Annotated[Path, typer.Argument(metavar="COHORT", help="The synthetic cohort.")],
+    evidence: Annotated[
+        list[Path], typer.Option(metavar="RESULTS...", help="What evaluate agreement or evaluate privacy said of it.")
+    ],
+    out: Out,
+    more: Annotated[list[Path] | None, typer.Argument(metavar="RESULTS", hidden=True)] = None,
+    threshold: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DICE|CLASS=DICE,...",
+            help="Least agreement of a case's mean, or of classes; real stands for the low quantile of real pairs. "
+            "Default: mean=real.",
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Remove the cases whose image and label map disagree, or that are flagged as copies; say what is lost."""
+    folders, thresholds = [*evidence, *(more or [])], read_thresholds(threshold)
+    if dry_run:
+        show("screen", {"cohort": cohort, "evidence": folders, "out": out, "thresholds": thresholds})
+        return
+    from understudy.release.screen import screen_cohort, told
+
+    with writing(out):
+        screen_cohort(cohort, folders, out, thresholds)
+    for sentence in told(Cohort.open(out)):
+        typer.echo(sentence)
+    typer.echo(f"cohort: {out}")
+
+
+def read_thresholds(text: str | None) -> dict[str, float | str] | None:
+    """Read ``--threshold``: ``0.6``, which is ``mean=0.6``, or ``mean=real,tumour=0.5``.
+
+    Raises:
+        UsageError: a value that is neither a number in 0..1 nor ``real``, or a class named twice.
+    """
+    if text is None:
+        return None
+    found: dict[str, float | str] = {}
+    for entry in names(text):
+        name, _, value = entry.rpartition("=")
+        name = name or "mean"
+        if name in found:
+            raise UsageError(f"--threshold names {name} twice: give it once")
+        found[name] = "real" if value == "real" else _dice(value, text)
+    return found
+
+
+def _dice(value: str, text: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise UsageError(f"--threshold wants a Dice from 0 to 1, or real, e.g. mean=real,tumour=0.5; found {text!r}")
+    return number
+
+
+command = screen

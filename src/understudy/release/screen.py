@@ -1,0 +1,184 @@
+"""``understudy screen``: a synthetic cohort without the cases that evidence speaks against, each removal logged.
+
+The cohort that comes out says in cohort.json, ``sampling.screened`` (a list, the newest last), of what it was made, by
+which thresholds, each rejected case with its reasons and scores, coverage before and after, and whose data the verdict
+has touched. Screening looks at training subjects: what a segmenter saw joins ``trained_on``, and a guarantee that was
+given for the generator alone does not cover the screened cohort.
+**Checked** in tests/release/test_screen.py (the right cases, all columns, the log, refusals leave nothing).
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import track
+
+from understudy.core.cohort import COLUMNS, Cohort
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.provenance import Provenance
+from understudy.core.stage import finished
+from understudy.core.writer import CohortWriter
+from understudy.release.coverage import coverage, coverage_warnings, size_sentence
+from understudy.release.evidence import EVIDENCE, REAL, Evidence, Reason, Thresholds, Verdict, open_evidence
+
+DEFAULT: Mapping[str, float | str] = {"mean": REAL}
+Log = dict[str, list[Reason]]
+
+
+def screen_cohort(
+    cohort: Path, evidence: Sequence[Path], out: Path, thresholds: Mapping[str, float | str] | None = None
+) -> Path:
+    """Write the cases of a synthetic cohort that no evidence speaks against; a finished cohort is not made twice.
+
+    Args:
+        cohort: folder of the cohort.
+        evidence: results folders of ``evaluate agreement`` and ``evaluate privacy`` about it.
+        out: the cohort to make.
+        thresholds: of agreement, by class or "mean": a Dice, or "real" for the low quantile of real pairs; default: the
+            mean against real pairs.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        UsageError: a real cohort, evidence about another cohort, a threshold for a class that is not there, or ``out``
+            holds something else.
+        UnderstudyError: a damaged cohort or evidence, or no case would be left.
+    """
+    source = Cohort.open(cohort)
+    found = _open_all(source, evidence)
+    limits = _thresholds(found, thresholds)
+    config = {"generator": source.provenance.get("config", {}).get("generator", ""), "thresholds": limits}
+    inputs = {"cohort": source.id, **{f"evidence.{i}.{e.kind}": e.digest for i, e in enumerate(found)}}
+    provenance = Provenance("screen", config, 0, inputs)
+    if finished(out, "cohort.json", provenance):
+        return Path(out)
+    source.verify()
+    verdicts = [EVIDENCE[e.kind](e, source, limits) for e in found]
+    log: Log = {}
+    for verdict in verdicts:
+        for case, reasons in verdict.reasons.items():
+            log.setdefault(case, []).extend(reasons)
+    kept = np.array([case not in log for case in source.column("case_id").tolist()])
+    if not kept.any():
+        raise UnderstudyError(
+            f"none of the {len(source)} cases of {source.path.name} would be left ({_by_reason(log)}): look at the "
+            "evidence, or set other thresholds with --threshold"
+        )
+    _write(source, kept, out, provenance, _trained_on(source, verdicts), _entry(source, log, kept, verdicts))
+    return Path(out)
+
+
+def _open_all(source: Cohort, evidence: Sequence[Path]) -> list[Evidence]:
+    if source.kind == "real":
+        raise UsageError(f"screening takes synthetic cases, and {source.path.name} is real: name a cohort of sample")
+    if not evidence:
+        raise UsageError("at least one results folder was expected, found none: name it with --evidence")
+    found = sorted((open_evidence(path, source) for path in evidence), key=lambda e: (e.kind, e.digest))
+    for one, other in zip(found, found[1:], strict=False):
+        if one.digest == other.digest:
+            raise UsageError(f"the evidence {one.path} and {other.path} is the same: name it once")
+    for one in found[1:]:
+        if one.real != found[0].real:
+            raise UsageError(
+                f"the evidence {one.path} was measured against the real cohort {one.real}, and {found[0].path} against "
+                f"{found[0].real}: screen with evidence of one real cohort"
+            )
+    return found
+
+
+def _thresholds(found: Sequence[Evidence], wanted: Thresholds | None) -> dict[str, float | str]:
+    if any(e.kind == "agreement" for e in found):
+        return dict(DEFAULT if wanted is None else wanted)
+    if wanted:
+        raise UsageError(
+            "--threshold is for evidence of `understudy evaluate agreement`, and none was named: leave it out"
+        )
+    return {}
+
+
+def _trained_on(source: Cohort, verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """Return the source's ``trained_on`` and whom the verdicts saw; a generator that recorded none stays unrecorded."""
+    entries = list(source.trained_on) or [{"cohort": "not recorded", "splits": [], "subjects": []}]
+    for verdict in verdicts:
+        entries += [entry for entry in verdict.seen if entry not in entries]
+    return entries
+
+
+def _entry(source: Cohort, log: Log, kept: np.ndarray, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Return what cohort.json says about this screening."""
+    return {
+        "source": {"cohort": source.id, "provenance": source.provenance},
+        "thresholds": [verdict.thresholds for verdict in verdicts],
+        "touched": [entry for verdict in verdicts for entry in verdict.touched],
+        "coverage": coverage(source, kept),
+        "rejected": [
+            {"case_id": case, "reasons": [asdict(reason) for reason in log[case]]}
+            for case in source.column("case_id").tolist()
+            if case in log
+        ],
+    }
+
+
+def _write(
+    source: Cohort,
+    kept: np.ndarray,
+    out: Path,
+    provenance: Provenance,
+    trained_on: list[dict[str, Any]],
+    entry: dict[str, Any],
+) -> None:
+    table = {name: source.column(name) for name in source.columns}
+    with CohortWriter(
+        out,
+        kind=source.kind,
+        modality=source.modality,
+        size=source.size,
+        channels=source.encoding.channels if source.images is not None else (),
+        dtype=source.encoding.dtype,
+        scheme=source.scheme,
+        label_source=source.label_source,
+        provenance=provenance,
+        classes=source.classes,
+        columns=[name for name in source.columns if name not in (*COLUMNS, *source.classes)],
+        trained_on=trained_on,
+        preprocessing=source.preprocessing,
+    ) as writer:
+        rows = np.flatnonzero(kept)
+        for i in track(rows, "screen", transient=True, disable=not sys.stderr.isatty()):
+            image, label = (None if a is None else np.asarray(a[i]) for a in (source.images, source.labels))
+            writer.append(image, label, {name: str(column[i]) for name, column in table.items()})
+        writer.sampling = {**source.sampling, "screened": [*source.sampling.get("screened", []), entry]}
+
+
+def told(cohort: Cohort) -> list[str]:
+    """Return what a person must know of the newest screening of a cohort: two sentences, then warnings.
+
+    Args:
+        cohort: what :func:`screen_cohort` wrote.
+    """
+    entry = cohort.sampling["screened"][-1]
+    cases, log = entry["coverage"]["cases"], {}
+    for rejected in entry["rejected"]:
+        log[rejected["case_id"]] = [Reason(**reason) for reason in rejected["reasons"]]
+    why = f"; rejected: {_by_reason(log)}" if log else "; none was rejected"
+    first = f"{cases['after']} of {cases['before']} cases are kept ({100 * cases['share']:.0f} %){why}."
+    warnings = [f"warning: {sentence}" for sentence in coverage_warnings(entry["coverage"])]
+    return [first, size_sentence(entry["coverage"]), *warnings]
+
+
+def _by_reason(log: Log) -> str:
+    """Say how many cases each reason rejects; one case may have several."""
+    counted: Counter[str] = Counter()
+    for reasons in log.values():
+        counted.update({_reason(reason) for reason in reasons})
+    return ", ".join(f"{n} by {reason}" for reason, n in sorted(counted.items()))
+
+
+def _reason(reason: Reason) -> str:
+    below = f" below {reason.threshold:.3f}" if reason.evidence == "agreement" else ""
+    return f"{reason.evidence} ({reason.what}{below})"

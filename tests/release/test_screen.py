@@ -1,0 +1,138 @@
+"""Screening keeps the right cases with all their columns, logs every removal, and leaves nothing when it refuses."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from understudy.core.cohort import Cohort
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.evaluation.guard import leak_note, short_names
+from understudy.release.screen import screen_cohort, told
+
+Write = Callable[..., Path]
+MEAN = [0.9, 0.1, 0.2, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.4]  # cases 1, 2 and 9 lie below 0.5
+KEPT = [0, 3, 4, 5, 6, 7, 8]
+
+
+def test_the_right_cases_are_kept_whole(cohort: Path, agreement: Write, tmp_path: Path) -> None:
+    source, made = Cohort.open(cohort), Cohort.open(screen_cohort(cohort, [agreement(cohort, MEAN)], tmp_path / "out"))
+    assert (
+        source.images is not None and source.labels is not None and made.images is not None and made.labels is not None
+    )
+    assert np.array_equal(made.images, source.images[KEPT]) and np.array_equal(made.labels, source.labels[KEPT])
+    assert made.columns == source.columns
+    for name in source.columns:
+        assert made.column(name).tolist() == source.column(name)[KEPT].tolist()
+    for name in ("kind", "modality", "size", "encoding", "classes", "label_source"):
+        assert getattr(made, name) == getattr(source, name)
+    made.verify()
+    assert made.id != source.id and made.sampling["asked"] == 10
+    assert short_names([made]) == ["diffusion"] and made.provenance["inputs"]["cohort"] == source.id
+
+
+def test_the_log_is_complete(cohort: Path, agreement: Write, privacy: Write, tmp_path: Path) -> None:
+    folders = [privacy(cohort, [2, 5]), agreement(cohort, MEAN)]
+    made = Cohort.open(screen_cohort(cohort, folders, tmp_path / "out"))
+    assert made.column("case_id").tolist() == [f"case{i}" for i in (0, 3, 4, 6, 7, 8)]
+    (entry,) = made.sampling["screened"]
+    low = {"evidence": "agreement", "what": "mean", "threshold": 0.5}
+    flag = {"evidence": "privacy", "what": "flagged", "score": 0.95, "threshold": 0.9}
+    assert entry["rejected"] == [
+        {"case_id": "case1", "reasons": [{**low, "score": 0.1}]},
+        {"case_id": "case2", "reasons": [{**low, "score": 0.2}, flag]},
+        {"case_id": "case5", "reasons": [flag]},
+        {"case_id": "case9", "reasons": [{**low, "score": 0.4}]},
+    ]
+    assert entry["source"]["cohort"] == Cohort.open(cohort).id and entry["source"]["provenance"]["seed"] == 3
+    assert entry["coverage"]["cases"] == {"before": 10, "after": 6, "share": 0.6}
+    assert entry["coverage"]["classes"]["tumour"]["terciles"]["small"]["after"] == 1
+    assert {(t["evidence"], t["split"]) for t in entry["touched"]} == {
+        ("agreement", "train"),
+        ("agreement", "validation"),
+        ("agreement", "control"),
+        ("privacy", "train"),
+        ("privacy", "control"),
+    }
+    assert "patient" not in (tmp_path / "out" / "cohort.json").read_text()
+
+
+def test_what_the_segmenter_saw_joins_trained_on(
+    cohort: Path, another: Write, agreement: Write, tmp_path: Path
+) -> None:
+    made = Cohort.open(screen_cohort(cohort, [agreement(cohort, MEAN)], tmp_path / "out"))
+    assert [entry["subjects"] for entry in made.trained_on] == [["t1", "t2"], ["t1", "t2", "v1"]] and not leak_note(
+        made
+    )
+    unknown = another("unknown", trained_on=[])
+    made = Cohort.open(screen_cohort(unknown, [agreement(unknown, MEAN, name="b")], tmp_path / "out2"))
+    assert leak_note(made) and made.trained_on[-1]["subjects"] == ["t1", "t2", "v1"]
+
+
+def test_what_a_person_is_told(cohort: Path, agreement: Write, tmp_path: Path) -> None:
+    made = Cohort.open(screen_cohort(cohort, [agreement(cohort, MEAN)], tmp_path / "out"))
+    assert told(made) == [
+        "7 of 10 cases are kept (70 %); rejected: 3 by agreement (mean below 0.500).",
+        "Of the 3 cases with the smallest tumour (up to 3 voxels) 1 are kept (33 %), of the 3 with the largest (from "
+        "7) 2 (67 %).",
+    ]
+    small = [0.9, 0.1, 0.1, 0.1, *[0.9] * 6]
+    made = Cohort.open(screen_cohort(cohort, [agreement(cohort, small, name="b")], tmp_path / "out2"))
+    assert told(made)[2].startswith("warning: small lesions are dropped disproportionately: 0 % kept")
+
+
+def test_screened_twice_is_logged_twice(cohort: Path, agreement: Write, privacy: Write, tmp_path: Path) -> None:
+    once = screen_cohort(cohort, [agreement(cohort, MEAN)], tmp_path / "once")
+    twice = Cohort.open(screen_cohort(once, [privacy(once, [0])], tmp_path / "twice"))
+    assert [len(entry["rejected"]) for entry in twice.sampling["screened"]] == [3, 1]
+    assert told(twice)[0] == "6 of 7 cases are kept (86 %); rejected: 1 by privacy (flagged)."
+
+
+def test_made_once_and_another_request_is_refused(
+    cohort: Path, agreement: Write, privacy: Write, tmp_path: Path
+) -> None:
+    one, other = agreement(cohort, MEAN), privacy(cohort, [0])
+    out = screen_cohort(cohort, [one, other], tmp_path / "out")
+    before = (out / "cohort.json").stat().st_mtime_ns
+    screen_cohort(cohort, [other, one], out)  # the order of the evidence does not matter
+    assert (out / "cohort.json").stat().st_mtime_ns == before
+    with pytest.raises(UsageError, match="made by another request"):
+        screen_cohort(cohort, [one, other], out, {"mean": 0.3})
+
+
+def test_label_maps_alone_and_no_rejection(another: Write, privacy: Write, agreement: Write, tmp_path: Path) -> None:
+    maps = another("maps", channels=[])
+    made = Cohort.open(screen_cohort(maps, [agreement(maps, [1.0] * 10)], tmp_path / "out"))
+    assert made.images is None and len(made) == 10
+    assert told(made)[0] == "10 of 10 cases are kept (100 %); none was rejected."
+
+
+def test_refusals_leave_nothing(cohort: Path, another: Write, agreement: Write, privacy: Write, tmp_path: Path) -> None:
+    good, flags = agreement(cohort, MEAN), privacy(cohort, [0])
+    foreign = privacy(cohort, [0], name="foreign", real="real1")
+    patients = another("patients", kind="real", label_source="patient")
+    other = agreement(another("other", [1, 2]), [1, 1], name="of-other")
+    before = sorted(p.name for p in tmp_path.iterdir())
+    for kind, source, evidence, thresholds, says in (
+        (UnderstudyError, cohort, [good], {"mean": 0.95}, "none of the 10 cases .* would be left .10 by agreement"),
+        (UsageError, cohort, [], None, "at least one results folder"),
+        (UsageError, cohort, [good, good], None, "is the same: name it once"),
+        (UsageError, cohort, [good, foreign], None, "against the real cohort real"),
+        (UsageError, cohort, [other], None, "is about the synthetic cohort"),
+        (UsageError, cohort, [flags], {"mean": 0.5}, "--threshold is for evidence of"),
+        (UsageError, patients, [good], None, "patients is real"),
+    ):
+        with pytest.raises(kind, match=says):
+            screen_cohort(source, evidence, tmp_path / "out", thresholds)
+        assert sorted(p.name for p in tmp_path.iterdir()) == before
+
+
+def test_a_changed_cohort_is_refused(cohort: Path, agreement: Write, tmp_path: Path) -> None:
+    folder = agreement(cohort, MEAN)
+    data = bytearray((cohort / "images.npy").read_bytes())
+    data[-1] ^= 1
+    (cohort / "images.npy").write_bytes(bytes(data))
+    with pytest.raises(UnderstudyError, match="was changed"):
+        screen_cohort(cohort, [folder], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
