@@ -23,6 +23,7 @@ from understudy.core.encoding import Encoding
 from understudy.generators.base import Generator, GeneratorConfig
 from understudy.nets.growing import GrowingDiscriminator
 from understudy.nets.progan import GeneratorNetwork
+from understudy.training.adversarial import gradient_penalty
 from understudy.training.growing_gan import GrowingGAN, GrowingGANSettings
 
 
@@ -80,18 +81,14 @@ class ProGAN(GrowingGAN, Generator):
         return losses
 
     def gradient_penalty(self, real: Tensor, synthetic: Tensor, condition: Tensor | None) -> Tensor:
-        """L E (|grad D(x)| - 1)^2 (Gulrajani, eq. 3), L = `penalty`, at one x between each pair of cases, in float32.
+        """L E (|grad D(x)| - 1)^2 (Gulrajani, eq. 3), L = `penalty`, in float32.
 
         Args:
             real: (N, C + L, R', R').
             synthetic: the same shape.
             condition: (N, classes), of both, or None.
         """
-        t = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
-        x = torch.lerp(real, synthetic, t).requires_grad_(True)
-        (gradient,) = torch.autograd.grad(self.judge(x, condition).sum(), x, create_graph=True)
-        norm = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
-        return self.config.penalty * (norm - 1).square().mean()
+        return self.config.penalty * gradient_penalty(lambda x: self.judge(x, condition), real, synthetic)
 
     def g_losses(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
         """- E D(synthetic); conditions (N, classes) are shuffled."""

@@ -1,11 +1,13 @@
-"""What the GANs share: the state of a training, steps of one network while the other stands still, logistic losses, R1.
+"""What the GANs share: the state of a training, steps of one network while the other stands still, losses, penalties.
 
 Source: Goodfellow et al., "Generative Adversarial Nets", 2014, arXiv 1406.2661, section 3 (non-saturating loss);
     Mescheder et al., "Which Training Methods for GANs do actually Converge?", 2018, arXiv 1801.04406, eq. 9 (R1);
     Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv 1912.04958, appendix B (lazy
-    regularisation).
+    regularisation); Gulrajani et al., "Improved Training of Wasserstein GANs", 2017, arXiv 1704.00028, eq. 3 (gradient
+    penalty).
 Differs: nothing known.
-Checked: tests/generators/test_stylegan2.py (R1 against finite differences; each step changes its own network) and
+Checked: tests/generators/test_stylegan2.py (R1 against finite differences; each step changes its own network),
+    tests/generators/test_progan.py and test_mask_gan.py (gradient penalty against finite differences in 2D and 3D) and
     tests/generators/test_contract.py.
 """
 
@@ -30,6 +32,19 @@ class AdversarialTraining:
     config: Any  # z_dim, style_mixing where there are styles, and the settings of the augmentation
     engine: Engine
 
+    def take(self, g: nn.Module, d: nn.Module, classes: int) -> None:
+        """Take the networks; make the EMA of G.
+
+        Args:
+            g: generator network.
+            d: discriminator network.
+            classes: width of the condition, 0 for none.
+        """
+        self.classes = classes
+        self.g: Any = self.engine.place(g)
+        self.d: Any = self.engine.place(d)
+        self.ema: Any = copy.deepcopy(g).eval().requires_grad_(False)
+
     def hold(self, g: nn.Module, d: nn.Module, image_channels: int, classes: int) -> None:
         """Take the networks; make the EMA of G and the augmentation.
 
@@ -39,11 +54,8 @@ class AdversarialTraining:
             image_channels: C, of C + L channels.
             classes: width of the condition, 0 for none.
         """
-        cfg = self.config
-        self.image_channels, self.classes = image_channels, classes
-        self.g: Any = self.engine.place(g)
-        self.d: Any = self.engine.place(d)
-        self.ema: Any = copy.deepcopy(g).eval().requires_grad_(False)
+        cfg, self.image_channels = self.config, image_channels
+        self.take(g, d, classes)
         self.ada = Controller(cfg.ada_target, cfg.ada_images, limit=cfg.augment_limit, p=cfg.augment_p)
 
     def g_parameters(self) -> list[nn.Parameter]:
@@ -132,16 +144,22 @@ class AdversarialTraining:
         return self.generate(torch.stack(z).to(self.engine.device), condition)
 
 
-def adam(parameters: Iterable[nn.Parameter], rate: float, interval: int | None = None) -> Optimizer:
-    """Adam with beta1 = 0, slowed down to make up for the further steps of a lazy penalty.
+def adam(
+    parameters: Iterable[nn.Parameter],
+    rate: float,
+    interval: int | None = None,
+    betas: tuple[float, float] = (0.0, 0.99),
+) -> Optimizer:
+    """Adam, without momentum unless asked for, slowed down to make up for the further steps of a lazy penalty.
 
     Args:
         parameters: what it moves.
         rate: learning rate.
         interval: steps from one lazy penalty to the next, each a step of its own; None: no such penalty.
+        betas: memory of the mean and of the mean square of the gradients.
     """
     c = 1.0 if interval is None else interval / (interval + 1)
-    return torch.optim.Adam(parameters, lr=rate * c, betas=(0.0, 0.99**c), eps=1e-8, fused=True)
+    return torch.optim.Adam(parameters, lr=rate * c, betas=(betas[0] ** c, betas[1] ** c), eps=1e-8, fused=True)
 
 
 def descend(
@@ -202,3 +220,22 @@ def r1(judge: Callable[[Tensor], Tensor], x: Tensor, gamma: float) -> Tensor:
     x = x.detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(judge(x).sum(), x, create_graph=True)
     return gradient.square().flatten(1).sum(dim=1).mean() * (gamma / 2)
+
+
+def gradient_penalty(judge: Callable[[Tensor], Tensor], real: Tensor, synthetic: Tensor) -> Tensor:
+    """E (|grad D(x)| - 1)^2 (Gulrajani, eq. 3, without its factor), at one x between each pair of cases, in float32.
+
+    Args:
+        judge: D, cases to scores (N, 1), each case on its own.
+        real: (N, C, *S).
+        synthetic: the same shape.
+
+    Returns:
+        0-d, differentiable in the parameters of D.
+    """
+    t = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=real.dtype)
+    x = torch.lerp(real, synthetic, t).requires_grad_(True)
+    with torch.autocast(x.device.type, enabled=False):
+        (gradient,) = torch.autograd.grad(judge(x).sum(), x, create_graph=True)
+        norm = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+        return (norm - 1).square().mean()
