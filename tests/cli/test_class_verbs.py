@@ -101,8 +101,7 @@ def test_areas_and_diversity_end_in_the_report(chain: Path, tmp_path: Path, caps
         "classify {root}/real --out {new} --set 'classes=[dead]'",
         "condition {root}/run0 --classifier {root}/real --n 4 --out {new}",
         "condition {root}/labelled --classifier {root}/classifier --n 4 --out {new}",
-        "condition {root}/run0 --classifier {root}/classifier --n 4 --targets data --classes kind=virus=1 --out {new}",
-        "condition {root}/run0 --classifier {root}/classifier --n 4 --targets all --out {new}",
+        "condition {root}/run0 --classifier {root}/classifier --n 4 --classes all --out {new}",
         "condition {root}/run0 --classifier {root}/classifier --n 4 --classes dead=1 --out {new}",
         "condition {root}/run0 --classifier {root}/classifier --n 4 --set threshold=2 --out {new}",
         "sample {root}/run0 {root}/labelled --n 4 --out {new}",
@@ -143,7 +142,7 @@ def test_a_dry_run_says_which_classes(capsys: pytest.CaptureFixture[str]) -> Non
     line = "condition run --classifier c --n 4 --out x --dry-run"
     wishes: dict[str, object] = {
         "": "data",
-        "--targets balanced": "balanced",
+        "--classes balanced": "balanced",
         "--classes a=1,b=0": {"a": 1.0, "b": 0.0},
     }
     for option, wish in wishes.items():

@@ -1,6 +1,5 @@
 """``understudy condition``: an unconditional run and a classifier become a cohort that shows wanted classes."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -8,21 +7,12 @@ import typer
 
 from understudy.cli.options import DryRun, Out, Seed, Set, configure, example, parse_settings, quiet, show, writing
 from understudy.cli.sample import class_wish
-from understudy.core.classes import Wish
-from understudy.core.errors import UsageError
 
 EXAMPLE = example(
     "understudy condition run-progan --classifier classifier --n 1000 --out archive",
-    "understudy condition run-stylegan2 --classifier classifier --n 500 --targets balanced --set space=w --out even",
+    "understudy condition run-stylegan2 --classifier classifier --n 500 --classes balanced --set space=w --out even",
     "understudy condition run-progan --classifier classifier --n 100 --classes virus=1,normal=0 --out virus",
 )
-
-
-class Targets(StrEnum):
-    """Which combinations of classes are wanted."""
-
-    data = "data"
-    balanced = "balanced"
 
 
 def condition(
@@ -30,13 +20,10 @@ def condition(
     classifier: Annotated[Path, typer.Option(metavar="CLASSIFIER", help="A folder that classify made.")],
     n: Annotated[int, typer.Option("--n", min=1, help="How many cases are searched for.")],
     out: Out,
-    targets: Annotated[
-        Targets | None,
-        typer.Option(help="Combinations of classes as often as in the data (the default), or all equally often."),
-    ] = None,
     classes: Annotated[
-        str | None, typer.Option(metavar="NAME=VALUE,...", help="Instead: these for all cases, 1 wanted, 0 not.")
-    ] = None,
+        str,
+        typer.Option(metavar="data|balanced|NAME=VALUE,...", help="As in the data, evenly, or these: 1 wanted, 0 not."),
+    ] = "data",
     snapshot: Annotated[int | None, typer.Option(metavar="IMAGES_SEEN", help="Not the last.")] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     settings: Set = None,
@@ -46,7 +33,7 @@ def condition(
     """Search the latents of a generator for cases to which a classifier gives wanted classes."""
     from understudy.synthesis.condition import ConditionConfig
 
-    wish = _wish(targets, classes)
+    wish = class_wish(classes) or "data"
     config = configure(ConditionConfig, parse_settings(settings), "condition")
     if dry_run:
         request = {"run": run, "classifier": classifier, "n": n, "classes": wish, "out": out, "snapshot": snapshot}
@@ -60,12 +47,6 @@ def condition(
     with writing(out):
         condition_cohort(run, classifier, n, seed, out, classes=wish, config=config, snapshot=snapshot, engine=engine)
     typer.echo(f"cohort: {out}")
-
-
-def _wish(targets: Targets | None, classes: str | None) -> Wish:
-    if targets and classes:
-        raise UsageError("--targets and --classes both say which classes are wanted: give one of them")
-    return class_wish(classes) or str(targets or Targets.data)
 
 
 command = condition
