@@ -8,8 +8,12 @@ from pydantic import ValidationError
 
 from understudy.core.errors import UsageError
 from understudy.generators.base import Generator
+from understudy.generators.cyclegan import CycleGAN
 from understudy.generators.diffusion import Diffusion
+from understudy.generators.mask_gan import MaskGAN
+from understudy.generators.pix2pix import Pix2Pix
 from understudy.generators.progan import ProGAN
+from understudy.generators.spade import SPADE
 from understudy.generators.stylegan1 import StyleGAN1
 from understudy.generators.stylegan2 import StyleGAN2
 from understudy.generators.stylegan3 import StyleGAN3
@@ -22,6 +26,10 @@ GENERATORS: dict[str, type[Generator]] = {
     "stylegan2": StyleGAN2,
     "stylegan3": StyleGAN3,
     "diffusion": Diffusion,
+    "pix2pix": Pix2Pix,
+    "spade": SPADE,
+    "cyclegan": CycleGAN,
+    "mask_gan": MaskGAN,
 }
 
 

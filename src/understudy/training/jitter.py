@@ -1,0 +1,54 @@
+"""Jitter: small random affine changes of training cases, image and label channels alike, in 2D and 3D.
+
+Source: Platscher et al., "Image Translation for Medical Image Generation -- Ischemic Stroke Lesions", 2021, arXiv
+    2010.02745 (rotation by up to 5 degrees, zoom and stretch 5 %, shift 2 %, shear 3 %).
+Differs: all drawn uniformly and joined in one map, so that a case is resampled once; mirroring is the feed's.
+Checked: tests/training/test_jitter.py.
+
+Everything is drawn from torch's global generator, which the training loop seeds at each step.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+DEGREES, ZOOM, STRETCH, SHEAR, SHIFT = 5.0, 0.05, 0.05, 0.03, 0.02
+
+
+def jittered(x: Tensor, image_channels: int, strength: float) -> Tensor:
+    """Change every case a little; what comes from outside is the lowest value, -1.
+
+    Args:
+        x: (N, C + L, *S) float32 in [-1, 1], image channels first.
+        image_channels: C; these are interpolated linearly, label channels take the nearest value.
+        strength: factor on all ranges: 1 as published, 0 for nothing.
+
+    Returns:
+        (N, C + L, *S).
+    """
+    if not strength:
+        return x
+    grid = F.affine_grid(random_maps(len(x), x.shape[2:], strength).to(x), [len(x), 1, *x.shape[2:]], False)
+
+    def read(part: Tensor, mode: str) -> Tensor:
+        return F.grid_sample(part + 1, grid, mode=mode, align_corners=False) - 1 if part.shape[1] else part
+
+    return torch.cat([read(x[:, :image_channels], "bilinear"), read(x[:, image_channels:], "nearest")], dim=1)
+
+
+def random_maps(n: int, size: torch.Size, strength: float) -> Tensor:
+    """Draw n affine maps (n, d, d + 1) of coordinates that run from -1 to 1 along each axis, the last axis first."""
+    d = len(size)
+
+    def uniform(limit: float, *shape: int) -> Tensor:
+        return (torch.rand(n, *shape) * 2 - 1) * limit * strength
+
+    turn = torch.triu(uniform(math.radians(DEGREES), d, d), 1)
+    turn = torch.matrix_exp(turn - turn.transpose(1, 2))
+    change = torch.diag_embed(1 + uniform(ZOOM, 1) + uniform(STRETCH, d))
+    change = change + uniform(SHEAR, d, d) * (1 - torch.eye(d))
+    sides = torch.tensor(size[::-1], dtype=torch.float32)
+    linear = turn @ change * sides / sides[:, None]  # from pixels to sides of length 2
+    return torch.cat([linear, uniform(2 * SHIFT, d, 1)], dim=2)
