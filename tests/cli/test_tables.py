@@ -41,7 +41,11 @@ def test_another_table_is_refused(tmp_path: Path, text: str) -> None:
 def test_other_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_results(
         tmp_path,
-        [Result("fidelity.kid", -0.0014, -0.003, 0.002, n=64), Result("fidelity.x", None, n=3)],
+        [
+            Result("fidelity.kid", -0.0014, -0.003, 0.002, n=64),
+            Result("fidelity.x", None, n=3),
+            Result("fidelity.images", None, note="not measured: the synthetic cohort has no images"),
+        ],
         Provenance("evaluate fidelity"),
     )
     show_results(tmp_path)
@@ -49,6 +53,7 @@ def test_other_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert shown == results_table(tmp_path) + "\n"
     assert shown.splitlines()[2].split() == ["fidelity.kid", "-0.0014", "-0.003", "to", "0.002", "64"]
     assert shown.splitlines()[3].split() == ["fidelity.x", "withheld", "3"]
+    assert shown.splitlines()[4].split() == ["fidelity.images", "not", "measured", "0"]
 
 
 def test_columns_line_up() -> None:

@@ -86,6 +86,7 @@ def test_label_schemes_do_not_matter_where_labels_are_not_read(
     maps = toy(tmp_path / "maps", "synthetic", 3, 1, channels=[])
     with pytest.raises(UnderstudyError, match="needs images, and the cohort maps has none"):
         open_pair(real, [maps], splits=("train",), labels=False)
+    open_pair(real, [maps], splits=("train",), labels=True, images=False)
 
 
 def test_too_few_subjects(toy: Callable[..., Path], tmp_path: Path, synthetic: Path) -> None:

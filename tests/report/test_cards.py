@@ -33,6 +33,24 @@ def test_ratios_of_classes_and_of_several_cohorts() -> None:
     assert "Dice 0.560" in found[0].meaning
 
 
+def test_label_maps_stand_in_where_no_images_were_compared() -> None:
+    name = "fidelity.mask-gan.labels.stroke.wasserstein"
+    results = [
+        Result("fidelity.mask-gan.images", None, note="not measured: the synthetic cohort has no images"),
+        Result(name, 0.21, n=80),
+        Result(f"{name}.matched", 0.28, 0.2, 0.4, n=40),
+        Result(f"{name}.floor", 0.19, 0.12, 0.3, n=40),
+    ]
+    shown = entry(results, "Fidelity")
+    assert (shown.who, shown.figure, shown.detail) == (
+        "mask-gan, stroke",
+        "0.280",
+        "95 % interval 0.200 to 0.400; n = 80",
+    )
+    assert "0.190 (0.120 to 0.300)" in shown.meaning
+    assert entry([*results, Result("fidelity.frechet", 31.0, n=9)], "Fidelity").figure == "31.0"
+
+
 @pytest.mark.parametrize(
     ("flagged", "nearer", "warn", "says"),
     [(3, 0, False, "No more"), (30, 0, True, "More synthetic"), (5, 2, True, "2 lie nearer"), (0, 0, False, "No more")],

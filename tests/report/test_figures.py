@@ -7,7 +7,15 @@ import numpy as np
 from PIL import Image
 
 from understudy.core.labels import LabelScheme
-from understudy.report.figures import Cases, colour, curve_figure, grid_figure, interval_figure, series_colours
+from understudy.report.figures import (
+    Cases,
+    colour,
+    curve_figure,
+    grid_figure,
+    histogram_figure,
+    interval_figure,
+    series_colours,
+)
 
 
 def pixels(png: bytes) -> np.ndarray:
@@ -82,6 +90,26 @@ def test_curves_and_intervals_are_drawn_and_stay_the_same() -> None:
         == 3
     )
     assert b"Software" not in curve_figure(curve)
+
+
+def test_histograms_are_drawn_and_stay_the_same() -> None:
+    series = [{"name": "real", "counts": [9, 30]}, {"name": "synthetic", "counts": [0, 12]}]
+    panel: dict[str, Any] = {
+        "name": "volume",
+        "x_label": "voxels",
+        "scale": "log",
+        "edges": [1, 2, 64],
+        "series": series,
+    }
+    panels = [panel | {"name": f"{i}", "scale": "linear" if i else "log"} for i in range(5)]
+    drawn = histogram_figure(panels)
+    assert drawn == histogram_figure(panels) and b"Software" not in drawn
+    assert near(pixels(drawn), series_colours(["synthetic"])[0]) > 500
+    assert pixels(drawn).shape[0] > 1.5 * pixels(histogram_figure(panels[:1])).shape[0]
+    taller = [
+        panel | {"scale": "linear", "edges": [0, 1, 2], "series": [{"name": "real", "counts": [c, 5]}]} for c in (5, 50)
+    ]
+    assert histogram_figure(taller[:1]) != histogram_figure(taller[1:])
 
 
 def test_a_role_has_one_colour_and_others_never_share_it() -> None:

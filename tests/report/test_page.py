@@ -1,6 +1,7 @@
 """The report as a whole: two editions, nothing real in the public one, nothing loaded, same bytes."""
 
 import base64
+import json
 import re
 from collections.abc import Callable
 from io import BytesIO
@@ -98,6 +99,18 @@ def test_results_of_another_cohort_are_refused(evidence: Evidence, tmp_path: Pat
     with pytest.raises(UnderstudyError, match=f"results of another cohort.*{role} cohort other"):
         write_report(evidence({"privacy": inputs}), tmp_path / "report")
     assert not (tmp_path / "report").exists()
+
+
+def test_histograms_of_label_maps_are_shown(evidence: Evidence, tmp_path: Path) -> None:
+    folders = evidence()
+    before = write_report(folders, tmp_path / "before").read_text()
+    series = [{"name": "real", "counts": [9, 30]}, {"name": "synthetic", "counts": [3, 12]}]
+    panel = {"name": "volume", "x_label": "voxels", "scale": "log", "edges": [1, 4, 64], "series": series}
+    (folders[1] / "histograms").mkdir()
+    (folders[1] / "histograms" / "01-x.json").write_text(json.dumps({"title": "Label maps: tumour", "panels": [panel]}))
+    page = write_report(folders, tmp_path / "after").read_text()
+    assert "Label maps: tumour" in page and "at least five real subjects" in page
+    assert len(pictures(page)) == len(pictures(before)) + 1
 
 
 def test_one_folder_alone_says_what_is_missing(evidence: Evidence, tmp_path: Path) -> None:

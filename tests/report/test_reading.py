@@ -56,6 +56,15 @@ def test_broken_files_are_refused(evidence: Evidence) -> None:
     with pytest.raises(UnderstudyError, match=r"broken\.json is not a curve"):
         read_folders(folders)
     (folders[2] / "curves" / "broken.json").unlink()
+    histograms = folders[2] / "histograms"
+    histograms.mkdir()
+    for counts, why in (([5], "a count for each bin"), ([9, 4], "fewer than 5 real cases stand in a bin")):
+        panel = {"name": "volume", "x_label": "", "scale": "linear", "edges": [0, 1, 2]}
+        panel["series"] = [{"name": "real", "counts": counts}]
+        (histograms / "broken.json").write_text(json.dumps({"title": "x", "panels": [panel]}))
+        with pytest.raises(UnderstudyError, match=rf"broken\.json is not a histogram .*{why}"):
+            read_folders(folders)
+    (histograms / "broken.json").unlink()
     (folders[1] / "images" / "broken.npz").write_bytes(b"PK\x03\x04 no zip")
     with pytest.raises(UnderstudyError, match=r"broken\.npz is not an image file"):
         read_folders(folders)

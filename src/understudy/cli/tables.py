@@ -30,7 +30,8 @@ def results_table(folder: Path) -> str:
     """Return the results of a folder as a table: name, value, 95 % interval, unit, n."""
     rows = []
     for result in read_results(folder)[0]:
-        value = "withheld" if result.value is None else _number(result.value)
+        missing = "not measured" if result.note.startswith("not measured") else "withheld"
+        value = missing if result.value is None else _number(result.value)
         rows.append((result.name, value, _interval(result.low, result.high), result.unit, str(result.n)))
     return text_table(RESULTS, rows)
 

@@ -62,8 +62,17 @@ def write_curve(
     file.write_text(json.dumps(data, allow_nan=False) + "\n")
 
 
+def write_histograms(folder: Path, name: str, histograms: Mapping[str, Any]) -> None:
+    """Write ``histograms/<name>.json``: {"title", "panels": [{"name", "x_label", "scale", "edges", "series"}]}."""
+    file = folder / "histograms" / f"{name}.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(histograms, allow_nan=False) + "\n")
+
+
 def write_grid(file: Path, cohort: Cohort, rows: np.ndarray, title: str = "") -> None:
     """Write cases as ``images`` (n, C, H, W) float32 in [0, 1] and ``labels`` (n, H, W) uint8 where there are some.
+
+    A cohort of label maps alone gets one black channel for them to be drawn on.
 
     Args:
         file: the .npz file; of real cases only below ``internal/``.
@@ -71,15 +80,17 @@ def write_grid(file: Path, cohort: Cohort, rows: np.ndarray, title: str = "") ->
         rows: which; of volumes the middle slice along D is taken.
         title: what a figure shows above them.
     """
+    names, labels = [c.name for c in cohort.encoding.channels], cohort.labels
     if cohort.images is None:
-        return
-    images, labels = cohort.encoding.encode_images(cohort.images[rows]), cohort.labels
+        names, images = ["label map"], np.full((len(rows), 1, *cohort.size), -1, np.float32)
+    else:
+        images = cohort.encoding.encode_images(cohort.images[rows])
     maps = None if labels is None else labels[rows]
     if images.ndim == 5:
         middle = images.shape[2] // 2
         images, maps = images[:, :, middle], None if maps is None else maps[:, middle]
     arrays = {"images": (images + 1) / 2, "title": np.array(title)}
-    arrays["channel_names"] = np.array([c.name for c in cohort.encoding.channels])
+    arrays["channel_names"] = np.array(names)
     if maps is not None and cohort.scheme is not None:
         arrays |= {"labels": np.asarray(maps), "label_names": np.array(cohort.scheme.names)}
     file.parent.mkdir(exist_ok=True)

@@ -8,6 +8,7 @@ or control subject among those the generator saw. Messages name the cohort, neve
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
@@ -21,6 +22,7 @@ def open_pair(
     *,
     splits: Sequence[str],
     labels: bool,
+    images: bool = True,
     minimum: int = 2,
     protected: Sequence[str] = PROTECTED,
 ) -> tuple[Cohort, list[Cohort]]:
@@ -31,6 +33,7 @@ def open_pair(
         synthetic: folders of the synthetic cohorts.
         splits: splits of the real cohort that the evaluation reads.
         labels: whether it needs label maps.
+        images: whether it needs images.
         minimum: fewest subjects in each of these splits.
         protected: splits whose subjects no generator may have seen.
 
@@ -46,7 +49,7 @@ def open_pair(
     original, others = Cohort.open(real), [Cohort.open(path) for path in synthetic]
     _refuse_kinds(original, others)
     for cohort in (original, *others):
-        _refuse_missing(cohort, labels)
+        _refuse_missing(cohort, images, labels)
     _refuse_few(original, splits, minimum)
     for other in others:
         _refuse_unfitting(original, other, labels)
@@ -85,10 +88,10 @@ def _refuse_kinds(real: Cohort, synthetic: Sequence[Cohort]) -> None:
             )
 
 
-def _refuse_missing(cohort: Cohort, labels: bool) -> None:
-    missing = [name for name, array in (("images", cohort.images), ("label maps", cohort.labels)) if array is None]
-    if missing and (labels or missing[0] == "images"):
-        raise UnderstudyError(f"this evaluation needs {missing[0]}, and the cohort {cohort.path.name} has none")
+def _refuse_missing(cohort: Cohort, images: bool, labels: bool) -> None:
+    for what, needed, array in (("images", images, cohort.images), ("label maps", labels, cohort.labels)):
+        if needed and array is None:
+            raise UnderstudyError(f"this evaluation needs {what}, and the cohort {cohort.path.name} has none")
     if labels and cohort.scheme is not None and len(cohort.scheme) < 2:
         raise UnderstudyError(
             f"this evaluation needs a class beside the background, and the label scheme of {cohort.path.name} has none"
@@ -106,10 +109,10 @@ def _refuse_few(real: Cohort, splits: Sequence[str], minimum: int) -> None:
 
 
 def _refuse_unfitting(real: Cohort, other: Cohort, labels: bool) -> None:
-    pairs = [
-        ("size", real.size, other.size),
-        ("channels", *([(c.name, c.low, c.high) for c in k.encoding.channels] for k in (real, other))),
-    ]
+    pairs: list[tuple[str, Any, Any]] = [("size", real.size, other.size)]
+    if real.images is not None and other.images is not None:
+        channels = ([(c.name, c.low, c.high) for c in k.encoding.channels] for k in (real, other))
+        pairs.append(("channels", *channels))
     if labels and real.scheme is not None and other.scheme is not None:
         pairs.append(("label scheme", real.scheme.names, other.scheme.names))
     for what, expected, found in pairs:

@@ -47,7 +47,7 @@ def cards(results: Sequence[Result]) -> list[Card]:
     named = {result.name: result for result in results}
     return [
         Card("Utility", "Does what is learnt on synthetic cases hold on real patients?", _utility(named)),
-        Card("Fidelity", "Do synthetic images, as a whole, look like real ones?", _fidelity(named)),
+        Card("Fidelity", "Do synthetic cases, as a whole, look like real ones?", _fidelity(named) or _labels(named)),
         Card("Privacy", "Are synthetic cases nearer to training patients than strangers are?", _privacy(named)),
     ]
 
@@ -98,6 +98,24 @@ def _fidelity(named: Mapping[str, Result]) -> list[Entry]:
         meaning += " It says nothing about usefulness or privacy."
         detail = _joined(_plain_interval(shown), f"n = {plain.n:,}")
         entries.append(Entry(".".join(parts[1:-1]), number(shown.value), words[parts[-1]], detail, meaning))
+    return entries
+
+
+def _labels(named: Mapping[str, Result]) -> list[Entry]:
+    """Tell of label maps, where no images were compared."""
+    entries = []
+    for name, plain in named.items():
+        parts = name.split(".")
+        if parts[0] != "fidelity" or parts[-3:-2] != ["labels"] or parts[-1] != "wasserstein" or plain.value is None:
+            continue
+        matched, floor = named.get(f"{name}.matched", plain), named.get(f"{name}.floor")
+        meaning = (
+            f"Label maps only: volume, number, extent, location and shape of this class, in standard deviations of the "
+            f"real cases. One half of the real training subjects lies {_value(floor)} from the other half."
+        )
+        who = ", ".join([*parts[1:-3], parts[-2]])
+        detail = _joined(_plain_interval(matched), f"n = {plain.n:,}")
+        entries.append(Entry(who, number(matched.value), "SD from real label maps", detail, meaning))
     return entries
 
 

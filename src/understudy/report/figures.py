@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from understudy.core.labels import PALETTE
@@ -20,6 +21,7 @@ from understudy.core.labels import PALETTE
 DPI = 150
 WIDTH_INCHES = 8.0  # of grids
 CHART_INCHES = 5.0
+PANELS = 4  # histograms side by side
 MARGIN_INCHES = 0.3  # left of a grid, where its rows have names
 INK, QUIET, RULE = "#1c2733", "#5b6875", "#d5dbe1"
 SERIES = ("#1f5f8b", "#c2571a", "#5a7d2a", "#7a4b94", "#9c2f45", "#0f7f7a")
@@ -178,6 +180,31 @@ def curve_figure(curve: Mapping[str, Any]) -> bytes:
     _plain(axes, curve["x_label"], curve["y_label"])
     if any(s["name"] for s in curve["series"]):
         axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="best")
+    return png(figure)
+
+
+def histogram_figure(panels: Sequence[Mapping[str, Any]]) -> bytes:
+    """Draw histograms side by side, as shares of the cases per unit (per doubling on a logarithmic axis).
+
+    Args:
+        panels: [{"name", "x_label", "scale": "log" | "linear", "edges", "series": [{"name", "counts"}]}]; the first
+            series is filled.
+    """
+    lanes = -(-len(panels) // PANELS)
+    figure = Figure((WIDTH_INCHES, 0.35 + 1.65 * lanes), dpi=DPI, facecolor="white", layout="constrained")
+    names = [series["name"] for series in panels[0]["series"]]
+    for place, panel in enumerate(panels):
+        axes, edges = figure.add_subplot(lanes, PANELS, place + 1), np.asarray(panel["edges"], float)
+        width = np.diff(np.log2(edges) if panel["scale"] == "log" else edges)
+        for i, (series, paint) in enumerate(zip(panel["series"], series_colours(names), strict=True)):
+            shares = np.asarray(series["counts"], float) / max(sum(series["counts"]), 1) / width
+            axes.stairs(shares, edges, color=paint, fill=i == 0, alpha=0.35 if i == 0 else 1, linewidth=1.6)
+        axes.set_xscale(panel["scale"])
+        axes.set_title(panel["name"], fontsize=8.5, color=INK, loc="left")
+        _plain(axes, panel["x_label"], "")
+        axes.set_yticks([])
+    marks = [Patch(color=paint, label=name) for name, paint in zip(names, series_colours(names), strict=True)]
+    figure.legend(handles=marks, loc="outside upper right", ncols=len(marks), frameon=False, fontsize=8, labelcolor=INK)
     return png(figure)
 
 

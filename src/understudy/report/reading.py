@@ -20,6 +20,7 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result, read_results
 
 ORDER = ("utility", "fidelity", "privacy", "agreement")
+FEWEST = 5  # real cases in a bin
 ROW_PER_CASE = {
     "case_id",
     "subject_id",
@@ -53,6 +54,7 @@ class Folder:
         provenance: the request that made it.
         tables: its tables.
         curves: its curve files by name.
+        histograms: its histogram files by name.
         images: its .npz files of synthetic cases by name.
         digest: hash of the public files.
     """
@@ -63,6 +65,7 @@ class Folder:
     provenance: dict[str, Any]
     tables: list[Table]
     curves: dict[str, dict[str, Any]]
+    histograms: dict[str, dict[str, Any]]
     images: dict[str, dict[str, np.ndarray]]
     digest: str
 
@@ -149,7 +152,9 @@ def _read(path: Path) -> Folder:
     section = str(provenance["command"]).split()[-1]
     curves = {file.stem: _read_curve(file) for file in sorted(path.glob("curves/*.json"), key=lambda f: f.stem)}
     images = {file.stem: read_arrays(file) for file in sorted(path.glob("images/*.npz"))}
-    return Folder(path, section, results, provenance, tables, curves, images, folder_hash(path, public=True))
+    histograms = {file.stem: _read_histograms(file) for file in sorted(path.glob("histograms/*.json"))}
+    digest = folder_hash(path, public=True)
+    return Folder(path, section, results, provenance, tables, curves, histograms, images, digest)
 
 
 def _read_curve(file: Path) -> dict[str, Any]:
@@ -165,6 +170,21 @@ def _read_curve(file: Path) -> dict[str, Any]:
         }
     except (ValueError, KeyError, TypeError) as error:
         raise UnderstudyError(f"{file} is not a curve that understudy wrote ({error}): evaluate again") from error
+
+
+def _read_histograms(file: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(file.read_text())
+        for panel in data["panels"]:
+            if not panel["series"] or any(len(s["counts"]) != len(panel["edges"]) - 1 for s in panel["series"]):
+                raise ValueError("a series needs a count for each bin")
+            if any(s["name"] == "real" and min(s["counts"]) < FEWEST for s in panel["series"]):
+                raise ValueError(f"fewer than {FEWEST} real cases stand in a bin, which no public file may hold")
+        return {"title": str(data["title"]), "panels": list(data["panels"])}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnderstudyError(
+            f"{file} is not a histogram file that understudy wrote ({error}): evaluate again"
+        ) from error
 
 
 def folder_hash(path: Path, public: bool) -> str:

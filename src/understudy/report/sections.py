@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from understudy.core.result import SCORES, Result
-from understudy.report.figures import Cases, colour, curve_figure, grid_figure, interval_figure
+from understudy.report.figures import Cases, colour, curve_figure, grid_figure, histogram_figure, interval_figure
 from understudy.report.reading import Folder
 from understudy.report.tables import View, results_table, table_view, words
 
 PERFECT = {"dice": "1 is a perfect overlap", "auc": "1 is a perfect ranking, 0.5 is chance"}
+HISTOGRAMS = (
+    "Share of the cases that have the class, by unit of the axis; at least five real subjects stand in each bin."
+)
 SHOWN_CASES = 24  # of one layer; 8 where each channel is a row
 
 
@@ -73,6 +76,8 @@ def _section(folder: Folder) -> Section:
     pictures = _scores(folder.results)
     for curve in folder.curves.values():
         pictures.append(Picture(curve["title"], curve_figure(curve), str(curve.get("note", "")), wide=False))
+    for data in folder.histograms.values():
+        pictures.append(Picture(data["title"], histogram_figure(data["panels"]), HISTOGRAMS))
     tables = [table_view(table) for table in folder.tables if table.rows]
     return Section(folder.section, pictures, [*tables, results_table("All numbers", folder.results)])
 

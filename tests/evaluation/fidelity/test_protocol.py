@@ -10,13 +10,17 @@ import pytest
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.labels import LabelScheme
 from understudy.core.result import read_results
 from understudy.evaluation.fidelity.protocol import FidelityConfig, evaluate_fidelity
+from understudy.report.reading import ROW_PER_CASE
 
 CONFIG = FidelityConfig(draws=4, subsets=8, subset_size=30, bins=16, grid=9)
 FILES = [
     "results.json",
     "tables/fidelity.csv",
+    "tables/labels.csv",
+    "histograms/01-bright-disc.json",
     "curves/intensity-a.json",
     "curves/intensity-b.json",
     "images/stylegan-2.npz",
@@ -32,9 +36,11 @@ def test_end_to_end_is_reproducible_and_made_once(real: Path, synthetic: Path, t
     for file in FILES:
         assert (first / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
     results, provenance = read_results(first)
-    assert [r.name for r in results] == [
-        f"fidelity.{m}{e}" for m in ("frechet", "kid") for e in ("", ".matched", ".floor")
-    ]
+    disc = "labels.bright-disc"
+    endings = [f"{m}{e}" for m in ("frechet", "kid") for e in ("", ".matched", ".floor")]
+    endings += ["labels.empty", f"{disc}.without"]
+    endings += [f"{disc}.{m}{e}" for m in ("wasserstein", "ks") for e in ("", ".matched", ".floor")]
+    assert [r.name for r in results] == [f"fidelity.{ending}" for ending in endings]
     assert provenance["inputs"] == {"real": Cohort.open(real).id, "synthetic": Cohort.open(synthetic).id}
     before = (first / "results.json").stat().st_mtime_ns
     assert (
@@ -84,10 +90,63 @@ def test_volumes_and_missing_labels(toy: Callable[..., Path], tmp_path: Path) ->
     assert (evaluate_fidelity(real, [made], tmp_path / "out", 0, CONFIG) / "results.json").is_file()
 
 
+def test_label_maps_alone(real: Path, toy: Callable[..., Path], tmp_path: Path) -> None:
+    made = toy(tmp_path / "made", "synthetic", 20, 5, channels=[], generator="mask_gan")
+    out = evaluate_fidelity(real, [made], tmp_path / "out", 0, CONFIG)
+    found = {r.name: r for r in read_results(out)[0]}
+    assert found["fidelity.images"].value is None
+    assert found["fidelity.images"].note == "not measured: the synthetic cohort has no images"
+    assert found["fidelity.labels.bright-disc.wasserstein.matched"].value is not None
+    assert not any("frechet" in name for name in found) and not (out / "curves").exists()
+    assert not (out / "tables" / "fidelity.csv").exists()
+    with np.load(out / "images" / "mask-gan.npz") as grid:
+        assert (grid["images"] == 0).all() and (grid["labels"] == Cohort.open(made).labels[:9]).all()  # type: ignore[index]
+    reals = toy(tmp_path / "reals", "real", 12, 0, channels=[], splits=("train",))
+    both = evaluate_fidelity(reals, [made], tmp_path / "both", 0, CONFIG)
+    assert "fidelity.labels.bright-disc.ks" in {r.name for r in read_results(both)[0]}
+
+
+def test_each_cohort_is_compared_by_what_it_has(real: Path, toy: Callable[..., Path], tmp_path: Path) -> None:
+    changes = {"maps": {"channels": []}, "bare": {"scheme": None, "label_source": None}}
+    made = [toy(tmp_path / n, "synthetic", 6, 1, generator=n, **c) for n, c in {"both": {}, **changes}.items()]
+    out = evaluate_fidelity(real, made, tmp_path / "out", 0, CONFIG)
+    found = {r.name: r.value for r in read_results(out)[0]}
+    assert (
+        all(found[f"fidelity.{n}.kid"] is not None for n in ("both", "bare")) and found["fidelity.maps.images"] is None
+    )
+    assert (
+        all(found[f"fidelity.{n}.labels.empty"] == 0 for n in ("both", "maps"))
+        and found["fidelity.bare.labels"] is None
+    )
+    with pytest.raises(
+        UnderstudyError, match="nothing can be compared: the synthetic cohort has no images, and the real"
+    ):
+        evaluate_fidelity(toy(tmp_path / "r", "real", 9, 0, **changes["bare"]), [made[1]], tmp_path / "no", 0, CONFIG)
+    other = toy(tmp_path / "o", "synthetic", 6, 1, channels=[], scheme=LabelScheme(("background", "other"), (0, 1)))
+    with pytest.raises(UnderstudyError, match="no images, and the label schemes differ"):
+        evaluate_fidelity(real, [other], tmp_path / "no", 0, CONFIG)
+
+
+def test_no_public_file_has_a_row_for_each_case(real: Path, synthetic: Path, tmp_path: Path) -> None:
+    out = evaluate_fidelity(real, [synthetic], tmp_path / "out", 0, CONFIG)
+    with (out / "tables" / "labels.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 8 and not ROW_PER_CASE & set(rows[0])
+    for file in out.glob("histograms/*.json"):
+        for panel in json.loads(file.read_text())["panels"]:
+            assert len(panel["series"][0]["counts"]) < 45 and min(panel["series"][0]["counts"]) >= 5
+
+
 def test_few_subjects_are_withheld(toy: Callable[..., Path], synthetic: Path, tmp_path: Path) -> None:
     real = toy(tmp_path / "real", "real", 4, 0, splits=("train",))
     out = evaluate_fidelity(real, [synthetic], tmp_path / "out", 0, CONFIG)
-    assert all(r.value is None and "withheld" in r.note for r in read_results(out)[0]) and not (out / "curves").exists()
+    told = [r for r in read_results(out)[0] if r.value is not None]
+    assert [r.name for r in told] == [
+        "fidelity.labels.empty",
+        "fidelity.labels.bright-disc.without",
+    ]  # of synthetic cases
+    assert all("real withheld" in r.note for r in told)
+    assert not any((out / name).exists() for name in ("curves", "histograms", "tables/labels.csv"))
 
 
 def test_refusals_leave_nothing(real: Path, synthetic: Path, toy: Callable[..., Path], tmp_path: Path) -> None:

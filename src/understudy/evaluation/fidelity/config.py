@@ -1,10 +1,12 @@
 """Settings of ``evaluate fidelity``; flat, so that ``--set draws=50`` names any of them."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class FidelityConfig(BaseModel):
-    """How often halves are drawn, how the kernel distance is estimated, and what is shown."""
+    """How often halves are drawn, how distances are estimated, and what is shown."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -12,4 +14,8 @@ class FidelityConfig(BaseModel):
     subsets: int = Field(100, ge=1, description="subsets of the kernel distance")
     subset_size: int = Field(1000, ge=2, description="cases of each side in a subset")
     bins: int = Field(64, ge=2, description="bins of the intensity curves")
+    label_bins: int = Field(24, ge=2, description="bins of the histograms of label maps, before small ones are joined")
+    location: Literal["image", "labelled"] = Field(
+        "image", description="what centroids are relative to: the image, or the box of all labelled voxels of the case"
+    )
     grid: int = Field(64, ge=1, description="cases shown")

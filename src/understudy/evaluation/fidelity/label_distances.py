@@ -1,0 +1,178 @@
+"""How far label maps of synthetic cohorts lie from real ones: distances of their statistics, class by class.
+
+**Distances** of one statistic (labels.py) over the cases that have the class: the 1-D Wasserstein distance
+(scipy.stats.wasserstein_distance) divided by the standard deviation of the real values, and the two-sample
+Kolmogorov-Smirnov statistic, 0..1. Both are 0 for equal distributions, and greater than 0 for two finite samples of one
+distribution: beside each number stand the floor (half of the real subjects against the other half) and the matched
+number (as many synthetic cases against one half), as for images (floor.py). Results hold, for each class, the mean over
+the statistics; ``tables/labels.csv`` holds every statistic. How many cases lack the class, and how many maps are empty,
+are numbers of their own.
+**Differs** from tests of significance: with enough cases every difference is significant; a distance says how large.
+**Checked** in tests/evaluation/fidelity/test_label_distances.py
+(closed forms, floors, few subjects, what stays untold).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from understudy.core.result import Result
+from understudy.core.seed import derive
+from understudy.evaluation.fidelity.config import FidelityConfig
+from understudy.evaluation.fidelity.floor import Floor, real_floor
+from understudy.evaluation.fidelity.histograms import class_histograms
+from understudy.evaluation.fidelity.image_distances import Side
+from understudy.evaluation.fidelity.labels import Described, describe, in_common_unit
+from understudy.evaluation.folder import PUBLIC_MINIMUM
+from understudy.evaluation.guard import leak_note, slug
+
+TABLE = (
+    *("cohort", "class", "statistic", "unit", "real_mean", "real_sd", "mean", "sd"),
+    *("wasserstein", "matched", "matched_low", "matched_high", "floor", "floor_low", "floor_high"),
+    *("ks", "ks_matched", "ks_floor", "n_real", "n_synthetic", "n_matched", "note"),
+)
+ENDINGS = {
+    "": "all cases of both sides",
+    ".matched": "synthetic cases against half of the real subjects; read it beside the floor",
+    ".floor": "half of the real subjects against the other half",
+}
+Distance = Callable[..., Result]
+
+
+@dataclass
+class LabelFindings:
+    """What comparing label maps gives: results, rows of the table, and histograms by the name of their file."""
+
+    results: list[Result] = field(default_factory=list)
+    rows: list[list[Any]] = field(default_factory=list)
+    histograms: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One distance of one statistic: the plain number and its floor."""
+
+    plain: float
+    floor: Floor
+
+
+def wasserstein(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0, scale: float = 1.0) -> Result:
+    """Return the 1-D Wasserstein distance of values (n,) and (m,) in units of `scale`, >= 0, lower is better."""
+    value = float(stats.wasserstein_distance(real, synthetic)) / scale
+    return Result("wasserstein", value, unit="SD", better="lower", n=min(len(real), len(synthetic)), seed=seed)
+
+
+def kolmogorov_smirnov(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0) -> Result:
+    """Return the largest difference of the distribution functions of values (n,) and (m,), 0..1, lower is better."""
+    value = float(stats.ks_2samp(real, synthetic, method="asymp").statistic)
+    return Result("ks", value, better="lower", n=min(len(real), len(synthetic)), seed=seed)
+
+
+def compare_labels(real: Side, others: Sequence[Side], config: FidelityConfig, seed: int) -> LabelFindings:
+    """Compare the label maps of synthetic cohorts with those of real training subjects.
+
+    Args:
+        real: the real cohort's training cases.
+        others: synthetic cohorts with the label scheme of the real one.
+        config: draws, label_bins, location.
+        seed: of the halves.
+    """
+    names: Sequence[str] = real.cohort.scheme.names if real.cohort.scheme else ()
+    sides = [describe(s.name, s.cohort, s.rows, len(names), config.location) for s in (real, *others)]
+    ours, theirs = in_common_unit(sides[0], sides[1:])
+    found = LabelFindings()
+    for side, other in zip(others, theirs, strict=True):
+        results = [_empty(ours, other, f"{side.prefix}.labels.empty", seed)]
+        for k, name in enumerate(names[1:]):
+            more, rows = _compare_class(ours, other, k, name, f"{side.prefix}.labels.{slug(name)}", config, seed)
+            results += more
+            found.rows += rows
+        found.results += [_warned(result, leak_note(side.cohort)) for result in results]
+    for k, name in enumerate(names[1:]):
+        if (histograms := class_histograms(name, k, ours, theirs, real.cohort.size, config.label_bins)) is not None:
+            found.histograms[f"{k + 1:02}-{slug(name)}"] = histograms
+    return found
+
+
+def _warned(result: Result, leak: str) -> Result:
+    """Return the result with a note that a leak cannot be ruled out, where that is so and training cases matter."""
+    if not leak or result.name.endswith(".floor"):
+        return result
+    return replace(result, note="; ".join(note for note in (result.note, leak) if note))
+
+
+def _empty(real: Described, other: Described, name: str, seed: int) -> Result:
+    """Share of synthetic maps without any labelled voxel."""
+    ours, theirs = (float((~side.present.any(1)).mean()) for side in (real, other))
+    told = len(np.unique(real.subjects)) >= PUBLIC_MINIMUM
+    note = f"share of maps without any labelled voxel; real {ours:.3f}" if told else "real withheld: too few subjects"
+    return Result(name, theirs, n=len(other.values), seed=seed, note=note)
+
+
+def _compare_class(
+    real: Described, other: Described, k: int, label: str, name: str, config: FidelityConfig, seed: int
+) -> tuple[list[Result], list[list[Any]]]:
+    """Compare one class: its results, and a row of the table for each statistic."""
+    have, they_have = real.present[:, k], other.present[:, k]
+    subjects = real.subjects[have]
+    patients, n = len(np.unique(subjects)), int(they_have.sum())
+    told = f"real {1 - have.mean():.3f}" if patients >= PUBLIC_MINIMUM else "real withheld: too few subjects have it"
+    share = Result(
+        f"{name}.without",
+        float(1 - they_have.mean()),
+        n=len(they_have),
+        seed=seed,
+        note=f"share of cases without the class; {told}",
+    )
+    if patients < PUBLIC_MINIMUM or n < 2:
+        few = f"{patients} real subjects" if patients < PUBLIC_MINIMUM else f"{n} synthetic cases"
+        note = f"withheld: {few} have the class, and {PUBLIC_MINIMUM} subjects and 2 synthetic cases are needed"
+        return [share, *(Result(f"{name}.{d}", None, note=note, seed=seed) for d in ("wasserstein", "ks"))], []
+    rows: list[list[Any]] = []
+    distances: dict[str, list[Compared]] = {"wasserstein": [], "ks": []}
+    for f, statistic in enumerate(real.statistics):
+        ours, theirs = real.values[have, k, f], other.values[they_have, k, f]
+        differ = ours.std() > 1e-9 * max(1.0, abs(ours.mean()))
+        scale = float(ours.std()) if differ else 1.0
+        functions = {"wasserstein": partial(wasserstein, scale=scale), "ks": kolmogorov_smirnov}
+        for distance, function in functions.items():
+            own = derive(seed, "fidelity")
+            distances[distance].append(_compared(function, ours, subjects, theirs, config.draws, own))
+        note = "" if differ else "real cases do not differ: not divided by a standard deviation"
+        moments = [float(m) for m in (ours.mean(), ours.std(), theirs.mean(), theirs.std())]
+        w, ks = (distances[d][-1] for d in ("wasserstein", "ks"))
+        numbers = [w.plain, *_summary(w.floor.matched), *_summary(w.floor.floor)]
+        numbers += [ks.plain, float(ks.floor.matched.mean()), float(ks.floor.floor.mean())]
+        about = [other.name, label, statistic, real.unit_of(statistic)]
+        rows.append([*about, *moments, *numbers, len(ours), n, w.floor.n, note])
+    means = [r for d, parts in distances.items() for r in _means(f"{name}.{d}", d, parts, min(len(subjects), n), seed)]
+    return [share, *means], rows
+
+
+def _compared(
+    function: Distance, real: np.ndarray, subjects: np.ndarray, synthetic: np.ndarray, draws: int, seed: int
+) -> Compared:
+    plain = function(real=real, synthetic=synthetic, seed=seed).value
+    return Compared(float(plain or 0), real_floor(function, real, subjects, synthetic, draws, seed))
+
+
+def _summary(values: np.ndarray) -> list[float]:
+    """Mean and 95 % range of values (draws,)."""
+    return [float(values.mean()), *(float(v) for v in np.percentile(values, [2.5, 97.5]))]
+
+
+def _means(name: str, distance: str, parts: Sequence[Compared], n: int, seed: int) -> Iterator[Result]:
+    """Results of a class: means over its statistics, plain, matched and floor."""
+    unit = "SD" if distance == "wasserstein" else ""
+    what = f"mean over {len(parts)} statistics of the label maps"
+    plain = float(np.mean([part.plain for part in parts]))
+    yield Result(name, plain, None, None, unit, "lower", n, seed, f"{what}; {ENDINGS['']}")
+    for ending in (".matched", ".floor"):
+        values = np.mean([getattr(part.floor, ending[1:]) for part in parts], axis=0)
+        mean, low, high = _summary(values)
+        note = f"{what}; {ENDINGS[ending]}; mean and 95 % range of {len(values)} random halves"
+        yield Result(name + ending, mean, low, high, unit, "lower", parts[0].floor.n, seed, note)
