@@ -71,6 +71,15 @@ TINY: dict[str, dict[str, Any]] = {
         "learning_rate": 0.01,
         "ema_images": 4,
     },
+    "mask_gan": {
+        "z_dim": 16,
+        "generator_maps": 4,
+        "critic_maps": 4,
+        "most_maps": 16,
+        "critic_steps": 2,
+        "learning_rate": 0.01,
+        "ema_images": 4,
+    },
     "stylegan2": {
         "z_dim": 16,
         "w_dim": 16,
