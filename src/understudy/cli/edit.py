@@ -1,0 +1,142 @@
+"""``understudy edit``: label maps of a cohort with lesions grown, moved, turned or exchanged; or with anatomy."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from understudy.cli.options import DryRun, Out, Seed, configure, example, names, progress, show, writing
+from understudy.core.errors import UsageError
+
+EXAMPLE = example(
+    "understudy edit phantom --lesion necrosis,oedema,enhancing --grow 2 --move 0,5 --out edited",
+    "understudy edit phantom --lesion necrosis,oedema,enhancing --grow 0.5:2 --move 0:8 --per-case 4 --out varied",
+    "understudy edit phantom --anatomy 4 --out tissues",
+    "understudy edit tissues --lesion enhancing --place masks --inside tissue2,tissue3 --out placed",
+)
+
+
+def edit(
+    cohort: Annotated[Path, typer.Argument(metavar="COHORT", help="A cohort with label maps.")],
+    out: Out,
+    lesion: Annotated[str | None, typer.Option(metavar="NAME,...", help="Classes that form the lesion.")] = None,
+    grow: Annotated[str | None, typer.Option(metavar="FACTOR|LOW:HIGH", help="Volume factor; below 1 shrinks.")] = None,
+    move: Annotated[
+        str | None, typer.Option(metavar="D,H,W|LOW:HIGH", help="Voxels, or mm: 5,0,0mm; LOW:HIGH: any direction.")
+    ] = None,
+    rotate: Annotated[str | None, typer.Option(metavar="DEG|LOW:HIGH", help="Turn around its centroid.")] = None,
+    axis: Annotated[int, typer.Option(min=0, max=2, help="In 3D: the axis that stays.")] = 0,
+    deform: Annotated[str | None, typer.Option(metavar="STRENGTH|LOW:HIGH", help="Bend it; 0 to 1.")] = None,
+    transplant: Annotated[
+        Path | None, typer.Option(metavar="COHORT", help="Another case's lesion, at the same relative place.")
+    ] = None,
+    at: Annotated[str | None, typer.Option(metavar="D,H,W", help="Where a transplant's centroid lies.")] = None,
+    place: Annotated[Path | None, typer.Option(metavar="COHORT", help="Another case's, anywhere it may lie.")] = None,
+    which: Annotated[str, typer.Option(help="all of a lesion, or its largest connected part.")] = "all",
+    inside: Annotated[str | None, typer.Option(metavar="NAME,...", help="Classes a lesion may cover.")] = None,
+    forbidden: Annotated[str | None, typer.Option(metavar="NAME,...", help="Classes it may not cover.")] = None,
+    fill: Annotated[str | None, typer.Option(metavar="NAME,...", help="Classes that fill the place it leaves.")] = None,
+    minimum: Annotated[int, typer.Option(min=1, metavar="VOXELS", help="Smallest lesion.")] = 1,
+    per_case: Annotated[int, typer.Option(min=1, help="New maps of each case.")] = 1,
+    splits: Annotated[str, typer.Option(metavar="NAME,...", help="Cases to edit; those in no split always.")] = "train",
+    anatomy: Annotated[
+        str | None, typer.Option(metavar="K|RUN", help="Instead: lay the label maps over tissue classes; images stay.")
+    ] = None,
+    smoothing: Annotated[float, typer.Option(min=0, help="Of K tissue classes, in voxels.")] = 0.5,
+    adapt: Annotated[bool, typer.Option(help="K tissue classes: even out each subject's gain first.")] = True,
+    whole: Annotated[bool, typer.Option("--whole", help="K tissue classes: all of the image is body.")] = False,
+    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Pseudonym key; default: the user's own.")] = None,
+    seed: Seed = 0,
+    dry_run: DryRun = False,
+) -> None:
+    """Make new label maps from a cohort's: lesions changed, moved or exchanged; or lay them over anatomy."""
+    asked = {"cohort": cohort, "out": out, "transplant": transplant, "place": place, "seed": seed}
+    lesions = {"grow": grow, "move": move, "rotate": rotate, "deform": deform, "transplant": transplant, "at": at}
+    lesions |= {"place": place, "lesion": lesion, "inside": inside, "forbidden": forbidden, "fill": fill}
+    if anatomy is not None:
+        if given := [name for name, value in lesions.items() if value is not None]:
+            raise UsageError(f"--anatomy is a step of its own: edit lesions in the cohort that it makes (--{given[0]})")
+        _anatomy(cohort, out, anatomy, {"smoothing": smoothing, "adapt": adapt, "whole": whole}, seed, key, dry_run)
+        return
+    from understudy.synthesis.edit import Wishes
+    from understudy.synthesis.edit_stage import EditConfig, edit_cohort
+
+    if transplant and place:
+        raise UsageError("--transplant and --place both say where another lesion goes: give one of them")
+    wishes = {**_move(move), "axis": axis}
+    wishes |= {"grow": span(grow, "--grow"), "rotate": span(rotate, "--rotate"), "deform": span(deform, "--deform")}
+    settings: dict[str, Any] = {
+        "lesion": names(lesion),
+        "wishes": configure(Wishes, wishes, "edit"),
+        "origin": "transplant" if transplant else "place" if place else "own",
+        "at": vector(at, "--at") if at else None,
+        "which": which,
+        "inside": names(inside),
+        "forbidden": names(forbidden),
+        "fill": names(fill),
+        "minimum": minimum,
+        "per_case": per_case,
+        "splits": names(splits),
+    }
+    config = configure(EditConfig, settings, "edit")
+    if dry_run:
+        show("edit", {**asked, **config.model_dump()})
+        return
+    with writing(out), progress("edit") as update:
+        edit_cohort(cohort, out, config, seed, donors=transplant or place, key=key, progress=update)
+    typer.echo(f"cohort: {out}")
+
+
+def _anatomy(
+    cohort: Path, out: Path, anatomy: str, settings: dict[str, Any], seed: int, key: Path | None, dry_run: bool
+) -> None:
+    from understudy.synthesis.anatomy import Mixture, anatomy_cohort
+
+    source = Mixture(int(anatomy), **settings) if anatomy.isdecimal() else Path(anatomy)
+    if dry_run:
+        shown = vars(source) if isinstance(source, Mixture) else {"run": source}
+        show("edit", {"cohort": cohort, "out": out, "anatomy": shown, "seed": seed})
+        return
+    with writing(out), progress("edit") as update:
+        anatomy_cohort(cohort, out, source, seed, key=key, progress=update)
+    typer.echo(f"cohort: {out}")
+
+
+def span(text: str | None, option: str) -> tuple[float, float] | None:
+    """Read ``2`` or ``0.5:2``.
+
+    Raises:
+        UsageError: something else than a number or two.
+    """
+    if text is None:
+        return None
+    low, _, high = text.partition(":")
+    try:
+        return float(low), float(high or low)
+    except ValueError as error:
+        raise UsageError(f"{option} wants a number or LOW:HIGH, e.g. {option} 0.5:2; found {text!r}") from error
+
+
+def vector(text: str, option: str) -> tuple[float, ...]:
+    """Read ``4,0,-2``.
+
+    Raises:
+        UsageError: something else than numbers with commas.
+    """
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"{option} wants a number for each axis, e.g. {option} 4,0,-2; found {text!r}") from error
+
+
+def _move(text: str | None) -> dict[str, Any]:
+    """Read ``--move``: a vector or a range of distances, in voxels or with mm behind it."""
+    if text is None:
+        return {}
+    plain, unit = (text.removesuffix("mm"), "mm") if text.endswith("mm") else (text, "voxel")
+    if ":" in plain:
+        return {"distance": span(plain, "--move"), "unit": unit}
+    return {"move": vector(plain, "--move"), "unit": unit}
+
+
+command = edit

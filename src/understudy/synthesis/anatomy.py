@@ -1,0 +1,172 @@
+"""Anatomy where the user has none: label maps become anatomy with the cohort's own classes laid over it.
+
+The anatomy is found by a mixture model (tissues.py), or by a trained translator from images to label maps. The images
+stay, for they still fit, and so do cases, subjects and splits: the new cohort is of the same kind, and the same
+person's. **Source** of the second way: Shin et al. (2018, arXiv 1807.10225): a translator trained on one data set with
+anatomy is read on another without, and the lesion laid over what it says.
+**Checked** in tests/synthesis/test_anatomy.py.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from understudy.core.cohort import Cohort
+from understudy.core.errors import UsageError
+from understudy.core.labels import LabelScheme
+from understudy.core.provenance import Provenance
+from understudy.core.seed import derive
+from understudy.core.stage import finished
+from understudy.core.writer import CohortWriter
+from understudy.generators import load
+from understudy.synthesis.lesions import Rules, cut, removed
+from understudy.synthesis.merging import Joining, joining, merge
+from understudy.synthesis.ownership import further_columns, secret
+from understudy.synthesis.runs import Run, joint_inputs, joint_trained_on, open_run
+from understudy.synthesis.tissues import Mixture, Tissues, images_of
+from understudy.training.engine import Engine
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where anatomy comes from: its scheme, its maps (n, *S) in the order of the cases, and what it was made of."""
+
+    scheme: LabelScheme
+    maps: Callable[[], Iterator[np.ndarray]]
+    config: dict[str, Any]
+    inputs: dict[str, str] = field(default_factory=dict)
+    trained_on: list[dict[str, Any]] = field(default_factory=list)
+
+
+def anatomy_cohort(
+    path: Path,
+    out: Path,
+    source: Mixture | Path,
+    seed: int,
+    *,
+    key: Path | None = None,
+    engine: Engine | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Make a cohort whose label maps hold anatomy as well; a finished one is not made twice.
+
+    Args:
+        path: a cohort with images; its label maps, if it has any, are laid over the anatomy, lesion last.
+        out: the cohort to make.
+        source: settings of a mixture model, or the run of a translator from images to label maps.
+        seed: of the mixture, or of what the translator draws.
+        key: file of the secret that keys the id of a cohort that is somebody's; default: the user's own.
+        engine: device of the translator; default: the best one here.
+        progress: called with (cases done, cases in all).
+
+    Returns:
+        ``out``.
+
+    Raises:
+        UsageError: no such cohort or run, a translator that does not fit, or ``out`` holds something else.
+        UnderstudyError: no images, or fewer different values than tissue classes.
+    """
+    out, cohort = Path(out), Cohort.open(path)
+    images_of(cohort, 0)
+    made = _by_mixture(cohort, source, seed) if isinstance(source, Mixture) else _by_run(cohort, source, seed, engine)
+    provenance = Provenance("edit", {"anatomy": made.config}, seed, {"cohort": cohort.id, **made.inputs})
+    if finished(out, "cohort.json", provenance):
+        return out
+    own = cohort.scheme
+    both = joining(made.scheme, own, own.names[1:]) if own is not None and len(own) > 1 else None
+    further = further_columns(cohort)
+    with CohortWriter(
+        out,
+        kind=cohort.kind,
+        modality=cohort.modality,
+        size=cohort.size,
+        channels=cohort.encoding.channels,
+        dtype=cohort.encoding.dtype,
+        scheme=both.scheme if both else made.scheme,
+        label_source=cohort.label_source or ("sampled" if cohort.kind == "synthetic" else "patient"),
+        trained_on=joint_trained_on(cohort.trained_on, made.trained_on),
+        classes=cohort.classes,
+        columns=further,
+        provenance=provenance,
+        preprocessing={**cohort.preprocessing, "anatomy": made.config},
+        key=secret([cohort], key, out),
+    ) as writer:
+        for row, anatomy in enumerate(made.maps()):
+            labels = _merged(anatomy, cohort, row, both)
+            entries = {name: str(cohort.column(name)[row]) for name in cohort.columns}
+            writer.append(cohort.images[row], labels, entries)  # type: ignore[index]
+            if progress:
+                progress(row + 1, len(cohort))
+    return out
+
+
+def _merged(anatomy: np.ndarray, cohort: Cohort, row: int, both: Joining | None) -> np.ndarray:
+    """Lay a case's own classes over its anatomy; where the anatomy itself claims one of them, it is filled."""
+    if both is None or cohort.labels is None or cohort.scheme is None:
+        return anatomy
+    joint = both.anatomy[anatomy]
+    rules = Rules.named(both.scheme, cohort.scheme.names[1:])
+    if np.isin(joint, rules.lesion).any():
+        joint = removed(joint, cut(joint, rules, cohort.spacing_mm(row)), rules)
+    plain = Joining(both.scheme, np.arange(len(both.scheme), dtype=np.uint8), both.lesion)
+    return merge(joint, np.asarray(cohort.labels[row]), plain)
+
+
+def _by_mixture(cohort: Cohort, wish: Mixture, seed: int) -> _Source:
+    """Fit on the training split; a synthetic cohort has none, and is fitted on as a whole."""
+    rows = cohort.rows("train") if cohort.kind == "real" or len(cohort.rows("train")) else cohort.rows()
+    if not len(rows):
+        raise UsageError(f"tissue classes are learned from training cases, and {cohort.path} has none")
+
+    def maps() -> Iterator[np.ndarray]:
+        tissues = Tissues(cohort, rows, wish, seed)
+        yield from (tissues.read(row) for row in range(len(cohort)))
+
+    names = ("background", *(f"tissue{k}" for k in range(1, wish.tissues + 1)))
+    return _Source(LabelScheme(names, tuple(range(len(names)))), maps, {"by": "mixture", **vars(wish)})
+
+
+def _by_run(cohort: Cohort, path: Path, seed: int, engine: Engine | None) -> _Source:
+    """Read a translator on every case."""
+    run = open_run(path)
+    _refuse_unfitting(cohort, run)
+
+    def maps() -> Iterator[np.ndarray]:
+        translator = load(path, None, engine)
+        block = translator.config.sample_block
+        for start in range(0, len(cohort), block):
+            rows = range(start, min(start + block, len(cohort)))
+            seeds = [derive(seed, "case", row) for row in rows]
+            for samples in translator.sample_blocks(seeds, cohort.images[rows.start : rows.stop]):  # type: ignore[index]
+                yield from samples.labels  # type: ignore[misc]
+
+    config = {"by": run.generator, "images_seen": run.images_seen, "training_seed": run.record["seed"]}
+    scheme = run.encoding.scheme
+    assert scheme is not None
+    made_of = {"translator": joint_inputs([run])["run"]}
+    return _Source(scheme, maps, config, made_of, run.record["trained_on"])
+
+
+def _refuse_unfitting(cohort: Cohort, run: Run) -> None:
+    """Refuse a run that does not read images like the cohort's.
+
+    Raises:
+        UsageError: it says what differs.
+    """
+    if run.record.get("given") != "images" or run.encoding.scheme is None:
+        raise UsageError(
+            f"the run {run.path} makes no label maps from images: train one that does, such as pix2pix with "
+            "--set direction=images_to_labels, or give a number of tissue classes"
+        )
+    ranges = ([(c.name, c.low, c.high) for c in encoding.channels] for encoding in (run.encoding, cohort.encoding))
+    pairs = [("channels", *ranges), ("size", tuple(run.record["size"]), cohort.size)]
+    for what, expected, found in pairs:
+        if expected != found:
+            raise UsageError(
+                f"the run {run.path} does not fit {cohort.path}: its {what} are {expected}, and the cohort's {found}"
+            )
