@@ -1,19 +1,21 @@
 """``understudy sample``: trained generators become a synthetic cohort, one recorded seed a case."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from understudy.cli.options import DryRun, Out, Seed, Set, example, names, parse_settings, quiet, show, writing
 from understudy.core.classes import WISHES, Wish
 from understudy.core.errors import UsageError
+from understudy.core.seed import derive
 
 EXAMPLE = example(
     "understudy sample run-diffusion --n 1000 --seed 0 --out synthetic",
     "understudy sample run-seed0 run-seed1 run-seed2 --n 3000 --out ensemble",
     "understudy sample run-diffusion --n 1000 --set sampler_steps=32 --out finer",
     "understudy sample run-conditional --n 1000 --classes balanced --out labelled",
+    "understudy sample run-spade --labels run-mask_gan --anatomy cohort --n 1000 --out painted",
 )
 
 
@@ -28,6 +30,16 @@ def sample(
             metavar="data|balanced|NAME=VALUE,...", help="Conditional runs: as in training, evenly, or these."
         ),
     ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="COHORT|RUN", help="Translators: the label maps to paint.")
+    ] = None,
+    anatomy: Annotated[
+        Path | None, typer.Option(metavar="COHORT|RUN", help="Place the lesions of --labels into this anatomy.")
+    ] = None,
+    lesion: Annotated[str | None, typer.Option(metavar="A,B", help="Classes of --labels that are placed.")] = None,
+    inside: Annotated[str | None, typer.Option(metavar="A,B", help="Classes that a placed lesion may cover.")] = None,
+    forbidden: Annotated[str | None, typer.Option(metavar="A,B", help="Classes that it may not cover.")] = None,
+    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Pseudonym key; default: the user's own.")] = None,
     settings: Set = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     seed: Seed = 0,
@@ -35,17 +47,30 @@ def sample(
 ) -> None:
     """Draw synthetic cases; case number i is the same however many are drawn."""
     wish, changed = class_wish(classes), parse_settings(settings)
+    places = {"anatomy": anatomy, "lesion": names(lesion), "inside": names(inside), "forbidden": names(forbidden)}
+    if labels is None and any(places.values()):
+        raise UsageError("--anatomy, --lesion, --inside and --forbidden are about label maps: name them with --labels")
+    if labels is not None and wish:
+        raise UsageError("a translator is given label maps, not classes: leave --classes or --labels out")
     if dry_run:
         request = {"run": runs[0] if len(runs) == 1 else runs, "out": out, "n": n, "snapshot": snapshot}
-        show("sample", {**request, "classes": wish, "settings": changed, "seed": seed})
+        told = {"labels": labels, **places} if labels else {"classes": wish}
+        show("sample", {**request, **told, "settings": changed, "seed": seed})
         return
+    from understudy.synthesis.masks import MapRequest
+    from understudy.synthesis.paint import paint_cohort
     from understudy.synthesis.sample import sample_cohort
     from understudy.training.engine import Engine
 
     quiet()
     with writing(out):
         engine = Engine(accelerator=accelerator)
-        sample_cohort(runs, n, seed, out, snapshot=snapshot, classes=wish, settings=changed, engine=engine)
+        drawing: dict[str, Any] = {"snapshot": snapshot, "settings": changed, "engine": engine}
+        if labels is None:
+            sample_cohort(runs, n, seed, out, classes=wish, **drawing)
+        else:
+            maps = MapRequest(labels, derive(seed, "maps"), engine=engine, **places)  # type: ignore[arg-type]
+            paint_cohort(runs, maps, n, seed, out, key=key, **drawing)
     typer.echo(f"cohort: {out}")
 
 

@@ -60,6 +60,11 @@ def sample_cohort(
     if n < 1:
         raise UsageError(f"at least one case must be sampled, found --n {n}")
     found = open_runs([runs] if isinstance(runs, str | Path) else list(runs), snapshot)
+    for run in found:
+        if run.record.get("given"):
+            raise UsageError(
+                f"the run {run.path} is given {run.record['given']} and paints them: name some with --labels"
+            )
     wanted = _wanted(found, classes, n, seed)
     several = len(found) > 1
     config = {

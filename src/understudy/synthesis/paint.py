@@ -1,0 +1,156 @@
+"""Paint: label maps from anywhere on the menu -> translators -> a cohort of images with those label maps.
+
+Map i is painted with derive(seed, "case", i), by run i mod R where R translators are mixed. The cohort says whose the
+maps are (label_source), and it is synthetic only if they are nobody's; of anybody else's maps it is semi-real, and its
+cases keep their owners' pseudonyms. **Source**: Shin et al. (2018, arXiv 1807.10225) and Platscher et al. (2020, arXiv
+2010.02745): edited or placed label maps, painted. **Checked** in tests/synthesis/test_paint.py.
+"""
+
+import itertools
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import track
+
+from understudy.core.errors import UsageError
+from understudy.core.provenance import Provenance
+from understudy.core.seed import derive
+from understudy.core.stage import finished
+from understudy.core.writer import CohortWriter
+from understudy.generators import load
+from understudy.generators.base import Generator
+from understudy.synthesis.masks import Drawn, LabelMaps, MapRequest, label_maps
+from understudy.synthesis.ownership import secret
+from understudy.synthesis.runs import Run, called, joint_inputs, joint_trained_on, member, open_runs
+from understudy.training.engine import Engine
+
+Painted = tuple[np.ndarray, np.ndarray, dict[str, str]]  # image (C, *S), label map (*S), entries for the case table
+
+
+def paint_cohort(
+    runs: Sequence[Path],
+    request: MapRequest,
+    n: int,
+    seed: int,
+    out: Path,
+    *,
+    snapshot: int | None = None,
+    settings: dict[str, Any] | None = None,
+    key: Path | None = None,
+    engine: Engine | None = None,
+) -> Path:
+    """Paint n label maps; a finished cohort is not made twice.
+
+    Args:
+        runs: finished trainings of translators that are given label maps; several are mixed evenly.
+        request: where the label maps come from.
+        n: number of cases.
+        seed: of the painting; the maps have a seed of their own in the request.
+        out: the cohort to make.
+        snapshot: images seen of an earlier snapshot; default: the last.
+        settings: settings for sampling that differ from training.
+        key: secret that keys the cohort's id where the maps are somebody's; see data/pseudonym.py.
+        engine: device; default: the best one here.
+
+    Returns:
+        The cohort folder.
+
+    Raises:
+        UsageError: a run that is no such translator, label maps that do not fit it, or ``out`` holds something else.
+        UnderstudyError: label maps could not be made as asked for.
+    """
+    found = open_runs(list(runs), snapshot)
+    maps = label_maps(request)
+    for run in found:
+        _refuse_unfitting(run, maps)
+    provenance = _provenance(found, request, maps, n, seed, settings)
+    if finished(out, "cohort.json", provenance):
+        return Path(out)
+    generators = [load(run.path, snapshot, engine, settings) for run in found]
+    encoding, several = found[0].encoding, len(found) > 1
+    with CohortWriter(
+        out,
+        kind=maps.kind,
+        modality=found[0].record["modality"],
+        size=maps.size,
+        channels=encoding.channels,
+        dtype=encoding.dtype,
+        scheme=maps.scheme,
+        label_source=maps.label_source,
+        trained_on=joint_trained_on(*(run.record["trained_on"] for run in found), maps.trained_on),
+        columns=["label_case", *(["generator"] if several else [])],
+        provenance=provenance,
+        key=secret(maps.owned, key, Path(out)),
+    ) as writer:
+        cases = track(
+            _painted(generators, maps.take(n), seed), "paint", total=n, transient=True, disable=not sys.stderr.isatty()
+        )
+        for i, (image, label, entries) in enumerate(cases):
+            case = f"synthetic-{i:06d}"
+            mixed = {"generator": member(found, i % len(found))} if several else {}
+            kept = {name: text for name, text in entries.items() if name != "case_id"}
+            writer.append(image, label, {"case_id": case, "subject_id": case} | kept | mixed)
+        writer.sampling = {"label_maps": maps.sampling}
+    return Path(out)
+
+
+def _refuse_unfitting(run: Run, maps: LabelMaps) -> None:
+    """Refuse a run that cannot paint these maps."""
+    given, scheme, size = run.record.get("given"), run.encoding.scheme, tuple(run.record["size"])
+    if given != "labels" or scheme is None:
+        raise UsageError(
+            f"the run {run.path} is not given label maps: name a translator (pix2pix, spade, cyclegan, or diffusion "
+            "with labels=given), or leave --labels out"
+        )
+    if scheme.names != maps.scheme.names or size != maps.size:
+        raise UsageError(
+            f"label maps of size {size} with the classes {', '.join(scheme.names)} were expected by {run.path}, found "
+            f"{maps.size} with {', '.join(maps.scheme.names)}: make them with the cohort that it was trained on"
+        )
+
+
+def _provenance(
+    runs: Sequence[Run], request: MapRequest, maps: LabelMaps, n: int, seed: int, settings: dict[str, Any] | None
+) -> Provenance:
+    config: dict[str, Any] = {
+        "generator": called(runs),
+        "n": n,
+        "images_seen": [run.images_seen for run in runs],
+        "training_seed": [run.record["seed"] for run in runs],
+        "labels": {
+            "seed": request.seed,
+            "placed": request.anatomy is not None,
+            "lesion": request.lesion,
+            "inside": request.inside,
+            "forbidden": request.forbidden,
+            "minimum": request.minimum,
+            "splits": request.splits,
+        },
+        **({"settings": settings} if settings else {}),
+    }
+    inputs = {**joint_inputs(runs), **{f"labels.{role}": value for role, value in maps.inputs.items()}}
+    return Provenance("sample", config, seed, inputs)
+
+
+def _painted(generators: Sequence[Generator], maps: Iterator[Drawn], seed: int) -> Iterator[Painted]:
+    """Paint the maps in their order, a round of one block for each generator at a time."""
+    turns, first = len(generators), 0
+    length = turns * max(generator.config.sample_block for generator in generators)
+    while part := list(itertools.islice(maps, length)):
+        images: list[np.ndarray | None] = [None] * len(part)
+        for r, generator in enumerate(generators):
+            numbers = range(r, len(part), turns)
+            if not numbers:
+                continue
+            told = np.stack([part[j][0] for j in numbers])
+            blocks = generator.sample_blocks([derive(seed, "case", first + j) for j in numbers], told)
+            drawn = (image for block in blocks if block.images is not None for image in block.images)
+            for j, image in zip(numbers, drawn, strict=True):
+                images[j] = image
+        for (label, entries), image in zip(part, images, strict=True):
+            assert image is not None
+            yield image, label, entries
+        first += len(part)
