@@ -111,8 +111,8 @@ def _refuse_few(real: Cohort, splits: Sequence[str], minimum: int) -> None:
 def _refuse_unfitting(real: Cohort, other: Cohort, labels: bool) -> None:
     pairs: list[tuple[str, Any, Any]] = [("size", real.size, other.size)]
     if real.images is not None and other.images is not None:
-        channels = ([(c.name, c.low, c.high) for c in k.encoding.channels] for k in (real, other))
-        pairs.append(("channels", *channels))
+        expected, found = ([(c.name, c.low, c.high) for c in k.encoding.channels] for k in (real, other))
+        pairs.append(("channels", expected, found))
     if labels and real.scheme is not None and other.scheme is not None:
         pairs.append(("label scheme", real.scheme.names, other.scheme.names))
     for what, expected, found in pairs:

@@ -20,6 +20,7 @@ takes the surrounding autocast; no feature map is shallower than 4 voxels, where
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -57,9 +58,10 @@ def feature_maps(levels: int, finest: int, most: int) -> list[int]:
 def _convolution(inputs: int, outputs: int, stride: Sequence[int]) -> nn.Module:
     """A convolution with kernels of 3 where the stride is 1 and of 4 where it is 2, halving exactly."""
     kernel = tuple(step + 2 for step in stride)
-    made = (nn.Conv2d if len(stride) == 2 else nn.Conv3d)(inputs, outputs, kernel, tuple(stride), padding=1)
-    nn.init.kaiming_normal_(made.weight, a=SLOPE)
-    nn.init.zeros_(made.bias)  # type: ignore[arg-type]
+    convolution: Any = nn.Conv2d if len(stride) == 2 else nn.Conv3d
+    made: nn.Module = convolution(inputs, outputs, kernel, tuple(stride), padding=1)
+    nn.init.kaiming_normal_(made.get_parameter("weight"), a=SLOPE)
+    nn.init.zeros_(made.get_parameter("bias"))
     return made
 
 

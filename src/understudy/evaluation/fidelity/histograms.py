@@ -15,7 +15,7 @@ import numpy as np
 from understudy.evaluation.fidelity.labels import AXES, Described
 from understudy.evaluation.folder import PUBLIC_MINIMUM
 
-COUNTED_SINGLY = 8  # numbers of components that have a bin of their own
+COMPONENTS = (*range(1, 10), 17, 33, 65)  # where a bin begins: more than 8 share one, more than 32 share the last
 
 
 def frame(statistic: str, size: Sequence[int], bins: int, voxel: float = 1.0) -> np.ndarray:
@@ -27,12 +27,10 @@ def frame(statistic: str, size: Sequence[int], bins: int, voxel: float = 1.0) ->
         bins: about how many.
         voxel: smallest volume, in the unit of volumes.
     """
-    voxels = math.prod(size)
     if statistic == "volume":
-        return np.asarray(voxel * 2 ** np.linspace(0, math.ceil(math.log2(voxels)) + 1, bins + 1) * (1 - 1e-9))
+        return np.asarray(voxel * 2 ** np.linspace(0, math.ceil(math.log2(math.prod(size))), bins + 1) * (1 - 1e-9))
     if statistic == "components":
-        doubled = COUNTED_SINGLY * 2 ** np.arange(1, math.ceil(math.log2(max(voxels / COUNTED_SINGLY, 2))) + 1)
-        return np.concatenate([np.arange(COUNTED_SINGLY + 1), doubled]) + 0.5
+        return np.array(COMPONENTS) - 0.5
     if statistic.startswith("extent"):
         side = size[AXES[-len(size) :].index(statistic.split()[1])]
         return np.arange(0, side + math.ceil(side / bins), math.ceil(side / bins)) + 0.5
@@ -90,7 +88,7 @@ def class_histograms(
             {"name": side.name, "counts": counts(edges, side.values[side.present[:, k], k, f]).tolist()}
             for side in (real, *others)
         ]
-        scale = "log" if statistic == "volume" else "linear"
+        scale = "log" if statistic in ("volume", "components") else "linear"
         panel = {"name": statistic, "x_label": real.unit_of(statistic), "scale": scale, "edges": edges.tolist()}
         panels.append({**panel, "series": series})
     return {"title": f"Label maps: {name}", "panels": panels}

@@ -138,7 +138,7 @@ def _compare_class(
         ours, theirs = real.values[have, k, f], other.values[they_have, k, f]
         differ = ours.std() > 1e-9 * max(1.0, abs(ours.mean()))
         scale = float(ours.std()) if differ else 1.0
-        functions = {"wasserstein": partial(wasserstein, scale=scale), "ks": kolmogorov_smirnov}
+        functions: dict[str, Distance] = {"wasserstein": partial(wasserstein, scale=scale), "ks": kolmogorov_smirnov}
         for distance, function in functions.items():
             own = derive(seed, "fidelity")
             distances[distance].append(_compared(function, ours, subjects, theirs, config.draws, own))
