@@ -200,6 +200,7 @@ def histogram_figure(panels: Sequence[Mapping[str, Any]]) -> bytes:
             shares = np.asarray(series["counts"], float) / max(sum(series["counts"]), 1) / width
             axes.stairs(shares, edges, color=paint, fill=i == 0, alpha=0.35 if i == 0 else 1, linewidth=1.6)
         axes.set_xscale(panel["scale"])
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.set_title(panel["name"], fontsize=8.5, color=INK, loc="left")
         _plain(axes, panel["x_label"], "")
         axes.set_yticks([])
