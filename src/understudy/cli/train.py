@@ -28,7 +28,7 @@ EXAMPLE = example(
 
 def train(
     generator: Annotated[
-        str, typer.Argument(metavar="GENERATOR", help="progan, stylegan1, stylegan2, stylegan3 or diffusion.")
+        str, typer.Argument(metavar="GENERATOR", help="diffusion, progan, mask_gan, spade ... (see README).")
     ],
     cohort: Annotated[Path, typer.Argument(metavar="COHORT", help="A cohort folder with a train split.")],
     out: Out,
