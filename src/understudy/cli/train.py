@@ -25,11 +25,11 @@ EXAMPLE = example(
     "understudy train stylegan2 phantom --preset cpu --set images_seen=200000 --out run-stylegan2",
 )
 
+MENU = "progan, stylegan1, stylegan2, stylegan3, diffusion, mask_gan, pix2pix, spade or cyclegan."
+
 
 def train(
-    generator: Annotated[
-        str, typer.Argument(metavar="GENERATOR", help="diffusion, progan, mask_gan, spade ... (see README).")
-    ],
+    generator: Annotated[str, typer.Argument(metavar="GENERATOR", help=MENU)],
     cohort: Annotated[Path, typer.Argument(metavar="COHORT", help="A cohort folder with a train split.")],
     out: Out,
     preset: Annotated[
