@@ -15,6 +15,7 @@ from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.generators.base import Samples
+from understudy.generators.pix2pix import Pix2Pix
 from understudy.synthesis import anatomy
 from understudy.synthesis.anatomy import Mixture, anatomy_cohort
 
@@ -110,16 +111,38 @@ def test_a_translator_gives_anatomy(
         anatomy, "open_run", lambda path: anatomy.Run(path, json.loads((path / "run.json").read_text()), 100, "abc")
     )
     new = Cohort.open(anatomy_cohort(cohort.path, tmp_path / "a", a_run(cohort, tmp_path / "r"), 0))
-    assert new.scheme is not None and new.scheme.names == ("background", "dark", "bright", "tumour")
+    assert new.scheme == ANATOMY  # it has the tumour already
     assert new.labels is not None and cohort.labels is not None and cohort.images is not None
-    assert np.array_equal(new.labels == 3, cohort.labels == 1)  # the patient's own, not what the translator makes up
+    assert np.array_equal(new.labels == 2, cohort.labels == 1)  # the patient's own, not what the translator makes up
     plain = (cohort.labels == 0) & (np.indices((8, 8)).sum(0) > 0)
-    assert np.array_equal(new.labels[plain], np.where(cohort.images[:, 0] > 300, 2, 1)[plain])
+    assert np.array_equal(new.labels[plain], np.where(cohort.images[:, 0] > 300, 3, 1)[plain])
     assert len(set(translator.told)) == 24 and new.kind == "real" and new.label_source == "patient"
     assert new.trained_on[0]["cohort"] == "adni" and new.provenance["inputs"] == {
         "cohort": cohort.id,
         "translator": "abc",
     }
+
+
+def test_a_trained_translator_gives_anatomy(classes_cohort: Callable[..., Cohort], tmp_path: Path) -> None:
+    atlas = anatomy_cohort(classes_cohort(tmp_path / "atlas", 16).path, tmp_path / "merged", Mixture(2), 0)
+    tiny = {
+        "direction": "images_to_labels",
+        "channels": 8,
+        "channels_max": 16,
+        "patch_channels": 8,
+        "precision": "fp32",
+    }
+    config = Pix2Pix.Config(**tiny, images_seen=8, batch_size=4, sample_block=5, snapshot_every=8, ema_images=4)
+    run = Pix2Pix(config).fit(Cohort.open(atlas), tmp_path / "run", 0)
+    cohort = classes_cohort(tmp_path / "c", 16, subjects=7)
+    for name in "ab":
+        anatomy_cohort(cohort.path, tmp_path / name, run, 0)
+    new = Cohort.open(tmp_path / "a")
+    assert new.scheme is not None and new.scheme.names == ("background", "tissue1", "tissue2", "tumour")
+    assert new.labels is not None and cohort.labels is not None
+    assert np.array_equal(new.labels == 3, cohort.labels == 1) and len(new) == 7
+    assert np.array_equal(new.labels, Cohort.open(tmp_path / "b").labels)  # type: ignore[arg-type]
+    assert new.trained_on == json.loads((run / "run.json").read_text())["trained_on"]
 
 
 def test_a_run_that_does_not_fit(

@@ -31,6 +31,12 @@ def test_a_class_that_both_have_is_lesion_and_last() -> None:
     assert merge(np.array([1, 2, 2]), np.array([3, 0, 1]), both).tolist() == [3, 1, 2]
 
 
+def test_a_scheme_that_has_all_stays_as_it_is() -> None:
+    anatomy = LabelScheme(("background", "tumour", "brain"), (0, 4, 9))
+    both = joining(anatomy, LabelScheme(("nothing", "tumour"), (0, 1)), ["tumour"])
+    assert both.scheme == anatomy and both.anatomy.tolist() == [0, 1, 2] and both.lesion.tolist() == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("names", "says"), [((), "name the classes"), (("background",), "name the classes"), (("cyst",), "no class 'cyst'")]
 )

@@ -70,6 +70,22 @@ def test_growth_along_a_corridor_needs_more_than_the_window() -> None:
     assert grown(lesion, 15, allowed).classes.shape == (45, 1)
 
 
+def test_growth_does_not_leap_over_a_wall_to_where_it_could_walk() -> None:
+    allowed = np.zeros((40, 9), bool)
+    allowed[:, :3] = allowed[:, 6:] = allowed[37:] = True  # two corridors, joined at the far end
+    lesion = Lesion(np.full((3, 3), 2, np.uint8), (0, 0), (1.0, 1.0))
+    new = grown(lesion, 8, allowed)
+    assert new.classes.shape == (24, 3) and new.voxels == 72
+
+
+def test_the_window_changes_nothing() -> None:
+    """Growth is tried near the lesion first; what is nearest may lie beyond, and not in the corner of that window."""
+    lesion, allowed = Lesion(np.full((3, 3), 2, np.uint8), (15, 15), (1.0, 1.0)), np.zeros((40, 40), bool)
+    allowed[15:, 15:18] = allowed[10:15, 10:15] = True  # a corridor, and a room at the corner
+    new = grown(lesion, 5.2, allowed).on((40, 40)) > 0
+    assert new[10:15, 10:15].sum() == 22 and new[23].sum() == 1 and new[18:23].sum() == 15
+
+
 def test_a_bar_turns() -> None:
     bar = Lesion(np.repeat([[3, 3, 3, 3, 4, 4, 4, 4, 4]], 3, 0).astype(np.uint8), (10, 10), (1.0, 1.0))
     turned = rotated(bar, 90)  # from the first axis to the second: the end at high w comes to low d

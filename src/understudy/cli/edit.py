@@ -1,12 +1,15 @@
 """``understudy edit``: label maps of a cohort with lesions grown, moved, turned or exchanged; or with anatomy."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from understudy.cli.options import DryRun, Out, Seed, configure, example, names, progress, show, writing
 from understudy.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from understudy.synthesis.edit_stage import EditConfig
 
 EXAMPLE = example(
     "understudy edit phantom --lesion necrosis,oedema,enhancing --grow 2 --move 0,5 --out edited",
@@ -14,6 +17,8 @@ EXAMPLE = example(
     "understudy edit phantom --anatomy 4 --out tissues",
     "understudy edit tissues --lesion enhancing --place masks --inside tissue2,tissue3 --out placed",
 )
+
+LESIONS = ("lesion", "grow", "move", "rotate", "deform", "transplant", "at", "place", "inside", "forbidden", "fill")
 
 
 def edit(
@@ -50,41 +55,44 @@ def edit(
     dry_run: DryRun = False,
 ) -> None:
     """Make new label maps from a cohort's: lesions changed, moved or exchanged; or lay them over anatomy."""
-    asked = {"cohort": cohort, "out": out, "transplant": transplant, "place": place, "seed": seed}
-    lesions = {"grow": grow, "move": move, "rotate": rotate, "deform": deform, "transplant": transplant, "at": at}
-    lesions |= {"place": place, "lesion": lesion, "inside": inside, "forbidden": forbidden, "fill": fill}
+    given = dict(locals())
     if anatomy is not None:
-        if given := [name for name, value in lesions.items() if value is not None]:
-            raise UsageError(f"--anatomy is a step of its own: edit lesions in the cohort that it makes (--{given[0]})")
+        if names_of := [name for name in LESIONS if given[name] is not None]:
+            raise UsageError(
+                f"--anatomy is a step of its own: edit lesions in the cohort that it makes (--{names_of[0]})"
+            )
         _anatomy(cohort, out, anatomy, {"smoothing": smoothing, "adapt": adapt, "whole": whole}, seed, key, dry_run)
         return
-    from understudy.synthesis.edit import Wishes
-    from understudy.synthesis.edit_stage import EditConfig, edit_cohort
+    from understudy.synthesis.edit_stage import edit_cohort
 
-    if transplant and place:
-        raise UsageError("--transplant and --place both say where another lesion goes: give one of them")
-    wishes = {**_move(move), "axis": axis}
-    wishes |= {"grow": span(grow, "--grow"), "rotate": span(rotate, "--rotate"), "deform": span(deform, "--deform")}
-    settings: dict[str, Any] = {
-        "lesion": names(lesion),
-        "wishes": configure(Wishes, wishes, "edit"),
-        "origin": "transplant" if transplant else "place" if place else "own",
-        "at": vector(at, "--at") if at else None,
-        "which": which,
-        "inside": names(inside),
-        "forbidden": names(forbidden),
-        "fill": names(fill),
-        "minimum": minimum,
-        "per_case": per_case,
-        "splits": names(splits),
-    }
-    config = configure(EditConfig, settings, "edit")
+    config = _config(given)
     if dry_run:
-        show("edit", {**asked, **config.model_dump()})
+        request = {"cohort": cohort, "out": out, "transplant": transplant, "place": place, "seed": seed}
+        show("edit", {**request, **config.model_dump()})
         return
     with writing(out), progress("edit") as update:
         edit_cohort(cohort, out, config, seed, donors=transplant or place, key=key, progress=update)
     typer.echo(f"cohort: {out}")
+
+
+def _config(given: dict[str, Any]) -> "EditConfig":
+    """Turn what was typed into settings.
+
+    Raises:
+        UsageError: it says what cannot be.
+    """
+    from understudy.synthesis.edit import Wishes
+    from understudy.synthesis.edit_stage import EditConfig
+
+    if given["transplant"] and given["place"]:
+        raise UsageError("--transplant and --place both say where another lesion goes: give one of them")
+    ranges = {name: span(given[name], f"--{name}") for name in ("grow", "rotate", "deform")}
+    settings = {name: given[name] for name in ("which", "minimum", "per_case")}
+    settings |= {name: names(given[name]) for name in ("lesion", "inside", "forbidden", "fill", "splits")}
+    settings["wishes"] = configure(Wishes, {**_move(given["move"]), **ranges, "axis": given["axis"]}, "edit")
+    settings["origin"] = "transplant" if given["transplant"] else "place" if given["place"] else "own"
+    settings["at"] = vector(given["at"], "--at") if given["at"] else None
+    return configure(EditConfig, settings, "edit")
 
 
 def _anatomy(

@@ -32,7 +32,8 @@ def joining(anatomy: LabelScheme, lesion: LabelScheme, names: Sequence[str]) -> 
     """Join two label schemes.
 
     Args:
-        anatomy: its classes come first; one that is also named as lesion is lesion.
+        anatomy: its classes come first; one that is also named as lesion is lesion. If it has all classes of the
+            lesion, the joint scheme is this one as it is.
         lesion: has the classes of the lesion, and maybe others, which are left out.
         names: which classes form the lesion.
 
@@ -46,7 +47,7 @@ def joining(anatomy: LabelScheme, lesion: LabelScheme, names: Sequence[str]) -> 
         raise UsageError(f"name the classes that form the lesion, out of {', '.join(lesion.names[1:])}")
     first = [name for name in anatomy.names if name not in names]
     last = [name for name in dict.fromkeys((*lesion.names, *anatomy.names)) if name in names]
-    joint = (*first, *last)
+    joint = anatomy.names if set(names) <= set(anatomy.names) else (*first, *last)
     values = dict(zip(anatomy.names, anatomy.source_values, strict=True))
     for name, value in zip(lesion.names, lesion.source_values, strict=True):
         if name in last and name not in values:
