@@ -58,7 +58,7 @@ def test_the_weight_of_the_cycles(toy: ModuleType, made: Maker) -> None:
     assert losses[1]["g"] - losses[0]["g"] == pytest.approx(10 * both, rel=1e-4)
 
 
-def test_images_are_read_as_whole_classes(toy: ModuleType, made: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_are_read_as_whole_classes(toy: ModuleType, made: Maker) -> None:
     """What is painted again, and what the discriminator of label maps sees, are 0 and 1."""
     generator, seen = made(), list[Tensor]()
     for net in (generator.g, generator.discriminators["d_labels"]):
@@ -140,3 +140,5 @@ def test_refusals(made: Maker, tmp_path: Path) -> None:
         fitting(made(), None, None)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="divide by 4"):
         made(size=(18, 18))
+    with pytest.raises(UsageError, match="a kernel of 7 needs sides above 3, found 2 x 16 x 16: import with"):
+        made(size=(2, 16, 16), kernel=7)

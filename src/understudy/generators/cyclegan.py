@@ -22,6 +22,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from understudy.core.encoding import Encoding
+from understudy.core.errors import UsageError
 from understudy.generators.base import Generator
 from understudy.nets.patch_gan import PatchGAN
 from understudy.nets.spatial import needed_halvings
@@ -60,11 +61,11 @@ class CycleGAN(TranslationTraining, Generator):
         "small": {},
         # Some ten thousand images in all: narrow networks, larger batches and longer strides.
         "short": {"channels": 24, "blocks": 4, "patch_channels": 32, "batch_size": 8, "learning_rate": 1e-3,
-                  "discriminator_rate": 5e-4, "d_noise": 0.1, "images_seen": 16_000, "snapshot_every": 16_000,
+                  "discriminator_rate": 5e-4, "d_noise": 0.1, "images_seen": 12_000, "snapshot_every": 12_000,
                   "grid_every": 2_000, "ema_images": 1_000},
         "volumes": {"channels": 8, "blocks": 3, "kernel": 5, "patch_channels": 16, "patch_layers": 2, "batch_size": 2,
                     "learning_rate": 1e-3, "discriminator_rate": 5e-4, "d_noise": 0.1, "d_noise_images": 1_000,
-                    "images_seen": 4_000, "snapshot_every": 4_000, "grid_every": 500, "ema_images": 300},
+                    "images_seen": 3_000, "snapshot_every": 3_000, "grid_every": 500, "ema_images": 300},
         "paper": {"batch_size": 1, "blocks": 9, "patch_channels": 32, "d_noise_images": 1_000, "jitter": 1.0,
                   "mirror": True, "ema_images": 0, "images_seen": 40_000},  # 100 epochs of 400 volumes
         "demo": {"channels": 16, "blocks": 2, "kernel": 5, "patch_channels": 16, "patch_layers": 2, "batch_size": 8,
@@ -78,8 +79,13 @@ class CycleGAN(TranslationTraining, Generator):
         """Make the networks, the EMA of the painter, the optimisers and empty pools; see the contract."""
         cfg, c, k = self.config, encoding.image_channels, len(self.scheme)
         strides = needed_halvings(self.name, size, FEWEST, 2, FEWEST)
+        if min(size) <= cfg.kernel // 2:
+            raise UsageError(
+                f"cyclegan with a kernel of {cfg.kernel} needs sides above {cfg.kernel // 2}, found "
+                f"{' x '.join(map(str, size))}: import with another --size, or set a smaller kernel"
+            )
         shared = cfg.model_dump(include={"channels", "blocks", "kernel"})
-        judges = {"scales": cfg.scales, "channels": cfg.patch_channels, "layers": cfg.patch_layers}
+        judges: dict[str, Any] = {"scales": cfg.scales, "channels": cfg.patch_channels, "layers": cfg.patch_layers}
         g = ResidualGenerator(k, c, strides, **shared)
         f = ResidualGenerator(c, k, strides, squash=False, **shared)
         self.adopt({"g": g, "f": f}, {"d_images": PatchGAN(c, size, **judges), "d_labels": PatchGAN(k, size, **judges)})
@@ -87,14 +93,14 @@ class CycleGAN(TranslationTraining, Generator):
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return all that a resume needs, the pools included."""
-        tensors, scalars = super().state()  # type: ignore[misc]
+        tensors, scalars = super().state()
         for name, pool in self.pools.items():
             tensors |= pool.state(f"pool.{name}")
         return tensors, scalars
 
     def load_state(self, tensors: dict[str, Tensor], scalars: dict[str, Any]) -> None:
         """Put back what :meth:`state` gave."""
-        super().load_state(tensors, scalars)  # type: ignore[misc]
+        super().load_state(tensors, scalars)
         for name, pool in self.pools.items():
             pool.load(f"pool.{name}", tensors, self.engine.device)
 

@@ -52,12 +52,12 @@ class Pix2Pix(TranslationTraining, Generator):
         "small": {},
         # Some ten thousand images in all: narrow networks, larger batches and longer strides.
         "short": {"channels": 32, "channels_max": 256, "patch_channels": 32, "batch_size": 8, "learning_rate": 1e-3,
-                  "discriminator_rate": 5e-4, "d_noise": 0.1, "dropout_layers": 2, "images_seen": 30_000,
+                  "discriminator_rate": 5e-4, "d_noise": 0.1, "dropout_layers": 2, "images_seen": 40_000,
                   "ema_images": 1_000},
         "volumes": {"channels": 24, "channels_max": 192, "patch_channels": 16, "patch_layers": 2, "batch_size": 4,
                     "learning_rate": 1e-3, "discriminator_rate": 5e-4, "d_noise": 0.1, "dropout_layers": 2,
-                    "images_seen": 8_000, "ema_images": 400, "d_noise_images": 1_000, "snapshot_every": 8_000,
-                    "grid_every": 1_000},
+                    "images_seen": 12_000, "ema_images": 400, "d_noise_images": 1_000, "snapshot_every": 12_000,
+                    "grid_every": 2_000},
         "paper": {"batch_size": 1, "dropout": 0.3, "patch_channels": 32, "d_noise_images": 1_000, "jitter": 1.0,
                   "mirror": True, "ema_images": 0, "images_seen": 40_000},  # 100 epochs of 400 volumes
         "demo": {"channels": 16, "channels_max": 128, "patch_channels": 16, "patch_layers": 2, "batch_size": 8,

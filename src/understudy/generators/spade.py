@@ -77,7 +77,7 @@ class SPADE(TranslationTraining, Generator):
                   "images_seen": 20_000, "snapshot_every": 20_000, "grid_every": 2_000, "ema_images": 1_000},
         "volumes": {"channels": 8, "channels_max": 64, "hidden": 16, "z_dim": 64, "encoder_channels": 8,
                     "patch_channels": 16, "patch_layers": 2, "scales": 1, "batch_size": 4, "learning_rate": 1e-3,
-                    "discriminator_rate": 1e-3, "images_seen": 4_000, "snapshot_every": 4_000, "grid_every": 500,
+                    "discriminator_rate": 1e-3, "images_seen": 6_000, "snapshot_every": 6_000, "grid_every": 1_000,
                     "ema_images": 300},
         "paper": {"batch_size": 1, "channels": 64, "channels_max": 1024, "hidden": 128, "kernel": 7, "encoder": False,
                   "feature_weight": 0.0, "spectral": False, "scales": 1, "adversarial": "least-squares",
