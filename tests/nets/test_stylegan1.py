@@ -163,3 +163,13 @@ def test_statistics_stay_exact_in_low_precision_when_the_mean_dwarfs_the_deviati
     rounded = x.bfloat16()
     low, high = (layer(v, torch.zeros(1, 2), random_noise=False).float() for v in (rounded, rounded.float()))
     assert (low - high).abs().mean() < 0.1 and low.std().item() == pytest.approx(1, abs=0.1)
+
+
+def test_first_pictures_have_little_contrast_and_differ() -> None:
+    torch.manual_seed(0)
+    g = GeneratorNetwork(32, 0, 32, 32, 3, channel_base=1024, channel_max=64, mapping_layers=2)
+    for level in (3.0, 4.0, 5.0):
+        image = g(torch.randn(16, 32), level=level)
+        assert 0.05 < image.std() < 0.4 and (image[0] - image[1]).std() > 0.05
+    const = g.get_parameter("synthesis.b4.const")
+    assert (const.std(dim=(1, 2)) > 0.3).all()  # something to normalise by

@@ -7,8 +7,6 @@ Source: Karras et al., "Progressive Growing of GANs for Improved Quality, Stabil
 Differs: any number of image channels plus label channels, the output without a squashing function as published; a
     condition is embedded and joined with z in the generator and projected in the discriminator, which takes several
     classes a case (published: an auxiliary classifier for one); the discriminator steps first, published both at once.
-    With augmentation switched on, ADA's certainty is measured from the middle between the mean logits of real and of
-    synthetic cases, because a Wasserstein critic has no zero.
 Checked: tests/generators/test_progan.py (penalty against finite differences, drift, growing) and
     tests/generators/test_contract.py; the networks in tests/nets/test_progan.py.
 """
@@ -23,7 +21,6 @@ from understudy.core.encoding import Encoding
 from understudy.generators.base import Generator, GeneratorConfig
 from understudy.nets.growing import GrowingDiscriminator
 from understudy.nets.progan import GeneratorNetwork
-from understudy.training.adversarial import gradient_penalty
 from understudy.training.growing_gan import GrowingGAN, GrowingGANSettings
 
 
@@ -31,8 +28,6 @@ class ProGANConfig(GrowingGANSettings, GeneratorConfig):
     """Configuration of :class:`ProGAN`; the defaults suit 64 to 128 pixels and some thousand images."""
 
     batch_size: int = Field(16, gt=0, description="images a step, over all processes")
-    penalty: float = Field(10.0, ge=0, description="weight of the gradient penalty, lambda")
-    drift: float = Field(0.001, ge=0, description="weight of the squared logits of real cases")
 
 
 class ProGAN(GrowingGAN, Generator):
@@ -68,27 +63,9 @@ class ProGAN(GrowingGAN, Generator):
 
     def d_losses(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
         """E D(synthetic) - E D(real) + gradient penalty + drift; synthetic cases have the conditions of the real."""
-        with self.engine.autocast():
-            with torch.no_grad():
-                real, synthetic = self.augmented(x), self._generate(len(x), condition)
-            by_real, by_synthetic = self.judge(real, condition), self.judge(synthetic, condition)
-        certainty = by_real - (by_real.mean() + by_synthetic.mean()) / 2
-        self.observe(certainty, len(x) * self.engine.world_size)
-        losses = {"d": by_synthetic.mean() - by_real.mean(), "drift": self.config.drift * by_real.square().mean()}
-        if self.config.penalty:
-            part = None if condition is None else self.part(condition)
-            losses["penalty"] = self.gradient_penalty(self.part(real), self.part(synthetic), part)
-        return losses
-
-    def gradient_penalty(self, real: Tensor, synthetic: Tensor, condition: Tensor | None) -> Tensor:
-        """L E (|grad D(x)| - 1)^2 (Gulrajani, eq. 3), L = `penalty`, in float32.
-
-        Args:
-            real: (N, C + L, R', R').
-            synthetic: the same shape.
-            condition: (N, classes), of both, or None.
-        """
-        return self.config.penalty * gradient_penalty(lambda x: self.judge(x, condition), real, synthetic)
+        with self.engine.autocast(), torch.no_grad():
+            real, synthetic = self.augmented(x), self._generate(len(x), condition)
+        return self.wasserstein(real, synthetic, condition)
 
     def g_losses(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
         """- E D(synthetic); conditions (N, classes) are shuffled."""

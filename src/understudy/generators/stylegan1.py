@@ -10,7 +10,7 @@ Checked: tests/generators/test_stylegan1.py (R1 against finite differences, styl
     tests/generators/test_contract.py; the networks in tests/nets/test_stylegan1.py.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -31,7 +31,8 @@ class StyleGAN1Config(GrowingGANSettings, GeneratorConfig):
     w_dim: int = Field(512, gt=0, description="width of the style")
     mapping_layers: int = Field(8, gt=0, description="depth of the mapping network")
     noise: bool = Field(True, description="learn how much noise each layer adds; false: none is added")
-    gamma: float = Field(10.0, ge=0, description="weight of R1")
+    loss: Literal["logistic", "wasserstein"] = Field("logistic", description="published: for faces in the wild, CelebA")
+    gamma: float = Field(10.0, ge=0, description="of the logistic loss: weight of R1")
     style_mixing: float = Field(0.9, ge=0, le=1, description="probability that a batch mixes two latents")
     ema_images: float | None = Field(10_000, gt=0, description="half-life of the EMA in images")
     truncation_psi: float = Field(1.0, ge=0, le=1, description="sampling: 1 full diversity, 0 the average case")
@@ -56,7 +57,7 @@ class StyleGAN1(GrowingGAN, Generator):
         # noise: in so few steps its strengths grow faster than the discriminator learns to object.
         "short": {"z_dim": 128, "w_dim": 128, "mapping_layers": 4, "channel_base": 4096, "channel_max": 128,
                   "batch_size": 8, "learning_rate": 0.002, "discriminator_rate": 0.002, "penalty_share": 0.5,
-                  "noise": False},
+                  "noise": False, "loss": "wasserstein"},
         # On eight GPUs; sampled with psi 0.7 as in the published code, which truncates layers up to 32 pixels.
         "paper": {"images_seen": 25_000_000, "stable_images": 600_000, "fade_images": 600_000,
                   "batch_sizes": {8: 256, 16: 128, 32: 64, 64: 32}, "truncation_psi": 0.7, "truncation_layers": 8,
@@ -87,14 +88,17 @@ class StyleGAN1(GrowingGAN, Generator):
         return self.augmented(self.g.synthesis(ws, self.level, random_noise=self.config.noise))
 
     def d_losses(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
-        """Logistic loss, and the R1 penalty on real cases."""
-        shuffled = self.shuffled(condition)
+        """Logistic loss with R1 on real cases, or the Wasserstein loss; informs ADA."""
+        wasserstein = self.config.loss == "wasserstein"
+        others = condition if wasserstein else self.shuffled(condition)
+        with self.engine.autocast(), torch.no_grad():
+            ws, w = self.styles(len(x), others)
+            real, synthetic = self.augmented(x), self._generate(ws)
+            self.g.track(self.over_processes(w.mean(dim=0)))
+        if wasserstein:
+            return self.wasserstein(real, synthetic, condition)
         with self.engine.autocast():
-            with torch.no_grad():
-                ws, w = self.styles(len(x), shuffled)
-                real, synthetic = self.augmented(x), self._generate(ws)
-                self.g.track(self.over_processes(w.mean(dim=0)))
-            by_real, by_synthetic = self.judge(real, condition), self.judge(synthetic, shuffled)
+            by_real, by_synthetic = self.judge(real, condition), self.judge(synthetic, others)
         self.observe(by_real, len(x) * self.engine.world_size)
         losses = {"d": logistic_discriminator(by_real, by_synthetic)}
         if self.config.gamma:
@@ -106,11 +110,11 @@ class StyleGAN1(GrowingGAN, Generator):
         return r1(lambda y: self.judge(y, condition), x, self.config.gamma)
 
     def g_losses(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
-        """Non-saturating logistic loss; conditions (N, classes) are shuffled."""
+        """Non-saturating logistic loss, or - E D(synthetic); conditions (N, classes) are shuffled."""
         condition = self.shuffled(condition)
         with self.engine.autocast():
             logits = self.judge(self._generate(self.styles(len(x), condition)[0]), condition)
-        return {"g": logistic_generator(logits)}
+        return {"g": -logits.mean() if self.config.loss == "wasserstein" else logistic_generator(logits)}
 
     # ------------------------------------------------------------------ sampling
     def style(self, z: Tensor, condition: Tensor | None = None) -> Tensor:

@@ -7,7 +7,10 @@ Source: Karras et al., "A Style-Based Generator Architecture for Generative Adve
 Differs: any number of image and label channels; the condition is embedded as in later papers of the family
     (nets/mapping.py); under autocast everything from 8x8 pixels up runs in the low precision, the 4x4 layers, the
     mapping, the styles and the output layers in float32. What follows a convolution is one function with its
-    derivative written by hand, which can be differentiated once.
+    derivative written by hand, which can be differentiated once. Two starting values: the output layers begin at a
+    tenth of the published size, because normalised and styled features else make pictures of several times the
+    contrast of data, which a short training does not live down; the learned constant is random as in StyleGAN2,
+    because ones have no deviation to divide by.
 Checked: tests/nets/test_stylegan1.py (a layer against its definition, its derivatives, statistics, noise, fading).
 
 Shapes: N batch, Z z_dim, W w_dim, L layers (`num_ws`), C image + label channels, R' the resolution of a level.
@@ -27,6 +30,7 @@ from understudy.nets.layers import SLOPE, EqualisedLinear, channels_at, convolut
 from understudy.nets.mapping import Mapping
 
 W_AVERAGE_DECAY = 0.995
+FIRST_CONTRAST = 0.1  # of pictures, at the start
 
 
 class _Epilogue(torch.autograd.Function):
@@ -104,7 +108,7 @@ class FirstBlock(nn.Module):
 
     def __init__(self, channels: int, w_dim: int) -> None:
         super().__init__()
-        self.const = nn.Parameter(torch.ones(channels, 4, 4))
+        self.const = nn.Parameter(torch.randn(channels, 4, 4))
         self.epilogue0 = Epilogue(channels, w_dim, 4)
         self.conv1 = GrowingConv2d(channels, channels, bias=False)
         self.epilogue1 = Epilogue(channels, w_dim, 4)
@@ -153,7 +157,8 @@ class Synthesis(nn.Module):
             if r > 4:
                 self.add_module(f"b{r}", SynthesisBlock(width, out, w_dim, r))
             if r >= first:
-                self.add_module(f"write{r}", ToChannels(out, channels))
+                self.add_module(f"write{r}", write := ToChannels(out, channels))
+                nn.init.normal_(write.weight, std=FIRST_CONTRAST)
             width, r = out, r * 2
         self.num_ws = layers_at(math.log2(resolution))
 

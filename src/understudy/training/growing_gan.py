@@ -1,10 +1,12 @@
-"""The training that ProGAN and the first StyleGAN share: growing, optimisers that start anew, EMA, augmentation.
+"""The training that ProGAN and the first StyleGAN share: growing, optimisers that start anew, EMA, Wasserstein loss.
 
 Source: Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, arXiv
     1710.10196, appendix A.1 and the published code (Adam is reset at the start and the end of every fade; learning
     rate by resolution; exponential average of the generator's weights, 0.999 a step).
 Differs: the average's memory is given in images and is shorter while few images were seen (training/ema.py). The
-    augmentation of training/ada.py, which came later, may be switched on for small data; published is none.
+    augmentation of training/ada.py, which came later, may be switched on for small data; published is none. With it,
+    ADA's certainty is measured from the middle between the mean logits of real and of synthetic cases, because a
+    Wasserstein critic has no zero.
 Checked: tests/generators/test_progan.py (resets, learning rates, resume within a fade) and
     tests/generators/test_contract.py.
 """
@@ -19,7 +21,7 @@ from torch.optim import Optimizer
 
 from understudy.core.errors import UsageError
 from understudy.nets.growing import stage
-from understudy.training.adversarial import AdversarialTraining, adam, descend
+from understudy.training.adversarial import AdversarialTraining, adam, descend, gradient_penalty
 from understudy.training.ema import ema_decay, ema_update
 from understudy.training.feed import Batch
 from understudy.training.growing import GrowingSettings, faded, phase
@@ -37,6 +39,8 @@ class GrowingGANSettings(GrowingSettings):
     discriminator_rate: float = Field(0.001, gt=0, description="of Adam, discriminator")
     penalty_share: float = Field(1.0, gt=0, le=1, description="share of the batch that the penalty is measured on")
     ema_images: float | None = Field(None, gt=0, description="half-life of the EMA in images; default 693 batch_size")
+    penalty: float = Field(10.0, ge=0, description="of the Wasserstein loss: weight of the gradient penalty, lambda")
+    drift: float = Field(0.001, ge=0, description="of the Wasserstein loss: weight of the squared logits of real cases")
     group: int = Field(4, gt=0, description="cases a minibatch-deviation group")
     augment: Literal["none", "ada", "fixed"] = Field("none", description="no, adaptive or fixed augmentation for D")
     augment_p: float = Field(0.0, ge=0, le=1, description="probability of augmentation at the start (ada) or always")
@@ -175,6 +179,34 @@ class GrowingGAN(AdversarialTraining):
     def g_losses(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
         """Terms of the generator's loss on as many new cases as there are real ones."""
         raise NotImplementedError
+
+    def wasserstein(self, real: Tensor, synthetic: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
+        """E D(synthetic) - E D(real) + drift + gradient penalty; informs ADA.
+
+        Args:
+            real: (N, C + L, R', R'), as the discriminator sees them.
+            synthetic: the same shape.
+            condition: (N, classes), of both, or None.
+        """
+        with self.engine.autocast():
+            by_real, by_synthetic = self.judge(real, condition), self.judge(synthetic, condition)
+        certainty = by_real - (by_real.mean() + by_synthetic.mean()) / 2
+        self.observe(certainty, len(real) * self.engine.world_size)
+        losses = {"d": by_synthetic.mean() - by_real.mean(), "drift": self.config.drift * by_real.square().mean()}
+        if self.config.penalty:
+            part = None if condition is None else self.part(condition)
+            losses["penalty"] = self.gradient_penalty(self.part(real), self.part(synthetic), part)
+        return losses
+
+    def gradient_penalty(self, real: Tensor, synthetic: Tensor, condition: Tensor | None) -> Tensor:
+        """L E (|grad D(x)| - 1)^2 (Gulrajani, eq. 3), L = `penalty`, in float32.
+
+        Args:
+            real: (N, C + L, R', R').
+            synthetic: the same shape.
+            condition: (N, classes), of both, or None.
+        """
+        return self.config.penalty * gradient_penalty(lambda x: self.judge(x, condition), real, synthetic)
 
     def part(self, x: Tensor) -> Tensor:
         """The share of a batch that the penalty is measured on, in whole minibatch-deviation groups."""
