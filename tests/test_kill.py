@@ -5,6 +5,7 @@ Two kills a verb here; ``make kill`` (UNDERSTUDY_KILLS=10) does ten.
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,7 +49,7 @@ def kill_and_finish(whole: Path, out: Path, marker: str, *arguments: str | Path)
         hits += process.wait() == -signal.SIGKILL
         assert (out / marker).is_file() == (out / marker).exists()
         if hits == 0:
-            subprocess.run(["rm", "-rf", str(out)], check=True)
+            shutil.rmtree(out, ignore_errors=True)  # whole: the next try makes it anew
         if marker != "complete.json":
             assert not out.exists() or content(out) == content(whole), "a half-written folder under the final name"
     sys.stdout.write(f"{arguments[0]}: {hits} of {tries} kills came before the end\n")

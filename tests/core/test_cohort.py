@@ -57,7 +57,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert cohort.images is not None and (cohort.images == images).all()
     assert cohort.labels is not None and (cohort.labels == (images[:, 0] > 128)).all()
     assert cohort.subjects("train") == ["s0", "s2"] and cohort.rows("test").tolist() == [2, 3]
-    assert cohort.spacing_mm(0) == (1.0, 2.0)
+    assert cohort.spacing_mm(0) == (1.0, 2.0) and cohort.entry("spacing", 0) == cohort.column("spacing")[0]
     assert np.array_equal(cohort.class_matrix()[:, 0], [np.nan, 1, 0, 1, 0], equal_nan=True)
     assert cohort.encoded(np.array([0])).shape == (1, 3, 8, 6)
     cohort.verify()

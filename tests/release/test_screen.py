@@ -1,5 +1,6 @@
 """Screening keeps the right cases with all their columns, logs every removal, and leaves nothing when it refuses."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,6 +69,15 @@ def test_what_the_segmenter_saw_joins_trained_on(
     unknown = another("unknown", trained_on=[])
     made = Cohort.open(screen_cohort(unknown, [agreement(unknown, MEAN, name="b")], tmp_path / "out2"))
     assert leak_note(made) and made.trained_on[-1]["subjects"] == ["t1", "t2", "v1"]
+
+
+def test_the_id_is_keyed_where_somebody_owns_it(another: Write, agreement: Write, tmp_path: Path) -> None:
+    semi = another("semi", kind="semi-real", label_source="edited patient", key=b"k")
+    folder = agreement(semi, MEAN)
+    for name in "ab":
+        screen_cohort(semi, [folder], tmp_path / name, key=tmp_path / f"key-{name}")
+    manifests = [json.loads((tmp_path / name / "cohort.json").read_text()) for name in "ab"]
+    assert manifests[0].pop("id") != manifests[1].pop("id") and manifests[0] == manifests[1]
 
 
 def test_what_a_person_is_told(cohort: Path, agreement: Write, tmp_path: Path) -> None:

@@ -164,3 +164,6 @@ def test_wishes_are_drawn() -> None:
     for wrong in ({"grow": (0, 1)}, {"grow": (2, 1)}, {"deform": (0, 2)}, {"move": (1.0,), "distance": (0, 1)}):
         with pytest.raises(ValueError, match="goes from|not both"):
             Wishes(**wrong)  # type: ignore[arg-type]
+    for endless in (np.nan, np.inf):
+        with pytest.raises(ValueError, match="finite"):
+            Wishes(move=(endless, 0))

@@ -123,6 +123,52 @@ def test_a_case_never_gets_its_own_lesion_as_anothers(bodies: Callable[..., Path
     wishes = config(origin="place", wishes=Wishes(), per_case=4)
     cohort = Cohort.open(edit_cohort(bodies("real"), tmp_path / "e", wishes, 0, donors=bodies("real")))
     assert (cohort.column("edited_from") != cohort.column("lesion_from")).all()
+    again = Cohort.open(edit_cohort(bodies("real"), tmp_path / "f", wishes, 0, donors=cohort.path))  # the same people
+    lent = dict(zip(cohort.column("case_id"), cohort.column("subject_id"), strict=True))
+    assert all(
+        lent[case] != mine for case, mine in zip(again.column("lesion_from"), again.column("subject_id"), strict=True)
+    )
+
+
+def test_a_patients_lesion_in_nobodys_body_is_the_patients(bodies: Callable[..., Path], tmp_path: Path) -> None:
+    source, donors = bodies("nobody4", kind="synthetic", label_source="sampled"), Cohort.open(bodies("real"))
+    wishes = config(origin="place", wishes=Wishes())
+    cohort = Cohort.open(edit_cohort(source, tmp_path / "e", wishes, 0, donors=donors.path))
+    owner = dict(zip(donors.column("case_id"), donors.column("subject_id"), strict=True))
+    assert cohort.kind == "semi-real" and len(cohort.subjects()) > 1
+    assert cohort.column("subject_id").tolist() == [owner[case] for case in cohort.column("lesion_from")]
+
+
+def test_a_lesion_without_spacing_moves_by_the_voxels_it_comes_to_lie_on(
+    bodies: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, donors = Cohort.open(bodies("real")), Cohort.open(bodies("unknown", 3, first=20))
+    known = {source.id: (2.0, 2.0), donors.id: None}
+    monkeypatch.setattr(Cohort, "spacing_mm", lambda self, row: known[self.id])
+    wishes = config(origin="transplant", at=(16, 16), wishes=Wishes(move=(8, 0), unit="mm"))
+    cohort = Cohort.open(edit_cohort(source.path, tmp_path / "e", wishes, 0, donors=donors.path))
+    assert cohort.labels is not None
+    for new in cohort.labels:
+        assert np.abs(np.argwhere(new > 2).mean(0) - (20, 16)).max() <= 1
+
+
+def test_the_case_table_is_not_read_whole_for_every_map(
+    bodies: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, column = [0], Cohort.column
+
+    def counted(self: Cohort, name: str) -> np.ndarray:
+        looked[0] += 1
+        return column(self, name)
+
+    monkeypatch.setattr(Cohort, "column", counted)
+    times = []
+    for n in (1, 3):
+        looked[0] = 0
+        wishes = config(origin="place", per_case=n)
+        edit_cohort(bodies("real"), tmp_path / f"{n}", wishes, 0, donors=bodies("real"))
+        times.append(looked[0])
+    assert times[0] == times[1]
 
 
 def test_random_wishes_are_drawn_anew_and_fixed_ones_counted(bodies: Callable[..., Path], tmp_path: Path) -> None:
@@ -160,6 +206,7 @@ def test_what_is_refused(bodies: Callable[..., Path], tmp_path: Path) -> None:
         {"lesion": ()},
         {"wishes": Wishes()},
         {"at": (1, 2)},
+        {"at": (float("nan"), 2), "origin": "transplant"},
         {"per_case": 2, "wishes": Wishes(grow=(2, 2))},
         {"which": "x"},
     ],

@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
+from understudy.synthesis import masks as masks_module
 from understudy.synthesis.edit import Wishes
 from understudy.synthesis.edit_stage import EditConfig, edit_cohort
 from understudy.synthesis.masks import MASKS, LabelMaps, MapRequest, label_maps
@@ -62,6 +64,12 @@ def test_real_maps_are_the_patients_and_of_the_train_split(bodies: Bodies) -> No
         assert np.array_equal(labels, cohort.labels[i]) and row["subject_id"] == cohort.column("subject_id")[i]
         assert row["spacing"] == cohort.column("spacing")[i]
     assert np.array_equal(drawn(MASKS["real"](MapRequest(cohort.path, 0)), 2), np.stack([m for m, _ in first[:2]]))
+
+
+def test_a_map_costs_no_look_at_the_whole_case_table(bodies: Bodies, monkeypatch: pytest.MonkeyPatch) -> None:
+    maps = label_maps(MapRequest(bodies("real"), 0))
+    monkeypatch.setattr(Cohort, "column", None)  # reads all N entries
+    assert len(list(maps.take(12))) == 12
 
 
 def test_edited_and_synthetic_cohorts(bodies: Bodies, tmp_path: Path) -> None:
@@ -121,6 +129,20 @@ def test_the_own_lesion_of_the_anatomy_is_taken_out(bodies: Bodies) -> None:
     sizes = {int((m > 2).sum()) for m in Cohort.open(bodies("nobody")).labels}  # type: ignore[union-attr]
     for labels, _ in maps.take(6):
         assert int((labels > 2).sum()) in sizes
+
+
+def test_a_lesion_does_not_say_where_the_voxels_of_a_body_lie(bodies: Bodies, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, body = masks_module._source, bodies("nobody", **NOBODYS)
+
+    def placeless(path: Path, request: MapRequest) -> LabelMaps:  # as a run draws bodies
+        maps = source(path, request)
+        return replace(maps, stream=((m, {}) for m, _ in maps.stream)) if path == body else maps
+
+    monkeypatch.setattr(masks_module, "_source", placeless)
+    lesions = bodies("stroke-real", 6, first=30, scheme=STROKE)
+    maps = label_maps(MapRequest(lesions, 0, body, lesion=("stroke",), inside=("white",)))
+    for _, row in maps.take(4):
+        assert set(row) == {"label_case", "subject_id"} and row["subject_id"].startswith("stroke-real")
 
 
 def test_one_cohort_may_give_both_and_pairs_are_mixed(bodies: Bodies) -> None:

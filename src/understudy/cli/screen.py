@@ -31,6 +31,7 @@ def screen(
             "Default: mean=real.",
         ),
     ] = None,
+    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Pseudonym key; default: the user's own.")] = None,
     dry_run: DryRun = False,
 ) -> None:
     """Remove the cases whose image and label map disagree, or that are flagged as copies; say what is lost."""
@@ -41,7 +42,7 @@ def screen(
     from understudy.release.screen import screen_cohort, told
 
     with writing(out):
-        screen_cohort(cohort, folders, out, thresholds)
+        screen_cohort(cohort, folders, out, thresholds, key=key)
     for sentence in told(Cohort.open(out)):
         typer.echo(sentence)
     typer.echo(f"cohort: {out}")

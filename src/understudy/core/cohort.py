@@ -122,10 +122,24 @@ class Cohort:
             raise UsageError(f"the cohort {self.path} has no column {name!r}; it has {', '.join(self._table)}")
         return np.array(self._table[name], dtype=str)
 
+    def entry(self, name: str, row: int) -> str:
+        """Return one entry of the case table; case by case, where :meth:`column` would read all N each time."""
+        return self._table[name][row]
+
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of all columns of the case table."""
         return tuple(self._table)
+
+    @property
+    def further_columns(self) -> list[str]:
+        """Names of the columns beside those that every cohort has and the class columns."""
+        return [name for name in self._table if name not in (*COLUMNS, *self.classes)]
+
+    @property
+    def generator(self) -> str:
+        """What made a synthetic cohort, as its provenance calls it; "" where that is not recorded."""
+        return str(self.provenance.get("config", {}).get("generator", ""))
 
     def rows(self, split: str | None = None) -> np.ndarray:
         """Return the row numbers of a split (or of all cases), ascending, int64."""

@@ -66,7 +66,7 @@ def leak_note(cohort: Cohort) -> str:
 
 def short_names(cohorts: Sequence[Cohort]) -> list[str]:
     """Return a stable short name for each synthetic cohort: its generator's, numbered where several share one."""
-    names = [slug(str(c.provenance.get("config", {}).get("generator") or "synthetic")) for c in cohorts]
+    names = [slug(c.generator or "synthetic") for c in cohorts]
     numbered = [f"{name}-{names[: k + 1].count(name)}" for k, name in enumerate(names)]
     return [one if names.count(name) > 1 else name for name, one in zip(names, numbered, strict=True)]
 

@@ -94,10 +94,7 @@ def ratio(numerator: Measured, denominator: Measured, seed: int, draws: int = 20
     Returns:
         The ratio with its interval; None where the denominator is zero.
     """
-    if numerator.subjects != denominator.subjects:
-        raise UnderstudyError(
-            f"a ratio compares the same subjects, found {numerator.subjects} above and {denominator.subjects} below"
-        )
+    _refuse_other_subjects("ratio", numerator, denominator)
     below = _value(denominator)
     if below == 0:
         return None
@@ -120,10 +117,7 @@ def difference(minuend: Measured, subtrahend: Measured, seed: int, draws: int = 
     Raises:
         UnderstudyError: a side without scores, or other subjects.
     """
-    if minuend.subjects != subtrahend.subjects:
-        raise UnderstudyError(
-            f"a difference compares the same subjects, found {minuend.subjects} and {subtrahend.subjects}"
-        )
+    _refuse_other_subjects("difference", minuend, subtrahend)
     weights = _subject_weights(minuend.subjects, seed, draws)
     gains = _resampled(minuend, weights, seed, "numerator") - _resampled(subtrahend, weights, seed, "denominator")
     return _interval(_value(minuend) - _value(subtrahend), gains)
@@ -137,6 +131,11 @@ def mean_interval(scores: np.ndarray, seed: int, draws: int = 2000) -> Interval:
 def ratio_interval(numerator: np.ndarray, denominator: np.ndarray, seed: int, draws: int = 2000) -> Interval | None:
     """Return :func:`ratio` of the means over subjects of two matrices of scores (repeats, subjects)."""
     return ratio(Means(numerator), Means(denominator), seed, draws)
+
+
+def _refuse_other_subjects(what: str, one: Measured, other: Measured) -> None:
+    if one.subjects != other.subjects:
+        raise UnderstudyError(f"a {what} compares the same subjects, found {one.subjects} and {other.subjects}")
 
 
 def _value(measured: Measured) -> float:

@@ -72,7 +72,6 @@ class CycleGAN(TranslationTraining, Generator):
                  "learning_rate": 2e-3, "discriminator_rate": 1e-3, "d_noise": 0.1, "images_seen": 4_000,
                  "ema_images": 500, "snapshot_every": 4_000, "grid_every": 1_000},
     }  # fmt: skip
-    BY_IMAGES: ClassVar[dict[int, dict[str, Any]]] = {0: {"jitter": 1.0}, 5_000: {}}
     config: CycleGANConfig
 
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:

@@ -64,7 +64,6 @@ class Pix2Pix(TranslationTraining, Generator):
                  "learning_rate": 2e-3, "discriminator_rate": 1e-3, "d_noise": 0.1, "dropout_layers": 2,
                  "images_seen": 8_000, "ema_images": 500, "snapshot_every": 8_000, "grid_every": 2_000},
     }  # fmt: skip
-    BY_IMAGES: ClassVar[dict[int, dict[str, Any]]] = {0: {"jitter": 1.0}, 5_000: {}}
     SAMPLING: ClassVar[tuple[str, ...]] = ("sample_block", "random")
     config: Pix2PixConfig
 

@@ -89,7 +89,6 @@ class SPADE(TranslationTraining, Generator):
                  "discriminator_rate": 2e-3, "images_seen": 6_000, "ema_images": 500, "snapshot_every": 6_000,
                  "grid_every": 2_000},
     }  # fmt: skip
-    BY_IMAGES: ClassVar[dict[int, dict[str, Any]]] = {0: {"jitter": 1.0}, 5_000: {}}
     config: SpadeConfig
 
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:

@@ -16,7 +16,7 @@ from understudy.core.errors import UsageError
 from understudy.generators.base import Generator, GeneratorConfig
 from understudy.nets.discriminator import Discriminator
 from understudy.nets.stylegan2 import GeneratorNetwork
-from understudy.training.style_gan import SMALL_DATA, StyleGANSettings, StyleGANTraining
+from understudy.training.style_gan import StyleGANSettings, StyleGANTraining
 
 
 class StyleGAN2Config(StyleGANSettings, GeneratorConfig):
@@ -51,7 +51,6 @@ class StyleGAN2(StyleGANTraining, Generator):
                  "discriminator_rate": 0.008, "images_seen": 6_000, "snapshot_every": 6_000,
                  "grid_every": 2_000, "ada_images": 50_000},
     }  # fmt: skip
-    BY_IMAGES: ClassVar[dict[int, dict[str, Any]]] = SMALL_DATA
     config: StyleGAN2Config
 
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:

@@ -25,7 +25,7 @@ from understudy.nets.discriminator import Discriminator
 from understudy.nets.signals import Design
 from understudy.nets.stylegan3 import GeneratorNetwork
 from understudy.training.settings import GeneratorConfig
-from understudy.training.style_gan import SMALL_DATA, StyleGANSettings, StyleGANTraining
+from understudy.training.style_gan import StyleGANSettings, StyleGANTraining
 
 
 class StyleGAN3Config(StyleGANSettings, GeneratorConfig):
@@ -63,7 +63,6 @@ class StyleGAN3(StyleGANTraining, Generator):
                  "batch_size": 16, "gamma": 1.0, "learning_rate": 0.008, "discriminator_rate": 0.008,
                  "images_seen": 6_000, "snapshot_every": 6_000, "grid_every": 2_000, "ada_images": 50_000},
     }  # fmt: skip
-    BY_IMAGES: ClassVar[dict[int, dict[str, Any]]] = SMALL_DATA
     config: StyleGAN3Config
 
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:

@@ -17,20 +17,26 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from understudy.core.cohort import COLUMNS, Cohort
+from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.stage import finished
 from understudy.core.writer import CohortWriter
 from understudy.release.coverage import coverage, coverage_warnings, size_sentence
 from understudy.release.evidence import EVIDENCE, REAL, Evidence, Reason, Thresholds, Verdict, open_evidence
+from understudy.synthesis.ownership import secret
 
 DEFAULT: Mapping[str, float | str] = {"mean": REAL}
 Log = dict[str, list[Reason]]
 
 
 def screen_cohort(
-    cohort: Path, evidence: Sequence[Path], out: Path, thresholds: Mapping[str, float | str] | None = None
+    cohort: Path,
+    evidence: Sequence[Path],
+    out: Path,
+    thresholds: Mapping[str, float | str] | None = None,
+    *,
+    key: Path | None = None,
 ) -> Path:
     """Write the cases of a synthetic cohort that no evidence speaks against; a finished cohort is not made twice.
 
@@ -40,6 +46,7 @@ def screen_cohort(
         out: the cohort to make.
         thresholds: of agreement, by class or "mean": a Dice, or "real" for the low quantile of real pairs; default: the
             mean against real pairs.
+        key: file of the secret that keys the id of a semi-real cohort; default: the user's own.
 
     Returns:
         ``out``.
@@ -52,7 +59,7 @@ def screen_cohort(
     source = Cohort.open(cohort)
     found = _open_all(source, evidence)
     limits = _thresholds(found, thresholds)
-    config = {"generator": source.provenance.get("config", {}).get("generator", ""), "thresholds": limits}
+    config = {"generator": source.generator, "thresholds": limits}
     inputs = {"cohort": source.id, **{f"evidence.{i}.{e.kind}": e.digest for i, e in enumerate(found)}}
     provenance = Provenance("screen", config, 0, inputs)
     if finished(out, "cohort.json", provenance):
@@ -69,7 +76,8 @@ def screen_cohort(
             f"none of the {len(source)} cases of {source.path.name} would be left ({_by_reason(log)}): look at the "
             "evidence, or set other thresholds with --threshold"
         )
-    _write(source, kept, out, provenance, _trained_on(source, verdicts), _entry(source, log, kept, verdicts))
+    entry, keyed = _entry(source, log, kept, verdicts), secret([source], key, Path(out))
+    _write(source, kept, out, provenance, _trained_on(source, verdicts), entry, keyed)
     return Path(out)
 
 
@@ -131,6 +139,7 @@ def _write(
     provenance: Provenance,
     trained_on: list[dict[str, Any]],
     entry: dict[str, Any],
+    key: bytes | None,
 ) -> None:
     table = {name: source.column(name) for name in source.columns}
     with CohortWriter(
@@ -144,9 +153,10 @@ def _write(
         label_source=source.label_source,
         provenance=provenance,
         classes=source.classes,
-        columns=[name for name in source.columns if name not in (*COLUMNS, *source.classes)],
+        columns=source.further_columns,
         trained_on=trained_on,
         preprocessing=source.preprocessing,
+        key=key,
     ) as writer:
         rows = np.flatnonzero(kept)
         for i in track(rows, "screen", transient=True, disable=not sys.stderr.isatty()):

@@ -24,7 +24,7 @@ from understudy.core.writer import CohortWriter
 from understudy.generators import load
 from understudy.synthesis.lesions import Rules, cut, removed
 from understudy.synthesis.merging import Joining, joining, merge
-from understudy.synthesis.ownership import further_columns, secret
+from understudy.synthesis.ownership import secret
 from understudy.synthesis.runs import Run, joint_inputs, joint_trained_on, open_run
 from understudy.synthesis.tissues import Mixture, Tissues, images_of
 from understudy.training.engine import Engine
@@ -79,7 +79,6 @@ def anatomy_cohort(
         return out
     own = cohort.scheme
     both = joining(made.scheme, own, own.names[1:]) if own is not None and len(own) > 1 else None
-    further = further_columns(cohort)
     with CohortWriter(
         out,
         kind=cohort.kind,
@@ -91,14 +90,14 @@ def anatomy_cohort(
         label_source=cohort.label_source or ("sampled" if cohort.kind == "synthetic" else "patient"),
         trained_on=joint_trained_on(cohort.trained_on, made.trained_on),
         classes=cohort.classes,
-        columns=further,
+        columns=cohort.further_columns,
         provenance=provenance,
         preprocessing={**cohort.preprocessing, "anatomy": made.config},
         key=secret([cohort], key, out),
     ) as writer:
         for row, anatomy in enumerate(made.maps()):
             labels = _merged(anatomy, cohort, row, both)
-            entries = {name: str(cohort.column(name)[row]) for name in cohort.columns}
+            entries = {name: cohort.entry(name, row) for name in cohort.columns}
             writer.append(cohort.images[row], labels, entries)  # type: ignore[index]
             if progress:
                 progress(row + 1, len(cohort))

@@ -70,7 +70,7 @@ class Wishes(BaseModel):
         deform: strength.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     grow: Range | None = None
     move: tuple[float, ...] | None = None

@@ -9,6 +9,7 @@ still be a test patient's. **Checked** in tests/synthesis/test_edit_stage.py.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Self
 
@@ -60,7 +61,7 @@ class EditConfig(BaseModel):
         attempts: draws of a random wish before it is given up.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     lesion: tuple[str, ...] = Field(min_length=1)
     wishes: Wishes = Wishes()
@@ -192,7 +193,12 @@ class _Task:
             self.scheme, config.lesion, config.inside, config.forbidden, config.minimum, config.fill
         )
         self.rows = usable_rows(cohort, config.splits)
-        self.lenders = _lenders(other, config) if other is not None else np.zeros(0, np.int64)
+        self.acquainted = self.lesion_only = False  # may know each other; only the lesion is somebody's
+        if other is not None:
+            self.lenders = _lenders(other, config)
+            self.lending = other.column("subject_id")[self.lenders]
+            self.acquainted = other.id == cohort.id or "synthetic" not in (other.kind, cohort.kind)
+            self.lesion_only = cohort.kind == "synthetic" != other.kind
 
     @property
     def cohorts(self) -> list[Cohort]:
@@ -216,8 +222,8 @@ class _Task:
                 last = error
                 continue
             self.used.append(row)
-            case = str(self.cohort.column("case_id")[row])
-            ids = {"case_id": f"{case}-edit{copy:02d}", "subject_id": str(self.cohort.column("subject_id")[row])}
+            case = self.cohort.entry("case_id", row)
+            ids = {"case_id": f"{case}-edit{copy:02d}", "subject_id": self.cohort.entry("subject_id", row)}
             return labels, {**place_entries(self.cohort, row), **ids, "edited_from": case, **entries}
         assert last is not None
         raise last
@@ -238,15 +244,15 @@ class _Task:
         if lender is None or self.other is None:
             return new, edit.entries()
         self.lent.append(lender)
-        return new, {**edit.entries(), "lesion_from": str(self.other.column("case_id")[lender])}
+        owner = {"subject_id": self.other.entry("subject_id", lender)} if self.lesion_only else {}
+        return new, {**edit.entries(), "lesion_from": self.other.entry("case_id", lender), **owner}
 
     def _lesion(self, row: int, generator: np.random.Generator) -> tuple[int, Lesion, Place]:
         """Take another case's lesion, in the joint scheme and on voxels of this case, and say where it goes."""
         assert self.other is not None and self.both is not None
         foreign = self.lenders
-        if self.other.id == self.cohort.id:
-            subjects = self.cohort.column("subject_id")
-            foreign = foreign[subjects[foreign] != subjects[row]]
+        if self.acquainted:
+            foreign = foreign[self.lending != self.cohort.entry("subject_id", row)]
         if not len(foreign):
             raise CannotBeMet("no other lesion", "no other subject has a lesion that could be taken")
         lender = int(generator.choice(foreign))
@@ -258,7 +264,9 @@ class _Task:
             before = body_box(origin[lender], _present(scheme, self.config.lesion))
             now = body_box(self.both.anatomy[self.labels[row]], self.rules.lesion)
             place = centred_at(self.config.at or relative_place(lesion.centroid, before, now))
-        return lender, respaced(lesion, spacing) if theirs and spacing else lesion, place
+        if theirs and spacing:
+            return lender, respaced(lesion, spacing), place
+        return lender, replace(lesion, spacing=spacing or (1.0,) * len(self.cohort.size)), place
 
 
 def _present(scheme: LabelScheme, names: Sequence[str]) -> tuple[int, ...]:

@@ -236,4 +236,5 @@ def pasted(anatomy: np.ndarray, lesion: Lesion, rules: Rules) -> np.ndarray:
         raise CannotBeMet(
             "below the minimum size", f"a lesion would have {lesion.voxels} voxels, fewer than {rules.minimum}"
         )
-    return np.where(lesion.on(anatomy.shape), lesion.on(anatomy.shape), anatomy).astype(np.uint8)
+    over = lesion.on(anatomy.shape)
+    return np.where(over, over, anatomy).astype(np.uint8)

@@ -25,7 +25,7 @@ from understudy.generators import load
 from understudy.synthesis.edit import Edit, edit_map
 from understudy.synthesis.lesions import CannotBeMet, Rules, cut
 from understudy.synthesis.merging import Joining, joining
-from understudy.synthesis.ownership import joint_source, kind_of, labelled, owners, place_entries, usable_rows
+from understudy.synthesis.ownership import PLACE, joint_source, kind_of, labelled, owners, place_entries, usable_rows
 from understudy.synthesis.placement import anywhere
 from understudy.synthesis.runs import Run, joint_inputs, joint_trained_on, open_run
 from understudy.synthesis.shapes import respaced
@@ -192,7 +192,7 @@ def _of_cohort(path: Path, request: MapRequest, kinds: tuple[str, ...]) -> Label
     def stream() -> Iterator[Drawn]:
         for turn in itertools.count():
             for row in rng(request.seed, "label maps", str(cohort.id), turn).permutation(rows).tolist():
-                entries = place_entries(cohort, row) | {"label_case": str(cohort.column("case_id")[row])}
+                entries = place_entries(cohort, row) | {"label_case": cohort.entry("case_id", row)}
                 yield np.asarray(labels[row]), entries | _subject(cohort, row, mine)
 
     seen = joint_trained_on(owners(cohort, rows))
@@ -201,7 +201,7 @@ def _of_cohort(path: Path, request: MapRequest, kinds: tuple[str, ...]) -> Label
 
 
 def _subject(cohort: Cohort, row: int, mine: bool) -> dict[str, str]:
-    return {"subject_id": str(cohort.column("subject_id")[row])} if mine else {}
+    return {"subject_id": cohort.entry("subject_id", row)} if mine else {}
 
 
 def _of_run(path: Path, request: MapRequest) -> LabelMaps:
@@ -276,7 +276,7 @@ def _placements(
                 ) from error
         else:
             sampling["placed"] += 1
-            yield made, {**lesion_row, **row}
+            yield made, {name: text for name, text in lesion_row.items() if name not in PLACE} | row
 
 
 def _placed(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from understudy.core.cohort import COLUMNS, Cohort
+from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.data.pseudonym import key_path, load_key
@@ -72,12 +72,7 @@ def secret(cohorts: Sequence[Cohort], key: Path | None, out: Path) -> bytes | No
 
 def place_entries(cohort: Cohort, row: int) -> dict[str, str]:
     """Return the entries of the case table that say where the voxels of a case lie."""
-    return {name: str(cohort.column(name)[row]) for name in PLACE}
-
-
-def further_columns(cohort: Cohort) -> list[str]:
-    """Return the columns of a case table beside those that every cohort has and the class columns."""
-    return [name for name in cohort.columns if name not in (*COLUMNS, *cohort.classes)]
+    return {name: cohort.entry(name, row) for name in PLACE}
 
 
 def labelled(cohort: Cohort) -> tuple[np.ndarray, LabelScheme, str]:

@@ -79,6 +79,9 @@ class Tissues:
         self.cohort, self.config, self.seed = cohort, config, seed
         self.threshold: float | None = None
         self._levels: dict[str, np.ndarray] = {}
+        self._rows: dict[str, list[int]] = {}
+        for row, name in enumerate(cohort.column("subject_id").tolist()):
+            self._rows.setdefault(name, []).append(row)
         each = max(1, VOXELS // len(rows))
         if not config.whole:
             everywhere = [_drawn(images_of(cohort, row), None, each, seed, row) for row in rows.tolist()]
@@ -122,10 +125,9 @@ class Tissues:
         """Return median and spread (2, C) of a case's subject within the body."""
         if not self.config.adapt:
             return np.array([[0.0], [1.0]])
-        subjects = self.cohort.column("subject_id")
-        name = str(subjects[row])
+        name = self.cohort.entry("subject_id", row)
         if name not in self._levels:
-            mine = np.flatnonzero(subjects == name).tolist()
+            mine = self._rows[name]
             values = np.concatenate([self._within(r, max(1, SUBJECT_VOXELS // len(mine))) for r in mine])
             if not len(values):
                 return np.array([[0.0], [1.0]])  # nothing is body: nothing will be read

@@ -27,6 +27,7 @@ from monai.networks.nets import DenseNet, DynUNet, SegResNet
 from torch import Tensor, nn
 
 from understudy.core.errors import UsageError
+from understudy.nets.spatial import SHALLOW
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -117,7 +118,7 @@ class ShallowConv3d(nn.Conv3d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, D, H, W) as ``nn.Conv3d`` does."""
-        if x.device.type != "cpu" or x.shape[2] >= 4:
+        if x.device.type != "cpu" or x.shape[2] >= SHALLOW:
             return super().forward(x)
         with torch.autocast("cpu", enabled=False):
             return super().forward(x.float())

@@ -16,6 +16,7 @@ from torch import Tensor
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.seed import rng
+from understudy.training.warp import resampled
 
 
 @dataclass(frozen=True)
@@ -129,8 +130,4 @@ def turned(x: Tensor, degrees: Tensor, image_channels: int) -> Tensor:
     zero, aspect = torch.zeros_like(cos), x.shape[2] / x.shape[3]
     theta = torch.stack([cos, -sin * aspect, zero, sin / aspect, cos, zero], dim=1).view(-1, 2, 3)
     grid = F.affine_grid(theta, [len(x), 1, *x.shape[2:]], align_corners=False)
-
-    def read(part: Tensor, mode: str) -> Tensor:
-        return F.grid_sample(part + 1, grid, mode=mode, align_corners=False) - 1
-
-    return torch.cat([read(x[:, :image_channels], "bilinear"), read(x[:, image_channels:], "nearest")], dim=1)
+    return resampled(x, grid, image_channels)

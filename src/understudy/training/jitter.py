@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from understudy.training.warp import resampled
+
 DEGREES, ZOOM, STRETCH, SHEAR, SHIFT = 5.0, 0.05, 0.05, 0.03, 0.02
 
 
@@ -31,11 +33,7 @@ def jittered(x: Tensor, image_channels: int, strength: float) -> Tensor:
     if not strength:
         return x
     grid = F.affine_grid(random_maps(len(x), x.shape[2:], strength).to(x), [len(x), 1, *x.shape[2:]], False)
-
-    def read(part: Tensor, mode: str) -> Tensor:
-        return F.grid_sample(part + 1, grid, mode=mode, align_corners=False) - 1 if part.shape[1] else part
-
-    return torch.cat([read(x[:, :image_channels], "bilinear"), read(x[:, image_channels:], "nearest")], dim=1)
+    return resampled(x, grid, image_channels)
 
 
 def random_maps(n: int, size: torch.Size, strength: float) -> Tensor:

@@ -34,9 +34,6 @@ from understudy.training.blur import blurred
 from understudy.training.ema import ema_decay, ema_update
 from understudy.training.feed import Batch
 
-# By the number of training images: augmentation always, sooner for few; none from 100,000 up (the published advice).
-SMALL_DATA: dict[int, dict[str, Any]] = {0: {"ada_images": 100_000}, 5_000: {}, 100_000: {"augment": "none"}}
-
 
 class StyleGANSettings(BaseModel):
     """The settings that StyleGAN2 and StyleGAN3 share."""
@@ -79,6 +76,10 @@ class StyleGANTraining(AdversarialTraining):
     """
 
     SAMPLING: ClassVar[tuple[str, ...]] = ("sample_block", "truncation_psi")
+    # Augmentation always, sooner for few images; none from 100,000 up: the published advice.
+    BY_IMAGES: ClassVar[dict[int, dict[str, Any]]] = {
+        0: {"ada_images": 100_000}, 5_000: {}, 100_000: {"augment": "none"},
+    }  # fmt: skip
 
     def adopt(self, g: nn.Module, d: nn.Module, image_channels: int, classes: int, resolution: int) -> None:
         """Take the networks; make the EMA of G and the optimisers.

@@ -73,6 +73,7 @@ class PairedSettings(TranslationSettings):
 class TranslationTraining:
     """Networks that translate, discriminators, and the EMA of the translator; see the subclasses."""
 
+    BY_IMAGES: ClassVar[dict[int, dict[str, Any]]] = {0: {"jitter": 1.0}, 5_000: {}}
     name: ClassVar[str]
     config: Any
     engine: Engine

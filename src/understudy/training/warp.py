@@ -170,3 +170,21 @@ class _SampleTransposed(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (grid,) = ctx.saved_tensors
         return _Sample.apply(gradient, grid), None, None
+
+
+def resampled(x: Tensor, grid: Tensor, image_channels: int) -> Tensor:
+    """Read cases at other places; what comes from outside is the lowest value, -1.
+
+    Args:
+        x: (N, C + L, *S) in [-1, 1], image channels first.
+        grid: (N, *S, d) places, as ``F.grid_sample`` takes them.
+        image_channels: C; these are interpolated linearly, label channels take the nearest value.
+
+    Returns:
+        (N, C + L, *S).
+    """
+
+    def read(part: Tensor, mode: str) -> Tensor:
+        return F.grid_sample(part + 1, grid, mode=mode, align_corners=False) - 1 if part.shape[1] else part
+
+    return torch.cat([read(x[:, :image_channels], "bilinear"), read(x[:, image_channels:], "nearest")], dim=1)

@@ -26,10 +26,10 @@ def side(name: str, cohort: Cohort, rows: np.ndarray, dice: list[float], rule: l
 
 
 def found(
-    toy: Toy, tmp_path: Path, controls: int = 20, several: bool = False
+    toy: Toy, tmp_path: Path, controls: int = 20, several: bool = False, **changes: Any
 ) -> tuple[Path, dict[str, Result], Cohort, Cohort]:
     splits = ("train", "train", "validation", "validation", *["control"] * controls)
-    real = Cohort.open(toy(tmp_path / "real", "real", len(splits), 0, cases=1, splits=splits, size=8))
+    real = Cohort.open(toy(tmp_path / "real", "real", len(splits), 0, cases=1, splits=splits, size=8, **changes))
     made = Cohort.open(toy(tmp_path / "made", "synthetic", 6, 1, cases=1, size=8, generator="diffusion"))
     dice = [0.05 * (i + 1) for i in range(controls)]
     reference = side("real", real, real.rows("control"), dice, [0] * controls)
@@ -81,6 +81,13 @@ def test_public_files_hold_no_real_case_and_no_real_subject(toy: Toy, tmp_path: 
     )
     assert (folder / "internal" / "curves" / "agreement-training.json").is_file()  # two validation subjects
     assert not list(folder.rglob("*.safetensors"))
+
+
+def test_who_else_is_in_the_real_label_maps_was_seen_too(toy: Toy, tmp_path: Path) -> None:
+    others = {"cohort": "atlas", "splits": ["train"], "subjects": ["stranger"]}  # whom a translator to anatomy saw
+    folder, _, real, _ = found(toy, tmp_path, trained_on=[others])
+    seen = json.loads((folder / "internal" / "seen.json").read_text())["seen"]
+    assert [entry["cohort"] for entry in seen] == ["atlas", real.id] and seen[0] == others
 
 
 def test_few_control_subjects_are_withheld(toy: Toy, tmp_path: Path) -> None:

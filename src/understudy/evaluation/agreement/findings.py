@@ -138,8 +138,7 @@ class Findings:
 
     def _row(self, side: Side, k: int | None, name: str, found: dict[str, Result]) -> list[Any]:
         """Return one row of the table; what is withheld is blank."""
-        generator = str(side.cohort.provenance.get("config", {}).get("generator", ""))
-        cells: list[Any] = [side.name, generator, self.config.network, name]
+        cells: list[Any] = [side.name, side.cohort.generator, self.config.network, name]
         for measure in MEASURES:
             result = found.get(measure)
             cells += [result.value, result.low, result.high] if result else [None] * 3
@@ -150,7 +149,7 @@ class Findings:
     def _write_seen(self, folder: Path) -> None:
         """Write whom the segmenter saw, as entries of ``trained_on``, and whom its threshold comes from."""
         subjects = sorted({subject for split in LEARNED for subject in self.cohort.subjects(split)})
-        seen = [{"cohort": self.cohort.id, "splits": list(LEARNED), "subjects": subjects}]
+        seen = [*self.cohort.trained_on, {"cohort": self.cohort.id, "splits": list(LEARNED), "subjects": subjects}]
         told = {"seen": seen, "calibrated_on": [self.cohort.seen(self.config.reference)]}
         (folder / "seen.json").write_text(json.dumps(told, indent=1) + "\n")
 

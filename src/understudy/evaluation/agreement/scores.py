@@ -11,9 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from understudy.evaluation.utility.scores import confusion, dice, mean_over_classes, rules
-from understudy.tasks.segmentation import CohortCases, Segmenter
-
-VOXELS_PER_BLOCK = 2**18  # 64 images of 64 px
+from understudy.tasks.segmentation import VOXELS_PER_BLOCK, CohortCases, Segmenter
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,6 @@ def _results(c: Compared, seed: int) -> Iterator[Result]:
 
 def _row(c: Compared, results: list[Result], n_real: int, features: int) -> list[Any]:
     plain, matched, floor = results
-    generator = str(c.side.cohort.provenance.get("config", {}).get("generator", ""))
     numbers = [plain.value, matched.value, matched.low, matched.high, floor.value, floor.low, floor.high]
     sizes = [n_real, len(c.side.rows), c.floor.n, features]
-    return [c.side.name, generator, c.metric, *numbers, *sizes, plain.note]
+    return [c.side.name, c.side.cohort.generator, c.metric, *numbers, *sizes, plain.note]

@@ -88,7 +88,7 @@ def _sides(judge: Task, real: Cohort, others: list[Cohort], both: bool) -> list[
     sides, joined = [Side("real", "real", "", cases, patients, "")], []
     for name, other in zip(short_names(others), others, strict=True):
         ending = f".{name}" if len(others) > 1 else ""
-        generator, note = str(other.provenance.get("config", {}).get("generator", "")), leak_note(other)
+        generator, note = other.generator, leak_note(other)
         theirs, n = judge.cases(other, other.rows()), len(other.subjects())
         sides.append(Side(name, f"synthetic{ending}", generator, theirs, n, note))
         joined.append(Side(f"real+{name}", f"both{ending}", generator, Balanced(cases, theirs), patients + n, note))
