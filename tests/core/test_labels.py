@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.core.labels import LabelScheme
+from understudy.core.labels import LabelScheme, Renumbered
 
 
 def scheme(k: int) -> LabelScheme:
@@ -49,3 +49,15 @@ def test_bad_text(text: str) -> None:
 
 def test_json() -> None:
     assert LabelScheme.from_json(scheme(6).to_json()) == scheme(6)
+
+
+def test_only_some_classes_in_the_order_asked() -> None:
+    small, becomes = scheme(5).only(["c4", "c1"])
+    assert small.names == ("c0", "c4", "c1") and small.source_values == (0, 4, 1)
+    labels = np.array([[0, 1], [2, 4], [3, 3]], np.uint8)
+    read = Renumbered(labels, becomes)
+    assert read[1:].tolist() == [[0, 1], [0, 0]] and read[np.array([0])].tolist() == [[0, 2]]
+    assert read.shape == (3, 2) and len(read) == 3 and read[0].dtype == np.uint8
+    for wrong in ("c0", "c9"):
+        with pytest.raises(UsageError, match=f"no class '{wrong}' in x: there are c1, c2, c3, c4"):
+            scheme(5).only(["c1", wrong], "x")

@@ -89,6 +89,20 @@ def test_label_schemes_do_not_matter_where_labels_are_not_read(
     open_pair(real, [maps], splits=("train",), labels=True, images=False)
 
 
+def test_only_some_classes_count(toy: Callable[..., Path], tmp_path: Path, real: Path) -> None:
+    scheme = LabelScheme(("background", "tissue", "Bright disc"), (0, 1, 2))
+    other = toy(tmp_path / "more", "synthetic", 3, 1, scheme=scheme)
+    with pytest.raises(UsageError, match="label scheme"):
+        open_pair(real, [other], **ALL)
+    one, (two,) = open_pair(real, [other], **ALL, classes=("Bright disc",))
+    assert one.scheme == Cohort.open(real).scheme and two.scheme is not None and two.scheme.names == one.scheme.names
+    plain = Cohort.open(real).labels
+    assert plain is not None and one.labels is not None and (one.labels[:4] == plain[:4]).all()
+    assert two.labels is not None and not two.labels[:].any() and two.id == Cohort.open(other).id
+    with pytest.raises(UsageError, match="no class 'tissue' in .*real: there are Bright disc"):
+        open_pair(real, [other], **ALL, classes=("tissue",))
+
+
 def test_too_few_subjects(toy: Callable[..., Path], tmp_path: Path, synthetic: Path) -> None:
     small = toy(tmp_path / "small", "real", 6, 0)
     with pytest.raises(UnderstudyError, match="at least 2 subject.* in the test split of small, found 1"):

@@ -14,6 +14,7 @@ import copy
 import csv
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ import numpy as np
 
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.core.labels import LabelScheme
+from understudy.core.labels import LabelScheme, Renumbered
 
 SCHEMA = 1
 KINDS = ("real", "synthetic", "semi-real")
@@ -182,6 +183,19 @@ class Cohort:
             raise UsageError(f"the cohort {self.path} has no label maps: import it with --labels")
         other = copy.copy(self)
         other.images, other.encoding = None, replace(self.encoding, channels=())
+        return other
+
+    def with_classes(self, names: Sequence[str]) -> "Cohort":
+        """Return the same cases with these classes of their label maps alone, in this order; others are background.
+
+        Raises:
+            UsageError: the cohort has no label maps, or no such class.
+        """
+        if self.labels is None or self.scheme is None:
+            raise UsageError(f"the cohort {self.path} has no label maps: import it with --labels")
+        other, (scheme, becomes) = copy.copy(self), self.scheme.only(names, str(self.path))
+        other.encoding = replace(self.encoding, scheme=scheme)
+        other.labels = Renumbered(self.labels, becomes)  # type: ignore[assignment]
         return other
 
     def verify(self) -> None:

@@ -7,6 +7,7 @@ over it; the thresholds are the midpoints, as Akbar's are. More than four classe
 **Checked** in tests/core/test_labels.py (exact round trip on every class, Akbar's thresholds).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +55,21 @@ class LabelScheme:
     def encoded_channels(self) -> int:
         """Number L of image channels that carry a label map: 1 up to four classes, K beyond."""
         return 1 if len(self) <= 4 else len(self)
+
+    def only(self, names: Sequence[str], where: str = "these label maps") -> "tuple[LabelScheme, np.ndarray]":
+        """Return the scheme of the background and these classes, and which of them each class becomes, uint8 (K,).
+
+        Raises:
+            UsageError: there is no such class, or the background is named.
+        """
+        if wrong := [name for name in names if name not in self.names[1:]]:
+            raise UsageError(
+                f"there is no class {wrong[0]!r} in {where}: there are {', '.join(self.names[1:])}"
+            )
+        kept = [0, *(self.names.index(name) for name in names)]
+        becomes = np.zeros(len(self), np.uint8)
+        becomes[kept] = np.arange(len(kept))
+        return LabelScheme(tuple(self.names[k] for k in kept), tuple(self.source_values[k] for k in kept)), becomes
 
     @classmethod
     def from_text(cls, text: str) -> "LabelScheme":
@@ -145,3 +161,24 @@ class LabelScheme:
     def from_json(cls, data: list[dict[str, Any]]) -> "LabelScheme":
         """Read what :meth:`to_json` wrote."""
         return cls(tuple(str(c["name"]) for c in data), tuple(int(c["source_value"]) for c in data))
+
+
+@dataclass(frozen=True)
+class Renumbered:
+    """Label maps (N, *S) whose classes are renumbered as they are read: value k becomes ``becomes[k]``."""
+
+    labels: np.ndarray
+    becomes: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the label maps."""
+        return tuple(self.labels.shape)
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.labels)
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        """Return some of the label maps, renumbered."""
+        return np.asarray(self.becomes[self.labels[rows]])

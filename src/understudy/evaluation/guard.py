@@ -25,6 +25,7 @@ def open_pair(
     images: bool = True,
     minimum: int = 2,
     protected: Sequence[str] = PROTECTED,
+    classes: Sequence[str] = (),
 ) -> tuple[Cohort, list[Cohort]]:
     """Open a real cohort and the synthetic cohorts that stand for it.
 
@@ -36,6 +37,7 @@ def open_pair(
         images: whether it needs images.
         minimum: fewest subjects in each of these splits.
         protected: splits whose subjects no generator may have seen.
+        classes: of the label maps, the only ones that count; the others are background. Empty: all.
 
     Returns:
         The cohorts.
@@ -51,6 +53,8 @@ def open_pair(
     for cohort in (original, *others):
         _refuse_missing(cohort, images, labels)
     _refuse_few(original, splits, minimum)
+    if classes:
+        original, others = original.with_classes(classes), [other.with_classes(classes) for other in others]
     for other in others:
         _refuse_unfitting(original, other, labels)
         _refuse_leak(original, other, protected)

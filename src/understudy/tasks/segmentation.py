@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from monai.losses import DiceCELoss
-from pydantic import field_validator
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from understudy.core.cohort import Cohort
@@ -33,6 +33,7 @@ class SegmentationConfig(FittingConfig):
 
     network: str = "unet"
     channels: tuple[int, ...] = (16, 16, 32, 64, 128)
+    classes: tuple[str, ...] = Field((), description="the only ones that count; the others are background; empty: all")
 
     @field_validator("network")
     @classmethod

@@ -9,6 +9,7 @@ import pytest
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.result import read_results
 from understudy.core.writer import CohortWriter
@@ -95,6 +96,17 @@ def test_real_and_synthetic_together(real: Path, synthetic: Path, tmp_path: Path
     columns = table[0].split(",")
     both = dict(zip(columns, next(line for line in table if line.startswith("real+")).split(","), strict=True))
     assert int(both["training_cases"]) == 2 * max(n) and float(both["gain"]) < 1
+
+
+def test_classes_that_do_not_count_change_nothing(real: Path, toy: Callable[..., Path], tmp_path: Path) -> None:
+    scheme = LabelScheme(("background", "Bright disc", "tissue"), (0, 1, 2))
+    seen = [{"cohort": "x", "splits": ["train"], "subjects": ["real-0"]}]
+    tables = []
+    for name, changes in (("plain", {}), ("more", {"scheme": scheme})):
+        other = toy(tmp_path / name, "synthetic", 6, 1, trained_on=seen, **changes)
+        config = CONFIG.model_copy(update={"repeats": 1, "updates": 4, "classes": ("Bright disc",)})
+        tables.append((evaluate_utility(real, [other], tmp_path / f"{name}-out", 0, config) / FILES[3]).read_text())
+    assert tables[0] == tables[1]
 
 
 def test_leak_leaves_nothing_behind(real: Path, toy: Callable[..., Path], tmp_path: Path) -> None:

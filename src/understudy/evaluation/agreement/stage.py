@@ -52,7 +52,8 @@ def evaluate_agreement(
     if config.reference == "control":
         _refuse_without_control(Cohort.open(real))
     splits = ("train", "validation", config.reference)
-    cohort, others = open_pair(Path(real), [Path(p) for p in synthetic], splits=splits, labels=True, minimum=MINIMUM)
+    paths = [Path(path) for path in synthetic]
+    cohort, others = open_pair(Path(real), paths, splits=splits, labels=True, minimum=MINIMUM, classes=config.classes)
     inputs = {"real": cohort.id, "synthetic": ",".join(other.id for other in others)}
     provenance = Provenance("evaluate agreement", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "results.json", provenance):

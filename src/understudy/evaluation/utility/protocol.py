@@ -64,7 +64,9 @@ def evaluate_utility(
     kind = TASKS[task]
     config = config or kind.Config()
     paths = [Path(path) for path in synthetic]
-    cohort, others = open_pair(Path(real), paths, splits=SPLITS, labels=kind.needs_labels)
+    cohort, others = open_pair(
+        Path(real), paths, splits=SPLITS, labels=kind.needs_labels, classes=config.classes if kind.needs_labels else ()
+    )
     inputs = {"real": cohort.id, "synthetic": ",".join(other.id for other in others)}
     provenance = Provenance("evaluate utility", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "results.json", provenance):
