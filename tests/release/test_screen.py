@@ -138,6 +138,10 @@ def test_refusals_leave_nothing(cohort: Path, another: Write, agreement: Write, 
         assert sorted(p.name for p in tmp_path.iterdir()) == before
 
 
+def test_no_threshold_is_the_default_and_not_none_at_all(cohort: Path, agreement: Write, tmp_path: Path) -> None:
+    assert len(Cohort.open(screen_cohort(cohort, [agreement(cohort, MEAN)], tmp_path / "out", {}))) == len(KEPT)
+
+
 def test_a_changed_cohort_is_refused(cohort: Path, agreement: Write, tmp_path: Path) -> None:
     folder = agreement(cohort, MEAN)
     data = bytearray((cohort / "images.npy").read_bytes())

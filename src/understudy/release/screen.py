@@ -101,7 +101,7 @@ def _open_all(source: Cohort, evidence: Sequence[Path]) -> list[Evidence]:
 
 def _thresholds(found: Sequence[Evidence], wanted: Thresholds | None) -> dict[str, float | str]:
     if any(e.kind == "agreement" for e in found):
-        return dict(DEFAULT if wanted is None else wanted)
+        return dict(wanted or DEFAULT)
     if wanted:
         raise UsageError(
             "--threshold is for evidence of `understudy evaluate agreement`, and none was named: leave it out"
