@@ -144,6 +144,13 @@ def test_changed_values_are_noticed(tmp_path: Path) -> None:
         Cohort.open(tmp_path / "c").verify()
 
 
+@pytest.mark.parametrize("source", ["patient", "edited patient", "painted"])
+def test_a_synthetic_cohort_has_nobodys_label_maps(tmp_path: Path, source: str) -> None:
+    with pytest.raises(UsageError, match="are sampled, and these are .* semi-real"):
+        write(tmp_path / "c", kind="synthetic", label_source=source)
+    assert not list(tmp_path.iterdir())
+
+
 def test_finished(tmp_path: Path) -> None:
     assert not finished(tmp_path / "c", "cohort.json", Provenance("test"))
     write(tmp_path / "c")

@@ -47,6 +47,13 @@ def test_a_real_cohort_stays_real_and_keeps_all(classes_cohort: Callable[..., Co
     assert ids[0] != ids[1]  # keyed
 
 
+def test_anatomy_that_is_there_already_is_refused(classes_cohort: Callable[..., Cohort], tmp_path: Path) -> None:
+    anatomy_cohort(classes_cohort(tmp_path / "c").path, tmp_path / "a", Mixture(2), 0)
+    with pytest.raises(UsageError, match="have tissue1, tissue2 already"):
+        anatomy_cohort(tmp_path / "a", tmp_path / "b", Mixture(2), 0)
+    assert not (tmp_path / "b").exists()
+
+
 def test_only_training_cases_decide(
     classes_cohort: Callable[..., Cohort], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

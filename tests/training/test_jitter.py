@@ -47,3 +47,11 @@ def test_none_and_label_maps_alone() -> None:
     x = torch.rand(2, 3, 8, 8)
     assert jittered(x, 2, 0.0) is x
     assert jittered(x, 0, 1.0).shape == x.shape and jittered(x, 3, 1.0).shape == x.shape
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_half_of_the_cases_keep_their_finest_detail(size: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    x = torch.rand(200, 1, *size) - 0.5
+    kept = (jittered(x, 1, 1.0) == x).flatten(1).all(dim=1).float().mean()
+    assert 0.4 < float(kept) < 0.6

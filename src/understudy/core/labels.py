@@ -63,9 +63,7 @@ class LabelScheme:
             UsageError: there is no such class, or the background is named.
         """
         if wrong := [name for name in names if name not in self.names[1:]]:
-            raise UsageError(
-                f"there is no class {wrong[0]!r} in {where}: there are {', '.join(self.names[1:])}"
-            )
+            raise UsageError(f"there is no class {wrong[0]!r} in {where}: there are {', '.join(self.names[1:])}")
         kept = [0, *(self.names.index(name) for name in names)]
         becomes = np.zeros(len(self), np.uint8)
         becomes[kept] = np.arange(len(kept))

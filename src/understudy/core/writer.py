@@ -16,7 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from understudy.core.cohort import COLUMNS, KINDS, LABEL_SOURCES, SCHEMA, SPLITS, file_hash, refuse_shared_subjects
+from understudy.core.cohort import (
+    COLUMNS,
+    KINDS,
+    LABEL_SOURCES,
+    SCHEMA,
+    SPLITS,
+    file_hash,
+    refuse_shared_subjects,
+)
 from understudy.core.encoding import Channel, Encoding
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
@@ -72,6 +80,10 @@ class CohortWriter:
             raise UsageError(
                 f"label maps need a scheme and a source out of {', '.join(LABEL_SOURCES)}; found scheme "
                 f"{scheme} and source {label_source!r}"
+            )
+        if kind == "synthetic" and label_source not in ("sampled", None):
+            raise UsageError(
+                f"label maps of a synthetic cohort are sampled, and these are {label_source!r}: the cohort is semi-real"
             )
         self.out, self.kind, self.modality, self.size = Path(out), kind, modality, tuple(int(s) for s in size)
         self.channels, self.dtype, self.scheme, self.label_source = (

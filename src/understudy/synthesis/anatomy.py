@@ -78,6 +78,11 @@ def anatomy_cohort(
     if finished(out, "cohort.json", provenance):
         return out
     own = cohort.scheme
+    if own is not None and set(made.scheme.names) <= set(own.names):
+        raise UsageError(
+            f"the label maps of {path} have {', '.join(made.scheme.names[1:])} already, so nothing would change: name "
+            "a cohort without this anatomy"
+        )
     both = joining(made.scheme, own, own.names[1:]) if own is not None and len(own) > 1 else None
     with CohortWriter(
         out,

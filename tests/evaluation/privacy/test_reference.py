@@ -27,7 +27,7 @@ def test_training_rows_are_the_subjects_seen_else_the_split(write: Write, real: 
     images = np.zeros((1, 2, 8, 8), np.uint8)
     rows, note = training_rows(cohort, Cohort.open(write("some", images, trained_on=seen)))
     assert rows.tolist() == [10, 11, 14, 15]
-    assert "every subject the generator was trained on" in note
+    assert "every subject that the generator" in note
     rows, note = training_rows(cohort, Cohort.open(write("none", images)))
     assert rows.tolist() == list(range(8, 32))
     assert "does not record" in note

@@ -24,7 +24,10 @@ def training_rows(real: Cohort, synthetic: Cohort) -> tuple[np.ndarray, str]:
     seen = {subject for entry in synthetic.trained_on for subject in entry.get("subjects", ())}
     rows = np.flatnonzero(np.isin(real.column("subject_id"), sorted(seen)))
     if len(rows):
-        return rows, "compared with the real cases of every subject the generator was trained on"
+        return (
+            rows,
+            "compared with the real cases of every subject that the generator, or what screened its cases, has seen",
+        )
     return real.rows("train"), (
         "compared with the training split, because the synthetic cohort does not record subjects of "
         "this real cohort that it was trained on"
