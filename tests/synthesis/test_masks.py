@@ -13,6 +13,7 @@ import pytest
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
+from understudy.core.seed import derive
 from understudy.synthesis import masks as masks_module
 from understudy.synthesis.edit import Wishes
 from understudy.synthesis.edit_stage import EditConfig, edit_cohort
@@ -162,6 +163,20 @@ def test_a_run_may_give_lesions(
     assert label_maps(MapRequest(run, 0, real.path)).label_source == "edited patient"
     with pytest.raises(UsageError, match=r"\(8, 8\) and anatomy of size \(32, 32\)"):
         label_maps(MapRequest(run, 0, bodies("real")))
+
+
+def test_lesions_can_stay_next_to_where_they_lay(bodies: Bodies) -> None:
+    masks = bodies("stroke-nobody", 6, first=30, scheme=STROKE, **NOBODYS)
+    far = []
+    for where in ("anywhere", "nearest"):
+        request = MapRequest(masks, 0, bodies("real"), lesion=("stroke",), where=where)
+        drawn_lesions = label_maps(replace(request, source=masks, anatomy=None, seed=derive(0, "lesions")))
+        steps = []
+        for (placed_map, _), (own, _) in zip(label_maps(request).take(6), drawn_lesions.take(6), strict=True):
+            centres = [np.argwhere(m == m.max()).mean(0) for m in (placed_map, own)]
+            steps.append(np.linalg.norm(centres[0] - centres[1]))
+        far.append(np.mean(steps))
+    assert far[1] < 0.5 * far[0]
 
 
 def test_what_cannot_be_placed_is_counted_and_then_given_up(bodies: Bodies) -> None:

@@ -91,7 +91,9 @@ def test_the_verb(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert Cohort.open(tmp_path / "out").label_source == "sampled"
     for more, message in (
         (f"--labels {made}/cohort --classes data", "leave --classes or --labels out"),
-        (f"--anatomy {made}/cohort", "name them with --labels"),
+        (f"--anatomy {made}/cohort", "into --anatomy: name both"),
+        (f"--labels {made}/cohort --where nearest", "into --anatomy: name both"),
+        (f"--labels {made}/cohort --anatomy {made}/cohort --where there", "--where is anywhere or nearest"),
     ):
         assert main.main(f"sample {made}/painter0 {more} --n 3 --out {tmp_path}/new".split()) == 2
         assert message in capsys.readouterr().err

@@ -7,7 +7,7 @@ import pytest
 
 from understudy.core.errors import UsageError
 from understudy.synthesis.lesions import CannotBeMet, Lesion, refuse_misplaced
-from understudy.synthesis.placement import anywhere, body_box, centred_at, moved, places, relative_place
+from understudy.synthesis.placement import anywhere, body_box, centred_at, moved, nearest, places, relative_place
 
 
 def bumpy(shape: tuple[int, ...], seed: int) -> Lesion:
@@ -39,6 +39,19 @@ def test_a_random_place_is_any_of_them() -> None:
     for none in (np.zeros((11, 13), bool), np.ones((2, 13), bool)):
         with pytest.raises(CannotBeMet, match="no place"):
             anywhere(np.random.default_rng(0))(lesion, none)
+
+
+def test_the_nearest_place_in_mm() -> None:
+    lesion = Lesion(np.ones((2, 2), np.uint8), (4, 4), (3.0, 1.0))
+    everywhere = np.ones((12, 12), bool)
+    assert nearest(lesion, everywhere).corner == (4, 4)
+    far = everywhere.copy()
+    far[5] = False  # one row up is 3 mm, two down are 6 mm
+    assert nearest(lesion, far).corner == (3, 4)
+    far[3:6, :7] = False  # one up and three aside are 4.2 mm, two down still 6 mm
+    assert nearest(lesion, far).corner == (3, 7)
+    with pytest.raises(CannotBeMet, match="no place"):
+        nearest(lesion, np.zeros((12, 12), bool))
 
 
 def test_a_step_in_voxels_and_mm() -> None:

@@ -39,6 +39,10 @@ def sample(
     lesion: Annotated[str | None, typer.Option(metavar="A,B", help="Classes of --labels that are placed.")] = None,
     inside: Annotated[str | None, typer.Option(metavar="A,B", help="Classes that a placed lesion may cover.")] = None,
     forbidden: Annotated[str | None, typer.Option(metavar="A,B", help="Classes that it may not cover.")] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(metavar="anywhere|nearest", help="A placed lesion lies at random, or next to its place."),
+    ] = None,
     key: Annotated[Path | None, typer.Option(metavar="FILE", help="Pseudonym key; default: the user's own.")] = None,
     settings: Set = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -47,9 +51,9 @@ def sample(
 ) -> None:
     """Draw synthetic cases; case number i is the same however many are drawn."""
     wish, changed = class_wish(classes), parse_settings(settings)
-    places = {"anatomy": anatomy, "lesion": names(lesion), "inside": names(inside), "forbidden": names(forbidden)}
-    if labels is None and any(places.values()):
-        raise UsageError("--anatomy, --lesion, --inside and --forbidden are about label maps: name them with --labels")
+    places = _places(
+        labels, anatomy, lesion=names(lesion), inside=names(inside), forbidden=names(forbidden), where=where
+    )
     if labels is not None and wish:
         raise UsageError("a translator is given label maps, not classes: leave --classes or --labels out")
     if dry_run:
@@ -69,9 +73,26 @@ def sample(
         if labels is None:
             sample_cohort(runs, n, seed, out, classes=wish, **drawing)
         else:
-            maps = MapRequest(labels, derive(seed, "maps"), engine=engine, **places)  # type: ignore[arg-type]
+            maps = MapRequest(labels, derive(seed, "maps"), engine=engine, **places)
             paint_cohort(runs, maps, n, seed, out, key=key, **drawing)
     typer.echo(f"cohort: {out}")
+
+
+def _places(labels: Path | None, anatomy: Path | None, **told: Any) -> dict[str, Any]:
+    """Return what was said of how lesions are placed into anatomy.
+
+    Raises:
+        UsageError: nothing is placed, or a word that is not known.
+    """
+    if told["where"] not in (None, "anywhere", "nearest"):
+        raise UsageError(f"--where is anywhere or nearest, found {told['where']!r}")
+    places = {name: value for name, value in {"anatomy": anatomy, **told}.items() if value}
+    if places and (labels is None or anatomy is None):
+        raise UsageError(
+            "--lesion, --inside, --forbidden and --where say how lesions of --labels are placed into --anatomy: "
+            "name both"
+        )
+    return places
 
 
 def class_wish(text: str | None) -> Wish | None:

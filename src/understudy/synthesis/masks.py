@@ -1,7 +1,7 @@
 """Where new label maps come from: a menu. What is painted later needs them, and needs to know whose they are.
 
 joint: sampled by a model that draws label maps, or label maps of a synthetic cohort. placed: lesions of one source laid
-into anatomy of another, at random where they may lie. edited: a cohort that ``understudy edit`` made. real: unchanged.
+into anatomy of another, at random or next to where they lay. edited: a cohort of ``understudy edit``. real: unchanged.
 Each gives an endless stream in which map i is the same however many are drawn: a cohort's maps come each once a round,
 in an order of the round's own; a run's are drawn one seed each. Pairs that cannot be placed are passed over, counted.
 **Source** of placing: Platscher et al. (2020, arXiv 2010.02745): masks of a GAN in anatomy of real cases.
@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from understudy.synthesis.edit import Edit, edit_map
 from understudy.synthesis.lesions import CannotBeMet, Rules, cut
 from understudy.synthesis.merging import Joining, joining
 from understudy.synthesis.ownership import PLACE, joint_source, kind_of, labelled, owners, place_entries, usable_rows
-from understudy.synthesis.placement import anywhere
+from understudy.synthesis.placement import Place, anywhere, nearest
 from understudy.synthesis.runs import Run, joint_inputs, joint_trained_on, open_run
 from understudy.synthesis.shapes import respaced
 from understudy.training.engine import Engine
@@ -47,6 +47,7 @@ class MapRequest:
         inside: names of the classes a lesion may cover; empty: all anatomy.
         forbidden: names of the classes that it may not cover.
         minimum: fewest voxels of a lesion.
+        where: a lesion lies "anywhere" it may, at random; or, in one space with the anatomy, "nearest" to its place.
         splits: which cases of a real cohort are used.
         engine: device of a run; default: the best one here.
     """
@@ -58,6 +59,7 @@ class MapRequest:
     inside: tuple[str, ...] = ()
     forbidden: tuple[str, ...] = ()
     minimum: int = 1
+    where: Literal["anywhere", "nearest"] = "anywhere"
     splits: tuple[str, ...] = ("train",)
     engine: Engine | None = None
 
@@ -152,7 +154,7 @@ def placed(request: MapRequest) -> LabelMaps:
         joint_source([lesions.label_source, anatomy.label_source], edited=True),
         joint_trained_on(lesions.trained_on, anatomy.trained_on),
         {f"{role}.{name}": value for role, inputs in parts.items() for name, value in inputs.items()},
-        _placements(lesions.stream, anatomy.stream, both, rules, request.seed, sampling),
+        _placements(lesions.stream, anatomy.stream, both, rules, request, sampling),
         sampling,
         [*lesions.owned, *anatomy.owned],
     )
@@ -252,7 +254,7 @@ def _placements(
     anatomy: Iterator[Drawn],
     both: Joining,
     rules: Rules,
-    seed: int,
+    request: MapRequest,
     sampling: dict[str, Any],
 ) -> Iterator[Drawn]:
     """Pair the streams; place what can be placed, count what cannot.
@@ -263,8 +265,9 @@ def _placements(
     skipped: Counter[str] = Counter()
     for i, ((theirs, lesion_row), (body, row)) in enumerate(zip(lesions, anatomy, strict=True)):
         sampling["tried"] = i + 1
+        place = nearest if request.where == "nearest" else anywhere(rng(request.seed, "place", i))
         try:
-            made = _placed(both.lesion[theirs], lesion_row, both.anatomy[body], row, rules, rng(seed, "place", i))
+            made = _placed(both.lesion[theirs], lesion_row, both.anatomy[body], row, rules, place)
         except CannotBeMet as error:
             skipped[error.reason] += 1
             sampling["skipped"] = dict(sorted(skipped.items()))
@@ -285,16 +288,13 @@ def _placed(
     body: np.ndarray,
     row: dict[str, str],
     rules: Rules,
-    generator: np.random.Generator,
+    place: Place,
 ) -> np.ndarray:
-    """Lay one lesion, somewhere, into one anatomy; both in the joint scheme."""
+    """Lay one lesion into one anatomy; both in the joint scheme."""
     before, now = _spacing(lesion_row), _spacing(row)
-    lesion = cut(theirs, rules, before)
-    if before and now:
-        lesion = respaced(lesion, now)
-    return edit_map(body, Edit(), rules, spacing=now, donor=lesion, place=anywhere(generator))
+    donor = respaced(cut(theirs, rules, before), now) if before and now else cut(theirs, rules, before)
+    return edit_map(body, Edit(), rules, spacing=now, donor=donor, place=place)
 
 
 def _spacing(row: dict[str, str]) -> tuple[float, ...] | None:
-    text = row.get("spacing", "")
-    return tuple(float(v) for v in text.split()) if text else None
+    return tuple(float(v) for v in row.get("spacing", "").split()) or None

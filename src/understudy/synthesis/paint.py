@@ -127,6 +127,7 @@ def _provenance(
             "inside": request.inside,
             "forbidden": request.forbidden,
             "minimum": request.minimum,
+            "where": request.where,
             "splits": request.splits,
         },
         **({"settings": settings} if settings else {}),

@@ -34,7 +34,7 @@ def moved(lesion: Lesion, vector: Sequence[float], unit: str = "voxel") -> Lesio
 
 
 def places(lesion: Lesion, allowed: np.ndarray) -> np.ndarray:
-    """Return all places where a lesion may lie.
+    """Return all places where a lesion may lie, at least one.
 
     Args:
         lesion: the lesion.
@@ -42,12 +42,18 @@ def places(lesion: Lesion, allowed: np.ndarray) -> np.ndarray:
 
     Returns:
         int64 (m, dims), positions of its box's first voxel, in the order of the array.
+
+    Raises:
+        CannotBeMet: there are none.
     """
-    if any(side > n for side, n in zip(lesion.classes.shape, allowed.shape, strict=True)):
-        return np.zeros((0, allowed.ndim), np.int64)
-    mirrored = np.flip(lesion.mask).astype(np.float64)
-    wrong = signal.fftconvolve((~allowed).astype(np.float64), mirrored, mode="valid")
-    return np.argwhere(wrong < 0.5)
+    found = np.zeros((0, allowed.ndim), np.int64)
+    if all(side <= n for side, n in zip(lesion.classes.shape, allowed.shape, strict=True)):
+        mirrored = np.flip(lesion.mask).astype(np.float64)
+        wrong = signal.fftconvolve((~allowed).astype(np.float64), mirrored, mode="valid")
+        found = np.argwhere(wrong < 0.5)
+    if not len(found):
+        raise CannotBeMet("no place", f"a lesion of {lesion.voxels} voxels fits nowhere where it may lie")
+    return found
 
 
 def anywhere(generator: np.random.Generator) -> Place:
@@ -55,11 +61,19 @@ def anywhere(generator: np.random.Generator) -> Place:
 
     def place(lesion: Lesion, allowed: np.ndarray) -> Lesion:
         found = places(lesion, allowed)
-        if not len(found):
-            raise CannotBeMet("no place", f"a lesion of {lesion.voxels} voxels fits nowhere where it may lie")
         return lesion.moved_by(found[generator.integers(len(found))] - np.array(lesion.corner))
 
     return place
+
+
+def nearest(lesion: Lesion, allowed: np.ndarray) -> Lesion:
+    """Lay a lesion as near to where it lies as it may, by the length of the step in mm, or in voxels without spacing.
+
+    Raises:
+        CannotBeMet: it fits nowhere.
+    """
+    steps = places(lesion, allowed) - np.array(lesion.corner)
+    return lesion.moved_by(steps[np.argmin(np.square(steps * np.array(lesion.spacing)).sum(1))])
 
 
 def centred_at(centre: Sequence[float] | np.ndarray) -> Place:
