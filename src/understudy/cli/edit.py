@@ -18,7 +18,20 @@ EXAMPLE = example(
     "understudy edit tissues --lesion enhancing --place masks --inside tissue2,tissue3 --out placed",
 )
 
-LESIONS = ("lesion", "grow", "move", "rotate", "deform", "transplant", "at", "place", "inside", "forbidden", "fill")
+LESIONS = (
+    "lesion",
+    "grow",
+    "move",
+    "rotate",
+    "deform",
+    "transplant",
+    "at",
+    "place",
+    "inside",
+    "forbidden",
+    "fill",
+    "bend",
+)
 
 
 def edit(
@@ -41,6 +54,10 @@ def edit(
     inside: Annotated[str | None, typer.Option(metavar="NAME,...", help="Classes a lesion may cover.")] = None,
     forbidden: Annotated[str | None, typer.Option(metavar="NAME,...", help="Classes it may not cover.")] = None,
     fill: Annotated[str | None, typer.Option(metavar="NAME,...", help="Classes that fill the place it leaves.")] = None,
+    bend: Annotated[
+        float | None, typer.Option(min=0, metavar="STRENGTH", help="First turn, zoom, shear the whole map; 1: by 5 %.")
+    ] = None,
+    mirror: Annotated[bool, typer.Option("--mirror", help="First flip half of the maps along the last axis.")] = False,
     minimum: Annotated[int, typer.Option(min=1, metavar="VOXELS", help="Smallest lesion.")] = 1,
     per_case: Annotated[int, typer.Option(min=1, help="New maps of each case.")] = 1,
     splits: Annotated[str, typer.Option(metavar="NAME,...", help="Cases to edit; those in no split always.")] = "train",
@@ -87,7 +104,7 @@ def _config(given: dict[str, Any]) -> "EditConfig":
     if given["transplant"] and given["place"]:
         raise UsageError("--transplant and --place both say where another lesion goes: give one of them")
     ranges = {name: span(given[name], f"--{name}") for name in ("grow", "rotate", "deform")}
-    settings = {name: given[name] for name in ("which", "minimum", "per_case")}
+    settings = {name: given[name] for name in ("which", "minimum", "per_case", "mirror")} | {"bend": given["bend"] or 0}
     settings |= {name: names(given[name]) for name in ("lesion", "inside", "forbidden", "fill", "splits")}
     settings["wishes"] = configure(Wishes, {**_move(given["move"]), **ranges, "axis": given["axis"]}, "edit")
     settings["origin"] = "transplant" if given["transplant"] else "place" if given["place"] else "own"

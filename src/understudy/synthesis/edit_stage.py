@@ -1,4 +1,4 @@
-"""``understudy edit``: label maps of a cohort with their lesions changed, moved, or taken from other cases.
+"""``understudy edit``: label maps of a cohort, bent as a whole, their lesions changed, moved, or taken from others.
 
 The new cohort holds label maps without images, which would no longer fit. Each case is edited as often as asked, with
 wishes drawn from a seed of its own; one that cannot be met is drawn anew where it was random, and then left out and
@@ -23,6 +23,7 @@ from understudy.core.provenance import Provenance
 from understudy.core.seed import rng
 from understudy.core.stage import finished
 from understudy.core.writer import CohortWriter
+from understudy.synthesis.bend import Bend
 from understudy.synthesis.edit import Wishes, edit_map
 from understudy.synthesis.lesions import CannotBeMet, Lesion, Rules, class_numbers, cut
 from understudy.synthesis.merging import Joining, joining
@@ -56,6 +57,8 @@ class EditConfig(BaseModel):
         forbidden: names of the classes that it may not cover.
         fill: names of the classes that the place it leaves is filled from; empty: all that are no lesion.
         minimum: fewest voxels of a lesion.
+        bend: how far the whole map is bent before, anatomy and lesion alike (bend.py); 0: not at all.
+        mirror: whether half of the maps are mirrored before.
         per_case: new maps of each case.
         splits: which cases are edited; those without a split always are.
         attempts: draws of a random wish before it is given up.
@@ -72,14 +75,16 @@ class EditConfig(BaseModel):
     forbidden: tuple[str, ...] = ()
     fill: tuple[str, ...] = ()
     minimum: int = Field(default=1, ge=1)
+    bend: float = Field(default=0.0, ge=0)
+    mirror: bool = False
     per_case: int = Field(default=1, ge=1)
     splits: tuple[Literal["train", "validation", "control", "test"], ...] = ("train",)
     attempts: int = Field(default=10, ge=1)
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
-        if self.origin == "own" and not self.wishes.asked:
-            raise ValueError("nothing was asked for: grow, move, rotate, deform, transplant or place the lesion")
+        if not (self.changes_lesions or self.bend or self.mirror):
+            raise ValueError("nothing was asked for: grow, move, rotate, deform, transplant, place, bend or mirror")
         if self.at is not None and self.origin != "transplant":
             raise ValueError("a place is named for a transplanted lesion only")
         if self.per_case > 1 and not self.random:
@@ -89,7 +94,12 @@ class EditConfig(BaseModel):
     @property
     def random(self) -> bool:
         """Whether two attempts differ."""
-        return self.origin != "own" or self.wishes.random
+        return self.origin != "own" or self.wishes.random or self.bend > 0 or self.mirror
+
+    @property
+    def changes_lesions(self) -> bool:
+        """Whether anything is done to lesions by themselves."""
+        return self.origin != "own" or self.wishes.asked
 
 
 def edit_cohort(
@@ -206,7 +216,7 @@ class _Task:
 
     @property
     def columns(self) -> list[str]:
-        return ["grow", "move", "rotate", "deform", *(["lesion_from"] if self.other else [])]
+        return ["grow", "move", "rotate", "deform", "bend", "mirror", *(["lesion_from"] if self.other else [])]
 
     def made(self, row: int, copy: int) -> tuple[np.ndarray, dict[str, str]]:
         """Return one new map (*S) and its entries in the case table.
@@ -230,25 +240,22 @@ class _Task:
 
     def _attempt(self, row: int, generator: np.random.Generator) -> tuple[np.ndarray, dict[str, str]]:
         edit = self.config.wishes.drawn(generator, len(self.cohort.size))
-        labels, spacing = np.asarray(self.labels[row]), self.cohort.spacing_mm(row)
-        lender, donor, place = self._lesion(row, generator) if self.other is not None else (None, None, None)
-        new = edit_map(
-            self.both.anatomy[labels] if self.both else labels,
-            edit,
-            self.rules,
-            spacing=spacing,
-            which=self.config.which,
-            donor=donor,
-            place=place,
-        )
+        bend = Bend.drawn(generator, self.config.bend, self.config.mirror)
+        done, labels = {**edit.entries(), **bend.entries()}, bend(np.asarray(self.labels[row]))
+        if not self.config.changes_lesions:
+            return labels, done
+        lender, donor, place = self._lesion(row, labels, generator) if self.other is not None else (None, None, None)
+        body, spacing = self.both.anatomy[labels] if self.both else labels, self.cohort.spacing_mm(row)
+        which = self.config.which
+        new = edit_map(body, edit, self.rules, spacing=spacing, which=which, donor=donor, place=place)
         if lender is None or self.other is None:
-            return new, edit.entries()
+            return new, done
         self.lent.append(lender)
         owner = {"subject_id": self.other.entry("subject_id", lender)} if self.lesion_only else {}
-        return new, {**edit.entries(), "lesion_from": self.other.entry("case_id", lender), **owner}
+        return new, {**done, "lesion_from": self.other.entry("case_id", lender), **owner}
 
-    def _lesion(self, row: int, generator: np.random.Generator) -> tuple[int, Lesion, Place]:
-        """Take another case's lesion, in the joint scheme and on voxels of this case, and say where it goes."""
+    def _lesion(self, row: int, labels: np.ndarray, generator: np.random.Generator) -> tuple[int, Lesion, Place]:
+        """Take another case's lesion, in the joint scheme and on voxels of this case's map, and say where it goes."""
         assert self.other is not None and self.both is not None
         foreign = self.lenders
         if self.acquainted:
@@ -262,7 +269,7 @@ class _Task:
         place = anywhere(generator)
         if self.config.origin == "transplant":
             before = body_box(origin[lender], _present(scheme, self.config.lesion))
-            now = body_box(self.both.anatomy[self.labels[row]], self.rules.lesion)
+            now = body_box(self.both.anatomy[labels], self.rules.lesion)
             place = centred_at(self.config.at or relative_place(lesion.centroid, before, now))
         if theirs and spacing:
             return lender, respaced(lesion, spacing), place

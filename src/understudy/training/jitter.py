@@ -40,12 +40,12 @@ def jittered(x: Tensor, image_channels: int, strength: float) -> Tensor:
     return torch.where(moved, resampled(x, grid, image_channels), x)
 
 
-def random_maps(n: int, size: torch.Size, strength: float) -> Tensor:
+def random_maps(n: int, size: torch.Size, strength: float, generator: torch.Generator | None = None) -> Tensor:
     """Draw n affine maps (n, d, d + 1) of coordinates that run from -1 to 1 along each axis, the last axis first."""
     d = len(size)
 
     def uniform(limit: float, *shape: int) -> Tensor:
-        return (torch.rand(n, *shape) * 2 - 1) * limit * strength
+        return (torch.rand(n, *shape, generator=generator) * 2 - 1) * limit * strength
 
     turn = torch.triu(uniform(math.radians(DEGREES), d, d), 1)
     turn = torch.matrix_exp(turn - turn.transpose(1, 2))
