@@ -8,8 +8,8 @@
 #   python benchmarks/pooled_utility.py OUT*/utility-plain --class lesion       # without classical augmentation
 #   python benchmarks/pooled_utility.py OUT*/utility-augmented --class lesion   # with it
 #
-# The translator learns the drawn subjects' images from their tissue classes and lesions, bent and mirrored; it then
-# paints their label maps with lesions that were grown, shrunk, moved, turned and bent. The result is semi-real: it
+# The translator learns the drawn subjects' images from their tissue classes and lesions; it then paints their label maps
+# turned, zoomed and mirrored, with lesions that were grown, shrunk, moved, turned and bent. The result is semi-real: it
 # augments, it does not anonymise.
 set -eu
 data=$1 subjects=$2 draw=$3 out=$4 split=${5:-0}
@@ -25,7 +25,8 @@ understudy edit "$out/real" --anatomy 4 --key "$key" --out "$out/tissues"
 understudy train "$painter" "$out/tissues" --preset short --set images_seen="$images" --set jitter=1 --set mirror=true \
     --seed "$draw" --out "$out/run"
 understudy edit "$out/tissues" --lesion lesion --inside tissue1,tissue2,tissue3,tissue4 --grow 0.4:2.5 --move 0:8 \
-    --rotate -90:90 --deform 0:0.5 --minimum 8 --per-case "$per_case" --seed "$draw" --key "$key" --out "$out/edited"
+    --rotate -90:90 --deform 0:0.5 --minimum 8 --bend 3 --mirror --per-case "$per_case" --seed "$draw" --key "$key" \
+    --out "$out/edited"
 understudy sample "$out/run" --labels "$out/edited" --n "$n" --seed "$draw" --key "$key" --out "$out/synthetic"
 for augment in false true; do
     name=$([ $augment = true ] && echo augmented || echo plain)
