@@ -103,6 +103,12 @@ def test_only_some_classes_count(toy: Callable[..., Path], tmp_path: Path, real:
         open_pair(real, [other], **ALL, classes=("tissue",))
 
 
+def test_classes_of_one_name_in_results_are_refused(toy: Callable[..., Path], tmp_path: Path, synthetic: Path) -> None:
+    twice = toy(tmp_path / "twice", "real", 12, 0, scheme=LabelScheme(("background", "T 1", "t-1"), (0, 1, 2)))
+    with pytest.raises(UnderstudyError, match="twice have the same name in results, where background, T 1, t-1 become"):
+        open_pair(twice, [synthetic], **ALL)
+
+
 def test_too_few_subjects(toy: Callable[..., Path], tmp_path: Path, synthetic: Path) -> None:
     small = toy(tmp_path / "small", "real", 6, 0)
     with pytest.raises(UnderstudyError, match="at least 2 subject.* in the test split of small, found 1"):

@@ -100,6 +100,11 @@ def _refuse_missing(cohort: Cohort, images: bool, labels: bool) -> None:
         raise UnderstudyError(
             f"this evaluation needs a class beside the background, and the label scheme of {cohort.path.name} has none"
         )
+    if labels and cohort.scheme is not None and len({slug(name) for name in cohort.scheme.names}) < len(cohort.scheme):
+        raise UnderstudyError(
+            f"classes of {cohort.path.name} have the same name in results, where {', '.join(cohort.scheme.names)} "
+            f"become {', '.join(map(slug, cohort.scheme.names))}: import with other names in --label-scheme"
+        )
 
 
 def _refuse_few(real: Cohort, splits: Sequence[str], minimum: int) -> None:
