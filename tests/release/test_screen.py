@@ -111,6 +111,16 @@ def test_made_once_and_another_request_is_refused(
         screen_cohort(cohort, [one, other], out, {"mean": 0.3})
 
 
+def test_evidence_that_was_changed_is_another_request(cohort: Path, agreement: Write, tmp_path: Path) -> None:
+    evidence = agreement(cohort, MEAN)
+    screen_cohort(cohort, [evidence], tmp_path / "out")
+    rows = (evidence / "cases.csv").read_text()
+    (evidence / "cases.csv").write_text(rows.replace("0.1", "0.9"))
+    assert (evidence / "cases.csv").read_text() != rows
+    with pytest.raises(UsageError, match="another request"):
+        screen_cohort(cohort, [evidence], tmp_path / "out")
+
+
 def test_label_maps_alone_and_no_rejection(another: Write, privacy: Write, agreement: Write, tmp_path: Path) -> None:
     maps = another("maps", channels=[])
     made = Cohort.open(screen_cohort(maps, [agreement(maps, [1.0] * 10)], tmp_path / "out"))

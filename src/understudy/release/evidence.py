@@ -7,6 +7,7 @@ verdict has touched, and what is told about it. Evidence about another cohort is
 """
 
 import csv
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -123,7 +124,13 @@ def open_evidence(path: Path, cohort: Cohort) -> Evidence:
             f"the evidence {path} is about the synthetic cohort(s) {', '.join(about)}, and {cohort.path.name} is "
             f"{cohort.id}: run `understudy evaluate {kind}` on this cohort"
         )
-    return Evidence(path, kind, {r.name: r for r in results}, provenance, file_hash(path / "results.json")[:16])
+    return Evidence(path, kind, {r.name: r for r in results}, provenance, _digest(path))
+
+
+def _digest(folder: Path) -> str:
+    """Return a hash of all files of a folder: rows about single cases decide as well, not the results alone."""
+    files = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    return hashlib.sha256("".join(f"{name} {file_hash(folder / name)}\n" for name in files).encode()).hexdigest()[:16]
 
 
 def agreement_verdict(evidence: Evidence, cohort: Cohort, thresholds: Thresholds) -> Verdict:
