@@ -24,7 +24,7 @@ from understudy.synthesis.lesions import Rules
 FACTORS = (0.5, 1.0, 2.0)
 
 
-def edited(cohort: Cohort, labels: np.ndarray, rules: Rules, move: tuple[float, ...]) -> dict[str, np.ndarray]:
+def edited(labels: np.ndarray, rules: Rules, move: tuple[float, ...]) -> dict[str, np.ndarray]:
     """Return the label maps of the figure, by what was done to them."""
     volume = np.isin(labels, rules.lesion).sum()
     maps = {"as it is": labels}
@@ -72,7 +72,7 @@ def main() -> None:
     rows = cohort.rows("test")
     volumes = np.isin(cohort.labels[rows], rules.lesion).reshape(len(rows), -1).sum(1)
     row = int(rows[np.argsort(-volumes, kind="stable")[args.case]])
-    maps = edited(cohort, np.asarray(cohort.labels[row]), rules, tuple(float(v) for v in args.move.split(",")))
+    maps = edited(np.asarray(cohort.labels[row]), rules, tuple(float(v) for v in args.move.split(",")))
     told = np.stack(list(maps.values())[1:])
     blocks = list(load(args.run).sample_blocks([derive(0, "figure")] * len(told), told))
     images = np.concatenate([np.asarray(cohort.images[[row]]), *(block.images for block in blocks)])

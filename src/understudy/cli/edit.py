@@ -19,19 +19,9 @@ EXAMPLE = example(
 )
 
 LESIONS = (
-    "lesion",
-    "grow",
-    "move",
-    "rotate",
-    "deform",
-    "transplant",
-    "at",
-    "place",
-    "inside",
-    "forbidden",
-    "fill",
-    "bend",
-)
+    "lesion", "grow", "move", "rotate", "deform", "transplant", "at", "place", "inside", "forbidden", "fill", "bend",
+    "mirror",
+)  # fmt: skip
 
 
 def edit(
@@ -74,7 +64,7 @@ def edit(
     """Make new label maps from a cohort's: lesions changed, moved or exchanged; or lay them over anatomy."""
     given = dict(locals())
     if anatomy is not None:
-        if names_of := [name for name in LESIONS if given[name] is not None]:
+        if names_of := [name for name in LESIONS if given[name] is not None and given[name] is not False]:
             raise UsageError(
                 f"--anatomy is a step of its own: edit lesions in the cohort that it makes (--{names_of[0]})"
             )

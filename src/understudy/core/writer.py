@@ -16,15 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from understudy.core.cohort import (
-    COLUMNS,
-    KINDS,
-    LABEL_SOURCES,
-    SCHEMA,
-    SPLITS,
-    file_hash,
-    refuse_shared_subjects,
-)
+from understudy.core.cohort import COLUMNS, KINDS, LABEL_SOURCES, SCHEMA, SPLITS, file_hash, refuse_shared_subjects
 from understudy.core.encoding import Channel, Encoding
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme

@@ -77,13 +77,7 @@ def anatomy_cohort(
     provenance = Provenance("edit", {"anatomy": made.config}, seed, {"cohort": cohort.id, **made.inputs})
     if finished(out, "cohort.json", provenance):
         return out
-    own = cohort.scheme
-    if own is not None and set(made.scheme.names) <= set(own.names):
-        raise UsageError(
-            f"the label maps of {path} have {', '.join(made.scheme.names[1:])} already, so nothing would change: name "
-            "a cohort without this anatomy"
-        )
-    both = joining(made.scheme, own, own.names[1:]) if own is not None and len(own) > 1 else None
+    both = _joined(cohort, made.scheme)
     with CohortWriter(
         out,
         kind=cohort.kind,
@@ -107,6 +101,21 @@ def anatomy_cohort(
             if progress:
                 progress(row + 1, len(cohort))
     return out
+
+
+def _joined(cohort: Cohort, anatomy: LabelScheme) -> Joining | None:
+    """Join the anatomy's classes with the cohort's own, if it has any.
+
+    Raises:
+        UsageError: it has all of this anatomy.
+    """
+    own = cohort.scheme
+    if own is not None and set(anatomy.names) <= set(own.names):
+        raise UsageError(
+            f"the label maps of {cohort.path} have {', '.join(anatomy.names[1:])} already, so nothing would change: "
+            "name a cohort without this anatomy"
+        )
+    return joining(anatomy, own, own.names[1:]) if own is not None and len(own) > 1 else None
 
 
 def _merged(anatomy: np.ndarray, cohort: Cohort, row: int, both: Joining | None) -> np.ndarray:

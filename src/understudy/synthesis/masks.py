@@ -194,16 +194,13 @@ def _of_cohort(path: Path, request: MapRequest, kinds: tuple[str, ...]) -> Label
     def stream() -> Iterator[Drawn]:
         for turn in itertools.count():
             for row in rng(request.seed, "label maps", str(cohort.id), turn).permutation(rows).tolist():
+                whose_map = {"subject_id": cohort.entry("subject_id", row)} if mine else {}
                 entries = place_entries(cohort, row) | {"label_case": cohort.entry("case_id", row)}
-                yield np.asarray(labels[row]), entries | _subject(cohort, row, mine)
+                yield np.asarray(labels[row]), entries | whose_map
 
     seen = joint_trained_on(owners(cohort, rows))
     told = {"maps": len(rows)}
     return LabelMaps(scheme, cohort.size, whose, seen, {"labels": cohort.id}, stream(), told, [cohort] if mine else [])
-
-
-def _subject(cohort: Cohort, row: int, mine: bool) -> dict[str, str]:
-    return {"subject_id": cohort.entry("subject_id", row)} if mine else {}
 
 
 def _of_run(path: Path, request: MapRequest) -> LabelMaps:
@@ -292,8 +289,10 @@ def _placed(
 ) -> np.ndarray:
     """Lay one lesion into one anatomy; both in the joint scheme."""
     before, now = _spacing(lesion_row), _spacing(row)
-    donor = respaced(cut(theirs, rules, before), now) if before and now else cut(theirs, rules, before)
-    return edit_map(body, Edit(), rules, spacing=now, donor=donor, place=place)
+    lesion = cut(theirs, rules, before)
+    if before and now:
+        lesion = respaced(lesion, now)
+    return edit_map(body, Edit(), rules, spacing=now, donor=lesion, place=place)
 
 
 def _spacing(row: dict[str, str]) -> tuple[float, ...] | None:

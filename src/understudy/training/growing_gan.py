@@ -2,7 +2,8 @@
 
 Source: Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, arXiv
     1710.10196, appendix A.1 and the published code (Adam is reset at the start and the end of every fade; learning
-    rate by resolution; exponential average of the generator's weights, 0.999 a step).
+    rate by resolution; exponential average of the generator's weights, 0.999 a step; drift); Gulrajani et al.,
+    "Improved Training of Wasserstein GANs", 2017, arXiv 1704.00028, eq. 3 (gradient penalty).
 Differs: the average's memory is given in images and is shorter while few images were seen (training/ema.py). The
     augmentation of training/ada.py, which came later, may be switched on for small data; published is none. With it,
     ADA's certainty is measured from the middle between the mean logits of real and of synthetic cases, because a
