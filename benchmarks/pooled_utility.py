@@ -6,7 +6,7 @@ UTILITY are folders of `understudy evaluate utility` on the same test subjects, 
 A unit is one synthetic cohort: a generator seed where one folder judges several cohorts, a draw of training subjects
 where each folder has its own. A resample draws units, within each unit the segmenters of each side, and subjects (the
 same for all units and sides), each with replacement; a unit keeps its own real-only segmenters. Printed are the Dice of
-each side, synthetic / real, and, where the folders have it, the gain of real + synthetic over real.
+each side and, where the folders have them, synthetic / real, and the gain of real + synthetic over real.
 """
 
 import argparse
@@ -43,12 +43,9 @@ def read(path: Path, name: str | None) -> tuple[list[str], list[Scores]]:
         side: np.array([[np.mean(cells.get((side, r, s), [np.nan])) for s in subjects] for r in repeats])
         for side in sides
     }
-    units = [
-        {"real": table["real"], "synthetic": table[side]}
-        | ({"both": table[f"real+{side}"]} if f"real+{side}" in table else {})
-        for side in sides
-        if side != "real" and not side.startswith("real+")
-    ]
+    cohorts = sorted({side.removeprefix("real+") for side in sides} - {"real"})
+    named = [{"real": "real", "synthetic": cohort, "both": f"real+{cohort}"} for cohort in cohorts]
+    units = [{side: table[found] for side, found in names.items() if found in table} for names in named]
     return subjects, units
 
 
@@ -89,7 +86,8 @@ def main() -> None:
     units = [unit for _, several in found for unit in several]
     means = resampled(units, args.seed)
     results = {f"dice.{side}": shown(values) for side, values in means.items()}
-    results["ratio"] = shown(means["synthetic"] / means["real"])
+    if "synthetic" in means:
+        results["ratio"] = shown(means["synthetic"] / means["real"])
     if "both" in means:
         results["gain"] = shown(means["both"] - means["real"])
         gains = [float(np.nanmean(u["both"]) - np.nanmean(u["real"])) for u in units]

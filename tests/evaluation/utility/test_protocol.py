@@ -87,7 +87,7 @@ def test_a_copy_of_the_training_split_is_worth_exactly_as_much(real: Path, tmp_p
 
 
 def test_real_and_synthetic_together(real: Path, synthetic: Path, tmp_path: Path) -> None:
-    config = CONFIG.model_copy(update={"repeats": 1, "updates": 4, "both": True})
+    config = CONFIG.model_copy(update={"repeats": 1, "updates": 4, "sides": ("synthetic", "both")})
     results, _ = read_results(evaluate_utility(real, [synthetic], tmp_path / "out", 0, config))
     names = [r.name for r in results if r.name.count(".") == 3]
     assert names == [f"utility.{what}.unet.dice" for what in ("real", "synthetic", "ratio", "both", "gain")]
@@ -96,6 +96,9 @@ def test_real_and_synthetic_together(real: Path, synthetic: Path, tmp_path: Path
     columns = table[0].split(",")
     both = dict(zip(columns, next(line for line in table if line.startswith("real+")).split(","), strict=True))
     assert int(both["training_cases"]) == 2 * max(n) and float(both["gain"]) < 1
+    only = config.model_copy(update={"sides": ("both",)})
+    without, _ = read_results(evaluate_utility(real, [synthetic], tmp_path / "only", 0, only))
+    assert [r for r in results if "synthetic" not in r.name and "ratio" not in r.name] == without
 
 
 def test_classes_that_do_not_count_change_nothing(real: Path, toy: Callable[..., Path], tmp_path: Path) -> None:

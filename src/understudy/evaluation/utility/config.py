@@ -1,5 +1,7 @@
 """Settings of ``evaluate utility``, one set a task; flat, so that ``--set updates=500`` names any of them."""
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
 
 from understudy.tasks.classification import ClassificationConfig
@@ -10,7 +12,11 @@ class Repeats(BaseModel):
     """How often a task network is trained, and how many resamples make an interval."""
 
     repeats: int = Field(3, ge=1, description="seeds of the task network")
-    both: bool = Field(False, description="train on real and synthetic cases together as well, half of each batch each")
+    sides: tuple[Literal["synthetic", "both"], ...] = Field(
+        ("synthetic",),
+        min_length=1,
+        description="what is compared with real cases: synthetic ones alone; both kinds, half of each batch each",
+    )
     draws: int = Field(2000, ge=100, description="bootstrap resamples")
 
 

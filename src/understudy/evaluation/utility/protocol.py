@@ -73,7 +73,7 @@ def evaluate_utility(
         return out
     judge = kind(cohort, others, config)
     with output_folder(out) as folder:
-        sides = _sides(judge, cohort, others, config.both)
+        sides = _sides(judge, cohort, others, config.sides)
         with progress_bar("updates") as progress:
             bar = progress.add_task("", total=len(sides) * config.repeats * config.updates)
             outcomes = {}
@@ -84,17 +84,18 @@ def evaluate_utility(
     return out
 
 
-def _sides(judge: Task, real: Cohort, others: list[Cohort], both: bool) -> list[Side]:
+def _sides(judge: Task, real: Cohort, others: list[Cohort], asked: tuple[str, ...]) -> list[Side]:
     """Return what networks are trained on: the real training split, each synthetic cohort, each beside the real."""
     cases, patients = judge.cases(real, real.rows("train")), len(real.subjects("train"))
-    sides, joined = [Side("real", "real", "", cases, patients, "")], []
+    alone, joined = [], []
     for name, other in zip(short_names(others), others, strict=True):
         ending = f".{name}" if len(others) > 1 else ""
         generator, note = other.generator, leak_note(other)
         theirs, n = judge.cases(other, other.rows()), len(other.subjects())
-        sides.append(Side(name, f"synthetic{ending}", generator, theirs, n, note))
+        alone.append(Side(name, f"synthetic{ending}", generator, theirs, n, note))
         joined.append(Side(f"real+{name}", f"both{ending}", generator, Balanced(cases, theirs), patients + n, note))
-    return sides + (joined if both else [])
+    first = Side("real", "real", "", cases, patients, "")
+    return [first, *(alone if "synthetic" in asked else []), *(joined if "both" in asked else [])]
 
 
 def _repeat(judge: Task, side: Side, repeats: int, seed: int, advance: Callable[[], None]) -> Outcome:
