@@ -13,7 +13,7 @@
 # augments, it does not anonymise.
 set -eu
 data=$1 subjects=$2 draw=$3 out=$4 split=${5:-0}
-painter=${PAINTER:-pix2pix} images=${IMAGES:-30000} per_case=${PER_CASE:-8} n=${N:-1000} updates=${UPDATES:-1000}
+painter=${PAINTER:-pix2pix} images=${IMAGES:-30000} per_case=${PER_CASE:-8} n=${N:-1000} updates=${UPDATES:-500} repeats=${REPEATS:-2}
 mkdir -p "$out"
 key=$out/public.key
 printf 'public data, no secret: lgg_tcga' > "$key"
@@ -31,5 +31,5 @@ understudy sample "$out/run" --labels "$out/edited" --n "$n" --seed "$draw" --ke
 for augment in false true; do
     name=$([ $augment = true ] && echo augmented || echo plain)
     understudy evaluate utility --real "$out/real" --synthetic "$out/synthetic" --set 'classes=[lesion]' --set sides=[both] \
-        --set augment=$augment --set updates="$updates" --seed "$draw" --out "$out/utility-$name"
+        --set augment=$augment --set updates="$updates" --set repeats="$repeats" --seed "$draw" --out "$out/utility-$name"
 done
