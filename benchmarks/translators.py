@@ -23,7 +23,7 @@ import numpy as np
 from understudy.core.cohort import Cohort
 from understudy.core.provenance import Provenance
 from understudy.core.seed import derive, rng
-from understudy.evaluation.features import RandomFeatures
+from understudy.evaluation.features.random_filters import RandomFeatures
 from understudy.evaluation.fidelity.frechet import gaussian_distance, moments
 from understudy.generators import load
 

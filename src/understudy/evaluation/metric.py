@@ -30,7 +30,7 @@ class Metric:
         function: ``metric(*, real, synthetic, seed) -> Result`` on feature matrices (n, F) and (m, F).
         better: "lower" or "higher".
         laws: what holds of it, out of ``LAWS``.
-        needs: what the matrices hold: "features" of images.
+        needs: what the matrices hold: "features" of images, their "spectra", or "intensities", channel by channel.
         settings: settings of the evaluation that the function takes beside its roles.
     """
 

@@ -21,7 +21,7 @@ from understudy.core.cohort import Cohort
 from understudy.core.encoding import Encoding
 from understudy.core.result import Result
 from understudy.core.seed import rng
-from understudy.evaluation.features import image_blocks
+from understudy.evaluation.features.blocks import image_blocks
 from understudy.evaluation.folder import PUBLIC_MINIMUM
 from understudy.evaluation.guard import slug
 

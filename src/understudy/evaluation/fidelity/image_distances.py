@@ -1,11 +1,13 @@
-"""How far images of synthetic cohorts lie from real ones: every metric of the menu, and how intensities are spread.
+"""How far images of synthetic cohorts lie from real ones: every metric of the menu, and the diversity of each side.
 
-Features are those of evaluation/features.py; beside each number stands its floor (floor.py).
+Each cohort is read once (measured.py), then pairs of cases for their resemblance (ms_ssim.py). Beside each distance
+stands its floor (floor.py). Extractors that learn have seen the whole real training split, so **both halves of the
+floor** are familiar to them and synthetic cases are not: what that is worth stands in features/encoder.py.
 **Checked** in tests/evaluation/fidelity/test_protocol.py.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -16,9 +18,12 @@ from understudy.core.encoding import Encoding
 from understudy.core.result import Result
 from understudy.core.seed import derive
 from understudy.evaluation import METRICS
-from understudy.evaluation.features import RandomFeatures, image_blocks
+from understudy.evaluation.features.cache import Cache
+from understudy.evaluation.features.extractor import Extractor
 from understudy.evaluation.fidelity.config import FidelityConfig
 from understudy.evaluation.fidelity.floor import Floor, real_floor
+from understudy.evaluation.fidelity.measured import Measured, channel_names, measure, standardised
+from understudy.evaluation.fidelity.ms_ssim import side_result
 from understudy.evaluation.folder import public
 from understudy.evaluation.guard import leak_note
 from understudy.evaluation.metric import Metric
@@ -47,25 +52,42 @@ class ImageFindings:
         results: numbers.
         rows: of the table.
         intensities: densities (C, bins) of every side, by its name.
+        spectra: mean log spectra (C, R) of every side in dB, by its name.
     """
 
     results: list[Result] = field(default_factory=list)
     rows: list[list[Any]] = field(default_factory=list)
     intensities: dict[str, np.ndarray] = field(default_factory=dict)
+    spectra: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One metric of one synthetic cohort: the plain number and its floor."""
+    """One metric of one synthetic cohort: the plain number and its floor, of F features."""
 
     side: Side
     metric: str
+    name: str
+    unit: str
+    features: int
     plain: Result
     floor: Floor
 
 
+def steps(encoding: Encoding, others: int) -> int:
+    """Return how often :func:`compare_images` says that it goes on."""
+    distances = sum(encoding.image_channels if m.needs == "intensities" else 1 for m in METRICS.values())
+    return 2 * (1 + others) + distances * others if others else 0
+
+
 def compare_images(
-    real: Side, others: Sequence[Side], config: FidelityConfig, seed: int, advance: Callable[[str], Any]
+    real: Side,
+    others: Sequence[Side],
+    config: FidelityConfig,
+    seed: int,
+    advance: Callable[[str], Any],
+    extract: Extractor,
+    cache: Cache,
 ) -> ImageFindings:
     """Compare the images of synthetic cohorts with those of real training subjects.
 
@@ -73,45 +95,62 @@ def compare_images(
         real: the real cohort's training cases.
         others: synthetic cohorts with images.
         config: settings.
-        seed: of halves and subsets.
+        seed: of halves, subsets and pairs.
         advance: is told after each step what it was.
+        extract: the extractor of features.
+        cache: where features may be found.
     """
-    found, features = ImageFindings(), []
-    for side in (real, *others):
-        values, found.intensities[side.name] = _measure(side, real.cohort.encoding, config.bins)
-        features.append(values)
+    encoding, sides, found = real.cohort.encoding, (real, *others), ImageFindings()
+    measured = []
+    for side in sides:
+        measured.append(measure(side.cohort, side.rows, encoding, extract, config.bins, cache))
+        found.intensities[side.name] = measured[-1].density(encoding.channels)
+        found.spectra[side.name] = measured[-1].spectra.mean(0, dtype=np.float64)
         advance("features")
-    subjects = len(real.cohort.subjects("train"))
-    for compared in _compare(real, others, features, config, derive(seed, "fidelity")):
-        results = [public(result, subjects) for result in _results(compared, seed)]
+    ours, theirs = measured[0], measured[1:]
+    if extract.standardised:
+        ours, theirs = standardised(ours, theirs)
+    subjects, own = len(real.cohort.subjects("train")), derive(seed, "fidelity")
+    for compared in _compare(real, others, ours, theirs, config, own):
+        results = [public(result, subjects) for result in _results(compared, config.features, seed)]
         found.results += results
-        found.rows.append(_row(compared, results, len(real.rows), features[0].shape[1]))
-        advance(compared.metric)
+        found.rows.append(_row(compared, results, len(real.rows)))
+        advance(compared.name)
+    for results in _resemblance(sides, encoding, config, seed, advance):
+        found.results += [public(result, subjects) for result in results]
     return found
 
 
-def _measure(side: Side, encoding: Encoding, bins: int) -> tuple[np.ndarray, np.ndarray]:
-    """Read a cohort once, block by block: features (n, F) and intensity densities (C, bins)."""
-    extract = RandomFeatures(encoding.image_channels, len(side.cohort.size))
-    features, counts = [], np.zeros((encoding.image_channels, bins), np.int64)
-    for images in image_blocks(side.cohort, side.rows, encoding):
-        features.append(extract(images))
-        places = ((images + 1) / 2 * bins).astype(np.intp).clip(0, bins - 1)
-        counts += np.stack([np.bincount(places[:, c].ravel(), minlength=bins) for c in range(len(counts))])
-    width = np.array([c.high - c.low for c in encoding.channels])[:, None] / bins
-    return np.concatenate(features), counts / counts.sum(1, keepdims=True) / width
-
-
 def _compare(
-    real: Side, others: Sequence[Side], features: Sequence[np.ndarray], config: FidelityConfig, seed: int
+    real: Side, others: Sequence[Side], ours: Measured, theirs: Sequence[Measured], config: FidelityConfig, seed: int
 ) -> Iterator[Compared]:
-    subjects = real.cohort.column("subject_id")[real.rows]
+    subjects, channels = real.cohort.column("subject_id")[real.rows], real.cohort.encoding.channels
+    units = {f".{name}": c.meaning for name, c in zip(channel_names(channels), channels, strict=True)}
+    fewer = config.model_copy(update={"subsets": -(-config.subsets // config.draws)})
     for name, metric in METRICS.items():
-        for other, theirs in zip(others, features[1:], strict=True):
-            plain = _bound(metric, config)(real=features[0], synthetic=theirs, seed=seed)
-            fewer = config.model_copy(update={"subsets": -(-config.subsets // config.draws)})
-            floor = real_floor(_bound(metric, fewer), features[0], subjects, theirs, config.draws, seed)
-            yield Compared(other, name, plain, floor)
+        made = [side.compared(metric.needs, channels) for side in theirs]
+        for ending, matrix in ours.compared(metric.needs, channels).items():
+            for other, matrices in zip(others, made, strict=True):
+                plain = _bound(metric, config)(real=matrix, synthetic=matrices[ending], seed=seed)
+                bound = _bound(metric, fewer)
+                floor = real_floor(bound, matrix, subjects, matrices[ending], config.draws, seed)
+                unit = units[ending] if ending else plain.unit
+                yield Compared(other, name, name + ending, unit, matrix.shape[1], plain, floor)
+
+
+def _resemblance(
+    sides: Sequence[Side], encoding: Encoding, config: FidelityConfig, seed: int, advance: Callable[[str], Any]
+) -> Iterator[list[Result]]:
+    """Yield the MS-SSIM of each synthetic cohort, and that of the real one beside it."""
+    found = []
+    for side in sides:
+        about = (config.pairs, config.draws, derive(seed, "fidelity"))
+        found.append(side_result("", side.cohort, side.rows, encoding, *about))
+        advance("ms_ssim")
+    for side, result in zip(sides[1:], found[1:], strict=True):
+        note = "; ".join(n for n in (result.note, leak_note(side.cohort)) if n)
+        pair = replace(result, note=note, seed=seed), replace(found[0], seed=seed)
+        yield [replace(r, name=f"{side.prefix}.ms_ssim{end}") for r, end in zip(pair, ("", ".real"), strict=True)]
 
 
 def _bound(metric: Metric, config: FidelityConfig) -> "partial[Result]":
@@ -119,11 +158,12 @@ def _bound(metric: Metric, config: FidelityConfig) -> "partial[Result]":
     return partial(metric.function, **{name: getattr(config, name) for name in metric.settings})
 
 
-def _results(c: Compared, seed: int) -> Iterator[Result]:
+def _results(c: Compared, extractor: str, seed: int) -> Iterator[Result]:
     """Yield the plain number, the matched one and the floor of a comparison."""
-    better, name = METRICS[c.metric].better, f"{c.side.prefix}.{c.metric}"
-    note = "; ".join(n for n in (c.plain.note, leak_note(c.side.cohort)) if n)
-    yield Result(name, c.plain.value, c.plain.low, c.plain.high, "", better, c.plain.n, seed, note)
+    better, name = METRICS[c.metric].better, f"{c.side.prefix}.{c.name}"
+    features = f"{extractor} features" if METRICS[c.metric].needs == "features" else ""
+    note = "; ".join(n for n in (features, c.plain.note, leak_note(c.side.cohort)) if n)
+    yield Result(name, c.plain.value, c.plain.low, c.plain.high, c.unit, better, c.plain.n, seed, note)
     explained = {
         "matched": "synthetic cases against half of the real subjects; read it beside the floor",
         "floor": "half of the real subjects against the other half",
@@ -133,11 +173,11 @@ def _results(c: Compared, seed: int) -> Iterator[Result]:
         low, high = np.percentile(values, [2.5, 97.5])
         note = f"{text}; mean and 95 % range of {len(values)} random halves"
         mean = float(values.mean())
-        yield Result(f"{name}.{ending}", mean, float(low), float(high), "", better, c.floor.n, seed, note)
+        yield Result(f"{name}.{ending}", mean, float(low), float(high), c.unit, better, c.floor.n, seed, note)
 
 
-def _row(c: Compared, results: list[Result], n_real: int, features: int) -> list[Any]:
+def _row(c: Compared, results: list[Result], n_real: int) -> list[Any]:
     plain, matched, floor = results
     numbers = [plain.value, matched.value, matched.low, matched.high, floor.value, floor.low, floor.high]
-    sizes = [n_real, len(c.side.rows), c.floor.n, features]
-    return [c.side.name, c.side.cohort.generator, c.metric, *numbers, *sizes, plain.note]
+    sizes = [n_real, len(c.side.rows), c.floor.n, c.features]
+    return [c.side.name, c.side.cohort.generator, c.name, *numbers, *sizes, plain.note]
