@@ -88,7 +88,7 @@ def evaluate(
     cohorts = [*synthetic, *(more or [])]
     if kind is Kind.utility and task is None:
         task = "segmentation" if dry_run and not real.exists() else _default_task(real, cohorts)
-    further = {"classifier": classifier, "network": network, "cache": cache}
+    further: dict[str, Any] = {"classifier": classifier, "network": network, "cache": cache}
     given = {"features": features, "network_sha256": network_sha256 and network_sha256.lower()}
     _refuse_unfitting(kind, task, {**further, **given})
     model, stage = _stage(kind, task, further)
@@ -130,7 +130,7 @@ def _joined(settings: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]
     return {**settings, **named}
 
 
-def _stage(kind: Kind, task: str | None, further: dict[str, Path | None]) -> Stage:
+def _stage(kind: Kind, task: str | None, further: dict[str, Any]) -> Stage:
     if kind is Kind.utility:
         from understudy.evaluation.utility.protocol import TASKS, evaluate_utility
 

@@ -148,8 +148,8 @@ def train(cohort: Cohort, rows: np.ndarray, updates: int, seed: int) -> Network:
     batch = min(BATCH[len(cohort.size)], len(rows))
     for _ in range(updates):
         chosen = np.sort(rows[order.choice(len(rows), batch, replace=False)])
-        crop = _crop(cohort.size, order)
-        images = torch.from_numpy(cohort.encoding.encode_images(cohort.images[(chosen, slice(None), *crop)]))
+        cut: tuple[Any, ...] = (chosen, slice(None), *_crop(cohort.size, order))
+        images = torch.from_numpy(cohort.encoding.encode_images(cohort.images[cut]))
         one, other = (augment_images(images, generator, VIEWS) for _ in range(2))
         optimizer.zero_grad(set_to_none=True)
         loss(*network(torch.cat([one, other])).chunk(2)).backward()

@@ -19,16 +19,15 @@ from understudy.evaluation.features.config import FeatureConfig
 
 
 class Extractor(Protocol):
-    """Map images (n, C, *S) float32 in [-1, 1] to features (n, F) float32.
+    """Map images (n, C, *S) float32 in [-1, 1] to features (n, F) float32."""
 
-    Attributes:
-        identity: all that decides the features of an image, as plain data: name, settings, hash of the weights.
-        standardised: whether features are to be divided by their standard deviation over the real training cases,
-            because their units are arbitrary; the mean is taken off too.
-    """
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """All that decides the features of an image, as plain data: name, settings, hash of the weights."""
 
-    identity: Mapping[str, Any]
-    standardised: bool
+    @property
+    def standardised(self) -> bool:
+        """Whether their units are arbitrary: the mean of real training cases is then taken off, and their SD is 1."""
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return the features of a block."""

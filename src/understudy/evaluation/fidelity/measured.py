@@ -76,8 +76,8 @@ def measure(
         for name in missing:
             parts[name].append(described[name][1](images))
     for name in missing:
-        known[name] = np.concatenate(parts[name])
-        cache.store(keys[name], known[name])
+        whole = known[name] = np.concatenate(parts[name])
+        cache.store(keys[name], whole)
     return Measured(**known)  # type: ignore[arg-type]
 
 

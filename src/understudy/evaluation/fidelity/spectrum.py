@@ -45,7 +45,7 @@ def _rings(size: tuple[int, ...]) -> sparse.csr_array:
     for two coefficients.
     """
     axes = [*(fft.fftfreq(side) for side in size[:-1]), fft.rfftfreq(size[-1])]
-    squared = sum(np.meshgrid(*(axis**2 for axis in axes), indexing="ij"))
+    squared = np.sum(np.meshgrid(*(axis**2 for axis in axes), indexing="ij"), axis=0)
     ring = np.rint(np.sqrt(squared) * max(size)).astype(int).ravel()
     twice = np.full(len(axes[-1]), 2.0)
     twice[0] = 1
