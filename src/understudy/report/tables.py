@@ -24,7 +24,13 @@ WORDS = {
     "ks": "Kolmogorov-Smirnov",
     "without": "share without it",
     "empty": "share of empty maps",
+    "iou": "IoU",
+    "hd": "HD",
     "hd95": "HD95",
+    "assd": "ASSD",
+    "nsd": "NSD",
+    "difference": "difference to real",
+    "p_holm": "p (Holm)",
     "q99": "99th percentile",
     "max": "highest",
     "ratio": "synthetic / real",
@@ -162,7 +168,7 @@ def table_view(table: Table) -> View:
 def heading(name: str) -> str:
     """Write a column's name in words, with a capital unless it is a symbol."""
     text = words(name)
-    return text if text.split()[0] in ("r", "n") else text[:1].upper() + text[1:]
+    return text if text.split()[0] in ("r", "n", "p") else text[:1].upper() + text[1:]
 
 
 def _with_interval(value: str, low: str, high: str) -> str:
