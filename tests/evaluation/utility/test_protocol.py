@@ -145,6 +145,6 @@ def test_subjects_are_numbered_in_order(real: Path) -> None:
 
 
 def test_settings_are_checked() -> None:
-    for wrong in ({"network": "swin"}, {"updates": 0}, {"unknown": 1}, {"precision": "int8"}):
+    for wrong in ({"network": "swan"}, {"updates": 0}, {"unknown": 1}, {"precision": "int8"}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             UtilityConfig(**wrong)
