@@ -9,11 +9,11 @@ COHORT is the real cohort that the runs were trained on. Every held-out label ma
 
 Beside each painter: the L1 distance to the real image of that map (mean absolute difference as a share of the channels'
 range, mean over cases, then subjects), and two Frechet distances on understudy's random features (squared units, biased
-alike: the number of cases is the same for all): `frechet` of the images alone, which a look-up wins by construction, its
-images being real ones; and `joint`, of each image with its label map (after DeVries et al., On the evaluation of
-conditional GANs, 2019, arXiv 1907.08175), which also sees an image that does not show its map. Intervals are percentiles
-of a bootstrap over subjects; each painter's L1 difference to the better of these two is paired by subject. `wins`: the
-share of the resamples in which a painter's distance is smaller than that of both.
+alike: the number of cases is the same for all): `frechet` of the images alone, where a look-up has the advantage that
+its images are real; and `joint`, of each image with its label map (after DeVries et al., On the evaluation of
+conditional GANs, 2019, arXiv 1907.08175), which also sees an image that does not show its map. Intervals are
+percentiles of a bootstrap over subjects; each painter's L1 difference to the better of these two is paired by subject.
+`wins`: the share of the resamples in which a painter's distance is smaller than that of both.
 """
 
 import argparse
