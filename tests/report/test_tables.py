@@ -22,6 +22,7 @@ def test_interval_and_words() -> None:
     assert interval(1.887, 12.27) == "1.9 to 12.3"  # the same decimals on both sides
     assert interval(None, 0.2) == "–"
     assert words("ratio.unet.dice.tumour") == "synthetic / real · U-Net · Dice · tumour"
+    assert words("frechet_infinity.floor") == "Fréchet distance, n → ∞ · real against real"
 
 
 def test_results_table_has_interval_n_and_notes_once() -> None:
