@@ -23,6 +23,7 @@ def test_interval_and_words() -> None:
     assert interval(None, 0.2) == "–"
     assert words("ratio.unet.dice.tumour") == "synthetic / real · U-Net · Dice · tumour"
     assert words("difference.unet.assd") == "difference to real · U-Net · ASSD" and heading("p_holm") == "p (Holm)"
+    assert words("frechet_infinity.floor") == "Fréchet distance, n → ∞ · real against real"
 
 
 def test_results_table_has_interval_n_and_notes_once() -> None:

@@ -12,6 +12,7 @@ from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.result import read_results
+from understudy.evaluation import METRICS
 from understudy.evaluation.fidelity.protocol import FidelityConfig, evaluate_fidelity
 from understudy.report.reading import ROW_PER_CASE
 
@@ -37,7 +38,7 @@ def test_end_to_end_is_reproducible_and_made_once(real: Path, synthetic: Path, t
         assert (first / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
     results, provenance = read_results(first)
     disc = "labels.bright-disc"
-    endings = [f"{m}{e}" for m in ("frechet", "kid") for e in ("", ".matched", ".floor")]
+    endings = [f"{m}{e}" for m in METRICS for e in ("", ".matched", ".floor")]
     endings += ["labels.empty", f"{disc}.without"]
     endings += [f"{disc}.{m}{e}" for m in ("wasserstein", "ks") for e in ("", ".matched", ".floor")]
     assert [r.name for r in results] == [f"fidelity.{ending}" for ending in endings]
@@ -58,12 +59,15 @@ def test_a_shifted_cohort_is_farther_than_a_faithful_one(real: Path, toy: Callab
     )
     out = evaluate_fidelity(real, [near, far], tmp_path / "out", 0, CONFIG)
     found = {r.name: r.value or 0 for r in read_results(out)[0]}
-    for metric in ("frechet", "kid"):
+    for metric in ("frechet", "frechet_infinity", "kid"):
         assert found[f"fidelity.far.{metric}"] > 5 * abs(found[f"fidelity.near.{metric}"])
         assert found[f"fidelity.far.{metric}.matched"] > 3 * abs(found[f"fidelity.far.{metric}.floor"])
+    for metric in ("precision", "recall", "density", "coverage"):
+        assert found[f"fidelity.far.{metric}.matched"] < 0.5 * found[f"fidelity.far.{metric}.floor"]
+        assert found[f"fidelity.near.{metric}.matched"] > 0.5 * found[f"fidelity.near.{metric}.floor"]
     with (out / "tables" / "fidelity.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [(r["cohort"], r["metric"]) for r in rows] == [(n, m) for m in ("frechet", "kid") for n in ("near", "far")]
+    assert [(r["cohort"], r["metric"]) for r in rows] == [(n, m) for m in METRICS for n in ("near", "far")]
     assert rows[0]["n_real"] == "45" and rows[0]["features"] == "128" and "too few" in rows[0]["note"]
     curve = json.loads((out / "curves" / "intensity-a.json").read_text())
     assert [s["name"] for s in curve["series"]] == ["real", "near", "far"]
