@@ -41,7 +41,7 @@ def test_five_subjects_that_all_gain_have_the_smallest_p_there_is() -> None:
 
 def test_nothing_moved_and_nobody_counts() -> None:
     assert signed_rank(np.zeros(7)) == 1
-    assert signed_rank(np.array([0.1 + 0.2 - 0.3, 0.0])) == 1  # rounding is no difference
+    assert signed_rank(np.full(7, 0.1 + 0.2 - 0.3)) == 1  # rounding is no difference
     assert signed_rank(np.full(7, np.nan)) is None and signed_rank(np.empty(0)) is None
 
 

@@ -157,6 +157,7 @@ def test_neighbouring_slices_are_stacked_up_to_a_gap(tmp_path: Path) -> None:
         ("{}", "0.5 0.5", None, "mm"),
         ("", "0.5 0.5", 2.5, "mm"),
         ("{}", "0.5 0.5", 5.0, "mm"),
+        ("{}0", "0.5 0.5", 2.5, "mm"),
         ("{}", "", 2.5, "pixels"),
     ],
 )

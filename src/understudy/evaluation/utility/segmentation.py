@@ -96,7 +96,7 @@ class Reading:
 
 @dataclass
 class MapOutcome(Outcome):
-    """Readings of the test subjects, one a repeat; how many classes are averaged; pieces of distances."""
+    """Readings of the test subjects, one a repeat; how many classes a mean has; what distances are measured within."""
 
     classes: int = 1
     within: str = ""

@@ -4,6 +4,7 @@
 - utility-scores.csv: all scores, where there are several.
 - utility-comparisons.csv: each side minus real-only, with the p of the Wilcoxon signed-rank test on subjects (means
   over repeats), as it is and corrected by Holm over all comparisons of the table; no p where subjects have no scores.
+  The test knows subjects only; the interval of the difference knows the seeds of the networks too, and may be wider.
 - utility-by.csv: all scores by groups of test subjects (groups.py). A grouping is withheld whole where one of its
   groups has too few subjects with the class, for that group could be had from the others.
 
@@ -28,8 +29,9 @@ LAST = (
 )
 COMPARISONS = (
     *("trained_on", "class", "score", "unit", "difference", "difference_low", "difference_high"),
-    *("p", "p_holm", "n_subjects"),
+    *("p", "p_holm", "n_subjects", "note"),
 )
+SEEDS = "p: over subjects, for these networks; the interval also resamples the networks"
 BY = ("trained_on", "class", "by", "group", "n_subjects", "mean_size", "size_unit")
 
 
@@ -104,7 +106,8 @@ def _all_scores(first: Finding, found: Sequence[Finding]) -> list[Any]:
 def _comparisons(found: Sequence[Finding]) -> Iterator[list[Any]]:
     compared = [(f, f.difference) for f in found if f.difference is not None]
     for (f, told), p in zip(compared, holm([f.p for f, _ in compared]), strict=True):
-        yield [f.side.name, f.name, f.kind.name, f.kind.unit, *_three(told), f.p, p, told.n]
+        note = "" if p is None else SEEDS
+        yield [f.side.name, f.name, f.kind.name, f.kind.unit, *_three(told), f.p, p, told.n, note]
 
 
 def _by(first: Finding, task: Task, outcome: Outcome, draws: int, seed: int) -> Iterator[list[Any]]:
