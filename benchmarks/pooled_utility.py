@@ -20,6 +20,7 @@ import numpy as np
 from understudy.core.seed import rng
 
 DRAWS = 5000
+WHOLE = "whole lesion"  # all classes as one, which is no part of their mean
 Scores = dict[str, np.ndarray]  # side -> (repeats, subjects); NaN where a subject does not count
 
 
@@ -34,7 +35,8 @@ def read(path: Path, name: str | None) -> tuple[list[str], list[Scores]]:
     cells: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     with file.open(newline="") as handle:
         for row in csv.DictReader(handle):
-            if name in (None, row["class"]) and row["dice"]:
+            wanted = row["class"] == name if name else row["class"] != WHOLE
+            if wanted and row["dice"]:
                 cells[row["trained_on"], row["repeat"], row["subject_id"]].append(float(row["dice"]))
     if not cells:
         raise SystemExit(f"{file} has no scores of the class {name}")

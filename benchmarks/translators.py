@@ -8,10 +8,12 @@ COHORT is the real cohort that the runs were trained on. Every held-out label ma
 - a nearest-neighbour look-up: the image of the training case whose label map agrees at the most voxels.
 
 Beside each painter: the L1 distance to the real image of that map (mean absolute difference as a share of the channels'
-range, mean over cases, then subjects), and the Frechet distance to the real held-out images on understudy's random
-features (squared units, biased alike: the number of cases is the same for all). Intervals are percentiles of a
-bootstrap over subjects; each painter's L1 difference to the better of these two is paired by subject. `wins`: the share
-of the resamples in which a painter's Frechet distance is smaller than that of both.
+range, mean over cases, then subjects), and two Frechet distances on understudy's random features (squared units, biased
+alike: the number of cases is the same for all): `frechet` of the images alone, where a look-up has the advantage that
+its images are real; and `joint`, of each image with its label map (after DeVries et al., On the evaluation of
+conditional GANs, 2019, arXiv 1907.08175), which also sees an image that does not show its map. Intervals are
+percentiles of a bootstrap over subjects; each painter's L1 difference to the better of these two is paired by subject.
+`wins`: the share of the resamples in which a painter's distance is smaller than that of both.
 """
 
 import argparse
@@ -54,6 +56,12 @@ def painted(run: Path, cohort: Cohort, maps: np.ndarray, seed: int) -> np.ndarra
     return cohort.encoding.encode_images(np.concatenate([block.images for block in blocks]))
 
 
+def one_hot_maps(cohort: Cohort, rows: np.ndarray) -> np.ndarray:
+    """Return label maps with a channel a class, (n, K, *S), 1 where it is and -1 elsewhere."""
+    labels = np.asarray(cohort.labels[rows])
+    return np.stack([np.where(labels == k, 1, -1) for k in range(len(cohort.scheme))], 1).astype(np.float32)
+
+
 class Judge:
     """Scores of painters on the held-out cases."""
 
@@ -62,8 +70,10 @@ class Judge:
         self.real = cohort.encoding.encode_images(cohort.images[rows])
         _, self.subject = np.unique(cohort.column("subject_id")[rows], return_inverse=True)
         self.subjects = self.subject.max() + 1
-        self.extract = RandomFeatures(cohort.encoding.image_channels, len(cohort.size))
-        self.features = self.extract(self.real)
+        self.maps = one_hot_maps(cohort, rows)
+        channels = cohort.encoding.image_channels
+        self.extract = RandomFeatures(channels, len(cohort.size))
+        self.extract_pairs = RandomFeatures(channels + len(cohort.scheme), len(cohort.size))
         self.resamples = rng(seed, "subjects").integers(0, self.subjects, (DRAWS, self.subjects))
 
     def l1(self, images: np.ndarray) -> np.ndarray:
@@ -72,10 +82,18 @@ class Judge:
         return np.bincount(self.subject, each) / np.bincount(self.subject)
 
     def frechet(self, images: np.ndarray) -> np.ndarray:
-        """Return the Frechet distance to the real cases, then that of each resample of subjects, (1 + DRAWS,)."""
-        theirs, cases = self.extract(images), [np.flatnonzero(self.subject == s) for s in range(self.subjects)]
-        chosen = [np.arange(len(images)), *(np.concatenate([cases[s] for s in draw]) for draw in self.resamples)]
-        return np.array([gaussian_distance(*moments(self.features[r]), *moments(theirs[r])) for r in chosen])
+        """Return the Frechet distance to the real images, then that of each resample of subjects, (1 + DRAWS,)."""
+        return self._distances(self.extract(self.real), self.extract(images))
+
+    def joint(self, images: np.ndarray) -> np.ndarray:
+        """Return the same of images with their label maps."""
+        pairs = (np.concatenate([x, self.maps], 1) for x in (self.real, images))
+        return self._distances(*(self.extract_pairs(pair) for pair in pairs))
+
+    def _distances(self, mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+        cases = [np.flatnonzero(self.subject == s) for s in range(self.subjects)]
+        chosen = [np.arange(len(mine)), *(np.concatenate([cases[s] for s in draw]) for draw in self.resamples)]
+        return np.array([gaussian_distance(*moments(mine[r]), *moments(theirs[r])) for r in chosen])
 
     def mean(self, values: np.ndarray) -> dict[str, float]:
         """Return the mean over subjects with its interval."""
@@ -105,13 +123,17 @@ def main() -> None:
     painters |= {run.name: painted(run, cohort, maps, args.seed) for run in args.runs}
     distances = {name: judge.l1(images) for name, images in painters.items()}
     best = min(("constant", "look-up"), key=lambda name: distances[name].mean())
-    frechets = {name: judge.frechet(images) for name, images in painters.items()}
-    beaten = np.minimum(frechets["constant"], frechets["look-up"])[1:]
+    measures = {"frechet": judge.frechet, "joint": judge.joint}
+    found = {m: {name: of(images) for name, images in painters.items()} for m, of in measures.items()}
     rows = []
-    for name, values in frechets.items():
-        row = {"painter": name, "l1": judge.mean(distances[name]), "frechet": spread(values[0], values[1:])}
+    for name in painters:
+        row = {"painter": name, "l1": judge.mean(distances[name])}
         row |= {f"l1 minus {best}": judge.mean(distances[name] - distances[best])}
-        rows.append(row | {"wins": round(float((values[1:] < beaten).mean()), 3)})
+        for m, values in found.items():
+            beaten = np.minimum(values["constant"], values["look-up"])[1:]
+            row[m] = spread(values[name][0], values[name][1:])
+            row[m]["wins"] = round(float((values[name][1:] < beaten).mean()), 3)
+        rows.append(row)
         print(json.dumps(rows[-1]), flush=True)
     told = {"cohort": cohort.id, "splits": splits, "cases": len(held_out), "subjects": int(judge.subjects)}
     provenance = Provenance("benchmark translators", told, args.seed, {}).to_json()

@@ -61,6 +61,12 @@ def test_zero_on_identical(name: str) -> None:
     assert value(name, modes(0), modes(0)) == pytest.approx(0, abs=1e-6 * modes(0).var(0).sum())
 
 
+@pytest.mark.parametrize("name", with_law("one on identical"))
+def test_one_on_identical(name: str) -> None:
+    for n in (20, 150, CASES):
+        assert value(name, modes(0, n=n), modes(0, n=n)) == 1
+
+
 @pytest.mark.parametrize("name", with_law("never negative"))
 def test_never_negative(name: str) -> None:
     for n in (2, 5, 40):

@@ -198,6 +198,14 @@ def test_maps_with_too_few_voxels_are_drawn_again_each_on_its_own() -> None:
     assert 0 < kept.sum() < 12 and torch.equal(once[kept], labels[kept])
 
 
+def test_stray_voxels_do_not_count() -> None:
+    """A map whose lesion is a speck has none once it is cleared, and is drawn again like any other without."""
+    method = built(redraws=20, specks=9)
+    method.ema = Scripted()
+    labels = decoded(method.draw(list(range(12))), method.scheme)
+    assert (method.voxels(labels) >= 9).all()
+
+
 @pytest.mark.parametrize("k", [2, 3, 6])
 @pytest.mark.parametrize("size", [(16, 16), (8, 16, 16)])
 def test_soft_maps_are_differentiable_and_drawn_ones_are_codes(k: int, size: tuple[int, ...]) -> None:

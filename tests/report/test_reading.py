@@ -19,6 +19,12 @@ def test_folders_come_in_the_order_of_the_page(evidence: Evidence) -> None:
     assert folders[1].images["synthetic"]["images"].shape == (12, 2, 16, 16)
 
 
+def test_the_main_table_comes_before_its_details(evidence: Evidence) -> None:
+    folder = evidence()[0]
+    (folder / "tables" / "utility-by.csv").write_text("group,dice\nsmall,0.5\n")
+    assert [table.name for table in read_folders([folder])[0].tables] == ["utility", "utility-by"]
+
+
 def test_what_is_no_results_folder_is_refused(evidence: Evidence, tmp_path: Path) -> None:
     folders = evidence()
     with pytest.raises(UsageError, match="at least one"):

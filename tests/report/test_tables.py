@@ -4,7 +4,7 @@ import pytest
 
 from understudy.core.result import Result
 from understudy.report.reading import Table
-from understudy.report.tables import interval, number, results_table, table_view, words
+from understudy.report.tables import heading, interval, number, results_table, table_view, words
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,8 @@ def test_interval_and_words() -> None:
     assert interval(1.887, 12.27) == "1.9 to 12.3"  # the same decimals on both sides
     assert interval(None, 0.2) == "–"
     assert words("ratio.unet.dice.tumour") == "synthetic / real · U-Net · Dice · tumour"
+    assert words("difference.unet.assd") == "difference to real · U-Net · ASSD" and heading("p_holm") == "p (Holm)"
+    assert words("frechet_infinity.floor") == "Fréchet distance, n → ∞ · real against real"
 
 
 def test_results_table_has_interval_n_and_notes_once() -> None:

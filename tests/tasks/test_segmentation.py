@@ -59,6 +59,19 @@ def test_learns_a_trivial_task(dims: int) -> None:
     assert segmenter.predict_cases(held).dtype == np.uint8
 
 
+@pytest.mark.parametrize("schedule", ["poly", "cosine"])
+def test_deep_supervision_and_other_schedules_learn_too(schedule: str) -> None:
+    config = TINY.model_copy(update={"network": "nnunet", "channels": (8, 8, 16, 16), "schedule": schedule})
+    held = Squares(12, 1)
+    assert accuracy(held)(train_segmenter(Squares(24, 0), 3, config, 0, accuracy(held))) > 0.8
+
+
+def test_a_network_brings_its_own_widths() -> None:
+    assert SegmentationConfig().channels == (16, 16, 32, 64, 128)
+    assert SegmentationConfig(network="swin").channels == (24,)
+    assert SegmentationConfig(network="swin", channels=(12,)).channels == (12,)
+
+
 def test_same_seed_same_bits_and_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     config = TINY.model_copy(update={"updates": 6})
     held, first, second, other = (

@@ -12,6 +12,7 @@ LAWS = frozenset(
     {
         "symmetric",  # the same number when real and synthetic change places
         "zero on identical",  # exactly 0 (1e-6 of the features' variance) when both sides are the same matrix
+        "one on identical",  # exactly 1 when both sides are the same matrix
         "never negative",
         "unbiased",  # about 0, either sign, for two samples of one distribution
         "order irrelevant",  # the same number when rows are shuffled

@@ -55,9 +55,15 @@ class Means:
 
     def values(self) -> np.ndarray:
         """Return the mean of each repeat, (repeats,); NaN where nothing counts."""
-        counted = np.isfinite(self.scores)
-        n = counted.sum(1)
-        return np.divide(np.where(counted, self.scores, 0).sum(1), n, out=np.full(n.shape, np.nan), where=n > 0)
+        return _means(self.scores, 1)
+
+    def by_subject(self) -> np.ndarray:
+        """Return the mean of each subject over repeats, (subjects,); NaN where none counts."""
+        return _means(self.scores, 0)
+
+    def among(self, chosen: np.ndarray) -> "Means":
+        """Return the means over some of the subjects, bool (subjects,)."""
+        return Means(self.scores[:, chosen])
 
     def on(self, weights: np.ndarray) -> np.ndarray:
         """Return the means (draws, repeats) over weighted subjects."""
@@ -131,6 +137,12 @@ def mean_interval(scores: np.ndarray, seed: int, draws: int = 2000) -> Interval:
 def ratio_interval(numerator: np.ndarray, denominator: np.ndarray, seed: int, draws: int = 2000) -> Interval | None:
     """Return :func:`ratio` of the means over subjects of two matrices of scores (repeats, subjects)."""
     return ratio(Means(numerator), Means(denominator), seed, draws)
+
+
+def _means(scores: np.ndarray, axis: int) -> np.ndarray:
+    counted = np.isfinite(scores)
+    n = counted.sum(axis)
+    return np.divide(np.where(counted, scores, 0).sum(axis), n, out=np.full(n.shape, np.nan), where=n > 0)
 
 
 def _refuse_other_subjects(what: str, one: Measured, other: Measured) -> None:

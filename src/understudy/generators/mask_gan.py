@@ -37,7 +37,7 @@ from understudy.nets.mask_gan import Critic, MaskGenerator
 from understudy.training.adversarial import AdversarialTraining, adam, descend, gradient_penalty
 from understudy.training.ema import ema_decay, ema_update
 from understudy.training.feed import Batch
-from understudy.training.label_maps import decoded, encoded
+from understudy.training.label_maps import decoded, encoded, without_specks
 
 SIDE_STEP = 8  # every side is a multiple of it
 LOOKED_AT = 64  # maps at once when training cases are counted
@@ -63,6 +63,11 @@ class MaskGANConfig(GeneratorConfig):
     least_voxels: int = Field(0, ge=0, description="training cases with fewer voxels of these classes are left out")
     without: dict[str, str] = Field({}, description="classes that are not learned, and which class takes their place")
     redraws: int = Field(10, ge=0, description="sampling: times that a map with too few voxels is drawn again")
+    specks: int = Field(
+        0,
+        ge=0,
+        description="sampling: connected parts of fewer voxels, holes too, take the class around them",
+    )
 
 
 class MaskGAN(AdversarialTraining, Generator):
@@ -71,7 +76,7 @@ class MaskGAN(AdversarialTraining, Generator):
     name = "mask_gan"
     Config = MaskGANConfig
     LABELS_ONLY = True
-    SAMPLING = ("sample_block", "redraws")
+    SAMPLING = ("sample_block", "redraws", "specks")
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {},
         "short": {"generator_maps": 16, "critic_maps": 16, "critic_steps": 3, "batch_size": 8, "learning_rate": 0.0005,
@@ -260,4 +265,5 @@ class MaskGAN(AdversarialTraining, Generator):
     def _likeliest(self, streams: list[torch.Generator], condition: Tensor | None) -> Tensor:
         """Draw the next map of every stream: the likeliest of the classes that are learned, (N, *S)."""
         z = torch.stack([torch.randn(self.config.z_dim, generator=stream) for stream in streams])
-        return torch.as_tensor(self.ema(z.to(self.engine.device), self.checked(condition))).argmax(dim=1)
+        soft = torch.as_tensor(self.ema(z.to(self.engine.device), self.checked(condition)))
+        return without_specks(soft.argmax(dim=1), self.config.specks)

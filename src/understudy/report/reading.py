@@ -141,7 +141,7 @@ def _read(path: Path) -> Folder:
         raise UnderstudyError(
             f"{path}/results.json does not say which real cohort it measured (provenance inputs): evaluate again"
         )
-    tables = [read_table(file) for file in sorted(path.glob("tables/*.csv"))]
+    tables = [read_table(file) for file in sorted(path.glob("tables/*.csv"), key=lambda f: f.stem)]
     for table in tables:
         named = ROW_PER_CASE.intersection(column.strip().lower() for column in table.header)
         if named:

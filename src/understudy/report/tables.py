@@ -18,7 +18,12 @@ WORDS = {
     "densenet-small": "DenseNet, small",
     "within": "distance within the class, synthetic / real",
     "frechet": "Fréchet distance",
+    "frechet_infinity": "Fréchet distance, n → ∞",
     "kid": "KID",
+    "precision": "precision: synthetic near a real case",
+    "recall": "recall: real near a synthetic case",
+    "density": "density: real cases near a synthetic one / k",
+    "coverage": "coverage: real cases with a synthetic one near",
     "intensity": "intensities, Wasserstein distance",
     "spectrum": "radial power spectrum, distance",
     "ms_ssim": "MS-SSIM of random pairs",
@@ -27,7 +32,13 @@ WORDS = {
     "ks": "Kolmogorov-Smirnov",
     "without": "share without it",
     "empty": "share of empty maps",
+    "iou": "IoU",
+    "hd": "HD",
     "hd95": "HD95",
+    "assd": "ASSD",
+    "nsd": "NSD",
+    "difference": "difference to real",
+    "p_holm": "p (Holm)",
     "q99": "99th percentile",
     "max": "highest",
     "ratio": "synthetic / real",
@@ -165,7 +176,7 @@ def table_view(table: Table) -> View:
 def heading(name: str) -> str:
     """Write a column's name in words, with a capital unless it is a symbol."""
     text = words(name)
-    return text if text.split()[0] in ("r", "n") else text[:1].upper() + text[1:]
+    return text if text.split()[0] in ("r", "n", "p") else text[:1].upper() + text[1:]
 
 
 def _with_interval(value: str, low: str, high: str) -> str:

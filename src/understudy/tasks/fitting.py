@@ -1,9 +1,11 @@
-"""Fitting: the recipe that all task networks share: AdamW on one cycle for a fixed number of updates, and the weights
+"""Fitting: the recipe that all task networks share: AdamW on a schedule for a fixed number of updates, and the weights
 that a score liked best.
 
 The score is computed by the caller on real validation subjects, at evenly spaced checks. Batches are drawn uniformly;
 order and augmentation have seeds of their own, so that the same seed gives the same bits on the same processor.
-**Source** of the schedule: Smith and Topin, Super-Convergence (2018, arXiv 1708.07120), ``OneCycleLR``.
+**Source** of the schedules: Smith and Topin, Super-Convergence (2018, arXiv 1708.07120), ``OneCycleLR``; ``poly``, of
+power 0.9, as nnU-Net (Isensee et al. 2021); ``cosine``: Loshchilov and Hutter, SGDR (2017, arXiv 1608.03983), one
+period.
 **Checked** in tests/tasks/test_segmentation.py and test_classification.py.
 """
 
@@ -14,6 +16,7 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR, PolynomialLR
 
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import derive, rng
@@ -32,6 +35,7 @@ class FittingConfig(BaseModel):
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(1e-2, ge=0)
     augment: bool = True
+    schedule: Literal["one-cycle", "poly", "cosine"] = Field("one-cycle", description="of the learning rate")
     checks: int = Field(10, ge=1)
     precision: Literal["auto", "bf16", "fp32"] = "auto"
 
@@ -98,8 +102,7 @@ def _updates(
 ) -> Iterator[int]:
     """Make the updates one by one, yielding the number made."""
     optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-    rise = 0.1 if config.updates > 10 else 0.3  # a tenth of ten updates is one step: OneCycleLR divides by zero
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, config.updates, pct_start=rise)
+    schedule = SCHEDULES[config.schedule](optimizer, config)
     order, generator = rng(seed, "order"), torch.Generator().manual_seed(derive(seed, "augmentation"))
     for update in range(1, config.updates + 1):
         images, targets = cases.read(order.integers(len(cases), size=config.batch_size))
@@ -113,6 +116,18 @@ def _updates(
         optimizer.step()
         schedule.step()
         yield update
+
+
+def _one_cycle(optimizer: torch.optim.Optimizer, config: FittingConfig) -> LRScheduler:
+    rise = 0.1 if config.updates > 10 else 0.3  # a tenth of ten updates is one step: OneCycleLR divides by zero
+    return OneCycleLR(optimizer, config.learning_rate, config.updates, pct_start=rise)
+
+
+SCHEDULES: dict[str, Callable[[torch.optim.Optimizer, FittingConfig], LRScheduler]] = {
+    "one-cycle": _one_cycle,
+    "poly": lambda optimizer, config: PolynomialLR(optimizer, config.updates, power=0.9),
+    "cosine": lambda optimizer, config: CosineAnnealingLR(optimizer, config.updates),
+}
 
 
 def image_blocks(cases: Cases, voxels: int) -> Iterator[np.ndarray]:

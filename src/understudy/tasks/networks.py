@@ -6,6 +6,12 @@ out, and classifiers.
 ``DynUNet``.
 **Differs**: no deep supervision, and narrow, since hundreds of updates at 64 pixels must do. Instance normalisation
 keeps no running statistics of synthetic images that real images would have to fit.
+**Source** of ``nnunet``: the same with deep supervision (Isensee et al. 2021, methods): in training, logits at every
+level but the two coarsest. Wider; for comparisons with what nnU-Net would give. **Differs**: strides of 2 on every
+axis, no plan from the data, no ensemble.
+**Source** of ``swin``: Hatamizadeh et al., Swin UNETR (2022, arXiv 2201.01266), MONAI's ``SwinUNETR``: the encoder of
+Liu et al., Swin Transformer (2021, arXiv 2103.14030), with residual convolutions on the way up. **Differs** from Akbar
+et al. (2024), who took UPerNet on Swin-B: this one is smaller, and starts from random weights, not from ImageNet's.
 **Source** of ``segresnet``: Myronenko, 3D MRI brain tumor segmentation using autoencoder regularization (2018, arXiv
 1810.11654): residual blocks (1, 2, 2, 4 a level), group normalisation, skips that are added, linear upsampling; MONAI's
 ``SegResNet``. **Differs**: without the autoencoder branch, and narrow. It shares no block with ``unet``.
@@ -23,7 +29,7 @@ from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
-from monai.networks.nets import DenseNet, DynUNet, SegResNet
+from monai.networks.nets import DenseNet, DynUNet, SegResNet, SwinUNETR
 from torch import Tensor, nn
 
 from understudy.core.errors import UsageError
@@ -47,17 +53,19 @@ class Padded(nn.Module):
         self.network, self.multiple = network, multiple
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, *S) to (N, K, *S)."""
+        """Map (N, C, *S) to (N, K, *S), or with deep supervision in training to (N, heads, K, *S), finest first."""
         size = x.shape[2:]
         missing = [-side % self.multiple for side in size]
         if max(size) <= self.multiple:
             missing[-1] += self.multiple
         if any(missing):
             x = F.pad(x, [v for m in reversed(missing) for v in (0, m)], mode="replicate")
-        return self.network(x)[(slice(None), slice(None), *(slice(0, side) for side in size))]
+        return self.network(x)[(..., *(slice(0, side) for side in size))]
 
 
-def unet(dims: int, image_channels: int, classes: int, channels: Sequence[int]) -> nn.Module:
+def unet(
+    dims: int, image_channels: int, classes: int, channels: Sequence[int], deep_supervision: bool = False
+) -> nn.Module:
     """Return a U-Net with two convolutions a level.
 
     Args:
@@ -65,15 +73,22 @@ def unet(dims: int, image_channels: int, classes: int, channels: Sequence[int]) 
         image_channels: C.
         classes: K with the background.
         channels: width of each level, finest first; every level after the first halves the sides.
+        deep_supervision: in training, give logits at every level but the two coarsest, each at full size; it takes
+            four levels.
 
     Returns:
         A module (N, C, *S) -> logits (N, K, *S).
     """
-    levels = len(channels)
-    if levels < 3 or min(channels) < 1:
-        raise UsageError(f"a U-Net needs the widths of at least three levels, found channels = {tuple(channels)}")
+    levels, least = len(channels), 4 if deep_supervision else 3
+    if levels < least or min(channels) < 1:
+        raise UsageError(f"this U-Net needs the widths of at least {least} levels, found channels = {tuple(channels)}")
     halving = [2] * (levels - 1)
-    network = DynUNet(dims, image_channels, classes, [3] * levels, [1, *halving], halving, filters=list(channels))
+    network = DynUNet(
+        *(dims, image_channels, classes, [3] * levels, [1, *halving], halving),
+        filters=list(channels),
+        deep_supervision=deep_supervision,
+        deep_supr_num=max(1, levels - 3),
+    )
     return Padded(network, 2 ** (levels - 1))
 
 
@@ -107,7 +122,37 @@ def segresnet(dims: int, image_channels: int, classes: int, channels: Sequence[i
     return Padded(network, 2 ** (levels - 1))
 
 
-NETWORKS: dict[str, Callable[[int, int, int, Sequence[int]], nn.Module]] = {"unet": unet, "segresnet": segresnet}
+def swin(dims: int, image_channels: int, classes: int, channels: Sequence[int]) -> nn.Module:
+    """Return a Swin UNETR; sides are padded to multiples of 32.
+
+    Args:
+        dims: 2 or 3 spatial axes.
+        image_channels: C.
+        classes: K with the background.
+        channels: one width, that of the finest level, a multiple of 12; each of the four levels below doubles it.
+
+    Returns:
+        A module (N, C, *S) -> logits (N, K, *S).
+    """
+    if len(channels) != 1 or channels[0] < 12 or channels[0] % 12:
+        raise UsageError(
+            f"a Swin UNETR needs one width, a multiple of 12, e.g. channels = [24]; found {list(channels)}"
+        )
+    return Padded(SwinUNETR(image_channels, classes, feature_size=channels[0], spatial_dims=dims), 32)
+
+
+NETWORKS: dict[str, Callable[[int, int, int, Sequence[int]], nn.Module]] = {
+    "unet": unet,
+    "nnunet": partial(unet, deep_supervision=True),
+    "segresnet": segresnet,
+    "swin": swin,
+}
+WIDTHS: dict[str, tuple[int, ...]] = {
+    "unet": (16, 16, 32, 64, 128),
+    "nnunet": (32, 64, 128, 256, 256),
+    "segresnet": (16, 32, 64, 128),
+    "swin": (24,),
+}
 
 
 class ShallowConv3d(nn.Conv3d):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from monai.losses import DiceCELoss
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
 from understudy.core.cohort import Cohort
@@ -22,7 +22,7 @@ from understudy.core.errors import UnderstudyError
 from understudy.core.seed import derive
 from understudy.tasks.augmentation import Ranges, augment
 from understudy.tasks.fitting import Cases, FittingConfig, fit, image_blocks, in_place, placed, standardised
-from understudy.tasks.networks import NETWORKS, build_network
+from understudy.tasks.networks import NETWORKS, WIDTHS, build_network
 from understudy.training.engine import Engine
 
 VOXELS_PER_BLOCK = 2**18  # 64 images of 64 px
@@ -32,7 +32,9 @@ class SegmentationConfig(FittingConfig):
     """How a segmenter is trained; the same on every side of a comparison."""
 
     network: str = "unet"
-    channels: tuple[int, ...] = (16, 16, 32, 64, 128)
+    channels: tuple[int, ...] = Field(
+        (), validate_default=True, description="widths, finest first; empty: the network's own"
+    )
     classes: tuple[str, ...] = Field((), description="the only ones that count; the others are background; empty: all")
 
     @field_validator("network")
@@ -41,6 +43,11 @@ class SegmentationConfig(FittingConfig):
         if name not in NETWORKS:
             raise ValueError(f"one of {', '.join(NETWORKS)} was expected, found {name!r}")
         return name
+
+    @field_validator("channels")
+    @classmethod
+    def _widths(cls, channels: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        return channels or WIDTHS.get(info.data.get("network", ""), ())
 
 
 @dataclass(frozen=True)
@@ -126,7 +133,10 @@ def train_segmenter(
         return augment(z, labels.long(), generator, Ranges()) if config.augment else (z, labels.long())
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:
-        return dice(logits, labels[:, None])
+        heads = logits.unbind(1) if logits.ndim == labels.ndim + 2 else [logits]
+        weights = [0.5**i for i in range(len(heads))]
+        each = [w * dice(head, labels[:, None]) for w, head in zip(weights, heads, strict=True)]
+        return torch.stack(each).sum() / sum(weights)
 
     segmenter.curve, segmenter.chosen = fit(
         segmenter.network, engine, cases, batch, loss, config, seed, lambda: score(segmenter), progress

@@ -92,7 +92,7 @@ def test_the_test_split_is_never_read(real: Path, synthetic: Path, tmp_path: Pat
 
     poisoned = rewritten(real, tmp_path / "poisoned", poison)
     with pytest.raises(ValueError, match="reshape|broadcast"):  # what reading it would do
-        subject_cases(Cohort.open(poisoned), "test").counts(
+        subject_cases(Cohort.open(poisoned), "test").score(
             type("S", (), {"predict_cases": lambda _, c: c.read(np.arange(len(c)))[1]})()
         )  # type: ignore[arg-type]
     one, other = (evaluate_agreement(c, [synthetic], tmp_path / n, 0, BRIEF) for c, n in ((real, "a"), (poisoned, "b")))

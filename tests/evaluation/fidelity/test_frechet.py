@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from understudy.evaluation.fidelity.frechet import frechet, gaussian_distance, moments
+from understudy.evaluation.fidelity.frechet import cholesky, frechet, gaussian_distance, moments
 
 
 def covariance(rng: np.random.Generator, features: int, rank: int) -> np.ndarray:
@@ -35,6 +35,16 @@ def test_known_gaussians_are_found_from_samples() -> None:
     rng = np.random.default_rng(0)
     result = frechet(real=rng.normal(0, 1, (200_000, 3)), synthetic=rng.normal(1, 2, (200_000, 3)))
     assert result.value == pytest.approx(3 * (1 + 1), rel=0.02) and result.note == ""
+
+
+def test_singular_covariances_have_narrow_roots_and_roles_swap() -> None:
+    rng = np.random.default_rng(0)
+    real, made = rng.normal(0, 1, (40, 64)) * 0.9 ** np.arange(64), rng.normal(0.2, 1, (25, 64))
+    assert cholesky(moments(real)[1]).shape == (64, 39) and cholesky(np.zeros((5, 5))).shape == (5, 0)
+    for side in (real, made):
+        root, cov = cholesky(moments(side)[1]), moments(side)[1]
+        assert root @ root.T == pytest.approx(cov, abs=1e-12)
+    assert frechet(real=real, synthetic=made).value == pytest.approx(frechet(real=made, synthetic=real).value, rel=1e-9)
 
 
 @pytest.mark.parametrize("cases", [500, 40])

@@ -12,11 +12,13 @@ from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.result import read_results
+from understudy.evaluation import METRICS
 from understudy.evaluation.fidelity.protocol import FidelityConfig, evaluate_fidelity
 from understudy.report.reading import ROW_PER_CASE
 
 CONFIG = FidelityConfig(draws=4, subsets=8, subset_size=30, bins=16, grid=9, pairs=20, features="random")
-COMPARED = ("frechet", "kid", "intensity.a", "intensity.b", "spectrum")
+OF_FEATURES = [name for name, metric in METRICS.items() if metric.needs == "features"]
+COMPARED = (*OF_FEATURES, "intensity.a", "intensity.b", "spectrum")
 FILES = [
     "results.json",
     "tables/fidelity.csv",
@@ -61,9 +63,12 @@ def test_a_shifted_cohort_is_farther_than_a_faithful_one(real: Path, toy: Callab
     )
     out = evaluate_fidelity(real, [near, far], tmp_path / "out", 0, CONFIG)
     found = {r.name: r.value or 0 for r in read_results(out)[0]}
-    for metric in ("frechet", "kid", "intensity.a"):
+    for metric in ("frechet", "frechet_infinity", "kid", "intensity.a"):
         assert found[f"fidelity.far.{metric}"] > 5 * abs(found[f"fidelity.near.{metric}"])
         assert found[f"fidelity.far.{metric}.matched"] > 3 * abs(found[f"fidelity.far.{metric}.floor"])
+    for metric in ("precision", "recall", "density", "coverage"):
+        assert found[f"fidelity.far.{metric}.matched"] < 0.5 * found[f"fidelity.far.{metric}.floor"]
+        assert found[f"fidelity.near.{metric}.matched"] > 0.5 * found[f"fidelity.near.{metric}.floor"]
     with (out / "tables" / "fidelity.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(r["cohort"], r["metric"]) for r in rows] == [(n, m) for m in COMPARED for n in ("near", "far")]

@@ -25,6 +25,8 @@ FILES = [
     "curves/utility-unet.json",
     "internal/per_subject.csv",
     "internal/INTERNAL.txt",
+    "tables/utility-scores.csv",
+    "tables/utility-comparisons.csv",
 ]
 
 
@@ -55,18 +57,23 @@ def test_test_subjects_are_read_once_and_never_to_choose(
 
     def watched(cohort: Cohort, split: str) -> segmentation.SubjectCases:
         cases = original(cohort, split)
-        counts = type(cases).counts
+        predicted = type(cases).predicted
         monkeypatch.setattr(
-            type(cases), "counts", lambda self, s: (read.append(self.subjects[0]), counts(self, s))[1], raising=True
+            type(cases),
+            "predicted",
+            lambda self, s: (read.append(self.subjects[0]), predicted(self, s))[1],
+            raising=True,
         )
         return cases
 
     monkeypatch.setattr(segmentation, "subject_cases", watched)
     config = CONFIG.model_copy(update={"repeats": 1, "updates": 2})
-    evaluate_utility(real, [synthetic], tmp_path / "out", 0, config)
+    results, _ = read_results(evaluate_utility(real, [synthetic], tmp_path / "out", 0, config))
     test, validation = (Cohort.open(real).subjects(split)[0] for split in ("test", "validation"))
     order = [name for i, name in enumerate(read) if i % 2 == 0]  # each call is seen by both wrappers
     assert order == [validation, validation, test] * 2
+    counted = results[-1]
+    assert counted.name == "utility.test_readings.unet" and counted.value == order.count(test)
 
 
 def test_a_copy_of_the_training_split_is_worth_exactly_as_much(real: Path, tmp_path: Path) -> None:
@@ -90,7 +97,7 @@ def test_real_and_synthetic_together(real: Path, synthetic: Path, tmp_path: Path
     config = CONFIG.model_copy(update={"repeats": 1, "updates": 4, "sides": ("synthetic", "both")})
     results, _ = read_results(evaluate_utility(real, [synthetic], tmp_path / "out", 0, config))
     names = [r.name for r in results if r.name.count(".") == 3]
-    assert names == [f"utility.{what}.unet.dice" for what in ("real", "synthetic", "ratio", "both", "gain")]
+    assert names[:5] == [f"utility.{what}.unet.dice" for what in ("real", "synthetic", "ratio", "both", "gain")]
     n = len(Cohort.open(real).rows("train")), len(Cohort.open(synthetic))
     table = (tmp_path / "out" / "tables" / "utility.csv").read_text().splitlines()
     columns = table[0].split(",")
@@ -98,7 +105,9 @@ def test_real_and_synthetic_together(real: Path, synthetic: Path, tmp_path: Path
     assert int(both["training_cases"]) == 2 * max(n) and float(both["gain"]) < 1
     only = config.model_copy(update={"sides": ("both",)})
     without, _ = read_results(evaluate_utility(real, [synthetic], tmp_path / "only", 0, only))
-    assert [r for r in results if "synthetic" not in r.name and "ratio" not in r.name] == without
+    alone = ("synthetic", "ratio", "difference", "test_readings")
+    assert [r for r in results if r.name.split(".")[1] not in alone] == without[:-1]
+    assert (results[-1].value, without[-1].value) == (3, 2)
 
 
 def test_classes_that_do_not_count_change_nothing(real: Path, toy: Callable[..., Path], tmp_path: Path) -> None:
@@ -136,6 +145,6 @@ def test_subjects_are_numbered_in_order(real: Path) -> None:
 
 
 def test_settings_are_checked() -> None:
-    for wrong in ({"network": "swin"}, {"updates": 0}, {"unknown": 1}, {"precision": "int8"}):
+    for wrong in ({"network": "swan"}, {"updates": 0}, {"unknown": 1}, {"precision": "int8"}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             UtilityConfig(**wrong)

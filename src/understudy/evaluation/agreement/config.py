@@ -15,7 +15,6 @@ class AgreementConfig(SegmentationConfig):
     """
 
     network: str = "segresnet"
-    channels: tuple[int, ...] = (16, 32, 64, 128)
     utility_network: str = Field("unet", validate_default=True, description="the architecture that judges utility")
     reference: Literal["control", "validation"] = Field("control", description="split of the real reference pairs")
     quantile: float = Field(0.05, gt=0, lt=0.5, description="share of real pairs that agree less than the threshold")

@@ -2,8 +2,9 @@
 
 Subjects of the real training split are halved at random, subject-disjoint. **Floor**: one half against the other.
 **Matched**: as many synthetic cases against the first half. Both at one n, so that what an estimator owes to n is in
-both; matched = floor means: no farther than real subjects are from other real subjects. Matched below the floor means
-nearer than that, as copies of training cases would be: a question for ``evaluate privacy``.
+both; matched = floor means: no farther than real subjects are from other real subjects. Matched better than the floor
+(below it, for a distance) means nearer than that, as copies of training cases would be: a question for ``evaluate
+privacy``.
 **Checked** in tests/evaluation/fidelity/test_floor.py (halves are disjoint; a copy of real cases matches its floor).
 """
 

@@ -3,11 +3,14 @@
 **Source**: Dowson and Landau (1982); Heusel et al., GANs Trained by a Two Time-Scale Update Rule (2017, arXiv
 1706.08500), equation 6: |mu_r - mu_s|^2 + tr(C_r + C_s - 2 (C_r C_s)^(1/2)).
 **Differs**: no matrix square root of a product. C_r C_s has the eigenvalues of R^T C_s R with C_r = R R^T, a symmetric
-matrix, so the last trace is the sum of the square roots of its eigenvalues: real, never complex, in float64.
-**Checked** in tests/evaluation/fidelity/test_frechet.py (closed form of known Gaussians 1e-6; torchmetrics 1e-4).
+matrix, so the last trace is the sum of the square roots of its eigenvalues: real, never complex, in float64. R is a
+Cholesky factor with pivoting, which takes singular covariances and is then as narrow as their rank.
+**Checked** in tests/evaluation/fidelity/test_frechet.py (closed form of known Gaussians 1e-6; torchmetrics 1e-4;
+roles swapped with singular covariances 1e-9).
 """
 
 import numpy as np
+from scipy.linalg import lapack
 
 from understudy.core.result import Result
 from understudy.evaluation.metric import Metric, check_features
@@ -49,11 +52,18 @@ def moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def gaussian_distance(mean_r: np.ndarray, cov_r: np.ndarray, mean_s: np.ndarray, cov_s: np.ndarray) -> float:
     """Return the squared Frechet (Wasserstein-2) distance of two Gaussians from means (F,) and covariances (F, F)."""
-    values, vectors = np.linalg.eigh(cov_r)
-    root = vectors * np.sqrt(values.clip(0))  # cov_r = root root^T
+    root = cholesky(cov_r)
     overlap = np.sqrt(np.linalg.eigvalsh(root.T @ cov_s @ root).clip(0)).sum()
     distance = ((mean_r - mean_s) ** 2).sum() + np.trace(cov_r) + np.trace(cov_s) - 2 * overlap
     return float(max(distance, 0.0))
+
+
+def cholesky(cov: np.ndarray) -> np.ndarray:
+    """Return R (F, rank) with R R^T = cov (F, F), which may be singular."""
+    packed, order, rank, _ = lapack.dpstrf(cov, lower=1)
+    root = np.empty((len(cov), rank))
+    root[order - 1] = np.tril(packed)[:, :rank]  # rows of the factor are in the order of the pivots
+    return root
 
 
 LAWS = ("symmetric", "zero on identical", "never negative", "order irrelevant")

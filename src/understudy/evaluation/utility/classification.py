@@ -21,7 +21,7 @@ from understudy.core.cohort import Cohort
 from understudy.evaluation.folder import PUBLIC_MINIMUM, write_rows
 from understudy.evaluation.utility.areas import Areas
 from understudy.evaluation.utility.config import ClassUtilityConfig
-from understudy.evaluation.utility.task import Outcome, Task
+from understudy.evaluation.utility.task import Outcome, Score, Task
 from understudy.tasks.classification import (
     ClassCases,
     chosen_classes,
@@ -63,7 +63,7 @@ class AreaOutcome(Outcome):
                 return kept
         return ()
 
-    def measured(self, k: int | None) -> Areas:
+    def measured(self, k: int | None, score: int = 0) -> Areas:
         """Return the areas of a class, or their mean."""
         classes = self._averaged() if k is None else (k,)
         return Areas(self.targets, self.probabilities, self.number, self.subjects, classes)
@@ -83,7 +83,7 @@ class AreaOutcome(Outcome):
     def _classes(self, k: int | None) -> tuple[int, ...]:
         return self._averaged() if k is None else (k,)
 
-    def note(self, k: int | None) -> str:
+    def note(self, k: int | None, score: int = 0) -> str:
         """Say how many cases have the class, or which classes take no part in the mean."""
         note = f"mean over {len(self.probabilities)} classifier(s); 0.5 is chance"
         if k is not None:
@@ -115,8 +115,9 @@ class Classification(Task):
 
     Config = ClassUtilityConfig
     needs_labels = False
-    model, score, words = "classifier", "auc", "AUC"
+    model = "classifier"
     columns = ("cases_with", "cases_without", "classes", "classes_left_out")
+    scores = (Score("auc", "AUC"),)
 
     def __init__(self, real: Cohort, others: list[Cohort], config: ClassUtilityConfig) -> None:
         """Read the class columns of all cohorts."""

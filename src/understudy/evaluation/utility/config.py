@@ -21,7 +21,12 @@ class Repeats(BaseModel):
 
 
 class UtilityConfig(Repeats, SegmentationConfig):
-    """How segmenters are trained, how often, and how many resamples make an interval."""
+    """How segmenters are trained, how often, and how their label maps are scored."""
+
+    tolerance: float = Field(
+        2.0, gt=0, allow_inf_nan=False, description="of NSD, in mm; in pixels or voxels without spacing"
+    )
+    by: tuple[str, ...] = Field((), description="columns of the case table, e.g. institution, by whose values to score")
 
 
 class ClassUtilityConfig(Repeats, ClassificationConfig):

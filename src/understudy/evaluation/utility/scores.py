@@ -1,16 +1,21 @@
-"""Dice per subject and class, and the one rule for empty maps.
+"""Scores of the overlap of two label maps per subject and class, and the one rule for empty maps.
 
 Slices of a subject are stacked: voxels are counted over all its cases. **Rule**, stated here and nowhere else:
-reference empty and prediction not -> Dice 0 ("false positive"); reference not empty and prediction empty -> Dice 0
-("missed"); both empty -> the class does not count for the subject ("both empty"). All are counted.
-**Source**: Dice, Ecology 26 (1945): 2|A n B| / (|A| + |B|). **Differs** from MONAI's ``DiceMetric``, which gives nan
-to a false positive on an empty reference. **Checked** in tests/evaluation/utility/test_scores.py (MONAI to 1e-6 where
-it is right; hand-made cases where it is not).
+prediction empty and reference not ("missed"), or reference empty and prediction not ("false positive") -> the worst
+value of the score: 0 of Dice, IoU, precision, recall and NSD, 1 of the volume difference, and of a distance the
+diagonal of the field of view (surfaces.py). Both empty -> the class does not count for the subject ("both empty"). All
+are counted.
+**Source**: Dice, Ecology 26 (1945): 2|P n R| / (|P| + |R|); Taha and Hanbury, BMC Medical Imaging 15:29 (2015) for the
+others; the volume difference ||P| - |R|| / (|P| + |R|) is 1 minus their volumetric similarity: unlike a difference
+relative to |R| it has a worst value where R is empty. **Differs** from MONAI's ``DiceMetric``, which gives nan to a
+false positive on an empty reference. **Checked** in tests/evaluation/utility/test_scores.py (MONAI to 1e-6 where it is
+right; scikit-learn to 1e-12; hand-made cases).
 """
 
 import numpy as np
 
 RULES = ("", "missed", "false positive", "both empty")
+OVERLAPS = ("dice", "iou", "precision", "recall", "volume_difference")
 
 
 def confusion(
@@ -35,15 +40,45 @@ def confusion(
     return counts.reshape(subjects, classes, classes)
 
 
+def whole(counts: np.ndarray) -> np.ndarray:
+    """Return the counts (subjects, 2, 2) of background and all other classes taken as one."""
+    return np.add.reduceat(np.add.reduceat(counts, [0, 1], 1), [0, 1], 2)
+
+
+def overlaps(counts: np.ndarray) -> np.ndarray:
+    """Return the scores (subjects, K - 1, 5) of the foreground classes, in the order of ``OVERLAPS``, each in 0..1.
+
+    Higher is better but for the volume difference; NaN where both maps are empty.
+
+    Args:
+        counts: what :func:`confusion` returns.
+    """
+    both = np.einsum("skk->sk", counts)[:, 1:]
+    predicted, reference = counts.sum(1)[:, 1:], counts.sum(2)[:, 1:]
+    total = predicted + reference
+
+    def share(part: np.ndarray, of: np.ndarray) -> np.ndarray:
+        return np.divide(part, of, out=np.where(total > 0, 0.0, np.nan), where=of > 0)
+
+    return np.stack(
+        [
+            share(2 * both, total),
+            share(both, total - both),
+            share(both, predicted),
+            share(both, reference),
+            share(np.abs(predicted - reference), total),
+        ],
+        -1,
+    )
+
+
 def dice(counts: np.ndarray) -> np.ndarray:
     """Return Dice (subjects, K - 1) in 0..1 of the foreground classes, higher is better; NaN where both maps are empty.
 
     Args:
         counts: what :func:`confusion` returns.
     """
-    both = np.einsum("skk->sk", counts)[:, 1:]
-    total = (counts.sum(1) + counts.sum(2))[:, 1:]
-    return np.divide(2 * both, total, out=np.full(both.shape, np.nan), where=total > 0)
+    return overlaps(counts)[..., OVERLAPS.index("dice")]
 
 
 def rules(counts: np.ndarray) -> np.ndarray:

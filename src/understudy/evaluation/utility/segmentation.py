@@ -1,5 +1,6 @@
-"""The task segmentation: Dice per class, slices of a test subject stacked before scoring.
+"""The task segmentation: scores per test subject and class, slices of a subject stacked before scoring.
 
+Scored are the classes, their mean, and where there are several all of them as one ("whole lesion").
 **Source**: Akbar et al., Brain tumor segmentation using synthetic MR images (Sci Data 11:259, 2024).
 The test subjects are read once by each segmenter, after its weights were chosen.
 **Checked** in tests/evaluation/utility/test_protocol.py and test_findings.py (known counts give known numbers).
@@ -13,15 +14,29 @@ from typing import Any
 import numpy as np
 
 from understudy.core.cohort import Cohort
+from understudy.core.errors import UsageError
 from understudy.evaluation.folder import write_rows
+from understudy.evaluation.guard import slug
 from understudy.evaluation.statistics import Means
 from understudy.evaluation.utility.config import UtilityConfig
-from understudy.evaluation.utility.scores import RULES, confusion, dice, mean_over_classes, rules
-from understudy.evaluation.utility.task import Outcome, Task
+from understudy.evaluation.utility.groups import Group, column_groups, reference_sizes, thirds
+from understudy.evaluation.utility.scores import (
+    OVERLAPS,
+    RULES,
+    confusion,
+    dice,
+    mean_over_classes,
+    overlaps,
+    rules,
+    whole,
+)
+from understudy.evaluation.utility.surfaces import SURFACES, described, pieces, surface_scores
+from understudy.evaluation.utility.task import Outcome, Score, Task
 from understudy.tasks.fitting import Cases
 from understudy.tasks.segmentation import CohortCases, Segmenter, train_segmenter
 
-PER_SUBJECT = ("subject_id", "trained_on", "network", "repeat", "class", "dice", "rule")
+PER_SUBJECT = ("subject_id", "trained_on", "network", "repeat", "class", "dice", "rule", *OVERLAPS[1:], *SURFACES)
+WHOLE = "whole lesion"
 
 
 @dataclass(frozen=True)
@@ -34,14 +49,17 @@ class SubjectCases:
     classes: int
     labels: np.ndarray = field(repr=False)
 
-    def counts(self, segmenter: Segmenter) -> np.ndarray:
-        """Return voxel counts (subjects, K, K) of a segmenter's predictions."""
-        predicted = segmenter.predict_cases(self.cases)
+    def predicted(self, segmenter: Segmenter) -> np.ndarray:
+        """Return a segmenter's label maps (n, *S)."""
+        return segmenter.predict_cases(self.cases)
+
+    def counts(self, predicted: np.ndarray) -> np.ndarray:
+        """Return voxel counts (subjects, K, K) of predicted label maps (n, *S)."""
         return confusion(predicted, self.labels, self.number, len(self.subjects), self.classes)
 
     def score(self, segmenter: Segmenter) -> float:
         """Return the mean Dice over classes, then subjects, 0..1; NaN where nothing counts."""
-        scores = mean_over_classes(dice(self.counts(segmenter)))
+        scores = mean_over_classes(dice(self.counts(self.predicted(segmenter))))
         return float(scores[np.isfinite(scores)].mean()) if np.isfinite(scores).any() else float("nan")
 
 
@@ -54,45 +72,65 @@ def subject_cases(cohort: Cohort, split: str) -> SubjectCases:
     return SubjectCases(CohortCases(cohort, rows, cohort.encoding), number, subjects, classes, labels)
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What one segmenter saw on S test subjects, by class; where there are several classes, last all of them as one.
+
+    Attributes:
+        scores: (S, K', M) in the order of the task's scores; NaN where both maps are empty.
+        rule: (S, K') positions in RULES.
+        one_sided: (S, K') in how many pieces of the subject (surfaces.py) only one map has the class.
+    """
+
+    scores: np.ndarray
+    rule: np.ndarray
+    one_sided: np.ndarray
+
+    @classmethod
+    def of(cls, counts: np.ndarray, surfaces: np.ndarray, one_sided: np.ndarray) -> "Reading":
+        """Join voxel counts (S, K, K) and what ``surface_scores`` returns."""
+        several = [counts, whole(counts)] if counts.shape[-1] > 2 else [counts]
+        overlap, rule = (np.concatenate([f(c) for c in several], 1) for f in (overlaps, rules))
+        return cls(np.concatenate([overlap, surfaces], -1), rule, one_sided)
+
+
 @dataclass
-class DiceOutcome(Outcome):
-    """Voxel counts (S, K + 1, K + 1) of each repeat on the test subjects."""
+class MapOutcome(Outcome):
+    """Readings of the test subjects, one a repeat; how many classes a mean has; what distances are measured within."""
 
-    counts: list[np.ndarray] = field(default_factory=list)
+    classes: int = 1
+    within: str = ""
+    readings: list[Reading] = field(default_factory=list)
 
-    def scores(self, k: int | None) -> np.ndarray:
-        """Return Dice (repeats, S) of foreground class k, or with None the mean over classes."""
-        each = np.stack([dice(c) for c in self.counts])
-        return mean_over_classes(each) if k is None else each[..., k]
-
-    def measured(self, k: int | None) -> Means:
-        """Return the means over subjects of Dice."""
-        return Means(self.scores(k))
+    def measured(self, k: int | None, score: int = 0) -> Means:
+        """Return the means over subjects of a score of class k, or with None of its mean over classes."""
+        each = np.stack([reading.scores[..., score] for reading in self.readings])
+        return Means(mean_over_classes(each[..., : self.classes]) if k is None else each[..., k])
 
     def counted(self, k: int | None) -> np.ndarray:
         """Return which subjects have the class, in the reference or in a prediction."""
-        return np.isfinite(self.scores(k)).any(0)
+        return np.isfinite(self.measured(k).scores).any(0)
 
     def behind(self, k: int | None) -> int:
         """Return the number of subjects that count."""
         return int(self.counted(k).sum())
 
-    def ruled(self, k: int | None) -> list[int]:
-        """Return how often each case of the empty-map rule applied, in the order of RULES[1:], over repeats."""
-        each = np.stack([rules(c) for c in self.counts])
-        return [int(((each if k is None else each[..., k]) == code).sum()) for code in range(1, len(RULES))]
+    def _chosen(self, name: str, k: int | None) -> np.ndarray:
+        each = np.stack([getattr(reading, name) for reading in self.readings])
+        return each[..., : self.classes] if k is None else each[..., k]
 
-    def note(self, k: int | None) -> str:
+    def note(self, k: int | None, score: int = 0) -> str:
         """Say how often the rule for empty maps applied."""
-        ruled = self.ruled(k)
-        return (
-            f"mean over {len(self.counts)} segmenter(s); empty-map rule: {ruled[0]} missed, {ruled[1]} false positive, "
-            f"{ruled[2]} both empty"
-        )
+        missed, false_positive, empty, one_sided = self.cells(k)
+        note = f"mean over {len(self.readings)} segmenter(s); empty-map rule: {missed} missed, {false_positive} false "
+        note += f"positive, {empty} both empty"
+        told = f"; distances within {self.within}; {one_sided} times one of these has the class in one map only"
+        return note if score < len(OVERLAPS) else note + told
 
     def cells(self, k: int | None) -> list[Any]:
-        """Return how often each case of the rule applied."""
-        return list(self.ruled(k))
+        """Return how often each case of the rule applied, over repeats, and in how many pieces of subjects."""
+        codes = self._chosen("rule", k)
+        return [*(int((codes == code).sum()) for code in range(1, len(RULES))), int(self._chosen("one_sided", k).sum())]
 
 
 class Segmentation(Task):
@@ -100,40 +138,75 @@ class Segmentation(Task):
 
     Config = UtilityConfig
     needs_labels = True
-    model, score, words = "segmenter", "dice", "Dice"
-    columns = ("missed", "false_positive", "both_empty")
+    model = "segmenter"
+    columns = ("missed", "false_positive", "both_empty", "one_sided")
 
     def __init__(self, real: Cohort, others: list[Cohort], config: UtilityConfig) -> None:
         """Read the label maps of validation and test subjects."""
         self.config, self.encoding = config, real.encoding
-        self.names = real.scheme.names[1:] if real.scheme else ()
+        classes = real.scheme.names[1:] if real.scheme else ()
+        if slug(WHOLE) in map(slug, classes[1:] and classes):
+            raise UsageError(
+                f"all classes together are called {WHOLE!r}, and a class is too: leave it out with classes="
+            )
+        self.classes, self.names = len(classes), (*classes, WHOLE) if len(classes) > 1 else classes
         self.validation, self.test = subject_cases(real, "validation"), subject_cases(real, "test")
         self.subjects, self.validation_subjects = self.test.subjects, len(self.validation.subjects)
+        rows, number = self.test.cases.rows, self.test.number
+        self.pieces, unit = pieces(real, rows, number)
+        self.scores = _scores(config.tolerance, unit)
+        self.sizes, self._unit = reference_sizes(real, rows, number, len(self.subjects), self.test.classes)
+        self.by_column = [group for name in config.by for group in column_groups(real, "test", name)]
 
     def cases(self, cohort: Cohort, rows: np.ndarray) -> CohortCases:
         """Return cases with label maps."""
         return CohortCases(cohort, rows, self.encoding)
 
-    def outcome(self) -> DiceOutcome:
-        """Return an outcome without repeats."""
-        return DiceOutcome()
+    def outcome(self) -> MapOutcome:
+        """Return an outcome without readings."""
+        return MapOutcome(classes=self.classes, within=described(self.pieces))
 
     def run(self, cases: Cases, outcome: Outcome, seed: int, advance: Callable[[], None]) -> None:
-        """Train a segmenter and count its voxels on the test subjects."""
-        assert isinstance(outcome, DiceOutcome)
-        segmenter = train_segmenter(cases, self.test.classes, self.config, seed, self.validation.score, advance)
-        outcome.counts.append(self.test.counts(segmenter))
+        """Train a segmenter and score its label maps of the test subjects."""
+        assert isinstance(outcome, MapOutcome)
+        test = self.test
+        segmenter = train_segmenter(cases, test.classes, self.config, seed, self.validation.score, advance)
+        predicted, subjects = test.predicted(segmenter), len(test.subjects)
+        surfaces = surface_scores(predicted, test.labels, self.pieces, subjects, test.classes, self.config.tolerance)
+        outcome.readings.append(Reading.of(test.counts(predicted), *surfaces))
         outcome.curves.append(segmenter.curve)
+
+    def groups(self, k: int | None) -> list[tuple[Group, float]]:
+        """Return thirds by the reference size of a class, of all of them for the mean, and groups by column."""
+        sizes = self.sizes[:, -1 if k is None else k]
+        return [(group, float(sizes[group.chosen].mean())) for group in (*thirds(sizes), *self.by_column)]
+
+    @property
+    def size_unit(self) -> str:
+        """Unit of the reference size."""
+        return self._unit
 
     def write_inside(self, folder: Path, outcomes: dict[str, Any]) -> None:
         """Write internal/per_subject.csv."""
         write_rows(folder / "per_subject.csv", PER_SUBJECT, self._rows(outcomes))
 
-    def _rows(self, outcomes: dict[str, DiceOutcome]) -> Iterator[list[Any]]:
+    def _rows(self, outcomes: dict[str, MapOutcome]) -> Iterator[list[Any]]:
         for name, outcome in outcomes.items():
-            for repeat, counts in enumerate(outcome.counts):
-                scores, codes = dice(counts), rules(counts)
+            for repeat, reading in enumerate(outcome.readings):
                 for s, subject in enumerate(self.subjects):
                     for k, label in enumerate(self.names):
-                        value = float(scores[s, k]) if np.isfinite(scores[s, k]) else None
-                        yield [subject, name, self.config.network, repeat, label, value, RULES[codes[s, k]]]
+                        first, *others = (float(v) if np.isfinite(v) else None for v in reading.scores[s, k])
+                        rule = RULES[reading.rule[s, k]]
+                        yield [subject, name, self.config.network, repeat, label, first, rule, *others]
+
+
+def _scores(tolerance: float, unit: str) -> tuple[Score, ...]:
+    """Return what is scored, in the order of OVERLAPS and SURFACES."""
+    shares = [("dice", "Dice"), ("iou", "IoU"), ("precision", "precision"), ("recall", "recall")]
+    lengths = [("hd", "HD"), ("hd95", "HD95"), ("assd", "ASSD")]
+    return (
+        *(Score(name, words) for name, words in shares),
+        Score("volume_difference", "volume difference", "lower"),
+        *(Score(name, words, "lower", unit) for name, words in lengths),
+        Score("nsd", f"NSD within {tolerance:g} {unit}"),
+    )

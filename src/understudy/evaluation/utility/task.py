@@ -15,7 +15,18 @@ import numpy as np
 from understudy.core.cohort import Cohort
 from understudy.evaluation.statistics import Measured
 from understudy.evaluation.utility.config import Repeats
+from understudy.evaluation.utility.groups import Group
 from understudy.tasks.fitting import Cases
+
+
+@dataclass(frozen=True)
+class Score:
+    """What is scored: its name in results and tables, its words for people, which way is better, its unit."""
+
+    name: str
+    words: str
+    better: str = "higher"
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,7 +52,9 @@ class Side:
 
 @dataclass
 class Outcome(ABC):
-    """What the networks of one side did on the test subjects, class by class (k = 0..K-1; None is all classes).
+    """What the networks of one side did on the test subjects, class by class (k = 0..K-1; None is their mean).
+
+    Scores are named by their position among those of the task.
 
     Attributes:
         curves: (updates, validation score) of each repeat.
@@ -50,8 +63,8 @@ class Outcome(ABC):
     curves: list[list[tuple[int, float]]] = field(default_factory=list)
 
     @abstractmethod
-    def measured(self, k: int | None) -> Measured:
-        """Return the score of a class, or their mean, by repeat and subject."""
+    def measured(self, k: int | None, score: int = 0) -> Measured:
+        """Return a score of a class, or their mean, by repeat and subject."""
 
     @abstractmethod
     def counted(self, k: int | None) -> np.ndarray:
@@ -62,7 +75,7 @@ class Outcome(ABC):
         """Return how many subjects stand behind the number, which decides whether it may be published."""
 
     @abstractmethod
-    def note(self, k: int | None) -> str:
+    def note(self, k: int | None, score: int = 0) -> str:
         """Return what must be known to read the number."""
 
     def missing(self, k: int | None) -> str:
@@ -81,9 +94,8 @@ class Task(ABC):
         Config: its settings, a task network's (tasks/fitting.py) and ``Repeats``.
         needs_labels: whether its cohorts need label maps.
         model: how a trained network is called.
-        score: name of the score in results and tables.
-        words: name of the score for people.
         columns: its own columns of the table.
+        scores: what is scored; the first one has a ratio to real-only, the others a difference.
         names: the K classes that are scored.
         subjects: the S test subjects, in the order of every outcome.
         validation_subjects: how many choose the weights.
@@ -92,9 +104,8 @@ class Task(ABC):
     Config: ClassVar[type[Repeats]]
     needs_labels: ClassVar[bool]
     model: ClassVar[str]
-    score: ClassVar[str]
-    words: ClassVar[str]
     columns: ClassVar[tuple[str, ...]]
+    scores: tuple[Score, ...]
     names: tuple[str, ...]
     subjects: list[str]
     validation_subjects: int
@@ -114,6 +125,15 @@ class Task(ABC):
     @abstractmethod
     def run(self, cases: Cases, outcome: Outcome, seed: int, advance: Callable[[], None]) -> None:
         """Train one network, chosen on validation subjects; then, once, test it and add what it did to the outcome."""
+
+    def groups(self, k: int | None) -> list[tuple[Group, float]]:
+        """Return groups of test subjects with the mean reference size of a class in them; its unit: ``size_unit``."""
+        return []
+
+    @property
+    def size_unit(self) -> str:
+        """Unit of the reference size."""
+        return ""
 
     @abstractmethod
     def write_inside(self, folder: Path, outcomes: dict[str, Any]) -> None:

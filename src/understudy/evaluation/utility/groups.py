@@ -1,0 +1,103 @@
+"""Groups of test subjects: by the size of the lesion, and by a column of the case table such as the institution.
+
+A public table holds groups of at least five subjects, and no group can be had by taking the others from the whole:
+values of a column that fewer have are joined in one group, with the next rarest ones until it has five.
+**Checked** in tests/evaluation/utility/test_groups.py.
+"""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from understudy.core.cohort import Cohort
+from understudy.evaluation.folder import PUBLIC_MINIMUM
+
+THIRDS = ("small", "middle", "large")
+JOINED = "others"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Some of the test subjects.
+
+    Attributes:
+        by: "reference size", or the column.
+        name: the third, or the column's value.
+        chosen: bool (S,).
+    """
+
+    by: str
+    name: str
+    chosen: np.ndarray
+
+
+def reference_sizes(
+    cohort: Cohort, rows: np.ndarray, number: np.ndarray, subjects: int, classes: int
+) -> tuple[np.ndarray, str]:
+    """Return the reference volume (subjects, K') of each foreground class, and of all together, with its unit.
+
+    Args:
+        cohort: a cohort with label maps.
+        rows: (n,) the cases.
+        number: (n,) of each case's subject.
+        subjects: number of subjects.
+        classes: K with the background.
+
+    Returns:
+        K' is K - 1, and where there are several one more: all together. In mm3, of slices mm2 summed over them, where
+        every spacing is known; else in voxels or pixels.
+    """
+    labels: np.ndarray = cohort.labels  # type: ignore[assignment]
+    spacings = [cohort.spacing_mm(int(row)) for row in rows]
+    units = ("mm2", "pixels") if len(cohort.size) == 2 else ("mm3", "voxels")
+    sizes = np.zeros((subjects, classes - 1))
+    for row, subject, spacing in zip(rows, number, spacings, strict=True):
+        voxel = 1.0 if None in spacings or spacing is None else math.prod(spacing)
+        sizes[subject] += voxel * np.bincount(np.asarray(labels[row]).ravel(), minlength=classes)[1:]
+    if classes > 2:
+        sizes = np.column_stack([sizes, sizes.sum(1)])
+    return sizes, units[None in spacings]
+
+
+def thirds(sizes: np.ndarray) -> list[Group]:
+    """Cut the subjects who have the class into thirds by its size; none where a third would have too few subjects.
+
+    Args:
+        sizes: (S,), 0 for subjects without the class, who are in no third.
+    """
+    order = np.argsort(sizes, kind="stable")[(sizes == 0).sum() :]
+    parts = np.array_split(order, len(THIRDS))
+    if min(map(len, parts)) < PUBLIC_MINIMUM:
+        return []
+    return [
+        Group("reference size", name, np.isin(np.arange(len(sizes)), part))
+        for name, part in zip(THIRDS, parts, strict=True)
+    ]
+
+
+def column_groups(cohort: Cohort, split: str, column: str) -> list[Group]:
+    """Group the subjects of a split by a column; a subject with several values has them joined by ``+``.
+
+    Args:
+        cohort: where they are.
+        split: theirs.
+        column: of the case table.
+    """
+    rows, subjects = cohort.rows(split), cohort.subjects(split)
+    pairs = sorted(set(zip(cohort.column("subject_id")[rows].tolist(), cohort.column(column)[rows], strict=True)))
+    values = np.array(["+".join(str(value) or "unknown" for s, value in pairs if s == subject) for subject in subjects])
+    return grouped(column, values)
+
+
+def grouped(by: str, values: np.ndarray) -> list[Group]:
+    """Group subjects by their value (S,), in alphabetical order; rare values are joined and come last."""
+    rare: list[str] = []
+    joined = 0
+    for value, n in sorted(Counter(values.tolist()).items(), key=lambda item: (item[1], item[0])):
+        if n < PUBLIC_MINIMUM or 0 < joined < PUBLIC_MINIMUM:
+            rare.append(value)
+            joined += n
+    kept = [Group(by, value, values == value) for value in sorted(set(values.tolist()) - set(rare))]
+    return kept + ([Group(by, JOINED, np.isin(values, rare))] if rare else [])

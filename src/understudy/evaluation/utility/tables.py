@@ -1,0 +1,124 @@
+"""The tables of ``evaluate utility``; what fewer than five subjects stand behind is blank.
+
+- utility.csv: the first score of each side and class, with its ratio to real-only or its gain over it.
+- utility-scores.csv: all scores, where there are several.
+- utility-comparisons.csv: each side minus real-only, with the p of the Wilcoxon signed-rank test on subjects (means
+  over repeats), as it is and corrected by Holm over all comparisons of the table; no p where subjects have no scores.
+  The test knows subjects only; the interval of the difference knows the seeds of the networks too, and may be wider.
+- utility-by.csv: all scores by groups of test subjects (groups.py). A grouping is withheld whole where one of its
+  groups has too few subjects with the class, for that group could be had from the others.
+
+**Checked** in tests/evaluation/utility/test_findings.py.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from understudy.core.result import Result
+from understudy.evaluation.folder import PUBLIC_MINIMUM, write_table
+from understudy.evaluation.paired import holm
+from understudy.evaluation.statistics import Means, interval
+from understudy.evaluation.utility.task import Outcome, Score, Side, Task
+
+FIRST = ("trained_on", "generator", "network", "class")
+LAST = (
+    *("low", "high", "ratio", "ratio_low", "ratio_high", "gain", "gain_low", "gain_high"),
+    *("n_subjects", "repeats", "updates", "training_cases", "training_subjects"),
+)
+COMPARISONS = (
+    *("trained_on", "class", "score", "unit", "difference", "difference_low", "difference_high"),
+    *("p", "p_holm", "n_subjects", "note"),
+)
+SEEDS = "p: over subjects, for these networks; the interval also resamples the networks"
+BY = ("trained_on", "class", "by", "group", "n_subjects", "mean_size", "size_unit")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A score of one side and class; of the first score on a synthetic side its ratio to real-only; on any side but the
+    real one its difference to real-only with the p of the paired test; the task's own cells.
+    """
+
+    side: Side
+    kind: Score
+    k: int | None
+    name: str
+    score: Result
+    ratio: Result | None
+    difference: Result | None
+    p: float | None
+    cells: list[Any]
+
+
+def write_tables(
+    folder: Path, found: Sequence[Finding], task: Task, outcomes: Mapping[str, Outcome], config: Any, seed: int
+) -> None:
+    """Write the tables.
+
+    Args:
+        folder: where.
+        found: all findings, by score, class and side, real first.
+        task: what was trained and scored.
+        outcomes: by the side's name.
+        config: the task's settings.
+        seed: of resampling.
+    """
+    first = [f for f in found if f.kind is task.scores[0]]
+    header = (*FIRST, task.scores[0].name, *LAST, *task.columns)
+    write_table(folder, "utility", header, [_row(f, config) for f in first])
+    if len(task.scores) > 1:
+        header = ("trained_on", "class", *_triples(task), "distance_unit", "n_subjects")
+        write_table(folder, "utility-scores", header, [_all_scores(f, found) for f in first])
+    once = [f for f in found if f.k is not None or len(task.names) > 1]  # the mean of one class says nothing new
+    write_table(folder, "utility-comparisons", COMPARISONS, _comparisons(once))
+    chosen = [f for f in once if f.kind is task.scores[0]]
+    rows = [row for f in chosen for row in _by(f, task, outcomes[f.side.name], config.draws, seed)]
+    if rows:
+        write_table(folder, "utility-by", (*BY, *_triples(task)), rows)
+
+
+def _triples(task: Task) -> list[str]:
+    return [f"{score.name}{end}" for score in task.scores for end in ("", "_low", "_high")]
+
+
+def _three(result: Result | None) -> tuple[float | None, ...]:
+    return (result.value, result.low, result.high) if result else (None, None, None)
+
+
+def _row(found: Finding, config: Any) -> list[Any]:
+    side, score = found.side, found.score
+    return [
+        *(side.name, side.generator, config.network, found.name, *_three(score), *_three(found.ratio)),
+        *_three(found.difference if side.label.startswith("both") else None),
+        *(score.n, config.repeats, config.updates, len(side.cases), side.subjects),
+        *found.cells,
+    ]
+
+
+def _all_scores(first: Finding, found: Sequence[Finding]) -> list[Any]:
+    same = [f for f in found if f.side is first.side and f.k == first.k]
+    unit = next(f.kind.unit for f in same if f.kind.unit)
+    return [first.side.name, first.name, *(v for f in same for v in _three(f.score)), unit, first.score.n]
+
+
+def _comparisons(found: Sequence[Finding]) -> Iterator[list[Any]]:
+    compared = [(f, f.difference) for f in found if f.difference is not None]
+    for (f, told), p in zip(compared, holm([f.p for f, _ in compared]), strict=True):
+        note = "" if p is None else SEEDS
+        yield [f.side.name, f.name, f.kind.name, f.kind.unit, *_three(told), f.p, p, told.n, note]
+
+
+def _by(first: Finding, task: Task, outcome: Outcome, draws: int, seed: int) -> Iterator[list[Any]]:
+    k, side, groups = first.k, first.side, task.groups(first.k)
+    counted = outcome.counted(k)
+    for group, size in groups:
+        chosen = counted & group.chosen
+        several = [int((counted & other.chosen).sum()) for other, _ in groups if other.by == group.by]
+        told = chosen.any() and min(n for n in several if n) >= PUBLIC_MINIMUM
+        found = [outcome.measured(k, position) for position in range(len(task.scores))] if told else []
+        means = [interval(one.among(chosen), seed, draws) for one in found if isinstance(one, Means)]
+        cells = [v for mean in means for v in (mean.value, mean.low, mean.high)] or [None] * 3 * len(task.scores)
+        sizes = (size, task.size_unit) if told else (None, None)
+        yield [side.name, first.name, group.by, group.name, int(chosen.sum()), *sizes, *cells]
