@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from understudy.core.errors import UsageError
+from understudy.evaluation.features import cache as cache_module
 from understudy.evaluation.features.cache import Cache, open_cache
 
 KEY = {"what": "features", "cohort": "a", "settings": {"name": "random"}}
@@ -55,6 +56,21 @@ def test_an_interrupted_store_leaves_the_old_entry(tmp_path: Path, monkeypatch: 
     with pytest.raises(OSError, match="No space"):
         cache.store(KEY, ARRAY + 1)
     assert (cache.load(KEY) == ARRAY).all()
+
+
+def test_another_code_version_misses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, package = open_cache(tmp_path / "cache", []), tmp_path / "understudy"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    monkeypatch.setattr("understudy.__file__", str(package / "__init__.py"))
+    cache_module.code_hash.cache_clear()
+    cache.store(KEY, ARRAY)
+    assert cache.load(KEY) is not None
+    (package / "encoder.py").write_text("WIDTHS = (1, 2)")
+    cache_module.code_hash.cache_clear()
+    assert cache.load(KEY) is None
+    monkeypatch.undo()
+    cache_module.code_hash.cache_clear()
 
 
 def test_without_a_folder_nothing_is_kept() -> None:

@@ -112,6 +112,41 @@ def test_the_published_call_and_features_with_axes(tmp_path: Path) -> None:
     assert found == pytest.approx(given[:, :, :2, :2].mean((2, 3)), abs=1e-6)
 
 
+class Classifier(nn.Module):
+    """Class scores that a test can tell in advance: the channels' means, times 3."""
+
+    def __init__(self, softmax: bool) -> None:
+        super().__init__()
+        self.softmax = softmax
+
+    def forward(self, x: Tensor, return_features: bool = False) -> Tensor:
+        if return_features:
+            return x.flatten(1)
+        scores = 3 * x.flatten(2).mean(2)
+        return scores.softmax(1) if self.softmax else scores
+
+
+@pytest.mark.parametrize("classes", ["logits", "probabilities"])
+def test_probabilities_of_classes(tmp_path: Path, classes: str) -> None:
+    file, digest = scripted(tmp_path, Classifier(classes == "probabilities"))
+    settings: dict[str, Any] = {"features": "torchscript", "network_sha256": digest, "network_range": "-1..1"}
+    extract = ScriptedFeatures(file, FeatureConfig(network_classes=classes, **settings))  # type: ignore[arg-type]
+    given = images(3)
+    expected = torch.from_numpy(3 * given.mean((2, 3))).softmax(1).numpy()
+    assert extract.logits is not None and np.exp(extract.logits(given)) == pytest.approx(expected, abs=1e-6)
+    assert extract(given).shape == (70, 3 * 64)  # features are still the features
+    assert np.exp(extract.logits(images(2))) == pytest.approx(np.full((70, 3), 1 / 3), abs=1e-6)  # channel by channel
+    assert ScriptedFeatures(file, FeatureConfig(**settings)).logits is None
+
+
+def test_logits_are_not_taken_for_probabilities(tmp_path: Path) -> None:
+    file, digest = scripted(tmp_path, Classifier(softmax=False))
+    config = FeatureConfig(features="torchscript", network_sha256=digest, network_classes="probabilities")
+    extract = ScriptedFeatures(file, config)
+    with pytest.raises(UnderstudyError, match="probabilities of classes, which sum to 1, found numbers from"):
+        extract.logits(images(3))  # type: ignore[misc]
+
+
 def test_from_the_menu(real: Path, tmp_path: Path) -> None:
     file, digest = scripted(tmp_path, Means())
     cohort = Cohort.open(real)

@@ -53,7 +53,7 @@ def test_features_are_standardised_by_real_cases_and_constant_ones_left_alone() 
     ours, theirs = random.normal(50, 4, (400, 3)), random.normal(54, 4, (300, 3))
     ours[:, 2], theirs[:, 2] = 5, 6
     empty = np.zeros((1, 1, 1))
-    first, (second,) = standardised(Measured(ours, empty, empty), [Measured(theirs, empty, empty)])
+    first, second = standardised([Measured(ours, empty, empty), Measured(theirs, empty, empty)])
     assert first.features.mean(0) == pytest.approx([0, 0, 0], abs=1e-6)
     assert first.features.std(0) == pytest.approx([1, 1, 0], abs=1e-5)
     assert second.features.mean(0) == pytest.approx([1, 1, 1], abs=0.15)

@@ -19,6 +19,7 @@ from understudy.report.reading import ROW_PER_CASE
 CONFIG = FidelityConfig(draws=4, subsets=8, subset_size=30, bins=16, grid=9, pairs=20, features="random")
 OF_FEATURES = [name for name, metric in METRICS.items() if metric.needs == "features"]
 COMPARED = (*OF_FEATURES, "intensity.a", "intensity.b", "spectrum")
+ENDINGS = ("", ".matched", ".floor")
 FILES = [
     "results.json",
     "tables/fidelity.csv",
@@ -42,10 +43,15 @@ def test_end_to_end_is_reproducible_and_made_once(real: Path, synthetic: Path, t
         assert (first / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
     results, provenance = read_results(first)
     disc = "labels.bright-disc"
-    endings = [f"{m}{e}" for m in COMPARED for e in ("", ".matched", ".floor")] + ["ms_ssim", "ms_ssim.real"]
+    endings = [f"{m}{e}" for m in COMPARED for e in ENDINGS]
+    endings += ["inception_score", "ms_ssim", "ms_ssim.real"]
     endings += ["labels.empty", f"{disc}.without"]
-    endings += [f"{disc}.{m}{e}" for m in ("wasserstein", "ks") for e in ("", ".matched", ".floor")]
+    endings += [f"{disc}.{m}{e}" for m in ("wasserstein", "ks") for e in ENDINGS]
     assert [r.name for r in results] == [f"fidelity.{ending}" for ending in endings]
+    found = {r.name.removeprefix("fidelity."): r for r in results}
+    assert all(found[f"{m}{e}"].note.startswith("128 features of random") for m in OF_FEATURES for e in ENDINGS)
+    assert all("cases are too few for 128" in found[f"frechet{e}"].note for e in ENDINGS)
+    assert found["inception_score"].value is None and "not measured: it needs prob" in found["inception_score"].note
     assert provenance["inputs"] == {"real": Cohort.open(real).id, "synthetic": Cohort.open(synthetic).id}
     before = (first / "results.json").stat().st_mtime_ns
     assert (
@@ -177,7 +183,7 @@ def test_other_features_and_the_cache(real: Path, synthetic: Path, tmp_path: Pat
     assert outs[0].joinpath("results.json").read_bytes() == outs[1].joinpath("results.json").read_bytes()
     results, provenance = read_results(outs[0])
     assert provenance["config"]["features"] == "encoder" and "cache" not in json.dumps(provenance)
-    assert results[0].note.startswith("encoder features") and results[0].value is not None
+    assert results[0].note.startswith("160 features of encoder") and results[0].value is not None
     plain = evaluate_fidelity(real, [synthetic], tmp_path / "plain", 0, CONFIG)
     found = {r.name: r.value for r in read_results(plain)[0]}
     assert found["fidelity.frechet"] != results[0].value and found["fidelity.spectrum"] is not None

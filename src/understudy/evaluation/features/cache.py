@@ -3,7 +3,8 @@
 A cache holds rows of real cases (features are traces of patients), so it is INTERNAL: it lies in a folder of its own
 that is named explicitly, is stamped, is closed to other users, and is refused inside a cohort, a run or results, which
 are handed on. Each entry is one .npy file, complete or absent: written beside its place and renamed. A broken one is
-made again. Nothing is ever removed; the folder may be deleted at any time.
+made again. A change of understudy's source, of NumPy or of torch misses. Nothing is ever removed; the folder may be
+deleted at any time.
 **Checked** in tests/evaluation/test_cache.py (hits, keys, broken files, refusals).
 """
 
@@ -12,16 +13,17 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
+import understudy
 from understudy.core.errors import UsageError
-from understudy.core.provenance import code_version
 from understudy.evaluation.folder import STAMP, stamp
 
-FORMAT = 1  # raise it when the same key begins to mean other numbers
 OUTPUTS = ("cohort.json", "results.json", "run.json", "classifier.json", "report.html")  # what is handed on
 
 
@@ -52,8 +54,17 @@ class Cache:
 
     def _file(self, key: Mapping[str, Any]) -> Path:
         assert self.folder is not None
-        text = json.dumps({"format": FORMAT, "understudy": code_version(), **key}, sort_keys=True)
+        text = json.dumps({"code": code_hash(), **key}, sort_keys=True)
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()}.npy"
+
+
+@lru_cache(maxsize=1)
+def code_hash() -> str:
+    """Return a hash of what computes: the source of understudy, and the versions of NumPy and torch."""
+    digest = hashlib.sha256(f"{np.__version__} {torch.__version__}".encode())
+    for file in sorted(Path(understudy.__file__).parent.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def open_cache(folder: Path | None, outputs: Sequence[Path]) -> Cache:

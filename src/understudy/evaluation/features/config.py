@@ -19,4 +19,7 @@ class FeatureConfig(BaseModel):
     network_sha256: str = Field("", pattern="^([0-9a-f]{64})?$", description="hash of the scripted network's file")
     network_size: int = Field(0, ge=0, description="side that images are resized to for it; 0: as they are")
     network_channels: int = Field(3, ge=1, description="channels that it takes")
+    network_classes: Literal["none", "logits", "probabilities"] = Field(
+        "none", description="what it says of classes, for the inception score"
+    )
     network_range: Literal["0..255", "0..1", "-1..1"] = Field("0..255", description="intensities that it takes")

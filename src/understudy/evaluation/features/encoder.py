@@ -80,6 +80,7 @@ class EncoderFeatures:
     """Map images (n, C, *S) float32 in [-1, 1] to features (n, 160) float32, with a network that has learned."""
 
     standardised = True
+    logits = None
 
     def __init__(self, network: Network) -> None:
         """Store the network."""

@@ -5,7 +5,7 @@ learned on the **real training split** alone; both sides of a comparison, and bo
 same one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +28,10 @@ class Extractor(Protocol):
     @property
     def standardised(self) -> bool:
         """Whether their units are arbitrary: the mean of real training cases is then taken off, and their SD is 1."""
+
+    @property
+    def logits(self) -> Callable[[np.ndarray], np.ndarray] | None:
+        """Map images to logits (n, K) of classes, or None where it knows no classes."""
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return the features of a block."""

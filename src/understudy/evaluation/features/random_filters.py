@@ -31,6 +31,7 @@ class RandomFeatures:
     """
 
     standardised = False
+    logits = None
 
     def __init__(self, channels: int, dims: int) -> None:
         """Draw the filters: normal, scaled so that responses neither grow nor shrink; biases spread the thresholds."""

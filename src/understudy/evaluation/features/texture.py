@@ -37,6 +37,7 @@ class TextureFeatures:
     """
 
     standardised = True
+    logits = None
 
     def __init__(self, matrix: Callable[..., np.ndarray], properties: Callable[..., np.ndarray]) -> None:
         """Store the functions."""
@@ -53,14 +54,15 @@ class TextureFeatures:
         """Return the features of a block."""
         n, channels = images.shape[:2]
         levels = ((images + 1) / 2 * LEVELS).astype(np.int64).clip(0, LEVELS - 1).astype(np.uint8)
-        second = [self._co_occurrence(plane) for plane in levels.reshape(n * channels, *images.shape[2:])]
-        joined = np.concatenate([first_order(images), np.array(second).reshape(n, channels, -1)], 2)
-        return joined.reshape(n, -1).astype(np.float32)
+        second = self._co_occurrence(levels.reshape(n * channels, *images.shape[2:])).reshape(n, channels, -1)
+        return np.concatenate([first_order(images), second], 2).reshape(n, -1).astype(np.float32)
 
-    def _co_occurrence(self, plane: np.ndarray) -> np.ndarray:
-        """Return the properties at each distance of one plane of grey levels (H, W)."""
-        matrix = self.matrix(plane, DISTANCES, ANGLES, levels=LEVELS, symmetric=True, normed=True)
-        return np.concatenate([self.properties(matrix, name).mean(1) for name in PROPERTIES])
+    def _co_occurrence(self, planes: np.ndarray) -> np.ndarray:
+        """Return the properties at each distance of planes of grey levels (p, H, W): (p, properties * distances)."""
+        about: dict[str, Any] = {"levels": LEVELS, "symmetric": True, "normed": True}
+        matrices = np.concatenate([self.matrix(plane, DISTANCES, ANGLES, **about) for plane in planes], 2)
+        found = [self.properties(matrices, name).mean(1).reshape(len(planes), -1) for name in PROPERTIES]
+        return np.concatenate(found, 1)
 
 
 def first_order(images: np.ndarray) -> np.ndarray:

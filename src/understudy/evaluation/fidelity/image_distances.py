@@ -21,7 +21,7 @@ from understudy.evaluation import METRICS
 from understudy.evaluation.features.cache import Cache
 from understudy.evaluation.features.extractor import Extractor
 from understudy.evaluation.fidelity.config import FidelityConfig
-from understudy.evaluation.fidelity.floor import Floor, real_floor
+from understudy.evaluation.fidelity.floor import Floor, real_floors
 from understudy.evaluation.fidelity.measured import Measured, channel_names, measure, standardised
 from understudy.evaluation.fidelity.ms_ssim import side_result
 from understudy.evaluation.folder import public
@@ -46,6 +46,9 @@ class Side:
     rows: np.ndarray
 
 
+Imaged = tuple[Side, Measured]
+
+
 @dataclass
 class ImageFindings:
     """What comparing images gives.
@@ -53,12 +56,14 @@ class ImageFindings:
     Attributes:
         results: numbers.
         rows: of the table.
+        features: of every side, by its name, as they are compared.
         intensities: densities (C, bins) of every side, by its name.
         spectra: mean log spectra (C, R) of every side in dB, by its name.
     """
 
     results: list[Result] = field(default_factory=list)
     rows: list[list[Any]] = field(default_factory=list)
+    features: dict[str, np.ndarray] = field(default_factory=dict)
     intensities: dict[str, np.ndarray] = field(default_factory=dict)
     spectra: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -76,10 +81,16 @@ class Compared:
     floor: Floor
 
 
-def steps(encoding: Encoding, others: int) -> int:
+def steps(encoding: Encoding, others: int, config: FidelityConfig) -> int:
     """Return how often :func:`compare_images` says that it goes on."""
-    distances = sum(encoding.image_channels if m.needs == "intensities" else 1 for m in METRICS.values())
-    return 2 * (1 + others) + distances * others if others else 0
+    times = {"intensities": encoding.image_channels, "logits": int(config.network_classes != "none")}
+    floors = sum(times.get(needs, 1) for needs in _needs()) * config.draws
+    return 2 * (1 + others) + floors * others if others else 0
+
+
+def _needs() -> list[str]:
+    """Return what metrics of the menu need, each once."""
+    return list(dict.fromkeys(metric.needs for metric in METRICS.values()))
 
 
 def compare_images(
@@ -109,35 +120,62 @@ def compare_images(
         found.intensities[side.name] = measured[-1].density(encoding.channels)
         found.spectra[side.name] = measured[-1].spectra.mean(0, dtype=np.float64)
         advance("features")
-    ours, theirs = measured[0], measured[1:]
     if extract.standardised:
-        ours, theirs = standardised(ours, theirs)
-    subjects, own = len(real.cohort.subjects("train")), derive(seed, "fidelity")
-    for compared in _compare(real, others, ours, theirs, config, own):
-        results = [public(result, subjects) for result in _results(compared, config.features, seed)]
+        measured = standardised(measured)
+    pairs = list(zip(sides, measured, strict=True))
+    found.features = {side.name: m.features for side, m in pairs}
+    subjects = len(real.cohort.subjects("train"))
+    for compared in _compare(pairs, config, derive(seed, "fidelity"), advance):
+        results = [public(result, subjects) for result in _results(compared, title(config), seed)]
         found.results += results
         found.rows.append(_row(compared, results, len(real.rows)))
-        advance(compared.name)
+    if extract.logits is None:
+        found.results += [_no_classes(side, config, seed) for side in others]
     for results in _resemblance(sides, encoding, config, seed, advance):
         found.results += [public(result, subjects) for result in results]
     return found
 
 
+def title(config: FidelityConfig) -> str:
+    """Return what stands beside a number for the extractor of its features, so that none is compared with another's."""
+    return config.features + (f" {config.network_sha256[:8]}" if config.features == "torchscript" else "")
+
+
+def _no_classes(side: Side, config: FidelityConfig, seed: int) -> Result:
+    note = (
+        f"not measured: it needs probabilities of classes, and features={config.features} gives none; they come from a "
+        "scripted classifier: features=torchscript with network_classes=logits or probabilities"
+    )
+    return Result(f"{side.prefix}.inception_score", None, better="higher", seed=seed, note=note)
+
+
 def _compare(
-    real: Side, others: Sequence[Side], ours: Measured, theirs: Sequence[Measured], config: FidelityConfig, seed: int
+    sides: Sequence[Imaged], config: FidelityConfig, seed: int, advance: Callable[[str], Any]
+) -> list[Compared]:
+    """Compare the first side with each of the others; metric by metric."""
+    found = [c for other in sides[1:] for c in _compare_two(sides[0], other, config, seed, advance)]
+    names = list(dict.fromkeys(compared.name for compared in found))
+    return sorted(found, key=lambda compared: names.index(compared.name))
+
+
+def _compare_two(
+    real: Imaged, other: Imaged, config: FidelityConfig, seed: int, advance: Callable[[str], Any]
 ) -> Iterator[Compared]:
-    subjects, channels = real.cohort.column("subject_id")[real.rows], real.cohort.encoding.channels
+    (side, ours), channels = real, real[0].cohort.encoding.channels
+    subjects = side.cohort.column("subject_id")[side.rows]
     units = {f".{name}": c.meaning for name, c in zip(channel_names(channels), channels, strict=True)}
     fewer = config.model_copy(update=_per_draw(config))
-    for name, metric in METRICS.items():
-        made = [side.compared(metric.needs, channels) for side in theirs]
-        for ending, matrix in ours.compared(metric.needs, channels).items():
-            for other, matrices in zip(others, made, strict=True):
-                plain = _bound(metric, config)(real=matrix, synthetic=matrices[ending], seed=seed)
-                bound = _bound(metric, fewer)
-                floor = real_floor(bound, matrix, subjects, matrices[ending], config.draws, seed)
-                unit = units[ending] if ending else plain.unit
-                yield Compared(other, name, name + ending, unit, matrix.shape[1], plain, floor)
+    for needs in _needs():
+        metrics = {name: metric for name, metric in METRICS.items() if metric.needs == needs}
+        theirs = other[1].compared(needs, channels)
+        for ending, matrix in ours.compared(needs, channels).items():
+            made, after = theirs[ending], partial(advance, needs)
+            plain = {n: _bound(m, config)(real=matrix, synthetic=made, seed=seed) for n, m in metrics.items()}
+            bound = {name: _bound(metric, fewer) for name, metric in metrics.items()}
+            floors = real_floors(bound, matrix, subjects, made, config.draws, seed, after)
+            for name, result in plain.items():
+                unit = units[ending] if ending else result.unit
+                yield Compared(other[0], name, name + ending, unit, matrix.shape[1], result, floors[name])
 
 
 def _resemblance(
@@ -150,7 +188,7 @@ def _resemblance(
         found.append(side_result("", side.cohort, side.rows, encoding, *about))
         advance("ms_ssim")
     for side, result in zip(sides[1:], found[1:], strict=True):
-        note = "; ".join(n for n in (result.note, leak_note(side.cohort)) if n)
+        note = _joined(result.note, leak_note(side.cohort))
         pair = replace(result, note=note, seed=seed), replace(found[0], seed=seed)
         yield [replace(r, name=f"{side.prefix}.ms_ssim{end}") for r, end in zip(pair, ("", ".real"), strict=True)]
 
@@ -167,10 +205,10 @@ def _bound(metric: Metric, config: FidelityConfig) -> "partial[Result]":
 
 def _results(c: Compared, extractor: str, seed: int) -> Iterator[Result]:
     """Yield the plain number, the matched one and the floor of a comparison."""
-    better, name = METRICS[c.metric].better, f"{c.side.prefix}.{c.name}"
-    features = f"{extractor} features" if METRICS[c.metric].needs == "features" else ""
-    note = "; ".join(n for n in (features, c.plain.note, leak_note(c.side.cohort)) if n)
-    yield Result(name, c.plain.value, c.plain.low, c.plain.high, c.unit, better, c.plain.n, seed, note)
+    metric, name = METRICS[c.metric], f"{c.side.prefix}.{c.name}"
+    features = f"{c.features} features of {extractor}" if metric.needs == "features" else ""
+    notes = (features, c.plain.note, metric.warning(c.plain.n, c.features), leak_note(c.side.cohort))
+    yield replace(c.plain, name=name, unit=c.unit, seed=seed, note=_joined(*notes))
     explained = {
         "matched": "synthetic cases against half of the real subjects; read it beside the floor",
         "floor": "half of the real subjects against the other half",
@@ -178,9 +216,14 @@ def _results(c: Compared, extractor: str, seed: int) -> Iterator[Result]:
     for ending, text in explained.items():
         values: np.ndarray = getattr(c.floor, ending)
         low, high = np.percentile(values, [2.5, 97.5])
-        note = f"{text}; mean and 95 % range of {len(values)} random halves"
-        mean = float(values.mean())
-        yield Result(f"{name}.{ending}", mean, float(low), float(high), c.unit, better, c.floor.n, seed, note)
+        text += f"; mean and 95 % range of {len(values)} random halves"
+        note = _joined(features, text, metric.warning(c.floor.n, c.features))
+        spread = (float(values.mean()), float(low), float(high))
+        yield Result(f"{name}.{ending}", *spread, c.unit, metric.better, c.floor.n, seed, note)
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
 
 
 def _row(c: Compared, results: list[Result], n_real: int) -> list[Any]:

@@ -1,7 +1,8 @@
 """What is known of the images of one side after reading them once, block by block: matrices with a row for each case.
 
-``features`` by the extractor, ``intensities`` as histograms, ``spectra`` as radial power. Metrics compare them
-(``Metric.needs`` says which). What a cache knows already is not computed again; where it knows all, nothing is read.
+``features`` and ``logits`` by the extractor, ``intensities`` as histograms, ``spectra`` as radial power. Metrics
+compare them (``Metric.needs`` says which). What a cache knows already is not computed again; where it knows all,
+nothing is read.
 **Checked** in tests/evaluation/fidelity/test_measured.py (one reading, cache, standardising).
 """
 
@@ -32,17 +33,23 @@ def channel_names(channels: tuple[Channel, ...]) -> list[str]:
 
 @dataclass(frozen=True)
 class Measured:
-    """One side: features (n, F), intensities (n, C, bins) as shares of voxels, spectra (n, C, R) in dB."""
+    """One side: features (n, F), intensities (n, C, bins) as shares of voxels, spectra (n, C, R) in dB, logits (n, K).
+
+    Logits of classes are None where the extractor knows none.
+    """
 
     features: np.ndarray
     intensities: np.ndarray
     spectra: np.ndarray
+    logits: np.ndarray | None = None
 
     def compared(self, needs: str, channels: tuple[Channel, ...]) -> dict[str, np.ndarray]:
-        """Return the matrices (n, F) that a metric compares, by what is added to its name."""
+        """Return the matrices (n, F) that a metric compares, by what is added to its name; or none."""
         if needs == "intensities":
             named = zip(channel_names(channels), channels, strict=True)
             return {f".{name}": cumulative(self.intensities[:, k], c) for k, (name, c) in enumerate(named)}
+        if needs == "logits":
+            return {} if self.logits is None else {"": self.logits}
         return {"": self.spectra.reshape(len(self.spectra), -1) if needs == "spectra" else self.features}
 
     def density(self, channels: tuple[Channel, ...]) -> np.ndarray:
@@ -68,6 +75,8 @@ def measure(
         "intensities": (bins, lambda images: shares(images, bins)),
         "spectra": (None, spectra),
     }
+    if extract.logits is not None:
+        described["logits"] = (extract.identity, extract.logits)
     keys = {name: _key(name, settings, cohort, rows, encoding) for name, (settings, _) in described.items()}
     known = {name: cache.load(key) for name, key in keys.items()}
     missing = [name for name, array in known.items() if array is None or len(array) != len(rows)]
@@ -87,9 +96,9 @@ def _key(name: str, settings: Any, cohort: Cohort, rows: np.ndarray, encoding: E
     return {"what": name, "settings": settings, "cohort": cohort.id, "rows": chosen, "channels": read}
 
 
-def standardised(real: Measured, others: list[Measured]) -> tuple[Measured, list[Measured]]:
-    """Take the mean of the real cases off the features of all sides and divide by their standard deviation."""
-    mean, sd = real.features.mean(0, dtype=np.float64), real.features.std(0, dtype=np.float64)
+def standardised(sides: list[Measured]) -> list[Measured]:
+    """Take the mean of the first side's cases, the real ones, off the features of all, and divide by their SD."""
+    real = sides[0].features
+    mean, sd = real.mean(0, dtype=np.float64), real.std(0, dtype=np.float64)
     scale = np.where(sd > LEAST_SD, sd, 1)
-    first, *rest = (replace(m, features=((m.features - mean) / scale).astype(np.float32)) for m in (real, *others))
-    return first, rest
+    return [replace(side, features=((side.features - mean) / scale).astype(np.float32)) for side in sides]

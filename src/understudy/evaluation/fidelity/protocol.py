@@ -1,11 +1,11 @@
 """``evaluate fidelity``: images and label maps of synthetic cohorts against those of a real one.
 
 Images by every metric of the menu (image_distances.py), label maps by their statistics (label_distances.py), classes as
-a classifier sees them where one is given (diversity.py). What a cohort does not have is left out, and the results say
-so. The real side is the **training split**: the distribution that a generator was asked to learn. What that cannot
-tell, whether it was learned by heart, is the question of ``evaluate privacy``. Beside each number stands its floor
-(floor.py). **Source** of the caution: Akbar et al. (Sci Data 11:259, 2024): such distances do not tell whether images
-are useful.
+the class columns of both tell them, and as a classifier sees them where one is given (diversity.py). What a cohort does
+not have is left out, and the results say so. The real side is the **training split**: the distribution that a generator
+was asked to learn. What that cannot tell, whether it was learned by heart, is the question of ``evaluate privacy``.
+Beside each number stands its floor (floor.py). **Source** of the caution: Akbar et al. (Sci Data 11:259, 2024): such
+distances do not tell whether images are useful.
 **Checked** in tests/evaluation/fidelity/test_protocol.py (files, names, same seed same files, label maps alone,
 refusals).
 """
@@ -28,7 +28,7 @@ from understudy.evaluation.features.cache import open_cache
 from understudy.evaluation.features.extractor import Source
 from understudy.evaluation.fidelity.config import FidelityConfig
 from understudy.evaluation.fidelity.diversity import TABLE as DIVERSITY_TABLE
-from understudy.evaluation.fidelity.diversity import diversity, look
+from understudy.evaluation.fidelity.diversity import diversity, look, told, told_classes
 from understudy.evaluation.fidelity.image_distances import TABLE, ImageFindings, Side, compare_images, steps
 from understudy.evaluation.fidelity.label_distances import TABLE as LABEL_TABLE
 from understudy.evaluation.fidelity.label_distances import LabelFindings, compare_labels
@@ -98,7 +98,7 @@ def evaluate_fidelity(
     ours, theirs = Side("real", "", cohort, cohort.rows("train")), _sides(others)
     imaged, mapped = ([s for s, why in zip(theirs, lacking[w], strict=True) if not why] for w in ("images", "labels"))
     with output_folder(out) as folder, progress_bar("steps") as bar:
-        task = bar.add_task("features", total=steps(cohort.encoding, len(imaged)))
+        task = bar.add_task("features", total=steps(cohort.encoding, len(imaged), config))
 
         def advance(what: str) -> None:
             bar.update(task, advance=1, description=what)
@@ -108,12 +108,17 @@ def evaluate_fidelity(
             extract = EXTRACTORS[config.features](Source(cohort, ours.rows, config, network, kept))
             images = compare_images(ours, imaged, config, seed, advance, extract, kept)
         diverse = list(_diversity(judge, ours, imaged, config, seed)) if judge and imaged else []
+        columns = list(_class_columns(ours, imaged, images.features, config, seed))
         labels = compare_labels(ours, mapped, config, seed) if mapped else LabelFindings()
         subjects = len(cohort.subjects("train"))
-        classes = [public(r, subjects) for results, _ in diverse for r in results]
+        classes = [public(r, subjects) for results, _ in (*columns, *diverse) for r in results]
         left_out = list(_left_out(lacking, theirs, seed))
         write_results(folder, [*images.results, *classes, *labels.results, *left_out], provenance)
-        _write_images(folder, cohort, images, [row for _, row in diverse if row], subjects)
+        tables = {"classes": columns, "diversity": diverse} if subjects >= PUBLIC_MINIMUM else {}
+        for name, found in tables.items():
+            if rows := [row for _, row in found if row]:
+                write_table(folder, name, DIVERSITY_TABLE, rows)
+        _write_images(folder, cohort, images, subjects)
         _write_labels(folder, labels)
         for side in theirs:
             write_grid(folder / "images" / f"{side.name}.npz", side.cohort, side.rows[: config.grid], side.name)
@@ -163,12 +168,26 @@ def _diversity(
             yield results, [side.name, *row] if row else []
 
 
-def _write_images(folder: Path, real: Cohort, images: ImageFindings, diverse: list[list[Any]], subjects: int) -> None:
+def _class_columns(
+    ours: Side, theirs: Sequence[Side], features: dict[str, np.ndarray], config: FidelityConfig, seed: int
+) -> Iterator[Diverse]:
+    """Measure the diversity of the classes that case tables tell, where the real cohort has class columns."""
+    for side in theirs if ours.cohort.classes else ():
+        name, columns = f"{side.prefix}.classes", told_classes(ours.cohort, side.cohort)
+        if not columns:
+            note = "not measured: the cohorts share no class column of 0 and 1"
+            yield [Result(name, None, seed=seed, note=note)], []
+            continue
+        seen = [told(s.cohort, s.rows, columns, features[s.name]) for s in (ours, side)]
+        about = (config.draws, derive(seed, "fidelity"), "the case tables")
+        for results, row in diversity(name, short_class_names(columns), *seen, *about):
+            yield results, [side.name, *row] if row else []
+
+
+def _write_images(folder: Path, real: Cohort, images: ImageFindings, subjects: int) -> None:
     """Write tables and curves of what images gave; curves of few subjects stay inside."""
     if images.rows:
         write_table(folder, "fidelity", TABLE, images.rows)
-    if diverse and subjects >= PUBLIC_MINIMUM:
-        write_table(folder, "diversity", DIVERSITY_TABLE, diverse)
     where = folder if subjects >= PUBLIC_MINIMUM else internal(folder)
     names = channel_names(real.encoding.channels)
     for c, channel in enumerate(real.encoding.channels if images.intensities else ()):
