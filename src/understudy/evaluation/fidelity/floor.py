@@ -60,7 +60,7 @@ def real_floors(
         for function, found in zip(functions.values(), values, strict=True):
             found[:, i] = [function(real=real[one], synthetic=s, seed=own).value for s in (real[other], chosen)]
         advance()
-    return {name: Floor(*found, n) for name, found in zip(functions, values, strict=True)}
+    return {name: Floor(found[0], found[1], n) for name, found in zip(functions, values, strict=True)}
 
 
 def halves(subjects: np.ndarray, draws: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -171,4 +171,5 @@ def _means(name: str, distance: str, parts: Sequence[Compared], n: int, seed: in
         values = np.mean([getattr(part.floor, ending[1:]) for part in parts], axis=0)
         halves, equal = f"mean and 95 % range of {len(values)} random halves", parts[0].floor.n
         note = "; ".join(filter(None, (what, ENDINGS[ending], halves, few_cases(equal))))
-        yield Result(name + ending, *_summary(values), unit, "lower", equal, seed, note)
+        mean, low, high = _summary(values)
+        yield Result(name + ending, mean, low, high, unit, "lower", equal, seed, note)

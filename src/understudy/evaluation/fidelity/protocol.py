@@ -178,9 +178,9 @@ def _class_columns(
             note = "not measured: the cohorts share no class column of 0 and 1"
             yield [Result(name, None, seed=seed, note=note)], []
             continue
-        seen = [told(s.cohort, s.rows, columns, features[s.name]) for s in (ours, side)]
+        real, made = (told(s.cohort, s.rows, columns, features[s.name]) for s in (ours, side))
         about = (config.draws, derive(seed, "fidelity"), "the case tables")
-        for results, row in diversity(name, short_class_names(columns), *seen, *about):
+        for results, row in diversity(name, short_class_names(columns), real, made, *about):
             yield results, [side.name, *row] if row else []
 
 
