@@ -2,8 +2,8 @@
 
     python benchmarks/corrupted.py COHORT HOW STRENGTH --out COHORT [--seed 0]
 
-HOW is blur (standard deviation in pixels), noise (standard deviation as a share of the range), shift (label maps moved by
-so many pixels down and right, the images stay), collapse (only this share of the cases, drawn at random and repeated
+HOW is blur (standard deviation in pixels), noise (standard deviation as a share of the range), shift (label maps moved
+by so many pixels down and right, the images stay), collapse (only this share of the cases, drawn at random and repeated
 until there are as many as before). The generator's name and whom it saw stay as they were.
 """
 
