@@ -33,6 +33,7 @@ EXAMPLE = example(
     "understudy evaluate fidelity --real phantom --synthetic synthetic --out results-fidelity",
     "understudy evaluate privacy --real phantom --synthetic synthetic --out results-privacy",
     "understudy evaluate agreement --real phantom --synthetic synthetic --out results-agreement",
+    "understudy evaluate agreement --over results-utility results-fidelity --out results-over",
 )
 Stage = tuple[type["BaseModel"], Callable[[Path, list[Path], Path, int, Any], Path]]
 
@@ -50,10 +51,22 @@ def evaluate(
     kind: Annotated[
         Kind, typer.Argument(metavar="KIND", help="What is judged: utility, fidelity, privacy or agreement.")
     ],
-    real: Annotated[Path, typer.Option(metavar="COHORT", help="The real cohort that the generators were trained on.")],
-    synthetic: Annotated[list[Path], typer.Option(metavar="COHORT...", help="One or more synthetic cohorts.")],
     out: Out,
+    real: Annotated[
+        Path | None, typer.Option(metavar="COHORT", help="The real cohort that the generators were trained on.")
+    ] = None,
+    synthetic: Annotated[
+        list[Path] | None, typer.Option(metavar="COHORT...", help="One or more synthetic cohorts.")
+    ] = None,
     more: Annotated[list[Path] | None, typer.Argument(metavar="COHORT", hidden=True)] = None,
+    over: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="RESULTS...",
+            help="Agreement, in the place of cohorts: results of fidelity and utility on many synthetic cohorts, or "
+            "folders that hold them: does fidelity tell usefulness?",
+        ),
+    ] = None,
     task: Annotated[
         str | None,
         typer.Option(help="Utility: segmentation or classification; default: what the cohorts are made for."),
@@ -68,8 +81,16 @@ def evaluate(
 ) -> None:
     """Measure how useful, how realistic or how private synthetic cohorts are, or whether images and label maps agree.
 
-    Held-out real subjects are the judges.
+    Held-out real subjects are the judges. With --over: whether fidelity agrees with usefulness over many cohorts.
     """
+    if over:
+        _refuse_beside_over(
+            kind, {"--real": real, "--synthetic": synthetic, "--task": task, "--classifier": classifier}
+        )
+        _over([*over, *(more or [])], out, seed, settings, dry_run)
+        return
+    if real is None or not synthetic:
+        raise UsageError(f"evaluate {kind} needs --real COHORT and --synthetic COHORT...: name both")
     cohorts = [*synthetic, *(more or [])]
     if kind is Kind.utility and task is None:
         task = "segmentation" if dry_run and not real.exists() else _default_task(real, cohorts)
@@ -85,6 +106,29 @@ def evaluate(
         stage(real, cohorts, out, seed, config)
     if task:
         typer.echo(f"task: {task}")
+    show_results(out)
+    typer.echo(f"results: {out}")
+
+
+def _refuse_beside_over(kind: Kind, others: dict[str, Any]) -> None:
+    if kind is not Kind.agreement:
+        raise UsageError(f"--over is for `evaluate agreement`, and `evaluate {kind}` was asked for: leave it out")
+    for option, value in others.items():
+        if value:
+            raise UsageError(f"--over takes results in the place of cohorts, and {option} was given too: leave it out")
+
+
+def _over(results: list[Path], out: Path, seed: int, settings: list[str] | None, dry_run: bool) -> None:
+    """Hold fidelity against utility over the cohorts of many results folders."""
+    from understudy.evaluation.over.config import OverConfig
+    from understudy.evaluation.over.stage import evaluate_over
+
+    config = configure(OverConfig, parse_settings(settings), "evaluate agreement --over")
+    if dry_run:
+        show("evaluate agreement", {"over": results, "out": out, "seed": seed, **config.model_dump()})
+        return
+    with writing(out):
+        evaluate_over(results, out, seed, config)
     show_results(out)
     typer.echo(f"results: {out}")
 

@@ -70,9 +70,14 @@ def leak_note(cohort: Cohort) -> str:
 
 def short_names(cohorts: Sequence[Cohort]) -> list[str]:
     """Return a stable short name for each synthetic cohort: its generator's, numbered where several share one."""
-    names = [slug(c.generator or "synthetic") for c in cohorts]
-    numbered = [f"{name}-{names[: k + 1].count(name)}" for k, name in enumerate(names)]
-    return [one if names.count(name) > 1 else name for name, one in zip(names, numbered, strict=True)]
+    return numbered([cohort.generator for cohort in cohorts])
+
+
+def numbered(generators: Sequence[str]) -> list[str]:
+    """Return the short names of cohorts of these generators, "" where one is not recorded."""
+    names = [slug(generator or "synthetic") for generator in generators]
+    each = [f"{name}-{names[: k + 1].count(name)}" for k, name in enumerate(names)]
+    return [one if names.count(name) > 1 else name for name, one in zip(names, each, strict=True)]
 
 
 def slug(text: str) -> str:

@@ -6,9 +6,18 @@
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from understudy.core.result import SCORES, Result
-from understudy.report.figures import Cases, colour, curve_figure, grid_figure, histogram_figure, interval_figure
+from understudy.report.figures import (
+    Cases,
+    colour,
+    curve_figure,
+    grid_figure,
+    histogram_figure,
+    interval_figure,
+    scatter_figure,
+)
 from understudy.report.reading import Folder
 from understudy.report.tables import View, results_table, table_view, words
 
@@ -74,12 +83,21 @@ def _grids(folder: Folder) -> list[Picture]:
 
 def _section(folder: Folder) -> Section:
     pictures = _scores(folder.results)
-    for curve in folder.curves.values():
-        pictures.append(Picture(curve["title"], curve_figure(curve), str(curve.get("note", "")), wide=False))
+    pictures += [_curve(curve) for curve in folder.curves.values()]
     for data in folder.histograms.values():
         pictures.append(Picture(data["title"], histogram_figure(data["panels"]), HISTOGRAMS))
     tables = [table_view(table) for table in folder.tables if table.rows]
     return Section(folder.section, pictures, [*tables, results_table("All numbers", folder.results)])
+
+
+def _curve(curve: dict[str, Any]) -> Picture:
+    """Draw a curve file, as a line or, where it says so, as points whose axes are a metric and a score."""
+    note = str(curve.get("note", ""))
+    if not curve.get("points"):
+        return Picture(curve["title"], curve_figure(curve), note, wide=False)
+    x_label, y_label = words(curve["x_label"]), words(curve["y_label"])
+    named = {**curve, "x_label": f"{x_label} ({curve['points']} is better)", "y_label": y_label}
+    return Picture(f"{words(curve['title'])} and usefulness", scatter_figure(named), note, wide=False)
 
 
 def _scores(results: Sequence[Result]) -> list[Picture]:
