@@ -24,7 +24,7 @@ def measured(rows: list[tuple[str, str, float, float]], better: str = "lower", s
 
 
 def test_the_interval_is_that_of_all_resamples_of_whole_generators() -> None:
-    random = np.random.default_rng(5)
+    random = np.random.default_rng(0)  # the lowest resample holds one generator twice
     x, cluster = random.normal(size=12), np.array([0] * 3 + [1] * 5 + [2] * 4)
     y = x + random.normal(size=12) + cluster
     found = coefficients(x, y, cluster, 40_000, 0)

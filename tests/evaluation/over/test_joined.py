@@ -119,6 +119,22 @@ def test_what_does_not_belong_together_is_refused(
         join(change(fidelity, utility, tmp_path, cohorts(3)), OverConfig())
 
 
+def test_another_classifier_or_another_name_is_refused(
+    tmp_path: Path, fidelity: Write, utility: Write, cohorts: Write
+) -> None:
+    rows = cohorts(3)
+    folders = [fidelity(tmp_path / "f", rows[:2]), fidelity(tmp_path / "g", rows[2:]), utility(tmp_path / "u", rows)]
+    table, results = (folders[0] / name for name in ("tables/fidelity.csv", "results.json"))
+    before = table.read_text()
+    table.write_text(before.replace("progan,ProGAN", "progan,GAN"))
+    with pytest.raises(UnderstudyError, match="its table of image metrics names diffusion, progan"):
+        join(folders, OverConfig())
+    table.write_text(before)
+    results.write_text(results.read_text().replace('"real": "real"', '"real": "real", "classifier": "abc"'))
+    with pytest.raises(UnderstudyError, match="the classifier of .*f is abc, and that of .*g is None"):
+        join(folders, OverConfig())
+
+
 def test_a_folder_that_compared_no_images_of_a_cohort_is_refused(
     tmp_path: Path, fidelity: Write, utility: Write, cohorts: Write
 ) -> None:

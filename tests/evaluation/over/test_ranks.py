@@ -69,6 +69,8 @@ def test_values_change_places_within_blocks_only() -> None:
     assert within is not None and among is not None and within > 0.4 and among < 0.05
     perfect = permutation_p(signs(x), x, block, 5000, 0)
     assert perfect == pytest.approx(2 / 120**2, abs=1e-3) and perfect >= 1 / 5001  # never 0
+    tied = np.r_[np.zeros(5), np.arange(5.0)]  # the first block's zeros stay in it: 2 of the 120 orders of the second
+    assert permutation_p(signs(x), tied, block, 20_000, 0) == pytest.approx(2 / 120, abs=0.004)
     assert permutation_p(signs(x), y, np.arange(10), 100, 0) is None  # nothing to exchange
     assert permutation_p(signs(x), np.ones(10), block, 100, 0) is None
 
