@@ -14,7 +14,9 @@ from understudy.evaluation.guard import numbered
 Cohort = tuple[str, str, float, float]  # id, generator, Frechet distance, Dice
 
 
-def write_fidelity(folder: Path, cohorts: Sequence[Cohort], real: str = "real", n: int = 50, **config: Any) -> Path:
+def write_fidelity(
+    folder: Path, cohorts: Sequence[Cohort], real: str = "real", n: int = 50, seed: int = 0, **config: Any
+) -> Path:
     names, results = numbered([generator for _, generator, _, _ in cohorts]), []
     for name, (_, _, distance, _) in zip(names, cohorts, strict=True):
         prefix = f"fidelity.{name}" if len(cohorts) > 1 else "fidelity"
@@ -22,11 +24,12 @@ def write_fidelity(folder: Path, cohorts: Sequence[Cohort], real: str = "real", 
             Result(f"{prefix}.frechet", distance, better="lower", n=n),
             Result(f"{prefix}.frechet.matched", distance + 1, better="lower", n=n),
             Result(f"{prefix}.frechet.floor", 0.5, better="lower", n=n),
+            Result(f"{prefix}.frechet.real", 0.4, better="lower", n=n),
             Result(f"{prefix}.coverage", 1 / (1 + distance), better="higher", n=n),
             Result(f"{prefix}.labels.disc.wasserstein", None, note="withheld"),
             Result(f"{prefix}.labels.empty", 0.1, n=n),
         ]
-    _write(folder, "fidelity", cohorts, results, real, {"draws": 20, **config})
+    _write(folder, "fidelity", cohorts, results, real, {"draws": 20, **config}, seed)
     rows = [[name, cohort[1], metric, n] for metric in ("a", "b") for name, cohort in zip(names, cohorts, strict=True)]
     write_table(folder, "fidelity", ("cohort", "generator", "metric", "n_synthetic"), rows)
     return folder
@@ -46,10 +49,12 @@ def write_utility(folder: Path, cohorts: Sequence[Cohort], real: str = "real", *
     return _write(folder, "utility", cohorts, results, real, settings)
 
 
-def _write(folder: Path, kind: str, cohorts: Sequence[Cohort], results: list[Result], real: str, config: Any) -> Path:
+def _write(
+    folder: Path, kind: str, cohorts: Sequence[Cohort], results: list[Result], real: str, config: Any, seed: int = 0
+) -> Path:
     folder.mkdir(parents=True)
     inputs = {"real": real, "synthetic": ",".join(cohort[0] for cohort in cohorts)}
-    write_results(folder, results, Provenance(f"evaluate {kind}", config, 0, inputs))
+    write_results(folder, results, Provenance(f"evaluate {kind}", config, seed, inputs))
     return folder
 
 

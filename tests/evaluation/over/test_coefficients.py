@@ -83,7 +83,9 @@ def test_a_cohort_without_a_metric_does_not_count_for_it(cohorts: Callable[..., 
     rows = measured(cohorts(13))
     rows[4].fidelity["other"] = Result("other", 1.0, better="higher")
     rows[5].fidelity["m"] = Result("m", None, better="lower")
+    rows[6].fidelity["nobody has it"] = Result("x", None, better="lower")
     found = {one.metric: one for one in agreements(rows, QUICK, 0)}
+    assert list(found) == ["m", "other"]
     assert len(found["m"].cohorts) == 12 and found["m"].p is not None and found["m"].p_holm == found["m"].p
     assert len(found["other"].cohorts) == 1 and found["other"].p_holm is None
 

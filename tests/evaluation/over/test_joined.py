@@ -97,6 +97,7 @@ def test_another_score_can_be_chosen(tmp_path: Path, fidelity: Write, utility: W
             lambda f, u, p, c: [f(p / "f", c[:1]), f(p / "g", c[1:], extractor="texture"), u(p / "u", c)],
             "the setting extractor of .*f is None, and that of .*g is texture",
         ),
+        (lambda f, u, p, c: [f(p / "f", c[:1]), f(p / "g", c[1:], seed=1), u(p / "u", c)], "the seed of .*f is 0, and"),
         (
             lambda f, u, p, c: [f(p / "f", c), u(p / "u", c[1:])],
             "f holds the fidelity of the cohort.s. id00, and no folder their utility: run",

@@ -77,14 +77,15 @@ class Agreement:
 
 
 def agreements(cohorts: Sequence[Measured], config: OverConfig, seed: int) -> list[Agreement]:
-    """Hold every metric against utility, in the order of the first cohort's results.
+    """Hold every metric that some cohort has against utility, in the order of the results.
 
     Args:
         cohorts: what was measured.
         config: how many resamples and permutations.
         seed: of these, the same for every metric.
     """
-    metrics = {metric: result.better for cohort in cohorts for metric, result in cohort.fidelity.items()}
+    told = [item for cohort in cohorts for item in cohort.fidelity.items()]
+    metrics = {metric: result.better for metric, result in told if result.value is not None}
     found = [_agreement(metric, better, cohorts, config, seed) for metric, better in metrics.items()]
     return [replace(one, p_holm=p) for one, p in zip(found, holm([one.p for one in found]), strict=True)]
 

@@ -3,7 +3,7 @@
 A results folder names its cohorts by their ids, in the order in which they were given (provenance), and its numbers by
 short names (guard.py), without a name where there is one cohort. What made a cohort stands in tables/fidelity.csv.
 Refused: results on different real cohorts or with different settings, a cohort measured twice or on one side only.
-Seeds may differ: they are not what is compared.
+Seeds of utility may differ; those of fidelity may not, since an extractor may have learned from them.
 **Checked** in tests/evaluation/over/test_joined.py (one cohort a folder and several, each refusal).
 """
 
@@ -21,7 +21,7 @@ from understudy.evaluation.guard import numbered
 from understudy.evaluation.over.config import OverConfig
 
 KINDS = ("fidelity", "utility")
-BESIDE = ("matched", "floor")  # what stands beside a metric and is none
+BESIDE = ("matched", "floor", "real")  # what stands beside a metric and is none
 SHORT = 12  # characters of an id in a sentence
 
 
@@ -115,6 +115,7 @@ def join(paths: Sequence[Path], config: OverConfig) -> Joined:
             raise UsageError(f"results of `understudy evaluate {kind}` are needed too, and these folders hold none")
         _refuse_other_requests(side)
         _refuse_twice(side)
+    _refuse_other("seed", [(folder.path, folder.provenance.get("seed")) for folder in fidelity])
     _refuse_other("real cohort", [(folder.path, folder.inputs["real"]) for folder in folders])
     _refuse_alone(fidelity, utility)
     looks = {cohort: look for folder in fidelity for cohort, look in _looks(folder)}
