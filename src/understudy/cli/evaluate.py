@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from understudy.cli.comparisons import comparison
 from understudy.cli.options import (
     DryRun,
     Out,
@@ -34,6 +35,7 @@ EXAMPLE = example(
     "understudy evaluate privacy --real phantom --synthetic synthetic --out results-privacy",
     "understudy evaluate agreement --real phantom --synthetic synthetic --out results-agreement",
     "understudy evaluate agreement --over results-utility results-fidelity --out results-over",
+    "understudy evaluate readers --real phantom --other second-reader --out results-readers",
 )
 Stage = tuple[type["BaseModel"], Callable[[Path, list[Path], Path, int, Any], Path]]
 
@@ -45,11 +47,12 @@ class Kind(StrEnum):
     fidelity = "fidelity"
     privacy = "privacy"
     agreement = "agreement"
+    readers = "readers"
 
 
 def evaluate(
     kind: Annotated[
-        Kind, typer.Argument(metavar="KIND", help="What is judged: utility, fidelity, privacy or agreement.")
+        Kind, typer.Argument(metavar="KIND", help="What is judged: utility, fidelity, privacy, agreement or readers.")
     ],
     out: Out,
     real: Annotated[
@@ -67,6 +70,10 @@ def evaluate(
             "folders that hold them: does fidelity tell usefulness?",
         ),
     ] = None,
+    other: Annotated[
+        Path | None,
+        typer.Option(metavar="COHORT", help="Readers: the images of --real with another reader's label maps."),
+    ] = None,
     task: Annotated[
         str | None,
         typer.Option(help="Utility: segmentation or classification; default: what the cohorts are made for."),
@@ -83,11 +90,9 @@ def evaluate(
 
     Held-out real subjects are the judges. With --over: whether fidelity agrees with usefulness over many cohorts.
     """
-    if over:
-        _refuse_beside_over(
-            kind, {"--real": real, "--synthetic": synthetic, "--task": task, "--classifier": classifier}
-        )
-        _over([*over, *(more or [])], out, seed, settings, dry_run)
+    given = {"real": real, "synthetic": synthetic, "more": more, "over": over, "other": other}
+    if apart := comparison(kind, {**given, "task": task, "classifier": classifier}):
+        apart.run(out, settings, seed, dry_run)
         return
     if real is None or not synthetic:
         raise UsageError(f"evaluate {kind} needs --real COHORT and --synthetic COHORT...: name both")
@@ -106,29 +111,6 @@ def evaluate(
         stage(real, cohorts, out, seed, config)
     if task:
         typer.echo(f"task: {task}")
-    show_results(out)
-    typer.echo(f"results: {out}")
-
-
-def _refuse_beside_over(kind: Kind, others: dict[str, Any]) -> None:
-    if kind is not Kind.agreement:
-        raise UsageError(f"--over is for `evaluate agreement`, and `evaluate {kind}` was asked for: leave it out")
-    for option, value in others.items():
-        if value:
-            raise UsageError(f"--over takes results in the place of cohorts, and {option} was given too: leave it out")
-
-
-def _over(results: list[Path], out: Path, seed: int, settings: list[str] | None, dry_run: bool) -> None:
-    """Hold fidelity against utility over the cohorts of many results folders."""
-    from understudy.evaluation.over.config import OverConfig
-    from understudy.evaluation.over.stage import evaluate_over
-
-    config = configure(OverConfig, parse_settings(settings), "evaluate agreement --over")
-    if dry_run:
-        show("evaluate agreement", {"over": results, "out": out, "seed": seed, **config.model_dump()})
-        return
-    with writing(out):
-        evaluate_over(results, out, seed, config)
     show_results(out)
     typer.echo(f"results: {out}")
 
