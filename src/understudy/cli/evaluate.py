@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from understudy.cli.comparisons import comparison
 from understudy.cli.options import (
     DryRun,
     Out,
@@ -33,6 +34,8 @@ EXAMPLE = example(
     "understudy evaluate fidelity --real phantom --synthetic synthetic --out results-fidelity",
     "understudy evaluate privacy --real phantom --synthetic synthetic --out results-privacy",
     "understudy evaluate agreement --real phantom --synthetic synthetic --out results-agreement",
+    "understudy evaluate agreement --over results-utility results-fidelity --out results-over",
+    "understudy evaluate readers --real phantom --other second-reader --out results-readers",
 )
 Stage = tuple[type["BaseModel"], Callable[[Path, list[Path], Path, int, Any], Path]]
 
@@ -44,16 +47,33 @@ class Kind(StrEnum):
     fidelity = "fidelity"
     privacy = "privacy"
     agreement = "agreement"
+    readers = "readers"
 
 
 def evaluate(
     kind: Annotated[
-        Kind, typer.Argument(metavar="KIND", help="What is judged: utility, fidelity, privacy or agreement.")
+        Kind, typer.Argument(metavar="KIND", help="What is judged: utility, fidelity, privacy, agreement or readers.")
     ],
-    real: Annotated[Path, typer.Option(metavar="COHORT", help="The real cohort that the generators were trained on.")],
-    synthetic: Annotated[list[Path], typer.Option(metavar="COHORT...", help="One or more synthetic cohorts.")],
     out: Out,
+    real: Annotated[
+        Path | None, typer.Option(metavar="COHORT", help="The real cohort that the generators were trained on.")
+    ] = None,
+    synthetic: Annotated[
+        list[Path] | None, typer.Option(metavar="COHORT...", help="One or more synthetic cohorts.")
+    ] = None,
     more: Annotated[list[Path] | None, typer.Argument(metavar="COHORT", hidden=True)] = None,
+    over: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="RESULTS...",
+            help="Agreement, in the place of cohorts: results of fidelity and utility on many synthetic cohorts, or "
+            "folders that hold them: does fidelity tell usefulness?",
+        ),
+    ] = None,
+    other: Annotated[
+        Path | None,
+        typer.Option(metavar="COHORT", help="Readers: the images of --real with another reader's label maps."),
+    ] = None,
     task: Annotated[
         str | None,
         typer.Option(help="Utility: segmentation or classification; default: what the cohorts are made for."),
@@ -83,8 +103,14 @@ def evaluate(
 ) -> None:
     """Measure how useful, how realistic or how private synthetic cohorts are, or whether images and label maps agree.
 
-    Held-out real subjects are the judges.
+    Held-out real subjects are the judges. With --over: whether fidelity agrees with usefulness over many cohorts.
     """
+    given = {"real": real, "synthetic": synthetic, "more": more, "over": over, "other": other}
+    if apart := comparison(kind, {**given, "task": task, "classifier": classifier}):
+        apart.run(out, settings, seed, dry_run)
+        return
+    if real is None or not synthetic:
+        raise UsageError(f"evaluate {kind} needs --real COHORT and --synthetic COHORT...: name both")
     cohorts = [*synthetic, *(more or [])]
     if kind is Kind.utility and task is None:
         task = "segmentation" if dry_run and not real.exists() else _default_task(real, cohorts)
