@@ -53,6 +53,8 @@ def test_two_readers(readers: tuple[Path, Path], tmp_path: Path, capsys: pytest.
         ("readers --real {a} --other {b} --synthetic {b}", "compares two readers, and --synthetic was given too"),
         ("readers --real {a} --other {b} {b}", "compares two readers, and {b} was given too"),
         ("readers --real {a} --other {b} --task segmentation", "and --task was given too"),
+        ("agreement --over {a} --features texture", "--over takes results in the place of cohorts, and --features"),
+        ("readers --real {a} --other {b} --network-sha256 ab", "and --network-sha256 was given too"),
         ("readers --over {a}", "--over is for `evaluate agreement`, and `evaluate readers` was asked for"),
         ("fidelity --real {a} --synthetic {b} --other {b}", "--other is for `evaluate readers`"),
         ("utility --real {a}", "evaluate utility needs --real COHORT and --synthetic COHORT...: name both"),

@@ -50,53 +50,58 @@ class Kind(StrEnum):
     readers = "readers"
 
 
+Real = Annotated[
+    Path | None, typer.Option(metavar="COHORT", help="The real cohort that the generators were trained on.")
+]
+Synthetic = Annotated[list[Path] | None, typer.Option(metavar="COHORT...", help="One or more synthetic cohorts.")]
+Over = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="RESULTS...",
+        help="Agreement, in the place of cohorts: results of fidelity and utility on many synthetic cohorts, or "
+        "folders that hold them: does fidelity tell usefulness?",
+    ),
+]
+Other = Annotated[
+    Path | None, typer.Option(metavar="COHORT", help="Readers: the images of --real with another reader's label maps.")
+]
+Task = Annotated[
+    str | None, typer.Option(help="Utility: segmentation or classification; default: what the cohorts are made for.")
+]
+Classifier = Annotated[
+    Path | None, typer.Option(metavar="CLASSIFIER", help="Fidelity: also the diversity of classes, as it sees them.")
+]
+Features = Annotated[
+    str | None, typer.Option(help="Fidelity: random, encoder, texture or torchscript; as `--set features=...`.")
+]
+Network = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Fidelity: the scripted network of --features torchscript; it is code."),
+]
+NetworkHash = Annotated[
+    str | None, typer.Option(metavar="HEX", help="Fidelity: SHA-256 of that file; another file is not loaded.")
+]
+CacheFolder = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Fidelity: where features are kept for the next time; INTERNAL.")
+]
+
+
 def evaluate(
     kind: Annotated[
         Kind, typer.Argument(metavar="KIND", help="What is judged: utility, fidelity, privacy, agreement or readers.")
     ],
     out: Out,
-    real: Annotated[
-        Path | None, typer.Option(metavar="COHORT", help="The real cohort that the generators were trained on.")
-    ] = None,
-    synthetic: Annotated[
-        list[Path] | None, typer.Option(metavar="COHORT...", help="One or more synthetic cohorts.")
-    ] = None,
+    real: Real = None,
+    synthetic: Synthetic = None,
     more: Annotated[list[Path] | None, typer.Argument(metavar="COHORT", hidden=True)] = None,
-    over: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="RESULTS...",
-            help="Agreement, in the place of cohorts: results of fidelity and utility on many synthetic cohorts, or "
-            "folders that hold them: does fidelity tell usefulness?",
-        ),
-    ] = None,
-    other: Annotated[
-        Path | None,
-        typer.Option(metavar="COHORT", help="Readers: the images of --real with another reader's label maps."),
-    ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(help="Utility: segmentation or classification; default: what the cohorts are made for."),
-    ] = None,
-    classifier: Annotated[
-        Path | None,
-        typer.Option(metavar="CLASSIFIER", help="Fidelity: also the diversity of classes, as it sees them."),
-    ] = None,
-    features: Annotated[
-        str | None,
-        typer.Option(help="Fidelity: random, encoder, texture or torchscript; as `--set features=...`."),
-    ] = None,
-    network: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Fidelity: the scripted network of --features torchscript; it is code."),
-    ] = None,
-    network_sha256: Annotated[
-        str | None, typer.Option(metavar="HEX", help="Fidelity: SHA-256 of that file; another file is not loaded.")
-    ] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Fidelity: where features are kept for the next time; INTERNAL."),
-    ] = None,
+    over: Over = None,
+    other: Other = None,
+    task: Task = None,
+    classifier: Classifier = None,
+    features: Features = None,
+    network: Network = None,
+    network_sha256: NetworkHash = None,
+    cache: CacheFolder = None,
     settings: Set = None,
     seed: Seed = 0,
     dry_run: DryRun = False,
@@ -104,9 +109,12 @@ def evaluate(
     """Measure how useful, how realistic or how private synthetic cohorts are, or whether images and label maps agree.
 
     Held-out real subjects are the judges. With --over: whether fidelity agrees with usefulness over many cohorts.
+    With readers: how far two annotators of the same real cases agree.
     """
-    given = {"real": real, "synthetic": synthetic, "more": more, "over": over, "other": other}
-    if apart := comparison(kind, {**given, "task": task, "classifier": classifier}):
+    inputs = {"real": real, "synthetic": synthetic, "more": more, "over": over, "other": other}
+    further: dict[str, Any] = {"classifier": classifier, "network": network, "cache": cache}
+    given = {"features": features, "network_sha256": network_sha256 and network_sha256.lower()}
+    if apart := comparison(kind, {**inputs, "task": task, **further, **given}):
         apart.run(out, settings, seed, dry_run)
         return
     if real is None or not synthetic:
@@ -114,8 +122,6 @@ def evaluate(
     cohorts = [*synthetic, *(more or [])]
     if kind is Kind.utility and task is None:
         task = "segmentation" if dry_run and not real.exists() else _default_task(real, cohorts)
-    further: dict[str, Any] = {"classifier": classifier, "network": network, "cache": cache}
-    given = {"features": features, "network_sha256": network_sha256 and network_sha256.lower()}
     _refuse_unfitting(kind, task, {**further, **given})
     model, stage = _stage(kind, task, further)
     config = configure(model, _joined(parse_settings(settings), given), f"evaluate {kind}")

@@ -118,7 +118,7 @@ def test_it_reads_what_the_evaluations_write(tmp_path: Path, real: Path, toy: Ca
         toy(tmp_path / f"s{i}", "synthetic", 12, i, generator=name, shift=20 * i)
         for i, name in enumerate(("diffusion", "StyleGAN 2", "diffusion"))
     ]
-    looks: Any = FidelityConfig(draws=2, subsets=2, subset_size=5, sizes=2, neighbours=2)
+    looks: Any = FidelityConfig(features="random", draws=2, subsets=2, subset_size=5, sizes=2, neighbours=2)
     tests = UtilityConfig(updates=2, repeats=1, checks=1, draws=100, channels=(4, 8, 8), batch_size=4)
     for name, cohorts in (("all", made), ("one", made[1:2])):
         evaluate_fidelity(real, cohorts, tmp_path / f"f-{name}", 0, looks)
