@@ -13,6 +13,7 @@ import understudy
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
 BUDGET = 55
 ASKED_FOR_BY_OTHERS = {"einops"}  # by MONAI's Swin network when it runs; MONAI does not require it
 DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml", "skimage": "scikit-image", "sklearn": "scikit-learn"}
@@ -57,7 +58,7 @@ def test_the_plain_install_stays_small() -> None:
 
 
 def test_everything_installed_is_pinned_to_what_is_installed() -> None:
-    wanted = closure(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"])
+    wanted = closure(PROJECT["dependencies"] + EXTRAS["dev"])
     pinned = pins()
     assert wanted == set(pinned), f"constraints.txt differs: {sorted(wanted ^ set(pinned))}"
     installed = {name: version(name).split("+")[0] for name in wanted}
@@ -74,7 +75,10 @@ def test_declared_is_what_is_imported() -> None:
             elif isinstance(node, ast.ImportFrom) and node.module:
                 imported.add(node.module.split(".")[0])
     imported = {name for name in imported if name not in sys.stdlib_module_names and name != "understudy"}
+    extras = {plain(Requirement(line).name) for name, lines in EXTRAS.items() if name != "dev" for line in lines}
     wanted = {plain(DISTRIBUTIONS.get(name, name)) for name in imported}
+    assert extras <= wanted, f"declared in an extra and not used: {extras - wanted}"
+    wanted -= extras
     wanted |= ASKED_FOR_BY_OTHERS
     assert wanted == declared, f"not declared: {wanted - declared}; declared and not used: {declared - wanted}"
 

@@ -79,7 +79,7 @@ def test_areas_and_diversity_end_in_the_report(chain: Path, tmp_path: Path, caps
     assert {"utility.real.densenet-small.auc.virus", "utility.ratio.stylegan2-lco.densenet-small.auc"} <= names
     assert (
         run(
-            f"evaluate fidelity {cohorts} --classifier {chain}/classifier --out {tmp_path}/fidelity",
+            f"evaluate fidelity {cohorts} --classifier {chain}/classifier --features random --out {tmp_path}/fidelity",
             settings("draws=2"),
         )
         == 0

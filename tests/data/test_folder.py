@@ -66,6 +66,13 @@ def test_a_published_split_is_taken(bring: Bring) -> None:
         "train": 8, "validation": 8, "control": 0, "test": 8}  # fmt: skip
 
 
+def test_one_institution_is_left_out_for_the_test(bring: Bring) -> None:
+    cohort = bring(leave_out="kind = malignant", classes=("kind",))
+    tested = cohort.column("split") == "test"
+    assert tested.any() and np.array_equal(tested, cohort.column("kind=malignant") == "1")
+    assert {len(cohort.rows(name)) > 0 for name in ("train", "validation", "control")} == {True}
+
+
 def test_a_table_names_label_maps_and_a_selection(pictures: Path, bring: Bring) -> None:
     (pictures / "masks" / "Jones-0_0.png").rename(pictures / "masks" / "other.png")
     (pictures / "few.csv").write_text(

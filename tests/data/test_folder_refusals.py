@@ -191,6 +191,21 @@ def test_an_unknown_or_blank_published_split(pictures: Path, refused: Refused) -
     refused("names the split '', which is not known", split_column="split")
 
 
+def test_leaving_out_what_is_not_there_or_no_column(refused: Refused) -> None:
+    refused("no row of .* says kind=unknown: correct --leave-out", leave_out="kind=unknown")
+    refused("has no column 'place'", leave_out="place=north")
+    refused("a table is needed", table=None, leave_out="kind=a", subject=None, one_image_per_subject=True)
+
+
+@pytest.mark.parametrize(("settings", "says"), [
+    ({"leave_out": "kind"}, "COLUMN=VALUE"), ({"leave_out": "=north"}, "COLUMN=VALUE"),
+    ({"leave_out": "kind=a", "split_column": "split"}, "give one of them"),
+])  # fmt: skip
+def test_leaving_out_that_is_not_said_well(settings: dict[str, str], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        ImportOptions(**settings)
+
+
 def test_no_subject_named_or_two_ways(refused: Refused) -> None:
     refused("found 0 of them", subject=None)
     refused("found 2 of them", one_image_per_subject=True)

@@ -58,7 +58,18 @@ def test_published_names() -> None:
 def test_a_subject_in_two_published_splits() -> None:
     items = [Item("a", "s", split="train"), Item("b", "s", split="test")]
     with pytest.raises(UnderstudyError, match="a subject must lie in one split"):
-        assigned(items, FOUR, 0, use_published=True)
+        assigned(items, FOUR, 0)
+
+
+def test_the_table_names_the_test_subjects_and_the_others_are_shared_out() -> None:
+    held = [Item(f"t{i}", f"t{i}", split="test") for i in range(7)]
+    items = held + [Item(f"a{i}", f"s{i // 2}") for i in range(80)]
+    found = assigned(items, FOUR, 0)
+    assert {s for s, split in found.items() if split == "test"} == {f"t{i}" for i in range(7)}
+    assert [list(found.values()).count(s) for s in ("train", "validation", "control")] == [30, 5, 5]
+    with pytest.raises(UsageError, match="all of which the table fills already"):
+        assigned(items, "test=1", 0)
+    assert assigned(items[7:], FOUR, 0) == by_fractions((item.subject for item in items[7:]), FOUR, 0)
 
 
 def test_fewer_training_subjects() -> None:

@@ -62,6 +62,21 @@ def evaluate(
         Path | None,
         typer.Option(metavar="CLASSIFIER", help="Fidelity: also the diversity of classes, as it sees them."),
     ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(help="Fidelity: random, encoder, texture or torchscript; as `--set features=...`."),
+    ] = None,
+    network: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Fidelity: the scripted network of --features torchscript; it is code."),
+    ] = None,
+    network_sha256: Annotated[
+        str | None, typer.Option(metavar="HEX", help="Fidelity: SHA-256 of that file; another file is not loaded.")
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Fidelity: where features are kept for the next time; INTERNAL."),
+    ] = None,
     settings: Set = None,
     seed: Seed = 0,
     dry_run: DryRun = False,
@@ -73,11 +88,14 @@ def evaluate(
     cohorts = [*synthetic, *(more or [])]
     if kind is Kind.utility and task is None:
         task = "segmentation" if dry_run and not real.exists() else _default_task(real, cohorts)
-    model, stage = _stage(kind, task, classifier)
-    config = configure(model, parse_settings(settings), f"evaluate {kind}")
+    further: dict[str, Any] = {"classifier": classifier, "network": network, "cache": cache}
+    given = {"features": features, "network_sha256": network_sha256 and network_sha256.lower()}
+    _refuse_unfitting(kind, task, {**further, **given})
+    model, stage = _stage(kind, task, further)
+    config = configure(model, _joined(parse_settings(settings), given), f"evaluate {kind}")
     if dry_run:
         request = {"real": real, "synthetic": cohorts, "out": out, "seed": seed}
-        chosen = {k: v for k, v in (("task", task), ("classifier", classifier)) if v is not None}
+        chosen = {k: v for k, v in {"task": task, **further}.items() if v is not None}
         show(f"evaluate {kind}", {**request, **chosen, **config.model_dump()})
         return
     quiet()
@@ -95,10 +113,24 @@ def _default_task(real: Path, synthetic: list[Path]) -> str:
     return default_task(real, synthetic)
 
 
-def _stage(kind: Kind, task: str | None, classifier: Path | None) -> Stage:
-    for option, value, owner in (("--task", task, Kind.utility), ("--classifier", classifier, Kind.fidelity)):
+def _refuse_unfitting(kind: Kind, task: str | None, fidelity: dict[str, Any]) -> None:
+    """Refuse an option of one evaluation that was given to another."""
+    owners = {"task": (task, Kind.utility), **{name: (value, Kind.fidelity) for name, value in fidelity.items()}}
+    for name, (value, owner) in owners.items():
         if value is not None and kind is not owner:
+            option = f"--{name.replace('_', '-')}"
             raise UsageError(f"{option} is for `evaluate {owner}`, and `evaluate {kind}` was asked for: leave it out")
+
+
+def _joined(settings: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Add the options that stand for settings; one that is given both ways is refused."""
+    named = {name: value for name, value in options.items() if value is not None}
+    for name in named.keys() & settings.keys():
+        raise UsageError(f"{name} was given twice, by --{name.replace('_', '-')} and by --set: give it once")
+    return {**settings, **named}
+
+
+def _stage(kind: Kind, task: str | None, further: dict[str, Any]) -> Stage:
     if kind is Kind.utility:
         from understudy.evaluation.utility.protocol import TASKS, evaluate_utility
 
@@ -107,7 +139,7 @@ def _stage(kind: Kind, task: str | None, classifier: Path | None) -> Stage:
     if kind is Kind.fidelity:
         from understudy.evaluation.fidelity.protocol import FidelityConfig, evaluate_fidelity
 
-        return FidelityConfig, partial(evaluate_fidelity, classifier=classifier)
+        return FidelityConfig, partial(evaluate_fidelity, **further)
     if kind is Kind.agreement:
         from understudy.evaluation.agreement.config import AgreementConfig
         from understudy.evaluation.agreement.stage import evaluate_agreement

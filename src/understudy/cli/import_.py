@@ -44,6 +44,7 @@ def import_(
     modality: Annotated[Text, IMAGE(help="For example MR.")] = None,
     split: Annotated[Text, SPLIT(metavar="train=0.6,...", help="Shares of train, validation, control, test.")] = None,
     split_column: Annotated[Text, SPLIT(help="Table column with a published split.")] = None,
+    leave_out: Annotated[Text, SPLIT(metavar="COLUMN=VALUE", help="Table rows that alone make the test split.")] = None,
     train_subjects: Annotated[Number, SPLIT(help="Keep so many training subjects, drawn at random.")] = None,
     draw: Annotated[Number, SPLIT(help="Seed of that draw; default 0.")] = None,
     key: Annotated[Path | None, SPLIT(metavar="FILE", help="Pseudonym key; default: the user's own.")] = None,

@@ -69,7 +69,7 @@ def import_cohort(
         raise UsageError(f"import {source} does not use {given}: leave it out")
     key_file = key_path(options.key, out) if entry.secret else None
     listing = entry.list_items(_checked_path(path, source), options)
-    splits = assigned(listing.items, options.split, options.seed, options.split_column is not None)
+    splits = assigned(listing.items, options.split, options.seed)
     if options.train_subjects is not None:
         splits = fewer(splits, options.train_subjects, options.draw)
         listing = replace(listing, items=[item for item in listing.items if item.subject in splits])

@@ -41,6 +41,8 @@ class ImportOptions(BaseModel):
         dims: 2 cuts volumes into axial slices; 3 keeps them; None keeps what the files are.
         split: fractions of subjects, ``train=0.6,validation=0.1,control=0.1,test=0.2``; may name only some.
         split_column: table column with a published split, used instead.
+        leave_out: ``COLUMN=VALUE`` of the table: its subjects are the test split, all others share the other splits
+            (folder).
         train_subjects: how many training subjects are kept, drawn at random; None keeps all.
         draw: seed of that draw.
         seed: seed of the split (and of the phantom).
@@ -69,6 +71,7 @@ class ImportOptions(BaseModel):
     dims: Literal[2, 3] | None = None
     split: str = SPLIT_DEFAULT
     split_column: str | None = None
+    leave_out: str | None = None
     train_subjects: int | None = Field(default=None, ge=1)
     draw: int = Field(default=0, ge=0)
     seed: int = 0
@@ -86,6 +89,10 @@ class ImportOptions(BaseModel):
             raise ValueError(f"channel names stand once each and are not blank, found {self.channels}")
         if self.draw and self.train_subjects is None:
             raise ValueError("draw is the seed by which train_subjects are drawn: give both, or neither")
+        if self.leave_out is not None and not all(part.strip() for part in self.leave_out.partition("=")):
+            raise ValueError(f"leave_out is COLUMN=VALUE, as in institution=north; found {self.leave_out!r}")
+        if self.leave_out is not None and self.split_column is not None:
+            raise ValueError("leave_out and split_column both say who is tested on: give one of them")
         return self
 
     def foreign(self, ignored: Collection[str]) -> list[str]:
@@ -100,11 +107,18 @@ class ImportOptions(BaseModel):
             ignored: settings that the source does not use; they are left out.
         """
         silent = {"train_subjects", "draw"} if self.train_subjects is None else set()
+        silent |= {"leave_out"} if self.leave_out is None else set()
         return self.model_dump(mode="json", exclude=UNRECORDED | set(ignored) | silent)
 
     def unrecorded(self) -> dict[str, Any]:
         """Return the settings that only their keyed hash may stand for (the key file's place is not one of them)."""
         return self.model_dump(mode="json", include=UNRECORDED - {"key", "seed"})
+
+    @property
+    def left_out(self) -> tuple[str, str] | None:
+        """The column and the value whose subjects are the test split, or None."""
+        column, _, value = (self.leave_out or "").partition("=")
+        return (column.strip(), value.strip()) if column else None
 
     def resolved_size(self, dims: int) -> tuple[int, ...] | None:
         """Return the size with one number per axis, or None where none was asked for.

@@ -105,14 +105,34 @@ def published(value: str, where: str) -> str:
     return found
 
 
-def assigned(items: list[Item], text: str, seed: int, use_published: bool) -> dict[str, str]:
-    """Return subject -> split for a listing's items; a subject in two published splits is refused."""
-    if not use_published:
-        return by_fractions((item.subject for item in items), text, seed)
+def assigned(items: list[Item], text: str, seed: int) -> dict[str, str]:
+    """Return subject -> split for a listing's items.
+
+    Subjects whose items name a split are in it. The others are shared out by fractions, among the splits that no item
+    names: where a table names the test subjects, a fraction for the test split is left aside.
+
+    Args:
+        items: with the published split, or a blank.
+        text: the fractions, as :func:`parse_fractions` reads them.
+        seed: the import's seed.
+
+    Raises:
+        UnderstudyError: a subject lies in two splits, or too few are left to share out.
+    """
     refuse_shared_subjects(
         np.array([item.subject for item in items]), np.array([item.split for item in items]), "the table"
     )
-    return {item.subject: item.split for item in items}
+    named = {item.subject: item.split for item in items if item.split}
+    others = [item.subject for item in items if not item.split]
+    if not others:
+        return named
+    if not named:
+        return by_fractions(others, text, seed)
+    left = {name: share for name, share in parse_fractions(text).items() if name not in named.values()}
+    if not left:
+        raise UsageError(f"--split names {text!r}, all of which the table fills already: name other splits")
+    whole = sum(left.values())
+    return named | by_fractions(others, ",".join(f"{name}={share / whole!r}" for name, share in left.items()), seed)
 
 
 def fewer(splits: dict[str, str], n: int, draw: int) -> dict[str, str]:

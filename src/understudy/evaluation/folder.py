@@ -17,6 +17,7 @@ from understudy.core.cohort import Cohort
 from understudy.core.result import Result
 
 PUBLIC_MINIMUM = 5
+STAMP = "INTERNAL.txt"
 INTERNAL = """INTERNAL. This folder holds pixels of real cases or a row per real case or subject.
 It is evidence for those who may see the real data, and never leaves the house; no release carries it.
 """
@@ -101,8 +102,13 @@ def internal(folder: Path) -> Path:
     """Return ``internal/`` below a results folder, made and stamped."""
     made = folder / "internal"
     made.mkdir(exist_ok=True)
-    (made / "INTERNAL.txt").write_text(INTERNAL)
+    stamp(made)
     return made
+
+
+def stamp(folder: Path) -> None:
+    """Say in a folder that it never leaves the house."""
+    (folder / STAMP).write_text(INTERNAL)
 
 
 def _plain(value: Any) -> str:

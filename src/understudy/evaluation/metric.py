@@ -8,6 +8,7 @@ import numpy as np
 from understudy.core.errors import UnderstudyError
 from understudy.core.result import Result
 
+FEWEST_CASES = 30  # a side; below it chance decides, whatever the metric
 LAWS = frozenset(
     {
         "symmetric",  # the same number when real and synthetic change places
@@ -34,8 +35,11 @@ class Metric:
         function: ``metric(*, real, synthetic, seed) -> Result`` on feature matrices (n, F) and (m, F).
         better: "lower" or "higher".
         laws: what holds of it, out of ``LAWS``.
-        needs: what the matrices hold: "features" of images.
+        needs: what the matrices hold: "features" of images, "logits" of their classes, their "spectra", or
+            "intensities", channel by channel.
         settings: settings of the evaluation that the function takes beside its roles.
+        cases_per_feature: how many cases a side it needs for each of the F columns to mean anything.
+        few: what becomes of it with fewer.
     """
 
     function: Callable[..., Result]
@@ -43,11 +47,24 @@ class Metric:
     laws: frozenset[str]
     needs: str = "features"
     settings: tuple[str, ...] = ()
+    cases_per_feature: int = 0
+    few: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a law that no test knows."""
         if not self.laws <= LAWS:
             raise UnderstudyError(f"a metric declares laws out of {sorted(LAWS)}, found {sorted(self.laws - LAWS)}")
+
+    def warning(self, n: int, features: int) -> str:
+        """Return what must stand beside a number of n cases a side with F features, or "" where they are enough."""
+        if n >= self.cases_per_feature * features:
+            return few_cases(n)
+        return f"{n} cases are too few for {features} features: {self.few}, read it beside its floor only"
+
+
+def few_cases(n: int) -> str:
+    """Return what must stand beside any distance of n cases a side, or "" where they are enough."""
+    return "" if n >= FEWEST_CASES else f"{n} cases are too few: chance decides"
 
 
 def check_features(real: np.ndarray, synthetic: np.ndarray, minimum: int = 2) -> None:

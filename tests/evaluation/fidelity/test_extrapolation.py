@@ -64,7 +64,6 @@ def test_intercept_of_a_line_and_of_a_point() -> None:
     assert intercept(x, 3 + 7 * x) == pytest.approx(3) and intercept(np.ones(3), np.array([1.0, 2, 6])) == 3
 
 
-def test_few_cases_are_noted() -> None:
+def test_the_note_tells_the_sizes() -> None:
     assert frechet_infinity(**pair(0, 64, 0, 1)).note == "line through 15 sample sizes from 32 to 64; may be negative"
-    assert "63 cases are too few for 16 features: the line may bend" in frechet_infinity(**pair(0, 63, 0, 1)).note
     assert frechet_infinity(**pair(0, 2, 0, 1)).value == pytest.approx(frechet(**pair(0, 2, 0, 1)).value)

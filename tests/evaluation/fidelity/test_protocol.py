@@ -16,7 +16,10 @@ from understudy.evaluation import METRICS
 from understudy.evaluation.fidelity.protocol import FidelityConfig, evaluate_fidelity
 from understudy.report.reading import ROW_PER_CASE
 
-CONFIG = FidelityConfig(draws=4, subsets=8, subset_size=30, bins=16, grid=9)
+CONFIG = FidelityConfig(draws=4, subsets=8, subset_size=30, bins=16, grid=9, pairs=20, features="random")
+OF_FEATURES = [name for name, metric in METRICS.items() if metric.needs == "features"]
+COMPARED = (*OF_FEATURES, "intensity.a", "intensity.b", "spectrum")
+ENDINGS = ("", ".matched", ".floor")
 FILES = [
     "results.json",
     "tables/fidelity.csv",
@@ -24,6 +27,8 @@ FILES = [
     "histograms/01-bright-disc.json",
     "curves/intensity-a.json",
     "curves/intensity-b.json",
+    "curves/spectrum-a.json",
+    "curves/spectrum-b.json",
     "images/stylegan-2.npz",
     "internal/real.npz",
     "internal/INTERNAL.txt",
@@ -38,10 +43,15 @@ def test_end_to_end_is_reproducible_and_made_once(real: Path, synthetic: Path, t
         assert (first / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
     results, provenance = read_results(first)
     disc = "labels.bright-disc"
-    endings = [f"{m}{e}" for m in METRICS for e in ("", ".matched", ".floor")]
+    endings = [f"{m}{e}" for m in COMPARED for e in ENDINGS]
+    endings += ["inception_score", "ms_ssim", "ms_ssim.real"]
     endings += ["labels.empty", f"{disc}.without"]
-    endings += [f"{disc}.{m}{e}" for m in ("wasserstein", "ks") for e in ("", ".matched", ".floor")]
+    endings += [f"{disc}.{m}{e}" for m in ("wasserstein", "ks") for e in ENDINGS]
     assert [r.name for r in results] == [f"fidelity.{ending}" for ending in endings]
+    found = {r.name.removeprefix("fidelity."): r for r in results}
+    assert all(found[f"{m}{e}"].note.startswith("128 features of random") for m in OF_FEATURES for e in ENDINGS)
+    assert all("cases are too few for 128" in found[f"frechet{e}"].note for e in ENDINGS)
+    assert found["inception_score"].value is None and "not measured: it needs prob" in found["inception_score"].note
     assert provenance["inputs"] == {"real": Cohort.open(real).id, "synthetic": Cohort.open(synthetic).id}
     before = (first / "results.json").stat().st_mtime_ns
     assert (
@@ -59,7 +69,7 @@ def test_a_shifted_cohort_is_farther_than_a_faithful_one(real: Path, toy: Callab
     )
     out = evaluate_fidelity(real, [near, far], tmp_path / "out", 0, CONFIG)
     found = {r.name: r.value or 0 for r in read_results(out)[0]}
-    for metric in ("frechet", "frechet_infinity", "kid"):
+    for metric in ("frechet", "frechet_infinity", "kid", "intensity.a"):
         assert found[f"fidelity.far.{metric}"] > 5 * abs(found[f"fidelity.near.{metric}"])
         assert found[f"fidelity.far.{metric}.matched"] > 3 * abs(found[f"fidelity.far.{metric}.floor"])
     for metric in ("precision", "recall", "density", "coverage"):
@@ -67,8 +77,11 @@ def test_a_shifted_cohort_is_farther_than_a_faithful_one(real: Path, toy: Callab
         assert found[f"fidelity.near.{metric}.matched"] > 0.5 * found[f"fidelity.near.{metric}.floor"]
     with (out / "tables" / "fidelity.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [(r["cohort"], r["metric"]) for r in rows] == [(n, m) for m in METRICS for n in ("near", "far")]
+    assert [(r["cohort"], r["metric"]) for r in rows] == [(n, m) for m in COMPARED for n in ("near", "far")]
     assert rows[0]["n_real"] == "45" and rows[0]["features"] == "128" and "too few" in rows[0]["note"]
+    assert found["fidelity.far.intensity.a"] == pytest.approx(25, abs=7)  # in units of the channel: the shift
+    power = json.loads((out / "curves" / "spectrum-a.json").read_text())["series"]
+    assert [s["name"] for s in power] == ["real", "near", "far"] and power[0]["x"][-1] == 0.5
     curve = json.loads((out / "curves" / "intensity-a.json").read_text())
     assert [s["name"] for s in curve["series"]] == ["real", "near", "far"]
     for series in curve["series"]:  # densities over 0..255 that sum to one
@@ -160,3 +173,22 @@ def test_refusals_leave_nothing(real: Path, synthetic: Path, toy: Callable[..., 
         with pytest.raises(error):
             evaluate_fidelity(sides[0], [sides[1]], tmp_path / "out", 0, CONFIG)
     assert [p.name for p in tmp_path.iterdir()] == ["leaky"]
+
+
+def test_other_features_and_the_cache(real: Path, synthetic: Path, tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"features": "encoder", "encoder_updates": 2})
+    cache = tmp_path / "cache"
+    outs = [evaluate_fidelity(real, [synthetic], tmp_path / n, 0, config, cache=cache) for n in ("first", "again")]
+    assert len(list(cache.glob("*.npy"))) == 1 + 2 * 3  # the encoder; features, intensities and spectra of both sides
+    assert outs[0].joinpath("results.json").read_bytes() == outs[1].joinpath("results.json").read_bytes()
+    results, provenance = read_results(outs[0])
+    assert provenance["config"]["features"] == "encoder" and "cache" not in json.dumps(provenance)
+    assert results[0].note.startswith("160 features of encoder") and results[0].value is not None
+    plain = evaluate_fidelity(real, [synthetic], tmp_path / "plain", 0, CONFIG)
+    found = {r.name: r.value for r in read_results(plain)[0]}
+    assert found["fidelity.frechet"] != results[0].value and found["fidelity.spectrum"] is not None
+    refused = {"network": tmp_path / "n.pt"}, {"cache": real / "c"}, {"cache": outs[0] / "internal"}
+    for wrong in refused:
+        with pytest.raises(UsageError):
+            evaluate_fidelity(real, [synthetic], tmp_path / "no", 0, CONFIG, **wrong)
+    assert not (tmp_path / "no").exists() and not (real / "c").exists()

@@ -18,6 +18,22 @@ def named(groups: list) -> dict[str, int]:
     return {group.name: int(group.chosen.sum()) for group in groups}
 
 
+def test_a_column_that_was_imported_as_one_column_a_value(tmp_path: Path) -> None:
+    with CohortWriter(
+        tmp_path / "c", kind="real", modality="MR", size=(4, 4), channels=[Channel("x", 0, 1)], dtype="uint8",
+        scheme=None, label_source=None, provenance=Provenance("toy"), classes=["site=a", "site=b"],
+    ) as writer:  # fmt: skip
+        for i in range(12):
+            row = {"case_id": f"c{i}", "subject_id": f"s{i:02d}", "split": "test"}
+            row |= {} if i == 11 else {"site=a": str(int(i < 6)), "site=b": str(int(i >= 6))}
+            writer.append(np.zeros((1, 4, 4), np.uint8), None, row)
+    cohort = Cohort.open(tmp_path / "c")
+    found = column_groups(cohort, "test", "site")
+    assert named(found) == {"a": 6, "others": 6} and found[0].chosen.tolist() == [True] * 6 + [False] * 6
+    with pytest.raises(UsageError, match="has no column 'sit'"):
+        column_groups(cohort, "test", "sit")
+
+
 def test_thirds_hold_those_who_have_the_class_by_size() -> None:
     sizes = np.r_[np.zeros(4), np.arange(17, 0, -1)]
     found = thirds(sizes)

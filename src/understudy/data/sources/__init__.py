@@ -4,7 +4,7 @@ from understudy.data.listing import Source
 from understudy.data.sources import brats, built_in, folder
 
 _FILES = ("images", "labels", "table", "label_column", "subject", "subject_pattern", "one_image_per_subject", "classes")
-_TABLE = (*_FILES, "split_column")
+_TABLE = (*_FILES, "split_column", "leave_out")
 
 SOURCES: dict[str, Source] = {
     "folder": Source(

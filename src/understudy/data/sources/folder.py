@@ -69,7 +69,7 @@ def _refuse_unclear(options: ImportOptions) -> None:
             f"--subject-pattern REGEX on the file name, or --one-image-per-subject; found {sum(named)} of them"
         )
     columns = {"subject": options.subject, "split-column": options.split_column, "label-column": options.label_column}
-    for name, value in {**columns, "classes": options.classes}.items():
+    for name, value in {**columns, "leave-out": options.left_out, "classes": options.classes}.items():
         if value and options.table is None:
             raise UsageError(f"--{name} names a column, so a table is needed: give --table FILE.csv")
     if options.subject in options.classes:

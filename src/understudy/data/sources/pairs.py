@@ -59,10 +59,18 @@ def pairs(path: Path, options: ImportOptions) -> Pairs:
     if options.table is None:
         return Pairs([_item(found, stem, file) for stem, file in found.main.items()], (), 0)
     table = path / options.table
-    wanted = (options.subject, options.split_column, options.label_column, *options.classes)
+    wanted = (
+        options.subject,
+        options.split_column,
+        *(options.left_out or ())[:1],
+        options.label_column,
+        *options.classes,
+    )
     rows = read_table(table, [name for name in wanted if name])
     classes, entries = class_columns(rows, options.classes, table)
     items = [_row_item(found, row, entry) for row, entry in zip(rows, entries, strict=True)]
+    if options.left_out and not any(item.split for item in items):
+        raise UnderstudyError(f"no row of {table} says {options.leave_out}: correct --leave-out")
     return Pairs(items, classes, len(found.main) - len(items))
 
 
@@ -120,8 +128,16 @@ def _row_item(found: _Found, row: dict[str, str], classes: dict[str, str]) -> It
             f"the image {file} of the table has no label map of the same name below {options.labels}: add it, or "
             "remove the row"
         )
-    split = published(row[options.split_column], "the table") if options.split_column else ""
-    return Item(stem, _subject(stem, options, row), (file,) if found.images else (), label, split, classes)
+    return Item(
+        stem, _subject(stem, options, row), (file,) if found.images else (), label, _split(options, row), classes
+    )
+
+
+def _split(options: ImportOptions, row: dict[str, str]) -> str:
+    if options.left_out:
+        column, value = options.left_out
+        return "test" if row[column] == value else ""
+    return published(row[options.split_column], "the table") if options.split_column else ""
 
 
 def _named_label(found: _Found, row: dict[str, str]) -> Path:

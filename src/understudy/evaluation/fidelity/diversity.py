@@ -1,18 +1,20 @@
 """Diversity of classes: which classes synthetic cases show, and how much cases of one class differ from one another.
 
-Both as a classifier sees them, which is handed in: this file knows arrays. **Shares**: how often each class is found,
-synthetic beside real. **Distance**: half the sum of the absolute differences of the frequencies of all combinations of
-classes (total variation, 0 the same, 1 nothing in common). **Within**: the mean distance between two cases of a class
-in the classifier's features, synthetic / real, with as many cases on both sides and one case a real subject; 1: as
-diverse as patients are, 0: always the same case.
+Which classes a case shows is told by a classifier (:func:`look`) or by the class columns of both case tables
+(:func:`told`; of synthetic cases that is what was asked for); the rest knows arrays. **Shares**: how often each class
+is found, synthetic beside real. **Distance**: half the sum of the absolute differences of the frequencies of all
+combinations of classes (total variation, 0 the same, 1 nothing in common), with its floor. **Within**: the mean
+distance between two cases of a class in features of their images, synthetic / real, with as many cases on both sides
+and one case a real subject; 1: as diverse as patients are, 0: always the same case.
 **Source** of the question: Segal et al. (2021, arXiv 2010.03975): disease diversity of an archive of generates.
 **Differs**: numbers instead of an overview. An archive that was made with a classifier (``condition``) shows that very
 classifier what it asked for: judge it with another one, trained with another seed.
-**Checked** in tests/evaluation/fidelity/test_diversity.py (known distributions; a collapsed class; equal n).
+**Checked** in tests/evaluation/fidelity/test_diversity.py (known distributions; a collapsed class; equal n; class
+columns).
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,18 +23,20 @@ from understudy.core.cohort import Cohort
 from understudy.core.encoding import Encoding
 from understudy.core.result import Result
 from understudy.core.seed import rng
-from understudy.evaluation.features import image_blocks
+from understudy.evaluation.features.blocks import image_blocks
+from understudy.evaluation.fidelity.floor import real_floors
 from understudy.evaluation.folder import PUBLIC_MINIMUM
 from understudy.evaluation.guard import slug
 
 FOUND = 0.5  # probability from which a class counts as found
+MOST = 1000  # cases of a class in a draw: enough for a mean distance, and memory does not grow with n
 TABLE = ("cohort", "class", "real_share", "share", "real_within", "within", "n_within")
 Judge = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]  # images (n, C, *S) -> probabilities (n, K), features
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a classifier sees in a cohort: classes found, bool (n, K), features (n, F), and whose the cases are (n,)."""
+    """What is seen in a cohort: classes found, bool (n, K), features (n, F), and whose the cases are (n,)."""
 
     found: np.ndarray
     features: np.ndarray
@@ -44,6 +48,22 @@ def look(judge: Judge, cohort: Cohort, rows: np.ndarray, encoding: Encoding) -> 
     pairs = [judge(images) for images in image_blocks(cohort, rows, encoding)]
     probabilities, features = (np.concatenate(part) for part in zip(*pairs, strict=True))
     return Seen(probabilities >= FOUND, features, cohort.column("subject_id")[rows])
+
+
+def told_classes(real: Cohort, synthetic: Cohort) -> list[str]:
+    """Return the class columns that both case tables have, with no other values than 0, 1 and none."""
+    found = []
+    for side in (real, synthetic):
+        values = side.class_matrix()
+        plain = (np.isnan(values) | (values == 0) | (values == 1)).all(0)
+        found.append([name for name, fits in zip(side.classes, plain, strict=True) if fits])
+    return [name for name in found[0] if name in found[1]]
+
+
+def told(cohort: Cohort, rows: np.ndarray, names: Sequence[str], features: np.ndarray) -> Seen:
+    """Take the classes of some cases, with features (n, F), from the case table; a missing entry is not found."""
+    columns = [cohort.classes.index(name) for name in names]
+    return Seen(cohort.class_matrix(rows)[:, columns] == 1, features, cohort.column("subject_id")[rows])
 
 
 def combination_distance(real: np.ndarray, synthetic: np.ndarray) -> float:
@@ -77,7 +97,7 @@ def within(real: Seen, synthetic: Seen, k: int, draws: int, seed: int) -> tuple[
         Mean distances (draws,) of real and of synthetic cases, and n; n below 2 gives nothing to measure.
     """
     ours, theirs = (np.flatnonzero(side.found[:, k]) for side in (real, synthetic))
-    n = min(len(np.unique(real.subjects[ours])), len(theirs))
+    n = min(len(np.unique(real.subjects[ours])), len(theirs), MOST)
     distances = np.empty((2, draws if n > 1 else 0))
     for i in range(distances.shape[1]):
         draw = rng(seed, "diversity", k, i)
@@ -89,25 +109,24 @@ def within(real: Seen, synthetic: Seen, k: int, draws: int, seed: int) -> tuple[
 
 
 def diversity(
-    name: str, names: Sequence[str], real: Seen, synthetic: Seen, draws: int, seed: int
+    name: str, names: Sequence[str], real: Seen, synthetic: Seen, draws: int, seed: int, by: str = "the classifier"
 ) -> Iterator[tuple[list[Result], list[Any]]]:
     """Measure the diversity of one synthetic cohort.
 
     Args:
-        name: what results begin with, ``fidelity.diversity``.
+        name: what results begin with, ``fidelity.diversity`` or ``fidelity.classes``.
         names: the K classes.
-        real: training cases as the classifier sees them.
-        synthetic: the synthetic cases.
-        draws: random choices of cases for the distance within a class.
+        real: what is seen in the training cases.
+        synthetic: in the synthetic cases.
+        draws: random choices of cases for the distance within a class, and random halves behind the floor.
         seed: of these.
+        by: who says which classes a case has.
 
     Yields:
         For all classes together, then for each class: results, and a row of the table without the cohort's name.
     """
     n = len(synthetic.found)
-    value = combination_distance(real.found, synthetic.found)
-    note = "total variation of class combinations as the classifier sees them, against the real training cases"
-    yield [Result(f"{name}.distance", value, better="lower", n=n, seed=seed, note=note)], []
+    yield list(_combinations(f"{name}.distance", real, synthetic, draws, seed, by)), []
     for k, label in enumerate(names):
         shares = [float(side.found[:, k].mean()) for side in (real, synthetic)]
         patients = len(np.unique(real.subjects[real.found[:, k]]))
@@ -119,6 +138,24 @@ def diversity(
         inside = _within_result(f"{name}.within.{slug(label)}", ours, theirs, equal, seed)
         row = [label, shares[0] if told else None, shares[1], means[0] if told else None, means[1], equal]
         yield [share, inside], row
+
+
+def _combinations(name: str, real: Seen, synthetic: Seen, draws: int, seed: int, by: str) -> Iterator[Result]:
+    """Yield the distance of class combinations and its floor."""
+
+    def distance(*, real: np.ndarray, synthetic: np.ndarray, seed: int) -> Result:
+        value, n = combination_distance(real, synthetic), min(len(real), len(synthetic))
+        return Result(name, value, better="lower", n=n, seed=seed)
+
+    what = f"total variation of class combinations according to {by}, against the real training cases"
+    yield replace(distance(real=real.found, synthetic=synthetic.found, seed=seed), note=what)
+    floor = real_floors({name: distance}, real.found, real.subjects, synthetic.found, draws, seed)[name]
+    for ending, values in (("matched", floor.matched), ("floor", floor.floor)):
+        low, high = np.percentile(values, [2.5, 97.5])
+        spread = (float(values.mean()), float(low), float(high))
+        note = f"{'synthetic cases' if ending == 'matched' else 'half of the real subjects'} against half of the real "
+        note += f"subjects; mean and 95 % range of {draws} random halves"
+        yield Result(f"{name}.{ending}", *spread, "", "lower", floor.n, seed, note)
 
 
 def _within_result(name: str, real: np.ndarray, synthetic: np.ndarray, n: int, seed: int) -> Result:

@@ -16,7 +16,7 @@ import numpy as np
 
 from understudy.core.result import Result
 from understudy.core.seed import rng
-from understudy.evaluation.fidelity.frechet import ROWS_PER_FEATURE, gaussian_distance, moments
+from understudy.evaluation.fidelity.frechet import CASES_PER_FEATURE, gaussian_distance, moments
 from understudy.evaluation.metric import MONOTONE, Metric, check_features
 
 
@@ -41,14 +41,12 @@ def frechet_infinity(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0, 
     taken = sample_sizes(n, features, sizes)
     values = np.array([_distance(real, synthetic, size, seed, i) for i, size in enumerate(taken)])
     note = f"line through {sizes} sample sizes from {taken[0]} to {n}; may be negative"
-    if taken[0] < ROWS_PER_FEATURE * features:
-        note += f"; {n} cases are too few for {features} features: the line may bend, read it against its floor only"
     return Result("frechet_infinity", intercept(1 / taken, values), better="lower", n=n, seed=seed, note=note)
 
 
 def sample_sizes(n: int, features: int, sizes: int) -> np.ndarray:
     """Return sample sizes (sizes,) at regular intervals up to n, the smallest at most half of it (but two cases)."""
-    smallest = max(2, n // 10, min(ROWS_PER_FEATURE * features, n // 2))
+    smallest = max(2, n // 10, min(CASES_PER_FEATURE * features, n // 2))
     return np.linspace(smallest, n, sizes).astype(int)
 
 
@@ -72,4 +70,11 @@ def intercept(x: np.ndarray, y: np.ndarray) -> float:
 
 
 LAWS = ("symmetric", "zero on identical")  # subsets depend on the order of rows; what is left of the bias: above
-METRIC = Metric(frechet_infinity, "lower", frozenset(LAWS) | MONOTONE, settings=("sizes",))
+METRIC = Metric(
+    frechet_infinity,
+    "lower",
+    frozenset(LAWS) | MONOTONE,
+    settings=("sizes",),
+    cases_per_feature=2 * CASES_PER_FEATURE,  # so that half of them are enough for the smallest sample
+    few="the line may bend",
+)

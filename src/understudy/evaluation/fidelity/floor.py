@@ -8,7 +8,7 @@ privacy``.
 **Checked** in tests/evaluation/fidelity/test_floor.py (halves are disjoint; a copy of real cases matches its floor).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,38 +26,41 @@ class Floor:
     n: int
 
 
-def real_floor(
-    function: Callable[..., Result],
+def real_floors(
+    functions: Mapping[str, Callable[..., Result]],
     real: np.ndarray,
     subjects: np.ndarray,
     synthetic: np.ndarray,
     draws: int,
     seed: int,
-) -> Floor:
+    advance: Callable[[], object] = lambda: None,
+) -> dict[str, Floor]:
     """Compare halves of the real subjects with each other, and synthetic cases with one of them.
 
     Args:
-        function: a metric of the menu.
+        functions: metrics of the menu, by name.
         real: (n, F) features of real cases.
         subjects: (n,) whose they are.
         synthetic: (m, F).
         draws: number of random halves.
         seed: of halves and subsets.
+        advance: is called after each draw.
 
     Returns:
-        The values; ``n`` is the same in all draws, so that they can be averaged.
+        The values by name; ``n`` is the same in all draws, so that they can be averaged.
     """
     pairs = list(halves(subjects, draws, seed))
     n = min(len(synthetic), *(len(half) for pair in pairs for half in pair))
-    floor, matched = np.empty(draws), np.empty(draws)
+    values = np.empty((len(functions), 2, draws))
     for i, (first, second) in enumerate(pairs):
         draw = rng(seed, "floor", "cases", i)
         one, other = (np.sort(draw.permutation(half)[:n]) for half in (first, second))
         own = derive(seed, "floor", "metric", i)
-        floor[i] = function(real=real[one], synthetic=real[other], seed=own).value
         chosen = synthetic[draw.permutation(len(synthetic))[:n]]
-        matched[i] = function(real=real[one], synthetic=chosen, seed=own).value
-    return Floor(floor, matched, n)
+        for function, found in zip(functions.values(), values, strict=True):
+            found[:, i] = [function(real=real[one], synthetic=s, seed=own).value for s in (real[other], chosen)]
+        advance()
+    return {name: Floor(found[0], found[1], n) for name, found in zip(functions, values, strict=True)}
 
 
 def halves(subjects: np.ndarray, draws: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

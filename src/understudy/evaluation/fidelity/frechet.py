@@ -15,7 +15,7 @@ from scipy.linalg import lapack
 from understudy.core.result import Result
 from understudy.evaluation.metric import MONOTONE, Metric, check_features
 
-ROWS_PER_FEATURE = 2  # fewer cases than twice the features: the covariance is mostly noise
+CASES_PER_FEATURE = 2  # fewer cases than twice the features: the covariance is mostly noise
 
 
 def frechet(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0) -> Result:
@@ -34,12 +34,7 @@ def frechet(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0) -> Result
     """
     check_features(real, synthetic)
     value = gaussian_distance(*moments(real), *moments(synthetic))
-    n, features = min(len(real), len(synthetic)), real.shape[1]
-    few = n < ROWS_PER_FEATURE * features
-    note = (
-        f"{n} cases are too few for {features} features: biased upwards, read it against its floor only" if few else ""
-    )
-    return Result("frechet", value, better="lower", n=n, seed=seed, note=note)
+    return Result("frechet", value, better="lower", n=min(len(real), len(synthetic)), seed=seed)
 
 
 def moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -67,4 +62,10 @@ def cholesky(cov: np.ndarray) -> np.ndarray:
 
 
 LAWS = ("symmetric", "zero on identical", "never negative", "order irrelevant")
-METRIC = Metric(frechet, "lower", frozenset(LAWS) | MONOTONE)
+METRIC = Metric(
+    frechet,
+    "lower",
+    frozenset(LAWS) | MONOTONE,
+    cases_per_feature=CASES_PER_FEATURE,
+    few="biased upwards",
+)

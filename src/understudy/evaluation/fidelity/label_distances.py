@@ -23,12 +23,13 @@ from scipy import stats
 from understudy.core.result import Result
 from understudy.core.seed import derive
 from understudy.evaluation.fidelity.config import FidelityConfig
-from understudy.evaluation.fidelity.floor import Floor, real_floor
+from understudy.evaluation.fidelity.floor import Floor, real_floors
 from understudy.evaluation.fidelity.histograms import class_histograms
 from understudy.evaluation.fidelity.image_distances import Side
 from understudy.evaluation.fidelity.labels import Described, describe, in_common_unit
 from understudy.evaluation.folder import PUBLIC_MINIMUM
 from understudy.evaluation.guard import leak_note, slug
+from understudy.evaluation.metric import few_cases
 
 TABLE = (
     *("cohort", "class", "statistic", "unit", "real_mean", "real_sd", "mean", "sd"),
@@ -139,9 +140,10 @@ def _compare_class(
         differ = ours.std() > 1e-9 * max(1.0, abs(ours.mean()))
         scale = float(ours.std()) if differ else 1.0
         functions: dict[str, Distance] = {"wasserstein": partial(wasserstein, scale=scale), "ks": kolmogorov_smirnov}
+        floors = real_floors(functions, ours, subjects, theirs, config.draws, derive(seed, "fidelity"))
         for distance, function in functions.items():
-            own = derive(seed, "fidelity")
-            distances[distance].append(_compared(function, ours, subjects, theirs, config.draws, own))
+            plain = function(real=ours, synthetic=theirs).value or 0.0
+            distances[distance].append(Compared(plain, floors[distance]))
         note = "" if differ else "real cases do not differ: not divided by a standard deviation"
         moments = [float(m) for m in (ours.mean(), ours.std(), theirs.mean(), theirs.std())]
         w, ks = (distances[d][-1] for d in ("wasserstein", "ks"))
@@ -151,13 +153,6 @@ def _compare_class(
         rows.append([*about, *moments, *numbers, len(ours), n, w.floor.n, note])
     means = [r for d, parts in distances.items() for r in _means(f"{name}.{d}", d, parts, min(len(subjects), n), seed)]
     return [share, *means], rows
-
-
-def _compared(
-    function: Distance, real: np.ndarray, subjects: np.ndarray, synthetic: np.ndarray, draws: int, seed: int
-) -> Compared:
-    plain = function(real=real, synthetic=synthetic, seed=seed).value
-    return Compared(float(plain or 0), real_floor(function, real, subjects, synthetic, draws, seed))
 
 
 def _summary(values: np.ndarray) -> list[float]:
@@ -170,9 +165,11 @@ def _means(name: str, distance: str, parts: Sequence[Compared], n: int, seed: in
     unit = "SD" if distance == "wasserstein" else ""
     what = f"mean over {len(parts)} statistics of the label maps"
     plain = float(np.mean([part.plain for part in parts]))
-    yield Result(name, plain, None, None, unit, "lower", n, seed, f"{what}; {ENDINGS['']}")
+    note = "; ".join(filter(None, (what, ENDINGS[""], few_cases(n))))
+    yield Result(name, plain, None, None, unit, "lower", n, seed, note)
     for ending in (".matched", ".floor"):
         values = np.mean([getattr(part.floor, ending[1:]) for part in parts], axis=0)
+        halves, equal = f"mean and 95 % range of {len(values)} random halves", parts[0].floor.n
+        note = "; ".join(filter(None, (what, ENDINGS[ending], halves, few_cases(equal))))
         mean, low, high = _summary(values)
-        note = f"{what}; {ENDINGS[ending]}; mean and 95 % range of {len(values)} random halves"
-        yield Result(name + ending, mean, low, high, unit, "lower", parts[0].floor.n, seed, note)
+        yield Result(name + ending, mean, low, high, unit, "lower", equal, seed, note)

@@ -1,11 +1,11 @@
 """``evaluate fidelity``: images and label maps of synthetic cohorts against those of a real one.
 
 Images by every metric of the menu (image_distances.py), label maps by their statistics (label_distances.py), classes as
-a classifier sees them where one is given (diversity.py). What a cohort does not have is left out, and the results say
-so. The real side is the **training split**: the distribution that a generator was asked to learn. What that cannot
-tell, whether it was learned by heart, is the question of ``evaluate privacy``. Beside each number stands its floor
-(floor.py). **Source** of the caution: Akbar et al. (Sci Data 11:259, 2024): such distances do not tell whether images
-are useful.
+the class columns of both tell them, and as a classifier sees them where one is given (diversity.py). What a cohort does
+not have is left out, and the results say so. The real side is the **training split**: the distribution that a generator
+was asked to learn. What that cannot tell, whether it was learned by heart, is the question of ``evaluate privacy``.
+Beside each number stands its floor (floor.py). **Source** of the caution: Akbar et al. (Sci Data 11:259, 2024): such
+distances do not tell whether images are useful.
 **Checked** in tests/evaluation/fidelity/test_protocol.py (files, names, same seed same files, label maps alone,
 refusals).
 """
@@ -18,18 +18,22 @@ import numpy as np
 
 from understudy.core.classes import short_class_names
 from understudy.core.cohort import Cohort
-from understudy.core.errors import UnderstudyError
+from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.seed import derive
 from understudy.core.stage import finished, output_folder
-from understudy.evaluation import METRICS
+from understudy.evaluation.features import EXTRACTORS
+from understudy.evaluation.features.cache import open_cache
+from understudy.evaluation.features.extractor import Source
 from understudy.evaluation.fidelity.config import FidelityConfig
 from understudy.evaluation.fidelity.diversity import TABLE as DIVERSITY_TABLE
-from understudy.evaluation.fidelity.diversity import diversity, look
-from understudy.evaluation.fidelity.image_distances import TABLE, ImageFindings, Side, compare_images
+from understudy.evaluation.fidelity.diversity import diversity, look, told, told_classes
+from understudy.evaluation.fidelity.image_distances import TABLE, ImageFindings, Side, compare_images, steps
 from understudy.evaluation.fidelity.label_distances import TABLE as LABEL_TABLE
 from understudy.evaluation.fidelity.label_distances import LabelFindings, compare_labels
+from understudy.evaluation.fidelity.measured import channel_names
+from understudy.evaluation.fidelity.spectrum import frequencies
 from understudy.evaluation.folder import (
     PUBLIC_MINIMUM,
     internal,
@@ -39,7 +43,7 @@ from understudy.evaluation.folder import (
     write_histograms,
     write_table,
 )
-from understudy.evaluation.guard import open_pair, short_names, slug
+from understudy.evaluation.guard import open_pair, short_names
 from understudy.evaluation.progress import progress_bar
 from understudy.tasks.classify import Trained, open_classifier
 
@@ -53,6 +57,8 @@ def evaluate_fidelity(
     seed: int,
     config: FidelityConfig | None = None,
     classifier: Path | None = None,
+    network: Path | None = None,
+    cache: Path | None = None,
 ) -> Path:
     """Measure how near images and label maps of synthetic cohorts lie to those of real training subjects.
 
@@ -63,12 +69,14 @@ def evaluate_fidelity(
         seed: of halves and subsets.
         config: settings; the defaults where None.
         classifier: a folder that ``understudy classify`` made; with it the diversity of classes is measured too.
+        network: file of a scripted network, for features=torchscript.
+        cache: a folder of its own where features are kept between evaluations; INTERNAL, never released.
 
     Returns:
         ``out``.
 
     Raises:
-        UsageError: cohorts, or a classifier, that do not fit, or an output of another request.
+        UsageError: cohorts, a classifier, a network or a cache that do not fit, or an output of another request.
         UnderstudyError: a leak, too few subjects, or neither images nor label maps on both sides.
     """
     config, paths = config or FidelityConfig(), [Path(path) for path in synthetic]
@@ -77,6 +85,8 @@ def evaluate_fidelity(
     if all(map(all, zip(*lacking.values(), strict=True))):
         raise UnderstudyError(f"nothing can be compared: {lacking['images'][0]}, and {lacking['labels'][0]}")
     judge = open_classifier(classifier) if classifier else None
+    if network is not None and config.features != "torchscript":
+        raise UsageError(f"--network is for features=torchscript, and features={config.features} was asked for")
     inputs = {"real": cohort.id, "synthetic": ",".join(other.id for other in others)}
     if judge:
         judge.refuse_unfitting(f"the cohort {cohort.path.name}", cohort.encoding, cohort.size)
@@ -84,22 +94,31 @@ def evaluate_fidelity(
     provenance = Provenance("evaluate fidelity", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "results.json", provenance):
         return out
+    kept = open_cache(cache, [Path(real), *paths, Path(out)])
     ours, theirs = Side("real", "", cohort, cohort.rows("train")), _sides(others)
     imaged, mapped = ([s for s, why in zip(theirs, lacking[w], strict=True) if not why] for w in ("images", "labels"))
     with output_folder(out) as folder, progress_bar("steps") as bar:
-        task = bar.add_task("features", total=len(imaged) * (1 + len(METRICS)) + 1 if imaged else 0)
+        task = bar.add_task("features", total=steps(cohort.encoding, len(imaged), config))
 
         def advance(what: str) -> None:
             bar.update(task, advance=1, description=what)
 
-        images = compare_images(ours, imaged, config, seed, advance) if imaged else ImageFindings()
+        images = ImageFindings()
+        if imaged:
+            extract = EXTRACTORS[config.features](Source(cohort, ours.rows, config, network, kept))
+            images = compare_images(ours, imaged, config, seed, advance, extract, kept)
         diverse = list(_diversity(judge, ours, imaged, config, seed)) if judge and imaged else []
+        columns = list(_class_columns(ours, imaged, images.features, config, seed))
         labels = compare_labels(ours, mapped, config, seed) if mapped else LabelFindings()
         subjects = len(cohort.subjects("train"))
-        classes = [public(r, subjects) for results, _ in diverse for r in results]
+        classes = [public(r, subjects) for results, _ in (*columns, *diverse) for r in results]
         left_out = list(_left_out(lacking, theirs, seed))
         write_results(folder, [*images.results, *classes, *labels.results, *left_out], provenance)
-        _write_images(folder, cohort, images, [row for _, row in diverse if row], subjects)
+        tables = {"classes": columns, "diversity": diverse} if subjects >= PUBLIC_MINIMUM else {}
+        for name, found in tables.items():
+            if rows := [row for _, row in found if row]:
+                write_table(folder, name, DIVERSITY_TABLE, rows)
+        _write_images(folder, cohort, images, subjects)
         _write_labels(folder, labels)
         for side in theirs:
             write_grid(folder / "images" / f"{side.name}.npz", side.cohort, side.rows[: config.grid], side.name)
@@ -149,20 +168,39 @@ def _diversity(
             yield results, [side.name, *row] if row else []
 
 
-def _write_images(folder: Path, real: Cohort, images: ImageFindings, diverse: list[list[Any]], subjects: int) -> None:
+def _class_columns(
+    ours: Side, theirs: Sequence[Side], features: dict[str, np.ndarray], config: FidelityConfig, seed: int
+) -> Iterator[Diverse]:
+    """Measure the diversity of the classes that case tables tell, where the real cohort has class columns."""
+    for side in theirs if ours.cohort.classes else ():
+        name, columns = f"{side.prefix}.classes", told_classes(ours.cohort, side.cohort)
+        if not columns:
+            note = "not measured: the cohorts share no class column of 0 and 1"
+            yield [Result(name, None, seed=seed, note=note)], []
+            continue
+        real, made = (told(s.cohort, s.rows, columns, features[s.name]) for s in (ours, side))
+        about = (config.draws, derive(seed, "fidelity"), "the case tables")
+        for results, row in diversity(name, short_class_names(columns), real, made, *about):
+            yield results, [side.name, *row] if row else []
+
+
+def _write_images(folder: Path, real: Cohort, images: ImageFindings, subjects: int) -> None:
     """Write tables and curves of what images gave; curves of few subjects stay inside."""
     if images.rows:
         write_table(folder, "fidelity", TABLE, images.rows)
-    if diverse and subjects >= PUBLIC_MINIMUM:
-        write_table(folder, "diversity", DIVERSITY_TABLE, diverse)
     where = folder if subjects >= PUBLIC_MINIMUM else internal(folder)
+    names = channel_names(real.encoding.channels)
     for c, channel in enumerate(real.encoding.channels if images.intensities else ()):
         bins = images.intensities["real"].shape[1]
         width = (channel.high - channel.low) / bins
         x = (channel.low + (np.arange(bins) + 0.5) * width).tolist()
         series = {name: (x, densities[c].tolist()) for name, densities in images.intensities.items()}
         title = f"Intensities of {channel.name}"
-        write_curve(where, f"intensity-{slug(channel.name)}", title, channel.meaning, "density", series)
+        write_curve(where, f"intensity-{names[c]}", title, channel.meaning, "density", series)
+        x = frequencies(real.size).tolist()
+        series = {name: (x, decibels[c].tolist()) for name, decibels in images.spectra.items()}
+        title = f"Radial power spectrum of {channel.name}"
+        write_curve(where, f"spectrum-{names[c]}", title, "cycles per voxel", "power, dB", series)
 
 
 def _write_labels(folder: Path, labels: LabelFindings) -> None:

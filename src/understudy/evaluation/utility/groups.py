@@ -83,12 +83,24 @@ def column_groups(cohort: Cohort, split: str, column: str) -> list[Group]:
     Args:
         cohort: where they are.
         split: theirs.
-        column: of the case table.
+        column: of the case table, or of the table that was imported where ``import --classes`` made one column
+            ``column=value`` of each of its values.
     """
     rows, subjects = cohort.rows(split), cohort.subjects(split)
-    pairs = sorted(set(zip(cohort.column("subject_id")[rows].tolist(), cohort.column(column)[rows], strict=True)))
+    pairs = sorted(set(zip(cohort.column("subject_id")[rows].tolist(), _values(cohort, rows, column), strict=True)))
     values = np.array(["+".join(str(value) or "unknown" for s, value in pairs if s == subject) for subject in subjects])
     return grouped(column, values)
+
+
+def _values(cohort: Cohort, rows: np.ndarray, column: str) -> np.ndarray:
+    """Return a column's text (n,) of some cases, put together again where it was imported as a column a value."""
+    apart = [name for name in cohort.classes if name.startswith(f"{column}=")]
+    if column in cohort.columns or not apart:
+        return cohort.column(column)[rows]
+    values = np.full(len(rows), "", dtype=object)
+    for name in apart:
+        values[cohort.column(name)[rows].astype(str) == "1"] = name.removeprefix(f"{column}=")
+    return values
 
 
 def grouped(by: str, values: np.ndarray) -> list[Group]:

@@ -1,4 +1,4 @@
-"""Features of images without any download: a fixed random convolutional network, pooled at three scales.
+"""``random``: a fixed random convolutional network, pooled at three scales; features without any download or training.
 
 **Source**: Naeem et al., Reliable Fidelity and Diversity Metrics (2020, arXiv 2002.09797), section 4.1: embeddings of a
 randomly initialised network serve where a network trained on natural photographs does not fit the images.
@@ -7,21 +7,19 @@ of channels, 2D and 3D; the weights are the same on every machine and in every r
 **Checked** in tests/evaluation/test_features.py (block size and order do not matter; blur and noise move the features).
 """
 
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from understudy.core.cohort import Cohort
-from understudy.core.encoding import Encoding
-from understudy.core.errors import UnderstudyError
 from understudy.core.seed import rng
+from understudy.evaluation.features.extractor import Source
 
 WIDTHS = (16, 24, 24)  # filters at full, half and quarter size
 WEIGHTS_SEED = 0  # not the run's seed: features are a yardstick
-VOXELS_PER_BLOCK = 2**20  # bounds memory: 256 images of 64 px, at 16 filters 64 MiB
 
 
 class RandomFeatures:
@@ -31,6 +29,9 @@ class RandomFeatures:
         channels: C.
         dims: 2 or 3 spatial axes.
     """
+
+    standardised = False
+    logits = None
 
     def __init__(self, channels: int, dims: int) -> None:
         """Draw the filters: normal, scaled so that responses neither grow nor shrink; biases spread the thresholds."""
@@ -42,6 +43,8 @@ class RandomFeatures:
             weight = draw.normal(0, np.sqrt(2 / (before * 3**dims)), (after, before, *(3,) * dims))
             bias = draw.uniform(-1, 1, after)
             self.filters.append((torch.from_numpy(weight).float(), torch.from_numpy(bias).float()))
+        digest = hashlib.sha256(b"".join(array.numpy().tobytes() for pair in self.filters for array in pair))
+        self.identity = {"name": "random", "weights": digest.hexdigest()}
 
     @torch.inference_mode()
     def __call__(self, images: np.ndarray) -> np.ndarray:
@@ -56,16 +59,6 @@ class RandomFeatures:
         return torch.cat(parts, 1).numpy()
 
 
-def image_blocks(cohort: Cohort, rows: np.ndarray, encoding: Encoding) -> Iterator[np.ndarray]:
-    """Yield the images of some rows in order, in blocks of bounded size, float32 (n, C, *S) in [-1, 1].
-
-    Args:
-        cohort: where they are.
-        rows: which.
-        encoding: how intensities are read; the real cohort's on both sides of a comparison.
-    """
-    if cohort.images is None:
-        raise UnderstudyError(f"features need images, and the cohort {cohort.path.name} has none")
-    block = max(1, VOXELS_PER_BLOCK // int(np.prod(cohort.size)))
-    for start in range(0, len(rows), block):
-        yield encoding.encode_images(cohort.images[rows[start : start + block]])
+def build(source: Source) -> RandomFeatures:
+    """Return the extractor for the images of a cohort."""
+    return RandomFeatures(source.encoding.image_channels, len(source.cohort.size))

@@ -1,0 +1,13 @@
+"""Features of images: EXTRACTORS is the menu. Each entry is built from the real side and then maps image by image."""
+
+from collections.abc import Callable
+
+from understudy.evaluation.features import encoder, random_filters, texture, torchscript
+from understudy.evaluation.features.extractor import Extractor, Source
+
+EXTRACTORS: dict[str, Callable[[Source], Extractor]] = {
+    "encoder": encoder.build,
+    "random": random_filters.build,
+    "texture": texture.build,
+    "torchscript": torchscript.build,
+}

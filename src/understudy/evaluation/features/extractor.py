@@ -1,0 +1,61 @@
+"""What an entry of the menu of feature extractors is: built from the real side, then a function of images.
+
+An extractor maps each image by itself: features do not depend on the other images of a block. Whatever it learned, it
+learned on the **real training split** alone; both sides of a comparison, and both halves of the floor, go through the
+same one.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from understudy.core.cohort import Cohort
+from understudy.core.encoding import Encoding
+from understudy.evaluation.features.cache import Cache
+from understudy.evaluation.features.config import FeatureConfig
+
+
+class Extractor(Protocol):
+    """Map images (n, C, *S) float32 in [-1, 1] to features (n, F) float32."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """All that decides the features of an image, as plain data: name, settings, hash of the weights."""
+
+    @property
+    def standardised(self) -> bool:
+        """Whether their units are arbitrary: the mean of real training cases is then taken off, and their SD is 1."""
+
+    @property
+    def logits(self) -> Callable[[np.ndarray], np.ndarray] | None:
+        """Map images to logits (n, K) of classes, or None where it knows no classes."""
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Return the features of a block."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What an extractor may be built from.
+
+    Attributes:
+        cohort: the real cohort.
+        rows: its training cases; nothing else of it may be looked at.
+        config: settings.
+        network: file of a scripted network, where one is named.
+        cache: where weights that were learned may be found again.
+    """
+
+    cohort: Cohort
+    rows: np.ndarray
+    config: FeatureConfig
+    network: Path | None = None
+    cache: Cache = Cache()
+
+    @property
+    def encoding(self) -> Encoding:
+        """How intensities are read, on both sides of a comparison."""
+        return self.cohort.encoding

@@ -1,0 +1,103 @@
+"""The cache: what was stored comes back, other keys do not; broken files are made again; where it may not lie."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from understudy.core.errors import UsageError
+from understudy.evaluation.features import cache as cache_module
+from understudy.evaluation.features.cache import Cache, open_cache
+
+KEY = {"what": "features", "cohort": "a", "settings": {"name": "random"}}
+ARRAY = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+def test_what_was_stored_comes_back_and_nothing_else(tmp_path: Path) -> None:
+    cache = open_cache(tmp_path / "cache", [])
+    assert cache.load(KEY) is None
+    cache.store(KEY, ARRAY)
+    again = open_cache(tmp_path / "cache", []).load(dict(reversed(KEY.items())))
+    assert again is not None and again.dtype == np.float32 and (again == ARRAY).all()
+    for other in ({"cohort": "b"}, {"what": "spectra"}, {"settings": {"name": "random", "more": 1}}):
+        assert cache.load(KEY | other) is None
+    assert sorted(f.suffix for f in (tmp_path / "cache").iterdir()) == [".npy", ".txt"]
+    assert "never leaves" in (tmp_path / "cache" / "INTERNAL.txt").read_text()
+    assert (tmp_path / "cache").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("broken", [b"", b"\x93NUMPY", b"no array", None])
+def test_a_broken_file_is_made_again(tmp_path: Path, broken: bytes | None) -> None:
+    cache = open_cache(tmp_path / "cache", [])
+    cache.store(KEY, ARRAY)
+    (file,) = (tmp_path / "cache").glob("*.npy")
+    file.write_bytes(file.read_bytes()[:-4] if broken is None else broken)
+    assert cache.load(KEY) is None
+    cache.store(KEY, ARRAY)
+    assert (cache.load(KEY) == ARRAY).all()
+
+
+def test_a_file_that_would_run_code_is_not_read(tmp_path: Path) -> None:
+    cache = open_cache(tmp_path / "cache", [])
+    cache.store(KEY, ARRAY)
+    (file,) = (tmp_path / "cache").glob("*.npy")
+    np.save(file, np.array([{}], dtype=object), allow_pickle=True)
+    assert cache.load(KEY) is None
+
+
+def test_an_interrupted_store_leaves_the_old_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = open_cache(tmp_path / "cache", [])
+    cache.store(KEY, ARRAY)
+
+    def fails(*_: object, **__: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(np, "save", fails)
+    with pytest.raises(OSError, match="No space"):
+        cache.store(KEY, ARRAY + 1)
+    assert (cache.load(KEY) == ARRAY).all()
+
+
+def test_another_code_version_misses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, package = open_cache(tmp_path / "cache", []), tmp_path / "understudy"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    monkeypatch.setattr("understudy.__file__", str(package / "__init__.py"))
+    cache_module.code_hash.cache_clear()
+    cache.store(KEY, ARRAY)
+    assert cache.load(KEY) is not None
+    (package / "encoder.py").write_text("WIDTHS = (1, 2)")
+    cache_module.code_hash.cache_clear()
+    assert cache.load(KEY) is None
+    monkeypatch.undo()
+    cache_module.code_hash.cache_clear()
+
+
+def test_without_a_folder_nothing_is_kept() -> None:
+    Cache().store(KEY, ARRAY)
+    assert Cache().load(KEY) is None and open_cache(None, []) == Cache()
+
+
+def test_where_it_may_not_lie(real: Path, tmp_path: Path) -> None:
+    results, other = tmp_path / "results", tmp_path / "other"
+    results.mkdir()
+    other.mkdir()
+    (results / "results.json").write_text("{}")
+    (other / "notes.txt").write_text("mine")
+    (tmp_path / "link").symlink_to(results)
+    made = tmp_path / "new" / "out"
+    for place in (
+        real,
+        real / "cache",
+        results / "internal" / "x",
+        tmp_path / "link" / "x",
+        made,
+        made / "x",
+        made.parent,
+    ):
+        with pytest.raises(UsageError, match="may not share a folder"):
+            open_cache(place, [made])
+    for place in (other, other / "notes.txt"):
+        with pytest.raises(UsageError, match="is not a cache"):
+            open_cache(place, [])
+    assert not (real / "cache").exists() and not made.parent.exists() and not (results / "internal").exists()
