@@ -12,13 +12,16 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
+from understudy.core.encoding import Channel
 from understudy.evaluation import METRICS
-from understudy.evaluation.features import RandomFeatures
+from understudy.evaluation.features.random_filters import RandomFeatures
+from understudy.evaluation.fidelity.intensity import cumulative, shares
+from understudy.evaluation.fidelity.spectrum import spectra
 from understudy.evaluation.metric import LAWS
 
 CASES, SIDE, SEEDS = 160, 24, range(4)  # with each seed other kinds are dropped
 KINDS = ((3, 0.5, 0.5), (6, 0.5, 0.5), (3, -0.5, 1.5), (6, -0.5, 1.5))  # radius, brightness, coarseness
-SEEN: dict[str, Callable[[np.ndarray], np.ndarray]] = {"features": RandomFeatures(1, 2)}
+FEATURES = RandomFeatures(1, 2)
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +51,25 @@ def noisy(images: np.ndarray, strength: float) -> np.ndarray:
     return (images + grain).clip(-1, 1).astype(np.float32)
 
 
+@cache
+def centres() -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean features of each kind (4, F), and how far cases of one kind lie from them (F,)."""
+    kinds = [FEATURES(phantom(50 + kind, np.eye(4)[kind])) for kind in range(4)]
+    return np.array([features.mean(0) for features in kinds]), np.mean([features.std(0) for features in kinds], axis=0)
+
+
+def logits(images: np.ndarray) -> np.ndarray:
+    """Say of which kind a case is, by how near it lies to the middle of each."""
+    middle, spread = centres()
+    return -(((FEATURES(images)[:, None] - middle) / (spread + 0.01)) ** 2).mean(2)
+
+
+SEEN: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "features": FEATURES,
+    "logits": logits,
+    "intensities": lambda images: cumulative(shares(images, 64)[:, 0], Channel("a", -1, 1)),
+    "spectra": lambda images: spectra(images).reshape(len(images), -1),
+}
 CORRUPTIONS: dict[str, Sequence[Callable[[int], np.ndarray]]] = {  # three strengths, rising
     "blur": [lambda seed, s=s: gaussian_filter(phantom(seed), (0, 0, s, s)) for s in (0.5, 0.7, 1)],
     "noise": [lambda seed, s=s: noisy(phantom(seed), s) for s in (0.07, 0.12, 0.2)],
