@@ -3,9 +3,9 @@
     python benchmarks/utility_rows.py rows RESULTS --labels A,B,C --out FOLDER
     python benchmarks/utility_rows.py table FOLDER [--network unet]
 
-`rows` takes a folder of `understudy evaluate utility` or `fidelity` and writes, or completes, FOLDER/LABEL.json for each
-synthetic cohort in the order in which they were given: the request, and numbers of that cohort and the real side.
-Several requests (another network, fidelity beside utility) join in one file. `table` prints the rows as Markdown.
+`rows` takes a folder of `understudy evaluate utility` or `fidelity` and writes (or completes) FOLDER/LABEL.json, one
+for each synthetic cohort in the order in which they were given: the request, the numbers of that cohort and of the real
+side. Several requests (another network, fidelity beside utility) join in one file; `table` prints rows as Markdown.
 """
 
 import argparse
