@@ -64,7 +64,7 @@ def evaluate(
     ] = None,
     features: Annotated[
         str | None,
-        typer.Option(help="Fidelity: random, encoder, texture or torchscript; as `--set features=...`."),
+        typer.Option(help="Fidelity: encoder (default), random, texture or torchscript; as `--set features=...`."),
     ] = None,
     network: Annotated[
         Path | None,
