@@ -18,12 +18,25 @@ def test_one_repeat_agrees_with_scipy() -> None:
     assert (own.low, own.high) == pytest.approx((other.low, other.high), abs=2e-3)
 
 
+def test_same_resamples_give_the_interval_of_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores, draws = np.random.default_rng(0).beta(4, 2, (1, 40)), 3000
+    drawn = np.random.default_rng(5).integers(0, 40, (draws, 40))  # as SciPy draws them
+    weights = np.stack([np.bincount(rows, minlength=40) for rows in drawn])
+    monkeypatch.setattr("understudy.evaluation.statistics._subject_weights", lambda *_: weights)
+    own = mean_interval(scores, seed=0, draws=draws)
+    other = stats.bootstrap(
+        (scores[0],), np.mean, n_resamples=draws, method="percentile", rng=np.random.default_rng(5)
+    ).confidence_interval
+    assert (own.low, own.high) == pytest.approx((other.low, other.high), abs=1e-12)
+
+
 def test_spread_of_seeds_and_of_subjects_both_count() -> None:
     rng = np.random.default_rng(0)
     seeds, subjects = rng.normal(0, 1, (60, 1)), rng.normal(0, 2, (1, 80))
-    for part, variance in ((seeds, 1 / 60), (subjects, 4 / 80), (seeds + subjects, 1 / 60 + 4 / 80)):
-        interval = mean_interval(np.broadcast_to(part, (60, 80)), seed=0, draws=8000)
-        assert (interval.high - interval.low) / (2 * 1.96) == pytest.approx(np.sqrt(variance), rel=0.12)
+    of_seeds, of_subjects = seeds.var() / 60, subjects.var() / 80
+    for part, variance in ((seeds, of_seeds), (subjects, of_subjects), (seeds + subjects, of_seeds + of_subjects)):
+        interval = mean_interval(np.broadcast_to(part, (60, 80)), seed=0, draws=20_000)
+        assert (interval.high - interval.low) / (2 * 1.96) == pytest.approx(np.sqrt(variance), rel=0.03)
 
 
 def test_ratio_is_paired() -> None:

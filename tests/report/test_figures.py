@@ -14,6 +14,7 @@ from understudy.report.figures import (
     grid_figure,
     histogram_figure,
     interval_figure,
+    scatter_figure,
     series_colours,
 )
 
@@ -90,6 +91,17 @@ def test_curves_and_intervals_are_drawn_and_stay_the_same() -> None:
         == 3
     )
     assert b"Software" not in curve_figure(curve)
+
+
+def test_points_of_a_series_share_a_colour_and_stay_the_same() -> None:
+    series = [{"name": f"generator {i}", "x": [0.1 * i, 0.5, 0.9], "y": [0.2, 0.1 * i, 0.7]} for i in range(13)]
+    curve = {"x_label": "metric", "y_label": "Dice", "series": series}
+    drawn = pixels(scatter_figure(curve))
+    assert scatter_figure(curve) == scatter_figure(curve)
+    for paint in series_colours([one["name"] for one in series])[:6]:
+        assert near(drawn, paint) > 50
+    fewer = pixels(scatter_figure({**curve, "series": series[:1]}))
+    assert near(fewer, series_colours(["generator 0"])[0]) > 50 and near(fewer, series_colours(["a", "b"])[1]) == 0
 
 
 def test_histograms_are_drawn_and_stay_the_same() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from understudy.cli.comparisons import comparison
 from understudy.cli.options import (
     DryRun,
     Out,
@@ -33,6 +34,8 @@ EXAMPLE = example(
     "understudy evaluate fidelity --real phantom --synthetic synthetic --out results-fidelity",
     "understudy evaluate privacy --real phantom --synthetic synthetic --out results-privacy",
     "understudy evaluate agreement --real phantom --synthetic synthetic --out results-agreement",
+    "understudy evaluate agreement --over results-utility results-fidelity --out results-over",
+    "understudy evaluate readers --real phantom --other second-reader --out results-readers",
 )
 Stage = tuple[type["BaseModel"], Callable[[Path, list[Path], Path, int, Any], Path]]
 
@@ -44,52 +47,85 @@ class Kind(StrEnum):
     fidelity = "fidelity"
     privacy = "privacy"
     agreement = "agreement"
+    readers = "readers"
+
+
+Judged = Annotated[
+    Kind, typer.Argument(metavar="KIND", help="What is judged: utility, fidelity, privacy, agreement or readers.")
+]
+Real = Annotated[
+    Path | None, typer.Option(metavar="COHORT", help="The real cohort that the generators were trained on.")
+]
+Synthetic = Annotated[list[Path] | None, typer.Option(metavar="COHORT...", help="One or more synthetic cohorts.")]
+More = Annotated[list[Path] | None, typer.Argument(metavar="COHORT", hidden=True)]
+Over = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="RESULTS...",
+        help="Agreement, in the place of cohorts: results of fidelity and utility on many synthetic cohorts, or "
+        "folders that hold them: does fidelity tell usefulness?",
+    ),
+]
+Other = Annotated[
+    Path | None, typer.Option(metavar="COHORT", help="Readers: the images of --real with another reader's label maps.")
+]
+TaskName = Annotated[
+    str | None, typer.Option(help="Utility: segmentation or classification; default: what the cohorts are made for.")
+]
+Classifier = Annotated[
+    Path | None,
+    typer.Option(metavar="CLASSIFIER", help="Fidelity: also the diversity of classes, as it sees them."),
+]
+Features = Annotated[
+    str | None,
+    typer.Option(help="Fidelity: encoder (default), random, texture or torchscript; as `--set features=...`."),
+]
+Network = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Fidelity: the scripted network of --features torchscript; it is code."),
+]
+NetworkHash = Annotated[
+    str | None, typer.Option(metavar="HEX", help="Fidelity: SHA-256 of that file; another file is not loaded.")
+]
+CacheFolder = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Fidelity: where features are kept for the next time; INTERNAL."),
+]
 
 
 def evaluate(
-    kind: Annotated[
-        Kind, typer.Argument(metavar="KIND", help="What is judged: utility, fidelity, privacy or agreement.")
-    ],
-    real: Annotated[Path, typer.Option(metavar="COHORT", help="The real cohort that the generators were trained on.")],
-    synthetic: Annotated[list[Path], typer.Option(metavar="COHORT...", help="One or more synthetic cohorts.")],
+    kind: Judged,
     out: Out,
-    more: Annotated[list[Path] | None, typer.Argument(metavar="COHORT", hidden=True)] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(help="Utility: segmentation or classification; default: what the cohorts are made for."),
-    ] = None,
-    classifier: Annotated[
-        Path | None,
-        typer.Option(metavar="CLASSIFIER", help="Fidelity: also the diversity of classes, as it sees them."),
-    ] = None,
-    features: Annotated[
-        str | None,
-        typer.Option(help="Fidelity: encoder (default), random, texture or torchscript; as `--set features=...`."),
-    ] = None,
-    network: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Fidelity: the scripted network of --features torchscript; it is code."),
-    ] = None,
-    network_sha256: Annotated[
-        str | None, typer.Option(metavar="HEX", help="Fidelity: SHA-256 of that file; another file is not loaded.")
-    ] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Fidelity: where features are kept for the next time; INTERNAL."),
-    ] = None,
+    real: Real = None,
+    synthetic: Synthetic = None,
+    more: More = None,
+    over: Over = None,
+    other: Other = None,
+    task: TaskName = None,
+    classifier: Classifier = None,
+    features: Features = None,
+    network: Network = None,
+    network_sha256: NetworkHash = None,
+    cache: CacheFolder = None,
     settings: Set = None,
     seed: Seed = 0,
     dry_run: DryRun = False,
 ) -> None:
     """Measure how useful, how realistic or how private synthetic cohorts are, or whether images and label maps agree.
 
-    Held-out real subjects are the judges.
+    Held-out real subjects are the judges. With --over: whether fidelity agrees with usefulness over many cohorts.
     """
+    inputs = {"real": real, "synthetic": synthetic, "more": more, "over": over, "other": other}
+    further: dict[str, Any] = {"classifier": classifier, "network": network, "cache": cache}
+    given = {"features": features, "network_sha256": network_sha256 and network_sha256.lower()}
+    if apart := comparison(kind, {**inputs, "task": task, **further, **given}):
+        apart.run(out, settings, seed, dry_run)
+        return
+    if real is None or not synthetic:
+        raise UsageError(f"evaluate {kind} needs --real COHORT and --synthetic COHORT...: name both")
     cohorts = [*synthetic, *(more or [])]
     if kind is Kind.utility and task is None:
         task = "segmentation" if dry_run and not real.exists() else _default_task(real, cohorts)
-    further: dict[str, Any] = {"classifier": classifier, "network": network, "cache": cache}
-    given = {"features": features, "network_sha256": network_sha256 and network_sha256.lower()}
     _refuse_unfitting(kind, task, {**further, **given})
     model, stage = _stage(kind, task, further)
     config = configure(model, _joined(parse_settings(settings), given), f"evaluate {kind}")

@@ -51,12 +51,12 @@ def open_pair(
     original, others = Cohort.open(real), [Cohort.open(path) for path in synthetic]
     _refuse_kinds(original, others)
     for cohort in (original, *others):
-        _refuse_missing(cohort, images, labels)
+        refuse_missing(cohort, images, labels)
     _refuse_few(original, splits, minimum)
     if classes:
         original, others = original.with_classes(classes), [other.with_classes(classes) for other in others]
     for other in others:
-        _refuse_unfitting(original, other, labels)
+        refuse_unfitting(original, other, labels)
         _refuse_leak(original, other, protected)
     return original, others
 
@@ -70,9 +70,14 @@ def leak_note(cohort: Cohort) -> str:
 
 def short_names(cohorts: Sequence[Cohort]) -> list[str]:
     """Return a stable short name for each synthetic cohort: its generator's, numbered where several share one."""
-    names = [slug(c.generator or "synthetic") for c in cohorts]
-    numbered = [f"{name}-{names[: k + 1].count(name)}" for k, name in enumerate(names)]
-    return [one if names.count(name) > 1 else name for name, one in zip(names, numbered, strict=True)]
+    return numbered([cohort.generator for cohort in cohorts])
+
+
+def numbered(generators: Sequence[str]) -> list[str]:
+    """Return the short names of cohorts of these generators, "" where one is not recorded."""
+    names = [slug(generator or "synthetic") for generator in generators]
+    each = [f"{name}-{names[: k + 1].count(name)}" for k, name in enumerate(names)]
+    return [one if names.count(name) > 1 else name for name, one in zip(names, each, strict=True)]
 
 
 def slug(text: str) -> str:
@@ -92,7 +97,8 @@ def _refuse_kinds(real: Cohort, synthetic: Sequence[Cohort]) -> None:
             )
 
 
-def _refuse_missing(cohort: Cohort, images: bool, labels: bool) -> None:
+def refuse_missing(cohort: Cohort, images: bool, labels: bool) -> None:
+    """Refuse a cohort that lacks the images, label maps or classes that are needed, or whose classes share a name."""
     for what, needed, array in (("images", images, cohort.images), ("label maps", labels, cohort.labels)):
         if needed and array is None:
             raise UnderstudyError(f"this evaluation needs {what}, and the cohort {cohort.path.name} has none")
@@ -117,7 +123,8 @@ def _refuse_few(real: Cohort, splits: Sequence[str], minimum: int) -> None:
             )
 
 
-def _refuse_unfitting(real: Cohort, other: Cohort, labels: bool) -> None:
+def refuse_unfitting(real: Cohort, other: Cohort, labels: bool) -> None:
+    """Refuse a cohort of another size, other channels, or where label maps count, another label scheme."""
     pairs: list[tuple[str, Any, Any]] = [("size", real.size, other.size)]
     if real.images is not None and other.images is not None:
         expected, found = ([(c.name, c.low, c.high) for c in k.encoding.channels] for k in (real, other))

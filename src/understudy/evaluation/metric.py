@@ -16,12 +16,15 @@ LAWS = frozenset(
         "one on identical",  # exactly 1 when both sides are the same matrix
         "never negative",
         "unbiased",  # about 0, either sign, for two samples of one distribution
-        "order irrelevant",  # the same number when rows are shuffled
-        "monotone under shift",  # the further the synthetic side is moved, the worse
-        "monotone under noise",  # the more noise on the synthetic side, the worse
-        "monotone under mode dropping",  # the more of the synthetic side's modes are lost, the worse
+        "order irrelevant",  # the same number when rows are shuffled; without it: the same but for the draw of subsets
+        "monotone under shift",  # the further the synthetic side's matrix is moved, the worse
+        "monotone under blur",  # the more synthetic images are blurred, the worse
+        "monotone under noise",  # the more noise on synthetic images, the worse
+        "monotone under label shift",  # the farther the shares of what is shown lie from the real ones, the worse
+        "monotone under mode dropping",  # the more of what is shown never occurs among synthetic images, the worse
     }
 )
+MONOTONE = frozenset(law for law in LAWS if law.startswith("monotone"))
 
 
 @dataclass(frozen=True)

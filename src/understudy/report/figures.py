@@ -25,6 +25,7 @@ PANELS = 4  # histograms side by side
 MARGIN_INCHES = 0.3  # left of a grid, where its rows have names
 INK, QUIET, RULE = "#1c2733", "#5b6875", "#d5dbe1"
 SERIES = ("#1f5f8b", "#c2571a", "#5a7d2a", "#7a4b94", "#9c2f45", "#0f7f7a")
+MARKERS = "os^Dv<>pPX*"
 ROLES = {"real": "#3d4650", "synthetic": "#1f5f8b", "control subjects": "#c2571a"}
 COLUMNS = 8  # cases side by side
 GAP = 2  # pixels between cases
@@ -180,6 +181,22 @@ def curve_figure(curve: Mapping[str, Any]) -> bytes:
     _plain(axes, curve["x_label"], curve["y_label"])
     if any(s["name"] for s in curve["series"]):
         axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="best")
+    return png(figure)
+
+
+def scatter_figure(curve: Mapping[str, Any]) -> bytes:
+    """Draw a curve file as points: each series has a colour and a marker of its own.
+
+    Args:
+        curve: {"x_label", "y_label", "series": [{"name", "x", "y"}]}.
+    """
+    figure = Figure((CHART_INCHES, 2.9), dpi=DPI, facecolor="white", layout="constrained")
+    axes, names = figure.add_subplot(), [series["name"] for series in curve["series"]]
+    for i, (series, paint) in enumerate(zip(curve["series"], series_colours(names), strict=True)):
+        marker = MARKERS[i % len(MARKERS)]
+        axes.plot(series["x"], series["y"], marker, color=paint, markersize=5, alpha=0.85, label=series["name"])
+    _plain(axes, curve["x_label"], curve["y_label"])
+    axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="best")
     return png(figure)
 
 

@@ -19,7 +19,7 @@ from understudy.core.cohort import file_hash
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result, read_results
 
-ORDER = ("utility", "fidelity", "privacy", "agreement")
+ORDER = ("utility", "fidelity", "privacy", "agreement", "over", "readers")
 FEWEST = 5  # real cases in a bin
 ROW_PER_CASE = {
     "case_id",
@@ -71,7 +71,7 @@ class Folder:
 
 
 def read_folders(paths: list[Path]) -> list[Folder]:
-    """Read results folders in the order of the page: utility, fidelity, privacy, agreement, others.
+    """Read results folders in the order of the page (ORDER), others last.
 
     Raises:
         UsageError: no folder, or one given twice.

@@ -5,10 +5,19 @@
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from understudy.core.result import SCORES, Result
-from understudy.report.figures import Cases, colour, curve_figure, grid_figure, histogram_figure, interval_figure
+from understudy.report.figures import (
+    Cases,
+    colour,
+    curve_figure,
+    grid_figure,
+    histogram_figure,
+    interval_figure,
+    scatter_figure,
+)
 from understudy.report.reading import Folder
 from understudy.report.tables import View, results_table, table_view, words
 
@@ -16,6 +25,7 @@ PERFECT = {"dice": "1 is a perfect overlap", "auc": "1 is a perfect ranking, 0.5
 HISTOGRAMS = (
     "Share of the cases that have the class, by unit of the axis; at least five real subjects stand in each bin."
 )
+CEILING = "inter-reader ceiling"
 SHOWN_CASES = 24  # of one layer; 8 where each channel is a row
 
 
@@ -47,7 +57,9 @@ class Section:
 def public_sections(folders: list[Folder]) -> list[Section]:
     """Return the sections of the PUBLIC edition in the order of the page."""
     grids = {picture.data: picture for folder in folders for picture in _grids(folder)}
-    return [*([Section("synthetic", list(grids.values()))] if grids else []), *map(_section, folders)]
+    ceiling = [r for folder in folders if folder.section == "readers" for r in _on_test(folder)]
+    sections = [_section(folder, ceiling if folder.section == "utility" else []) for folder in folders]
+    return [*([Section("synthetic", list(grids.values()))] if grids else []), *sections]
 
 
 def cases_picture(title: str, cases: Cases) -> Picture:
@@ -72,14 +84,30 @@ def _grids(folder: Folder) -> list[Picture]:
     return [cases_picture(titles[name], Cases.from_arrays(arrays)) for name, arrays in folder.images.items()]
 
 
-def _section(folder: Folder) -> Section:
-    pictures = _scores(folder.results)
-    for curve in folder.curves.values():
-        pictures.append(Picture(curve["title"], curve_figure(curve), str(curve.get("note", "")), wide=False))
+def _section(folder: Folder, ceiling: Sequence[Result]) -> Section:
+    pictures = _scores([*folder.results, *ceiling])
+    pictures += [_curve(curve) for curve in folder.curves.values()]
     for data in folder.histograms.values():
         pictures.append(Picture(data["title"], histogram_figure(data["panels"]), HISTOGRAMS))
     tables = [table_view(table) for table in folder.tables if table.rows]
     return Section(folder.section, pictures, [*tables, results_table("All numbers", folder.results)])
+
+
+def _curve(curve: dict[str, Any]) -> Picture:
+    """Draw a curve file, as a line or, where it says so, as points whose axes are a metric and a score."""
+    note = str(curve.get("note", ""))
+    if not curve.get("points"):
+        return Picture(curve["title"], curve_figure(curve), note, wide=False)
+    x_label, y_label = words(curve["x_label"]), words(curve["y_label"])
+    named = {**curve, "x_label": f"{x_label} ({curve['points']} is better)", "y_label": y_label}
+    return Picture(f"{words(curve['title'])} and usefulness", scatter_figure(named), note, wide=False)
+
+
+def _on_test(folder: Folder) -> list[Result]:
+    """Return how two readers agree on the subjects that segmenters are tested on, named as their scores are."""
+    if folder.provenance["config"]["split"] != "test":
+        return []
+    return [replace(r, name=f"utility.{CEILING}.-.{r.name.removeprefix('readers.')}") for r in folder.results]
 
 
 def _scores(results: Sequence[Result]) -> list[Picture]:
@@ -91,11 +119,11 @@ def _score(results: Sequence[Result], score: str, name: str) -> list[Picture]:
     rows = []
     for result in results:
         parts = result.name.split(".")
-        told = parts[0] == "utility" and score in parts and parts[1] in ("real", "synthetic")
+        told = parts[0] == "utility" and score in parts and parts[1] in ("real", "synthetic", CEILING)
         if not told or result.value is None:
             continue
         at = parts.index(score)
-        source = " ".join(parts[1 : at - 1])  # real, synthetic, or synthetic and a cohort's name
+        source = " ".join(parts[1 : at - 1])  # real, synthetic, synthetic and a cohort's name, or the ceiling
         label = words(".".join(parts[at + 1 :])) or "mean of classes"
         rows.append((f"{label}, {source}", source, result.value, result.low, result.high))
     if len({row[0].partition(",")[0] for row in rows}) == 2:  # one class beside its mean: the same numbers

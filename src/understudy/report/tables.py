@@ -60,6 +60,9 @@ WORDS = {
     "quantile": "low quantile",
     "below": "below the low quantile of real pairs",
     "accuracy": "voxels that agree",
+    "spearman": "Spearman",
+    "kendall": "Kendall tau-b",
+    "kendall_within": "Kendall tau-b within generators",
 }
 NUMBER = re.compile(r"^-?\d+(\.\d+)?([eE][-+]?\d+)?$")
 MANY_COLUMNS = 6

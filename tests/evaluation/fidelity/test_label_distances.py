@@ -149,3 +149,12 @@ def made_real(cohort: Cohort) -> Cohort:
     again = Cohort.open(cohort.path)
     assert not any(again.column("spacing"))
     return again
+
+
+def test_the_larger_the_lesions_the_farther(tmp_path: Path) -> None:
+    real = write(tmp_path / "real", "real", 24, 0)
+    made = [write(tmp_path / f"from-{low}", "synthetic", 24, 1, low=low) for low in (3, 5, 7, 9)]
+    results = by_name(compare(real, *made, config=CONFIG.model_copy(update={"draws": 2})))
+    for distance in ("wasserstein", "ks"):
+        values = [results[f"fidelity.s{i}.labels.lesion.{distance}"].value or 0 for i in range(4)]
+        assert all(a < b for a, b in zip(values, values[1:], strict=False)), values

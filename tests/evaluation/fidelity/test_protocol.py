@@ -13,6 +13,7 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.result import read_results
 from understudy.evaluation import METRICS
+from understudy.evaluation.features import blocks
 from understudy.evaluation.fidelity.protocol import FidelityConfig, evaluate_fidelity
 from understudy.report.reading import ROW_PER_CASE
 
@@ -166,13 +167,15 @@ def test_few_subjects_are_withheld(toy: Callable[..., Path], synthetic: Path, tm
     assert not any((out / name).exists() for name in ("curves", "histograms", "tables/labels.csv"))
 
 
-def test_refusals_leave_nothing(real: Path, synthetic: Path, toy: Callable[..., Path], tmp_path: Path) -> None:
-    seen = [{"cohort": "x", "splits": [], "subjects": Cohort.open(real).subjects("control")}]
-    leaky = toy(tmp_path / "leaky", "synthetic", 3, 1, trained_on=seen)
-    for sides, error in (((real, leaky), UnderstudyError), ((synthetic, real), UsageError)):
-        with pytest.raises(error):
-            evaluate_fidelity(sides[0], [sides[1]], tmp_path / "out", 0, CONFIG)
-    assert [p.name for p in tmp_path.iterdir()] == ["leaky"]
+def test_the_size_of_a_block_changes_no_number(
+    real: Path, synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = evaluate_fidelity(real, [synthetic], tmp_path / "whole", 0, CONFIG)
+    monkeypatch.setattr(blocks, "VOXELS_PER_BLOCK", 32 * 32 * 7)
+    parts = evaluate_fidelity(real, [synthetic], tmp_path / "parts", 0, CONFIG)
+    for one, other in zip(read_results(whole)[0], read_results(parts)[0], strict=True):
+        assert other.name == one.name and (one.value is None) == (other.value is None)
+        assert one.value is None or other.value == pytest.approx(one.value, rel=1e-3, abs=1e-6), one.name
 
 
 def test_other_features_and_the_cache(real: Path, synthetic: Path, tmp_path: Path) -> None:

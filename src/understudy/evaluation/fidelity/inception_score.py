@@ -41,7 +41,7 @@ def inception_score(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0) -
 METRIC = Metric(
     inception_score,
     "higher",
-    frozenset(("never negative", "order irrelevant")),
+    frozenset(("never negative", "order irrelevant", "monotone under label shift", "monotone under mode dropping")),
     needs="logits",
     cases_per_feature=10,
     few="biased downwards",

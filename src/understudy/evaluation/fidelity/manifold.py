@@ -138,12 +138,9 @@ def _result(
     return Result(name, float(value), better="higher", n=min(len(balls), len(others)), seed=seed, note=note)
 
 
-LAWS = ("one on identical", "never negative", "order irrelevant", "monotone under shift")
-NOISE, DROPPING = (
-    "monotone under noise",
-    "monotone under mode dropping",
-)  # of recall no NOISE: it widens synthetic balls
+LAWS = ("one on identical", "never negative", "order irrelevant", "monotone under shift", "monotone under blur")
+NOISE, LABELS, DROPPING = "monotone under noise", "monotone under label shift", "monotone under mode dropping"
 PRECISION = Metric(precision, "higher", frozenset((*LAWS, NOISE)), settings=("neighbours",))
-RECALL = Metric(recall, "higher", frozenset((*LAWS, DROPPING)), settings=("neighbours",))
+RECALL = Metric(recall, "higher", frozenset((*LAWS, DROPPING)), settings=("neighbours",))  # noise widens its balls
 DENSITY = Metric(density, "higher", frozenset((*LAWS, NOISE)), settings=("neighbours",))
-COVERAGE = Metric(coverage, "higher", frozenset((*LAWS, NOISE, DROPPING)), settings=("neighbours",))
+COVERAGE = Metric(coverage, "higher", frozenset((*LAWS, NOISE, LABELS, DROPPING)), settings=("neighbours",))

@@ -55,10 +55,8 @@ def evaluate_privacy(
         UnderstudyError: a control or test subject is among those a synthetic cohort was trained on.
     """
     config = config or PrivacyConfig()
-    cohort, others = Cohort.open(real), [Cohort.open(path) for path in synthetic]
+    cohort, others = open_pair(real, synthetic, splits=("train",), labels=False, images=False, minimum=1)
     pictured = all(c.images is not None for c in (cohort, *others))
-    if pictured:
-        cohort, others = open_pair(real, synthetic, splits=("train",), labels=False, minimum=1)
     provenance = Provenance(
         "evaluate privacy",
         config.model_dump(exclude={"memory_mib"}),

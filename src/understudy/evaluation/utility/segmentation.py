@@ -144,17 +144,13 @@ class Segmentation(Task):
     def __init__(self, real: Cohort, others: list[Cohort], config: UtilityConfig) -> None:
         """Read the label maps of validation and test subjects."""
         self.config, self.encoding = config, real.encoding
-        classes = real.scheme.names[1:] if real.scheme else ()
-        if slug(WHOLE) in map(slug, classes[1:] and classes):
-            raise UsageError(
-                f"all classes together are called {WHOLE!r}, and a class is too: leave it out with classes="
-            )
-        self.classes, self.names = len(classes), (*classes, WHOLE) if len(classes) > 1 else classes
+        self.names = scored_names(real)
+        self.classes = len(real.scheme) - 1 if real.scheme else 0
         self.validation, self.test = subject_cases(real, "validation"), subject_cases(real, "test")
         self.subjects, self.validation_subjects = self.test.subjects, len(self.validation.subjects)
         rows, number = self.test.cases.rows, self.test.number
         self.pieces, unit = pieces(real, rows, number)
-        self.scores = _scores(config.tolerance, unit)
+        self.scores = map_scores(config.tolerance, unit)
         self.sizes, self._unit = reference_sizes(real, rows, number, len(self.subjects), self.test.classes)
         self.by_column = [group for name in config.by for group in column_groups(real, "test", name)]
 
@@ -200,8 +196,21 @@ class Segmentation(Task):
                         yield [subject, name, self.config.network, repeat, label, first, rule, *others]
 
 
-def _scores(tolerance: float, unit: str) -> tuple[Score, ...]:
-    """Return what is scored, in the order of OVERLAPS and SURFACES."""
+def scored_names(cohort: Cohort) -> tuple[str, ...]:
+    """Return the names of the foreground classes and, where there are several, last that of all of them as one."""
+    classes: tuple[str, ...] = cohort.scheme.names[1:] if cohort.scheme else ()
+    if slug(WHOLE) in map(slug, classes[1:] and classes):
+        raise UsageError(f"all classes together are called {WHOLE!r}, and a class is too: leave it out with classes=")
+    return (*classes, WHOLE) if len(classes) > 1 else classes
+
+
+def map_scores(tolerance: float, unit: str) -> tuple[Score, ...]:
+    """Return what is scored, in the order of OVERLAPS and SURFACES.
+
+    Args:
+        tolerance: of NSD.
+        unit: of lengths.
+    """
     shares = [("dice", "Dice"), ("iou", "IoU"), ("precision", "precision"), ("recall", "recall")]
     lengths = [("hd", "HD"), ("hd95", "HD95"), ("assd", "ASSD")]
     return (

@@ -1,0 +1,1 @@
+"""Fidelity against utility over many synthetic cohorts: does a fidelity metric tell which of them are useful?"""
