@@ -55,6 +55,8 @@ def test_two_readers(readers: tuple[Path, Path], tmp_path: Path, capsys: pytest.
         ("readers --real {a} --other {b} --task segmentation", "and --task was given too"),
         ("agreement --over {a} --features texture", "--over takes results in the place of cohorts, and --features"),
         ("readers --real {a} --other {b} --network-sha256 ab", "and --network-sha256 was given too"),
+        ("readers --real {a} --other {b} --features random", "and --features was given too"),
+        ("agreement --over {a} --cache {b}", "in the place of cohorts, and --cache was given too"),
         ("readers --over {a}", "--over is for `evaluate agreement`, and `evaluate readers` was asked for"),
         ("fidelity --real {a} --synthetic {b} --other {b}", "--other is for `evaluate readers`"),
         ("utility --real {a}", "evaluate utility needs --real COHORT and --synthetic COHORT...: name both"),

@@ -112,8 +112,13 @@ def test_the_cache_spares_the_training(cohort: Cohort, tmp_path: Path, monkeypat
     images = cohort.encoding.encode_images(cohort.images[:5])  # type: ignore[index]
     again = EXTRACTORS["encoder"](source)
     assert again.identity == first.identity and (again(images) == first(images)).all()
+    more = FEW.model_copy(update={"encoder_updates": 4})
+    for other in (Source(cohort, source.rows[1:], FEW, cache=cache), Source(cohort, source.rows, more, cache=cache)):
+        with pytest.raises(pytest.fail.Exception, match="trained again"):
+            EXTRACTORS["encoder"](other)
+    monkeypatch.setattr("understudy.evaluation.features.encoder.SEED", 1)
     with pytest.raises(pytest.fail.Exception, match="trained again"):
-        EXTRACTORS["encoder"](Source(cohort, cohort.rows("train")[1:], FEW, cache=cache))
+        EXTRACTORS["encoder"](source)
 
 
 def test_too_few_cases_are_refused(cohort: Cohort) -> None:

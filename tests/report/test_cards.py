@@ -79,7 +79,7 @@ def test_no_verdict_says_why() -> None:
 
 def test_fidelity_stands_beside_real_against_real() -> None:
     results = [
-        Result("fidelity.a.frechet", 31.2, n=1000),
+        Result("fidelity.a.frechet", 31.2, n=1000, note="160 features of encoder; more"),
         Result("fidelity.a.frechet.matched", 33.9, 30, 37, n=480),
         Result("fidelity.a.frechet.floor", 12.8, 11, 14, n=480),
         Result("fidelity.a.kid", 0.03, n=1000),
@@ -87,6 +87,7 @@ def test_fidelity_stands_beside_real_against_real() -> None:
     found = cards(results)[1].entries
     assert len(found) == 1
     assert (found[0].who, found[0].figure) == ("a", "33.9")
+    assert found[0].detail.endswith("n = 1,000; 160 features of encoder")
     assert "12.8 (11.0 to 14.0)" in found[0].meaning
     assert cards([])[1].entries == []
 

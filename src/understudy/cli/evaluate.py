@@ -50,10 +50,14 @@ class Kind(StrEnum):
     readers = "readers"
 
 
+Judged = Annotated[
+    Kind, typer.Argument(metavar="KIND", help="What is judged: utility, fidelity, privacy, agreement or readers.")
+]
 Real = Annotated[
     Path | None, typer.Option(metavar="COHORT", help="The real cohort that the generators were trained on.")
 ]
 Synthetic = Annotated[list[Path] | None, typer.Option(metavar="COHORT...", help="One or more synthetic cohorts.")]
+More = Annotated[list[Path] | None, typer.Argument(metavar="COHORT", hidden=True)]
 Over = Annotated[
     list[Path] | None,
     typer.Option(
@@ -65,14 +69,16 @@ Over = Annotated[
 Other = Annotated[
     Path | None, typer.Option(metavar="COHORT", help="Readers: the images of --real with another reader's label maps.")
 ]
-Task = Annotated[
+TaskName = Annotated[
     str | None, typer.Option(help="Utility: segmentation or classification; default: what the cohorts are made for.")
 ]
 Classifier = Annotated[
-    Path | None, typer.Option(metavar="CLASSIFIER", help="Fidelity: also the diversity of classes, as it sees them.")
+    Path | None,
+    typer.Option(metavar="CLASSIFIER", help="Fidelity: also the diversity of classes, as it sees them."),
 ]
 Features = Annotated[
-    str | None, typer.Option(help="Fidelity: random, encoder, texture or torchscript; as `--set features=...`.")
+    str | None,
+    typer.Option(help="Fidelity: encoder (default), random, texture or torchscript; as `--set features=...`."),
 ]
 Network = Annotated[
     Path | None,
@@ -82,21 +88,20 @@ NetworkHash = Annotated[
     str | None, typer.Option(metavar="HEX", help="Fidelity: SHA-256 of that file; another file is not loaded.")
 ]
 CacheFolder = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Fidelity: where features are kept for the next time; INTERNAL.")
+    Path | None,
+    typer.Option(metavar="DIR", help="Fidelity: where features are kept for the next time; INTERNAL."),
 ]
 
 
 def evaluate(
-    kind: Annotated[
-        Kind, typer.Argument(metavar="KIND", help="What is judged: utility, fidelity, privacy, agreement or readers.")
-    ],
+    kind: Judged,
     out: Out,
     real: Real = None,
     synthetic: Synthetic = None,
-    more: Annotated[list[Path] | None, typer.Argument(metavar="COHORT", hidden=True)] = None,
+    more: More = None,
     over: Over = None,
     other: Other = None,
-    task: Task = None,
+    task: TaskName = None,
     classifier: Classifier = None,
     features: Features = None,
     network: Network = None,

@@ -96,7 +96,8 @@ def _fidelity(named: Mapping[str, Result]) -> list[Entry]:
                 "numbers, the more alike synthetic and real."
             )
         meaning += " It says nothing about usefulness or privacy."
-        detail = _joined(_plain_interval(shown), f"n = {plain.n:,}")
+        features = plain.note.partition(";")[0] if " features of " in plain.note else ""
+        detail = _joined(_plain_interval(shown), f"n = {plain.n:,}", features)
         entries.append(Entry(".".join(parts[1:-1]), number(shown.value), words[parts[-1]], detail, meaning))
     return entries
 

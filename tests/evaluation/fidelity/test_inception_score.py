@@ -1,12 +1,18 @@
-"""Inception score: closed forms; torchmetrics' on the same logits; few cases are too few."""
+"""Inception score: closed forms; torchmetrics' on the same logits; few cases are too few; end to end."""
+
+import hashlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 from torchmetrics.image.inception import InceptionScore
 
+from understudy.core.result import read_results
 from understudy.evaluation import METRICS
 from understudy.evaluation.fidelity.inception_score import inception_score
+from understudy.evaluation.fidelity.protocol import FidelityConfig, evaluate_fidelity
 
 
 def score(logits: np.ndarray) -> float:
@@ -41,3 +47,27 @@ def test_real_cases_do_not_count_and_few_are_too_few() -> None:
     assert metric.warning(40, 4) == "" and "39 cases are too few for 4 features: biased downwards" in metric.warning(
         39, 4
     )
+
+
+class Brightness(nn.Module):
+    """A classifier of how bright a case is, in three classes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        bright = x.flatten(1).mean(1, keepdim=True)
+        return torch.cat([bright, -bright, 0 * bright], 1)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch.jit, in favour of export
+def test_a_scripted_classifier_gives_it_beside_its_floor(real: Path, synthetic: Path, tmp_path: Path) -> None:
+    file = tmp_path / "network.pt"
+    torch.jit.save(torch.jit.script(Brightness()), str(file))
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    config = FidelityConfig(
+        draws=4, subsets=4, pairs=5, features="torchscript", network_sha256=digest, network_classes="logits"
+    )
+    out = evaluate_fidelity(real, [synthetic], tmp_path / "out", 0, config, network=file)
+    found = {r.name.removeprefix("fidelity."): r for r in read_results(out)[0]}
+    scores = [found[f"inception_score{end}"] for end in ("", ".matched", ".floor")]
+    assert all(r.value is not None and 1 <= r.value <= 3 and r.better == "higher" for r in scores)
+    assert scores[0].n == 90 and scores[1].n == scores[2].n < 30 and "too few for 3 features" in scores[2].note
+    assert found["frechet"].note.startswith(f"3 features of torchscript {digest[:8]}")

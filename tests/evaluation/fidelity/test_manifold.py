@@ -13,6 +13,11 @@ from understudy.evaluation.fidelity.manifold import ball_counts, coverage, densi
 FOUR = {"precision": precision, "recall": recall, "density": density, "coverage": coverage}
 
 
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> None:
+    manifold._counted.clear()
+
+
 def four(real: np.ndarray, synthetic: np.ndarray, neighbours: int) -> dict[str, float | None]:
     return {n: f(real=real, synthetic=synthetic, neighbours=neighbours).value for n, f in FOUR.items()}
 
@@ -74,7 +79,20 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, block: int) -> N
     real, made = clusters(0, 300).astype(np.float32), clusters(1, 170, 4).astype(np.float32)
     whole = ball_counts(real, made, 5)
     monkeypatch.setattr(manifold, "BLOCK", block)
+    manifold._counted.clear()
     assert all(np.array_equal(a, b) for a, b in zip(whole, ball_counts(real, made, 5), strict=True))
+
+
+def test_four_metrics_count_twice_and_other_cases_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    count, counted = manifold._count, []
+    monkeypatch.setattr(manifold, "_count", lambda *sides: counted.append(len(sides[0])) or count(*sides))
+    real, made = clusters(0, 90), clusters(1, 60)
+    found = four(real, made, 5)
+    assert counted == [90, 60] and four(real.copy(), made, 5) == found and counted == [90, 60]
+    real[3] += 40  # the same array with another content
+    assert four(real, made, 5) == pytest.approx(definition(real, made, 5), abs=1e-12) and counted == [90, 60] * 2
+    four(real, made, 4)
+    assert len(counted) == 6 and len(manifold._counted) == manifold.REMEMBERED
 
 
 def test_distances_are_held_for_a_block_of_rows() -> None:

@@ -1,5 +1,6 @@
 """One reading gives all matrices; a cache spares it; features of learned extractors are standardised by real cases."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,10 @@ def test_a_cohort_is_read_once_and_with_a_cache_not_again(
     measure(cohort, rows, cohort.encoding, extract, 8, cache)  # other bins: intensities only
     other = measure(cohort, rows[::-1], cohort.encoding, extract, 8, cache)  # as many rows, and other ones
     assert read == [45, 45, 45] and (other.features == first.features[::-1]).all()
+    changed = copy.copy(cohort)
+    changed.id = "another content"
+    measure(changed, rows, cohort.encoding, extract, 16, cache)
+    assert len(read) == 4
     assert first.features == pytest.approx(extract(cohort.encoding.encode_images(cohort.images[rows])))  # type: ignore[index]
 
 

@@ -190,6 +190,9 @@ def test_other_features_and_the_cache(real: Path, synthetic: Path, tmp_path: Pat
     plain = evaluate_fidelity(real, [synthetic], tmp_path / "plain", 0, CONFIG)
     found = {r.name: r.value for r in read_results(plain)[0]}
     assert found["fidelity.frechet"] != results[0].value and found["fidelity.spectrum"] is not None
+    asked = CONFIG.model_copy(update={"network_classes": "logits"})
+    with pytest.raises(UsageError, match="network_classes are for features=torchscript, and features=random was asked"):
+        evaluate_fidelity(real, [synthetic], tmp_path / "no", 0, asked)
     refused = {"network": tmp_path / "n.pt"}, {"cache": real / "c"}, {"cache": outs[0] / "internal"}
     for wrong in refused:
         with pytest.raises(UsageError):

@@ -111,6 +111,7 @@ def _count(centres: np.ndarray, others: np.ndarray, neighbours: int) -> tuple[np
         inside = squared_distances(block, theirs, their_squares) < radii
         held[start : start + BLOCK] = inside.sum(1)
         holders += inside.sum(0)
+    held.flags.writeable = holders.flags.writeable = False  # others are given the same ones
     return held, holders
 
 

@@ -65,7 +65,7 @@ def _similarity(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 def _smooth(x: Tensor) -> Tensor:
     """Apply the Gaussian window axis by axis; only where it lies wholly inside."""
     for axis in range(2, x.ndim):
-        x = (x.movedim(axis, -1) @ _window(x.shape[axis])).movedim(-1, axis)
+        x = (x.movedim(axis, -1) @ _window(x.shape[axis]).to(x)).movedim(-1, axis)
     return x
 
 
@@ -74,7 +74,7 @@ def _window(side: int) -> Tensor:
     """Return the window at each of its places along a side, (side, places); a matrix is faster than a convolution."""
     length = min(WINDOW, side)
     at = torch.arange(side)[:, None] - torch.arange(side - length + 1)
-    window = torch.exp(-0.5 * ((at - (length - 1) / 2) / (SIGMA * length / WINDOW)) ** 2)
+    window = torch.exp(-0.5 * ((at.double() - (length - 1) / 2) / (SIGMA * length / WINDOW)) ** 2)
     return window * ((at >= 0) & (at < length)) / window[:length, 0].sum()
 
 

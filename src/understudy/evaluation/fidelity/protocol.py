@@ -85,8 +85,10 @@ def evaluate_fidelity(
     if all(map(all, zip(*lacking.values(), strict=True))):
         raise UnderstudyError(f"nothing can be compared: {lacking['images'][0]}, and {lacking['labels'][0]}")
     judge = open_classifier(classifier) if classifier else None
-    if network is not None and config.features != "torchscript":
-        raise UsageError(f"--network is for features=torchscript, and features={config.features} was asked for")
+    if config.features != "torchscript" and (network is not None or config.network_classes != "none"):
+        raise UsageError(
+            f"--network and network_classes are for features=torchscript, and features={config.features} was asked for"
+        )
     inputs = {"real": cohort.id, "synthetic": ",".join(other.id for other in others)}
     if judge:
         judge.refuse_unfitting(f"the cohort {cohort.path.name}", cohort.encoding, cohort.size)
