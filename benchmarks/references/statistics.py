@@ -1,5 +1,6 @@
 """References of the statistics: SciPy, everything counted out, and variances that are known."""
 
+from functools import partial
 from itertools import product
 from unittest.mock import patch
 
@@ -7,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 from references import Row, largest
+from understudy.evaluation.over.ranks import kendall, signs, spearman
 from understudy.evaluation.paired import holm, signed_rank
 from understudy.evaluation.statistics import mean_interval
 
@@ -89,6 +91,20 @@ def nested_bootstrap() -> float:
     return largest(found, expected, relative=True)
 
 
+def rank_correlation_of_scipy(name: str) -> float:
+    """Values with ties, as they are and in resamples written out."""
+    ours, theirs = {"spearman": (spearman, stats.spearmanr), "kendall": (kendall, stats.kendalltau)}[name]
+    found, expected = [], []
+    for seed in range(5):
+        random = np.random.default_rng(seed)
+        x = random.integers(0, 8, 14).astype(float)
+        y = np.round(0.4 * x + random.normal(0, 2, 14))
+        weights = np.vstack([np.ones((1, 14), int), random.multinomial(14, np.full(14, 1 / 14), 25)])
+        found.append(ours(signs(x), signs(y), weights))
+        expected.append([theirs(np.repeat(x, times), np.repeat(y, times)).statistic for times in weights])
+    return largest(np.array(found), np.array(expected))
+
+
 PAIRED, INTERVALS = "evaluation/test_paired.py", "evaluation/test_statistics.py"
 WIDTHS = f"60 seeds, 80 subjects, {DRAWS:,} resamples: width of the interval"
 OWN = f"n = 40, each its own {DRAWS:,} resamples: their ends have a standard error of about 5e-4"
@@ -103,4 +119,7 @@ ROWS = [
     Row(("bootstrap",), "`bootstrap`, percentile", OWN, 2e-3, INTERVALS, bootstrap_on_other_resamples, "scipy"),
     Row(("bootstrap nested in seed and subject",), "variance of the mean", WIDTHS, 0.03,
         INTERVALS, nested_bootstrap, relative=True),
+    *(Row((name,), f"`{function}`", "n = 14 with ties, and 25 resamples of them", 1e-12,
+          "evaluation/over/test_ranks.py", partial(rank_correlation_of_scipy, name), "scipy")
+      for name, function in (("spearman", "spearmanr"), ("kendall", "kendalltau"))),
 ]  # fmt: skip
