@@ -4,6 +4,7 @@
 """
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ PERFECT = {"dice": "1 is a perfect overlap", "auc": "1 is a perfect ranking, 0.5
 HISTOGRAMS = (
     "Share of the cases that have the class, by unit of the axis; at least five real subjects stand in each bin."
 )
+SIDE = re.compile(r"(real|synthetic|both(-\d+)?|finetuned)(@\d+)?")  # what networks were trained on
 SHOWN_CASES = 24  # of one layer; 8 where each channel is a row
 
 
@@ -83,7 +85,7 @@ def _section(folder: Folder) -> Section:
 
 
 def _scores(results: Sequence[Result]) -> list[Picture]:
-    """Return a figure of each score with its intervals, real beside synthetic, where there is any."""
+    """Return a figure of each score with its intervals, all that networks were trained on, where there is any."""
     return [picture for score, words in SCORES.items() for picture in _score(results, score, words)]
 
 
@@ -91,11 +93,11 @@ def _score(results: Sequence[Result], score: str, name: str) -> list[Picture]:
     rows = []
     for result in results:
         parts = result.name.split(".")
-        told = parts[0] == "utility" and score in parts and parts[1] in ("real", "synthetic")
+        told = parts[0] == "utility" and score in parts and SIDE.fullmatch(parts[1])
         if not told or result.value is None:
             continue
         at = parts.index(score)
-        source = " ".join(parts[1 : at - 1])  # real, synthetic, or synthetic and a cohort's name
+        source = " ".join([words(parts[1]), *parts[2 : at - 1]])  # real, synthetic, or synthetic and a cohort's name
         label = words(".".join(parts[at + 1 :])) or "mean of classes"
         rows.append((f"{label}, {source}", source, result.value, result.low, result.high))
     if len({row[0].partition(",")[0] for row in rows}) == 2:  # one class beside its mean: the same numbers

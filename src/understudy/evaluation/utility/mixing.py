@@ -47,7 +47,8 @@ def write_mixing(folder: Path, found: Sequence[Finding], task: Task, network: st
             "share of synthetic cases in what is learned",
             "Bands are 95 % intervals; 0 is real cases alone.",
         )
-        write_curve(folder, f"utility-mixing-{network}", title, x_label, f"mean {score.words}", series, note=note)
+        name, more = f"utility-mixing-{network}", {"note": note, "marked": True}
+        write_curve(folder, name, title, x_label, f"mean {score.words}", series, **more)
 
 
 def _lines(sides: Sequence[Side]) -> dict[tuple[str, str], list[Side]]:
