@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import shutil
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +17,7 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, read_results, write_results
 from understudy.evaluation.folder import write_curve
-from understudy.report import write_report
+from understudy.report import sections, write_report
 from understudy.report.figures import COLUMNS, DPI, GAP, MARGIN_INCHES, WIDTH_INCHES
 
 Evidence = Callable[..., list[Path]]
@@ -133,6 +134,25 @@ def test_the_mixing_curve_and_every_side_are_shown(evidence: Evidence, tmp_path:
     assert len(pictures(page)) == len(pictures(before)) + 1
     scores = [next(p for p in pictures(text) if p.shape[1] == 750).shape[0] for text in (before, page)]
     assert scores[1] - scores[0] > 3 * 35  # a line for each of the three sides
+
+
+def test_classes_are_drawn_of_real_and_synthetic_only(
+    evidence: Evidence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"utility.{side}.unet.dice{k}" for k in ("", ".a", ".b") for side in ("real", "synthetic", "both-25@5")]
+    drawn: list[str] = []
+    original = sections.interval_figure
+    watched = lambda rows, label: (drawn.extend(row[0] for row in rows), original(rows, label))[1]  # noqa: E731
+    monkeypatch.setattr(sections, "interval_figure", watched)
+    for kept in (names, names[:6]):  # two classes, one class
+        write_report(evidence(utility=[Result(name, 0.5, n=9) for name in kept])[:1], tmp_path / f"{len(kept)}")
+        shutil.rmtree(tmp_path / "utility")
+        for other in ("fidelity", "privacy"):
+            shutil.rmtree(tmp_path / other)
+    mixed = "real + 25 % synthetic, 5 real subjects"
+    assert drawn[:3] == ["mean of classes, real", "mean of classes, synthetic", f"mean of classes, {mixed}"]
+    assert drawn[3:7] == ["a, real", "a, synthetic", "b, real", "b, synthetic"]
+    assert drawn[7:] == ["a, real", "a, synthetic", f"a, {mixed}"]
 
 
 def test_one_folder_alone_says_what_is_missing(evidence: Evidence, tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ HISTOGRAMS = (
     "Share of the cases that have the class, by unit of the axis; at least five real subjects stand in each bin."
 )
 SIDE = re.compile(r"(real|synthetic|both(-\d+)?|finetuned)(@\d+)?")  # what networks were trained on
+PLAIN = ("real", "synthetic")  # those whose classes are in the figure one by one
+MEAN = "mean of classes"
 SHOWN_CASES = 24  # of one layer; 8 where each channel is a row
 
 
@@ -90,7 +92,7 @@ def _scores(results: Sequence[Result]) -> list[Picture]:
 
 
 def _score(results: Sequence[Result], score: str, name: str) -> list[Picture]:
-    rows = []
+    rows, kinds = [], []
     for result in results:
         parts = result.name.split(".")
         told = parts[0] == "utility" and score in parts and SIDE.fullmatch(parts[1])
@@ -98,9 +100,13 @@ def _score(results: Sequence[Result], score: str, name: str) -> list[Picture]:
             continue
         at = parts.index(score)
         source = " ".join([words(parts[1]), *parts[2 : at - 1]])  # real, synthetic, or synthetic and a cohort's name
-        label = words(".".join(parts[at + 1 :])) or "mean of classes"
+        label = words(".".join(parts[at + 1 :])) or MEAN
         rows.append((f"{label}, {source}", source, result.value, result.low, result.high))
-    if len({row[0].partition(",")[0] for row in rows}) == 2:  # one class beside its mean: the same numbers
-        rows = [row for row in rows if not row[0].startswith("mean of classes")]
+        kinds.append((label, parts[1]))
+    if len({label for label, _ in kinds}) == 2:  # one class beside its mean: the same numbers
+        kept = [label != MEAN for label, _ in kinds]
+    else:
+        kept = [label == MEAN or kind in PLAIN for label, kind in kinds]
+    rows = [row for row, told in zip(rows, kept, strict=True) if told]
     note = f"Dots are values, lines 95 % intervals; {PERFECT[score]}."
     return [Picture(f"{name} on real test subjects", interval_figure(rows, name), note, wide=False)] if rows else []
