@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from understudy.core.cohort import Cohort
-from understudy.core.errors import UsageError
+from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.result import read_results
