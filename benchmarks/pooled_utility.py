@@ -6,12 +6,14 @@ UTILITY are folders of `understudy evaluate utility` on the same test subjects, 
 A unit is one synthetic cohort: a generator seed where one folder judges several cohorts, a draw of training subjects
 where each folder has its own. A resample draws units, within each unit the segmenters of each side, and subjects (the
 same for all units and sides), each with replacement; a unit keeps its own real-only segmenters. Printed are the Dice of
-each side and, where the folders have them, synthetic / real, and the gain of real + synthetic over real.
+each side and, where the folders have them, synthetic / real, and the gain of real + synthetic over real. Other sides
+(other shares, few real subjects, fine-tuning) are left out.
 """
 
 import argparse
 import csv
 import json
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from understudy.core.seed import rng
 
 DRAWS = 5000
 WHOLE = "whole lesion"  # all classes as one, which is no part of their mean
+PLAIN = re.compile(r"(real\+)?[a-z0-9-]+")  # real, a cohort, or both
 Scores = dict[str, np.ndarray]  # side -> (repeats, subjects); NaN where a subject does not count
 
 
@@ -45,7 +48,7 @@ def read(path: Path, name: str | None) -> tuple[list[str], list[Scores]]:
         side: np.array([[np.mean(cells.get((side, r, s), [np.nan])) for s in subjects] for r in repeats])
         for side in sides
     }
-    cohorts = sorted({side.removeprefix("real+") for side in sides} - {"real"})
+    cohorts = sorted({side.removeprefix("real+") for side in sides if PLAIN.fullmatch(side)} - {"real"})
     named = [{"real": "real", "synthetic": cohort, "both": f"real+{cohort}"} for cohort in cohorts]
     units = [{side: table[found] for side, found in names.items() if found in table} for names in named]
     return subjects, units

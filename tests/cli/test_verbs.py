@@ -1,6 +1,7 @@
 """The verbs as a user types them: help, dry runs, the whole chain on a small phantom, and what is refused."""
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -159,6 +160,21 @@ def test_the_examples_of_the_help_are_understood(
     else:
         assert main.main([*line, "--dry-run"]) == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_settings_of_the_protocols_are_shown_and_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["evaluate", "utility", "--real", "r", "--synthetic", "s", "--out", "x", "--dry-run", "--set"]
+    assert main.main([*line, "shares=[0.25, 0.5]", "--set", "network=pix2pix"]) == 0
+    shown = yaml.safe_load(capsys.readouterr().out)
+    assert (shown["sides"], shown["shares"], shown["real_subjects"]) == (["synthetic"], [0.25, 0.5], [])
+    assert shown["finetune_share"] == 0.3 and shown["channels"] == [32, 64, 128, 256, 256]
+    for wrong, says in (
+        ("shares=[1.5]", "above 0 and below 1"),
+        ("sides=[]", "nothing to compare"),
+        ("share=[0.5]", "it has.*finetune_share.*real_subjects.*shares"),
+    ):
+        assert main.main([*line, wrong]) == 2
+        assert re.search(says, capsys.readouterr().err)
 
 
 def test_classes_of_a_conditional_run() -> None:

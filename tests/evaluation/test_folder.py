@@ -23,9 +23,11 @@ def test_tables_and_curves(tmp_path: Path) -> None:
     write_table(tmp_path, "t", ("a", "b"), [(1, None), (np.float32(0.1), "x,y")])
     with (tmp_path / "tables" / "t.csv").open(newline="") as file:
         assert list(csv.reader(file)) == [["a", "b"], ["1", ""], ["0.100000001", "x,y"]]
-    write_curve(tmp_path, "c", "T", "x", "y", {"real": (np.arange(2), [0.5, 1])})
+    series = {"real": (np.arange(2), [0.5, 1]), "g": ([0], [0.5], [0.4], [0.7])}
+    write_curve(tmp_path, "c", "T", "x", "y", series)
     assert json.loads((tmp_path / "curves" / "c.json").read_text())["series"] == [
-        {"name": "real", "x": [0.0, 1.0], "y": [0.5, 1.0]}
+        {"name": "real", "x": [0.0, 1.0], "y": [0.5, 1.0]},
+        {"name": "g", "x": [0.0], "y": [0.5], "low": [0.4], "high": [0.7]},
     ]
     assert "never leaves" in (internal(tmp_path) / "INTERNAL.txt").read_text()
 

@@ -61,6 +61,10 @@ def test_broken_files_are_refused(evidence: Evidence) -> None:
     (folders[2] / "curves" / "broken.json").write_text(json.dumps({"title": "x"}))
     with pytest.raises(UnderstudyError, match=r"broken\.json is not a curve"):
         read_folders(folders)
+    band = {"title": "x", "x_label": "", "y_label": "", "series": [{"name": "g", "x": [0, 1], "y": [0, 1], "low": [0]}]}
+    (folders[2] / "curves" / "broken.json").write_text(json.dumps(band))
+    with pytest.raises(UnderstudyError, match="as many x as y, low and high"):
+        read_folders(folders)
     (folders[2] / "curves" / "broken.json").unlink()
     histograms = folders[2] / "histograms"
     histograms.mkdir()

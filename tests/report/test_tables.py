@@ -22,6 +22,8 @@ def test_interval_and_words() -> None:
     assert interval(1.887, 12.27) == "1.9 to 12.3"  # the same decimals on both sides
     assert interval(None, 0.2) == "–"
     assert words("ratio.unet.dice.tumour") == "synthetic / real · U-Net · Dice · tumour"
+    assert words("gain-25@10.unet.dice") == "gain of real + 25 % synthetic, 10 real subjects · U-Net · Dice"
+    assert words("real@5") == "real, 5 real subjects" and words("both.g") == "real + synthetic · g"
     assert words("difference.unet.assd") == "difference to real · U-Net · ASSD" and heading("p_holm") == "p (Holm)"
     assert words("frechet_infinity.floor") == "Fréchet distance, n → ∞ · real against real"
 

@@ -18,6 +18,7 @@ from understudy.core.result import Result
 
 PUBLIC_MINIMUM = 5
 STAMP = "INTERNAL.txt"
+AXES = ("x", "y", "low", "high")  # of a curve
 INTERNAL = """INTERNAL. This folder holds pixels of real cases or a row per real case or subject.
 It is evidence for those who may see the real data, and never leaves the house; no release carries it.
 """
@@ -52,11 +53,17 @@ def write_curve(
     title: str,
     x_label: str,
     y_label: str,
-    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    series: Mapping[str, tuple[Sequence[float], ...]],
     **more: Any,
 ) -> None:
-    """Write ``curves/<name>.json``: named series of x and y, and further entries, such as ``vertical``."""
-    lines = [{"name": k, "x": [float(v) for v in x], "y": [float(v) for v in y]} for k, (x, y) in series.items()]
+    """Write ``curves/<name>.json``: named series of x, y, low and high, and further entries, such as ``vertical``.
+
+    The ends of intervals, low and high, may be left out.
+    """
+    lines = [
+        {"name": name, **{axis: [float(v) for v in values] for axis, values in zip(AXES, columns, strict=False)}}
+        for name, columns in series.items()
+    ]
     data = {"title": title, "x_label": x_label, "y_label": y_label, "series": lines, **more}
     file = folder / "curves" / f"{name}.json"
     file.parent.mkdir(exist_ok=True)

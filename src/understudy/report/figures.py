@@ -140,7 +140,9 @@ def _draw_lane(axes: Axes, pictures: np.ndarray, labels: np.ndarray | None) -> N
 
 
 def curve_figure(curve: Mapping[str, Any]) -> bytes:
-    """Draw a curve file: its series as lines, ``low``/``high`` as bands, ``vertical`` as marked positions.
+    """Draw a curve file: its series as lines, ``low``/``high`` as bands, ``vertical`` as named positions.
+
+    Points that were measured one by one are dots where it says ``marked``.
 
     Args:
         curve: {"x_label", "y_label", "series": [{"name", "x", "y", "low"?, "high"?}], "vertical"?: [{"x", "name"}],
@@ -157,7 +159,7 @@ def curve_figure(curve: Mapping[str, Any]) -> bytes:
             linewidth=1.3 if reference else 1.9,
             linestyle="--" if reference else "-",
             label=series["name"],
-            marker="o" if len(series["x"]) == 1 else None,
+            marker="o" if curve.get("marked") or len(series["x"]) == 1 else None,
         )
         if "low" in series and "high" in series:
             axes.fill_between(series["x"], series["low"], series["high"], color=paint, alpha=0.15, linewidth=0)

@@ -160,8 +160,10 @@ def _read(path: Path) -> Folder:
 def _read_curve(file: Path) -> dict[str, Any]:
     try:
         curve = json.loads(file.read_text())
-        if not all(len(s["x"]) == len(s["y"]) and isinstance(s["name"], str) for s in curve["series"]):
-            raise ValueError("a series needs a name and as many x as y")
+        for s in curve["series"]:
+            columns = [s["x"], s["y"], *(s[end] for end in ("low", "high") if end in s)]
+            if not isinstance(s["name"], str) or len({len(column) for column in columns}) > 1:
+                raise ValueError("a series needs a name, and as many x as y, low and high")
         return {
             "title": str(curve["title"]),
             "x_label": str(curve["x_label"]),

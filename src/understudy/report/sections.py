@@ -4,6 +4,7 @@
 """
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,6 +27,9 @@ HISTOGRAMS = (
     "Share of the cases that have the class, by unit of the axis; at least five real subjects stand in each bin."
 )
 CEILING = "inter-reader ceiling"
+SIDE = re.compile(rf"(real|synthetic|both(-\d+)?|finetuned)(@\d+)?|{CEILING}")  # what networks were trained on
+PLAIN = ("real", "synthetic", CEILING)  # those whose classes are in the figure one by one
+MEAN = "mean of classes"
 SHOWN_CASES = 24  # of one layer; 8 where each channel is a row
 
 
@@ -111,22 +115,26 @@ def _on_test(folder: Folder) -> list[Result]:
 
 
 def _scores(results: Sequence[Result]) -> list[Picture]:
-    """Return a figure of each score with its intervals, real beside synthetic, where there is any."""
+    """Return a figure of each score with its intervals, all that networks were trained on, where there is any."""
     return [picture for score, words in SCORES.items() for picture in _score(results, score, words)]
 
 
 def _score(results: Sequence[Result], score: str, name: str) -> list[Picture]:
-    rows = []
+    rows, kinds = [], []
     for result in results:
         parts = result.name.split(".")
-        told = parts[0] == "utility" and score in parts and parts[1] in ("real", "synthetic", CEILING)
+        told = parts[0] == "utility" and score in parts and SIDE.fullmatch(parts[1])
         if not told or result.value is None:
             continue
         at = parts.index(score)
-        source = " ".join(parts[1 : at - 1])  # real, synthetic, synthetic and a cohort's name, or the ceiling
-        label = words(".".join(parts[at + 1 :])) or "mean of classes"
+        source = " ".join([words(parts[1]), *parts[2 : at - 1]])  # real, synthetic, or synthetic and a cohort's name
+        label = words(".".join(parts[at + 1 :])) or MEAN
         rows.append((f"{label}, {source}", source, result.value, result.low, result.high))
-    if len({row[0].partition(",")[0] for row in rows}) == 2:  # one class beside its mean: the same numbers
-        rows = [row for row in rows if not row[0].startswith("mean of classes")]
+        kinds.append((label, parts[1]))
+    if len({label for label, _ in kinds}) == 2:  # one class beside its mean: the same numbers
+        kept = [label != MEAN for label, _ in kinds]
+    else:
+        kept = [label == MEAN or kind in PLAIN for label, kind in kinds]
+    rows = [row for row, told in zip(rows, kept, strict=True) if told]
     note = f"Dots are values, lines 95 % intervals; {PERFECT[score]}."
     return [Picture(f"{name} on real test subjects", interval_figure(rows, name), note, wide=False)] if rows else []

@@ -14,6 +14,7 @@ WORDS = {
     **SCORES,
     "unet": "U-Net",
     "segresnet": "SegResNet",
+    "pix2pix": "pix2pix",
     "densenet": "DenseNet-121",
     "densenet-small": "DenseNet, small",
     "within": "distance within the class, synthetic / real",
@@ -42,6 +43,10 @@ WORDS = {
     "q99": "99th percentile",
     "max": "highest",
     "ratio": "synthetic / real",
+    "both": "real + synthetic",
+    "gain": "gain of real + synthetic",
+    "finetuned": "synthetic, then real",
+    "gain-finetuned": "gain of synthetic, then real",
     "matched": "equal numbers",
     "floor": "real against real",
     "n": "n",
@@ -64,6 +69,7 @@ WORDS = {
     "kendall": "Kendall tau-b",
     "kendall_within": "Kendall tau-b within generators",
 }
+MIXED = re.compile(r"(both|gain)-(\d+)")
 NUMBER = re.compile(r"^-?\d+(\.\d+)?([eE][-+]?\d+)?$")
 MANY_COLUMNS = 6
 COUNTED = ("cases", "subject maps", "subjects", "count")  # units of whole numbers
@@ -92,7 +98,16 @@ class View:
 
 def words(name: str) -> str:
     """Write a dotted or underscored name in words: ``ratio.unet.dice`` -> ``synthetic / real · U-Net · Dice``."""
-    return " · ".join(WORDS.get(part, part.replace("_", " ")) for part in name.split("."))
+    return " · ".join(_part(part) for part in name.split("."))
+
+
+def _part(part: str) -> str:
+    """Write ``both-25@10``, a side of ``evaluate utility``, as ``real + 25 % synthetic, 10 real subjects``."""
+    kind, _, subjects = part.partition("@")
+    mixed = MIXED.fullmatch(kind)
+    text = WORDS.get(mixed[1] if mixed else kind, kind.replace("_", " "))
+    text = text.replace("+", f"+ {mixed[2]} %") if mixed else text
+    return f"{text}, {subjects} real subjects" if subjects else text
 
 
 def number(value: float | None, unit: str = "", like: float | None = None) -> str:

@@ -184,8 +184,11 @@ def train_classifier(
     def batch(z: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         return (augment_images(z, generator, Ranges()) if config.augment else z), targets
 
+    def loss(logits: Tensor, targets: Tensor, _: Tensor) -> Tensor:
+        return known_loss(logits, targets)
+
     classifier.curve, classifier.chosen = fit(
-        classifier.network, engine, cases, batch, known_loss, config, seed, lambda: score(classifier), progress
+        classifier.network, engine, cases, batch, loss, config, seed, lambda: score(classifier), progress
     )
     return classifier
 

@@ -6,10 +6,14 @@ order and augmentation have seeds of their own, so that the same seed gives the 
 **Source** of the schedules: Smith and Topin, Super-Convergence (2018, arXiv 1708.07120), ``OneCycleLR``; ``poly``, of
 power 0.9, as nnU-Net (Isensee et al. 2021); ``cosine``: Loshchilov and Hutter, SGDR (2017, arXiv 1608.03983), one
 period.
-**Checked** in tests/tasks/test_segmentation.py and test_classification.py.
+Fine-tuning changes nothing but the cases: the same optimiser goes on, on the one schedule of the whole run, whose rate
+has fallen by then. **Differs** from training to the end and starting again at a tenth of the rate: no further setting
+to tune, and as much learning in all as on every other side.
+**Checked** in tests/tasks/test_segmentation.py, test_classification.py and test_fitting.py.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -18,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR, PolynomialLR
 
-from understudy.core.errors import UnderstudyError
+from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.seed import derive, rng
 from understudy.training.engine import Engine
 
@@ -50,12 +54,53 @@ class Cases(Protocol):
         """Return images (n, C, *S) float32 in [-1, 1] and the targets (n, ...) of the chosen positions."""
 
 
+@dataclass(frozen=True)
+class FineTuned:
+    """Cases of one set for the first updates, cases of another for the rest; weights are chosen in the rest alone.
+
+    Attributes:
+        before: e.g. synthetic cases.
+        after: e.g. real cases.
+        share: of the updates that are made on ``after``; above 0 and below 1.
+    """
+
+    before: Cases
+    after: Cases
+    share: float
+
+    def __len__(self) -> int:
+        """Return the number of cases of both sets."""
+        return len(self.before) + len(self.after)
+
+    def read(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return cases of both sets, those of ``before`` first; see :class:`Cases`."""
+        n = len(self.before)
+        each = [self.before.read(np.array([i])) if i < n else self.after.read(np.array([i - n])) for i in chosen]
+        images, targets = zip(*each, strict=True)
+        return np.concatenate(images), np.concatenate(targets)
+
+    def start(self, updates: int) -> int:
+        """Return how many of so many updates are made on ``before``: at least one, and all but one at most.
+
+        Raises:
+            UsageError: one update cannot be parted.
+        """
+        if updates < 2:
+            raise UsageError(f"fine-tuning needs two updates at least, found updates = {updates}: ask for more")
+        return min(max(round(updates * (1 - self.share)), 1), updates - 1)
+
+
+def chosen_from(cases: Cases, updates: int) -> int:
+    """Return after how many of so many updates weights may be chosen."""
+    return cases.start(updates) if isinstance(cases, FineTuned) else 0
+
+
 def fit(
     network: nn.Module,
     engine: Engine,
     cases: Cases,
     batch: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]],
-    loss: Callable[[Tensor, Tensor], Tensor],
+    loss: Callable[[Tensor, Tensor, Tensor], Tensor],
     config: FittingConfig,
     seed: int,
     score: Callable[[], float],
@@ -68,7 +113,7 @@ def fit(
         engine: where it is computed.
         cases: the training cases.
         batch: makes a network's input and target of z-scores and targets; augments them.
-        loss: of float32 logits and targets.
+        loss: of float32 logits, targets and the network's input.
         config: the schedule.
         seed: of order and augmentation.
         score: called at every check; higher is better; must not read test subjects.
@@ -82,13 +127,13 @@ def fit(
     """
     best: dict[str, Tensor] = {}
     curve: list[tuple[int, float]] = []
-    top, chosen = -np.inf, 0
+    top, chosen, start = -np.inf, 0, chosen_from(cases, config.updates)
     checks = {round(config.updates * (i + 1) / config.checks) for i in range(config.checks)}
     for update in _updates(network, engine, cases, batch, loss, config, seed):
         progress()
         if update in checks:
             curve.append((update, score()))
-            if curve[-1][1] > top:
+            if update > start and curve[-1][1] > top:
                 top, chosen = curve[-1][1], update
                 best = {name: value.clone() for name, value in network.state_dict().items()}
     if not best:
@@ -104,15 +149,17 @@ def _updates(
     optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     schedule = SCHEDULES[config.schedule](optimizer, config)
     order, generator = rng(seed, "order"), torch.Generator().manual_seed(derive(seed, "augmentation"))
+    start = chosen_from(cases, config.updates)
     for update in range(1, config.updates + 1):
-        images, targets = cases.read(order.integers(len(cases), size=config.batch_size))
+        drawn = cases if not isinstance(cases, FineTuned) else cases.before if update <= start else cases.after
+        images, targets = drawn.read(order.integers(len(drawn), size=config.batch_size))
         z = standardised(placed(images, engine))
         x, y = batch(z, torch.from_numpy(targets).to(engine.device), generator)
         network.train()
         with engine.autocast():
             logits = network(fast(x))
         optimizer.zero_grad(set_to_none=True)
-        loss(logits.float(), y).backward()
+        loss(logits.float(), y, x).backward()
         optimizer.step()
         schedule.step()
         yield update

@@ -15,6 +15,7 @@ et al. (2024), who took UPerNet on Swin-B: this one is smaller, and starts from 
 **Source** of ``segresnet``: Myronenko, 3D MRI brain tumor segmentation using autoencoder regularization (2018, arXiv
 1810.11654): residual blocks (1, 2, 2, 4 a level), group normalisation, skips that are added, linear upsampling; MONAI's
 ``SegResNet``. **Differs**: without the autoencoder branch, and narrow. It shares no block with ``unet``.
+**Source** of ``pix2pix``: see translator.py; it learns against an adversary (adversary.py).
 **Source** of the classifier: Huang et al., Densely Connected Convolutional Networks (2017, arXiv 1608.06993):
 ``densenet`` is DenseNet-121 (table 1), as in CheXNet (Rajpurkar et al., 2017, arXiv 1711.05225), from random weights.
 **Differs**: ``densenet-small`` (0.36 million parameters instead of 7) is for small images on a processor: six times
@@ -34,6 +35,7 @@ from torch import Tensor, nn
 
 from understudy.core.errors import UsageError
 from understudy.nets.spatial import SHALLOW
+from understudy.tasks.translator import Translator
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -141,17 +143,25 @@ def swin(dims: int, image_channels: int, classes: int, channels: Sequence[int]) 
     return Padded(SwinUNETR(image_channels, classes, feature_size=channels[0], spatial_dims=dims), 32)
 
 
+def pix2pix(dims: int, image_channels: int, classes: int, channels: Sequence[int]) -> nn.Module:
+    """Return the U-Net of pix2pix (translator.py), which halves the sides at every level."""
+    return Padded(Translator(dims, image_channels, classes, channels), 2 ** len(channels))
+
+
 NETWORKS: dict[str, Callable[[int, int, int, Sequence[int]], nn.Module]] = {
     "unet": unet,
     "nnunet": partial(unet, deep_supervision=True),
     "segresnet": segresnet,
     "swin": swin,
+    "pix2pix": pix2pix,
 }
+ADVERSARIAL = {"pix2pix"}  # those that learn against an adversary
 WIDTHS: dict[str, tuple[int, ...]] = {
     "unet": (16, 16, 32, 64, 128),
     "nnunet": (32, 64, 128, 256, 256),
     "segresnet": (16, 32, 64, 128),
     "swin": (24,),
+    "pix2pix": (32, 64, 128, 256, 256),
 }
 
 
@@ -218,7 +228,7 @@ def build_network(
         UsageError: the menu has no such network.
     """
     _refuse_unlisted(name, NETWORKS)
-    return _seeded(lambda: NETWORKS[name](dims, image_channels, classes, channels), seed)
+    return seeded(lambda: NETWORKS[name](dims, image_channels, classes, channels), seed)
 
 
 def build_classifier(name: str, dims: int, image_channels: int, classes: int, seed: int) -> DenseClassifier:
@@ -228,7 +238,7 @@ def build_classifier(name: str, dims: int, image_channels: int, classes: int, se
         UsageError: the menu has no such network.
     """
     _refuse_unlisted(name, CLASSIFIERS)
-    return _seeded(lambda: CLASSIFIERS[name](dims, image_channels, classes), seed)
+    return seeded(lambda: CLASSIFIERS[name](dims, image_channels, classes), seed)
 
 
 def _refuse_unlisted(name: str, menu: Mapping[str, Any]) -> None:
@@ -236,8 +246,16 @@ def _refuse_unlisted(name: str, menu: Mapping[str, Any]) -> None:
         raise UsageError(f"a task network is one of {', '.join(menu)}; found {name!r}")
 
 
-def _seeded(build: Callable[[], Network], seed: int) -> Network:
-    """Build with a seed; the global generator is left as it was. Volumes get convolutions that are right in bf16."""
+def seeded(build: Callable[[], Network], seed: int) -> Network:
+    """Build with a seed; the global generator is left as it was. Volumes get convolutions that are right in bf16.
+
+    Args:
+        build: makes a network with weights from torch's global generator.
+        seed: of the weights.
+
+    Returns:
+        The network.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)
         network = build()

@@ -3,7 +3,8 @@
 **Source** of the recipe: Isensee et al., nnU-Net (2021, doi 10.1038/s41592-020-01008-z): soft Dice over the batch plus
 cross-entropy, per-image z-scores. **Differs**: AdamW on one cycle (fitting.py), since hundreds of updates must do;
 z-scores over the whole image, since a generated background is not exactly constant and a threshold would treat the
-two sides unequally. The model is chosen by a score that the caller computes on real validation subjects.
+two sides unequally. The model is chosen by a score that the caller computes on real validation subjects. The network
+``pix2pix`` has an adversary beside it (adversary.py).
 **Checked** in tests/tasks/test_segmentation.py (learns a trivial task; same seed, same bits; the best check is kept).
 """
 
@@ -20,9 +21,10 @@ from understudy.core.cohort import Cohort
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import derive
+from understudy.tasks.adversary import Adversary
 from understudy.tasks.augmentation import Ranges, augment
 from understudy.tasks.fitting import Cases, FittingConfig, fit, image_blocks, in_place, placed, standardised
-from understudy.tasks.networks import NETWORKS, WIDTHS, build_network
+from understudy.tasks.networks import ADVERSARIAL, NETWORKS, WIDTHS, build_network
 from understudy.training.engine import Engine
 
 VOXELS_PER_BLOCK = 2**18  # 64 images of 64 px
@@ -127,16 +129,20 @@ def train_segmenter(
     dims = images.ndim - 2
     network = build_network(config.network, dims, images.shape[1], classes, config.channels, derive(seed, "weights"))
     segmenter = Segmenter(in_place(network, engine, dims), engine)
+    adversary = None
+    if config.network in ADVERSARIAL:
+        adversary = Adversary(images.shape[1:], classes, derive(seed, "adversary"), engine)
     dice = DiceCELoss(include_background=False, to_onehot_y=True, softmax=True, batch=True)
 
     def batch(z: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         return augment(z, labels.long(), generator, Ranges()) if config.augment else (z, labels.long())
 
-    def loss(logits: Tensor, labels: Tensor) -> Tensor:
+    def loss(logits: Tensor, labels: Tensor, x: Tensor) -> Tensor:
         heads = logits.unbind(1) if logits.ndim == labels.ndim + 2 else [logits]
         weights = [0.5**i for i in range(len(heads))]
         each = [w * dice(head, labels[:, None]) for w, head in zip(weights, heads, strict=True)]
-        return torch.stack(each).sum() / sum(weights)
+        found = torch.stack(each).sum() / sum(weights)
+        return found if adversary is None else found + adversary(x, logits, labels)
 
     segmenter.curve, segmenter.chosen = fit(
         segmenter.network, engine, cases, batch, loss, config, seed, lambda: score(segmenter), progress

@@ -90,6 +90,18 @@ def test_end_to_end(write: Write, tmp_path: Path) -> None:
     assert len(inside) == 2 * 2 * 28 * 3 and {r["class"] for r in inside} == {"bright", "dark", "rare"}
 
 
+def test_shares_few_subjects_and_fine_tuning(write: Write, tmp_path: Path) -> None:
+    real, made = write("real", "real", 84, 0), write("made", "synthetic", 40, 1)
+    changes = {"shares": (0.5,), "real_subjects": (4,), "sides": ("finetuned",), "repeats": 1, "updates": 12}
+    config = CONFIG.model_copy(update=changes)
+    results = found(evaluate_utility(real, [made], tmp_path / "out", 0, config, "classification"))
+    for kind in ("real", "both", "finetuned", "real@4", "both@4", "finetuned@4"):
+        value = results[f"utility.{kind}.densenet-small.auc"].value
+        assert value is not None and 0.4 < value <= 1, kind
+    assert "gain over real@4 AUC" in results["utility.gain-finetuned@4.densenet-small.auc"].note
+    assert (tmp_path / "out" / "curves" / "utility-mixing-densenet-small.json").is_file()
+
+
 def test_labels_that_lie_teach_the_opposite(write: Write, tmp_path: Path) -> None:
     real, made = write("real", "real", 84, 0), write("made", "synthetic", 40, 1)
     text = (made / "cases.csv").read_text().splitlines()

@@ -16,12 +16,12 @@ from understudy.evaluation.utility.config import UtilityConfig
 from understudy.evaluation.utility.findings import Findings
 from understudy.evaluation.utility.groups import Group, grouped
 from understudy.evaluation.utility.segmentation import MapOutcome, Reading, Segmentation
-from understudy.evaluation.utility.task import Side
+from understudy.evaluation.utility.sides import Side
 
 CONFIG = UtilityConfig(repeats=2, updates=7)
 TOLD = {
     *("trained_on", "generator", "network", "class", "n_subjects", "repeats", "updates", "training_cases"),
-    *("training_subjects", "score", "unit", "distance_unit"),
+    *("training_subjects", "score", "unit", "distance_unit", "against"),
 }
 
 
@@ -49,13 +49,14 @@ def write(
     cases = task.cases(cohort, cohort.rows("train"))
     cohorts = [name for name in outcomes if not name.startswith("real")]
 
-    def label(name: str) -> str:
-        if name == "real":
-            return name
-        ending = f".{name.removeprefix('real+')}" if len(cohorts) > 1 else ""
-        return ("both" if name.startswith("real+") else "synthetic") + ending
+    def side(name: str) -> Side:
+        if name.startswith("real") and "+" not in name:
+            return Side(name, name, "", "", "", cases, 15, "", share=0)
+        first, _, cohort = name.rpartition("+")
+        told = (cohort, f".{cohort}" if len(cohorts) > 1 else "", "g", cases, 15, "", first or "real")
+        return Side(name, f"both{first.removeprefix('real')}" if first else "synthetic", *told, 0.5 if first else 1)
 
-    sides = [Side(name, label(name), "" if name == "real" else "g", cases, 15, "") for name in outcomes]
+    sides = [side(name) for name in outcomes]
     Findings(task, sides, outcomes, CONFIG, Provenance("evaluate utility", {}, 0, {})).write(folder)
     return {r.name: r for r in read_results(folder)[0]}
 

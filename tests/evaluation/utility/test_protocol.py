@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from understudy.core.cohort import Cohort
-from understudy.core.errors import UsageError
+from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.result import read_results
@@ -108,6 +109,39 @@ def test_real_and_synthetic_together(real: Path, synthetic: Path, tmp_path: Path
     alone = ("synthetic", "ratio", "difference", "test_readings")
     assert [r for r in results if r.name.split(".")[1] not in alone] == without[:-1]
     assert (results[-1].value, without[-1].value) == (3, 2)
+
+
+def test_every_side_has_the_same_updates_settings_and_seeds(
+    real: Path, synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[UtilityConfig, int]] = []
+    made: list[int] = []
+    train = segmentation.train_segmenter
+
+    def watched(*args: Any) -> segmentation.Segmenter:
+        *given, advance = args
+        asked.append(tuple(given[2:4]))
+        made.append(0)
+
+        def count() -> None:
+            made[-1] += 1
+            advance()
+
+        return train(*given, count)
+
+    monkeypatch.setattr(segmentation, "train_segmenter", watched)
+    changes = {"shares": (0.25,), "real_subjects": (4,), "sides": ("synthetic", "finetuned"), "updates": 6}
+    config = CONFIG.model_copy(update=changes)
+    results, _ = read_results(evaluate_utility(real, [synthetic], tmp_path / "all", 0, config))
+    assert made == [6] * 2 * 7 and results[-1].value == 2 * 7
+    assert len(set(asked)) == 2  # repeats
+    values = {r.name: r.value for r in results}
+    kinds = ("real", "synthetic", "both-25", "finetuned", "real@4", "both-25@4", "finetuned@4")
+    scores = [values[f"utility.{kind}.unet.dice"] for kind in kinds]
+    assert None not in scores and len(set(scores)) == 7  # each learned something else
+    with pytest.raises(UnderstudyError, match="real_subjects = 15 draws"):
+        evaluate_utility(real, [synthetic], tmp_path / "out", 0, config.model_copy(update={"real_subjects": (15,)}))
+    assert not (tmp_path / "out").exists()
 
 
 def test_classes_that_do_not_count_change_nothing(real: Path, toy: Callable[..., Path], tmp_path: Path) -> None:

@@ -1,23 +1,56 @@
 """Settings of ``evaluate utility``, one set a task; flat, so that ``--set updates=500`` names any of them."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from understudy.tasks.classification import ClassificationConfig
 from understudy.tasks.segmentation import SegmentationConfig
 
 
 class Repeats(BaseModel):
-    """How often a task network is trained, and how many resamples make an interval."""
+    """What is compared with real cases, how often a network is trained, and how many resamples make an interval."""
 
     repeats: int = Field(3, ge=1, description="seeds of the task network")
-    sides: tuple[Literal["synthetic", "both"], ...] = Field(
+    sides: tuple[Literal["synthetic", "both", "finetuned"], ...] = Field(
         ("synthetic",),
-        min_length=1,
-        description="what is compared with real cases: synthetic ones alone; both kinds, half of each batch each",
+        description="what is compared with real cases: synthetic ones alone; both kinds, half of each batch each; "
+        "synthetic ones, then real ones",
     )
+    shares: tuple[float, ...] = Field(
+        (), description="of synthetic cases beside real ones, e.g. 0.25, 0.5, 0.75: the mixing curve; both is 0.5"
+    )
+    real_subjects: tuple[int, ...] = Field(
+        (), description="e.g. 5, 10: all that has real cases again with so many training subjects, drawn by the seed"
+    )
+    finetune_share: float = Field(0.3, gt=0, lt=1, description="of the updates of finetuned, on real cases, at the end")
     draws: int = Field(2000, ge=100, description="bootstrap resamples")
+
+    @field_validator("shares")
+    @classmethod
+    def _whole_percents(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < share < 1 or abs(100 * share - round(100 * share)) > 1e-9 for share in shares):
+            raise ValueError("shares of whole percents above 0 and below 1 were expected; 0 is real, 1 is synthetic")
+        return _once(shares)
+
+    @field_validator("real_subjects")
+    @classmethod
+    def _some(cls, numbers: tuple[int, ...]) -> tuple[int, ...]:
+        if any(n < 1 for n in numbers):
+            raise ValueError("numbers of subjects from 1 up were expected")
+        return _once(numbers)
+
+    @model_validator(mode="after")
+    def _something(self) -> "Repeats":
+        if not self.sides and not self.shares:
+            raise ValueError("there is nothing to compare with real cases: name sides or shares")
+        return self
+
+
+def _once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("each value may stand once")
+    return values
 
 
 class UtilityConfig(Repeats, SegmentationConfig):

@@ -1,7 +1,9 @@
 """From outcomes to what ``evaluate utility`` writes: results, tables, validation curves, rows per subject or case.
 
 A ratio never stands without its real-only score: in the note, in the row before it, and in the table. The first score
-of a task has ratios, the others differences. How many networks read the test split is a result of its own.
+of a task has ratios, the others differences; each side is compared with the real-only one that it names (sides.py).
+Where a validation curve had not come to rest, the note says so. How many networks read the test split is a result of
+its own.
 **Checked** in tests/evaluation/utility/test_findings.py (known counts give known numbers; few subjects are withheld).
 """
 
@@ -19,8 +21,12 @@ from understudy.evaluation.folder import PUBLIC_MINIMUM, internal, public, write
 from understudy.evaluation.guard import slug
 from understudy.evaluation.paired import signed_rank
 from understudy.evaluation.statistics import Interval, Means, difference, interval, ratio
+from understudy.evaluation.utility.mixing import write_mixing
+from understudy.evaluation.utility.plateau import rising
+from understudy.evaluation.utility.sides import Side
 from understudy.evaluation.utility.tables import Finding, write_tables
-from understudy.evaluation.utility.task import Outcome, Score, Side, Task
+from understudy.evaluation.utility.task import Outcome, Score, Task
+from understudy.tasks.fitting import chosen_from
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Findings:
 
     Attributes:
         task: what was trained and scored.
-        sides: real first.
+        sides: real first, each real-only side before those that are compared with it.
         outcomes: by the side's name.
         config: the task's settings.
         provenance: the request.
@@ -47,6 +53,8 @@ class Findings:
         results = [r for f in found for r in (f.score, f.ratio or f.difference) if r is not None]
         write_results(folder, [*results, self._readings()], self.provenance)
         write_tables(folder, found, self.task, self.outcomes, self.config, self._seed)
+        if self.config.shares:
+            write_mixing(folder, found, self.task, self.config.network)
         held = internal(folder)
         self._write_curves(folder if self.task.validation_subjects >= PUBLIC_MINIMUM else held)
         self.task.write_inside(held, dict(self.outcomes))
@@ -63,51 +71,61 @@ class Findings:
 
     def _finding(self, side: Side, k: int | None, position: int, ending: str) -> Finding:
         outcome, name = self.outcomes[side.name], "mean" if k is None else self.task.names[k]
-        n, score, label = int(outcome.counted(k).sum()), self.task.scores[position], side.label
+        n, score = int(outcome.counted(k).sum()), self.task.scores[position]
         found = interval(outcome.measured(k, position), self._seed, self.config.draws) if n else None
-        note = _joined(outcome.note(k, position), side.note)
+        note = _joined(outcome.note(k, position), side.note, self._unrest(side))
         behind, missing = outcome.behind(k), outcome.missing(k)
-        result = self._result(f"utility.{label}.{ending}", found, n, behind, note, missing, score)
+        result = self._result(f"utility.{side.label}.{ending}", found, n, behind, note, missing, score)
         against = gain = p = None
-        if label.startswith("synthetic") and position == 0:
-            against = self._ratio(f"utility.{label.replace('synthetic', 'ratio', 1)}.{ending}", side, k)
-        if side is not self.sides[0]:
-            called = label.replace("synthetic", "difference", 1).replace("both", "gain", 1)
-            gain, p = self._difference(f"utility.{called}.{ending}", side, k, position)
+        if side.kind == "synthetic" and position == 0:
+            against = self._ratio(f"utility.ratio{side.ending}.{ending}", side, k)
+        if side.against:
+            gain, p = self._difference(f"utility.{side.comparison}.{ending}", side, k, position)
         cells = outcome.cells(k) if behind >= PUBLIC_MINIMUM else [None] * len(self.task.columns)
         return Finding(side, score, k, name, result, against, gain, p, cells)
 
     def _ratio(self, name: str, side: Side, k: int | None) -> Result:
-        real, outcome, score = self.outcomes["real"], self.outcomes[side.name], self.task.scores[0]
-        words, n = f"real-only {score.words}", self._paired(side, k)
+        real, outcome, score = self.outcomes[side.against], self.outcomes[side.name], self.task.scores[0]
+        words, n = f"{_alone(side)} {score.words}", self._paired(side, k)
         if not n:
             return self._result(name, None, 0, 0, "", f"{outcome.missing(k)} on both sides")
         draws = self.config.draws
         below = interval(real.measured(k), self._seed, draws)
         found = ratio(outcome.measured(k), real.measured(k), self._seed, draws)
-        note = _joined(f"{words} {below.value:.3f} [{below.low:.3f}, {below.high:.3f}]", side.note)
+        note = f"{words} {below.value:.3f} [{below.low:.3f}, {below.high:.3f}]"
         behind = min(n, outcome.behind(k), real.behind(k))
-        return self._result(name, found, n, behind, note, f"the {words} is 0")
+        return self._result(name, found, n, behind, self._compared(note, side), f"the {words} is 0")
 
     def _difference(self, name: str, side: Side, k: int | None, position: int) -> tuple[Result, float | None]:
-        """Measure a side minus the real one, with the p of the paired test where subjects have scores of their own."""
+        """Measure a side minus its real-only one, with the p of the paired test where subjects have own scores."""
         score, outcome, n = self.task.scores[position], self.outcomes[side.name], self._paired(side, k)
         if not n:
             return self._result(name, None, 0, 0, "", f"{outcome.missing(k)} on both sides", score), None
-        real, other = (self.outcomes[name].measured(k, position) for name in ("real", side.name))
-        note = "minus the score of the real-only networks on the same subjects"
+        real, other = (self.outcomes[name].measured(k, position) for name in (side.against, side.name))
+        note = f"minus the score of the {_alone(side)} networks on the same subjects"
         if position == 0:
             below = interval(real, self._seed, self.config.draws)
-            note = f"gain over real-only {score.words} {below.value:.3f} [{below.low:.3f}, {below.high:.3f}]"
+            note = f"gain over {_alone(side)} {score.words} {below.value:.3f} [{below.low:.3f}, {below.high:.3f}]"
         found = difference(other, real, self._seed, self.config.draws)
-        behind = min(n, outcome.behind(k), self.outcomes["real"].behind(k))
+        behind = min(n, outcome.behind(k), self.outcomes[side.against].behind(k))
         p = None
         if isinstance(other, Means) and isinstance(real, Means) and behind >= PUBLIC_MINIMUM:
             p = signed_rank(other.by_subject() - real.by_subject())
-        return self._result(name, found, n, behind, _joined(note, side.note), "", score), p
+        return self._result(name, found, n, behind, self._compared(note, side), "", score), p
 
     def _paired(self, side: Side, k: int | None) -> int:
-        return int((self.outcomes[side.name].counted(k) & self.outcomes["real"].counted(k)).sum())
+        return int((self.outcomes[side.name].counted(k) & self.outcomes[side.against].counted(k)).sum())
+
+    def _compared(self, note: str, side: Side) -> str:
+        """Join the notes of a comparison: both sides must have come to rest."""
+        real = next(one for one in self.sides if one.name == side.against)
+        return _joined(note, side.note, self._unrest(real), self._unrest(side))
+
+    def _unrest(self, side: Side) -> str:
+        """Say where the validation score of a side still rose at the end."""
+        start = chosen_from(side.cases, self.config.updates)
+        rose = rising(self.outcomes[side.name].curves, start)
+        return f"the validation score of {side.name} still rose at the end: more updates may help" if rose else ""
 
     def _readings(self) -> Result:
         """Count the networks that read the test split, each once, after its weights were chosen."""
@@ -148,6 +166,11 @@ class Findings:
         words = self.task.scores[0].words
         title, name = f"Validation {words} while training", f"utility-{self.config.network}"
         write_curve(folder, name, title, "updates", f"mean {words}", series)
+
+
+def _alone(side: Side) -> str:
+    """Return what to call the real-only networks that a side is compared with."""
+    return "real-only" if side.against == "real" else side.against
 
 
 def _joined(*notes: str) -> str:

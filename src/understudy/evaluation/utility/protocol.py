@@ -1,11 +1,12 @@
-"""``evaluate utility``: task networks trained on synthetic or on real cases only, tested on real subjects.
+"""``evaluate utility``: task networks trained on synthetic cases, on real ones or on both, tested on real subjects.
 
 **Source**: Akbar et al., Brain tumor segmentation using synthetic MR images (Sci Data 11:259, 2024): synthetic only
-against real only, and real with synthetic, equally represented, repeated over seeds of the task network.
-**Differs**: both sides make the same number of updates with the same settings and seeds; on both sides the weights
+against real only, and real with synthetic, equally represented, repeated over seeds of the task network; Shin et al.
+(2018, arXiv 1807.10225): synthetic, then fine-tuned on some real cases.
+**Differs**: all sides make the same number of updates with the same settings and seeds; on all of them the weights
 are chosen on the same real validation subjects, which a user of synthetic data alone would not have: the ratio says
 what synthetic cases teach, not what choosing without real cases would cost. Intervals resample seeds and subjects.
-What is trained and scored is the task's matter (TASKS).
+What the sides are: sides.py. What is trained and scored is the task's matter (TASKS).
 **Checked** in tests/evaluation/utility/test_protocol.py (a toy cohort end to end, same seed, a planted leak).
 """
 
@@ -17,13 +18,13 @@ from understudy.core.cohort import Cohort
 from understudy.core.provenance import Provenance
 from understudy.core.seed import derive
 from understudy.core.stage import finished, output_folder
-from understudy.evaluation.guard import leak_note, open_pair, short_names
+from understudy.evaluation.guard import open_pair
 from understudy.evaluation.progress import progress_bar
 from understudy.evaluation.utility.classification import Classification
 from understudy.evaluation.utility.findings import Findings
 from understudy.evaluation.utility.segmentation import Segmentation
-from understudy.evaluation.utility.task import Outcome, Side, Task
-from understudy.tasks.balanced import Balanced
+from understudy.evaluation.utility.sides import Side, make_sides
+from understudy.evaluation.utility.task import Outcome, Task
 
 SPLITS = ("train", "validation", "test")
 TASKS: dict[str, type[Task]] = {"segmentation": Segmentation, "classification": Classification}
@@ -59,7 +60,7 @@ def evaluate_utility(
 
     Raises:
         UsageError: cohorts that do not fit, or an output of another request.
-        UnderstudyError: a leak, too few subjects, no label maps or class columns.
+        UnderstudyError: a leak, too few subjects, no label maps or class columns, more real subjects than there are.
     """
     kind = TASKS[task]
     config = config or kind.Config()
@@ -73,7 +74,7 @@ def evaluate_utility(
         return out
     judge = kind(cohort, others, config)
     with output_folder(out) as folder:
-        sides = _sides(judge, cohort, others, config.sides)
+        sides = make_sides(judge, cohort, others, config, seed)
         with progress_bar("updates") as progress:
             bar = progress.add_task("", total=len(sides) * config.repeats * config.updates)
             outcomes = {}
@@ -82,20 +83,6 @@ def evaluate_utility(
                 outcomes[side.name] = _repeat(judge, side, config.repeats, seed, lambda: progress.advance(bar))
         Findings(judge, sides, outcomes, config, provenance).write(folder)
     return out
-
-
-def _sides(judge: Task, real: Cohort, others: list[Cohort], asked: tuple[str, ...]) -> list[Side]:
-    """Return what networks are trained on: the real training split, each synthetic cohort, each beside the real."""
-    cases, patients = judge.cases(real, real.rows("train")), len(real.subjects("train"))
-    alone, joined = [], []
-    for name, other in zip(short_names(others), others, strict=True):
-        ending = f".{name}" if len(others) > 1 else ""
-        generator, note = other.generator, leak_note(other)
-        theirs, n = judge.cases(other, other.rows()), len(other.subjects())
-        alone.append(Side(name, f"synthetic{ending}", generator, theirs, n, note))
-        joined.append(Side(f"real+{name}", f"both{ending}", generator, Balanced(cases, theirs), patients + n, note))
-    first = Side("real", "real", "", cases, patients, "")
-    return [first, *(alone if "synthetic" in asked else []), *(joined if "both" in asked else [])]
 
 
 def _repeat(judge: Task, side: Side, repeats: int, seed: int, advance: Callable[[], None]) -> Outcome:

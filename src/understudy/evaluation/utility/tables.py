@@ -2,11 +2,13 @@
 
 - utility.csv: the first score of each side and class, with its ratio to real-only or its gain over it.
 - utility-scores.csv: all scores, where there are several.
-- utility-comparisons.csv: each side minus real-only, with the p of the Wilcoxon signed-rank test on subjects (means
-  over repeats), as it is and corrected by Holm over all comparisons of the table; no p where subjects have no scores.
-  The test knows subjects only; the interval of the difference knows the seeds of the networks too, and may be wider.
+- utility-comparisons.csv: each side minus the real-only one that it names (sides.py), with the p of the Wilcoxon
+  signed-rank test on subjects (means over repeats), as it is and corrected by Holm over all comparisons of the table;
+  no p where subjects have no scores. The test knows subjects only; the interval of the difference knows the seeds of
+  the networks too, and may be wider.
 - utility-by.csv: all scores by groups of test subjects (groups.py). A grouping is withheld whole where one of its
   groups has too few subjects with the class, for that group could be had from the others.
+- utility-mixing.csv: see mixing.py.
 
 **Checked** in tests/evaluation/utility/test_findings.py.
 """
@@ -20,15 +22,16 @@ from understudy.core.result import Result
 from understudy.evaluation.folder import PUBLIC_MINIMUM, write_table
 from understudy.evaluation.paired import holm
 from understudy.evaluation.statistics import Means, interval
-from understudy.evaluation.utility.task import Outcome, Score, Side, Task
+from understudy.evaluation.utility.sides import Side
+from understudy.evaluation.utility.task import Outcome, Score, Task
 
 FIRST = ("trained_on", "generator", "network", "class")
 LAST = (
     *("low", "high", "ratio", "ratio_low", "ratio_high", "gain", "gain_low", "gain_high"),
-    *("n_subjects", "repeats", "updates", "training_cases", "training_subjects"),
+    *("n_subjects", "repeats", "updates", "training_cases", "training_subjects", "against"),
 )
 COMPARISONS = (
-    *("trained_on", "class", "score", "unit", "difference", "difference_low", "difference_high"),
+    *("trained_on", "against", "class", "score", "unit", "difference", "difference_low", "difference_high"),
     *("p", "p_holm", "n_subjects", "note"),
 )
 SEEDS = "p: over subjects, for these networks; the interval also resamples the networks"
@@ -37,8 +40,8 @@ BY = ("trained_on", "class", "by", "group", "n_subjects", "mean_size", "size_uni
 
 @dataclass(frozen=True)
 class Finding:
-    """A score of one side and class; of the first score on a synthetic side its ratio to real-only; on any side but the
-    real one its difference to real-only with the p of the paired test; the task's own cells.
+    """A score of one side and class; of the first score on a synthetic side its ratio to real-only; on any side but
+    real-only ones its difference to the one it is compared with, with the p of the paired test; the task's own cells.
     """
 
     side: Side
@@ -83,16 +86,17 @@ def _triples(task: Task) -> list[str]:
     return [f"{score.name}{end}" for score in task.scores for end in ("", "_low", "_high")]
 
 
-def _three(result: Result | None) -> tuple[float | None, ...]:
+def three(result: Result | None) -> tuple[float | None, ...]:
+    """Return a value and the ends of its interval; None for what is not there."""
     return (result.value, result.low, result.high) if result else (None, None, None)
 
 
 def _row(found: Finding, config: Any) -> list[Any]:
     side, score = found.side, found.score
     return [
-        *(side.name, side.generator, config.network, found.name, *_three(score), *_three(found.ratio)),
-        *_three(found.difference if side.label.startswith("both") else None),
-        *(score.n, config.repeats, config.updates, len(side.cases), side.subjects),
+        *(side.name, side.generator, config.network, found.name, *three(score), *three(found.ratio)),
+        *three(None if found.ratio else found.difference),
+        *(score.n, config.repeats, config.updates, len(side.cases), side.subjects, side.against),
         *found.cells,
     ]
 
@@ -100,14 +104,14 @@ def _row(found: Finding, config: Any) -> list[Any]:
 def _all_scores(first: Finding, found: Sequence[Finding]) -> list[Any]:
     same = [f for f in found if f.side is first.side and f.k == first.k]
     unit = next(f.kind.unit for f in same if f.kind.unit)
-    return [first.side.name, first.name, *(v for f in same for v in _three(f.score)), unit, first.score.n]
+    return [first.side.name, first.name, *(v for f in same for v in three(f.score)), unit, first.score.n]
 
 
 def _comparisons(found: Sequence[Finding]) -> Iterator[list[Any]]:
     compared = [(f, f.difference) for f in found if f.difference is not None]
     for (f, told), p in zip(compared, holm([f.p for f, _ in compared]), strict=True):
         note = "" if p is None else SEEDS
-        yield [f.side.name, f.name, f.kind.name, f.kind.unit, *_three(told), f.p, p, told.n, note]
+        yield [f.side.name, f.side.against, f.name, f.kind.name, f.kind.unit, *three(told), f.p, p, told.n, note]
 
 
 def _by(first: Finding, task: Task, outcome: Outcome, draws: int, seed: int) -> Iterator[list[Any]]:

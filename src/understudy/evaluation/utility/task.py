@@ -1,7 +1,7 @@
 """What a task of ``evaluate utility`` is: how a network is trained on one side, and how it is scored on test subjects.
 
-protocol.py decides what the sides are and findings.py writes what was found; neither knows what a Dice is. A task is a
-file of its own (segmentation.py, classification.py) and a line of the menu in protocol.py.
+sides.py decides what networks are trained on and findings.py writes what was found; neither knows what a Dice is. A
+task is a file of its own (segmentation.py, classification.py) and a line of the menu in protocol.py.
 """
 
 from abc import ABC, abstractmethod
@@ -27,27 +27,6 @@ class Score:
     words: str
     better: str = "higher"
     unit: str = ""
-
-
-@dataclass(frozen=True)
-class Side:
-    """What one group of networks is trained on.
-
-    Attributes:
-        name: in tables and curves: real, the cohort's name, or real+NAME.
-        label: in results: real, synthetic or both, with the cohort's name where there are several.
-        generator: of the synthetic cases, "" for real.
-        cases: the training cases.
-        subjects: how many subjects they are of.
-        note: a warning.
-    """
-
-    name: str
-    label: str
-    generator: str
-    cases: Cases
-    subjects: int
-    note: str
 
 
 @dataclass
