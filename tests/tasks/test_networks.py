@@ -13,6 +13,7 @@ SMALL = {"unet": (4, 8, 16), "nnunet": (4, 8, 16, 16), "segresnet": (4, 8, 16), 
 @pytest.mark.parametrize("size", [(32, 32), (30, 37), (4, 4), (3, 16, 16)])
 def test_any_size_goes_in_and_the_same_comes_out(name: str, size: tuple[int, ...]) -> None:
     network = build_network(name, len(size), 2, 3, SMALL[name], seed=0).eval()
+    torch.manual_seed(0)  # of 4 x 4 pixels, instance normalisation of two like values is noise in one draw of forty
     x = torch.randn(2, 2, *size)
     y = network(x)
     heads = (2,) if name == "nnunet" else ()
