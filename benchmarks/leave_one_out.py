@@ -1,4 +1,4 @@
-"""Utility with one institution left out at a time: every subject is tested by networks that saw none of its institution.
+"""Utility with one institution left out at a time: no network saw the institution it is tested on.
 
     python benchmarks/leave_one_out.py NAME=UTILITY... [--class lesion] [--seed 0] --out FILE.json
 
