@@ -43,7 +43,9 @@ def main() -> None:
             axis.set_xscale("log")
     for axis in axes.flat[len(metrics) :]:
         axis.axis("off")
-    axes[0, 0].legend(fontsize=8)
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(generators), frameon=False
+    )
     figure.supylabel("Dice of a U-Net trained on the synthetic cohort")
     given.out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(given.out, dpi=110)
