@@ -15,8 +15,8 @@ class PrivacyConfig(BaseModel):
         bootstrap: resamples of the calibration subjects, for intervals.
         gallery: number of worst pairs kept for the INTERNAL gallery.
         attacks: which attacks are run, of the menu; those that cannot be are left out, and it is said why.
-        attack_features: what describes images where an attack needs features: "encoder", learned on the released cases,
-            or "random".
+        attack_features: what describes images where an attack needs features: "random" filters,
+            or an "encoder" that learns on the released cases.
         non_members: splits whose subjects are the control group of attacks; "test" is for release decisions.
         memory_mib: bound of the all-pairs search in MiB; results do not depend on it.
     """
@@ -27,7 +27,7 @@ class PrivacyConfig(BaseModel):
     bootstrap: int = Field(default=1000, ge=100)
     gallery: int = Field(default=16, ge=0)
     attacks: tuple[str, ...] = tuple(ATTACKS)
-    attack_features: Literal["encoder", "random"] = "encoder"
+    attack_features: Literal["random", "encoder"] = "random"
     non_members: tuple[Literal["control", "test"], ...] = Field(default=("control",), min_length=1)
     memory_mib: int = Field(default=1024, ge=1)
 

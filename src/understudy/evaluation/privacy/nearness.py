@@ -2,16 +2,17 @@
 
 **Authenticity** (AuthPct): Alaa, van Breugel, Saveliev, van der Schaar, "How Faithful is your Synthetic Data?" (ICML
 2022, arXiv 2102.08921), section 3.3: a case is authentic where its nearest training case has another training case
-nearer to it than the case is. **Differs**: that other one is of another subject; a subject's own slices lie so near that
-nothing would ever be found. **Distance ratio** (nearest-neighbour distance ratio): distance to the nearest training case
-over distance to the nearest of another subject, as Lowe's test of matches (Int. J. Comput. Vis. 60, 2004); 1: no one in
-particular, 0: a copy.
+nearer to it than the case is. **Differs**: that other one is of another subject; a subject's own slices lie so near
+that nothing would ever be found.
+**Distance ratio** (nearest-neighbour distance ratio): distance to the nearest training case over distance to the
+nearest of another subject, as in Lowe's test of matches (Int. J. Comput. Vis. 60, 2004); 1: no one in particular, 0: a
+copy.
 **C_T**: Meehan, Chaudhuri, Dasgupta, "A Non-Parametric Test to Detect Data-Copying in Generative Models" (AISTATS 2020,
-arXiv 2004.05675), equations for Z_U and C_T: are released cases nearer to training cases than unseen real ones, as the
-z-value of Mann and Whitney's U, in cells of the space, weighted by the share of unseen cases; below 0: nearer, below -3:
-copied. **Differs**: nearest over all training cases; from each unseen subject one case is drawn, 200 times, and the
-z-values are averaged, since slices of a subject are not independent; cells of fewer than 20 released or 5 unseen cases
-do not count.
+arXiv 2004.05675), Z_U and C_T: are released cases nearer to training cases than unseen real ones, as the z-value of
+Mann and Whitney's U, in cells of the space, weighted by the share of unseen cases; below 0: nearer, below -3: copied.
+**Differs**: nearest over all training cases; from each unseen subject one case is drawn, 200 times, and the z-values
+are averaged, since slices of a subject are not independent; cells of fewer than 20 released or 5 unseen cases do not
+count.
 Distances are chords between centred unit vectors of pixels. **Checked** in tests/evaluation/privacy/test_nearness.py
 (by hand; scipy's U).
 """
@@ -37,9 +38,7 @@ DRAWS = 200
 CELL = 20  # unseen subjects a cell
 CELLS = 10
 FEWEST_RELEASED, FEWEST_UNSEEN = 20, 5  # in a cell
-AUTHENTIC = (
-    "share of released cases that are farther from their nearest training case than another patient is (AuthPct)"
-)
+AUTHENTIC = "share of released cases farther from their nearest training case than another patient is (AuthPct)"
 RATIO = "distance to the nearest training case over distance to the nearest of another patient; low: the 5 % quantile"
 CONTROL = "the same of non-members, each subject counting once: what is to be expected of strangers"
 C_T = "z-value of Mann-Whitney's U, released against non-members: below 0: nearer to training cases, below -3: copied"
@@ -193,12 +192,11 @@ def nearness_results(prefix: str, scene: Scene, draws: int) -> list[Result]:
     sides = [look_near(query, scene.real, scene.members, scene.memory_mib) for query in (scene.released, unseen)]
     theirs, seed, m = scene.subjects[~scene.is_member], scene.seed, len(scene.synthetic)
     copying = c_t(-sides[0].r, -sides[1].r, theirs, cells_of(scene), seed)
+    told = NO_CELL if copying is None else C_T
     return [
         *_authentic(name, sides, theirs, seed, draws),
         *_ratios(name, sides, theirs, seed, draws),
-        Result(
-            f"{name}.c_t", copying, unit="z", better="higher", n=m, seed=seed, note=NO_CELL if copying is None else C_T
-        ),
+        Result(f"{name}.c_t", copying, unit="z", better="higher", n=m, seed=seed, note=told),
     ]
 
 

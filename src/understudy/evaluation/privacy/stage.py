@@ -61,8 +61,8 @@ def evaluate_privacy(
             are left out.
 
     Returns:
-        ``out``, with results.json, tables, curves and internal/ (pairs.csv, attacks.csv, gallery.npz); where a cohort has label maps
-        only, the one result says that the comparison was skipped.
+        ``out``, with results.json, tables, curves and internal/ (pairs.csv, attacks.csv, gallery.npz); where a cohort
+        has label maps only, the one result says that the comparison was skipped.
 
     Raises:
         UsageError: wrong kinds of cohorts, sizes or channels that do not fit, oracles for several cohorts or of unknown

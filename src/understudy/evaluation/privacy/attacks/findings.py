@@ -80,16 +80,8 @@ def _row(cohort: str, one: Attacked) -> list[Any]:
         return [*told, one.why, *[None] * (len(TABLE) - len(told) - 2), ""]
     v = one.verdict
     numbers = [number for found in (v.auc, v.risk, v.tpr) for number in _numbers(found)]
-    return [
-        *told,
-        outcome(v),
-        *numbers,
-        v.attack,
-        v.control,
-        v.members,
-        v.non_members,
-        one.members and one.members.note,
-    ]
+    note = one.members.note if one.members else ""
+    return [*told, outcome(v), *numbers, v.attack, v.control, v.members, v.non_members, note]
 
 
 def _numbers(found: Interval | None) -> list[float | None]:

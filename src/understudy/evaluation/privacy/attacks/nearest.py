@@ -2,8 +2,8 @@
 
 **Source**: the distance attack of Chen, Yu, Zhang, Fritz, "GAN-Leaks" (CCS 2020, arXiv 1909.03935), full black box: the
 score of a case is the distance to the nearest released case, turned round.
-**Differs**: nearness is Pearson's r, of pixels (``nearest_pixels``) or of features learned on the released cases
-(``nearest_features``), so that gain and offset do not hide a copy; no second generator calibrates it, the control group
+**Differs**: nearness is Pearson's r, of pixels (``nearest_pixels``) or of features that know no
+member (``nearest_features``), so that gain and offset do not hide a copy; no second generator calibrates it, the control group
 does.
 **Checked** in tests/evaluation/privacy/attacks/test_attacks.py.
 """
@@ -38,7 +38,7 @@ PIXELS = Attack(pixels, _QUESTION, "the released cases and images of the patient
 FEATURES = Attack(
     features,
     _QUESTION,
-    "the released cases and images of the patient, compared by features learned on the released cases",
+    "the released cases and images of the patient, compared by their features",
     "highest",
     no_features,
 )

@@ -5,8 +5,8 @@ request says so): the control group. An attack does not know who is who. It give
 it is surer that its subject was a member, and is judged by how far the scores of members lie above those of non-members
 (verdict.py).
 
-An attacker has no training images, so features for attacks are learned on the **released** cases alone. Those of the
-other evaluations, learned on the training split, would know members beforehand.
+An attacker has no training images, so features for attacks are those of fixed random filters, or learned on the
+**released** cases alone. Those of the other evaluations, learned on the training split, would know members beforehand.
 **Checked** in tests/evaluation/privacy/attacks/test_scene.py.
 """
 
@@ -50,7 +50,7 @@ class Scene:
         members: rows of the real cohort whose subjects the generator saw.
         non_members: rows of subjects that it did not see.
         seed: of all that is drawn.
-        features: how images are described where an attack needs features: "encoder" or "random".
+        features: how images are described where an attack needs features: "random" or "encoder".
         oracles: what can be asked of the generator, by name.
         memory_mib: bound of each search; scores do not depend on it.
     """
@@ -60,7 +60,7 @@ class Scene:
     members: np.ndarray
     non_members: np.ndarray
     seed: int
-    features: str = "encoder"
+    features: str = "random"
     oracles: Mapping[str, Oracle] = field(default_factory=dict)
     memory_mib: int = 1024
 
