@@ -4,9 +4,10 @@ An image that many people's images resemble is near to some released case whethe
 the density of released cases at the image is divided by the density of real images of other people there.
 **Source**: van Breugel, Sun, Qian, van der Schaar, "Membership Inference Attacks against Synthetic Data through
 Overfitting Detection" (DOMIAS, AISTATS 2023, arXiv 2302.12580), equation 2: p_released(x) / p_reference(x).
-**Differs**: both densities by the k-th nearest neighbour in features that know no member, so that the logarithm of the ratio is, up to what is the same for all, log d_k(x, reference) - log d_k(x, released). The reference
-is made of non-members: subjects are dealt into folds, members too, and a case of a fold is scored with the non-members
-of the other folds, so that members and non-members meet references alike.
+**Differs**: both densities by the k-th nearest neighbour in features that know no member, so that the logarithm of the
+ratio is, up to what is the same for all, log d_k(x, reference) - log d_k(x, released). The reference is made of
+non-members: subjects are dealt into folds, members too, and a case of a fold is scored with the non-members of the
+other folds, so that members and non-members meet references alike.
 **Checked** in tests/evaluation/privacy/attacks/test_attacks.py.
 """
 

@@ -2,8 +2,8 @@
 
 **Source**: the distance attack of Chen, Yu, Zhang, Fritz, "GAN-Leaks" (CCS 2020, arXiv 1909.03935), full black box: the
 score of a case is the distance to the nearest released case, turned round.
-**Differs**: nearness is Pearson's r, of pixels (``nearest_pixels``) or of features that know no
-member (``nearest_features``), so that gain and offset do not hide a copy; no second generator calibrates it, the control group
+**Differs**: nearness is Pearson's r, of pixels (``nearest_pixels``) or of features that know no member
+(``nearest_features``), so that gain and offset do not hide a copy; no second generator calibrates it, the control group
 does.
 **Checked** in tests/evaluation/privacy/attacks/test_attacks.py.
 """
