@@ -62,7 +62,7 @@ def evaluate_privacy(
 
     Returns:
         ``out``, with results.json, tables, curves and internal/ (pairs.csv, attacks.csv, gallery.npz); where a cohort
-        has label maps only, the one result says that the comparison was skipped.
+        has label maps only, the results say what was skipped.
 
     Raises:
         UsageError: wrong kinds of cohorts, sizes or channels that do not fit, oracles for several cohorts or of unknown
@@ -85,7 +85,7 @@ def evaluate_privacy(
     names = short_names(others) if len(others) > 1 else [""]
     with output_folder(out) as folder:
         if not pictured:
-            write_results(folder, [skipped(name, seed) for name in names], provenance)
+            write_results(folder, [result for name in names for result in skipped(name, seed)], provenance)
             return Path(out)
         evidence = [judge(cohort, other, name, seed, config) for name, other in zip(names, others, strict=True)]
         scenes = [_scene(cohort, e, seed, config, asked) for e in evidence]
