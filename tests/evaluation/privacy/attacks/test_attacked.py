@@ -21,7 +21,7 @@ def by_name(found: list[Attacked]) -> dict[str, Attacked]:
 def test_a_memoriser_is_found(scene: MakeScene, name: str) -> None:
     (found,) = attack_all(scene(released="copies"), [name], 100)
     assert found.verdict is not None
-    assert found.verdict.auc.value > (0.9 if name in ("nearest_features", "density_ratio") else 0.99)
+    assert found.verdict.auc.value > (0.9 if name == "nearest_features" else 0.99)
     assert found.verdict.auc.low > 0.5
     assert found.verdict.risk is not None
     assert found.verdict.risk.low > 0
@@ -65,7 +65,7 @@ def test_oracle_of_a_generator_that_overfits(scene: MakeScene) -> None:
 def test_few_subjects_are_withheld(scene: MakeScene) -> None:
     found = attack_all(scene(members=6, others=4), list(ATTACKS), 100)
     assert all(one.verdict is None and one.why.startswith("withheld: 6 members and 4") for one in found)
-    none = scene()
+    none = scene(seed=1)
     none.non_members = none.non_members[:0]
     assert "no subjects in the splits" in attack_all(none, ["nearest_pixels"], 100)[0].why
 

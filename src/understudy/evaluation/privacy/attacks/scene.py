@@ -7,7 +7,7 @@ it is surer that its subject was a member, and is judged by how far the scores o
 
 An attacker has no training images, so features for attacks are those of fixed random filters, or learned on the
 **released** cases alone. Those of the other evaluations, learned on the training split, would know members beforehand.
-**Checked** in tests/evaluation/privacy/attacks/test_scene.py.
+**Checked** in tests/evaluation/privacy/attacks/test_attacks.py.
 """
 
 from collections.abc import Callable, Mapping

@@ -5,7 +5,6 @@ Similarity is Pearson's r of unit vectors (of pixels, or of features), distance 
 """
 
 from collections.abc import Iterator
-from copy import copy
 
 import numpy as np
 
@@ -30,12 +29,6 @@ class MatrixVectors:
     def block(self, start: int, stop: int) -> np.ndarray:
         """Return the rows ``start`` to ``stop``."""
         return self._units[start:stop]
-
-    def take(self, chosen: np.ndarray) -> "MatrixVectors":
-        """Return the vectors of some rows."""
-        other = copy(self)
-        other._units = self._units[chosen]
-        return other
 
 
 class ChannelVectors(ImageVectors):
@@ -75,13 +68,3 @@ def products(query: UnitVectors, target: UnitVectors, memory_mib: int) -> Iterat
 def log_distance(r: np.ndarray) -> np.ndarray:
     """Return the logarithm of the distance between unit vectors of correlation r."""
     return np.asarray(0.5 * np.log(2 * np.maximum(1 - r, NEAREST)))
-
-
-def kth_similarity(query: UnitVectors, target: UnitVectors, k: int, memory_mib: int) -> np.ndarray:
-    """Return r of each query to its k-th nearest target, (n,); to the last where there are fewer."""
-    k = min(k, len(target))
-    best = np.full((len(query), k), -np.inf)
-    for across, _, r in products(query, target, memory_mib):
-        joined = np.concatenate([best[across], r], 1)
-        best[across] = np.partition(joined, joined.shape[1] - k, axis=1)[:, -k:]
-    return best.min(1)
