@@ -217,11 +217,13 @@ def _ratios(name: str, sides: list[Near], theirs: np.ndarray, seed: int, draws: 
     results = []
     for word, q in (("median", 0.5), ("low", 0.05)):
         value, resampled = control.quantiles(q, draws, seed)
-        between = np.quantile(resampled, (0.025, 0.975)).tolist()
+        low, high = np.quantile(resampled, (0.025, 0.975)).tolist()
         own, m = float(np.quantile(released, q, method="inverted_cdf")), len(released)
         ends = order_interval(released, q)
         results += [
             Result(f"{name}.distance_ratio.{word}", own, *ends, "", "higher", m, seed, RATIO),
-            Result(f"{name}.distance_ratio.{word}.control", value, *between, "", "", control.n_subjects, seed, CONTROL),
+            Result(
+                f"{name}.distance_ratio.{word}.control", value, low, high, "", "", control.n_subjects, seed, CONTROL
+            ),
         ]
     return results

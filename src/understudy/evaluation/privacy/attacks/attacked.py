@@ -79,8 +79,8 @@ def _judged(name: str, attack: Attack, attempt: Attempt, scene: Scene, draws: in
         return Attacked(name, attack, why if why.startswith("withheld") else f"not measured: {why}")
     joined = by_subject(attempt.scores, scene.subjects, attack.aggregate)
     member = np.isin(joined.subjects, np.unique(scene.subjects[scene.is_member]))
-    sides = [Scored(joined.subjects[side], joined.scores[side], joined.note) for side in (member, ~member)]
+    ours, theirs = (Scored(joined.subjects[side], joined.scores[side], joined.note) for side in (member, ~member))
     won = None if attempt.success is None else by_subject(attempt.success, scene.subjects, "mean")
     rates = (won.scores[member], won.scores[~member]) if won else None
     seed = derive(scene.seed, "attack", name)
-    return Attacked(name, attack, "", judge(sides[0].scores, sides[1].scores, seed, draws, rates), *sides, won)
+    return Attacked(name, attack, "", judge(ours.scores, theirs.scores, seed, draws, rates), ours, theirs, won)

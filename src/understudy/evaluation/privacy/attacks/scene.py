@@ -92,7 +92,7 @@ class Scene:
     @cached_property
     def described(self) -> tuple[MatrixVectors, MatrixVectors]:
         """Features of the attacked and of the released cases, in SD of the released ones."""
-        config = FeatureConfig(features=self.features)  # type: ignore[arg-type]
+        config = FeatureConfig(features=self.features)
         released = self.synthetic.rows()
         extract = EXTRACTORS[self.features](Source(self.synthetic, released, config))
         sides = []

@@ -114,8 +114,8 @@ def low_rate_tpr(members: np.ndarray, non_members: np.ndarray, seed: int, draws:
     draw = rng(seed, "attack", "tpr")
     found = np.empty(draws)
     for i in range(draws):
-        some = (side[draw.integers(0, len(side), len(side))] for side in (members, non_members))
-        found[i], _ = above(*some, LOW_RATE)
+        some, others = (side[draw.integers(0, len(side), len(side))] for side in (members, non_members))
+        found[i], _ = above(some, others, LOW_RATE)
     low, high = np.percentile(found, (2.5, 97.5))
     return Interval(above(members, non_members, LOW_RATE)[0], float(low), float(high))
 
