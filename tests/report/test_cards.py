@@ -101,3 +101,26 @@ def test_areas_have_a_card_that_names_chance() -> None:
     found = cards(results)[0].entries
     assert [(e.figure, e.unit) for e in found] == [("90 %", "of the AUC that real cases give")]
     assert "AUC 0.855" in found[0].meaning and "AUC 0.950" in found[0].meaning and "AUC of 0.5" in found[0].meaning
+
+
+def attacks(*areas: tuple[str, float | None, float, float]) -> list[Result]:
+    return [
+        Result(f"privacy.attack.{name}.auc", value, low, high, better="lower", n=40)
+        if value is not None
+        else Result(f"privacy.attack.{name}.auc", None, note="not measured: no slices")
+        for name, value, low, high in areas
+    ]
+
+
+def test_the_best_attack_is_told_with_its_interval() -> None:
+    results = attacks(
+        ("nearest_pixels", 0.55, 0.42, 0.68), ("singling_out", 0.61, 0.48, 0.74), ("link_slices", None, 0, 0)
+    )
+    shown = entry(results, "Privacy")
+    assert (shown.figure, shown.unit, shown.warn) == ("0.610", "AUC of the best of 2 attacks", False)
+    assert "0.480 to 0.740" in shown.detail
+    assert "singling out" in shown.meaning
+    assert "None tells" in shown.meaning
+    assert "1 not measured" in shown.meaning
+    assert entry(attacks(("nearest_pixels", 0.9, 0.8, 0.97)), "Privacy").warn
+    assert entry(attacks(("nearest_pixels", None, 0, 0)), "Privacy").figure == "–"

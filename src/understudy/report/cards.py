@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from understudy.core.result import SCORES, Result
-from understudy.report.tables import interval, number
+from understudy.report.tables import interval, number, words
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,11 @@ def cards(results: Sequence[Result]) -> list[Card]:
     return [
         Card("Utility", "Does what is learnt on synthetic cases hold on real patients?", _utility(named)),
         Card("Fidelity", "Do synthetic cases, as a whole, look like real ones?", _fidelity(named) or _labels(named)),
-        Card("Privacy", "Are synthetic cases nearer to training patients than strangers are?", _privacy(named)),
+        Card(
+            "Privacy",
+            "Are synthetic cases nearer to training patients than strangers are?",
+            [*_privacy(named), *_attacks(named)],
+        ),
     ]
 
 
@@ -142,6 +146,37 @@ def _privacy(named: Mapping[str, Result]) -> list[Entry]:
         figure, meaning = f"{number(flagged.value, 'cases')} of {flagged.n:,}", _verdict(flagged, above, nearer)
         entries.append(Entry(who, figure, "synthetic cases flagged", detail, meaning, above or nearer > 0))
     return entries
+
+
+def _attacks(named: Mapping[str, Result]) -> list[Entry]:
+    """Tell of the attack that tells members best, of each synthetic cohort."""
+    found: dict[str, list[Result]] = {}
+    for name, result in named.items():
+        before, attack, _ = name.partition(".attack.")
+        if name.startswith("privacy.") and attack and name.endswith(".auc"):
+            found.setdefault(before.partition(".")[2], []).append(result)
+    entries = []
+    for who, results in found.items():
+        measured = [result for result in results if result.value is not None]
+        if not measured:
+            entries.append(Entry(who, "–", "", "", "No attack could be measured; the reasons stand below.", warn=True))
+            continue
+        best = max(measured, key=lambda result: (result.value or 0, result.name))
+        better = [result for result in measured if result.low is not None and result.low > 0.5]
+        entries.append(_attack_entry(who, best, len(measured), len(results) - len(measured), len(better)))
+    return entries
+
+
+def _attack_entry(who: str, best: Result, measured: int, left_out: int, better: int) -> Entry:
+    attack = words(best.name.partition(".attack.")[2].removesuffix(".auc"))
+    meaning = f"The best of {measured} attacks that were carried out is {attack}. 0.5 is guessing, 1 finds everyone. "
+    if better:
+        meaning += f"{better} of them tell training patients from strangers better than by guessing."
+    else:
+        meaning += "None tells training patients from strangers better than by guessing, as far as so few can show."
+    meaning += f" {left_out} not measured." if left_out else ""
+    unit = f"AUC of the best of {measured} attacks"
+    return Entry(who, number(best.value), unit, _joined(_plain_interval(best), f"n = {best.n}"), meaning, better > 0)
 
 
 def _verdict(flagged: Result, above: bool, nearer: int) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
 from understudy.core.result import Result, read_results
 from understudy.evaluation.privacy import PrivacyConfig, evaluate_privacy
+from understudy.evaluation.privacy.attacks import ATTACKS
+from understudy.evaluation.privacy.attacks.scene import Oracle
 
 Write = Callable[..., Path]
 TRAINED_ON = [{"cohort": "x", "splits": ["train"], "subjects": [f"patient{i}" for i in range(4, 16)]}]
@@ -75,7 +78,7 @@ def test_independent_noise_is_flagged_by_chance_only(write: Write, tmp_path: Pat
 def test_public_files_hold_no_case_and_no_subject(write: Write, real: Path, tmp_path: Path) -> None:
     out = evaluate_privacy(real, [write("synthetic", images(30, 1), trained_on=TRAINED_ON)], tmp_path / "out", 0)
     public = b"".join(p.read_bytes() for p in out.rglob("*") if p.is_file() and "internal" not in p.parts)
-    assert b"patient" not in public
+    assert not re.search(rb"patient\d", public)
     assert b"real-case" not in public
     curve = json.loads((out / "curves" / "privacy.json").read_text())
     assert {s["name"] for s in curve["series"]} >= {"synthetic", "control subjects"}
@@ -83,6 +86,12 @@ def test_public_files_hold_no_case_and_no_subject(write: Write, real: Path, tmp_
     table = read(out / "tables" / "privacy_thresholds.csv")
     assert float(table[0]["share_of_strangers"]) <= 0.01
     assert table[1]["share_of_strangers"] == "0"
+    attacks = read(out / "tables" / "privacy_attacks.csv")
+    assert {row["attack"] for row in attacks} >= {"nearest pixels", "singling out", "denoising loss"}
+    inside = read(out / "internal" / "attacks.csv")
+    pixels = [row for row in inside if row["attack"] == "nearest_pixels"]
+    assert sorted(row["subject"] for row in pixels) == sorted({f"patient{i}" for i in range(4, 22)})
+    assert sum(int(row["member"]) for row in pixels) == 12
     neighbour = named(out)["privacy.correlation.neighbour.median"]
     assert neighbour.n == 12
     assert abs(neighbour.value or 9) < 0.4
@@ -103,7 +112,11 @@ def test_few_control_subjects_are_withheld_and_training_subjects_join_them(write
 def test_four_training_subjects_say_nothing(write: Write, tmp_path: Path) -> None:
     real = write("real", images(4, 0), kind="real", label_source="patient", splits=["train"] * 4)
     out = evaluate_privacy(real, [write("synthetic", images(10, 1))], tmp_path / "out", 0)
-    assert all(result.value is None and "withheld" in result.note for result in named(out).values())
+    results = named(out)
+    attacks = [results.pop(name) for name in list(results) if ".attack." in name]
+    assert all(result.value is None and "withheld" in result.note for result in results.values())
+    assert len(attacks) == len(ATTACKS)
+    assert all(result.value is None and "no subjects in the splits" in result.note for result in attacks)
     assert not list(out.glob("curves/*"))
     assert not read(out / "tables" / "privacy_thresholds.csv")
 
@@ -150,7 +163,35 @@ def test_cohorts_without_label_maps_are_compared(write: Write, real: Path, tmp_p
 def test_cohorts_of_label_maps_only_are_skipped_and_it_is_said(write: Write, real: Path, tmp_path: Path) -> None:
     out = evaluate_privacy(real, [write("maps", images(10, 1), label_maps_only=True)], tmp_path / "out", 0)
     results = named(out)
-    assert list(results) == ["privacy.copies.flagged"]
+    assert list(results) == ["privacy.copies.flagged", "privacy.attack"]
+    assert "attacks read images" in results["privacy.attack"].note
     assert results["privacy.copies.flagged"].value is None
     assert "skipped: one of the cohorts has no images" in results["privacy.copies.flagged"].note
     assert not (out / "internal").exists()
+
+
+def test_attacks_are_chosen_and_oracles_are_asked(write: Write, real: Path, tmp_path: Path) -> None:
+    synthetic = write("synthetic", images(20, 1), trained_on=TRAINED_ON)
+    known = Oracle("run 7", lambda cohort, rows: 1.0 * (cohort.column("split")[rows] == "train"))
+    config = PrivacyConfig(attacks=("nearest_pixels", "discriminator"), non_members=("control", "test"))
+    out = evaluate_privacy(real, [synthetic], tmp_path / "out", 0, config, {"discriminator": known})
+    results = named(out)
+    measured = {name.removesuffix(".auc") for name in results if name.endswith(".auc")}
+    assert measured == {"privacy.attack.nearest_pixels", "privacy.attack.discriminator"}
+    assert results["privacy.attack.discriminator.auc"].value == 1
+    assert results["privacy.attack.discriminator.auc"].n == 12 + 6 + 4
+    assert read_results(out)[1]["inputs"]["oracle.discriminator"] == "run 7"
+    with pytest.raises(UsageError, match="another request"):  # without its oracle it is another question
+        evaluate_privacy(real, [synthetic], out, 0, config)
+
+
+def test_oracles_that_nobody_asks_are_refused(write: Write, real: Path, tmp_path: Path) -> None:
+    paths = [write(name, images(20, 1), trained_on=TRAINED_ON) for name in ("a", "b")]
+    oracle = {"denoising_loss": Oracle("x", lambda cohort, rows: rows * 1.0)}
+    with pytest.raises(UsageError, match="speaks for one generator, and 2"):
+        evaluate_privacy(real, paths, tmp_path / "out", 0, None, oracle)
+    with pytest.raises(UsageError, match="no attack asks the oracle 'denoising_loss'"):
+        evaluate_privacy(real, paths[:1], tmp_path / "out", 0, PrivacyConfig(attacks=("singling_out",)), oracle)
+    with pytest.raises(ValueError, match="no attack 'guessing'"):
+        PrivacyConfig(attacks=("guessing",))
+    assert not (tmp_path / "out").exists()

@@ -16,8 +16,8 @@ from understudy.evaluation.privacy.reference import FIRM
 
 QUANTILES = (("median", 0.5), ("q99", 0.99), ("max", 1.0))
 NOT_COVERED = (
-    "not covered: copies that are mirrored, shifted, rotated, zoomed or warped, copies of a part, label maps, "
-    "membership inference and other attacks"
+    "not covered: copies that are mirrored, shifted, rotated, zoomed or warped, copies of a part, label maps; "
+    "what attackers can do otherwise is measured beside it (attack)"
 )
 
 
@@ -31,10 +31,14 @@ def results_of(evidence: Evidence, seed: int) -> list[Result]:
     return [*_copies(evidence, seed), *_synthetic(evidence, seed), *_references(evidence, seed)]
 
 
-def skipped(name: str, seed: int) -> Result:
-    """Return the one result of a pair of cohorts that cannot be compared by images."""
+def skipped(name: str, seed: int) -> list[Result]:
+    """Return the results of a pair of cohorts that cannot be compared by images: what was skipped, and why."""
     why = "skipped: one of the cohorts has no images, and label maps are not compared by this measure"
-    return Result(f"{prefix(name)}copies.flagged", None, unit="cases", better="lower", seed=seed, note=why)
+    attacks = "not measured: attacks read images, and one of the cohorts has none"
+    return [
+        Result(f"{prefix(name)}copies.flagged", None, unit="cases", better="lower", seed=seed, note=why),
+        Result(f"{prefix(name)}attack", None, seed=seed, note=attacks),
+    ]
 
 
 def _copies(e: Evidence, seed: int) -> list[Result]:

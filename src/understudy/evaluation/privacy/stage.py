@@ -4,26 +4,33 @@ For each synthetic case the training case of the highest Pearson r (Akbar's meas
 control subjects, whom the generator did not see, sets what is too near (calibration.py). Where control
 subjects are few, training subjects against the other training subjects help to set it (reference.py), and it is said.
 **Not covered**: copies that are mirrored, shifted, rotated, zoomed, warped, or that hold only a lesion of a patient;
-label maps; membership inference and other attacks. Few flags do not show that nothing was copied.
+label maps. Few flags do not show that nothing was copied. Beside it stand attacks with a control group (attacks/) and
+three known measures of nearness (nearness.py).
 **Checked** in tests/evaluation/privacy/test_stage.py (planted copies, independent noise, withheld numbers).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from understudy.core.cohort import Cohort
+from understudy.core.errors import UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.result import write_results
 from understudy.core.stage import finished, output_folder
-from understudy.evaluation.folder import PUBLIC_MINIMUM
+from understudy.evaluation.folder import PUBLIC_MINIMUM, internal, write_rows, write_table
 from understudy.evaluation.guard import leak_note, open_pair, short_names
+from understudy.evaluation.privacy.attacks.attacked import Attacked, attack_all
+from understudy.evaluation.privacy.attacks.findings import ROWS, TABLE, attack_results, attack_table, subject_rows
+from understudy.evaluation.privacy.attacks.scene import Oracle, Scene
 from understudy.evaluation.privacy.calibration import calibrate
 from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.correlation import ImageVectors, nearest
 from understudy.evaluation.privacy.curves import write_curves, write_thresholds
 from understudy.evaluation.privacy.evidence import Evidence
 from understudy.evaluation.privacy.findings import results_of, skipped
+from understudy.evaluation.privacy.nearness import nearness_results
 from understudy.evaluation.privacy.pairs import write_gallery, write_pairs
 from understudy.evaluation.privacy.reference import (
     control_reference,
@@ -35,9 +42,14 @@ from understudy.evaluation.privacy.reference import (
 
 
 def evaluate_privacy(
-    real: Path, synthetic: list[Path], out: Path, seed: int, config: PrivacyConfig | None = None
+    real: Path,
+    synthetic: list[Path],
+    out: Path,
+    seed: int,
+    config: PrivacyConfig | None = None,
+    oracles: Mapping[str, Oracle] | None = None,
 ) -> Path:
-    """Compare every synthetic case with every training case, and say how many are nearer than strangers are.
+    """Compare every synthetic case with every training case, say how many are nearer than strangers are, and attack.
 
     Args:
         real: folder of the real cohort, with its splits.
@@ -45,33 +57,44 @@ def evaluate_privacy(
         out: results folder to make.
         seed: for the bootstrap.
         config: settings; the defaults where None.
+        oracles: what attacks may ask of the generator of the one synthetic cohort, by name; without them those attacks
+            are left out.
 
     Returns:
-        ``out``, with results.json, tables, curves and internal/ (pairs.csv, gallery.npz); where a cohort has label maps
-        only, the one result says that the comparison was skipped.
+        ``out``, with results.json, tables, curves and internal/ (pairs.csv, attacks.csv, gallery.npz); where a cohort
+        has label maps only, the results say what was skipped.
 
     Raises:
-        UsageError: wrong kinds of cohorts, sizes or channels that do not fit, an output of another request.
+        UsageError: wrong kinds of cohorts, sizes or channels that do not fit, oracles for several cohorts or of unknown
+            names, an output of another request.
         UnderstudyError: a control or test subject is among those a synthetic cohort was trained on.
     """
     config = config or PrivacyConfig()
     cohort, others = open_pair(real, synthetic, splits=("train",), labels=False, images=False, minimum=1)
+    asked = _oracles(oracles or {}, others, config)
     pictured = all(c.images is not None for c in (cohort, *others))
     provenance = Provenance(
         "evaluate privacy",
         config.model_dump(exclude={"memory_mib"}),
         seed,
-        {"real": cohort.id, "synthetic": ",".join(c.id for c in others)},
+        {"real": cohort.id, "synthetic": ",".join(c.id for c in others)}
+        | {f"oracle.{name}": oracle.identity for name, oracle in asked.items()},
     )
     if finished(out, "results.json", provenance):
         return Path(out)
     names = short_names(others) if len(others) > 1 else [""]
     with output_folder(out) as folder:
         if not pictured:
-            write_results(folder, [skipped(name, seed) for name in names], provenance)
+            write_results(folder, [result for name in names for result in skipped(name, seed)], provenance)
             return Path(out)
         evidence = [judge(cohort, other, name, seed, config) for name, other in zip(names, others, strict=True)]
-        write_results(folder, [result for e in evidence for result in results_of(e, seed)], provenance)
+        scenes = [_scene(cohort, e, seed, config, asked) for e in evidence]
+        attacked = [attack_all(scene, config.attacks, config.bootstrap) for scene in scenes]
+        results = [result for e in evidence for result in results_of(e, seed)]
+        for e, scene, found in zip(evidence, scenes, attacked, strict=True):
+            results += attack_results(e.prefix, found, seed) + nearness_results(e.prefix, scene, config.bootstrap)
+        write_results(folder, results, provenance)
+        _write_attacks(folder, evidence, attacked)
         write_thresholds(folder, evidence)
         write_curves(folder, evidence)
         write_pairs(folder, cohort, evidence)
@@ -112,3 +135,25 @@ def judge(real: Cohort, synthetic: Cohort, name: str, seed: int, config: Privacy
         config,
         "; ".join(filter(None, (note, leak_note(synthetic)))),
     )
+
+
+def _scene(real: Cohort, e: Evidence, seed: int, config: PrivacyConfig, oracles: Mapping[str, Oracle]) -> Scene:
+    """Set the scene of the attacks on one synthetic cohort."""
+    others = np.sort(np.concatenate([real.rows(split) for split in config.non_members]))
+    return Scene(real, e.cohort, e.rows, others, seed, config.attack_features, oracles, config.memory_mib)
+
+
+def _oracles(oracles: Mapping[str, Oracle], others: list[Cohort], config: PrivacyConfig) -> Mapping[str, Oracle]:
+    """Refuse oracles that no attack asks, or that could be of any of several generators."""
+    if oracles and len(others) > 1:
+        raise UsageError(f"an oracle speaks for one generator, and {len(others)} cohorts were named: evaluate each")
+    if unknown := sorted(set(oracles) - set(config.attacks)):
+        raise UsageError(f"no attack asks the oracle {unknown[0]!r}: attacks are {', '.join(config.attacks)}")
+    return oracles
+
+
+def _write_attacks(folder: Path, evidence: list[Evidence], attacked: list[list[Attacked]]) -> None:
+    """Write tables/privacy_attacks.csv, and internal/attacks.csv with a row a subject."""
+    pairs = list(zip(evidence, attacked, strict=True))
+    write_table(folder, "privacy_attacks", TABLE, [r for e, a in pairs for r in attack_table(e.name or "synthetic", a)])
+    write_rows(internal(folder) / "attacks.csv", ROWS, [r for e, a in pairs for r in subject_rows(e.cohort.id, a)])

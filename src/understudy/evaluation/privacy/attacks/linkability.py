@@ -1,0 +1,103 @@
+"""Do released cases tell that two records belong to one person? Two contrasts of an image, or two slices of a patient.
+
+``link_contrasts``: the attacker holds some channels of a patient's image from one place and the others from another. He
+links them where the same released case is the nearest to both.
+``link_slices``: the attacker holds a slice of a patient that is not the one that was learned, and looks for released
+cases that resemble both: neighbouring slices of a member lead to the same released case. No success of its own; a
+threshold decides (verdict.py).
+**Source**: Giomi, Boenisch, Wehmeyer, Tasnadi (Anonymeter, 2023, arXiv 2211.10459), section on linkability: a link is
+made where both records have the same nearest released record (there: one in common among k).
+**Differs**: k = 1; beside that, a graded score: the highest, over released cases, of the lower of its two correlations.
+**Checked** in tests/evaluation/privacy/attacks/test_linkability.py (by hand, block sizes).
+"""
+
+import numpy as np
+
+from understudy.evaluation.privacy.attacks.scene import Attack, Attempt, Scene
+from understudy.evaluation.privacy.attacks.vectors import COLUMNS, ChannelVectors
+from understudy.evaluation.privacy.correlation import UnitVectors
+
+QUERIES = 512  # cases at once
+
+
+def linked(
+    one: UnitVectors, other: UnitVectors, released_one: UnitVectors, released_other: UnitVectors
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n,) scores and (n,) successes of linking record i of one side with record i of the other.
+
+    Args:
+        one: n records.
+        other: n records of the same people.
+        released_one: m released cases as the first side shows them.
+        released_other: the same m as the other shows them.
+    """
+    scores, success = np.full(len(one), -np.inf), np.zeros(len(one))
+    for first in range(0, len(one), QUERIES):
+        here = slice(first, min(first + QUERIES, len(one)))
+        blocks = one.block(here.start, here.stop), other.block(here.start, here.stop)
+        best, nearest = np.full((2, len(blocks[0])), -np.inf), np.full((2, len(blocks[0])), -1)
+        for start in range(0, len(released_one), COLUMNS):
+            r = np.stack(
+                [
+                    block @ side.block(start, start + COLUMNS).T
+                    for block, side in zip(blocks, (released_one, released_other), strict=True)
+                ]
+            )
+            nearest = np.where(r.max(2) > best, start + r.argmax(2), nearest)
+            best = np.maximum(best, r.max(2))
+            scores[here] = np.maximum(scores[here], r.min(0).max(1))
+        success[here] = nearest[0] == nearest[1]
+    return scores, success
+
+
+def contrasts(scene: Scene) -> list[Attempt]:
+    """Link the first half of an image's channels with the others."""
+    halves = np.array_split(np.arange(len(scene.real.encoding.channels)), 2)
+    attacked = [ChannelVectors(scene.real, scene.rows, half) for half in halves]
+    released = [ChannelVectors(scene.synthetic, scene.synthetic.rows(), half) for half in halves]
+    scores, success = linked(attacked[0], attacked[1], released[0], released[1])
+    return [Attempt(scores, success=success)]
+
+
+def slices(scene: Scene) -> list[Attempt]:
+    """Link each slice of a patient with the next one that is there."""
+    first, second = next_slices(scene)
+    scores = np.full(len(scene.rows), np.nan)
+    scores[first], _ = linked(scene.pixels(first), scene.pixels(second), scene.released, scene.released)
+    return [Attempt(scores)]
+
+
+def next_slices(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    """Return pairs (p,) and (p,) of cases of one subject that follow each other; they count within the scene's rows."""
+    told = scene.real.column("slice_index")[scene.rows]
+    known = np.flatnonzero(told != "")
+    order = known[np.lexsort((told[known].astype(float), scene.subjects[known]))]
+    same = np.flatnonzero(scene.subjects[order][:-1] == scene.subjects[order][1:])
+    return order[same], order[same + 1]
+
+
+def _lacks_contrasts(scene: Scene) -> str:
+    n = len(scene.real.encoding.channels)
+    return "" if n >= 2 else f"needs at least 2 channels, found {n}"
+
+
+def _lacks_slices(scene: Scene) -> str:
+    first, _ = next_slices(scene)
+    both = all((scene.is_member[first] == side).any() for side in (True, False))
+    return "" if both else "needs members and non-members with two slices whose slice_index is known"
+
+
+CONTRASTS = Attack(
+    contrasts,
+    "Can two contrasts of one patient, held apart, be brought together?",
+    "the released cases, and two records that hold different contrasts of a patient",
+    "mean",
+    _lacks_contrasts,
+)
+SLICES = Attack(
+    slices,
+    "Can somebody who holds another slice of this patient find the patient in the released cases?",
+    "the released cases, and slices of the patient beside the one that is looked for",
+    "highest",
+    _lacks_slices,
+)

@@ -1,0 +1,50 @@
+"""Linking two records by released cases: by hand, in blocks, and which slices are paired."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from understudy.evaluation.privacy.attacks import ATTACKS, linkability
+from understudy.evaluation.privacy.attacks.linkability import linked, next_slices
+from understudy.evaluation.privacy.attacks.scene import Scene
+from understudy.evaluation.privacy.attacks.vectors import MatrixVectors
+
+MakeScene = Callable[..., Scene]
+
+
+@pytest.mark.parametrize(("queries", "columns"), [(512, 1024), (4, 3)])
+def test_linked_by_hand(queries: int, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linkability, "QUERIES", queries)
+    monkeypatch.setattr(linkability, "COLUMNS", columns)
+    draw = np.random.default_rng(0)
+    sides = [draw.normal(size=(n, 3)) for n in (30, 30, 11, 11)]
+    scores, success = linked(*(MatrixVectors(side) for side in sides))
+    one = np.corrcoef(sides[0], sides[2])[:30, 30:]
+    other = np.corrcoef(sides[1], sides[3])[:30, 30:]
+    assert scores == pytest.approx(np.minimum(one, other).max(1), abs=1e-6)
+    assert np.array_equal(success, one.argmax(1) == other.argmax(1))
+    assert 0 < success.sum() < 30
+
+
+def test_slices_are_paired_within_subjects_in_their_order(scene: MakeScene) -> None:
+    made = scene(members=6, others=6, cases=3, real_changes={"slices": ["10", "9", ""] * 12})
+    first, second = next_slices(made)
+    assert len(first) == 12  # a slice without a number stands in no pair
+    assert np.array_equal(made.subjects[first], made.subjects[second])
+    assert np.array_equal(first, second + 1)  # 9 stands before 10, though it comes after it as text
+    (attempt,) = ATTACKS["link_slices"].run(made)
+    assert np.isfinite(attempt.scores[second]).sum() + np.isfinite(attempt.scores[first]).sum() == 12
+    assert attempt.success is None
+
+
+def test_copies_are_linked_across_contrasts(scene: MakeScene) -> None:
+    made = scene(released="copies", cases=1)
+    (attempt,) = ATTACKS["link_contrasts"].run(made)
+    assert attempt.success is not None
+    assert attempt.success[made.is_member].mean() == 1
+    assert attempt.success[~made.is_member].mean() < 0.4
+
+
+def test_one_slice_a_subject_cannot_be_linked(scene: MakeScene) -> None:
+    assert "two slices" in ATTACKS["link_slices"].lacks(scene(cases=1))
