@@ -1,8 +1,8 @@
 """The card of a release: what it is, whose data stands behind it in aggregate, what was measured, what is not covered.
 
-Written for a data-protection officer, as Markdown to read and as JSON with the same content. It claims no more than the
-evidence: no cohort is called anonymous, no privacy is called proven, and a guarantee of differential privacy stands only
-where the cohort records one and nothing else touched training data.
+Written for a data-protection officer, as Markdown to read and as JSON with the same content. It claims no more than
+the evidence: no cohort is called anonymous, no privacy is called proven, and a guarantee of differential privacy stands
+only where the cohort records one and nothing else touched training data.
 **Checked** in tests/release/test_card.py.
 """
 
@@ -19,10 +19,10 @@ from understudy.release.stripped import screenings, trained_on
 
 NOT_COVERED = (
     "Evidence is against the attacks and disguises named in it. Others, and better ones to come, are not covered.",
-    "Few flagged cases are not evidence that nobody can be recognised: a detector finds what its audit shows it to find.",
+    "Few flagged cases are no evidence that nobody can be recognised: a detector finds what its audit shows, no more.",
     "Somebody who holds further data about a patient, other images or a report, may learn more than was tested here.",
-    "The numbers are of this cohort. They say nothing about the generator, its weights, or further cases drawn from it.",
-    "Usefulness was measured for the tasks named in the evidence, and synthetic cases do not replace clinical validation.",
+    "The numbers are of this cohort. They say nothing of the generator, its weights, or further cases drawn from it.",
+    "Usefulness was measured for the tasks in the evidence, if at all; nothing here replaces clinical validation.",
 )
 NO_GUARANTEE = "No differential-privacy guarantee for this cohort"
 UNITS = {"epsilon", "delta", "unit"}
@@ -75,7 +75,7 @@ def card_of(
 
 
 def guarantee(source: Cohort) -> str:
-    """Say which guarantee of differential privacy a cohort records in ``sampling``, if nothing else touched patients."""
+    """Say which guarantee of differential privacy ``sampling`` records, if nothing else touched training data."""
     found = source.sampling.get("differential_privacy")
     if not isinstance(found, dict) or not set(found) >= UNITS:
         return f"{NO_GUARANTEE}: none is recorded."
@@ -111,7 +111,7 @@ def _what(card: Mapping[str, Any]) -> list[str]:
     size = " x ".join(map(str, card["size"]))
     told = [
         f"- {card['cases']:,} {card['kind']} cases, {card['modality']}, {size}: {' and '.join(filter(None, parts))}.",
-        f"- Made by `{card['made_by']}` with the generator {card['generator']}. No case is a photograph of a patient.",
+        f"- Made by `{card['made_by']}` with the generator {card['generator']}.",
         f"- Cohort `{card['cohort']}`, a hash of its content.",
     ]
     return told + [

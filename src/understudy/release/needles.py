@@ -113,7 +113,7 @@ def refuse_names(folder: Path, needles: Needles, only: Sequence[str] = ()) -> in
     files = [folder / name for name in only] or sorted(file for file in folder.rglob("*") if file.is_file())
     for file in files:
         name = file.relative_to(folder).as_posix()
-        for what, data in [("its name", name.encode()), *_parts(file)]:
+        for what, data in _parts(file, name):
             if found := needles.search(data):
                 raise UnderstudyError(
                     f"release is refused: {found} stands in {name} ({what}); make that evidence again without it, or "
@@ -122,14 +122,15 @@ def refuse_names(folder: Path, needles: Needles, only: Sequence[str] = ()) -> in
     return len(files)
 
 
-def _parts(file: Path) -> Parts:
-    """Yield the bytes of a file, and what is packed in them: arrays, embedded pictures."""
+def _parts(file: Path, name: str) -> Parts:
+    """Yield the name and the bytes of a file, and what is packed in them: arrays, embedded pictures."""
+    yield "its name", name.encode()
     if file.stat().st_size:
         with file.open("rb") as handle, mmap(handle.fileno(), 0, access=ACCESS_READ) as data:
             yield "its bytes", data
             for embedded in EMBEDDED.findall(data) if file.suffix == ".html" else ():
                 yield "an embedded picture", b64decode(embedded)
     if file.suffix == ".npz":
-        for name, array in read_arrays(file).items():
+        for title, array in read_arrays(file).items():
             text = "\n".join(array.ravel().tolist()) if array.dtype.kind == "U" else ""
-            yield f"the array {name}", name.encode() + b"\n" + (text.encode() or array.tobytes())
+            yield f"the array {title}", title.encode() + b"\n" + (text.encode() or array.tobytes())

@@ -1,8 +1,8 @@
 """The cohort as it leaves the house: the same images, label maps and classes, and nothing that names a subject.
 
 Cases and, where a cohort is semi-real, subjects get new names in the order of the rows. Left out are the split, the
-place and the size of a source image, and all columns beside the classes; ``trained_on`` keeps cohort and splits with the
-number of subjects (at least five) in the place of their pseudonyms; a screening keeps its counts. The id is a hash
+place and the size of a source image, and all columns beside the classes; ``trained_on`` keeps cohort and splits with
+the number of subjects (at least five) in the place of their pseudonyms; a screening keeps its counts. The id is a hash
 of this content alone.
 A later ``evaluate`` on such a cohort therefore cannot tell a leak: it compares with the training split, and says beside
 each number that ``trained_on`` is not recorded. Evidence that needs the names is made before the release.

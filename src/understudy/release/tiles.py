@@ -2,8 +2,8 @@
 
 A picture is cut where a whole row or column is paper, again and again; what is left is a tile, or a mosaic without
 gaps, which is cut into tiles of the cohort's shape. Each is scaled to the cohort's size and compared by Pearson's r
-with every slice of every real image, each channel and their mean; for the five nearest again without the tenth of the pixels
-that fits worst, so that an outline of a lesion drawn over it does not hide it.
+with every slice of every real image, each channel and their mean; for the five nearest again without the tenth of the
+pixels that fits worst, so that an outline of a lesion drawn over it does not hide it.
 **Not covered**: real images that overlap, were turned, or were drawn in other colours than grey or their own.
 **Checked** in tests/release/test_tiles.py (planted in the report's own figures).
 """
@@ -57,7 +57,7 @@ def _chunks(data: bytes) -> Iterator[bytes]:
 
 
 def tiles(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return the tiles of a picture at a size, float32 (n, H, W): the mean of the colours, and each where they differ."""
+    """Return the tiles of a picture at a size, float32 (n, H, W): the mean of colours, and each where they differ."""
     found = []
     for box in _cut((picture < PAPER).any(-1), (0, 0, *picture.shape[:2])):
         for top, left, bottom, right in [box, *_mosaic(box, size)]:
