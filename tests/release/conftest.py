@@ -212,6 +212,10 @@ class Bench:
         (folder / "cases.csv").write_text("synthetic_case\nsynthetic-000000\n")
         return folder
 
+    def write(self, name: str, names: Sequence[str]) -> Path:
+        """Write a real cohort of these subjects, one case each, called as they are."""
+        return write_images(self.root / name, fields(len(names), 2), "real", names, key=b"secret")
+
     def listing(self) -> list[str]:
         return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*"))
 

@@ -42,7 +42,6 @@ def test_the_default_can_be_kept(bench: Any) -> None:
     ("limit", "kind", "result"),
     [
         ("flags left", "privacy", Result("privacy.copies.flagged", 1)),
-        ("flags left", "privacy", Result("privacy.copies.flagged", None, note="withheld: few")),
         ("flagged share before screening", "privacy", Result("privacy.copies.expected", None)),
         ("subjects behind the threshold", "privacy", Result("privacy.copies.threshold", 0.9, n=49)),
         ("audit, mean recall", "audit", Result("privacy.audit.recall.mean", 0.9499)),
@@ -61,6 +60,12 @@ def test_more_flags_than_by_chance_fail_before_screening_too(bench: Any) -> None
     assert failed(found) == ["flags left", "flagged share before screening"]
 
 
+def test_a_withheld_number_is_no_zero(bench: Any) -> None:
+    found = dossier(bench, privacy=[Result("privacy.copies.flagged", None, note="withheld: few")])
+    assert failed(found) == ["flags left", "flagged share before screening"]
+    assert judge(POLICY, found)[0].found == "privacy.copies.flagged withheld: few"
+
+
 def test_the_cohort_itself_is_judged(bench: Any) -> None:
     found = dossier(bench)
     few = replace(found, facts=[Result("cohort.subjects", 49)])
@@ -68,7 +73,7 @@ def test_the_cohort_itself_is_judged(bench: Any) -> None:
     for one in (few, unknown):
         assert failed(one) == ["subjects that the generator learned from"]
     assert "does not record" in judge(POLICY, unknown)[-1].found
-    found.released[-1].provenance["config"]["false_alarm_rate"] = 0.001
+    found.released[0].provenance["config"]["false_alarm_rate"] = 0.001
     assert failed(found) == ["false-alarm rate of the detector"]
 
 
