@@ -20,7 +20,7 @@ from understudy.evaluation.privacy.correlation import unit_vectors
 
 PAPER = 250  # of 255: lighter in all colours is paper
 SMALLEST = 16  # pixels: the side of a tile
-MOSAIC = 16  # tiles in a row of a mosaic without gaps, at most; none is narrower than half the cohort's width
+MOSAIC = 16  # tiles in a row of a mosaic without gaps, at most; none is narrower than the cohort's images
 CANDIDATES = 5
 WORTH = 0.8  # r from which a pair is looked at again
 DROPPED = 0.1  # of the pixels, an outline's
@@ -90,7 +90,7 @@ def _runs(marks: np.ndarray) -> list[tuple[int, int]]:
 
 def _mosaic(box: Box, size: tuple[int, int]) -> Iterator[Box]:
     """Yield the tiles of a box that could hold several of this shape without gaps."""
-    (top, left, bottom, right), narrowest = box, max(SMALLEST, size[1] / 2)
+    (top, left, bottom, right), narrowest = box, max(SMALLEST, size[1])
     for across in range(1, MOSAIC + 1):
         wide = (right - left) / across
         down = (bottom - top) / (wide * size[0] / size[1])
@@ -147,9 +147,9 @@ def _slices(real: Cohort, rows: Sequence[int]) -> np.ndarray:
 
 def _robust(x: np.ndarray, y: np.ndarray) -> float:
     """Return Pearson's r of two vectors without the tenth that lies farthest from their common line."""
-    slope, offset = np.polyfit(y, x, 1)
-    off = np.abs(x - slope * y - offset)
-    kept = off <= np.quantile(off, 1 - DROPPED)
+    a, b = x - x.mean(), y - y.mean()
+    off = np.abs(a - (a @ b) / (b @ b) * b)
+    kept = off <= np.partition(off, int(len(off) * (1 - DROPPED)))[int(len(off) * (1 - DROPPED))]
     a, b = x[kept] - x[kept].mean(), y[kept] - y[kept].mean()
     length = float(np.linalg.norm(a) * np.linalg.norm(b))
     return float(a @ b) / length if length > 0 else -1.0
