@@ -15,7 +15,7 @@ from pathlib import Path
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result, read_results
-from understudy.evaluation.folder import STAMP
+from understudy.evaluation.folder import PUBLIC_MINIMUM, STAMP
 from understudy.report.reading import Folder, cohort_ids, read_folders
 
 INTERNAL = "internal"
@@ -117,13 +117,14 @@ def before_screening(cohort: Cohort) -> str | None:
 
 
 def facts(cohort: Cohort) -> list[Result]:
-    """Return the counts of a cohort that limits may ask for; the subjects are None where they are not recorded."""
+    """Return the counts of a cohort that limits may ask for; the subjects are None where they are few or unknown."""
     recorded = bool(cohort.trained_on) and all(entry.get("subjects") for entry in cohort.trained_on)
-    subjects = {subject for entry in cohort.trained_on for subject in entry.get("subjects", ())}
-    note = "" if recorded else "trained_on does not record all subjects"
+    n = len({subject for entry in cohort.trained_on for subject in entry.get("subjects", ())})
+    note = f"withheld: fewer than {PUBLIC_MINIMUM} subjects" if n < PUBLIC_MINIMUM else ""
+    note = note if recorded else "trained_on does not record all subjects"
     return [
         Result("cohort.cases", len(cohort), unit="cases"),
-        Result("cohort.subjects", len(subjects) if recorded else None, unit="subjects", note=note),
+        Result("cohort.subjects", None if note else n, unit="subjects", note=note),
     ]
 
 

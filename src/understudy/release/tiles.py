@@ -134,7 +134,8 @@ def highest(drawn: np.ndarray, real: Cohort) -> float:
         first += product.shape[1]
     each = first // len(real)  # slices of a case
     pairs = [(i, int(j)) for i, j in zip(np.nonzero(r > WORTH)[0], index[r > WORTH], strict=True)]
-    return max((_robust(queries[i], _slices(real, [j // each])[j % each]) for i, j in pairs), default=-1.0)
+    found = [_robust(queries[i], _slices(real, [j // each])[j % each]) for i, j in pairs]
+    return max(found, default=float(r.max(initial=-1)))
 
 
 def _slices(real: Cohort, rows: Sequence[int]) -> np.ndarray:
