@@ -15,7 +15,7 @@ from understudy.core.errors import UnderstudyError
 from understudy.release.tiles import highest, open_png, tiles
 from understudy.report.figures import curve_figure, grid_figure
 
-BOUND = 0.985  # of the default policy
+BOUND = 0.996  # of the default policy
 Fields = Callable[..., np.ndarray]
 
 
@@ -47,10 +47,11 @@ def test_tiles_of_the_reports_grid_are_cut_out(smooth: Fields) -> None:
 
 
 def test_a_real_tile_is_found_and_strangers_are_not(real: Cohort, smooth: Fields) -> None:
-    assert real.images is not None and real.labels is not None
-    pictures, labels = smooth(9, 5), (smooth(9, 5)[:, 0] > 150).astype(np.uint8)
+    assert real.images is not None
+    pictures, labels = smooth(9, 5), np.zeros((9, 32, 32), np.uint8)
+    labels[:, 8:14, 20:27] = 1  # a lesion
     assert found(drawn(pictures), real) < 0.9 and found(drawn(pictures, labels), real) < 0.9
-    pictures[8], labels[8] = real.images[40], real.labels[40]
+    pictures[8] = real.images[40]
     assert found(drawn(pictures), real) > BOUND
     assert found(drawn(pictures, labels), real) > BOUND  # an outline over it
 

@@ -66,7 +66,8 @@ def needles_of(real: Cohort) -> Needles:
     names = {"the name of a real case": set(real.column("case_id").tolist())}
     names["the pseudonym of a real subject"] = set(real.subjects())
     names["the path of the real cohort"] = {str(real.path.absolute())}
-    kinds, short = {}, 0
+    kinds: dict[bytes, str] = {}
+    short = 0
     for kind, values in names.items():
         texts = [value.encode() for value in values if value]
         short += sum(len(text) < SHORTEST for text in texts)

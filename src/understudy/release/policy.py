@@ -84,7 +84,7 @@ class RealCheck(_Part):
 
     required: bool = True
     near: float = Field(default=0.995, gt=0.5, le=1)
-    drawn: float = Field(default=0.985, gt=0.5, le=1)
+    drawn: float = Field(default=0.996, gt=0.5, le=1)
     label_voxels: int = Field(default=64, ge=1)
     why: str = Sentence
 

@@ -4,8 +4,10 @@ A picture is cut where a whole row or column is paper, again and again; what is 
 gaps, which is cut into tiles of the cohort's shape. Each is scaled to the cohort's size and compared by Pearson's r
 with every slice of every real image, each channel and their mean; for the five nearest again without the tenth of the
 pixels that fits worst, so that an outline of a lesion drawn over it does not hide it.
-**Not covered**: real images that overlap, were turned, or were drawn in other colours than grey or their own.
-**Checked** in tests/release/test_tiles.py (planted in the report's own figures).
+**Not covered**: real images that overlap, were turned, were drawn in other colours than grey or their own, or have
+outlines over more than a tenth of their pixels.
+**Checked** in tests/release/test_tiles.py (planted in the report's own figures). On lgg_tcga at 64 px, 24 images of
+test subjects drawn as the report does: r to themselves at least 0.9998, also outlined; to others at most 0.9903.
 """
 
 from collections.abc import Iterator, Sequence
@@ -59,7 +61,7 @@ def _chunks(data: bytes) -> Iterator[bytes]:
 def tiles(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return the tiles of a picture at a size, float32 (n, H, W): the mean of colours, and each where they differ."""
     found = []
-    for box in _cut((picture < PAPER).any(-1), (0, 0, *picture.shape[:2])):
+    for box in _cut(np.any(picture < PAPER, axis=-1), (0, 0, *picture.shape[:2])):
         for top, left, bottom, right in [box, *_mosaic(box, size)]:
             colours = [_scaled(picture[top:bottom, left:right, k], size) for k in range(3)]
             grey = np.mean(colours, 0)
@@ -71,7 +73,7 @@ def _cut(ink: np.ndarray, box: Box) -> Iterator[Box]:
     """Yield the boxes that no row or column of paper cuts any more."""
     top, left, bottom, right = box
     for axis in (1, 0):
-        runs = _runs(ink[top:bottom, left:right].any(axis))
+        runs = _runs(np.any(ink[top:bottom, left:right], axis=axis))
         whole = (0, bottom - top if axis else right - left)
         if runs != [whole]:
             for first, last in runs:
