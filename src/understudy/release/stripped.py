@@ -6,7 +6,7 @@ the number of subjects (at least five) in the place of their pseudonyms; a scree
 of this content alone.
 A later ``evaluate`` on such a cohort therefore cannot tell a leak: it compares with the training split, and says beside
 each number that ``trained_on`` is not recorded. Evidence that needs the names is made before the release.
-**Checked** in tests/release/test_stripped.py.
+**Checked** in tests/release/test_package.py.
 """
 
 from pathlib import Path
