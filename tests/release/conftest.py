@@ -1,6 +1,7 @@
-"""A synthetic cohort whose lesions have known sizes, and results folders about it, written by hand."""
+"""Synthetic cohorts and results folders about them, written by hand: for screening, and (Bench) for release."""
 
 import csv
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from understudy.core.cohort import Cohort
 from understudy.core.encoding import Channel
@@ -122,3 +124,107 @@ def agreement(tmp_path: Path) -> Write:
 @pytest.fixture
 def privacy(tmp_path: Path) -> Write:
     return lambda cohort, *rest, name="privacy", **more: write_privacy(tmp_path / name, cohort, *rest, **more)
+
+
+EVIDENCE = {
+    "privacy": [
+        Result("privacy.copies.flagged", 0, 0, 0, "cases", "lower", 12),
+        Result("privacy.copies.expected", 0.12, 0, 1, "cases", n=12),
+        Result("privacy.copies.threshold", 0.9, 0.88, 0.92, "r", n=60),
+    ],
+    "audit": [Result("privacy.audit.recall.mean", 0.97), Result("privacy.audit.recall.worst", 0.85)],
+    "attacks": [Result(f"privacy.attack.{name}.auc", 0.5, 0.45, 0.56) for name in ("distance", "density")],
+}
+
+
+def fields(n: int, seed: int, size: int = 32) -> np.ndarray:
+    """Return smooth random images uint8 (n, 1, size, size)."""
+    noise = gaussian_filter(np.random.default_rng(seed).normal(size=(n, 1, size, size)), (0, 0, 2, 2))
+    low, high = noise.min((1, 2, 3), keepdims=True), noise.max((1, 2, 3), keepdims=True)
+    return np.rint((noise - low) / (high - low) * 255).astype(np.uint8)
+
+
+def write_images(
+    out: Path, images: np.ndarray, kind: str, names: Sequence[str], owners: Sequence[str] = (), **changes: Any
+) -> Path:
+    """Write images (n, 1, H, W) with the brightest parts as label maps."""
+    sampling = changes.pop("sampling", {})
+    settings: dict[str, Any] = {
+        "modality": "MR",
+        "size": images.shape[2:],
+        "channels": [Channel("a", 0, 255)],
+        "dtype": "uint8",
+        "scheme": LabelScheme(("background", "tumour"), (0, 1)),
+        "label_source": "patient" if kind == "real" else "sampled",
+        "provenance": Provenance("sample", {"generator": "diffusion"}, 3),
+        "classes": ["ill"],
+        "columns": ["edited_from"],
+    } | changes
+    with CohortWriter(out, kind=kind, **settings) as writer:
+        writer.sampling = sampling
+        for i, (image, name) in enumerate(zip(images, names, strict=True)):
+            row = {"case_id": name, "subject_id": owners[i] if owners else name, "ill": str(i % 2), "affine": "1 0 0"}
+            row |= {"split": "train", "slice_index": "4"} if kind == "real" else {"edited_from": "somebody"}
+            writer.append(image, (image[0] > 150).astype(np.uint8), row)
+    return out
+
+
+def pseudonyms(n: int) -> list[str]:
+    return [f"s-{hashlib.sha256(bytes([i])).hexdigest()[:16]}" for i in range(n)]
+
+
+class Bench:
+    """A real cohort of 60 subjects, a synthetic one of 12 cases, and evidence that keeps the default policy."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.names = root, pseudonyms(60)
+        ids = [f"{name}-0001" for name in self.names]
+        self.real = write_images(root / "real", fields(60, 0), "real", ids, self.names, key=b"secret")
+        self.real_id = Cohort.open(self.real).id
+        self.images = fields(12, 1)
+        self.synthetic = self.cohort("synthetic")
+
+    def cohort(self, name: str, images: np.ndarray | None = None, **changes: Any) -> Path:
+        images = self.images if images is None else images
+        seen = [{"cohort": self.real_id, "splits": ["train"], "subjects": self.names}]
+        ids = [f"synthetic-{i:06d}" for i in range(len(images))]
+        return write_images(self.root / name, images, changes.pop("kind", "synthetic"), ids,
+                            **{"trained_on": seen, **changes})  # fmt: skip
+
+    def evidence(self, cohort: Path | None = None, mark: str = "", **changed: list[Result] | None) -> list[Path]:
+        """Write evidence of three kinds; a kind that is None is left out, given results replace those of their name."""
+        opened, folders = Cohort.open(cohort or self.synthetic), []
+        for kind, results in EVIDENCE.items():
+            new = changed.get(kind, [])
+            if new is not None:
+                kept = {r.name: r for r in [*results, *new]}
+                folders.append(self.results(f"{mark}{kind}", kind, list(kept.values()), opened.id))
+        return folders
+
+    def results(self, name: str, kind: str, results: list[Result], about: str, seed: int = 0, **inputs: str) -> Path:
+        folder = self.root / f"results-{name}"
+        folder.mkdir()
+        sides = {"real": self.real_id} | ({"synthetic": about} if about else {}) | inputs
+        write_results(folder, results, Provenance(f"evaluate {kind}", {"false_alarm_rate": 0.01}, seed, sides))
+        (folder / "internal").mkdir()
+        (folder / "internal" / "pairs.csv").write_text(f"real_case\n{self.names[0]}-0001\n")
+        (folder / "internal" / "INTERNAL.txt").write_text("INTERNAL")
+        (folder / "cases.csv").write_text("synthetic_case\nsynthetic-000000\n")
+        return folder
+
+    def write(self, name: str, names: Sequence[str]) -> Path:
+        """Write a real cohort of these subjects, one case each, called as they are."""
+        return write_images(self.root / name, fields(len(names), 2), "real", names, key=b"secret")
+
+    def listing(self) -> list[str]:
+        return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*"))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def smooth() -> Callable[..., np.ndarray]:
+    return fields

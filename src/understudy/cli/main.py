@@ -20,10 +20,12 @@ from understudy.cli import (
     evaluate,
     import_,
     import_weights,
+    release,
     report,
     sample,
     screen,
     train,
+    verify,
 )
 from understudy.cli.options import example
 from understudy.core.errors import UnderstudyError
@@ -37,7 +39,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, import_, check, train, import_weights, sample, edit, classify, condition, evaluate, screen, report):
+VERBS = (
+    demo,
+    import_,
+    check,
+    train,
+    import_weights,
+    sample,
+    edit,
+    classify,
+    condition,
+    evaluate,
+    screen,
+    report,
+    release,
+    verify,
+)
+for verb in VERBS:
     app.command(verb.__name__.rpartition(".")[2].rstrip("_").replace("_", "-"), epilog=verb.EXAMPLE)(verb.command)
 
 INTERRUPTED = "interrupted: run the same command again to go on"

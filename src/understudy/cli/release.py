@@ -1,0 +1,55 @@
+"""``understudy release``: a cohort, a card and the public evidence as one folder, behind a gate that refuses."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from understudy.cli.options import DryRun, Out, example, show, writing
+
+EXAMPLE = example(
+    "understudy release screened --evidence results-privacy results-utility --real cohort --out bundle",
+    "understudy release screened --evidence results-privacy results-before --real cohort --policy policy.yaml "
+    "--out bundle",
+)
+
+
+def release(
+    cohort: Annotated[Path, typer.Argument(metavar="COHORT", help="The synthetic cohort, screened or not.")],
+    evidence: Annotated[
+        list[Path],
+        typer.Option(metavar="RESULTS...", help="What evaluate said of it, and of what it was before screening."),
+    ],
+    out: Out,
+    more: Annotated[list[Path] | None, typer.Argument(metavar="RESULTS", hidden=True)] = None,
+    policy: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The limits, as YAML; default: those shipped, which are strict.")
+    ] = None,
+    real: Annotated[
+        Path | None, typer.Option(metavar="COHORT", help="The real cohort: nothing of it may be in the bundle.")
+    ] = None,
+    override: Annotated[
+        str | None,
+        typer.Option(metavar="REASON", help="Release although limits do not hold; the bundle says so for ever."),
+    ] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Write what may leave the house, or refuse: each limit of the policy is held against the evidence."""
+    folders = [*evidence, *(more or [])]
+    from understudy.release.policy import read_policy
+
+    if dry_run:
+        limits = read_policy(policy).policy.model_dump(mode="json", exclude_none=True)
+        request = {"cohort": cohort, "evidence": folders, "real": real, "out": out, "override": override}
+        show("release", {**request, "policy": limits})
+        return
+    from understudy.release.package import release_cohort
+
+    with writing(out):
+        release_cohort(cohort, folders, out, policy=policy, real=real, override=override)
+    if override is not None:
+        typer.echo("warning: released over its policy; `understudy verify` will say so")
+    typer.echo(f"bundle: {out}")
+
+
+command = release

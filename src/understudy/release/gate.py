@@ -1,0 +1,123 @@
+"""The gate: a policy's limits held against the evidence, one check each; who fails one stays inside.
+
+Missing evidence fails a limit unless the policy says that it is not required. The same checks can be made again from
+the bundle alone (release/verify.py), so that a verdict cannot be edited without its numbers.
+**Checked** in tests/release/test_gate.py (each limit, missing and withheld numbers, overrides).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from understudy.core.cohort import Cohort
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.result import Result
+from understudy.release.dossier import Dossier
+from understudy.release.policy import Bound, Limit, Policy
+
+Known = Sequence[tuple[str, Result]]
+WORDS = {"value": "", "low": "lower end of ", "high": "upper end of ", "n": "n of "}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One limit held against what was found.
+
+    Attributes:
+        what: the limit's name.
+        limit: what it asks, in words.
+        found: the numbers, in words.
+        holds: whether it holds.
+        evidence: which kinds of evidence the numbers are from; "" where there are none.
+        why: what the limit guards.
+    """
+
+    what: str
+    limit: str
+    found: str
+    holds: bool
+    evidence: str
+    why: str
+
+
+def judge(policy: Policy, dossier: Dossier) -> list[Check]:
+    """Hold each measured limit of a policy against a dossier."""
+    return [_judge(limit, dossier.results(limit.about)) for limit in policy.limits]
+
+
+def judge_labels(policy: Policy, label_source: str | None) -> Check:
+    """Hold the source of the label maps against a policy."""
+    allowed, why = policy.label_sources.allowed, policy.label_sources.why
+    holds = label_source is None or label_source in allowed
+    return Check("label source", f"one of {', '.join(allowed)}", label_source or "no label maps", holds, "cohort", why)
+
+
+def judge_real(policy: Policy, compared: bool) -> Check:
+    """Say whether the bundle was compared with the real cohort; what is found there is refused by release/leak.py."""
+    rule = policy.real_check
+    asked = "the bundle is compared with the real cohort" + ("" if rule.required else " (not required)")
+    found = "compared: no real image, patch, label map or name in it" if compared else "not compared: no --real"
+    return Check("real check", asked, found, compared or not rule.required, "the real cohort", rule.why)
+
+
+def refuse(cohort: Cohort, checks: Sequence[Check], override: str | None) -> None:
+    """Refuse a cohort that fails a check, unless somebody takes it upon them.
+
+    Raises:
+        UsageError: an empty reason, or a reason where nothing fails.
+        UnderstudyError: a check fails: all that do, with their numbers.
+    """
+    failed = [check for check in checks if not check.holds]
+    if override is not None and not override.strip():
+        raise UsageError("--override needs a reason: it is written into the bundle, for ever; found an empty one")
+    if override is not None and not failed:
+        raise UsageError("--override was given, and every limit holds: leave it out")
+    if failed and override is None:
+        told = "; ".join(f"({i}) {told_of(check)}" for i, check in enumerate(failed, start=1))
+        raise UnderstudyError(
+            f"release of {cohort.path.name} is refused, {len(failed)} of {len(checks)} limits do not hold: {told}. "
+            "Nothing was written"
+        )
+
+
+def told_of(check: Check) -> str:
+    """Return a failed check in words."""
+    return f"{check.what}: asked {check.limit}; found {check.found}"
+
+
+def _judge(limit: Limit, known: Known) -> Check:
+    matching = [(kind, r) for kind, r in known if fnmatchcase(r.name, limit.result)]
+    matching.sort(key=lambda one: (one[1].name, str(one[1].value)))
+    asked, bound, missing = _asked(limit, known)
+    if not matching or missing:
+        found = f"no evidence: {missing or limit.result} was not measured" + (
+            " of the cohort before screening" if limit.about == "before" else ""
+        )
+        return Check(limit.name, asked, found, not limit.required, "", limit.why)
+    held = [(r, _number(r, limit.take)) for _, r in matching]
+    holds = all(number is not None and _within(limit, number, bound) for _, number in held)
+    told = ", ".join(f"{r.name} {r.note or 'not available' if x is None else f'{x:.6g}'}" for r, x in held)
+    return Check(limit.name, asked, told, holds, ", ".join(sorted({kind for kind, _ in matching})), limit.why)
+
+
+def _asked(limit: Limit, known: Known) -> tuple[str, float, str]:
+    """Return a limit in words, its bound, and the name of a bound that was not measured or ""."""
+    word, given = ("at most", limit.at_most) if limit.at_most is not None else ("at least", limit.at_least)
+    told = f"{WORDS[limit.take]}{limit.result} {word} "
+    if not isinstance(given, Bound):
+        assert given is not None
+        return f"{told}{given:g}", given, ""
+    numbers = [_number(r, given.take) for _, r in known if r.name == given.result]
+    told += f"the {WORDS[given.take]}{given.result}"
+    if len(numbers) != 1 or numbers[0] is None:
+        return told, 0.0, given.result
+    return f"{told} ({numbers[0]:g})", numbers[0], ""
+
+
+def _number(result: Result, take: str) -> float | None:
+    """Return a part of a result; None where it was withheld, also its n."""
+    return None if result.value is None else getattr(result, take)
+
+
+def _within(limit: Limit, number: float, bound: float) -> bool:
+    return number <= bound if limit.at_most is not None else number >= bound

@@ -1,0 +1,141 @@
+"""Policy: the limits that a synthetic cohort must keep to be released; ``policy.yaml`` beside this file is the default.
+
+A limit names numbers by the pattern of their name, so that new evidence is held against it without a change here.
+Further names that a limit may ask for: ``cohort.subjects`` and ``cohort.cases`` (counts), ``judged.again`` (1 where the
+cohort was judged with another seed than the one it was screened with), ``setting.KIND.KEY`` (a number among the
+settings of ``evaluate KIND``).
+**Checked** in tests/release/test_policy.py.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from understudy.core.errors import UsageError
+
+Take = Literal["value", "low", "high", "n"]
+LabelSource = Literal["patient", "edited patient", "sampled", "painted"]
+Sentence = Field(min_length=20)  # why: a sentence, not a word
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Bound(_Part):
+    """Another measured number as a limit: its name, and which part of it."""
+
+    result: str = Field(min_length=1)
+    take: Take = "value"
+
+
+class Limit(_Part):
+    """One limit.
+
+    Attributes:
+        name: what a person calls it.
+        result: pattern of the names it is for (``*`` stands for anything); every one that is found must hold.
+        take: what of the result is compared: its value, an end of its interval, or n.
+        about: the cohort that is released, or what it was before its copies were screened out.
+        at_most: a number, or another result; this or ``at_least``.
+        at_least: a number.
+        required: whether missing evidence refuses.
+        why: a sentence for people.
+    """
+
+    name: str = Field(min_length=1)
+    result: str = Field(min_length=1)
+    take: Take = "value"
+    about: Literal["released", "before"] = "released"
+    at_most: float | Bound | None = None
+    at_least: float | None = None
+    required: bool = True
+    why: str = Sentence
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> "Limit":
+        if (self.at_most is None) == (self.at_least is None):
+            raise ValueError(f"the limit {self.name!r} needs one of at_most and at_least")
+        return self
+
+
+class LabelSources(_Part):
+    """Whose label maps may be released; a cohort without label maps is not asked."""
+
+    allowed: tuple[LabelSource, ...]
+    why: str = Sentence
+
+
+class RealCheck(_Part):
+    """The comparison of the bundle with the real cohort.
+
+    Attributes:
+        required: whether a release without ``--real`` is refused.
+        near: Pearson's r from which an image counts as a real one.
+        drawn: the same for a tile of a figure, without the tenth of its pixels that fits worst.
+        label_voxels: voxels of foreground from which a label map may not equal a real one.
+        why: a sentence for people.
+    """
+
+    required: bool = True
+    near: float = Field(default=0.995, gt=0.5, le=1)
+    drawn: float = Field(default=0.996, gt=0.5, le=1)
+    label_voxels: int = Field(default=64, ge=1)
+    why: str = Sentence
+
+
+class Policy(_Part):
+    """All limits; names of limits differ."""
+
+    name: str = Field(min_length=1)
+    why: str = Sentence
+    limits: tuple[Limit, ...] = Field(min_length=1)
+    label_sources: LabelSources
+    real_check: RealCheck
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "Policy":
+        found = [limit.name for limit in self.limits]
+        if len(set(found)) != len(found):
+            raise ValueError("each limit needs a name of its own")
+        return self
+
+
+@dataclass(frozen=True)
+class PolicyFile:
+    """A policy with the bytes it was read from, which go into the bundle as they are, and their SHA-256."""
+
+    policy: Policy
+    content: bytes
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def read_policy(file: Path | None = None) -> PolicyFile:
+    """Read a policy; the shipped default where no file is named.
+
+    Raises:
+        UsageError: there is no such file, it is not YAML, or a limit is wrong: which, and what was found.
+    """
+    source = files("understudy.release").joinpath("policy.yaml") if file is None else Path(file)
+    if not source.is_file():
+        raise UsageError(f"a policy was expected at {file}, and there is no file: leave --policy out for the default")
+    content = source.read_bytes()
+    try:
+        return PolicyFile(Policy.model_validate(yaml.safe_load(content)), content)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"the policy {file} is not YAML ({' '.join(str(error).split())}): mend it") from error
+    except ValidationError as error:
+        raise UsageError(f"the policy {file} is wrong: {'; '.join(_told(error))}: compare with the default") from error
+
+
+def _told(error: ValidationError) -> list[str]:
+    return [f"{'.'.join(map(str, item['loc'])) or 'policy'}: {item['msg']}" for item in error.errors()]

@@ -1,0 +1,70 @@
+"""The cohort as it leaves the house: the same images, label maps and classes, and nothing that names a subject.
+
+Cases and, where a cohort is semi-real, subjects get new names in the order of the rows. Left out are the split, the
+place and the size of a source image, and all columns beside the classes; ``trained_on`` keeps cohort and splits with
+the number of subjects (at least five) in the place of their pseudonyms; a screening keeps its counts. The id is a hash
+of this content alone.
+A later ``evaluate`` on such a cohort therefore cannot tell a leak: it compares with the training split, and says beside
+each number that ``trained_on`` is not recorded. Evidence that needs the names is made before the release.
+**Checked** in tests/release/test_package.py.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from understudy.core.cohort import Cohort
+from understudy.core.provenance import Provenance
+from understudy.core.writer import CohortWriter
+from understudy.evaluation.folder import PUBLIC_MINIMUM
+
+
+def write_stripped(source: Cohort, out: Path, provenance: Provenance) -> None:
+    """Write a cohort without what names anybody.
+
+    Args:
+        source: the cohort.
+        out: the folder to make.
+        provenance: the release.
+    """
+    subjects: dict[str, str] = {}
+    with CohortWriter(
+        out,
+        kind=source.kind,
+        modality=source.modality,
+        size=source.size,
+        channels=source.encoding.channels if source.images is not None else (),
+        dtype=source.encoding.dtype,
+        scheme=source.scheme,
+        label_source=source.label_source,
+        provenance=provenance,
+        classes=source.classes,
+        trained_on=trained_on(source),
+    ) as writer:
+        for i in range(len(source)):
+            image, label = (None if a is None else np.asarray(a[i]) for a in (source.images, source.labels))
+            case, owner = f"case-{i + 1:06d}", source.entry("subject_id", i)
+            subject = subjects.setdefault(owner, f"subject-{len(subjects) + 1:06d}")
+            row = {"case_id": case, "subject_id": case if source.kind == "synthetic" else subject}
+            row |= {name: source.entry(name, i) for name in ("spacing", *source.classes)}
+            writer.append(image, label, row)
+        writer.sampling = {"screened": screenings(source)} if source.sampling.get("screened") else {}
+
+
+def trained_on(source: Cohort) -> list[dict[str, Any]]:
+    """Return whose data a generator saw, in aggregate: keyed ids of cohorts, splits, number of subjects."""
+    told: list[dict[str, Any]] = []
+    for entry in source.trained_on:
+        n = len(entry.get("subjects", ()))
+        counted = {"n_subjects": n} if n >= PUBLIC_MINIMUM else {}
+        told.append({"cohort": entry["cohort"], "splits": entry.get("splits", []), "subjects": [], **counted})
+    return told
+
+
+def screenings(source: Cohort) -> list[dict[str, Any]]:
+    """Return the log of a cohort's screenings as counts."""
+    return [
+        {"source": {"cohort": entry["source"]["cohort"]}, "touched": entry["touched"], "coverage": entry["coverage"]}
+        for entry in source.sampling.get("screened", [])
+    ]

@@ -1,0 +1,129 @@
+"""``understudy verify``: is a bundle whole, unchanged and within its policy?
+
+Every file has its hash, none is missing, none is there that the manifest does not name; the cohort has the hashes and
+the id of its content; every limit of the policy in the bundle is judged again from the numbers in the bundle; card,
+verdict and manifest say the same. A bundle that was released over its policy fails for ever.
+**Not covered**: without a signature nobody can tell a bundle from one that was made anew with other numbers; hashes
+show damage and careless edits. **Checked** in tests/release/test_verify.py (each file tampered with in turn).
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from understudy.core.cohort import Cohort, file_hash
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.result import Result
+from understudy.release.card import markdown
+from understudy.release.dossier import Dossier
+from understudy.release.gate import judge, judge_labels
+from understudy.release.package import BEFORE, SCHEMA, refuse_changed
+from understudy.release.policy import read_policy
+from understudy.report.reading import cohort_ids, read_folders
+
+MANIFEST = "manifest.json"
+UNCHECKED = {"real check"}  # made with the real cohort, which is not here
+
+
+def verify_bundle(bundle: Path) -> str:
+    """Check a bundle.
+
+    Args:
+        bundle: the folder that ``understudy release`` made.
+
+    Returns:
+        A sentence on what was checked.
+
+    Raises:
+        UsageError: no bundle.
+        UnderstudyError: what is wrong with it, or that it was released over its policy, and why.
+    """
+    bundle = Path(bundle)
+    if not (bundle / MANIFEST).is_file():
+        raise UsageError(f"a bundle was expected at {bundle} (no {MANIFEST}): name what `understudy release` made")
+    manifest = _read(bundle, MANIFEST)
+    if manifest.get("schema") != SCHEMA:
+        raise UnderstudyError(
+            f"{bundle} is a bundle of schema {manifest.get('schema')}, this understudy reads {SCHEMA}"
+        )
+    _refuse("files", _wrong_files(bundle, manifest.get("files", {})))
+    try:
+        _refuse("content", _wrong_content(bundle, manifest))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnderstudyError(f"{bundle} is damaged ({type(error).__name__}: {error}): get it again") from error
+    failed = [check["what"] for check in _read(bundle, "gate.json")["checks"] if not check["holds"]]
+    if manifest["override"] is not None or failed:
+        raise UnderstudyError(
+            f"{bundle} is whole, and was released over its policy: {len(failed)} limits do not hold "
+            f"({', '.join(failed)}). Reason given: {manifest['override']}"
+        )
+    return f"{len(manifest['files'])} files have their hashes; every limit of the policy holds."
+
+
+def _wrong_files(bundle: Path, named: dict[str, str]) -> list[str]:
+    """Return what is wrong with the files: missing, changed, not named, or links."""
+    found = {f.relative_to(bundle).as_posix() for f in bundle.rglob("*") if f.is_symlink() or not f.is_dir()}
+    wrong = [f"{name} is not in the manifest" for name in sorted(found - {MANIFEST, *named})]
+    for name, digest in sorted(named.items()):
+        if name not in found:
+            wrong.append(f"{name} is missing")
+        elif (bundle / name).is_symlink():
+            wrong.append(f"{name} is a link")
+        elif file_hash(bundle / name) != digest:
+            wrong.append(f"{name} was changed")
+    return wrong
+
+
+def _wrong_content(bundle: Path, manifest: dict[str, Any]) -> list[str]:
+    """Return where cohort, policy, verdict, card and manifest disagree."""
+    cohort, limits = Cohort.open(bundle / "cohort"), read_policy(bundle / "policy.yaml")
+    card, gate = _read(bundle, "card.json"), _read(bundle, "gate.json")
+    refuse_changed(cohort)
+    known = gate["known"]
+    judged = judge(limits.policy, _dossier(bundle, known))
+    judged.append(judge_labels(limits.policy, cohort.label_source))
+    given = [check for check in gate["checks"] if check["what"] not in UNCHECKED]
+    says = {
+        "the cohort's id is not the manifest's": cohort.id == manifest["cohort"] == card["cohort"],
+        "the card counts other cases than the cohort": card["cases"] == len(cohort),
+        "the policy is not the one that was judged by": limits.digest == manifest["policy"] == card["policy"]["sha256"],
+        "the limits, judged again, give another verdict": [asdict(check) for check in judged] == given,
+        "the comparison with the real cohort is not told": len(gate["checks"]) == len(given) + 1,
+        "the card tells other checks than the verdict": card["checks"] == gate["checks"],
+        "card, verdict and manifest tell different overrides": manifest["override"]
+        == card["override"]
+        == gate["override"]
+        == manifest["provenance"]["config"]["override"],
+        "card.md and card.json differ": (bundle / "card.md").read_text(encoding="utf-8") == markdown(card),
+    }
+    return [sentence for sentence, holds in says.items() if not holds]
+
+
+def _dossier(bundle: Path, known: dict[str, Any]) -> Dossier:
+    """Read the evidence in a bundle."""
+    evidence = bundle / "evidence"
+    ours = sorted(path for path in evidence.iterdir() if path.name != BEFORE)
+    before = sorted((evidence / BEFORE).iterdir()) if known["screened"] and (evidence / BEFORE).is_dir() else []
+    released, earlier = read_folders(ours), read_folders(before) if before else []
+    for folder in [*released, *earlier]:
+        if cohort_ids(folder.provenance, "real") != known["real"]:
+            raise UnderstudyError(f"{folder.path} is evidence against another real cohort than the verdict says")
+    facts = [Result(**fact) for fact in known["facts"]]
+    return Dossier(known["real"], released, earlier if known["screened"] else released, known["screened"], facts)
+
+
+def _refuse(what: str, wrong: list[str]) -> None:
+    if wrong:
+        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        raise UnderstudyError(
+            f"the bundle does not verify ({what}): {'; '.join(wrong[:5])}{more}: get it again from who released it"
+        )
+
+
+def _read(bundle: Path, name: str) -> dict[str, Any]:
+    try:
+        data: dict[str, Any] = json.loads((bundle / name).read_text())
+    except (OSError, ValueError) as error:
+        raise UnderstudyError(f"{bundle / name} cannot be read ({error}): get the bundle again") from error
+    return data

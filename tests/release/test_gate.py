@@ -1,0 +1,106 @@
+"""Each limit of the default policy refuses when its number is on the wrong side, is missing or was withheld."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from understudy.core.cohort import Cohort
+from understudy.core.errors import UnderstudyError
+from understudy.core.result import Result
+from understudy.release.dossier import Dossier, open_dossier
+from understudy.release.gate import judge, judge_labels, judge_real, refuse
+from understudy.release.policy import Policy, read_policy
+
+POLICY = read_policy().policy
+AUC = "privacy.attack.distance.auc"
+
+
+def dossier(bench: Any, **changed: Any) -> Dossier:
+    return open_dossier(Cohort.open(bench.synthetic), bench.evidence(**changed))
+
+
+def failed(found: Dossier, policy: Policy = POLICY) -> list[str]:
+    return [check.what for check in judge(policy, found) if not check.holds]
+
+
+def test_the_default_can_be_kept(bench: Any) -> None:
+    found = dossier(bench)
+    checks = judge(POLICY, found)
+    assert all(check.holds for check in checks) and len(checks) == 10
+    optional = next(check for check in checks if check.what == "attacks, residual risk")
+    assert optional.found.startswith("no evidence") and not optional.evidence
+    first = checks[0]
+    assert (first.limit, first.found, first.evidence) == (
+        "privacy.copies.flagged at most 0", "privacy.copies.flagged 0", "privacy"
+    )  # fmt: skip
+    both = next(check for check in checks if check.what == "attacks, AUC")
+    assert both.found == "privacy.attack.density.auc 0.56, privacy.attack.distance.auc 0.56"
+
+
+@pytest.mark.parametrize(
+    ("limit", "kind", "result"),
+    [
+        ("flags left", "privacy", Result("privacy.copies.flagged", 1)),
+        ("flagged share before screening", "privacy", Result("privacy.copies.expected", None)),
+        ("subjects behind the threshold", "privacy", Result("privacy.copies.threshold", 0.9, n=49)),
+        ("audit, mean recall", "audit", Result("privacy.audit.recall.mean", 0.9499)),
+        ("audit, worst disguise", "audit", Result("privacy.audit.recall.worst", 0.79)),
+        ("attacks, AUC", "attacks", Result(AUC, 0.5, 0.4, 0.61)),
+        ("attacks, AUC", "attacks", Result(AUC, 0.5)),
+        ("attacks, residual risk", "attacks", Result("privacy.attack.distance.residual_risk", 0, 0, 0.11)),
+    ],
+)
+def test_a_number_on_the_wrong_side_fails_its_limit(bench: Any, limit: str, kind: str, result: Result) -> None:
+    assert failed(dossier(bench, **{kind: [result]})) == [limit]
+
+
+def test_more_flags_than_by_chance_fail_before_screening_too(bench: Any) -> None:
+    found = dossier(bench, privacy=[Result("privacy.copies.flagged", 2)])
+    assert failed(found) == ["flags left", "flagged share before screening"]
+
+
+def test_a_withheld_number_is_no_zero(bench: Any) -> None:
+    found = dossier(bench, privacy=[Result("privacy.copies.flagged", None, note="withheld: few")])
+    assert failed(found) == ["flags left", "flagged share before screening"]
+    assert judge(POLICY, found)[0].found == "privacy.copies.flagged withheld: few"
+
+
+def test_the_cohort_itself_is_judged(bench: Any) -> None:
+    found = dossier(bench)
+    few = replace(found, facts=[Result("cohort.subjects", 49)])
+    unknown = replace(found, facts=[Result("cohort.subjects", None, note="trained_on does not record all subjects")])
+    for one in (few, unknown):
+        assert failed(one) == ["subjects that the generator learned from"]
+    assert "does not record" in judge(POLICY, unknown)[-1].found
+    found.released[0].provenance["config"]["false_alarm_rate"] = 0.001
+    assert failed(found) == ["false-alarm rate of the detector"]
+
+
+def test_todays_evidence_alone_is_refused(bench: Any) -> None:
+    alone = dossier(bench, audit=None, attacks=None)
+    assert failed(alone) == ["audit, mean recall", "audit, worst disguise", "attacks, AUC"]
+    milder = POLICY.model_copy(
+        update={"limits": tuple(x.model_copy(update={"required": False}) for x in POLICY.limits)}
+    )
+    assert failed(alone, milder) == []
+
+
+def test_label_sources_and_the_real_check() -> None:
+    assert judge_labels(POLICY, "sampled").holds and judge_labels(POLICY, None).holds
+    for source in ("patient", "edited patient", "painted"):
+        assert not judge_labels(POLICY, source).holds
+    assert judge_real(POLICY, True).holds and not judge_real(POLICY, False).holds
+    mild = POLICY.model_copy(update={"real_check": POLICY.real_check.model_copy(update={"required": False})})
+    assert judge_real(mild, False).holds and "not compared" in judge_real(mild, False).found
+
+
+def test_the_refusal_names_each_limit_with_its_number(bench: Any) -> None:
+    checks = judge(POLICY, dossier(bench, audit=None, privacy=[Result("privacy.copies.flagged", 1)]))
+    with pytest.raises(UnderstudyError) as refusal:
+        refuse(Cohort.open(bench.synthetic), checks, None)
+    assert refusal.value.exit_code == 1
+    assert "3 of 10 limits do not hold: (1) flags left: asked privacy.copies.flagged at most 0; found" in str(
+        refusal.value
+    )
+    refuse(Cohort.open(bench.synthetic), checks, "a reason")

@@ -1,0 +1,54 @@
+"""The shipped policy is read as it is documented, and a wrong one is refused in a sentence."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from understudy.core.errors import UsageError
+from understudy.release.policy import read_policy
+
+
+def test_the_default_requires_an_audit_and_attacks_and_says_why() -> None:
+    found = read_policy()
+    limits = {limit.name: limit for limit in found.policy.limits}
+    assert limits["audit, mean recall"].required and limits["attacks, AUC"].required
+    assert limits["attacks, AUC"].take == "high" and limits["flags left"].at_most == 0
+    assert all(len(limit.why) > 40 for limit in limits.values()) and "refused" in found.policy.why
+    assert found.policy.real_check.required and found.policy.label_sources.allowed == ("sampled",)
+    assert found.digest == hashlib.sha256(found.content).hexdigest()
+
+
+def test_a_changed_copy_has_another_hash(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_bytes(read_policy().content)
+    assert read_policy(tmp_path / "p.yaml").digest == read_policy().digest
+    (tmp_path / "p.yaml").write_bytes(read_policy().content.replace(b"at_least: 0.95", b"at_least: 0.9"))
+    changed = read_policy(tmp_path / "p.yaml")
+    assert changed.digest != read_policy().digest and changed.policy != read_policy().policy
+
+
+def test_wrong_policies_are_refused(tmp_path: Path) -> None:
+    def put(**changes: object) -> str:
+        data = yaml.safe_load(read_policy().content)
+        data["limits"][0] |= changes
+        return yaml.safe_dump(data)
+
+    file, good = tmp_path / "p.yaml", read_policy().content.decode()
+    for text, says in (
+        ("a: [", "is not YAML"),
+        ("", "is wrong: policy"),
+        (good.replace("take: high\n    at_most", "takes: high\n    at_most"), "limits.7.takes: Extra inputs"),
+        (good.replace("allowed: [sampled]", "allowed: [mine]"), "label_sources.allowed.0"),
+        (good.replace("near: 0.995", "near: 0.2"), "real_check.near"),
+        (good.replace("name: judged again", "name: flags left"), "a name of its own"),
+        (put(at_least=1), "needs one of at_most and at_least"),
+        (put(at_most=None), "needs one of at_most and at_least"),
+        (put(why="because"), "limits.0.why"),
+        (put(take="middle"), "limits.0.take"),
+    ):
+        file.write_text(text)
+        with pytest.raises(UsageError, match=says):
+            read_policy(file)
+    with pytest.raises(UsageError, match="there is no file"):
+        read_policy(tmp_path)
