@@ -8,6 +8,7 @@ from understudy.core.cohort import Cohort
 from understudy.evaluation.privacy.calibration import Reference, Threshold
 from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.correlation import Nearest
+from understudy.evaluation.privacy.judged import Judged
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,15 @@ class Evidence:
         cohort: the synthetic cohort.
         rows: rows of the real cohort that were searched.
         subjects: number of subjects in these rows.
-        found: nearest of each synthetic case; its index counts within ``rows``.
+        found: nearest of each synthetic case by Pearson's r; its index counts within ``rows``.
+        copies: which cases are too near, by all views.
+        maps: the same of the label maps; or why they were not judged.
         control: control subjects against the training cases.
         training: training subjects against the other training subjects.
         neighbour: neighbouring slices of one training subject.
-        threshold: what is too near; None where fewer than five subjects could set it.
+        blurred: training cases, blurred, against the training cases: how near a blurred copy lies.
+        reverse: synthetic cases against the control cases.
+        threshold: the r that is too near; None where fewer than five subjects could set it.
         config: the settings.
         note: how the training cases are known.
     """
@@ -33,17 +38,21 @@ class Evidence:
     rows: np.ndarray
     subjects: int
     found: Nearest
+    copies: Judged
+    maps: Judged | str
     control: Reference
     training: Reference
     neighbour: Reference
+    blurred: Reference
+    reverse: Reference
     threshold: Threshold | None
     config: PrivacyConfig
     note: str
 
     @property
     def flagged(self) -> np.ndarray:
-        """Mask (n,) of the flagged synthetic cases; none where there is no threshold."""
-        return self.threshold.flags(self.found.r) if self.threshold else np.zeros(len(self.found.r), bool)
+        """Mask (n,) of the flagged synthetic cases; none where nothing could be calibrated."""
+        return self.copies.found.flagged if self.copies.found else np.zeros(len(self.found.r), bool)
 
     @property
     def prefix(self) -> str:

@@ -4,13 +4,17 @@
 """
 
 import numpy as np
+import torch
 
 from understudy.core.cohort import Cohort
 from understudy.core.seed import rng
+from understudy.evaluation.folder import PUBLIC_MINIMUM
 from understudy.evaluation.privacy.calibration import Reference
+from understudy.evaluation.privacy.copies.geometry import blur
 from understudy.evaluation.privacy.correlation import ImageVectors, exact_r, nearest
 
 FIRM = 50  # subjects below which what they calibrate is called weak
+BLURRED, BLUR = 500, 2 / 64  # training cases that are blurred, and the width as a share of the side
 REFERENCE_CASES = 2000  # training cases that are compared with the other training subjects
 
 
@@ -106,3 +110,29 @@ def neighbour_reference(real: Cohort, rows: np.ndarray) -> Reference:
         real.column("subject_id")[first],
         f"each training slice against the next of the same subject ({len(r)} pairs)",
     )
+
+
+def reverse_reference(real: Cohort, synthetic: Cohort, memory_mib: int) -> Reference:
+    """Return the highest r of each synthetic case to a control case, whom nobody can have copied; empty without any."""
+    control = real.rows("control")
+    few = len(np.unique(real.column("subject_id")[control])) < PUBLIC_MINIMUM
+    if few:
+        return Reference(np.empty(0), np.empty(0, np.int64), f"fewer than {PUBLIC_MINIMUM} control subjects")
+    images = ImageVectors(synthetic, synthetic.rows())
+    found = nearest(images, ImageVectors(real, control), memory_mib=memory_mib)
+    return Reference(found.r, np.arange(len(synthetic)), "synthetic cases against control cases")
+
+
+def blurred_reference(real: Cohort, rows: np.ndarray, memory_mib: int, seed: int) -> Reference:
+    """Return the highest r of blurred training cases to the training cases: where a blurred copy would lie.
+
+    At most BLURRED cases, images of two dimensions; empty for volumes.
+    """
+    if len(real.size) != 2 or real.images is None:
+        return Reference(np.empty(0), real.column("subject_id")[:0], "volumes are not blurred")
+    chosen = np.sort(rng(seed, "privacy", "blurred").choice(rows, min(BLURRED, len(rows)), replace=False))
+    images = torch.from_numpy(real.encoding.encode_images(np.asarray(real.images[chosen])))
+    vectors = UnitRows(ArrayRows(blur(images, BLUR).flatten(1).numpy()))
+    found = nearest(vectors, ImageVectors(real, rows), memory_mib=memory_mib)
+    note = f"{len(chosen)} training cases, blurred by {BLUR:g} of the side, against the training cases"
+    return Reference(found.r, real.column("subject_id")[chosen], note)

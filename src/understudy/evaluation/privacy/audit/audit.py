@@ -1,0 +1,172 @@
+"""The audit: how many planted copies are flagged, by disguise, and how many cases of unseen subjects are.
+
+Many copies: a few hundred in each disguise. Few: ten among ten thousand, most of them strangers in disguise. Left out:
+each family of disguises in turn is kept from an encoder, and its copies are sought with that one.
+Strangers are the test subjects, whom neither generator nor detector nor calibration has seen.
+**Checked** in tests/evaluation/privacy/audit/test_audit.py.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from understudy.core.seed import derive, rng
+from understudy.evaluation.privacy.audit.plant import Planted, plant_disguised, plant_lesions, plant_parts
+from understudy.evaluation.privacy.copies.cases import Cases
+from understudy.evaluation.privacy.copies.detector import Detector, Settings, Verdicts, left_out
+from understudy.evaluation.privacy.copies.disguises import FAMILIES, Disguise
+from understudy.evaluation.privacy.copies.near import Near
+from understudy.evaluation.privacy.copies.views import VIEWS, look
+
+BLOCK = 1000  # of the many strangers at once
+
+
+@dataclass(frozen=True)
+class Recall:
+    """Which of some planted copies were flagged.
+
+    Attributes:
+        flagged: (N,) mask.
+        subjects: (N,) whose cases were copied.
+        right: (N,) mask: the nearest case found is of the subject that was copied.
+        views: share of the copies that each view alone would have flagged.
+    """
+
+    flagged: np.ndarray
+    subjects: np.ndarray
+    right: np.ndarray
+    views: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What the audit found.
+
+    Attributes:
+        recalls: of each disguise.
+        left_out: the same for the families of disguises that the encoder had not learned.
+        strangers: unseen cases as they are: which were flagged, and their subjects.
+        disguised: unseen cases in disguise.
+        few: flagged among the few copies, and among the many strangers around them.
+        skipped: what was not audited, and why.
+    """
+
+    recalls: dict[str, Recall]
+    left_out: dict[str, Recall]
+    strangers: Recall
+    disguised: Recall
+    few: tuple[int, int, int, int]
+    skipped: list[str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is planted: copies in each disguise, few copies, and strangers around the few."""
+
+    copies: int = 200
+    few: int = 10
+    among: int = 10_000
+
+
+def run(
+    detector: Detector, strangers: Cases, disguises: Mapping[str, Disguise], settings: Settings, plan: Plan, seed: int
+) -> Audit:
+    """Audit a detector.
+
+    Args:
+        detector: to audit.
+        strangers: cases of unseen subjects, with their subjects' numbers.
+        disguises: that are planted.
+        settings: the detector's.
+        plan: how much is planted.
+        seed: of all choices.
+    """
+    training, skipped = detector.gallery.cases, []
+    planted = {
+        name: plant_disguised(name, one, training, strangers, plan.copies, seed) for name, one in disguises.items()
+    }
+    planted["part"] = plant_parts(training, strangers, plan.copies, seed)
+    if lesions := plant_lesions(training, strangers, plan.copies, seed):
+        planted["lesion"] = lesions
+    else:
+        skipped.append("lesion: no lesion in the training cases, or no room for one in unseen cases")
+    seen = {name: look(one.cases, detector.gallery) for name, one in planted.items()}
+    recalls = {name: recall(detector.verdicts, planted[name], near, training) for name, near in seen.items()}
+    nobody = Cases(strangers.images, strangers.labels, torch.full((len(strangers),), -1))
+    alone = detector.judge(nobody)
+    whose = strangers.subjects.numpy()
+    hidden, few = _few(detector, nobody, whose, disguises, plan, seed)
+    return Audit(
+        recalls,
+        _left_out(detector, planted, seen, disguises, settings, seed),
+        Recall(alone.flagged, whose, np.zeros(len(whose), bool)),
+        hidden,
+        few,
+        skipped,
+    )
+
+
+def recall(verdicts: Verdicts, planted: Planted, seen: Mapping[str, Near], training: Cases) -> Recall:
+    """Return which planted copies are flagged, by what the views saw of them."""
+    found, whose = verdicts.judge(dict(seen)), training.subjects.numpy()
+    scaled = verdicts.scale({name: near.score for name, near in seen.items()})
+    views = zip(verdicts.scale.names, (scaled > verdicts.threshold.value).mean(1).tolist(), strict=True)
+    return Recall(found.flagged, whose[planted.source], whose[found.case] == whose[planted.source], dict(views))
+
+
+def _few(
+    detector: Detector, strangers: Cases, whose: np.ndarray, disguises: Mapping[str, Disguise], plan: Plan, seed: int
+) -> tuple[Recall, tuple[int, int, int, int]]:
+    """Hide a few copies among many strangers, each in a disguise drawn at random."""
+    names = list(disguises)
+    which = rng(seed, "audit", "few", "disguises").integers(0, len(names), plan.among)
+    rows = rng(seed, "audit", "few", "strangers").integers(0, len(strangers), plan.among)
+    draw, flagged = torch.Generator().manual_seed(derive(seed, "audit", "few")), np.zeros(plan.among, bool)
+    for start in range(0, plan.among, BLOCK):
+        block = slice(start, start + BLOCK)
+        images = _in_disguise(strangers.images[rows[block]], which[block], list(disguises.values()), draw)
+        flagged[block] = detector.judge(Cases(images, None, torch.full((len(images),), -1))).flagged
+    training, found = detector.gallery.cases, 0
+    chosen = rng(seed, "audit", "few", "copies").choice(len(training), plan.few)
+    wearing = rng(seed, "audit", "few", "worn").integers(0, len(names), plan.few)
+    copies = _in_disguise(training.images[chosen], wearing, list(disguises.values()), draw)
+    found = int(detector.judge(Cases(copies, None, torch.full((len(copies),), -1))).flagged.sum())
+    return Recall(flagged, whose[rows], np.zeros(plan.among, bool)), (found, plan.few, int(flagged.sum()), plan.among)
+
+
+def _in_disguise(
+    images: torch.Tensor, which: np.ndarray, disguises: list[Disguise], draw: torch.Generator
+) -> torch.Tensor:
+    """Return each image in the disguise that its number names."""
+    shown = images.clone()
+    for i, disguise in enumerate(disguises):
+        rows = torch.from_numpy(np.flatnonzero(which == i))
+        if len(rows):
+            shown[rows] = disguise.plant(images[rows], images.roll(1, 0)[rows], draw)
+    return shown
+
+
+def _left_out(
+    detector: Detector,
+    planted: Mapping[str, Planted],
+    seen: Mapping[str, dict[str, Near]],
+    disguises: Mapping[str, Disguise],
+    settings: Settings,
+    seed: int,
+) -> dict[str, Recall]:
+    """Return the recall of each family's disguises by a detector whose encoder has not learned that family."""
+    recalls: dict[str, Recall] = {}
+    for family in FAMILIES:
+        names = [name for name, one in disguises.items() if one.family == family]
+        if not names or detector.gallery.encoder is None:
+            continue
+        other = left_out(detector, family, settings, seed)
+        for name in names:
+            known = other.gallery.known[torch.from_numpy(planted[name].source)].numpy()
+            rows = np.flatnonzero(known)
+            part = Planted(planted[name].cases[rows], planted[name].source[rows])
+            again = {view: near[rows] for view, near in seen[name].items()} | other.embedded(part.cases)
+            recalls[name] = recall(other.verdicts, part, again, detector.gallery.cases)
+    return recalls

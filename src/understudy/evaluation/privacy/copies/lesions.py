@@ -1,0 +1,106 @@
+"""Lesions, each about its own centre: has one been copied into another brain?
+
+Every connected part of a class that is neither tiny nor most of the image is cut out about its centre of mass. Two are
+as similar as their outlines overlap (Dice), times Pearson's r of the images within the query's outline, each channel
+about its own mean; mirrored and one pixel aside are tried. Without images, outlines alone are compared.
+**Checked** in tests/evaluation/privacy/copies/test_lesions.py (by hand; pasted lesions are found).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+from torch import Tensor
+
+from understudy.evaluation.privacy.copies.cases import Cases
+from understudy.evaluation.privacy.copies.near import Near, nearest_two
+
+WINDOW = 28
+SMALLEST, LARGEST = 20, 700  # pixels of 64 x 64
+BLOCK = 200
+
+
+@dataclass(frozen=True)
+class Lesions:
+    """L lesions: the case each is of, mask float32 (L, 784) and images (L, C, 784), centred."""
+
+    case: Tensor
+    mask: Tensor
+    images: Tensor
+
+
+def lesions_of(cases: Cases) -> Lesions:
+    """Cut out the lesions of cases with label maps."""
+    assert cases.labels is not None
+    case, masks, crops, half = [], [], [], WINDOW // 2
+    padded = F.pad(cases.images, (half, half, half, half), mode="replicate")
+    for i, labels in enumerate(cases.labels.numpy()):
+        for mask in _parts(labels):
+            row, column = (round(float(x)) for x in ndimage.center_of_mass(mask))
+            window = (slice(row, row + WINDOW), slice(column, column + WINDOW))
+            case.append(i)
+            masks.append(np.pad(mask, half)[window])
+            crops.append(padded[i][:, window[0], window[1]])
+    shape = (0, cases.images.shape[1], WINDOW, WINDOW)
+    return Lesions(
+        torch.tensor(case, dtype=torch.int64),
+        torch.from_numpy(np.array(masks, np.float32).reshape(-1, WINDOW**2)),
+        (torch.stack(crops) if crops else torch.zeros(shape)).flatten(2),
+    )
+
+
+def _parts(labels: np.ndarray) -> list[np.ndarray]:
+    """Return the masks (64, 64) of the parts of all classes that are of a lesion's size."""
+    found = []
+    for value in np.unique(labels[labels > 0]):
+        parts, n = ndimage.label(labels == value, np.ones((3, 3)))
+        sizes = np.bincount(parts.ravel(), minlength=n + 1)
+        found += [parts == part for part in range(1, n + 1) if SMALLEST <= sizes[part] <= LARGEST]
+    return found
+
+
+def variants(lesions: Lesions) -> list[Lesions]:
+    """Return the lesions as they are, mirrored, and one pixel aside."""
+    mask, images = (x.unflatten(-1, (WINDOW, WINDOW)) for x in (lesions.mask, lesions.images))
+    moved = [((0, 0), False), ((0, 0), True), ((1, 0), False), ((-1, 0), False), ((0, 1), False), ((0, -1), False)]
+    made = []
+    for shift, mirror in moved:
+        both = [x.flip(-1) if mirror else x for x in (mask, images)]
+        rolled = [torch.roll(x, shift, (-2, -1)).flatten(-2) for x in both]
+        made.append(Lesions(lesions.case, *rolled))
+    return made
+
+
+def likeness(query: Lesions, target: Lesions) -> Tensor:
+    """Return the similarity (L, M) of lesions, in [0, 1]."""
+    sizes = query.mask.sum(1, keepdim=True)
+    dice = 2 * query.mask @ target.mask.T / (sizes + target.mask.sum(1))
+    products, own, other = (torch.zeros_like(dice) for _ in range(3))
+    for c in range(query.images.shape[1]):
+        t, weighed = target.images[:, c], query.mask * query.images[:, c]
+        total_q, total_t = weighed.sum(1, keepdim=True), query.mask @ t.T
+        products += weighed @ t.T - total_q * total_t / sizes
+        own += (weighed * query.images[:, c]).sum(1, keepdim=True) - total_q**2 / sizes
+        other += query.mask @ (t**2).T - total_t**2 / sizes
+    r = products / (own.clamp_min(0) * other.clamp_min(0)).sqrt().clamp_min(1e-6)
+    return (dice * r).clamp(0, 1)
+
+
+def similar_lesions(queries: Cases, targets: Cases, own: Tensor) -> Near:
+    """Compare the lesions of cases with those of all targets; a case without lesions is near to nobody."""
+    ours, theirs = lesions_of(queries), lesions_of(targets)
+    case, first, second = np.zeros(len(queries), np.int64), np.zeros(len(queries)), np.zeros(len(queries))
+    if not len(theirs.case):
+        return Near(case, first, second)
+    many, score = variants(theirs), np.full(len(queries), -np.inf)
+    for start in range(0, len(ours.case), BLOCK):
+        part = Lesions(*(x[start : start + BLOCK] for x in (ours.case, ours.mask, ours.images)))
+        similarity = torch.stack([likeness(part, variant) for variant in many]).amax(0)
+        near = nearest_two(similarity, targets.subjects[theirs.case], own[part.case])
+        for i, row in enumerate(part.case.tolist()):  # the lesion that lies nearest speaks for its case
+            if near.score[i] > score[row]:
+                score[row] = near.score[i]
+                case[row], first[row], second[row] = theirs.case[near.case[i]], near.first[i], near.second[i]
+    return Near(case, first, second)

@@ -1,0 +1,112 @@
+"""VIEWS: from where the nearest training case is sought. Each sees through other disguises; together they are hard to fool.
+
+| view | similarity | sees |
+|---|---|---|
+| pixels | Pearson's r of the images as they are | exact copies, gain, noise, blends (the papers' own measure) |
+| aligned | r after the nearest was moved, turned, mirrored and its channels ordered to fit | moved, mirrored, other contrast |
+| detail | the same, without slow shading and grain | blurred, noisy and moved |
+| embedding | cosine in an encoder that knows the training cases by heart | warped, blended, several disguises at once |
+| patches | r of a part of the image, anywhere | a part in another image |
+| lesions | outline and inside of a lesion about its own centre; needs label maps | a lesion in another brain |
+
+**Checked** in tests/evaluation/privacy/copies/test_views.py.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from understudy.evaluation.privacy.copies import align
+from understudy.evaluation.privacy.copies.cases import Cases
+from understudy.evaluation.privacy.copies.encoder import embed
+from understudy.evaluation.privacy.copies.geometry import unit
+from understudy.evaluation.privacy.copies.lesions import similar_lesions
+from understudy.evaluation.privacy.copies.near import Near, joined, nearest_two
+from understudy.evaluation.privacy.copies.patches import similar_patches
+
+VIEWS = ("pixels", "aligned", "detail", "embedding", "patches", "lesions")
+BLOCK = 128  # queries at once
+NEAR, ASIDE = 5, 3  # candidates for registration: the nearest, and the nearest of other subjects
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """What cases are compared with.
+
+    Attributes:
+        cases: the training cases.
+        encoder: that knows them; None where no embedding is looked at.
+        known: which of them the encoder has learned, a mask (M,); others are not compared by embedding.
+        views: from where cases are looked at.
+    """
+
+    cases: Cases
+    encoder: nn.Module | None
+    known: Tensor
+    views: tuple[str, ...] = VIEWS
+
+    @cached_property
+    def pixels(self) -> Tensor:
+        """Images as unit vectors (M, d)."""
+        return unit(self.cases.images)
+
+    @cached_property
+    def vectors(self) -> Tensor:
+        """Embeddings (M, 128)."""
+        assert self.encoder is not None
+        return embed(self.encoder, self.cases.images)
+
+
+def look(queries: Cases, gallery: Gallery) -> dict[str, Near]:
+    """Return from each view the nearest training case of each query, a query's own subject left out.
+
+    Args:
+        queries: N cases; their subjects, where known, are left out of the gallery.
+        gallery: the training cases and the encoder.
+    """
+    parts = [_whole(queries[start : start + BLOCK], gallery) for start in range(0, len(queries), BLOCK)]
+    seen = {name: joined([part[name] for part in parts]) for name in parts[0]}
+    targets, own = gallery.cases, queries.subjects
+    if "patches" in gallery.views:
+        seen["patches"] = joined(similar_patches(queries.images, targets.images, targets.subjects, own))
+    if "lesions" in gallery.views and queries.labels is not None and targets.labels is not None:
+        seen["lesions"] = similar_lesions(queries, targets, own)
+    return seen
+
+
+def _whole(queries: Cases, gallery: Gallery) -> dict[str, Near]:
+    """Look at a block of queries from the views of whole images."""
+    targets = gallery.cases
+    seen = {"pixels": nearest_two(unit(queries.images) @ gallery.pixels.T, targets.subjects, queries.subjects)}
+    if gallery.encoder is not None:
+        seen["embedding"] = by_embedding(queries, gallery)
+    if "aligned" in gallery.views or "detail" in gallery.views:
+        hints = torch.from_numpy(np.stack([near.case for near in seen.values()], 1))
+        fitted = _registered(queries, targets, hints)
+        seen |= {name: near for name, near in fitted.items() if name in gallery.views}
+    return seen
+
+
+def by_embedding(queries: Cases, gallery: Gallery) -> Near:
+    """Return the nearest of the training cases that the encoder knows, by the cosine of embeddings."""
+    assert gallery.encoder is not None
+    cosine = embed(gallery.encoder, queries.images) @ gallery.vectors.T
+    return nearest_two(cosine.masked_fill(~gallery.known, -1), gallery.cases.subjects, queries.subjects)
+
+
+def _registered(queries: Cases, targets: Cases, hints: Tensor) -> dict[str, Near]:
+    """Register the best candidates of each query and judge them by r of images and of detail."""
+    r, which = align.coarse(queries.images, targets.images)
+    r = r.masked_fill(targets.subjects[None] == queries.subjects[:, None], -2)
+    first = r.topk(min(NEAR, r.shape[1]), 1).indices
+    others = r.masked_fill(targets.subjects[None] == targets.subjects[first[:, :1]], -2)
+    candidates = torch.cat([first, others.topk(min(ASIDE, r.shape[1]), 1).indices, hints], 1)
+    start = align.maps()[torch.gather(which, 1, candidates).flatten().long()]
+    n, k = candidates.shape
+    fitted = align.fit(queries.images.repeat_interleave(k, 0), targets.images[candidates.flatten()], start)
+    whose = targets.subjects[candidates]
+    both = {"aligned": fitted.whole, "detail": fitted.detail}
+    return {name: nearest_two(values.view(n, k), whose, queries.subjects, candidates) for name, values in both.items()}
