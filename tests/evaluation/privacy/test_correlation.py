@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from understudy.core.errors import UnderstudyError
 import understudy.evaluation.search.nearest as blocks
+from understudy.core.errors import UnderstudyError
 from understudy.evaluation.privacy.correlation import exact_r, nearest, unit_vectors
 
 

@@ -135,9 +135,11 @@ def _improve(near: Measure, query: Block, rows: np.ndarray, target: Block, bound
 
     def floor() -> np.ndarray:
         reached = near.floor(best.value[query.start + rows, -1], query.length[rows])
-        return np.maximum(reached, LOWEST).astype(np.float32)[:, None]
+        return np.nextafter(np.maximum(reached, LOWEST).astype(np.float32), np.float32(-np.inf))[:, None]
 
     hopeful = np.flatnonzero(bounds.amax(1, keepdim=True).numpy() >= floor())
+    if not len(hopeful):
+        return
     rows, bounds = rows[hopeful], bounds[hopeful]
     highest, column = (x.numpy() for x in bounds.topk(min(best.k, bounds.shape[1]), 1))
     i, place = np.nonzero(highest >= floor())

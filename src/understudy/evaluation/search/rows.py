@@ -14,7 +14,7 @@ from understudy.core.errors import UnderstudyError
 
 NORM_FLOOR = 1e-6  # of a range of about one: below it a row is constant
 PIECE_VALUES = 2**18  # of one thread's work: 2 MiB in float64, which stay in the processor's cache
-MOST_THREADS = 8  # each holds several pieces: bounds memory
+MOST_THREADS = 8  # each holds several pieces; fewer where a row is longer than a piece: bounds memory
 
 
 class Rows(Protocol):
@@ -99,7 +99,8 @@ def unit_vectors(flat: np.ndarray) -> np.ndarray:
 def in_pieces(work: Callable[[int, int], None], n: int, dimension: int) -> None:
     """Call ``work(start, stop)`` on pieces of n rows that fit the processor's cache, by several threads at once."""
     size = max(1, PIECE_VALUES // dimension)
+    threads = max(1, min(torch.get_num_threads(), MOST_THREADS, MOST_THREADS * PIECE_VALUES // dimension))
     starts: Iterable[int] = range(0, n, size)
-    with ThreadPoolExecutor(min(MOST_THREADS, torch.get_num_threads())) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         for _ in pool.map(lambda start: work(start, min(start + size, n)), starts):
             pass  # an exception of a piece comes out here

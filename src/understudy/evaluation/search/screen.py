@@ -21,12 +21,12 @@ import torch
 
 from understudy.core.errors import UnderstudyError
 from understudy.evaluation.search.rows import Rows, in_pieces
-from understudy.training.engine import has_fast_bf16
+from understudy.training.precision import has_fast_bf16
 
 UNIT = 2.0**-24  # u, the rounding of fp32
 SLACK = 16 * UNIT  # of the handful of fp32 operations on a product, and of vectors whose length is one but for fp32
 BF16_RESULT = 0.00196  # above 1/511
-UNDERFLOW = 2.0**-120  # a product: matrix units may take denormal numbers for zero
+UNDERFLOW = 2.0**-120  # matrix units may take denormal numbers, given or made, for zero
 LONGEST = 1e15  # of a row: the square of it is far from the end of fp32
 
 
@@ -112,12 +112,12 @@ def upper_bounds(query: Block, rows: slice, target: Block, bias: np.ndarray) -> 
 
 
 def errors(query: Block, rows: slice, target: Block, bias: np.ndarray) -> np.ndarray:
-    """Return (n,) by how much a product with any row of the target may be off; rounding of a bf16 result not counted."""
+    """Return (n,) by how much a product with any target may be off; the rounding of a bf16 result comes on top."""
     d = query.rows.shape[1]
     rounded_q, rounded_t = query.length[rows] + query.lost[rows], (target.length + target.lost).max()
     scale = rounded_q * rounded_t
     rounding = query.lost[rows] * target.length.max() + rounded_q * target.lost.max()
     adding = d * UNIT / (1 - d * UNIT) * scale
     slack = SLACK * (scale + np.abs(bias).max() + query.length[rows] ** 2)
-    errors: np.ndarray = rounding + adding + slack + d * UNDERFLOW
+    errors: np.ndarray = rounding + adding + slack + d * UNDERFLOW * (1 + rounded_q + rounded_t)
     return errors
