@@ -48,6 +48,16 @@ def test_equals_all_pairs_and_computes_few(measure: Name, screen: torch.dtype, k
     assert result.computed < 0.1 * 50 * 900
 
 
+@pytest.mark.parametrize("measure", ["pearson", "euclidean"])
+def test_of_images_that_are_all_alike_few_are_computed(measure: Name) -> None:
+    """r is 0.997 to 0.999 for every pair; bf16 tells numbers below one apart by 0.004 only."""
+    base = noise(1, 3000)
+    a, b = (base + 0.05 * noise(n, 3000, seed=n) for n in (30, 400))
+    result = found(a, b, measure, screen=torch.bfloat16)
+    assert np.array_equal(result.index, brute(a, b, measure, 1))
+    assert result.computed < 0.2 * 30 * 400
+
+
 def test_values_are_pearsons_r_and_euclidean_distance() -> None:
     a, b = noise(20), noise(300, seed=1)
     r = np.corrcoef(a, b)[:20, 20:]

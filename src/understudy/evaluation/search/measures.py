@@ -1,7 +1,13 @@
 """What near means: Pearson's r or Euclidean distance, as values of which the higher is better, exact in float64.
 
-Both come from inner products: r = q.t of centred rows of length one, and |q - t|^2 = |q|^2 - 2 (q.t - |t|^2 / 2), which
-is least where q.t - |t|^2 / 2 is greatest. The screen bounds these scores; what it lets through is computed here.
+Both follow from inner products of rows minus a centre c, which are short where rows are alike, so that little is lost
+by rounding them: with q' = q - c and t' = t - c
+
+    q.t       = q'.t' + (|q|^2 - |q'|^2) / 2 + (|t|^2 - |t'|^2) / 2
+    |q - t|^2 = |q'|^2 + |t'|^2 - 2 q'.t'
+
+Of a query's targets the nearest has the greatest score q'.t' + bias, where the bias depends on the target alone. The
+screen bounds scores; what it lets through is computed here.
 **Checked** in tests/evaluation/search/test_nearest.py (numpy.corrcoef, distances in float64).
 """
 
@@ -10,26 +16,21 @@ from typing import Protocol
 import numpy as np
 
 from understudy.core.errors import UnderstudyError
-from understudy.evaluation.search.rows import Rows
 from understudy.evaluation.search.screen import Block
 
-APART = 1e-5  # by which a row's length may differ from one
-CENTRE_ROWS = 256  # whose mean is the centre
+APART = 1e-6  # by which the square of a row's length may differ from one
+UNLIKE = 2 * APART  # above what r = q.t / (|q| |t|) can differ from q.t
 
 
 class Measure(Protocol):
     """What a search asks of a measure."""
 
-    def centre(self, target: Rows) -> np.ndarray:
-        """Return (d,) what is subtracted from all rows before they are rounded for the screen."""
-        ...
-
     def bias(self, target: Block) -> np.ndarray:
         """Return (m,) what is added to the products with each target to make the scores."""
         ...
 
-    def floor(self, value: np.ndarray, length: np.ndarray) -> np.ndarray:
-        """Return the score that has this value, for queries (n,) of this length."""
+    def floor(self, value: np.ndarray, query: Block, rows: np.ndarray) -> np.ndarray:
+        """Return the score that has this value (n,), for these rows (n,) of the queries."""
         ...
 
     def indifferent(self, query: Block) -> np.ndarray:
@@ -48,26 +49,26 @@ class Measure(Protocol):
 class Pearson:
     """Pearson's r of rows that are centred and of length one."""
 
-    def centre(self, target: Rows) -> np.ndarray:
-        """Return zeros: the rows are centred already."""
-        return np.zeros(target.dimension)
-
     def bias(self, target: Block) -> np.ndarray:
-        """Return zeros; both sides' blocks pass here or in ``floor``.
+        """Return (|t|^2 - |t'|^2) / 2.
 
         Raises:
             UnderstudyError: a row is neither of length one nor all zero.
         """
-        _check_unit(target.length)
-        return np.zeros(len(target.length))
+        _check_unit(target)
+        return (target.squares - target.length**2) / 2
 
-    def floor(self, value: np.ndarray, length: np.ndarray) -> np.ndarray:
-        """Return r itself."""
-        _check_unit(length)
-        return value
+    def floor(self, value: np.ndarray, query: Block, rows: np.ndarray) -> np.ndarray:
+        """Return r - (|q|^2 - |q'|^2) / 2, lower by what r may differ from q.t: lengths are one but for fp32."""
+        return value - UNLIKE - (query.squares[rows] - query.length[rows] ** 2) / 2
 
     def indifferent(self, query: Block) -> np.ndarray:
-        """Return which rows are all zero: constant cases, at r = 0 from everything."""
+        """Return which rows are all zero: constant cases, at r = 0 from everything.
+
+        Raises:
+            UnderstudyError: a row is neither of length one nor all zero.
+        """
+        _check_unit(query)
         return query.squares == 0
 
     def values(self, query: Block, i: np.ndarray, target: Block, j: np.ndarray) -> np.ndarray:
@@ -83,18 +84,13 @@ class Pearson:
 class Euclidean:
     """Euclidean distance; a value is minus its square."""
 
-    def centre(self, target: Rows) -> np.ndarray:
-        """Return the mean of the first targets: the shorter the rows, the less is lost by rounding."""
-        mean: np.ndarray = target.block(0, min(CENTRE_ROWS, len(target))).mean(0, dtype=np.float64)
-        return mean
-
     def bias(self, target: Block) -> np.ndarray:
-        """Return -|t|^2 / 2."""
+        """Return -|t'|^2 / 2."""
         return -(target.length**2) / 2
 
-    def floor(self, value: np.ndarray, length: np.ndarray) -> np.ndarray:
-        """Return (|q|^2 - distance^2) / 2."""
-        return (length**2 + value) / 2
+    def floor(self, value: np.ndarray, query: Block, rows: np.ndarray) -> np.ndarray:
+        """Return (|q'|^2 - distance^2) / 2."""
+        return (query.length[rows] ** 2 + value) / 2
 
     def indifferent(self, query: Block) -> np.ndarray:
         """Return that there are none."""
@@ -129,10 +125,10 @@ def _r(products: np.ndarray, squares_a: np.ndarray, squares_b: np.ndarray) -> np
     return np.clip(products / np.where(length > 0, length, 1), -1, 1)
 
 
-def _check_unit(length: np.ndarray) -> None:
-    odd = (np.abs(length - 1) > APART) & (length > 0)
+def _check_unit(block: Block) -> None:
+    odd = (np.abs(block.squares - 1) > APART) & (block.squares > 0)
     if odd.any():
         raise UnderstudyError(
-            f"for Pearson's r centred rows of length one were expected, found one of {length[odd][0]:g}: wrap the rows "
-            "in UnitRows"
+            f"for Pearson's r centred rows of length one were expected, found one of {block.squares[odd][0] ** 0.5:g}: "
+            "wrap the rows in UnitRows"
         )

@@ -21,6 +21,7 @@ from understudy.evaluation.search.rows import Rows, in_pieces
 from understudy.evaluation.search.screen import Block, read_block, screen_dtype, upper_bounds
 
 TARGET_ROWS, QUERY_ROWS = 1024, 2048  # multiplied at once
+CENTRE_ROWS = 256  # targets whose mean is the centre: any would do, near ones let the screen see more
 LOWEST = -3e38  # above -inf
 Groups = tuple[np.ndarray, np.ndarray] | None
 
@@ -79,7 +80,7 @@ def search(
         raise UsageError(f"k, how many neighbours are sought, is at least 1; found {k}")
     groups = _numbered(query_groups, target_groups, len(query), len(target))
     near, dtype, best = MEASURES[measure], screen or screen_dtype(), Best(len(query), k)
-    centre = near.centre(target)
+    centre = target.block(0, min(CENTRE_ROWS, len(target))).mean(0, dtype=np.float64)
     many, few = _block_rows(target, dtype, memory_mib)
     for first in range(0, len(query), many):
         block = read_block(query, first, min(first + many, len(query)), centre, dtype)
@@ -134,7 +135,7 @@ def _improve(near: Measure, query: Block, rows: np.ndarray, target: Block, bound
     """
 
     def floor() -> np.ndarray:
-        reached = near.floor(best.value[query.start + rows, -1], query.length[rows])
+        reached = near.floor(best.value[query.start + rows, -1], query, rows)
         return np.nextafter(np.maximum(reached, LOWEST).astype(np.float32), np.float32(-np.inf))[:, None]
 
     hopeful = np.flatnonzero(bounds.amax(1, keepdim=True).numpy() >= floor())
