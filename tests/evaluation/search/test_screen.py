@@ -39,10 +39,10 @@ def test_rounding_that_always_errs_the_same_way_is_covered() -> None:
     assert block(a, torch.bfloat16).rounded.float().max() == 1
     below = float((a.astype(np.float64) ** 2).sum()) - 4000
     assert below > 30
-    assert 0 <= excess(a, a, torch.bfloat16)[0, 0] - 0 < 3 * below
+    assert 0 <= excess(a, a, torch.bfloat16)[0, 0] < 3 * below
 
 
-@pytest.mark.parametrize(("dtype", "wide"), [(torch.bfloat16, 0.01), (torch.float32, 0.002)])
+@pytest.mark.parametrize(("dtype", "wide"), [(torch.bfloat16, 0.015), (torch.float32, 0.002)])
 def test_bounds_of_unit_rows_are_narrow(dtype: torch.dtype, wide: float) -> None:
     values = np.random.default_rng(0).normal(0, 1, (30, 12288))
     rows = read_block(UnitRows(ArrayRows(values)), 0, 30, np.zeros(12288), dtype)
