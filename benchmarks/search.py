@@ -6,7 +6,8 @@ Two sets of n made-up images of 64 x 64 x 3 (blobs before noise, a tenth of the 
 as uint8 memory maps on disk. Sought is for each query the target of the highest Pearson r. understudy reads the maps,
 standardises and searches, all of it timed; the others get z-scored float32 rows of length one, and only the building
 of their index and the search are timed. Every timing is a process of its own, which reports its peak memory (pages of
-the memory maps included); sides take turns, and ratios are taken round by round.
+the memory maps included); sides take turns, and ratios are taken round by round. The limits below are meant for
+20,000 images: with few, fixed costs weigh more.
 
 faiss is no dependency: ``pip install --target DIR --no-deps faiss-cpu`` somewhere, and ``--faiss DIR``; without it that
 comparison is left out, and it is said. Exits with 1 where understudy is slower than it should be (5 times

@@ -52,6 +52,14 @@ def test_bounds_of_unit_rows_are_narrow(dtype: torch.dtype, wide: float) -> None
     assert (bounds - unit @ unit.T).max() < wide
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_worst_order_of_adding_is_allowed_for(dtype: torch.dtype) -> None:
+    """No library adds so badly as to need it: the width itself is held, for values that rounding leaves alone."""
+    a = np.ones((1, 4096))
+    below = (4096 - 1) * 2.0**-24 * 4096  # d products in fp32, one after another, each sum rounded down
+    assert excess(a, a, dtype)[0, 0] >= below + 4096 / 256 * (dtype == torch.bfloat16)
+
+
 def test_what_is_lost_is_measured() -> None:
     values = np.random.default_rng(0).normal(3, 1, (9, 500))
     made = block(values, torch.bfloat16, centre=3)
