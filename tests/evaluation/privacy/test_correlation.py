@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+import understudy.evaluation.search.nearest as blocks
 from understudy.core.errors import UnderstudyError
-from understudy.evaluation.privacy import correlation
 from understudy.evaluation.privacy.correlation import exact_r, nearest, unit_vectors
 
 
@@ -47,7 +47,7 @@ def test_blocks_do_not_matter_and_ties_go_to_the_lowest_index(monkeypatch: pytes
     b = np.concatenate([noise(400), noise(400)])  # each target twice: 400 apart, in another block
     a = b[400:] + 0.3 * noise(400, seed=2)
     whole = nearest(Vectors(a), Vectors(b))
-    monkeypatch.setattr(correlation, "TARGET_ROWS", 173)
+    monkeypatch.setattr(blocks, "TARGET_ROWS", 173)
     small = nearest(Vectors(a), Vectors(b), memory_mib=1)
     assert np.array_equal(whole.index, np.arange(400))
     assert np.array_equal(whole.index, small.index)
