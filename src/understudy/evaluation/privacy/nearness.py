@@ -31,7 +31,7 @@ from understudy.evaluation.privacy.attacks.nearest import no_features
 from understudy.evaluation.privacy.attacks.scene import Scene
 from understudy.evaluation.privacy.attacks.vectors import log_distance, products
 from understudy.evaluation.privacy.calibration import Reference, clopper_pearson, order_interval
-from understudy.evaluation.privacy.correlation import ImageVectors, UnitVectors, nearest
+from understudy.evaluation.privacy.correlation import ImageVectors, Rows, nearest
 from understudy.evaluation.statistics import mean_interval
 
 DRAWS = 200
@@ -67,7 +67,7 @@ class Near:
         return np.asarray(np.exp(log_distance(self.r) - log_distance(self.other)))
 
 
-def look_near(query: UnitVectors, real: Cohort, rows: np.ndarray, memory_mib: int) -> Near:
+def look_near(query: Rows, real: Cohort, rows: np.ndarray, memory_mib: int) -> Near:
     """Find the nearest training cases of some cases.
 
     Args:
@@ -90,7 +90,7 @@ def look_near(query: UnitVectors, real: Cohort, rows: np.ndarray, memory_mib: in
 
 
 def two_subjects(
-    query: UnitVectors, target: UnitVectors, subjects: np.ndarray, memory_mib: int
+    query: Rows, target: Rows, subjects: np.ndarray, memory_mib: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the nearest target (n,), its r (n,), and the highest r (n,) to a target of another subject.
 

@@ -19,6 +19,7 @@ from understudy.evaluation.search.best import Best
 from understudy.evaluation.search.measures import MEASURES, Measure
 from understudy.evaluation.search.rows import Rows, in_pieces
 from understudy.evaluation.search.screen import Block, read_block, screen_dtype, upper_bounds
+from understudy.training.memory import keep_freed_memory
 
 TARGET_ROWS, QUERY_ROWS = 1024, 2048  # multiplied at once
 CENTRE_ROWS = 256  # targets whose mean is the centre: any would do, near ones let the screen see more
@@ -80,8 +81,9 @@ def search(
         raise UsageError(f"k, how many neighbours are sought, is at least 1; found {k}")
     groups = _numbered(query_groups, target_groups, len(query), len(target))
     near, dtype, best = MEASURES[measure], screen or screen_dtype(), Best(len(query), k)
-    centre = target.block(0, min(CENTRE_ROWS, len(target))).mean(0, dtype=np.float64)
-    many, few = _block_rows(target, dtype, memory_mib)
+    many, few = _block_rows(query, target, dtype, memory_mib)
+    centre = target.block(0, min(CENTRE_ROWS, few, len(target))).mean(0, dtype=np.float64)
+    keep_freed_memory()  # blocks come and go: getting them from the kernel each time takes as long as reading images
     for first in range(0, len(query), many):
         block = read_block(query, first, min(first + many, len(query)), centre, dtype)
         for start in range(0, len(target), few):
@@ -100,11 +102,11 @@ def _numbered(query_groups: np.ndarray | None, target_groups: np.ndarray | None,
     return numbers[:n], numbers[n:]
 
 
-def _block_rows(rows: Rows, dtype: torch.dtype, memory_mib: int) -> tuple[int, int]:
+def _block_rows(query: Rows, target: Rows, dtype: torch.dtype, memory_mib: int) -> tuple[int, int]:
     """Return how many queries and how many targets are held: many queries, so that targets are seldom read again."""
-    size = rows.dimension * (rows.block(0, 1).itemsize + dtype.itemsize)
+    many, few = (x.dimension * (x.block(0, 1).itemsize + dtype.itemsize) for x in (query, target))  # bytes of a row
     room = memory_mib * 2**20
-    return max(1, room * 5 // 8 // size), max(1, min(room // 8 // size, TARGET_ROWS))
+    return max(1, room * 3 // 4 // many), max(1, min(room // 8 // few, TARGET_ROWS))
 
 
 def _compare(near: Measure, query: Block, target: Block, groups: Groups, best: Best) -> None:

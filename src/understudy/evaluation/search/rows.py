@@ -53,7 +53,7 @@ class ArrayRows:
     def block(self, start: int, stop: int) -> np.ndarray:
         """Return the chosen rows ``start`` to ``stop``, float32 or float64 (n, dimension)."""
         rows = np.asarray(self.array[self.chosen[start:stop]])
-        return rows.reshape(len(rows), -1).astype(self.dtype, copy=False)
+        return np.ascontiguousarray(rows.reshape(len(rows), -1), self.dtype)
 
 
 class UnitRows:
@@ -84,16 +84,19 @@ def unit_vectors(flat: np.ndarray) -> np.ndarray:
     Raises:
         UnderstudyError: a value is NaN or infinite.
     """
-    centred = flat.astype(np.float64)
-    centred -= centred.mean(1, keepdims=True)
-    length = np.sqrt((centred**2).sum(1, keepdims=True))
-    if not np.isfinite(length).all():
-        raise UnderstudyError(
-            "finite intensities were expected, and some are NaN or infinite: run `understudy check` on the cohorts"
-        )
-    varied = length > NORM_FLOOR * np.sqrt(flat.shape[1])
-    centred /= np.where(varied, length, np.inf)
-    return centred.astype(np.float32)
+    result, size = np.empty(flat.shape, np.float32), max(1, PIECE_VALUES // max(1, flat.shape[1]))
+    for start in range(0, len(flat), size):
+        piece = slice(start, start + size)
+        centred = np.array(flat[piece], np.float64, order="C")  # the order of sums is the same for any number of rows
+        centred -= centred.mean(1, keepdims=True)
+        length = np.sqrt((centred**2).sum(1, keepdims=True))
+        if not np.isfinite(length).all():
+            raise UnderstudyError(
+                "finite intensities were expected, and some are NaN or infinite: run `understudy check` on the cohorts"
+            )
+        varied = length > NORM_FLOOR * np.sqrt(flat.shape[1])
+        result[piece] = centred / np.where(varied, length, np.inf)
+    return result
 
 
 def in_pieces(work: Callable[[int, int], None], n: int, dimension: int) -> None:

@@ -5,8 +5,9 @@ and u = 2^-24. What the product can be off by is bounded, whatever the order in 
 
 - rounding of the rows: |q.t - q^.t^| = |(q - q^).t + q^.(t - t^)| <= |q - q^| |t| + |q^| |t - t^| (Cauchy-Schwarz),
   with the lengths of what was lost measured row by row in float64;
-- adding d products in fp32 (products of bf16 are exact in it): at most d u / (1 - d u) |q^| |t^|;
-- rounding of the result to bf16: at most 1/255 of what comes out (half a unit of its 8th bit).
+- adding n products in fp32 (products of bf16 are exact in it): at most n u / (1 - n u) |q^| |t^|; long rows are
+  multiplied in runs of 2^16 values, whose sums are added, so that n is the length of a run plus the number of runs;
+- rounding of each result to bf16: at most 1/255 of what comes out (half a unit of its 8th bit).
 
 **Source**: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed. 2002, section 3.1 (inner products).
 **Differs**: what fp32 does to the bounds themselves, and numbers too small for it, are allowed for as well.
@@ -27,6 +28,7 @@ UNIT = 2.0**-24  # u, the rounding of fp32
 SLACK = 16 * UNIT  # of the handful of fp32 operations on a product, and of vectors whose length is one but for fp32
 BF16_RESULT = 0.00393  # above 1/255
 UNDERFLOW = 2.0**-120  # matrix units may take denormal numbers, given or made, for zero
+RUN = 2**16  # values of a row that are multiplied at once: beyond 2^24, a whole volume, fp32 sums have no bound
 LONGEST = 1e15  # of a row: the square of it is far from the end of fp32
 
 
@@ -101,13 +103,12 @@ def upper_bounds(query: Block, rows: slice, target: Block, bias: np.ndarray) -> 
         target: another block.
         bias: (m,) float64, added to the products with each of its rows.
     """
-    if query.rounded.dtype == torch.bfloat16:
-        bounds = (query.rounded[rows] @ target.rounded.T).float()
-        bounds += bounds.abs().mul_(BF16_RESULT)
-    else:  # by numpy: torch may have been told to multiply fp32 in fewer bits
-        bounds = torch.from_numpy(query.rounded[rows].numpy() @ target.rounded.numpy().T)
     d, rounded_q, rounded_t = query.rows.shape[1], query.length[rows] + query.lost[rows], target.length + target.lost
-    adding = d * UNIT / (1 - d * UNIT) + SLACK
+    runs = range(0, d, RUN)
+    products = (_product(query.rounded[rows, a : a + RUN], target.rounded[:, a : a + RUN]) for a in runs)
+    bounds = sum(products, start=next(products))
+    added = (min(d, RUN) + len(runs)) * UNIT
+    adding = added / (1 - added) + SLACK
     for_target = bias + SLACK * np.abs(bias) + d * UNDERFLOW * (1 + rounded_t)
     for_query = SLACK * query.length[rows] ** 2 + d * UNDERFLOW * rounded_q
     bounds += _fp32(for_target)
@@ -115,6 +116,14 @@ def upper_bounds(query: Block, rows: slice, target: Block, bias: np.ndarray) -> 
     bounds.addr_(_fp32(query.lost[rows]), _fp32(target.length))
     bounds.addr_(_fp32(rounded_q), _fp32(target.lost + adding * rounded_t))
     return bounds
+
+
+def _product(query: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the products of rows, fp32 (n, m); those of bf16 raised by what rounding the result may have taken off."""
+    if query.dtype == torch.bfloat16:
+        product = (query @ target.T).float()
+        return product.add_(product.abs().mul_(BF16_RESULT))
+    return torch.from_numpy(query.numpy() @ target.numpy().T)  # torch may have been told to multiply in fewer bits
 
 
 def _fp32(x: np.ndarray) -> torch.Tensor:

@@ -22,7 +22,8 @@ from understudy.evaluation.features.blocks import image_blocks
 from understudy.evaluation.features.config import FeatureConfig
 from understudy.evaluation.features.extractor import Source
 from understudy.evaluation.privacy.attacks.vectors import MatrixVectors
-from understudy.evaluation.privacy.correlation import ImageVectors, UnitVectors
+from understudy.evaluation.privacy.correlation import ImageVectors
+from understudy.evaluation.search import Rows
 
 LEAST_SD = 1e-6  # a feature that does not differ among released cases is not divided
 
@@ -80,12 +81,12 @@ class Scene:
         return np.arange(len(self.rows)) < len(self.members)
 
     @cached_property
-    def attacked(self) -> UnitVectors:
+    def attacked(self) -> Rows:
         """Pixels of the attacked cases."""
         return ImageVectors(self.real, self.rows)
 
     @cached_property
-    def released(self) -> UnitVectors:
+    def released(self) -> Rows:
         """Pixels of the released cases."""
         return ImageVectors(self.synthetic, self.synthetic.rows())
 
@@ -103,7 +104,7 @@ class Scene:
         one, other = ((side - mean) / np.where(sd > LEAST_SD, sd, 1) for side in sides)
         return MatrixVectors(one), MatrixVectors(other)
 
-    def pixels(self, chosen: np.ndarray) -> UnitVectors:
+    def pixels(self, chosen: np.ndarray) -> Rows:
         """Pixels of some of the attacked cases; ``chosen`` counts within ``rows``."""
         return ImageVectors(self.real, self.rows[chosen])
 

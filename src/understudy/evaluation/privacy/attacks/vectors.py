@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from understudy.core.cohort import Cohort
-from understudy.evaluation.privacy.correlation import ImageVectors, UnitVectors, unit_vectors
+from understudy.evaluation.privacy.correlation import ImageVectors, Rows, unit_vectors
 
 COLUMNS = 1024  # released cases that are multiplied at once
 NEAREST = 1e-5  # of 1 - r: products in single precision tell no less
@@ -45,7 +45,7 @@ class ChannelVectors(ImageVectors):
         return unit_vectors(images[:, self._channels].reshape(len(images), -1))
 
 
-def products(query: UnitVectors, target: UnitVectors, memory_mib: int) -> Iterator[tuple[slice, slice, np.ndarray]]:
+def products(query: Rows, target: Rows, memory_mib: int) -> Iterator[tuple[slice, slice, np.ndarray]]:
     """Yield r of all pairs in blocks.
 
     Args:
