@@ -104,10 +104,10 @@ def upper_bounds(query: Block, rows: slice, target: Block, bias: np.ndarray) -> 
         bias: (m,) float64, added to the products with each of its rows.
     """
     d, rounded_q, rounded_t = query.rows.shape[1], query.length[rows] + query.lost[rows], target.length + target.lost
-    runs = range(0, d, RUN)
-    products = (_product(query.rounded[rows, a : a + RUN], target.rounded[:, a : a + RUN]) for a in runs)
-    bounds = sum(products, start=next(products))
-    added = (min(d, RUN) + len(runs)) * UNIT
+    bounds = _product(query.rounded[rows, :RUN], target.rounded[:, :RUN])
+    for a in range(RUN, d, RUN):
+        bounds += _product(query.rounded[rows, a : a + RUN], target.rounded[:, a : a + RUN])
+    added = (min(d, RUN) + -(-d // RUN)) * UNIT
     adding = added / (1 - added) + SLACK
     for_target = bias + SLACK * np.abs(bias) + d * UNDERFLOW * (1 + rounded_t)
     for_query = SLACK * query.length[rows] ** 2 + d * UNDERFLOW * rounded_q
