@@ -17,9 +17,6 @@ import numpy as np
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.evaluation.search import Rows, search, unit_vectors
-from understudy.evaluation.search.measures import exact_r
-
-__all__ = ["ImageVectors", "Nearest", "exact_r", "nearest", "unit_vectors"]
 
 
 class ImageVectors:

@@ -8,7 +8,8 @@ import numpy as np
 from understudy.core.cohort import Cohort
 from understudy.core.seed import rng
 from understudy.evaluation.privacy.calibration import Reference
-from understudy.evaluation.privacy.correlation import ImageVectors, exact_r, nearest
+from understudy.evaluation.privacy.correlation import ImageVectors, nearest
+from understudy.evaluation.search import exact_r
 
 FIRM = 50  # subjects below which what they calibrate is called weak
 REFERENCE_CASES = 2000  # training cases that are compared with the other training subjects

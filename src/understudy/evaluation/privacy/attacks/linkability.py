@@ -20,9 +20,7 @@ from understudy.evaluation.search import Rows
 QUERIES = 512  # cases at once
 
 
-def linked(
-    one: Rows, other: Rows, released_one: Rows, released_other: Rows
-) -> tuple[np.ndarray, np.ndarray]:
+def linked(one: Rows, other: Rows, released_one: Rows, released_other: Rows) -> tuple[np.ndarray, np.ndarray]:
     """Return (n,) scores and (n,) successes of linking record i of one side with record i of the other.
 
     Args:

@@ -21,9 +21,8 @@ from understudy.evaluation.features import EXTRACTORS
 from understudy.evaluation.features.blocks import image_blocks
 from understudy.evaluation.features.config import FeatureConfig
 from understudy.evaluation.features.extractor import Source
-from understudy.evaluation.privacy.attacks.vectors import MatrixVectors
 from understudy.evaluation.privacy.correlation import ImageVectors
-from understudy.evaluation.search import Rows
+from understudy.evaluation.search import ArrayRows, Rows, UnitRows
 
 LEAST_SD = 1e-6  # a feature that does not differ among released cases is not divided
 
@@ -91,7 +90,7 @@ class Scene:
         return ImageVectors(self.synthetic, self.synthetic.rows())
 
     @cached_property
-    def described(self) -> tuple[MatrixVectors, MatrixVectors]:
+    def described(self) -> tuple[Rows, Rows]:
         """Features of the attacked and of the released cases, in SD of the released ones."""
         config = FeatureConfig(features=self.features)
         released = self.synthetic.rows()
@@ -102,7 +101,7 @@ class Scene:
             sides.append(np.concatenate(blocks).astype(np.float64))
         mean, sd = sides[1].mean(0), sides[1].std(0)
         one, other = ((side - mean) / np.where(sd > LEAST_SD, sd, 1) for side in sides)
-        return MatrixVectors(one), MatrixVectors(other)
+        return UnitRows(ArrayRows(one)), UnitRows(ArrayRows(other))
 
     def pixels(self, chosen: np.ndarray) -> Rows:
         """Pixels of some of the attacked cases; ``chosen`` counts within ``rows``."""
