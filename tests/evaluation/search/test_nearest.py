@@ -132,6 +132,24 @@ def test_a_constant_case_is_at_r_0_from_the_first_targets_and_costs_nothing(monk
     assert np.array_equal(found(a, b, "euclidean").index, brute(a, b, "euclidean", 1))
 
 
+@pytest.mark.parametrize("measure", ["pearson", "euclidean"])
+def test_equal_rows_behind_the_first_block_cost_nothing(measure: Name, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nearest, "TARGET_ROWS", 10)
+    a = np.repeat(noise(1), 100, 0)
+    result = found(a, a, measure, k=3)
+    assert np.array_equal(result.index, np.tile([0, 1, 2], (100, 1)))
+    assert result.computed <= 100 * 10
+
+
+@pytest.mark.parametrize("measure", ["pearson", "euclidean"])
+def test_columns_of_an_array_in_fortran_order(measure: Name, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums along rows are the same to the last bit for one row and for many, in whatever order the array lies."""
+    a, b = noise(40).astype(np.float64), noise(60, seed=1).astype(np.float64)
+    whole = found(a, b, measure)
+    monkeypatch.setattr(nearest, "TARGET_ROWS", 1)
+    assert np.array_equal(found(np.asfortranarray(a), np.asfortranarray(b), measure).value, whole.value)
+
+
 def test_fewer_targets_than_k() -> None:
     result = found(noise(3), noise(2, seed=1), "pearson", k=4)
     assert (np.sort(result.index[:, :2]) == [0, 1]).all()
@@ -158,10 +176,10 @@ def test_queries_and_targets_are_never_read_whole() -> None:
             self.longest = max(self.longest, stop - start)
             return super().block(start, stop)
 
-    a, b = Watched(noise(300, 4096).astype(np.uint8)), Watched(noise(300, 4096, seed=1).astype(np.uint8))
-    search(a, b, measure="euclidean", memory_mib=4)
+    a, b = (Watched(200 * np.random.default_rng(seed).random((300, 4096), np.float32)) for seed in (0, 1))
+    search(a, b, measure="euclidean", memory_mib=4, screen=torch.float32)
     assert a.longest <= 2**18 // 4096
-    assert b.longest <= 256  # for the centre
+    assert b.longest <= nearest._block_rows(a, b, torch.float32, 4)[1] <= 32
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,23 @@ def test_the_worst_order_of_adding_is_allowed_for(dtype: torch.dtype) -> None:
     assert excess(a, a, dtype)[0, 0] >= below + 4096 / 256 * (dtype == torch.bfloat16)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_long_rows_are_multiplied_in_runs(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """fp32 sums of 2^24 products and more have no bound: what counts is the length of a run and how many there are."""
+    monkeypatch.setattr(screen, "RUN", 64)
+    rng = np.random.default_rng(0)
+    assert excess(rng.normal(0.5, 1, (5, 4000)), rng.normal(0.5, 1, (7, 4000)), dtype).min() >= 0
+    a, adding = np.ones((1, 4096)), (64 + 64) * 2.0**-24
+    least, most = (4096 * (x + (dtype == torch.bfloat16) / 255) for x in (adding, adding + 2.0**-18))
+    assert least <= excess(a, a, dtype)[0, 0] <= 1.01 * most
+
+
+def test_a_row_as_long_as_a_volume_has_a_bound() -> None:
+    row = read_block(ArrayRows(np.ones((1, 2**24 + 3), np.float32)), 0, 1, np.zeros(2**24 + 3), torch.float32)
+    bound = float(upper_bounds(row, slice(0, 1), row, np.zeros(1))[0, 0])
+    assert 2**24 + 3 <= bound < 1.01 * 2**24
+
+
 def test_what_is_lost_is_measured() -> None:
     values = np.random.default_rng(0).normal(3, 1, (9, 500))
     made = block(values, torch.bfloat16, centre=3)

@@ -25,6 +25,8 @@ UNLIKE = 2 * APART  # above what r = q.t / (|q| |t|) can differ from q.t
 class Measure(Protocol):
     """What a search asks of a measure."""
 
+    highest: float  # value: a target that has it is beaten by none behind it
+
     def bias(self, target: Block) -> np.ndarray:
         """Return (m,) what is added to the products with each target to make the scores."""
         ...
@@ -48,6 +50,8 @@ class Measure(Protocol):
 
 class Pearson:
     """Pearson's r of rows that are centred and of length one."""
+
+    highest = 1.0
 
     def bias(self, target: Block) -> np.ndarray:
         """Return (|t|^2 - |t'|^2) / 2.
@@ -83,6 +87,8 @@ class Pearson:
 
 class Euclidean:
     """Euclidean distance; a value is minus its square."""
+
+    highest = 0.0
 
     def bias(self, target: Block) -> np.ndarray:
         """Return -|t'|^2 / 2."""

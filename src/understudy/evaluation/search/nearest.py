@@ -140,7 +140,8 @@ def _improve(near: Measure, query: Block, rows: np.ndarray, target: Block, bound
         reached = near.floor(best.value[query.start + rows, -1], query, rows)
         return np.nextafter(np.maximum(reached, LOWEST).astype(np.float32), np.float32(-np.inf))[:, None]
 
-    hopeful = np.flatnonzero(bounds.amax(1, keepdim=True).numpy() >= floor())
+    beatable = best.value[query.start + rows, -1] < near.highest
+    hopeful = np.flatnonzero(beatable & (bounds.amax(1).numpy() >= floor()[:, 0]))
     if not len(hopeful):
         return
     rows, bounds = rows[hopeful], bounds[hopeful]

@@ -3,7 +3,7 @@
 **Checked** in tests/evaluation/search/test_rows.py.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -103,7 +103,11 @@ def in_pieces(work: Callable[[int, int], None], n: int, dimension: int) -> None:
     """Call ``work(start, stop)`` on pieces of n rows that fit the processor's cache, by several threads at once."""
     size = max(1, PIECE_VALUES // dimension)
     threads = max(1, min(torch.get_num_threads(), MOST_THREADS, MOST_THREADS * PIECE_VALUES // dimension))
-    starts: Iterable[int] = range(0, n, size)
+    starts = range(0, n, size)
+    if threads == 1 or len(starts) == 1:
+        for start in starts:
+            work(start, min(start + size, n))
+        return
     with ThreadPoolExecutor(threads) as pool:
         for _ in pool.map(lambda start: work(start, min(start + size, n)), starts):
             pass  # an exception of a piece comes out here
