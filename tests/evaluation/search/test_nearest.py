@@ -90,6 +90,22 @@ def test_blocks_do_not_matter_and_ties_go_to_the_lowest_index(measure: Name, mon
         assert np.array_equal(whole.value, other.value)
 
 
+@pytest.mark.parametrize("measure", ["pearson", "euclidean"])
+def test_parts_of_the_queries_searched_apart_and_by_other_threads_give_the_same(measure: Name, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", noise(31, 3001))
+    a, b = np.load(tmp_path / "a.npy", mmap_mode="r"), noise(300, 3001, seed=1)
+    whole, threads = found(a, b, measure, k=2), torch.get_num_threads()
+    try:
+        torch.set_num_threads(3 - min(threads, 2))
+        parts = [ArrayRows(a, chosen) for chosen in np.array_split(np.arange(31), 3)]
+        asked = [UnitRows(part) if measure == "pearson" else part for part in parts]
+        results = [search(part, rows(b, measure), measure=measure, k=2) for part in asked]
+    finally:
+        torch.set_num_threads(threads)
+    assert np.array_equal(np.concatenate([r.index for r in results]), whole.index)
+    assert np.array_equal(np.concatenate([r.value for r in results]), whole.value)
+
+
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "float16", "float32", "float64"])
 @pytest.mark.parametrize("measure", ["pearson", "euclidean"])
 def test_memory_maps_of_every_type(measure: Name, kind: str, tmp_path: Path) -> None:

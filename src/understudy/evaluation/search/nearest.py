@@ -3,6 +3,9 @@
 Blocks of both sets are multiplied roughly (screen.py); a pair whose upper bound reaches the k-th best value found so
 far is computed again in float64, and only those numbers decide. A pair that is not computed is proven to be below k
 others. Ties go to the lowest index.
+Threads do the work, and share one copy of the blocks; processes would each read every target anew, which costs more
+than the few hundredths of the time that one thread spends alone. A query's neighbours do not depend on other queries:
+several processes or machines each take a part of the rows (``chosen``) of the same memory map.
 **Source**: none; brute force, with a filter that never errs.
 **Checked** in tests/evaluation/search/test_nearest.py (all pairs in float64; ties, blocks, types of number, groups,
 both screens); ``benchmarks/search.py`` holds neighbours and speed against scikit-learn and faiss.
