@@ -1,5 +1,6 @@
 """The search against all pairs in float64: both measures, both screens, k, ties, blocks, types, groups, constants."""
 
+import weakref
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +11,7 @@ import torch
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.evaluation.search import ArrayRows, Neighbours, Rows, UnitRows, nearest, search
 from understudy.evaluation.search.measures import MEASURES
+from understudy.evaluation.search.screen import Block
 
 Name = Literal["pearson", "euclidean"]
 SCREENS = [torch.bfloat16, torch.float32]
@@ -182,6 +184,22 @@ def test_blocks_fit_the_memory(memory: int, dimension: int, dtype: torch.dtype) 
     assert held <= 7 / 8 * memory * 2**20 + dimension * 24
     assert queries >= targets
     assert memory < 1024 or held > 0.75 * memory * 2**20
+
+
+def test_a_block_is_let_go_before_the_next_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[weakref.ref[Block]] = []
+    read = nearest.read_block
+
+    def watched(source: Rows, start: int, stop: int, centre: np.ndarray, dtype: torch.dtype) -> Block:
+        assert sum(block() is not None for block in made) <= 1
+        block = read(source, start, stop, centre, dtype)
+        made.append(weakref.ref(block))
+        return block
+
+    monkeypatch.setattr(nearest, "read_block", watched)
+    monkeypatch.setattr(nearest, "_block_rows", lambda *_: (20, 10))
+    found(noise(50), noise(30, seed=1), "euclidean")
+    assert len(made) == 3 + 3 * 3
 
 
 def test_queries_and_targets_are_never_read_whole() -> None:

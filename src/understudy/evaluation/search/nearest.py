@@ -92,6 +92,8 @@ def search(
         for start in range(0, len(target), few):
             others = read_block(target, start, min(start + few, len(target)), centre, dtype)
             _compare(near, block, others, groups, best)
+            del others  # before the next is made: a name would hold it until then
+        del block
     return Neighbours(best.index, np.where(best.index < 0, np.nan, near.answer(best.value)), best.computed)
 
 
