@@ -188,17 +188,17 @@ def test_blocks_fit_the_memory(memory: int, dimension: int, dtype: torch.dtype) 
 
 def test_a_block_is_let_go_before_the_next_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[weakref.ref[Block]] = []
-    read = nearest.read_block
+    read, query, target = nearest.read_block, ArrayRows(noise(50)), ArrayRows(noise(30, seed=1))
 
     def watched(source: Rows, start: int, stop: int, centre: np.ndarray, dtype: torch.dtype) -> Block:
-        assert sum(block() is not None for block in made) <= 1
+        assert sum(block() is not None for block in made) == (source is target)  # of the queries, where targets follow
         block = read(source, start, stop, centre, dtype)
         made.append(weakref.ref(block))
         return block
 
     monkeypatch.setattr(nearest, "read_block", watched)
     monkeypatch.setattr(nearest, "_block_rows", lambda *_: (20, 10))
-    found(noise(50), noise(30, seed=1), "euclidean")
+    search(query, target, measure="euclidean")
     assert len(made) == 3 + 3 * 3
 
 
