@@ -16,7 +16,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from understudy.core.cohort import Cohort
-from understudy.evaluation.privacy.correlation import ImageVectors, nearest, unit_vectors
+from understudy.evaluation.privacy.correlation import ImageVectors, nearest
+from understudy.evaluation.search import ArrayRows, UnitRows
 
 BLOCK = 8  # side of a patch
 FEWEST_VALUES = 16  # different ones in a patch: fewer can be equal by chance
@@ -60,7 +61,7 @@ class RealPixels:
         """Return the highest r of images float (n, C, *S) in [-1, 1] to any real one of the same size; else -1."""
         if self.cohort.images is None or images.shape[1:] != self.cohort.images.shape[1:] or not len(images):
             return -1.0
-        return float(nearest(_Vectors(images), ImageVectors(self.cohort, self.cohort.rows())).r.max())
+        return float(nearest(UnitRows(ArrayRows(images)), ImageVectors(self.cohort, self.cohort.rows())).r.max())
 
     def same_maps(self, labels: np.ndarray) -> int:
         """Count the label maps (n, *S) that equal a real one."""
@@ -102,20 +103,6 @@ class RealPixels:
         for j in range(BLOCK):
             result += self._weights[1, j] * rows[:, :, j : j + wide]
         return result
-
-
-class _Vectors:
-    """Images as centred unit vectors, for the exact search."""
-
-    def __init__(self, images: np.ndarray) -> None:
-        self._flat = images.reshape(len(images), -1).astype(np.float32)
-        self.dimension = self._flat.shape[1]
-
-    def __len__(self) -> int:
-        return len(self._flat)
-
-    def block(self, start: int, stop: int) -> np.ndarray:
-        return unit_vectors(self._flat[start:stop])
 
 
 def planes(encoded: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
-from understudy.evaluation.privacy.correlation import unit_vectors
+from understudy.evaluation.search import unit_vectors
 
 PAPER = 250  # of 255: lighter in all colours is paper
 SMALLEST = 16  # pixels: the side of a tile

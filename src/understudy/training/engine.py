@@ -15,6 +15,7 @@ from torch import nn
 
 from understudy.core.errors import UsageError
 from understudy.training.memory import keep_freed_memory
+from understudy.training.precision import has_fast_bf16
 
 PRECISIONS = {"bf16": "bf16-mixed", "fp32": "32-true"}
 
@@ -88,10 +89,3 @@ class Engine:
         flat = self.fabric.all_reduce(flat, reduce_op="mean")  # type: ignore[assignment]
         for p, g in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
             p.grad = g.reshape(p.shape).clone()
-
-
-def has_fast_bf16(accelerator: str) -> bool:
-    """Tell whether bf16 has instructions of its own there (AVX-512 BF16 or AMX; CUDA from Ampere)."""
-    if accelerator == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported() and torch.cpu._is_avx512_bf16_supported())

@@ -11,6 +11,7 @@ import torch
 from understudy.core.cohort import Cohort
 from understudy.core.seed import derive
 from understudy.evaluation.folder import PUBLIC_MINIMUM
+from understudy.evaluation.privacy.audit.audit import Audit, Plan, run
 from understudy.evaluation.privacy.calibration import Reference, Threshold, calibrate
 from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.copies.cases import small_cases
@@ -63,14 +64,46 @@ def settings(real: Cohort, cases: int, config: PrivacyConfig) -> Settings:
     return Settings(config.views, learned, config.updates_for(cases), config.false_alarm_rate, config.bootstrap)
 
 
-def detector_of(real: Cohort, rows: np.ndarray, config: PrivacyConfig, seed: int) -> Detector | None:
-    """Build the detector of copies of these training rows; None where it needs images of two dimensions, or subjects."""
-    subjects, control = numbers(real), real.rows("control")
-    strangers = {*subjects[control], *subjects[rows]}
-    if len(real.size) != 2 or len(set(subjects[rows])) < 2 or len(strangers) < PUBLIC_MINIMUM:
-        return None
-    training = small_cases(real, rows, subjects[rows])
-    return build(training, small_cases(real, control, subjects[control]), settings(real, len(rows), config), seed)
+class Detectors:
+    """The detector of copies for each set of training cases; built when it is first asked for."""
+
+    def __init__(self, real: Cohort, config: PrivacyConfig, seed: int) -> None:
+        """Build nothing yet."""
+        self.real, self.config, self.seed = real, config, seed
+        self.built: dict[bytes, Detector | None] = {}
+
+    def of(self, rows: np.ndarray) -> Detector | None:
+        """Return the detector of copies of these rows; None where it needs images of two dimensions, or subjects."""
+        key = rows.tobytes()
+        if key not in self.built:
+            self.built[key] = self._build(rows)
+        return self.built[key]
+
+    def _build(self, rows: np.ndarray) -> Detector | None:
+        subjects, control = numbers(self.real), self.real.rows("control")
+        strangers = {*subjects[control], *subjects[rows]}
+        if len(self.real.size) != 2 or len(set(subjects[rows])) < 2 or len(strangers) < PUBLIC_MINIMUM:
+            return None
+        training, others = (small_cases(self.real, part, subjects[part]) for part in (rows, control))
+        return build(training, others, settings(self.real, len(rows), self.config), self.seed)
+
+    def audit(self) -> Audit | str:
+        """Audit the detector that was built last on the test subjects; or say why not."""
+        detector = list(self.built.values())[-1] if self.built else None
+        test, subjects = self.real.rows("test"), numbers(self.real)
+        if detector is None:
+            return "not audited: copies are planted in images of two dimensions"
+        if len(set(subjects[test])) < PUBLIC_MINIMUM:
+            return f"not audited: {PUBLIC_MINIMUM} test subjects are needed as strangers"
+        c = self.config
+        return run(
+            detector,
+            small_cases(self.real, test, subjects[test]),
+            available(self.real.encoding.image_channels),
+            settings(self.real, len(detector.gallery.cases), c),
+            Plan(c.audit_copies, c.audit_few, c.audit_among),
+            self.seed,
+        )
 
 
 def judge_images(synthetic: Cohort, detector: Detector) -> Judged:

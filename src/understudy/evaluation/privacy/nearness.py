@@ -29,9 +29,10 @@ from understudy.core.seed import derive, rng
 from understudy.evaluation.folder import PUBLIC_MINIMUM
 from understudy.evaluation.privacy.attacks.nearest import no_features
 from understudy.evaluation.privacy.attacks.scene import Scene
-from understudy.evaluation.privacy.attacks.vectors import log_distance, products
+from understudy.evaluation.privacy.attacks.vectors import log_distance
 from understudy.evaluation.privacy.calibration import Reference, clopper_pearson, order_interval
-from understudy.evaluation.privacy.correlation import ImageVectors, UnitVectors, nearest
+from understudy.evaluation.privacy.correlation import ImageVectors, nearest
+from understudy.evaluation.search import Rows
 from understudy.evaluation.statistics import mean_interval
 
 DRAWS = 200
@@ -67,7 +68,7 @@ class Near:
         return np.asarray(np.exp(log_distance(self.r) - log_distance(self.other)))
 
 
-def look_near(query: UnitVectors, real: Cohort, rows: np.ndarray, memory_mib: int) -> Near:
+def look_near(query: Rows, real: Cohort, rows: np.ndarray, memory_mib: int) -> Near:
     """Find the nearest training cases of some cases.
 
     Args:
@@ -90,7 +91,7 @@ def look_near(query: UnitVectors, real: Cohort, rows: np.ndarray, memory_mib: in
 
 
 def two_subjects(
-    query: UnitVectors, target: UnitVectors, subjects: np.ndarray, memory_mib: int
+    query: Rows, target: Rows, subjects: np.ndarray, memory_mib: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the nearest target (n,), its r (n,), and the highest r (n,) to a target of another subject.
 
@@ -98,22 +99,11 @@ def two_subjects(
         query: n cases.
         target: m cases.
         subjects: (m,) their subjects, as numbers from 0.
-        memory_mib: bound of a block.
+        memory_mib: bound of the search.
     """
-    index, best, other = np.full(len(query), -1), np.full(len(query), -np.inf), np.full(len(query), -np.inf)
-    for across, down, r in products(query, target, memory_mib):
-        here, mine = np.arange(len(r)), subjects[down]
-        found = r.argmax(1)
-        highest = r[here, found].astype(np.float64)
-        strangers = np.where(mine[None] == mine[found][:, None], -np.inf, r).max(1)
-        same = subjects[index[across]] == mine[found]  # index -1 has best -inf: whichever it is does not matter
-        beaten = np.where(same, np.maximum(other[across], strangers), np.maximum(strangers, best[across]))
-        behind = np.where(same, np.maximum(other[across], strangers), np.maximum(other[across], highest))
-        better = highest > best[across]
-        other[across] = np.where(better, beaten, behind)
-        index[across] = np.where(better, down.start + found, index[across])
-        best[across] = np.where(better, highest, best[across])
-    return index, best, other
+    first = nearest(query, target, memory_mib=memory_mib)
+    second = nearest(query, target, query_groups=subjects[first.index], target_groups=subjects, memory_mib=memory_mib)
+    return first.index, first.r, np.where(second.index < 0, -np.inf, second.r)
 
 
 def z_u(released: np.ndarray, unseen: np.ndarray) -> float:

@@ -1,15 +1,14 @@
 """``evaluate privacy``: is a synthetic case nearer to a training case than a stranger's case is?
 
-For each synthetic case the training case of the highest Pearson r (Akbar's measure, correlation.py); the same for
-control subjects, whom the generator did not see, sets what is too near (calibration.py). Where control
-subjects are few, training subjects against the other training subjects help to set it (reference.py), and it is said.
-**Not covered**: copies that are mirrored, shifted, rotated, zoomed, warped, or that hold only a lesion of a patient;
-label maps. Few flags do not show that nothing was copied. Beside it stand attacks with a control group (attacks/) and
-three known measures of nearness (nearness.py).
+For each synthetic case the training case of the highest Pearson r (Akbar's measure, correlation.py) and, from several
+views that see through disguises, what no stranger's case comes as near to (copies/); strangers are control subjects,
+whom nobody has seen, joined by training subjects against the others where they are few. Label maps are compared apart.
+Attacks (attacks/) ask what an outsider learns of the patients; the audit (audit/) plants copies and counts what is found.
+**Not covered**: disguises that the audit does not plant; copies of parts smaller than it plants. Few flags do not show
+that nothing was copied; the audit says how much they show.
 **Checked** in tests/evaluation/privacy/test_stage.py (planted copies, independent noise, withheld numbers).
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -24,17 +23,21 @@ from understudy.evaluation.guard import leak_note, open_pair, short_names
 from understudy.evaluation.privacy.attacks.attacked import Attacked, attack_all
 from understudy.evaluation.privacy.attacks.findings import ROWS, TABLE, attack_results, attack_table, subject_rows
 from understudy.evaluation.privacy.attacks.scene import Oracle, Scene
+from understudy.evaluation.privacy.audit.findings import write_audit
 from understudy.evaluation.privacy.calibration import calibrate
 from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.correlation import ImageVectors, nearest
 from understudy.evaluation.privacy.curves import write_curves, write_thresholds
 from understudy.evaluation.privacy.evidence import Evidence
 from understudy.evaluation.privacy.findings import results_of, skipped
+from understudy.evaluation.privacy.judged import Detectors, judge_by_r, judge_images, judge_maps
 from understudy.evaluation.privacy.nearness import nearness_results
 from understudy.evaluation.privacy.pairs import write_gallery, write_pairs
 from understudy.evaluation.privacy.reference import (
+    blurred_reference,
     control_reference,
     neighbour_reference,
+    reverse_reference,
     strangers,
     training_reference,
     training_rows,
@@ -87,12 +90,17 @@ def evaluate_privacy(
         if not pictured:
             write_results(folder, [result for name in names for result in skipped(name, seed)], provenance)
             return Path(out)
-        evidence = [judge(cohort, other, name, seed, config) for name, other in zip(names, others, strict=True)]
+        detectors = Detectors(cohort, config, seed)
+        evidence = [
+            judge(cohort, other, name, seed, config, detectors) for name, other in zip(names, others, strict=True)
+        ]
         scenes = [_scene(cohort, e, seed, config, asked) for e in evidence]
         attacked = [attack_all(scene, config.attacks, config.bootstrap) for scene in scenes]
         results = [result for e in evidence for result in results_of(e, seed)]
         for e, scene, found in zip(evidence, scenes, attacked, strict=True):
             results += attack_results(e.prefix, found, seed) + nearness_results(e.prefix, scene, config.bootstrap)
+        if config.audit:
+            results += write_audit(folder, detectors.audit(), seed)
         write_results(folder, results, provenance)
         _write_attacks(folder, evidence, attacked)
         write_thresholds(folder, evidence)
@@ -102,7 +110,9 @@ def evaluate_privacy(
     return Path(out)
 
 
-def judge(real: Cohort, synthetic: Cohort, name: str, seed: int, config: PrivacyConfig) -> Evidence:
+def judge(
+    real: Cohort, synthetic: Cohort, name: str, seed: int, config: PrivacyConfig, detectors: Detectors
+) -> Evidence:
     """Find the nearest training case of each synthetic case and calibrate what is too near.
 
     Args:
@@ -111,6 +121,7 @@ def judge(real: Cohort, synthetic: Cohort, name: str, seed: int, config: Privacy
         name: how its results are called; "" where it is the only one.
         seed: for the bootstrap.
         config: the settings.
+        detectors: of copies, by what was trained on.
     """
     rows, note = training_rows(real, synthetic)
     found = nearest(ImageVectors(synthetic, synthetic.rows()), ImageVectors(real, rows), memory_mib=config.memory_mib)
@@ -122,15 +133,20 @@ def judge(real: Cohort, synthetic: Cohort, name: str, seed: int, config: Privacy
         if reference.n_subjects >= PUBLIC_MINIMUM
         else None
     )
+    detector = detectors.of(rows)
     return Evidence(
         name,
         synthetic,
         rows,
         len(np.unique(real.column("subject_id")[rows])),
         found,
+        judge_images(synthetic, detector) if detector else judge_by_r(found, reference, config, seed),
+        judge_maps(real, synthetic, rows, config, seed),
         control,
         training,
         neighbour_reference(real, rows),
+        blurred_reference(real, rows, config.memory_mib, seed),
+        reverse_reference(real, synthetic, config.memory_mib),
         threshold,
         config,
         "; ".join(filter(None, (note, leak_note(synthetic)))),

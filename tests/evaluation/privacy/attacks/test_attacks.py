@@ -11,7 +11,6 @@ from understudy.evaluation.privacy.attacks import ATTACKS, attribute, singling_o
 from understudy.evaluation.privacy.attacks.density_ratio import FOLDS, _folds
 from understudy.evaluation.privacy.attacks.scene import Oracle, Scene
 from understudy.evaluation.privacy.attacks.vectors import NEAREST
-from understudy.evaluation.privacy.correlation import ImageVectors
 
 MakeScene = Callable[..., Scene]
 
@@ -93,22 +92,18 @@ def test_attribute_by_hand(scene: MakeScene) -> None:
     class WithClass:
         def __init__(self, cohort: Cohort, values: np.ndarray) -> None:
             self.classes, self._values, self._cohort = ("finding=mass",), values.astype(np.float32), cohort
-            self.images = cohort.images
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._cohort, name)
 
         def class_matrix(self, rows: np.ndarray | None = None) -> np.ndarray:
             return self._values[slice(None) if rows is None else rows, None]
-
-        def __len__(self) -> int:
-            return len(self._cohort)
 
     draw = np.random.default_rng(3)
     truth = draw.integers(0, 2, len(made.real)).astype(float)
     truth[4] = np.nan
     told = draw.integers(0, 2, 60)
-    attacked, released = made.attacked, ImageVectors(made.synthetic, made.synthetic.rows())
     other = Scene(WithClass(made.real, truth), WithClass(made.synthetic, told), made.members, made.non_members, 0)  # type: ignore[arg-type]
-    other.attacked, other.released = attacked, released  # type: ignore[misc]
-    other.subjects = made.subjects  # type: ignore[misc]
     (attempt,) = attribute.attribute(other)
     assert attempt.part == "mass"
     assert attempt.success is not None

@@ -15,20 +15,19 @@ import numpy as np
 from understudy.core.classes import short_class_names
 from understudy.evaluation.guard import slug
 from understudy.evaluation.privacy.attacks.scene import Attack, Attempt, Scene
-from understudy.evaluation.privacy.attacks.vectors import log_distance, products
+from understudy.evaluation.privacy.attacks.vectors import log_distance
+from understudy.evaluation.privacy.correlation import ImageVectors, nearest
 
 
 def attribute(scene: Scene) -> list[Attempt]:
     """Guess each class column from the nearest released case."""
     columns = secrets(scene)
     names = [slug(name) for name in short_class_names(list(columns))]
-    r = np.full((len(names), 2, len(scene.rows)), -np.inf)  # nearest released case without and with the class
-    for across, down, block in products(scene.attacked, scene.released, scene.memory_mib):
-        for k, (_, released) in enumerate(columns.values()):
-            for value in (0, 1):
-                chosen = block[:, released[down] == value]
-                if chosen.shape[1]:
-                    r[k, value, across] = np.maximum(r[k, value, across], chosen.max(1))
+    r = np.empty((len(names), 2, len(scene.rows)))  # of the nearest released case without and with the class
+    for k, (_, released) in enumerate(columns.values()):
+        for value in (0, 1):
+            cases = ImageVectors(scene.synthetic, scene.synthetic.rows()[released == value])
+            r[k, value] = nearest(scene.attacked, cases, memory_mib=scene.memory_mib).r
     attempts = []
     for k, (name, (true, _)) in enumerate(zip(names, columns.values(), strict=True)):
         towards = log_distance(r[k, 0]) - log_distance(r[k, 1])  # above 0: the guess is 1

@@ -15,14 +15,12 @@ import numpy as np
 
 from understudy.evaluation.privacy.attacks.scene import Attack, Attempt, Scene
 from understudy.evaluation.privacy.attacks.vectors import COLUMNS, ChannelVectors
-from understudy.evaluation.privacy.correlation import UnitVectors
+from understudy.evaluation.search import Rows
 
 QUERIES = 512  # cases at once
 
 
-def linked(
-    one: UnitVectors, other: UnitVectors, released_one: UnitVectors, released_other: UnitVectors
-) -> tuple[np.ndarray, np.ndarray]:
+def linked(one: Rows, other: Rows, released_one: Rows, released_other: Rows) -> tuple[np.ndarray, np.ndarray]:
     """Return (n,) scores and (n,) successes of linking record i of one side with record i of the other.
 
     Args:

@@ -21,8 +21,8 @@ from understudy.evaluation.features import EXTRACTORS
 from understudy.evaluation.features.blocks import image_blocks
 from understudy.evaluation.features.config import FeatureConfig
 from understudy.evaluation.features.extractor import Source
-from understudy.evaluation.privacy.attacks.vectors import MatrixVectors
-from understudy.evaluation.privacy.correlation import ImageVectors, UnitVectors
+from understudy.evaluation.privacy.correlation import ImageVectors
+from understudy.evaluation.search import ArrayRows, Rows, UnitRows
 
 LEAST_SD = 1e-6  # a feature that does not differ among released cases is not divided
 
@@ -80,17 +80,17 @@ class Scene:
         return np.arange(len(self.rows)) < len(self.members)
 
     @cached_property
-    def attacked(self) -> UnitVectors:
+    def attacked(self) -> Rows:
         """Pixels of the attacked cases."""
         return ImageVectors(self.real, self.rows)
 
     @cached_property
-    def released(self) -> UnitVectors:
+    def released(self) -> Rows:
         """Pixels of the released cases."""
         return ImageVectors(self.synthetic, self.synthetic.rows())
 
     @cached_property
-    def described(self) -> tuple[MatrixVectors, MatrixVectors]:
+    def described(self) -> tuple[Rows, Rows]:
         """Features of the attacked and of the released cases, in SD of the released ones."""
         config = FeatureConfig(features=self.features)
         released = self.synthetic.rows()
@@ -101,9 +101,9 @@ class Scene:
             sides.append(np.concatenate(blocks).astype(np.float64))
         mean, sd = sides[1].mean(0), sides[1].std(0)
         one, other = ((side - mean) / np.where(sd > LEAST_SD, sd, 1) for side in sides)
-        return MatrixVectors(one), MatrixVectors(other)
+        return UnitRows(ArrayRows(one)), UnitRows(ArrayRows(other))
 
-    def pixels(self, chosen: np.ndarray) -> UnitVectors:
+    def pixels(self, chosen: np.ndarray) -> Rows:
         """Pixels of some of the attacked cases; ``chosen`` counts within ``rows``."""
         return ImageVectors(self.real, self.rows[chosen])
 

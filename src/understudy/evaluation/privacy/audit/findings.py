@@ -1,0 +1,108 @@
+"""What the audit found, as public numbers with intervals by subject, and as a table.
+
+**Checked** in tests/evaluation/privacy/audit/test_findings.py.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from understudy.core.result import Result
+from understudy.core.seed import rng
+from understudy.evaluation.folder import write_table
+from understudy.evaluation.privacy.audit.audit import Audit, Recall
+from understudy.evaluation.privacy.calibration import clopper_pearson
+
+HEADER = ("disguise", "left_out", "recall", "low", "high", "right_subject", "n", "subjects", "views")
+DRAWS = 1000
+Interval = tuple[float, float, float]
+
+
+def write_audit(folder: Path, audit: Audit | str, seed: int) -> list[Result]:
+    """Write tables/privacy_audit.csv and return the results.
+
+    Args:
+        folder: the results folder.
+        audit: what was found, or why there was no audit.
+        seed: of the resamples of subjects.
+    """
+    if isinstance(audit, str):
+        return [Result("privacy.audit", None, seed=seed, note=audit)]
+    rows = []
+    for left_out, recalls in ((0, audit.recalls), (1, audit.left_out)):
+        for name, one in recalls.items():
+            views = " ".join(f"{view}={share:.2f}" for view, share in one.views.items())
+            n, subjects = len(one.flagged), len(np.unique(one.subjects))
+            rows.append([name, left_out, *share(one, seed), float(one.right.mean()), n, subjects, views])
+    write_table(folder, "privacy_audit", HEADER, rows)
+    return [*_recalls(audit, seed), *_alarms(audit, seed)]
+
+
+def share(one: Recall, seed: int, by_subject: bool = False) -> Interval:
+    """Return the share that is flagged and its 95 % range over resampled subjects; exact where there is no spread.
+
+    Args:
+        one: what was flagged, and whose it is.
+        seed: of the resamples.
+        by_subject: each subject counts once, instead of each case.
+    """
+    names, inverse, counts = np.unique(one.subjects, return_inverse=True, return_counts=True)
+    hits = np.bincount(inverse, one.flagged, len(names))
+    top, bottom = (hits / counts, np.ones(len(names))) if by_subject else (hits, counts.astype(float))
+    value = float(top.sum() / bottom.sum())
+    if value in (0.0, 1.0):  # resamples would show no spread
+        return (value, *clopper_pearson(int(value * len(names)), len(names)))
+    times = rng(seed, "audit", "subjects").multinomial(len(names), np.full(len(names), 1 / len(names)), DRAWS)
+    low, high = np.quantile((times @ top) / (times @ bottom), (0.025, 0.975))
+    return value, float(low), float(high)
+
+
+def _recalls(audit: Audit, seed: int) -> list[Result]:
+    by_name = {name: share(one, seed) for name, one in audit.recalls.items()}
+    values = [value for value, _, _ in by_name.values()]
+    worst = min(by_name, key=lambda name: by_name[name][0])
+    n = sum(len(one.flagged) for one in audit.recalls.values())
+    note = "copies of training cases, disguised and planted, that were flagged; interval over the subjects copied"
+    results = [
+        Result("privacy.audit.recall.mean", float(np.mean(values)), *_mean_interval(audit, seed), "", "higher", n, seed,
+               "; ".join(["mean over disguises", *audit.skipped])),
+        Result("privacy.audit.recall.worst", *by_name[worst], "", "higher", len(audit.recalls[worst].flagged), seed,
+               f"of the disguise {worst}"),
+    ]  # fmt: skip
+    for name, interval in by_name.items():
+        n = len(audit.recalls[name].flagged)
+        results.append(Result(f"privacy.audit.recall.{name}", *interval, "", "higher", n, seed, note))
+    for name, one in audit.left_out.items():
+        said = "the encoder had not learned this family of disguises"
+        n = len(one.flagged)
+        results.append(Result(f"privacy.audit.left_out.{name}", *share(one, seed), "", "higher", n, seed, said))
+    return results
+
+
+def _mean_interval(audit: Audit, seed: int) -> tuple[float, float]:
+    """Return the 95 % range of the mean over disguises, over resampled subjects."""
+    names = np.unique(np.concatenate([one.subjects for one in audit.recalls.values()]))
+    times = rng(seed, "audit", "subjects").multinomial(len(names), np.full(len(names), 1 / len(names)), DRAWS)
+    total = np.zeros(DRAWS)
+    for one in audit.recalls.values():
+        at = np.searchsorted(names, one.subjects)
+        hits, counts = np.bincount(at, one.flagged, len(names)), np.bincount(at, minlength=len(names))
+        total += (times @ hits) / np.maximum(times @ counts, 1)
+    low, high = np.quantile(total / len(audit.recalls), (0.025, 0.975))
+    return float(low), float(high)
+
+
+def _alarms(audit: Audit, seed: int) -> list[Result]:
+    found, few, flagged, among = audit.few
+    subjects = len(np.unique(audit.strangers.subjects))
+    plain = f"cases of {subjects} test subjects, whom nobody had seen, that were flagged; each subject counts once"
+    worn = "the same cases, each in a disguise drawn at random"
+    hidden = f"of {few} copies among {among} strangers in disguise; {flagged} of the strangers were flagged"
+    low, high = clopper_pearson(found, few)
+    return [
+        Result("privacy.audit.false_alarms", *share(audit.strangers, seed, True), "", "lower",
+               len(audit.strangers.flagged), seed, plain),
+        Result("privacy.audit.false_alarms_disguised", *share(audit.disguised, seed, True), "", "lower",
+               len(audit.disguised.flagged), seed, worn),
+        Result("privacy.audit.recall_few", found / few, low, high, "", "higher", few, seed, hidden),
+    ]  # fmt: skip
