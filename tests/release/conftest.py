@@ -164,7 +164,7 @@ def write_images(
         writer.sampling = sampling
         for i, (image, name) in enumerate(zip(images, names, strict=True)):
             row = {"case_id": name, "subject_id": owners[i] if owners else name, "ill": str(i % 2), "affine": "1 0 0"}
-            row |= {"split": "train", "slice_index": "4"} if kind == "real" else {"edited_from": "somebody"}
+            row |= {"split": "train", "slice_index": "4"} if kind == "real" else {"edited_from": "donor-of-the-map"}
             writer.append(image, (image[0] > 150).astype(np.uint8), row)
     return out
 
