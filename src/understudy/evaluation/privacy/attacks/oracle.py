@@ -40,7 +40,7 @@ def ask(scene: Scene, *, name: str, sign: int) -> list[Attempt]:
 
 def _attack(name: str, sign: int, holds: str) -> Attack:
     def lacks(scene: Scene) -> str:
-        why = f"needs a generator that can be asked for its {name.replace('_', ' ')}: name its run with --generator"
+        why = f"needs the generator, asked for its {name.replace('_', ' ')}: name its run with --generator"
         return "" if name in scene.oracles else why
 
     question = "Was this patient among the training patients?"
