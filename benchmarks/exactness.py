@@ -15,12 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from references import Row, fidelity, statistics, utility
+from references import Row, fidelity, privacy, statistics, utility
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "exactness.md"
 SECTIONS: dict[str, list[Row]] = {
     "Fidelity": fidelity.ROWS,
     "Utility": utility.ROWS,
+    "Privacy": privacy.ROWS,
     "Statistics": statistics.ROWS,
 }
 LIBRARIES = ("numpy", "scipy", "torch", "monai", "torchmetrics", "prdc", "scikit-learn")

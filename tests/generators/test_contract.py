@@ -20,6 +20,7 @@ from understudy.core.seed import derive
 from understudy.core.writer import CohortWriter
 from understudy.generators import GENERATORS, load
 from understudy.generators.base import Generator, Samples
+from understudy.synthesis.oracle import open_informant
 
 TINY: dict[str, dict[str, Any]] = {
     # 4 px, 8 px from 8 images (first step within the fade), 16 px from 16 images (the same).
@@ -97,6 +98,8 @@ TINY: dict[str, dict[str, Any]] = {
         "ema_images": 20,
     },
 }
+ASKED = dict.fromkeys(("progan", "stylegan1", "stylegan2", "stylegan3"), "discriminator")
+ASKED["diffusion"] = "denoising_loss"  # which attack can ask it
 COMMON = {
     "batch_size": 4,
     "images_seen": 24,
@@ -362,6 +365,20 @@ def test_a_snapshot_of_another_generator_is_refused(trained: tuple[str, Cohort, 
     file.write_text(json.dumps({"generator": "another"}))
     with pytest.raises(UnderstudyError, match="snapshot of another"):
         load(run)
+
+
+def test_it_answers_about_cases_or_is_refused(trained: tuple[str, Cohort, Path]) -> None:
+    name, cohort, run = trained
+    if name not in ASKED:
+        with pytest.raises(UsageError, match="leave --generator out"):
+            open_informant(run, [], 0)
+        return
+    informant, again = open_informant(run, [], 0), open_informant(run, [], 0)
+    assert informant.attack == ASKED[name] and informant.identity == again.identity
+    answers = informant.score(cohort, np.arange(10))
+    assert answers.shape == (10,) and np.isfinite(answers).all() and len(np.unique(answers)) == 10
+    assert np.array_equal(again.score(cohort, np.arange(10)), answers)
+    assert informant.score(cohort, np.array([7])) == pytest.approx(answers[7], rel=1e-3)
 
 
 def test_case_seeds_are_derived() -> None:

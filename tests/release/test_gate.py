@@ -13,7 +13,9 @@ from understudy.release.gate import judge, judge_labels, judge_real, refuse
 from understudy.release.policy import Policy, read_policy
 
 POLICY = read_policy().policy
-AUC = "privacy.attack.distance.auc"
+AUDIT = ["audit, mean recall", "audit, worst disguise", "audit, false alarms"]
+ATTACK = "privacy.attack"
+NAMED = ("nearest_pixels", "nearest_features", "density_ratio", "singling_out")
 
 
 def dossier(bench: Any, **changed: Any) -> Dossier:
@@ -27,15 +29,19 @@ def failed(found: Dossier, policy: Policy = POLICY) -> list[str]:
 def test_the_default_can_be_kept(bench: Any) -> None:
     found = dossier(bench)
     checks = judge(POLICY, found)
-    assert all(check.holds for check in checks) and len(checks) == 10
-    optional = next(check for check in checks if check.what == "attacks, residual risk")
-    assert optional.found.startswith("no evidence") and not optional.evidence
+    assert all(check.holds for check in checks) and len(checks) == 14
+    optional = next(check for check in checks if check.what == "further attacks, residual risk")
+    assert optional.found.startswith("no evidence: privacy.attack.link_*.risk, ") and not optional.evidence
     first = checks[0]
     assert (first.limit, first.found, first.evidence) == (
         "privacy.copies.flagged at most 0", "privacy.copies.flagged 0", "privacy"
     )  # fmt: skip
-    both = next(check for check in checks if check.what == "attacks, AUC")
-    assert both.found == "privacy.attack.density.auc 0.56, privacy.attack.distance.auc 0.56"
+    four = next(check for check in checks if check.what == "attacks, AUC")
+    assert four.found == "; ".join(f"{ATTACK}.{name}.auc 0.56" for name in sorted(NAMED))
+    every = next(check for check in checks if check.what == "further attacks, AUC")
+    assert "attribute.ill.auc 0.57" in every.found and "discriminator.auc not measured: needs the gene" in every.found
+    alarms = next(check for check in checks if check.what == "audit, false alarms")
+    assert alarms.limit.endswith("at most the setting.privacy.false_alarm_rate (0.01)")
 
 
 @pytest.mark.parametrize(
@@ -46,13 +52,33 @@ def test_the_default_can_be_kept(bench: Any) -> None:
         ("subjects behind the threshold", "privacy", Result("privacy.copies.threshold", 0.9, n=49)),
         ("audit, mean recall", "audit", Result("privacy.audit.recall.mean", 0.9499)),
         ("audit, worst disguise", "audit", Result("privacy.audit.recall.worst", 0.79)),
-        ("attacks, AUC", "attacks", Result(AUC, 0.5, 0.4, 0.61)),
-        ("attacks, AUC", "attacks", Result(AUC, 0.5)),
-        ("attacks, residual risk", "attacks", Result("privacy.attack.distance.residual_risk", 0, 0, 0.11)),
+        ("audit, false alarms", "audit", Result("privacy.audit.false_alarms", 0.02, 0.0101, 0.04)),
+        ("audit, false alarms", "audit", Result("privacy.audit.false_alarms", 0.0)),
+        *(("attacks, residual risk", "attacks", Result(f"{ATTACK}.{name}.risk", 0, 0, 0.151)) for name in NAMED),
+        ("further attacks, AUC", "attacks", Result(f"{ATTACK}.denoising_loss.auc", 0.5, 0.4, 0.61)),
+        ("further attacks, AUC", "attacks", Result(f"{ATTACK}.attribute.ill.auc", 0.5, 0.4, 0.61)),
+        ("further attacks, residual risk", "attacks", Result(f"{ATTACK}.link_slices.risk", 0, 0, 0.151)),
+        ("further attacks, residual risk", "attacks", Result(f"{ATTACK}.link_slices.risk", None, note="withheld: few")),
+        ("classes of patients, residual risk", "attacks", Result(f"{ATTACK}.attribute.ill.risk", 0, 0, 0.31)),
     ],
 )
 def test_a_number_on_the_wrong_side_fails_its_limit(bench: Any, limit: str, kind: str, result: Result) -> None:
     assert failed(dossier(bench, **{kind: [result]})) == [limit]
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("high", [0.61, None])
+def test_each_attack_on_the_released_cases_counts(bench: Any, name: str, high: float | None) -> None:
+    found = dossier(bench, attacks=[Result(f"{ATTACK}.{name}.auc", 0.5, 0.4, high)])
+    assert failed(found) == ["attacks, AUC", "further attacks, AUC"]
+    found = replace(found, released=[replace(f, results=[r for r in f.results if name not in r.name])
+                                     for f in found.released])  # fmt: skip
+    assert failed(found) == ["attacks, AUC", "attacks, residual risk"]
+    unmeasured = Result(f"{ATTACK}.{name}.auc", None, note="not measured: needs 10 subjects")
+    told = judge(POLICY, dossier(bench, mark="again-", attacks=[unmeasured]))
+    (check,) = (check for check in told if not check.holds)
+    assert check.found.startswith(f"no evidence: {unmeasured.name} was not measured; ")
+    assert f"{unmeasured.name} {unmeasured.note}" in check.found
 
 
 def test_more_flags_than_by_chance_fail_before_screening_too(bench: Any) -> None:
@@ -73,13 +99,13 @@ def test_the_cohort_itself_is_judged(bench: Any) -> None:
     for one in (few, unknown):
         assert failed(one) == ["subjects that the generator learned from"]
     assert "does not record" in judge(POLICY, unknown)[-1].found
-    found.released[0].provenance["config"]["false_alarm_rate"] = 0.001
-    assert failed(found) == ["false-alarm rate of the detector"]
+    next(f for f in found.released if f.section == "privacy").provenance["config"]["false_alarm_rate"] = 0.001
+    assert failed(found) == ["false-alarm rate of the detector", "audit, false alarms"]
 
 
 def test_todays_evidence_alone_is_refused(bench: Any) -> None:
     alone = dossier(bench, audit=None, attacks=None)
-    assert failed(alone) == ["audit, mean recall", "audit, worst disguise", "attacks, AUC"]
+    assert failed(alone) == [*AUDIT, "attacks, AUC", "attacks, residual risk"]
     milder = POLICY.model_copy(
         update={"limits": tuple(x.model_copy(update={"required": False}) for x in POLICY.limits)}
     )
@@ -100,7 +126,7 @@ def test_the_refusal_names_each_limit_with_its_number(bench: Any) -> None:
     with pytest.raises(UnderstudyError) as refusal:
         refuse(Cohort.open(bench.synthetic), checks, None)
     assert refusal.value.exit_code == 1
-    assert "3 of 10 limits do not hold: (1) flags left: asked privacy.copies.flagged at most 0; found" in str(
+    assert "4 of 14 limits do not hold: (1) flags left: asked privacy.copies.flagged at most 0; found" in str(
         refusal.value
     )
     refuse(Cohort.open(bench.synthetic), checks, "a reason")

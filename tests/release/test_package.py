@@ -46,7 +46,9 @@ def test_the_cohort_keeps_its_images_and_names_nobody(bench: Any, bundle: Path) 
     assert made.trained_on == [{"cohort": bench.real_id, "splits": ["train"], "subjects": [], "n_subjects": 60}]
     assert leak_note(made) == "trained_on is not recorded: a leak cannot be ruled out"
     everything = b"".join(path.read_bytes() for path in bundle.rglob("*.*"))
-    assert not any(name.encode() in everything for name in (*bench.names, "somebody", str(bench.root), "synthetic-0"))
+    assert not any(
+        name.encode() in everything for name in (*bench.names, "donor-of-the-map", str(bench.root), "synthetic-0")
+    )
 
 
 def test_a_semi_real_cohort_gets_new_subjects(bench: Any) -> None:
@@ -154,7 +156,7 @@ def test_an_override_stands_in_the_bundle_for_ever(bench: Any) -> None:
     )
     card = (out / "card.md").read_text()
     assert "Released over its policy" in card and "Reason given: a demonstration" in card
-    with pytest.raises(UnderstudyError, match=r"2 limits do not hold .*audit, worst.*Reason given: a demonstration"):
+    with pytest.raises(UnderstudyError, match=r"3 limits do not hold .*audit, worst.*Reason given: a demonstration"):
         verify_bundle(out)
 
 

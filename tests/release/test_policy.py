@@ -38,7 +38,8 @@ def test_wrong_policies_are_refused(tmp_path: Path) -> None:
     for text, says in (
         ("a: [", "is not YAML"),
         ("", "is wrong: policy"),
-        (good.replace("take: high\n    at_most", "takes: high\n    at_most"), "limits.7.takes: Extra inputs"),
+        (good.replace("take: high\n    at_most", "takes: high\n    at_most"), "limits.8.takes: Extra inputs"),
+        (put(result=[]), "limits.0.result"),
         (good.replace("allowed: [sampled]", "allowed: [mine]"), "label_sources.allowed.0"),
         (good.replace("near: 0.995", "near: 0.2"), "real_check.near"),
         (good.replace("name: judged again", "name: flags left"), "a name of its own"),

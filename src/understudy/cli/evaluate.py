@@ -22,6 +22,7 @@ from understudy.cli.options import (
     show,
     writing,
 )
+from understudy.cli.oracle import asking
 from understudy.cli.tables import show_results
 from understudy.core.errors import UsageError
 
@@ -36,6 +37,7 @@ EXAMPLE = example(
     "understudy evaluate utility --task classification --real xrays --synthetic archive --out results-classes",
     "understudy evaluate fidelity --real phantom --synthetic synthetic --out results-fidelity",
     "understudy evaluate privacy --real phantom --synthetic synthetic --out results-privacy",
+    "understudy evaluate privacy --real phantom --synthetic synthetic --generator run --out results-attacks",
     "understudy evaluate agreement --real phantom --synthetic synthetic --out results-agreement",
     "understudy evaluate agreement --over results-utility results-fidelity --out results-over",
     "understudy evaluate readers --real phantom --other second-reader --out results-readers",
@@ -94,6 +96,12 @@ CacheFolder = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Fidelity: where features are kept for the next time; INTERNAL."),
 ]
+GeneratorRun = Annotated[
+    Path | None,
+    typer.Option(
+        "--generator", metavar="RUN", help="Privacy: the run that made the cohort; attacks ask it as well as the cases."
+    ),
+]
 
 
 def evaluate(
@@ -110,6 +118,7 @@ def evaluate(
     network: Network = None,
     network_sha256: NetworkHash = None,
     cache: CacheFolder = None,
+    generator: GeneratorRun = None,
     settings: Set = None,
     seed: Seed = 0,
     dry_run: DryRun = False,
@@ -122,7 +131,7 @@ def evaluate(
     inputs = {"real": real, "synthetic": synthetic, "more": more, "over": over, "other": other}
     further: dict[str, Any] = {"classifier": classifier, "network": network, "cache": cache}
     given = {"features": features, "network_sha256": network_sha256 and network_sha256.lower()}
-    if apart := comparison(kind, {**inputs, "task": task, **further, **given}):
+    if apart := comparison(kind, {**inputs, "task": task, "generator": generator, **further, **given}):
         apart.run(out, settings, seed, dry_run)
         return
     if real is None or not synthetic:
@@ -130,12 +139,12 @@ def evaluate(
     cohorts = [*synthetic, *(more or [])]
     if kind is Kind.utility and task is None:
         task = "segmentation" if dry_run and not real.exists() else _default_task(real, cohorts)
-    _refuse_unfitting(kind, task, {**further, **given})
-    model, stage = _stage(kind, task, further)
+    _refuse_unfitting(kind, task, generator, {**further, **given})
+    model, stage = _stage(kind, task, generator, further)
     config = configure(model, _joined(parse_settings(settings), given), f"evaluate {kind}")
     if dry_run:
         request = {"real": real, "synthetic": cohorts, "out": out, "seed": seed}
-        chosen = {k: v for k, v in {"task": task, **further}.items() if v is not None}
+        chosen = {k: v for k, v in {"task": task, "generator": generator, **further}.items() if v is not None}
         show(f"evaluate {kind}", {**request, **chosen, **config.model_dump()})
         return
     quiet()
@@ -153,9 +162,10 @@ def _default_task(real: Path, synthetic: list[Path]) -> str:
     return default_task(real, synthetic)
 
 
-def _refuse_unfitting(kind: Kind, task: str | None, fidelity: dict[str, Any]) -> None:
+def _refuse_unfitting(kind: Kind, task: str | None, generator: Path | None, fidelity: dict[str, Any]) -> None:
     """Refuse an option of one evaluation that was given to another."""
-    owners = {"task": (task, Kind.utility), **{name: (value, Kind.fidelity) for name, value in fidelity.items()}}
+    owners = {"task": (task, Kind.utility), "generator": (generator, Kind.privacy)}
+    owners |= {name: (value, Kind.fidelity) for name, value in fidelity.items()}
     for name, (value, owner) in owners.items():
         if value is not None and kind is not owner:
             option = f"--{name.replace('_', '-')}"
@@ -170,7 +180,7 @@ def _joined(settings: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]
     return {**settings, **named}
 
 
-def _stage(kind: Kind, task: str | None, further: dict[str, Any]) -> Stage:
+def _stage(kind: Kind, task: str | None, generator: Path | None, further: dict[str, Any]) -> Stage:
     if kind is Kind.utility:
         from understudy.evaluation.utility.protocol import TASKS, evaluate_utility
 
@@ -187,7 +197,7 @@ def _stage(kind: Kind, task: str | None, further: dict[str, Any]) -> Stage:
         return AgreementConfig, evaluate_agreement
     from understudy.evaluation.privacy import PrivacyConfig, evaluate_privacy
 
-    return PrivacyConfig, evaluate_privacy
+    return PrivacyConfig, evaluate_privacy if generator is None else asking(generator)
 
 
 command = evaluate

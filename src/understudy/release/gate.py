@@ -1,6 +1,7 @@
 """The gate: a policy's limits held against the evidence, one check each; who fails one stays inside.
 
-Missing evidence fails a limit unless the policy says that it is not required. The same checks can be made again from
+Missing evidence fails a limit unless the policy says that it is not required; a number that was withheld fails it
+always. The same checks can be made again from
 the bundle alone (release/verify.py), so that a verdict cannot be edited without its numbers.
 **Checked** in tests/release/test_gate.py (each limit, missing and withheld numbers, overrides).
 """
@@ -86,32 +87,37 @@ def told_of(check: Check) -> str:
 
 
 def _judge(limit: Limit, known: Known) -> Check:
-    matching = [(kind, r) for kind, r in known if fnmatchcase(r.name, limit.result)]
-    matching.sort(key=lambda one: (one[1].name, str(one[1].value)))
-    asked, bound, missing = _asked(limit, known)
-    if not matching or missing:
-        found = f"no evidence: {missing or limit.result} was not measured" + (
-            " of the cohort before screening" if limit.about == "before" else ""
-        )
-        return Check(limit.name, asked, found, not limit.required, "", limit.why)
-    held = [(r, _number(r, limit.take)) for _, r in matching]
-    holds = all(number is not None and _within(limit, number, bound) for _, number in held)
-    told = ", ".join(f"{r.name} {r.note or 'not available' if x is None else f'{x:.6g}'}" for r, x in held)
-    return Check(limit.name, asked, told, holds, ", ".join(sorted({kind for kind, _ in matching})), limit.why)
+    asked, bound, unknown = _asked(limit, known)
+    named = [one for one in known if any(fnmatchcase(one[1].name, pattern) for pattern in limit.patterns)]
+    named.sort(key=lambda one: (one[1].name, str(one[1].value)))
+    held = [(kind, r) for kind, r in named if _measured(r)]
+    lacking = [p for p in limit.patterns if not any(fnmatchcase(r.name, p) for _, r in held)]
+    lacking += [unknown] if unknown else []
+    broken = not unknown and not all(_within(limit, r, bound) for _, r in held)
+    told = [f"{r.name} {_said(r, limit.take)}" for _, r in named]
+    if lacking:
+        when = " of the cohort before screening" if limit.about == "before" else ""
+        told.insert(0, f"no evidence: {', '.join(lacking)} was not measured{when}")
+    holds = not broken and not (lacking and limit.required)
+    return Check(limit.name, asked, "; ".join(told), holds, ", ".join(sorted({kind for kind, _ in held})), limit.why)
+
+
+def _measured(result: Result) -> bool:
+    """Tell whether a limit can be held against a result; one that was withheld counts, and never holds."""
+    return result.value is not None or result.note.startswith("withheld")
 
 
 def _asked(limit: Limit, known: Known) -> tuple[str, float, str]:
     """Return a limit in words, its bound, and the name of a bound that was not measured or ""."""
     word, given = ("at most", limit.at_most) if limit.at_most is not None else ("at least", limit.at_least)
-    told = f"{WORDS[limit.take]}{limit.result} {word} "
+    told = f"{WORDS[limit.take]}{', '.join(limit.patterns)} {word} "
     if not isinstance(given, Bound):
         assert given is not None
         return f"{told}{given:g}", given, ""
-    numbers = [_number(r, given.take) for _, r in known if r.name == given.result]
+    numbers = {_number(r, given.take) for _, r in known if r.name == given.result}
     told += f"the {WORDS[given.take]}{given.result}"
-    if len(numbers) != 1 or numbers[0] is None:
-        return told, 0.0, given.result
-    return f"{told} ({numbers[0]:g})", numbers[0], ""
+    number = numbers.pop() if len(numbers) == 1 else None  # two that differ are no bound
+    return (told, 0.0, given.result) if number is None else (f"{told} ({number:g})", number, "")
 
 
 def _number(result: Result, take: str) -> float | None:
@@ -119,5 +125,13 @@ def _number(result: Result, take: str) -> float | None:
     return None if result.value is None else getattr(result, take)
 
 
-def _within(limit: Limit, number: float, bound: float) -> bool:
+def _said(result: Result, take: str) -> str:
+    number = _number(result, take)
+    return result.note or "not available" if number is None else f"{number:.6g}"
+
+
+def _within(limit: Limit, result: Result, bound: float) -> bool:
+    number = _number(result, limit.take)
+    if number is None:
+        return False
     return number <= bound if limit.at_most is not None else number >= bound

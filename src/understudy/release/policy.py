@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -20,6 +20,7 @@ from understudy.core.errors import UsageError
 
 Take = Literal["value", "low", "high", "n"]
 LabelSource = Literal["patient", "edited patient", "sampled", "painted"]
+Name = Annotated[str, Field(min_length=1)]
 Sentence = Field(min_length=20)  # why: a sentence, not a word
 
 
@@ -39,23 +40,30 @@ class Limit(_Part):
 
     Attributes:
         name: what a person calls it.
-        result: pattern of the names it is for (``*`` stands for anything); every one that is found must hold.
+        result: pattern of the names it is for (``*`` stands for anything), or several; every one that is found must
+            hold.
         take: what of the result is compared: its value, an end of its interval, or n.
         about: the cohort that is released, or what it was before its copies were screened out.
         at_most: a number, or another result; this or ``at_least``.
         at_least: a number.
-        required: whether missing evidence refuses.
+        required: whether missing evidence refuses: at least one number is asked for each pattern. A number that was
+            withheld refuses in any case.
         why: a sentence for people.
     """
 
     name: str = Field(min_length=1)
-    result: str = Field(min_length=1)
+    result: Name | tuple[Name, ...] = Field(min_length=1)
     take: Take = "value"
     about: Literal["released", "before"] = "released"
     at_most: float | Bound | None = None
     at_least: float | None = None
     required: bool = True
     why: str = Sentence
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Patterns of the names it is for."""
+        return (self.result,) if isinstance(self.result, str) else self.result
 
     @model_validator(mode="after")
     def _one_bound(self) -> "Limit":

@@ -2,8 +2,8 @@
 
 The attacker reads the class off the nearest released case. That works for strangers too, where the class is visible: it
 is what the data are for. Only what works better for members than for non-members counts against the release.
-**Source**: Giomi, Boenisch, Wehmeyer, Tasnadi (Anonymeter, 2023, arXiv 2211.10459), section on inference: the secret of
-the nearest released record is the guess.
+**Source**: Giomi, Boenisch, Wehmeyer, Tasnadi (Anonymeter, PoPETs 2023, arXiv 2211.10459), section on inference: the
+secret of the nearest released record is the guess.
 **Differs**: nearness is the correlation of images; the graded score is how much nearer the nearest released case of the
 true class is than the nearest of the other class, as the logarithm of the ratio of distances. One attempt for each
 class column of 0 and 1 that both cohorts have; a missing entry does not count.

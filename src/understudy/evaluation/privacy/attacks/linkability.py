@@ -5,8 +5,8 @@ links them where the same released case is the nearest to both.
 ``link_slices``: the attacker holds a slice of a patient that is not the one that was learned, and looks for released
 cases that resemble both: neighbouring slices of a member lead to the same released case. No success of its own; a
 threshold decides (verdict.py).
-**Source**: Giomi, Boenisch, Wehmeyer, Tasnadi (Anonymeter, 2023, arXiv 2211.10459), section on linkability: a link is
-made where both records have the same nearest released record (there: one in common among k).
+**Source**: Giomi, Boenisch, Wehmeyer, Tasnadi (Anonymeter, PoPETs 2023, arXiv 2211.10459), section on linkability: a
+link is made where both records have the same nearest released record (there: one in common among k).
 **Differs**: k = 1; beside that, a graded score: the highest, over released cases, of the lower of its two correlations.
 **Checked** in tests/evaluation/privacy/attacks/test_linkability.py (by hand, block sizes).
 """

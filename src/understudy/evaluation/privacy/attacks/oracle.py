@@ -1,7 +1,7 @@
 """Membership for somebody who holds the generator itself, and asks it about a patient's images.
 
 Evaluations know no generator: what can be asked is passed in as a function (``Oracle``), of a discriminator or of a
-denoiser.
+denoiser. `understudy evaluate privacy --generator RUN` makes it of a saved run (synthesis/oracle.py).
 **Source**: Hayes, Melis, Danezis, De Cristofaro, "LOGAN" (PETS 2019, arXiv 1705.07663): the discriminator's verdict is
 higher for images that it was trained on. Matsumoto, Miura, Yanai, "Membership Inference Attacks against Diffusion
 Models" (2023, arXiv 2302.03262), and Carlini et al., "Extracting Training Data from Diffusion Models" (2023, arXiv
@@ -40,7 +40,7 @@ def ask(scene: Scene, *, name: str, sign: int) -> list[Attempt]:
 
 def _attack(name: str, sign: int, holds: str) -> Attack:
     def lacks(scene: Scene) -> str:
-        why = f"needs the generator: pass oracles={{{name!r}: Oracle(...)}} to evaluate_privacy in Python"
+        why = f"needs the generator, asked for its {name.replace('_', ' ')}: name its run with --generator"
         return "" if name in scene.oracles else why
 
     question = "Was this patient among the training patients?"

@@ -1,6 +1,6 @@
 """Residual risk: how often an attack succeeds on members beyond what it achieves on people who were never there.
 
-**Source**: Giomi, Boenisch, Wehmeyer, Tasnadi (Anonymeter, 2023, arXiv 2211.10459): R = (attack - control) /
+**Source**: Giomi, Boenisch, Wehmeyer, Tasnadi (Anonymeter, PoPETs 2023, arXiv 2211.10459): R = (attack - control) /
 (1 - control), the excess over the control group, as a share of what is left to gain. 0: no more than on strangers; 1:
 every member.
 **Differs**: there the rates are the centres of their Wilson intervals, errors are propagated to first order, and R is

@@ -5,8 +5,8 @@ this person out. The score of a real case is the highest, over released cases, o
 the nearest other person / distance to this case): above 0 where this case is the nearest, 0.7 where all others are
 twice as far. Members and non-members stand in crowds of the same size, apart from each other.
 **Source**: the question is that of Giomi, Boenisch, Wehmeyer, Tasnadi, "A Unified Framework for Quantifying Privacy
-Risk in Synthetic Data" (Anonymeter, 2023, arXiv 2211.10459), section on singling out, after the Article 29 Working
-Party (WP216).
+Risk in Synthetic Data" (Anonymeter, PoPETs 2023, arXiv 2211.10459), section on singling out, after the Article 29
+Working Party (WP216).
 **Differs**: there the attacker makes predicates out of columns and counts those that hold for exactly one record; here
 a predicate is a ball round a released image, and the score says how much room it leaves.
 **Checked** in tests/evaluation/privacy/attacks/test_attacks.py (by hand).
