@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from understudy.evaluation.folder import PUBLIC_MINIMUM, write_curve, write_table
-from understudy.evaluation.privacy.calibration import Reference, clopper_pearson
+from understudy.evaluation.privacy.calibration import Reference, Threshold, clopper_pearson
+from understudy.evaluation.privacy.copies.detector import Found
 from understudy.evaluation.privacy.evidence import Evidence
 
 FIXED = (0.9, 0.95, 0.98, 0.99)  # thresholds shown beside the calibrated ones
@@ -79,6 +80,27 @@ def _write_curves(folder: Path, e: Evidence, suffix: str) -> None:
     write_curve(folder, f"privacy-tail{suffix}", "The nearest cases: how many lie at least so near", x_label,
                 "share of cases at least so near", tails)  # fmt: skip
     _mark(folder / "curves" / f"privacy-tail{suffix}.json", vertical=mark, y_scale="log")
+    if e.copies.found and e.copies.threshold:
+        _write_nearness(folder, e.copies.found, e.copies.threshold, suffix)
+
+
+def _write_nearness(folder: Path, found: Found, threshold: Threshold, suffix: str) -> None:
+    """Write the tail of the nearness over all views, of synthetic cases and of the strangers that set the threshold."""
+    both = {
+        "synthetic": Reference(found.nearness, np.arange(len(found.nearness)), ""),
+        "strangers": threshold.reference,
+    }
+    top = max(float(reference.r.max()) for reference in both.values())
+    edges, tails = np.linspace(0, np.nextafter(max(top, 1.5), np.inf), BINS * FINER + 1), {}
+    for name, one in both.items():
+        share = np.histogram(np.maximum(one.r, 0), edges, weights=one.weights())[0]
+        at_least = share[::-1].cumsum()[::-1]
+        tails[name] = (edges[:-1][at_least > 0].tolist(), at_least[at_least > 0].tolist())
+    name = f"privacy-nearness{suffix}"
+    write_curve(folder, name, "How near by all views: how many cases lie at least so near",
+                "nearness (1: what each view alone grants strangers)", "share of cases at least so near", tails)  # fmt: skip
+    mark = [{"x": threshold.value, "name": "flagged above"}]
+    _mark(folder / "curves" / f"{name}.json", vertical=mark, y_scale="log")
 
 
 def _shown(e: Evidence) -> dict[str, Reference]:
@@ -87,8 +109,11 @@ def _shown(e: Evidence) -> dict[str, Reference]:
         "control subjects": e.control,
         "training subjects, to the others": e.training,
         "neighbouring slices of one subject": e.neighbour,
+        "training cases, blurred": e.blurred,
     }
     shown = {"synthetic": Reference(e.found.r, np.arange(len(e.found.r)), "")}
+    if len(e.reverse.r):
+        shown["synthetic, to control subjects"] = e.reverse
     return shown | {name: x for name, x in references.items() if x.n_subjects >= PUBLIC_MINIMUM}
 
 

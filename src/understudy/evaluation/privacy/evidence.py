@@ -55,6 +55,11 @@ class Evidence:
         return self.copies.found.flagged if self.copies.found else np.zeros(len(self.found.r), bool)
 
     @property
+    def nearest(self) -> np.ndarray:
+        """The training case (n,) nearest to each synthetic case, within ``rows``: as all views see it, else by r."""
+        return self.copies.found.case if self.copies.found else self.found.index
+
+    @property
     def prefix(self) -> str:
         """First part of the results' names."""
         return prefix(self.name)

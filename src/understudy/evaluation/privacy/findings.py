@@ -12,13 +12,11 @@ from understudy.core.result import Result
 from understudy.evaluation.folder import PUBLIC_MINIMUM, public
 from understudy.evaluation.privacy.calibration import Reference, by_chance, clopper_pearson, order_interval
 from understudy.evaluation.privacy.evidence import Evidence, prefix
+from understudy.evaluation.privacy.judged import Judged
 from understudy.evaluation.privacy.reference import FIRM
 
 QUANTILES = (("median", 0.5), ("q99", 0.99), ("max", 1.0))
-NOT_COVERED = (
-    "not covered: copies that are mirrored, shifted, rotated, zoomed or warped, copies of a part, label maps; "
-    "what attackers can do otherwise is measured beside it (attack)"
-)
+NOT_COVERED = "disguises are covered as far as the audit (privacy.audit) shows; attacks are measured beside it (attack)"
 
 
 def results_of(evidence: Evidence, seed: int) -> list[Result]:
@@ -28,7 +26,8 @@ def results_of(evidence: Evidence, seed: int) -> list[Result]:
         evidence: what the search found.
         seed: for the bootstrap.
     """
-    return [*_copies(evidence, seed), *_synthetic(evidence, seed), *_references(evidence, seed)]
+    copies = copies_of(evidence, evidence.copies, "copies", seed)
+    return [*copies, *_maps(evidence, seed), *_synthetic(evidence, seed), *_references(evidence, seed)]
 
 
 def skipped(name: str, seed: int) -> list[Result]:
@@ -41,38 +40,59 @@ def skipped(name: str, seed: int) -> list[Result]:
     ]
 
 
-def _copies(e: Evidence, seed: int) -> list[Result]:
-    if e.threshold is None:
+def copies_of(e: Evidence, judged: Judged, what: str, seed: int) -> list[Result]:
+    """Return the results of one judgement: flagged, expected by chance, share, threshold, p-values, each view alone.
+
+    Args:
+        e: what the search found.
+        judged: images or label maps.
+        what: first part of the names, "copies" or "label_maps".
+        seed: of the resamples that gave the intervals.
+    """
+    n = len(e.cohort)
+    if judged.found is None or judged.threshold is None:
         why = f"withheld: fewer than {PUBLIC_MINIMUM} real subjects to say how near strangers lie"
-        return [_result(e, "flagged", None, None, None, "cases", "lower", len(e.found.r), seed, why)]
-    n, rate, reference = len(e.found.r), e.config.false_alarm_rate, e.threshold.reference
-    flagged, (low, high) = int(e.flagged.sum()), e.threshold.flagged_interval(e.found.r)
+        return [_result(e, what, "flagged", None, None, None, "cases", "lower", n, seed, _joined(why, *judged.skipped))]
+    found, threshold, rate = judged.found, judged.threshold, e.config.false_alarm_rate
+    reference, flagged = threshold.reference, int(found.flagged.sum())
+    low, high = threshold.flagged_interval(found.nearness)
     chance, chance_low, chance_high = by_chance(rate, n)
-    share = clopper_pearson(flagged, n)
-    between = np.quantile(e.threshold.resampled, (0.025, 0.975)).tolist()
-    weak = (
-        f"; set by {reference.n_subjects} subjects only, which supports little" if reference.n_subjects < FIRM else ""
-    )
-    highest = int((e.found.r > reference.quantiles(1.0)[0]).sum())
-    nearer = (
-        f"nearer to a training case than {100 * (1 - rate):g} % of {reference.note}; interval: had other "
-        f"subjects set the threshold{weak}; {NOT_COVERED}"
-    )
+    subjects, unit = reference.n_subjects, "r" if list(found.scores) == ["pixels"] else ""
+    weak = f"set by {subjects} subjects only, which supports little" if subjects < FIRM else ""
+    nearer = f"nearer to a training case than {100 * (1 - rate):g} % of {reference.note}"
+    spread = "interval: had other subjects set the threshold"
+    covered = _joined(nearer, spread, weak, *judged.skipped, NOT_COVERED, e.note)
     by_luck = "by chance, if synthetic cases lie as near to training cases as strangers do; central 95 % range"
-    beyond = "nearer than any of the cases that set the threshold"
-    setting = f"r above which a case is flagged, set by {reference.note}; each subject counts once{weak}"
-    level, subjects = e.threshold.value, reference.n_subjects
+    setting = _joined(
+        f"nearness above which a case is flagged, set by {reference.note}; each subject counts once", weak
+    )
+    beyond, highest = "nearer than any of the cases that set the threshold", float(reference.r.max())
+    least = f"smallest p of {n} cases; the smallest attainable is {1 / (1 + len(reference.r)):.2g}"
+    between = np.quantile(threshold.resampled, (0.025, 0.975)).tolist()
+    above = int((found.nearness > highest).sum())
+    share = clopper_pearson(flagged, n)
     return [
-        _result(e, "flagged", flagged, low, high, "cases", "lower", n, seed, nearer),
-        _result(e, "expected", chance, chance_low, chance_high, "cases", "", n, seed, by_luck),
-        _result(e, "flagged_share", flagged / n, *share, "", "lower", n, seed, "exact 95 % interval"),
-        _result(e, "above_reference_max", highest, None, None, "cases", "lower", n, seed, beyond),
-        _result(e, "threshold", level, *between, "r", "", subjects, seed, setting),
+        _result(e, what, "flagged", flagged, max(low, 0), max(high, flagged), "cases", "lower", n, seed, covered),
+        _result(e, what, "expected", chance, chance_low, chance_high, "cases", "", n, seed, by_luck),
+        _result(e, what, "flagged_share", flagged / n, *share, "", "lower", n, seed, "exact 95 % interval"),
+        _result(e, what, "above_reference_max", above, None, None, "cases", "lower", n, seed, beyond),
+        _result(e, what, "threshold", threshold.value, *between, unit, "", subjects, seed, setting),
+        _result(e, what, "least_p", float(found.p.min()), None, None, "", "higher", n, seed, least),
     ]
 
 
-def _result(e: Evidence, name: str, *values: Any) -> Result:
-    return Result(f"{e.prefix}copies.{name}", *values)
+def _maps(e: Evidence, seed: int) -> list[Result]:
+    if isinstance(e.maps, str):
+        return [Result(f"{e.prefix}label_maps.flagged", None, unit="cases", better="lower", seed=seed, note=e.maps)]
+    return copies_of(e, e.maps, "label_maps", seed)
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
+
+
+def _result(e: Evidence, what: str, name: str, *values: Any) -> Result:
+    return Result(f"{e.prefix}{what}.{name}", *values)
 
 
 def _synthetic(e: Evidence, seed: int) -> list[Result]:
@@ -87,7 +107,12 @@ def _synthetic(e: Evidence, seed: int) -> list[Result]:
 
 
 def _references(e: Evidence, seed: int) -> list[Result]:
-    named = (("control", e.control), ("training", e.training), ("neighbour", e.neighbour))
+    named = (
+        ("control", e.control),
+        ("training", e.training),
+        ("neighbour", e.neighbour),
+        ("blurred", e.blurred),
+    )
     return [_quantile(e, name, word, reference, q, seed) for name, reference in named for word, q in QUANTILES]
 
 

@@ -6,7 +6,7 @@ Strangers are the test subjects, whom neither generator nor detector nor calibra
 **Checked** in tests/evaluation/privacy/audit/test_audit.py.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,7 +18,7 @@ from understudy.evaluation.privacy.copies.cases import Cases
 from understudy.evaluation.privacy.copies.detector import Detector, Settings, Verdicts, left_out
 from understudy.evaluation.privacy.copies.disguises import FAMILIES, Disguise
 from understudy.evaluation.privacy.copies.near import Near
-from understudy.evaluation.privacy.copies.views import VIEWS, look
+from understudy.evaluation.privacy.copies.views import look
 
 BLOCK = 1000  # of the many strangers at once
 
