@@ -98,7 +98,7 @@ def _write_nearness(folder: Path, found: Found, threshold: Threshold, suffix: st
         tails[name] = (edges[:-1][at_least > 0].tolist(), at_least[at_least > 0].tolist())
     name = f"privacy-nearness{suffix}"
     write_curve(folder, name, "How near by all views: how many cases lie at least so near",
-                "nearness (1: what each view alone grants strangers)", "share of cases at least so near", tails)  # fmt: skip
+                "nearness (1: what a view grants strangers)", "share of cases at least so near", tails)  # fmt: skip
     mark = [{"x": threshold.value, "name": "flagged above"}]
     _mark(folder / "curves" / f"{name}.json", vertical=mark, y_scale="log")
 

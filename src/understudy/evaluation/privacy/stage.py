@@ -3,12 +3,13 @@
 For each synthetic case the training case of the highest Pearson r (Akbar's measure, correlation.py) and, from several
 views that see through disguises, what no stranger's case comes as near to (copies/); strangers are control subjects,
 whom nobody has seen, joined by training subjects against the others where they are few. Label maps are compared apart.
-Attacks (attacks/) ask what an outsider learns of the patients; the audit (audit/) plants copies and counts what is found.
+Attacks (attacks/) ask what an outsider learns of the patients; the audit (audit/) plants copies and counts those found.
 **Not covered**: disguises that the audit does not plant; copies of parts smaller than it plants. Few flags do not show
 that nothing was copied; the audit says how much they show.
 **Checked** in tests/evaluation/privacy/test_stage.py (planted copies, independent noise, withheld numbers).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np

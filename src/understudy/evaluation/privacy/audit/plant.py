@@ -106,7 +106,7 @@ def plant_lesions(training: Cases, hosts: Cases, n: int, seed: int) -> Planted |
 
 
 def _place(training: Cases, hosts: Cases, row: int, choose: np.random.Generator) -> tuple[int, tuple[int, int]] | None:
-    """Find a host and a shift (down, right) at which a lesion lies on tissue and touches no other; None where none is."""
+    """Find a host and a shift at which a lesion lies on tissue and touches no other; None where there is none."""
     assert training.labels is not None and hosts.labels is not None
     mask = (training.labels[row] > 0).numpy()
     inner = np.argwhere(mask)

@@ -21,6 +21,7 @@ from understudy.evaluation.privacy.copies.geometry import affine, detail, move, 
 COARSE, FINE = 16, 32
 ZOOMS, DEGREES, SHIFTS = (0.85, 0.92, 1.0, 1.08, 1.17), (-16.0, -8.0, 0.0, 8.0, 16.0), (-1 / 16, 0.0, 1 / 16)
 ITERATIONS, DAMPING, LONGEST_STEP = 10, 1e-4, 0.15
+BLOCK = 512  # queries that are multiplied at once
 MOST_ORDERS = 6  # of channels that are tried: up to three channels
 
 
@@ -51,9 +52,12 @@ def coarse(queries: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     highest = torch.full((len(queries), len(targets)), -2.0)
     which = torch.zeros(highest.shape, dtype=torch.int16)
     for i, one in enumerate(maps()):
-        r = rows @ unit(grey(move(small, one.expand(len(small), 2, 3)), COARSE)).T
-        which[r > highest] = i
-        highest = torch.maximum(highest, r)
+        moved = unit(grey(move(small, one.expand(len(small), 2, 3)), COARSE)).T
+        for part in torch.arange(len(rows)).split(BLOCK):
+            r = rows[part[0] : part[-1] + 1] @ moved
+            here, best = which[part[0] : part[-1] + 1], highest[part[0] : part[-1] + 1]
+            here.masked_fill_(r > best, i)
+            torch.maximum(best, r, out=best)
     return highest, which
 
 

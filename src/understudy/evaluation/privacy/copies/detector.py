@@ -73,7 +73,9 @@ class Scale:
 class Verdicts:
     """Scale and threshold, calibrated on strangers."""
 
-    def __init__(self, seen: dict[str, Near], subjects: np.ndarray, note: str, rate: float, draws: int, seed: int):
+    def __init__(
+        self, seen: dict[str, Near], subjects: np.ndarray, note: str, rate: float, draws: int, seed: int
+    ) -> None:
         """Calibrate.
 
         Args:

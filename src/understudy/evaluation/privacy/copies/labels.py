@@ -25,7 +25,7 @@ def small_maps(cohort: Cohort, rows: np.ndarray) -> Tensor:
 
 
 def overlap(queries: Tensor, targets: Tensor) -> Tensor:
-    """Return Dice (N, M) of label maps (N, 32, 32) and (M, 32, 32) over all classes together; 0 where both are empty."""
+    """Return Dice (N, M) of maps (N, 32, 32) and (M, 32, 32) over all classes together; 0 where both are empty."""
     classes = int(max(queries.max(), targets.max())) + 1
     ours, theirs = (F.one_hot(x, classes)[..., 1:].flatten(1).float() for x in (queries, targets))
     sizes = ours.sum(1, keepdim=True) + theirs.sum(1)

@@ -1,8 +1,8 @@
 """Local patches: has a part of a training case been copied into another image?
 
-Patches of a quarter of the side, as centred vectors of length one. Of a query those of the most detail are compared with
-the patches of all training cases, at every fourth pixel; the patch that lies nearest to one subject and to no other
-speaks for the case.
+Patches of a quarter of the side, as centred vectors of length one. Of a query those of the most detail are compared
+with the patches of all training cases, at every fourth pixel; the patch that lies nearest to one subject and to no
+other speaks for the case.
 **Checked** in tests/evaluation/privacy/copies/test_patches.py (a pasted patch is found).
 """
 
@@ -14,7 +14,7 @@ from understudy.evaluation.privacy.copies.geometry import detail
 from understudy.evaluation.privacy.copies.near import Near, nearest_two
 
 HALF, PATCH, STEP = 32, 8, 2  # images are halved first: patches of 16 pixels, every 4 pixels
-SHOWN = 12  # patches of a query that are compared
+SHOWN = 8  # patches of a query that are compared
 BLOCK = 40  # queries at once
 FLAT = 0.02  # standard deviation below which a patch shows nothing
 

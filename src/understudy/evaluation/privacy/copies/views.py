@@ -1,9 +1,9 @@
-"""VIEWS: from where the nearest training case is sought. Each sees through other disguises; together they are hard to fool.
+"""VIEWS: from where the nearest training case is sought. Each sees through other disguises.
 
 | view | similarity | sees |
 |---|---|---|
 | pixels | Pearson's r of the images as they are | exact copies, gain, noise, blends (the papers' own measure) |
-| aligned | r after the nearest was moved, turned, mirrored and its channels ordered to fit | moved, mirrored, other contrast |
+| aligned | r after the nearest was moved and its channels ordered to fit | moved, turned, mirrored, other contrast |
 | detail | the same, without slow shading and grain | blurred, noisy and moved |
 | embedding | cosine in an encoder that knows the training cases by heart | warped, blended, several disguises at once |
 | patches | r of a part of the image, anywhere | a part in another image |
@@ -28,7 +28,7 @@ from understudy.evaluation.privacy.copies.near import Near, joined, nearest_two
 from understudy.evaluation.privacy.copies.patches import similar_patches
 
 VIEWS = ("pixels", "aligned", "detail", "embedding", "patches", "lesions")
-BLOCK = 128  # queries at once
+MANY, BLOCK = 2048, 128  # queries compared with all training cases at once, and registered at once
 NEAR, ASIDE = 5, 3  # candidates for registration: the nearest, and the nearest of other subjects
 
 
@@ -67,7 +67,7 @@ def look(queries: Cases, gallery: Gallery) -> dict[str, Near]:
         queries: N cases; their subjects, where known, are left out of the gallery.
         gallery: the training cases and the encoder.
     """
-    parts = [_whole(queries[start : start + BLOCK], gallery) for start in range(0, len(queries), BLOCK)]
+    parts = [_whole(queries[start : start + MANY], gallery) for start in range(0, len(queries), MANY)]
     seen = {name: joined([part[name] for part in parts]) for name in parts[0]}
     targets, own = gallery.cases, queries.subjects
     if "patches" in gallery.views:
@@ -104,9 +104,18 @@ def _registered(queries: Cases, targets: Cases, hints: Tensor) -> dict[str, Near
     first = r.topk(min(NEAR, r.shape[1]), 1).indices
     others = r.masked_fill(targets.subjects[None] == targets.subjects[first[:, :1]], -2)
     candidates = torch.cat([first, others.topk(min(ASIDE, r.shape[1]), 1).indices, hints], 1)
-    start = align.maps()[torch.gather(which, 1, candidates).flatten().long()]
-    n, k = candidates.shape
-    fitted = align.fit(queries.images.repeat_interleave(k, 0), targets.images[candidates.flatten()], start)
+    start = align.maps()[torch.gather(which, 1, candidates).long()]
+    parts = torch.arange(len(queries)).split(BLOCK)
+    fitted = [_fitted(queries.images[part], targets.images[candidates[part]], start[part]) for part in parts]
     whose = targets.subjects[candidates]
-    both = {"aligned": fitted.whole, "detail": fitted.detail}
-    return {name: nearest_two(values.view(n, k), whose, queries.subjects, candidates) for name, values in both.items()}
+    values = {"aligned": [one.whole for one in fitted], "detail": [one.detail for one in fitted]}
+    return {
+        name: nearest_two(torch.cat(rows).view(candidates.shape), whose, queries.subjects, candidates)
+        for name, rows in values.items()
+    }
+
+
+def _fitted(queries: Tensor, targets: Tensor, start: Tensor) -> align.Fitted:
+    """Fit candidates (B, K, C, 64, 64) to queries (B, C, 64, 64)."""
+    k = targets.shape[1]
+    return align.fit(queries.repeat_interleave(k, 0), targets.flatten(0, 1), start.flatten(0, 1))
