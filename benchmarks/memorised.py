@@ -7,7 +7,8 @@ R are real cohorts that differ in their training subjects, S cohorts drawn from 
 before and apart from the detector. Written are PUBLIC aggregates and no pixel:
 
     memorised.csv   a row a cohort: the share of true copies and the share of training images that they are copies of;
-                    true copies flagged, those whose flag names the subject copied, and other cases flagged
+                    true copies flagged, those whose flag names the subject copied, other cases flagged, and cases
+                    flagged that lie as far from the training images as 99 % of unseen real images do
     distances.csv   a row a cohort and band of distances: how many cases, how many of them flagged
     memorised.png   the shares against training subjects, and how near the cases lie beside unseen real images
 
@@ -45,6 +46,7 @@ class Judged:
         synthetic: the synthetic cohort.
         rows: (m,) rows of the training cases.
         found: the nearest training case of each of n synthetic cases, an index into ``rows``.
+        unseen: (u,) distances of real images that no generator saw.
         flagged: (n,) mask, or None where no detector was asked.
         named: (n,) mask of cases whose nearest case by the detector is of the subject that the truth found.
     """
@@ -53,6 +55,7 @@ class Judged:
     synthetic: Cohort
     rows: np.ndarray
     found: Nearest
+    unseen: np.ndarray
     flagged: np.ndarray | None
     named: np.ndarray | None
 
@@ -60,6 +63,11 @@ class Judged:
     def copies(self) -> np.ndarray:
         """Return (n,) mask of true copies."""
         return self.found.rmse < BOUND
+
+    @property
+    def far(self) -> np.ndarray:
+        """Return (n,) mask of cases as far from the training cases as 99 % of unseen real images."""
+        return self.found.rmse >= np.quantile(self.unseen, 0.01)
 
     @property
     def subjects(self) -> int:
@@ -74,8 +82,9 @@ def judge(real: Path, synthetic: Path, privacy: Path | None) -> Judged:
         raise SystemExit(f"{synthetic} was not trained on {real}: name the cohorts in the same order")
     rows = cohort.rows("train")
     found = nearest(images_of(other, other.rows()), images_of(cohort, rows))
+    strangers = unseen(cohort)
     if privacy is None:
-        return Judged(cohort, other, rows, found, None, None)
+        return Judged(cohort, other, rows, found, strangers, None, None)
     with (privacy / "internal" / "pairs.csv").open(newline="") as handle:
         said = {r["synthetic_case"]: r for r in csv.DictReader(handle) if r["synthetic_cohort"] == other.id}
     cases = other.column("case_id")
@@ -84,7 +93,7 @@ def judge(real: Path, synthetic: Path, privacy: Path | None) -> Judged:
     flagged = np.array([said[case]["flagged"] == "1" for case in cases])
     subjects = cohort.column("subject_id")[rows[found.index]]
     named = np.array([said[case]["subject"] == subject for case, subject in zip(cases, subjects, strict=True)])
-    return Judged(cohort, other, rows, found, flagged, named)
+    return Judged(cohort, other, rows, found, strangers, flagged, named)
 
 
 def share(k: int, n: int) -> list[Any]:
@@ -104,15 +113,18 @@ def summary(judged: Judged) -> dict[str, Any]:
     """Return a row of memorised.csv."""
     copies, rmse = judged.copies, judged.found.rmse
     copied = len(np.unique(judged.found.index[copies]))
+    near = np.quantile(judged.unseen, (0, 0.01, 0.5))
     row: dict[str, Any] = {"training_subjects": judged.subjects, "training_images": len(judged.rows), "bound": BOUND}
     row |= dict(zip(names("true_copies"), share(int(copies.sum()), len(copies)), strict=True))
     row |= {"training_images_copied": copied, "median_distance": round(float(np.median(rmse)), 4)}
+    row |= {f"unseen_{n}": round(float(v), 4) for n, v in zip(("lowest", "1_percent", "median"), near, strict=True)}
     if judged.flagged is not None and judged.named is not None:
         flagged = judged.flagged
         for what, mask in {
             "copies_flagged": flagged[copies],
             "flagged_copies_named": judged.named[copies & flagged],
             "others_flagged": flagged[~copies],
+            "far_flagged": flagged[judged.far],
         }.items():
             row |= dict(zip(names(what), share(int(mask.sum()), len(mask)), strict=True))
     return row
@@ -137,7 +149,7 @@ def unseen(real: Cohort) -> np.ndarray:
     return nearest(images_of(real, rows), images_of(real, real.rows("train"))).rmse
 
 
-def draw(judged: list[Judged], strangers: np.ndarray) -> Figure:
+def draw(judged: list[Judged]) -> Figure:
     """Draw the shares against training subjects, and the distances beside those of unseen real images."""
     figure = Figure(figsize=(9.6, 3.8), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
@@ -146,14 +158,14 @@ def draw(judged: list[Judged], strangers: np.ndarray) -> Figure:
     line(left, x, rows, "true_copies", COLOURS[0], "o", "true copies, of all cases")
     if all(j.flagged is not None for j in judged):
         line(left, x, rows, "copies_flagged", COLOURS[3], "s", "flagged, of the true copies")
-        line(left, x, rows, "others_flagged", COLOURS[2], "^", "flagged, of the other cases")
+        line(left, x, rows, "far_flagged", COLOURS[2], "^", "flagged, of those as far as unseen images")
     left.set_xscale("log", base=2)
     left.set_xticks(x, [str(n) for n in x])
     left.set(xlabel="training subjects", ylabel="share (95 % interval)", ylim=(-0.02, 1.02))
     left.legend(frameon=False, fontsize=8)
     for j, colour in zip(judged, COLOURS, strict=False):
         steps(right, j.found.rmse, colour, f"synthetic, {j.subjects} subjects")
-    steps(right, strangers, "#3d4650", f"unseen real, {judged[-1].subjects} subjects", linestyle="--")
+    steps(right, judged[-1].unseen, "#3d4650", f"unseen real, {judged[-1].subjects} subjects", linestyle="--")
     right.axvline(BOUND, color="#5b6875", linewidth=1)
     right.text(BOUND + 0.01, 0.02, "bound", color="#5b6875", fontsize=8)
     right.set(xlabel="distance to the nearest training image", ylabel="share at least as near", ylim=(-0.02, 1.02))
@@ -200,8 +212,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     write(given.out / "memorised.csv", [summary(j) for j in judged])
     write(given.out / "distances.csv", [row for j in judged for row in bands(j)])
-    figure = draw(judged, unseen(judged[-1].real))
-    figure.savefig(given.out / "memorised.png", metadata={"Software": None})
+    draw(judged).savefig(given.out / "memorised.png", metadata={"Software": None})
     print((given.out / "memorised.csv").read_text())
 
 

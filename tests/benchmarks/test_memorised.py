@@ -40,13 +40,17 @@ def test_copies_and_flags_are_counted(
     run(script("memorised"), monkeypatch, *given)
     (row,) = table(tmp_path / "out" / "memorised.csv")
     assert (row["training_subjects"], row["training_images"], row["training_images_copied"]) == ("4", "8", "3")
+    judged = script("memorised").judge(study.real, study.synthetic, study.privacy)
+    far, flagged = judged.found.rmse >= np.quantile(judged.unseen, 0.01), judged.flagged
+    assert 0 < far.sum() <= 6
     counts = {what: (row[what], row[f"{what}_of"]) for what in
-              ("true_copies", "copies_flagged", "flagged_copies_named", "others_flagged")}  # fmt: skip
+              ("true_copies", "copies_flagged", "flagged_copies_named", "others_flagged", "far_flagged")}  # fmt: skip
     assert counts == {
         "true_copies": ("6", "12"),
         "copies_flagged": ("4", "6"),
         "flagged_copies_named": ("3", "4"),
         "others_flagged": ("1", "6"),
+        "far_flagged": (str(sum(flagged[far])), str(far.sum())),
     }
     exact = [4 / 6, beta.ppf(0.025, 4, 3), beta.ppf(0.975, 5, 2)]
     assert [float(row[f"copies_flagged_{end}"]) for end in ("share", "low", "high")] == pytest.approx(exact, abs=1e-4)
