@@ -167,7 +167,7 @@ def draw(judged: list[Judged]) -> Figure:
         steps(right, j.found.rmse, colour, f"synthetic, {j.subjects} subjects")
     steps(right, judged[-1].unseen, "#3d4650", f"unseen real, {judged[-1].subjects} subjects", linestyle="--")
     right.axvline(BOUND, color="#5b6875", linewidth=1)
-    right.text(BOUND + 0.01, 0.02, "bound", color="#5b6875", fontsize=8)
+    right.text(BOUND - 0.01, 0.96, "bound", ha="right", color="#5b6875", fontsize=8)
     right.set(xlabel="distance to the nearest training image", ylabel="share at least as near", ylim=(-0.02, 1.02))
     right.legend(frameon=False, fontsize=8)
     for axis in (left, right):
