@@ -28,7 +28,9 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_run_is_asked(chain: Path, tmp_path: Path) -> None:
-    words = f"evaluate privacy --real {chain}/real --synthetic {chain}/synthetic --set bootstrap=100"
+    words = (
+        f"evaluate privacy --real {chain}/real --synthetic {chain}/synthetic --set bootstrap=100 --set views=[pixels]"
+    )
     assert run(f"{words} --generator {chain}/run --out {tmp_path}/with") == 0
     assert run(f"{words} --out {tmp_path}/without") == 0
     told = [json.loads((tmp_path / name / "results.json").read_text()) for name in ("with", "without")]

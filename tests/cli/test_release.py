@@ -36,7 +36,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     real = Cohort.open(write(root / "real", "real", 120, 0, []))
     write(root / "synthetic", "synthetic", 10, 1, [real.seen("train")])
     both = f"--real {root}/real --synthetic {root}/synthetic"
-    assert run(f"evaluate privacy {both} --out {root}/privacy --set bootstrap=100") == 0
+    assert run(f"evaluate privacy {both} --out {root}/privacy --set bootstrap=100 --set views=[pixels,detail]") == 0
     return root
 
 
@@ -64,6 +64,11 @@ def test_a_stewards_policy_lets_it_out(chain: Path, tmp_path: Path, capsys: pyte
     assert run(f"{words} --policy {tmp_path}/policy.yaml") == 0
     assert run(f"verify {tmp_path}/bundle") == 0
     assert capsys.readouterr().out.endswith("every limit of the policy holds.\n")
-    assert run(f"evaluate privacy --real {chain}/real --synthetic {tmp_path}/bundle/cohort --out {tmp_path}/again") == 0
+    assert (
+        run(
+            f"evaluate privacy --real {chain}/real --synthetic {tmp_path}/bundle/cohort --out {tmp_path}/again --set views=[pixels]"
+        )
+        == 0
+    )
     assert "trained_on is not recorded" in (tmp_path / "again" / "results.json").read_text()
     assert run(f"verify {tmp_path}") == 2 and run(f"verify {tmp_path}/bundle --dry-run") == 0

@@ -43,7 +43,7 @@ def test_a_copy_is_flagged_whatever_the_reference_says() -> None:
     reference = Reference(np.ones(8), np.arange(8), "")  # the control subjects hold copies themselves
     threshold = calibrate(reference, 0.01, 100, 0)
     assert threshold.flags(np.array([1.0, 0.999])).tolist() == [True, False]
-    assert threshold.flagged_interval(np.array([1.0, 0.999])) == (1, 1)
+    assert threshold.flagged_interval(np.array([1.0, 0.999]), 1) == (1, 1)
     with pytest.raises(UnderstudyError, match="unseen subject"):
         calibrate(Reference(np.empty(0), np.empty(0), ""), 0.01, 100, 0)
 
@@ -51,7 +51,7 @@ def test_a_copy_is_flagged_whatever_the_reference_says() -> None:
 def test_flagged_interval_holds_the_count() -> None:
     r = np.random.default_rng(1).uniform(0, 1, 400)
     threshold = calibrate(Reference(np.linspace(0, 0.9, 100), np.arange(100), ""), 0.1, 500, 0)
-    low, high = threshold.flagged_interval(r)
+    low, high = threshold.flagged_interval(r, 0)
     assert low < threshold.flags(r).sum() < high
 
 

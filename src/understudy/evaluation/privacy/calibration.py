@@ -84,10 +84,9 @@ class Threshold:
         """Return a mask (n,) of what is nearer than the calibration allows, or a copy."""
         return (r > self.value) | (r >= COPY)
 
-    def flagged_interval(self, r: np.ndarray) -> tuple[float, float]:
-        """Return the 95 % range of the number flagged, had other subjects set the threshold."""
+    def flagged_interval(self, r: np.ndarray, copies: int) -> tuple[float, float]:
+        """Return the 95 % range of the number flagged, had other subjects set the threshold; ``copies`` always are."""
         ordered = np.sort(r)
-        copies = int((r >= COPY).sum())
         counts = np.maximum(len(r) - np.searchsorted(ordered, self.resampled, side="right"), copies)
         low, high = np.quantile(counts, (0.025, 0.975))
         return float(low), float(high)

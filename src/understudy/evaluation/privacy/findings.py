@@ -55,7 +55,8 @@ def copies_of(e: Evidence, judged: Judged, what: str, seed: int) -> list[Result]
         return [_result(e, what, "flagged", None, None, None, "cases", "lower", n, seed, _joined(why, *judged.skipped))]
     found, threshold, rate = judged.found, judged.threshold, e.config.false_alarm_rate
     reference, flagged = threshold.reference, int(found.flagged.sum())
-    low, high = threshold.flagged_interval(found.nearness)
+    copies = int((found.flagged & (found.nearness <= threshold.value)).sum())
+    low, high = threshold.flagged_interval(found.nearness, copies)
     chance, chance_low, chance_high = by_chance(rate, n)
     subjects, unit = reference.n_subjects, "r" if list(found.scores) == ["pixels"] else ""
     weak = f"set by {subjects} subjects only, which supports little" if subjects < FIRM else ""
@@ -72,7 +73,7 @@ def copies_of(e: Evidence, judged: Judged, what: str, seed: int) -> list[Result]
     above = int((found.nearness > highest).sum())
     share = clopper_pearson(flagged, n)
     return [
-        _result(e, what, "flagged", flagged, max(low, 0), max(high, flagged), "cases", "lower", n, seed, covered),
+        _result(e, what, "flagged", flagged, low, high, "cases", "lower", n, seed, covered),
         _result(e, what, "expected", chance, chance_low, chance_high, "cases", "", n, seed, by_luck),
         _result(e, what, "flagged_share", flagged / n, *share, "", "lower", n, seed, "exact 95 % interval"),
         _result(e, what, "above_reference_max", above, None, None, "cases", "lower", n, seed, beyond),

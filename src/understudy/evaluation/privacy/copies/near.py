@@ -37,6 +37,11 @@ class Near:
         """Return what is known of some of the cases."""
         return Near(self.case[rows], self.first[rows], self.second[rows])
 
+    def where(self, mask: np.ndarray, other: "Near") -> "Near":
+        """Return these cases where a mask (N,) holds, and the other's elsewhere."""
+        pairs = ((getattr(self, name), getattr(other, name)) for name in ("case", "first", "second"))
+        return Near(*(np.where(mask, ours, theirs) for ours, theirs in pairs))
+
     @property
     def score(self) -> np.ndarray:
         """Return (N,): the higher, the nearer to one subject and to no other."""

@@ -71,7 +71,7 @@ def look(queries: Cases, gallery: Gallery) -> dict[str, Near]:
     seen = {name: joined([part[name] for part in parts]) for name in parts[0]}
     targets, own = gallery.cases, queries.subjects
     if "patches" in gallery.views:
-        seen["patches"] = joined(similar_patches(queries.images, targets.images, targets.subjects, own))
+        seen["patches"] = similar_patches(queries, targets)
     if "lesions" in gallery.views and queries.labels is not None and targets.labels is not None:
         seen["lesions"] = similar_lesions(queries, targets, own)
     return seen
