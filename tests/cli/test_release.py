@@ -64,11 +64,7 @@ def test_a_stewards_policy_lets_it_out(chain: Path, tmp_path: Path, capsys: pyte
     assert run(f"{words} --policy {tmp_path}/policy.yaml") == 0
     assert run(f"verify {tmp_path}/bundle") == 0
     assert capsys.readouterr().out.endswith("every limit of the policy holds.\n")
-    assert (
-        run(
-            f"evaluate privacy --real {chain}/real --synthetic {tmp_path}/bundle/cohort --out {tmp_path}/again --set views=[pixels]"
-        )
-        == 0
-    )
+    again = f"--synthetic {tmp_path}/bundle/cohort --out {tmp_path}/again --set views=[pixels]"
+    assert run(f"evaluate privacy --real {chain}/real {again}") == 0
     assert "trained_on is not recorded" in (tmp_path / "again" / "results.json").read_text()
     assert run(f"verify {tmp_path}") == 2 and run(f"verify {tmp_path}/bundle --dry-run") == 0

@@ -37,6 +37,7 @@ EXAMPLE = example(
     "understudy evaluate utility --task classification --real xrays --synthetic archive --out results-classes",
     "understudy evaluate fidelity --real phantom --synthetic synthetic --out results-fidelity",
     "understudy evaluate privacy --real phantom --synthetic synthetic --out results-privacy",
+    "understudy evaluate privacy --real phantom --synthetic synthetic --audit --out results-audit",
     "understudy evaluate privacy --real phantom --synthetic synthetic --generator run --out results-attacks",
     "understudy evaluate agreement --real phantom --synthetic synthetic --out results-agreement",
     "understudy evaluate agreement --over results-utility results-fidelity --out results-over",
@@ -103,6 +104,14 @@ GeneratorRun = Annotated[
     ),
 ]
 
+Audit = Annotated[
+    bool,
+    typer.Option(
+        "--audit",
+        help="Privacy: also plant copies in disguise and report how many are flagged; reads the test split.",
+    ),
+]
+
 
 def evaluate(
     kind: Judged,
@@ -119,6 +128,7 @@ def evaluate(
     network_sha256: NetworkHash = None,
     cache: CacheFolder = None,
     generator: GeneratorRun = None,
+    audit: Audit = False,
     settings: Set = None,
     seed: Seed = 0,
     dry_run: DryRun = False,
@@ -130,8 +140,9 @@ def evaluate(
     """
     inputs = {"real": real, "synthetic": synthetic, "more": more, "over": over, "other": other}
     further: dict[str, Any] = {"classifier": classifier, "network": network, "cache": cache}
-    given = {"features": features, "network_sha256": network_sha256 and network_sha256.lower()}
-    if apart := comparison(kind, {**inputs, "task": task, "generator": generator, **further, **given}):
+    given: dict[str, Any] = {"features": features, "network_sha256": network_sha256 and network_sha256.lower()}
+    asked = {"generator": generator, "audit": audit or None}
+    if apart := comparison(kind, {**inputs, "task": task, **asked, **further, **given}):
         apart.run(out, settings, seed, dry_run)
         return
     if real is None or not synthetic:
@@ -139,7 +150,8 @@ def evaluate(
     cohorts = [*synthetic, *(more or [])]
     if kind is Kind.utility and task is None:
         task = "segmentation" if dry_run and not real.exists() else _default_task(real, cohorts)
-    _refuse_unfitting(kind, task, generator, {**further, **given})
+    _refuse_unfitting(kind, task, asked, {**further, **given})
+    given["audit"] = audit or None
     model, stage = _stage(kind, task, generator, further)
     config = configure(model, _joined(parse_settings(settings), given), f"evaluate {kind}")
     if dry_run:
@@ -162,9 +174,9 @@ def _default_task(real: Path, synthetic: list[Path]) -> str:
     return default_task(real, synthetic)
 
 
-def _refuse_unfitting(kind: Kind, task: str | None, generator: Path | None, fidelity: dict[str, Any]) -> None:
+def _refuse_unfitting(kind: Kind, task: str | None, privacy: dict[str, Any], fidelity: dict[str, Any]) -> None:
     """Refuse an option of one evaluation that was given to another."""
-    owners = {"task": (task, Kind.utility), "generator": (generator, Kind.privacy)}
+    owners = {"task": (task, Kind.utility), **{name: (value, Kind.privacy) for name, value in privacy.items()}}
     owners |= {name: (value, Kind.fidelity) for name, value in fidelity.items()}
     for name, (value, owner) in owners.items():
         if value is not None and kind is not owner:
