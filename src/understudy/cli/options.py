@@ -71,7 +71,7 @@ def configure(model: type[Model], values: dict[str, Any], what: str) -> Model:
 
     Args:
         model: the configuration class.
-        values: settings by name.
+        values: settings by name; ``dp.epsilon`` is the setting ``epsilon`` of ``dp``.
         what: how to call the thing that is configured, e.g. ``stylegan2``.
 
     Raises:
@@ -80,9 +80,23 @@ def configure(model: type[Model], values: dict[str, Any], what: str) -> Model:
     from pydantic import ValidationError
 
     try:
-        return model(**values)
+        return model(**_nested(values))
     except ValidationError as error:
         raise UsageError("; ".join(_problem(model, item, what) for item in error.errors())) from error
+
+
+def _nested(values: dict[str, Any]) -> dict[str, Any]:
+    """Return settings whose names have dots as dictionaries in dictionaries."""
+    nested: dict[str, Any] = {}
+    for key, value in values.items():
+        *parts, last = key.split(".")
+        inner = nested
+        for part in parts:
+            inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise UsageError(f"the settings {part!r} and {key!r} contradict each other: give the latter alone")
+        inner[last] = value
+    return nested
 
 
 def _problem(model: type[Model], item: Any, what: str) -> str:

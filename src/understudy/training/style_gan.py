@@ -156,10 +156,10 @@ class StyleGANTraining(AdversarialTraining):
         """Styles of every layer (N, L, W) to cases with fresh noise; `track`: running statistics may take note."""
         return torch.as_tensor(self.g.synthesis(ws, random_noise=self.config.noise))
 
-    def _judge(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        """Logits (N, 1) of cases, blurred and augmented as configured."""
+    def _judge(self, x: Tensor, condition: Tensor | None, d: Any = None) -> Tensor:
+        """Logits (N, 1) of cases, blurred and augmented as configured; of D, or of D with other parameters."""
         x = blurred(x, self.blur_sigma(self.steps * self.config.batch_size, x.shape[-1]))
-        return torch.as_tensor(self.d(self.augmented(x), condition))
+        return torch.as_tensor((d or self.d)(self.augmented(x), condition))
 
     def first_blur(self, resolution: int) -> float:
         """Width of the blur at the start, in pixels, where `blur` is not set."""
