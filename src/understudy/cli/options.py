@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
 import typer
 
@@ -102,8 +102,17 @@ def _nested(values: dict[str, Any]) -> dict[str, Any]:
 def _problem(model: type[Model], item: Any, what: str) -> str:
     key = ".".join(str(part) for part in item["loc"]) or "settings"
     if item["type"] == "extra_forbidden":
-        return f"{what} has no setting {key!r}: it has {', '.join(sorted(model.model_fields))}"
+        *parts, _ = item["loc"]
+        return f"{what} has no setting {key!r}: it has {', '.join(_settings(model, [str(part) for part in parts]))}"
     return f"the setting {key!r} of {what}: {item['msg']}, found {item['input']!r}"
+
+
+def _settings(model: Any, parts: Sequence[str]) -> list[str]:
+    """Return the names of the settings of a model, or of the one that lies in it at the end of these names."""
+    for part in parts:
+        found = model.model_fields[part].annotation
+        model = next(kind for kind in (found, *get_args(found)) if hasattr(kind, "model_fields"))
+    return [".".join((*parts, name)) for name in sorted(model.model_fields)]
 
 
 def one_of(menu: Mapping[str, Entry], name: str, what: str) -> Entry:

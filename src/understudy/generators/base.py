@@ -2,7 +2,8 @@
 
 A generator sees network channels only: image channels, then label channels, float32 in [-1, 1] (core/encoding.py). It
 is trained by the one loop of training/loop.py and sampled in blocks of one fixed size, each case from a seed of its
-own, so that a case depends neither on its neighbours nor on how many are drawn. **Checked** by
+own, so that a case depends neither on its neighbours nor on how many are drawn. What more a generator needs to be
+trained with differential privacy is ``Private`` in training/privacy/training.py. **Checked** by
 tests/generators/test_contract.py, which runs over the menu.
 """
 

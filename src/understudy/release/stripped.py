@@ -20,6 +20,8 @@ from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
 from understudy.evaluation.folder import PUBLIC_MINIMUM
 
+GUARANTEE = ("epsilon", "delta", "unit")
+
 
 def write_stripped(source: Cohort, out: Path, provenance: Provenance) -> None:
     """Write a cohort without what names anybody.
@@ -50,7 +52,11 @@ def write_stripped(source: Cohort, out: Path, provenance: Provenance) -> None:
             row = {"case_id": case, "subject_id": case if source.kind == "synthetic" else subject}
             row |= {name: source.entry(name, i) for name in ("spacing", *source.classes)}
             writer.append(image, label, row)
-        told = {"screened": screenings(source), "differential_privacy": source.sampling.get("differential_privacy")}
+        promised = source.sampling.get("differential_privacy") or {}
+        told = {
+            "screened": screenings(source),
+            "differential_privacy": {name: promised[name] for name in GUARANTEE if name in promised},
+        }
         writer.sampling = {name: value for name, value in told.items() if value}
 
 
