@@ -163,7 +163,9 @@ class Generator(ABC):
         cfg = self.config
         cohort = fitting(self, cohort, other)
         feed, rows = Feed.of(cfg, cohort, other, seed), cohort.rows("train")
-        method: Any = PrivateTraining(self, cohort, start, seed) if getattr(cfg, "dp", None) else self
+        method: Any = self
+        if getattr(cfg, "dp", None):
+            method = PrivateTraining(method, cohort, start, seed)
         record = training_record(self, cohort, other, start, seed, preset, getattr(method, "statement", None))
         if open_run(out, record):
             destroyed(out)

@@ -75,10 +75,10 @@ def plan(settings: PrivacySettings, subjects: int, batch_size: int, images_seen:
         )
     delta = settings.delta or 1 / (10 * subjects)
     if settings.epsilon is not None:
-        noise = noise_for(settings.epsilon, delta, rate, steps)
+        noise, epsilon = noise_for(settings.epsilon, delta, rate, steps)
     else:
         noise = settings.noise or 0.0
-    epsilon = epsilon_of(noise, delta, rate, steps) if noise else math.inf
+        epsilon = epsilon_of(noise, delta, rate, steps) if noise else math.inf
     return Plan(subjects, rate, steps, noise, settings.clip, epsilon, delta)
 
 
@@ -97,23 +97,24 @@ def epsilon_of(noise: float, delta: float, rate: float, steps: int) -> float:
     return _epsilon("prv", noise, delta, rate, steps, eps_error=ERROR * max(bound, 0.1))
 
 
-def noise_for(epsilon: float, delta: float, rate: float, steps: int) -> float:
-    """Return the least noise multiplier, to within 1 % of epsilon, that keeps to epsilon.
+def noise_for(epsilon: float, delta: float, rate: float, steps: int) -> tuple[float, float]:
+    """Return the least noise multiplier that keeps to epsilon, to within 2 % of it, and the epsilon that it gives.
 
     Raises:
         UsageError: Opacus is missing.
     """
-    high = 1.0
-    while _epsilon("rdp", high, delta, rate, steps) > epsilon:
-        high *= 1.25  # the moments bound is quick and never below: a start from above
-    low = 0.4 * high
-    while high / low > 1.001:
-        middle = math.sqrt(low * high)
-        found = _epsilon("prv", middle, delta, rate, steps, eps_error=ERROR * epsilon)
-        low, high = (middle, high) if found > epsilon else (low, middle)
-        if (1 - ERROR) * epsilon < found <= epsilon:
-            break
-    return high
+    low, noise = 0.0, 1.0
+    while _epsilon("rdp", noise, delta, rate, steps) > epsilon:
+        noise *= 1.25  # the moments bound is quick and never below: a start from above
+    high = noise
+    while True:
+        found = _epsilon("prv", noise, delta, rate, steps, eps_error=ERROR * epsilon)
+        if (1 - 2 * ERROR) * epsilon <= found <= epsilon:
+            return noise, found
+        low, high = (noise, high) if found > epsilon else (low, noise)
+        noise *= (found / ((1 - ERROR) * epsilon)) ** 0.7  # epsilon falls with the first to second power of the noise
+        if not low < noise < high:
+            noise = (low + high) / 2
 
 
 def statement(found: Plan, settings: PrivacySettings) -> dict[str, Any] | None:

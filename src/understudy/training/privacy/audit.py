@@ -83,14 +83,13 @@ def repeated_bound(present: np.ndarray, absent: np.ndarray, delta: float, confid
         confidence: with which epsilon is at least the bound.
     """
     best, chosen = -math.inf, (0.0, False)
-    first = [np.asarray(s)[::2] for s in (present, absent)]
-    for threshold in np.unique(np.quantile(np.concatenate(first), np.linspace(0, 1, THRESHOLDS))):
+    there, gone = present[::2], absent[::2]
+    for threshold in np.unique(np.quantile(np.concatenate([there, gone]), np.linspace(0, 1, THRESHOLDS))):
         for below in (False, True):
-            value = _two_rates(*first, float(threshold), below, delta, confidence)
+            value = _two_rates(there, gone, float(threshold), below, delta, confidence)
             if value > best:
                 best, chosen = value, (float(threshold), below)
-    second = [np.asarray(s)[1::2] for s in (present, absent)]
-    return max(_two_rates(*second, *chosen, delta, confidence), 0.0)
+    return max(_two_rates(present[1::2], absent[1::2], *chosen, delta, confidence), 0.0)
 
 
 def _two_rates(
