@@ -1,7 +1,7 @@
 """Audit: a lower bound on epsilon from what can be told of planted subjects; above the claim means a bug.
 
-**Source**: Jagielski, Ullman, Oprea, Auditing Differentially Private Machine Learning (2020, arXiv 2006.07709), eq. 1
-and section 4: repeated runs, Clopper-Pearson; Nasr et al., Adversary Instantiation (2021, arXiv 2101.04535): canaries
+**Source**: Jagielski, Ullman, Oprea, Auditing Differentially Private Machine Learning (2020, arXiv 2006.07709),
+section 4: repeated runs, Clopper-Pearson; Nasr et al., Adversary Instantiation (2021, arXiv 2101.04535): canaries
 that are gradients, seen in every step's output; Steinke, Nasr, Jagielski, Privacy Auditing with One (1) Training Run
 (2023, arXiv 2305.08846), theorem 5.2 and appendix D: many canaries in one run.
 **Differs**: the threshold of repeated runs is chosen on one half of them and judged on the other.
@@ -95,7 +95,7 @@ def repeated_bound(present: np.ndarray, absent: np.ndarray, delta: float, confid
 def _two_rates(
     present: np.ndarray, absent: np.ndarray, threshold: float, below: bool, delta: float, confidence: float
 ) -> float:
-    """Ln((hits - delta) / false alarms), both at the bad ends of their intervals (arXiv 2006.07709, eq. 1).
+    """Ln((hits - delta) / false alarms), both at the bad ends of their intervals.
 
     A hit says "present" of a present canary where ``below`` is false, "absent" of an absent one where it is true.
     """
