@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from understudy.core.cohort import Cohort
+from understudy.evaluation.guard import short_names
 
 SLICES, DRAWS = 4, 2
 SHARE = 0.5  # of the subjects in a step, on average
@@ -67,11 +68,12 @@ def main() -> None:
     cohorts = [part for synthetic in claims for part in ("--synthetic", synthetic)]
     understudy("evaluate", "utility", "--real", args.cohort, *cohorts, *fit, "--seed", args.seed, "--out", results)
     found = json.loads((results / "results.json").read_text())["results"]
+    names = dict(zip(claims, short_names([Cohort.open(synthetic) for synthetic in claims]), strict=True))
     rows = [
         {"cohort": synthetic.name, "claimed": claimed, **result}
         for synthetic, claimed in claims.items()
         for result in found
-        if synthetic.name in result["name"] and "ratio" in result["name"] and "dice" in result["name"]
+        if result["name"].startswith(f"utility.ratio.{names[synthetic]}.") and ".dice" in result["name"]
     ]
     (args.out / "table.json").write_text(json.dumps(rows, indent=1) + "\n")
     print("| cohort | epsilon claimed | number | value | 95 % interval | n |\n|---|---|---|---|---|---|")
