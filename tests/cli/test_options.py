@@ -56,6 +56,24 @@ def test_a_wrong_setting_is_one_sentence(values: dict, says: str) -> None:
     assert "\n" not in str(caught.value) and "pydantic" not in str(caught.value)
 
 
+def test_a_dot_leads_into_settings_of_settings() -> None:
+    class Outer(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+        dp: Settings | None = None
+        plain: int = 0
+
+    made = configure(Outer, parse_settings(["dp.images_seen=3", "plain=1", "dp.learning_rate=2"]), "x")
+    assert made.dp == Settings(images_seen=3, learning_rate=2) and made.plain == 1
+    with pytest.raises(UsageError, match=r"'dp.images_seen' of x: .*found 0"):
+        configure(Outer, {"dp.images_seen": 0}, "x")
+    with pytest.raises(UsageError, match="x has no setting 'dp.none': it has dp.channels, dp.images_seen"):
+        configure(Outer, {"dp.none": 0}, "x")
+    with pytest.raises(UsageError, match="contradict"):
+        configure(Outer, {"dp": 3, "dp.images_seen": 4}, "x")
+    with pytest.raises(UsageError, match="x has no setting 'dq'"):
+        configure(Outer, {"dq.images_seen": 4}, "x")
+
+
 def test_lists() -> None:
     assert names("T1, T2") == ("T1", "T2") and names(None) == ()
     assert numbers("64,48", "--size") == (64, 48) and numbers(None, "--size") is None

@@ -63,7 +63,8 @@ def test_a_guarantee_stands_only_alone(bench: Any) -> None:
         return guarantee(Cohort.open(bench.cohort(name, sampling=sampling)))
 
     assert of("a", differential_privacy=GUARANTEE) == (
-        "Differential privacy, as recorded by the training: epsilon 8, delta 1e-05, for one patient more or less."
+        "Differential privacy, as recorded by the training: epsilon 8, delta 1e-05, for one patient more or less. "
+        "It covers the cases, not the numbers in evidence/, which come from real data."
     )
     assert of("b", differential_privacy={"epsilon": 8}).startswith(NO_GUARANTEE)
     assert of("c", differential_privacy=GUARANTEE, screened=[{}]).startswith(NO_GUARANTEE)

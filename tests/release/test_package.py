@@ -51,6 +51,14 @@ def test_the_cohort_keeps_its_images_and_names_nobody(bench: Any, bundle: Path) 
     )
 
 
+def test_the_cohort_keeps_what_was_promised_of_its_training_and_no_more(bench: Any) -> None:
+    promised = {"epsilon": 8.0, "delta": 1e-5, "unit": "patient"}
+    source = bench.cohort("private", sampling={"differential_privacy": {**promised, "more": "x"}, "asked": 12})
+    bundle = release_cohort(source, bench.evidence(source), bench.root / "private-bundle", real=bench.real)
+    assert Cohort.open(bundle / "cohort").sampling == {"differential_privacy": promised}
+    assert "Differential privacy, as recorded by the training: epsilon 8" in (bundle / "card.md").read_text()
+
+
 def test_a_semi_real_cohort_gets_new_subjects(bench: Any) -> None:
     strict = yaml.safe_load(read_policy().content)
     strict["label_sources"]["allowed"] = ["sampled", "edited patient"]

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
 import typer
 
@@ -71,7 +71,7 @@ def configure(model: type[Model], values: dict[str, Any], what: str) -> Model:
 
     Args:
         model: the configuration class.
-        values: settings by name.
+        values: settings by name; ``dp.epsilon`` is the setting ``epsilon`` of ``dp``.
         what: how to call the thing that is configured, e.g. ``stylegan2``.
 
     Raises:
@@ -80,16 +80,39 @@ def configure(model: type[Model], values: dict[str, Any], what: str) -> Model:
     from pydantic import ValidationError
 
     try:
-        return model(**values)
+        return model(**_nested(values))
     except ValidationError as error:
         raise UsageError("; ".join(_problem(model, item, what) for item in error.errors())) from error
+
+
+def _nested(values: dict[str, Any]) -> dict[str, Any]:
+    """Return settings whose names have dots as dictionaries in dictionaries."""
+    nested: dict[str, Any] = {}
+    for key, value in values.items():
+        *parts, last = key.split(".")
+        inner = nested
+        for part in parts:
+            inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise UsageError(f"the settings {part!r} and {key!r} contradict each other: give the latter alone")
+        inner[last] = value
+    return nested
 
 
 def _problem(model: type[Model], item: Any, what: str) -> str:
     key = ".".join(str(part) for part in item["loc"]) or "settings"
     if item["type"] == "extra_forbidden":
-        return f"{what} has no setting {key!r}: it has {', '.join(sorted(model.model_fields))}"
+        *parts, _ = item["loc"]
+        return f"{what} has no setting {key!r}: it has {', '.join(_settings(model, [str(part) for part in parts]))}"
     return f"the setting {key!r} of {what}: {item['msg']}, found {item['input']!r}"
+
+
+def _settings(model: Any, parts: Sequence[str]) -> list[str]:
+    """Return the names of the settings of a model, or of the one that lies in it at the end of these names."""
+    for part in parts:
+        found = model.model_fields[part].annotation
+        model = next(kind for kind in (found, *get_args(found)) if hasattr(kind, "model_fields"))
+    return [".".join((*parts, name)) for name in sorted(model.model_fields)]
 
 
 def one_of(menu: Mapping[str, Entry], name: str, what: str) -> Entry:

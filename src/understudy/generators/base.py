@@ -2,7 +2,8 @@
 
 A generator sees network channels only: image channels, then label channels, float32 in [-1, 1] (core/encoding.py). It
 is trained by the one loop of training/loop.py and sampled in blocks of one fixed size, each case from a seed of its
-own, so that a case depends neither on its neighbours nor on how many are drawn. **Checked** by
+own, so that a case depends neither on its neighbours nor on how many are drawn. What more a generator needs to be
+trained with differential privacy is ``Private`` in training/privacy/training.py. **Checked** by
 tests/generators/test_contract.py, which runs over the menu.
 """
 
@@ -33,6 +34,8 @@ from understudy.training.checkpoint import (
 from understudy.training.engine import Engine
 from understudy.training.feed import Batch, Feed
 from understudy.training.loop import make_run, open_run, train
+from understudy.training.privacy.secret import destroyed
+from understudy.training.privacy.training import PrivateTraining
 from understudy.training.record import fitting, training_record
 from understudy.training.settings import GeneratorConfig
 
@@ -159,34 +162,32 @@ class Generator(ABC):
         """
         cfg = self.config
         cohort = fitting(self, cohort, other)
-        second = Feed(other, derive(seed, "other feed"), mirror=cfg.mirror, rotate=cfg.rotate) if other else None
-        feed = Feed(
-            cohort,
-            derive(seed, "feed"),
-            mirror=cfg.mirror,
-            rotate=cfg.rotate,
-            conditional=cfg.conditional,
-            other=second,
-        )
-        record = training_record(self, cohort, other, start, seed, preset)
+        feed, rows = Feed.of(cfg, cohort, other, seed), cohort.rows("train")
+        method: Any = self
+        if getattr(cfg, "dp", None):
+            method = PrivateTraining(method, cohort, start, seed)
+        record = training_record(self, cohort, other, start, seed, preset, getattr(method, "statement", None))
         if open_run(out, record):
+            destroyed(out)
             return out
         encoding = Encoding.from_json(record["encoding"])
         self._start(encoding, cohort.size, len(record["classes"]), derive(seed, "init"), engine)
         if start and (anew := start_from(start, self.modules())):
             warnings.warn(f"{start} holds no weights of {', '.join(anew)}: begun anew", stacklevel=2)
-        self.measure(torch.from_numpy(cohort.encoded(rng(seed, "measure").permutation(feed.rows)[:MEASURED_CASES])))
+        method.measure(torch.from_numpy(cohort.encoded(rng(seed, "measure").permutation(rows)[:MEASURED_CASES])))
         if self.engine.rank == 0:
             make_run(out, record)
         self.engine.fabric.barrier()
         grid_seeds = [derive(seed, "grid", i) for i in range(GRID_CASES)]
-        grid_condition = self.condition_of(cohort, np.resize(feed.rows, GRID_CASES))
+        grid_condition = self.condition_of(cohort, np.resize(rows, GRID_CASES))
         pace = cfg.model_dump(include={"snapshot_every", "grid_every", "checkpoint_seconds"})
 
         def grid() -> np.ndarray:
             return np.concatenate(list(self._blocks(grid_seeds, grid_condition)))
 
-        train(self, feed, self.engine, out, seed=seed, total=cfg.images_seen, grid=grid, **pace)
+        source = feed if method is self else method.source(out)
+        train(method, source, self.engine, out, seed=seed, total=cfg.images_seen, grid=grid, **pace)
+        destroyed(out)
         return out
 
     def condition_of(self, cohort: Cohort, rows: np.ndarray) -> np.ndarray | None:

@@ -4,7 +4,7 @@
 arXiv 2206.00364), Table 1, Eq. 7-8; Ho, Jain, Abbeel, Denoising Diffusion Probabilistic Models (arXiv 2006.11239),
 Eq. 14, with the 4000 linear steps that Akbar et al. (Sci Data 11:259, 2024) trained with OpenAI's guided-diffusion;
 Nichol, Dhariwal (arXiv 2102.09672), the cosine chain; Ho, Salimans (arXiv 2207.12598), guidance. The noise levels are
-training/noise.py, the samplers training/samplers.py.
+training/noise.py, the samplers training/samplers.py, the steps training/denoising.py.
 **Differs**: the network is nets/unet.py (EDM2's magnitude-preserving U-Net) for all; image and label channels are
 diffused jointly; learning rates are those of weights of unit size (preset ``paper``: 1e-4 on guided-diffusion's
 weights, of size about 0.02, is 5e-3 here); the cosine chain is trained with Ho's loss and fixed variances, without
@@ -15,7 +15,6 @@ tests.
 """
 
 import copy
-import math
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -29,17 +28,18 @@ from understudy.core.errors import UsageError
 from understudy.core.labels import LabelScheme
 from understudy.generators.base import Generator, GeneratorConfig
 from understudy.nets.unet import UNet
-from understudy.training.ema import ema_decay, ema_update
+from understudy.training.denoising import DenoisingTraining, Network
 from understudy.training.feed import Batch
 from understudy.training.label_maps import decoded, encoded, one_hot
 from understudy.training.noise import CHAINS, ChainNoise, EDMNoise, Noise
+from understudy.training.privacy.settings import OffersPrivacy
 from understudy.training.samplers import OPTIONS, SAMPLERS, Denoiser, guided, noise_like
 from understudy.training.scale import Scale
 
 DEFAULT_STEPS = {"heun": 18, "ddim": 50, "ddpm": 250}
 
 
-class DiffusionConfig(GeneratorConfig):
+class DiffusionConfig(OffersPrivacy, GeneratorConfig):
     """Configuration of :class:`Diffusion`; letters as in EDM, Table 1."""
 
     formulation: Literal["edm", "ddpm", "cosine"] = Field(
@@ -108,7 +108,7 @@ class DiffusionConfig(GeneratorConfig):
         return self
 
 
-class Diffusion(Generator):
+class Diffusion(DenoisingTraining, Generator):
     """Denoising diffusion in pixel space over image and label channels."""
 
     name = "diffusion"
@@ -188,35 +188,6 @@ class Diffusion(Generator):
         return {"net": self.optimizer}
 
     # ------------------------------------------------------------------ training
-    def update(self, batch: Batch) -> dict[str, Any]:
-        """Take one optimiser step; see the contract."""
-        cfg = self.config
-        rate = cfg.learning_rate / math.sqrt(max(batch.images_seen / (cfg.decay_images or math.inf), 1))
-        warm = min((batch.images_seen + cfg.batch_size) / cfg.warmup_images, 1) if cfg.warmup_images else 1
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * warm
-        loss = self.loss(*self._split(batch))
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.engine.average_gradients(self.net.parameters())
-        self.optimizer.step()
-        self.net.normalize_weights()  # type: ignore[operator]
-        ema_update(self.ema, self.net, ema_decay(cfg.batch_size, cfg.ema_images, batch.images_seen))
-        return {"loss": loss.detach()}
-
-    def loss(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        """Return lambda |D(y + n; sigma) - y|^2 a pixel, EDM Eq. 8; in a chain it equals Ho's Eq. 14.
-
-        Args:
-            x: what is drawn of cases: (N, C + L, *S), or images alone (N, C, *S), in [-1, 1].
-            condition: (N, classes), label maps (N, K, *S) or None.
-        """
-        y = (x - self.scale.mean) / self.scale.std * self.noise.sigma_data
-        sigma = self.noise.draw(len(y), y.device)
-        noise = torch.randn_like(y) * sigma.reshape(-1, *[1] * (y.ndim - 1))
-        error = (self.denoise(self.net, y + noise, sigma, condition) - y).square().flatten(1).mean(1)
-        return (self.noise.weight(sigma) * error).mean()
-
     def _split(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Return what is drawn, and the condition, hidden in some cases: NaN."""
         condition = self._maps(decoded(batch.x[:, self.shape[0] :], self._scheme)) if self.given else batch.condition
@@ -234,7 +205,7 @@ class Diffusion(Generator):
         """Return label maps (N, *S) as the network sees them: (N, K, *S), -1 and 1."""
         return one_hot(labels, self._scheme) * 2 - 1
 
-    def denoise(self, net: nn.Module, x: Tensor, sigma: Tensor, condition: Tensor | None) -> Tensor:
+    def denoise(self, net: Network, x: Tensor, sigma: Tensor, condition: Tensor | None) -> Tensor:
         """Return the denoised case D(x; sigma), EDM Eq. 7.
 
         Args:

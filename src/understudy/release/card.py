@@ -83,7 +83,8 @@ def guarantee(source: Cohort) -> str:
         return f"{NO_GUARANTEE}: its generator had one, and the screening after it looked at training subjects again."
     return (
         f"Differential privacy, as recorded by the training: epsilon {found['epsilon']:g}, delta {found['delta']:g}, "
-        f"for one {found['unit']} more or less."
+        f"for one {found['unit']} more or less. "
+        "It covers the cases, not the numbers in evidence/, which come from real data."
     )
 
 

@@ -2,7 +2,8 @@
 
 Cases and, where a cohort is semi-real, subjects get new names in the order of the rows. Left out are the split, the
 place and the size of a source image, and all columns beside the classes; ``trained_on`` keeps cohort and splits with
-the number of subjects (at least five) in the place of their pseudonyms; a screening keeps its counts. The id is a hash
+the number of subjects (at least five) in the place of their pseudonyms; a screening keeps its counts, a
+guarantee of differential privacy what it says. The id is a hash
 of this content alone.
 A later ``evaluate`` on such a cohort therefore cannot tell a leak: it compares with the training split, and says beside
 each number that ``trained_on`` is not recorded. Evidence that needs the names is made before the release.
@@ -18,6 +19,8 @@ from understudy.core.cohort import Cohort
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
 from understudy.evaluation.folder import PUBLIC_MINIMUM
+
+GUARANTEE = ("epsilon", "delta", "unit")
 
 
 def write_stripped(source: Cohort, out: Path, provenance: Provenance) -> None:
@@ -49,7 +52,12 @@ def write_stripped(source: Cohort, out: Path, provenance: Provenance) -> None:
             row = {"case_id": case, "subject_id": case if source.kind == "synthetic" else subject}
             row |= {name: source.entry(name, i) for name in ("spacing", *source.classes)}
             writer.append(image, label, row)
-        writer.sampling = {"screened": screenings(source)} if source.sampling.get("screened") else {}
+        promised = source.sampling.get("differential_privacy") or {}
+        told = {
+            "screened": screenings(source),
+            "differential_privacy": {name: promised[name] for name in GUARANTEE if name in promised},
+        }
+        writer.sampling = {name: value for name, value in told.items() if value}
 
 
 def trained_on(source: Cohort) -> list[dict[str, Any]]:

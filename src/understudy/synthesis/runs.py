@@ -130,6 +130,19 @@ def joint_trained_on(*lists: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return list({json.dumps(entry, sort_keys=True): entry for entries in lists for entry in entries}.values())
 
 
+def joint_privacy(runs: Sequence[Run]) -> dict[str, Any]:
+    """Return what ``sampling`` says of the guarantee of cohorts drawn from these runs: nothing unless all have one.
+
+    Several runs on the same patients add up: epsilon and delta are sums (Dwork and Roth, The Algorithmic Foundations of
+    Differential Privacy, 2014, theorem 3.16).
+    """
+    found = [run.record.get("differential_privacy") for run in runs]
+    if not all(found):
+        return {}
+    total = {key: sum(one[key] for one in found if one) for key in ("epsilon", "delta")}
+    return {"differential_privacy": {**found[0], **total} if len(found) == 1 else {**total, "unit": found[0]["unit"]}}  # type: ignore
+
+
 def synthetic_writer(
     out: Path,
     run: Run,

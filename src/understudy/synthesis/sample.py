@@ -20,7 +20,16 @@ from understudy.core.seed import derive
 from understudy.core.stage import finished
 from understudy.generators import load
 from understudy.generators.base import Generator
-from understudy.synthesis.runs import Run, called, joint_inputs, joint_trained_on, member, open_runs, synthetic_writer
+from understudy.synthesis.runs import (
+    Run,
+    called,
+    joint_inputs,
+    joint_privacy,
+    joint_trained_on,
+    member,
+    open_runs,
+    synthetic_writer,
+)
 from understudy.training.engine import Engine
 
 Case = tuple[np.ndarray | None, np.ndarray | None]  # image (C, *S), label map (*S)
@@ -82,6 +91,7 @@ def sample_cohort(
     seen = joint_trained_on(*(run.record["trained_on"] for run in found))
     given = names if isinstance(classes, str) else list(classes or {})
     with synthetic_writer(out, found[0], seen, given, ["generator"] if several else [], provenance) as writer:
+        writer.sampling = joint_privacy(found)
         for i, (image, label) in enumerate(_progress(_mixed(generators, n, seed, wanted), n)):
             case = f"synthetic-{i:06d}"
             row = {"case_id": case, "subject_id": case}

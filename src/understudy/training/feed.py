@@ -7,6 +7,7 @@ matter; turning by 0, 90 and 180 degrees).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,8 @@ from torch import Tensor
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.core.seed import rng
+from understudy.core.seed import derive, rng
+from understudy.training.settings import GeneratorConfig
 from understudy.training.warp import resampled
 
 
@@ -75,6 +77,20 @@ class Feed:
                 f"the cohort {cohort.path} has no case in its training split: import it with --split train=..."
             )
         self._classes = cohort.class_matrix(self.rows) if conditional else None
+
+    @classmethod
+    def of(cls, config: GeneratorConfig, cohort: Cohort, other: Cohort | None, seed: int) -> "Feed":
+        """Return the feed that a generator's settings ask for.
+
+        Args:
+            config: the settings.
+            cohort: the cohort.
+            other: a second, unpaired cohort, or None.
+            seed: of the training.
+        """
+        turns: dict[str, Any] = {"mirror": config.mirror, "rotate": config.rotate}
+        second = cls(other, derive(seed, "other feed"), **turns) if other else None
+        return cls(cohort, derive(seed, "feed"), conditional=config.conditional, other=second, **turns)
 
     def batch(self, images_seen: int, batch_size: int, resolution: int, device: torch.device, part: slice) -> Batch:
         """Return the images ``images_seen .. images_seen + batch_size`` of the stream (a process's part of them).

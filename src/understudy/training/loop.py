@@ -30,7 +30,6 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.seed import derive
 from understudy.training.checkpoint import latest, read_state, write_state
 from understudy.training.engine import Engine
-from understudy.training.feed import Batch, Feed
 from understudy.training.log import TrainingLog, save_grid
 
 LOG_SECONDS = 5.0
@@ -42,8 +41,8 @@ class Method(Protocol):
     def schedule(self, images_seen: int) -> tuple[int, int]:
         """Return batch size and resolution for the next step."""
 
-    def update(self, batch: Batch) -> dict[str, Any]:
-        """Take the optimiser steps of one batch; return losses as numbers or 0-d tensors."""
+    def update(self, batch: Any) -> dict[str, Any]:
+        """Take the optimiser steps of one batch of the source; return losses as numbers or 0-d tensors."""
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return all that a resume needs."""
@@ -53,6 +52,13 @@ class Method(Protocol):
 
     def snapshot(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the weights that sampling needs."""
+
+
+class Source(Protocol):
+    """What the loop takes batches from: training/feed.py, or with privacy training/privacy/subjects.py."""
+
+    def batch(self, images_seen: int, batch_size: int, resolution: int, device: torch.device, part: slice) -> Any:
+        """Return what a method's step is made of."""
 
 
 def open_run(run: Path, record: dict[str, Any]) -> bool:
@@ -105,7 +111,7 @@ def make_run(run: Path, record: dict[str, Any]) -> None:
 
 def train(
     method: Method,
-    feed: Feed,
+    feed: Source,
     engine: Engine,
     run: Path,
     *,
@@ -167,7 +173,7 @@ def train(
             (run / ".lock").unlink(missing_ok=True)
 
 
-def _step(method: Method, feed: Feed, engine: Engine, seed: int, images_seen: int) -> tuple[int, dict[str, Any]]:
+def _step(method: Method, feed: Source, engine: Engine, seed: int, images_seen: int) -> tuple[int, dict[str, Any]]:
     batch_size, resolution = method.schedule(images_seen)
     share = batch_size // engine.world_size
     part = slice(engine.rank * share, (engine.rank + 1) * share)

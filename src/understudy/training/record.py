@@ -62,6 +62,7 @@ def training_record(
     start: Path | None,
     seed: int,
     preset: str | None,
+    privacy: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the record of a training.
 
@@ -72,6 +73,7 @@ def training_record(
         start: the run whose weights it begins with, or None.
         seed: of the training.
         preset: name of the preset the configuration started from.
+        privacy: what its guarantee of differential privacy says, or None.
 
     Returns:
         Plain data; two trainings with the same record are the same training.
@@ -82,11 +84,12 @@ def training_record(
     seconds = [*other.trained_on, other.seen("train")] if other else []
     return {
         "generator": method.name,
-        "config": method.config.model_dump(),
+        "config": {k: v for k, v in method.config.model_dump().items() if k != "dp" or v},
         "encoding": (encoding or cohort.encoding).to_json(),
         "size": cohort.size,
         **class_record(cohort, method.config.conditional),
         **({"given": method.given} if method.given else {}),
+        **({"differential_privacy": privacy} if privacy else {}),
         "modality": cohort.modality,
         "seed": seed,
         "trained_on": [*cohort.trained_on, *before["trained_on"], cohort.seen("train"), *seconds],

@@ -156,14 +156,14 @@ class StyleGANTraining(AdversarialTraining):
         """Styles of every layer (N, L, W) to cases with fresh noise; `track`: running statistics may take note."""
         return torch.as_tensor(self.g.synthesis(ws, random_noise=self.config.noise))
 
-    def judge(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        """Logits (N, 1) of cases as they are."""
-        return torch.as_tensor(self.d(x, condition))
+    def judge(self, x: Tensor, condition: Tensor | None, d: Any = None) -> Tensor:
+        """Logits (N, 1) of cases as they are; by D, or by D with other parameters."""
+        return torch.as_tensor((d or self.d)(x, condition))
 
-    def _judge(self, x: Tensor, condition: Tensor | None) -> Tensor:
+    def _judge(self, x: Tensor, condition: Tensor | None, d: Any = None) -> Tensor:
         """Logits (N, 1) of cases, blurred and augmented as configured."""
         x = blurred(x, self.blur_sigma(self.steps * self.config.batch_size, x.shape[-1]))
-        return self.judge(self.augmented(x), condition)
+        return self.judge(self.augmented(x), condition, d)
 
     def first_blur(self, resolution: int) -> float:
         """Width of the blur at the start, in pixels, where `blur` is not set."""
