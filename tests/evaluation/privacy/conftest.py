@@ -6,14 +6,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from understudy.core.encoding import Channel
 from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
+from understudy.evaluation.privacy.copies.cases import Cases
+from understudy.evaluation.privacy.copies.geometry import blur
 
 SHAPE = (2, 8, 8)
 Write = Callable[..., Path]
+Fields = Callable[..., Cases]
 
 
 @pytest.fixture
@@ -53,3 +57,16 @@ def real(write: Write) -> Path:
 def noise(n: int, seed: int = 0) -> np.ndarray:
     """Return independent noise images."""
     return np.random.default_rng(seed).integers(0, 256, (n, *SHAPE)).astype(np.uint8)
+
+
+@pytest.fixture
+def fields() -> Fields:
+    """Return a function that draws independent smooth random fields: what the detector of copies calls cases."""
+
+    def drawn(subjects: int, seed: int, cases: int = 1, channels: int = 1, first: int = 0) -> Cases:
+        draw = torch.Generator().manual_seed(seed)
+        images = blur(torch.randn((subjects * cases, channels, 64, 64), generator=draw), 1 / 16)
+        whose = torch.arange(first, first + subjects).repeat_interleave(cases)
+        return Cases((images / images.std() / 3).clamp(-1, 1), None, whose)
+
+    return drawn

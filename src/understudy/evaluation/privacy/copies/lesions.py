@@ -62,9 +62,10 @@ def _parts(labels: np.ndarray) -> list[np.ndarray]:
 
 
 def variants(lesions: Lesions) -> list[Lesions]:
-    """Return the lesions as they are, mirrored, and one pixel aside."""
+    """Return the lesions as they are, mirrored about their centre, and one pixel aside."""
     mask, images = (x.unflatten(-1, (WINDOW, WINDOW)) for x in (lesions.mask, lesions.images))
-    moved = [((0, 0), False), ((0, 0), True), ((1, 0), False), ((-1, 0), False), ((0, 1), False), ((0, -1), False)]
+    # the centre is pixel 14 of 28 and would be mirrored to 13: one pixel back
+    moved = [((0, 0), False), ((0, 1), True), ((1, 0), False), ((-1, 0), False), ((0, 1), False), ((0, -1), False)]
     made = []
     for shift, mirror in moved:
         both = [x.flip(-1) if mirror else x for x in (mask, images)]

@@ -1,0 +1,60 @@
+"""Cases as the views see them: size, range, label maps, rows."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from understudy.core.cohort import Cohort
+from understudy.evaluation.privacy.copies import cases
+from understudy.evaluation.privacy.copies.cases import Cases, resized, small_cases
+
+
+def images(n: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (n, 2, 8, 8)).astype(np.uint8)
+
+
+def test_rows_are_read_in_order_whatever_the_block(
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = images(7)
+    cohort, rows = Cohort.open(write("cases", stored)), np.array([5, 0, 6, 2, 1])
+    whole = small_cases(cohort, rows, np.arange(10, 15))
+    monkeypatch.setattr(cases, "BLOCK", 2)
+    parts = small_cases(cohort, rows, np.arange(10, 15))
+    assert len(whole) == 5
+    assert whole.images.shape == (5, 2, 64, 64)
+    assert whole.subjects.tolist() == [10, 11, 12, 13, 14]
+    assert torch.equal(whole.images, parts.images)
+    assert whole.labels is not None and parts.labels is not None
+    assert torch.equal(whole.labels, parts.labels)
+    assert np.array_equal(whole.labels[:, 4::8, 4::8].numpy(), stored[rows, 0] > 128)
+    assert whole.images[0, 0, 0, 0] == pytest.approx(stored[5, 0, 0, 0] / 127.5 - 1, abs=1e-5)
+    assert whole.images.min() >= -1 and whole.images.max() <= 1
+    assert (small_cases(cohort, rows).subjects == -1).all()
+
+
+def test_without_label_maps_there_are_none(write: Callable[..., Path]) -> None:
+    found = small_cases(Cohort.open(write("bare", images(3), scheme=None, label_source=None)), np.arange(3))
+    assert found.labels is None
+    assert found[1:].labels is None
+
+
+def test_large_images_are_averaged() -> None:
+    large = torch.rand(2, 1, 128, 128)
+    expected = large.view(2, 1, 64, 2, 64, 2).mean((3, 5))
+    assert torch.allclose(resized(large), expected, atol=1e-6)
+    assert resized(large[..., :100, :]).shape == (2, 1, 64, 64)
+    assert torch.equal(resized(large[..., :64, :64]), large[..., :64, :64])
+
+
+def test_some_cases_are_taken_together() -> None:
+    all_of_them = Cases(torch.rand(4, 1, 64, 64), torch.arange(4).view(4, 1, 1).expand(4, 64, 64), torch.arange(4))
+    for rows in (np.array([2, 0]), torch.tensor([2, 0])):
+        some = all_of_them[rows]
+        assert some.labels is not None
+        assert some.subjects.tolist() == some.labels[:, 0, 0].tolist() == [2, 0]
+        assert torch.equal(some.images[1], all_of_them.images[0])
+    assert all_of_them[1:3].subjects.tolist() == [1, 2]
