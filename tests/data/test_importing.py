@@ -94,6 +94,12 @@ def test_progress_is_told(pictures: Path, tmp_path: Path) -> None:
     assert told == [(i, 24) for i in range(1, 25)]
 
 
+def test_images_of_another_generator_are_synthetic(bring: Bring) -> None:
+    cohort = bring(synthetic=True)
+    assert cohort.kind == "synthetic" and cohort.label_source == "sampled" and cohort.trained_on == []
+    assert bring(out="real").kind == "real"
+
+
 def test_every_step_stands_in_the_manifest(bring: Bring) -> None:
     steps = bring(size=(8,), intensity="minmax").preprocessing
     assert steps["size"] == [8, 8]

@@ -31,6 +31,7 @@ def import_(
     subject: Annotated[Text, FOLDER(help="Table column that names the subject.")] = None,
     subject_pattern: Annotated[Text, FOLDER(help="Regular expression in the file name; group 1 or all of it.")] = None,
     one_image_per_subject: Annotated[bool, FOLDER("--one-image-per-subject", help="Each image a subject.")] = False,
+    synthetic: Annotated[bool, FOLDER("--synthetic", help="Made by a generator elsewhere; judged here.")] = False,
     classes: Annotated[Text, FOLDER(metavar="A,B", help="Table columns kept as classes; blank is missing.")] = None,
     rule: Annotated[Text, BRATS(help="Which slices: akbar (default), tumour or all.")] = None,
     subjects: Annotated[Number, PHANTOM(help="How many subjects; default 24.")] = None,

@@ -81,13 +81,13 @@ def import_cohort(
         return out
     writer = CohortWriter(
         out,
-        kind="real",
+        kind="synthetic" if options.synthetic else "real",
         modality=options.modality or listing.modality,
         size=plan.size,
         channels=[Channel(name, 0, 1) for name in listing.channels],
         dtype=stored_dtype(listing.dtype, plan.intensity),
         scheme=listing.scheme,
-        label_source="patient" if listing.scheme else None,
+        label_source=("sampled" if options.synthetic else "patient") if listing.scheme else None,
         provenance=provenance,
         classes=listing.classes,
         preprocessing=_steps(listing, plan),

@@ -32,6 +32,7 @@ class ImportOptions(BaseModel):
         subject_pattern: regular expression searched in the file name; its first group, or the match, is the subject
             (folder).
         one_image_per_subject: every file is a subject of its own (folder).
+        synthetic: the images were made by a generator elsewhere, which is judged here (folder).
         classes: table columns to keep as class columns (folder).
         label_scheme: meaning of the label values, ``0=background,255=tumour``.
         channels: names of the image channels, in order; for brats also which contrasts to take.
@@ -62,6 +63,7 @@ class ImportOptions(BaseModel):
     subject: str | None = None
     subject_pattern: str | None = None
     one_image_per_subject: bool = False
+    synthetic: bool = False
     classes: tuple[str, ...] = ()
     label_scheme: str | None = None
     channels: tuple[str, ...] = ()
@@ -107,6 +109,7 @@ class ImportOptions(BaseModel):
             ignored: settings that the source does not use; they are left out.
         """
         silent = {"train_subjects", "draw"} if self.train_subjects is None else set()
+        silent |= set() if self.synthetic else {"synthetic"}
         silent |= {"leave_out"} if self.leave_out is None else set()
         return self.model_dump(mode="json", exclude=UNRECORDED | set(ignored) | silent)
 

@@ -3,7 +3,17 @@
 from understudy.data.listing import Source
 from understudy.data.sources import brats, built_in, folder
 
-_FILES = ("images", "labels", "table", "label_column", "subject", "subject_pattern", "one_image_per_subject", "classes")
+_FILES = (
+    "images",
+    "labels",
+    "table",
+    "label_column",
+    "subject",
+    "subject_pattern",
+    "one_image_per_subject",
+    "synthetic",
+    "classes",
+)
 _TABLE = (*_FILES, "split_column", "leave_out")
 
 SOURCES: dict[str, Source] = {

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from understudy.evaluation.privacy.attacks import ATTACKS
 from understudy.evaluation.privacy.copies.views import VIEWS
 
-FEWEST_UPDATES, MOST_UPDATES = 400, 3000
+FEWEST_UPDATES, MOST_UPDATES = 400, 1500
 
 
 class PrivacyConfig(BaseModel):
@@ -20,6 +20,7 @@ class PrivacyConfig(BaseModel):
         updates: batches that the encoder of the view embedding learns from; as many as the training cases ask for
             where None.
         audit: plant copies, and report how many are flagged; reads the test split.
+        audit_left_out: whether each family of disguises in turn is kept from an encoder of its own; the slowest part.
         audit_copies: copies planted in each disguise.
         audit_few: copies hidden among strangers ...
         audit_among: ... so many.
@@ -38,6 +39,7 @@ class PrivacyConfig(BaseModel):
     views: tuple[str, ...] = VIEWS
     updates: int | None = Field(default=None, ge=1)
     audit: bool = False
+    audit_left_out: bool = True
     audit_copies: int = Field(default=200, ge=10)
     audit_few: int = Field(default=10, ge=1)
     audit_among: int = Field(default=10_000, ge=10)
@@ -49,7 +51,8 @@ class PrivacyConfig(BaseModel):
     memory_mib: int = Field(default=1024, ge=1)
 
     def updates_for(self, cases: int) -> int:
-        """Return how many updates an encoder of so many cases learns from: each case is shown about 290 times."""
+        """Return how many updates an encoder of so many cases learns from: each case is shown about
+        290 times, fewer in large cohorts."""
         return self.updates or min(max(round(2.25 * cases), FEWEST_UPDATES), MOST_UPDATES)
 
     @field_validator("views")

@@ -101,7 +101,7 @@ class Detectors:
             small_cases(self.real, test, subjects[test]),
             available(self.real.encoding.image_channels),
             settings(self.real, len(detector.gallery.cases), c),
-            Plan(c.audit_copies, c.audit_few, c.audit_among),
+            Plan(c.audit_copies, c.audit_few, c.audit_among, c.audit_left_out),
             self.seed,
         )
 

@@ -63,11 +63,12 @@ class Audit:
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is planted: copies in each disguise, few copies, and strangers around the few."""
+    """What is done: copies in each disguise, few copies, strangers around the few, and whether families are left out."""
 
     copies: int = 200
     few: int = 10
     among: int = 10_000
+    left_out: bool = True
 
 
 def run(
@@ -100,7 +101,7 @@ def run(
     hidden, few = _few(detector, nobody, whose, disguises, plan, seed)
     return Audit(
         recalls,
-        _left_out(detector, planted, seen, disguises, settings, seed),
+        _left_out(detector, planted, seen, disguises, settings, seed) if plan.left_out else {},
         Recall(alone.flagged, whose, np.zeros(len(whose), bool)),
         hidden,
         few,
