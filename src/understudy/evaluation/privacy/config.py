@@ -51,8 +51,7 @@ class PrivacyConfig(BaseModel):
     memory_mib: int = Field(default=1024, ge=1)
 
     def updates_for(self, cases: int) -> int:
-        """Return how many updates an encoder of so many cases learns from: each case is shown about
-        290 times, fewer in large cohorts."""
+        """Return how many updates an encoder learns from: each case is shown about 290 times, fewer of many."""
         return self.updates or min(max(round(2.25 * cases), FEWEST_UPDATES), MOST_UPDATES)
 
     @field_validator("views")
