@@ -63,7 +63,7 @@ class Audit:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is done: copies in each disguise, few copies, strangers around the few, and whether families are left out."""
+    """What is done: copies a disguise, few copies among many strangers, and whether families are left out."""
 
     copies: int = 200
     few: int = 10
