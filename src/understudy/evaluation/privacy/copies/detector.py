@@ -25,7 +25,7 @@ from understudy.evaluation.privacy.copies.views import Gallery, by_embedding, lo
 FIRM = 50  # control subjects from which on they calibrate alone
 FOLDS = 3
 STRANGERS = 2000  # most training cases that take part in the calibration
-LEAST_CASES = 32  # from which an encoder can learn
+LEAST_CASES = 32  # from which an encoder can learn, whichever fold is left out
 LEAST_SPREAD = 1e-3
 
 
@@ -192,12 +192,18 @@ def build(training: Cases, control: Cases, settings: Settings, seed: int) -> Det
 def _gallery(cases: Cases, known: torch.Tensor, settings: Settings, seed: int, name: str | int) -> Gallery:
     """Return the gallery with an encoder that has learned the known cases, in as many updates as is their share."""
     encoder = None
-    if "embedding" in settings.views and int(known.sum()) >= LEAST_CASES:
+    if "embedding" in settings.views and _fewest(cases.subjects.numpy()) >= LEAST_CASES:
         updates = max(1, round(settings.updates * float(known.float().mean())))
         encoder = learn(
             cases.images[known], cases.subjects[known], settings.disguises, updates, derive(seed, "copies", name)
         )
     return Gallery(cases, encoder, known, settings.views)
+
+
+def _fewest(subjects: np.ndarray) -> int:
+    """Return how many cases are left at least, whichever fold of subjects is left out."""
+    counts = np.sort(np.unique(subjects, return_counts=True)[1])
+    return int(counts[: len(counts) - -(-len(counts) // FOLDS)].sum())
 
 
 def folds(subjects: np.ndarray, seed: int) -> list[np.ndarray]:
