@@ -11,7 +11,7 @@ import numpy as np
 
 from understudy.evaluation.folder import PUBLIC_MINIMUM, write_curve, write_table
 from understudy.evaluation.privacy.calibration import Reference, Threshold, clopper_pearson
-from understudy.evaluation.privacy.copies.detector import Found
+from understudy.evaluation.privacy.copies.verdicts import Found
 from understudy.evaluation.privacy.evidence import Evidence
 
 FIXED = (0.9, 0.95, 0.98, 0.99)  # thresholds shown beside the calibrated ones

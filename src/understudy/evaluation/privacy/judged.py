@@ -15,18 +15,10 @@ from understudy.evaluation.privacy.audit.audit import Audit, Plan, run
 from understudy.evaluation.privacy.calibration import Reference, Threshold, calibrate
 from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.copies.cases import small_cases
-from understudy.evaluation.privacy.copies.detector import (
-    Detector,
-    Found,
-    Scale,
-    Settings,
-    Verdicts,
-    build,
-    folds,
-    p_values,
-)
+from understudy.evaluation.privacy.copies.detector import Detector, Settings, build, folds
 from understudy.evaluation.privacy.copies.disguises import available
 from understudy.evaluation.privacy.copies.labels import similar_maps, small_maps
+from understudy.evaluation.privacy.copies.verdicts import Found, Scale, Verdicts, p_values
 from understudy.evaluation.privacy.correlation import Nearest
 
 SHARED = ("patient", "edited patient")  # label sources whose maps repeat a patient's by design

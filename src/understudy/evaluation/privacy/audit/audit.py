@@ -15,9 +15,10 @@ import torch
 from understudy.core.seed import derive, rng
 from understudy.evaluation.privacy.audit.plant import Planted, plant_disguised, plant_lesions, plant_parts
 from understudy.evaluation.privacy.copies.cases import Cases
-from understudy.evaluation.privacy.copies.detector import Detector, Settings, Verdicts, left_out
+from understudy.evaluation.privacy.copies.detector import Detector, Settings, left_out
 from understudy.evaluation.privacy.copies.disguises import FAMILIES, Disguise
 from understudy.evaluation.privacy.copies.near import Near
+from understudy.evaluation.privacy.copies.verdicts import Verdicts
 from understudy.evaluation.privacy.copies.views import look
 
 BLOCK = 1000  # of the many strangers at once
@@ -158,13 +159,11 @@ def _left_out(
     seed: int,
 ) -> dict[str, Recall]:
     """Return the recall of each family's disguises by a detector whose encoder has not learned that family."""
-    recalls: dict[str, Recall] = {}
-    for family in FAMILIES:
-        names = [name for name, one in disguises.items() if one.family == family]
-        if not names or detector.gallery.encoder is None:
-            continue
-        other = left_out(detector, family, settings, seed)
-        for name in names:
+    if detector.gallery.encoder is None:
+        return {}
+    recalls, families = {}, [one for one in FAMILIES if any(d.family == one for d in disguises.values())]
+    for family, other in left_out(detector, families, settings, seed).items():
+        for name in (name for name, one in disguises.items() if one.family == family):
             known = other.gallery.known[torch.from_numpy(planted[name].source)].numpy()
             rows = np.flatnonzero(known)
             part = Planted(planted[name].cases[rows], planted[name].source[rows])

@@ -1,124 +1,31 @@
 """The detector: learns the training cases, learns from strangers what is too near, and judges cases.
 
-Views are put on one scale, on which the median of strangers is 0 and the level that a share ``rate`` of them exceeds is
-1. The highest of its views speaks for a case, and what is too near is calibrated on exactly that, so that many views
-raise the threshold and not the false alarms (Westfall and Young's maximum). Strangers are the control subjects; where
-these are few, training subjects join them, each fold judged by an encoder that learned the other folds.
+Strangers are the control subjects; where these are few, training subjects join them, each fold judged by an encoder
+that learned the other folds and compared with the other training subjects.
 **Checked** in tests/evaluation/privacy/copies/test_detector.py.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from understudy.core.errors import UnderstudyError
 from understudy.core.seed import derive, rng
-from understudy.evaluation.privacy.calibration import COPY, Reference, Threshold, calibrate
 from understudy.evaluation.privacy.copies.cases import Cases
 from understudy.evaluation.privacy.copies.disguises import Disguise
-from understudy.evaluation.privacy.copies.encoder import learn
+from understudy.evaluation.privacy.copies.encoder import learn, side_by_side
 from understudy.evaluation.privacy.copies.near import Near, joined
+from understudy.evaluation.privacy.copies.verdicts import Found, Verdicts
 from understudy.evaluation.privacy.copies.views import Gallery, by_embedding, look
 
 FIRM = 50  # control subjects from which on they calibrate alone
 FOLDS = 3
 STRANGERS = 2000  # most training cases that take part in the calibration
 LEAST_CASES = 32  # from which an encoder can learn, whichever fold is left out
-LEAST_SPREAD = 1e-3
-
-
-@dataclass(frozen=True)
-class Found:
-    """What the detector says of N cases.
-
-    Attributes:
-        case: (N,) the nearest training case, as the view sees it that speaks for the case.
-        scores: of each view, (N,).
-        nearness: (N,) on the common scale: 1 is what a view alone grants strangers.
-        p: (N,) share of strangers at least as near, each subject counting once.
-        flagged: (N,) nearer than the calibration allows.
-    """
-
-    case: np.ndarray
-    scores: dict[str, np.ndarray]
-    nearness: np.ndarray
-    p: np.ndarray
-    flagged: np.ndarray
-
-
-class Scale:
-    """Puts the scores of several views on one scale."""
-
-    def __init__(self, scores: dict[str, np.ndarray], subjects: np.ndarray, rate: float) -> None:
-        """Learn the scale from the scores (N,) of strangers and their subjects (N,)."""
-        levels = {}
-        for name, values in scores.items():
-            reference = Reference(values, subjects, name)
-            middle, top = reference.quantiles(0.5)[0], reference.quantiles(1 - rate)[0]
-            if top - middle > LEAST_SPREAD:  # else strangers show nothing to this view, and it cannot be calibrated
-                levels[name] = (middle, top - middle)
-        self.names, self.levels = tuple(levels), levels
-
-    def __call__(self, scores: dict[str, np.ndarray]) -> np.ndarray:
-        """Return the scores on the common scale (views, N); -inf from a view that did not look."""
-        n = len(next(iter(scores.values())))
-        blind = np.full(n, -np.inf)
-        return np.stack(
-            [(scores[k] - middle) / spread if k in scores else blind for k, (middle, spread) in self.levels.items()]
-        )
-
-
-class Verdicts:
-    """Scale and threshold, calibrated on strangers."""
-
-    def __init__(
-        self, seen: dict[str, Near], subjects: np.ndarray, note: str, rate: float, draws: int, seed: int
-    ) -> None:
-        """Calibrate.
-
-        Args:
-            seen: what each view saw of N strangers' cases.
-            subjects: (N,) the subject of each.
-            note: who they are.
-            rate: of false alarms per case.
-            draws: resamples of subjects for the interval of the threshold.
-            seed: of the resamples.
-        """
-        scores = {name: near.score for name, near in seen.items()}
-        self.scale = Scale(scores, subjects, rate)
-        if not self.scale.names:
-            raise UnderstudyError(
-                "real cases that differ were expected to calibrate on, and those of all subjects look alike: run "
-                "`understudy check` on the real cohort"
-            )
-        self.threshold: Threshold = calibrate(
-            Reference(self.scale(scores).max(0), subjects, note), rate, draws, derive(seed, "copies", "threshold")
-        )
-
-    def judge(self, seen: dict[str, Near]) -> Found:
-        """Judge cases by what each view saw of them."""
-        scores = {name: near.score for name, near in seen.items()}
-        scaled = self.scale(scores)
-        first = next(iter(seen.values()))
-        speaks, nearness = scaled.argmax(0), scaled.max(0)
-        cases = np.stack([seen[name].case if name in seen else first.case for name in self.scale.names])
-        flagged = nearness > self.threshold.value
-        if "pixels" in seen:
-            flagged |= seen["pixels"].first >= COPY
-        return Found(
-            np.take_along_axis(cases, speaks[None], 0)[0], scores, nearness, p_values(nearness, self.threshold), flagged
-        )
-
-
-def p_values(nearness: np.ndarray, threshold: Threshold) -> np.ndarray:
-    """Return for each case (1 + n times the share of strangers at least as near) / (1 + n), n the strangers' cases."""
-    order, weights = np.sort(threshold.reference.r), threshold.reference.weights()
-    above = np.append(weights[np.argsort(threshold.reference.r, kind="stable")][::-1].cumsum()[::-1], 0.0)
-    n = len(order)
-    p: np.ndarray = (1 + n * above[np.searchsorted(order, nearness, side="left")]) / (1 + n)
-    return p
+LEFT_OUT = 0.5  # share of the updates that an encoder has where a family of disguises is left out
 
 
 @dataclass(frozen=True)
@@ -165,39 +72,51 @@ def build(training: Cases, control: Cases, settings: Settings, seed: int) -> Det
         settings: see there.
         seed: of encoders, folds and resamples.
     """
+    few = len(np.unique(control.subjects)) < FIRM
+    fold_rows = folds(training.subjects.numpy(), seed) if few else []
     everyone = torch.ones(len(training), dtype=torch.bool)
-    gallery = _gallery(training, everyone, settings, seed, "all")
-    parts, subjects, notes = [], [], []
-    if len(control):
-        parts.append(look(control, gallery))
-        subjects.append(control.subjects.numpy())
-        notes.append(f"control subjects ({len(control)} cases) against training cases")
-    if len(np.unique(control.subjects)) < FIRM:
-        for fold, rows in enumerate(folds(training.subjects.numpy(), seed)):
-            others = everyone.clone()
-            others[torch.from_numpy(np.isin(training.subjects.numpy(), np.unique(training.subjects.numpy()[rows])))] = (
-                False
-            )
-            parts.append(look(training[rows], _gallery(training, others, settings, seed, fold)))
-            subjects.append(training.subjects.numpy()[rows])
-        n = sum(map(len, subjects[-FOLDS:]))
-        notes.append(f"training subjects ({n} cases, cross-fitted) against the other training subjects")
+    known = [everyone, *(_without(training, rows) for rows in fold_rows)]
+    lessons = [Lesson(one, settings.disguises, derive(seed, "copies", i)) for i, one in enumerate(known)]
+    gallery, *others = galleries(training, lessons, settings)
+    parts = [look(control, gallery)] if len(control) else []
+    parts += [look(training[rows], one) for rows, one in zip(fold_rows, others, strict=True)]
     seen = {name: joined([part[name] for part in parts]) for name in parts[0]}
-    whose, note = np.concatenate(subjects), ", joined, being few, by ".join(notes)
-    return Detector(
-        gallery, Verdicts(seen, whose, note, settings.rate, settings.draws, seed), seen, whose, control, note
-    )
+    crossed = np.concatenate([*fold_rows, np.empty(0, np.int64)]).astype(np.int64)
+    subjects = np.concatenate([control.subjects.numpy(), training.subjects.numpy()[crossed]])
+    notes = [f"control subjects ({len(control)} cases) against training cases"] * bool(len(control))
+    if few:
+        notes.append(f"training subjects ({len(crossed)} cases, cross-fitted) against the other training subjects")
+    note = ", joined, being few, by ".join(notes)
+    verdicts = Verdicts(seen, subjects, note, settings.rate, settings.draws, seed)
+    return Detector(gallery, verdicts, seen, subjects, control, note)
 
 
-def _gallery(cases: Cases, known: torch.Tensor, settings: Settings, seed: int, name: str | int) -> Gallery:
-    """Return the gallery with an encoder that has learned the known cases, in as many updates as is their share."""
-    encoder = None
-    if "embedding" in settings.views and _fewest(cases.subjects.numpy()) >= LEAST_CASES:
-        updates = max(1, round(settings.updates * float(known.float().mean())))
-        encoder = learn(
-            cases.images[known], cases.subjects[known], settings.disguises, updates, derive(seed, "copies", name)
-        )
-    return Gallery(cases, encoder, known, settings.views)
+@dataclass(frozen=True)
+class Lesson:
+    """What one encoder learns: which training cases (a mask), which disguises; and its seed and share of updates."""
+
+    known: Tensor
+    disguises: Sequence[Disguise]
+    seed: int
+    share: float = 1.0
+
+
+def galleries(cases: Cases, lessons: Sequence[Lesson], settings: Settings) -> list[Gallery]:
+    """Return a gallery of the cases for each lesson, with an encoder that has learned it, if there are cases enough."""
+    if "embedding" not in settings.views or _fewest(cases.subjects.numpy()) < LEAST_CASES:
+        return [Gallery(cases, None, one.known, settings.views) for one in lessons]
+    jobs = []
+    for one in lessons:
+        updates = max(1, round(settings.updates * one.share * float(one.known.float().mean())))
+        learned = cases[one.known]
+        jobs.append(partial(learn, learned.images, learned.subjects, one.disguises, updates, one.seed))
+    pairs = zip(lessons, side_by_side(jobs), strict=True)
+    return [Gallery(cases, encoder, one.known, settings.views) for one, encoder in pairs]
+
+
+def _without(cases: Cases, rows: np.ndarray) -> Tensor:
+    """Return a mask (M,) of the cases whose subjects have none of these rows."""
+    return ~torch.isin(cases.subjects, cases.subjects[torch.from_numpy(rows)])
 
 
 def _fewest(subjects: np.ndarray) -> int:
@@ -227,27 +146,31 @@ class LeftOut:
         return {"embedding": by_embedding(cases, self.gallery)}
 
 
-def left_out(detector: Detector, family: str, settings: Settings, seed: int) -> LeftOut:
-    """Return a detector whose encoder has not learned a family, calibrated on control subjects and one fold.
+def left_out(detector: Detector, families: Sequence[str], settings: Settings, seed: int) -> dict[str, LeftOut]:
+    """Return for each family a detector whose encoder has not learned it, calibrated on control subjects and one fold.
 
     What the other views see does not depend on the encoder, and is taken from the detector; the candidates for
     registration that its own encoder named stay among them.
 
     Args:
-        detector: the whole detector.
-        family: of disguises.
+        detector: the whole detector, with an encoder.
+        families: of disguises.
         settings: the detector's.
         seed: the detector's.
     """
-    training = detector.gallery.cases
+    training, control = detector.gallery.cases, detector.control
     rows = folds(training.subjects.numpy(), seed)[0]
-    known = torch.from_numpy(~np.isin(training.subjects.numpy(), np.unique(training.subjects.numpy()[rows])))
-    ways = [one for one in settings.disguises if one.family != family]
-    gallery = _gallery(training, known, replace(settings, disguises=ways), derive(seed, "left out", family), 0)
-    part = slice(
-        0, len(detector.control) + (len(rows) if len(detector.seen["pixels"].case) > len(detector.control) else 0)
-    )
-    seen = {name: near[part] for name, near in detector.seen.items()}
-    looked = [by_embedding(cases, gallery) for cases in (detector.control, training[rows]) if len(cases)]
-    seen["embedding"] = joined(looked)[part]
-    return LeftOut(gallery, Verdicts(seen, detector.subjects[part], detector.note, settings.rate, settings.draws, seed))
+    known, lessons = _without(training, rows), []
+    for family in families:
+        ways = [one for one in settings.disguises if one.family != family]
+        lessons.append(Lesson(known, ways, derive(seed, "left out", family), LEFT_OUT))
+    strangers = [control] if len(control) else []
+    if len(detector.subjects) > len(control):
+        strangers.append(training[rows])
+    part, found = slice(0, sum(map(len, strangers))), {}
+    for family, gallery in zip(families, galleries(training, lessons, settings), strict=True):
+        seen = {name: near[part] for name, near in detector.seen.items()}
+        seen["embedding"] = joined([by_embedding(cases, gallery) for cases in strangers])
+        verdicts = Verdicts(seen, detector.subjects[part], detector.note, settings.rate, settings.draws, seed)
+        found[family] = LeftOut(gallery, verdicts)
+    return found

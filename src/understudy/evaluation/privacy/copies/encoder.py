@@ -10,7 +10,10 @@ updates of 128: two minutes on two cores.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Lock
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +28,7 @@ WIDTH, EMBEDDING = 24, 128
 BATCH, UNTOUCHED, GROUPS = 128, 16, 7  # of a batch so many are shown as they are; the others in groups of one disguise
 TEMPERATURE = 0.1
 LEARNING_RATE, PROXIES_FASTER = 2e-3, 10
+GLOBAL_RANDOMNESS = Lock()  # several encoders learn at once
 TWICE = 0.4  # share of groups with two disguises
 
 
@@ -78,7 +82,7 @@ def learn(images: Tensor, subjects: Tensor, disguises: Sequence[Disguise], updat
     """
     ways = [way for way, often in {d.learn: d.often for d in disguises}.items() for _ in range(often)]
     draw = torch.Generator().manual_seed(derive(seed, "copies", "encoder"))
-    with torch.random.fork_rng(devices=[]):
+    with GLOBAL_RANDOMNESS, torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(derive(seed, "copies", "weights"))
         encoder, proxies = network(images.shape[1]), nn.Parameter(torch.randn(len(images), EMBEDDING))
     optimizer = torch.optim.AdamW(encoder.parameters(), LEARNING_RATE, weight_decay=1e-2)
@@ -117,3 +121,20 @@ def embed(encoder: nn.Module, images: Tensor) -> Tensor:
     with torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bf16("cpu")):
         parts = [encoder(part.contiguous(memory_format=torch.channels_last)) for part in images.split(256)]
     return F.normalize(torch.cat(parts).float(), dim=1)
+
+
+def side_by_side(jobs: Sequence[Callable[[], nn.Module]]) -> list[nn.Module]:
+    """Train several encoders at once, each on one thread, so that its bits do not depend on how many there are."""
+    with _one_thread_each() as threads, ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(lambda job: job(), jobs))
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[int]:
+    """Give every new thread one thread for its products; yields how many there were."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield threads
+    finally:
+        torch.set_num_threads(threads)

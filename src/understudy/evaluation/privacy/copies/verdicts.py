@@ -1,0 +1,112 @@
+"""Scale and threshold: the views on one scale, what is too near on it, and the verdict on each case.
+
+On the scale the median of strangers is 0 and the level that a share ``rate`` of them exceeds is 1. The highest of its
+views speaks for a case, and what is too near is calibrated on exactly that, so that many views raise the threshold and
+not the false alarms.
+**Source**: the maximum over tests of Westfall and Young, Resampling-based multiple testing (1993); p-values as in
+conformal prediction, with the strangers as the calibration set.
+**Checked** in tests/evaluation/privacy/copies/test_detector.py.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from understudy.core.errors import UnderstudyError
+from understudy.core.seed import derive
+from understudy.evaluation.privacy.calibration import COPY, Reference, Threshold, calibrate
+from understudy.evaluation.privacy.copies.near import Near
+
+LEAST_SPREAD = 1e-3
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the detector says of N cases.
+
+    Attributes:
+        case: (N,) the nearest training case, as the view sees it that speaks for the case.
+        scores: of each view, (N,).
+        nearness: (N,) on the common scale: 1 is what a view alone grants strangers.
+        p: (N,) share of strangers at least as near, each subject counting once.
+        flagged: (N,) nearer than the calibration allows.
+    """
+
+    case: np.ndarray
+    scores: dict[str, np.ndarray]
+    nearness: np.ndarray
+    p: np.ndarray
+    flagged: np.ndarray
+
+
+class Scale:
+    """Puts the scores of several views on one scale."""
+
+    def __init__(self, scores: dict[str, np.ndarray], subjects: np.ndarray, rate: float) -> None:
+        """Learn the scale from the scores (N,) of strangers and their subjects (N,)."""
+        levels = {}
+        for name, values in scores.items():
+            reference = Reference(values, subjects, name)
+            middle, top = reference.quantiles(0.5)[0], reference.quantiles(1 - rate)[0]
+            if top - middle > LEAST_SPREAD:  # else strangers show nothing to this view, and it cannot be calibrated
+                levels[name] = (middle, top - middle)
+        self.names, self.levels = tuple(levels), levels
+
+    def __call__(self, scores: dict[str, np.ndarray]) -> np.ndarray:
+        """Return the scores on the common scale (views, N); -inf from a view that did not look."""
+        n = len(next(iter(scores.values())))
+        blind = np.full(n, -np.inf)
+        return np.stack(
+            [(scores[k] - middle) / spread if k in scores else blind for k, (middle, spread) in self.levels.items()]
+        )
+
+
+class Verdicts:
+    """Scale and threshold, calibrated on strangers."""
+
+    def __init__(
+        self, seen: dict[str, Near], subjects: np.ndarray, note: str, rate: float, draws: int, seed: int
+    ) -> None:
+        """Calibrate.
+
+        Args:
+            seen: what each view saw of N strangers' cases.
+            subjects: (N,) the subject of each.
+            note: who they are.
+            rate: of false alarms per case.
+            draws: resamples of subjects for the interval of the threshold.
+            seed: of the resamples.
+        """
+        scores = {name: near.score for name, near in seen.items()}
+        self.scale = Scale(scores, subjects, rate)
+        if not self.scale.names:
+            raise UnderstudyError(
+                "real cases that differ were expected to calibrate on, and those of all subjects look alike: run "
+                "`understudy check` on the real cohort"
+            )
+        self.threshold: Threshold = calibrate(
+            Reference(self.scale(scores).max(0), subjects, note), rate, draws, derive(seed, "copies", "threshold")
+        )
+
+    def judge(self, seen: dict[str, Near]) -> Found:
+        """Judge cases by what each view saw of them."""
+        scores = {name: near.score for name, near in seen.items()}
+        scaled = self.scale(scores)
+        first = next(iter(seen.values()))
+        speaks, nearness = scaled.argmax(0), scaled.max(0)
+        cases = np.stack([seen[name].case if name in seen else first.case for name in self.scale.names])
+        flagged = nearness > self.threshold.value
+        if "pixels" in seen:
+            flagged |= seen["pixels"].first >= COPY
+        return Found(
+            np.take_along_axis(cases, speaks[None], 0)[0], scores, nearness, p_values(nearness, self.threshold), flagged
+        )
+
+
+def p_values(nearness: np.ndarray, threshold: Threshold) -> np.ndarray:
+    """Return for each case (1 + n times the share of strangers at least as near) / (1 + n), n the strangers' cases."""
+    order, weights = np.sort(threshold.reference.r), threshold.reference.weights()
+    above = np.append(weights[np.argsort(threshold.reference.r, kind="stable")][::-1].cumsum()[::-1], 0.0)
+    n = len(order)
+    p: np.ndarray = (1 + n * above[np.searchsorted(order, nearness, side="left")]) / (1 + n)
+    return p
