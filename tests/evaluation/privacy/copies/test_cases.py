@@ -16,9 +16,7 @@ def images(n: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (n, 2, 8, 8)).astype(np.uint8)
 
 
-def test_rows_are_read_in_order_whatever_the_block(
-    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_are_read_in_order_whatever_the_block(write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     stored = images(7)
     cohort, rows = Cohort.open(write("cases", stored)), np.array([5, 0, 6, 2, 1])
     whole = small_cases(cohort, rows, np.arange(10, 15))

@@ -65,9 +65,7 @@ def test_what_is_planted_has_the_strength_that_is_said() -> None:
     error = (rolled - made["shifted"][None, ..., inner, inner]).abs().amax((2, 3, 4))  # of each image, for each shift
     assert error.amin(0).max() < 1e-4
     assert len(set(error.argmin(0).tolist())) == 4
-    turned = [
-        move(x, affine(torch.full((40,), d), torch.ones(40), torch.zeros(40, 2))) for d in (-15.0, 15.0)
-    ]
+    turned = [move(x, affine(torch.full((40,), d), torch.ones(40), torch.zeros(40, 2))) for d in (-15.0, 15.0)]
     error = torch.stack([(t - made["rotated_15"]).abs().amax((1, 2, 3)) for t in turned])
     assert error.amin(0).max() < 1e-5
     assert len(set(error.argmin(0).tolist())) == 2
