@@ -68,7 +68,7 @@ def copies_of(e: Evidence, judged: Judged, what: str, seed: int) -> list[Result]
         f"nearness above which a case is flagged, set by {reference.note}; each subject counts once", weak
     )
     beyond, highest = "nearer than any of the cases that set the threshold", float(reference.r.max())
-    least = f"smallest p of {n} cases; the smallest attainable is {1 / (1 + len(reference.r)):.2g}"
+    least = f"smallest p of {n} cases; the smallest attainable is {1 / (1 + subjects):.2g}"
     between = np.quantile(threshold.resampled, (0.025, 0.975)).tolist()
     above = int((found.nearness > highest).sum())
     share = clopper_pearson(flagged, n)

@@ -128,25 +128,27 @@ def _few(
     draw, flagged = torch.Generator().manual_seed(derive(seed, "audit", "few")), np.zeros(plan.among, bool)
     for start in range(0, plan.among, BLOCK):
         block = slice(start, start + BLOCK)
-        images = _in_disguise(strangers.images[rows[block]], which[block], list(disguises.values()), draw)
+        shown = strangers.images[rows[block]]
+        images = _in_disguise(shown, shown.roll(1, 0), which[block], list(disguises.values()), draw)
         flagged[block] = detector.judge(Cases(images, None, torch.full((len(images),), -1))).flagged
-    training, found = detector.gallery.cases, 0
+    training = detector.gallery.cases
     chosen = rng(seed, "audit", "few", "copies").choice(len(training), plan.few)
     wearing = rng(seed, "audit", "few", "worn").integers(0, len(names), plan.few)
-    copies = _in_disguise(training.images[chosen], wearing, list(disguises.values()), draw)
+    others = strangers.images[np.resize(rows, plan.few)]
+    copies = _in_disguise(training.images[chosen], others, wearing, list(disguises.values()), draw)
     found = int(detector.judge(Cases(copies, None, torch.full((len(copies),), -1))).flagged.sum())
     return Recall(flagged, whose[rows], np.zeros(plan.among, bool)), (found, plan.few, int(flagged.sum()), plan.among)
 
 
 def _in_disguise(
-    images: torch.Tensor, which: np.ndarray, disguises: list[Disguise], draw: torch.Generator
+    images: torch.Tensor, others: torch.Tensor, which: np.ndarray, disguises: list[Disguise], draw: torch.Generator
 ) -> torch.Tensor:
-    """Return each image in the disguise that its number names."""
+    """Return each image in the disguise that its number names; the others are what is blended in."""
     shown = images.clone()
     for i, disguise in enumerate(disguises):
         rows = torch.from_numpy(np.flatnonzero(which == i))
         if len(rows):
-            shown[rows] = disguise.plant(images[rows], images.roll(1, 0)[rows], draw)
+            shown[rows] = disguise.plant(images[rows], others[rows], draw)
     return shown
 
 

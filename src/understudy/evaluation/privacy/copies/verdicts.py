@@ -104,9 +104,12 @@ class Verdicts:
 
 
 def p_values(nearness: np.ndarray, threshold: Threshold) -> np.ndarray:
-    """Return for each case (1 + n times the share of strangers at least as near) / (1 + n), n the strangers' cases."""
+    """Return for each case (1 + n times the share of strangers at least as near) / (1 + n), n the strangers.
+
+    Subjects are counted and not cases: ten slices of one stranger are no ten strangers.
+    """
     order, weights = np.sort(threshold.reference.r), threshold.reference.weights()
     above = np.append(weights[np.argsort(threshold.reference.r, kind="stable")][::-1].cumsum()[::-1], 0.0)
-    n = len(order)
+    n = threshold.reference.n_subjects
     p: np.ndarray = (1 + n * above[np.searchsorted(order, nearness, side="left")]) / (1 + n)
     return p

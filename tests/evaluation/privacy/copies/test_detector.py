@@ -1,0 +1,231 @@
+"""The detector keeps to its rate on strangers, flags copies, and never judges subjects by an encoder that knew them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from understudy.core.errors import UnderstudyError
+from understudy.evaluation.privacy.calibration import Reference, calibrate
+from understudy.evaluation.privacy.copies import align, detector
+from understudy.evaluation.privacy.copies.cases import Cases
+from understudy.evaluation.privacy.copies.detector import FOLDS, Settings, build, folds, left_out
+from understudy.evaluation.privacy.copies.disguises import DISGUISES, Disguise
+from understudy.evaluation.privacy.copies.near import Near
+from understudy.evaluation.privacy.copies.verdicts import Scale, Verdicts, p_values
+from understudy.evaluation.privacy.copies.views import Gallery
+
+QUICK = ("pixels", "patches")
+
+
+def settings(*views: str, rate: float = 0.05) -> Settings:
+    return Settings(views or QUICK, list(DISGUISES.values()), 30, rate, 100)
+
+
+def strange(images: Tensor) -> Cases:
+    return Cases(images, None, torch.full((len(images),), -1))
+
+
+def nears(first: Any) -> Near:
+    values = np.asarray(first, float)
+    return Near(np.zeros(len(values), np.int64), values, np.zeros(len(values)))
+
+
+@pytest.fixture
+def learned(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What encoders were made of; they are quick ones, that see pixels as they are."""
+    made: list[dict[str, Any]] = []
+
+    def spy(images: Tensor, subjects: Tensor, disguises: Sequence[Disguise], updates: int, seed: int) -> nn.Module:
+        encoder = nn.Flatten()
+        families = {one.family for one in disguises}
+        subjects_known = set(subjects.tolist())
+        made.append({"encoder": encoder, "subjects": subjects_known, "families": families, "updates": updates})
+        assert len(images) == len(subjects)
+        return encoder
+
+    monkeypatch.setattr(detector, "learn", spy)
+    return made
+
+
+@pytest.mark.parametrize("control", [120, 0])
+def test_p_values_of_independent_cases_are_super_uniform(fields, control: int) -> None:  # type: ignore[no-untyped-def]
+    training, n = fields(60, 0), 400
+    made = build(training, fields(control, 1, first=1000) if control else training[:0], settings(), 0)
+    found = made.judge(strange(fields(n, 2).images))
+    strangers = len(made.subjects)
+    assert strangers == (control or 60)
+    # training cases are each other's neighbours, so that the nearest come in pairs: as for the jackknife, twice the
+    # level is what is promised (Barber et al., arXiv:1905.02928, theorem 1)
+    often = 1 if control else 2
+    for level in (0.02, 0.05, 0.1, 0.3):
+        bound = often * level
+        error = np.sqrt(bound * (1 - bound) * (1 / n + 1 / strangers))
+        assert (found.p <= level).mean() <= bound + 2.5 * error
+    assert (found.p <= 0.5).mean() > 0.4  # and they are no lazy ones
+
+
+def test_planted_copies_are_flagged_however_many_are_judged_and_in_any_order(
+    fields, monkeypatch: pytest.MonkeyPatch
+) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(detector, "FIRM", 20)
+    monkeypatch.setattr(align, "DEGREES", (0.0,))
+    monkeypatch.setattr(align, "ZOOMS", (1.0,))
+    training, shown, others = fields(30, 0), fields(12, 2).images.clone(), fields(12, 3).images
+    made = build(training, fields(24, 1, first=1000), settings("pixels", "aligned"), 0)
+    draw = torch.Generator().manual_seed(0)
+    for i, name in enumerate(("exact", "noise", "mirrored", "shifted", "gamma", "blended")):
+        row = torch.tensor([2 * i])
+        shown[row] = DISGUISES[name].plant(training.images[row + 1], others[row], draw)
+    found = made.judge(strange(shown))
+    assert found.flagged[::2].all()
+    assert found.case[::2].tolist() == [1, 3, 5, 7, 9, 11]
+    assert found.p[::2] == pytest.approx(1 / 25)  # the smallest attainable
+    assert found.flagged[1::2].sum() <= 2
+    order = np.random.default_rng(0).permutation(12)
+    again = made.judge(strange(shown[order]))
+    assert again.flagged.tolist() == found.flagged[order].tolist()
+    assert again.nearness == pytest.approx(found.nearness[order], abs=1e-3)
+    alone = [bool(made.judge(strange(shown[i : i + 1])).flagged[0]) for i in (0, 7)]
+    assert alone == found.flagged[[0, 7]].tolist()
+
+
+def test_folds_never_hold_a_subject_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    subjects = np.random.default_rng(0).integers(0, 40, 300)
+    parts = folds(subjects, 0)
+    assert len(parts) == FOLDS
+    assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(300))
+    owners = [set(subjects[part]) for part in parts]
+    assert not (owners[0] & owners[1] or owners[0] & owners[2] or owners[1] & owners[2])
+    assert [part.tolist() for part in folds(subjects, 0)] == [part.tolist() for part in parts]
+    assert set(subjects[folds(subjects, 1)[0]]) != owners[0]
+    monkeypatch.setattr(detector, "STRANGERS", 50)
+    rows = np.concatenate(folds(subjects, 0))
+    assert len(rows) == len(set(rows)) == 50
+    assert len(folds(np.array([3, 3, 8, 8]), 0)) == 2
+
+
+def test_cross_fitted_encoders_never_saw_the_subjects_they_judge(
+    fields, learned: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:  # type: ignore[no-untyped-def]
+    judged: list[tuple[set[int], Gallery]] = []
+    looked = detector.look
+
+    def spy(queries: Cases, gallery: Gallery) -> dict[str, Near]:
+        judged.append((set(queries.subjects.tolist()), gallery))
+        return looked(queries, gallery)
+
+    monkeypatch.setattr(detector, "look", spy)
+    training, control = fields(30, 0, cases=2), fields(10, 1, first=1000)
+    made = build(training, control, settings("pixels", "embedding"), 0)
+    assert len(judged) == 1 + FOLDS
+    knew = {id(one["encoder"]): one["subjects"] for one in learned}
+    assert len(knew) == 1 + FOLDS
+    for subjects, gallery in judged:
+        assert gallery.encoder is not None
+        assert not subjects & knew[id(gallery.encoder)]
+        assert knew[id(gallery.encoder)] == set(training.subjects[gallery.known].tolist())
+    assert set.union(*(subjects for subjects, _ in judged)) == set(range(30)) | set(range(1000, 1010))
+    assert learned[0]["subjects"] == set(range(30))
+    assert [one["updates"] for one in learned] == [30, 20, 20, 20]
+    assert set(made.verdicts.scale.names) == {"pixels", "embedding"}
+    assert "training subjects (60 cases, cross-fitted)" in made.note
+    assert len(made.subjects) == 70
+
+
+def test_many_control_subjects_calibrate_alone(fields, learned: list[dict[str, Any]]) -> None:  # type: ignore[no-untyped-def]
+    made = build(fields(48, 0), fields(50, 1, first=1000), settings("pixels", "embedding"), 0)
+    assert len(learned) == 1
+    assert made.subjects.tolist() == list(range(1000, 1050))
+    assert "training subjects" not in made.note
+    assert len(build(fields(45, 0), fields(49, 1, first=1000), settings("pixels"), 0).subjects) == 49 + 45
+
+
+def test_too_few_cases_for_the_encoder_of_a_fold_mean_no_encoder(fields, learned: list[dict[str, Any]]) -> None:  # type: ignore[no-untyped-def]
+    few = build(fields(40, 0), fields(8, 1, first=1000), settings("pixels", "embedding"), 0)  # 26 in the smallest
+    assert not learned
+    assert few.verdicts.scale.names == ("pixels",)
+    assert not few.judge(strange(fields(3, 2).images)).flagged.all()
+    enough = build(fields(48, 0), fields(8, 1, first=1000), settings("pixels", "embedding"), 0)  # 32
+    assert len(learned) == 1 + FOLDS
+    assert enough.verdicts.scale.names == ("pixels", "embedding")
+
+
+def test_a_view_without_spread_is_left_out() -> None:
+    values, subjects = np.linspace(0, 1, 101), np.arange(101)
+    scale = Scale({"a": values, "b": np.full(101, 0.7), "c": 2 * values + 5}, subjects, 0.1)
+    assert scale.names == ("a", "c")
+    put = scale({"a": np.array([0.5, 0.9, 0.1]), "b": np.full(3, 9.0), "c": np.array([6.0, 6.8, 7.2])})
+    assert put == pytest.approx(np.array([[0, 1, -1], [0, 1, 1.5]]))
+    assert scale({"a": np.array([0.5])})[1].tolist() == [-np.inf]  # a view that did not look
+
+
+def test_strangers_who_are_all_alike_calibrate_nothing() -> None:
+    with pytest.raises(UnderstudyError, match="look alike: run `understudy check`"):
+        Verdicts({"pixels": nears([0.3] * 20)}, np.arange(20), "", 0.01, 100, 0)
+
+
+def test_a_subject_with_many_cases_does_not_dominate() -> None:
+    first = np.concatenate([np.linspace(0, 0.5, 99), np.full(40, 0.95)])
+    whose = np.concatenate([np.arange(99), np.full(40, 99)])
+    verdicts = Verdicts({"pixels": nears(first)}, whose, "", 0.05, 100, 0)
+    assert verdicts.judge({"pixels": nears([0.3, 0.7, 0.99])}).flagged.tolist() == [False, True, True]
+    crowd = Verdicts({"pixels": nears(first)}, np.arange(139), "", 0.05, 100, 0)
+    assert crowd.judge({"pixels": nears([0.3, 0.7])}).flagged.tolist() == [False, False]
+
+
+def test_an_exact_copy_is_flagged_whatever_strangers_say() -> None:
+    verdicts = Verdicts({"pixels": nears([0.1] * 10 + [1.0] * 10)}, np.arange(20), "", 0.01, 100, 0)
+    assert verdicts.judge({"pixels": nears([1.0, 0.9999])}).flagged.tolist() == [True, False]
+
+
+def test_the_nearest_view_speaks_for_a_case() -> None:
+    strangers = nears(np.linspace(0, 0.5, 40))
+    verdicts = Verdicts({"pixels": strangers, "patches": strangers}, np.arange(40), "", 0.1, 100, 0)
+    seen = {
+        "pixels": Near(np.array([1, 2, 3]), np.array([0.9, 0.1, 0.2]), np.zeros(3)),
+        "patches": Near(np.array([7, 8, 9]), np.array([0.2, 0.95, 0.3]), np.zeros(3)),
+    }
+    found = verdicts.judge(seen)
+    assert found.case.tolist() == [1, 8, 9]
+    assert found.flagged.tolist() == [True, True, False]
+    assert set(found.scores) == {"pixels", "patches"}
+
+
+def test_p_values_by_hand() -> None:
+    reference = Reference(np.array([1.0, 2.0, 3.0, 4.0]), np.array(list("aaab")), "")  # weights 1/6, 1/6, 1/6, 1/2
+    p = p_values(np.array([5.0, 4.0, 2.5, 2.0, 0.0, -np.inf]), calibrate(reference, 0.1, 100, 0))
+    assert p == pytest.approx((1 + 2 * np.array([0, 1 / 2, 2 / 3, 5 / 6, 1, 1])) / 3)
+
+
+def test_p_values_hold_where_the_cases_of_a_subject_are_alike() -> None:
+    draw, small = np.random.default_rng(0), []
+    for _ in range(400):  # 19 strangers with 10 cases each that hardly differ, and one who is judged
+        own = draw.normal(size=20)
+        r = np.repeat(own[:19], 10) + draw.normal(0, 0.01, 190)
+        threshold = calibrate(Reference(r, np.repeat(np.arange(19), 10), ""), 0.1, 1, 0)
+        small.append(p_values(own[19:], threshold)[0])
+    for level in (0.01, 0.05, 0.1):
+        assert np.mean(np.array(small) <= level + 1e-9) <= level + 2.5 * np.sqrt(level * (1 - level) / 400)
+
+
+@pytest.mark.parametrize("control", [0, 8, 50])
+def test_left_out_knows_neither_the_family_nor_a_fold(fields, learned: list[dict[str, Any]], control: int) -> None:  # type: ignore[no-untyped-def]
+    training = fields(30, 0, cases=2)
+    wanted = settings("pixels", "embedding")
+    made = build(training, fields(control, 1, first=1000) if control else training[:0], wanted, 0)
+    before = len(learned)
+    other = left_out(made, "moved", wanted, 0)
+    (last,) = learned[before:]
+    assert "moved" in learned[0]["families"]
+    assert "moved" not in last["families"] and "warped" in last["families"]
+    fold = set(training.subjects.numpy()[folds(training.subjects.numpy(), 0)[0]].tolist())
+    assert last["subjects"] == set(range(30)) - fold
+    calibrating = set(other.verdicts.threshold.reference.subjects.tolist())
+    people = set(range(1000, 1000 + control))
+    assert calibrating == (people if control == 50 else people | fold)
+    near = other.embedded(strange(training.images))["embedding"]
+    assert not set(training.subjects.numpy()[near.case].tolist()) & fold

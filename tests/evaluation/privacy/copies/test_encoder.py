@@ -1,0 +1,85 @@
+"""A tiny encoder: the same seed gives the same bits; copies in disguise lie nearer than strangers."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from understudy.evaluation.privacy.copies import encoder
+from understudy.evaluation.privacy.copies.disguises import DISGUISES
+from understudy.evaluation.privacy.copies.encoder import batch, embed, learn
+
+LEARNED = [DISGUISES[name] for name in ("mirrored", "shifted")]
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoder, "WIDTH", 4)
+
+
+def same(a: nn.Module, b: nn.Module) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def test_copies_in_disguise_lie_nearer_than_strangers(fields) -> None:  # type: ignore[no-untyped-def]
+    training, strangers = fields(24, 0).images, fields(24, 1).images
+    made = learn(training, torch.arange(24), LEARNED, 60, 0)
+    assert not made.training
+    known = embed(made, training)
+    assert torch.allclose(known.norm(dim=1), torch.ones(24), atol=1e-5)
+    draw = torch.Generator().manual_seed(5)
+    copies = torch.cat([DISGUISES[name].plant(training, strangers, draw) for name in ("mirrored", "shifted")])
+    similarity = embed(made, copies) @ known.T
+    assert (similarity.argmax(1) == torch.arange(24).repeat(2)).float().mean() > 0.9
+    apart = (embed(made, strangers) @ known.T).amax(1)
+    assert similarity.amax(1).median() > apart.quantile(0.95)
+
+
+def test_same_seed_same_bits(fields) -> None:  # type: ignore[no-untyped-def]
+    images = fields(40, 0).images
+    state = torch.random.get_rng_state()
+    first = learn(images, torch.arange(40), LEARNED, 3, 0)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    torch.randn(7)
+    assert same(first, learn(images, torch.arange(40), LEARNED, 3, 0))
+    assert not same(first, learn(images, torch.arange(40), LEARNED, 3, 1))
+    assert torch.equal(embed(first, images)[:5], embed(first, images[:5]))
+
+
+def test_cases_of_the_same_subject_are_no_wrong_answers(fields, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    seen: list[tuple[Tensor, Tensor]] = []
+    real = encoder.F.cross_entropy
+
+    def spy(logits: Tensor, chosen: Tensor) -> Tensor:
+        seen.append((logits.detach(), chosen))
+        return real(logits, chosen)
+
+    monkeypatch.setattr(encoder.F, "cross_entropy", spy)
+    cases = fields(4, 0, cases=3)
+    learn(cases.images, cases.subjects, LEARNED, 2, 0)
+    for logits, chosen in seen:
+        own = cases.subjects[chosen][:, None] == cases.subjects
+        itself = chosen[:, None] == torch.arange(12)
+        assert torch.equal(logits == -1e4, own & ~itself)
+        assert logits[~own | itself].abs().max() <= 1 / encoder.TEMPERATURE + 1e-3
+
+
+def test_a_batch_wears_disguises_in_groups_and_some_are_left_as_they_are() -> None:
+    images = torch.zeros(128, 1, 2, 2)
+    ways = [lambda x, _, __: x + 1, lambda x, _, __: x + 100]
+    draw = torch.Generator().manual_seed(0)
+    shown = torch.cat([batch(images, ways, draw)[:, 0, 0, :1] for _ in range(30)], 1)
+    assert not images.any()
+    assert (shown[: encoder.UNTOUCHED] == 0).all()
+    worn = shown[encoder.UNTOUCHED :: 16]  # one of each group of 16
+    assert torch.equal(worn.repeat_interleave(16, 0), shown[encoder.UNTOUCHED :])
+    assert set(worn.flatten().tolist()) == {1, 2, 100, 101, 200}
+    twice = ((worn != 1) & (worn != 100)).float().mean()
+    assert float(twice) == pytest.approx(encoder.TWICE, abs=0.1)
+
+
+def test_what_is_blended_in_is_another_case_of_the_batch() -> None:
+    images = torch.arange(64).float().view(-1, 1, 1, 1)
+    shown = batch(images, [lambda _, others, __: others], torch.Generator().manual_seed(0)).flatten()
+    worn = shown[8:]
+    assert set(worn.tolist()) <= set(range(64))
+    assert (worn != images.flatten()[8:]).float().mean() > 0.9
