@@ -95,7 +95,7 @@ def test_settings_learn_all_disguises_but_none(write: Write) -> None:
 
 def test_by_r_alone() -> None:
     strangers = Reference(np.linspace(0, 0.9, 10), np.arange(10), "strangers")
-    nearest = Nearest(np.array([0.95, 0.1, 1.0]), np.array([4, 5, 6]))
+    nearest = Nearest(index=np.array([4, 5, 6]), r=np.array([0.95, 0.1, 1.0]))
     made = judge_by_r(nearest, strangers, CONFIG, 0)
     assert made.found is not None
     assert made.flagged.tolist() == [True, False, True]
@@ -121,8 +121,12 @@ def test_label_maps_are_skipped_for_a_reason(write: Write) -> None:
     real = cohort(write, 20, 30, 0)
     for name, changes, why in (
         ("bare", {"scheme": None, "label_source": None}, "one of the cohorts has no label maps"),
-        ("edited", {"label_source": "edited patient"}, "'edited patient', and repeat patients' by design"),
-        ("kept", {"label_source": "patient"}, "'patient', and repeat"),
+        (
+            "edited",
+            {"label_source": "edited patient", "kind": "semi-real"},
+            "'edited patient', and repeat patients' by design",
+        ),
+        ("kept", {"label_source": "patient", "kind": "semi-real"}, "'patient', and repeat"),
     ):
         made = judge_maps(real, Cohort.open(write(name, images(4, 1), **changes)), real.rows("train"), CONFIG, 0)
         assert isinstance(made, str) and made.startswith("skipped") and why in made

@@ -89,7 +89,7 @@ def test_lesions_lie_on_tissue_and_touch_no_other(fields) -> None:  # type: igno
         assert set(labels.numpy()[added]) == {int(training.labels[row].max())}
         lesion = training.images[row][:, training.labels[row] > 0]
         assert torch.equal(image[:, torch.from_numpy(added)], lesion)
-        far = ~ndimage.binary_dilation(added, iterations=6)
+        far = ~ndimage.binary_dilation(added, np.ones((3, 3)), iterations=6)
         assert np.allclose(image.numpy()[:, far], hosts.images[host].numpy()[:, far], atol=1e-6)
 
 
