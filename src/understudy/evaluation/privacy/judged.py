@@ -84,7 +84,8 @@ class Detectors:
         detector = list(self.built.values())[-1] if self.built else None
         test, subjects = self.real.rows("test"), numbers(self.real)
         if detector is None:
-            return "not audited: copies are planted in images of two dimensions"
+            few = f"and at least {PUBLIC_MINIMUM} real subjects calibrate the detector"
+            return f"not audited: copies are planted in images of two dimensions, {few}"
         if len(set(subjects[test])) < PUBLIC_MINIMUM:
             return f"not audited: {PUBLIC_MINIMUM} test subjects are needed as strangers"
         c = self.config
