@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from understudy.evaluation.privacy.attacks import ATTACKS
 from understudy.evaluation.privacy.copies.views import VIEWS
 
-FEWEST_UPDATES, MOST_UPDATES = 400, 1500
+FEWEST_UPDATES, MOST_UPDATES = 400, 2000
 
 
 class PrivacyConfig(BaseModel):
@@ -51,8 +51,8 @@ class PrivacyConfig(BaseModel):
     memory_mib: int = Field(default=1024, ge=1)
 
     def updates_for(self, cases: int) -> int:
-        """Return how many updates an encoder learns from: each case is shown about 290 times, fewer of many."""
-        return self.updates or min(max(round(2.25 * cases), FEWEST_UPDATES), MOST_UPDATES)
+        """Return how many updates an encoder learns from: each case is shown about 380 times, fewer of many."""
+        return self.updates or min(max(3 * cases, FEWEST_UPDATES), MOST_UPDATES)
 
     @field_validator("views")
     @classmethod

@@ -25,7 +25,7 @@ FIRM = 50  # control subjects from which on they calibrate alone
 FOLDS = 3
 STRANGERS = 2000  # most training cases that take part in the calibration
 LEAST_CASES = 32  # from which an encoder can learn, whichever fold is left out
-LEFT_OUT = 0.5  # share of the updates that an encoder has where a family of disguises is left out
+LEFT_OUT = 1 / 3  # share of the updates that an encoder has where a family of disguises is left out
 
 
 @dataclass(frozen=True)

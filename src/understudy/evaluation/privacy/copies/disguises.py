@@ -147,7 +147,7 @@ DISGUISES: dict[str, Disguise] = {
     "zoomed": Disguise("moved", _zoomed, _any_affine),
     "gamma": Disguise("intensity", _gamma_planted, _gamma_learned),
     "channels_swapped": Disguise("intensity", _channels, _channels),
-    "warped": Disguise("warped", _warped, _warp_learned, often=3),
+    "warped": Disguise("warped", _warped, _warp_learned, often=4),
     "blended": Disguise("blended", _blended, _blend_learned),
 }
 FAMILIES = tuple(dict.fromkeys(d.family for d in DISGUISES.values() if d.family != "none"))
