@@ -21,15 +21,15 @@ def same(a: nn.Module, b: nn.Module) -> bool:
 
 
 def test_copies_in_disguise_lie_nearer_than_strangers(fields) -> None:  # type: ignore[no-untyped-def]
-    training, strangers = fields(24, 0).images, fields(24, 1).images
-    made = learn(training, torch.arange(24), LEARNED, 60, 0)
+    training, strangers = fields(16, 0).images, fields(16, 1).images
+    made = learn(training, torch.arange(16), LEARNED, 60, 0)
     assert not made.training
     known = embed(made, training)
-    assert torch.allclose(known.norm(dim=1), torch.ones(24), atol=1e-5)
+    assert torch.allclose(known.norm(dim=1), torch.ones(16), atol=1e-5)
     draw = torch.Generator().manual_seed(5)
     copies = torch.cat([DISGUISES[name].plant(training, strangers, draw) for name in ("mirrored", "shifted")])
     similarity = embed(made, copies) @ known.T
-    assert (similarity.argmax(1) == torch.arange(24).repeat(2)).float().mean() > 0.9
+    assert (similarity.argmax(1) == torch.arange(16).repeat(2)).float().mean() > 0.9
     apart = (embed(made, strangers) @ known.T).amax(1)
     assert similarity.amax(1).median() > apart.quantile(0.95)
 
