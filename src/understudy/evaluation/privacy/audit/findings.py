@@ -88,6 +88,8 @@ def _mean_interval(audit: Audit, seed: int) -> tuple[float, float]:
         at = np.searchsorted(names, one.subjects)
         hits, counts = np.bincount(at, one.flagged, len(names)), np.bincount(at, minlength=len(names))
         total += (times @ hits) / np.maximum(times @ counts, 1)
+    if (total == len(audit.recalls)).all():  # resamples show no spread
+        return clopper_pearson(len(names), len(names))
     low, high = np.quantile(total / len(audit.recalls), (0.025, 0.975))
     return float(low), float(high)
 

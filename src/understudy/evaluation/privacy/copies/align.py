@@ -2,7 +2,8 @@
 
 All similarity maps of a coarse bank (mirrored or not, turned, zoomed, shifted) are tried for all training cases on grey
 images of 16 pixels: one matrix product a map. The best few are fitted by an affine map at 32 pixels, which maximises
-Pearson's r (ECC), and judged by r of the images and of their detail, over all orders of the channels.
+Pearson's r (ECC), and judged by r of the images and of their detail, over the orders of the channels (of
+four and more: the first six).
 **Source**: Evangelidis, Psarakis, "Parametric image alignment using enhanced correlation coefficient maximization",
 IEEE TPAMI 30(10) 2008, the forward additive form, equations 10, 18 and 19.
 **Differs**: a damped normal matrix, steps are bounded, and the best map on the way is kept.

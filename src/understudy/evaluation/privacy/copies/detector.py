@@ -1,7 +1,9 @@
 """The detector: learns the training cases, learns from strangers what is too near, and judges cases.
 
 Strangers are the control subjects; where these are few, training subjects join them, each fold judged by an encoder
-that learned the other folds and compared with the other training subjects.
+that learned the other folds and compared with the other training subjects. Training subjects are each other's nearest,
+so that the nearest come in pairs: what is promised then is up to twice the rate, as for the jackknife (Barber et al.,
+arXiv:1905.02928). The audit says what came of it, on subjects of its own.
 **Checked** in tests/evaluation/privacy/copies/test_detector.py.
 """
 
