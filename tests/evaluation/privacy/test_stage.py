@@ -64,7 +64,9 @@ def test_independent_noise_is_flagged_by_chance_only(write: Write, tmp_path: Pat
     subjects, splits = [f"p{i}" for i in range(300)], ["train"] * 100 + ["control"] * 200
     real = write("real", images(300, 0), kind="real", label_source="patient", splits=splits, subjects=subjects)
     synthetic = write("synthetic", images(400, 1))
-    results = named(evaluate_privacy(real, [synthetic], tmp_path / "out", 0, PrivacyConfig(false_alarm_rate=0.05, updates=2)))
+    results = named(
+        evaluate_privacy(real, [synthetic], tmp_path / "out", 0, PrivacyConfig(false_alarm_rate=0.05, updates=2))
+    )
     flagged, expected = results["privacy.copies.flagged"], results["privacy.copies.expected"]
     assert flagged.value is not None
     assert flagged.low is not None
