@@ -29,6 +29,7 @@ SCHEMA = 1
 KINDS = ("real", "synthetic", "semi-real")
 SPLITS = ("train", "validation", "control", "test")
 LABEL_SOURCES = ("patient", "edited patient", "sampled", "painted")
+PATIENTS_OWN = LABEL_SOURCES[:2]  # these repeat a patient's label map by design
 COLUMNS = ("case_id", "subject_id", "split", "slice_index", "spacing", "affine", "original_size")
 
 

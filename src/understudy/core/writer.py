@@ -16,7 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from understudy.core.cohort import COLUMNS, KINDS, LABEL_SOURCES, SCHEMA, SPLITS, file_hash, refuse_shared_subjects
+from understudy.core.cohort import (
+    COLUMNS,
+    KINDS,
+    LABEL_SOURCES,
+    SCHEMA,
+    SPLITS,
+    Cohort,
+    file_hash,
+    refuse_shared_subjects,
+)
 from understudy.core.encoding import Channel, Encoding
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
@@ -90,6 +99,23 @@ class CohortWriter:
         self._stack = ExitStack()
         self._splits: list[tuple[str, str]] = []
         self._ids: set[str] = set()
+
+    @classmethod
+    def after(cls, source: Cohort, out: Path, provenance: Provenance, **more: Any) -> "CohortWriter":
+        """Return a writer of a cohort that describes its cases as another does; ``more`` says what it has beside."""
+        return cls(
+            out,
+            kind=source.kind,
+            modality=source.modality,
+            size=source.size,
+            channels=source.encoding.channels if source.images is not None else (),
+            dtype=source.encoding.dtype,
+            scheme=source.scheme,
+            label_source=source.label_source,
+            provenance=provenance,
+            classes=source.classes,
+            **more,
+        )
 
     def __enter__(self) -> "CohortWriter":
         """Open the hidden sibling folder."""

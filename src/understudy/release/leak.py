@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.core.cohort import Cohort
+from understudy.core.cohort import PATIENTS_OWN, Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.evaluation.guard import refuse_unfitting
 from understudy.release.needles import EMBEDDED, needles_of, refuse_names
@@ -47,7 +47,7 @@ def compare_with_real(folder: Path, real: Cohort, rule: RealCheck) -> dict[str, 
         if file.suffix not in KNOWN:
             raise UnderstudyError(f"release is refused: {_name(file, folder)} is of a kind that is not looked into")
     searched = refuse_names(folder, needles)
-    owned = released.label_source in ("patient", "edited patient")  # a policy that let these in knows whose they are
+    owned = released.label_source in PATIENTS_OWN  # a policy that let these in knows whose they are
     pixels = RealPixels(real, None if owned else rule.label_voxels)
     near = _compare_cohort(released, pixels, rule)
     for file in folder.rglob("*.npz"):

@@ -142,17 +142,10 @@ def _write(
     key: bytes | None,
 ) -> None:
     table = {name: source.column(name) for name in source.columns}
-    with CohortWriter(
+    with CohortWriter.after(
+        source,
         out,
-        kind=source.kind,
-        modality=source.modality,
-        size=source.size,
-        channels=source.encoding.channels if source.images is not None else (),
-        dtype=source.encoding.dtype,
-        scheme=source.scheme,
-        label_source=source.label_source,
-        provenance=provenance,
-        classes=source.classes,
+        provenance,
         columns=source.further_columns,
         trained_on=trained_on,
         preprocessing=source.preprocessing,

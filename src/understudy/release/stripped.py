@@ -32,19 +32,7 @@ def write_stripped(source: Cohort, out: Path, provenance: Provenance) -> None:
         provenance: the release.
     """
     subjects: dict[str, str] = {}
-    with CohortWriter(
-        out,
-        kind=source.kind,
-        modality=source.modality,
-        size=source.size,
-        channels=source.encoding.channels if source.images is not None else (),
-        dtype=source.encoding.dtype,
-        scheme=source.scheme,
-        label_source=source.label_source,
-        provenance=provenance,
-        classes=source.classes,
-        trained_on=trained_on(source),
-    ) as writer:
+    with CohortWriter.after(source, out, provenance, trained_on=trained_on(source)) as writer:
         for i in range(len(source)):
             image, label = (None if a is None else np.asarray(a[i]) for a in (source.images, source.labels))
             case, owner = f"case-{i + 1:06d}", source.entry("subject_id", i)

@@ -14,6 +14,7 @@ from scipy import stats
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import rng
 
+FIRM = 50  # subjects below which what they calibrate is called weak, and others join them
 COPY = 1 - 1e-6  # r of a copy up to gain and offset; flagged whatever the control subjects say
 
 

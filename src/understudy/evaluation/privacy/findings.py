@@ -10,10 +10,9 @@ import numpy as np
 
 from understudy.core.result import Result
 from understudy.evaluation.folder import PUBLIC_MINIMUM, public
-from understudy.evaluation.privacy.calibration import Reference, by_chance, clopper_pearson, order_interval
+from understudy.evaluation.privacy.calibration import FIRM, Reference, by_chance, clopper_pearson, order_interval
 from understudy.evaluation.privacy.evidence import Evidence, prefix
 from understudy.evaluation.privacy.judged import Judged
-from understudy.evaluation.privacy.reference import FIRM
 
 QUANTILES = (("median", 0.5), ("q99", 0.99), ("max", 1.0))
 NOT_COVERED = "disguises are covered as far as the audit (privacy.audit) shows; attacks are measured beside it (attack)"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from understudy.core.cohort import Cohort
+from understudy.core.cohort import PATIENTS_OWN, Cohort
 from understudy.core.seed import derive
 from understudy.evaluation.folder import PUBLIC_MINIMUM
 from understudy.evaluation.privacy.audit.audit import Audit, Plan, run
@@ -20,8 +20,6 @@ from understudy.evaluation.privacy.copies.disguises import available
 from understudy.evaluation.privacy.copies.labels import similar_maps, small_maps
 from understudy.evaluation.privacy.copies.verdicts import Found, Scale, Verdicts, p_values
 from understudy.evaluation.privacy.correlation import Nearest
-
-SHARED = ("patient", "edited patient")  # label sources whose maps repeat a patient's by design
 
 
 @dataclass(frozen=True)
@@ -144,7 +142,7 @@ def judge_maps(real: Cohort, synthetic: Cohort, rows: np.ndarray, config: Privac
         return "skipped: one of the cohorts has no label maps"
     if len(real.size) != 2:
         return "skipped: label maps of two dimensions are compared"
-    if synthetic.label_source in SHARED:
+    if synthetic.label_source in PATIENTS_OWN:
         return f"skipped: the label maps are of the source {synthetic.label_source!r}, and repeat patients' by design"
     subjects, control = numbers(real), real.rows("control")
     fold = np.concatenate([*folds(subjects[rows], seed), np.empty(0, np.int64)]).astype(np.int64)

@@ -9,12 +9,11 @@ import torch
 from understudy.core.cohort import Cohort
 from understudy.core.seed import rng
 from understudy.evaluation.folder import PUBLIC_MINIMUM
-from understudy.evaluation.privacy.calibration import Reference
+from understudy.evaluation.privacy.calibration import FIRM, Reference
 from understudy.evaluation.privacy.copies.geometry import blur
 from understudy.evaluation.privacy.correlation import ImageVectors, nearest
 from understudy.evaluation.search import ArrayRows, UnitRows, exact_r
 
-FIRM = 50  # subjects below which what they calibrate is called weak
 BLURRED, BLUR = 500, 2 / 64  # training cases that are blurred, and the width as a share of the side
 REFERENCE_CASES = 2000  # training cases that are compared with the other training subjects
 

@@ -14,7 +14,7 @@ import torch
 
 from understudy.core.seed import derive, rng
 from understudy.evaluation.privacy.audit.plant import Planted, plant_disguised, plant_lesions, plant_parts
-from understudy.evaluation.privacy.copies.cases import Cases
+from understudy.evaluation.privacy.copies.cases import Cases, nobodys
 from understudy.evaluation.privacy.copies.detector import Detector, Settings, left_out
 from understudy.evaluation.privacy.copies.disguises import FAMILIES, Disguise
 from understudy.evaluation.privacy.copies.near import Near
@@ -96,7 +96,7 @@ def run(
         skipped.append("lesion: no lesion in the training cases, or no room for one in unseen cases")
     seen = {name: look(one.cases, detector.gallery) for name, one in planted.items()}
     recalls = {name: recall(detector.verdicts, planted[name], near, training) for name, near in seen.items()}
-    nobody = Cases(strangers.images, strangers.labels, torch.full((len(strangers),), -1))
+    nobody = nobodys(strangers.images, strangers.labels)
     alone = detector.judge(nobody)
     whose = strangers.subjects.numpy()
     hidden, few = _few(detector, nobody, whose, disguises, plan, seed)
@@ -130,13 +130,13 @@ def _few(
         block = slice(start, start + BLOCK)
         shown = strangers.images[rows[block]]
         images = _in_disguise(shown, shown.roll(1, 0), which[block], list(disguises.values()), draw)
-        flagged[block] = detector.judge(Cases(images, None, torch.full((len(images),), -1))).flagged
+        flagged[block] = detector.judge(nobodys(images)).flagged
     training = detector.gallery.cases
     chosen = rng(seed, "audit", "few", "copies").choice(len(training), plan.few)
     wearing = rng(seed, "audit", "few", "worn").integers(0, len(names), plan.few)
     others = strangers.images[np.resize(rows, plan.few)]
     copies = _in_disguise(training.images[chosen], others, wearing, list(disguises.values()), draw)
-    found = int(detector.judge(Cases(copies, None, torch.full((len(copies),), -1))).flagged.sum())
+    found = int(detector.judge(nobodys(copies)).flagged.sum())
     return Recall(flagged, whose[rows], np.zeros(plan.among, bool)), (found, plan.few, int(flagged.sum()), plan.among)
 
 

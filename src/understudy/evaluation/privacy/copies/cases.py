@@ -40,6 +40,11 @@ class Cases:
         return Cases(self.images[chosen], None if self.labels is None else self.labels[chosen], self.subjects[chosen])
 
 
+def nobodys(images: Tensor, labels: Tensor | None = None) -> Cases:
+    """Return cases that are of no real subject, or are shown as if they were."""
+    return Cases(images, labels, torch.full((len(images),), -1))
+
+
 def small_cases(cohort: Cohort, rows: np.ndarray, subjects: np.ndarray | None = None) -> Cases:
     """Read rows of a cohort of 2D cases, averaged or interpolated to 64 x 64.
 

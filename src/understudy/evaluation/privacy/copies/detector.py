@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from understudy.core.seed import derive, rng
+from understudy.evaluation.privacy.calibration import FIRM
 from understudy.evaluation.privacy.copies.cases import Cases
 from understudy.evaluation.privacy.copies.disguises import Disguise
 from understudy.evaluation.privacy.copies.encoder import learn, side_by_side
@@ -23,7 +24,6 @@ from understudy.evaluation.privacy.copies.near import Near, joined
 from understudy.evaluation.privacy.copies.verdicts import Found, Verdicts
 from understudy.evaluation.privacy.copies.views import Gallery, by_embedding, look
 
-FIRM = 50  # control subjects from which on they calibrate alone
 FOLDS = 3
 STRANGERS = 2000  # most training cases that take part in the calibration
 LEAST_CASES = 32  # from which an encoder can learn, whichever fold is left out
@@ -37,9 +37,10 @@ class Detector:
     Attributes:
         gallery: the training cases.
         verdicts: scale and threshold.
-        seen: what each view saw of the strangers that calibrated it: the first ``apart`` as they are, then by folds.
+        seen: what each view saw of the strangers that calibrated it: the control cases, then fold by fold.
         subjects: (N,) whose these are.
         control: the control subjects' cases.
+        note: who the strangers are.
     """
 
     gallery: Gallery
