@@ -112,6 +112,7 @@ REASONS = {
     "lesions": "no label maps, or too few lesions among strangers to calibrate it",
     "aligned": "strangers are all alike to it",
     "detail": "strangers are all alike to it",
+    "bent": "strangers are all alike to it",
     "patches": "strangers are all alike to it",
     "pixels": "strangers are all alike to it",
 }

@@ -19,9 +19,9 @@ from understudy.evaluation.privacy.copies.detector import Detector, Settings, le
 from understudy.evaluation.privacy.copies.disguises import FAMILIES, Disguise
 from understudy.evaluation.privacy.copies.near import Near
 from understudy.evaluation.privacy.copies.verdicts import Verdicts
-from understudy.evaluation.privacy.copies.views import look
+from understudy.evaluation.privacy.copies.views import MANY, look
 
-BLOCK = 1000  # of the many strangers at once
+BLOCK = MANY  # of the many strangers at once
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def run(
         planted["lesion"] = lesions
     else:
         skipped.append("lesion: no lesion in the training cases, or no room for one in unseen cases")
-    seen = {name: look(one.cases, detector.gallery) for name, one in planted.items()}
+    seen = look_at(planted, detector)
     recalls = {name: recall(detector.verdicts, planted[name], near, training) for name, near in seen.items()}
     nobody = nobodys(strangers.images, strangers.labels)
     alone = detector.judge(nobody)
@@ -108,6 +108,19 @@ def run(
         few,
         skipped,
     )
+
+
+def look_at(planted: Mapping[str, Planted], detector: Detector) -> dict[str, dict[str, Near]]:
+    """Return what each view sees of the copies in each disguise; those without label maps are looked at together."""
+    plain = {name: one.cases.images for name, one in planted.items() if one.cases.labels is None}
+    together = look(nobodys(torch.cat(list(plain.values()))), detector.gallery)
+    ends = np.cumsum([len(images) for images in plain.values()])
+    seen = {
+        name: {view: near[end - len(images) : end] for view, near in together.items()}
+        for (name, images), end in zip(plain.items(), ends.tolist(), strict=True)
+    }
+    others = {name: one.cases for name, one in planted.items() if name not in plain}
+    return seen | {name: look(cases, detector.gallery) for name, cases in others.items()}
 
 
 def recall(verdicts: Verdicts, planted: Planted, seen: Mapping[str, Near], training: Cases) -> Recall:

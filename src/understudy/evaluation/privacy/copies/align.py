@@ -88,10 +88,10 @@ def ecc(query: Tensor, target: Tensor, start: Tensor) -> Tensor:
     n, _, height, width = query.shape
     y, x = torch.meshgrid(_centres(height), _centres(width), indexing="ij")
     x, y, warp, template = x.flatten(), y.flatten(), start.clone(), unit(query)
-    slopes = torch.cat([target, *_gradient(target)], 1)
+    with_slopes = torch.cat([target, *slopes(target)], 1)
     best, highest = warp.clone(), torch.full((n,), -2.0)
     for _ in range(ITERATIONS):
-        image, down_x, down_y = move(slopes, warp).flatten(2).unbind(1)
+        image, down_x, down_y = move(with_slopes, warp).flatten(2).unbind(1)
         image = image - image.mean(1, keepdim=True)
         r = (template * image).sum(1) / image.norm(dim=1).clamp_min(1e-6)
         better = r > highest
@@ -117,7 +117,7 @@ def _centres(n: int) -> Tensor:
     return (2 * torch.arange(n) + 1) / n - 1
 
 
-def _gradient(images: Tensor) -> tuple[Tensor, Tensor]:
+def slopes(images: Tensor) -> tuple[Tensor, Tensor]:
     """Return the slopes along x and y, in image coordinates."""
     padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
     along_x = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) * (images.shape[-1] / 4)

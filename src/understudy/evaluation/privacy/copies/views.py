@@ -5,6 +5,7 @@
 | pixels | Pearson's r of the images as they are | exact copies, gain, noise, blends (the papers' own measure) |
 | aligned | r after the nearest was moved and its channels ordered to fit | moved, turned, mirrored, other contrast |
 | detail | the same, without slow shading and grain | blurred, noisy and moved |
+| bent | r after the nearest was bent smoothly to fit | warped |
 | embedding | cosine in an encoder that knows the training cases by heart | warped, blended, several disguises at once |
 | patches | r of a part of the image, anywhere | a part in another image |
 | lesions | outline and inside of a lesion about its own centre; needs label maps | a lesion in another brain |
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from understudy.evaluation.privacy.copies import align
+from understudy.evaluation.privacy.copies import align, bend
 from understudy.evaluation.privacy.copies.cases import Cases
 from understudy.evaluation.privacy.copies.encoder import embed
 from understudy.evaluation.privacy.copies.geometry import unit
@@ -27,9 +28,10 @@ from understudy.evaluation.privacy.copies.lesions import similar_lesions
 from understudy.evaluation.privacy.copies.near import Near, joined, nearest_two
 from understudy.evaluation.privacy.copies.patches import similar_patches
 
-VIEWS = ("pixels", "aligned", "detail", "embedding", "patches", "lesions")
+VIEWS = ("pixels", "aligned", "detail", "bent", "embedding", "patches", "lesions")
 MANY, BLOCK = 2048, 128  # queries compared with all training cases at once, and registered at once
 NEAR, ASIDE = 5, 3  # candidates for registration: the nearest, and the nearest of other subjects
+NEAR_BENT, ASIDE_BENT, BLOCK_BENT = 4, 1, 16  # the same for bending
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,11 @@ class Gallery:
     def pixels(self) -> Tensor:
         """Images as unit vectors (M, d)."""
         return unit(self.cases.images)
+
+    @cached_property
+    def histograms(self) -> Tensor:
+        """Local histograms (M, d)."""
+        return bend.local_histograms(self.cases.images)
 
     @cached_property
     def vectors(self) -> Tensor:
@@ -87,6 +94,8 @@ def _whole(queries: Cases, gallery: Gallery) -> dict[str, Near]:
         hints = torch.from_numpy(np.stack([near.case for near in seen.values()], 1))
         fitted = _registered(queries, targets, hints)
         seen |= {name: near for name, near in fitted.items() if name in gallery.views}
+    if "bent" in gallery.views:
+        seen["bent"] = _bent(queries, gallery)
     return seen
 
 
@@ -100,10 +109,7 @@ def by_embedding(queries: Cases, gallery: Gallery) -> Near:
 def _registered(queries: Cases, targets: Cases, hints: Tensor) -> dict[str, Near]:
     """Register the best candidates of each query and judge them by r of images and of detail."""
     r, which = align.coarse(queries.images, targets.images)
-    r = r.masked_fill(targets.subjects[None] == queries.subjects[:, None], -2)
-    first = r.topk(min(NEAR, r.shape[1]), 1).indices
-    others = r.masked_fill(targets.subjects[None] == targets.subjects[first[:, :1]], -2)
-    candidates = torch.cat([first, others.topk(min(ASIDE, r.shape[1]), 1).indices, hints], 1)
+    candidates = torch.cat([_candidates(r, queries, targets, NEAR, ASIDE), hints], 1)
     start = align.maps()[torch.gather(which, 1, candidates).long()]
     parts = torch.arange(len(queries)).split(BLOCK)
     fitted = [_fitted(queries.images[part], targets.images[candidates[part]], start[part]) for part in parts]
@@ -119,3 +125,23 @@ def _fitted(queries: Tensor, targets: Tensor, start: Tensor) -> align.Fitted:
     """Fit candidates (B, K, C, 64, 64) to queries (B, C, 64, 64)."""
     k = targets.shape[1]
     return align.fit(queries.repeat_interleave(k, 0), targets.flatten(0, 1), start.flatten(0, 1))
+
+
+def _bent(queries: Cases, gallery: Gallery) -> Near:
+    """Bend the best candidates of each query; these do not depend on the encoder."""
+    targets = gallery.cases
+    likeness = bend.local_histograms(queries.images) @ gallery.histograms.T
+    candidates = _candidates(likeness, queries, targets, NEAR_BENT, ASIDE_BENT)
+    k, rows = candidates.shape[1], []
+    for part in torch.arange(len(queries)).split(BLOCK_BENT):
+        shown = queries.images[part].repeat_interleave(k, 0)
+        rows.append(bend.fit(shown, targets.images[candidates[part].flatten()]).view(-1, k))
+    return nearest_two(torch.cat(rows), targets.subjects[candidates], queries.subjects, candidates)
+
+
+def _candidates(likeness: Tensor, queries: Cases, targets: Cases, near: int, aside: int) -> Tensor:
+    """Return (N, near + aside) the nearest targets by a likeness (N, M), and the nearest of further subjects."""
+    likeness = likeness.masked_fill(targets.subjects[None] == queries.subjects[:, None], -2)
+    first = likeness.topk(min(near, len(targets)), 1).indices
+    others = likeness.masked_fill(targets.subjects[None] == targets.subjects[first[:, :1]], -2)
+    return torch.cat([first, others.topk(min(aside, len(targets)), 1).indices], 1)
