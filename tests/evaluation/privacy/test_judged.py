@@ -89,7 +89,7 @@ def test_an_audit_plants_among_test_subjects(write: Write, monkeypatch: pytest.M
 def test_settings_learn_all_disguises_but_none(write: Write) -> None:
     made = settings(cohort(write, 12, 6, 5), 1000, CONFIG)
     assert "none" not in {one.family for one in made.disguises}
-    assert made.updates == CONFIG.updates_for(1000) == 2000
+    assert made.updates == CONFIG.updates_for(1000) == 1500
     assert (made.rate, made.draws) == (0.1, 100)
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from understudy.evaluation.privacy.attacks import ATTACKS
 from understudy.evaluation.privacy.copies.views import VIEWS
 
-FEWEST_UPDATES, MOST_UPDATES = 400, 2000
+FEWEST_UPDATES, MOST_UPDATES = 400, 1500
 
 
 class PrivacyConfig(BaseModel):

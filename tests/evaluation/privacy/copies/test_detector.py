@@ -195,6 +195,30 @@ def test_the_nearest_view_speaks_for_a_case() -> None:
     assert set(found.scores) == {"pixels", "patches"}
 
 
+@pytest.mark.parametrize("cases", [1, 3])
+def test_many_views_of_few_strangers_raise_no_more_alarms(cases: int) -> None:
+    """Were strangers put on a scale that they set themselves, 12 % would be the nearest of all 56."""
+    draw, subjects, shares = np.random.default_rng(0), np.repeat(np.arange(56), cases), []
+    for _ in range(40):
+        strangers = {f"view{i}": nears(draw.uniform(0, 0.9, len(subjects))) for i in range(6)}
+        verdicts = Verdicts(strangers, subjects, "", 0.01, 100, 0)
+        found = verdicts.judge({name: nears(draw.uniform(0, 0.9, 200)) for name in strangers})
+        shares.append([(found.p <= level).mean() for level in (0.02, 0.05, 0.1, 0.3)])
+    assert (np.mean(shares, 0) <= np.array([0.02, 0.05, 0.1, 0.3]) + 3 * np.std(shares, 0) / 40**0.5).all()
+    assert np.mean(shares, 0)[3] > 0.25
+
+
+def test_strangers_are_put_on_a_scale_that_others_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, subjects = np.append(np.linspace(0, 1, 10), [2.0, 2.0]), np.append(np.arange(10), [10, 10])
+    scale = Scale({"a": values}, subjects, 0.01)
+    assert scale({"a": values}).max() == 1
+    others = scale.of_others({"a": values}, subjects)[0]
+    assert others[-2:] == pytest.approx((2 - 4 / 9) / (1 - 4 / 9))  # the other ten: median 4/9, highest 1
+    monkeypatch.setattr("understudy.evaluation.privacy.copies.verdicts.MOST_GROUPS", 2)
+    assert scale.of_others({"a": values}, subjects)[0, -1] > others[-1]
+    assert Scale({"a": values}, np.zeros(12), 0.01).of_others({"a": values}, np.zeros(12)).max() == 1  # nobody else
+
+
 def test_p_values_by_hand() -> None:
     reference = Reference(np.array([1.0, 2.0, 3.0, 4.0]), np.array(list("aaab")), "")  # weights 1/6, 1/6, 1/6, 1/2
     p = p_values(np.array([5.0, 4.0, 2.5, 2.0, 0.0, -np.inf]), calibrate(reference, 0.1, 100, 0))

@@ -5,7 +5,7 @@ Exemplar-CNN; cases of the same subject are no wrong answers. A stranger's case,
 **Source**: Dosovitskiy et al., "Discriminative unsupervised feature learning with exemplar convolutional neural
 networks", arXiv:1406.6909; normalised softmax of Wu et al., arXiv:1805.01978, equation 2.
 **Differs**: disguises are those of a copy; neighbours of one subject are left out of the softmax; 64 pixels, up to
-2000 updates of 128: four minutes on one core.
+1500 updates of 128: three minutes on one core.
 **Checked** in tests/evaluation/privacy/copies/test_encoder.py (same seed, same bits; copies found, strangers not).
 """
 

@@ -2,9 +2,11 @@
 
 On the scale the median of strangers is 0 and the level that a share ``rate`` of them exceeds is 1. The highest of its
 views speaks for a case, and what is too near is calibrated on exactly that, so that many views raise the threshold and
-not the false alarms.
+not the false alarms. Strangers are put on a scale that the other strangers set, as the cases that are judged are: the
+farthest of those who set a scale would never exceed it, where each of several views exceeds it once in a while.
 **Source**: the maximum over tests of Westfall and Young, Resampling-based multiple testing (1993); p-values as in
-conformal prediction, with the strangers as the calibration set.
+conformal prediction, with the strangers as the calibration set; each stranger left out once as in the jackknife+ of
+Barber et al., arXiv:1905.02928.
 **Checked** in tests/evaluation/privacy/copies/test_detector.py.
 """
 
@@ -18,6 +20,7 @@ from understudy.evaluation.privacy.calibration import COPY, Reference, Threshold
 from understudy.evaluation.privacy.copies.near import Near
 
 LEAST_SPREAD = 1e-3
+MOST_GROUPS = 100  # of strangers that are left out of the scale together: one subject each, up to so many
 
 
 @dataclass(frozen=True)
@@ -44,13 +47,10 @@ class Scale:
 
     def __init__(self, scores: dict[str, np.ndarray], subjects: np.ndarray, rate: float) -> None:
         """Learn the scale from the scores (N,) of strangers and their subjects (N,)."""
-        levels = {}
-        for name, values in scores.items():
-            reference = Reference(values, subjects, name)
-            middle, top = reference.quantiles(0.5)[0], reference.quantiles(1 - rate)[0]
-            if top - middle > LEAST_SPREAD:  # else strangers show nothing to this view, and it cannot be calibrated
-                levels[name] = (middle, top - middle)
-        self.names, self.levels = tuple(levels), levels
+        self.rate, self.levels = rate, {name: _level(values, subjects, rate) for name, values in scores.items()}
+        # where strangers show nothing to a view, it cannot be calibrated
+        self.levels = {name: level for name, level in self.levels.items() if level[1] > LEAST_SPREAD}
+        self.names = tuple(self.levels)
 
     def __call__(self, scores: dict[str, np.ndarray]) -> np.ndarray:
         """Return the scores on the common scale (views, N); -inf from a view that did not look."""
@@ -59,6 +59,26 @@ class Scale:
         return np.stack(
             [(scores[k] - middle) / spread if k in scores else blind for k, (middle, spread) in self.levels.items()]
         )
+
+    def of_others(self, scores: dict[str, np.ndarray], subjects: np.ndarray) -> np.ndarray:
+        """Return (views, N) the strangers on scales that the other subjects set."""
+        scaled = self(scores)
+        _, inverse = np.unique(subjects, return_inverse=True)
+        n = inverse.max() + 1
+        group = inverse * min(n, MOST_GROUPS) // n
+        for one in range(group.max() + 1 if n > 1 else 0):
+            mine = group == one
+            for row, name in enumerate(self.names):
+                middle, spread = _level(scores[name][~mine], subjects[~mine], self.rate)
+                scaled[row, mine] = (scores[name][mine] - middle) / max(spread, LEAST_SPREAD)
+        return scaled
+
+
+def _level(values: np.ndarray, subjects: np.ndarray, rate: float) -> tuple[float, float]:
+    """Return the median of strangers, and how far above it the level lies that a share ``rate`` of them exceeds."""
+    reference = Reference(values, subjects, "")
+    middle = reference.quantiles(0.5)[0]
+    return middle, reference.quantiles(1 - rate)[0] - middle
 
 
 class Verdicts:
@@ -85,7 +105,10 @@ class Verdicts:
                 "`understudy check` on the real cohort"
             )
         self.threshold: Threshold = calibrate(
-            Reference(self.scale(scores).max(0), subjects, note), rate, draws, derive(seed, "copies", "threshold")
+            Reference(self.scale.of_others(scores, subjects).max(0), subjects, note),
+            rate,
+            draws,
+            derive(seed, "copies", "threshold"),
         )
 
     def judge(self, seen: dict[str, Near]) -> Found:
