@@ -144,6 +144,7 @@ def _privacy(named: Mapping[str, Result]) -> list[Entry]:
             f"{_between(flagged)} had other subjects set it" if flagged.low is not None else "",
         )
         figure, meaning = f"{number(flagged.value, 'cases')} of {flagged.n:,}", _verdict(flagged, above, nearer)
+        meaning += f". {_covered(threshold, named)}"
         entries.append(Entry(who, figure, "synthetic cases flagged", detail, meaning, above or nearer > 0))
     return entries
 
@@ -188,7 +189,20 @@ def _verdict(flagged: Result, above: bool, nearer: int) -> str:
         words += f"{', and' if above else ', but'} {nearer:,} lie nearer to a training image than any of these do"
     if flagged.value:
         words += ". Look at each flagged case in the internal edition, or remove it, before anything is shared"
-    return words + ". This measure sees near-identical copies only."
+    return words
+
+
+def _covered(threshold: Result | None, named: Mapping[str, Result]) -> str:
+    """Say which copies the number of flagged cases can count at all."""
+    mean, worst = (named.get(f"privacy.audit.recall.{which}") for which in ("mean", "worst"))
+    if threshold is not None and threshold.unit == "r":
+        return "This measure sees near-identical copies only."
+    if mean is None or mean.value is None or worst is None or worst.value is None:
+        return "Copies in disguise are sought; no audit says how many of them are found."
+    return (
+        f"Of copies that an audit planted in disguise {100 * mean.value:.0f} % are found, and "
+        f"{100 * worst.value:.0f} % in the disguise that is hardest to see; other disguises are not covered."
+    )
 
 
 def _value(result: Result | None) -> str:

@@ -73,10 +73,11 @@ def test_the_table_holds_one_row_a_disguise(tmp_path: Path) -> None:
     write_audit(tmp_path, found(), 0)
     with (tmp_path / "tables" / "privacy_audit.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
-    assert list(rows[0]) == list(HEADER)
-    assert [(row["disguise"], row["left_out"]) for row in rows] == [("exact", "0"), ("warped", "0"), ("warped", "1")]
-    assert float(rows[1]["recall"]) == 0.75 and rows[1]["n"] == "8" and rows[1]["subjects"] == "5"
-    assert rows[1]["views"] == "pixels=0.75"
+    assert list(rows[0]) == [*HEADER, "pixels"]
+    said = [(row["disguise"], row["learned"]) for row in rows]
+    assert said == [("exact", "yes"), ("warped", "yes"), ("warped", "no")]
+    assert float(rows[1]["found"]) == 0.75 and rows[1]["n"] == "8" and rows[1]["subjects"] == "5"
+    assert rows[1]["pixels"] == "0.75"
 
 
 def test_no_audit_says_why(tmp_path: Path) -> None:

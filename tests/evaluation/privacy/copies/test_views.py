@@ -64,7 +64,7 @@ def test_each_view_sees_through_its_disguises(fields) -> None:  # type: ignore[n
     assert seen["detail"].score.min() > seen["pixels"].score.max()
 
 
-@pytest.mark.parametrize("view", ["pixels", "aligned", "detail", "embedding", "patches"])
+@pytest.mark.parametrize("view", ["pixels", "aligned", "detail", "bent", "embedding", "patches"])
 def test_the_own_subject_is_left_out_of_every_view(fields, view: str) -> None:  # type: ignore[no-untyped-def]
     training = fields(5, 0, cases=2)
     seen = look(training[:4], gallery(training, "pixels", view))

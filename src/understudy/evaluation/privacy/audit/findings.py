@@ -12,14 +12,15 @@ from understudy.core.seed import rng
 from understudy.evaluation.folder import write_table
 from understudy.evaluation.privacy.audit.audit import Audit, Recall
 from understudy.evaluation.privacy.calibration import clopper_pearson
+from understudy.evaluation.privacy.copies.views import VIEWS
 
-HEADER = ("disguise", "left_out", "recall", "low", "high", "right_subject", "n", "subjects", "views")
+HEADER = ("disguise", "learned", "found", "found_low", "found_high", "right_subject", "n", "subjects")
 DRAWS = 1000
 Interval = tuple[float, float, float]
 
 
 def write_audit(folder: Path, audit: Audit | str, seed: int) -> list[Result]:
-    """Write tables/privacy_audit.csv and return the results.
+    """Write tables/privacy_audit.csv, with what each view alone finds in a column of its own; return the results.
 
     Args:
         folder: the results folder.
@@ -28,13 +29,14 @@ def write_audit(folder: Path, audit: Audit | str, seed: int) -> list[Result]:
     """
     if isinstance(audit, str):
         return [Result("privacy.audit", None, seed=seed, note=audit)]
-    rows = []
-    for left_out, recalls in ((0, audit.recalls), (1, audit.left_out)):
+    every = [*audit.recalls.values(), *audit.left_out.values()]
+    views, rows = [view for view in VIEWS if any(view in one.views for one in every)], []
+    for learned, recalls in (("yes", audit.recalls), ("no", audit.left_out)):
         for name, one in recalls.items():
-            views = " ".join(f"{view}={share:.2f}" for view, share in one.views.items())
+            alone = [one.views.get(view, "") for view in views]
             n, subjects = len(one.flagged), len(np.unique(one.subjects))
-            rows.append([name, left_out, *share(one, seed), float(one.right.mean()), n, subjects, views])
-    write_table(folder, "privacy_audit", HEADER, rows)
+            rows.append([name, learned, *share(one, seed), float(one.right.mean()), n, subjects, *alone])
+    write_table(folder, "privacy_audit", [*HEADER, *views], rows)
     return [*_recalls(audit, seed), *_alarms(audit, seed)]
 
 
