@@ -22,8 +22,8 @@ def found() -> Audit:
         "warped": one([1, 0, 1, 0, 1, 1, 1, 1], [1, 1, 2, 2, 3, 3, 4, 5]),
     }
     strangers = one([1, 1, 1, 1, 0, 0, 0, 0], [1, 1, 1, 1, 2, 3, 4, 5])
-    return Audit(recalls, {"warped": one([0, 0, 1, 1], [1, 2, 3, 4])}, strangers, one([0] * 10, list(range(10))),
-                 (9, 10, 3, 1000), ["lesion: no lesion"])  # fmt: skip
+    unlearned, hidden = {"warped": one([0, 0, 1, 1], [1, 2, 3, 4])}, one([0] * 10, list(range(10)))
+    return Audit(recalls, unlearned, strangers, strangers, hidden, (9, 10, 3, 1000), ["lesion: no lesion"])
 
 
 def test_share_by_case_and_by_subject() -> None:
@@ -51,6 +51,7 @@ def test_names_values_and_notes(tmp_path: Path) -> None:
     results = {result.name.removeprefix("privacy.audit."): result for result in write_audit(tmp_path, found(), 0)}
     assert set(results) == {
         "recall.mean", "recall.worst", "recall.exact", "recall.warped", "left_out.warped", "false_alarms",
+        "left_out.false_alarms",
         "false_alarms_disguised", "recall_few",
     }  # fmt: skip
     assert results["recall.exact"].value == 1

@@ -248,8 +248,8 @@ def test_left_out_knows_neither_the_family_nor_a_fold(fields, learned: list[dict
     assert "moved" not in last["families"] and "warped" in last["families"]
     fold = set(training.subjects.numpy()[folds(training.subjects.numpy(), 0)[0]].tolist())
     assert last["subjects"] == set(range(30)) - fold
-    calibrating = set(other.verdicts.threshold.reference.subjects.tolist())
-    people = set(range(1000, 1000 + control))
-    assert calibrating == (people if control == 50 else people | fold)
+    assert other.verdicts.threshold == made.verdicts.threshold  # the other views' levels and the threshold stay
+    assert other.verdicts.scale.levels["pixels"] == made.verdicts.scale.levels["pixels"]
+    assert other.verdicts.scale.levels["embedding"] != made.verdicts.scale.levels["embedding"]
     near = other.embedded(strange(training.images))["embedding"]
     assert not set(training.subjects.numpy()[near.case].tolist()) & fold

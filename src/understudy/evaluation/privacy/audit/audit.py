@@ -15,7 +15,7 @@ import torch
 from understudy.core.seed import derive, rng
 from understudy.evaluation.privacy.audit.plant import Planted, plant_disguised, plant_lesions, plant_parts
 from understudy.evaluation.privacy.copies.cases import Cases, nobodys
-from understudy.evaluation.privacy.copies.detector import Detector, Settings, left_out
+from understudy.evaluation.privacy.copies.detector import Detector, LeftOut, Settings, left_out
 from understudy.evaluation.privacy.copies.disguises import FAMILIES, Disguise
 from understudy.evaluation.privacy.copies.near import Near
 from understudy.evaluation.privacy.copies.verdicts import Verdicts
@@ -48,6 +48,7 @@ class Audit:
     Attributes:
         recalls: of each disguise.
         left_out: the same for the families of disguises that the encoder had not learned.
+        unlearned: unseen cases as they are, to each of the detectors with such an encoder.
         strangers: unseen cases as they are: which were flagged, and their subjects.
         disguised: unseen cases in disguise.
         few: flagged among the few copies, and among the many strangers around them.
@@ -56,6 +57,7 @@ class Audit:
 
     recalls: dict[str, Recall]
     left_out: dict[str, Recall]
+    unlearned: Recall
     strangers: Recall
     disguised: Recall
     few: tuple[int, int, int, int]
@@ -97,13 +99,14 @@ def run(
     seen = look_at(planted, detector)
     recalls = {name: recall(detector.verdicts, planted[name], near, training) for name, near in seen.items()}
     nobody = nobodys(strangers.images, strangers.labels)
-    alone = detector.judge(nobody)
-    whose = strangers.subjects.numpy()
+    unseen, whose = look(nobody, detector.gallery), strangers.subjects.numpy()
+    others = _left_out(detector, disguises, settings, seed) if plan.left_out else {}
     hidden, few = _few(detector, nobody, whose, disguises, plan, seed)
     return Audit(
         recalls,
-        _left_out(detector, planted, seen, disguises, settings, seed) if plan.left_out else {},
-        Recall(alone.flagged, whose, np.zeros(len(whose), bool)),
+        _unlearned(others, planted, seen, disguises, training),
+        _alarms([one.verdicts.judge(unseen | one.embedded(nobody)).flagged for one in others.values()], whose),
+        _alarms([detector.verdicts.judge(unseen).flagged], whose),
         hidden,
         few,
         skipped,
@@ -150,7 +153,7 @@ def _few(
     others = strangers.images[np.resize(rows, plan.few)]
     copies = _in_disguise(training.images[chosen], others, wearing, list(disguises.values()), draw)
     found = int(detector.judge(nobodys(copies)).flagged.sum())
-    return Recall(flagged, whose[rows], np.zeros(plan.among, bool)), (found, plan.few, int(flagged.sum()), plan.among)
+    return _alarms([flagged], whose[rows]), (found, plan.few, int(flagged.sum()), plan.among)
 
 
 def _in_disguise(
@@ -165,23 +168,37 @@ def _in_disguise(
     return shown
 
 
+def _alarms(flagged: list[np.ndarray], whose: np.ndarray) -> Recall:
+    """Return which cases of strangers were flagged, each of several times."""
+    every = np.concatenate([*flagged, np.zeros(0, bool)])
+    return Recall(every, np.tile(whose, len(flagged)), np.zeros(len(every), bool))
+
+
 def _left_out(
-    detector: Detector,
+    detector: Detector, disguises: Mapping[str, Disguise], settings: Settings, seed: int
+) -> dict[str, LeftOut]:
+    """Return for each family of disguises a detector whose encoder has not learned it; none without an encoder."""
+    if detector.gallery.encoder is None:
+        return {}
+    families = [one for one in FAMILIES if any(way.family == one for way in disguises.values())]
+    return left_out(detector, families, settings, seed)
+
+
+def _unlearned(
+    others: Mapping[str, LeftOut],
     planted: Mapping[str, Planted],
     seen: Mapping[str, dict[str, Near]],
     disguises: Mapping[str, Disguise],
-    settings: Settings,
-    seed: int,
+    training: Cases,
 ) -> dict[str, Recall]:
-    """Return the recall of each family's disguises by a detector whose encoder has not learned that family."""
-    if detector.gallery.encoder is None:
-        return {}
-    recalls, families = {}, [one for one in FAMILIES if any(d.family == one for d in disguises.values())]
-    for family, other in left_out(detector, families, settings, seed).items():
-        for name in (name for name, one in disguises.items() if one.family == family):
-            known = other.gallery.known[torch.from_numpy(planted[name].source)].numpy()
-            rows = np.flatnonzero(known)
-            part = Planted(planted[name].cases[rows], planted[name].source[rows])
-            again = {view: near[rows] for view, near in seen[name].items()} | other.embedded(part.cases)
-            recalls[name] = recall(other.verdicts, part, again, detector.gallery.cases)
+    """Return the recall of each disguise by the detector whose encoder has not learned its family."""
+    recalls = {}
+    for name, way in disguises.items():
+        if way.family not in others:
+            continue
+        other = others[way.family]
+        rows = np.flatnonzero(other.gallery.known[torch.from_numpy(planted[name].source)].numpy())
+        part = Planted(planted[name].cases[rows], planted[name].source[rows])
+        again = {view: near[rows] for view, near in seen[name].items()} | other.embedded(part.cases)
+        recalls[name] = recall(other.verdicts, part, again, training)
     return recalls

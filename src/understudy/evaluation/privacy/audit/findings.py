@@ -103,7 +103,13 @@ def _alarms(audit: Audit, seed: int) -> list[Result]:
     worn = "the same cases, each in a disguise drawn at random"
     hidden = f"of {few} copies among {among} strangers in disguise; {flagged} of the strangers were flagged"
     low, high = clopper_pearson(found, few)
+    unlearned = []
+    if len(audit.unlearned.flagged):
+        said = "the same cases as they are, to detectors whose encoder had not learned one family of disguises"
+        name, n = "privacy.audit.left_out.false_alarms", len(audit.unlearned.flagged)
+        unlearned = [Result(name, *share(audit.unlearned, seed, True), "", "lower", n, seed, said)]
     return [
+        *unlearned,
         Result("privacy.audit.false_alarms", *share(audit.strangers, seed, True), "", "lower",
                len(audit.strangers.flagged), seed, plain),
         Result("privacy.audit.false_alarms_disguised", *share(audit.disguised, seed, True), "", "lower",

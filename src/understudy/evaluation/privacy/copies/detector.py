@@ -150,10 +150,11 @@ class LeftOut:
 
 
 def left_out(detector: Detector, families: Sequence[str], settings: Settings, seed: int) -> dict[str, LeftOut]:
-    """Return for each family a detector whose encoder has not learned it, calibrated on control subjects and one fold.
+    """Return for each family a detector whose encoder has not learned it.
 
-    What the other views see does not depend on the encoder, and is taken from the detector; the candidates for
-    registration that its own encoder named stay among them.
+    What the other views see does not depend on the encoder: they and the threshold are the detector's, except that
+    candidates for registration that its own encoder named stay among them. The level of the view embedding is learned
+    anew from control subjects and one fold.
 
     Args:
         detector: the whole detector, with an encoder.
@@ -167,13 +168,9 @@ def left_out(detector: Detector, families: Sequence[str], settings: Settings, se
     for family in families:
         ways = [one for one in settings.disguises if one.family != family]
         lessons.append(Lesson(known, ways, derive(seed, "left out", family), LEFT_OUT))
-    strangers = [control] if len(control) else []
-    if len(detector.subjects) > len(control):
-        strangers.append(training[rows])
-    part, found = slice(0, sum(map(len, strangers))), {}
+    strangers = ([control] if len(control) else []) + [training[rows]]
+    whose, found = np.concatenate([one.subjects.numpy() for one in strangers]), {}
     for family, gallery in zip(families, galleries(training, lessons, settings), strict=True):
-        seen = {name: near[part] for name, near in detector.seen.items()}
-        seen["embedding"] = joined([by_embedding(cases, gallery) for cases in strangers])
-        verdicts = Verdicts(seen, detector.subjects[part], detector.note, settings.rate, settings.draws, seed)
-        found[family] = LeftOut(gallery, verdicts)
+        score = joined([by_embedding(cases, gallery) for cases in strangers]).score
+        found[family] = LeftOut(gallery, detector.verdicts.with_level("embedding", score, whose))
     return found

@@ -10,6 +10,7 @@ Barber et al., arXiv:1905.02928.
 **Checked** in tests/evaluation/privacy/copies/test_detector.py.
 """
 
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,6 +60,13 @@ class Scale:
         return np.stack(
             [(scores[k] - middle) / spread if k in scores else blind for k, (middle, spread) in self.levels.items()]
         )
+
+    def with_level(self, name: str, values: np.ndarray, subjects: np.ndarray) -> "Scale":
+        """Return the scale with the level of one of its views learned anew, from scores (N,) of other strangers."""
+        other = copy(self)
+        middle, spread = _level(values, subjects, self.rate)
+        other.levels = self.levels | ({name: (middle, max(spread, LEAST_SPREAD))} if name in self.levels else {})
+        return other
 
     def of_others(self, scores: dict[str, np.ndarray], subjects: np.ndarray) -> np.ndarray:
         """Return (views, N) the strangers on scales that the other subjects set."""
@@ -110,6 +118,12 @@ class Verdicts:
             draws,
             derive(seed, "copies", "threshold"),
         )
+
+    def with_level(self, name: str, values: np.ndarray, subjects: np.ndarray) -> "Verdicts":
+        """Return the same verdicts with another level of one view; see :meth:`Scale.with_level`."""
+        other = copy(self)
+        other.scale = self.scale.with_level(name, values, subjects)
+        return other
 
     def judge(self, seen: dict[str, Near]) -> Found:
         """Judge cases by what each view saw of them."""
