@@ -4,9 +4,9 @@
 
 A pool of phantom subjects is drawn, one slice of each. It is dealt into training cases, control cases and cases to
 judge, none of which can be a copy. With 60 control subjects the strangers are like the judged cases in every way, and p
-has to be super-uniform; with none the training cases stand in, cross-fitted, and what is promised is up to twice the
-level. The share of p at or below each level is printed, with its standard error by subject:
-judged cases of one deal share their strangers, and deals share the pool.
+has to be super-uniform but for the scale of the views; with none the training cases stand in, cross-fitted, and up to
+twice the level is to be expected. The share of p at or below each level is printed with the standard error between
+deals, which is somewhat too small because they share the pool. The encoders learn half as long as the product's.
 """
 
 import argparse

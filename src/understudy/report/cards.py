@@ -6,6 +6,7 @@ A ratio of scores never stands without the score of the real-only network.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import floor
 
 from understudy.core.result import SCORES, Result
 from understudy.report.tables import interval, number, words
@@ -200,8 +201,8 @@ def _covered(threshold: Result | None, named: Mapping[str, Result]) -> str:
     if mean is None or mean.value is None or worst is None or worst.value is None:
         return "Copies in disguise are sought; no audit says how many of them are found."
     return (
-        f"Of copies that an audit planted in disguise {100 * mean.value:.0f} % are found, and "
-        f"{100 * worst.value:.0f} % in the disguise that is hardest to see; other disguises are not covered."
+        f"Of copies that an audit planted in disguise {floor(100 * mean.value)} % are found, and "
+        f"{floor(100 * worst.value)} % in the disguise that is hardest to see; other disguises are not covered."
     )
 
 

@@ -24,7 +24,7 @@ WORDS = {
     "precision": "precision: synthetic near a real case",
     "recall": "recall: real near a synthetic case",
     "found": "share found",
-    "learned": "disguise learned by the encoder",
+    "left_out": "family left out of the learning",
     "right_subject": "right subject named",
     "density": "density: real cases near a synthetic one / k",
     "coverage": "coverage: real cases with a synthetic one near",

@@ -63,6 +63,8 @@ def copies_of(e: Evidence, judged: Judged, what: str, seed: int) -> list[Result]
     spread = "interval: had other subjects set the threshold"
     covered = _joined(nearer, spread, weak, *judged.skipped, NOT_COVERED, e.note)
     by_luck = "by chance, if synthetic cases lie as near to training cases as strangers do; central 95 % range"
+    if rate * (1 + subjects) < 1:
+        by_luck += f"; up to {n / (1 + subjects):.3g} if the cases of a stranger are alike, who are {subjects}"
     setting = _joined(
         f"nearness above which a case is flagged, set by {reference.note}; each subject counts once", weak
     )

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from understudy.evaluation.privacy.audit import audit
 from understudy.evaluation.privacy.audit.audit import Plan, recall, run
-from understudy.evaluation.privacy.audit.plant import Planted
+from understudy.evaluation.privacy.audit.plant import Planted, plant_disguised
 from understudy.evaluation.privacy.copies import detector
 from understudy.evaluation.privacy.copies.cases import Cases
 from understudy.evaluation.privacy.copies.detector import Settings, Verdicts, build
 from understudy.evaluation.privacy.copies.disguises import DISGUISES, Disguise
 from understudy.evaluation.privacy.copies.near import Near
+from understudy.evaluation.privacy.copies.views import look
 
 WORN = {name: DISGUISES[name] for name in ("exact", "noise", "mirrored", "blended")}
 SETTINGS = Settings(("pixels", "embedding"), list(WORN.values()), 10, 0.05, 100)
@@ -79,6 +80,9 @@ def test_the_audit_of_pixels(fields, learned: list[set[str]], monkeypatch: pytes
     assert set(found.left_out) == {"noise", "mirrored", "blended"}
     assert found.left_out["noise"].flagged.all()
     assert 8 <= len(found.left_out["noise"].flagged) < 20  # of the cases that its encoder knows
+    assert set(found.unlearned) == {"degraded", "mirrored", "blended"}
+    assert all(one.subjects.tolist() == strangers.subjects.tolist() for one in found.unlearned.values())
+    assert max(one.flagged.mean() for one in found.unlearned.values()) < 0.4
     # strangers: each as it is, and many in disguise
     assert found.strangers.subjects.tolist() == strangers.subjects.tolist()
     assert found.strangers.flagged.mean() < 0.3
@@ -92,6 +96,21 @@ def test_the_audit_of_pixels(fields, learned: list[set[str]], monkeypatch: pytes
             assert any(torch.equal(image, one) for one in strangers.images)
         source = training if images is worn[-1][0] else strangers
         assert all(any(torch.equal(image, one) for one in source.images) for image in images)
+
+
+def test_looking_at_copies_together_is_looking_at_each(fields) -> None:  # type: ignore[no-untyped-def]
+    training, others = fields(20, 0), fields(6, 1, first=500)
+    made = build(training, fields(50, 2, first=1000), Settings(("pixels", "patches"), [], 1, 0.05, 100), 0)
+    planted = {
+        name: plant_disguised(name, way, training, others, 5 + i, 0) for i, (name, way) in enumerate(WORN.items())
+    }
+    labelled = Cases(training.images[:3], torch.zeros(3, 64, 64, dtype=torch.int64), torch.full((3,), -1))
+    planted["lesion"] = Planted(labelled, np.arange(3))
+    together = audit.look_at(planted, made)
+    for name, one in planted.items():
+        for view, near in look(one.cases, made.gallery).items():
+            assert together[name][view].case.tolist() == near.case.tolist()
+            assert together[name][view].first == pytest.approx(near.first, abs=1e-5)
 
 
 def test_each_image_wears_the_disguise_of_its_number() -> None:

@@ -23,7 +23,15 @@ def found() -> Audit:
     }
     strangers = one([1, 1, 1, 1, 0, 0, 0, 0], [1, 1, 1, 1, 2, 3, 4, 5])
     unlearned, hidden = {"warped": one([0, 0, 1, 1], [1, 2, 3, 4])}, one([0] * 10, list(range(10)))
-    return Audit(recalls, unlearned, strangers, strangers, hidden, (9, 10, 3, 1000), ["lesion: no lesion"])
+    return Audit(
+        recalls,
+        unlearned,
+        {"moved": hidden, "warped": strangers},
+        strangers,
+        hidden,
+        (9, 10, 3, 1000),
+        ["lesion: no lesion"],
+    )
 
 
 def test_share_by_case_and_by_subject() -> None:
@@ -51,7 +59,7 @@ def test_names_values_and_notes(tmp_path: Path) -> None:
     results = {result.name.removeprefix("privacy.audit."): result for result in write_audit(tmp_path, found(), 0)}
     assert set(results) == {
         "recall.mean", "recall.worst", "recall.exact", "recall.warped", "left_out.warped", "false_alarms",
-        "left_out.false_alarms",
+        "false_alarms_left_out",
         "false_alarms_disguised", "recall_few",
     }  # fmt: skip
     assert results["recall.exact"].value == 1
@@ -65,6 +73,8 @@ def test_names_values_and_notes(tmp_path: Path) -> None:
     assert results["left_out.warped"].value == 0.5 and "had not learned" in results["left_out.warped"].note
     assert results["false_alarms"].value == pytest.approx(0.2) and results["false_alarms"].better == "lower"
     assert "5 test subjects" in results["false_alarms"].note
+    unlearned = results["false_alarms_left_out"]
+    assert unlearned.value == pytest.approx(0.2) and unlearned.note.endswith("family: warped")
     few = results["recall_few"]
     assert (few.value, few.low, few.high) == (0.9, *clopper_pearson(9, 10))
     assert "of 10 copies among 1000" in few.note and "3 of the strangers" in few.note
@@ -75,8 +85,8 @@ def test_the_table_holds_one_row_a_disguise(tmp_path: Path) -> None:
     with (tmp_path / "tables" / "privacy_audit.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert list(rows[0]) == [*HEADER, "pixels"]
-    said = [(row["disguise"], row["learned"]) for row in rows]
-    assert said == [("exact", "yes"), ("warped", "yes"), ("warped", "no")]
+    said = [(row["disguise"], row["left_out"]) for row in rows]
+    assert said == [("exact", "no"), ("warped", "no"), ("warped", "yes")]
     assert float(rows[1]["found"]) == 0.75 and rows[1]["n"] == "8" and rows[1]["subjects"] == "5"
     assert rows[1]["pixels"] == "0.75"
 

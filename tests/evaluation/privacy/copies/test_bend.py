@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from understudy.evaluation.privacy.copies import bend
-from understudy.evaluation.privacy.copies.geometry import blur, sample, unit, warp
+from understudy.evaluation.privacy.copies.geometry import affine, blur, move, sample, unit, warp
 
 
 def smooth(n: int, side: int, channels: int = 1, seed: int = 0) -> Tensor:
@@ -70,6 +70,15 @@ def test_what_is_bent_is_among_its_candidates_and_strangers_lie_further() -> Non
     assert (likeness.argmax(1) == torch.arange(40)).float().mean() > 0.9
     copies, strangers = bend.fit(queries, targets), bend.fit(queries.roll(1, 0), targets)
     assert (copies[:, None] > strangers).float().mean() > 0.99
+
+
+def test_images_that_are_not_square_and_start_elsewhere() -> None:
+    target = smooth(12, 64)[:, :, :40]
+    still, turned = torch.eye(2, 3).expand(12, 2, 3), affine(torch.full((12,), 6.0), torch.ones(12), torch.zeros(12, 2))
+    assert r(bent(target), sample(target, bend.bend(bent(target), target, still))).median() > 0.93
+    query = bent(move(target, turned))
+    started, unmoved = (r(query, sample(target, bend.bend(query, target, one))) for one in (turned, still))
+    assert started.median() > 0.93 and started.mean() > unmoved.mean()
 
 
 def test_swapped_channels_are_put_back() -> None:

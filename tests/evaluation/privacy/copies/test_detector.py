@@ -132,7 +132,7 @@ def test_cross_fitted_encoders_never_saw_the_subjects_they_judge(
     assert learned[0]["subjects"] == set(range(30))
     assert [one["updates"] for one in learned] == [30, 20, 20, 20]
     assert set(made.verdicts.scale.names) == {"pixels", "embedding"}
-    assert "training subjects (60 cases, cross-fitted)" in made.note
+    assert "training subjects (60 cases, cross-fitted)" in made.verdicts.threshold.reference.note
     assert len(made.subjects) == 70
 
 
@@ -140,7 +140,7 @@ def test_many_control_subjects_calibrate_alone(fields, learned: list[dict[str, A
     made = build(fields(48, 0), fields(50, 1, first=1000), settings("pixels", "embedding"), 0)
     assert len(learned) == 1
     assert made.subjects.tolist() == list(range(1000, 1050))
-    assert "training subjects" not in made.note
+    assert "training subjects" not in made.verdicts.threshold.reference.note
     assert len(build(fields(45, 0), fields(49, 1, first=1000), settings("pixels"), 0).subjects) == 49 + 45
 
 
@@ -210,13 +210,25 @@ def test_many_views_of_few_strangers_raise_no_more_alarms(cases: int) -> None:
 
 def test_strangers_are_put_on_a_scale_that_others_set(monkeypatch: pytest.MonkeyPatch) -> None:
     values, subjects = np.append(np.linspace(0, 1, 10), [2.0, 2.0]), np.append(np.arange(10), [10, 10])
-    scale = Scale({"a": values}, subjects, 0.01)
-    assert scale({"a": values}).max() == 1
-    others = scale.of_others({"a": values}, subjects)[0]
+    views = {"a": values, "b": np.linspace(0, 1, 12)}
+    scale = Scale(views, subjects, 0.01)
+    assert scale(views).max() == 1
+    others = scale.of_others(views, subjects)[0]
     assert others[-2:] == pytest.approx((2 - 4 / 9) / (1 - 4 / 9))  # the other ten: median 4/9, highest 1
     monkeypatch.setattr("understudy.evaluation.privacy.copies.verdicts.MOST_GROUPS", 2)
-    assert scale.of_others({"a": values}, subjects)[0, -1] > others[-1]
-    assert Scale({"a": values}, np.zeros(12), 0.01).of_others({"a": values}, np.zeros(12)).max() == 1  # nobody else
+    assert scale.of_others(views, subjects)[0, -1] > others[-1]
+    assert Scale(views, np.zeros(12), 0.01).of_others(views, np.zeros(12)).max() == 1  # nobody else
+    one = Scale({"a": values}, subjects, 0.01)
+    assert np.array_equal(one.of_others({"a": values}, subjects), one({"a": values}))  # one view needs no scale
+
+
+def test_one_stranger_alone_gives_a_view_no_scale() -> None:
+    lesions, draw = np.full(56, -0.2), np.random.default_rng(0)
+    lesions[3] = 0.5
+    strangers = {"pixels": draw.uniform(0, 0.9, 56), "lesions": lesions}
+    assert Scale(strangers, np.arange(56), 0.01).names == ("pixels",)
+    verdicts = Verdicts({k: nears(v) for k, v in strangers.items()}, np.arange(56), "", 0.01, 100, 0)
+    assert verdicts.judge({"pixels": nears([0.99, 0.5])}).flagged.tolist() == [True, False]
 
 
 def test_p_values_by_hand() -> None:

@@ -18,7 +18,7 @@ from understudy.evaluation.privacy.copies.cases import Cases, nobodys
 from understudy.evaluation.privacy.copies.detector import Detector, LeftOut, Settings, left_out
 from understudy.evaluation.privacy.copies.disguises import FAMILIES, Disguise
 from understudy.evaluation.privacy.copies.near import Near
-from understudy.evaluation.privacy.copies.verdicts import Verdicts
+from understudy.evaluation.privacy.copies.verdicts import Found, Verdicts
 from understudy.evaluation.privacy.copies.views import MANY, look
 
 BLOCK = MANY  # of the many strangers at once
@@ -48,7 +48,7 @@ class Audit:
     Attributes:
         recalls: of each disguise.
         left_out: the same for the families of disguises that the encoder had not learned.
-        unlearned: unseen cases as they are, to each of the detectors with such an encoder.
+        unlearned: unseen cases as they are, to the detector whose encoder had not learned a family.
         strangers: unseen cases as they are: which were flagged, and their subjects.
         disguised: unseen cases in disguise.
         few: flagged among the few copies, and among the many strangers around them.
@@ -57,7 +57,7 @@ class Audit:
 
     recalls: dict[str, Recall]
     left_out: dict[str, Recall]
-    unlearned: Recall
+    unlearned: dict[str, Recall]
     strangers: Recall
     disguised: Recall
     few: tuple[int, int, int, int]
@@ -105,8 +105,8 @@ def run(
     return Audit(
         recalls,
         _unlearned(others, planted, seen, disguises, training),
-        _alarms([one.verdicts.judge(unseen | one.embedded(nobody)).flagged for one in others.values()], whose),
-        _alarms([detector.verdicts.judge(unseen).flagged], whose),
+        {name: _alarms(one.verdicts.judge(unseen | one.embedded(nobody)), whose) for name, one in others.items()},
+        _alarms(detector.verdicts.judge(unseen), whose),
         hidden,
         few,
         skipped,
@@ -130,8 +130,9 @@ def recall(verdicts: Verdicts, planted: Planted, seen: Mapping[str, Near], train
     """Return which planted copies are flagged, by what the views saw of them."""
     found, whose = verdicts.judge(dict(seen)), training.subjects.numpy()
     scaled = verdicts.scale({name: near.score for name, near in seen.items()})
-    views = zip(verdicts.scale.names, (scaled > verdicts.threshold.value).mean(1).tolist(), strict=True)
-    return Recall(found.flagged, whose[planted.source], whose[found.case] == whose[planted.source], dict(views))
+    alone = zip(verdicts.scale.names, (scaled > verdicts.threshold.value).mean(1).tolist(), strict=True)
+    views = {name: share for name, share in alone if name in seen}
+    return Recall(found.flagged, whose[planted.source], whose[found.case] == whose[planted.source], views)
 
 
 def _few(
@@ -153,7 +154,7 @@ def _few(
     others = strangers.images[np.resize(rows, plan.few)]
     copies = _in_disguise(training.images[chosen], others, wearing, list(disguises.values()), draw)
     found = int(detector.judge(nobodys(copies)).flagged.sum())
-    return _alarms([flagged], whose[rows]), (found, plan.few, int(flagged.sum()), plan.among)
+    return Recall(flagged, whose[rows], np.zeros(plan.among, bool)), (found, plan.few, int(flagged.sum()), plan.among)
 
 
 def _in_disguise(
@@ -168,10 +169,9 @@ def _in_disguise(
     return shown
 
 
-def _alarms(flagged: list[np.ndarray], whose: np.ndarray) -> Recall:
-    """Return which cases of strangers were flagged, each of several times."""
-    every = np.concatenate([*flagged, np.zeros(0, bool)])
-    return Recall(every, np.tile(whose, len(flagged)), np.zeros(len(every), bool))
+def _alarms(found: Found, whose: np.ndarray) -> Recall:
+    """Return which cases of strangers were flagged."""
+    return Recall(found.flagged, whose, np.zeros(len(whose), bool))
 
 
 def _left_out(

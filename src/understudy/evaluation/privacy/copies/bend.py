@@ -1,13 +1,14 @@
 """Bending: which training case, bent smoothly to fit, looks most like this one?
 
-Candidates are those with the same greys in about the same places. Each is moved as in ``align.py``, and then bent by a
-smooth field of cosines that a Gaussian prior keeps small, at 32 pixels: Gauss-Newton on the difference of the grey
-images.
+Candidates are those with the same levels in about the same places. Each is moved by the affine map that fits best near
+no motion (``align.py``), and then bent by a smooth field of cosines that a Gaussian prior keeps small, at 32 pixels:
+Gauss-Newton on the difference of the grey images.
 **Source**: Ashburner, Friston, "Nonlinear spatial normalization using basis functions", Human Brain Mapping 7 (1999);
 the mean of both images' slopes from Benhimane, Malis, IROS 2004; candidates by local histograms of Koenderink, van
 Doorn, IJCV 31 (1999).
-**Differs**: slopes stay as they were at the start; the prior is that of a white field smoothed by a Gaussian.
-**Checked** in tests/evaluation/privacy/copies/test_bend.py (a known bend is undone; what is fitted never gets worse).
+**Differs**: slopes stay as they were at the start, are those of the moved image, and forget that its contrast is
+normalised; the prior is that of a white field smoothed by a Gaussian.
+**Checked** in tests/evaluation/privacy/copies/test_bend.py (a known bend is undone; grey images never get less alike).
 """
 
 import math

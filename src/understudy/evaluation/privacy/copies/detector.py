@@ -2,8 +2,8 @@
 
 Strangers are the control subjects; where these are few, training subjects join them, each fold judged by an encoder
 that learned the other folds and compared with the other training subjects. Training subjects are each other's nearest,
-so that the nearest come in pairs: what is promised then is up to twice the rate, as for the jackknife (Barber et al.,
-arXiv:1905.02928). The audit says what came of it, on subjects of its own.
+so that the nearest come in pairs: up to twice the rate is to be expected then, as for the jackknife+ (Barber et al.,
+arXiv:1905.02928), without its guarantee. The audit says what came of it, on subjects of its own.
 **Checked** in tests/evaluation/privacy/copies/test_detector.py.
 """
 
@@ -37,18 +37,14 @@ class Detector:
     Attributes:
         gallery: the training cases.
         verdicts: scale and threshold.
-        seen: what each view saw of the strangers that calibrated it: the control cases, then fold by fold.
-        subjects: (N,) whose these are.
+        subjects: (N,) of the cases that calibrated it: the control cases, then fold by fold.
         control: the control subjects' cases.
-        note: who the strangers are.
     """
 
     gallery: Gallery
     verdicts: Verdicts
-    seen: dict[str, Near]
     subjects: np.ndarray
     control: Cases
-    note: str
 
     def judge(self, cases: Cases) -> Found:
         """Return what is known of cases; their own subjects, where they have one, are left out of the gallery."""
@@ -91,7 +87,7 @@ def build(training: Cases, control: Cases, settings: Settings, seed: int) -> Det
         notes.append(f"training subjects ({len(crossed)} cases, cross-fitted) against the other training subjects")
     note = ", joined, being few, by ".join(notes)
     verdicts = Verdicts(seen, subjects, note, settings.rate, settings.draws, seed)
-    return Detector(gallery, verdicts, seen, subjects, control, note)
+    return Detector(gallery, verdicts, subjects, control)
 
 
 @dataclass(frozen=True)
@@ -168,7 +164,9 @@ def left_out(detector: Detector, families: Sequence[str], settings: Settings, se
     for family in families:
         ways = [one for one in settings.disguises if one.family != family]
         lessons.append(Lesson(known, ways, derive(seed, "left out", family), LEFT_OUT))
-    strangers = ([control] if len(control) else []) + [training[rows]]
+    strangers = [control] if len(control) else []
+    if len(detector.subjects) > len(control):
+        strangers.append(training[rows])
     whose, found = np.concatenate([one.subjects.numpy() for one in strangers]), {}
     for family, gallery in zip(families, galleries(training, lessons, settings), strict=True):
         score = joined([by_embedding(cases, gallery) for cases in strangers]).score
