@@ -215,11 +215,11 @@ def test_strangers_are_put_on_a_scale_that_others_set(monkeypatch: pytest.Monkey
     assert scale(views).max() == 1
     others = scale.of_others(views, subjects)[0]
     assert others[-2:] == pytest.approx((2 - 4 / 9) / (1 - 4 / 9))  # the other ten: median 4/9, highest 1
-    monkeypatch.setattr("understudy.evaluation.privacy.copies.verdicts.MOST_GROUPS", 2)
-    assert scale.of_others(views, subjects)[0, -1] > others[-1]
     assert Scale(views, np.zeros(12), 0.01).of_others(views, np.zeros(12)).max() == 1  # nobody else
     one = Scale({"a": values}, subjects, 0.01)
     assert np.array_equal(one.of_others({"a": values}, subjects), one({"a": values}))  # one view needs no scale
+    monkeypatch.setattr("understudy.evaluation.privacy.copies.verdicts.MOST_GROUPS", 2)
+    assert scale.of_others(views, subjects)[0, -1] > others[-1]
 
 
 def test_one_stranger_alone_gives_a_view_no_scale() -> None:
