@@ -12,7 +12,7 @@ from understudy.cli.tables import show_results
 
 EXAMPLE = example("understudy demo --out demo-output --seed 1")
 GENERATORS = ("progan", "diffusion")
-EVALUATIONS = {"utility": "--set updates=300 --set batch_size=16", "fidelity": "", "privacy": "--set updates=200"}
+EVALUATIONS = {"utility": "--set updates=300 --set batch_size=16", "fidelity": "", "privacy": "--set updates=100"}
 PHANTOM = "--subjects 40 --slices 8 --size 64 --split train=0.55,validation=0.1,control=0.15,test=0.2"
 CASES = 256
 
