@@ -150,7 +150,7 @@ def left_out(detector: Detector, families: Sequence[str], settings: Settings, se
 
     What the other views see does not depend on the encoder: they and the threshold are the detector's, except that
     candidates for registration that its own encoder named stay among them. The level of the view embedding is learned
-    anew from control subjects and one fold.
+    anew, from control subjects and, where these are few, one fold.
 
     Args:
         detector: the whole detector, with an encoder.
