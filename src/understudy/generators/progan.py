@@ -43,7 +43,7 @@ class ProGAN(GrowingGAN, Generator):
         "paper": {"images_seen": 19_000_000, "stable_images": 800_000, "fade_images": 800_000, "group": 16,
                   "batch_sizes": {256: 14, 512: 6, 1024: 3}, "snapshot_every": 1_000_000, "grid_every": 200_000},
         "demo": {"z_dim": 128, "channel_base": 2048, "channel_max": 128, "batch_size": 8, "learning_rate": 0.002,
-                 "discriminator_rate": 0.002, "penalty_share": 0.5, "images_seen": 9_000, "snapshot_every": 9_000,
+                 "discriminator_rate": 0.002, "penalty_share": 0.5, "images_seen": 7_500, "snapshot_every": 7_500,
                  "grid_every": 2_000},
     }  # fmt: skip
     config: ProGANConfig
