@@ -42,9 +42,8 @@ def fit(queries: Tensor, targets: Tensor) -> Tensor:
         queries: (P, C, 64, 64).
         targets: (P, C, 64, 64).
     """
-    still = torch.eye(2, 3).expand(len(queries), 2, 3)
-    start = ecc(grey(queries, FINE), grey(targets, FINE), still)
-    grid = bend(grey(queries, FINE), grey(targets, FINE), start)
+    query, target = grey(queries, FINE), grey(targets, FINE)
+    grid = bend(query, target, ecc(query, target, torch.eye(2, 3).expand(len(queries), 2, 3)))
     small = F.adaptive_avg_pool2d(torch.stack([queries, targets]).flatten(0, 1), FINE)
     return channels_r(small[: len(queries)], sample(small[len(queries) :], grid))
 
