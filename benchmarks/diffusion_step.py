@@ -18,7 +18,7 @@ from monai.networks.nets import DiffusionModelUNet
 from torch.utils.flop_counter import FlopCounterMode
 
 from understudy.core.encoding import Channel, Encoding
-from understudy.generators.diffusion import Diffusion, DiffusionConfig
+from understudy.generators.diffusion.diffusion import Diffusion, DiffusionConfig
 from understudy.training.engine import Engine
 from understudy.training.feed import Batch
 

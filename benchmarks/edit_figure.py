@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from understudy.core.cohort import Cohort
 from understudy.core.seed import derive
 from understudy.generators import load
-from understudy.synthesis.edit import Edit, edit_map
-from understudy.synthesis.lesions import Rules
+from understudy.synthesis.editing.lesions import Rules
+from understudy.synthesis.editing.request import Edit, edit_map
 
 FACTORS = (0.5, 1.0, 2.0)
 

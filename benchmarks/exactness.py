@@ -38,7 +38,7 @@ n: cases a side; F: features. Errors are absolute unless they are said to be rel
 MONAI = """## Where MONAI is not right
 
 An empty map has no surface, and a library that answers `nan` drops the case from a mean: a lesion that was missed would
-cost nothing. The rule of `evaluation/utility/scores.py` counts the worst value where one map is empty, and leaves the
+cost nothing. The rule of `evaluation/utility/overlap.py` counts the worst value where one map is empty, and leaves the
 class out, counted, where both are. Distances in mm, in a volume with a diagonal of {diagonal:.3f} mm.
 
 | case | Dice | Dice of MONAI | HD95 | HD95 of MONAI |

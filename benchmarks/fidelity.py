@@ -28,9 +28,9 @@ from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
 from understudy.evaluation import METRICS
 from understudy.evaluation.features import EXTRACTORS
-from understudy.evaluation.fidelity import image_distances, protocol
+from understudy.evaluation.fidelity import image_distances, stage
 from understudy.evaluation.fidelity.config import FidelityConfig
-from understudy.evaluation.fidelity.protocol import evaluate_fidelity
+from understudy.evaluation.fidelity.stage import evaluate_fidelity
 
 SCHEME = LabelScheme(("background", "body", "oedema", "core"), (0, 1, 2, 3))
 CHANNELS = [Channel(name, 0, 255) for name in ("T1", "T2", "FLAIR")]
@@ -97,7 +97,7 @@ def clocks(parts: Parts) -> None:
         (image_distances, "measure", "reading, features"),
         (image_distances, "real_floors", "halves"),
         (image_distances, "side_result", "MS-SSIM"),
-        (protocol, "compare_labels", "label maps"),
+        (stage, "compare_labels", "label maps"),
     )
     for module, function, name in functions:
         setattr(module, function, parts.wrap(name, getattr(module, function)))

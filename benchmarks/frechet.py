@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from monai.metrics import FIDMetric
 
-from understudy.evaluation.fidelity.frechet import frechet
+from understudy.evaluation.fidelity.fid import frechet
 
 MONAI, OURS = "MONAI FIDMetric", "understudy"
 APART = 1e-4  # relative

@@ -18,11 +18,11 @@ import numpy as np
 import torch
 
 from understudy.core.seed import rng
-from understudy.data.sources.phantom import phantom_subject
+from understudy.data.phantom.phantom import phantom_subject
 from understudy.evaluation.privacy.copies.cases import Cases, nobodys, resized
 from understudy.evaluation.privacy.copies.detector import Settings, build
-from understudy.evaluation.privacy.copies.disguises import available
-from understudy.evaluation.privacy.copies.views import VIEWS
+from understudy.evaluation.privacy.copies.matchers import VIEWS
+from understudy.evaluation.privacy.copies.transforms import available
 
 LEVELS = (0.02, 0.05, 0.1, 0.2, 0.5)
 SHAPE, SLICES = (24, 64, 64), (8, 17)

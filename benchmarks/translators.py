@@ -29,7 +29,7 @@ from understudy.core.cohort import Cohort
 from understudy.core.provenance import Provenance
 from understudy.core.seed import derive, rng
 from understudy.evaluation.features.random_filters import RandomFeatures
-from understudy.evaluation.fidelity.frechet import gaussian_distance, moments
+from understudy.evaluation.fidelity.fid import gaussian_distance, moments
 from understudy.generators import load
 
 DRAWS = 200

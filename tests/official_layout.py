@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from understudy.nets import stylegan2, stylegan3
+from understudy.generators.gan import stylegan2, stylegan3
 from understudy.nets.layers import EqualisedLinear
 from understudy.nets.mapping import Mapping
 from understudy.nets.signals import Design, schedule

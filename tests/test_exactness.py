@@ -12,8 +12,8 @@ import torch
 
 from understudy.evaluation import METRICS
 from understudy.evaluation.utility.classification import Classification
-from understudy.evaluation.utility.scores import OVERLAPS
-from understudy.evaluation.utility.surfaces import SURFACES
+from understudy.evaluation.utility.overlap import OVERLAPS
+from understudy.evaluation.utility.surface import SURFACES
 
 TESTS = Path(__file__).resolve().parent
 REPOSITORY = TESTS.parent

@@ -18,15 +18,14 @@ from torchmetrics.image.kid import poly_mmd
 
 from references import Row, largest
 from understudy.core.encoding import Channel
-from understudy.evaluation.fidelity.extrapolation import frechet_infinity, sample_sizes, subset
-from understudy.evaluation.fidelity.frechet import frechet, gaussian_distance
+from understudy.evaluation.fidelity.fid import frechet, frechet_infinity, gaussian_distance, sample_sizes, subset
 from understudy.evaluation.fidelity.inception_score import inception_score
 from understudy.evaluation.fidelity.intensity import cumulative, shares
 from understudy.evaluation.fidelity.intensity import wasserstein as intensity_distance
-from understudy.evaluation.fidelity.kernel import kid, subset_rows
+from understudy.evaluation.fidelity.kid import kid, subset_rows
 from understudy.evaluation.fidelity.label_distances import kolmogorov_smirnov, wasserstein
-from understudy.evaluation.fidelity.manifold import coverage, density, precision, recall
 from understudy.evaluation.fidelity.ms_ssim import WEIGHTS, ms_ssim
+from understudy.evaluation.fidelity.prdc import coverage, density, precision, recall
 from understudy.evaluation.fidelity.spectrum import distance as spectrum_distance
 from understudy.evaluation.fidelity.spectrum import spectra
 

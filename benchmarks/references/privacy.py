@@ -9,11 +9,10 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from references import Row, largest
-from understudy.evaluation.privacy.attacks.risk import residual_risk, wilson
-from understudy.evaluation.privacy.attacks.subjects import expected_highest
-from understudy.evaluation.privacy.attacks.verdict import _resampled, area, newcombe
+from understudy.evaluation.privacy.attacks.authenticity import z_u
+from understudy.evaluation.privacy.attacks.risk import _resampled, area, newcombe, residual_risk, wilson
+from understudy.evaluation.privacy.attacks.setup import expected_highest
 from understudy.evaluation.privacy.calibration import clopper_pearson
-from understudy.evaluation.privacy.nearness import z_u
 
 COUNTS = [(k, n) for n in (5, 17, 80, 1000) for k in (0, 1, n // 3, n - 1, n)]
 
@@ -44,7 +43,7 @@ def areas_of_resamples() -> float:
             weights.append(np.random.default_rng(len(weights)).multinomial(n, shares, draws))
             return weights[-1]
 
-    with patch("understudy.evaluation.privacy.attacks.verdict.rng", lambda *_: Recorded()):
+    with patch("understudy.evaluation.privacy.attacks.risk.rng", lambda *_: Recorded()):
         found = _resampled(members, others, 0, 40)
     truth, joined = np.r_[np.ones(45), np.zeros(30)], np.r_[members, others]
     pairs = zip(*weights, strict=True)
@@ -134,7 +133,7 @@ ROWS = [
     Row(("attack.risk",), "errors propagated to first order, as published", "50,000 to 200,000 subjects a side", 1e-4,
         RISK, propagated_risk),
     Row(("expected highest of k",), "all draws counted out", "n = 5 to 9", 1e-12,
-        "evaluation/privacy/attacks/test_subjects.py", highest_counted_out),
+        "evaluation/privacy/attacks/test_setup.py", highest_counted_out),
     Row(("nearness.c_t",), "p of `mannwhitneyu`, asymptotic", "40 released, 25 unseen", 1e-12,
-        "evaluation/privacy/test_nearness.py", u_of_scipy, "scipy"),
+        "privacy/attacks/test_authenticity.py", u_of_scipy, "scipy"),
 ]  # fmt: skip

@@ -8,9 +8,9 @@ import numpy as np
 from scipy import stats
 
 from references import Row, largest
-from understudy.evaluation.over.ranks import kendall, signs, spearman
+from understudy.core.statistics import mean_interval
+from understudy.evaluation.correlation.coefficients import kendall, signs, spearman
 from understudy.evaluation.paired import holm, signed_rank
-from understudy.evaluation.statistics import mean_interval
 
 DRAWS = 20_000
 
@@ -55,7 +55,7 @@ def bootstrap_on_the_same_resamples() -> float:
     for seed in range(3):
         drawn = np.random.default_rng(seed).integers(0, 40, (DRAWS, 40))
         weights = np.stack([np.bincount(rows, minlength=40) for rows in drawn])
-        with patch("understudy.evaluation.statistics._subject_weights", lambda *_, w=weights: w):
+        with patch("understudy.core.statistics._subject_weights", lambda *_, w=weights: w):
             ours = mean_interval(scores(seed), seed=0, draws=DRAWS)
         theirs = stats.bootstrap(
             (scores(seed)[0],), np.mean, n_resamples=DRAWS, method="percentile", rng=np.random.default_rng(seed)
@@ -105,7 +105,7 @@ def rank_correlation_of_scipy(name: str) -> float:
     return largest(np.array(found), np.array(expected))
 
 
-PAIRED, INTERVALS = "evaluation/test_paired.py", "evaluation/test_statistics.py"
+PAIRED, INTERVALS = "evaluation/test_paired.py", "core/test_statistics.py"
 WIDTHS = f"60 seeds, 80 subjects, {DRAWS:,} resamples: width of the interval"
 OWN = f"n = 40, each its own {DRAWS:,} resamples: their ends have a standard error of about 5e-4"
 ROWS = [
@@ -120,6 +120,6 @@ ROWS = [
     Row(("bootstrap nested in seed and subject",), "variance of the mean", WIDTHS, 0.03,
         INTERVALS, nested_bootstrap, relative=True),
     *(Row((name,), f"`{function}`", "n = 14 with ties, and 25 resamples of them", 1e-12,
-          "evaluation/over/test_ranks.py", partial(rank_correlation_of_scipy, name), "scipy")
+          "evaluation/correlation/test_coefficients_ranks.py", partial(rank_correlation_of_scipy, name), "scipy")
       for name, function in (("spearman", "spearmanr"), ("kendall", "kendalltau"))),
 ]  # fmt: skip

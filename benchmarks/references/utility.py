@@ -17,10 +17,10 @@ from monai.metrics import (
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
 from references import Row, largest
-from understudy.evaluation.utility.areas import weighted_area
-from understudy.evaluation.utility.scores import OVERLAPS, confusion, overlaps
-from understudy.evaluation.utility.surfaces import SURFACES, Piece, surface_scores
-from understudy.tasks.auc import class_auc
+from understudy.evaluation.utility.auc import weighted_area
+from understudy.evaluation.utility.overlap import OVERLAPS, confusion, overlaps
+from understudy.evaluation.utility.surface import SURFACES, Piece, surface_scores
+from understudy.tasks.classification import class_auc
 
 # size, spacing in mm, how many pairs
 CASES = (((20, 16), (0.5, 0.8), 5), ((9, 14, 12), (1.0, 1.0, 1.0), 5), ((40, 64, 64), (3.0, 0.7, 1.3), 2))
@@ -179,7 +179,7 @@ def auc_of_scikit_learn() -> float:
     return largest(np.array(found), np.array(expected))
 
 
-SCORES, FAR = "evaluation/utility/test_scores.py", "evaluation/utility/test_surfaces.py"
+SCORES, FAR = "evaluation/utility/test_overlap.py", "evaluation/utility/test_surface.py"
 MAPS = f"{sum(case[2] for case in CASES)} pairs of maps, 20 x 16 to 40 x 64 x 64, 3 classes"
 SPACED = f"{MAPS}, voxels of up to 3 x 0.7 x 1.3 mm"
 DOUBLE = "`compute_hausdorff_distance`, its percentile taken in float64"
@@ -200,7 +200,7 @@ ROWS = [
         "monai", True),
     Row((*OVERLAPS, *SURFACES), "the rule for empty maps, by hand", "missed lesion, empty truth, both empty", 1e-12,
         f"{SCORES}, {FAR}", empty_maps_by_hand),
-    Row(("auc",), "all pairs counted", "n = 80 with ties", 1e-12, "tasks/test_auc.py", auc_by_pairs),
+    Row(("auc",), "all pairs counted", "n = 80 with ties", 1e-12, "tasks/test_classification_auc.py", auc_by_pairs),
     Row(("auc",), "`roc_auc_score` with sample weights", "n = 80, 12 subjects, 40 resamples", 1e-12,
-        "evaluation/utility/test_areas.py", auc_of_scikit_learn, "scikit-learn"),
+        "evaluation/utility/test_auc.py", auc_of_scikit_learn, "scikit-learn"),
 ]  # fmt: skip

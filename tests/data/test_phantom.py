@@ -7,10 +7,10 @@ import pytest
 from scipy import ndimage
 
 from understudy.core.errors import UsageError
-from understudy.data.sources.phantom import CHANNELS, CLASS_NAMES, iterate, phantom_slices, phantom_subject
-from understudy.data.sources.phantom_anatomy import TISSUES, Push, healthy_head
-from understudy.data.sources.phantom_geometry import NoiseField, affine_mm, axes_mm, ellipsoid, smooth_noise, voxel_size
-from understudy.data.sources.phantom_lesion import draw_lesion
+from understudy.data.phantom.anatomy import TISSUES, Push, healthy_head
+from understudy.data.phantom.geometry import NoiseField, affine_mm, axes_mm, ellipsoid, smooth_noise, voxel_size
+from understudy.data.phantom.lesion import draw_lesion
+from understudy.data.phantom.phantom import CHANNELS, CLASS_NAMES, iterate, phantom_slices, phantom_subject
 
 SHAPE = (24, 64, 64)
 T1, T1C, T2, FLAIR = range(4)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from understudy.core.errors import UnderstudyError
 from understudy.data import formats
-from understudy.data.formats import png16
+from understudy.data.formats.raster import SIGNATURE, read_deep
 
 RANDOM = np.random.default_rng(0)
 COLOUR = {1: 0, 2: 4, 3: 2, 4: 6}  # PNG colour type by number of channels
@@ -45,7 +45,7 @@ def write_png(file: Path, array: np.ndarray, bits: int, filters: tuple[int, ...]
     head = struct.pack(">IIBBBBB", width, height, bits, COLOUR[channels], 0, 0, 0)
     body = zlib.compress(data)
     parts = chunk(b"IHDR", head) + chunk(b"IDAT", body[:50]) + chunk(b"IDAT", body[50:]) + chunk(b"IEND", b"")
-    file.write_bytes(png16.SIGNATURE + parts)
+    file.write_bytes(SIGNATURE + parts)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -64,7 +64,7 @@ def test_each_filter(tmp_path: Path, kind: int) -> None:
     few = RANDOM.integers(0, 4, (20, 20, 3))  # few values, so that predictors tie
     for array in (RANDOM.integers(0, 65536, (6, 5, 3)), few, few * 256):
         write_png(tmp_path / "a.png", array, 16, (kind,))
-        assert np.array_equal(png16.read(tmp_path / "a.png"), np.moveaxis(array, -1, 0))
+        assert np.array_equal(read_deep(tmp_path / "a.png"), np.moveaxis(array, -1, 0))
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])

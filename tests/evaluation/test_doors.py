@@ -13,10 +13,10 @@ import pytest
 from understudy.cli.evaluate import Kind
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.evaluation.agreement.stage import evaluate_agreement
-from understudy.evaluation.fidelity.protocol import evaluate_fidelity
+from understudy.evaluation.consistency.stage import evaluate_agreement
+from understudy.evaluation.fidelity.stage import evaluate_fidelity
 from understudy.evaluation.privacy import evaluate_privacy
-from understudy.evaluation.utility.protocol import TASKS, evaluate_utility
+from understudy.evaluation.utility.stage import TASKS, evaluate_utility
 
 DOORS: dict[str, Callable[..., Path]] = {
     **{f"utility of {task}": partial(evaluate_utility, task=task) for task in TASKS},
@@ -61,7 +61,7 @@ def leaky(toy: Callable[..., Path], folder: Path, subjects: list[str], **changes
 
 
 def test_every_kind_has_its_door_here() -> None:
-    apart = {Kind.readers}  # no synthetic cohort comes in: tests/evaluation/readers/test_pairing.py
+    apart = {Kind.readers}  # no synthetic cohort comes in: tests/evaluation/interrater/test_pairing.py
     assert {name.split()[0] for name in DOORS} == set(Kind) - apart
 
 

@@ -20,7 +20,7 @@ from understudy.core.seed import derive
 from understudy.core.writer import CohortWriter
 from understudy.generators import GENERATORS, load
 from understudy.generators.base import Generator, Samples
-from understudy.synthesis.oracle import open_informant
+from understudy.synthesis.score_query import open_informant
 
 TINY: dict[str, dict[str, Any]] = {
     # 4 px, 8 px from 8 images (first step within the fade), 16 px from 16 images (the same).

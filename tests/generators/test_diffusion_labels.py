@@ -15,10 +15,10 @@ from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
 from understudy.generators import load
-from understudy.generators.diffusion import Diffusion, DiffusionConfig
+from understudy.generators.diffusion.diffusion import Diffusion, DiffusionConfig
+from understudy.nets.label_maps import encoded
 from understudy.training.engine import Engine
 from understudy.training.feed import Batch
-from understudy.training.label_maps import encoded
 
 TINY: dict[str, Any] = {
     "channels": (8, 16), "patch": 1, "attention_levels": (), "precision": "fp32", "sampler_steps": 3, "labels": "given",

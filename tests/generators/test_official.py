@@ -19,7 +19,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from understudy.nets import stylegan2, stylegan3
+from understudy.generators.gan import stylegan2, stylegan3
 from understudy.nets.signals import Design
 
 OFFICIAL = os.environ.get("UNDERSTUDY_OFFICIAL")

@@ -8,7 +8,7 @@ import pytest
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.core.result import Result
-from understudy.release.dossier import Dossier, open_dossier
+from understudy.release.evidence import Dossier, open_dossier
 from understudy.release.gate import judge, judge_labels, judge_real, refuse
 from understudy.release.policy import Policy, read_policy
 

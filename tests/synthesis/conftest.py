@@ -14,7 +14,7 @@ from understudy.core.encoding import Channel
 from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
-from understudy.generators.diffusion import Diffusion, DiffusionConfig
+from understudy.generators.diffusion.diffusion import Diffusion, DiffusionConfig
 
 TINY = {"channels": (8, 8), "attention_levels": (), "patch": 1, "images_seen": 16, "batch_size": 4, "sampler_steps": 4,
         "sample_block": 4, "snapshot_every": 4, "precision": "fp32", "ema_images": 2, "learning_rate": 0.02,

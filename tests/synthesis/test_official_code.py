@@ -17,8 +17,8 @@ import torch
 
 from understudy.core.errors import UnderstudyError
 from understudy.generators import load
-from understudy.synthesis.weights import import_weights
-from understudy.training.official import read_bytes, read_official
+from understudy.generators.pretrained.pickle_file import read_bytes, read_official
+from understudy.generators.pretrained.weights import import_weights
 
 TOLERANCE = 1e-4
 

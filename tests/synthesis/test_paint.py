@@ -9,7 +9,7 @@ import pytest
 from understudy.cli import main
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
-from understudy.synthesis.masks import MapRequest
+from understudy.synthesis.label_maps import MapRequest
 from understudy.synthesis.paint import paint_cohort
 from understudy.synthesis.sample import sample_cohort
 

@@ -12,7 +12,7 @@ from understudy.core.errors import UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
-from understudy.generators.diffusion import Diffusion, DiffusionConfig
+from understudy.generators.diffusion.diffusion import Diffusion, DiffusionConfig
 from understudy.synthesis import sample
 from understudy.synthesis.sample import sample_cohort
 

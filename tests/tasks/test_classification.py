@@ -10,8 +10,14 @@ import torch.nn.functional as F
 
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.tasks import classification
-from understudy.tasks.auc import class_auc, macro
-from understudy.tasks.classification import ClassificationConfig, Classifier, known_loss, train_classifier
+from understudy.tasks.classification import (
+    ClassificationConfig,
+    Classifier,
+    class_auc,
+    known_loss,
+    macro,
+    train_classifier,
+)
 
 TINY = ClassificationConfig(
     network="densenet-small", updates=12, checks=3, batch_size=8, learning_rate=2e-3, precision="fp32"

@@ -183,7 +183,7 @@ def test_grid(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- memory and engine
 MEASURE = """
 import resource, torch
-from understudy.training.memory import keep_freed_memory
+from understudy.training.engine import keep_freed_memory
 {call}
 for _ in range(40):
     torch.empty(20_000_000).fill_(1)

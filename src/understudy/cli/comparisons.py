@@ -77,8 +77,8 @@ def comparison(kind: str, given: Mapping[str, Any]) -> Comparison | None:
 
 
 def _over(results: list[Path]) -> Comparison:
-    from understudy.evaluation.over.config import OverConfig
-    from understudy.evaluation.over.stage import evaluate_over
+    from understudy.evaluation.correlation.config import OverConfig
+    from understudy.evaluation.correlation.stage import evaluate_over
 
     def make(out: Path, seed: int, config: OverConfig) -> Path:
         return evaluate_over(results, out, seed, config)
@@ -87,8 +87,8 @@ def _over(results: list[Path]) -> Comparison:
 
 
 def _readers(real: Path, other: Path) -> Comparison:
-    from understudy.evaluation.readers.config import ReadersConfig
-    from understudy.evaluation.readers.stage import evaluate_readers
+    from understudy.evaluation.interrater.config import ReadersConfig
+    from understudy.evaluation.interrater.stage import evaluate_readers
 
     def make(out: Path, seed: int, config: ReadersConfig) -> Path:
         return evaluate_readers(real, other, out, seed, config)

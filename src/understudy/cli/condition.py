@@ -31,7 +31,7 @@ def condition(
     dry_run: DryRun = False,
 ) -> None:
     """Search the latents of a generator for cases to which a classifier gives wanted classes."""
-    from understudy.synthesis.condition import ConditionConfig
+    from understudy.synthesis.conditioning.search import ConditionConfig
 
     wish = class_wish(classes) or "data"
     config = configure(ConditionConfig, parse_settings(settings), "condition")
@@ -39,7 +39,7 @@ def condition(
         request = {"run": run, "classifier": classifier, "n": n, "classes": wish, "out": out, "snapshot": snapshot}
         show("condition", {**request, "seed": seed, **config.model_dump()})
         return
-    from understudy.synthesis.archive import condition_cohort
+    from understudy.synthesis.conditioning.stage import condition_cohort
     from understudy.training.engine import Engine
 
     quiet()

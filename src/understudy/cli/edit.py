@@ -9,7 +9,7 @@ from understudy.cli.options import DryRun, Out, Seed, configure, example, names,
 from understudy.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from understudy.synthesis.edit_stage import EditConfig
+    from understudy.synthesis.editing.stage import EditConfig
 
 EXAMPLE = example(
     "understudy edit phantom --lesion necrosis,oedema,enhancing --grow 2 --move 0,5 --out edited",
@@ -70,7 +70,7 @@ def edit(
             )
         _anatomy(cohort, out, anatomy, {"smoothing": smoothing, "adapt": adapt, "whole": whole}, seed, key, dry_run)
         return
-    from understudy.synthesis.edit_stage import edit_cohort
+    from understudy.synthesis.editing.stage import edit_cohort
 
     config = _config(given)
     if dry_run:
@@ -88,8 +88,8 @@ def _config(given: dict[str, Any]) -> "EditConfig":
     Raises:
         UsageError: it says what cannot be.
     """
-    from understudy.synthesis.edit import Wishes
-    from understudy.synthesis.edit_stage import EditConfig
+    from understudy.synthesis.editing.request import Wishes
+    from understudy.synthesis.editing.stage import EditConfig
 
     if given["transplant"] and given["place"]:
         raise UsageError("--transplant and --place both say where another lesion goes: give one of them")
@@ -105,7 +105,7 @@ def _config(given: dict[str, Any]) -> "EditConfig":
 def _anatomy(
     cohort: Path, out: Path, anatomy: str, settings: dict[str, Any], seed: int, key: Path | None, dry_run: bool
 ) -> None:
-    from understudy.synthesis.anatomy import Mixture, anatomy_cohort
+    from understudy.synthesis.editing.anatomy import Mixture, anatomy_cohort
 
     source = Mixture(int(anatomy), **settings) if anatomy.isdecimal() else Path(anatomy)
     if dry_run:

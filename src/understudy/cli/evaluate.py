@@ -22,9 +22,9 @@ from understudy.cli.options import (
     show,
     writing,
 )
-from understudy.cli.oracle import asking
 from understudy.cli.tables import show_results
 from understudy.core.errors import UsageError
+from understudy.cli.oracle import asking
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -169,7 +169,7 @@ def evaluate(
 
 
 def _default_task(real: Path, synthetic: list[Path]) -> str:
-    from understudy.evaluation.utility.protocol import default_task
+    from understudy.evaluation.utility.stage import default_task
 
     return default_task(real, synthetic)
 
@@ -194,17 +194,17 @@ def _joined(settings: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]
 
 def _stage(kind: Kind, task: str | None, generator: Path | None, further: dict[str, Any]) -> Stage:
     if kind is Kind.utility:
-        from understudy.evaluation.utility.protocol import TASKS, evaluate_utility
+        from understudy.evaluation.utility.stage import TASKS, evaluate_utility
 
         name = task or "segmentation"
         return one_of(TASKS, name, "task").Config, partial(evaluate_utility, task=name)
     if kind is Kind.fidelity:
-        from understudy.evaluation.fidelity.protocol import FidelityConfig, evaluate_fidelity
+        from understudy.evaluation.fidelity.stage import FidelityConfig, evaluate_fidelity
 
         return FidelityConfig, partial(evaluate_fidelity, **further)
     if kind is Kind.agreement:
-        from understudy.evaluation.agreement.config import AgreementConfig
-        from understudy.evaluation.agreement.stage import evaluate_agreement
+        from understudy.evaluation.consistency.config import AgreementConfig
+        from understudy.evaluation.consistency.stage import evaluate_agreement
 
         return AgreementConfig, evaluate_agreement
     from understudy.evaluation.privacy import PrivacyConfig, evaluate_privacy

@@ -37,7 +37,7 @@ def import_weights(
     if dry_run:
         show(f"import-weights {kind}", {"file": file, "out": out, **given})
         return
-    from understudy.synthesis.weights import Meaning, import_weights
+    from understudy.generators.pretrained.weights import Meaning, import_weights
 
     quiet()
     with writing(out):

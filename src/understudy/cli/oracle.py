@@ -19,8 +19,8 @@ def asking(run: Path) -> Callable[[Path, list[Path], Path, int, Any], Path]:
     def evaluate(real: Path, synthetic: list[Path], out: Path, seed: int, config: Any) -> Path:
         from understudy.core.cohort import Cohort
         from understudy.evaluation.privacy import evaluate_privacy
-        from understudy.evaluation.privacy.attacks.scene import Oracle
-        from understudy.synthesis.oracle import open_informant
+        from understudy.evaluation.privacy.attacks.setup import Oracle
+        from understudy.synthesis.score_query import open_informant
 
         one = open_informant(run, [Cohort.open(path) for path in synthetic], seed)
         return evaluate_privacy(real, synthetic, out, seed, config, {one.attack: Oracle(one.identity, one.score)})

@@ -61,7 +61,7 @@ def sample(
         told = {"labels": labels, **places} if labels else {"classes": wish}
         show("sample", {**request, **told, "settings": changed, "seed": seed})
         return
-    from understudy.synthesis.masks import MapRequest
+    from understudy.synthesis.label_maps import MapRequest
     from understudy.synthesis.paint import paint_cohort
     from understudy.synthesis.sample import sample_cohort
     from understudy.training.engine import Engine

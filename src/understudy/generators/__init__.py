@@ -8,15 +8,15 @@ from pydantic import ValidationError
 
 from understudy.core.errors import UsageError
 from understudy.generators.base import Generator
-from understudy.generators.cyclegan import CycleGAN
-from understudy.generators.diffusion import Diffusion
-from understudy.generators.mask_gan import MaskGAN
-from understudy.generators.pix2pix import Pix2Pix
-from understudy.generators.progan import ProGAN
-from understudy.generators.spade import SPADE
-from understudy.generators.stylegan1 import StyleGAN1
-from understudy.generators.stylegan2 import StyleGAN2
-from understudy.generators.stylegan3 import StyleGAN3
+from understudy.generators.diffusion.diffusion import Diffusion
+from understudy.generators.gan.progan import ProGAN
+from understudy.generators.gan.stylegan1 import StyleGAN1
+from understudy.generators.gan.stylegan2 import StyleGAN2
+from understudy.generators.gan.stylegan3 import StyleGAN3
+from understudy.generators.masks.mask_gan import MaskGAN
+from understudy.generators.translation.cyclegan import CycleGAN
+from understudy.generators.translation.pix2pix import Pix2Pix
+from understudy.generators.translation.spade import SPADE
 from understudy.training.checkpoint import latest
 from understudy.training.engine import Engine
 

@@ -3,7 +3,7 @@
 A generator sees network channels only: image channels, then label channels, float32 in [-1, 1] (core/encoding.py). It
 is trained by the one loop of training/loop.py and sampled in blocks of one fixed size, each case from a seed of its
 own, so that a case depends neither on its neighbours nor on how many are drawn. What more a generator needs to be
-trained with differential privacy is ``Private`` in training/privacy/training.py. **Checked** by
+trained with differential privacy is ``Private`` in training/dp/training.py. **Checked** by
 tests/generators/test_contract.py, which runs over the menu.
 """
 
@@ -31,11 +31,11 @@ from understudy.training.checkpoint import (
     read_state,
     start_from,
 )
+from understudy.training.dp.secret import destroyed
+from understudy.training.dp.training import PrivateTraining
 from understudy.training.engine import Engine
 from understudy.training.feed import Batch, Feed
 from understudy.training.loop import make_run, open_run, train
-from understudy.training.privacy.secret import destroyed
-from understudy.training.privacy.training import PrivateTraining
 from understudy.training.record import fitting, training_record
 from understudy.training.settings import GeneratorConfig
 

@@ -5,7 +5,7 @@ Source: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 
     Parameter names and shapes are those of the published weights, so that those load as they are.
 Differs: reads any number of image and label channels; under autocast everything from 8x8 pixels up runs in the low
     precision, the 4x4 head in float32.
-Checked: tests/nets/test_stylegan2.py (shapes, names, initial scale, condition, minibatch groups).
+Checked: tests/generators/gan/test_stylegan2_stylegan2.py (shapes, names, initial scale, condition, minibatch groups).
 """
 
 import math

@@ -5,7 +5,7 @@ Source: Karras et al., "A Style-Based Generator Architecture for Generative Adve
     Limited Data", 2020, arXiv 2006.06676, appendix C (conditioning). Parameter names and shapes are those of the
     published weights.
 Differs: nothing known.
-Checked: tests/nets/test_stylegan2.py (truncation, running average, condition).
+Checked: tests/generators/gan/test_stylegan2_stylegan2.py (truncation, running average, condition).
 """
 
 import torch

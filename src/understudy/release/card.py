@@ -12,10 +12,10 @@ from typing import Any
 
 from understudy.core.cohort import Cohort
 from understudy.core.provenance import code_version
-from understudy.release.dossier import Dossier
+from understudy.release.deidentify import screenings, trained_on
+from understudy.release.evidence import Dossier
 from understudy.release.gate import Check
 from understudy.release.policy import PolicyFile
-from understudy.release.stripped import screenings, trained_on
 
 NOT_COVERED = (
     "Evidence is against the attacks and disguises named in it. Others, and better ones to come, are not covered.",

@@ -4,12 +4,21 @@ A kind is a function that turns a results folder into a verdict: which cases are
 verdict has touched, and what is told about it. Evidence about another cohort is refused.
 **agreement** (``evaluate agreement``): cases below a threshold. **privacy** (``evaluate privacy``): flagged cases.
 **Checked** in tests/release/test_evidence.py (the right cases; evidence of other cohorts; damaged and partial folders).
+
+Dossier: the evidence that is offered for a release, and whose it is.
+
+Every folder must be about the one cohort that is released, or about what it was before copies were screened out of it
+(``before``); an audit of a detector, which is about no synthetic cohort, counts for the one that is released. A
+cohort's id is a hash of its content, so evidence that is older than the cohort is evidence about another id.
+Refused, also with an override, since the numbers would be another cohort's: evidence about others, about several at
+once, against another real cohort than the generator saw, and INTERNAL folders.
+**Checked** in tests/release/test_evidence_dossier.py.
 """
 
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +26,9 @@ from typing import Any
 from understudy.core.cohort import Cohort, file_hash
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result, read_results
+from understudy.evaluation.folder import PUBLIC_MINIMUM, STAMP
 from understudy.evaluation.guard import slug
+from understudy.report.reading import Folder, cohort_ids, read_folders
 
 REAL = "real"  # in the place of a threshold: the low quantile of real pairs
 Thresholds = Mapping[str, float | str]
@@ -226,3 +237,155 @@ def _limit(evidence: Evidence, cohort: Cohort, name: str, value: float | str) ->
 
 def _touched(evidence: Evidence, told: list[tuple[str, str]]) -> list[dict[str, str]]:
     return [{"evidence": evidence.kind, "cohort": evidence.real, "split": split, "for": why} for split, why in told]
+
+
+INTERNAL = "internal"
+JUDGE = "privacy"  # the evaluation that flags copies
+
+
+@dataclass(frozen=True)
+class Dossier:
+    """What is known of a cohort that asks for release.
+
+    Attributes:
+        real: id (keyed) of the real cohort behind the evidence; "" without evidence.
+        released: folders about the cohort itself, or about the detector alone.
+        before: folders about what it was before its copies were screened out; those about itself where nothing was.
+        screened: whether copies were screened out.
+        facts: counts of the cohort, as results.
+    """
+
+    real: str
+    released: list[Folder]
+    before: list[Folder]
+    screened: bool
+    facts: list[Result]
+
+    def results(self, about: str) -> list[tuple[str, Result]]:
+        """Return (kind of evidence, result) of all that is known about the cohort released, or before screening."""
+        folders = self.released if about == "released" else self.before
+        found = [(folder.section, result) for folder in folders for result in folder.results]
+        found += [(folder.section, result) for folder in folders for result in _settings(folder)]
+        return [*found, *(("cohort", fact) for fact in self.facts), ("privacy", self._judged_again())]
+
+    def _judged_again(self) -> Result:
+        """Return 1 where the cohort was judged with another seed than the one its copies were screened with."""
+        name = "judged.again"
+        if not self.screened:
+            return Result(name, 1, note="no copies were screened out: nothing is to be judged again")
+        ours, theirs = ({f.provenance["seed"] for f in x if _flags(f)} for x in (self.released, self.before))
+        if not ours or not theirs:
+            return Result(name, None, note="evaluate privacy is missing, of the cohort or of what it was before")
+        return Result(name, int(not ours & theirs), note="seeds of evaluate privacy, before screening and after it")
+
+
+def _flags(folder: Folder) -> bool:
+    return any(result.name == "privacy.copies.flagged" for result in folder.results)
+
+
+def _settings(folder: Folder) -> list[Result]:
+    """Return the numbers among the settings of an evaluation as results."""
+    config = folder.provenance.get("config", {})
+    return [
+        Result(f"setting.{folder.section}.{key}", float(value))
+        for key, value in config.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+
+
+def open_dossier(cohort: Cohort, evidence: Sequence[Path]) -> Dossier:
+    """Read the evidence about a cohort.
+
+    Args:
+        cohort: the cohort that asks for release.
+        evidence: results folders.
+
+    Raises:
+        UsageError: a real cohort, no evidence, or a folder named twice.
+        UnderstudyError: a folder that is INTERNAL, about other cohorts or older than the cohort, or no results folder.
+    """
+    if cohort.kind == "real":
+        raise UsageError(f"{cohort.path.name} is a cohort of real cases, and none is ever released: name a synthetic")
+    earlier = before_screening(cohort)
+    ours: list[Path] = []
+    theirs: list[Path] = []
+    for path in map(Path, evidence):
+        _refuse_internal(path)
+        about = cohort_ids(read_results(path)[1], "synthetic")
+        if about in ("", cohort.id):
+            ours.append(path)
+        elif about == earlier:
+            theirs.append(path)
+        else:
+            raise UnderstudyError(_foreign(path, about, cohort))
+    if not ours:
+        raise UsageError(
+            f"evidence about the cohort {cohort.path.name} ({cohort.id}) was expected, found none: name folders that "
+            "`understudy evaluate` wrote about it with --evidence"
+        )
+    released, before = read_folders(ours), read_folders(theirs) if theirs else []
+    real = _one_real(cohort, [*released, *before])
+    screened = earlier is not None
+    return Dossier(real, released, before if screened else released, screened, facts(cohort))
+
+
+def before_screening(cohort: Cohort) -> str | None:
+    """Return the id of what a cohort was before copies were screened out of it, or None where none were."""
+    for entry in cohort.sampling.get("screened", []):
+        if any(touched["evidence"] == JUDGE for touched in entry["touched"]):
+            return str(entry["source"]["cohort"])
+    return None
+
+
+def facts(cohort: Cohort) -> list[Result]:
+    """Return the counts of a cohort that limits may ask for; the subjects are None where they are few or unknown."""
+    recorded = bool(cohort.trained_on) and all(entry.get("subjects") for entry in cohort.trained_on)
+    n = len({subject for entry in cohort.trained_on for subject in entry.get("subjects", ())})
+    note = f"withheld: fewer than {PUBLIC_MINIMUM} subjects" if n < PUBLIC_MINIMUM else ""
+    note = note if recorded else "trained_on does not record all subjects"
+    return [
+        Result("cohort.cases", len(cohort), unit="cases"),
+        Result("cohort.subjects", None if note else n, unit="subjects", note=note),
+    ]
+
+
+def _refuse_internal(path: Path) -> None:
+    """Refuse what is stamped INTERNAL or lies in such a folder, and links, which could lead there."""
+    public = [file for file in path.rglob("*") if INTERNAL not in file.relative_to(path).parts]
+    stamped = INTERNAL in path.absolute().parts[-2:] or any(file.name == STAMP for file in public)
+    if stamped or any(file.is_symlink() for file in public):
+        raise UnderstudyError(
+            f"{path} is INTERNAL, or holds a link or a stamped folder in its public part, and no release carries "
+            "that: name the results folder that `understudy evaluate` wrote"
+        )
+
+
+def _foreign(path: Path, about: str, cohort: Cohort) -> str:
+    earlier = [entry["source"]["cohort"] for entry in cohort.sampling.get("screened", [])]
+    if cohort.id in about.split(","):
+        return (
+            f"the evidence {path} is about several cohorts at once, and a bundle holds one: evaluate "
+            f"{cohort.path.name} alone"
+        )
+    why = "older than" if about in earlier else "of another cohort than"
+    return (
+        f"the evidence {path} is {why} {cohort.path.name}: it is about {about}, and the cohort is {cohort.id}: "
+        "evaluate this cohort, or leave the folder out"
+    )
+
+
+def _one_real(cohort: Cohort, folders: Sequence[Folder]) -> str:
+    """Return the id of the real cohort behind all folders; it is one that the generator saw."""
+    measured = {cohort_ids(folder.provenance, "real") for folder in folders}
+    if len(measured) > 1:
+        raise UnderstudyError(
+            f"the evidence was measured against {len(measured)} real cohorts ({', '.join(sorted(measured))}): evaluate "
+            "against the one that the generator saw"
+        )
+    (real,), seen = measured, {str(entry["cohort"]) for entry in cohort.trained_on}
+    if seen and seen != {"not recorded"} and real not in seen:
+        raise UnderstudyError(
+            f"the evidence was measured against the real cohort {real}, and {cohort.path.name} was made from "
+            f"{', '.join(sorted(seen))}: evaluate against that one"
+        )
+    return real

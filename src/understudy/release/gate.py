@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result
-from understudy.release.dossier import Dossier
+from understudy.release.evidence import Dossier
 from understudy.release.policy import Bound, Limit, Policy
 
 Known = Sequence[tuple[str, Result]]
@@ -54,7 +54,7 @@ def judge_labels(policy: Policy, label_source: str | None) -> Check:
 
 
 def judge_real(policy: Policy, compared: bool) -> Check:
-    """Say whether the bundle was compared with the real cohort; what is found there is refused by release/leak.py."""
+    """Say whether the bundle was compared with the real cohort; the disclosure check refuses what is found there."""
     rule = policy.real_check
     asked = "the bundle is compared with the real cohort" + ("" if rule.required else " (not required)")
     found = "compared: no real image, patch, label map or name in it" if compared else "not compared: no --real"

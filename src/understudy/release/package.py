@@ -28,12 +28,12 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.stage import finished, output_folder
 from understudy.release.card import card_of, markdown
-from understudy.release.dossier import Dossier, open_dossier
+from understudy.release.deidentify import write_stripped
+from understudy.release.disclosure import compare_with_real
+from understudy.release.evidence import Dossier, open_dossier
 from understudy.release.gate import Check, judge, judge_labels, judge_real, refuse
-from understudy.release.leak import compare_with_real
-from understudy.release.needles import needles_of, refuse_names
+from understudy.release.identifiers import needles_of, refuse_names
 from understudy.release.policy import PolicyFile, read_policy
-from understudy.release.stripped import write_stripped
 from understudy.report import write_report
 from understudy.report.reading import Folder, folder_hash
 

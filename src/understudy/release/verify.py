@@ -16,7 +16,7 @@ from understudy.core.cohort import Cohort, file_hash
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result
 from understudy.release.card import markdown
-from understudy.release.dossier import Dossier
+from understudy.release.evidence import Dossier
 from understudy.release.gate import judge, judge_labels
 from understudy.release.package import BEFORE, SCHEMA, refuse_changed
 from understudy.release.policy import read_policy

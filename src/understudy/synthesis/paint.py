@@ -20,10 +20,10 @@ from understudy.core.provenance import Provenance
 from understudy.core.seed import derive
 from understudy.core.stage import finished
 from understudy.core.writer import CohortWriter
+from understudy.data.ownership import secret
 from understudy.generators import load
 from understudy.generators.base import Generator
-from understudy.synthesis.masks import Drawn, LabelMaps, MapRequest, label_maps
-from understudy.synthesis.ownership import secret
+from understudy.synthesis.label_maps import Drawn, LabelMaps, MapRequest, label_maps
 from understudy.synthesis.runs import Run, called, joint_inputs, joint_trained_on, member, open_runs
 from understudy.training.engine import Engine
 

@@ -15,11 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from understudy.generators.translation.translation import discriminator_loss, generator_loss, whole_classes
 from understudy.nets.patch_gan import PatchGAN
 from understudy.tasks.fitting import fast, in_place
 from understudy.tasks.networks import seeded
 from understudy.training.engine import Engine
-from understudy.training.translation import discriminator_loss, generator_loss, whole_classes
 
 KIND = "least-squares"
 WEIGHT = 0.1  # of the verdict in the segmenter's loss

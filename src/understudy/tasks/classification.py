@@ -6,6 +6,14 @@ since pretrained ones are a download; any number of channels; per-image z-scores
 missing entry takes no part in the loss; classes are not weighted, which leaves ranks (AUC) alone. The model is chosen
 by a score that the caller computes on real validation subjects.
 **Checked** in tests/tasks/test_classification.py (learns a trivial task; same seed, same bits; missing entries).
+
+Area under the ROC curve, a class at a time: how well a score ranks cases that have a class above those without.
+
+**Source**: Hanley and McNeil, Radiology 143 (1982): the area is the probability that a random case with the class is
+scored above a random case without it, ties counting half. Values by scikit-learn.
+**Differs**: a class of which all known cases are the same has no area (NaN), where scikit-learn warns or raises; cases
+whose entry is missing do not count for that class.
+**Checked** in tests/tasks/test_classification_auc.py (scikit-learn; classes that are absent; missing entries).
 """
 
 from collections.abc import Callable, Sequence
@@ -15,17 +23,38 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import field_validator
+from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from understudy.core.cohort import Cohort
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.seed import derive
-from understudy.tasks.auc import class_auc, macro
 from understudy.tasks.augmentation import Ranges, augment_images
 from understudy.tasks.fitting import Cases, FittingConfig, fast, fit, image_blocks, in_place, placed, standardised
 from understudy.tasks.networks import CLASSIFIERS, DenseClassifier, build_classifier
 from understudy.training.engine import Engine
+
+
+def class_auc(targets: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return the area of each class, (K,), 0..1, 0.5 is chance, higher is better; NaN where it is not defined.
+
+    Args:
+        targets: (n, K) of 0 and 1, NaN where missing.
+        scores: (n, K), higher for the class.
+    """
+    areas = np.full(targets.shape[1], np.nan)
+    for k in range(len(areas)):
+        known = np.isfinite(targets[:, k])
+        if len(np.unique(targets[known, k])) == 2:
+            areas[k] = roc_auc_score(targets[known, k], scores[known, k])
+    return areas
+
+
+def macro(areas: np.ndarray) -> float:
+    """Return the mean over the classes that have an area, NaN where none has."""
+    return float(areas[np.isfinite(areas)].mean()) if np.isfinite(areas).any() else float("nan")
+
 
 VOXELS_PER_BLOCK = 2**18  # 64 images of 64 px
 

@@ -17,8 +17,8 @@ from torch import Tensor
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.seed import derive, rng
+from understudy.nets.affine import resampled
 from understudy.training.settings import GeneratorConfig
-from understudy.training.warp import resampled
 
 
 @dataclass(frozen=True)

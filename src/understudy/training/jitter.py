@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from understudy.training.warp import resampled
+from understudy.nets.affine import resampled
 
 DEGREES, ZOOM, STRETCH, SHEAR, SHIFT = 5.0, 0.05, 0.05, 0.03, 0.02
 MOVED = 0.5  # share of the cases that are changed

@@ -55,7 +55,7 @@ class Method(Protocol):
 
 
 class Source(Protocol):
-    """What the loop takes batches from: training/feed.py, or with privacy training/privacy/subjects.py."""
+    """What the loop takes batches from: training/feed.py, or with privacy training/dp/subjects.py."""
 
     def batch(self, images_seen: int, batch_size: int, resolution: int, device: torch.device, part: slice) -> Any:
         """Return what a method's step is made of."""

@@ -12,7 +12,7 @@ from torchmetrics.image.inception import InceptionScore
 from understudy.core.result import read_results
 from understudy.evaluation import METRICS
 from understudy.evaluation.fidelity.inception_score import inception_score
-from understudy.evaluation.fidelity.protocol import FidelityConfig, evaluate_fidelity
+from understudy.evaluation.fidelity.stage import FidelityConfig, evaluate_fidelity
 
 
 def score(logits: np.ndarray) -> float:

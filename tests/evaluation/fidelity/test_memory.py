@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from understudy.evaluation.features import blocks
-from understudy.evaluation.fidelity.protocol import FidelityConfig, evaluate_fidelity
+from understudy.evaluation.fidelity.stage import FidelityConfig, evaluate_fidelity
 
 CONFIG = FidelityConfig(draws=2, subsets=2, subset_size=50, sizes=2, pairs=10, features="random", grid=4)
 FEW, MANY = 100, 700

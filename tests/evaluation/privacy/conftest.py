@@ -13,7 +13,7 @@ from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
 from understudy.evaluation.privacy.copies.cases import Cases
-from understudy.evaluation.privacy.copies.geometry import blur
+from understudy.evaluation.privacy.copies.registration import blur
 
 SHAPE = (2, 8, 8)
 Write = Callable[..., Path]

@@ -14,7 +14,7 @@ from understudy.core.errors import UsageError
 from understudy.core.result import Result, read_results
 from understudy.evaluation.privacy import PrivacyConfig, evaluate_privacy
 from understudy.evaluation.privacy.attacks import ATTACKS
-from understudy.evaluation.privacy.attacks.scene import Oracle
+from understudy.evaluation.privacy.attacks.setup import Oracle
 
 Write = Callable[..., Path]
 TRAINED_ON = [{"cohort": "x", "splits": ["train"], "subjects": [f"patient{i}" for i in range(4, 16)]}]

@@ -15,7 +15,7 @@ from understudy.core.result import Result, read_results
 from understudy.core.writer import CohortWriter
 from understudy.evaluation.utility.classification import AreaOutcome
 from understudy.evaluation.utility.config import ClassUtilityConfig
-from understudy.evaluation.utility.protocol import default_task, evaluate_utility
+from understudy.evaluation.utility.stage import default_task, evaluate_utility
 
 CONFIG = ClassUtilityConfig(
     network="densenet-small", updates=24, checks=2, repeats=2, batch_size=8, draws=100, precision="fp32", augment=False

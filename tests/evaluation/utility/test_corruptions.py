@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from understudy.evaluation.utility.scores import OVERLAPS, confusion, overlaps
-from understudy.evaluation.utility.surfaces import SURFACES, Piece, surface_scores
+from understudy.evaluation.utility.overlap import OVERLAPS, confusion, overlaps
+from understudy.evaluation.utility.surface import SURFACES, Piece, surface_scores
 
 SIDE, CASES = 24, 4
 SCORES = (*OVERLAPS, *SURFACES)

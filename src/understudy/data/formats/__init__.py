@@ -8,10 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from understudy.core.errors import UnderstudyError
-from understudy.data.formats import nifti, png, tiff
-from understudy.data.formats.picture import Header, Picture
+from understudy.data.formats import nifti, raster, tiff
+from understudy.data.formats.raster import Header, Picture
 
-FORMATS = {".png": png, ".jpg": png, ".jpeg": png, ".tif": tiff, ".tiff": tiff, ".nii": nifti, ".nii.gz": nifti}
+FORMATS = {
+    ".png": raster,
+    ".jpg": raster,
+    ".jpeg": raster,
+    ".tif": tiff,
+    ".tiff": tiff,
+    ".nii": nifti,
+    ".nii.gz": nifti,
+}
 
 
 def ending(file: Path) -> str | None:

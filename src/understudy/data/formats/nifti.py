@@ -19,7 +19,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
 from understudy.core.errors import UnderstudyError
-from understudy.data.formats.picture import Header, Picture, storable
+from understudy.data.formats.raster import Header, Picture, storable
 
 AXES = ("S", "P", "L")
 _BROKEN = (OSError, EOFError, ValueError, zlib.error, gzip.BadGzipFile, ImageFileError, HeaderDataError)

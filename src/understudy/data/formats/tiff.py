@@ -13,8 +13,7 @@ import tifffile
 from PIL import Image
 
 from understudy.core.errors import UnderstudyError
-from understudy.data.formats.picture import Header, Picture, storable
-from understudy.data.formats.png import one_channel
+from understudy.data.formats.raster import Header, Picture, one_channel, storable
 
 _BROKEN = (
     OSError,

@@ -25,9 +25,8 @@ from understudy.data import formats
 from understudy.data.listing import Item, Listing, Reading, refuse_elsewhere, size_text
 from understudy.data.options import ImportOptions
 from understudy.data.slices import AKBAR_SIDE
-from understudy.data.sources.fingerprint import fingerprint
-from understudy.data.sources.scheme import mapped
-from understudy.data.sources.table import refuse_outside
+from understudy.data.sources.built_in import fingerprint
+from understudy.data.sources.table import mapped, refuse_outside
 
 CONTRASTS = ("T1", "T1c", "T2", "FLAIR")
 _TOKENS = {

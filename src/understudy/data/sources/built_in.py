@@ -2,19 +2,26 @@
 
 Its subjects are no people, so their pseudonyms need no secret: the same request gives the same cohort on every machine.
 **Checked** in tests/data/test_importing.py.
+
+Fingerprint of what a source found: names, sizes in bytes, and the whole table. Only its keyed hash is recorded.
+
+**Differs** from hashing every pixel, which would read a large source twice: a file changed within its size is not
+noticed.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from understudy.core.cohort import file_hash
 from understudy.core.errors import UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.seed import rng
 from understudy.data.listing import Item, Listing, Reading
 from understudy.data.options import ImportOptions
-from understudy.data.sources import phantom
-from understudy.data.sources.phantom_geometry import affine_mm, voxel_size
+from understudy.data.phantom import phantom
+from understudy.data.phantom.geometry import affine_mm, voxel_size
 
 SIZE = 64
 
@@ -60,3 +67,17 @@ def _read(item: Item, seed: int, shape: tuple[int, int, int], slices: int | None
     chosen = phantom.phantom_slices(labels, slices, int(rng(seed, "phantom", subject).integers(2**62)))
     for d in chosen.tolist():
         yield Reading(volumes[:, d], labels[d], spacing[1:], affine_mm(shape, d), d)
+
+
+def fingerprint(path: Path, items: Sequence[Item], table: Path | None = None) -> str:
+    """Return a text that changes when files are added, removed, renamed or change their size, or when the table
+    changes.
+
+    Args:
+        path: the source's folder; its own name and place do not count.
+        items: the items found.
+        table: a table that belongs to them.
+    """
+    files = sorted({file for item in items for file in (*item.images, *([item.labels] if item.labels else []))})
+    listed = [(file.relative_to(path).as_posix(), file.stat().st_size) for file in files]
+    return json.dumps([listed, file_hash(table) if table else None])

@@ -13,12 +13,12 @@ import numpy as np
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.data import formats
-from understudy.data.formats.picture import Header
+from understudy.data.formats.raster import Header
 from understudy.data.listing import Item, Listing, Reading, refuse_elsewhere, size_text
 from understudy.data.options import ImportOptions
-from understudy.data.sources.fingerprint import fingerprint
+from understudy.data.sources.built_in import fingerprint
 from understudy.data.sources.pairs import pairs
-from understudy.data.sources.scheme import inferred_scheme, mapped
+from understudy.data.sources.table import inferred_scheme, mapped
 
 DEFAULT_NAMES = {1: ("image",), 3: ("red", "green", "blue")}
 

@@ -3,7 +3,7 @@
 Each cohort is read once (measured.py), then pairs of cases for their resemblance (ms_ssim.py). Beside each distance
 stands its floor (floor.py). Extractors that learn have seen the whole real training split, so **both halves of the
 floor** are familiar to them and synthetic cases are not: what that is worth stands in features/encoder.py.
-**Checked** in tests/evaluation/fidelity/test_protocol.py.
+**Checked** in tests/evaluation/fidelity/test_stage.py.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,9 +20,9 @@ from understudy.core.seed import derive
 from understudy.evaluation import METRICS
 from understudy.evaluation.features.cache import Cache
 from understudy.evaluation.features.extractor import Extractor
+from understudy.evaluation.fidelity.arrays import Measured, channel_names, measure, standardised
+from understudy.evaluation.fidelity.baseline import Floor, real_floors
 from understudy.evaluation.fidelity.config import FidelityConfig
-from understudy.evaluation.fidelity.floor import Floor, real_floors
-from understudy.evaluation.fidelity.measured import Measured, channel_names, measure, standardised
 from understudy.evaluation.fidelity.ms_ssim import side_result
 from understudy.evaluation.folder import public
 from understudy.evaluation.guard import leak_note

@@ -22,11 +22,10 @@ from scipy import stats
 
 from understudy.core.result import Result
 from understudy.core.seed import derive
+from understudy.evaluation.fidelity.baseline import Floor, real_floors
 from understudy.evaluation.fidelity.config import FidelityConfig
-from understudy.evaluation.fidelity.floor import Floor, real_floors
-from understudy.evaluation.fidelity.histograms import class_histograms
 from understudy.evaluation.fidelity.image_distances import Side
-from understudy.evaluation.fidelity.labels import Described, describe, in_common_unit
+from understudy.evaluation.fidelity.label_maps import Described, class_histograms, describe, in_common_unit
 from understudy.evaluation.folder import PUBLIC_MINIMUM
 from understudy.evaluation.guard import leak_note, slug
 from understudy.evaluation.metric import few_cases

@@ -25,7 +25,7 @@ from understudy.core.encoding import Encoding
 from understudy.core.result import Result
 from understudy.core.seed import rng
 from understudy.evaluation.features import blocks
-from understudy.evaluation.fidelity.floor import halves
+from understudy.evaluation.fidelity.baseline import halves
 from understudy.evaluation.metric import few_cases
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)

@@ -4,15 +4,25 @@ Each subject counts once, however many cases it has: a case weighs 1 / (subjects
 from resampling whole subjects.
 **Source** for the exact interval of a share: Clopper, Pearson, Biometrika 26 (1934).
 **Checked** in tests/evaluation/privacy/test_calibration.py (by hand, and coverage on simulated subjects).
+
+Which real cases a synthetic cohort is compared with, and how near real cases lie to each other.
+
+**Checked** in tests/evaluation/privacy/test_calibration_reference.py.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy import stats
 
+from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import rng
+from understudy.evaluation.folder import PUBLIC_MINIMUM
+from understudy.evaluation.privacy.copies.registration import blur
+from understudy.evaluation.privacy.pearson import ImageVectors, nearest
+from understudy.evaluation.search import ArrayRows, UnitRows, exact_r
 
 FIRM = 50  # subjects below which what they calibrate is called weak, and others join them
 COPY = 1 - 1e-6  # r of a copy up to gain and offset; flagged whatever the control subjects say
@@ -128,3 +138,127 @@ def order_interval(r: np.ndarray, q: float) -> tuple[float, float]:
     ranks = stats.binom.ppf((0.025, 0.975), len(r), q).astype(int)
     low, high = np.sort(r)[np.clip(ranks, 0, len(r) - 1)]
     return float(low), float(high)
+
+
+BLURRED, BLUR = 500, 2 / 64  # training cases that are blurred, and the width as a share of the side
+REFERENCE_CASES = 2000  # training cases that are compared with the other training subjects
+
+
+def training_rows(real: Cohort, synthetic: Cohort) -> tuple[np.ndarray, str]:
+    """Return the rows of the real cohort that the generator saw, and a note on how they are known.
+
+    Args:
+        real: the real cohort.
+        synthetic: its ``trained_on`` names subjects; the training split is taken where it names none of these.
+    """
+    seen = {subject for entry in synthetic.trained_on for subject in entry.get("subjects", ())}
+    rows = np.flatnonzero(np.isin(real.column("subject_id"), sorted(seen)))
+    if len(rows):
+        return (
+            rows,
+            "compared with the real cases of every subject that the generator, or what screened its cases, has seen",
+        )
+    return real.rows("train"), (
+        "compared with the training split, because the synthetic cohort does not record subjects of "
+        "this real cohort that it was trained on"
+    )
+
+
+def control_reference(real: Cohort, rows: np.ndarray, memory_mib: int) -> Reference:
+    """Return the highest r of each control case to the training rows; empty without a control split."""
+    control = real.rows("control")
+    subjects = real.column("subject_id")[control]
+    if not len(control):
+        return Reference(np.empty(0), subjects, "the real cohort has no control split")
+    found = nearest(ImageVectors(real, control), ImageVectors(real, rows), memory_mib=memory_mib)
+    return Reference(found.r, subjects, f"control subjects ({len(control)} cases) against training cases")
+
+
+def training_reference(real: Cohort, rows: np.ndarray, memory_mib: int, seed: int) -> Reference:
+    """Return the highest r of at most REFERENCE_CASES training cases to the cases of the other training subjects."""
+    subjects = real.column("subject_id")
+    if len(np.unique(subjects[rows])) < 2:
+        return Reference(np.empty(0), subjects[:0], "only one training subject")
+    chosen = rows
+    if len(rows) > REFERENCE_CASES:
+        chosen = np.sort(rng(seed, "privacy", "reference").choice(rows, REFERENCE_CASES, replace=False))
+    found = nearest(
+        ImageVectors(real, chosen),
+        ImageVectors(real, rows),
+        query_groups=subjects[chosen],
+        target_groups=subjects[rows],
+        memory_mib=memory_mib,
+    )
+    return Reference(
+        found.r, subjects[chosen], f"training subjects ({len(chosen)} cases) against the other training subjects"
+    )
+
+
+def strangers(control: Reference, training: Reference) -> Reference:
+    """Return how near strangers lie to training cases, from at least FIRM subjects where there are so many.
+
+    Control subjects alone where they are enough. Where they are few, training subjects, each against the others, join
+    them: they too are compared with subjects other than themselves, only one fewer of them.
+
+    Args:
+        control: control subjects against the training cases.
+        training: training subjects against the other training subjects.
+    """
+    if control.n_subjects >= FIRM or not len(training.r):
+        return control
+    if not len(control.r):
+        return training
+    note = f"{control.note}, joined, being few, by {training.note}"
+    subjects = np.concatenate([control.subjects, training.subjects])
+    return Reference(np.concatenate([control.r, training.r]), subjects, note)
+
+
+def neighbour_reference(real: Cohort, rows: np.ndarray) -> Reference:
+    """Return r of each training slice to the next of the same subject in the cohort; empty without slice numbers."""
+    subjects, slices = real.column("subject_id")[rows], real.column("slice_index")[rows]
+    known = np.flatnonzero(slices != "")
+    number = np.array([float(s) for s in slices[known]])
+    order = known[np.lexsort((number, subjects[known]))]
+    same = np.flatnonzero(subjects[order][:-1] == subjects[order][1:]) if len(order) else np.empty(0, np.int64)
+    first, second = rows[order[same]], rows[order[same + 1]]
+    if not len(first):
+        return Reference(np.empty(0), subjects[:0], "no two slices of one subject with a slice number")
+    r = np.concatenate(
+        [
+            exact_r(
+                ImageVectors(real, first[i : i + 64]).block(0, 64), ImageVectors(real, second[i : i + 64]).block(0, 64)
+            )
+            for i in range(0, len(first), 64)
+        ]
+    )
+    return Reference(
+        r,
+        real.column("subject_id")[first],
+        f"each training slice against the next of the same subject ({len(r)} pairs)",
+    )
+
+
+def reverse_reference(real: Cohort, synthetic: Cohort, memory_mib: int) -> Reference:
+    """Return the highest r of each synthetic case to a control case, whom nobody can have copied; empty without any."""
+    control = real.rows("control")
+    few = len(np.unique(real.column("subject_id")[control])) < PUBLIC_MINIMUM
+    if few:
+        return Reference(np.empty(0), np.empty(0, np.int64), f"fewer than {PUBLIC_MINIMUM} control subjects")
+    images = ImageVectors(synthetic, synthetic.rows())
+    found = nearest(images, ImageVectors(real, control), memory_mib=memory_mib)
+    return Reference(found.r, np.arange(len(synthetic)), "synthetic cases against control cases")
+
+
+def blurred_reference(real: Cohort, rows: np.ndarray, memory_mib: int, seed: int) -> Reference:
+    """Return the highest r of blurred training cases to the training cases: where a blurred copy would lie.
+
+    At most BLURRED cases, images of two dimensions; empty for volumes.
+    """
+    if len(real.size) != 2 or real.images is None:
+        return Reference(np.empty(0), real.column("subject_id")[:0], "volumes are not blurred")
+    chosen = np.sort(rng(seed, "privacy", "blurred").choice(rows, min(BLURRED, len(rows)), replace=False))
+    images = torch.from_numpy(real.encoding.encode_images(np.asarray(real.images[chosen])))
+    vectors = UnitRows(ArrayRows(blur(images, BLUR).flatten(1).numpy()))
+    found = nearest(vectors, ImageVectors(real, rows), memory_mib=memory_mib)
+    note = f"{len(chosen)} training cases, blurred by {BLUR:g} of the side, against the training cases"
+    return Reference(found.r, real.column("subject_id")[chosen], note)

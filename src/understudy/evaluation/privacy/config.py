@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from understudy.evaluation.privacy.attacks import ATTACKS
-from understudy.evaluation.privacy.copies.views import VIEWS
+from understudy.evaluation.privacy.copies.matchers import VIEWS
 
 FEWEST_UPDATES, MOST_UPDATES = 400, 1500
 
@@ -15,7 +15,7 @@ class PrivacyConfig(BaseModel):
 
     Attributes:
         false_alarm_rate: share of real cases of unseen subjects that may be flagged; it sets the threshold.
-        views: from where copies are sought; see ``copies/views.py``. Cases that are not images of two dimensions are
+        views: from where copies are sought; see ``copies/matchers.py``. Cases that are not images of two dimensions are
             looked at by pixels only.
         updates: batches that the encoder of the view embedding learns from; as many as the training cases ask for
             where None.

@@ -7,8 +7,8 @@ import numpy as np
 from understudy.core.cohort import Cohort
 from understudy.evaluation.privacy.calibration import Reference, Threshold
 from understudy.evaluation.privacy.config import PrivacyConfig
-from understudy.evaluation.privacy.correlation import Nearest
-from understudy.evaluation.privacy.judged import Judged
+from understudy.evaluation.privacy.judgement import Judged
+from understudy.evaluation.privacy.pearson import Nearest
 
 
 @dataclass(frozen=True)

@@ -21,21 +21,20 @@ from understudy.core.result import write_results
 from understudy.core.stage import finished, output_folder
 from understudy.evaluation.folder import PUBLIC_MINIMUM, internal, write_rows, write_table
 from understudy.evaluation.guard import leak_note, open_pair, short_names
-from understudy.evaluation.privacy.attacks.attacked import Attacked, attack_all
-from understudy.evaluation.privacy.attacks.findings import ROWS, TABLE, attack_results, attack_table, subject_rows
-from understudy.evaluation.privacy.attacks.scene import Oracle, Scene
-from understudy.evaluation.privacy.audit.findings import write_audit
-from understudy.evaluation.privacy.calibration import calibrate
-from understudy.evaluation.privacy.config import PrivacyConfig
-from understudy.evaluation.privacy.correlation import ImageVectors, nearest
-from understudy.evaluation.privacy.curves import write_curves, write_thresholds
-from understudy.evaluation.privacy.evidence import Evidence
-from understudy.evaluation.privacy.findings import results_of, skipped
-from understudy.evaluation.privacy.judged import Detectors, judge_by_r, judge_images, judge_maps
-from understudy.evaluation.privacy.nearness import nearness_results
-from understudy.evaluation.privacy.pairs import write_gallery, write_pairs
-from understudy.evaluation.privacy.reference import (
+from understudy.evaluation.privacy.attacks.authenticity import nearness_results
+from understudy.evaluation.privacy.attacks.report import (
+    ROWS,
+    TABLE,
+    Attacked,
+    attack_all,
+    attack_results,
+    attack_table,
+    subject_rows,
+)
+from understudy.evaluation.privacy.attacks.setup import Oracle, Scene
+from understudy.evaluation.privacy.calibration import (
     blurred_reference,
+    calibrate,
     control_reference,
     neighbour_reference,
     reverse_reference,
@@ -43,6 +42,13 @@ from understudy.evaluation.privacy.reference import (
     training_reference,
     training_rows,
 )
+from understudy.evaluation.privacy.canaries.report import write_audit
+from understudy.evaluation.privacy.config import PrivacyConfig
+from understudy.evaluation.privacy.curves import write_curves, write_gallery, write_pairs, write_thresholds
+from understudy.evaluation.privacy.evidence import Evidence
+from understudy.evaluation.privacy.judgement import Detectors, judge_by_r, judge_images, judge_maps
+from understudy.evaluation.privacy.pearson import ImageVectors, nearest
+from understudy.evaluation.privacy.report import results_of, skipped
 
 
 def evaluate_privacy(

@@ -22,7 +22,7 @@ from understudy.evaluation.search.best import Best
 from understudy.evaluation.search.measures import MEASURES, Measure
 from understudy.evaluation.search.rows import Rows, in_pieces
 from understudy.evaluation.search.screen import Block, read_block, screen_dtype, upper_bounds
-from understudy.training.memory import keep_freed_memory
+from understudy.training.engine import keep_freed_memory
 
 TARGET_ROWS, QUERY_ROWS = 1024, 2048  # multiplied at once
 CENTRE_ROWS = 256  # targets whose mean is the centre: any would do, near ones let the screen see more

@@ -22,7 +22,7 @@ import torch
 
 from understudy.core.errors import UnderstudyError
 from understudy.evaluation.search.rows import Rows, in_pieces
-from understudy.training.precision import has_fast_bf16
+from understudy.training.engine import has_fast_bf16
 
 UNIT = 2.0**-24  # u, the rounding of fp32
 SLACK = 16 * UNIT  # of the handful of fp32 operations on a product, and of vectors whose length is one but for fp32

@@ -19,7 +19,7 @@ import numpy as np
 from understudy.core.classes import short_class_names
 from understudy.core.cohort import Cohort
 from understudy.evaluation.folder import PUBLIC_MINIMUM, write_rows
-from understudy.evaluation.utility.areas import Areas
+from understudy.evaluation.utility.auc import Areas
 from understudy.evaluation.utility.config import ClassUtilityConfig
 from understudy.evaluation.utility.task import Outcome, Score, Task
 from understudy.tasks.classification import (

@@ -3,7 +3,7 @@
 Scored are the classes, their mean, and where there are several all of them as one ("whole lesion").
 **Source**: Akbar et al., Brain tumor segmentation using synthetic MR images (Sci Data 11:259, 2024).
 The test subjects are read once by each segmenter, after its weights were chosen.
-**Checked** in tests/evaluation/utility/test_protocol.py and test_findings.py (known counts give known numbers).
+**Checked** in tests/evaluation/utility/test_stage.py and test_findings.py (known counts give known numbers).
 """
 
 from collections.abc import Callable, Iterator
@@ -15,12 +15,12 @@ import numpy as np
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
+from understudy.core.statistics import Means
 from understudy.evaluation.folder import write_rows
 from understudy.evaluation.guard import slug
-from understudy.evaluation.statistics import Means
 from understudy.evaluation.utility.config import UtilityConfig
 from understudy.evaluation.utility.groups import Group, column_groups, reference_sizes, thirds
-from understudy.evaluation.utility.scores import (
+from understudy.evaluation.utility.overlap import (
     OVERLAPS,
     RULES,
     confusion,
@@ -30,7 +30,7 @@ from understudy.evaluation.utility.scores import (
     rules,
     whole,
 )
-from understudy.evaluation.utility.surfaces import SURFACES, described, pieces, surface_scores
+from understudy.evaluation.utility.surface import SURFACES, described, pieces, surface_scores
 from understudy.evaluation.utility.task import Outcome, Score, Task
 from understudy.tasks.fitting import Cases
 from understudy.tasks.segmentation import CohortCases, Segmenter, train_segmenter

@@ -10,7 +10,7 @@
   groups has too few subjects with the class, for that group could be had from the others.
 - utility-mixing.csv: see mixing.py.
 
-**Checked** in tests/evaluation/utility/test_findings.py.
+**Checked** in tests/evaluation/utility/test_report.py.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from understudy.core.result import Result
+from understudy.core.statistics import Means, interval
 from understudy.evaluation.folder import PUBLIC_MINIMUM, write_table
 from understudy.evaluation.paired import holm
-from understudy.evaluation.statistics import Means, interval
-from understudy.evaluation.utility.sides import Side
+from understudy.evaluation.utility.arms import Side
 from understudy.evaluation.utility.task import Outcome, Score, Task
 
 FIRST = ("trained_on", "generator", "network", "class")

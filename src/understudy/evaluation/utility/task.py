@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from understudy.core.cohort import Cohort
-from understudy.evaluation.statistics import Measured
+from understudy.core.statistics import Measured
 from understudy.evaluation.utility.config import Repeats
 from understudy.evaluation.utility.groups import Group
 from understudy.tasks.fitting import Cases

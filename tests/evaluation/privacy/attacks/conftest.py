@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from understudy.core.cohort import Cohort
-from understudy.evaluation.privacy.attacks.scene import Scene
+from understudy.evaluation.privacy.attacks.setup import Scene
 
 MakeScene = Callable[..., Scene]
 

@@ -8,9 +8,8 @@ import pytest
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.evaluation.privacy.attacks import ATTACKS, attribute, singling_out
-from understudy.evaluation.privacy.attacks.density_ratio import FOLDS, _folds
-from understudy.evaluation.privacy.attacks.scene import Oracle, Scene
-from understudy.evaluation.privacy.attacks.vectors import NEAREST
+from understudy.evaluation.privacy.attacks.membership import FOLDS, _folds
+from understudy.evaluation.privacy.attacks.setup import NEAREST, Oracle, Scene
 
 MakeScene = Callable[..., Scene]
 

@@ -7,7 +7,7 @@ import pytest
 
 from understudy.evaluation.privacy.attacks import ATTACKS, linkability
 from understudy.evaluation.privacy.attacks.linkability import linked, next_slices
-from understudy.evaluation.privacy.attacks.scene import Scene
+from understudy.evaluation.privacy.attacks.setup import Scene
 from understudy.evaluation.search import ArrayRows, UnitRows
 
 MakeScene = Callable[..., Scene]

@@ -9,11 +9,11 @@ from understudy.core.cohort import Cohort
 from understudy.core.encoding import Channel
 from understudy.core.provenance import Provenance
 from understudy.core.seed import rng
+from understudy.core.statistics import Interval
 from understudy.core.writer import CohortWriter
-from understudy.data.sources.phantom import phantom_subject
-from understudy.evaluation.privacy.attacks.attacked import attack_all
-from understudy.evaluation.privacy.attacks.scene import Scene
-from understudy.evaluation.statistics import Interval
+from understudy.data.phantom.phantom import phantom_subject
+from understudy.evaluation.privacy.attacks.report import attack_all
+from understudy.evaluation.privacy.attacks.setup import Scene
 
 ATTACKED = ("nearest_pixels", "nearest_features", "density_ratio", "singling_out", "link_contrasts")
 MEMBERS, OTHERS, RELEASED = 20, 14, 22

@@ -10,13 +10,12 @@ from torch import Tensor, nn
 
 from understudy.core.errors import UnderstudyError
 from understudy.evaluation.privacy.calibration import Reference, calibrate
-from understudy.evaluation.privacy.copies import align, detector
-from understudy.evaluation.privacy.copies.cases import Cases
+from understudy.evaluation.privacy.copies import detector, registration
+from understudy.evaluation.privacy.copies.cases import Cases, Near
+from understudy.evaluation.privacy.copies.decision import Scale, Verdicts, p_values
 from understudy.evaluation.privacy.copies.detector import FOLDS, Settings, build, folds, left_out
-from understudy.evaluation.privacy.copies.disguises import DISGUISES, Disguise
-from understudy.evaluation.privacy.copies.near import Near
-from understudy.evaluation.privacy.copies.verdicts import Scale, Verdicts, p_values
-from understudy.evaluation.privacy.copies.views import Gallery
+from understudy.evaluation.privacy.copies.matchers import Gallery
+from understudy.evaluation.privacy.copies.transforms import DISGUISES, Disguise
 
 QUICK = ("pixels", "patches")
 
@@ -72,8 +71,8 @@ def test_planted_copies_are_flagged_however_many_are_judged_and_in_any_order(
     fields, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(detector, "FIRM", 20)
-    monkeypatch.setattr(align, "DEGREES", (0.0,))
-    monkeypatch.setattr(align, "ZOOMS", (1.0,))
+    monkeypatch.setattr(registration, "DEGREES", (0.0,))
+    monkeypatch.setattr(registration, "ZOOMS", (1.0,))
     training, shown, others = fields(30, 0), fields(12, 2).images.clone(), fields(12, 3).images
     made = build(training, fields(24, 1, first=1000), settings("pixels", "aligned"), 0)
     draw = torch.Generator().manual_seed(0)
@@ -218,7 +217,7 @@ def test_strangers_are_put_on_a_scale_that_others_set(monkeypatch: pytest.Monkey
     assert Scale(views, np.zeros(12), 0.01).of_others(views, np.zeros(12)).max() == 1  # nobody else
     one = Scale({"a": values}, subjects, 0.01)
     assert np.array_equal(one.of_others({"a": values}, subjects), one({"a": values}))  # one view needs no scale
-    monkeypatch.setattr("understudy.evaluation.privacy.copies.verdicts.MOST_GROUPS", 2)
+    monkeypatch.setattr("understudy.evaluation.privacy.copies.decision.MOST_GROUPS", 2)
     assert scale.of_others(views, subjects)[0, -1] > others[-1]
 
 

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from understudy.evaluation.privacy.copies import encoder
-from understudy.evaluation.privacy.copies.disguises import DISGUISES
 from understudy.evaluation.privacy.copies.encoder import batch, embed, learn
+from understudy.evaluation.privacy.copies.transforms import DISGUISES
 
 LEARNED = [DISGUISES[name] for name in ("mirrored", "shifted")]
 

@@ -14,9 +14,8 @@ import numpy as np
 
 from understudy.core.classes import short_class_names
 from understudy.evaluation.guard import slug
-from understudy.evaluation.privacy.attacks.scene import Attack, Attempt, Scene
-from understudy.evaluation.privacy.attacks.vectors import log_distance
-from understudy.evaluation.privacy.correlation import ImageVectors, nearest
+from understudy.evaluation.privacy.attacks.setup import Attack, Attempt, Scene, log_distance
+from understudy.evaluation.privacy.pearson import ImageVectors, nearest
 
 
 def attribute(scene: Scene) -> list[Attempt]:

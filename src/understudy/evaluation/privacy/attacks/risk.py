@@ -12,11 +12,29 @@ Stat. Methods Med. Res. 25, 2016), which also stands where nobody or everybody i
 whose spread Wilson's interval can only overstate.
 **Checked** in tests/evaluation/privacy/attacks/test_risk.py (Anonymeter's formula, Wilson by statsmodels' figures,
 coverage).
+
+From the scores of subjects to how well an attack tells members from non-members.
+
+**AUC**: the probability that a random member is scored above a random non-member, ties half; 0.5 is chance. Its
+interval comes from resampling whole subjects, members and non-members apart (the cluster bootstrap), and is widened to
+Newcombe's (Stat. Med. 25, 2006, part 2, method 5) where that is wider: with few subjects the bootstrap alone is too
+narrow, and of width 0 where all members come first.
+**TPR at 1 % FPR**, the share of members found when one non-member in a hundred is accused (Carlini et al., 2022, arXiv
+2112.03570): only from 100 non-members up. Below that the end of the AUC's interval is what can be said.
+**Risk** (risk.py): success is what the attack says it is; or a score above all but a tenth of the non-members. The
+k-th highest of n non-members is exceeded by a fresh one with probability k / (n + 1) (conformal), which is the rate of
+the control group.
+**Checked** in tests/evaluation/privacy/attacks/test_risk_verdict.py (scikit-learn; by hand; coverage).
 """
 
-import numpy as np
+from dataclasses import dataclass
 
-from understudy.evaluation.statistics import Interval
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from understudy.core.errors import UnderstudyError
+from understudy.core.seed import rng
+from understudy.core.statistics import Interval
 
 Z = 1.959963984540054
 
@@ -57,3 +75,115 @@ def residual_risk(attack: float, n_attack: int, control: float, n_control: int) 
     low_ratio = (product - lower) / (u2 * (2 * spared - u2))
     high_ratio = (product + upper) / (l2 * (2 * spared - l2))
     return Interval(1 - failed / spared, float(1 - high_ratio), float(1 - low_ratio))
+
+
+FEWEST_FOR_TPR = 100  # non-member subjects
+LOW_RATE = 0.01
+RATE = 0.1  # of non-members that may be accused where a threshold decides
+BLOCK = 512  # members at once
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How well one attack does.
+
+    Attributes:
+        auc: with its interval.
+        tpr: share of members found at 1 % FPR; None below 100 non-members.
+        risk: residual; None where the attack succeeds on every non-member.
+        attack: rate of success on members.
+        control: rate of success on non-members.
+        members: how many subjects.
+        non_members: how many subjects.
+    """
+
+    auc: Interval
+    tpr: Interval | None
+    risk: Interval | None
+    attack: float
+    control: float
+    members: int
+    non_members: int
+
+
+def judge(
+    members: np.ndarray,
+    non_members: np.ndarray,
+    seed: int,
+    draws: int,
+    success: tuple[np.ndarray, np.ndarray] | None = None,
+) -> Verdict:
+    """Judge an attack.
+
+    Args:
+        members: (n,) scores, one a subject.
+        non_members: (m,) scores, one a subject.
+        seed: of the resampling.
+        draws: of the resampling.
+        success: of members (n,) and non-members (m,), 0..1, one a subject, where the attack has a success of its own.
+
+    Raises:
+        UnderstudyError: a side is empty, or a score is not a number.
+    """
+    if not len(members) or not len(non_members) or not np.isfinite(np.concatenate([members, non_members])).all():
+        raise UnderstudyError(
+            f"finite scores of members and of non-members were expected, found {len(members)} and {len(non_members)}"
+        )
+    if success:
+        attack, control = (float(side.mean()) for side in success)
+    else:
+        attack, control = above(members, non_members, RATE)
+    risk = residual_risk(attack, len(members), control, len(non_members))
+    tpr = low_rate_tpr(members, non_members, seed, draws) if len(non_members) >= FEWEST_FOR_TPR else None
+    auc = area(members, non_members, seed, draws)
+    return Verdict(auc, tpr, risk, attack, control, len(members), len(non_members))
+
+
+def above(members: np.ndarray, non_members: np.ndarray, rate: float) -> tuple[float, float]:
+    """Return the share of members above the k-th highest non-member, and k / (m + 1), the rate of fresh non-members."""
+    k = max(1, int(rate * (len(non_members) + 1) + 1e-9))
+    threshold = np.sort(non_members)[-k]
+    return float((members > threshold).mean()), k / (len(non_members) + 1)
+
+
+def area(members: np.ndarray, non_members: np.ndarray, seed: int, draws: int) -> Interval:
+    """Return the AUC with its interval."""
+    truth = np.r_[np.ones(len(members)), np.zeros(len(non_members))]
+    value = float(roc_auc_score(truth, np.r_[members, non_members]))
+    low, high = np.percentile(_resampled(members, non_members, seed, draws), (2.5, 97.5))
+    least, most = newcombe(value, len(members), len(non_members))
+    return Interval(value, float(min(low, least)), float(max(high, most)))
+
+
+def newcombe(value: float, n: int, m: int) -> tuple[float, float]:
+    """Return Newcombe's interval (method 5) of an area found on n members and m non-members."""
+    theta = np.linspace(0, 1, 20001)
+    size = (n + m) / 2 - 1
+    variance = theta * (1 - theta) / (n * m) * (1 + size * (1 - theta) / (2 - theta) + size * theta / (1 + theta))
+    inside = theta[np.abs(theta - value) <= Z * np.sqrt(variance) + 1e-9]
+    return float(inside[0]), float(inside[-1])
+
+
+def low_rate_tpr(members: np.ndarray, non_members: np.ndarray, seed: int, draws: int) -> Interval:
+    """Return the share of members above all but 1 % of non-members; both sides are resampled, and the threshold is."""
+    draw = rng(seed, "attack", "tpr")
+    found = np.empty(draws)
+    for i in range(draws):
+        some, others = (side[draw.integers(0, len(side), len(side))] for side in (members, non_members))
+        found[i], _ = above(some, others, LOW_RATE)
+    low, high = np.percentile(found, (2.5, 97.5))
+    return Interval(above(members, non_members, LOW_RATE)[0], float(low), float(high))
+
+
+def _resampled(members: np.ndarray, non_members: np.ndarray, seed: int, draws: int) -> np.ndarray:
+    """Return the areas (draws,) on resampled subjects."""
+    weights = [
+        rng(seed, "attack", name).multinomial(len(side), np.full(len(side), 1 / len(side)), draws).astype(np.float64)
+        for name, side in (("members", members), ("non-members", non_members))
+    ]
+    won = np.zeros(draws)
+    for start in range(0, len(members), BLOCK):
+        some = members[start : start + BLOCK, None]
+        wins = (some > non_members) + 0.5 * (some == non_members)
+        won += ((weights[0][:, start : start + BLOCK] @ wins) * weights[1]).sum(1)
+    return won / (len(members) * len(non_members))

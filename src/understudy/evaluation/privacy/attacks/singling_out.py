@@ -15,8 +15,7 @@ a predicate is a ball round a released image, and the score says how much room i
 import numpy as np
 
 from understudy.core.seed import rng
-from understudy.evaluation.privacy.attacks.scene import Attack, Attempt, Scene
-from understudy.evaluation.privacy.attacks.vectors import COLUMNS, log_distance
+from understudy.evaluation.privacy.attacks.setup import COLUMNS, Attack, Attempt, Scene, log_distance
 
 CROWD = 50  # people at most
 

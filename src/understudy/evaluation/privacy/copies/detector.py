@@ -17,12 +17,11 @@ from torch import Tensor
 
 from understudy.core.seed import derive, rng
 from understudy.evaluation.privacy.calibration import FIRM
-from understudy.evaluation.privacy.copies.cases import Cases
-from understudy.evaluation.privacy.copies.disguises import Disguise
+from understudy.evaluation.privacy.copies.cases import Cases, Near, joined
+from understudy.evaluation.privacy.copies.decision import Found, Verdicts
 from understudy.evaluation.privacy.copies.encoder import learn, side_by_side
-from understudy.evaluation.privacy.copies.near import Near, joined
-from understudy.evaluation.privacy.copies.verdicts import Found, Verdicts
-from understudy.evaluation.privacy.copies.views import Gallery, by_embedding, look
+from understudy.evaluation.privacy.copies.matchers import Gallery, by_embedding, look
+from understudy.evaluation.privacy.copies.transforms import Disguise
 
 FOLDS = 3
 STRANGERS = 2000  # most training cases that take part in the calibration

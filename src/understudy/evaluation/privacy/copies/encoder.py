@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from understudy.core.seed import derive
-from understudy.evaluation.privacy.copies.disguises import Disguise, Way
+from understudy.evaluation.privacy.copies.transforms import Disguise, Way
 from understudy.training.engine import has_fast_bf16
 
 SIDE = 64

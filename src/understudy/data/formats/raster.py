@@ -1,0 +1,266 @@
+"""PNG and JPEG: 1, 8 and 16 bits, 1 to 4 channels, through Pillow; 16-bit colour PNG through formats/raster.py.
+
+**Differs** from plain Pillow, which halves 16-bit colour to 8 bits without a word and stretches 2- and 4-bit grey: a
+label map keeps the numbers that the file stores (palette indices, 0/1 of a 1-bit mask, 0..15 of 4-bit grey), and 16
+bits stay 16. As images, 1-, 2- and 4-bit grey are stretched to 0..255 and a palette gives its colours.
+**Checked** in tests/data/test_png.py (exact bits of every depth and channel count; truncated files; text called PNG).
+
+Header and Picture: what every file format gives.
+
+PNG with 16 bits and 2 to 4 channels, which Pillow would cut to 8 bits.
+
+**Source**: ISO/IEC 15948 (PNG), clause 9 (filters None, Sub, Up, Average, Paeth) and clause 11.2.2 (IHDR).
+**Differs**: neither interlaced files nor ancillary chunks (gamma, transparency) are handled; interlaced ones are
+refused.
+**Checked** in tests/data/test_png.py (all five filters against the array that was written; cut files; wrong checksums).
+"""
+
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from understudy.core.errors import UnderstudyError
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself before its pixels are read: C channels, spatial size, stored data type."""
+
+    channels: int
+    size: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A file's content.
+
+    Attributes:
+        array: image (C, *S), or label map (*S).
+        spacing_mm: per array axis, or None where the file does not say.
+        affine: (4, 4), array indices (d, h, w, 1) to millimetres right, anterior, superior; or None. In 2D, d is 0.
+    """
+
+    array: np.ndarray
+    spacing_mm: tuple[float, ...] | None = None
+    affine: np.ndarray | None = None
+
+
+def storable(dtype: np.dtype) -> str:
+    """Return the type in which a cohort keeps values of a file's type: uint8, int16, uint16 or float32.
+
+    8-bit signed becomes int16; 32-bit and longer integers and 64-bit floats become float32 (exact to 16,777,216).
+    """
+    if dtype == np.bool_ or dtype == np.uint8:
+        return "uint8"
+    if dtype in (np.dtype("int8"), np.dtype("int16")):
+        return "int16"
+    return "uint16" if dtype == np.uint16 else "float32"
+
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_DEEP_CHANNELS = {2: 3, 4: 2, 6: 4}  # by colour type
+
+
+@dataclass(frozen=True)
+class DeepHeader:
+    """IHDR of a 16-bit PNG with several channels."""
+
+    width: int
+    height: int
+    channels: int
+    interlaced: bool
+
+
+def stored_depth(file: Path) -> tuple[int, bool]:
+    """Return (bits per sample, whether it is grey without alpha) of a PNG; (8, True) where it is none."""
+    with file.open("rb") as handle:
+        start = handle.read(26)
+    return (start[24], start[25] == 0) if len(start) == 26 and start.startswith(SIGNATURE) else (8, True)
+
+
+def deep_header(file: Path) -> DeepHeader | None:
+    """Return the header of a 16-bit PNG with several channels, or None for any other file."""
+    with file.open("rb") as handle:
+        start = handle.read(29)
+    if len(start) < 29 or not start.startswith(SIGNATURE) or start[12:16] != b"IHDR":
+        return None
+    width, height, bits, colour, _, _, interlace = struct.unpack(">IIBBBBB", start[16:29])
+    if bits != 16 or colour not in _DEEP_CHANNELS:
+        return None
+    return DeepHeader(width, height, _DEEP_CHANNELS[colour], interlace != 0)
+
+
+def read_deep(file: Path) -> np.ndarray:
+    """Read a 16-bit PNG with several channels as uint16 (C, H, W).
+
+    Raises:
+        UnderstudyError: it is cut short, damaged or interlaced.
+    """
+    head = deep_header(file)
+    if head is None or head.interlaced:
+        raise UnderstudyError(
+            f"{file} should be a 16-bit colour PNG without interlacing: save it again without interlacing"
+        )
+    bytes_per_pixel = 2 * head.channels
+    stride = head.width * bytes_per_pixel
+    try:
+        data = zlib.decompress(b"".join(_image_data(file.read_bytes())))
+        if len(data) != head.height * (stride + 1):
+            raise ValueError(f"{head.height * (stride + 1)} bytes expected, found {len(data)}")
+        rows = np.frombuffer(data, np.uint8).reshape(head.height, stride + 1)
+        pixels = _unfiltered(rows, bytes_per_pixel)
+    except (ValueError, struct.error, zlib.error) as error:
+        raise UnderstudyError(
+            f"{file} should be a PNG image and cannot be read as one ({error}): it is cut short or damaged; "
+            "replace or remove it"
+        ) from error
+    values = pixels.view(">u2").astype(np.uint16).reshape(head.height, head.width, head.channels)
+    return np.ascontiguousarray(np.moveaxis(values, -1, 0))
+
+
+def _image_data(content: bytes) -> list[bytes]:
+    parts: list[bytes] = []
+    position = len(SIGNATURE)
+    while True:
+        length, kind = struct.unpack(">I4s", content[position : position + 8])
+        body = content[position + 8 : position + 8 + length]
+        check = struct.unpack(">I", content[position + 8 + length : position + 12 + length])[0]
+        if zlib.crc32(kind + body) != check:
+            raise ValueError("wrong checksum")
+        if kind == b"IEND":
+            return parts
+        if kind == b"IDAT":
+            parts.append(body)
+        position += 12 + length
+
+
+def _unfiltered(rows: np.ndarray, step: int) -> np.ndarray:
+    out = np.zeros((len(rows), rows.shape[1] - 1), np.uint8)
+    above = np.zeros(rows.shape[1] - 1, np.uint8)
+    for y, row in enumerate(rows):
+        kind, line = int(row[0]), row[1:]
+        if kind == 0:
+            out[y] = line
+        elif kind == 1:  # Sub: running sum modulo 256 of each byte of the pixel
+            out[y] = np.cumsum(line.reshape(-1, step), 0, dtype=np.uint8).reshape(-1)
+        elif kind == 2:  # Up
+            out[y] = line + above
+        elif kind in (3, 4):
+            out[y] = _sequential(line.tolist(), above.tolist(), step, average=kind == 3)
+        else:
+            raise ValueError(f"unknown filter {kind}")
+        above = out[y]
+    return out
+
+
+def _sequential(line: list[int], above: list[int], step: int, average: bool) -> list[int]:
+    """Undo Average (half of left and above) or Paeth (the one of left, above, corner nearest to left + above -
+    corner).
+    """
+    for x in range(len(line)):
+        left = line[x - step] if x >= step else 0
+        up = above[x]
+        if average:
+            guess = (left + up) >> 1
+        else:
+            corner = above[x - step] if x >= step else 0
+            to_left, to_up, to_corner = abs(up - corner), abs(left - corner), abs(left + up - 2 * corner)
+            guess = left if to_left <= to_up and to_left <= to_corner else up if to_up <= to_corner else corner
+        line[x] = (line[x] + guess) & 255
+    return line
+
+
+_CHANNELS = {"1": 1, "L": 1, "I;16": 1, "I;16B": 1, "I": 1, "F": 1, "LA": 2, "RGB": 3, "P": 3, "RGBA": 4, "CMYK": 4}
+_TYPES = {"I;16": "uint16", "I;16B": "uint16", "I": "float32", "F": "float32"}
+_BROKEN = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
+
+
+def header(file: Path) -> Header:
+    """Return channels, size and type; nothing is decoded."""
+    deep = deep_header(file) if file.suffix.lower() == ".png" else None
+    if deep is not None:
+        return Header(deep.channels, (deep.height, deep.width), "uint16")
+    with _opened(file) as picture:
+        return Header(_CHANNELS[picture.mode], (picture.height, picture.width), _TYPES.get(picture.mode, "uint8"))
+
+
+def image(file: Path) -> Picture:
+    """Read an image as (C, H, W), uint8, uint16 or float32.
+
+    Raises:
+        UnderstudyError: it is not a PNG or JPEG, or is cut short.
+    """
+    if file.suffix.lower() == ".png" and deep_header(file) is not None:
+        return Picture(read_deep(file))
+    with _opened(file) as picture:
+        mode = "RGB" if picture.mode == "P" else "L" if picture.mode == "1" else None
+        array = np.asarray(picture.convert(mode) if mode else picture)
+    return Picture(_channels_first(array.astype(storable(array.dtype), copy=False)))
+
+
+def labels(file: Path) -> Picture:
+    """Read a label map as (H, W) with the numbers that the file stores.
+
+    Raises:
+        UnderstudyError: it has several channels that differ, or is not a PNG or JPEG, or is cut short.
+    """
+    if file.suffix.lower() == ".png" and deep_header(file) is not None:
+        return Picture(one_channel(read_deep(file), file))
+    with _opened(file) as picture:
+        bits, grey = stored_depth(file) if picture.format == "PNG" else (8, True)
+        array = np.asarray(picture)
+    if grey and bits in (2, 4):
+        array = array // (255 // (2**bits - 1))
+    return Picture(one_channel(_channels_first(array.astype(np.uint8) if array.dtype == bool else array), file))
+
+
+def one_channel(array: np.ndarray, file: Path) -> np.ndarray:
+    """Return (H, W) from (C, H, W) whose channels are equal.
+
+    Raises:
+        UnderstudyError: they are not: a label map has one channel.
+    """
+    if (array != array[:1]).any():
+        raise UnderstudyError(
+            f"{file} has {len(array)} channels that differ, and a label map has one channel of class numbers: "
+            "save it as grey or palette image"
+        )
+    return array[0]
+
+
+def _channels_first(array: np.ndarray) -> np.ndarray:
+    return array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Image.Image]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(file, formats=["PNG", "JPEG"]) as picture:
+                if picture.mode not in _CHANNELS:
+                    raise UnderstudyError(
+                        f"{file} has the pixel mode {picture.mode}, which is not read: save it as grey or RGB"
+                    )
+                yield picture
+    except (*_BROKEN, Image.DecompressionBombWarning) as error:
+        if not file.is_file():
+            raise
+        raise UnderstudyError(
+            f"{file} should be a PNG or JPEG image and cannot be read as one ({_why(error)}): "
+            "it is cut short, damaged or something else; replace or remove it"
+        ) from error
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "unknown content"
+    return " ".join(str(error).split()) or type(error).__name__

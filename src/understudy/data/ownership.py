@@ -1,0 +1,86 @@
+"""Whose a label map is: what stands in ``label_source``, ``kind`` and ``trained_on`` of cohorts made from others.
+
+Only a map whose every part was sampled by a model is nobody's. A patient's lesion that was grown, moved or put into
+another body is still that patient's, and so is anatomy taken from a patient's image: such a cohort is semi-real, its
+subject_id stays the patient's, ``trained_on`` names the patients, and its id is keyed. It has no splits: an edited case
+is no case to be tested on. **Checked** in tests/data/test_ownership.py, test_edit_stage.py and test_masks.py.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from understudy.core.cohort import Cohort
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.labels import LabelScheme
+from understudy.data.pseudonym import key_path, load_key
+
+PLACE = ("slice_index", "spacing", "affine", "original_size")  # columns about the voxels of a case
+
+
+def joint_source(parts: Sequence[str], edited: bool) -> str:
+    """Return whose a label map is that was made of parts.
+
+    Args:
+        parts: ``label_source`` of everything that went into it.
+        edited: whether anything was changed, or parts of different cases were put together.
+
+    Returns:
+        The ``label_source`` of the result: the most personal of its parts.
+
+    Example:
+        >>> joint_source(["sampled", "sampled"], True), joint_source(["sampled", "patient"], True)
+        ('sampled', 'edited patient')
+    """
+    if "edited patient" in parts or ("patient" in parts and edited):
+        return "edited patient"
+    return next(source for source in ("patient", "painted", "sampled") if source in parts)
+
+
+def kind_of(label_source: str) -> str:
+    """Return the kind of a cohort whose label maps are these and whose images, if any, are painted."""
+    return "synthetic" if label_source == "sampled" else "semi-real"
+
+
+def usable_rows(cohort: Cohort, splits: Sequence[str]) -> np.ndarray:
+    """Return the rows that lie in one of these splits or in none, ascending.
+
+    Raises:
+        UnderstudyError: there are none.
+    """
+    rows = np.flatnonzero(np.isin(cohort.column("split"), (*splits, "")))
+    if not len(rows):
+        raise UnderstudyError(f"the cohort {cohort.path} has no case in the split {' or '.join(splits)}: name another")
+    return rows
+
+
+def owners(cohort: Cohort, rows: np.ndarray) -> list[dict[str, Any]]:
+    """Return the entries of ``trained_on`` for a cohort made from some cases of another."""
+    seen = list(cohort.trained_on)
+    if cohort.kind == "synthetic" or not len(rows):
+        return seen
+    subjects, splits = (sorted(set(cohort.column(name)[rows].tolist()) - {""}) for name in ("subject_id", "split"))
+    return [*seen, {"cohort": cohort.id, "splits": splits, "subjects": subjects}]
+
+
+def secret(cohorts: Sequence[Cohort], key: Path | None, out: Path) -> bytes | None:
+    """Return the key of the new cohort's id, or None where all that it is made of is synthetic."""
+    return load_key(key_path(key, out)) if any(cohort.kind != "synthetic" for cohort in cohorts) else None
+
+
+def place_entries(cohort: Cohort, row: int) -> dict[str, str]:
+    """Return the entries of the case table that say where the voxels of a case lie."""
+    return {name: cohort.entry(name, row) for name in PLACE}
+
+
+def labelled(cohort: Cohort) -> tuple[np.ndarray, LabelScheme, str]:
+    """Return label maps (N, *S), their scheme and source.
+
+    Raises:
+        UsageError: the cohort has none.
+    """
+    if cohort.labels is None or cohort.scheme is None or cohort.label_source is None:
+        raise UsageError(f"the cohort {cohort.path} has no label maps: name one that has")
+    return cohort.labels, cohort.scheme, cohort.label_source

@@ -1,0 +1,200 @@
+"""From scores of cases to what ``evaluate agreement`` writes.
+
+PUBLIC: results.json, tables/agreement.csv, curves, and cases.csv with a row per *synthetic* case; of real cases only
+aggregates over at least five subjects. internal/seen.json: whom the segmenter saw, for what is made with its verdict.
+**Checked** in tests/evaluation/consistency/test_report.py (known scores give known numbers; few subjects are withheld).
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from understudy.core.cohort import Cohort
+from understudy.core.provenance import Provenance
+from understudy.core.result import Result, write_results
+from understudy.core.seed import derive
+from understudy.core.statistics import Interval
+from understudy.evaluation.consistency.config import AgreementConfig
+from understudy.evaluation.consistency.scores import CaseScores, Spread, percentiles
+from understudy.evaluation.folder import PUBLIC_MINIMUM, internal, public, write_curve, write_rows, write_table
+from understudy.evaluation.guard import slug
+from understudy.evaluation.utility.overlap import RULES
+from understudy.tasks.segmentation import Segmenter
+
+LEARNED = ("train", "validation")
+BINS, STEPS = 20, 50
+MEASURES = ("dice", "quantile", "below", "accuracy")
+TABLE = (
+    *("cohort", "generator", "network", "class"),
+    *(f"{measure}{end}" for measure in MEASURES for end in ("", "_low", "_high")),
+    *("missed", "false_positive", "both_empty", "cases", "subjects", "updates"),
+)
+
+
+@dataclass(frozen=True)
+class Side:
+    """One cohort as the segmenter sees it: rows (n,) of it, their scores, and what must be known to read them."""
+
+    name: str
+    cohort: Cohort
+    rows: np.ndarray
+    scores: CaseScores
+    note: str
+
+    def spread(self, k: int | None) -> Spread:
+        """Return the spread of the agreement on a class, or of the mean over classes."""
+        return Spread.of(self.scores.of(k), self.cohort.column("subject_id")[self.rows])
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found: the real reference pairs, the synthetic cohorts, the segmenter, the request."""
+
+    cohort: Cohort
+    real: Side
+    others: list[Side]
+    segmenter: Segmenter
+    config: AgreementConfig
+    provenance: Provenance
+
+    def write(self, folder: Path) -> None:
+        """Write a results folder."""
+        names = self.cohort.scheme.names[1:] if self.cohort.scheme else ()
+        results: list[Result] = []
+        rows = []
+        for k, name in [(None, "mean"), *enumerate(names)]:
+            for side, found in self._measured(k, "" if k is None else f".{slug(name)}"):
+                results += found.values()
+                rows.append(self._row(side, k, name, found))
+        write_results(folder, results, self.provenance)
+        write_table(folder, "agreement", TABLE, rows)
+        write_rows(folder / "cases.csv", _case_header(names), (r for side in self.others for r in _case_rows(side)))
+        self._write_seen(internal(folder))
+        self._write_curves(folder, {result.name: result for result in results})
+
+    def _measured(self, k: int | None, ending: str) -> Iterator[tuple[Side, dict[str, Result]]]:
+        """Measure a class, or the mean of classes, on the real side and then on each synthetic one, by measure."""
+        draws, seed, real = self.config.draws, derive(self.provenance.seed, "interval"), self.real.spread(k)
+        means, lows = [], []
+        for weights in real.resamples(draws, derive(seed, "real")) if real.subjects else ():
+            means.append(real.mean(weights))
+            lows.append(real.quantile(self.config.quantile, weights))
+        limit = real.quantile(self.config.quantile) if real.subjects else None
+        split = f"real {self.config.reference} pairs"
+        found = {"dice": self._result(self.real, k, ending, "dice", _found(real.mean, means), real.subjects, split)}
+        note = f"{self._percent} quantile of {split}; each subject counts once; below it, screening rejects"
+        at = None if limit is None else percentiles(limit, lows)
+        found["quantile"] = self._result(self.real, k, ending, "quantile", at, real.subjects, note)
+        yield self.real, found | self._accuracy(self.real, k)
+        for side in self.others:
+            spread, means, shares = side.spread(k), [], []
+            for i, weights in enumerate(spread.resamples(draws, derive(seed, "synthetic")) if spread.subjects else ()):
+                means.append(spread.mean(weights))
+                shares += [spread.below(lows[i], weights)] if lows else []
+            n, note = spread.subjects, f"share of cases below the {self._percent} quantile of {split}; interval: other "
+            found = {"dice": self._result(side, k, ending, "dice", _found(spread.mean, means), n, "")}
+            below = percentiles(spread.below(limit), shares) if limit is not None and n else None
+            found["below"] = self._result(side, k, ending, "below", below, n, note + "cases and other real subjects")
+            if real.subjects < PUBLIC_MINIMUM:
+                found["below"] = public(found["below"], real.subjects)
+            yield side, found | self._accuracy(side, k)
+
+    @property
+    def _percent(self) -> str:
+        return f"{100 * self.config.quantile:g} %"
+
+    def _accuracy(self, side: Side, k: int | None) -> dict[str, Result]:
+        """Measure the share of voxels that agree; it belongs to all classes together."""
+        if k is not None:
+            return {}
+        spread = Spread.of(side.scores.accuracy, side.cohort.column("subject_id")[side.rows])
+        draws = spread.resamples(self.config.draws, derive(self.provenance.seed, "interval", "accuracy"))
+        found = _found(spread.mean, [spread.mean(weights) for weights in draws])
+        note = "share of voxels that agree, background included"
+        return {"accuracy": self._result(side, None, "", "accuracy", found, spread.subjects, note)}
+
+    def _result(
+        self, side: Side, k: int | None, ending: str, measure: str, found: Interval | None, n: int, note: str
+    ) -> Result:
+        """Name a number; a real one that too few subjects stand behind is withheld."""
+        real = side is self.real
+        label = "real" if real else f"synthetic.{side.name}" if len(self.others) > 1 else "synthetic"
+        better = {"below": "lower", "quantile": ""}.get(measure, "higher")
+        name, seed = f"agreement.{label}.{self.config.network}.{measure}{ending}", self.provenance.seed
+        if found is None:
+            return Result(name, None, better=better, n=n, seed=seed, note="no case with this class in either map")
+        if measure == "dice":
+            missed, false_positive, empty = side.scores.ruled(k)
+            told = f"{missed} missed, {false_positive} false positive, {empty} both empty (counted apart)"
+            note = "; ".join(filter(None, (note, f"cases by the empty-map rule: {told}")))
+        note = "; ".join(filter(None, (note, side.note)))
+        result = Result(name, found.value, found.low, found.high, "", better, n, seed, note)
+        return public(result, n) if real else result
+
+    def _row(self, side: Side, k: int | None, name: str, found: dict[str, Result]) -> list[Any]:
+        """Return one row of the table; what is withheld is blank."""
+        cells: list[Any] = [side.name, side.cohort.generator, self.config.network, name]
+        for measure in MEASURES:
+            result = found.get(measure)
+            cells += [result.value, result.low, result.high] if result else [None] * 3
+        told = side is not self.real or found["dice"].n >= PUBLIC_MINIMUM
+        counts = [*side.scores.ruled(k), len(side.rows)] if told else [None] * 4
+        return [*cells, *counts, found["dice"].n, self.config.updates]
+
+    def _write_seen(self, folder: Path) -> None:
+        """Write whom the segmenter saw, as entries of ``trained_on``, and whom its threshold comes from."""
+        subjects = sorted({subject for split in LEARNED for subject in self.cohort.subjects(split)})
+        seen = [*self.cohort.trained_on, {"cohort": self.cohort.id, "splits": list(LEARNED), "subjects": subjects}]
+        told = {"seen": seen, "calibrated_on": [self.cohort.seen(self.config.reference)]}
+        (folder / "seen.json").write_text(json.dumps(told, indent=1) + "\n")
+
+    def _write_curves(self, folder: Path, named: dict[str, Result]) -> None:
+        """Write how agreement is spread, what a threshold rejects, and the course of the training."""
+        spreads = {side.name: side.spread(None) for side in self.others}
+        if len(spreads) == 1:
+            spreads = {"synthetic": spreads.popitem()[1]}
+        limit = named[f"agreement.real.{self.config.network}.quantile"].value
+        if (real := self.real.spread(None)).subjects >= PUBLIC_MINIMUM:
+            spreads = {"real": real, **spreads}
+        spreads = {name: spread for name, spread in spreads.items() if spread.subjects}
+        edges, grid = np.linspace(0, 1, BINS + 1), np.linspace(0, 1, STEPS + 1)
+        middle = ((edges[1:] + edges[:-1]) / 2).tolist()
+        shares = {n: (middle, np.histogram(s.scores, edges, weights=s.weights)[0].tolist()) for n, s in spreads.items()}
+        lost = {n: (grid.tolist(), [s.below(x) for x in grid]) for n, s in spreads.items()}
+        mark = [] if limit is None else [{"x": limit, "name": f"{self._percent} of real pairs"}]
+        label, title = "mean Dice of a case", "Agreement of image and label map"
+        write_curve(folder, "agreement", title, label, f"share of cases, {BINS} bins", shares, vertical=mark)
+        title = "What a threshold would reject"
+        write_curve(folder, "agreement-below", title, f"threshold on the {label}", "share of cases below", lost)
+        course = [(update, score) for update, score in self.segmenter.curve if np.isfinite(score)]
+        where = folder if len(self.cohort.subjects("validation")) >= PUBLIC_MINIMUM else folder / "internal"
+        series = {"real": ([update for update, _ in course], [score for _, score in course])}
+        title = "Validation Dice of the segmenter that reads the images"
+        write_curve(where, "agreement-training", title, "updates", "mean Dice", series)
+
+
+def _found(mean: Any, resampled: list[float]) -> Interval | None:
+    return percentiles(mean(), resampled) if resampled else None
+
+
+def _case_header(names: tuple[str, ...]) -> list[str]:
+    return [
+        "synthetic_cohort",
+        "synthetic_case",
+        "mean",
+        "accuracy",
+        *(f"{x}.{n}" for x in ("dice", "rule") for n in names),
+    ]
+
+
+def _case_rows(side: Side) -> Iterator[list[Any]]:
+    """Yield a row per case; where both maps are empty the score is 1, and the rule says so."""
+    scores = side.scores
+    mean, each = (np.where(np.isfinite(a), a, 1.0) for a in (scores.of(None), scores.dice))
+    for i, case in enumerate(side.cohort.column("case_id")[side.rows]):
+        ruled = [RULES[code] for code in scores.rule[i]]
+        yield [side.cohort.id, case, mean[i], scores.accuracy[i], *each[i], *ruled]

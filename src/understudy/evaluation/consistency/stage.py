@@ -1,0 +1,95 @@
+"""``evaluate agreement``: a segmenter that learned real cases reads each synthetic image; does it see the label map?
+
+It learns the **train** split and is chosen on **validation**. Beside the synthetic cases stand real pairs of the
+**control** split, which neither weights nor choice have seen: what agreement a true pair has. Control is there for
+calibration; **test** is for utility and is never read here. Where there is no control split, ``reference=validation``
+takes the cases that chose the weights, which is optimistic and said to be.
+**Not covered**: a segmenter is no radiologist; it may misread what it never saw, and agrees with a wrong map that it
+would have drawn itself. Its architecture is not the one that judges utility (config.py). No weights are kept.
+**Checked** in tests/evaluation/consistency/test_stage.py (known answers, a poisoned test split, nothing half-written).
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from understudy.core.cohort import Cohort
+from understudy.core.errors import UnderstudyError
+from understudy.core.progress import progress_bar
+from understudy.core.provenance import Provenance
+from understudy.core.seed import derive
+from understudy.core.stage import finished, output_folder
+from understudy.evaluation.consistency.config import AgreementConfig
+from understudy.evaluation.consistency.report import Findings, Side
+from understudy.evaluation.consistency.scores import case_scores
+from understudy.evaluation.guard import leak_note, open_pair, short_names
+from understudy.evaluation.utility.segmentation import subject_cases
+from understudy.tasks.segmentation import CohortCases, Segmenter, train_segmenter
+
+MINIMUM = 2  # subjects of each split
+
+
+def evaluate_agreement(
+    real: Path, synthetic: list[Path], out: Path, seed: int, config: AgreementConfig | None = None
+) -> Path:
+    """Compare the label map of each synthetic case with what a segmenter trained on real cases sees in its image.
+
+    Args:
+        real: folder of the real cohort, with the splits train, validation and control.
+        synthetic: folders of synthetic cohorts with images and label maps.
+        out: results folder to make.
+        seed: of weights, order, augmentation and resampling.
+        config: settings; the defaults where None.
+
+    Returns:
+        ``out``, with results.json, tables, curves, cases.csv (a row per synthetic case) and internal/seen.json.
+
+    Raises:
+        UsageError: cohorts that do not fit, or an output of another request.
+        UnderstudyError: a leak, too few subjects, no images or label maps.
+    """
+    config = config or AgreementConfig()
+    if config.reference == "control":
+        _refuse_without_control(Cohort.open(real))
+    splits = ("train", "validation", config.reference)
+    paths = [Path(path) for path in synthetic]
+    cohort, others = open_pair(Path(real), paths, splits=splits, labels=True, minimum=MINIMUM, classes=config.classes)
+    inputs = {"real": cohort.id, "synthetic": ",".join(other.id for other in others)}
+    provenance = Provenance("evaluate agreement", config.model_dump(mode="json"), seed, inputs)
+    if finished(out, "results.json", provenance):
+        return Path(out)
+    with output_folder(out) as folder, progress_bar("steps") as progress:
+        bar = progress.add_task("segmenter", total=config.updates + len(others) + 1)
+        validation = subject_cases(cohort, "validation")
+        cases = CohortCases(cohort, cohort.rows("train"), cohort.encoding)
+        own = derive(seed, "agreement", "segmenter")
+        segmenter = train_segmenter(
+            cases, validation.classes, config, own, validation.score, lambda: progress.advance(bar)
+        )
+        progress.update(bar, description="images")
+        sides = []
+        for name, one in zip(["real", *short_names(others)], [cohort, *others], strict=True):
+            sides.append(_side(segmenter, name, one, cohort, config))
+            progress.advance(bar)
+        Findings(cohort, sides[0], sides[1:], segmenter, config, provenance).write(folder)
+    return Path(out)
+
+
+def _side(segmenter: Segmenter, name: str, cohort: Cohort, real: Cohort, config: AgreementConfig) -> Side:
+    """Read the images of one cohort, of the real one the reference split, all with the real cohort's encoding."""
+    itself = cohort is real
+    rows: np.ndarray = cohort.rows(config.reference) if itself else cohort.rows()
+    classes = len(real.scheme) if real.scheme else 0
+    scores = case_scores(segmenter, CohortCases(cohort, rows, real.encoding), classes)
+    optimistic = "these cases chose the segmenter's weights, so it agrees with them more than with unseen ones"
+    note = (optimistic if config.reference == "validation" else "") if itself else leak_note(cohort)
+    return Side(name, cohort, rows, scores, note)
+
+
+def _refuse_without_control(real: Cohort) -> None:
+    found = len(real.subjects("control"))
+    if real.kind == "real" and found < MINIMUM:
+        raise UnderstudyError(
+            f"real pairs are read from at least {MINIMUM} control subjects, and {real.path.name} has {found}: import "
+            "it with --split train=...,validation=...,control=...,test=..., or --set reference=validation"
+        )

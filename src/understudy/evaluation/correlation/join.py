@@ -1,0 +1,244 @@
+"""Results of ``evaluate fidelity`` and ``evaluate utility`` joined by synthetic cohort.
+
+A results folder names its cohorts by their ids, in the order in which they were given (provenance), and its numbers by
+short names (guard.py), without a name where there is one cohort. What made a cohort stands in tables/fidelity.csv.
+Refused: results on different real cohorts or with different settings, a cohort measured twice or on one side only.
+Seeds of utility may differ; those of fidelity may not, since an extractor may have learned from them.
+**Checked** in tests/evaluation/correlation/test_join.py (one cohort a folder and several, each refusal).
+"""
+
+import csv
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from understudy.core.cohort import file_hash
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.result import SCORES, Result, read_results
+from understudy.evaluation.correlation.config import OverConfig
+from understudy.evaluation.guard import numbered
+
+KINDS = ("fidelity", "utility")
+BESIDE = ("matched", "floor", "real")  # what stands beside a metric and is none
+SHORT = 12  # characters of an id in a sentence
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A synthetic cohort and what was measured of it.
+
+    Attributes:
+        name: its generator's name, numbered where several cohorts share one.
+        id: the cohort's id.
+        generator: what made it, or "".
+        n: its cases.
+        fidelity: numbers that have a better direction, by metric, e.g. ``frechet``, ``labels.tumour.wasserstein``.
+        utility: the score.
+    """
+
+    name: str
+    id: str
+    generator: str
+    n: int
+    fidelity: dict[str, Result]
+    utility: Result
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Synthetic cohorts measured against one real cohort, in the order of the fidelity results.
+
+    Attributes:
+        real: id of the real cohort.
+        cohorts: what was measured.
+        score: name of the utility score, e.g. ``unet.dice``.
+        digest: hash of the results.
+    """
+
+    real: str
+    cohorts: list[Measured]
+    score: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """A results folder: where it lies, its numbers by name, the request."""
+
+    path: Path
+    results: dict[str, Result]
+    provenance: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        return str(self.provenance.get("command", "")).removeprefix("evaluate ")
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        return dict(self.provenance.get("inputs", {}))
+
+    @property
+    def ids(self) -> list[str]:
+        return self.inputs["synthetic"].split(",")
+
+    @property
+    def network(self) -> str:
+        return str(self.provenance["config"]["network"])
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Fidelity of one cohort: its generator, its cases, numbers by metric."""
+
+    generator: str
+    n: int
+    metrics: dict[str, Result]
+
+
+def join(paths: Sequence[Path], config: OverConfig) -> Joined:
+    """Join results folders.
+
+    Args:
+        paths: results folders, or folders that hold some, where other kinds of results are passed over.
+        config: which utility score.
+
+    Raises:
+        UsageError: no results, or of another kind.
+        UnderstudyError: results that do not belong together, or that lack a number.
+    """
+    folders = list(_folders([Path(path) for path in paths]))
+    fidelity, utility = ([folder for folder in folders if folder.kind == kind] for kind in KINDS)
+    for kind, side in zip(KINDS, (fidelity, utility), strict=True):
+        if not side:
+            raise UsageError(f"results of `understudy evaluate {kind}` are needed too, and these folders hold none")
+        _refuse_other_requests(side)
+        _refuse_twice(side)
+    _refuse_other("seed", [(folder.path, folder.provenance.get("seed")) for folder in fidelity])
+    _refuse_other("real cohort", [(folder.path, folder.inputs["real"]) for folder in folders])
+    _refuse_alone(fidelity, utility)
+    looks = {cohort: look for folder in fidelity for cohort, look in _looks(folder)}
+    score = f"{utility[0].network}.{config.score or _usual(utility[0])}"
+    scores = {cohort: found for folder in utility for cohort, found in _scores(folder, looks, config.side, score)}
+    names = numbered([look.generator for look in looks.values()])
+    cohorts = [
+        Measured(name, cohort, look.generator, look.n, look.metrics, scores[cohort])
+        for name, (cohort, look) in zip(names, looks.items(), strict=True)
+    ]
+    hashes = sorted(file_hash(folder.path / "results.json") for folder in folders)
+    digest = hashlib.sha256("".join(hashes).encode()).hexdigest()
+    return Joined(folders[0].inputs["real"], cohorts, score, digest)
+
+
+def _folders(paths: Sequence[Path]) -> Iterator[_Folder]:
+    """Read each results folder once; below a folder without results, those of the kinds that are joined."""
+    seen: set[Path] = set()
+    for path in paths:
+        named = (path / "results.json").is_file()
+        below = [path] if named else sorted(f.parent for f in path.rglob("results.json") if "/." not in str(f))
+        if not below:
+            raise UsageError(f"{path} holds no results: name folders that `understudy evaluate` wrote, or one of these")
+        for place in below:
+            results, provenance = read_results(place)
+            folder = _Folder(place, {result.name: result for result in results}, provenance)
+            if folder.kind not in KINDS:
+                if named:
+                    raise UsageError(
+                        f"results of `understudy evaluate {' or '.join(KINDS)}` were expected, and {path} holds those "
+                        f"of {provenance.get('command', 'an unknown command')!r}: leave it out"
+                    )
+            elif place.resolve() not in seen:
+                seen.add(place.resolve())
+                yield folder
+
+
+def _looks(folder: _Folder) -> Iterator[tuple[str, _Look]]:
+    """Yield the fidelity of each cohort of a folder, by id."""
+    file = folder.path / "tables" / "fidelity.csv"
+    if not file.is_file():
+        raise UnderstudyError(f"{folder.path} compares no images, and fidelity metrics are of images: leave it out")
+    with file.open(newline="") as handle:
+        rows = {row["cohort"]: row for row in csv.DictReader(handle)}
+    generators = [row["generator"] for row in rows.values()]
+    if len(rows) != len(folder.ids) or list(rows) != numbered(generators):
+        raise UnderstudyError(
+            f"{folder.path} measured {len(folder.ids)} cohorts, and its table of image metrics names "
+            f"{', '.join(rows)}: evaluate cohorts without images apart"
+        )
+    for cohort, ending, row in zip(folder.ids, _endings(generators), rows.values(), strict=True):
+        prefix = f"fidelity{ending}."
+        numbers = {n.removeprefix(prefix): r for n, r in folder.results.items() if n.startswith(prefix) and r.better}
+        metrics = {name: result for name, result in numbers.items() if name.rpartition(".")[2] not in BESIDE}
+        yield cohort, _Look(row["generator"], int(row["n_synthetic"]), metrics)
+
+
+def _scores(folder: _Folder, looks: Mapping[str, _Look], side: str, score: str) -> Iterator[tuple[str, Result]]:
+    """Yield the utility of each cohort of a folder, by id."""
+    for cohort, ending in zip(folder.ids, _endings([looks[c].generator for c in folder.ids]), strict=True):
+        name = f"utility.{side}{ending}.{score}"
+        found = folder.results.get(name)
+        if found is None or found.value is None:
+            why = found.note if found else "choose one that is there with --set score=... or --set side=..."
+            raise UnderstudyError(f"{folder.path} has no number {name}: {why}")
+        yield cohort, found
+
+
+def _usual(folder: _Folder) -> str:
+    """Return the first score of the task: Dice or AUC."""
+    found = {name.rpartition(".")[2] for name in folder.results}
+    return next((score for score in SCORES if score in found), next(iter(SCORES)))
+
+
+def _endings(generators: Sequence[str]) -> list[str]:
+    """Return what stands between the first word and the rest in the names of each cohort's numbers."""
+    return [f".{name}" for name in numbered(generators)] if len(generators) > 1 else [""]
+
+
+def _refuse_other_requests(side: Sequence[_Folder]) -> None:
+    """Refuse folders that were made with other settings or other further inputs, such as a classifier."""
+    for key in sorted({key for folder in side for key in folder.provenance["config"]}):
+        _refuse_other(f"setting {key}", [(f.path, f.provenance["config"].get(key)) for f in side])
+    for key in sorted({key for folder in side for key in folder.inputs} - {"synthetic"}):
+        _refuse_other(key, [(f.path, f.inputs.get(key)) for f in side])
+
+
+def _refuse_other(what: str, found: Sequence[tuple[Path, Any]]) -> None:
+    (first, expected), *others = found
+    for path, value in others:
+        if value != expected:
+            raise UnderstudyError(
+                f"only like is joined with like: the {what} of {first} is {_short(expected)}, and that of {path} is "
+                f"{_short(value)}: evaluate all cohorts in one way, or leave some out"
+            )
+
+
+def _refuse_twice(side: Sequence[_Folder]) -> None:
+    seen: dict[str, Path] = {}
+    for folder in side:
+        for cohort in folder.ids:
+            if cohort in seen:
+                where = f"{seen[cohort]} and {folder.path}" if seen[cohort] != folder.path else f"{folder.path}, twice"
+                raise UnderstudyError(
+                    f"the {folder.kind} of the cohort {_short(cohort)} is in {where}: each cohort counts once, leave "
+                    "one out"
+                )
+            seen[cohort] = folder.path
+
+
+def _refuse_alone(fidelity: Sequence[_Folder], utility: Sequence[_Folder]) -> None:
+    """Refuse a cohort that was measured on one side only."""
+    for side, others in ((fidelity, utility), (utility, fidelity)):
+        partners = {cohort for folder in others for cohort in folder.ids}
+        for folder in side:
+            alone = [_short(cohort) for cohort in folder.ids if cohort not in partners]
+            if alone:
+                raise UnderstudyError(
+                    f"{folder.path} holds the {folder.kind} of the cohort(s) {', '.join(alone)}, and no folder their "
+                    f"{others[0].kind}: run `understudy evaluate {others[0].kind}` on them, or leave the folder out"
+                )
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text[:SHORT] if len(text) > 2 * SHORT and " " not in text else text

@@ -1,0 +1,128 @@
+"""From agreements to what ``evaluate agreement --over`` writes; all of it may be published.
+
+results.json: three coefficients a metric. tables/over-cohorts.csv: each cohort with its generator, its utility and
+every metric, be there enough cohorts for a coefficient or not. tables/over.csv: each metric with its coefficients.
+curves/over-METRIC.json: fidelity against utility, a series a generator, drawn as points.
+**Checked** in tests/evaluation/correlation/test_stage.py.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from understudy.core.provenance import Provenance
+from understudy.core.result import Result, write_results
+from understudy.core.seed import derive
+from understudy.evaluation.correlation.coefficients import FEWEST, NAMES, Agreement, Coefficient, agreements
+from understudy.evaluation.correlation.config import OverConfig
+from understudy.evaluation.correlation.join import Joined, Measured
+from understudy.evaluation.folder import write_curve, write_table
+from understudy.evaluation.guard import slug
+
+COHORTS = ("cohort", "generator", "id", "n_synthetic", "utility", "utility_low", "utility_high")
+TABLE = (
+    *("metric", "better"),
+    *(f"{name}{end}" for name in NAMES for end in ("", "_low", "_high")),
+    *("p", "p_holm", "n_cohorts", "generators", "note"),
+)
+WORDS = {
+    "spearman": "Spearman",
+    "kendall": "Kendall tau-b",
+    "kendall_within": "Kendall tau-b of pairs of one generator",
+}
+MANY = 400  # different resamples, of 6 generators
+ROUGH = ": a rough interval, often too short"
+UNRECORDED = "not recorded"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found: the joined results, the settings, the request."""
+
+    joined: Joined
+    config: OverConfig
+    provenance: Provenance
+
+    def write(self, folder: Path) -> None:
+        """Write a results folder."""
+        found = agreements(self.joined.cohorts, self.config, derive(self.provenance.seed, "over"))
+        write_results(folder, [result for one in found for result in self._results(one)], self.provenance)
+        metrics = [one.metric for one in found]
+        rows = [_cohort(cohort, metrics) for cohort in self.joined.cohorts]
+        write_table(folder, "over-cohorts", (*COHORTS, *metrics), rows)
+        write_table(folder, "over", TABLE, [_row(one) for one in found])
+        for one in found:
+            self._write_curve(folder, one)
+
+    def _results(self, one: Agreement) -> Iterator[Result]:
+        n, seed = len(one.cohorts), self.provenance.seed
+        for name in NAMES:
+            told = f"agreement.over.{one.metric}.{name}"
+            found = one.coefficients.get(name)
+            if found is None:
+                note = f"not measured: {n} cohorts, and a coefficient needs {FEWEST}"
+                yield Result(told, None, n=n, seed=seed, note=note)
+            elif found.value is None:
+                note = f"not measured: {WORDS[name]} needs cohorts that differ in fidelity and in utility"
+                yield Result(told, None, n=n, seed=seed, note=note)
+            else:
+                note = f"{WORDS[name]} with {self.joined.score}; {_described(one, found, self.config)}"
+                yield Result(told, found.value, found.low, found.high, n=n, seed=seed, note=note)
+
+    def _write_curve(self, folder: Path, one: Agreement) -> None:
+        """Write a scatter of a metric and utility; a note with the coefficient where there is one."""
+        series: dict[str, tuple[list[float], list[float]]] = {}
+        for cohort in one.cohorts:
+            x, y = series.setdefault(cohort.generator or UNRECORDED, ([], []))
+            x.append(cohort.fidelity[one.metric].value or 0.0)
+            y.append(cohort.utility.value or 0.0)
+        label, note = self.joined.score, f"{len(one.cohorts)} cohorts: too few for a coefficient."
+        found = one.coefficients.get("spearman")
+        if found is not None and found.value is not None:
+            note = f"Spearman {found.value:.2f}{_between(found)}; + means: the better the metric, the more useful."
+        more = {"points": one.better, "note": note}
+        write_curve(folder, f"over-{slug(one.metric)}", one.metric, one.metric, label, series, **more)
+
+
+def _cohort(cohort: Measured, metrics: list[str]) -> list[Any]:
+    told, values = cohort.utility, (cohort.fidelity.get(metric) for metric in metrics)
+    known = [cohort.name, cohort.generator or UNRECORDED, cohort.id, cohort.n, told.value, told.low, told.high]
+    return [*known, *(value.value if value else None for value in values)]
+
+
+def _row(one: Agreement) -> list[Any]:
+    found = [one.coefficients.get(name) for name in NAMES]
+    cells = [v for each in found for v in ((each.value, each.low, each.high) if each else (None, None, None))]
+    note = _warnings(one) if one.coefficients else f"a coefficient needs {FEWEST} cohorts"
+    return [one.metric, one.better, *cells, one.p, one.p_holm, len(one.cohorts), one.generators, note]
+
+
+def _described(one: Agreement, found: Coefficient, config: OverConfig) -> str:
+    """Say what stands behind a coefficient."""
+    parts = ["+ means: the better the metric, the more useful"]
+    if one.generators == 1:
+        parts.append("one generator made all cohorts, so that there is no interval")
+    else:
+        drawn = f"{one.resamples:,} different resamples{ROUGH * (one.resamples < MANY)}"
+        parts.append(
+            f"interval: {one.generators} generators resampled with all their cohorts ({drawn}), "
+            f"{found.degenerate:,} of {config.draws:,} degenerate and left out"
+        )
+    if one.p is not None:
+        exchanged = "utilities exchanged among all cohorts" if one.alone else "utilities exchanged within generators"
+        parts.append(f"p {one.p:.2g}, by Holm over the metrics {one.p_holm:.2g} ({exchanged})")
+    return "; ".join(filter(None, (*parts, _warnings(one))))
+
+
+def _warnings(one: Agreement) -> str:
+    """Say what makes a coefficient hard to read."""
+    sizes = sorted(cohort.n for cohort in one.cohorts)
+    uneven = f"cohorts have {sizes[0]:,} to {sizes[-1]:,} cases, and many metrics depend on that"
+    unknown = sum(not cohort.generator for cohort in one.cohorts)
+    joined = f"{unknown} cohort(s) without a recorded generator count as one generator's"
+    return "; ".join([*([uneven] if sizes[0] != sizes[-1] else []), *([joined] if unknown else [])])
+
+
+def _between(found: Coefficient) -> str:
+    return "" if found.low is None else f" [{found.low:.2f}, {found.high:.2f}]"

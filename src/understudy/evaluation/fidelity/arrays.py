@@ -1,0 +1,104 @@
+"""What is known of the images of one side after reading them once, block by block: matrices with a row for each case.
+
+``features`` and ``logits`` by the extractor, ``intensities`` as histograms, ``spectra`` as radial power. Metrics
+compare them (``Metric.needs`` says which). What a cache knows already is not computed again; where it knows all,
+nothing is read.
+**Checked** in tests/evaluation/fidelity/test_arrays.py (one reading, cache, standardising).
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from understudy.core.cohort import Cohort
+from understudy.core.encoding import Channel, Encoding
+from understudy.evaluation.features.blocks import image_blocks
+from understudy.evaluation.features.cache import Cache
+from understudy.evaluation.features.extractor import Extractor
+from understudy.evaluation.fidelity.intensity import cumulative, densities, shares
+from understudy.evaluation.fidelity.spectrum import spectra
+from understudy.evaluation.guard import slug
+
+LEAST_SD = 1e-6  # a feature that does not differ among real cases is not divided
+
+
+def channel_names(channels: tuple[Channel, ...]) -> list[str]:
+    """Return a name for each channel as a part of dotted names; numbered where two would share one."""
+    names = [slug(channel.name) for channel in channels]
+    return [f"{n}-{k + 1}" if names.count(n) > 1 else n for k, n in enumerate(names)]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One side: features (n, F), intensities (n, C, bins) as shares of voxels, spectra (n, C, R) in dB, logits (n, K).
+
+    Logits of classes are None where the extractor knows none.
+    """
+
+    features: np.ndarray
+    intensities: np.ndarray
+    spectra: np.ndarray
+    logits: np.ndarray | None = None
+
+    def compared(self, needs: str, channels: tuple[Channel, ...]) -> dict[str, np.ndarray]:
+        """Return the matrices (n, F) that a metric compares, by what is added to its name; or none."""
+        if needs == "intensities":
+            named = zip(channel_names(channels), channels, strict=True)
+            return {f".{name}": cumulative(self.intensities[:, k], c) for k, (name, c) in enumerate(named)}
+        if needs == "logits":
+            return {} if self.logits is None else {"": self.logits}
+        return {"": self.spectra.reshape(len(self.spectra), -1) if needs == "spectra" else self.features}
+
+    def density(self, channels: tuple[Channel, ...]) -> np.ndarray:
+        """Return the density of intensities, (C, bins), per unit of each channel."""
+        return densities(self.intensities, channels)
+
+
+def measure(
+    cohort: Cohort, rows: np.ndarray, encoding: Encoding, extract: Extractor, bins: int, cache: Cache
+) -> Measured:
+    """Measure the images of some cases.
+
+    Args:
+        cohort: where they are.
+        rows: which.
+        encoding: how intensities are read; the real cohort's.
+        extract: the extractor of features.
+        bins: of the histograms of intensities.
+        cache: where to look first.
+    """
+    described: dict[str, tuple[Any, Callable[[np.ndarray], np.ndarray]]] = {
+        "features": (extract.identity, extract),
+        "intensities": (bins, lambda images: shares(images, bins)),
+        "spectra": (None, spectra),
+    }
+    if extract.logits is not None:
+        described["logits"] = (extract.identity, extract.logits)
+    keys = {name: _key(name, settings, cohort, rows, encoding) for name, (settings, _) in described.items()}
+    known = {name: cache.load(key) for name, key in keys.items()}
+    missing = [name for name, array in known.items() if array is None or len(array) != len(rows)]
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in missing}
+    for images in image_blocks(cohort, rows, encoding) if missing else ():
+        for name in missing:
+            parts[name].append(described[name][1](images))
+    for name in missing:
+        whole = known[name] = np.concatenate(parts[name])
+        cache.store(keys[name], whole)
+    return Measured(**known)  # type: ignore[arg-type]
+
+
+def _key(name: str, settings: Any, cohort: Cohort, rows: np.ndarray, encoding: Encoding) -> Mapping[str, Any]:
+    read = [asdict(channel) for channel in encoding.channels]
+    chosen = hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()
+    return {"what": name, "settings": settings, "cohort": cohort.id, "rows": chosen, "channels": read}
+
+
+def standardised(sides: list[Measured]) -> list[Measured]:
+    """Take the mean of the first side's cases, the real ones, off the features of all, and divide by their SD."""
+    real = sides[0].features
+    mean, sd = real.mean(0, dtype=np.float64), real.std(0, dtype=np.float64)
+    scale = np.where(sd > LEAST_SD, sd, 1)
+    return [replace(side, features=((side.features - mean) / scale).astype(np.float32)) for side in sides]

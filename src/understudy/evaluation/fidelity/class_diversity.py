@@ -1,0 +1,167 @@
+"""Diversity of classes: which classes synthetic cases show, and how much cases of one class differ from one another.
+
+Which classes a case shows is told by a classifier (:func:`look`) or by the class columns of both case tables
+(:func:`told`; of synthetic cases that is what was asked for); the rest knows arrays. **Shares**: how often each class
+is found, synthetic beside real. **Distance**: half the sum of the absolute differences of the frequencies of all
+combinations of classes (total variation, 0 the same, 1 nothing in common), with its floor. **Within**: the mean
+distance between two cases of a class in features of their images, synthetic / real, with as many cases on both sides
+and one case a real subject; 1: as diverse as patients are, 0: always the same case.
+**Source** of the question: Segal et al. (2021, arXiv 2010.03975): disease diversity of an archive of generates.
+**Differs**: numbers instead of an overview. An archive that was made with a classifier (``condition``) shows that very
+classifier what it asked for: judge it with another one, trained with another seed.
+**Checked** in tests/evaluation/fidelity/test_class_diversity.py (known distributions; a collapsed class; equal n; class
+columns).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from understudy.core.cohort import Cohort
+from understudy.core.encoding import Encoding
+from understudy.core.result import Result
+from understudy.core.seed import rng
+from understudy.evaluation.features.blocks import image_blocks
+from understudy.evaluation.fidelity.baseline import real_floors
+from understudy.evaluation.folder import PUBLIC_MINIMUM
+from understudy.evaluation.guard import slug
+
+FOUND = 0.5  # probability from which a class counts as found
+MOST = 1000  # cases of a class in a draw: enough for a mean distance, and memory does not grow with n
+TABLE = ("cohort", "class", "real_share", "share", "real_within", "within", "n_within")
+Judge = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]  # images (n, C, *S) -> probabilities (n, K), features
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is seen in a cohort: classes found, bool (n, K), features (n, F), and whose the cases are (n,)."""
+
+    found: np.ndarray
+    features: np.ndarray
+    subjects: np.ndarray
+
+
+def look(judge: Judge, cohort: Cohort, rows: np.ndarray, encoding: Encoding) -> Seen:
+    """Let a classifier look at some cases of a cohort, block by block."""
+    pairs = [judge(images) for images in image_blocks(cohort, rows, encoding)]
+    probabilities, features = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    return Seen(probabilities >= FOUND, features, cohort.column("subject_id")[rows])
+
+
+def told_classes(real: Cohort, synthetic: Cohort) -> list[str]:
+    """Return the class columns that both case tables have, with no other values than 0, 1 and none."""
+    found = []
+    for side in (real, synthetic):
+        values = side.class_matrix()
+        plain = (np.isnan(values) | (values == 0) | (values == 1)).all(0)
+        found.append([name for name, fits in zip(side.classes, plain, strict=True) if fits])
+    return [name for name in found[0] if name in found[1]]
+
+
+def told(cohort: Cohort, rows: np.ndarray, names: Sequence[str], features: np.ndarray) -> Seen:
+    """Take the classes of some cases, with features (n, F), from the case table; a missing entry is not found."""
+    columns = [cohort.classes.index(name) for name in names]
+    return Seen(cohort.class_matrix(rows)[:, columns] == 1, features, cohort.column("subject_id")[rows])
+
+
+def combination_distance(real: np.ndarray, synthetic: np.ndarray) -> float:
+    """Return the total variation distance of class combinations, bool (n, K) and (m, K), 0..1, lower is better."""
+    _, which = np.unique(np.concatenate([real, synthetic]), axis=0, return_inverse=True)
+    which = which.reshape(-1)
+    r, s = (np.bincount(part, minlength=which.max() + 1) / len(part) for part in np.split(which, [len(real)]))
+    return float(np.abs(r - s).sum() / 2)
+
+
+def mean_distance(features: np.ndarray) -> float:
+    """Return the mean Euclidean distance between two different rows of (n, F), n >= 2, in units of the features."""
+    x = features.astype(np.float64)
+    square = (x * x).sum(1)
+    squared = (square[:, None] + square - 2 * x @ x.T).clip(0)
+    np.fill_diagonal(squared, 0)
+    return float(np.sqrt(squared).sum() / (len(x) * (len(x) - 1)))
+
+
+def within(real: Seen, synthetic: Seen, k: int, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Measure how much the cases of class k differ on both sides, at equal n.
+
+    Args:
+        real: one case of each subject with the class takes part in a draw.
+        synthetic: the other side.
+        k: the class.
+        draws: random choices of cases.
+        seed: of the choices.
+
+    Returns:
+        Mean distances (draws,) of real and of synthetic cases, and n; n below 2 gives nothing to measure.
+    """
+    ours, theirs = (np.flatnonzero(side.found[:, k]) for side in (real, synthetic))
+    n = min(len(np.unique(real.subjects[ours])), len(theirs), MOST)
+    distances = np.empty((2, draws if n > 1 else 0))
+    for i in range(distances.shape[1]):
+        draw = rng(seed, "diversity", k, i)
+        mixed = draw.permutation(ours)
+        _, first = np.unique(real.subjects[mixed], return_index=True)
+        distances[0, i] = mean_distance(real.features[draw.permutation(mixed[first])[:n]])
+        distances[1, i] = mean_distance(synthetic.features[draw.permutation(theirs)[:n]])
+    return distances[0], distances[1], n
+
+
+def diversity(
+    name: str, names: Sequence[str], real: Seen, synthetic: Seen, draws: int, seed: int, by: str = "the classifier"
+) -> Iterator[tuple[list[Result], list[Any]]]:
+    """Measure the diversity of one synthetic cohort.
+
+    Args:
+        name: what results begin with, ``fidelity.diversity`` or ``fidelity.classes``.
+        names: the K classes.
+        real: what is seen in the training cases.
+        synthetic: in the synthetic cases.
+        draws: random choices of cases for the distance within a class, and random halves behind the floor.
+        seed: of these.
+        by: who says which classes a case has.
+
+    Yields:
+        For all classes together, then for each class: results, and a row of the table without the cohort's name.
+    """
+    n = len(synthetic.found)
+    yield list(_combinations(f"{name}.distance", real, synthetic, draws, seed, by)), []
+    for k, label in enumerate(names):
+        shares = [float(side.found[:, k].mean()) for side in (real, synthetic)]
+        patients = len(np.unique(real.subjects[real.found[:, k]]))
+        told = patients >= PUBLIC_MINIMUM
+        note = f"real {shares[0]:.3f}" if told else f"real withheld: fewer than {PUBLIC_MINIMUM} subjects"
+        share = Result(f"{name}.share.{slug(label)}", shares[1], n=n, seed=seed, note=note)
+        ours, theirs, equal = within(real, synthetic, k, draws, seed)
+        means = [float(d.mean()) if len(d) else None for d in (ours, theirs)]
+        inside = _within_result(f"{name}.within.{slug(label)}", ours, theirs, equal, seed)
+        row = [label, shares[0] if told else None, shares[1], means[0] if told else None, means[1], equal]
+        yield [share, inside], row
+
+
+def _combinations(name: str, real: Seen, synthetic: Seen, draws: int, seed: int, by: str) -> Iterator[Result]:
+    """Yield the distance of class combinations and its floor."""
+
+    def distance(*, real: np.ndarray, synthetic: np.ndarray, seed: int) -> Result:
+        value, n = combination_distance(real, synthetic), min(len(real), len(synthetic))
+        return Result(name, value, better="lower", n=n, seed=seed)
+
+    what = f"total variation of class combinations according to {by}, against the real training cases"
+    yield replace(distance(real=real.found, synthetic=synthetic.found, seed=seed), note=what)
+    floor = real_floors({name: distance}, real.found, real.subjects, synthetic.found, draws, seed)[name]
+    for ending, values in (("matched", floor.matched), ("floor", floor.floor)):
+        low, high = np.percentile(values, [2.5, 97.5])
+        spread = (float(values.mean()), float(low), float(high))
+        note = f"{'synthetic cases' if ending == 'matched' else 'half of the real subjects'} against half of the real "
+        note += f"subjects; mean and 95 % range of {draws} random halves"
+        yield Result(f"{name}.{ending}", *spread, "", "lower", floor.n, seed, note)
+
+
+def _within_result(name: str, real: np.ndarray, synthetic: np.ndarray, n: int, seed: int) -> Result:
+    if n < PUBLIC_MINIMUM or not (real > 0).all():
+        note = f"{n} case(s) on the smaller side show the class, and {PUBLIC_MINIMUM} are needed"
+        return Result(name, None, better="higher", n=n, seed=seed, note=note)
+    low, high = np.percentile(synthetic / real, [2.5, 97.5])
+    note = f"mean distance within the class, synthetic / real; mean and 95 % range of {len(real)} choices of cases"
+    return Result(name, float((synthetic / real).mean()), float(low), float(high), "", "higher", n, seed, note)

@@ -1,0 +1,213 @@
+"""``evaluate fidelity``: images and label maps of synthetic cohorts against those of a real one.
+
+Images by every metric of the menu (image_distances.py), label maps by their statistics (label_distances.py), classes as
+the class columns of both tell them, and as a classifier sees them where one is given (diversity.py). What a cohort does
+not have is left out, and the results say so. The real side is the **training split**: the distribution that a generator
+was asked to learn. What that cannot tell, whether it was learned by heart, is the question of ``evaluate privacy``.
+Beside each number stands its floor (floor.py). **Source** of the caution: Akbar et al. (Sci Data 11:259, 2024): such
+distances do not tell whether images are useful.
+**Checked** in tests/evaluation/fidelity/test_stage.py (files, names, same seed same files, label maps alone,
+refusals).
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from understudy.core.classes import short_class_names
+from understudy.core.cohort import Cohort
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.progress import progress_bar
+from understudy.core.provenance import Provenance
+from understudy.core.result import Result, write_results
+from understudy.core.seed import derive
+from understudy.core.stage import finished, output_folder
+from understudy.evaluation.features import EXTRACTORS
+from understudy.evaluation.features.cache import open_cache
+from understudy.evaluation.features.extractor import Source
+from understudy.evaluation.fidelity.arrays import channel_names
+from understudy.evaluation.fidelity.class_diversity import TABLE as DIVERSITY_TABLE
+from understudy.evaluation.fidelity.class_diversity import diversity, look, told, told_classes
+from understudy.evaluation.fidelity.config import FidelityConfig
+from understudy.evaluation.fidelity.image_distances import TABLE, ImageFindings, Side, compare_images, steps
+from understudy.evaluation.fidelity.label_distances import TABLE as LABEL_TABLE
+from understudy.evaluation.fidelity.label_distances import LabelFindings, compare_labels
+from understudy.evaluation.fidelity.spectrum import frequencies
+from understudy.evaluation.folder import (
+    PUBLIC_MINIMUM,
+    internal,
+    public,
+    write_curve,
+    write_grid,
+    write_histograms,
+    write_table,
+)
+from understudy.evaluation.guard import open_pair, short_names
+from understudy.tasks.classify import Trained, open_classifier
+
+Diverse = tuple[list[Result], list[Any]]  # results and a row of the table, [] for all classes
+
+
+def evaluate_fidelity(
+    real: Path,
+    synthetic: list[Path],
+    out: Path,
+    seed: int,
+    config: FidelityConfig | None = None,
+    classifier: Path | None = None,
+    network: Path | None = None,
+    cache: Path | None = None,
+) -> Path:
+    """Measure how near images and label maps of synthetic cohorts lie to those of real training subjects.
+
+    Args:
+        real: folder of the real cohort.
+        synthetic: folders of the synthetic cohorts.
+        out: results folder to make.
+        seed: of halves and subsets.
+        config: settings; the defaults where None.
+        classifier: a folder that ``understudy classify`` made; with it the diversity of classes is measured too.
+        network: file of a scripted network, for features=torchscript.
+        cache: a folder of its own where features are kept between evaluations; INTERNAL, never released.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        UsageError: cohorts, a classifier, a network or a cache that do not fit, or an output of another request.
+        UnderstudyError: a leak, too few subjects, or neither images nor label maps on both sides.
+    """
+    config, paths = config or FidelityConfig(), [Path(path) for path in synthetic]
+    cohort, others = open_pair(Path(real), paths, splits=("train",), labels=False, images=False)
+    lacking = {what: [_lacking(cohort, other, what) for other in others] for what in ("images", "labels")}
+    if all(map(all, zip(*lacking.values(), strict=True))):
+        raise UnderstudyError(f"nothing can be compared: {lacking['images'][0]}, and {lacking['labels'][0]}")
+    judge = open_classifier(classifier) if classifier else None
+    if config.features != "torchscript" and (network is not None or config.network_classes != "none"):
+        raise UsageError(
+            f"--network and network_classes are for features=torchscript, and features={config.features} was asked for"
+        )
+    inputs = {"real": cohort.id, "synthetic": ",".join(other.id for other in others)}
+    if judge:
+        judge.refuse_unfitting(f"the cohort {cohort.path.name}", cohort.encoding, cohort.size)
+        inputs["classifier"] = judge.id
+    provenance = Provenance("evaluate fidelity", config.model_dump(mode="json"), seed, inputs)
+    if finished(out, "results.json", provenance):
+        return out
+    kept = open_cache(cache, [Path(real), *paths, Path(out)])
+    ours, theirs = Side("real", "", cohort, cohort.rows("train")), _sides(others)
+    imaged, mapped = ([s for s, why in zip(theirs, lacking[w], strict=True) if not why] for w in ("images", "labels"))
+    with output_folder(out) as folder, progress_bar("steps") as bar:
+        task = bar.add_task("features", total=steps(cohort.encoding, len(imaged), config))
+
+        def advance(what: str) -> None:
+            bar.update(task, advance=1, description=what)
+
+        images = ImageFindings()
+        if imaged:
+            extract = EXTRACTORS[config.features](Source(cohort, ours.rows, config, network, kept))
+            images = compare_images(ours, imaged, config, seed, advance, extract, kept)
+        diverse = list(_diversity(judge, ours, imaged, config, seed)) if judge and imaged else []
+        columns = list(_class_columns(ours, imaged, images.features, config, seed))
+        labels = compare_labels(ours, mapped, config, seed) if mapped else LabelFindings()
+        subjects = len(cohort.subjects("train"))
+        classes = [public(r, subjects) for results, _ in (*columns, *diverse) for r in results]
+        left_out = list(_left_out(lacking, theirs, seed))
+        write_results(folder, [*images.results, *classes, *labels.results, *left_out], provenance)
+        tables = {"classes": columns, "diversity": diverse} if subjects >= PUBLIC_MINIMUM else {}
+        for name, found in tables.items():
+            if rows := [row for _, row in found if row]:
+                write_table(folder, name, DIVERSITY_TABLE, rows)
+        _write_images(folder, cohort, images, subjects)
+        _write_labels(folder, labels)
+        for side in theirs:
+            write_grid(folder / "images" / f"{side.name}.npz", side.cohort, side.rows[: config.grid], side.name)
+        write_grid(internal(folder) / "real.npz", cohort, ours.rows[: config.grid], "real")
+    return out
+
+
+def _sides(others: Sequence[Cohort]) -> list[Side]:
+    """Name the synthetic cohorts, and what their results begin with: the name only where there are several."""
+    named = zip(short_names(others), others, strict=True)
+    return [Side(n, f"fidelity.{n}" if len(others) > 1 else "fidelity", other, other.rows()) for n, other in named]
+
+
+def _lacking(real: Cohort, other: Cohort, what: str) -> str:
+    """Say why images or labels of two cohorts cannot be compared, or ""."""
+    for side, cohort in (("real", real), ("synthetic", other)):
+        if getattr(cohort, what) is None:
+            return f"the {side} cohort has no {'images' if what == 'images' else 'label maps'}"
+    if what == "images" or real.scheme is None or other.scheme is None:
+        return ""
+    if real.scheme.names != other.scheme.names:
+        return f"the label schemes differ ({', '.join(real.scheme.names)}; {', '.join(other.scheme.names)})"
+    return "" if len(real.scheme) > 1 else "the label scheme has no class beside the background"
+
+
+def _left_out(lacking: dict[str, list[str]], sides: Sequence[Side], seed: int) -> Iterator[Result]:
+    """Yield a result without a number, with the reason, for what a cohort was not compared by."""
+    for what, reasons in lacking.items():
+        for side, why in zip(sides, reasons, strict=True):
+            if why:
+                yield Result(f"{side.prefix}.{what}", None, seed=seed, note=f"not measured: {why}")
+
+
+def _diversity(
+    judge: Trained, ours: Side, theirs: Sequence[Side], config: FidelityConfig, seed: int
+) -> Iterator[Diverse]:
+    """Measure the diversity of classes of each synthetic cohort."""
+    encoding, names = ours.cohort.encoding, short_class_names(judge.classifier.names)
+
+    def see(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return judge.classifier.predict(images), judge.classifier.features(images)
+
+    real, *others = (look(see, side.cohort, side.rows, encoding) for side in (ours, *theirs))
+    own = derive(seed, "fidelity")
+    for side, seen in zip(theirs, others, strict=True):
+        for results, row in diversity(f"{side.prefix}.diversity", names, real, seen, config.draws, own):
+            yield results, [side.name, *row] if row else []
+
+
+def _class_columns(
+    ours: Side, theirs: Sequence[Side], features: dict[str, np.ndarray], config: FidelityConfig, seed: int
+) -> Iterator[Diverse]:
+    """Measure the diversity of the classes that case tables tell, where the real cohort has class columns."""
+    for side in theirs if ours.cohort.classes else ():
+        name, columns = f"{side.prefix}.classes", told_classes(ours.cohort, side.cohort)
+        if not columns:
+            note = "not measured: the cohorts share no class column of 0 and 1"
+            yield [Result(name, None, seed=seed, note=note)], []
+            continue
+        real, made = (told(s.cohort, s.rows, columns, features[s.name]) for s in (ours, side))
+        about = (config.draws, derive(seed, "fidelity"), "the case tables")
+        for results, row in diversity(name, short_class_names(columns), real, made, *about):
+            yield results, [side.name, *row] if row else []
+
+
+def _write_images(folder: Path, real: Cohort, images: ImageFindings, subjects: int) -> None:
+    """Write tables and curves of what images gave; curves of few subjects stay inside."""
+    if images.rows:
+        write_table(folder, "fidelity", TABLE, images.rows)
+    where = folder if subjects >= PUBLIC_MINIMUM else internal(folder)
+    names = channel_names(real.encoding.channels)
+    for c, channel in enumerate(real.encoding.channels if images.intensities else ()):
+        bins = images.intensities["real"].shape[1]
+        width = (channel.high - channel.low) / bins
+        x = (channel.low + (np.arange(bins) + 0.5) * width).tolist()
+        series = {name: (x, densities[c].tolist()) for name, densities in images.intensities.items()}
+        title = f"Intensities of {channel.name}"
+        write_curve(where, f"intensity-{names[c]}", title, channel.meaning, "density", series)
+        x = frequencies(real.size).tolist()
+        series = {name: (x, decibels[c].tolist()) for name, decibels in images.spectra.items()}
+        title = f"Radial power spectrum of {channel.name}"
+        write_curve(where, f"spectrum-{names[c]}", title, "cycles per voxel", "power, dB", series)
+
+
+def _write_labels(folder: Path, labels: LabelFindings) -> None:
+    """Write the table and the histograms of what label maps gave."""
+    if labels.rows:
+        write_table(folder, "labels", LABEL_TABLE, labels.rows)
+    for name, histograms in labels.histograms.items():
+        write_histograms(folder, name, histograms)

@@ -1,0 +1,218 @@
+"""Three known measures of how near released cases lie to training cases, each beside the same on non-members.
+
+**Authenticity** (AuthPct): Alaa, van Breugel, Saveliev, van der Schaar, "How Faithful is your Synthetic Data?" (ICML
+2022, arXiv 2102.08921), section 3.3: a case is authentic where its nearest training case has another training case
+nearer to it than the case is. **Differs**: that other one is of another subject; a subject's own slices lie so near
+that nothing would ever be found.
+**Distance ratio** (nearest-neighbour distance ratio): distance to the nearest training case over distance to the
+nearest of another subject, as in Lowe's test of matches (Int. J. Comput. Vis. 60, 2004); 1: no one in particular, 0: a
+copy.
+**C_T**: Meehan, Chaudhuri, Dasgupta, "A Non-Parametric Test to Detect Data-Copying in Generative Models" (AISTATS 2020,
+arXiv 2004.05675), Z_U and C_T: are released cases nearer to training cases than unseen real ones, as the z-value of
+Mann and Whitney's U, in cells of the space, weighted by the share of unseen cases; below 0: nearer, below -3: copied.
+**Differs**: nearest over all training cases; from each unseen subject one case is drawn, 200 times, and the z-values
+are averaged, since slices of a subject are not independent; cells of fewer than 20 released or 5 unseen cases do not
+count.
+Distances are chords between centred unit vectors of pixels. **Checked** in
+tests/evaluation/privacy/attacks/test_authenticity.py (by hand; scipy's U).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import rankdata
+from sklearn.cluster import KMeans
+
+from understudy.core.cohort import Cohort
+from understudy.core.result import Result
+from understudy.core.seed import derive, rng
+from understudy.core.statistics import mean_interval
+from understudy.evaluation.folder import PUBLIC_MINIMUM
+from understudy.evaluation.privacy.attacks.membership import no_features
+from understudy.evaluation.privacy.attacks.setup import Scene, log_distance
+from understudy.evaluation.privacy.calibration import Reference, clopper_pearson, order_interval
+from understudy.evaluation.privacy.pearson import ImageVectors, nearest
+from understudy.evaluation.search import Rows
+
+DRAWS = 200
+CELL = 20  # unseen subjects a cell
+CELLS = 10
+FEWEST_RELEASED, FEWEST_UNSEEN = 20, 5  # in a cell
+AUTHENTIC = "share of released cases farther from their nearest training case than another patient is (AuthPct)"
+RATIO = "distance to the nearest training case over distance to the nearest of another patient; low: the 5 % quantile"
+CONTROL = "the same of non-members, each subject counting once: what is to be expected of strangers"
+C_T = "z-value of Mann-Whitney's U, released against non-members: below 0: nearer to training cases, below -3: copied"
+NO_CELL = f"not measured: no cell holds {FEWEST_RELEASED} released cases and {FEWEST_UNSEEN} non-members"
+
+
+@dataclass(frozen=True)
+class Near:
+    """Nearest training cases of some cases.
+
+    Attributes:
+        index: (n,) of the nearest, within the training cases.
+        r: (n,) its correlation.
+        other: (n,) that of the nearest of another subject; -inf where there is none.
+        authentic: (n,) mask.
+    """
+
+    index: np.ndarray
+    r: np.ndarray
+    other: np.ndarray
+    authentic: np.ndarray
+
+    @property
+    def ratio(self) -> np.ndarray:
+        """Distance ratios (n,), 0..1."""
+        return np.asarray(np.exp(log_distance(self.r) - log_distance(self.other)))
+
+
+def look_near(query: Rows, real: Cohort, rows: np.ndarray, memory_mib: int) -> Near:
+    """Find the nearest training cases of some cases.
+
+    Args:
+        query: n cases.
+        real: the real cohort.
+        rows: its training cases, of two subjects or more.
+        memory_mib: bound of the search.
+    """
+    subjects = np.unique(real.column("subject_id")[rows], return_inverse=True)[1]
+    index, r, other = two_subjects(query, ImageVectors(real, rows), subjects, memory_mib)
+    used, inverse = np.unique(index, return_inverse=True)
+    fellows = nearest(
+        ImageVectors(real, rows[used]),
+        ImageVectors(real, rows),
+        query_groups=subjects[used],
+        target_groups=subjects,
+        memory_mib=memory_mib,
+    )
+    return Near(index, r, other, fellows.r[inverse] > r)
+
+
+def two_subjects(
+    query: Rows, target: Rows, subjects: np.ndarray, memory_mib: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the nearest target (n,), its r (n,), and the highest r (n,) to a target of another subject.
+
+    Args:
+        query: n cases.
+        target: m cases.
+        subjects: (m,) their subjects, as numbers from 0.
+        memory_mib: bound of the search.
+    """
+    first = nearest(query, target, memory_mib=memory_mib)
+    second = nearest(query, target, query_groups=subjects[first.index], target_groups=subjects, memory_mib=memory_mib)
+    return first.index, first.r, np.where(second.index < 0, -np.inf, second.r)
+
+
+def z_u(released: np.ndarray, unseen: np.ndarray) -> float:
+    """Return the z-value of Mann and Whitney's U of distances; below 0 where released cases lie nearer.
+
+    Args:
+        released: (m,) distances of released cases to the nearest training case.
+        unseen: (n,) those of unseen real cases.
+    """
+    m, n = len(released), len(unseen)
+    u = rankdata(np.r_[released, unseen])[:m].sum() - m * (m + 1) / 2
+    return float((u - m * n / 2) / np.sqrt(m * n * (m + n + 1) / 12))
+
+
+def c_t(
+    released: np.ndarray, unseen: np.ndarray, subjects: np.ndarray, cells: tuple[np.ndarray, np.ndarray], seed: int
+) -> float | None:
+    """Return Meehan's C_T.
+
+    Args:
+        released: (m,) distances to the nearest training case.
+        unseen: (n,) those of unseen real cases.
+        subjects: (n,) theirs.
+        cells: in which cell each released (m,) and each unseen (n,) case lies.
+        seed: of the case that stands for a subject.
+
+    Returns:
+        The weighted z-value; None where no cell holds enough cases.
+    """
+    order, values = rng(seed, "attack", "c_t"), []
+    numbers = np.unique(subjects, return_inverse=True)[1]
+    for _ in range(DRAWS):
+        shuffled = order.permutation(len(subjects))
+        drawn = shuffled[np.unique(numbers[shuffled], return_index=True)[1]]
+        weights, z = [], []
+        for cell in np.unique(cells[1]):
+            ours, theirs = released[cells[0] == cell], unseen[drawn][cells[1][drawn] == cell]
+            if len(ours) >= FEWEST_RELEASED and len(theirs) >= FEWEST_UNSEEN:
+                weights.append(len(theirs))
+                z.append(z_u(ours, theirs))
+        if z:
+            values.append(np.average(z, weights=weights))
+    return float(np.mean(values)) if values else None
+
+
+def cells_of(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    """Return the cell of each released case (m,) and of each non-member's case (n,), by k-means on training features.
+
+    One cell for all where there are fewer than twice 20 non-members, or where features cannot be learned.
+    """
+    sizes = len(scene.synthetic), len(scene.non_members)
+    k = min(CELLS, len(np.unique(scene.subjects[~scene.is_member])) // CELL, len(scene.members))
+    if k < 2 or no_features(scene):
+        return np.zeros(sizes[0], np.int64), np.zeros(sizes[1], np.int64)
+    attacked, released = (side.block(0, len(side)) for side in scene.described)
+    state = derive(scene.seed, "attack", "cells") % 2**32
+    means = KMeans(k, n_init=3, random_state=state).fit(attacked[scene.is_member])
+    return means.predict(released), means.predict(attacked[~scene.is_member])
+
+
+def nearness_results(prefix: str, scene: Scene, draws: int) -> list[Result]:
+    """Return the three measures of released cases, and the same of non-members; withheld where subjects are few.
+
+    Args:
+        prefix: ``privacy.`` or ``privacy.NAME.``.
+        scene: the cohorts.
+        draws: resamples of subjects.
+    """
+    people = [np.unique(scene.subjects[side]) for side in (scene.is_member, ~scene.is_member)]
+    name, few = f"{prefix}nearness", min(map(len, people))
+    if few < PUBLIC_MINIMUM:
+        counts = f"{len(people[0])} members and {len(people[1])} non-members"
+        note = f"withheld: {counts} stand behind it, and a public number needs {PUBLIC_MINIMUM} of each"
+        return [Result(name, None, seed=scene.seed, note=note)]
+    unseen = ImageVectors(scene.real, scene.non_members)
+    sides = [look_near(query, scene.real, scene.members, scene.memory_mib) for query in (scene.released, unseen)]
+    theirs, seed, m = scene.subjects[~scene.is_member], scene.seed, len(scene.synthetic)
+    copying = c_t(-sides[0].r, -sides[1].r, theirs, cells_of(scene), seed)
+    told = NO_CELL if copying is None else C_T
+    return [
+        *_authentic(name, sides, theirs, seed, draws),
+        *_ratios(name, sides, theirs, seed, draws),
+        Result(f"{name}.c_t", copying, unit="z", better="higher", n=m, seed=seed, note=told),
+    ]
+
+
+def _authentic(name: str, sides: list[Near], theirs: np.ndarray, seed: int, draws: int) -> list[Result]:
+    released, m = sides[0].authentic, len(sides[0].authentic)
+    names, inverse, counts = np.unique(theirs, return_inverse=True, return_counts=True)
+    means = np.bincount(inverse, sides[1].authentic) / counts
+    found = mean_interval(means[None], derive(seed, "attack", "authentic"), draws)
+    exact = clopper_pearson(int(released.sum()), m)
+    return [
+        Result(f"{name}.authentic", float(released.mean()), *exact, "", "higher", m, seed, AUTHENTIC),
+        Result(f"{name}.authentic.control", found.value, found.low, found.high, "", "", len(names), seed, CONTROL),
+    ]
+
+
+def _ratios(name: str, sides: list[Near], theirs: np.ndarray, seed: int, draws: int) -> list[Result]:
+    released, control = sides[0].ratio, Reference(sides[1].ratio, theirs, "")
+    results = []
+    for word, q in (("median", 0.5), ("low", 0.05)):
+        value, resampled = control.quantiles(q, draws, seed)
+        low, high = np.quantile(resampled, (0.025, 0.975)).tolist()
+        own, m = float(np.quantile(released, q, method="inverted_cdf")), len(released)
+        ends = order_interval(released, q)
+        results += [
+            Result(f"{name}.distance_ratio.{word}", own, *ends, "", "higher", m, seed, RATIO),
+            Result(
+                f"{name}.distance_ratio.{word}.control", value, low, high, "", "", control.n_subjects, seed, CONTROL
+            ),
+        ]
+    return results

@@ -1,0 +1,244 @@
+"""What an attack is, and what it is given: the released cases, and real cases of members and of non-members.
+
+A **member** is a subject that the generator saw; a **non-member** is a control subject (or a test subject, where the
+request says so): the control group. An attack does not know who is who. It gives each real case a score, higher where
+it is surer that its subject was a member, and is judged by how far the scores of members lie above those of non-members
+(verdict.py).
+
+An attacker has no training images, so features for attacks are those of fixed random filters, or learned on the
+**released** cases alone. Those of the other evaluations, learned on the training split, would know members beforehand.
+**Checked** in tests/evaluation/privacy/attacks/test_attacks.py.
+
+From scores of cases to one score a subject, so that slices of one patient count as that patient.
+
+**mean**: the mean over a subject's cases; its expectation does not depend on how many there are.
+**highest**: one exposed slice exposes the patient, so the highest counts; but the highest of many is higher than the
+highest of few. So it is the expected highest of k cases drawn from the subject's, with one k for all: the number that
+nine in ten subjects have. A subject with fewer gives the highest of all it has, members and non-members alike.
+**Source**: the expected highest of k drawn without replacement from sorted s_1 <= ... <= s_n is
+sum_i s_i C(i - 1, k - 1) / C(n, k).
+**Checked** in tests/evaluation/privacy/attacks/test_setup.py (all draws counted out; chance does not favour subjects
+with many slices).
+
+Some channels of cases as unit vectors, and the distance that belongs to a correlation: what attacks are made of.
+
+Similarity is Pearson's r of unit vectors (of pixels, or of features), distance the chord sqrt(2 - 2 r) between them.
+**Checked** in tests/evaluation/privacy/attacks/test_setup_vectors.py (numpy).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from scipy.special import gammaln
+
+from understudy.core.cohort import Cohort
+from understudy.core.errors import UnderstudyError
+from understudy.evaluation.features import EXTRACTORS
+from understudy.evaluation.features.blocks import image_blocks
+from understudy.evaluation.features.config import FeatureConfig
+from understudy.evaluation.features.extractor import Source
+from understudy.evaluation.privacy.pearson import ImageVectors
+from understudy.evaluation.search import ArrayRows, Rows, UnitRows, unit_vectors
+
+LEAST_SD = 1e-6  # a feature that does not differ among released cases is not divided
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """What somebody who holds the generator can ask it.
+
+    Attributes:
+        identity: what decides its answers, e.g. the hash of a snapshot; it stands in the provenance.
+        score: (cohort, rows) -> (n,), as the attack that needs it says.
+    """
+
+    identity: str
+    score: Callable[[Cohort, np.ndarray], np.ndarray]
+
+
+@dataclass
+class Scene:
+    """One synthetic cohort under attack.
+
+    Attributes:
+        real: the real cohort.
+        synthetic: the released cases.
+        members: rows of the real cohort whose subjects the generator saw.
+        non_members: rows of subjects that it did not see.
+        seed: of all that is drawn.
+        features: how images are described where an attack needs features: "random" or "encoder".
+        oracles: what can be asked of the generator, by name.
+        memory_mib: bound of each search; scores do not depend on it.
+    """
+
+    real: Cohort
+    synthetic: Cohort
+    members: np.ndarray
+    non_members: np.ndarray
+    seed: int
+    features: str = "random"
+    oracles: Mapping[str, Oracle] = field(default_factory=dict)
+    memory_mib: int = 1024
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """Rows (n,) of all attacked cases, members first."""
+        return np.concatenate([self.members, self.non_members])
+
+    @cached_property
+    def subjects(self) -> np.ndarray:
+        """The subject of each attacked case, (n,)."""
+        return self.real.column("subject_id")[self.rows]
+
+    @cached_property
+    def is_member(self) -> np.ndarray:
+        """Mask (n,) of the cases of members; only judges may look at it."""
+        return np.arange(len(self.rows)) < len(self.members)
+
+    @cached_property
+    def attacked(self) -> Rows:
+        """Pixels of the attacked cases."""
+        return ImageVectors(self.real, self.rows)
+
+    @cached_property
+    def released(self) -> Rows:
+        """Pixels of the released cases."""
+        return ImageVectors(self.synthetic, self.synthetic.rows())
+
+    @cached_property
+    def described(self) -> tuple[Rows, Rows]:
+        """Features of the attacked and of the released cases, in SD of the released ones."""
+        config = FeatureConfig(features=self.features)
+        released = self.synthetic.rows()
+        extract = EXTRACTORS[self.features](Source(self.synthetic, released, config))
+        sides = []
+        for cohort, rows in ((self.real, self.rows), (self.synthetic, released)):
+            blocks = [extract(images) for images in image_blocks(cohort, rows, self.real.encoding)]
+            sides.append(np.concatenate(blocks).astype(np.float64))
+        mean, sd = sides[1].mean(0), sides[1].std(0)
+        one, other = ((side - mean) / np.where(sd > LEAST_SD, sd, 1) for side in sides)
+        return UnitRows(ArrayRows(one)), UnitRows(ArrayRows(other))
+
+    def pixels(self, chosen: np.ndarray) -> Rows:
+        """Pixels of some of the attacked cases; ``chosen`` counts within ``rows``."""
+        return ImageVectors(self.real, self.rows[chosen])
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What one attack found.
+
+    Attributes:
+        scores: (n,) one for each row of the scene, higher where the attacker is surer; NaN where a case does not count.
+        part: what is added to the attack's name, e.g. a class; "" for most.
+        success: (n,) of 0 and 1 where an attack has a success of its own; else None, and a threshold decides.
+    """
+
+    scores: np.ndarray
+    part: str = ""
+    success: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One entry of the menu.
+
+    Attributes:
+        run: the attack.
+        question: what is attacked, as a question of a data-protection officer.
+        holds: what the attacker is taken to hold.
+        aggregate: how the scores of a subject's cases become one: "mean" or "highest" (subjects.py).
+        lacks: why the attack cannot be run on a scene, or "".
+    """
+
+    run: Callable[[Scene], list[Attempt]]
+    question: str
+    holds: str
+    aggregate: str
+    lacks: Callable[[Scene], str] = lambda scene: ""
+
+
+SHARE = 0.1  # of the subjects may have fewer than k cases
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores of subjects.
+
+    Attributes:
+        subjects: (S,) names, sorted.
+        scores: (S,).
+        note: how cases were joined.
+    """
+
+    subjects: np.ndarray
+    scores: np.ndarray
+    note: str
+
+    def of(self, names: np.ndarray) -> np.ndarray:
+        """Return the scores of those subjects that are among some names."""
+        return self.scores[np.isin(self.subjects, names)]
+
+
+def by_subject(scores: np.ndarray, subjects: np.ndarray, aggregate: str) -> Scored:
+    """Join the scores of each subject's cases.
+
+    Args:
+        scores: (n,), NaN where a case does not count.
+        subjects: (n,) names.
+        aggregate: "mean" or "highest".
+
+    Raises:
+        UnderstudyError: an unknown way to join, or no case counts.
+    """
+    counted = ~np.isnan(scores)
+    if aggregate not in AGGREGATES or not counted.any():
+        raise UnderstudyError(
+            f"scores of at least one case, joined as {' or '.join(AGGREGATES)}, were expected; found "
+            f"{int(counted.sum())} scores and {aggregate!r}"
+        )
+    names, inverse, counts = np.unique(subjects[counted], return_inverse=True, return_counts=True)
+    each = np.split(scores[counted][np.argsort(inverse, kind="stable")], np.cumsum(counts)[:-1])
+    if aggregate == "mean":
+        return Scored(names, np.array([part.mean() for part in each]), "the mean of each subject's cases")
+    k = int(np.quantile(counts, SHARE, method="lower"))
+    joined = np.array([expected_highest(part, k) for part in each])
+    return Scored(names, joined, f"the expected highest of {k} cases a subject")
+
+
+def expected_highest(scores: np.ndarray, k: int) -> float:
+    """Return the expected highest of k scores drawn from these without replacement; of all where there are fewer."""
+    n = len(scores)
+    if k >= n:
+        return float(scores.max())
+    i = np.arange(k, n + 1)
+    log = gammaln(i) - gammaln(k) - gammaln(i - k + 1) - (gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+    return float(np.sort(scores)[k - 1 :] @ np.exp(log))
+
+
+AGGREGATES: Mapping[str, str] = {"mean": "the mean", "highest": "the highest"}
+
+
+COLUMNS = 1024  # released cases that are multiplied at once
+NEAREST = 1e-5  # of 1 - r: products in single precision tell no less
+
+
+class ChannelVectors(ImageVectors):
+    """Some channels of the images of some rows as centred unit vectors."""
+
+    def __init__(self, cohort: Cohort, rows: np.ndarray, channels: np.ndarray) -> None:
+        """Choose rows and channels; nothing is read yet."""
+        super().__init__(cohort, rows)
+        self._channels, self.dimension = channels, len(channels) * int(np.prod(cohort.size))
+
+    def block(self, start: int, stop: int) -> np.ndarray:
+        """Return the rows ``start`` to ``stop`` as float32 (n, dimension), centred and of length one."""
+        images = self._cohort.encoding.encode_images(np.asarray(self._images[self.rows[start:stop]]))
+        return unit_vectors(images[:, self._channels].reshape(len(images), -1))
+
+
+def log_distance(r: np.ndarray) -> np.ndarray:
+    """Return the logarithm of the distance between unit vectors of correlation r."""
+    return np.asarray(0.5 * np.log(2 * np.maximum(1 - r, NEAREST)))

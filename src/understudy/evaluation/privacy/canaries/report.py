@@ -1,0 +1,120 @@
+"""What the audit found, as public numbers with intervals by subject, and as a table.
+
+**Checked** in tests/evaluation/privacy/canaries/test_report.py.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from understudy.core.result import Result
+from understudy.core.seed import rng
+from understudy.evaluation.folder import write_table
+from understudy.evaluation.privacy.calibration import clopper_pearson
+from understudy.evaluation.privacy.canaries.audit import Audit, Recall
+from understudy.evaluation.privacy.copies.matchers import VIEWS
+
+HEADER = ("disguise", "left_out", "found", "found_low", "found_high", "right_subject", "n", "subjects")
+DRAWS = 1000
+Interval = tuple[float, float, float]
+
+
+def write_audit(folder: Path, audit: Audit | str, seed: int) -> list[Result]:
+    """Write tables/privacy_audit.csv, with what each view alone finds in a column of its own; return the results.
+
+    Args:
+        folder: the results folder.
+        audit: what was found, or why there was no audit.
+        seed: of the resamples of subjects.
+    """
+    if isinstance(audit, str):
+        return [Result("privacy.audit", None, seed=seed, note=audit)]
+    every = [*audit.recalls.values(), *audit.left_out.values()]
+    views, rows = [view for view in VIEWS if any(view in one.views for one in every)], []
+    for left_out, recalls in (("no", audit.recalls), ("yes", audit.left_out)):
+        for name, one in recalls.items():
+            alone = [one.views.get(view, "") for view in views]
+            n, subjects = len(one.flagged), len(np.unique(one.subjects))
+            rows.append([name, left_out, *share(one, seed), float(one.right.mean()), n, subjects, *alone])
+    write_table(folder, "privacy_audit", [*HEADER, *views], rows)
+    return [*_recalls(audit, seed), *_alarms(audit, seed)]
+
+
+def share(one: Recall, seed: int, by_subject: bool = False) -> Interval:
+    """Return the share that is flagged and its 95 % range over resampled subjects; exact where there is no spread.
+
+    Args:
+        one: what was flagged, and whose it is.
+        seed: of the resamples.
+        by_subject: each subject counts once, instead of each case.
+    """
+    names, inverse, counts = np.unique(one.subjects, return_inverse=True, return_counts=True)
+    hits = np.bincount(inverse, one.flagged, len(names))
+    top, bottom = (hits / counts, np.ones(len(names))) if by_subject else (hits, counts.astype(float))
+    value = float(top.sum() / bottom.sum())
+    if value in (0.0, 1.0):  # resamples would show no spread
+        return (value, *clopper_pearson(int(value * len(names)), len(names)))
+    times = rng(seed, "audit", "subjects").multinomial(len(names), np.full(len(names), 1 / len(names)), DRAWS)
+    low, high = np.quantile((times @ top) / (times @ bottom), (0.025, 0.975))
+    return value, float(low), float(high)
+
+
+def _recalls(audit: Audit, seed: int) -> list[Result]:
+    by_name = {name: share(one, seed) for name, one in audit.recalls.items()}
+    values = [value for value, _, _ in by_name.values()]
+    worst = min(by_name, key=lambda name: by_name[name][0])
+    n = sum(len(one.flagged) for one in audit.recalls.values())
+    note = "copies of training cases, disguised and planted, that were flagged; interval over the subjects copied"
+    results = [
+        Result("privacy.audit.recall.mean", float(np.mean(values)), *_mean_interval(audit, seed), "", "higher", n, seed,
+               "; ".join(["mean over disguises", *audit.skipped])),
+        Result("privacy.audit.recall.worst", *by_name[worst], "", "higher", len(audit.recalls[worst].flagged), seed,
+               f"of the disguise {worst}"),
+    ]  # fmt: skip
+    for name, interval in by_name.items():
+        n = len(audit.recalls[name].flagged)
+        results.append(Result(f"privacy.audit.recall.{name}", *interval, "", "higher", n, seed, note))
+    for name, one in audit.left_out.items():
+        said = "the encoder had not learned this family of disguises"
+        n = len(one.flagged)
+        results.append(Result(f"privacy.audit.left_out.{name}", *share(one, seed), "", "higher", n, seed, said))
+    return results
+
+
+def _mean_interval(audit: Audit, seed: int) -> tuple[float, float]:
+    """Return the 95 % range of the mean over disguises, over resampled subjects."""
+    names = np.unique(np.concatenate([one.subjects for one in audit.recalls.values()]))
+    times = rng(seed, "audit", "subjects").multinomial(len(names), np.full(len(names), 1 / len(names)), DRAWS)
+    total = np.zeros(DRAWS)
+    for one in audit.recalls.values():
+        at = np.searchsorted(names, one.subjects)
+        hits, counts = np.bincount(at, one.flagged, len(names)), np.bincount(at, minlength=len(names))
+        total += (times @ hits) / np.maximum(times @ counts, 1)
+    if (total == len(audit.recalls)).all():  # resamples show no spread
+        return clopper_pearson(len(names), len(names))
+    low, high = np.quantile(total / len(audit.recalls), (0.025, 0.975))
+    return float(low), float(high)
+
+
+def _alarms(audit: Audit, seed: int) -> list[Result]:
+    found, few, flagged, among = audit.few
+    subjects = len(np.unique(audit.strangers.subjects))
+    plain = f"cases of {subjects} test subjects, whom nobody had seen, that were flagged; each subject counts once"
+    worn = "the same cases, each in a disguise drawn at random"
+    hidden = f"of {few} copies among {among} strangers in disguise; {flagged} of the strangers were flagged"
+    low, high = clopper_pearson(found, few)
+    unlearned = []
+    if audit.unlearned:
+        by_family = {family: share(one, seed, True) for family, one in audit.unlearned.items()}
+        most = max(by_family, key=lambda family: by_family[family][0])
+        said = f"the same cases as they are, to the worst detector whose encoder had not learned a family: {most}"
+        n = len(audit.unlearned[most].flagged)
+        unlearned = [Result("privacy.audit.false_alarms_left_out", *by_family[most], "", "lower", n, seed, said)]
+    return [
+        *unlearned,
+        Result("privacy.audit.false_alarms", *share(audit.strangers, seed, True), "", "lower",
+               len(audit.strangers.flagged), seed, plain),
+        Result("privacy.audit.false_alarms_disguised", *share(audit.disguised, seed, True), "", "lower",
+               len(audit.disguised.flagged), seed, worn),
+        Result("privacy.audit.recall_few", found / few, low, high, "", "higher", few, seed, hidden),
+    ]  # fmt: skip

@@ -1,0 +1,129 @@
+"""What the search found, as public numbers with intervals; nothing about a single real case or subject.
+
+Numbers that fewer than five subjects stand behind are withheld, and say so.
+**Checked** in tests/evaluation/privacy/test_stage.py.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from understudy.core.result import Result
+from understudy.evaluation.folder import PUBLIC_MINIMUM, public
+from understudy.evaluation.privacy.calibration import FIRM, Reference, by_chance, clopper_pearson, order_interval
+from understudy.evaluation.privacy.evidence import Evidence, prefix
+from understudy.evaluation.privacy.judgement import Judged
+
+QUANTILES = (("median", 0.5), ("q99", 0.99), ("max", 1.0))
+NOT_COVERED = "disguises are covered as far as the audit (privacy.audit) shows; attacks are measured beside it (attack)"
+
+
+def results_of(evidence: Evidence, seed: int) -> list[Result]:
+    """Return the public results of one synthetic cohort: copies, its own correlations, the references.
+
+    Args:
+        evidence: what the search found.
+        seed: for the bootstrap.
+    """
+    copies = copies_of(evidence, evidence.copies, "copies", seed)
+    return [*copies, *_maps(evidence, seed), *_synthetic(evidence, seed), *_references(evidence, seed)]
+
+
+def skipped(name: str, seed: int) -> list[Result]:
+    """Return the results of a pair of cohorts that cannot be compared by images: what was skipped, and why."""
+    why = "skipped: one of the cohorts has no images, and label maps are not compared by this measure"
+    attacks = "not measured: attacks read images, and one of the cohorts has none"
+    return [
+        Result(f"{prefix(name)}copies.flagged", None, unit="cases", better="lower", seed=seed, note=why),
+        Result(f"{prefix(name)}attack", None, seed=seed, note=attacks),
+    ]
+
+
+def copies_of(e: Evidence, judged: Judged, what: str, seed: int) -> list[Result]:
+    """Return the results of one judgement: flagged, expected by chance, share, threshold, p-values, each view alone.
+
+    Args:
+        e: what the search found.
+        judged: images or label maps.
+        what: first part of the names, "copies" or "label_maps".
+        seed: of the resamples that gave the intervals.
+    """
+    n = len(e.cohort)
+    if judged.found is None or judged.threshold is None:
+        why = f"withheld: fewer than {PUBLIC_MINIMUM} real subjects to say how near strangers lie"
+        return [_result(e, what, "flagged", None, None, None, "cases", "lower", n, seed, _joined(why, *judged.skipped))]
+    found, threshold, rate = judged.found, judged.threshold, e.config.false_alarm_rate
+    reference, flagged = threshold.reference, int(found.flagged.sum())
+    copies = int((found.flagged & (found.nearness <= threshold.value)).sum())
+    low, high = threshold.flagged_interval(found.nearness, copies)
+    chance, chance_low, chance_high = by_chance(rate, n)
+    subjects, unit = reference.n_subjects, "r" if list(found.scores) == ["pixels"] else ""
+    weak = f"set by {subjects} subjects only, which supports little" if subjects < FIRM else ""
+    nearer = f"nearer to a training case than {100 * (1 - rate):g} % of {reference.note}"
+    spread = "interval: had other subjects set the threshold"
+    covered = _joined(nearer, spread, weak, *judged.skipped, NOT_COVERED, e.note)
+    by_luck = "by chance, if synthetic cases lie as near to training cases as strangers do; central 95 % range"
+    if rate * (1 + subjects) < 1:
+        by_luck += f"; up to {n / (1 + subjects):.3g} if the cases of a stranger are alike, who are {subjects}"
+    setting = _joined(
+        f"nearness above which a case is flagged, set by {reference.note}; each subject counts once", weak
+    )
+    beyond, highest = "nearer than any of the cases that set the threshold", float(reference.r.max())
+    least = f"smallest p of {n} cases; the smallest attainable is {1 / (1 + subjects):.2g}"
+    between = np.quantile(threshold.resampled, (0.025, 0.975)).tolist()
+    above = int((found.nearness > highest).sum())
+    share = clopper_pearson(flagged, n)
+    return [
+        _result(e, what, "flagged", flagged, low, high, "cases", "lower", n, seed, covered),
+        _result(e, what, "expected", chance, chance_low, chance_high, "cases", "", n, seed, by_luck),
+        _result(e, what, "flagged_share", flagged / n, *share, "", "lower", n, seed, "exact 95 % interval"),
+        _result(e, what, "above_reference_max", above, None, None, "cases", "lower", n, seed, beyond),
+        _result(e, what, "threshold", threshold.value, *between, unit, "", subjects, seed, setting),
+        _result(e, what, "least_p", float(found.p.min()), None, None, "", "higher", n, seed, least),
+    ]
+
+
+def _maps(e: Evidence, seed: int) -> list[Result]:
+    if isinstance(e.maps, str):
+        return [Result(f"{e.prefix}label_maps.flagged", None, unit="cases", better="lower", seed=seed, note=e.maps)]
+    return copies_of(e, e.maps, "label_maps", seed)
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
+
+
+def _result(e: Evidence, what: str, name: str, *values: Any) -> Result:
+    return Result(f"{e.prefix}{what}.{name}", *values)
+
+
+def _synthetic(e: Evidence, seed: int) -> list[Result]:
+    note = f"highest r of each synthetic case to {len(e.rows)} training cases of {e.subjects} subjects; {e.note}"
+    results = []
+    for word, q in QUANTILES:
+        low, high = order_interval(e.found.r, q) if q < 1 else (None, None)
+        value = float(np.quantile(e.found.r, q, method="inverted_cdf"))
+        name = f"{e.prefix}correlation.synthetic.{word}"
+        results.append(public(Result(name, value, low, high, "r", "lower", len(e.found.r), seed, note), e.subjects))
+    return results
+
+
+def _references(e: Evidence, seed: int) -> list[Result]:
+    named = (
+        ("control", e.control),
+        ("training", e.training),
+        ("neighbour", e.neighbour),
+        ("blurred", e.blurred),
+    )
+    return [_quantile(e, name, word, reference, q, seed) for name, reference in named for word, q in QUANTILES]
+
+
+def _quantile(e: Evidence, name: str, word: str, reference: Reference, q: float, seed: int) -> Result:
+    """Return one quantile of a reference, with its interval by subjects; withheld where there are too few."""
+    name, n = f"{e.prefix}correlation.{name}.{word}", reference.n_subjects
+    if n < PUBLIC_MINIMUM:
+        note = f"withheld: {n} subjects stand behind it, and a public number needs {PUBLIC_MINIMUM} ({reference.note})"
+        return Result(name, None, unit="r", n=n, seed=seed, note=note)
+    value, draws = reference.quantiles(q, e.config.bootstrap, seed)
+    low, high = np.quantile(draws, (0.025, 0.975)).tolist() if q < 1 else (None, None)
+    return Result(name, value, low, high, "r", "", n, seed, f"{reference.note}; each subject counts once")

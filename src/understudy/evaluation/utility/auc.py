@@ -1,0 +1,82 @@
+"""Areas under the ROC curve over repeats, on the test subjects and on subjects reweighted by a bootstrap.
+
+A subject's weight is the weight of each of its cases. **Source**: Hanley and McNeil, Radiology 143 (1982): with
+weights, the area is sum_ij w_i w_j [s_i > s_j] + [s_i = s_j] / 2 over cases i with the class and j without it, divided
+by sum_ij w_i w_j. **Checked** in tests/evaluation/utility/test_auc.py (scikit-learn with sample weights, ties).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from understudy.tasks.classification import class_auc
+
+ENTRIES = 2**22  # draws times cases held at once
+
+
+@dataclass(frozen=True)
+class Areas:
+    """The mean area of some classes, by repeat.
+
+    Attributes:
+        targets: (n, K) of 0 and 1, NaN where missing.
+        scores: one (n, K) a repeat.
+        number: (n,) of each case's subject, 0..subjects-1.
+        subjects: how many there are.
+        classes: which of the K are averaged.
+    """
+
+    targets: np.ndarray
+    scores: list[np.ndarray]
+    number: np.ndarray
+    subjects: int
+    classes: tuple[int, ...]
+
+    def values(self) -> np.ndarray:
+        """Return the mean area of each repeat, (repeats,); NaN where no class has one."""
+        each = np.stack([class_auc(self.targets, scores)[list(self.classes)] for scores in self.scores])
+        return _mean(each)
+
+    def on(self, weights: np.ndarray) -> np.ndarray:
+        """Return the mean areas (draws, repeats) over weighted subjects (draws, subjects)."""
+        columns = []
+        for scores in self.scores:
+            each = [
+                weighted_area(self.targets[:, k], scores[:, k], weights, self.number) for k in self.classes
+            ]  # K of (draws,)
+            columns.append(_mean(np.stack(each, 1)))
+        return np.stack(columns, 1)
+
+
+def weighted_area(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """Return the area of one class on reweighted subjects, (draws,); NaN where a draw holds only one kind of case.
+
+    Args:
+        targets: (n,) of 0 and 1, NaN where missing.
+        scores: (n,), higher for the class.
+        weights: (draws, subjects) integers.
+        number: (n,) of each case's subject.
+    """
+    order = np.flatnonzero(np.isfinite(targets))
+    order = order[np.argsort(scores[order], kind="stable")]
+    areas = np.full(len(weights), np.nan)
+    if not len(order):
+        return areas
+    sick, ranked, subject = targets[order] == 1, scores[order], number[order]
+    ties = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])  # where each run of equal scores starts
+    step = max(1, ENTRIES // len(order))
+    for start in range(0, len(weights), step):
+        w = weights[start : start + step][:, subject].astype(np.float64)
+        with_class, without = (np.add.reduceat(w * kind, ties, axis=1) for kind in (sick, ~sick))
+        below = without.cumsum(1) - without
+        pairs = with_class.sum(1) * without.sum(1)
+        won = (with_class * (below + without / 2)).sum(1)
+        areas[start : start + step] = np.divide(won, pairs, out=np.full(len(w), np.nan), where=pairs > 0)
+    return areas
+
+
+def _mean(each: np.ndarray) -> np.ndarray:
+    """Return the mean over the classes that have an area, (..., K) -> (...); NaN where none has."""
+    counted = np.isfinite(each)
+    n = counted.sum(-1)
+    return np.divide(np.where(counted, each, 0).sum(-1), n, out=np.full(n.shape, np.nan), where=n > 0)

@@ -1,0 +1,93 @@
+"""``evaluate utility``: task networks trained on synthetic cases, on real ones or on both, tested on real subjects.
+
+**Source**: Akbar et al., Brain tumor segmentation using synthetic MR images (Sci Data 11:259, 2024): synthetic only
+against real only, and real with synthetic, equally represented, repeated over seeds of the task network; Shin et al.
+(2018, arXiv 1807.10225): synthetic, then fine-tuned on some real cases.
+**Differs**: all sides make the same number of updates with the same settings and seeds; on all of them the weights
+are chosen on the same real validation subjects, which a user of synthetic data alone would not have: the ratio says
+what synthetic cases teach, not what choosing without real cases would cost. Intervals resample seeds and subjects.
+What the sides are: sides.py. What is trained and scored is the task's matter (TASKS).
+**Checked** in tests/evaluation/utility/test_stage.py (a toy cohort end to end, same seed, a planted leak).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from understudy.core.cohort import Cohort
+from understudy.core.progress import progress_bar
+from understudy.core.provenance import Provenance
+from understudy.core.seed import derive
+from understudy.core.stage import finished, output_folder
+from understudy.evaluation.guard import open_pair
+from understudy.evaluation.utility.arms import Side, make_sides
+from understudy.evaluation.utility.classification import Classification
+from understudy.evaluation.utility.report import Findings
+from understudy.evaluation.utility.segmentation import Segmentation
+from understudy.evaluation.utility.task import Outcome, Task
+
+SPLITS = ("train", "validation", "test")
+TASKS: dict[str, type[Task]] = {"segmentation": Segmentation, "classification": Classification}
+
+
+def default_task(real: Path, synthetic: list[Path]) -> str:
+    """Return the task that cohorts are made for: segmentation, or where they have class columns only, classification.
+
+    Args:
+        real: folder of the real cohort.
+        synthetic: folders of the synthetic cohorts.
+    """
+    cohorts = [Cohort.open(path) for path in (real, *synthetic)]
+    annotated = all(cohort.labels is not None for cohort in cohorts)
+    return "classification" if not annotated and all(cohort.classes for cohort in cohorts) else "segmentation"
+
+
+def evaluate_utility(
+    real: Path, synthetic: list[Path], out: Path, seed: int, config: Any = None, task: str = "segmentation"
+) -> Path:
+    """Compare what task networks learn from synthetic cohorts with what they learn from real cases.
+
+    Args:
+        real: folder of the real cohort, with the splits train, validation and test.
+        synthetic: folders of synthetic cohorts; all their cases are training cases.
+        out: results folder to make.
+        seed: of weights, order, augmentation and resampling.
+        config: the task's settings, the same on every side; the defaults where None.
+        task: a name out of TASKS.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        UsageError: cohorts that do not fit, or an output of another request.
+        UnderstudyError: a leak, too few subjects, no label maps or class columns, more real subjects than there are.
+    """
+    kind = TASKS[task]
+    config = config or kind.Config()
+    paths = [Path(path) for path in synthetic]
+    cohort, others = open_pair(
+        Path(real), paths, splits=SPLITS, labels=kind.needs_labels, classes=config.classes if kind.needs_labels else ()
+    )
+    inputs = {"real": cohort.id, "synthetic": ",".join(other.id for other in others)}
+    provenance = Provenance("evaluate utility", config.model_dump(mode="json"), seed, inputs)
+    if finished(out, "results.json", provenance):
+        return out
+    judge = kind(cohort, others, config)
+    with output_folder(out) as folder:
+        sides = make_sides(judge, cohort, others, config, seed)
+        with progress_bar("updates") as progress:
+            bar = progress.add_task("", total=len(sides) * config.repeats * config.updates)
+            outcomes = {}
+            for side in sides:
+                progress.update(bar, description=f"{judge.model}s on {side.name}")
+                outcomes[side.name] = _repeat(judge, side, config.repeats, seed, lambda: progress.advance(bar))
+        Findings(judge, sides, outcomes, config, provenance).write(folder)
+    return out
+
+
+def _repeat(judge: Task, side: Side, repeats: int, seed: int, advance: Callable[[], None]) -> Outcome:
+    """Train ``repeats`` networks on one side; repeat r has the same seed on every side."""
+    outcome = judge.outcome()
+    for repeat in range(repeats):
+        judge.run(side.cases, outcome, derive(seed, judge.model, repeat), advance)
+    return outcome

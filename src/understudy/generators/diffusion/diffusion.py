@@ -1,0 +1,376 @@
+"""Diffusion: EDM with Heun; DDPM with 4000 linear steps as published; cosine; DDIM; classifier-free guidance.
+
+**Source**: Karras, Aittala, Aila, Laine, Elucidating the Design Space of Diffusion-Based Generative Models (EDM,
+arXiv 2206.00364), Table 1, Eq. 7-8; Ho, Jain, Abbeel, Denoising Diffusion Probabilistic Models (arXiv 2006.11239),
+Eq. 14, with the 4000 linear steps that Akbar et al. (Sci Data 11:259, 2024) trained with OpenAI's guided-diffusion;
+Nichol, Dhariwal (arXiv 2102.09672), the cosine chain; Ho, Salimans (arXiv 2207.12598), guidance. The noise levels are
+generators/diffusion/noise.py, the samplers generators/diffusion/samplers.py, the steps
+generators/diffusion/diffusion.py.
+**Differs**: the network is nets/unet.py (EDM2's magnitude-preserving U-Net) for all; image and label channels are
+diffused jointly; learning rates are those of weights of unit size (preset ``paper``: 1e-4 on guided-diffusion's
+weights, of size about 0.02, is 5e-3 here); the cosine chain is trained with Ho's loss and fixed variances, without
+learned ones; any sampler may be used with any formulation.
+**Checked** in tests/generators/diffusion/test_diffusion.py (preconditioning, loss, samples of known Gaussians in every
+pair of formulation and sampler, null condition, guidance), tests/generators/diffusion/test_noise.py, test_samplers.py,
+and by the contract tests.
+
+The steps of a denoiser's training, with and without differential privacy: loss, learning rate, EMA.
+
+**Source**: Karras, Aittala, Aila, Laine (EDM, 2022, arXiv 2206.00364), Eq. 8; Karras et al. (EDM2, 2023, arXiv
+2312.02696), Eq. 67 (the falling learning rate) and section 2.3 (weights kept at their norm); Ho, Jain, Abbeel (2020,
+arXiv 2006.11239), Eq. 14. With privacy: Dockhorn, Cao, Vahdat, Kreis, Differentially Private Diffusion Models (2022,
+arXiv 2210.09929): every case is looked at with several noise levels before its subject's gradient is clipped.
+**Differs**: with privacy the data's mean and deviation are not measured; public constants stand in their place.
+**Checked** in tests/generators/diffusion/test_diffusion.py and tests/training/privacy/test_private_training.py.
+
+Mean and standard deviation of the training cases, a channel. **Checked** in
+tests/generators/diffusion/test_diffusion.py.
+"""
+
+import copy
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.optim import Optimizer
+
+from understudy.core.encoding import Encoding
+from understudy.core.errors import UsageError
+from understudy.core.labels import LabelScheme
+from understudy.generators.base import Generator, GeneratorConfig
+from understudy.generators.diffusion.noise import CHAINS, ChainNoise, EDMNoise, Noise
+from understudy.generators.diffusion.samplers import OPTIONS, SAMPLERS, Denoiser, guided, noise_like
+from understudy.nets.label_maps import decoded, encoded, one_hot
+from understudy.nets.unet import UNet
+from understudy.training.dp.settings import OffersPrivacy
+from understudy.training.ema import ema_decay, ema_update
+from understudy.training.engine import Engine
+from understudy.training.feed import Batch
+
+
+class Scale(nn.Module):
+    """Mean and standard deviation a channel of the training cases: EDM wants data of standard deviation sigma_data."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, channels: int, dims: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels, *[1] * dims))
+        self.register_buffer("std", torch.ones(channels, *[1] * dims))
+
+    def measure(self, x: Tensor) -> None:
+        """Take mean and standard deviation of x (n, channels, *S) a channel; a constant channel keeps std 1."""
+        values = x.transpose(0, 1).flatten(1).double()
+        std = values.std(1)
+        self.mean.copy_(values.mean(1).reshape(self.mean.shape))
+        self.std.copy_(torch.where(std > 1e-3, std, 1.0).reshape(self.std.shape))
+
+
+Network = Callable[..., Tensor]
+
+
+class DenoisingTraining:
+    """How a denoiser learns; a generator inherits it and says what of a batch is drawn, and how a network denoises."""
+
+    config: Any
+    engine: Engine
+    net: nn.Module
+    ema: nn.Module
+    scale: Scale
+    noise: Noise
+    optimizer: torch.optim.Optimizer
+
+    @abstractmethod
+    def _split(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Return what is drawn, and the condition."""
+
+    @abstractmethod
+    def denoise(self, net: Network, x: Tensor, sigma: Tensor, condition: Tensor | None) -> Tensor:
+        """Return the denoised case D(x; sigma), EDM Eq. 7."""
+
+    def update(self, batch: Batch) -> dict[str, Any]:
+        """Take one optimiser step; see the contract."""
+        loss = self.loss(*self._split(batch))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.engine.average_gradients(self.net.parameters())
+        self.private_step(batch.images_seen)
+        return {"loss": loss.detach()}
+
+    def loss(self, x: Tensor, condition: Tensor | None, net: Network | None = None) -> Tensor:
+        """Return lambda |D(y + n; sigma) - y|^2 a pixel, EDM Eq. 8; in a chain it equals Ho's Eq. 14.
+
+        Args:
+            x: what is drawn of cases: (N, C + L, *S), or images alone (N, C, *S), in [-1, 1].
+            condition: (N, classes), label maps (N, K, *S) or None.
+            net: F; default: the network that learns.
+        """
+        y = (x - self.scale.mean) / self.scale.std * self.noise.sigma_data
+        sigma = self.noise.draw(len(y), y.device)
+        noise = torch.randn_like(y) * sigma.reshape(-1, *[1] * (y.ndim - 1))
+        error = (self.denoise(net or self.net, y + noise, sigma, condition) - y).square().flatten(1).mean(1)
+        return (self.noise.weight(sigma) * error).mean()
+
+    # ------------------------------------------------------------------ with differential privacy
+    def private_network(self) -> nn.Module:
+        """Return the network, which is all that learns."""
+        return self.net
+
+    def assume(self) -> None:
+        """Take the middle and half the width of [-1, 1] for the data's mean and deviation, which nobody measured."""
+        if isinstance(self.noise, EDMNoise):  # a chain works on [-1, 1] as it is
+            self.scale.std.fill_(0.5)
+
+    def subject_loss(self, params: dict[str, Tensor], subject_batch: Batch) -> Tensor:
+        """Return the mean loss of one subject's cases as a function of the network's parameters; see the contract."""
+        return self.loss(*self._split(subject_batch), net=lambda *x: functional_call(self.net, params, x))
+
+    def private_step(self, images_seen: int) -> None:
+        """Take the step of the gradient that stands in the network, private or not; no data are seen here."""
+        cfg = self.config
+        rate = cfg.learning_rate / math.sqrt(max(images_seen / (cfg.decay_images or math.inf), 1))
+        warm = min((images_seen + cfg.batch_size) / cfg.warmup_images, 1) if cfg.warmup_images else 1
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * warm
+        self.optimizer.step()
+        self.net.normalize_weights()  # type: ignore[operator]
+        ema_update(self.ema, self.net, ema_decay(cfg.batch_size, cfg.ema_images, images_seen))
+
+
+DEFAULT_STEPS = {"heun": 18, "ddim": 50, "ddpm": 250}
+
+
+class DiffusionConfig(OffersPrivacy, GeneratorConfig):
+    """Configuration of :class:`Diffusion`; letters as in EDM, Table 1."""
+
+    formulation: Literal["edm", "ddpm", "cosine"] = Field(
+        "edm",
+        description="edm: continuous noise levels; ddpm, cosine: a chain with Ho's linear, or the cosine schedule",
+    )
+    steps: int = Field(4000, ge=50, description="length of the chain (ddpm, cosine)")
+    labels: Literal["joint", "given"] = Field(
+        "joint", description="joint: label maps are drawn with the images; given: images are drawn for label maps"
+    )
+    channels: tuple[int, ...] = Field((64, 128, 192), description="channels a level, finest first")
+    blocks: int = Field(1, gt=0, description="residual blocks a level")
+    patch: int = Field(
+        2, gt=0, description="side of the patches that become channels at the network's door; 1 for none"
+    )
+    attention_levels: tuple[int, ...] = Field((2,), description="levels (0 = finest) with self-attention")
+    head_channels: int = Field(64, gt=0, description="channels an attention head")
+    dropout: float = Field(0.0, ge=0, lt=1)
+    batch_size: int = Field(
+        16, gt=0, description="images a step, over all processes; small: steps count more than noise"
+    )
+    learning_rate: float = Field(0.02, gt=0, description="of Adam; weights have unit rows, hence larger than usual")
+    decay_images: float | None = Field(
+        2e4, gt=0, description="from here the rate falls with the square root of images (EDM2); null: never"
+    )
+    warmup_images: float = Field(500, ge=0, description="linear warm-up of the learning rate")
+    ema_images: float = Field(10_000, gt=0, description="half-life of the EMA, in images")
+    sigma_data: float = Field(0.5, gt=0, description="standard deviation that data are scaled to (edm)")
+    p_mean: float = Field(-1.2, description="mean of ln(sigma) in training (edm)")
+    p_std: float = Field(1.2, gt=0, description="standard deviation of ln(sigma) in training (edm)")
+    sampler: Literal["auto", "ddpm", "ddim", "heun"] = Field("auto", description="auto: heun for edm, else ddpm")
+    sampler_steps: int | None = Field(None, gt=1, description="null: 18 for heun, 50 for ddim, 250 for ddpm")
+    sigma_min: float = Field(0.002, gt=0, description="lowest noise level of a sampler (edm, or heun)")
+    sigma_max: float = Field(80.0, gt=0, description="highest noise level of a sampler (edm, or heun)")
+    rho: float = Field(7.0, gt=0, description="how a sampler's levels crowd at the lower end (edm, or heun)")
+    eta: float = Field(0.0, ge=0, le=1, description="noise of sampler ddim, as a share of ddpm's")
+    variance: Literal["small", "large"] = Field("small", description="of a step of sampler ddpm: beta tilde, or beta")
+    s_churn: float = Field(0.0, ge=0, description="noise added and removed again by sampler heun (EDM Algorithm 2)")
+    s_min: float = Field(0.05, ge=0, description="lowest noise level with churn")
+    s_max: float = Field(50.0, gt=0, description="highest noise level with churn")
+    s_noise: float = Field(1.003, gt=0, description="standard deviation of churn's noise")
+    guidance: float = Field(1.0, ge=0, description="classifier-free guidance; 1: none, 0: no condition, above 1: more")
+    condition_dropout: float = Field(0.1, ge=0, le=1, description="share of training cases whose condition is hidden")
+
+    def sampling(self) -> tuple[str, int, dict[str, Any]]:
+        """Return name, steps and options of the sampler."""
+        name = ("heun" if self.formulation == "edm" else "ddpm") if self.sampler == "auto" else self.sampler
+        return name, self.sampler_steps or min(DEFAULT_STEPS[name], self.steps), self.model_dump(include=OPTIONS[name])
+
+    @model_validator(mode="after")
+    def _check(self) -> "DiffusionConfig":
+        name, steps, _ = self.sampling()
+        if self.formulation != "edm" and name != "heun" and steps > self.steps:
+            raise ValueError(f"sampler_steps is at most steps, {self.steps}, for {name}, found {steps}")
+        for other, options in OPTIONS.items():
+            for option in sorted(options):
+                if other != name and getattr(self, option) != type(self).model_fields[option].default:
+                    raise ValueError(f"{option} is for sampler {other}, and the sampler is {name}: leave it out")
+        if self.formulation == "edm" and self.variance == "large":
+            raise ValueError("variance large is the beta of a chain, and edm has none: use ddpm, cosine or small")
+        told = self.conditional or self.labels == "given"
+        if self.guidance != 1 and not (told and self.condition_dropout):
+            raise ValueError("guidance needs conditional=true or labels=given, and condition_dropout above 0")
+        if self.conditional and self.labels == "given":
+            raise ValueError("a condition is classes or label maps: set conditional=true or labels=given, not both")
+        return self
+
+
+class Diffusion(DenoisingTraining, Generator):
+    """Denoising diffusion in pixel space over image and label channels."""
+
+    name = "diffusion"
+    Config = DiffusionConfig
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
+        "small": {},
+        "short": {"images_seen": 100_000},
+        "ddpm": {"formulation": "ddpm", "grid_every": 50_000},
+        "cosine": {"formulation": "cosine", "grid_every": 50_000},
+        "large": {
+            **{"channels": (128, 256, 384), "blocks": 3, "patch": 1, "batch_size": 64, "images_seen": 5_000_000},
+            **{"ema_images": 500_000, "decay_images": 1e6, "learning_rate": 0.01},
+            **{"snapshot_every": 500_000, "grid_every": 100_000},
+        },
+        "paper": {  # Akbar et al. 2024: guided-diffusion for 256 px, 64 channels, 3 blocks, attention at 16 and 8 px
+            **{"formulation": "ddpm", "steps": 4000, "sampler_steps": 4000, "variance": "large"},
+            **{"channels": (64, 64, 128, 128, 256, 256), "blocks": 3, "patch": 1, "attention_levels": (4, 5)},
+            **{"batch_size": 32, "learning_rate": 5e-3, "decay_images": None, "warmup_images": 0},
+            **{"ema_images": 221_800},  # 0.9999 a step of 32: 32 ln 0.5 / ln 0.9999
+            **{"images_seen": 960_000, "snapshot_every": 320_000, "grid_every": 320_000},  # 30,000 steps
+        },
+        "demo": {
+            **{"channels": (32, 64, 96), "attention_levels": (), "images_seen": 16_000, "sampler_steps": 12},
+            **{"ema_images": 2_000},
+            **{"snapshot_every": 16_000, "grid_every": 4_000},
+        },
+    }
+    SAMPLING: ClassVar[tuple[str, ...]] = (
+        *("sample_block", "sampler", "sampler_steps", "eta", "variance", "guidance"),
+        *("s_churn", "s_min", "s_max", "s_noise"),
+    )
+    config: DiffusionConfig
+
+    @property
+    def given(self) -> Literal["labels", "images"] | None:
+        """What is given of every case; see the contract."""
+        return "labels" if self.config.labels == "given" else None
+
+    def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
+        """Make the network, its EMA and the optimiser; see the contract."""
+        cfg, side = self.config, self.config.patch * 2 ** (len(self.config.channels) - 1)
+        if any(s % side for s in size):
+            raise UsageError(
+                f"diffusion with {len(cfg.channels)} levels and patches of {cfg.patch} needs sides that divide by "
+                f"{side}, found {size}: import with another --size, or set fewer channels"
+            )
+        out = encoding.image_channels if self.given else encoding.n
+        more = len(encoding.scheme) if self.given and encoding.scheme else 0
+        self.shape, self.classes = (out, *size), classes
+        shared = cfg.model_dump(include={"channels", "blocks", "patch", "attention_levels", "head_channels", "dropout"})
+        self.net = self.engine.place(UNet(out + more, out, dims=len(size), classes=classes, **shared))
+        self.scale = Scale(out, len(size)).to(self.engine.device)
+        self.ema = copy.deepcopy(self.net).eval().requires_grad_(False)
+        grid = (cfg.sigma_min, cfg.sigma_max, cfg.rho)
+        edm = cfg.formulation == "edm"
+        chain = None if edm else ChainNoise(CHAINS[cfg.formulation](cfg.steps), grid)
+        self.noise: Noise = chain or EDMNoise(cfg.sigma_data, cfg.p_mean, cfg.p_std, grid)
+        self.optimizer = torch.optim.Adam(
+            self.net.parameters(), lr=cfg.learning_rate, betas=(0.9, 0.99), eps=1e-8, fused=True
+        )
+
+    def modules(self) -> dict[str, nn.Module]:
+        """Return the network and its EMA."""
+        return {"net": self.net, "ema": self.ema, "scale": self.scale}
+
+    def snapshot_modules(self) -> dict[str, nn.Module]:
+        """Return the EMA network and the data's scale."""
+        return {"ema": self.ema, "scale": self.scale}
+
+    def measure(self, x: Tensor) -> None:
+        """Take the data's scale (edm; a chain works on [-1, 1] as published); see the contract."""
+        if self.config.formulation == "edm":
+            self.scale.measure(x[:, : self.shape[0]])
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        """Return Adam."""
+        return {"net": self.optimizer}
+
+    # ------------------------------------------------------------------ training
+    def _split(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Return what is drawn, and the condition, hidden in some cases: NaN."""
+        condition = self._maps(decoded(batch.x[:, self.shape[0] :], self._scheme)) if self.given else batch.condition
+        if condition is None:
+            return batch.x, None
+        kept = torch.rand(len(condition), *[1] * (condition.ndim - 1), device=condition.device)
+        return batch.x[:, : self.shape[0]], condition.where(kept >= self.config.condition_dropout, torch.nan)
+
+    @property
+    def _scheme(self) -> LabelScheme:
+        assert self.encoding.scheme is not None
+        return self.encoding.scheme
+
+    def _maps(self, labels: Tensor) -> Tensor:
+        """Return label maps (N, *S) as the network sees them: (N, K, *S), -1 and 1."""
+        return one_hot(labels, self._scheme) * 2 - 1
+
+    def denoise(self, net: Network, x: Tensor, sigma: Tensor, condition: Tensor | None) -> Tensor:
+        """Return the denoised case D(x; sigma), EDM Eq. 7.
+
+        Args:
+            net: F.
+            x: noisy cases float32, channels as in :meth:`loss`.
+            sigma: noise level a case (N,).
+            condition: (N, classes) or label maps (N, K, *S), NaN for none, or None.
+        """
+        c_skip, c_out, c_in = self.noise.precondition(sigma.reshape(-1, *[1] * (x.ndim - 1)))
+        c_noise = sigma.log() / 4
+        y = c_in * x
+        if self.given and condition is not None:  # a hidden map has no class anywhere
+            y, condition = torch.cat([y, condition.nan_to_num()], dim=1), None
+        with self.engine.autocast():
+            f = net(y, c_noise, condition)
+        return c_skip * x + c_out * f.float()
+
+    # ------------------------------------------------------------------ sampling
+    def draw(self, seeds: list[int], condition: Tensor | None = None) -> Tensor:
+        """Draw one case a seed; see the contract. A condition of NaN is none.
+
+        Raises:
+            UsageError: a condition is missing, or has another shape.
+        """
+        labels = condition
+        condition = self._checked(condition, len(seeds))
+        name, steps, options = self.config.sampling()
+        levels = self.noise.levels(name, steps).tolist()
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        noise = partial(noise_like, self.shape, generators, self.engine.device)
+        start = noise() * self.noise.start(levels[0])
+        y = SAMPLERS[name](self._denoiser(condition), start, levels, noise, **options)
+        x = y / self.noise.sigma_data * self.scale.std + self.scale.mean
+        return torch.cat([x, encoded(labels, self._scheme)], dim=1) if self.given and labels is not None else x
+
+    def _checked(self, condition: Tensor | None, n: int) -> Tensor | None:
+        """Return the condition of n cases as the network sees it."""
+        if self.given:
+            if condition is None or condition.shape != (n, *self.shape[1:]):
+                found = "none" if condition is None else tuple(condition.shape)
+                raise UsageError(f"{n} label maps of {self.shape[1:]} were expected, found {found}: name --labels")
+            return self._maps(condition)
+        if condition is None and self.classes:
+            raise UsageError(
+                f"this {self.name} was trained with {self.classes} classes and needs a condition: name the classes, "
+                "with the value nan for none"
+            )
+        if condition is not None and condition.shape != (n, self.classes):
+            raise UsageError(
+                f"a condition of {n} rows and {self.classes} columns was expected, found "
+                f"{tuple(condition.shape)}: give the classes that this {self.name} was trained with"
+            )
+        return condition
+
+    def _denoiser(self, condition: Tensor | None) -> Denoiser:
+        def denoise(x: Tensor, sigma: float, condition: Tensor | None) -> Tensor:
+            return self.denoise(self.ema, x, torch.full((len(x),), sigma, device=x.device), condition)
+
+        plain, clip = guided(denoise, condition, self.config.guidance), self.noise.clip
+        return plain if clip is None else lambda x, sigma: plain(x, sigma).clamp(-clip, clip)

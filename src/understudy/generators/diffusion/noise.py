@@ -1,0 +1,182 @@
+"""Noise levels: EDM's, and the chains of DDPM (linear) and of improved DDPM (cosine), all told in EDM's frame.
+
+A case y is seen as x = y + sigma n with n ~ N(0, I). A chain's x_t = sqrt(alpha_bar) y + sqrt(1 - alpha_bar) n is this
+x over sqrt(1 + sigma^2), where sigma^2 = (1 - alpha_bar) / alpha_bar. So what tells the formulations apart is a column
+of EDM's Table 1: how sigma is drawn in training, the weight of the loss, the preconditioning, the levels that a sampler
+visits. One denoiser, one loss (generators/diffusion/diffusion.py) and one menu of samplers
+(generators/diffusion/samplers.py) serve all.
+
+**Source**: Karras, Aittala, Aila, Laine, Elucidating the Design Space of Diffusion-Based Generative Models (EDM, 2022,
+arXiv 2206.00364), Table 1, Eq. 5-8; Ho, Jain, Abbeel, Denoising Diffusion Probabilistic Models (2020, arXiv
+2006.11239), Eq. 4 and 14, section 4 (linear); Nichol, Dhariwal, Improved Denoising Diffusion Probabilistic Models
+(2021, arXiv 2102.09672), Eq. 17 (cosine), section 4 (respacing); that a linear chain of T steps has the range of Ho's
+1000 times 1000 / T is a fact of their code.
+**Differs**: the network is told ln(sigma) / 4, not t, in a chain too. Schedule numbers are float64; MONAI's schedulers,
+float32 throughout and with a ``set_timesteps`` that does not respace the posterior, are the reference of the tests.
+**Checked** in tests/generators/diffusion/test_noise.py: schedules against MONAI and Eq. 17, marginals against the
+recursion and by Monte Carlo, respacing, preconditioning, the weighted loss against Eq. 14.
+"""
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+COSINE_OFFSET = 0.008  # s of Eq. 17
+HIGHEST_BETA = 0.999  # near t = T, where Eq. 17 would give 1
+
+
+class Noise(ABC):
+    """A column of EDM's Table 1.
+
+    Attributes:
+        sigma_data: the standard deviation that the data have or are scaled to.
+        clip: bound of what a sampler takes for a denoised case, or None.
+    """
+
+    sigma_data: float = 1.0
+    clip: float | None = None
+
+    @abstractmethod
+    def draw(self, n: int, device: torch.device) -> Tensor:
+        """Draw n noise levels for training, float32 (n,), from torch's own generator."""
+
+    @abstractmethod
+    def weight(self, sigma: Tensor) -> Tensor:
+        """Return lambda(sigma), the weight of |D(x; sigma) - y|^2 in the loss."""
+
+    @abstractmethod
+    def precondition(self, sigma: Tensor) -> tuple[Tensor | float, Tensor, Tensor]:
+        """Return c_skip, c_out, c_in of D(x; sigma) = c_skip x + c_out F(c_in x; c_noise), Eq. 7."""
+
+    @abstractmethod
+    def levels(self, sampler: str, steps: int) -> Tensor:
+        """Return the levels that a sampler visits, float64 (steps + 1,), descending and ending in 0."""
+
+    @abstractmethod
+    def start(self, sigma: float) -> float:
+        """Return the standard deviation of the x that a sampler starts from at the level sigma."""
+
+
+class EDMNoise(Noise):
+    """EDM's own column: ln(sigma) ~ N(p_mean, p_std^2) in training, the levels of Eq. 5 in sampling.
+
+    Args:
+        sigma_data: standard deviation of the data.
+        p_mean: mean of ln(sigma).
+        p_std: standard deviation of ln(sigma).
+        grid: sigma_min, sigma_max and rho of Eq. 5.
+    """
+
+    def __init__(self, sigma_data: float, p_mean: float, p_std: float, grid: tuple[float, float, float]) -> None:
+        self.sigma_data, self.p_mean, self.p_std, self.grid = sigma_data, p_mean, p_std, grid
+
+    def draw(self, n: int, device: torch.device) -> Tensor:
+        """Draw sigma (n,)."""
+        return (torch.randn(n, device=device) * self.p_std + self.p_mean).exp()
+
+    def weight(self, sigma: Tensor) -> Tensor:
+        """Return lambda = 1 / c_out^2."""
+        return (sigma**2 + self.sigma_data**2) / (sigma * self.sigma_data) ** 2
+
+    def precondition(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return c_skip, c_out, c_in: unit variance goes into F and is asked of it."""
+        d = self.sigma_data
+        return d**2 / (sigma**2 + d**2), sigma * d / (sigma**2 + d**2).sqrt(), 1 / (sigma**2 + d**2).sqrt()
+
+    def levels(self, sampler: str, steps: int) -> Tensor:
+        """Return Eq. 5, for every sampler."""
+        return karras_sigmas(steps, *self.grid)
+
+    def start(self, sigma: float) -> float:
+        """Return sigma: Algorithm 1, line 2."""
+        return sigma
+
+
+class ChainNoise(Noise):
+    """The VP column over a chain of T discrete levels, drawn evenly; F predicts the noise.
+
+    Args:
+        betas: float64 (T,).
+        grid: sigma_min, sigma_max and rho of Eq. 5, for Heun; the chain's own ends bound it.
+    """
+
+    clip = 1.0  # published samplers clip the prediction of x_0 to the data's range
+
+    def __init__(self, betas: Tensor, grid: tuple[float, float, float]) -> None:
+        self.sigmas, self.grid = sigma_of(torch.cumprod(1 - betas.double(), 0)), grid
+
+    def draw(self, n: int, device: torch.device) -> Tensor:
+        """Draw the sigma of t ~ U{1 .. T}, (n,)."""
+        return self.sigmas.to(device, torch.float32)[torch.randint(len(self.sigmas), (n,), device=device)]
+
+    def weight(self, sigma: Tensor) -> Tensor:
+        """Return 1 / sigma^2, which makes the loss that of the noise, Ho Eq. 14: D - y = sigma (n - F)."""
+        return sigma**-2
+
+    def precondition(self, sigma: Tensor) -> tuple[float, Tensor, Tensor]:
+        """Return c_skip = 1, c_out = -sigma, and the c_in that makes x the chain's x_t, of unit variance."""
+        return 1.0, -sigma, 1 / (1 + sigma**2).sqrt()
+
+    def levels(self, sampler: str, steps: int) -> Tensor:
+        """Return ``steps`` levels of the chain evenly spread over t, or for Heun those nearest to Eq. 5."""
+        if sampler != "heun":
+            return respaced(self.sigmas, steps)
+        low, high, rho = self.grid
+        wanted = karras_sigmas(steps, max(low, float(self.sigmas[0])), min(high, float(self.sigmas[-1])), rho)[:-1]
+        nearest = (self.sigmas.log() - wanted.log()[:, None]).abs().argmin(1)
+        return torch.cat([self.sigmas[nearest], torch.zeros(1, dtype=torch.float64)])
+
+    def start(self, sigma: float) -> float:
+        """Return sqrt(1 + sigma^2), which makes x_T ~ N(0, I): Ho Algorithm 2, line 1."""
+        return math.hypot(1, sigma)
+
+
+def linear_betas(steps: int) -> Tensor:
+    """Return the beta of Ho's linear chain, float64 (steps,): 1e-4 .. 2e-2 at 1000 steps, scaled to others."""
+    return torch.linspace(1e-4, 2e-2, steps, dtype=torch.float64) * (1000 / steps)
+
+
+def cosine_betas(steps: int) -> Tensor:
+    """Return the beta of the cosine chain, float64 (steps,): Nichol and Dhariwal Eq. 17."""
+    t = torch.arange(steps + 1, dtype=torch.float64) / steps
+    f = ((t + COSINE_OFFSET) / (1 + COSINE_OFFSET) * (math.pi / 2)).cos() ** 2
+    return (1 - f[1:] / f[:-1]).clamp_max(HIGHEST_BETA)
+
+
+CHAINS = {"ddpm": linear_betas, "cosine": cosine_betas}
+
+
+def sigma_of(alpha_bar: Tensor) -> Tensor:
+    """Return sigma, the noise to data ratio of x_t, from alpha_bar."""
+    return ((1 - alpha_bar) / alpha_bar).sqrt()
+
+
+def alpha_bar_of(sigma: Tensor) -> Tensor:
+    """Return alpha_bar, the share of data in the variance of x_t, from sigma."""
+    return 1 / (1 + sigma**2)
+
+
+def respaced(sigmas: Tensor, steps: int) -> Tensor:
+    """Keep some levels of a chain, evenly spread over t with both ends, in the order of a sampler.
+
+    The samplers go by levels alone, so the marginals are those of the whole chain:
+    beta'_i = 1 - alpha_bar(t_i) / alpha_bar(t_{i-1}), Nichol and Dhariwal, section 4.
+
+    Args:
+        sigmas: ascending (T,), float64.
+        steps: how many to keep, 2 .. T.
+
+    Returns:
+        (steps + 1,), descending and ending in 0.
+    """
+    kept = sigmas[torch.linspace(0, len(sigmas) - 1, steps, dtype=torch.float64).round().long()]
+    return torch.cat([kept.flip(0), torch.zeros(1, dtype=sigmas.dtype)])
+
+
+def karras_sigmas(steps: int, sigma_min: float, sigma_max: float, rho: float) -> Tensor:
+    """Return the noise levels of EDM Eq. 5, float64 (steps + 1,), descending and ending in 0."""
+    i = torch.arange(steps, dtype=torch.float64) / (steps - 1)
+    sigmas = (sigma_max ** (1 / rho) + i * (sigma_min ** (1 / rho) - sigma_max ** (1 / rho))) ** rho
+    return torch.cat([sigmas, torch.zeros(1, dtype=torch.float64)])

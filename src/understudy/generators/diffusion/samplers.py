@@ -1,0 +1,139 @@
+"""Samplers: from noise to a case by way of a denoiser D(x; sigma), over any descending list of noise levels.
+
+All work on x = y + sigma n (generators/diffusion/noise.py): a chain's x_t is x / sqrt(1 + sigma^2), and this scale
+drops out of the steps below. ``now`` and ``then`` are the levels before and after a step, float64; x keeps its own
+type, float32 in use.
+
+**Source**: Ho, Jain, Abbeel, Denoising Diffusion Probabilistic Models (arXiv 2006.11239), Algorithm 2, Eq. 6-7; Song,
+Meng, Ermon, Denoising Diffusion Implicit Models (arXiv 2010.02502), Eq. 12 and 16; Karras et al., EDM (arXiv
+2206.00364), Algorithms 1 and 2; Ho, Salimans, Classifier-Free Diffusion Guidance (arXiv 2207.12598), Eq. 6.
+**Differs**: a step of DDPM or DDIM is written in sigma; MONAI's ``step``, which takes one generator for a whole batch,
+is the reference of the tests.
+**Checked** in tests/generators/diffusion/test_samplers.py: each step against MONAI's DDPMScheduler and DDIMScheduler,
+Heun's order 2 on a Gaussian with known score, DDIM with eta = 1 against DDPM, all on Gaussians with exact denoisers,
+guidance.
+"""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+Denoiser = Callable[[Tensor, float], Tensor]
+
+
+def ancestral(
+    denoise: Denoiser, x: Tensor, levels: list[float], noise: Callable[[], Tensor], variance: str = "small"
+) -> Tensor:
+    """Walk a chain back by its posterior: Ho Algorithm 2.
+
+    Args:
+        denoise: D(x, sigma) -> denoised x.
+        x: the start (N, C, *S), noise of the first level.
+        levels: descending noise levels, the last one mostly 0.
+        noise: gives standard normal noise of x's shape.
+        variance: ``small`` is the posterior's for a known case, beta tilde; ``large`` is beta, section 3.2.
+
+    Returns:
+        x at the last level.
+    """
+    for now, then in pairwise(levels):
+        denoised = denoise(x, now)
+        kept = (then / now) ** 2
+        x = denoised + (x - denoised) * kept  # Eq. 7, mean
+        if then > 0:
+            small = then**2 * (1 - kept)  # Eq. 7, beta tilde
+            large = (now**2 - then**2) * (1 + then**2) / (1 + now**2)  # beta
+            x = x + noise() * math.sqrt(small if variance == "small" else large)
+    return x
+
+
+def ddim(denoise: Denoiser, x: Tensor, levels: list[float], noise: Callable[[], Tensor], eta: float = 0.0) -> Tensor:
+    """Take DDIM steps: Song Eq. 12, with eta = 0 deterministic (Euler's method in sigma) and with eta = 1 DDPM.
+
+    Args:
+        denoise: D(x, sigma) -> denoised x.
+        x: the start (N, C, *S), noise of the first level.
+        levels: descending noise levels, the last one mostly 0.
+        noise: gives standard normal noise of x's shape; not called with eta = 0.
+        eta: share of the posterior's standard deviation, 0 .. 1.
+
+    Returns:
+        x at the last level.
+    """
+    for now, then in pairwise(levels):
+        denoised = denoise(x, now)
+        variance = eta**2 * then**2 * (now**2 - then**2) / now**2  # Eq. 16
+        x = denoised + (x - denoised) * (math.sqrt(then**2 - variance) / now)  # Eq. 12
+        if variance > 0:
+            x = x + noise() * math.sqrt(variance)
+    return x
+
+
+def heun(
+    denoise: Denoiser,
+    x: Tensor,
+    levels: list[float],
+    noise: Callable[[], Tensor],
+    s_churn: float = 0.0,
+    s_min: float = 0.0,
+    s_max: float = math.inf,
+    s_noise: float = 1.0,
+) -> Tensor:
+    """Integrate dx/dsigma = (x - D(x; sigma)) / sigma by Heun's method: EDM Algorithm 1, with churn Algorithm 2.
+
+    Args:
+        denoise: D(x, sigma) -> denoised x.
+        x: the start (N, C, *S), noise of the first level.
+        levels: descending noise levels, the last one mostly 0.
+        noise: gives standard normal noise of x's shape; not called without churn.
+        s_churn: how much noise is added and taken away again over all steps; 0 for none.
+        s_min: lowest level with churn.
+        s_max: highest level with churn.
+        s_noise: standard deviation of the noise that is added.
+
+    Returns:
+        x at the last level.
+    """
+    gamma = min(s_churn / max(len(levels) - 1, 1), math.sqrt(2) - 1)
+    for now, then in pairwise(levels):
+        if gamma > 0 and s_min <= now <= s_max:
+            churned = now * (1 + gamma)
+            x = x + noise() * (s_noise * math.sqrt(churned**2 - now**2))
+            now = churned
+        slope = (x - denoise(x, now)) / now
+        ahead = x + slope * (then - now)
+        if then > 0:  # second order correction
+            slope_ahead = (ahead - denoise(ahead, then)) / then
+            ahead = x + (slope + slope_ahead) * ((then - now) / 2)
+        x = ahead
+    return x
+
+
+SAMPLERS: dict[str, Callable[..., Tensor]] = {"ddpm": ancestral, "ddim": ddim, "heun": heun}
+OPTIONS = {"ddpm": {"variance"}, "ddim": {"eta"}, "heun": {"s_churn", "s_min", "s_max", "s_noise"}}
+
+
+def guided(
+    denoise: Callable[[Tensor, float, Tensor | None], Tensor], condition: Tensor | None, guidance: float
+) -> Denoiser:
+    """Return the denoiser under classifier-free guidance; 1 is the condition alone, and costs one evaluation.
+
+    Args:
+        denoise: D(x, sigma, condition).
+        condition: (N, classes), or None for a network without classes.
+        guidance: 1 + w of Ho and Salimans: 0 for no condition, above 1 for more than the condition.
+    """
+    if condition is None or guidance == 1:
+        return lambda x, sigma: denoise(x, sigma, condition)
+    nothing = torch.full_like(condition, torch.nan)
+    if guidance == 0:
+        return lambda x, sigma: denoise(x, sigma, nothing)
+    return lambda x, sigma: torch.lerp(denoise(x, sigma, nothing), denoise(x, sigma, condition), guidance)  # Eq. 6
+
+
+def noise_like(shape: tuple[int, ...], generators: list[torch.Generator], device: torch.device) -> Tensor:
+    """Return standard normal noise (N, *shape) float32 on a device, case i from generator i alone."""
+    return torch.stack([torch.randn(shape, generator=g) for g in generators]).to(device)

@@ -1,0 +1,327 @@
+"""The training that ProGAN and the first StyleGAN share: growing, optimisers that start anew, EMA, Wasserstein loss.
+
+Source: Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, arXiv
+    1710.10196, appendix A.1 and the published code (Adam is reset at the start and the end of every fade; learning
+    rate by resolution; exponential average of the generator's weights, 0.999 a step; drift); Gulrajani et al.,
+    "Improved Training of Wasserstein GANs", 2017, arXiv 1704.00028, eq. 3 (gradient penalty).
+Differs: the average's memory is given in images and is shorter while few images were seen (training/ema.py). The
+    augmentation of generators/gan/ada.py, which came later, may be switched on for small data; published is none. With
+    it, ADA's certainty is measured from the middle between the mean logits of real and of synthetic cases, because a
+    Wasserstein critic has no zero.
+Checked: tests/generators/gan/test_progan.py (resets, learning rates, resume within a fade) and
+    tests/generators/test_contract.py.
+
+The growing schedule of ProGAN and the first StyleGAN: how far the networks have grown after how many images.
+
+Source: Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, arXiv
+    1710.10196, section 2 and appendix A.1; the published code for the order of phases and the learning rates.
+Differs: the published phases of 600,000 or 800,000 images suit 12 to 25 million images in all; by default phases are a
+    share of the training, so that a short one also ends with most of its images at the last resolution. Published
+    settings change every fourth step, here every step is asked.
+Checked: tests/generators/gan/test_growing.py (published points, continuity, shares, fading against its definition).
+
+    images    0 ...... stable ...... + fade ...... + stable ...... + fade ...
+    level     log2(first)            rises by 1    holds           rises by 1     ... log2(last) to the end
+
+Everything is a function of the images seen, so that a resumed training grows as the uninterrupted one.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, Field, field_validator, model_validator
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from understudy.core.errors import UsageError
+from understudy.generators.gan.adversarial import AdversarialTraining, adam, descend, gradient_penalty
+from understudy.nets.growing import double, halve, stage
+from understudy.training.ema import ema_decay, ema_update
+from understudy.training.feed import Batch
+
+
+@dataclass(frozen=True)
+class Growth:
+    """When the resolutions come.
+
+    Attributes:
+        first: resolution at the start, a power of two.
+        last: resolution at the end, a power of two, at least `first`.
+        stable: images at each resolution before the next one is faded in, > 0.
+        fade: images over which it is faded in, > 0.
+
+    Example:
+        >>> paper = Growth(first=4, last=1024, stable=800_000, fade=800_000)
+        >>> paper.level(1_000_000), paper.begin(1024)
+        (2.25, 12000000)
+    """
+
+    first: int
+    last: int
+    stable: int
+    fade: int
+
+    def level(self, images_seen: int) -> float:
+        """Return log2 of the resolution, with a fraction while a new one is faded in."""
+        phases, rest = divmod(images_seen, self.stable + self.fade)
+        return min(math.log2(self.first) + phases + max(rest - self.stable, 0) / self.fade, math.log2(self.last))
+
+    def begin(self, resolution: int) -> int:
+        """Return after how many images the fade to a resolution (first < resolution <= last) begins."""
+        return self.stable + (round(math.log2(resolution / self.first)) - 1) * (self.stable + self.fade)
+
+    def end(self) -> int:
+        """Return after how many images the networks are grown."""
+        return round(math.log2(self.last / self.first)) * (self.stable + self.fade)
+
+
+def phase(level: float) -> tuple[int, int]:
+    """Return what is the same throughout a stable phase or a fade: the resolutions in use, as log2."""
+    return math.floor(level), math.ceil(level)
+
+
+def faded(x: Tensor, level: float) -> Tensor:
+    """Mix real cases with their copy at half the resolution as the networks mix their branches.
+
+    Args:
+        x: (N, C + L, R', R') with R' the resolution of the level.
+        level: how far the networks have grown.
+
+    Returns:
+        The shape of x; x itself where nothing is faded in.
+    """
+    alpha = stage(level)[1]
+    return x if alpha == 1 else torch.lerp(double(halve(x)), x, alpha)
+
+
+class GrowingSettings(BaseModel):
+    """The settings of growing."""
+
+    first_resolution: int = Field(4, ge=4, description="resolution that growing starts from, a power of two")
+    growing_share: float = Field(0.4, ge=0, le=1, description="share of the training that growing takes, 0 for none")
+    stable_images: int | None = Field(None, gt=0, description="images between fades; default by growing_share")
+    fade_images: int | None = Field(None, gt=0, description="images of a fade; default by growing_share")
+    batch_sizes: dict[int, int] = Field({}, description="batch size by resolution where it is not batch_size")
+    learning_rates: dict[int, float] = Field({}, description="learning_rate by resolution; the other rate in step")
+
+    @field_validator("first_resolution")
+    @classmethod
+    def _check_power(cls, value: int) -> int:
+        if value & (value - 1):
+            raise ValueError("a power of two")
+        return value
+
+    def growth(self, last: int, images_seen: int) -> Growth:
+        """Make the schedule of a training.
+
+        Args:
+            last: the full resolution.
+            images_seen: length of the training.
+
+        Returns:
+            Fades and stable phases as set, or of one length that lets growing end after its share of the training.
+        """
+        first = min(self.first_resolution, last) if self.growing_share else last
+        fades = max(round(math.log2(last / first)), 1)
+        length = max(int(images_seen * self.growing_share) // (2 * fades), 1)
+        return Growth(first, last, self.stable_images or length, self.fade_images or length)
+
+
+EMA_STEPS = math.log(0.5) / math.log(0.999)
+
+
+class GrowingGANSettings(GrowingSettings):
+    """The settings that ProGAN and the first StyleGAN share."""
+
+    z_dim: int = Field(512, gt=0, description="latents a case")
+    channel_base: int = Field(16384, gt=0, description="feature maps times resolution")
+    channel_max: int = Field(512, gt=0, description="most feature maps at any resolution")
+    learning_rate: float = Field(0.001, gt=0, description="of Adam, generator")
+    discriminator_rate: float = Field(0.001, gt=0, description="of Adam, discriminator")
+    penalty_share: float = Field(1.0, gt=0, le=1, description="share of the batch that the penalty is measured on")
+    ema_images: float | None = Field(None, gt=0, description="half-life of the EMA in images; default 693 batch_size")
+    penalty: float = Field(10.0, ge=0, description="of the Wasserstein loss: weight of the gradient penalty, lambda")
+    drift: float = Field(0.001, ge=0, description="of the Wasserstein loss: weight of the squared logits of real cases")
+    group: int = Field(4, gt=0, description="cases a minibatch-deviation group")
+    augment: Literal["none", "ada", "fixed"] = Field("none", description="no, adaptive or fixed augmentation for D")
+    augment_p: float = Field(0.0, ge=0, le=1, description="probability of augmentation at the start (ada) or always")
+    augment_limit: float = Field(0.8, ge=0, le=1, description="largest probability that ada may choose")
+    ada_target: float = Field(0.6, gt=-1, lt=1, description="mean sign of D on training images that ada aims at")
+    ada_images: float = Field(500_000, gt=0, description="images in which ada can raise the probability by 1")
+
+    @model_validator(mode="after")
+    def _check_batches(self) -> "GrowingGANSettings":
+        for n in (getattr(self, "batch_size", self.group), *self.batch_sizes.values()):
+            if n < 1 or n % min(self.group, n):
+                raise ValueError(f"every batch size must be a multiple of group = {self.group} or smaller, found {n}")
+        return self
+
+
+class GrowingGAN(AdversarialTraining):
+    """Everything of a growing GAN but its networks and losses; a generator inherits it; its `build` calls
+    :meth:`plan`, then :meth:`adopt`.
+
+    The generator network has a buffer `level`, which the EMA copies, so that a snapshot knows how far it has grown; the
+    discriminator network maps (cases, condition, level) to logits (N, 1).
+    """
+
+    size: tuple[int, ...]
+
+    @property
+    def widths(self) -> dict[str, Any]:
+        """The arguments that both networks take: how wide they are and where growing starts."""
+        cfg = self.config
+        return {"channel_base": cfg.channel_base, "channel_max": cfg.channel_max, "first": cfg.first_resolution}
+
+    def plan(self, size: tuple[int, ...]) -> int:
+        """Make the schedule of growing.
+
+        Args:
+            size: spatial size of the cases.
+
+        Returns:
+            Their side.
+
+        Raises:
+            UsageError: they are not square, no power of two, or smaller than 8 or than growing starts; or the training
+                would end before the networks are grown.
+        """
+        least = max(self.config.first_resolution, 8)
+        if len(size) != 2 or size[0] != size[1] or size[0] < least or size[0] & (size[0] - 1):
+            raise UsageError(
+                f"{self.name} needs square images with a side of {least}, {2 * least}, {4 * least} ... pixels, found "
+                f"{' x '.join(map(str, size))}: import with another --size"
+            )
+        self.growth = self.config.growth(size[0], self.config.images_seen)
+        fixed = self.config.stable_images or self.config.fade_images
+        if fixed and self.growth.end() > self.config.images_seen:
+            raise UsageError(
+                f"growing to {size[0]} pixels takes {self.growth.end()} images with stable_images and fade_images as "
+                f"they are, and images_seen is {self.config.images_seen}: raise it, or leave those two out"
+            )
+        self.level = self.growth.level(0)
+        return size[0]
+
+    def adopt(self, g: nn.Module, d: nn.Module, image_channels: int, classes: int) -> None:
+        """Take the networks; make the EMA of G and the optimisers.
+
+        Args:
+            g: generator network.
+            d: discriminator network.
+            image_channels: C, of C + L channels.
+            classes: width of the condition, 0 for none.
+        """
+        g.get_buffer("level").fill_(self.level)
+        self.hold(g, d, image_channels, classes)
+        self.adams = {
+            "g": adam(self.g_parameters(), self.config.learning_rate),
+            "d": adam(d.parameters(), self.config.discriminator_rate),
+        }
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        """Return both Adams."""
+        return self.adams
+
+    def scalars(self) -> dict[str, Any]:
+        """Return the level of the last step and the state of the augmentation."""
+        return {"level": self.level, **super().scalars()}
+
+    def load_scalars(self, scalars: dict[str, Any]) -> None:
+        """Put back what :meth:`scalars` gave."""
+        self.level = scalars["level"]
+        super().load_scalars(scalars)
+
+    # ------------------------------------------------------------------ training
+    def schedule(self, images_seen: int) -> tuple[int, int]:
+        """Return batch size and resolution for the next step; see the contract."""
+        resolution = stage(self.growth.level(images_seen))[0]
+        return self.config.batch_sizes.get(resolution, self.config.batch_size), resolution
+
+    def update(self, batch: Batch) -> dict[str, Any]:
+        """Take one step of each network; see the contract."""
+        level = self.growth.level(batch.images_seen)
+        self._grow(level)
+        x = faded(batch.x, level)
+        condition = None if batch.condition is None else batch.condition.nan_to_num()
+        networks = (self.g, self.d)
+        losses: dict[str, Tensor] = {}
+        descend(
+            self.engine, self.d, networks, self.adams["d"], lambda: self._total(self.d_losses(x, condition), losses)
+        )
+        descend(
+            self.engine, self.g, networks, self.adams["g"], lambda: self._total(self.g_losses(x, condition), losses)
+        )
+        batch_size = self.schedule(batch.images_seen)[0]
+        half_life = EMA_STEPS * batch_size if self.config.ema_images is None else self.config.ema_images
+        ema_update(self.ema, self.g, ema_decay(batch_size, half_life, batch.images_seen))
+        return {**losses, "level": level, "augment_p": self.ada.p}
+
+    def _grow(self, level: float) -> None:
+        """Set the level and its learning rate; reset the optimisers where a fade begins or ends."""
+        if phase(level) != phase(self.level):
+            for optimizer in self.adams.values():
+                optimizer.state.clear()
+        self.level = level
+        self.g.level.fill_(level)
+        factor = self.config.learning_rates.get(stage(level)[0], self.config.learning_rate) / self.config.learning_rate
+        self.adams["g"].param_groups[0]["lr"] = self.config.learning_rate * factor
+        self.adams["d"].param_groups[0]["lr"] = self.config.discriminator_rate * factor
+
+    @staticmethod
+    def _total(terms: dict[str, Tensor], losses: dict[str, Tensor]) -> Tensor:
+        """Sum the terms of a loss, and note them down for the log."""
+        losses.update({name: term.detach() for name, term in terms.items()})
+        return torch.stack([*terms.values()]).sum()
+
+    def d_losses(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
+        """Terms of the discriminator's loss on real cases (N, C + L, R', R'), already faded, and as many new ones."""
+        raise NotImplementedError
+
+    def g_losses(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
+        """Terms of the generator's loss on as many new cases as there are real ones."""
+        raise NotImplementedError
+
+    def wasserstein(self, real: Tensor, synthetic: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
+        """E D(synthetic) - E D(real) + drift + gradient penalty; informs ADA.
+
+        Args:
+            real: (N, C + L, R', R'), as the discriminator sees them.
+            synthetic: the same shape.
+            condition: (N, classes), of both, or None.
+        """
+        with self.engine.autocast():
+            by_real, by_synthetic = self.judge(real, condition), self.judge(synthetic, condition)
+        certainty = by_real - (by_real.mean() + by_synthetic.mean()) / 2
+        self.observe(certainty, len(real) * self.engine.world_size)
+        losses = {"d": by_synthetic.mean() - by_real.mean(), "drift": self.config.drift * by_real.square().mean()}
+        if self.config.penalty:
+            part = None if condition is None else self.part(condition)
+            losses["penalty"] = self.gradient_penalty(self.part(real), self.part(synthetic), part)
+        return losses
+
+    def gradient_penalty(self, real: Tensor, synthetic: Tensor, condition: Tensor | None) -> Tensor:
+        """L E (|grad D(x)| - 1)^2 (Gulrajani, eq. 3), L = `penalty`, in float32.
+
+        Args:
+            real: (N, C + L, R', R').
+            synthetic: the same shape.
+            condition: (N, classes), of both, or None.
+        """
+        return self.config.penalty * gradient_penalty(lambda x: self.judge(x, condition), real, synthetic)
+
+    def part(self, x: Tensor) -> Tensor:
+        """The share of a batch that the penalty is measured on, in whole minibatch-deviation groups."""
+        group = min(self.config.group, len(x))
+        return x[: max(int(len(x) * self.config.penalty_share) // group, 1) * group]
+
+    def judge(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        """Logits (N, 1) of cases, at the present level."""
+        return torch.as_tensor(self.d(x, condition, self.level))
+
+    # ------------------------------------------------------------------ sampling
+    def enlarged(self, x: Tensor) -> Tensor:
+        """Repeat pixels of cases that come from the midst of growing, up to the full size."""
+        factor = self.size[-1] // x.shape[-1]
+        return x if factor == 1 else torch.nn.functional.interpolate(x, scale_factor=float(factor), mode="nearest")

@@ -1,0 +1,237 @@
+"""ProGAN: a GAN that grows from 4x4 pixels, image and label channels from one latent.
+
+Source: Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, arXiv
+    1710.10196, appendix A.1 (loss, drift, schedule, averaging); Gulrajani et al., "Improved Training of Wasserstein
+    GANs", 2017, arXiv 1704.00028, eq. 3 (gradient penalty); Miyato and Koyama, "cGANs with Projection Discriminator",
+    2018, arXiv 1802.05637 (condition).
+Differs: any number of image channels plus label channels, the output without a squashing function as published; a
+    condition is embedded and joined with z in the generator and projected in the discriminator, which takes several
+    classes a case (published: an auxiliary classifier for one); the discriminator steps first, published both at once.
+Checked: tests/generators/gan/test_progan.py (penalty against finite differences, drift, growing) and
+    tests/generators/test_contract.py; the networks in tests/generators/gan/test_progan_progan.py.
+
+The generator of ProGAN: nearest-neighbour doubling, 3x3 convolutions, pixel norm, resolutions that fade in.
+
+Source: Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, arXiv
+    1710.10196, section 2 and figure 2 (fading), section 4.2 (pixel norm), appendix A, table 2 (layers).
+Differs: any number of image and label channels; a condition is embedded, scaled to mean square 1 and joined with z
+    (published: one-hot classes joined with z as they are); under autocast everything from 8x8 pixels up runs in the
+    low precision, the 4x4 block and the output layers in float32. Leaky ReLU and pixel norm are one function with its
+    derivative written by hand, which can be differentiated once.
+Checked: tests/generators/gan/test_progan_progan.py (pixel norm, its derivative, fading, scale of activations, shapes).
+
+Shapes: N batch, Z z_dim, C image + label channels, R' the resolution of a level, R the last one.
+"""
+
+import math
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from understudy.core.encoding import Encoding
+from understudy.generators.base import Generator, GeneratorConfig
+from understudy.generators.gan.growing import GrowingGAN, GrowingGANSettings
+from understudy.nets.growing import (
+    LOW_PRECISION_FROM,
+    Dense,
+    GrowingConv2d,
+    GrowingDiscriminator,
+    ToChannels,
+    double,
+    stage,
+)
+from understudy.nets.layers import (
+    SLOPE,
+    SQRT_TWO,
+    EqualisedLinear,
+    channels_at,
+    convolution_dtype,
+    normalise_second_moment,
+)
+
+
+class _ActivateNormalise(torch.autograd.Function):
+    """y = a / |a|, |a|^2 the mean square over channels, a = leaky ReLU of x; in place."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> the same tensor, overwritten."""
+        F.leaky_relu_(x, SLOPE)
+        exact = torch.promote_types(x.dtype, torch.float32)
+        power = torch.linalg.vector_norm(x, dim=1, keepdim=True, dtype=exact).square_() / x.shape[1]
+        factor = (power + 1e-8).rsqrt().to(x.dtype)
+        x.mul_(factor)
+        ctx.mark_dirty(x)
+        ctx.save_for_backward(x, factor)
+        return x
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """dL/da = (g - y E_c[g y]) / |a|; y has the sign of x, which is all that the leaky ReLU needs."""
+        y, factor = ctx.saved_tensors
+        along = (gradient * y).mean(dim=1, keepdim=True)
+        result = torch.addcmul(gradient, y, along, value=-1).mul_(factor)
+        return torch.ops.aten.leaky_relu_backward(result, y, SLOPE, True)
+
+
+def activate_normalise(x: Tensor) -> Tensor:
+    """Leaky ReLU, then pixel norm: mean square 1 over the channels of every pixel; x (N, C, H, W) is overwritten."""
+    return torch.as_tensor(_ActivateNormalise.apply(x))
+
+
+class GeneratorBlock(nn.Module):
+    """Two convolutions, the first to twice the resolution."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv0 = GrowingConv2d(in_channels, out_channels, resize=2)
+        self.conv1 = GrowingConv2d(out_channels, out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, I, H, W) -> (N, O, 2 H, 2 W)."""
+        return activate_normalise(self.conv1(activate_normalise(self.conv0(x))))
+
+
+class FirstBlock(nn.Module):
+    """Latents on the hypersphere -> 4x4 features."""
+
+    def __init__(self, z_dim: int, classes: int, width: int) -> None:
+        super().__init__()
+        if classes:
+            self.embed = EqualisedLinear(classes, z_dim)
+        self.classes = classes
+        self.dense = Dense(z_dim * (2 if classes else 1), width * 16, gain=SQRT_TWO / 4)  # as the official code
+        self.conv = GrowingConv2d(width, width)
+
+    def forward(self, z: Tensor, condition: Tensor | None) -> Tensor:
+        """Z (N, Z) and condition (N, classes) or None -> (N, width, 4, 4)."""
+        z = normalise_second_moment(z)
+        if self.classes and condition is not None:
+            z = torch.cat([z, normalise_second_moment(self.embed(condition.to(z.dtype)))], dim=1)
+        x = self.dense(z).view(len(z), -1, 4, 4).contiguous(memory_format=torch.channels_last)
+        return activate_normalise(self.conv(activate_normalise(x)))
+
+
+class GeneratorNetwork(nn.Module):
+    """z -> image and label channels at the resolution of a level.
+
+    Args:
+        z_dim: Z.
+        classes: width of the condition, 0 for none.
+        resolution: R, a power of two >= 8.
+        channels: C.
+        channel_base: feature maps times resolution.
+        channel_max: most feature maps at any resolution.
+        first: the resolution that growing starts from.
+    """
+
+    level: Tensor
+
+    def __init__(
+        self,
+        z_dim: int,
+        classes: int,
+        resolution: int,
+        channels: int,
+        channel_base: int = 16384,
+        channel_max: int = 512,
+        first: int = 4,
+    ) -> None:
+        super().__init__()
+        width = channels_at(4, channel_base, channel_max)
+        self.b4 = FirstBlock(z_dim, classes, width)
+        r = 4
+        while r <= resolution:
+            out = channels_at(r, channel_base, channel_max)
+            if r > 4:
+                self.add_module(f"b{r}", GeneratorBlock(width, out))
+            if r >= first:
+                self.add_module(f"write{r}", ToChannels(out, channels))
+            width, r = out, r * 2
+        self.register_buffer("level", torch.tensor(math.log2(first), dtype=torch.float64))
+
+    def forward(self, z: Tensor, condition: Tensor | None = None, level: float | None = None) -> Tensor:
+        """Make cases.
+
+        Args:
+            z: (N, Z).
+            condition: (N, classes), or None.
+            level: how far the network has grown; None: as far as it was trained.
+
+        Returns:
+            (N, C, R', R') in the precision of z.
+        """
+        resolution, alpha = stage(float(self.level) if level is None else level)
+        low = convolution_dtype(z)
+        with torch.autocast(z.device.type, enabled=False):
+            x = before = self.b4(z, condition)
+            r = 4
+            while r < resolution:
+                before, r = x, r * 2
+                x = self.get_submodule(f"b{r}")(x.to(low if r >= LOW_PRECISION_FROM else x.dtype))
+            image = self.get_submodule(f"write{resolution}")(x)
+            if alpha < 1:
+                old = double(self.get_submodule(f"write{resolution // 2}")(before))
+                image = torch.lerp(old, image, alpha)
+        return torch.as_tensor(image)
+
+
+class ProGANConfig(GrowingGANSettings, GeneratorConfig):
+    """Configuration of :class:`ProGAN`; the defaults suit 64 to 128 pixels and some thousand images."""
+
+    batch_size: int = Field(16, gt=0, description="images a step, over all processes")
+
+
+class ProGAN(GrowingGAN, Generator):
+    """A progressively grown Wasserstein GAN over image and label channels."""
+
+    name = "progan"
+    Config = ProGANConfig
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
+        "small": {},
+        # Some ten thousand images in all: small batches and longer strides than the millions of the paper call for.
+        "short": {"z_dim": 128, "channel_base": 4096, "channel_max": 128, "batch_size": 8, "learning_rate": 0.002,
+                  "discriminator_rate": 0.002, "penalty_share": 0.5},
+        "paper": {"images_seen": 19_000_000, "stable_images": 800_000, "fade_images": 800_000, "group": 16,
+                  "batch_sizes": {256: 14, 512: 6, 1024: 3}, "snapshot_every": 1_000_000, "grid_every": 200_000},
+        "demo": {"z_dim": 128, "channel_base": 2048, "channel_max": 128, "batch_size": 8, "learning_rate": 0.002,
+                 "discriminator_rate": 0.002, "penalty_share": 0.5, "images_seen": 7_500, "snapshot_every": 7_500,
+                 "grid_every": 2_000},
+    }  # fmt: skip
+    config: ProGANConfig
+
+    def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
+        """Make both networks, the EMA of the generator and the optimisers; see the contract."""
+        cfg, side = self.config, self.plan(size)
+        g = GeneratorNetwork(cfg.z_dim, classes, side, encoding.n, **self.widths)
+        d = GrowingDiscriminator(classes, side, encoding.n, group=cfg.group, **self.widths)
+        self.adopt(g, d, encoding.image_channels, classes)
+
+    # ------------------------------------------------------------------ training
+    def _generate(self, n: int, condition: Tensor | None) -> Tensor:
+        """Draw n cases at the present level."""
+        z = torch.randn(n, self.config.z_dim, device=self.engine.device)
+        return self.augmented(self.g(z, condition, self.level))
+
+    def d_losses(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
+        """E D(synthetic) - E D(real) + gradient penalty + drift; synthetic cases have the conditions of the real."""
+        with self.engine.autocast(), torch.no_grad():
+            real, synthetic = self.augmented(x), self._generate(len(x), condition)
+        return self.wasserstein(real, synthetic, condition)
+
+    def g_losses(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
+        """- E D(synthetic); conditions (N, classes) are shuffled."""
+        condition = self.shuffled(condition)
+        with self.engine.autocast():
+            logits = self.judge(self._generate(len(x), condition), condition)
+        return {"g": -logits.mean()}
+
+    # ------------------------------------------------------------------ sampling
+    def generate(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Map latents (N, z_dim) to cases (N, C + L, R, R) with the EMA weights; see the class above."""
+        return self.enlarged(self.ema(z, self.checked(condition)))

@@ -1,0 +1,240 @@
+"""What the translators share: source and target of a case, adversarial losses, rates, noise for D, drawing.
+
+Source: Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", 2017, arXiv 1611.07004
+    (conditional discriminator, eq. 1; L1, eq. 3); Mao et al., "Least Squares Generative Adversarial Networks", 2017,
+    arXiv 1611.04076, eq. 2; Lim and Ye, "Geometric GAN", 2017, arXiv 1705.02894 (hinge); Zhu et al., 2017, arXiv
+    1703.10593, appendix 7.1 (rate falls linearly over the second half); Platscher et al., 2021, arXiv 2010.02745
+    (Gaussian noise for D, 0.2, less by a factor of 1 - 0.001 a step).
+Differs: the noise falls at every step (in the released code of Platscher et al. once, when the graph is built), and D
+    is asked for 0 on synthetic cases (there for 1); samples come from the generator's EMA; where label maps are
+    painted, cross-entropy takes the place of L1, and the discriminator sees whole classes, with gradients of the
+    probabilities (straight through), because soft maps would be told from real ones at a glance.
+Checked: tests/generators/translation/test_translation.py and tests/generators/test_contract.py.
+"""
+
+import copy
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from understudy.core.encoding import Encoding
+from understudy.core.errors import UsageError
+from understudy.core.labels import LabelScheme
+from understudy.generators.gan.adversarial import descend
+from understudy.nets.label_maps import decoded, encoded, one_hot
+from understudy.training.ema import ema_decay, ema_update
+from understudy.training.engine import Engine
+from understudy.training.feed import Batch
+from understudy.training.jitter import jittered
+from understudy.training.settings import GeneratorConfig
+
+Features = list[list[Tensor]]  # of every scale: the activations of every layer, logits last
+FEWEST = 2  # halvings that every translator needs
+
+
+class TranslationSettings(GeneratorConfig):
+    """The settings that all translators share."""
+
+    batch_size: int = Field(4, gt=0, description="images a step, over all processes")
+    channels: int = Field(64, gt=0, description="feature maps of the generator's finest level")
+    patch_channels: int = Field(64, gt=0, description="feature maps of the discriminator's first layer")
+    patch_layers: int = Field(3, gt=0, description="strided layers of the discriminator; a small case takes fewer")
+    scales: int = Field(1, gt=0, description="discriminators, each of a case half as large as the one before")
+    learning_rate: float = Field(2e-4, gt=0, description="of Adam, generator")
+    discriminator_rate: float = Field(2e-4, gt=0, description="of Adam, discriminator")
+    beta1: float = Field(0.5, ge=0, lt=1, description="of both Adams")
+    decay_from: float = Field(0.5, ge=0, le=1, description="share of the training after which the rates fall to 0")
+    adversarial: Literal["least-squares", "hinge"] = Field("least-squares", description="adversarial loss")
+    discriminator_weight: float = Field(0.5, gt=0, description="weight of the discriminator's loss")
+    d_noise: float = Field(0.2, ge=0, description="first deviation of the Gaussian noise on what D judges")
+    d_noise_images: float = Field(4_000, gt=0, description="images in which that noise falls by a factor of e")
+    jitter: float = Field(0.0, ge=0, description="small affine changes of training cases; 1: as Platscher et al.")
+    ema_images: float = Field(5_000, ge=0, description="half-life of the EMA in images; 0: none")
+
+    @model_validator(mode="after")
+    def _unconditional(self) -> "TranslationSettings":
+        if self.conditional:
+            raise ValueError("a translator is told a label map or an image, not class columns: leave conditional false")
+        return self
+
+
+class PairedSettings(TranslationSettings):
+    """The settings of translators that learn from pairs."""
+
+    l1_weight: float = Field(10.0, ge=0, description="weight of L1, or of cross-entropy where label maps are painted")
+
+
+class TranslationTraining:
+    """Networks that translate, discriminators, and the EMA of the translator; see the subclasses."""
+
+    BY_IMAGES: ClassVar[dict[int, dict[str, Any]]] = {0: {"jitter": 1.0}, 5_000: {}}
+    name: ClassVar[str]
+    config: Any
+    engine: Engine
+    encoding: Encoding
+    size: tuple[int, ...]
+
+    def adopt(self, translators: dict[str, nn.Module], discriminators: dict[str, nn.Module]) -> None:
+        """Take the networks; make the EMA of `g` and the optimisers.
+
+        Args:
+            translators: `g`, which samples are drawn from, and others that learn with it.
+            discriminators: what judges.
+        """
+        cfg = self.config
+        self.translators = {name: self.engine.place(net) for name, net in translators.items()}
+        self.discriminators = {name: self.engine.place(net) for name, net in discriminators.items()}
+        self.g = self.translators["g"]
+        self.ema: Any = copy.deepcopy(self.g).eval().requires_grad_(False)
+        self.rates = {"g": cfg.learning_rate, "d": cfg.discriminator_rate}
+        self._optimizers = {
+            key: torch.optim.Adam(
+                [p for net in nets.values() for p in net.parameters()], lr=self.rates[key], betas=(cfg.beta1, 0.999),
+                fused=True,
+            )
+            for key, nets in (("g", self.translators), ("d", self.discriminators))
+        }  # fmt: skip
+
+    @property
+    def given(self) -> Literal["labels", "images"] | None:
+        """What is given of every case; see the contract."""
+        return "labels"
+
+    @property
+    def scheme(self) -> LabelScheme:
+        """The label scheme; a training without one was refused."""
+        assert self.encoding.scheme is not None
+        return self.encoding.scheme
+
+    def modules(self) -> dict[str, nn.Module]:
+        """Return all networks and the EMA."""
+        return {**self.translators, **self.discriminators, "ema": self.ema}
+
+    def snapshot_modules(self) -> dict[str, nn.Module]:
+        """Return the EMA of the translator."""
+        return {"ema": self.ema}
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        """Return both Adams."""
+        return dict(self._optimizers)
+
+    # ------------------------------------------------------------------ training
+    def rate_at(self, images_seen: int) -> float:
+        """Return the factor of the learning rates: 1, then linearly to 0."""
+        start, total = self.config.decay_from, self.config.images_seen
+        return min(1.0, (1 - images_seen / total) / (1 - start)) if start < 1 else 1.0
+
+    def noise_at(self, images_seen: int) -> float:
+        """Return the standard deviation of the noise on what D judges."""
+        return float(self.config.d_noise * math.exp(-images_seen / self.config.d_noise_images))
+
+    def begin(self, batch: Batch) -> None:
+        """Set the learning rates and the noise of a step; the translators may learn."""
+        for net in self.translators.values():
+            net.requires_grad_(True)
+        self.noise = self.noise_at(batch.images_seen)
+        for key, optimizer in self._optimizers.items():
+            for group in optimizer.param_groups:
+                group["lr"] = self.rates[key] * self.rate_at(batch.images_seen)
+
+    def descend(self, key: str, loss: Callable[[], Tensor]) -> Tensor:
+        """Take one step of the translators (`g`) or of the discriminators (`d`)."""
+        networks = [*self.translators.values(), *self.discriminators.values()]
+        return descend(self.engine, self.g, networks, self._optimizers[key], loss)
+
+    def average(self, batch: Batch) -> None:
+        """Move the EMA after a step."""
+        cfg = self.config
+        ema_update(self.ema, self.g, ema_decay(cfg.batch_size, cfg.ema_images, batch.images_seen))
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Jitter cases (N, C + L, *S), and split them into images (N, C, *S) and label maps (N, *S) int64."""
+        c = self.encoding.image_channels
+        x = jittered(x, c, self.config.jitter)
+        return x[:, :c], decoded(x[:, c:], self.scheme)
+
+    def judge(self, name: str, x: Tensor, told: Tensor | None = None) -> Features:
+        """Show cases to a discriminator.
+
+        Args:
+            name: of the discriminator.
+            x: cases (N, C, *S); noise is added as scheduled.
+            told: (N, ...) what they were made from, where D is told.
+
+        Returns:
+            Activations and logits of every scale.
+        """
+        x = x + self.noise * torch.randn_like(x) if self.noise else x
+        with self.engine.autocast():
+            features: Features = self.discriminators[name](x if told is None else torch.cat([told, x], dim=1))
+        return features
+
+    def d_loss(self, name: str, real: Tensor, synthetic: Tensor, told: Tensor | None = None) -> Tensor:
+        """Loss of a discriminator on as many real as synthetic cases, judged in one batch; weighted."""
+        both = None if told is None else torch.cat([told, told])
+        found = self.judge(name, torch.cat([real, synthetic.detach()]), both)
+        losses = [discriminator_loss(self.config.adversarial, *scale[-1].chunk(2)) for scale in found]
+        return self.config.discriminator_weight * torch.stack(losses).mean()
+
+    def g_loss(self, found: Features) -> Tensor:
+        """Adversarial loss of a translator from what D finds in its cases."""
+        return torch.stack([generator_loss(self.config.adversarial, scale[-1]) for scale in found]).mean()
+
+    # ------------------------------------------------------------------ sampling
+    def checked(self, condition: Tensor | None, n: int) -> Tensor:
+        """Return what n cases are drawn from, as a network sees it: one channel a class, or image channels.
+
+        Raises:
+            UsageError: it is missing, has another shape, or holds classes that the scheme does not know.
+        """
+        images = self.given == "images"
+        shape = (n, self.encoding.image_channels, *self.size) if images else (n, *self.size)
+        if condition is None or condition.shape != shape:
+            found = "none" if condition is None else tuple(condition.shape)
+            raise UsageError(
+                f"this {self.name} translates {self.given}: {n} of shape {shape[1:]} were expected, found {found}: "
+                "name a cohort with --labels"
+            )
+        if images:
+            return condition
+        if condition.numel() and not 0 <= int(condition.min()) <= int(condition.max()) < len(self.scheme):
+            raise UsageError(
+                f"label maps with the classes 0 to {len(self.scheme) - 1} were expected, found "
+                f"{int(condition.min())} to {int(condition.max())}: give maps of the label scheme that was trained with"
+            )
+        return one_hot(condition, self.scheme)
+
+    def joined(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Join images (N, C, *S) and label maps (N, *S) to cases (N, C + L, *S) float32."""
+        return torch.cat([images.float(), encoded(labels, self.scheme)], dim=1)
+
+
+def discriminator_loss(kind: str, real: Tensor, synthetic: Tensor) -> Tensor:
+    """Return the loss of logits of real cases (target 1) and of synthetic ones (target 0; hinge: -1), float32."""
+    if kind == "hinge":
+        return F.relu(1 - real).mean() + F.relu(1 + synthetic).mean()
+    return (real - 1).square().mean() + synthetic.square().mean()
+
+
+def generator_loss(kind: str, synthetic: Tensor) -> Tensor:
+    """Return the loss of logits that the generator wants to be those of real cases."""
+    return -synthetic.mean() if kind == "hinge" else (synthetic - 1).square().mean()
+
+
+def feature_matching(synthetic: Features, real: Features) -> Tensor:
+    """Mean distance of the discriminator's activations on pairs (Wang et al., 2018, arXiv 1711.11585, eq. 4)."""
+    pairs = [pair for s, r in zip(synthetic, real, strict=True) for pair in zip(s[:-1], r[:-1], strict=True)]
+    return sum((F.l1_loss(s.float(), r.detach().float()) for s, r in pairs), torch.zeros(())) / len(synthetic)
+
+
+def whole_classes(logits: Tensor) -> Tensor:
+    """Turn logits (N, K, *S) into maps of 0 and 1 that have the gradients of the probabilities (straight through)."""
+    probabilities = logits.softmax(dim=1)
+    whole = F.one_hot(probabilities.argmax(dim=1), logits.shape[1]).movedim(-1, 1).to(probabilities)
+    return whole + probabilities - probabilities.detach()

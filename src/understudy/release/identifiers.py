@@ -1,0 +1,137 @@
+"""Names of real cases and subjects, paths, and unkeyed hashes of real data, looked for in every byte of a folder.
+
+A hash of a real image without a key would let anybody who holds that image test whether it was in the data. Looked
+for are its first 16 hexadecimal digits, of MD5, SHA-1 and SHA-256, so that a shortened one is found as well. Compressed
+arrays are opened and searched too, as is text in them. Names of fewer than six bytes cannot be told from numbers and
+are not looked for; how many is said. **Checked** in tests/release/test_identifiers.py.
+"""
+
+import hashlib
+import re
+from base64 import b64decode
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+
+import numpy as np
+
+from understudy.core.cohort import Cohort, array_hash, file_hash
+from understudy.core.errors import UnderstudyError
+from understudy.report.reading import read_arrays
+
+SHORTEST = 6  # bytes of a name
+DIGITS = 16  # of a hash
+CHUNK = 2**24  # bytes searched at once
+EMBEDDED = re.compile(rb"data:[\w/+.-]*;base64,([A-Za-z0-9+/=]+)")
+Parts = Iterator[tuple[str, bytes | mmap]]  # (what it is, its bytes)
+
+
+@dataclass(frozen=True)
+class Needles:
+    """What may stand in no byte of a release: by its bytes, what it is; and how many names were too short."""
+
+    kinds: dict[bytes, str]
+    short: int
+
+    def search(self, data: bytes | mmap) -> str | None:
+        """Return what kind of thing stands in some bytes, or None."""
+        lengths = sorted({len(needle) for needle in self.kinds})
+        for start in range(0, len(data), CHUNK):
+            if found := self._search(data[start : start + CHUNK + max(lengths, default=0)], lengths):
+                return found
+        return None
+
+    @cached_property
+    def _pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which pairs of bytes a needle begins with, and which follow them: most places are out at once."""
+        tables = np.zeros((2, 2**16), bool)
+        for needle in self.kinds:
+            tables[0, needle[0] | needle[1] << 8] = tables[1, needle[2] | needle[3] << 8] = True
+        return tables[0], tables[1]
+
+    def _search(self, data: bytes, lengths: list[int]) -> str | None:
+        (first, second), values = self._pairs, np.frombuffer(data, np.uint8).astype(np.uint16)
+        pairs = values[:-1] | values[1:] << 8
+        for at in np.flatnonzero(first[pairs[:-2]] & second[pairs[2:]]).tolist():
+            for length in lengths:
+                if (found := data[at : at + length]) in self.kinds:
+                    return self.kinds[found]
+        return None
+
+
+def needles_of(real: Cohort) -> Needles:
+    """Return what may not be told of a real cohort."""
+    names = {"the name of a real case": set(real.column("case_id").tolist())}
+    names["the pseudonym of a real subject"] = set(real.subjects())
+    names["the path of the real cohort"] = {str(real.path.absolute())}
+    kinds: dict[bytes, str] = {}
+    short = 0
+    for kind, values in names.items():
+        texts = [value.encode() for value in values if value]
+        short += sum(len(text) < SHORTEST for text in texts)
+        kinds |= {text: kind for text in texts if len(text) >= SHORTEST}
+    for digest in _hashes(real):
+        for text in (digest[:DIGITS], digest[:DIGITS].upper()):
+            kinds[text.encode()] = "an unkeyed hash of real data"
+    return Needles(kinds, short)
+
+
+def _hashes(real: Cohort) -> Iterator[str]:
+    """Yield unkeyed hashes: of every image and label map, of every name, of the cohort's files and arrays."""
+    for array in (real.images, real.labels):
+        for case in array if array is not None else ():
+            yield from _digests(np.ascontiguousarray(case).tobytes())
+    for name in {*real.column("case_id").tolist(), *real.subjects()}:
+        yield from _digests(name.encode())
+    for file in sorted(real.path.iterdir()):
+        if file.is_file():
+            yield file_hash(file)
+    for array in (real.images, real.labels):
+        if array is not None:
+            yield array_hash(array)
+
+
+def _digests(data: bytes) -> Iterable[str]:
+    return (hashlib.new(name, data, usedforsecurity=False).hexdigest() for name in ("md5", "sha1", "sha256"))
+
+
+def refuse_names(folder: Path, needles: Needles, only: Sequence[str] = ()) -> int:
+    """Search files of a folder, and what is packed in them, and their names.
+
+    Args:
+        folder: where they are.
+        needles: what is looked for.
+        only: names of files; all where there are none.
+
+    Returns:
+        The number of files searched.
+
+    Raises:
+        UnderstudyError: something was found: what, and in which file; not the name itself.
+    """
+    files = [folder / name for name in only] or sorted(file for file in folder.rglob("*") if file.is_file())
+    for file in files:
+        name = file.relative_to(folder).as_posix()
+        for what, data in _parts(file, name):
+            if found := needles.search(data):
+                raise UnderstudyError(
+                    f"release is refused: {found} stands in {name} ({what}); make that evidence again without it, or "
+                    "leave it out. Nothing was written"
+                )
+    return len(files)
+
+
+def _parts(file: Path, name: str) -> Parts:
+    """Yield the name and the bytes of a file, and what is packed in them: arrays, embedded pictures."""
+    yield "its name", name.encode()
+    if file.stat().st_size:
+        with file.open("rb") as handle, mmap(handle.fileno(), 0, access=ACCESS_READ) as data:
+            yield "its bytes", data
+            for embedded in EMBEDDED.findall(data) if file.suffix == ".html" else ():
+                yield "an embedded picture", b64decode(embedded)
+    if file.suffix == ".npz":
+        for title, array in read_arrays(file).items():
+            text = "\n".join(array.ravel().tolist()) if array.dtype.kind == "U" else ""
+            yield f"the array {title}", title.encode() + b"\n" + (text.encode() or array.tobytes())

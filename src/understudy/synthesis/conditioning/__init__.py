@@ -1,0 +1,1 @@
+"""Latent class optimisation: cases of wanted classes from a generator that learned none."""

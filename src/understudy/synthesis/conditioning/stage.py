@@ -1,0 +1,174 @@
+"""``understudy condition``: a run and a classifier become a labelled synthetic cohort, an archive of generates.
+
+Its class columns are the wanted classes. cases.csv says for each case how many attempts and steps it took; cohort.json
+says in ``sampling`` how many cases were asked for and accepted, in all and for each combination of classes. The
+classifier saw real subjects too, so they stand in ``trained_on`` beside the generator's.
+**Checked** in tests/synthesis/conditioning/test_stage.py.
+"""
+
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import track
+from torch import Tensor
+
+from understudy.core.classes import Wish, class_row, wanted_classes
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.provenance import Provenance
+from understudy.core.stage import finished
+from understudy.generators import load
+from understudy.generators.base import Generator
+from understudy.synthesis.conditioning.search import ConditionConfig, Drawn, Search, latents_of
+from understudy.synthesis.runs import joint_inputs, joint_trained_on, open_run, synthetic_writer
+from understudy.tasks.classify import Trained, open_classifier
+from understudy.training.engine import Engine
+
+Cost = tuple[int, int]  # attempts, and steps of the last
+
+
+def condition_cohort(
+    run: Path,
+    classifier: Path,
+    n: int,
+    seed: int,
+    out: Path,
+    *,
+    classes: Wish = "data",
+    config: ConditionConfig | None = None,
+    snapshot: int | None = None,
+    engine: Engine | None = None,
+) -> Path:
+    """Search for n cases that show wanted classes and write those that do; a finished cohort is not made twice.
+
+    Args:
+        run: a finished training run of an unconditional generator with a latent.
+        classifier: a folder that ``understudy classify`` made, on images of the same size and channels.
+        n: number of cases to search for.
+        seed: of the cases and of their classes.
+        out: the cohort to make.
+        classes: "data" or "balanced" combinations of the classifier's training subjects, or 0 or 1 by name for all.
+        config: settings; the defaults where None.
+        snapshot: images seen of an earlier snapshot; default: the last.
+        engine: device; default: the best one here.
+
+    Returns:
+        The cohort folder.
+
+    Raises:
+        UsageError: a run or classifier that cannot be used, classes that it does not know, or ``out`` holds something
+            else.
+        UnderstudyError: fewer cases than ``minimum_accepted`` were accepted.
+    """
+    if n < 1:
+        raise UsageError(f"at least one case must be searched for, found --n {n}")
+    config, found = config or ConditionConfig(), open_run(run, snapshot)
+    if found.conditional:
+        raise UsageError(
+            f"the run {run} is conditional: it needs no search, use `understudy sample` with --classes data, balanced "
+            "or NAME=VALUE"
+        )
+    trained = open_classifier(classifier, engine)
+    trained.refuse_unfitting(f"the run {run}", found.encoding, tuple(found.record["size"]))
+    wanted = _wanted(trained, classes, n, seed)
+    settings = {
+        "generator": f"{found.generator}+lco",
+        "n": n,
+        "images_seen": found.images_seen,
+        "classes": classes,
+        "training_seed": found.record["seed"],
+        **config.model_dump(mode="json"),
+    }
+    inputs = {**joint_inputs([found]), "classifier": trained.id}
+    provenance = Provenance("condition", settings, seed, inputs)
+    if finished(out, "cohort.json", provenance):
+        return Path(out)
+    generator = load(run, snapshot, engine)
+    search = _search(generator, trained, config)
+    seen, names = joint_trained_on(found.record["trained_on"], trained.trained_on), trained.classifier.names
+    with synthetic_writer(out, found, seen, names, ["attempts", "steps"], provenance) as writer:
+        cases = track(search.run(wanted, seed), "condition", total=n, transient=True, disable=not sys.stderr.isatty())
+        accepted: list[Cost | None] = []
+        for i, case in enumerate(cases):
+            accepted.append(None if case is None else (case.attempts, case.steps))
+            _refuse_hopeless(accepted, n, config, wanted, names)
+            if case is not None:
+                name = f"synthetic-{i:06d}"
+                row = {"case_id": name, "subject_id": name, "attempts": str(case.attempts), "steps": str(case.steps)}
+                writer.append(case.image, case.label, row | class_row(names, wanted[i]))
+        writer.sampling = _told(accepted, wanted, config)
+    return Path(out)
+
+
+def _wanted(trained: Trained, classes: Wish, n: int, seed: int) -> np.ndarray:
+    """Return the classes (n, K) of all cases, 0 or 1, NaN where free."""
+    names = trained.classifier.names
+    if not isinstance(classes, str) and (odd := [name for name, v in classes.items() if v not in (0, 1)]):
+        raise UsageError(f"a class is wanted (1) or not (0), and {odd[0]}={classes[odd[0]]:g} was asked for")
+    if not classes:
+        raise UsageError(f"at least one class must be wanted or not: name some of {', '.join(names)}")
+    return wanted_classes(names, trained.combinations, classes, n, seed)
+
+
+def _search(generator: Generator, trained: Trained, config: ConditionConfig) -> Search:
+    """Put generator and classifier, both frozen, together."""
+    encoding, c = generator.encoding, generator.encoding.image_channels
+    for module in generator.snapshot_modules().values():
+        module.eval().requires_grad_(False)
+
+    def logits(x: Tensor) -> Tensor:
+        return trained.classifier.logits(x[:, :c].clamp(-1, 1))
+
+    def draw(x: Tensor) -> Drawn:
+        images, labels = encoding.decode(x.float().cpu().numpy())
+        if images is None:
+            raise UsageError("a classifier needs images, and this generator draws label maps only")
+        return Drawn(images, labels, trained.classifier.predict(encoding.encode_images(images)))
+
+    return Search(latents_of(generator, config.space), logits, draw, config, generator.engine.autocast)
+
+
+def _refuse_hopeless(
+    accepted: Sequence[Cost | None], n: int, config: ConditionConfig, wanted: np.ndarray, names: Sequence[str]
+) -> None:
+    """Stop as soon as too few cases can be accepted, even if all that are left were."""
+    lost = sum(case is None for case in accepted)
+    needed = max(1, math.ceil(config.minimum_accepted * n))
+    if n - lost >= needed:
+        return
+    worst = min(_by_combination(accepted, wanted), key=lambda entry: entry["accepted"] / entry["asked"])
+    shown = ", ".join(
+        f"{name}={value:g}" for name, value in zip(names, worst["classes"], strict=True) if value is not None
+    )
+    raise UnderstudyError(
+        f"only {len(accepted) - lost} of the first {len(accepted)} cases were accepted by the classifier, and {needed} "
+        f"of {n} were asked for (least often, {worst['accepted']} of {worst['asked']}: {shown}): the generator may not "
+        "show these classes; train it longer, set steps or attempts higher or the threshold lower with --set"
+    )
+
+
+def _by_combination(accepted: Sequence[Cost | None], wanted: np.ndarray) -> list[dict[str, Any]]:
+    """Return how often each combination of classes was asked for and accepted, as plain data."""
+    found: dict[str, dict[str, Any]] = {}
+    for case, values in zip(accepted, wanted[: len(accepted)].tolist(), strict=True):
+        plain = [None if np.isnan(v) else v for v in values]
+        entry = found.setdefault(str(plain), {"classes": plain, "asked": 0, "accepted": 0})
+        entry["asked"] += 1
+        entry["accepted"] += case is not None
+    return [found[key] for key in sorted(found)]
+
+
+def _told(accepted: Sequence[Cost | None], wanted: np.ndarray, config: ConditionConfig) -> dict[str, Any]:
+    """Return what cohort.json says about the search."""
+    kept = [cost for cost in accepted if cost is not None]
+    return {
+        "asked": len(accepted),
+        "accepted": len(kept),
+        "acceptance_rate": len(kept) / len(accepted),
+        "attempts": sum(cost[0] if cost else config.attempts for cost in accepted),
+        "mean_steps": sum(steps for _, steps in kept) / len(kept),
+        "combinations": _by_combination(accepted, wanted),
+    }

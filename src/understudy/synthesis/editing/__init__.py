@@ -1,0 +1,1 @@
+"""Label maps edited and placed: lesions grown, moved, turned, exchanged; anatomy under them."""

@@ -1,0 +1,113 @@
+"""Places of lesions: a step away, the same place relative to another body, or any place where the rules hold.
+
+Every place in the image where a lesion fits is found at once: the correlation of its mask with what is not allowed
+counts the voxels that would be wrong, and is 0 there. **Source**: own; Platscher et al. (2010.02745) place generated
+masks in anatomy without saying how. **Checked** in tests/synthesis/editing/test_placement.py against trying every
+place.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy import ndimage, signal
+
+from understudy.core.errors import UsageError
+from understudy.synthesis.editing.lesions import CannotBeMet, Lesion
+
+Place = Callable[[Lesion, np.ndarray], Lesion]  # from a lesion and where it may lie, bool (*S), to where it shall lie
+
+
+def moved(lesion: Lesion, vector: Sequence[float], unit: str = "voxel") -> Lesion:
+    """Return a lesion moved by a vector, rounded to whole voxels.
+
+    Args:
+        lesion: the lesion.
+        vector: (dims,), along the array axes.
+        unit: "voxel" or "mm".
+
+    Raises:
+        UsageError: as many numbers as axes were expected.
+    """
+    if len(vector) != lesion.classes.ndim:
+        raise UsageError(f"a move names {lesion.classes.ndim} axes, one number each; found {len(vector)}")
+    steps = np.asarray(vector, float) / (lesion.spacing if unit == "mm" else 1.0)
+    return lesion.moved_by(np.rint(steps))
+
+
+def places(lesion: Lesion, allowed: np.ndarray) -> np.ndarray:
+    """Return all places where a lesion may lie, at least one.
+
+    Args:
+        lesion: the lesion.
+        allowed: bool (*S), where in the image one may lie.
+
+    Returns:
+        int64 (m, dims), positions of its box's first voxel, in the order of the array.
+
+    Raises:
+        CannotBeMet: there are none.
+    """
+    found = np.zeros((0, allowed.ndim), np.int64)
+    if all(side <= n for side, n in zip(lesion.classes.shape, allowed.shape, strict=True)):
+        mirrored = np.flip(lesion.mask).astype(np.float64)
+        wrong = signal.fftconvolve((~allowed).astype(np.float64), mirrored, mode="valid")
+        found = np.argwhere(wrong < 0.5)
+    if not len(found):
+        raise CannotBeMet("no place", f"a lesion of {lesion.voxels} voxels fits nowhere where it may lie")
+    return found
+
+
+def anywhere(generator: np.random.Generator) -> Place:
+    """Return the rule that a lesion lies at a random place out of all where it may."""
+
+    def place(lesion: Lesion, allowed: np.ndarray) -> Lesion:
+        found = places(lesion, allowed)
+        return lesion.moved_by(found[generator.integers(len(found))] - np.array(lesion.corner))
+
+    return place
+
+
+def nearest(lesion: Lesion, allowed: np.ndarray) -> Lesion:
+    """Lay a lesion as near to where it lies as it may, by the length of the step in mm, or in voxels without spacing.
+
+    Raises:
+        CannotBeMet: it fits nowhere.
+    """
+    steps = places(lesion, allowed) - np.array(lesion.corner)
+    return lesion.moved_by(steps[np.argmin(np.square(steps * np.array(lesion.spacing)).sum(1))])
+
+
+def centred_at(centre: Sequence[float] | np.ndarray) -> Place:
+    """Return the rule that a lesion's centroid lies at this position of the image."""
+    return lambda lesion, allowed: lesion.centred(_checked(centre, allowed.ndim))
+
+
+def _checked(centre: Sequence[float] | np.ndarray, dims: int) -> Sequence[float] | np.ndarray:
+    if len(centre) != dims:
+        raise UsageError(f"a place names {dims} axes, one number each; found {len(centre)}")
+    return centre
+
+
+def body_box(labels: np.ndarray, lesion: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the edges of the body's box in a label map.
+
+    Args:
+        labels: (*S).
+        lesion: classes that are lesion.
+
+    Returns:
+        Lowest and highest edge, float (dims,) each: of all that is no background, or of the image where the map has
+        nothing but background and lesion.
+    """
+    anatomy = (labels > 0) & ~np.isin(labels, lesion)
+    whole = [slice(0, n) for n in labels.shape]
+    box = ndimage.find_objects((labels > 0).astype(np.uint8))[0] if anatomy.any() else whole
+    return np.array([b.start - 0.5 for b in box]), np.array([b.stop - 0.5 for b in box])
+
+
+def relative_place(
+    centre: np.ndarray, origin: tuple[np.ndarray, np.ndarray], target: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
+    """Return the position that is to the target's box as a position is to the box of its origin; float (dims,)."""
+    (low, high), (new_low, new_high) = origin, target
+    return new_low + (centre - low) / (high - low) * (new_high - new_low)

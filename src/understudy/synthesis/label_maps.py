@@ -1,0 +1,299 @@
+"""Where new label maps come from: a menu. What is painted later needs them, and needs to know whose they are.
+
+joint: sampled by a model that draws label maps, or label maps of a synthetic cohort. placed: lesions of one source laid
+into anatomy of another, at random or next to where they lay. edited: a cohort of ``understudy edit``. real: unchanged.
+Each gives an endless stream in which map i is the same however many are drawn: a cohort's maps come each once a round,
+in an order of the round's own; a run's are drawn one seed each. Pairs that cannot be placed are passed over, counted.
+**Source** of placing: Platscher et al. (2020, arXiv 2010.02745): masks of a GAN in anatomy of real cases.
+**Checked** in tests/synthesis/test_label_maps.py.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from understudy.core.cohort import Cohort
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.labels import LabelScheme
+from understudy.core.seed import derive, rng
+from understudy.data.ownership import PLACE, joint_source, kind_of, labelled, owners, place_entries, usable_rows
+from understudy.generators import load
+from understudy.synthesis.editing.anatomy import Joining, joining
+from understudy.synthesis.editing.lesions import CannotBeMet, Rules, cut
+from understudy.synthesis.editing.placement import Place, anywhere, nearest
+from understudy.synthesis.editing.request import Edit, edit_map
+from understudy.synthesis.editing.shapes import respaced
+from understudy.synthesis.runs import Run, joint_inputs, joint_trained_on, open_run
+from understudy.training.engine import Engine
+
+Drawn = tuple[np.ndarray, dict[str, str]]  # label map uint8 (*S), entries for the case table
+HOPELESS = 20  # so many pairs that cannot be placed for each that can, and no more are tried
+
+
+@dataclass(frozen=True)
+class MapRequest:
+    """What label maps are wanted.
+
+    Attributes:
+        source: a cohort, or a run that draws label maps; with ``anatomy``, of lesions.
+        seed: of everything random.
+        anatomy: a cohort, or a run that draws label maps, into which the lesions are laid.
+        lesion: names of the classes that form the lesion; empty: all of the source but its background.
+        inside: names of the classes a lesion may cover; empty: all anatomy.
+        forbidden: names of the classes that it may not cover.
+        minimum: fewest voxels of a lesion.
+        where: a lesion lies "anywhere" it may, at random; or, in one space with the anatomy, "nearest" to its place.
+        splits: which cases of a real cohort are used.
+        engine: device of a run; default: the best one here.
+    """
+
+    source: Path
+    seed: int
+    anatomy: Path | None = None
+    lesion: tuple[str, ...] = ()
+    inside: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()
+    minimum: int = 1
+    where: Literal["anywhere", "nearest"] = "anywhere"
+    splits: tuple[str, ...] = ("train",)
+    engine: Engine | None = None
+
+
+@dataclass
+class LabelMaps:
+    """New label maps, not drawn yet.
+
+    Attributes:
+        scheme: their label scheme.
+        size: their spatial size.
+        label_source: whose they are.
+        trained_on: who was seen by what made them, and whose they are, as in a cohort.
+        inputs: what they are made of, for provenance.
+        stream: the maps, without end; their entries name the voxels' place where it is known, and the subject where
+            they are somebody's. Draw from it once.
+        sampling: plain data about how they came about; complete when drawing has ended.
+        owned: cohorts behind them that are not synthetic, for the key of the new cohort's id.
+    """
+
+    scheme: LabelScheme
+    size: tuple[int, ...]
+    label_source: str
+    trained_on: list[dict[str, Any]]
+    inputs: dict[str, str]
+    stream: Iterator[Drawn]
+    sampling: dict[str, Any] = field(default_factory=dict)
+    owned: list[Cohort] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        """The kind of a cohort that is painted from them: synthetic, or semi-real."""
+        return kind_of(self.label_source)
+
+    def take(self, n: int) -> Iterator[Drawn]:
+        """Draw n maps."""
+        return itertools.islice(self.stream, n)
+
+
+def joint(request: MapRequest) -> LabelMaps:
+    """Label maps that a run draws, or that stand in a synthetic cohort: nobody's, if all of them was sampled.
+
+    Raises:
+        UsageError: the source is a real or semi-real cohort, or a run that draws no label maps by itself.
+    """
+    if (request.source / "run.json").is_file():
+        return _of_run(request.source, request)
+    return _of_cohort(request.source, request, ("synthetic",))
+
+
+def edited(request: MapRequest) -> LabelMaps:
+    """Label maps of a cohort that ``understudy edit`` made.
+
+    Raises:
+        UsageError: the source is another cohort.
+    """
+    return _of_cohort(request.source, request, ("semi-real", "synthetic"))
+
+
+def real(request: MapRequest) -> LabelMaps:
+    """Label maps of real cases, unchanged, by default of the training split only.
+
+    Raises:
+        UsageError: the source is no real cohort.
+    """
+    return _of_cohort(request.source, request, ("real",))
+
+
+def placed(request: MapRequest) -> LabelMaps:
+    """Lesions of one source laid into the anatomy of another, whose own lesion, if it has one, is taken out.
+
+    Raises:
+        UsageError: no anatomy is named, the two have not the same size, or a class is unknown.
+        UnderstudyError: while drawing: lesions fit nowhere.
+    """
+    if request.anatomy is None:
+        raise UsageError("lesions are placed into anatomy: name a cohort or run that has it")
+    lesions = _source(request.source, replace(request, seed=derive(request.seed, "lesions")))
+    anatomy = _source(request.anatomy, replace(request, seed=derive(request.seed, "anatomy")))
+    if lesions.size != anatomy.size:
+        raise UsageError(
+            f"lesions of size {lesions.size} and anatomy of size {anatomy.size} do not fit: import both with one --size"
+        )
+    names = request.lesion or lesions.scheme.names[1:]
+    both = joining(anatomy.scheme, lesions.scheme, names)
+    rules = Rules.named(both.scheme, names, request.inside, request.forbidden, request.minimum)
+    parts = {"lesions": lesions.inputs, "anatomy": anatomy.inputs}
+    sampling: dict[str, Any] = {"tried": 0, "placed": 0, "skipped": {}}
+    return LabelMaps(
+        both.scheme,
+        anatomy.size,
+        joint_source([lesions.label_source, anatomy.label_source], edited=True),
+        joint_trained_on(lesions.trained_on, anatomy.trained_on),
+        {f"{role}.{name}": value for role, inputs in parts.items() for name, value in inputs.items()},
+        _placements(lesions.stream, anatomy.stream, both, rules, request, sampling),
+        sampling,
+        [*lesions.owned, *anatomy.owned],
+    )
+
+
+MASKS: dict[str, Callable[[MapRequest], LabelMaps]] = {
+    "joint": joint,
+    "placed": placed,
+    "edited": edited,
+    "real": real,
+}
+
+
+def label_maps(request: MapRequest) -> LabelMaps:
+    """Return label maps from whatever is named: the entry of the menu follows from it.
+
+    Raises:
+        UsageError: neither a cohort nor a run, or one that gives no label maps.
+    """
+    return placed(request) if request.anatomy is not None else _source(request.source, request)
+
+
+def _source(path: Path, request: MapRequest) -> LabelMaps:
+    """Return the label maps of a run or of any cohort, as they are."""
+    if (path / "run.json").is_file():
+        return _of_run(path, request)
+    return _of_cohort(path, request, ("real", "semi-real", "synthetic"))
+
+
+def _of_cohort(path: Path, request: MapRequest, kinds: tuple[str, ...]) -> LabelMaps:
+    cohort = Cohort.open(path)
+    labels, scheme, whose = labelled(cohort)
+    if cohort.kind not in kinds:
+        raise UsageError(f"label maps of a {' or '.join(kinds)} cohort were asked for, and {path} is {cohort.kind}")
+    rows, mine = usable_rows(cohort, request.splits), cohort.kind != "synthetic"
+
+    def stream() -> Iterator[Drawn]:
+        for turn in itertools.count():
+            for row in rng(request.seed, "label maps", str(cohort.id), turn).permutation(rows).tolist():
+                whose_map = {"subject_id": cohort.entry("subject_id", row)} if mine else {}
+                entries = place_entries(cohort, row) | {"label_case": cohort.entry("case_id", row)}
+                yield np.asarray(labels[row]), entries | whose_map
+
+    seen = joint_trained_on(owners(cohort, rows))
+    told = {"maps": len(rows)}
+    return LabelMaps(scheme, cohort.size, whose, seen, {"labels": cohort.id}, stream(), told, [cohort] if mine else [])
+
+
+def _of_run(path: Path, request: MapRequest) -> LabelMaps:
+    run = open_run(path)
+    scheme = run.encoding.scheme
+    _refuse_unfit(run)
+    assert scheme is not None
+
+    def stream() -> Iterator[Drawn]:
+        generator = load(path, None, request.engine)
+        size = generator.config.sample_block
+        for start in itertools.count(0, size):
+            seeds = [derive(request.seed, "label map", i) for i in range(start, start + size)]
+            for block in generator.sample_blocks(seeds):
+                yield from ((labels, {}) for labels in block.labels)  # type: ignore[union-attr]
+
+    return LabelMaps(
+        scheme,
+        tuple(run.record["size"]),
+        "sampled",
+        joint_trained_on(run.record["trained_on"]),
+        joint_inputs([run]),
+        stream(),
+    )
+
+
+def _refuse_unfit(run: Run) -> None:
+    """Refuse a run that draws no label maps by itself.
+
+    Raises:
+        UsageError: it says what to do instead.
+    """
+    if run.encoding.scheme is None:
+        raise UsageError(f"the run {run.path} draws no label maps: train on a cohort that has some")
+    if run.record.get("given"):
+        raise UsageError(
+            f"the run {run.path} is a translator, which is given {run.record['given']}: name a run that draws label "
+            "maps from noise, such as mask_gan"
+        )
+    if run.conditional:
+        raise UsageError(
+            f"the run {run.path} is conditional: draw a cohort first, with `understudy sample --classes`, and name that"
+        )
+
+
+def _placements(
+    lesions: Iterator[Drawn],
+    anatomy: Iterator[Drawn],
+    both: Joining,
+    rules: Rules,
+    request: MapRequest,
+    sampling: dict[str, Any],
+) -> Iterator[Drawn]:
+    """Pair the streams; place what can be placed, count what cannot.
+
+    Raises:
+        UnderstudyError: hardly anything can be placed.
+    """
+    skipped: Counter[str] = Counter()
+    for i, ((theirs, lesion_row), (body, row)) in enumerate(zip(lesions, anatomy, strict=True)):
+        sampling["tried"] = i + 1
+        place = nearest if request.where == "nearest" else anywhere(rng(request.seed, "place", i))
+        try:
+            made = _placed(both.lesion[theirs], lesion_row, both.anatomy[body], row, rules, place)
+        except CannotBeMet as error:
+            skipped[error.reason] += 1
+            sampling["skipped"] = dict(sorted(skipped.items()))
+            if skipped.total() > HOPELESS * (sampling["placed"] + 1):
+                counts = ", ".join(f"{reason}: {n}" for reason, n in skipped.most_common())
+                raise UnderstudyError(
+                    f"{skipped.total()} of {i + 1} lesions could not be placed ({counts}): allow more classes, or "
+                    "smaller lesions"
+                ) from error
+        else:
+            sampling["placed"] += 1
+            yield made, {name: text for name, text in lesion_row.items() if name not in PLACE} | row
+
+
+def _placed(
+    theirs: np.ndarray,
+    lesion_row: dict[str, str],
+    body: np.ndarray,
+    row: dict[str, str],
+    rules: Rules,
+    place: Place,
+) -> np.ndarray:
+    """Lay one lesion into one anatomy; both in the joint scheme."""
+    before, now = _spacing(lesion_row), _spacing(row)
+    lesion = cut(theirs, rules, before)
+    if before and now:
+        lesion = respaced(lesion, now)
+    return edit_map(body, Edit(), rules, spacing=now, donor=lesion, place=place)
+
+
+def _spacing(row: dict[str, str]) -> tuple[float, ...] | None:
+    return tuple(float(v) for v in row.get("spacing", "").split()) or None

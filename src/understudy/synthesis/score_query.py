@@ -1,0 +1,146 @@
+"""A saved run, asked about images that it may have learned: its discriminator's verdict, or its denoising loss.
+
+For attacks by somebody who holds the generator itself; what is made of the answers, and the sources of both attacks,
+are in evaluation/privacy/attacks/membership.py. Each case is answered for alone, at its full size and as it is.
+**Denoising loss** (diffusion): the loss of training, EDM Eq. 8, with the EMA weights; the mean over LEVELS noise
+levels, drawn as training draws them. Levels and noise are the same for all cases, so that answers differ by the case.
+**Discriminator** (GANs that sample from noise): its logit, of the run's last checkpoint, since snapshots hold no
+discriminator; no augmentation, and the deviation within a minibatch is that within one case, 0.
+**Differs** from the published attacks, which choose the noise level on shadow models: all that training draws count.
+**Checked** in tests/synthesis/test_score_query.py (the loss of training; alone as among others; an overfitted run) and
+tests/generators/test_contract.py (every generator answers or is refused).
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import track
+from torch import Tensor
+
+from understudy.core.cohort import Cohort, file_hash
+from understudy.core.errors import UsageError
+from understudy.core.seed import derive
+from understudy.generators import Generator, load
+from understudy.generators.diffusion.diffusion import Diffusion
+from understudy.generators.gan.growing import GrowingGAN
+from understudy.generators.gan.style import StyleGANTraining
+from understudy.nets.layers import MinibatchStd
+from understudy.synthesis.runs import Run, open_run
+from understudy.training.checkpoint import latest, load_modules, read_state
+from understudy.training.engine import Engine
+
+LEVELS = 8
+BLOCK = 32  # cases at once
+Answer = Callable[[Tensor, Tensor | None], Tensor]
+
+
+@dataclass(frozen=True)
+class Informant:
+    """A run that can be asked.
+
+    Attributes:
+        attack: which attack asks it: "denoising_loss" or "discriminator".
+        identity: of the weights and the seed that decide its answers.
+        score: (cohort, rows) -> (n,) its answers.
+    """
+
+    attack: str
+    identity: str
+    score: Callable[[Cohort, np.ndarray], np.ndarray]
+
+
+def open_informant(path: Path, made: Sequence[Cohort], seed: int) -> Informant:
+    """Load a run to be asked.
+
+    Args:
+        path: a folder that ``understudy train`` made.
+        made: the cohorts that it is said to have made.
+        seed: of noise levels and noise.
+
+    Raises:
+        UsageError: no finished run, a method that cannot be asked, no checkpoint, or a run that learned from others
+            than a cohort says.
+    """
+    run = open_run(path)
+    for cohort in made:
+        if any(entry not in cohort.trained_on for entry in run.record["trained_on"]):
+            raise UsageError(
+                f"the run {path} learned from others than {cohort.path.name} records (trained_on), so it did not make "
+                "that cohort: name the run it was sampled from"
+            )
+    generator = load(path, engine=Engine("fp32"))
+    if isinstance(generator, Diffusion) and not generator.given:
+        return _informant("denoising_loss", run.digest, generator, denoising_loss(generator, seed), seed)
+    if isinstance(generator, GrowingGAN | StyleGANTraining):
+        weights = _take_discriminator(generator, run)
+        return _informant("discriminator", weights, generator, lambda x, c: generator.judge(x, c)[:, 0], seed)
+    raise UsageError(
+        f"{path} is a run of {generator.name}{', given label maps' if generator.given else ''}, and attacks ask "
+        "diffusion models and GANs that sample from noise: leave --generator out"
+    )
+
+
+def denoising_loss(generator: Diffusion, seed: int) -> Answer:
+    """Return the function from cases and conditions to denoising losses (N,), lower where a case is better known.
+
+    Args:
+        generator: a loaded one.
+        seed: of noise levels and noise.
+    """
+    g, device = generator, generator.engine.device
+    with torch.random.fork_rng():
+        torch.manual_seed(derive(seed, "oracle"))
+        levels, noises = g.noise.draw(LEVELS, device), torch.randn(LEVELS, *g.shape).to(device)
+
+    def answer(x: Tensor, condition: Tensor | None) -> Tensor:
+        y = (x - g.scale.mean) / g.scale.std * g.noise.sigma_data
+        losses = torch.zeros(len(y), device=device)
+        for level, noise in zip(levels, noises, strict=True):
+            sigma = level.expand(len(y))
+            error = (g.denoise(g.ema, y + level * noise, sigma, condition) - y).square().flatten(1).mean(1)
+            losses += g.noise.weight(sigma) * error
+        return losses / LEVELS
+
+    return answer
+
+
+def _take_discriminator(generator: GrowingGAN | StyleGANTraining, run: Run) -> str:
+    """Read the discriminator of a run's last checkpoint; return the hash of the weights."""
+    checkpoint = latest(run.path / "checkpoints")
+    if checkpoint is None:
+        raise UsageError(
+            f"{run.path} holds no checkpoint, and the discriminator is in no other file: leave --generator out"
+        )
+    tensors, scalars = read_state(checkpoint)
+    load_modules({"d": generator.d}, tensors)
+    if "scalars" in scalars:
+        generator.load_scalars(scalars["scalars"])
+    for module in generator.d.modules():
+        if isinstance(module, MinibatchStd):
+            module.group = 1
+    return file_hash(checkpoint / "tensors.safetensors")[:16]
+
+
+def _informant(attack: str, weights: str, generator: Generator, answer: Answer, seed: int) -> Informant:
+    @torch.no_grad()
+    def score(cohort: Cohort, rows: np.ndarray) -> np.ndarray:
+        if cohort.encoding != generator.encoding or cohort.size != generator.size:
+            raise UsageError(
+                f"the run was trained on cases of {generator.size} with other channels or labels than "
+                f"{cohort.path.name} has ({cohort.size}): name the cohort it was trained on"
+            )
+        answers = []
+        starts = range(0, len(rows), BLOCK)
+        for start in track(starts, "ask the generator", transient=True, disable=not sys.stderr.isatty()):
+            block = rows[start : start + BLOCK]
+            x = torch.from_numpy(cohort.encoded(block)).to(generator.engine.device)
+            told = generator.condition_of(cohort, block)
+            condition = None if told is None else torch.from_numpy(told).to(x)
+            answers.append(answer(x, condition).float().cpu().numpy())
+        return np.concatenate(answers)
+
+    return Informant(attack, f"{weights}.{seed}", score)

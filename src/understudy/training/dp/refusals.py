@@ -1,0 +1,110 @@
+"""What would break a guarantee, refused before and during a training.
+
+Before: data ranges measured on patients, starting weights that saw somebody, conditions and given label maps, which are
+handed on as they are, several processes. In the networks: statistics over a batch. During: state that a subject's loss
+changes behind the mechanism's back.
+**Checked** in tests/training/dp/test_refusals.py (each of them, and planted unclipped paths).
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from understudy.core.cohort import Cohort
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.nets.layers import MinibatchStd
+from understudy.training.settings import GeneratorConfig
+
+State = tuple[dict[str, Tensor], dict[str, Any]]
+
+
+def refuse_request(name: str, config: GeneratorConfig, given: str | None, cohort: Cohort, start: Path | None) -> None:
+    """Refuse a training whose data or settings carry something of patients past the mechanism.
+
+    Args:
+        name: of the generator.
+        config: its settings.
+        given: what it is given of every case, or None.
+        cohort: what is to be learned.
+        start: the run whose weights it would begin with.
+
+    Raises:
+        UsageError: with what to change.
+    """
+    if start is not None:
+        raise UsageError(
+            f"the weights of {start} have seen data that the guarantee would not cover: leave --start out, or dp"
+        )
+    if cohort.trained_on:
+        raise UsageError(
+            f"{cohort.path} was made by a generator that saw other subjects, whom the guarantee would not cover: "
+            "train on a cohort of import, or without dp"
+        )
+    if config.conditional or given:
+        raise UsageError(
+            f"{name} with a condition hands on patients' {given or 'classes'} as they are, which no noise covers: set "
+            f"{'labels=joint' if given else 'conditional=false'}, or train without dp"
+        )
+    measured = [c.name for c in cohort.encoding.channels if (c.low, c.high) != (0, 255)]
+    if measured or (cohort.images is not None and cohort.encoding.dtype != "uint8"):
+        raise UsageError(
+            f"the range of the channels {', '.join(measured) or 'of these images'} was measured on the training "
+            "subjects, which no noise covers: import with --intensity volume-max or volume-percentile, which scale "
+            "each source image by itself to 0..255"
+        )
+
+
+def refuse_networks(name: str, networks: Iterable[nn.Module]) -> None:
+    """Refuse networks in which a case depends on others, or that keep statistics of what they saw.
+
+    Raises:
+        UsageError: with the layer.
+    """
+    for layer in (layer for network in networks for layer in network.modules()):
+        if isinstance(layer, _NormBase) and (layer.track_running_stats or "BatchNorm" in type(layer).__name__):
+            raise UsageError(
+                f"{name} has a {type(layer).__name__}, which takes statistics over cases, and patient-level privacy "
+                "needs each subject on its own: choose another generator, or train without dp"
+            )
+        if isinstance(layer, MinibatchStd) and layer.group != 1:
+            raise UsageError(
+                f"{name} compares cases in groups of {layer.group} (minibatch standard deviation), and patient-level "
+                "privacy needs each case on its own: set group=1"
+            )
+
+
+def copied(state: State) -> State:
+    """Return a copy of a method's state, to be compared later."""
+    tensors, scalars = state
+    return {name: t.detach().clone() for name, t in tensors.items()}, json.loads(json.dumps(scalars))
+
+
+def refuse_unclipped(before: State, after: State, parameters: Iterable[nn.Parameter]) -> None:
+    """Refuse whatever a subject's loss has changed beside the gradient that it returned.
+
+    Args:
+        before: :func:`copied` state before the losses were taken.
+        after: state since.
+        parameters: of all networks; none may have been given a gradient.
+
+    Raises:
+        UnderstudyError: with the name of what was changed.
+    """
+    changed = [
+        name for name, t in before[0].items() if name not in after[0] or not torch.equal(t, after[0][name].detach())
+    ]
+    changed += [name for name in after[0] if name not in before[0]]
+    if json.loads(json.dumps(after[1])) != before[1]:
+        changed.append("a number among its scalars")
+    if any(p.grad is not None for p in parameters):
+        changed.append("the gradient of a parameter")
+    if changed:
+        raise UnderstudyError(
+            f"a subject's loss changed {changed[0]} past the clipping, so that the guarantee would not hold: this is a "
+            "fault of the generator, not of the data"
+        )

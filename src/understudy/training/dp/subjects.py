@@ -1,0 +1,97 @@
+"""The feed of a private training: every subject is drawn on its own, and gives the same number of cases.
+
+**Source**: Abadi et al. (2016, arXiv 1607.00133), section 3.1, lots by Poisson sampling; McMahan et al. (2018, arXiv
+1710.06963), algorithm 1, of users.
+**Differs**: a drawn subject gives a fixed number of cases k, without replacement until it has none left, then from the
+beginning; few cases are seen often, and nobody counts more than others.
+**Checked** in tests/training/dp/test_subjects.py.
+
+What a subject gives depends on the step and on its own name alone, never on who else was drawn: otherwise one subject
+more would change what others give, and clipping would bound nothing.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from understudy.core.cohort import Cohort
+from understudy.core.seed import derive, rng
+from understudy.training.dp.secret import Secret
+from understudy.training.feed import Batch, turned
+
+
+@dataclass(frozen=True)
+class SubjectBatch:
+    """What one subject gives to one step.
+
+    Attributes:
+        cases: its k cases, each as often as it is looked at.
+        seed: of all that is random in its loss; torch is seeded with it.
+    """
+
+    cases: Batch
+    seed: int
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The subjects of one step, maybe none.
+
+    Attributes:
+        step: from 0.
+        images_seen: before the step, as planned; how many were drawn is nobody's business.
+        subjects: what each gives.
+    """
+
+    step: int
+    images_seen: int
+    subjects: list[SubjectBatch]
+
+
+class SubjectFeed:
+    """Serve the drawn subjects of a step; see training/loop.py.
+
+    Args:
+        cohort: the cohort; its training split is served.
+        seed: of the choice of cases and of mirroring, which need not be secret.
+        rate: q.
+        slices: k.
+        draws: how often each case is looked at.
+        mirror: mirror half of the images left-right.
+        rotate: turn images by up to so many degrees.
+    """
+
+    def __init__(
+        self, cohort: Cohort, seed: int, rate: float, slices: int, draws: int, *, mirror: bool, rotate: float
+    ) -> None:
+        """Find the rows of each subject."""
+        self.cohort, self.seed, self.rate, self.slices, self.draws = cohort, seed, rate, slices, draws
+        self.mirror, self.rotate = mirror, rotate
+        rows = cohort.rows("train")
+        owners = cohort.column("subject_id")[rows]
+        self.rows = {name: rows[owners == name] for name in cohort.subjects("train")}
+        self.secret: Secret | None = None  # given when the run folder is there
+
+    def batch(self, images_seen: int, batch_size: int, resolution: int, device: torch.device, part: slice) -> Drawn:
+        """Draw the subjects of a step; see Feed.batch. The resolution is the cohort's, the part all."""
+        assert self.secret is not None
+        step = images_seen // batch_size
+        drawn = self.secret.stream("subjects", step).random(len(self.rows)) < self.rate
+        names = [name for name, here in zip(self.rows, drawn, strict=True) if here]
+        return Drawn(step, images_seen, [self.of(name, step, images_seen, device) for name in names])
+
+    def of(self, name: str, step: int, images_seen: int, device: torch.device) -> SubjectBatch:
+        """Return what a subject gives to a step if it is drawn."""
+        random, own = rng(self.seed, "subject", name, step), self.rows[name]
+        rows = np.repeat(np.resize(random.permutation(own), self.slices), self.draws)
+        x = torch.from_numpy(self.cohort.encoded(rows)).to(device)
+        if self.mirror:
+            flip = torch.from_numpy(random.random(len(rows)) < 0.5).to(device)
+            x = torch.where(flip.reshape(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
+        if self.rotate:
+            angles = np.where(random.random(len(rows)) < 0.9, random.uniform(-self.rotate, self.rotate, len(rows)), 0.0)
+            x = turned(x, torch.from_numpy(angles).to(x), self.cohort.encoding.image_channels)
+        if x.ndim == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
+        return SubjectBatch(Batch(x, None, images_seen), derive(self.seed, "loss", name, step))

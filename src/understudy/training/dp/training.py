@@ -1,0 +1,174 @@
+"""A training with differential privacy, as the loop sees it: the generator, with the mechanism between it and the data.
+
+**Source**: Abadi et al. (2016, arXiv 1607.00133), algorithm 1; McMahan et al. (2018, arXiv 1710.06963): the user as the
+unit; Xie et al., Differentially Private Generative Adversarial Network (2018, arXiv 1802.06739): of a GAN the
+discriminator alone meets data, and all that the generator does is post-processing.
+**Differs**: nothing that depends on data but for the noised gradient is written: the log tells its norm and no loss.
+**Checked** in tests/training/dp/test_training.py.
+
+The generator is never handed a subject but through :meth:`Private.subject_loss`. What it does with the noised gradient
+(optimiser, EMA, steps of another network) sees no data, and its randomness is seeded anew after the losses, so that it
+does not tell who was drawn last.
+"""
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from understudy.core.cohort import Cohort
+from understudy.core.errors import UsageError
+from understudy.core.seed import derive
+from understudy.training.dp.accountant import plan, statement
+from understudy.training.dp.gradient import norm_of, private_gradient
+from understudy.training.dp.refusals import copied, refuse_networks, refuse_request, refuse_unclipped
+from understudy.training.dp.secret import kept, known
+from understudy.training.dp.subjects import Drawn, SubjectFeed
+from understudy.training.engine import Engine
+from understudy.training.feed import Batch
+from understudy.training.settings import GeneratorConfig
+
+LOOKS = 3  # steps with subjects, from the start or a resume, whose losses are watched for unclipped paths
+
+
+class Private(Protocol):
+    """What a generator that offers privacy has, beside the contract."""
+
+    name: ClassVar[str]
+    config: Any
+    engine: Engine
+
+    @property
+    def given(self) -> Literal["labels", "images"] | None:
+        """What a translator is given of every case."""
+
+    def private_network(self) -> nn.Module:
+        """Return the network that real data move."""
+
+    def assume(self) -> None:
+        """Put public constants where data statistics would be measured."""
+
+    def subject_loss(self, params: dict[str, Tensor], subject_batch: Batch) -> Tensor:
+        """Return the mean loss of one subject's cases as a function of the private network's parameters, 0-d.
+
+        It changes nothing. Randomness is torch's, seeded by the caller.
+        """
+
+    def private_step(self, images_seen: int) -> None:
+        """Take the step of the gradient that stands in the private network, and all that follows without data."""
+
+    def modules(self) -> dict[str, nn.Module]:
+        """Return everything that has weights."""
+
+    def schedule(self, images_seen: int) -> tuple[int, int]:
+        """Return batch size and resolution for the next step."""
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return all that a resume needs."""
+
+    def load_state(self, tensors: dict[str, Tensor], scalars: dict[str, Any]) -> None:
+        """Put a state back."""
+
+    def snapshot(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the weights that sampling needs."""
+
+
+class PrivateTraining:
+    """The loop's method and its feed.
+
+    Args:
+        method: the generator.
+        cohort: what it learns.
+        start: the run it would begin with; refused.
+        seed: of the training; noise and the choice of subjects do not follow from it.
+
+    Attributes:
+        feed: serves subjects.
+        plan: noise, clip, epsilon.
+        statement: what is claimed, for run.json; None where there is nothing to claim.
+    """
+
+    def __init__(self, method: Private, cohort: Cohort, start: Path | None, seed: int) -> None:
+        """Plan the training.
+
+        Raises:
+            UsageError: something would break the guarantee, or Opacus is missing.
+        """
+        config: GeneratorConfig = method.config
+        self.method, self.settings, self.seed = method, method.config.dp, seed
+        refuse_request(method.name, config, method.given, cohort, start)
+        self.plan = plan(self.settings, len(cohort.subjects("train")), config.batch_size, config.images_seen)
+        self.statement = statement(self.plan, self.settings)
+        self.feed = SubjectFeed(
+            cohort,
+            derive(seed, "feed"),
+            self.plan.rate,
+            self.settings.slices,
+            self.settings.draws,
+            mirror=config.mirror,
+            rotate=config.rotate,
+        )
+        self._looks = LOOKS
+
+    def measure(self, x: Tensor) -> None:
+        """Look at no case: check the networks, which were just made, and put constants where statistics would be.
+
+        Raises:
+            UsageError: several processes, or networks with statistics over cases.
+        """
+        if self.method.engine.world_size > 1:
+            raise UsageError("differential privacy draws subjects in one process: leave --devices at 1")
+        refuse_networks(self.method.name, self.method.modules().values())
+        self.method.assume()
+
+    def source(self, run: Path) -> SubjectFeed:
+        """Return the feed, with the secret of a run folder: a fresh one where the training has not begun."""
+        seed = self.settings.noise_seed
+        self.feed.secret = kept(run) if seed is None else known(seed)
+        return self.feed
+
+    # ------------------------------------------------------------------ what the loop asks
+    def schedule(self, images_seen: int) -> tuple[int, int]:
+        """Return batch size, on average, and resolution."""
+        return self.method.schedule(images_seen)
+
+    def update(self, batch: Drawn) -> dict[str, Any]:
+        """Take one step; the norm of its noised gradient is all that is told of it."""
+        method, network, secret = self.method, self.method.private_network(), self.feed.secret
+        assert secret is not None
+        everything = [p for module in method.modules().values() for p in module.parameters()]
+        for p in everything:
+            p.grad = None
+        watched = self._looks > 0 and bool(batch.subjects)
+        before = copied(method.state()) if watched else None
+        network.requires_grad_(True)
+        gradient = private_gradient(
+            method.subject_loss,
+            dict(network.named_parameters()),
+            batch.subjects,
+            clip=self.plan.clip,
+            noise=self.plan.noise,
+            expected=self.plan.expected,
+            random=secret.stream("noise", batch.step),
+        )
+        if before is not None:
+            refuse_unclipped(before, method.state(), everything)
+            self._looks -= 1
+        for name, p in network.named_parameters():
+            p.grad = gradient[name]
+        torch.manual_seed(derive(self.seed, "after", batch.images_seen))
+        method.private_step(batch.images_seen)
+        return {"noised_gradient": norm_of(gradient)}
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the generator's state; the secret is none of it."""
+        return self.method.state()
+
+    def load_state(self, tensors: dict[str, Tensor], scalars: dict[str, Any]) -> None:
+        """Put a state back."""
+        self.method.load_state(tensors, scalars)
+
+    def snapshot(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the weights that sampling needs."""
+        return self.method.snapshot()

@@ -1,0 +1,112 @@
+"""Known scores give known numbers; what few subjects stand behind is withheld; nothing real in the public files."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from understudy.core.cohort import Cohort
+from understudy.core.provenance import Provenance
+from understudy.core.result import Result, read_results
+from understudy.evaluation.consistency.config import AgreementConfig
+from understudy.evaluation.consistency.report import Findings, Side
+from understudy.evaluation.consistency.scores import CaseScores
+
+Toy = Callable[..., Path]
+
+
+def side(name: str, cohort: Cohort, rows: np.ndarray, dice: list[float], rule: list[int], note: str = "") -> Side:
+    return Side(
+        name, cohort, rows, CaseScores(np.array(dice)[:, None], np.array(rule)[:, None], np.ones(len(rows))), note
+    )
+
+
+def found(
+    toy: Toy, tmp_path: Path, controls: int = 20, several: bool = False, **changes: Any
+) -> tuple[Path, dict[str, Result], Cohort, Cohort]:
+    splits = ("train", "train", "validation", "validation", *["control"] * controls)
+    real = Cohort.open(toy(tmp_path / "real", "real", len(splits), 0, cases=1, splits=splits, size=8, **changes))
+    made = Cohort.open(toy(tmp_path / "made", "synthetic", 6, 1, cases=1, size=8, generator="diffusion"))
+    dice = [0.05 * (i + 1) for i in range(controls)]
+    reference = side("real", real, real.rows("control"), dice, [0] * controls)
+    judged = side("diffusion", made, made.rows(), [0.04, 0.9, np.nan, 0.0, 0.5, 0.7], [0, 0, 3, 1, 0, 0], "a warning")
+    others = [judged, side("other", made, made.rows(), [0.5] * 6, [0] * 6)] if several else [judged]
+    segmenter: Any = type("S", (), {"curve": [(10, 0.3), (20, float("nan"))]})()
+    provenance = Provenance("evaluate agreement", {}, 0, {"real": real.id, "synthetic": made.id})
+    folder = tmp_path / "out"
+    folder.mkdir()
+    Findings(real, reference, others, segmenter, AgreementConfig(draws=200), provenance).write(folder)
+    return folder, {r.name: r for r in read_results(folder)[0]}, real, made
+
+
+def test_numbers(toy: Toy, tmp_path: Path) -> None:
+    folder, results, _, made = found(toy, tmp_path)
+    assert results["agreement.real.segresnet.dice"].value == pytest.approx(0.525)
+    assert results["agreement.real.segresnet.quantile"].value == pytest.approx(0.05)  # the first of twenty
+    synthetic = results["agreement.synthetic.segresnet.dice"]
+    assert synthetic.value == pytest.approx((0.04 + 0.9 + 0 + 0.5 + 0.7) / 5) and synthetic.n == 5
+    assert "1 missed, 0 false positive, 1 both empty" in synthetic.note and "a warning" in synthetic.note
+    below = results["agreement.synthetic.segresnet.below"]
+    assert below.value == pytest.approx(2 / 5) and below.better == "lower"
+    assert below.low is not None and below.high is not None and below.low <= 0.4 <= below.high
+    assert results["agreement.synthetic.segresnet.dice.bright-disc"].value == synthetic.value
+    with (folder / "cases.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [row["synthetic_case"] for row in rows] == made.column("case_id").tolist()
+    assert {row["synthetic_cohort"] for row in rows} == {made.id}
+    assert [float(row["mean"]) for row in rows] == [0.04, 0.9, 1, 0, 0.5, 0.7]  # nothing there, and nothing seen
+    assert [row["rule.Bright disc"] for row in rows] == ["", "", "both empty", "missed", "", ""]
+    curve = json.loads((folder / "curves" / "agreement.json").read_text())
+    assert [s["name"] for s in curve["series"]] == ["real", "synthetic"] and curve["vertical"][0]["x"] == pytest.approx(
+        0.05
+    )
+    assert all(sum(s["y"]) == pytest.approx(1) for s in curve["series"])
+
+
+def test_public_files_hold_no_real_case_and_no_real_subject(toy: Toy, tmp_path: Path) -> None:
+    folder, _, real, _ = found(toy, tmp_path)
+    public = b"".join(p.read_bytes() for p in folder.rglob("*") if p.is_file() and "internal" not in p.parts)
+    assert b"real-" not in public and b"synthetic-0-0" in public
+    seen = json.loads((folder / "internal" / "seen.json").read_text())
+    assert seen["seen"] == [
+        {"cohort": real.id, "splits": ["train", "validation"], "subjects": ["real-0", "real-1", "real-2", "real-3"]}
+    ]
+    assert (
+        seen["calibrated_on"][0]["splits"] == ["control"]
+        and "INTERNAL" in (folder / "internal" / "INTERNAL.txt").read_text()
+    )
+    assert (folder / "internal" / "curves" / "agreement-training.json").is_file()  # two validation subjects
+    assert not list(folder.rglob("*.safetensors"))
+
+
+def test_who_else_is_in_the_real_label_maps_was_seen_too(toy: Toy, tmp_path: Path) -> None:
+    others = {"cohort": "atlas", "splits": ["train"], "subjects": ["stranger"]}  # whom a translator to anatomy saw
+    folder, _, real, _ = found(toy, tmp_path, trained_on=[others])
+    seen = json.loads((folder / "internal" / "seen.json").read_text())["seen"]
+    assert [entry["cohort"] for entry in seen] == ["atlas", real.id] and seen[0] == others
+
+
+def test_few_control_subjects_are_withheld(toy: Toy, tmp_path: Path) -> None:
+    folder, results, _, _ = found(toy, tmp_path, controls=4)
+    for name, result in results.items():
+        real = ".real." in name or ".below" in name
+        assert (result.value is None) == real and (not real or "withheld: 4 subjects" in result.note), name
+    curve = json.loads((folder / "curves" / "agreement.json").read_text())
+    assert [s["name"] for s in curve["series"]] == ["synthetic"] and curve["vertical"] == []
+    with (folder / "tables" / "agreement.csv").open(newline="") as handle:
+        row = next(csv.DictReader(handle))
+    assert row["cohort"] == "real" and {row[name] for name in ("dice", "quantile", "missed", "cases")} == {""}
+
+
+def test_several_cohorts_have_names(toy: Toy, tmp_path: Path) -> None:
+    folder, results, _, _ = found(toy, tmp_path, several=True)
+    assert results["agreement.synthetic.other.segresnet.dice"].value == pytest.approx(0.5)
+    assert "agreement.synthetic.diffusion.segresnet.below" in results
+    curve = json.loads((folder / "curves" / "agreement-below.json").read_text())
+    assert [s["name"] for s in curve["series"]] == ["real", "diffusion", "other"]
+    other = curve["series"][2]
+    assert [y for x, y in zip(other["x"], other["y"], strict=True) if x in (0.5, 0.52)] == [0, 1]

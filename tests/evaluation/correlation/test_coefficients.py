@@ -1,0 +1,99 @@
+"""Coefficients with intervals over generators: every resample written out, degenerate ones, few cohorts, directions."""
+
+from collections.abc import Callable
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from understudy.core.result import Result
+from understudy.evaluation.correlation.coefficients import NAMES, Coefficient, agreements, coefficients
+from understudy.evaluation.correlation.config import OverConfig
+from understudy.evaluation.correlation.join import Measured
+
+QUICK = OverConfig(draws=400, permutations=500)
+
+
+def measured(rows: list[tuple[str, str, float, float]], better: str = "lower", score: str = "higher") -> list[Measured]:
+    return [
+        Measured(f"c{i}", id_, made_by, 50, {"m": Result("m", x, better=better)}, Result("u", y, better=score))
+        for i, (id_, made_by, x, y) in enumerate(rows)
+    ]
+
+
+def test_the_interval_is_that_of_all_resamples_of_whole_generators() -> None:
+    random = np.random.default_rng(0)  # the lowest resample holds one generator twice
+    x, cluster = random.normal(size=12), np.array([0] * 3 + [1] * 5 + [2] * 4)
+    y = x + random.normal(size=12) + cluster
+    found = coefficients(x, y, cluster, 40_000, 0)
+    for name, function in (("spearman", stats.spearmanr), ("kendall", stats.kendalltau)):
+        every = []
+        for drawn in product(range(3), repeat=3):  # 27, all as likely
+            rows = np.concatenate([np.flatnonzero(cluster == g) for g in drawn])
+            every.append(function(x[rows], y[rows]).statistic)
+        low, high = np.quantile(every, [0.025, 0.975], method="inverted_cdf")
+        assert found[name].value == pytest.approx(function(x, y).statistic, abs=1e-12)
+        assert (found[name].low, found[name].high) == pytest.approx((low, high), abs=1e-9)
+        assert found[name].degenerate == 0
+
+
+def test_by_hand_two_generators_one_of_which_says_nothing() -> None:
+    x, y = np.array([1.0, 2, 3, 9]), np.array([1.0, 2, 3, 0])  # the second generator has one cohort
+    found = coefficients(x, y, np.array([0, 0, 0, 1]), 4000, 1)
+    # resamples: AA (1/4) -> 1, AB (1/2) -> the sample itself, BB (1/4) -> one cohort twice: degenerate
+    assert found["kendall"] == Coefficient(0.0, 0.0, 1.0, found["kendall"].degenerate)
+    assert found["spearman"].value == pytest.approx(1 - 6 * (1 + 1 + 1 + 9) / 60) and found["spearman"].high == 1
+    assert found["spearman"].degenerate == found["kendall"].degenerate == pytest.approx(1000, abs=100)
+    assert (found["kendall_within"].value, found["kendall_within"].low) == (1.0, 1.0)
+
+
+def test_one_generator_has_no_interval_and_equal_values_no_coefficient() -> None:
+    x, one = np.arange(4.0), np.zeros(4, int)
+    assert coefficients(x, -x, one, 100, 0)["kendall"] == Coefficient(-1.0, None, None, 0)
+    assert coefficients(x, np.ones(4), one, 100, 0)["spearman"] == Coefficient(None, None, None, 100)
+
+
+def test_resampling_cohorts_alone_would_promise_more() -> None:
+    random = np.random.default_rng(0)
+    cluster = np.repeat(np.arange(6), 6)
+    x, y = (np.repeat(random.normal(size=6), 6) + random.normal(0, 0.1, 36) for _ in range(2))
+    whole, alone = (coefficients(x, y, groups, 2000, 0)["spearman"] for groups in (cluster, np.arange(36)))
+    assert whole.low is not None and whole.high is not None and alone.low is not None and alone.high is not None
+    assert whole.high - whole.low > 1.5 * (alone.high - alone.low)
+
+
+@pytest.mark.parametrize("better", ["lower", "higher"])
+@pytest.mark.parametrize("score", ["lower", "higher"])
+def test_plus_means_the_better_the_more_useful(cohorts: Callable[..., Any], better: str, score: str) -> None:
+    found = agreements(measured(cohorts(15), better, score), QUICK, 0)[0]
+    sign = (-1 if better == "lower" else 1) * (-1 if score == "lower" else 1) * -1  # distance falls, Dice rises
+    assert [found.coefficients[name].value for name in NAMES] == pytest.approx([sign] * 3)
+    assert found.generators == 3 and found.resamples == 10 and found.p == pytest.approx(1 / 501)
+
+
+def test_eleven_cohorts_have_no_coefficient_and_twelve_have_one(cohorts: Callable[..., Any]) -> None:
+    few, enough = (agreements(measured(cohorts(n)), QUICK, 0)[0] for n in (11, 12))
+    assert few.coefficients == {} and few.p is None and len(few.cohorts) == 11
+    assert set(enough.coefficients) == set(NAMES)
+
+
+def test_a_cohort_without_a_metric_does_not_count_for_it(cohorts: Callable[..., Any]) -> None:
+    rows = measured(cohorts(13))
+    rows[4].fidelity["other"] = Result("other", 1.0, better="higher")
+    rows[5].fidelity["m"] = Result("m", None, better="lower")
+    rows[6].fidelity["nobody has it"] = Result("x", None, better="lower")
+    found = {one.metric: one for one in agreements(rows, QUICK, 0)}
+    assert list(found) == ["m", "other"]
+    assert len(found["m"].cohorts) == 12 and found["m"].p is not None and found["m"].p_holm == found["m"].p
+    assert len(found["other"].cohorts) == 1 and found["other"].p_holm is None
+
+
+def test_holm_counts_the_metrics_and_lone_cohorts_are_exchanged_among_all(cohorts: Callable[..., Any]) -> None:
+    rows = measured([(id_, f"generator {i}", x, y) for i, (id_, _, x, y) in enumerate(cohorts(12))])
+    for row in rows:
+        row.fidelity["same"] = row.fidelity["m"]
+    one, other = agreements(rows, QUICK, 0)
+    assert one.alone and one.p == other.p == pytest.approx(1 / 501) and one.p_holm == pytest.approx(2 / 501)
+    assert one.coefficients["kendall_within"].value is None  # no generator has a pair

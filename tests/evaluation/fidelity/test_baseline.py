@@ -1,0 +1,51 @@
+"""The floor: subject-disjoint halves, one n, and a copy of real cases that matches it."""
+
+import numpy as np
+import pytest
+
+from understudy.evaluation import METRICS
+from understudy.evaluation.fidelity.baseline import halves, real_floors
+
+SUBJECTS = np.repeat([f"s{i:02}" for i in range(21)], np.arange(21) % 5 + 3)
+
+
+def features(seed: int) -> np.ndarray:
+    """Return cases that resemble the other cases of their subject."""
+    rng = np.random.default_rng(seed)
+    own = {name: rng.normal(0, 1, 6) for name in np.unique(SUBJECTS)}
+    return np.stack([own[s] + rng.normal(0, 0.3, 6) for s in SUBJECTS])
+
+
+def test_halves_share_no_subject_and_leave_none_out() -> None:
+    pairs = list(halves(SUBJECTS, 5, seed=0))
+    for first, second in pairs:
+        assert not set(SUBJECTS[first]) & set(SUBJECTS[second])
+        assert sorted([*first, *second]) == list(range(len(SUBJECTS))) and len(set(SUBJECTS[first])) == 10
+    assert len({tuple(first) for first, _ in pairs}) == 5
+
+
+@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if "monotone under shift" in metric.laws])
+def test_new_subjects_of_one_distribution_match_the_floor_and_shifted_ones_do_not(name: str) -> None:
+    function = {name: METRICS[name].function}
+    near = real_floors(function, features(0), SUBJECTS, features(1), 12, seed=0)[name]
+    far = real_floors(function, features(0), SUBJECTS, features(1) + 2, 12, seed=0)[name]
+    assert np.array_equal(near.floor, far.floor) and near.n == far.n <= len(SUBJECTS) // 2
+    apart, spread = abs(near.matched.mean() - near.floor.mean()), near.floor.std() + 0.2 * abs(near.floor.mean())
+    if METRICS[name].better == "lower":
+        assert apart < 4 * spread and far.matched.mean() > near.floor.max() + 4 * spread
+    else:  # shares, which end at 0
+        assert apart < 0.6 * near.floor.mean() and far.matched.max() < near.floor.min()
+        assert far.matched.mean() < 0.2 * near.floor.mean()
+    few = real_floors(function, features(0), SUBJECTS, features(1)[:9], 3, seed=0)[name]
+    assert few.n == 9
+
+
+def test_metrics_together_find_what_each_finds_alone() -> None:
+    functions, sides = {name: METRICS[name].function for name in METRICS}, (features(0), SUBJECTS, features(1))
+    told: list[None] = []
+    together = real_floors(functions, *sides, 3, 5, lambda: told.append(None))
+    assert len(told) == 3 and list(together) == list(METRICS)
+    for name, function in functions.items():
+        alone = real_floors({name: function}, *sides, 3, 5)[name]
+        assert np.array_equal(alone.floor, together[name].floor)
+        assert np.array_equal(alone.matched, together[name].matched)

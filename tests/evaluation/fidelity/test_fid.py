@@ -1,0 +1,68 @@
+"""The extrapolated Frechet distance: nearer to closed forms than the plain one, and by hand."""
+
+import numpy as np
+import pytest
+
+from understudy.evaluation.fidelity.fid import frechet, frechet_infinity, intercept, sample_sizes, subset
+
+
+def pair(seed: int, n: int, mean: float, sd: float) -> dict[str, np.ndarray]:
+    """Samples of N(0, 1) and N(mean, sd^2) in 16 features: 16 (mean^2 + (sd - 1)^2) apart."""
+    rng = np.random.default_rng(seed)
+    return {"real": rng.normal(0, 1, (n, 16)), "synthetic": rng.normal(mean, sd, (n, 16))}
+
+
+@pytest.mark.parametrize(("mean", "sd"), [(0.1, 1.2), (0.0, 2.0), (0.5, 1.0)])
+def test_nearer_to_the_closed_form_than_the_plain_distance(mean: float, sd: float) -> None:
+    truth = 16 * (mean**2 + (sd - 1) ** 2)
+    errors = {
+        f: np.array([(f(**pair(seed, 160, mean, sd), seed=seed).value or 0) - truth for seed in range(10)])
+        for f in (frechet, frechet_infinity)
+    }
+    assert abs(errors[frechet_infinity]).mean() < 0.6 * abs(errors[frechet]).mean()
+    assert abs(errors[frechet_infinity].mean()) < 0.25 * errors[frechet].mean()
+
+
+def test_two_samples_of_one_distribution_are_about_0_apart() -> None:
+    values = np.array([frechet_infinity(**pair(seed, 160, 0, 1), seed=seed).value for seed in range(20)])
+    plain = np.array([frechet(**pair(seed, 160, 0, 1)).value for seed in range(20)])
+    assert abs(values.mean()) < 0.15 * plain.mean() and values.min() < 0
+
+
+def test_by_hand_on_the_same_subsets() -> None:
+    samples = pair(0, 90, 0.3, 1)
+    samples["real"] = np.concatenate([samples["real"], 1 + samples["real"][:20]])
+    taken = sample_sizes(90, 16, 15)
+    distances = [
+        frechet(real=real, synthetic=made).value
+        for real, made in (subset(samples["real"], samples["synthetic"], size, 3, i) for i, size in enumerate(taken))
+    ]
+    expected = np.polyfit(1 / taken, distances, 1)[1]
+    assert frechet_infinity(**samples, seed=3).value == pytest.approx(expected, rel=1e-9)
+    assert frechet_infinity(**samples, seed=4).value != pytest.approx(expected, rel=1e-3)
+
+
+def test_sizes_begin_at_a_tenth_at_twice_the_features_or_at_half() -> None:
+    assert sample_sizes(50_000, 2048, 15)[[0, 1, -1]].tolist() == [5000, 8214, 50_000]  # as published
+    assert sample_sizes(1000, 128, 3).tolist() == [256, 628, 1000]
+    assert sample_sizes(300, 128, 3).tolist() == [150, 225, 300]
+    assert sample_sizes(3, 128, 2).tolist() == [2, 3] and sample_sizes(2, 128, 3).tolist() == [2, 2, 2]
+
+
+def test_a_subset_takes_a_case_once_and_equal_sides_alike() -> None:
+    rows = np.arange(50)[:, None]
+    first, second = subset(rows, rows, 20, 0, 0)
+    assert np.array_equal(first, second) and len(np.unique(first)) == 20
+    assert not np.array_equal(first, subset(rows, rows, 20, 0, 1)[0])
+    longer, shorter = subset(rows, rows[:30], 30, 0, 0)
+    assert len(np.unique(longer)) == 30 and sorted(shorter.ravel()) == list(range(30)) and longer.max() >= 30
+
+
+def test_intercept_of_a_line_and_of_a_point() -> None:
+    x = np.array([0.1, 0.2, 0.5])
+    assert intercept(x, 3 + 7 * x) == pytest.approx(3) and intercept(np.ones(3), np.array([1.0, 2, 6])) == 3
+
+
+def test_the_note_tells_the_sizes() -> None:
+    assert frechet_infinity(**pair(0, 64, 0, 1)).note == "line through 15 sample sizes from 32 to 64; may be negative"
+    assert frechet_infinity(**pair(0, 2, 0, 1)).value == pytest.approx(frechet(**pair(0, 2, 0, 1)).value)

@@ -1,0 +1,103 @@
+"""Copies come from training cases, hosts from strangers, and lesions lie on tissue beside no other."""
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from understudy.evaluation.privacy.canaries.inject import (
+    PART,
+    draw_sources,
+    plant_disguised,
+    plant_lesions,
+    plant_parts,
+)
+from understudy.evaluation.privacy.copies.cases import Cases
+from understudy.evaluation.privacy.copies.transforms import DISGUISES, Disguise
+
+
+def squares(cases: Cases, tops: list[int], side: int = 6) -> Cases:
+    """Give each case a square lesion; none where its top is negative. The left half is air."""
+    labels, images = torch.zeros(len(cases), 64, 64, dtype=torch.int64), cases.images.clone() * 0.3 + 0.5
+    images[..., :24] = -1
+    for i, top in enumerate(tops):
+        if top >= 0:
+            labels[i, top : top + side, 40 : 40 + side] = 1 + i % 2
+    return Cases(images, labels, cases.subjects)
+
+
+def test_each_source_is_drawn_once_before_any_is_drawn_twice(fields) -> None:  # type: ignore[no-untyped-def]
+    training = fields(7, 0)
+    drawn = draw_sources("x", training, 17, 0)
+    assert sorted(drawn[:7]) == sorted(drawn[7:14]) == list(range(7))
+    assert len(set(drawn[14:])) == 3
+    assert draw_sources("x", training, 17, 0).tolist() == drawn.tolist()
+    assert draw_sources("y", training, 17, 0).tolist() != drawn.tolist()
+    assert set(draw_sources("x", training, 9, 0, np.array([2, 5]))) == {2, 5}
+
+
+def test_disguised_copies_are_of_training_cases_and_strangers_are_blended_in(fields) -> None:  # type: ignore[no-untyped-def]
+    training, strangers, seen = squares(fields(6, 0), [10] * 6), fields(3, 1, first=100), []
+
+    def spy(images: Tensor, others: Tensor, draw: torch.Generator) -> Tensor:
+        seen.append(others)
+        return DISGUISES["blended"].plant(images, others, draw)
+
+    made = plant_disguised("blended", Disguise("blended", spy, spy), training, strangers, 9, 0)
+    assert len(made.cases) == len(made.source) == 9
+    assert made.cases.labels is None
+    assert (made.cases.subjects == -1).all()
+    hosts = [[torch.equal(image, one) for one in strangers.images].index(True) for image in seen[0]]
+    expected = 0.7 * training.images[made.source] + 0.3 * strangers.images[hosts]
+    assert torch.allclose(made.cases.images, expected)
+    exact = plant_disguised("exact", DISGUISES["exact"], training, strangers, 9, 0)
+    assert torch.equal(exact.cases.images, training.images[exact.source])
+
+
+def test_parts_lie_in_their_place_in_other_images(fields) -> None:  # type: ignore[no-untyped-def]
+    training, hosts = fields(5, 0, channels=2), fields(4, 1, channels=2, first=100)
+    kept = hosts.images.clone()
+    made = plant_parts(training, hosts, 8, 0)
+    assert torch.equal(hosts.images, kept)
+    for image, row in zip(made.cases.images, made.source, strict=True):
+        same = (image == training.images[row]).all(0).numpy()
+        parts, n = ndimage.label(same)
+        box = max(ndimage.find_objects(parts), key=lambda s: same[s].sum())
+        assert n >= 1 and same[box].all()
+        assert [PART <= s.stop - s.start <= PART + 4 for s in box] == [True, True]
+        as_host = [(image == host).all(0).float().mean() for host in hosts.images]
+        assert max(as_host) > 0.7  # all but the part and its seam
+
+
+def test_lesions_lie_on_tissue_and_touch_no_other(fields) -> None:  # type: ignore[no-untyped-def]
+    training = squares(fields(6, 0), [20, -1, 30, 10, 35, -1])
+    hosts = squares(fields(5, 1, first=100), [25, 5, -1, 45, 15], side=10)
+    assert training.labels is not None and hosts.labels is not None
+    made = plant_lesions(training, hosts, 12, 0)
+    assert made is not None
+    assert made.cases.labels is not None
+    assert len(made.source) == 12
+    assert set(made.source.tolist()) == {0, 2, 3, 4}  # only these have a lesion
+    for image, labels, row in zip(made.cases.images, made.cases.labels, made.source, strict=True):
+        host = int(np.argmax([(image == one).float().mean() for one in hosts.images]))
+        added = ((labels > 0) & (hosts.labels[host] == 0)).numpy()
+        assert added.sum() == 36
+        assert torch.equal(labels[~added], hosts.labels[host][~added])
+        near = ndimage.binary_dilation(added, iterations=2)
+        assert not (hosts.labels[host].numpy() > 0)[near].any()
+        assert (hosts.images[host].mean(0).numpy()[added] > -0.9).mean() >= 0.95
+        assert set(labels.numpy()[added]) == {int(training.labels[row].max())}
+        lesion = training.images[row][:, training.labels[row] > 0]
+        assert torch.equal(image[:, torch.from_numpy(added)], lesion)
+        far = ~ndimage.binary_dilation(added, np.ones((3, 3)), iterations=6)
+        assert np.allclose(image.numpy()[:, far], hosts.images[host].numpy()[:, far], atol=1e-6)
+
+
+def test_without_lesions_or_room_none_are_planted(fields) -> None:  # type: ignore[no-untyped-def]
+    bare, training = fields(4, 0), squares(fields(4, 0), [20] * 4)
+    none, full = squares(fields(4, 0), [-1] * 4), squares(fields(4, 1), [20] * 4)
+    assert full.labels is not None
+    full.labels[:] = 1
+    air = Cases(torch.full_like(full.images, -1), torch.zeros_like(full.labels), full.subjects)
+    for source, hosts in ((bare, training), (training, bare), (none, training), (training, full), (training, air)):
+        assert plant_lesions(source, hosts, 5, 0) is None

@@ -1,0 +1,80 @@
+"""Every disguise hides something, keeps the shape, and is what its name says."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from understudy.evaluation.privacy.copies.registration import affine, blur, move
+from understudy.evaluation.privacy.copies.transforms import DISGUISES, FAMILIES, available
+
+
+def images(n: int = 6, channels: int = 3, seed: int = 0) -> Tensor:
+    drawn = blur(torch.randn((n, channels, 64, 64), generator=torch.Generator().manual_seed(seed)), 1 / 16)
+    return (drawn / drawn.std() / 3).clamp(-1, 1)
+
+
+def draw(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("name", DISGUISES)
+@pytest.mark.parametrize("use", ["plant", "learn"])
+def test_a_disguise_changes_every_image_and_keeps_its_shape(name: str, use: str) -> None:
+    way, x, others = getattr(DISGUISES[name], use), images(), images(seed=1)
+    kept, made = x.clone(), way(x, others, draw())
+    assert torch.equal(x, kept)
+    assert made.shape == x.shape
+    assert made.dtype == x.dtype
+    assert made.isfinite().all()
+    changed = (made != x).flatten(1).any(1)
+    assert not changed.any() if name == "exact" else changed.all()
+    assert torch.equal(made, way(x, others, draw()))  # the same randomness, the same bits
+    if name in {"noise", "channels_swapped", "warped", "shifted"}:
+        assert not torch.equal(made, way(x, others, draw(5)))
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_the_order_of_channels_never_stays(channels: int) -> None:
+    x = torch.arange(channels).float().view(1, channels, 1, 1).expand(500, channels, 2, 2).contiguous()
+    orders = DISGUISES["channels_swapped"].plant(x, x, draw())[:, :, 0, 0]
+    assert (orders != torch.arange(channels)).any(1).all()
+    assert torch.equal(orders.sort(1).values, x[:, :, 0, 0])
+    found = {tuple(order) for order in orders.long().tolist()}
+    assert len(found) == {2: 1, 3: 5, 4: 23}[channels]  # and every other order turns up
+
+
+def test_one_channel_has_no_order() -> None:
+    assert "channels_swapped" not in available(1)
+    assert set(available(3)) == set(DISGUISES)
+    assert {*FAMILIES, "none"} == {one.family for one in DISGUISES.values()}
+    assert "none" not in FAMILIES
+
+
+def test_what_is_planted_has_the_strength_that_is_said() -> None:
+    x, others = images(40), images(40, seed=1)
+    made = {name: one.plant(x, others, draw()) for name, one in DISGUISES.items()}
+    assert torch.equal(made["mirrored"], x.flip(-1))
+    assert torch.allclose(made["blended"], 0.7 * x + 0.3 * others)
+    assert torch.allclose(made["blurred"], blur(x, 2 / 64))
+    assert float((made["noise"] - x).std()) == pytest.approx(0.1, rel=0.02)
+    exponents = torch.log(((made["gamma"] + 1) / 2)[:, 0, 30, 30]) / torch.log(((x + 1) / 2)[:, 0, 30, 30])
+    assert set(exponents.mul(2).round().long().tolist()) == {1, 3}  # 1 / 1.5 and 1.5
+    inner = slice(3, 61)
+    by = [(dy, dx) for dy in (-3, 3) for dx in (-3, 3)]
+    rolled = torch.stack([torch.roll(x, s, (-2, -1)) for s in by])[..., inner, inner]
+    error = (rolled - made["shifted"][None, ..., inner, inner]).abs().amax((2, 3, 4))  # of each image, for each shift
+    assert error.amin(0).max() < 1e-4
+    assert len(set(error.argmin(0).tolist())) == 4
+    turned = [move(x, affine(torch.full((40,), d), torch.ones(40), torch.zeros(40, 2))) for d in (-15.0, 15.0)]
+    error = torch.stack([(t - made["rotated_15"]).abs().amax((1, 2, 3)) for t in turned])
+    assert error.amin(0).max() < 1e-5
+    assert len(set(error.argmin(0).tolist())) == 2
+
+
+def test_what_is_learned_lies_around_what_is_planted() -> None:
+    x, others = images(200, 1), images(200, 1, seed=1)
+    share = DISGUISES["blended"].learn(x, others, draw())
+    shares = ((share - others) * (x - others)).sum((1, 2, 3)) / (x - others).square().sum((1, 2, 3))
+    assert 0.54 < shares.min() < 0.6 < 0.7 < 0.8 < shares.max() < 0.86
+    level = (DISGUISES["noise"].learn(x, others, draw()) - x).flatten(1).std(1)
+    assert level.min() < 0.1 < 0.2 < level.max() < 0.26

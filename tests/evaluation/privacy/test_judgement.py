@@ -1,0 +1,137 @@
+"""Detectors of cohorts, label maps, and what is refused or skipped, and why."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from understudy.core.cohort import Cohort
+from understudy.evaluation.privacy import judgement
+from understudy.evaluation.privacy.calibration import Reference
+from understudy.evaluation.privacy.config import PrivacyConfig
+from understudy.evaluation.privacy.judgement import Detectors, judge_by_r, judge_images, judge_maps, numbers, settings
+from understudy.evaluation.privacy.pearson import Nearest
+
+Write = Callable[..., Path]
+CONFIG = PrivacyConfig(views=("pixels", "patches"), false_alarm_rate=0.1, bootstrap=100, audit_copies=10,
+                       audit_few=2, audit_among=20)  # fmt: skip
+
+
+def images(n: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (n, 2, 8, 8)).astype(np.uint8)
+
+
+def cohort(write: Write, train: int, control: int, test: int, **changes: Any) -> Cohort:
+    splits = ["train"] * train + ["control"] * control + ["test"] * test
+    given = {"kind": "real", "label_source": "patient", "splits": splits} | changes
+    return Cohort.open(write("real", images(len(splits), 0), **given))
+
+
+def test_copies_are_flagged_and_what_was_not_looked_at_is_said(write: Write) -> None:
+    real = cohort(write, 20, 60, 0)
+    assert real.images is not None
+    cases = images(12, 1)
+    cases[3] = real.images[7]
+    detector = Detectors(real, PrivacyConfig(bootstrap=100, views=("pixels", "embedding", "lesions")), 0).of(
+        real.rows("train")
+    )
+    assert detector is not None
+    found = judge_images(Cohort.open(write("synthetic", cases)), detector)
+    assert found.found is not None and found.threshold is not None
+    assert found.flagged[3] and found.found.case[3] == 7
+    assert found.found.p[3] == pytest.approx(1 / 61)
+    assert "the view embedding: too few training cases to learn from" in found.skipped
+
+
+def test_a_detector_is_built_once_for_each_set_of_training_cases(write: Write) -> None:
+    real = cohort(write, 12, 6, 0)
+    detectors, rows = Detectors(real, CONFIG, 0), real.rows("train")
+    assert not detectors.built
+    first = detectors.of(rows)
+    assert detectors.of(rows.copy()) is first
+    assert first is not None
+    other = detectors.of(rows[:8])
+    assert other is not None and len(other.gallery.cases) == 8
+    assert set(first.control.subjects.tolist()) == set(numbers(real)[real.rows("control")].tolist())
+    assert not set(first.gallery.cases.subjects.tolist()) & set(first.control.subjects.tolist())
+
+
+@pytest.mark.parametrize(("train", "control"), [(3, 1), (1, 20)])
+def test_too_few_subjects_build_no_detector(write: Write, train: int, control: int) -> None:
+    real = cohort(write, train, control, 6)
+    detectors = Detectors(real, CONFIG, 0)
+    assert detectors.of(real.rows("train")) is None
+    assert "at least 5 real subjects" in str(detectors.audit())
+
+
+def test_an_audit_needs_five_test_subjects(write: Write) -> None:
+    real = cohort(write, 12, 6, 8, subjects=[f"p{i}" for i in range(18)] + ["q0", "q1", "q2", "q3"] * 2)
+    detectors = Detectors(real, CONFIG, 0)
+    detectors.of(real.rows("train"))
+    assert detectors.audit() == "not audited: 5 test subjects are needed as strangers"
+
+
+def test_an_audit_plants_among_test_subjects(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, asked = cohort(write, 12, 6, 5), []
+    monkeypatch.setattr(judgement, "run", lambda *arguments: asked.append(arguments))
+    detectors = Detectors(real, CONFIG, 7)
+    made = detectors.of(real.rows("train"))
+    detectors.audit()
+    ((detector, strangers, disguises, made_with, plan, seed),) = asked
+    assert detector is made and seed == 7
+    assert strangers.subjects.tolist() == numbers(real)[real.rows("test")].tolist()
+    assert (plan.copies, plan.few, plan.among) == (10, 2, 20)
+    assert "exact" in disguises and made_with.views == CONFIG.views
+
+
+def test_settings_learn_all_disguises_but_none(write: Write) -> None:
+    made = settings(cohort(write, 12, 6, 5), 1000, CONFIG)
+    assert "none" not in {one.family for one in made.disguises}
+    assert made.updates == CONFIG.updates_for(1000) == 1500
+    assert (made.rate, made.draws) == (0.1, 100)
+
+
+def test_by_r_alone() -> None:
+    strangers = Reference(np.linspace(0, 0.9, 10), np.arange(10), "strangers")
+    nearest = Nearest(index=np.array([4, 5, 6]), r=np.array([0.95, 0.1, 1.0]))
+    made = judge_by_r(nearest, strangers, CONFIG, 0)
+    assert made.found is not None
+    assert made.flagged.tolist() == [True, False, True]
+    assert made.found.case.tolist() == [4, 5, 6]
+    assert made.found.p == pytest.approx([1 / 11, 9 / 11 + 1 / 11, 1 / 11])
+    assert made.skipped == ["the views patches: they look at images of two dimensions"]
+    few = judge_by_r(nearest, Reference(np.arange(8) / 9, np.arange(8) % 4, ""), CONFIG, 0)
+    assert few.found is None and few.threshold is None and not len(few.flagged)
+
+
+def test_label_maps_that_repeat_are_flagged(write: Write) -> None:
+    real = cohort(write, 20, 30, 0)
+    assert real.images is not None
+    cases = images(8, 1)
+    cases[2] = real.images[11][..., ::-1]  # label maps are thresholds of the images
+    made = judge_maps(real, Cohort.open(write("synthetic", cases)), real.rows("train"), CONFIG, 0)
+    assert not isinstance(made, str) and made.found is not None
+    assert made.flagged[2] and made.found.case[2] == 11
+    assert made.flagged.sum() <= 4
+
+
+def test_label_maps_are_skipped_for_a_reason(write: Write) -> None:
+    real = cohort(write, 20, 30, 0)
+    for name, changes, why in (
+        ("bare", {"scheme": None, "label_source": None}, "one of the cohorts has no label maps"),
+        (
+            "edited",
+            {"label_source": "edited patient", "kind": "semi-real"},
+            "'edited patient', and repeat patients' by design",
+        ),
+        ("kept", {"label_source": "patient", "kind": "semi-real"}, "'patient', and repeat"),
+    ):
+        made = judge_maps(real, Cohort.open(write(name, images(4, 1), **changes)), real.rows("train"), CONFIG, 0)
+        assert isinstance(made, str) and made.startswith("skipped") and why in made
+
+
+def test_label_maps_of_few_subjects_are_withheld(write: Write) -> None:
+    real, synthetic = cohort(write, 3, 1, 0), Cohort.open(write("synthetic", images(4, 1)))
+    assert "withheld: fewer than 5" in str(judge_maps(real, synthetic, real.rows("train"), CONFIG, 0))

@@ -1,0 +1,150 @@
+"""What networks are trained on: names, shares, nested draws, and no case of a held-out subject anywhere."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from understudy.core.cohort import Cohort
+from understudy.core.errors import UnderstudyError
+from understudy.evaluation.utility.arms import Side, drawn_subjects, make_sides
+from understudy.evaluation.utility.config import UtilityConfig
+from understudy.evaluation.utility.segmentation import Segmentation
+from understudy.tasks.fitting import Cases, FineTuned, Mixed
+from understudy.tasks.segmentation import CohortCases
+
+EVERYTHING = {"sides": ("synthetic", "both", "finetuned"), "shares": (0.75, 0.25), "real_subjects": (3, 8)}
+
+
+def sides(real: Path, *synthetic: Path, seed: int = 0, **changes: Any) -> dict[str, Side]:
+    config, cohort, others = UtilityConfig(**changes), Cohort.open(real), [Cohort.open(path) for path in synthetic]
+    found = make_sides(Segmentation(cohort, others, config), cohort, others, config, seed)
+    assert len({side.name for side in found}) == len({side.label for side in found}) == len(found)
+    return {side.name: side for side in found}
+
+
+def parts(cases: Cases) -> list[CohortCases]:
+    """The sets of cases behind a side."""
+    if isinstance(cases, Mixed):
+        return [*parts(cases.first), *parts(cases.second)]
+    if isinstance(cases, FineTuned):
+        return [*parts(cases.before), *parts(cases.after)]
+    assert isinstance(cases, CohortCases)
+    return [cases]
+
+
+def learned(side: Side, kind: str = "real") -> set[str]:
+    """The subjects of one kind that a side is trained on."""
+    return {
+        subject
+        for part in parts(side.cases)
+        if part.cohort.kind == kind
+        for subject in part.cohort.column("subject_id")[part.rows].tolist()
+    }
+
+
+def test_names_and_what_is_compared_with_what(real: Path, synthetic: Path) -> None:
+    found = sides(real, synthetic, **EVERYTHING)
+    told = [(s.name, s.label, s.against, s.share) for s in found.values()]
+    assert told[:6] == [
+        ("real", "real", "", 0),
+        ("stylegan-2", "synthetic", "real", 1),
+        ("75%real+25%stylegan-2", "both-25", "real", 0.25),
+        ("real+stylegan-2", "both", "real", 0.5),
+        ("25%real+75%stylegan-2", "both-75", "real", 0.75),
+        ("stylegan-2 then real", "finetuned", "real", None),
+    ]
+    assert told[6:11] == [
+        ("real@3", "real@3", "", 0),
+        ("75%real@3+25%stylegan-2", "both-25@3", "real@3", 0.25),
+        ("real@3+stylegan-2", "both@3", "real@3", 0.5),
+        ("25%real@3+75%stylegan-2", "both-75@3", "real@3", 0.75),
+        ("stylegan-2 then real@3", "finetuned@3", "real@3", None),
+    ]
+    assert [name for name, *_ in told[11:]] == [name.replace("@3", "@8") for name, *_ in told[6:11]]
+    compared = [s.comparison for s in list(found.values())[1:] if s.against]
+    assert compared[:5] == ["difference", "gain-25", "gain", "gain-75", "gain-finetuned"]
+    assert compared[5:9] == ["gain-25@3", "gain@3", "gain-75@3", "gain-finetuned@3"]
+
+
+def test_several_cohorts_keep_their_names(real: Path, synthetic: Path) -> None:
+    found = sides(real, synthetic, synthetic, sides=("both",), shares=(0.5,))
+    assert [(s.name, s.label, s.comparison) for s in found.values()][1:] == [
+        (f"real+stylegan-2-{i}", f"both.stylegan-2-{i}", f"gain.stylegan-2-{i}") for i in (1, 2)
+    ]  # both is the share 0.5, made once
+
+
+def test_no_held_out_subject_is_ever_learned_and_few_are_few(real: Path, synthetic: Path) -> None:
+    cohort = Cohort.open(real)
+    train = set(cohort.subjects("train"))
+    for name, side in sides(real, synthetic, **EVERYTHING).items():
+        few = next((n for n in (3, 8) if f"@{n}" in name), len(train))
+        expected = 0 if name == "stylegan-2" else few
+        assert learned(side) <= train and len(learned(side)) == expected, name
+        assert side.subjects == expected + len(learned(side, "synthetic"))
+        drawn = [part for part in parts(side.cases) if part.cohort.kind == "real"]
+        assert all((cohort.column("split")[part.rows] == "train").all() for part in drawn)
+        assert sum(len(part) for part in drawn) == 3 * expected  # all the cases of each subject
+
+
+def test_draws_are_nested_and_follow_the_seed(real: Path, synthetic: Path) -> None:
+    cohort = Cohort.open(real)
+    draws = [set(drawn_subjects(cohort, n, 0)) for n in range(1, 15)]
+    assert all(a < b for a, b in zip(draws, draws[1:], strict=False))
+    assert drawn_subjects(cohort, 5, 0) == drawn_subjects(cohort, 5, 0) != drawn_subjects(cohort, 5, 1)
+    found = sides(real, synthetic, **EVERYTHING)
+    for three, eight in (("real@3", "real@8"), ("stylegan-2 then real@3", "stylegan-2 then real@8")):
+        assert learned(found[three]) == set(drawn_subjects(cohort, 3, 0)) < learned(found[eight])
+    with pytest.raises(UnderstudyError, match="real_subjects = 15 draws .* there are 15: ask for fewer"):
+        sides(real, synthetic, real_subjects=(15,))
+
+
+def test_shares_are_what_batches_hold(real: Path, synthetic: Path) -> None:
+    found = sides(real, synthetic, **EVERYTHING)
+    for name, share in (("75%real+25%stylegan-2", 0.25), ("real@3+stylegan-2", 0.5), ("25%real@8+75%stylegan-2", 0.75)):
+        cases = found[name].cases
+        assert isinstance(cases, Mixed) and cases.share == share
+        kinds = [part.cohort.kind for part in parts(cases)]
+        assert kinds == ["real", "synthetic"]
+    last = found["stylegan-2 then real@3"].cases
+    assert isinstance(last, FineTuned) and [p.cohort.kind for p in parts(last)] == ["synthetic", "real"]
+
+
+def test_notes_say_what_a_generator_knew(real: Path, toy: Callable[..., Path], tmp_path: Path) -> None:
+    cohort = Cohort.open(real)
+    for name, subjects in (("all", cohort.subjects("train")), ("same", drawn_subjects(cohort, 3, 0))):
+        seen = [{"cohort": "x", "splits": ["train"], "subjects": subjects}]
+        toy(tmp_path / name, "synthetic", 6, 1, trained_on=seen, generator=name)
+    toy(tmp_path / "unknown", "synthetic", 6, 1, generator="unknown")
+    paths = [tmp_path / name for name in ("all", "same", "unknown")]
+    found = sides(real, *paths, sides=("both", "finetuned"), real_subjects=(3,))
+    few = "3 of 15 real training subjects (20 %), one draw of them"
+    assert found["real@3"].note == few and found["real"].note == found["real+all"].note == ""
+    knew = "the generator of the synthetic cases saw 12 real training subjects beside these: no claim about"
+    assert few in found["real@3+all"].note and knew in found["real@3+all"].note
+    assert knew in found["all then real@3"].note
+    assert found["real@3+same"].note == few
+    assert "a leak cannot be ruled out" in found["real@3+unknown"].note
+    assert "the last 30 % of the updates on real cases" in found["all then real"].note
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"shares": (0,)}, "above 0 and below 1.*0 is real, 1 is synthetic"),
+        ({"shares": (1.0,)}, "above 0 and below 1"),
+        ({"shares": (0.125,)}, "whole percents"),
+        ({"shares": (float("nan"),)}, "whole percents"),
+        ({"shares": (0.5, 0.5)}, "may stand once"),
+        ({"real_subjects": (0,)}, "from 1 up"),
+        ({"real_subjects": (5, 5)}, "may stand once"),
+        ({"sides": ()}, "nothing to compare"),
+        ({"sides": ("other",)}, "sides"),
+        ({"finetune_share": 1}, "finetune_share"),
+    ],
+)
+def test_settings_are_checked(settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        UtilityConfig(**settings)
+    assert UtilityConfig(sides=(), shares=(0.29,)).shares == (0.29,)

@@ -1,0 +1,169 @@
+"""The utility protocol end to end on a toy cohort."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from understudy.core.cohort import Cohort
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.labels import LabelScheme
+from understudy.core.provenance import Provenance
+from understudy.core.result import read_results
+from understudy.core.writer import CohortWriter
+from understudy.evaluation.utility import segmentation
+from understudy.evaluation.utility.config import UtilityConfig
+from understudy.evaluation.utility.segmentation import subject_cases
+from understudy.evaluation.utility.stage import evaluate_utility
+
+CONFIG = UtilityConfig(updates=20, checks=2, repeats=2, channels=(8, 8, 16), batch_size=8, draws=200, precision="fp32")
+FILES = [
+    "results.json",
+    "tables/utility.csv",
+    "curves/utility-unet.json",
+    "internal/per_subject.csv",
+    "internal/INTERNAL.txt",
+    "tables/utility-scores.csv",
+    "tables/utility-comparisons.csv",
+]
+
+
+def test_end_to_end_is_reproducible_and_made_once(real: Path, synthetic: Path, tmp_path: Path) -> None:
+    first = evaluate_utility(real, [synthetic], tmp_path / "first", 0, CONFIG)
+    evaluate_utility(real, [synthetic], tmp_path / "second", 0, CONFIG)
+    assert sorted(str(p.relative_to(first)) for p in first.rglob("*") if p.is_file()) == sorted(FILES)
+    for file in FILES:
+        assert (first / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
+    results, provenance = read_results(first)
+    found = {r.name: r for r in results}
+    assert provenance["inputs"] == {"real": Cohort.open(real).id, "synthetic": Cohort.open(synthetic).id}
+    assert found["utility.real.unet.dice"].n == 5 and 0.05 < (found["utility.real.unet.dice"].value or 0) <= 1
+    curve = json.loads((first / "curves" / "utility-unet.json").read_text())
+    assert [(s["name"], s["x"]) for s in curve["series"]] == [("real", [10, 20]), ("stylegan-2", [10, 20])]
+    before = (first / "results.json").stat().st_mtime_ns
+    evaluate_utility(real, [synthetic], first, 0, CONFIG)
+    assert (first / "results.json").stat().st_mtime_ns == before
+    with pytest.raises(UsageError, match="made by another request"):
+        evaluate_utility(real, [synthetic], first, 1, CONFIG)
+
+
+def test_test_subjects_are_read_once_and_never_to_choose(
+    real: Path, synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    original = segmentation.subject_cases
+
+    def watched(cohort: Cohort, split: str) -> segmentation.SubjectCases:
+        cases = original(cohort, split)
+        predicted = type(cases).predicted
+        monkeypatch.setattr(
+            type(cases),
+            "predicted",
+            lambda self, s: (read.append(self.subjects[0]), predicted(self, s))[1],
+            raising=True,
+        )
+        return cases
+
+    monkeypatch.setattr(segmentation, "subject_cases", watched)
+    config = CONFIG.model_copy(update={"repeats": 1, "updates": 2})
+    results, _ = read_results(evaluate_utility(real, [synthetic], tmp_path / "out", 0, config))
+    test, validation = (Cohort.open(real).subjects(split)[0] for split in ("test", "validation"))
+    order = [name for i, name in enumerate(read) if i % 2 == 0]  # each call is seen by both wrappers
+    assert order == [validation, validation, test] * 2
+    counted = results[-1]
+    assert counted.name == "utility.test_readings.unet" and counted.value == order.count(test)
+
+
+def test_a_copy_of_the_training_split_is_worth_exactly_as_much(real: Path, tmp_path: Path) -> None:
+    """Same cases, same seeds: if anything but the cases differed between the sides, the ratio would not be 1."""
+    cohort = Cohort.open(real)
+    assert cohort.images is not None and cohort.labels is not None and cohort.scheme is not None
+    settings = {"modality": "MR", "size": cohort.size, "channels": cohort.encoding.channels, "dtype": "uint8"}
+    made = {"kind": "synthetic", "scheme": cohort.scheme, "label_source": "sampled", "provenance": Provenance("copy")}
+    with CohortWriter(tmp_path / "copy", **settings, **made) as writer:
+        for i in cohort.rows("train"):
+            writer.append(cohort.images[i], cohort.labels[i], {"case_id": f"c{i}", "subject_id": f"c{i}"})
+    out = evaluate_utility(real, [tmp_path / "copy"], tmp_path / "out", 0, CONFIG)
+    found = {r.name: r for r in read_results(out)[0]}
+    ratio = found["utility.ratio.unet.dice"]
+    assert ratio.value == 1 and ratio.low is not None and ratio.high is not None and ratio.low <= 1 <= ratio.high
+    rows = (out / "internal" / "per_subject.csv").read_text().splitlines()[1:]
+    assert [r.replace(",synthetic,", ",real,") for r in rows[len(rows) // 2 :]] == rows[: len(rows) // 2]
+
+
+def test_real_and_synthetic_together(real: Path, synthetic: Path, tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"repeats": 1, "updates": 4, "sides": ("synthetic", "both")})
+    results, _ = read_results(evaluate_utility(real, [synthetic], tmp_path / "out", 0, config))
+    names = [r.name for r in results if r.name.count(".") == 3]
+    assert names[:5] == [f"utility.{what}.unet.dice" for what in ("real", "synthetic", "ratio", "both", "gain")]
+    n = len(Cohort.open(real).rows("train")), len(Cohort.open(synthetic))
+    table = (tmp_path / "out" / "tables" / "utility.csv").read_text().splitlines()
+    columns = table[0].split(",")
+    both = dict(zip(columns, next(line for line in table if line.startswith("real+")).split(","), strict=True))
+    assert int(both["training_cases"]) == 2 * max(n) and float(both["gain"]) < 1
+    only = config.model_copy(update={"sides": ("both",)})
+    without, _ = read_results(evaluate_utility(real, [synthetic], tmp_path / "only", 0, only))
+    alone = ("synthetic", "ratio", "difference", "test_readings")
+    assert [r for r in results if r.name.split(".")[1] not in alone] == without[:-1]
+    assert (results[-1].value, without[-1].value) == (3, 2)
+
+
+def test_every_side_has_the_same_updates_settings_and_seeds(
+    real: Path, synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[UtilityConfig, int]] = []
+    made: list[int] = []
+    train = segmentation.train_segmenter
+
+    def watched(*args: Any) -> segmentation.Segmenter:
+        *given, advance = args
+        asked.append(tuple(given[2:4]))
+        made.append(0)
+
+        def count() -> None:
+            made[-1] += 1
+            advance()
+
+        return train(*given, count)
+
+    monkeypatch.setattr(segmentation, "train_segmenter", watched)
+    changes = {"shares": (0.25,), "real_subjects": (4,), "sides": ("synthetic", "finetuned"), "updates": 6}
+    config = CONFIG.model_copy(update=changes)
+    results, _ = read_results(evaluate_utility(real, [synthetic], tmp_path / "all", 0, config))
+    assert made == [6] * 2 * 7 and results[-1].value == 2 * 7
+    assert len(set(asked)) == 2  # repeats
+    values = {r.name: r.value for r in results}
+    kinds = ("real", "synthetic", "both-25", "finetuned", "real@4", "both-25@4", "finetuned@4")
+    scores = [values[f"utility.{kind}.unet.dice"] for kind in kinds]
+    assert None not in scores and len(set(scores)) == 7  # each learned something else
+    with pytest.raises(UnderstudyError, match="real_subjects = 15 draws"):
+        evaluate_utility(real, [synthetic], tmp_path / "out", 0, config.model_copy(update={"real_subjects": (15,)}))
+    assert not (tmp_path / "out").exists()
+
+
+def test_classes_that_do_not_count_change_nothing(real: Path, toy: Callable[..., Path], tmp_path: Path) -> None:
+    scheme = LabelScheme(("background", "Bright disc", "tissue"), (0, 1, 2))
+    seen = [{"cohort": "x", "splits": ["train"], "subjects": ["real-0"]}]
+    tables = []
+    for name, changes in (("plain", {}), ("more", {"scheme": scheme})):
+        other = toy(tmp_path / name, "synthetic", 6, 1, trained_on=seen, **changes)
+        config = CONFIG.model_copy(update={"repeats": 1, "updates": 4, "classes": ("Bright disc",)})
+        tables.append((evaluate_utility(real, [other], tmp_path / f"{name}-out", 0, config) / FILES[3]).read_text())
+    assert tables[0] == tables[1]
+
+
+def test_subjects_are_numbered_in_order(real: Path) -> None:
+    cohort = Cohort.open(real)
+    cases = subject_cases(cohort, "test")
+    assert cases.subjects == cohort.subjects("test") and len(cases.labels) == 15
+    names = np.array(cases.subjects)[cases.number]
+    assert (names == cohort.column("subject_id")[cohort.rows("test")]).all()
+
+
+def test_settings_are_checked() -> None:
+    for wrong in ({"network": "swan"}, {"updates": 0}, {"unknown": 1}, {"precision": "int8"}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            UtilityConfig(**wrong)

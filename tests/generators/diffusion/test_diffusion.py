@@ -1,0 +1,286 @@
+"""Diffusion: preconditioning, loss, every sampler with every formulation, condition, guidance, settings."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from understudy.core.cohort import Cohort
+from understudy.core.encoding import Channel, Encoding
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.labels import LabelScheme
+from understudy.core.provenance import Provenance
+from understudy.core.writer import CohortWriter
+from understudy.generators import load
+from understudy.generators.diffusion.diffusion import Diffusion, DiffusionConfig, Scale
+from understudy.generators.diffusion.noise import linear_betas
+from understudy.training.ema import ema_decay
+from understudy.training.engine import Engine
+from understudy.training.feed import Batch
+
+ENCODING = Encoding((Channel("a", 0, 1), Channel("b", 0, 1)), "float32", None)
+TINY = {"channels": (8, 16), "patch": 1, "attention_levels": (), "precision": "fp32", "sampler_steps": 3}
+
+
+def make(classes: int = 0, **changes: object) -> Diffusion:
+    generator = Diffusion(DiffusionConfig(**{**TINY, **changes}))  # type: ignore[arg-type]
+    generator.encoding, generator.size, generator.engine = ENCODING, (8, 8), Engine("fp32")
+    torch.manual_seed(0)
+    generator.build(ENCODING, (8, 8), classes)
+    return generator
+
+
+def test_preconditioning_identities() -> None:
+    generator = make()
+    x = torch.randn(4, 2, 8, 8)
+
+    class Constant(nn.Module):
+        def forward(self, x: Tensor, c_noise: Tensor, condition: Tensor | None) -> Tensor:
+            assert torch.allclose(x.var(), torch.tensor(1.0), atol=0.2)  # c_in gives unit variance
+            assert torch.allclose(c_noise, torch.full((4,), math.log(3) / 4))
+            return torch.ones_like(x)
+
+    sigma, d = 3.0, generator.config.sigma_data
+    noisy = x * math.sqrt(sigma**2 + d**2)
+    out = generator.denoise(Constant(), noisy, torch.full((4,), sigma), None)
+    expected = d**2 / (sigma**2 + d**2) * noisy + sigma * d / math.sqrt(sigma**2 + d**2)
+    assert torch.allclose(out, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("formulation", ["edm", "ddpm", "cosine"])
+def test_loss_is_one_when_the_network_says_nothing(formulation: str) -> None:
+    """With F = 0 the mean loss is 1: EDM appendix B.6, and |n|^2 of Ho Eq. 14."""
+    generator = make(formulation=formulation, batch_size=256)
+    assert abs(float(generator.loss(torch.randn(2048, 2, 8, 8), None).detach()) - 1) < 0.03
+
+
+def test_scale_makes_data_of_sigma_data() -> None:
+    scale = Scale(2, 2)
+    x = torch.randn(64, 2, 8, 8) * torch.tensor([0.1, 3.0]).reshape(2, 1, 1) + torch.tensor([0.5, -2.0]).reshape(
+        2, 1, 1
+    )
+    x[:, 1] = 7.0
+    scale.measure(x)
+    assert abs(float(((x - scale.mean) / scale.std)[:, 0].std()) - 1) < 1e-5
+    assert float(scale.std[1]) == 1 and float(scale.mean[1]) == 7
+
+
+class Exact(nn.Module):
+    """F that makes D exact for cases ~ N(mean, std^2) in the formulation's own scale."""
+
+    def __init__(self, generator: Diffusion, mean: float, std: float) -> None:
+        super().__init__()
+        self.noise, self.mean, self.std = generator.noise, mean, std
+
+    def forward(self, x_in: Tensor, c_noise: Tensor, condition: Tensor | None) -> Tensor:
+        sigma = (4 * c_noise).exp().reshape(-1, *[1] * (x_in.ndim - 1))
+        c_skip, c_out, c_in = self.noise.precondition(sigma)
+        x = x_in / c_in
+        denoised = (self.std**2 * x + sigma**2 * self.mean) / (self.std**2 + sigma**2)
+        return (denoised - c_skip * x) / c_out
+
+
+@pytest.mark.parametrize("formulation", ["edm", "ddpm", "cosine"])
+@pytest.mark.parametrize(("sampler", "steps"), [("heun", 40), ("ddim", 200), ("ddpm", 600)])
+def test_every_sampler_works_with_every_formulation(formulation: str, sampler: str, steps: int) -> None:
+    """With the exact network, drawn cases have the mean and standard deviation of the data."""
+    generator = make(formulation=formulation, sampler=sampler, sampler_steps=steps)
+    mean, std = 0.2, 0.1
+    if formulation == "edm":
+        generator.measure(0.2 + 0.1 * torch.randn(4096, 2, 8, 8))
+        mean, std = 0.0, 0.5
+    generator.ema = Exact(generator, mean, std)
+    x = generator.draw(list(range(24)))
+    assert x.dtype == torch.float32 and abs(float(x.mean()) - 0.2) < 0.01
+    assert abs(float(x.std()) - 0.1) < 0.01
+
+
+def test_samples_of_a_chain_are_clipped_as_published() -> None:
+    generator = make(formulation="ddpm", sampler="ddim", sampler_steps=20)
+    generator.ema = Exact(generator, 3.0, 0.1)
+    x = generator.draw([0])
+    assert float(x.max()) == 1 and float(x.mean()) > 0.99
+
+
+def test_churn_draws_from_the_cases_own_generator() -> None:
+    generator = make(s_churn=10.0, sampler_steps=6)
+    generator.ema = Exact(generator, 0.0, 0.5)
+    a, b = generator.draw([1, 2]), generator.draw([2, 5])
+    assert torch.equal(a[1], b[0]) and not torch.equal(a[1], a[0])
+    plain = make(sampler_steps=6)
+    plain.ema = generator.ema
+    assert not torch.equal(plain.draw([2])[0], b[0])
+
+
+# ---------------------------------------------------------------------- condition
+def conditional(**changes: object) -> Diffusion:
+    generator = make(classes=2, conditional=True, **changes)
+    for name, gain in generator.ema.named_parameters():
+        if "gain" in name:
+            gain.data.fill_(1)
+    return generator
+
+
+def test_no_condition_is_not_none_of_the_classes() -> None:
+    generator = conditional()
+    zeros, nothing = torch.zeros(2, 2), torch.full((2, 2), torch.nan)
+    unknown = torch.tensor([[0.0, torch.nan]] * 2)
+    a, b = generator.draw([1, 2], zeros), generator.draw([1, 2], nothing)
+    assert not torch.allclose(a, b, atol=1e-3) and bool(b.isfinite().all())
+    assert torch.equal(generator.draw([1, 2], unknown), a)  # one unknown value counts as 0
+
+
+def test_guidance_of_the_generator() -> None:
+    condition, nothing = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.full((2, 2), torch.nan)
+    seeds, one = [1, 2], conditional().draw([1, 2], torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+    assert torch.allclose(conditional(guidance=1.0 + 1e-6).draw(seeds, condition), one, atol=1e-3)
+    assert torch.equal(conditional(guidance=0.0).draw(seeds, condition), conditional().draw(seeds, nothing))
+    assert not torch.allclose(conditional(guidance=4.0).draw(seeds, condition), one, atol=1e-3)
+
+
+def test_training_hides_the_condition() -> None:
+    torch.manual_seed(0)
+
+    def hidden(condition: Tensor, dropout: float) -> Tensor:
+        batch = Batch(torch.zeros(len(condition), 2, 8, 8), condition, 0)
+        return conditional(condition_dropout=dropout)._split(batch)[1]  # type: ignore[return-value]
+
+    some = hidden(torch.zeros(4000, 2), 0.25).isnan()
+    assert torch.equal(some.all(1), some.any(1)) and 900 < int(some[:, 0].sum()) < 1100
+    assert not hidden(torch.zeros(9, 2), 0.0).isnan().any()
+
+
+def test_a_missing_or_wrong_condition_is_refused() -> None:
+    with pytest.raises(UsageError, match="needs a condition"):
+        conditional().draw([1])
+    with pytest.raises(UsageError, match=r"2 columns was expected, found \(1, 3\)"):
+        conditional().draw([1], torch.zeros(1, 3))
+    with pytest.raises(UsageError, match="0 columns"):
+        make().draw([1], torch.zeros(1, 1))
+
+
+# ---------------------------------------------------------------------- configuration
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"formulation": "ddpm", "sampler_steps": 5000}, "at most steps, 4000"),
+        ({"formulation": "cosine", "steps": 100, "sampler": "ddim", "sampler_steps": 101}, "at most steps, 100"),
+        ({"eta": 0.5}, "eta is for sampler ddim, and the sampler is heun"),
+        ({"formulation": "ddpm", "s_churn": 10}, "s_churn is for sampler heun, and the sampler is ddpm"),
+        ({"sampler": "ddim", "variance": "large"}, "variance is for sampler ddpm"),
+        ({"sampler": "ddpm", "variance": "large"}, "edm has none"),
+        ({"guidance": 2}, "guidance needs conditional=true"),
+        ({"guidance": 2, "conditional": True, "condition_dropout": 0}, "condition_dropout above 0"),
+        ({"formulation": "edm2"}, "formulation"),
+        ({"steps": 10}, "steps"),
+    ],
+)
+def test_senseless_settings_are_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DiffusionConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_default_samplers() -> None:
+    assert DiffusionConfig().sampling()[:2] == ("heun", 18)
+    assert DiffusionConfig(formulation="cosine").sampling() == ("ddpm", 250, {"variance": "small"})
+    assert DiffusionConfig(formulation="ddpm", steps=100).sampling()[:2] == ("ddpm", 100)
+    assert DiffusionConfig(formulation="ddpm", sampler="ddim", eta=0.3).sampling() == ("ddim", 50, {"eta": 0.3})
+
+
+def test_the_paper_preset_is_what_was_published() -> None:
+    cfg = DiffusionConfig(**Diffusion.PRESETS["paper"])
+    name, steps, options = cfg.sampling()
+    assert (name, steps, cfg.steps, options["variance"]) == ("ddpm", 4000, 4000, "large")
+    betas = linear_betas(cfg.steps)
+    assert math.isclose(betas[0], 2.5e-5, rel_tol=1e-9) and math.isclose(betas[-1], 5e-3, rel_tol=1e-9)
+    assert math.isclose(ema_decay(cfg.batch_size, cfg.ema_images, 0, rampup=None), 0.9999, rel_tol=1e-7)
+    assert cfg.channels[0] == 64 and cfg.batch_size == 32
+
+
+def test_the_learning_rate_follows_its_plan() -> None:
+    rates = []
+    for decay in (None, 100.0):
+        generator = make(decay_images=decay, warmup_images=0, batch_size=2, learning_rate=0.01)
+        generator.update(Batch(torch.randn(2, 2, 8, 8), None, 10_000))
+        rates.append(generator.optimizer.param_groups[0]["lr"])
+    assert rates == [0.01, pytest.approx(0.001)]
+
+
+def test_a_size_that_does_not_divide_is_refused() -> None:
+    generator = Diffusion(DiffusionConfig())
+    generator.engine = Engine("fp32")
+    with pytest.raises(UsageError, match="divide by 8"):
+        generator.build(ENCODING, (20, 20))
+
+
+def make_cohort(out: Path, size: tuple[int, ...], cases: int) -> Cohort:
+    random = np.random.default_rng(0)
+    with CohortWriter(
+        out, kind="real", modality="MR", size=size, channels=[Channel("a", 0, 1)], dtype="float32", classes=["ill"],
+        scheme=LabelScheme(("background", "x"), (0, 1)), label_source="patient", provenance=Provenance("test"),
+    ) as writer:  # fmt: skip
+        for i in range(cases):
+            row = {"case_id": str(i), "subject_id": str(i), "split": "train", "ill": str(i % 2)}
+            writer.append(random.random((1, *size), np.float32), random.integers(0, 2, size), row)
+    return Cohort.open(out)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"formulation": "ddpm", "steps": 100},
+        {"formulation": "cosine", "sampler": "ddim", "eta": 0.5, "conditional": True, "guidance": 2.0},
+        {"s_churn": 5.0},
+    ],
+    ids=lambda settings: settings.get("formulation", "churn"),
+)
+def test_the_contract_of_the_other_settings(settings: dict[str, object], tmp_path: Path) -> None:
+    """Same seed, same weights and samples; a case depends neither on n nor on its neighbours nor on the block."""
+    cohort = make_cohort(tmp_path / "cohort", (8, 8), 6)
+    config = DiffusionConfig(**{**TINY, "batch_size": 2, "images_seen": 8, "sample_block": 4, **settings})  # type: ignore[arg-type]
+    runs = [Diffusion(config).fit(cohort, tmp_path / name, 0) for name in "ab"]
+    assert len({(run / "snapshots/000000008/tensors.safetensors").read_bytes() for run in runs}) == 1
+    generator = load(runs[0])
+    ill = np.array([[1], [0], [1], [0], [1]], np.float32) if settings.get("conditional") else None
+    five, two = generator.sample(5, 3, ill), load(runs[1]).sample(2, 3, None if ill is None else ill[:2])
+    assert five.images is not None and two.images is not None and np.isfinite(five.images).all()
+    assert (five.images[:2] == two.images).all() and (five.images[0] != five.images[1]).any()
+    c = None if ill is None else torch.from_numpy(ill)
+    with torch.no_grad():
+        a, b = (
+            generator.draw([1, 2, 3], None if c is None else c[:3]),
+            generator.draw([2], None if c is None else c[1:2]),
+        )
+    assert torch.allclose(a[1], b[0], atol=1e-4)
+
+
+def test_weights_that_do_not_fit_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    config = DiffusionConfig(**{**TINY, "batch_size": 2, "images_seen": 2, "sample_block": 1})  # type: ignore[arg-type]
+    run = Diffusion(config).fit(make_cohort(tmp_path / "cohort", (8, 8), 2), tmp_path / "run", 0)
+    record = json.loads((run / "run.json").read_text())
+    record["config"]["channels"] = [8, 8]
+    (run / "run.json").write_text(json.dumps(record))
+    with pytest.raises(UnderstudyError, match="do not fit the network ema .*size mismatch"):
+        load(run)
+
+
+def test_volumes(tmp_path: Path) -> None:
+    """Diffusion trains on 3D cases as on images."""
+    tiny = {
+        **TINY,
+        "patch": 2,
+        "attention_levels": (1,),
+        "head_channels": 8,
+        "batch_size": 2,
+        "images_seen": 4,
+        "sample_block": 2,
+    }
+    generator = Diffusion(DiffusionConfig(**tiny))  # type: ignore[arg-type]
+    generator.fit(make_cohort(tmp_path / "c", (8, 16, 8), 3), tmp_path / "run", 0)
+    samples = generator.sample(3, 0)
+    assert samples.images is not None and samples.images.shape == (3, 1, 8, 16, 8)
+    assert samples.labels is not None and samples.labels.shape == (3, 8, 16, 8)

@@ -1,0 +1,200 @@
+"""Samplers: each step against MONAI, orders of convergence, Gaussians with exact denoisers, guidance."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from monai.networks.schedulers import DDIMScheduler, DDPMScheduler
+from torch import Tensor
+
+from understudy.generators.diffusion.noise import ChainNoise, alpha_bar_of, cosine_betas, karras_sigmas, linear_betas
+from understudy.generators.diffusion.samplers import OPTIONS, SAMPLERS, ancestral, ddim, guided, heun, noise_like
+
+GRID = (0.002, 80.0, 7.0)
+MEAN, STD = 0.3, 0.5
+
+
+def gaussian(x: Tensor, sigma: float) -> Tensor:
+    """D of data ~ N(MEAN, STD^2): the posterior mean."""
+    return (STD**2 * x + sigma**2 * MEAN) / (STD**2 + sigma**2)
+
+
+def forbidden() -> Tensor:
+    raise AssertionError("noise was drawn")
+
+
+def source(seed: int, shape: tuple[int, ...], dtype: torch.dtype = torch.float64) -> Callable[[], Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return lambda: torch.randn(shape, generator=generator, dtype=dtype)
+
+
+# ---------------------------------------------------------------------- one step against MONAI
+def chains(steps: int) -> list[tuple[Tensor, str, dict[str, float]]]:
+    scale = 1000 / steps
+    linear = {"beta_start": scale * 1e-4, "beta_end": scale * 2e-2}
+    return [(linear_betas(steps), "linear_beta", linear), (cosine_betas(steps), "cosine", {})]
+
+
+@pytest.mark.parametrize("variance", ["small", "large"])
+@pytest.mark.parametrize("chain", [0, 1], ids=["linear", "cosine"])
+@pytest.mark.parametrize("t", [1, 40, 150, 198])
+def test_a_step_of_ddpm_is_monais(variance: str, chain: int, t: int) -> None:
+    """Same x_t, same predicted noise, same drawn noise: posterior mean and variance agree."""
+    betas, schedule, settings = chains(200)[chain]
+    scheduler = DDPMScheduler(200, schedule, variance_type=f"fixed_{variance}", clip_sample=False, **settings)
+    for name in ("betas", "alphas", "alphas_cumprod"):  # theirs in double precision, to compare to rounding
+        value = {"betas": betas, "alphas": 1 - betas, "alphas_cumprod": torch.cumprod(1 - betas, 0)}[name]
+        assert torch.allclose(getattr(scheduler, name), value.float(), rtol=1e-3, atol=1e-6)
+        setattr(scheduler, name, value)
+    x_t, epsilon = torch.randn(2, 3, 2, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    expected, x_0 = scheduler.step(epsilon, t, x_t, generator=torch.Generator().manual_seed(7))
+    sigma = ChainNoise(betas, GRID).sigmas
+    x = ancestral(
+        lambda x, s: x - s * epsilon,
+        x_t * torch.sqrt(1 + sigma[t] ** 2),
+        sigma[[t, t - 1]].tolist(),
+        source(7, x_t.shape),
+        variance,
+    )
+    assert torch.allclose(x * alpha_bar_of(sigma[t - 1]).sqrt(), expected, rtol=1e-9, atol=1e-9)
+    last, _ = scheduler.step(epsilon, 0, x_t)  # the last step draws no noise
+    start = x_t * torch.sqrt(1 + sigma[0] ** 2)
+    assert torch.allclose(ancestral(lambda x, s: x - s * epsilon, start, [float(sigma[0]), 0.0], forbidden), last)
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("chain", [0, 1], ids=["linear", "cosine"])
+def test_a_step_of_ddim_is_monais(eta: float, chain: int) -> None:
+    """Strides of 10 in a chain of 200, where MONAI's previous level is t - 10."""
+    betas, schedule, settings = chains(200)[chain]
+    scheduler = DDIMScheduler(200, schedule, clip_sample=False, **settings)
+    scheduler.set_timesteps(20)
+    scheduler.alphas_cumprod = torch.cumprod(1 - betas, 0)
+    sigma = ChainNoise(betas, GRID).sigmas
+    x_t, epsilon = torch.randn(2, 3, 2, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    for t in (10, 77, 190):
+        expected, _ = scheduler.step(epsilon, t, x_t, eta=eta, generator=torch.Generator().manual_seed(7))
+        start, levels = x_t * torch.sqrt(1 + sigma[t] ** 2), sigma[[t, t - 10]].tolist()
+        noise = source(7, x_t.shape) if eta else forbidden
+        x = ddim(lambda x, s: x - s * epsilon, start, levels, noise, eta)
+        assert torch.allclose(x * alpha_bar_of(sigma[t - 10]).sqrt(), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("steps", [7, 100])
+def test_ddim_with_eta_1_is_ddpm(steps: int) -> None:
+    levels = ChainNoise(linear_betas(100), GRID).levels("ddpm", steps).tolist()
+    x = levels[0] * torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    a = ancestral(gaussian, x, levels, source(3, x.shape))
+    b = ddim(gaussian, x, levels, source(3, x.shape), eta=1.0)
+    assert torch.allclose(a, b, rtol=1e-9) and not torch.allclose(a, ddim(gaussian, x, levels, forbidden), rtol=0.1)
+
+
+# ---------------------------------------------------------------------- order of convergence
+@pytest.mark.parametrize(("sampler", "expected"), [(heun, 2.0), (ddim, 1.0)])
+def test_order_on_a_gaussian_with_known_score(sampler: Any, expected: float) -> None:
+    """The flow keeps (x - MEAN) / sqrt(STD^2 + sigma^2); DDIM with eta = 0 is Euler's method and of order 1."""
+    x = torch.ones(1, dtype=torch.float64) * 4
+    exact = MEAN + (4 - MEAN) * math.sqrt((STD**2 + 0.5**2) / (STD**2 + 4.0**2))
+
+    def error(steps: int) -> float:
+        levels = torch.linspace(4, 0.5, steps + 1, dtype=torch.float64).tolist()  # above 0: all steps are corrected
+        return abs(float(sampler(gaussian, x, levels, forbidden)) - exact)
+
+    orders = [math.log2(error(n) / error(2 * n)) for n in (32, 64, 128)]
+    assert all(abs(order - expected) < 0.1 for order in orders), orders
+
+
+def test_heun_to_zero_converges() -> None:
+    x = torch.tensor([80.0], dtype=torch.float64)
+    exact = MEAN + (80 - MEAN) * STD / math.sqrt(STD**2 + 80**2)
+    errors = [abs(float(heun(gaussian, x, karras_sigmas(n, *GRID).tolist(), forbidden)) - exact) for n in (18, 36, 72)]
+    assert errors[0] < 0.03 and errors[0] > 3.8 * errors[1] > 3.8**2 * errors[2]  # four times less with half the step
+
+
+# ---------------------------------------------------------------------- distributions
+CASES = [
+    ("ddpm", {}, 400),
+    ("ddpm", {"variance": "large"}, 400),
+    ("ddim", {}, 400),
+    ("ddim", {"eta": 0.5}, 400),
+    ("ddim", {"eta": 1.0}, 400),
+    ("heun", {}, 40),
+    ("heun", {"s_churn": 20.0, "s_min": 0.01, "s_max": 50.0}, 80),
+]
+
+
+@pytest.mark.parametrize("levels_of", ["karras", "linear", "cosine"])
+@pytest.mark.parametrize(("name", "options", "steps"), CASES)
+def test_a_gaussian_is_recovered(name: str, options: dict[str, Any], steps: int, levels_of: str) -> None:
+    if levels_of == "karras":
+        levels = karras_sigmas(steps, *GRID).tolist()
+    else:
+        betas = linear_betas(4000) if levels_of == "linear" else cosine_betas(4000)
+        levels = ChainNoise(betas, GRID).levels(name, steps).tolist()
+    noise = source(0, (20_000,), torch.float32)
+    x = SAMPLERS[name](gaussian, noise() * levels[0], levels, noise, **options)
+    assert x.dtype == torch.float32
+    assert abs(float(x.mean()) - MEAN) < 0.02 and abs(float(x.std()) / STD - 1) < 0.03
+
+
+def test_churn_is_algorithm_2() -> None:
+    """One step in double precision, by hand: churned up, then Heun down."""
+    calls: list[float] = []
+
+    def denoise(x: Tensor, sigma: float) -> Tensor:
+        calls.append(sigma)
+        return gaussian(x, sigma)
+
+    x, n = torch.tensor([3.0], dtype=torch.float64), torch.tensor([0.7], dtype=torch.float64)
+    found = heun(denoise, x, [2.0, 1.0], lambda: n, s_churn=0.3, s_min=1, s_max=3, s_noise=1.1)
+    high = 2.0 * 1.3
+    up = x + math.sqrt(high**2 - 4) * 1.1 * n
+    d = (up - gaussian(up, high)) / high
+    ahead = up + (1 - high) * d
+    assert torch.allclose(found, up + (1 - high) * (d + ahead - gaussian(ahead, 1.0)) / 2)
+    assert calls == [high, 1.0]
+    heun(denoise, x, [2.0, 1.0], forbidden, s_churn=0.3, s_min=2.5)  # outside of its range: no noise
+    calls.clear()
+    heun(denoise, x, [2.0, 1.0], lambda: n, s_churn=100.0)
+    assert math.isclose(calls[0], 2 * math.sqrt(2))  # gamma is at most sqrt(2) - 1
+
+
+def test_noise_of_a_case_is_its_own() -> None:
+    def draws(*seeds: int) -> list[Tensor]:
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        return [noise_like((3, 2), generators, torch.device("cpu")) for _ in range(2)]
+
+    a, b = draws(1, 2), draws(2, 5)
+    assert torch.equal(a[0][1], b[0][0]) and torch.equal(a[1][1], b[1][0])
+    assert not torch.equal(a[0][0], a[0][1]) and not torch.equal(a[0], a[1])
+
+
+# ---------------------------------------------------------------------- guidance
+def test_guidance_identities() -> None:
+    asked: list[bool] = []
+
+    def denoise(x: Tensor, sigma: float, condition: Tensor | None) -> Tensor:
+        assert condition is not None
+        asked.append(bool(condition.isnan().all()))
+        return x * sigma + condition.nan_to_num(nan=-3.0)
+
+    x, condition = torch.randn(4, 2), torch.rand(4, 2)
+    with_it, without = x * 2 + condition, x * 2 - 3
+    for guidance, expected, calls in (
+        (1.0, with_it, [False]),
+        (0.0, without, [True]),
+        (3.0, without + 3 * (with_it - without), [True, False]),
+        (0.3, without + 0.3 * (with_it - without), [True, False]),
+    ):
+        asked.clear()
+        assert torch.allclose(guided(denoise, condition, guidance)(x, 2.0), expected, atol=1e-5)
+        assert asked == calls
+    assert torch.equal(guided(lambda x, s, c: x if c is None else x * 0, None, 1.0)(x, 2.0), x)
+
+
+def test_the_menu_knows_every_option() -> None:
+    assert set(OPTIONS) == set(SAMPLERS)
+    for name, options in OPTIONS.items():
+        assert options == set(SAMPLERS[name].__code__.co_varnames[4 : SAMPLERS[name].__code__.co_argcount])

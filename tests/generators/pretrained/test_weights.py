@@ -1,0 +1,281 @@
+"""import_weights: official files become runs that sample; the same images; what is refused, by name; no half output."""
+
+import json
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from understudy.core.cohort import Cohort, file_hash
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.evaluation.guard import leak_note
+from understudy.generators import load
+from understudy.generators.pretrained.weights import Meaning, import_weights
+from understudy.synthesis.sample import sample_cohort
+from understudy.training.checkpoint import start_from
+
+NAME = "network-snapshot-000123.pkl"
+
+
+def written(folder: Path, data: bytes, name: str = NAME) -> Path:
+    (folder / name).write_bytes(data)
+    return folder / name
+
+
+def hidden(folder: Path) -> list[str]:
+    return [file.name for file in folder.iterdir() if file.name != NAME]
+
+
+@pytest.mark.parametrize("clamp", [None, 256.0, 0.5])
+@pytest.mark.parametrize("classes", [0, 3])
+def test_the_images_are_those_of_the_network_that_was_written(
+    official_layout: ModuleType, tmp_path: Path, classes: int, clamp: float | None
+) -> None:
+    file = written(tmp_path, official_layout.stylegan2_file(classes, clamp))
+    generator: Any = load(import_weights("stylegan2", file, tmp_path / "run"))
+    z = torch.randn(5, 8, generator=torch.Generator().manual_seed(0))
+    condition = torch.eye(3)[[0, 1, 2, 0, 1]] if classes else None
+    found = generator.generate(z, condition)
+    wanted = official_layout.stylegan2_network(classes, clamp)(z, condition)
+    assert found.shape == (5, 4, 16, 16) and found.dtype == torch.float32
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5)
+    assert float(wanted.std()) > 0.05
+    if classes:
+        with pytest.raises(UsageError, match="condition"):
+            generator.generate(z)
+
+
+@pytest.mark.parametrize("variant", ["t", "r"])
+@pytest.mark.parametrize("classes", [0, 3])
+def test_the_images_of_stylegan3(official_layout: ModuleType, tmp_path: Path, classes: int, variant: str) -> None:
+    file = written(tmp_path, official_layout.stylegan3_file(variant, classes))
+    generator: Any = load(import_weights("stylegan3", file, tmp_path / "run"))
+    z = torch.randn(5, 8, generator=torch.Generator().manual_seed(0))
+    condition = torch.eye(3)[[0, 1, 2, 0, 1]] if classes else None
+    found, wanted = (
+        network(z, condition) for network in (generator.generate, official_layout.stylegan3_network(variant, classes))
+    )
+    assert found.shape == (5, 4, 16, 16) and found.dtype == torch.float32 and generator.config.variant == variant
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5)
+    assert float(wanted.std()) > 0.01
+
+
+def test_the_layout_of_stylegan2_ada(official_layout: ModuleType, tmp_path: Path) -> None:
+    sizes = {"z_dim": 8, "c_dim": 0, "w_dim": 12, "img_resolution": 16, "img_channels": 4}
+    inner = {"channel_base": 128, "channel_max": 10, "num_fp16_res": 0, "architecture": "skip", "use_noise": True}
+    settings = {**sizes, "mapping_kwargs": {"num_layers": 3, "embed_features": None}, "synthesis_kwargs": inner}
+    file = written(tmp_path, official_layout.stylegan2_file(0, None, 3, G={"_init_kwargs": settings}))
+    generator: Any = load(import_weights("stylegan2", file, tmp_path / "run"))
+    z = torch.randn(2, 8)
+    wanted = official_layout.stylegan2_network(0, None)(z)
+    torch.testing.assert_close(generator.generate(z), wanted, rtol=0, atol=1e-5)
+
+
+def test_the_record(official_layout: ModuleType, tmp_path: Path) -> None:
+    file = written(tmp_path, official_layout.stylegan2_file(3))
+    meaning = Meaning(("T1", "T2", "FLAIR"), "0=background,51=core,102=oedema,204=enhancing", ("a", "b", "c"), "MR")
+    run = import_weights("stylegan2", file, tmp_path / "run", meaning)
+    text = (run / "run.json").read_text()
+    record = json.loads(text)
+    assert record["provenance"]["inputs"] == {"weights": file_hash(file)} and str(tmp_path) not in text
+    assert record["provenance"]["config"]["images_seen"] == record["config"]["images_seen"] == 123_000
+    assert [p.name for p in (run / "snapshots").iterdir()] == ["000123000"]
+    assert json.loads((run / "complete.json").read_text()) == {"images_seen": 123_000}
+    assert record["classes"] == ["a", "b", "c"] and record["config"]["conditional"] and record["modality"] == "MR"
+    cohort = Cohort.open(
+        sample_cohort(run, 4, 0, tmp_path / "cohort", classes={"a": 1, "b": 0, "c": 0})
+    )  # fmt: skip
+    assert [c.name for c in cohort.encoding.channels] == ["T1", "T2", "FLAIR"] and cohort.encoding.dtype == "uint8"
+    assert cohort.scheme is not None and cohort.scheme.names == ("background", "core", "oedema", "enhancing")
+    assert cohort.images is not None and cohort.labels is not None and cohort.labels.max() > 0
+    generator: Any = load(run)
+    z = torch.stack([torch.randn(8, generator=torch.Generator().manual_seed(s)) for s in [1, 2]])
+    drawn = generator.draw([1, 2], torch.tensor([[1.0, 0, 0]] * 2))
+    assert torch.equal(drawn, generator.generate(z, torch.tensor([[1.0, 0, 0]] * 2)))
+    grey = np.rint((drawn[:, :3].clamp(-1, 1).double().numpy() + 1) * 127.5)
+    assert np.array_equal(generator.encoding.decode(drawn.numpy())[0], grey)
+
+
+def test_the_guard_does_not_take_it_for_a_clean_bill(official_layout: ModuleType, tmp_path: Path) -> None:
+    file = written(tmp_path, official_layout.stylegan2_file(), "ffhq.pkl")
+    run = import_weights("stylegan2", file, tmp_path / "run")
+    assert [p.name for p in (run / "snapshots").iterdir()] == ["000000000"]
+    cohort = Cohort.open(sample_cohort(run, 2, 0, tmp_path / "cohort"))
+    assert cohort.trained_on == [{"cohort": "unknown", "splits": [], "subjects": []}]
+    assert "a leak cannot be ruled out" in leak_note(cohort)
+    cohort.trained_on = [*cohort.trained_on, {"cohort": "x", "splits": ["train"], "subjects": ["a"]}]
+    assert "a leak cannot be ruled out" in leak_note(cohort), "trained on from unknown weights"
+
+
+def test_training_can_start_from_it(official_layout: ModuleType, tmp_path: Path) -> None:
+    run = import_weights("stylegan2", written(tmp_path, official_layout.stylegan2_file()), tmp_path / "run")
+    network = official_layout.stylegan2_network()
+    weights = {k: v.clone() for k, v in network.state_dict().items()}
+    official_layout.furnish(network, 5)
+    assert start_from(run, {"g": network}) == []
+    assert all(torch.equal(weights[k], v) for k, v in network.state_dict().items())
+
+
+@pytest.mark.parametrize("kind", ["stylegan2", "stylegan3"])
+def test_the_discriminator_comes_along(
+    official_layout: ModuleType, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = getattr(official_layout, f"{kind}_file")
+    alone = load(import_weights(kind, written(tmp_path, make()), tmp_path / "alone"))
+    assert not (tmp_path / "alone" / "checkpoints").exists()  # its D is no discriminator
+    d = official_layout.furnish(alone.modules()["d"], 3)
+    monkeypatch.setattr(
+        official_layout, "snapshot", partial(official_layout.snapshot, D=official_layout.persistent(d, {}))
+    )
+    run = import_weights(kind, written(tmp_path, make()), tmp_path / "run")
+    fresh = load(tmp_path / "alone")
+    assert start_from(run, fresh.modules()) == []
+    found = fresh.modules()["d"].state_dict()
+    assert all(torch.equal(found[k], v) for k, v in d.state_dict().items())
+    assert start_from(tmp_path / "alone", fresh.modules()) == ["d"]
+
+
+def test_finished_is_kept_and_another_request_is_refused(official_layout: ModuleType, tmp_path: Path) -> None:
+    file = written(tmp_path, official_layout.stylegan2_file())
+    run = import_weights("stylegan2", file, tmp_path / "run")
+    before = (run / "run.json").stat().st_mtime_ns
+    assert import_weights("stylegan2", file, tmp_path / "run") == run
+    assert (run / "run.json").stat().st_mtime_ns == before
+    with pytest.raises(UsageError, match="another request"):
+        import_weights("stylegan2", file, tmp_path / "run", Meaning(modality="CT"))
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "architecture": ({"SynthesisBlock": {"architecture": "resnet"}}, "synthesis.b.*architecture is 'resnet', and only"),
+    "noise": ({"SynthesisLayer": {"use_noise": False}}, "use_noise is False, and only True is done here"),
+    "activation": ({"SynthesisLayer": {"activation": "relu"}}, "activation is 'relu'"),
+    "mapping": ({"mapping.fc1": {"activation": "linear", "bias_gain": 0.01}}, "mapping.fc1.activation is 'linear'"),
+    "rate": ({"mapping.fc1": {"bias_gain": 0.1}}, "mapping.fc1.bias_gain is 0.1, and only 0.01"),
+    "clamps": ({"synthesis.b8.conv0": {"conv_clamp": None}}, "conv_clamp is"),
+    "clamp": ({"SynthesisLayer": {"conv_clamp": -1.0}, "ToRGBLayer": {"conv_clamp": -1.0}}, "a positive number"),
+    "size": ({"G": {"img_resolution": 32}}, "synthesis.b32.* was expected with shape"),
+    "resolution": ({"G": {"img_resolution": 2**40}}, "whole number from 8 to 4096"),
+    "latents": ({"G": {"z_dim": "8"}}, "z_dim should be a whole number from 1 to 8192, and is '8'"),
+    "depth": ({"MappingNetwork": {"num_layers": 10**9}}, "mapping.num_layers should be"),
+    "class": ({"G": {"c_dim": 2}}, r"mapping.embed.bias was expected with shape \(12,\), found none"),
+    "no style": ({"MappingNetwork": {"num_layers": None}}, "mapping.num_layers should be"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_networks_that_are_not_done_here(official_layout: ModuleType, tmp_path: Path, name: str) -> None:
+    changes, says = REFUSED[name]
+    file = written(tmp_path, official_layout.stylegan2_file(**changes))
+    with pytest.raises(UnderstudyError, match=says) as caught:
+        import_weights("stylegan2", file, tmp_path / "run")
+    assert NAME in str(caught.value) and "\n" not in str(caught.value) and hidden(tmp_path) == []
+
+
+REFUSED3: dict[str, tuple[dict[str, Any], str]] = {
+    "critical": ({"SynthesisNetwork": {"num_critical": 1}}, "synthesis.num_critical is 1, and only 2 is done here"),
+    "scale": ({"SynthesisNetwork": {"output_scale": 1}}, "synthesis.output_scale is 1"),
+    "layers": ({"SynthesisNetwork": {"num_layers": 6}}, "synthesis.L.* was expected"),
+    "margin": ({"SynthesisNetwork": {"margin_size": 5}}, "synthesis.L.* was expected"),
+    "rate": ({"SynthesisInput": {"sampling_rate": 32.0}}, "synthesis.input.sampling_rate is 32.0, and only 16"),
+    "band": ({"SynthesisInput": {"bandwidth": 3.0}}, "synthesis.input.bandwidth is 3.0, and only 2.0"),
+    "size": ({"G": {"img_resolution": 8}}, "img_resolution is 8, and powers of two from 8 .stylegan3: 16. are done"),
+    "odd size": ({"G": {"img_resolution": 24}}, "img_resolution is 24, and powers of two"),
+    "clamp": ({"SynthesisLayer": {"conv_clamp": "x"}}, "conv_clamp is 'x', and a positive number"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED3)
+def test_stylegan3_networks_that_are_not_done_here(official_layout: ModuleType, tmp_path: Path, name: str) -> None:
+    changes, says = REFUSED3[name]
+    file = written(tmp_path, official_layout.stylegan3_file(**changes))
+    with pytest.raises(UnderstudyError, match=says):
+        import_weights("stylegan3", file, tmp_path / "run")
+    assert hidden(tmp_path) == []
+
+
+def test_the_other_kind(official_layout: ModuleType, tmp_path: Path) -> None:
+    for data, found, asked in (
+        (official_layout.stylegan2_file(), "stylegan2", "stylegan3"),
+        (official_layout.stylegan3_file(), "stylegan3", "stylegan2"),
+    ):
+        with pytest.raises(UsageError, match=f"holds a {found} network, and {asked} was asked for"):
+            import_weights(asked, written(tmp_path, data), tmp_path / "run")
+    assert hidden(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"topk": 1}, "synthesis has 'topk', which official generators do not have"),
+        ({"mapping_kwargs": {"num_layers": 3, "norm": 1}}, "mapping_kwargs has 'norm'"),
+        ({"channel_max": 7}, r"was expected with shape \(7"),
+        ({"channel_max": 2**60}, "channel_max should be a whole number"),
+        ({"channel_base": 0.5}, "channel_base should be a whole number from 1"),
+    ],
+)
+def test_arguments_that_official_generators_do_not_have(
+    official_layout: ModuleType, tmp_path: Path, settings: dict[str, Any], says: str
+) -> None:
+    own = official_layout.stylegan2_attributes()["G"]["_init_kwargs"]
+    file = written(tmp_path, official_layout.stylegan2_file(G={"_init_kwargs": {**own, **settings}}))
+    with pytest.raises(UnderstudyError, match=says):
+        import_weights("stylegan2", file, tmp_path / "run")
+    assert hidden(tmp_path) == []
+
+
+def test_weights_that_are_not_numbers_and_other_filters(official_layout: ModuleType, tmp_path: Path) -> None:
+    layout = official_layout
+    for name, value, says in (
+        ("synthesis.b8.conv1.weight", float("nan"), "synthesis.b8.conv1.weight holds values that are not finite"),
+        ("mapping.w_avg", float("inf"), "mapping.w_avg holds values"),
+        ("synthesis.b8.resample_filter", 0.25, r"synthesis.b8.resample_filter is not \[1, 3, 3, 1\]"),
+    ):
+        network = layout.stylegan2_network()
+        network.state_dict()[name].fill_(value)
+        data = layout.dumps(layout.snapshot(layout.persistent(network, layout.stylegan2_attributes())))
+        with pytest.raises(UnderstudyError, match=says):
+            import_weights("stylegan2", written(tmp_path, data), tmp_path / "run")
+    pipe = layout.snapshot(None)["augment_pipe"]
+    with pytest.raises(UnderstudyError, match="G_ema in .* is a AugmentPipe, and a StyleGAN Generator was expected"):
+        import_weights("stylegan2", written(tmp_path, layout.dumps({"G_ema": pipe})), tmp_path / "run")
+    assert hidden(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("meaning", "says"),
+    [
+        (Meaning(("a",)), "draws 4 channels, and 1 image and 0 label channel"),
+        (Meaning(("a", "b", "c", "d"), "0=background,1=tumour"), "4 image and 1 label channel"),
+        (Meaning(("a", "b", "c", "a")), "each channel needs a name of its own"),
+        (Meaning((), "background"), "a label scheme is written 0=background,255=tumour"),
+        (Meaning((), "", ("ill",)), r"trained with 0 classes, and 1 were named \(ill\)"),
+    ],
+)
+def test_names_that_do_not_fit(official_layout: ModuleType, tmp_path: Path, meaning: Meaning, says: str) -> None:
+    file = written(tmp_path, official_layout.stylegan2_file())
+    with pytest.raises(UsageError, match=says):
+        import_weights("stylegan2", file, tmp_path / "run", meaning)
+    assert hidden(tmp_path) == []
+
+
+def test_one_hot_label_channels(official_layout: ModuleType, tmp_path: Path) -> None:
+    file = written(tmp_path, official_layout.stylegan2_file())
+    with pytest.raises(UsageError, match="0 image and 5 label channel"):
+        import_weights("stylegan2", file, tmp_path / "run", Meaning((), "0=a,1=b,2=c,3=d,4=e"))
+    run = import_weights("stylegan2", file, tmp_path / "run", Meaning((), "0=a,1=b"))
+    assert [c.name for c in load(run).encoding.channels] == ["channel0", "channel1", "channel2"]
+
+
+def test_usage(official_layout: ModuleType, tmp_path: Path) -> None:
+    file = written(tmp_path, official_layout.stylegan2_file())
+    with pytest.raises(UsageError, match="official weights of stylegan2 and stylegan3, found 'stylegan1'"):
+        import_weights("stylegan1", file, tmp_path / "run")
+    with pytest.raises(UsageError, match="does not exist"):
+        import_weights("stylegan2", file, tmp_path / "no" / "run")
+    with pytest.raises(UsageError, match="found nothing"):
+        import_weights("stylegan2", tmp_path / "none.pkl", tmp_path / "run")
+    assert hidden(tmp_path) == []

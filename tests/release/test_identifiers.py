@@ -1,0 +1,80 @@
+"""Names, paths and unkeyed hashes are found in any byte of any file; keyed ids and other text are not."""
+
+import hashlib
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from understudy.core.cohort import Cohort
+from understudy.core.errors import UnderstudyError
+from understudy.release import identifiers as needles_module
+from understudy.release.identifiers import Needles, needles_of, refuse_names
+
+
+@pytest.fixture
+def real(bench: Any) -> Cohort:
+    return Cohort.open(bench.real)
+
+
+@pytest.fixture
+def needles(real: Cohort) -> Needles:
+    return needles_of(real)
+
+
+def test_each_kind_is_found(bench: Any, real: Cohort, needles: Needles) -> None:
+    assert real.images is not None and real.labels is not None and needles.short == 0
+    image, label = (np.ascontiguousarray(array[5]).tobytes() for array in (real.images, real.labels))
+    for kind, text in (
+        ("the pseudonym of a real subject", f'"{bench.names[17]}"'),
+        ("the path of the real cohort", f"read {real.path}/images.npy"),
+        ("an unkeyed hash of real data", hashlib.sha256(image).hexdigest()),
+        ("an unkeyed hash of real data", hashlib.md5(label).hexdigest().upper()),
+        ("an unkeyed hash of real data", hashlib.sha1(image).hexdigest()[:16]),
+        ("an unkeyed hash of real data", hashlib.sha256(bench.names[2].encode()).hexdigest()),
+        ("an unkeyed hash of real data", hashlib.sha256(real.images.tobytes()).hexdigest()),
+        ("an unkeyed hash of real data", hashlib.sha256((real.path / "images.npy").read_bytes()).hexdigest()),
+    ):
+        assert needles.search(f"x{text}y".encode()) == kind
+    assert needles.search(real.id.encode()) is None  # keyed
+    assert needles.search(b"s-0123456789abcdef-0001 " * 50) is None and needles.search(b"") is None
+
+
+def test_nothing_is_lost_between_two_chunks(monkeypatch: pytest.MonkeyPatch, bench: Any, needles: Needles) -> None:
+    monkeypatch.setattr(needles_module, "CHUNK", 64)
+    for at in range(100, 180):
+        assert needles.search(b"a" * at + bench.names[0].encode()) == "the pseudonym of a real subject"
+
+
+def test_packed_things_are_opened(bench: Any, needles: Needles, tmp_path: Path) -> None:
+    name = bench.names[30]
+    folder = tmp_path / "folder"
+    folder.mkdir()
+
+    def refused(where: str) -> None:
+        with pytest.raises(UnderstudyError, match=where) as refusal:
+            refuse_names(folder, needles)
+        assert name not in str(refusal.value)
+        next(folder.iterdir()).unlink()
+
+    np.savez_compressed(folder / "a.npz", title=np.array(["fine", f"of {name}"]))
+    refused("a.npz .the array title")
+    np.savez_compressed(folder / "b.npz", data=np.frombuffer(name.encode(), np.uint8))
+    refused("b.npz .the array data")
+    (folder / "c.html").write_bytes(b'<img src="data:image/png;base64,' + b64encode(b"xx" + name.encode()) + b'">')
+    refused("c.html .an embedded picture")
+    (folder / "d.npy").write_bytes(bytes(100) + name.encode())
+    refused("d.npy .its bytes")
+    (folder / "empty.csv").touch()
+    assert refuse_names(folder, needles) == 1
+    (folder / f"{name}.csv").touch()
+    with pytest.raises(UnderstudyError, match="its name"):
+        refuse_names(folder, needles)
+
+
+def test_short_names_are_counted_and_not_looked_for(bench: Any) -> None:
+    few = needles_of(Cohort.open(bench.write("few", ["p1", "p2", "patient-3"])))
+    assert few.short == 4 and few.search(b"p1 p2") is None  # as cases and as subjects
+    assert few.search(b"patient-3") == "the pseudonym of a real subject"
