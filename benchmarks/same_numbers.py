@@ -49,7 +49,8 @@ def chain() -> list[str]:
         f"train diffusion real {SHORT} --set labels=given --out run-painter",
         "sample run-painter --labels run-mask_gan --n 40 --out painted",
         "sample run-diffusion run-progan --n 30 --out mixed --seed 3",
-        f"import phantom --subjects 24 --slices 4 --size 32 {SPLIT} --intensity volume-percentile --key key --out public",
+        f"import phantom --subjects 24 --slices 4 --size 32 {SPLIT} --intensity volume-percentile --key key "
+        "--out public",
         f"train diffusion public {SHORT} --set dp.epsilon=8 --set dp.delta=0.01 --out run-dp",
         "sample run-dp --n 20 --out dp",
         f"train diffusion volumes {SHORT} --out run-volumes",

@@ -22,9 +22,9 @@ from understudy.cli.options import (
     show,
     writing,
 )
+from understudy.cli.oracle import asking
 from understudy.cli.tables import show_results
 from understudy.core.errors import UsageError
-from understudy.cli.oracle import asking
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
