@@ -31,7 +31,6 @@ from typing import Any
 
 import numpy as np
 import torch
-
 from understudy.evaluation.search import ArrayRows, UnitRows, search
 from understudy.evaluation.search.measures import exact_r
 from understudy.evaluation.search.screen import screen_dtype
