@@ -13,8 +13,9 @@ from typing import Literal
 
 import numpy as np
 
-from understudy.core.cohort import SPLITS, Cohort
+from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
+from understudy.core.manifest import SPLITS
 
 BLOCK = 32
 FEWEST = {"train": 10, "validation": 3, "control": 5, "test": 5}  # subjects; fewer give intervals that say nothing
@@ -81,7 +82,7 @@ def _scanned(cohort: Cohort) -> _Scan:
             for row, image in zip(rows.tolist(), cohort.images[rows], strict=True):
                 _scan_image(scan, cohort, row, image)
         if cohort.labels is not None and cohort.scheme is not None:
-            for row, labels in zip(rows.tolist(), cohort.labels[rows], strict=True):
+            for row, labels in zip(rows.tolist(), cohort.labels.view(np.ndarray)[rows], strict=True):
                 present = np.flatnonzero(np.bincount(labels.reshape(-1))).tolist()
                 scan.classes[str(splits[row])].update(present)
                 if max(present) >= len(cohort.scheme):
@@ -222,6 +223,8 @@ def _summary(cohort: Cohort) -> Iterable[Finding]:
     yield Finding(
         "info", f"{len(cohort)} cases of {size}, {len(cohort.subjects())} subjects ({', '.join(parts) or 'not split'})"
     )
+    for row in range(len(cohort)):  # these say themselves what is wrong with an entry
+        cohort.affine(row), cohort.slice_index(row)
     if len({cohort.spacing_mm(row) for row in range(len(cohort))}) > 1:
         yield Finding("info", "the spacing differs between cases: distances are comparable in mm only")
 

@@ -19,9 +19,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from understudy.core.cohort import COLUMNS
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
+from understudy.core.manifest import COLUMNS
 from understudy.data import formats
 
 FILE = "file"
