@@ -7,15 +7,14 @@ cases keep their owners' pseudonyms. **Source**: Shin et al. (2018, arXiv 1807.1
 """
 
 import itertools
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import track
 
 from understudy.core.errors import UsageError
+from understudy.core.progress import tracked
 from understudy.core.provenance import Provenance
 from understudy.core.seed import derive
 from understudy.core.stage import finished
@@ -85,9 +84,7 @@ def paint_cohort(
         provenance=provenance,
         key=secret(maps.owned, key, Path(out)),
     ) as writer:
-        cases = track(
-            _painted(generators, maps.take(n), seed), "paint", total=n, transient=True, disable=not sys.stderr.isatty()
-        )
+        cases = tracked(_painted(generators, maps.take(n), seed), "paint", total=n)
         for i, (image, label, entries) in enumerate(cases):
             case = f"synthetic-{i:06d}"
             mixed = {"generator": member(found, i % len(found))} if several else {}
