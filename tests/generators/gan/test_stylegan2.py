@@ -264,7 +264,7 @@ def test_the_discriminator_may_see_blurred_images_at_first(encoding: Encoding, m
     monkeypatch.setattr(method, "d", lambda x, condition: seen.append(x) or x.mean(dim=(1, 2, 3)).unsqueeze(1))
     x = batch(0).x
     for method.steps in range(3):
-        method._judge(x, None)
+        method._logits(x, None)
     torch.testing.assert_close(seen[0], blurred(x, 2.0))
     torch.testing.assert_close(seen[1], blurred(x, 1.0))
     assert seen[2] is x and built(encoding).blur_sigma(0, 16) == 0
