@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from understudy.core.cohort import Cohort
+from understudy.evaluation.nearest import Nearest
 from understudy.evaluation.privacy import judgement
 from understudy.evaluation.privacy.calibration import Reference
 from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.judgement import Detectors, judge_by_r, judge_images, judge_maps, numbers, settings
-from understudy.evaluation.privacy.pearson import Nearest
 
 Write = Callable[..., Path]
 CONFIG = PrivacyConfig(views=("pixels", "patches"), false_alarm_rate=0.1, bootstrap=100, audit_copies=10,
