@@ -119,7 +119,7 @@ def test_ada_hears_of_real_cases_only(encoding: Encoding, monkeypatch: pytest.Mo
         real = x.flatten(1).abs().mean(dim=1, keepdim=True) > 90
         return torch.where(real, 1.0, -1.0) * method.d.b4.out.bias.new_ones(len(x), 1).requires_grad_()
 
-    monkeypatch.setattr(method, "_judge", sure)
+    monkeypatch.setattr(method, "_logits", sure)
     for _ in range(4):
         method.discriminator_loss(torch.full((4, 3, 16, 16), 99.0), None)
     assert method.ada.p == pytest.approx(4 * 4 / 40)
