@@ -1,6 +1,6 @@
 """The cohort as it leaves the house: the same images, label maps and classes, and nothing that names a subject.
 
-Cases and, where a cohort is semi-real, subjects get new names in the order of the rows. Left out are the split, the
+Cases and, in a semi-synthetic cohort, subjects get new names in the order of the rows. Left out are the split, the
 place and the size of a source image, and all columns beside the classes; ``trained_on`` keeps cohort and splits with
 the number of subjects (at least five) in the place of their pseudonyms; a screening keeps its counts, a
 guarantee of differential privacy what it says. The id is a hash
@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from understudy.core.cohort import Cohort
+from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
-from understudy.evaluation.folder import PUBLIC_MINIMUM
 
 GUARANTEE = ("epsilon", "delta", "unit")
 
@@ -53,7 +53,7 @@ def trained_on(source: Cohort) -> list[dict[str, Any]]:
     told: list[dict[str, Any]] = []
     for entry in source.trained_on:
         n = len(entry.get("subjects", ()))
-        counted = {"n_subjects": n} if n >= PUBLIC_MINIMUM else {}
+        counted = {"n_subjects": n} if n >= MIN_SUBJECTS else {}
         told.append({"cohort": entry["cohort"], "splits": entry.get("splits", []), "subjects": [], **counted})
     return told
 

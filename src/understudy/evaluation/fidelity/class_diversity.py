@@ -6,8 +6,8 @@ is found, synthetic beside real. **Distance**: half the sum of the absolute diff
 combinations of classes (total variation, 0 the same, 1 nothing in common), with its floor. **Within**: the mean
 distance between two cases of a class in features of their images, synthetic / real, with as many cases on both sides
 and one case a real subject; 1: as diverse as patients are, 0: always the same case.
-**Source** of the question: Segal et al. (2021, arXiv 2010.03975): disease diversity of an archive of generates.
-**Differs**: numbers instead of an overview. An archive that was made with a classifier (``condition``) shows that very
+**Source** of the question: Segal et al. (2021, arXiv 2010.03975): disease diversity of conditioned samples.
+**Differs**: numbers instead of an overview. A cohort that was made with a classifier (``condition``) shows that very
 classifier what it asked for: judge it with another one, trained with another seed.
 **Checked** in tests/evaluation/fidelity/test_class_diversity.py (known distributions; a collapsed class; equal n; class
 columns).
@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 
 from understudy.core.cohort import Cohort
+from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.encoding import Encoding
 from understudy.core.result import Result
 from understudy.core.seed import rng
 from understudy.evaluation.features.blocks import image_blocks
 from understudy.evaluation.fidelity.baseline import real_floors
-from understudy.evaluation.folder import PUBLIC_MINIMUM
 from understudy.evaluation.guard import slug
 
 FOUND = 0.5  # probability from which a class counts as found
@@ -130,8 +130,8 @@ def diversity(
     for k, label in enumerate(names):
         shares = [float(side.found[:, k].mean()) for side in (real, synthetic)]
         patients = len(np.unique(real.subjects[real.found[:, k]]))
-        told = patients >= PUBLIC_MINIMUM
-        note = f"real {shares[0]:.3f}" if told else f"real withheld: fewer than {PUBLIC_MINIMUM} subjects"
+        told = patients >= MIN_SUBJECTS
+        note = f"real {shares[0]:.3f}" if told else f"real withheld: fewer than {MIN_SUBJECTS} subjects"
         share = Result(f"{name}.share.{slug(label)}", shares[1], n=n, seed=seed, note=note)
         ours, theirs, equal = within(real, synthetic, k, draws, seed)
         means = [float(d.mean()) if len(d) else None for d in (ours, theirs)]
@@ -159,8 +159,8 @@ def _combinations(name: str, real: Seen, synthetic: Seen, draws: int, seed: int,
 
 
 def _within_result(name: str, real: np.ndarray, synthetic: np.ndarray, n: int, seed: int) -> Result:
-    if n < PUBLIC_MINIMUM or not (real > 0).all():
-        note = f"{n} case(s) on the smaller side show the class, and {PUBLIC_MINIMUM} are needed"
+    if n < MIN_SUBJECTS or not (real > 0).all():
+        note = f"{n} case(s) on the smaller side show the class, and {MIN_SUBJECTS} are needed"
         return Result(name, None, better="higher", n=n, seed=seed, note=note)
     low, high = np.percentile(synthetic / real, [2.5, 97.5])
     note = f"mean distance within the class, synthetic / real; mean and 95 % range of {len(real)} choices of cases"

@@ -1,4 +1,4 @@
-"""CycleGAN: label maps are painted, and images read, without pairs: a painted map must be read as what it was.
+"""CycleGAN: label maps are rendered, and images segmented, without pairs: a rendered map must be segmented as it was.
 
 Source: Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", 2017, arXiv
     1703.10593: eq. 1 (adversarial), eq. 2 (cycle), eq. 3 (weight 10), section 4 and appendix 7 (least squares, pool of
@@ -9,7 +9,7 @@ Differs: label maps come from the first cohort and images from the second, in tw
     wrong, and L1 over K channels would weigh less the more classes there are. Images are read as whole classes, with
     gradients of the probabilities, since in soft maps the networks would hide the image that the cycle asks back (Chu
     et al., "CycleGAN, a Master of Steganography", 2017, arXiv 1712.02950), and no drawn map is soft. And there is no
-    identity loss: a label map is no image. One label map is painted in one way: nothing is drawn at random. See also
+    identity loss: a label map is no image. One label map is rendered in one way: nothing is drawn at random. See also
     the files named.
 Checked: tests/generators/translation/test_cyclegan.py and tests/generators/test_contract.py.
 
@@ -34,14 +34,13 @@ from torch import Tensor
 
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UsageError
-from understudy.generators.base import Generator
 from understudy.generators.translation.translation import (
-    FEWEST,
-    TranslationSettings,
-    TranslationTraining,
-    whole_classes,
+    MIN_HALVINGS,
+    TranslationConfig,
+    TranslationGenerator,
 )
 from understudy.nets.label_maps import decoded, one_hot
+from understudy.nets.losses import whole_classes
 from understudy.nets.patch_gan import PatchGAN
 from understudy.nets.spatial import needed_halvings
 from understudy.nets.translation import ResidualGenerator
@@ -84,7 +83,7 @@ class ImagePool:
 POOLED = ("images", "labels")
 
 
-class CycleGANConfig(TranslationSettings):
+class CycleGANConfig(TranslationConfig):
     """Configuration of :class:`CycleGAN`; the defaults suit 64 to 128 pixels and some thousand images."""
 
     blocks: int = Field(6, gt=0, description="residual blocks; published: 6 up to 128 pixels, 9 from 256")
@@ -99,7 +98,7 @@ class CycleGANConfig(TranslationSettings):
         return self
 
 
-class CycleGAN(TranslationTraining, Generator):
+class CycleGAN(TranslationGenerator):
     """Two translators and two discriminators that learn from two unpaired cohorts."""
 
     name = "cyclegan"
@@ -123,19 +122,21 @@ class CycleGAN(TranslationTraining, Generator):
     config: CycleGANConfig
 
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
-        """Make the networks, the EMA of the painter, the optimisers and empty pools; see the contract."""
+        """Make the networks, the EMA of the renderer, the optimisers and empty pools; see the contract."""
         cfg, c, k = self.config, encoding.image_channels, len(self.scheme)
-        strides = needed_halvings(self.name, size, FEWEST, 2, FEWEST)
+        strides = needed_halvings(self.name, size, MIN_HALVINGS, 2, MIN_HALVINGS)
         if min(size) <= cfg.kernel // 2:
             raise UsageError(
                 f"cyclegan with a kernel of {cfg.kernel} needs sides above {cfg.kernel // 2}, found "
                 f"{' x '.join(map(str, size))}: import with another --size, or set a smaller kernel"
             )
         shared = cfg.model_dump(include={"channels", "blocks", "kernel"})
-        judges: dict[str, Any] = {"scales": cfg.scales, "channels": cfg.patch_channels, "layers": cfg.patch_layers}
+        patches: dict[str, Any] = {"scales": cfg.scales, "channels": cfg.patch_channels, "layers": cfg.patch_layers}
         g = ResidualGenerator(k, c, strides, **shared)
         f = ResidualGenerator(c, k, strides, squash=False, **shared)
-        self.adopt({"g": g, "f": f}, {"d_images": PatchGAN(c, size, **judges), "d_labels": PatchGAN(k, size, **judges)})
+        self.register_networks(
+            {"g": g, "f": f}, {"d_images": PatchGAN(c, size, **patches), "d_labels": PatchGAN(k, size, **patches)}
+        )
         self.pools = {name: ImagePool(cfg.pool) for name in POOLED}
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -158,22 +159,26 @@ class CycleGAN(TranslationTraining, Generator):
         labels, images = self.unpaired(batch)
         maps = one_hot(labels, self.scheme)
         with self.engine.autocast():
-            painted, read = self.g(maps), self.translators["f"](images)
-            whole = whole_classes(read)
-            read_again, painted_again = self.translators["f"](painted), self.g(whole)
-        cycles = {"cycle_labels": F.cross_entropy(read_again, labels), "cycle_images": F.l1_loss(painted_again, images)}
+            rendered, segmented = self.g(maps), self.translators["f"](images)
+            whole = whole_classes(segmented)
+            segmented_again, rendered_again = self.translators["f"](rendered), self.g(whole)
+        cycles = {
+            "cycle_labels": F.cross_entropy(segmented_again, labels),
+            "cycle_images": F.l1_loss(rendered_again, images),
+        }
 
         def g_loss() -> Tensor:
-            deceived = self.g_loss(self.judge("d_images", painted)) + self.g_loss(self.judge("d_labels", whole))
+            shown = {"d_images": rendered, "d_labels": whole}
+            deceived = torch.stack([self.g_loss(self.discriminate(name, x)) for name, x in shown.items()]).sum()
             return deceived + self.config.cycle_weight * torch.stack([*cycles.values()]).sum()
 
         def d_loss() -> Tensor:
-            old_images = self.pools["images"].exchange(painted)
-            old_labels = self.pools["labels"].exchange(read.argmax(dim=1).byte())
+            old_images = self.pools["images"].exchange(rendered)
+            old_labels = self.pools["labels"].exchange(segmented.argmax(dim=1).byte())
             of_labels = self.d_loss("d_labels", maps, one_hot(old_labels, self.scheme))
             return self.d_loss("d_images", images, old_images) + of_labels
 
-        losses = {"g": self.descend("g", g_loss), "d": self.descend("d", d_loss)}
+        losses = {"g": self.optimizer_step("g", g_loss), "d": self.optimizer_step("d", d_loss)}
         self.average(batch)
         return {**losses, **{name: cycle.detach() for name, cycle in cycles.items()}}
 
@@ -186,6 +191,6 @@ class CycleGAN(TranslationTraining, Generator):
 
     # ------------------------------------------------------------------ sampling
     def draw(self, seeds: list[int], condition: Tensor | None = None) -> Tensor:
-        """Paint label maps, in float32; see the contract. The seeds have nothing to decide."""
-        maps = self.checked(condition, len(seeds))
+        """Render label maps, in float32; see the contract. The seeds have nothing to decide."""
+        maps = self.network_input(condition, len(seeds))
         return self.joined(self.ema(maps), maps.argmax(dim=1))
