@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from understudy.core.cohort import Cohort
-from understudy.release.disclosure import RealPixels
+from understudy.release.disclosure import RealImages
 
 Fields = Callable[..., np.ndarray]
 
@@ -18,15 +18,15 @@ def real(bench: Any) -> Cohort:
 
 
 @pytest.fixture
-def pixels(real: Cohort) -> RealPixels:
-    return RealPixels(real, 64)
+def pixels(real: Cohort) -> RealImages:
+    return RealImages(real, 64)
 
 
 def encoded(images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32) / 127.5 - 1
 
 
-def test_a_patch_is_found_at_any_place_and_in_any_case(real: Cohort, pixels: RealPixels, smooth: Fields) -> None:
+def test_a_patch_is_found_at_any_place_and_in_any_case(real: Cohort, pixels: RealImages, smooth: Fields) -> None:
     assert real.images is not None
     for case, (y, x) in ((0, (0, 0)), (31, (3, 5)), (59, (17, 16))):
         images = smooth(40, 9)
@@ -38,14 +38,14 @@ def test_a_patch_is_found_at_any_place_and_in_any_case(real: Cohort, pixels: Rea
         assert pixels.same_patches(encoded(images)) == 0
 
 
-def test_a_flat_patch_is_no_evidence(bench: Any, real: Cohort, pixels: RealPixels) -> None:
+def test_a_flat_patch_is_no_evidence(bench: Any, real: Cohort, pixels: RealImages) -> None:
     assert real.images is not None
     flat = np.full((2, 1, 32, 32), real.images[0, 0, 0, 0])
     assert pixels.same_patches(encoded(flat)) == 0 and pixels.nearest_to(encoded(flat)) <= 0
     assert pixels.same_patches(encoded(flat)[..., :7, :7]) == 0
 
 
-def test_a_real_image_is_near_also_with_noise_and_gain(real: Cohort, pixels: RealPixels, smooth: Fields) -> None:
+def test_a_real_image_is_near_also_with_noise_and_gain(real: Cohort, pixels: RealImages, smooth: Fields) -> None:
     assert real.images is not None
     strangers = pixels.nearest_to(encoded(smooth(40, 9)))
     images = encoded(smooth(40, 9))
@@ -55,17 +55,17 @@ def test_a_real_image_is_near_also_with_noise_and_gain(real: Cohort, pixels: Rea
     assert pixels.nearest_to(images[:, :, :16]) == -1  # another size: not comparable, and the patches still are
 
 
-def test_a_real_label_map_is_found_where_it_is_large_enough(real: Cohort, pixels: RealPixels) -> None:
+def test_a_real_label_map_is_found_where_it_is_large_enough(real: Cohort, pixels: RealImages) -> None:
     assert real.labels is not None
     maps = np.zeros((3, 32, 32), np.uint8)
     assert pixels.same_maps(maps) == 0
     maps[1] = real.labels[8]
     assert int(maps[1].sum()) >= 64 and pixels.same_maps(maps) == 1
-    assert RealPixels(real, int(maps[1].sum()) + 1).same_maps(maps) == 0
-    assert RealPixels(real, None).same_maps(maps) == 0
+    assert RealImages(real, int(maps[1].sum()) + 1).same_maps(maps) == 0
+    assert RealImages(real, None).same_maps(maps) == 0
 
 
-def test_a_cohort_is_read_whole(bench: Any, real: Cohort, pixels: RealPixels) -> None:
+def test_a_cohort_is_read_whole(bench: Any, real: Cohort, pixels: RealImages) -> None:
     assert real.images is not None
     images = np.concatenate([bench.images] * 5)
     images[59, 0, 10:26, 10:26] = real.images[2, 0, 8:24, 8:24]

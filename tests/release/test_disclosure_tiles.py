@@ -12,7 +12,7 @@ from PIL import Image
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
-from understudy.release.disclosure import highest, open_png, tiles
+from understudy.release.disclosure import figure_panels, highest_correlation, open_png
 from understudy.report.figures import curve_figure, grid_figure
 
 BOUND = 0.996  # of the default policy
@@ -25,7 +25,7 @@ def real(bench: Any) -> Cohort:
 
 
 def found(png: bytes, real: Cohort) -> float:
-    return highest(tiles(open_png(png, "x"), (32, 32)), real)
+    return highest_correlation(figure_panels(open_png(png, "x"), (32, 32)), real)
 
 
 def drawn(pictures: np.ndarray, labels: np.ndarray | None = None) -> bytes:
@@ -40,7 +40,7 @@ def saved(picture: np.ndarray) -> bytes:
 
 
 def test_tiles_of_the_reports_grid_are_cut_out(smooth: Fields) -> None:
-    cut = tiles(open_png(drawn(smooth(9, 5)), "x"), (32, 32))
+    cut = figure_panels(open_png(drawn(smooth(9, 5)), "x"), (32, 32))
     whole = smooth(9, 5)[:, 0].reshape(9, -1).astype(float)
     best = np.corrcoef(np.concatenate([whole, cut.reshape(len(cut), -1)]))[:9, 9:].max(1)
     assert (best > 0.985).all()

@@ -10,7 +10,7 @@ import pytest
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.evaluation.guard import leak_note, short_names
-from understudy.release.screen import screen_cohort, told
+from understudy.release.screen import screen_cohort, screening_summary
 
 Write = Callable[..., Path]
 MEAN = [0.9, 0.1, 0.2, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.4]  # cases 1, 2 and 9 lie below 0.5
@@ -47,9 +47,9 @@ def test_the_log_is_complete(cohort: Path, agreement: Write, privacy: Write, tmp
         {"case_id": "case9", "reasons": [{**low, "score": 0.4}]},
     ]
     assert entry["source"]["cohort"] == Cohort.open(cohort).id and entry["source"]["provenance"]["seed"] == 3
-    assert entry["coverage"]["cases"] == {"before": 10, "after": 6, "share": 0.6}
-    assert entry["coverage"]["classes"]["tumour"]["terciles"]["small"]["after"] == 1
-    assert {(t["evidence"], t["split"]) for t in entry["touched"]} == {
+    assert entry["retained"]["cases"] == {"before": 10, "after": 6, "share": 0.6}
+    assert entry["retained"]["classes"]["tumour"]["terciles"]["small"]["after"] == 1
+    assert {(t["evidence"], t["split"]) for t in entry["data_used"]} == {
         ("agreement", "train"),
         ("agreement", "validation"),
         ("agreement", "control"),
@@ -82,21 +82,21 @@ def test_the_id_is_keyed_where_somebody_owns_it(another: Write, agreement: Write
 
 def test_what_a_person_is_told(cohort: Path, agreement: Write, tmp_path: Path) -> None:
     made = Cohort.open(screen_cohort(cohort, [agreement(cohort, MEAN)], tmp_path / "out"))
-    assert told(made) == [
+    assert screening_summary(made) == [
         "7 of 10 cases are kept (70 %); rejected: 3 by agreement (mean below 0.500).",
         "Of the 3 cases with the smallest tumour (up to 3 voxels) 1 are kept (33 %), of the 3 with the largest (from "
         "7) 2 (67 %).",
     ]
     small = [0.9, 0.1, 0.1, 0.1, *[0.9] * 6]
     made = Cohort.open(screen_cohort(cohort, [agreement(cohort, small, name="b")], tmp_path / "out2"))
-    assert told(made)[2].startswith("warning: small lesions are dropped disproportionately: 0 % kept")
+    assert screening_summary(made)[2].startswith("warning: small lesions are dropped disproportionately: 0 % kept")
 
 
 def test_screened_twice_is_logged_twice(cohort: Path, agreement: Write, privacy: Write, tmp_path: Path) -> None:
     once = screen_cohort(cohort, [agreement(cohort, MEAN)], tmp_path / "once")
     twice = Cohort.open(screen_cohort(once, [privacy(once, [0])], tmp_path / "twice"))
     assert [len(entry["rejected"]) for entry in twice.sampling["screened"]] == [3, 1]
-    assert told(twice)[0] == "6 of 7 cases are kept (86 %); rejected: 1 by privacy (flagged)."
+    assert screening_summary(twice)[0] == "6 of 7 cases are kept (86 %); rejected: 1 by privacy (flagged)."
 
 
 def test_made_once_and_another_request_is_refused(
@@ -125,7 +125,7 @@ def test_label_maps_alone_and_no_rejection(another: Write, privacy: Write, agree
     maps = another("maps", channels=[])
     made = Cohort.open(screen_cohort(maps, [agreement(maps, [1.0] * 10)], tmp_path / "out"))
     assert made.images is None and len(made) == 10
-    assert told(made)[0] == "10 of 10 cases are kept (100 %); none was rejected."
+    assert screening_summary(made)[0] == "10 of 10 cases are kept (100 %); none was rejected."
 
 
 def test_refusals_leave_nothing(cohort: Path, another: Write, agreement: Write, privacy: Write, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from understudy.core.cohort import Cohort
-from understudy.release.screen import class_sizes, coverage, coverage_warnings, size_sentence
+from understudy.release.screen import class_sizes, retained_distribution, retention_warnings, size_sentence
 
 Write = Callable[..., Path]
 SMALL_LOST = np.array([1, 0, 0, 1, 1, 1, 1, 1, 1, 0], bool)
@@ -23,7 +23,7 @@ def test_sizes_are_counted_case_by_case(cohort: Path) -> None:
 
 
 def test_counts_by_hand(cohort: Path) -> None:
-    told = coverage(Cohort.open(cohort), SMALL_LOST)
+    told = retained_distribution(Cohort.open(cohort), SMALL_LOST)
     assert told["cases"] == counts(10, 7)
     tumour = told["classes"]["tumour"]
     assert tumour["present"] == counts(9, 6) and tumour["absent"] == counts(1, 1)
@@ -41,27 +41,30 @@ def test_counts_by_hand(cohort: Path) -> None:
 
 def test_a_warning_when_small_lesions_go(cohort: Path) -> None:
     opened = Cohort.open(cohort)
-    assert coverage_warnings(coverage(opened, SMALL_LOST)) == []  # 1 of 3 is half of 6 of 9, not less
+    assert retention_warnings(retained_distribution(opened, SMALL_LOST)) == []  # 1 of 3 is half of 6 of 9, not less
     worse = SMALL_LOST.copy()
     worse[3] = False
-    (warning,) = coverage_warnings(coverage(opened, worse))
+    (warning,) = retention_warnings(retained_distribution(opened, worse))
     assert (
         "small lesions are dropped disproportionately: 0 % kept" in warning
         and "56 % of all cases with tumour" in warning
     )
-    assert coverage_warnings(coverage(opened, np.ones(10, bool))) == []
+    assert retention_warnings(retained_distribution(opened, np.ones(10, bool))) == []
 
 
 def test_a_warning_when_a_class_goes(cohort: Path) -> None:
     kept = np.arange(10) < 5
-    found = coverage_warnings(coverage(Cohort.open(cohort), kept))
+    found = retention_warnings(retained_distribution(Cohort.open(cohort), kept))
     assert found == ["cases of class ill are dropped disproportionately: 0 % kept, 50 % of all"]
     kept = np.arange(10) % 2 == 1
-    assert any("cases with small cyst are dropped" in w for w in coverage_warnings(coverage(Cohort.open(cohort), kept)))
+    assert any(
+        "cases with small cyst are dropped" in w
+        for w in retention_warnings(retained_distribution(Cohort.open(cohort), kept))
+    )
 
 
 def test_the_sentence_names_both_ends(cohort: Path) -> None:
-    told = coverage(Cohort.open(cohort), SMALL_LOST)
+    told = retained_distribution(Cohort.open(cohort), SMALL_LOST)
     assert size_sentence(told) == (
         "Of the 3 cases with the smallest tumour (up to 3 voxels) 1 are kept (33 %), of the 3 with the largest (from "
         "7) 2 (67 %)."
@@ -71,7 +74,7 @@ def test_the_sentence_names_both_ends(cohort: Path) -> None:
 @pytest.mark.parametrize("sizes", [[0] * 4, [5] * 4])
 def test_no_lesion_or_one_size(another: Write, sizes: list[int]) -> None:
     opened = Cohort.open(another("even", sizes))
-    told = coverage(opened, np.array([1, 1, 1, 0], bool))
+    told = retained_distribution(opened, np.array([1, 1, 1, 0], bool))
     told["classes"].pop("small cyst")
     if sizes[0]:
         assert size_sentence(told) == "All cases with tumour are of one size, and 3 of 4 are kept."
@@ -81,5 +84,5 @@ def test_no_lesion_or_one_size(another: Write, sizes: list[int]) -> None:
 
 def test_without_label_maps_there_are_no_sizes(another: Write) -> None:
     opened = Cohort.open(another("bare", scheme=None, label_source=None))
-    told = coverage(opened, SMALL_LOST)
-    assert told["classes"] == {} and told["cases"] == counts(10, 7) and coverage_warnings(told) == []
+    told = retained_distribution(opened, SMALL_LOST)
+    assert told["classes"] == {} and told["cases"] == counts(10, 7) and retention_warnings(told) == []

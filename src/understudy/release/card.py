@@ -2,7 +2,7 @@
 
 Written for a data-protection officer, as Markdown to read and as JSON with the same content. It claims no more than
 the evidence: no cohort is called anonymous, no privacy is called proven, and a guarantee of differential privacy stands
-only where the cohort records one and nothing else touched training data.
+only where the cohort records one and nothing else used training data.
 **Checked** in tests/release/test_card.py.
 """
 
@@ -13,12 +13,12 @@ from typing import Any
 from understudy.core.cohort import Cohort
 from understudy.core.provenance import code_version
 from understudy.release.deidentify import screenings, trained_on
-from understudy.release.evidence import Dossier
+from understudy.release.evidence import EvidenceSet
 from understudy.release.gate import Check
 from understudy.release.policy import PolicyFile
 
 NOT_COVERED = (
-    "Evidence is against the attacks and disguises named in it. Others, and better ones to come, are not covered.",
+    "Evidence is against the attacks and transformations named in it. Others, and better ones, are not covered.",
     "Few flagged cases are no evidence that nobody can be recognised: a detector finds what its audit shows, no more.",
     "Somebody who holds further data about a patient, other images or a report, may learn more than was tested here.",
     "The numbers are of this cohort. They say nothing of the generator, its weights, or further cases drawn from it.",
@@ -31,7 +31,7 @@ UNITS = {"epsilon", "delta", "unit"}
 def card_of(
     released: Cohort,
     source: Cohort,
-    dossier: Dossier,
+    evidence_set: EvidenceSet,
     policy: PolicyFile,
     checks: Sequence[Check],
     override: str | None,
@@ -42,7 +42,7 @@ def card_of(
     Args:
         released: the cohort in the bundle.
         source: the cohort it was made of.
-        dossier: the evidence.
+        evidence_set: the evidence.
         policy: the limits.
         checks: each limit with what was found.
         override: why it is released although limits do not hold, or None.
@@ -61,9 +61,9 @@ def card_of(
         "generator": source.generator or "not recorded",
         "made_by": str(source.provenance.get("command", "not recorded")),
         "trained_on": trained_on(source),
-        "screened": [entry["coverage"]["cases"] for entry in screenings(source)],
-        "real_cohort": dossier.real,
-        "evidence": sorted({folder.section for folder in dossier.released}),
+        "screened": [entry["retained"]["cases"] for entry in screenings(source)],
+        "real_cohort": evidence_set.real,
+        "evidence": sorted({folder.section for folder in evidence_set.released}),
         "differential_privacy": guarantee(source),
         "policy": {"name": policy.policy.name, "sha256": policy.digest},
         "checks": [asdict(check) for check in checks],
@@ -75,7 +75,7 @@ def card_of(
 
 
 def guarantee(source: Cohort) -> str:
-    """Say which guarantee of differential privacy ``sampling`` records, if nothing else touched training data."""
+    """Say which guarantee of differential privacy ``sampling`` records, if nothing else used training data."""
     found = source.sampling.get("differential_privacy")
     if not isinstance(found, dict) or not set(found) >= UNITS:
         return f"{NO_GUARANTEE}: none is recorded."

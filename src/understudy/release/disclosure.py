@@ -43,17 +43,17 @@ from understudy.core.errors import UnderstudyError
 from understudy.evaluation.guard import refuse_unfitting
 from understudy.evaluation.privacy.pearson import ImageVectors, nearest
 from understudy.evaluation.search import ArrayRows, UnitRows, unit_vectors
-from understudy.release.identifiers import EMBEDDED, needles_of, refuse_names
+from understudy.release.identifiers import EMBEDDED, forbidden_identifiers, refuse_names
 from understudy.release.policy import RealCheck
 from understudy.report.reading import read_arrays
 
 BLOCK = 8  # side of a patch
-FEWEST_VALUES = 16  # different ones in a patch: fewer can be equal by chance
+MIN_VALUES = 16  # different ones in a patch: fewer can be equal by chance
 ROWS = 32  # cases read at once
 LEVELS = 2**16 - 1
 
 
-class RealPixels:
+class RealImages:
     """The real images and label maps, ready to be compared with.
 
     Args:
@@ -119,7 +119,7 @@ class RealPixels:
         high, wide = height // BLOCK, width // BLOCK
         cut = levels[:, : high * BLOCK, : wide * BLOCK].reshape(m, high, BLOCK, wide, BLOCK)
         flat = np.sort(cut.transpose(0, 1, 3, 2, 4).reshape(-1, BLOCK * BLOCK), 1)
-        rich = 1 + (np.diff(flat, axis=1) != 0).sum(1) >= FEWEST_VALUES
+        rich = 1 + (np.diff(flat, axis=1) != 0).sum(1) >= MIN_VALUES
         return self._windows(levels)[:, ::BLOCK, ::BLOCK][:, :high, :wide].ravel()[rich]
 
     def _windows(self, levels: np.ndarray) -> np.ndarray:
@@ -145,14 +145,14 @@ def _cohort_planes(cohort: Cohort) -> Iterator[np.ndarray]:
         yield planes(cohort.encoding.encode_images(np.asarray(cohort.images[start : start + ROWS])))
 
 
-PAPER = 250  # of 255: lighter in all colours is paper
-SMALLEST = 16  # pixels: the side of a tile
-MOSAIC = 16  # tiles in a row of a mosaic without gaps, at most; none is narrower than the cohort's images
+BACKGROUND = 250  # of 255: lighter in all colours is paper
+MIN_PANEL = 16  # pixels: the side of a tile
+MAX_PANELS_ACROSS = 16  # tiles in a row of a mosaic without gaps, at most; none is narrower than the cohort's images
 CANDIDATES = 5
-WORTH = 0.8  # r from which a pair is looked at again
-DROPPED = 0.1  # of the pixels, an outline's
+REFINED_FROM = 0.8  # r from which a pair is looked at again
+TRIMMED = 0.1  # of the pixels, an outline's
 BATCH = 256  # real cases compared at once
-PLAIN = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"pHYs", b"sRGB", b"gAMA", b"tRNS"}
+PICTURE_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"pHYs", b"sRGB", b"gAMA", b"tRNS"}
 Box = tuple[int, int, int, int]
 
 
@@ -162,7 +162,7 @@ def open_png(data: bytes, where: str) -> np.ndarray:
     Raises:
         UnderstudyError: no PNG, or one that carries text or other data beside the picture.
     """
-    if data[:8] != b"\x89PNG\r\n\x1a\n" or not set(_chunks(data)) <= PLAIN:
+    if data[:8] != b"\x89PNG\r\n\x1a\n" or not set(_chunks(data)) <= PICTURE_CHUNKS:
         raise UnderstudyError(f"{where} should be a PNG that holds a picture and nothing else: make the evidence again")
     with Image.open(BytesIO(data)) as image:
         layers = image.convert("RGBA")
@@ -183,10 +183,10 @@ def _chunks(data: bytes) -> Iterator[bytes]:
         yield b""
 
 
-def tiles(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def figure_panels(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return the tiles of a picture at a size, float32 (n, H, W): the mean of colours, and each where they differ."""
     found = []
-    for box in _cut(np.any(picture < PAPER, axis=-1), (0, 0, *picture.shape[:2])):
+    for box in _cut(np.any(picture < BACKGROUND, axis=-1), (0, 0, *picture.shape[:2])):
         for top, left, bottom, right in [box, *_mosaic(box, size)]:
             colours = [_scaled(picture[top:bottom, left:right, k], size) for k in range(3)]
             grey = np.mean(colours, 0)
@@ -206,7 +206,7 @@ def _cut(ink: np.ndarray, box: Box) -> Iterator[Box]:
                     ink, (top + first, left, top + last, right) if axis else (top, left + first, bottom, left + last)
                 )
             return
-    if min(bottom - top, right - left) >= SMALLEST:
+    if min(bottom - top, right - left) >= MIN_PANEL:
         yield box
 
 
@@ -217,8 +217,8 @@ def _runs(marks: np.ndarray) -> list[tuple[int, int]]:
 
 def _mosaic(box: Box, size: tuple[int, int]) -> Iterator[Box]:
     """Yield the tiles of a box that could hold several of this shape without gaps."""
-    (top, left, bottom, right), narrowest = box, max(SMALLEST, size[1])
-    for across in range(1, MOSAIC + 1):
+    (top, left, bottom, right), narrowest = box, max(MIN_PANEL, size[1])
+    for across in range(1, MAX_PANELS_ACROSS + 1):
         wide = (right - left) / across
         down = (bottom - top) / (wide * size[0] / size[1])
         if across * round(down) < 2 or abs(down - round(down)) > 0.02 * down or wide < narrowest:
@@ -239,7 +239,7 @@ def _scaled(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(image.resize((size[1], size[0]), Image.Resampling.BOX), np.float32)
 
 
-def highest(drawn: np.ndarray, real: Cohort) -> float:
+def highest_correlation(drawn: np.ndarray, real: Cohort) -> float:
     """Return the highest r, outlines left out, of any tile to any slice of any real image; -1 where there are none.
 
     Args:
@@ -260,7 +260,7 @@ def highest(drawn: np.ndarray, real: Cohort) -> float:
         r, index = np.take_along_axis(joined, best, 1), np.take_along_axis(numbers, best, 1)
         first += product.shape[1]
     each = first // len(real)  # slices of a case
-    pairs = [(i, int(j)) for i, j in zip(np.nonzero(r > WORTH)[0], index[r > WORTH], strict=True)]
+    pairs = [(i, int(j)) for i, j in zip(np.nonzero(r > REFINED_FROM)[0], index[r > REFINED_FROM], strict=True)]
     found = [_robust(queries[i], _slices(real, [j // each])[j % each]) for i, j in pairs]
     return max(found, default=float(r.max(initial=-1)))
 
@@ -277,7 +277,7 @@ def _robust(x: np.ndarray, y: np.ndarray) -> float:
     """Return Pearson's r of two vectors without the tenth that lies farthest from their common line."""
     a, b = x - x.mean(), y - y.mean()
     off = np.abs(a - (a @ b) / (b @ b) * b)
-    kept = off <= np.partition(off, int(len(off) * (1 - DROPPED)))[int(len(off) * (1 - DROPPED))]
+    kept = off <= np.partition(off, int(len(off) * (1 - TRIMMED)))[int(len(off) * (1 - TRIMMED))]
     a, b = x[kept] - x[kept].mean(), y[kept] - y[kept].mean()
     length = float(np.linalg.norm(a) * np.linalg.norm(b))
     return float(a @ b) / length if length > 0 else -1.0
@@ -302,31 +302,31 @@ def compare_with_real(folder: Path, real: Cohort, rule: RealCheck) -> dict[str, 
         UnderstudyError: a real image, patch, label map, name or unkeyed hash is in the bundle, or a kind of file that
             cannot be looked into.
     """
-    released, needles = Cohort.open(folder / "cohort"), needles_of(real)
+    released, forbidden = Cohort.open(folder / "cohort"), forbidden_identifiers(real)
     refuse_unfitting(real, released, labels=False)
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     for file in files:
         if file.suffix not in KNOWN:
             raise UnderstudyError(f"release is refused: {_name(file, folder)} is of a kind that is not looked into")
-    searched = refuse_names(folder, needles)
+    searched = refuse_names(folder, forbidden)
     owned = released.label_source in PATIENTS_OWN  # a policy that let these in knows whose they are
-    pixels = RealPixels(real, None if owned else rule.label_voxels)
+    pixels = RealImages(real, None if owned else rule.label_voxels)
     near = _compare_cohort(released, pixels, rule)
     for file in folder.rglob("*.npz"):
         near = max(near, _compare_arrays(read_arrays(file), pixels, rule, _name(file, folder)))
     drawn, n = _compare_pictures(folder, files, real, rule)
-    told = {"files": searched, "real_cases": len(real), "names_too_short": needles.short}
+    told = {"files": searched, "real_cases": len(real), "names_too_short": forbidden.short}
     return {**told, "pictures": n, "highest_r": round(near, 4), "highest_r_drawn": round(drawn, 4)}
 
 
-def _compare_cohort(released: Cohort, pixels: RealPixels, rule: RealCheck) -> float:
+def _compare_cohort(released: Cohort, pixels: RealImages, rule: RealCheck) -> float:
     _refuse(pixels.same_patches_of(released), "patch", "cohort/images.npy")
     if released.labels is not None:
         _refuse(pixels.same_maps(released.labels), "label map", "cohort/labels.npy")
     return _refuse_near(pixels.nearest_of(released), rule.near, "cohort/images.npy")
 
 
-def _compare_arrays(arrays: dict[str, np.ndarray], pixels: RealPixels, rule: RealCheck, where: str) -> float:
+def _compare_arrays(arrays: dict[str, np.ndarray], pixels: RealImages, rule: RealCheck, where: str) -> float:
     """Compare every array of an .npz file that can hold images or label maps."""
     highest_r = -1.0
     for array in arrays.values():
@@ -344,7 +344,7 @@ def _compare_pictures(folder: Path, files: list[Path], real: Cohort, rule: RealC
     best, n = -1.0, 0
     height, width = real.size[-2:]
     for where, data in _pictures(folder, files):
-        found, n = highest(tiles(open_png(data, where), (height, width)), real), n + 1
+        found, n = highest_correlation(figure_panels(open_png(data, where), (height, width)), real), n + 1
         best = max(best, _refuse_near(found, rule.drawn, where))
     return best, n
 

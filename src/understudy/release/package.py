@@ -28,11 +28,11 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.stage import finished, output_folder
 from understudy.release.card import card_of, markdown
-from understudy.release.deidentify import write_stripped
+from understudy.release.deidentify import write_deidentified
 from understudy.release.disclosure import compare_with_real
-from understudy.release.evidence import Dossier, open_dossier
-from understudy.release.gate import Check, judge, judge_labels, judge_real, refuse
-from understudy.release.identifiers import needles_of, refuse_names
+from understudy.release.evidence import EvidenceSet, open_evidence_set
+from understudy.release.gate import Check, check_labels, check_limits, check_real, refuse
+from understudy.release.identifiers import forbidden_identifiers, refuse_names
 from understudy.release.policy import PolicyFile, read_policy
 from understudy.report import write_report
 from understudy.report.reading import Folder, folder_hash
@@ -71,23 +71,23 @@ def release_cohort(
             real in the bundle.
     """
     source, limits = Cohort.open(cohort), read_policy(policy)
-    dossier = open_dossier(source, evidence)
-    provenance = _request(source, dossier, limits, real is not None, override)
+    evidence_set = open_evidence_set(source, evidence)
+    provenance = _request(source, evidence_set, limits, real is not None, override)
     if finished(out, "manifest.json", provenance):
         return Path(out)
     refuse_changed(source)
-    original = _open_real(real, source, dossier) if real is not None else None
-    checks = [*judge(limits.policy, dossier), judge_labels(limits.policy, source.label_source)]
-    checks.append(judge_real(limits.policy, original is not None))
+    original = _open_real(real, source, evidence_set) if real is not None else None
+    checks = [*check_limits(limits.policy, evidence_set), check_labels(limits.policy, source.label_source)]
+    checks.append(check_real(limits.policy, original is not None))
     refuse(source, checks, override)
     with output_folder(out) as folder:
-        _fill(folder, source, dossier, limits, provenance)
+        _fill(folder, source, evidence_set, limits, provenance)
         rule = limits.policy.real_check
         compared = compare_with_real(folder, original, rule) if original is not None else None
-        card = card_of(Cohort.open(folder / "cohort"), source, dossier, limits, checks, override, compared)
-        _write_own(folder, card, dossier, checks, override)
+        card = card_of(Cohort.open(folder / "cohort"), source, evidence_set, limits, checks, override, compared)
+        _write_own(folder, card, evidence_set, checks, override)
         if original is not None:
-            refuse_names(folder, needles_of(original), OWN)
+            refuse_names(folder, forbidden_identifiers(original), OWN)
         _write_json(folder / "manifest.json", _manifest(folder, provenance, card))
     return Path(out)
 
@@ -109,22 +109,24 @@ def refuse_changed(cohort: Cohort) -> None:
         )
 
 
-def _request(source: Cohort, dossier: Dossier, limits: PolicyFile, compared: bool, why: str | None) -> Provenance:
+def _request(
+    source: Cohort, evidence_set: EvidenceSet, limits: PolicyFile, compared: bool, why: str | None
+) -> Provenance:
     """Return the request; evidence by the hash of its public part."""
-    inputs = {"cohort": source.id, "real": dossier.real}
-    both = [*dossier.released, *(dossier.before if dossier.screened else [])]
+    inputs = {"cohort": source.id, "real": evidence_set.real}
+    both = [*evidence_set.released, *(evidence_set.before if evidence_set.screened else [])]
     inputs |= {f"evidence.{i}.{f.section}": folder_hash(f.path, public=True)[:16] for i, f in enumerate(both)}
     config = {"generator": source.generator, "policy": limits.digest, "compared": compared, "override": why}
     return Provenance("release", config, 0, inputs)
 
 
-def _open_real(real: Path, source: Cohort, dossier: Dossier) -> Cohort:
+def _open_real(real: Path, source: Cohort, evidence_set: EvidenceSet) -> Cohort:
     original = Cohort.open(real)
     if original.kind != "real":
         raise UsageError(f"--real needs the cohort of real cases, and {original.path.name} is {original.kind}")
-    if original.id != dossier.real:
+    if original.id != evidence_set.real:
         raise UnderstudyError(
-            f"--real is the cohort {original.id}, and the evidence was measured against {dossier.real}: name that one"
+            f"--real is the cohort {original.id}, and the evidence was measured against {evidence_set.real}: name that one"
         )
     original.verify()
     seen = {subject for entry in source.trained_on for subject in entry.get("subjects", ())}
@@ -136,12 +138,12 @@ def _open_real(real: Path, source: Cohort, dossier: Dossier) -> Cohort:
     return original
 
 
-def _fill(folder: Path, source: Cohort, dossier: Dossier, limits: PolicyFile, provenance: Provenance) -> None:
+def _fill(folder: Path, source: Cohort, evidence_set: EvidenceSet, limits: PolicyFile, provenance: Provenance) -> None:
     """Write cohort, evidence, report and policy."""
-    write_stripped(source, folder / "cohort", provenance)
+    write_deidentified(source, folder / "cohort", provenance)
     (folder / "evidence").mkdir()
-    copied = [_copy(one, folder / "evidence", PUBLIC) for one in dossier.released]
-    for one in dossier.before if dossier.screened else ():
+    copied = [_copy(one, folder / "evidence", PUBLIC) for one in evidence_set.released]
+    for one in evidence_set.before if evidence_set.screened else ():
         _copy(one, folder / "evidence" / BEFORE, ())  # its pictures may show what was screened out
     write_report(copied, folder / "report")
     (folder / "policy.yaml").write_bytes(limits.content)
@@ -161,12 +163,16 @@ def _copy(one: Folder, parent: Path, patterns: Sequence[str]) -> Path:
 
 
 def _write_own(
-    folder: Path, card: dict[str, Any], dossier: Dossier, checks: Sequence[Check], override: str | None
+    folder: Path, card: dict[str, Any], evidence_set: EvidenceSet, checks: Sequence[Check], override: str | None
 ) -> None:
     """Write the card and the verdict."""
     _write_json(folder / "card.json", card)
     (folder / "card.md").write_text(markdown(card), encoding="utf-8")
-    known = {"real": dossier.real, "screened": dossier.screened, "facts": [asdict(fact) for fact in dossier.facts]}
+    known = {
+        "real": evidence_set.real,
+        "screened": evidence_set.screened,
+        "facts": [asdict(fact) for fact in evidence_set.facts],
+    }
     verdict = {"override": override, "checks": [asdict(check) for check in checks], "known": known}
     _write_json(folder / "gate.json", verdict)
 

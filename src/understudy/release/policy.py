@@ -1,7 +1,7 @@
 """Policy: the limits that a synthetic cohort must keep to be released; ``policy.yaml`` beside this file is the default.
 
 A limit names numbers by the pattern of their name, so that new evidence is held against it without a change here.
-Further names that a limit may ask for: ``cohort.subjects`` and ``cohort.cases`` (counts), ``judged.again`` (1 where the
+Further names that a limit may ask for: ``cohort.subjects`` and ``cohort.cases`` (counts), ``screening.independent_seed`` (1 where the
 cohort was judged with another seed than the one it was screened with), ``setting.KIND.KEY`` (a number among the
 settings of ``evaluate KIND``).
 **Checked** in tests/release/test_policy.py.

@@ -16,8 +16,8 @@ from understudy.core.cohort import Cohort, file_hash
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result
 from understudy.release.card import markdown
-from understudy.release.evidence import Dossier
-from understudy.release.gate import judge, judge_labels
+from understudy.release.evidence import EvidenceSet
+from understudy.release.gate import check_labels, check_limits
 from understudy.release.package import BEFORE, SCHEMA, refuse_changed
 from understudy.release.policy import read_policy
 from understudy.report.reading import cohort_ids, read_folders
@@ -81,8 +81,8 @@ def _wrong_content(bundle: Path, manifest: dict[str, Any]) -> list[str]:
     card, gate = _read(bundle, "card.json"), _read(bundle, "gate.json")
     refuse_changed(cohort)
     known = gate["known"]
-    judged = judge(limits.policy, _dossier(bundle, known))
-    judged.append(judge_labels(limits.policy, cohort.label_source))
+    judged = check_limits(limits.policy, _evidence_set(bundle, known))
+    judged.append(check_labels(limits.policy, cohort.label_source))
     given = [check for check in gate["checks"] if check["what"] not in UNCHECKED]
     says = {
         "the cohort's id is not the manifest's": cohort.id == manifest["cohort"] == card["cohort"],
@@ -100,7 +100,7 @@ def _wrong_content(bundle: Path, manifest: dict[str, Any]) -> list[str]:
     return [sentence for sentence, holds in says.items() if not holds]
 
 
-def _dossier(bundle: Path, known: dict[str, Any]) -> Dossier:
+def _evidence_set(bundle: Path, known: dict[str, Any]) -> EvidenceSet:
     """Read the evidence in a bundle."""
     evidence = bundle / "evidence"
     ours = sorted(path for path in evidence.iterdir() if path.name != BEFORE)
@@ -110,7 +110,7 @@ def _dossier(bundle: Path, known: dict[str, Any]) -> Dossier:
         if cohort_ids(folder.provenance, "real") != known["real"]:
             raise UnderstudyError(f"{folder.path} is evidence against another real cohort than the verdict says")
     facts = [Result(**fact) for fact in known["facts"]]
-    return Dossier(known["real"], released, earlier if known["screened"] else released, known["screened"], facts)
+    return EvidenceSet(known["real"], released, earlier if known["screened"] else released, known["screened"], facts)
 
 
 def _refuse(what: str, wrong: list[str]) -> None:
