@@ -1,1 +1,1 @@
-"""Floor 6: what may leave the institution: synthetic cohorts are screened, judged by a policy and written as bundles."""
+"""Floor 6: what may leave the institution: synthetic cohorts, screened, held against a policy, bundled."""

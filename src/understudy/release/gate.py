@@ -1,8 +1,8 @@
-"""The gate: a policy's limits held against the evidence, one check each; who fails one stays inside.
+"""The gate: a policy's limits held against the evidence, one check each; a cohort that fails one is not released.
 
 Missing evidence fails a limit unless the policy says that it is not required; a number that was withheld fails it
-always. The same checks can be made again from
-the bundle alone (release/verify.py), so that a verdict cannot be edited without its numbers.
+always. release/verify.py makes the same checks again from the bundle alone, so that a verdict cannot be edited without
+its numbers.
 **Checked** in tests/release/test_gate.py (each limit, missing and withheld numbers, overrides).
 """
 
@@ -42,7 +42,7 @@ class Check:
 
 
 def check_limits(policy: Policy, known: EvidenceSet) -> list[Check]:
-    """Hold each measured limit of a policy against a known."""
+    """Hold each measured limit of a policy against an evidence set."""
     return [_check_limit(limit, known.results(limit.about)) for limit in policy.limits]
 
 
