@@ -114,7 +114,7 @@ def test_todays_evidence_alone_is_refused(bench: Any) -> None:
 
 def test_label_sources_and_the_real_check() -> None:
     assert check_labels(POLICY, "sampled").holds and check_labels(POLICY, None).holds
-    for source in ("patient", "edited patient", "painted"):
+    for source in ("patient", "edited patient", "predicted"):
         assert not check_labels(POLICY, source).holds
     assert check_real(POLICY, True).holds and not check_real(POLICY, False).holds
     mild = POLICY.model_copy(update={"real_check": POLICY.real_check.model_copy(update={"required": False})})
