@@ -11,18 +11,17 @@ discriminator; no augmentation, and the deviation within a minibatch is that wit
 tests/generators/test_contract.py (every generator answers or is refused).
 """
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import Tensor
 
 from understudy.core.cohort import Cohort, file_hash
 from understudy.core.errors import UsageError
+from understudy.core.progress import tracked
 from understudy.core.seed import derive
 from understudy.generators import load
 from understudy.generators.base import Generator
@@ -136,7 +135,7 @@ def _informant(attack: str, weights: str, generator: Generator, answer: Answer, 
             )
         answers = []
         starts = range(0, len(rows), BLOCK)
-        for start in track(starts, "ask the generator", transient=True, disable=not sys.stderr.isatty()):
+        for start in tracked(starts, "ask the generator"):
             block = rows[start : start + BLOCK]
             x = torch.from_numpy(cohort.encoded(block)).to(generator.engine.device)
             told = generator.condition_of(cohort, block)

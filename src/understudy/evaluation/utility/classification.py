@@ -18,7 +18,8 @@ import numpy as np
 
 from understudy.core.classes import short_class_names
 from understudy.core.cohort import Cohort
-from understudy.evaluation.folder import PUBLIC_MINIMUM, write_rows
+from understudy.core.disclosure import MIN_SUBJECTS
+from understudy.evaluation.folder import write_rows
 from understudy.evaluation.utility.auc import Areas
 from understudy.evaluation.utility.config import ClassUtilityConfig
 from understudy.evaluation.utility.task import Outcome, Score, Task
@@ -58,7 +59,7 @@ class AreaOutcome(Outcome):
     def _averaged(self) -> tuple[int, ...]:
         """The classes of the mean: those that may be published, or where there are none, those that have an area."""
         kinds = [min(self._having(k, 0), self._having(k, 1)) for k in range(len(self.names))]
-        for minimum in (PUBLIC_MINIMUM, 1):
+        for minimum in (MIN_SUBJECTS, 1):
             if kept := tuple(k for k, kind in enumerate(kinds) if kind >= minimum):
                 return kept
         return ()
