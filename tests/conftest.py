@@ -134,5 +134,4 @@ def write_classes(out: Path, size: int = 8, high: float = 500, labels: bool = Tr
 
 @pytest.fixture(scope="session")
 def classes_cohort() -> Callable[..., Cohort]:
-    """Return a writer of a small cohort with two classes."""
     return write_classes
