@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from understudy.core.cohort import Cohort
+from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
-from understudy.evaluation.folder import PUBLIC_MINIMUM
 
 GUARANTEE = ("epsilon", "delta", "unit")
 
@@ -53,7 +53,7 @@ def trained_on(source: Cohort) -> list[dict[str, Any]]:
     told: list[dict[str, Any]] = []
     for entry in source.trained_on:
         n = len(entry.get("subjects", ()))
-        counted = {"n_subjects": n} if n >= PUBLIC_MINIMUM else {}
+        counted = {"n_subjects": n} if n >= MIN_SUBJECTS else {}
         told.append({"cohort": entry["cohort"], "splits": entry.get("splits", []), "subjects": [], **counted})
     return told
 

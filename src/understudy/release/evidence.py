@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from understudy.core.cohort import Cohort, file_hash
+from understudy.core.disclosure import MIN_SUBJECTS, STAMP
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result, read_results
-from understudy.evaluation.folder import PUBLIC_MINIMUM, STAMP
 from understudy.evaluation.guard import slug
 from understudy.report.reading import Folder, cohort_ids, read_folders
 
@@ -341,7 +341,7 @@ def facts(cohort: Cohort) -> list[Result]:
     """Return the counts of a cohort that limits may ask for; the subjects are None where they are few or unknown."""
     recorded = bool(cohort.trained_on) and all(entry.get("subjects") for entry in cohort.trained_on)
     n = len({subject for entry in cohort.trained_on for subject in entry.get("subjects", ())})
-    note = f"withheld: fewer than {PUBLIC_MINIMUM} subjects" if n < PUBLIC_MINIMUM else ""
+    note = f"withheld: fewer than {MIN_SUBJECTS} subjects" if n < MIN_SUBJECTS else ""
     note = note if recorded else "trained_on does not record all subjects"
     return [
         Result("cohort.cases", len(cohort), unit="cases"),

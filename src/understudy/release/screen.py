@@ -13,7 +13,6 @@ to the first, large above the second; a case without the class has no size and i
 **Checked** in tests/release/test_screen_coverage.py against counts by hand.
 """
 
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -21,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import track
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.progress import tracked
 from understudy.core.provenance import Provenance
 from understudy.core.stage import finished
 from understudy.core.writer import CohortWriter
@@ -278,7 +277,7 @@ def _write(
         key=key,
     ) as writer:
         rows = np.flatnonzero(kept)
-        for i in track(rows, "screen", transient=True, disable=not sys.stderr.isatty()):
+        for i in tracked(rows, "screen"):
             image, label = (None if a is None else np.asarray(a[i]) for a in (source.images, source.labels))
             writer.append(image, label, {name: str(column[i]) for name, column in table.items()})
         writer.sampling = {**source.sampling, "screened": [*source.sampling.get("screened", []), entry]}
