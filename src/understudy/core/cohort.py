@@ -25,8 +25,8 @@ from typing import Any, cast, get_args
 import numpy as np
 
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.core.labels import LabelMaps, LabelScheme, Renumbered
-from understudy.core.manifest import COLUMNS, Kind, LabelSource, Manifest, read_cases, read_manifest
+from understudy.core.labels import LabelArray, LabelScheme, Renumbered
+from understudy.core.manifest import COLUMNS, CohortManifest, Kind, LabelSource, read_cases, read_manifest
 from understudy.core.regular_file import open_regular
 
 KINDS = get_args(Kind)
@@ -66,7 +66,7 @@ class Cohort:
         labels: (N, *S) uint8 memory map, or None.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, table: dict[str, list[str]]) -> None:
+    def __init__(self, path: Path, manifest: CohortManifest, table: dict[str, list[str]]) -> None:
         """Use :meth:`open`."""
         self.path, self._manifest, self._table = path, manifest, table
         self.id, self.kind, self.modality, self.size = manifest.id, manifest.kind, manifest.modality, manifest.size
@@ -77,7 +77,7 @@ class Cohort:
         self.preprocessing, self.sampling = manifest.preprocessing, manifest.sampling
         self.images = self._map("images", (len(self), self.encoding.image_channels, *self.size), self.encoding.dtype)
         labels = self._map("labels", (len(self), *self.size), "uint8")
-        self.labels = None if labels is None else LabelMaps.of(labels, len(self.encoding.scheme or ()))
+        self.labels = None if labels is None else LabelArray.of(labels, len(self.encoding.scheme or ()))
 
     @classmethod
     def open(cls, path: Path | str) -> "Cohort":

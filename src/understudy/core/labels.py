@@ -180,7 +180,7 @@ class ClassRecord(BaseModel):
     colour: str = ""
 
 
-class LabelMaps(np.memmap[Any, np.dtype[np.uint8]]):
+class LabelArray(np.memmap[Any, np.dtype[np.uint8]]):
     """Label maps (N, *S) in a file. To read one that holds a value above the scheme's is refused.
 
     Attributes:
@@ -190,7 +190,7 @@ class LabelMaps(np.memmap[Any, np.dtype[np.uint8]]):
     classes = 256
 
     @classmethod
-    def of(cls, array: np.memmap, classes: int) -> "LabelMaps":
+    def of(cls, array: np.memmap, classes: int) -> "LabelArray":
         """Return the same label maps, of which those with a value above K - 1 are refused when they are read."""
         maps = array.view(cls)
         maps.classes = classes

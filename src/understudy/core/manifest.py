@@ -49,7 +49,7 @@ class Hashes(BaseModel):
     cases: Digest
 
 
-class Manifest(BaseModel):
+class CohortManifest(BaseModel):
     """The content of cohort.json; see :class:`understudy.core.cohort.Cohort`."""
 
     model_config = STRICT
@@ -85,7 +85,7 @@ class _Version(BaseModel):
     version: int = Field(alias="schema")
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> CohortManifest:
     """Read cohort.json.
 
     Raises:
@@ -99,14 +99,14 @@ def read_manifest(folder: Path) -> Manifest:
             raise UnderstudyError(
                 f"{folder} is a cohort of schema {version}, and this understudy reads {SCHEMA}: make it again"
             )
-        return parsed(content, Manifest)
+        return parsed(content, CohortManifest)
     except (ValidationError, UsageError) as error:
         raise UnderstudyError(
             f"{file} does not describe a cohort as understudy does ({mistakes(error)}): make the cohort again"
         ) from error
 
 
-def read_cases(folder: Path, manifest: Manifest) -> dict[str, list[str]]:
+def read_cases(folder: Path, manifest: CohortManifest) -> dict[str, list[str]]:
     """Read cases.csv as columns of n texts.
 
     Raises:
@@ -127,7 +127,7 @@ def read_cases(folder: Path, manifest: Manifest) -> dict[str, list[str]]:
     return {name: [row[place] for row in rows] for place, name in enumerate(header)}
 
 
-def _mistake(header: list[str], rows: list[list[str]], manifest: Manifest, binary: bool) -> str | None:
+def _mistake(header: list[str], rows: list[list[str]], manifest: CohortManifest, binary: bool) -> str | None:
     """What is wrong with a case table, or None."""
     if missing := [name for name in (*COLUMNS, *manifest.classes) if name not in header]:
         return f"there is no column {missing[0]!r}"
