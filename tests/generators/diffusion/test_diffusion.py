@@ -18,9 +18,9 @@ from understudy.core.writer import CohortWriter
 from understudy.generators import load
 from understudy.generators.diffusion.diffusion import Diffusion, DiffusionConfig, Scale
 from understudy.generators.diffusion.noise import linear_betas
+from understudy.training.batches import Batch
 from understudy.training.ema import ema_decay
 from understudy.training.engine import Engine
-from understudy.training.feed import Batch
 
 ENCODING = Encoding((Channel("a", 0, 1), Channel("b", 0, 1)), "float32", None)
 TINY = {"channels": (8, 16), "patch": 1, "attention_levels": (), "precision": "fp32", "sampler_steps": 3}
