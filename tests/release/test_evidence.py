@@ -3,12 +3,18 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.release.evidence import Reason, Verdict, agreement_verdict, open_evidence, privacy_verdict
+from understudy.core.result import Result
+from understudy.release.evidence import Reason, Verdict, agreement_verdict, open_dossier, open_evidence, privacy_verdict
+from understudy.release.gate import judge
+from understudy.release.package import release_cohort
+from understudy.release.policy import read_policy
+from understudy.release.verify import verify_bundle
 
 Write = Callable[..., Path]
 MEAN = [0.1, 0.2, 0.3, 0.4, 0.499999999999, 0.5, 0.6, 0.7, 0.8, 0.9]
@@ -111,3 +117,70 @@ def test_partial_folders_are_refused(
 def test_seen_is_what_the_stage_writes(cohort: Path, agreement: Write) -> None:
     told = json.loads((agreement(cohort, MEAN) / "internal" / "seen.json").read_text())
     assert set(told) == {"seen", "calibrated_on"}  # held against the stage in tests/cli/test_screen.py
+
+
+FLAGS = [Result("privacy.copies.flagged", 1), Result("privacy.copies.expected", 0.1, 0, 1)]
+
+
+def screened(bench: Any, name: str = "screened", judge: str = "privacy") -> Path:
+    """Write a cohort of 8 cases that says that the bench's lost 4 to screening."""
+    entry = {
+        "source": {"cohort": Cohort.open(bench.synthetic).id, "provenance": {}},
+        "touched": [{"evidence": judge, "cohort": bench.real_id, "split": "train", "for": "compared"}],
+        "coverage": {"cases": {"before": 12, "after": 8, "share": 8 / 12}},
+        "thresholds": [],
+        "rejected": [{"case_id": "synthetic-000003", "reasons": []}],
+    }
+    return bench.cohort(name, bench.images[:8], sampling={"screened": [entry]})
+
+
+def before(bench: Any, seed: int, results: list[Result] = FLAGS) -> Path:
+    return bench.results(f"before-{seed}", "privacy", results, Cohort.open(bench.synthetic).id, seed)
+
+
+def failed(cohort: Path, evidence: list[Path]) -> list[str]:
+    return [c.what for c in judge(read_policy().policy, open_dossier(Cohort.open(cohort), evidence)) if not c.holds]
+
+
+def test_what_was_flagged_before_counts_and_another_seed_judges_again(bench: Any) -> None:
+    cohort = screened(bench)
+    after = bench.evidence(cohort)
+    assert failed(cohort, after) == ["judged again", "flagged share before screening"]
+    assert failed(cohort, [*after, before(bench, 0)]) == ["judged again"]
+    assert failed(cohort, [*after, before(bench, 1)]) == []
+    many = [Result("privacy.copies.flagged", 2), FLAGS[1]]
+    assert failed(cohort, [*after, before(bench, 2, many)]) == ["flagged share before screening"]
+
+
+def test_screening_by_agreement_alone_is_no_screening_of_copies(bench: Any) -> None:
+    cohort = screened(bench, judge="agreement")
+    after = bench.evidence(cohort)
+    assert failed(cohort, after) == []
+    with pytest.raises(UnderstudyError, match="is older than screened"):
+        open_dossier(Cohort.open(cohort), [*after, before(bench, 1)])
+
+
+def test_the_bundle_carries_the_numbers_from_before_and_nothing_else_of_them(bench: Any) -> None:
+    cohort, earlier = screened(bench), before(bench, 1)
+    (earlier / "tables").mkdir()
+    (earlier / "tables" / "x.csv").write_text("a\n1\n")
+    out = release_cohort(cohort, [*bench.evidence(cohort), earlier], bench.root / "out", real=bench.real)
+    kept = [p.name for p in (out / "evidence" / "before-screening").rglob("*.*")]
+    assert kept == ["results.json"] and verify_bundle(out)
+    told = Cohort.open(out / "cohort").sampling["screened"]
+    assert told[0]["coverage"]["cases"]["after"] == 8 and "rejected" not in told[0]
+    assert "8 of 12 cases were kept" in (out / "card.md").read_text()
+
+
+def test_an_audit_of_the_detector_is_about_no_synthetic_cohort(bench: Any) -> None:
+    evidence = bench.evidence(audit=None)
+    results = [Result(f"privacy.audit.recall.{name}", 0.96) for name in ("mean", "worst")]
+    results.append(Result("privacy.audit.false_alarms", 0.01, 0.002, 0.03))
+    assert failed(bench.synthetic, [*evidence, bench.results("audit", "audit", results, "")]) == []
+
+
+def test_evidence_of_two_real_cohorts_is_refused(bench: Any) -> None:
+    cohort = screened(bench)
+    other = bench.results("o", "privacy", FLAGS, Cohort.open(bench.synthetic).id, 1, real="another")
+    with pytest.raises(UnderstudyError, match="against 2 real cohorts"):
+        open_dossier(Cohort.open(cohort), [*bench.evidence(cohort), other])
