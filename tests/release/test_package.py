@@ -78,6 +78,22 @@ def test_each_refusal_says_why_and_leaves_nothing(bench: Any) -> None:
         assert bench.listing() == before, says
 
 
+@pytest.mark.parametrize(
+    "command", ["evaluate ../../x", "evaluate /tmp/x", "evaluate x\0", "evaluate a\n", "evaluate <b>"]
+)
+def test_evidence_whose_request_could_name_a_path_is_refused(bench: Any, command: str) -> None:
+    evidence = bench.evidence()
+    file = evidence[1] / "results.json"
+    data = json.loads(file.read_text())
+    data["provenance"]["command"] = command
+    file.write_text(json.dumps(data))
+    before, above = bench.listing(), sorted(bench.root.parent.iterdir())
+    with pytest.raises(UnderstudyError, match="should name the request `evaluate NAME` that made it") as refused:
+        release_cohort(bench.synthetic, evidence, bench.root / "out", real=bench.real)
+    assert "\n" not in str(refused.value) and "\0" not in str(refused.value)
+    assert bench.listing() == before and sorted(bench.root.parent.iterdir()) == above
+
+
 def test_a_cohort_that_changed_after_its_evidence_is_refused(bench: Any) -> None:
     evidence, file = bench.evidence(), bench.synthetic / "cohort.json"
     manifest = json.loads(file.read_text())
