@@ -7,7 +7,6 @@ import torch.nn.functional as F
 
 from understudy.tasks import adversary
 from understudy.tasks.adversary import Adversary
-from understudy.tasks.networks import build_network
 from understudy.tasks.segmentation import SegmentationConfig, train_segmenter
 from understudy.training.engine import Engine
 
@@ -90,9 +89,3 @@ def test_the_verdict_changes_what_is_learned(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(adversary, "WEIGHT", 0.0)
     made.append(flat(train_segmenter(Squares(8, 0), 2, config, 0, lambda _: 1.0).network))
     assert not torch.equal(*made)
-
-
-def test_dropout_is_on_in_training_alone() -> None:
-    network, x = build_network("pix2pix", 2, 1, 2, (4, 8, 16), 0), torch.randn(1, 1, 16, 16)
-    assert not torch.equal(network.train()(x), network(x))
-    assert torch.equal(network.eval()(x), network(x))
