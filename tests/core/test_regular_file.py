@@ -24,5 +24,5 @@ def test_everything_else_is_named(tmp_path: Path) -> None:
         ("pipe", "a pipe"), ("circle", "what cannot be opened"), (".", "a folder"), ("none", "nothing"),
         ("/dev/null", "a device"), ("pipe/below", "nothing"), ("x" * 5000, "what cannot be opened"),
     ):  # fmt: skip
-        with pytest.raises(UsageError, match=f"a file was expected at .*, found {found}.*: name a regular file"):
+        with pytest.raises(UsageError, match=f"a file was expected at .*, found {found}"):
             open_regular(tmp_path / name, "a file")

@@ -39,4 +39,4 @@ def open_regular(path: Path, wanted: str) -> BinaryIO:
         found = "nothing"
     except OSError as error:
         found = f"what cannot be opened ({error.strerror})"
-    raise UsageError(f"{wanted} was expected at {path}, found {found}: name a regular file")
+    raise UsageError(f"{wanted} was expected at {path}, found {found}")
