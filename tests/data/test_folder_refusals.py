@@ -10,7 +10,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from understudy.core.cohort import Cohort
-from understudy.data.importing import ImportOptions
+from understudy.data.sources.pairs import FolderOptions
 
 Bring, Refused, SaveNifti = Callable[..., Cohort], Callable[..., str], Callable[..., Path]
 
@@ -203,7 +203,7 @@ def test_leaving_out_what_is_not_there_or_no_column(refused: Refused) -> None:
 ])  # fmt: skip
 def test_leaving_out_that_is_not_said_well(settings: dict[str, str], says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        ImportOptions(**settings)
+        FolderOptions(**settings)
 
 
 def test_no_subject_named_or_two_ways(refused: Refused) -> None:
@@ -254,12 +254,8 @@ def test_a_row_that_names_no_such_picture(pictures: Path, refused: Refused) -> N
     refused("names 'Smith.png', and there is no such picture")
 
 
-def test_options_of_another_source(refused: Refused) -> None:
-    refused("import folder does not use --subjects", subjects=5)
-
-
 def test_settings_that_cannot_be() -> None:
     sizes = ({"size": (2,)}, {"size": (1, 2, 3, 4)})
     for wrong in (*sizes, {"channels": ("a", "a")}, {"fit": "squash"}, {"colour": "red"}):
         with pytest.raises(ValidationError):
-            ImportOptions.model_validate(wrong)
+            FolderOptions.model_validate(wrong)

@@ -1,0 +1,40 @@
+"""Words of old and what they are called now: whoever types one is told, and nothing is guessed.
+
+**Checked** in tests/cli/test_renamed.py.
+"""
+
+from understudy.core.errors import UsageError
+
+VERBS = {
+    "evaluate agreement": "evaluate consistency",
+    "evaluate readers": "evaluate interrater",
+}
+OPTIONS = {
+    "evaluate consistency --over": "evaluate correlation RESULTS...",
+    "sample --specks": "--set small_components=",
+}
+SETTINGS = {
+    "sides": "arms",
+    "side": "arm",
+    "views": "matchers",
+    "false_alarm_rate": "false_positive_rate",
+    "gallery": "worst_pairs",
+    "audit_few": "audit_low_prevalence",
+    "specks": "small_components",
+}
+RENAMED = {"verbs": VERBS, "options": OPTIONS, "settings": SETTINGS}
+
+
+def refuse_renamed(kind: str, word: str, what: str) -> None:
+    """Refuse a word of old.
+
+    Args:
+        kind: verbs, options or settings.
+        word: what was typed.
+        what: how to call it in the sentence.
+
+    Raises:
+        UsageError: the word has another name now.
+    """
+    if word in RENAMED[kind]:
+        raise UsageError(f"{what} is called `{RENAMED[kind][word]}` now: write that")
