@@ -69,6 +69,8 @@ def edit(
         for path in (cohort, transplant, place):
             if path is not None:
                 paths.folder(path, "cohort.json")
+        if anatomy is not None and not anatomy.isdecimal():
+            paths.folder(Path(anatomy), "run.json")
         paths.output(out, "cohort.json")
     if anatomy is not None:
         if names_of := [name for name in LESIONS if given[name] is not None and given[name] is not False]:

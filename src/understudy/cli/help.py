@@ -70,7 +70,7 @@ class Verb(TyperCommand):
         super().format_help(ctx, formatter)
 
 
-class Group(TyperGroup):
+class CommandGroup(TyperGroup):
     """A group of sub-commands in the order in which they were registered; a word of old is told its new name."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 import typer
 
 import understudy as us
-from understudy.cli.help import Group, Verb, example
+from understudy.cli.help import CommandGroup, Verb, example
 from understudy.cli.options import DryRun, Out, names, numbers, progress, show, writing
 from understudy.core.errors import UsageError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
-class Sources(Group):
+class Sources(CommandGroup):
     """The group whose sub-commands are the sources, made when they are asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:

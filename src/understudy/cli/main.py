@@ -29,11 +29,11 @@ from understudy.cli import (
     train,
     verify,
 )
-from understudy.cli.help import Group, Verb, example
+from understudy.cli.help import CommandGroup, Verb, example
 from understudy.core.errors import UnderstudyError
 
 
-class Verbs(Group):
+class Verbs(CommandGroup):
     """All verbs, in the order of the work."""
 
     def list_commands(self, ctx: Any) -> list[str]:

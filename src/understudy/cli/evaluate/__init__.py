@@ -3,10 +3,10 @@
 import typer
 
 from understudy.cli.evaluate import consistency, correlation, fidelity, interrater, privacy, utility
-from understudy.cli.help import Group, Verb, example
+from understudy.cli.help import CommandGroup, Verb, example
 
 app = typer.Typer(
-    cls=Group,
+    cls=CommandGroup,
     rich_markup_mode=None,
     no_args_is_help=True,
     epilog=example("understudy evaluate utility --real phantom --synthetic synthetic --out results-utility"),
