@@ -19,7 +19,7 @@ import torch
 
 from understudy.core.seed import rng
 from understudy.data.phantom.phantom import phantom_subject
-from understudy.evaluation.privacy.copies.cases import Cases, nobodys, resized
+from understudy.evaluation.privacy.copies.cases import Cases, resized, without_subject
 from understudy.evaluation.privacy.copies.detector import Settings, build
 from understudy.evaluation.privacy.copies.matchers import VIEWS
 from understudy.evaluation.privacy.copies.transforms import available
@@ -45,7 +45,7 @@ def deal(cases: Cases, control: int, updates: int, seed: int) -> tuple[np.ndarra
     judged = cases[order[TRAINING + control : TRAINING + control + JUDGED]]
     ways = [way for name, way in available(cases.images.shape[1]).items() if name != "exact"]
     made = build(training, others, Settings(VIEWS, ways, updates, 0.01, 100), seed)
-    found = made.judge(nobodys(judged.images, judged.labels))
+    found = made.judge(without_subject(judged.images, judged.labels))
     return found.p, len(np.unique(made.subjects)), made.verdicts.scale.names
 
 

@@ -72,9 +72,7 @@ def test_every_page_fits_and_has_an_example(
     assert not re.search(r"\{\w+s\}", page), "a menu was not filled in"
 
 
-def test_a_menu_is_read_when_help_is_shown(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_menu_is_read_when_help_is_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert "progan, stylegan1, stylegan2" in shown(("train",), capsys, monkeypatch)
     assert "[both,finetuned]" in shown(("evaluate", "utility"), capsys, monkeypatch)
 
@@ -96,7 +94,9 @@ def prepare(folder: Path) -> None:
         picture = Image.fromarray(random.integers(0, 256, (16, 16), dtype=np.uint8))
         picture.save(folder / "DATA" / "images" / f"s{i}_0.png")
         picture.save(folder / "XRAYS" / f"p{i}.png")
-        Image.fromarray((random.random((16, 16)) > 0.5).astype(np.uint8)).save(folder / "DATA" / "masks" / f"s{i}_0.png")
+        Image.fromarray((random.random((16, 16)) > 0.5).astype(np.uint8)).save(
+            folder / "DATA" / "masks" / f"s{i}_0.png"
+        )
         rows.append(f"p{i}.png,c{i},{('normal', 'virus')[i % 2]}")
     (folder / "XRAYS" / "table.csv").write_text("\n".join(rows) + "\n")
 
@@ -111,9 +111,7 @@ def made_small(command: str) -> list[str]:
     return [*words, *shlex.split(small)] if small is not None else [*words, "--dry-run"]
 
 
-def test_the_examples_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     prepare(tmp_path)
     ran: set[str] = set()
@@ -124,4 +122,13 @@ def test_the_examples_run(
                 assert main.main(line) == 0, (shlex.join(line), capsys.readouterr().err)
             ran.add(command)
     made = {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")}
-    assert made >= {"phantom", "mine", "xrays", "run-diffusion", "synthetic", "tissues", "results-correlation", "report"}
+    assert made >= {
+        "phantom",
+        "mine",
+        "xrays",
+        "run-diffusion",
+        "synthetic",
+        "tissues",
+        "results-correlation",
+        "report",
+    }

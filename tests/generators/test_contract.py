@@ -113,7 +113,7 @@ CASES = [  # names and sizes: the volumes are those of generators that can
     *((name, (8, 16, 16)) for name in ("diffusion", "mask_gan", "pix2pix", "spade", "cyclegan") if name in GENERATORS),
 ]
 NAMES_OF_CASES = [f"{name}-{len(size)}D" for name, size in CASES]
-DETERMINISTIC = {"cyclegan"}  # paints a label map in one way
+DETERMINISTIC = {"cyclegan"}  # renders a label map in one way
 SCHEMES = {
     "labels": LabelScheme(("background", "a", "b"), (0, 1, 2)),
     "onehot": LabelScheme(tuple("abcdef"), tuple(range(6))),

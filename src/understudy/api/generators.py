@@ -149,9 +149,9 @@ def sample(
             paths.cohort_or_run(Path(source))
     places = placing(labels, anatomy, lesion=lesion, inside=inside, forbidden=forbidden, where=where)
     if labels is not None and classes:
-        raise UsageError("a translator is given label maps, not classes: leave --classes or --labels out")
+        raise UsageError("a translator is given label maps, not classes: leave classes or labels out")
     from understudy.synthesis.label_maps import MapRequest
-    from understudy.synthesis.paint import paint_cohort
+    from understudy.synthesis.render import render_cohort
     from understudy.synthesis.sample import sample_cohort
     from understudy.training.engine import Engine
 
@@ -160,7 +160,7 @@ def sample(
     if labels is None:
         return Cohort.open(sample_cohort(folders, n, seed, out, classes=classes, **drawing))
     maps = MapRequest(Path(labels), derive(seed, "maps"), engine=engine, **places)
-    return Cohort.open(paint_cohort(folders, maps, n, seed, out, key=key, **drawing))
+    return Cohort.open(render_cohort(folders, maps, n, seed, out, key=key, **drawing))
 
 
 def placing(labels: Path | str | None, anatomy: Path | str | None, **told: Any) -> dict[str, Any]:

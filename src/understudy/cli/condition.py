@@ -11,7 +11,7 @@ from understudy.cli.options import Accelerator, DryRun, Out, Seed, Set, Snapshot
 from understudy.cli.sample import class_request
 
 EXAMPLE = example(
-    "understudy condition run-progan --classifier classifier --n 1000 --out archive",
+    "understudy condition run-progan --classifier classifier --n 1000 --out conditioned",
     "understudy condition run-stylegan2 --classifier classifier --n 500 --classes balanced --set space=w --out even",
     "understudy condition run-progan --classifier classifier --n 100 --classes virus=1,normal=0 --out virus",
 )

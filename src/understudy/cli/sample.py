@@ -1,7 +1,7 @@
 """``understudy sample``: trained generators become a synthetic cohort, one recorded seed a case."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,15 +20,17 @@ from understudy.cli.options import (
     show,
     writing,
 )
-from understudy.core.classes import WISHES, Wish
 from understudy.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from understudy.core.classes import ClassRequest
 
 EXAMPLE = example(
     "understudy sample run-diffusion --n 1000 --seed 0 --out synthetic",
     "understudy sample run-seed0 run-seed1 run-seed2 --n 3000 --out ensemble",
     "understudy sample run-diffusion --n 1000 --set sampler_steps=32 --out finer",
     "understudy sample run-conditional --n 1000 --classes balanced --out labelled",
-    "understudy sample run-spade --labels run-mask_gan --anatomy cohort --n 1000 --out painted",
+    "understudy sample run-spade --labels run-mask_gan --anatomy cohort --n 1000 --out rendered",
 )
 
 
@@ -44,7 +46,7 @@ def sample(
         ),
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(metavar="COHORT|RUN", help="Translators: the label maps to paint.")
+        Path | None, typer.Option(metavar="COHORT|RUN", help="Translators: the label maps to render.")
     ] = None,
     anatomy: Annotated[
         Path | None, typer.Option(metavar="COHORT|RUN", help="Place the lesions of --labels into this anatomy.")
@@ -66,6 +68,8 @@ def sample(
     wanted, told = class_request(classes), parse_settings(settings)
     maps: dict[str, Any] = {"labels": labels, "anatomy": anatomy, "where": where}
     maps |= {"lesion": names(lesion), "inside": names(inside), "forbidden": names(forbidden)}
+    if labels is not None and wanted:
+        raise UsageError("a translator is given label maps, not classes: leave --classes or --labels out")
     if dry_run:
         from understudy.api.generators import placing
 
@@ -80,13 +84,15 @@ def sample(
     typer.echo(f"cohort: {out}")
 
 
-def class_request(text: str | None) -> Wish | None:
+def class_request(text: str | None) -> "ClassRequest | None":
     """Read ``--classes``: data, balanced, or values such as ``pneumonia=1,age=60``.
 
     Raises:
         UsageError: an entry that is not NAME=NUMBER.
     """
-    if text in WISHES:
+    from understudy.core.classes import CLASS_REQUESTS
+
+    if text in CLASS_REQUESTS:
         return text
     if not text:
         return None
@@ -96,7 +102,8 @@ def class_request(text: str | None) -> Wish | None:
             values[name] = float(value)
         except ValueError as error:
             raise UsageError(
-                f"--classes wants {', '.join(WISHES)} or NAME=NUMBER with commas, e.g. pneumonia=1; found {text!r}"
+                f"--classes wants {', '.join(CLASS_REQUESTS)} or NAME=NUMBER with commas, e.g. pneumonia=1; "
+                f"found {text!r}"
             ) from error
     return values
 

@@ -20,9 +20,9 @@ from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import rng
 from understudy.evaluation.folder import PUBLIC_MINIMUM
+from understudy.evaluation.nearest import UnitRows, exact_r, nearest
 from understudy.evaluation.privacy.copies.registration import blur
-from understudy.evaluation.privacy.pearson import ImageVectors, nearest
-from understudy.evaluation.search import ArrayRows, UnitRows, exact_r
+from understudy.evaluation.privacy.pearson import ImageVectors
 
 FIRM = 50  # subjects below which what they calibrate is called weak, and others join them
 COPY = 1 - 1e-6  # r of a copy up to gain and offset; flagged whatever the control subjects say
@@ -258,7 +258,7 @@ def blurred_reference(real: Cohort, rows: np.ndarray, memory_mib: int, seed: int
         return Reference(np.empty(0), real.column("subject_id")[:0], "volumes are not blurred")
     chosen = np.sort(rng(seed, "privacy", "blurred").choice(rows, min(BLURRED, len(rows)), replace=False))
     images = torch.from_numpy(real.encoding.encode_images(np.asarray(real.images[chosen])))
-    vectors = UnitRows(ArrayRows(blur(images, BLUR).flatten(1).numpy()))
+    vectors = UnitRows(blur(images, BLUR).flatten(1).numpy())
     found = nearest(vectors, ImageVectors(real, rows), memory_mib=memory_mib)
     note = f"{len(chosen)} training cases, blurred by {BLUR:g} of the side, against the training cases"
     return Reference(found.r, real.column("subject_id")[chosen], note)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from understudy.core.cohort import Cohort
+from understudy.evaluation.nearest import Nearest
 from understudy.evaluation.privacy.calibration import Reference, Threshold
 from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.judgement import Judged
-from understudy.evaluation.privacy.pearson import Nearest
 
 
 @dataclass(frozen=True)

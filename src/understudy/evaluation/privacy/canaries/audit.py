@@ -14,7 +14,7 @@ import torch
 
 from understudy.core.seed import derive, rng
 from understudy.evaluation.privacy.canaries.inject import Planted, plant_disguised, plant_lesions, plant_parts
-from understudy.evaluation.privacy.copies.cases import Cases, Near, nobodys
+from understudy.evaluation.privacy.copies.cases import Cases, Near, without_subject
 from understudy.evaluation.privacy.copies.decision import Found, Verdicts
 from understudy.evaluation.privacy.copies.detector import Detector, LeftOut, Settings, left_out
 from understudy.evaluation.privacy.copies.matchers import MANY, look
@@ -97,7 +97,7 @@ def run(
         skipped.append("lesion: no lesion in the training cases, or no room for one in unseen cases")
     seen = look_at(planted, detector)
     recalls = {name: recall(detector.verdicts, planted[name], near, training) for name, near in seen.items()}
-    nobody = nobodys(strangers.images, strangers.labels)
+    nobody = without_subject(strangers.images, strangers.labels)
     unseen, whose = look(nobody, detector.gallery), strangers.subjects.numpy()
     others = _left_out(detector, disguises, settings, seed) if plan.left_out else {}
     hidden, few = _few(detector, nobody, whose, disguises, plan, seed)
@@ -115,7 +115,7 @@ def run(
 def look_at(planted: Mapping[str, Planted], detector: Detector) -> dict[str, dict[str, Near]]:
     """Return what each view sees of the copies in each disguise; those without label maps are looked at together."""
     plain = {name: one.cases.images for name, one in planted.items() if one.cases.labels is None}
-    together = look(nobodys(torch.cat(list(plain.values()))), detector.gallery)
+    together = look(without_subject(torch.cat(list(plain.values()))), detector.gallery)
     ends = np.cumsum([len(images) for images in plain.values()])
     seen = {
         name: {view: near[end - len(images) : end] for view, near in together.items()}
@@ -146,13 +146,13 @@ def _few(
         block = slice(start, start + BLOCK)
         shown = strangers.images[rows[block]]
         images = _in_disguise(shown, shown.roll(1, 0), which[block], list(disguises.values()), draw)
-        flagged[block] = detector.judge(nobodys(images)).flagged
+        flagged[block] = detector.judge(without_subject(images)).flagged
     training = detector.gallery.cases
     chosen = rng(seed, "audit", "few", "copies").choice(len(training), plan.few)
     wearing = rng(seed, "audit", "few", "worn").integers(0, len(names), plan.few)
     others = strangers.images[np.resize(rows, plan.few)]
     copies = _in_disguise(training.images[chosen], others, wearing, list(disguises.values()), draw)
-    found = int(detector.judge(nobodys(copies)).flagged.sum())
+    found = int(detector.judge(without_subject(copies)).flagged.sum())
     return Recall(flagged, whose[rows], np.zeros(plan.among, bool)), (found, plan.few, int(flagged.sum()), plan.among)
 
 

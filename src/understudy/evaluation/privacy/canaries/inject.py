@@ -12,7 +12,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from understudy.core.seed import derive, rng
-from understudy.evaluation.privacy.copies.cases import SIDE, Cases, nobodys
+from understudy.evaluation.privacy.copies.cases import SIDE, Cases, without_subject
 from understudy.evaluation.privacy.copies.lesions import LARGEST, SMALLEST
 from understudy.evaluation.privacy.copies.registration import blur
 from understudy.evaluation.privacy.copies.transforms import Disguise
@@ -52,7 +52,7 @@ def plant_disguised(name: str, disguise: Disguise, training: Cases, others: Case
     source, host = draw_sources(name, training, n, seed), rng(seed, "audit", name, "hosts").integers(0, len(others), n)
     draw = torch.Generator().manual_seed(derive(seed, "audit", name, "disguise"))
     images = disguise.plant(training.images[source], others.images[host], draw)
-    return Planted(nobodys(images), source)
+    return Planted(without_subject(images), source)
 
 
 def draw_sources(name: str, training: Cases, n: int, seed: int, among: np.ndarray | None = None) -> np.ndarray:
@@ -76,7 +76,7 @@ def plant_parts(training: Cases, hosts: Cases, n: int, seed: int) -> Planted:
         mask = np.zeros((SIDE, SIDE), bool)
         mask[y : y + PART, x : x + PART] = True
         images[i] = _pasted(images[i], training.images[row], mask)
-    return Planted(nobodys(images), source)
+    return Planted(without_subject(images), source)
 
 
 def plant_lesions(training: Cases, hosts: Cases, n: int, seed: int) -> Planted | None:
@@ -102,7 +102,7 @@ def plant_lesions(training: Cases, hosts: Cases, n: int, seed: int) -> Planted |
         moved = torch.roll(training.labels[row], shift, (0, 1))
         labels.append(torch.where(torch.from_numpy(mask), moved, hosts.labels[host]))
         source.append(row)
-    return Planted(nobodys(torch.stack(images), torch.stack(labels)), np.array(source)) if source else None
+    return Planted(without_subject(torch.stack(images), torch.stack(labels)), np.array(source)) if source else None
 
 
 def _place(training: Cases, hosts: Cases, row: int, choose: np.random.Generator) -> tuple[int, tuple[int, int]] | None:

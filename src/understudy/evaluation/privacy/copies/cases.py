@@ -51,7 +51,7 @@ class Cases:
         return Cases(self.images[chosen], None if self.labels is None else self.labels[chosen], self.subjects[chosen])
 
 
-def nobodys(images: Tensor, labels: Tensor | None = None) -> Cases:
+def without_subject(images: Tensor, labels: Tensor | None = None) -> Cases:
     """Return cases that are of no real subject, or are shown as if they were."""
     return Cases(images, labels, torch.full((len(images),), -1))
 
