@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from understudy.api.settings import CONFIGS, Setting, described, names, presets_of, settings_of
+from understudy.api.settings import CONFIGS, RENAMED, Setting, configure, described, names, presets_of, settings_of
 from understudy.cli.main import main
 from understudy.core.errors import UsageError
 from understudy.data.sources import SOURCES
@@ -61,3 +61,12 @@ def test_the_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert "nothing called 'nothing' has settings: choose from progan, " in capsys.readouterr().err
     with pytest.raises(UsageError):
         settings_of("nothing")
+
+
+def test_a_setting_of_old_is_told_its_new_name() -> None:
+    for old, new in RENAMED.items():
+        having = [settings_of(name) for name in ALL if new in settings_of(name).model_fields]
+        assert having, f"nothing has the setting {new}"
+        for model in having:
+            with pytest.raises(UsageError, match=f"'{old}' of it is called '{new}' now"):
+                configure(model, {old: 1}, "it")

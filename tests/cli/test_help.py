@@ -17,7 +17,7 @@ from understudy.cli.help import broken
 # What makes an example small; those that are not named here are shown by --dry-run, which accepts or refuses alike.
 PLAIN = {"import folder DATA", "import folder XRAYS", "check phantom", "settings"}
 SMALL = {
-    "import phantom": "--subjects 20 --slices 2 --size 32 --split train=0.4,validation=0.2,control=0.2,test=0.2",
+    "import phantom": "--slices 2 --size 32 --split train=0.5,validation=0.1,control=0.2,test=0.2",
     "edit phantom --lesion": "--splits train,test",
     "edit phantom --anatomy 4": "--anatomy 2",
     "train diffusion phantom --preset demo": "--set images_seen=16 --set channels=[8,16] --set head_channels=8 "

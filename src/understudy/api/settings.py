@@ -34,6 +34,16 @@ CONFIGS: Menu[type[BaseModel]] = Menu(
         "edit": "synthesis.editing.stage:EditConfig",
     },
 )
+RENAMED = {  # settings of old and what they are called now
+    "sides": "arms",
+    "side": "arm",
+    "views": "matchers",
+    "false_alarm_rate": "false_positive_rate",
+    "gallery": "worst_pairs",
+    "audit_few": "audit_low_prevalence",
+    "specks": "small_components",
+    "wishes": "request",
+}
 BOUNDS = {"gt": "above {}", "ge": "from {}", "lt": "below {}", "le": "to {}", "min_length": "at least {} of them"}
 
 
@@ -189,7 +199,9 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
 def _problem(model: type[Model], item: Any, what: str) -> str:
     key = ".".join(str(part) for part in item["loc"]) or "settings"
     if item["type"] == "extra_forbidden":
-        *parts, _ = item["loc"]
+        *parts, name = item["loc"]
+        if new := RENAMED.get(str(name)):
+            return f"the setting {key!r} of {what} is called {new!r} now: write that"
         return f"{what} has no setting {key!r}: it has {', '.join(_known(model, [str(part) for part in parts]))}"
     return f"the setting {key!r} of {what}: {item['msg']}, found {item['input']!r}"
 

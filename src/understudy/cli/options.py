@@ -13,7 +13,6 @@ from typing import Annotated, Any
 
 import typer
 
-from understudy.cli.renamed import refuse_renamed
 from understudy.core.errors import UnderstudyError, UsageError
 
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to make; complete or absent, never half.")]
@@ -55,7 +54,6 @@ def parse_settings(pairs: Sequence[str] | None) -> dict[str, Any]:
             raise UsageError(f"--set wants KEY=VALUE, found {pair!r}: write for example --set images_seen=5000")
         if key in settings:
             raise UsageError(f"--set {key} was given twice: give it once")
-        refuse_renamed("settings", key, f"the setting {key}")
         try:
             settings[key] = yaml.safe_load(value)
         except yaml.YAMLError as error:

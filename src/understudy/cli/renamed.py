@@ -1,5 +1,7 @@
 """Words of old and what they are called now: whoever types one is told, and nothing is guessed.
 
+Settings of old stand in api/settings.py, where Python is told of them too.
+
 **Checked** in tests/cli/test_renamed.py.
 """
 
@@ -11,25 +13,16 @@ VERBS = {
 }
 OPTIONS = {
     "evaluate consistency --over": "evaluate correlation RESULTS...",
-    "sample --specks": "--set small_components=",
+    "sample --specks": "sample --set small_components=",
 }
-SETTINGS = {
-    "sides": "arms",
-    "side": "arm",
-    "views": "matchers",
-    "false_alarm_rate": "false_positive_rate",
-    "gallery": "worst_pairs",
-    "audit_few": "audit_low_prevalence",
-    "specks": "small_components",
-}
-RENAMED = {"verbs": VERBS, "options": OPTIONS, "settings": SETTINGS}
+RENAMED = {"verbs": VERBS, "options": OPTIONS}
 
 
 def refuse_renamed(kind: str, word: str, what: str) -> None:
     """Refuse a word of old.
 
     Args:
-        kind: verbs, options or settings.
+        kind: verbs or options.
         word: what was typed.
         what: how to call it in the sentence.
 

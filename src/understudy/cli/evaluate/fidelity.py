@@ -40,7 +40,10 @@ def fidelity(
     seed: Seed = 0,
     dry_run: DryRun = False,
 ) -> None:
-    """Measure how near synthetic images, label maps and classes lie to real ones, by {metrics}."""
+    """Measure how near synthetic images, label maps and classes lie to real ones.
+
+    Metrics of images: {metrics}.
+    """
     digest = network_sha256 and network_sha256.lower()
     given = {"features": features, "network_sha256": digest}
     inputs = {"classifier": classifier, "network": network, "cache": cache}
