@@ -45,11 +45,11 @@ def screen(
         paths.folder(folder, "results.json")
     paths.output(out, "cohort.json")
     from understudy.core.cohort import Cohort
-    from understudy.release.screen import screen_cohort, told
+    from understudy.release.screen import screen_cohort, screening_summary
 
     with writing(out):
         screen_cohort(cohort, folders, out, thresholds, key=key)
-    for sentence in told(Cohort.open(out)):
+    for sentence in screening_summary(Cohort.open(out)):
         typer.echo(sentence)
     typer.echo(f"cohort: {out}")
 

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 
 from understudy.core.atomic import whole_file
+from understudy.core.disclosure import STAMP, stamp
 from understudy.core.errors import UsageError
-from understudy.evaluation.folder import STAMP, stamp
 
 OUTPUTS = ("cohort.json", "results.json", "run.json", "classifier.json", "report.html")  # what is handed on
 

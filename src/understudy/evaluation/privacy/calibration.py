@@ -17,9 +17,9 @@ import torch
 from scipy import stats
 
 from understudy.core.cohort import Cohort
+from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import rng
-from understudy.evaluation.folder import PUBLIC_MINIMUM
 from understudy.evaluation.nearest import UnitRows, exact_r, nearest
 from understudy.evaluation.privacy.copies.registration import blur
 from understudy.evaluation.privacy.pearson import ImageVectors
@@ -241,9 +241,9 @@ def neighbour_reference(real: Cohort, rows: np.ndarray) -> Reference:
 def reverse_reference(real: Cohort, synthetic: Cohort, memory_mib: int) -> Reference:
     """Return the highest r of each synthetic case to a control case, whom nobody can have copied; empty without any."""
     control = real.rows("control")
-    few = len(np.unique(real.column("subject_id")[control])) < PUBLIC_MINIMUM
+    few = len(np.unique(real.column("subject_id")[control])) < MIN_SUBJECTS
     if few:
-        return Reference(np.empty(0), np.empty(0, np.int64), f"fewer than {PUBLIC_MINIMUM} control subjects")
+        return Reference(np.empty(0), np.empty(0, np.int64), f"fewer than {MIN_SUBJECTS} control subjects")
     images = ImageVectors(synthetic, synthetic.rows())
     found = nearest(images, ImageVectors(real, control), memory_mib=memory_mib)
     return Reference(found.r, np.arange(len(synthetic)), "synthetic cases against control cases")

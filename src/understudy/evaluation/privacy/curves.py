@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from understudy.core.cohort import Cohort
-from understudy.evaluation.folder import PUBLIC_MINIMUM, internal, write_curve, write_rows, write_table
+from understudy.core.disclosure import MIN_SUBJECTS, internal
+from understudy.evaluation.folder import write_curve, write_rows, write_table
 from understudy.evaluation.privacy.calibration import Reference, Threshold, clopper_pearson
 from understudy.evaluation.privacy.copies.decision import Found
 from understudy.evaluation.privacy.evidence import Evidence
@@ -33,7 +34,7 @@ def write_thresholds(folder: Path, evidence: list[Evidence]) -> None:
         folder: the results folder.
         evidence: one for each synthetic cohort; left out where fewer than five training subjects stand behind it.
     """
-    rows = [row for e in evidence if e.subjects >= PUBLIC_MINIMUM for row in _thresholds(e)]
+    rows = [row for e in evidence if e.subjects >= MIN_SUBJECTS for row in _thresholds(e)]
     write_table(folder, "privacy_thresholds", HEADER, rows)
 
 
@@ -42,7 +43,7 @@ def _thresholds(e: Evidence) -> list[list[Any]]:
     if e.threshold:
         levels.append((f"nearer than {100 - 100 * e.config.false_alarm_rate:g} % of strangers", e.threshold.value))
         levels.append(("nearer than any stranger", e.threshold.reference.quantiles(1.0)[0]))
-    if e.control.n_subjects >= PUBLIC_MINIMUM:
+    if e.control.n_subjects >= MIN_SUBJECTS:
         levels.append(("nearer than any control subject", e.control.quantiles(1.0)[0]))
     levels += [(f"fixed {level}", level) for level in FIXED]
     rows: list[list[Any]] = []
@@ -63,7 +64,7 @@ def write_curves(folder: Path, evidence: list[Evidence]) -> None:
         evidence: one for each synthetic cohort; left out where fewer than five training subjects stand behind it.
     """
     for e in evidence:
-        if e.subjects >= PUBLIC_MINIMUM:
+        if e.subjects >= MIN_SUBJECTS:
             _write_curves(folder, e, f"-{e.name}" if e.name else "")
 
 
@@ -119,7 +120,7 @@ def _shown(e: Evidence) -> dict[str, Reference]:
     shown = {"synthetic": Reference(e.found.r, np.arange(len(e.found.r)), "")}
     if len(e.reverse.r):
         shown["synthetic, to control subjects"] = e.reverse
-    return shown | {name: x for name, x in references.items() if x.n_subjects >= PUBLIC_MINIMUM}
+    return shown | {name: x for name, x in references.items() if x.n_subjects >= MIN_SUBJECTS}
 
 
 def _mark(file: Path, **more: Any) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from understudy.core.cohort import PATIENTS_OWN, Cohort
+from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.seed import derive
-from understudy.evaluation.folder import PUBLIC_MINIMUM
 from understudy.evaluation.nearest import Nearest
 from understudy.evaluation.privacy.calibration import Reference, Threshold, calibrate
 from understudy.evaluation.privacy.canaries.audit import Audit, Plan, run
@@ -72,7 +72,7 @@ class Detectors:
     def _build(self, rows: np.ndarray) -> Detector | None:
         subjects, control = numbers(self.real), self.real.rows("control")
         strangers = {*subjects[control], *subjects[rows]}
-        if len(self.real.size) != 2 or len(set(subjects[rows])) < 2 or len(strangers) < PUBLIC_MINIMUM:
+        if len(self.real.size) != 2 or len(set(subjects[rows])) < 2 or len(strangers) < MIN_SUBJECTS:
             return None
         training, others = (small_cases(self.real, part, subjects[part]) for part in (rows, control))
         return build(training, others, settings(self.real, len(rows), self.config), self.seed)
@@ -82,10 +82,10 @@ class Detectors:
         detector = list(self.built.values())[-1] if self.built else None
         test, subjects = self.real.rows("test"), numbers(self.real)
         if detector is None:
-            few = f"and at least {PUBLIC_MINIMUM} real subjects calibrate the detector"
+            few = f"and at least {MIN_SUBJECTS} real subjects calibrate the detector"
             return f"not audited: copies are planted in images of two dimensions, {few}"
-        if len(set(subjects[test])) < PUBLIC_MINIMUM:
-            return f"not audited: {PUBLIC_MINIMUM} test subjects are needed as strangers"
+        if len(set(subjects[test])) < MIN_SUBJECTS:
+            return f"not audited: {MIN_SUBJECTS} test subjects are needed as strangers"
         c = self.config
         return run(
             detector,
@@ -130,7 +130,7 @@ def judge_by_r(found: Nearest, strangers: Reference, config: PrivacyConfig, seed
     skipped = [
         f"the views {', '.join(v for v in config.views if v != 'pixels')}: they look at images of two dimensions"
     ]
-    if strangers.n_subjects < PUBLIC_MINIMUM:
+    if strangers.n_subjects < MIN_SUBJECTS:
         return Judged(None, None, skipped)
     threshold = calibrate(strangers, config.false_alarm_rate, config.bootstrap, seed)
     p, flagged = p_values(found.r, threshold), threshold.flags(found.r)
@@ -149,8 +149,8 @@ def judge_maps(real: Cohort, synthetic: Cohort, rows: np.ndarray, config: Privac
     fold = np.concatenate([*folds(subjects[rows], seed), np.empty(0, np.int64)]).astype(np.int64)
     strangers = np.concatenate([control, rows[fold]])
     targets, whose = small_maps(real, rows), torch.from_numpy(subjects[rows])
-    if len(set(subjects[strangers])) < PUBLIC_MINIMUM or len(set(subjects[rows])) < 2:
-        return f"withheld: fewer than {PUBLIC_MINIMUM} real subjects to say how alike strangers are"
+    if len(set(subjects[strangers])) < MIN_SUBJECTS or len(set(subjects[rows])) < 2:
+        return f"withheld: fewer than {MIN_SUBJECTS} real subjects to say how alike strangers are"
     calibrating = similar_maps(small_maps(real, strangers), targets, whose, torch.from_numpy(subjects[strangers]))
     own = torch.full((len(synthetic),), -1)
     seen = similar_maps(small_maps(synthetic, synthetic.rows()), targets, whose, own)

@@ -24,10 +24,10 @@ from scipy.stats import rankdata
 from sklearn.cluster import KMeans
 
 from understudy.core.cohort import Cohort
+from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.result import Result
 from understudy.core.seed import derive, rng
 from understudy.core.statistics import mean_interval
-from understudy.evaluation.folder import PUBLIC_MINIMUM
 from understudy.evaluation.nearest import Rows, nearest
 from understudy.evaluation.privacy.attacks.membership import no_features
 from understudy.evaluation.privacy.attacks.setup import Scene, log_distance
@@ -173,9 +173,9 @@ def nearness_results(prefix: str, scene: Scene, draws: int) -> list[Result]:
     """
     people = [np.unique(scene.subjects[side]) for side in (scene.is_member, ~scene.is_member)]
     name, few = f"{prefix}nearness", min(map(len, people))
-    if few < PUBLIC_MINIMUM:
+    if few < MIN_SUBJECTS:
         counts = f"{len(people[0])} members and {len(people[1])} non-members"
-        note = f"withheld: {counts} stand behind it, and a public number needs {PUBLIC_MINIMUM} of each"
+        note = f"withheld: {counts} stand behind it, and a public number needs {MIN_SUBJECTS} of each"
         return [Result(name, None, seed=scene.seed, note=note)]
     unseen = ImageVectors(scene.real, scene.non_members)
     sides = [look_near(query, scene.real, scene.members, scene.memory_mib) for query in (scene.released, unseen)]
