@@ -171,6 +171,7 @@ def release(
     policy: Path | str | None = None,
     real: Path | str | None = None,
     override: str | None = None,
+    formats: Sequence[str] = ("folder",),
 ) -> Path:
     """Write what may leave the institution, or refuse: each limit of the policy is held against the evidence.
 
@@ -181,6 +182,7 @@ def release(
         policy: the limits, as YAML; default: those shipped, which are strict.
         real: the real cohort: nothing of it may be in the bundle.
         override: the reason to release although limits do not hold; the bundle says so for ever.
+        formats: forms in which the cohort is stored, out of the menu of forms.
 
     Returns:
         The bundle.
@@ -192,7 +194,7 @@ def release(
     from understudy.release.package import release_cohort
 
     limits = None if policy is None else Path(policy)
-    return release_cohort(source, folders, out, policy=limits, real=original, override=override)
+    return release_cohort(source, folders, out, policy=limits, real=original, override=override, formats=formats)
 
 
 def verify(bundle: Path | str) -> str:

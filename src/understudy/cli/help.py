@@ -49,7 +49,13 @@ def _metrics() -> str:
     return ", ".join(METRICS)
 
 
-MENUS: dict[str, Callable[[], str]] = {"{generators}": _generators, "{metrics}": _metrics}
+def _forms() -> str:
+    from understudy.release.formats import FORMS
+
+    return ", ".join(FORMS)
+
+
+MENUS: dict[str, Callable[[], str]] = {"{generators}": _generators, "{metrics}": _metrics, "{forms}": _forms}
 
 
 class Verb(TyperCommand):
