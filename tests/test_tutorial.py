@@ -9,12 +9,13 @@ import pytest
 import understudy as us
 
 TUTORIAL = Path(__file__).resolve().parents[1] / "docs" / "tutorial.md"
+SPLIT = "train=0.5,validation=0.1,control=0.2,test=0.2"
 SMALL: dict[str, dict[str, Any]] = {
     "import_phantom": {
         "subjects": 24,
         "slices": 2,
         "size": 32,
-        "split": "train=0.5,validation=0.1,control=0.2,test=0.2",
+        "split": SPLIT,
     },
     "train": {"images_seen": 16, "channels": [8, 16], "head_channels": 8, "sampler_steps": 2, "sample_block": 16},
     "utility": {"updates": 2, "repeats": 1, "checks": 1, "draws": 100, "channels": [4, 8, 8]},

@@ -45,15 +45,8 @@ def release(
         from understudy.release.policy import read_policy
 
         limits = read_policy(policy).policy.model_dump(mode="json", exclude_none=True)
-        request = {
-            "cohort": cohort,
-            "evidence": folders,
-            "real": real,
-            "out": out,
-            "override": override,
-            "formats": forms,
-        }
-        show("release", {**request, "policy": limits})
+        request = {"cohort": cohort, "evidence": folders, "real": real, "out": out, "override": override}
+        show("release", {**request, "formats": forms, "policy": limits})
         return
     with writing(out):
         us.release(cohort, folders, out, policy=policy, real=real, override=override, formats=forms)
