@@ -234,7 +234,7 @@ class Cohort:
             UnderstudyError: a file was changed after the cohort was made.
         """
         for name, array in (("images", self.images), ("labels", self.labels)):
-            if array is not None and array_hash(array.view(np.ndarray)) != getattr(self._manifest.hashes, name):
+            if array is not None and array_hash(np.asarray(array)) != getattr(self._manifest.hashes, name):
                 raise UnderstudyError(
                     f"{self.path}/{name}.npy does not have the hash in cohort.json: it was changed; make it again"
                 )
@@ -290,6 +290,6 @@ def array_hash(array: np.ndarray) -> str:
 
 
 def file_hash(file: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with file.open("rb") as handle:
+    """Return the SHA-256 of a regular file."""
+    with open_regular(file, "a file") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

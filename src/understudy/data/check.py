@@ -82,7 +82,7 @@ def _scanned(cohort: Cohort) -> _Scan:
             for row, image in zip(rows.tolist(), cohort.images[rows], strict=True):
                 _scan_image(scan, cohort, row, image)
         if cohort.labels is not None and cohort.scheme is not None:
-            for row, labels in zip(rows.tolist(), cohort.labels.view(np.ndarray)[rows], strict=True):
+            for row, labels in zip(rows.tolist(), np.asarray(cohort.labels)[rows], strict=True):
                 present = np.flatnonzero(np.bincount(labels.reshape(-1))).tolist()
                 scan.classes[str(splits[row])].update(present)
                 if max(present) >= len(cohort.scheme):
