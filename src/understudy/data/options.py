@@ -1,6 +1,6 @@
 """ImportOptions: every setting of ``import``, for every source; frozen, unknown keys refused.
 
-**Checked** in tests/data/test_importing.py and test_folder_refusals.py.
+**Checked** in tests/data/test_importing.py and tests/data/test_options.py.
 """
 
 from collections.abc import Collection

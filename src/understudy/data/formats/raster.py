@@ -3,7 +3,8 @@
 **Differs** from plain Pillow, which halves 16-bit colour to 8 bits without a word and stretches 2- and 4-bit grey: a
 label map keeps the numbers that the file stores (palette indices, 0/1 of a 1-bit mask, 0..15 of 4-bit grey), and 16
 bits stay 16. As images, 1-, 2- and 4-bit grey are stretched to 0..255 and a palette gives its colours.
-**Checked** in tests/data/test_png.py (exact bits of every depth and channel count; truncated files; text called PNG).
+**Checked** in tests/data/formats/test_raster.py (exact bits of every depth and channel count; cut files;
+text called PNG).
 
 Header and Picture: what every file format gives.
 
@@ -12,7 +13,8 @@ PNG with 16 bits and 2 to 4 channels, which Pillow would cut to 8 bits.
 **Source**: ISO/IEC 15948 (PNG), clause 9 (filters None, Sub, Up, Average, Paeth) and clause 11.2.2 (IHDR).
 **Differs**: neither interlaced files nor ancillary chunks (gamma, transparency) are handled; interlaced ones are
 refused.
-**Checked** in tests/data/test_png.py (all five filters against the array that was written; cut files; wrong checksums).
+**Checked** in tests/data/formats/test_raster.py (all five filters against the array that was written; cut
+files; wrong checksums).
 """
 
 import struct

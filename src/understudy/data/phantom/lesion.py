@@ -8,7 +8,7 @@ cortex, ventricles and fissures.
 Transactions on Medical Imaging 34(10), 2015; order of the labels as in M. U. Akbar et al., Brain tumor segmentation
 using synthetic MR images, Scientific Data 11, 2024 (necrosis, oedema, enhancing).
 **Differs**: one lesion a subject, none below the tentorium.
-**Checked** in tests/data/test_phantom.py (enhancing around necrosis, oedema in the brain, one piece).
+**Checked** in tests/data/phantom/test_lesion.py (enhancing around necrosis, oedema in the brain, one piece).
 """
 
 from dataclasses import dataclass

@@ -7,7 +7,7 @@ disease.
 **Source**: own construction; noise as in H. Gudbjartsson and S. Patz, The Rician distribution of noisy MRI data,
 Magnetic Resonance in Medicine 34, 1995 (magnitude of a complex signal with Gaussian noise in both parts).
 **Differs**: contrasts come from a table and not from Bloch equations; no slice cross-talk, no motion.
-**Checked** in tests/data/test_phantom.py (determinism, subjects, slices, contrasts, topology, shapes).
+**Checked** in tests/data/phantom/test_phantom.py (determinism, subjects, slices, contrasts, topology, shapes).
 """
 
 from collections.abc import Iterator

@@ -3,13 +3,13 @@
 Numeric class columns are kept; a text column becomes one 0/1 column per category, named ``column=category``, in
 alphabetical order. Blank, NA, N/A and NaN mean missing. More than 32 categories are refused: names or notes do not
 belong in a cohort.
-**Checked** in tests/data/test_table.py and tests/data/test_folder.py.
+**Checked** in tests/data/sources/test_table.py.
 
 Label values of source files: map them by a scheme; find the scheme where none is given.
 
 A scheme is found only where there is nothing to guess: values 0..K-1 without a gap.
 
-**Checked** in tests/data/test_folder.py (0/1 and 0..3 named; 0/255 refused with the option that mends it).
+**Checked** in tests/data/sources/test_folder.py (0/1 and 0..3 named; 0/255 refused with the option that mends it).
 """
 
 import csv
