@@ -203,10 +203,10 @@ def _stage(kind: Kind, task: str | None, generator: Path | None, further: dict[s
 
         return FidelityConfig, partial(evaluate_fidelity, **further)
     if kind is Kind.agreement:
-        from understudy.evaluation.consistency.config import AgreementConfig
-        from understudy.evaluation.consistency.stage import evaluate_agreement
+        from understudy.evaluation.consistency.config import ConsistencyConfig
+        from understudy.evaluation.consistency.stage import evaluate_consistency
 
-        return AgreementConfig, evaluate_agreement
+        return ConsistencyConfig, evaluate_consistency
     from understudy.evaluation.privacy import PrivacyConfig, evaluate_privacy
 
     return PrivacyConfig, evaluate_privacy if generator is None else asking(generator)

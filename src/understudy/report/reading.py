@@ -19,7 +19,7 @@ from understudy.core.cohort import file_hash
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result, read_results
 
-ORDER = ("utility", "fidelity", "privacy", "agreement", "over", "readers")
+ORDER = ("utility", "fidelity", "privacy", "consistency", "correlation", "interrater")
 FEWEST = 5  # real cases in a bin
 ROW_PER_CASE = {
     "case_id",
