@@ -27,7 +27,7 @@ from understudy.generators import load
 from understudy.generators.base import Generator
 from understudy.generators.diffusion.diffusion import Diffusion
 from understudy.generators.gan.growing import GrowingGAN
-from understudy.generators.gan.style import StyleGANTraining
+from understudy.generators.gan.style import StyleGAN
 from understudy.nets.layers import MinibatchStd
 from understudy.synthesis.runs import Run, open_run
 from understudy.training.checkpoint import latest, load_modules, read_state
@@ -75,9 +75,9 @@ def open_informant(path: Path, made: Sequence[Cohort], seed: int) -> Informant:
     generator = load(path, engine=Engine("fp32"))
     if isinstance(generator, Diffusion) and not generator.given:
         return _informant("denoising_loss", run.digest, generator, denoising_loss(generator, seed), seed)
-    if isinstance(generator, GrowingGAN | StyleGANTraining):
+    if isinstance(generator, GrowingGAN | StyleGAN):
         weights = _take_discriminator(generator, run)
-        return _informant("discriminator", weights, generator, lambda x, c: generator.judge(x, c)[:, 0], seed)
+        return _informant("discriminator", weights, generator, lambda x, c: generator.discriminate(x, c)[:, 0], seed)
     raise UsageError(
         f"{path} is a run of {generator.name}{', given label maps' if generator.given else ''}, and attacks ask "
         "diffusion models and GANs that sample from noise: leave --generator out"
@@ -108,7 +108,7 @@ def denoising_loss(generator: Diffusion, seed: int) -> Answer:
     return answer
 
 
-def _take_discriminator(generator: GrowingGAN | StyleGANTraining, run: Run) -> str:
+def _take_discriminator(generator: GrowingGAN | StyleGAN, run: Run) -> str:
     """Read the discriminator of a run's last checkpoint; return the hash of the weights."""
     checkpoint = latest(run.path / "checkpoints")
     if checkpoint is None:

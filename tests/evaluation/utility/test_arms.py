@@ -11,7 +11,7 @@ from understudy.core.errors import UnderstudyError
 from understudy.evaluation.utility.arms import Arm, drawn_subjects, make_arms
 from understudy.evaluation.utility.config import UtilityConfig
 from understudy.evaluation.utility.segmentation import Segmentation
-from understudy.tasks.fitting import Cases, FineTuned, Mixed
+from understudy.tasks.fitting import FineTuned, Mixed, TaskCases
 from understudy.tasks.segmentation import CohortCases
 
 EVERYTHING = {"arms": ("synthetic", "both", "finetuned"), "shares": (0.75, 0.25), "real_subjects": (3, 8)}
@@ -24,7 +24,7 @@ def arms(real: Path, *synthetic: Path, seed: int = 0, **changes: Any) -> dict[st
     return {arm.name: arm for arm in found}
 
 
-def parts(cases: Cases) -> list[CohortCases]:
+def parts(cases: TaskCases) -> list[CohortCases]:
     """The sets of cases behind an arm."""
     if isinstance(cases, Mixed):
         return [*parts(cases.first), *parts(cases.second)]

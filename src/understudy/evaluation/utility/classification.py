@@ -30,7 +30,7 @@ from understudy.tasks.classification import (
     train_classifier,
     validation_score,
 )
-from understudy.tasks.fitting import Cases
+from understudy.tasks.fitting import TaskCases
 
 PER_CASE = ("case_id", "subject_id", "trained_on", "network", "repeat", "class", "has_class", "probability")
 
@@ -139,7 +139,7 @@ class Classification(Task):
         number = np.searchsorted(self.subjects, self.cohort.column("subject_id")[self.test.rows])
         return AreaOutcome([], self.test.targets, number, len(self.subjects), self.names)
 
-    def run(self, cases: Cases, outcome: Outcome, seed: int, advance: Callable[[], None]) -> None:
+    def run(self, cases: TaskCases, outcome: Outcome, seed: int, advance: Callable[[], None]) -> None:
         """Train a classifier and let it judge the test cases."""
         assert isinstance(outcome, AreaOutcome)
         score = validation_score(self.validation)
