@@ -38,7 +38,7 @@ def named(folder: Path) -> dict[str, Result]:
 def test_scores_by_hand_with_slices_stacked(tmp_path: Path, rater: Rater) -> None:
     one, two = (rater(tmp_path / name, maps) for name, maps in zip("ab", readings(), strict=True))
     found = named(evaluate_interrater(one, two, tmp_path / "out", 0, QUICK))
-    core = {name: found[f"raters.{name}.core"].value for name in ("dice", "iou", "precision", "recall")}
+    core = {name: found[f"interrater.{name}.core"].value for name in ("dice", "iou", "precision", "recall")}
     assert core == pytest.approx({"dice": 2 / 3, "iou": 1 / 2, "precision": 1, "recall": 1 / 2})
     assert found["interrater.volume_difference.core"].value == pytest.approx(1 / 3)
     assert found["interrater.hd.core"].value == pytest.approx(2) and found["interrater.hd.core"].unit == "pixels"

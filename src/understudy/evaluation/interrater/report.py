@@ -65,7 +65,7 @@ class Findings:
     def _result(self, k: int | None, position: int) -> Result:
         """Measure one score of a class, or with None the mean of the classes."""
         score, outcome, seed = self.scores[position], self.outcome, self.provenance.seed
-        name = f"raters.{score.name}" + ("" if k is None else f".{slug(self.names[k])}")
+        name = f"interrater.{score.name}" + ("" if k is None else f".{slug(self.names[k])}")
         n = outcome.behind(k)
         if not n:
             note = "not measured: neither rater marks this class"
