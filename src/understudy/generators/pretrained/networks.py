@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.generators.gan import stylegan2, stylegan3
-from understudy.generators.pretrained.pickle_file import StandIn
+from understudy.generators.pretrained.official_file import StandIn
 from understudy.nets.discriminator import Discriminator
 from understudy.nets.filters import fir_kernel
 from understudy.nets.signals import Design, schedule
