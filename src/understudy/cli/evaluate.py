@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 EXAMPLE = example(
     "understudy evaluate utility --real phantom --synthetic synthetic --out results-utility",
     "understudy evaluate utility --real phantom --synthetic synthetic --set shares=[0.25,0.5] --out results-mixing",
-    "understudy evaluate utility --real phantom --synthetic synthetic --set sides=[both,finetuned] "
+    "understudy evaluate utility --real phantom --synthetic synthetic --set arms=[both,finetuned] "
     "--set real_subjects=[5,10] --out results-few",
     "understudy evaluate utility --task classification --real xrays --synthetic conditioned --out results-classes",
     "understudy evaluate fidelity --real phantom --synthetic synthetic --out results-fidelity",
