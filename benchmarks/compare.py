@@ -35,7 +35,7 @@ def our_step(generator: str, batch: int, device: str, **settings: Any) -> Step:
     from understudy.core.encoding import Channel, Encoding
     from understudy.generators import GENERATORS
     from understudy.training.engine import Engine
-    from understudy.training.feed import Batch
+    from understudy.training.batches import Batch
 
     method = GENERATORS[generator]
     config = method.Config(**WIDTHS, batch_size=batch, gamma=0, augment="none", **settings)

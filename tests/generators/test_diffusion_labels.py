@@ -17,8 +17,8 @@ from understudy.core.writer import CohortWriter
 from understudy.generators import load
 from understudy.generators.diffusion.diffusion import Diffusion, DiffusionConfig
 from understudy.nets.label_maps import encoded
+from understudy.training.batches import Batch
 from understudy.training.engine import Engine
-from understudy.training.feed import Batch
 
 TINY: dict[str, Any] = {
     "channels": (8, 16), "patch": 1, "attention_levels": (), "precision": "fp32", "sampler_steps": 3, "labels": "given",

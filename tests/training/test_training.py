@@ -17,6 +17,7 @@ from understudy.core.encoding import Channel
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
+from understudy.training.batches import BatchStream, rotated
 from understudy.training.checkpoint import (
     latest,
     load_optimizer_state,
@@ -28,7 +29,6 @@ from understudy.training.checkpoint import (
 )
 from understudy.training.ema import ema_decay, ema_update
 from understudy.training.engine import Engine
-from understudy.training.feed import Feed, turned
 from understudy.training.log import TrainingLog, save_grid
 
 
@@ -91,21 +91,21 @@ def cohort(tmp_path: Path) -> Cohort:
     return Cohort.open(tmp_path / "c")
 
 
-def values(feed: Feed, start: int, size: int) -> list[int]:
+def values(feed: BatchStream, start: int, size: int) -> list[int]:
     batch = feed.batch(start, size, 4, torch.device("cpu"), slice(None))
     return [round(float(v)) for v in (batch.x[:, 0, 0, 1:3].mean(-1) + 1) * 50]
 
 
 def test_every_case_once_an_epoch_whatever_the_batches(cohort: Cohort) -> None:
-    feed = Feed(cohort, 3, mirror=False)
+    feed = BatchStream(cohort, 3, mirror=False)
     stream = values(feed, 0, 18)
     assert sorted(stream[:6]) == sorted(stream[6:12]) == [1, 2, 3, 4, 5, 6] and stream[:6] != stream[6:12]
     assert stream == values(feed, 0, 5) + values(feed, 5, 4) + values(feed, 9, 9)
-    assert stream != values(Feed(cohort, 4, mirror=False), 0, 18)
+    assert stream != values(BatchStream(cohort, 4, mirror=False), 0, 18)
 
 
 def test_parts_mirror_condition_and_resolution(cohort: Cohort) -> None:
-    cpu, feed = torch.device("cpu"), Feed(cohort, 3, mirror=True, conditional=True)
+    cpu, feed = torch.device("cpu"), BatchStream(cohort, 3, mirror=True, conditional=True)
     whole = feed.batch(0, 60, 4, cpu, slice(None))
     halves = [feed.batch(0, 60, 4, cpu, part).x for part in (slice(0, 30), slice(30, 60))]
     assert torch.equal(whole.x, torch.cat(halves))
@@ -120,7 +120,7 @@ def test_parts_mirror_condition_and_resolution(cohort: Cohort) -> None:
 def test_turning_moves_images_and_labels_alike() -> None:
     x = torch.rand(4, 3, 9, 9) * 2 - 1
     angles = torch.tensor([0.0, 90.0, 180.0, 30.0])
-    y = turned(x, angles, image_channels=2)
+    y = rotated(x, angles, image_channels=2)
     torch.testing.assert_close(y[0], x[0], atol=1e-5, rtol=0)
     torch.testing.assert_close(y[1], x[1].rot90(1, (1, 2)), atol=1e-5, rtol=0)
     torch.testing.assert_close(y[2], x[2].rot90(2, (1, 2)), atol=1e-5, rtol=0)
@@ -131,11 +131,11 @@ def test_turning_moves_images_and_labels_alike() -> None:
 
 def test_nine_of_ten_are_turned_whatever_the_batches(cohort: Cohort) -> None:
     cpu, whole = torch.device("cpu"), slice(None)
-    feed = Feed(cohort, 3, mirror=False, rotate=75)
+    feed = BatchStream(cohort, 3, mirror=False, rotate=75)
     together = feed.batch(0, 8, 4, cpu, whole).x
     apart = torch.cat([feed.batch(i, 4, 4, cpu, whole).x for i in (0, 4)])
     assert torch.equal(together, apart)
-    assert (together != Feed(cohort, 3, mirror=False).batch(0, 8, 4, cpu, whole).x).flatten(1).any(1).sum() >= 5
+    assert (together != BatchStream(cohort, 3, mirror=False).batch(0, 8, 4, cpu, whole).x).flatten(1).any(1).sum() >= 5
 
 
 def test_a_run_starts_from_the_weights_of_another(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_run_starts_from_the_weights_of_another(tmp_path: Path) -> None:
 def test_no_training_split_is_refused(cohort: Cohort) -> None:
     cohort._table["split"] = ["test"] * 7
     with pytest.raises(UnderstudyError, match="training split"):
-        Feed(cohort, 0, mirror=False)
+        BatchStream(cohort, 0, mirror=False)
 
 
 # ---------------------------------------------------------------- log

@@ -24,6 +24,7 @@ import numpy as np
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme, Renumbered
+from understudy.core.regular_file import open_regular
 
 SCHEMA = 1
 KINDS = ("real", "synthetic", "semi-synthetic")
@@ -255,6 +256,6 @@ def array_hash(array: np.ndarray) -> str:
 
 
 def file_hash(file: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with file.open("rb") as handle:
+    """Return the SHA-256 of a regular file."""
+    with open_regular(file, "a file") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

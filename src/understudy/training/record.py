@@ -1,6 +1,6 @@
 """What a training needs of its cohorts, and what run.json says of it.
 
-**Checked** in tests/generators/test_contract.py.
+**Checked**: tests/generators/test_contract.py.
 """
 
 from dataclasses import replace

@@ -16,11 +16,11 @@ from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
 from understudy.generators import load
-from understudy.generators.diffusion.diffusion import Diffusion, DiffusionConfig, Scale
+from understudy.generators.diffusion.diffusion import DataScale, Diffusion, DiffusionConfig
 from understudy.generators.diffusion.noise import linear_betas
+from understudy.training.batches import Batch
 from understudy.training.ema import ema_decay
 from understudy.training.engine import Engine
-from understudy.training.feed import Batch
 
 ENCODING = Encoding((Channel("a", 0, 1), Channel("b", 0, 1)), "float32", None)
 TINY = {"channels": (8, 16), "patch": 1, "attention_levels": (), "precision": "fp32", "sampler_steps": 3}
@@ -59,7 +59,7 @@ def test_loss_is_one_when_the_network_says_nothing(formulation: str) -> None:
 
 
 def test_scale_makes_data_of_sigma_data() -> None:
-    scale = Scale(2, 2)
+    scale = DataScale(2, 2)
     x = torch.randn(64, 2, 8, 8) * torch.tensor([0.1, 3.0]).reshape(2, 1, 1) + torch.tensor([0.5, -2.0]).reshape(
         2, 1, 1
     )
@@ -264,7 +264,7 @@ def test_weights_that_do_not_fit_are_refused_in_one_sentence(tmp_path: Path) -> 
     record = json.loads((run / "run.json").read_text())
     record["config"]["channels"] = [8, 8]
     (run / "run.json").write_text(json.dumps(record))
-    with pytest.raises(UnderstudyError, match="do not fit the network ema .*size mismatch"):
+    with pytest.raises(UnderstudyError, match="do not fit the network ema .* was expected as .*, found"):
         load(run)
 
 

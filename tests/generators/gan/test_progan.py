@@ -12,9 +12,9 @@ from understudy.core.encoding import Channel, Encoding
 from understudy.core.errors import UsageError
 from understudy.generators.gan.progan import ProGAN, ProGANConfig
 from understudy.nets.growing import stage
+from understudy.training.batches import Batch
 from understudy.training.checkpoint import read_state, write_state
 from understudy.training.engine import Engine
-from understudy.training.feed import Batch
 
 SMALL: dict[str, Any] = {
     "z_dim": 8, "channel_base": 64, "channel_max": 8, "batch_size": 4, "group": 2, "precision": "fp32",

@@ -10,8 +10,8 @@ from torch import Tensor
 from understudy.core.encoding import Channel, Encoding
 from understudy.core.errors import UsageError
 from understudy.generators.gan.stylegan1 import StyleGAN1, StyleGAN1Config
+from understudy.training.batches import Batch
 from understudy.training.engine import Engine
-from understudy.training.feed import Batch
 
 SMALL: dict[str, Any] = {
     "z_dim": 8, "w_dim": 8, "mapping_layers": 2, "channel_base": 64, "channel_max": 8, "batch_size": 4, "group": 2,

@@ -13,8 +13,8 @@ from understudy.core.errors import UsageError
 from understudy.generators.gan.ada import blurred
 from understudy.generators.gan.stylegan3 import StyleGAN3, StyleGAN3Config
 from understudy.nets.signals import Design, schedule
+from understudy.training.batches import Batch
 from understudy.training.engine import Engine
-from understudy.training.feed import Batch
 
 SMALL: dict[str, Any] = {
     "z_dim": 8, "w_dim": 8, "channel_base": 64, "channel_max": 8, "num_layers": 4, "margin": 4, "batch_size": 4,

@@ -10,7 +10,7 @@ import torch
 from pydantic import ValidationError
 
 from understudy.generators.translation.spade import SPADE
-from understudy.training.feed import Batch
+from understudy.training.batches import Batch
 
 TINY: dict[str, Any] = {
     "channels": 8, "channels_max": 16, "hidden": 8, "z_dim": 4, "encoder_channels": 8, "patch_channels": 8,
