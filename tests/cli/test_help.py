@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,7 @@ def prepare(folder: Path) -> None:
             folder / "DATA" / "masks" / f"s{i}_0.png"
         )
         rows.append(f"p{i}.png,c{i},{('normal', 'virus')[i % 2]}")
+    (folder / "policy.yaml").write_bytes((files("understudy.release") / "policy.yaml").read_bytes())
     (folder / "XRAYS" / "table.csv").write_text("\n".join(rows) + "\n")
 
 

@@ -5,8 +5,8 @@
 
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from understudy.core.errors import UsageError
 
@@ -16,7 +16,7 @@ KINDS = {
 }  # fmt: skip
 
 
-def open_regular(path: Path, wanted: str) -> BinaryIO:
+def open_regular(path: Path, wanted: str) -> BufferedReader:
     """Open a file for reading, and refuse at once what is no regular file.
 
     Args:
