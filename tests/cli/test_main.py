@@ -22,8 +22,7 @@ def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    check_module = pytest.importorskip("understudy.data.check")
-    monkeypatch.setattr(check_module, "check_cohort", fail)
+    monkeypatch.setattr("understudy.data.check.check_cohort", fail)
 
 
 @pytest.mark.parametrize(
