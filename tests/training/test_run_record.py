@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from understudy.core.encoding import Channel, Encoding
-from understudy.core.errors import UnderstudyError
+from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import Provenance
+from understudy.training.checkpoint import write_state
+from understudy.training.record import start_record
 from understudy.training.run_record import read_run
 
 RECORD: dict[str, Any] = {
@@ -59,3 +62,13 @@ def test_an_encoding_that_cannot_be_is_refused(tmp_path: Path, change: dict[str,
     (tmp_path / "run.json").write_text(json.dumps(RECORD | {"encoding": RECORD["encoding"] | change}))
     with pytest.raises(UnderstudyError, match="is no encoding of images and label maps"):
         read_run(tmp_path)
+
+
+def test_the_record_names_the_run_that_a_training_starts_from(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps(RECORD))
+    assert start_record(None) == {"inputs": {}, "trained_on": []}
+    with pytest.raises(UsageError, match="no weights to start from"):
+        start_record(tmp_path)
+    write_state(tmp_path / "snapshots" / "000000008", {"ema.weight": torch.zeros(2)}, {})
+    assert start_record(tmp_path)["trained_on"] == RECORD["trained_on"]
+    assert len(start_record(tmp_path)["inputs"]["start"]) == 16

@@ -186,7 +186,13 @@ def _resume(method: Trainable, run: Path) -> int:
     if found is None:
         return 0
     tensors, scalars = read_state(found)
-    method.load_state(tensors, scalars)
+    try:
+        method.load_state(tensors, scalars)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise UnderstudyError(
+            f"{found} is no checkpoint of this training ({why}): remove it and run train again"
+        ) from error
     return int(found.name)
 
 

@@ -264,7 +264,7 @@ def test_weights_that_do_not_fit_are_refused_in_one_sentence(tmp_path: Path) -> 
     record = json.loads((run / "run.json").read_text())
     record["config"]["channels"] = [8, 8]
     (run / "run.json").write_text(json.dumps(record))
-    with pytest.raises(UnderstudyError, match="do not fit the network ema .*size mismatch"):
+    with pytest.raises(UnderstudyError, match="do not fit the network ema .* was expected as .*, found"):
         load(run)
 
 
