@@ -60,7 +60,7 @@ def test_what_is_no_record_is_refused(tmp_path: Path, text: str) -> None:
 )
 def test_an_encoding_that_cannot_be_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     (tmp_path / "run.json").write_text(json.dumps(RECORD | {"encoding": RECORD["encoding"] | change}))
-    with pytest.raises(UnderstudyError, match="is no encoding of images and label maps"):
+    with pytest.raises(UnderstudyError, match=r"run\.json is not the record of a training.*encoding"):
         read_run(tmp_path)
 
 
