@@ -1,4 +1,4 @@
-"""Every case once an epoch, whatever the batches; mirroring, rotation, conditions."""
+"""The batch stream: every case once an epoch, whatever the batches; what is done to a case is done to its label map."""
 
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def test_parts_mirror_condition_and_resolution(cohort: Cohort) -> None:
     assert torch.allclose(small, torch.nn.functional.avg_pool2d(whole.x[:6], 2))
 
 
-def test_rotation_moves_images_and_labels_alike() -> None:
+def test_turning_moves_images_and_labels_alike() -> None:
     x = torch.rand(4, 3, 9, 9) * 2 - 1
     angles = torch.tensor([0.0, 90.0, 180.0, 30.0])
     y = rotated(x, angles, image_channels=2)
@@ -66,7 +66,7 @@ def test_rotation_moves_images_and_labels_alike() -> None:
     assert y[3, :, 0, 0].tolist() == [-1, -1, -1]
 
 
-def test_nine_of_ten_are_rotated_whatever_the_batches(cohort: Cohort) -> None:
+def test_nine_of_ten_are_turned_whatever_the_batches(cohort: Cohort) -> None:
     cpu, whole = torch.device("cpu"), slice(None)
     feed = BatchStream(cohort, 3, mirror=False, rotate=75)
     together = feed.batch(0, 8, 4, cpu, whole).x

@@ -1,4 +1,4 @@
-"""Averaged weights against their definition."""
+"""The average of weights: its half-life, and that buffers are copied."""
 
 import pytest
 import torch

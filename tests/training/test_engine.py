@@ -1,4 +1,4 @@
-"""Device, precision, processes; freed memory; what Lightning prints."""
+"""The engine: device, precision, freed memory, and equal gradients in two processes."""
 
 import os
 import resource

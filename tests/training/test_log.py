@@ -1,4 +1,4 @@
-"""The log of a resumed training, and the grid of samples."""
+"""The log of a training and its grids of cases."""
 
 import json
 from pathlib import Path

@@ -13,7 +13,7 @@ Area under the ROC curve, a class at a time: how well a score ranks cases that h
 scored above a random case without it, ties counting half. Values by scikit-learn.
 **Differs**: a class of which all known cases are the same has no area (NaN), where scikit-learn warns or raises; cases
 whose entry is missing do not count for that class.
-**Checked**: tests/tasks/test_classification_auc.py (scikit-learn; classes that are absent; missing entries).
+**Checked**: tests/tasks/test_classification.py (scikit-learn; classes that are absent; missing entries).
 """
 
 from collections.abc import Callable, Sequence
@@ -69,7 +69,7 @@ VOXELS_PER_BLOCK = 2**18  # 64 images of 64 px
 
 
 class ClassificationConfig(FittingConfig):
-    """How a classifier is trained; the same on every side of a comparison. No ``classes``: all class columns."""
+    """How a classifier is trained; the same in every arm of a comparison. No ``classes``: all class columns."""
 
     network: str = "densenet"
     learning_rate: float = 1e-3

@@ -11,7 +11,7 @@ repeated so that real and synthetic ones are seen equally often, a share of a ha
 **Differs**: fine-tuning does not start again at a tenth of the rate: no further setting to tune, and as much learning
 in all as in every other arm. Any share of whole percents; within a kind no case stands more than once oftener than
 another.
-**Checked**: tests/tasks/test_fitting.py, test_fitting_mixed.py (shares are exact), test_segmentation.py,
+**Checked**: tests/tasks/test_fitting.py (shares are exact), test_segmentation.py,
 test_classification.py.
 """
 
@@ -34,7 +34,7 @@ MIN_SD = 1e-3  # of images in [-1, 1]; a constant channel becomes zero
 
 
 class FittingConfig(BaseModel):
-    """How a task network is trained; the same on every side of a comparison."""
+    """How a task network is trained; the same in every arm of a comparison."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

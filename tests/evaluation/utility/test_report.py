@@ -12,11 +12,11 @@ from understudy.core.errors import UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, read_results
-from understudy.evaluation.utility.arms import Side
+from understudy.evaluation.utility.arms import Arm
 from understudy.evaluation.utility.config import UtilityConfig
 from understudy.evaluation.utility.groups import Group, grouped
-from understudy.evaluation.utility.report import Findings
-from understudy.evaluation.utility.segmentation import MapOutcome, Reading, Segmentation
+from understudy.evaluation.utility.report import UtilityFindings
+from understudy.evaluation.utility.segmentation import MapOutcome, MapScores, Segmentation
 
 CONFIG = UtilityConfig(repeats=2, updates=7)
 TOLD = {
@@ -36,7 +36,7 @@ def of_counts(counts: np.ndarray) -> MapOutcome:
     """Two repeats with the same counts; distances are 3 where one of the maps is not empty, NSD is 0.5."""
     there = np.where((counts.sum(1) + counts.sum(2))[:, 1:] > 0, 1, np.nan)[..., None]
     one_sided = (np.isfinite(there[..., 0]) & (np.einsum("skk->sk", counts)[:, 1:] == 0)).astype(int)
-    reading = Reading.of(counts, there * [3, 3, 3, 0.5], one_sided)
+    reading = MapScores.of(counts, there * [3, 3, 3, 0.5], one_sided)
     return MapOutcome([[(5, 0.5), (7, 0.6)], [(5, 0.6), (7, 0.8)]], 1, "7 volume(s)", [reading, reading])
 
 
@@ -49,15 +49,15 @@ def write(
     cases = task.cases(cohort, cohort.rows("train"))
     cohorts = [name for name in outcomes if not name.startswith("real")]
 
-    def side(name: str) -> Side:
+    def arm(name: str) -> Arm:
         if name.startswith("real") and "+" not in name:
-            return Side(name, name, "", "", "", cases, 15, "", share=0)
+            return Arm(name, name, "", "", "", cases, 15, "", share=0)
         first, _, cohort = name.rpartition("+")
         told = (cohort, f".{cohort}" if len(cohorts) > 1 else "", "g", cases, 15, "", first or "real")
-        return Side(name, f"both{first.removeprefix('real')}" if first else "synthetic", *told, 0.5 if first else 1)
+        return Arm(name, f"both{first.removeprefix('real')}" if first else "synthetic", *told, 0.5 if first else 1)
 
-    sides = [side(name) for name in outcomes]
-    Findings(task, sides, outcomes, CONFIG, Provenance("evaluate utility", {}, 0, {})).write(folder)
+    arms = [arm(name) for name in outcomes]
+    UtilityFindings(task, arms, outcomes, CONFIG, Provenance("evaluate utility", {}, 0, {})).write(folder)
     return {r.name: r for r in read_results(folder)[0]}
 
 
@@ -216,7 +216,7 @@ def test_all_classes_as_one_stand_apart_from_their_mean(tmp_path: Path, toy: Cal
     task = Segmentation(cohort, [], CONFIG)
     assert task.names == ("core", "edema", "whole lesion")
     counts = np.tile(np.array([[90, 0, 0], [0, 4, 4], [2, 4, 4]]), (5, 1, 1))
-    made = MapOutcome([], 2, "", [Reading.of(counts, np.zeros((5, 3, 4)), np.ones((5, 3), int))])
+    made = MapOutcome([], 2, "", [MapScores.of(counts, np.zeros((5, 3, 4)), np.ones((5, 3), int))])
     expected = [4 * 2 / 16, 4 * 2 / 18, 16 * 2 / 34]
     assert [made.measured(k).values()[0] for k in range(3)] == pytest.approx(expected)
     assert made.measured(None).values()[0] == pytest.approx(np.mean(expected[:2]))
