@@ -2,7 +2,7 @@
 
     python benchmarks/search.py [--n 20000] [--rounds 3] [--faiss DIR] [--memory 1024]
 
-Two sets of n made-up images of 64 x 64 x 3 (blobs before noise, a tenth of the queries disguised copies of targets) lie
+Two sets of n made-up images of 64 x 64 x 3 (blobs before noise, a tenth of the queries copies of targets) lie
 as uint8 memory maps on disk. Sought is for each query the target of the highest Pearson r. understudy reads the maps,
 standardises and searches, all of it timed; the others get z-scored float32 rows of length one, and only the building
 of their index and the search are timed. Every timing is a process of its own, which reports its peak memory (pages of

@@ -30,7 +30,7 @@ SETTINGS = {
     "train diffusion": ["images_seen=32", "channels=[8, 16]", "head_channels=8", "sampler_steps=2", "sample_block=16"],
     "evaluate utility": ["updates=4", "repeats=2", "checks=1", "draws=100", "channels=[4, 8, 8]", "batch_size=8"],
     "evaluate fidelity": ["draws=3", "subsets=5", "pairs=10", "encoder_updates=2"],
-    "evaluate privacy": ["bootstrap=100", "views=[pixels,aligned]"],
+    "evaluate privacy": ["bootstrap=100", "matchers=[pixels,registered]"],
 }
 
 
@@ -97,7 +97,7 @@ def test_another_seed_is_another_request(chained: Path, capsys: pytest.CaptureFi
         "sample {run} --n 4 --classes ill --out {new}",
         "evaluate utility --real {cohort} --synthetic {cohort} --out {new}",
         "evaluate fidelity --real {synthetic} --synthetic {cohort} --out {new}",
-        "evaluate privacy --real {cohort} --synthetic {synthetic} --set false_alarm_rate=2 --out {new}",
+        "evaluate privacy --real {cohort} --synthetic {synthetic} --set false_positive_rate=2 --out {new}",
         "evaluate nothing --real {cohort} --synthetic {synthetic} --out {new}",
         "report {cohort} --out {new}",
         "report --out {new}",

@@ -1,4 +1,4 @@
-"""Real patches at any place, real images nearly as they are, and real label maps are found; strangers are not."""
+"""Real patches at any place, real images nearly as they are, and real label maps are found; others are not."""
 
 from collections.abc import Callable
 from typing import Any
@@ -47,11 +47,11 @@ def test_a_flat_patch_is_no_evidence(bench: Any, real: Cohort, pixels: RealPixel
 
 def test_a_real_image_is_near_also_with_noise_and_gain(real: Cohort, pixels: RealPixels, smooth: Fields) -> None:
     assert real.images is not None
-    strangers = pixels.nearest_to(encoded(smooth(40, 9)))
+    others = pixels.nearest_to(encoded(smooth(40, 9)))
     images = encoded(smooth(40, 9))
     noise = np.random.default_rng(0).normal(0, 0.01, (32, 32))
     images[4] = encoded(real.images[20:21])[0] * 0.7 + 0.1 + noise
-    assert strangers < 0.8 and pixels.nearest_to(images) > 0.995
+    assert others < 0.8 and pixels.nearest_to(images) > 0.995
     assert pixels.nearest_to(images[:, :, :16]) == -1  # another size: not comparable, and the patches still are
 
 

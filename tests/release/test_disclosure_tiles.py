@@ -46,7 +46,7 @@ def test_tiles_of_the_reports_grid_are_cut_out(smooth: Fields) -> None:
     assert (best > 0.985).all()
 
 
-def test_a_real_tile_is_found_and_strangers_are_not(real: Cohort, smooth: Fields) -> None:
+def test_a_real_tile_is_found_and_others_are_not(real: Cohort, smooth: Fields) -> None:
     assert real.images is not None
     pictures, labels = smooth(9, 5), np.zeros((9, 32, 32), np.uint8)
     labels[:, 8:14, 20:27] = 1  # a lesion

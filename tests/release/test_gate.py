@@ -13,7 +13,7 @@ from understudy.release.gate import judge, judge_labels, judge_real, refuse
 from understudy.release.policy import Policy, read_policy
 
 POLICY = read_policy().policy
-AUDIT = ["audit, mean recall", "audit, worst disguise", "audit, false alarms"]
+AUDIT = ["audit, mean recall", "audit, worst transformation", "audit, false-positive rate"]
 ATTACK = "privacy.attack"
 NAMED = ("nearest_pixels", "nearest_features", "density_ratio", "singling_out")
 
@@ -40,8 +40,8 @@ def test_the_default_can_be_kept(bench: Any) -> None:
     assert four.found == "; ".join(f"{ATTACK}.{name}.auc 0.56" for name in sorted(NAMED))
     every = next(check for check in checks if check.what == "further attacks, AUC")
     assert "attribute.ill.auc 0.57" in every.found and "discriminator.auc not measured: needs the gene" in every.found
-    alarms = next(check for check in checks if check.what == "audit, false alarms")
-    assert alarms.limit.endswith("at most the setting.privacy.false_alarm_rate (0.01)")
+    false_positives = next(check for check in checks if check.what == "audit, false-positive rate")
+    assert false_positives.limit.endswith("at most the setting.privacy.false_positive_rate (0.01)")
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,9 @@ def test_the_default_can_be_kept(bench: Any) -> None:
         ("flagged share before screening", "privacy", Result("privacy.copies.expected", None)),
         ("subjects behind the threshold", "privacy", Result("privacy.copies.threshold", 0.9, n=49)),
         ("audit, mean recall", "audit", Result("privacy.audit.recall.mean", 0.9499)),
-        ("audit, worst disguise", "audit", Result("privacy.audit.recall.worst", 0.79)),
-        ("audit, false alarms", "audit", Result("privacy.audit.false_alarms", 0.02, 0.0101, 0.04)),
-        ("audit, false alarms", "audit", Result("privacy.audit.false_alarms", 0.0)),
+        ("audit, worst transformation", "audit", Result("privacy.audit.recall.worst", 0.79)),
+        ("audit, false-positive rate", "audit", Result("privacy.audit.false_positive_rate", 0.02, 0.0101, 0.04)),
+        ("audit, false-positive rate", "audit", Result("privacy.audit.false_positive_rate", 0.0)),
         *(("attacks, residual risk", "attacks", Result(f"{ATTACK}.{name}.risk", 0, 0, 0.151)) for name in NAMED),
         ("further attacks, AUC", "attacks", Result(f"{ATTACK}.denoising_loss.auc", 0.5, 0.4, 0.61)),
         ("further attacks, AUC", "attacks", Result(f"{ATTACK}.attribute.ill.auc", 0.5, 0.4, 0.61)),
@@ -99,8 +99,8 @@ def test_the_cohort_itself_is_judged(bench: Any) -> None:
     for one in (few, unknown):
         assert failed(one) == ["subjects that the generator learned from"]
     assert "does not record" in judge(POLICY, unknown)[-1].found
-    next(f for f in found.released if f.section == "privacy").provenance["config"]["false_alarm_rate"] = 0.001
-    assert failed(found) == ["false-alarm rate of the detector", "audit, false alarms"]
+    next(f for f in found.released if f.section == "privacy").provenance["config"]["false_positive_rate"] = 0.001
+    assert failed(found) == ["false-positive rate of the detector", "audit, false-positive rate"]
 
 
 def test_todays_evidence_alone_is_refused(bench: Any) -> None:

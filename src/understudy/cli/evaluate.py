@@ -22,7 +22,7 @@ from understudy.cli.options import (
     show,
     writing,
 )
-from understudy.cli.oracle import asking
+from understudy.cli.score_query import with_score_query
 from understudy.cli.tables import show_results
 from understudy.core.errors import UsageError
 
@@ -99,16 +99,14 @@ CacheFolder = Annotated[
 ]
 GeneratorRun = Annotated[
     Path | None,
-    typer.Option(
-        "--generator", metavar="RUN", help="Privacy: the run that made the cohort; attacks ask it as well as the cases."
-    ),
+    typer.Option("--generator", metavar="RUN", help="Privacy: the run that made the cohort; attacks query it, too."),
 ]
 
 Audit = Annotated[
     bool,
     typer.Option(
         "--audit",
-        help="Privacy: also plant copies in disguise and report how many are flagged; reads the test split.",
+        help="Privacy: also inject transformed copies and report how many are flagged; reads the test split.",
     ),
 ]
 
@@ -209,7 +207,7 @@ def _stage(kind: Kind, task: str | None, generator: Path | None, further: dict[s
         return AgreementConfig, evaluate_agreement
     from understudy.evaluation.privacy import PrivacyConfig, evaluate_privacy
 
-    return PrivacyConfig, evaluate_privacy if generator is None else asking(generator)
+    return PrivacyConfig, evaluate_privacy if generator is None else with_score_query(generator)
 
 
 command = evaluate

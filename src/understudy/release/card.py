@@ -18,7 +18,7 @@ from understudy.release.gate import Check
 from understudy.release.policy import PolicyFile
 
 NOT_COVERED = (
-    "Evidence is against the attacks and disguises named in it. Others, and better ones to come, are not covered.",
+    "Evidence is against the attacks and transformations named in it. Others, and future ones, are not covered.",
     "Few flagged cases are no evidence that nobody can be recognised: a detector finds what its audit shows, no more.",
     "Somebody who holds further data about a patient, other images or a report, may learn more than was tested here.",
     "The numbers are of this cohort. They say nothing of the generator, its weights, or further cases drawn from it.",

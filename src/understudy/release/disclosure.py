@@ -11,10 +11,10 @@ Images are brought to one scale of 65,536 levels over each channel's range. **Pa
 grid over the real images, if it has at least 16 different values, is looked for at every place of every image and
 channel: whatever holds 15 x 15 real pixels as they are holds a whole block. **Near**: the highest Pearson r of the
 whole image to any real one, as ``evaluate privacy`` measures it. **Label maps**: equality.
-**Not covered**: a real image that was mirrored, turned, warped or mixed; `evaluate privacy` looks for copies in
-disguise, this for real data that slipped in. **Checked** in tests/release/test_disclosure_pixels.py. On lgg_tcga at 64
-px no image of 210 of the test subjects has a patch in common with other subjects' 100,765, and the highest r between
-subjects is 0.918.
+**Not covered**: a real image that was mirrored, turned, warped or mixed; `evaluate privacy` looks for
+transformed copies, this for real data that slipped in. **Checked** in tests/release/test_disclosure_pixels.py. On
+lgg_tcga at 64 px no image of 210 of the test subjects has a patch in common with other subjects' 100,765, and the
+highest r between subjects is 0.918.
 
 Real images drawn in figures: pictures are cut into their tiles, and each tile is compared with every real image.
 

@@ -178,7 +178,7 @@ def agreement_verdict(evidence: Evidence, cohort: Cohort, thresholds: Thresholds
 
 
 def privacy_verdict(evidence: Evidence, cohort: Cohort, thresholds: Thresholds) -> Verdict:
-    """Reject the cases that are flagged as nearer to a training case than strangers are.
+    """Reject the cases that are flagged as nearer to a training case than unseen subjects are.
 
     Args:
         evidence: what ``evaluate privacy`` wrote.

@@ -1,4 +1,4 @@
-"""Search for the highest Pearson r: numpy.corrcoef, planted copies, ties, blocks, groups, constants."""
+"""Search for the highest Pearson r: numpy.corrcoef, injected copies, ties, blocks, groups, constants."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_equals_corrcoef() -> None:
     assert np.abs(found.r - full.max(1)).max() < 1e-6
 
 
-def test_planted_copies_are_found_at_one() -> None:
+def test_injected_copies_are_found_at_one() -> None:
     b = noise(2500)
     a = noise(20, seed=1)
     a[3], a[7] = b[2000], 2 * b[11] + 5  # a gain and an offset do not hide a copy

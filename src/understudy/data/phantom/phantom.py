@@ -1,7 +1,7 @@
 """Procedural multi-contrast brain with a tumour: a data set that needs no patient and no download.
 
 A subject is a 3D head (T1, T1c, T2, FLAIR and a label map), the same at every size, from which axial slices are cut.
-Meant for demos, tests and planted copies; it looks like MR and has the rank of its contrasts, and is no model of any
+Meant for demos, tests and injected copies; it looks like MR and has the rank of its contrasts, and is no model of any
 disease.
 
 **Source**: own construction; noise as in H. Gudbjartsson and S. Patz, The Rician distribution of noisy MRI data,

@@ -7,7 +7,7 @@ background included) and every training image; the highest is kept.
 network sees (each channel's recorded range maps to [-1, 1]); 3D cases are flattened whole. Vectors are float32, r is
 computed in float64 (evaluation/search): the answer does not depend on blocks or on the library that multiplies; ties
 go to the lowest index. A constant case has r = 0.
-**Checked** in tests/evaluation/privacy/test_pearson.py (numpy.corrcoef to 1e-6, planted copies, ties, block sizes).
+**Checked** in tests/evaluation/privacy/test_pearson.py (numpy.corrcoef to 1e-6, injected copies, ties, block sizes).
 """
 
 from dataclasses import dataclass
