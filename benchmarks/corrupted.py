@@ -93,7 +93,7 @@ def main() -> None:
     given = parser.parse_args()
     source = Cohort.open(given.cohort)
     if source.kind == "real" or source.images is None or source.labels is None:
-        parser.error("a synthetic or semi-real cohort with images and label maps was expected")
+        parser.error("a synthetic or semi-synthetic cohort with images and label maps was expected")
     spoil(source, given.how, given.strength, given.seed, given.out)
     print(given.out)
 

@@ -9,7 +9,7 @@
 #   python benchmarks/pooled_utility.py OUT*/utility-augmented --class lesion   # with it
 #
 # The translator learns the drawn subjects' images from their tissue classes and lesions; it then paints their label maps
-# turned, zoomed and mirrored, with lesions that were grown, shrunk, moved, turned and bent. The result is semi-real: it
+# turned, zoomed and mirrored, with lesions that were grown, shrunk, moved, turned and bent. The result is semi-synthetic: it
 # augments, it does not anonymise.
 set -eu
 data=$1 subjects=$2 draw=$3 out=$4 split=${5:-0}

@@ -3,12 +3,19 @@
 import importlib.util
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
+
+from understudy.core.cohort import Cohort
+from understudy.core.encoding import Channel
+from understudy.core.labels import LabelScheme
+from understudy.core.provenance import Provenance
+from understudy.core.writer import CohortWriter
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -104,3 +111,27 @@ def official_layout() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def write_classes(out: Path, size: int = 8, high: float = 500, labels: bool = True, subjects: int = 24) -> Cohort:
+    """Noise, brighter on the left where a case is ill; class combinations (1, 0), (0, 1) often and (1, 1) once."""
+    random = np.random.default_rng(0)
+    with CohortWriter(
+        out, kind="real", modality="MR", size=(size, size), channels=[Channel("t1", 0, high)], dtype="uint16",
+        scheme=LabelScheme(("background", "tumour"), (0, 1)) if labels else None,
+        label_source="patient" if labels else None, classes=["ill", "well"], provenance=Provenance("test"), key=b"k",
+    ) as writer:  # fmt: skip
+        for i in range(subjects):
+            ill, split = i // 6 % 3 == 0, ("train", "train", "train", "validation", "test", "control")[i % 6]
+            image = random.integers(0, 300, (1, size, size))
+            image[..., : size // 2] += 190 * ill
+            values = {"ill": str(int(ill)), "well": str(int(not ill or i == 0))}
+            row = {"case_id": f"{i}", "subject_id": f"secret{i:02d}", "split": split}
+            label = random.integers(0, 2, (size, size)) if labels else None
+            writer.append(image.astype(np.uint16), label, row | values)
+    return Cohort.open(out)
+
+
+@pytest.fixture(scope="session")
+def classes_cohort() -> Callable[..., Cohort]:
+    return write_classes

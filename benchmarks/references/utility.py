@@ -19,7 +19,7 @@ from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 from references import Row, largest
 from understudy.evaluation.utility.auc import weighted_area
 from understudy.evaluation.utility.overlap import OVERLAPS, confusion, overlaps
-from understudy.evaluation.utility.surface import SURFACES, Piece, surface_scores
+from understudy.evaluation.utility.surface import SURFACES, Stack, surface_scores
 from understudy.tasks.classification import class_auc
 
 # size, spacing in mm, how many pairs
@@ -91,7 +91,7 @@ def our_surfaces() -> np.ndarray:
     found = []
     for predicted, reference, spacing in pairs():
         volume = predicted.ndim == 3
-        piece = Piece(0, slice(0, 1), spacing if volume else (1.0, *spacing), volume)
+        piece = Stack(0, slice(0, 1), spacing if volume else (1.0, *spacing), volume)
         found.append(surface_scores(predicted[None], reference[None], [piece], 1, 4, TOLERANCE)[0][0])
     return np.array(found)
 
@@ -127,7 +127,7 @@ def empty_maps() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 def empty_scores(predicted: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Return all nine scores of one class of one volume with voxels of 2 x 1 x 0.5 mm."""
     counts = confusion(predicted[None], reference[None], np.zeros(1, int), 1, 2)
-    piece = Piece(0, slice(0, 1), (2.0, 1.0, 0.5), True)
+    piece = Stack(0, slice(0, 1), (2.0, 1.0, 0.5), True)
     surface, _ = surface_scores(predicted[None], reference[None], [piece], 1, 2, TOLERANCE)
     return np.concatenate([overlaps(counts)[0, 0], surface[0, 0]])
 

@@ -140,10 +140,10 @@ def test_the_examples_of_the_help_are_understood(
 
 def test_a_dry_run_says_which_classes(capsys: pytest.CaptureFixture[str]) -> None:
     line = "condition run --classifier c --n 4 --out x --dry-run"
-    wishes: dict[str, object] = {
+    requests: dict[str, object] = {
         "": "data",
         "--classes balanced": "balanced",
         "--classes a=1,b=0": {"a": 1.0, "b": 0.0},
     }
-    for option, wish in wishes.items():
-        assert run(line, option) == 0 and yaml.safe_load(capsys.readouterr().out)["classes"] == wish
+    for option, request in requests.items():
+        assert run(line, option) == 0 and yaml.safe_load(capsys.readouterr().out)["classes"] == request

@@ -63,7 +63,7 @@ def test_transplanted_and_placed(phantom: Path, tmp_path: Path) -> None:
     anywhere = run(
         phantom, f"edit {{root}}/tissues {LESION} --place {{root}}/phantom --forbidden tissue1 --out {tmp_path}/p"
     )
-    assert (there.column("lesion_from") != "").all() and there.kind == anywhere.kind == "semi-real"
+    assert (there.column("lesion_from") != "").all() and there.kind == anywhere.kind == "semi-synthetic"
     at = run(phantom, f"edit {{root}}/tissues {LESION} --transplant {{root}}/phantom --at 16,15 --out {tmp_path}/a")
     assert at.labels is not None
     assert all(np.abs(np.argwhere(m > 3).mean(0) - (16, 15)).max() <= 0.5 for m in at.labels)
@@ -120,8 +120,8 @@ def test_the_examples_of_the_help_are_understood(
 def test_a_dry_run_says_what_would_be_done(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(shlex.split("edit c --lesion a,b --grow 0.5:2 --move -4,0.5mm --out x --dry-run")) == 0
     shown = yaml.safe_load(capsys.readouterr().out)
-    assert shown["lesion"] == ["a", "b"] and shown["wishes"]["grow"] == [0.5, 2] and shown["splits"] == ["train"]
-    assert shown["wishes"]["move"] == [-4, 0.5] and shown["wishes"]["unit"] == "mm"
+    assert shown["lesion"] == ["a", "b"] and shown["request"]["grow"] == [0.5, 2] and shown["splits"] == ["train"]
+    assert shown["request"]["move"] == [-4, 0.5] and shown["request"]["unit"] == "mm"
 
 
 def test_numbers_and_ranges() -> None:

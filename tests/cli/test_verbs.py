@@ -178,9 +178,9 @@ def test_settings_of_the_protocols_are_shown_and_checked(capsys: pytest.CaptureF
 
 
 def test_classes_of_a_conditional_run() -> None:
-    assert sample.class_wish("ill=1, sex=F=0.5") == {"ill": 1.0, "sex=F": 0.5} and sample.class_wish(None) is None
+    assert sample.class_request("ill=1, sex=F=0.5") == {"ill": 1.0, "sex=F": 0.5} and sample.class_request(None) is None
     with pytest.raises(UsageError, match="NAME=NUMBER"):
-        sample.class_wish("ill=yes")
+        sample.class_request("ill=yes")
 
 
 def test_settings_are_recorded(chained: Path) -> None:

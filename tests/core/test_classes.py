@@ -1,4 +1,4 @@
-"""Class combinations: rare ones are never recorded; wishes are met by seed and case number alone."""
+"""Class combinations: rare ones are never recorded; requests are met by seed and case number alone."""
 
 from collections import Counter
 from pathlib import Path
@@ -58,11 +58,11 @@ def test_balanced_is_exact_in_every_round_and_out_of_step() -> None:
     assert len(every_third) == 3 and max(every_third.values()) < 60  # an ensemble of three runs shares them out
 
 
-@pytest.mark.parametrize("wish", ["data", "balanced"])
-def test_a_case_depends_on_the_seed_and_its_number_only(wish: str) -> None:
-    many, few = (wanted_classes(NAMES, COMBINATIONS, wish, n, 5) for n in (40, 7))
+@pytest.mark.parametrize("way", ["data", "balanced"])
+def test_a_case_depends_on_the_seed_and_its_number_only(way: str) -> None:
+    many, few = (wanted_classes(NAMES, COMBINATIONS, way, n, 5) for n in (40, 7))
     assert np.array_equal(many[:7], few, equal_nan=True)
-    assert not np.array_equal(many, wanted_classes(NAMES, COMBINATIONS, wish, 40, 6), equal_nan=True)
+    assert not np.array_equal(many, wanted_classes(NAMES, COMBINATIONS, way, 40, 6), equal_nan=True)
 
 
 def test_values_by_name_and_what_is_refused() -> None:

@@ -144,9 +144,9 @@ def test_changed_values_are_noticed(tmp_path: Path) -> None:
         Cohort.open(tmp_path / "c").verify()
 
 
-@pytest.mark.parametrize("source", ["patient", "edited patient", "painted"])
-def test_a_synthetic_cohort_has_nobodys_label_maps(tmp_path: Path, source: str) -> None:
-    with pytest.raises(UsageError, match="are sampled, and these are .* semi-real"):
+@pytest.mark.parametrize("source", ["patient", "edited patient", "predicted"])
+def test_a_synthetic_cohort_has_sampled_label_maps(tmp_path: Path, source: str) -> None:
+    with pytest.raises(UsageError, match="are sampled, and these are .* semi-synthetic"):
         write(tmp_path / "c", kind="synthetic", label_source=source)
     assert not list(tmp_path.iterdir())
 

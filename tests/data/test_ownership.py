@@ -16,17 +16,19 @@ from understudy.data.ownership import joint_source, kind_of, labelled, owners, s
         (["sampled"], False, "sampled", "synthetic"),
         (["sampled"], True, "sampled", "synthetic"),
         (["sampled", "sampled"], True, "sampled", "synthetic"),
-        (["patient"], False, "patient", "semi-real"),
-        (["patient"], True, "edited patient", "semi-real"),
-        (["sampled", "patient"], True, "edited patient", "semi-real"),
-        (["patient", "sampled"], True, "edited patient", "semi-real"),
-        (["edited patient", "sampled"], True, "edited patient", "semi-real"),
-        (["edited patient"], False, "edited patient", "semi-real"),
-        (["painted", "sampled"], True, "painted", "semi-real"),
-        (["painted", "patient"], True, "edited patient", "semi-real"),
+        (["patient"], False, "patient", "semi-synthetic"),
+        (["patient"], True, "edited patient", "semi-synthetic"),
+        (["sampled", "patient"], True, "edited patient", "semi-synthetic"),
+        (["patient", "sampled"], True, "edited patient", "semi-synthetic"),
+        (["edited patient", "sampled"], True, "edited patient", "semi-synthetic"),
+        (["edited patient"], False, "edited patient", "semi-synthetic"),
+        (["predicted", "sampled"], True, "predicted", "semi-synthetic"),
+        (["predicted", "patient"], True, "edited patient", "semi-synthetic"),
     ],
 )
-def test_only_what_is_sampled_throughout_is_nobodys(parts: list[str], edited: bool, whose: str, kind: str) -> None:
+def test_only_what_is_sampled_throughout_is_fully_synthetic(
+    parts: list[str], edited: bool, whose: str, kind: str
+) -> None:
     assert joint_source(parts, edited) == whose and kind_of(whose) == kind
 
 

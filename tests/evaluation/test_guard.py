@@ -40,7 +40,7 @@ def test_case_of_a_test_subject_inside_the_cohort_is_a_leak(toy: Callable[..., P
     original = toy(tmp_path / "original", "real", 12, 0)
     edited = toy(tmp_path / "edited", "real", 12, 0, splits=("train",))
     manifest = (edited / "cohort.json").read_text()
-    (edited / "cohort.json").write_text(manifest.replace('"kind": "real"', '"kind": "semi-real"'))
+    (edited / "cohort.json").write_text(manifest.replace('"kind": "real"', '"kind": "semi-synthetic"'))
     with pytest.raises(UnderstudyError, match="edited was made from 2 control subject"):
         open_pair(original, [edited], **ALL)
 

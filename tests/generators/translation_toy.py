@@ -35,7 +35,7 @@ def label_maps(n: int, classes: int, size: tuple[int, ...], seed: int) -> np.nda
     return coarse
 
 
-def painted(labels: np.ndarray, classes: int, channels: int) -> np.ndarray:
+def rendered(labels: np.ndarray, classes: int, channels: int) -> np.ndarray:
     """Channel c of class k has the brightness (k + c) mod K of K - 1."""
     c = np.arange(channels).reshape(1, -1, *[1] * (labels.ndim - 1))
     return ((labels[:, None].astype(int) + c) % classes / max(classes - 1, 1)).astype(np.float32)
@@ -48,9 +48,9 @@ def batch(generator: Generator, seed: int, n: int = 4, images_seen: int = 0, unp
     k, c = len(e.scheme), e.image_channels
     labels = label_maps(n, k, generator.size, seed)
     if not unpaired:
-        return Batch(torch.from_numpy(e.encode(painted(labels, k, c), labels)), None, images_seen)
+        return Batch(torch.from_numpy(e.encode(rendered(labels, k, c), labels)), None, images_seen)
     others = label_maps(n, k, generator.size, seed + 10_000)
-    second = torch.from_numpy(e.encode(painted(others, k, c), others))
+    second = torch.from_numpy(e.encode(rendered(others, k, c), others))
     return Batch(torch.from_numpy(e.scheme.encode(labels)), None, images_seen, second)
 
 

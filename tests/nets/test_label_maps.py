@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from understudy.core.labels import LabelScheme
-from understudy.nets.label_maps import decoded, encoded, one_hot, without_specks
+from understudy.nets.label_maps import decoded, encoded, one_hot, without_small_components
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 4, 5, 30])
@@ -22,7 +22,7 @@ def test_codes_are_those_of_the_scheme(k: int, size: tuple[int, ...]) -> None:
     np.testing.assert_array_equal(one_hot(torch.from_numpy(labels), scheme).argmax(dim=1).numpy(), labels)
 
 
-def test_specks_and_holes_take_the_class_around_them() -> None:
+def test_small_components_and_holes_take_the_class_around_them() -> None:
     clean = torch.zeros(2, 12, 12, dtype=torch.int64)
     clean[0, 2:8, 2:8], clean[0, 4:7, 4:7], clean[1, :, 6:] = 1, 2, 1
     spoilt = clean.clone()
@@ -33,12 +33,14 @@ def test_specks_and_holes_take_the_class_around_them() -> None:
         1,
     )  # two touch at a corner
     before = spoilt.clone()
-    assert torch.equal(without_specks(spoilt, 3), clean) and torch.equal(spoilt, before)
-    assert torch.equal(without_specks(spoilt, 2)[0, 10, 10:], spoilt[0, 10, 10:])  # a part of two stays
-    assert torch.equal(without_specks(spoilt, 1), spoilt) and torch.equal(without_specks(clean, 9), clean)
-    assert torch.equal(without_specks(spoilt[:1], 999), spoilt[:1])  # nothing would be left
+    assert torch.equal(without_small_components(spoilt, 3), clean) and torch.equal(spoilt, before)
+    assert torch.equal(without_small_components(spoilt, 2)[0, 10, 10:], spoilt[0, 10, 10:])  # a part of two stays
+    assert torch.equal(without_small_components(spoilt, 1), spoilt) and torch.equal(
+        without_small_components(clean, 9), clean
+    )
+    assert torch.equal(without_small_components(spoilt[:1], 999), spoilt[:1])  # nothing would be left
     volume = torch.zeros(1, 6, 6, 6, dtype=torch.int64)
     volume[0, 1:5, 1:5, 1:5] = 1
     holed = volume.clone()
     holed[0, 2, 2, 2] = 0
-    assert torch.equal(without_specks(holed, 2), volume)
+    assert torch.equal(without_small_components(holed, 2), volume)

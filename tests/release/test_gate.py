@@ -114,7 +114,7 @@ def test_todays_evidence_alone_is_refused(bench: Any) -> None:
 
 def test_label_sources_and_the_real_check() -> None:
     assert judge_labels(POLICY, "sampled").holds and judge_labels(POLICY, None).holds
-    for source in ("patient", "edited patient", "painted"):
+    for source in ("patient", "edited patient", "predicted"):
         assert not judge_labels(POLICY, source).holds
     assert judge_real(POLICY, True).holds and not judge_real(POLICY, False).holds
     mild = POLICY.model_copy(update={"real_check": POLICY.real_check.model_copy(update={"required": False})})

@@ -59,13 +59,13 @@ def test_the_cohort_keeps_what_was_promised_of_its_training_and_no_more(bench: A
     assert "Differential privacy, as recorded by the training: epsilon 8" in (bundle / "card.md").read_text()
 
 
-def test_a_semi_real_cohort_gets_new_subjects(bench: Any) -> None:
+def test_a_semi_synthetic_cohort_gets_new_subjects(bench: Any) -> None:
     strict = yaml.safe_load(read_policy().content)
     strict["label_sources"]["allowed"] = ["sampled", "edited patient"]
     (bench.root / "mild.yaml").write_text(yaml.safe_dump(strict))
     semi = bench.cohort(
         "semi",
-        kind="semi-real",
+        kind="semi-synthetic",
         label_source="edited patient",
         key=b"k",
         owners=[bench.names[i // 2] for i in range(12)],

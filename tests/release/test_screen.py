@@ -71,8 +71,8 @@ def test_what_the_segmenter_saw_joins_trained_on(
     assert leak_note(made) and made.trained_on[-1]["subjects"] == ["t1", "t2", "v1"]
 
 
-def test_the_id_is_keyed_where_somebody_owns_it(another: Write, agreement: Write, tmp_path: Path) -> None:
-    semi = another("semi", kind="semi-real", label_source="edited patient", key=b"k")
+def test_the_id_is_keyed_where_it_is_patient_derived(another: Write, agreement: Write, tmp_path: Path) -> None:
+    semi = another("semi", kind="semi-synthetic", label_source="edited patient", key=b"k")
     folder = agreement(semi, MEAN)
     for name in "ab":
         screen_cohort(semi, [folder], tmp_path / name, key=tmp_path / f"key-{name}")

@@ -4,7 +4,7 @@ import pytest
 
 from understudy.core.result import Result
 from understudy.report.reading import Table
-from understudy.report.tables import heading, interval, number, results_table, table_matcher, words
+from understudy.report.tables import heading, interval, number, results_table, table_view, words
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_table_joins_intervals_and_drops_empty_columns() -> None:
         ("real", "0.71234", "0.66", "0.76", "", "", "", ""),
         ("synthetic", "0.5", "0.4", "0.6", "0.8", "0.7", "0.9", ""),
     )
-    view = table_matcher(Table("utility", header, rows))
+    view = table_view(Table("utility", header, rows))
     assert view.header == ["Trained on", "Value", "Synthetic / real"]
     assert view.rows == [
         ["real", "0.712 [0.660, 0.760]", ""],
@@ -53,13 +53,13 @@ def test_table_joins_intervals_and_drops_empty_columns() -> None:
 
 def test_wide_tables_say_once_what_is_the_same_in_every_row() -> None:
     header = tuple("abcdefg")
-    view = table_matcher(Table("wide", header, (tuple("1234567"), tuple("1234568"))))
+    view = table_view(Table("wide", header, (tuple("1234567"), tuple("1234568"))))
     assert view.header == ["G"]
     assert view.caption == "In every row: a 1; b 2; c 3; d 4; e 5; f 6."
 
 
 def test_a_column_of_notes_becomes_footnotes() -> None:
-    view = table_matcher(
+    view = table_view(
         Table(
             "fidelity", ("metric", "value", "note"), (("kid", "1.5", "few"), ("frechet", "2.5", ""), ("x", "1", "few"))
         )

@@ -10,7 +10,6 @@ import torch
 from scipy import ndimage
 
 from understudy.core.cohort import Cohort
-from understudy.core.encoding import Channel
 from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
@@ -27,30 +26,6 @@ def one_thread() -> Any:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-def write_classes(out: Path, size: int = 8, high: float = 500, labels: bool = True, subjects: int = 24) -> Cohort:
-    """Noise, brighter on the left where a case is ill; class combinations (1, 0), (0, 1) often and (1, 1) once."""
-    random = np.random.default_rng(0)
-    with CohortWriter(
-        out, kind="real", modality="MR", size=(size, size), channels=[Channel("t1", 0, high)], dtype="uint16",
-        scheme=LabelScheme(("background", "tumour"), (0, 1)) if labels else None,
-        label_source="patient" if labels else None, classes=["ill", "well"], provenance=Provenance("test"), key=b"k",
-    ) as writer:  # fmt: skip
-        for i in range(subjects):
-            ill, split = i // 6 % 3 == 0, ("train", "train", "train", "validation", "test", "control")[i % 6]
-            image = random.integers(0, 300, (1, size, size))
-            image[..., : size // 2] += 190 * ill
-            values = {"ill": str(int(ill)), "well": str(int(not ill or i == 0))}
-            row = {"case_id": f"{i}", "subject_id": f"secret{i:02d}", "split": split}
-            label = random.integers(0, 2, (size, size)) if labels else None
-            writer.append(image.astype(np.uint16), label, row | values)
-    return Cohort.open(out)
-
-
-@pytest.fixture(scope="session")
-def classes_cohort() -> Callable[..., Cohort]:
-    return write_classes
 
 
 @pytest.fixture(scope="session")

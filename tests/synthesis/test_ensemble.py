@@ -93,17 +93,17 @@ def test_a_conditional_run_knows_the_combinations_of_its_subjects(folder: Path) 
     assert "combinations" not in json.loads((folder / "run0" / "run.json").read_text())
 
 
-@pytest.mark.parametrize("wish", ["data", "balanced"])
-def test_classes_as_in_the_data_or_balanced(folder: Path, tmp_path: Path, wish: str) -> None:
+@pytest.mark.parametrize("requested", ["data", "balanced"])
+def test_classes_as_in_the_data_or_balanced(folder: Path, tmp_path: Path, requested: str) -> None:
     run = folder / "conditional0"
-    many = Cohort.open(sample_cohort(run, 40, 0, tmp_path / "many", classes=wish))
-    few = Cohort.open(sample_cohort(run, 7, 0, tmp_path / "few", classes=wish))
+    many = Cohort.open(sample_cohort(run, 40, 0, tmp_path / "many", classes=requested))
+    few = Cohort.open(sample_cohort(run, 7, 0, tmp_path / "few", classes=requested))
     assert many.classes == ("ill", "well") and (many.class_matrix()[:7] == few.class_matrix()).all()
     assert (images(many.path)[:7] == images(few.path)).all()
     kinds = Counter(map(tuple, many.class_matrix().tolist()))
     assert set(kinds) == {(0.0, 1.0), (1.0, 0.0)}  # never (1, 1), which one subject has
-    assert kinds[0.0, 1.0] == 20 if wish == "balanced" else 18 <= kinds[0.0, 1.0] <= 32
-    assert many.provenance["config"]["classes"] == wish
+    assert kinds[0.0, 1.0] == 20 if requested == "balanced" else 18 <= kinds[0.0, 1.0] <= 32
+    assert many.provenance["config"]["classes"] == requested
     ill = images(sample_cohort(run, 40, 0, tmp_path / "ill", classes={"ill": 1, "well": 0}))
     same = many.class_matrix()[:, 0] == 1
     assert np.abs(images(many.path)[same].astype(int) - ill[same]).max() <= 1  # each case had the condition it names

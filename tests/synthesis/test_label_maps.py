@@ -15,14 +15,14 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.seed import derive
 from understudy.synthesis import label_maps as masks_module
-from understudy.synthesis.editing.request import Wishes
+from understudy.synthesis.editing.request import EditRequest
 from understudy.synthesis.editing.stage import EditConfig, edit_cohort
 from understudy.synthesis.label_maps import MASKS, LabelMaps, MapRequest, label_maps
 
 LESION = ("oedema", "core", "rim")
 STROKE = LabelScheme(("nothing", "stroke"), (0, 9))
 SEEN = [{"cohort": "brats", "splits": ["train"], "subjects": ["p1", "p2"]}]
-NOBODYS = {"kind": "synthetic", "label_source": "sampled", "trained_on": SEEN}
+WITHOUT_SUBJECT = {"kind": "synthetic", "label_source": "sampled", "trained_on": SEEN}
 Bodies = Callable[..., Path]
 
 
@@ -37,7 +37,7 @@ def drawn(maps: LabelMaps, n: int) -> np.ndarray:
     return np.stack([labels for labels, _ in maps.take(n)])
 
 
-def test_a_run_draws_maps_that_are_nobodys(run: Path) -> None:
+def test_a_run_draws_maps_that_are_fully_synthetic(run: Path) -> None:
     maps = label_maps(MapRequest(run, 0))
     assert (maps.label_source, maps.kind, maps.size, maps.owned) == ("sampled", "synthetic", (8, 8), [])
     assert maps.scheme.names == ("background", "tumour") and "run" in maps.inputs
@@ -51,7 +51,7 @@ def test_a_run_draws_maps_that_are_nobodys(run: Path) -> None:
 def test_real_maps_are_the_patients_and_of_the_train_split(bodies: Bodies) -> None:
     cohort = Cohort.open(bodies("real"))
     maps = label_maps(MapRequest(cohort.path, 0))
-    assert (maps.label_source, maps.kind, maps.sampling) == ("patient", "semi-real", {"maps": 6})
+    assert (maps.label_source, maps.kind, maps.sampling) == ("patient", "semi-synthetic", {"maps": 6})
     assert [entry["subjects"] for entry in maps.trained_on] == [cohort.subjects("train")] and maps.owned[
         0
     ].id == cohort.id
@@ -74,9 +74,9 @@ def test_a_map_costs_no_look_at_the_whole_case_table(bodies: Bodies, monkeypatch
 
 
 def test_edited_and_synthetic_cohorts(bodies: Bodies, tmp_path: Path) -> None:
-    config = EditConfig(lesion=LESION, wishes=Wishes(grow=(0.5, 1.5)))
+    config = EditConfig(lesion=LESION, request=EditRequest(grow=(0.5, 1.5)))
     for name, whose in (("real", "edited patient"), ("nobody", "sampled")):
-        source = bodies(name, **(NOBODYS if name == "nobody" else {}))
+        source = bodies(name, **(WITHOUT_SUBJECT if name == "nobody" else {}))
         edited = Cohort.open(edit_cohort(source, tmp_path / name, config, 0))
         maps = MASKS["edited"](MapRequest(edited.path, 0))
         assert maps.label_source == whose and maps.kind == edited.kind
@@ -94,17 +94,21 @@ def test_edited_and_synthetic_cohorts(bodies: Bodies, tmp_path: Path) -> None:
         ("nobody", "real", "edited patient"),
         ("real", "nobody", "edited patient"),
         ("real", "real", "edited patient"),
-        ("painted", "nobody", "painted"),
+        ("predicted", "nobody", "predicted"),
     ],
 )
 def test_placed_maps_belong_to_whoever_gave_a_part(bodies: Bodies, lesion: str, anatomy: str, whose: str) -> None:
-    kinds = {"nobody": NOBODYS, "real": {}, "painted": {"kind": "semi-real", "label_source": "painted"}}
+    kinds = {
+        "nobody": WITHOUT_SUBJECT,
+        "real": {},
+        "predicted": {"kind": "semi-synthetic", "label_source": "predicted"},
+    }
     masks = bodies(f"stroke-{lesion}", 6, first=30, scheme=STROKE, **kinds[lesion])
     base = bodies(anatomy, **kinds[anatomy])
     request = MapRequest(masks, 0, base, lesion=("stroke",), inside=("white",))
     maps = label_maps(request)
-    assert maps.label_source == whose and maps.kind == ("synthetic" if whose == "sampled" else "semi-real")
-    assert len(maps.owned) == [lesion, anatomy].count("real") + (lesion == "painted")
+    assert maps.label_source == whose and maps.kind == ("synthetic" if whose == "sampled" else "semi-synthetic")
+    assert len(maps.owned) == [lesion, anatomy].count("real") + (lesion == "predicted")
     named = {s for entry in maps.trained_on for s in entry["subjects"]}
     assert ({"p1"} <= named) == ("nobody" in (lesion, anatomy))
     assert ({"real-s0"} <= named) == (anatomy == "real") and ({"stroke-real-s0"} <= named) == (lesion == "real")
@@ -133,7 +137,7 @@ def test_the_own_lesion_of_the_anatomy_is_taken_out(bodies: Bodies) -> None:
 
 
 def test_a_lesion_does_not_say_where_the_voxels_of_a_body_lie(bodies: Bodies, monkeypatch: pytest.MonkeyPatch) -> None:
-    source, body = masks_module._source, bodies("nobody", **NOBODYS)
+    source, body = masks_module._source, bodies("nobody", **WITHOUT_SUBJECT)
 
     def placeless(path: Path, request: MapRequest) -> LabelMaps:  # as a run draws bodies
         maps = source(path, request)
@@ -166,7 +170,7 @@ def test_a_run_may_give_lesions(
 
 
 def test_lesions_can_stay_next_to_where_they_lay(bodies: Bodies) -> None:
-    masks = bodies("stroke-nobody", 6, first=30, scheme=STROKE, **NOBODYS)
+    masks = bodies("stroke-nobody", 6, first=30, scheme=STROKE, **WITHOUT_SUBJECT)
     far = []
     for where in ("anywhere", "nearest"):
         request = MapRequest(masks, 0, bodies("real"), lesion=("stroke",), where=where)
@@ -180,7 +184,7 @@ def test_lesions_can_stay_next_to_where_they_lay(bodies: Bodies) -> None:
 
 
 def test_what_cannot_be_placed_is_counted_and_then_given_up(bodies: Bodies) -> None:
-    masks = bodies("stroke-nobody", 6, first=30, scheme=STROKE, **NOBODYS)
+    masks = bodies("stroke-nobody", 6, first=30, scheme=STROKE, **WITHOUT_SUBJECT)
     tight = label_maps(MapRequest(masks, 0, bodies("real"), lesion=("stroke",), inside=("white", "grey"), minimum=19))
     made = list(itertools.islice(tight.stream, 4))
     assert all((m == 6).sum() >= 19 for m, _ in made) and tight.sampling["skipped"].get("below the minimum size", 0) > 0
@@ -193,7 +197,7 @@ def test_what_is_refused(bodies: Bodies, run: Path, tmp_path: Path) -> None:
     real = bodies("real")
     for make, request, says in (
         (MASKS["joint"], MapRequest(real, 0), "a synthetic cohort were asked for, and .* is real"),
-        (MASKS["real"], MapRequest(bodies("nobody", **NOBODYS), 0), "is synthetic"),
+        (MASKS["real"], MapRequest(bodies("nobody", **WITHOUT_SUBJECT), 0), "is synthetic"),
         (MASKS["edited"], MapRequest(real, 0), "is real"),
         (MASKS["placed"], MapRequest(real, 0), "name a cohort or run that has it"),
         (label_maps, MapRequest(real, 0, real, lesion=("cyst",)), "no class 'cyst'"),

@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from understudy.cli.options import DryRun, Out, Seed, Set, configure, example, parse_settings, quiet, show, writing
-from understudy.cli.sample import class_wish
+from understudy.cli.sample import class_request
 
 EXAMPLE = example(
-    "understudy condition run-progan --classifier classifier --n 1000 --out archive",
+    "understudy condition run-progan --classifier classifier --n 1000 --out conditioned",
     "understudy condition run-stylegan2 --classifier classifier --n 500 --classes balanced --set space=w --out even",
     "understudy condition run-progan --classifier classifier --n 100 --classes virus=1,normal=0 --out virus",
 )
@@ -33,10 +33,10 @@ def condition(
     """Search the latents of a generator for cases to which a classifier gives wanted classes."""
     from understudy.synthesis.conditioning.search import ConditionConfig
 
-    wish = class_wish(classes) or "data"
+    wanted = class_request(classes) or "data"
     config = configure(ConditionConfig, parse_settings(settings), "condition")
     if dry_run:
-        request = {"run": run, "classifier": classifier, "n": n, "classes": wish, "out": out, "snapshot": snapshot}
+        request = {"run": run, "classifier": classifier, "n": n, "classes": wanted, "out": out, "snapshot": snapshot}
         show("condition", {**request, "seed": seed, **config.model_dump()})
         return
     from understudy.synthesis.conditioning.stage import condition_cohort
@@ -45,7 +45,7 @@ def condition(
     quiet()
     engine = Engine(accelerator=accelerator)
     with writing(out):
-        condition_cohort(run, classifier, n, seed, out, classes=wish, config=config, snapshot=snapshot, engine=engine)
+        condition_cohort(run, classifier, n, seed, out, classes=wanted, config=config, snapshot=snapshot, engine=engine)
     typer.echo(f"cohort: {out}")
 
 

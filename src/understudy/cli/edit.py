@@ -88,7 +88,7 @@ def _config(given: dict[str, Any]) -> "EditConfig":
     Raises:
         UsageError: it says what cannot be.
     """
-    from understudy.synthesis.editing.request import Wishes
+    from understudy.synthesis.editing.request import EditRequest
     from understudy.synthesis.editing.stage import EditConfig
 
     if given["transplant"] and given["place"]:
@@ -96,7 +96,7 @@ def _config(given: dict[str, Any]) -> "EditConfig":
     ranges = {name: span(given[name], f"--{name}") for name in ("grow", "rotate", "deform")}
     settings = {name: given[name] for name in ("which", "minimum", "per_case", "mirror")} | {"bend": given["bend"] or 0}
     settings |= {name: names(given[name]) for name in ("lesion", "inside", "forbidden", "fill", "splits")}
-    settings["wishes"] = configure(Wishes, {**_move(given["move"]), **ranges, "axis": given["axis"]}, "edit")
+    settings["request"] = configure(EditRequest, {**_move(given["move"]), **ranges, "axis": given["axis"]}, "edit")
     settings["origin"] = "transplant" if given["transplant"] else "place" if given["place"] else "own"
     settings["at"] = vector(given["at"], "--at") if given["at"] else None
     return configure(EditConfig, settings, "edit")

@@ -34,7 +34,7 @@ EXAMPLE = example(
     "understudy evaluate utility --real phantom --synthetic synthetic --set shares=[0.25,0.5] --out results-mixing",
     "understudy evaluate utility --real phantom --synthetic synthetic --set sides=[both,finetuned] "
     "--set real_subjects=[5,10] --out results-few",
-    "understudy evaluate utility --task classification --real xrays --synthetic archive --out results-classes",
+    "understudy evaluate utility --task classification --real xrays --synthetic conditioned --out results-classes",
     "understudy evaluate fidelity --real phantom --synthetic synthetic --out results-fidelity",
     "understudy evaluate privacy --real phantom --synthetic synthetic --out results-privacy",
     "understudy evaluate privacy --real phantom --synthetic synthetic --audit --out results-audit",

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from understudy.cli.options import DryRun, Out, Seed, Set, example, names, parse_settings, quiet, show, writing
-from understudy.core.classes import WISHES, Wish
+from understudy.core.classes import CLASS_REQUESTS, ClassRequest
 from understudy.core.errors import UsageError
 from understudy.core.seed import derive
 
@@ -15,7 +15,7 @@ EXAMPLE = example(
     "understudy sample run-seed0 run-seed1 run-seed2 --n 3000 --out ensemble",
     "understudy sample run-diffusion --n 1000 --set sampler_steps=32 --out finer",
     "understudy sample run-conditional --n 1000 --classes balanced --out labelled",
-    "understudy sample run-spade --labels run-mask_gan --anatomy cohort --n 1000 --out painted",
+    "understudy sample run-spade --labels run-mask_gan --anatomy cohort --n 1000 --out rendered",
 )
 
 
@@ -31,7 +31,7 @@ def sample(
         ),
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(metavar="COHORT|RUN", help="Translators: the label maps to paint.")
+        Path | None, typer.Option(metavar="COHORT|RUN", help="Translators: the label maps to render.")
     ] = None,
     anatomy: Annotated[
         Path | None, typer.Option(metavar="COHORT|RUN", help="Place the lesions of --labels into this anatomy.")
@@ -50,19 +50,19 @@ def sample(
     dry_run: DryRun = False,
 ) -> None:
     """Draw synthetic cases; case number i is the same however many are drawn."""
-    wish, changed = class_wish(classes), parse_settings(settings)
+    requested, changed = class_request(classes), parse_settings(settings)
     places = _places(
         labels, anatomy, lesion=names(lesion), inside=names(inside), forbidden=names(forbidden), where=where
     )
-    if labels is not None and wish:
+    if labels is not None and requested:
         raise UsageError("a translator is given label maps, not classes: leave --classes or --labels out")
     if dry_run:
         request = {"run": runs[0] if len(runs) == 1 else runs, "out": out, "n": n, "snapshot": snapshot}
-        told = {"labels": labels, **places} if labels else {"classes": wish}
+        told = {"labels": labels, **places} if labels else {"classes": requested}
         show("sample", {**request, **told, "settings": changed, "seed": seed})
         return
     from understudy.synthesis.label_maps import MapRequest
-    from understudy.synthesis.paint import paint_cohort
+    from understudy.synthesis.render import render_cohort
     from understudy.synthesis.sample import sample_cohort
     from understudy.training.engine import Engine
 
@@ -71,10 +71,10 @@ def sample(
         engine = Engine(accelerator=accelerator)
         drawing: dict[str, Any] = {"snapshot": snapshot, "settings": changed, "engine": engine}
         if labels is None:
-            sample_cohort(runs, n, seed, out, classes=wish, **drawing)
+            sample_cohort(runs, n, seed, out, classes=requested, **drawing)
         else:
             maps = MapRequest(labels, derive(seed, "maps"), engine=engine, **places)
-            paint_cohort(runs, maps, n, seed, out, key=key, **drawing)
+            render_cohort(runs, maps, n, seed, out, key=key, **drawing)
     typer.echo(f"cohort: {out}")
 
 
@@ -95,13 +95,13 @@ def _places(labels: Path | None, anatomy: Path | None, **told: Any) -> dict[str,
     return places
 
 
-def class_wish(text: str | None) -> Wish | None:
+def class_request(text: str | None) -> ClassRequest | None:
     """Read ``--classes``: data, balanced, or values such as ``pneumonia=1,age=60``.
 
     Raises:
         UsageError: an entry that is not NAME=NUMBER.
     """
-    if text in WISHES:
+    if text in CLASS_REQUESTS:
         return text
     if not text:
         return None
@@ -111,7 +111,8 @@ def class_wish(text: str | None) -> Wish | None:
             values[name] = float(value)
         except ValueError as error:
             raise UsageError(
-                f"--classes wants {', '.join(WISHES)} or NAME=NUMBER with commas, e.g. pneumonia=1; found {text!r}"
+                f"--classes wants {', '.join(CLASS_REQUESTS)} or NAME=NUMBER with commas, e.g. pneumonia=1; "
+                f"found {text!r}"
             ) from error
     return values
 

@@ -16,8 +16,8 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.seed import rng
 
 MINIMUM_SUBJECTS = 5
-WISHES = ("data", "balanced")
-Wish = str | Mapping[str, float]
+CLASS_REQUESTS = ("data", "balanced")
+ClassRequest = str | Mapping[str, float]
 
 
 def class_combinations(cohort: Cohort, names: Sequence[str], split: str = "train") -> list[dict[str, Any]]:
@@ -53,15 +53,15 @@ def class_record(cohort: Cohort, conditional: bool) -> dict[str, Any]:
 
 
 def wanted_classes(
-    names: Sequence[str], combinations: Sequence[Mapping[str, Any]], wish: Wish, n: int, seed: int
+    names: Sequence[str], combinations: Sequence[Mapping[str, Any]], request: ClassRequest, n: int, seed: int
 ) -> np.ndarray:
     """Return the classes that new cases shall have.
 
     Args:
         names: K class columns.
         combinations: what :func:`class_combinations` returned for the training data.
-        wish: "data" (combinations as often as in training), "balanced" (each combination equally often), or one value
-            by name for all cases; a name that is not given is missing.
+        request: "data" (combinations as often as in training), "balanced" (each combination equally often), or one
+            value by name for all cases; a name that is not given is missing.
         n: number of cases; row i is the same for every n.
         seed: of the draws.
 
@@ -69,15 +69,15 @@ def wanted_classes(
         float32 (n, K), NaN where missing.
 
     Raises:
-        UsageError: a name that is no class column, or a wish that is unknown.
+        UsageError: a name that is no class column, or a request that is unknown.
         UnderstudyError: no combination is recorded.
     """
-    if not isinstance(wish, str):
-        if unknown := sorted(set(wish) - set(names)):
+    if not isinstance(request, str):
+        if unknown := sorted(set(request) - set(names)):
             raise UsageError(f"there is no class {unknown[0]!r}: there are {', '.join(names)}")
-        return np.tile(np.array([wish.get(name, np.nan) for name in names], np.float32), (n, 1))
-    if wish not in WISHES:
-        raise UsageError(f"classes are {' or '.join(WISHES)}, or NAME=VALUE with commas; found {wish!r}")
+        return np.tile(np.array([request.get(name, np.nan) for name in names], np.float32), (n, 1))
+    if request not in CLASS_REQUESTS:
+        raise UsageError(f"classes are {' or '.join(CLASS_REQUESTS)}, or NAME=VALUE with commas; found {request!r}")
     if not combinations:
         raise UnderstudyError(
             f"no combination of the classes {', '.join(names)} is recorded that at least {MINIMUM_SUBJECTS} training "
@@ -85,7 +85,7 @@ def wanted_classes(
         )
     table = np.array([c["classes"] for c in combinations], np.float32)  # None becomes NaN
     counts = np.array([c["cases"] for c in combinations], np.float64)
-    draw = _balanced if wish == "balanced" else _frequent
+    draw = _balanced if request == "balanced" else _frequent
     return table[[draw(i, counts, seed) for i in range(n)]].reshape(n, len(names))
 
 

@@ -26,9 +26,9 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme, Renumbered
 
 SCHEMA = 1
-KINDS = ("real", "synthetic", "semi-real")
+KINDS = ("real", "synthetic", "semi-synthetic")
 SPLITS = ("train", "validation", "control", "test")
-LABEL_SOURCES = ("patient", "edited patient", "sampled", "painted")
+LABEL_SOURCES = ("patient", "edited patient", "sampled", "predicted")
 PATIENTS_OWN = LABEL_SOURCES[:2]  # these repeat a patient's label map by design
 COLUMNS = ("case_id", "subject_id", "split", "slice_index", "spacing", "affine", "original_size")
 
@@ -39,7 +39,7 @@ class Cohort:
     Attributes:
         path: the folder.
         id: hash of the content, keyed where the cohort is real.
-        kind: real, synthetic or semi-real.
+        kind: real, synthetic or semi-synthetic.
         modality: e.g. ``MR``.
         size: spatial size (H, W) or (D, H, W).
         encoding: channels with their ranges, data type, label scheme.

@@ -5,14 +5,12 @@ sibling, which the next run of the same stage sweeps. A lock keeps two runs from
 **Checked** in tests/core/test_cohort.py and, with kill -9 at random moments, in tests/test_kill.py.
 """
 
-import fcntl
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from understudy.core.atomic import lock, whole_folder
 from understudy.core.errors import UsageError
 from understudy.core.provenance import Provenance
 
@@ -29,17 +27,8 @@ def output_folder(out: Path) -> Iterator[Path]:
         raise UsageError(f"the output {out} exists already: choose another --out or remove it")
     if not out.parent.is_dir():
         raise UsageError(f"the folder {out.parent}, in which the output would lie, does not exist: make it first")
-    partial = out.parent / f".{out.name}.partial"
-    with _lock(partial.with_suffix(".lock"), out):
-        shutil.rmtree(partial, ignore_errors=True)  # what a killed run left
-        partial.mkdir()
-        try:
-            yield partial
-            _sync(partial)
-            partial.rename(out)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
+    with lock(out.with_name(f".{out.name}.lock"), f"writing {out}"), whole_folder(out) as partial:
+        yield partial
 
 
 def finished(out: Path, marker: str, provenance: Provenance) -> bool:
@@ -73,25 +62,3 @@ def finished(out: Path, marker: str, provenance: Provenance) -> bool:
     raise UsageError(
         f"the output {out} exists and is not a finished output of this command: choose another --out or remove it"
     )
-
-
-@contextmanager
-def _lock(file: Path, out: Path) -> Iterator[None]:
-    handle = os.open(file, os.O_CREAT | os.O_RDWR, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise UsageError(f"another process is writing {out}: wait for it to end") from error
-    try:
-        yield
-    finally:
-        file.unlink(missing_ok=True)
-        os.close(handle)
-
-
-def _sync(folder: Path) -> None:
-    for file in [folder, *folder.rglob("*")]:
-        handle = os.open(file, os.O_RDONLY)
-        os.fsync(handle)
-        os.close(handle)

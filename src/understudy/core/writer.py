@@ -40,7 +40,7 @@ class CohortWriter:
 
     Args:
         out: the folder to make.
-        kind: real, synthetic or semi-real.
+        kind: real, synthetic or semi-synthetic.
         modality: e.g. ``MR``.
         size: spatial size of every case, (H, W) or (D, H, W).
         channels: image channels; their ranges may be given later through :attr:`channels`, before the end, as may
@@ -84,7 +84,8 @@ class CohortWriter:
             )
         if kind == "synthetic" and label_source not in ("sampled", None):
             raise UsageError(
-                f"label maps of a synthetic cohort are sampled, and these are {label_source!r}: the cohort is semi-real"
+                f"label maps of a synthetic cohort are sampled, and these are {label_source!r}: the cohort is "
+                "semi-synthetic"
             )
         self.out, self.kind, self.modality, self.size = Path(out), kind, modality, tuple(int(s) for s in size)
         self.channels, self.dtype, self.scheme, self.label_source = (

@@ -35,7 +35,7 @@ FITS = {
     "crop": "centre window; zero outside the picture",
     "pad": "zero-padded around the centre",
 }
-PUBLIC_KEY = b"understudy: nobody to hide"  # for subjects that are no people
+PUBLIC_KEY = b"understudy: nobody to hide"  # for subjects that are no people; a seed of ids, not a message
 
 
 def import_cohort(

@@ -1,9 +1,10 @@
-"""Whose a label map is: what stands in ``label_source``, ``kind`` and ``trained_on`` of cohorts made from others.
+"""Ownership: what stands in ``label_source``, ``kind`` and ``trained_on`` of cohorts made from others.
 
-Only a map whose every part was sampled by a model is nobody's. A patient's lesion that was grown, moved or put into
-another body is still that patient's, and so is anatomy taken from a patient's image: such a cohort is semi-real, its
-subject_id stays the patient's, ``trained_on`` names the patients, and its id is keyed. It has no splits: an edited case
-is no case to be tested on. **Checked** in tests/data/test_ownership.py, test_edit_stage.py and test_masks.py.
+A map whose every part was sampled by a model is fully synthetic. A patient's lesion that was grown, moved or put into
+another body stays patient-derived, and so does anatomy taken from a patient's image: such a cohort is semi-synthetic,
+its subject_id stays the patient's, ``trained_on`` names the patients, and its id is keyed. It has no splits: an edited
+case is no case to be tested on.
+**Checked** in tests/data/test_ownership.py, tests/synthesis/test_label_maps.py and editing/test_stage.py.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ PLACE = ("slice_index", "spacing", "affine", "original_size")  # columns about t
 
 
 def joint_source(parts: Sequence[str], edited: bool) -> str:
-    """Return whose a label map is that was made of parts.
+    """Return the ``label_source`` of a label map that was made of parts.
 
     Args:
         parts: ``label_source`` of everything that went into it.
@@ -36,12 +37,12 @@ def joint_source(parts: Sequence[str], edited: bool) -> str:
     """
     if "edited patient" in parts or ("patient" in parts and edited):
         return "edited patient"
-    return next(source for source in ("patient", "painted", "sampled") if source in parts)
+    return next(source for source in ("patient", "predicted", "sampled") if source in parts)
 
 
 def kind_of(label_source: str) -> str:
-    """Return the kind of a cohort whose label maps are these and whose images, if any, are painted."""
-    return "synthetic" if label_source == "sampled" else "semi-real"
+    """Return the kind of a cohort whose label maps are these and whose images, if any, are rendered."""
+    return "synthetic" if label_source == "sampled" else "semi-synthetic"
 
 
 def usable_rows(cohort: Cohort, splits: Sequence[str]) -> np.ndarray:

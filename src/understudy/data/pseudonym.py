@@ -9,6 +9,7 @@ import os
 import secrets
 from pathlib import Path
 
+from understudy.core.atomic import whole_file
 from understudy.core.errors import UnderstudyError, UsageError
 
 ENVIRONMENT = "UNDERSTUDY_KEY_FILE"
@@ -57,19 +58,8 @@ def load_key(path: Path) -> bytes:
 
 def _make(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.parent / f".{path.name}.{secrets.token_hex(8)}"
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(handle, secrets.token_bytes(KEY_BYTES))
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        return  # another process was first; its key is used
-    finally:
-        draft.unlink()
+    with whole_file(path, mode=0o600, alone=False, replace=False) as handle:  # another process's key is used
+        handle.write(secrets.token_bytes(KEY_BYTES))
 
 
 def keyed_hash(key: bytes, purpose: str, text: str) -> str:

@@ -1,36 +1,32 @@
-"""The menu of generators: one line each. ``load(run)`` gives a trained one back."""
+"""The menu of generators: one line each, imported when asked for. ``load(run)`` gives a trained one back."""
+
+from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from understudy.core.errors import UsageError
-from understudy.generators.base import Generator
-from understudy.generators.diffusion.diffusion import Diffusion
-from understudy.generators.gan.progan import ProGAN
-from understudy.generators.gan.stylegan1 import StyleGAN1
-from understudy.generators.gan.stylegan2 import StyleGAN2
-from understudy.generators.gan.stylegan3 import StyleGAN3
-from understudy.generators.masks.mask_gan import MaskGAN
-from understudy.generators.translation.cyclegan import CycleGAN
-from understudy.generators.translation.pix2pix import Pix2Pix
-from understudy.generators.translation.spade import SPADE
-from understudy.training.checkpoint import latest
-from understudy.training.engine import Engine
+from understudy.core.menu import Menu
 
-GENERATORS: dict[str, type[Generator]] = {
-    "progan": ProGAN,
-    "stylegan1": StyleGAN1,
-    "stylegan2": StyleGAN2,
-    "stylegan3": StyleGAN3,
-    "diffusion": Diffusion,
-    "pix2pix": Pix2Pix,
-    "spade": SPADE,
-    "cyclegan": CycleGAN,
-    "mask_gan": MaskGAN,
-}
+if TYPE_CHECKING:
+    from understudy.generators.base import Generator
+    from understudy.training.engine import Engine
+
+GENERATORS: Menu[type[Generator]] = Menu(
+    "understudy.generators",
+    progan="gan.progan:ProGAN",
+    stylegan1="gan.stylegan1:StyleGAN1",
+    stylegan2="gan.stylegan2:StyleGAN2",
+    stylegan3="gan.stylegan3:StyleGAN3",
+    diffusion="diffusion.diffusion:Diffusion",
+    pix2pix="translation.pix2pix:Pix2Pix",
+    spade="translation.spade:SPADE",
+    cyclegan="translation.cyclegan:CycleGAN",
+    mask_gan="masks.mask_gan:MaskGAN",
+)
 
 
 def load(
@@ -97,8 +93,9 @@ def find_snapshot(run: Path, images_seen: int | None = None) -> Path:
         raise UsageError(
             f"the training of {run} has not ended: run train again to finish it, or name a snapshot with --snapshot"
         )
-    snapshot = latest(run / "snapshots") if images_seen is None else run / "snapshots" / f"{images_seen:09d}"
-    if snapshot is None or not snapshot.is_dir():
-        there = ", ".join(str(int(p.name)) for p in sorted((run / "snapshots").glob("[0-9]*"))) or "none"
-        raise UsageError(f"{run} has no snapshot at {images_seen} images; it has {there}")
+    there = sorted(p for p in (run / "snapshots").glob("[0-9]*") if p.is_dir())
+    snapshot = there[-1] if images_seen is None and there else run / "snapshots" / f"{images_seen or 0:09d}"
+    if snapshot not in there:
+        known = ", ".join(str(int(p.name)) for p in there) or "none"
+        raise UsageError(f"{run} has no snapshot at {images_seen} images; it has {known}")
     return snapshot

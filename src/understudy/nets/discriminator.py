@@ -58,7 +58,7 @@ class DiscriminatorHead(nn.Module):
         self.out = EqualisedLinear(width, condition_dim or 1)
 
     def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        """X (N, width, 4, 4) float32, condition (N, condition_dim) or None -> (N, 1)."""
+        """x (N, width, 4, 4) float32, condition (N, condition_dim) or None -> (N, 1)."""
         y = self.out(self.fc(self.conv(self.mbstd(x)).flatten(1)))
         return y if condition is None else (y * condition).sum(dim=1, keepdim=True) / math.sqrt(condition.shape[1])
 

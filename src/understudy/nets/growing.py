@@ -160,7 +160,7 @@ class DiscriminatorHead(nn.Module):
         self.classes = classes
 
     def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        """X (N, width, 4, 4), condition (N, classes) or None -> (N, 1)."""
+        """x (N, width, 4, 4), condition (N, classes) or None -> (N, 1)."""
         x = activate(self.fc(activate(self.conv(self.mbstd(x))).flatten(1)))
         y = self.out(x)
         if self.classes and condition is not None:

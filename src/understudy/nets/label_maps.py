@@ -34,7 +34,7 @@ def one_hot(labels: Tensor, scheme: LabelScheme) -> Tensor:
     return F.one_hot(labels.long(), len(scheme)).movedim(-1, 1).float()
 
 
-def without_specks(labels: Tensor, least: int) -> Tensor:
+def without_small_components(labels: Tensor, least: int) -> Tensor:
     """Give connected parts (by faces) of fewer than ``least`` voxels, holes too, the class of the nearest other voxel.
 
     Args:

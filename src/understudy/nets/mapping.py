@@ -41,7 +41,7 @@ class Mapping(nn.Module):
             self.register_buffer("w_avg", torch.zeros(w_dim))
 
     def forward(self, z: Tensor | None, condition: Tensor | None = None) -> Tensor:
-        """Z (N, Z) and condition (N, classes), each None when the network has none -> w (N, W), float32."""
+        """z (N, Z) and condition (N, classes), each None when the network has none -> w (N, W), float32."""
         source = condition if z is None else z
         assert source is not None
         with torch.autocast(source.device.type, enabled=False):

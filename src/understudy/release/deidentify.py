@@ -1,6 +1,6 @@
 """The cohort as it leaves the house: the same images, label maps and classes, and nothing that names a subject.
 
-Cases and, where a cohort is semi-real, subjects get new names in the order of the rows. Left out are the split, the
+Cases and, in a semi-synthetic cohort, subjects get new names in the order of the rows. Left out are the split, the
 place and the size of a source image, and all columns beside the classes; ``trained_on`` keeps cohort and splits with
 the number of subjects (at least five) in the place of their pseudonyms; a screening keeps its counts, a
 guarantee of differential privacy what it says. The id is a hash

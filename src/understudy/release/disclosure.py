@@ -41,8 +41,8 @@ from PIL import Image
 from understudy.core.cohort import PATIENTS_OWN, Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.evaluation.guard import refuse_unfitting
-from understudy.evaluation.privacy.pearson import ImageVectors, nearest
-from understudy.evaluation.search import ArrayRows, UnitRows, unit_vectors
+from understudy.evaluation.nearest import UnitRows, nearest, unit_vectors
+from understudy.evaluation.privacy.pearson import ImageVectors
 from understudy.release.identifiers import EMBEDDED, needles_of, refuse_names
 from understudy.release.policy import RealCheck
 from understudy.report.reading import read_arrays
@@ -89,7 +89,7 @@ class RealPixels:
         """Return the highest r of images float (n, C, *S) in [-1, 1] to any real one of the same size; else -1."""
         if self.cohort.images is None or images.shape[1:] != self.cohort.images.shape[1:] or not len(images):
             return -1.0
-        return float(nearest(UnitRows(ArrayRows(images)), ImageVectors(self.cohort, self.cohort.rows())).r.max())
+        return float(nearest(UnitRows(images), ImageVectors(self.cohort, self.cohort.rows())).r.max())
 
     def same_maps(self, labels: np.ndarray) -> int:
         """Count the label maps (n, *S) that equal a real one."""

@@ -102,7 +102,7 @@ def refuse_changed(cohort: Cohort) -> None:
     manifest = json.loads((cohort.path / "cohort.json").read_text())
     given = manifest.pop("id")
     found = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]
-    if cohort.kind == "synthetic" and found != given:  # the id of a semi-real cohort is keyed
+    if cohort.kind == "synthetic" and found != given:  # the id of a semi-synthetic cohort is keyed
         raise UnderstudyError(
             f"{cohort.path}/cohort.json does not have the id that its content gives ({found}, found {given}): it was "
             "changed after the evidence was made; make the cohort again"

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from understudy.core.errors import UsageError
 
 Take = Literal["value", "low", "high", "n"]
-LabelSource = Literal["patient", "edited patient", "sampled", "painted"]
+LabelSource = Literal["patient", "edited patient", "sampled", "predicted"]
 Name = Annotated[str, Field(min_length=1)]
 Sentence = Field(min_length=20)  # why: a sentence, not a word
 

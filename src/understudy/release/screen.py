@@ -172,7 +172,7 @@ def screen_cohort(
         out: the cohort to make.
         thresholds: of agreement, by class or "mean": a Dice, or "real" for the low quantile of real pairs; default: the
             mean against real pairs.
-        key: file of the secret that keys the id of a semi-real cohort; default: the user's own.
+        key: file of the secret that keys the id of a semi-synthetic cohort; default: the user's own.
 
     Returns:
         ``out``.

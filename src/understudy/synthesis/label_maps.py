@@ -1,4 +1,4 @@
-"""Where new label maps come from: a menu. What is painted later needs them, and needs to know whose they are.
+"""Where new label maps come from: a menu. Rendering needs them, and their origin (label_source).
 
 joint: sampled by a model that draws label maps, or label maps of a synthetic cohort. placed: lesions of one source laid
 into anatomy of another, at random or next to where they lay. edited: a cohort of ``understudy edit``. real: unchanged.
@@ -75,7 +75,7 @@ class LabelMaps:
         trained_on: who was seen by what made them, and whose they are, as in a cohort.
         inputs: what they are made of, for provenance.
         stream: the maps, without end; their entries name the voxels' place where it is known, and the subject where
-            they are somebody's. Draw from it once.
+            they are patient-derived. Draw from it once.
         sampling: plain data about how they came about; complete when drawing has ended.
         owned: cohorts behind them that are not synthetic, for the key of the new cohort's id.
     """
@@ -91,7 +91,7 @@ class LabelMaps:
 
     @property
     def kind(self) -> str:
-        """The kind of a cohort that is painted from them: synthetic, or semi-real."""
+        """The kind of a cohort that is rendered from them: synthetic, or semi-synthetic."""
         return kind_of(self.label_source)
 
     def take(self, n: int) -> Iterator[Drawn]:
@@ -100,10 +100,10 @@ class LabelMaps:
 
 
 def joint(request: MapRequest) -> LabelMaps:
-    """Label maps that a run draws, or that stand in a synthetic cohort: nobody's, if all of them was sampled.
+    """Label maps that a run draws, or that stand in a synthetic cohort: fully synthetic, if every part was sampled.
 
     Raises:
-        UsageError: the source is a real or semi-real cohort, or a run that draws no label maps by itself.
+        UsageError: the source is a real or semi-synthetic cohort, or a run that draws no label maps by itself.
     """
     if (request.source / "run.json").is_file():
         return _of_run(request.source, request)
@@ -116,7 +116,7 @@ def edited(request: MapRequest) -> LabelMaps:
     Raises:
         UsageError: the source is another cohort.
     """
-    return _of_cohort(request.source, request, ("semi-real", "synthetic"))
+    return _of_cohort(request.source, request, ("semi-synthetic", "synthetic"))
 
 
 def real(request: MapRequest) -> LabelMaps:
@@ -181,7 +181,7 @@ def _source(path: Path, request: MapRequest) -> LabelMaps:
     """Return the label maps of a run or of any cohort, as they are."""
     if (path / "run.json").is_file():
         return _of_run(path, request)
-    return _of_cohort(path, request, ("real", "semi-real", "synthetic"))
+    return _of_cohort(path, request, ("real", "semi-synthetic", "synthetic"))
 
 
 def _of_cohort(path: Path, request: MapRequest, kinds: tuple[str, ...]) -> LabelMaps:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from understudy.core.classes import Wish, class_row, wanted_classes
+from understudy.core.classes import ClassRequest, class_row, wanted_classes
 from understudy.core.errors import UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.seed import derive
@@ -42,7 +42,7 @@ def sample_cohort(
     out: Path,
     *,
     snapshot: int | None = None,
-    classes: Wish | None = None,
+    classes: ClassRequest | None = None,
     settings: dict[str, Any] | None = None,
     engine: Engine | None = None,
 ) -> Path:
@@ -72,7 +72,7 @@ def sample_cohort(
     for run in found:
         if run.record.get("given"):
             raise UsageError(
-                f"the run {run.path} is given {run.record['given']} and paints them: name some with --labels"
+                f"the run {run.path} is given {run.record['given']} and renders them: name some with --labels"
             )
     wanted = _wanted(found, classes, n, seed)
     several = len(found) > 1
@@ -126,7 +126,7 @@ def _condition(wanted: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(wanted).all(1, keepdims=True), wanted, np.nan_to_num(wanted))
 
 
-def _wanted(runs: Sequence[Run], classes: Wish | None, n: int, seed: int) -> np.ndarray | None:
+def _wanted(runs: Sequence[Run], classes: ClassRequest | None, n: int, seed: int) -> np.ndarray | None:
     """Return the classes (n, K) of all cases, each as its own run knows them, or None where no run is conditional."""
     names = runs[0].record["classes"]
     if not any(run.conditional for run in runs):

@@ -24,7 +24,8 @@ from torch import Tensor
 from understudy.core.cohort import Cohort, file_hash
 from understudy.core.errors import UsageError
 from understudy.core.seed import derive
-from understudy.generators import Generator, load
+from understudy.generators import load
+from understudy.generators.base import Generator
 from understudy.generators.diffusion.diffusion import Diffusion
 from understudy.generators.gan.growing import GrowingGAN
 from understudy.generators.gan.style import StyleGANTraining

@@ -1,4 +1,4 @@
-"""The adversary of a segmenter: a PatchGAN that tells pairs of image and true label map from pairs with a painted one.
+"""The adversary of a segmenter: a PatchGAN that tells pairs of image and true label map from predicted ones.
 
 **Source**: Isola et al., Image-to-Image Translation with Conditional Adversarial Networks (2017, arXiv 1611.07004),
 eq. 4 and section 3.2.2; from images to label maps: Shin et al. (2018, arXiv 1807.10225). Networks: nets/patch_gan.py.
@@ -55,15 +55,15 @@ class Adversary:
         Returns:
             What is added to the segmenter's loss: low where the adversary takes its label maps for true ones.
         """
-        painted = whole_classes(logits)
-        true = F.one_hot(labels.long(), logits.shape[1]).movedim(-1, 1).to(painted)
+        predicted = whole_classes(logits)
+        true = F.one_hot(labels.long(), logits.shape[1]).movedim(-1, 1).to(predicted)
         self.network.requires_grad_(True)
         self.optimizer.zero_grad(set_to_none=True)
-        both = self._judged(torch.cat([x, x]), torch.cat([true, painted.detach()]))
+        both = self._judged(torch.cat([x, x]), torch.cat([true, predicted.detach()]))
         (0.5 * discriminator_loss(KIND, *both.chunk(2))).backward()
         self.optimizer.step()
         self.network.requires_grad_(False)
-        return WEIGHT * generator_loss(KIND, self._judged(x, painted))
+        return WEIGHT * generator_loss(KIND, self._judged(x, predicted))
 
     def _judged(self, x: Tensor, maps: Tensor) -> Tensor:
         """Return the logits of all patches, float32."""

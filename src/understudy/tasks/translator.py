@@ -1,4 +1,4 @@
-"""The segmenter ``pix2pix``: a U-Net with skips that paints a label map from an image, learning against an adversary.
+"""The segmenter ``pix2pix``: a U-Net with skips that segments an image, learning against an adversary.
 
 **Source**: Isola et al., Image-to-Image Translation with Conditional Adversarial Networks (2017, arXiv 1611.07004),
 appendix 6.1, the network of nets/translation.py; from images to label maps: Shin et al., Medical Image Synthesis for

@@ -6,8 +6,6 @@ uninterrupted, bit for bit).
 """
 
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,32 +15,19 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from understudy.core.atomic import whole_folder
 from understudy.core.cohort import file_hash
 from understudy.core.errors import UnderstudyError, UsageError
 
 
 def write_state(folder: Path, tensors: dict[str, Tensor], scalars: dict[str, Any]) -> None:
     """Write tensors and scalars into a new folder, through a hidden sibling that is renamed."""
-    partial = folder.parent / f".{folder.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     try:
-        save_file(
-            {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()},
-            partial / "tensors.safetensors",
-        )
-        (partial / "scalars.json").write_text(json.dumps(scalars, indent=1) + "\n")
-        for file in partial.iterdir():
-            handle = os.open(file, os.O_RDONLY)
-            os.fsync(handle)
-            os.close(handle)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
-    except OSError:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+        with whole_folder(folder, replace=True) as partial:
+            save_file(plain, partial / "tensors.safetensors")
+            (partial / "scalars.json").write_text(json.dumps(scalars, indent=1) + "\n")
     except SafetensorError as error:
-        shutil.rmtree(partial, ignore_errors=True)
         raise OSError(f"{folder} could not be written: {error}") from error
 
 

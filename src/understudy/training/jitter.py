@@ -4,7 +4,7 @@ Source: Platscher et al., "Image Translation for Medical Image Generation -- Isc
     2010.02745 (rotation by up to 5 degrees, zoom and stretch 5 %, shift 2 %, shear 3 %).
 Differs: all drawn uniformly and joined in one map, so that a case is resampled once; mirroring is the feed's. Half of
     the cases stay as they are: resampling smooths (of white noise it leaves less than half the power in 2D, a third in
-    3D), and a painter that saw smooth images only would paint smooth ones.
+    3D), and a translator that saw smooth images only would render smooth ones.
 Checked: tests/training/test_jitter.py.
 
 Everything is drawn from torch's global generator, which the training loop seeds at each step.

@@ -11,6 +11,8 @@ import numpy as np
 from PIL import Image
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from understudy.core.atomic import whole_file
+
 
 class TrainingLog:
     """Append JSON lines to ``log.jsonl`` and drive a progress bar; lines beyond the resumed point are dropped.
@@ -84,6 +86,5 @@ def save_grid(x: np.ndarray, file: Path) -> None:
     n, c, h, w = x.shape
     grid = x.transpose(1, 2, 0, 3).reshape(c * h, n * w)
     pixels = np.clip((grid + 1) * 127.5, 0, 255).round().astype(np.uint8)
-    partial = file.with_suffix(".partial")
-    Image.fromarray(pixels).save(partial, format="PNG")
-    partial.rename(file)
+    with whole_file(file) as handle:
+        Image.fromarray(pixels).save(handle, format="PNG")

@@ -12,13 +12,13 @@ Randomness is stateless: before each step torch is seeded with derive(seed, "ste
 does what the uninterrupted one would have done, whenever checkpoints were taken. **Checked** by the contract tests.
 """
 
-import fcntl
 import json
 import math
 import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from understudy.core.atomic import lock, whole_file
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.seed import derive
 from understudy.training.checkpoint import latest, read_state, write_state
@@ -139,11 +140,7 @@ def train(
     Raises:
         UnderstudyError: a loss is not a finite number.
     """
-    with (run / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB) if engine.rank == 0 else None
-        except BlockingIOError as error:
-            raise UsageError(f"another process is training {run}: wait for it to end") from error
+    with lock(run / ".lock", f"training {run}") if engine.rank == 0 else nullcontext():
         images_seen = _resume(method, run)
         log_file = run / "log.jsonl" if engine.rank == 0 else Path(os.devnull)
         with TrainingLog(log_file, total, images_seen, quiet=engine.rank > 0) as log:
@@ -170,7 +167,6 @@ def train(
                         saved = time.monotonic()
         if engine.rank == 0:
             _write_json(run / "complete.json", {"images_seen": images_seen})
-            (run / ".lock").unlink(missing_ok=True)
 
 
 def _step(method: Method, feed: Source, engine: Engine, seed: int, images_seen: int) -> tuple[int, dict[str, Any]]:
@@ -208,13 +204,5 @@ def _refuse_infinite(losses: dict[str, Any], images_seen: int, run: Path) -> Non
 
 
 def _write_json(file: Path, data: dict[str, Any]) -> None:
-    partial = file.parent / f".{file.name}.partial"
-    try:
-        with partial.open("w") as handle:
-            handle.write(json.dumps(data, indent=1) + "\n")
-            handle.flush()
-            os.fsync(handle.fileno())
-        partial.rename(file)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+    with whole_file(file) as handle:
+        handle.write((json.dumps(data, indent=1) + "\n").encode())

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from understudy.core.cohort import Cohort
+from understudy.evaluation.nearest import Nearest
 from understudy.evaluation.privacy import judgement
 from understudy.evaluation.privacy.calibration import ReferenceScores
 from understudy.evaluation.privacy.config import PrivacyConfig
@@ -19,7 +20,6 @@ from understudy.evaluation.privacy.judgement import (
     numbers,
     settings,
 )
-from understudy.evaluation.privacy.pearson import Nearest
 
 Write = Callable[..., Path]
 CONFIG = PrivacyConfig(matchers=("pixels", "patches"), false_positive_rate=0.1, bootstrap=100, audit_copies=10,
@@ -130,10 +130,10 @@ def test_label_maps_are_skipped_for_a_reason(write: Write) -> None:
         ("bare", {"scheme": None, "label_source": None}, "one of the cohorts has no label maps"),
         (
             "edited",
-            {"label_source": "edited patient", "kind": "semi-real"},
+            {"label_source": "edited patient", "kind": "semi-synthetic"},
             "'edited patient', and repeat patients' by design",
         ),
-        ("kept", {"label_source": "patient", "kind": "semi-real"}, "'patient', and repeat"),
+        ("kept", {"label_source": "patient", "kind": "semi-synthetic"}, "'patient', and repeat"),
     ):
         made = judge_maps(real, Cohort.open(write(name, images(4, 1), **changes)), real.rows("train"), CONFIG, 0)
         assert isinstance(made, str) and made.startswith("skipped") and why in made

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from understudy.evaluation.utility.overlap import OVERLAPS, confusion, overlaps
-from understudy.evaluation.utility.surface import SURFACES, Piece, surface_scores
+from understudy.evaluation.utility.surface import SURFACES, Stack, surface_scores
 
 SIDE, CASES = 24, 4
 SCORES = (*OVERLAPS, *SURFACES)
@@ -43,7 +43,7 @@ def reference(seed: int = 0) -> np.ndarray:
 
 def scored(predicted: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
     """Return every score of every case, each case a subject of its own."""
-    lone = [Piece(i, slice(i, i + 1), (1.0, 1.0, 1.0), False) for i in range(CASES)]
+    lone = [Stack(i, slice(i, i + 1), (1.0, 1.0, 1.0), False) for i in range(CASES)]
     surface, _ = surface_scores(predicted, truth, lone, CASES, 2, 1.0)
     counts = confusion(predicted, truth, np.arange(CASES), CASES, 2)
     both = np.concatenate([overlaps(counts)[:, 0], surface[:, 0]], 1)

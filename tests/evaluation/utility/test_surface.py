@@ -1,4 +1,4 @@
-"""Surface distances against MONAI where it is right, and by hand where it is not; how subjects are cut into pieces."""
+"""Surface distances against MONAI where it is right, and by hand where it is not; how subjects are cut into stacks."""
 
 import warnings
 from pathlib import Path
@@ -19,7 +19,7 @@ from understudy.core.encoding import Channel
 from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
-from understudy.evaluation.utility.surface import SURFACES, Piece, described, pieces, surface_scores
+from understudy.evaluation.utility.surface import SURFACES, Stack, contiguous_stacks, described, surface_scores
 
 
 def blobs(seed: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -52,8 +52,8 @@ def monai(predicted: np.ndarray, reference: np.ndarray, spacing: tuple[float, ..
     )
 
 
-def volumes(n: int, spacing: tuple[float, ...]) -> list[Piece]:
-    return [Piece(i, slice(i, i + 1), spacing, True) for i in range(n)]
+def volumes(n: int, spacing: tuple[float, ...]) -> list[Stack]:
+    return [Stack(i, slice(i, i + 1), spacing, True) for i in range(n)]
 
 
 @pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (3.0, 0.7, 1.3)])
@@ -79,7 +79,7 @@ def test_large_volumes_agree_with_monai_but_for_its_single_precision(monkeypatch
 
 def test_lone_slices_agree_with_monai_in_two_dimensions() -> None:
     predicted, reference = (np.stack([blobs(seed + i, (20, 16)) for i in range(4)]) for seed in (3, 50))
-    lone = [Piece(i, slice(i, i + 1), (99.0, 0.5, 0.8), False) for i in range(4)]
+    lone = [Stack(i, slice(i, i + 1), (99.0, 0.5, 0.8), False) for i in range(4)]
     found, _ = surface_scores(predicted, reference, lone, 4, 4, 1.0)
     for i in range(4):
         assert found[i] == pytest.approx(monai(predicted[i], reference[i], (0.5, 0.8), 1.0), rel=1e-6, abs=1e-6)
@@ -87,7 +87,7 @@ def test_lone_slices_agree_with_monai_in_two_dimensions() -> None:
 
 def test_a_whole_stack_agrees_with_the_volume() -> None:
     predicted, reference = (blobs(seed, (9, 14, 12)) for seed in (7, 8))
-    found, _ = surface_scores(predicted, reference, [Piece(0, slice(0, 9), (3.0, 0.7, 1.3), False)], 1, 4, 2.0)
+    found, _ = surface_scores(predicted, reference, [Stack(0, slice(0, 9), (3.0, 0.7, 1.3), False)], 1, 4, 2.0)
     assert found[0] == pytest.approx(monai(predicted, reference, (3.0, 0.7, 1.3), 2.0), rel=1e-6, abs=1e-6)
 
 
@@ -116,8 +116,8 @@ def test_missing_slices_are_not_bridged_and_cut_ends_are_no_surface() -> None:
     """The second slice's square is missed: in a stack of 4 mm steps there is another near; alone there is none."""
     reference, predicted = np.stack([square(4), square(4)]), np.stack([square(5), square(9) * 0])
     stack, lone = (
-        [Piece(0, slice(0, 2), (4.0, 1, 1), False)],
-        [Piece(0, slice(i, i + 1), (4.0, 1, 1), False) for i in (0, 1)],
+        [Stack(0, slice(0, 2), (4.0, 1, 1), False)],
+        [Stack(0, slice(i, i + 1), (4.0, 1, 1), False) for i in (0, 1)],
     )
     (near,), (far,) = (surface_scores(predicted, reference, cut, 1, 2, 1.0)[0][0] for cut in (stack, lone))
     assert near[0] == pytest.approx(np.hypot(4, 1)) and far[0] == pytest.approx(np.hypot(11, 11))
@@ -128,10 +128,10 @@ def test_missing_slices_are_not_bridged_and_cut_ends_are_no_surface() -> None:
 def test_distances_of_all_pieces_of_a_subject_are_pooled() -> None:
     reference = np.stack([square(4), square(4), square(4)])
     predicted = np.stack([square(4), square(6), square(5)])
-    lone = [Piece(s, slice(i, i + 1), (1.0, 1, 1), False) for i, s in enumerate((0, 0, 1))]
+    lone = [Stack(s, slice(i, i + 1), (1.0, 1, 1), False) for i, s in enumerate((0, 0, 1))]
     pooled, _ = surface_scores(predicted, reference, lone, 2, 2, 0.5)
     apart, _ = surface_scores(
-        predicted, reference, [Piece(i, p.cases, p.spacing, False) for i, p in enumerate(lone)], 3, 2, 0.5
+        predicted, reference, [Stack(i, p.cases, p.spacing, False) for i, p in enumerate(lone)], 3, 2, 0.5
     )
     assert pooled[0, 0, 0] == apart[1, 0, 0] == 2 and pooled[1] == pytest.approx(apart[2])
     assert pooled[0, 0, 2:] == pytest.approx(apart[:2, 0, 2:].mean(0))  # as many surface pixels in either slice
@@ -154,7 +154,7 @@ def cohort(folder: Path, rows: list[tuple[str, str, str, float | None]], size: t
 
 def cut(made: Cohort) -> tuple[list[tuple[int, int, int, tuple[float, ...]]], str]:
     names = sorted(set(made.column("subject_id")))
-    found, unit = pieces(made, made.rows(), np.searchsorted(names, made.column("subject_id")))
+    found, unit = contiguous_stacks(made, made.rows(), np.searchsorted(names, made.column("subject_id")))
     return [(p.subject, p.cases.start, p.cases.stop, p.spacing) for p in found], unit
 
 
@@ -163,7 +163,9 @@ def test_neighbouring_slices_are_stacked_up_to_a_gap(tmp_path: Path) -> None:
     rows = [(subject, str(d), "0.5 0.5", 10 + 2.5 * d) for subject, d in heights]
     made = cohort(tmp_path / "c", rows)
     parts, unit = cut(made)
-    assert described(pieces(made, made.rows(), np.zeros(7, int))[0]) == "2 stack(s) of slices, 2 lone slice(s)"
+    assert (
+        described(contiguous_stacks(made, made.rows(), np.zeros(7, int))[0]) == "2 stack(s) of slices, 2 lone slice(s)"
+    )
     stack, lone = (2.5, 0.5, 0.5), (1.0, 0.5, 0.5)
     assert parts == [(0, 0, 2, stack), (0, 2, 3, lone), (1, 3, 6, stack), (1, 6, 7, lone)] and unit == "mm"
 

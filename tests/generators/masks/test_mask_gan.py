@@ -200,7 +200,7 @@ def test_maps_with_too_few_voxels_are_drawn_again_each_on_its_own() -> None:
 
 def test_stray_voxels_do_not_count() -> None:
     """A map whose lesion is a speck has none once it is cleared, and is drawn again like any other without."""
-    method = built(redraws=20, specks=9)
+    method = built(redraws=20, small_components=9)
     method.ema = Scripted()
     labels = decoded(method.draw(list(range(12))), method.scheme)
     assert (method.voxels(labels) >= 9).all()

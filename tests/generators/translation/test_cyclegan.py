@@ -49,7 +49,7 @@ def test_cycles_close_on_a_toy(toy: ModuleType, made: Maker) -> None:
     labels = torch.from_numpy(toy.label_maps(4, 3, (16, 16), 777)).long()
     with torch.no_grad():
         read = generator.translators["f"](generator.draw([0, 0, 0, 0], labels)[:, :2]).argmax(1)
-    assert float((read == labels).float().mean()) > 0.85  # a painted map is read as what it was
+    assert float((read == labels).float().mean()) > 0.85  # a rendered map is segmented as what it was
 
 
 def test_the_weight_of_the_cycles(toy: ModuleType, made: Maker) -> None:
@@ -59,7 +59,7 @@ def test_the_weight_of_the_cycles(toy: ModuleType, made: Maker) -> None:
 
 
 def test_images_are_read_as_whole_classes(toy: ModuleType, made: Maker) -> None:
-    """What is painted again, and what the discriminator of label maps sees, are 0 and 1."""
+    """What is rendered again, and what the discriminator of label maps sees, are 0 and 1."""
     generator, seen = made(), list[Tensor]()
     for net in (generator.g, generator.discriminators["d_labels"]):
         net.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
@@ -129,8 +129,8 @@ def test_thirty_classes_and_three_contrasts(toy: ModuleType, made: Maker, size: 
     samples, other = generator.sample(3, 0, labels), generator.sample(3, 1, labels)
     assert samples.images.shape == (3, 3, *size) and (samples.labels == labels).all()
     assert (samples.images == other.images).all()  # nothing is drawn at random
-    painted = generator.ema(one_hot(torch.from_numpy(labels), generator.scheme))
-    assert painted.shape == (3, 3, *size)
+    rendered = generator.ema(one_hot(torch.from_numpy(labels), generator.scheme))
+    assert rendered.shape == (3, 3, *size)
 
 
 def test_refusals(made: Maker, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_it_learns_to_paint_held_out_maps(toy: ModuleType, made: Maker, size: tu
     with torch.no_grad():
         x = generator.draw([1, 2, 3, 4], torch.from_numpy(labels).long())
     images = (x[:, :2] + 1) / 2
-    right = torch.from_numpy(toy.painted(labels, 3, 2))
+    right = torch.from_numpy(toy.rendered(labels, 3, 2))
     constant = (right - right.mean()).abs().mean()
     assert float((images - right).abs().mean()) < 0.4 * float(constant)
     assert (generator.encoding.decode(x.numpy())[1] == labels).all()
@@ -80,7 +80,7 @@ def test_it_learns_to_read_images(toy: ModuleType, made: Maker) -> None:
     generator = made(direction="images_to_labels", size=(8, 16, 16))
     toy.train(generator, 60)
     labels = toy.label_maps(4, 3, (8, 16, 16), seed=777)
-    images = toy.painted(labels, 3, 2)
+    images = toy.rendered(labels, 3, 2)
     samples = generator.sample(4, 0, images)
     assert samples.labels.max() <= 2 and float((samples.labels == labels).mean()) > 0.85
     assert abs(samples.images - images).max() < 1e-6
@@ -108,7 +108,7 @@ def test_thirty_classes_and_three_contrasts(
     losses = toy.train(generator, 2, n=2)
     assert all(value == value for step in losses for value in step.values())
     labels = toy.label_maps(3, 30, size, seed=5)
-    condition = labels if direction == "labels_to_images" else toy.painted(labels, 30, 3)
+    condition = labels if direction == "labels_to_images" else toy.rendered(labels, 30, 3)
     samples = generator.sample(3, 0, condition)
     assert samples.images.shape == (3, 3, *size) and samples.labels.shape == (3, *size) and samples.labels.max() < 30
     if direction == "labels_to_images":

@@ -91,12 +91,12 @@ def test_it_learns_to_paint_held_out_maps(toy: ModuleType, made: Maker) -> None:
     toy.train(generator, 50)
     labels = toy.label_maps(4, 3, (16, 16), seed=777)
     samples = generator.sample(4, 0, labels)
-    right = toy.painted(labels, 3, 2)
+    right = toy.rendered(labels, 3, 2)
     assert abs(samples.images - right).mean() < 0.4 * abs(right - right.mean()).mean()
     assert (samples.labels == labels).all()
 
 
-def test_one_map_is_painted_in_many_ways(made: Maker) -> None:
+def test_one_map_is_rendered_in_many_ways(made: Maker) -> None:
     generator, labels = made(), torch.zeros(3, 16, 16, dtype=torch.int64)
     with torch.no_grad():
         x = generator.draw([1, 2, 1], labels)

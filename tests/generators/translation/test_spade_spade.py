@@ -15,7 +15,7 @@ def maps(n: int, classes: int, size: tuple[int, ...], seed: int = 0) -> torch.Te
     return F.one_hot(labels, classes).movedim(-1, 1).float()
 
 
-def painter(size: tuple[int, ...] = (16, 16), classes: int = 3, **changes: Any) -> SpadeGenerator:
+def renderer(size: tuple[int, ...] = (16, 16), classes: int = 3, **changes: Any) -> SpadeGenerator:
     torch.manual_seed(0)
     settings: dict[str, Any] = {"channels": 8, "channels_max": 16, "hidden": 8, **changes}
     return SpadeGenerator(4, classes, 2, size, halvings(size, 5, 4), **settings)
@@ -62,7 +62,7 @@ def test_the_shortcut_is_learned_where_channels_change() -> None:
 @pytest.mark.parametrize("size", [(16, 16), (8, 16, 16), (8, 12, 8)])
 @pytest.mark.parametrize("spectral", [False, True])
 def test_shapes_and_gradients(size: tuple[int, ...], spectral: bool) -> None:
-    net, z = painter(size, classes=30, spectral=spectral), torch.randn(2, 4)
+    net, z = renderer(size, classes=30, spectral=spectral), torch.randn(2, 4)
     for bf16 in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             y = net(z, maps(2, 30, size))
@@ -83,7 +83,7 @@ def test_published_widths() -> None:
 
 
 def test_both_latent_and_map_matter_and_cases_are_apart() -> None:
-    net, z = painter().eval(), torch.randn(3, 4)
+    net, z = renderer().eval(), torch.randn(3, 4)
     for p in net.parameters():
         p.data.mul_(5)
     m = maps(3, 3, (16, 16))
@@ -95,7 +95,7 @@ def test_both_latent_and_map_matter_and_cases_are_apart() -> None:
 
 def test_a_small_lesion_reaches_the_coarsest_level() -> None:
     """One pixel in 256 changes what the first block is told."""
-    net, told = painter(), []
+    net, told = renderer(), []
     net.blocks[0].register_forward_pre_hook(lambda _, inputs: told.append(inputs[1]))
     m = torch.zeros(1, 3, 16, 16)
     m[:, 0] = 1

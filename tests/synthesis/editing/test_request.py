@@ -8,7 +8,7 @@ import pytest
 from understudy.core.labels import LabelScheme
 from understudy.synthesis.editing.lesions import CannotBeMet, Rules, cut, removed
 from understudy.synthesis.editing.placement import anywhere, centred_at
-from understudy.synthesis.editing.request import Edit, Wishes, edit_map
+from understudy.synthesis.editing.request import Edit, EditRequest, edit_map
 
 LESION = ["oedema", "core", "rim"]
 GRIDS = [(2, (1.0, 1.0)), (2, (2.0, 1.0)), (3, (4.0, 2.0, 2.0))]
@@ -148,22 +148,22 @@ def test_the_same_edit_is_the_same_map(body_map: Bodies, rules: Rules) -> None:
     assert np.array_equal(a, b) and not np.array_equal(a, c)
 
 
-def test_wishes_are_drawn() -> None:
-    wishes = Wishes(grow=(0.5, 2), distance=(0, 8), rotate=(-90, 90), deform=(0.1, 0.3))
-    drawn = [wishes.drawn(np.random.default_rng(seed), 3) for seed in range(300)]
-    assert drawn[0] == wishes.drawn(np.random.default_rng(0), 3)
+def test_requests_are_drawn() -> None:
+    request = EditRequest(grow=(0.5, 2), distance=(0, 8), rotate=(-90, 90), deform=(0.1, 0.3))
+    drawn = [request.drawn(np.random.default_rng(seed), 3) for seed in range(300)]
+    assert drawn[0] == request.drawn(np.random.default_rng(0), 3)
     grow, far = np.array([e.grow for e in drawn]), np.array([np.linalg.norm(e.move) for e in drawn])
     assert 0.5 <= grow.min() < 0.52 and 1.95 < grow.max() <= 2 and abs(np.log(grow).mean()) < 0.08
     assert far.max() <= 8 and 3 < far.mean() < 5 and np.abs(np.mean([e.move for e in drawn], 0)).max() < 0.6
     assert {-90 <= e.rotate <= 90 and 0.1 <= e.deform <= 0.3 and len(e.move) == 3 for e in drawn} == {True}
-    assert wishes.random and wishes.asked and not Wishes().asked
-    fixed = Wishes(grow=(2, 2), move=(1, 2), unit="mm")
+    assert request.random and request.asked and not EditRequest().asked
+    fixed = EditRequest(grow=(2, 2), move=(1, 2), unit="mm")
     assert not fixed.random and fixed.drawn(np.random.default_rng(1), 2).entries() == {
         "grow": "2", "move": "1 2 mm", "rotate": "0", "deform": "0"
     }  # fmt: skip
     for wrong in ({"grow": (0, 1)}, {"grow": (2, 1)}, {"deform": (0, 2)}, {"move": (1.0,), "distance": (0, 1)}):
         with pytest.raises(ValueError, match="goes from|not both"):
-            Wishes(**wrong)  # type: ignore[arg-type]
+            EditRequest(**wrong)  # type: ignore[arg-type]
     for endless in (np.nan, np.inf):
         with pytest.raises(ValueError, match="finite"):
-            Wishes(move=(endless, 0))
+            EditRequest(move=(endless, 0))

@@ -12,14 +12,14 @@ from pydantic import ValidationError
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
-from understudy.synthesis.editing.request import Wishes
+from understudy.synthesis.editing.request import EditRequest
 from understudy.synthesis.editing.stage import EditConfig, edit_cohort
 
 LESION = ("oedema", "core", "rim")
 
 
 def config(**changes: Any) -> EditConfig:
-    return EditConfig(**{"lesion": LESION, "wishes": Wishes(grow=(0.5, 2), distance=(0, 3)), **changes})
+    return EditConfig(**{"lesion": LESION, "request": EditRequest(grow=(0.5, 2), distance=(0, 3)), **changes})
 
 
 def test_an_edited_patient_is_still_that_patient(bodies: Callable[..., Path], tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_an_edited_patient_is_still_that_patient(bodies: Callable[..., Path], tm
     told: list[tuple[int, int]] = []
     out = edit_cohort(source.path, tmp_path / "e", config(per_case=2), 0, progress=lambda *n: told.append(n))
     cohort = Cohort.open(out)
-    assert cohort.kind == "semi-real" and cohort.label_source == "edited patient" and cohort.images is None
+    assert cohort.kind == "semi-synthetic" and cohort.label_source == "edited patient" and cohort.images is None
     assert cohort.scheme == source.scheme and cohort.provenance["inputs"] == {"cohort": source.id}
     assert cohort.trained_on == [
         {"cohort": source.id, "splits": ["train"], "subjects": ["real-s0", "real-s1", "real-s4", "real-s5", "real-s6"]}
@@ -67,12 +67,12 @@ def test_more_of_the_same_case_does_not_change_the_first(bodies: Callable[..., P
 
 def test_whole_maps_are_bent_and_mirrored_healthy_ones_too(bodies: Callable[..., Path], tmp_path: Path) -> None:
     source = Cohort.open(bodies("real"))
-    wishes = config(wishes=Wishes(), mirror=True, bend=0.5, per_case=3)
-    cohort = Cohort.open(edit_cohort(source.path, tmp_path / "e", wishes, 0))
+    request = config(request=EditRequest(), mirror=True, bend=0.5, per_case=3)
+    cohort = Cohort.open(edit_cohort(source.path, tmp_path / "e", request, 0))
     assert cohort.sampling["made"] == 18 == len(cohort) and cohort.label_source == "edited patient"
     assert set(cohort.column("mirror")) == {"0", "1"} and set(cohort.column("bend")) == {"0.5"}
     assert source.labels is not None and cohort.labels is not None
-    only = Cohort.open(edit_cohort(source.path, tmp_path / "m", config(wishes=Wishes(), mirror=True), 1))
+    only = Cohort.open(edit_cohort(source.path, tmp_path / "m", config(request=EditRequest(), mirror=True), 1))
     assert only.labels is not None
     for row, case in enumerate(only.column("edited_from")):
         before = source.labels[source.column("case_id").tolist().index(case)]
@@ -81,7 +81,7 @@ def test_whole_maps_are_bent_and_mirrored_healthy_ones_too(bodies: Callable[...,
     assert {"bend", "grow"} <= set(grown.columns) and grown.sampling["skipped"]["no lesion"] == 1
 
 
-def test_a_sampled_map_stays_nobodys(bodies: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_sampled_map_stays_fully_synthetic(bodies: Callable[..., Path], tmp_path: Path) -> None:
     seen = [{"cohort": "x", "splits": ["train"], "subjects": ["p"]}]
     source = bodies("nobody3", kind="synthetic", label_source="sampled", trained_on=seen)
     cohort = Cohort.open(edit_cohort(source, tmp_path / "e", config(), 0))
@@ -94,8 +94,8 @@ def test_transplants_lie_at_the_same_relative_place(bodies: Callable[..., Path],
         Cohort.open(bodies(f"real{dims}", dims=dims)),
         Cohort.open(bodies(f"lend{dims}", 5, dims, first=20)),
     )
-    wishes = config(origin="transplant", wishes=Wishes())
-    cohort = Cohort.open(edit_cohort(source.path, tmp_path / "e", wishes, 0, donors=donors.path))
+    request = config(origin="transplant", request=EditRequest())
+    cohort = Cohort.open(edit_cohort(source.path, tmp_path / "e", request, 0, donors=donors.path))
     assert cohort.sampling["made"] == len(cohort) == 6  # also the one without a lesion of its own
     assert cohort.label_source == "edited patient" and cohort.provenance["inputs"]["lesions"] == donors.id
     lent = {f"lend{dims}-s{c[1:]}" for c in cohort.column("lesion_from")}
@@ -109,8 +109,8 @@ def test_transplants_lie_at_the_same_relative_place(bodies: Callable[..., Path],
 
 def test_transplants_to_a_wanted_place_and_in_mm(bodies: Callable[..., Path], tmp_path: Path) -> None:
     donors = bodies("fine", 3, first=20, spacing=(1.0, 1.0))
-    wishes = config(origin="transplant", wishes=Wishes(), at=(16, 15))
-    cohort = Cohort.open(edit_cohort(bodies("real"), tmp_path / "e", wishes, 0, donors=donors))
+    request = config(origin="transplant", request=EditRequest(), at=(16, 15))
+    cohort = Cohort.open(edit_cohort(bodies("real"), tmp_path / "e", request, 0, donors=donors))
     lender = Cohort.open(donors)
     assert cohort.labels is not None and lender.labels is not None
     for new, case in zip(cohort.labels, cohort.column("lesion_from"), strict=True):
@@ -121,37 +121,39 @@ def test_transplants_to_a_wanted_place_and_in_mm(bodies: Callable[..., Path], tm
 def test_masks_are_placed_and_the_schemes_joined(bodies: Callable[..., Path], tmp_path: Path) -> None:
     stroke = LabelScheme(("nothing", "stroke"), (0, 9))
     masks = bodies("masks", 4, scheme=stroke, kind="synthetic", label_source="sampled")
-    wishes = EditConfig(lesion=("stroke",), origin="place", inside=("white",), per_case=2)
-    cohort = Cohort.open(edit_cohort(bodies("real"), tmp_path / "e", wishes, 0, donors=masks))
+    request = EditConfig(lesion=("stroke",), origin="place", inside=("white",), per_case=2)
+    cohort = Cohort.open(edit_cohort(bodies("real"), tmp_path / "e", request, 0, donors=masks))
     assert cohort.scheme is not None and cohort.scheme.names == (*Cohort.open(bodies("real")).scheme.names, "stroke")  # type: ignore[union-attr]
-    assert cohort.label_source == "edited patient" and len(cohort.trained_on) == 1  # the body's owners; masks: nobody's
+    assert (
+        cohort.label_source == "edited patient" and len(cohort.trained_on) == 1
+    )  # the body's owners; masks: fully synthetic
     source = Cohort.open(bodies("real"))
     assert cohort.labels is not None and source.labels is not None
     for new, case in zip(cohort.labels, cohort.column("edited_from"), strict=True):
         before = source.labels[int(case[1:])]
         assert (before[new == 6] == 2).all() and (new == 6).any() and np.array_equal(new[new != 6], before[new != 6])
     nobody = bodies("nobody2", kind="synthetic", label_source="sampled")
-    both = Cohort.open(edit_cohort(nobody, tmp_path / "f", wishes, 0, donors=masks))
+    both = Cohort.open(edit_cohort(nobody, tmp_path / "f", request, 0, donors=masks))
     assert both.label_source == "sampled" and both.kind == "synthetic"
 
 
 def test_a_case_never_gets_its_own_lesion_as_anothers(bodies: Callable[..., Path], tmp_path: Path) -> None:
-    wishes = config(origin="place", wishes=Wishes(), per_case=4)
-    cohort = Cohort.open(edit_cohort(bodies("real"), tmp_path / "e", wishes, 0, donors=bodies("real")))
+    request = config(origin="place", request=EditRequest(), per_case=4)
+    cohort = Cohort.open(edit_cohort(bodies("real"), tmp_path / "e", request, 0, donors=bodies("real")))
     assert (cohort.column("edited_from") != cohort.column("lesion_from")).all()
-    again = Cohort.open(edit_cohort(bodies("real"), tmp_path / "f", wishes, 0, donors=cohort.path))  # the same people
+    again = Cohort.open(edit_cohort(bodies("real"), tmp_path / "f", request, 0, donors=cohort.path))  # the same people
     lent = dict(zip(cohort.column("case_id"), cohort.column("subject_id"), strict=True))
     assert all(
         lent[case] != mine for case, mine in zip(again.column("lesion_from"), again.column("subject_id"), strict=True)
     )
 
 
-def test_a_patients_lesion_in_nobodys_body_is_the_patients(bodies: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_patients_lesion_in_a_synthetic_body_is_the_patients(bodies: Callable[..., Path], tmp_path: Path) -> None:
     source, donors = bodies("nobody4", kind="synthetic", label_source="sampled"), Cohort.open(bodies("real"))
-    wishes = config(origin="place", wishes=Wishes())
-    cohort = Cohort.open(edit_cohort(source, tmp_path / "e", wishes, 0, donors=donors.path))
+    request = config(origin="place", request=EditRequest())
+    cohort = Cohort.open(edit_cohort(source, tmp_path / "e", request, 0, donors=donors.path))
     owner = dict(zip(donors.column("case_id"), donors.column("subject_id"), strict=True))
-    assert cohort.kind == "semi-real" and len(cohort.subjects()) > 1
+    assert cohort.kind == "semi-synthetic" and len(cohort.subjects()) > 1
     assert cohort.column("subject_id").tolist() == [owner[case] for case in cohort.column("lesion_from")]
 
 
@@ -161,8 +163,8 @@ def test_a_lesion_without_spacing_moves_by_the_voxels_it_comes_to_lie_on(
     source, donors = Cohort.open(bodies("real")), Cohort.open(bodies("unknown", 3, first=20))
     known = {source.id: (2.0, 2.0), donors.id: None}
     monkeypatch.setattr(Cohort, "spacing_mm", lambda self, row: known[self.id])
-    wishes = config(origin="transplant", at=(16, 16), wishes=Wishes(move=(8, 0), unit="mm"))
-    cohort = Cohort.open(edit_cohort(source.path, tmp_path / "e", wishes, 0, donors=donors.path))
+    request = config(origin="transplant", at=(16, 16), request=EditRequest(move=(8, 0), unit="mm"))
+    cohort = Cohort.open(edit_cohort(source.path, tmp_path / "e", request, 0, donors=donors.path))
     assert cohort.labels is not None
     for new in cohort.labels:
         assert np.abs(np.argwhere(new > 2).mean(0) - (20, 16)).max() <= 1
@@ -181,18 +183,18 @@ def test_the_case_table_is_not_read_whole_for_every_map(
     times = []
     for n in (1, 3):
         looked[0] = 0
-        wishes = config(origin="place", per_case=n)
-        edit_cohort(bodies("real"), tmp_path / f"{n}", wishes, 0, donors=bodies("real"))
+        request = config(origin="place", per_case=n)
+        edit_cohort(bodies("real"), tmp_path / f"{n}", request, 0, donors=bodies("real"))
         times.append(looked[0])
     assert times[0] == times[1]
 
 
-def test_random_wishes_are_drawn_anew_and_fixed_ones_counted(bodies: Callable[..., Path], tmp_path: Path) -> None:
-    far = {"wishes": Wishes(distance=(5, 9)), "inside": ("white",)}
+def test_random_requests_are_drawn_anew_and_fixed_ones_counted(bodies: Callable[..., Path], tmp_path: Path) -> None:
+    far = {"request": EditRequest(distance=(5, 9)), "inside": ("white",)}
     once = Cohort.open(edit_cohort(bodies("real"), tmp_path / "once", config(attempts=1, **far), 0))
     again = Cohort.open(edit_cohort(bodies("real"), tmp_path / "again", config(attempts=40, **far), 0))
     assert len(once) < len(again) == 5 and once.sampling["skipped"]["outside its region"] == 5 - len(once)
-    fixed = config(wishes=Wishes(move=(0, 6)), inside=("white",))
+    fixed = config(request=EditRequest(move=(0, 6)), inside=("white",))
     cohort = Cohort.open(edit_cohort(bodies("real"), tmp_path / "fixed", fixed, 0))
     assert 0 < len(cohort) < 5 and sum(cohort.sampling["skipped"].values()) == 6 - len(cohort)
 
@@ -202,8 +204,8 @@ def test_what_is_refused(bodies: Callable[..., Path], tmp_path: Path) -> None:
     for wrong, donors, error, says in (
         (config(lesion=("tumour",)), None, UsageError, "no class 'tumour'"),
         (config(inside=("bone",)), None, UsageError, "no class 'bone'"),
-        (config(wishes=Wishes(move=(1, 2, 3))), None, UsageError, "names 2 axes"),
-        (config(wishes=Wishes(move=(0, 40))), None, UnderstudyError, "none of 6 .*outside the image: 5, no lesion: 1"),
+        (config(request=EditRequest(move=(1, 2, 3))), None, UsageError, "names 2 axes"),
+        (config(request=EditRequest(move=(0, 40))), None, UnderstudyError, "none of 6 .*outside the image: 5, no les"),
         (config(splits=("validation",)), None, UnderstudyError, "no case in the split validation"),
         (config(origin="place", minimum=5000), real, UnderstudyError, "has a lesion .* at least 5000"),
         (config(origin="place"), None, UsageError, "if and only if"),
@@ -220,10 +222,10 @@ def test_what_is_refused(bodies: Callable[..., Path], tmp_path: Path) -> None:
     "changes",
     [
         {"lesion": ()},
-        {"wishes": Wishes()},
+        {"request": EditRequest()},
         {"at": (1, 2)},
         {"at": (float("nan"), 2), "origin": "transplant"},
-        {"per_case": 2, "wishes": Wishes(grow=(2, 2))},
+        {"per_case": 2, "request": EditRequest(grow=(2, 2))},
         {"which": "x"},
     ],
 )
@@ -232,7 +234,7 @@ def test_settings_that_cannot_be(changes: dict[str, Any]) -> None:
         config(**changes)
 
 
-def test_the_id_is_keyed_where_somebody_owns_it(
+def test_the_id_is_keyed_where_it_is_patient_derived(
     bodies: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in "ab":

@@ -106,7 +106,7 @@ def test_smoothing_mends_noise(made: Made) -> None:
     assert share[1] > share[0] + 0.03
 
 
-def test_the_body_is_whole_and_without_specks() -> None:
+def test_the_body_is_whole_and_without_small_components() -> None:
     x = np.full((2, 60, 60), -0.95)
     x[1, 10:50, 10:50] = 0.4
     x[:, 20:30, 20:30] = -1  # a dark hole

@@ -10,7 +10,6 @@ deleted at any time.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +20,7 @@ import numpy as np
 import torch
 
 import understudy
+from understudy.core.atomic import whole_file
 from understudy.core.errors import UsageError
 from understudy.evaluation.folder import STAMP, stamp
 
@@ -44,13 +44,8 @@ class Cache:
         """Keep an array under a key."""
         if self.folder is None:
             return
-        file = self._file(key)
-        partial = file.with_name(f".{file.stem}.{os.getpid()}.partial")
-        with partial.open("wb") as handle:
+        with whole_file(self._file(key), alone=False) as handle:
             np.save(handle, array, allow_pickle=False)
-            handle.flush()
-            os.fsync(handle.fileno())
-        partial.replace(file)
 
     def _file(self, key: Mapping[str, Any]) -> Path:
         assert self.folder is not None

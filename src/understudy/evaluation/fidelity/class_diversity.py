@@ -6,8 +6,8 @@ is found, synthetic beside real. **Distance**: half the sum of the absolute diff
 combinations of classes (total variation, 0 the same, 1 nothing in common), with its floor. **Within**: the mean
 distance between two cases of a class in features of their images, synthetic / real, with as many cases on both sides
 and one case a real subject; 1: as diverse as patients are, 0: always the same case.
-**Source** of the question: Segal et al. (2021, arXiv 2010.03975): disease diversity of an archive of generates.
-**Differs**: numbers instead of an overview. An archive that was made with a classifier (``condition``) shows that very
+**Source** of the question: Segal et al. (2021, arXiv 2010.03975): disease diversity of conditioned samples.
+**Differs**: numbers instead of an overview. A cohort that was made with a classifier (``condition``) shows that very
 classifier what it asked for: judge it with another one, trained with another seed.
 **Checked** in tests/evaluation/fidelity/test_class_diversity.py (known distributions; a collapsed class; equal n; class
 columns).

@@ -19,7 +19,7 @@ from understudy.evaluation.interrater.pairing import Pairing, pair
 from understudy.evaluation.interrater.report import Findings
 from understudy.evaluation.utility.overlap import confusion
 from understudy.evaluation.utility.segmentation import MapOutcome, Reading, map_scores, scored_names
-from understudy.evaluation.utility.surface import described, pieces, surface_scores
+from understudy.evaluation.utility.surface import contiguous_stacks, described, surface_scores
 
 
 def evaluate_readers(real: Path, other: Path, out: Path, seed: int, config: ReadersConfig | None = None) -> Path:
@@ -58,7 +58,7 @@ def _compare(pairing: Pairing, tolerance: float) -> tuple[MapOutcome, str]:
     number = np.searchsorted(subjects, real.column("subject_id")[rows])
     reference, labels = (c.labels[r] for c, r in ((real, rows), (pairing.other, pairing.others)))  # type: ignore[index]
     classes = len(real.scheme) if real.scheme else 0
-    cut, unit = pieces(real, rows, number)
+    cut, unit = contiguous_stacks(real, rows, number)
     counts = confusion(labels, reference, number, len(subjects), classes)
     surfaces = surface_scores(labels, reference, cut, len(subjects), classes, tolerance)
     outcome = MapOutcome(classes=classes - 1, within=described(cut), readings=[Reading.of(counts, *surfaces)])

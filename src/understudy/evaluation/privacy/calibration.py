@@ -16,9 +16,9 @@ from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import rng
 from understudy.evaluation.folder import PUBLIC_MINIMUM
+from understudy.evaluation.nearest import UnitRows, exact_r, nearest
 from understudy.evaluation.privacy.copies.registration import blur
-from understudy.evaluation.privacy.pearson import ImageVectors, nearest
-from understudy.evaluation.search import ArrayRows, UnitRows, exact_r
+from understudy.evaluation.privacy.pearson import ImageVectors
 
 MIN_CALIBRATION = 50  # subjects; fewer are called weak, and training subjects join them
 COPY = 1 - 1e-6  # r of a copy up to gain and offset; flagged whatever the control subjects say
@@ -254,7 +254,7 @@ def blurred_reference(real: Cohort, rows: np.ndarray, memory_mib: int, seed: int
         return ReferenceScores(np.empty(0), real.column("subject_id")[:0], "volumes are not blurred")
     chosen = np.sort(rng(seed, "privacy", "blurred").choice(rows, min(BLURRED, len(rows)), replace=False))
     images = torch.from_numpy(real.encoding.encode_images(np.asarray(real.images[chosen])))
-    vectors = UnitRows(ArrayRows(blur(images, BLUR).flatten(1).numpy()))
+    vectors = UnitRows(blur(images, BLUR).flatten(1).numpy())
     found = nearest(vectors, ImageVectors(real, rows), memory_mib=memory_mib)
     note = f"{len(chosen)} training cases, blurred by {BLUR:g} of the side, against the training cases"
     return ReferenceScores(found.r, real.column("subject_id")[chosen], note)

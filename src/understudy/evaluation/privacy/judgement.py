@@ -11,6 +11,7 @@ import torch
 from understudy.core.cohort import PATIENTS_OWN, Cohort
 from understudy.core.seed import derive
 from understudy.evaluation.folder import PUBLIC_MINIMUM
+from understudy.evaluation.nearest import Nearest
 from understudy.evaluation.privacy.calibration import ReferenceScores, Threshold, calibrate
 from understudy.evaluation.privacy.canaries.audit import AuditPlan, AuditResult, run
 from understudy.evaluation.privacy.config import PrivacyConfig
@@ -19,7 +20,6 @@ from understudy.evaluation.privacy.copies.decision import CopyDecision, CopyScor
 from understudy.evaluation.privacy.copies.detector import CopyDetector, DetectorSettings, build, folds
 from understudy.evaluation.privacy.copies.lesions import similar_maps, small_maps
 from understudy.evaluation.privacy.copies.transforms import available
-from understudy.evaluation.privacy.pearson import Nearest
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from understudy.core.result import write_results
 from understudy.core.stage import finished, output_folder
 from understudy.evaluation.folder import PUBLIC_MINIMUM, internal, write_rows, write_table
 from understudy.evaluation.guard import leak_note, open_pair, short_names
+from understudy.evaluation.nearest import nearest
 from understudy.evaluation.privacy.attacks.authenticity import nearness_results
 from understudy.evaluation.privacy.attacks.report import (
     ROWS,
@@ -47,7 +48,7 @@ from understudy.evaluation.privacy.canaries.report import write_audit
 from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.curves import write_curves, write_pairs, write_thresholds, write_worst_pairs
 from understudy.evaluation.privacy.judgement import CopyDetectors, CopyEvidence, judge_by_r, judge_images, judge_maps
-from understudy.evaluation.privacy.pearson import ImageVectors, nearest
+from understudy.evaluation.privacy.pearson import ImageVectors
 from understudy.evaluation.privacy.report import results_of, skipped
 
 

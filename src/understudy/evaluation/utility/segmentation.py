@@ -30,7 +30,7 @@ from understudy.evaluation.utility.overlap import (
     rules,
     whole,
 )
-from understudy.evaluation.utility.surface import SURFACES, described, pieces, surface_scores
+from understudy.evaluation.utility.surface import SURFACES, contiguous_stacks, described, surface_scores
 from understudy.evaluation.utility.task import Outcome, Score, Task
 from understudy.tasks.fitting import Cases
 from understudy.tasks.segmentation import CohortCases, Segmenter, train_segmenter
@@ -79,7 +79,7 @@ class Reading:
     Attributes:
         scores: (S, K', M) in the order of the task's scores; NaN where both maps are empty.
         rule: (S, K') positions in RULES.
-        one_sided: (S, K') in how many pieces of the subject (surfaces.py) only one map has the class.
+        one_sided: (S, K') in how many stacks of the subject (surfaces.py) only one map has the class.
     """
 
     scores: np.ndarray
@@ -128,7 +128,7 @@ class MapOutcome(Outcome):
         return note if score < len(OVERLAPS) else note + told
 
     def cells(self, k: int | None) -> list[Any]:
-        """Return how often each case of the rule applied, over repeats, and in how many pieces of subjects."""
+        """Return how often each case of the rule applied, over repeats, and in how many stacks of subjects."""
         codes = self._chosen("rule", k)
         return [*(int((codes == code).sum()) for code in range(1, len(RULES))), int(self._chosen("one_sided", k).sum())]
 
@@ -149,7 +149,7 @@ class Segmentation(Task):
         self.validation, self.test = subject_cases(real, "validation"), subject_cases(real, "test")
         self.subjects, self.validation_subjects = self.test.subjects, len(self.validation.subjects)
         rows, number = self.test.cases.rows, self.test.number
-        self.pieces, unit = pieces(real, rows, number)
+        self.stacks, unit = contiguous_stacks(real, rows, number)
         self.scores = map_scores(config.tolerance, unit)
         self.sizes, self._unit = reference_sizes(real, rows, number, len(self.subjects), self.test.classes)
         self.by_column = [group for name in config.by for group in column_groups(real, "test", name)]
@@ -160,7 +160,7 @@ class Segmentation(Task):
 
     def outcome(self) -> MapOutcome:
         """Return an outcome without readings."""
-        return MapOutcome(classes=self.classes, within=described(self.pieces))
+        return MapOutcome(classes=self.classes, within=described(self.stacks))
 
     def run(self, cases: Cases, outcome: Outcome, seed: int, advance: Callable[[], None]) -> None:
         """Train a segmenter and score its label maps of the test subjects."""
@@ -168,7 +168,7 @@ class Segmentation(Task):
         test = self.test
         segmenter = train_segmenter(cases, test.classes, self.config, seed, self.validation.score, advance)
         predicted, subjects = test.predicted(segmenter), len(test.subjects)
-        surfaces = surface_scores(predicted, test.labels, self.pieces, subjects, test.classes, self.config.tolerance)
+        surfaces = surface_scores(predicted, test.labels, self.stacks, subjects, test.classes, self.config.tolerance)
         outcome.readings.append(Reading.of(test.counts(predicted), *surfaces))
         outcome.curves.append(segmenter.curve)
 

@@ -1,12 +1,12 @@
 """Distances between the surfaces of two label maps per subject and class: HD, HD95, ASSD, NSD.
 
-A subject is cut into **pieces**, and no distance is measured from one piece to another: a volume is a piece; slices
-that lie one step apart by their slice index and their affines are stacked into a piece; any other slice is a piece of
-its own. So missing slices are not bridged, and slices without a known step are measured within themselves. The surface
+A subject is cut into **contiguous stacks**, and no distance is measured from one to another: a volume is a stack;
+slices that lie one step apart by their slice index and their affines form a stack; any other slice is a stack of its
+own. So missing slices are not bridged, and slices without a known step are measured within themselves. The surface
 of a mask are its voxels with a face on another voxel; the edge of the image counts as another, the cut ends of a stack
-of slices do not, since what lies beyond is not known. Distances of all pieces of a subject are pooled. **Rule** for
-empty maps (scores.py) in each piece: where only one map has the class, each of its surface voxels counts the diagonal
-of the piece's field of view, the greatest distance that two of its voxels can have.
+of slices do not, since what lies beyond is not known. Distances of all stacks of a subject are pooled. **Rule** for
+empty maps (scores.py) in each stack: where only one map has the class, each of its surface voxels counts the diagonal
+of the stack's field of view, the greatest distance that two of its voxels can have.
 **Source**: HD95 is the greater of the two directed 95th percentiles, ASSD the mean over the voxels of both surfaces;
 NSD of Nikolov et al., 2018 (arXiv 1809.04430), here the share of the voxels of both surfaces within the tolerance, not
 of their areas. All as in MONAI. **Differs** from MONAI 1.6, which gives nan or inf where one map is empty.
@@ -27,7 +27,7 @@ Distances = tuple[np.ndarray, np.ndarray]  # from predicted to reference surface
 
 
 @dataclass(frozen=True)
-class Piece:
+class Stack:
     """Cases of a subject that are one block of space.
 
     Attributes:
@@ -43,8 +43,8 @@ class Piece:
     volume: bool
 
 
-def pieces(cohort: Cohort, rows: np.ndarray, number: np.ndarray) -> tuple[list[Piece], str]:
-    """Cut subjects into pieces.
+def contiguous_stacks(cohort: Cohort, rows: np.ndarray, number: np.ndarray) -> tuple[list[Stack], str]:
+    """Cut subjects into stacks.
 
     Args:
         cohort: where the cases are.
@@ -52,7 +52,7 @@ def pieces(cohort: Cohort, rows: np.ndarray, number: np.ndarray) -> tuple[list[P
         number: (n,) of each case's subject.
 
     Returns:
-        The pieces and the unit of their spacing: mm where every case has one, else pixels or voxels.
+        The stacks and the unit of their spacing: mm where every case has one, else pixels or voxels.
     """
     spacings = [cohort.spacing_mm(int(row)) for row in rows]
     volume, found, start = len(cohort.size) == 3, [], 0
@@ -65,15 +65,15 @@ def pieces(cohort: Cohort, rows: np.ndarray, number: np.ndarray) -> tuple[list[P
             affine = _affine(cohort, int(rows[start]))
             step = 1.0 if affine is None or i == start + 1 else float(np.linalg.norm(affine[:3, 0]))
             spacing = (step, *spacing)
-        found.append(Piece(int(number[start]), slice(start, i), spacing, volume))
+        found.append(Stack(int(number[start]), slice(start, i), spacing, volume))
         start = i
     return found, unit
 
 
-def described(cut: list[Piece]) -> str:
-    """Say what pieces there are: ``4 stack(s) of slices, 2 lone slice(s)``."""
-    lone = sum(not piece.volume and piece.cases.stop == piece.cases.start + 1 for piece in cut)
-    volumes = sum(piece.volume for piece in cut)
+def described(cut: list[Stack]) -> str:
+    """Say what stacks there are: ``4 stack(s) of slices, 2 lone slice(s)``."""
+    lone = sum(not stack.volume and stack.cases.stop == stack.cases.start + 1 for stack in cut)
+    volumes = sum(stack.volume for stack in cut)
     kinds = ((volumes, "volume(s)"), (len(cut) - volumes - lone, "stack(s) of slices"), (lone, "lone slice(s)"))
     return ", ".join(f"{n} {kind}" for n, kind in kinds if n)
 
@@ -81,7 +81,7 @@ def described(cut: list[Piece]) -> str:
 def surface_scores(
     predicted: np.ndarray,
     reference: np.ndarray,
-    cut: list[Piece],
+    cut: list[Stack],
     subjects: int,
     classes: int,
     tolerance: float,
@@ -91,26 +91,26 @@ def surface_scores(
     Args:
         predicted: (n, *S) label maps 0..K-1.
         reference: (n, *S) label maps 0..K-1.
-        cut: the cases in pieces.
+        cut: the cases in stacks.
         subjects: number of subjects.
         classes: K with the background.
-        tolerance: of NSD, in the unit of the pieces.
+        tolerance: of NSD, in the unit of the stacks.
 
     Returns:
         (subjects, classes, 4) in the order of ``SURFACES``: distances, lower is better, and NSD in 0..1, higher is
-        better; NaN where both maps are empty. And in how many pieces (subjects, classes) only one map has the class.
+        better; NaN where both maps are empty. And in how many stacks (subjects, classes) only one map has the class.
     """
     wanted = [*range(1, classes), *([0] if classes > 2 else [])]  # 0: anything but the background
     gathered: dict[tuple[int, int], list[Distances]] = defaultdict(list)
     one_sided = np.zeros((subjects, len(wanted)), int)
-    for piece in cut:
-        maps = [a[piece.cases][0] if piece.volume else a[piece.cases] for a in (predicted, reference)]
+    for stack in cut:
+        maps = [a[stack.cases][0] if stack.volume else a[stack.cases] for a in (predicted, reference)]
         for k, label in enumerate(wanted):
             masks = [a == label if label else a > 0 for a in maps]
             there = sum(bool(mask.any()) for mask in masks)
-            one_sided[piece.subject, k] += there == 1
+            one_sided[stack.subject, k] += there == 1
             if there:
-                gathered[piece.subject, k].append(distances(masks[0], masks[1], piece.spacing, piece.volume))
+                gathered[stack.subject, k].append(distances(masks[0], masks[1], stack.spacing, stack.volume))
     scores = np.full((*one_sided.shape, len(SURFACES)), np.nan)
     for place, parts in gathered.items():
         scores[place] = _summary([np.concatenate(side) for side in zip(*parts, strict=True)], tolerance)

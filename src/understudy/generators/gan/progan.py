@@ -109,7 +109,7 @@ class FirstBlock(nn.Module):
         self.conv = GrowingConv2d(width, width)
 
     def forward(self, z: Tensor, condition: Tensor | None) -> Tensor:
-        """Z (N, Z) and condition (N, classes) or None -> (N, width, 4, 4)."""
+        """z (N, Z) and condition (N, classes) or None -> (N, width, 4, 4)."""
         z = normalise_second_moment(z)
         if self.classes and condition is not None:
             z = torch.cat([z, normalise_second_moment(self.embed(condition.to(z.dtype)))], dim=1)

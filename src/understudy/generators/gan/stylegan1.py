@@ -68,7 +68,7 @@ class _Epilogue(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, noise: Tensor, strength: Tensor, bias: Tensor, scale: Tensor, shift: Tensor
     ) -> Tensor:
-        """X (N, C, H, W), noise (N or 1, 1, H, W), strength and bias (C,), scale and shift (N, C) -> (N, C, H, W)."""
+        """x (N, C, H, W), noise (N or 1, 1, H, W), strength and bias (C,), scale and shift (N, C) -> (N, C, H, W)."""
         noise = noise.to(x.dtype)
         a = torch.addcmul(x, noise, per_channel(strength, x)).add_(per_channel(bias, x))
         F.leaky_relu_(a, SLOPE)
@@ -117,7 +117,7 @@ class Epilogue(nn.Module):
         self.affine = EqualisedLinear(w_dim, 2 * channels)
 
     def forward(self, x: Tensor, w: Tensor, random_noise: bool) -> Tensor:
-        """X (N, I, H, W), w (N, W) -> (N, I, H, W), in the precision of x.
+        """x (N, I, H, W), w (N, W) -> (N, I, H, W), in the precision of x.
 
         Noise is drawn from torch's global generator when `random_noise`, else it is the layer's constant noise image.
         """
@@ -139,7 +139,7 @@ class FirstBlock(nn.Module):
         self.epilogue1 = Epilogue(channels, w_dim, 4)
 
     def forward(self, ws: Tensor, random_noise: bool) -> Tensor:
-        """Ws (N, 2, W) -> (N, I, 4, 4)."""
+        """ws (N, 2, W) -> (N, I, 4, 4)."""
         x = self.const.expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
         x = self.epilogue0(x, ws[:, 0], random_noise)
         return torch.as_tensor(self.epilogue1(self.conv1(x), ws[:, 1], random_noise))
@@ -159,7 +159,7 @@ class SynthesisBlock(nn.Module):
         self.epilogue1 = Epilogue(out_channels, w_dim, resolution)
 
     def forward(self, x: Tensor, ws: Tensor, random_noise: bool) -> Tensor:
-        """X (N, I, H, W), ws (N, 2, W) -> (N, O, 2 H, 2 W), in the precision of x."""
+        """x (N, I, H, W), ws (N, 2, W) -> (N, O, 2 H, 2 W), in the precision of x."""
         x = self.epilogue0(blur(self.conv0(x), self.kernel, padding=1), ws[:, 0], random_noise)
         return torch.as_tensor(self.epilogue1(self.conv1(x), ws[:, 1], random_noise))
 
@@ -188,7 +188,7 @@ class Synthesis(nn.Module):
         self.num_ws = layers_at(math.log2(resolution))
 
     def forward(self, ws: Tensor, level: float, random_noise: bool = False) -> Tensor:
-        """Ws (N, L, W) of which the layers above the level are not used -> (N, C, R', R') in the precision of ws."""
+        """ws (N, L, W) of which the layers above the level are not used -> (N, C, R', R') in the precision of ws."""
         low = convolution_dtype(ws)
         resolution, alpha = stage(level)
         with torch.autocast(ws.device.type, enabled=False):

@@ -85,7 +85,7 @@ class SynthesisLayer(nn.Module):
         return upsample_convolve(x, weight, self.resample_filter)
 
     def forward(self, x: Tensor, w: Tensor, random_noise: bool) -> Tensor:
-        """X (N, I, H, W), w (N, W) float32 -> (N, O, H', W'), in the precision of x.
+        """x (N, I, H, W), w (N, W) float32 -> (N, O, H', W'), in the precision of x.
 
         Noise is drawn from torch's global generator when `random_noise`, else it is the layer's constant noise image.
         """
@@ -113,7 +113,7 @@ class ToImage(nn.Module):
         self.clamp = clamp
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """X (N, I, H, W), w (N, W) -> (N, C, H, W) in the precision of w."""
+        """x (N, I, H, W), w (N, W) -> (N, C, H, W) in the precision of w."""
         weight = self.weight.flatten(1) * (self.affine(w) * self.weight_gain).unsqueeze(1)
         y = project(x, weight) + self.bias.view(-1, 1, 1)
         return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
@@ -176,7 +176,7 @@ class Synthesis(nn.Module):
         self.num_ws = 2 * len(self.resolutions)
 
     def forward(self, ws: Tensor, random_noise: bool = False) -> Tensor:
-        """Ws (N, L, W) float32 -> (N, C, R, R) float32; convolutions in the precision of the surrounding autocast."""
+        """ws (N, L, W) float32 -> (N, C, R, R) float32; convolutions in the precision of the surrounding autocast."""
         low = convolution_dtype(ws)
         x = image = None
         first = 0
@@ -224,7 +224,7 @@ class GeneratorNetwork(nn.Module):
     def forward(
         self, z: Tensor, condition: Tensor | None = None, truncation_psi: float = 1.0, random_noise: bool = False
     ) -> Tensor:
-        """Z (N, Z), condition (N, classes) or None -> (N, C, R, R), about [-1, 1], float32."""
+        """z (N, Z), condition (N, classes) or None -> (N, C, R, R), about [-1, 1], float32."""
         w = self.mapping.truncate(self.mapping(z, condition), truncation_psi)
         return self.synthesis(w.unsqueeze(1).expand(-1, self.synthesis.num_ws, -1), random_noise)
 

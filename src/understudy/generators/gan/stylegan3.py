@@ -74,7 +74,7 @@ class FourierFeatures(nn.Module):
         self.register_buffer("phases", torch.rand(signal.channels) - 0.5)
 
     def forward(self, w: Tensor) -> Tensor:
-        """W (N, W) float32 -> (N, channels, size, size) float32."""
+        """w (N, W) float32 -> (N, channels, size, size) float32."""
         t = self.affine(w)
         t = t / t[:, :2].norm(dim=1, keepdim=True)
         cosine, sine = t[:, 0], t[:, 1]
@@ -144,7 +144,7 @@ class SynthesisLayer(_Layer):
         self.rates = placement(source.size + design.conv_kernel - 1, target.size, up, down, up_taps, down_taps)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """X (N, I, H, H), w (N, W) float32 -> (N, O, size, size), in the precision of x."""
+        """x (N, I, H, H), w (N, W) float32 -> (N, O, size, size), in the precision of x."""
         y, factor = modulated_conv2d(x, self.weight, self.affine(w), _full_convolution)
         scale = factor * (SQRT_TWO * self.magnitude_ema.rsqrt())
         return filtered_leaky_relu(
@@ -160,7 +160,7 @@ class ToImage(_Layer):
         self.gain = design.output_scale
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """X (N, I, R, R), w (N, W) -> (N, C, R, R) in the precision of w."""
+        """x (N, I, R, R), w (N, W) -> (N, C, R, R) in the precision of w."""
         style = self.affine(w) * (self.magnitude_ema.rsqrt() / math.sqrt(self.weight.shape[1]))
         y = project(x, self.weight.flatten(1) * style.unsqueeze(1)) + self.bias.view(-1, 1, 1)
         return (y if self.clamp is None else y.clamp(-self.clamp, self.clamp)) * self.gain
@@ -243,7 +243,7 @@ class GeneratorNetwork(nn.Module):
         self.mapping = Mapping(z_dim, classes, w_dim, mapping_layers)
 
     def forward(self, z: Tensor, condition: Tensor | None = None, truncation_psi: float = 1.0) -> Tensor:
-        """Z (N, Z), condition (N, classes) or None -> (N, C, R, R), about [-1, 1], float32."""
+        """z (N, Z), condition (N, classes) or None -> (N, C, R, R), about [-1, 1], float32."""
         w = self.mapping.truncate(self.mapping(z, condition), truncation_psi)
         return self.synthesis(w.unsqueeze(1).expand(-1, self.synthesis.num_ws, -1))
 

@@ -35,7 +35,7 @@ from understudy.core.labels import LEVELS, LabelScheme
 from understudy.generators.base import Generator, GeneratorConfig
 from understudy.generators.gan.adversarial import AdversarialTraining, adam, descend, gradient_penalty
 from understudy.generators.masks.networks import Critic, MaskGenerator
-from understudy.nets.label_maps import decoded, encoded, without_specks
+from understudy.nets.label_maps import decoded, encoded, without_small_components
 from understudy.training.ema import ema_decay, ema_update
 from understudy.training.feed import Batch
 
@@ -63,7 +63,7 @@ class MaskGANConfig(GeneratorConfig):
     least_voxels: int = Field(0, ge=0, description="training cases with fewer voxels of these classes are left out")
     without: dict[str, str] = Field({}, description="classes that are not learned, and which class takes their place")
     redraws: int = Field(10, ge=0, description="sampling: times that a map with too few voxels is drawn again")
-    specks: int = Field(
+    small_components: int = Field(
         0,
         ge=0,
         description="sampling: connected parts of fewer voxels, holes too, take the class around them",
@@ -76,7 +76,7 @@ class MaskGAN(AdversarialTraining, Generator):
     name = "mask_gan"
     Config = MaskGANConfig
     LABELS_ONLY = True
-    SAMPLING = ("sample_block", "redraws", "specks")
+    SAMPLING = ("sample_block", "redraws", "small_components")
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {},
         "short": {"generator_maps": 16, "critic_maps": 16, "critic_steps": 3, "batch_size": 8, "learning_rate": 0.0005,
@@ -266,4 +266,4 @@ class MaskGAN(AdversarialTraining, Generator):
         """Draw the next map of every stream: the likeliest of the classes that are learned, (N, *S)."""
         z = torch.stack([torch.randn(self.config.z_dim, generator=stream) for stream in streams])
         soft = torch.as_tensor(self.ema(z.to(self.engine.device), self.checked(condition)))
-        return without_specks(soft.argmax(dim=1), self.config.specks)
+        return without_small_components(soft.argmax(dim=1), self.config.small_components)

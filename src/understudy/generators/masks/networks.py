@@ -92,7 +92,7 @@ class MaskGenerator(nn.Module):
         self.register_buffer("least_voxels", torch.zeros([], dtype=torch.int64))  # of a case worth drawing
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Z (N, Z) and condition (N, classes) or None -> probabilities (N, K, *S), float32."""
+        """z (N, Z) and condition (N, classes) or None -> probabilities (N, K, *S), float32."""
         if self.embed is not None and condition is not None:
             z = torch.cat([z, self.embed(condition.to(z.dtype))], dim=1)
         x = self.enter(z).view(len(z), -1, *self.coarse)

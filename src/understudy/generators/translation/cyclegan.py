@@ -1,4 +1,4 @@
-"""CycleGAN: label maps are painted, and images read, without pairs: a painted map must be read as what it was.
+"""CycleGAN: label maps are rendered, and images segmented, without pairs: a rendered map must be segmented as it was.
 
 Source: Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", 2017, arXiv
     1703.10593: eq. 1 (adversarial), eq. 2 (cycle), eq. 3 (weight 10), section 4 and appendix 7 (least squares, pool of
@@ -9,7 +9,7 @@ Differs: label maps come from the first cohort and images from the second, in tw
     wrong, and L1 over K channels would weigh less the more classes there are. Images are read as whole classes, with
     gradients of the probabilities, since in soft maps the networks would hide the image that the cycle asks back (Chu
     et al., "CycleGAN, a Master of Steganography", 2017, arXiv 1712.02950), and no drawn map is soft. And there is no
-    identity loss: a label map is no image. One label map is painted in one way: nothing is drawn at random. See also
+    identity loss: a label map is no image. One label map is rendered in one way: nothing is drawn at random. See also
     the files named.
 Checked: tests/generators/translation/test_cyclegan.py and tests/generators/test_contract.py.
 
@@ -123,7 +123,7 @@ class CycleGAN(TranslationTraining, Generator):
     config: CycleGANConfig
 
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
-        """Make the networks, the EMA of the painter, the optimisers and empty pools; see the contract."""
+        """Make the networks, the EMA of the renderer, the optimisers and empty pools; see the contract."""
         cfg, c, k = self.config, encoding.image_channels, len(self.scheme)
         strides = needed_halvings(self.name, size, FEWEST, 2, FEWEST)
         if min(size) <= cfg.kernel // 2:
@@ -158,18 +158,21 @@ class CycleGAN(TranslationTraining, Generator):
         labels, images = self.unpaired(batch)
         maps = one_hot(labels, self.scheme)
         with self.engine.autocast():
-            painted, read = self.g(maps), self.translators["f"](images)
-            whole = whole_classes(read)
-            read_again, painted_again = self.translators["f"](painted), self.g(whole)
-        cycles = {"cycle_labels": F.cross_entropy(read_again, labels), "cycle_images": F.l1_loss(painted_again, images)}
+            rendered, segmented = self.g(maps), self.translators["f"](images)
+            whole = whole_classes(segmented)
+            segmented_again, rendered_again = self.translators["f"](rendered), self.g(whole)
+        cycles = {
+            "cycle_labels": F.cross_entropy(segmented_again, labels),
+            "cycle_images": F.l1_loss(rendered_again, images),
+        }
 
         def g_loss() -> Tensor:
-            deceived = self.g_loss(self.judge("d_images", painted)) + self.g_loss(self.judge("d_labels", whole))
+            deceived = self.g_loss(self.judge("d_images", rendered)) + self.g_loss(self.judge("d_labels", whole))
             return deceived + self.config.cycle_weight * torch.stack([*cycles.values()]).sum()
 
         def d_loss() -> Tensor:
-            old_images = self.pools["images"].exchange(painted)
-            old_labels = self.pools["labels"].exchange(read.argmax(dim=1).byte())
+            old_images = self.pools["images"].exchange(rendered)
+            old_labels = self.pools["labels"].exchange(segmented.argmax(dim=1).byte())
             of_labels = self.d_loss("d_labels", maps, one_hot(old_labels, self.scheme))
             return self.d_loss("d_images", images, old_images) + of_labels
 
@@ -186,6 +189,6 @@ class CycleGAN(TranslationTraining, Generator):
 
     # ------------------------------------------------------------------ sampling
     def draw(self, seeds: list[int], condition: Tensor | None = None) -> Tensor:
-        """Paint label maps, in float32; see the contract. The seeds have nothing to decide."""
+        """Render label maps, in float32; see the contract. The seeds have nothing to decide."""
         maps = self.checked(condition, len(seeds))
         return self.joined(self.ema(maps), maps.argmax(dim=1))

@@ -1,14 +1,14 @@
-"""SPADE: images painted from a latent, with a label map in every normalisation layer.
+"""SPADE: images rendered from a latent, with a label map in every normalisation layer.
 
 Source: Park et al., "Semantic Image Synthesis with Spatially-Adaptive Normalization", 2019, arXiv 1903.07291: section 3
     and appendix A (networks: generators/translation/spade.py; hinge loss, feature matching 10, discriminators at two
     scales, spectral normalisation, two rates; an image encoder with a weight of 0.05 on its divergence makes the latent
     mean something). Preset `paper`: Platscher et al., 2021, arXiv 2010.02745, whose SPADE has L1 and no encoder.
 Differs: L1 of weight 10 in the place of the perceptual loss, which needs a network trained on photographs; the
-    divergence is a mean over cases, not a sum. With an encoder a share of every batch (`prior_share`) is painted from
+    divergence is a mean over cases, not a sum. With an encoder a share of every batch (`prior_share`) is rendered from
     normal latents, as in sampling, and judged by the discriminator alone (as in Zhu et al., "Toward Multimodal
     Image-to-Image Translation", 2017, arXiv 1711.11586, section 3.3); published: encoded latents only. An image is
-    painted in all its contrasts at once. See also the files named.
+    rendered in all its contrasts at once. See also the files named.
 Checked: tests/generators/translation/test_spade.py and tests/generators/test_contract.py.
 
 SPADE: a generator whose normalisation layers are modulated, pixel by pixel, by a label map; 2D and 3D.
@@ -131,7 +131,7 @@ class SpadeGenerator(nn.Module):
         self.leave = Conv(widths[0], outputs, kernel, dims=dims, exact=True)
 
     def forward(self, z: Tensor, m: Tensor) -> Tensor:
-        """Paint.
+        """Render.
 
         Args:
             z: latents (N, z_dim).
@@ -149,7 +149,7 @@ class SpadeGenerator(nn.Module):
 
 
 class ImageEncoder(nn.Module):
-    """Read from an image the mean and the log-variance of the latent that paints it (section 3, "multi-modal").
+    """Read from an image the mean and the log-variance of the latent that renders it (section 3, "multi-modal").
 
     Args:
         inputs: C, image channels.
@@ -208,7 +208,7 @@ class SpadeConfig(PairedSettings):
 
 
 class SPADE(TranslationTraining, Generator):
-    """A conditional GAN that learns from pairs, and paints one label map in many ways."""
+    """A conditional GAN that learns from pairs, and renders one label map in many ways."""
 
     name = "spade"
     Config = SpadeConfig
@@ -295,7 +295,7 @@ class SPADE(TranslationTraining, Generator):
 
     # ------------------------------------------------------------------ sampling
     def draw(self, seeds: list[int], condition: Tensor | None = None) -> Tensor:
-        """Paint one label map a seed, in float32; see the contract."""
+        """Render one label map a seed, in float32; see the contract."""
         maps = self.checked(condition, len(seeds))
         z = [torch.randn(self.config.z_dim, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
         return self.joined(self.ema(torch.stack(z).to(maps), maps), maps.argmax(dim=1))

@@ -6,8 +6,8 @@ Source: Isola et al., "Image-to-Image Translation with Conditional Adversarial N
     1703.10593, appendix 7.1 (rate falls linearly over the second half); Platscher et al., 2021, arXiv 2010.02745
     (Gaussian noise for D, 0.2, less by a factor of 1 - 0.001 a step).
 Differs: the noise falls at every step (in the released code of Platscher et al. once, when the graph is built), and D
-    is asked for 0 on synthetic cases (there for 1); samples come from the generator's EMA; where label maps are
-    painted, cross-entropy takes the place of L1, and the discriminator sees whole classes, with gradients of the
+    is asked for 0 on synthetic cases (there for 1); samples come from the generator's EMA; where images are
+    segmented, cross-entropy takes the place of L1, and the discriminator sees whole classes, with gradients of the
     probabilities (straight through), because soft maps would be told from real ones at a glance.
 Checked: tests/generators/translation/test_translation.py and tests/generators/test_contract.py.
 """
@@ -67,7 +67,7 @@ class TranslationSettings(GeneratorConfig):
 class PairedSettings(TranslationSettings):
     """The settings of translators that learn from pairs."""
 
-    l1_weight: float = Field(10.0, ge=0, description="weight of L1, or of cross-entropy where label maps are painted")
+    l1_weight: float = Field(10.0, ge=0, description="weight of L1, or of cross-entropy where images are segmented")
 
 
 class TranslationTraining:

@@ -1,4 +1,5 @@
-"""``understudy condition``: a run and a classifier become a labelled synthetic cohort, an archive of generates.
+"""``understudy condition``: a run and a classifier become a labelled synthetic cohort (conditioned
+sampling).
 
 Its class columns are the wanted classes. cases.csv says for each case how many attempts and steps it took; cohort.json
 says in ``sampling`` how many cases were asked for and accepted, in all and for each combination of classes. The
@@ -16,7 +17,7 @@ import numpy as np
 from rich.progress import track
 from torch import Tensor
 
-from understudy.core.classes import Wish, class_row, wanted_classes
+from understudy.core.classes import ClassRequest, class_row, wanted_classes
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.stage import finished
@@ -37,7 +38,7 @@ def condition_cohort(
     seed: int,
     out: Path,
     *,
-    classes: Wish = "data",
+    classes: ClassRequest = "data",
     config: ConditionConfig | None = None,
     snapshot: int | None = None,
     engine: Engine | None = None,
@@ -103,7 +104,7 @@ def condition_cohort(
     return Path(out)
 
 
-def _wanted(trained: Trained, classes: Wish, n: int, seed: int) -> np.ndarray:
+def _wanted(trained: Trained, classes: ClassRequest, n: int, seed: int) -> np.ndarray:
     """Return the classes (n, K) of all cases, 0 or 1, NaN where free."""
     names = trained.classifier.names
     if not isinstance(classes, str) and (odd := [name for name, v in classes.items() if v not in (0, 1)]):

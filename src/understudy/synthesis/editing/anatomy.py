@@ -127,7 +127,7 @@ def anatomy_cohort(
         out: the cohort to make.
         source: settings of a mixture model, or the run of a translator from images to label maps.
         seed: of the mixture, or of what the translator draws.
-        key: file of the secret that keys the id of a cohort that is somebody's; default: the user's own.
+        key: file of the secret that keys the id of a patient-derived cohort; default: the user's own.
         engine: device of the translator; default: the best one here.
         progress: called with (cases done, cases in all).
 
@@ -197,18 +197,18 @@ def _merged(anatomy: np.ndarray, cohort: Cohort, row: int, both: Joining | None)
     return merge(joint, np.asarray(cohort.labels[row]), plain)
 
 
-def _by_mixture(cohort: Cohort, wish: Mixture, seed: int) -> _Source:
+def _by_mixture(cohort: Cohort, config: Mixture, seed: int) -> _Source:
     """Fit on the training split; a synthetic cohort has none, and is fitted on as a whole."""
     rows = cohort.rows("train") if cohort.kind == "real" or len(cohort.rows("train")) else cohort.rows()
     if not len(rows):
         raise UsageError(f"tissue classes are learned from training cases, and {cohort.path} has none")
 
     def maps() -> Iterator[np.ndarray]:
-        tissues = Tissues(cohort, rows, wish, seed)
+        tissues = Tissues(cohort, rows, config, seed)
         yield from (tissues.read(row) for row in range(len(cohort)))
 
-    names = ("background", *(f"tissue{k}" for k in range(1, wish.tissues + 1)))
-    return _Source(LabelScheme(names, tuple(range(len(names)))), maps, {"by": "mixture", **vars(wish)})
+    names = ("background", *(f"tissue{k}" for k in range(1, config.tissues + 1)))
+    return _Source(LabelScheme(names, tuple(range(len(names)))), maps, {"by": "mixture", **vars(config)})
 
 
 def _by_run(cohort: Cohort, path: Path, seed: int, engine: Engine | None) -> _Source:

@@ -1,6 +1,6 @@
 """Bend a whole label map, anatomy and lesion alike: mirror it, turn, zoom, stretch, shear and shift it a little.
 
-It makes other bodies of a few: the same map is never painted twice the same. **Source**: Platscher et al., "Image
+It makes other bodies of a few: the same map is never rendered twice the same. **Source**: Platscher et al., "Image
 Translation for Medical Image Generation -- Ischemic Stroke Lesions", 2021, arXiv 2010.02745 (the ranges of
 training/jitter.py); Federau et al., 2020, arXiv 2012.14771 (warped label maps for a larger data base).
 **Checked** in tests/synthesis/editing/test_augment.py (a turn against scipy, the identity, classes stay classes).

@@ -1,7 +1,7 @@
 """Lesions as things: cut out of a label map, the hole filled from the anatomy around it, put back where they may lie.
 
 A lesion is the union of some classes of a label map; where these are nested (oedema, core, enhancing rim) they stay
-together. What lay beneath a lesion nobody knows: each voxel of the hole takes the class of the nearest voxel that is
+together. What lay beneath a lesion is not known: each voxel of the hole takes the class of the nearest voxel that is
 no lesion, in mm where the spacing is known. A lesion that breaks a rule is refused whole; nothing is clipped.
 **Checked** in tests/synthesis/editing/test_lesions.py (a hole is filled from next to it; each rule is kept and named).
 """
@@ -17,7 +17,7 @@ from understudy.core.labels import LabelScheme
 
 
 class CannotBeMet(UnderstudyError):
-    """A wish that this label map cannot meet; ``reason`` is the same few words for all cases alike, for counting."""
+    """A request that this label map cannot meet; ``reason`` is the same few words for all cases alike, for counting."""
 
     def __init__(self, reason: str, sentence: str) -> None:
         """Keep the reason beside the sentence."""

@@ -4,7 +4,7 @@ In this order: the lesion (or another's, in its place) is shrunk, turned, deform
 rules are held; then it grows, where it may. The place that it leaves is filled from the anatomy around. Where a case's
 own lesion lay it may lie again, whatever the anatomy beneath is taken for.
 **Source** of the idea: Shin et al. (2018, arXiv 1807.10225): the tumour's size and place changed in the label map, or a
-tumour put into another brain, and the image painted from it. **Differs**: volumes are met to the voxel, rules are held.
+tumour put into another brain, and the image rendered from it. **Differs**: volumes are met to the voxel, rules held.
 **Checked** in tests/synthesis/editing/test_request.py (volume within 5 %, centroid within one voxel, rules, in 2D and
 3D).
 """
@@ -58,8 +58,8 @@ class Edit:
         }
 
 
-class Wishes(BaseModel):
-    """What is wanted of each case; a range (low, high) is drawn from, and low = high is a fixed wish.
+class EditRequest(BaseModel):
+    """What is wanted of each case; a range (low, high) is drawn from, and low = high is fixed.
 
     Attributes:
         grow: factor of the volume; evenly in its logarithm.
@@ -85,8 +85,8 @@ class Wishes(BaseModel):
     def _possible(self) -> Self:
         limits = {"grow": (1e-6, 1e6), "distance": (0, 1e6), "rotate": (-360, 360), "deform": (0, 1)}
         for name, (lowest, highest) in limits.items():
-            wish = getattr(self, name)
-            if wish is not None and not lowest <= wish[0] <= wish[1] <= highest:
+            asked = getattr(self, name)
+            if asked is not None and not lowest <= asked[0] <= asked[1] <= highest:
                 raise ValueError(f"{name} goes from a lower to a higher number, within {lowest:g} and {highest:g}")
         if self.move is not None and self.distance is not None:
             raise ValueError("move is a vector or a range of distances, not both")

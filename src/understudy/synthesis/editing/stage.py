@@ -1,7 +1,7 @@
 """``understudy edit``: label maps of a cohort, bent as a whole, their lesions changed, moved, or taken from others.
 
 The new cohort holds label maps without images, which would no longer fit. Each case is edited as often as asked, with
-wishes drawn from a seed of its own; one that cannot be met is drawn anew where it was random, and then left out and
+requests drawn from a seed of its own; one that cannot be met is drawn anew where it was random, and then left out and
 counted: cohort.json says in ``sampling`` how many were asked for and made, and why others were not; cases.csv says what
 was done to each. Only training cases are edited unless other splits are named: a test patient's map, edited, would
 still be a test patient's. **Checked** in tests/synthesis/editing/test_stage.py.
@@ -36,7 +36,7 @@ from understudy.synthesis.editing.anatomy import Joining, joining
 from understudy.synthesis.editing.augment import Bend
 from understudy.synthesis.editing.lesions import CannotBeMet, Lesion, Rules, class_numbers, cut
 from understudy.synthesis.editing.placement import Place, anywhere, body_box, centred_at, relative_place
-from understudy.synthesis.editing.request import Wishes, edit_map
+from understudy.synthesis.editing.request import EditRequest, edit_map
 from understudy.synthesis.editing.shapes import respaced
 from understudy.synthesis.runs import joint_trained_on
 
@@ -48,7 +48,7 @@ class EditConfig(BaseModel):
 
     Attributes:
         lesion: names of the classes that form the lesion.
-        wishes: what is done to it.
+        request: what is done to it.
         origin: the case's "own" lesion; "transplant": another case's, at the same relative place or ``at``; "place":
             another case's, anywhere it may lie.
         at: where a transplanted lesion's centroid lies, in voxels.
@@ -61,13 +61,13 @@ class EditConfig(BaseModel):
         mirror: whether half of the maps are mirrored before.
         per_case: new maps of each case.
         splits: which cases are edited; those without a split always are.
-        attempts: draws of a random wish before it is given up.
+        attempts: draws of a random request before it is given up.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     lesion: tuple[str, ...] = Field(min_length=1)
-    wishes: Wishes = Wishes()
+    request: EditRequest = EditRequest()
     origin: Literal["own", "transplant", "place"] = "own"
     at: tuple[float, ...] | None = None
     which: Literal["all", "largest"] = "all"
@@ -94,12 +94,12 @@ class EditConfig(BaseModel):
     @property
     def random(self) -> bool:
         """Whether two attempts differ."""
-        return self.origin != "own" or self.wishes.random or self.bend > 0 or self.mirror
+        return self.origin != "own" or self.request.random or self.bend > 0 or self.mirror
 
     @property
     def changes_lesions(self) -> bool:
         """Whether anything is done to lesions by themselves."""
-        return self.origin != "own" or self.wishes.asked
+        return self.origin != "own" or self.request.asked
 
 
 def edit_cohort(
@@ -120,7 +120,7 @@ def edit_cohort(
         config: all settings.
         seed: of everything random.
         donors: the cohort that lesions are taken from, unless they are the case's own.
-        key: file of the secret that keys the id of a cohort that is somebody's; default: the user's own.
+        key: file of the secret that keys the id of a patient-derived cohort; default: the user's own.
         progress: called with (maps done, maps in all).
 
     Returns:
@@ -203,7 +203,7 @@ class _Task:
             self.scheme, config.lesion, config.inside, config.forbidden, config.minimum, config.fill
         )
         self.rows = usable_rows(cohort, config.splits)
-        self.acquainted = self.lesion_only = False  # may know each other; only the lesion is somebody's
+        self.acquainted = self.lesion_only = False  # subjects may be shared; only the lesion is patient-derived
         if other is not None:
             self.lenders = _lenders(other, config)
             self.lending = other.column("subject_id")[self.lenders]
@@ -239,7 +239,7 @@ class _Task:
         raise last
 
     def _attempt(self, row: int, generator: np.random.Generator) -> tuple[np.ndarray, dict[str, str]]:
-        edit = self.config.wishes.drawn(generator, len(self.cohort.size))
+        edit = self.config.request.drawn(generator, len(self.cohort.size))
         bend = Bend.drawn(generator, self.config.bend, self.config.mirror)
         done, labels = {**edit.entries(), **bend.entries()}, bend(np.asarray(self.labels[row]))
         if not self.config.changes_lesions:

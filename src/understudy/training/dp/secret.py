@@ -15,13 +15,12 @@ bits of a keyed BLAKE2b hash of name and step. It is no cipher, and Gaussians ar
 
 import hashlib
 import json
-import os
 import secrets
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
+from understudy.core.atomic import whole_file
 from understudy.core.errors import UnderstudyError
 
 FILE = "secret.json"
@@ -72,17 +71,10 @@ def kept(run: Path) -> Secret:
 
 def _write(file: Path) -> None:
     """Write a fresh key, whole or not at all; a key that another process wrote meanwhile stays."""
-    partial = file.parent / f".{file.name}.{os.getpid()}.partial"
-    partial.unlink(missing_ok=True)
-    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as text:
-        note = "INTERNAL: takes the noise of this training away"
-        text.write(json.dumps({"key": secrets.token_bytes(BYTES).hex(), "note": note}) + "\n")
-        text.flush()
-        os.fsync(text.fileno())
-    with suppress(FileExistsError):
-        os.link(partial, file)
-    partial.unlink()
+    note = "INTERNAL: takes the noise of this training away"
+    text = json.dumps({"key": secrets.token_bytes(BYTES).hex(), "note": note})
+    with whole_file(file, mode=0o600, alone=False, replace=False) as handle:
+        handle.write(f"{text}\n".encode())
 
 
 def destroyed(run: Path) -> None:

@@ -9,6 +9,8 @@ from scipy.stats import mannwhitneyu
 
 from understudy.core.cohort import Cohort
 from understudy.core.result import Result
+from understudy.evaluation import nearest as blocks
+from understudy.evaluation.nearest import UnitRows
 from understudy.evaluation.privacy.attacks.authenticity import (
     c_t,
     nearest_training,
@@ -17,8 +19,6 @@ from understudy.evaluation.privacy.attacks.authenticity import (
     z_u,
 )
 from understudy.evaluation.privacy.attacks.setup import AttackSetup
-from understudy.evaluation.search import ArrayRows, UnitRows
-from understudy.evaluation.search import nearest as blocks
 
 Write = Callable[..., Path]
 
@@ -29,7 +29,7 @@ def test_two_nearest_subjects_by_hand(columns: int, monkeypatch: pytest.MonkeyPa
     draw = np.random.default_rng(0)
     query, target, subjects = draw.normal(size=(40, 4)), draw.normal(size=(30, 4)), draw.integers(0, 5, 30)
     r = np.corrcoef(query, target)[:40, 40:]
-    index, best, other = two_subjects(UnitRows(ArrayRows(query)), UnitRows(ArrayRows(target)), subjects, 1)
+    index, best, other = two_subjects(UnitRows(query), UnitRows(target), subjects, 1)
     assert np.array_equal(index, r.argmax(1))
     assert best == pytest.approx(r.max(1), abs=1e-6)
     expected = [row[subjects != subjects[row.argmax()]].max() for row in r]

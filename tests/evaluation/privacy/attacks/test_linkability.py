@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from understudy.evaluation.nearest import UnitRows
 from understudy.evaluation.privacy.attacks import ATTACKS, linkability
 from understudy.evaluation.privacy.attacks.linkability import linked, next_slices
 from understudy.evaluation.privacy.attacks.setup import AttackSetup
-from understudy.evaluation.search import ArrayRows, UnitRows
 
 MakeScene = Callable[..., AttackSetup]
 
@@ -19,7 +19,7 @@ def test_linked_by_hand(queries: int, columns: int, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(linkability, "COLUMNS", columns)
     draw = np.random.default_rng(0)
     sides = [draw.normal(size=(n, 3)) for n in (30, 30, 11, 11)]
-    scores, success = linked(*(UnitRows(ArrayRows(side)) for side in sides))
+    scores, success = linked(*(UnitRows(side) for side in sides))
     one = np.corrcoef(sides[0], sides[2])[:30, 30:]
     other = np.corrcoef(sides[1], sides[3])[:30, 30:]
     assert scores == pytest.approx(np.minimum(one, other).max(1), abs=1e-6)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from understudy.core.cohort import Cohort
+from understudy.evaluation.nearest import unit_vectors
 from understudy.evaluation.privacy.attacks.setup import ChannelVectors, log_distance
-from understudy.evaluation.search import unit_vectors
 
 
 def test_distance_is_the_chord() -> None:

@@ -14,8 +14,9 @@ import numpy as np
 
 from understudy.core.classes import short_class_names
 from understudy.evaluation.guard import slug
+from understudy.evaluation.nearest import nearest
 from understudy.evaluation.privacy.attacks.setup import Attack, AttackScores, AttackSetup, log_distance
-from understudy.evaluation.privacy.pearson import ImageVectors, nearest
+from understudy.evaluation.privacy.pearson import ImageVectors
 
 
 def attribute(setup: AttackSetup) -> list[AttackScores]:

@@ -29,11 +29,11 @@ from understudy.core.result import Result
 from understudy.core.seed import derive, rng
 from understudy.core.statistics import mean_interval
 from understudy.evaluation.folder import PUBLIC_MINIMUM
+from understudy.evaluation.nearest import Rows, nearest
 from understudy.evaluation.privacy.attacks.membership import no_features
 from understudy.evaluation.privacy.attacks.setup import AttackSetup, log_distance
 from understudy.evaluation.privacy.calibration import ReferenceScores, clopper_pearson, order_interval
-from understudy.evaluation.privacy.pearson import ImageVectors, nearest
-from understudy.evaluation.search import Rows
+from understudy.evaluation.privacy.pearson import ImageVectors
 
 DRAWS = 200
 CELL = 20  # unseen subjects a cell

@@ -13,8 +13,8 @@ link is made where both records have the same nearest released record (there: on
 
 import numpy as np
 
+from understudy.evaluation.nearest import Rows
 from understudy.evaluation.privacy.attacks.setup import COLUMNS, Attack, AttackScores, AttackSetup, ChannelVectors
-from understudy.evaluation.search import Rows
 
 QUERIES = 512  # cases at once
 

@@ -30,8 +30,8 @@ import numpy as np
 
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import rng
+from understudy.evaluation.nearest import nearest
 from understudy.evaluation.privacy.attacks.setup import Attack, AttackScores, AttackSetup, log_distance
-from understudy.evaluation.privacy.pearson import nearest
 
 ENCODER_CASES = 16  # fewest that the encoder learns from
 

@@ -30,8 +30,8 @@ from understudy.evaluation.features import EXTRACTORS
 from understudy.evaluation.features.blocks import image_blocks
 from understudy.evaluation.features.config import FeatureConfig
 from understudy.evaluation.features.extractor import Source
+from understudy.evaluation.nearest import Rows, UnitRows, unit_vectors
 from understudy.evaluation.privacy.pearson import ImageVectors
-from understudy.evaluation.search import ArrayRows, Rows, UnitRows, unit_vectors
 
 MIN_SD = 1e-6  # a feature that does not differ among released cases is not divided
 
@@ -110,7 +110,7 @@ class AttackSetup:
             sides.append(np.concatenate(blocks).astype(np.float64))
         mean, sd = sides[1].mean(0), sides[1].std(0)
         one, other = ((side - mean) / np.where(sd > MIN_SD, sd, 1) for side in sides)
-        return UnitRows(ArrayRows(one)), UnitRows(ArrayRows(other))
+        return UnitRows(one), UnitRows(other)
 
     def pixels(self, chosen: np.ndarray) -> Rows:
         """Pixels of some of the attacked cases; ``chosen`` counts within ``rows``."""

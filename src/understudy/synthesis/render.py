@@ -1,9 +1,10 @@
-"""Paint: label maps from anywhere on the menu -> translators -> a cohort of images with those label maps.
+"""Render: label maps from anywhere on the menu -> translators -> a cohort of images with those label maps.
 
-Map i is painted with derive(seed, "case", i), by run i mod R where R translators are mixed. The cohort says whose the
-maps are (label_source), and it is synthetic only if they are nobody's; of anybody else's maps it is semi-real, and its
-cases keep their owners' pseudonyms. **Source**: Shin et al. (2018, arXiv 1807.10225) and Platscher et al. (2020, arXiv
-2010.02745): edited or placed label maps, painted. **Checked** in tests/synthesis/test_paint.py.
+Map i is rendered with derive(seed, "case", i), by run i mod R where R translators are mixed. The cohort records where
+the maps come from (label_source). It is synthetic only if they are fully synthetic; with patient-derived maps it is
+semi-synthetic, and its cases keep the patients' pseudonyms.
+**Source**: Shin et al. (2018, arXiv 1807.10225) and Platscher et al. (2020, arXiv 2010.02745): edited or placed label
+maps, rendered. **Checked** in tests/synthesis/test_render.py.
 """
 
 import itertools
@@ -27,10 +28,10 @@ from understudy.synthesis.label_maps import Drawn, LabelMaps, MapRequest, label_
 from understudy.synthesis.runs import Run, called, joint_inputs, joint_trained_on, member, open_runs
 from understudy.training.engine import Engine
 
-Painted = tuple[np.ndarray, np.ndarray, dict[str, str]]  # image (C, *S), label map (*S), entries for the case table
+Rendered = tuple[np.ndarray, np.ndarray, dict[str, str]]  # image (C, *S), label map (*S), entries for the case table
 
 
-def paint_cohort(
+def render_cohort(
     runs: Sequence[Path],
     request: MapRequest,
     n: int,
@@ -42,17 +43,17 @@ def paint_cohort(
     key: Path | None = None,
     engine: Engine | None = None,
 ) -> Path:
-    """Paint n label maps; a finished cohort is not made twice.
+    """Render n label maps; a finished cohort is not made twice.
 
     Args:
         runs: finished trainings of translators that are given label maps; several are mixed evenly.
         request: where the label maps come from.
         n: number of cases.
-        seed: of the painting; the maps have a seed of their own in the request.
+        seed: of the rendering; the maps have a seed of their own in the request.
         out: the cohort to make.
         snapshot: images seen of an earlier snapshot; default: the last.
         settings: settings for sampling that differ from training.
-        key: secret that keys the cohort's id where the maps are somebody's; see data/pseudonym.py.
+        key: secret that keys the cohort's id where the maps are patient-derived; see data/pseudonym.py.
         engine: device; default: the best one here.
 
     Returns:
@@ -86,7 +87,11 @@ def paint_cohort(
         key=secret(maps.owned, key, Path(out)),
     ) as writer:
         cases = track(
-            _painted(generators, maps.take(n), seed), "paint", total=n, transient=True, disable=not sys.stderr.isatty()
+            _rendered(generators, maps.take(n), seed),
+            "render",
+            total=n,
+            transient=True,
+            disable=not sys.stderr.isatty(),
         )
         for i, (image, label, entries) in enumerate(cases):
             case = f"synthetic-{i:06d}"
@@ -98,7 +103,7 @@ def paint_cohort(
 
 
 def _refuse_unfitting(run: Run, maps: LabelMaps) -> None:
-    """Refuse a run that cannot paint these maps."""
+    """Refuse a run that cannot render these maps."""
     given, scheme, size = run.record.get("given"), run.encoding.scheme, tuple(run.record["size"])
     if given != "labels" or scheme is None:
         raise UsageError(
@@ -136,8 +141,8 @@ def _provenance(
     return Provenance("sample", config, seed, inputs)
 
 
-def _painted(generators: Sequence[Generator], maps: Iterator[Drawn], seed: int) -> Iterator[Painted]:
-    """Paint the maps in their order, a round of one block for each generator at a time."""
+def _rendered(generators: Sequence[Generator], maps: Iterator[Drawn], seed: int) -> Iterator[Rendered]:
+    """Render the maps in their order, a round of one block for each generator at a time."""
     turns, first = len(generators), 0
     length = turns * max(generator.config.sample_block for generator in generators)
     while part := list(itertools.islice(maps, length)):

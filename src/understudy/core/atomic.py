@@ -1,0 +1,97 @@
+"""Files and folders that are whole or absent: written aside, synced to the disk, renamed; and the one lock.
+
+What a killed process was writing lies beside its place as ``.NAME.partial``; the next writer sweeps it. The kernel
+frees the lock of a killed process. **Checked** in tests/core/test_atomic.py and, with kill -9 at random moments, in
+tests/test_kill.py.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from understudy.core.errors import UsageError
+
+
+@contextmanager
+def whole_file(file: Path, *, mode: int = 0o666, alone: bool = True, replace: bool = True) -> Iterator[BinaryIO]:
+    """Yield a file to write to; it gets its name at the end, or on any exception is gone.
+
+    Args:
+        file: the final name.
+        mode: permissions, less the umask.
+        alone: whether no other process writes it at the same time; otherwise each writes under a name of its own.
+        replace: whether a file of this name is replaced; otherwise it stays, and what was written is dropped.
+    """
+    own = "" if alone else f".{secrets.token_hex(8)}"
+    partial = file.with_name(f".{file.name}{own}.partial")
+    partial.unlink(missing_ok=True)
+    try:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        if replace:
+            partial.replace(file)
+        else:
+            with suppress(FileExistsError):
+                os.link(partial, file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Yield an empty folder to fill; it gets its name at the end, or on any exception is gone.
+
+    Args:
+        folder: the final name.
+        replace: whether a folder of this name is removed first.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # what a killed run left
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        _sync(partial)
+        if replace:
+            shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def lock(file: Path, doing: str) -> Iterator[None]:
+    """Hold a lock that one process can have at a time; the file is gone afterwards.
+
+    Args:
+        file: the lock file.
+        doing: what its holder does, for the message, e.g. ``writing /data/out``.
+
+    Raises:
+        UsageError: another process holds it; nothing waits.
+    """
+    from filelock import FileLock, Timeout  # takes long to import, and `understudy --help` needs none
+
+    held = FileLock(file)
+    try:
+        held.acquire(blocking=False)
+    except Timeout as error:
+        raise UsageError(f"another process is {doing}: wait for it to end") from error
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)  # before the release: a lock on a file without a name is refused by filelock
+        held.release()
+
+
+def _sync(folder: Path) -> None:
+    for file in [folder, *folder.rglob("*")]:
+        handle = os.open(file, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)
