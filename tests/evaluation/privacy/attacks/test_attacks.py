@@ -119,7 +119,7 @@ def test_attribute_by_hand(setup: MakeScene) -> None:
 def test_score_queries_are_used_in_the_right_direction(setup: MakeScene) -> None:
     made = setup()
     asked = {name: ScoreQuery("x", lambda cohort, rows: rows * 1.0) for name in ("discriminator", "denoising_loss")}
-    told = AttackSetup(made.real, made.synthetic, made.members, made.non_members, 0, queries=asked)
+    told = AttackSetup(made.real, made.synthetic, made.members, made.non_members, 0, score_queries=asked)
     assert np.array_equal(ATTACKS["discriminator"].run(told)[0].scores, made.rows)
     assert np.array_equal(ATTACKS["denoising_loss"].run(told)[0].scores, -made.rows)
     assert "needs the generator" in ATTACKS["discriminator"].lacks(made)

@@ -53,11 +53,11 @@ def test_unequal_numbers_of_slices_do_not_point_to_members(setup: MakeScene) -> 
     assert (np.array(plain)[:, None] > found.non_members.scores).mean() > 0.6
 
 
-def test_oracle_of_a_generator_that_overfits(setup: MakeScene) -> None:
+def test_score_query_of_a_generator_that_overfits(setup: MakeScene) -> None:
     loss = {
         "denoising_loss": ScoreQuery("run 1", lambda cohort, rows: 1.0 * (cohort.column("split")[rows] == "control"))
     }
-    found = by_name(attack_all(setup(queries=loss), ["denoising_loss", "discriminator"], 100))
+    found = by_name(attack_all(setup(score_queries=loss), ["denoising_loss", "discriminator"], 100))
     performance = found["denoising_loss"].performance
     assert performance is not None
     assert performance.auc.value == 1
