@@ -66,16 +66,14 @@ def chain() -> list[str]:
         "evaluate privacy --real real --synthetic diffusion --generator run-diffusion --set updates=40 "
         "--set bootstrap=200 --out results-whitebox",
         "evaluate consistency --real real --synthetic painted progan --set updates=30 --out results-consistency",
-        "evaluate interrater --real real --other real --out results-interrater",
-        "screen painted --evidence results-consistency --out screened-painted",
+        "screen painted --evidence results-consistency --threshold mean=0.01 --out screened-painted",
         "screen diffusion --evidence results-privacy --key key --out screened",
-        "report results-utility results-fidelity results-privacy results-consistency --internal --out report",
+        "report results-utility results-fidelity results-privacy --internal --out report",
     ]
 
 
 OLD = {
     "evaluate consistency": "evaluate agreement",
-    "evaluate interrater": "evaluate readers",
     "results-consistency": "results-agreement",
 }
 

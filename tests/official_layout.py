@@ -92,9 +92,10 @@ def dumps(content: Any, protocol: int = 4) -> bytes:
 
 
 OFFICIAL_NAMES = {
-    stylegan2.GeneratorNetwork: "Generator", stylegan3.GeneratorNetwork: "Generator", Mapping: "MappingNetwork",
-    stylegan2.Synthesis: "SynthesisNetwork", stylegan3.Synthesis: "SynthesisNetwork",
-    EqualisedLinear: "FullyConnectedLayer", stylegan2.ToImage: "ToRGBLayer", stylegan3.ToImage: "SynthesisLayer",
+    stylegan2.StyleGAN2Network: "Generator", stylegan3.StyleGAN3Network: "Generator", Mapping: "MappingNetwork",
+    stylegan2.StyleGAN2Synthesis: "SynthesisNetwork", stylegan3.StyleGAN3Synthesis: "SynthesisNetwork",
+    EqualisedLinear: "FullyConnectedLayer",
+    stylegan2.StyleGAN2Output: "ToRGBLayer", stylegan3.StyleGAN3Output: "SynthesisLayer",
     stylegan3.FourierFeatures: "SynthesisInput",
 }  # fmt: skip
 
@@ -135,7 +136,7 @@ def furnish(network: nn.Module, seed: int = 0) -> nn.Module:
 def stylegan2_network(classes: int = 0, clamp: float | None = 256.0, channels: int = 4) -> nn.Module:
     """Return a small StyleGAN2 generator with weights that are all non-zero."""
     torch.manual_seed(1)
-    return furnish(stylegan2.GeneratorNetwork(8, classes, 12, 16, channels, 128, 10, 3, clamp))
+    return furnish(stylegan2.StyleGAN2Network(8, classes, 12, 16, channels, 128, 10, 3, clamp))
 
 
 def stylegan2_attributes(classes: int = 0, clamp: float | None = 256.0, channels: int = 4) -> dict[str, dict[str, Any]]:
@@ -164,7 +165,7 @@ def stylegan3_design(variant: str) -> Design:
 def stylegan3_network(variant: str = "t", classes: int = 0) -> nn.Module:
     """Return a small StyleGAN3 generator with weights that are all non-zero."""
     torch.manual_seed(2)
-    return furnish(stylegan3.GeneratorNetwork(8, classes, 12, 16, 4, 2, stylegan3_design(variant)))
+    return furnish(stylegan3.StyleGAN3Network(8, classes, 12, 16, 4, 2, stylegan3_design(variant)))
 
 
 def stylegan3_attributes(variant: str = "t", classes: int = 0) -> dict[str, dict[str, Any]]:

@@ -126,40 +126,6 @@ def test_sizes_that_cannot_be(refused: Refused) -> None:
     refused("--dims 3 needs volumes", dims=3)
 
 
-# -- the phantom -----------------------------------------------------------------------------------------------------
-
-
-def test_the_phantom_in_2d_needs_no_key(tmp_path: Path, bring: Bring, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = {"subjects": 5, "size": (32,), "slices": 3, "split": "train=0.6,test=0.4"}
-    first = bring(None, "phantom", out="a", **options)
-    monkeypatch.setenv("UNDERSTUDY_KEY_FILE", str(tmp_path / "none" / "key"))
-    assert contents(first) == contents(bring(None, "phantom", out="b", **options))
-    assert not (tmp_path / "none").exists()
-    assert (len(first), first.size, len(first.subjects("train"))) == (15, (32, 32), 3)
-    assert [c.name for c in first.encoding.channels] == ["T1", "T1c", "T2", "FLAIR"]
-    assert contents(first) != contents(bring(None, "phantom", out="c", seed=1, **options))
-    levels = [finding.level for finding in check_cohort(first.path)]
-    assert "error" not in levels
-
-
-def test_the_phantom_in_3d(bring: Bring) -> None:
-    cohort = bring(None, "phantom", subjects=4, dims=3, size=(16, 24, 24))
-    assert (len(cohort), cohort.size) == (4, (16, 24, 24))
-    assert cohort.spacing_mm(0) is not None
-
-
-@pytest.mark.parametrize(("options", "says"), [
-    ({"size": (32, 40)}, "square slices"), ({"size": (4,)}, "square slices"),
-    ({"slices": 400}, "phantom of 800 slices|8 to 512"),
-    ({"table": "a.csv"}, "does not use --table"),
-])  # fmt: skip
-def test_phantoms_that_cannot_be(refused: Refused, options: dict[str, object], says: str) -> None:
-    refused(says, source="phantom", subjects=4, **options)
-
-
-# -- accidents -------------------------------------------------------------------------------------------------------
-
-
 @contextmanager
 def room_for(size: int) -> Iterator[None]:
     """Let no file of this process grow beyond a size: what a full disk does, by the kernel."""
@@ -219,9 +185,6 @@ def test_memory_does_not_grow_with_the_number_of_cases(tmp_path: Path, bring: Br
         peaks[n] = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peaks[12] < peaks[3] + 200_000  # a case is 1,048,576 bytes
-
-
-# -- real data -------------------------------------------------------------------------------------------------------
 
 
 def test_lgg_tcga(real_data: Path, bring: Bring) -> None:

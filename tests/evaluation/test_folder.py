@@ -1,4 +1,4 @@
-"""Results folders: what is public stands on five subjects; grids and curves are what the report reads."""
+"""Results folders: tables, grids and curves are what the report reads."""
 
 import csv
 import json
@@ -8,15 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from understudy.core.cohort import Cohort
-from understudy.core.result import Result
-from understudy.evaluation.folder import internal, public, write_curve, write_grid, write_table
-
-
-def test_few_subjects_are_withheld() -> None:
-    result = Result("x", 0.5, 0.4, 0.6, n=4, note="n")
-    assert public(result, 5) == result
-    held = public(result, 4)
-    assert (held.value, held.low, held.high) == (None, None, None) and "withheld: 4 subjects" in held.note
+from understudy.evaluation.folder import write_curve, write_grid, write_table
 
 
 def test_tables_and_curves(tmp_path: Path) -> None:
@@ -29,7 +21,6 @@ def test_tables_and_curves(tmp_path: Path) -> None:
         {"name": "real", "x": [0.0, 1.0], "y": [0.5, 1.0]},
         {"name": "g", "x": [0.0], "y": [0.5], "low": [0.4], "high": [0.7]},
     ]
-    assert "never leaves" in (internal(tmp_path) / "INTERNAL.txt").read_text()
 
 
 def test_grid_shows_the_cases(synthetic: Path, tmp_path: Path) -> None:

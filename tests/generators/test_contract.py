@@ -76,7 +76,7 @@ TINY: dict[str, dict[str, Any]] = {
         "z_dim": 16,
         "generator_maps": 4,
         "critic_maps": 4,
-        "most_maps": 16,
+        "max_maps": 16,
         "critic_steps": 2,
         "learning_rate": 0.01,
         "ema_images": 4,

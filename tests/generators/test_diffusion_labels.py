@@ -33,7 +33,7 @@ def made(scheme: LabelScheme = SCHEME, size: tuple[int, ...] = (8, 8), **changes
     generator._start(encoding, size, 0, 0, Engine("fp32"))
     for net in (generator.net, generator.ema):
         torch.manual_seed(1)
-        net.leave_gain.data.fill_(1)  # an untrained network says nothing
+        net.conv_out_gain.data.fill_(1)  # an untrained network says nothing
     return generator
 
 

@@ -144,10 +144,10 @@ def inputs(network: Network) -> tuple[Tensor, Tensor | None]:
 # ---------------------------------------------------------------------- both sides
 def ours(network: Network) -> nn.Module:
     if network.kind == "stylegan2":
-        return stylegan2.GeneratorNetwork(
+        return stylegan2.StyleGAN2Network(
             Z, network.classes, W, network.resolution, network.channels, clamp=256.0, **network.settings
         )
-    return stylegan3.GeneratorNetwork(
+    return stylegan3.StyleGAN3Network(
         Z, network.classes, W, network.resolution, network.channels, design=Design(**network.settings)
     )
 

@@ -87,7 +87,7 @@ def test_dropout_keeps_the_mean() -> None:
 def test_logits_are_not_squashed() -> None:
     x = torch.randn(1, 5, 16, 16)
     for net in (unet(squash=False), ResidualGenerator(5, 3, halvings((16, 16), 2, 2), channels=4, squash=False)):
-        last = net.up[-1] if isinstance(net, UNetGenerator) else net.leave
+        last = net.up[-1] if isinstance(net, UNetGenerator) else net.conv_out
         last.bias.data.fill_(9)
         assert float(net(x).detach().min()) > 2
 
@@ -95,5 +95,5 @@ def test_logits_are_not_squashed() -> None:
 def test_outer_layers_pad_by_reflection() -> None:
     """A constant case has no border."""
     net = ResidualGenerator(1, 1, halvings((16, 16), 2, 2), channels=4, blocks=1)
-    y = torch.nn.functional.relu(net.enter(torch.ones(1, 1, 16, 16)))
+    y = torch.nn.functional.relu(net.conv_in(torch.ones(1, 1, 16, 16)))
     assert float((y - y[..., :1, :1]).detach().abs().max()) < 1e-6

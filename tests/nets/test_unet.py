@@ -3,7 +3,17 @@
 import pytest
 import torch
 
-from understudy.nets.unet import Attention, Block, MPConv, UNet, from_patches, mp_cat, pixel_norm, to_patches, unit_rows
+from understudy.nets.unet import (
+    Attention,
+    MPConv,
+    UNet,
+    UNetBlock,
+    from_patches,
+    mp_cat,
+    pixel_norm,
+    to_patches,
+    unit_rows,
+)
 
 
 @pytest.mark.parametrize("dims", [2, 3])
@@ -41,7 +51,7 @@ def test_blocks_keep_the_magnitude() -> None:
     torch.manual_seed(0)
     x, e = torch.randn(4, 32, 16, 16), torch.randn(4, 64)
     for encoder in (True, False):
-        y = Block(32, 48, 64, 2, encoder=encoder)(x, e)
+        y = UNetBlock(32, 48, 64, 2, encoder=encoder)(x, e)
         assert 0.8 < float(y.detach().std()) < 1.2
     assert 0.8 < float(Attention(32, 16, 2)(x).detach().std()) < 1.2
     joined = mp_cat(x, torch.randn(4, 96, 16, 16))
@@ -67,7 +77,7 @@ def test_unet_shapes_and_start(dims: int, patch: int) -> None:
 
 def test_the_noise_level_reaches_every_gain() -> None:
     net = UNet(2, 2, (8, 16), 1)
-    net.leave_gain.data.fill_(1)
+    net.conv_out_gain.data.fill_(1)
     net(torch.randn(2, 2, 8, 8), torch.randn(2)).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for n, p in net.named_parameters() if "gain" in n)
 

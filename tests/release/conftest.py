@@ -177,7 +177,8 @@ def write_images(
         for i, (image, name) in enumerate(zip(images, names, strict=True)):
             row = {"case_id": name, "subject_id": owners[i] if owners else name, "ill": str(i % 2), "affine": "1 0 0"}
             row |= {"split": "train", "slice_index": "4"} if kind == "real" else {"edited_from": "donor-of-the-map"}
-            writer.append(image, (image[0] > 150).astype(np.uint8), row)
+            label = (image[0] > 150).astype(np.uint8)
+            writer.append(image if settings["channels"] else None, label if settings["scheme"] else None, row)
     return out
 
 

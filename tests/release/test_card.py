@@ -1,4 +1,4 @@
-"""The card tells the numbers, claims no more, and a guarantee stands only where nothing else touched patients."""
+"""The card tells the numbers, claims no more, and a guarantee stands only where nothing else used patients."""
 
 from pathlib import Path
 from typing import Any

@@ -8,27 +8,27 @@ import pytest
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.core.result import Result
-from understudy.release.evidence import Dossier, open_dossier
-from understudy.release.gate import judge, judge_labels, judge_real, refuse
+from understudy.release.evidence import EvidenceSet, open_evidence_set
+from understudy.release.gate import check_labels, check_limits, check_real, refuse
 from understudy.release.policy import Policy, read_policy
 
 POLICY = read_policy().policy
-AUDIT = ["audit, mean recall", "audit, worst transformation", "audit, false-positive rate"]
+AUDIT = ["audit, mean recall", "audit, worst transformation", "audit, false positives"]
 ATTACK = "privacy.attack"
 NAMED = ("nearest_pixels", "nearest_features", "density_ratio", "singling_out")
 
 
-def dossier(bench: Any, **changed: Any) -> Dossier:
-    return open_dossier(Cohort.open(bench.synthetic), bench.evidence(**changed))
+def evidence_set(bench: Any, **changed: Any) -> EvidenceSet:
+    return open_evidence_set(Cohort.open(bench.synthetic), bench.evidence(**changed))
 
 
-def failed(found: Dossier, policy: Policy = POLICY) -> list[str]:
-    return [check.what for check in judge(policy, found) if not check.holds]
+def failed(found: EvidenceSet, policy: Policy = POLICY) -> list[str]:
+    return [check.what for check in check_limits(policy, found) if not check.holds]
 
 
 def test_the_default_can_be_kept(bench: Any) -> None:
-    found = dossier(bench)
-    checks = judge(POLICY, found)
+    found = evidence_set(bench)
+    checks = check_limits(POLICY, found)
     assert all(check.holds for check in checks) and len(checks) == 14
     optional = next(check for check in checks if check.what == "further attacks, residual risk")
     assert optional.found.startswith("no evidence: privacy.attack.link_*.risk, ") and not optional.evidence
@@ -40,8 +40,8 @@ def test_the_default_can_be_kept(bench: Any) -> None:
     assert four.found == "; ".join(f"{ATTACK}.{name}.auc 0.56" for name in sorted(NAMED))
     every = next(check for check in checks if check.what == "further attacks, AUC")
     assert "attribute.ill.auc 0.57" in every.found and "discriminator.auc not measured: needs the gene" in every.found
-    false_positives = next(check for check in checks if check.what == "audit, false-positive rate")
-    assert false_positives.limit.endswith("at most the setting.privacy.false_positive_rate (0.01)")
+    rate = next(check for check in checks if check.what == "audit, false positives")
+    assert rate.limit.endswith("at most the setting.privacy.false_positive_rate (0.01)")
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_the_default_can_be_kept(bench: Any) -> None:
         ("subjects behind the threshold", "privacy", Result("privacy.copies.threshold", 0.9, n=49)),
         ("audit, mean recall", "audit", Result("privacy.audit.recall.mean", 0.9499)),
         ("audit, worst transformation", "audit", Result("privacy.audit.recall.worst", 0.79)),
-        ("audit, false-positive rate", "audit", Result("privacy.audit.false_positive_rate", 0.02, 0.0101, 0.04)),
-        ("audit, false-positive rate", "audit", Result("privacy.audit.false_positive_rate", 0.0)),
+        ("audit, false positives", "audit", Result("privacy.audit.false_positive_rate", 0.02, 0.0101, 0.04)),
+        ("audit, false positives", "audit", Result("privacy.audit.false_positive_rate", 0.0)),
         *(("attacks, residual risk", "attacks", Result(f"{ATTACK}.{name}.risk", 0, 0, 0.151)) for name in NAMED),
         ("further attacks, AUC", "attacks", Result(f"{ATTACK}.denoising_loss.auc", 0.5, 0.4, 0.61)),
         ("further attacks, AUC", "attacks", Result(f"{ATTACK}.attribute.ill.auc", 0.5, 0.4, 0.61)),
@@ -63,48 +63,48 @@ def test_the_default_can_be_kept(bench: Any) -> None:
     ],
 )
 def test_a_number_on_the_wrong_side_fails_its_limit(bench: Any, limit: str, kind: str, result: Result) -> None:
-    assert failed(dossier(bench, **{kind: [result]})) == [limit]
+    assert failed(evidence_set(bench, **{kind: [result]})) == [limit]
 
 
 @pytest.mark.parametrize("name", NAMED)
 @pytest.mark.parametrize("high", [0.61, None])
 def test_each_attack_on_the_released_cases_counts(bench: Any, name: str, high: float | None) -> None:
-    found = dossier(bench, attacks=[Result(f"{ATTACK}.{name}.auc", 0.5, 0.4, high)])
+    found = evidence_set(bench, attacks=[Result(f"{ATTACK}.{name}.auc", 0.5, 0.4, high)])
     assert failed(found) == ["attacks, AUC", "further attacks, AUC"]
     found = replace(found, released=[replace(f, results=[r for r in f.results if name not in r.name])
                                      for f in found.released])  # fmt: skip
     assert failed(found) == ["attacks, AUC", "attacks, residual risk"]
     unmeasured = Result(f"{ATTACK}.{name}.auc", None, note="not measured: needs 10 subjects")
-    told = judge(POLICY, dossier(bench, mark="again-", attacks=[unmeasured]))
+    told = check_limits(POLICY, evidence_set(bench, mark="again-", attacks=[unmeasured]))
     (check,) = (check for check in told if not check.holds)
     assert check.found.startswith(f"no evidence: {unmeasured.name} was not measured; ")
     assert f"{unmeasured.name} {unmeasured.note}" in check.found
 
 
 def test_more_flags_than_by_chance_fail_before_screening_too(bench: Any) -> None:
-    found = dossier(bench, privacy=[Result("privacy.copies.flagged", 2)])
+    found = evidence_set(bench, privacy=[Result("privacy.copies.flagged", 2)])
     assert failed(found) == ["flags left", "flagged share before screening"]
 
 
 def test_a_withheld_number_is_no_zero(bench: Any) -> None:
-    found = dossier(bench, privacy=[Result("privacy.copies.flagged", None, note="withheld: few")])
+    found = evidence_set(bench, privacy=[Result("privacy.copies.flagged", None, note="withheld: few")])
     assert failed(found) == ["flags left", "flagged share before screening"]
-    assert judge(POLICY, found)[0].found == "privacy.copies.flagged withheld: few"
+    assert check_limits(POLICY, found)[0].found == "privacy.copies.flagged withheld: few"
 
 
 def test_the_cohort_itself_is_judged(bench: Any) -> None:
-    found = dossier(bench)
+    found = evidence_set(bench)
     few = replace(found, facts=[Result("cohort.subjects", 49)])
     unknown = replace(found, facts=[Result("cohort.subjects", None, note="trained_on does not record all subjects")])
     for one in (few, unknown):
         assert failed(one) == ["subjects that the generator learned from"]
-    assert "does not record" in judge(POLICY, unknown)[-1].found
+    assert "does not record" in check_limits(POLICY, unknown)[-1].found
     next(f for f in found.released if f.section == "privacy").provenance["config"]["false_positive_rate"] = 0.001
-    assert failed(found) == ["false-positive rate of the detector", "audit, false-positive rate"]
+    assert failed(found) == ["false-positive rate of the detector", "audit, false positives"]
 
 
 def test_todays_evidence_alone_is_refused(bench: Any) -> None:
-    alone = dossier(bench, audit=None, attacks=None)
+    alone = evidence_set(bench, audit=None, attacks=None)
     assert failed(alone) == [*AUDIT, "attacks, AUC", "attacks, residual risk"]
     milder = POLICY.model_copy(
         update={"limits": tuple(x.model_copy(update={"required": False}) for x in POLICY.limits)}
@@ -113,16 +113,16 @@ def test_todays_evidence_alone_is_refused(bench: Any) -> None:
 
 
 def test_label_sources_and_the_real_check() -> None:
-    assert judge_labels(POLICY, "sampled").holds and judge_labels(POLICY, None).holds
+    assert check_labels(POLICY, "sampled").holds and check_labels(POLICY, None).holds
     for source in ("patient", "edited patient", "predicted"):
-        assert not judge_labels(POLICY, source).holds
-    assert judge_real(POLICY, True).holds and not judge_real(POLICY, False).holds
+        assert not check_labels(POLICY, source).holds
+    assert check_real(POLICY, True).holds and not check_real(POLICY, False).holds
     mild = POLICY.model_copy(update={"real_check": POLICY.real_check.model_copy(update={"required": False})})
-    assert judge_real(mild, False).holds and "not compared" in judge_real(mild, False).found
+    assert check_real(mild, False).holds and "not compared" in check_real(mild, False).found
 
 
 def test_the_refusal_names_each_limit_with_its_number(bench: Any) -> None:
-    checks = judge(POLICY, dossier(bench, audit=None, privacy=[Result("privacy.copies.flagged", 1)]))
+    checks = check_limits(POLICY, evidence_set(bench, audit=None, privacy=[Result("privacy.copies.flagged", 1)]))
     with pytest.raises(UnderstudyError) as refusal:
         refuse(Cohort.open(bench.synthetic), checks, None)
     assert refusal.value.exit_code == 1

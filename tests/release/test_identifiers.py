@@ -10,8 +10,8 @@ import pytest
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
-from understudy.release import identifiers as needles_module
-from understudy.release.identifiers import Needles, needles_of, refuse_names
+from understudy.release import identifiers as identifiers_module
+from understudy.release.identifiers import ForbiddenIdentifiers, forbidden_identifiers, refuse_names
 
 
 @pytest.fixture
@@ -20,12 +20,12 @@ def real(bench: Any) -> Cohort:
 
 
 @pytest.fixture
-def needles(real: Cohort) -> Needles:
-    return needles_of(real)
+def forbidden(real: Cohort) -> ForbiddenIdentifiers:
+    return forbidden_identifiers(real)
 
 
-def test_each_kind_is_found(bench: Any, real: Cohort, needles: Needles) -> None:
-    assert real.images is not None and real.labels is not None and needles.short == 0
+def test_each_kind_is_found(bench: Any, real: Cohort, forbidden: ForbiddenIdentifiers) -> None:
+    assert real.images is not None and real.labels is not None and forbidden.short == 0
     image, label = (np.ascontiguousarray(array[5]).tobytes() for array in (real.images, real.labels))
     for kind, text in (
         ("the pseudonym of a real subject", f'"{bench.names[17]}"'),
@@ -37,25 +37,27 @@ def test_each_kind_is_found(bench: Any, real: Cohort, needles: Needles) -> None:
         ("an unkeyed hash of real data", hashlib.sha256(real.images.tobytes()).hexdigest()),
         ("an unkeyed hash of real data", hashlib.sha256((real.path / "images.npy").read_bytes()).hexdigest()),
     ):
-        assert needles.search(f"x{text}y".encode()) == kind
-    assert needles.search(real.id.encode()) is None  # keyed
-    assert needles.search(b"s-0123456789abcdef-0001 " * 50) is None and needles.search(b"") is None
+        assert forbidden.search(f"x{text}y".encode()) == kind
+    assert forbidden.search(real.id.encode()) is None  # keyed
+    assert forbidden.search(b"s-0123456789abcdef-0001 " * 50) is None and forbidden.search(b"") is None
 
 
-def test_nothing_is_lost_between_two_chunks(monkeypatch: pytest.MonkeyPatch, bench: Any, needles: Needles) -> None:
-    monkeypatch.setattr(needles_module, "CHUNK", 64)
+def test_nothing_is_lost_between_two_chunks(
+    monkeypatch: pytest.MonkeyPatch, bench: Any, forbidden: ForbiddenIdentifiers
+) -> None:
+    monkeypatch.setattr(identifiers_module, "CHUNK", 64)
     for at in range(100, 180):
-        assert needles.search(b"a" * at + bench.names[0].encode()) == "the pseudonym of a real subject"
+        assert forbidden.search(b"a" * at + bench.names[0].encode()) == "the pseudonym of a real subject"
 
 
-def test_packed_things_are_opened(bench: Any, needles: Needles, tmp_path: Path) -> None:
+def test_packed_things_are_opened(bench: Any, forbidden: ForbiddenIdentifiers, tmp_path: Path) -> None:
     name = bench.names[30]
     folder = tmp_path / "folder"
     folder.mkdir()
 
     def refused(where: str) -> None:
         with pytest.raises(UnderstudyError, match=where) as refusal:
-            refuse_names(folder, needles)
+            refuse_names(folder, forbidden)
         assert name not in str(refusal.value)
         next(folder.iterdir()).unlink()
 
@@ -68,13 +70,13 @@ def test_packed_things_are_opened(bench: Any, needles: Needles, tmp_path: Path) 
     (folder / "d.npy").write_bytes(bytes(100) + name.encode())
     refused("d.npy .its bytes")
     (folder / "empty.csv").touch()
-    assert refuse_names(folder, needles) == 1
+    assert refuse_names(folder, forbidden) == 1
     (folder / f"{name}.csv").touch()
     with pytest.raises(UnderstudyError, match="its name"):
-        refuse_names(folder, needles)
+        refuse_names(folder, forbidden)
 
 
 def test_short_names_are_counted_and_not_looked_for(bench: Any) -> None:
-    few = needles_of(Cohort.open(bench.write("few", ["p1", "p2", "patient-3"])))
+    few = forbidden_identifiers(Cohort.open(bench.write("few", ["p1", "p2", "patient-3"])))
     assert few.short == 4 and few.search(b"p1 p2") is None  # as cases and as subjects
     assert few.search(b"patient-3") == "the pseudonym of a real subject"

@@ -42,7 +42,7 @@ def test_wrong_policies_are_refused(tmp_path: Path) -> None:
         (put(result=[]), "limits.0.result"),
         (good.replace("allowed: [sampled]", "allowed: [mine]"), "label_sources.allowed.0"),
         (good.replace("near: 0.995", "near: 0.2"), "real_check.near"),
-        (good.replace("name: judged again", "name: flags left"), "a name of its own"),
+        (good.replace("name: independent evaluation after screening", "name: flags left"), "a name of its own"),
         (put(at_least=1), "needs one of at_most and at_least"),
         (put(at_most=None), "needs one of at_most and at_least"),
         (put(why="because"), "limits.0.why"),

@@ -1,4 +1,4 @@
-"""Screening keeps the right cases with all their columns, logs every removal, and leaves nothing when it refuses."""
+"""Screening keeps the right cases whole, logs and counts every removal, and leaves nothing when it is refused."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,14 @@ import pytest
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.evaluation.guard import leak_note, short_names
-from understudy.release.screen import screen_cohort, told
+from understudy.release.screen import (
+    class_sizes,
+    retained_distribution,
+    retention_warnings,
+    screen_cohort,
+    screening_summary,
+    size_sentence,
+)
 
 Write = Callable[..., Path]
 MEAN = [0.9, 0.1, 0.2, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.4]  # cases 1, 2 and 9 lie below 0.5
@@ -47,9 +54,9 @@ def test_the_log_is_complete(cohort: Path, agreement: Write, privacy: Write, tmp
         {"case_id": "case9", "reasons": [{**low, "score": 0.4}]},
     ]
     assert entry["source"]["cohort"] == Cohort.open(cohort).id and entry["source"]["provenance"]["seed"] == 3
-    assert entry["coverage"]["cases"] == {"before": 10, "after": 6, "share": 0.6}
-    assert entry["coverage"]["classes"]["tumour"]["terciles"]["small"]["after"] == 1
-    assert {(t["evidence"], t["split"]) for t in entry["touched"]} == {
+    assert entry["retained"]["cases"] == {"before": 10, "after": 6, "share": 0.6}
+    assert entry["retained"]["classes"]["tumour"]["terciles"]["small"]["after"] == 1
+    assert {(t["evidence"], t["split"]) for t in entry["data_used"]} == {
         ("agreement", "train"),
         ("agreement", "validation"),
         ("agreement", "control"),
@@ -82,21 +89,21 @@ def test_the_id_is_keyed_where_it_is_patient_derived(another: Write, agreement: 
 
 def test_what_a_person_is_told(cohort: Path, agreement: Write, tmp_path: Path) -> None:
     made = Cohort.open(screen_cohort(cohort, [agreement(cohort, MEAN)], tmp_path / "out"))
-    assert told(made) == [
+    assert screening_summary(made) == [
         "7 of 10 cases are kept (70 %); rejected: 3 by agreement (mean below 0.500).",
         "Of the 3 cases with the smallest tumour (up to 3 voxels) 1 are kept (33 %), of the 3 with the largest (from "
         "7) 2 (67 %).",
     ]
     small = [0.9, 0.1, 0.1, 0.1, *[0.9] * 6]
     made = Cohort.open(screen_cohort(cohort, [agreement(cohort, small, name="b")], tmp_path / "out2"))
-    assert told(made)[2].startswith("warning: small lesions are dropped disproportionately: 0 % kept")
+    assert screening_summary(made)[2].startswith("warning: small lesions are dropped disproportionately: 0 % kept")
 
 
 def test_screened_twice_is_logged_twice(cohort: Path, agreement: Write, privacy: Write, tmp_path: Path) -> None:
     once = screen_cohort(cohort, [agreement(cohort, MEAN)], tmp_path / "once")
     twice = Cohort.open(screen_cohort(once, [privacy(once, [0])], tmp_path / "twice"))
     assert [len(entry["rejected"]) for entry in twice.sampling["screened"]] == [3, 1]
-    assert told(twice)[0] == "6 of 7 cases are kept (86 %); rejected: 1 by privacy (flagged)."
+    assert screening_summary(twice)[0] == "6 of 7 cases are kept (86 %); rejected: 1 by privacy (flagged)."
 
 
 def test_made_once_and_another_request_is_refused(
@@ -125,7 +132,7 @@ def test_label_maps_alone_and_no_rejection(another: Write, privacy: Write, agree
     maps = another("maps", channels=[])
     made = Cohort.open(screen_cohort(maps, [agreement(maps, [1.0] * 10)], tmp_path / "out"))
     assert made.images is None and len(made) == 10
-    assert told(made)[0] == "10 of 10 cases are kept (100 %); none was rejected."
+    assert screening_summary(made)[0] == "10 of 10 cases are kept (100 %); none was rejected."
 
 
 def test_refusals_leave_nothing(cohort: Path, another: Write, agreement: Write, privacy: Write, tmp_path: Path) -> None:
@@ -160,3 +167,81 @@ def test_a_changed_cohort_is_refused(cohort: Path, agreement: Write, tmp_path: P
     with pytest.raises(UnderstudyError, match="was changed"):
         screen_cohort(cohort, [folder], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+SMALL_LOST = np.array([1, 0, 0, 1, 1, 1, 1, 1, 1, 0], bool)
+
+
+def counts(before: int, after: int) -> dict[str, float | None]:
+    return {"before": before, "after": after, "share": after / before if before else None}
+
+
+def test_sizes_are_counted_case_by_case(cohort: Path) -> None:
+    sizes = class_sizes(Cohort.open(cohort))
+    assert sizes[:, 0].tolist() == list(range(10)) and sizes[:, 1].tolist() == [1, 0] * 5
+
+
+def test_counts_by_hand(cohort: Path) -> None:
+    told = retained_distribution(Cohort.open(cohort), SMALL_LOST)
+    assert told["cases"] == counts(10, 7)
+    tumour = told["classes"]["tumour"]
+    assert tumour["present"] == counts(9, 6) and tumour["absent"] == counts(1, 1)
+    assert tumour["terciles"] == {
+        "small": {"from_voxels": 1, "to_voxels": 3, **counts(3, 1)},
+        "medium": {"from_voxels": 4, "to_voxels": 6, **counts(3, 3)},
+        "large": {"from_voxels": 7, "to_voxels": 9, **counts(3, 2)},
+    }
+    bins = [(b["from_voxels"], b["to_voxels"], b["before"], b["after"]) for b in tumour["bins"]]
+    assert bins == [(1, 1, 1, 0), (2, 3, 2, 1), (4, 7, 4, 4), (8, 15, 2, 1)]
+    cyst = told["classes"]["small cyst"]
+    assert cyst["present"] == counts(5, 4) and cyst["terciles"]["large"] == counts(0, 0)
+    assert told["columns"] == {"ill": counts(5, 4)}
+
+
+def test_a_warning_when_small_lesions_go(cohort: Path) -> None:
+    opened = Cohort.open(cohort)
+    assert retention_warnings(retained_distribution(opened, SMALL_LOST)) == []  # 1 of 3 is half of 6 of 9, not less
+    worse = SMALL_LOST.copy()
+    worse[3] = False
+    (warning,) = retention_warnings(retained_distribution(opened, worse))
+    assert (
+        "small lesions are dropped disproportionately: 0 % kept" in warning
+        and "56 % of all cases with tumour" in warning
+    )
+    assert retention_warnings(retained_distribution(opened, np.ones(10, bool))) == []
+
+
+def test_a_warning_when_a_class_goes(cohort: Path) -> None:
+    kept = np.arange(10) < 5
+    found = retention_warnings(retained_distribution(Cohort.open(cohort), kept))
+    assert found == ["cases of class ill are dropped disproportionately: 0 % kept, 50 % of all"]
+    kept = np.arange(10) % 2 == 1
+    assert any(
+        "cases with small cyst are dropped" in w
+        for w in retention_warnings(retained_distribution(Cohort.open(cohort), kept))
+    )
+
+
+def test_the_sentence_names_both_ends(cohort: Path) -> None:
+    told = retained_distribution(Cohort.open(cohort), SMALL_LOST)
+    assert size_sentence(told) == (
+        "Of the 3 cases with the smallest tumour (up to 3 voxels) 1 are kept (33 %), of the 3 with the largest (from "
+        "7) 2 (67 %)."
+    )
+
+
+@pytest.mark.parametrize("sizes", [[0] * 4, [5] * 4])
+def test_no_lesion_or_one_size(another: Write, sizes: list[int]) -> None:
+    opened = Cohort.open(another("even", sizes))
+    told = retained_distribution(opened, np.array([1, 1, 1, 0], bool))
+    told["classes"].pop("small cyst")
+    if sizes[0]:
+        assert size_sentence(told) == "All cases with tumour are of one size, and 3 of 4 are kept."
+    else:
+        assert size_sentence(told).startswith("No label map holds a lesion") and told["classes"]["tumour"]["bins"] == []
+
+
+def test_without_label_maps_there_are_no_sizes(another: Write) -> None:
+    opened = Cohort.open(another("bare", scheme=None, label_source=None))
+    told = retained_distribution(opened, SMALL_LOST)
+    assert told["classes"] == {} and told["cases"] == counts(10, 7) and retention_warnings(told) == []

@@ -17,7 +17,7 @@ import torch
 
 from understudy.core.errors import UnderstudyError
 from understudy.generators import load
-from understudy.generators.pretrained.pickle_file import read_bytes, read_official
+from understudy.generators.pretrained.official_file import read_bytes, read_official
 from understudy.generators.pretrained.weights import import_weights
 
 TOLERANCE = 1e-4

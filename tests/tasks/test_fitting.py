@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from understudy.core.errors import UsageError
-from understudy.tasks.fitting import Cases, FineTuned, FittingConfig, chosen_from, fit
+from understudy.tasks.fitting import FineTuned, FittingConfig, TaskCases, chosen_from, fit
 from understudy.training.engine import Engine
 
 CONFIG = FittingConfig(updates=10, checks=5, batch_size=4, augment=False, precision="fp32")
@@ -30,7 +30,7 @@ class Watched:
         return np.tile(chosen[:, None, None, None], (1, 1, 4, 4)).astype(np.float32), chosen.astype(np.float32)
 
 
-def train(cases: Cases, config: FittingConfig, scores: list[float]) -> tuple[list[tuple[int, float]], int]:
+def train(cases: TaskCases, config: FittingConfig, scores: list[float]) -> tuple[list[tuple[int, float]], int]:
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 1))
     values = iter(scores)

@@ -39,11 +39,11 @@ def screen(
     if dry_run:
         show("screen", {"cohort": cohort, "evidence": folders, "out": out, "thresholds": thresholds})
         return
-    from understudy.release.screen import screen_cohort, told
+    from understudy.release.screen import screen_cohort, screening_summary
 
     with writing(out):
         screen_cohort(cohort, folders, out, thresholds, key=key)
-    for sentence in told(Cohort.open(out)):
+    for sentence in screening_summary(Cohort.open(out)):
         typer.echo(sentence)
     typer.echo(f"cohort: {out}")
 

@@ -1,17 +1,47 @@
-"""The progress bar of evaluations: on standard error, only where a person looks at it."""
+"""The one progress bar: on standard error, only where a person looks at it."""
 
 import sys
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+T = TypeVar("T")
+Update = Callable[..., None]
 
 
-def progress_bar(unit: str) -> Progress:
-    """Return a bar that shows a description, what is done and the time; silent where standard error is no terminal.
+@contextmanager
+def progress(title: str, total: int | None = None, unit: str = "", quiet: bool = False) -> Iterator[Update]:
+    """Show what is done, of how much, and the time; nothing where standard error is no terminal.
 
     Args:
+        title: what is being done.
+        total: how much there is to do; None: not known yet.
         unit: what is counted, e.g. ``updates``.
+        quiet: show nothing.
+
+    Yields:
+        ``update(advance=, completed=, total=, description=)``, each of them where it changes.
     """
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} " + unit)
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TextColumn(unit)
+    off = quiet or not sys.stderr.isatty()
     timing = TimeElapsedColumn(), TimeRemainingColumn()
-    return Progress(*columns, *timing, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)
+    with Progress(*columns, *timing, console=Console(stderr=True), disable=off, transient=True) as bar:
+        yield partial(bar.update, bar.add_task(title, total=total))
+
+
+def tracked(items: Iterable[T], title: str, total: int | None = None) -> Iterator[T]:
+    """Yield items and show how many are done.
+
+    Args:
+        items: what to go through.
+        title: what is being done.
+        total: how many there are; None: as many as ``items`` has, where it can tell.
+    """
+    with progress(title, len(items) if total is None and isinstance(items, Sized) else total) as update:
+        for item in items:
+            yield item
+            update(advance=1)

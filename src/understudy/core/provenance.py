@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from pydantic import BaseModel
+
+from understudy.core.documents import STRICT
+
 
 def code_version() -> str:
     """Return the version of understudy that runs, or "uninstalled" from a bare source tree."""
@@ -35,3 +39,15 @@ class Provenance:
             "inputs": self.inputs,
             "understudy": code_version(),
         }
+
+
+class ProvenanceRecord(BaseModel):
+    """The entry ``provenance`` of a JSON file on disk."""
+
+    model_config = STRICT
+
+    command: str
+    config: dict[str, Any] = {}
+    seed: int = 0
+    inputs: dict[str, str] = {}
+    understudy: str = "not recorded"

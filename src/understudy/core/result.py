@@ -11,8 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
+from understudy.core.documents import STRICT, read_document
 from understudy.core.errors import UnderstudyError
-from understudy.core.provenance import Provenance
+from understudy.core.provenance import Provenance, ProvenanceRecord
 
 SCORES = {"dice": "Dice", "auc": "AUC"}  # of utility: their names in results and tables, and for people
 
@@ -30,6 +33,7 @@ class Result:
     n: int = 0
     seed: int = 0
     note: str = ""
+    __pydantic_config__ = STRICT  # where one is read from a file
 
     def __str__(self) -> str:
         """Write ``value [low, high] unit (n = ...)``."""
@@ -37,6 +41,15 @@ class Result:
             return f"not available ({self.note})"
         interval = f" [{self.low:.3f}, {self.high:.3f}]" if self.low is not None and self.high is not None else ""
         return f"{self.value:.3f}{interval}{' ' + self.unit if self.unit else ''} (n = {self.n})"
+
+
+class ResultsFile(BaseModel):
+    """What results.json holds."""
+
+    model_config = STRICT
+
+    provenance: ProvenanceRecord
+    results: list[Result]
 
 
 def write_results(folder: Path, results: list[Result], provenance: Provenance) -> None:
@@ -58,10 +71,5 @@ def read_results(folder: Path) -> tuple[list[Result], dict[str, Any]]:
     file = Path(folder) / "results.json"
     if not file.is_file():
         raise UnderstudyError(f"{folder} holds no results.json: name a folder that `understudy evaluate` wrote")
-    try:
-        data = json.loads(file.read_text())
-        return [Result(**r) for r in data["results"]], data["provenance"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UnderstudyError(
-            f"{file} is not a results file that understudy wrote ({error}): evaluate again"
-        ) from error
+    found = read_document(file, ResultsFile, "a results file", "evaluate again")
+    return found.results, found.provenance.model_dump()

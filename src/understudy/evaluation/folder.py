@@ -1,35 +1,16 @@
-"""What evaluations write: tables, curves and grids that may be published, and an internal folder that may not.
-
-Public numbers stand on at least five subjects; fewer are withheld, and said to be. Rows per real case or subject, and
-real pixels, go below ``internal/``. **Checked** in tests/evaluation/test_folder.py.
-"""
+"""What evaluations write: tables, curves, histograms and grids. **Checked** in tests/evaluation/test_folder.py."""
 
 import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from understudy.core.cohort import Cohort
-from understudy.core.result import Result
 
-PUBLIC_MINIMUM = 5
-STAMP = "INTERNAL.txt"
 AXES = ("x", "y", "low", "high")  # of a curve
-INTERNAL = """INTERNAL. This folder holds pixels of real cases or a row per real case or subject.
-It is evidence for those who may see the real data, and never leaves the house; no release carries it.
-"""
-
-
-def public(result: Result, subjects: int) -> Result:
-    """Return the result, or the same without its number where fewer than five subjects stand behind it."""
-    if subjects >= PUBLIC_MINIMUM or result.value is None:
-        return result
-    note = f"withheld: {subjects} subjects stand behind it, and a public number needs {PUBLIC_MINIMUM}"
-    return replace(result, value=None, low=None, high=None, note=note)
 
 
 def write_table(folder: Path, name: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -103,19 +84,6 @@ def write_grid(file: Path, cohort: Cohort, rows: np.ndarray, title: str = "") ->
         arrays |= {"labels": np.asarray(maps), "label_names": np.array(cohort.scheme.names)}
     file.parent.mkdir(exist_ok=True)
     np.savez_compressed(file, allow_pickle=False, **arrays)
-
-
-def internal(folder: Path) -> Path:
-    """Return ``internal/`` below a results folder, made and stamped."""
-    made = folder / "internal"
-    made.mkdir(exist_ok=True)
-    stamp(made)
-    return made
-
-
-def stamp(folder: Path) -> None:
-    """Say in a folder that it never leaves the house."""
-    (folder / STAMP).write_text(INTERNAL)
 
 
 def _plain(value: Any) -> str:

@@ -22,7 +22,7 @@ from torch.optim import Optimizer
 
 from understudy.core.cohort import Cohort
 from understudy.core.encoding import Encoding
-from understudy.core.errors import UnderstudyError
+from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.seed import derive, rng
 from understudy.training.checkpoint import (
     load_modules,
@@ -61,6 +61,7 @@ class Generator(ABC):
     SAMPLING: ClassVar[tuple[str, ...]] = ("sample_block",)  # settings that may be changed after training
     LABELS_ONLY: ClassVar[bool] = False  # learns and samples label maps without images
     TAKES_OTHER: ClassVar[bool] = False  # learns from a second, unpaired cohort as well
+    classes: int = 0  # class columns of a condition; set by build
 
     def __init__(self, config: GeneratorConfig) -> None:
         """Store the configuration; networks are made by :meth:`build`."""
@@ -130,6 +131,18 @@ class Generator(ABC):
 
     def load_scalars(self, scalars: dict[str, Any]) -> None:  # noqa: B027
         """Put back what :meth:`scalars` gave."""
+
+    def class_condition(self, condition: Tensor | None) -> Tensor | None:
+        """Return the class columns (N, classes) that cases are drawn for, None for a training without classes.
+
+        Raises:
+            UsageError: they are missing.
+        """
+        if self.classes and condition is None:
+            raise UsageError(
+                f"this {self.name} was trained with {self.classes} classes and needs a condition: name the classes"
+            )
+        return condition
 
     # ------------------------------------------------------------------ training
     def fit(

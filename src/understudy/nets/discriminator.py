@@ -66,7 +66,7 @@ class DiscriminatorHead(nn.Module):
 class Discriminator(nn.Module):
     """Image and label channels -> realness logit.
 
-    Args: as for `GeneratorNetwork`; `group` is the minibatch-std group.
+    Args: as for `StyleGAN2Network`; `group` is the minibatch-std group.
     """
 
     def __init__(

@@ -129,7 +129,7 @@ class ToChannels(nn.Module):
         return project(x, (self.weight * self.weight_gain).expand(len(x), -1, -1)) + self.bias.view(-1, 1, 1)
 
 
-class DiscriminatorBlock(nn.Module):
+class GrowingDiscriminatorBlock(nn.Module):
     """Two convolutions, the second to half the resolution."""
 
     kernel: Tensor
@@ -146,7 +146,7 @@ class DiscriminatorBlock(nn.Module):
         return activate(self.conv1(x if self.kernel is None else blur(x, self.kernel, padding=1)))
 
 
-class DiscriminatorHead(nn.Module):
+class GrowingDiscriminatorHead(nn.Module):
     """4x4 features -> one logit a case; a condition adds the features' product with its embedding."""
 
     def __init__(self, width: int, classes: int, group: int) -> None:
@@ -202,9 +202,9 @@ class GrowingDiscriminator(nn.Module):
                 self.add_module(f"read{r}", GrowingConv2d(channels, width, 1))
             if r > 4:
                 out = channels_at(r // 2, channel_base, channel_max)
-                self.add_module(f"b{r}", DiscriminatorBlock(width, out, smooth))
+                self.add_module(f"b{r}", GrowingDiscriminatorBlock(width, out, smooth))
             else:
-                self.b4 = DiscriminatorHead(width, classes, group)
+                self.b4 = GrowingDiscriminatorHead(width, classes, group)
             r //= 2
 
     def _read(self, image: Tensor, resolution: int, low: torch.dtype) -> Tensor:

@@ -146,20 +146,20 @@ class ResidualGenerator(nn.Module):
         dims, widths = len(strides[0]), [channels * 2**i for i in range(len(strides) + 1)]
         steps = list(zip(widths, widths[1:], strides, strict=False))
         self.squash = squash
-        self.enter = Conv(inputs, channels, kernel, dims=dims, reflect=True, bias=False)
+        self.conv_in = Conv(inputs, channels, kernel, dims=dims, reflect=True, bias=False)
         self.down = nn.ModuleList(Conv(a, b, 3, dims=dims, stride=s, bias=False) for a, b, s in steps)
         self.blocks = nn.ModuleList(ResidualBlock(widths[-1], dims) for _ in range(blocks))
         self.up = nn.ModuleList(Conv(b, a, 3, dims=dims, stride=s, up=True, bias=False) for a, b, s in reversed(steps))
-        self.leave = Conv(channels, outputs, kernel, dims=dims, reflect=True, exact=True)
+        self.conv_out = Conv(channels, outputs, kernel, dims=dims, reflect=True, exact=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Translate (N, inputs, *S) to float32 (N, outputs, *S), in [-1, 1] where squashed."""
-        x = F.relu(instance_norm(self.enter(x)))
+        x = F.relu(instance_norm(self.conv_in(x)))
         for layer in self.down:
             x = F.relu(instance_norm(layer(x)))
         for block in self.blocks:
             x = block(x)
         for layer in self.up:
             x = F.relu(instance_norm(layer(x)))
-        y = torch.as_tensor(self.leave(x))
+        y = torch.as_tensor(self.conv_out(x))
         return y.tanh() if self.squash else y

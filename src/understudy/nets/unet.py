@@ -106,7 +106,7 @@ def mp_sum(x: Tensor, scaled_branch: Tensor) -> Tensor:
     return torch.add(scaled_branch, x, alpha=(1 - BALANCE) / math.hypot(BALANCE, 1 - BALANCE))
 
 
-class Block(nn.Module):
+class UNetBlock(nn.Module):
     """Residual block, EDM2 figure 21: resample, normalise (encoder), two convolutions modulated by the noise level.
 
     Args:
@@ -195,13 +195,13 @@ class UNet(nn.Module):
         self.embed_noise = MPConv(channels[0], embedding, 0)
         self.embed_class = MPConv(classes + 1, embedding, 0) if classes else None
 
-        def block(a: int, b: int, level: int, encoder: bool, resample: str = "keep") -> Block:
+        def block(a: int, b: int, level: int, encoder: bool, resample: str = "keep") -> UNetBlock:
             attention = head_channels if level in attention_levels and resample == "keep" else 0
-            return Block(
+            return UNetBlock(
                 a, b, embedding, dims, resample=resample, encoder=encoder, attention=attention, dropout=dropout
             )
 
-        self.enter = MPConv(inputs * patch**dims + 1, channels[0], 3, dims)
+        self.conv_in = MPConv(inputs * patch**dims + 1, channels[0], 3, dims)
         self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
         width, skips = channels[0], [channels[0]]
         for level, c in enumerate(channels):
@@ -220,8 +220,8 @@ class UNet(nn.Module):
             for _ in range(blocks + 1):
                 self.decoder.append(block(width + skips.pop(), c, level, False))
                 width = c
-        self.leave = MPConv(width, outputs * patch**dims, 3, dims)
-        self.leave_gain = nn.Parameter(torch.zeros(()))
+        self.conv_out = MPConv(width, outputs * patch**dims, 3, dims)
+        self.conv_out_gain = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor, c_noise: Tensor, condition: Tensor | None = None) -> Tensor:
         """Predict F.
@@ -237,7 +237,7 @@ class UNet(nn.Module):
         """
         e = F.silu(self._embed(c_noise, condition)) / SILU_RMS
         x = to_patches(x, self.patch)
-        x = self.enter(torch.cat([x, torch.ones_like(x[:, :1])], 1))
+        x = self.conv_in(torch.cat([x, torch.ones_like(x[:, :1])], 1))
         skips = [x]
         for block in self.encoder:
             x = block(x, e)
@@ -249,7 +249,7 @@ class UNet(nn.Module):
                 x = mp_cat(x, skips.pop())
             x = block(x, e)
         with torch.autocast(x.device.type, enabled=False):
-            y = self.leave(x.float(), self.leave_gain)
+            y = self.conv_out(x.float(), self.conv_out_gain)
         return from_patches(y, self.patch)
 
     def _embed(self, c_noise: Tensor, condition: Tensor | None) -> Tensor:

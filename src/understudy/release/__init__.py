@@ -1,1 +1,1 @@
-"""Floor 6: what may leave the house: cases that evidence speaks against are removed, and each removal is logged."""
+"""Floor 6: what may leave the institution: synthetic cohorts, screened, held against a policy, bundled."""

@@ -2,82 +2,139 @@
 
 Written for a data-protection officer, as Markdown to read and as JSON with the same content. It claims no more than
 the evidence: no cohort is called anonymous, no privacy is called proven, and a guarantee of differential privacy stands
-only where the cohort records one and nothing else touched training data.
+only where the cohort records one and nothing else used training data.
 **Checked** in tests/release/test_card.py.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Sequence
+
+from pydantic import BaseModel
 
 from understudy.core.cohort import Cohort
+from understudy.core.documents import STRICT
 from understudy.core.provenance import code_version
 from understudy.release.deidentify import screenings, trained_on
-from understudy.release.evidence import Dossier
+from understudy.release.disclosure import Comparison
+from understudy.release.evidence import EvidenceSet
 from understudy.release.gate import Check
 from understudy.release.policy import PolicyFile
 
 NOT_COVERED = (
-    "Evidence is against the attacks and transformations named in it. Others, and future ones, are not covered.",
+    "Evidence is against the attacks and transformations named in it. Others, and better ones, are not covered.",
     "Few flagged cases are no evidence that nobody can be recognised: a detector finds what its audit shows, no more.",
     "Somebody who holds further data about a patient, other images or a report, may learn more than was tested here.",
     "The numbers are of this cohort. They say nothing of the generator, its weights, or further cases drawn from it.",
     "Usefulness was measured for the tasks in the evidence, if at all; nothing here replaces clinical validation.",
 )
 NO_GUARANTEE = "No differential-privacy guarantee for this cohort"
-UNITS = {"epsilon", "delta", "unit"}
+
+
+class CohortSeen(BaseModel):
+    """A cohort that the generator learned from: its keyed id, its splits, and how many subjects if many."""
+
+    model_config = STRICT
+
+    cohort: str
+    splits: list[str]
+    n_subjects: int | None
+
+
+class Count(BaseModel):
+    """How many cases a screening kept."""
+
+    model_config = STRICT
+
+    before: int
+    after: int
+    share: float | None
+
+
+class ReleaseCard(BaseModel):
+    """card.json: what a person who decides on the data must know of a release."""
+
+    model_config = STRICT
+
+    cohort: str
+    kind: str
+    cases: int
+    modality: str
+    size: list[int]
+    channels: list[str]
+    labels: list[str]
+    label_source: str | None
+    classes: list[str]
+    generator: str
+    made_by: str
+    trained_on: list[CohortSeen]
+    screened: list[Count]
+    real_cohort: str
+    evidence: list[str]
+    differential_privacy: str
+    policy: dict[str, str]
+    checks: list[Check]
+    override: str | None
+    real_check: Comparison | None
+    not_covered: list[str]
+    understudy: str
 
 
 def card_of(
     released: Cohort,
     source: Cohort,
-    dossier: Dossier,
+    known: EvidenceSet,
     policy: PolicyFile,
     checks: Sequence[Check],
     override: str | None,
-    compared: Mapping[str, float] | None,
-) -> dict[str, Any]:
-    """Return the card as plain data.
+    compared: Comparison | None,
+) -> ReleaseCard:
+    """Return the card.
 
     Args:
         released: the cohort in the bundle.
         source: the cohort it was made of.
-        dossier: the evidence.
+        known: the evidence.
         policy: the limits.
         checks: each limit with what was found.
         override: why it is released although limits do not hold, or None.
         compared: what the comparison with the real cohort found, or None without one.
     """
-    return {
-        "cohort": released.id,
-        "kind": released.kind,
-        "cases": len(released),
-        "modality": released.modality,
-        "size": list(released.size),
-        "channels": [c.name for c in released.encoding.channels],
-        "labels": list(released.scheme.names) if released.scheme else [],
-        "label_source": released.label_source,
-        "classes": list(released.classes),
-        "generator": source.generator or "not recorded",
-        "made_by": str(source.provenance.get("command", "not recorded")),
-        "trained_on": trained_on(source),
-        "screened": [entry["coverage"]["cases"] for entry in screenings(source)],
-        "real_cohort": dossier.real,
-        "evidence": sorted({folder.section for folder in dossier.released}),
-        "differential_privacy": guarantee(source),
-        "policy": {"name": policy.policy.name, "sha256": policy.digest},
-        "checks": [asdict(check) for check in checks],
-        "override": override,
-        "real_check": dict(compared) if compared is not None else None,
-        "not_covered": list(NOT_COVERED),
-        "understudy": code_version(),
-    }
+    return ReleaseCard(
+        cohort=released.id,
+        kind=released.kind,
+        cases=len(released),
+        modality=released.modality,
+        size=list(released.size),
+        channels=[c.name for c in released.encoding.channels],
+        labels=list(released.scheme.names) if released.scheme else [],
+        label_source=released.label_source,
+        classes=list(released.classes),
+        generator=source.generator or "not recorded",
+        made_by=str(source.provenance.get("command", "not recorded")),
+        trained_on=[
+            CohortSeen(cohort=entry["cohort"], splits=entry["splits"], n_subjects=entry.get("n_subjects"))
+            for entry in trained_on(source)
+        ],
+        screened=[Count(**entry["retained"]["cases"]) for entry in screenings(source)],
+        real_cohort=known.real,
+        evidence=sorted({folder.section for folder in known.released}),
+        differential_privacy=guarantee(source),
+        policy={"name": policy.policy.name, "sha256": policy.digest},
+        checks=list(checks),
+        override=override,
+        real_check=compared,
+        not_covered=list(NOT_COVERED),
+        understudy=code_version(),
+    )
 
 
 def guarantee(source: Cohort) -> str:
-    """Say which guarantee of differential privacy ``sampling`` records, if nothing else touched training data."""
+    """Say which guarantee of differential privacy ``sampling`` records, if nothing else used training data."""
     found = source.sampling.get("differential_privacy")
-    if not isinstance(found, dict) or not set(found) >= UNITS:
+    if (
+        not isinstance(found, dict)
+        or "unit" not in found
+        or not all(isinstance(found.get(name), int | float) for name in ("epsilon", "delta"))
+    ):
         return f"{NO_GUARANTEE}: none is recorded."
     if source.sampling.get("screened"):
         return f"{NO_GUARANTEE}: its generator had one, and the screening after it looked at training subjects again."
@@ -88,69 +145,69 @@ def guarantee(source: Cohort) -> str:
     )
 
 
-def markdown(card: Mapping[str, Any]) -> str:
+def markdown(card: ReleaseCard) -> str:
     """Return a card as Markdown."""
-    failed = [check["what"] for check in card["checks"] if not check["holds"]]
+    failed = [check.what for check in card.checks if not check.holds]
     lines = ["# Card of a synthetic cohort", ""]
-    if card["override"] is not None:
+    if card.override is not None:
         lines += [
-            f"> **Released over its policy.** {len(failed)} of {len(card['checks'])} limits do not hold "
-            f"({', '.join(failed)}). Reason given: {_line(card['override'])}",
+            f"> **Released over its policy.** {len(failed)} of {len(card.checks)} limits do not hold "
+            f"({', '.join(failed)}). Reason given: {_line(card.override)}",
             "",
         ]
     lines += ["## What it is", "", *_what(card), "", "## Whose data stands behind it", "", *_whose(card), ""]
     lines += ["## Limits and what was found", "", *_table(card), ""]
-    lines += ["## What each limit guards", "", *(f"- **{c['what']}**: {_line(c['why'])}" for c in card["checks"]), ""]
-    lines += ["## Not covered", "", *(f"- {sentence}" for sentence in card["not_covered"]), ""]
-    lines += [f"Made by understudy {card['understudy']}. Evidence is in `evidence/`, and as a page in `report/`."]
+    lines += ["## What each limit guards", "", *(f"- **{c.what}**: {_line(c.why)}" for c in card.checks), ""]
+    lines += ["## Not covered", "", *(f"- {sentence}" for sentence in card.not_covered), ""]
+    lines += [f"Made by understudy {card.understudy}. Evidence is in `evidence/`, and as a page in `report/`."]
     return "\n".join(lines) + "\n"
 
 
-def _what(card: Mapping[str, Any]) -> list[str]:
-    labels = f"label maps ({', '.join(card['labels'][1:])}; {card['label_source']})" if card["labels"] else ""
-    parts = [f"images ({', '.join(card['channels'])})" if card["channels"] else "", labels]
-    size = " x ".join(map(str, card["size"]))
+def _what(card: ReleaseCard) -> list[str]:
+    labels = f"label maps ({', '.join(card.labels[1:])}; {card.label_source})" if card.labels else ""
+    parts = [f"images ({', '.join(card.channels)})" if card.channels else "", labels]
+    size = " x ".join(map(str, card.size))
     told = [
-        f"- {card['cases']:,} {card['kind']} cases, {card['modality']}, {size}: {' and '.join(filter(None, parts))}.",
-        f"- Made by `{card['made_by']}` with the generator {card['generator']}.",
-        f"- Cohort `{card['cohort']}`, a hash of its content.",
+        f"- {card.cases:,} {card.kind} cases, {card.modality}, {size}: {' and '.join(filter(None, parts))}.",
+        f"- Made by `{card.made_by}` with the generator {card.generator}.",
+        f"- Cohort `{card.cohort}`, a hash of its content.",
     ]
     return told + [
-        f"- Screened: {entry['after']:,} of {entry['before']:,} cases were kept; cases that evidence spoke against "
+        f"- Screened: {entry.after:,} of {entry.before:,} cases were kept; cases that evidence spoke against "
         "were removed."
-        for entry in card["screened"]
+        for entry in card.screened
     ]
 
 
-def _whose(card: Mapping[str, Any]) -> list[str]:
-    told = [f"- Evidence is measured against the real cohort `{card['real_cohort']}` (a keyed id)."]
-    for entry in card["trained_on"]:
-        n = f"{entry['n_subjects']:,} subjects" if "n_subjects" in entry else "a number of subjects that is not told"
-        splits = ", ".join(entry["splits"]) or "not recorded"
-        told.append(f"- Learned from the cohort `{entry['cohort']}` (split {splits}): {n}.")
-    if not card["trained_on"]:
+def _whose(card: ReleaseCard) -> list[str]:
+    told = [f"- Evidence is measured against the real cohort `{card.real_cohort}` (a keyed id)."]
+    for seen in card.trained_on:
+        n = f"{seen.n_subjects:,} subjects" if seen.n_subjects is not None else "a number of subjects that is not told"
+        splits = ", ".join(seen.splits) or "not recorded"
+        told.append(f"- Learned from the cohort `{seen.cohort}` (split {splits}): {n}.")
+    if not card.trained_on:
         told.append("- Whom the generator learned from is not recorded.")
-    compared = card["real_check"]
+    compared = card.real_check
     told += [
         "- The bundle was not compared with the real cohort."
         if compared is None
-        else f"- Compared with all {compared['real_cases']:,} real cases: images, patches, label maps, and every byte "
-        f"of {compared['files']:,} files for names. Highest correlation {compared['highest_r']:.3f}; in figures "
-        f"{compared['highest_r_drawn']:.3f}. {compared['names_too_short']:,} names were too short to be looked for.",
-        f"- {card['differential_privacy']}",
+        else f"- Compared with all {compared.real_cases:,} real cases: images, patches, label maps, and every byte "
+        f"of {compared.files:,} files for names. Highest correlation {compared.highest_r:.3f}; in figures "
+        f"{compared.highest_r_drawn:.3f}. {compared.names_too_short:,} names were too short to be looked for.",
+        f"- {card.differential_privacy}",
     ]
     return told
 
 
-def _table(card: Mapping[str, Any]) -> list[str]:
+def _table(card: ReleaseCard) -> list[str]:
     lines = [
-        f"Policy {card['policy']['name']}, SHA-256 `{card['policy']['sha256']}`.",
+        f"Policy {card.policy.get('name')}, SHA-256 `{card.policy.get('sha256')}`.",
         "",
         "| limit | asked | found | holds | evidence |",
         "|---|---|---|---|---|",
     ]
-    for c in card["checks"]:
-        cells = [c["what"], c["limit"], c["found"], "yes" if c["holds"] else "**no**", c["evidence"] or "none"]
+    for c in card.checks:
+        cells = [c.what, c.limit, c.found, "yes" if c.holds else "**no**", c.evidence or "none"]
         lines.append("| " + " | ".join(_line(cell).replace("|", "\\|") for cell in cells) + " |")
     return lines
 

@@ -1,13 +1,12 @@
-"""The cohort as it leaves the house: the same images, label maps and classes, and nothing that names a subject.
+"""The de-identified cohort of a release: the same images, label maps and classes, and nothing that names a subject.
 
 Cases and, in a semi-synthetic cohort, subjects get new names in the order of the rows. Left out are the split, the
 place and the size of a source image, and all columns beside the classes; ``trained_on`` keeps cohort and splits with
-the number of subjects (at least five) in the place of their pseudonyms; a screening keeps its counts, a
-guarantee of differential privacy what it says. The id is a hash
-of this content alone.
-A later ``evaluate`` on such a cohort therefore cannot tell a leak: it compares with the training split, and says beside
+the number of subjects (at least five) in the place of their pseudonyms; a screening keeps its counts, a guarantee of
+differential privacy what it says. The id is a hash of this content alone.
+A later ``evaluate`` on such a cohort cannot tell whether training subjects are among the test subjects: it says beside
 each number that ``trained_on`` is not recorded. Evidence that needs the names is made before the release.
-**Checked** in tests/release/test_package.py.
+**Checked** in tests/release/test_deidentify.py.
 """
 
 from pathlib import Path
@@ -16,15 +15,15 @@ from typing import Any
 import numpy as np
 
 from understudy.core.cohort import Cohort
+from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
-from understudy.evaluation.folder import PUBLIC_MINIMUM
 
 GUARANTEE = ("epsilon", "delta", "unit")
 
 
-def write_stripped(source: Cohort, out: Path, provenance: Provenance) -> None:
-    """Write a cohort without what names anybody.
+def write_deidentified(source: Cohort, out: Path, provenance: Provenance) -> None:
+    """Write the de-identified copy of a cohort.
 
     Args:
         source: the cohort.
@@ -53,7 +52,7 @@ def trained_on(source: Cohort) -> list[dict[str, Any]]:
     told: list[dict[str, Any]] = []
     for entry in source.trained_on:
         n = len(entry.get("subjects", ()))
-        counted = {"n_subjects": n} if n >= PUBLIC_MINIMUM else {}
+        counted = {"n_subjects": n} if n >= MIN_SUBJECTS else {}
         told.append({"cohort": entry["cohort"], "splits": entry.get("splits", []), "subjects": [], **counted})
     return told
 
@@ -61,6 +60,10 @@ def trained_on(source: Cohort) -> list[dict[str, Any]]:
 def screenings(source: Cohort) -> list[dict[str, Any]]:
     """Return the log of a cohort's screenings as counts."""
     return [
-        {"source": {"cohort": entry["source"]["cohort"]}, "touched": entry["touched"], "coverage": entry["coverage"]}
+        {
+            "source": {"cohort": entry["source"]["cohort"]},
+            "data_used": entry["data_used"],
+            "retained": entry["retained"],
+        }
         for entry in source.sampling.get("screened", [])
     ]

@@ -1,32 +1,25 @@
-"""Nothing real in a bundle: every image in it is compared with every real one, every byte is searched for real names.
+"""The disclosure check: nothing real in a bundle.
 
-Images are those of the cohort, of the public arrays, and of every picture, also of those embedded in HTML. What is
-found here is never released, whatever the reason given: a policy sets from where images count as the same, an override
-does not reach this. Messages name the file of the bundle, never the real case.
-**Checked** in tests/release/test_disclosure.py (one real thing of each kind planted, in each kind of file).
+Every image of the bundle is compared with every real image, and every byte is searched for identifiers of real cases
+(identifiers.py). Images are those of the cohort in each of its forms, of the public arrays, and of every picture, also
+of those embedded in HTML. What is found is never released: a policy sets from where images count as the same, and no
+override reaches this check. Messages name the file of the bundle, never the real case.
 
-Real pixels among arrays of images: the same patch, at any place; nearly the same image; the same label map.
+**Patches**: images are brought to 65,536 levels over each channel's range. Every block of 8 x 8 of a fixed grid over
+the real images that has at least 16 different values is looked for at every place of every image and channel: whatever
+holds 15 x 15 real pixels as they are holds a whole block. **Near**: the highest Pearson r of a whole image to any real
+one, as ``evaluate privacy`` measures it. **Label maps**: equality. **Figures**: a picture is cut where a whole row or
+column is background, again and again; what is left is a panel, or a mosaic without gaps, which is cut into panels of
+the cohort's shape. Each panel is scaled to the cohort's size and compared by Pearson's r with every slice of every real
+image, each channel and their mean; for the five nearest again without the tenth of the pixels that fits worst, so that
+an outline drawn over it does not hide it.
 
-Images are brought to one scale of 65,536 levels over each channel's range. **Patches**: every block of 8 x 8 of a fixed
-grid over the real images, if it has at least 16 different values, is looked for at every place of every image and
-channel: whatever holds 15 x 15 real pixels as they are holds a whole block. **Near**: the highest Pearson r of the
-whole image to any real one, as ``evaluate privacy`` measures it. **Label maps**: equality.
-**Not covered**: a real image that was mirrored, turned, warped or mixed; `evaluate privacy` looks for
-transformed copies, this for real data that slipped in. **Checked** in tests/release/test_disclosure_pixels.py. On
-lgg_tcga at 64 px no image of 210 of the test subjects has a patch in common with other subjects' 100,765, and the
-highest r between subjects is 0.918.
-
-Real images drawn in figures: pictures are cut into their tiles, and each tile is compared with every real image.
-
-A picture is cut where a whole row or column is paper, again and again; what is left is a tile, or a mosaic without
-gaps, which is cut into tiles of the cohort's shape. Each is scaled to the cohort's size and compared by Pearson's r
-with every slice of every real image, each channel and their mean; for the five nearest again without the tenth of the
-pixels that fits worst, so that an outline of a lesion drawn over it does not hide it.
-**Not covered**: real images that overlap, were turned, were drawn in other colours than grey or their own, or have
-outlines over more than a tenth of their pixels.
-**Checked** in tests/release/test_disclosure_tiles.py (planted in the report's own figures). On lgg_tcga at 64 px, 24
-images of test subjects drawn as the report does: r to themselves at least 0.9998, also outlined; to others at most
-0.9903.
+**Not covered**: real images that were mirrored, rotated, deformed or mixed (``evaluate privacy`` looks for transformed
+copies, this for real data that slipped in); in figures also those that overlap, are drawn in other colours than grey or
+their own, or have outlines over more than a tenth of their pixels.
+**Checked** in tests/release/test_disclosure.py (one real thing of each kind, in each kind of file). On lgg_tcga at 64
+px no image of 210 of the test subjects has a patch in common with other subjects' 100,765, and the highest r between
+subjects is 0.918; drawn as the report does, r to themselves is at least 0.9998, to others at most 0.9903.
 """
 
 import hashlib
@@ -37,23 +30,88 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from pydantic import BaseModel
 
 from understudy.core.cohort import PATIENTS_OWN, Cohort
+from understudy.core.documents import STRICT
 from understudy.core.errors import UnderstudyError
 from understudy.evaluation.guard import refuse_unfitting
 from understudy.evaluation.nearest import UnitRows, nearest, unit_vectors
 from understudy.evaluation.privacy.pearson import ImageVectors
-from understudy.release.identifiers import EMBEDDED, needles_of, refuse_names
+from understudy.release.formats import FORMS
+from understudy.release.identifiers import EMBEDDED, forbidden_identifiers, refuse_names
 from understudy.release.policy import RealCheck
 from understudy.report.reading import read_arrays
 
 BLOCK = 8  # side of a patch
-FEWEST_VALUES = 16  # different ones in a patch: fewer can be equal by chance
+MIN_VALUES = 16  # different ones in a patch: fewer can be equal by chance
 ROWS = 32  # cases read at once
 LEVELS = 2**16 - 1
+BACKGROUND = 250  # of 255: lighter in all colours is background
+MIN_PANEL = 16  # pixels: the side of a panel
+MAX_PANELS_ACROSS = 16  # of a mosaic without gaps; none is narrower than the cohort's images
+CANDIDATES = 5
+REFINED_FROM = 0.8  # r from which a pair is looked at again
+TRIMMED = 0.1  # of the pixels, an outline's
+BATCH = 256  # real cases compared at once
+PICTURE_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"pHYs", b"sRGB", b"gAMA", b"tRNS"}
+Box = tuple[int, int, int, int]
+KNOWN = {".json", ".csv", ".npy", ".npz", ".html", ".md", ".yaml", ".png"}
 
 
-class RealPixels:
+class Comparison(BaseModel):
+    """What was compared, as counts, and the highest r; it goes into the card."""
+
+    model_config = STRICT
+
+    files: int
+    real_cases: int
+    names_too_short: int
+    pictures: int
+    highest_r: float
+    highest_r_drawn: float
+
+
+def compare_with_real(folder: Path, forms: Sequence[str], real: Cohort, rule: RealCheck) -> Comparison:
+    """Compare a bundle with the real cohort that stands behind it.
+
+    Args:
+        folder: the bundle.
+        forms: the forms that its cohort is stored in, out of ``FORMS``.
+        real: the real cohort, all splits.
+        rule: from where images count as the same.
+
+    Raises:
+        UsageError: cohorts of different sizes or channels, which cannot be compared.
+        UnderstudyError: a real image, patch, label map, name or unkeyed hash is in the bundle, or a kind of file that
+            cannot be looked into.
+    """
+    forbidden, files = forbidden_identifiers(real), sorted(file for file in folder.rglob("*") if file.is_file())
+    known = KNOWN.union(*(FORMS[name].suffixes for name in forms))
+    for file in files:
+        if file.suffix not in known:
+            raise UnderstudyError(f"release is refused: {_name(file, folder)} is of a kind that is not looked into")
+    searched, near = refuse_names(folder, forbidden), -1.0
+    for name in forms:
+        released = FORMS[name].read(folder)
+        refuse_unfitting(real, released, labels=False)
+        owned = released.label_source in PATIENTS_OWN  # a policy that let these in knows whose they are
+        images = RealImages(real, None if owned else rule.label_voxels)
+        near = max(near, _compare_cohort(released, images, rule, name))
+    for file in folder.rglob("*.npz"):
+        near = max(near, _compare_arrays(read_arrays(file), images, rule, _name(file, folder)))
+    drawn, n = _compare_pictures(folder, files, real, rule)
+    return Comparison(
+        files=searched,
+        real_cases=len(real),
+        names_too_short=forbidden.short,
+        pictures=n,
+        highest_r=round(near, 4),
+        highest_r_drawn=round(drawn, 4),
+    )
+
+
+class RealImages:
     """The real images and label maps, ready to be compared with.
 
     Args:
@@ -119,7 +177,7 @@ class RealPixels:
         high, wide = height // BLOCK, width // BLOCK
         cut = levels[:, : high * BLOCK, : wide * BLOCK].reshape(m, high, BLOCK, wide, BLOCK)
         flat = np.sort(cut.transpose(0, 1, 3, 2, 4).reshape(-1, BLOCK * BLOCK), 1)
-        rich = 1 + (np.diff(flat, axis=1) != 0).sum(1) >= FEWEST_VALUES
+        rich = 1 + (np.diff(flat, axis=1) != 0).sum(1) >= MIN_VALUES
         return self._windows(levels)[:, ::BLOCK, ::BLOCK][:, :high, :wide].ravel()[rich]
 
     def _windows(self, levels: np.ndarray) -> np.ndarray:
@@ -145,206 +203,33 @@ def _cohort_planes(cohort: Cohort) -> Iterator[np.ndarray]:
         yield planes(cohort.encoding.encode_images(np.asarray(cohort.images[start : start + ROWS])))
 
 
-PAPER = 250  # of 255: lighter in all colours is paper
-SMALLEST = 16  # pixels: the side of a tile
-MOSAIC = 16  # tiles in a row of a mosaic without gaps, at most; none is narrower than the cohort's images
-CANDIDATES = 5
-WORTH = 0.8  # r from which a pair is looked at again
-DROPPED = 0.1  # of the pixels, an outline's
-BATCH = 256  # real cases compared at once
-PLAIN = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"pHYs", b"sRGB", b"gAMA", b"tRNS"}
-Box = tuple[int, int, int, int]
-
-
-def open_png(data: bytes, where: str) -> np.ndarray:
-    """Return a PNG as float32 (H, W, 3) in 0..255, on white paper.
-
-    Raises:
-        UnderstudyError: no PNG, or one that carries text or other data beside the picture.
-    """
-    if data[:8] != b"\x89PNG\r\n\x1a\n" or not set(_chunks(data)) <= PLAIN:
-        raise UnderstudyError(f"{where} should be a PNG that holds a picture and nothing else: make the evidence again")
-    with Image.open(BytesIO(data)) as image:
-        layers = image.convert("RGBA")
-        paper = Image.new("RGBA", layers.size, "white")
-        return np.asarray(Image.alpha_composite(paper, layers).convert("RGB"), np.float32)
-
-
-def _chunks(data: bytes) -> Iterator[bytes]:
-    """Yield the types of a PNG's chunks, and b"" for bytes after its end."""
-    at = 8
-    while at + 8 <= len(data):
-        kind = data[at + 4 : at + 8]
-        yield kind
-        at += 12 + int.from_bytes(data[at : at + 4], "big")
-        if kind == b"IEND":
-            break
-    if at != len(data):
-        yield b""
-
-
-def tiles(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return the tiles of a picture at a size, float32 (n, H, W): the mean of colours, and each where they differ."""
-    found = []
-    for box in _cut(np.any(picture < PAPER, axis=-1), (0, 0, *picture.shape[:2])):
-        for top, left, bottom, right in [box, *_mosaic(box, size)]:
-            colours = [_scaled(picture[top:bottom, left:right, k], size) for k in range(3)]
-            grey = np.mean(colours, 0)
-            found += [grey] if np.ptp(colours, 0).max() < 1 else [*colours, grey]
-    return np.array(found, np.float32).reshape(-1, *size)
-
-
-def _cut(ink: np.ndarray, box: Box) -> Iterator[Box]:
-    """Yield the boxes that no row or column of paper cuts any more."""
-    top, left, bottom, right = box
-    for axis in (1, 0):
-        runs = _runs(np.any(ink[top:bottom, left:right], axis=axis))
-        whole = (0, bottom - top if axis else right - left)
-        if runs != [whole]:
-            for first, last in runs:
-                yield from _cut(
-                    ink, (top + first, left, top + last, right) if axis else (top, left + first, bottom, left + last)
-                )
-            return
-    if min(bottom - top, right - left) >= SMALLEST:
-        yield box
-
-
-def _runs(marks: np.ndarray) -> list[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], marks, [False]]).astype(np.int8)))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-
-
-def _mosaic(box: Box, size: tuple[int, int]) -> Iterator[Box]:
-    """Yield the tiles of a box that could hold several of this shape without gaps."""
-    (top, left, bottom, right), narrowest = box, max(SMALLEST, size[1])
-    for across in range(1, MOSAIC + 1):
-        wide = (right - left) / across
-        down = (bottom - top) / (wide * size[0] / size[1])
-        if across * round(down) < 2 or abs(down - round(down)) > 0.02 * down or wide < narrowest:
-            continue
-        high = (bottom - top) / round(down)
-        for i in range(round(down)):
-            for j in range(across):
-                yield (
-                    round(top + i * high),
-                    round(left + j * wide),
-                    round(top + (i + 1) * high),
-                    round(left + (j + 1) * wide),
-                )
-
-
-def _scaled(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    image = Image.fromarray(np.ascontiguousarray(plane))
-    return np.asarray(image.resize((size[1], size[0]), Image.Resampling.BOX), np.float32)
-
-
-def highest(drawn: np.ndarray, real: Cohort) -> float:
-    """Return the highest r, outlines left out, of any tile to any slice of any real image; -1 where there are none.
-
-    Args:
-        drawn: tiles as greys (n, H, W).
-        real: the real cohort, with images (N, C, *S).
-    """
-    if real.images is None or not len(drawn):
-        return -1.0
-    queries = drawn.reshape(-1, drawn.shape[-2] * drawn.shape[-1])
-    queries = queries[np.ptp(queries, 1) > 0]
-    units, r, index = unit_vectors(queries), np.empty((len(queries), 0)), np.empty((len(queries), 0), np.int64)
-    first = 0
-    for start in range(0, len(real), BATCH):
-        product = units @ unit_vectors(_slices(real, range(start, min(start + BATCH, len(real))))).T
-        joined = np.concatenate([r, product], 1)
-        numbers = np.concatenate([index, np.broadcast_to(first + np.arange(product.shape[1]), product.shape)], 1)
-        best = np.argpartition(-joined, min(CANDIDATES, joined.shape[1]) - 1, 1)[:, :CANDIDATES]
-        r, index = np.take_along_axis(joined, best, 1), np.take_along_axis(numbers, best, 1)
-        first += product.shape[1]
-    each = first // len(real)  # slices of a case
-    pairs = [(i, int(j)) for i, j in zip(np.nonzero(r > WORTH)[0], index[r > WORTH], strict=True)]
-    found = [_robust(queries[i], _slices(real, [j // each])[j % each]) for i, j in pairs]
-    return max(found, default=float(r.max(initial=-1)))
-
-
-def _slices(real: Cohort, rows: Sequence[int]) -> np.ndarray:
-    """Return the slices of some real cases, each channel and the mean of all, float32 (m, H * W)."""
-    assert real.images is not None
-    images = real.encoding.encode_images(np.asarray(real.images[list(rows)]))
-    joined = np.concatenate([images, images.mean(1, keepdims=True)], 1) if images.shape[1] > 1 else images
-    return joined.reshape(-1, images.shape[-2] * images.shape[-1])
-
-
-def _robust(x: np.ndarray, y: np.ndarray) -> float:
-    """Return Pearson's r of two vectors without the tenth that lies farthest from their common line."""
-    a, b = x - x.mean(), y - y.mean()
-    off = np.abs(a - (a @ b) / (b @ b) * b)
-    kept = off <= np.partition(off, int(len(off) * (1 - DROPPED)))[int(len(off) * (1 - DROPPED))]
-    a, b = x[kept] - x[kept].mean(), y[kept] - y[kept].mean()
-    length = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(a @ b) / length if length > 0 else -1.0
-
-
-KNOWN = {".json", ".csv", ".npy", ".npz", ".html", ".md", ".yaml", ".png"}
-
-
-def compare_with_real(folder: Path, real: Cohort, rule: RealCheck) -> dict[str, float]:
-    """Compare a bundle with the real cohort that stands behind it.
-
-    Args:
-        folder: the bundle, with ``cohort/``.
-        real: the real cohort, all splits.
-        rule: from where images count as the same.
-
-    Returns:
-        What was compared, as counts and the highest r, for the bundle.
-
-    Raises:
-        UsageError: cohorts of different sizes or channels, which cannot be compared.
-        UnderstudyError: a real image, patch, label map, name or unkeyed hash is in the bundle, or a kind of file that
-            cannot be looked into.
-    """
-    released, needles = Cohort.open(folder / "cohort"), needles_of(real)
-    refuse_unfitting(real, released, labels=False)
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    for file in files:
-        if file.suffix not in KNOWN:
-            raise UnderstudyError(f"release is refused: {_name(file, folder)} is of a kind that is not looked into")
-    searched = refuse_names(folder, needles)
-    owned = released.label_source in PATIENTS_OWN  # a policy that let these in knows whose they are
-    pixels = RealPixels(real, None if owned else rule.label_voxels)
-    near = _compare_cohort(released, pixels, rule)
-    for file in folder.rglob("*.npz"):
-        near = max(near, _compare_arrays(read_arrays(file), pixels, rule, _name(file, folder)))
-    drawn, n = _compare_pictures(folder, files, real, rule)
-    told = {"files": searched, "real_cases": len(real), "names_too_short": needles.short}
-    return {**told, "pictures": n, "highest_r": round(near, 4), "highest_r_drawn": round(drawn, 4)}
-
-
-def _compare_cohort(released: Cohort, pixels: RealPixels, rule: RealCheck) -> float:
-    _refuse(pixels.same_patches_of(released), "patch", "cohort/images.npy")
+def _compare_cohort(released: Cohort, images: RealImages, rule: RealCheck, form: str) -> float:
+    where = f"the cohort ({form})"
+    _refuse(images.same_patches_of(released), "patch", where)
     if released.labels is not None:
-        _refuse(pixels.same_maps(released.labels), "label map", "cohort/labels.npy")
-    return _refuse_near(pixels.nearest_of(released), rule.near, "cohort/images.npy")
+        _refuse(images.same_maps(released.labels), "label map", where)
+    return _refuse_near(images.nearest_of(released), rule.near, where)
 
 
-def _compare_arrays(arrays: dict[str, np.ndarray], pixels: RealPixels, rule: RealCheck, where: str) -> float:
+def _compare_arrays(arrays: dict[str, np.ndarray], images: RealImages, rule: RealCheck, where: str) -> float:
     """Compare every array of an .npz file that can hold images or label maps."""
     highest_r = -1.0
     for array in arrays.values():
         if array.dtype.kind == "f" and array.ndim >= 3:
-            images = (array if array.ndim > 3 else array[:, None]) * 2 - 1
-            _refuse(pixels.same_patches(images), "patch", where)
-            highest_r = max(highest_r, _refuse_near(pixels.nearest_to(images), rule.near, where))
+            encoded = (array if array.ndim > 3 else array[:, None]) * 2 - 1
+            _refuse(images.same_patches(encoded), "patch", where)
+            highest_r = max(highest_r, _refuse_near(images.nearest_to(encoded), rule.near, where))
         elif array.dtype.kind in "iu" and array.ndim >= 3:
-            _refuse(pixels.same_maps(array), "label map", where)
+            _refuse(images.same_maps(array), "label map", where)
     return highest_r
 
 
 def _compare_pictures(folder: Path, files: list[Path], real: Cohort, rule: RealCheck) -> tuple[float, int]:
-    """Return the highest r of any tile of any picture, and the number of pictures."""
+    """Return the highest r of any panel of any picture, and the number of pictures."""
     best, n = -1.0, 0
     height, width = real.size[-2:]
     for where, data in _pictures(folder, files):
-        found, n = highest(tiles(open_png(data, where), (height, width)), real), n + 1
+        found, n = highest_correlation(figure_panels(open_png(data, where), (height, width)), real), n + 1
         best = max(best, _refuse_near(found, rule.drawn, where))
     return best, n
 
@@ -377,3 +262,130 @@ def _refuse_near(r: float, limit: float, where: str) -> float:
 
 def _name(file: Path, folder: Path) -> str:
     return file.relative_to(folder).as_posix()
+
+
+def open_png(data: bytes, where: str) -> np.ndarray:
+    """Return a PNG as float32 (H, W, 3) in 0..255, on a white background.
+
+    Raises:
+        UnderstudyError: no PNG, or one that carries text or other data beside the picture.
+    """
+    if data[:8] != b"\x89PNG\r\n\x1a\n" or not set(_chunks(data)) <= PICTURE_CHUNKS:
+        raise UnderstudyError(f"{where} should be a PNG that holds a picture and nothing else: make the evidence again")
+    with Image.open(BytesIO(data)) as image:
+        layers = image.convert("RGBA")
+        white = Image.new("RGBA", layers.size, "white")
+        return np.asarray(Image.alpha_composite(white, layers).convert("RGB"), np.float32)
+
+
+def _chunks(data: bytes) -> Iterator[bytes]:
+    """Yield the types of a PNG's chunks, and b"" for bytes after its end."""
+    at = 8
+    while at + 8 <= len(data):
+        kind = data[at + 4 : at + 8]
+        yield kind
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+        if kind == b"IEND":
+            break
+    if at != len(data):
+        yield b""
+
+
+def figure_panels(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return the panels of a picture at a size, float32 (n, H, W): the mean of colours, and each where they differ."""
+    found = []
+    for box in _cut(np.any(picture < BACKGROUND, axis=-1), (0, 0, *picture.shape[:2])):
+        for top, left, bottom, right in [box, *_mosaic(box, size)]:
+            colours = [_scaled(picture[top:bottom, left:right, k], size) for k in range(3)]
+            grey = np.mean(colours, 0)
+            found += [grey] if np.ptp(colours, 0).max() < 1 else [*colours, grey]
+    return np.array(found, np.float32).reshape(-1, *size)
+
+
+def _cut(ink: np.ndarray, box: Box) -> Iterator[Box]:
+    """Yield the boxes that no row or column of background cuts any more."""
+    top, left, bottom, right = box
+    for axis in (1, 0):
+        runs = _runs(np.any(ink[top:bottom, left:right], axis=axis))
+        whole = (0, bottom - top if axis else right - left)
+        if runs != [whole]:
+            for first, last in runs:
+                yield from _cut(
+                    ink, (top + first, left, top + last, right) if axis else (top, left + first, bottom, left + last)
+                )
+            return
+    if min(bottom - top, right - left) >= MIN_PANEL:
+        yield box
+
+
+def _runs(marks: np.ndarray) -> list[tuple[int, int]]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], marks, [False]]).astype(np.int8)))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _mosaic(box: Box, size: tuple[int, int]) -> Iterator[Box]:
+    """Yield the panels of a box that could hold several of this shape without gaps."""
+    (top, left, bottom, right), narrowest = box, max(MIN_PANEL, size[1])
+    for across in range(1, MAX_PANELS_ACROSS + 1):
+        wide = (right - left) / across
+        down = (bottom - top) / (wide * size[0] / size[1])
+        if across * round(down) < 2 or abs(down - round(down)) > 0.02 * down or wide < narrowest:
+            continue
+        high = (bottom - top) / round(down)
+        for i in range(round(down)):
+            for j in range(across):
+                yield (
+                    round(top + i * high),
+                    round(left + j * wide),
+                    round(top + (i + 1) * high),
+                    round(left + (j + 1) * wide),
+                )
+
+
+def _scaled(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    image = Image.fromarray(np.ascontiguousarray(plane))
+    return np.asarray(image.resize((size[1], size[0]), Image.Resampling.BOX), np.float32)
+
+
+def highest_correlation(drawn: np.ndarray, real: Cohort) -> float:
+    """Return the highest r, outlines left out, of any panel to any slice of any real image; -1 where there are none.
+
+    Args:
+        drawn: panels as greys (n, H, W).
+        real: the real cohort, with images (N, C, *S).
+    """
+    if real.images is None or not len(drawn):
+        return -1.0
+    queries = drawn.reshape(-1, drawn.shape[-2] * drawn.shape[-1])
+    queries = queries[np.ptp(queries, 1) > 0]
+    units, r, index = unit_vectors(queries), np.empty((len(queries), 0)), np.empty((len(queries), 0), np.int64)
+    first = 0
+    for start in range(0, len(real), BATCH):
+        product = units @ unit_vectors(_slices(real, range(start, min(start + BATCH, len(real))))).T
+        joined = np.concatenate([r, product], 1)
+        numbers = np.concatenate([index, np.broadcast_to(first + np.arange(product.shape[1]), product.shape)], 1)
+        best = np.argpartition(-joined, min(CANDIDATES, joined.shape[1]) - 1, 1)[:, :CANDIDATES]
+        r, index = np.take_along_axis(joined, best, 1), np.take_along_axis(numbers, best, 1)
+        first += product.shape[1]
+    each = first // len(real)  # slices of a case
+    pairs = [(i, int(j)) for i, j in zip(np.nonzero(r > REFINED_FROM)[0], index[r > REFINED_FROM], strict=True)]
+    found = [_robust(queries[i], _slices(real, [j // each])[j % each]) for i, j in pairs]
+    return max(found, default=float(r.max(initial=-1)))
+
+
+def _slices(real: Cohort, rows: Sequence[int]) -> np.ndarray:
+    """Return the slices of some real cases, each channel and the mean of all, float32 (m, H * W)."""
+    assert real.images is not None
+    images = real.encoding.encode_images(np.asarray(real.images[list(rows)]))
+    joined = np.concatenate([images, images.mean(1, keepdims=True)], 1) if images.shape[1] > 1 else images
+    return joined.reshape(-1, images.shape[-2] * images.shape[-1])
+
+
+def _robust(x: np.ndarray, y: np.ndarray) -> float:
+    """Return Pearson's r of two vectors without the tenth that lies farthest from their common line."""
+    a, b = x - x.mean(), y - y.mean()
+    off = np.abs(a - (a @ b) / (b @ b) * b)
+    kept = off <= np.partition(off, int(len(off) * (1 - TRIMMED)))[int(len(off) * (1 - TRIMMED))]
+    a, b = x[kept] - x[kept].mean(), y[kept] - y[kept].mean()
+    length = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / length if length > 0 else -1.0

@@ -1,8 +1,8 @@
-"""The gate: a policy's limits held against the evidence, one check each; who fails one stays inside.
+"""The gate: a policy's limits held against the evidence, one check each; a cohort that fails one is not released.
 
 Missing evidence fails a limit unless the policy says that it is not required; a number that was withheld fails it
-always. The same checks can be made again from
-the bundle alone (release/verify.py), so that a verdict cannot be edited without its numbers.
+always. release/verify.py makes the same checks again from the bundle alone, so that a verdict cannot be edited without
+its numbers.
 **Checked** in tests/release/test_gate.py (each limit, missing and withheld numbers, overrides).
 """
 
@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result
-from understudy.release.evidence import Dossier
+from understudy.release.evidence import EvidenceSet
 from understudy.release.policy import Bound, Limit, Policy
 
 Known = Sequence[tuple[str, Result]]
@@ -41,19 +41,19 @@ class Check:
     why: str
 
 
-def judge(policy: Policy, dossier: Dossier) -> list[Check]:
-    """Hold each measured limit of a policy against a dossier."""
-    return [_judge(limit, dossier.results(limit.about)) for limit in policy.limits]
+def check_limits(policy: Policy, known: EvidenceSet) -> list[Check]:
+    """Hold each measured limit of a policy against an evidence set."""
+    return [_check_limit(limit, known.results(limit.about)) for limit in policy.limits]
 
 
-def judge_labels(policy: Policy, label_source: str | None) -> Check:
+def check_labels(policy: Policy, label_source: str | None) -> Check:
     """Hold the source of the label maps against a policy."""
     allowed, why = policy.label_sources.allowed, policy.label_sources.why
     holds = label_source is None or label_source in allowed
     return Check("label source", f"one of {', '.join(allowed)}", label_source or "no label maps", holds, "cohort", why)
 
 
-def judge_real(policy: Policy, compared: bool) -> Check:
+def check_real(policy: Policy, compared: bool) -> Check:
     """Say whether the bundle was compared with the real cohort; the disclosure check refuses what is found there."""
     rule = policy.real_check
     asked = "the bundle is compared with the real cohort" + ("" if rule.required else " (not required)")
@@ -86,7 +86,7 @@ def told_of(check: Check) -> str:
     return f"{check.what}: asked {check.limit}; found {check.found}"
 
 
-def _judge(limit: Limit, known: Known) -> Check:
+def _check_limit(limit: Limit, known: Known) -> Check:
     asked, bound, unknown = _asked(limit, known)
     named = [one for one in known if any(fnmatchcase(one[1].name, pattern) for pattern in limit.patterns)]
     named.sort(key=lambda one: (one[1].name, str(one[1].value)))

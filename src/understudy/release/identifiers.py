@@ -21,7 +21,7 @@ from understudy.core.cohort import Cohort, array_hash, file_hash
 from understudy.core.errors import UnderstudyError
 from understudy.report.reading import read_arrays
 
-SHORTEST = 6  # bytes of a name
+MIN_NAME_BYTES = 6  # bytes of a name
 DIGITS = 16  # of a hash
 CHUNK = 2**24  # bytes searched at once
 EMBEDDED = re.compile(rb"data:[\w/+.-]*;base64,([A-Za-z0-9+/=]+)")
@@ -29,7 +29,7 @@ Parts = Iterator[tuple[str, bytes | mmap]]  # (what it is, its bytes)
 
 
 @dataclass(frozen=True)
-class Needles:
+class ForbiddenIdentifiers:
     """What may stand in no byte of a release: by its bytes, what it is; and how many names were too short."""
 
     kinds: dict[bytes, str]
@@ -37,7 +37,7 @@ class Needles:
 
     def search(self, data: bytes | mmap) -> str | None:
         """Return what kind of thing stands in some bytes, or None."""
-        lengths = sorted({len(needle) for needle in self.kinds})
+        lengths = sorted({len(identifier) for identifier in self.kinds})
         for start in range(0, len(data), CHUNK):
             if found := self._search(data[start : start + CHUNK + max(lengths, default=0)], lengths):
                 return found
@@ -45,10 +45,10 @@ class Needles:
 
     @cached_property
     def _pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Which pairs of bytes a needle begins with, and which follow them: most places are out at once."""
+        """Which pairs of bytes an identifier begins with, and which follow them: most places are out at once."""
         tables = np.zeros((2, 2**16), bool)
-        for needle in self.kinds:
-            tables[0, needle[0] | needle[1] << 8] = tables[1, needle[2] | needle[3] << 8] = True
+        for identifier in self.kinds:
+            tables[0, identifier[0] | identifier[1] << 8] = tables[1, identifier[2] | identifier[3] << 8] = True
         return tables[0], tables[1]
 
     def _search(self, data: bytes, lengths: list[int]) -> str | None:
@@ -61,7 +61,7 @@ class Needles:
         return None
 
 
-def needles_of(real: Cohort) -> Needles:
+def forbidden_identifiers(real: Cohort) -> ForbiddenIdentifiers:
     """Return what may not be told of a real cohort."""
     names = {"the name of a real case": set(real.column("case_id").tolist())}
     names["the pseudonym of a real subject"] = set(real.subjects())
@@ -70,12 +70,12 @@ def needles_of(real: Cohort) -> Needles:
     short = 0
     for kind, values in names.items():
         texts = [value.encode() for value in values if value]
-        short += sum(len(text) < SHORTEST for text in texts)
-        kinds |= {text: kind for text in texts if len(text) >= SHORTEST}
+        short += sum(len(text) < MIN_NAME_BYTES for text in texts)
+        kinds |= {text: kind for text in texts if len(text) >= MIN_NAME_BYTES}
     for digest in _hashes(real):
         for text in (digest[:DIGITS], digest[:DIGITS].upper()):
             kinds[text.encode()] = "an unkeyed hash of real data"
-    return Needles(kinds, short)
+    return ForbiddenIdentifiers(kinds, short)
 
 
 def _hashes(real: Cohort) -> Iterator[str]:
@@ -97,12 +97,12 @@ def _digests(data: bytes) -> Iterable[str]:
     return (hashlib.new(name, data, usedforsecurity=False).hexdigest() for name in ("md5", "sha1", "sha256"))
 
 
-def refuse_names(folder: Path, needles: Needles, only: Sequence[str] = ()) -> int:
+def refuse_names(folder: Path, forbidden: ForbiddenIdentifiers, only: Sequence[str] = ()) -> int:
     """Search files of a folder, and what is packed in them, and their names.
 
     Args:
         folder: where they are.
-        needles: what is looked for.
+        forbidden: what is looked for.
         only: names of files; all where there are none.
 
     Returns:
@@ -115,7 +115,7 @@ def refuse_names(folder: Path, needles: Needles, only: Sequence[str] = ()) -> in
     for file in files:
         name = file.relative_to(folder).as_posix()
         for what, data in _parts(file, name):
-            if found := needles.search(data):
+            if found := forbidden.search(data):
                 raise UnderstudyError(
                     f"release is refused: {found} stands in {name} ({what}); make that evidence again without it, or "
                     "leave it out. Nothing was written"

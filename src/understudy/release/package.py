@@ -2,7 +2,7 @@
 
     bundle/
       card.md card.json    what it is, whose data in aggregate, each limit with its number, what is not covered
-      cohort/              the cohort without what names anybody (stripped.py)
+      cohort/ ...          the de-identified cohort (deidentify.py), in each form that was asked for (formats/)
       evidence/KIND/       results.json, tables, curves, histograms, images of synthetic cases
       evidence/before-screening/KIND/results.json
       report/report.html   the PUBLIC edition, drawn from the evidence in this bundle alone
@@ -19,28 +19,66 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+
+from pydantic import BaseModel
 
 from understudy.core.cohort import Cohort, file_hash
+from understudy.core.documents import STRICT
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.core.provenance import Provenance
+from understudy.core.provenance import Provenance, ProvenanceRecord
+from understudy.core.result import Result
 from understudy.core.stage import finished, output_folder
-from understudy.release.card import card_of, markdown
-from understudy.release.deidentify import write_stripped
+from understudy.release.card import ReleaseCard, card_of, markdown
+from understudy.release.deidentify import write_deidentified
 from understudy.release.disclosure import compare_with_real
-from understudy.release.evidence import Dossier, open_dossier
-from understudy.release.gate import Check, judge, judge_labels, judge_real, refuse
-from understudy.release.identifiers import needles_of, refuse_names
+from understudy.release.evidence import EvidenceSet, open_evidence_set
+from understudy.release.formats import FORMS
+from understudy.release.gate import Check, check_labels, check_limits, check_real, refuse
+from understudy.release.identifiers import forbidden_identifiers, refuse_names
 from understudy.release.policy import PolicyFile, read_policy
 from understudy.report import write_report
 from understudy.report.reading import Folder, folder_hash
 
 SCHEMA = 1
+MANIFEST = "manifest.json"
 PUBLIC = ("tables/*.csv", "curves/*.json", "histograms/*.json", "images/*.npz")
 BEFORE = "before-screening"
 OWN = ("card.md", "card.json", "gate.json")
+
+
+class KnownFacts(BaseModel):
+    """What the limits were held against beside the evidence: the real cohort's id, whether it was screened, counts."""
+
+    model_config = STRICT
+
+    real: str
+    screened: bool
+    facts: list[Result]
+
+
+class GateFile(BaseModel):
+    """gate.json: the verdict."""
+
+    model_config = STRICT
+
+    override: str | None
+    checks: list[Check]
+    known: KnownFacts
+
+
+class Manifest(BaseModel):
+    """manifest.json: the request, and the SHA-256 of every other file by its name in the bundle."""
+
+    model_config = STRICT
+
+    schema_version: int
+    cohort: str
+    policy: str
+    override: str | None
+    formats: list[str]
+    provenance: ProvenanceRecord
+    files: dict[str, str]
 
 
 def release_cohort(
@@ -51,6 +89,7 @@ def release_cohort(
     policy: Path | None = None,
     real: Path | None = None,
     override: str | None = None,
+    formats: Sequence[str] = ("folder",),
 ) -> Path:
     """Write a bundle, or refuse and say which limits do not hold.
 
@@ -61,35 +100,51 @@ def release_cohort(
         policy: file of the limits; the shipped default where None.
         real: folder of the real cohort behind it, that the bundle is compared with.
         override: why it is released although limits do not hold; written into the bundle.
+        formats: names out of ``FORMS``; the cohort is stored in each of them.
 
     Returns:
         ``out``.
 
     Raises:
-        UsageError: a wrong policy, cohorts of wrong kinds, an empty reason, ``out`` holds something else.
+        UsageError: a wrong policy or form, cohorts of wrong kinds, an empty reason, ``out`` holds something else.
         UnderstudyError: the gate refuses: evidence missing, older or of others, a limit that does not hold, something
             real in the bundle.
     """
+    forms = known_forms(formats)
     source, limits = Cohort.open(cohort), read_policy(policy)
-    dossier = open_dossier(source, evidence)
-    provenance = _request(source, dossier, limits, real is not None, override)
-    if finished(out, "manifest.json", provenance):
+    known = open_evidence_set(source, evidence)
+    provenance = _request(source, known, limits, real is not None, override, forms)
+    if finished(out, MANIFEST, provenance):
         return Path(out)
     refuse_changed(source)
-    original = _open_real(real, source, dossier) if real is not None else None
-    checks = [*judge(limits.policy, dossier), judge_labels(limits.policy, source.label_source)]
-    checks.append(judge_real(limits.policy, original is not None))
+    original = _open_real(real, source, known) if real is not None else None
+    checks = [*check_limits(limits.policy, known), check_labels(limits.policy, source.label_source)]
+    checks.append(check_real(limits.policy, original is not None))
     refuse(source, checks, override)
     with output_folder(out) as folder:
-        _fill(folder, source, dossier, limits, provenance)
+        released = _write_cohort(folder, source, forms, provenance)
+        _write_evidence(folder, known, limits)
         rule = limits.policy.real_check
-        compared = compare_with_real(folder, original, rule) if original is not None else None
-        card = card_of(Cohort.open(folder / "cohort"), source, dossier, limits, checks, override, compared)
-        _write_own(folder, card, dossier, checks, override)
+        compared = compare_with_real(folder, forms, original, rule) if original is not None else None
+        card = card_of(released, source, known, limits, checks, override, compared)
+        _write_own(folder, card, known, checks, override)
         if original is not None:
-            refuse_names(folder, needles_of(original), OWN)
-        _write_json(folder / "manifest.json", _manifest(folder, provenance, card))
+            refuse_names(folder, forbidden_identifiers(original), OWN)
+        _write_manifest(folder, provenance, card, forms)
     return Path(out)
+
+
+def known_forms(names: Sequence[str]) -> list[str]:
+    """Return the names of release forms in the order of the menu.
+
+    Raises:
+        UsageError: no name, one that is not in the menu, or one given twice.
+    """
+    if not names or len(set(names)) != len(names) or not set(names) <= set(FORMS):
+        raise UsageError(
+            f"forms of a release are out of {', '.join(FORMS)}, each once; found {', '.join(names) or 'none'}"
+        )
+    return [name for name in FORMS if name in names]
 
 
 def refuse_changed(cohort: Cohort) -> None:
@@ -109,22 +164,24 @@ def refuse_changed(cohort: Cohort) -> None:
         )
 
 
-def _request(source: Cohort, dossier: Dossier, limits: PolicyFile, compared: bool, why: str | None) -> Provenance:
+def _request(
+    source: Cohort, known: EvidenceSet, limits: PolicyFile, compared: bool, why: str | None, forms: Sequence[str]
+) -> Provenance:
     """Return the request; evidence by the hash of its public part."""
-    inputs = {"cohort": source.id, "real": dossier.real}
-    both = [*dossier.released, *(dossier.before if dossier.screened else [])]
+    inputs = {"cohort": source.id, "real": known.real}
+    both = [*known.released, *(known.before if known.screened else [])]
     inputs |= {f"evidence.{i}.{f.section}": folder_hash(f.path, public=True)[:16] for i, f in enumerate(both)}
     config = {"generator": source.generator, "policy": limits.digest, "compared": compared, "override": why}
-    return Provenance("release", config, 0, inputs)
+    return Provenance("release", config | {"formats": list(forms)}, 0, inputs)
 
 
-def _open_real(real: Path, source: Cohort, dossier: Dossier) -> Cohort:
+def _open_real(real: Path, source: Cohort, known: EvidenceSet) -> Cohort:
     original = Cohort.open(real)
     if original.kind != "real":
         raise UsageError(f"--real needs the cohort of real cases, and {original.path.name} is {original.kind}")
-    if original.id != dossier.real:
+    if original.id != known.real:
         raise UnderstudyError(
-            f"--real is the cohort {original.id}, and the evidence was measured against {dossier.real}: name that one"
+            f"--real is the cohort {original.id}, and the evidence was measured against {known.real}: name that one"
         )
     original.verify()
     seen = {subject for entry in source.trained_on for subject in entry.get("subjects", ())}
@@ -136,12 +193,21 @@ def _open_real(real: Path, source: Cohort, dossier: Dossier) -> Cohort:
     return original
 
 
-def _fill(folder: Path, source: Cohort, dossier: Dossier, limits: PolicyFile, provenance: Provenance) -> None:
-    """Write cohort, evidence, report and policy."""
-    write_stripped(source, folder / "cohort", provenance)
+def _write_cohort(folder: Path, source: Cohort, forms: Sequence[str], provenance: Provenance) -> Cohort:
+    """Write the de-identified cohort in each form, and return it as the first of them reads it back."""
+    plain = folder / ".cohort"
+    write_deidentified(source, plain, provenance)
+    for name in forms:
+        FORMS[name].write(folder, Cohort.open(plain))
+    shutil.rmtree(plain)
+    return FORMS[forms[0]].read(folder)
+
+
+def _write_evidence(folder: Path, known: EvidenceSet, limits: PolicyFile) -> None:
+    """Write evidence, report and policy."""
     (folder / "evidence").mkdir()
-    copied = [_copy(one, folder / "evidence", PUBLIC) for one in dossier.released]
-    for one in dossier.before if dossier.screened else ():
+    copied = [_copy(one, folder / "evidence", PUBLIC) for one in known.released]
+    for one in known.before if known.screened else ():
         _copy(one, folder / "evidence" / BEFORE, ())  # its pictures may show what was screened out
     write_report(copied, folder / "report")
     (folder / "policy.yaml").write_bytes(limits.content)
@@ -161,27 +227,28 @@ def _copy(one: Folder, parent: Path, patterns: Sequence[str]) -> Path:
 
 
 def _write_own(
-    folder: Path, card: dict[str, Any], dossier: Dossier, checks: Sequence[Check], override: str | None
+    folder: Path, card: ReleaseCard, known: EvidenceSet, checks: Sequence[Check], override: str | None
 ) -> None:
     """Write the card and the verdict."""
-    _write_json(folder / "card.json", card)
+    _write(folder / "card.json", card)
     (folder / "card.md").write_text(markdown(card), encoding="utf-8")
-    known = {"real": dossier.real, "screened": dossier.screened, "facts": [asdict(fact) for fact in dossier.facts]}
-    verdict = {"override": override, "checks": [asdict(check) for check in checks], "known": known}
-    _write_json(folder / "gate.json", verdict)
+    judged_by = KnownFacts(real=known.real, screened=known.screened, facts=known.facts)
+    _write(folder / "gate.json", GateFile(override=override, checks=list(checks), known=judged_by))
 
 
-def _manifest(folder: Path, provenance: Provenance, card: dict[str, Any]) -> dict[str, Any]:
+def _write_manifest(folder: Path, provenance: Provenance, card: ReleaseCard, forms: Sequence[str]) -> None:
     files = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
-    return {
-        "schema": SCHEMA,
-        "cohort": card["cohort"],
-        "policy": card["policy"]["sha256"],
-        "override": card["override"],
-        "provenance": provenance.to_json(),
-        "files": {name: file_hash(folder / name) for name in files},
-    }
+    manifest = Manifest(
+        schema_version=SCHEMA,
+        cohort=card.cohort,
+        policy=card.policy["sha256"],
+        override=card.override,
+        formats=list(forms),
+        provenance=ProvenanceRecord(**provenance.to_json()),
+        files={name: file_hash(folder / name) for name in files},
+    )
+    _write(folder / MANIFEST, manifest)
 
 
-def _write_json(file: Path, data: dict[str, Any]) -> None:
-    file.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
+def _write(file: Path, document: BaseModel) -> None:
+    file.write_text(json.dumps(document.model_dump(mode="json"), indent=1, allow_nan=False) + "\n")

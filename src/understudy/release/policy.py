@@ -1,9 +1,9 @@
 """Policy: the limits that a synthetic cohort must keep to be released; ``policy.yaml`` beside this file is the default.
 
 A limit names numbers by the pattern of their name, so that new evidence is held against it without a change here.
-Further names that a limit may ask for: ``cohort.subjects`` and ``cohort.cases`` (counts), ``judged.again`` (1 where the
-cohort was judged with another seed than the one it was screened with), ``setting.KIND.KEY`` (a number among the
-settings of ``evaluate KIND``).
+Further names that a limit may ask for: ``cohort.subjects`` and ``cohort.cases`` (counts),
+``screening.independent_seed`` (1 where the cohort was evaluated with another seed than the one it was screened with),
+``setting.KIND.KEY`` (a number among the settings of ``evaluate KIND``).
 **Checked** in tests/release/test_policy.py.
 """
 
@@ -85,7 +85,7 @@ class RealCheck(_Part):
     Attributes:
         required: whether a release without ``--real`` is refused.
         near: Pearson's r from which an image counts as a real one.
-        drawn: the same for a tile of a figure, without the tenth of its pixels that fits worst.
+        drawn: the same for a panel of a figure, without the tenth of its pixels that fits worst.
         label_voxels: voxels of foreground from which a label map may not equal a real one.
         why: a sentence for people.
     """

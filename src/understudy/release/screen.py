@@ -2,7 +2,7 @@
 
 The cohort that comes out says in cohort.json, ``sampling.screened`` (a list, the newest last), of what it was made, by
 which thresholds, each rejected case with its reasons and scores, coverage before and after, and whose data the verdict
-has touched. Screening looks at training subjects: what a segmenter saw joins ``trained_on``, and a guarantee that was
+has data_used. Screening looks at training subjects: what a segmenter saw joins ``trained_on``, and a guarantee that was
 given for the generator alone does not cover the screened cohort.
 **Checked** in tests/release/test_screen.py (the right cases, all columns, the log, refusals leave nothing).
 
@@ -13,7 +13,6 @@ to the first, large above the second; a case without the class has no size and i
 **Checked** in tests/release/test_screen_coverage.py against counts by hand.
 """
 
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -21,15 +20,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import track
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.progress import tracked
 from understudy.core.provenance import Provenance
 from understudy.core.stage import finished
 from understudy.core.writer import CohortWriter
 from understudy.data.ownership import secret
-from understudy.release.evidence import EVIDENCE, REAL, Evidence, Reason, Thresholds, Verdict, open_evidence
+from understudy.release.rejections import (
+    REAL,
+    REJECTIONS,
+    CaseEvidence,
+    Rejection,
+    Rejections,
+    Thresholds,
+    open_evidence,
+)
 
 BLOCK = 256  # cases read at once
 TERCILES = ("small", "medium", "large")
@@ -48,7 +55,7 @@ def class_sizes(cohort: Cohort) -> np.ndarray:
     return sizes[:, 1:]
 
 
-def coverage(cohort: Cohort, kept: np.ndarray) -> dict[str, Any]:
+def retained_distribution(cohort: Cohort, kept: np.ndarray) -> dict[str, Any]:
     """Return counts before and after, as plain data.
 
     Args:
@@ -63,13 +70,13 @@ def coverage(cohort: Cohort, kept: np.ndarray) -> dict[str, Any]:
     names = cohort.scheme.names[1 : 1 + sizes.shape[1]] if cohort.scheme else ()
     told: dict[str, Any] = {"cases": _counts(np.ones(len(kept), bool), kept), "classes": {}, "columns": {}}
     for k, name in enumerate(names):
-        told["classes"][name] = _class_coverage(sizes[:, k], kept)
+        told["classes"][name] = _class_retained(sizes[:, k], kept)
     for name, values in zip(cohort.classes, cohort.class_matrix().T, strict=True):
         told["columns"][name] = _counts(values > 0, kept)
     return told
 
 
-def _class_coverage(sizes: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
+def _class_retained(sizes: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
     present = sizes > 0
     told: dict[str, Any] = {"present": _counts(present, kept), "absent": _counts(~present, kept)}
     told |= {"terciles": {}, "bins": []}
@@ -93,11 +100,11 @@ def _counts(part: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
     return {"before": before, "after": after, "share": after / before if before else None}
 
 
-def coverage_warnings(told: dict[str, Any]) -> list[str]:
+def retention_warnings(told: dict[str, Any]) -> list[str]:
     """Return sentences about classes, small lesions and class columns that are dropped disproportionately.
 
     Args:
-        told: what :func:`coverage` returned.
+        told: what :func:`retained_distribution` returned.
     """
     overall, found = told["cases"]["share"], []
     for name, one in told["classes"].items():
@@ -122,7 +129,7 @@ def size_sentence(told: dict[str, Any]) -> str:
     """Return a sentence on how the smallest and the largest lesions fared, for the class whose small ones fared worst.
 
     Args:
-        told: what :func:`coverage` returned.
+        told: what :func:`retained_distribution` returned.
     """
     measured: list[tuple[float, str]] = [
         (one["terciles"]["small"]["share"] / (one["present"]["share"] or 1), name)
@@ -153,7 +160,7 @@ def _tercile(terciles: dict[str, Any], wanted: Sequence[str]) -> dict[str, Any]:
 
 
 DEFAULT: Mapping[str, float | str] = {"mean": REAL}
-Log = dict[str, list[Reason]]
+Log = dict[str, list[Rejection]]
 
 
 def screen_cohort(
@@ -191,7 +198,7 @@ def screen_cohort(
     if finished(out, "cohort.json", provenance):
         return Path(out)
     source.verify()
-    verdicts = [EVIDENCE[e.kind](e, source, limits) for e in found]
+    verdicts = [REJECTIONS[e.kind](e, source, limits) for e in found]
     log: Log = {}
     for verdict in verdicts:
         for case, reasons in verdict.reasons.items():
@@ -207,7 +214,7 @@ def screen_cohort(
     return Path(out)
 
 
-def _open_all(source: Cohort, evidence: Sequence[Path]) -> list[Evidence]:
+def _open_all(source: Cohort, evidence: Sequence[Path]) -> list[CaseEvidence]:
     if source.kind == "real":
         raise UsageError(f"screening takes synthetic cases, and {source.path.name} is real: name a cohort of sample")
     if not evidence:
@@ -225,7 +232,7 @@ def _open_all(source: Cohort, evidence: Sequence[Path]) -> list[Evidence]:
     return found
 
 
-def _thresholds(found: Sequence[Evidence], wanted: Thresholds | None) -> dict[str, float | str]:
+def _thresholds(found: Sequence[CaseEvidence], wanted: Thresholds | None) -> dict[str, float | str]:
     if any(e.kind == "agreement" for e in found):
         return dict(wanted or DEFAULT)
     if wanted:
@@ -235,7 +242,7 @@ def _thresholds(found: Sequence[Evidence], wanted: Thresholds | None) -> dict[st
     return {}
 
 
-def _trained_on(source: Cohort, verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+def _trained_on(source: Cohort, verdicts: Sequence[Rejections]) -> list[dict[str, Any]]:
     """Return the source's ``trained_on`` and whom the verdicts saw; a generator that recorded none stays unrecorded."""
     entries = list(source.trained_on) or [{"cohort": "not recorded", "splits": [], "subjects": []}]
     for verdict in verdicts:
@@ -243,13 +250,13 @@ def _trained_on(source: Cohort, verdicts: Sequence[Verdict]) -> list[dict[str, A
     return entries
 
 
-def _entry(source: Cohort, log: Log, kept: np.ndarray, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def _entry(source: Cohort, log: Log, kept: np.ndarray, verdicts: Sequence[Rejections]) -> dict[str, Any]:
     """Return what cohort.json says about this screening."""
     return {
         "source": {"cohort": source.id, "provenance": source.provenance},
         "thresholds": [verdict.thresholds for verdict in verdicts],
-        "touched": [entry for verdict in verdicts for entry in verdict.touched],
-        "coverage": coverage(source, kept),
+        "data_used": [entry for verdict in verdicts for entry in verdict.data_used],
+        "retained": retained_distribution(source, kept),
         "rejected": [
             {"case_id": case, "reasons": [asdict(reason) for reason in log[case]]}
             for case in source.column("case_id").tolist()
@@ -278,26 +285,26 @@ def _write(
         key=key,
     ) as writer:
         rows = np.flatnonzero(kept)
-        for i in track(rows, "screen", transient=True, disable=not sys.stderr.isatty()):
+        for i in tracked(rows, "screen"):
             image, label = (None if a is None else np.asarray(a[i]) for a in (source.images, source.labels))
             writer.append(image, label, {name: str(column[i]) for name, column in table.items()})
         writer.sampling = {**source.sampling, "screened": [*source.sampling.get("screened", []), entry]}
 
 
-def told(cohort: Cohort) -> list[str]:
+def screening_summary(cohort: Cohort) -> list[str]:
     """Return what a person must know of the newest screening of a cohort: two sentences, then warnings.
 
     Args:
         cohort: what :func:`screen_cohort` wrote.
     """
     entry = cohort.sampling["screened"][-1]
-    cases, log = entry["coverage"]["cases"], {}
+    cases, log = entry["retained"]["cases"], {}
     for rejected in entry["rejected"]:
-        log[rejected["case_id"]] = [Reason(**reason) for reason in rejected["reasons"]]
+        log[rejected["case_id"]] = [Rejection(**reason) for reason in rejected["reasons"]]
     why = f"; rejected: {_by_reason(log)}" if log else "; none was rejected"
     first = f"{cases['after']} of {cases['before']} cases are kept ({100 * cases['share']:.0f} %){why}."
-    warnings = [f"warning: {sentence}" for sentence in coverage_warnings(entry["coverage"])]
-    return [first, size_sentence(entry["coverage"]), *warnings]
+    warnings = [f"warning: {sentence}" for sentence in retention_warnings(entry["retained"])]
+    return [first, size_sentence(entry["retained"]), *warnings]
 
 
 def _by_reason(log: Log) -> str:
@@ -308,6 +315,6 @@ def _by_reason(log: Log) -> str:
     return ", ".join(f"{n} by {reason}" for reason, n in sorted(counted.items()))
 
 
-def _reason(reason: Reason) -> str:
+def _reason(reason: Rejection) -> str:
     below = f" below {reason.threshold:.3f}" if reason.evidence == "agreement" else ""
     return f"{reason.evidence} ({reason.what}{below})"

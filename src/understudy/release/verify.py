@@ -1,28 +1,36 @@
 """``understudy verify``: is a bundle whole, unchanged and within its policy?
 
 Every file has its hash, none is missing, none is there that the manifest does not name; the cohort has the hashes and
-the id of its content; every limit of the policy in the bundle is judged again from the numbers in the bundle; card,
+the id of its content; every limit of the policy in the bundle is checked again from the numbers in the bundle; card,
 verdict and manifest say the same. A bundle that was released over its policy fails for ever.
 **Not covered**: without a signature nobody can tell a bundle from one that was made anew with other numbers; hashes
 show damage and careless edits. **Checked** in tests/release/test_verify.py (each file tampered with in turn).
 """
 
-import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from understudy.core.cohort import Cohort, file_hash
+from understudy.core.cohort import file_hash
+from understudy.core.documents import read_document
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.core.result import Result
-from understudy.release.card import markdown
-from understudy.release.evidence import Dossier
-from understudy.release.gate import judge, judge_labels
-from understudy.release.package import BEFORE, SCHEMA, refuse_changed
+from understudy.release.card import ReleaseCard, markdown
+from understudy.release.evidence import EvidenceSet
+from understudy.release.formats import FORMS
+from understudy.release.gate import check_labels, check_limits
+from understudy.release.package import (
+    BEFORE,
+    MANIFEST,
+    SCHEMA,
+    GateFile,
+    KnownFacts,
+    Manifest,
+    known_forms,
+    refuse_changed,
+)
 from understudy.release.policy import read_policy
 from understudy.report.reading import cohort_ids, read_folders
 
-MANIFEST = "manifest.json"
+T = TypeVar("T")
 UNCHECKED = {"real check"}  # made with the real cohort, which is not here
 
 
@@ -42,23 +50,21 @@ def verify_bundle(bundle: Path) -> str:
     bundle = Path(bundle)
     if not (bundle / MANIFEST).is_file():
         raise UsageError(f"a bundle was expected at {bundle} (no {MANIFEST}): name what `understudy release` made")
-    manifest = _read(bundle, MANIFEST)
-    if manifest.get("schema") != SCHEMA:
+    manifest = _read(bundle, MANIFEST, Manifest)
+    if manifest.schema_version != SCHEMA:
         raise UnderstudyError(
-            f"{bundle} is a bundle of schema {manifest.get('schema')}, this understudy reads {SCHEMA}"
+            f"{bundle} is a bundle of schema {manifest.schema_version}, this understudy reads {SCHEMA}"
         )
-    _refuse("files", _wrong_files(bundle, manifest.get("files", {})))
-    try:
-        _refuse("content", _wrong_content(bundle, manifest))
-    except (KeyError, TypeError, ValueError) as error:
-        raise UnderstudyError(f"{bundle} is damaged ({type(error).__name__}: {error}): get it again") from error
-    failed = [check["what"] for check in _read(bundle, "gate.json")["checks"] if not check["holds"]]
-    if manifest["override"] is not None or failed:
+    _refuse("files", _wrong_files(bundle, manifest.files))
+    gate = _read(bundle, "gate.json", GateFile)
+    _refuse("content", _wrong_content(bundle, manifest, gate))
+    failed = [check.what for check in gate.checks if not check.holds]
+    if manifest.override is not None or failed:
         raise UnderstudyError(
             f"{bundle} is whole, and was released over its policy: {len(failed)} limits do not hold "
-            f"({', '.join(failed)}). Reason given: {manifest['override']}"
+            f"({', '.join(failed)}). Reason given: {manifest.override}"
         )
-    return f"{len(manifest['files'])} files have their hashes; every limit of the policy holds."
+    return f"{len(manifest.files)} files have their hashes; every limit of the policy holds."
 
 
 def _wrong_files(bundle: Path, named: dict[str, str]) -> list[str]:
@@ -75,42 +81,41 @@ def _wrong_files(bundle: Path, named: dict[str, str]) -> list[str]:
     return wrong
 
 
-def _wrong_content(bundle: Path, manifest: dict[str, Any]) -> list[str]:
+def _wrong_content(bundle: Path, manifest: Manifest, gate: GateFile) -> list[str]:
     """Return where cohort, policy, verdict, card and manifest disagree."""
-    cohort, limits = Cohort.open(bundle / "cohort"), read_policy(bundle / "policy.yaml")
-    card, gate = _read(bundle, "card.json"), _read(bundle, "gate.json")
-    refuse_changed(cohort)
-    known = gate["known"]
-    judged = judge(limits.policy, _dossier(bundle, known))
-    judged.append(judge_labels(limits.policy, cohort.label_source))
-    given = [check for check in gate["checks"] if check["what"] not in UNCHECKED]
+    cohorts = [FORMS[name].read(bundle) for name in known_forms(manifest.formats)]
+    for cohort in cohorts:
+        refuse_changed(cohort)
+    limits, card = read_policy(bundle / "policy.yaml"), _read(bundle, "card.json", ReleaseCard)
+    judged = check_limits(limits.policy, _evidence_set(bundle, gate.known))
+    judged.append(check_labels(limits.policy, cohorts[0].label_source))
+    given = [check for check in gate.checks if check.what not in UNCHECKED]
     says = {
-        "the cohort's id is not the manifest's": cohort.id == manifest["cohort"] == card["cohort"],
-        "the card counts other cases than the cohort": card["cases"] == len(cohort),
-        "the policy is not the one that was judged by": limits.digest == manifest["policy"] == card["policy"]["sha256"],
-        "the limits, judged again, give another verdict": [asdict(check) for check in judged] == given,
-        "the comparison with the real cohort is not told": len(gate["checks"]) == len(given) + 1,
-        "the card tells other checks than the verdict": card["checks"] == gate["checks"],
-        "card, verdict and manifest tell different overrides": manifest["override"]
-        == card["override"]
-        == gate["override"]
-        == manifest["provenance"]["config"]["override"],
-        "card.md and card.json differ": (bundle / "card.md").read_text(encoding="utf-8") == markdown(card),
+        "the cohort's id is not the manifest's": {c.id for c in cohorts} == {manifest.cohort} == {card.cohort},
+        "the card counts other cases than the cohort": card.cases == len(cohorts[0]),
+        "the policy is not the one that was judged by": limits.digest == manifest.policy == card.policy.get("sha256"),
+        "the limits, judged again, give another verdict": judged == given,
+        "the comparison with the real cohort is not told": len(gate.checks) == len(given) + 1,
+        "the card tells other checks than the verdict": card.checks == gate.checks,
+        "card, verdict and manifest tell different overrides": manifest.override
+        == card.override
+        == gate.override
+        == manifest.provenance.config.get("override", ""),
+        "card.md and card.json differ": (bundle / "card.md").read_bytes() == markdown(card).encode(),
     }
     return [sentence for sentence, holds in says.items() if not holds]
 
 
-def _dossier(bundle: Path, known: dict[str, Any]) -> Dossier:
+def _evidence_set(bundle: Path, known: KnownFacts) -> EvidenceSet:
     """Read the evidence in a bundle."""
     evidence = bundle / "evidence"
-    ours = sorted(path for path in evidence.iterdir() if path.name != BEFORE)
-    before = sorted((evidence / BEFORE).iterdir()) if known["screened"] and (evidence / BEFORE).is_dir() else []
+    ours = sorted(path for path in evidence.glob("*") if path.name != BEFORE)
+    before = sorted((evidence / BEFORE).glob("*")) if known.screened else []
     released, earlier = read_folders(ours), read_folders(before) if before else []
     for folder in [*released, *earlier]:
-        if cohort_ids(folder.provenance, "real") != known["real"]:
+        if cohort_ids(folder.provenance, "real") != known.real:
             raise UnderstudyError(f"{folder.path} is evidence against another real cohort than the verdict says")
-    facts = [Result(**fact) for fact in known["facts"]]
-    return Dossier(known["real"], released, earlier if known["screened"] else released, known["screened"], facts)
+    return EvidenceSet(known.real, released, earlier if known.screened else released, known.screened, known.facts)
 
 
 def _refuse(what: str, wrong: list[str]) -> None:
@@ -121,9 +126,5 @@ def _refuse(what: str, wrong: list[str]) -> None:
         )
 
 
-def _read(bundle: Path, name: str) -> dict[str, Any]:
-    try:
-        data: dict[str, Any] = json.loads((bundle / name).read_text())
-    except (OSError, ValueError) as error:
-        raise UnderstudyError(f"{bundle / name} cannot be read ({error}): get the bundle again") from error
-    return data
+def _read(bundle: Path, name: str, model: type[T]) -> T:
+    return read_document(bundle / name, model, "a part of a bundle", "get the bundle again from who released it")

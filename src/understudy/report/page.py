@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from understudy.core import disclosure
 from understudy.core.provenance import Provenance, code_version
 from understudy.core.stage import finished, output_folder
 from understudy.report.cards import cards
@@ -19,8 +20,6 @@ from understudy.report.internal import internal_sections
 from understudy.report.reading import Folder, cohort_ids, folder_hash, read_folders
 from understudy.report.sections import Section, public_sections
 from understudy.report.tables import words
-
-STAMP = "INTERNAL: this folder shows real patient images. It never leaves the institution that holds the data.\n"
 
 
 def write_report(results: list[Path], out: Path, internal: bool = False) -> Path:
@@ -51,10 +50,9 @@ def write_report(results: list[Path], out: Path, internal: bool = False) -> Path
         sections = public_sections(folders)
         _write(folder, _render(folders, sections, internal=False), request)
         if internal:
-            (folder / "internal").mkdir()
-            (folder / "internal" / "INTERNAL.txt").write_text(STAMP)
+            inside = disclosure.internal(folder)
             every = [*internal_sections(folders), *sections]
-            _write(folder / "internal", _render(folders, every, internal=True), private)
+            _write(inside, _render(folders, every, internal=True), private)
     return out / "report.html"
 
 

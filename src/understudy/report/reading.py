@@ -8,6 +8,7 @@ table with a column that names cases or subjects.
 import csv
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result, read_results
 
 ORDER = ("utility", "fidelity", "privacy", "agreement", "over", "readers")
+COMMAND = re.compile(r"evaluate ([a-z]{1,40})")  # what may name a section of a page and a folder of a bundle
 FEWEST = 5  # real cases in a bin
 ROW_PER_CASE = {
     "case_id",
@@ -109,6 +111,21 @@ def cohort_ids(provenance: dict[str, Any], role: str) -> str:
     )
 
 
+def section_of(provenance: dict[str, Any], path: Path) -> str:
+    """Return the evaluation that made a results folder, in lower-case letters, so that it can name a folder.
+
+    Raises:
+        UnderstudyError: the request is none of ``understudy evaluate``.
+    """
+    found = COMMAND.fullmatch(str(provenance.get("command", "")))
+    if not found:
+        raise UnderstudyError(
+            f"{path}/results.json should name the request `evaluate NAME` that made it, found "
+            f"{str(provenance.get('command'))[:60]!r}: evaluate again"
+        )
+    return found[1]
+
+
 def read_arrays(file: Path) -> dict[str, np.ndarray]:
     """Read an .npz file without running anything in it.
 
@@ -149,7 +166,7 @@ def _read(path: Path) -> Folder:
                 f"{path}/tables/{table.name}.csv has the column {sorted(named)[0]!r}, a row per case or subject, "
                 "which no public table may hold: move it to internal/"
             )
-    section = str(provenance["command"]).split()[-1]
+    section = section_of(provenance, path)
     curves = {file.stem: _read_curve(file) for file in sorted(path.glob("curves/*.json"), key=lambda f: f.stem)}
     images = {file.stem: read_arrays(file) for file in sorted(path.glob("images/*.npz"))}
     histograms = {file.stem: _read_histograms(file) for file in sorted(path.glob("histograms/*.json"))}

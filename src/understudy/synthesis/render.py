@@ -8,15 +8,14 @@ maps, rendered. **Checked** in tests/synthesis/test_render.py.
 """
 
 import itertools
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import track
 
 from understudy.core.errors import UsageError
+from understudy.core.progress import tracked
 from understudy.core.provenance import Provenance
 from understudy.core.seed import derive
 from understudy.core.stage import finished
@@ -86,13 +85,7 @@ def render_cohort(
         provenance=provenance,
         key=secret(maps.owned, key, Path(out)),
     ) as writer:
-        cases = track(
-            _rendered(generators, maps.take(n), seed),
-            "render",
-            total=n,
-            transient=True,
-            disable=not sys.stderr.isatty(),
-        )
+        cases = tracked(_rendered(generators, maps.take(n), seed), "render", total=n)
         for i, (image, label, entries) in enumerate(cases):
             case = f"synthetic-{i:06d}"
             mixed = {"generator": member(found, i % len(found))} if several else {}

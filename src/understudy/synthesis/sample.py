@@ -5,16 +5,15 @@ every machine word of the run. Cases are streamed to disk block by block. **Chec
 and test_ensemble.py.
 """
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import track
 
 from understudy.core.classes import ClassRequest, class_row, wanted_classes
 from understudy.core.errors import UsageError
+from understudy.core.progress import tracked
 from understudy.core.provenance import Provenance
 from understudy.core.seed import derive
 from understudy.core.stage import finished
@@ -102,7 +101,7 @@ def sample_cohort(
 
 
 def _progress(cases: Iterator[Case], n: int) -> Iterator[Case]:
-    yield from track(cases, "sample", total=n, transient=True, disable=not sys.stderr.isatty())
+    yield from tracked(cases, "sample", total=n)
 
 
 def _mixed(generators: Sequence[Generator], n: int, seed: int, wanted: np.ndarray | None) -> Iterator[Case]:

@@ -11,24 +11,23 @@ discriminator; no augmentation, and the deviation within a minibatch is that wit
 tests/generators/test_contract.py (every generator has a score query or is refused).
 """
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import Tensor
 
 from understudy.core.cohort import Cohort, file_hash
 from understudy.core.errors import UsageError
+from understudy.core.progress import tracked
 from understudy.core.seed import derive
 from understudy.generators import load
 from understudy.generators.base import Generator
 from understudy.generators.diffusion.diffusion import Diffusion
 from understudy.generators.gan.growing import GrowingGAN
-from understudy.generators.gan.style import StyleGANTraining
+from understudy.generators.gan.style import StyleGAN
 from understudy.nets.layers import MinibatchStd
 from understudy.synthesis.runs import Run, open_run
 from understudy.training.checkpoint import latest, load_modules, read_state
@@ -76,9 +75,9 @@ def open_run_query(path: Path, made: Sequence[Cohort], seed: int) -> RunQuery:
     generator = load(path, engine=Engine("fp32"))
     if isinstance(generator, Diffusion) and not generator.given:
         return _run_query("denoising_loss", run.digest, generator, denoising_loss(generator, seed), seed)
-    if isinstance(generator, GrowingGAN | StyleGANTraining):
+    if isinstance(generator, GrowingGAN | StyleGAN):
         weights = _take_discriminator(generator, run)
-        return _run_query("discriminator", weights, generator, lambda x, c: generator.judge(x, c)[:, 0], seed)
+        return _run_query("discriminator", weights, generator, lambda x, c: generator.discriminate(x, c)[:, 0], seed)
     raise UsageError(
         f"{path} is a run of {generator.name}{', given label maps' if generator.given else ''}, and attacks query "
         "diffusion models and GANs that sample from noise: leave --generator out"
@@ -109,7 +108,7 @@ def denoising_loss(generator: Diffusion, seed: int) -> Answer:
     return answer
 
 
-def _take_discriminator(generator: GrowingGAN | StyleGANTraining, run: Run) -> str:
+def _take_discriminator(generator: GrowingGAN | StyleGAN, run: Run) -> str:
     """Read the discriminator of a run's last checkpoint; return the hash of the weights."""
     checkpoint = latest(run.path / "checkpoints")
     if checkpoint is None:
@@ -136,7 +135,7 @@ def _run_query(attack: str, weights: str, generator: Generator, answer: Answer, 
             )
         answers = []
         starts = range(0, len(rows), BLOCK)
-        for start in track(starts, "query the generator", transient=True, disable=not sys.stderr.isatty()):
+        for start in tracked(starts, "query the generator"):
             block = rows[start : start + BLOCK]
             x = torch.from_numpy(cohort.encoded(block)).to(generator.engine.device)
             told = generator.condition_of(cohort, block)

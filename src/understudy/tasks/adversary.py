@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from understudy.generators.translation.translation import discriminator_loss, generator_loss, whole_classes
+from understudy.nets.losses import discriminator_loss, generator_loss, whole_classes
 from understudy.nets.patch_gan import PatchGAN
 from understudy.tasks.fitting import fast, in_place
 from understudy.tasks.networks import seeded

@@ -31,7 +31,7 @@ from understudy.core.encoding import Encoding
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.seed import derive
 from understudy.tasks.augmentation import Ranges, augment_images
-from understudy.tasks.fitting import Cases, FittingConfig, fast, fit, image_blocks, in_place, placed, standardised
+from understudy.tasks.fitting import FittingConfig, TaskCases, fast, fit, image_blocks, in_place, placed, standardised
 from understudy.tasks.networks import CLASSIFIERS, DenseClassifier, build_classifier
 from understudy.training.engine import Engine
 
@@ -130,7 +130,7 @@ class Classifier:
         with self.engine.autocast():
             return self.network.features(standardised(placed(images, self.engine))).float().cpu().numpy()
 
-    def predict_cases(self, cases: Cases) -> np.ndarray:
+    def predict_cases(self, cases: TaskCases) -> np.ndarray:
         """Map all cases, in blocks of about VOXELS_PER_BLOCK, to probabilities (n, K) float32."""
         return np.concatenate([self.predict(images) for images in image_blocks(cases, VOXELS_PER_BLOCK)])
 
@@ -186,7 +186,7 @@ def validation_score(cases: ClassCases) -> Callable[[Classifier], float]:
 
 
 def train_classifier(
-    cases: Cases,
+    cases: TaskCases,
     names: Sequence[str],
     config: ClassificationConfig,
     seed: int,

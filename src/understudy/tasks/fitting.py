@@ -52,7 +52,7 @@ class FittingConfig(BaseModel):
     precision: Literal["auto", "bf16", "fp32"] = "auto"
 
 
-class Cases(Protocol):
+class TaskCases(Protocol):
     """What a task network is trained on: a number of cases that can be read in any order."""
 
     def __len__(self) -> int:
@@ -72,8 +72,8 @@ class FineTuned:
         share: of the updates that are made on ``after``; above 0 and below 1.
     """
 
-    before: Cases
-    after: Cases
+    before: TaskCases
+    after: TaskCases
     share: float
 
     def __len__(self) -> int:
@@ -81,7 +81,7 @@ class FineTuned:
         return len(self.before) + len(self.after)
 
     def read(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return cases of both sets, those of ``before`` first; see :class:`Cases`."""
+        """Return cases of both sets, those of ``before`` first; see :class:`TaskCases`."""
         n = len(self.before)
         each = [self.before.read(np.array([i])) if i < n else self.after.read(np.array([i - n])) for i in chosen]
         images, targets = zip(*each, strict=True)
@@ -98,7 +98,7 @@ class FineTuned:
         return min(max(round(updates * (1 - self.share)), 1), updates - 1)
 
 
-def chosen_from(cases: Cases, updates: int) -> int:
+def chosen_from(cases: TaskCases, updates: int) -> int:
     """Return after how many of so many updates weights may be chosen."""
     return cases.start(updates) if isinstance(cases, FineTuned) else 0
 
@@ -106,7 +106,7 @@ def chosen_from(cases: Cases, updates: int) -> int:
 def fit(
     network: nn.Module,
     engine: Engine,
-    cases: Cases,
+    cases: TaskCases,
     batch: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]],
     loss: Callable[[Tensor, Tensor, Tensor], Tensor],
     config: FittingConfig,
@@ -151,7 +151,7 @@ def fit(
 
 
 def _updates(
-    network: nn.Module, engine: Engine, cases: Cases, batch: Any, loss: Any, config: FittingConfig, seed: int
+    network: nn.Module, engine: Engine, cases: TaskCases, batch: Any, loss: Any, config: FittingConfig, seed: int
 ) -> Iterator[int]:
     """Make the updates one by one, yielding the number made."""
     optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
@@ -185,7 +185,7 @@ SCHEDULES: dict[str, Callable[[torch.optim.Optimizer, FittingConfig], LRSchedule
 }
 
 
-def image_blocks(cases: Cases, voxels: int) -> Iterator[np.ndarray]:
+def image_blocks(cases: TaskCases, voxels: int) -> Iterator[np.ndarray]:
     """Yield the images of all cases in order, in blocks of about so many voxels of one channel."""
     size = int(np.prod(cases.read(np.zeros(1, int))[0].shape[2:]))
     block = max(1, voxels // size)
@@ -225,8 +225,8 @@ class Mixed:
         share: p / q, of the positions that are the second set's; above 0 and below 1, in whole percents.
     """
 
-    first: Cases
-    second: Cases
+    first: TaskCases
+    second: TaskCases
     share: float = 0.5
 
     @property

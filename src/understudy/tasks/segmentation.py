@@ -23,7 +23,7 @@ from understudy.core.errors import UnderstudyError
 from understudy.core.seed import derive
 from understudy.tasks.adversary import Adversary
 from understudy.tasks.augmentation import Ranges, augment
-from understudy.tasks.fitting import Cases, FittingConfig, fit, image_blocks, in_place, placed, standardised
+from understudy.tasks.fitting import FittingConfig, TaskCases, fit, image_blocks, in_place, placed, standardised
 from understudy.tasks.networks import ADVERSARIAL, NETWORKS, WIDTHS, build_network
 from understudy.training.engine import Engine
 
@@ -98,13 +98,13 @@ class Segmenter:
             logits = self.network(standardised(placed(images, self.engine)))
         return logits.argmax(1).to(torch.uint8).cpu().numpy()
 
-    def predict_cases(self, cases: Cases) -> np.ndarray:
+    def predict_cases(self, cases: TaskCases) -> np.ndarray:
         """Map all cases, in blocks of about VOXELS_PER_BLOCK, to label maps (n, *S) uint8."""
         return np.concatenate([self.predict(images) for images in image_blocks(cases, VOXELS_PER_BLOCK)])
 
 
 def train_segmenter(
-    cases: Cases,
+    cases: TaskCases,
     classes: int,
     config: SegmentationConfig,
     seed: int,

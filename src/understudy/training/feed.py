@@ -38,6 +38,11 @@ class Batch:
     other: Tensor | None = None
 
 
+def shuffled(condition: Tensor | None) -> Tensor | None:
+    """Return the conditions of a batch in another order, for generated cases."""
+    return None if condition is None else condition[torch.randperm(len(condition), device=condition.device)]
+
+
 class Feed:
     """Serve batches of a cohort's training split.
 

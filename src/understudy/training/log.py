@@ -3,15 +3,16 @@
 import json
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 from PIL import Image
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from understudy.core.atomic import whole_file
+from understudy.core.progress import progress
 
 
 class TrainingLog:
@@ -30,27 +31,19 @@ class TrainingLog:
         self._file = file.open("w")
         self._file.writelines(line + "\n" for line in kept)
         self._start, self._from = time.monotonic(), images_seen
-        self._bar = Progress(
-            TextColumn("train"),
-            BarColumn(),
-            TextColumn("{task.completed}/{task.total} images  {task.fields[text]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            disable=quiet or not sys.stderr.isatty(),
-            transient=True,
-        )
-        self._task = self._bar.add_task("train", total=total, completed=images_seen, text="")
+        self._open, self._shown = ExitStack(), progress("train", total, "images", quiet)
 
     def __enter__(self) -> "TrainingLog":
         """Show the bar."""
-        self._bar.start()
+        self._update = self._open.enter_context(self._shown)
+        self._update(completed=self._from)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close bar and file."""
-        self._bar.stop()
+        self._open.close()
         self._file.close()
 
     def line(self, images_seen: int, values: dict[str, Any]) -> None:
@@ -64,7 +57,7 @@ class TrainingLog:
         self._file.write(json.dumps(record) + "\n")
         self._file.flush()
         text = "  ".join(f"{name} {float(value):.3f}" for name, value in list(values.items())[:3])
-        self._bar.update(self._task, completed=images_seen, text=f"{rate:.1f}/s  {text}")
+        self._update(completed=images_seen, description=f"train  {rate:.1f}/s  {text}")
 
 
 def _seen(line: str) -> int:

@@ -36,7 +36,7 @@ from understudy.training.log import TrainingLog, save_grid
 LOG_SECONDS = 5.0
 
 
-class Method(Protocol):
+class Trainable(Protocol):
     """What the loop asks of a generator."""
 
     def schedule(self, images_seen: int) -> tuple[int, int]:
@@ -55,7 +55,7 @@ class Method(Protocol):
         """Return the weights that sampling needs."""
 
 
-class Source(Protocol):
+class BatchSource(Protocol):
     """What the loop takes batches from: training/feed.py, or with privacy training/dp/subjects.py."""
 
     def batch(self, images_seen: int, batch_size: int, resolution: int, device: torch.device, part: slice) -> Any:
@@ -111,8 +111,8 @@ def make_run(run: Path, record: dict[str, Any]) -> None:
 
 
 def train(
-    method: Method,
-    feed: Source,
+    method: Trainable,
+    feed: BatchSource,
     engine: Engine,
     run: Path,
     *,
@@ -169,7 +169,9 @@ def train(
             _write_json(run / "complete.json", {"images_seen": images_seen})
 
 
-def _step(method: Method, feed: Source, engine: Engine, seed: int, images_seen: int) -> tuple[int, dict[str, Any]]:
+def _step(
+    method: Trainable, feed: BatchSource, engine: Engine, seed: int, images_seen: int
+) -> tuple[int, dict[str, Any]]:
     batch_size, resolution = method.schedule(images_seen)
     share = batch_size // engine.world_size
     part = slice(engine.rank * share, (engine.rank + 1) * share)
@@ -178,7 +180,7 @@ def _step(method: Method, feed: Source, engine: Engine, seed: int, images_seen: 
     return share * engine.world_size, method.update(batch)
 
 
-def _resume(method: Method, run: Path) -> int:
+def _resume(method: Trainable, run: Path) -> int:
     found = latest(run / "checkpoints")
     if found is None:
         return 0
@@ -187,7 +189,7 @@ def _resume(method: Method, run: Path) -> int:
     return int(found.name)
 
 
-def _checkpoint(method: Method, run: Path, images_seen: int) -> None:
+def _checkpoint(method: Trainable, run: Path, images_seen: int) -> None:
     write_state(run / "checkpoints" / f"{images_seen:09d}", *method.state())
     for old in (run / "checkpoints").glob("[0-9]*"):
         if int(old.name) != images_seen:

@@ -15,7 +15,7 @@ from understudy.training.checkpoint import start_record
 from understudy.training.settings import GeneratorConfig
 
 
-class Method(Protocol):
+class Learner(Protocol):
     """What a generator says of the cohorts it learns from; see generators/base.py."""
 
     name: ClassVar[str]
@@ -28,7 +28,7 @@ class Method(Protocol):
         """What a translator is given of every case."""
 
 
-def fitting(method: Method, cohort: Cohort, other: Cohort | None) -> Cohort:
+def fitting(method: Learner, cohort: Cohort, other: Cohort | None) -> Cohort:
     """Return what a method learns of a cohort: all of it, or its label maps alone.
 
     Args:
@@ -56,7 +56,7 @@ def fitting(method: Method, cohort: Cohort, other: Cohort | None) -> Cohort:
 
 
 def training_record(
-    method: Method,
+    method: Learner,
     cohort: Cohort,
     other: Cohort | None,
     start: Path | None,

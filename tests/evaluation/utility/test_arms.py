@@ -11,7 +11,7 @@ from understudy.core.errors import UnderstudyError
 from understudy.evaluation.utility.arms import Side, drawn_subjects, make_sides
 from understudy.evaluation.utility.config import UtilityConfig
 from understudy.evaluation.utility.segmentation import Segmentation
-from understudy.tasks.fitting import Cases, FineTuned, Mixed
+from understudy.tasks.fitting import FineTuned, Mixed, TaskCases
 from understudy.tasks.segmentation import CohortCases
 
 EVERYTHING = {"sides": ("synthetic", "both", "finetuned"), "shares": (0.75, 0.25), "real_subjects": (3, 8)}
@@ -24,7 +24,7 @@ def sides(real: Path, *synthetic: Path, seed: int = 0, **changes: Any) -> dict[s
     return {side.name: side for side in found}
 
 
-def parts(cases: Cases) -> list[CohortCases]:
+def parts(cases: TaskCases) -> list[CohortCases]:
     """The sets of cases behind a side."""
     if isinstance(cases, Mixed):
         return [*parts(cases.first), *parts(cases.second)]

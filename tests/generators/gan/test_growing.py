@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
 
-from understudy.generators.gan.growing import GrowingSettings, Growth, faded, phase
+from understudy.generators.gan.growing import GrowingConfig, Growth, faded, phase
 from understudy.nets.growing import halve, stage
 
 PROGAN = Growth(first=4, last=1024, stable=800_000, fade=800_000)
@@ -59,7 +59,7 @@ def test_level_rises_without_jumps_and_alpha_is_its_fraction() -> None:
 
 @pytest.mark.parametrize(("total", "last"), [(50_000, 64), (200_000, 128), (70_000, 32), (50_000, 256)])
 def test_a_short_training_spends_most_images_at_the_last_resolution(total: int, last: int) -> None:
-    growth = GrowingSettings().growth(last, total)
+    growth = GrowingConfig().growth(last, total)
     seen = [stage(growth.level(i))[0] for i in range(0, total, 16)]
     share = {r: seen.count(r) / len(seen) for r in set(seen)}
     assert share[last] > 0.6 and growth.end() <= 0.4 * total
@@ -67,13 +67,13 @@ def test_a_short_training_spends_most_images_at_the_last_resolution(total: int, 
 
 
 def test_growing_can_be_left_out_and_phases_can_be_set() -> None:
-    assert GrowingSettings(growing_share=0).growth(64, 1000).level(0) == 6
-    assert GrowingSettings(stable_images=7, fade_images=5).growth(8, 1000) == Growth(4, 8, 7, 5)
-    assert GrowingSettings(first_resolution=16).growth(16, 1000).level(0) == 4
+    assert GrowingConfig(growing_share=0).growth(64, 1000).level(0) == 6
+    assert GrowingConfig(stable_images=7, fade_images=5).growth(8, 1000) == Growth(4, 8, 7, 5)
+    assert GrowingConfig(first_resolution=16).growth(16, 1000).level(0) == 4
 
 
 def test_even_a_training_of_one_step_has_a_schedule() -> None:
-    assert GrowingSettings().growth(1024, 1).level(0) == 2
+    assert GrowingConfig().growth(1024, 1).level(0) == 2
 
 
 def test_fading_against_its_definition() -> None:
@@ -96,4 +96,4 @@ def test_fading_begins_where_the_lower_resolution_ended() -> None:
 @pytest.mark.parametrize("bad", [{"first_resolution": 12}, {"growing_share": 1.5}, {"fade_images": 0}])
 def test_settings_that_cannot_be_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
-        GrowingSettings(**bad)  # type: ignore[arg-type]
+        GrowingConfig(**bad)  # type: ignore[arg-type]

@@ -69,8 +69,8 @@ def test_each_case_has_its_own_point_between_real_and_synthetic(
 ) -> None:
     method = built(encoding, growing_share=0)
     seen: list[Tensor] = []
-    judge = method.judge
-    monkeypatch.setattr(method, "judge", lambda x, c: seen.append(x) or judge(x, c))
+    discriminate = method.discriminate
+    monkeypatch.setattr(method, "discriminate", lambda x, c: seen.append(x) or discriminate(x, c))
     method.gradient_penalty(torch.zeros(4, 3, 8, 8), torch.ones(4, 3, 8, 8), None)
     points = seen[0].detach().flatten(1)
     assert (points.max(dim=1).values == points.min(dim=1).values).all()
@@ -80,10 +80,10 @@ def test_each_case_has_its_own_point_between_real_and_synthetic(
 def test_losses_are_those_of_the_paper(encoding: Encoding, monkeypatch: pytest.MonkeyPatch) -> None:
     method = built(encoding, drift=0.5, penalty=0.0, growing_share=0)
 
-    def judge(x: Tensor, condition: Tensor | None) -> Tensor:
+    def discriminate(x: Tensor, condition: Tensor | None) -> Tensor:
         return x.mean(dim=(1, 2, 3)).view(-1, 1) + 2
 
-    monkeypatch.setattr(method, "judge", judge)
+    monkeypatch.setattr(method, "discriminate", discriminate)
     monkeypatch.setattr(method, "_generate", lambda n, _: torch.full((n, 3, 8, 8), 5.0))
     losses = method.d_losses(torch.ones(4, 3, 8, 8), None)
     assert set(losses) == {"d", "drift"}
@@ -104,7 +104,7 @@ def test_penalty_descends_and_takes_its_share(encoding: Encoding, monkeypatch: p
 
 def test_ada_measures_from_the_middle_of_the_two_means(encoding: Encoding, monkeypatch: pytest.MonkeyPatch) -> None:
     method = built(encoding, augment="ada", ada_images=40, penalty=0.0)
-    monkeypatch.setattr(method, "judge", lambda x, _: x.mean(dim=(1, 2, 3)).view(-1, 1) + 50)
+    monkeypatch.setattr(method, "discriminate", lambda x, _: x.mean(dim=(1, 2, 3)).view(-1, 1) + 50)
     monkeypatch.setattr(method, "_generate", lambda n, _: torch.zeros(n, 3, 4, 4))
     for _ in range(4):
         method.d_losses(torch.ones(4, 3, 4, 4), None)

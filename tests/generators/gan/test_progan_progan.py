@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from understudy.generators.gan.growing import faded
-from understudy.generators.gan.progan import GeneratorNetwork, activate_normalise
+from understudy.generators.gan.progan import ProGANNetwork, activate_normalise
 from understudy.nets.growing import (
     GrowingConv2d,
     GrowingDiscriminator,
@@ -19,9 +19,9 @@ from understudy.nets.growing import (
 )
 
 
-def generator(classes: int = 0, resolution: int = 16) -> GeneratorNetwork:
+def generator(classes: int = 0, resolution: int = 16) -> ProGANNetwork:
     torch.manual_seed(0)
-    return perturbed(GeneratorNetwork(8, classes, resolution, 3, channel_base=128, channel_max=16))
+    return perturbed(ProGANNetwork(8, classes, resolution, 3, channel_base=128, channel_max=16))
 
 
 def discriminator(classes: int = 0, smooth: bool = False, group: int = 4) -> GrowingDiscriminator:
@@ -89,7 +89,7 @@ def test_weights_are_stored_with_unit_variance_and_scaled_when_used() -> None:
 def test_layers_keep_the_scale_of_activations_at_the_start() -> None:
     torch.manual_seed(0)
     d = GrowingDiscriminator(0, 64, 3, channel_base=4096, channel_max=64)
-    g = GeneratorNetwork(64, 0, 64, 3, channel_base=4096, channel_max=64)
+    g = ProGANNetwork(64, 0, 64, 3, channel_base=4096, channel_max=64)
     ratios: list[float] = []
 
     def note(_: nn.Module, inputs: tuple[Tensor], out: Tensor) -> None:
@@ -159,7 +159,7 @@ def test_a_snapshot_knows_its_level() -> None:
 # ---------------------------------------------------------------------- the whole
 def test_published_networks() -> None:
     with torch.device("meta"):
-        g, d = GeneratorNetwork(512, 0, 1024, 3), GrowingDiscriminator(0, 1024, 3)
+        g, d = ProGANNetwork(512, 0, 1024, 3), GrowingDiscriminator(0, 1024, 3)
     spare = sum(
         parameters(m)
         for net in (g, d)
@@ -172,7 +172,7 @@ def test_published_networks() -> None:
 
 
 def test_1024_pixels() -> None:
-    g = GeneratorNetwork(8, 0, 1024, 1, channel_base=2048, channel_max=4)
+    g = ProGANNetwork(8, 0, 1024, 1, channel_base=2048, channel_max=4)
     d = GrowingDiscriminator(0, 1024, 1, channel_base=2048, channel_max=4)
     with torch.no_grad():
         image = g(torch.randn(1, 8), level=9.5)

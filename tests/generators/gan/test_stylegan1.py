@@ -193,13 +193,13 @@ def test_wasserstein_loss_is_progans(encoding: Encoding, classes: int, monkeypat
     method = built(encoding, classes, loss="wasserstein", growing_share=0, penalty=7.0, drift=0.5)
     logits = iter([torch.tensor([[1.0], [2.0], [3.0], [4.0]]), torch.tensor([[0.0], [1.0], [0.0], [1.0]])])
     conditions: list[Tensor | None] = []
-    monkeypatch.setattr(method, "judge", lambda _, condition: conditions.append(condition) or next(logits))
+    monkeypatch.setattr(method, "discriminate", lambda _, condition: conditions.append(condition) or next(logits))
     monkeypatch.setattr(method, "gradient_penalty", lambda *_: torch.tensor(3.0))
     condition = torch.eye(2)[torch.arange(4) % 2] if classes else None
     losses = method.d_losses(torch.zeros(4, 3, 16, 16), condition)
     assert {name: float(value) for name, value in losses.items()} == {"d": -2.0, "drift": 0.5 * 7.5, "penalty": 3.0}
     assert conditions == [condition, condition]
-    monkeypatch.setattr(method, "judge", lambda *_: torch.tensor([[1.0], [2.0], [3.0], [4.0]]))
+    monkeypatch.setattr(method, "discriminate", lambda *_: torch.tensor([[1.0], [2.0], [3.0], [4.0]]))
     assert float(method.g_losses(torch.zeros(4, 3, 16, 16), condition)["g"]) == -2.5
 
 

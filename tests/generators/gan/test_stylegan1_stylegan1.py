@@ -7,14 +7,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from understudy.generators.gan.stylegan1 import Epilogue, GeneratorNetwork, SynthesisBlock, layers_at
+from understudy.generators.gan.stylegan1 import Epilogue, StyleGAN1Block, StyleGAN1Network, layers_at
 from understudy.nets.growing import double
 
 
-def generator(classes: int = 0) -> GeneratorNetwork:
+def generator(classes: int = 0) -> StyleGAN1Network:
     torch.manual_seed(0)
     return perturbed(
-        GeneratorNetwork(8, classes, 8, 16, 3, channel_base=128, channel_max=16, mapping_layers=2, first=4)
+        StyleGAN1Network(8, classes, 8, 16, 3, channel_base=128, channel_max=16, mapping_layers=2, first=4)
     )
 
 
@@ -81,7 +81,7 @@ def test_style_sets_mean_and_deviation() -> None:
 
 def test_block_repeats_convolves_smooths_then_styles() -> None:
     torch.manual_seed(0)
-    block = perturbed(SynthesisBlock(4, 5, 8, 8))
+    block = perturbed(StyleGAN1Block(4, 5, 8, 8))
     x, ws = torch.randn(2, 4, 4, 4), torch.randn(2, 2, 8)
     first, second = (layer.weight * layer.weight_gain for layer in (block.conv0, block.conv1))
     taps = torch.tensor([1.0, 2.0, 1.0])
@@ -135,7 +135,7 @@ def test_average_of_w_moves_as_published() -> None:
 
 def test_published_size() -> None:
     with torch.device("meta"):
-        g = GeneratorNetwork(512, 0, 512, 1024, 3)
+        g = StyleGAN1Network(512, 0, 512, 1024, 3)
     trained = {n: p for n, p in g.named_parameters() if not n.startswith("synthesis.write") or "write1024" in n}
     assert sum(p.numel() for p in trained.values()) == pytest.approx(26.2e6, rel=2e-3)  # section 2 of the paper
     assert g.get_parameter("synthesis.b4.const").shape == (512, 4, 4)
@@ -167,7 +167,7 @@ def test_statistics_stay_exact_in_low_precision_when_the_mean_dwarfs_the_deviati
 
 def test_first_pictures_have_little_contrast_and_differ() -> None:
     torch.manual_seed(0)
-    g = GeneratorNetwork(32, 0, 32, 32, 3, channel_base=1024, channel_max=64, mapping_layers=2)
+    g = StyleGAN1Network(32, 0, 32, 32, 3, channel_base=1024, channel_max=64, mapping_layers=2)
     for level in (3.0, 4.0, 5.0):
         image = g(torch.randn(16, 32), level=level)
         assert 0.05 < image.std() < 0.4 and (image[0] - image[1]).std() > 0.05

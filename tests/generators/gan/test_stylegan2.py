@@ -119,7 +119,7 @@ def test_ada_hears_of_real_cases_only(encoding: Encoding, monkeypatch: pytest.Mo
         real = x.flatten(1).abs().mean(dim=1, keepdim=True) > 90
         return torch.where(real, 1.0, -1.0) * method.d.b4.out.bias.new_ones(len(x), 1).requires_grad_()
 
-    monkeypatch.setattr(method, "_judge", sure)
+    monkeypatch.setattr(method, "_logits", sure)
     for _ in range(4):
         method.discriminator_loss(torch.full((4, 3, 16, 16), 99.0), None)
     assert method.ada.p == pytest.approx(4 * 4 / 40)
@@ -264,7 +264,7 @@ def test_the_discriminator_may_see_blurred_images_at_first(encoding: Encoding, m
     monkeypatch.setattr(method, "d", lambda x, condition: seen.append(x) or x.mean(dim=(1, 2, 3)).unsqueeze(1))
     x = batch(0).x
     for method.steps in range(3):
-        method._judge(x, None)
+        method._logits(x, None)
     torch.testing.assert_close(seen[0], blurred(x, 2.0))
     torch.testing.assert_close(seen[1], blurred(x, 1.0))
     assert seen[2] is x and built(encoding).blur_sigma(0, 16) == 0

@@ -5,16 +5,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from understudy.generators.gan.stylegan2 import GeneratorNetwork, SynthesisLayer, ToImage
+from understudy.generators.gan.stylegan2 import StyleGAN2Layer, StyleGAN2Network, StyleGAN2Output
 from understudy.nets.discriminator import Discriminator
 from understudy.nets.filters import fir_kernel, upsample
 from understudy.nets.layers import normalise_second_moment
 from understudy.nets.mapping import Mapping
 
 
-def generator(classes: int = 0, **changes: float) -> GeneratorNetwork:
+def generator(classes: int = 0, **changes: float) -> StyleGAN2Network:
     torch.manual_seed(0)
-    return GeneratorNetwork(8, classes, 8, 16, 3, channel_base=128, channel_max=16, mapping_layers=2, **changes)  # type: ignore[arg-type]
+    return StyleGAN2Network(8, classes, 8, 16, 3, channel_base=128, channel_max=16, mapping_layers=2, **changes)  # type: ignore[arg-type]
 
 
 def perturb(net: torch.nn.Module) -> None:
@@ -48,7 +48,7 @@ def test_names_and_shapes_of_the_published_layout() -> None:
     assert not any(name.endswith("skip.bias") for name in d)
 
 
-def layer_by_definition(layer: SynthesisLayer, x: Tensor, w: Tensor) -> Tensor:
+def layer_by_definition(layer: StyleGAN2Layer, x: Tensor, w: Tensor) -> Tensor:
     """Modulate and demodulate the weights of each sample, convolve, add constant noise and bias, activate."""
     style = w @ layer.affine.weight.t() / w.shape[1] ** 0.5 + layer.affine.bias
     out = []
@@ -67,14 +67,14 @@ def layer_by_definition(layer: SynthesisLayer, x: Tensor, w: Tensor) -> Tensor:
 @pytest.mark.parametrize("up", [False, True])
 def test_synthesis_layer_equals_definition(up: bool) -> None:
     torch.manual_seed(0)
-    layer = SynthesisLayer(6, 5, 8, 16, up=up, clamp=None)
+    layer = StyleGAN2Layer(6, 5, 8, 16, up=up, clamp=None)
     perturb(layer)
     x, w = torch.randn(3, 6, 8 if up else 16, 8 if up else 16), torch.randn(3, 8)
     torch.testing.assert_close(layer(x, w, random_noise=False), layer_by_definition(layer, x, w), atol=1e-5, rtol=1e-5)
 
 
 def test_output_layer_is_modulated_not_demodulated() -> None:
-    layer = ToImage(6, 3, 8, clamp=None)
+    layer = StyleGAN2Output(6, 3, 8, clamp=None)
     perturb(layer)
     x, w = torch.randn(2, 6, 4, 4), torch.randn(2, 8)
     style = layer.affine(w) / 6**0.5

@@ -87,9 +87,9 @@ def test_blur_fades_and_is_seen_by_the_discriminator(monkeypatch: pytest.MonkeyP
     seen: list[Tensor] = []
     monkeypatch.setattr(method.d, "forward", lambda x, _: seen.append(x) or x.mean(dim=(1, 2, 3)))
     x = batch(0).x
-    method._judge(x, None)
+    method._logits(x, None)
     method.steps = 10
-    method._judge(x, None)
+    method._logits(x, None)
     torch.testing.assert_close(seen[0], blurred(x, first))
     assert torch.equal(seen[1], x)
 

@@ -9,21 +9,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from understudy.core.errors import UsageError
-from understudy.generators.gan.stylegan3 import GeneratorNetwork, Synthesis, SynthesisLayer
+from understudy.generators.gan.stylegan3 import StyleGAN3Layer, StyleGAN3Network, StyleGAN3Synthesis
 from understudy.nets.signals import Design, schedule
 
 VARIANTS: dict[str, dict[str, Any]] = {"t": {}, "r": {"conv_kernel": 1, "use_radial_filters": True}}
 SIDE, CROP, HALF = 32, 11, 8
 
 
-def generator(variant: str, resolution: int = 16, classes: int = 0, **changes: Any) -> GeneratorNetwork:
+def generator(variant: str, resolution: int = 16, classes: int = 0, **changes: Any) -> StyleGAN3Network:
     torch.manual_seed(0)
     settings = {"channel_base": 128, "channel_max": 8, "num_layers": 6, **VARIANTS[variant], **changes}
-    return GeneratorNetwork(8, classes, 8, resolution, 3, design=Design(**settings))
+    return StyleGAN3Network(8, classes, 8, resolution, 3, design=Design(**settings))
 
 
 # ---------------------------------------------------------------------- equivariance
-def random_synthesis(variant: str) -> tuple[Synthesis, Tensor]:
+def random_synthesis(variant: str) -> tuple[StyleGAN3Synthesis, Tensor]:
     """A full network with random weights and biases, its layers' input power measured, and styles."""
     g = generator(variant, SIDE, channel_base=1024, channel_max=32, num_layers=14, magnitude_ema_beta=0.0)
     for p in g.synthesis.parameters():
@@ -35,10 +35,10 @@ def random_synthesis(variant: str) -> tuple[Synthesis, Tensor]:
     return g.synthesis, ws
 
 
-def replace_filters_by_nearest_neighbours(synthesis: Synthesis) -> None:
+def replace_filters_by_nearest_neighbours(synthesis: StyleGAN3Synthesis) -> None:
     """Upsampling repeats samples, downsampling takes every second one."""
     for layer in synthesis.modules():
-        if isinstance(layer, SynthesisLayer):
+        if isinstance(layer, StyleGAN3Layer):
             assert layer.up_filter is not None and layer.down_filter is not None
             up, taps, factor = torch.zeros_like(layer.up_filter), len(layer.up_filter), layer.rates.up
             up[(taps - factor) // 2 : (taps + factor) // 2] = 1 / factor
@@ -48,7 +48,7 @@ def replace_filters_by_nearest_neighbours(synthesis: Synthesis) -> None:
 
 
 @torch.no_grad()
-def rendered(synthesis: Synthesis, ws: Tensor, transform: Tensor) -> Tensor:
+def rendered(synthesis: StyleGAN3Synthesis, ws: Tensor, transform: Tensor) -> Tensor:
     synthesis.input.transform.copy_(transform)
     return synthesis(ws).double()
 
@@ -75,7 +75,7 @@ def decibels(found: Tensor, expected: Tensor, base: Tensor) -> float:
     return 10 * math.log10((base.max() - base.min()).item() ** 2 / max(error, 1e-30))
 
 
-def translation_equivariance(synthesis: Synthesis, ws: Tensor, shifts: tuple[float, ...]) -> float:
+def translation_equivariance(synthesis: StyleGAN3Synthesis, ws: Tensor, shifts: tuple[float, ...]) -> float:
     """Shifts of the Fourier features, in pixels, against the same shifts of the output."""
     base, inner = rendered(synthesis, ws, torch.eye(3)), slice(CROP, -CROP)
     found, expected = [], []
@@ -96,7 +96,7 @@ def test_translation_equivariance(variant: str, shifts: tuple[float, ...]) -> No
     assert translation_equivariance(synthesis, ws, shifts) < 40
 
 
-def rotation_equivariance(synthesis: Synthesis, ws: Tensor, degrees: float) -> float:
+def rotation_equivariance(synthesis: StyleGAN3Synthesis, ws: Tensor, degrees: float) -> float:
     """Rotation of the Fourier features against the same rotation of the output, inside a disc."""
     base, c, s = rendered(synthesis, ws, torch.eye(3)), math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     found = rendered(synthesis, ws, torch.tensor([[c, -s, 0], [s, c, 0], [0, 0, 1]]))

@@ -1,339 +1,178 @@
-"""Official files: what was written is what is read; calls at any place are refused and nothing runs; damage, bombs."""
+"""The reader of pickles: what it reads is what Python reads; names, opcodes and bombs are refused."""
 
-import io
-import os
-import pickle  # noqa: TID251  the attacks are real pickles
-import random
-import re
+import pickle  # noqa: TID251  the reference
 import struct
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
-from types import ModuleType
+from io import BytesIO
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
-from torch import Tensor
 
-from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.errors import UnderstudyError
 from understudy.generators.pretrained import pickle_file
-from understudy.generators.pretrained.opcodes import Budget, Machine
-from understudy.generators.pretrained.pickle_file import StandIn, digest, images_seen, read_bytes, read_official
+from understudy.generators.pretrained.pickle_file import Budget, Reader, Refused
+
+SHARED = [1, 2]
+PLAIN = {
+    "numbers": [0, 1, -1, 255, 256, 65535, 65536, -(2**31), 2**31, 2**70, 0.1, -1e300, float("inf"), True, False, None],
+    "texts": ["", "a", "é" * 300, "x" * 70000, "\ud800"],
+    "tuples": ((), (1,), (1, 2), (1, 2, 3), (1, 2, 3, (4, 5))),
+    "shared": [SHARED, SHARED],
+    "deep": {"a": {"b": [], "c": {}}},
+}
 
 
-class Call:
-    """A pickle of this calls os.system when Python reads it."""
+class Thing:
+    def __init__(self, *arguments: Any) -> None:
+        self.arguments, self.state = arguments, None
 
-    def __init__(self, canary: Path) -> None:
-        self.canary = canary
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.system, (f"touch {self.canary}",)
+    def build(self, state: Any) -> None:
+        self.state = state
 
 
-class FromBytes:
-    """A tensor's storage as files hold it, with any bytes."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return torch.storage._load_from_bytes, (self.data,)
+def read(data: bytes, names: dict[tuple[str, str], Callable[..., Any]] | None = None) -> Any:
+    reader = Reader(BytesIO(data), "file.pkl", Budget(10_000))
+    reader.names, reader.unfinished = names or {}, (Thing,)
+    return reader.load()
 
 
-def saved(thing: Any, archive: bool) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(thing, buffer, _use_new_zipfile_serialization=archive)
-    return buffer.getvalue()
-
-
-def value(data: bytes) -> Any:
-    """Read any object with what an official file may ask for."""
-    budget = Budget(4 * len(data) + 2**20)
-    return Machine("file.pkl", pickle_file.allowed("file.pkl", budget), budget).run(io.BytesIO(data))
-
-
-# ---------------------------------------------------------------------- what a file holds
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-@pytest.mark.parametrize("classes", [0, 3])
-def test_what_was_written_is_what_is_read(official_layout: ModuleType, protocol: int, classes: int) -> None:
-    networks = read_official(official_layout.stylegan2_file(classes, protocol=protocol), "network-snapshot-000100.pkl")
-    assert set(networks) == {"G", "D", "G_ema", "augment_pipe"}
-    wanted = official_layout.stylegan2_network(classes).state_dict()
-    found = networks["G_ema"].tensors()
-    assert found.keys() == wanted.keys()
-    for name, tensor in wanted.items():
-        assert type(found[name]) is Tensor and found[name].dtype == torch.float32 and not found[name].requires_grad
-        assert torch.equal(found[name], tensor), name
-    parts = dict(networks["G_ema"].parts())
-    assert (
-        parts[""].class_name == "Generator" and parts["synthesis.b8.conv0.affine"].class_name == "FullyConnectedLayer"
-    )
-    assert networks["G_ema"].settings["mapping_kwargs"] == {"num_layers": 3} and parts[""].state["c_dim"] == classes
-    assert parts["mapping"].state["weight_gain"] == 0.25 and type(parts["mapping"].state["weight_gain"]) is float
-    assert parts["mapping"].state["size"].value.tolist() == [36, 36]
-    assert networks["augment_pipe"].tensors()["p"] == 0.25
+def test_plain_data_is_what_python_reads(protocol: int) -> None:
+    found = read(pickle.dumps(PLAIN, protocol))
+    assert found == PLAIN and found["shared"][0] is found["shared"][1]
+    assert [type(v) for v in found["numbers"]] == [type(v) for v in PLAIN["numbers"]]
 
 
-def test_numbers_and_arrays() -> None:
-    numbers = [np.float32(0.5), np.float64(-2.5), np.int64(-7), np.uint8(200), np.bool_(True)]
-    arrays = [np.arange(6, dtype="i2").reshape(2, 3), np.asfortranarray(np.eye(3)[:2]), np.zeros((0, 3)), np.array(1.5)]
-    for protocol in (2, 3, 4, 5):
-        assert value(pickle.dumps(numbers, protocol)) == [0.5, -2.5, -7, 200, True]
-        for array, found in zip(arrays, value(pickle.dumps(arrays, protocol)), strict=True):
-            assert found.value.dtype == array.dtype and np.array_equal(found.value, array)
-    old = pickle.dumps([np.float64(3), np.arange(3)], 4).replace(
-        b"\x16numpy._core.multiarray", b"\x15numpy.core.multiarray"
-    )
-    assert value(_unframed(old))[0] == 3.0
+def test_sets_bytes_and_long_containers() -> None:
+    data = {
+        "a": {"x", "y"},
+        "c": b"\x00\xff",
+        "d": bytearray(b"ab"),
+        "e": list(range(3000)),
+    }
+    assert read(pickle.dumps(data, 5)) == data
+    assert read(pickle.dumps([{str(i): i for i in range(2500)}], 4)) == [{str(i): i for i in range(2500)}]
 
 
-def _unframed(data: bytes) -> bytes:
-    assert data[2:3] == b"\x95"
-    return data[:2] + data[11:]
+def test_names_reach_own_functions_only() -> None:
+    table = {("a.b", "f"): Thing, ("torch", "FloatStorage"): Thing}
+    for ask in (b"ca.b\nf\n", b"\x8c\x03a.b\x8c\x01f\x93"):
+        for call in (b"R", b"\x81"):  # REDUCE, NEWOBJ
+            made = read(b"\x80\x04" + ask + b"K\x01K\x02\x86" + call + b"}b.", table)
+            assert type(made) is Thing and made.arguments == (1, 2) and made.state == {}
+    assert read(b"\x80\x04ca.b\nf\n.", table).make is Thing
 
 
-@pytest.mark.parametrize("archive", [False, True])
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_storages_of_both_forms(archive: bool, dtype: torch.dtype) -> None:
-    tensor = torch.arange(5).to(dtype)
-    found = value(pickle.dumps(FromBytes(saved(tensor._typed_storage(), archive))))
-    assert torch.equal(found.values, tensor)
-    assert value(pickle.dumps(FromBytes(saved(torch.zeros(0)._typed_storage(), archive)))).values.shape == (0,)
-
-
-def test_views_share_their_storage_as_they_did() -> None:
-    whole = torch.arange(24.0)
-    views = [
-        whole.view(4, 6)[1:3, ::2],
-        whole.view(2, 3, 4).permute(2, 0, 1),
-        whole[5],
-        whole[3:3],
-        whole.view(6, 4).t(),
-    ]
-    for view, found in zip(views, value(pickle.dumps(views)), strict=True):
-        assert torch.equal(found, view) and found.stride() == view.stride()
-
-
-def test_names_of_files_tell_images_seen(tmp_path: Path) -> None:
-    assert images_seen("network-snapshot-025000.pkl") == 25_000_000 and images_seen("ffhq.pkl") == 0
-    assert digest(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-    (tmp_path / "a").write_bytes(b"abc")
-    assert read_bytes(tmp_path / "a") == b"abc"
-    for place, found in ((tmp_path, "found a folder"), (tmp_path / "b", "found nothing")):
-        with pytest.raises(UsageError, match=found):
-            read_bytes(place)
-
-
-# ---------------------------------------------------------------------- attacks
-def top(layout: ModuleType, canary: Path) -> bytes:
-    return layout.dumps(layout.snapshot(Call(canary)))
-
-
-def before_the_dict(layout: ModuleType, canary: Path) -> bytes:
-    return b"\x80\x04" + layout.dumps(Call(canary))[2:-1] + b"0" + layout.stylegan2_file()[2:]
-
-
-def bytes_of_a_pickle(layout: ModuleType, canary: Path) -> bytes:
-    return layout.dumps(layout.snapshot(FromBytes(pickle.dumps(Call(canary)))))
-
-
-def bytes_of_a_stream(layout: ModuleType, canary: Path) -> bytes:
-    return layout.dumps(layout.snapshot(FromBytes(saved({"weight": Call(canary)}, archive=False))))
-
-
-def bytes_of_an_archive(layout: ModuleType, canary: Path) -> bytes:
-    return layout.dumps(layout.snapshot(FromBytes(saved({"weight": Call(canary)}, archive=True))))
-
-
-def hooks_of_a_tensor(layout: ModuleType, canary: Path) -> bytes:
-    g = layout.Persistent("Generator", {"_backward_hooks": {1: Call(canary)}})
-    return layout.dumps(layout.snapshot(g))
-
-
-def source_on_top(layout: ModuleType, canary: Path) -> bytes:
-    return layout.stylegan2_file(source=f"import os\nos.system('touch {canary}')\n" + layout.SOURCE)
-
-
-def source_in_a_method(layout: ModuleType, canary: Path) -> bytes:
-    return layout.stylegan2_file(source=layout.SOURCE + f"        torch.os.system('touch {canary}')\n")
-
-
-ATTACKS = [
-    top, before_the_dict, bytes_of_a_pickle, bytes_of_a_stream, bytes_of_an_archive, hooks_of_a_tensor, source_on_top,
-    source_in_a_method,
+NAMES = [
+    ("os", "system"), ("posix", "system"), ("nt", "system"), ("subprocess", "Popen"), ("builtins", "eval"),
+    ("builtins", "exec"), ("builtins", "getattr"), ("__builtin__", "eval"), ("builtins", "__import__"),
+    ("builtins", "open"), ("functools", "partial"), ("operator", "attrgetter"), ("importlib", "import_module"),
+    ("pickle", "loads"), ("_pickle", "loads"), ("marshal", "loads"), ("types", "CodeType"), ("types", "FunctionType"),
+    ("copyreg", "_reconstructor"), ("copyreg", "__newobj__"), ("torch", "load"), ("torch.hub", "load"),
+    ("torch.jit", "load"), ("torch.storage", "torch.load"), ("torch._utils", "_import_dotted_name"),
+    ("numpy", "load"), ("numpy.core.multiarray", "fromstring"), ("runpy", "run_path"), ("pty", "spawn"),
+    ("webbrowser", "open"), ("ctypes", "CDLL"), ("socket", "socket"), ("shutil", "rmtree"), ("code", "interact"),
+    ("dnnlib.util", "open_url"), ("dnnlib.util", "EasyDict.update"), ("dnnlib.util", "os.system"),
+    ("torch_utils.persistence", "_src_to_module"), ("torch_utils.persistence", "import_hook"),
+    ("collections", "OrderedDict.fromkeys"), ("builtins", "set.__class__"), ("", ""),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
-def test_a_call_of_os_system_is_refused_by_name_and_nothing_runs(
-    official_layout: ModuleType, tmp_path: Path, attack: Callable[[ModuleType, Path], bytes]
-) -> None:
-    canary = tmp_path / "canary"
-    with pytest.raises(UnderstudyError, match=r"os\.system.* nothing was run and nothing written") as caught:
-        read_official(attack(official_layout, canary), "network-snapshot-000100.pkl")
-    assert "network-snapshot-000100.pkl" in str(caught.value) and "\n" not in str(caught.value)
-    assert not canary.exists()
+@pytest.mark.parametrize("name", NAMES, ids=".".join)
+def test_any_other_name_is_refused_by_name(name: tuple[str, str]) -> None:
+    module, attribute = name
+    on_stack = b"".join(b"\x8c" + bytes([len(part)]) + part.encode() for part in name) + b"\x93"
+    for ask in (f"c{module}\n{attribute}\n".encode(), on_stack):
+        with pytest.raises(Refused) as caught:
+            read(b"\x80\x04" + ask + b"\x8c\x04true\x85R.", {("collections", "OrderedDict"): dict})
+        assert ("os" if module in ("posix", "nt") else module) + "." + attribute in str(caught.value)
+        assert str(caught.value).startswith("file.pkl asks for") and "nothing was run" in str(caught.value)
 
 
-def test_the_attacks_are_real(official_layout: ModuleType, tmp_path: Path) -> None:
-    canary = tmp_path / "canary"
-    for attack in ATTACKS[:4]:
-        data = attack(official_layout, canary)
-        with official_layout.official_modules(), suppress(Exception):  # what a file does after its call does not matter
-            pickle.loads(data)
-        assert canary.exists(), attack.__name__
-        canary.unlink()
+def test_a_name_with_escapes_is_refused_too() -> None:
+    for name, shown in ((b"\\os\n\\system\n", r"\\os.\\system"), (b"o\\x73\nsystem\n", r"o\\x73.system")):
+        with pytest.raises(UnderstudyError, match=f"asks for {shown}"):
+            read(b"\x80\x02c" + name + b")R.")
 
 
-def test_tensorflow_files_have_a_sentence_of_their_own() -> None:
-    data = b"\x80\x03cdnnlib.tflib.network\nNetwork\nq\x00)\x81q\x01}b."
-    with pytest.raises(UnderstudyError, match=r"TensorFlow code of StyleGAN.*legacy\.py") as caught:
-        read_official(data, "stylegan2-ffhq-config-f.pkl")
-    assert "damaged" not in str(caught.value)
-
-
-# ---------------------------------------------------------------------- damage
-def storage(numbers: int = 6) -> FromBytes:
-    return FromBytes(saved(torch.arange(float(numbers))._typed_storage(), archive=False))
-
-
-class Rebuilt:
-    """Any call of one of torch's own rebuilding functions."""
-
-    def __init__(self, *arguments: Any) -> None:
-        self.arguments = arguments
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return torch._utils._rebuild_tensor_v2, self.arguments
-
-
-VIEWS = {
-    "beyond": (storage(), 0, (7,), (1,), False, {}), "offset": (storage(), 4, (3,), (1,), False, {}),
-    "offset of nothing": (storage(), 7, (0,), (1,), False, {}), "stride": (storage(), 0, (2, 3), (4, 1), False, {}),
-    "negative": (storage(), -1, (3,), (1,), False, {}), "backwards": (storage(), 5, (3,), (-1,), False, {}),
-    "expanded": (storage(), 0, (2**40,), (0,), False, {}), "huge stride": (storage(), 0, (1,), (2**70,), False, {}),
-    "ranks": (storage(), 0, (2, 3), (1,), False, {}), "no storage": ({}, 0, (1,), (1,), False, {}),
-    "hooks": (storage(), 0, (1,), (1,), False, {1: 2}), "nine": (storage(), 0, (1,) * 9, (1,) * 9, False, {}),
-    "truth": (storage(), True, (1,), (1,), False, {}), "text": (storage(), 0, "ab", (1,), False, {}),
-    "metadata": (storage(), 0, (1,), (1,), False, {}, {"conj": True}), "few": (storage(), 0),
+OTHERS = {
+    "FROZENSET": b"(\x91.", "LONG4": b"\x8b\x01\x00\x00\x00\x01.",
+    "INST": b"(ios\nsystem\n.", "OBJ": b"(K\x01o.", "NEWOBJ_EX": b")})\x92.", "EXT1": b"\x82\x01.",
+    "EXT2": b"\x83\x01\x00.", "EXT4": b"\x84\x01\x00\x00\x00.", "PERSID": b"Pkey\n.", "BINPERSID": b"K\x01Q.",
+    "DUP": b"K\x012.", "POP": b"K\x01K\x010.", "POP_MARK": b"(1.", "NEXT_BUFFER": b"\x97.", "READONLY_BUFFER": b"\x98.",
+    "INT": b"I1\n.", "LONG": b"L1L\n.", "FLOAT": b"F1\n.", "STRING": b"S'a'\n.", "BINSTRING": b"T\x01\x00\x00\x00a.",
+    "SHORT_BINSTRING": b"U\x01a.", "UNICODE": b"Va\n.", "LIST": b"(l.", "DICT": b"(d.", "GET": b"K\x01p0\ng0\n.",
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", VIEWS)
-def test_a_tensor_stays_inside_its_storage(name: str) -> None:
-    outside = name in ("beyond", "offset", "offset of nothing", "stride", "expanded", "huge stride")
+@pytest.mark.parametrize("name", OTHERS)
+def test_opcodes_that_official_files_do_not_hold(name: str) -> None:
+    with pytest.raises(Refused, match=f"asks for the pickle opcode (PUT|{name}), which no official weights file needs"):
+        read(b"\x80\x04" + OTHERS[name])
+
+
+def nested(depth: int) -> bytes:
+    return b"\x80\x04" + b"]" * depth + b"a" * (depth - 1) + b"."
+
+
+BROKEN = {
+    "empty": b"",
+    "no stop": b"\x80\x04K\x01",
+    "unknown opcode": b"\x80\x04\xff.",
+    "empty stack": b"\x80\x04.",
+    "two values": b"\x80\x04K\x01K\x02.",
+    "open mark": b"\x80\x04(K\x01.",
+    "no mark": b"\x80\x04t.",
+    "tuple below": b"\x80\x04K\x01\x86.",
+    "behind a mark": b"\x80\x04](a.",
+    "memo": b"\x80\x04h\x07.",
+    "put nothing": b"\x80\x04q\x00.",
+    "append to a number": b"\x80\x04K\x01K\x02a.",
+    "odd pairs": b"\x80\x04}(K\x01u.",
+    "items of a list": b"\x80\x04](K\x01K\x02u.",
+    "name of numbers": b"\x80\x04K\x01K\x02\x93.",
+    "call of a number": b"\x80\x04K\x01)R.",
+    "call with a list": b"\x80\x04ca\nf\n]R.",
+    "state of a dict": b"\x80\x04}}b.",
+    "state of a list": b"\x80\x04]}b.",
+    "state of a name": b"\x80\x04ca\nf\n}b.",
+    "key of tuples": b"\x80\x04})\x85K\x01s.",
+    "tuple in a set": b"\x80\x04\x8f()\x90.",
+    "number as key": b"\x80\x04}K\x01K\x01s.",
+    "number in a set": b"\x80\x04\x8f(K\x01\x90.",
+    "list as key": b"\x80\x04}]K\x01s.",
+    "claimed text": b"\x80\x04X\xff\xff\xff\xffab.",
+    "claimed bytes": b"\x80\x04\x8e" + struct.pack("<Q", 2**60) + b"ab.",
+    "claimed beyond": b"\x80\x04\x8e" + b"\xff" * 8 + b"ab.",
+    "claimed array": b"\x80\x05\x96" + struct.pack("<Q", 2**60) + b"ab.",
+    "claimed frame": b"\x80\x04\x95" + struct.pack("<Q", 2**60) + b"N.",
+    "claimed number": b"\x80\x04\x8a\xff\x01.",
+    "large number": b"\x80\x04\x8a\x40" + b"\x01" * 64 + b".",
+    "text that is none": b"\x80\x04X\x01\x00\x00\x00\xff.",
+    "call that fails": b"\x80\x04ca\nf\nK\x01\x85R.",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_file_is_one_sentence(name: str) -> None:
+    def fails(*arguments: Any) -> None:
+        raise ValueError("as it should")
+
     with pytest.raises(UnderstudyError, match=r"^file.pkl is damaged") as caught:
-        value(pickle.dumps(Rebuilt(*VIEWS[name])))
-    assert ("reaches outside its storage" in str(caught.value)) == outside
+        read(BROKEN[name], {("a", "f"): fails})
+    assert len(str(caught.value)) < 500
 
 
-def test_lengths_of_storages_and_arrays_must_fit() -> None:
-    good = saved(torch.arange(6.0)._typed_storage(), archive=False)
-    wrong = [good[:-1], good + b"\0", good[:-32] + struct.pack("<q", 2**60) + good[-24:], b"", b"PK\x03\x04", good[:50]]
-    key = re.findall(rb"X.\0\0\0(\d{3,})", good)[-1]
-    wrong += [good[:-4], good + bytes(4), good[: good.rfind(key)] + key[::-1] + good[good.rfind(key) + len(key) :]]
-    wrong += [
-        saved(torch.arange(6.0), archive=False),
-        pickle.dumps(5),
-        saved(torch.arange(6)._typed_storage(), archive=True),
-    ]
-    archive = bytearray(saved(torch.arange(6.0)._typed_storage(), archive=True))
-    wrong += [bytes(archive[:-30]), bytes(archive).replace(b"little", b"bigger")]
-    for data in wrong:
-        with pytest.raises(UnderstudyError, match="damaged|asks for torch"):
-            value(pickle.dumps(FromBytes(data)))
-    for array in (
-        np.array([1, 2], ">i4"),
-        np.array(["a"]),
-        np.array([None]),
-        np.zeros(2, [("a", "f4")]),
-        np.zeros(1, "c8"),
-    ):
-        with pytest.raises(UnderstudyError):
-            value(pickle.dumps(array, 4))
-    whole = pickle.dumps(np.arange(3, dtype="f4"), 4)
-    assert b"K\x03\x85" in whole
-    with pytest.raises(UnderstudyError, match="do not fit its shape"):
-        value(whole.replace(b"K\x03\x85", b"K\x04\x85"))
-
-
-def test_the_same_bytes_cannot_be_asked_for_without_end() -> None:
-    text = b"\x80\x04c_codecs\nencode\nq\x00X" + struct.pack("<I", 2**18) + b"x" * 2**18 + b"\x85q\x01"
+def test_bombs_end_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = time.process_time()
+    deep = read(nested(100_000))
+    assert type(deep) is list and len(deep) == 1
+    del deep
+    assert read(b"\x80\x04K\x01r\xff\xff\xff\xffj\xff\xff\xff\xff\x86.") == (1, 1)  # a memo of four thousand million
+    doubled = b"\x80\x04]q\x00" + b"".join(b"(h\x00h\x00e" for _ in range(10)) + b"."
+    assert len(read(doubled)) == 20  # a list that holds itself; nothing walks it
+    monkeypatch.setattr(pickle_file, "MAX_OPCODES", 1000)
     with pytest.raises(UnderstudyError, match="more opcodes or bytes"):
-        value(text + b"h\x00h\x01R" * 50 + b".")
-
-
-def test_networks_that_are_none(official_layout: ModuleType) -> None:
-    layout = official_layout
-    for content, says in (
-        ([1], "a dict was expected in the weights file, found list"),
-        ({"G_ema": {}}, "holds no network G_ema"),
-        ({"G_ema": layout.Persistent("Generator", {}, version=5)}, "version 6 was expected"),
-        ({"G_ema": layout.Persistent("Generator", [])}, "a dict was expected"),  # type: ignore[arg-type]
-        ({"G_ema": layout.Persistent("Generator", {}, source=b"x")}, "version 6 was expected"),
-        ({f"{i}": layout.Persistent("A", {}, source=f"x = {i}") for i in range(20)}, "more than 16 sources"),
-    ):
-        with pytest.raises(UnderstudyError, match=says):
-            read_official(layout.dumps(content), "x.pkl")
-    good = layout.stylegan2_file()
-    for data, says in (
-        (b"PK\x03\x04", "begins with b'PK"), (b"", "begins with b''"), (b"version https://git-lfs", "protocol 2 to 5"),
-        (b"\x80\x09.", "protocol 2 to 5"), (good + b"more", "goes on for 4 bytes"), (good[:-1], "is damaged"),
-    ):  # fmt: skip
-        with pytest.raises(UnderstudyError, match=says):
-            read_official(data, "x.pkl")
-
-
-def test_modules_in_circles_and_names_without_end() -> None:
-    part = StandIn("A", {})
-    with pytest.raises(UnderstudyError, match="two places"):
-        list(StandIn("G", {"_modules": {"a": part, "b": part}}).parts())
-    circle: dict[str, Any] = {}
-    circle["_modules"] = {"a": StandIn("A", circle)}
-    with pytest.raises(UnderstudyError, match="two places"):
-        list(StandIn("G", circle).parts())
-    chain = StandIn("A", {})
-    for _ in range(150):
-        chain = StandIn("A", {"_modules": {"a": chain}})
-    with pytest.raises(UnderstudyError, match="without proper names"):
-        list(chain.parts())
-    for name in ("a.b", "x" * 300, 7, ""):
-        with pytest.raises(UnderstudyError, match="without proper names"):
-            StandIn("G", {"_buffers": {name: torch.zeros(1)}}).tensors()
-
-
-def test_a_file_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pickle_file, "MOST_BYTES", 2)
-    (tmp_path / "x.pkl").write_bytes(b"abc")
-    with pytest.raises(UnderstudyError, match="it is something else"):
-        read_bytes(tmp_path / "x.pkl")
-
-
-def mutated(data: bytes, chance: random.Random) -> bytes:
-    kind = chance.randrange(5)
-    at, to = sorted(chance.randrange(2, len(data)) for _ in range(2))
-    if kind == 0:
-        return data[:at]
-    if kind == 1:
-        return data[:at] + data[to:]
-    if kind == 2:
-        return data[:at] + data[chance.randrange(len(data)) :][: chance.randrange(1, 200)] + data[at:]
-    changed = bytearray(data)
-    for _ in range(chance.randrange(1, 20)):
-        spot = chance.randrange(2, len(data) if kind == 3 else 2000)
-        changed[spot] = chance.randrange(256)
-    return bytes(changed)
-
-
-def test_200_mutated_files_end_in_a_sentence_or_a_good_read(official_layout: ModuleType) -> None:
-    good, start, read = official_layout.stylegan2_file(3), time.process_time(), 0
-    for seed in range(200):
-        with suppress(UnderstudyError):
-            network = read_official(mutated(good, random.Random(seed)), "x.pkl")["G_ema"]
-            assert all(type(tensor) is Tensor for tensor in network.tensors().values())
-            read += 1
-    assert 5 < read < 150 and time.process_time() - start < 30
+        read(b"\x80\x04(" + b")" * 1001 + b"t.")
+    assert time.process_time() - start < 5

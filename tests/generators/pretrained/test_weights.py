@@ -14,7 +14,7 @@ from understudy.core.cohort import Cohort, file_hash
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.evaluation.guard import leak_note
 from understudy.generators import load
-from understudy.generators.pretrained.weights import Meaning, import_weights
+from understudy.generators.pretrained.weights import Meaning, images_seen, import_weights
 from understudy.synthesis.sample import sample_cohort
 from understudy.training.checkpoint import start_from
 
@@ -268,6 +268,10 @@ def test_one_hot_label_channels(official_layout: ModuleType, tmp_path: Path) -> 
         import_weights("stylegan2", file, tmp_path / "run", Meaning((), "0=a,1=b,2=c,3=d,4=e"))
     run = import_weights("stylegan2", file, tmp_path / "run", Meaning((), "0=a,1=b"))
     assert [c.name for c in load(run).encoding.channels] == ["channel0", "channel1", "channel2"]
+
+
+def test_names_of_files_tell_images_seen() -> None:
+    assert images_seen("network-snapshot-025000.pkl") == 25_000_000 and images_seen("ffhq.pkl") == 0
 
 
 def test_usage(official_layout: ModuleType, tmp_path: Path) -> None:

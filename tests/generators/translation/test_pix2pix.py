@@ -40,7 +40,9 @@ def test_the_discriminator_learns_zero_for_synthetic_cases(toy: ModuleType, made
     images, labels = generator.split(cases.x)
     maps = torch.nn.functional.one_hot(labels, 3).movedim(-1, 1).float()
     with torch.no_grad():
-        real, synthetic = (float(generator.judge("d", x, maps)[0][-1].mean()) for x in (images, generator.g(maps)))
+        real, synthetic = (
+            float(generator.discriminate("d", x, maps)[0][-1].mean()) for x in (images, generator.g(maps))
+        )
     assert real > 0.7 and synthetic < 0.3 and losses[-1]["d"] < 0.1 and losses[-1]["g"] > 0.5
 
 
@@ -49,7 +51,7 @@ def test_the_discriminator_sees_pairs(toy: ModuleType, made: Maker) -> None:
     generator = made(learning_rate=1e-12)
     x, maps = torch.rand(2, 2, 16, 16), torch.rand(2, 3, 16, 16)
     generator.begin(toy.batch(generator, 0))
-    ours, swapped = (generator.judge("d", x, m)[0][-1] for m in (maps, maps.flip(0)))
+    ours, swapped = (generator.discriminate("d", x, m)[0][-1] for m in (maps, maps.flip(0)))
     assert not torch.allclose(ours, swapped, atol=1e-4)
 
 

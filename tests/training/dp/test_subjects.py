@@ -8,7 +8,7 @@ import torch
 
 from understudy.core.cohort import Cohort
 from understudy.training.dp.secret import known
-from understudy.training.dp.subjects import Drawn, SubjectFeed
+from understudy.training.dp.subjects import DrawnSubjects, SubjectFeed
 
 CPU = torch.device("cpu")
 
@@ -19,7 +19,7 @@ def feed(cohort: Cohort, rate: float = 0.5, slices: int = 2, draws: int = 3, **o
     return made
 
 
-def drawn(served: SubjectFeed, step: int) -> Drawn:
+def drawn(served: SubjectFeed, step: int) -> DrawnSubjects:
     return served.batch(step * 4, 4, 16, CPU, slice(0, 4))
 
 

@@ -2,7 +2,7 @@
 
 Image ``a/b.png`` belongs to the label map ``a/b.*`` (same path without the ending). With a table its rows say what is
 taken: the ``file`` column names the image below ``images`` (the label map, where there are no images). Files of other
-kinds and hidden ones are passed over. **Checked** in tests/data/test_folder_refusals.py.
+kinds and hidden ones are passed over. **Checked** in tests/data/sources/test_pairs.py.
 """
 
 import re

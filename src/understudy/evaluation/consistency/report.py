@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from understudy.core.cohort import Cohort
+from understudy.core.disclosure import MIN_SUBJECTS, internal, public
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.seed import derive
 from understudy.core.statistics import Interval
 from understudy.evaluation.consistency.config import AgreementConfig
 from understudy.evaluation.consistency.scores import CaseScores, Spread, percentiles
-from understudy.evaluation.folder import PUBLIC_MINIMUM, internal, public, write_curve, write_rows, write_table
+from understudy.evaluation.folder import write_curve, write_rows, write_table
 from understudy.evaluation.guard import slug
 from understudy.evaluation.utility.overlap import RULES
 from understudy.tasks.segmentation import Segmenter
@@ -99,7 +100,7 @@ class Findings:
             found = {"dice": self._result(side, k, ending, "dice", _found(spread.mean, means), n, "")}
             below = percentiles(spread.below(limit), shares) if limit is not None and n else None
             found["below"] = self._result(side, k, ending, "below", below, n, note + "cases and other real subjects")
-            if real.subjects < PUBLIC_MINIMUM:
+            if real.subjects < MIN_SUBJECTS:
                 found["below"] = public(found["below"], real.subjects)
             yield side, found | self._accuracy(side, k)
 
@@ -141,7 +142,7 @@ class Findings:
         for measure in MEASURES:
             result = found.get(measure)
             cells += [result.value, result.low, result.high] if result else [None] * 3
-        told = side is not self.real or found["dice"].n >= PUBLIC_MINIMUM
+        told = side is not self.real or found["dice"].n >= MIN_SUBJECTS
         counts = [*side.scores.ruled(k), len(side.rows)] if told else [None] * 4
         return [*cells, *counts, found["dice"].n, self.config.updates]
 
@@ -158,7 +159,7 @@ class Findings:
         if len(spreads) == 1:
             spreads = {"synthetic": spreads.popitem()[1]}
         limit = named[f"agreement.real.{self.config.network}.quantile"].value
-        if (real := self.real.spread(None)).subjects >= PUBLIC_MINIMUM:
+        if (real := self.real.spread(None)).subjects >= MIN_SUBJECTS:
             spreads = {"real": real, **spreads}
         spreads = {name: spread for name, spread in spreads.items() if spread.subjects}
         edges, grid = np.linspace(0, 1, BINS + 1), np.linspace(0, 1, STEPS + 1)
@@ -171,7 +172,7 @@ class Findings:
         title = "What a threshold would reject"
         write_curve(folder, "agreement-below", title, f"threshold on the {label}", "share of cases below", lost)
         course = [(update, score) for update, score in self.segmenter.curve if np.isfinite(score)]
-        where = folder if len(self.cohort.subjects("validation")) >= PUBLIC_MINIMUM else folder / "internal"
+        where = folder if len(self.cohort.subjects("validation")) >= MIN_SUBJECTS else folder / "internal"
         series = {"real": ([update for update, _ in course], [score for _, score in course])}
         title = "Validation Dice of the segmenter that reads the images"
         write_curve(where, "agreement-training", title, "updates", "mean Dice", series)

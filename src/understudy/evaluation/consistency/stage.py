@@ -15,7 +15,7 @@ import numpy as np
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
-from understudy.core.progress import progress_bar
+from understudy.core.progress import progress
 from understudy.core.provenance import Provenance
 from understudy.core.seed import derive
 from understudy.core.stage import finished, output_folder
@@ -58,19 +58,16 @@ def evaluate_agreement(
     provenance = Provenance("evaluate agreement", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "results.json", provenance):
         return Path(out)
-    with output_folder(out) as folder, progress_bar("steps") as progress:
-        bar = progress.add_task("segmenter", total=config.updates + len(others) + 1)
+    with output_folder(out) as folder, progress("segmenter", config.updates + len(others) + 1, "steps") as update:
         validation = subject_cases(cohort, "validation")
         cases = CohortCases(cohort, cohort.rows("train"), cohort.encoding)
         own = derive(seed, "agreement", "segmenter")
-        segmenter = train_segmenter(
-            cases, validation.classes, config, own, validation.score, lambda: progress.advance(bar)
-        )
-        progress.update(bar, description="images")
+        segmenter = train_segmenter(cases, validation.classes, config, own, validation.score, lambda: update(advance=1))
+        update(description="images")
         sides = []
         for name, one in zip(["real", *short_names(others)], [cohort, *others], strict=True):
             sides.append(_side(segmenter, name, one, cohort, config))
-            progress.advance(bar)
+            update(advance=1)
         Findings(cohort, sides[0], sides[1:], segmenter, config, provenance).write(folder)
     return Path(out)
 

@@ -21,8 +21,8 @@ import torch
 
 import understudy
 from understudy.core.atomic import whole_file
+from understudy.core.disclosure import STAMP, stamp
 from understudy.core.errors import UsageError
-from understudy.evaluation.folder import STAMP, stamp
 
 OUTPUTS = ("cohort.json", "results.json", "run.json", "classifier.json", "report.html")  # what is handed on
 

@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 
 from understudy.core.cohort import Cohort
+from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.encoding import Encoding
 from understudy.core.result import Result
 from understudy.core.seed import rng
 from understudy.evaluation.features.blocks import image_blocks
 from understudy.evaluation.fidelity.baseline import real_floors
-from understudy.evaluation.folder import PUBLIC_MINIMUM
 from understudy.evaluation.guard import slug
 
 FOUND = 0.5  # probability from which a class counts as found
@@ -130,8 +130,8 @@ def diversity(
     for k, label in enumerate(names):
         shares = [float(side.found[:, k].mean()) for side in (real, synthetic)]
         patients = len(np.unique(real.subjects[real.found[:, k]]))
-        told = patients >= PUBLIC_MINIMUM
-        note = f"real {shares[0]:.3f}" if told else f"real withheld: fewer than {PUBLIC_MINIMUM} subjects"
+        told = patients >= MIN_SUBJECTS
+        note = f"real {shares[0]:.3f}" if told else f"real withheld: fewer than {MIN_SUBJECTS} subjects"
         share = Result(f"{name}.share.{slug(label)}", shares[1], n=n, seed=seed, note=note)
         ours, theirs, equal = within(real, synthetic, k, draws, seed)
         means = [float(d.mean()) if len(d) else None for d in (ours, theirs)]
@@ -159,8 +159,8 @@ def _combinations(name: str, real: Seen, synthetic: Seen, draws: int, seed: int,
 
 
 def _within_result(name: str, real: np.ndarray, synthetic: np.ndarray, n: int, seed: int) -> Result:
-    if n < PUBLIC_MINIMUM or not (real > 0).all():
-        note = f"{n} case(s) on the smaller side show the class, and {PUBLIC_MINIMUM} are needed"
+    if n < MIN_SUBJECTS or not (real > 0).all():
+        note = f"{n} case(s) on the smaller side show the class, and {MIN_SUBJECTS} are needed"
         return Result(name, None, better="higher", n=n, seed=seed, note=note)
     low, high = np.percentile(synthetic / real, [2.5, 97.5])
     note = f"mean distance within the class, synthetic / real; mean and 95 % range of {len(real)} choices of cases"

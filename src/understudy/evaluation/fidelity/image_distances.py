@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from understudy.core.cohort import Cohort
+from understudy.core.disclosure import public
 from understudy.core.encoding import Encoding
 from understudy.core.result import Result
 from understudy.core.seed import derive
@@ -24,7 +25,6 @@ from understudy.evaluation.fidelity.arrays import Measured, channel_names, measu
 from understudy.evaluation.fidelity.baseline import Floor, real_floors
 from understudy.evaluation.fidelity.config import FidelityConfig
 from understudy.evaluation.fidelity.ms_ssim import side_result
-from understudy.evaluation.folder import public
 from understudy.evaluation.guard import leak_note
 from understudy.evaluation.metric import Metric
 

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.result import Result
 from understudy.core.seed import derive
 from understudy.evaluation.fidelity.baseline import Floor, real_floors
 from understudy.evaluation.fidelity.config import FidelityConfig
 from understudy.evaluation.fidelity.image_distances import Side
 from understudy.evaluation.fidelity.label_maps import Described, class_histograms, describe, in_common_unit
-from understudy.evaluation.folder import PUBLIC_MINIMUM
 from understudy.evaluation.guard import leak_note, slug
 from understudy.evaluation.metric import few_cases
 
@@ -108,7 +108,7 @@ def _warned(result: Result, leak: str) -> Result:
 def _empty(real: Described, other: Described, name: str, seed: int) -> Result:
     """Share of synthetic maps without any labelled voxel."""
     ours, theirs = (float((~side.present.any(1)).mean()) for side in (real, other))
-    told = len(np.unique(real.subjects)) >= PUBLIC_MINIMUM
+    told = len(np.unique(real.subjects)) >= MIN_SUBJECTS
     note = f"share of maps without any labelled voxel; real {ours:.3f}" if told else "real withheld: too few subjects"
     return Result(name, theirs, n=len(other.values), seed=seed, note=note)
 
@@ -120,7 +120,7 @@ def _compare_class(
     have, they_have = real.present[:, k], other.present[:, k]
     subjects = real.subjects[have]
     patients, n = len(np.unique(subjects)), int(they_have.sum())
-    told = f"real {1 - have.mean():.3f}" if patients >= PUBLIC_MINIMUM else "real withheld: too few subjects have it"
+    told = f"real {1 - have.mean():.3f}" if patients >= MIN_SUBJECTS else "real withheld: too few subjects have it"
     share = Result(
         f"{name}.without",
         float(1 - they_have.mean()),
@@ -128,9 +128,9 @@ def _compare_class(
         seed=seed,
         note=f"share of cases without the class; {told}",
     )
-    if patients < PUBLIC_MINIMUM or n < 2:
-        few = f"{patients} real subjects" if patients < PUBLIC_MINIMUM else f"{n} synthetic cases"
-        note = f"withheld: {few} have the class, and {PUBLIC_MINIMUM} subjects and 2 synthetic cases are needed"
+    if patients < MIN_SUBJECTS or n < 2:
+        few = f"{patients} real subjects" if patients < MIN_SUBJECTS else f"{n} synthetic cases"
+        note = f"withheld: {few} have the class, and {MIN_SUBJECTS} subjects and 2 synthetic cases are needed"
         return [share, *(Result(f"{name}.{d}", None, note=note, seed=seed) for d in ("wasserstein", "ks"))], []
     rows: list[list[Any]] = []
     distances: dict[str, list[Compared]] = {"wasserstein": [], "ks": []}

@@ -35,7 +35,7 @@ import numpy as np
 from scipy import ndimage
 
 from understudy.core.cohort import Cohort
-from understudy.evaluation.folder import PUBLIC_MINIMUM
+from understudy.core.disclosure import MIN_SUBJECTS
 
 AXES = ("depth", "height", "width")
 
@@ -195,7 +195,7 @@ def joined(edges: np.ndarray, values: np.ndarray, subjects: np.ndarray) -> np.nd
     kept, members = [0], set()
     for bin_ in range(len(edges) - 1):
         members |= set(subjects[place == bin_].tolist())
-        if len(members) >= PUBLIC_MINIMUM:
+        if len(members) >= MIN_SUBJECTS:
             kept.append(bin_ + 1)
             members = set()
     if len(kept) == 1:

@@ -18,8 +18,9 @@ import numpy as np
 
 from understudy.core.classes import short_class_names
 from understudy.core.cohort import Cohort
+from understudy.core.disclosure import MIN_SUBJECTS, internal, public
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.core.progress import progress_bar
+from understudy.core.progress import progress
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.seed import derive
@@ -35,15 +36,7 @@ from understudy.evaluation.fidelity.image_distances import TABLE, ImageFindings,
 from understudy.evaluation.fidelity.label_distances import TABLE as LABEL_TABLE
 from understudy.evaluation.fidelity.label_distances import LabelFindings, compare_labels
 from understudy.evaluation.fidelity.spectrum import frequencies
-from understudy.evaluation.folder import (
-    PUBLIC_MINIMUM,
-    internal,
-    public,
-    write_curve,
-    write_grid,
-    write_histograms,
-    write_table,
-)
+from understudy.evaluation.folder import write_curve, write_grid, write_histograms, write_table
 from understudy.evaluation.guard import open_pair, short_names
 from understudy.tasks.classify import Trained, open_classifier
 
@@ -99,11 +92,11 @@ def evaluate_fidelity(
     kept = open_cache(cache, [Path(real), *paths, Path(out)])
     ours, theirs = Side("real", "", cohort, cohort.rows("train")), _sides(others)
     imaged, mapped = ([s for s, why in zip(theirs, lacking[w], strict=True) if not why] for w in ("images", "labels"))
-    with output_folder(out) as folder, progress_bar("steps") as bar:
-        task = bar.add_task("features", total=steps(cohort.encoding, len(imaged), config))
+    total = steps(cohort.encoding, len(imaged), config)
+    with output_folder(out) as folder, progress("features", total, "steps") as update:
 
         def advance(what: str) -> None:
-            bar.update(task, advance=1, description=what)
+            update(advance=1, description=what)
 
         images = ImageFindings()
         if imaged:
@@ -116,7 +109,7 @@ def evaluate_fidelity(
         classes = [public(r, subjects) for results, _ in (*columns, *diverse) for r in results]
         left_out = list(_left_out(lacking, theirs, seed))
         write_results(folder, [*images.results, *classes, *labels.results, *left_out], provenance)
-        tables = {"classes": columns, "diversity": diverse} if subjects >= PUBLIC_MINIMUM else {}
+        tables = {"classes": columns, "diversity": diverse} if subjects >= MIN_SUBJECTS else {}
         for name, found in tables.items():
             if rows := [row for _, row in found if row]:
                 write_table(folder, name, DIVERSITY_TABLE, rows)
@@ -190,7 +183,7 @@ def _write_images(folder: Path, real: Cohort, images: ImageFindings, subjects: i
     """Write tables and curves of what images gave; curves of few subjects stay inside."""
     if images.rows:
         write_table(folder, "fidelity", TABLE, images.rows)
-    where = folder if subjects >= PUBLIC_MINIMUM else internal(folder)
+    where = folder if subjects >= MIN_SUBJECTS else internal(folder)
     names = channel_names(real.encoding.channels)
     for c, channel in enumerate(real.encoding.channels if images.intensities else ()):
         bins = images.intensities["real"].shape[1]

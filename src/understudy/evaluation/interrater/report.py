@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from understudy.core.disclosure import MIN_SUBJECTS, internal, public
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.seed import derive
 from understudy.core.statistics import interval
-from understudy.evaluation.folder import PUBLIC_MINIMUM, internal, public, write_rows, write_table
+from understudy.evaluation.folder import write_rows, write_table
 from understudy.evaluation.guard import slug
 from understudy.evaluation.interrater.config import ReadersConfig
 from understudy.evaluation.interrater.pairing import Pairing
@@ -89,7 +90,7 @@ class Findings:
     def _row(self, k: int | None, results: list[Result]) -> list[Any]:
         cells = [value for r in results for value in (r.value, r.low, r.high)]
         n = self.outcome.behind(k)
-        counts = self.outcome.cells(k) if n >= PUBLIC_MINIMUM else [None] * (len(COUNTS) - 1)
+        counts = self.outcome.cells(k) if n >= MIN_SUBJECTS else [None] * (len(COUNTS) - 1)
         return ["mean" if k is None else self.names[k], *cells, *counts, n]
 
     def _subject_rows(self) -> Iterator[list[Any]]:

@@ -13,9 +13,9 @@ import torch
 from scipy import stats
 
 from understudy.core.cohort import Cohort
+from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import rng
-from understudy.evaluation.folder import PUBLIC_MINIMUM
 from understudy.evaluation.nearest import UnitRows, exact_r, nearest
 from understudy.evaluation.privacy.copies.registration import blur
 from understudy.evaluation.privacy.pearson import ImageVectors
@@ -237,9 +237,9 @@ def neighbour_reference(real: Cohort, rows: np.ndarray) -> ReferenceScores:
 def reverse_reference(real: Cohort, synthetic: Cohort, memory_mib: int) -> ReferenceScores:
     """Return the highest r of each synthetic case to a control case, which no generator saw; empty without any."""
     control = real.rows("control")
-    few = len(np.unique(real.column("subject_id")[control])) < PUBLIC_MINIMUM
+    few = len(np.unique(real.column("subject_id")[control])) < MIN_SUBJECTS
     if few:
-        return ReferenceScores(np.empty(0), np.empty(0, np.int64), f"fewer than {PUBLIC_MINIMUM} control subjects")
+        return ReferenceScores(np.empty(0), np.empty(0, np.int64), f"fewer than {MIN_SUBJECTS} control subjects")
     images = ImageVectors(synthetic, synthetic.rows())
     found = nearest(images, ImageVectors(real, control), memory_mib=memory_mib)
     return ReferenceScores(found.r, np.arange(len(synthetic)), "synthetic cases against control cases")

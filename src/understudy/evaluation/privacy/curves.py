@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from understudy.core.cohort import Cohort
-from understudy.evaluation.folder import PUBLIC_MINIMUM, internal, write_curve, write_rows, write_table
+from understudy.core.disclosure import MIN_SUBJECTS, internal
+from understudy.evaluation.folder import write_curve, write_rows, write_table
 from understudy.evaluation.privacy.calibration import ReferenceScores, Threshold, clopper_pearson
 from understudy.evaluation.privacy.copies.decision import CopyScores
 from understudy.evaluation.privacy.judgement import CopyEvidence
@@ -30,7 +31,7 @@ def write_thresholds(folder: Path, evidence: list[CopyEvidence]) -> None:
         folder: the results folder.
         evidence: one for each synthetic cohort; left out where fewer than five training subjects stand behind it.
     """
-    rows = [row for e in evidence if e.subjects >= PUBLIC_MINIMUM for row in _thresholds(e)]
+    rows = [row for e in evidence if e.subjects >= MIN_SUBJECTS for row in _thresholds(e)]
     write_table(folder, "privacy_thresholds", HEADER, rows)
 
 
@@ -41,7 +42,7 @@ def _thresholds(e: CopyEvidence) -> list[list[Any]]:
             (f"nearer than {100 - 100 * e.config.false_positive_rate:g} % of unseen subjects", e.threshold.value)
         )
         levels.append(("nearer than any unseen subject", e.threshold.reference.quantiles(1.0)[0]))
-    if e.control.n_subjects >= PUBLIC_MINIMUM:
+    if e.control.n_subjects >= MIN_SUBJECTS:
         levels.append(("nearer than any control subject", e.control.quantiles(1.0)[0]))
     levels += [(f"fixed {level}", level) for level in FIXED]
     rows: list[list[Any]] = []
@@ -62,7 +63,7 @@ def write_curves(folder: Path, evidence: list[CopyEvidence]) -> None:
         evidence: one for each synthetic cohort; left out where fewer than five training subjects stand behind it.
     """
     for e in evidence:
-        if e.subjects >= PUBLIC_MINIMUM:
+        if e.subjects >= MIN_SUBJECTS:
             _write_curves(folder, e, f"-{e.name}" if e.name else "")
 
 
@@ -118,7 +119,7 @@ def _shown(e: CopyEvidence) -> dict[str, ReferenceScores]:
     shown = {"synthetic": ReferenceScores(e.found.r, np.arange(len(e.found.r)), "")}
     if len(e.reverse.r):
         shown["synthetic, to control subjects"] = e.reverse
-    return shown | {name: x for name, x in references.items() if x.n_subjects >= PUBLIC_MINIMUM}
+    return shown | {name: x for name, x in references.items() if x.n_subjects >= MIN_SUBJECTS}
 
 
 def _mark(file: Path, **more: Any) -> None:

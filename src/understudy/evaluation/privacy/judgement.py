@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from understudy.core.cohort import PATIENTS_OWN, Cohort
+from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.seed import derive
-from understudy.evaluation.folder import PUBLIC_MINIMUM
 from understudy.evaluation.nearest import Nearest
 from understudy.evaluation.privacy.calibration import ReferenceScores, Threshold, calibrate
 from understudy.evaluation.privacy.canaries.audit import AuditPlan, AuditResult, run
@@ -132,7 +132,7 @@ class CopyDetectors:
     def _build(self, rows: np.ndarray) -> CopyDetector | None:
         subjects, control = numbers(self.real), self.real.rows("control")
         calibrating = {*subjects[control], *subjects[rows]}
-        if len(self.real.size) != 2 or len(set(subjects[rows])) < 2 or len(calibrating) < PUBLIC_MINIMUM:
+        if len(self.real.size) != 2 or len(set(subjects[rows])) < 2 or len(calibrating) < MIN_SUBJECTS:
             return None
         training, others = (small_cases(self.real, part, subjects[part]) for part in (rows, control))
         return build(training, others, settings(self.real, len(rows), self.config), self.seed)
@@ -142,10 +142,10 @@ class CopyDetectors:
         detector = list(self.built.values())[-1] if self.built else None
         test, subjects = self.real.rows("test"), numbers(self.real)
         if detector is None:
-            few = f"and at least {PUBLIC_MINIMUM} real subjects calibrate the detector"
+            few = f"and at least {MIN_SUBJECTS} real subjects calibrate the detector"
             return f"not audited: copies are injected into images of two dimensions, {few}"
-        if len(set(subjects[test])) < PUBLIC_MINIMUM:
-            return f"not audited: {PUBLIC_MINIMUM} test subjects are needed as non-members"
+        if len(set(subjects[test])) < MIN_SUBJECTS:
+            return f"not audited: {MIN_SUBJECTS} test subjects are needed as non-members"
         c = self.config
         return run(
             detector,
@@ -190,7 +190,7 @@ def judge_by_r(found: Nearest, reference: ReferenceScores, config: PrivacyConfig
     skipped = [
         f"the matchers {', '.join(v for v in config.matchers if v != 'pixels')}: they match images of two dimensions"
     ]
-    if reference.n_subjects < PUBLIC_MINIMUM:
+    if reference.n_subjects < MIN_SUBJECTS:
         return CopyResult(None, None, skipped)
     threshold = calibrate(reference, config.false_positive_rate, config.bootstrap, seed)
     p, flagged = p_values(found.r, threshold), threshold.flags(found.r)
@@ -209,8 +209,8 @@ def judge_maps(real: Cohort, synthetic: Cohort, rows: np.ndarray, config: Privac
     fold = np.concatenate([*folds(subjects[rows], seed), np.empty(0, np.int64)]).astype(np.int64)
     unseen = np.concatenate([control, rows[fold]])
     targets, whose = small_maps(real, rows), torch.from_numpy(subjects[rows])
-    if len(set(subjects[unseen])) < PUBLIC_MINIMUM or len(set(subjects[rows])) < 2:
-        return f"withheld: fewer than {PUBLIC_MINIMUM} real subjects to say how alike the maps of unseen subjects are"
+    if len(set(subjects[unseen])) < MIN_SUBJECTS or len(set(subjects[rows])) < 2:
+        return f"withheld: fewer than {MIN_SUBJECTS} real subjects to say how alike the maps of unseen subjects are"
     calibrating = similar_maps(small_maps(real, unseen), targets, whose, torch.from_numpy(subjects[unseen]))
     own = torch.full((len(synthetic),), -1)
     matched = similar_maps(small_maps(synthetic, synthetic.rows()), targets, whose, own)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from understudy.core.disclosure import MIN_SUBJECTS, public
 from understudy.core.result import Result
-from understudy.evaluation.folder import PUBLIC_MINIMUM, public
 from understudy.evaluation.privacy.calibration import (
     MIN_CALIBRATION,
     ReferenceScores,
@@ -57,7 +57,7 @@ def copies_of(e: CopyEvidence, judged: CopyResult, what: str, seed: int) -> list
     """
     n = len(e.cohort)
     if judged.scores is None or judged.threshold is None:
-        why = f"withheld: fewer than {PUBLIC_MINIMUM} real subjects to say how near unseen subjects lie"
+        why = f"withheld: fewer than {MIN_SUBJECTS} real subjects to say how near unseen subjects lie"
         return [_result(e, what, "flagged", None, None, None, "cases", "lower", n, seed, _joined(why, *judged.skipped))]
     found, threshold, rate = judged.scores, judged.threshold, e.config.false_positive_rate
     reference, flagged = threshold.reference, int(found.flagged.sum())
@@ -128,8 +128,8 @@ def _references(e: CopyEvidence, seed: int) -> list[Result]:
 def _quantile(e: CopyEvidence, name: str, word: str, reference: ReferenceScores, q: float, seed: int) -> Result:
     """Return one quantile of a reference, with its interval by subjects; withheld where there are too few."""
     name, n = f"{e.prefix}correlation.{name}.{word}", reference.n_subjects
-    if n < PUBLIC_MINIMUM:
-        note = f"withheld: {n} subjects stand behind it, and a public number needs {PUBLIC_MINIMUM} ({reference.note})"
+    if n < MIN_SUBJECTS:
+        note = f"withheld: {n} subjects stand behind it, and a public number needs {MIN_SUBJECTS} ({reference.note})"
         return Result(name, None, unit="r", n=n, seed=seed, note=note)
     value, draws = reference.quantiles(q, e.config.bootstrap, seed)
     low, high = np.quantile(draws, (0.025, 0.975)).tolist() if q < 1 else (None, None)

@@ -16,11 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from understudy.core.cohort import Cohort
+from understudy.core.disclosure import MIN_SUBJECTS, internal
 from understudy.core.errors import UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.result import write_results
 from understudy.core.stage import finished, output_folder
-from understudy.evaluation.folder import PUBLIC_MINIMUM, internal, write_rows, write_table
+from understudy.evaluation.folder import write_rows, write_table
 from understudy.evaluation.guard import leak_note, open_pair, short_names
 from understudy.evaluation.nearest import nearest
 from understudy.evaluation.privacy.attacks.authenticity import nearness_results
@@ -138,7 +139,7 @@ def judge(
     reference = calibration_reference(control, training)
     threshold = (
         calibrate(reference, config.false_positive_rate, config.bootstrap, seed)
-        if reference.n_subjects >= PUBLIC_MINIMUM
+        if reference.n_subjects >= MIN_SUBJECTS
         else None
     )
     detector = detectors.of(rows)

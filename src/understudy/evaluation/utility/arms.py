@@ -24,7 +24,7 @@ from understudy.core.seed import rng
 from understudy.evaluation.guard import leak_note, short_names
 from understudy.evaluation.utility.config import Repeats
 from understudy.evaluation.utility.task import Task
-from understudy.tasks.fitting import Cases, FineTuned, Mixed
+from understudy.tasks.fitting import FineTuned, Mixed, TaskCases
 
 HALF = 0.5
 
@@ -51,7 +51,7 @@ class Side:
     cohort: str
     ending: str
     generator: str
-    cases: Cases
+    cases: TaskCases
     subjects: int
     note: str
     against: str = ""
@@ -178,7 +178,7 @@ def _finetuned(real: Real, synthetic: Synthetic, share: float) -> Side:
 
 
 def _joined(
-    real: Real, synthetic: Synthetic, name: str, kind: str, cases: Cases, share: float | None, note: str = ""
+    real: Real, synthetic: Synthetic, name: str, kind: str, cases: TaskCases, share: float | None, note: str = ""
 ) -> Side:
     """Return a side of real and synthetic cases, compared with the same real cases alone."""
     first, second = real.side, synthetic.side

@@ -18,7 +18,8 @@ import numpy as np
 
 from understudy.core.classes import short_class_names
 from understudy.core.cohort import Cohort
-from understudy.evaluation.folder import PUBLIC_MINIMUM, write_rows
+from understudy.core.disclosure import MIN_SUBJECTS
+from understudy.evaluation.folder import write_rows
 from understudy.evaluation.utility.auc import Areas
 from understudy.evaluation.utility.config import ClassUtilityConfig
 from understudy.evaluation.utility.task import Outcome, Score, Task
@@ -29,7 +30,7 @@ from understudy.tasks.classification import (
     train_classifier,
     validation_score,
 )
-from understudy.tasks.fitting import Cases
+from understudy.tasks.fitting import TaskCases
 
 PER_CASE = ("case_id", "subject_id", "trained_on", "network", "repeat", "class", "has_class", "probability")
 
@@ -58,7 +59,7 @@ class AreaOutcome(Outcome):
     def _averaged(self) -> tuple[int, ...]:
         """The classes of the mean: those that may be published, or where there are none, those that have an area."""
         kinds = [min(self._having(k, 0), self._having(k, 1)) for k in range(len(self.names))]
-        for minimum in (PUBLIC_MINIMUM, 1):
+        for minimum in (MIN_SUBJECTS, 1):
             if kept := tuple(k for k, kind in enumerate(kinds) if kind >= minimum):
                 return kept
         return ()
@@ -138,7 +139,7 @@ class Classification(Task):
         number = np.searchsorted(self.subjects, self.cohort.column("subject_id")[self.test.rows])
         return AreaOutcome([], self.test.targets, number, len(self.subjects), self.names)
 
-    def run(self, cases: Cases, outcome: Outcome, seed: int, advance: Callable[[], None]) -> None:
+    def run(self, cases: TaskCases, outcome: Outcome, seed: int, advance: Callable[[], None]) -> None:
         """Train a classifier and let it judge the test cases."""
         assert isinstance(outcome, AreaOutcome)
         score = validation_score(self.validation)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from understudy.core.cohort import Cohort
-from understudy.evaluation.folder import PUBLIC_MINIMUM
+from understudy.core.disclosure import MIN_SUBJECTS
 
 THIRDS = ("small", "middle", "large")
 JOINED = "others"
@@ -69,7 +69,7 @@ def thirds(sizes: np.ndarray) -> list[Group]:
     """
     order = np.argsort(sizes, kind="stable")[(sizes == 0).sum() :]
     parts = np.array_split(order, len(THIRDS))
-    if min(map(len, parts)) < PUBLIC_MINIMUM:
+    if min(map(len, parts)) < MIN_SUBJECTS:
         return []
     return [
         Group("reference size", name, np.isin(np.arange(len(sizes)), part))
@@ -108,7 +108,7 @@ def grouped(by: str, values: np.ndarray) -> list[Group]:
     rare: list[str] = []
     joined = 0
     for value, n in sorted(Counter(values.tolist()).items(), key=lambda item: (item[1], item[0])):
-        if n < PUBLIC_MINIMUM or 0 < joined < PUBLIC_MINIMUM:
+        if n < MIN_SUBJECTS or 0 < joined < MIN_SUBJECTS:
             rare.append(value)
             joined += n
     kept = [Group(by, value, values == value) for value in sorted(set(values.tolist()) - set(rare))]

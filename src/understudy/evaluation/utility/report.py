@@ -20,11 +20,12 @@ from typing import Any
 
 import numpy as np
 
+from understudy.core.disclosure import MIN_SUBJECTS, internal, public
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.seed import derive
 from understudy.core.statistics import Interval, Means, difference, interval, ratio
-from understudy.evaluation.folder import PUBLIC_MINIMUM, internal, public, write_curve, write_table
+from understudy.evaluation.folder import write_curve, write_table
 from understudy.evaluation.guard import slug
 from understudy.evaluation.paired import signed_rank
 from understudy.evaluation.utility.arms import Side
@@ -117,7 +118,7 @@ class Findings:
         if self.config.shares:
             write_mixing(folder, found, self.task, self.config.network)
         held = internal(folder)
-        self._write_curves(folder if self.task.validation_subjects >= PUBLIC_MINIMUM else held)
+        self._write_curves(folder if self.task.validation_subjects >= MIN_SUBJECTS else held)
         self.task.write_inside(held, dict(self.outcomes))
 
     def _all(self) -> Iterator[Finding]:
@@ -142,7 +143,7 @@ class Findings:
             against = self._ratio(f"utility.ratio{side.ending}.{ending}", side, k)
         if side.against:
             gain, p = self._difference(f"utility.{side.comparison}.{ending}", side, k, position)
-        cells = outcome.cells(k) if behind >= PUBLIC_MINIMUM else [None] * len(self.task.columns)
+        cells = outcome.cells(k) if behind >= MIN_SUBJECTS else [None] * len(self.task.columns)
         return Finding(side, score, k, name, result, against, gain, p, cells)
 
     def _ratio(self, name: str, side: Side, k: int | None) -> Result:
@@ -170,7 +171,7 @@ class Findings:
         found = difference(other, real, self._seed, self.config.draws)
         behind = min(n, outcome.behind(k), self.outcomes[side.against].behind(k))
         p = None
-        if isinstance(other, Means) and isinstance(real, Means) and behind >= PUBLIC_MINIMUM:
+        if isinstance(other, Means) and isinstance(real, Means) and behind >= MIN_SUBJECTS:
             p = signed_rank(other.by_subject() - real.by_subject())
         return self._result(name, found, n, behind, self._compared(note, side), "", score), p
 

@@ -32,7 +32,7 @@ from understudy.evaluation.utility.overlap import (
 )
 from understudy.evaluation.utility.surface import SURFACES, contiguous_stacks, described, surface_scores
 from understudy.evaluation.utility.task import Outcome, Score, Task
-from understudy.tasks.fitting import Cases
+from understudy.tasks.fitting import TaskCases
 from understudy.tasks.segmentation import CohortCases, Segmenter, train_segmenter
 
 PER_SUBJECT = ("subject_id", "trained_on", "network", "repeat", "class", "dice", "rule", *OVERLAPS[1:], *SURFACES)
@@ -162,7 +162,7 @@ class Segmentation(Task):
         """Return an outcome without readings."""
         return MapOutcome(classes=self.classes, within=described(self.stacks))
 
-    def run(self, cases: Cases, outcome: Outcome, seed: int, advance: Callable[[], None]) -> None:
+    def run(self, cases: TaskCases, outcome: Outcome, seed: int, advance: Callable[[], None]) -> None:
         """Train a segmenter and score its label maps of the test subjects."""
         assert isinstance(outcome, MapOutcome)
         test = self.test

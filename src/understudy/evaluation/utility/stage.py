@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from understudy.core.cohort import Cohort
-from understudy.core.progress import progress_bar
+from understudy.core.progress import progress
 from understudy.core.provenance import Provenance
 from understudy.core.seed import derive
 from understudy.core.stage import finished, output_folder
@@ -75,12 +75,11 @@ def evaluate_utility(
     judge = kind(cohort, others, config)
     with output_folder(out) as folder:
         sides = make_sides(judge, cohort, others, config, seed)
-        with progress_bar("updates") as progress:
-            bar = progress.add_task("", total=len(sides) * config.repeats * config.updates)
+        with progress("", len(sides) * config.repeats * config.updates, "updates") as update:
             outcomes = {}
             for side in sides:
-                progress.update(bar, description=f"{judge.model}s on {side.name}")
-                outcomes[side.name] = _repeat(judge, side, config.repeats, seed, lambda: progress.advance(bar))
+                update(description=f"{judge.model}s on {side.name}")
+                outcomes[side.name] = _repeat(judge, side, config.repeats, seed, lambda: update(advance=1))
         Findings(judge, sides, outcomes, config, provenance).write(folder)
     return out
 

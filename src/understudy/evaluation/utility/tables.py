@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.result import Result
 from understudy.core.statistics import Means, interval
-from understudy.evaluation.folder import PUBLIC_MINIMUM, write_table
+from understudy.evaluation.folder import write_table
 from understudy.evaluation.paired import holm
 from understudy.evaluation.utility.arms import Side
 from understudy.evaluation.utility.task import Outcome, Score, Task
@@ -120,7 +121,7 @@ def _by(first: Finding, task: Task, outcome: Outcome, draws: int, seed: int) -> 
     for group, size in groups:
         chosen = counted & group.chosen
         several = [int((counted & other.chosen).sum()) for other, _ in groups if other.by == group.by]
-        told = chosen.any() and min(n for n in several if n) >= PUBLIC_MINIMUM
+        told = chosen.any() and min(n for n in several if n) >= MIN_SUBJECTS
         found = [outcome.measured(k, position) for position in range(len(task.scores))] if told else []
         means = [interval(one.among(chosen), seed, draws) for one in found if isinstance(one, Means)]
         cells = [v for mean in means for v in (mean.value, mean.low, mean.high)] or [None] * 3 * len(task.scores)

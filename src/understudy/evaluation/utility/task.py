@@ -16,7 +16,7 @@ from understudy.core.cohort import Cohort
 from understudy.core.statistics import Measured
 from understudy.evaluation.utility.config import Repeats
 from understudy.evaluation.utility.groups import Group
-from understudy.tasks.fitting import Cases
+from understudy.tasks.fitting import TaskCases
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Task(ABC):
         """Look at the cohorts and refuse what cannot be."""
 
     @abstractmethod
-    def cases(self, cohort: Cohort, rows: np.ndarray) -> Cases:
+    def cases(self, cohort: Cohort, rows: np.ndarray) -> TaskCases:
         """Return some rows of one of the cohorts as training cases."""
 
     @abstractmethod
@@ -102,7 +102,7 @@ class Task(ABC):
         """Return an empty outcome."""
 
     @abstractmethod
-    def run(self, cases: Cases, outcome: Outcome, seed: int, advance: Callable[[], None]) -> None:
+    def run(self, cases: TaskCases, outcome: Outcome, seed: int, advance: Callable[[], None]) -> None:
         """Train one network, chosen on validation subjects; then, once, test it and add what it did to the outcome."""
 
     def groups(self, k: int | None) -> list[tuple[Group, float]]:

@@ -1,24 +1,17 @@
-"""The training that ProGAN and the first StyleGAN share: growing, optimisers that start anew, EMA, Wasserstein loss.
+"""What ProGAN and the first StyleGAN share: the schedule of growing, optimisers that start anew, EMA, Wasserstein loss.
 
-Source: Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, arXiv
-    1710.10196, appendix A.1 and the published code (Adam is reset at the start and the end of every fade; learning
-    rate by resolution; exponential average of the generator's weights, 0.999 a step; drift); Gulrajani et al.,
-    "Improved Training of Wasserstein GANs", 2017, arXiv 1704.00028, eq. 3 (gradient penalty).
-Differs: the average's memory is given in images and is shorter while few images were seen (training/ema.py). The
-    augmentation of generators/gan/ada.py, which came later, may be switched on for small data; published is none. With
-    it, ADA's certainty is measured from the middle between the mean logits of real and of synthetic cases, because a
-    Wasserstein critic has no zero.
-Checked: tests/generators/gan/test_progan.py (resets, learning rates, resume within a fade) and
-    tests/generators/test_contract.py.
-
-The growing schedule of ProGAN and the first StyleGAN: how far the networks have grown after how many images.
-
-Source: Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, arXiv
-    1710.10196, section 2 and appendix A.1; the published code for the order of phases and the learning rates.
-Differs: the published phases of 600,000 or 800,000 images suit 12 to 25 million images in all; by default phases are a
-    share of the training, so that a short one also ends with most of its images at the last resolution. Published
-    settings change every fourth step, here every step is asked.
-Checked: tests/generators/gan/test_growing.py (published points, continuity, shares, fading against its definition).
+**Source**: Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, arXiv
+1710.10196, section 2, appendix A.1 and the published code (order of phases; Adam is reset at the start and the end of
+every fade; learning rate by resolution; exponential average of the generator's weights, 0.999 a step; drift); Gulrajani
+et al., "Improved Training of Wasserstein GANs", 2017, arXiv 1704.00028, eq. 3 (gradient penalty).
+**Differs**: the published phases of 600,000 or 800,000 images suit 12 to 25 million images in all; by default phases
+are a share of the training, so that a short one also ends with most of its images at the last resolution. Published
+settings change every fourth step, here every step is asked. The average's memory is given in images and is shorter
+while few images were seen (training/ema.py). The augmentation of ada.py, which came later, may be switched on for small
+data; published is none. With it, ADA's certainty is measured from the middle between the mean logits of real and of
+synthetic cases, because a Wasserstein critic has no zero.
+**Checked**: tests/generators/gan/test_growing.py (published points, continuity, shares, fading against its definition),
+test_progan.py (resets, learning rates, resume within a fade) and tests/generators/test_contract.py.
 
     images    0 ...... stable ...... + fade ...... + stable ...... + fade ...
     level     log2(first)            rises by 1    holds           rises by 1     ... log2(last) to the end
@@ -27,19 +20,22 @@ Everything is a function of the images seen, so that a resumed training grows as
 """
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from understudy.core.errors import UsageError
-from understudy.generators.gan.adversarial import AdversarialTraining, adam, descend, gradient_penalty
+from understudy.generators.gan.adversarial import AdversarialConfig, AdversarialGenerator
 from understudy.nets.growing import double, halve, stage
+from understudy.nets.losses import gradient_penalty
 from understudy.training.ema import ema_decay, ema_update
 from understudy.training.feed import Batch
+from understudy.training.optimizer import adam, optimizer_step
 
 
 @dataclass(frozen=True)
@@ -96,8 +92,11 @@ def faded(x: Tensor, level: float) -> Tensor:
     return x if alpha == 1 else torch.lerp(double(halve(x)), x, alpha)
 
 
-class GrowingSettings(BaseModel):
-    """The settings of growing."""
+EMA_STEPS = math.log(0.5) / math.log(0.999)
+
+
+class GrowingConfig(AdversarialConfig):
+    """The settings that ProGAN and the first StyleGAN share."""
 
     first_resolution: int = Field(4, ge=4, description="resolution that growing starts from, a power of two")
     growing_share: float = Field(0.4, ge=0, le=1, description="share of the training that growing takes, 0 for none")
@@ -105,6 +104,16 @@ class GrowingSettings(BaseModel):
     fade_images: int | None = Field(None, gt=0, description="images of a fade; default by growing_share")
     batch_sizes: dict[int, int] = Field({}, description="batch size by resolution where it is not batch_size")
     learning_rates: dict[int, float] = Field({}, description="learning_rate by resolution; the other rate in step")
+    channel_base: int = Field(16384, gt=0, description="feature maps times resolution")
+    channel_max: int = Field(512, gt=0, description="most feature maps at any resolution")
+    learning_rate: float = Field(0.001, gt=0, description="of Adam, generator")
+    discriminator_rate: float = Field(0.001, gt=0, description="of Adam, discriminator")
+    penalty_share: float = Field(1.0, gt=0, le=1, description="share of the batch that the penalty is measured on")
+    ema_images: float | None = Field(None, gt=0, description="half-life of the EMA in images; default 693 batch_size")
+    penalty: float = Field(10.0, ge=0, description="of the Wasserstein loss: weight of the gradient penalty, lambda")
+    drift: float = Field(0.001, ge=0, description="of the Wasserstein loss: weight of the squared logits of real cases")
+    group: int = Field(4, gt=0, description="cases a minibatch-deviation group")
+    augment: Literal["none", "ada", "fixed"] = Field("none", description="no, adaptive or fixed augmentation for D")
 
     @field_validator("first_resolution")
     @classmethod
@@ -112,6 +121,13 @@ class GrowingSettings(BaseModel):
         if value & (value - 1):
             raise ValueError("a power of two")
         return value
+
+    @model_validator(mode="after")
+    def _check_batches(self) -> "GrowingConfig":
+        for n in (self.batch_size, *self.batch_sizes.values()):
+            if n < 1 or n % min(self.group, n):
+                raise ValueError(f"every batch size must be a multiple of group = {self.group} or smaller, found {n}")
+        return self
 
     def growth(self, last: int, images_seen: int) -> Growth:
         """Make the schedule of a training.
@@ -129,45 +145,14 @@ class GrowingSettings(BaseModel):
         return Growth(first, last, self.stable_images or length, self.fade_images or length)
 
 
-EMA_STEPS = math.log(0.5) / math.log(0.999)
-
-
-class GrowingGANSettings(GrowingSettings):
-    """The settings that ProGAN and the first StyleGAN share."""
-
-    z_dim: int = Field(512, gt=0, description="latents a case")
-    channel_base: int = Field(16384, gt=0, description="feature maps times resolution")
-    channel_max: int = Field(512, gt=0, description="most feature maps at any resolution")
-    learning_rate: float = Field(0.001, gt=0, description="of Adam, generator")
-    discriminator_rate: float = Field(0.001, gt=0, description="of Adam, discriminator")
-    penalty_share: float = Field(1.0, gt=0, le=1, description="share of the batch that the penalty is measured on")
-    ema_images: float | None = Field(None, gt=0, description="half-life of the EMA in images; default 693 batch_size")
-    penalty: float = Field(10.0, ge=0, description="of the Wasserstein loss: weight of the gradient penalty, lambda")
-    drift: float = Field(0.001, ge=0, description="of the Wasserstein loss: weight of the squared logits of real cases")
-    group: int = Field(4, gt=0, description="cases a minibatch-deviation group")
-    augment: Literal["none", "ada", "fixed"] = Field("none", description="no, adaptive or fixed augmentation for D")
-    augment_p: float = Field(0.0, ge=0, le=1, description="probability of augmentation at the start (ada) or always")
-    augment_limit: float = Field(0.8, ge=0, le=1, description="largest probability that ada may choose")
-    ada_target: float = Field(0.6, gt=-1, lt=1, description="mean sign of D on training images that ada aims at")
-    ada_images: float = Field(500_000, gt=0, description="images in which ada can raise the probability by 1")
-
-    @model_validator(mode="after")
-    def _check_batches(self) -> "GrowingGANSettings":
-        for n in (getattr(self, "batch_size", self.group), *self.batch_sizes.values()):
-            if n < 1 or n % min(self.group, n):
-                raise ValueError(f"every batch size must be a multiple of group = {self.group} or smaller, found {n}")
-        return self
-
-
-class GrowingGAN(AdversarialTraining):
-    """Everything of a growing GAN but its networks and losses; a generator inherits it; its `build` calls
-    :meth:`plan`, then :meth:`adopt`.
+class GrowingGAN(AdversarialGenerator):
+    """Everything of a growing GAN but its networks and losses; `build` calls :meth:`plan`, :meth:`register_networks`.
 
     The generator network has a buffer `level`, which the EMA copies, so that a snapshot knows how far it has grown; the
     discriminator network maps (cases, condition, level) to logits (N, 1).
     """
 
-    size: tuple[int, ...]
+    config: GrowingConfig
 
     @property
     def widths(self) -> dict[str, Any]:
@@ -204,17 +189,10 @@ class GrowingGAN(AdversarialTraining):
         self.level = self.growth.level(0)
         return size[0]
 
-    def adopt(self, g: nn.Module, d: nn.Module, image_channels: int, classes: int) -> None:
-        """Take the networks; make the EMA of G and the optimisers.
-
-        Args:
-            g: generator network.
-            d: discriminator network.
-            image_channels: C, of C + L channels.
-            classes: width of the condition, 0 for none.
-        """
+    def register_networks(self, g: nn.Module, d: nn.Module, image_channels: int, classes: int) -> None:
+        """Set the level of G, put the networks on the device, make the optimisers; see the base."""
         g.get_buffer("level").fill_(self.level)
-        self.hold(g, d, image_channels, classes)
+        super().register_networks(g, d, image_channels, classes)
         self.adams = {
             "g": adam(self.g_parameters(), self.config.learning_rate),
             "d": adam(d.parameters(), self.config.discriminator_rate),
@@ -247,12 +225,13 @@ class GrowingGAN(AdversarialTraining):
         condition = None if batch.condition is None else batch.condition.nan_to_num()
         networks = (self.g, self.d)
         losses: dict[str, Tensor] = {}
-        descend(
-            self.engine, self.d, networks, self.adams["d"], lambda: self._total(self.d_losses(x, condition), losses)
-        )
-        descend(
-            self.engine, self.g, networks, self.adams["g"], lambda: self._total(self.g_losses(x, condition), losses)
-        )
+
+        def total(terms: dict[str, Tensor]) -> Tensor:
+            losses.update({name: term.detach() for name, term in terms.items()})
+            return torch.stack([*terms.values()]).sum()
+
+        optimizer_step(self.engine, networks, self.adams["d"], lambda: total(self.d_losses(x, condition)))
+        optimizer_step(self.engine, networks, self.adams["g"], lambda: total(self.g_losses(x, condition)))
         batch_size = self.schedule(batch.images_seen)[0]
         half_life = EMA_STEPS * batch_size if self.config.ema_images is None else self.config.ema_images
         ema_update(self.ema, self.g, ema_decay(batch_size, half_life, batch.images_seen))
@@ -269,19 +248,13 @@ class GrowingGAN(AdversarialTraining):
         self.adams["g"].param_groups[0]["lr"] = self.config.learning_rate * factor
         self.adams["d"].param_groups[0]["lr"] = self.config.discriminator_rate * factor
 
-    @staticmethod
-    def _total(terms: dict[str, Tensor], losses: dict[str, Tensor]) -> Tensor:
-        """Sum the terms of a loss, and note them down for the log."""
-        losses.update({name: term.detach() for name, term in terms.items()})
-        return torch.stack([*terms.values()]).sum()
-
+    @abstractmethod
     def d_losses(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
         """Terms of the discriminator's loss on real cases (N, C + L, R', R'), already faded, and as many new ones."""
-        raise NotImplementedError
 
+    @abstractmethod
     def g_losses(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
         """Terms of the generator's loss on as many new cases as there are real ones."""
-        raise NotImplementedError
 
     def wasserstein(self, real: Tensor, synthetic: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
         """E D(synthetic) - E D(real) + drift + gradient penalty; informs ADA.
@@ -292,7 +265,7 @@ class GrowingGAN(AdversarialTraining):
             condition: (N, classes), of both, or None.
         """
         with self.engine.autocast():
-            by_real, by_synthetic = self.judge(real, condition), self.judge(synthetic, condition)
+            by_real, by_synthetic = self.discriminate(real, condition), self.discriminate(synthetic, condition)
         certainty = by_real - (by_real.mean() + by_synthetic.mean()) / 2
         self.observe(certainty, len(real) * self.engine.world_size)
         losses = {"d": by_synthetic.mean() - by_real.mean(), "drift": self.config.drift * by_real.square().mean()}
@@ -309,14 +282,14 @@ class GrowingGAN(AdversarialTraining):
             synthetic: the same shape.
             condition: (N, classes), of both, or None.
         """
-        return self.config.penalty * gradient_penalty(lambda x: self.judge(x, condition), real, synthetic)
+        return self.config.penalty * gradient_penalty(lambda x: self.discriminate(x, condition), real, synthetic)
 
     def part(self, x: Tensor) -> Tensor:
         """The share of a batch that the penalty is measured on, in whole minibatch-deviation groups."""
         group = min(self.config.group, len(x))
         return x[: max(int(len(x) * self.config.penalty_share) // group, 1) * group]
 
-    def judge(self, x: Tensor, condition: Tensor | None) -> Tensor:
+    def discriminate(self, x: Tensor, condition: Tensor | None) -> Tensor:
         """Logits (N, 1) of cases, at the present level."""
         return torch.as_tensor(self.d(x, condition, self.level))
 

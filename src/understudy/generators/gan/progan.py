@@ -33,8 +33,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from understudy.core.encoding import Encoding
-from understudy.generators.base import Generator, GeneratorConfig
-from understudy.generators.gan.growing import GrowingGAN, GrowingGANSettings
+from understudy.generators.gan.growing import GrowingConfig, GrowingGAN
 from understudy.nets.growing import (
     LOW_PRECISION_FROM,
     Dense,
@@ -52,6 +51,7 @@ from understudy.nets.layers import (
     convolution_dtype,
     normalise_second_moment,
 )
+from understudy.training.feed import shuffled
 
 
 class _ActivateNormalise(torch.autograd.Function):
@@ -84,7 +84,7 @@ def activate_normalise(x: Tensor) -> Tensor:
     return torch.as_tensor(_ActivateNormalise.apply(x))
 
 
-class GeneratorBlock(nn.Module):
+class ProGANBlock(nn.Module):
     """Two convolutions, the first to twice the resolution."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -97,7 +97,7 @@ class GeneratorBlock(nn.Module):
         return activate_normalise(self.conv1(activate_normalise(self.conv0(x))))
 
 
-class FirstBlock(nn.Module):
+class ProGANFirstBlock(nn.Module):
     """Latents on the hypersphere -> 4x4 features."""
 
     def __init__(self, z_dim: int, classes: int, width: int) -> None:
@@ -117,7 +117,7 @@ class FirstBlock(nn.Module):
         return activate_normalise(self.conv(activate_normalise(x)))
 
 
-class GeneratorNetwork(nn.Module):
+class ProGANNetwork(nn.Module):
     """z -> image and label channels at the resolution of a level.
 
     Args:
@@ -144,12 +144,12 @@ class GeneratorNetwork(nn.Module):
     ) -> None:
         super().__init__()
         width = channels_at(4, channel_base, channel_max)
-        self.b4 = FirstBlock(z_dim, classes, width)
+        self.b4 = ProGANFirstBlock(z_dim, classes, width)
         r = 4
         while r <= resolution:
             out = channels_at(r, channel_base, channel_max)
             if r > 4:
-                self.add_module(f"b{r}", GeneratorBlock(width, out))
+                self.add_module(f"b{r}", ProGANBlock(width, out))
             if r >= first:
                 self.add_module(f"write{r}", ToChannels(out, channels))
             width, r = out, r * 2
@@ -181,13 +181,13 @@ class GeneratorNetwork(nn.Module):
         return torch.as_tensor(image)
 
 
-class ProGANConfig(GrowingGANSettings, GeneratorConfig):
+class ProGANConfig(GrowingConfig):
     """Configuration of :class:`ProGAN`; the defaults suit 64 to 128 pixels and some thousand images."""
 
     batch_size: int = Field(16, gt=0, description="images a step, over all processes")
 
 
-class ProGAN(GrowingGAN, Generator):
+class ProGAN(GrowingGAN):
     """A progressively grown Wasserstein GAN over image and label channels."""
 
     name = "progan"
@@ -208,9 +208,9 @@ class ProGAN(GrowingGAN, Generator):
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
         """Make both networks, the EMA of the generator and the optimisers; see the contract."""
         cfg, side = self.config, self.plan(size)
-        g = GeneratorNetwork(cfg.z_dim, classes, side, encoding.n, **self.widths)
+        g = ProGANNetwork(cfg.z_dim, classes, side, encoding.n, **self.widths)
         d = GrowingDiscriminator(classes, side, encoding.n, group=cfg.group, **self.widths)
-        self.adopt(g, d, encoding.image_channels, classes)
+        self.register_networks(g, d, encoding.image_channels, classes)
 
     # ------------------------------------------------------------------ training
     def _generate(self, n: int, condition: Tensor | None) -> Tensor:
@@ -226,12 +226,12 @@ class ProGAN(GrowingGAN, Generator):
 
     def g_losses(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
         """- E D(synthetic); conditions (N, classes) are shuffled."""
-        condition = self.shuffled(condition)
+        condition = shuffled(condition)
         with self.engine.autocast():
-            logits = self.judge(self._generate(len(x), condition), condition)
+            logits = self.discriminate(self._generate(len(x), condition), condition)
         return {"g": -logits.mean()}
 
     # ------------------------------------------------------------------ sampling
     def generate(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """Map latents (N, z_dim) to cases (N, C + L, R, R) with the EMA weights; see the class above."""
-        return self.enlarged(self.ema(z, self.checked(condition)))
+        return self.enlarged(self.ema(z, self.class_condition(condition)))

@@ -1,44 +1,69 @@
-"""The training that StyleGAN2 and StyleGAN3 share: logistic loss, lazy penalties, augmentation, EMA, truncation.
+"""What StyleGAN2 and StyleGAN3 share: logistic loss, lazy penalties, augmentation, EMA, truncation; and style mixing.
 
-Source: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv 1912.04958: lazy
-    regularisation (section 3.1, appendix B), path length regularisation (eq. 4); Karras et al., "Training Generative
-    Adversarial Networks with Limited Data", 2020, arXiv 2006.06676 (augmentation, default of gamma, appendix C: frozen
-    layers); Mo et al., "Freeze the Discriminator", 2020, arXiv 2002.10964.
-Differs: any number of image channels plus label channels; the low precision is bfloat16, which needs no clamps; a
-    condition of generated cases is a training batch's in another order.
-Checked: tests/generators/gan/test_stylegan2.py (R1 and path length against finite differences, truncation, independence
-    of cases, frozen layers) and tests/generators/test_contract.py.
+**Source**: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv 1912.04958: lazy
+regularisation (section 3.1, appendix B), path length regularisation (eq. 4); Karras et al., "A Style-Based Generator
+Architecture for Generative Adversarial Networks", 2019, arXiv 1812.04948, section 3.1 (style mixing); Karras et al.,
+"Training Generative Adversarial Networks with Limited Data", 2020, arXiv 2006.06676 (augmentation, default of gamma,
+appendix C: frozen layers); Mo et al., "Freeze the Discriminator", 2020, arXiv 2002.10964.
+**Differs**: any number of image channels plus label channels; the low precision is bfloat16, which needs no clamps; a
+condition of generated cases is a training batch's in another order.
+**Checked**: tests/generators/gan/test_stylegan2.py (R1 and path length against finite differences, truncation,
+independence of cases, frozen layers) and tests/generators/test_contract.py.
 
 Letters as in the paper: z latent, w = f(z) style, y noise image, J the Jacobian of the generator in w, a the running
 mean of the path lengths.
 """
 
 import math
-from typing import Any, ClassVar, Literal
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import torch
-from pydantic import BaseModel, Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from understudy.core.errors import UsageError
 from understudy.generators.gan.ada import blurred
-from understudy.generators.gan.adversarial import (
-    AdversarialTraining,
-    adam,
-    descend,
-    logistic_discriminator,
-    logistic_generator,
-    r1,
-)
+from understudy.generators.gan.adversarial import AdversarialConfig, AdversarialGenerator
+from understudy.nets.losses import logistic_discriminator, logistic_generator, r1
+from understudy.nets.mapping import Mapping
 from understudy.training.ema import ema_decay, ema_update
-from understudy.training.feed import Batch
+from understudy.training.feed import Batch, shuffled
+from understudy.training.optimizer import adam, optimizer_step
 
 
-class StyleGANSettings(BaseModel):
+def mixed_styles(mapping: Mapping, z: Tensor, condition: Tensor | None, layers: int, p: float) -> tuple[Tensor, Tensor]:
+    """Map latents to styles, mixed at one layer a batch (StyleGAN, section 3.1).
+
+    Args:
+        mapping: f.
+        z: (2, n, Z): the latents of n cases, and others to mix with.
+        condition: (n, classes), or None.
+        layers: L.
+        p: probability that a batch is mixed.
+
+    Returns:
+        Styles of every layer (n, L, W), and unmixed (n, W).
+    """
+    w = mapping(z[0], condition)
+    ws = w.unsqueeze(1).expand(-1, layers, -1)
+    if p and float(torch.rand([])) < p:
+        cut = int(torch.randint(1, layers, []))
+        other = mapping(z[1], condition).unsqueeze(1).expand(-1, layers - cut, -1)
+        ws = torch.cat([ws[:, :cut], other], dim=1)
+    return ws, w
+
+
+def learning_parameters(g: nn.Module, noise: bool) -> list[nn.Parameter]:
+    """Parameters of G that learn: all, or without `noise` all but its strengths, which stay 0."""
+    return [p for name, p in g.named_parameters() if noise or not name.endswith("noise_strength")]
+
+
+class StyleGANConfig(AdversarialConfig):
     """The settings that StyleGAN2 and StyleGAN3 share."""
 
-    z_dim: int = Field(512, gt=0, description="latents a case")
     w_dim: int = Field(512, gt=0, description="width of the style")
     mapping_layers: int = Field(8, gt=0, description="depth of the mapping network")
     channel_base: int = Field(16384, gt=0, description="feature maps times resolution")
@@ -59,45 +84,40 @@ class StyleGANSettings(BaseModel):
     blur_images: float | None = Field(
         None, ge=0, description="images until the blur has gone; default 6250 batch_size; 0 to go on from a run"
     )
-    augment: Literal["ada", "fixed", "none"] = Field("ada", description="adaptive, fixed or no augmentation for D")
-    augment_p: float = Field(0.0, ge=0, le=1, description="probability of augmentation at the start (ada) or always")
-    augment_limit: float = Field(0.8, ge=0, le=1, description="largest probability that ada may choose")
-    ada_target: float = Field(0.6, gt=-1, lt=1, description="mean sign of D on training images that ada aims at")
-    ada_images: float = Field(500_000, gt=0, description="images in which ada can raise the probability by 1")
     truncation_psi: float = Field(1.0, ge=0, le=1, description="sampling: 1 full diversity, 0 the average case")
 
+    @model_validator(mode="after")
+    def _check_groups(self) -> "StyleGANConfig":
+        if self.batch_size % min(self.group, self.batch_size):
+            raise ValueError(f"batch_size must be a multiple of group = {self.group}, found {self.batch_size}")
+        return self
 
-class StyleGANTraining(AdversarialTraining):
-    """Everything of a style-based GAN but its networks; a generator inherits it and calls :meth:`adopt` in `build`.
+
+class StyleGAN(AdversarialGenerator):
+    """Everything of a style-based GAN but its networks; `build` calls :meth:`register_networks`.
 
     The generator network G has `mapping(z, condition)` (N, W) with `track`, `truncate` and `w_avg`, and `synthesis(ws)`
     for ws (N, L, W) with `num_ws` = L; the discriminator D maps (cases, condition) to logits (N, 1) and has
     `resolutions`, finest first.
     """
 
+    config: StyleGANConfig
     SAMPLING: ClassVar[tuple[str, ...]] = ("sample_block", "truncation_psi")
     # Augmentation always, sooner for few images; none from 100,000 up: the published advice.
     BY_IMAGES: ClassVar[dict[int, dict[str, Any]]] = {
         0: {"ada_images": 100_000}, 5_000: {}, 100_000: {"augment": "none"},
     }  # fmt: skip
 
-    def adopt(self, g: nn.Module, d: nn.Module, image_channels: int, classes: int, resolution: int) -> None:
-        """Take the networks; make the EMA of G and the optimisers.
-
-        Args:
-            g: generator network.
-            d: discriminator network.
-            image_channels: C, of C + L channels.
-            classes: width of the condition, 0 for none.
-            resolution: R.
+    def register_networks(self, g: nn.Module, d: nn.Module, image_channels: int, classes: int) -> None:
+        """Put the networks on the device, make the optimisers; see the base.
 
         Raises:
             UsageError: more resolutions are to be frozen than D has.
         """
         cfg = self.config
-        self.hold(g, d, image_channels, classes)
+        super().register_networks(g, d, image_channels, classes)
         self.steps = 0
-        self.gamma = 0.0002 * resolution**2 / cfg.batch_size if cfg.gamma is None else cfg.gamma
+        self.gamma = 0.0002 * self.size[-1] ** 2 / cfg.batch_size if cfg.gamma is None else cfg.gamma
         self.g_optimizer = adam(self.g_parameters(), cfg.learning_rate, cfg.path_interval if cfg.path_weight else None)
         self.d_optimizer = adam(self._learning(d), cfg.discriminator_rate, cfg.r1_interval if self.gamma else None)
         self.path_mean = torch.zeros([], device=self.engine.device)
@@ -143,27 +163,28 @@ class StyleGANTraining(AdversarialTraining):
         self.steps += 1
         return {**losses, "augment_p": self.ada.p}
 
-    def _step(self, network: nn.Module, loss: Any, gain: float = 1.0) -> Tensor:
+    def _step(self, network: nn.Module, loss: Callable[[], Tensor], gain: float = 1.0) -> Tensor:
         optimizer = self.g_optimizer if network is self.g else self.d_optimizer
-        return descend(self.engine, network, (self.g, self.d), optimizer, loss, gain)
+        return optimizer_step(self.engine, (self.g, self.d), optimizer, loss, gain)
 
     def _generate(self, n: int, condition: Tensor | None, track: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Draw n cases with style mixing and random noise: images, their ws (n, L, W), the unmixed w (n, W)."""
-        ws, w = self.mixed_styles(n, condition, self.g.synthesis.num_ws)
+        z = torch.randn(2, n, self.config.z_dim, device=self.engine.device)
+        ws, w = mixed_styles(self.g.mapping, z, condition, self.g.synthesis.num_ws, self.config.style_mixing)
         return self.training_synthesis(ws, track), ws, w
 
+    @abstractmethod
     def training_synthesis(self, ws: Tensor, track: bool) -> Tensor:
         """Styles of every layer (N, L, W) to cases with fresh noise; `track`: running statistics may take note."""
-        return torch.as_tensor(self.g.synthesis(ws, random_noise=self.config.noise))
 
-    def judge(self, x: Tensor, condition: Tensor | None, d: Any = None) -> Tensor:
+    def discriminate(self, x: Tensor, condition: Tensor | None, d: Any = None) -> Tensor:
         """Logits (N, 1) of cases as they are; by D, or by D with other parameters."""
         return torch.as_tensor((d or self.d)(x, condition))
 
-    def _judge(self, x: Tensor, condition: Tensor | None, d: Any = None) -> Tensor:
+    def _logits(self, x: Tensor, condition: Tensor | None, d: Any = None) -> Tensor:
         """Logits (N, 1) of cases, blurred and augmented as configured."""
         x = blurred(x, self.blur_sigma(self.steps * self.config.batch_size, x.shape[-1]))
-        return self.judge(self.augmented(x), condition, d)
+        return self.discriminate(self.augmented(x), condition, d)
 
     def first_blur(self, resolution: int) -> float:
         """Width of the blur at the start, in pixels, where `blur` is not set."""
@@ -178,25 +199,28 @@ class StyleGANTraining(AdversarialTraining):
 
     def generator_loss(self, n: int, condition: Tensor | None) -> Tensor:
         """Non-saturating logistic loss of the generator on n new cases; conditions (n, classes) are shuffled."""
-        condition = self.shuffled(condition)
+        condition = shuffled(condition)
         with self.engine.autocast():
-            logits = self._judge(self._generate(n, condition)[0], condition)
+            logits = self._logits(self._generate(n, condition)[0], condition)
         return logistic_generator(logits)
 
     def discriminator_loss(self, x: Tensor, condition: Tensor | None) -> Tensor:
         """Logistic loss of the discriminator on real cases x (N, C + L, R, R) and as many new ones; informs ADA."""
-        shuffled = self.shuffled(condition)
+        others = shuffled(condition)
         with self.engine.autocast():
             with torch.no_grad():
-                generated, _, w = self._generate(len(x), shuffled, track=True)
+                generated, _, w = self._generate(len(x), others, track=True)
                 self.g.mapping.track(self.over_processes(w.mean(dim=0)))
-            synthetic, real = self._judge(generated, shuffled), self._judge(x, condition)
+            synthetic, real = (
+                self._logits(generated, others),
+                self._logits(x, condition),
+            )
         self.observe(real, self.config.batch_size)
         return logistic_discriminator(real, synthetic)
 
     def r1(self, x: Tensor, condition: Tensor | None) -> Tensor:
         """R1 penalty on real cases x (N, C + L, R, R), in float32."""
-        return r1(lambda y: self._judge(y, condition), x, self.gamma)
+        return r1(lambda y: self._logits(y, condition), x, self.gamma)
 
     def path_lengths(self, images: Tensor, ws: Tensor, noise: Tensor) -> Tensor:
         """Length |J_w^T y| of every case (eq. 4), (N,), as root mean square over the L layers' gradients.
@@ -212,7 +236,7 @@ class StyleGANTraining(AdversarialTraining):
     def _path_loss(self, n: int, condition: Tensor | None) -> Tensor:
         """Path length regularisation E (|J_w^T y| - a)^2 (eq. 4) on part of a batch, in float32."""
         n = max(int(n * self.config.path_share), 1)
-        images, ws, _ = self._generate(n, None if condition is None else self.shuffled(condition[:n]))
+        images, ws, _ = self._generate(n, None if condition is None else shuffled(condition[:n]))
         lengths = self.path_lengths(images, ws, torch.randn_like(images) / math.sqrt(images[0, 0].numel()))
         mean = self.path_mean.lerp(lengths.mean(), 0.01)
         self.path_mean.copy_(self.over_processes(mean.detach()))
@@ -225,7 +249,7 @@ class StyleGANTraining(AdversarialTraining):
         Raises:
             UsageError: a condition is missing.
         """
-        w = self.ema.mapping(z, self.checked(condition))
+        w = self.ema.mapping(z, self.class_condition(condition))
         return torch.as_tensor(self.ema.mapping.truncate(w, self.config.truncation_psi))
 
     def synthesise(self, w: Tensor) -> Tensor:

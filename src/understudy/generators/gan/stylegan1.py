@@ -38,9 +38,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from understudy.core.encoding import Encoding
-from understudy.generators.base import Generator, GeneratorConfig
-from understudy.generators.gan.adversarial import logistic_discriminator, logistic_generator, r1
-from understudy.generators.gan.growing import GrowingGAN, GrowingGANSettings
+from understudy.generators.gan.growing import GrowingConfig, GrowingGAN
+from understudy.generators.gan.style import learning_parameters, mixed_styles
 from understudy.nets.filters import blur, fir_kernel
 from understudy.nets.growing import (
     LOW_PRECISION_FROM,
@@ -52,7 +51,9 @@ from understudy.nets.growing import (
     stage,
 )
 from understudy.nets.layers import SLOPE, EqualisedLinear, channels_at, convolution_dtype, per_channel
+from understudy.nets.losses import logistic_discriminator, logistic_generator, r1
 from understudy.nets.mapping import Mapping
+from understudy.training.feed import shuffled
 
 W_AVERAGE_DECAY = 0.995
 FIRST_CONTRAST = 0.1  # of pictures, at the start
@@ -128,7 +129,7 @@ class Epilogue(nn.Module):
         return torch.as_tensor(_Epilogue.apply(x, noise, self.noise_strength, self.bias, scale + 1, shift))
 
 
-class FirstBlock(nn.Module):
+class StyleGAN1FirstBlock(nn.Module):
     """The learned constant and one convolution, at 4x4 pixels."""
 
     def __init__(self, channels: int, w_dim: int) -> None:
@@ -145,7 +146,7 @@ class FirstBlock(nn.Module):
         return torch.as_tensor(self.epilogue1(self.conv1(x), ws[:, 1], random_noise))
 
 
-class SynthesisBlock(nn.Module):
+class StyleGAN1Block(nn.Module):
     """Two layers, the first to twice the resolution."""
 
     kernel: Tensor
@@ -164,10 +165,10 @@ class SynthesisBlock(nn.Module):
         return torch.as_tensor(self.epilogue1(self.conv1(x), ws[:, 1], random_noise))
 
 
-class Synthesis(nn.Module):
+class StyleGAN1Synthesis(nn.Module):
     """w for every layer -> image and label channels at the resolution of a level.
 
-    Args: as for `GeneratorNetwork`.
+    Args: as for `StyleGAN1Network`.
     """
 
     def __init__(
@@ -175,12 +176,12 @@ class Synthesis(nn.Module):
     ) -> None:
         super().__init__()
         width = channels_at(4, channel_base, channel_max)
-        self.b4 = FirstBlock(width, w_dim)
+        self.b4 = StyleGAN1FirstBlock(width, w_dim)
         r = 4
         while r <= resolution:
             out = channels_at(r, channel_base, channel_max)
             if r > 4:
-                self.add_module(f"b{r}", SynthesisBlock(width, out, w_dim, r))
+                self.add_module(f"b{r}", StyleGAN1Block(width, out, w_dim, r))
             if r >= first:
                 self.add_module(f"write{r}", write := ToChannels(out, channels))
                 nn.init.normal_(write.weight, std=FIRST_CONTRAST)
@@ -195,7 +196,7 @@ class Synthesis(nn.Module):
             x = before = self.b4(ws[:, :2], random_noise)
             for first in range(2, layers_at(level), 2):
                 r, before = 2 * x.shape[2], x
-                block = cast(SynthesisBlock, self.get_submodule(f"b{r}"))
+                block = cast(StyleGAN1Block, self.get_submodule(f"b{r}"))
                 x = block(x.to(low if r >= LOW_PRECISION_FROM else x.dtype), ws[:, first : first + 2], random_noise)
             image = self.get_submodule(f"write{resolution}")(x)
             if alpha < 1:
@@ -209,7 +210,7 @@ def layers_at(level: float) -> int:
     return 2 * math.ceil(level) - 2
 
 
-class GeneratorNetwork(nn.Module):
+class StyleGAN1Network(nn.Module):
     """z -> w -> image and label channels at the resolution of a level.
 
     Args:
@@ -239,7 +240,7 @@ class GeneratorNetwork(nn.Module):
         first: int = 8,
     ) -> None:
         super().__init__()
-        self.synthesis = Synthesis(w_dim, resolution, channels, channel_base, channel_max, first)
+        self.synthesis = StyleGAN1Synthesis(w_dim, resolution, channels, channel_base, channel_max, first)
         self.mapping = Mapping(z_dim, classes, w_dim, mapping_layers)
         self.register_buffer("level", torch.tensor(math.log2(first), dtype=torch.float64))
 
@@ -266,7 +267,7 @@ class GeneratorNetwork(nn.Module):
         return torch.as_tensor(self.synthesis(ws, level, random_noise))
 
 
-class StyleGAN1Config(GrowingGANSettings, GeneratorConfig):
+class StyleGAN1Config(GrowingConfig):
     """Configuration of :class:`StyleGAN1`; the defaults suit 64 to 128 pixels and some thousand images."""
 
     first_resolution: int = Field(8, ge=4, description="resolution that growing starts from, a power of two")
@@ -287,7 +288,7 @@ class StyleGAN1Config(GrowingGANSettings, GeneratorConfig):
         return self
 
 
-class StyleGAN1(GrowingGAN, Generator):
+class StyleGAN1(GrowingGAN):
     """The first style-based GAN, over image and label channels."""
 
     name = "stylegan1"
@@ -314,16 +315,21 @@ class StyleGAN1(GrowingGAN, Generator):
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
         """Make both networks, the EMA of the generator and the optimisers; see the contract."""
         cfg, side = self.config, self.plan(size)
-        g = GeneratorNetwork(
+        g = StyleGAN1Network(
             cfg.z_dim, classes, cfg.w_dim, side, encoding.n, mapping_layers=cfg.mapping_layers, **self.widths
         )
         d = GrowingDiscriminator(classes, side, encoding.n, group=cfg.group, smooth=True, **self.widths)
-        self.adopt(g, d, encoding.image_channels, classes)
+        self.register_networks(g, d, encoding.image_channels, classes)
 
     # ------------------------------------------------------------------ training
     def styles(self, n: int, condition: Tensor | None) -> tuple[Tensor, Tensor]:
         """Draw styles of n cases, mixed at one layer a batch: for the layers in use (n, L', W), unmixed (n, W)."""
-        return self.mixed_styles(n, condition, layers_at(self.level))
+        z = torch.randn(2, n, self.config.z_dim, device=self.engine.device)
+        return mixed_styles(self.g.mapping, z, condition, layers_at(self.level), self.config.style_mixing)
+
+    def g_parameters(self) -> list[nn.Parameter]:
+        """Parameters of G that learn; see :func:`learning_parameters`."""
+        return learning_parameters(self.g, self.config.noise)
 
     def _generate(self, ws: Tensor) -> Tensor:
         """Cases with fresh noise, if any, at the present level, as the discriminator sees them."""
@@ -332,7 +338,7 @@ class StyleGAN1(GrowingGAN, Generator):
     def d_losses(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
         """Logistic loss with R1 on real cases, or the Wasserstein loss; informs ADA."""
         wasserstein = self.config.loss == "wasserstein"
-        others = condition if wasserstein else self.shuffled(condition)
+        others = condition if wasserstein else shuffled(condition)
         with self.engine.autocast(), torch.no_grad():
             ws, w = self.styles(len(x), others)
             real, synthetic = self.augmented(x), self._generate(ws)
@@ -340,7 +346,7 @@ class StyleGAN1(GrowingGAN, Generator):
         if wasserstein:
             return self.wasserstein(real, synthetic, condition)
         with self.engine.autocast():
-            by_real, by_synthetic = self.judge(real, condition), self.judge(synthetic, others)
+            by_real, by_synthetic = self.discriminate(real, condition), self.discriminate(synthetic, others)
         self.observe(by_real, len(x) * self.engine.world_size)
         losses = {"d": logistic_discriminator(by_real, by_synthetic)}
         if self.config.gamma:
@@ -349,13 +355,13 @@ class StyleGAN1(GrowingGAN, Generator):
 
     def r1(self, x: Tensor, condition: Tensor | None) -> Tensor:
         """R1 penalty on real cases x (N, C + L, R', R'), in float32."""
-        return r1(lambda y: self.judge(y, condition), x, self.config.gamma)
+        return r1(lambda y: self.discriminate(y, condition), x, self.config.gamma)
 
     def g_losses(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
         """Non-saturating logistic loss, or - E D(synthetic); conditions (N, classes) are shuffled."""
-        condition = self.shuffled(condition)
+        condition = shuffled(condition)
         with self.engine.autocast():
-            logits = self.judge(self._generate(self.styles(len(x), condition)[0]), condition)
+            logits = self.discriminate(self._generate(self.styles(len(x), condition)[0]), condition)
         return {"g": -logits.mean() if self.config.loss == "wasserstein" else logistic_generator(logits)}
 
     # ------------------------------------------------------------------ sampling
@@ -365,7 +371,7 @@ class StyleGAN1(GrowingGAN, Generator):
         Raises:
             UsageError: a condition is missing.
         """
-        w = self.ema.mapping(z, self.checked(condition))
+        w = self.ema.mapping(z, self.class_condition(condition))
         return torch.as_tensor(self.ema.mapping.truncate(w, self.config.truncation_psi))
 
     def synthesise(self, w: Tensor) -> Tensor:

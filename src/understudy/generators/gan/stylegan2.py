@@ -31,9 +31,7 @@ from torch.func import functional_call
 
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UsageError
-from understudy.generators.base import Generator, GeneratorConfig
-from understudy.generators.gan.adversarial import logistic_discriminator
-from understudy.generators.gan.style import StyleGANSettings, StyleGANTraining
+from understudy.generators.gan.style import StyleGAN, StyleGANConfig, learning_parameters
 from understudy.nets.discriminator import Discriminator
 from understudy.nets.filters import fir_kernel, upsample, upsample_convolve
 from understudy.nets.layers import (
@@ -46,6 +44,7 @@ from understudy.nets.layers import (
     per_channel,
     project,
 )
+from understudy.nets.losses import logistic_discriminator
 from understudy.nets.mapping import Mapping
 from understudy.training.dp.settings import OffersPrivacy
 from understudy.training.ema import ema_decay, ema_update
@@ -54,7 +53,7 @@ from understudy.training.feed import Batch
 LOW_PRECISION_FROM = 8
 
 
-class SynthesisLayer(nn.Module):
+class StyleGAN2Layer(nn.Module):
     """Modulated 3x3 convolution, noise, bias, leaky ReLU; optionally at twice the input's resolution.
 
     Args:
@@ -101,7 +100,7 @@ class SynthesisLayer(nn.Module):
         return activate(y.add_(per_channel(self.bias * SQRT_TWO, x)), self.clamp)
 
 
-class ToImage(nn.Module):
+class StyleGAN2Output(nn.Module):
     """Feature maps -> image and label channels by a modulated 1x1 convolution in float32, not demodulated."""
 
     def __init__(self, in_channels: int, channels: int, w_dim: int, clamp: float | None) -> None:
@@ -119,7 +118,7 @@ class ToImage(nn.Module):
         return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
 
 
-class SynthesisBlock(nn.Module):
+class StyleGAN2Block(nn.Module):
     """One resolution of the skip generator: one or two layers and an output layer.
 
     Args:
@@ -140,11 +139,11 @@ class SynthesisBlock(nn.Module):
         self.resolution, self.num_conv = resolution, 2 if in_channels else 1
         self.register_buffer("resample_filter", fir_kernel())
         if in_channels:
-            self.conv0 = SynthesisLayer(in_channels, out_channels, w_dim, resolution, up=True, clamp=clamp)
+            self.conv0 = StyleGAN2Layer(in_channels, out_channels, w_dim, resolution, up=True, clamp=clamp)
         else:
             self.const = nn.Parameter(torch.randn(out_channels, resolution, resolution))
-        self.conv1 = SynthesisLayer(out_channels, out_channels, w_dim, resolution, up=False, clamp=clamp)
-        self.torgb = ToImage(out_channels, channels, w_dim, clamp)
+        self.conv1 = StyleGAN2Layer(out_channels, out_channels, w_dim, resolution, up=False, clamp=clamp)
+        self.torgb = StyleGAN2Output(out_channels, channels, w_dim, clamp)
 
     def forward(
         self, x: Tensor | None, image: Tensor | None, ws: Tensor, dtype: torch.dtype, random_noise: bool
@@ -160,7 +159,7 @@ class SynthesisBlock(nn.Module):
         return x, y if image is None else upsample(image, self.resample_filter) + y
 
 
-class Synthesis(nn.Module):
+class StyleGAN2Synthesis(nn.Module):
     """w for every layer -> image and label channels."""
 
     def __init__(
@@ -171,7 +170,7 @@ class Synthesis(nn.Module):
         width = 0
         for r in self.resolutions:
             out = channels_at(r, channel_base, channel_max)
-            self.add_module(f"b{r}", SynthesisBlock(width, out, w_dim, r, channels, clamp))
+            self.add_module(f"b{r}", StyleGAN2Block(width, out, w_dim, r, channels, clamp))
             width = out
         self.num_ws = 2 * len(self.resolutions)
 
@@ -182,7 +181,7 @@ class Synthesis(nn.Module):
         first = 0
         with torch.autocast(ws.device.type, enabled=False):
             for r in self.resolutions:
-                block = cast(SynthesisBlock, self.get_submodule(f"b{r}"))
+                block = cast(StyleGAN2Block, self.get_submodule(f"b{r}"))
                 dtype = low if r >= LOW_PRECISION_FROM else ws.dtype
                 x, image = block(x, image, ws[:, first : first + block.num_conv + 1], dtype, random_noise)
                 first += block.num_conv
@@ -190,7 +189,7 @@ class Synthesis(nn.Module):
         return image
 
 
-class GeneratorNetwork(nn.Module):
+class StyleGAN2Network(nn.Module):
     """z -> w -> image and label channels.
 
     Args:
@@ -218,7 +217,7 @@ class GeneratorNetwork(nn.Module):
         clamp: float | None = None,
     ) -> None:
         super().__init__()
-        self.synthesis = Synthesis(w_dim, resolution, channels, channel_base, channel_max, clamp)
+        self.synthesis = StyleGAN2Synthesis(w_dim, resolution, channels, channel_base, channel_max, clamp)
         self.mapping = Mapping(z_dim, classes, w_dim, mapping_layers)
 
     def forward(
@@ -229,15 +228,13 @@ class GeneratorNetwork(nn.Module):
         return self.synthesis(w.unsqueeze(1).expand(-1, self.synthesis.num_ws, -1), random_noise)
 
 
-class StyleGAN2Config(OffersPrivacy, StyleGANSettings, GeneratorConfig):
+class StyleGAN2Config(OffersPrivacy, StyleGANConfig):
     """Configuration of :class:`StyleGAN2`; the defaults suit 64 to 128 pixels and some thousand images."""
 
     noise: bool = Field(True, description="learn how much noise each layer adds; false: none is added")
 
     @model_validator(mode="after")
     def _check(self) -> "StyleGAN2Config":
-        if self.batch_size % min(self.group, self.batch_size):
-            raise ValueError(f"batch_size must be a multiple of group = {self.group}, found {self.batch_size}")
         if self.dp and (self.gamma != 0 or self.augment == "ada" or self.group != 1 or self.freeze_d):
             raise ValueError(
                 "with dp the discriminator sees each subject on its own, without R1 and without counting on real "
@@ -246,7 +243,7 @@ class StyleGAN2Config(OffersPrivacy, StyleGANSettings, GeneratorConfig):
         return self
 
 
-class StyleGAN2(StyleGANTraining, Generator):
+class StyleGAN2(StyleGAN):
     """A style-based GAN over image and label channels."""
 
     name = "stylegan2"
@@ -283,11 +280,19 @@ class StyleGAN2(StyleGANTraining, Generator):
         widths: dict[str, Any] = {
             "channel_base": cfg.channel_base, "channel_max": cfg.channel_max, "clamp": cfg.clamp
         }  # fmt: skip
-        g = GeneratorNetwork(
+        g = StyleGAN2Network(
             cfg.z_dim, classes, cfg.w_dim, size[0], encoding.n, mapping_layers=cfg.mapping_layers, **widths
         )
         d = Discriminator(classes, size[0], encoding.n, group=cfg.group, **widths)
-        self.adopt(g, d, encoding.image_channels, classes, size[0])
+        self.register_networks(g, d, encoding.image_channels, classes)
+
+    def g_parameters(self) -> list[nn.Parameter]:
+        """Parameters of G that learn; see :func:`learning_parameters`."""
+        return learning_parameters(self.g, self.config.noise)
+
+    def training_synthesis(self, ws: Tensor, track: bool) -> Tensor:
+        """Styles of every layer (N, L, W) to cases, with fresh noise where it is learned; see the base."""
+        return torch.as_tensor(self.g.synthesis(ws, random_noise=self.config.noise))
 
     # ------------------------------------------------------------------ with differential privacy
     def private_network(self) -> nn.Module:
@@ -303,7 +308,7 @@ class StyleGAN2(StyleGANTraining, Generator):
             with torch.no_grad():
                 generated = self._generate(len(subject_batch.x), None)[0]
             d = lambda *x: functional_call(self.d, params, x)  # noqa: E731
-            real, synthetic = (self._judge(x, None, d) for x in (subject_batch.x, generated))
+            real, synthetic = (self._logits(x, None, d) for x in (subject_batch.x, generated))
         return logistic_discriminator(real, synthetic)
 
     def private_step(self, images_seen: int) -> None:

@@ -33,19 +33,17 @@ from typing import Any, ClassVar, Literal, cast
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor, nn
 
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UsageError
-from understudy.generators.base import Generator
-from understudy.generators.gan.style import StyleGANSettings, StyleGANTraining
+from understudy.generators.gan.style import StyleGAN, StyleGANConfig
 from understudy.nets.alias_free import filtered_leaky_relu, low_pass, placement
 from understudy.nets.discriminator import Discriminator
 from understudy.nets.layers import SQRT_TWO, EqualisedLinear, convolution_dtype, modulated_conv2d, project
 from understudy.nets.mapping import Mapping
 from understudy.nets.signals import Design, Signal, schedule
-from understudy.training.settings import GeneratorConfig
 
 
 class FourierFeatures(nn.Module):
@@ -120,7 +118,7 @@ def _full_convolution(x: Tensor, weight: Tensor) -> Tensor:
     return F.conv2d(F.pad(x, [half] * 4), weight, padding=half) if half else F.conv2d(x, weight)
 
 
-class SynthesisLayer(_Layer):
+class StyleGAN3Layer(_Layer):
     """Modulated convolution, bias, filtered leaky ReLU; changes the sampling rate where the schedule says so.
 
     Args:
@@ -152,7 +150,7 @@ class SynthesisLayer(_Layer):
         )
 
 
-class ToImage(_Layer):
+class StyleGAN3Output(_Layer):
     """Feature maps -> image and label channels by a modulated 1x1 convolution in float32, not demodulated."""
 
     def __init__(self, source: Signal, target: Signal, w_dim: int, design: Design) -> None:
@@ -166,7 +164,7 @@ class ToImage(_Layer):
         return (y if self.clamp is None else y.clamp(-self.clamp, self.clamp)) * self.gain
 
 
-class Synthesis(nn.Module):
+class StyleGAN3Synthesis(nn.Module):
     """w for every layer -> image and label channels.
 
     Args:
@@ -185,10 +183,10 @@ class Synthesis(nn.Module):
         for i, (source, target) in enumerate(zip([signals[0], *signals], signals, strict=False)):
             layer: _Layer
             if i == design.num_layers:
-                layer = ToImage(source, target, w_dim, design)
+                layer = StyleGAN3Output(source, target, w_dim, design)
             else:
                 radial = design.use_radial_filters and i < design.num_layers - design.num_critical
-                layer = SynthesisLayer(source, target, w_dim, design, radial)
+                layer = StyleGAN3Layer(source, target, w_dim, design, radial)
             self.names.append(f"L{i}_{target.size}_{target.channels}")
             self.low.append(target.rate * 2**design.num_fp16_res > resolution)
             self.add_module(self.names[-1], layer)
@@ -215,7 +213,7 @@ class Synthesis(nn.Module):
         return x
 
 
-class GeneratorNetwork(nn.Module):
+class StyleGAN3Network(nn.Module):
     """z -> w -> image and label channels.
 
     Args:
@@ -239,7 +237,7 @@ class GeneratorNetwork(nn.Module):
         design: Design | None = None,
     ) -> None:
         super().__init__()
-        self.synthesis = Synthesis(w_dim, resolution, channels, design or Design())
+        self.synthesis = StyleGAN3Synthesis(w_dim, resolution, channels, design or Design())
         self.mapping = Mapping(z_dim, classes, w_dim, mapping_layers)
 
     def forward(self, z: Tensor, condition: Tensor | None = None, truncation_psi: float = 1.0) -> Tensor:
@@ -248,7 +246,7 @@ class GeneratorNetwork(nn.Module):
         return self.synthesis(w.unsqueeze(1).expand(-1, self.synthesis.num_ws, -1))
 
 
-class StyleGAN3Config(StyleGANSettings, GeneratorConfig):
+class StyleGAN3Config(StyleGANConfig):
     """Configuration of :class:`StyleGAN3`; variant r doubles `channel_base` and `channel_max` in its generator."""
 
     variant: Literal["t", "r"] = Field("t", description="equivariant to translation, or to rotation as well")
@@ -259,14 +257,8 @@ class StyleGAN3Config(StyleGANSettings, GeneratorConfig):
     path_weight: float = Field(0.0, ge=0, le=0, description="stylegan3 has no path length regularisation")
     style_mixing: float = Field(0.0, ge=0, le=1, description="probability that a batch mixes two latents")
 
-    @model_validator(mode="after")
-    def _check(self) -> "StyleGAN3Config":
-        if self.batch_size % min(self.group, self.batch_size):
-            raise ValueError(f"batch_size must be a multiple of group = {self.group}, found {self.batch_size}")
-        return self
 
-
-class StyleGAN3(StyleGANTraining, Generator):
+class StyleGAN3(StyleGAN):
     """An alias-free GAN over image and label channels."""
 
     name = "stylegan3"
@@ -304,11 +296,11 @@ class StyleGAN3(StyleGANTraining, Generator):
             conv_clamp=cfg.clamp,
             magnitude_ema_beta=0.5 ** (cfg.batch_size / 20_000),
         )
-        g = GeneratorNetwork(cfg.z_dim, classes, cfg.w_dim, size[0], encoding.n, cfg.mapping_layers, design)
+        g = StyleGAN3Network(cfg.z_dim, classes, cfg.w_dim, size[0], encoding.n, cfg.mapping_layers, design)
         d = Discriminator(
             classes, size[0], encoding.n, cfg.channel_base, cfg.channel_max, group=cfg.group, clamp=cfg.clamp
         )
-        self.adopt(g, d, encoding.image_channels, classes, size[0])
+        self.register_networks(g, d, encoding.image_channels, classes)
 
     def training_synthesis(self, ws: Tensor, track: bool) -> Tensor:
         """Styles of every layer (N, L, W) to cases; `track`: the layers' running means of input power take note."""

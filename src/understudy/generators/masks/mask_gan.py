@@ -15,32 +15,34 @@ Checked: tests/generators/masks/test_mask_gan.py (penalty against finite differe
 maps with these classes replaced by another, and never draws them; or, where the cohort has healthy cases too, a class
 column as condition (``conditional=true``, then ``sample --classes ill=0``).
 **Cases with little or no lesion.** Without further settings maps are learned as they are, empty ones in their share.
-With ``least_voxels`` a training case with fewer voxels of the ``lesion`` classes (by default all but the background) is
+With ``min_voxels`` a training case with fewer voxels of the ``lesion`` classes (by default all but the background) is
 left out: another case of its batch takes its place. Where all cases that are learned have so many voxels, or at least
 one, a drawn map with fewer is drawn again from new latents of the same seed, up to ``redraws`` times; what is still
 empty then is not hidden: `evaluate fidelity` reports the share of maps without each class.
 """
 
+import copy
 from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UsageError
 from understudy.core.labels import LEVELS, LabelScheme
 from understudy.generators.base import Generator, GeneratorConfig
-from understudy.generators.gan.adversarial import AdversarialTraining, adam, descend, gradient_penalty
 from understudy.generators.masks.networks import Critic, MaskGenerator
 from understudy.nets.label_maps import decoded, encoded, without_small_components
+from understudy.nets.losses import gradient_penalty
 from understudy.training.ema import ema_decay, ema_update
-from understudy.training.feed import Batch
+from understudy.training.feed import Batch, shuffled
+from understudy.training.optimizer import adam, optimizer_step
 
 SIDE_STEP = 8  # every side is a multiple of it
-LOOKED_AT = 64  # maps at once when training cases are counted
+COUNTED_AT_ONCE = 64  # maps at once when training cases are counted
 
 
 class MaskGANConfig(GeneratorConfig):
@@ -52,7 +54,7 @@ class MaskGANConfig(GeneratorConfig):
     z_dim: int = Field(128, gt=0, description="latents a case")
     generator_maps: int = Field(32, gt=0, description="feature maps of the generator at half the size, then doubled")
     critic_maps: int = Field(32, gt=0, description="feature maps of the critic at a quarter of the size, then doubled")
-    most_maps: int = Field(128, gt=0, description="most feature maps at any level")
+    max_maps: int = Field(128, gt=0, description="most feature maps at any level")
     critic_steps: int = Field(5, gt=0, description="steps of the critic, a batch each, to one of the generator")
     penalty: float = Field(10.0, ge=0, description="weight of the gradient penalty, lambda")
     learning_rate: float = Field(0.0002, gt=0, description="of Adam, generator")
@@ -60,7 +62,7 @@ class MaskGANConfig(GeneratorConfig):
     betas: tuple[float, float] = Field((0.0, 0.9), description="of Adam, both")
     ema_images: float = Field(20_000, ge=0, description="half-life of the EMA in maps; 0 for none")
     lesion: tuple[str, ...] = Field((), description="classes whose voxels are counted; default all but the background")
-    least_voxels: int = Field(0, ge=0, description="training cases with fewer voxels of these classes are left out")
+    min_voxels: int = Field(0, ge=0, description="training cases with fewer voxels of these classes are left out")
     without: dict[str, str] = Field({}, description="classes that are not learned, and which class takes their place")
     redraws: int = Field(10, ge=0, description="sampling: times that a map with too few voxels is drawn again")
     small_components: int = Field(
@@ -70,7 +72,7 @@ class MaskGANConfig(GeneratorConfig):
     )
 
 
-class MaskGAN(AdversarialTraining, Generator):
+class MaskGAN(Generator):
     """WGAN-GP over label maps."""
 
     name = "mask_gan"
@@ -84,7 +86,7 @@ class MaskGAN(AdversarialTraining, Generator):
                   "ema_images": 5_000},
         # 100 epochs of 319 cases (85 % of 375), one a step; each network takes one step, as in the published code.
         "paper": {"critic_maps": 16, "critic_steps": 1, "batch_size": 1, "betas": (0.5, 0.999), "ema_images": 0,
-                  "least_voxels": 20, "images_seen": 31_900, "snapshot_every": 31_900, "grid_every": 3_190},
+                  "min_voxels": 20, "images_seen": 31_900, "snapshot_every": 31_900, "grid_every": 3_190},
         "demo": {"generator_maps": 16, "critic_maps": 16, "critic_steps": 3, "batch_size": 8, "learning_rate": 0.001,
                  "critic_rate": 0.001, "images_seen": 32_000, "snapshot_every": 32_000, "grid_every": 4_000,
                  "ema_images": 2_000},
@@ -107,9 +109,12 @@ class MaskGAN(AdversarialTraining, Generator):
             )
         self.scheme = encoding.scheme
         self._plan(encoding.scheme)
-        g = MaskGenerator(cfg.z_dim, classes, len(self.kept), size, cfg.generator_maps, cfg.most_maps)
-        d = Critic(classes, len(self.kept), size, cfg.critic_maps, cfg.most_maps)
-        self.take(g, d, classes)
+        g = MaskGenerator(cfg.z_dim, classes, len(self.kept), size, cfg.generator_maps, cfg.max_maps)
+        d = Critic(classes, len(self.kept), size, cfg.critic_maps, cfg.max_maps)
+        self.classes = classes
+        self.g: Any = self.engine.place(g)
+        self.d: Any = self.engine.place(d)
+        self.ema: Any = copy.deepcopy(g).eval().requires_grad_(False)
         self.adams = {
             "g": adam(g.parameters(), cfg.learning_rate, betas=cfg.betas),
             "d": adam(d.parameters(), cfg.critic_rate, betas=cfg.betas),
@@ -137,6 +142,14 @@ class MaskGAN(AdversarialTraining, Generator):
         self.kept, self.place = torch.tensor(kept, device=device), torch.tensor(place, device=device)
         self.counted = torch.tensor(counted, device=device)
 
+    def modules(self) -> dict[str, nn.Module]:
+        """Return generator, critic and the generator's EMA."""
+        return {"g": self.g, "d": self.d, "ema": self.ema}
+
+    def snapshot_modules(self) -> dict[str, nn.Module]:
+        """Return the EMA of the generator."""
+        return {"ema": self.ema}
+
     def optimizers(self) -> dict[str, Optimizer]:
         """Return both Adams."""
         return self.adams
@@ -162,17 +175,17 @@ class MaskGAN(AdversarialTraining, Generator):
         """Count voxels in training cases (n, L, *S), and so learn from how many on a drawn case is worth keeping.
 
         Raises:
-            UsageError: no training case has `least_voxels` of them.
+            UsageError: no training case has `min_voxels` of them.
         """
-        least = self.config.least_voxels
-        counts = torch.cat([self.voxels(self.maps(part.to(self.engine.device))) for part in x.split(LOOKED_AT)])
+        least = self.config.min_voxels
+        counts = torch.cat([self.voxels(self.maps(part.to(self.engine.device))) for part in x.split(COUNTED_AT_ONCE)])
         if not (counts >= least).any():
             raise UsageError(
                 f"no training case has {least} voxels of the classes that count, found at most {int(counts.max())}: "
-                "lower --set least_voxels, or name others with --set lesion=[...]"
+                "lower --set min_voxels, or name others with --set lesion=[...]"
             )
         for network in (self.g, self.ema):
-            network.least_voxels.fill_(least or int(counts.min() > 0))
+            network.min_voxels.fill_(least or int(counts.min() > 0))
 
     def learned(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None, float]:
         """Choose the cases of a batch that are learned; others have one of these in their place.
@@ -186,7 +199,7 @@ class MaskGAN(AdversarialTraining, Generator):
             1, or 0 where no case is learned.
         """
         labels = self.maps(x)
-        rows = (self.voxels(labels) >= self.config.least_voxels).nonzero().squeeze(1)
+        rows = (self.voxels(labels) >= self.config.min_voxels).nonzero().squeeze(1)
         n = len(rows)
         if 0 < n < len(x):
             rows = rows[torch.arange(len(x), device=rows.device) % n]
@@ -199,10 +212,10 @@ class MaskGAN(AdversarialTraining, Generator):
         cfg, networks = self.config, (self.g, self.d)
         condition = None if batch.condition is None else batch.condition.nan_to_num()
         real, condition, gain = self.learned(batch.x, condition)
-        descend(self.engine, self.d, networks, self.adams["d"], lambda: self._d_loss(real, condition), gain)
+        optimizer_step(self.engine, networks, self.adams["d"], lambda: self._d_loss(real, condition), gain)
         self.steps += 1
         if self.steps % cfg.critic_steps == 0:
-            g_loss = descend(self.engine, self.g, networks, self.adams["g"], lambda: self._g_loss(len(real), condition))
+            g_loss = optimizer_step(self.engine, networks, self.adams["g"], lambda: self._g_loss(len(real), condition))
             decay = ema_decay(cfg.batch_size * cfg.critic_steps, cfg.ema_images, batch.images_seen)
             ema_update(self.ema, self.g, decay)
             self.losses["g"] = g_loss
@@ -228,7 +241,7 @@ class MaskGAN(AdversarialTraining, Generator):
 
     def _g_loss(self, n: int, condition: Tensor | None) -> Tensor:
         """- E D(synthetic); conditions (N, classes) are shuffled."""
-        condition = self.shuffled(condition)
+        condition = shuffled(condition)
         return -torch.as_tensor(self.d(self._generate(n, condition), condition)).mean()
 
     # ------------------------------------------------------------------ sampling
@@ -244,7 +257,7 @@ class MaskGAN(AdversarialTraining, Generator):
             two classes or more than four this reads as the likeliest class, with three or four a voxel torn between
             two classes may read as one between them (:meth:`draw` takes the likeliest).
         """
-        p, k = torch.as_tensor(self.ema(z, self.checked(condition))), len(self.scheme)
+        p, k = torch.as_tensor(self.ema(z, self.class_condition(condition))), len(self.scheme)
         if k > len(LEVELS):
             return -torch.ones(len(p), k, *p.shape[2:], device=p.device).index_add(1, self.kept, p, alpha=-2)
         levels = torch.tensor(LEVELS[k], device=p.device)[self.kept] / 127.5 - 1
@@ -255,7 +268,7 @@ class MaskGAN(AdversarialTraining, Generator):
         streams = [torch.Generator().manual_seed(seed) for seed in seeds]
         labels = self._likeliest(streams, condition)
         for _ in range(self.config.redraws):
-            few = self.voxels(labels) < self.ema.least_voxels
+            few = self.voxels(labels) < self.ema.min_voxels
             if not few.any():
                 break
             again = self._likeliest(streams, condition)  # of all, so that a case depends on its own stream alone
@@ -265,5 +278,5 @@ class MaskGAN(AdversarialTraining, Generator):
     def _likeliest(self, streams: list[torch.Generator], condition: Tensor | None) -> Tensor:
         """Draw the next map of every stream: the likeliest of the classes that are learned, (N, *S)."""
         z = torch.stack([torch.randn(self.config.z_dim, generator=stream) for stream in streams])
-        soft = torch.as_tensor(self.ema(z.to(self.engine.device), self.checked(condition)))
+        soft = torch.as_tensor(self.ema(z.to(self.engine.device), self.class_condition(condition)))
         return without_small_components(soft.argmax(dim=1), self.config.small_components)

@@ -77,30 +77,30 @@ class MaskGenerator(nn.Module):
         most: most feature maps at any level.
     """
 
-    least_voxels: Tensor
+    min_voxels: Tensor
 
     def __init__(self, z_dim: int, classes: int, outputs: int, size: Sequence[int], finest: int, most: int) -> None:
         super().__init__()
         self.steps, self.coarse = halvings(size)[:0:-1], coarse_size(size)
         widths, still = feature_maps(len(self.steps) + 1, finest, most)[::-1], (1,) * len(size)
         self.embed = nn.Linear(classes, z_dim) if classes else None
-        self.enter = nn.Linear(z_dim * (2 if classes else 1), widths[0] * math.prod(self.coarse))
+        self.conv_in = nn.Linear(z_dim * (2 if classes else 1), widths[0] * math.prod(self.coarse))
         self.convolutions = nn.ModuleList(
             _convolution(a, b, still) for a, b in zip([widths[0], *widths], widths, strict=False)
         )
-        self.leave = _convolution(widths[-1], outputs * PATCH ** len(size), still)
-        self.register_buffer("least_voxels", torch.zeros([], dtype=torch.int64))  # of a case worth drawing
+        self.conv_out = _convolution(widths[-1], outputs * PATCH ** len(size), still)
+        self.register_buffer("min_voxels", torch.zeros([], dtype=torch.int64))  # of a case worth drawing
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """z (N, Z) and condition (N, classes) or None -> probabilities (N, K, *S), float32."""
         if self.embed is not None and condition is not None:
             z = torch.cat([z, self.embed(condition.to(z.dtype))], dim=1)
-        x = self.enter(z).view(len(z), -1, *self.coarse)
+        x = self.conv_in(z).view(len(z), -1, *self.coarse)
         for step, convolution in zip([None, *self.steps], self.convolutions, strict=True):
             x = x if step is None else F.interpolate(x, scale_factor=tuple(map(float, step)), mode="nearest")
             x = pixel_norm(F.leaky_relu(convolution(x), SLOPE))
         with torch.autocast(x.device.type, enabled=False):
-            return from_patches(self.leave(x.float()), PATCH).softmax(dim=1)
+            return from_patches(self.conv_out(x.float()), PATCH).softmax(dim=1)
 
 
 class Critic(nn.Module):
@@ -123,7 +123,7 @@ class Critic(nn.Module):
         )
         self.mix = nn.Linear(widths[-1] * math.prod(coarse_size(size)), HIDDEN)
         self.embed = nn.Linear(classes, HIDDEN, bias=False) if classes else None
-        self.judge = nn.Linear(HIDDEN, 1, bias=False)  # a constant would change no difference of scores
+        self.score = nn.Linear(HIDDEN, 1, bias=False)  # a constant would change no difference of scores
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """Maps (N, K, *S) and condition (N, classes) or None -> scores (N, 1)."""
@@ -132,7 +132,7 @@ class Critic(nn.Module):
             for convolution in self.convolutions:
                 x = F.leaky_relu(convolution(x), SLOPE)
             h = F.leaky_relu(self.mix(x.flatten(1)), SLOPE)
-            score = self.judge(h)
+            score = self.score(h)
             if self.embed is None or condition is None:
                 return torch.as_tensor(score)
             return score + (self.embed(condition.to(h.dtype)) * h).sum(dim=1, keepdim=True) / math.sqrt(HIDDEN)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.generators.gan import stylegan2, stylegan3
-from understudy.generators.pretrained.pickle_file import StandIn
+from understudy.generators.pretrained.official_file import StandIn
 from understudy.nets.discriminator import Discriminator
 from understudy.nets.filters import fir_kernel
 from understudy.nets.signals import Design, schedule
@@ -199,7 +199,7 @@ def _stylegan2(reader: _Reader) -> tuple[Settings, Build]:
     }
 
     def build(common: Settings, resolution: int, channels: int, classes: int) -> nn.Module:
-        return stylegan2.GeneratorNetwork(classes=classes, resolution=resolution, channels=channels, **common, **widths)
+        return stylegan2.StyleGAN2Network(classes=classes, resolution=resolution, channels=channels, **common, **widths)
 
     return widths, build
 
@@ -236,7 +236,7 @@ def _stylegan3(reader: _Reader) -> tuple[Settings, Build]:
         first = schedule(resolution, channels, design)[0]
         for name, value in (("sampling_rate", first.rate), ("bandwidth", first.cutoff)):
             reader.agree(f"synthesis.input.{name}", reader.get("synthesis.input", name), value)
-        return stylegan3.GeneratorNetwork(
+        return stylegan3.StyleGAN3Network(
             classes=classes, resolution=resolution, channels=channels, **common, design=design
         )
 

@@ -12,7 +12,9 @@ a leak cannot be ruled out (evaluation/guard.py).
 **Checked** in tests/generators/pretrained/test_weights.py.
 """
 
+import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +28,11 @@ from understudy.core.provenance import Provenance
 from understudy.core.stage import finished, output_folder
 from understudy.generators import GENERATORS
 from understudy.generators.pretrained.networks import KINDS, Description, describe, describe_discriminator
-from understudy.generators.pretrained.pickle_file import StandIn, digest, images_seen, read_bytes, read_official
+from understudy.generators.pretrained.official_file import StandIn, read_bytes, read_official
 from understudy.training.checkpoint import write_state
 
 SAMPLED_PIXELS = 32 * 256**2  # at once, in one channel: memory of large images
+SNAPSHOT = re.compile(r"network-snapshot-(\d{6})\.pkl")
 GREY = "grey level of the training images, 0 to 255"
 
 
@@ -72,7 +75,7 @@ def import_weights(kind: str, file: Path, out: Path, meaning: Meaning | None = N
     data = read_bytes(file)
     seen = images_seen(file.name)
     config = {"images_seen": seen, **vars(meaning)}
-    provenance = Provenance(f"import-weights {kind}", config, 0, {"weights": digest(data)})
+    provenance = Provenance(f"import-weights {kind}", config, 0, {"weights": hashlib.sha256(data).hexdigest()})
     if finished(out, "run.json", provenance):
         return out
     networks = read_official(data, file.name)
@@ -86,6 +89,12 @@ def import_weights(kind: str, file: Path, out: Path, meaning: Meaning | None = N
             write_state(folder / "checkpoints" / f"{seen:09d}", tensors | trained, {"generator": kind})
         (folder / "complete.json").write_text(json.dumps({"images_seen": seen}, indent=1) + "\n")
     return out
+
+
+def images_seen(name: str) -> int:
+    """Return what an official file name tells: thousands of images, as in network-snapshot-025000.pkl; else 0."""
+    seen = SNAPSHOT.fullmatch(name)
+    return int(seen[1]) * 1000 if seen else 0
 
 
 def _in_training(networks: dict[str, StandIn], network: Description) -> dict[str, Tensor]:

@@ -34,14 +34,13 @@ from torch import Tensor
 
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UsageError
-from understudy.generators.base import Generator
 from understudy.generators.translation.translation import (
-    FEWEST,
-    TranslationSettings,
-    TranslationTraining,
-    whole_classes,
+    MIN_HALVINGS,
+    TranslationConfig,
+    TranslationGenerator,
 )
 from understudy.nets.label_maps import decoded, one_hot
+from understudy.nets.losses import whole_classes
 from understudy.nets.patch_gan import PatchGAN
 from understudy.nets.spatial import needed_halvings
 from understudy.nets.translation import ResidualGenerator
@@ -84,7 +83,7 @@ class ImagePool:
 POOLED = ("images", "labels")
 
 
-class CycleGANConfig(TranslationSettings):
+class CycleGANConfig(TranslationConfig):
     """Configuration of :class:`CycleGAN`; the defaults suit 64 to 128 pixels and some thousand images."""
 
     blocks: int = Field(6, gt=0, description="residual blocks; published: 6 up to 128 pixels, 9 from 256")
@@ -99,7 +98,7 @@ class CycleGANConfig(TranslationSettings):
         return self
 
 
-class CycleGAN(TranslationTraining, Generator):
+class CycleGAN(TranslationGenerator):
     """Two translators and two discriminators that learn from two unpaired cohorts."""
 
     name = "cyclegan"
@@ -125,17 +124,19 @@ class CycleGAN(TranslationTraining, Generator):
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
         """Make the networks, the EMA of the renderer, the optimisers and empty pools; see the contract."""
         cfg, c, k = self.config, encoding.image_channels, len(self.scheme)
-        strides = needed_halvings(self.name, size, FEWEST, 2, FEWEST)
+        strides = needed_halvings(self.name, size, MIN_HALVINGS, 2, MIN_HALVINGS)
         if min(size) <= cfg.kernel // 2:
             raise UsageError(
                 f"cyclegan with a kernel of {cfg.kernel} needs sides above {cfg.kernel // 2}, found "
                 f"{' x '.join(map(str, size))}: import with another --size, or set a smaller kernel"
             )
         shared = cfg.model_dump(include={"channels", "blocks", "kernel"})
-        judges: dict[str, Any] = {"scales": cfg.scales, "channels": cfg.patch_channels, "layers": cfg.patch_layers}
+        patches: dict[str, Any] = {"scales": cfg.scales, "channels": cfg.patch_channels, "layers": cfg.patch_layers}
         g = ResidualGenerator(k, c, strides, **shared)
         f = ResidualGenerator(c, k, strides, squash=False, **shared)
-        self.adopt({"g": g, "f": f}, {"d_images": PatchGAN(c, size, **judges), "d_labels": PatchGAN(k, size, **judges)})
+        self.register_networks(
+            {"g": g, "f": f}, {"d_images": PatchGAN(c, size, **patches), "d_labels": PatchGAN(k, size, **patches)}
+        )
         self.pools = {name: ImagePool(cfg.pool) for name in POOLED}
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -167,7 +168,8 @@ class CycleGAN(TranslationTraining, Generator):
         }
 
         def g_loss() -> Tensor:
-            deceived = self.g_loss(self.judge("d_images", rendered)) + self.g_loss(self.judge("d_labels", whole))
+            shown = {"d_images": rendered, "d_labels": whole}
+            deceived = torch.stack([self.g_loss(self.discriminate(name, x)) for name, x in shown.items()]).sum()
             return deceived + self.config.cycle_weight * torch.stack([*cycles.values()]).sum()
 
         def d_loss() -> Tensor:
@@ -176,7 +178,7 @@ class CycleGAN(TranslationTraining, Generator):
             of_labels = self.d_loss("d_labels", maps, one_hot(old_labels, self.scheme))
             return self.d_loss("d_images", images, old_images) + of_labels
 
-        losses = {"g": self.descend("g", g_loss), "d": self.descend("d", d_loss)}
+        losses = {"g": self.optimizer_step("g", g_loss), "d": self.optimizer_step("d", d_loss)}
         self.average(batch)
         return {**losses, **{name: cycle.detach() for name, cycle in cycles.items()}}
 
@@ -190,5 +192,5 @@ class CycleGAN(TranslationTraining, Generator):
     # ------------------------------------------------------------------ sampling
     def draw(self, seeds: list[int], condition: Tensor | None = None) -> Tensor:
         """Render label maps, in float32; see the contract. The seeds have nothing to decide."""
-        maps = self.checked(condition, len(seeds))
+        maps = self.network_input(condition, len(seeds))
         return self.joined(self.ema(maps), maps.argmax(dim=1))

@@ -19,23 +19,23 @@ from pydantic import Field
 from torch import Tensor
 
 from understudy.core.encoding import Encoding
-from understudy.generators.base import Generator
-from understudy.generators.translation.translation import FEWEST, PairedSettings, TranslationTraining, whole_classes
+from understudy.generators.translation.translation import MIN_HALVINGS, PairedConfig, TranslationGenerator
 from understudy.nets.label_maps import one_hot
+from understudy.nets.losses import whole_classes
 from understudy.nets.patch_gan import PatchGAN
 from understudy.nets.spatial import needed_halvings
 from understudy.nets.translation import UNetGenerator, no_dropout, seeded_dropout
 from understudy.training.feed import Batch
 
 
-class Pix2PixConfig(PairedSettings):
+class Pix2PixConfig(PairedConfig):
     """Configuration of :class:`Pix2Pix`; the defaults suit 64 to 256 pixels and some thousand images."""
 
     direction: Literal["labels_to_images", "images_to_labels"] = Field(
         "labels_to_images", description="what is translated into what"
     )
     channels_max: int = Field(512, gt=0, description="most feature maps of the generator")
-    levels: int = Field(8, ge=FEWEST, description="levels of the U-Net at most; a side ends at 2 pixels or above")
+    levels: int = Field(8, ge=MIN_HALVINGS, description="levels of the U-Net at most; a side ends at 2 pixels or above")
     dropout: float = Field(0.5, ge=0, lt=1, description="share of activations dropped on the way up")
     dropout_layers: int = Field(3, ge=0, description="layers, from the coarsest, that drop some")
     random: Literal["auto", "dropout", "none"] = Field(
@@ -43,7 +43,7 @@ class Pix2PixConfig(PairedSettings):
     )
 
 
-class Pix2Pix(TranslationTraining, Generator):
+class Pix2Pix(TranslationGenerator):
     """A conditional GAN that learns from pairs."""
 
     name = "pix2pix"
@@ -75,12 +75,12 @@ class Pix2Pix(TranslationTraining, Generator):
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
         """Make both networks, the EMA of the generator and the optimisers; see the contract."""
         cfg, c, k = self.config, encoding.image_channels, len(self.scheme)
-        strides = needed_halvings(self.name, size, cfg.levels, 2, FEWEST)
+        strides = needed_halvings(self.name, size, cfg.levels, 2, MIN_HALVINGS)
         shared = cfg.model_dump(include={"channels", "channels_max", "dropout", "dropout_layers"})
         source, target = (c, k) if self.given == "images" else (k, c)
         g = UNetGenerator(source, target, strides, squash=self.given == "labels", **shared)
         d = PatchGAN(c + k, size, scales=cfg.scales, channels=cfg.patch_channels, layers=cfg.patch_layers)
-        self.adopt({"g": g}, {"d": d})
+        self.register_networks({"g": g}, {"d": d})
 
     # ------------------------------------------------------------------ training
     def update(self, batch: Batch) -> dict[str, Any]:
@@ -95,17 +95,17 @@ class Pix2Pix(TranslationTraining, Generator):
         distance = F.cross_entropy(made, labels) if self.given == "images" else F.l1_loss(made, target)
 
         def loss() -> Tensor:
-            return self.g_loss(self.judge("d", shown, source)) + self.config.l1_weight * distance
+            return self.g_loss(self.discriminate("d", shown, source)) + self.config.l1_weight * distance
 
-        losses = {"d": self.descend("d", lambda: self.d_loss("d", target, shown, source))}
-        losses["g"] = self.descend("g", loss)
+        losses = {"d": self.optimizer_step("d", lambda: self.d_loss("d", target, shown, source))}
+        losses["g"] = self.optimizer_step("g", loss)
         self.average(batch)
         return {**losses, "distance": distance.detach()}
 
     # ------------------------------------------------------------------ sampling
     def draw(self, seeds: list[int], condition: Tensor | None = None) -> Tensor:
         """Translate one case a seed, in float32; see the contract."""
-        source, auto = self.checked(condition, len(seeds)), "dropout" if self.given == "labels" else "none"
+        source, auto = self.network_input(condition, len(seeds)), "dropout" if self.given == "labels" else "none"
         by_seed = (auto if self.config.random == "auto" else self.config.random) == "dropout"
         made = torch.as_tensor(self.ema(source, seeded_dropout(seeds) if by_seed else no_dropout))
         if self.given == "images":

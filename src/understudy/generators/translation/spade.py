@@ -33,15 +33,13 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from understudy.core.encoding import Encoding
-from understudy.generators.base import Generator
 from understudy.generators.translation.translation import (
-    FEWEST,
-    Features,
-    PairedSettings,
-    TranslationTraining,
-    feature_matching,
+    MIN_HALVINGS,
+    PairedConfig,
+    TranslationGenerator,
 )
 from understudy.nets.label_maps import one_hot
+from understudy.nets.losses import Features, feature_matching
 from understudy.nets.patch_gan import PatchGAN
 from understudy.nets.spatial import Conv, Stride, halved, halvings, instance_norm, needed_halvings
 from understudy.training.feed import Batch
@@ -123,12 +121,12 @@ class SpadeGenerator(nn.Module):
         widths = [min(channels * 2**i, channels_max) for i in range(levels + 1)]
         self.strides, self.start = list(strides), (widths[-1], *halved(size, strides))
         self.sizes = [halved(size, strides[:i]) for i in range(levels + 1)]
-        self.enter = nn.Linear(z_dim, math.prod(self.start))
+        self.conv_in = nn.Linear(z_dim, math.prod(self.start))
         self.blocks = nn.ModuleList(
             SpadeBlock(widths[min(i + 1, levels)], widths[i], classes, hidden, dims, spectral)
             for i in range(levels, -1, -1)
         )
-        self.leave = Conv(widths[0], outputs, kernel, dims=dims, exact=True)
+        self.conv_out = Conv(widths[0], outputs, kernel, dims=dims, exact=True)
 
     def forward(self, z: Tensor, m: Tensor) -> Tensor:
         """Render.
@@ -140,12 +138,12 @@ class SpadeGenerator(nn.Module):
         Returns:
             Images, float32 (N, C, *S) in [-1, 1].
         """
-        x = self.enter(z).unflatten(1, self.start)
+        x = self.conv_in(z).unflatten(1, self.start)
         for level, block in zip(range(len(self.strides), -1, -1), self.blocks, strict=True):
             if level < len(self.strides):
                 x = F.interpolate(x, scale_factor=[float(step) for step in self.strides[level]], mode="nearest")
             x = block(x, F.interpolate(m, self.sizes[level], mode="area") if level else m)
-        return torch.as_tensor(self.leave(F.leaky_relu(x, 0.2))).tanh()
+        return torch.as_tensor(self.conv_out(F.leaky_relu(x, 0.2))).tanh()
 
 
 class ImageEncoder(nn.Module):
@@ -167,23 +165,23 @@ class ImageEncoder(nn.Module):
             out = min(channels * 2**i, channels_max)
             self.layers.append(Conv(into, out, 3, dims=len(size), stride=stride, bias=i == 0))
             into = out
-        self.leave = nn.Linear(into * math.prod(halved(size, strides)), 2 * z_dim)
+        self.conv_out = nn.Linear(into * math.prod(halved(size, strides)), 2 * z_dim)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Images (N, C, *S) -> mean (N, z_dim) and log-variance (N, z_dim), float32."""
         for i, layer in enumerate(self.layers):
             x = F.leaky_relu(instance_norm(layer(x)) if i else layer(x), 0.2)
         with torch.autocast(x.device.type, enabled=False):
-            mean, log_variance = self.leave(x.float().flatten(1)).chunk(2, dim=1)
+            mean, log_variance = self.conv_out(x.float().flatten(1)).chunk(2, dim=1)
         return mean, log_variance
 
 
-class SpadeConfig(PairedSettings):
+class SpadeConfig(PairedConfig):
     """Configuration of :class:`SPADE`; the defaults suit 64 to 256 pixels and some thousand images."""
 
     channels: int = Field(32, gt=0, description="feature maps of the generator's finest level")
     channels_max: int = Field(512, gt=0, description="most feature maps of the generator")
-    levels: int = Field(5, ge=FEWEST, description="times that a case is doubled at most, from sides of 4 or above")
+    levels: int = Field(5, ge=MIN_HALVINGS, description="times that a case is doubled at most, from sides of 4 up")
     hidden: int = Field(64, gt=0, description="feature maps between a label map and its modulation; published: 128")
     kernel: int = Field(3, gt=0, description="odd: side of the last convolution's kernel")
     z_dim: int = Field(128, gt=0, description="width of the latent")
@@ -198,7 +196,7 @@ class SpadeConfig(PairedSettings):
     learning_rate: float = Field(1e-4, gt=0, description="of Adam, generator and encoder")
     discriminator_rate: float = Field(4e-4, gt=0, description="of Adam, discriminator")
     beta1: float = Field(0.0, ge=0, lt=1, description="of both Adams")
-    d_noise: float = Field(0.0, ge=0, description="first deviation of the Gaussian noise on what D judges")
+    d_noise: float = Field(0.0, ge=0, description="first deviation of the Gaussian noise on what D sees")
 
     @model_validator(mode="after")
     def _odd(self) -> "SpadeConfig":
@@ -207,7 +205,7 @@ class SpadeConfig(PairedSettings):
         return self
 
 
-class SPADE(TranslationTraining, Generator):
+class SPADE(TranslationGenerator):
     """A conditional GAN that learns from pairs, and renders one label map in many ways."""
 
     name = "spade"
@@ -237,14 +235,16 @@ class SPADE(TranslationTraining, Generator):
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
         """Make the networks, the EMA of the generator and the optimisers; see the contract."""
         cfg, c, k = self.config, encoding.image_channels, len(self.scheme)
-        strides = needed_halvings(self.name, size, cfg.levels, 4, FEWEST)
+        strides = needed_halvings(self.name, size, cfg.levels, 4, MIN_HALVINGS)
         shared = cfg.model_dump(include={"channels", "channels_max", "hidden", "kernel", "spectral"})
         translators: dict[str, nn.Module] = {"g": SpadeGenerator(cfg.z_dim, k, c, size, strides, **shared)}
         if cfg.encoder:
             width = cfg.encoder_channels
             translators["e"] = ImageEncoder(c, size, cfg.z_dim, channels=width, channels_max=8 * width)
         widths: dict[str, int] = {"channels": cfg.patch_channels, "layers": cfg.patch_layers}
-        self.adopt(translators, {"d": PatchGAN(c + k, size, scales=cfg.scales, spectral=cfg.spectral, **widths)})
+        self.register_networks(
+            translators, {"d": PatchGAN(c + k, size, scales=cfg.scales, spectral=cfg.spectral, **widths)}
+        )
 
     # ------------------------------------------------------------------ training
     def update(self, batch: Batch) -> dict[str, Any]:
@@ -258,12 +258,12 @@ class SPADE(TranslationTraining, Generator):
         distance = F.l1_loss(made[:pairs], images[:pairs])
 
         def loss() -> Tensor:
-            cfg, found = self.config, self.judge("d", made, maps)
+            cfg, found = self.config, self.discriminate("d", made, maps)
             value = self.g_loss(found) + cfg.l1_weight * distance + cfg.kl_weight * divergence
             return value + cfg.feature_weight * self._matching(found, images, maps, pairs)
 
-        losses = {"d": self.descend("d", lambda: self.d_loss("d", images, made, maps))}
-        losses["g"] = self.descend("g", loss)
+        losses = {"d": self.optimizer_step("d", lambda: self.d_loss("d", images, made, maps))}
+        losses["g"] = self.optimizer_step("g", loss)
         self.average(batch)
         return {**losses, "distance": distance.detach(), "divergence": divergence.detach()}
 
@@ -290,12 +290,12 @@ class SPADE(TranslationTraining, Generator):
         if not self.config.feature_weight:
             return images.new_zeros(())
         with torch.no_grad():
-            real = self.judge("d", images[:pairs], maps[:pairs])
+            real = self.discriminate("d", images[:pairs], maps[:pairs])
         return feature_matching([[layer[:pairs] for layer in scale] for scale in found], real)
 
     # ------------------------------------------------------------------ sampling
     def draw(self, seeds: list[int], condition: Tensor | None = None) -> Tensor:
         """Render one label map a seed, in float32; see the contract."""
-        maps = self.checked(condition, len(seeds))
+        maps = self.network_input(condition, len(seeds))
         z = [torch.randn(self.config.z_dim, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
         return self.joined(self.ema(torch.stack(z).to(maps), maps), maps.argmax(dim=1))

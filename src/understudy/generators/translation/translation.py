@@ -1,15 +1,14 @@
 """What the translators share: source and target of a case, adversarial losses, rates, noise for D, drawing.
 
-Source: Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", 2017, arXiv 1611.07004
-    (conditional discriminator, eq. 1; L1, eq. 3); Mao et al., "Least Squares Generative Adversarial Networks", 2017,
-    arXiv 1611.04076, eq. 2; Lim and Ye, "Geometric GAN", 2017, arXiv 1705.02894 (hinge); Zhu et al., 2017, arXiv
-    1703.10593, appendix 7.1 (rate falls linearly over the second half); Platscher et al., 2021, arXiv 2010.02745
-    (Gaussian noise for D, 0.2, less by a factor of 1 - 0.001 a step).
-Differs: the noise falls at every step (in the released code of Platscher et al. once, when the graph is built), and D
-    is asked for 0 on synthetic cases (there for 1); samples come from the generator's EMA; where images are
-    segmented, cross-entropy takes the place of L1, and the discriminator sees whole classes, with gradients of the
-    probabilities (straight through), because soft maps would be told from real ones at a glance.
-Checked: tests/generators/translation/test_translation.py and tests/generators/test_contract.py.
+**Source**: Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", 2017, arXiv 1611.07004
+(conditional discriminator, eq. 1; L1, eq. 3); Zhu et al., 2017, arXiv 1703.10593, appendix 7.1 (rate falls linearly
+over the second half); Platscher et al., 2021, arXiv 2010.02745 (Gaussian noise for D, 0.2, less by a factor of 1 -
+0.001 a step). Losses: nets/losses.py.
+**Differs**: the noise falls at every step (in the released code of Platscher et al. once, when the graph is built), and
+D is asked for 0 on synthetic cases (there for 1); samples come from the generator's EMA; where images are segmented,
+cross-entropy takes the place of L1, and the discriminator sees whole classes, with gradients of the probabilities
+(straight through), because soft maps would be told from real ones at a glance.
+**Checked**: tests/generators/translation/test_translation.py and tests/generators/test_contract.py.
 """
 
 import copy
@@ -18,27 +17,25 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from understudy.core.encoding import Encoding
 from understudy.core.errors import UsageError
 from understudy.core.labels import LabelScheme
-from understudy.generators.gan.adversarial import descend
+from understudy.generators.base import Generator
 from understudy.nets.label_maps import decoded, encoded, one_hot
+from understudy.nets.losses import Features, discriminator_loss, generator_loss
 from understudy.training.ema import ema_decay, ema_update
-from understudy.training.engine import Engine
 from understudy.training.feed import Batch
 from understudy.training.jitter import jittered
+from understudy.training.optimizer import optimizer_step
 from understudy.training.settings import GeneratorConfig
 
-Features = list[list[Tensor]]  # of every scale: the activations of every layer, logits last
-FEWEST = 2  # halvings that every translator needs
+MIN_HALVINGS = 2  # halvings that every translator needs
 
 
-class TranslationSettings(GeneratorConfig):
+class TranslationConfig(GeneratorConfig):
     """The settings that all translators share."""
 
     batch_size: int = Field(4, gt=0, description="images a step, over all processes")
@@ -52,45 +49,41 @@ class TranslationSettings(GeneratorConfig):
     decay_from: float = Field(0.5, ge=0, le=1, description="share of the training after which the rates fall to 0")
     adversarial: Literal["least-squares", "hinge"] = Field("least-squares", description="adversarial loss")
     discriminator_weight: float = Field(0.5, gt=0, description="weight of the discriminator's loss")
-    d_noise: float = Field(0.2, ge=0, description="first deviation of the Gaussian noise on what D judges")
+    d_noise: float = Field(0.2, ge=0, description="first deviation of the Gaussian noise on what D sees")
     d_noise_images: float = Field(4_000, gt=0, description="images in which that noise falls by a factor of e")
     jitter: float = Field(0.0, ge=0, description="small affine changes of training cases; 1: as Platscher et al.")
     ema_images: float = Field(5_000, ge=0, description="half-life of the EMA in images; 0: none")
 
     @model_validator(mode="after")
-    def _unconditional(self) -> "TranslationSettings":
+    def _unconditional(self) -> "TranslationConfig":
         if self.conditional:
-            raise ValueError("a translator is told a label map or an image, not class columns: leave conditional false")
+            raise ValueError("a translator is given label maps or images, not class columns: leave conditional false")
         return self
 
 
-class PairedSettings(TranslationSettings):
+class PairedConfig(TranslationConfig):
     """The settings of translators that learn from pairs."""
 
     l1_weight: float = Field(10.0, ge=0, description="weight of L1, or of cross-entropy where images are segmented")
 
 
-class TranslationTraining:
+class TranslationGenerator(Generator):
     """Networks that translate, discriminators, and the EMA of the translator; see the subclasses."""
 
     BY_IMAGES: ClassVar[dict[int, dict[str, Any]]] = {0: {"jitter": 1.0}, 5_000: {}}
-    name: ClassVar[str]
-    config: Any
-    engine: Engine
-    encoding: Encoding
-    size: tuple[int, ...]
+    config: TranslationConfig
 
-    def adopt(self, translators: dict[str, nn.Module], discriminators: dict[str, nn.Module]) -> None:
-        """Take the networks; make the EMA of `g` and the optimisers.
+    def register_networks(self, translators: dict[str, nn.Module], discriminators: dict[str, nn.Module]) -> None:
+        """Put the networks on the device; make the EMA of `g` and the optimisers.
 
         Args:
             translators: `g`, which samples are drawn from, and others that learn with it.
-            discriminators: what judges.
+            discriminators: of cases.
         """
         cfg = self.config
         self.translators = {name: self.engine.place(net) for name, net in translators.items()}
         self.discriminators = {name: self.engine.place(net) for name, net in discriminators.items()}
-        self.g = self.translators["g"]
+        self.g: Any = self.translators["g"]
         self.ema: Any = copy.deepcopy(self.g).eval().requires_grad_(False)
         self.rates = {"g": cfg.learning_rate, "d": cfg.discriminator_rate}
         self._optimizers = {
@@ -131,7 +124,7 @@ class TranslationTraining:
         return min(1.0, (1 - images_seen / total) / (1 - start)) if start < 1 else 1.0
 
     def noise_at(self, images_seen: int) -> float:
-        """Return the standard deviation of the noise on what D judges."""
+        """Return the standard deviation of the noise on what D sees."""
         return float(self.config.d_noise * math.exp(-images_seen / self.config.d_noise_images))
 
     def begin(self, batch: Batch) -> None:
@@ -143,10 +136,10 @@ class TranslationTraining:
             for group in optimizer.param_groups:
                 group["lr"] = self.rates[key] * self.rate_at(batch.images_seen)
 
-    def descend(self, key: str, loss: Callable[[], Tensor]) -> Tensor:
+    def optimizer_step(self, key: str, loss: Callable[[], Tensor]) -> Tensor:
         """Take one step of the translators (`g`) or of the discriminators (`d`)."""
         networks = [*self.translators.values(), *self.discriminators.values()]
-        return descend(self.engine, self.g, networks, self._optimizers[key], loss)
+        return optimizer_step(self.engine, networks, self._optimizers[key], loss)
 
     def average(self, batch: Batch) -> None:
         """Move the EMA after a step."""
@@ -159,26 +152,26 @@ class TranslationTraining:
         x = jittered(x, c, self.config.jitter)
         return x[:, :c], decoded(x[:, c:], self.scheme)
 
-    def judge(self, name: str, x: Tensor, told: Tensor | None = None) -> Features:
+    def discriminate(self, name: str, x: Tensor, source: Tensor | None = None) -> Features:
         """Show cases to a discriminator.
 
         Args:
             name: of the discriminator.
             x: cases (N, C, *S); noise is added as scheduled.
-            told: (N, ...) what they were made from, where D is told.
+            source: (N, ...) what they were made from, where D sees it.
 
         Returns:
             Activations and logits of every scale.
         """
         x = x + self.noise * torch.randn_like(x) if self.noise else x
         with self.engine.autocast():
-            features: Features = self.discriminators[name](x if told is None else torch.cat([told, x], dim=1))
+            features: Features = self.discriminators[name](x if source is None else torch.cat([source, x], dim=1))
         return features
 
-    def d_loss(self, name: str, real: Tensor, synthetic: Tensor, told: Tensor | None = None) -> Tensor:
-        """Loss of a discriminator on as many real as synthetic cases, judged in one batch; weighted."""
-        both = None if told is None else torch.cat([told, told])
-        found = self.judge(name, torch.cat([real, synthetic.detach()]), both)
+    def d_loss(self, name: str, real: Tensor, synthetic: Tensor, source: Tensor | None = None) -> Tensor:
+        """Loss of a discriminator on as many real as synthetic cases, in one batch; weighted."""
+        both = None if source is None else torch.cat([source, source])
+        found = self.discriminate(name, torch.cat([real, synthetic.detach()]), both)
         losses = [discriminator_loss(self.config.adversarial, *scale[-1].chunk(2)) for scale in found]
         return self.config.discriminator_weight * torch.stack(losses).mean()
 
@@ -187,7 +180,7 @@ class TranslationTraining:
         return torch.stack([generator_loss(self.config.adversarial, scale[-1]) for scale in found]).mean()
 
     # ------------------------------------------------------------------ sampling
-    def checked(self, condition: Tensor | None, n: int) -> Tensor:
+    def network_input(self, condition: Tensor | None, n: int) -> Tensor:
         """Return what n cases are drawn from, as a network sees it: one channel a class, or image channels.
 
         Raises:
@@ -213,28 +206,3 @@ class TranslationTraining:
     def joined(self, images: Tensor, labels: Tensor) -> Tensor:
         """Join images (N, C, *S) and label maps (N, *S) to cases (N, C + L, *S) float32."""
         return torch.cat([images.float(), encoded(labels, self.scheme)], dim=1)
-
-
-def discriminator_loss(kind: str, real: Tensor, synthetic: Tensor) -> Tensor:
-    """Return the loss of logits of real cases (target 1) and of synthetic ones (target 0; hinge: -1), float32."""
-    if kind == "hinge":
-        return F.relu(1 - real).mean() + F.relu(1 + synthetic).mean()
-    return (real - 1).square().mean() + synthetic.square().mean()
-
-
-def generator_loss(kind: str, synthetic: Tensor) -> Tensor:
-    """Return the loss of logits that the generator wants to be those of real cases."""
-    return -synthetic.mean() if kind == "hinge" else (synthetic - 1).square().mean()
-
-
-def feature_matching(synthetic: Features, real: Features) -> Tensor:
-    """Mean distance of the discriminator's activations on pairs (Wang et al., 2018, arXiv 1711.11585, eq. 4)."""
-    pairs = [pair for s, r in zip(synthetic, real, strict=True) for pair in zip(s[:-1], r[:-1], strict=True)]
-    return sum((F.l1_loss(s.float(), r.detach().float()) for s, r in pairs), torch.zeros(())) / len(synthetic)
-
-
-def whole_classes(logits: Tensor) -> Tensor:
-    """Turn logits (N, K, *S) into maps of 0 and 1 that have the gradients of the probabilities (straight through)."""
-    probabilities = logits.softmax(dim=1)
-    whole = F.one_hot(probabilities.argmax(dim=1), logits.shape[1]).movedim(-1, 1).to(probabilities)
-    return whole + probabilities - probabilities.detach()

@@ -8,17 +8,16 @@ classifier saw real subjects too, so they stand in ``trained_on`` beside the gen
 """
 
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import track
 from torch import Tensor
 
 from understudy.core.classes import ClassRequest, class_row, wanted_classes
 from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.progress import tracked
 from understudy.core.provenance import Provenance
 from understudy.core.stage import finished
 from understudy.generators import load
@@ -91,7 +90,7 @@ def condition_cohort(
     search = _search(generator, trained, config)
     seen, names = joint_trained_on(found.record["trained_on"], trained.trained_on), trained.classifier.names
     with synthetic_writer(out, found, seen, names, ["attempts", "steps"], provenance) as writer:
-        cases = track(search.run(wanted, seed), "condition", total=n, transient=True, disable=not sys.stderr.isatty())
+        cases = tracked(search.run(wanted, seed), "condition", total=n)
         accepted: list[Cost | None] = []
         for i, case in enumerate(cases):
             accepted.append(None if case is None else (case.attempts, case.steps))

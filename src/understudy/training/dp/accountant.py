@@ -28,7 +28,7 @@ LARGEST = 200.0  # beyond this no number is computed: it would promise nothing
 
 
 @dataclass(frozen=True)
-class Plan:
+class PrivacyPlan:
     """A training as the accountant sees it.
 
     Attributes:
@@ -55,7 +55,7 @@ class Plan:
         return self.rate * self.subjects
 
 
-def plan(settings: PrivacySettings, subjects: int, batch_size: int, images_seen: int) -> Plan:
+def plan(settings: PrivacySettings, subjects: int, batch_size: int, images_seen: int) -> PrivacyPlan:
     """Plan a training: how much noise it needs, or which epsilon its noise gives.
 
     Args:
@@ -79,7 +79,7 @@ def plan(settings: PrivacySettings, subjects: int, batch_size: int, images_seen:
     else:
         noise = settings.noise or 0.0
         epsilon = epsilon_of(noise, delta, rate, steps) if noise else math.inf
-    return Plan(subjects, rate, steps, noise, settings.clip, epsilon, delta)
+    return PrivacyPlan(subjects, rate, steps, noise, settings.clip, epsilon, delta)
 
 
 def epsilon_of(noise: float, delta: float, rate: float, steps: int) -> float:
@@ -117,7 +117,7 @@ def noise_for(epsilon: float, delta: float, rate: float, steps: int) -> tuple[fl
             noise = (low + high) / 2
 
 
-def statement(found: Plan, settings: PrivacySettings) -> dict[str, Any] | None:
+def statement(found: PrivacyPlan, settings: PrivacySettings) -> dict[str, Any] | None:
     """Return what run.json and the cohorts drawn from it say of the guarantee; None where there is none."""
     if not math.isfinite(found.epsilon) or settings.noise_seed is not None:
         return None

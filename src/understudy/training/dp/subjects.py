@@ -35,7 +35,7 @@ class SubjectBatch:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnSubjects:
     """The subjects of one step, maybe none.
 
     Attributes:
@@ -73,13 +73,15 @@ class SubjectFeed:
         self.rows = {name: rows[owners == name] for name in cohort.subjects("train")}
         self.secret: Secret | None = None  # given when the run folder is there
 
-    def batch(self, images_seen: int, batch_size: int, resolution: int, device: torch.device, part: slice) -> Drawn:
+    def batch(
+        self, images_seen: int, batch_size: int, resolution: int, device: torch.device, part: slice
+    ) -> DrawnSubjects:
         """Draw the subjects of a step; see Feed.batch. The resolution is the cohort's, the part all."""
         assert self.secret is not None
         step = images_seen // batch_size
         drawn = self.secret.stream("subjects", step).random(len(self.rows)) < self.rate
         names = [name for name, here in zip(self.rows, drawn, strict=True) if here]
-        return Drawn(step, images_seen, [self.of(name, step, images_seen, device) for name in names])
+        return DrawnSubjects(step, images_seen, [self.of(name, step, images_seen, device) for name in names])
 
     def of(self, name: str, step: int, images_seen: int, device: torch.device) -> SubjectBatch:
         """Return what a subject gives to a step if it is drawn."""

@@ -24,7 +24,7 @@ from understudy.training.dp.accountant import plan, statement
 from understudy.training.dp.gradient import norm_of, private_gradient
 from understudy.training.dp.refusals import copied, refuse_networks, refuse_request, refuse_unclipped
 from understudy.training.dp.secret import kept, known
-from understudy.training.dp.subjects import Drawn, SubjectFeed
+from understudy.training.dp.subjects import DrawnSubjects, SubjectFeed
 from understudy.training.engine import Engine
 from understudy.training.feed import Batch
 from understudy.training.settings import GeneratorConfig
@@ -133,7 +133,7 @@ class PrivateTraining:
         """Return batch size, on average, and resolution."""
         return self.method.schedule(images_seen)
 
-    def update(self, batch: Drawn) -> dict[str, Any]:
+    def update(self, batch: DrawnSubjects) -> dict[str, Any]:
         """Take one step; the norm of its noised gradient is all that is told of it."""
         method, network, secret = self.method, self.method.private_network(), self.feed.secret
         assert secret is not None

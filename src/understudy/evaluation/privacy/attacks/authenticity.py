@@ -25,10 +25,10 @@ from scipy.stats import rankdata
 from sklearn.cluster import KMeans
 
 from understudy.core.cohort import Cohort
+from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.result import Result
 from understudy.core.seed import derive, rng
 from understudy.core.statistics import mean_interval
-from understudy.evaluation.folder import PUBLIC_MINIMUM
 from understudy.evaluation.nearest import Rows, nearest
 from understudy.evaluation.privacy.attacks.membership import no_features
 from understudy.evaluation.privacy.attacks.setup import AttackSetup, log_distance
@@ -174,9 +174,9 @@ def nearness_results(prefix: str, setup: AttackSetup, draws: int) -> list[Result
     """
     people = [np.unique(setup.subjects[side]) for side in (setup.is_member, ~setup.is_member)]
     name, few = f"{prefix}nearness", min(map(len, people))
-    if few < PUBLIC_MINIMUM:
+    if few < MIN_SUBJECTS:
         counts = f"{len(people[0])} members and {len(people[1])} non-members"
-        note = f"withheld: {counts} stand behind it, and a public number needs {PUBLIC_MINIMUM} of each"
+        note = f"withheld: {counts} stand behind it, and a public number needs {MIN_SUBJECTS} of each"
         return [Result(name, None, seed=setup.seed, note=note)]
     unseen = ImageVectors(setup.real, setup.non_members)
     sides = [nearest_training(query, setup.real, setup.members, setup.memory_mib) for query in (setup.released, unseen)]

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.result import Result
 from understudy.core.seed import derive
 from understudy.core.statistics import Interval
-from understudy.evaluation.folder import PUBLIC_MINIMUM
 from understudy.evaluation.privacy.attacks import ATTACKS
 from understudy.evaluation.privacy.attacks.risk import MIN_FOR_TPR, RATE, AttackPerformance, measure
 from understudy.evaluation.privacy.attacks.setup import Attack, AttackScores, AttackSetup, SubjectScores, by_subject
@@ -66,11 +66,11 @@ def _few(subjects: np.ndarray, is_member: np.ndarray) -> str:
     members, others = (len(np.unique(subjects[side])) for side in (is_member, ~is_member))
     if not others:
         return "the real cohort has no subjects in the splits of non-members to compare with"
-    if min(members, others) >= PUBLIC_MINIMUM:
+    if min(members, others) >= MIN_SUBJECTS:
         return ""
     return (
         f"withheld: {members} members and {others} non-members stand behind it, and a public number needs "
-        f"{PUBLIC_MINIMUM} of each"
+        f"{MIN_SUBJECTS} of each"
     )
 
 

@@ -1,9 +1,13 @@
 """The table: what a CSV must be, and what becomes of its columns."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.data.sources.table import class_columns, read_table
 
@@ -51,3 +55,34 @@ def test_class_columns_that_cannot_be() -> None:
         class_columns([{"split": "1"}], ("split",), where)
     with pytest.raises(UsageError, match="would stand twice"):
         class_columns([{"n": "1"}], ("n", "n"), where)
+
+
+Bring, Refused, SaveNifti = Callable[..., Cohort], Callable[..., str], Callable[..., Path]
+
+
+def rewrite(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "/etc/passwd", "a/../../secret.png", "..", "a\\b.png"])
+def test_path_traversal_in_the_table(pictures: Path, refused: Refused, name: str) -> None:
+    Image.new("RGB", (16, 12)).save(pictures / "secret.png")
+    rewrite(pictures / "table.csv", "Jones-5_0.png", name)
+    refused("must be named by a relative path")
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_link_that_leaves_the_source(tmp_path: Path, pictures: Path, refused: Refused, folder: bool) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    Image.new("RGB", (16, 12)).save(outside / "secret.png")
+    if folder:
+        os.symlink(outside, pictures / "elsewhere")
+        refused("leads out of", images="elsewhere")
+    else:
+        file = pictures / "images" / "Jones-5_0.png"
+        file.unlink()
+        os.symlink(outside / "secret.png", file)
+        refused("leads out of .* through a symbolic link")

@@ -1,0 +1,37 @@
+"""What may be disclosed: numbers that at least five subjects stand behind; and the stamp on folders that may not leave.
+
+Rows per real case or subject, and real pixels, go below ``internal/``, which is stamped INTERNAL; no release carries
+it. **Checked** in tests/core/test_disclosure.py.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from understudy.core.result import Result
+
+MIN_SUBJECTS = 5  # behind a public number
+STAMP = "INTERNAL.txt"
+INTERNAL = """INTERNAL. This folder holds pixels of real cases or a row per real case or subject.
+It is evidence for those who may see the real data, and never leaves the institution; no release carries it.
+"""
+
+
+def public(result: Result, subjects: int) -> Result:
+    """Return the result, or the same without its number where fewer than five subjects stand behind it."""
+    if subjects >= MIN_SUBJECTS or result.value is None:
+        return result
+    note = f"withheld: {subjects} subjects stand behind it, and a public number needs {MIN_SUBJECTS}"
+    return replace(result, value=None, low=None, high=None, note=note)
+
+
+def internal(folder: Path) -> Path:
+    """Return ``internal/`` below a folder, made and stamped."""
+    made = folder / "internal"
+    made.mkdir(exist_ok=True)
+    stamp(made)
+    return made
+
+
+def stamp(folder: Path) -> None:
+    """Say in a folder that it never leaves the institution."""
+    (folder / STAMP).write_text(INTERNAL)

@@ -1,0 +1,57 @@
+"""Documents: JSON files on disk, read through a typed model; whatever is wrong with one is told in a sentence.
+
+A value read from a file has the type that its model gives it, and a string used as a name has matched a pattern.
+**Checked** in tests/core/test_documents.py (wrong types, deep nesting, other encodings, numbers that are none).
+"""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from understudy.core.errors import UnderstudyError
+
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+MAX_TOLD = 3  # mistakes named in a message
+T = TypeVar("T")
+
+
+def read_document(file: Path, model: type[T], what: str, advice: str) -> T:
+    """Read a JSON file.
+
+    Args:
+        file: the file.
+        model: a pydantic model, or a type that pydantic understands, such as ``dict[str, Any]`` or a dataclass.
+        what: what the file should be, for messages: ``a results file``.
+        advice: what to do where it is none: ``evaluate again``.
+
+    Returns:
+        The content as ``model``. Nothing is converted: text is no number, a list is no dictionary.
+
+    Raises:
+        UnderstudyError: the file cannot be read, is no JSON, or holds other types than the model.
+    """
+    try:
+        return parsed(file.read_bytes(), model)
+    except (OSError, ValidationError) as error:
+        raise UnderstudyError(f"{file} is not {what} that understudy wrote ({mistakes(error)}): {advice}") from error
+
+
+def parsed(content: bytes, model: type[T]) -> T:
+    """Return JSON bytes as a model; see :func:`read_document`.
+
+    Raises:
+        ValidationError: of pydantic: no JSON, or other types than the model.
+    """
+    adapter: TypeAdapter[Any] = TypeAdapter(model)
+    result: T = adapter.validate_json(content, strict=True)
+    return result
+
+
+def mistakes(error: Exception) -> str:
+    """Return what is wrong in one line: the first few places and their messages of a validation error."""
+    if not isinstance(error, ValidationError):
+        return " ".join(str(error).split())
+    found = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}".removeprefix(": ") for item in error.errors()]
+    more = f" and {len(found) - MAX_TOLD} more" if len(found) > MAX_TOLD else ""
+    return "; ".join(found[:MAX_TOLD]) + more

@@ -1,0 +1,42 @@
+"""A file to read is a regular file: a pipe would hang its reader, a device or a folder has no end or no content.
+
+**Checked** in tests/core/test_regular_file.py.
+"""
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from understudy.core.errors import UsageError
+
+KINDS = {
+    stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}  # fmt: skip
+
+
+def open_regular(path: Path, wanted: str) -> BinaryIO:
+    """Open a file for reading, and refuse at once what is no regular file.
+
+    Args:
+        path: of the file.
+        wanted: what was expected there, for the sentence, e.g. ``a weights file``.
+
+    Raises:
+        UsageError: there is nothing, a folder, a pipe, a device, a socket, a link in a circle, or what may not be read.
+    """
+    found = "nothing"
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError | NotADirectoryError):
+            found = f"what cannot be opened ({error.strerror})"
+        found = "a folder" if Path(path).is_dir() else found
+    else:
+        mode = os.fstat(handle).st_mode
+        if stat.S_ISREG(mode):
+            return os.fdopen(handle, "rb")
+        os.close(handle)
+        found = KINDS.get(stat.S_IFMT(mode), "something else")
+    raise UsageError(f"{wanted} was expected at {path}, found {found}: name a regular file")
