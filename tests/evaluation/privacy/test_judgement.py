@@ -89,7 +89,7 @@ def test_an_audit_injects_among_test_subjects(write: Write, monkeypatch: pytest.
     ((detector, unseen, transformations, made_with, plan, seed),) = asked
     assert detector is made and seed == 7
     assert unseen.subjects.tolist() == numbers(real)[real.rows("test")].tolist()
-    assert (plan.copies, plan.few, plan.among) == (10, 2, 20)
+    assert (plan.copies, plan.low_prevalence, plan.among) == (10, 2, 20)
     assert "exact" in transformations and made_with.matchers == CONFIG.matchers
 
 
@@ -104,13 +104,13 @@ def test_by_r_alone() -> None:
     unseen = ReferenceScores(np.linspace(0, 0.9, 10), np.arange(10), "unseen subjects")
     nearest = Nearest(index=np.array([4, 5, 6]), r=np.array([0.95, 0.1, 1.0]))
     made = judge_by_r(nearest, unseen, CONFIG, 0)
-    assert made.found is not None
+    assert made.scores is not None
     assert made.flagged.tolist() == [True, False, True]
-    assert made.found.case.tolist() == [4, 5, 6]
-    assert made.found.p == pytest.approx([1 / 11, 9 / 11 + 1 / 11, 1 / 11])
-    assert made.skipped == ["the matchers patches: they match at images of two dimensions"]
+    assert made.scores.case.tolist() == [4, 5, 6]
+    assert made.scores.p == pytest.approx([1 / 11, 9 / 11 + 1 / 11, 1 / 11])
+    assert made.skipped == ["the matchers patches: they match images of two dimensions"]
     few = judge_by_r(nearest, ReferenceScores(np.arange(8) / 9, np.arange(8) % 4, ""), CONFIG, 0)
-    assert few.found is None and few.threshold is None and not len(few.flagged)
+    assert few.scores is None and few.threshold is None and not len(few.flagged)
 
 
 def test_label_maps_that_repeat_are_flagged(write: Write) -> None:
@@ -119,8 +119,8 @@ def test_label_maps_that_repeat_are_flagged(write: Write) -> None:
     cases = images(8, 1)
     cases[2] = real.images[11][..., ::-1]  # label maps are thresholds of the images
     made = judge_maps(real, Cohort.open(write("synthetic", cases)), real.rows("train"), CONFIG, 0)
-    assert not isinstance(made, str) and made.found is not None
-    assert made.flagged[2] and made.found.case[2] == 11
+    assert not isinstance(made, str) and made.scores is not None
+    assert made.flagged[2] and made.scores.case[2] == 11
     assert made.flagged.sum() <= 4
 
 

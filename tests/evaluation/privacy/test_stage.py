@@ -53,10 +53,10 @@ def test_injected_copies_are_flagged_and_named(write: Write, real: Path, tmp_pat
     assert flagged.n == 40
     assert results["privacy.correlation.synthetic.max"].value == 1
     assert results["privacy.copies.expected"].value == pytest.approx(0.4)
-    reference_set = np.load(out / "internal" / "worst_pairs.npz")
-    assert np.allclose(reference_set["r"][:2], 1)
-    assert np.array_equal(reference_set["real"][:2], reference_set["synthetic"][:2])
-    assert reference_set["real"][0] == pytest.approx(cohort.images[11] / 255, abs=1e-6)
+    worst = np.load(out / "internal" / "worst_pairs.npz")
+    assert np.allclose(worst["r"][:2], 1)
+    assert np.array_equal(worst["real"][:2], worst["synthetic"][:2])
+    assert worst["real"][0] == pytest.approx(cohort.images[11] / 255, abs=1e-6)
     assert (out / "internal" / "INTERNAL.txt").is_file()
 
 
@@ -191,7 +191,7 @@ def test_attacks_are_chosen_and_score_queries_are_used(write: Write, real: Path,
 def test_score_queries_that_no_attack_uses_are_refused(write: Write, real: Path, tmp_path: Path) -> None:
     paths = [write(name, images(20, 1), trained_on=TRAINED_ON) for name in ("a", "b")]
     score_query = {"denoising_loss": ScoreQuery("x", lambda cohort, rows: rows * 1.0)}
-    with pytest.raises(UsageError, match="speaks for one generator, and 2"):
+    with pytest.raises(UsageError, match="is of one generator, and 2"):
         evaluate_privacy(real, paths, tmp_path / "out", 0, None, score_query)
     with pytest.raises(UsageError, match="no attack uses the score query 'denoising_loss'"):
         evaluate_privacy(real, paths[:1], tmp_path / "out", 0, PrivacyConfig(attacks=("singling_out",)), score_query)
