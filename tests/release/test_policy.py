@@ -37,7 +37,7 @@ def test_wrong_policies_are_refused(tmp_path: Path) -> None:
     file, good = tmp_path / "p.yaml", read_policy().content.decode()
     for text, says in (
         ("a: [", "is not YAML"),
-        ("", "is wrong: policy"),
+        ("", "is wrong: the whole: Input should be"),
         (good.replace("take: high\n    at_most", "takes: high\n    at_most"), "limits.8.takes: Extra inputs"),
         (put(result=[]), "limits.0.result"),
         (good.replace("allowed: [sampled]", "allowed: [mine]"), "label_sources.allowed.0"),
@@ -47,9 +47,24 @@ def test_wrong_policies_are_refused(tmp_path: Path) -> None:
         (put(at_most=None), "needs one of at_most and at_least"),
         (put(why="because"), "limits.0.why"),
         (put(take="middle"), "limits.0.take"),
+        (put(at_most=float("inf")), "limits.0.at_most.*finite"),
+        (put(at_most=float("nan")), "limits.0.at_most.*finite"),
+        (put(at_most="0"), "limits.0.at_most.*valid number"),
+        (put(at_most=[0]), "limits.0.at_most"),
+        (put(required="perhaps"), "limits.0.required"),
+        ("[1, 2]", "is wrong: the whole"),
+        ("a: 2026-99-99", "is not YAML"),
+        ("[" * 100_000, "is not YAML"),
+        ("? [a]\n: b", "is not YAML"),
+        ("a: \0", "is not YAML"),
     ):
         file.write_text(text)
         with pytest.raises(UsageError, match=says):
             read_policy(file)
+    for encoding in ("utf-16", "utf-16-le", "utf-32"):
+        file.write_bytes(good.encode(encoding))
+        with pytest.raises(UsageError, match="is not YAML in UTF-8") as refused:
+            read_policy(file)
+        assert "\n" not in str(refused.value)
     with pytest.raises(UsageError, match="there is no file"):
         read_policy(tmp_path)

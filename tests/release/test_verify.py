@@ -130,3 +130,28 @@ def test_what_is_no_bundle(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(UnderstudyError, match="manifest.json is not a part of a bundle"):
         verify_bundle(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "gate.json", "card.json", "evidence/privacy/results.json"])
+def test_other_types_in_a_bundle_are_refused_in_one_sentence(bundle: Path, name: str) -> None:
+    good = json.loads((bundle / name).read_text())
+    others: list[Any] = ["x", 7, [], {}, None, [[]] * 3, {"a": {"b": 1}}, True]
+    told = 0
+    for key in good:
+        for other in [other for other in others if type(other) is not type(good[key])]:
+            if other is None and good[key] is None:
+                continue
+            (bundle / name).write_text(json.dumps({**good, key: other}))
+            if name != "manifest.json":
+                rehash(bundle, name)
+            with pytest.raises(UnderstudyError) as refused:
+                verify_bundle(bundle)
+            assert "\n" not in str(refused.value) and len(str(refused.value)) < 900
+            told += 1
+    for content in ("", "[" * 100_000, "[]", "null", "\0"):
+        (bundle / name).write_text(content)
+        if name != "manifest.json":
+            rehash(bundle, name)
+        with pytest.raises(UnderstudyError):
+            verify_bundle(bundle)
+    assert told > 10

@@ -8,6 +8,7 @@ import pytest
 
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result
+from understudy.report import write_report
 from understudy.report.reading import cohort_ids, folder_hash, read_folders
 
 Evidence = Callable[..., list[Path]]
@@ -36,6 +37,85 @@ def test_what_is_no_results_folder_is_refused(evidence: Evidence, tmp_path: Path
     (folders[0] / "results.json").write_text("{")
     with pytest.raises(UnderstudyError, match="not a results file"):
         read_folders(folders)
+
+
+def change(folder: Path, command: object) -> None:
+    """Put another request into a results folder."""
+    data = json.loads((folder / "results.json").read_text())
+    data["provenance"]["command"] = command
+    (folder / "results.json").write_text(json.dumps(data))
+
+
+HOSTILE = (
+    "evaluate ../../x",
+    "evaluate /etc/x",
+    "evaluate x\0y",
+    "evaluate privacy\n",
+    "evaluate\nprivacy",
+    "evaluate <b>x</b>",
+    "evaluate before-screening",
+    "evaluate Privacy",
+    "evaluate .",
+    "evaluate a b",
+    "evaluate " + "x" * 300,
+    "sample",
+    "",
+)
+
+
+@pytest.mark.parametrize("command", HOSTILE)
+def test_a_request_that_could_name_a_path_is_refused(evidence: Evidence, tmp_path: Path, command: str) -> None:
+    folders = evidence()
+    change(folders[0], command)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UnderstudyError, match="should name the request `evaluate NAME` that made it") as refused:
+        write_report(folders, tmp_path / "report", internal=True)
+    assert "\n" not in str(refused.value) and "\0" not in str(refused.value)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("results", {}),
+        ("results", [1]),
+        ("results", [{"name": 1, "value": 1}]),
+        ("results", [{"name": "a", "value": "1"}]),
+        ("results", [{"name": "a", "value": 1, "note": None}]),
+        ("provenance", []),
+        ("provenance", {"command": 1}),
+        ("provenance", {"command": "evaluate x", "inputs": ["real"]}),
+        ("provenance", {"command": "evaluate x", "inputs": {"real": 7}}),
+        ("provenance", {"command": "evaluate x", "config": "none"}),
+    ],
+)
+def test_other_types_in_results_are_refused(evidence: Evidence, path: str, value: object) -> None:
+    folder = evidence()[0]
+    data = json.loads((folder / "results.json").read_text())
+    (folder / "results.json").write_text(json.dumps({**data, path: value}))
+    with pytest.raises(UnderstudyError, match="is not a results file that understudy wrote"):
+        read_folders([folder])
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe,", b"a,b\n1\n", b"\n", b'a,b\n"' + b"x" * 200_000])
+def test_tables_that_are_none_are_refused(evidence: Evidence, content: bytes) -> None:
+    folder = evidence()[0]
+    (folder / "tables" / "x.csv").write_bytes(content)
+    with pytest.raises(UnderstudyError, match=r"x\.csv is not a table that understudy wrote"):
+        read_folders([folder])
+
+
+@pytest.mark.parametrize(
+    "change_of",
+    [{"title": 1}, {"series": {}}, {"series": [{"name": "a", "x": "0", "y": [1]}]}, {"vertical": [{"x": "1"}]}, []],
+)
+def test_other_types_in_curves_are_refused(evidence: Evidence, change_of: object) -> None:
+    folder = evidence()[2]
+    file = folder / "curves" / "privacy.json"
+    curve = json.loads(file.read_text())
+    file.write_text(json.dumps({**curve, **change_of} if isinstance(change_of, dict) else change_of))
+    with pytest.raises(UnderstudyError, match=r"privacy\.json is not a curve"):
+        read_folders([folder])
 
 
 def test_results_that_do_not_name_their_real_cohort_are_refused(evidence: Evidence) -> None:

@@ -25,9 +25,10 @@ def public(result: Result, subjects: int) -> Result:
 
 
 def internal(folder: Path) -> Path:
-    """Return ``internal/`` below a folder, made and stamped."""
+    """Return ``internal/`` below a folder, made and stamped; only its owner may open it."""
     made = folder / "internal"
     made.mkdir(exist_ok=True)
+    made.chmod(0o700)
     stamp(made)
     return made
 

@@ -52,6 +52,6 @@ def mistakes(error: Exception) -> str:
     """Return what is wrong in one line: the first few places and their messages of a validation error."""
     if not isinstance(error, ValidationError):
         return " ".join(str(error).split())
-    found = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}".removeprefix(": ") for item in error.errors()]
+    found = [f"{'.'.join(map(str, item['loc'])) or 'the whole'}: {item['msg']}" for item in error.errors()]
     more = f" and {len(found) - MAX_TOLD} more" if len(found) > MAX_TOLD else ""
     return "; ".join(found[:MAX_TOLD]) + more

@@ -16,10 +16,12 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from understudy.core.documents import mistakes
 from understudy.core.errors import UsageError
 
 Take = Literal["value", "low", "high", "n"]
 LabelSource = Literal["patient", "edited patient", "sampled", "predicted"]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1)]
 Sentence = Field(min_length=20)  # why: a sentence, not a word
 
@@ -55,9 +57,9 @@ class Limit(_Part):
     result: Name | tuple[Name, ...] = Field(min_length=1)
     take: Take = "value"
     about: Literal["released", "before"] = "released"
-    at_most: float | Bound | None = None
-    at_least: float | None = None
-    required: bool = True
+    at_most: Number | Bound | None = None
+    at_least: Number | None = None
+    required: bool = Field(default=True, strict=True)
     why: str = Sentence
 
     @property
@@ -90,10 +92,10 @@ class RealCheck(_Part):
         why: a sentence for people.
     """
 
-    required: bool = True
-    near: float = Field(default=0.995, gt=0.5, le=1)
-    drawn: float = Field(default=0.996, gt=0.5, le=1)
-    label_voxels: int = Field(default=64, ge=1)
+    required: bool = Field(default=True, strict=True)
+    near: Number = Field(default=0.995, gt=0.5, le=1)
+    drawn: Number = Field(default=0.996, gt=0.5, le=1)
+    label_voxels: int = Field(default=64, ge=1, strict=True)
     why: str = Sentence
 
 
@@ -138,12 +140,8 @@ def read_policy(file: Path | None = None) -> PolicyFile:
         raise UsageError(f"a policy was expected at {file}, and there is no file: leave --policy out for the default")
     content = source.read_bytes()
     try:
-        return PolicyFile(Policy.model_validate(yaml.safe_load(content)), content)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"the policy {file} is not YAML ({' '.join(str(error).split())}): mend it") from error
+        return PolicyFile(Policy.model_validate(yaml.safe_load(content.decode())), content)
     except ValidationError as error:
-        raise UsageError(f"the policy {file} is wrong: {'; '.join(_told(error))}: compare with the default") from error
-
-
-def _told(error: ValidationError) -> list[str]:
-    return [f"{'.'.join(map(str, item['loc'])) or 'policy'}: {item['msg']}" for item in error.errors()]
+        raise UsageError(f"the policy {file} is wrong: {mistakes(error)}: compare with the default") from error
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise UsageError(f"the policy {file} is not YAML in UTF-8 ({mistakes(error)[:200]}): mend it") from error

@@ -1,16 +1,15 @@
 """``understudy screen``: a synthetic cohort without the cases that evidence speaks against, each removal logged.
 
 The cohort that comes out says in cohort.json, ``sampling.screened`` (a list, the newest last), of what it was made, by
-which thresholds, each rejected case with its reasons and scores, coverage before and after, and whose data the verdict
-has data_used. Screening looks at training subjects: what a segmenter saw joins ``trained_on``, and a guarantee that was
-given for the generator alone does not cover the screened cohort.
-**Checked** in tests/release/test_screen.py (the right cases, all columns, the log, refusals leave nothing).
+which thresholds, each rejected case with its reasons and scores, the distribution that is retained, and whose data the
+decision depends on. Screening looks at training subjects: what a segmenter saw joins ``trained_on``, and a guarantee
+that was given for the generator alone does not cover the screened cohort.
 
-What is left of a cohort's variety when cases are removed: by class, by lesion size, by class column.
-
-The size of a class in a case is its number of voxels. Terciles are cut at the sizes of the cohort before: small is up
-to the first, large above the second; a case without the class has no size and is counted as absent.
-**Checked** in tests/release/test_screen_coverage.py against counts by hand.
+**Retained distribution**: cases before and after, by class, by lesion size, by class column. The size of a class in a
+case is its number of voxels. Terciles are cut at the sizes before: small is up to the first, large above the second; a
+case without the class has no size and is counted as absent.
+**Checked** in tests/release/test_screen.py (the right cases, all columns, the log, counts by hand, refusals leave
+nothing).
 """
 
 from collections import Counter
@@ -41,6 +40,165 @@ from understudy.release.rejections import (
 BLOCK = 256  # cases read at once
 TERCILES = ("small", "medium", "large")
 DISPROPORTION = 0.5  # of the share kept overall; below it a warning
+DEFAULT: Mapping[str, float | str] = {"mean": REAL}
+Log = dict[str, list[Rejection]]
+
+
+def screen_cohort(
+    cohort: Path,
+    evidence: Sequence[Path],
+    out: Path,
+    thresholds: Mapping[str, float | str] | None = None,
+    *,
+    key: Path | None = None,
+) -> Path:
+    """Write the cases of a synthetic cohort that no evidence speaks against; a finished cohort is not made twice.
+
+    Args:
+        cohort: folder of the cohort.
+        evidence: results folders of ``evaluate consistency`` and ``evaluate privacy`` about it.
+        out: the cohort to make.
+        thresholds: of consistency, by class or "mean": a Dice, or "real" for the low quantile of real pairs; default:
+            the mean against real pairs.
+        key: file of the secret that keys the id of a semi-synthetic cohort; default: the user's own.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        UsageError: a real cohort, evidence about another cohort, a threshold for a class that is not there, or ``out``
+            holds something else.
+        UnderstudyError: a damaged cohort or evidence, or no case would be left.
+    """
+    source = Cohort.open(cohort)
+    found = _open_all(source, evidence)
+    limits = _thresholds(found, thresholds)
+    config = {"generator": source.generator, "thresholds": limits}
+    inputs = {"cohort": source.id, **{f"evidence.{i}.{e.kind}": e.digest for i, e in enumerate(found)}}
+    provenance = Provenance("screen", config, 0, inputs)
+    if finished(out, "cohort.json", provenance):
+        return Path(out)
+    source.verify()
+    verdicts = [REJECTIONS[e.kind](e, source, limits) for e in found]
+    log: Log = {}
+    for verdict in verdicts:
+        for case, reasons in verdict.reasons.items():
+            log.setdefault(case, []).extend(reasons)
+    kept = np.array([case not in log for case in source.column("case_id").tolist()])
+    if not kept.any():
+        raise UnderstudyError(
+            f"none of the {len(source)} cases of {source.path.name} would be left ({_by_reason(log)}): look at the "
+            "evidence, or set other thresholds with --threshold"
+        )
+    entry, keyed = _entry(source, log, kept, verdicts), secret([source], key, Path(out))
+    _write(source, kept, out, provenance, _trained_on(source, verdicts), entry, keyed)
+    return Path(out)
+
+
+def _open_all(source: Cohort, evidence: Sequence[Path]) -> list[CaseEvidence]:
+    if source.kind == "real":
+        raise UsageError(f"screening takes synthetic cases, and {source.path.name} is real: name a cohort of sample")
+    if not evidence:
+        raise UsageError("at least one results folder was expected, found none: name it with --evidence")
+    found = sorted((open_evidence(path, source) for path in evidence), key=lambda e: (e.kind, e.digest))
+    for one, other in zip(found, found[1:], strict=False):
+        if one.digest == other.digest:
+            raise UsageError(f"the evidence {one.path} and {other.path} is the same: name it once")
+    for one in found[1:]:
+        if one.real != found[0].real:
+            raise UsageError(
+                f"the evidence {one.path} was measured against the real cohort {one.real}, and {found[0].path} against "
+                f"{found[0].real}: screen with evidence of one real cohort"
+            )
+    return found
+
+
+def _thresholds(found: Sequence[CaseEvidence], wanted: Thresholds | None) -> dict[str, float | str]:
+    if any(e.kind == "consistency" for e in found):
+        return dict(wanted or DEFAULT)
+    if wanted:
+        raise UsageError(
+            "--threshold is for evidence of `understudy evaluate consistency`, and none was named: leave it out"
+        )
+    return {}
+
+
+def _trained_on(source: Cohort, verdicts: Sequence[Rejections]) -> list[dict[str, Any]]:
+    """Return the source's ``trained_on`` and whom the verdicts saw; a generator that recorded none stays unrecorded."""
+    entries = list(source.trained_on) or [{"cohort": "not recorded", "splits": [], "subjects": []}]
+    for verdict in verdicts:
+        entries += [entry for entry in verdict.seen if entry not in entries]
+    return entries
+
+
+def _entry(source: Cohort, log: Log, kept: np.ndarray, verdicts: Sequence[Rejections]) -> dict[str, Any]:
+    """Return what cohort.json says about this screening."""
+    return {
+        "source": {"cohort": source.id, "provenance": source.provenance},
+        "thresholds": [verdict.thresholds for verdict in verdicts],
+        "data_used": [entry for verdict in verdicts for entry in verdict.data_used],
+        "retained": retained_distribution(source, kept),
+        "rejected": [
+            {"case_id": case, "reasons": [asdict(reason) for reason in log[case]]}
+            for case in source.column("case_id").tolist()
+            if case in log
+        ],
+    }
+
+
+def _write(
+    source: Cohort,
+    kept: np.ndarray,
+    out: Path,
+    provenance: Provenance,
+    trained_on: list[dict[str, Any]],
+    entry: dict[str, Any],
+    key: bytes | None,
+) -> None:
+    table = {name: source.column(name) for name in source.columns}
+    with CohortWriter.after(
+        source,
+        out,
+        provenance,
+        columns=source.further_columns,
+        trained_on=trained_on,
+        preprocessing=source.preprocessing,
+        key=key,
+    ) as writer:
+        rows = np.flatnonzero(kept)
+        for i in tracked(rows, "screen"):
+            image, label = (None if a is None else np.asarray(a[i]) for a in (source.images, source.labels))
+            writer.append(image, label, {name: str(column[i]) for name, column in table.items()})
+        writer.sampling = {**source.sampling, "screened": [*source.sampling.get("screened", []), entry]}
+
+
+def screening_summary(cohort: Cohort) -> list[str]:
+    """Return what a person must know of the newest screening of a cohort: two sentences, then warnings.
+
+    Args:
+        cohort: what :func:`screen_cohort` wrote.
+    """
+    entry = cohort.sampling["screened"][-1]
+    cases, log = entry["retained"]["cases"], {}
+    for rejected in entry["rejected"]:
+        log[rejected["case_id"]] = [Rejection(**reason) for reason in rejected["reasons"]]
+    why = f"; rejected: {_by_reason(log)}" if log else "; none was rejected"
+    first = f"{cases['after']} of {cases['before']} cases are kept ({100 * cases['share']:.0f} %){why}."
+    warnings = [f"warning: {sentence}" for sentence in retention_warnings(entry["retained"])]
+    return [first, size_sentence(entry["retained"]), *warnings]
+
+
+def _by_reason(log: Log) -> str:
+    """Say how many cases each reason rejects; one case may have several."""
+    counted: Counter[str] = Counter()
+    for reasons in log.values():
+        counted.update({_reason(reason) for reason in reasons})
+    return ", ".join(f"{n} by {reason}" for reason, n in sorted(counted.items()))
+
+
+def _reason(reason: Rejection) -> str:
+    below = f" below {reason.threshold:.3f}" if reason.evidence == "consistency" else ""
+    return f"{reason.evidence} ({reason.what}{below})"
 
 
 def class_sizes(cohort: Cohort) -> np.ndarray:
@@ -157,164 +315,3 @@ def _tercile(terciles: dict[str, Any], wanted: Sequence[str]) -> dict[str, Any]:
     """Return the first of some terciles that holds a case; ties of size can empty others."""
     found: dict[str, Any] = next(terciles[name] for name in wanted if terciles[name]["before"])
     return found
-
-
-DEFAULT: Mapping[str, float | str] = {"mean": REAL}
-Log = dict[str, list[Rejection]]
-
-
-def screen_cohort(
-    cohort: Path,
-    evidence: Sequence[Path],
-    out: Path,
-    thresholds: Mapping[str, float | str] | None = None,
-    *,
-    key: Path | None = None,
-) -> Path:
-    """Write the cases of a synthetic cohort that no evidence speaks against; a finished cohort is not made twice.
-
-    Args:
-        cohort: folder of the cohort.
-        evidence: results folders of ``evaluate agreement`` and ``evaluate privacy`` about it.
-        out: the cohort to make.
-        thresholds: of agreement, by class or "mean": a Dice, or "real" for the low quantile of real pairs; default: the
-            mean against real pairs.
-        key: file of the secret that keys the id of a semi-synthetic cohort; default: the user's own.
-
-    Returns:
-        ``out``.
-
-    Raises:
-        UsageError: a real cohort, evidence about another cohort, a threshold for a class that is not there, or ``out``
-            holds something else.
-        UnderstudyError: a damaged cohort or evidence, or no case would be left.
-    """
-    source = Cohort.open(cohort)
-    found = _open_all(source, evidence)
-    limits = _thresholds(found, thresholds)
-    config = {"generator": source.generator, "thresholds": limits}
-    inputs = {"cohort": source.id, **{f"evidence.{i}.{e.kind}": e.digest for i, e in enumerate(found)}}
-    provenance = Provenance("screen", config, 0, inputs)
-    if finished(out, "cohort.json", provenance):
-        return Path(out)
-    source.verify()
-    verdicts = [REJECTIONS[e.kind](e, source, limits) for e in found]
-    log: Log = {}
-    for verdict in verdicts:
-        for case, reasons in verdict.reasons.items():
-            log.setdefault(case, []).extend(reasons)
-    kept = np.array([case not in log for case in source.column("case_id").tolist()])
-    if not kept.any():
-        raise UnderstudyError(
-            f"none of the {len(source)} cases of {source.path.name} would be left ({_by_reason(log)}): look at the "
-            "evidence, or set other thresholds with --threshold"
-        )
-    entry, keyed = _entry(source, log, kept, verdicts), secret([source], key, Path(out))
-    _write(source, kept, out, provenance, _trained_on(source, verdicts), entry, keyed)
-    return Path(out)
-
-
-def _open_all(source: Cohort, evidence: Sequence[Path]) -> list[CaseEvidence]:
-    if source.kind == "real":
-        raise UsageError(f"screening takes synthetic cases, and {source.path.name} is real: name a cohort of sample")
-    if not evidence:
-        raise UsageError("at least one results folder was expected, found none: name it with --evidence")
-    found = sorted((open_evidence(path, source) for path in evidence), key=lambda e: (e.kind, e.digest))
-    for one, other in zip(found, found[1:], strict=False):
-        if one.digest == other.digest:
-            raise UsageError(f"the evidence {one.path} and {other.path} is the same: name it once")
-    for one in found[1:]:
-        if one.real != found[0].real:
-            raise UsageError(
-                f"the evidence {one.path} was measured against the real cohort {one.real}, and {found[0].path} against "
-                f"{found[0].real}: screen with evidence of one real cohort"
-            )
-    return found
-
-
-def _thresholds(found: Sequence[CaseEvidence], wanted: Thresholds | None) -> dict[str, float | str]:
-    if any(e.kind == "agreement" for e in found):
-        return dict(wanted or DEFAULT)
-    if wanted:
-        raise UsageError(
-            "--threshold is for evidence of `understudy evaluate agreement`, and none was named: leave it out"
-        )
-    return {}
-
-
-def _trained_on(source: Cohort, verdicts: Sequence[Rejections]) -> list[dict[str, Any]]:
-    """Return the source's ``trained_on`` and whom the verdicts saw; a generator that recorded none stays unrecorded."""
-    entries = list(source.trained_on) or [{"cohort": "not recorded", "splits": [], "subjects": []}]
-    for verdict in verdicts:
-        entries += [entry for entry in verdict.seen if entry not in entries]
-    return entries
-
-
-def _entry(source: Cohort, log: Log, kept: np.ndarray, verdicts: Sequence[Rejections]) -> dict[str, Any]:
-    """Return what cohort.json says about this screening."""
-    return {
-        "source": {"cohort": source.id, "provenance": source.provenance},
-        "thresholds": [verdict.thresholds for verdict in verdicts],
-        "data_used": [entry for verdict in verdicts for entry in verdict.data_used],
-        "retained": retained_distribution(source, kept),
-        "rejected": [
-            {"case_id": case, "reasons": [asdict(reason) for reason in log[case]]}
-            for case in source.column("case_id").tolist()
-            if case in log
-        ],
-    }
-
-
-def _write(
-    source: Cohort,
-    kept: np.ndarray,
-    out: Path,
-    provenance: Provenance,
-    trained_on: list[dict[str, Any]],
-    entry: dict[str, Any],
-    key: bytes | None,
-) -> None:
-    table = {name: source.column(name) for name in source.columns}
-    with CohortWriter.after(
-        source,
-        out,
-        provenance,
-        columns=source.further_columns,
-        trained_on=trained_on,
-        preprocessing=source.preprocessing,
-        key=key,
-    ) as writer:
-        rows = np.flatnonzero(kept)
-        for i in tracked(rows, "screen"):
-            image, label = (None if a is None else np.asarray(a[i]) for a in (source.images, source.labels))
-            writer.append(image, label, {name: str(column[i]) for name, column in table.items()})
-        writer.sampling = {**source.sampling, "screened": [*source.sampling.get("screened", []), entry]}
-
-
-def screening_summary(cohort: Cohort) -> list[str]:
-    """Return what a person must know of the newest screening of a cohort: two sentences, then warnings.
-
-    Args:
-        cohort: what :func:`screen_cohort` wrote.
-    """
-    entry = cohort.sampling["screened"][-1]
-    cases, log = entry["retained"]["cases"], {}
-    for rejected in entry["rejected"]:
-        log[rejected["case_id"]] = [Rejection(**reason) for reason in rejected["reasons"]]
-    why = f"; rejected: {_by_reason(log)}" if log else "; none was rejected"
-    first = f"{cases['after']} of {cases['before']} cases are kept ({100 * cases['share']:.0f} %){why}."
-    warnings = [f"warning: {sentence}" for sentence in retention_warnings(entry["retained"])]
-    return [first, size_sentence(entry["retained"]), *warnings]
-
-
-def _by_reason(log: Log) -> str:
-    """Say how many cases each reason rejects; one case may have several."""
-    counted: Counter[str] = Counter()
-    for reasons in log.values():
-        counted.update({_reason(reason) for reason in reasons})
-    return ", ".join(f"{n} by {reason}" for reason, n in sorted(counted.items()))
-
-
-def _reason(reason: Rejection) -> str:
-    below = f" below {reason.threshold:.3f}" if reason.evidence == "agreement" else ""
-    return f"{reason.evidence} ({reason.what}{below})"

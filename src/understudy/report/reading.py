@@ -7,22 +7,25 @@ table with a column that names cases or subjects.
 
 import csv
 import hashlib
-import json
 import re
+import zlib
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zipfile import BadZipFile
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from understudy.core.cohort import file_hash
+from understudy.core.disclosure import MIN_SUBJECTS
+from understudy.core.documents import read_document
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result, read_results
 
-ORDER = ("utility", "fidelity", "privacy", "agreement", "over", "readers")
+ORDER = ("utility", "fidelity", "privacy", "consistency", "correlation", "interrater")
 COMMAND = re.compile(r"evaluate ([a-z]{1,40})")  # what may name a section of a page and a folder of a bundle
-FEWEST = 5  # real cases in a bin
 ROW_PER_CASE = {
     "case_id",
     "subject_id",
@@ -34,6 +37,80 @@ ROW_PER_CASE = {
     "patient_id",
     "source_file",
 }
+
+
+class _Open(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+
+
+class CurveSeries(_Open):
+    """A line of a curve: as many x as y, and as ends of intervals, where there are any."""
+
+    name: str
+    x: list[float]
+    y: list[float]
+    low: list[float] = []
+    high: list[float] = []
+    reference: bool = False
+
+    @model_validator(mode="after")
+    def _equally_long(self) -> "CurveSeries":
+        columns = [self.x, self.y, *(getattr(self, end) for end in ("low", "high") if end in self.model_fields_set)]
+        if len({len(column) for column in columns}) > 1:
+            raise ValueError("a series needs as many x as y, low and high")
+        return self
+
+
+class Position(_Open):
+    """A vertical line in a curve, with its name."""
+
+    x: float
+    name: str
+
+
+class Curve(_Open):
+    """curves/NAME.json: lines, or, where ``points`` says which way is better, points of a metric and a score."""
+
+    title: str
+    x_label: str
+    y_label: str
+    series: list[CurveSeries]
+    vertical: list[Position] = []
+    y_scale: str = "linear"
+    points: str = ""
+    note: str = ""
+
+
+class Counts(_Open):
+    """How many cases of real or synthetic subjects lie in each bin."""
+
+    name: str
+    counts: list[float]
+
+
+class Panel(_Open):
+    """One histogram of a file; no bin shows fewer than five real cases."""
+
+    name: str
+    x_label: str
+    scale: Literal["linear", "log"]
+    edges: list[float]
+    series: list[Counts] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _may_be_published(self) -> "Panel":
+        if any(len(s.counts) != len(self.edges) - 1 for s in self.series):
+            raise ValueError("a series needs a count for each bin")
+        if any(s.name == "real" and min(s.counts, default=MIN_SUBJECTS) < MIN_SUBJECTS for s in self.series):
+            raise ValueError(f"fewer than {MIN_SUBJECTS} real cases stand in a bin, which no public file may hold")
+        return self
+
+
+class HistogramFile(_Open):
+    """histograms/NAME.json: panels with the same series."""
+
+    title: str
+    panels: list[Panel] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -135,7 +212,7 @@ def read_arrays(file: Path) -> dict[str, np.ndarray]:
     try:
         with file.open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (ValueError, TypeError, OSError, KeyError, BadZipFile) as error:
+    except (ValueError, TypeError, OSError, KeyError, BadZipFile, EOFError, zlib.error) as error:
         raise UnderstudyError(f"{file} is not an image file that understudy wrote ({error}): evaluate again") from error
 
 
@@ -145,20 +222,24 @@ def read_table(file: Path) -> Table:
     Raises:
         UnderstudyError: it is empty, or its rows differ in length.
     """
-    with file.open(newline="") as handle:
-        rows = [tuple(row) for row in csv.reader(handle)]
-    if not rows or any(len(row) != len(rows[0]) for row in rows):
-        raise UnderstudyError(f"{file} is not a table that understudy wrote (rows of different length): evaluate again")
+    try:
+        with file.open(newline="", encoding="utf-8") as handle:
+            rows = [tuple(row) for row in csv.reader(handle)]
+        if not rows or not rows[0] or any(len(row) != len(rows[0]) for row in rows):
+            raise ValueError("rows of different length")
+    except (OSError, ValueError, csv.Error) as error:
+        raise UnderstudyError(f"{file} is not a table that understudy wrote ({error}): evaluate again") from error
     return Table(file.stem, rows[0], tuple(rows[1:]))
 
 
 def _read(path: Path) -> Folder:
     results, provenance = read_results(path)
+    stem = attrgetter("stem")  # utility before utility-by
     if not cohort_ids(provenance, "real"):
         raise UnderstudyError(
             f"{path}/results.json does not say which real cohort it measured (provenance inputs): evaluate again"
         )
-    tables = [read_table(file) for file in sorted(path.glob("tables/*.csv"), key=lambda f: f.stem)]
+    tables = [read_table(file) for file in sorted(path.glob("tables/*.csv"), key=stem)]
     for table in tables:
         named = ROW_PER_CASE.intersection(column.strip().lower() for column in table.header)
         if named:
@@ -167,43 +248,16 @@ def _read(path: Path) -> Folder:
                 "which no public table may hold: move it to internal/"
             )
     section = section_of(provenance, path)
-    curves = {file.stem: _read_curve(file) for file in sorted(path.glob("curves/*.json"), key=lambda f: f.stem)}
-    images = {file.stem: read_arrays(file) for file in sorted(path.glob("images/*.npz"))}
-    histograms = {file.stem: _read_histograms(file) for file in sorted(path.glob("histograms/*.json"))}
+    curves = {f.stem: _read_plain(f, Curve, "a curve") for f in sorted(path.glob("curves/*.json"), key=stem)}
+    images = {f.stem: read_arrays(f) for f in sorted(path.glob("images/*.npz"))}
+    histograms = {f.stem: _read_plain(f, HistogramFile, "a histogram") for f in sorted(path.glob("histograms/*.json"))}
     digest = folder_hash(path, public=True)
     return Folder(path, section, results, provenance, tables, curves, histograms, images, digest)
 
 
-def _read_curve(file: Path) -> dict[str, Any]:
-    try:
-        curve = json.loads(file.read_text())
-        for s in curve["series"]:
-            columns = [s["x"], s["y"], *(s[end] for end in ("low", "high") if end in s)]
-            if not isinstance(s["name"], str) or len({len(column) for column in columns}) > 1:
-                raise ValueError("a series needs a name, and as many x as y, low and high")
-        return {
-            "title": str(curve["title"]),
-            "x_label": str(curve["x_label"]),
-            "y_label": str(curve["y_label"]),
-            **curve,
-        }
-    except (ValueError, KeyError, TypeError) as error:
-        raise UnderstudyError(f"{file} is not a curve that understudy wrote ({error}): evaluate again") from error
-
-
-def _read_histograms(file: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(file.read_text())
-        for panel in data["panels"]:
-            if not panel["series"] or any(len(s["counts"]) != len(panel["edges"]) - 1 for s in panel["series"]):
-                raise ValueError("a series needs a count for each bin")
-            if any(s["name"] == "real" and min(s["counts"]) < FEWEST for s in panel["series"]):
-                raise ValueError(f"fewer than {FEWEST} real cases stand in a bin, which no public file may hold")
-        return {"title": str(data["title"]), "panels": list(data["panels"])}
-    except (ValueError, KeyError, TypeError) as error:
-        raise UnderstudyError(
-            f"{file} is not a histogram file that understudy wrote ({error}): evaluate again"
-        ) from error
+def _read_plain(file: Path, model: type[BaseModel], what: str) -> dict[str, Any]:
+    """Return a JSON file as plain data, after a model has read it."""
+    return read_document(file, model, what, "evaluate again").model_dump(exclude_unset=True)
 
 
 def folder_hash(path: Path, public: bool) -> str:

@@ -46,9 +46,9 @@ def test_copies_are_flagged_and_what_was_not_looked_at_is_said(write: Write) -> 
     )
     assert detector is not None
     found = judge_images(Cohort.open(write("synthetic", cases)), detector)
-    assert found.found is not None and found.threshold is not None
-    assert found.flagged[3] and found.found.case[3] == 7
-    assert found.found.p[3] == pytest.approx(1 / 61)
+    assert found.scores is not None and found.threshold is not None
+    assert found.flagged[3] and found.scores.case[3] == 7
+    assert found.scores.p[3] == pytest.approx(1 / 61)
     assert "the matcher embedding: too few training cases to learn from" in found.skipped
 
 

@@ -39,7 +39,7 @@ def test_injected_copies_are_flagged_and_named(write: Write, real: Path, tmp_pat
     cases = images(40, seed=1)
     cases[5], cases[9] = cohort.images[11], cohort.images[20]
     synthetic = write("synthetic", cases, trained_on=TRAINED_ON)
-    out = evaluate_privacy(real, [synthetic], tmp_path / "out", 0, PrivacyConfig(reference_set=3))
+    out = evaluate_privacy(real, [synthetic], tmp_path / "out", 0, PrivacyConfig(worst_pairs=3))
     pairs = read(out / "internal" / "pairs.csv")
     assert [row["synthetic_case"] for row in pairs] == [f"synthetic-case{i}" for i in range(40)]
     for i, row in ((5, 11), (9, 20)):

@@ -75,8 +75,8 @@ def test_what_is_injected_has_the_strength_that_is_said() -> None:
 
 def test_what_is_learned_lies_around_what_is_injected() -> None:
     x, others = images(200, 1), images(200, 1, seed=1)
-    share = TRANSFORMATIONS["blended"].learn(x, others, draw())
+    share = TRANSFORMATIONS["blended"].augment(x, others, draw())
     shares = ((share - others) * (x - others)).sum((1, 2, 3)) / (x - others).square().sum((1, 2, 3))
     assert 0.54 < shares.min() < 0.6 < 0.7 < 0.8 < shares.max() < 0.86
-    level = (TRANSFORMATIONS["noise"].learn(x, others, draw()) - x).flatten(1).std(1)
+    level = (TRANSFORMATIONS["noise"].augment(x, others, draw()) - x).flatten(1).std(1)
     assert level.min() < 0.1 < 0.2 < level.max() < 0.26

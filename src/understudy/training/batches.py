@@ -1,0 +1,153 @@
+"""The cases of a cohort's training split as batches; stateless, so that a resumed run sees what it would have seen.
+
+Case j of the endless stream is entry ``j mod n`` of a permutation that is derived from the seed and the epoch ``j //
+n``. **Checked**: tests/training/test_batches.py (every case once an epoch; batch boundaries do not matter; rotation by
+0, 90 and 180 degrees).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from understudy.core.cohort import Cohort
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.seed import derive, rng
+from understudy.nets.affine import resampled
+from understudy.training.settings import GeneratorConfig
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One training batch.
+
+    Attributes:
+        x: (N, C + L, *S) float32 in [-1, 1]: image channels, then label channels.
+        condition: (N, K) float32 class columns, NaN where missing, or None.
+        images_seen: images seen before this batch, over all processes.
+        other: as x, of a second cohort in an order of its own, or None.
+    """
+
+    x: Tensor
+    condition: Tensor | None
+    images_seen: int
+    other: Tensor | None = None
+
+
+def shuffled(condition: Tensor | None) -> Tensor | None:
+    """Return the conditions of a batch in another order, for generated cases."""
+    return None if condition is None else condition[torch.randperm(len(condition), device=condition.device)]
+
+
+class BatchStream:
+    """Serve batches of a cohort's training split.
+
+    Args:
+        cohort: the cohort.
+        seed: seed of the order and of mirroring.
+        mirror: mirror half of the images left-right.
+        rotate: rotate 9 of 10 images by up to so many degrees, as Akbar et al. (2024) add 9 rotated copies of
+            every slice (75 degrees there): bilinear for image channels, nearest neighbour for label channels; 2D only.
+        conditional: give the class columns as condition.
+        other: serves the second, unpaired cohort.
+    """
+
+    def __init__(
+        self,
+        cohort: Cohort,
+        seed: int,
+        *,
+        mirror: bool,
+        rotate: float = 0.0,
+        conditional: bool = False,
+        other: "BatchStream | None" = None,
+    ) -> None:
+        """Find the training rows.
+
+        Raises:
+            UsageError: volumes are to be rotated.
+            UnderstudyError: the training split is empty.
+        """
+        self.cohort, self.seed, self.mirror, self.rotate = cohort, seed, mirror, rotate
+        self.other = other
+        if rotate and len(cohort.size) != 2:
+            raise UsageError(f"rotate is for 2D cases only, and {cohort.path} holds volumes: leave it 0")
+        self.rows = cohort.rows("train")
+        if len(self.rows) == 0:
+            raise UnderstudyError(
+                f"the cohort {cohort.path} has no case in its training split: import it with --split train=..."
+            )
+        self._classes = cohort.class_matrix(self.rows) if conditional else None
+
+    @classmethod
+    def of(cls, config: GeneratorConfig, cohort: Cohort, other: Cohort | None, seed: int) -> "BatchStream":
+        """Return the stream that a generator's settings ask for.
+
+        Args:
+            config: the settings.
+            cohort: the cohort.
+            other: a second, unpaired cohort, or None.
+            seed: of the training.
+        """
+        augmentation: dict[str, Any] = {"mirror": config.mirror, "rotate": config.rotate}
+        second = cls(other, derive(seed, "other feed"), **augmentation) if other else None
+        return cls(cohort, derive(seed, "feed"), conditional=config.conditional, other=second, **augmentation)
+
+    def batch(self, images_seen: int, batch_size: int, resolution: int, device: torch.device, part: slice) -> Batch:
+        """Return the images ``images_seen .. images_seen + batch_size`` of the stream (a process's part of them).
+
+        Args:
+            images_seen: position in the stream.
+            batch_size: images over all processes.
+            resolution: side of the images; smaller than the cohort's: averaged down.
+            device: where to put them.
+            part: which of the batch's images this process takes.
+        """
+        n = len(self.rows)
+        positions = np.arange(images_seen, images_seen + batch_size)[part]
+        chosen, flip, angles = np.empty_like(positions), np.zeros(len(positions), bool), np.zeros(len(positions))
+        for epoch in np.unique(positions // n):
+            here = positions // n == epoch
+            chosen[here] = rng(self.seed, "epoch", int(epoch)).permutation(n)[positions[here] % n]
+            if self.mirror:
+                flip[here] = (rng(self.seed, "mirror", int(epoch)).random(n) < 0.5)[positions[here] % n]
+            if self.rotate:
+                angles[here] = _angles(rng(self.seed, "rotate", int(epoch)), n, self.rotate)[positions[here] % n]
+        x = torch.from_numpy(self.cohort.encoded(self.rows[chosen])).to(device)
+        if self.mirror:
+            x = torch.where(torch.from_numpy(flip).to(device).reshape(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
+        if self.rotate:
+            x = rotated(x, torch.from_numpy(angles).to(x), self.cohort.encoding.image_channels)
+        if resolution != x.shape[-1]:
+            x = F.interpolate(x, scale_factor=resolution / x.shape[-1], mode="area")
+        if x.ndim == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
+        condition = None if self._classes is None else torch.from_numpy(self._classes[chosen]).to(device)
+        other = self.other.batch(images_seen, batch_size, resolution, device, part).x if self.other else None
+        return Batch(x, condition, images_seen, other)
+
+
+def _angles(random: np.random.Generator, n: int, limit: float) -> np.ndarray:
+    """Angles in degrees of n cases: 0 for one in ten, else uniform in [-limit, limit]."""
+    return np.where(random.random(n) < 0.9, random.uniform(-limit, limit, n), 0.0)
+
+
+def rotated(x: Tensor, degrees: Tensor, image_channels: int) -> Tensor:
+    """Rotate every case by an angle of its own around its middle; what comes from outside is the lowest value, -1.
+
+    Args:
+        x: (N, C + L, H, W) float32 in [-1, 1], image channels first.
+        degrees: (N,).
+        image_channels: C; these are interpolated bilinearly, label channels take the nearest value.
+
+    Returns:
+        (N, C + L, H, W).
+    """
+    cos, sin = degrees.deg2rad().cos(), degrees.deg2rad().sin()
+    zero, aspect = torch.zeros_like(cos), x.shape[2] / x.shape[3]
+    theta = torch.stack([cos, -sin * aspect, zero, sin / aspect, cos, zero], dim=1).view(-1, 2, 3)
+    grid = F.affine_grid(theta, [len(x), 1, *x.shape[2:]], align_corners=False)
+    return resampled(x, grid, image_channels)

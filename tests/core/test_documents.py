@@ -1,0 +1,75 @@
+"""What is no JSON, or of other types than its model, is refused in one sentence that says what to do."""
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from understudy.core.documents import STRICT, read_document
+from understudy.core.errors import UnderstudyError
+
+
+class Toy(BaseModel):
+    """A document of three entries."""
+
+    model_config = STRICT
+
+    name: str
+    n: int = 0
+    value: float | None = None
+
+
+def read(file: Path, content: str | bytes) -> Toy:
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    return read_document(file, Toy, "a toy", "play again")
+
+
+def test_what_fits_is_read(tmp_path: Path) -> None:
+    found = read(tmp_path / "a.json", '{"name": "x", "n": 3, "value": 2}')
+    assert (found.name, found.n, found.value) == ("x", 3, 2.0)
+    assert read(tmp_path / "a.json", '{"name": "x", "value": 0.1234567890123456789}').value == 0.1234567890123456789
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '"name"',
+        "[" * 100_000,
+        '{"name": ' * 100_000,
+        '{"name": 1}',
+        '{"n": 1}',
+        '{"name": "x", "n": "1"}',
+        '{"name": "x", "n": 1.5}',
+        '{"name": "x", "n": true}',
+        '{"name": "x", "value": NaN}',
+        '{"name": "x", "value": 1e999}',
+        '{"name": "x", "value": [1]}',
+        '{"name": "x", "more": 1}',
+        b'{"name": "\xff"}',
+        '{"name": "x"}'.encode("utf-16"),
+        b"\0" * 9,
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_sentence(tmp_path: Path, content: str | bytes) -> None:
+    with pytest.raises(UnderstudyError) as refused:
+        read(tmp_path / "a.json", content)
+    said = str(refused.value)
+    assert "a.json is not a toy that understudy wrote (" in said and said.endswith("): play again")
+    assert "\n" not in said and len(said) < 700
+
+
+def test_many_mistakes_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps([1] * 50))
+    with pytest.raises(UnderstudyError, match="0: .*; 1: .*; 2: .* and 47 more"):
+        read_document(tmp_path / "a.json", list[str], "a list", "again")
+
+
+def test_a_folder_or_nothing_in_the_place_of_a_file(tmp_path: Path) -> None:
+    for file in (tmp_path, tmp_path / "none"):
+        with pytest.raises(UnderstudyError, match="is not a toy"):
+            read_document(file, Toy, "a toy", "play again")
