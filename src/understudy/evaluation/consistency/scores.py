@@ -9,7 +9,7 @@ How scores of cases are spread: mean, low quantile, share below a threshold, eac
 
 A case weighs 1 / (subjects * cases of its subject); resamples draw whole subjects. A synthetic case is its own subject.
 **Source**: Efron and Tibshirani, An Introduction to the Bootstrap (1993), percentile interval (13.3).
-**Checked** in tests/evaluation/consistency/test_scores_spread.py (by hand; NumPy's quantile; slices do not part).
+**Checked** in tests/evaluation/consistency/test_scores.py (by hand; NumPy's quantile; slices do not part).
 """
 
 from collections.abc import Iterator

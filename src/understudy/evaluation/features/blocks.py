@@ -1,6 +1,6 @@
 """Images of a cohort, block by block: how every evaluation of images reads them, in bounded memory.
 
-**Checked** in tests/evaluation/test_features.py (order, block size).
+**Checked** in tests/evaluation/features/test_blocks.py (order, block size).
 """
 
 from collections.abc import Iterator
