@@ -13,8 +13,8 @@ from understudy.core.result import Result, read_results
 from understudy.evaluation.utility.arms import Arm, make_arms
 from understudy.evaluation.utility.config import UtilityConfig
 from understudy.evaluation.utility.groups import Group
-from understudy.evaluation.utility.report import Findings
-from understudy.evaluation.utility.segmentation import MapOutcome, Reading, Segmentation
+from understudy.evaluation.utility.report import UtilityFindings
+from understudy.evaluation.utility.segmentation import MapOutcome, MapScores, Segmentation
 
 CONFIG = UtilityConfig(repeats=2, updates=7)
 TOLD = {
@@ -34,7 +34,7 @@ def of_counts(counts: np.ndarray) -> MapOutcome:
     """Two repeats with the same counts; distances are 3 where one of the maps is not empty, NSD is 0.5."""
     there = np.where((counts.sum(1) + counts.sum(2))[:, 1:] > 0, 1, np.nan)[..., None]
     one_sided = (np.isfinite(there[..., 0]) & (np.einsum("skk->sk", counts)[:, 1:] == 0)).astype(int)
-    reading = Reading.of(counts, there * [3, 3, 3, 0.5], one_sided)
+    reading = MapScores.of(counts, there * [3, 3, 3, 0.5], one_sided)
     return MapOutcome([[(5, 0.5), (7, 0.6)], [(5, 0.6), (7, 0.8)]], 1, "7 volume(s)", [reading, reading])
 
 
@@ -55,7 +55,7 @@ def write(
         return Arm(name, f"both{first.removeprefix('real')}" if first else "synthetic", *told, 0.5 if first else 1)
 
     arms = [arm(name) for name in outcomes]
-    Findings(task, arms, outcomes, CONFIG, Provenance("evaluate utility", {}, 0, {})).write(folder)
+    UtilityFindings(task, arms, outcomes, CONFIG, Provenance("evaluate utility", {}, 0, {})).write(folder)
     return {r.name: r for r in read_results(folder)[0]}
 
 
@@ -188,7 +188,7 @@ OVERLAPS = {  # of 10 voxels in either map: Dice is a tenth
 
 def mixing_outcome(overlap: int, subjects: int, curve: list[tuple[int, float]] = REST) -> MapOutcome:
     counts = np.tile(np.array([[100, 10 - overlap], [10 - overlap, overlap]]), (subjects, 1, 1))
-    reading = Reading.of(counts, np.zeros((subjects, 1, 4)), np.zeros((subjects, 1), int))
+    reading = MapScores.of(counts, np.zeros((subjects, 1, 4)), np.zeros((subjects, 1), int))
     return MapOutcome([curve, curve], 1, "", [reading, reading])
 
 
@@ -199,7 +199,7 @@ def write_mixing(
     task = Segmentation(cohort, [synthetic], config)
     arms = make_arms(task, cohort, [synthetic], config, 0)
     task.subjects, task.validation_subjects, task.sizes = [f"s{i}" for i in range(n)], n, np.ones((n, 1))
-    Findings(task, arms, outcomes, config, Provenance("evaluate utility", {}, 0, {})).write(folder)
+    UtilityFindings(task, arms, outcomes, config, Provenance("evaluate utility", {}, 0, {})).write(folder)
     return {r.name: r for r in read_results(folder)[0]}
 
 

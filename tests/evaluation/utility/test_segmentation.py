@@ -10,7 +10,7 @@ from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
 from understudy.core.labels import LabelScheme
 from understudy.evaluation.utility.config import UtilityConfig
-from understudy.evaluation.utility.segmentation import MapOutcome, Reading, Segmentation, subject_cases
+from understudy.evaluation.utility.segmentation import MapOutcome, MapScores, Segmentation, subject_cases
 
 
 def test_subjects_are_numbered_in_order(real: Path) -> None:
@@ -30,7 +30,7 @@ def test_all_classes_as_one_stand_apart_from_their_mean(tmp_path: Path, toy: Cal
     task = Segmentation(cohort, [], CONFIG)
     assert task.names == ("core", "edema", "whole lesion")
     counts = np.tile(np.array([[90, 0, 0], [0, 4, 4], [2, 4, 4]]), (5, 1, 1))
-    made = MapOutcome([], 2, "", [Reading.of(counts, np.zeros((5, 3, 4)), np.ones((5, 3), int))])
+    made = MapOutcome([], 2, "", [MapScores.of(counts, np.zeros((5, 3, 4)), np.ones((5, 3), int))])
     expected = [4 * 2 / 16, 4 * 2 / 18, 16 * 2 / 34]
     assert [made.measured(k).values()[0] for k in range(3)] == pytest.approx(expected)
     assert made.measured(None).values()[0] == pytest.approx(np.mean(expected[:2]))
