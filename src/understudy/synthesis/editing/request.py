@@ -41,7 +41,7 @@ class Edit:
 
     grow: float = 1.0
     move: tuple[float, ...] = ()
-    unit: Unit = Field("voxel", description="of move and distance")
+    unit: Unit = "voxel"
     rotate: float = 0.0
     axis: int = 0
     deform: float = 0.0
@@ -66,7 +66,7 @@ class EditRequest(BaseModel):
     grow: Range | None = Field(None, description="factor of the volume; evenly in its logarithm")
     move: tuple[float, ...] | None = Field(None, description="a vector, along the array axes")
     distance: Range | None = Field(None, description="instead: how far, in a random direction")
-    unit: Unit = "voxel"
+    unit: Unit = Field("voxel", description="of move and distance")
     rotate: Range | None = Field(None, description="degrees around the centroid")
     axis: Literal[0, 1, 2] = Field(0, description="in 3D: the axis that stays when a lesion is rotated")
     deform: Range | None = Field(None, description="strength of a smooth deformation, 0 to 1")
