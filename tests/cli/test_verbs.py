@@ -147,11 +147,11 @@ def test_settings_of_the_protocols_are_shown_and_checked(capsys: pytest.CaptureF
     line = ["evaluate", "utility", "--real", "r", "--synthetic", "s", "--out", "x", "--dry-run", "--set"]
     assert main.main([*line, "shares=[0.25, 0.5]", "--set", "network=pix2pix"]) == 0
     shown = yaml.safe_load(capsys.readouterr().out)
-    assert (shown["sides"], shown["shares"], shown["real_subjects"]) == (["synthetic"], [0.25, 0.5], [])
+    assert (shown["arms"], shown["shares"], shown["real_subjects"]) == (["synthetic"], [0.25, 0.5], [])
     assert shown["finetune_share"] == 0.3 and shown["channels"] == [32, 64, 128, 256, 256]
     for wrong, says in (
         ("shares=[1.5]", "above 0 and below 1"),
-        ("sides=[]", "nothing to compare"),
+        ("arms=[]", "nothing to compare"),
         ("share=[0.5]", "it has.*finetune_share.*real_subjects.*shares"),
     ):
         assert main.main([*line, wrong]) == 2

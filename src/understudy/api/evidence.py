@@ -19,9 +19,9 @@ STAGES: Menu[Any] = Menu(
     utility="utility.stage:evaluate_utility",
     fidelity="fidelity.stage:evaluate_fidelity",
     privacy="privacy.stage:evaluate_privacy",
-    consistency="consistency.stage:evaluate_agreement",
-    correlation="correlation.stage:evaluate_over",
-    interrater="interrater.stage:evaluate_readers",
+    consistency="consistency.stage:evaluate_consistency",
+    correlation="correlation.stage:evaluate_correlation",
+    interrater="interrater.stage:evaluate_interrater",
 )
 PAIR = {"real": "cohort.json", "synthetic": "cohort.json"}
 

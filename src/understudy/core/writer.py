@@ -16,19 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from understudy.core.cohort import (
-    COLUMNS,
-    KINDS,
-    LABEL_SOURCES,
-    SCHEMA,
-    SPLITS,
-    Cohort,
-    file_hash,
-    refuse_shared_subjects,
-)
+from understudy.core.cohort import KINDS, LABEL_SOURCES, Cohort, file_hash, refuse_shared_subjects
 from understudy.core.encoding import Channel, Encoding
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
+from understudy.core.manifest import COLUMNS, SCHEMA, SPLITS
 from understudy.core.provenance import Provenance
 from understudy.core.stage import output_folder
 

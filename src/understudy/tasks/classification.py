@@ -69,7 +69,7 @@ VOXELS_PER_BLOCK = 2**18  # 64 images of 64 px
 
 
 class ClassificationConfig(FittingConfig):
-    """How a classifier is trained; the same on every side of a comparison."""
+    """How a classifier is trained; the same in every arm of a comparison."""
 
     network: str = Field("densenet", description=f"one of {', '.join(CLASSIFIERS)}")
     learning_rate: float = Field(1e-3, description="of AdamW, where the schedule is highest")

@@ -34,7 +34,7 @@ MIN_SD = 1e-3  # of images in [-1, 1]; a constant channel becomes zero
 
 
 class FittingConfig(BaseModel):
-    """How a task network is trained; the same on every side of a comparison."""
+    """How a task network is trained; the same in every arm of a comparison."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

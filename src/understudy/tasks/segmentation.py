@@ -39,7 +39,7 @@ VOXELS_PER_BLOCK = 2**18  # 64 images of 64 px
 
 
 class SegmentationConfig(FittingConfig):
-    """How a segmenter is trained; the same on every side of a comparison."""
+    """How a segmenter is trained; the same in every arm of a comparison."""
 
     network: str = Field("unet", description=f"one of {', '.join(NETWORKS)}")
     channels: tuple[int, ...] = Field(
