@@ -11,9 +11,9 @@ from scipy.ndimage import gaussian_filter
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
-from understudy.evaluation.features import EXTRACTORS, blocks
-from understudy.evaluation.features.blocks import image_blocks
+from understudy.evaluation.features import EXTRACTORS, extractor
 from understudy.evaluation.features.config import FeatureConfig
+from understudy.evaluation.features.extractor import image_blocks
 from understudy.evaluation.features.random_filters import RandomFeatures
 
 WEIGHT, BIAS = [-0.6618507, -0.3994248, -0.4486141], 0.7031103
@@ -56,7 +56,7 @@ def test_corruption_moves_features_further_and_further(change: str) -> None:
 def test_blocks_are_bounded_and_in_order(
     real: Path, toy: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "VOXELS_PER_BLOCK", 32 * 32 * 7)
+    monkeypatch.setattr(extractor, "VOXELS_PER_BLOCK", 32 * 32 * 7)
     cohort = Cohort.open(real)
     rows = cohort.rows("test")
     found = list(image_blocks(cohort, rows, cohort.encoding))

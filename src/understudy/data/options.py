@@ -2,7 +2,7 @@
 
 A source declares its options as a model of its own (``Source.options``); the command line makes ``understudy import
 NAME`` from it, ``understudy settings`` lists it, and unknown ones are refused. Frozen.
-**Checked** in tests/data/test_importing.py and test_folder_refusals.py.
+**Checked** in tests/data/test_importing.py and test_options.py.
 """
 
 from pathlib import Path

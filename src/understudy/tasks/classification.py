@@ -13,7 +13,7 @@ Area under the ROC curve, a class at a time: how well a score ranks cases that h
 scored above a random case without it, ties counting half. Values by scikit-learn.
 **Differs**: a class of which all known cases are the same has no area (NaN), where scikit-learn warns or raises; cases
 whose entry is missing do not count for that class.
-**Checked**: tests/tasks/test_classification_auc.py (scikit-learn; classes that are absent; missing entries).
+**Checked**: tests/tasks/test_classification.py (scikit-learn; classes that are absent; missing entries).
 """
 
 from collections.abc import Callable, Sequence

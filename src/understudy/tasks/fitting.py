@@ -11,7 +11,7 @@ repeated so that real and synthetic ones are seen equally often, a share of a ha
 **Differs**: fine-tuning does not start again at a tenth of the rate: no further setting to tune, and as much learning
 in all as in every other arm. Any share of whole percents; within a kind no case stands more than once oftener than
 another.
-**Checked**: tests/tasks/test_fitting.py, test_fitting_mixed.py (shares are exact), test_segmentation.py,
+**Checked**: tests/tasks/test_fitting.py (shares are exact), test_segmentation.py,
 test_classification.py.
 """
 

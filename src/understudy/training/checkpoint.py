@@ -1,8 +1,8 @@
 """State on disk without pickle: tensors as safetensors, everything else as JSON; a folder is whole or absent.
 
 A **checkpoint** is the state to resume from, a **snapshot** the weights to use; both are written by
-:func:`write_state`. **Checked**: tests/training/test_training.py and by the contract tests (resume = uninterrupted, bit
-for bit).
+:func:`write_state`. **Checked**: tests/training/test_checkpoint.py and by the contract tests (resume = uninterrupted,
+bit for bit).
 """
 
 import json

@@ -9,7 +9,8 @@
       complete.json            written last
 
 Randomness is stateless: before each step torch is seeded with derive(seed, "step", rank, images_seen), so a resumed run
-does what the uninterrupted one would have done, whenever checkpoints were taken. **Checked**: the contract tests.
+does what the uninterrupted one would have done, whenever checkpoints were taken. **Checked** in
+tests/training/test_loop.py, and for every generator in tests/generators/test_contract.py.
 """
 
 import json

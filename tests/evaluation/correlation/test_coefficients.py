@@ -11,14 +11,16 @@ from scipy import stats
 from understudy.core.result import Result
 from understudy.evaluation.correlation.coefficients import NAMES, Coefficient, coefficients, correlations
 from understudy.evaluation.correlation.config import CorrelationConfig
-from understudy.evaluation.correlation.join import Measured
+from understudy.evaluation.correlation.join import CohortScores
 
 QUICK = CorrelationConfig(draws=400, permutations=500)
 
 
-def measured(rows: list[tuple[str, str, float, float]], better: str = "lower", score: str = "higher") -> list[Measured]:
+def measured(
+    rows: list[tuple[str, str, float, float]], better: str = "lower", score: str = "higher"
+) -> list[CohortScores]:
     return [
-        Measured(f"c{i}", id_, made_by, 50, {"m": Result("m", x, better=better)}, Result("u", y, better=score))
+        CohortScores(f"c{i}", id_, made_by, 50, {"m": Result("m", x, better=better)}, Result("u", y, better=score))
         for i, (id_, made_by, x, y) in enumerate(rows)
     ]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from understudy.evaluation.features import blocks
+from understudy.evaluation.features import extractor
 from understudy.evaluation.fidelity.stage import FidelityConfig, evaluate_fidelity
 
 CONFIG = FidelityConfig(draws=2, subsets=2, subset_size=50, sizes=2, pairs=10, features="random", grid=4)
@@ -32,7 +32,7 @@ def peak(real: Path, made: Path, out: Path) -> int:
 def test_memory_grows_with_rows_only(
     growing: str, toy: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "VOXELS_PER_BLOCK", 64 * 64 * 16)
+    monkeypatch.setattr(extractor, "VOXELS_PER_BLOCK", 64 * 64 * 16)
     other = "synthetic" if growing == "real" else "real"
 
     def cohort(kind: str, n: int) -> Path:

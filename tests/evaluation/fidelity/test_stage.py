@@ -13,7 +13,7 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.result import read_results
 from understudy.evaluation import METRICS
-from understudy.evaluation.features import blocks
+from understudy.evaluation.features import extractor
 from understudy.evaluation.fidelity.stage import FidelityConfig, evaluate_fidelity
 from understudy.report.reading import ROW_PER_CASE
 
@@ -171,7 +171,7 @@ def test_the_size_of_a_block_changes_no_number(
     real: Path, synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = evaluate_fidelity(real, [synthetic], tmp_path / "whole", 0, CONFIG)
-    monkeypatch.setattr(blocks, "VOXELS_PER_BLOCK", 32 * 32 * 7)
+    monkeypatch.setattr(extractor, "VOXELS_PER_BLOCK", 32 * 32 * 7)
     parts = evaluate_fidelity(real, [synthetic], tmp_path / "parts", 0, CONFIG)
     for one, other in zip(read_results(whole)[0], read_results(parts)[0], strict=True):
         assert other.name == one.name and (one.value is None) == (other.value is None)

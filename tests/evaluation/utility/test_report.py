@@ -15,8 +15,8 @@ from understudy.core.result import Result, read_results
 from understudy.evaluation.utility.arms import Arm
 from understudy.evaluation.utility.config import UtilityConfig
 from understudy.evaluation.utility.groups import Group, grouped
-from understudy.evaluation.utility.report import Findings
-from understudy.evaluation.utility.segmentation import MapOutcome, Reading, Segmentation
+from understudy.evaluation.utility.report import UtilityFindings
+from understudy.evaluation.utility.segmentation import MapOutcome, MapScores, Segmentation
 
 CONFIG = UtilityConfig(repeats=2, updates=7)
 TOLD = {
@@ -36,7 +36,7 @@ def of_counts(counts: np.ndarray) -> MapOutcome:
     """Two repeats with the same counts; distances are 3 where one of the maps is not empty, NSD is 0.5."""
     there = np.where((counts.sum(1) + counts.sum(2))[:, 1:] > 0, 1, np.nan)[..., None]
     one_sided = (np.isfinite(there[..., 0]) & (np.einsum("skk->sk", counts)[:, 1:] == 0)).astype(int)
-    reading = Reading.of(counts, there * [3, 3, 3, 0.5], one_sided)
+    reading = MapScores.of(counts, there * [3, 3, 3, 0.5], one_sided)
     return MapOutcome([[(5, 0.5), (7, 0.6)], [(5, 0.6), (7, 0.8)]], 1, "7 volume(s)", [reading, reading])
 
 
@@ -57,7 +57,7 @@ def write(
         return Arm(name, f"both{first.removeprefix('real')}" if first else "synthetic", *told, 0.5 if first else 1)
 
     arms = [arm(name) for name in outcomes]
-    Findings(task, arms, outcomes, CONFIG, Provenance("evaluate utility", {}, 0, {})).write(folder)
+    UtilityFindings(task, arms, outcomes, CONFIG, Provenance("evaluate utility", {}, 0, {})).write(folder)
     return {r.name: r for r in read_results(folder)[0]}
 
 
@@ -216,7 +216,7 @@ def test_all_classes_as_one_stand_apart_from_their_mean(tmp_path: Path, toy: Cal
     task = Segmentation(cohort, [], CONFIG)
     assert task.names == ("core", "edema", "whole lesion")
     counts = np.tile(np.array([[90, 0, 0], [0, 4, 4], [2, 4, 4]]), (5, 1, 1))
-    made = MapOutcome([], 2, "", [Reading.of(counts, np.zeros((5, 3, 4)), np.ones((5, 3), int))])
+    made = MapOutcome([], 2, "", [MapScores.of(counts, np.zeros((5, 3, 4)), np.ones((5, 3), int))])
     expected = [4 * 2 / 16, 4 * 2 / 18, 16 * 2 / 34]
     assert [made.measured(k).values()[0] for k in range(3)] == pytest.approx(expected)
     assert made.measured(None).values()[0] == pytest.approx(np.mean(expected[:2]))

@@ -12,8 +12,8 @@ from understudy.core.provenance import Provenance
 from understudy.core.result import Result, read_results
 from understudy.evaluation.utility.arms import make_arms
 from understudy.evaluation.utility.config import UtilityConfig
-from understudy.evaluation.utility.report import Findings
-from understudy.evaluation.utility.segmentation import MapOutcome, Reading, Segmentation
+from understudy.evaluation.utility.report import UtilityFindings
+from understudy.evaluation.utility.segmentation import MapOutcome, MapScores, Segmentation
 
 REST = [(2, 0.1), (4, 0.6), (6, 0.7), (8, 0.7), (10, 0.7)]
 CONFIG = UtilityConfig(
@@ -27,7 +27,7 @@ OVERLAPS = {  # of 10 voxels in either map: Dice is a tenth
 
 def outcome(overlap: int, subjects: int, curve: list[tuple[int, float]] = REST) -> MapOutcome:
     counts = np.tile(np.array([[100, 10 - overlap], [10 - overlap, overlap]]), (subjects, 1, 1))
-    reading = Reading.of(counts, np.zeros((subjects, 1, 4)), np.zeros((subjects, 1), int))
+    reading = MapScores.of(counts, np.zeros((subjects, 1, 4)), np.zeros((subjects, 1), int))
     return MapOutcome([curve, curve], 1, "", [reading, reading])
 
 
@@ -38,7 +38,7 @@ def write(
     task = Segmentation(cohort, [synthetic], config)
     arms = make_arms(task, cohort, [synthetic], config, 0)
     task.subjects, task.validation_subjects, task.sizes = [f"s{i}" for i in range(n)], n, np.ones((n, 1))
-    Findings(task, arms, outcomes, config, Provenance("evaluate utility", {}, 0, {})).write(folder)
+    UtilityFindings(task, arms, outcomes, config, Provenance("evaluate utility", {}, 0, {})).write(folder)
     return {r.name: r for r in read_results(folder)[0]}
 
 

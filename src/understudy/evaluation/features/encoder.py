@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import derive, rng
-from understudy.evaluation.features.extractor import Source
+from understudy.evaluation.features.extractor import ExtractorInputs
 from understudy.tasks.augmentation import Ranges, augment_images
 
 WIDTHS = (16, 32, 48, 64)
@@ -172,7 +172,7 @@ def untrained(cohort: Cohort, seed: int) -> Network:
         return Network(cohort.encoding.image_channels, len(cohort.size))
 
 
-def build(source: Source) -> EncoderFeatures:
+def build(source: ExtractorInputs) -> EncoderFeatures:
     """Train the encoder on the real training split, or find it in the cache."""
     rows = hashlib.sha256(source.rows.astype("<i8").tobytes()).hexdigest()
     learned = {"updates": source.config.encoder_updates, "seed": SEED, "views": str(VIEWS), "widths": WIDTHS}

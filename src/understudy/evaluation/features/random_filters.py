@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from understudy.core.seed import rng
-from understudy.evaluation.features.extractor import Source
+from understudy.evaluation.features.extractor import ExtractorInputs
 
 WIDTHS = (16, 24, 24)  # filters at full, half and quarter size
 WEIGHTS_SEED = 0  # not the run's seed: features are a yardstick
@@ -59,6 +59,6 @@ class RandomFeatures:
         return torch.cat(parts, 1).numpy()
 
 
-def build(source: Source) -> RandomFeatures:
+def build(source: ExtractorInputs) -> RandomFeatures:
     """Return the extractor for the images of a cohort."""
     return RandomFeatures(source.encoding.image_channels, len(source.cohort.size))

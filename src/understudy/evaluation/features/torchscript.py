@@ -27,7 +27,7 @@ from torch import Tensor
 
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.evaluation.features.config import FeatureConfig
-from understudy.evaluation.features.extractor import Source
+from understudy.evaluation.features.extractor import ExtractorInputs
 
 BLOCK = 32  # images at a time: networks of this kind need 10 MiB an image
 LEAST_PROBABILITY = 1e-30  # has a logarithm in float32
@@ -124,7 +124,7 @@ class ScriptedFeatures:
         return F.interpolate(images, size=[side] * 2, mode="bilinear", align_corners=False, antialias=True)
 
 
-def build(source: Source) -> ScriptedFeatures:
+def build(source: ExtractorInputs) -> ScriptedFeatures:
     """Load the network that was named.
 
     Raises:

@@ -92,7 +92,7 @@ def _points(arms: Sequence[Arm], scores: Sequence[Result]) -> tuple[list[float],
 
 
 @dataclass(frozen=True)
-class Findings:
+class UtilityFindings:
     """What was found.
 
     Attributes:
