@@ -49,7 +49,7 @@ def edit(
     augment: Annotated[
         float | None,
         typer.Option(
-            "--augment", "--bend", min=0, metavar="STRENGTH", help="First rotate, zoom, shear the whole map; 1: by 5 %."
+            "--augment", min=0, metavar="STRENGTH", help="First rotate, zoom, shear the whole map; 1: by 5 %."
         ),
     ] = None,
     mirror: Annotated[bool, typer.Option("--mirror", help="First flip half of the maps along the last axis.")] = False,
