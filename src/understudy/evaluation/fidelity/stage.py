@@ -27,7 +27,7 @@ from understudy.core.seed import derive
 from understudy.core.stage import finished, output_folder
 from understudy.evaluation.features import EXTRACTORS
 from understudy.evaluation.features.cache import open_cache
-from understudy.evaluation.features.extractor import Source
+from understudy.evaluation.features.extractor import ExtractorInputs
 from understudy.evaluation.fidelity.arrays import channel_names
 from understudy.evaluation.fidelity.class_diversity import TABLE as DIVERSITY_TABLE
 from understudy.evaluation.fidelity.class_diversity import diversity, look, told, told_classes
@@ -100,7 +100,7 @@ def evaluate_fidelity(
 
         images = ImageFindings()
         if imaged:
-            extract = EXTRACTORS[config.features](Source(cohort, ours.rows, config, network, kept))
+            extract = EXTRACTORS[config.features](ExtractorInputs(cohort, ours.rows, config, network, kept))
             images = compare_images(ours, imaged, config, seed, advance, extract, kept)
         diverse = list(_diversity(judge, ours, imaged, config, seed)) if judge and imaged else []
         columns = list(_class_columns(ours, imaged, images.features, config, seed))

@@ -82,7 +82,7 @@ class DiffusionConfig(OffersPrivacy):
     patch: int = Field(2, gt=0, description="side of the patches that become channels at full size; 1 for none")
     attention_levels: tuple[int, ...] = Field((2,), description="levels (0 = finest) with self-attention")
     head_channels: int = Field(64, gt=0, description="channels an attention head")
-    dropout: float = Field(0.0, ge=0, lt=1)
+    dropout: float = Field(0.0, ge=0, lt=1, description="of the U-Net's residual blocks, in training")
     batch_size: int = Field(
         16, gt=0, description="images a step, over all processes; small: steps count more than noise"
     )

@@ -27,9 +27,8 @@ from scipy.special import gammaln
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.evaluation.features import EXTRACTORS
-from understudy.evaluation.features.blocks import image_blocks
 from understudy.evaluation.features.config import FeatureConfig
-from understudy.evaluation.features.extractor import Source
+from understudy.evaluation.features.extractor import ExtractorInputs, image_blocks
 from understudy.evaluation.nearest import Rows, UnitRows, unit_vectors
 from understudy.evaluation.privacy.pearson import ImageVectors
 
@@ -103,7 +102,7 @@ class AttackSetup:
         """Features of the attacked and of the released cases, in SD of the released ones."""
         config = FeatureConfig(features=self.features)
         released = self.synthetic.rows()
-        extract = EXTRACTORS[self.features](Source(self.synthetic, released, config))
+        extract = EXTRACTORS[self.features](ExtractorInputs(self.synthetic, released, config))
         sides = []
         for cohort, rows in ((self.real, self.rows), (self.synthetic, released)):
             blocks = [extract(images) for images in image_blocks(cohort, rows, self.real.encoding)]
