@@ -35,7 +35,7 @@ def prdc(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0, neighbours: 
     Returns:
         Precision, the share of synthetic cases in the ball of a real one; recall, the share of real cases in the ball
         of a synthetic one; density, how many real balls hold a synthetic case, over k, on average (about 1 for two
-        samples of one distribution, above 1 where synthetic cases crowd where real ones are densest); coverage, the
+        samples of one distribution, above 1 where synthetic cases lie densest where real ones do); coverage, the
         share of real balls that hold a synthetic case. ``n`` is the smaller set; all four depend on n and m: compare at
         equal ones.
 
