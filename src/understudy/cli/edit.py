@@ -27,7 +27,7 @@ LESIONS = (
 
 Strength: TypeAlias = Annotated[
     float | None,
-    typer.Option("--augment", "--bend", min=0, metavar="STRENGTH", help="First rotate, zoom, shear all; 1: by 5 %."),
+    typer.Option("--augment", min=0, metavar="STRENGTH", help="First rotate, zoom, shear all; 1: by 5 %."),
 ]
 
 

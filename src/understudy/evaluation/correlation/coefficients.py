@@ -20,7 +20,7 @@ sum_j w_j u_ij, and **Kendall**'s tau-b = sum_ij w_i w_j s_ij u_ij / sqrt(sum_ij
 Repeats of an item are ties, as they are where the resample is written out.
 **Source**: Spearman, Am. J. Psychology 15 (1904); Kendall, The treatment of ties in ranking problems, Biometrika 33
 (1945); over pairs within blocks alone: Korn, Kendall's tau with a blocking variable, Biometrics 40 (1984).
-**Checked** in tests/evaluation/correlation/test_coefficients_ranks.py (SciPy to 1e-12, ties and resamples included; by
+**Checked** in tests/evaluation/correlation/test_coefficients.py (SciPy to 1e-12, ties and resamples included; by
 hand).
 """
 

@@ -4,7 +4,8 @@
 randomly initialised network serve where a network trained on natural photographs does not fit the images.
 **Differs**: small (64 filters in three scales; mean and standard deviation of each response: 128 features), any number
 of channels, 2D and 3D; the weights are the same on every machine and in every run, so numbers compare across runs.
-**Checked** in tests/evaluation/test_features.py (block size and order do not matter; blur and noise move the features).
+**Checked** in tests/evaluation/features/test_random_filters.py (block size and order do not matter; blur
+and noise move the features).
 """
 
 import hashlib

@@ -9,7 +9,7 @@ and 3 pixels, averaged over four directions; through scikit-image.
 homogeneity has the squared difference below, as scikit-image has it. Units differ from feature to feature: they are
 divided by the standard deviation over real training cases. 2D only: a co-occurrence matrix of a middle slice would say
 nothing of the rest of a volume.
-**Checked** in tests/evaluation/test_texture.py (SciPy's moments, a matrix counted by hand).
+**Checked** in tests/evaluation/features/test_texture.py (SciPy's moments, a matrix counted by hand).
 """
 
 from collections.abc import Callable

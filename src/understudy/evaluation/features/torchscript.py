@@ -12,8 +12,8 @@ probabilities of classes, they are what it returns when called without that argu
 shown by itself, repeated, and the features are averaged: which channel is which is then for the intensity distance to
 see; probabilities of classes are averaged likewise. Images are resized linearly, in 2D with a low-pass where they
 shrink. Features that keep spatial axes are averaged over them. On the processor, in float32.
-**Checked** in tests/evaluation/test_torchscript.py (hash refused before loading, ranges, channels, resizing, logits and
-probabilities).
+**Checked** in tests/evaluation/features/test_torchscript.py (hash refused before loading, ranges, channels, resizing,
+logits and probabilities).
 """
 
 import hashlib

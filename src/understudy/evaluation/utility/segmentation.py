@@ -3,7 +3,8 @@
 Scored are the classes, their mean, and where there are several all of them as one ("whole lesion").
 **Source**: Akbar et al., Brain tumor segmentation using synthetic MR images (Sci Data 11:259, 2024).
 The test subjects are read once by each segmenter, after its weights were chosen.
-**Checked** in tests/evaluation/utility/test_stage.py and test_findings.py (known counts give known numbers).
+**Checked** in tests/evaluation/utility/test_stage.py, test_segmentation.py and test_report.py (known counts give known
+numbers).
 """
 
 from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from understudy.core.seed import rng
 from understudy.synthesis.editing.lesions import CannotBeMet, Lesion, Rules, cut, pasted, refuse_misplaced, removed
@@ -59,27 +59,17 @@ class Edit:
 
 
 class EditRequest(BaseModel):
-    """What is wanted of each case; a range (low, high) is drawn from, and low = high is fixed.
-
-    Attributes:
-        grow: factor of the volume; evenly in its logarithm.
-        move: a vector, along the array axes.
-        distance: instead: how far, in a random direction.
-        unit: of both.
-        rotate: degrees.
-        axis: the axis that stays, in 3D.
-        deform: strength.
-    """
+    """What is wanted of each case; a range (low, high) is drawn from, and low = high is fixed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    grow: Range | None = None
-    move: tuple[float, ...] | None = None
-    distance: Range | None = None
-    unit: Unit = "voxel"
-    rotate: Range | None = None
-    axis: Literal[0, 1, 2] = 0
-    deform: Range | None = None
+    grow: Range | None = Field(None, description="factor of the volume; evenly in its logarithm")
+    move: tuple[float, ...] | None = Field(None, description="a vector, along the array axes")
+    distance: Range | None = Field(None, description="instead: how far, in a random direction")
+    unit: Unit = Field("voxel", description="of move and distance")
+    rotate: Range | None = Field(None, description="degrees around the centroid")
+    axis: Literal[0, 1, 2] = Field(0, description="in 3D: the axis that stays when a lesion is rotated")
+    deform: Range | None = Field(None, description="strength of a smooth deformation, 0 to 1")
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -44,42 +44,36 @@ Progress = Callable[[int, int], None]
 
 
 class EditConfig(BaseModel):
-    """Settings of an edit.
-
-    Attributes:
-        lesion: names of the classes that form the lesion.
-        request: what is done to it.
-        origin: the case's "own" lesion; "transplant": another case's, at the same relative place or ``at``; "place":
-            another case's, anywhere it may lie.
-        at: where a transplanted lesion's centroid lies, in voxels.
-        which: "all" of a lesion, or its "largest" connected part.
-        inside: names of the classes a lesion may cover; empty: all anatomy, and everything where there is none.
-        forbidden: names of the classes that it may not cover.
-        fill: names of the classes that the place it leaves is filled from; empty: all that are no lesion.
-        minimum: fewest voxels of a lesion.
-        augment: strength of the affine augmentation of the whole map before (augment.py); 0: none.
-        mirror: whether half of the maps are mirrored before.
-        per_case: new maps of each case.
-        splits: which cases are edited; those without a split always are.
-        attempts: draws of a random request before it is given up.
-    """
+    """Settings of an edit."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    lesion: tuple[str, ...] = Field(min_length=1)
-    request: EditRequest = EditRequest()
-    origin: Literal["own", "transplant", "place"] = "own"
-    at: tuple[float, ...] | None = None
-    which: Literal["all", "largest"] = "all"
-    inside: tuple[str, ...] = ()
-    forbidden: tuple[str, ...] = ()
-    fill: tuple[str, ...] = ()
-    minimum: int = Field(default=1, ge=1)
-    augment: float = Field(default=0.0, ge=0)
-    mirror: bool = False
-    per_case: int = Field(default=1, ge=1)
-    splits: tuple[Literal["train", "validation", "control", "test"], ...] = ("train",)
-    attempts: int = Field(default=10, ge=1)
+    lesion: tuple[str, ...] = Field(min_length=1, description="names of the classes that form the lesion")
+    request: EditRequest = Field(EditRequest(), description="what is done to it")
+    origin: Literal["own", "transplant", "place"] = Field(
+        "own",
+        description="the case's own lesion; transplant: another case's, at the same relative place, or at at; place: "
+        "another case's, anywhere it may lie",
+    )
+    at: tuple[float, ...] | None = Field(None, description="where a transplanted lesion's centroid lies, in voxels")
+    which: Literal["all", "largest"] = Field("all", description="all of a lesion, or its largest connected part")
+    inside: tuple[str, ...] = Field(
+        (), description="classes a lesion may cover; empty: all anatomy, and everything where there is none"
+    )
+    forbidden: tuple[str, ...] = Field((), description="classes that it may not cover")
+    fill: tuple[str, ...] = Field(
+        (), description="classes that the place it leaves is filled from; empty: all that are no lesion"
+    )
+    minimum: int = Field(1, ge=1, description="fewest voxels of a lesion")
+    augment: float = Field(
+        0.0, ge=0, description="strength of the affine augmentation of the whole map before; 1: by 5 %; 0: none"
+    )
+    mirror: bool = Field(False, description="mirror half of the maps before")
+    per_case: int = Field(1, ge=1, description="new maps of each case")
+    splits: tuple[Literal["train", "validation", "control", "test"], ...] = Field(
+        ("train",), description="which cases are edited; those without a split always are"
+    )
+    attempts: int = Field(10, ge=1, description="draws of a random request before it is given up")
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
