@@ -3,7 +3,7 @@
 Images by every metric of the menu (image_distances.py), label maps by their statistics (label_distances.py), classes as
 the class columns of both tell them, and as a classifier sees them where one is given (diversity.py). What a cohort does
 not have is left out, and the results say so. The real set is the **training split**: the distribution that a generator
-was asked to learn. What that cannot tell, whether it was learned by heart, is the question of ``evaluate privacy``.
+was asked to learn. What that cannot tell, whether it was memorised, is the question of ``evaluate privacy``.
 Beside each number stands its baseline (baseline.py). **Source** of the caution: Akbar et al. (Sci Data 11:259, 2024):
 such distances do not tell whether images are useful.
 **Checked** in tests/evaluation/fidelity/test_stage.py (files, names, same seed same files, label maps alone,

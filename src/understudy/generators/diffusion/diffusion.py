@@ -99,7 +99,7 @@ class DiffusionConfig(OffersPrivacy):
     sampler_steps: int | None = Field(None, gt=1, description="null: 18 for heun, 50 for ddim, 250 for ddpm")
     sigma_min: float = Field(0.002, gt=0, description="lowest noise level of a sampler (edm, or heun)")
     sigma_max: float = Field(80.0, gt=0, description="highest noise level of a sampler (edm, or heun)")
-    rho: float = Field(7.0, gt=0, description="how a sampler's levels crowd at the lower end (edm, or heun)")
+    rho: float = Field(7.0, gt=0, description="how densely a sampler's levels lie at the lower end (edm, or heun)")
     eta: float = Field(0.0, ge=0, le=1, description="noise of sampler ddim, as a share of ddpm's")
     variance: Literal["small", "large"] = Field("small", description="of a step of sampler ddpm: beta tilde, or beta")
     s_churn: float = Field(0.0, ge=0, description="noise added and removed again by sampler heun (EDM Algorithm 2)")
