@@ -52,7 +52,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pair = f"--real {root}/real --synthetic {root}/synthetic"
     settings = " ".join(f"--set {setting}" for setting in TINY.split())
     assert run(f"evaluate consistency {pair} --out {root}/consistency", settings) == 0
-    assert run(f"evaluate privacy {pair} --out {root}/privacy --set bootstrap=100 --set views=[pixels,detail]") == 0
+    assert run(f"evaluate privacy {pair} --out {root}/privacy --set bootstrap=100 --set matchers=[pixels,detail]") == 0
     return root
 
 
@@ -63,10 +63,11 @@ def test_wrong_pairs_are_screened_out(chain: Path, tmp_path: Path, capsys: pytes
     shown = capsys.readouterr().out.splitlines()
     kept = Cohort.open(tmp_path / "kept")
     rejected = {entry["case_id"]: entry["reasons"] for entry in kept.sampling["screened"][0]["rejected"]}
-    low = {case for case, reasons in rejected.items() if any(r["evidence"] == "agreement" for r in reasons)}
+    low = {case for case, reasons in rejected.items() if any(r["evidence"] == "consistency" for r in reasons)}
     assert low == {f"synthetic-{i}" for i in WRONG}
     assert set(kept.column("case_id")) | set(rejected) == {f"synthetic-{i}" for i in range(20)}
-    assert shown[0].startswith(f"{len(kept)} of 20 cases are kept") and "3 by agreement (mean below 0.500)" in shown[0]
+    assert shown[0].startswith(f"{len(kept)} of 20 cases are kept")
+    assert "3 by consistency (mean below 0.500)" in shown[0]
     assert "with the smallest disc" in shown[1] and shown[-1] == f"cohort: {tmp_path}/kept"
     seen = set(kept.trained_on[-1]["subjects"])
     real = Cohort.open(chain / "real")
@@ -75,12 +76,12 @@ def test_wrong_pairs_are_screened_out(chain: Path, tmp_path: Path, capsys: pytes
     assert not {f"synthetic-{i}" for i in WRONG} & set(Cohort.open(tmp_path / "real-quantile").column("case_id"))
 
 
-def test_the_report_shows_agreement(chain: Path, tmp_path: Path) -> None:
+def test_the_report_shows_consistency(chain: Path, tmp_path: Path) -> None:
     assert run(f"report {chain}/consistency {chain}/privacy --out {tmp_path}/report") == 0
     page = (tmp_path / "report" / "report.html").read_text()
     for shown in (
-        "<h2>Agreement</h2>",
-        "Agreement of image and label map",
+        "<h2>Image-label consistency</h2>",
+        "Consistency of image and label map",
         "SegResNet",
         "below the low quantile of real pairs",
     ):
@@ -88,8 +89,8 @@ def test_the_report_shows_agreement(chain: Path, tmp_path: Path) -> None:
     assert "real-0" not in page and "synthetic-0" not in page
     results, _ = read_results(chain / "consistency")
     assert {r.name for r in results} >= {
-        "agreement.real.segresnet.quantile",
-        "agreement.synthetic.segresnet.below.disc",
+        "consistency.real.segresnet.quantile",
+        "consistency.synthetic.segresnet.below.disc",
     }
 
 
@@ -101,7 +102,7 @@ def test_the_report_shows_agreement(chain: Path, tmp_path: Path) -> None:
         ("evaluate consistency --real {root}/real --synthetic {root}/real --out {new}", 2),
         ("evaluate consistency --task segmentation --real {root}/real --synthetic {root}/synthetic --out {new}", 2),
         ("screen {root}/real --evidence {root}/consistency --out {new}", 2),
-        ("screen {root}/synthetic --evidence {root}/real --out {new}", 1),
+        ("screen {root}/synthetic --evidence {root}/real --out {new}", 2),
         ("screen {root}/synthetic --evidence {root}/consistency --threshold much --out {new}", 2),
         ("screen {root}/synthetic --evidence {root}/consistency --threshold liver=0.5 --out {new}", 2),
         ("screen {root}/synthetic --evidence {root}/privacy --threshold 0.5 --out {new}", 2),

@@ -30,7 +30,7 @@ SETTINGS = {
     "train diffusion": ["images_seen=32", "channels=[8, 16]", "head_channels=8", "sampler_steps=2", "sample_block=16"],
     "evaluate utility": ["updates=4", "repeats=2", "checks=1", "draws=100", "channels=[4, 8, 8]", "batch_size=8"],
     "evaluate fidelity": ["draws=3", "subsets=5", "pairs=10", "encoder_updates=2"],
-    "evaluate privacy": ["bootstrap=100", "views=[pixels,aligned]"],
+    "evaluate privacy": ["bootstrap=100", "matchers=[pixels,registered]"],
 }
 
 
@@ -147,11 +147,11 @@ def test_settings_of_the_protocols_are_shown_and_checked(capsys: pytest.CaptureF
     line = ["evaluate", "utility", "--real", "r", "--synthetic", "s", "--out", "x", "--dry-run", "--set"]
     assert main.main([*line, "shares=[0.25, 0.5]", "--set", "network=pix2pix"]) == 0
     shown = yaml.safe_load(capsys.readouterr().out)
-    assert (shown["sides"], shown["shares"], shown["real_subjects"]) == (["synthetic"], [0.25, 0.5], [])
+    assert (shown["arms"], shown["shares"], shown["real_subjects"]) == (["synthetic"], [0.25, 0.5], [])
     assert shown["finetune_share"] == 0.3 and shown["channels"] == [32, 64, 128, 256, 256]
     for wrong, says in (
         ("shares=[1.5]", "above 0 and below 1"),
-        ("sides=[]", "nothing to compare"),
+        ("arms=[]", "nothing to compare"),
         ("share=[0.5]", "it has.*finetune_share.*real_subjects.*shares"),
     ):
         assert main.main([*line, wrong]) == 2

@@ -13,7 +13,7 @@ import pytest
 from understudy.api.evidence import INPUTS, PAIR
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.evaluation.consistency.stage import evaluate_agreement
+from understudy.evaluation.consistency.stage import evaluate_consistency
 from understudy.evaluation.fidelity.stage import evaluate_fidelity
 from understudy.evaluation.privacy import evaluate_privacy
 from understudy.evaluation.utility.stage import TASKS, evaluate_utility
@@ -22,7 +22,7 @@ DOORS: dict[str, Callable[..., Path]] = {
     **{f"utility of {task}": partial(evaluate_utility, task=task) for task in TASKS},
     "fidelity": evaluate_fidelity,
     "privacy": evaluate_privacy,
-    "consistency": evaluate_agreement,
+    "consistency": evaluate_consistency,
 }
 WITHOUT_IMAGES = ("fidelity", "privacy")  # the kinds that take cohorts of label maps alone
 every_kind = pytest.mark.parametrize("kind", DOORS)

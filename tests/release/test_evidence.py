@@ -51,8 +51,8 @@ def test_what_was_flagged_before_counts_and_another_seed_judges_again(bench: Any
     assert failed(cohort, [*after, before(bench, 2, many)]) == ["flagged share before screening"]
 
 
-def test_screening_by_agreement_alone_is_no_screening_of_copies(bench: Any) -> None:
-    cohort = screened(bench, judge="agreement")
+def test_screening_by_consistency_alone_is_no_screening_of_copies(bench: Any) -> None:
+    cohort = screened(bench, judge="consistency")
     after = bench.evidence(cohort)
     assert failed(cohort, after) == []
     with pytest.raises(UnderstudyError, match="is older than screened"):
@@ -74,7 +74,7 @@ def test_the_bundle_carries_the_numbers_from_before_and_nothing_else_of_them(ben
 def test_an_audit_of_the_detector_is_about_no_synthetic_cohort(bench: Any) -> None:
     evidence = bench.evidence(audit=None)
     results = [Result(f"privacy.audit.recall.{name}", 0.96) for name in ("mean", "worst")]
-    results.append(Result("privacy.audit.false_alarms", 0.01, 0.002, 0.03))
+    results.append(Result("privacy.audit.false_positive_rate", 0.01, 0.002, 0.03))
     assert failed(bench.synthetic, [*evidence, bench.results("audit", "audit", results, "")]) == []
 
 

@@ -21,7 +21,7 @@ UTILITY = [
 ]
 FIDELITY = [
     Result("fidelity.frechet", 31.2, better="lower", n=1000),
-    Result("fidelity.frechet.floor", 12.8, 10.9, 14.6, "", "lower", 480),
+    Result("fidelity.frechet.baseline", 12.8, 10.9, 14.6, "", "lower", 480),
 ]
 PRIVACY = [
     Result("privacy.copies.flagged", 3, 2, 9, "cases", "lower", 1000),
@@ -83,7 +83,7 @@ def _fill(utility: Path, fidelity: Path, privacy: Path) -> None:
     header = ["synthetic_cohort", "synthetic_case", "real_case", "subject", "r", "flagged"]
     rows(privacy / "internal" / "pairs.csv", header, ["s", "syn-1", "real-case-5", "patient-of-77", 0.9, 1])
     arrays(
-        privacy / "internal" / "gallery.npz",
+        privacy / "internal" / "worst_pairs.npz",
         synthetic=noise(3, 0),
         real=noise(3, 1),
         r=np.array([0.9, 0.8, 0.7]),

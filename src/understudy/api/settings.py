@@ -11,7 +11,6 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from understudy.core.errors import UsageError
 from understudy.core.menu import Menu
@@ -26,9 +25,9 @@ CONFIGS: Menu[type[BaseModel]] = Menu(
         "utility-classification": "evaluation.utility.config:ClassUtilityConfig",
         "fidelity": "evaluation.fidelity.config:FidelityConfig",
         "privacy": "evaluation.privacy.config:PrivacyConfig",
-        "consistency": "evaluation.consistency.config:AgreementConfig",
-        "correlation": "evaluation.correlation.config:OverConfig",
-        "interrater": "evaluation.interrater.config:ReadersConfig",
+        "consistency": "evaluation.consistency.config:ConsistencyConfig",
+        "correlation": "evaluation.correlation.config:CorrelationConfig",
+        "interrater": "evaluation.interrater.config:InterraterConfig",
         "classify": "tasks.classification:ClassificationConfig",
         "condition": "synthesis.conditioning.search:ConditionConfig",
         "edit": "synthesis.editing.stage:EditConfig",
@@ -173,7 +172,7 @@ def _bounds(field: FieldInfo) -> list[str]:
 
 def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
-    if value is PydanticUndefined:
+    if field.is_required():
         return "required"
     if isinstance(value, (tuple, list)):
         return f"[{', '.join(map(str, value))}]"

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from understudy.core.cohort import SPLITS
 from understudy.core.encoding import Channel
 from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.manifest import SPLITS
 from understudy.core.provenance import Provenance
 from understudy.core.stage import finished
 from understudy.core.writer import CohortWriter

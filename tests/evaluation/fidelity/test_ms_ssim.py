@@ -10,9 +10,9 @@ from monai.metrics.regression import compute_ms_ssim
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as reference
 
 from understudy.core.cohort import Cohort
-from understudy.evaluation.features import blocks
+from understudy.evaluation.features import extractor
 from understudy.evaluation.fidelity import ms_ssim as module
-from understudy.evaluation.fidelity.ms_ssim import WEIGHTS, ms_ssim, pair_values, random_pairs, scales, side_result
+from understudy.evaluation.fidelity.ms_ssim import WEIGHTS, ms_ssim, pair_values, random_pairs, scales, set_result
 
 
 def pair(size: tuple[int, ...], strength: float = 0.2, channels: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
@@ -62,7 +62,7 @@ def test_pairs_are_read_in_blocks(real: Path, monkeypatch: pytest.MonkeyPatch) -
     cohort = Cohort.open(real)
     rows, pairs = cohort.rows("train"), np.array([[0, 9], [30, 1], [5, 40]])
     whole = pair_values(cohort, rows, pairs, cohort.encoding)
-    monkeypatch.setattr(blocks, "VOXELS_PER_BLOCK", 1)
+    monkeypatch.setattr(extractor, "VOXELS_PER_BLOCK", 1)
     assert pair_values(cohort, rows, pairs, cohort.encoding) == pytest.approx(whole, abs=1e-6)
     x = (torch.from_numpy(cohort.encoding.encode_images(cohort.images[rows[[5, 40]]])) + 1) / 2  # type: ignore[index]
     assert whole[2] == pytest.approx(ms_ssim(x[:1], x[1:]).item(), abs=1e-6)
@@ -71,7 +71,7 @@ def test_pairs_are_read_in_blocks(real: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_side_that_always_shows_the_same_is_noticed(toy: Callable[..., Path], tmp_path: Path) -> None:
     def value(folder: Path, **changes: int) -> float:
         cohort = Cohort.open(folder)
-        found = side_result("x", cohort, cohort.rows(), cohort.encoding, 60, 5, 0)
+        found = set_result("x", cohort, cohort.rows(), cohort.encoding, 60, 5, 0)
         assert found.value is not None and found.low is not None and found.high is not None
         assert found.low <= found.value + 0.05 and found.high >= found.value - 0.05 and "60 pairs" in found.note
         return found.value
@@ -83,4 +83,4 @@ def test_a_side_that_always_shows_the_same_is_noticed(toy: Callable[..., Path], 
     np.save(same.path / "images.npy", images)
     assert value(same.path) == pytest.approx(1, abs=1e-4) and diverse < 0.7
     alone = Cohort.open(toy(tmp_path / "alone", "synthetic", 1, 1))
-    assert side_result("x", alone, alone.rows(), alone.encoding, 60, 5, 0).value is None
+    assert set_result("x", alone, alone.rows(), alone.encoding, 60, 5, 0).value is None

@@ -11,7 +11,7 @@ from understudy.cli.options import DryRun, Out, Seed, Set
 EXAMPLE = example(
     "understudy evaluate utility --real phantom --synthetic synthetic --out results-utility",
     "understudy evaluate utility --real phantom --synthetic synthetic --set shares=[0.25,0.5] --out results-mixing",
-    "understudy evaluate utility --real phantom --synthetic synthetic --set sides=[both,finetuned] "
+    "understudy evaluate utility --real phantom --synthetic synthetic --set arms=[both,finetuned] "
     "--set real_subjects=[5,10] --out results-few",
     "understudy evaluate utility --task classification --real xrays --synthetic conditioned --out results-classes",
 )

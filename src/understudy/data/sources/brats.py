@@ -8,7 +8,7 @@
 Contrasts are those that every case has (or that ``channels`` names). Visits of one patient are one subject.
 **Source** for the slices: Akbar et al., Sci Data 11:259 (2024), see data/slices.py; slices come padded to 256 x 256.
 **Differs**: SimpleITK's .mha files (2013-2016 as first published) are not read; convert them to NIfTI.
-**Checked** in tests/data/test_brats.py (a tree of each year).
+**Checked** in tests/data/sources/test_brats.py (a tree of each year).
 """
 
 import re

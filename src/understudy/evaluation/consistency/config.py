@@ -1,4 +1,4 @@
-"""Settings of ``evaluate agreement``; flat, so that ``--set updates=500`` names any of them."""
+"""Settings of ``evaluate consistency``; flat, so that ``--set updates=500`` names any of them."""
 
 from typing import Any, Literal
 
@@ -7,14 +7,14 @@ from pydantic import Field, field_validator
 from understudy.tasks.segmentation import SegmentationConfig
 
 
-class AgreementConfig(SegmentationConfig):
-    """How the segmenter that reads synthetic images is trained, and what its agreement is held against.
+class ConsistencyConfig(SegmentationConfig):
+    """How the segmenter that reads synthetic images is trained, and what its consistency is held against.
 
     It must not be the architecture that judges utility: cases that were kept because a U-Net reads them well would
     flatter a U-Net that is trained on them.
     """
 
-    network: str = "segresnet"
+    network: str = Field("segresnet", description="architecture of the segmenter that reads the images")
     utility_network: str = Field("unet", validate_default=True, description="the architecture that judges utility")
     reference: Literal["control", "validation"] = Field("control", description="split of the real reference pairs")
     quantile: float = Field(0.05, gt=0, lt=0.5, description="share of real pairs that agree less than the threshold")

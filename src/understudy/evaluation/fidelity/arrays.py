@@ -1,4 +1,4 @@
-"""What is known of the images of one side after reading them once, block by block: matrices with a row for each case.
+"""What is known of the images of one set after reading them once, block by block: matrices with a row for each case.
 
 ``features`` and ``logits`` by the extractor, ``intensities`` as histograms, ``spectra`` as radial power. Metrics
 compare them (``Metric.needs`` says which). What a cache knows already is not computed again; where it knows all,
@@ -15,9 +15,8 @@ import numpy as np
 
 from understudy.core.cohort import Cohort
 from understudy.core.encoding import Channel, Encoding
-from understudy.evaluation.features.blocks import image_blocks
 from understudy.evaluation.features.cache import Cache
-from understudy.evaluation.features.extractor import Extractor
+from understudy.evaluation.features.extractor import Extractor, image_blocks
 from understudy.evaluation.fidelity.intensity import cumulative, densities, shares
 from understudy.evaluation.fidelity.spectrum import spectra
 from understudy.evaluation.guard import slug
@@ -32,8 +31,8 @@ def channel_names(channels: tuple[Channel, ...]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One side: features (n, F), intensities (n, C, bins) as shares of voxels, spectra (n, C, R) in dB, logits (n, K).
+class ImageMeasures:
+    """One set: features (n, F), intensities (n, C, bins) as shares of voxels, spectra (n, C, R) in dB, logits (n, K).
 
     Logits of classes are None where the extractor knows none.
     """
@@ -59,7 +58,7 @@ class Measured:
 
 def measure(
     cohort: Cohort, rows: np.ndarray, encoding: Encoding, extract: Extractor, bins: int, cache: Cache
-) -> Measured:
+) -> ImageMeasures:
     """Measure the images of some cases.
 
     Args:
@@ -87,7 +86,7 @@ def measure(
     for name in missing:
         whole = known[name] = np.concatenate(parts[name])
         cache.store(keys[name], whole)
-    return Measured(**known)  # type: ignore[arg-type]
+    return ImageMeasures(**known)  # type: ignore[arg-type]
 
 
 def _key(name: str, settings: Any, cohort: Cohort, rows: np.ndarray, encoding: Encoding) -> Mapping[str, Any]:
@@ -96,9 +95,11 @@ def _key(name: str, settings: Any, cohort: Cohort, rows: np.ndarray, encoding: E
     return {"what": name, "settings": settings, "cohort": cohort.id, "rows": chosen, "channels": read}
 
 
-def standardised(sides: list[Measured]) -> list[Measured]:
-    """Take the mean of the first side's cases, the real ones, off the features of all, and divide by their SD."""
-    real = sides[0].features
+def standardised(case_sets: list[ImageMeasures]) -> list[ImageMeasures]:
+    """Take the mean of the first set's cases, the real ones, off the features of all, and divide by their SD."""
+    real = case_sets[0].features
     mean, sd = real.mean(0, dtype=np.float64), real.std(0, dtype=np.float64)
     scale = np.where(sd > LEAST_SD, sd, 1)
-    return [replace(side, features=((side.features - mean) / scale).astype(np.float32)) for side in sides]
+    return [
+        replace(case_set, features=((case_set.features - mean) / scale).astype(np.float32)) for case_set in case_sets
+    ]

@@ -10,6 +10,7 @@ import numpy as np
 
 from understudy.core.result import Result
 from understudy.core.seed import rng
+from understudy.core.statistics import percentile_interval
 from understudy.evaluation.metric import MONOTONE, Metric, check_features
 
 
@@ -23,7 +24,7 @@ def kid(
         synthetic: (m, F).
         seed: of the subsets.
         subsets: how many.
-        subset_size: cases of each side in a subset; at most half of the smaller side, so that subsets differ.
+        subset_size: cases of each set in a subset; at most half of the smaller set, so that subsets differ.
 
     Returns:
         The mean over subsets, with the range that holds 95 % of them (of subsets, not of subjects).
@@ -40,13 +41,12 @@ def kid(
             for chosen, other in subset_rows(len(real), len(synthetic), size, subsets, seed)
         ]
     )
-    low, high = np.percentile(values, [2.5, 97.5])
     note = f"SD {values.std():.3g} over {subsets} subsets of {size}; the interval is that of subsets"
-    return Result("kid", float(values.mean()), float(low), float(high), "", "lower", n, seed, note)
+    return Result("kid", float(values.mean()), *percentile_interval(values), "", "lower", n, seed, note)
 
 
 def subset_rows(n: int, m: int, size: int, subsets: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return pairs of rows (size,) of either side, drawn without replacement within a subset."""
+    """Return pairs of rows (size,) of either set, drawn without replacement within a subset."""
     draws = [rng(seed, "kid", i) for i in range(subsets)]
     return [(g.permutation(n)[:size], g.permutation(m)[:size]) for g in draws]
 

@@ -1,11 +1,11 @@
-"""``evaluate readers``: how far two annotators of the same images agree: the ceiling beside a segmenter's scores.
+"""``evaluate interrater``: how far two annotators of the same images agree: the ceiling beside a segmenter's scores.
 
 The scores, their rule for empty maps and the stacking of slices are those of ``evaluate utility`` (utility/overlap.py,
 utility/surface.py), with the label maps of ``--other`` in the place of predicted ones. All of them are the same when
-the readers change places, but precision and recall, which change places too. By default on the **test** split, on which
-segmenters are measured. **Not covered**: a segmenter that learned from one reader can agree with that reader more than
-the other reader does; two readers are no sample of readers, and the interval is over subjects only.
-**Checked** in tests/evaluation/interrater/test_stage.py (by hand, readers swapped, few subjects withheld).
+the raters change places, but precision and recall, which change places too. By default on the **test** split, on which
+segmenters are measured. **Not covered**: a segmenter that learned from one rater can agree with that rater more than
+the other rater does; two raters are no sample of raters, and the interval is over subjects only.
+**Checked** in tests/evaluation/interrater/test_stage.py (by hand, raters swapped, few subjects withheld).
 """
 
 from pathlib import Path
@@ -14,41 +14,41 @@ import numpy as np
 
 from understudy.core.provenance import Provenance
 from understudy.core.stage import finished, output_folder
-from understudy.evaluation.interrater.config import ReadersConfig
+from understudy.evaluation.interrater.config import InterraterConfig
 from understudy.evaluation.interrater.pairing import Pairing, pair
-from understudy.evaluation.interrater.report import Findings
+from understudy.evaluation.interrater.report import InterraterFindings
 from understudy.evaluation.utility.overlap import confusion
-from understudy.evaluation.utility.segmentation import MapOutcome, Reading, map_scores, scored_names
+from understudy.evaluation.utility.segmentation import MapOutcome, MapScores, map_scores, scored_names
 from understudy.evaluation.utility.surface import contiguous_stacks, described, surface_scores
 
 
-def evaluate_readers(real: Path, other: Path, out: Path, seed: int, config: ReadersConfig | None = None) -> Path:
-    """Score one reader's label maps against another's, subject by subject.
+def evaluate_interrater(real: Path, other: Path, out: Path, seed: int, config: InterraterConfig | None = None) -> Path:
+    """Score one rater's label maps against another's, subject by subject.
 
     Args:
         real: folder of the real cohort whose label maps are the reference, as in ``evaluate utility``.
-        other: folder of a cohort of the same images with another reader's label maps.
+        other: folder of a cohort of the same images with another rater's label maps.
         out: results folder to make.
         seed: of resampling.
         config: settings; the defaults where None.
 
     Returns:
-        ``out``, with results.json, tables/readers.csv and internal/per_subject.csv.
+        ``out``, with results.json, tables/interrater.csv and internal/per_subject.csv.
 
     Raises:
         UsageError: cohorts that do not fit, or an output of another request.
         UnderstudyError: no label maps, too few common subjects, or images that differ.
     """
-    config = config or ReadersConfig()
+    config = config or InterraterConfig()
     pairing = pair(Path(real), Path(other), config.split, config.classes)
     inputs = {"real": pairing.real.id, "other": pairing.other.id}
-    provenance = Provenance("evaluate readers", config.model_dump(mode="json"), seed, inputs)
+    provenance = Provenance("evaluate interrater", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "results.json", provenance):
         return Path(out)
     outcome, unit = _compare(pairing, config.tolerance)
     scores = map_scores(config.tolerance, unit)
     with output_folder(out) as folder:
-        Findings(pairing, scored_names(pairing.real), scores, outcome, config, provenance).write(folder)
+        InterraterFindings(pairing, scored_names(pairing.real), scores, outcome, config, provenance).write(folder)
     return Path(out)
 
 
@@ -61,5 +61,5 @@ def _compare(pairing: Pairing, tolerance: float) -> tuple[MapOutcome, str]:
     cut, unit = contiguous_stacks(real, rows, number)
     counts = confusion(labels, reference, number, len(subjects), classes)
     surfaces = surface_scores(labels, reference, cut, len(subjects), classes, tolerance)
-    outcome = MapOutcome(classes=classes - 1, within=described(cut), readings=[Reading.of(counts, *surfaces)])
+    outcome = MapOutcome(classes=classes - 1, within=described(cut), readings=[MapScores.of(counts, *surfaces)])
     return outcome, unit

@@ -1,7 +1,7 @@
-"""What a task of ``evaluate utility`` is: how a network is trained on one side, and how it is scored on test subjects.
+"""What a task of ``evaluate utility`` is: how a network is trained in one arm, and how it is scored on test subjects.
 
-sides.py decides what networks are trained on and findings.py writes what was found; neither knows what a Dice is. A
-task is a file of its own (segmentation.py, classification.py) and a line of the menu in protocol.py.
+arms.py decides what networks are trained on and report.py writes what was found; neither knows what a Dice is. A
+task is a file of its own (segmentation.py, classification.py) and a line of the menu in stage.py.
 """
 
 from abc import ABC, abstractmethod
@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from understudy.core.cohort import Cohort
-from understudy.core.statistics import Measured
+from understudy.core.statistics import Measurement
 from understudy.evaluation.utility.config import Repeats
 from understudy.evaluation.utility.groups import Group
 from understudy.tasks.fitting import TaskCases
@@ -31,7 +31,7 @@ class Score:
 
 @dataclass
 class Outcome(ABC):
-    """What the networks of one side did on the test subjects, class by class (k = 0..K-1; None is their mean).
+    """What the networks of one arm did on the test subjects, class by class (k = 0..K-1; None is their mean).
 
     Scores are named by their position among those of the task.
 
@@ -42,7 +42,7 @@ class Outcome(ABC):
     curves: list[list[tuple[int, float]]] = field(default_factory=list)
 
     @abstractmethod
-    def measured(self, k: int | None, score: int = 0) -> Measured:
+    def measured(self, k: int | None, score: int = 0) -> Measurement:
         """Return a score of a class, or their mean, by repeat and subject."""
 
     @abstractmethod
