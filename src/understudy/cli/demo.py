@@ -18,7 +18,7 @@ RENDERERS = {"pix2pix": "demo", "diffusion": "demo-labels"}  # what renders labe
 EVALUATIONS = {
     "utility": "--set 'classes=[core,oedema]' --set updates=300 --set batch_size=16 --set repeats=1",
     "fidelity": "",
-    "privacy": "--set updates=100 --set 'views=[pixels,aligned,embedding]'",
+    "privacy": "--set updates=100 --set 'matchers=[pixels,registered,embedding]'",
 }
 CASES = 240
 
