@@ -63,7 +63,7 @@ def main() -> None:
     for epsilon in args.epsilons:
         synthetic, claimed = made(args.cohort, epsilon, args.out, args.steps, args.n, args.seed)
         claims[synthetic] = claimed
-    fit = ["--set", f"updates={args.updates}", "--set", f"repeats={args.repeats}", "--set", "sides=[synthetic]"]
+    fit = ["--set", f"updates={args.updates}", "--set", f"repeats={args.repeats}", "--set", "arms=[synthetic]"]
     results = args.out / "utility"
     cohorts = [part for synthetic in claims for part in ("--synthetic", synthetic)]
     understudy("evaluate", "utility", "--real", args.cohort, *cohorts, *fit, "--seed", args.seed, "--out", results)

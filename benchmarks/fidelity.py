@@ -95,8 +95,8 @@ def clocks(parts: Parts) -> None:
         EXTRACTORS[name] = parts.wrap(f"{name}: learning", build)
     functions = (
         (image_distances, "measure", "reading, features"),
-        (image_distances, "real_floors", "halves"),
-        (image_distances, "side_result", "MS-SSIM"),
+        (image_distances, "real_baselines", "halves"),
+        (image_distances, "set_result", "MS-SSIM"),
         (stage, "compare_labels", "label maps"),
     )
     for module, function, name in functions:

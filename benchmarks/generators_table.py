@@ -14,8 +14,8 @@ from typing import Any
 
 KEPT = ("fidelity.frechet", "fidelity.kid", "privacy.", "utility.")
 COLUMNS = (
-    ("Frechet distance (floor)", "fidelity.frechet.matched", "fidelity.frechet.floor", 3),
-    ("KID (floor)", "fidelity.kid.matched", "fidelity.kid.floor", 4),
+    ("Frechet distance (floor)", "fidelity.frechet.size_matched", "fidelity.frechet.baseline", 3),
+    ("KID (floor)", "fidelity.kid.size_matched", "fidelity.kid.baseline", 4),
 )
 
 

@@ -30,6 +30,6 @@ understudy edit "$out/tissues" --lesion lesion --inside tissue1,tissue2,tissue3,
 understudy sample "$out/run" --labels "$out/edited" --n "$n" --seed "$draw" --key "$key" --out "$out/synthetic"
 for augment in false true; do
     name=$([ $augment = true ] && echo augmented || echo plain)
-    understudy evaluate utility --real "$out/real" --synthetic "$out/synthetic" --set 'classes=[lesion]' --set sides=[both] \
+    understudy evaluate utility --real "$out/real" --synthetic "$out/synthetic" --set 'classes=[lesion]' --set arms=[both] \
         --set augment=$augment --set updates="$updates" --set repeats="$repeats" --seed "$draw" --out "$out/utility-$name"
 done

@@ -65,7 +65,7 @@ def _three(result: dict[str, Any]) -> str:
 
 
 def _with_floor(of: dict[str, Any], name: str, digits: int) -> str:
-    matched, floor = of.get(f"fidelity.{name}.matched"), of.get(f"fidelity.{name}.floor")
+    matched, floor = of.get(f"fidelity.{name}.size_matched"), of.get(f"fidelity.{name}.baseline")
     return f"{matched['value']:.{digits}f} ({floor['value']:.{digits}f})" if matched and floor else ""
 
 

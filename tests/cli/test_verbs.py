@@ -170,7 +170,7 @@ def test_settings_of_the_protocols_are_shown_and_checked(capsys: pytest.CaptureF
     assert shown["finetune_share"] == 0.3 and shown["channels"] == [32, 64, 128, 256, 256]
     for wrong, says in (
         ("shares=[1.5]", "above 0 and below 1"),
-        ("sides=[]", "nothing to compare"),
+        ("arms=[]", "nothing to compare"),
         ("share=[0.5]", "it has.*finetune_share.*real_subjects.*shares"),
     ):
         assert main.main([*line, wrong]) == 2

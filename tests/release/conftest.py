@@ -52,7 +52,7 @@ def write_cohort(out: Path, sizes: Sequence[int] = SIZES, **changes: Any) -> Pat
     return out
 
 
-def write_agreement(
+def write_consistency(
     out: Path,
     cohort: Path,
     mean: Sequence[float],
@@ -61,16 +61,16 @@ def write_agreement(
     real: str = "real0",
     about: str | None = None,
 ) -> Path:
-    """Write what ``evaluate agreement`` writes and screening reads."""
+    """Write what ``evaluate consistency`` writes and screening reads."""
     out.mkdir()
     opened = Cohort.open(cohort)
     note = "" if quantile is not None else "withheld: 3 subjects stand behind it"
     results = [
-        Result(f"agreement.real.segresnet.quantile{e}", quantile, note=note) for e in ("", ".tumour", ".small-cyst")
+        Result(f"consistency.real.segresnet.quantile{e}", quantile, note=note) for e in ("", ".tumour", ".small-cyst")
     ]
     config = {"network": "segresnet", "quantile": 0.05, "reference": "control"}
     inputs = {"real": real, "synthetic": about or f"another,{opened.id}"}
-    write_results(out, results, Provenance("evaluate agreement", config, 0, inputs))
+    write_results(out, results, Provenance("evaluate consistency", config, 0, inputs))
     rows = [["synthetic_cohort", "synthetic_case", "mean", "accuracy", "dice.tumour", "dice.small cyst"]]
     rows += [["another", "case0", "0", "0", "0", "0"]]
     for case, m, t in zip(opened.column("case_id"), mean, tumour or mean, strict=True):
@@ -117,8 +117,8 @@ def another(tmp_path: Path) -> Write:
 
 
 @pytest.fixture
-def agreement(tmp_path: Path) -> Write:
-    return lambda cohort, *rest, name="agreement", **more: write_agreement(tmp_path / name, cohort, *rest, **more)
+def consistency(tmp_path: Path) -> Write:
+    return lambda cohort, *rest, name="consistency", **more: write_consistency(tmp_path / name, cohort, *rest, **more)
 
 
 @pytest.fixture

@@ -51,8 +51,8 @@ def test_what_was_flagged_before_counts_and_another_seed_judges_again(bench: Any
     assert failed(cohort, [*after, before(bench, 2, many)]) == ["flagged share before screening"]
 
 
-def test_screening_by_agreement_alone_is_no_screening_of_copies(bench: Any) -> None:
-    cohort = screened(bench, judge="agreement")
+def test_screening_by_consistency_alone_is_no_screening_of_copies(bench: Any) -> None:
+    cohort = screened(bench, judge="consistency")
     after = bench.evidence(cohort)
     assert failed(cohort, after) == []
     with pytest.raises(UnderstudyError, match="is older than screened"):

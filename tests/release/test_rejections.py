@@ -8,7 +8,13 @@ import pytest
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.release.rejections import Rejection, Rejections, agreement_rejections, open_evidence, privacy_rejections
+from understudy.release.rejections import (
+    Rejection,
+    Rejections,
+    consistency_rejections,
+    open_evidence,
+    privacy_rejections,
+)
 
 Write = Callable[..., Path]
 MEAN = [0.1, 0.2, 0.3, 0.4, 0.499999999999, 0.5, 0.6, 0.7, 0.8, 0.9]
@@ -16,13 +22,13 @@ MEAN = [0.1, 0.2, 0.3, 0.4, 0.499999999999, 0.5, 0.6, 0.7, 0.8, 0.9]
 
 def verdict(folder: Path, cohort: Path, thresholds: dict[str, float | str]) -> Rejections:
     opened = Cohort.open(cohort)
-    return agreement_rejections(open_evidence(folder, opened), opened, thresholds)
+    return consistency_rejections(open_evidence(folder, opened), opened, thresholds)
 
 
-def test_cases_below_the_low_quantile_of_real_pairs(cohort: Path, agreement: Write) -> None:
-    found = verdict(agreement(cohort, MEAN), cohort, {"mean": "real"})
+def test_cases_below_the_low_quantile_of_real_pairs(cohort: Path, consistency: Write) -> None:
+    found = verdict(consistency(cohort, MEAN), cohort, {"mean": "real"})
     assert list(found.reasons) == ["case0", "case1", "case2", "case3"]  # case4 is 0.5 within what a CSV holds
-    assert found.reasons["case2"] == [Rejection("agreement", "mean", 0.3, 0.5)] and found.thresholds == {"mean": 0.5}
+    assert found.reasons["case2"] == [Rejection("consistency", "mean", 0.3, 0.5)] and found.thresholds == {"mean": 0.5}
     assert found.seen[0]["subjects"] == ["t1", "t2", "v1"]
     assert [(t["split"], t["for"]) for t in found.data_used] == [
         ("train", "weights of the segmenter"),
@@ -31,8 +37,8 @@ def test_cases_below_the_low_quantile_of_real_pairs(cohort: Path, agreement: Wri
     ]
 
 
-def test_a_number_by_class(cohort: Path, agreement: Write) -> None:
-    folder = agreement(cohort, MEAN, MEAN[::-1])
+def test_a_number_by_class(cohort: Path, consistency: Write) -> None:
+    folder = consistency(cohort, MEAN, MEAN[::-1])
     found = verdict(folder, cohort, {"mean": 0.15, "tumour": 0.25, "small cyst": 0.9})
     assert {case: [r.what for r in reasons] for case, reasons in found.reasons.items()} == {
         "case0": ["mean"],
@@ -51,10 +57,10 @@ def test_a_number_by_class(cohort: Path, agreement: Write) -> None:
     ],
 )
 def test_thresholds_that_are_none(
-    cohort: Path, agreement: Write, quantile: float | None, thresholds: dict[str, float | str], kind: type, says: str
+    cohort: Path, consistency: Write, quantile: float | None, thresholds: dict[str, float | str], kind: type, says: str
 ) -> None:
     with pytest.raises(kind, match=says):
-        verdict(agreement(cohort, MEAN, quantile=quantile), cohort, thresholds)
+        verdict(consistency(cohort, MEAN, quantile=quantile), cohort, thresholds)
 
 
 def test_flagged_cases(cohort: Path, privacy: Write) -> None:
@@ -70,18 +76,18 @@ def test_privacy_without_a_verdict_is_refused(cohort: Path, privacy: Write) -> N
         privacy_rejections(open_evidence(privacy(cohort, [], verdict=False), opened), opened, {})
 
 
-def test_evidence_of_another_cohort_is_bad_usage(cohort: Path, another: Write, agreement: Write) -> None:
+def test_evidence_of_another_cohort_is_bad_usage(cohort: Path, another: Write, consistency: Write) -> None:
     other = another("other", [3, 3, 3, 3])
-    with pytest.raises(UsageError, match="is about the synthetic cohort.*run `understudy evaluate agreement` on this"):
-        open_evidence(agreement(other, [1] * 4), Cohort.open(cohort))
+    with pytest.raises(UsageError, match="is about the synthetic cohort.*`understudy evaluate consistency` on this"):
+        open_evidence(consistency(other, [1] * 4), Cohort.open(cohort))
 
 
-def test_evidence_of_another_kind_is_bad_usage(cohort: Path, agreement: Write) -> None:
-    folder = agreement(cohort, MEAN)
-    text = (folder / "results.json").read_text().replace("evaluate agreement", "evaluate utility")
+def test_evidence_of_another_kind_is_bad_usage(cohort: Path, consistency: Write) -> None:
+    folder = consistency(cohort, MEAN)
+    text = (folder / "results.json").read_text().replace("evaluate consistency", "evaluate utility")
     (folder / "results.json").write_text(text)
     with pytest.raises(
-        UsageError, match="results of 'utility', which say nothing about single cases.*agreement or privacy"
+        UsageError, match="results of 'utility', which say nothing about single cases.*consistency or privacy"
     ):
         open_evidence(folder, Cohort.open(cohort))
 
@@ -97,9 +103,9 @@ def test_evidence_of_another_kind_is_bad_usage(cohort: Path, agreement: Write) -
     ],
 )
 def test_partial_folders_are_refused(
-    cohort: Path, agreement: Write, file: str, change: Callable[[str], str | None], says: str
+    cohort: Path, consistency: Write, file: str, change: Callable[[str], str | None], says: str
 ) -> None:
-    folder = agreement(cohort, MEAN)
+    folder = consistency(cohort, MEAN)
     changed = change((folder / file).read_text())
     (folder / file).unlink()
     if changed is not None:
@@ -108,6 +114,6 @@ def test_partial_folders_are_refused(
         verdict(folder, cohort, {"mean": 0.5})
 
 
-def test_seen_is_what_the_stage_writes(cohort: Path, agreement: Write) -> None:
-    told = json.loads((agreement(cohort, MEAN) / "internal" / "seen.json").read_text())
+def test_seen_is_what_the_stage_writes(cohort: Path, consistency: Write) -> None:
+    told = json.loads((consistency(cohort, MEAN) / "internal" / "seen.json").read_text())
     assert set(told) == {"seen", "calibrated_on"}  # held against the stage in tests/cli/test_screen.py

@@ -24,8 +24,11 @@ MEAN = [0.9, 0.1, 0.2, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.4]  # cases 1, 2 and 9 li
 KEPT = [0, 3, 4, 5, 6, 7, 8]
 
 
-def test_the_right_cases_are_kept_whole(cohort: Path, agreement: Write, tmp_path: Path) -> None:
-    source, made = Cohort.open(cohort), Cohort.open(screen_cohort(cohort, [agreement(cohort, MEAN)], tmp_path / "out"))
+def test_the_right_cases_are_kept_whole(cohort: Path, consistency: Write, tmp_path: Path) -> None:
+    source, made = (
+        Cohort.open(cohort),
+        Cohort.open(screen_cohort(cohort, [consistency(cohort, MEAN)], tmp_path / "out")),
+    )
     assert (
         source.images is not None and source.labels is not None and made.images is not None and made.labels is not None
     )
@@ -40,12 +43,12 @@ def test_the_right_cases_are_kept_whole(cohort: Path, agreement: Write, tmp_path
     assert short_names([made]) == ["diffusion"] and made.provenance["inputs"]["cohort"] == source.id
 
 
-def test_the_log_is_complete(cohort: Path, agreement: Write, privacy: Write, tmp_path: Path) -> None:
-    folders = [privacy(cohort, [2, 5]), agreement(cohort, MEAN)]
+def test_the_log_is_complete(cohort: Path, consistency: Write, privacy: Write, tmp_path: Path) -> None:
+    folders = [privacy(cohort, [2, 5]), consistency(cohort, MEAN)]
     made = Cohort.open(screen_cohort(cohort, folders, tmp_path / "out"))
     assert made.column("case_id").tolist() == [f"case{i}" for i in (0, 3, 4, 6, 7, 8)]
     (entry,) = made.sampling["screened"]
-    low = {"evidence": "agreement", "what": "mean", "threshold": 0.5}
+    low = {"evidence": "consistency", "what": "mean", "threshold": 0.5}
     flag = {"evidence": "privacy", "what": "flagged", "score": 0.95, "threshold": 0.9}
     assert entry["rejected"] == [
         {"case_id": "case1", "reasons": [{**low, "score": 0.1}]},
@@ -57,9 +60,9 @@ def test_the_log_is_complete(cohort: Path, agreement: Write, privacy: Write, tmp
     assert entry["retained"]["cases"] == {"before": 10, "after": 6, "share": 0.6}
     assert entry["retained"]["classes"]["tumour"]["terciles"]["small"]["after"] == 1
     assert {(t["evidence"], t["split"]) for t in entry["data_used"]} == {
-        ("agreement", "train"),
-        ("agreement", "validation"),
-        ("agreement", "control"),
+        ("consistency", "train"),
+        ("consistency", "validation"),
+        ("consistency", "control"),
         ("privacy", "train"),
         ("privacy", "control"),
     }
@@ -67,49 +70,49 @@ def test_the_log_is_complete(cohort: Path, agreement: Write, privacy: Write, tmp
 
 
 def test_what_the_segmenter_saw_joins_trained_on(
-    cohort: Path, another: Write, agreement: Write, tmp_path: Path
+    cohort: Path, another: Write, consistency: Write, tmp_path: Path
 ) -> None:
-    made = Cohort.open(screen_cohort(cohort, [agreement(cohort, MEAN)], tmp_path / "out"))
+    made = Cohort.open(screen_cohort(cohort, [consistency(cohort, MEAN)], tmp_path / "out"))
     assert [entry["subjects"] for entry in made.trained_on] == [["t1", "t2"], ["t1", "t2", "v1"]] and not leak_note(
         made
     )
     unknown = another("unknown", trained_on=[])
-    made = Cohort.open(screen_cohort(unknown, [agreement(unknown, MEAN, name="b")], tmp_path / "out2"))
+    made = Cohort.open(screen_cohort(unknown, [consistency(unknown, MEAN, name="b")], tmp_path / "out2"))
     assert leak_note(made) and made.trained_on[-1]["subjects"] == ["t1", "t2", "v1"]
 
 
-def test_the_id_is_keyed_where_it_is_patient_derived(another: Write, agreement: Write, tmp_path: Path) -> None:
+def test_the_id_is_keyed_where_it_is_patient_derived(another: Write, consistency: Write, tmp_path: Path) -> None:
     semi = another("semi", kind="semi-synthetic", label_source="edited patient", key=b"k")
-    folder = agreement(semi, MEAN)
+    folder = consistency(semi, MEAN)
     for name in "ab":
         screen_cohort(semi, [folder], tmp_path / name, key=tmp_path / f"key-{name}")
     manifests = [json.loads((tmp_path / name / "cohort.json").read_text()) for name in "ab"]
     assert manifests[0].pop("id") != manifests[1].pop("id") and manifests[0] == manifests[1]
 
 
-def test_what_a_person_is_told(cohort: Path, agreement: Write, tmp_path: Path) -> None:
-    made = Cohort.open(screen_cohort(cohort, [agreement(cohort, MEAN)], tmp_path / "out"))
+def test_what_a_person_is_told(cohort: Path, consistency: Write, tmp_path: Path) -> None:
+    made = Cohort.open(screen_cohort(cohort, [consistency(cohort, MEAN)], tmp_path / "out"))
     assert screening_summary(made) == [
-        "7 of 10 cases are kept (70 %); rejected: 3 by agreement (mean below 0.500).",
+        "7 of 10 cases are kept (70 %); rejected: 3 by consistency (mean below 0.500).",
         "Of the 3 cases with the smallest tumour (up to 3 voxels) 1 are kept (33 %), of the 3 with the largest (from "
         "7) 2 (67 %).",
     ]
     small = [0.9, 0.1, 0.1, 0.1, *[0.9] * 6]
-    made = Cohort.open(screen_cohort(cohort, [agreement(cohort, small, name="b")], tmp_path / "out2"))
+    made = Cohort.open(screen_cohort(cohort, [consistency(cohort, small, name="b")], tmp_path / "out2"))
     assert screening_summary(made)[2].startswith("warning: small lesions are dropped disproportionately: 0 % kept")
 
 
-def test_screened_twice_is_logged_twice(cohort: Path, agreement: Write, privacy: Write, tmp_path: Path) -> None:
-    once = screen_cohort(cohort, [agreement(cohort, MEAN)], tmp_path / "once")
+def test_screened_twice_is_logged_twice(cohort: Path, consistency: Write, privacy: Write, tmp_path: Path) -> None:
+    once = screen_cohort(cohort, [consistency(cohort, MEAN)], tmp_path / "once")
     twice = Cohort.open(screen_cohort(once, [privacy(once, [0])], tmp_path / "twice"))
     assert [len(entry["rejected"]) for entry in twice.sampling["screened"]] == [3, 1]
     assert screening_summary(twice)[0] == "6 of 7 cases are kept (86 %); rejected: 1 by privacy (flagged)."
 
 
 def test_made_once_and_another_request_is_refused(
-    cohort: Path, agreement: Write, privacy: Write, tmp_path: Path
+    cohort: Path, consistency: Write, privacy: Write, tmp_path: Path
 ) -> None:
-    one, other = agreement(cohort, MEAN), privacy(cohort, [0])
+    one, other = consistency(cohort, MEAN), privacy(cohort, [0])
     out = screen_cohort(cohort, [one, other], tmp_path / "out")
     before = (out / "cohort.json").stat().st_mtime_ns
     screen_cohort(cohort, [other, one], out)  # the order of the evidence does not matter
@@ -118,8 +121,8 @@ def test_made_once_and_another_request_is_refused(
         screen_cohort(cohort, [one, other], out, {"mean": 0.3})
 
 
-def test_evidence_that_was_changed_is_another_request(cohort: Path, agreement: Write, tmp_path: Path) -> None:
-    evidence = agreement(cohort, MEAN)
+def test_evidence_that_was_changed_is_another_request(cohort: Path, consistency: Write, tmp_path: Path) -> None:
+    evidence = consistency(cohort, MEAN)
     screen_cohort(cohort, [evidence], tmp_path / "out")
     rows = (evidence / "cases.csv").read_text()
     (evidence / "cases.csv").write_text(rows.replace("0.1", "0.9"))
@@ -128,21 +131,23 @@ def test_evidence_that_was_changed_is_another_request(cohort: Path, agreement: W
         screen_cohort(cohort, [evidence], tmp_path / "out")
 
 
-def test_label_maps_alone_and_no_rejection(another: Write, privacy: Write, agreement: Write, tmp_path: Path) -> None:
+def test_label_maps_alone_and_no_rejection(another: Write, privacy: Write, consistency: Write, tmp_path: Path) -> None:
     maps = another("maps", channels=[])
-    made = Cohort.open(screen_cohort(maps, [agreement(maps, [1.0] * 10)], tmp_path / "out"))
+    made = Cohort.open(screen_cohort(maps, [consistency(maps, [1.0] * 10)], tmp_path / "out"))
     assert made.images is None and len(made) == 10
     assert screening_summary(made)[0] == "10 of 10 cases are kept (100 %); none was rejected."
 
 
-def test_refusals_leave_nothing(cohort: Path, another: Write, agreement: Write, privacy: Write, tmp_path: Path) -> None:
-    good, flags = agreement(cohort, MEAN), privacy(cohort, [0])
+def test_refusals_leave_nothing(
+    cohort: Path, another: Write, consistency: Write, privacy: Write, tmp_path: Path
+) -> None:
+    good, flags = consistency(cohort, MEAN), privacy(cohort, [0])
     foreign = privacy(cohort, [0], name="foreign", real="real1")
     patients = another("patients", kind="real", label_source="patient")
-    other = agreement(another("other", [1, 2]), [1, 1], name="of-other")
+    other = consistency(another("other", [1, 2]), [1, 1], name="of-other")
     before = sorted(p.name for p in tmp_path.iterdir())
     for kind, source, evidence, thresholds, says in (
-        (UnderstudyError, cohort, [good], {"mean": 0.95}, "none of the 10 cases .* would be left .10 by agreement"),
+        (UnderstudyError, cohort, [good], {"mean": 0.95}, "none of the 10 cases .* would be left .10 by consistency"),
         (UsageError, cohort, [], None, "at least one results folder"),
         (UsageError, cohort, [good, good], None, "is the same: name it once"),
         (UsageError, cohort, [good, foreign], None, "against the real cohort real"),
@@ -155,12 +160,12 @@ def test_refusals_leave_nothing(cohort: Path, another: Write, agreement: Write, 
         assert sorted(p.name for p in tmp_path.iterdir()) == before
 
 
-def test_no_threshold_is_the_default_and_not_none_at_all(cohort: Path, agreement: Write, tmp_path: Path) -> None:
-    assert len(Cohort.open(screen_cohort(cohort, [agreement(cohort, MEAN)], tmp_path / "out", {}))) == len(KEPT)
+def test_no_threshold_is_the_default_and_not_none_at_all(cohort: Path, consistency: Write, tmp_path: Path) -> None:
+    assert len(Cohort.open(screen_cohort(cohort, [consistency(cohort, MEAN)], tmp_path / "out", {}))) == len(KEPT)
 
 
-def test_a_changed_cohort_is_refused(cohort: Path, agreement: Write, tmp_path: Path) -> None:
-    folder = agreement(cohort, MEAN)
+def test_a_changed_cohort_is_refused(cohort: Path, consistency: Write, tmp_path: Path) -> None:
+    folder = consistency(cohort, MEAN)
     data = bytearray((cohort / "images.npy").read_bytes())
     data[-1] ^= 1
     (cohort / "images.npy").write_bytes(bytes(data))

@@ -38,8 +38,8 @@ def test_label_maps_stand_in_where_no_images_were_compared() -> None:
     results = [
         Result("fidelity.mask-gan.images", None, note="not measured: the synthetic cohort has no images"),
         Result(name, 0.21, n=80),
-        Result(f"{name}.matched", 0.28, 0.2, 0.4, n=40),
-        Result(f"{name}.floor", 0.19, 0.12, 0.3, n=40),
+        Result(f"{name}.size_matched", 0.28, 0.2, 0.4, n=40),
+        Result(f"{name}.baseline", 0.19, 0.12, 0.3, n=40),
     ]
     shown = entry(results, "Fidelity")
     assert (shown.who, shown.figure, shown.detail) == (
@@ -89,8 +89,8 @@ def test_no_verdict_says_why() -> None:
 def test_fidelity_stands_beside_real_against_real() -> None:
     results = [
         Result("fidelity.a.frechet", 31.2, n=1000, note="160 features of encoder; more"),
-        Result("fidelity.a.frechet.matched", 33.9, 30, 37, n=480),
-        Result("fidelity.a.frechet.floor", 12.8, 11, 14, n=480),
+        Result("fidelity.a.frechet.size_matched", 33.9, 30, 37, n=480),
+        Result("fidelity.a.frechet.baseline", 12.8, 11, 14, n=480),
         Result("fidelity.a.kid", 0.03, n=1000),
     ]
     found = cards(results)[1].entries

@@ -77,20 +77,20 @@ def comparison(kind: str, given: Mapping[str, Any]) -> Comparison | None:
 
 
 def _over(results: list[Path]) -> Comparison:
-    from understudy.evaluation.correlation.config import OverConfig
-    from understudy.evaluation.correlation.stage import evaluate_over
+    from understudy.evaluation.correlation.config import CorrelationConfig
+    from understudy.evaluation.correlation.stage import evaluate_correlation
 
-    def make(out: Path, seed: int, config: OverConfig) -> Path:
-        return evaluate_over(results, out, seed, config)
+    def make(out: Path, seed: int, config: CorrelationConfig) -> Path:
+        return evaluate_correlation(results, out, seed, config)
 
-    return Comparison("evaluate agreement --over", OverConfig, {"over": results}, make)
+    return Comparison("evaluate agreement --over", CorrelationConfig, {"over": results}, make)
 
 
 def _readers(real: Path, other: Path) -> Comparison:
-    from understudy.evaluation.interrater.config import ReadersConfig
-    from understudy.evaluation.interrater.stage import evaluate_readers
+    from understudy.evaluation.interrater.config import InterraterConfig
+    from understudy.evaluation.interrater.stage import evaluate_interrater
 
-    def make(out: Path, seed: int, config: ReadersConfig) -> Path:
-        return evaluate_readers(real, other, out, seed, config)
+    def make(out: Path, seed: int, config: InterraterConfig) -> Path:
+        return evaluate_interrater(real, other, out, seed, config)
 
-    return Comparison("evaluate readers", ReadersConfig, {"real": real, "other": other}, make)
+    return Comparison("evaluate readers", InterraterConfig, {"real": real, "other": other}, make)

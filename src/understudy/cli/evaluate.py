@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 EXAMPLE = example(
     "understudy evaluate utility --real phantom --synthetic synthetic --out results-utility",
     "understudy evaluate utility --real phantom --synthetic synthetic --set shares=[0.25,0.5] --out results-mixing",
-    "understudy evaluate utility --real phantom --synthetic synthetic --set sides=[both,finetuned] "
+    "understudy evaluate utility --real phantom --synthetic synthetic --set arms=[both,finetuned] "
     "--set real_subjects=[5,10] --out results-few",
     "understudy evaluate utility --task classification --real xrays --synthetic conditioned --out results-classes",
     "understudy evaluate fidelity --real phantom --synthetic synthetic --out results-fidelity",
@@ -203,10 +203,10 @@ def _stage(kind: Kind, task: str | None, generator: Path | None, further: dict[s
 
         return FidelityConfig, partial(evaluate_fidelity, **further)
     if kind is Kind.agreement:
-        from understudy.evaluation.consistency.config import AgreementConfig
-        from understudy.evaluation.consistency.stage import evaluate_agreement
+        from understudy.evaluation.consistency.config import ConsistencyConfig
+        from understudy.evaluation.consistency.stage import evaluate_consistency
 
-        return AgreementConfig, evaluate_agreement
+        return ConsistencyConfig, evaluate_consistency
     from understudy.evaluation.privacy import PrivacyConfig, evaluate_privacy
 
     return PrivacyConfig, evaluate_privacy if generator is None else asking(generator)

@@ -8,16 +8,16 @@ import numpy as np
 from understudy.core.errors import UnderstudyError
 from understudy.core.result import Result
 
-FEWEST_CASES = 30  # a side; below it chance decides, whatever the metric
+FEWEST_CASES = 30  # a set; below it chance decides, whatever the metric
 LAWS = frozenset(
     {
         "symmetric",  # the same number when real and synthetic change places
-        "zero on identical",  # exactly 0 (1e-6 of the features' variance) when both sides are the same matrix
-        "one on identical",  # exactly 1 when both sides are the same matrix
+        "zero on identical",  # exactly 0 (1e-6 of the features' variance) when both sets are the same matrix
+        "one on identical",  # exactly 1 when both sets are the same matrix
         "never negative",
         "unbiased",  # about 0, either sign, for two samples of one distribution
         "order irrelevant",  # the same number when rows are shuffled; without it: the same but for the draw of subsets
-        "monotone under shift",  # the further the synthetic side's matrix is moved, the worse
+        "monotone under shift",  # the further the synthetic set's matrix is moved, the worse
         "monotone under blur",  # the more synthetic images are blurred, the worse
         "monotone under noise",  # the more noise on synthetic images, the worse
         "monotone under label shift",  # the farther the shares of what is shown lie from the real ones, the worse
@@ -38,7 +38,7 @@ class Metric:
         needs: what the matrices hold: "features" of images, "logits" of their classes, their "spectra", or
             "intensities", channel by channel.
         settings: settings of the evaluation that the function takes beside its roles.
-        cases_per_feature: how many cases a side it needs for each of the F columns to mean anything.
+        cases_per_feature: how many cases a set it needs for each of the F columns to mean anything.
         few: what becomes of it with fewer.
     """
 
@@ -56,14 +56,14 @@ class Metric:
             raise UnderstudyError(f"a metric declares laws out of {sorted(LAWS)}, found {sorted(self.laws - LAWS)}")
 
     def warning(self, n: int, features: int) -> str:
-        """Return what must stand beside a number of n cases a side with F features, or "" where they are enough."""
+        """Return what must stand beside a number of n cases a set with F features, or "" where they are enough."""
         if n >= self.cases_per_feature * features:
             return few_cases(n)
-        return f"{n} cases are too few for {features} features: {self.few}, read it beside its floor only"
+        return f"{n} cases are too few for {features} features: {self.few}, read it beside its baseline only"
 
 
 def few_cases(n: int) -> str:
-    """Return what must stand beside any distance of n cases a side, or "" where they are enough."""
+    """Return what must stand beside any distance of n cases a set, or "" where they are enough."""
     return "" if n >= FEWEST_CASES else f"{n} cases are too few: chance decides"
 
 
@@ -79,7 +79,7 @@ def check_features(real: np.ndarray, synthetic: np.ndarray, minimum: int = 2) ->
         )
     if min(len(real), len(synthetic)) < minimum:
         raise UnderstudyError(
-            f"at least {minimum} cases a side were expected, found {len(real)} real and {len(synthetic)} synthetic"
+            f"at least {minimum} cases a set were expected, found {len(real)} real and {len(synthetic)} synthetic"
         )
     if not (np.isfinite(real).all() and np.isfinite(synthetic).all()):
         raise UnderstudyError("features must be finite, found NaN or infinity: run `understudy check` on both cohorts")

@@ -2,7 +2,7 @@
 
 An entry of the menu is a function of one results folder. It returns the rejected cases with their reasons, and whose
 data that decision depends on. Evidence about another cohort is refused.
-**agreement** (``evaluate agreement``): cases below a threshold. **privacy** (``evaluate privacy``): flagged cases.
+**consistency** (``evaluate consistency``): cases below a threshold. **privacy** (``evaluate privacy``): flagged cases.
 **Checked** in tests/release/test_rejections.py (the right cases; evidence of other cohorts; damaged and partial
 folders).
 """
@@ -65,7 +65,7 @@ class Rejections:
 
 @dataclass(frozen=True)
 class CaseEvidence:
-    """A results folder about a cohort: its kind (agreement, privacy), results by name, request, and its hash."""
+    """A results folder about a cohort: its kind (consistency, privacy), results by name, request, and its hash."""
 
     path: Path
     kind: str
@@ -149,14 +149,14 @@ def _digest(folder: Path) -> str:
     return hashlib.sha256("".join(f"{name} {file_hash(folder / name)}\n" for name in files).encode()).hexdigest()[:16]
 
 
-def agreement_rejections(evidence: CaseEvidence, cohort: Cohort, thresholds: Thresholds) -> Rejections:
+def consistency_rejections(evidence: CaseEvidence, cohort: Cohort, thresholds: Thresholds) -> Rejections:
     """Reject the cases whose image and label map agree too little.
 
     Args:
-        evidence: what ``evaluate agreement`` wrote.
+        evidence: what ``evaluate consistency`` wrote.
         cohort: the cohort.
         thresholds: by class, or "mean" for the mean of a case's classes: a Dice in 0..1, or "real", the low quantile of
-            real pairs. A class that is empty in both maps is in agreement.
+            real pairs. A class that is empty in both maps is consistent.
 
     Raises:
         UsageError: an unknown class, or a quantile of real pairs that is 0 and would reject nothing.
@@ -192,7 +192,7 @@ def _limit(evidence: CaseEvidence, cohort: Cohort, name: str, value: float | str
         return float(value)
     ending = "" if name == "mean" else f".{slug(name)}"
     config = evidence.provenance["config"]
-    quantile = evidence.results.get(f"agreement.real.{config.get('network')}.quantile{ending}")
+    quantile = evidence.results.get(f"consistency.real.{config.get('network')}.quantile{ending}")
     if quantile is None or quantile.value is None:
         why = quantile.note if quantile else "the result is missing"
         raise UnderstudyError(
@@ -202,8 +202,8 @@ def _limit(evidence: CaseEvidence, cohort: Cohort, name: str, value: float | str
     if quantile.value <= 0:
         raise UsageError(
             f"the low quantile of real pairs ({name}) is 0, so nothing would be rejected: "
-            f"the segmenter misses as many real lesions; evaluate agreement with a higher quantile or more updates, or "
-            f"give a number, e.g. --threshold {name}=0.3"
+            f"the segmenter misses as many real lesions; evaluate consistency with a higher quantile or more updates, "
+            f"or give a number, e.g. --threshold {name}=0.3"
         )
     return quantile.value
 
@@ -236,6 +236,6 @@ def privacy_rejections(evidence: CaseEvidence, cohort: Cohort, thresholds: Thres
 
 
 REJECTIONS: dict[str, Callable[[CaseEvidence, Cohort, Thresholds], Rejections]] = {
-    "agreement": agreement_rejections,
+    "consistency": consistency_rejections,
     "privacy": privacy_rejections,
 }

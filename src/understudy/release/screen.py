@@ -56,10 +56,10 @@ def screen_cohort(
 
     Args:
         cohort: folder of the cohort.
-        evidence: results folders of ``evaluate agreement`` and ``evaluate privacy`` about it.
+        evidence: results folders of ``evaluate consistency`` and ``evaluate privacy`` about it.
         out: the cohort to make.
-        thresholds: of agreement, by class or "mean": a Dice, or "real" for the low quantile of real pairs; default: the
-            mean against real pairs.
+        thresholds: of consistency, by class or "mean": a Dice, or "real" for the low quantile of real pairs; default:
+            the mean against real pairs.
         key: file of the secret that keys the id of a semi-synthetic cohort; default: the user's own.
 
     Returns:
@@ -114,11 +114,11 @@ def _open_all(source: Cohort, evidence: Sequence[Path]) -> list[CaseEvidence]:
 
 
 def _thresholds(found: Sequence[CaseEvidence], wanted: Thresholds | None) -> dict[str, float | str]:
-    if any(e.kind == "agreement" for e in found):
+    if any(e.kind == "consistency" for e in found):
         return dict(wanted or DEFAULT)
     if wanted:
         raise UsageError(
-            "--threshold is for evidence of `understudy evaluate agreement`, and none was named: leave it out"
+            "--threshold is for evidence of `understudy evaluate consistency`, and none was named: leave it out"
         )
     return {}
 
@@ -197,7 +197,7 @@ def _by_reason(log: Log) -> str:
 
 
 def _reason(reason: Rejection) -> str:
-    below = f" below {reason.threshold:.3f}" if reason.evidence == "agreement" else ""
+    below = f" below {reason.threshold:.3f}" if reason.evidence == "consistency" else ""
     return f"{reason.evidence} ({reason.what}{below})"
 
 

@@ -92,7 +92,7 @@ def _fidelity(named: Mapping[str, Result]) -> list[Entry]:
         parts = name.split(".")
         if parts[0] != "fidelity" or parts[-1] not in words or plain.value is None:
             continue
-        matched, floor = named.get(f"{name}.matched"), named.get(f"{name}.floor")
+        matched, floor = named.get(f"{name}.size_matched"), named.get(f"{name}.baseline")
         shown = matched if matched and matched.value is not None else plain
         meaning = "0 would mean that no difference in these features was found."
         if floor and floor.value is not None:
@@ -114,7 +114,7 @@ def _labels(named: Mapping[str, Result]) -> list[Entry]:
         parts = name.split(".")
         if parts[0] != "fidelity" or parts[-3:-2] != ["labels"] or parts[-1] != "wasserstein" or plain.value is None:
             continue
-        matched, floor = named.get(f"{name}.matched", plain), named.get(f"{name}.floor")
+        matched, floor = named.get(f"{name}.size_matched", plain), named.get(f"{name}.baseline")
         meaning = (
             f"Label maps only: volume, number, extent, location and shape of this class, in standard deviations of the "
             f"real cases. One half of the real training subjects lies {_value(floor)} from the other half."

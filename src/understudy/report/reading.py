@@ -24,7 +24,7 @@ from understudy.core.documents import read_document
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result, read_results
 
-ORDER = ("utility", "fidelity", "privacy", "agreement", "over", "readers")
+ORDER = ("utility", "fidelity", "privacy", "consistency", "correlation", "interrater")
 COMMAND = re.compile(r"evaluate ([a-z]{1,40})")  # what may name a section of a page and a folder of a bundle
 ROW_PER_CASE = {
     "case_id",

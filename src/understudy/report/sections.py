@@ -26,7 +26,7 @@ PERFECT = {"dice": "1 is a perfect overlap", "auc": "1 is a perfect ranking, 0.5
 HISTOGRAMS = (
     "Share of the cases that have the class, by unit of the axis; at least five real subjects stand in each bin."
 )
-CEILING = "inter-reader ceiling"
+CEILING = "inter-rater ceiling"
 SIDE = re.compile(rf"(real|synthetic|both(-\d+)?|finetuned)(@\d+)?|{CEILING}")  # what networks were trained on
 PLAIN = ("real", "synthetic", CEILING)  # those whose classes are in the figure one by one
 MEAN = "mean of classes"
@@ -61,7 +61,7 @@ class Section:
 def public_sections(folders: list[Folder]) -> list[Section]:
     """Return the sections of the PUBLIC edition in the order of the page."""
     grids = {picture.data: picture for folder in folders for picture in _grids(folder)}
-    ceiling = [r for folder in folders if folder.section == "readers" for r in _on_test(folder)]
+    ceiling = [r for folder in folders if folder.section == "interrater" for r in _on_test(folder)]
     sections = [_section(folder, ceiling if folder.section == "utility" else []) for folder in folders]
     return [*([Section("synthetic", list(grids.values()))] if grids else []), *sections]
 
@@ -108,10 +108,10 @@ def _curve(curve: dict[str, Any]) -> Picture:
 
 
 def _on_test(folder: Folder) -> list[Result]:
-    """Return how two readers agree on the subjects that segmenters are tested on, named as their scores are."""
+    """Return how two raters agree on the subjects that segmenters are tested on, named as their scores are."""
     if folder.provenance["config"]["split"] != "test":
         return []
-    return [replace(r, name=f"utility.{CEILING}.-.{r.name.removeprefix('readers.')}") for r in folder.results]
+    return [replace(r, name=f"utility.{CEILING}.-.{r.name.removeprefix('interrater.')}") for r in folder.results]
 
 
 def _scores(results: Sequence[Result]) -> list[Picture]:

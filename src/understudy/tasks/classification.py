@@ -60,7 +60,7 @@ VOXELS_PER_BLOCK = 2**18  # 64 images of 64 px
 
 
 class ClassificationConfig(FittingConfig):
-    """How a classifier is trained; the same on every side of a comparison. No ``classes``: all class columns."""
+    """How a classifier is trained; the same in every arm of a comparison. No ``classes``: all class columns."""
 
     network: str = "densenet"
     learning_rate: float = 1e-3

@@ -8,7 +8,7 @@ power 0.9, as nnU-Net (Isensee et al. 2021); ``cosine``: Loshchilov and Hutter, 
 period.
 Fine-tuning changes nothing but the cases: the same optimiser goes on, on the one schedule of the whole run, whose rate
 has fallen by then. **Differs** from training to the end and starting again at a tenth of the rate: no further setting
-to tune, and as much learning in all as on every other side.
+to tune, and as much learning in all as in every other arm.
 **Checked** in tests/tasks/test_segmentation.py, test_classification.py and test_fitting.py.
 
 Training cases of two kinds in a given share: what is seen too seldom is repeated, as often as it takes.
@@ -38,7 +38,7 @@ MINIMUM_SD = 1e-3  # of images in [-1, 1]; a constant channel becomes zero
 
 
 class FittingConfig(BaseModel):
-    """How a task network is trained; the same on every side of a comparison."""
+    """How a task network is trained; the same in every arm of a comparison."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -31,7 +31,7 @@ VOXELS_PER_BLOCK = 2**18  # 64 images of 64 px
 
 
 class SegmentationConfig(FittingConfig):
-    """How a segmenter is trained; the same on every side of a comparison."""
+    """How a segmenter is trained; the same in every arm of a comparison."""
 
     network: str = "unet"
     channels: tuple[int, ...] = Field(

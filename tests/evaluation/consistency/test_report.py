@@ -12,7 +12,7 @@ import pytest
 from understudy.core.cohort import Cohort
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, read_results
-from understudy.evaluation.consistency.config import AgreementConfig
+from understudy.evaluation.consistency.config import ConsistencyConfig
 from understudy.evaluation.consistency.report import Findings, Side
 from understudy.evaluation.consistency.scores import CaseScores
 
@@ -36,31 +36,31 @@ def found(
     judged = side("diffusion", made, made.rows(), [0.04, 0.9, np.nan, 0.0, 0.5, 0.7], [0, 0, 3, 1, 0, 0], "a warning")
     others = [judged, side("other", made, made.rows(), [0.5] * 6, [0] * 6)] if several else [judged]
     segmenter: Any = type("S", (), {"curve": [(10, 0.3), (20, float("nan"))]})()
-    provenance = Provenance("evaluate agreement", {}, 0, {"real": real.id, "synthetic": made.id})
+    provenance = Provenance("evaluate consistency", {}, 0, {"real": real.id, "synthetic": made.id})
     folder = tmp_path / "out"
     folder.mkdir()
-    Findings(real, reference, others, segmenter, AgreementConfig(draws=200), provenance).write(folder)
+    Findings(real, reference, others, segmenter, ConsistencyConfig(draws=200), provenance).write(folder)
     return folder, {r.name: r for r in read_results(folder)[0]}, real, made
 
 
 def test_numbers(toy: Toy, tmp_path: Path) -> None:
     folder, results, _, made = found(toy, tmp_path)
-    assert results["agreement.real.segresnet.dice"].value == pytest.approx(0.525)
-    assert results["agreement.real.segresnet.quantile"].value == pytest.approx(0.05)  # the first of twenty
-    synthetic = results["agreement.synthetic.segresnet.dice"]
+    assert results["consistency.real.segresnet.dice"].value == pytest.approx(0.525)
+    assert results["consistency.real.segresnet.quantile"].value == pytest.approx(0.05)  # the first of twenty
+    synthetic = results["consistency.synthetic.segresnet.dice"]
     assert synthetic.value == pytest.approx((0.04 + 0.9 + 0 + 0.5 + 0.7) / 5) and synthetic.n == 5
     assert "1 missed, 0 false positive, 1 both empty" in synthetic.note and "a warning" in synthetic.note
-    below = results["agreement.synthetic.segresnet.below"]
+    below = results["consistency.synthetic.segresnet.below"]
     assert below.value == pytest.approx(2 / 5) and below.better == "lower"
     assert below.low is not None and below.high is not None and below.low <= 0.4 <= below.high
-    assert results["agreement.synthetic.segresnet.dice.bright-disc"].value == synthetic.value
+    assert results["consistency.synthetic.segresnet.dice.bright-disc"].value == synthetic.value
     with (folder / "cases.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert [row["synthetic_case"] for row in rows] == made.column("case_id").tolist()
     assert {row["synthetic_cohort"] for row in rows} == {made.id}
     assert [float(row["mean"]) for row in rows] == [0.04, 0.9, 1, 0, 0.5, 0.7]  # nothing there, and nothing seen
     assert [row["rule.Bright disc"] for row in rows] == ["", "", "both empty", "missed", "", ""]
-    curve = json.loads((folder / "curves" / "agreement.json").read_text())
+    curve = json.loads((folder / "curves" / "consistency.json").read_text())
     assert [s["name"] for s in curve["series"]] == ["real", "synthetic"] and curve["vertical"][0]["x"] == pytest.approx(
         0.05
     )
@@ -79,7 +79,7 @@ def test_public_files_hold_no_real_case_and_no_real_subject(toy: Toy, tmp_path: 
         seen["calibrated_on"][0]["splits"] == ["control"]
         and "INTERNAL" in (folder / "internal" / "INTERNAL.txt").read_text()
     )
-    assert (folder / "internal" / "curves" / "agreement-training.json").is_file()  # two validation subjects
+    assert (folder / "internal" / "curves" / "consistency-training.json").is_file()  # two validation subjects
     assert not list(folder.rglob("*.safetensors"))
 
 
@@ -95,18 +95,18 @@ def test_few_control_subjects_are_withheld(toy: Toy, tmp_path: Path) -> None:
     for name, result in results.items():
         real = ".real." in name or ".below" in name
         assert (result.value is None) == real and (not real or "withheld: 4 subjects" in result.note), name
-    curve = json.loads((folder / "curves" / "agreement.json").read_text())
+    curve = json.loads((folder / "curves" / "consistency.json").read_text())
     assert [s["name"] for s in curve["series"]] == ["synthetic"] and curve["vertical"] == []
-    with (folder / "tables" / "agreement.csv").open(newline="") as handle:
+    with (folder / "tables" / "consistency.csv").open(newline="") as handle:
         row = next(csv.DictReader(handle))
     assert row["cohort"] == "real" and {row[name] for name in ("dice", "quantile", "missed", "cases")} == {""}
 
 
 def test_several_cohorts_have_names(toy: Toy, tmp_path: Path) -> None:
     folder, results, _, _ = found(toy, tmp_path, several=True)
-    assert results["agreement.synthetic.other.segresnet.dice"].value == pytest.approx(0.5)
-    assert "agreement.synthetic.diffusion.segresnet.below" in results
-    curve = json.loads((folder / "curves" / "agreement-below.json").read_text())
+    assert results["consistency.synthetic.other.segresnet.dice"].value == pytest.approx(0.5)
+    assert "consistency.synthetic.diffusion.segresnet.below" in results
+    curve = json.loads((folder / "curves" / "consistency-below.json").read_text())
     assert [s["name"] for s in curve["series"]] == ["real", "diffusion", "other"]
     other = curve["series"][2]
     assert [y for x, y in zip(other["x"], other["y"], strict=True) if x in (0.5, 0.52)] == [0, 1]

@@ -1,4 +1,4 @@
-"""Agreement case by case, by hand, with each case of the rule for empty maps."""
+"""Consistency case by case, by hand, with each case of the rule for empty maps."""
 
 from collections.abc import Callable
 from pathlib import Path

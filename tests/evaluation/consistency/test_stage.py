@@ -1,4 +1,4 @@
-"""``evaluate agreement`` end to end on cohorts whose agreement is known."""
+"""``evaluate consistency`` end to end on cohorts whose consistency is known."""
 
 import json
 from collections.abc import Callable
@@ -13,22 +13,22 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, read_results
 from understudy.core.writer import CohortWriter
-from understudy.evaluation.consistency.config import AgreementConfig
-from understudy.evaluation.consistency.stage import evaluate_agreement
+from understudy.evaluation.consistency.config import ConsistencyConfig
+from understudy.evaluation.consistency.stage import evaluate_consistency
 from understudy.evaluation.utility.segmentation import subject_cases
 
 Toy = Callable[..., Path]
-CONFIG = AgreementConfig(updates=60, checks=2, channels=(8, 16, 32), batch_size=8, draws=100, precision="fp32")
+CONFIG = ConsistencyConfig(updates=60, checks=2, channels=(8, 16, 32), batch_size=8, draws=100, precision="fp32")
 BRIEF = CONFIG.model_copy(update={"updates": 3, "checks": 1, "channels": (4, 8, 16), "batch_size": 4})
 FILES = [
     "cases.csv",
-    "curves/agreement-below.json",
-    "curves/agreement-training.json",
-    "curves/agreement.json",
+    "curves/consistency-below.json",
+    "curves/consistency-training.json",
+    "curves/consistency.json",
     "internal/INTERNAL.txt",
     "internal/seen.json",
     "results.json",
-    "tables/agreement.csv",
+    "tables/consistency.csv",
 ]
 
 
@@ -59,27 +59,27 @@ def named(folder: Path) -> dict[str, Result]:
 @pytest.fixture(scope="module")
 def judged(real: Path, synthetic: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results of a cohort whose label maps fit its images, and of one in which they belong to other images."""
-    root = tmp_path_factory.mktemp("agreement")
-    return evaluate_agreement(real, [synthetic, shuffled(synthetic, root / "shuffled")], root / "out", 0, CONFIG)
+    root = tmp_path_factory.mktemp("consistency")
+    return evaluate_consistency(real, [synthetic, shuffled(synthetic, root / "shuffled")], root / "out", 0, CONFIG)
 
 
 def test_fitting_label_maps_agree_and_shuffled_ones_do_not(judged: Path) -> None:
     found = named(judged)
     good, bad, real = (
-        found[f"agreement.{name}.segresnet.dice"].value or 0
+        found[f"consistency.{name}.segresnet.dice"].value or 0
         for name in ("synthetic.stylegan-2", "synthetic.shuffled", "real")
     )
     assert good > 0.8 and bad < 0.4 and abs(good - real) < 0.1
-    assert (found["agreement.synthetic.shuffled.segresnet.below"].value or 0) > 0.8
-    assert (found["agreement.synthetic.stylegan-2.segresnet.below"].value or 0) < 0.3
-    assert (found["agreement.synthetic.stylegan-2.segresnet.accuracy"].value or 0) > 0.95
-    assert found["agreement.real.segresnet.dice"].n == 5  # the control subjects, slices of one joined
+    assert (found["consistency.synthetic.shuffled.segresnet.below"].value or 0) > 0.8
+    assert (found["consistency.synthetic.stylegan-2.segresnet.below"].value or 0) < 0.3
+    assert (found["consistency.synthetic.stylegan-2.segresnet.accuracy"].value or 0) > 0.95
+    assert found["consistency.real.segresnet.dice"].n == 5  # the control subjects, slices of one joined
 
 
 def test_what_is_written(judged: Path) -> None:
     assert sorted(str(p.relative_to(judged)) for p in judged.rglob("*") if p.is_file()) == FILES
     _, provenance = read_results(judged)
-    assert provenance["command"] == "evaluate agreement" and provenance["config"]["reference"] == "control"
+    assert provenance["command"] == "evaluate consistency" and provenance["config"]["reference"] == "control"
     assert len((judged / "cases.csv").read_text().splitlines()) == 1 + 180
 
 
@@ -95,7 +95,9 @@ def test_the_test_split_is_never_read(real: Path, synthetic: Path, tmp_path: Pat
         subject_cases(Cohort.open(poisoned), "test").score(
             type("S", (), {"predict_cases": lambda _, c: c.read(np.arange(len(c)))[1]})()
         )  # type: ignore[arg-type]
-    one, other = (evaluate_agreement(c, [synthetic], tmp_path / n, 0, BRIEF) for c, n in ((real, "a"), (poisoned, "b")))
+    one, other = (
+        evaluate_consistency(c, [synthetic], tmp_path / n, 0, BRIEF) for c, n in ((real, "a"), (poisoned, "b"))
+    )
     assert named(one) == named(other)
     assert (one / "cases.csv").read_bytes() == (other / "cases.csv").read_bytes()
 
@@ -104,23 +106,23 @@ def test_volumes_same_seed_same_bytes_and_made_once(toy: Toy, tmp_path: Path) ->
     splits = ("train", "validation", "control")
     real = toy(tmp_path / "real", "real", 15, 0, depth=4, size=16, cases=1, splits=splits)
     made = toy(tmp_path / "made", "synthetic", 5, 1, depth=4, size=16, cases=1)
-    first, second = (evaluate_agreement(real, [made], tmp_path / name, 0, BRIEF) for name in "ab")
+    first, second = (evaluate_consistency(real, [made], tmp_path / name, 0, BRIEF) for name in "ab")
     for file in FILES:
         assert (first / file).read_bytes() == (second / file).read_bytes()
     before = (first / "results.json").stat().st_mtime_ns
-    evaluate_agreement(real, [made], first, 0, BRIEF)
+    evaluate_consistency(real, [made], first, 0, BRIEF)
     assert (first / "results.json").stat().st_mtime_ns == before
     with pytest.raises(UsageError, match="made by another request"):
-        evaluate_agreement(real, [made], first, 1, BRIEF)
+        evaluate_consistency(real, [made], first, 1, BRIEF)
 
 
 def test_without_control_the_validation_split_only_when_asked(toy: Toy, synthetic: Path, tmp_path: Path) -> None:
     real = toy(tmp_path / "real", "real", 12, 0, splits=("train", "validation"))
     with pytest.raises(UnderstudyError, match="at least 2 control subjects.*--set reference=validation"):
-        evaluate_agreement(real, [synthetic], tmp_path / "out", 0, BRIEF)
+        evaluate_consistency(real, [synthetic], tmp_path / "out", 0, BRIEF)
     asked = BRIEF.model_copy(update={"reference": "validation"})
-    out = evaluate_agreement(real, [synthetic], tmp_path / "out", 0, asked)
-    note = named(out)["agreement.real.segresnet.dice"].note
+    out = evaluate_consistency(real, [synthetic], tmp_path / "out", 0, asked)
+    note = named(out)["consistency.real.segresnet.dice"].note
     assert "chose the segmenter's weights" in note and "real validation pairs" in note
     assert json.loads((out / "internal" / "seen.json").read_text())["calibrated_on"][0]["splits"] == ["validation"]
 
@@ -128,7 +130,7 @@ def test_without_control_the_validation_split_only_when_asked(toy: Toy, syntheti
 def test_cohorts_without_label_maps_are_refused(real: Path, toy: Toy, tmp_path: Path) -> None:
     bare = toy(tmp_path / "bare", "synthetic", 3, 1, scheme=None, label_source=None)
     with pytest.raises(UnderstudyError, match="needs label maps"):
-        evaluate_agreement(real, [bare], tmp_path / "out", 0, BRIEF)
+        evaluate_consistency(real, [bare], tmp_path / "out", 0, BRIEF)
     assert [p.name for p in tmp_path.iterdir()] == ["bare"]
 
 
@@ -140,16 +142,16 @@ def test_a_failure_while_reading_leaves_nothing(
 
     monkeypatch.setattr("understudy.evaluation.consistency.stage.case_scores", fail)
     with pytest.raises(UnderstudyError, match="went away"):
-        evaluate_agreement(real, [synthetic], tmp_path / "out", 0, BRIEF)
+        evaluate_consistency(real, [synthetic], tmp_path / "out", 0, BRIEF)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_another_architecture_than_the_judge_of_utility() -> None:
     with pytest.raises(ValueError, match="another architecture than the one that judges utility"):
-        AgreementConfig(network="unet")
+        ConsistencyConfig(network="unet")
     with pytest.raises(ValueError, match="another architecture than the one that judges utility"):
-        AgreementConfig(utility_network="segresnet")
-    assert AgreementConfig(network="unet", utility_network="segresnet").network == "unet"
-    assert AgreementConfig().network != AgreementConfig().utility_network
+        ConsistencyConfig(utility_network="segresnet")
+    assert ConsistencyConfig(network="unet", utility_network="segresnet").network == "unet"
+    assert ConsistencyConfig().network != ConsistencyConfig().utility_network
     with pytest.raises(ValueError, match="was expected, found 'swan'"):
-        AgreementConfig(network="swan")
+        ConsistencyConfig(network="swan")

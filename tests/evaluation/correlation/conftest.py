@@ -22,8 +22,8 @@ def write_fidelity(
         prefix = f"fidelity.{name}" if len(cohorts) > 1 else "fidelity"
         results += [
             Result(f"{prefix}.frechet", distance, better="lower", n=n),
-            Result(f"{prefix}.frechet.matched", distance + 1, better="lower", n=n),
-            Result(f"{prefix}.frechet.floor", 0.5, better="lower", n=n),
+            Result(f"{prefix}.frechet.size_matched", distance + 1, better="lower", n=n),
+            Result(f"{prefix}.frechet.baseline", 0.5, better="lower", n=n),
             Result(f"{prefix}.frechet.real", 0.4, better="lower", n=n),
             Result(f"{prefix}.coverage", 1 / (1 + distance), better="higher", n=n),
             Result(f"{prefix}.labels.disc.wasserstein", None, note="withheld"),

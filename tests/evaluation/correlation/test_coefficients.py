@@ -9,11 +9,11 @@ import pytest
 from scipy import stats
 
 from understudy.core.result import Result
-from understudy.evaluation.correlation.coefficients import NAMES, Coefficient, agreements, coefficients
-from understudy.evaluation.correlation.config import OverConfig
+from understudy.evaluation.correlation.coefficients import NAMES, Coefficient, coefficients, correlations
+from understudy.evaluation.correlation.config import CorrelationConfig
 from understudy.evaluation.correlation.join import Measured
 
-QUICK = OverConfig(draws=400, permutations=500)
+QUICK = CorrelationConfig(draws=400, permutations=500)
 
 
 def measured(rows: list[tuple[str, str, float, float]], better: str = "lower", score: str = "higher") -> list[Measured]:
@@ -67,14 +67,14 @@ def test_resampling_cohorts_alone_would_promise_more() -> None:
 @pytest.mark.parametrize("better", ["lower", "higher"])
 @pytest.mark.parametrize("score", ["lower", "higher"])
 def test_plus_means_the_better_the_more_useful(cohorts: Callable[..., Any], better: str, score: str) -> None:
-    found = agreements(measured(cohorts(15), better, score), QUICK, 0)[0]
+    found = correlations(measured(cohorts(15), better, score), QUICK, 0)[0]
     sign = (-1 if better == "lower" else 1) * (-1 if score == "lower" else 1) * -1  # distance falls, Dice rises
     assert [found.coefficients[name].value for name in NAMES] == pytest.approx([sign] * 3)
     assert found.generators == 3 and found.resamples == 10 and found.p == pytest.approx(1 / 501)
 
 
 def test_eleven_cohorts_have_no_coefficient_and_twelve_have_one(cohorts: Callable[..., Any]) -> None:
-    few, enough = (agreements(measured(cohorts(n)), QUICK, 0)[0] for n in (11, 12))
+    few, enough = (correlations(measured(cohorts(n)), QUICK, 0)[0] for n in (11, 12))
     assert few.coefficients == {} and few.p is None and len(few.cohorts) == 11
     assert set(enough.coefficients) == set(NAMES)
 
@@ -84,7 +84,7 @@ def test_a_cohort_without_a_metric_does_not_count_for_it(cohorts: Callable[..., 
     rows[4].fidelity["other"] = Result("other", 1.0, better="higher")
     rows[5].fidelity["m"] = Result("m", None, better="lower")
     rows[6].fidelity["nobody has it"] = Result("x", None, better="lower")
-    found = {one.metric: one for one in agreements(rows, QUICK, 0)}
+    found = {one.metric: one for one in correlations(rows, QUICK, 0)}
     assert list(found) == ["m", "other"]
     assert len(found["m"].cohorts) == 12 and found["m"].p is not None and found["m"].p_holm == found["m"].p
     assert len(found["other"].cohorts) == 1 and found["other"].p_holm is None
@@ -94,6 +94,6 @@ def test_holm_counts_the_metrics_and_lone_cohorts_are_exchanged_among_all(cohort
     rows = measured([(id_, f"generator {i}", x, y) for i, (id_, _, x, y) in enumerate(cohorts(12))])
     for row in rows:
         row.fidelity["same"] = row.fidelity["m"]
-    one, other = agreements(rows, QUICK, 0)
+    one, other = correlations(rows, QUICK, 0)
     assert one.alone and one.p == other.p == pytest.approx(1 / 501) and one.p_holm == pytest.approx(2 / 501)
     assert one.coefficients["kendall_within"].value is None  # no generator has a pair

@@ -10,7 +10,7 @@ import pytest
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.result import write_results
-from understudy.evaluation.correlation.config import OverConfig
+from understudy.evaluation.correlation.config import CorrelationConfig
 from understudy.evaluation.correlation.join import Joined, join
 
 Write = Callable[..., Path]
@@ -28,7 +28,7 @@ def test_names_are_ids_and_metrics_are_what_has_a_direction(
 ) -> None:
     rows = cohorts(7)
     together = [fidelity(tmp_path / "f", rows), utility(tmp_path / "u", rows)]
-    joined = join(together, OverConfig())
+    joined = join(together, CorrelationConfig())
     assert joined.real == "real" and joined.score == "unet.dice"
     assert [c.name for c in joined.cohorts[:4]] == ["diffusion-1", "progan-1", "stylegan-2-1", "diffusion-2"]
     assert all(set(c.fidelity) == {"frechet", "coverage"} for c in joined.cohorts)
@@ -40,8 +40,8 @@ def test_names_are_ids_and_metrics_are_what_has_a_direction(
         utility(tmp_path / "v", rows[::-1]),
     ]
     for folders in (apart, mixed):
-        assert numbers(join(folders, OverConfig())) == numbers(joined)
-    assert join(together[::-1], OverConfig()) == joined
+        assert numbers(join(folders, CorrelationConfig())) == numbers(joined)
+    assert join(together[::-1], CorrelationConfig()) == joined
 
 
 def test_folders_of_folders_are_searched_and_others_passed_over(
@@ -53,24 +53,24 @@ def test_folders_of_folders_are_searched_and_others_passed_over(
     (tmp_path / "all" / ".half.partial" / "results.json").write_text("{")
     write_results(tmp_path / "all", [], Provenance("evaluate privacy"))
     with pytest.raises(UsageError, match="were expected, and .*all holds those of 'evaluate privacy': leave it out"):
-        join([tmp_path / "all"], OverConfig())
+        join([tmp_path / "all"], CorrelationConfig())
     (tmp_path / "all" / "privacy").mkdir()
     (tmp_path / "all" / "results.json").rename(tmp_path / "all" / "privacy" / "results.json")
-    joined = join([tmp_path / "all"], OverConfig())
-    assert joined == join(folders, OverConfig()) == join([tmp_path / "all", *folders], OverConfig())
+    joined = join([tmp_path / "all"], CorrelationConfig())
+    assert joined == join(folders, CorrelationConfig()) == join([tmp_path / "all", *folders], CorrelationConfig())
     (tmp_path / "nothing").mkdir()
     with pytest.raises(UsageError, match="nothing holds no results"):
-        join([tmp_path / "nothing"], OverConfig())
+        join([tmp_path / "nothing"], CorrelationConfig())
 
 
 def test_another_score_can_be_chosen(tmp_path: Path, fidelity: Write, utility: Write, cohorts: Write) -> None:
     folders = [fidelity(tmp_path / "f", cohorts(3)), utility(tmp_path / "u", cohorts(3))]
-    joined = join(folders, OverConfig(score="hd95"))
+    joined = join(folders, CorrelationConfig(score="hd95"))
     assert joined.score == "unet.hd95" and joined.cohorts[0].utility.better == "lower"
     for config, says in (
-        (OverConfig(score="nsd"), "no number utility.synthetic.diffusion.unet.nsd: choose one"),
-        (OverConfig(side="both"), "no number utility.both.diffusion.unet.dice: choose one"),
-        (OverConfig(score="dice.disc"), "unet.dice.disc: withheld: 3 subjects"),
+        (CorrelationConfig(score="nsd"), "no number utility.synthetic.diffusion.unet.nsd: choose one"),
+        (CorrelationConfig(arm="both"), "no number utility.both.diffusion.unet.dice: choose one"),
+        (CorrelationConfig(score="dice.disc"), "unet.dice.disc: withheld: 3 subjects"),
     ):
         with pytest.raises(UnderstudyError, match=says):
             join(folders, config)
@@ -117,7 +117,7 @@ def test_what_does_not_belong_together_is_refused(
     tmp_path: Path, fidelity: Write, utility: Write, cohorts: Write, change: Callable[..., list[Path]], says: str
 ) -> None:
     with pytest.raises(UnderstudyError, match=says):
-        join(change(fidelity, utility, tmp_path, cohorts(3)), OverConfig())
+        join(change(fidelity, utility, tmp_path, cohorts(3)), CorrelationConfig())
 
 
 def test_another_classifier_or_another_name_is_refused(
@@ -129,11 +129,11 @@ def test_another_classifier_or_another_name_is_refused(
     before = table.read_text()
     table.write_text(before.replace("progan,ProGAN", "progan,GAN"))
     with pytest.raises(UnderstudyError, match="its table of image metrics names diffusion, progan"):
-        join(folders, OverConfig())
+        join(folders, CorrelationConfig())
     table.write_text(before)
     results.write_text(results.read_text().replace('"real": "real"', '"real": "real", "classifier": "abc"'))
     with pytest.raises(UnderstudyError, match="the classifier of .*f is abc, and that of .*g is None"):
-        join(folders, OverConfig())
+        join(folders, CorrelationConfig())
 
 
 def test_a_folder_that_compared_no_images_of_a_cohort_is_refused(
@@ -147,7 +147,7 @@ def test_a_folder_that_compared_no_images_of_a_cohort_is_refused(
     with pytest.raises(
         UnderstudyError, match="measured 3 cohorts, and its table of image metrics names diffusion, style"
     ):
-        join(folders, OverConfig())
+        join(folders, CorrelationConfig())
     file.unlink()
     with pytest.raises(UnderstudyError, match="compares no images"):
-        join(folders, OverConfig())
+        join(folders, CorrelationConfig())

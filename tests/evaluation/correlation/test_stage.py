@@ -10,9 +10,9 @@ import torch
 
 from understudy.cli.main import main
 from understudy.core.result import read_results
-from understudy.evaluation.correlation.config import OverConfig
+from understudy.evaluation.correlation.config import CorrelationConfig
 from understudy.evaluation.correlation.join import join
-from understudy.evaluation.correlation.stage import evaluate_over
+from understudy.evaluation.correlation.stage import evaluate_correlation
 from understudy.evaluation.fidelity.config import FidelityConfig
 from understudy.evaluation.fidelity.stage import evaluate_fidelity
 from understudy.evaluation.utility.config import UtilityConfig
@@ -20,7 +20,7 @@ from understudy.evaluation.utility.stage import evaluate_utility
 from understudy.report import write_report
 
 Write = Callable[..., Path]
-QUICK = OverConfig(draws=100, permutations=100)
+QUICK = CorrelationConfig(draws=100, permutations=100)
 
 
 def table(file: Path) -> list[dict[str, str]]:
@@ -34,26 +34,26 @@ def folders(tmp_path: Path, fidelity: Write, utility: Write, cohorts: Write) -> 
 
 
 def test_what_is_written(tmp_path: Path, folders: list[Path]) -> None:
-    out = evaluate_over(folders, tmp_path / "over", 0, QUICK)
+    out = evaluate_correlation(folders, tmp_path / "correlation", 0, QUICK)
     results, provenance = read_results(out)
     named = {result.name: result for result in results}
     assert len(named) == 6 and provenance["inputs"]["synthetic"].startswith("id00,id01")
-    rho = named["agreement.over.frechet.spearman"]
+    rho = named["correlation.frechet.spearman"]
     assert (rho.value, rho.low, rho.high, rho.n) == (pytest.approx(1), pytest.approx(1), pytest.approx(1), 14)
     assert (
         "3 generators resampled with all their cohorts (10 different resamples: a rough interval, often too short), "
         "0 of 100 degenerate" in rho.note
     )
     assert "p 0.0099, by Holm over the metrics 0.02 (utilities exchanged within generators)" in rho.note
-    rows = table(out / "tables" / "over-cohorts.csv")
+    rows = table(out / "tables" / "correlation-cohorts.csv")
     assert rows[1] == {
         **{"cohort": "progan-1", "generator": "ProGAN", "id": "id01", "n_synthetic": "50", "utility": "0.34"},
         **{"utility_low": "0.24", "utility_high": "0.44", "frechet": "9.5", "coverage": "0.0952380952"},
     }
-    assert [row["metric"] for row in table(out / "tables" / "over.csv")] == ["frechet", "coverage"]
+    assert [row["metric"] for row in table(out / "tables" / "correlation.csv")] == ["frechet", "coverage"]
     before = {file.name: file.read_bytes() for file in out.rglob("*") if file.is_file()}
-    assert evaluate_over(folders, out, 0, QUICK) == out
-    again = evaluate_over(folders, tmp_path / "again", 0, QUICK)
+    assert evaluate_correlation(folders, out, 0, QUICK) == out
+    again = evaluate_correlation(folders, tmp_path / "again", 0, QUICK)
     assert {file.name: file.read_bytes() for file in again.rglob("*") if file.is_file()} == before
 
 
@@ -61,11 +61,11 @@ def test_few_cohorts_have_a_table_and_a_scatter_alone(
     tmp_path: Path, fidelity: Write, utility: Write, cohorts: Write
 ) -> None:
     few = [fidelity(tmp_path / "f", cohorts(5)), utility(tmp_path / "u", cohorts(5))]
-    out = evaluate_over(few, tmp_path / "over", 0, QUICK)
+    out = evaluate_correlation(few, tmp_path / "correlation", 0, QUICK)
     for result in read_results(out)[0]:
         assert result.value is None and result.note == "not measured: 5 cohorts, and a coefficient needs 12"
-    assert len(table(out / "tables" / "over-cohorts.csv")) == 5
-    assert "5 cohorts: too few for a coefficient" in (out / "curves" / "over-frechet.json").read_text()
+    assert len(table(out / "tables" / "correlation-cohorts.csv")) == 5
+    assert "5 cohorts: too few for a coefficient" in (out / "curves" / "correlation-frechet.json").read_text()
 
 
 def test_what_makes_a_coefficient_hard_to_read_is_said(
@@ -77,35 +77,38 @@ def test_what_makes_a_coefficient_hard_to_read_is_said(
         fidelity(tmp_path / "g", rows[8:], n=70),
         utility(tmp_path / "u", rows),
     ]
-    out = evaluate_over(folders, tmp_path / "over", 0, QUICK)
+    out = evaluate_correlation(folders, tmp_path / "correlation", 0, QUICK)
     note = read_results(out)[0][0].note
     assert (
         "50 to 70 cases, and many metrics depend on that" in note and "7 cohort(s) without a recorded generator" in note
     )
-    assert table(out / "tables" / "over-cohorts.csv")[0]["generator"] == "not recorded"
+    assert table(out / "tables" / "correlation-cohorts.csv")[0]["generator"] == "not recorded"
     alone = [(id_, "diffusion", x, y) for id_, _, x, y in rows]
     more = [fidelity(tmp_path / "h", alone), utility(tmp_path / "v", alone)]
-    first = read_results(evaluate_over(more, tmp_path / "alone", 0, QUICK))[0][0]
+    first = read_results(evaluate_correlation(more, tmp_path / "alone", 0, QUICK))[0][0]
     assert first.value is not None and first.low is None and "one generator made all cohorts" in first.note
 
 
 def test_the_report_shows_points_and_coefficients(tmp_path: Path, folders: list[Path]) -> None:
-    evaluate_over(folders, tmp_path / "over", 0, QUICK)
-    page = write_report([*folders, tmp_path / "over"], tmp_path / "report").read_text()
+    evaluate_correlation(folders, tmp_path / "correlation", 0, QUICK)
+    page = write_report([*folders, tmp_path / "correlation"], tmp_path / "report").read_text()
     assert "Fidelity against usefulness" in page and "Fréchet distance and usefulness" in page
     assert "Spearman 1.00 [1.00, 1.00]; + means" in page and "orders these synthetic cohorts" in page
 
 
 def test_the_command_line(tmp_path: Path, folders: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
-    words, out = ["evaluate", "agreement", "--over", *map(str, folders)], ["--out", str(tmp_path / "over")]
+    words, out = ["evaluate", "correlation", "--over", *map(str, folders)], ["--out", str(tmp_path / "correlation")]
     assert main([*words, *out, "--set", "draws=100", "--set", "permutations=100"]) == 0
-    assert "agreement.over.frechet.kendall_within" in capsys.readouterr().out
+    assert "correlation.frechet.kendall_within" in capsys.readouterr().out
     for line, says in (
-        (["evaluate", "utility", *words[2:], *out], "--over is for `evaluate agreement`"),
+        (["evaluate", "utility", *words[2:], *out], "--over is for `evaluate consistency`"),
         ([*words, *out, "--real", "x"], "--over takes results in the place of cohorts, and --real"),
-        (["evaluate", "agreement", *out], "evaluate agreement needs --real COHORT and --synthetic COHORT..."),
+        (["evaluate", "correlation", *out], "evaluate consistency needs --real COHORT and --synthetic COHORT..."),
         ([*words, *out, "--set", "updates=5"], "has no setting 'updates'"),
-        (["evaluate", "agreement", "--over", str(folders[0]), "--out", str(tmp_path / "x")], "utility` are needed too"),
+        (
+            ["evaluate", "correlation", "--over", str(folders[0]), "--out", str(tmp_path / "x")],
+            "utility` are needed too",
+        ),
     ):
         assert main(line) in (1, 2) and says in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
@@ -123,7 +126,9 @@ def test_it_reads_what_the_evaluations_write(tmp_path: Path, real: Path, toy: Ca
     for name, cohorts in (("all", made), ("one", made[1:2])):
         evaluate_fidelity(real, cohorts, tmp_path / f"f-{name}", 0, looks)
         evaluate_utility(real, cohorts, tmp_path / f"u-{name}", 0, tests)
-    three, one = (join([tmp_path / f"f-{name}", tmp_path / f"u-{name}"], OverConfig()) for name in ("all", "one"))
+    three, one = (
+        join([tmp_path / f"f-{name}", tmp_path / f"u-{name}"], CorrelationConfig()) for name in ("all", "one")
+    )
     assert [c.name for c in three.cohorts] == ["diffusion-1", "stylegan-2", "diffusion-2"]
     assert [c.name for c in one.cohorts] == ["stylegan-2"] and one.cohorts[0].n == 36
     both = three.cohorts[1], one.cohorts[0]
@@ -132,4 +137,4 @@ def test_it_reads_what_the_evaluations_write(tmp_path: Path, real: Path, toy: Ca
         both[0].fidelity.keys() == both[1].fidelity.keys() >= {"frechet", "coverage", "labels.bright-disc.wasserstein"}
     )
     assert both[0].fidelity["frechet"].value == both[1].fidelity["frechet"].value
-    assert not [name for name in both[0].fidelity if name.endswith(("floor", "matched"))]
+    assert not [name for name in both[0].fidelity if name.endswith(("baseline", "size_matched"))]

@@ -1,10 +1,10 @@
-"""The floor: subject-disjoint halves, one n, and a copy of real cases that matches it."""
+"""The baseline: subject-disjoint halves, one n, and a copy of real cases that matches it."""
 
 import numpy as np
 import pytest
 
 from understudy.evaluation import METRICS
-from understudy.evaluation.fidelity.baseline import halves, real_floors
+from understudy.evaluation.fidelity.baseline import halves, real_baselines
 
 SUBJECTS = np.repeat([f"s{i:02}" for i in range(21)], np.arange(21) % 5 + 3)
 
@@ -27,25 +27,28 @@ def test_halves_share_no_subject_and_leave_none_out() -> None:
 @pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if "monotone under shift" in metric.laws])
 def test_new_subjects_of_one_distribution_match_the_floor_and_shifted_ones_do_not(name: str) -> None:
     function = {name: METRICS[name].function}
-    near = real_floors(function, features(0), SUBJECTS, features(1), 12, seed=0)[name]
-    far = real_floors(function, features(0), SUBJECTS, features(1) + 2, 12, seed=0)[name]
-    assert np.array_equal(near.floor, far.floor) and near.n == far.n <= len(SUBJECTS) // 2
-    apart, spread = abs(near.matched.mean() - near.floor.mean()), near.floor.std() + 0.2 * abs(near.floor.mean())
+    near = real_baselines(function, features(0), SUBJECTS, features(1), 12, seed=0)[name]
+    far = real_baselines(function, features(0), SUBJECTS, features(1) + 2, 12, seed=0)[name]
+    assert np.array_equal(near.baseline, far.baseline) and near.n == far.n <= len(SUBJECTS) // 2
+    apart, spread = (
+        abs(near.size_matched.mean() - near.baseline.mean()),
+        near.baseline.std() + 0.2 * abs(near.baseline.mean()),
+    )
     if METRICS[name].better == "lower":
-        assert apart < 4 * spread and far.matched.mean() > near.floor.max() + 4 * spread
+        assert apart < 4 * spread and far.size_matched.mean() > near.baseline.max() + 4 * spread
     else:  # shares, which end at 0
-        assert apart < 0.6 * near.floor.mean() and far.matched.max() < near.floor.min()
-        assert far.matched.mean() < 0.2 * near.floor.mean()
-    few = real_floors(function, features(0), SUBJECTS, features(1)[:9], 3, seed=0)[name]
+        assert apart < 0.6 * near.baseline.mean() and far.size_matched.max() < near.baseline.min()
+        assert far.size_matched.mean() < 0.2 * near.baseline.mean()
+    few = real_baselines(function, features(0), SUBJECTS, features(1)[:9], 3, seed=0)[name]
     assert few.n == 9
 
 
 def test_metrics_together_find_what_each_finds_alone() -> None:
     functions, sides = {name: METRICS[name].function for name in METRICS}, (features(0), SUBJECTS, features(1))
     told: list[None] = []
-    together = real_floors(functions, *sides, 3, 5, lambda: told.append(None))
+    together = real_baselines(functions, *sides, 3, 5, lambda: told.append(None))
     assert len(told) == 3 and list(together) == list(METRICS)
     for name, function in functions.items():
-        alone = real_floors({name: function}, *sides, 3, 5)[name]
-        assert np.array_equal(alone.floor, together[name].floor)
-        assert np.array_equal(alone.matched, together[name].matched)
+        alone = real_baselines({name: function}, *sides, 3, 5)[name]
+        assert np.array_equal(alone.baseline, together[name].baseline)
+        assert np.array_equal(alone.size_matched, together[name].size_matched)

@@ -1,4 +1,4 @@
-"""Distances of label statistics: closed forms, floors, few subjects, and what is told of real cases."""
+"""Distances of label statistics: closed forms, baselines, few subjects, and what is told of real cases."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from understudy.core.provenance import Provenance
 from understudy.core.result import Result
 from understudy.core.writer import CohortWriter
 from understudy.evaluation.fidelity.config import FidelityConfig
-from understudy.evaluation.fidelity.image_distances import Side
+from understudy.evaluation.fidelity.image_distances import CaseSet
 from understudy.evaluation.fidelity.label_distances import (
     TABLE,
     LabelFindings,
@@ -66,8 +66,8 @@ def write(
 
 
 def compare(real: Cohort, *others: Cohort, config: FidelityConfig = CONFIG) -> LabelFindings:
-    sides = [Side(f"s{i}", f"fidelity.s{i}", other, other.rows()) for i, other in enumerate(others)]
-    return compare_labels(Side("real", "", real, real.rows("train")), sides, config, 0)
+    sides = [CaseSet(f"s{i}", f"fidelity.s{i}", other, other.rows()) for i, other in enumerate(others)]
+    return compare_labels(CaseSet("real", "", real, real.rows("train")), sides, config, 0)
 
 
 def by_name(found: LabelFindings) -> dict[str, Result]:
@@ -84,13 +84,13 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> LabelFindings:
 def test_new_cases_match_the_floor_and_larger_lesions_do_not(found: LabelFindings) -> None:
     results = by_name(found)
     for distance in ("wasserstein", "ks"):
-        near, far = (results[f"fidelity.s{i}.labels.lesion.{distance}.matched"].value or 0 for i in (0, 1))
-        floor, again = (results[f"fidelity.s{i}.labels.lesion.{distance}.floor"] for i in (0, 1))
-        assert floor.value and floor.low and near < 2 * floor.value < far and 0 < floor.low < floor.value
-        assert floor.value == again.value and floor.n == again.n <= 24
+        near, far = (results[f"fidelity.s{i}.labels.lesion.{distance}.size_matched"].value or 0 for i in (0, 1))
+        baseline, again = (results[f"fidelity.s{i}.labels.lesion.{distance}.baseline"] for i in (0, 1))
+        assert baseline.value and baseline.low and near < 2 * baseline.value < far and 0 < baseline.low < baseline.value
+        assert baseline.value == again.value and baseline.n == again.n <= 24
     assert results["fidelity.s0.labels.lesion.wasserstein"].unit == "SD"
-    assert "not recorded" in results["fidelity.s0.labels.lesion.ks.matched"].note
-    assert "not recorded" not in results["fidelity.s0.labels.lesion.ks.floor"].note
+    assert "not recorded" in results["fidelity.s0.labels.lesion.ks.size_matched"].note
+    assert "not recorded" not in results["fidelity.s0.labels.lesion.ks.baseline"].note
 
 
 def test_cases_without_a_class_and_empty_maps_are_counted(found: LabelFindings) -> None:
@@ -106,7 +106,9 @@ def test_the_table_holds_every_statistic(found: LabelFindings) -> None:
     volume = next(r for r in rows if (r["cohort"], r["class"], r["statistic"]) == ("s1", "lesion", "volume"))
     assert volume["unit"] == "pixels" and volume["n_real"] == 48 and volume["n_synthetic"] == 60
     expected = abs(volume["mean"] - volume["real_mean"]) / volume["real_sd"]  # one-sided: the difference of the means
-    assert volume["wasserstein"] == pytest.approx(expected, rel=0.05) and volume["floor"] < volume["matched"] / 2
+    assert (
+        volume["wasserstein"] == pytest.approx(expected, rel=0.05) and volume["baseline"] < volume["size_matched"] / 2
+    )
     extent = next(r for r in rows if (r["class"], r["statistic"]) == ("brain", "extent width"))
     assert extent["real_sd"] == 0 and extent["wasserstein"] == 0 and "do not differ" in extent["note"]
 

@@ -12,7 +12,7 @@ from torchmetrics.functional.image import multiscale_structural_similarity_index
 from understudy.core.cohort import Cohort
 from understudy.evaluation.features import blocks
 from understudy.evaluation.fidelity import ms_ssim as module
-from understudy.evaluation.fidelity.ms_ssim import WEIGHTS, ms_ssim, pair_values, random_pairs, scales, side_result
+from understudy.evaluation.fidelity.ms_ssim import WEIGHTS, ms_ssim, pair_values, random_pairs, scales, set_result
 
 
 def pair(size: tuple[int, ...], strength: float = 0.2, channels: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
@@ -71,7 +71,7 @@ def test_pairs_are_read_in_blocks(real: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_side_that_always_shows_the_same_is_noticed(toy: Callable[..., Path], tmp_path: Path) -> None:
     def value(folder: Path, **changes: int) -> float:
         cohort = Cohort.open(folder)
-        found = side_result("x", cohort, cohort.rows(), cohort.encoding, 60, 5, 0)
+        found = set_result("x", cohort, cohort.rows(), cohort.encoding, 60, 5, 0)
         assert found.value is not None and found.low is not None and found.high is not None
         assert found.low <= found.value + 0.05 and found.high >= found.value - 0.05 and "60 pairs" in found.note
         return found.value
@@ -83,4 +83,4 @@ def test_a_side_that_always_shows_the_same_is_noticed(toy: Callable[..., Path], 
     np.save(same.path / "images.npy", images)
     assert value(same.path) == pytest.approx(1, abs=1e-4) and diverse < 0.7
     alone = Cohort.open(toy(tmp_path / "alone", "synthetic", 1, 1))
-    assert side_result("x", alone, alone.rows(), alone.encoding, 60, 5, 0).value is None
+    assert set_result("x", alone, alone.rows(), alone.encoding, 60, 5, 0).value is None

@@ -20,7 +20,7 @@ from understudy.report.reading import ROW_PER_CASE
 CONFIG = FidelityConfig(draws=4, subsets=8, subset_size=30, bins=16, grid=9, pairs=20, features="random")
 OF_FEATURES = [name for name, metric in METRICS.items() if metric.needs == "features"]
 COMPARED = (*OF_FEATURES, "intensity.a", "intensity.b", "spectrum")
-ENDINGS = ("", ".matched", ".floor")
+ENDINGS = ("", ".size_matched", ".baseline")
 FILES = [
     "results.json",
     "tables/fidelity.csv",
@@ -72,10 +72,10 @@ def test_a_shifted_cohort_is_farther_than_a_faithful_one(real: Path, toy: Callab
     found = {r.name: r.value or 0 for r in read_results(out)[0]}
     for metric in ("frechet", "frechet_infinity", "kid", "intensity.a"):
         assert found[f"fidelity.far.{metric}"] > 5 * abs(found[f"fidelity.near.{metric}"])
-        assert found[f"fidelity.far.{metric}.matched"] > 3 * abs(found[f"fidelity.far.{metric}.floor"])
+        assert found[f"fidelity.far.{metric}.size_matched"] > 3 * abs(found[f"fidelity.far.{metric}.baseline"])
     for metric in ("precision", "recall", "density", "coverage"):
-        assert found[f"fidelity.far.{metric}.matched"] < 0.5 * found[f"fidelity.far.{metric}.floor"]
-        assert found[f"fidelity.near.{metric}.matched"] > 0.5 * found[f"fidelity.near.{metric}.floor"]
+        assert found[f"fidelity.far.{metric}.size_matched"] < 0.5 * found[f"fidelity.far.{metric}.baseline"]
+        assert found[f"fidelity.near.{metric}.size_matched"] > 0.5 * found[f"fidelity.near.{metric}.baseline"]
     with (out / "tables" / "fidelity.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(r["cohort"], r["metric"]) for r in rows] == [(n, m) for m in COMPARED for n in ("near", "far")]
@@ -114,7 +114,7 @@ def test_label_maps_alone(real: Path, toy: Callable[..., Path], tmp_path: Path) 
     found = {r.name: r for r in read_results(out)[0]}
     assert found["fidelity.images"].value is None
     assert found["fidelity.images"].note == "not measured: the synthetic cohort has no images"
-    assert found["fidelity.labels.bright-disc.wasserstein.matched"].value is not None
+    assert found["fidelity.labels.bright-disc.wasserstein.size_matched"].value is not None
     assert not any("frechet" in name for name in found) and not (out / "curves").exists()
     assert not (out / "tables" / "fidelity.csv").exists()
     with np.load(out / "images" / "mask-gan.npz") as grid:

@@ -1,4 +1,4 @@
-"""Two readers' cohorts of the same images: known label maps on slices of known volumes."""
+"""Two raters' cohorts of the same images: known label maps on slices of known volumes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ SIZE = 16
 SCHEME = LabelScheme(("background", "core", "rim"), (0, 1, 2))
 
 
-def write_reader(
+def write_rater(
     out: Path,
     drawn: dict[str, list[np.ndarray | None]],
     *,
@@ -27,7 +27,7 @@ def write_reader(
     images: bool = True,
     kind: str = "real",
 ) -> Path:
-    """Write one reader's label maps by subject, one a slice; a slice that is None was not imported."""
+    """Write one rater's label maps by subject, one a slice; a slice that is None was not imported."""
     settings: dict[str, Any] = {
         "kind": kind,
         "modality": "MR",
@@ -36,7 +36,7 @@ def write_reader(
         "dtype": "uint8",
         "scheme": scheme,
         "label_source": None if scheme is None else "patient" if kind == "real" else "sampled",
-        "provenance": Provenance("import", {"reader": out.name}),
+        "provenance": Provenance("import", {"rater": out.name}),
     }
     with CohortWriter(out, **settings) as writer:
         for subject, maps in sorted(drawn.items()):
@@ -57,5 +57,5 @@ def write_reader(
 
 
 @pytest.fixture
-def reader() -> Callable[..., Path]:
-    return write_reader
+def rater() -> Callable[..., Path]:
+    return write_rater

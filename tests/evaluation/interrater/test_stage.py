@@ -1,4 +1,4 @@
-"""Two readers scored by hand, swapped, too few to publish, and beside utility in the report."""
+"""Two raters scored by hand, swapped, too few to publish, and beside utility in the report."""
 
 import csv
 from collections.abc import Callable
@@ -9,13 +9,13 @@ import pytest
 
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, read_results, write_results
-from understudy.evaluation.interrater.config import ReadersConfig
-from understudy.evaluation.interrater.stage import evaluate_readers
+from understudy.evaluation.interrater.config import InterraterConfig
+from understudy.evaluation.interrater.stage import evaluate_interrater
 from understudy.report import write_report
 
-Reader = Callable[..., Path]
+Rater = Callable[..., Path]
 Maps = dict[str, list[np.ndarray | None]]
-QUICK = ReadersConfig(draws=200)
+QUICK = InterraterConfig(draws=200)
 
 
 def box(y: int, x: int, height: int, width: int, label: int = 1) -> np.ndarray:
@@ -25,7 +25,7 @@ def box(y: int, x: int, height: int, width: int, label: int = 1) -> np.ndarray:
 
 
 def readings(subjects: int = 6) -> tuple[Maps, Maps]:
-    """Return two readers' maps: 4 x 4 against 4 x 2 in the first slice, one in the second; subject 0 lacks rims."""
+    """Return two raters' maps: 4 x 4 against 4 x 2 in the first slice, one in the second; subject 0 lacks rims."""
     one: Maps = {f"s{i}": [box(2, 2, 4, 4), box(8, 8, 2, 2, 2 * (i > 0))] for i in range(subjects)}
     two: Maps = {f"s{i}": [box(2, 2, 4, 2), box(8, 8, 2, 2, 2 * (i > 0))] for i in range(subjects)}
     return one, two
@@ -35,48 +35,50 @@ def named(folder: Path) -> dict[str, Result]:
     return {result.name: result for result in read_results(folder)[0]}
 
 
-def test_scores_by_hand_with_slices_stacked(tmp_path: Path, reader: Reader) -> None:
-    one, two = (reader(tmp_path / name, maps) for name, maps in zip("ab", readings(), strict=True))
-    found = named(evaluate_readers(one, two, tmp_path / "out", 0, QUICK))
-    core = {name: found[f"readers.{name}.core"].value for name in ("dice", "iou", "precision", "recall")}
+def test_scores_by_hand_with_slices_stacked(tmp_path: Path, rater: Rater) -> None:
+    one, two = (rater(tmp_path / name, maps) for name, maps in zip("ab", readings(), strict=True))
+    found = named(evaluate_interrater(one, two, tmp_path / "out", 0, QUICK))
+    core = {name: found[f"interrater.{name}.core"].value for name in ("dice", "iou", "precision", "recall")}
     assert core == pytest.approx({"dice": 2 / 3, "iou": 1 / 2, "precision": 1, "recall": 1 / 2})
-    assert found["readers.volume_difference.core"].value == pytest.approx(1 / 3)
-    assert found["readers.hd.core"].value == pytest.approx(2) and found["readers.hd.core"].unit == "pixels"
-    assert found["readers.dice.rim"].value == 1 and found["readers.dice.rim"].n == 5
-    assert found["readers.dice"].value == pytest.approx((2 / 3 + 5 * (2 / 3 + 1) / 2) / 6)
+    assert found["interrater.volume_difference.core"].value == pytest.approx(1 / 3)
+    assert found["interrater.hd.core"].value == pytest.approx(2) and found["interrater.hd.core"].unit == "pixels"
+    assert found["interrater.dice.rim"].value == 1 and found["interrater.dice.rim"].n == 5
+    assert found["interrater.dice"].value == pytest.approx((2 / 3 + 5 * (2 / 3 + 1) / 2) / 6)
     whole = 5 * 2 * (8 + 4) / (8 + 16 + 8) + 2 / 3
-    assert found["readers.dice.whole-lesion"].value == pytest.approx(whole / 6)
-    assert "12 cases of 6 subjects (test) that both have" in found["readers.dice"].note
-    assert "0 only --real marks, 0 only --other, 1 both empty" in found["readers.dice.rim"].note
-    dice = found["readers.dice"]
+    assert found["interrater.dice.whole-lesion"].value == pytest.approx(whole / 6)
+    assert "12 cases of 6 subjects (test) that both have" in found["interrater.dice"].note
+    assert "0 only --real marks, 0 only --other, 1 both empty" in found["interrater.dice.rim"].note
+    dice = found["interrater.dice"]
     assert dice.low is not None and dice.high is not None and dice.low < dice.value < dice.high  # type: ignore[operator]
 
 
-def test_readers_change_places_and_only_precision_and_recall_do_too(tmp_path: Path, reader: Reader) -> None:
+def test_readers_change_places_and_only_precision_and_recall_do_too(tmp_path: Path, rater: Rater) -> None:
     random = np.random.default_rng(0)
     maps = [
         {f"s{i}": [random.integers(0, 3, (16, 16)).astype(np.uint8) * (i != r) for _ in range(3)] for i in range(6)}
         for r in range(2)
     ]
-    one, two = (reader(tmp_path / name, m) for name, m in zip("ab", maps, strict=True))
-    ahead = named(evaluate_readers(one, two, tmp_path / "ahead", 0, QUICK))
-    back = named(evaluate_readers(two, one, tmp_path / "back", 0, QUICK))
+    one, two = (rater(tmp_path / name, m) for name, m in zip("ab", maps, strict=True))
+    ahead = named(evaluate_interrater(one, two, tmp_path / "ahead", 0, QUICK))
+    back = named(evaluate_interrater(two, one, tmp_path / "back", 0, QUICK))
     swap = {"precision": "recall", "recall": "precision"}
     for name, result in ahead.items():
         first, score, *rest = name.split(".")
         other = back[".".join([first, swap.get(score, score), *rest])]
         assert (result.value, result.low, result.high) == pytest.approx((other.value, other.low, other.high), abs=1e-12)
-    assert ahead["readers.precision.core"].value != pytest.approx(back["readers.precision.core"].value)
-    assert "1 only --real marks, 1 only --other" in ahead["readers.dice.core"].note
+    assert ahead["interrater.precision.core"].value != pytest.approx(back["interrater.precision.core"].value)
+    assert "1 only --real marks, 1 only --other" in ahead["interrater.dice.core"].note
 
 
-def test_few_subjects_are_withheld_and_rows_are_internal(tmp_path: Path, reader: Reader) -> None:
-    one, two = (reader(tmp_path / name, maps) for name, maps in zip("ab", readings(5), strict=True))
-    out = evaluate_readers(one, two, tmp_path / "out", 0, QUICK)
+def test_few_subjects_are_withheld_and_rows_are_internal(tmp_path: Path, rater: Rater) -> None:
+    one, two = (rater(tmp_path / name, maps) for name, maps in zip("ab", readings(5), strict=True))
+    out = evaluate_interrater(one, two, tmp_path / "out", 0, QUICK)
     found = named(out)
-    assert found["readers.dice.core"].value is not None and found["readers.dice.core"].n == 5
-    assert found["readers.dice.rim"].value is None and found["readers.dice.rim"].note.startswith("withheld: 4 subjects")
-    with (out / "tables" / "readers.csv").open(newline="") as handle:
+    assert found["interrater.dice.core"].value is not None and found["interrater.dice.core"].n == 5
+    assert found["interrater.dice.rim"].value is None and found["interrater.dice.rim"].note.startswith(
+        "withheld: 4 subjects"
+    )
+    with (out / "tables" / "interrater.csv").open(newline="") as handle:
         rows = {row["class"]: row for row in csv.DictReader(handle)}
     assert list(rows) == ["mean", "core", "rim", "whole lesion"]
     assert rows["rim"]["dice"] == rows["rim"]["only_real"] == "" and rows["core"]["only_real"] == "0"
@@ -86,25 +88,28 @@ def test_few_subjects_are_withheld_and_rows_are_internal(tmp_path: Path, reader:
     assert not any(f"s{i}," in file.read_text() for file in public for i in range(5))
 
 
-def test_classes_split_and_the_same_request(tmp_path: Path, reader: Reader) -> None:
-    one, two = (reader(tmp_path / name, maps, split="train") for name, maps in zip("ab", readings(), strict=True))
-    config = ReadersConfig(draws=100, classes=("rim",), split="all")
-    out = evaluate_readers(one, two, tmp_path / "out", 0, config)
+def test_classes_split_and_the_same_request(tmp_path: Path, rater: Rater) -> None:
+    one, two = (rater(tmp_path / name, maps, split="train") for name, maps in zip("ab", readings(), strict=True))
+    config = InterraterConfig(draws=100, classes=("rim",), split="all")
+    out = evaluate_interrater(one, two, tmp_path / "out", 0, config)
     found = named(out)
-    assert found["readers.dice.rim"].value == 1 == found["readers.dice"].value and "readers.dice.core" not in found
+    assert (
+        found["interrater.dice.rim"].value == 1 == found["interrater.dice"].value
+        and "interrater.dice.core" not in found
+    )
     before = (out / "results.json").read_bytes()
-    assert evaluate_readers(one, two, out, 0, config) == out and (out / "results.json").read_bytes() == before
+    assert evaluate_interrater(one, two, out, 0, config) == out and (out / "results.json").read_bytes() == before
 
 
-def test_the_report_shows_the_ceiling_beside_segmenters(tmp_path: Path, reader: Reader) -> None:
-    one, two = (reader(tmp_path / name, maps) for name, maps in zip("ab", readings(), strict=True))
-    out = evaluate_readers(one, two, tmp_path / "out", 0, QUICK)
+def test_the_report_shows_the_ceiling_beside_segmenters(tmp_path: Path, rater: Rater) -> None:
+    one, two = (rater(tmp_path / name, maps) for name, maps in zip("ab", readings(), strict=True))
+    out = evaluate_interrater(one, two, tmp_path / "out", 0, QUICK)
     inputs = {"real": read_results(out)[1]["inputs"]["real"], "synthetic": "x"}
     (tmp_path / "utility").mkdir()
     scores = [Result("utility.real.unet.dice.core", 0.6, 0.5, 0.7, better="higher", n=6)]
     write_results(tmp_path / "utility", scores, Provenance("evaluate utility", {}, 0, inputs))
     alone = write_report([tmp_path / "utility"], tmp_path / "alone").read_text()
     page = write_report([tmp_path / "utility", out], tmp_path / "report").read_text()
-    assert "Two readers" in page and "Two readers" not in alone
+    assert "Two raters" in page and "Two raters" not in alone
     pictures = [text.split('src="data:image/png;base64,')[1].split('"')[0] for text in (alone, page)]
     assert len(pictures[1]) > 1.3 * len(pictures[0])  # more lines in the one figure of Dice

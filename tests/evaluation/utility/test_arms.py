@@ -8,24 +8,24 @@ import pytest
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
-from understudy.evaluation.utility.arms import Side, drawn_subjects, make_sides
+from understudy.evaluation.utility.arms import Arm, drawn_subjects, make_arms
 from understudy.evaluation.utility.config import UtilityConfig
 from understudy.evaluation.utility.segmentation import Segmentation
 from understudy.tasks.fitting import FineTuned, Mixed, TaskCases
 from understudy.tasks.segmentation import CohortCases
 
-EVERYTHING = {"sides": ("synthetic", "both", "finetuned"), "shares": (0.75, 0.25), "real_subjects": (3, 8)}
+EVERYTHING = {"arms": ("synthetic", "both", "finetuned"), "shares": (0.75, 0.25), "real_subjects": (3, 8)}
 
 
-def sides(real: Path, *synthetic: Path, seed: int = 0, **changes: Any) -> dict[str, Side]:
+def arms(real: Path, *synthetic: Path, seed: int = 0, **changes: Any) -> dict[str, Arm]:
     config, cohort, others = UtilityConfig(**changes), Cohort.open(real), [Cohort.open(path) for path in synthetic]
-    found = make_sides(Segmentation(cohort, others, config), cohort, others, config, seed)
-    assert len({side.name for side in found}) == len({side.label for side in found}) == len(found)
-    return {side.name: side for side in found}
+    found = make_arms(Segmentation(cohort, others, config), cohort, others, config, seed)
+    assert len({arm.name for arm in found}) == len({arm.label for arm in found}) == len(found)
+    return {arm.name: arm for arm in found}
 
 
 def parts(cases: TaskCases) -> list[CohortCases]:
-    """The sets of cases behind a side."""
+    """The sets of cases behind an arm."""
     if isinstance(cases, Mixed):
         return [*parts(cases.first), *parts(cases.second)]
     if isinstance(cases, FineTuned):
@@ -34,18 +34,18 @@ def parts(cases: TaskCases) -> list[CohortCases]:
     return [cases]
 
 
-def learned(side: Side, kind: str = "real") -> set[str]:
-    """The subjects of one kind that a side is trained on."""
+def learned(arm: Arm, kind: str = "real") -> set[str]:
+    """The subjects of one kind that an arm is trained on."""
     return {
         subject
-        for part in parts(side.cases)
+        for part in parts(arm.cases)
         if part.cohort.kind == kind
         for subject in part.cohort.column("subject_id")[part.rows].tolist()
     }
 
 
 def test_names_and_what_is_compared_with_what(real: Path, synthetic: Path) -> None:
-    found = sides(real, synthetic, **EVERYTHING)
+    found = arms(real, synthetic, **EVERYTHING)
     told = [(s.name, s.label, s.against, s.share) for s in found.values()]
     assert told[:6] == [
         ("real", "real", "", 0),
@@ -69,7 +69,7 @@ def test_names_and_what_is_compared_with_what(real: Path, synthetic: Path) -> No
 
 
 def test_several_cohorts_keep_their_names(real: Path, synthetic: Path) -> None:
-    found = sides(real, synthetic, synthetic, sides=("both",), shares=(0.5,))
+    found = arms(real, synthetic, synthetic, arms=("both",), shares=(0.5,))
     assert [(s.name, s.label, s.comparison) for s in found.values()][1:] == [
         (f"real+stylegan-2-{i}", f"both.stylegan-2-{i}", f"gain.stylegan-2-{i}") for i in (1, 2)
     ]  # both is the share 0.5, made once
@@ -78,12 +78,12 @@ def test_several_cohorts_keep_their_names(real: Path, synthetic: Path) -> None:
 def test_no_held_out_subject_is_ever_learned_and_few_are_few(real: Path, synthetic: Path) -> None:
     cohort = Cohort.open(real)
     train = set(cohort.subjects("train"))
-    for name, side in sides(real, synthetic, **EVERYTHING).items():
+    for name, arm in arms(real, synthetic, **EVERYTHING).items():
         few = next((n for n in (3, 8) if f"@{n}" in name), len(train))
         expected = 0 if name == "stylegan-2" else few
-        assert learned(side) <= train and len(learned(side)) == expected, name
-        assert side.subjects == expected + len(learned(side, "synthetic"))
-        drawn = [part for part in parts(side.cases) if part.cohort.kind == "real"]
+        assert learned(arm) <= train and len(learned(arm)) == expected, name
+        assert arm.subjects == expected + len(learned(arm, "synthetic"))
+        drawn = [part for part in parts(arm.cases) if part.cohort.kind == "real"]
         assert all((cohort.column("split")[part.rows] == "train").all() for part in drawn)
         assert sum(len(part) for part in drawn) == 3 * expected  # all the cases of each subject
 
@@ -93,15 +93,15 @@ def test_draws_are_nested_and_follow_the_seed(real: Path, synthetic: Path) -> No
     draws = [set(drawn_subjects(cohort, n, 0)) for n in range(1, 15)]
     assert all(a < b for a, b in zip(draws, draws[1:], strict=False))
     assert drawn_subjects(cohort, 5, 0) == drawn_subjects(cohort, 5, 0) != drawn_subjects(cohort, 5, 1)
-    found = sides(real, synthetic, **EVERYTHING)
+    found = arms(real, synthetic, **EVERYTHING)
     for three, eight in (("real@3", "real@8"), ("stylegan-2 then real@3", "stylegan-2 then real@8")):
         assert learned(found[three]) == set(drawn_subjects(cohort, 3, 0)) < learned(found[eight])
     with pytest.raises(UnderstudyError, match="real_subjects = 15 draws .* there are 15: ask for fewer"):
-        sides(real, synthetic, real_subjects=(15,))
+        arms(real, synthetic, real_subjects=(15,))
 
 
 def test_shares_are_what_batches_hold(real: Path, synthetic: Path) -> None:
-    found = sides(real, synthetic, **EVERYTHING)
+    found = arms(real, synthetic, **EVERYTHING)
     for name, share in (("75%real+25%stylegan-2", 0.25), ("real@3+stylegan-2", 0.5), ("25%real@8+75%stylegan-2", 0.75)):
         cases = found[name].cases
         assert isinstance(cases, Mixed) and cases.share == share
@@ -118,7 +118,7 @@ def test_notes_say_what_a_generator_knew(real: Path, toy: Callable[..., Path], t
         toy(tmp_path / name, "synthetic", 6, 1, trained_on=seen, generator=name)
     toy(tmp_path / "unknown", "synthetic", 6, 1, generator="unknown")
     paths = [tmp_path / name for name in ("all", "same", "unknown")]
-    found = sides(real, *paths, sides=("both", "finetuned"), real_subjects=(3,))
+    found = arms(real, *paths, arms=("both", "finetuned"), real_subjects=(3,))
     few = "3 of 15 real training subjects (20 %), one draw of them"
     assert found["real@3"].note == few and found["real"].note == found["real+all"].note == ""
     knew = "the generator of the synthetic cases saw 12 real training subjects beside these: no claim about"
@@ -139,12 +139,12 @@ def test_notes_say_what_a_generator_knew(real: Path, toy: Callable[..., Path], t
         ({"shares": (0.5, 0.5)}, "may stand once"),
         ({"real_subjects": (0,)}, "from 1 up"),
         ({"real_subjects": (5, 5)}, "may stand once"),
-        ({"sides": ()}, "nothing to compare"),
-        ({"sides": ("other",)}, "sides"),
+        ({"arms": ()}, "nothing to compare"),
+        ({"arms": ("other",)}, "arms"),
         ({"finetune_share": 1}, "finetune_share"),
     ],
 )
 def test_settings_are_checked(settings: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         UtilityConfig(**settings)
-    assert UtilityConfig(sides=(), shares=(0.29,)).shares == (0.29,)
+    assert UtilityConfig(arms=(), shares=(0.29,)).shares == (0.29,)

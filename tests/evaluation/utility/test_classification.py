@@ -92,7 +92,7 @@ def test_end_to_end(write: Write, tmp_path: Path) -> None:
 
 def test_shares_few_subjects_and_fine_tuning(write: Write, tmp_path: Path) -> None:
     real, made = write("real", "real", 84, 0), write("made", "synthetic", 40, 1)
-    changes = {"shares": (0.5,), "real_subjects": (4,), "sides": ("finetuned",), "repeats": 1, "updates": 12}
+    changes = {"shares": (0.5,), "real_subjects": (4,), "arms": ("finetuned",), "repeats": 1, "updates": 12}
     config = CONFIG.model_copy(update=changes)
     results = found(evaluate_utility(real, [made], tmp_path / "out", 0, config, "classification"))
     for kind in ("real", "both", "finetuned", "real@4", "both@4", "finetuned@4"):

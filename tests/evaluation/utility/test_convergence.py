@@ -1,9 +1,9 @@
-"""A curve that still rises is told from one that has come to rest, whatever single checks do."""
+"""A curve that still rises is told from one that has converged, whatever single checks do."""
 
 import numpy as np
 import pytest
 
-from understudy.evaluation.utility.convergence import rising
+from understudy.evaluation.utility.convergence import still_rising
 
 
 def curve(*scores: float) -> list[tuple[int, float]]:
@@ -23,15 +23,15 @@ def curve(*scores: float) -> list[tuple[int, float]]:
     ],
 )
 def test_the_last_fifth_against_the_fifth_before(scores: tuple[float, ...], expected: bool) -> None:
-    assert rising([curve(*scores)]) is expected
+    assert still_rising([curve(*scores)]) is expected
 
 
 def test_repeats_are_averaged_and_scores_that_are_missing_do_not_count() -> None:
     up, down = curve(0.5, 0.6, 0.7), curve(0.7, 0.6, 0.5)
-    assert rising([up]) and not rising([down]) and not rising([up, down])
-    assert not rising([curve(0.5, np.nan, 0.5), curve(0.5, 0.1, 0.5)])
+    assert still_rising([up]) and not still_rising([down]) and not still_rising([up, down])
+    assert not still_rising([curve(0.5, np.nan, 0.5), curve(0.5, 0.1, 0.5)])
 
 
 def test_checks_before_fine_tuning_do_not_count() -> None:
     scores = curve(0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.8, 0.8, 0.8)
-    assert rising([scores]) and not rising([scores], after=70)
+    assert still_rising([scores]) and not still_rising([scores], after=70)

@@ -12,7 +12,9 @@ from understudy.evaluation.utility.surface import SURFACES, Stack, surface_score
 SIDE, CASES = 24, 4
 SCORES = (*OVERLAPS, *SURFACES)
 LOWER = {"volume_difference", "hd", "hd95", "assd"}  # is better
-ERRORS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {  # of a map (CASES, SIDE, SIDE) in three rising strengths
+ERRORS: dict[
+    str, Callable[[np.ndarray, int], np.ndarray]
+] = {  # of a map (CASES, SIDE, SIDE) in three still_rising strengths
     "moved": lambda maps, k: np.roll(maps, 2 * k, axis=2),
     "grown": lambda maps, k: some(ndimage.binary_dilation, maps, k),
     "shrunk": lambda maps, k: some(ndimage.binary_erosion, maps, k),

@@ -12,7 +12,7 @@ from understudy.core.errors import UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, read_results
-from understudy.evaluation.utility.arms import Side
+from understudy.evaluation.utility.arms import Arm
 from understudy.evaluation.utility.config import UtilityConfig
 from understudy.evaluation.utility.groups import Group, grouped
 from understudy.evaluation.utility.report import Findings
@@ -49,15 +49,15 @@ def write(
     cases = task.cases(cohort, cohort.rows("train"))
     cohorts = [name for name in outcomes if not name.startswith("real")]
 
-    def side(name: str) -> Side:
+    def arm(name: str) -> Arm:
         if name.startswith("real") and "+" not in name:
-            return Side(name, name, "", "", "", cases, 15, "", share=0)
+            return Arm(name, name, "", "", "", cases, 15, "", share=0)
         first, _, cohort = name.rpartition("+")
         told = (cohort, f".{cohort}" if len(cohorts) > 1 else "", "g", cases, 15, "", first or "real")
-        return Side(name, f"both{first.removeprefix('real')}" if first else "synthetic", *told, 0.5 if first else 1)
+        return Arm(name, f"both{first.removeprefix('real')}" if first else "synthetic", *told, 0.5 if first else 1)
 
-    sides = [side(name) for name in outcomes]
-    Findings(task, sides, outcomes, CONFIG, Provenance("evaluate utility", {}, 0, {})).write(folder)
+    arms = [arm(name) for name in outcomes]
+    Findings(task, arms, outcomes, CONFIG, Provenance("evaluate utility", {}, 0, {})).write(folder)
     return {r.name: r for r in read_results(folder)[0]}
 
 

@@ -10,14 +10,14 @@ import pytest
 from understudy.core.cohort import Cohort
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, read_results
-from understudy.evaluation.utility.arms import make_sides
+from understudy.evaluation.utility.arms import make_arms
 from understudy.evaluation.utility.config import UtilityConfig
 from understudy.evaluation.utility.report import Findings
 from understudy.evaluation.utility.segmentation import MapOutcome, Reading, Segmentation
 
 REST = [(2, 0.1), (4, 0.6), (6, 0.7), (8, 0.7), (10, 0.7)]
 CONFIG = UtilityConfig(
-    repeats=2, updates=10, checks=5, shares=(0.25, 0.75), real_subjects=(5,), sides=("synthetic", "finetuned")
+    repeats=2, updates=10, checks=5, shares=(0.25, 0.75), real_subjects=(5,), arms=("synthetic", "finetuned")
 )
 OVERLAPS = {  # of 10 voxels in either map: Dice is a tenth
     "real": 8, "g": 4, "75%real+25%g": 9, "25%real+75%g": 6, "g then real": 10,
@@ -36,9 +36,9 @@ def write(
 ) -> dict[str, Result]:
     cohort, synthetic = Cohort.open(real), Cohort.open(other)
     task = Segmentation(cohort, [synthetic], config)
-    sides = make_sides(task, cohort, [synthetic], config, 0)
+    arms = make_arms(task, cohort, [synthetic], config, 0)
     task.subjects, task.validation_subjects, task.sizes = [f"s{i}" for i in range(n)], n, np.ones((n, 1))
-    Findings(task, sides, outcomes, config, Provenance("evaluate utility", {}, 0, {})).write(folder)
+    Findings(task, arms, outcomes, config, Provenance("evaluate utility", {}, 0, {})).write(folder)
     return {r.name: r for r in read_results(folder)[0]}
 
 
@@ -94,7 +94,7 @@ def test_all_comparisons_are_corrected_together(tmp_path: Path, real: Path, synt
 def test_the_curve_goes_from_real_to_synthetic(tmp_path: Path, real: Path, synthetic: Path) -> None:
     write(tmp_path, real, synthetic, known())
     table = [r for r in rows(tmp_path, "utility-mixing") if r["class"] == "mean"]
-    told = [(r["real_side"], r["share"], float(r["dice"]), float(r["gain"] or "nan")) for r in table]
+    told = [(r["real_arm"], r["share"], float(r["dice"]), float(r["gain"] or "nan")) for r in table]
     expected = [
         *[
             ("real", "0", 0.8, np.nan),
@@ -119,14 +119,14 @@ def test_without_shares_there_is_no_curve_and_without_synthetic_it_has_no_end(
     tmp_path: Path, real: Path, synthetic: Path
 ) -> None:
     for name, changes, xs in (
-        ("plain", {"sides": ("both",), "shares": ()}, []),
-        ("open", {"sides": (), "shares": (0.5, 0.25)}, [0, 0.25, 0.5]),
+        ("plain", {"arms": ("both",), "shares": ()}, []),
+        ("open", {"arms": (), "shares": (0.5, 0.25)}, [0, 0.25, 0.5]),
     ):
         (tmp_path / name).mkdir()
         config = CONFIG.model_copy(update={**changes, "real_subjects": ()})
         made = known() | {"real+stylegan-2": outcome(7, 6)}
-        sides = ("real", "75%real+25%stylegan-2", "real+stylegan-2")
-        kept = {side: made[side] for side in sides if xs or "%" not in side}
+        arms = ("real", "75%real+25%stylegan-2", "real+stylegan-2")
+        kept = {arm: made[arm] for arm in arms if xs or "%" not in arm}
         write(tmp_path / name, real, synthetic, kept, config)
         file = tmp_path / name / "curves" / "utility-mixing-unet.json"
         assert file.exists() == bool(xs) == (tmp_path / name / "tables" / "utility-mixing.csv").exists()

@@ -78,7 +78,7 @@ def test_test_subjects_are_read_once_and_never_to_choose(
 
 
 def test_a_copy_of_the_training_split_is_worth_exactly_as_much(real: Path, tmp_path: Path) -> None:
-    """Same cases, same seeds: if anything but the cases differed between the sides, the ratio would not be 1."""
+    """Same cases, same seeds: if anything but the cases differed between the arms, the ratio would not be 1."""
     cohort = Cohort.open(real)
     assert cohort.images is not None and cohort.labels is not None and cohort.scheme is not None
     settings = {"modality": "MR", "size": cohort.size, "channels": cohort.encoding.channels, "dtype": "uint8"}
@@ -95,7 +95,7 @@ def test_a_copy_of_the_training_split_is_worth_exactly_as_much(real: Path, tmp_p
 
 
 def test_real_and_synthetic_together(real: Path, synthetic: Path, tmp_path: Path) -> None:
-    config = CONFIG.model_copy(update={"repeats": 1, "updates": 4, "sides": ("synthetic", "both")})
+    config = CONFIG.model_copy(update={"repeats": 1, "updates": 4, "arms": ("synthetic", "both")})
     results, _ = read_results(evaluate_utility(real, [synthetic], tmp_path / "out", 0, config))
     names = [r.name for r in results if r.name.count(".") == 3]
     assert names[:5] == [f"utility.{what}.unet.dice" for what in ("real", "synthetic", "ratio", "both", "gain")]
@@ -104,7 +104,7 @@ def test_real_and_synthetic_together(real: Path, synthetic: Path, tmp_path: Path
     columns = table[0].split(",")
     both = dict(zip(columns, next(line for line in table if line.startswith("real+")).split(","), strict=True))
     assert int(both["training_cases"]) == 2 * max(n) and float(both["gain"]) < 1
-    only = config.model_copy(update={"sides": ("both",)})
+    only = config.model_copy(update={"arms": ("both",)})
     without, _ = read_results(evaluate_utility(real, [synthetic], tmp_path / "only", 0, only))
     alone = ("synthetic", "ratio", "difference", "test_readings")
     assert [r for r in results if r.name.split(".")[1] not in alone] == without[:-1]
@@ -130,7 +130,7 @@ def test_every_side_has_the_same_updates_settings_and_seeds(
         return train(*given, count)
 
     monkeypatch.setattr(segmentation, "train_segmenter", watched)
-    changes = {"shares": (0.25,), "real_subjects": (4,), "sides": ("synthetic", "finetuned"), "updates": 6}
+    changes = {"shares": (0.25,), "real_subjects": (4,), "arms": ("synthetic", "finetuned"), "updates": 6}
     config = CONFIG.model_copy(update=changes)
     results, _ = read_results(evaluate_utility(real, [synthetic], tmp_path / "all", 0, config))
     assert made == [6] * 2 * 7 and results[-1].value == 2 * 7

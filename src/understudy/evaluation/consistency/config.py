@@ -1,4 +1,4 @@
-"""Settings of ``evaluate agreement``; flat, so that ``--set updates=500`` names any of them."""
+"""Settings of ``evaluate consistency``; flat, so that ``--set updates=500`` names any of them."""
 
 from typing import Any, Literal
 
@@ -7,8 +7,8 @@ from pydantic import Field, field_validator
 from understudy.tasks.segmentation import SegmentationConfig
 
 
-class AgreementConfig(SegmentationConfig):
-    """How the segmenter that reads synthetic images is trained, and what its agreement is held against.
+class ConsistencyConfig(SegmentationConfig):
+    """How the segmenter that reads synthetic images is trained, and what its consistency is held against.
 
     It must not be the architecture that judges utility: cases that were kept because a U-Net reads them well would
     flatter a U-Net that is trained on them.

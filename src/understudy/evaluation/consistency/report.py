@@ -1,6 +1,6 @@
-"""From scores of cases to what ``evaluate agreement`` writes.
+"""From scores of cases to what ``evaluate consistency`` writes.
 
-PUBLIC: results.json, tables/agreement.csv, curves, and cases.csv with a row per *synthetic* case; of real cases only
+PUBLIC: results.json, tables/consistency.csv, curves, and cases.csv with a row per *synthetic* case; of real cases only
 aggregates over at least five subjects. internal/seen.json: whom the segmenter saw, for what is made with its verdict.
 **Checked** in tests/evaluation/consistency/test_report.py (known scores give known numbers; few subjects are withheld).
 """
@@ -19,7 +19,7 @@ from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.seed import derive
 from understudy.core.statistics import Interval
-from understudy.evaluation.consistency.config import AgreementConfig
+from understudy.evaluation.consistency.config import ConsistencyConfig
 from understudy.evaluation.consistency.scores import CaseScores, Spread, percentiles
 from understudy.evaluation.folder import write_curve, write_rows, write_table
 from understudy.evaluation.guard import slug
@@ -47,7 +47,7 @@ class Side:
     note: str
 
     def spread(self, k: int | None) -> Spread:
-        """Return the spread of the agreement on a class, or of the mean over classes."""
+        """Return the spread of the consistency on a class, or of the mean over classes."""
         return Spread.of(self.scores.of(k), self.cohort.column("subject_id")[self.rows])
 
 
@@ -59,7 +59,7 @@ class Findings:
     real: Side
     others: list[Side]
     segmenter: Segmenter
-    config: AgreementConfig
+    config: ConsistencyConfig
     provenance: Provenance
 
     def write(self, folder: Path) -> None:
@@ -72,7 +72,7 @@ class Findings:
                 results += found.values()
                 rows.append(self._row(side, k, name, found))
         write_results(folder, results, self.provenance)
-        write_table(folder, "agreement", TABLE, rows)
+        write_table(folder, "consistency", TABLE, rows)
         write_rows(folder / "cases.csv", _case_header(names), (r for side in self.others for r in _case_rows(side)))
         self._write_seen(internal(folder))
         self._write_curves(folder, {result.name: result for result in results})
@@ -125,7 +125,7 @@ class Findings:
         real = side is self.real
         label = "real" if real else f"synthetic.{side.name}" if len(self.others) > 1 else "synthetic"
         better = {"below": "lower", "quantile": ""}.get(measure, "higher")
-        name, seed = f"agreement.{label}.{self.config.network}.{measure}{ending}", self.provenance.seed
+        name, seed = f"consistency.{label}.{self.config.network}.{measure}{ending}", self.provenance.seed
         if found is None:
             return Result(name, None, better=better, n=n, seed=seed, note="no case with this class in either map")
         if measure == "dice":
@@ -154,11 +154,11 @@ class Findings:
         (folder / "seen.json").write_text(json.dumps(told, indent=1) + "\n")
 
     def _write_curves(self, folder: Path, named: dict[str, Result]) -> None:
-        """Write how agreement is spread, what a threshold rejects, and the course of the training."""
+        """Write how consistency is spread, what a threshold rejects, and the course of the training."""
         spreads = {side.name: side.spread(None) for side in self.others}
         if len(spreads) == 1:
             spreads = {"synthetic": spreads.popitem()[1]}
-        limit = named[f"agreement.real.{self.config.network}.quantile"].value
+        limit = named[f"consistency.real.{self.config.network}.quantile"].value
         if (real := self.real.spread(None)).subjects >= MIN_SUBJECTS:
             spreads = {"real": real, **spreads}
         spreads = {name: spread for name, spread in spreads.items() if spread.subjects}
@@ -167,15 +167,15 @@ class Findings:
         shares = {n: (middle, np.histogram(s.scores, edges, weights=s.weights)[0].tolist()) for n, s in spreads.items()}
         lost = {n: (grid.tolist(), [s.below(x) for x in grid]) for n, s in spreads.items()}
         mark = [] if limit is None else [{"x": limit, "name": f"{self._percent} of real pairs"}]
-        label, title = "mean Dice of a case", "Agreement of image and label map"
-        write_curve(folder, "agreement", title, label, f"share of cases, {BINS} bins", shares, vertical=mark)
+        label, title = "mean Dice of a case", "Consistency of image and label map"
+        write_curve(folder, "consistency", title, label, f"share of cases, {BINS} bins", shares, vertical=mark)
         title = "What a threshold would reject"
-        write_curve(folder, "agreement-below", title, f"threshold on the {label}", "share of cases below", lost)
+        write_curve(folder, "consistency-below", title, f"threshold on the {label}", "share of cases below", lost)
         course = [(update, score) for update, score in self.segmenter.curve if np.isfinite(score)]
         where = folder if len(self.cohort.subjects("validation")) >= MIN_SUBJECTS else folder / "internal"
         series = {"real": ([update for update, _ in course], [score for _, score in course])}
         title = "Validation Dice of the segmenter that reads the images"
-        write_curve(where, "agreement-training", title, "updates", "mean Dice", series)
+        write_curve(where, "consistency-training", title, "updates", "mean Dice", series)
 
 
 def _found(mean: Any, resampled: list[float]) -> Interval | None:

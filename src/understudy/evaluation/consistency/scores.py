@@ -1,8 +1,8 @@
 """How far a segmenter's reading of each image agrees with the label map that stands beside it, case by case.
 
 Dice and its rule for empty maps are those of evaluation/utility/overlap.py, with a case in the place of a subject: one
-map empty -> 0 ("missed", "false positive"). Both empty -> perfect agreement that nothing is there: 1 for the case, and
-counted apart: it enters no mean and no quantile, which would only say how many cases hold nothing.
+map empty -> 0 ("missed", "false positive"). Both empty -> full consistency, in that nothing is there: 1 for the case,
+and counted apart: it enters no mean and no quantile, which would only say how many cases hold nothing.
 **Checked** in tests/evaluation/consistency/test_scores.py (by hand, each rule, block sizes).
 
 How scores of cases are spread: mean, low quantile, share below a threshold, each subject counting once.
@@ -25,7 +25,7 @@ from understudy.tasks.segmentation import VOXELS_PER_BLOCK, CohortCases, Segment
 
 @dataclass(frozen=True)
 class CaseScores:
-    """Agreement of n cases.
+    """Consistency of n cases.
 
     Attributes:
         dice: (n, K - 1) in 0..1 of the foreground classes; NaN where both maps are empty.

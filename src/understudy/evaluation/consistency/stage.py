@@ -1,7 +1,7 @@
-"""``evaluate agreement``: a segmenter that learned real cases reads each synthetic image; does it see the label map?
+"""``evaluate consistency``: a segmenter that learned real cases reads each synthetic image; does it see the label map?
 
 It learns the **train** split and is chosen on **validation**. Beside the synthetic cases stand real pairs of the
-**control** split, which neither weights nor choice have seen: what agreement a true pair has. Control is there for
+**control** split, which neither weights nor choice have seen: what consistency a true pair has. Control is there for
 calibration; **test** is for utility and is never read here. Where there is no control split, ``reference=validation``
 takes the cases that chose the weights, which is optimistic and said to be.
 **Not covered**: a segmenter is no radiologist; it may misread what it never saw, and agrees with a wrong map that it
@@ -19,7 +19,7 @@ from understudy.core.progress import progress
 from understudy.core.provenance import Provenance
 from understudy.core.seed import derive
 from understudy.core.stage import finished, output_folder
-from understudy.evaluation.consistency.config import AgreementConfig
+from understudy.evaluation.consistency.config import ConsistencyConfig
 from understudy.evaluation.consistency.report import Findings, Side
 from understudy.evaluation.consistency.scores import case_scores
 from understudy.evaluation.guard import leak_note, open_pair, short_names
@@ -29,8 +29,8 @@ from understudy.tasks.segmentation import CohortCases, Segmenter, train_segmente
 MINIMUM = 2  # subjects of each split
 
 
-def evaluate_agreement(
-    real: Path, synthetic: list[Path], out: Path, seed: int, config: AgreementConfig | None = None
+def evaluate_consistency(
+    real: Path, synthetic: list[Path], out: Path, seed: int, config: ConsistencyConfig | None = None
 ) -> Path:
     """Compare the label map of each synthetic case with what a segmenter trained on real cases sees in its image.
 
@@ -48,14 +48,14 @@ def evaluate_agreement(
         UsageError: cohorts that do not fit, or an output of another request.
         UnderstudyError: a leak, too few subjects, no images or label maps.
     """
-    config = config or AgreementConfig()
+    config = config or ConsistencyConfig()
     if config.reference == "control":
         _refuse_without_control(Cohort.open(real))
     splits = ("train", "validation", config.reference)
     paths = [Path(path) for path in synthetic]
     cohort, others = open_pair(Path(real), paths, splits=splits, labels=True, minimum=MINIMUM, classes=config.classes)
     inputs = {"real": cohort.id, "synthetic": ",".join(other.id for other in others)}
-    provenance = Provenance("evaluate agreement", config.model_dump(mode="json"), seed, inputs)
+    provenance = Provenance("evaluate consistency", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "results.json", provenance):
         return Path(out)
     with output_folder(out) as folder, progress("segmenter", config.updates + len(others) + 1, "steps") as update:
@@ -72,7 +72,7 @@ def evaluate_agreement(
     return Path(out)
 
 
-def _side(segmenter: Segmenter, name: str, cohort: Cohort, real: Cohort, config: AgreementConfig) -> Side:
+def _side(segmenter: Segmenter, name: str, cohort: Cohort, real: Cohort, config: ConsistencyConfig) -> Side:
     """Read the images of one cohort, of the real one the reference split, all with the real cohort's encoding."""
     itself = cohort is real
     rows: np.ndarray = cohort.rows(config.reference) if itself else cohort.rows()

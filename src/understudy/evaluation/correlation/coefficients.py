@@ -1,6 +1,6 @@
 """Each fidelity metric against utility: rank correlations, their intervals, and a p.
 
-Both sides are turned so that higher is better: **+ means the better the fidelity, the more useful**. Cohorts of one
+Both variables are turned so that higher is better: **+ means the better the fidelity, the more useful**. Cohorts of one
 generator are no independent cases: a resample draws whole **generators** with replacement and takes all their cohorts.
 Of G generators there are C(2G - 1, G) different resamples, so that with few of them the interval is rough, and with one
 there is none; resamples in which a coefficient is not defined are left out and counted. A coefficient over all cohorts
@@ -32,7 +32,7 @@ import numpy as np
 
 from understudy.core.seed import derive, rng
 from understudy.core.statistics import LEVEL
-from understudy.evaluation.correlation.config import OverConfig
+from understudy.evaluation.correlation.config import CorrelationConfig
 from understudy.evaluation.correlation.join import Measured
 from understudy.evaluation.paired import holm
 
@@ -45,10 +45,10 @@ def signs(values: np.ndarray) -> np.ndarray:
 
 
 def spearman(s: np.ndarray, u: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return Spearman's coefficients (draws,) in -1..1; NaN where all values of a side are equal.
+    """Return Spearman's coefficients (draws,) in -1..1; NaN where all values of a variable are equal.
 
     Args:
-        s: signs (n, n) of one side.
+        s: signs (n, n) of one variable.
         u: of the other.
         weights: (draws, n), how often each item stands in each resample.
     """
@@ -57,10 +57,10 @@ def spearman(s: np.ndarray, u: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def kendall(s: np.ndarray, u: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return Kendall's coefficients tau-b (draws,) in -1..1; NaN where all values of a side are equal.
+    """Return Kendall's coefficients tau-b (draws,) in -1..1; NaN where all values of a variable are equal.
 
     Args:
-        s: signs (n, n) of one side.
+        s: signs (n, n) of one variable.
         u: of the other.
         weights: (draws, n), how often each item stands in each resample.
     """
@@ -71,7 +71,7 @@ def kendall_within(s: np.ndarray, u: np.ndarray, cluster: np.ndarray, times: np.
     """Return tau-b (draws,) over the pairs of items of one cluster alone; NaN where no such pair differs.
 
     Args:
-        s: signs (n, n) of one side.
+        s: signs (n, n) of one variable.
         u: of the other.
         cluster: (n,) the number 0..G-1 of each item's cluster.
         times: (draws, G), how often each cluster stands in each resample; its copies are clusters of their own.
@@ -109,7 +109,7 @@ def permutation_p(s: np.ndarray, y: np.ndarray, block: np.ndarray, permutations:
 
 
 def _share(both: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return both / sqrt(one other), NaN where a side does not vary."""
+    """Return both / sqrt(one other), NaN where a variable does not vary."""
     below = np.sqrt(one * other)
     return np.divide(both, below, out=np.full(both.shape, np.nan), where=below > ROUNDING)
 
@@ -129,7 +129,7 @@ class Coefficient:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class MetricCorrelation:
     """One metric against utility.
 
     Attributes:
@@ -164,7 +164,7 @@ class Agreement:
         return comb(2 * self.generators - 1, self.generators)
 
 
-def agreements(cohorts: Sequence[Measured], config: OverConfig, seed: int) -> list[Agreement]:
+def correlations(cohorts: Sequence[Measured], config: CorrelationConfig, seed: int) -> list[MetricCorrelation]:
     """Hold every metric that some cohort has against utility, in the order of the results.
 
     Args:
@@ -174,19 +174,21 @@ def agreements(cohorts: Sequence[Measured], config: OverConfig, seed: int) -> li
     """
     told = [item for cohort in cohorts for item in cohort.fidelity.items()]
     metrics = {metric: result.better for metric, result in told if result.value is not None}
-    found = [_agreement(metric, better, cohorts, config, seed) for metric, better in metrics.items()]
+    found = [_correlation(metric, better, cohorts, config, seed) for metric, better in metrics.items()]
     return [replace(one, p_holm=p) for one, p in zip(found, holm([one.p for one in found]), strict=True)]
 
 
-def _agreement(metric: str, better: str, every: Sequence[Measured], config: OverConfig, seed: int) -> Agreement:
+def _correlation(
+    metric: str, better: str, every: Sequence[Measured], config: CorrelationConfig, seed: int
+) -> MetricCorrelation:
     cohorts = [cohort for cohort in every if metric in cohort.fidelity and cohort.fidelity[metric].value is not None]
     if len(cohorts) < FEWEST:
-        return Agreement(metric, better, cohorts, {})
+        return MetricCorrelation(metric, better, cohorts, {})
     x, y = (np.array(values) for values in zip(*(_upward(cohort, metric) for cohort in cohorts), strict=True))
     _, cluster = np.unique([cohort.generator for cohort in cohorts], return_inverse=True)
-    agreement = Agreement(metric, better, cohorts, coefficients(x, y, cluster, config.draws, seed))
-    block = np.zeros_like(cluster) if agreement.alone else cluster
-    return replace(agreement, p=permutation_p(signs(x), y, block, config.permutations, derive(seed, "p")))
+    correlation = MetricCorrelation(metric, better, cohorts, coefficients(x, y, cluster, config.draws, seed))
+    block = np.zeros_like(cluster) if correlation.alone else cluster
+    return replace(correlation, p=permutation_p(signs(x), y, block, config.permutations, derive(seed, "p")))
 
 
 def _upward(cohort: Measured, metric: str) -> tuple[float, float]:

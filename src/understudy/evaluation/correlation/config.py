@@ -1,9 +1,9 @@
-"""Settings of ``evaluate agreement --over``; flat, so that ``--set draws=500`` names any of them."""
+"""Settings of ``evaluate correlation``; flat, so that ``--set draws=500`` names any of them."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class OverConfig(BaseModel):
+class CorrelationConfig(BaseModel):
     """Which utility fidelity is held against, and how often resamples and permutations are drawn."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -11,6 +11,6 @@ class OverConfig(BaseModel):
     score: str = Field(
         "", description="utility score, e.g. dice.tumour or hd95; default: Dice, or AUC, as the mean of the classes"
     )
-    side: str = Field("synthetic", description="what the task networks were trained on: synthetic, both ...")
+    arm: str = Field("synthetic", description="what the task networks were trained on: synthetic, both ...")
     draws: int = Field(2000, ge=100, description="bootstrap resamples of generators")
     permutations: int = Field(10_000, ge=100, description="permutations behind a p")

@@ -17,11 +17,11 @@ from typing import Any
 from understudy.core.cohort import file_hash
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import SCORES, Result, read_results
-from understudy.evaluation.correlation.config import OverConfig
+from understudy.evaluation.correlation.config import CorrelationConfig
 from understudy.evaluation.guard import numbered
 
 KINDS = ("fidelity", "utility")
-BESIDE = ("matched", "floor", "real")  # what stands beside a metric and is none
+BESIDE = ("size_matched", "baseline", "real")  # what stands beside a metric and is none
 SHORT = 12  # characters of an id in a sentence
 
 
@@ -97,7 +97,7 @@ class _Look:
     metrics: dict[str, Result]
 
 
-def join(paths: Sequence[Path], config: OverConfig) -> Joined:
+def join(paths: Sequence[Path], config: CorrelationConfig) -> Joined:
     """Join results folders.
 
     Args:
@@ -120,7 +120,7 @@ def join(paths: Sequence[Path], config: OverConfig) -> Joined:
     _refuse_alone(fidelity, utility)
     looks = {cohort: look for folder in fidelity for cohort, look in _looks(folder)}
     score = f"{utility[0].network}.{config.score or _usual(utility[0])}"
-    scores = {cohort: found for folder in utility for cohort, found in _scores(folder, looks, config.side, score)}
+    scores = {cohort: found for folder in utility for cohort, found in _scores(folder, looks, config.arm, score)}
     names = numbered([look.generator for look in looks.values()])
     cohorts = [
         Measured(name, cohort, look.generator, look.n, look.metrics, scores[cohort])
@@ -173,13 +173,13 @@ def _looks(folder: _Folder) -> Iterator[tuple[str, _Look]]:
         yield cohort, _Look(row["generator"], int(row["n_synthetic"]), metrics)
 
 
-def _scores(folder: _Folder, looks: Mapping[str, _Look], side: str, score: str) -> Iterator[tuple[str, Result]]:
+def _scores(folder: _Folder, looks: Mapping[str, _Look], arm: str, score: str) -> Iterator[tuple[str, Result]]:
     """Yield the utility of each cohort of a folder, by id."""
     for cohort, ending in zip(folder.ids, _endings([looks[c].generator for c in folder.ids]), strict=True):
-        name = f"utility.{side}{ending}.{score}"
+        name = f"utility.{arm}{ending}.{score}"
         found = folder.results.get(name)
         if found is None or found.value is None:
-            why = found.note if found else "choose one that is there with --set score=... or --set side=..."
+            why = found.note if found else "choose one that is there with --set score=... or --set arm=..."
             raise UnderstudyError(f"{folder.path} has no number {name}: {why}")
         yield cohort, found
 

@@ -1,8 +1,8 @@
-"""From agreements to what ``evaluate agreement --over`` writes; all of it may be published.
+"""From correlations to what ``evaluate correlation`` writes; all of it may be published.
 
-results.json: three coefficients a metric. tables/over-cohorts.csv: each cohort with its generator, its utility and
-every metric, be there enough cohorts for a coefficient or not. tables/over.csv: each metric with its coefficients.
-curves/over-METRIC.json: fidelity against utility, a series a generator, drawn as points.
+results.json: three coefficients a metric. tables/correlation-cohorts.csv: each cohort with its generator, its utility
+and every metric, be there enough cohorts for a coefficient or not. tables/correlation.csv: each metric with its
+coefficients. curves/correlation-METRIC.json: fidelity against utility, a series a generator, drawn as points.
 **Checked** in tests/evaluation/correlation/test_stage.py.
 """
 
@@ -14,8 +14,8 @@ from typing import Any
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.seed import derive
-from understudy.evaluation.correlation.coefficients import FEWEST, NAMES, Agreement, Coefficient, agreements
-from understudy.evaluation.correlation.config import OverConfig
+from understudy.evaluation.correlation.coefficients import FEWEST, NAMES, Coefficient, MetricCorrelation, correlations
+from understudy.evaluation.correlation.config import CorrelationConfig
 from understudy.evaluation.correlation.join import Joined, Measured
 from understudy.evaluation.folder import write_curve, write_table
 from understudy.evaluation.guard import slug
@@ -41,24 +41,24 @@ class Findings:
     """What was found: the joined results, the settings, the request."""
 
     joined: Joined
-    config: OverConfig
+    config: CorrelationConfig
     provenance: Provenance
 
     def write(self, folder: Path) -> None:
         """Write a results folder."""
-        found = agreements(self.joined.cohorts, self.config, derive(self.provenance.seed, "over"))
+        found = correlations(self.joined.cohorts, self.config, derive(self.provenance.seed, "over"))
         write_results(folder, [result for one in found for result in self._results(one)], self.provenance)
         metrics = [one.metric for one in found]
         rows = [_cohort(cohort, metrics) for cohort in self.joined.cohorts]
-        write_table(folder, "over-cohorts", (*COHORTS, *metrics), rows)
-        write_table(folder, "over", TABLE, [_row(one) for one in found])
+        write_table(folder, "correlation-cohorts", (*COHORTS, *metrics), rows)
+        write_table(folder, "correlation", TABLE, [_row(one) for one in found])
         for one in found:
             self._write_curve(folder, one)
 
-    def _results(self, one: Agreement) -> Iterator[Result]:
+    def _results(self, one: MetricCorrelation) -> Iterator[Result]:
         n, seed = len(one.cohorts), self.provenance.seed
         for name in NAMES:
-            told = f"agreement.over.{one.metric}.{name}"
+            told = f"correlation.{one.metric}.{name}"
             found = one.coefficients.get(name)
             if found is None:
                 note = f"not measured: {n} cohorts, and a coefficient needs {FEWEST}"
@@ -70,7 +70,7 @@ class Findings:
                 note = f"{WORDS[name]} with {self.joined.score}; {_described(one, found, self.config)}"
                 yield Result(told, found.value, found.low, found.high, n=n, seed=seed, note=note)
 
-    def _write_curve(self, folder: Path, one: Agreement) -> None:
+    def _write_curve(self, folder: Path, one: MetricCorrelation) -> None:
         """Write a scatter of a metric and utility; a note with the coefficient where there is one."""
         series: dict[str, tuple[list[float], list[float]]] = {}
         for cohort in one.cohorts:
@@ -82,7 +82,7 @@ class Findings:
         if found is not None and found.value is not None:
             note = f"Spearman {found.value:.2f}{_between(found)}; + means: the better the metric, the more useful."
         more = {"points": one.better, "note": note}
-        write_curve(folder, f"over-{slug(one.metric)}", one.metric, one.metric, label, series, **more)
+        write_curve(folder, f"correlation-{slug(one.metric)}", one.metric, one.metric, label, series, **more)
 
 
 def _cohort(cohort: Measured, metrics: list[str]) -> list[Any]:
@@ -91,14 +91,14 @@ def _cohort(cohort: Measured, metrics: list[str]) -> list[Any]:
     return [*known, *(value.value if value else None for value in values)]
 
 
-def _row(one: Agreement) -> list[Any]:
+def _row(one: MetricCorrelation) -> list[Any]:
     found = [one.coefficients.get(name) for name in NAMES]
     cells = [v for each in found for v in ((each.value, each.low, each.high) if each else (None, None, None))]
     note = _warnings(one) if one.coefficients else f"a coefficient needs {FEWEST} cohorts"
     return [one.metric, one.better, *cells, one.p, one.p_holm, len(one.cohorts), one.generators, note]
 
 
-def _described(one: Agreement, found: Coefficient, config: OverConfig) -> str:
+def _described(one: MetricCorrelation, found: Coefficient, config: CorrelationConfig) -> str:
     """Say what stands behind a coefficient."""
     parts = ["+ means: the better the metric, the more useful"]
     if one.generators == 1:
@@ -115,7 +115,7 @@ def _described(one: Agreement, found: Coefficient, config: OverConfig) -> str:
     return "; ".join(filter(None, (*parts, _warnings(one))))
 
 
-def _warnings(one: Agreement) -> str:
+def _warnings(one: MetricCorrelation) -> str:
     """Say what makes a coefficient hard to read."""
     sizes = sorted(cohort.n for cohort in one.cohorts)
     uneven = f"cohorts have {sizes[0]:,} to {sizes[-1]:,} cases, and many metrics depend on that"

@@ -1,4 +1,4 @@
-"""``evaluate agreement --over``: do fidelity metrics tell which synthetic cohorts are useful?
+"""``evaluate correlation``: do fidelity metrics tell which synthetic cohorts are useful?
 
 **Source** of the question: Akbar et al., Brain tumor segmentation using synthetic MR images (Sci Data 11:259, 2024),
 whose abstract says in words that Frechet distance and inception score do not. Here results of ``evaluate fidelity`` and
@@ -13,12 +13,12 @@ from pathlib import Path
 
 from understudy.core.provenance import Provenance
 from understudy.core.stage import finished, output_folder
-from understudy.evaluation.correlation.config import OverConfig
+from understudy.evaluation.correlation.config import CorrelationConfig
 from understudy.evaluation.correlation.join import join
 from understudy.evaluation.correlation.report import Findings
 
 
-def evaluate_over(results: list[Path], out: Path, seed: int, config: OverConfig | None = None) -> Path:
+def evaluate_correlation(results: list[Path], out: Path, seed: int, config: CorrelationConfig | None = None) -> Path:
     """Correlate each fidelity metric with utility over synthetic cohorts.
 
     Args:
@@ -34,10 +34,10 @@ def evaluate_over(results: list[Path], out: Path, seed: int, config: OverConfig 
         UsageError: nothing to join, or an output of another request.
         UnderstudyError: results that do not belong together: other real cohorts or settings, a cohort on one side only.
     """
-    config = config or OverConfig()
+    config = config or CorrelationConfig()
     joined = join(results, config)
     inputs = {"real": joined.real, "synthetic": ",".join(one.id for one in joined.cohorts), "results": joined.digest}
-    provenance = Provenance("evaluate agreement over", config.model_dump(mode="json"), seed, inputs)
+    provenance = Provenance("evaluate correlation", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "results.json", provenance):
         return Path(out)
     with output_folder(out) as folder:

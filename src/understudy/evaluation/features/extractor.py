@@ -1,7 +1,7 @@
 """What an entry of the menu of feature extractors is: built from the real side, then a function of images.
 
 An extractor maps each image by itself: features do not depend on the other images of a block. Whatever it learned, it
-learned on the **real training split** alone; both sides of a comparison, and both halves of the floor, go through the
+learned on the **real training split** alone; both sets of a comparison, and both halves of the baseline, go through the
 same one.
 """
 
@@ -57,5 +57,5 @@ class Source:
 
     @property
     def encoding(self) -> Encoding:
-        """How intensities are read, on both sides of a comparison."""
+        """How intensities are read, on both sets of a comparison."""
         return self.cohort.encoding

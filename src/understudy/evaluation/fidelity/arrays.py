@@ -1,4 +1,4 @@
-"""What is known of the images of one side after reading them once, block by block: matrices with a row for each case.
+"""What is known of the images of one set after reading them once, block by block: matrices with a row for each case.
 
 ``features`` and ``logits`` by the extractor, ``intensities`` as histograms, ``spectra`` as radial power. Metrics
 compare them (``Metric.needs`` says which). What a cache knows already is not computed again; where it knows all,
@@ -33,7 +33,7 @@ def channel_names(channels: tuple[Channel, ...]) -> list[str]:
 
 @dataclass(frozen=True)
 class Measured:
-    """One side: features (n, F), intensities (n, C, bins) as shares of voxels, spectra (n, C, R) in dB, logits (n, K).
+    """One set: features (n, F), intensities (n, C, bins) as shares of voxels, spectra (n, C, R) in dB, logits (n, K).
 
     Logits of classes are None where the extractor knows none.
     """
@@ -96,9 +96,11 @@ def _key(name: str, settings: Any, cohort: Cohort, rows: np.ndarray, encoding: E
     return {"what": name, "settings": settings, "cohort": cohort.id, "rows": chosen, "channels": read}
 
 
-def standardised(sides: list[Measured]) -> list[Measured]:
-    """Take the mean of the first side's cases, the real ones, off the features of all, and divide by their SD."""
-    real = sides[0].features
+def standardised(case_sets: list[Measured]) -> list[Measured]:
+    """Take the mean of the first set's cases, the real ones, off the features of all, and divide by their SD."""
+    real = case_sets[0].features
     mean, sd = real.mean(0, dtype=np.float64), real.std(0, dtype=np.float64)
     scale = np.where(sd > LEAST_SD, sd, 1)
-    return [replace(side, features=((side.features - mean) / scale).astype(np.float32)) for side in sides]
+    return [
+        replace(case_set, features=((case_set.features - mean) / scale).astype(np.float32)) for case_set in case_sets
+    ]

@@ -1,11 +1,12 @@
-"""How far real is from real: the floor that stands beside every fidelity number.
+"""How far real is from real: the baseline that stands beside every fidelity number.
 
-Subjects of the real training split are halved at random, subject-disjoint. **Floor**: one half against the other.
-**Matched**: as many synthetic cases against the first half. Both at one n, so that what an estimator owes to n is in
-both; matched = floor means: no farther than real subjects are from other real subjects. Matched better than the floor
-(below it, for a distance) means nearer than that, as copies of training cases would be: a question for ``evaluate
-privacy``.
-**Checked** in tests/evaluation/fidelity/test_baseline.py (halves are disjoint; a copy of real cases matches its floor).
+Subjects of the real training split are halved at random, subject-disjoint. **Baseline**: one half against the other.
+**Size-matched**: as many synthetic cases against the first half. Both at one n, so that what an estimator owes to n is
+in both; size-matched = baseline means: no farther than real subjects are from other real subjects. Size-matched better
+than the baseline (below it, for a distance) means nearer than that, as copies of training cases would be: a question
+for ``evaluate privacy``.
+**Checked** in tests/evaluation/fidelity/test_baseline.py (halves are disjoint; a copy of real cases matches its
+baseline).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,15 +19,15 @@ from understudy.core.seed import derive, rng
 
 
 @dataclass(frozen=True)
-class Floor:
-    """Values (draws,) of the floor and of the matched comparison, at n cases a side."""
+class Baseline:
+    """Values (draws,) of the baseline and of the size-matched comparison, at n cases a set."""
 
-    floor: np.ndarray
-    matched: np.ndarray
+    baseline: np.ndarray
+    size_matched: np.ndarray
     n: int
 
 
-def real_floors(
+def real_baselines(
     functions: Mapping[str, Callable[..., Result]],
     real: np.ndarray,
     subjects: np.ndarray,
@@ -34,7 +35,7 @@ def real_floors(
     draws: int,
     seed: int,
     advance: Callable[[], object] = lambda: None,
-) -> dict[str, Floor]:
+) -> dict[str, Baseline]:
     """Compare halves of the real subjects with each other, and synthetic cases with one of them.
 
     Args:
@@ -60,7 +61,7 @@ def real_floors(
         for function, found in zip(functions.values(), values, strict=True):
             found[:, i] = [function(real=real[one], synthetic=s, seed=own).value for s in (real[other], chosen)]
         advance()
-    return {name: Floor(found[0], found[1], n) for name, found in zip(functions, values, strict=True)}
+    return {name: Baseline(found[0], found[1], n) for name, found in zip(functions, values, strict=True)}
 
 
 def halves(subjects: np.ndarray, draws: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -3,8 +3,8 @@
 Which classes a case shows is told by a classifier (:func:`look`) or by the class columns of both case tables
 (:func:`told`; of synthetic cases that is what was asked for); the rest knows arrays. **Shares**: how often each class
 is found, synthetic beside real. **Distance**: half the sum of the absolute differences of the frequencies of all
-combinations of classes (total variation, 0 the same, 1 nothing in common), with its floor. **Within**: the mean
-distance between two cases of a class in features of their images, synthetic / real, with as many cases on both sides
+combinations of classes (total variation, 0 the same, 1 nothing in common), with its baseline. **Within**: the mean
+distance between two cases of a class in features of their images, synthetic / real, with as many cases on both sets
 and one case a real subject; 1: as diverse as patients are, 0: always the same case.
 **Source** of the question: Segal et al. (2021, arXiv 2010.03975): disease diversity of conditioned samples.
 **Differs**: numbers instead of an overview. A cohort that was made with a classifier (``condition``) shows that very
@@ -25,7 +25,7 @@ from understudy.core.encoding import Encoding
 from understudy.core.result import Result
 from understudy.core.seed import rng
 from understudy.evaluation.features.blocks import image_blocks
-from understudy.evaluation.fidelity.baseline import real_floors
+from understudy.evaluation.fidelity.baseline import real_baselines
 from understudy.evaluation.guard import slug
 
 FOUND = 0.5  # probability from which a class counts as found
@@ -53,10 +53,10 @@ def look(judge: Judge, cohort: Cohort, rows: np.ndarray, encoding: Encoding) -> 
 def told_classes(real: Cohort, synthetic: Cohort) -> list[str]:
     """Return the class columns that both case tables have, with no other values than 0, 1 and none."""
     found = []
-    for side in (real, synthetic):
-        values = side.class_matrix()
+    for case_set in (real, synthetic):
+        values = case_set.class_matrix()
         plain = (np.isnan(values) | (values == 0) | (values == 1)).all(0)
-        found.append([name for name, fits in zip(side.classes, plain, strict=True) if fits])
+        found.append([name for name, fits in zip(case_set.classes, plain, strict=True) if fits])
     return [name for name in found[0] if name in found[1]]
 
 
@@ -84,11 +84,11 @@ def mean_distance(features: np.ndarray) -> float:
 
 
 def within(real: Seen, synthetic: Seen, k: int, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """Measure how much the cases of class k differ on both sides, at equal n.
+    """Measure how much the cases of class k differ on both sets, at equal n.
 
     Args:
         real: one case of each subject with the class takes part in a draw.
-        synthetic: the other side.
+        synthetic: the other set.
         k: the class.
         draws: random choices of cases.
         seed: of the choices.
@@ -96,7 +96,7 @@ def within(real: Seen, synthetic: Seen, k: int, draws: int, seed: int) -> tuple[
     Returns:
         Mean distances (draws,) of real and of synthetic cases, and n; n below 2 gives nothing to measure.
     """
-    ours, theirs = (np.flatnonzero(side.found[:, k]) for side in (real, synthetic))
+    ours, theirs = (np.flatnonzero(case_set.found[:, k]) for case_set in (real, synthetic))
     n = min(len(np.unique(real.subjects[ours])), len(theirs), MOST)
     distances = np.empty((2, draws if n > 1 else 0))
     for i in range(distances.shape[1]):
@@ -118,7 +118,7 @@ def diversity(
         names: the K classes.
         real: what is seen in the training cases.
         synthetic: in the synthetic cases.
-        draws: random choices of cases for the distance within a class, and random halves behind the floor.
+        draws: random choices of cases for the distance within a class, and random halves behind the baseline.
         seed: of these.
         by: who says which classes a case has.
 
@@ -128,7 +128,7 @@ def diversity(
     n = len(synthetic.found)
     yield list(_combinations(f"{name}.distance", real, synthetic, draws, seed, by)), []
     for k, label in enumerate(names):
-        shares = [float(side.found[:, k].mean()) for side in (real, synthetic)]
+        shares = [float(case_set.found[:, k].mean()) for case_set in (real, synthetic)]
         patients = len(np.unique(real.subjects[real.found[:, k]]))
         told = patients >= MIN_SUBJECTS
         note = f"real {shares[0]:.3f}" if told else f"real withheld: fewer than {MIN_SUBJECTS} subjects"
@@ -141,7 +141,7 @@ def diversity(
 
 
 def _combinations(name: str, real: Seen, synthetic: Seen, draws: int, seed: int, by: str) -> Iterator[Result]:
-    """Yield the distance of class combinations and its floor."""
+    """Yield the distance of class combinations and its baseline."""
 
     def distance(*, real: np.ndarray, synthetic: np.ndarray, seed: int) -> Result:
         value, n = combination_distance(real, synthetic), min(len(real), len(synthetic))
@@ -149,18 +149,18 @@ def _combinations(name: str, real: Seen, synthetic: Seen, draws: int, seed: int,
 
     what = f"total variation of class combinations according to {by}, against the real training cases"
     yield replace(distance(real=real.found, synthetic=synthetic.found, seed=seed), note=what)
-    floor = real_floors({name: distance}, real.found, real.subjects, synthetic.found, draws, seed)[name]
-    for ending, values in (("matched", floor.matched), ("floor", floor.floor)):
+    baseline = real_baselines({name: distance}, real.found, real.subjects, synthetic.found, draws, seed)[name]
+    for ending, values in (("size_matched", baseline.size_matched), ("baseline", baseline.baseline)):
         low, high = np.percentile(values, [2.5, 97.5])
         spread = (float(values.mean()), float(low), float(high))
-        note = f"{'synthetic cases' if ending == 'matched' else 'half of the real subjects'} against half of the real "
-        note += f"subjects; mean and 95 % range of {draws} random halves"
-        yield Result(f"{name}.{ending}", *spread, "", "lower", floor.n, seed, note)
+        which = "synthetic cases" if ending == "size_matched" else "half of the real subjects"
+        note = f"{which} against half of the real subjects; mean and 95 % range of {draws} random halves"
+        yield Result(f"{name}.{ending}", *spread, "", "lower", baseline.n, seed, note)
 
 
 def _within_result(name: str, real: np.ndarray, synthetic: np.ndarray, n: int, seed: int) -> Result:
     if n < MIN_SUBJECTS or not (real > 0).all():
-        note = f"{n} case(s) on the smaller side show the class, and {MIN_SUBJECTS} are needed"
+        note = f"{n} case(s) on the smaller set show the class, and {MIN_SUBJECTS} are needed"
         return Result(name, None, better="higher", n=n, seed=seed, note=note)
     low, high = np.percentile(synthetic / real, [2.5, 97.5])
     note = f"mean distance within the class, synthetic / real; mean and 95 % range of {len(real)} choices of cases"

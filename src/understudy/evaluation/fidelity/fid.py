@@ -13,9 +13,9 @@ Frechet distance at infinitely many cases: a line through distances of smaller s
 **Source**: Chong and Forsyth, Effectively Unbiased FID and Inception Score and where to find them (2020, arXiv
 1911.07023), section 3: the bias is about proportional to 1/n; 15 sizes from a tenth of n to n at regular intervals, a
 new random subset at each, least squares against 1/n.
-**Differs**: both sides are cut to each size, not the synthetic one alone against a fixed reference of 50,000, since
-here the real side is as small and as biased; the smallest size is at least twice the features (they: 2.4 times), and
-at most half of n; a subset takes the same rows of both sides, so that equal sides have distance 0 at every size.
+**Differs**: both sets are cut to each size, not the synthetic one alone against a fixed reference of 50,000, since
+here the real set is as small and as biased; the smallest size is at least twice the features (they: 2.4 times), and
+at most half of n; a subset takes the same rows of both sets, so that equal sets have distance 0 at every size.
 What is left of the bias, its sign turned, between samples of one mixture of Gaussians: a sixth at 5 cases a feature, a
 tenth at 10, nothing to be seen at 33.
 **Checked** in tests/evaluation/fidelity/test_fid.py (closed form of known Gaussians: nearer than the plain
@@ -41,7 +41,7 @@ def frechet(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0) -> Result
         seed: recorded; nothing is random.
 
     Returns:
-        The distance; ``n`` is the smaller side. It is biased upwards, the more the fewer cases: compare at equal n.
+        The distance; ``n`` is the smaller set. It is biased upwards, the more the fewer cases: compare at equal n.
 
     Raises:
         UnderstudyError: matrices that cannot be compared.
@@ -96,7 +96,7 @@ def frechet_infinity(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0, 
 
     Returns:
         Where the line meets 1/n = 0: about 0 for two samples of one distribution, so that it may be negative. ``n`` is
-        the smaller side.
+        the smaller set.
 
     Raises:
         UnderstudyError: matrices that cannot be compared.
@@ -116,9 +116,9 @@ def sample_sizes(n: int, features: int, sizes: int) -> np.ndarray:
 
 
 def subset(real: np.ndarray, synthetic: np.ndarray, size: int, seed: int, i: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the i-th random subset of so many cases of each side; sides of equal length give the same rows."""
+    """Return the i-th random subset of so many cases of each set; sets of equal length give the same rows."""
     keys = rng(seed, "extrapolation", i).random(max(len(real), len(synthetic)))
-    first, second = (side[np.argsort(keys[: len(side)])[:size]] for side in (real, synthetic))
+    first, second = (case_set[np.argsort(keys[: len(case_set)])[:size]] for case_set in (real, synthetic))
     return first, second
 
 

@@ -1,8 +1,8 @@
-"""How far images of synthetic cohorts lie from real ones: every metric of the menu, and the diversity of each side.
+"""How far images of synthetic cohorts lie from real ones: every metric of the menu, and the diversity of each set.
 
 Each cohort is read once (measured.py), then pairs of cases for their resemblance (ms_ssim.py). Beside each distance
-stands its floor (floor.py). Extractors that learn have seen the whole real training split, so **both halves of the
-floor** are familiar to them and synthetic cases are not: what that is worth stands in features/encoder.py.
+stands its baseline (baseline.py). Extractors that learn have seen the whole real training split, so **both halves of
+the baseline** are familiar to them and synthetic cases are not: what that is worth stands in features/encoder.py.
 **Checked** in tests/evaluation/fidelity/test_stage.py.
 """
 
@@ -22,23 +22,23 @@ from understudy.evaluation import METRICS
 from understudy.evaluation.features.cache import Cache
 from understudy.evaluation.features.extractor import Extractor
 from understudy.evaluation.fidelity.arrays import Measured, channel_names, measure, standardised
-from understudy.evaluation.fidelity.baseline import Floor, real_floors
+from understudy.evaluation.fidelity.baseline import Baseline, real_baselines
 from understudy.evaluation.fidelity.config import FidelityConfig
-from understudy.evaluation.fidelity.ms_ssim import side_result
+from understudy.evaluation.fidelity.ms_ssim import set_result
 from understudy.evaluation.guard import leak_note
 from understudy.evaluation.metric import Metric
 
 TABLE = (
-    *("cohort", "generator", "metric", "value", "matched", "matched_low", "matched_high"),
-    *("floor", "floor_low", "floor_high", "n_real", "n_synthetic", "n_matched", "features", "note"),
+    *("cohort", "generator", "metric", "value", "size_matched", "size_matched_low", "size_matched_high"),
+    *("baseline", "baseline_low", "baseline_high", "n_real", "n_synthetic", "n_size_matched", "features", "note"),
 )
 
 SIZES_PER_DRAW = 3  # of the extrapolated Frechet distance, on each half
 
 
 @dataclass(frozen=True)
-class Side:
-    """One side of a comparison: its name, what its results begin with, the cohort, and which of its cases."""
+class CaseSet:
+    """One set of a comparison: its name, what its results begin with, the cohort, and which of its cases."""
 
     name: str
     prefix: str
@@ -46,7 +46,7 @@ class Side:
     rows: np.ndarray
 
 
-Imaged = tuple[Side, Measured]
+Imaged = tuple[CaseSet, Measured]
 
 
 @dataclass
@@ -56,9 +56,9 @@ class ImageFindings:
     Attributes:
         results: numbers.
         rows: of the table.
-        features: of every side, by its name, as they are compared.
-        intensities: densities (C, bins) of every side, by its name.
-        spectra: mean log spectra (C, R) of every side in dB, by its name.
+        features: of every set, by its name, as they are compared.
+        intensities: densities (C, bins) of every set, by its name.
+        spectra: mean log spectra (C, R) of every set in dB, by its name.
     """
 
     results: list[Result] = field(default_factory=list)
@@ -70,22 +70,22 @@ class ImageFindings:
 
 @dataclass(frozen=True)
 class Compared:
-    """One metric of one synthetic cohort: the plain number and its floor, of F features."""
+    """One metric of one synthetic cohort: the plain number and its baseline, of F features."""
 
-    side: Side
+    case_set: CaseSet
     metric: str
     name: str
     unit: str
     features: int
     plain: Result
-    floor: Floor
+    baseline: Baseline
 
 
 def steps(encoding: Encoding, others: int, config: FidelityConfig) -> int:
     """Return how often :func:`compare_images` says that it goes on."""
     times = {"intensities": encoding.image_channels, "logits": int(config.network_classes != "none")}
-    floors = sum(times.get(needs, 1) for needs in _needs()) * config.draws
-    return 2 * (1 + others) + floors * others if others else 0
+    baselines = sum(times.get(needs, 1) for needs in _needs()) * config.draws
+    return 2 * (1 + others) + baselines * others if others else 0
 
 
 def _needs() -> list[str]:
@@ -94,8 +94,8 @@ def _needs() -> list[str]:
 
 
 def compare_images(
-    real: Side,
-    others: Sequence[Side],
+    real: CaseSet,
+    others: Sequence[CaseSet],
     config: FidelityConfig,
     seed: int,
     advance: Callable[[str], Any],
@@ -113,25 +113,25 @@ def compare_images(
         extract: the extractor of features.
         cache: where features may be found.
     """
-    encoding, sides, found = real.cohort.encoding, (real, *others), ImageFindings()
+    encoding, case_sets, found = real.cohort.encoding, (real, *others), ImageFindings()
     measured = []
-    for side in sides:
-        measured.append(measure(side.cohort, side.rows, encoding, extract, config.bins, cache))
-        found.intensities[side.name] = measured[-1].density(encoding.channels)
-        found.spectra[side.name] = measured[-1].spectra.mean(0, dtype=np.float64)
+    for case_set in case_sets:
+        measured.append(measure(case_set.cohort, case_set.rows, encoding, extract, config.bins, cache))
+        found.intensities[case_set.name] = measured[-1].density(encoding.channels)
+        found.spectra[case_set.name] = measured[-1].spectra.mean(0, dtype=np.float64)
         advance("features")
     if extract.standardised:
         measured = standardised(measured)
-    pairs = list(zip(sides, measured, strict=True))
-    found.features = {side.name: m.features for side, m in pairs}
+    pairs = list(zip(case_sets, measured, strict=True))
+    found.features = {case_set.name: m.features for case_set, m in pairs}
     subjects = len(real.cohort.subjects("train"))
     for compared in _compare(pairs, config, derive(seed, "fidelity"), advance):
         results = [public(result, subjects) for result in _results(compared, title(config), seed)]
         found.results += results
         found.rows.append(_row(compared, results, len(real.rows)))
     if extract.logits is None:
-        found.results += [_no_classes(side, config, seed) for side in others]
-    for results in _resemblance(sides, encoding, config, seed, advance):
+        found.results += [_no_classes(case_set, config, seed) for case_set in others]
+    for results in _resemblance(case_sets, encoding, config, seed, advance):
         found.results += [public(result, subjects) for result in results]
     return found
 
@@ -141,19 +141,19 @@ def title(config: FidelityConfig) -> str:
     return config.features + (f" {config.network_sha256[:8]}" if config.features == "torchscript" else "")
 
 
-def _no_classes(side: Side, config: FidelityConfig, seed: int) -> Result:
+def _no_classes(case_set: CaseSet, config: FidelityConfig, seed: int) -> Result:
     note = (
         f"not measured: it needs probabilities of classes, and features={config.features} gives none; they come from a "
         "scripted classifier: features=torchscript with network_classes=logits or probabilities"
     )
-    return Result(f"{side.prefix}.inception_score", None, better="higher", seed=seed, note=note)
+    return Result(f"{case_set.prefix}.inception_score", None, better="higher", seed=seed, note=note)
 
 
 def _compare(
-    sides: Sequence[Imaged], config: FidelityConfig, seed: int, advance: Callable[[str], Any]
+    case_sets: Sequence[Imaged], config: FidelityConfig, seed: int, advance: Callable[[str], Any]
 ) -> list[Compared]:
-    """Compare the first side with each of the others; metric by metric."""
-    found = [c for other in sides[1:] for c in _compare_two(sides[0], other, config, seed, advance)]
+    """Compare the first set with each of the others; metric by metric."""
+    found = [c for other in case_sets[1:] for c in _compare_two(case_sets[0], other, config, seed, advance)]
     names = list(dict.fromkeys(compared.name for compared in found))
     return sorted(found, key=lambda compared: names.index(compared.name))
 
@@ -161,8 +161,8 @@ def _compare(
 def _compare_two(
     real: Imaged, other: Imaged, config: FidelityConfig, seed: int, advance: Callable[[str], Any]
 ) -> Iterator[Compared]:
-    (side, ours), channels = real, real[0].cohort.encoding.channels
-    subjects = side.cohort.column("subject_id")[side.rows]
+    (case_set, ours), channels = real, real[0].cohort.encoding.channels
+    subjects = case_set.cohort.column("subject_id")[case_set.rows]
     units = {f".{name}": c.meaning for name, c in zip(channel_names(channels), channels, strict=True)}
     fewer = config.model_copy(update=_per_draw(config))
     for needs in _needs():
@@ -172,25 +172,25 @@ def _compare_two(
             made, after = theirs[ending], partial(advance, needs)
             plain = {n: _bound(m, config)(real=matrix, synthetic=made, seed=seed) for n, m in metrics.items()}
             bound = {name: _bound(metric, fewer) for name, metric in metrics.items()}
-            floors = real_floors(bound, matrix, subjects, made, config.draws, seed, after)
+            baselines = real_baselines(bound, matrix, subjects, made, config.draws, seed, after)
             for name, result in plain.items():
                 unit = units[ending] if ending else result.unit
-                yield Compared(other[0], name, name + ending, unit, matrix.shape[1], result, floors[name])
+                yield Compared(other[0], name, name + ending, unit, matrix.shape[1], result, baselines[name])
 
 
 def _resemblance(
-    sides: Sequence[Side], encoding: Encoding, config: FidelityConfig, seed: int, advance: Callable[[str], Any]
+    case_sets: Sequence[CaseSet], encoding: Encoding, config: FidelityConfig, seed: int, advance: Callable[[str], Any]
 ) -> Iterator[list[Result]]:
     """Yield the MS-SSIM of each synthetic cohort, and that of the real one beside it."""
     found = []
-    for side in sides:
+    for case_set in case_sets:
         about = (config.pairs, config.draws, derive(seed, "fidelity"))
-        found.append(side_result("", side.cohort, side.rows, encoding, *about))
+        found.append(set_result("", case_set.cohort, case_set.rows, encoding, *about))
         advance("ms_ssim")
-    for side, result in zip(sides[1:], found[1:], strict=True):
-        note = _joined(result.note, leak_note(side.cohort))
+    for case_set, result in zip(case_sets[1:], found[1:], strict=True):
+        note = _joined(result.note, leak_note(case_set.cohort))
         pair = replace(result, note=note, seed=seed), replace(found[0], seed=seed)
-        yield [replace(r, name=f"{side.prefix}.ms_ssim{end}") for r, end in zip(pair, ("", ".real"), strict=True)]
+        yield [replace(r, name=f"{case_set.prefix}.ms_ssim{end}") for r, end in zip(pair, ("", ".real"), strict=True)]
 
 
 def _per_draw(config: FidelityConfig) -> dict[str, int]:
@@ -204,22 +204,22 @@ def _bound(metric: Metric, config: FidelityConfig) -> "partial[Result]":
 
 
 def _results(c: Compared, extractor: str, seed: int) -> Iterator[Result]:
-    """Yield the plain number, the matched one and the floor of a comparison."""
-    metric, name = METRICS[c.metric], f"{c.side.prefix}.{c.name}"
+    """Yield the plain number, the size-matched one and the baseline of a comparison."""
+    metric, name = METRICS[c.metric], f"{c.case_set.prefix}.{c.name}"
     features = f"{c.features} features of {extractor}" if metric.needs == "features" else ""
-    notes = (features, c.plain.note, metric.warning(c.plain.n, c.features), leak_note(c.side.cohort))
+    notes = (features, c.plain.note, metric.warning(c.plain.n, c.features), leak_note(c.case_set.cohort))
     yield replace(c.plain, name=name, unit=c.unit, seed=seed, note=_joined(*notes))
     explained = {
-        "matched": "synthetic cases against half of the real subjects; read it beside the floor",
-        "floor": "half of the real subjects against the other half",
+        "size_matched": "synthetic cases against half of the real subjects; read it beside the baseline",
+        "baseline": "half of the real subjects against the other half",
     }
     for ending, text in explained.items():
-        values: np.ndarray = getattr(c.floor, ending)
+        values: np.ndarray = getattr(c.baseline, ending)
         low, high = np.percentile(values, [2.5, 97.5])
         text += f"; mean and 95 % range of {len(values)} random halves"
-        note = _joined(features, text, metric.warning(c.floor.n, c.features))
+        note = _joined(features, text, metric.warning(c.baseline.n, c.features))
         spread = (float(values.mean()), float(low), float(high))
-        yield Result(f"{name}.{ending}", *spread, c.unit, metric.better, c.floor.n, seed, note)
+        yield Result(f"{name}.{ending}", *spread, c.unit, metric.better, c.baseline.n, seed, note)
 
 
 def _joined(*notes: str) -> str:
@@ -227,7 +227,15 @@ def _joined(*notes: str) -> str:
 
 
 def _row(c: Compared, results: list[Result], n_real: int) -> list[Any]:
-    plain, matched, floor = results
-    numbers = [plain.value, matched.value, matched.low, matched.high, floor.value, floor.low, floor.high]
-    sizes = [n_real, len(c.side.rows), c.floor.n, c.features]
-    return [c.side.name, c.side.cohort.generator, c.name, *numbers, *sizes, plain.note]
+    plain, size_matched, baseline = results
+    numbers = [
+        plain.value,
+        size_matched.value,
+        size_matched.low,
+        size_matched.high,
+        baseline.value,
+        baseline.low,
+        baseline.high,
+    ]
+    sizes = [n_real, len(c.case_set.rows), c.baseline.n, c.features]
+    return [c.case_set.name, c.case_set.cohort.generator, c.name, *numbers, *sizes, plain.note]

@@ -1,7 +1,7 @@
 """Inception score: how sure a classifier is of each case, and how many classes it sees in all of them.
 
 exp of the mean Kullback-Leibler divergence of the classes of a case p(y|x) from those of all cases p(y): 1 where it
-cannot tell cases apart, K where it is sure and sees K classes equally often. Without a real case in it: the floor is
+cannot tell cases apart, K where it is sure and sees K classes equally often. Without a real case in it: the baseline is
 the score of real cases, which nothing synthetic need exceed. It says what that classifier knows of the images, and the
 published one knows photographs (Barratt and Sharma, A Note on the Inception Score, 2018, arXiv 1801.01973).
 **Source**: Salimans et al., Improved Techniques for Training GANs (2016, arXiv 1606.03498), section 4.
@@ -17,10 +17,10 @@ from understudy.evaluation.metric import Metric, check_features
 
 
 def inception_score(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0) -> Result:
-    """Return the inception score of the synthetic side, 1 to K, higher is better.
+    """Return the inception score of the synthetic set, 1 to K, higher is better.
 
     Args:
-        real: (n, K); not used, here because a floor exchanges sides.
+        real: (n, K); not used, here because a baseline exchanges sets.
         synthetic: (m, K) logits of its cases, or log probabilities.
         seed: recorded; nothing is random.
 
@@ -34,7 +34,7 @@ def inception_score(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0) -
     case = log_softmax(synthetic.astype(np.float64), axis=1)
     whole = logsumexp(case, axis=0) - np.log(len(case))
     value = float(np.exp((np.exp(case) * (case - whole)).sum(1).mean()))
-    note = f"{case.shape[1]} classes; the real-against-real floor is the score of real cases"
+    note = f"{case.shape[1]} classes; the real-against-real baseline is the score of real cases"
     return Result("inception_score", value, better="higher", n=len(case), seed=seed, note=note)
 
 

@@ -1,4 +1,4 @@
-"""Intensity distance: how far the intensities of one side must be moved to become those of the other.
+"""Intensity distance: how far the intensities of one set must be moved to become those of the other.
 
 The 1-D Wasserstein distance of the intensities of all voxels of all cases of a channel, in units of the channel: a
 shift of every voxel by d has the distance d. A case is described by its histogram; a metric of the menu sees the matrix
@@ -38,7 +38,7 @@ def densities(shares: np.ndarray, channels: Sequence[Channel]) -> np.ndarray:
 
 
 def wasserstein(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0) -> Result:
-    """Return the Wasserstein distance of two sides, in units of the channel, >= 0, lower is better.
+    """Return the Wasserstein distance of two sets, in units of the channel, >= 0, lower is better.
 
     Args:
         real: (n, bins) from :func:`cumulative`.

@@ -23,7 +23,7 @@ def kid(
         synthetic: (m, F).
         seed: of the subsets.
         subsets: how many.
-        subset_size: cases of each side in a subset; at most half of the smaller side, so that subsets differ.
+        subset_size: cases of each set in a subset; at most half of the smaller set, so that subsets differ.
 
     Returns:
         The mean over subsets, with the range that holds 95 % of them (of subsets, not of subjects).
@@ -46,7 +46,7 @@ def kid(
 
 
 def subset_rows(n: int, m: int, size: int, subsets: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return pairs of rows (size,) of either side, drawn without replacement within a subset."""
+    """Return pairs of rows (size,) of either set, drawn without replacement within a subset."""
     draws = [rng(seed, "kid", i) for i in range(subsets)]
     return [(g.permutation(n)[:size], g.permutation(m)[:size]) for g in draws]
 

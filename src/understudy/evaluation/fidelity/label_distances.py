@@ -3,13 +3,13 @@
 **Distances** of one statistic (labels.py) over the cases that have the class: the 1-D Wasserstein distance
 (scipy.stats.wasserstein_distance) divided by the standard deviation of the real values, and the two-sample
 Kolmogorov-Smirnov statistic, 0..1. Both are 0 for equal distributions, and greater than 0 for two finite samples of one
-distribution: beside each number stand the floor (half of the real subjects against the other half) and the matched
-number (as many synthetic cases against one half), as for images (floor.py). Results hold, for each class, the mean over
-the statistics; ``tables/labels.csv`` holds every statistic. How many cases lack the class, and how many maps are empty,
-are numbers of their own.
+distribution: beside each number stand the baseline (half of the real subjects against the other half) and the
+size-matched number (as many synthetic cases against one half), as for images (baseline.py). Results hold, for each
+class, the mean over the statistics; ``tables/labels.csv`` holds every statistic. How many cases lack the class, and how
+many maps are empty, are numbers of their own.
 **Differs** from tests of significance: with enough cases every difference is significant; a distance says how large.
 **Checked** in tests/evaluation/fidelity/test_label_distances.py
-(closed forms, floors, few subjects, what stays untold).
+(closed forms, baselines, few subjects, what stays untold).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,22 +23,30 @@ from scipy import stats
 from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.result import Result
 from understudy.core.seed import derive
-from understudy.evaluation.fidelity.baseline import Floor, real_floors
+from understudy.evaluation.fidelity.baseline import Baseline, real_baselines
 from understudy.evaluation.fidelity.config import FidelityConfig
-from understudy.evaluation.fidelity.image_distances import Side
+from understudy.evaluation.fidelity.image_distances import CaseSet
 from understudy.evaluation.fidelity.label_maps import Described, class_histograms, describe, in_common_unit
 from understudy.evaluation.guard import leak_note, slug
 from understudy.evaluation.metric import few_cases
 
 TABLE = (
     *("cohort", "class", "statistic", "unit", "real_mean", "real_sd", "mean", "sd"),
-    *("wasserstein", "matched", "matched_low", "matched_high", "floor", "floor_low", "floor_high"),
-    *("ks", "ks_matched", "ks_floor", "n_real", "n_synthetic", "n_matched", "note"),
+    *(
+        "wasserstein",
+        "size_matched",
+        "size_matched_low",
+        "size_matched_high",
+        "baseline",
+        "baseline_low",
+        "baseline_high",
+    ),
+    *("ks", "ks_size_matched", "ks_baseline", "n_real", "n_synthetic", "n_size_matched", "note"),
 )
 ENDINGS = {
-    "": "all cases of both sides",
-    ".matched": "synthetic cases against half of the real subjects; read it beside the floor",
-    ".floor": "half of the real subjects against the other half",
+    "": "all cases of both sets",
+    ".size_matched": "synthetic cases against half of the real subjects; read it beside the baseline",
+    ".baseline": "half of the real subjects against the other half",
 }
 Distance = Callable[..., Result]
 
@@ -54,10 +62,10 @@ class LabelFindings:
 
 @dataclass(frozen=True)
 class Compared:
-    """One distance of one statistic: the plain number and its floor."""
+    """One distance of one statistic: the plain number and its baseline."""
 
     plain: float
-    floor: Floor
+    baseline: Baseline
 
 
 def wasserstein(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0, scale: float = 1.0) -> Result:
@@ -72,7 +80,7 @@ def kolmogorov_smirnov(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0
     return Result("ks", value, better="lower", n=min(len(real), len(synthetic)), seed=seed)
 
 
-def compare_labels(real: Side, others: Sequence[Side], config: FidelityConfig, seed: int) -> LabelFindings:
+def compare_labels(real: CaseSet, others: Sequence[CaseSet], config: FidelityConfig, seed: int) -> LabelFindings:
     """Compare the label maps of synthetic cohorts with those of real training subjects.
 
     Args:
@@ -82,16 +90,16 @@ def compare_labels(real: Side, others: Sequence[Side], config: FidelityConfig, s
         seed: of the halves.
     """
     names: Sequence[str] = real.cohort.scheme.names if real.cohort.scheme else ()
-    sides = [describe(s.name, s.cohort, s.rows, len(names), config.location) for s in (real, *others)]
-    ours, theirs = in_common_unit(sides[0], sides[1:])
+    case_sets = [describe(s.name, s.cohort, s.rows, len(names), config.location) for s in (real, *others)]
+    ours, theirs = in_common_unit(case_sets[0], case_sets[1:])
     found = LabelFindings()
-    for side, other in zip(others, theirs, strict=True):
-        results = [_empty(ours, other, f"{side.prefix}.labels.empty", seed)]
+    for case_set, other in zip(others, theirs, strict=True):
+        results = [_empty(ours, other, f"{case_set.prefix}.labels.empty", seed)]
         for k, name in enumerate(names[1:]):
-            more, rows = _compare_class(ours, other, k, name, f"{side.prefix}.labels.{slug(name)}", config, seed)
+            more, rows = _compare_class(ours, other, k, name, f"{case_set.prefix}.labels.{slug(name)}", config, seed)
             results += more
             found.rows += rows
-        found.results += [_warned(result, leak_note(side.cohort)) for result in results]
+        found.results += [_warned(result, leak_note(case_set.cohort)) for result in results]
     for k, name in enumerate(names[1:]):
         if (histograms := class_histograms(name, k, ours, theirs, real.cohort.size, config.label_bins)) is not None:
             found.histograms[f"{k + 1:02}-{slug(name)}"] = histograms
@@ -100,14 +108,14 @@ def compare_labels(real: Side, others: Sequence[Side], config: FidelityConfig, s
 
 def _warned(result: Result, leak: str) -> Result:
     """Return the result with a note that a leak cannot be ruled out, where that is so and training cases matter."""
-    if not leak or result.name.endswith(".floor"):
+    if not leak or result.name.endswith(".baseline"):
         return result
     return replace(result, note="; ".join(note for note in (result.note, leak) if note))
 
 
 def _empty(real: Described, other: Described, name: str, seed: int) -> Result:
     """Share of synthetic maps without any labelled voxel."""
-    ours, theirs = (float((~side.present.any(1)).mean()) for side in (real, other))
+    ours, theirs = (float((~case_set.present.any(1)).mean()) for case_set in (real, other))
     told = len(np.unique(real.subjects)) >= MIN_SUBJECTS
     note = f"share of maps without any labelled voxel; real {ours:.3f}" if told else "real withheld: too few subjects"
     return Result(name, theirs, n=len(other.values), seed=seed, note=note)
@@ -139,17 +147,17 @@ def _compare_class(
         differ = ours.std() > 1e-9 * max(1.0, abs(ours.mean()))
         scale = float(ours.std()) if differ else 1.0
         functions: dict[str, Distance] = {"wasserstein": partial(wasserstein, scale=scale), "ks": kolmogorov_smirnov}
-        floors = real_floors(functions, ours, subjects, theirs, config.draws, derive(seed, "fidelity"))
+        baselines = real_baselines(functions, ours, subjects, theirs, config.draws, derive(seed, "fidelity"))
         for distance, function in functions.items():
             plain = function(real=ours, synthetic=theirs).value or 0.0
-            distances[distance].append(Compared(plain, floors[distance]))
+            distances[distance].append(Compared(plain, baselines[distance]))
         note = "" if differ else "real cases do not differ: not divided by a standard deviation"
         moments = [float(m) for m in (ours.mean(), ours.std(), theirs.mean(), theirs.std())]
         w, ks = (distances[d][-1] for d in ("wasserstein", "ks"))
-        numbers = [w.plain, *_summary(w.floor.matched), *_summary(w.floor.floor)]
-        numbers += [ks.plain, float(ks.floor.matched.mean()), float(ks.floor.floor.mean())]
+        numbers = [w.plain, *_summary(w.baseline.size_matched), *_summary(w.baseline.baseline)]
+        numbers += [ks.plain, float(ks.baseline.size_matched.mean()), float(ks.baseline.baseline.mean())]
         about = [other.name, label, statistic, real.unit_of(statistic)]
-        rows.append([*about, *moments, *numbers, len(ours), n, w.floor.n, note])
+        rows.append([*about, *moments, *numbers, len(ours), n, w.baseline.n, note])
     means = [r for d, parts in distances.items() for r in _means(f"{name}.{d}", d, parts, min(len(subjects), n), seed)]
     return [share, *means], rows
 
@@ -160,15 +168,15 @@ def _summary(values: np.ndarray) -> list[float]:
 
 
 def _means(name: str, distance: str, parts: Sequence[Compared], n: int, seed: int) -> Iterator[Result]:
-    """Results of a class: means over its statistics, plain, matched and floor."""
+    """Results of a class: means over its statistics, plain, size-matched and baseline."""
     unit = "SD" if distance == "wasserstein" else ""
     what = f"mean over {len(parts)} statistics of the label maps"
     plain = float(np.mean([part.plain for part in parts]))
     note = "; ".join(filter(None, (what, ENDINGS[""], few_cases(n))))
     yield Result(name, plain, None, None, unit, "lower", n, seed, note)
-    for ending in (".matched", ".floor"):
-        values = np.mean([getattr(part.floor, ending[1:]) for part in parts], axis=0)
-        halves, equal = f"mean and 95 % range of {len(values)} random halves", parts[0].floor.n
+    for ending in (".size_matched", ".baseline"):
+        values = np.mean([getattr(part.baseline, ending[1:]) for part in parts], axis=0)
+        halves, equal = f"mean and 95 % range of {len(values)} random halves", parts[0].baseline.n
         note = "; ".join(filter(None, (what, ENDINGS[ending], halves, few_cases(equal))))
         mean, low, high = _summary(values)
         yield Result(name + ending, mean, low, high, unit, "lower", equal, seed, note)

@@ -14,7 +14,7 @@ For each class of a case, from its voxels (unit cubes with centres c_i, V of the
 
 **Source**: Zunic, Hirota and Rosin, A Hu moment invariant as a shape circularity measure (Pattern Recognition 43,
 2010), for compactness, here in any dimension. Extents, elongation and compactness are in voxels, not mm: synthetic
-cases have no spacing, and both sides come from one import.
+cases have no spacing, and both sets come from one import.
 **Checked** in tests/evaluation/fidelity/test_label_maps_labels.py (a ball, boxes, two components, known centroids,
 spacing).
 
@@ -135,7 +135,7 @@ def _class_statistics(mask: np.ndarray, start: Sequence[int], low: np.ndarray, h
 
 
 def in_common_unit(real: Described, others: Sequence[Described]) -> tuple[Described, list[Described]]:
-    """Bring volumes to mm where every case of every side has a spacing; otherwise all stay in voxels.
+    """Bring volumes to mm where every case of every set has a spacing; otherwise all stay in voxels.
 
     Synthetic cases have none of their own. They take the real one where that is the same in all cases (but for the last
     of the six digits in which spacings are written), since they lie on the same grid.

@@ -1,4 +1,4 @@
-"""Diversity as MS-SSIM: how much two random cases of one side resemble each other, synthetic beside real.
+"""Diversity as MS-SSIM: how much two random cases of one set resemble each other, synthetic beside real.
 
 The mean over random pairs of cases of two different subjects. 1: always the same image. Neither lower nor higher is
 better: as high as among real cases is right; higher means less diverse than patients are, lower often means noise.
@@ -102,10 +102,10 @@ def pair_values(cohort: Cohort, rows: np.ndarray, pairs: np.ndarray, encoding: E
     return torch.cat(found).numpy()
 
 
-def side_result(
+def set_result(
     name: str, cohort: Cohort, rows: np.ndarray, encoding: Encoding, pairs: int, draws: int, seed: int
 ) -> Result:
-    """Measure one side.
+    """Measure one set.
 
     Args:
         name: of the result.

@@ -1,15 +1,15 @@
 """Precision, recall, density and coverage: who lies within reach of whose nearest neighbours.
 
-Around each case of a side lies a ball that reaches to its k-th nearest neighbour on that side (itself not counted).
+Around each case of a set lies a ball that reaches to its k-th nearest neighbour on that set (itself not counted).
 Precision is the share of synthetic cases in a ball of a real one, recall that of real cases in a ball of a synthetic
 one; density counts in how many real balls a synthetic case lies, over k; coverage is the share of real balls that hold
 a synthetic case. Where a subject has several cases, these are one another's neighbours and real balls are small: read
-each number beside its floor, whose halves share no subject.
+each number beside its baseline, whose halves share no subject.
 **Source**: Kynkaanniemi et al., Improved Precision and Recall Metric for Assessing Generative Models (2019, arXiv
 1904.06991), equations 1 and 2; Naeem et al., Reliable Fidelity and Diversity Metrics for Generative Models (2020, arXiv
 2002.09797), equations 2 to 5 and k = 5, with the open balls of their package prdc.
 **Differs**: distances are held for a block of rows at a time, so that memory grows with n and not with n^2; a ball
-whose radius is rounding error (more than k equal cases) is empty; a side of at most k cases takes a smaller k.
+whose radius is rounding error (more than k equal cases) is empty; a set of at most k cases takes a smaller k.
 **Checked** in tests/evaluation/fidelity/test_prdc.py (by hand; prdc and its definition on the same features,
 equal counts; any block size, equal counts).
 """
@@ -23,7 +23,7 @@ from understudy.core.result import Result
 from understudy.evaluation.metric import Metric, check_features
 
 BLOCK = 128  # rows of distances held at a time: they stay in the processor's cache, five times as fast as 1024
-REMEMBERED = 4  # pairs of sides: a floor and its matched comparison, either way round
+REMEMBERED = 4  # pairs of sets: a baseline and its size-matched comparison, either way round
 ROUNDING = 1e-12  # of the largest squared norm: what a squared distance of two equal cases may come to
 
 
@@ -40,7 +40,7 @@ def precision(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0, neighbo
         neighbours: k, how many neighbours a ball reaches to.
 
     Returns:
-        The share; ``n`` is the smaller side. All four numbers depend on n and m: compare at equal ones.
+        The share; ``n`` is the smaller set. All four numbers depend on n and m: compare at equal ones.
 
     Raises:
         UnderstudyError: matrices that cannot be compared.
@@ -72,13 +72,13 @@ def coverage(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0, neighbou
 
 
 def ball_counts(centres: np.ndarray, others: np.ndarray, neighbours: int) -> tuple[np.ndarray, np.ndarray]:
-    """Count whom the balls around one side hold of the other side.
+    """Count whom the balls around one set hold of the other set.
 
-    All four metrics ask for the same counts: those of the last few pairs are remembered, by the content of the sides.
+    All four metrics ask for the same counts: those of the last few pairs are remembered, by the content of the sets.
 
     Args:
         centres: (n, F) cases with a ball each.
-        others: (m, F) cases of the other side.
+        others: (m, F) cases of the other set.
         neighbours: k.
 
     Returns:
@@ -94,9 +94,9 @@ def ball_counts(centres: np.ndarray, others: np.ndarray, neighbours: int) -> tup
     return _counted[key]
 
 
-def _digest(side: np.ndarray) -> bytes:
-    about = f"{side.shape}{side.dtype}".encode()
-    return hashlib.sha256(about + np.ascontiguousarray(side).tobytes()).digest()
+def _digest(case_set: np.ndarray) -> bytes:
+    about = f"{case_set.shape}{case_set.dtype}".encode()
+    return hashlib.sha256(about + np.ascontiguousarray(case_set).tobytes()).digest()
 
 
 def _count(centres: np.ndarray, others: np.ndarray, neighbours: int) -> tuple[np.ndarray, np.ndarray]:
@@ -123,9 +123,9 @@ def squared_distances(block: np.ndarray, x: np.ndarray, squares: np.ndarray) -> 
     return distances
 
 
-def reach(side: np.ndarray, neighbours: int) -> int:
-    """Return k, smaller where a side has too few cases for it."""
-    return min(neighbours, len(side) - 1)
+def reach(case_set: np.ndarray, neighbours: int) -> int:
+    """Return k, smaller where a set has too few cases for it."""
+    return min(neighbours, len(case_set) - 1)
 
 
 def _result(

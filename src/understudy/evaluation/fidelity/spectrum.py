@@ -2,12 +2,12 @@
 
 The power |F|^2 / N of an image's Fourier coefficients, averaged over rings of equal frequency (2D) or shells (3D), in
 decibels: 10 log10. White noise of variance v has v at every frequency; a blurred image falls off too early; the grid
-that upsampling leaves stands as a peak. The distance of two sides is the root mean square difference of their mean log
+that upsampling leaves stands as a peak. The distance of two sets is the root mean square difference of their mean log
 spectra over channels and frequencies: 1 dB is a quarter more or less power.
 **Source**: Durall et al., Watch your Up-Convolution (CVPR 2020, arXiv 2003.01826), section 3.1 (azimuthal integration).
 **Differs**: mean instead of sum over a ring; every image in decibels before the mean over images, so that one bright
 image does not outweigh the others; also for volumes; the mean level (frequency 0), which the intensity distance sees,
-and the corners beyond 0.5 cycles per voxel are left out. No window: what edges add, they add on both sides.
+and the corners beyond 0.5 cycles per voxel are left out. No window: what edges add, they add in both sets.
 **Checked** in tests/evaluation/fidelity/test_spectrum.py (a sinusoid's peak, white noise, a constant, blur).
 """
 
@@ -59,7 +59,7 @@ def _rings(size: tuple[int, ...]) -> sparse.csr_array:
 
 
 def distance(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0) -> Result:
-    """Return the distance of the mean log spectra of two sides, in dB, >= 0, lower is better.
+    """Return the distance of the mean log spectra of two sets, in dB, >= 0, lower is better.
 
     Args:
         real: (n, C R) from :func:`spectra`.

@@ -2,10 +2,10 @@
 
 Images by every metric of the menu (image_distances.py), label maps by their statistics (label_distances.py), classes as
 the class columns of both tell them, and as a classifier sees them where one is given (diversity.py). What a cohort does
-not have is left out, and the results say so. The real side is the **training split**: the distribution that a generator
+not have is left out, and the results say so. The real set is the **training split**: the distribution that a generator
 was asked to learn. What that cannot tell, whether it was learned by heart, is the question of ``evaluate privacy``.
-Beside each number stands its floor (floor.py). **Source** of the caution: Akbar et al. (Sci Data 11:259, 2024): such
-distances do not tell whether images are useful.
+Beside each number stands its baseline (baseline.py). **Source** of the caution: Akbar et al. (Sci Data 11:259, 2024):
+such distances do not tell whether images are useful.
 **Checked** in tests/evaluation/fidelity/test_stage.py (files, names, same seed same files, label maps alone,
 refusals).
 """
@@ -32,7 +32,7 @@ from understudy.evaluation.fidelity.arrays import channel_names
 from understudy.evaluation.fidelity.class_diversity import TABLE as DIVERSITY_TABLE
 from understudy.evaluation.fidelity.class_diversity import diversity, look, told, told_classes
 from understudy.evaluation.fidelity.config import FidelityConfig
-from understudy.evaluation.fidelity.image_distances import TABLE, ImageFindings, Side, compare_images, steps
+from understudy.evaluation.fidelity.image_distances import TABLE, CaseSet, ImageFindings, compare_images, steps
 from understudy.evaluation.fidelity.label_distances import TABLE as LABEL_TABLE
 from understudy.evaluation.fidelity.label_distances import LabelFindings, compare_labels
 from understudy.evaluation.fidelity.spectrum import frequencies
@@ -70,7 +70,7 @@ def evaluate_fidelity(
 
     Raises:
         UsageError: cohorts, a classifier, a network or a cache that do not fit, or an output of another request.
-        UnderstudyError: a leak, too few subjects, or neither images nor label maps on both sides.
+        UnderstudyError: a leak, too few subjects, or neither images nor label maps on both sets.
     """
     config, paths = config or FidelityConfig(), [Path(path) for path in synthetic]
     cohort, others = open_pair(Path(real), paths, splits=("train",), labels=False, images=False)
@@ -90,7 +90,7 @@ def evaluate_fidelity(
     if finished(out, "results.json", provenance):
         return out
     kept = open_cache(cache, [Path(real), *paths, Path(out)])
-    ours, theirs = Side("real", "", cohort, cohort.rows("train")), _sides(others)
+    ours, theirs = CaseSet("real", "", cohort, cohort.rows("train")), _case_sets(others)
     imaged, mapped = ([s for s, why in zip(theirs, lacking[w], strict=True) if not why] for w in ("images", "labels"))
     total = steps(cohort.encoding, len(imaged), config)
     with output_folder(out) as folder, progress("features", total, "steps") as update:
@@ -115,23 +115,25 @@ def evaluate_fidelity(
                 write_table(folder, name, DIVERSITY_TABLE, rows)
         _write_images(folder, cohort, images, subjects)
         _write_labels(folder, labels)
-        for side in theirs:
-            write_grid(folder / "images" / f"{side.name}.npz", side.cohort, side.rows[: config.grid], side.name)
+        for case_set in theirs:
+            write_grid(
+                folder / "images" / f"{case_set.name}.npz", case_set.cohort, case_set.rows[: config.grid], case_set.name
+            )
         write_grid(internal(folder) / "real.npz", cohort, ours.rows[: config.grid], "real")
     return out
 
 
-def _sides(others: Sequence[Cohort]) -> list[Side]:
+def _case_sets(others: Sequence[Cohort]) -> list[CaseSet]:
     """Name the synthetic cohorts, and what their results begin with: the name only where there are several."""
     named = zip(short_names(others), others, strict=True)
-    return [Side(n, f"fidelity.{n}" if len(others) > 1 else "fidelity", other, other.rows()) for n, other in named]
+    return [CaseSet(n, f"fidelity.{n}" if len(others) > 1 else "fidelity", other, other.rows()) for n, other in named]
 
 
 def _lacking(real: Cohort, other: Cohort, what: str) -> str:
     """Say why images or labels of two cohorts cannot be compared, or ""."""
-    for side, cohort in (("real", real), ("synthetic", other)):
+    for case_set, cohort in (("real", real), ("synthetic", other)):
         if getattr(cohort, what) is None:
-            return f"the {side} cohort has no {'images' if what == 'images' else 'label maps'}"
+            return f"the {case_set} cohort has no {'images' if what == 'images' else 'label maps'}"
     if what == "images" or real.scheme is None or other.scheme is None:
         return ""
     if real.scheme.names != other.scheme.names:
@@ -139,16 +141,16 @@ def _lacking(real: Cohort, other: Cohort, what: str) -> str:
     return "" if len(real.scheme) > 1 else "the label scheme has no class beside the background"
 
 
-def _left_out(lacking: dict[str, list[str]], sides: Sequence[Side], seed: int) -> Iterator[Result]:
+def _left_out(lacking: dict[str, list[str]], case_sets: Sequence[CaseSet], seed: int) -> Iterator[Result]:
     """Yield a result without a number, with the reason, for what a cohort was not compared by."""
     for what, reasons in lacking.items():
-        for side, why in zip(sides, reasons, strict=True):
+        for case_set, why in zip(case_sets, reasons, strict=True):
             if why:
-                yield Result(f"{side.prefix}.{what}", None, seed=seed, note=f"not measured: {why}")
+                yield Result(f"{case_set.prefix}.{what}", None, seed=seed, note=f"not measured: {why}")
 
 
 def _diversity(
-    judge: Trained, ours: Side, theirs: Sequence[Side], config: FidelityConfig, seed: int
+    judge: Trained, ours: CaseSet, theirs: Sequence[CaseSet], config: FidelityConfig, seed: int
 ) -> Iterator[Diverse]:
     """Measure the diversity of classes of each synthetic cohort."""
     encoding, names = ours.cohort.encoding, short_class_names(judge.classifier.names)
@@ -156,27 +158,27 @@ def _diversity(
     def see(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return judge.classifier.predict(images), judge.classifier.features(images)
 
-    real, *others = (look(see, side.cohort, side.rows, encoding) for side in (ours, *theirs))
+    real, *others = (look(see, case_set.cohort, case_set.rows, encoding) for case_set in (ours, *theirs))
     own = derive(seed, "fidelity")
-    for side, seen in zip(theirs, others, strict=True):
-        for results, row in diversity(f"{side.prefix}.diversity", names, real, seen, config.draws, own):
-            yield results, [side.name, *row] if row else []
+    for case_set, seen in zip(theirs, others, strict=True):
+        for results, row in diversity(f"{case_set.prefix}.diversity", names, real, seen, config.draws, own):
+            yield results, [case_set.name, *row] if row else []
 
 
 def _class_columns(
-    ours: Side, theirs: Sequence[Side], features: dict[str, np.ndarray], config: FidelityConfig, seed: int
+    ours: CaseSet, theirs: Sequence[CaseSet], features: dict[str, np.ndarray], config: FidelityConfig, seed: int
 ) -> Iterator[Diverse]:
     """Measure the diversity of the classes that case tables tell, where the real cohort has class columns."""
-    for side in theirs if ours.cohort.classes else ():
-        name, columns = f"{side.prefix}.classes", told_classes(ours.cohort, side.cohort)
+    for case_set in theirs if ours.cohort.classes else ():
+        name, columns = f"{case_set.prefix}.classes", told_classes(ours.cohort, case_set.cohort)
         if not columns:
             note = "not measured: the cohorts share no class column of 0 and 1"
             yield [Result(name, None, seed=seed, note=note)], []
             continue
-        real, made = (told(s.cohort, s.rows, columns, features[s.name]) for s in (ours, side))
+        real, made = (told(s.cohort, s.rows, columns, features[s.name]) for s in (ours, case_set))
         about = (config.draws, derive(seed, "fidelity"), "the case tables")
         for results, row in diversity(name, short_class_names(columns), real, made, *about):
-            yield results, [side.name, *row] if row else []
+            yield results, [case_set.name, *row] if row else []
 
 
 def _write_images(folder: Path, real: Cohort, images: ImageFindings, subjects: int) -> None:

@@ -1,1 +1,1 @@
-"""Readers: how far two annotators of the same real cases agree, the ceiling beside a segmenter's scores."""
+"""Raters: how far two annotators of the same real cases agree, the ceiling beside a segmenter's scores."""

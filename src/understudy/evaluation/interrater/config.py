@@ -1,11 +1,11 @@
-"""Settings of ``evaluate readers``; flat, so that ``--set split=all`` names any of them."""
+"""Settings of ``evaluate interrater``; flat, so that ``--set split=all`` names any of them."""
 
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class ReadersConfig(BaseModel):
+class InterraterConfig(BaseModel):
     """Which cases are compared, and how."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,7 +1,7 @@
-"""Two readers' cohorts of the same images: which case of one is which of the other.
+"""Two raters' cohorts of the same images: which case of one is which of the other.
 
 A case is the same where subject and slice index are; for pictures and whole volumes, which have no slice index, where
-the case id is. A case id numbers the cases of a subject, and shifts where one reader has fewer of them: so what is
+the case id is. A case id numbers the cases of a subject, and shifts where one rater has fewer of them: so what is
 taken for one case must show one image, or the comparison is refused. Messages name cohorts, never a subject.
 **Checked** in tests/evaluation/interrater/test_pairing.py (each way to match, each refusal).
 """
@@ -24,11 +24,11 @@ Key = tuple[str, str]  # a subject, and which of its cases
 
 @dataclass(frozen=True)
 class Pairing:
-    """Cases that both readers have.
+    """Cases that both raters have.
 
     Attributes:
         real: the cohort whose label maps are the reference.
-        other: the other reader's.
+        other: the other rater's.
         rows: (n,) of the one, ascending.
         others: (n,) of the other, the same cases.
         alone: how many cases of the split only the one has, and how many only the other.
@@ -49,11 +49,11 @@ class Pairing:
 
 
 def pair(real: Path, other: Path, split: str, classes: Sequence[str] = ()) -> Pairing:
-    """Open two readers' cohorts and find the cases that both have.
+    """Open two raters' cohorts and find the cases that both have.
 
     Args:
         real: folder of the cohort whose label maps are the reference, and whose splits count.
-        other: folder of the other reader's cohort; its own splits do not matter.
+        other: folder of the other rater's cohort; its own splits do not matter.
         split: a split, or "all".
         classes: the only ones that count; empty: all.
 
@@ -73,7 +73,7 @@ def pair(real: Path, other: Path, split: str, classes: Sequence[str] = ()) -> Pa
     found = Pairing(first, second, np.array(both, int), others, (len(rows) - len(both), further), lost)
     if len(found.subjects) < MINIMUM:
         raise UnderstudyError(
-            f"at least {MINIMUM} subjects that both readers have were expected in the {split} split of "
+            f"at least {MINIMUM} subjects that both raters have were expected in the {split} split of "
             f"{first.path.name}, found {len(found.subjects)}: import both with the same --key, or choose "
             f"--set split={ALL}"
         )
@@ -86,11 +86,11 @@ def _open(real: Path, other: Path, classes: Sequence[str]) -> tuple[Cohort, Coho
     for option, cohort in (("--real", first), ("--other", second)):
         if cohort.kind != "real":
             raise UsageError(
-                f"{option} needs a reader's label maps of real cases, and {cohort.path.name} is {cohort.kind}"
+                f"{option} needs a rater's label maps of real cases, and {cohort.path.name} is {cohort.kind}"
             )
         refuse_missing(cohort, images=False, labels=True)
     if first.id == second.id:
-        raise UsageError(f"two readers were expected, and {first.path.name} and {second.path.name} are the same cohort")
+        raise UsageError(f"two raters were expected, and {first.path.name} and {second.path.name} are the same cohort")
     if classes:
         first, second = first.with_classes(classes), second.with_classes(classes)
     refuse_unfitting(first.without_images(), second.without_images(), labels=True)
@@ -111,7 +111,7 @@ def _keys(first: Cohort, second: Cohort) -> list[list[Key]]:
         if one != other:
             raise UnderstudyError(
                 f"subjects of {first.path.name} and {second.path.name} have different numbers of cases, which have "
-                "neither a slice index nor images to tell them by: import the same files of both readers"
+                "neither a slice index nor images to tell them by: import the same files of both raters"
             )
     return pairs
 
@@ -128,5 +128,5 @@ def _refuse_other_images(pairing: Pairing) -> None:
     if differ:
         raise UnderstudyError(
             f"{differ} of {len(pairing.rows)} cases of {pairing.real.path.name} and {pairing.other.path.name} show "
-            "another image: import the same images of both readers, with the same options"
+            "another image: import the same images of both raters, with the same options"
         )

@@ -1,6 +1,7 @@
-"""From two readers' label maps to what ``evaluate readers`` writes.
+"""From two raters' label maps to what ``evaluate interrater`` writes.
 
-PUBLIC: results.json and tables/readers.csv, over at least five subjects. internal/per_subject.csv: a row per subject.
+PUBLIC: results.json and tables/interrater.csv, over at least five subjects. internal/per_subject.csv: a row per
+subject.
 **Checked** in tests/evaluation/interrater/test_stage.py.
 """
 
@@ -18,7 +19,7 @@ from understudy.core.seed import derive
 from understudy.core.statistics import interval
 from understudy.evaluation.folder import write_rows, write_table
 from understudy.evaluation.guard import slug
-from understudy.evaluation.interrater.config import ReadersConfig
+from understudy.evaluation.interrater.config import InterraterConfig
 from understudy.evaluation.interrater.pairing import Pairing
 from understudy.evaluation.utility.overlap import OVERLAPS, RULES
 from understudy.evaluation.utility.segmentation import MapOutcome
@@ -47,7 +48,7 @@ class Findings:
     names: tuple[str, ...]
     scores: tuple[Score, ...]
     outcome: MapOutcome
-    config: ReadersConfig
+    config: InterraterConfig
     provenance: Provenance
 
     def write(self, folder: Path) -> None:
@@ -58,16 +59,16 @@ class Findings:
         write_results(folder, [result for results in by_score for result in results], self.provenance)
         told = every if len(self.names) > 1 else every[1:]  # the mean of one class says nothing new
         header = ("class", *(f"{s.name}{end}" for s in self.scores for end in ("", "_low", "_high")), *COUNTS)
-        write_table(folder, "readers", header, [self._row(k, found[k]) for k in told])
+        write_table(folder, "interrater", header, [self._row(k, found[k]) for k in told])
         write_rows(internal(folder) / "per_subject.csv", PER_SUBJECT, self._subject_rows())
 
     def _result(self, k: int | None, position: int) -> Result:
         """Measure one score of a class, or with None the mean of the classes."""
         score, outcome, seed = self.scores[position], self.outcome, self.provenance.seed
-        name = f"readers.{score.name}" + ("" if k is None else f".{slug(self.names[k])}")
+        name = f"interrater.{score.name}" + ("" if k is None else f".{slug(self.names[k])}")
         n = outcome.behind(k)
         if not n:
-            note = "not measured: neither reader marks this class"
+            note = "not measured: neither rater marks this class"
             return Result(name, None, unit=score.unit, better=score.better, seed=seed, note=note)
         found = interval(outcome.measured(k, position), derive(seed, "interval"), self.config.draws)
         note = "; ".join(filter(None, (SIDES.get(score.name, ""), self._told(k, position))))

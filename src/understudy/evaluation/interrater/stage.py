@@ -1,11 +1,11 @@
-"""``evaluate readers``: how far two annotators of the same images agree: the ceiling beside a segmenter's scores.
+"""``evaluate interrater``: how far two annotators of the same images agree: the ceiling beside a segmenter's scores.
 
 The scores, their rule for empty maps and the stacking of slices are those of ``evaluate utility`` (utility/overlap.py,
 utility/surface.py), with the label maps of ``--other`` in the place of predicted ones. All of them are the same when
-the readers change places, but precision and recall, which change places too. By default on the **test** split, on which
-segmenters are measured. **Not covered**: a segmenter that learned from one reader can agree with that reader more than
-the other reader does; two readers are no sample of readers, and the interval is over subjects only.
-**Checked** in tests/evaluation/interrater/test_stage.py (by hand, readers swapped, few subjects withheld).
+the raters change places, but precision and recall, which change places too. By default on the **test** split, on which
+segmenters are measured. **Not covered**: a segmenter that learned from one rater can agree with that rater more than
+the other rater does; two raters are no sample of raters, and the interval is over subjects only.
+**Checked** in tests/evaluation/interrater/test_stage.py (by hand, raters swapped, few subjects withheld).
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 
 from understudy.core.provenance import Provenance
 from understudy.core.stage import finished, output_folder
-from understudy.evaluation.interrater.config import ReadersConfig
+from understudy.evaluation.interrater.config import InterraterConfig
 from understudy.evaluation.interrater.pairing import Pairing, pair
 from understudy.evaluation.interrater.report import Findings
 from understudy.evaluation.utility.overlap import confusion
@@ -22,27 +22,27 @@ from understudy.evaluation.utility.segmentation import MapOutcome, Reading, map_
 from understudy.evaluation.utility.surface import contiguous_stacks, described, surface_scores
 
 
-def evaluate_readers(real: Path, other: Path, out: Path, seed: int, config: ReadersConfig | None = None) -> Path:
-    """Score one reader's label maps against another's, subject by subject.
+def evaluate_interrater(real: Path, other: Path, out: Path, seed: int, config: InterraterConfig | None = None) -> Path:
+    """Score one rater's label maps against another's, subject by subject.
 
     Args:
         real: folder of the real cohort whose label maps are the reference, as in ``evaluate utility``.
-        other: folder of a cohort of the same images with another reader's label maps.
+        other: folder of a cohort of the same images with another rater's label maps.
         out: results folder to make.
         seed: of resampling.
         config: settings; the defaults where None.
 
     Returns:
-        ``out``, with results.json, tables/readers.csv and internal/per_subject.csv.
+        ``out``, with results.json, tables/interrater.csv and internal/per_subject.csv.
 
     Raises:
         UsageError: cohorts that do not fit, or an output of another request.
         UnderstudyError: no label maps, too few common subjects, or images that differ.
     """
-    config = config or ReadersConfig()
+    config = config or InterraterConfig()
     pairing = pair(Path(real), Path(other), config.split, config.classes)
     inputs = {"real": pairing.real.id, "other": pairing.other.id}
-    provenance = Provenance("evaluate readers", config.model_dump(mode="json"), seed, inputs)
+    provenance = Provenance("evaluate interrater", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "results.json", provenance):
         return Path(out)
     outcome, unit = _compare(pairing, config.tolerance)

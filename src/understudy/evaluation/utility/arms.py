@@ -30,7 +30,7 @@ HALF = 0.5
 
 
 @dataclass(frozen=True)
-class Side:
+class Arm:
     """What one group of networks is trained on.
 
     Attributes:
@@ -42,7 +42,7 @@ class Side:
         cases: the training cases.
         subjects: how many subjects they are of.
         note: a warning.
-        against: name of the side that it is compared with, "" for real cases alone.
+        against: name of the arm that it is compared with, "" for real cases alone.
         share: expected share of synthetic cases in what is learned, None where it changes on the way.
     """
 
@@ -59,68 +59,68 @@ class Side:
 
     @property
     def label(self) -> str:
-        """What results call the side."""
+        """What results call the arm."""
         return self.kind + self.ending
 
     @property
     def comparison(self) -> str:
-        """What results call the score minus that of the side it is compared with."""
+        """What results call the score minus that of the arm it is compared with."""
         gain = self.kind.replace("both", "gain") if self.kind.startswith("both") else f"gain-{self.kind}"
         return ("difference" if self.kind == "synthetic" else gain) + self.ending
 
 
 @dataclass(frozen=True)
 class Real:
-    """A real side: all training subjects, or n of them.
+    """A real arm: all training subjects, or n of them.
 
     Attributes:
-        side: what is trained on it alone.
+        arm: what is trained on it alone.
         at: "" or @n.
         left: the training subjects that are not in it.
     """
 
-    side: Side
+    arm: Arm
     at: str = ""
     left: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Synthetic:
-    """A synthetic side, and the subjects that its generator or its label maps are known to be from."""
+    """A synthetic arm, and the subjects that its generator or its label maps are known to be from."""
 
-    side: Side
+    arm: Arm
     seen: frozenset[str]
 
 
-def make_sides(judge: Task, real: Cohort, others: list[Cohort], config: Repeats, seed: int) -> list[Side]:
-    """Return what networks are trained on, all real cases first, each real side before what is compared with it.
+def make_arms(judge: Task, real: Cohort, others: list[Cohort], config: Repeats, seed: int) -> list[Arm]:
+    """Return what networks are trained on, all real cases first, each real arm before what is compared with it.
 
     Args:
         judge: the task.
         real: the real cohort.
         others: the synthetic cohorts.
-        config: which sides, shares and numbers of real subjects.
+        config: which arms, shares and numbers of real subjects.
         seed: of the draw of subjects.
 
     Raises:
         UnderstudyError: as many real subjects were asked for as there are, or more.
     """
-    sides: list[Side] = []
+    arms: list[Arm] = []
     named = zip(short_names(others), others, strict=True)
     made = [_synthetic(judge, name, other, len(others) > 1) for name, other in named]
     for first in (_all_real(judge, real), *(_draw(judge, real, n, seed) for n in config.real_subjects)):
-        sides.append(first.side)
-        if "synthetic" in config.sides and not first.at:
-            sides += [one.side for one in made]
-        sides += [_mixed(first, one, share) for one in made for share in shares(config)]
-        if "finetuned" in config.sides:
-            sides += [_finetuned(first, one, config.finetune_share) for one in made]
-    return sides
+        arms.append(first.arm)
+        if "synthetic" in config.arms and not first.at:
+            arms += [one.arm for one in made]
+        arms += [_mixed(first, one, share) for one in made for share in shares(config)]
+        if "finetuned" in config.arms:
+            arms += [_finetuned(first, one, config.finetune_share) for one in made]
+    return arms
 
 
 def shares(config: Repeats) -> list[float]:
     """Return the shares of synthetic cases between 0 and 1 that are asked for, ascending; ``both`` is a half."""
-    return sorted({*config.shares, *([HALF] if "both" in config.sides else [])})
+    return sorted({*config.shares, *([HALF] if "both" in config.arms else [])})
 
 
 def drawn_subjects(real: Cohort, n: int, seed: int) -> list[str]:
@@ -133,42 +133,42 @@ def drawn_subjects(real: Cohort, n: int, seed: int) -> list[str]:
     if n >= len(train):
         raise UnderstudyError(
             f"real_subjects = {n} draws from the training subjects of {real.path.name}, and there are {len(train)}: "
-            "ask for fewer; the side `real` has them all"
+            "ask for fewer; the arm `real` has them all"
         )
     return sorted(train[i] for i in rng(seed, "real subjects").permutation(len(train))[:n].tolist())
 
 
 def _all_real(judge: Task, real: Cohort) -> Real:
     cases = judge.cases(real, real.rows("train"))
-    return Real(Side("real", "real", "", "", "", cases, len(real.subjects("train")), "", share=0))
+    return Real(Arm("real", "real", "", "", "", cases, len(real.subjects("train")), "", share=0))
 
 
 def _draw(judge: Task, real: Cohort, n: int, seed: int) -> Real:
     drawn, train, rows = drawn_subjects(real, n, seed), real.subjects("train"), real.rows("train")
     cases = judge.cases(real, rows[np.isin(real.column("subject_id")[rows], drawn)])
     note = f"{n} of {len(train)} real training subjects ({100 * n / len(train):.0f} %), one draw of them"
-    side = Side(f"real@{n}", f"real@{n}", "", "", "", cases, n, note, share=0)
-    return Real(side, f"@{n}", frozenset(train) - frozenset(drawn))
+    arm = Arm(f"real@{n}", f"real@{n}", "", "", "", cases, n, note, share=0)
+    return Real(arm, f"@{n}", frozenset(train) - frozenset(drawn))
 
 
 def _synthetic(judge: Task, name: str, other: Cohort, several: bool) -> Synthetic:
     cases, subjects = judge.cases(other, other.rows()), other.subjects()
     told = (name, f".{name}" if several else "", other.generator)
     seen = frozenset(subject for entry in other.trained_on for subject in entry.get("subjects", ()))
-    side = Side(name, "synthetic", *told, cases, len(subjects), leak_note(other), "real", 1)
-    return Synthetic(side, seen | frozenset(subjects))
+    arm = Arm(name, "synthetic", *told, cases, len(subjects), leak_note(other), "real", 1)
+    return Synthetic(arm, seen | frozenset(subjects))
 
 
-def _mixed(real: Real, synthetic: Synthetic, share: float) -> Side:
-    first, second = real.side, synthetic.side
+def _mixed(real: Real, synthetic: Synthetic, share: float) -> Arm:
+    first, second = real.arm, synthetic.arm
     name, kind, percent = f"{first.name}+{second.name}", "both", round(100 * share)
     if percent != round(100 * HALF):
         name, kind = f"{100 - percent}%{first.name}+{percent}%{second.name}", f"both-{percent}"
     return _joined(real, synthetic, name, kind, Mixed(first.cases, second.cases, share), share)
 
 
-def _finetuned(real: Real, synthetic: Synthetic, share: float) -> Side:
-    first, second = real.side, synthetic.side
+def _finetuned(real: Real, synthetic: Synthetic, share: float) -> Arm:
+    first, second = real.arm, synthetic.arm
     note = (
         f"the last {100 * share:.3g} % of the updates on real cases, on one schedule of the learning rate, weights "
         "chosen among these updates alone"
@@ -179,12 +179,12 @@ def _finetuned(real: Real, synthetic: Synthetic, share: float) -> Side:
 
 def _joined(
     real: Real, synthetic: Synthetic, name: str, kind: str, cases: TaskCases, share: float | None, note: str = ""
-) -> Side:
-    """Return a side of real and synthetic cases, compared with the same real cases alone."""
-    first, second = real.side, synthetic.side
+) -> Arm:
+    """Return an arm of real and synthetic cases, compared with the same real cases alone."""
+    first, second = real.arm, synthetic.arm
     notes = "; ".join(filter(None, (note, first.note, _foreknowledge(real, synthetic), second.note)))
     told = (kind + real.at, second.cohort, second.ending, second.generator)
-    return Side(name, *told, cases, first.subjects + second.subjects, notes, first.name, share)
+    return Arm(name, *told, cases, first.subjects + second.subjects, notes, first.name, share)
 
 
 def _foreknowledge(real: Real, synthetic: Synthetic) -> str:

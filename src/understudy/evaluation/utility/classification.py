@@ -2,7 +2,7 @@
 
 **Source**: Segal et al., Evaluating the Clinical Realism of Synthetic Chest X-Rays Generated Using Progressively
 Growing GANs (2021, arXiv 2010.03975): a classifier trained on labelled conditioned samples, tested on real images.
-**Differs**: on every side the same updates, seeds and augmentation, and weights chosen on the same real validation
+**Differs**: in every arm the same updates, seeds and augmentation, and weights chosen on the same real validation
 subjects; a class that fewer than five test subjects have, or fewer than five lack, has no public number and takes no
 part in the mean. Class columns of a synthetic cohort are what it was sampled with.
 The test subjects are read once by each classifier, after its weights were chosen.

@@ -12,7 +12,7 @@ class Repeats(BaseModel):
     """What is compared with real cases, how often a network is trained, and how many resamples make an interval."""
 
     repeats: int = Field(3, ge=1, description="seeds of the task network")
-    sides: tuple[Literal["synthetic", "both", "finetuned"], ...] = Field(
+    arms: tuple[Literal["synthetic", "both", "finetuned"], ...] = Field(
         ("synthetic",),
         description="what is compared with real cases: synthetic ones alone; both kinds, half of each batch each; "
         "synthetic ones, then real ones",
@@ -42,8 +42,8 @@ class Repeats(BaseModel):
 
     @model_validator(mode="after")
     def _something(self) -> "Repeats":
-        if not self.sides and not self.shares:
-            raise ValueError("there is nothing to compare with real cases: name sides or shares")
+        if not self.arms and not self.shares:
+            raise ValueError("there is nothing to compare with real cases: name arms or shares")
         return self
 
 

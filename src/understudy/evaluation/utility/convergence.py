@@ -1,4 +1,4 @@
-"""Whether a validation curve had come to rest when the training ended, or whether more updates may help.
+"""Whether a validation curve had converged when the training ended, or whether more updates may help.
 
 Compared are the means of the last fifth of the checks and of the fifth before: single checks waver, and a schedule that
 ends on a small rate lifts the last one nearly always. **Checked** in tests/evaluation/utility/test_convergence.py.
@@ -12,7 +12,7 @@ RISE = 0.01  # of a score in 0..1, from one fifth of the checks to the next
 PARTS = 5
 
 
-def rising(curves: Sequence[Sequence[tuple[int, float]]], after: int = 0) -> bool:
+def still_rising(curves: Sequence[Sequence[tuple[int, float]]], after: int = 0) -> bool:
     """Tell whether the mean validation score over repeats still rose at the end.
 
     Args:

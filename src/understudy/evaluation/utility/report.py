@@ -1,8 +1,8 @@
 """From outcomes to what ``evaluate utility`` writes: results, tables, validation curves, rows per subject or case.
 
 A ratio never stands without its real-only score: in the note, in the row before it, and in the table. The first score
-of a task has ratios, the others differences; each side is compared with the real-only one that it names (sides.py).
-Where a validation curve had not come to rest, the note says so. How many networks read the test split is a result of
+of a task has ratios, the others differences; each arm is compared with the real-only one that it names (arms.py).
+Where a validation curve had not converged, the note says so. How many networks read the test split is a result of
 its own.
 **Checked** in tests/evaluation/utility/test_report.py (known counts give known numbers; few subjects are withheld).
 
@@ -28,13 +28,13 @@ from understudy.core.statistics import Interval, Means, difference, interval, ra
 from understudy.evaluation.folder import write_curve, write_table
 from understudy.evaluation.guard import slug
 from understudy.evaluation.paired import signed_rank
-from understudy.evaluation.utility.arms import Side
-from understudy.evaluation.utility.convergence import rising
+from understudy.evaluation.utility.arms import Arm
+from understudy.evaluation.utility.convergence import still_rising
 from understudy.evaluation.utility.tables import Finding, three, write_tables
 from understudy.evaluation.utility.task import Outcome, Score, Task
 from understudy.tasks.fitting import chosen_from
 
-COLUMNS = ("cohort", "real_side", "share", "trained_on", "class")
+COLUMNS = ("cohort", "real_arm", "share", "trained_on", "class")
 LAST = ("low", "high", "gain", "gain_low", "gain_high", "n_subjects")
 
 
@@ -48,17 +48,17 @@ def write_mixing(folder: Path, found: Sequence[Finding], task: Task, network: st
         network: its name.
     """
     score = task.scores[0]
-    lines = _lines([f.side for f in found])
-    first = {(f.side.name, f.k): f for f in found if f.kind is score}
+    lines = _lines([f.arm for f in found])
+    first = {(f.arm.name, f.k): f for f in found if f.kind is score}
     rows, series = [], {}
-    for (cohort, real), sides in lines.items():
+    for (cohort, real), arms in lines.items():
         for k in (None, *range(len(task.names))):
-            for side in sides:
-                one = first[side.name, k]
-                gain = one.difference if side.against == real else None
-                told = (cohort, real, side.share, side.name, one.name)
+            for arm in arms:
+                one = first[arm.name, k]
+                gain = one.difference if arm.against == real else None
+                told = (cohort, real, arm.share, arm.name, one.name)
                 rows.append([*told, *three(one.score), *three(gain), one.score.n])
-        if points := _points(sides, [first[side.name, None].score for side in sides]):
+        if points := _points(arms, [first[arm.name, None].score for arm in arms]):
             series[cohort if real == "real" else f"{cohort}, {real}"] = points
     write_table(folder, "utility-mixing", (*COLUMNS, score.name, *LAST), rows)
     if series:
@@ -71,23 +71,23 @@ def write_mixing(folder: Path, found: Sequence[Finding], task: Task, network: st
         write_curve(folder, name, title, x_label, f"mean {score.words}", series, **more)
 
 
-def _lines(sides: Sequence[Side]) -> dict[tuple[str, str], list[Side]]:
-    """Return the sides of each line by (cohort, real side), by share: real-only, mixtures, and synthetic-only."""
-    named = {side.name: side for side in sides}
+def _lines(arms: Sequence[Arm]) -> dict[tuple[str, str], list[Arm]]:
+    """Return the arms of each line by (cohort, real arm), by share: real-only, mixtures, and synthetic-only."""
+    named = {arm.name: arm for arm in arms}
     lines = {}
-    for side in named.values():
-        if side.share not in (None, 0, 1):
-            lines[side.cohort, side.against] = [named[side.against]]
+    for arm in named.values():
+        if arm.share not in (None, 0, 1):
+            lines[arm.cohort, arm.against] = [named[arm.against]]
     for (cohort, real), line in lines.items():
         further = [s for s in named.values() if s.cohort == cohort and s.share and (s.against == real or s.share == 1)]
-        line += sorted(further, key=lambda side: side.share or 0)
+        line += sorted(further, key=lambda arm: arm.share or 0)
     return lines
 
 
-def _points(sides: Sequence[Side], scores: Sequence[Result]) -> tuple[list[float], ...]:
+def _points(arms: Sequence[Arm], scores: Sequence[Result]) -> tuple[list[float], ...]:
     """Return shares, scores and both ends of their intervals, of the scores that may be shown."""
-    pairs = zip(sides, scores, strict=True)
-    shown = [(side.share, *three(score)) for side, score in pairs if score.value is not None]
+    pairs = zip(arms, scores, strict=True)
+    shown = [(arm.share, *three(score)) for arm, score in pairs if score.value is not None]
     return tuple([float(v or 0) for v in column] for column in zip(*shown, strict=True))
 
 
@@ -97,14 +97,14 @@ class Findings:
 
     Attributes:
         task: what was trained and scored.
-        sides: real first, each real-only side before those that are compared with it.
-        outcomes: by the side's name.
+        arms: real first, each real-only arm before those that are compared with it.
+        outcomes: by the arm's name.
         config: the task's settings.
         provenance: the request.
     """
 
     task: Task
-    sides: list[Side]
+    arms: list[Arm]
     outcomes: Mapping[str, Outcome]
     config: Any
     provenance: Provenance
@@ -122,72 +122,72 @@ class Findings:
         self.task.write_inside(held, dict(self.outcomes))
 
     def _all(self) -> Iterator[Finding]:
-        """Go through the scores, for each through the mean and the classes, for each through the sides, real first."""
+        """Go through the scores, for each through the mean and the classes, for each through the arms, real first."""
         for position, score in enumerate(self.task.scores):
             for k in (None, *range(len(self.task.names))):
                 ending = f"{self.config.network}.{score.name}"
                 if k is not None:
                     ending += f".{slug(self.task.names[k])}"
-                for side in self.sides:
-                    yield self._finding(side, k, position, ending)
+                for arm in self.arms:
+                    yield self._finding(arm, k, position, ending)
 
-    def _finding(self, side: Side, k: int | None, position: int, ending: str) -> Finding:
-        outcome, name = self.outcomes[side.name], "mean" if k is None else self.task.names[k]
+    def _finding(self, arm: Arm, k: int | None, position: int, ending: str) -> Finding:
+        outcome, name = self.outcomes[arm.name], "mean" if k is None else self.task.names[k]
         n, score = int(outcome.counted(k).sum()), self.task.scores[position]
         found = interval(outcome.measured(k, position), self._seed, self.config.draws) if n else None
-        note = _joined(outcome.note(k, position), side.note, self._unrest(side))
+        note = _joined(outcome.note(k, position), arm.note, self._convergence(arm))
         behind, missing = outcome.behind(k), outcome.missing(k)
-        result = self._result(f"utility.{side.label}.{ending}", found, n, behind, note, missing, score)
+        result = self._result(f"utility.{arm.label}.{ending}", found, n, behind, note, missing, score)
         against = gain = p = None
-        if side.kind == "synthetic" and position == 0:
-            against = self._ratio(f"utility.ratio{side.ending}.{ending}", side, k)
-        if side.against:
-            gain, p = self._difference(f"utility.{side.comparison}.{ending}", side, k, position)
+        if arm.kind == "synthetic" and position == 0:
+            against = self._ratio(f"utility.ratio{arm.ending}.{ending}", arm, k)
+        if arm.against:
+            gain, p = self._difference(f"utility.{arm.comparison}.{ending}", arm, k, position)
         cells = outcome.cells(k) if behind >= MIN_SUBJECTS else [None] * len(self.task.columns)
-        return Finding(side, score, k, name, result, against, gain, p, cells)
+        return Finding(arm, score, k, name, result, against, gain, p, cells)
 
-    def _ratio(self, name: str, side: Side, k: int | None) -> Result:
-        real, outcome, score = self.outcomes[side.against], self.outcomes[side.name], self.task.scores[0]
-        words, n = f"{_alone(side)} {score.words}", self._paired(side, k)
+    def _ratio(self, name: str, arm: Arm, k: int | None) -> Result:
+        real, outcome, score = self.outcomes[arm.against], self.outcomes[arm.name], self.task.scores[0]
+        words, n = f"{_alone(arm)} {score.words}", self._paired(arm, k)
         if not n:
-            return self._result(name, None, 0, 0, "", f"{outcome.missing(k)} on both sides")
+            return self._result(name, None, 0, 0, "", f"{outcome.missing(k)} in both arms")
         draws = self.config.draws
         below = interval(real.measured(k), self._seed, draws)
         found = ratio(outcome.measured(k), real.measured(k), self._seed, draws)
         note = f"{words} {below.value:.3f} [{below.low:.3f}, {below.high:.3f}]"
         behind = min(n, outcome.behind(k), real.behind(k))
-        return self._result(name, found, n, behind, self._compared(note, side), f"the {words} is 0")
+        return self._result(name, found, n, behind, self._compared(note, arm), f"the {words} is 0")
 
-    def _difference(self, name: str, side: Side, k: int | None, position: int) -> tuple[Result, float | None]:
-        """Measure a side minus its real-only one, with the p of the paired test where subjects have own scores."""
-        score, outcome, n = self.task.scores[position], self.outcomes[side.name], self._paired(side, k)
+    def _difference(self, name: str, arm: Arm, k: int | None, position: int) -> tuple[Result, float | None]:
+        """Measure an arm minus its real-only one, with the p of the paired test where subjects have own scores."""
+        score, outcome, n = self.task.scores[position], self.outcomes[arm.name], self._paired(arm, k)
         if not n:
-            return self._result(name, None, 0, 0, "", f"{outcome.missing(k)} on both sides", score), None
-        real, other = (self.outcomes[name].measured(k, position) for name in (side.against, side.name))
-        note = f"minus the score of the {_alone(side)} networks on the same subjects"
+            return self._result(name, None, 0, 0, "", f"{outcome.missing(k)} in both arms", score), None
+        real, other = (self.outcomes[name].measured(k, position) for name in (arm.against, arm.name))
+        note = f"minus the score of the {_alone(arm)} networks on the same subjects"
         if position == 0:
             below = interval(real, self._seed, self.config.draws)
-            note = f"gain over {_alone(side)} {score.words} {below.value:.3f} [{below.low:.3f}, {below.high:.3f}]"
+            note = f"gain over {_alone(arm)} {score.words} {below.value:.3f} [{below.low:.3f}, {below.high:.3f}]"
         found = difference(other, real, self._seed, self.config.draws)
-        behind = min(n, outcome.behind(k), self.outcomes[side.against].behind(k))
+        behind = min(n, outcome.behind(k), self.outcomes[arm.against].behind(k))
         p = None
         if isinstance(other, Means) and isinstance(real, Means) and behind >= MIN_SUBJECTS:
             p = signed_rank(other.by_subject() - real.by_subject())
-        return self._result(name, found, n, behind, self._compared(note, side), "", score), p
+        return self._result(name, found, n, behind, self._compared(note, arm), "", score), p
 
-    def _paired(self, side: Side, k: int | None) -> int:
-        return int((self.outcomes[side.name].counted(k) & self.outcomes[side.against].counted(k)).sum())
+    def _paired(self, arm: Arm, k: int | None) -> int:
+        return int((self.outcomes[arm.name].counted(k) & self.outcomes[arm.against].counted(k)).sum())
 
-    def _compared(self, note: str, side: Side) -> str:
-        """Join the notes of a comparison: both sides must have come to rest."""
-        real = next(one for one in self.sides if one.name == side.against)
-        return _joined(note, side.note, self._unrest(real), self._unrest(side))
+    def _compared(self, note: str, arm: Arm) -> str:
+        """Join the notes of a comparison: both arms must have converged."""
+        real = next(one for one in self.arms if one.name == arm.against)
+        return _joined(note, arm.note, self._convergence(real), self._convergence(arm))
 
-    def _unrest(self, side: Side) -> str:
-        """Say where the validation score of a side still rose at the end."""
-        start = chosen_from(side.cases, self.config.updates)
-        rose = rising(self.outcomes[side.name].curves, start)
-        return f"the validation score of {side.name} still rose at the end: more updates may help" if rose else ""
+    def _convergence(self, arm: Arm) -> str:
+        """Say where the validation score of an arm still rose at the end."""
+        start = chosen_from(arm.cases, self.config.updates)
+        rose = still_rising(self.outcomes[arm.name].curves, start)
+        return f"the validation score of {arm.name} still rose at the end: more updates may help" if rose else ""
 
     def _readings(self) -> Result:
         """Count the networks that read the test split, each once, after its weights were chosen."""
@@ -230,9 +230,9 @@ class Findings:
         write_curve(folder, name, title, "updates", f"mean {words}", series)
 
 
-def _alone(side: Side) -> str:
-    """Return what to call the real-only networks that a side is compared with."""
-    return "real-only" if side.against == "real" else side.against
+def _alone(arm: Arm) -> str:
+    """Return what to call the real-only networks that an arm is compared with."""
+    return "real-only" if arm.against == "real" else arm.against
 
 
 def _joined(*notes: str) -> str:

@@ -3,10 +3,10 @@
 **Source**: Akbar et al., Brain tumor segmentation using synthetic MR images (Sci Data 11:259, 2024): synthetic only
 against real only, and real with synthetic, equally represented, repeated over seeds of the task network; Shin et al.
 (2018, arXiv 1807.10225): synthetic, then fine-tuned on some real cases.
-**Differs**: all sides make the same number of updates with the same settings and seeds; on all of them the weights
+**Differs**: all arms make the same number of updates with the same settings and seeds; in all of them the weights
 are chosen on the same real validation subjects, which a user of synthetic data alone would not have: the ratio says
 what synthetic cases teach, not what choosing without real cases would cost. Intervals resample seeds and subjects.
-What the sides are: sides.py. What is trained and scored is the task's matter (TASKS).
+What the arms are: arms.py. What is trained and scored is the task's matter (TASKS).
 **Checked** in tests/evaluation/utility/test_stage.py (a toy cohort end to end, same seed, a planted leak).
 """
 
@@ -20,7 +20,7 @@ from understudy.core.provenance import Provenance
 from understudy.core.seed import derive
 from understudy.core.stage import finished, output_folder
 from understudy.evaluation.guard import open_pair
-from understudy.evaluation.utility.arms import Side, make_sides
+from understudy.evaluation.utility.arms import Arm, make_arms
 from understudy.evaluation.utility.classification import Classification
 from understudy.evaluation.utility.report import Findings
 from understudy.evaluation.utility.segmentation import Segmentation
@@ -52,7 +52,7 @@ def evaluate_utility(
         synthetic: folders of synthetic cohorts; all their cases are training cases.
         out: results folder to make.
         seed: of weights, order, augmentation and resampling.
-        config: the task's settings, the same on every side; the defaults where None.
+        config: the task's settings, the same in every arm; the defaults where None.
         task: a name out of TASKS.
 
     Returns:
@@ -74,19 +74,19 @@ def evaluate_utility(
         return out
     judge = kind(cohort, others, config)
     with output_folder(out) as folder:
-        sides = make_sides(judge, cohort, others, config, seed)
-        with progress("", len(sides) * config.repeats * config.updates, "updates") as update:
+        arms = make_arms(judge, cohort, others, config, seed)
+        with progress("", len(arms) * config.repeats * config.updates, "updates") as update:
             outcomes = {}
-            for side in sides:
-                update(description=f"{judge.model}s on {side.name}")
-                outcomes[side.name] = _repeat(judge, side, config.repeats, seed, lambda: update(advance=1))
-        Findings(judge, sides, outcomes, config, provenance).write(folder)
+            for arm in arms:
+                update(description=f"{judge.model}s on {arm.name}")
+                outcomes[arm.name] = _repeat(judge, arm, config.repeats, seed, lambda: update(advance=1))
+        Findings(judge, arms, outcomes, config, provenance).write(folder)
     return out
 
 
-def _repeat(judge: Task, side: Side, repeats: int, seed: int, advance: Callable[[], None]) -> Outcome:
-    """Train ``repeats`` networks on one side; repeat r has the same seed on every side."""
+def _repeat(judge: Task, arm: Arm, repeats: int, seed: int, advance: Callable[[], None]) -> Outcome:
+    """Train ``repeats`` networks in one arm; repeat r has the same seed in every arm."""
     outcome = judge.outcome()
     for repeat in range(repeats):
-        judge.run(side.cases, outcome, derive(seed, judge.model, repeat), advance)
+        judge.run(arm.cases, outcome, derive(seed, judge.model, repeat), advance)
     return outcome

@@ -1,14 +1,14 @@
 """The tables of ``evaluate utility``; what fewer than five subjects stand behind is blank.
 
-- utility.csv: the first score of each side and class, with its ratio to real-only or its gain over it.
+- utility.csv: the first score of each arm and class, with its ratio to real-only or its gain over it.
 - utility-scores.csv: all scores, where there are several.
-- utility-comparisons.csv: each side minus the real-only one that it names (sides.py), with the p of the Wilcoxon
+- utility-comparisons.csv: each arm minus the real-only one that it names (arms.py), with the p of the Wilcoxon
   signed-rank test on subjects (means over repeats), as it is and corrected by Holm over all comparisons of the table;
   no p where subjects have no scores. The test knows subjects only; the interval of the difference knows the seeds of
   the networks too, and may be wider.
 - utility-by.csv: all scores by groups of test subjects (groups.py). A grouping is withheld whole where one of its
   groups has too few subjects with the class, for that group could be had from the others.
-- utility-mixing.csv: see mixing.py.
+- utility-mixing.csv: see report.py.
 
 **Checked** in tests/evaluation/utility/test_report.py.
 """
@@ -23,7 +23,7 @@ from understudy.core.result import Result
 from understudy.core.statistics import Means, interval
 from understudy.evaluation.folder import write_table
 from understudy.evaluation.paired import holm
-from understudy.evaluation.utility.arms import Side
+from understudy.evaluation.utility.arms import Arm
 from understudy.evaluation.utility.task import Outcome, Score, Task
 
 FIRST = ("trained_on", "generator", "network", "class")
@@ -41,11 +41,11 @@ BY = ("trained_on", "class", "by", "group", "n_subjects", "mean_size", "size_uni
 
 @dataclass(frozen=True)
 class Finding:
-    """A score of one side and class; of the first score on a synthetic side its ratio to real-only; on any side but
+    """A score of one arm and class; of the first score on a synthetic arm its ratio to real-only; in any arm but
     real-only ones its difference to the one it is compared with, with the p of the paired test; the task's own cells.
     """
 
-    side: Side
+    arm: Arm
     kind: Score
     k: int | None
     name: str
@@ -63,9 +63,9 @@ def write_tables(
 
     Args:
         folder: where.
-        found: all findings, by score, class and side, real first.
+        found: all findings, by score, class and arm, real first.
         task: what was trained and scored.
-        outcomes: by the side's name.
+        outcomes: by the arm's name.
         config: the task's settings.
         seed: of resampling.
     """
@@ -78,7 +78,7 @@ def write_tables(
     once = [f for f in found if f.k is not None or len(task.names) > 1]  # the mean of one class says nothing new
     write_table(folder, "utility-comparisons", COMPARISONS, _comparisons(once))
     chosen = [f for f in once if f.kind is task.scores[0]]
-    rows = [row for f in chosen for row in _by(f, task, outcomes[f.side.name], config.draws, seed)]
+    rows = [row for f in chosen for row in _by(f, task, outcomes[f.arm.name], config.draws, seed)]
     if rows:
         write_table(folder, "utility-by", (*BY, *_triples(task)), rows)
 
@@ -93,30 +93,30 @@ def three(result: Result | None) -> tuple[float | None, ...]:
 
 
 def _row(found: Finding, config: Any) -> list[Any]:
-    side, score = found.side, found.score
+    arm, score = found.arm, found.score
     return [
-        *(side.name, side.generator, config.network, found.name, *three(score), *three(found.ratio)),
+        *(arm.name, arm.generator, config.network, found.name, *three(score), *three(found.ratio)),
         *three(None if found.ratio else found.difference),
-        *(score.n, config.repeats, config.updates, len(side.cases), side.subjects, side.against),
+        *(score.n, config.repeats, config.updates, len(arm.cases), arm.subjects, arm.against),
         *found.cells,
     ]
 
 
 def _all_scores(first: Finding, found: Sequence[Finding]) -> list[Any]:
-    same = [f for f in found if f.side is first.side and f.k == first.k]
+    same = [f for f in found if f.arm is first.arm and f.k == first.k]
     unit = next(f.kind.unit for f in same if f.kind.unit)
-    return [first.side.name, first.name, *(v for f in same for v in three(f.score)), unit, first.score.n]
+    return [first.arm.name, first.name, *(v for f in same for v in three(f.score)), unit, first.score.n]
 
 
 def _comparisons(found: Sequence[Finding]) -> Iterator[list[Any]]:
     compared = [(f, f.difference) for f in found if f.difference is not None]
     for (f, told), p in zip(compared, holm([f.p for f, _ in compared]), strict=True):
         note = "" if p is None else SEEDS
-        yield [f.side.name, f.side.against, f.name, f.kind.name, f.kind.unit, *three(told), f.p, p, told.n, note]
+        yield [f.arm.name, f.arm.against, f.name, f.kind.name, f.kind.unit, *three(told), f.p, p, told.n, note]
 
 
 def _by(first: Finding, task: Task, outcome: Outcome, draws: int, seed: int) -> Iterator[list[Any]]:
-    k, side, groups = first.k, first.side, task.groups(first.k)
+    k, arm, groups = first.k, first.arm, task.groups(first.k)
     counted = outcome.counted(k)
     for group, size in groups:
         chosen = counted & group.chosen
@@ -126,4 +126,4 @@ def _by(first: Finding, task: Task, outcome: Outcome, draws: int, seed: int) -> 
         means = [interval(one.among(chosen), seed, draws) for one in found if isinstance(one, Means)]
         cells = [v for mean in means for v in (mean.value, mean.low, mean.high)] or [None] * 3 * len(task.scores)
         sizes = (size, task.size_unit) if told else (None, None)
-        yield [side.name, first.name, group.by, group.name, int(chosen.sum()), *sizes, *cells]
+        yield [arm.name, first.name, group.by, group.name, int(chosen.sum()), *sizes, *cells]

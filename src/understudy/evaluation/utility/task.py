@@ -1,7 +1,7 @@
-"""What a task of ``evaluate utility`` is: how a network is trained on one side, and how it is scored on test subjects.
+"""What a task of ``evaluate utility`` is: how a network is trained in one arm, and how it is scored on test subjects.
 
-sides.py decides what networks are trained on and findings.py writes what was found; neither knows what a Dice is. A
-task is a file of its own (segmentation.py, classification.py) and a line of the menu in protocol.py.
+arms.py decides what networks are trained on and report.py writes what was found; neither knows what a Dice is. A
+task is a file of its own (segmentation.py, classification.py) and a line of the menu in stage.py.
 """
 
 from abc import ABC, abstractmethod
@@ -31,7 +31,7 @@ class Score:
 
 @dataclass
 class Outcome(ABC):
-    """What the networks of one side did on the test subjects, class by class (k = 0..K-1; None is their mean).
+    """What the networks of one arm did on the test subjects, class by class (k = 0..K-1; None is their mean).
 
     Scores are named by their position among those of the task.
 

@@ -1,6 +1,6 @@
-"""The figure of `understudy evaluate agreement --over`: fidelity metrics against utility, a marker a generator.
+"""The figure of `understudy evaluate correlation`: fidelity metrics against utility, a marker a generator.
 
-python benchmarks/agreement_figure.py OVER --metrics frechet,kid,precision,recall,spectrum --out FILE.png
+python benchmarks/correlation_figure.py CORRELATION --metrics frechet,kid,precision,recall,spectrum --out FILE.png
 """
 
 import argparse
@@ -21,12 +21,12 @@ def read(file: Path) -> list[dict[str, str]]:
 def main() -> None:
     """Read the command line and draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("over", type=Path)
+    parser.add_argument("correlation", type=Path)
     parser.add_argument("--metrics", required=True)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    cohorts = read(given.over / "tables" / "over-cohorts.csv")
-    found = {row["metric"]: row for row in read(given.over / "tables" / "over.csv")}
+    cohorts = read(given.correlation / "tables" / "correlation-cohorts.csv")
+    found = {row["metric"]: row for row in read(given.correlation / "tables" / "correlation.csv")}
     metrics, generators = given.metrics.split(","), list(dict.fromkeys(row["generator"] for row in cohorts))
     figure, axes = plt.subplots(2, -(-len(metrics) // 2), figsize=(11, 6.4), sharey=True, layout="constrained")
     for metric, axis in zip(metrics, axes.flat, strict=False):
