@@ -62,10 +62,12 @@ WORDS = {
     "real": "real",
     "share": "share",
     "flagged_share": "flagged, share",
-    "above_reference_max": "nearer than any stranger",
+    "above_reference_max": "nearer than any unseen subject",
     "expected": "expected by chance",
     "rule": "empty maps",
     "quantile": "low quantile",
+    "false_positive_rate": "false-positive rate",
+    "recall_low_prevalence": "recall at low prevalence",
     "below": "below the low quantile of real pairs",
     "accuracy": "voxels that agree",
     "spearman": "Spearman",
@@ -124,7 +126,7 @@ def words(name: str) -> str:
 
 
 def _part(part: str) -> str:
-    """Write ``both-25@10``, a side of ``evaluate utility``, as ``real + 25 % synthetic, 10 real subjects``."""
+    """Write ``both-25@10``, an arm of ``evaluate utility``, as ``real + 25 % synthetic, 10 real subjects``."""
     kind, _, subjects = part.partition("@")
     mixed = MIXED.fullmatch(kind)
     text = WORDS.get(mixed[1] if mixed else kind, kind.replace("_", " "))
