@@ -34,8 +34,8 @@ def our_step(generator: str, batch: int, device: str, **settings: Any) -> Step:
     """Build one of understudy's generators as `understudy train` does; return its step."""
     from understudy.core.encoding import Channel, Encoding
     from understudy.generators import GENERATORS
+    from understudy.training.batches import Batch
     from understudy.training.engine import Engine
-    from understudy.training.feed import Batch
 
     method = GENERATORS[generator]
     config = method.Config(**WIDTHS, batch_size=batch, gamma=0, augment="none", **settings)

@@ -19,8 +19,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from understudy.core.encoding import Channel, Encoding
 from understudy.generators.diffusion.diffusion import Diffusion, DiffusionConfig
+from understudy.training.batches import Batch
 from understudy.training.engine import Engine
-from understudy.training.feed import Batch
 
 CHANNELS = (64, 128, 192)
 IMAGE_CHANNELS = 4

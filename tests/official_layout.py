@@ -94,7 +94,8 @@ def dumps(content: Any, protocol: int = 4) -> bytes:
 OFFICIAL_NAMES = {
     stylegan2.StyleGAN2Network: "Generator", stylegan3.StyleGAN3Network: "Generator", Mapping: "MappingNetwork",
     stylegan2.StyleGAN2Synthesis: "SynthesisNetwork", stylegan3.StyleGAN3Synthesis: "SynthesisNetwork",
-    EqualisedLinear: "FullyConnectedLayer",
+    stylegan2.StyleGAN2Layer: "SynthesisLayer", stylegan3.StyleGAN3Layer: "SynthesisLayer",
+    stylegan2.StyleGAN2Block: "SynthesisBlock", EqualisedLinear: "FullyConnectedLayer",
     stylegan2.StyleGAN2Output: "ToRGBLayer", stylegan3.StyleGAN3Output: "SynthesisLayer",
     stylegan3.FourierFeatures: "SynthesisInput",
 }  # fmt: skip

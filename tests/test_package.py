@@ -1,12 +1,15 @@
 """The installed package: few dependencies, every one pinned, one version number."""
 
 import ast
+import inspect
 import re
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 
 import understudy
@@ -86,3 +89,20 @@ def test_declared_is_what_is_imported() -> None:
 def test_one_version() -> None:
     assert understudy.__version__ == PROJECT["version"] == version("understudy")
     assert f"version: {PROJECT['version']}\n" in (REPOSITORY / "CITATION.cff").read_text()
+
+
+def test_the_surface_is_lazy_and_whole() -> None:
+    cheap = "assert {'torch', 'numpy', 'pydantic'}.isdisjoint(sys.modules)"
+    code = f"import sys, understudy as us; {cheap}; print(us.__all__)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"Cohort", "import_folder", "train", "load", "sample", "evaluate", "report", "release"} <= set(
+        ast.literal_eval(ran.stdout)
+    )
+    for name in understudy.__all__:
+        found = getattr(understudy, name)
+        assert name == "__version__" or (found.__doc__ and name in dir(understudy)), name
+        if inspect.isfunction(found):
+            hints = inspect.signature(found)
+            assert all(p.annotation is not p.empty for p in hints.parameters.values()), name
+    with pytest.raises(AttributeError, match="no attribute 'nothing': it has Cohort"):
+        understudy.nothing  # noqa: B018

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from understudy.cli import classify, condition, evaluate, main, sample
+from understudy.cli import main
 from understudy.core.cohort import Cohort
 from understudy.core.result import read_results
 from understudy.tasks.classify import open_classifier
@@ -74,7 +74,7 @@ def test_areas_and_diversity_end_in_the_report(chain: Path, tmp_path: Path, caps
     small = settings(TINY_NET + " repeats=1 draws=100")
     assert run(f"evaluate utility {cohorts} --out {tmp_path}/utility", small) == 0
     shown = capsys.readouterr().out
-    assert shown.startswith("task: classification\n") and "AUC" in shown and "virus" in shown
+    assert "AUC" in shown and "virus" in shown
     names = {r.name for r in read_results(tmp_path / "utility")[0]}
     assert {"utility.real.densenet-small.auc.virus", "utility.ratio.stylegan2-lco.densenet-small.auc"} <= names
     assert (
@@ -119,22 +119,6 @@ def test_what_is_refused(chain: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     code = run(arguments.format(root=chain, new=tmp_path / "new"))
     out, err = capsys.readouterr()
     assert code in (1, 2) and out == "" and err.startswith("error: ") and err.count("\n") == 1 and len(err) > 40
-    assert list(tmp_path.iterdir()) == []
-
-
-EXAMPLES = [
-    shlex.split(line)[1:] for verb in (classify, condition, evaluate, sample) for line in verb.EXAMPLE.split("\n\n")[1:]
-]
-
-
-@pytest.mark.parametrize("line", EXAMPLES, ids=" ".join)
-def test_the_examples_of_the_help_are_understood(
-    line: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert run([*line, "--dry-run"]) == 0
-    shown = yaml.safe_load(capsys.readouterr().out)
-    assert shown["command"].split()[0] == line[0] and shown["out"] == line[line.index("--out") + 1]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from understudy.api import paths
 from understudy.cli import check, main
 from understudy.core.errors import UnderstudyError, UsageError
 
-VERBS = [command.name for command in main.app.registered_commands]
+VERBS = list(main.VERBS)
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -22,8 +23,7 @@ def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    check_module = pytest.importorskip("understudy.data.check")
-    monkeypatch.setattr(check_module, "check_cohort", fail)
+    monkeypatch.setattr(paths, "folder", fail)
 
 
 @pytest.mark.parametrize(

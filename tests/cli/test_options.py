@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from understudy.cli.options import configure, disk_is_full, names, numbers, parse_settings, show, writing
+from understudy.api.settings import configure
+from understudy.cli.options import disk_is_full, names, numbers, parse_settings, show, writing
 from understudy.core.errors import UnderstudyError, UsageError
 
 

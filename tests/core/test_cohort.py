@@ -1,7 +1,6 @@
 """Cohort and CohortWriter: what is written is read; an exception leaves nothing; damage is noticed."""
 
 import csv
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,9 @@ import pytest
 
 from understudy.core.cohort import Cohort
 from understudy.core.encoding import Channel
-from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.errors import UnderstudyError
 from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
-from understudy.core.stage import finished, output_folder
 from understudy.core.writer import CohortWriter
 
 SCHEME = LabelScheme(("background", "tumour"), (0, 255))
@@ -64,51 +62,6 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["c"]
 
 
-def test_same_request_same_bytes_and_key_changes_the_id(tmp_path: Path) -> None:
-    for name, key in (("a", b"1"), ("b", b"1"), ("c", b"2")):
-        write(tmp_path / name, key=key)
-    ids = [Cohort.open(tmp_path / name).id for name in "abc"]
-    assert ids[0] == ids[1] != ids[2]
-    for file in ("cohort.json", "cases.csv", "images.npy", "labels.npy"):
-        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
-
-
-def test_exception_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError):
-        write(tmp_path / "c", fail_at=3)
-    with pytest.raises(UnderstudyError, match="one split"):
-        _two_splits(tmp_path / "c")
-    with pytest.raises(UnderstudyError, match="no case"):
-        write(tmp_path / "c", n=0)
-    assert list(tmp_path.iterdir()) == []
-
-
-def _two_splits(out: Path) -> None:
-    with CohortWriter(
-        out,
-        kind="real",
-        modality="MR",
-        size=(2, 2),
-        channels=[Channel("a", 0, 1)],
-        dtype="uint8",
-        scheme=None,
-        label_source=None,
-        provenance=Provenance("test"),
-    ) as writer:
-        for i, split in enumerate(("train", "test")):
-            writer.append(np.zeros((1, 2, 2), np.uint8), None, {"case_id": str(i), "subject_id": "s", "split": split})
-
-
-def test_wrong_arrays_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnderstudyError, match="shape"):
-        write(tmp_path / "c", size=(6, 8))
-    with pytest.raises(UsageError, match="source"):
-        write(tmp_path / "c", label_source=None)
-    with pytest.raises(UsageError, match="kind"):
-        write(tmp_path / "c", kind="fake")
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize("damage", ["images", "labels", "cases", "manifest", "json", "split"])
 def test_damage_is_noticed(tmp_path: Path, damage: str) -> None:
     write(tmp_path / "c")
@@ -142,34 +95,3 @@ def test_changed_values_are_noticed(tmp_path: Path) -> None:
     np.save(tmp_path / "c" / "images.npy", array)
     with pytest.raises(UnderstudyError, match="hash"):
         Cohort.open(tmp_path / "c").verify()
-
-
-@pytest.mark.parametrize("source", ["patient", "edited patient", "predicted"])
-def test_a_synthetic_cohort_has_sampled_label_maps(tmp_path: Path, source: str) -> None:
-    with pytest.raises(UsageError, match="are sampled, and these are .* semi-synthetic"):
-        write(tmp_path / "c", kind="synthetic", label_source=source)
-    assert not list(tmp_path.iterdir())
-
-
-def test_finished(tmp_path: Path) -> None:
-    assert not finished(tmp_path / "c", "cohort.json", Provenance("test"))
-    write(tmp_path / "c")
-    assert finished(tmp_path / "c", "cohort.json", Provenance("test", {"x": (1, 2)}, 3))
-    with pytest.raises(UsageError, match="seed"):
-        finished(tmp_path / "c", "cohort.json", Provenance("test", {"x": (1, 2)}, 4))
-    with pytest.raises(UsageError, match="exists"):
-        write(tmp_path / "c")
-    manifest = json.loads((tmp_path / "c" / "cohort.json").read_text())
-    assert manifest["trained_on"] == [] and manifest["id"] == Cohort.open(tmp_path / "c").id
-
-
-def test_output_folder_sweeps_what_a_killed_run_left(tmp_path: Path) -> None:
-    (tmp_path / ".out.partial").mkdir()
-    (tmp_path / ".out.partial" / "half").write_text("x")
-    with output_folder(tmp_path / "out") as folder:
-        assert list(folder.iterdir()) == []
-        with pytest.raises(UsageError, match="another process"), output_folder(tmp_path / "out"):
-            pass
-        (folder / "whole").write_text("y")
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["whole"]
-    assert [p.name for p in tmp_path.iterdir()] == ["out"]

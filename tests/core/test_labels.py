@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.core.labels import LabelScheme, Renumbered
+from understudy.core.labels import ClassRecord, LabelScheme, Renumbered
 
 
 def scheme(k: int) -> LabelScheme:
@@ -48,7 +48,8 @@ def test_bad_text(text: str) -> None:
 
 
 def test_json() -> None:
-    assert LabelScheme.from_json(scheme(6).to_json()) == scheme(6)
+    records = [ClassRecord(**entry) for entry in scheme(6).to_json()]
+    assert LabelScheme.from_records(records) == scheme(6)
 
 
 def test_only_some_classes_in_the_order_asked() -> None:

@@ -11,7 +11,8 @@ from PIL import Image
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
-from understudy.data.importing import ImportOptions, import_cohort
+from understudy.data.importing import import_cohort
+from understudy.data.sources import SOURCES
 
 SUBJECTS, EACH = 12, 2
 
@@ -45,7 +46,7 @@ def bring(tmp_path: Path, pictures: Path) -> Callable[..., Cohort]:
             path = pictures
             plain = {"images": "images", "labels": "masks", "table": "table.csv", "subject": "subject"}
         settings = {name: value for name, value in (plain | options).items() if value is not None}
-        return Cohort.open(import_cohort(source, path, tmp_path / out, ImportOptions(**settings)))
+        return Cohort.open(import_cohort(source, path, tmp_path / out, SOURCES[source].options(**settings)))
 
     return go
 

@@ -11,7 +11,7 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
-from understudy.data.check import Finding, check_cohort
+from understudy.data.check import Notice, check_cohort
 
 SUBJECTS = {"train": 12, "validation": 3, "control": 5, "test": 6}
 SCHEME = LabelScheme(("background", "tumour", "oedema"), (0, 1, 2))
@@ -60,7 +60,7 @@ def rows_of(parts: Parts, split: str) -> list[int]:
 
 def test_a_sound_cohort(parts: Parts, tmp_path: Path) -> None:
     assert check_cohort(parts.write(tmp_path / "c"), planned=12) == [
-        Finding("info", "52 cases of 8 x 6, 26 subjects (train 12, validation 3, control 5, test 6)")
+        Notice("info", "52 cases of 8 x 6, 26 subjects (train 12, validation 3, control 5, test 6)")
     ]
 
 

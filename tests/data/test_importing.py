@@ -14,11 +14,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
 from understudy.data.check import check_cohort
-from understudy.data.importing import ImportOptions, import_cohort
+from understudy.data.importing import import_cohort
+from understudy.data.sources import SOURCES
+from understudy.data.sources.built_in import PhantomOptions
+from understudy.data.sources.pairs import FolderOptions
 
 Bring, Refused, SaveNifti = Callable[..., Cohort], Callable[..., str], Callable[..., Path]
 FILES = ("cohort.json", "cases.csv", "images.npy", "labels.npy")
@@ -89,7 +93,7 @@ def test_what_is_made_is_not_made_again_and_nothing_is_overwritten(
 
 def test_progress_is_told(pictures: Path, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
-    options = ImportOptions(images="images", one_image_per_subject=True)
+    options = FolderOptions(images="images", one_image_per_subject=True)
     import_cohort("folder", pictures, tmp_path / "out", options, lambda done, total: told.append((done, total)))
     assert told == [(i, 24) for i in range(1, 25)]
 
@@ -112,18 +116,28 @@ def test_every_step_stands_in_the_manifest(bring: Bring) -> None:
 
 
 def test_unknown_sources_and_paths(tmp_path: Path) -> None:
-    for source, path, says in (
-        ("dicom", tmp_path, "there is no source 'dicom'; there are folder, brats, phantom"),
-        ("folder", None, "needs the PATH"),
-        ("phantom", tmp_path, "needs no PATH"),
+    for source, path, options, says in (
+        ("scans", tmp_path, FolderOptions, "there is no source 'scans'; there are folder, brats, phantom"),
+        ("folder", None, FolderOptions, "needs the PATH"),
+        ("folder", tmp_path, PhantomOptions, "import folder takes FolderOptions, found PhantomOptions"),
+        ("phantom", tmp_path, PhantomOptions, "needs no PATH"),
     ):
         with pytest.raises(UsageError, match=says):
-            import_cohort(source, path, tmp_path / "out", ImportOptions())
+            import_cohort(source, path, tmp_path / "out", options())
 
 
 def test_sizes_that_cannot_be(refused: Refused) -> None:
     refused("names 3 axes, and the cases have 2", size=(8, 8, 8))
     refused("--dims 3 needs volumes", dims=3)
+
+
+@pytest.mark.parametrize(("source", "wrong"), [
+    ("phantom", {"table": "a.csv"}), ("phantom", {"fit": "crop"}), ("brats", {"table": "a.csv"}),
+    ("brats", {"split_column": "b"}), ("brats", {"slices": 3}), ("folder", {"subjects": 5}),
+])  # fmt: skip
+def test_an_option_of_another_source(source: str, wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        SOURCES[source].options.model_validate(wrong)
 
 
 @contextmanager
@@ -152,8 +166,9 @@ def test_killed_and_run_again_it_makes_the_same_bytes(tmp_path: Path, bring: Bri
     for i in range(30):
         save_nifti(tmp_path / "v" / f"{i}.nii.gz", random.integers(0, 99, (60, 60, 30)).astype(np.int16))
     program = (
-        "import sys; from pathlib import Path; from understudy.data.importing import ImportOptions, import_cohort\n"
-        "options = ImportOptions(images='.', one_image_per_subject=True, size=(20,))\n"
+        "import sys; from pathlib import Path; from understudy.data.importing import import_cohort\n"
+        "from understudy.data.sources.pairs import FolderOptions\n"
+        "options = FolderOptions(images='.', one_image_per_subject=True, size=(20,))\n"
         "print('start', flush=True)\n"
         "import_cohort('folder', Path(sys.argv[1]), Path(sys.argv[2]), options)"
     )

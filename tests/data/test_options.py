@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from understudy.core.errors import UsageError
 from understudy.data.options import ImportOptions
+from understudy.data.sources.pairs import FolderOptions
 
 
 @pytest.mark.parametrize(("settings", "says"), [
@@ -13,26 +14,25 @@ from understudy.data.options import ImportOptions
 ])  # fmt: skip
 def test_leaving_out_that_is_not_said_well(settings: dict[str, str], says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        ImportOptions(**settings)
+        FolderOptions(**settings)
 
 
 def test_settings_that_cannot_be() -> None:
     sizes = ({"size": (2,)}, {"size": (1, 2, 3, 4)})
     for wrong in (*sizes, {"channels": ("a", "a")}, {"fit": "squash"}, {"colour": "red"}):
         with pytest.raises(ValidationError):
-            ImportOptions.model_validate(wrong)
+            FolderOptions.model_validate(wrong)
 
 
 def test_nothing_that_may_quote_a_path_is_recorded() -> None:
-    options = ImportOptions(images="Dr Grey/images", table="t.csv", key="k", subject_pattern="Jones", size=(64,))
-    recorded = options.recorded(())
+    options = FolderOptions(images="Dr Grey/images", table="t.csv", key="k", subject_pattern="Jones", size=(64,))
+    recorded = options.recorded()
     assert not {"images", "table", "key", "subject_pattern"} & recorded.keys()
     assert recorded["size"] == [64]
     assert "draw" not in recorded
-    assert ImportOptions(train_subjects=3, draw=2).recorded(("size",)).keys() >= {"train_subjects", "draw"}
-    assert "size" not in ImportOptions().recorded(("size",))
+    assert ImportOptions(train_subjects=3, draw=2).recorded().keys() >= {"train_subjects", "draw"}
+    assert not {"synthetic", "leave_out", "draw"} & FolderOptions().recorded().keys()
     assert options.unrecorded()["subject_pattern"] == "Jones"
-    assert options.foreign(("size", "fit")) == ["size"]
 
 
 def test_one_size_is_for_every_axis() -> None:
@@ -41,4 +41,4 @@ def test_one_size_is_for_every_axis() -> None:
     assert ImportOptions().resolved_size(2) is None
     with pytest.raises(UsageError, match="names 2 axes, and the cases have 3"):
         ImportOptions(size=(64, 32)).resolved_size(3)
-    assert ImportOptions(leave_out="institution = north").left_out == ("institution", "north")
+    assert FolderOptions(leave_out="institution = north").left_out == ("institution", "north")

@@ -1,6 +1,6 @@
 """Every kind of ``evaluate`` has the same door: a leak, sides that are swapped, and too few subjects stop it.
 
-A kind of evaluation that is not listed here fails a test.
+A kind of the command line that is not listed here fails a test.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from understudy import evaluation
+from understudy.api.evidence import INPUTS, PAIR
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.evaluation.consistency.stage import evaluate_consistency
@@ -61,9 +61,7 @@ def leaky(toy: Callable[..., Path], folder: Path, subjects: list[str], **changes
 
 
 def test_every_kind_has_its_door_here() -> None:
-    apart = {"interrater", "correlation"}  # no synthetic cohort comes in
-    kinds = {stage.parent.name for stage in Path(evaluation.__path__[0]).glob("*/stage.py")}
-    assert {name.split()[0] for name in DOORS} == kinds - apart
+    assert {name.split()[0] for name in DOORS} == {kind for kind, inputs in INPUTS.items() if inputs.required == PAIR}
 
 
 @every_kind

@@ -9,8 +9,8 @@ from torch import Tensor
 from understudy.core.encoding import Channel, Encoding
 from understudy.core.labels import LabelScheme
 from understudy.generators.base import Generator
+from understudy.training.batches import Batch
 from understudy.training.engine import Engine
-from understudy.training.feed import Batch
 
 
 def scheme(classes: int) -> LabelScheme:

@@ -4,14 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import yaml
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result
-from understudy.evaluation.guard import leak_note, short_names
 from understudy.release.package import release_cohort
 from understudy.release.policy import read_policy
 from understudy.release.verify import verify_bundle
@@ -33,50 +30,6 @@ def test_the_bundle_is_whole_and_verifies(bench: Any, bundle: Path) -> None:
     assert "PUBLIC EDITION" in (bundle / "report" / "report.html").read_text()
     assert verify_bundle(bundle).startswith("13 files have their hashes")
     assert "bundle" not in str([p for p in bench.root.iterdir() if p.name.startswith(".")])
-
-
-def test_the_cohort_keeps_its_images_and_names_nobody(bench: Any, bundle: Path) -> None:
-    source, made = Cohort.open(bench.synthetic), Cohort.open(bundle / "cohort")
-    assert made.images is not None and made.labels is not None
-    assert np.array_equal(made.images, source.images) and np.array_equal(made.labels, source.labels)
-    assert made.class_matrix().tolist() == source.class_matrix().tolist()
-    assert made.encoding == source.encoding and made.kind == "synthetic" and short_names([made]) == ["diffusion"]
-    assert made.column("case_id").tolist() == [f"case-{i:06d}" for i in range(1, 13)]
-    assert "edited_from" not in made.columns and set(made.column("affine")) == {""}
-    assert made.trained_on == [{"cohort": bench.real_id, "splits": ["train"], "subjects": [], "n_subjects": 60}]
-    assert leak_note(made) == "trained_on is not recorded: a leak cannot be ruled out"
-    everything = b"".join(path.read_bytes() for path in bundle.rglob("*.*"))
-    assert not any(
-        name.encode() in everything for name in (*bench.names, "donor-of-the-map", str(bench.root), "synthetic-0")
-    )
-
-
-def test_the_cohort_keeps_what_was_promised_of_its_training_and_no_more(bench: Any) -> None:
-    promised = {"epsilon": 8.0, "delta": 1e-5, "unit": "patient"}
-    source = bench.cohort("private", sampling={"differential_privacy": {**promised, "more": "x"}, "asked": 12})
-    bundle = release_cohort(source, bench.evidence(source), bench.root / "private-bundle", real=bench.real)
-    assert Cohort.open(bundle / "cohort").sampling == {"differential_privacy": promised}
-    assert "Differential privacy, as recorded by the training: epsilon 8" in (bundle / "card.md").read_text()
-
-
-def test_a_semi_synthetic_cohort_gets_new_subjects(bench: Any) -> None:
-    strict = yaml.safe_load(read_policy().content)
-    strict["label_sources"]["allowed"] = ["sampled", "edited patient"]
-    (bench.root / "mild.yaml").write_text(yaml.safe_dump(strict))
-    semi = bench.cohort(
-        "semi",
-        kind="semi-synthetic",
-        label_source="edited patient",
-        key=b"k",
-        owners=[bench.names[i // 2] for i in range(12)],
-    )
-    evidence = bench.evidence(semi)
-    with pytest.raises(UnderstudyError, match=r"label source: asked one of sampled; found edited patient"):
-        release_cohort(semi, evidence, bench.root / "no", real=bench.real)
-    out = release_cohort(semi, evidence, bench.root / "out", real=bench.real, policy=bench.root / "mild.yaml")
-    made = Cohort.open(out / "cohort")
-    assert made.column("subject_id").tolist()[:4] == ["subject-000001"] * 2 + ["subject-000002"] * 2
-    assert verify_bundle(out)
 
 
 def test_made_once_and_another_request_is_refused(bench: Any, bundle: Path) -> None:

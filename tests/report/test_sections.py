@@ -1,4 +1,4 @@
-"""Sections of the page: histograms, curves, and a line for every arm of an evaluation of utility."""
+"""Sections of the report: which curves, histograms and pictures each folder gives."""
 
 import base64
 import json

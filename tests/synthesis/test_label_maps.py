@@ -17,7 +17,7 @@ from understudy.core.seed import derive
 from understudy.synthesis import label_maps as masks_module
 from understudy.synthesis.editing.request import EditRequest
 from understudy.synthesis.editing.stage import EditConfig, edit_cohort
-from understudy.synthesis.label_maps import MASKS, LabelMaps, MapRequest, label_maps
+from understudy.synthesis.label_maps import LabelMaps, MapRequest, label_maps
 
 LESION = ("oedema", "core", "rim")
 STROKE = LabelScheme(("nothing", "stroke"), (0, 9))
@@ -44,7 +44,7 @@ def test_a_run_draws_maps_that_are_fully_synthetic(run: Path) -> None:
     assert maps.trained_on[0]["splits"] == ["train"] and len(maps.trained_on[0]["subjects"]) == 12
     ten = drawn(maps, 10)
     assert ten.dtype == np.uint8 and set(np.unique(ten)) <= {0, 1} and len(np.unique(ten, axis=0)) > 5
-    assert np.array_equal(ten[:3], drawn(MASKS["joint"](MapRequest(run, 0)), 3))
+    assert np.array_equal(ten[:3], drawn(label_maps(MapRequest(run, 0)), 3))
     assert not np.array_equal(ten[:3], drawn(label_maps(MapRequest(run, 1)), 3))
 
 
@@ -64,7 +64,7 @@ def test_real_maps_are_the_patients_and_of_the_train_split(bodies: Bodies) -> No
         i = cohort.column("case_id").tolist().index(row["label_case"])
         assert np.array_equal(labels, cohort.labels[i]) and row["subject_id"] == cohort.column("subject_id")[i]
         assert row["spacing"] == cohort.column("spacing")[i]
-    assert np.array_equal(drawn(MASKS["real"](MapRequest(cohort.path, 0)), 2), np.stack([m for m, _ in first[:2]]))
+    assert np.array_equal(drawn(label_maps(MapRequest(cohort.path, 0)), 2), np.stack([m for m, _ in first[:2]]))
 
 
 def test_a_map_costs_no_look_at_the_whole_case_table(bodies: Bodies, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,12 +78,12 @@ def test_edited_and_synthetic_cohorts(bodies: Bodies, tmp_path: Path) -> None:
     for name, whose in (("real", "edited patient"), ("nobody", "sampled")):
         source = bodies(name, **(WITHOUT_SUBJECT if name == "nobody" else {}))
         edited = Cohort.open(edit_cohort(source, tmp_path / name, config, 0))
-        maps = MASKS["edited"](MapRequest(edited.path, 0))
+        maps = label_maps(MapRequest(edited.path, 0))
         assert maps.label_source == whose and maps.kind == edited.kind
         subjects = {s for entry in maps.trained_on for s in entry["subjects"]}
         assert subjects == ({"p1", "p2"} if name == "nobody" else set(edited.subjects()))
         assert ("subject_id" in next(maps.stream)[1]) == (name == "real")
-    maps = MASKS["joint"](MapRequest(bodies("nobody"), 0))
+    maps = label_maps(MapRequest(bodies("nobody"), 0))
     assert maps.label_source == "sampled" and maps.trained_on == SEEN and maps.sampling == {"maps": 8}
 
 
@@ -195,16 +195,12 @@ def test_what_cannot_be_placed_is_counted_and_then_given_up(bodies: Bodies) -> N
 
 def test_what_is_refused(bodies: Bodies, run: Path, tmp_path: Path) -> None:
     real = bodies("real")
-    for make, request, says in (
-        (MASKS["joint"], MapRequest(real, 0), "a synthetic cohort were asked for, and .* is real"),
-        (MASKS["real"], MapRequest(bodies("nobody", **WITHOUT_SUBJECT), 0), "is synthetic"),
-        (MASKS["edited"], MapRequest(real, 0), "is real"),
-        (MASKS["placed"], MapRequest(real, 0), "name a cohort or run that has it"),
-        (label_maps, MapRequest(real, 0, real, lesion=("cyst",)), "no class 'cyst'"),
-        (label_maps, MapRequest(tmp_path, 0), "is not a cohort"),
+    for request, says in (
+        (MapRequest(real, 0, real, lesion=("cyst",)), "no class 'cyst'"),
+        (MapRequest(tmp_path, 0), "is not a cohort"),
     ):
         with pytest.raises(UsageError, match=says):
-            make(request)
+            label_maps(request)
     record = json.loads((run / "run.json").read_text())
     for k, (changes, says) in enumerate((
         ({"given": "images"}, "is a translator"),

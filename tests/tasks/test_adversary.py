@@ -7,7 +7,6 @@ import torch.nn.functional as F
 
 from understudy.tasks import adversary
 from understudy.tasks.adversary import Adversary
-from understudy.tasks.networks import build_network
 from understudy.tasks.segmentation import SegmentationConfig, train_segmenter
 from understudy.training.engine import Engine
 
@@ -41,29 +40,29 @@ def flat(network: torch.nn.Module) -> torch.Tensor:
 def test_it_learns_to_tell_pairs_and_the_lesson_reaches_the_segmenter() -> None:
     """Maps of another image are told from true ones, although each alone is a true one."""
     images, labels = (torch.from_numpy(a) for a in Squares(16, 0).read(np.arange(16)))
-    judge = Adversary((1, 24, 24), 2, 0, Engine("fp32"))
+    made = Adversary((1, 24, 24), 2, 0, Engine("fp32"))
     other = F.one_hot(labels.flip(0).long(), 2).movedim(-1, 1).float() * 20 - 10
     logits = other.clone().requires_grad_(True)
     for _ in range(80):
-        verdict = judge(images, logits, labels)
-    verdict.backward()
+        score = made(images, logits, labels)
+    score.backward()
     assert logits.grad is not None and float(logits.grad.abs().sum()) > 0
-    assert float(verdict.detach()) > 0.6 * adversary.WEIGHT
+    assert float(score.detach()) > 0.6 * adversary.WEIGHT
     true = F.one_hot(labels.long(), 2).movedim(-1, 1).float() * 20 - 10
     with torch.no_grad():
-        seen = [judge._judged(images, maps.softmax(1)).mean() for maps in (true, other)]
+        seen = [made._logits(images, maps.softmax(1)).mean() for maps in (true, other)]
     assert seen[0] > seen[1] + 0.4
 
 
 def test_the_segmenters_step_leaves_the_adversary_alone() -> None:
-    judge = Adversary((1, 24, 24), 2, 0, Engine("fp32"))
+    made = Adversary((1, 24, 24), 2, 0, Engine("fp32"))
     images, labels = (torch.from_numpy(a) for a in Squares(4, 0).read(np.arange(4)))
     logits = torch.zeros(4, 2, 24, 24, requires_grad=True)
-    verdict = judge(images, logits, labels)
-    gradients = [p.grad.clone() for p in judge.network.parameters() if p.grad is not None]
-    verdict.backward()
+    score = made(images, logits, labels)
+    gradients = [p.grad.clone() for p in made.network.parameters() if p.grad is not None]
+    score.backward()
     assert gradients and all(
-        torch.equal(a, b.grad) for a, b in zip(gradients, judge.network.parameters(), strict=True) if b.grad is not None
+        torch.equal(a, b.grad) for a, b in zip(gradients, made.network.parameters(), strict=True) if b.grad is not None
     )
 
 
@@ -90,9 +89,3 @@ def test_the_verdict_changes_what_is_learned(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(adversary, "WEIGHT", 0.0)
     made.append(flat(train_segmenter(Squares(8, 0), 2, config, 0, lambda _: 1.0).network))
     assert not torch.equal(*made)
-
-
-def test_dropout_is_on_in_training_alone() -> None:
-    network, x = build_network("pix2pix", 2, 1, 2, (4, 8, 16), 0), torch.randn(1, 1, 16, 16)
-    assert not torch.equal(network.train()(x), network(x))
-    assert torch.equal(network.eval()(x), network(x))

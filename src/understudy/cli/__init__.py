@@ -1,4 +1,4 @@
-"""Floor 8: the command line: one verb, one file, one stage, one folder out.
+"""Floor 9: the command line: one verb, one file, one stage, one folder out.
 
-Files here, and only here, may import late: a verb that trains needs seconds to import what ``--help`` does not.
+Files here and in api/, and only there, may import late: what trains takes seconds to import, and ``--help`` needs none.
 """

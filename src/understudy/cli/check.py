@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from understudy.cli.options import example
+from understudy.api import paths
+from understudy.cli.help import example
 
 EXAMPLE = example("understudy check phantom --planned 10")
 
@@ -15,6 +16,7 @@ def check(
     planned: Annotated[int | None, typer.Option(min=1, help="Training subjects that the study counts on.")] = None,
 ) -> None:
     """Say what is wrong with a cohort, in plain words; exit code 1 when something must be mended."""
+    paths.folder(cohort, "cohort.json")
     from understudy.data.check import check_cohort
 
     findings = check_cohort(cohort, planned)

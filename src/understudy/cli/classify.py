@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from understudy.cli.options import DryRun, Out, Seed, Set, configure, example, parse_settings, quiet, show, writing
-from understudy.core.cohort import Cohort
+import understudy as us
+from understudy.cli.help import example
+from understudy.cli.options import DryRun, Out, Seed, Set, parse_settings, show, writing
 
 EXAMPLE = example(
     "understudy classify xrays --out classifier",
@@ -22,16 +23,15 @@ def classify(
     dry_run: DryRun = False,
 ) -> None:
     """Train a classifier of class columns on the train split, chosen on the validation split."""
-    from understudy.tasks.classification import ClassificationConfig
-    from understudy.tasks.classify import make_classifier
-
-    config = configure(ClassificationConfig, parse_settings(settings), "classify")
+    told = parse_settings(settings)
     if dry_run:
+        from understudy.api.settings import CONFIGS, configure
+
+        config = configure(CONFIGS["classify"], told, "classify")
         show("classify", {"cohort": cohort, "out": out, "seed": seed, **config.model_dump()})
         return
-    quiet()
     with writing(out):
-        make_classifier(Cohort.open(cohort), out, seed, config)
+        us.classify(cohort, out, seed=seed, **told)
     typer.echo(f"classifier: {out}")
 
 

@@ -1,11 +1,13 @@
 """``understudy condition``: an unconditional run and a classifier become a cohort that shows wanted classes."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from understudy.cli.options import DryRun, Out, Seed, Set, configure, example, parse_settings, quiet, show, writing
+import understudy as us
+from understudy.cli.help import example
+from understudy.cli.options import Accelerator, DryRun, Out, Seed, Set, Snapshot, parse_settings, show, writing
 from understudy.cli.sample import class_request
 
 EXAMPLE = example(
@@ -24,28 +26,24 @@ def condition(
         str,
         typer.Option(metavar="data|balanced|NAME=VALUE,...", help="As in the data, evenly, or these: 1 wanted, 0 not."),
     ] = "data",
-    snapshot: Annotated[int | None, typer.Option(metavar="IMAGES_SEEN", help="Not the last.")] = None,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    snapshot: Snapshot = None,
+    accelerator: Accelerator = "auto",
     settings: Set = None,
     seed: Seed = 0,
     dry_run: DryRun = False,
 ) -> None:
     """Search the latents of a generator for cases to which a classifier gives wanted classes."""
-    from understudy.synthesis.conditioning.search import ConditionConfig
-
-    wanted = class_request(classes) or "data"
-    config = configure(ConditionConfig, parse_settings(settings), "condition")
+    wanted, told = class_request(classes) or "data", parse_settings(settings)
     if dry_run:
+        from understudy.api.settings import CONFIGS, configure
+
+        config = configure(CONFIGS["condition"], told, "condition")
         request = {"run": run, "classifier": classifier, "n": n, "classes": wanted, "out": out, "snapshot": snapshot}
         show("condition", {**request, "seed": seed, **config.model_dump()})
         return
-    from understudy.synthesis.conditioning.stage import condition_cohort
-    from understudy.training.engine import Engine
-
-    quiet()
-    engine = Engine(accelerator=accelerator)
+    machine: dict[str, Any] = {"snapshot": snapshot, "accelerator": accelerator, "seed": seed, **told}
     with writing(out):
-        condition_cohort(run, classifier, n, seed, out, classes=wanted, config=config, snapshot=snapshot, engine=engine)
+        us.condition(run, classifier, n, out, classes=wanted, **machine)
     typer.echo(f"cohort: {out}")
 
 

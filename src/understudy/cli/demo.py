@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from understudy.cli.options import DryRun, Seed, example
+from understudy.cli.help import example
+from understudy.cli.options import DryRun, Seed
 from understudy.cli.tables import show_results
 
 EXAMPLE = example("understudy demo --out demo-output --seed 1")

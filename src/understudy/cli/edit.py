@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from understudy.cli.options import DryRun, Out, Seed, configure, example, names, progress, show, writing
+from understudy.api import paths
+from understudy.cli.help import example
+from understudy.cli.options import DryRun, Key, Out, Seed, names, progress, show, writing
 from understudy.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,12 +59,19 @@ def edit(
     smoothing: Annotated[float, typer.Option(min=0, help="Of K tissue classes, in voxels.")] = 0.5,
     adapt: Annotated[bool, typer.Option(help="K tissue classes: even out each subject's gain first.")] = True,
     whole: Annotated[bool, typer.Option("--whole", help="K tissue classes: all of the image is body.")] = False,
-    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Pseudonym key; default: the user's own.")] = None,
+    key: Key = None,
     seed: Seed = 0,
     dry_run: DryRun = False,
 ) -> None:
     """Make new label maps from a cohort's: lesions changed, moved or exchanged; or lay them over anatomy."""
     given = dict(locals())
+    if not dry_run:
+        for path in (cohort, transplant, place):
+            if path is not None:
+                paths.folder(path, "cohort.json")
+        if anatomy is not None and not anatomy.isdecimal():
+            paths.folder(Path(anatomy), "run.json")
+        paths.output(out, "cohort.json")
     if anatomy is not None:
         if names_of := [name for name in LESIONS if given[name] is not None and given[name] is not False]:
             raise UsageError(
@@ -88,6 +97,7 @@ def _config(given: dict[str, Any]) -> "EditConfig":
     Raises:
         UsageError: it says what cannot be.
     """
+    from understudy.api.settings import configure
     from understudy.synthesis.editing.request import EditRequest
     from understudy.synthesis.editing.stage import EditConfig
 

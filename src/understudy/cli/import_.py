@@ -1,71 +1,125 @@
-"""``understudy import``: real data, or the built-in phantom, becomes a cohort folder."""
+"""``understudy import``: real data, or the built-in phantom, becomes a cohort; a sub-command a source of the menu.
 
-from functools import partial
+**Checked** in tests/cli/test_import.py.
+"""
+
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from understudy.cli.options import DryRun, Out, Seed, configure, example, names, numbers, progress, show, writing
+import understudy as us
+from understudy.cli.help import CommandGroup, Verb, example
+from understudy.cli.options import DryRun, Out, names, numbers, progress, show, writing
+from understudy.core.errors import UsageError
 
-EXAMPLE = example(
-    "understudy import phantom --subjects 24 --size 64 --out phantom",
-    "understudy import folder DATA --images images --labels masks --subject-pattern '^[^_]+' --out mine",
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+KEYWORD = inspect.Parameter.KEYWORD_ONLY
+
+
+class Sources(CommandGroup):
+    """The group whose sub-commands are the sources, made when they are asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the sources."""
+        from understudy.data.sources import SOURCES
+
+        return list(SOURCES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of a source, made from its options."""
+        from understudy.data.sources import SOURCES
+
+        if cmd_name not in SOURCES:
+            raise UsageError(f"there is no source {cmd_name!r}: choose from {', '.join(SOURCES)}")
+        single = typer.Typer(rich_markup_mode=None, add_completion=False)
+        epilog = example(*SOURCES[cmd_name].example)
+        single.command(cmd_name, cls=Verb, epilog=epilog, help=_help(cmd_name))(importing(cmd_name))
+        return typer.main.get_command(single)
+
+
+app = typer.Typer(
+    cls=Sources,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    epilog=example("understudy import phantom --subjects 24 --size 64 --out phantom"),
 )
-FOLDER, BRATS, PHANTOM, IMAGE, SPLIT = (
-    partial(typer.Option, rich_help_panel=panel)
-    for panel in ("Source folder", "Source brats", "Source phantom", "Images and label maps", "Split and pseudonyms")
-)
-Text: TypeAlias = str | None
-Number: TypeAlias = int | None
 
 
-def import_(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="folder, brats or phantom.")],
-    out: Out,
-    path: Annotated[Path | None, typer.Argument(metavar="PATH", help="Where the data lies; none for phantom.")] = None,
-    images: Annotated[Text, FOLDER(help="Folder of images below PATH.")] = None,
-    labels: Annotated[Text, FOLDER(help="Folder of label maps below PATH.")] = None,
-    table: Annotated[Text, FOLDER(help="CSV; its column file names the image below --images.")] = None,
-    label_column: Annotated[Text, FOLDER(help="Table column that names the label map; else the stem does.")] = None,
-    subject: Annotated[Text, FOLDER(help="Table column that names the subject.")] = None,
-    subject_pattern: Annotated[Text, FOLDER(help="Regular expression in the file name; group 1 or all of it.")] = None,
-    one_image_per_subject: Annotated[bool, FOLDER("--one-image-per-subject", help="Each image a subject.")] = False,
-    synthetic: Annotated[bool, FOLDER("--synthetic", help="Made by a generator elsewhere; judged here.")] = False,
-    classes: Annotated[Text, FOLDER(metavar="A,B", help="Table columns kept as classes; blank is missing.")] = None,
-    rule: Annotated[Text, BRATS(help="Which slices: akbar (default), tumour or all.")] = None,
-    subjects: Annotated[Number, PHANTOM(help="How many subjects; default 24.")] = None,
-    slices: Annotated[Number, PHANTOM(help="Slices a subject, or depth in 3D; default 8.")] = None,
-    label_scheme: Annotated[Text, IMAGE(metavar="0=background,255=tumour", help="What label values mean.")] = None,
-    channels: Annotated[Text, IMAGE(metavar="A,B", help="Names of channels; brats: which contrasts.")] = None,
-    size: Annotated[Text, IMAGE(metavar="64 | H,W | D,H,W", help="Size of a case; default as it is.")] = None,
-    fit: Annotated[Text, IMAGE(help="How to reach the size: resize (default), crop or pad.")] = None,
-    intensity: Annotated[Text, IMAGE(help="dtype, minmax, percentile, volume-max or volume-percentile.")] = None,
-    dims: Annotated[Number, IMAGE(help="2 (slices) or 3 (volumes); default: as the files are.")] = None,
-    modality: Annotated[Text, IMAGE(help="For example MR.")] = None,
-    split: Annotated[Text, SPLIT(metavar="train=0.6,...", help="Shares of train, validation, control, test.")] = None,
-    split_column: Annotated[Text, SPLIT(help="Table column with a published split.")] = None,
-    leave_out: Annotated[Text, SPLIT(metavar="COLUMN=VALUE", help="Table rows that alone make the test split.")] = None,
-    train_subjects: Annotated[Number, SPLIT(help="Keep so many training subjects, drawn at random.")] = None,
-    draw: Annotated[Number, SPLIT(help="Seed of that draw; default 0.")] = None,
-    key: Annotated[Path | None, SPLIT(metavar="FILE", help="Pseudonym key; default: the user's own.")] = None,
-    seed: Seed = 0,
-    dry_run: DryRun = False,
-) -> None:
+@app.callback()
+def import_() -> None:
     """Turn real data, or the built-in phantom, into a cohort: images, label maps, subjects, splits, pseudonyms."""
-    given: dict[str, Any] = dict(locals())
-    from understudy.data.importing import ImportOptions, import_cohort
-
-    for name in ("source", "out", "path", "dry_run"):
-        given.pop(name)
-    given |= {"classes": names(classes), "channels": names(channels), "size": numbers(size, "--size")}
-    options = configure(ImportOptions, {k: v for k, v in given.items() if v is not None}, f"import {source}")
-    if dry_run:
-        show(f"import {source}", {"path": path, "out": out, **options.model_dump()})
-        return
-    with writing(out), progress("import") as update:
-        import_cohort(source, path, out, options, update)
-    typer.echo(f"cohort: {out}")
 
 
-command = import_
+def _help(source: str) -> str:
+    from understudy.data.sources import SOURCES
+
+    return f"Make a cohort of {SOURCES[source].summary}."
+
+
+def importing(source: str) -> Callable[..., None]:
+    """Return the function of a source's sub-command, whose parameters are the source's options.
+
+    Args:
+        source: its name in the menu.
+    """
+    from understudy.api.settings import configure
+    from understudy.data.sources import SOURCES
+
+    entry = SOURCES[source]
+    fields = entry.options.model_fields
+
+    def run(**given: Any) -> None:
+        path, out, dry_run = given.pop("path", None), given.pop("out"), given.pop("dry_run")
+        told = {name: _read(name, value, fields[name]) for name, value in given.items() if value is not None}
+        if dry_run:
+            options = configure(entry.options, told, f"import {source}")
+            show(f"import {source}", {"path": path, "out": out, **options.model_dump()})
+            return
+        with writing(out), progress("import") as update:
+            us.import_cohort(source, path, out, progress=update, **told)
+        typer.echo(f"cohort: {out}")
+
+    where = Annotated[Path, typer.Argument(metavar="PATH", help="The folder that holds the data.")]
+    types: dict[str, Any] = {**({"path": where} if entry.needs_path else {}), "out": Out}
+    types |= {name: _option(name, field) for name, field in fields.items()} | {"dry_run": DryRun}
+    defaults = {name: None if field.default == () else field.default for name, field in fields.items()} | {
+        "dry_run": False
+    }
+    run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(name, KEYWORD, annotation=kind, default=defaults.get(name, inspect.Parameter.empty))
+            for name, kind in types.items()
+        ]
+    )
+    run.__annotations__ = {**types, "return": None}
+    return run
+
+
+def _option(name: str, field: "FieldInfo") -> Any:
+    """Return the type of a parameter for a field of the options."""
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    inner = [kind for kind in (field.annotation, *get_args(field.annotation)) if kind is not type(None)]
+    choices = next((get_args(kind) for kind in inner if get_origin(kind) is Literal), ())
+    plain = next((kind for kind in (bool, Path, int) if kind in inner), int if choices and choices[0] == 2 else str)
+    shown: Any = extra.get("metavar") or "|".join(map(str, choices)) or ("N" if plain is int else "TEXT")
+    meaning = str(field.description)
+    option = typer.Option(
+        f"--{name.replace('_', '-')}",
+        metavar=None if plain is bool else shown,
+        help=f"{meaning[0].upper()}{meaning[1:]}.",
+        show_default=field.default not in ("", ()),
+    )
+    return Annotated[plain, option] if plain is bool else Annotated[plain | None, option]
+
+
+def _read(name: str, value: Any, field: "FieldInfo") -> Any:
+    """Return what was typed as the option's type: names or numbers with commas."""
+    inner = [kind for kind in (field.annotation, *get_args(field.annotation)) if get_origin(kind) is tuple]
+    if not inner or not isinstance(value, str):
+        return value
+    return numbers(value, f"--{name}") if get_args(inner[0])[0] is int else names(value)

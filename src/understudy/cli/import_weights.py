@@ -5,7 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from understudy.cli.options import DryRun, Out, example, names, quiet, show, writing
+from understudy.api import paths
+from understudy.cli.help import example
+from understudy.cli.options import DryRun, Out, names, show, writing
+from understudy.core.errors import UsageError
 
 EXAMPLE = example(
     "understudy import-weights stylegan2 network-snapshot-025000.pkl --out run-official",
@@ -37,9 +40,11 @@ def import_weights(
     if dry_run:
         show(f"import-weights {kind}", {"file": file, "out": out, **given})
         return
+    if not file.exists():
+        raise UsageError(f"official weights were expected at {file}, found nothing: correct the path")
+    paths.output(out, "run.json")
     from understudy.generators.pretrained.weights import Meaning, import_weights
 
-    quiet()
     with writing(out):
         import_weights(kind, file, out, Meaning(**given))
     typer.echo(f"run: {out}")

@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage, 130 interrupted. ``UNDERSTUDY_TRACEBA
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 
@@ -24,25 +25,37 @@ from understudy.cli import (
     report,
     sample,
     screen,
+    settings,
     train,
     verify,
 )
-from understudy.cli.options import example
+from understudy.cli.help import CommandGroup, Verb, example
 from understudy.core.errors import UnderstudyError
+
+
+class Verbs(CommandGroup):
+    """All verbs, in the order of the work."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return their names."""
+        return list(VERBS)
+
 
 app = typer.Typer(
     name="understudy",
     help="Synthetic annotated medical images, with the evidence that they are useful, realistic and private.",
     epilog=example("understudy demo --out demo-output"),
+    cls=Verbs,
     no_args_is_help=True,
-    add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-VERBS = (
+FILES: tuple[Any, ...] = (
     demo,
     import_,
     check,
+    settings,
     train,
     import_weights,
     sample,
@@ -55,8 +68,12 @@ VERBS = (
     release,
     verify,
 )
-for verb in VERBS:
-    app.command(verb.__name__.rpartition(".")[2].rstrip("_").replace("_", "-"), epilog=verb.EXAMPLE)(verb.command)
+VERBS = {file.__name__.rpartition(".")[2].rstrip("_").replace("_", "-"): file for file in FILES}
+for verb, file in VERBS.items():
+    if hasattr(file, "app"):
+        app.add_typer(file.app, name=verb)
+    else:
+        app.command(verb, cls=Verb, epilog=file.EXAMPLE)(file.command)
 
 INTERRUPTED = "interrupted: run the same command again to go on"
 
@@ -72,8 +89,11 @@ def options(
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Print the version and leave."
     ),
+    verbose: bool = typer.Option(False, "--verbose", help="Let libraries say what they say; UNDERSTUDY_VERBOSE=1."),
 ) -> None:
     """Synthetic annotated medical images, with the evidence that they are useful, realistic and private."""
+    if verbose:
+        os.environ["UNDERSTUDY_VERBOSE"] = "1"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 1 failed, 2 bad usage, 130 interrupted.
     """
     try:
-        code = int(app(args=arguments, standalone_mode=False) or 0)
+        code = int(app(args=arguments, prog_name="understudy", standalone_mode=False) or 0)
         return _say(INTERRUPTED, code) if code == 130 else code  # typer turns Ctrl-C into this code
     except (KeyboardInterrupt, typer.Abort):
         return _say(INTERRUPTED, 130)

@@ -1,21 +1,18 @@
-"""What the verbs share: common options, ``--set``, ``--dry-run``, sentences for bad settings and full disks, progress.
+"""What the verbs share: common options, ``--set``, ``--dry-run``, a sentence for a full disk, progress.
 
 **Checked** in tests/cli/test_options.py.
 """
 
 import errno
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any
 
 import typer
 
 from understudy.core.errors import UnderstudyError, UsageError
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
 
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to make; complete or absent, never half.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Everything random follows from this number.")]
@@ -27,13 +24,11 @@ Set = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings as YAML and do nothing.")]
 
-Model = TypeVar("Model", bound="BaseModel")
-Entry = TypeVar("Entry")
-
-
-def example(*commands: str) -> str:
-    """Return the epilog of a verb's help: commands that run, one a line."""
-    return "\n\n".join(("Example:", *commands))
+Accelerator = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")]
+Snapshot = Annotated[
+    int | None, typer.Option(metavar="IMAGES_SEEN", help="Which snapshot; default: the last of a finished training.")
+]
+Key = Annotated[Path | None, typer.Option(metavar="FILE", help="Pseudonym key; default: the user's own.")]
 
 
 def parse_settings(pairs: Sequence[str] | None) -> dict[str, Any]:
@@ -63,71 +58,6 @@ def parse_settings(pairs: Sequence[str] | None) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise UsageError(f"the value in --set {pair!r} is not YAML: quote it, e.g. --set '{key}=[1, 2]'") from error
     return settings
-
-
-def configure(model: type[Model], values: dict[str, Any], what: str) -> Model:
-    """Make a configuration, or say in one sentence which setting is wrong.
-
-    Args:
-        model: the configuration class.
-        values: settings by name; ``dp.epsilon`` is the setting ``epsilon`` of ``dp``.
-        what: how to call the thing that is configured, e.g. ``stylegan2``.
-
-    Raises:
-        UsageError: an unknown setting, or a value of the wrong type or out of range.
-    """
-    from pydantic import ValidationError
-
-    try:
-        return model(**_nested(values))
-    except ValidationError as error:
-        raise UsageError("; ".join(_problem(model, item, what) for item in error.errors())) from error
-
-
-def _nested(values: dict[str, Any]) -> dict[str, Any]:
-    """Return settings whose names have dots as dictionaries in dictionaries."""
-    nested: dict[str, Any] = {}
-    for key, value in values.items():
-        *parts, last = key.split(".")
-        inner = nested
-        for part in parts:
-            inner = inner.setdefault(part, {})
-            if not isinstance(inner, dict):
-                raise UsageError(f"the settings {part!r} and {key!r} contradict each other: give the latter alone")
-        inner[last] = value
-    return nested
-
-
-def _problem(model: type[Model], item: Any, what: str) -> str:
-    key = ".".join(str(part) for part in item["loc"]) or "settings"
-    if item["type"] == "extra_forbidden":
-        *parts, _ = item["loc"]
-        return f"{what} has no setting {key!r}: it has {', '.join(_settings(model, [str(part) for part in parts]))}"
-    return f"the setting {key!r} of {what}: {item['msg']}, found {item['input']!r}"
-
-
-def _settings(model: Any, parts: Sequence[str]) -> list[str]:
-    """Return the names of the settings of a model, or of the one that lies in it at the end of these names."""
-    for part in parts:
-        found = model.model_fields[part].annotation
-        model = next(kind for kind in (found, *get_args(found)) if hasattr(kind, "model_fields"))
-    return [".".join((*parts, name)) for name in sorted(model.model_fields)]
-
-
-def one_of(menu: Mapping[str, Entry], name: str, what: str) -> Entry:
-    """Look a name up in a menu.
-
-    Args:
-        menu: entries by name.
-        name: the name that was given.
-        what: how to call an entry, e.g. ``generator``.
-
-    Raises:
-        UsageError: there is no such entry.
-    """
-    if name not in menu:
-        raise UsageError(f"there is no {what} {name!r}: choose from {', '.join(menu)}")
-    return menu[name]
 
 
 def names(text: str | None) -> tuple[str, ...]:
@@ -167,14 +97,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value
-
-
-def quiet() -> None:
-    """Keep what libraries say about devices and precision off the terminal; call after importing them."""
-    import logging
-
-    for name in ("lightning_fabric", "lightning.fabric", "lightning_utilities"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 @contextmanager

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-from understudy.cli.options import DryRun, Out, example, show, writing
+import understudy as us
+from understudy.cli.help import example
+from understudy.cli.options import DryRun, Out, names, show, writing
 
 EXAMPLE = example(
     "understudy release screened --evidence results-privacy results-utility --real cohort --out bundle",
@@ -32,21 +34,22 @@ def release(
         str | None,
         typer.Option(metavar="REASON", help="Release although limits do not hold; the bundle says so for ever."),
     ] = None,
+    formats: Annotated[
+        str, typer.Option("--format", metavar="NAME,...", help="Forms in which the cohort is stored: {forms}.")
+    ] = "folder",
     dry_run: DryRun = False,
 ) -> None:
-    """Write what may leave the house, or refuse: each limit of the policy is held against the evidence."""
-    folders = [*evidence, *(more or [])]
-    from understudy.release.policy import read_policy
-
+    """Write what may leave the institution, or refuse: each limit of the policy is held against the evidence."""
+    folders, forms = [*evidence, *(more or [])], names(formats)
     if dry_run:
+        from understudy.release.policy import read_policy
+
         limits = read_policy(policy).policy.model_dump(mode="json", exclude_none=True)
         request = {"cohort": cohort, "evidence": folders, "real": real, "out": out, "override": override}
-        show("release", {**request, "policy": limits})
+        show("release", {**request, "formats": forms, "policy": limits})
         return
-    from understudy.release.package import release_cohort
-
     with writing(out):
-        release_cohort(cohort, folders, out, policy=policy, real=real, override=override)
+        us.release(cohort, folders, out, policy=policy, real=real, override=override, formats=forms)
     if override is not None:
         typer.echo("warning: released over its policy; `understudy verify` will say so")
     typer.echo(f"bundle: {out}")

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-from understudy.cli.options import DryRun, Out, example, show, writing
+import understudy as us
+from understudy.cli.help import example
+from understudy.cli.options import DryRun, Out, show, writing
 
 EXAMPLE = example("understudy report results-utility results-fidelity results-privacy --out report")
 
@@ -14,7 +16,8 @@ def report(
     results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Folders that evaluate made.")],
     out: Out,
     internal: Annotated[
-        bool, typer.Option("--internal", help="Also the INTERNAL edition, with real images: never to leave the house.")
+        bool,
+        typer.Option("--internal", help="Also the INTERNAL edition: real images, for the institution alone."),
     ] = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -22,10 +25,8 @@ def report(
     if dry_run:
         show("report", {"results": results, "out": out, "internal": internal})
         return
-    from understudy.report import write_report
-
     with writing(out):
-        page = write_report(results, out, internal)
+        page = us.report(results, out, internal=internal)
     typer.echo(f"report: {page}")
 
 

@@ -1,14 +1,29 @@
 """``understudy sample``: trained generators become a synthetic cohort, one recorded seed a case."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from understudy.cli.options import DryRun, Out, Seed, Set, example, names, parse_settings, quiet, show, writing
-from understudy.core.classes import CLASS_REQUESTS, ClassRequest
+import understudy as us
+from understudy.cli.help import example
+from understudy.cli.options import (
+    Accelerator,
+    DryRun,
+    Key,
+    Out,
+    Seed,
+    Set,
+    Snapshot,
+    names,
+    parse_settings,
+    show,
+    writing,
+)
 from understudy.core.errors import UsageError
-from understudy.core.seed import derive
+
+if TYPE_CHECKING:
+    from understudy.core.classes import ClassRequest
 
 EXAMPLE = example(
     "understudy sample run-diffusion --n 1000 --seed 0 --out synthetic",
@@ -23,7 +38,7 @@ def sample(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that train made; several are mixed.")],
     n: Annotated[int, typer.Option("--n", min=1, help="How many cases.")],
     out: Out,
-    snapshot: Annotated[int | None, typer.Option(metavar="IMAGES_SEEN", help="Not the last.")] = None,
+    snapshot: Snapshot = None,
     classes: Annotated[
         str | None,
         typer.Option(
@@ -43,64 +58,40 @@ def sample(
         str | None,
         typer.Option(metavar="anywhere|nearest", help="A placed lesion lies at random, or next to its place."),
     ] = None,
-    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Pseudonym key; default: the user's own.")] = None,
+    key: Key = None,
     settings: Set = None,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    accelerator: Accelerator = "auto",
     seed: Seed = 0,
     dry_run: DryRun = False,
 ) -> None:
     """Draw synthetic cases; case number i is the same however many are drawn."""
-    requested, changed = class_request(classes), parse_settings(settings)
-    places = _places(
-        labels, anatomy, lesion=names(lesion), inside=names(inside), forbidden=names(forbidden), where=where
-    )
-    if labels is not None and requested:
+    wanted, told = class_request(classes), parse_settings(settings)
+    maps: dict[str, Any] = {"labels": labels, "anatomy": anatomy, "where": where}
+    maps |= {"lesion": names(lesion), "inside": names(inside), "forbidden": names(forbidden)}
+    if labels is not None and wanted:
         raise UsageError("a translator is given label maps, not classes: leave --classes or --labels out")
     if dry_run:
-        request = {"run": runs[0] if len(runs) == 1 else runs, "out": out, "n": n, "snapshot": snapshot}
-        told = {"labels": labels, **places} if labels else {"classes": requested}
-        show("sample", {**request, **told, "settings": changed, "seed": seed})
-        return
-    from understudy.synthesis.label_maps import MapRequest
-    from understudy.synthesis.render import render_cohort
-    from understudy.synthesis.sample import sample_cohort
-    from understudy.training.engine import Engine
+        from understudy.api.generators import placing
 
-    quiet()
+        placing(**maps)
+        given = {name: value for name, value in {**maps, "classes": wanted}.items() if value}
+        request = {"run": runs[0] if len(runs) == 1 else runs, "out": out, "n": n, "snapshot": snapshot}
+        show("sample", {**request, **given, "settings": told, "seed": seed})
+        return
+    machine: dict[str, Any] = {"snapshot": snapshot, "key": key, "accelerator": accelerator, "seed": seed, **told}
     with writing(out):
-        engine = Engine(accelerator=accelerator)
-        drawing: dict[str, Any] = {"snapshot": snapshot, "settings": changed, "engine": engine}
-        if labels is None:
-            sample_cohort(runs, n, seed, out, classes=requested, **drawing)
-        else:
-            maps = MapRequest(labels, derive(seed, "maps"), engine=engine, **places)
-            render_cohort(runs, maps, n, seed, out, key=key, **drawing)
+        us.sample(runs, n, out, classes=wanted, **maps, **machine)
     typer.echo(f"cohort: {out}")
 
 
-def _places(labels: Path | None, anatomy: Path | None, **told: Any) -> dict[str, Any]:
-    """Return what was said of how lesions are placed into anatomy.
-
-    Raises:
-        UsageError: nothing is placed, or a word that is not known.
-    """
-    if told["where"] not in (None, "anywhere", "nearest"):
-        raise UsageError(f"--where is anywhere or nearest, found {told['where']!r}")
-    places = {name: value for name, value in {"anatomy": anatomy, **told}.items() if value}
-    if places and (labels is None or anatomy is None):
-        raise UsageError(
-            "--lesion, --inside, --forbidden and --where say how lesions of --labels are placed into --anatomy: "
-            "name both"
-        )
-    return places
-
-
-def class_request(text: str | None) -> ClassRequest | None:
+def class_request(text: str | None) -> "ClassRequest | None":
     """Read ``--classes``: data, balanced, or values such as ``pneumonia=1,age=60``.
 
     Raises:
         UsageError: an entry that is not NAME=NUMBER.
     """
+    from understudy.core.classes import CLASS_REQUESTS
+
     if text in CLASS_REQUESTS:
         return text
     if not text:

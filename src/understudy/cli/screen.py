@@ -5,21 +5,22 @@ from typing import Annotated
 
 import typer
 
-from understudy.cli.options import DryRun, Out, example, names, show, writing
-from understudy.core.cohort import Cohort
+from understudy.api import paths
+from understudy.cli.help import example
+from understudy.cli.options import DryRun, Key, Out, names, show, writing
 from understudy.core.errors import UsageError
 
 EXAMPLE = example(
-    "understudy screen synthetic --evidence results-agreement --out screened",
-    "understudy screen synthetic --evidence results-agreement results-privacy --out screened",
-    "understudy screen synthetic --evidence results-agreement --threshold mean=real,tumour=0.5 --out screened",
+    "understudy screen synthetic --evidence results-consistency --out screened",
+    "understudy screen synthetic --evidence results-consistency results-privacy --out screened",
+    "understudy screen synthetic --evidence results-consistency --threshold mean=real,tumour=0.5 --out screened",
 )
 
 
 def screen(
     cohort: Annotated[Path, typer.Argument(metavar="COHORT", help="The synthetic cohort.")],
     evidence: Annotated[
-        list[Path], typer.Option(metavar="RESULTS...", help="What evaluate agreement or evaluate privacy said of it.")
+        list[Path], typer.Option(metavar="RESULTS...", help="What evaluate consistency or evaluate privacy said of it.")
     ],
     out: Out,
     more: Annotated[list[Path] | None, typer.Argument(metavar="RESULTS", hidden=True)] = None,
@@ -27,11 +28,11 @@ def screen(
         str | None,
         typer.Option(
             metavar="DICE|CLASS=DICE,...",
-            help="Least agreement of a case's mean, or of classes; real stands for the low quantile of real pairs. "
+            help="Least consistency of a case's mean, or of classes; real stands for the low quantile of real pairs. "
             "Default: mean=real.",
         ),
     ] = None,
-    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Pseudonym key; default: the user's own.")] = None,
+    key: Key = None,
     dry_run: DryRun = False,
 ) -> None:
     """Remove the cases whose image and label map disagree, or that are flagged as copies; say what is lost."""
@@ -39,6 +40,11 @@ def screen(
     if dry_run:
         show("screen", {"cohort": cohort, "evidence": folders, "out": out, "thresholds": thresholds})
         return
+    paths.folder(cohort, "cohort.json")
+    for folder in folders:
+        paths.folder(folder, "results.json")
+    paths.output(out, "cohort.json")
+    from understudy.core.cohort import Cohort
     from understudy.release.screen import screen_cohort, screening_summary
 
     with writing(out):

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-from understudy.cli.options import DryRun, example, show
+import understudy as us
+from understudy.cli.help import example
+from understudy.cli.options import DryRun, show
 
 EXAMPLE = example("understudy verify bundle")
 
@@ -18,9 +20,7 @@ def verify(
     if dry_run:
         show("verify", {"bundle": bundle})
         return
-    from understudy.release.verify import verify_bundle
-
-    typer.echo(verify_bundle(bundle))
+    typer.echo(us.verify(bundle))
 
 
 command = verify

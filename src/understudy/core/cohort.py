@@ -1,36 +1,50 @@
 """Cohort: images, label maps and a case table in one folder; the only thing that stages exchange.
 
-    cohort/
-      cohort.json   id, kind, modality, size, encoding (channels, data type, label scheme), classes, label_source,
-                    trained_on, provenance, preprocessing, sampling, hashes
-      cases.csv     case_id, subject_id, split, slice_index, spacing, affine, original_size, class columns; row order
-      = array order images.npy    (N, C, H, W) or (N, C, D, H, W), memory-mapped; absent where there are only labels
-      labels.npy    (N, H, W) or (N, D, H, W) uint8, values 0..K-1; absent where there are none
+Its files::
 
-Written by core/writer.py. **Checked** in tests/core/test_cohort.py.
+    cohort.json   id, kind, modality, size, encoding (channels, data type, label scheme), classes, label_source,
+                  trained_on, provenance, preprocessing, sampling, hashes
+    cases.csv     case_id, subject_id, split, slice_index, spacing, affine, original_size, class columns;
+                  row order = array order
+    images.npy    (N, C, H, W) or (N, C, D, H, W), memory-mapped; absent where there are only labels
+    labels.npy    (N, H, W) or (N, D, H, W) uint8, values 0..K-1; absent where there are none
+
+Written by core/writer.py, read through the models of core/manifest.py.
+**Checked** in tests/core/test_cohort.py and test_manifest.py.
 """
 
 import copy
-import csv
 import hashlib
-import json
+import math
+import tokenize
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 
-from understudy.core.encoding import Encoding
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.core.labels import LabelScheme, Renumbered
+from understudy.core.labels import LabelArray, LabelScheme, Renumbered
+from understudy.core.manifest import COLUMNS, CohortManifest, Kind, LabelSource, read_cases, read_manifest
+from understudy.core.regular_file import open_regular
 
-SCHEMA = 1
-KINDS = ("real", "synthetic", "semi-synthetic")
-SPLITS = ("train", "validation", "control", "test")
-LABEL_SOURCES = ("patient", "edited patient", "sampled", "predicted")
+KINDS = get_args(Kind)
+LABEL_SOURCES = get_args(LabelSource)
 PATIENTS_OWN = LABEL_SOURCES[:2]  # these repeat a patient's label map by design
-COLUMNS = ("case_id", "subject_id", "split", "slice_index", "spacing", "affine", "original_size")
+
+# What NumPy raises where a file is no .npy file, or is cut short
+NPY_ERRORS = (
+    UsageError,
+    OSError,
+    ValueError,
+    TypeError,
+    EOFError,
+    SyntaxError,
+    OverflowError,
+    MemoryError,
+    tokenize.TokenError,
+)
 
 
 class Cohort:
@@ -52,22 +66,18 @@ class Cohort:
         labels: (N, *S) uint8 memory map, or None.
     """
 
-    def __init__(self, path: Path, manifest: dict[str, Any], table: dict[str, list[str]]) -> None:
+    def __init__(self, path: Path, manifest: CohortManifest, table: dict[str, list[str]]) -> None:
         """Use :meth:`open`."""
         self.path, self._manifest, self._table = path, manifest, table
-        self.id: str = manifest["id"]
-        self.kind: str = manifest["kind"]
-        self.modality: str = manifest["modality"]
-        self.size: tuple[int, ...] = tuple(manifest["size"])
-        self.encoding = Encoding.from_json(manifest["encoding"])
-        self.classes: tuple[str, ...] = tuple(manifest["classes"])
-        self.label_source: str | None = manifest["label_source"]
-        self.trained_on: list[dict[str, Any]] = manifest["trained_on"]
-        self.provenance: dict[str, Any] = manifest["provenance"]
-        self.preprocessing: dict[str, Any] = manifest["preprocessing"]
-        self.sampling: dict[str, Any] = manifest.get("sampling", {})
+        self.id, self.kind, self.modality, self.size = manifest.id, manifest.kind, manifest.modality, manifest.size
+        self.encoding, self.classes = manifest.encoding.made(), manifest.classes
+        self.label_source = manifest.label_source
+        self.trained_on = cast(list[dict[str, Any]], manifest.trained_on)
+        self.provenance = manifest.provenance.model_dump()
+        self.preprocessing, self.sampling = manifest.preprocessing, manifest.sampling
         self.images = self._map("images", (len(self), self.encoding.image_channels, *self.size), self.encoding.dtype)
-        self.labels = self._map("labels", (len(self), *self.size), "uint8")
+        labels = self._map("labels", (len(self), *self.size), "uint8")
+        self.labels = None if labels is None else LabelArray.of(labels, len(self.encoding.scheme or ()))
 
     @classmethod
     def open(cls, path: Path | str) -> "Cohort":
@@ -75,43 +85,26 @@ class Cohort:
 
         Raises:
             UsageError: there is no such folder, or it is not a cohort.
-            UnderstudyError: the cohort is damaged: wrong sizes, a table that does not fit, a subject in two splits.
+            UnderstudyError: the cohort is damaged: wrong types or sizes, a table that does not fit, a subject in two
+                splits.
         """
         path = Path(path)
         if not path.is_dir():
             raise UsageError(
                 f"a cohort folder was expected at {path}, and there is none: make one with `understudy import`"
             )
-        if not (path / "cohort.json").is_file():
+        if not (path / "cohort.json").exists():
             raise UsageError(
                 f"{path} is not a cohort (no cohort.json in it): name a folder made by import, sample or edit"
             )
-        try:
-            manifest = json.loads((path / "cohort.json").read_text())
-            with (path / "cases.csv").open(newline="") as file:
-                reader = csv.DictReader(file)
-                rows = list(reader)
-                table = {name: [row[name] for row in rows] for name in reader.fieldnames or ()}
-            if manifest["schema"] != SCHEMA:
-                raise UnderstudyError(
-                    f"{path} is a cohort of schema {manifest['schema']}, and this understudy reads {SCHEMA}"
-                )
-            if len(rows) != manifest["n"] or any(name not in table for name in COLUMNS):
-                raise UnderstudyError(
-                    f"{path}/cases.csv should have {manifest['n']} rows with the columns "
-                    f"{', '.join(COLUMNS)}; found {len(rows)} rows with {', '.join(table)}: import again"
-                )
-            cohort = cls(path, manifest, table)
-        except (ValueError, KeyError, TypeError, OSError) as error:
-            raise UnderstudyError(
-                f"the cohort {path} is damaged ({type(error).__name__}: {error}): make it again"
-            ) from error
+        manifest = read_manifest(path)
+        cohort = cls(path, manifest, read_cases(path, manifest))
         refuse_shared_subjects(cohort.column("subject_id"), cohort.column("split"), str(path))
         return cohort
 
     def __len__(self) -> int:
         """Return N, the number of cases."""
-        return int(self._manifest["n"])
+        return self._manifest.n
 
     @property
     def scheme(self) -> LabelScheme | None:
@@ -160,13 +153,48 @@ class Cohort:
     def class_matrix(self, rows: np.ndarray | None = None) -> np.ndarray:
         """Return the class columns of some rows as float32 (n, K); a missing entry is NaN."""
         rows = self.rows() if rows is None else rows
-        values = [[float(v) if v else np.nan for v in self.column(name)[rows]] for name in self.classes]
+        values = [[self._numbers(name, row, 1)[0] for row in rows.tolist()] for name in self.classes]
         return np.array(values, dtype=np.float32).reshape(len(self.classes), len(rows)).T
 
     def spacing_mm(self, row: int) -> tuple[float, ...] | None:
         """Return the spacing of a case in mm per array axis, or None where it is not known."""
-        text = self._table["spacing"][row]
-        return tuple(float(v) for v in text.split()) if text else None
+        if not self._table["spacing"][row]:
+            return None
+        values = self._numbers("spacing", row, len(self.size))
+        if min(values) <= 0:
+            raise UnderstudyError(
+                f"{self.path}/cases.csv says a spacing of {self._table['spacing'][row]!r} mm for the case "
+                f"{self._table['case_id'][row]!r}, and one is above 0: make the cohort again"
+            )
+        return values
+
+    def affine(self, row: int) -> np.ndarray | None:
+        """Return the matrix (4, 4) from array indices (d, h, w, 1) to mm (right, anterior, superior), or None."""
+        if not self._table["affine"][row]:
+            return None
+        return np.array(self._numbers("affine", row, 16)).reshape(4, 4)
+
+    def slice_index(self, row: int) -> int | None:
+        """Return which slice of its volume a case is, from 0, or None where it is none."""
+        return int(self._numbers("slice_index", row, 1)[0]) if self._table["slice_index"][row] else None
+
+    def _numbers(self, name: str, row: int, n: int) -> tuple[float, ...]:
+        """Return an entry of the case table as n numbers; a blank one is NaN.
+
+        Raises:
+            UnderstudyError: it is something else.
+        """
+        text = self._table[name][row]
+        try:
+            values = tuple(float(v) for v in text.split()) if text else (np.nan,) * n
+        except ValueError:
+            values = ()
+        if len(values) != n or (text and not all(map(math.isfinite, values))):
+            raise UnderstudyError(
+                f"{self.path}/cases.csv should say {n} number(s) under {name!r} for the case "
+                f"{self._table['case_id'][row]!r}, found {text[:80]!r}: make the cohort again"
+            )
+        return values
 
     def encoded(self, rows: np.ndarray) -> np.ndarray:
         """Return cases as network channels, float32 (n, C + L, *S) in [-1, 1]."""
@@ -206,27 +234,34 @@ class Cohort:
             UnderstudyError: a file was changed after the cohort was made.
         """
         for name, array in (("images", self.images), ("labels", self.labels)):
-            if array is not None and array_hash(array) != self._manifest["hashes"][name]:
+            if array is not None and array_hash(np.asarray(array)) != getattr(self._manifest.hashes, name):
                 raise UnderstudyError(
                     f"{self.path}/{name}.npy does not have the hash in cohort.json: it was changed; make it again"
                 )
-        if file_hash(self.path / "cases.csv") != self._manifest["hashes"]["cases"]:
+        if file_hash(self.path / "cases.csv") != self._manifest.hashes.cases:
             raise UnderstudyError(
                 f"{self.path}/cases.csv does not have the hash in cohort.json: it was changed; make it again"
             )
 
-    def _map(self, name: str, shape: tuple[int, ...], dtype: str) -> np.ndarray | None:
-        file = self.path / f"{name}.npy"
-        if self._manifest["hashes"][name] is None:
+    def _map(self, name: str, shape: tuple[int, ...], dtype: str) -> np.memmap | None:
+        """Map an array of the cohort into memory, or return None where it has none."""
+        if getattr(self._manifest.hashes, name) is None:
             return None
-        if not file.is_file():
-            raise UnderstudyError(f"{file} is missing: the cohort is not whole; make it again")
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
-        if array.shape != shape or array.dtype != np.dtype(dtype):
+        file, expected = self.path / f"{name}.npy", f"{shape} of {dtype} in C order"
+        try:
+            open_regular(file, f"an array {expected}").close()
+            array = np.lib.format.open_memmap(file, mode="r")  # type: ignore[no-untyped-call]
+        except NPY_ERRORS as error:
             raise UnderstudyError(
-                f"{file} should hold {shape} of {dtype}, found {array.shape} of {array.dtype}: make the cohort again"
+                f"{file} should hold {expected}, and cannot be read ({' '.join(str(error).split())}): make the cohort "
+                "again"
+            ) from error
+        if array.shape != shape or array.dtype != np.dtype(dtype) or not array.flags.c_contiguous:
+            order = "" if array.flags.c_contiguous else " in Fortran order"
+            raise UnderstudyError(
+                f"{file} should hold {expected}, found {array.shape} of {array.dtype}{order}: make the cohort again"
             )
-        return array
+        return cast(np.memmap, array)
 
 
 def refuse_shared_subjects(subjects: np.ndarray, splits: np.ndarray, where: str) -> None:
@@ -255,6 +290,6 @@ def array_hash(array: np.ndarray) -> str:
 
 
 def file_hash(file: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with file.open("rb") as handle:
+    """Return the SHA-256 of a regular file."""
+    with open_regular(file, "a file") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

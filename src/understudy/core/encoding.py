@@ -6,12 +6,14 @@ float32 or better, so that 16-bit images keep their precision; decoding clips to
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from pydantic import BaseModel, Field, model_validator
 
+from understudy.core.documents import STRICT
 from understudy.core.errors import UsageError
-from understudy.core.labels import LabelScheme
+from understudy.core.labels import ClassRecord, LabelScheme
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Channel:
     low: float
     high: float
     meaning: str = "arbitrary units"
+    __pydantic_config__ = STRICT  # where one is read from a file
 
     def __post_init__(self) -> None:
         """Refuse an empty range."""
@@ -105,9 +108,28 @@ class Encoding:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Encoding":
         """Read what :meth:`to_json` wrote."""
-        scheme = data["label_scheme"]
-        return cls(
-            tuple(Channel(**c) for c in data["channels"]),
-            data["dtype"],
-            LabelScheme.from_json(scheme) if scheme else None,
-        )
+        return EncodingRecord.model_validate(data, strict=False).made()
+
+
+class EncodingRecord(BaseModel):
+    """The entry ``encoding`` of a JSON file on disk."""
+
+    model_config = STRICT
+
+    channels: tuple[Channel, ...]
+    dtype: str = Field(pattern="^(u?int(8|16|32)|float(16|32|64))$")
+    label_scheme: list[ClassRecord] | None
+
+    @model_validator(mode="after")
+    def _can_be_made(self) -> Self:
+        self.made()
+        return self
+
+    def made(self) -> Encoding:
+        """Return the encoding that it describes.
+
+        Raises:
+            UsageError: there can be none.
+        """
+        scheme = None if self.label_scheme is None else LabelScheme.from_records(self.label_scheme)
+        return Encoding(self.channels, self.dtype, scheme)

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, Field
 
+from understudy.core.documents import STRICT
 from understudy.core.errors import UnderstudyError, UsageError
 
 LEVELS = {1: (0.0,), 2: (0.0, 255.0), 3: (0.0, 127.5, 255.0), 4: (0.0, 51.0, 102.0, 204.0)}  # of 0..255, by K
@@ -156,9 +158,57 @@ class LabelScheme:
         ]
 
     @classmethod
-    def from_json(cls, data: list[dict[str, Any]]) -> "LabelScheme":
-        """Read what :meth:`to_json` wrote."""
-        return cls(tuple(str(c["name"]) for c in data), tuple(int(c["source_value"]) for c in data))
+    def from_records(cls, records: "Sequence[ClassRecord]") -> "LabelScheme":
+        """Make the scheme whose :meth:`to_json` these are.
+
+        Raises:
+            UsageError: its labels are not 0..K-1 in order, or a name or a source value stands twice.
+        """
+        if [record.label for record in records] != list(range(len(records))):
+            raise UsageError(f"the labels of a scheme are 0..K-1, found {[record.label for record in records]}")
+        return cls(tuple(record.name for record in records), tuple(record.source_value for record in records))
+
+
+class ClassRecord(BaseModel):
+    """A class of a label scheme in a JSON file on disk."""
+
+    model_config = STRICT
+
+    label: int
+    name: str
+    source_value: int = Field(ge=-(2**31), lt=2**31)
+    colour: str = ""
+
+
+class LabelArray(np.memmap[Any, np.dtype[np.uint8]]):
+    """Label maps (N, *S) in a file. To read one that holds a value above the scheme's is refused.
+
+    Attributes:
+        classes: K, the number of classes of the scheme.
+    """
+
+    classes = 256
+
+    @classmethod
+    def of(cls, array: np.memmap, classes: int) -> "LabelArray":
+        """Return the same label maps, of which those with a value above K - 1 are refused when they are read."""
+        maps = array.view(cls)
+        maps.classes = classes
+        return maps
+
+    def __getitem__(self, rows: Any) -> Any:
+        """Return some of the label maps as a plain array.
+
+        Raises:
+            UnderstudyError: a value is above K - 1.
+        """
+        found = np.asarray(super().__getitem__(rows))
+        if found.size and int(found.max()) >= self.classes:
+            raise UnderstudyError(
+                f"{self.filename} should hold labels from 0 to {self.classes - 1}, and holds {int(found.max())}, which "
+                "the label scheme does not name: see `understudy check`, and make the cohort again"
+            )
+        return found
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@
 
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from understudy.core.errors import UsageError
 
@@ -16,7 +16,7 @@ KINDS = {
 }  # fmt: skip
 
 
-def open_regular(path: Path, wanted: str) -> BinaryIO:
+def open_regular(path: Path, wanted: str) -> BufferedReader:
     """Open a file for reading, and refuse at once what is no regular file.
 
     Args:
@@ -26,17 +26,17 @@ def open_regular(path: Path, wanted: str) -> BinaryIO:
     Raises:
         UsageError: there is nothing, a folder, a pipe, a device, a socket, a link in a circle, or what may not be read.
     """
-    found = "nothing"
     try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except (OSError, ValueError) as error:
-        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError | NotADirectoryError):
-            found = f"what cannot be opened ({error.strerror})"
-        found = "a folder" if Path(path).is_dir() else found
-    else:
-        mode = os.fstat(handle).st_mode
+        mode = os.stat(path).st_mode  # opening a device can already change it
         if stat.S_ISREG(mode):
-            return os.fdopen(handle, "rb")
-        os.close(handle)
+            handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+            mode = os.fstat(handle).st_mode  # of what was opened
+            if stat.S_ISREG(mode):
+                return os.fdopen(handle, "rb")
+            os.close(handle)
         found = KINDS.get(stat.S_IFMT(mode), "something else")
-    raise UsageError(f"{wanted} was expected at {path}, found {found}: name a regular file")
+    except (FileNotFoundError, NotADirectoryError):
+        found = "nothing"
+    except OSError as error:
+        found = f"what cannot be opened ({error.strerror})"
+    raise UsageError(f"{wanted} was expected at {path}, found {found}")

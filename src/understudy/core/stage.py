@@ -2,15 +2,19 @@
 
 Outputs are written to a hidden sibling (``.NAME.partial``) that is renamed at the end; a killed stage leaves only that
 sibling, which the next run of the same stage sweeps. A lock keeps two runs from writing the same output at once.
-**Checked** in tests/core/test_cohort.py and, with kill -9 at random moments, in tests/test_kill.py.
+**Checked** in tests/core/test_stage.py and, with kill -9 at random moments, in tests/test_kill.py.
 """
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
 
 from understudy.core.atomic import lock, whole_folder
+from understudy.core.documents import read_document
 from understudy.core.errors import UsageError
 from understudy.core.provenance import Provenance
 
@@ -29,6 +33,10 @@ def output_folder(out: Path) -> Iterator[Path]:
         raise UsageError(f"the folder {out.parent}, in which the output would lie, does not exist: make it first")
     with lock(out.with_name(f".{out.name}.lock"), f"writing {out}"), whole_folder(out) as partial:
         yield partial
+
+
+class _Finished(BaseModel):
+    provenance: dict[str, Any] = {}
 
 
 def finished(out: Path, marker: str, provenance: Provenance) -> bool:
@@ -50,7 +58,7 @@ def finished(out: Path, marker: str, provenance: Provenance) -> bool:
         return False
     file = out / marker
     if file.is_file():
-        made = json.loads(file.read_text()).get("provenance", {})
+        made = read_document(file, _Finished, "a finished output", "choose another --out or remove it").provenance
         if made == json.loads(json.dumps(provenance.to_json())):
             return True
         asked = provenance.to_json()

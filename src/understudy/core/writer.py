@@ -1,7 +1,7 @@
 """CohortWriter: writes a cohort case by case; memory does not grow with N, and the folder appears whole or not at all.
 
 Arrays are streamed into .npy files whose header is written at the end (N is not known before), hashed while written.
-**Checked** in tests/core/test_cohort.py: the files are what ``np.load`` reads, an exception leaves nothing.
+**Checked** in tests/core/test_writer.py: the files are what ``np.load`` reads, an exception leaves nothing.
 """
 
 import csv
@@ -16,19 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from understudy.core.cohort import (
-    COLUMNS,
-    KINDS,
-    LABEL_SOURCES,
-    SCHEMA,
-    SPLITS,
-    Cohort,
-    file_hash,
-    refuse_shared_subjects,
-)
+from understudy.core.cohort import KINDS, LABEL_SOURCES, Cohort, file_hash, refuse_shared_subjects
 from understudy.core.encoding import Channel, Encoding
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
+from understudy.core.manifest import COLUMNS, SCHEMA, SPLITS
 from understudy.core.provenance import Provenance
 from understudy.core.stage import output_folder
 

@@ -13,8 +13,9 @@ from typing import Literal
 
 import numpy as np
 
-from understudy.core.cohort import SPLITS, Cohort
+from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
+from understudy.core.manifest import SPLITS
 
 BLOCK = 32
 FEWEST = {"train": 10, "validation": 3, "control": 5, "test": 5}  # subjects; fewer give intervals that say nothing
@@ -30,7 +31,7 @@ Level = Literal["error", "warning", "info"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class Notice:
     """One thing found: how bad it is, and a sentence that says what, where and what to do."""
 
     level: Level
@@ -50,7 +51,7 @@ class _Scan:
     classes: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
 
 
-def check_cohort(path: Path, planned: int | None = None) -> list[Finding]:
+def check_cohort(path: Path, planned: int | None = None) -> list[Notice]:
     """Look a cohort over.
 
     Args:
@@ -66,7 +67,7 @@ def check_cohort(path: Path, planned: int | None = None) -> list[Finding]:
     """
     cohort = Cohort.open(path)
     scan = _scanned(cohort)
-    parts: Iterable[Callable[[Cohort, _Scan], Iterable[Finding]]] = (_arrays, _copies, _labels, _classes)
+    parts: Iterable[Callable[[Cohort, _Scan], Iterable[Notice]]] = (_arrays, _copies, _labels, _classes)
     findings = [*_hashes(cohort), *(finding for part in parts for finding in part(cohort, scan))]
     findings += [*_subjects(cohort, planned), *_summary(cohort)]
     order = ("error", "warning", "info")
@@ -81,7 +82,7 @@ def _scanned(cohort: Cohort) -> _Scan:
             for row, image in zip(rows.tolist(), cohort.images[rows], strict=True):
                 _scan_image(scan, cohort, row, image)
         if cohort.labels is not None and cohort.scheme is not None:
-            for row, labels in zip(rows.tolist(), cohort.labels[rows], strict=True):
+            for row, labels in zip(rows.tolist(), np.asarray(cohort.labels)[rows], strict=True):
                 present = np.flatnonzero(np.bincount(labels.reshape(-1))).tolist()
                 scan.classes[str(splits[row])].update(present)
                 if max(present) >= len(cohort.scheme):
@@ -107,27 +108,27 @@ def _scan_image(scan: _Scan, cohort: Cohort, row: int, image: np.ndarray) -> Non
             scan.narrow[channel.name].append(row)
 
 
-def _hashes(cohort: Cohort) -> Iterable[Finding]:
+def _hashes(cohort: Cohort) -> Iterable[Notice]:
     try:
         cohort.verify()
     except UnderstudyError as error:
-        yield Finding("error", str(error))
+        yield Notice("error", str(error))
 
 
-def _arrays(cohort: Cohort, scan: _Scan) -> Iterable[Finding]:
+def _arrays(cohort: Cohort, scan: _Scan) -> Iterable[Notice]:
     if scan.nan:
-        yield Finding("error", f"{_cases(cohort, scan.nan)} NaN or infinite values: repair the source and import again")
+        yield Notice("error", f"{_cases(cohort, scan.nan)} NaN or infinite values: repair the source and import again")
     if scan.constant:
-        yield Finding("warning", f"{_cases(cohort, scan.constant)} one value everywhere: remove such images")
+        yield Notice("warning", f"{_cases(cohort, scan.constant)} one value everywhere: remove such images")
     for name, rows in scan.flat.items():
-        yield Finding(
+        yield Notice(
             "warning",
             f"channel {name!r} is one value everywhere in {len(rows)} of {len(cohort)} images: a missing "
             "contrast? A generator would learn to leave it out",
         )
     for name, rows in scan.narrow.items():
         if len(rows) > len(cohort) / 4:
-            yield Finding(
+            yield Notice(
                 "warning",
                 f"channel {name!r} uses less than {NARROW:.0%} of its range in {len(rows)} of {len(cohort)} "
                 "images: their intensity scales differ; import with --intensity volume-max or "
@@ -135,7 +136,7 @@ def _arrays(cohort: Cohort, scan: _Scan) -> Iterable[Finding]:
             )
 
 
-def _copies(cohort: Cohort, scan: _Scan) -> Iterable[Finding]:
+def _copies(cohort: Cohort, scan: _Scan) -> Iterable[Notice]:
     """Exact copies, by the worst place where they stand."""
     subjects, splits = cohort.column("subject_id"), cohort.column("split")
     counts: Counter[str] = Counter()
@@ -156,74 +157,76 @@ def _copies(cohort: Cohort, scan: _Scan) -> Iterable[Finding]:
         if counts[place]:
             a, b = (str(ids[row]) for row in first[place])
             what = "images" if cohort.images is not None else "label maps"
-            yield Finding(
+            yield Notice(
                 level, f"{counts[place]} {what} are exact copies of one another {sentence} (the first: {a} and {b})"
             )
 
 
-def _labels(cohort: Cohort, scan: _Scan) -> Iterable[Finding]:
+def _labels(cohort: Cohort, scan: _Scan) -> Iterable[Notice]:
     if cohort.scheme is None:
         return
     if scan.unknown:
-        yield Finding(
+        yield Notice(
             "error",
             f"{_cases(cohort, scan.unknown)} label values that the scheme ({cohort.scheme.to_text()}) does not "
             "name: import again",
         )
     if len(cohort.scheme) == 1:
-        yield Finding("error", "every label map is empty: there is nothing to segment")
+        yield Notice("error", "every label map is empty: there is nothing to segment")
     for split, counts in sorted(scan.classes.items()):
         for k, name in enumerate(cohort.scheme.names):
             if k and not counts[k]:
                 level: Level = "error" if split == "train" else "warning"
-                yield Finding(
+                yield Notice(
                     level,
                     f"the class {name!r} is in no label map of the {split or 'unnamed'} split: it can be neither "
                     "learned nor scored there",
                 )
 
 
-def _classes(cohort: Cohort, scan: _Scan) -> Iterable[Finding]:
+def _classes(cohort: Cohort, scan: _Scan) -> Iterable[Notice]:
     """Class columns that say nothing in a split."""
     for split in sorted(set(cohort.column("split").tolist())):
         matrix = cohort.class_matrix(cohort.rows(split))
         for k, name in enumerate(cohort.classes):
             values = matrix[~np.isnan(matrix[:, k]), k]
             if not len(values):
-                yield Finding("warning", f"the class column {name!r} is blank in all of the {split} split")
+                yield Notice("warning", f"the class column {name!r} is blank in all of the {split} split")
             elif len(values) > 1 and np.ptp(values) == 0:
-                yield Finding("warning", f"the class column {name!r} is {values[0]:g} in all of the {split} split")
+                yield Notice("warning", f"the class column {name!r} is {values[0]:g} in all of the {split} split")
 
 
-def _subjects(cohort: Cohort, planned: int | None) -> Iterable[Finding]:
+def _subjects(cohort: Cohort, planned: int | None) -> Iterable[Notice]:
     if cohort.kind == "synthetic":
         return
     found = {split: len(cohort.subjects(split)) for split in SPLITS}
     if planned is not None and found["train"] < planned:
-        yield Finding(
+        yield Notice(
             "error",
             f"{planned} training subjects are planned, and the train split has {found['train']}: get more, or "
             "plan for fewer",
         )
     for split, fewest in FEWEST.items():
         if found[split] == 0:
-            yield Finding("info", f"there is no {split} split, which {NEEDED_BY[split]} needs")
+            yield Notice("info", f"there is no {split} split, which {NEEDED_BY[split]} needs")
         elif found[split] < fewest:
-            yield Finding(
+            yield Notice(
                 "warning",
                 f"the {split} split has {found[split]} subject(s), too few for {NEEDED_BY[split]}: have at "
                 f"least {fewest}",
             )
 
 
-def _summary(cohort: Cohort) -> Iterable[Finding]:
+def _summary(cohort: Cohort) -> Iterable[Notice]:
     parts = [f"{split} {len(cohort.subjects(split))}" for split in SPLITS if len(cohort.rows(split))]
     size = " x ".join(map(str, cohort.size))
-    yield Finding(
+    yield Notice(
         "info", f"{len(cohort)} cases of {size}, {len(cohort.subjects())} subjects ({', '.join(parts) or 'not split'})"
     )
+    for row in range(len(cohort)):  # these say themselves what is wrong with an entry
+        cohort.affine(row), cohort.slice_index(row)
     if len({cohort.spacing_mm(row) for row in range(len(cohort))}) > 1:
-        yield Finding("info", "the spacing differs between cases: distances are comparable in mm only")
+        yield Notice("info", "the spacing differs between cases: distances are comparable in mm only")
 
 
 def _cases(cohort: Cohort, rows: list[int]) -> str:

@@ -13,22 +13,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from understudy.core.cohort import SPLITS
 from understudy.core.encoding import Channel
 from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.manifest import SPLITS
 from understudy.core.provenance import Provenance
 from understudy.core.stage import finished
 from understudy.core.writer import CohortWriter
 from understudy.data.intensity import RangeMeter, scaled, stored_dtype
 from understudy.data.listing import Item, Listing, Reading
-from understudy.data.options import SPLIT_DEFAULT, ImportOptions
+from understudy.data.options import FileOptions, ImportOptions
 from understudy.data.preprocess import fitted
 from understudy.data.pseudonym import key_path, keyed_hash, load_key, pseudonym
 from understudy.data.slices import cut
 from understudy.data.sources import SOURCES
 from understudy.data.split import assigned, fewer
-
-__all__ = ["SPLIT_DEFAULT", "ImportOptions", "import_cohort"]
 
 FITS = {
     "resize": "resampled; images by area average down and linear interpolation up, label maps by majority",
@@ -51,7 +49,7 @@ def import_cohort(
         source: name out of ``SOURCES``.
         path: the source's folder; None for a source that needs none.
         out: the cohort to make; if it holds the same request already, nothing is done.
-        options: all settings.
+        options: all settings: a ``SOURCES[source].options``.
         progress: called with (items done, items in all).
 
     Returns:
@@ -64,9 +62,8 @@ def import_cohort(
     if source not in SOURCES:
         raise UsageError(f"there is no source {source!r}; there are {', '.join(SOURCES)}")
     entry, out = SOURCES[source], Path(out)
-    if foreign := options.foreign(entry.ignored):
-        given = ", ".join(f"--{name.replace('_', '-')}" for name in foreign)
-        raise UsageError(f"import {source} does not use {given}: leave it out")
+    if not isinstance(options, entry.options):
+        raise UsageError(f"import {source} takes {entry.options.__name__}, found {type(options).__name__}")
     key_file = key_path(options.key, out) if entry.secret else None
     listing = entry.list_items(_checked_path(path, source), options)
     splits = assigned(listing.items, options.split, options.seed)
@@ -76,18 +73,19 @@ def import_cohort(
     plan = _plan(listing, options, "train" in splits.values())
     key = load_key(key_file) if key_file else PUBLIC_KEY
     digest = keyed_hash(key, "inputs", json.dumps([listing.inputs, options.unrecorded()], sort_keys=True))
-    provenance = Provenance(f"import {source}", options.recorded(entry.ignored), options.seed, {"source": digest})
+    provenance = Provenance(f"import {source}", options.recorded(), options.seed, {"source": digest})
     if finished(out, "cohort.json", provenance):
         return out
+    synthetic = isinstance(options, FileOptions) and options.synthetic
     writer = CohortWriter(
         out,
-        kind="synthetic" if options.synthetic else "real",
+        kind="synthetic" if synthetic else "real",
         modality=options.modality or listing.modality,
         size=plan.size,
         channels=[Channel(name, 0, 1) for name in listing.channels],
         dtype=stored_dtype(listing.dtype, plan.intensity),
         scheme=listing.scheme,
-        label_source=("sampled" if options.synthetic else "patient") if listing.scheme else None,
+        label_source=("sampled" if synthetic else "patient") if listing.scheme else None,
         provenance=provenance,
         classes=listing.classes,
         preprocessing=_steps(listing, plan),
@@ -138,7 +136,8 @@ def _plan(listing: Listing, options: ImportOptions, train: bool) -> _Plan:
             "the pictures differ in size, and the cases of a cohort have one: give --size, and --fit resize, crop or "
             "pad"
         )
-    return _Plan(size or (listing.size or ())[-dims:], options.fit, intensity, measured)
+    fit = options.fit if isinstance(options, FileOptions) else "resize"
+    return _Plan(size or (listing.size or ())[-dims:], fit, intensity, measured)
 
 
 def _steps(listing: Listing, plan: _Plan) -> dict[str, object]:

@@ -4,13 +4,15 @@ A source (data/sources) knows where things lie in one data set layout; everythin
 intensities, slices, sizes) is the same for all and stands in data/importing.py.
 """
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from understudy.core.cohort import file_hash
 from understudy.core.errors import UnderstudyError
 from understudy.core.labels import LabelScheme
 from understudy.data.options import ImportOptions
@@ -110,17 +112,35 @@ class Source:
 
     Attributes:
         summary: one line for the help.
-        list_items: (path, options) -> Listing; path is None where ``needs_path`` is False.
-        ignored: options that it does not use; giving one is refused.
+        list_items: (path, options) -> Listing; path means nothing where ``needs_path`` is False.
+        options: the model of its options, from which its sub-command of ``understudy import`` is made.
+        example: a command that imports from it, for the help.
         needs_path: whether the source reads a folder.
         secret: whether its subjects are people, whose names the key file hides.
     """
 
     summary: str
-    list_items: Callable[[Path, ImportOptions], Listing]
-    ignored: tuple[str, ...] = ()
+    list_items: Callable[[Path, Any], Listing]
+    options: type[ImportOptions]
+    example: tuple[str, ...]
     needs_path: bool = True
     secret: bool = True
+
+
+def fingerprint(path: Path, items: Sequence[Item], table: Path | None = None) -> str:
+    """Return a text that changes when files are added, removed, renamed or change their size, or the table changes.
+
+    Only its keyed hash is recorded. **Differs** from hashing every pixel, which would read a large source twice: a file
+    changed within its size is not noticed.
+
+    Args:
+        path: the source's folder; its own name and place do not count.
+        items: the items found.
+        table: a table that belongs to them.
+    """
+    files = sorted({file for item in items for file in (*item.images, *([item.labels] if item.labels else []))})
+    listed = [(file.relative_to(path).as_posix(), file.stat().st_size) for file in files]
+    return json.dumps([listed, file_hash(table) if table else None])
 
 
 def size_text(size: tuple[int, ...]) -> str:

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from understudy.core.cohort import SPLITS, refuse_shared_subjects
+from understudy.core.cohort import refuse_shared_subjects
 from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.manifest import SPLITS
 from understudy.core.seed import rng
 from understudy.data.listing import Item
 

@@ -24,6 +24,7 @@ from understudy.core.cohort import Cohort
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.seed import derive, rng
+from understudy.training.batches import Batch, BatchStream
 from understudy.training.checkpoint import (
     load_modules,
     load_optimizer_state,
@@ -34,7 +35,6 @@ from understudy.training.checkpoint import (
 from understudy.training.dp.secret import destroyed
 from understudy.training.dp.training import PrivateTraining
 from understudy.training.engine import Engine
-from understudy.training.feed import Batch, Feed
 from understudy.training.loop import make_run, open_run, train
 from understudy.training.record import fitting, training_record
 from understudy.training.settings import GeneratorConfig
@@ -175,7 +175,7 @@ class Generator(ABC):
         """
         cfg = self.config
         cohort = fitting(self, cohort, other)
-        feed, rows = Feed.of(cfg, cohort, other, seed), cohort.rows("train")
+        feed, rows = BatchStream.of(cfg, cohort, other, seed), cohort.rows("train")
         method: Any = self
         if getattr(cfg, "dp", None):
             method = PrivateTraining(method, cohort, start, seed)
@@ -204,7 +204,7 @@ class Generator(ABC):
         return out
 
     def condition_of(self, cohort: Cohort, rows: np.ndarray) -> np.ndarray | None:
-        """Return what :meth:`sample` is told to draw cases like these rows of a cohort; None where it needs nothing."""
+        """Return what :meth:`sample` needs to draw cases like these rows of a cohort; None where that is nothing."""
         if self.given:
             return np.asarray((cohort.labels if self.given == "labels" else cohort.images)[rows])  # type: ignore[index]
         return np.nan_to_num(cohort.class_matrix(rows)) if self.config.conditional else None
@@ -294,11 +294,11 @@ class Generator(ABC):
             padded = block + block[-1:] * (size - len(block))
             chosen = None
             if condition is not None:
-                c = self._told(condition[start : start + size])
+                c = self._as_tensor(condition[start : start + size])
                 chosen = torch.cat([c, c[-1:].expand(size - len(block), *c.shape[1:])]).to(self.engine.device)
             yield self.draw(padded, chosen)[: len(block)].float().contiguous().cpu().numpy()
 
-    def _told(self, condition: np.ndarray) -> Tensor:
+    def _as_tensor(self, condition: np.ndarray) -> Tensor:
         """Return a condition as :meth:`draw` takes it."""
         if self.given == "labels":
             return torch.from_numpy(np.asarray(condition, np.int64))

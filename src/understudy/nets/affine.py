@@ -1,9 +1,11 @@
 """Affine resampling of images that keeps their frequencies, differentiable twice.
 
-Source: Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020, arXiv 2006.06676, appendix B:
-    orthogonal low-pass filter sym6, sampling at twice the resolution; Daubechies, Ten Lectures on Wavelets, 1992.
-Differs: derivatives are written by hand; every part is linear in the image, so that each is another's transpose.
-Checked: tests/nets/test_affine.py (against definitions; the identity returns the image; derivatives of derivatives).
+**Source**: Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020, arXiv 2006.06676,
+appendix B: orthogonal low-pass filter sym6, sampling at twice the resolution; Daubechies, Ten Lectures on Wavelets,
+1992.
+**Differs**: derivatives are written by hand; every part is linear in the image, so that each is another's transpose.
+**Checked**: tests/nets/test_affine.py (against definitions; the identity returns the image; derivatives of
+derivatives).
 """
 
 import math

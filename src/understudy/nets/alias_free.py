@@ -1,13 +1,13 @@
 """Low-pass filters, and a leaky ReLU that acts on the continuous signal between the samples.
 
-Source: Karras et al., "Alias-Free Generative Adversarial Networks", 2021, arXiv 2106.12423, sections 2 and 3 and
-    appendix C (filters, symmetric placement of samples); Kaiser, "Nonrecursive digital filter design using the
-    I0-sinh window function", 1974 (window).
-Differs: the leaky ReLU with its filters is one operation that keeps no tensor of the temporary, higher sampling rate:
-    the backward pass filters its input again, phase by phase (nets/polyphase.py). It can be differentiated once: path
-    length regularisation, which would do it twice, is no part of StyleGAN3.
-Checked: tests/nets/test_alias_free.py against scipy.signal to 1e-6 (filters), against loops and numpy.convolve to
-    1e-5 and finite differences in float64 (the operation).
+**Source**: Karras et al., "Alias-Free Generative Adversarial Networks", 2021, arXiv 2106.12423, sections 2 and 3 and
+appendix C (filters, symmetric placement of samples); Kaiser, "Nonrecursive digital filter design using the I0-sinh
+window function", 1974 (window).
+**Differs**: the leaky ReLU with its filters is one operation that keeps no tensor of the temporary, higher sampling
+rate: the backward pass filters its input again, phase by phase (nets/polyphase.py). It can be differentiated once: path
+length regularisation, which would do it twice, is no part of StyleGAN3.
+**Checked**: tests/nets/test_alias_free.py against scipy.signal to 1e-6 (filters), against loops and numpy.convolve to
+1e-5 and finite differences in float64 (the operation).
 
 Precision is that of the input: sums of one filter pass in float32 or better, results rounded after each pass.
 """
@@ -153,15 +153,15 @@ class _FilteredLeakyReLU(torch.autograd.Function):
         slope: float,
         clamp: float | None,
     ) -> Tensor:
-        """See `filtered_leaky_relu`; the filters hold their gain, the second one is turned round."""
+        """See `filtered_leaky_relu`; the filters hold their gain, the second one is mirrored."""
         ctx.save_for_backward(x, scale, bias, up, down)
         ctx.options = rates, slope, clamp
         size = (rates.size, rates.size)
         y = torch.empty(*x.shape[:2], *size, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
         for part in _cases(x, rates):
             phases = _raise(x[part], scale[part], bias, up, rates)
-            bent = (_clamp(F.leaky_relu_(phase, slope), clamp) for phase in phases)
-            y[part] = gather(bent, down, rates.down, 0, size, rates.down)
+            activated = (_clamp(F.leaky_relu_(phase, slope), clamp) for phase in phases)
+            y[part] = gather(activated, down, rates.down, 0, size, rates.down)
         return y
 
     @staticmethod
@@ -177,7 +177,7 @@ class _FilteredLeakyReLU(torch.autograd.Function):
                 _raise(x[part], scale[part], bias, up, rates),
                 strict=True,
             )
-            back = (_unbend(outer, inner, slope, clamp) for outer, inner in phases)
+            back = (_activation_backward(outer, inner, slope, clamp) for outer, inner in phases)
             du = gather(back, up, rates.up, rates.offset(up), (x.shape[2], x.shape[3]), rates.down)
             dbias[part] = du.sum(dim=(2, 3))
             dscale[part] = (du * x[part]).sum(dim=(2, 3))
@@ -201,7 +201,7 @@ def _clamp(x: Tensor, clamp: float | None) -> Tensor:
     return x if clamp is None else x.clamp_(-clamp, clamp)
 
 
-def _unbend(gradient: Tensor, x: Tensor, slope: float, clamp: float | None) -> Tensor:
+def _activation_backward(gradient: Tensor, x: Tensor, slope: float, clamp: float | None) -> Tensor:
     """Derivative of leaky ReLU and clamp at x, times a gradient."""
     gradient = torch.ops.aten.leaky_relu_backward(gradient, x, slope, False)
     return gradient if clamp is None else gradient.mul_((x <= clamp) & (x * slope >= -clamp))

@@ -1,11 +1,12 @@
 """The residual discriminator of StyleGAN2, which StyleGAN3 uses as well.
 
-Source: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv 1912.04958, section 4.1,
-    figure 7c; Miyato and Koyama, "cGANs with Projection Discriminator", 2018, arXiv 1802.05637 (condition).
-    Parameter names and shapes are those of the published weights, so that those load as they are.
-Differs: reads any number of image and label channels; under autocast everything from 8x8 pixels up runs in the low
-    precision, the 4x4 head in float32.
-Checked: tests/generators/gan/test_stylegan2_stylegan2.py (shapes, names, initial scale, condition, minibatch groups).
+**Source**: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv 1912.04958, section 4.1,
+figure 7c; Miyato and Koyama, "cGANs with Projection Discriminator", 2018, arXiv 1802.05637 (condition). Parameter names
+and shapes are those of the published weights, so that those load as they are.
+**Differs**: reads any number of image and label channels; under autocast everything from 8x8 pixels up runs in the low
+precision, the 4x4 head in float32.
+**Checked**: tests/nets/test_discriminator.py (shapes, names, initial scale, condition, minibatch
+groups).
 """
 
 import math
@@ -92,7 +93,7 @@ class Discriminator(nn.Module):
         self.b4 = DiscriminatorHead(width, width if classes else 0, group, clamp)
 
     def forward(self, image: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Image (N, C, R, R), condition (N, classes) or None -> logits (N, 1), float32; > 0 means judged real."""
+        """Image (N, C, R, R), condition (N, classes) or None -> logits (N, 1), float32; > 0 means real."""
         x = image.to(convolution_dtype(image)).contiguous(memory_format=torch.channels_last)
         with torch.autocast(image.device.type, enabled=False):
             for r in self.resolutions:

@@ -1,13 +1,13 @@
 """Low-pass FIR filters for changing resolution: [1, 3, 3, 1] by depthwise convolution.
 
-Source: Karras et al., "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019, arXiv
-    1812.04948 (filtered up- and down-sampling, after Zhang, "Making Convolutional Networks Shift-Invariant Again",
-    arXiv 1904.11486); Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv 1912.04958
-    (the order filter/convolution).
-Differs: derivatives are written by hand: the transpose of a filter is a filter, and on processors the library's
-    backward pass of a depthwise convolution takes four times longer (with a stride forty times) than a forward one.
-    For the same reason, halving filters every pixel and then drops three of four. Precision is that of the input.
-Checked: tests/nets/test_filters.py against the definition written as loops, to 1e-6.
+**Source**: Karras et al., "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019, arXiv
+1812.04948 (filtered up- and down-sampling, after Zhang, "Making Convolutional Networks Shift-Invariant Again", arXiv
+1904.11486); Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv 1912.04958 (the order
+filter/convolution).
+**Differs**: derivatives are written by hand: the transpose of a filter is a filter, and on processors the library's
+backward pass of a depthwise convolution takes four times longer (with a stride forty times) than a forward one. For the
+same reason, halving filters every pixel and then drops three of four. Precision is that of the input.
+**Checked**: tests/nets/test_filters.py against the definition written as loops, to 1e-6.
 """
 
 from collections.abc import Sequence
@@ -134,7 +134,7 @@ def upsample_convolve(x: Tensor, weight: Tensor, kernel: Tensor) -> Tensor:
 
     Args:
         x: (N, I, H, W).
-        weight: (O, I, 3, 3), in the precision of x; turned by 180 degrees relative to `torch.nn.functional.conv2d`.
+        weight: (O, I, 3, 3), in the precision of x; rotated by 180 degrees relative to `torch.nn.functional.conv2d`.
         kernel: (4, 4) low-pass kernel.
 
     Returns:

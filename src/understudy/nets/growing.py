@@ -1,14 +1,14 @@
 """What ProGAN and the first StyleGAN share: resolutions that fade in, equalised layers, the discriminator.
 
-Source: Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, arXiv
-    1710.10196, section 2 and figure 2 (fading), section 4.1 (equalised learning rate), appendix A, table 2 (layers);
-    Karras et al., "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019, arXiv 1812.04948,
-    appendix C (low-pass filter before halving); Miyato and Koyama, "cGANs with Projection Discriminator", 2018,
-    arXiv 1802.05637, eq. 3 (condition).
-Differs: reads any number of image and label channels; ProGAN has an auxiliary classifier for the condition, which
-    knows one class a case, and here the condition is projected; under autocast everything from 8x8 pixels up runs in
-    the low precision, the 4x4 head in float32.
-Checked: tests/generators/gan/test_progan_progan.py (fading, resizing against definitions, scale, condition).
+**Source**: Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, arXiv
+1710.10196, section 2 and figure 2 (fading), section 4.1 (equalised learning rate), appendix A, table 2 (layers); Karras
+et al., "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019, arXiv 1812.04948, appendix C
+(low-pass filter before halving); Miyato and Koyama, "cGANs with Projection Discriminator", 2018, arXiv 1802.05637, eq.
+3 (condition).
+**Differs**: reads any number of image and label channels; ProGAN has an auxiliary classifier for the condition, which
+knows one class a case, and here the condition is projected; under autocast everything from 8x8 pixels up runs in the
+low precision, the 4x4 head in float32.
+**Checked**: tests/nets/test_growing.py (fading, resizing against definitions, scale, condition).
 
 How far a network has grown is one number, its level: log2 of the resolution, with a fraction while a resolution is
 faded in. Level 3 is 8x8 pixels; level 3.25 is 16x16 with one quarter of the new and three quarters of the old branch.
@@ -69,7 +69,7 @@ class GrowingConv2d(nn.Module):
 
     Doubling repeats pixels before the convolution and halving averages them after it, both in one strided convolution
     with a kernel one larger: the same sums with less than half of the products. The weights of a doubling convolution
-    are stored turned by 180 degrees.
+    are stored rotated by 180 degrees.
 
     Args:
         in_channels: I.
@@ -213,7 +213,7 @@ class GrowingDiscriminator(nn.Module):
         return activate(read(x.contiguous(memory_format=torch.channels_last)))
 
     def forward(self, image: Tensor, condition: Tensor | None, level: float) -> Tensor:
-        """Judge cases.
+        """Score cases.
 
         Args:
             image: (N, C, R', R') with R' the resolution of the level.

@@ -2,7 +2,7 @@
 
 The codes are those of core/labels.py, which the generators from noise see. A translator sees label maps one-hot. Drawn
 maps can be cleared of stray voxels.
-**Checked** in tests/nets/test_label_maps.py against core/labels.py.
+**Checked**: tests/nets/test_label_maps.py against core/labels.py.
 """
 
 import numpy as np

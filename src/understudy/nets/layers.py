@@ -1,12 +1,12 @@
 """Layers that the StyleGAN family shares: equalised learning rate, modulated convolution, minibatch statistics.
 
-Source: Karras et al., "Progressive Growing of GANs", 2018, arXiv 1710.10196, section 4.1 (equalised learning rate),
-    section 3 (minibatch standard deviation); Karras et al., "Analyzing and Improving the Image Quality of StyleGAN",
-    2020, arXiv 1912.04958, equations 1 and 3 (weight demodulation).
-Differs: eq. 1 scales the weights of every sample, which needs one convolution per sample. Here the activations are
-    scaled before and after one convolution shared by the batch: the same sums, taken in another order. Constant
-    gains are folded into weights and biases, because a leaky ReLU commutes with a positive factor.
-Checked: tests/nets/test_layers.py against per-sample demodulated weights, to 1e-5 in float32.
+**Source**: Karras et al., "Progressive Growing of GANs", 2018, arXiv 1710.10196, section 4.1 (equalised learning rate),
+section 3 (minibatch standard deviation); Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020,
+arXiv 1912.04958, equations 1 and 3 (weight demodulation).
+**Differs**: eq. 1 scales the weights of every sample, which needs one convolution per sample. Here the activations are
+scaled before and after one convolution shared by the batch: the same sums, taken in another order. Constant gains are
+folded into weights and biases, because a leaky ReLU commutes with a positive factor.
+**Checked**: tests/nets/test_layers.py against per-sample demodulated weights, to 1e-5 in float32.
 
 Precision: nothing here reads or needs autocast; a layer works in the precision of the activations that it is given.
 """

@@ -1,11 +1,10 @@
 """The mapping network of the StyleGAN family: latent z and a condition to the intermediate latent w, with truncation.
 
-Source: Karras et al., "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019, arXiv
-    1812.04948, section 2 and appendix B (truncation); Karras et al., "Training Generative Adversarial Networks with
-    Limited Data", 2020, arXiv 2006.06676, appendix C (conditioning). Parameter names and shapes are those of the
-    published weights.
-Differs: nothing known.
-Checked: tests/generators/gan/test_stylegan2_stylegan2.py (truncation, running average, condition).
+**Source**: Karras et al., "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019, arXiv
+1812.04948, section 2 and appendix B (truncation); Karras et al., "Training Generative Adversarial Networks with Limited
+Data", 2020, arXiv 2006.06676, appendix C (conditioning). Parameter names and shapes are those of the published weights.
+**Differs**: nothing known.
+**Checked**: tests/nets/test_mapping.py (truncation, running average, condition).
 """
 
 import torch

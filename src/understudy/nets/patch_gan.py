@@ -1,11 +1,11 @@
-"""PatchGAN: a discriminator that judges every patch of a case, at one or several scales; 2D and 3D.
+"""PatchGAN: a discriminator of every patch of a case, at one or several scales; 2D and 3D.
 
-Source: Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", 2017, arXiv 1611.07004,
-    section 3.2.2 and appendix 6.1.2 (C64-C128-C256-C512: patches of 70 pixels); Wang et al., "High-Resolution Image
-    Synthesis and Semantic Manipulation with Conditional GANs", 2018, arXiv 1711.11585, section 3.2 (several scales).
-Differs: instance normalisation without learned scale; a small case takes fewer strided layers than asked for, so that
-    4 pixels remain to the last two convolutions; a thin axis is halved later (nets/spatial.py).
-Checked: tests/nets/test_patch_gan.py (the field of view of one logit, by gradients).
+**Source**: Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", 2017, arXiv 1611.07004,
+section 3.2.2 and appendix 6.1.2 (C64-C128-C256-C512: patches of 70 pixels); Wang et al., "High-Resolution Image
+Synthesis and Semantic Manipulation with Conditional GANs", 2018, arXiv 1711.11585, section 3.2 (several scales).
+**Differs**: instance normalisation without learned scale; a small case takes fewer strided layers than asked for, so
+that 4 pixels remain to the last two convolutions; a thin axis is halved later (nets/spatial.py).
+**Checked**: tests/nets/test_patch_gan.py (the field of view of one logit, by gradients).
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class PatchDiscriminator(nn.Module):
     """Strided convolutions, then two of stride 1: a logit for each of the overlapping patches.
 
     Args:
-        inputs: channels of a case, with what it is judged against.
+        inputs: channels of a case, with what it was made from.
         size: sides S of a case.
         channels: feature maps of the first layer, doubled at each further one, up to eightfold.
         layers: strided layers at most; 3 see patches of 70 pixels, 2 of 34, 1 of 16.
@@ -75,7 +75,7 @@ class PatchGAN(nn.Module):
     """Patch discriminators of the case as it is, half as large, a quarter as large ...
 
     Args:
-        inputs: channels of a case, with what it is judged against.
+        inputs: channels of a case, with what it was made from.
         size: sides S of a case.
         scales: number of discriminators; fewer for a case that is too small to be halved.
         channels: see :class:`PatchDiscriminator`.

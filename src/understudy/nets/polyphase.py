@@ -1,11 +1,11 @@
 """Changing the sampling rate with low-pass filters, phase by phase, and the transpose of that.
 
-Source: Vaidyanathan, "Multirate Systems and Filter Banks", 1993, section 4.3 (polyphase form); Karras et al.,
-    "Alias-Free Generative Adversarial Networks", 2021, arXiv 2106.12423, section 2.1 (what the filters are for).
-Differs: a signal at the higher rate is never laid out in memory: it is held as its phases, each of which is one short
-    filter over the signal at the lower rate. Zeros put between samples are never multiplied, and where each phase is
-    used up before the next one is made, as nets/alias_free.py does, a few phases are all that exists at any time.
-Checked: tests/nets/test_alias_free.py against loops, and as each other's transposes, to 1e-6.
+**Source**: Vaidyanathan, "Multirate Systems and Filter Banks", 1993, section 4.3 (polyphase form); Karras et al.,
+"Alias-Free Generative Adversarial Networks", 2021, arXiv 2106.12423, section 2.1 (what the filters are for).
+**Differs**: a signal at the higher rate is never laid out in memory: it is held as its phases, each of which is one
+short filter over the signal at the lower rate. Zeros put between samples are never multiplied, and where each phase is
+used up before the next one is made, as nets/alias_free.py does, a few phases are all that exists at any time.
+**Checked**: tests/nets/test_alias_free.py against loops, and as each other's transposes, to 1e-6.
 
 Precision is that of the input, with sums within one filter in float32 or better.
 """

@@ -1,12 +1,12 @@
 """Layers for two and for three spatial dimensions: strides of uneven cases, convolutions, instance normalisation.
 
-Source: Ulyanov et al., "Instance Normalization: The Missing Ingredient for Fast Stylization", 2016, arXiv 1607.08022,
-    eq. 3 (instance normalisation); Miyato et al., "Spectral Normalization for Generative Adversarial Networks", 2018,
-    arXiv 1802.05957 (through torch); Isensee et al., "nnU-Net", 2021, doi 10.1038/s41592-020-01008-z (a short axis is
-    halved later than a long one, so that a thin volume becomes even).
-Differs: gradients of instance normalisation are written out, which spares copies: only first derivatives.
-Checked: tests/nets/test_spatial.py (strides; normalisation and its gradient against torch; gradients of volumes in
-    bf16 against fp32).
+**Source**: Ulyanov et al., "Instance Normalization: The Missing Ingredient for Fast Stylization", 2016, arXiv
+1607.08022, eq. 3 (instance normalisation); Miyato et al., "Spectral Normalization for Generative Adversarial Networks",
+2018, arXiv 1802.05957 (through torch); Isensee et al., "nnU-Net", 2021, doi 10.1038/s41592-020-01008-z (a short axis is
+halved later than a long one, so that a thin volume becomes even).
+**Differs**: gradients of instance normalisation are written out, which spares copies: only first derivatives.
+**Checked**: tests/nets/test_spatial.py (strides; normalisation and its gradient against torch; gradients of volumes in
+bf16 against fp32).
 """
 
 import math
@@ -27,7 +27,7 @@ CONVOLVE = {(2, False): F.conv2d, (3, False): F.conv3d, (2, True): F.conv_transp
 SHALLOW = 4  # volumes of less depth are convolved in float32, see Conv
 
 
-def halvings(size: Sequence[int], most: int, least: int) -> list[Stride]:
+def halvings(size: Sequence[int], max_levels: int, min_side: int) -> list[Stride]:
     """Say how a case is halved, level by level, finest first: a stride of 1 or 2 an axis.
 
     An axis that is half as long as the longest, or shorter, waits. It ends where an axis whose turn it is has an odd
@@ -35,16 +35,16 @@ def halvings(size: Sequence[int], most: int, least: int) -> list[Stride]:
 
     Args:
         size: sides S.
-        most: levels at most.
-        least: no side becomes shorter than this.
+        max_levels: levels at most.
+        min_side: no side becomes shorter than this.
 
     Returns:
-        Strides of at most `most` levels.
+        Strides of at most `max_levels` levels.
     """
     found: list[Stride] = []
-    while len(found) < most:
+    while len(found) < max_levels:
         stride = tuple(2 if 2 * side > max(size) else 1 for side in size)
-        if any(step == 2 and (side % 2 or side // 2 < least) for side, step in zip(size, stride, strict=True)):
+        if any(step == 2 and (side % 2 or side // 2 < min_side) for side, step in zip(size, stride, strict=True)):
             break
         found.append(stride)
         size = halved(size, [stride])
@@ -56,16 +56,16 @@ def halved(size: Sequence[int], strides: Sequence[Stride]) -> tuple[int, ...]:
     return tuple(side // math.prod(steps) for side, *steps in zip(size, *strides, strict=True))
 
 
-def needed_halvings(name: str, size: Sequence[int], most: int, least: int, fewest: int) -> list[Stride]:
+def needed_halvings(name: str, size: Sequence[int], max_levels: int, min_side: int, min_levels: int) -> list[Stride]:
     """Return :func:`halvings`, of which a network needs some.
 
     Raises:
-        UsageError: the case can be halved less often than `fewest` times.
+        UsageError: the case can be halved less often than `min_levels` times.
     """
-    strides = halvings(size, most, least)
-    if len(strides) < fewest:
+    strides = halvings(size, max_levels, min_side)
+    if len(strides) < min_levels:
         raise UsageError(
-            f"{name} needs sides that divide by {2**fewest} and are at least {least * 2**fewest}, found "
+            f"{name} needs sides that divide by {2**min_levels} and are at least {min_side * 2**min_levels}, found "
             f"{' x '.join(map(str, size))}: import with another --size"
         )
     return strides

@@ -1,13 +1,13 @@
 """Networks that translate a case: the U-Net with skips of pix2pix, and the residual generator of CycleGAN; 2D and 3D.
 
-Source: Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", 2017, arXiv 1611.07004,
-    section 3.2 and appendix 6.1 (U-Net, dropout as the only noise); Zhu et al., "Unpaired Image-to-Image Translation
-    using Cycle-Consistent Adversarial Networks", 2017, arXiv 1703.10593, appendix 7.2 (residual generator).
-Differs: instance instead of batch normalisation, in which a case would depend on its neighbours; it has no learned
-    scale; the U-Net is as deep as the case can be halved down to a side of 2 (published: to one pixel, where instance
-    normalisation has nothing to normalise); a thin axis is halved later (nets/spatial.py); the residual generator pads
-    by reflection at its two outer layers alone.
-Checked: tests/nets/test_translation.py.
+**Source**: Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", 2017, arXiv 1611.07004,
+section 3.2 and appendix 6.1 (U-Net, dropout as the only noise); Zhu et al., "Unpaired Image-to-Image Translation using
+Cycle-Consistent Adversarial Networks", 2017, arXiv 1703.10593, appendix 7.2 (residual generator).
+**Differs**: instance instead of batch normalisation, in which a case would depend on its neighbours; it has no learned
+scale; the U-Net is as deep as the case can be halved down to a side of 2 (published: to one pixel, where instance
+normalisation has nothing to normalise); a thin axis is halved later (nets/spatial.py); the residual generator pads by
+reflection at its two outer layers alone.
+**Checked**: tests/nets/test_translation.py.
 """
 
 from collections.abc import Callable, Sequence

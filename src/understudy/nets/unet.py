@@ -3,11 +3,11 @@
 **Source**: Karras et al., Analyzing and Improving the Training Dynamics of Diffusion Models (EDM2, arXiv 2312.02696):
 weights of unit norm (Eq. 47, 66), magnitude-preserving sum, concatenation, SiLU and Fourier features (Eq. 75, 81, 88,
 103); Ho, Salimans, Classifier-Free Diffusion Guidance (arXiv 2207.12598), section 3.2 (the null condition).
-**Differs**: images may enter as patches (space-to-depth, as in Hoogeboom et al., simple diffusion, arXiv
-2301.11093), which quarters the cost of the finest level; the constants of SiLU and of the sums are folded into the
-convolutions; attention only where asked for; a condition comes with a column that says that it was given, so that "no
-condition" is not "none of the classes".
-**Checked** in tests/nets/test_unet.py: unit magnitude at initialisation, patches are inverse to each other, the null
+**Differs**: images may be read as patches (space-to-depth, as in Hoogeboom et al., simple diffusion, arXiv 2301.11093),
+which quarters the cost of the finest level; the constants of SiLU and of the sums are folded into the convolutions;
+attention only where asked for; a condition comes with a column that says that it was given, so that "no condition" is
+not "none of the classes".
+**Checked**: tests/nets/test_unet.py: unit magnitude at initialisation, patches are inverse to each other, the null
 condition, gradients of volumes in bf16 against fp32.
 """
 
@@ -167,7 +167,7 @@ class UNet(nn.Module):
         channels: channels of each level, finest first.
         blocks: blocks a level.
         dims: 2 or 3.
-        patch: side of the patches that become channels at the door; 1 for none.
+        patch: side of the patches that become channels at full size; 1 for none.
         attention_levels: levels (0 = finest) with self-attention.
         head_channels: channels a head.
         classes: length of the class condition, 0 for none.

@@ -1,6 +1,6 @@
 """Sections that only the INTERNAL edition shows: the nearest pairs, and real cases beside synthetic ones.
 
-**Checked** in tests/report/test_page.py.
+**Checked** in tests/report/test_internal.py.
 """
 
 from understudy.report.figures import DrawnCases, grid_figure

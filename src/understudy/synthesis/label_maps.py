@@ -1,16 +1,16 @@
-"""Where new label maps come from: a menu. Rendering needs them, and their origin (label_source).
+"""Where new label maps come from: a run or a cohort, as they are or placed into anatomy.
 
-joint: sampled by a model that draws label maps, or label maps of a synthetic cohort. placed: lesions of one source laid
-into anatomy of another, at random or next to where they lay. edited: a cohort of ``understudy edit``. real: unchanged.
-Each gives an endless stream in which map i is the same however many are drawn: a cohort's maps come each once a round,
-in an order of the round's own; a run's are drawn one seed each. Pairs that cannot be placed are passed over, counted.
+A run that draws label maps gives fully synthetic ones. A cohort, synthetic, edited or real, gives its own unchanged.
+Lesions of one source can be laid into anatomy of another, at random or next to where they lay; pairs that cannot be
+placed are passed over and counted. Each source is an endless stream in which map i is the same however many are drawn:
+a cohort's maps come each once a round, in an order of the round's own; a run's are drawn one seed each.
 **Source** of placing: Platscher et al. (2020, arXiv 2010.02745): masks of a GAN in anatomy of real cases.
 **Checked** in tests/synthesis/test_label_maps.py.
 """
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -99,46 +99,10 @@ class LabelMaps:
         return itertools.islice(self.stream, n)
 
 
-def joint(request: MapRequest) -> LabelMaps:
-    """Label maps that a run draws, or that stand in a synthetic cohort: fully synthetic, if every part was sampled.
-
-    Raises:
-        UsageError: the source is a real or semi-synthetic cohort, or a run that draws no label maps by itself.
-    """
-    if (request.source / "run.json").is_file():
-        return _of_run(request.source, request)
-    return _of_cohort(request.source, request, ("synthetic",))
-
-
-def edited(request: MapRequest) -> LabelMaps:
-    """Label maps of a cohort that ``understudy edit`` made.
-
-    Raises:
-        UsageError: the source is another cohort.
-    """
-    return _of_cohort(request.source, request, ("semi-synthetic", "synthetic"))
-
-
-def real(request: MapRequest) -> LabelMaps:
-    """Label maps of real cases, unchanged, by default of the training split only.
-
-    Raises:
-        UsageError: the source is no real cohort.
-    """
-    return _of_cohort(request.source, request, ("real",))
-
-
-def placed(request: MapRequest) -> LabelMaps:
-    """Lesions of one source laid into the anatomy of another, whose own lesion, if it has one, is taken out.
-
-    Raises:
-        UsageError: no anatomy is named, the two have not the same size, or a class is unknown.
-        UnderstudyError: while drawing: lesions fit nowhere.
-    """
-    if request.anatomy is None:
-        raise UsageError("lesions are placed into anatomy: name a cohort or run that has it")
+def _placed_maps(request: MapRequest, where: Path) -> LabelMaps:
+    """Lay lesions of one source into the anatomy of another, whose own lesion, if it has one, is taken out."""
     lesions = _source(request.source, replace(request, seed=derive(request.seed, "lesions")))
-    anatomy = _source(request.anatomy, replace(request, seed=derive(request.seed, "anatomy")))
+    anatomy = _source(where, replace(request, seed=derive(request.seed, "anatomy")))
     if lesions.size != anatomy.size:
         raise UsageError(
             f"lesions of size {lesions.size} and anatomy of size {anatomy.size} do not fit: import both with one --size"
@@ -160,47 +124,38 @@ def placed(request: MapRequest) -> LabelMaps:
     )
 
 
-MASKS: dict[str, Callable[[MapRequest], LabelMaps]] = {
-    "joint": joint,
-    "placed": placed,
-    "edited": edited,
-    "real": real,
-}
-
-
 def label_maps(request: MapRequest) -> LabelMaps:
-    """Return label maps from whatever is named: the entry of the menu follows from it.
+    """Return label maps from whatever is named: a run, a cohort of any kind, or lesions placed into anatomy.
 
     Raises:
-        UsageError: neither a cohort nor a run, or one that gives no label maps.
+        UsageError: neither a cohort nor a run, one that gives no label maps, or lesions and anatomy that do not fit.
+        UnderstudyError: while drawing: lesions fit nowhere.
     """
-    return placed(request) if request.anatomy is not None else _source(request.source, request)
+    return _placed_maps(request, request.anatomy) if request.anatomy is not None else _source(request.source, request)
 
 
 def _source(path: Path, request: MapRequest) -> LabelMaps:
     """Return the label maps of a run or of any cohort, as they are."""
     if (path / "run.json").is_file():
         return _of_run(path, request)
-    return _of_cohort(path, request, ("real", "semi-synthetic", "synthetic"))
+    return _of_cohort(path, request)
 
 
-def _of_cohort(path: Path, request: MapRequest, kinds: tuple[str, ...]) -> LabelMaps:
+def _of_cohort(path: Path, request: MapRequest) -> LabelMaps:
     cohort = Cohort.open(path)
-    labels, scheme, whose = labelled(cohort)
-    if cohort.kind not in kinds:
-        raise UsageError(f"label maps of a {' or '.join(kinds)} cohort were asked for, and {path} is {cohort.kind}")
+    labels, scheme, origin = labelled(cohort)
     rows, mine = usable_rows(cohort, request.splits), cohort.kind != "synthetic"
 
     def stream() -> Iterator[Drawn]:
         for turn in itertools.count():
             for row in rng(request.seed, "label maps", str(cohort.id), turn).permutation(rows).tolist():
-                whose_map = {"subject_id": cohort.entry("subject_id", row)} if mine else {}
+                owner = {"subject_id": cohort.entry("subject_id", row)} if mine else {}
                 entries = place_entries(cohort, row) | {"label_case": cohort.entry("case_id", row)}
-                yield np.asarray(labels[row]), entries | whose_map
+                yield np.asarray(labels[row]), entries | owner
 
     seen = joint_trained_on(owners(cohort, rows))
     told = {"maps": len(rows)}
-    return LabelMaps(scheme, cohort.size, whose, seen, {"labels": cohort.id}, stream(), told, [cohort] if mine else [])
+    return LabelMaps(scheme, cohort.size, origin, seen, {"labels": cohort.id}, stream(), told, [cohort] if mine else [])
 
 
 def _of_run(path: Path, request: MapRequest) -> LabelMaps:

@@ -2,7 +2,7 @@
 
 **Source**: the transforms of Isensee et al., nnU-Net (2021, doi 10.1038/s41592-020-01008-z), reduced to those that cost
 little. **Differs**: each case gets every transform, with smaller ranges; volumes rotate in their (H, W) plane only.
-**Checked** in tests/tasks/test_augmentation.py (labels follow images; ranges of zero = identity).
+**Checked**: tests/tasks/test_augmentation.py (labels follow images; ranges of zero = identity).
 """
 
 from dataclasses import dataclass
@@ -43,16 +43,16 @@ def augment(images: Tensor, labels: Tensor, generator: torch.Generator, ranges: 
         ranges: how far.
 
     Returns:
-        Images (N, C, *S) float and label maps (N, *S) int64, moved alike (images linearly, labels to the nearest).
+        Images (N, C, *S) float and label maps (N, *S) int64, resampled alike (images linearly, labels to the nearest).
     """
     grid = _grid(images, generator, ranges)
     maps = F.grid_sample(labels[:, None].float(), grid, mode="nearest", padding_mode="border", align_corners=False)
-    return _intensity(_moved(images, grid), generator, ranges), maps[:, 0].long()
+    return _intensity(_resampled(images, grid), generator, ranges), maps[:, 0].long()
 
 
 def augment_images(images: Tensor, generator: torch.Generator, ranges: Ranges) -> Tensor:
     """Transform each image (N, C, *S) at random, as :func:`augment` does for cases with a label map."""
-    return _intensity(_moved(images, _grid(images, generator, ranges)), generator, ranges)
+    return _intensity(_resampled(images, _grid(images, generator, ranges)), generator, ranges)
 
 
 def _grid(images: Tensor, generator: torch.Generator, ranges: Ranges) -> Tensor:
@@ -60,7 +60,7 @@ def _grid(images: Tensor, generator: torch.Generator, ranges: Ranges) -> Tensor:
     return F.affine_grid(matrix, [len(images), 1, *images.shape[2:]], align_corners=False)
 
 
-def _moved(images: Tensor, grid: Tensor) -> Tensor:
+def _resampled(images: Tensor, grid: Tensor) -> Tensor:
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 

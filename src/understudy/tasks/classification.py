@@ -5,7 +5,7 @@ cross-entropy, which serves columns that exclude one another and columns that do
 since pretrained ones are a download; any number of channels; per-image z-scores; AdamW on one cycle (fitting.py); a
 missing entry takes no part in the loss; classes are not weighted, which leaves ranks (AUC) alone. The model is chosen
 by a score that the caller computes on real validation subjects.
-**Checked** in tests/tasks/test_classification.py (learns a trivial task; same seed, same bits; missing entries).
+**Checked**: tests/tasks/test_classification.py (learns a trivial task; same seed, same bits; missing entries).
 
 Area under the ROC curve, a class at a time: how well a score ranks cases that have a class above those without.
 
@@ -13,7 +13,7 @@ Area under the ROC curve, a class at a time: how well a score ranks cases that h
 scored above a random case without it, ties counting half. Values by scikit-learn.
 **Differs**: a class of which all known cases are the same has no area (NaN), where scikit-learn warns or raises; cases
 whose entry is missing do not count for that class.
-**Checked** in tests/tasks/test_classification_auc.py (scikit-learn; classes that are absent; missing entries).
+**Checked**: tests/tasks/test_classification.py (scikit-learn; classes that are absent; missing entries).
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,16 @@ from understudy.core.encoding import Encoding
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.seed import derive
 from understudy.tasks.augmentation import Ranges, augment_images
-from understudy.tasks.fitting import FittingConfig, TaskCases, fast, fit, image_blocks, in_place, placed, standardised
+from understudy.tasks.fitting import (
+    FittingConfig,
+    TaskCases,
+    channels_last,
+    fit,
+    image_blocks,
+    images_to_device,
+    standardised,
+    to_device,
+)
 from understudy.tasks.networks import CLASSIFIERS, DenseClassifier, build_classifier
 from understudy.training.engine import Engine
 
@@ -116,19 +125,19 @@ class Classifier:
         """Map images (N, C, *S) float32 in [-1, 1] to logits (N, K) float32; differentiable in the images."""
         self.network.eval()
         with self.engine.autocast():
-            return self.network(fast(standardised(images))).float()
+            return self.network(channels_last(standardised(images))).float()
 
     @torch.inference_mode()
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Map one block of images (n, C, *S) float32 in [-1, 1] to probabilities (n, K) float32."""
-        return self.logits(placed(images, self.engine)).sigmoid().cpu().numpy()
+        return self.logits(images_to_device(images, self.engine)).sigmoid().cpu().numpy()
 
     @torch.inference_mode()
     def features(self, images: np.ndarray) -> np.ndarray:
         """Map one block of images (n, C, *S) float32 in [-1, 1] to the features (n, F) that the logits are made of."""
         self.network.eval()
         with self.engine.autocast():
-            return self.network.features(standardised(placed(images, self.engine))).float().cpu().numpy()
+            return self.network.features(standardised(images_to_device(images, self.engine))).float().cpu().numpy()
 
     def predict_cases(self, cases: TaskCases) -> np.ndarray:
         """Map all cases, in blocks of about VOXELS_PER_BLOCK, to probabilities (n, K) float32."""
@@ -228,7 +237,7 @@ def new_classifier(
     """Return an untrained classifier for images of a shape (C, *S)."""
     dims = len(shape) - 1
     network = build_classifier(config.network, dims, shape[0], len(names), seed)
-    in_place(network, engine, dims)
+    to_device(network, engine, dims)
     return Classifier(network, engine, tuple(names))
 
 

@@ -6,7 +6,7 @@
       weights/          tensors.safetensors
 
 It learns the training split and is chosen on the validation split, so the subjects of both stand in ``trained_on``:
-what is made with the classifier has seen them. **Checked** in tests/tasks/test_classify.py.
+what is made with the classifier has seen them. **Checked**: tests/tasks/test_classify.py.
 """
 
 import json

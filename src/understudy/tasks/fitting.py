@@ -1,22 +1,18 @@
-"""Fitting: the recipe that all task networks share: AdamW on a schedule for a fixed number of updates, and the weights
-that a score liked best.
+"""The recipe of all task networks: AdamW for a fixed number of updates; the weights that scored best are kept.
 
 The score is computed by the caller on real validation subjects, at evenly spaced checks. Batches are drawn uniformly;
 order and augmentation have seeds of their own, so that the same seed gives the same bits on the same processor.
-**Source** of the schedules: Smith and Topin, Super-Convergence (2018, arXiv 1708.07120), ``OneCycleLR``; ``poly``, of
-power 0.9, as nnU-Net (Isensee et al. 2021); ``cosine``: Loshchilov and Hutter, SGDR (2017, arXiv 1608.03983), one
-period.
-Fine-tuning changes nothing but the cases: the same optimiser goes on, on the one schedule of the whole run, whose rate
-has fallen by then. **Differs** from training to the end and starting again at a tenth of the rate: no further setting
-to tune, and as much learning in all as in every other arm.
-**Checked** in tests/tasks/test_segmentation.py, test_classification.py and test_fitting.py.
+Fine-tuning changes nothing but the cases: the same optimiser goes on, on the one schedule of the whole run.
 
-Training cases of two kinds in a given share: what is seen too seldom is repeated, as often as it takes.
-
-**Source**: Akbar et al., Brain tumor segmentation using synthetic MR images (Sci Data 11:259, 2024): real slices are
-repeated so that real and synthetic ones are seen equally often, a share of a half. **Differs**: any share of whole
-percents. Within a kind no case stands more than once oftener than another.
-**Checked** in tests/tasks/test_fitting_mixed.py (shares are exact; a half is what it always was).
+**Source**: Smith and Topin, Super-Convergence (2018, arXiv 1708.07120), ``OneCycleLR``; ``poly``, of power 0.9, as
+nnU-Net (Isensee et al. 2021); ``cosine``: Loshchilov and Hutter, SGDR (2017, arXiv 1608.03983), one period; mixed
+cases: Akbar et al., Brain tumor segmentation using synthetic MR images (Sci Data 11:259, 2024): real slices are
+repeated so that real and synthetic ones are seen equally often, a share of a half.
+**Differs**: fine-tuning does not start again at a tenth of the rate: no further setting to tune, and as much learning
+in all as in every other arm. Any share of whole percents; within a kind no case stands more than once oftener than
+another.
+**Checked**: tests/tasks/test_fitting.py (shares are exact), test_segmentation.py,
+test_classification.py.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,7 +30,7 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.seed import derive, rng
 from understudy.training.engine import Engine
 
-MINIMUM_SD = 1e-3  # of images in [-1, 1]; a constant channel becomes zero
+MIN_SD = 1e-3  # of images in [-1, 1]; a constant channel becomes zero
 
 
 class FittingConfig(BaseModel):
@@ -161,11 +157,11 @@ def _updates(
     for update in range(1, config.updates + 1):
         drawn = cases if not isinstance(cases, FineTuned) else cases.before if update <= start else cases.after
         images, targets = drawn.read(order.integers(len(drawn), size=config.batch_size))
-        z = standardised(placed(images, engine))
+        z = standardised(images_to_device(images, engine))
         x, y = batch(z, torch.from_numpy(targets).to(engine.device), generator)
         network.train()
         with engine.autocast():
-            logits = network(fast(x))
+            logits = network(channels_last(x))
         optimizer.zero_grad(set_to_none=True)
         loss(logits.float(), y, x).backward()
         optimizer.step()
@@ -197,22 +193,22 @@ def standardised(images: Tensor) -> Tensor:
     """Return images (N, C, *S) as z-scores per image and channel over the whole image."""
     axes = tuple(range(2, images.ndim))
     sd, mean = torch.std_mean(images, axes, correction=0, keepdim=True)
-    return (images - mean) / sd.clamp_min(MINIMUM_SD)
+    return (images - mean) / sd.clamp_min(MIN_SD)
 
 
-def in_place(network: nn.Module, engine: Engine, dims: int) -> nn.Module:
+def to_device(network: nn.Module, engine: Engine, dims: int) -> nn.Module:
     """Move a network to the engine's device, in the memory format that is fast there."""
     return engine.place(network) if dims == 2 else network.to(engine.device)
 
 
-def fast(x: Tensor) -> Tensor:
-    """Return a batch in the memory format of :func:`in_place`."""
+def channels_last(x: Tensor) -> Tensor:
+    """Return a batch in the memory format of :func:`to_device`."""
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x.contiguous()
 
 
-def placed(images: np.ndarray, engine: Engine) -> Tensor:
+def images_to_device(images: np.ndarray, engine: Engine) -> Tensor:
     """Return a block of images on the engine's device."""
-    return fast(torch.from_numpy(images).to(engine.device))
+    return channels_last(torch.from_numpy(images).to(engine.device))
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ et al. (2024), who took UPerNet on Swin-B: this one is smaller, and starts from 
 **Source** of ``pix2pix``: see translator.py; it learns against an adversary (adversary.py).
 **Source** of the classifier: Huang et al., Densely Connected Convolutional Networks (2017, arXiv 1608.06993):
 ``densenet`` is DenseNet-121 (table 1), as in CheXNet (Rajpurkar et al., 2017, arXiv 1711.05225), from random weights.
-**Differs**: ``densenet-small`` (0.36 million parameters instead of 7) is for small images on a processor: six times
-as fast at 64 pixels.
-**Checked** in tests/tasks/test_networks.py (odd sizes, 2D and 3D, same seed same weights, volumes in bf16).
+**Differs**: ``densenet-small`` (0.36 million parameters instead of 7) is for small images on a processor: six times as
+fast at 64 pixels.
+**Checked**: tests/tasks/test_networks.py (odd sizes, 2D and 3D, same seed same weights, volumes in bf16).
 """
 
 import math
@@ -81,9 +81,11 @@ def unet(
     Returns:
         A module (N, C, *S) -> logits (N, K, *S).
     """
-    levels, least = len(channels), 4 if deep_supervision else 3
-    if levels < least or min(channels) < 1:
-        raise UsageError(f"this U-Net needs the widths of at least {least} levels, found channels = {tuple(channels)}")
+    levels, min_levels = len(channels), 4 if deep_supervision else 3
+    if levels < min_levels or min(channels) < 1:
+        raise UsageError(
+            f"this U-Net needs the widths of at least {min_levels} levels, found channels = {tuple(channels)}"
+        )
     halving = [2] * (levels - 1)
     network = DynUNet(
         *(dims, image_channels, classes, [3] * levels, [1, *halving], halving),

@@ -2,10 +2,10 @@
 
 **Source** of the recipe: Isensee et al., nnU-Net (2021, doi 10.1038/s41592-020-01008-z): soft Dice over the batch plus
 cross-entropy, per-image z-scores. **Differs**: AdamW on one cycle (fitting.py), since hundreds of updates must do;
-z-scores over the whole image, since a generated background is not exactly constant and a threshold would treat the
-two sides unequally. The model is chosen by a score that the caller computes on real validation subjects. The network
+z-scores over the whole image, since a generated background is not exactly constant and a threshold would treat the two
+sides unequally. The model is chosen by a score that the caller computes on real validation subjects. The network
 ``pix2pix`` has an adversary beside it (adversary.py).
-**Checked** in tests/tasks/test_segmentation.py (learns a trivial task; same seed, same bits; the best check is kept).
+**Checked**: tests/tasks/test_segmentation.py (learns a trivial task; same seed, same bits; the best check is kept).
 """
 
 from collections.abc import Callable
@@ -23,7 +23,15 @@ from understudy.core.errors import UnderstudyError
 from understudy.core.seed import derive
 from understudy.tasks.adversary import Adversary
 from understudy.tasks.augmentation import Ranges, augment
-from understudy.tasks.fitting import FittingConfig, TaskCases, fit, image_blocks, in_place, placed, standardised
+from understudy.tasks.fitting import (
+    FittingConfig,
+    TaskCases,
+    fit,
+    image_blocks,
+    images_to_device,
+    standardised,
+    to_device,
+)
 from understudy.tasks.networks import ADVERSARIAL, NETWORKS, WIDTHS, build_network
 from understudy.training.engine import Engine
 
@@ -95,7 +103,7 @@ class Segmenter:
         """Map one block of images (n, C, *S) float32 in [-1, 1] to label maps (n, *S) uint8."""
         self.network.eval()
         with self.engine.autocast():
-            logits = self.network(standardised(placed(images, self.engine)))
+            logits = self.network(standardised(images_to_device(images, self.engine)))
         return logits.argmax(1).to(torch.uint8).cpu().numpy()
 
     def predict_cases(self, cases: TaskCases) -> np.ndarray:
@@ -128,7 +136,7 @@ def train_segmenter(
     images, _ = cases.read(np.zeros(1, int))
     dims = images.ndim - 2
     network = build_network(config.network, dims, images.shape[1], classes, config.channels, derive(seed, "weights"))
-    segmenter = Segmenter(in_place(network, engine, dims), engine)
+    segmenter = Segmenter(to_device(network, engine, dims), engine)
     adversary = None
     if config.network in ADVERSARIAL:
         adversary = Adversary(images.shape[1:], classes, derive(seed, "adversary"), engine)

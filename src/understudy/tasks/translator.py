@@ -4,8 +4,8 @@
 appendix 6.1, the network of nets/translation.py; from images to label maps: Shin et al., Medical Image Synthesis for
 Data Augmentation and Anonymization using Generative Adversarial Networks (2018, arXiv 1807.10225). The adversary:
 adversary.py. **Differs**: five levels and narrower; every axis is halved at every level; dropout, their only noise, is
-on in training alone, for a reading should not be random.
-**Checked** in tests/tasks/test_networks.py and test_adversary.py.
+on in training alone, for a segmentation should not be random.
+**Checked**: tests/tasks/test_networks.py and test_adversary.py.
 """
 
 from collections.abc import Sequence
@@ -31,14 +31,14 @@ class Translator(nn.Module):
     def __init__(self, dims: int, image_channels: int, classes: int, channels: Sequence[int]) -> None:
         """Build the network; torch's global generator gives the weights and seeds the dropout."""
         super().__init__()
-        width, most = (channels[0], channels[-1]) if channels else (0, 0)
-        if len(channels) < 2 or width < 1 or list(channels) != [min(width * 2**i, most) for i in range(len(channels))]:
+        width, top = (channels[0], channels[-1]) if channels else (0, 0)
+        if len(channels) < 2 or width < 1 or list(channels) != [min(width * 2**i, top) for i in range(len(channels))]:
             raise UsageError(
                 "the U-Net of pix2pix needs the widths of at least two levels, each twice the one before up to the "
                 f"widest, e.g. channels = [32, 64, 128, 256, 256]; found {list(channels)}"
             )
         strides = [(2,) * dims] * len(channels)
-        self.network = UNetGenerator(image_channels, classes, strides, channels=width, channels_max=most, squash=False)
+        self.network = UNetGenerator(image_channels, classes, strides, channels=width, channels_max=top, squash=False)
         self.noise = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """State on disk without pickle: tensors as safetensors, everything else as JSON; a folder is whole or absent.
 
 A **checkpoint** is the state to resume from, a **snapshot** the weights to use; both are written by
-:func:`write_state`. **Checked** in tests/training/test_training.py and by the contract tests (resume =
-uninterrupted, bit for bit).
+:func:`write_state`. **Checked**: tests/training/test_checkpoint.py and by the contract tests (resume = uninterrupted,
+bit for bit).
 """
 
 import json
@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from understudy.core.atomic import whole_folder
 from understudy.core.cohort import file_hash
 from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.regular_file import open_regular
 
 
 def write_state(folder: Path, tensors: dict[str, Tensor], scalars: dict[str, Any]) -> None:
@@ -35,20 +36,27 @@ def read_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what :func:`write_state` wrote.
 
     Raises:
-        UnderstudyError: the folder is missing or damaged.
+        UnderstudyError: the folder is missing or damaged, or a pipe, a device ... lies where a file should be.
     """
     try:
-        return load_file(folder / "tensors.safetensors"), json.loads((folder / "scalars.json").read_text())
-    except (OSError, SafetensorError, ValueError) as error:
+        for name in ("tensors.safetensors", "scalars.json"):
+            open_regular(folder / name, "a file").close()
+        tensors = load_file(folder / "tensors.safetensors")
+        scalars = json.loads((folder / "scalars.json").read_text())
+        if type(scalars) is not dict:
+            raise ValueError(f"scalars.json holds {type(scalars).__name__}, and an object was expected")
+    except (OSError, RecursionError, SafetensorError, UsageError, ValueError) as error:
+        why = " ".join(str(error).split())[:400]
         raise UnderstudyError(
-            f"{folder} is not a whole checkpoint or snapshot ({error}): remove it and run train again"
+            f"{folder} is not a whole checkpoint or snapshot ({why}): remove it and run train again"
         ) from error
+    return tensors, scalars
 
 
 def latest(folder: Path) -> Path | None:
     """Return the checkpoint or snapshot with the most images seen below ``folder``, or None."""
-    whole = sorted(p for p in folder.glob("[0-9]*") if p.is_dir()) if folder.is_dir() else []
-    return whole[-1] if whole else None
+    whole = [p for p in folder.glob("[0-9]*") if p.name.isdecimal() and p.is_dir()] if folder.is_dir() else []
+    return max(whole, key=lambda p: int(p.name), default=None)
 
 
 def start_record(run: Path | None) -> dict[str, Any]:
@@ -89,13 +97,10 @@ def start_from(run: Path, modules: dict[str, nn.Module]) -> list[str]:
     for name, module in modules.items():
         wanted = module.state_dict()
         weights = _part(tensors, name) or (average if average.keys() == wanted.keys() else {})
-        differ = [k for k in wanted if k not in weights or weights[k].shape != wanted[k].shape]
-        if weights and (differ or len(weights) != len(wanted)):
-            key = (differ or sorted({*weights} - {*wanted}))[0]
-            shapes = [tuple(w[key].shape) if key in w else "none" for w in (wanted, weights)]
+        if weights and (differs := _difference(wanted, weights)):
             raise UsageError(
-                f"{run} holds weights of another network: {name}.{key} was expected as {shapes[0]}, found {shapes[1]}: "
-                "give the settings, the size and the channels of that run"
+                f"{run} holds weights of another network: {name}.{differs}: give the settings, the size and the "
+                "channels of that run"
             )
         if weights:
             module.load_state_dict(weights)
@@ -109,6 +114,17 @@ def _part(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     return {k.removeprefix(name + "."): v for k, v in tensors.items() if k.startswith(name + ".")}
 
 
+def _difference(wanted: dict[str, Tensor], found: dict[str, Tensor]) -> str:
+    """Return the first tensor that is missing, superfluous, or of another shape or type; "" if there is none."""
+    for key in [*wanted, *sorted({*found} - {*wanted})]:
+        shapes: list[Any] = [tuple(t[key].shape) if key in t else "none" for t in (wanted, found)]
+        if shapes[0] == shapes[1]:
+            shapes = [t[key].dtype for t in (wanted, found)]
+        if shapes[0] != shapes[1]:
+            return f"{key} was expected as {shapes[0]}, found {shapes[1]}"
+    return ""
+
+
 def load_modules(modules: dict[str, nn.Module], tensors: dict[str, Tensor]) -> None:
     """Read the weights of modules out of a state that names them ``module.key``.
 
@@ -116,13 +132,13 @@ def load_modules(modules: dict[str, nn.Module], tensors: dict[str, Tensor]) -> N
         UnderstudyError: the weights are of other networks.
     """
     for name, module in modules.items():
-        try:
-            module.load_state_dict(_part(tensors, name))
-        except RuntimeError as error:
+        weights = _part(tensors, name)
+        if differs := _difference(module.state_dict(), weights):
             raise UnderstudyError(
-                f"the weights do not fit the network {name} of the run's settings: the run is of another version "
-                f"of understudy, or its folder was changed; train again ({str(error).splitlines()[-1].strip()})"
-            ) from error
+                f"the weights do not fit the network {name} of the run's settings: {differs}: the run is of another "
+                "version of understudy, or its folder was changed; train again"
+            )
+        module.load_state_dict(weights)
 
 
 def optimizer_state(optimizer: Optimizer, prefix: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -139,7 +155,11 @@ def optimizer_state(optimizer: Optimizer, prefix: str) -> tuple[dict[str, Tensor
 def load_optimizer_state(
     optimizer: Optimizer, prefix: str, tensors: dict[str, Tensor], scalars: dict[str, Any]
 ) -> None:
-    """Put back what :func:`optimizer_state` took; tensors get the memory format of their parameters."""
+    """Put back what :func:`optimizer_state` took; tensors get the memory format of their parameters.
+
+    Raises:
+        ValueError: a tensor has another shape than its parameter.
+    """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Any]] = {}
     found = {name: value for name, value in tensors.items() if name.startswith(prefix + ".")}
@@ -147,6 +167,8 @@ def load_optimizer_state(
         index, entry = name.removeprefix(prefix + ".").split(".", 1)
         if isinstance(value, Tensor) and value.shape == parameters[int(index)].shape:
             value = torch.empty_like(parameters[int(index)], requires_grad=False).copy_(value)
+        elif isinstance(value, Tensor) and value.ndim:
+            raise ValueError(f"{name} has the shape {tuple(value.shape)}, and its parameter another")
         state.setdefault(int(index), {})[entry] = value
     groups = [{**group, "betas": tuple(group["betas"])} if "betas" in group else group for group in scalars["groups"]]
     optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -1,24 +1,25 @@
-"""Engine: device, precision and processes, through Lightning Fabric. No DDP wrapper: gradients are averaged explicitly.
+"""Device, precision and processes, through Lightning Fabric. No DDP wrapper: gradients are averaged explicitly.
 
-**Differs** from the usual Fabric use: modules are not wrapped. A DDP wrapper breaks on unused blocks, on parts called
+Freed memory stays in the process. A training step frees and takes the same large blocks again and again; glibc returns
+blocks over 32 MiB to the kernel at each free, and fresh ones cost a page fault for every 4 KiB: about half of the
+processor time of a GAN step. Linux with glibc only. What Lightning prints stays off the screen unless the environment
+says ``UNDERSTUDY_VERBOSE=1``.
+
+**Differs**: from the usual Fabric use: modules are not wrapped. A DDP wrapper breaks on unused blocks, on parts called
 separately and on backwards whose loss is only a gradient penalty; :meth:`Engine.average_gradients` before each
-optimiser step has none of these traps. **Checked** in tests/training/test_training.py (two processes hold equal
-gradients).
-
-Keep freed memory in the process instead of handing each large block back to the kernel.
-
-A training step frees and takes the same large blocks again and again; glibc returns blocks over 32 MiB to the kernel
-at each free, and fresh ones cost a page fault for every 4 KiB: about half of the processor time of a GAN step. Linux
-with glibc only; elsewhere nothing is done. **Checked** in tests/training/test_training.py (page faults of a repeated
-allocation).
-
-Precision: whether a processor has instructions for bf16, so that it multiplies it faster than fp32.
+optimiser step has none of these traps.
+**Checked**: tests/training/test_engine.py (two processes hold equal gradients; page faults of a repeated allocation),
+tests/training/test_engine.py (nothing is printed, with SLURM's clients installed too).
 """
 
 import ctypes
+import logging
+import os
 import platform
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
 
 import torch
 from lightning_fabric import Fabric
@@ -26,6 +27,7 @@ from torch import nn
 
 from understudy.core.errors import UsageError
 
+Module = TypeVar("Module", bound=nn.Module)
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 KEEP_BYTES = 2**31 - 1
 
@@ -47,6 +49,24 @@ def has_fast_bf16(accelerator: str) -> bool:
     if accelerator == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported() and torch.cpu._is_avx512_bf16_supported())
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Lightning's notes and warnings off the screen, unless the environment says UNDERSTUDY_VERBOSE=1."""
+    if os.environ.get("UNDERSTUDY_VERBOSE") == "1":
+        yield
+        return
+    logger = logging.getLogger("lightning_fabric")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning_fabric\b")
+            warnings.filterwarnings("ignore", message=r"The `srun` command is available")
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 PRECISIONS = {"bf16": "bf16-mixed", "fp32": "32-true"}
@@ -76,13 +96,14 @@ class Engine:
             precision = "bf16" if has_fast_bf16(accelerator) else "fp32"
         keep_freed_memory()
         self.precision = precision
-        self.fabric = Fabric(
-            accelerator=accelerator,
-            devices=devices,
-            precision=PRECISIONS[precision],  # type: ignore[arg-type]
-            strategy="ddp" if devices > 1 else "auto",
-        )
-        self.fabric.launch()
+        with quiet():
+            self.fabric = Fabric(
+                accelerator=accelerator,
+                devices=devices,
+                precision=PRECISIONS[precision],  # type: ignore[arg-type]
+                strategy="ddp" if devices > 1 else "auto",
+            )
+            self.fabric.launch()
 
     @property
     def device(self) -> torch.device:
@@ -103,7 +124,7 @@ class Engine:
         """Return the context in which convolutions and matrix products run in the chosen precision."""
         return self.fabric.autocast()
 
-    def place(self, module: nn.Module) -> nn.Module:
+    def place(self, module: Module) -> Module:
         """Move a module to the device, its convolution weights in channels_last, which convolutions prefer."""
         volumes = any(p.ndim == 5 for p in module.parameters())
         memory_format = torch.channels_last_3d if volumes else torch.channels_last

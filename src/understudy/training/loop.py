@@ -9,7 +9,8 @@
       complete.json            written last
 
 Randomness is stateless: before each step torch is seeded with derive(seed, "step", rank, images_seen), so a resumed run
-does what the uninterrupted one would have done, whenever checkpoints were taken. **Checked** by the contract tests.
+does what the uninterrupted one would have done, whenever checkpoints were taken. **Checked** in
+tests/training/test_loop.py, and for every generator in tests/generators/test_contract.py.
 """
 
 import json
@@ -56,7 +57,7 @@ class Trainable(Protocol):
 
 
 class BatchSource(Protocol):
-    """What the loop takes batches from: training/feed.py, or with privacy training/dp/subjects.py."""
+    """What the loop takes batches from: training/batches.py, or with privacy training/dp/subjects.py."""
 
     def batch(self, images_seen: int, batch_size: int, resolution: int, device: torch.device, part: slice) -> Any:
         """Return what a method's step is made of."""
@@ -185,7 +186,13 @@ def _resume(method: Trainable, run: Path) -> int:
     if found is None:
         return 0
     tensors, scalars = read_state(found)
-    method.load_state(tensors, scalars)
+    try:
+        method.load_state(tensors, scalars)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise UnderstudyError(
+            f"{found} is no checkpoint of this training ({why}): remove it and run train again"
+        ) from error
     return int(found.name)
 
 

@@ -1,6 +1,6 @@
 """What a training needs of its cohorts, and what run.json says of it.
 
-**Checked** in tests/generators/test_contract.py.
+**Checked** in tests/training/test_record.py.
 """
 
 from dataclasses import replace

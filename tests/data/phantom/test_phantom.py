@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from understudy.core.errors import UsageError
 from understudy.data.phantom.anatomy import healthy_head
-from understudy.data.phantom.phantom import CHANNELS, CLASS_NAMES, iterate, phantom_slices, phantom_subject
+from understudy.data.phantom.phantom import CHANNELS, CLASS_NAMES, phantom_slices, phantom_subject
 
 SHAPE = (24, 64, 64)
 T1, T1C, T2, FLAIR = range(4)
@@ -113,35 +113,13 @@ def test_slices_are_mostly_with_tumour_and_some_without(cohort: list[tuple[np.nd
     assert 0.6 < np.mean(shares) < 0.95 and min(shares) < 1
 
 
-@pytest.mark.parametrize(("dims", "sides", "cases"), [(2, (32, 32), 6), (3, (32, 32, 32), 2)])
-def test_iterate_streams_cases_with_their_rows(dims: int, sides: tuple[int, ...], cases: int) -> None:
-    made = list(iterate(9, subjects=2, size=32, dims=dims, slices_per_subject=3))
-    assert len(made) == cases
-    for image, labels, row in made:
-        assert image.shape == (4, *sides) and labels.shape == sides
-        assert len(row["affine"].split()) == 16 and len(row["spacing"].split()) == dims
-        assert row["original_size"] == " ".join(map(str, sides)) and (row["slice_index"] == "") == (dims == 3)
-    assert {row["subject"] for _, _, row in made} == {"phantom-0000", "phantom-0001"}
-    image, labels, row = made[-1]
-    volumes, whole = phantom_subject(9, 1, (24 if dims == 2 else 32, 32, 32))
-    index = int(row["slice_index"]) if dims == 2 else slice(None)
-    assert np.array_equal(image, volumes[:, index]) and np.array_equal(labels, whole[index])
-
-
-def test_more_slices_than_the_usual_volume_has() -> None:
-    rows = [row for _, _, row in iterate(0, subjects=1, size=32, dims=2, slices_per_subject=40)]
-    assert len({row["slice_index"] for row in rows}) == 40
-
-
 @pytest.mark.parametrize("shape", [(24, 4, 64), (24, 64, 1000), (64, 64)])
 def test_impossible_shapes_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(UsageError, match="8 to 512"):
         phantom_subject(0, 0, shape)  # type: ignore[arg-type]
 
 
-def test_impossible_requests_are_refused() -> None:
-    with pytest.raises(UsageError, match="dims"):
-        next(iterate(0, subjects=1, size=32, dims=4))
+def test_more_slices_than_the_brain_has_are_refused() -> None:
     with pytest.raises(UsageError, match="through the brain"):
         phantom_slices(np.zeros(SHAPE, np.uint8), 30, 0)
 

@@ -125,7 +125,6 @@ def test_what_brats_refuses(tmp_path: Path, refused: Refused, save_nifti: SaveNi
     root = head(2, tmp_path / "b", save_nifti)
     first, second = (root / f"BraTS20_Training_{i:03d}" for i in range(2))
     refused("--rule akbar needs volumes scaled by their maximum", root, source="brats", intensity="percentile")
-    refused("does not use --table, --split-column", root, source="brats", table="a.csv", split_column="b")
     one = {"source": "brats", "split": "train=1", "dims": 3}
     save_nifti(first / "BraTS20_Training_000_t1.nii", np.zeros((240, 240, 5), np.int16))
     refused("are the T1 of one case", root, **one)

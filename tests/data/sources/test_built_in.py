@@ -7,8 +7,7 @@ import pytest
 
 from understudy.core.cohort import Cohort
 from understudy.data.check import check_cohort
-from understudy.data.listing import Item
-from understudy.data.sources.built_in import fingerprint
+from understudy.data.listing import Item, fingerprint
 
 Bring, Refused, SaveNifti = Callable[..., Cohort], Callable[..., str], Callable[..., Path]
 FILES = ("cohort.json", "cases.csv", "images.npy", "labels.npy")
@@ -40,7 +39,6 @@ def test_the_phantom_in_3d(bring: Bring) -> None:
 @pytest.mark.parametrize(("options", "says"), [
     ({"size": (32, 40)}, "square slices"), ({"size": (4,)}, "square slices"),
     ({"slices": 400}, "phantom of 800 slices|8 to 512"),
-    ({"table": "a.csv"}, "does not use --table"),
 ])  # fmt: skip
 def test_phantoms_that_cannot_be(refused: Refused, options: dict[str, object], says: str) -> None:
     refused(says, source="phantom", subjects=4, **options)

@@ -259,7 +259,3 @@ def test_the_subject_as_a_class(refused: Refused) -> None:
 def test_duplicate_rows(pictures: Path, refused: Refused) -> None:
     rewrite(pictures / "table.csv", "Jones-5_1.png", "Jones-5_0.png")
     refused("rows 12 and 13 of .* name the same file")
-
-
-def test_options_of_another_source(refused: Refused) -> None:
-    refused("import folder does not use --subjects", subjects=5)

@@ -97,18 +97,12 @@ def test_the_report_shows_points_and_coefficients(tmp_path: Path, folders: list[
 
 
 def test_the_command_line(tmp_path: Path, folders: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
-    words, out = ["evaluate", "correlation", "--over", *map(str, folders)], ["--out", str(tmp_path / "correlation")]
+    words, out = ["evaluate", "correlation", *map(str, folders)], ["--out", str(tmp_path / "correlation")]
     assert main([*words, *out, "--set", "draws=100", "--set", "permutations=100"]) == 0
     assert "correlation.frechet.kendall_within" in capsys.readouterr().out
     for line, says in (
-        (["evaluate", "utility", *words[2:], *out], "--over is for `evaluate consistency`"),
-        ([*words, *out, "--real", "x"], "--over takes results in the place of cohorts, and --real"),
-        (["evaluate", "correlation", *out], "evaluate consistency needs --real COHORT and --synthetic COHORT..."),
         ([*words, *out, "--set", "updates=5"], "has no setting 'updates'"),
-        (
-            ["evaluate", "correlation", "--over", str(folders[0]), "--out", str(tmp_path / "x")],
-            "utility` are needed too",
-        ),
+        (["evaluate", "correlation", str(folders[0]), "--out", str(tmp_path / "x")], "utility` are needed too"),
     ):
         assert main(line) in (1, 2) and says in capsys.readouterr().err
     assert not (tmp_path / "x").exists()

@@ -13,8 +13,8 @@ from understudy.core.labels import LabelScheme
 from understudy.generators.masks.mask_gan import MaskGAN
 from understudy.nets.label_maps import decoded
 from understudy.nets.losses import gradient_penalty
+from understudy.training.batches import Batch
 from understudy.training.engine import Engine
-from understudy.training.feed import Batch
 
 TINY = {"z_dim": 8, "generator_maps": 4, "critic_maps": 4, "max_maps": 16, "batch_size": 4, "precision": "fp32"}
 BRAIN = LabelScheme(("background", "white", "grey", "stroke", "core"), (0, 1, 2, 3, 4))

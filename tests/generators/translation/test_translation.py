@@ -15,8 +15,8 @@ from understudy.core.labels import LabelScheme
 from understudy.generators.translation.translation import PairedConfig, TranslationGenerator
 from understudy.nets.losses import discriminator_loss
 from understudy.nets.patch_gan import PatchGAN
+from understudy.training.batches import Batch
 from understudy.training.engine import Engine
-from understudy.training.feed import Batch
 
 MANY = LabelScheme(tuple(f"c{i}" for i in range(30)), tuple(range(30)))
 

@@ -12,7 +12,7 @@ from understudy.synthesis.conditioning.search import (
     WIDTH,
     Accepted,
     ConditionConfig,
-    Drawn,
+    DecodedCases,
     Latents,
     NormalLatents,
     Search,
@@ -36,8 +36,8 @@ def logits(x: Tensor) -> Tensor:
     return torch.cat([4 * means[:, :2], torch.full_like(means[:, :1], -9) + 0 * means[:, :1]], 1)
 
 
-def draw(x: Tensor) -> Drawn:
-    return Drawn(x.numpy(), None, logits(x).sigmoid().numpy())
+def draw(x: Tensor) -> DecodedCases:
+    return DecodedCases(x.numpy(), None, logits(x).sigmoid().numpy())
 
 
 class Watched(NormalLatents):

@@ -13,8 +13,8 @@ from understudy.core.encoding import Channel
 from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
+from understudy.training.batches import Batch
 from understudy.training.dp.subjects import SubjectBatch
-from understudy.training.feed import Batch
 
 
 def _write(out: Path, subjects: int = 9, high: float = 255, leave_out: str = "", **options: Any) -> Cohort:

@@ -30,7 +30,7 @@ from understudy.training.dp.secret import known
 from understudy.training.dp.subjects import SubjectBatch
 
 THRESHOLDS = 200  # tried on the first half
-LARGEST = 30.0  # no audit of feasible size says more
+MAX_EPSILON = 30.0  # no audit of feasible size says more
 
 
 def seen_in_steps(
@@ -139,7 +139,7 @@ def one_run_bound(
         raise UsageError(f"an even number of guesses up to the {m} canaries was expected, found {guesses}")
     order = np.argsort(scores, kind="stable")
     right = int(included[order[m - guesses // 2 :]].sum() + (~included[order[: guesses // 2]]).sum())
-    low, high = 0.0, LARGEST
+    low, high = 0.0, MAX_EPSILON
     if chance(m, guesses, right, 0.0, delta) >= 1 - confidence:
         return 0.0
     while high - low > 1e-4:

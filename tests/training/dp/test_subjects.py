@@ -8,18 +8,18 @@ import torch
 
 from understudy.core.cohort import Cohort
 from understudy.training.dp.secret import known
-from understudy.training.dp.subjects import DrawnSubjects, SubjectFeed
+from understudy.training.dp.subjects import DrawnSubjects, SubjectStream
 
 CPU = torch.device("cpu")
 
 
-def feed(cohort: Cohort, rate: float = 0.5, slices: int = 2, draws: int = 3, **options: bool) -> SubjectFeed:
-    made = SubjectFeed(cohort, 7, rate, slices, draws, mirror=options.get("mirror", False), rotate=0.0)
+def feed(cohort: Cohort, rate: float = 0.5, slices: int = 2, draws: int = 3, **options: bool) -> SubjectStream:
+    made = SubjectStream(cohort, 7, rate, slices, draws, mirror=options.get("mirror", False), rotate=0.0)
     made.secret = known(1)
     return made
 
 
-def drawn(served: SubjectFeed, step: int) -> DrawnSubjects:
+def drawn(served: SubjectStream, step: int) -> DrawnSubjects:
     return served.batch(step * 4, 4, 16, CPU, slice(0, 4))
 
 

@@ -5,7 +5,8 @@ resampling: an axial slice then displays upright with the patient's right on the
 axis of length 1 makes a picture 2D. The affine maps array indices (d, h, w, 1) to NIfTI's millimetres (right, anterior,
 superior).
 **Differs** from nibabel's canonical order (right, anterior, superior first to last), which displays lying on its side.
-**Checked** in tests/data/test_nifti.py (all 48 orientations give one array and one affine; types; scaling; cut files).
+**Checked** in tests/data/formats/test_nifti.py (all 48 orientations give one array and one affine; types; scaling;
+cut files).
 """
 
 import gzip

@@ -1,18 +1,12 @@
-"""PNG and JPEG: 1, 8 and 16 bits, 1 to 4 channels, through Pillow; 16-bit colour PNG through formats/raster.py.
+"""PNG and JPEG through Pillow: 1, 8 and 16 bits, 1 to 4 channels; what every file format gives (Header, Picture).
 
-**Differs** from plain Pillow, which halves 16-bit colour to 8 bits without a word and stretches 2- and 4-bit grey: a
-label map keeps the numbers that the file stores (palette indices, 0/1 of a 1-bit mask, 0..15 of 4-bit grey), and 16
-bits stay 16. As images, 1-, 2- and 4-bit grey are stretched to 0..255 and a palette gives its colours.
-**Checked** in tests/data/test_png.py (exact bits of every depth and channel count; truncated files; text called PNG).
-
-Header and Picture: what every file format gives.
-
-PNG with 16 bits and 2 to 4 channels, which Pillow would cut to 8 bits.
-
+PNG with 16 bits and 2 to 4 channels is decoded here, since Pillow would halve it to 8 bits.
 **Source**: ISO/IEC 15948 (PNG), clause 9 (filters None, Sub, Up, Average, Paeth) and clause 11.2.2 (IHDR).
-**Differs**: neither interlaced files nor ancillary chunks (gamma, transparency) are handled; interlaced ones are
-refused.
-**Checked** in tests/data/test_png.py (all five filters against the array that was written; cut files; wrong checksums).
+**Differs** from plain Pillow, which also stretches 2- and 4-bit grey: a label map keeps the numbers that the file
+stores (palette indices, 0/1 of a 1-bit mask, 0..15 of 4-bit grey). As images, 1-, 2- and 4-bit grey are stretched to
+0..255 and a palette gives its colours. Interlaced 16-bit colour is refused; ancillary chunks (gamma) are ignored.
+**Checked** in tests/data/formats/test_raster.py (exact bits of every depth and channel count; all five filters; cut
+files; wrong checksums; text called PNG).
 """
 
 import struct

@@ -2,7 +2,7 @@
 bits a channel, or one channel).
 
 **Differs**: a file of several pages is refused (one page is one picture; volumes come as NIfTI).
-**Checked** in tests/data/test_png.py (exact bits; several pages; cut files).
+**Checked** in tests/data/formats/test_tiff.py (exact bits; several pages; cut files).
 """
 
 import struct

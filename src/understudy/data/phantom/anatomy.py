@@ -7,7 +7,7 @@ the surface and the sulci.
 
 **Source**: sizes and places are rounded from what any atlas shows; own construction.
 **Differs**: no vessels but the sagittal sinus and sulcal veins, no nerves, no face.
-**Checked** in tests/data/test_phantom.py (shares sum to 1, ranks of contrasts, subjects differ, neighbouring
+**Checked** in tests/data/phantom/test_anatomy.py (shares sum to 1, ranks of contrasts, subjects differ, neighbouring
 slices agree).
 """
 

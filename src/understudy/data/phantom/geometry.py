@@ -7,8 +7,8 @@ pixels. Distances are in mm and negative inside.
 Distance approximations for rasterizing implicit curves, ACM Transactions on Graphics 13(1), 1994); the noise is a
 uniform cubic B-spline with normal coefficients.
 **Differs**: own lines; the noise is scaled to unit variance averaged over the cell.
-**Checked** in tests/data/test_phantom.py (distance to a sphere within 1e-3 mm; noise: unit variance, same field at
-two voxel sizes within 1e-4).
+**Checked** in tests/data/phantom/test_geometry.py (distance to a sphere within 1e-3 mm; noise: unit variance, same
+field at two voxel sizes within 1e-4).
 """
 
 import numpy as np

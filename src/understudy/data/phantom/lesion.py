@@ -8,7 +8,7 @@ cortex, ventricles and fissures.
 Transactions on Medical Imaging 34(10), 2015; order of the labels as in M. U. Akbar et al., Brain tumor segmentation
 using synthetic MR images, Scientific Data 11, 2024 (necrosis, oedema, enhancing).
 **Differs**: one lesion a subject, none below the tentorium.
-**Checked** in tests/data/test_phantom.py (enhancing around necrosis, oedema in the brain, one piece).
+**Checked** in tests/data/phantom/test_lesion.py (enhancing around necrosis, oedema in the brain, one piece).
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ NECROSIS, OEDEMA, ENHANCING = 1, 2, 3
 
 
 @dataclass(frozen=True)
-class Lesion:
+class PhantomLesion:
     """Sizes in mm of one subject's tumour, in template space."""
 
     centre: np.ndarray
@@ -40,7 +40,7 @@ class Lesion:
         return Push(self.centre, 1.15 * self.radius_mm, 0.65)
 
 
-def draw_lesion(seed: int, subject: int) -> Lesion:
+def draw_lesion(seed: int, subject: int) -> PhantomLesion:
     """Draw place and size of a subject's tumour: above the tentorium, inside one hemisphere."""
     generator = rng(seed, "phantom", subject, "lesion")
     radius = float(generator.uniform(12, 26))
@@ -53,10 +53,10 @@ def draw_lesion(seed: int, subject: int) -> Lesion:
     stretch = np.exp(generator.normal(0, 0.17, 3))
     rim = float(generator.uniform(4.0, 7.0) * (0.7 + radius / 50))
     reach = float(generator.gamma(5, 3.2) + 5)
-    return Lesion(centre, radius, stretch, rim, reach, float(generator.uniform(0.55, 1.0)))
+    return PhantomLesion(centre, radius, stretch, rim, reach, float(generator.uniform(0.55, 1.0)))
 
 
-def grow_lesion(lesion: Lesion, head: Head, seed: int, subject: int) -> tuple[Volume, Volume]:
+def grow_lesion(lesion: PhantomLesion, head: Head, seed: int, subject: int) -> tuple[Volume, Volume]:
     """Grow the tumour in a head.
 
     Args:

@@ -1,16 +1,14 @@
 """Procedural multi-contrast brain with a tumour: a data set that needs no patient and no download.
 
 A subject is a 3D head (T1, T1c, T2, FLAIR and a label map), the same at every size, from which axial slices are cut.
-Meant for demos, tests and planted copies; it looks like MR and has the rank of its contrasts, and is no model of any
+Meant for demos and tests; it looks like MR and has the rank of its contrasts, and is no model of any
 disease.
 
 **Source**: own construction; noise as in H. Gudbjartsson and S. Patz, The Rician distribution of noisy MRI data,
 Magnetic Resonance in Medicine 34, 1995 (magnitude of a complex signal with Gaussian noise in both parts).
 **Differs**: contrasts come from a table and not from Bloch equations; no slice cross-talk, no motion.
-**Checked** in tests/data/test_phantom.py (determinism, subjects, slices, contrasts, topology, shapes).
+**Checked** in tests/data/phantom/test_phantom.py (determinism, subjects, slices, contrasts, topology, shapes).
 """
-
-from collections.abc import Iterator
 
 import numpy as np
 from scipy import ndimage
@@ -18,13 +16,12 @@ from scipy import ndimage
 from understudy.core.errors import UsageError
 from understudy.core.seed import rng
 from understudy.data.phantom.anatomy import TISSUES, healthy_head
-from understudy.data.phantom.geometry import Volume, affine_mm, axes_mm, smooth_noise, voxel_size
+from understudy.data.phantom.geometry import Volume, axes_mm, smooth_noise, voxel_size
 from understudy.data.phantom.lesion import draw_lesion, grow_lesion
 
 MODALITY = "MR"
 CHANNELS = ("T1", "T1c", "T2", "FLAIR")
 CLASS_NAMES = ("background", "necrosis", "oedema", "enhancing")
-CLASS_COLOURS = ((0, 0, 0), (230, 60, 50), (60, 180, 75), (255, 215, 40))
 SLICES = 24
 """Axial slices of the volume from which a 2D cohort is cut; more where a subject gives more than half of them."""
 
@@ -154,50 +151,3 @@ def phantom_slices(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     with_tumour, without = order[sick], order[~sick]
     wanted = max(min(round(0.8 * count), len(with_tumour)), count - len(without))
     return np.sort(np.concatenate((with_tumour[:wanted], without[: count - wanted])))
-
-
-def iterate(
-    seed: int, subjects: int, size: int, dims: int, slices_per_subject: int = 10, lesion: bool = True
-) -> Iterator[tuple[np.ndarray, np.ndarray, dict[str, str]]]:
-    """Make a cohort case by case.
-
-    Args:
-        seed: seed of the cohort.
-        subjects: how many subjects.
-        size: side of a square slice or of a cube, in pixels.
-        dims: 2 for axial slices, 3 for whole volumes.
-        slices_per_subject: slices of each subject (2D only).
-        lesion: False for healthy subjects.
-
-    Yields:
-        Image float32 (4, *S) in [0, 1], label map uint8 (*S), and a row with ``subject``, ``slice_index`` (blank in
-        3D), ``spacing`` (mm along the array axes), ``affine`` (16 numbers, row by row, from array indices (D, H, W)
-        to RAS mm; in 2D the index along D is 0) and ``original_size``.
-
-    Raises:
-        UsageError: dims is neither 2 nor 3, fewer than one subject, or a size or number of slices that cannot be made.
-    """
-    if dims not in (2, 3) or subjects < 1 or slices_per_subject < 1:
-        raise UsageError(
-            f"The phantom needs dims 2 or 3, at least 1 subject and 1 slice, found dims {dims}, {subjects} subjects "
-            f"and {slices_per_subject} slices; ask for others."
-        )
-    shape = (size if dims == 3 else max(SLICES, 2 * slices_per_subject), size, size)
-    for subject in range(subjects):
-        volumes, labels = phantom_subject(seed, subject, shape, lesion)
-        if dims == 3:
-            yield volumes, labels, _row(subject, shape, None)
-            continue
-        for index in phantom_slices(labels, slices_per_subject, int(rng(seed, "phantom", subject).integers(2**62))):
-            yield volumes[:, index], labels[index], _row(subject, shape, int(index))
-
-
-def _row(subject: int, shape: tuple[int, int, int], index: int | None) -> dict[str, str]:
-    first = 0 if index is None else 1
-    return {
-        "subject": f"phantom-{subject:04d}",
-        "slice_index": "" if index is None else str(index),
-        "spacing": " ".join(f"{step:.6g}" for step in voxel_size(shape)[first:]),
-        "affine": " ".join(f"{value:.6g}" for value in affine_mm(shape, index).ravel()),
-        "original_size": " ".join(map(str, shape[first:])),
-    }

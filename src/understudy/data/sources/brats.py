@@ -8,7 +8,7 @@
 Contrasts are those that every case has (or that ``channels`` names). Visits of one patient are one subject.
 **Source** for the slices: Akbar et al., Sci Data 11:259 (2024), see data/slices.py; slices come padded to 256 x 256.
 **Differs**: SimpleITK's .mha files (2013-2016 as first published) are not read; convert them to NIfTI.
-**Checked** in tests/data/test_brats.py (a tree of each year).
+**Checked** in tests/data/sources/test_brats.py (a tree of each year).
 """
 
 import re
@@ -22,10 +22,9 @@ import numpy as np
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.data import formats
-from understudy.data.listing import Item, Listing, Reading, refuse_elsewhere, size_text
-from understudy.data.options import ImportOptions
+from understudy.data.listing import Item, Listing, Reading, Source, fingerprint, refuse_elsewhere, size_text
+from understudy.data.options import FileOptions
 from understudy.data.slices import AKBAR_SIDE
-from understudy.data.sources.built_in import fingerprint
 from understudy.data.sources.table import mapped, refuse_outside
 
 CONTRASTS = ("T1", "T1c", "T2", "FLAIR")
@@ -38,7 +37,7 @@ _VISITS = (r"(?i)^(brats_(?:2013|tcia)_pat\d+)_\d+$", r"(?i)^(brats1[789]_.+)_\d
 _PARTS = {1: "necrosis", 2: "oedema", 3: "non-enhancing", 4: "enhancing"}
 
 
-def list_items(path: Path, options: ImportOptions) -> Listing:
+def list_items(path: Path, options: FileOptions) -> Listing:
     """List a BraTS folder.
 
     Raises:
@@ -86,7 +85,7 @@ def subject_of(name: str) -> str:
     return name
 
 
-def _sliced(listing: Listing, options: ImportOptions) -> Listing:
+def _sliced(listing: Listing, options: FileOptions) -> Listing:
     """The listing with the rule by which its volumes are cut."""
     if options.rule in ("tumour", "all"):
         return replace(listing, rule=options.rule, sliced=True)
@@ -155,7 +154,7 @@ def _channels(cases: dict[str, dict[str, Path]], wanted: tuple[str, ...]) -> tup
     return tuple(known[name.casefold()] for name in wanted)
 
 
-def _scheme(cases: dict[str, dict[str, Path]], options: ImportOptions) -> LabelScheme:
+def _scheme(cases: dict[str, dict[str, Path]], options: FileOptions) -> LabelScheme:
     """What the label values mean in that year; the year shows in the names."""
     if options.label_scheme:
         return LabelScheme.from_text(options.label_scheme)
@@ -192,3 +191,11 @@ def _read(item: Item, dtype: str, scheme: LabelScheme | None) -> Iterator[Readin
         refuse_elsewhere(first.affine, drawn.affine, drawn.array.shape, str(item.labels))
         labels = mapped(scheme, drawn.array, str(item.labels))
     yield Reading(image, labels, first.spacing_mm, first.affine)
+
+
+SOURCE = Source(
+    "BraTS of any year: a folder per case, one NIfTI per contrast",
+    list_items,
+    FileOptions,
+    ("understudy import brats BRATS --channels T1c,FLAIR --size 64 --out brats",),
+)

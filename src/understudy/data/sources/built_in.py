@@ -2,23 +2,18 @@
 
 Its subjects are no people, so their pseudonyms need no secret: the same request gives the same cohort on every machine.
 **Checked** in tests/data/test_importing.py.
-
-Fingerprint of what a source found: names, sizes in bytes, and the whole table. Only its keyed hash is recorded.
-
-**Differs** from hashing every pixel, which would read a large source twice: a file changed within its size is not
-noticed.
 """
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from understudy.core.cohort import file_hash
+from pydantic import Field
+
 from understudy.core.errors import UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.seed import rng
-from understudy.data.listing import Item, Listing, Reading
+from understudy.data.listing import Item, Listing, Reading, Source
 from understudy.data.options import ImportOptions
 from understudy.data.phantom import phantom
 from understudy.data.phantom.geometry import affine_mm, voxel_size
@@ -26,12 +21,19 @@ from understudy.data.phantom.geometry import affine_mm, voxel_size
 SIZE = 64
 
 
-def list_items(path: Path, options: ImportOptions) -> Listing:
+class PhantomOptions(ImportOptions):
+    """How many subjects are drawn, and how many slices of each."""
+
+    subjects: int = Field(24, ge=1, le=100_000, description="number of subjects")
+    slices: int = Field(8, ge=1, le=512, description="slices of a subject; in 3D size says how many")
+
+
+def list_items(path: Path, options: PhantomOptions) -> Listing:
     """List the subjects of a phantom cohort.
 
     Args:
         path: not used; a phantom lies nowhere.
-        options: ``subjects``, ``size``, ``slices``, ``dims``, ``seed``.
+        options: how many subjects and slices, of which size.
 
     Raises:
         UsageError: a size, or a number of slices, that the phantom has not.
@@ -69,15 +71,11 @@ def _read(item: Item, seed: int, shape: tuple[int, int, int], slices: int | None
         yield Reading(volumes[:, d], labels[d], spacing[1:], affine_mm(shape, d), d)
 
 
-def fingerprint(path: Path, items: Sequence[Item], table: Path | None = None) -> str:
-    """Return a text that changes when files are added, removed, renamed or change their size, or when the table
-    changes.
-
-    Args:
-        path: the source's folder; its own name and place do not count.
-        items: the items found.
-        table: a table that belongs to them.
-    """
-    files = sorted({file for item in items for file in (*item.images, *([item.labels] if item.labels else []))})
-    listed = [(file.relative_to(path).as_posix(), file.stat().st_size) for file in files]
-    return json.dumps([listed, file_hash(table) if table else None])
+SOURCE = Source(
+    "a procedural brain with a tumour; no PATH",
+    list_items,
+    PhantomOptions,
+    ("understudy import phantom --subjects 24 --size 64 --out phantom",),
+    needs_path=False,
+    secret=False,
+)

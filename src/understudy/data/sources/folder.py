@@ -1,6 +1,6 @@
 """A folder of images and label maps, a file a case, 1 to 4 channels; what belongs together is found in pairs.py.
 
-**Checked** in tests/data/test_folder.py and test_folder_refusals.py.
+**Checked** in tests/data/sources/test_folder.py.
 """
 
 import re
@@ -14,16 +14,14 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.data import formats
 from understudy.data.formats.raster import Header
-from understudy.data.listing import Item, Listing, Reading, refuse_elsewhere, size_text
-from understudy.data.options import ImportOptions
-from understudy.data.sources.built_in import fingerprint
-from understudy.data.sources.pairs import pairs
+from understudy.data.listing import Item, Listing, Reading, Source, fingerprint, refuse_elsewhere, size_text
+from understudy.data.sources.pairs import FolderOptions, pairs
 from understudy.data.sources.table import inferred_scheme, mapped
 
 DEFAULT_NAMES = {1: ("image",), 3: ("red", "green", "blue")}
 
 
-def list_items(path: Path, options: ImportOptions) -> Listing:
+def list_items(path: Path, options: FolderOptions) -> Listing:
     """List a folder; headers of all files are read, pixels of label maps only where no scheme is given.
 
     Raises:
@@ -57,7 +55,7 @@ def list_items(path: Path, options: ImportOptions) -> Listing:
     )
 
 
-def _refuse_unclear(options: ImportOptions) -> None:
+def _refuse_unclear(options: FolderOptions) -> None:
     if options.images is None and options.labels is None:
         raise UsageError(
             "a folder needs --images, --labels or both: the folders below PATH that hold them ('.' is PATH itself)"
@@ -142,3 +140,14 @@ def _reduced(image: np.ndarray, channels: int, file: Path) -> np.ndarray:
     if (image != image[:1]).any():
         raise UnderstudyError(f"{file} has {len(image)} channels that differ, and --channels names one: name all")
     return image[:1]
+
+
+SOURCE = Source(
+    "pictures and label maps matched by name or through a CSV table",
+    list_items,
+    FolderOptions,
+    (
+        "understudy import folder DATA --images images --labels masks --subject-pattern '^[^_]+' --out mine",
+        "understudy import folder XRAYS --images . --table table.csv --subject child --classes kind --out xrays",
+    ),
+)

@@ -8,13 +8,55 @@ kinds and hidden ones are passed over. **Checked** in tests/data/sources/test_pa
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.data import formats
 from understudy.data.listing import Item
-from understudy.data.options import ImportOptions
+from understudy.data.options import NAMES, FileOptions
 from understudy.data.sources.table import FILE, class_columns, inside, read_table, refuse_outside
 from understudy.data.split import published
+
+
+class FolderOptions(FileOptions):
+    """Where images, label maps and the table lie below PATH, and what the table's columns mean."""
+
+    images: str | None = Field(None, description="folder of images below PATH")
+    labels: str | None = Field(None, description="folder of label maps below PATH")
+    table: str | None = Field(None, description="CSV file below PATH; its column file names the image below images")
+    label_column: str | None = Field(
+        None, description="table column that names the label map below labels; default: it has the image's name"
+    )
+    subject: str | None = Field(None, description="table column that names the subject")
+    subject_pattern: str | None = Field(
+        None, description="regular expression in the file name; its first group, or the match, is the subject"
+    )
+    one_image_per_subject: bool = Field(False, description="every file is a subject of its own")
+    classes: tuple[str, ...] = Field(
+        (), description="table columns to keep as class columns; a blank is missing", json_schema_extra=NAMES
+    )
+    split_column: str | None = Field(None, description="table column with a published split, used in place of split")
+    leave_out: str | None = Field(
+        None,
+        description="subjects of these table rows are the test split; all others share the other splits",
+        json_schema_extra={"metavar": "COLUMN=VALUE"},
+    )
+
+    @model_validator(mode="after")
+    def _tested_on(self) -> Self:
+        if self.leave_out is not None and not all(part.strip() for part in self.leave_out.partition("=")):
+            raise ValueError(f"leave_out is COLUMN=VALUE, as in institution=north; found {self.leave_out!r}")
+        if self.leave_out is not None and self.split_column is not None:
+            raise ValueError("leave_out and split_column both say who is tested on: give one of them")
+        return self
+
+    @property
+    def left_out(self) -> tuple[str, str] | None:
+        """The column and the value whose subjects are the test split, or None."""
+        column, _, value = (self.leave_out or "").partition("=")
+        return (column.strip(), value.strip()) if column else None
 
 
 @dataclass(frozen=True)
@@ -33,7 +75,7 @@ class _Found:
     path: Path
     images: dict[str, Path]
     labels: dict[str, Path]
-    options: ImportOptions
+    options: FolderOptions
 
     @property
     def main(self) -> dict[str, Path]:
@@ -41,7 +83,7 @@ class _Found:
         return self.images or self.labels
 
 
-def pairs(path: Path, options: ImportOptions) -> Pairs:
+def pairs(path: Path, options: FolderOptions) -> Pairs:
     """Find and pair all pictures.
 
     Args:
@@ -133,7 +175,7 @@ def _row_item(found: _Found, row: dict[str, str], classes: dict[str, str]) -> It
     )
 
 
-def _split(options: ImportOptions, row: dict[str, str]) -> str:
+def _split(options: FolderOptions, row: dict[str, str]) -> str:
     if options.left_out:
         column, value = options.left_out
         return "test" if row[column] == value else ""
@@ -149,7 +191,7 @@ def _named_label(found: _Found, row: dict[str, str]) -> Path:
     return label
 
 
-def _subject(stem: str, options: ImportOptions, row: dict[str, str]) -> str:
+def _subject(stem: str, options: FolderOptions, row: dict[str, str]) -> str:
     if options.subject is not None:
         if not row[options.subject]:
             raise UnderstudyError(f"the table has no subject for {row[FILE]}: fill in the column {options.subject!r}")

@@ -1,15 +1,9 @@
-"""The CSV table beside a folder of images: read it, refuse what cannot be right, and turn columns into class columns.
+"""The CSV table beside a folder of images, its class columns, and what the label values of files mean.
 
 Numeric class columns are kept; a text column becomes one 0/1 column per category, named ``column=category``, in
 alphabetical order. Blank, NA, N/A and NaN mean missing. More than 32 categories are refused: names or notes do not
-belong in a cohort.
-**Checked** in tests/data/test_table.py and tests/data/test_folder.py.
-
-Label values of source files: map them by a scheme; find the scheme where none is given.
-
-A scheme is found only where there is nothing to guess: values 0..K-1 without a gap.
-
-**Checked** in tests/data/test_folder.py (0/1 and 0..3 named; 0/255 refused with the option that mends it).
+belong in a cohort. A label scheme is inferred only where there is nothing to guess: values 0..K-1 without a gap.
+**Checked** in tests/data/sources/test_table.py and test_folder.py (0/1 and 0..3 named; 0/255 refused).
 """
 
 import csv
@@ -19,9 +13,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from understudy.core.cohort import COLUMNS
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
+from understudy.core.manifest import COLUMNS
 from understudy.data import formats
 
 FILE = "file"

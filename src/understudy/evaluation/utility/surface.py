@@ -62,7 +62,7 @@ def contiguous_stacks(cohort: Cohort, rows: np.ndarray, number: np.ndarray) -> t
             continue
         spacing = (spacings[start] if unit == "mm" else None) or (1.0,) * len(cohort.size)
         if not volume:
-            affine = _affine(cohort, int(rows[start]))
+            affine = cohort.affine(int(rows[start]))
             step = 1.0 if affine is None or i == start + 1 else float(np.linalg.norm(affine[:3, 0]))
             spacing = (step, *spacing)
         found.append(Stack(int(number[start]), slice(start, i), spacing, volume))
@@ -151,16 +151,11 @@ def _summary(sides: list[np.ndarray], tolerance: float) -> list[float]:
 
 def _neighbours(cohort: Cohort, below: int, above: int) -> bool:
     """Return whether two slices lie one step apart in one volume of one subject."""
-    affine, next_affine = _affine(cohort, below), _affine(cohort, above)
-    index, next_index = (cohort.entry("slice_index", row) for row in (below, above))
+    affine, next_affine = cohort.affine(below), cohort.affine(above)
+    index, next_index = cohort.slice_index(below), cohort.slice_index(above)
     same = all(cohort.entry(name, below) == cohort.entry(name, above) for name in ("subject_id", "spacing"))
-    if not (same and index and next_index) or affine is None or next_affine is None:
+    if not same or index is None or next_index is None or affine is None or next_affine is None:
         return False
     affine[:, 3] += affine[:, 0]
     near = np.allclose(affine, next_affine, rtol=0, atol=1e-3 * float(np.linalg.norm(affine[:3, 0])))
-    return near and int(next_index) == int(index) + 1
-
-
-def _affine(cohort: Cohort, row: int) -> np.ndarray | None:
-    text = cohort.entry("affine", row)
-    return np.array(text.split(), float).reshape(4, 4) if text else None
+    return near and next_index == index + 1

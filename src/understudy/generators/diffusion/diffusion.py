@@ -1,35 +1,23 @@
 """Diffusion: EDM with Heun; DDPM with 4000 linear steps as published; cosine; DDIM; classifier-free guidance.
 
-**Source**: Karras, Aittala, Aila, Laine, Elucidating the Design Space of Diffusion-Based Generative Models (EDM,
-arXiv 2206.00364), Table 1, Eq. 7-8; Ho, Jain, Abbeel, Denoising Diffusion Probabilistic Models (arXiv 2006.11239),
-Eq. 14, with the 4000 linear steps that Akbar et al. (Sci Data 11:259, 2024) trained with OpenAI's guided-diffusion;
-Nichol, Dhariwal (arXiv 2102.09672), the cosine chain; Ho, Salimans (arXiv 2207.12598), guidance. The noise levels are
-generators/diffusion/noise.py, the samplers generators/diffusion/samplers.py, the steps
-generators/diffusion/diffusion.py.
-**Differs**: the network is nets/unet.py (EDM2's magnitude-preserving U-Net) for all; image and label channels are
-diffused jointly; learning rates are those of weights of unit size (preset ``paper``: 1e-4 on guided-diffusion's
-weights, of size about 0.02, is 5e-3 here); the cosine chain is trained with Ho's loss and fixed variances, without
-learned ones; any sampler may be used with any formulation.
-**Checked** in tests/generators/diffusion/test_diffusion.py (preconditioning, loss, samples of known Gaussians in every
-pair of formulation and sampler, null condition, guidance), tests/generators/diffusion/test_noise.py, test_samplers.py,
-and by the contract tests.
-
-The steps of a denoiser's training, with and without differential privacy: loss, learning rate, EMA.
-
-**Source**: Karras, Aittala, Aila, Laine (EDM, 2022, arXiv 2206.00364), Eq. 8; Karras et al. (EDM2, 2023, arXiv
-2312.02696), Eq. 67 (the falling learning rate) and section 2.3 (weights kept at their norm); Ho, Jain, Abbeel (2020,
-arXiv 2006.11239), Eq. 14. With privacy: Dockhorn, Cao, Vahdat, Kreis, Differentially Private Diffusion Models (2022,
-arXiv 2210.09929): every case is looked at with several noise levels before its subject's gradient is clipped.
-**Differs**: with privacy the data's mean and deviation are not measured; public constants stand in their place.
-**Checked** in tests/generators/diffusion/test_diffusion.py and tests/training/privacy/test_private_training.py.
-
-Mean and standard deviation of the training cases, a channel. **Checked** in
-tests/generators/diffusion/test_diffusion.py.
+**Source**: Karras, Aittala, Aila, Laine, Elucidating the Design Space of Diffusion-Based Generative Models (EDM, 2022,
+arXiv 2206.00364), Table 1, Eq. 7 (preconditioning) and 8 (loss); Karras et al. (EDM2, 2023, arXiv 2312.02696), Eq. 67
+(the falling learning rate) and section 2.3 (weights kept at their norm); Ho, Jain, Abbeel, Denoising Diffusion
+Probabilistic Models (2020, arXiv 2006.11239), Eq. 14, with the 4000 linear steps that Akbar et al. (Sci Data 11:259,
+2024) trained with OpenAI's guided-diffusion; Nichol, Dhariwal (2021, arXiv 2102.09672), the cosine chain; Ho, Salimans
+(2022, arXiv 2207.12598), guidance. With privacy: Dockhorn, Cao, Vahdat, Kreis, Differentially Private Diffusion Models
+(2022, arXiv 2210.09929): every case is seen with several noise levels before its subject's gradient is clipped. Noise
+levels: noise.py; samplers: samplers.py; network: nets/unet.py (EDM2's magnitude-preserving U-Net).
+**Differs**: image and label channels are diffused jointly; learning rates are those of weights of unit size (preset
+``paper``: 1e-4 on guided-diffusion's weights, of size about 0.02, is 5e-3 here); the cosine chain is trained with Ho's
+loss and fixed variances, without learned ones; any sampler may be used with any formulation; with privacy the data's
+mean and deviation are not measured, and public constants stand in their place.
+**Checked**: tests/generators/diffusion/ (preconditioning, loss, samples of known Gaussians in every pair of formulation
+and sampler, null condition, guidance), tests/training/dp/test_training.py and the contract tests.
 """
 
 import copy
 import math
-from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, Literal
@@ -43,18 +31,17 @@ from torch.optim import Optimizer
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UsageError
 from understudy.core.labels import LabelScheme
-from understudy.generators.base import Generator, GeneratorConfig
+from understudy.generators.base import Generator
 from understudy.generators.diffusion.noise import CHAINS, ChainNoise, EDMNoise, Noise
 from understudy.generators.diffusion.samplers import OPTIONS, SAMPLERS, Denoiser, guided, noise_like
 from understudy.nets.label_maps import decoded, encoded, one_hot
 from understudy.nets.unet import UNet
+from understudy.training.batches import Batch
 from understudy.training.dp.settings import OffersPrivacy
 from understudy.training.ema import ema_decay, ema_update
-from understudy.training.engine import Engine
-from understudy.training.feed import Batch
 
 
-class Scale(nn.Module):
+class DataScale(nn.Module):
     """Mean and standard deviation a channel of the training cases: EDM wants data of standard deviation sigma_data."""
 
     mean: Tensor
@@ -76,78 +63,10 @@ class Scale(nn.Module):
 Network = Callable[..., Tensor]
 
 
-class DenoisingTraining:
-    """How a denoiser learns; a generator inherits it and says what of a batch is drawn, and how a network denoises."""
-
-    config: Any
-    engine: Engine
-    net: nn.Module
-    ema: nn.Module
-    scale: Scale
-    noise: Noise
-    optimizer: torch.optim.Optimizer
-
-    @abstractmethod
-    def _split(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        """Return what is drawn, and the condition."""
-
-    @abstractmethod
-    def denoise(self, net: Network, x: Tensor, sigma: Tensor, condition: Tensor | None) -> Tensor:
-        """Return the denoised case D(x; sigma), EDM Eq. 7."""
-
-    def update(self, batch: Batch) -> dict[str, Any]:
-        """Take one optimiser step; see the contract."""
-        loss = self.loss(*self._split(batch))
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.engine.average_gradients(self.net.parameters())
-        self.private_step(batch.images_seen)
-        return {"loss": loss.detach()}
-
-    def loss(self, x: Tensor, condition: Tensor | None, net: Network | None = None) -> Tensor:
-        """Return lambda |D(y + n; sigma) - y|^2 a pixel, EDM Eq. 8; in a chain it equals Ho's Eq. 14.
-
-        Args:
-            x: what is drawn of cases: (N, C + L, *S), or images alone (N, C, *S), in [-1, 1].
-            condition: (N, classes), label maps (N, K, *S) or None.
-            net: F; default: the network that learns.
-        """
-        y = (x - self.scale.mean) / self.scale.std * self.noise.sigma_data
-        sigma = self.noise.draw(len(y), y.device)
-        noise = torch.randn_like(y) * sigma.reshape(-1, *[1] * (y.ndim - 1))
-        error = (self.denoise(net or self.net, y + noise, sigma, condition) - y).square().flatten(1).mean(1)
-        return (self.noise.weight(sigma) * error).mean()
-
-    # ------------------------------------------------------------------ with differential privacy
-    def private_network(self) -> nn.Module:
-        """Return the network, which is all that learns."""
-        return self.net
-
-    def assume(self) -> None:
-        """Take the middle and half the width of [-1, 1] for the data's mean and deviation, which nobody measured."""
-        if isinstance(self.noise, EDMNoise):  # a chain works on [-1, 1] as it is
-            self.scale.std.fill_(0.5)
-
-    def subject_loss(self, params: dict[str, Tensor], subject_batch: Batch) -> Tensor:
-        """Return the mean loss of one subject's cases as a function of the network's parameters; see the contract."""
-        return self.loss(*self._split(subject_batch), net=lambda *x: functional_call(self.net, params, x))
-
-    def private_step(self, images_seen: int) -> None:
-        """Take the step of the gradient that stands in the network, private or not; no data are seen here."""
-        cfg = self.config
-        rate = cfg.learning_rate / math.sqrt(max(images_seen / (cfg.decay_images or math.inf), 1))
-        warm = min((images_seen + cfg.batch_size) / cfg.warmup_images, 1) if cfg.warmup_images else 1
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * warm
-        self.optimizer.step()
-        self.net.normalize_weights()  # type: ignore[operator]
-        ema_update(self.ema, self.net, ema_decay(cfg.batch_size, cfg.ema_images, images_seen))
-
-
 DEFAULT_STEPS = {"heun": 18, "ddim": 50, "ddpm": 250}
 
 
-class DiffusionConfig(OffersPrivacy, GeneratorConfig):
+class DiffusionConfig(OffersPrivacy):
     """Configuration of :class:`Diffusion`; letters as in EDM, Table 1."""
 
     formulation: Literal["edm", "ddpm", "cosine"] = Field(
@@ -160,9 +79,7 @@ class DiffusionConfig(OffersPrivacy, GeneratorConfig):
     )
     channels: tuple[int, ...] = Field((64, 128, 192), description="channels a level, finest first")
     blocks: int = Field(1, gt=0, description="residual blocks a level")
-    patch: int = Field(
-        2, gt=0, description="side of the patches that become channels at the network's door; 1 for none"
-    )
+    patch: int = Field(2, gt=0, description="side of the patches that become channels at full size; 1 for none")
     attention_levels: tuple[int, ...] = Field((2,), description="levels (0 = finest) with self-attention")
     head_channels: int = Field(64, gt=0, description="channels an attention head")
     dropout: float = Field(0.0, ge=0, lt=1)
@@ -208,15 +125,15 @@ class DiffusionConfig(OffersPrivacy, GeneratorConfig):
                     raise ValueError(f"{option} is for sampler {other}, and the sampler is {name}: leave it out")
         if self.formulation == "edm" and self.variance == "large":
             raise ValueError("variance large is the beta of a chain, and edm has none: use ddpm, cosine or small")
-        told = self.conditional or self.labels == "given"
-        if self.guidance != 1 and not (told and self.condition_dropout):
+        conditioned = self.conditional or self.labels == "given"
+        if self.guidance != 1 and not (conditioned and self.condition_dropout):
             raise ValueError("guidance needs conditional=true or labels=given, and condition_dropout above 0")
         if self.conditional and self.labels == "given":
             raise ValueError("a condition is classes or label maps: set conditional=true or labels=given, not both")
         return self
 
 
-class Diffusion(DenoisingTraining, Generator):
+class Diffusion(Generator):
     """Denoising diffusion in pixel space over image and label channels."""
 
     name = "diffusion"
@@ -268,7 +185,7 @@ class Diffusion(DenoisingTraining, Generator):
         self.shape, self.classes = (out, *size), classes
         shared = cfg.model_dump(include={"channels", "blocks", "patch", "attention_levels", "head_channels", "dropout"})
         self.net = self.engine.place(UNet(out + more, out, dims=len(size), classes=classes, **shared))
-        self.scale = Scale(out, len(size)).to(self.engine.device)
+        self.scale = DataScale(out, len(size)).to(self.engine.device)
         self.ema = copy.deepcopy(self.net).eval().requires_grad_(False)
         grid = (cfg.sigma_min, cfg.sigma_max, cfg.rho)
         edm = cfg.formulation == "edm"
@@ -296,22 +213,14 @@ class Diffusion(DenoisingTraining, Generator):
         return {"net": self.optimizer}
 
     # ------------------------------------------------------------------ training
-    def _split(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        """Return what is drawn, and the condition, hidden in some cases: NaN."""
-        condition = self._maps(decoded(batch.x[:, self.shape[0] :], self._scheme)) if self.given else batch.condition
-        if condition is None:
-            return batch.x, None
-        kept = torch.rand(len(condition), *[1] * (condition.ndim - 1), device=condition.device)
-        return batch.x[:, : self.shape[0]], condition.where(kept >= self.config.condition_dropout, torch.nan)
-
-    @property
-    def _scheme(self) -> LabelScheme:
-        assert self.encoding.scheme is not None
-        return self.encoding.scheme
-
-    def _maps(self, labels: Tensor) -> Tensor:
-        """Return label maps (N, *S) as the network sees them: (N, K, *S), -1 and 1."""
-        return one_hot(labels, self._scheme) * 2 - 1
+    def update(self, batch: Batch) -> dict[str, Any]:
+        """Take one optimiser step; see the contract."""
+        loss = self.loss(*self._split(batch))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.engine.average_gradients(self.net.parameters())
+        self.private_step(batch.images_seen)
+        return {"loss": loss.detach()}
 
     def denoise(self, net: Network, x: Tensor, sigma: Tensor, condition: Tensor | None) -> Tensor:
         """Return the denoised case D(x; sigma), EDM Eq. 7.
@@ -330,6 +239,62 @@ class Diffusion(DenoisingTraining, Generator):
         with self.engine.autocast():
             f = net(y, c_noise, condition)
         return c_skip * x + c_out * f.float()
+
+    def loss(self, x: Tensor, condition: Tensor | None, net: Network | None = None) -> Tensor:
+        """Return lambda |D(y + n; sigma) - y|^2 a pixel, EDM Eq. 8; in a chain it equals Ho's Eq. 14.
+
+        Args:
+            x: cases (N, C + L, *S), or images alone (N, C, *S), in [-1, 1].
+            condition: (N, classes), label maps (N, K, *S) or None.
+            net: F; default: the network that learns.
+        """
+        y = (x - self.scale.mean) / self.scale.std * self.noise.sigma_data
+        sigma = self.noise.draw(len(y), y.device)
+        noise = torch.randn_like(y) * sigma.reshape(-1, *[1] * (y.ndim - 1))
+        error = (self.denoise(net or self.net, y + noise, sigma, condition) - y).square().flatten(1).mean(1)
+        return (self.noise.weight(sigma) * error).mean()
+
+    def _split(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Return what is drawn, and the condition, hidden in some cases: NaN."""
+        condition = self._maps(decoded(batch.x[:, self.shape[0] :], self._scheme)) if self.given else batch.condition
+        if condition is None:
+            return batch.x, None
+        kept = torch.rand(len(condition), *[1] * (condition.ndim - 1), device=condition.device)
+        return batch.x[:, : self.shape[0]], condition.where(kept >= self.config.condition_dropout, torch.nan)
+
+    @property
+    def _scheme(self) -> LabelScheme:
+        assert self.encoding.scheme is not None
+        return self.encoding.scheme
+
+    def _maps(self, labels: Tensor) -> Tensor:
+        """Return label maps (N, *S) as the network sees them: (N, K, *S), -1 and 1."""
+        return one_hot(labels, self._scheme) * 2 - 1
+
+    # ------------------------------------------------------------------ with differential privacy
+    def private_network(self) -> nn.Module:
+        """Return the network, which is all that learns."""
+        return self.net
+
+    def assume(self) -> None:
+        """Take the middle and half the width of [-1, 1] for the data's mean and deviation, which are not measured."""
+        if isinstance(self.noise, EDMNoise):  # a chain works on [-1, 1] as it is
+            self.scale.std.fill_(0.5)
+
+    def subject_loss(self, params: dict[str, Tensor], subject_batch: Batch) -> Tensor:
+        """Return the mean loss of one subject's cases as a function of the network's parameters; see the contract."""
+        return self.loss(*self._split(subject_batch), net=lambda *x: functional_call(self.net, params, x))
+
+    def private_step(self, images_seen: int) -> None:
+        """Take the step of the gradient that stands in the network, private or not; no data are seen here."""
+        cfg = self.config
+        rate = cfg.learning_rate / math.sqrt(max(images_seen / (cfg.decay_images or math.inf), 1))
+        warm = min((images_seen + cfg.batch_size) / cfg.warmup_images, 1) if cfg.warmup_images else 1
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * warm
+        self.optimizer.step()
+        self.net.normalize_weights()
+        ema_update(self.ema, self.net, ema_decay(cfg.batch_size, cfg.ema_images, images_seen))
 
     # ------------------------------------------------------------------ sampling
     def draw(self, seeds: list[int], condition: Tensor | None = None) -> Tensor:

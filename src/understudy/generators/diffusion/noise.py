@@ -1,7 +1,7 @@
-"""Noise levels: EDM's, and the chains of DDPM (linear) and of improved DDPM (cosine), all told in EDM's frame.
+"""Noise levels: EDM's, and the chains of DDPM (linear) and of improved DDPM (cosine), all in EDM's frame.
 
 A case y is seen as x = y + sigma n with n ~ N(0, I). A chain's x_t = sqrt(alpha_bar) y + sqrt(1 - alpha_bar) n is this
-x over sqrt(1 + sigma^2), where sigma^2 = (1 - alpha_bar) / alpha_bar. So what tells the formulations apart is a column
+x over sqrt(1 + sigma^2), where sigma^2 = (1 - alpha_bar) / alpha_bar. So the formulations differ in a column
 of EDM's Table 1: how sigma is drawn in training, the weight of the loss, the preconditioning, the levels that a sampler
 visits. One denoiser, one loss (generators/diffusion/diffusion.py) and one menu of samplers
 (generators/diffusion/samplers.py) serve all.
@@ -11,9 +11,10 @@ arXiv 2206.00364), Table 1, Eq. 5-8; Ho, Jain, Abbeel, Denoising Diffusion Proba
 2006.11239), Eq. 4 and 14, section 4 (linear); Nichol, Dhariwal, Improved Denoising Diffusion Probabilistic Models
 (2021, arXiv 2102.09672), Eq. 17 (cosine), section 4 (respacing); that a linear chain of T steps has the range of Ho's
 1000 times 1000 / T is a fact of their code.
-**Differs**: the network is told ln(sigma) / 4, not t, in a chain too. Schedule numbers are float64; MONAI's schedulers,
-float32 throughout and with a ``set_timesteps`` that does not respace the posterior, are the reference of the tests.
-**Checked** in tests/generators/diffusion/test_noise.py: schedules against MONAI and Eq. 17, marginals against the
+**Differs**: the network is given ln(sigma) / 4, not t, in a chain too. Schedule numbers are float64; MONAI's
+schedulers, float32 throughout and with a ``set_timesteps`` that does not respace the posterior, are the reference of
+the tests.
+**Checked**: tests/generators/diffusion/test_noise.py: schedules against MONAI and Eq. 17, marginals against the
 recursion and by Monte Carlo, respacing, preconditioning, the weighted loss against Eq. 14.
 """
 

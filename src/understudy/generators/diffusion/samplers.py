@@ -9,7 +9,7 @@ Meng, Ermon, Denoising Diffusion Implicit Models (arXiv 2010.02502), Eq. 12 and 
 2206.00364), Algorithms 1 and 2; Ho, Salimans, Classifier-Free Diffusion Guidance (arXiv 2207.12598), Eq. 6.
 **Differs**: a step of DDPM or DDIM is written in sigma; MONAI's ``step``, which takes one generator for a whole batch,
 is the reference of the tests.
-**Checked** in tests/generators/diffusion/test_samplers.py: each step against MONAI's DDPMScheduler and DDIMScheduler,
+**Checked**: tests/generators/diffusion/test_samplers.py: each step against MONAI's DDPMScheduler and DDIMScheduler,
 Heun's order 2 on a Gaussian with known score, DDIM with eta = 1 against DDPM, all on Gaussians with exact denoisers,
 guidance.
 """

@@ -1,23 +1,18 @@
-"""Adaptive discriminator augmentation: what the discriminator sees is augmented just often enough that it cannot
-overfit.
+"""What the discriminator sees of a case: adaptive augmentation, and a low-pass filter for the start of a training.
 
-Source: Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020, arXiv 2006.06676: section
-    3.1 (heuristic r_t, controller), appendix B (pipeline: probabilities, ranges, order, orthogonal sym6 low-pass
-    filter).
-Differs: any number of channels; geometry moves image and label channels alike, intensity changes image channels
-    only, the same change for all of them (colour operations have no meaning here); cases whose transform is the
-    identity skip the resampling, which would return them unchanged; p has an upper limit, as section 2.2 finds leaks
-    above about 0.8.
-Checked: tests/generators/gan/test_ada.py.
+Cases are augmented just often enough that the discriminator cannot overfit; blurred, coarse structure is learned first.
+
+**Source**: Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020, arXiv 2006.06676: section
+3.1 (heuristic r_t, controller), appendix B (pipeline: probabilities, ranges, order, orthogonal sym6 low-pass filter);
+Karras et al., "Alias-Free Generative Adversarial Networks", 2021, arXiv 2106.12423, appendix G, and the published code
+(blur: window, fading).
+**Differs**: any number of channels; geometry moves image and label channels alike, intensity changes image channels
+only, the same change for all of them (colour operations have no meaning here); cases whose transform is the identity
+skip the resampling, which would return them unchanged; p has an upper limit, as section 2.2 finds leaks above about
+0.8.
+**Checked**: tests/generators/gan/test_ada.py, test_stylegan3.py (blur).
 
 Everything is drawn from torch's global generator, which the training loop seeds at each step.
-
-A low-pass filter on what the discriminator sees, for the start of a training: coarse structure is learned first.
-
-Source: Karras et al., "Alias-Free Generative Adversarial Networks", 2021, arXiv 2106.12423, appendix G, and the
-    published code (window, fading).
-Differs: nothing known.
-Checked: tests/generators/gan/test_stylegan3.py.
 """
 
 import math
@@ -86,9 +81,9 @@ def augment(x: Tensor, p: float, image_channels: int) -> Tensor:
 def _augment(x: Tensor, p: float, image_channels: int) -> Tensor:
     inverse = random_geometry(x.shape[0], (x.shape[2], x.shape[3]), p, x.device)
     gain, offset = random_intensity(x.shape[0], p, x.device)
-    moved = (inverse != torch.eye(3, device=x.device)).flatten(1).any(dim=1).nonzero().squeeze(1)
-    if len(moved):
-        x = x.index_copy(0, moved, warp(x[moved], inverse[moved]).to(x.dtype))
+    changed = (inverse != torch.eye(3, device=x.device)).flatten(1).any(dim=1).nonzero().squeeze(1)
+    if len(changed):
+        x = x.index_copy(0, changed, warp(x[changed], inverse[changed]).to(x.dtype))
     images = x[:, :image_channels] * gain.view(-1, 1, 1, 1) + offset.view(-1, 1, 1, 1)
     return torch.cat([images, x[:, image_channels:]], dim=1)
 

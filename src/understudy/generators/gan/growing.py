@@ -33,8 +33,8 @@ from understudy.core.errors import UsageError
 from understudy.generators.gan.adversarial import AdversarialConfig, AdversarialGenerator
 from understudy.nets.growing import double, halve, stage
 from understudy.nets.losses import gradient_penalty
+from understudy.training.batches import Batch
 from understudy.training.ema import ema_decay, ema_update
-from understudy.training.feed import Batch
 from understudy.training.optimizer import adam, optimizer_step
 
 
@@ -173,10 +173,10 @@ class GrowingGAN(AdversarialGenerator):
             UsageError: they are not square, no power of two, or smaller than 8 or than growing starts; or the training
                 would end before the networks are grown.
         """
-        least = max(self.config.first_resolution, 8)
-        if len(size) != 2 or size[0] != size[1] or size[0] < least or size[0] & (size[0] - 1):
+        low = max(self.config.first_resolution, 8)
+        if len(size) != 2 or size[0] != size[1] or size[0] < low or size[0] & (size[0] - 1):
             raise UsageError(
-                f"{self.name} needs square images with a side of {least}, {2 * least}, {4 * least} ... pixels, found "
+                f"{self.name} needs square images with a side of {low}, {2 * low}, {4 * low} ... pixels, found "
                 f"{' x '.join(map(str, size))}: import with another --size"
             )
         self.growth = self.config.growth(size[0], self.config.images_seen)

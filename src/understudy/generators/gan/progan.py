@@ -1,24 +1,17 @@
 """ProGAN: a GAN that grows from 4x4 pixels, image and label channels from one latent.
 
-Source: Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, arXiv
-    1710.10196, appendix A.1 (loss, drift, schedule, averaging); Gulrajani et al., "Improved Training of Wasserstein
-    GANs", 2017, arXiv 1704.00028, eq. 3 (gradient penalty); Miyato and Koyama, "cGANs with Projection Discriminator",
-    2018, arXiv 1802.05637 (condition).
-Differs: any number of image channels plus label channels, the output without a squashing function as published; a
-    condition is embedded and joined with z in the generator and projected in the discriminator, which takes several
-    classes a case (published: an auxiliary classifier for one); the discriminator steps first, published both at once.
-Checked: tests/generators/gan/test_progan.py (penalty against finite differences, drift, growing) and
-    tests/generators/test_contract.py; the networks in tests/generators/gan/test_progan_progan.py.
-
-The generator of ProGAN: nearest-neighbour doubling, 3x3 convolutions, pixel norm, resolutions that fade in.
-
-Source: Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, arXiv
-    1710.10196, section 2 and figure 2 (fading), section 4.2 (pixel norm), appendix A, table 2 (layers).
-Differs: any number of image and label channels; a condition is embedded, scaled to mean square 1 and joined with z
-    (published: one-hot classes joined with z as they are); under autocast everything from 8x8 pixels up runs in the
-    low precision, the 4x4 block and the output layers in float32. Leaky ReLU and pixel norm are one function with its
-    derivative written by hand, which can be differentiated once.
-Checked: tests/generators/gan/test_progan_progan.py (pixel norm, its derivative, fading, scale of activations, shapes).
+**Source**: Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, arXiv
+1710.10196, section 2 and figure 2 (fading), section 4.2 (pixel norm), appendix A (layers, loss, drift, schedule,
+averaging); Gulrajani et al., "Improved Training of Wasserstein GANs", 2017, arXiv 1704.00028, eq. 3 (gradient penalty);
+Miyato and Koyama, "cGANs with Projection Discriminator", 2018, arXiv 1802.05637 (condition).
+**Differs**: any number of image channels plus label channels, the output without a squashing function as published; a
+condition is embedded, scaled to mean square 1 and joined with z in the generator and projected in the discriminator,
+which takes several classes a case (published: an auxiliary classifier for one); the discriminator steps first,
+published both at once; under autocast everything from 8x8 pixels up runs in the low precision, the 4x4 block and the
+output layers in float32. Leaky ReLU and pixel norm are one function with its derivative written by hand, which can be
+differentiated once.
+**Checked**: tests/generators/gan/test_progan.py (penalty against finite differences, drift, growing; pixel norm and its
+derivative, fading, scale of activations, shapes) and the contract tests.
 
 Shapes: N batch, Z z_dim, C image + label channels, R' the resolution of a level, R the last one.
 """
@@ -51,7 +44,7 @@ from understudy.nets.layers import (
     convolution_dtype,
     normalise_second_moment,
 )
-from understudy.training.feed import shuffled
+from understudy.training.batches import shuffled
 
 
 class _ActivateNormalise(torch.autograd.Function):

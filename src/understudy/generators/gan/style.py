@@ -29,8 +29,8 @@ from understudy.generators.gan.ada import blurred
 from understudy.generators.gan.adversarial import AdversarialConfig, AdversarialGenerator
 from understudy.nets.losses import logistic_discriminator, logistic_generator, r1
 from understudy.nets.mapping import Mapping
+from understudy.training.batches import Batch, shuffled
 from understudy.training.ema import ema_decay, ema_update
-from understudy.training.feed import Batch, shuffled
 from understudy.training.optimizer import adam, optimizer_step
 
 

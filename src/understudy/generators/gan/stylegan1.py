@@ -1,29 +1,20 @@
 """The first StyleGAN: styles that steer a growing generator, image and label channels from one latent.
 
-Source: Karras et al., "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019, arXiv
-    1812.04948: section 3.1 (style mixing), appendix B (truncation) and C (loss, schedule, learning rates); Mescheder et
-    al., "Which Training Methods for GANs do actually Converge?", 2018, arXiv 1801.04406, eq. 9 (R1).
-Differs: any number of image channels plus label channels; R1 may be measured on a share of the batch; a condition is
-    projected in the discriminator; the average of w is tracked once a step, published also in the generator's phase;
-    the discriminator steps first, published both at once.
-Checked: tests/generators/gan/test_stylegan1.py (R1 against finite differences, style mixing, truncation, growing) and
-    tests/generators/test_contract.py; the networks in tests/generators/gan/test_stylegan1_stylegan1.py.
-
-The generator of the first StyleGAN: mapping, learned constant, noise, adaptive instance normalisation, growing.
-
-Source: Karras et al., "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019, arXiv
-    1812.04948, figure 1b, eq. 1 (adaptive instance normalisation), section 2 (noise), appendix B (truncation) and C
-    (low-pass filter, average of w). The order of a layer is that of the published code: convolution, low-pass filter,
-    noise, bias, leaky ReLU, instance normalisation, style.
-Differs: any number of image and label channels; the condition is embedded as in later papers of the family
-    (nets/mapping.py); under autocast everything from 8x8 pixels up runs in the low precision, the 4x4 layers, the
-    mapping, the styles and the output layers in float32. What follows a convolution is one function with its
-    derivative written by hand, which can be differentiated once. Two starting values: the output layers begin at a
-    tenth of the published size, because normalised and styled features else make pictures of several times the
-    contrast of data, which a short training does not live down; the learned constant is random as in StyleGAN2,
-    because ones have no deviation to divide by.
-Checked: tests/generators/gan/test_stylegan1_stylegan1.py (a layer against its definition, its derivatives, statistics,
-noise, fading).
+**Source**: Karras et al., "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019, arXiv
+1812.04948: figure 1b, eq. 1 (adaptive instance normalisation), section 2 (noise), section 3.1 (style mixing), appendix
+B (truncation) and C (loss, schedule, learning rates, low-pass filter, average of w); Mescheder et al., "Which Training
+Methods for GANs do actually Converge?", 2018, arXiv 1801.04406, eq. 9 (R1). The order of a layer is that of the
+published code: convolution, low-pass filter, noise, bias, leaky ReLU, instance normalisation, style.
+**Differs**: any number of image channels plus label channels; R1 may be measured on a share of the batch; a condition
+is embedded as in later papers of the family (nets/mapping.py) and projected in the discriminator; the average of w is
+tracked once a step, published also in the generator's phase; the discriminator steps first, published both at once;
+under autocast everything from 8x8 pixels up runs in the low precision, the 4x4 layers, the mapping, the styles and the
+output layers in float32. What follows a convolution is one function with its derivative written by hand, which can be
+differentiated once. Two starting values: the output layers begin at a tenth of the published size, because normalised
+and styled features else make images of several times the contrast of data, which a short training does not undo; the
+learned constant is random as in StyleGAN2, because ones have no deviation to divide by.
+**Checked**: tests/generators/gan/test_stylegan1.py (R1 against finite differences, style mixing, truncation, growing; a
+layer against its definition, its derivatives, statistics, noise, fading) and the contract tests.
 
 Shapes: N batch, Z z_dim, W w_dim, L layers (`num_ws`), C image + label channels, R' the resolution of a level.
 """
@@ -53,10 +44,10 @@ from understudy.nets.growing import (
 from understudy.nets.layers import SLOPE, EqualisedLinear, channels_at, convolution_dtype, per_channel
 from understudy.nets.losses import logistic_discriminator, logistic_generator, r1
 from understudy.nets.mapping import Mapping
-from understudy.training.feed import shuffled
+from understudy.training.batches import shuffled
 
 W_AVERAGE_DECAY = 0.995
-FIRST_CONTRAST = 0.1  # of pictures, at the start
+FIRST_CONTRAST = 0.1  # of images, at the start
 
 
 class _Epilogue(torch.autograd.Function):

@@ -1,22 +1,15 @@
 """StyleGAN2 with adaptive discriminator augmentation: image and label channels from one latent.
 
-Source: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv 1912.04958 (network:
-    generators/gan/stylegan2.py, nets/discriminator.py; losses: generators/gan/style.py); Karras et al., "Training
-    Generative Adversarial Networks with Limited Data", 2020, arXiv 2006.06676 (generators/gan/ada.py).
-Differs: any number of image channels plus label channels; see the files named. With differential privacy (dp) neither
-    R1, nor adaptive augmentation, nor minibatch deviations: each subject stands alone before the discriminator.
-Checked: tests/generators/gan/test_stylegan2.py, tests/training/privacy/test_private_training.py and
-    tests/generators/test_contract.py.
-
-The generator of StyleGAN2: mapping and skip synthesis (configuration E/F).
-
-Source: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv 1912.04958, sections 2
-    and 4. Parameter names and shapes are those of the published weights, so that those load as they are.
-Differs: any number of image channels (images and encoded label maps side by side); modulation of activations instead
-    of weights; under autocast everything from 8x8 pixels up runs in the low precision, the 4x4 blocks, the mapping,
-    the styles and the output layers in float32; the clamp that float16 needs is off unless asked for.
-Checked: tests/generators/gan/test_stylegan2_stylegan2.py (shapes, names, gains, demodulation inside the network,
-precision of the output).
+**Source**: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv 1912.04958, sections 2
+and 4: mapping and skip synthesis (configuration E/F; discriminator: nets/discriminator.py; losses: style.py); Karras et
+al., "Training Generative Adversarial Networks with Limited Data", 2020, arXiv 2006.06676 (ada.py). Parameter names and
+shapes are those of the published weights, so that those load as they are.
+**Differs**: any number of image channels (images and encoded label maps side by side); modulation of activations
+instead of weights; under autocast everything from 8x8 pixels up runs in the low precision, the 4x4 blocks, the mapping,
+the styles and the output layers in float32; the clamp that float16 needs is off unless asked for. With differential
+privacy (dp) neither R1, nor adaptive augmentation, nor minibatch deviations: the discriminator sees each subject alone.
+**Checked**: tests/generators/gan/test_stylegan2.py (shapes, names, gains, demodulation
+inside the network, precision of the output), tests/training/dp/test_training.py and the contract tests.
 
 Shapes: N batch, Z z_dim, W w_dim, L latents per case (`num_ws`), C image + label channels, R resolution.
 """
@@ -46,9 +39,9 @@ from understudy.nets.layers import (
 )
 from understudy.nets.losses import logistic_discriminator
 from understudy.nets.mapping import Mapping
+from understudy.training.batches import Batch
 from understudy.training.dp.settings import OffersPrivacy
 from understudy.training.ema import ema_decay, ema_update
-from understudy.training.feed import Batch
 
 LOW_PRECISION_FROM = 8
 

@@ -1,28 +1,19 @@
-"""StyleGAN3: an alias-free style-based GAN; image and label channels from one latent, details that move with them.
+"""StyleGAN3: an alias-free style-based GAN, translation (t) or rotation (r) equivariant; details move with the anatomy.
 
-Source: Karras et al., "Alias-Free Generative Adversarial Networks", 2021, arXiv 2106.12423 (network:
-    generators/gan/stylegan3.py; section 3.2 and appendix G: two mapping layers, learning rate 0.0025, no style mixing,
-    no path length regularisation; variant r: 1x1 convolutions, twice the feature maps, blurred images for D at the
-    start); discriminator and losses are StyleGAN2's (nets/discriminator.py, generators/gan/style.py).
-Differs: any number of image channels plus label channels; fewer layers (`num_layers`) and a smaller margin around the
-    image may be asked for, and the presets for short trainings do: 14 layers are made for 256 pixels and more; the
-    blur of variant r is as wide relative to the image as at 256 pixels, where those are fewer, and lasts a tenth of
-    the training at most.
-Checked: tests/generators/gan/test_stylegan3.py and tests/generators/test_contract.py; the network in tests/nets and
-    tests/generators/test_official.py.
-
-The generator of StyleGAN3: mapping and alias-free synthesis, translation (t) or rotation (r) equivariant.
-
-Source: Karras et al., "Alias-Free Generative Adversarial Networks", 2021, arXiv 2106.12423, sections 2 and 3 and
-    appendix C to F: Fourier features, flexible layer specifications, filtered non-linearities, no noise. Parameter
-    and buffer names and shapes are those of the published weights, so that those load as they are.
-Differs: any number of image channels (images and encoded label maps side by side); modulation of activations instead
-    of weights, and no normalisation of weights and styles before it, which demodulation undoes; under autocast the
-    convolutions and filters run in the low precision, the Fourier features, the mapping, the styles and the output
-    layer in float32.
-Checked: tests/generators/test_official.py (numbers of the official code, to 1e-4),
-    tests/generators/gan/test_stylegan3_stylegan3.py (translation and rotation equivariance, schedule, names, precision
-    of the output).
+**Source**: Karras et al., "Alias-Free Generative Adversarial Networks", 2021, arXiv 2106.12423, sections 2 and 3 and
+appendix C to G: Fourier features, flexible layer specifications, filtered non-linearities, no noise; two mapping
+layers, learning rate 0.0025, no style mixing, no path length regularisation; variant r: 1x1 convolutions, twice the
+feature maps, blurred images for D at the start. Discriminator and losses are StyleGAN2's (nets/discriminator.py,
+style.py). Parameter and buffer names and shapes are those of the published weights, so that those load as they are.
+**Differs**: any number of image channels (images and encoded label maps side by side); modulation of activations
+instead of weights, and no normalisation of weights and styles before it, which demodulation undoes; under autocast the
+convolutions and filters run in the low precision, the Fourier features, the mapping, the styles and the output layer in
+float32; fewer layers (`num_layers`) and a smaller margin around the image may be asked for, and the presets for short
+trainings do: 14 layers are made for 256 pixels and more; the blur of variant r is as wide relative to the image as at
+256 pixels, where those are fewer, and lasts a tenth of the training at most.
+**Checked**: tests/generators/test_official.py (numbers of the official code, to 1e-4),
+tests/generators/gan/test_stylegan3.py (translation and rotation equivariance, schedule,
+names, precision of the output) and the contract tests.
 
 Shapes: N batch, Z z_dim, W w_dim, L latents per case (`num_ws`), C image + label channels, R resolution. Frequencies
 and sampling rates are per side of the image.

@@ -1,15 +1,15 @@
 """mask_gan: a Wasserstein GAN of label maps alone, in 2D and 3D: lesion masks, or anatomy and lesion in one map.
 
-Source: Gulrajani et al., "Improved Training of Wasserstein GANs", 2017, arXiv 1704.00028 (eq. 3; algorithm 1: several
-    critic steps a generator step); Platscher, Zopes and Federau, "Image Translation for Medical Image Generation",
-    2022, arXiv 2010.02745, and the published code (lesion masks: 128 latents, 8 feature maps at the finest level,
-    lambda 10, Adam 0.0002, cases of at least 20 lesion voxels).
-Differs: any number of classes: the critic sees real maps one-hot and generated ones as the softmax leaves them. Neither
-    a straight-through step nor a temperature is needed: a critic bounded in its slope scores a half-sure map between
-    its two sure neighbours, so that the generator is paid for every bit of sureness; what is drawn is the likeliest
-    class of every voxel. EMA of the generator. A condition. Networks as generators/masks/networks.py says.
-Checked: tests/generators/masks/test_mask_gan.py (penalty against finite differences in 3D, what is learned and left
-    out, empty maps, softness, a toy that is learned) and tests/generators/test_contract.py.
+**Source**: Gulrajani et al., "Improved Training of Wasserstein GANs", 2017, arXiv 1704.00028 (eq. 3; algorithm 1:
+several critic steps a generator step); Platscher, Zopes and Federau, "Image Translation for Medical Image Generation",
+2022, arXiv 2010.02745, and the published code (lesion masks: 128 latents, 8 feature maps at the finest level, lambda
+10, Adam 0.0002, cases of at least 20 lesion voxels).
+**Differs**: any number of classes: the critic sees real maps one-hot and generated ones as the softmax leaves them.
+Neither a straight-through step nor a temperature is needed: a critic bounded in its slope scores a half-sure map
+between its two sure neighbours, so that the generator is paid for every bit of sureness; what is drawn is the likeliest
+class of every voxel. EMA of the generator. A condition. Networks as generators/masks/networks.py says.
+**Checked**: tests/generators/masks/test_mask_gan.py (penalty against finite differences in 3D, what is learned and left
+out, empty maps, softness, a toy that is learned) and tests/generators/test_contract.py.
 
 **Without lesions** (the healthy arm), in either of two ways: ``without={stroke: white matter}`` learns the training
 maps with these classes replaced by another, and never draws them; or, where the cohort has healthy cases too, a class
@@ -37,8 +37,8 @@ from understudy.generators.base import Generator, GeneratorConfig
 from understudy.generators.masks.networks import Critic, MaskGenerator
 from understudy.nets.label_maps import decoded, encoded, without_small_components
 from understudy.nets.losses import gradient_penalty
+from understudy.training.batches import Batch, shuffled
 from understudy.training.ema import ema_decay, ema_update
-from understudy.training.feed import Batch, shuffled
 from understudy.training.optimizer import adam, optimizer_step
 
 SIDE_STEP = 8  # every side is a multiple of it
@@ -177,15 +177,15 @@ class MaskGAN(Generator):
         Raises:
             UsageError: no training case has `min_voxels` of them.
         """
-        least = self.config.min_voxels
+        fewest = self.config.min_voxels
         counts = torch.cat([self.voxels(self.maps(part.to(self.engine.device))) for part in x.split(COUNTED_AT_ONCE)])
-        if not (counts >= least).any():
+        if not (counts >= fewest).any():
             raise UsageError(
-                f"no training case has {least} voxels of the classes that count, found at most {int(counts.max())}: "
+                f"no training case has {fewest} voxels of the classes that count, found at most {int(counts.max())}: "
                 "lower --set min_voxels, or name others with --set lesion=[...]"
             )
         for network in (self.g, self.ema):
-            network.min_voxels.fill_(least or int(counts.min() > 0))
+            network.min_voxels.fill_(fewest or int(counts.min() > 0))
 
     def learned(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None, float]:
         """Choose the cases of a batch that are learned; others have one of these in their place.

@@ -1,17 +1,17 @@
 """The networks of the mask GAN: latents -> class probabilities, and a critic of one-hot maps, in 2D and 3D.
 
-Source: Gulrajani et al., "Improved Training of Wasserstein GANs", 2017, arXiv 1704.00028, section 4 (no batch
-    normalisation in the critic, whose penalty is taken case by case); Platscher, Zopes and Federau, "Image Translation
-    for Medical Image Generation", 2022, arXiv 2010.02745, and the published code (a dense layer to 128 coarse maps,
-    which are doubled; a critic whose feature maps double from 8 while its sides halve).
-Differs: softmax over the classes where one mask had tanh. Every side is halved on its own down to 4 to 7 voxels, so
-    that volumes need not be cubes. At full size both networks see patches of 2 voxels a side as channels, which spares
-    the dearest convolutions. Pixel norm (published: instance norm, which takes the amount of a feature away), 3x3
-    kernels after doubling and at the end (7x7), 4x4 kernels with stride 2 in the critic (5x5), slope 0.2 (0.02),
-    biases, a nonlinear dense layer before the verdict, Kaiming initialisation (normal, 0.02). A condition is embedded,
-    joined with z in the generator and projected in the critic (Miyato and Koyama, 2018, arXiv 1802.05637).
-Checked: tests/generators/masks/test_networks.py (shapes in 2D and 3D, probabilities, cases on their own, the condition,
-    gradients of volumes in bf16 against float32).
+**Source**: Gulrajani et al., "Improved Training of Wasserstein GANs", 2017, arXiv 1704.00028, section 4 (no batch
+normalisation in the critic, whose penalty is taken case by case); Platscher, Zopes and Federau, "Image Translation for
+Medical Image Generation", 2022, arXiv 2010.02745, and the published code (a dense layer to 128 coarse maps, which are
+doubled; a critic whose feature maps double from 8 while its sides halve).
+**Differs**: softmax over the classes where one mask had tanh. Every side is halved on its own down to 4 to 7 voxels, so
+that volumes need not be cubes. At full size both networks see patches of 2 voxels a side as channels, which spares the
+dearest convolutions. Pixel norm (published: instance norm, which takes the amount of a feature away), 3x3 kernels after
+doubling and at the end (7x7), 4x4 kernels with stride 2 in the critic (5x5), slope 0.2 (0.02), biases, a nonlinear
+dense layer before the score, Kaiming initialisation (normal, 0.02). A condition is embedded, joined with z in the
+generator and projected in the critic (Miyato and Koyama, 2018, arXiv 1802.05637).
+**Checked**: tests/generators/masks/test_networks.py (shapes in 2D and 3D, probabilities, cases on their own, the
+condition, gradients of volumes in bf16 against float32).
 
 Shapes: N batch, Z latents, K classes of the label map, S spatial size.
 The critic works in float32 throughout: the penalty differentiates it twice, and that is most of a step. The generator
@@ -50,9 +50,9 @@ def coarse_size(size: Sequence[int]) -> list[int]:
     return [side // math.prod(steps) for side, steps in zip(size, zip(*halvings(size), strict=True), strict=True)]
 
 
-def feature_maps(levels: int, finest: int, most: int) -> list[int]:
-    """Return the number of feature maps of each level, the finest first: doubled each time, at most `most`."""
-    return [min(finest * 2**level, most) for level in range(levels)]
+def feature_maps(levels: int, finest: int, max_maps: int) -> list[int]:
+    """Return the number of feature maps of each level, the finest first: doubled each time, at most `max_maps`."""
+    return [min(finest * 2**level, max_maps) for level in range(levels)]
 
 
 def _convolution(inputs: int, outputs: int, stride: Sequence[int]) -> nn.Module:
@@ -74,15 +74,15 @@ class MaskGenerator(nn.Module):
         outputs: K.
         size: S, even.
         finest: feature maps at half the size.
-        most: most feature maps at any level.
+        max_maps: most feature maps at any level.
     """
 
     min_voxels: Tensor
 
-    def __init__(self, z_dim: int, classes: int, outputs: int, size: Sequence[int], finest: int, most: int) -> None:
+    def __init__(self, z_dim: int, classes: int, outputs: int, size: Sequence[int], finest: int, max_maps: int) -> None:
         super().__init__()
         self.steps, self.coarse = halvings(size)[:0:-1], coarse_size(size)
-        widths, still = feature_maps(len(self.steps) + 1, finest, most)[::-1], (1,) * len(size)
+        widths, still = feature_maps(len(self.steps) + 1, finest, max_maps)[::-1], (1,) * len(size)
         self.embed = nn.Linear(classes, z_dim) if classes else None
         self.conv_in = nn.Linear(z_dim * (2 if classes else 1), widths[0] * math.prod(self.coarse))
         self.convolutions = nn.ModuleList(
@@ -111,13 +111,13 @@ class Critic(nn.Module):
         inputs: K.
         size: S, even.
         finest: feature maps at a quarter of the size.
-        most: most feature maps at any level.
+        max_maps: most feature maps at any level.
     """
 
-    def __init__(self, classes: int, inputs: int, size: Sequence[int], finest: int, most: int) -> None:
+    def __init__(self, classes: int, inputs: int, size: Sequence[int], finest: int, max_maps: int) -> None:
         super().__init__()
         steps = halvings(size)[1:]
-        widths = [inputs * PATCH ** len(size), *feature_maps(len(steps), finest, most)]
+        widths = [inputs * PATCH ** len(size), *feature_maps(len(steps), finest, max_maps)]
         self.convolutions = nn.ModuleList(
             _convolution(a, b, step) for a, b, step in zip(widths, widths[1:], steps, strict=False)
         )

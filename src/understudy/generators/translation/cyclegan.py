@@ -1,26 +1,19 @@
 """CycleGAN: label maps are rendered, and images segmented, without pairs: a rendered map must be segmented as it was.
 
-Source: Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", 2017, arXiv
-    1703.10593: eq. 1 (adversarial), eq. 2 (cycle), eq. 3 (weight 10), section 4 and appendix 7 (least squares, pool of
-    50, residual networks: nets/translation.py, nets/patch_gan.py). Preset `paper`: Platscher et al., 2021, arXiv
-    2010.02745, with a pool that lasts (in the released code it is made anew at every step, and there is no CycleGAN).
-Differs: label maps come from the first cohort and images from the second, in two orders of their own. A label map is
-    one channel a class, which gives three differences. The cycle on its side is cross-entropy: a map is read right or
-    wrong, and L1 over K channels would weigh less the more classes there are. Images are read as whole classes, with
-    gradients of the probabilities, since in soft maps the networks would hide the image that the cycle asks back (Chu
-    et al., "CycleGAN, a Master of Steganography", 2017, arXiv 1712.02950), and no drawn map is soft. And there is no
-    identity loss: a label map is no image. One label map is rendered in one way: nothing is drawn at random. See also
-    the files named.
-Checked: tests/generators/translation/test_cyclegan.py and tests/generators/test_contract.py.
-
-ImagePool: a discriminator is shown synthetic cases of earlier steps too, so that it does not forget them.
-
-Source: Shrivastava et al., "Learning from Simulated and Unsupervised Images through Adversarial Training", 2017, arXiv
-    1612.07828, section 2.3; as in Zhu et al., 2017, arXiv 1703.10593, section 4 (50 cases; while the pool fills, new
-    cases are shown and kept; then half of the time an old case is shown, and the new one takes its place).
-Differs: the pool is a part of a checkpoint. Of several processes each has a pool, and a resumed training goes on with
-    the first one's in all of them.
-Checked: tests/generators/translation/test_cyclegan_pool.py, and the contract tests of cyclegan (resume bit for bit).
+**Source**: Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", 2017, arXiv
+1703.10593: eq. 1 (adversarial), eq. 2 (cycle), eq. 3 (weight 10), section 4 and appendix 7 (least squares, residual
+networks: nets/translation.py, nets/patch_gan.py; a pool of 50 cases: while it fills, new cases are shown and kept; then
+half of the time an old case is shown, and the new one takes its place, after Shrivastava et al., 2017, arXiv
+1612.07828, section 2.3). Preset `paper`: Platscher et al., 2021, arXiv 2010.02745, with a pool that lasts (in the
+released code it is made anew at every step, and there is no CycleGAN).
+**Differs**: label maps come from the first cohort and images from the second, in two orders of their own. A label map
+is one channel a class, which gives three differences. The cycle on its side is cross-entropy: L1 over K channels would
+weigh less the more classes there are. Images are segmented as whole classes, with gradients of the probabilities, since
+in soft maps the networks would hide the image that the cycle asks back (Chu et al., "CycleGAN, a Master of
+Steganography", 2017, arXiv 1712.02950). And there is no identity loss: a label map is no image. One label map is
+rendered in one way: nothing is drawn at random. The pool is a part of a checkpoint; of several processes each has one,
+and a resumed training goes on with the first one's in all of them.
+**Checked**: tests/generators/translation/test_cyclegan.py and the contract tests.
 
 Everything is drawn from torch's global generator, which the training loop seeds at each step.
 """
@@ -44,7 +37,7 @@ from understudy.nets.losses import whole_classes
 from understudy.nets.patch_gan import PatchGAN
 from understudy.nets.spatial import needed_halvings
 from understudy.nets.translation import ResidualGenerator
-from understudy.training.feed import Batch
+from understudy.training.batches import Batch
 from understudy.training.jitter import jittered
 
 

@@ -1,14 +1,14 @@
 """pix2pix: a U-Net renders label maps as images, or segments images; a discriminator judges patches of pairs.
 
-Source: Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", 2017, arXiv 1611.07004: eq.
-    4 (objective), section 3.1 (noise in form of dropout), appendix 6.1 (networks: nets/translation.py,
-    nets/patch_gan.py). Volumes, and images to anatomy: Shin et al., 2018, arXiv 1807.10225. Preset `paper`: Platscher
-    et al., 2021, arXiv 2010.02745.
-Differs: least-squares losses and an L1 weight of 10, as Platscher et al. (published: logistic, 100). Dropout stays on
-    when images are rendered, as published, but the masks of a case are drawn from its own seed: a case can be drawn
-    again, and does not depend on its neighbours. Images are segmented without dropout, since an anatomy should not be
-    random, and with cross-entropy in the place of L1. See also the files named.
-Checked: tests/generators/translation/test_pix2pix.py and tests/generators/test_contract.py.
+**Source**: Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", 2017, arXiv 1611.07004:
+eq. 4 (objective), section 3.1 (noise in form of dropout), appendix 6.1 (networks: nets/translation.py,
+nets/patch_gan.py). Volumes, and images to anatomy: Shin et al., 2018, arXiv 1807.10225. Preset `paper`: Platscher et
+al., 2021, arXiv 2010.02745.
+**Differs**: least-squares losses and an L1 weight of 10, as Platscher et al. (published: logistic, 100). Dropout stays
+on when images are rendered, as published, but the masks of a case are drawn from its own seed: a case can be drawn
+again, and does not depend on its neighbours. Images are segmented without dropout, since an anatomy should not be
+random, and with cross-entropy in the place of L1. See also the files named.
+**Checked**: tests/generators/translation/test_pix2pix.py and tests/generators/test_contract.py.
 """
 
 from typing import Any, ClassVar, Literal
@@ -25,7 +25,7 @@ from understudy.nets.losses import whole_classes
 from understudy.nets.patch_gan import PatchGAN
 from understudy.nets.spatial import needed_halvings
 from understudy.nets.translation import UNetGenerator, no_dropout, seeded_dropout
-from understudy.training.feed import Batch
+from understudy.training.batches import Batch
 
 
 class Pix2PixConfig(PairedConfig):

@@ -1,26 +1,19 @@
-"""SPADE: images rendered from a latent, with a label map in every normalisation layer.
+"""SPADE: images rendered from a latent, with a label map in every normalisation layer, pixel by pixel; 2D and 3D.
 
-Source: Park et al., "Semantic Image Synthesis with Spatially-Adaptive Normalization", 2019, arXiv 1903.07291: section 3
-    and appendix A (networks: generators/translation/spade.py; hinge loss, feature matching 10, discriminators at two
-    scales, spectral normalisation, two rates; an image encoder with a weight of 0.05 on its divergence makes the latent
-    mean something). Preset `paper`: Platscher et al., 2021, arXiv 2010.02745, whose SPADE has L1 and no encoder.
-Differs: L1 of weight 10 in the place of the perceptual loss, which needs a network trained on photographs; the
-    divergence is a mean over cases, not a sum. With an encoder a share of every batch (`prior_share`) is rendered from
-    normal latents, as in sampling, and judged by the discriminator alone (as in Zhu et al., "Toward Multimodal
-    Image-to-Image Translation", 2017, arXiv 1711.11586, section 3.3); published: encoded latents only. An image is
-    rendered in all its contrasts at once. See also the files named.
-Checked: tests/generators/translation/test_spade.py and tests/generators/test_contract.py.
-
-SPADE: a generator whose normalisation layers are modulated, pixel by pixel, by a label map; 2D and 3D.
-
-Source: Park et al., "Semantic Image Synthesis with Spatially-Adaptive Normalization", 2019, arXiv 1903.07291, eq. 1
-    (the layer), section 3 and appendix A (residual blocks, generator, image encoder); gamma is learned as 1 + gamma, as
-    in the authors' code.
-Differs: statistics are those of one case and channel (instance normalisation; published: of the batch over several
-    GPUs), so that a case does not depend on its neighbours; at coarse levels a label map is averaged, not sampled, so
-    that a small lesion does not vanish; one residual block a level; the encoder's first layer is not normalised, so
-    that it can see how bright an image is; a thin axis is halved later (nets/spatial.py).
-Checked: tests/generators/translation/test_spade_spade.py (eq. 1 by hand).
+**Source**: Park et al., "Semantic Image Synthesis with Spatially-Adaptive Normalization", 2019, arXiv 1903.07291: eq. 1
+(the layer), section 3 and appendix A (residual blocks, generator, hinge loss, feature matching 10, discriminators at
+two scales, spectral normalisation, two rates; an image encoder with a weight of 0.05 on its divergence makes the latent
+mean something); gamma is learned as 1 + gamma, as in the authors' code. Preset `paper`: Platscher et al., 2021, arXiv
+2010.02745, whose SPADE has L1 and no encoder.
+**Differs**: L1 of weight 10 in the place of the perceptual loss, which needs a network trained on photographs; the
+divergence is a mean over cases, not a sum. With an encoder a share of every batch (`prior_share`) is rendered from
+normal latents, as in sampling, and seen by the discriminator alone (as in Zhu et al., "Toward Multimodal Image-to-Image
+Translation", 2017, arXiv 1711.11586, section 3.3); published: encoded latents only. An image is rendered in all its
+contrasts at once. Statistics are those of one case and channel (instance normalisation; published: of the batch over
+several GPUs), so that a case does not depend on its neighbours; at coarse levels a label map is averaged, not sampled,
+so that a small lesion does not vanish; one residual block a level; the encoder's first layer is not normalised, so that
+it can see how bright an image is; a thin axis is halved later (nets/spatial.py).
+**Checked**: tests/generators/translation/test_spade.py (eq. 1 by hand) and the contract tests.
 """
 
 import math
@@ -42,7 +35,7 @@ from understudy.nets.label_maps import one_hot
 from understudy.nets.losses import Features, feature_matching
 from understudy.nets.patch_gan import PatchGAN
 from understudy.nets.spatial import Conv, Stride, halved, halvings, instance_norm, needed_halvings
-from understudy.training.feed import Batch
+from understudy.training.batches import Batch
 
 
 class Spade(nn.Module):
@@ -87,7 +80,7 @@ class SpadeBlock(nn.Module):
 
 
 class SpadeGenerator(nn.Module):
-    """From a latent, level by level to a case, every level told the label map.
+    """From a latent, level by level to a case, every level given the label map.
 
     Args:
         z_dim: width of the latent.

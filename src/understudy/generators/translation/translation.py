@@ -26,8 +26,8 @@ from understudy.core.labels import LabelScheme
 from understudy.generators.base import Generator
 from understudy.nets.label_maps import decoded, encoded, one_hot
 from understudy.nets.losses import Features, discriminator_loss, generator_loss
+from understudy.training.batches import Batch
 from understudy.training.ema import ema_decay, ema_update
-from understudy.training.feed import Batch
 from understudy.training.jitter import jittered
 from understudy.training.optimizer import optimizer_step
 from understudy.training.settings import GeneratorConfig

@@ -1,21 +1,7 @@
 """Latent class optimisation: an unconditional generator shows wanted classes, because a classifier says so.
 
-**Source**: Segal et al., Evaluating the Clinical Realism of Synthetic Chest X-Rays Generated Using Progressively
-Growing GANs (2021, arXiv 2010.03975): with generator G and classifier f frozen, z is moved down the gradient of the
-classification loss of f(G(z)) against the wanted labels, which gives labelled, also multi-label, cases without a
-conditional generator. Optimiser, steps, restarts and prior are not published: Adam; loss of latent u
-mean_k BCE(f_k(G(u)), y_k) + prior * R(u), with R and the bounds of u in latents.py.
-**Differs**: z or w; a search ends as soon as what would be written (decoded, in the cohort's data type) shows every
-wanted class with probability >= threshold and every unwanted one with <= 1 - threshold, so that a case is changed no
-more than needed; several restarts side by side, of which the first that gets there is taken (the surest of several);
-cases that never get there are not written. A missing target (NaN) is free.
-Case i depends on the seed and on i alone: blocks have one fixed size, and each latent goes its own way.
-**Checked** in tests/synthesis/conditioning/test_search.py (known answers of a linear generator; bounds; independence of
-n).
-
-Latents to optimise: where a search starts, what a latent looks like, and how far from common ones it may go.
-
-A search moves u (N, D); in both spaces a start is a random case of the generator.
+Generator G and classifier f are frozen. Latents u (N, D) go down the gradient of
+mean_k BCE(f_k(G(u)), y_k) + prior * R(u); a target y_k that is missing (NaN) is free. A start is a random case of G.
 
 - **z**: u = z, normal. R(u) = (|z|^2 / D - 1)^2. After each step z is brought back into the shell
   sqrt(D) - 3 / sqrt(2) <= |z| <= sqrt(D) + 3 / sqrt(2), which holds 99.7 % of normal latents: their length has the
@@ -24,9 +10,17 @@ A search moves u (N, D); in both spaces a start is a random case of the generato
   1,024 random styles. R(u) = |u|^2 / D, the squared distance to w_avg in units of the spread, 1 on average. u is scaled
   back where R(u) is above the largest R of these 1,024.
 
-**Source** of the idea: Menon et al., PULSE (2020, arXiv 2003.03808) search the sphere of radius sqrt(D) for z; Karras
-et al. (2020, arXiv 1912.04958) measure mean and spread of random styles to search w.
-**Checked** in tests/synthesis/conditioning/test_search.py (bounds; starts depend on the seed alone).
+Case i depends on the seed and on i alone: blocks have one fixed size, and each latent goes its own way.
+**Source**: Segal et al., Evaluating the Clinical Realism of Synthetic Chest X-Rays Generated Using Progressively
+Growing GANs (2021, arXiv 2010.03975): z moved down the gradient of the classification loss gives labelled, also
+multi-label, cases without a conditional generator. Of the bounds: Menon et al., PULSE (2020, arXiv 2003.03808) search
+the sphere of radius sqrt(D) for z; Karras et al. (2020, arXiv 1912.04958) measure mean and spread of styles for w.
+**Differs**: optimiser, steps, restarts and prior are not published: Adam. A search ends as soon as what would be
+written (decoded, in the cohort's data type) shows every wanted class with probability >= threshold and every unwanted
+one with <= 1 - threshold, so that a case is changed no more than needed; of several restarts side by side the first
+that gets there is taken (the surest of several); cases that never get there are not written.
+**Checked** in tests/synthesis/conditioning/test_search.py (known answers of a linear generator; bounds; independence of
+n; starts depend on the seed alone).
 """
 
 import math
@@ -190,7 +184,7 @@ class ConditionConfig(BaseModel):
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DecodedCases:
     """What would be written of some latents: images (N, C, *S), label maps (N, *S) or None, probabilities (N, K)."""
 
     images: np.ndarray
@@ -236,7 +230,7 @@ class Search:
         self,
         latents: Latents,
         logits: Callable[[Tensor], Tensor],
-        draw: Callable[[Tensor], Drawn],
+        draw: Callable[[Tensor], DecodedCases],
         config: ConditionConfig,
         autocast: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:

@@ -22,7 +22,7 @@ from understudy.core.provenance import Provenance
 from understudy.core.stage import finished
 from understudy.generators import load
 from understudy.generators.base import Generator
-from understudy.synthesis.conditioning.search import ConditionConfig, Drawn, Search, latents_of
+from understudy.synthesis.conditioning.search import ConditionConfig, DecodedCases, Search, latents_of
 from understudy.synthesis.runs import joint_inputs, joint_trained_on, open_run, synthetic_writer
 from understudy.tasks.classify import Trained, open_classifier
 from understudy.training.engine import Engine
@@ -122,11 +122,11 @@ def _search(generator: Generator, trained: Trained, config: ConditionConfig) -> 
     def logits(x: Tensor) -> Tensor:
         return trained.classifier.logits(x[:, :c].clamp(-1, 1))
 
-    def draw(x: Tensor) -> Drawn:
+    def draw(x: Tensor) -> DecodedCases:
         images, labels = encoding.decode(x.float().cpu().numpy())
         if images is None:
             raise UsageError("a classifier needs images, and this generator draws label maps only")
-        return Drawn(images, labels, trained.classifier.predict(encoding.encode_images(images)))
+        return DecodedCases(images, labels, trained.classifier.predict(encoding.encode_images(images)))
 
     return Search(latents_of(generator, config.space), logits, draw, config, generator.engine.autocast)
 

@@ -1,16 +1,12 @@
-"""Anatomy where the user has none: label maps become anatomy with the cohort's own classes laid over it.
+"""Anatomy where a cohort has none: its label maps become anatomy with the cohort's own classes laid over it.
 
-The anatomy is found by a mixture model (tissues.py), or by a trained translator from images to label maps. The images
-stay, for they still fit, and so do cases, subjects and splits: the new cohort is of the same kind, and the same
-person's. **Source** of the second way: Shin et al. (2018, arXiv 1807.10225): a translator trained on one data set with
-anatomy is read on another without, and the lesion laid over what it says.
-**Checked** in tests/synthesis/editing/test_anatomy.py.
-
-Merging: anatomy and lesion, each with a label scheme of its own, become one label map with one scheme.
-
-**Source** of the layout: Platscher et al. (2020, arXiv 2010.02745, official code): background, 27 anatomical structures
-and stroke as 29 classes, the lesion last, laid over the anatomy. **Checked** in
-tests/synthesis/editing/test_anatomy_merging.py.
+The anatomy is found by a mixture model (tissues.py), or by a trained translator from images to label maps. Images,
+cases, subjects and splits stay, and so does the kind of the cohort. The two label schemes are joined into one: the
+anatomy's classes, then the lesion's.
+**Source**: Shin et al. (2018, arXiv 1807.10225): a translator trained on one data set with anatomy segments another
+without, and the lesion is laid over the result. Platscher et al. (2020, arXiv 2010.02745, official code): background,
+27 anatomical structures and stroke as 29 classes, the lesion last.
+**Checked** in tests/synthesis/editing/test_anatomy.py and test_anatomy_merging.py.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -212,7 +208,7 @@ def _by_mixture(cohort: Cohort, config: Mixture, seed: int) -> _Source:
 
 
 def _by_run(cohort: Cohort, path: Path, seed: int, engine: Engine | None) -> _Source:
-    """Read a translator on every case."""
+    """Segment every case with a translator."""
     run = open_run(path)
     _refuse_unfitting(cohort, run)
 

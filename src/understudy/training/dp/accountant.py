@@ -4,7 +4,7 @@
 Numerical Composition of Differential Privacy (2021, arXiv 2106.02848): the PRV accountant, here that of Opacus.
 **Differs**: nothing is accounted for here. Opacus' upper bound is taken, with its error bound ``eps_error`` at 1 % of
 epsilon: at Opacus' default of 0.01 a large epsilon takes minutes and gigabytes.
-**Checked** in tests/training/dp/test_accountant.py (against Opacus called directly).
+**Checked**: tests/training/dp/test_accountant.py (against Opacus called directly).
 
 The guarantee is for adding or removing one subject with all cases, subjects drawn independently with probability q a
 step (Poisson), a Gaussian of standard deviation sigma C on the sum. How many subjects and images there are counts as
@@ -24,7 +24,7 @@ from understudy.training.dp.settings import PrivacySettings
 
 UNIT = "patient"
 ERROR = 0.01  # of epsilon
-LARGEST = 200.0  # beyond this no number is computed: it would promise nothing
+MAX_EPSILON = 200.0  # beyond this no number is computed: it would promise nothing
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def epsilon_of(noise: float, delta: float, rate: float, steps: int) -> float:
         UsageError: it is beyond what promises anything, or Opacus is missing.
     """
     bound = _epsilon("rdp", noise, delta, rate, steps)
-    if bound > LARGEST:
+    if bound > MAX_EPSILON:
         raise UsageError(
             f"a noise of {noise:g} over {steps:,} steps gives an epsilon near {bound:.0f}, which promises nothing: "
             "raise dp.noise, train for fewer images, or set dp.noise=0 to say that there is no guarantee"

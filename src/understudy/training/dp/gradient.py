@@ -4,9 +4,9 @@
 (2018, arXiv 1710.06963), section 2.2: the estimator that divides by the expected number of users q N, since the number
 drawn is itself private.
 **Differs**: a plain loop over subjects, no vmap: networks need no rewriting, and no operation can mix subjects. A
-gradient that is not finite counts as zero, so that nobody can betray his presence by breaking a training.
-**Checked** in tests/training/dp/test_gradient.py (against the sum by hand, clipping, empty steps) and
-test_audit.py (planted bugs are found).
+gradient that is not finite counts as zero, so that no subject shows its presence by breaking a training.
+**Checked**: tests/training/dp/test_gradient.py (against the sum by hand, clipping, empty steps) and test_audit.py
+(injected bugs are found).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from understudy.training.batches import Batch
 from understudy.training.dp.subjects import SubjectBatch
-from understudy.training.feed import Batch
 
 Loss = Callable[[dict[str, Tensor], Batch], Tensor]
 Gradient = dict[str, Tensor]

@@ -1,9 +1,9 @@
 """What would break a guarantee, refused before and during a training.
 
-Before: data ranges measured on patients, starting weights that saw somebody, conditions and given label maps, which are
-handed on as they are, several processes. In the networks: statistics over a batch. During: state that a subject's loss
-changes behind the mechanism's back.
-**Checked** in tests/training/dp/test_refusals.py (each of them, and planted unclipped paths).
+Before: data ranges measured on patients, starting weights that saw other subjects, conditions and given label maps,
+which are handed on as they are, several processes. In the networks: statistics over a batch. During: state that a
+subject's loss changes behind the mechanism's back.
+**Checked**: tests/training/dp/test_refusals.py (each of them, and injected unclipped paths).
 """
 
 import json

@@ -4,13 +4,13 @@ Every other random number of understudy follows from a seed in run.json. Whoever
 noise away, and with it the guarantee; whoever knows who was drawn takes the amplification by sampling away. So these
 two come from the system's entropy. While a training can still be resumed the secret lies in RUN/secret.json, readable
 by its owner alone, and a resumed training draws what the uninterrupted one would have drawn; when the training has
-ended it is deleted. RUN/secret.json leaves the house under no circumstances.
+ended it is deleted. RUN/secret.json never leaves the institution.
 
 **Differs** from core/seed.py: its seeds have 63 bits and torch's generator on processors keeps 32 of them, which can be
 tried one by one; here Philox (Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3, SC 2011) is keyed with 128
 bits of a keyed BLAKE2b hash of name and step. It is no cipher, and Gaussians are in floating point: attacks on either
 (Mironov, On Significance of the Least Significant Bits, CCS 2012) are not covered by the guarantee.
-**Checked** in tests/training/dp/test_secret.py.
+**Checked**: tests/training/dp/test_secret.py.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ BYTES = 32
 
 
 class Secret:
-    """Streams of random numbers that nobody can draw again.
+    """Streams of random numbers that cannot be drawn again.
 
     Args:
         key: 32 bytes.

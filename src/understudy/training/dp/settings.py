@@ -3,10 +3,12 @@
 **Source**: McMahan, Ramage, Talwar, Zhang, Learning Differentially Private Recurrent Language Models (2018, arXiv
 1710.06963): the user, here the patient, as the unit; Dockhorn, Cao, Vahdat, Kreis, Differentially Private Diffusion
 Models (2022, arXiv 2210.09929), section 3.2: several draws of noise levels a case, which cost computing and no epsilon.
-**Checked** in tests/training/dp/test_accountant.py and test_private_training.py.
+**Checked** in tests/training/dp/test_settings.py.
 """
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from understudy.training.settings import GeneratorConfig
 
 
 class PrivacySettings(BaseModel):
@@ -37,7 +39,7 @@ class PrivacySettings(BaseModel):
         return self
 
 
-class OffersPrivacy(BaseModel):
-    """Inherited by the configuration of a generator that has a ``subject_loss``."""
+class OffersPrivacy(GeneratorConfig):
+    """The configuration of a generator that has a ``subject_loss``."""
 
     dp: PrivacySettings | None = Field(None, description="differential privacy of patients: dp.epsilon=8; null: none")

@@ -1,10 +1,10 @@
-"""The feed of a private training: every subject is drawn on its own, and gives the same number of cases.
+"""The batches of a private training: every subject is drawn on its own, and gives the same number of cases.
 
 **Source**: Abadi et al. (2016, arXiv 1607.00133), section 3.1, lots by Poisson sampling; McMahan et al. (2018, arXiv
 1710.06963), algorithm 1, of users.
 **Differs**: a drawn subject gives a fixed number of cases k, without replacement until it has none left, then from the
-beginning; few cases are seen often, and nobody counts more than others.
-**Checked** in tests/training/dp/test_subjects.py.
+beginning; few cases are seen often, and no subject counts more than others.
+**Checked**: tests/training/dp/test_subjects.py.
 
 What a subject gives depends on the step and on its own name alone, never on who else was drawn: otherwise one subject
 more would change what others give, and clipping would bound nothing.
@@ -17,8 +17,8 @@ import torch
 
 from understudy.core.cohort import Cohort
 from understudy.core.seed import derive, rng
+from understudy.training.batches import Batch, rotated
 from understudy.training.dp.secret import Secret
-from understudy.training.feed import Batch, turned
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class DrawnSubjects:
 
     Attributes:
         step: from 0.
-        images_seen: before the step, as planned; how many were drawn is nobody's business.
+        images_seen: before the step, as planned; how many were drawn stays secret.
         subjects: what each gives.
     """
 
@@ -49,7 +49,7 @@ class DrawnSubjects:
     subjects: list[SubjectBatch]
 
 
-class SubjectFeed:
+class SubjectStream:
     """Serve the drawn subjects of a step; see training/loop.py.
 
     Args:
@@ -76,7 +76,7 @@ class SubjectFeed:
     def batch(
         self, images_seen: int, batch_size: int, resolution: int, device: torch.device, part: slice
     ) -> DrawnSubjects:
-        """Draw the subjects of a step; see Feed.batch. The resolution is the cohort's, the part all."""
+        """Draw the subjects of a step; see BatchStream.batch. The resolution is the cohort's, the part all."""
         assert self.secret is not None
         step = images_seen // batch_size
         drawn = self.secret.stream("subjects", step).random(len(self.rows)) < self.rate
@@ -93,7 +93,7 @@ class SubjectFeed:
             x = torch.where(flip.reshape(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
         if self.rotate:
             angles = np.where(random.random(len(rows)) < 0.9, random.uniform(-self.rotate, self.rotate, len(rows)), 0.0)
-            x = turned(x, torch.from_numpy(angles).to(x), self.cohort.encoding.image_channels)
+            x = rotated(x, torch.from_numpy(angles).to(x), self.cohort.encoding.image_channels)
         if x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
         return SubjectBatch(Batch(x, None, images_seen), derive(self.seed, "loss", name, step))

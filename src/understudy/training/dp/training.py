@@ -3,12 +3,12 @@
 **Source**: Abadi et al. (2016, arXiv 1607.00133), algorithm 1; McMahan et al. (2018, arXiv 1710.06963): the user as the
 unit; Xie et al., Differentially Private Generative Adversarial Network (2018, arXiv 1802.06739): of a GAN the
 discriminator alone meets data, and all that the generator does is post-processing.
-**Differs**: nothing that depends on data but for the noised gradient is written: the log tells its norm and no loss.
-**Checked** in tests/training/dp/test_training.py.
+**Differs**: nothing that depends on data but for the noised gradient is written: the log holds its norm and no loss.
+**Checked**: tests/training/dp/test_training.py.
 
 The generator is never handed a subject but through :meth:`Private.subject_loss`. What it does with the noised gradient
 (optimiser, EMA, steps of another network) sees no data, and its randomness is seeded anew after the losses, so that it
-does not tell who was drawn last.
+does not show who was drawn last.
 """
 
 from pathlib import Path
@@ -20,24 +20,27 @@ from torch import Tensor, nn
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
 from understudy.core.seed import derive
+from understudy.training.batches import Batch
 from understudy.training.dp.accountant import plan, statement
 from understudy.training.dp.gradient import norm_of, private_gradient
 from understudy.training.dp.refusals import copied, refuse_networks, refuse_request, refuse_unclipped
 from understudy.training.dp.secret import kept, known
-from understudy.training.dp.subjects import DrawnSubjects, SubjectFeed
+from understudy.training.dp.settings import OffersPrivacy
+from understudy.training.dp.subjects import DrawnSubjects, SubjectStream
 from understudy.training.engine import Engine
-from understudy.training.feed import Batch
-from understudy.training.settings import GeneratorConfig
 
-LOOKS = 3  # steps with subjects, from the start or a resume, whose losses are watched for unclipped paths
+WATCHED_STEPS = 3  # steps with subjects, from the start or a resume, whose losses are watched for unclipped paths
 
 
 class Private(Protocol):
     """What a generator that offers privacy has, beside the contract."""
 
     name: ClassVar[str]
-    config: Any
     engine: Engine
+
+    @property
+    def config(self) -> OffersPrivacy:
+        """Its settings."""
 
     @property
     def given(self) -> Literal["labels", "images"] | None:
@@ -75,7 +78,7 @@ class Private(Protocol):
 
 
 class PrivateTraining:
-    """The loop's method and its feed.
+    """The loop's method and its batches.
 
     Args:
         method: the generator.
@@ -84,7 +87,7 @@ class PrivateTraining:
         seed: of the training; noise and the choice of subjects do not follow from it.
 
     Attributes:
-        feed: serves subjects.
+        stream: serves subjects.
         plan: noise, clip, epsilon.
         statement: what is claimed, for run.json; None where there is nothing to claim.
     """
@@ -95,12 +98,13 @@ class PrivateTraining:
         Raises:
             UsageError: something would break the guarantee, or Opacus is missing.
         """
-        config: GeneratorConfig = method.config
-        self.method, self.settings, self.seed = method, method.config.dp, seed
+        config = method.config
+        assert config.dp is not None
+        self.method, self.settings, self.seed = method, config.dp, seed
         refuse_request(method.name, config, method.given, cohort, start)
         self.plan = plan(self.settings, len(cohort.subjects("train")), config.batch_size, config.images_seen)
         self.statement = statement(self.plan, self.settings)
-        self.feed = SubjectFeed(
+        self.stream = SubjectStream(
             cohort,
             derive(seed, "feed"),
             self.plan.rate,
@@ -109,7 +113,7 @@ class PrivateTraining:
             mirror=config.mirror,
             rotate=config.rotate,
         )
-        self._looks = LOOKS
+        self._watched_steps = WATCHED_STEPS
 
     def measure(self, x: Tensor) -> None:
         """Look at no case: check the networks, which were just made, and put constants where statistics would be.
@@ -122,11 +126,11 @@ class PrivateTraining:
         refuse_networks(self.method.name, self.method.modules().values())
         self.method.assume()
 
-    def source(self, run: Path) -> SubjectFeed:
-        """Return the feed, with the secret of a run folder: a fresh one where the training has not begun."""
+    def source(self, run: Path) -> SubjectStream:
+        """Return the stream, with the secret of a run folder: a fresh one where the training has not begun."""
         seed = self.settings.noise_seed
-        self.feed.secret = kept(run) if seed is None else known(seed)
-        return self.feed
+        self.stream.secret = kept(run) if seed is None else known(seed)
+        return self.stream
 
     # ------------------------------------------------------------------ what the loop asks
     def schedule(self, images_seen: int) -> tuple[int, int]:
@@ -134,13 +138,13 @@ class PrivateTraining:
         return self.method.schedule(images_seen)
 
     def update(self, batch: DrawnSubjects) -> dict[str, Any]:
-        """Take one step; the norm of its noised gradient is all that is told of it."""
-        method, network, secret = self.method, self.method.private_network(), self.feed.secret
+        """Take one step; the norm of its noised gradient is all that is logged of it."""
+        method, network, secret = self.method, self.method.private_network(), self.stream.secret
         assert secret is not None
         everything = [p for module in method.modules().values() for p in module.parameters()]
         for p in everything:
             p.grad = None
-        watched = self._looks > 0 and bool(batch.subjects)
+        watched = self._watched_steps > 0 and bool(batch.subjects)
         before = copied(method.state()) if watched else None
         network.requires_grad_(True)
         gradient = private_gradient(
@@ -154,7 +158,7 @@ class PrivateTraining:
         )
         if before is not None:
             refuse_unclipped(before, method.state(), everything)
-            self._looks -= 1
+            self._watched_steps -= 1
         for name, p in network.named_parameters():
             p.grad = gradient[name]
         torch.manual_seed(derive(self.seed, "after", batch.images_seen))

@@ -1,9 +1,8 @@
-"""Feed: the cases of a cohort's training split as batches; stateless, so that a resumed run sees what it would have
-seen.
+"""The cases of a cohort's training split as batches; stateless, so that a resumed run sees what it would have seen.
 
 Case j of the endless stream is entry ``j mod n`` of a permutation that is derived from the seed and the epoch ``j //
-n``. **Checked** in tests/training/test_training.py (every case once an epoch; batch boundaries do not
-matter; turning by 0, 90 and 180 degrees).
+n``. **Checked**: tests/training/test_batches.py (every case once an epoch; batch boundaries do not matter; rotation by
+0, 90 and 180 degrees).
 """
 
 from dataclasses import dataclass
@@ -43,14 +42,14 @@ def shuffled(condition: Tensor | None) -> Tensor | None:
     return None if condition is None else condition[torch.randperm(len(condition), device=condition.device)]
 
 
-class Feed:
+class BatchStream:
     """Serve batches of a cohort's training split.
 
     Args:
         cohort: the cohort.
         seed: seed of the order and of mirroring.
         mirror: mirror half of the images left-right.
-        rotate: turn 9 of 10 images by an angle up to so many degrees, as Akbar et al. (2024) add 9 turned copies of
+        rotate: rotate 9 of 10 images by up to so many degrees, as Akbar et al. (2024) add 9 rotated copies of
             every slice (75 degrees there): bilinear for image channels, nearest neighbour for label channels; 2D only.
         conditional: give the class columns as condition.
         other: serves the second, unpaired cohort.
@@ -64,18 +63,18 @@ class Feed:
         mirror: bool,
         rotate: float = 0.0,
         conditional: bool = False,
-        other: "Feed | None" = None,
+        other: "BatchStream | None" = None,
     ) -> None:
         """Find the training rows.
 
         Raises:
-            UsageError: volumes are to be turned.
+            UsageError: volumes are to be rotated.
             UnderstudyError: the training split is empty.
         """
         self.cohort, self.seed, self.mirror, self.rotate = cohort, seed, mirror, rotate
         self.other = other
         if rotate and len(cohort.size) != 2:
-            raise UsageError(f"rotate turns 2D cases only, and {cohort.path} holds volumes: leave it 0")
+            raise UsageError(f"rotate is for 2D cases only, and {cohort.path} holds volumes: leave it 0")
         self.rows = cohort.rows("train")
         if len(self.rows) == 0:
             raise UnderstudyError(
@@ -84,8 +83,8 @@ class Feed:
         self._classes = cohort.class_matrix(self.rows) if conditional else None
 
     @classmethod
-    def of(cls, config: GeneratorConfig, cohort: Cohort, other: Cohort | None, seed: int) -> "Feed":
-        """Return the feed that a generator's settings ask for.
+    def of(cls, config: GeneratorConfig, cohort: Cohort, other: Cohort | None, seed: int) -> "BatchStream":
+        """Return the stream that a generator's settings ask for.
 
         Args:
             config: the settings.
@@ -93,9 +92,9 @@ class Feed:
             other: a second, unpaired cohort, or None.
             seed: of the training.
         """
-        turns: dict[str, Any] = {"mirror": config.mirror, "rotate": config.rotate}
-        second = cls(other, derive(seed, "other feed"), **turns) if other else None
-        return cls(cohort, derive(seed, "feed"), conditional=config.conditional, other=second, **turns)
+        augmentation: dict[str, Any] = {"mirror": config.mirror, "rotate": config.rotate}
+        second = cls(other, derive(seed, "other feed"), **augmentation) if other else None
+        return cls(cohort, derive(seed, "feed"), conditional=config.conditional, other=second, **augmentation)
 
     def batch(self, images_seen: int, batch_size: int, resolution: int, device: torch.device, part: slice) -> Batch:
         """Return the images ``images_seen .. images_seen + batch_size`` of the stream (a process's part of them).
@@ -121,7 +120,7 @@ class Feed:
         if self.mirror:
             x = torch.where(torch.from_numpy(flip).to(device).reshape(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
         if self.rotate:
-            x = turned(x, torch.from_numpy(angles).to(x), self.cohort.encoding.image_channels)
+            x = rotated(x, torch.from_numpy(angles).to(x), self.cohort.encoding.image_channels)
         if resolution != x.shape[-1]:
             x = F.interpolate(x, scale_factor=resolution / x.shape[-1], mode="area")
         if x.ndim == 4:
@@ -136,8 +135,8 @@ def _angles(random: np.random.Generator, n: int, limit: float) -> np.ndarray:
     return np.where(random.random(n) < 0.9, random.uniform(-limit, limit, n), 0.0)
 
 
-def turned(x: Tensor, degrees: Tensor, image_channels: int) -> Tensor:
-    """Turn every case by an angle of its own around its middle; what comes from outside is the lowest value, -1.
+def rotated(x: Tensor, degrees: Tensor, image_channels: int) -> Tensor:
+    """Rotate every case by an angle of its own around its middle; what comes from outside is the lowest value, -1.
 
     Args:
         x: (N, C + L, H, W) float32 in [-1, 1], image channels first.

@@ -53,7 +53,7 @@ def test_what_does_not_fit_is_refused(chain: Path, tmp_path: Path, capsys: pytes
         assert run(more) == 2
         return capsys.readouterr().err
 
-    assert "--generator is for `evaluate privacy`" in refused(f"evaluate utility {words}")
+    assert "No such option: --generator" in refused(f"evaluate utility {words}")
     assert "is not a training run" in refused(f"evaluate privacy {words.replace('/run', '/real')}")
     assert "no attack asks the oracle" in refused(f"evaluate privacy {words} --set attacks=[attribute]")
     both = words.replace("--generator", f"{chain}/synthetic --generator")

@@ -1,4 +1,4 @@
-"""Options of ``evaluate fidelity`` that stand for settings, and those that other evaluations refuse."""
+"""Options of ``evaluate fidelity`` that stand for settings, and that belong to no other evaluation."""
 
 from pathlib import Path
 
@@ -30,10 +30,10 @@ def test_options_are_settings(capsys: pytest.CaptureFixture[str]) -> None:
         ("fidelity", "--features inception", "the setting 'features'"),
         ("fidelity", "--features random --set features=texture", "features was given twice"),
         ("fidelity", "--features torchscript --network-sha256 abc", "the setting 'network_sha256'"),
-        ("privacy", "--features texture", "--features is for `evaluate fidelity`"),
-        ("agreement", "--network-sha256 abc", "--network-sha256 is for `evaluate fidelity`"),
-        ("privacy", "--cache c", "--cache is for `evaluate fidelity`"),
-        ("fidelity", "--task segmentation", "--task is for `evaluate utility`"),
+        ("privacy", "--features texture", "No such option: --features"),
+        ("consistency", "--network-sha256 abc", "No such option: --network-sha256"),
+        ("privacy", "--cache c", "No such option: --cache"),
+        ("fidelity", "--task segmentation", "No such option: --task"),
     ],
 )
 def test_what_is_refused(

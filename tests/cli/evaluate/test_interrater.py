@@ -1,4 +1,4 @@
-"""Evaluations without synthetic cohorts as a user types them: two readers of the phantom, and what is refused."""
+"""``evaluate interrater`` and ``correlation`` as a user types them: two raters of the phantom; what is refused."""
 
 from pathlib import Path
 from typing import Any
@@ -35,32 +35,32 @@ def readers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_two_readers(readers: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = map(str, readers)
-    line = ["evaluate", "readers", "--real", first, "--other", second, "--out", str(tmp_path / "out")]
+    line = ["evaluate", "interrater", "--real", first, "--other", second, "--out", str(tmp_path / "out")]
     assert main([*line, "--set", "draws=100", "--dry-run"]) == 0
     shown = yaml.safe_load(capsys.readouterr().out)
-    assert shown["command"] == "evaluate readers" and shown["other"] == second and shown["split"] == "test"
+    assert shown["command"] == "evaluate interrater" and shown["other"] == second and shown["split"] == "test"
     assert main([*line, "--set", "draws=100"]) == 0 and "readers.dice" in capsys.readouterr().out
     dice = {result.name: result for result in read_results(tmp_path / "out")[0]}["readers.dice"]
     assert dice.value is not None and 0.3 < dice.value < 0.7 and dice.n == 7
-    assert main([*line, "--set", "split=nobody"]) == 2 and "'split' of evaluate readers" in capsys.readouterr().err
+    assert main([*line, "--set", "split=nobody"]) == 2 and "'split' of evaluate interrater" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("readers --real {a}", "compares two readers: name both with --real COHORT and --other COHORT"),
-        ("readers --other {b}", "compares two readers: name both"),
-        ("readers --real {a} --other {b} --synthetic {b}", "compares two readers, and --synthetic was given too"),
-        ("readers --real {a} --other {b} {b}", "compares two readers, and {b} was given too"),
-        ("readers --real {a} --other {b} --task segmentation", "and --task was given too"),
-        ("agreement --over {a} --features texture", "--over takes results in the place of cohorts, and --features"),
-        ("readers --real {a} --other {b} --network-sha256 ab", "and --network-sha256 was given too"),
-        ("readers --real {a} --other {b} --features random", "and --features was given too"),
-        ("agreement --over {a} --cache {b}", "in the place of cohorts, and --cache was given too"),
-        ("readers --over {a}", "--over is for `evaluate agreement`, and `evaluate readers` was asked for"),
-        ("fidelity --real {a} --synthetic {b} --other {b}", "--other is for `evaluate readers`"),
-        ("utility --real {a}", "evaluate utility needs --real COHORT and --synthetic COHORT...: name both"),
-        ("readers --real {a} --other {a}", "first and first are the same cohort"),
+        ("interrater --real {a}", "Missing option '--other'"),
+        ("interrater --other {b}", "Missing option '--real'"),
+        ("interrater --real {a} --other {b} --synthetic {b}", "No such option: --synthetic"),
+        ("interrater --real {a} --other {b} {b}", "unexpected extra argument(s) ({b})"),
+        ("interrater --real {a} --other {b} --task segmentation", "No such option: --task"),
+        ("correlation {a} --features texture", "No such option: --features"),
+        ("correlation", "Missing argument 'RESULTS"),
+        ("correlation {a}/nowhere", "results were expected at {a}/nowhere"),
+        ("consistency --over {a}", "`evaluate consistency --over` is called `evaluate correlation RESULTS...` now"),
+        ("readers --real {a}", "`evaluate readers` is called `evaluate interrater` now"),
+        ("fidelity --real {a} --synthetic {b} --other {b}", "No such option: --other"),
+        ("utility --real {a}", "Missing option '--synthetic'"),
+        ("interrater --real {a} --other {a}", "first and first are the same cohort"),
     ],
 )
 def test_what_is_refused(

@@ -1,0 +1,215 @@
+"""Cohorts are measured, reported and released. **Checked** in tests/api/test_evidence.py."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from understudy.api import paths
+from understudy.api.settings import CONFIGS, configure, one_of
+from understudy.core.cohort import Cohort
+from understudy.core.errors import UsageError
+from understudy.core.menu import Menu
+from understudy.core.result import Result, read_results
+
+STAGES: Menu[Any] = Menu(
+    "understudy.evaluation",
+    utility="utility.stage:evaluate_utility",
+    fidelity="fidelity.stage:evaluate_fidelity",
+    privacy="privacy.stage:evaluate_privacy",
+    consistency="consistency.stage:evaluate_consistency",
+    correlation="correlation.stage:evaluate_correlation",
+    interrater="interrater.stage:evaluate_interrater",
+)
+PAIR = {"real": "cohort.json", "synthetic": "cohort.json"}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What an evaluation is given: the file that makes each folder what it should be; "" where none does."""
+
+    required: dict[str, str]
+    optional: dict[str, str]
+
+
+INPUTS = {
+    "utility": Inputs(PAIR, {"task": ""}),
+    "fidelity": Inputs(PAIR, {"classifier": "classifier.json", "network": "", "cache": ""}),
+    "privacy": Inputs(PAIR, {"generator": "run.json"}),
+    "consistency": Inputs(PAIR, {}),
+    "correlation": Inputs({"results": ""}, {}),
+    "interrater": Inputs({"real": "cohort.json", "other": "cohort.json"}, {}),
+}
+LISTS = ("synthetic", "results")
+
+
+def evaluate(kind: str, *, out: Path | str, seed: int = 0, **given: Any) -> dict[str, Result]:
+    """Measure cohorts: how useful, realistic or private they are, whether image and label map agree, and more.
+
+    Args:
+        kind: ``utility``, ``fidelity``, ``privacy``, ``consistency``, ``correlation`` or ``interrater``.
+        out: the results folder to make.
+        seed: everything random follows from it.
+        given: ``real=`` and ``synthetic=`` (one cohort folder, or several); ``results=`` of correlation; ``real=`` and
+            ``other=`` of interrater; further ``task=`` of utility, ``classifier=``, ``network=`` and ``cache=`` of
+            fidelity, ``generator=`` of privacy; and settings, which ``understudy settings KIND`` lists.
+
+    Returns:
+        The results by name; tables, curves and pictures lie in ``out``.
+
+    Raises:
+        UsageError: the request cannot be right.
+        UnderstudyError: a leak, too few subjects, or cohorts that cannot be compared.
+    """
+    inputs, settings = split_inputs(kind, given)
+    out = paths.output(Path(out), "results.json")
+    checked = _checked(kind, inputs)
+    if kind == "utility" and checked.get("task") is None:
+        checked["task"] = default_task(checked["real"], checked["synthetic"])
+    config, stage = evaluation_config(kind, settings, checked.get("task")), STAGES[kind]
+    if generator := checked.pop("generator", None):
+        checked["oracles"] = _score_query(generator, checked["synthetic"], seed)
+    stage(out=out, seed=seed, config=config, **checked)
+    return {result.name: result for result in read_results(out)[0]}
+
+
+def split_inputs(kind: str, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the inputs of an evaluation and its settings, out of what was given.
+
+    Raises:
+        UsageError: there is no such evaluation, or an input is missing.
+    """
+    wanted = one_of(INPUTS, kind, "evaluation")
+    inputs = {n: v for n, v in given.items() if n in wanted.required or (n in wanted.optional and v is not None)}
+    if missing := [name for name in wanted.required if not inputs.get(name)]:
+        raise UsageError(f"evaluate {kind} needs {' and '.join(wanted.required)}: {', '.join(missing)} is missing")
+    return inputs, {n: v for n, v in given.items() if n not in wanted.required and n not in wanted.optional}
+
+
+def evaluation_config(kind: str, settings: dict[str, Any], task: str | None = None) -> BaseModel:
+    """Return the settings that an evaluation would have.
+
+    Args:
+        kind: what is measured.
+        settings: changes to the defaults.
+        task: of utility.
+
+    Raises:
+        UsageError: there is no such task or setting.
+    """
+    model = CONFIGS[kind]
+    if task is not None:
+        from understudy.evaluation.utility.stage import TASKS
+
+        model = one_of(TASKS, task, "task").Config
+    return configure(model, settings, f"evaluate {kind}")
+
+
+def default_task(real: Path, synthetic: Sequence[Path]) -> str:
+    """Return the task that cohorts are made for: segmentation, or where they have class columns only, classification.
+
+    Args:
+        real: folder of the real cohort.
+        synthetic: folders of the synthetic cohorts.
+    """
+    cohorts = [Cohort.open(path) for path in (real, *synthetic)]
+    annotated = all(cohort.labels is not None for cohort in cohorts)
+    return "classification" if not annotated and all(cohort.classes for cohort in cohorts) else "segmentation"
+
+
+def _checked(kind: str, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return the inputs as paths, looked at."""
+    wanted = {**INPUTS[kind].required, **INPUTS[kind].optional}
+    found: dict[str, Any] = {}
+    for name, value in inputs.items():
+        if name in LISTS:
+            found[name] = [Path(value)] if isinstance(value, (str, Path)) else [Path(one) for one in value]
+        else:
+            found[name] = value if name == "task" else Path(value)
+        for path in found[name] if name in LISTS else [found[name]]:
+            if wanted[name]:
+                paths.folder(path, wanted[name])
+            elif name in ("results", "network") and not path.exists():
+                raise UsageError(f"{name} were expected at {path}, and nothing is there: correct the path")
+    return found
+
+
+def _score_query(run: Path, synthetic: Sequence[Path], seed: int) -> dict[str, Any]:
+    """Return what the attacks of an evaluation, which never sees a generator, may ask of one."""
+    from understudy.evaluation.privacy.attacks.setup import Oracle
+    from understudy.synthesis.score_query import open_informant
+
+    one = open_informant(run, [Cohort.open(path) for path in synthetic], seed)
+    return {one.attack: Oracle(one.identity, one.score)}
+
+
+def report(results: Sequence[Path | str], out: Path | str, *, internal: bool = False) -> Path:
+    """Join results into report.html, the PUBLIC edition.
+
+    Args:
+        results: folders that :func:`evaluate` made.
+        out: the folder to make.
+        internal: also the INTERNAL edition, with real images: never to leave the institution.
+
+    Returns:
+        The PUBLIC page.
+    """
+    folders = [paths.folder(Path(path), "results.json") for path in results]
+    out = paths.output(Path(out), "provenance.json")
+    from understudy.report import write_report
+
+    return write_report(folders, out, internal)
+
+
+def release(
+    cohort: Path | str,
+    evidence: Sequence[Path | str],
+    out: Path | str,
+    *,
+    policy: Path | str | None = None,
+    real: Path | str | None = None,
+    override: str | None = None,
+    formats: Sequence[str] = ("folder",),
+) -> Path:
+    """Write what may leave the institution, or refuse: each limit of the policy is held against the evidence.
+
+    Args:
+        cohort: the synthetic cohort, screened or not.
+        evidence: what :func:`evaluate` said of it, and of what it was before screening.
+        out: the bundle to make.
+        policy: the limits, as YAML; default: those shipped, which are strict.
+        real: the real cohort: nothing of it may be in the bundle.
+        override: the reason to release although limits do not hold; the bundle says so for ever.
+        formats: forms in which the cohort is stored, out of the menu of forms.
+
+    Returns:
+        The bundle.
+    """
+    source = paths.folder(Path(cohort), "cohort.json")
+    folders = [paths.folder(Path(path), "results.json") for path in evidence]
+    original = None if real is None else paths.folder(Path(real), "cohort.json")
+    out = paths.output(Path(out), "manifest.json")
+    from understudy.release.package import release_cohort
+
+    limits = None if policy is None else Path(policy)
+    return release_cohort(source, folders, out, policy=limits, real=original, override=override, formats=formats)
+
+
+def verify(bundle: Path | str) -> str:
+    """Check every file of a bundle, and judge every limit again.
+
+    Args:
+        bundle: the folder that :func:`release` made.
+
+    Returns:
+        A sentence on what was checked.
+
+    Raises:
+        UnderstudyError: what is wrong with it, or that it was released over its policy, and why.
+    """
+    path = paths.folder(Path(bundle), "manifest.json")
+    from understudy.release.verify import verify_bundle
+
+    return verify_bundle(path)

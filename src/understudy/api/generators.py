@@ -1,0 +1,242 @@
+"""Generators are trained, and drawn from. **Checked** in tests/api/test_generators.py."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from understudy.api import paths
+from understudy.api.settings import configure, one_of
+from understudy.core.cohort import Cohort
+from understudy.core.errors import UsageError
+from understudy.core.seed import derive
+
+if TYPE_CHECKING:
+    from understudy.generators.base import Generator
+    from understudy.training.settings import GeneratorConfig
+
+WHERE = ("anywhere", "nearest")
+
+
+def train(
+    generator: str,
+    cohort: Path | str,
+    out: Path | str,
+    *,
+    preset: str = "auto",
+    other: Path | str | None = None,
+    start: Path | str | None = None,
+    accelerator: str = "auto",
+    devices: int = 1,
+    seed: int = 0,
+    **settings: Any,
+) -> Path:
+    """Train a generator on a cohort's train split; the same call again resumes, and does nothing once complete.
+
+    Args:
+        generator: a name out of the menu of generators, e.g. ``diffusion``.
+        cohort: the folder of a cohort with a train split.
+        out: the run folder to make.
+        preset: settings to start from; ``auto`` looks at the number of training images.
+        other: the folder of a second, unpaired cohort, where the generator learns from two.
+        start: a run to begin with the weights of.
+        accelerator: ``auto``, ``cpu`` or ``cuda``.
+        devices: number of processes, one device each.
+        seed: everything random follows from it.
+        settings: changes to the preset, e.g. ``images_seen=5000``; ``understudy settings GENERATOR`` lists them.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        UsageError: the request cannot be right.
+        UnderstudyError: nothing to train on, or the training diverged.
+    """
+    first = paths.folder(Path(cohort), "cohort.json")
+    second = None if other is None else paths.folder(Path(other), "cohort.json")
+    begin = None if start is None else paths.folder(Path(start), "run.json")
+    out = paths.output(Path(out), "run.json")
+    config = training_config(generator, first, preset, settings)
+    from understudy.generators import GENERATORS
+    from understudy.training.engine import Engine
+
+    engine = Engine(config.precision, accelerator, devices)
+    unpaired, method = Cohort.open(second) if second else None, GENERATORS[generator](config)
+    return method.fit(Cohort.open(first), out, seed, other=unpaired, engine=engine, preset=preset, start=begin)
+
+
+def training_config(
+    generator: str, cohort: Path, preset: str = "auto", settings: Mapping[str, Any] | None = None
+) -> "GeneratorConfig":
+    """Return the settings that a training would have.
+
+    Args:
+        generator: a name out of the menu of generators.
+        cohort: the folder of a cohort; read for the preset ``auto`` alone.
+        preset: settings to start from.
+        settings: changes to them.
+
+    Raises:
+        UsageError: there is no such generator, preset or setting.
+    """
+    from understudy.generators import GENERATORS
+
+    method = one_of(GENERATORS, generator, "generator")
+    values = one_of({"auto": {}, **method.PRESETS}, preset, f"preset of {generator}")
+    if preset == "auto":
+        values = method.settings_for(len(Cohort.open(cohort).rows("train")))
+    return configure(method.Config, {**values, **(settings or {})}, generator)
+
+
+def load(run: Path | str, snapshot: int | None = None, **settings: Any) -> "Generator":
+    """Return the generator of a run folder, ready to sample: ``load(run).sample(n, seed)``.
+
+    Args:
+        run: a folder that :func:`train` made.
+        snapshot: images seen; default: the last of a finished training.
+        settings: other settings for sampling than those trained with.
+    """
+    from understudy.generators import load as read
+
+    return read(paths.folder(Path(run), "run.json"), snapshot, settings=settings)
+
+
+def sample(
+    runs: Path | str | Sequence[Path | str],
+    n: int,
+    out: Path | str,
+    *,
+    classes: str | Mapping[str, float] | None = None,
+    labels: Path | str | None = None,
+    anatomy: Path | str | None = None,
+    lesion: Sequence[str] = (),
+    inside: Sequence[str] = (),
+    forbidden: Sequence[str] = (),
+    where: str | None = None,
+    snapshot: int | None = None,
+    key: Path | None = None,
+    accelerator: str = "auto",
+    seed: int = 0,
+    **settings: Any,
+) -> Cohort:
+    """Draw synthetic cases; case number i is the same however many are drawn.
+
+    Args:
+        runs: a folder that :func:`train` made, or several, which are mixed evenly.
+        n: how many cases.
+        out: the cohort folder to make.
+        classes: of conditional runs: ``data`` as in training, ``balanced``, or values by name.
+        labels: of translators: a cohort, or a run that draws label maps: what is rendered.
+        anatomy: a cohort or such a run, into whose label maps the lesions of ``labels`` are placed.
+        lesion: classes of ``labels`` that are placed; empty: all.
+        inside: classes that a placed lesion may cover; empty: all.
+        forbidden: classes that it may not cover.
+        where: ``anywhere`` at random, or ``nearest`` to its place.
+        snapshot: images seen; default: the last of a finished training.
+        key: file of the pseudonym key; default: the user's own.
+        accelerator: ``auto``, ``cpu`` or ``cuda``.
+        seed: everything random follows from it.
+        settings: of sampling, e.g. ``sampler_steps=32``.
+
+    Raises:
+        UsageError: the request cannot be right.
+    """
+    folders = [Path(runs)] if isinstance(runs, (str, Path)) else [Path(run) for run in runs]
+    out = paths.output(Path(out), "cohort.json")
+    for run in folders:
+        paths.folder(run, "run.json")
+    for source in (labels, anatomy):
+        if source is not None:
+            paths.cohort_or_run(Path(source))
+    places = placing(labels, anatomy, lesion=lesion, inside=inside, forbidden=forbidden, where=where)
+    if labels is not None and classes:
+        raise UsageError("a translator is given label maps, not classes: leave classes or labels out")
+    from understudy.synthesis.label_maps import MapRequest
+    from understudy.synthesis.render import render_cohort
+    from understudy.synthesis.sample import sample_cohort
+    from understudy.training.engine import Engine
+
+    engine = Engine(accelerator=accelerator)
+    drawing: dict[str, Any] = {"snapshot": snapshot, "settings": settings, "engine": engine}
+    if labels is None:
+        return Cohort.open(sample_cohort(folders, n, seed, out, classes=classes, **drawing))
+    maps = MapRequest(Path(labels), derive(seed, "maps"), engine=engine, **places)
+    return Cohort.open(render_cohort(folders, maps, n, seed, out, key=key, **drawing))
+
+
+def placing(labels: Path | str | None, anatomy: Path | str | None, **told: Any) -> dict[str, Any]:
+    """Return what was said of how lesions are placed into anatomy.
+
+    Args:
+        labels: the lesions.
+        anatomy: what they are placed into.
+        told: how.
+
+    Raises:
+        UsageError: nothing is placed, or a word that is not known.
+    """
+    if told["where"] not in (None, *WHERE):
+        raise UsageError(f"--where is {' or '.join(WHERE)}, found {told['where']!r}")
+    anywhere = None if anatomy is None else Path(anatomy)
+    places = {name: value for name, value in {"anatomy": anywhere, **told}.items() if value}
+    if places and (labels is None or anatomy is None):
+        raise UsageError(
+            "--lesion, --inside, --forbidden and --where say how lesions of --labels are placed into --anatomy: "
+            "name both"
+        )
+    return places
+
+
+def classify(cohort: Path | str, out: Path | str, *, seed: int = 0, **settings: Any) -> Path:
+    """Train a classifier of class columns on the train split, chosen on the validation split.
+
+    Args:
+        cohort: the folder of a cohort with class columns of 0 and 1.
+        out: the folder to make.
+        seed: everything random follows from it.
+        settings: ``understudy settings classify`` lists them.
+
+    Returns:
+        The classifier folder.
+    """
+    source, out = paths.folder(Path(cohort), "cohort.json"), paths.output(Path(out), "classifier.json")
+    from understudy.tasks.classification import ClassificationConfig
+    from understudy.tasks.classify import make_classifier
+
+    make_classifier(Cohort.open(source), out, seed, configure(ClassificationConfig, settings, "classify"))
+    return out
+
+
+def condition(
+    run: Path | str,
+    classifier: Path | str,
+    n: int,
+    out: Path | str,
+    *,
+    classes: str | Mapping[str, float] = "data",
+    snapshot: int | None = None,
+    accelerator: str = "auto",
+    seed: int = 0,
+    **settings: Any,
+) -> Cohort:
+    """Search the latents of a generator for cases to which a classifier gives wanted classes.
+
+    Args:
+        run: a folder that :func:`train` made, without ``conditional=True``.
+        classifier: a folder that :func:`classify` made.
+        n: how many cases are searched for.
+        out: the cohort folder to make.
+        classes: ``data`` as in the data, ``balanced``, or these: 1 wanted, 0 not.
+        snapshot: images seen; default: the last of a finished training.
+        accelerator: ``auto``, ``cpu`` or ``cuda``.
+        seed: everything random follows from it.
+        settings: ``understudy settings condition`` lists them.
+    """
+    source, judge = paths.folder(Path(run), "run.json"), paths.folder(Path(classifier), "classifier.json")
+    out = paths.output(Path(out), "cohort.json")
+    from understudy.synthesis.conditioning.search import ConditionConfig
+    from understudy.synthesis.conditioning.stage import condition_cohort
+    from understudy.training.engine import Engine
+
+    config, engine = configure(ConditionConfig, settings, "condition"), Engine(accelerator=accelerator)
+    condition_cohort(source, judge, n, seed, out, classes=classes, config=config, snapshot=snapshot, engine=engine)
+    return Cohort.open(out)

@@ -1,0 +1,64 @@
+"""What is not there is told first, in well under a second: before torch is imported, and by file names alone.
+
+**Checked** in tests/api/test_paths.py, and for every verb in tests/cli/test_refusals.py.
+"""
+
+from pathlib import Path
+
+from understudy.core.errors import UsageError
+
+KINDS = {
+    "cohort.json": ("a cohort", "make one with `understudy import`, `sample` or `edit`"),
+    "run.json": ("a training run", "name a folder that `understudy train` made"),
+    "results.json": ("results", "name a folder that `understudy evaluate` made"),
+    "classifier.json": ("a classifier", "name a folder that `understudy classify` made"),
+    "manifest.json": ("a bundle", "name a folder that `understudy release` made"),
+}
+
+
+def folder(path: Path, holds: str) -> Path:
+    """Return a folder that holds a file.
+
+    Args:
+        path: the folder.
+        holds: the file that makes it what it should be, out of KINDS.
+
+    Raises:
+        UsageError: there is no such folder, or it is another one.
+    """
+    path, (what, remedy) = Path(path), KINDS[holds]
+    if not path.is_dir():
+        raise UsageError(f"{what} folder was expected at {path}, and there is none: {remedy}")
+    if not (path / holds).is_file():
+        raise UsageError(f"{path} is not {what} (no {holds} in it): {remedy}")
+    return path
+
+
+def output(out: Path, holds: str) -> Path:
+    """Return a place where an output may be made, or lies finished.
+
+    Args:
+        out: the folder to make.
+        holds: the file that makes it what it should be.
+
+    Raises:
+        UsageError: something else lies there, or there is no folder to make it in.
+    """
+    out = Path(out)
+    if out.exists() and not (out / holds).is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(
+            f"the output {out} exists and is not a finished output of this command: choose another --out or remove it"
+        )
+    parent = out.absolute().parent
+    if not parent.is_dir():
+        raise UsageError(f"the folder {parent}, in which the output would lie, does not exist: make it first")
+    return out
+
+
+def cohort_or_run(path: Path) -> Path:
+    """Return a folder that is a cohort, or a training run.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    return folder(path, "run.json" if (Path(path) / "run.json").is_file() else "cohort.json")

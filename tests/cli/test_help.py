@@ -1,0 +1,136 @@
+"""Every help page as it is shown at 80 columns: its examples are there literally, and they run."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+
+from understudy.cli import main
+from understudy.cli.help import broken
+
+# What makes an example small; those that are not named here are shown by --dry-run, which accepts or refuses alike.
+PLAIN = {"import folder DATA", "import folder XRAYS", "check phantom", "settings"}
+SMALL = {
+    "import phantom": "--slices 2 --size 32 --split train=0.5,validation=0.1,control=0.2,test=0.2",
+    "edit phantom --lesion": "--splits train,test",
+    "edit phantom --anatomy 4": "--anatomy 2",
+    "train diffusion phantom --preset demo": "--set images_seen=16 --set channels=[8,16] --set head_channels=8 "
+    "--set sampler_steps=2 --set sample_block=16",
+    "sample run-diffusion --n 1000 --seed": "--n 12",
+    "evaluate utility --real phantom --synthetic synthetic --out": "--set updates=2 --set repeats=1 --set checks=1 "
+    "--set draws=100 --set channels=[4,8,8]",
+    "evaluate fidelity --real phantom --synthetic synthetic --out": "--set encoder_updates=1 --set draws=2 "
+    "--set subsets=2 --set pairs=4",
+    "evaluate privacy --real phantom --synthetic synthetic --out": "--set bootstrap=100 --set views=[pixels]",
+    "evaluate correlation": "--set draws=100 --set permutations=100",
+    "report": "",
+}
+
+
+def pages() -> Iterator[tuple[str, ...]]:
+    """Yield the words of every help page: the program, its verbs, its groups and their sub-commands."""
+    root: Any = typer.main.get_command(main.app)
+    context = root.make_context("understudy", ["check"], resilient_parsing=True)
+    yield ()
+    for name in root.list_commands(context):
+        command: Any = root.get_command(context, name)
+        yield (name,)
+        if hasattr(command, "list_commands"):
+            yield from ((name, sub) for sub in command.list_commands(context))
+
+
+def shown(words: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("COLUMNS", "80")
+    capsys.readouterr()
+    assert main.main([*words, "--help"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return out
+
+
+def examples(page: str) -> list[str]:
+    """Return the commands that stand at the end of a page, as a shell would read them."""
+    lines = page.split("Example:\n")[1]
+    return [line.strip() for line in lines.replace("\\\n", "").splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("words", [*pages()], ids=lambda words: "-".join(words) or "understudy")
+def test_every_page_fits_and_has_an_example(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = shown(words, capsys, monkeypatch)
+    assert max(map(len, page.splitlines())) <= 80 and all(char.isprintable() for char in page.replace("\n", ""))
+    found = examples(page)
+    start = ["understudy", *words]
+    assert found and all(shlex.split(one)[: len(start)] == start for one in found), found
+    assert not re.search(r"\{\w+s\}", page), "a menu was not filled in"
+
+
+def test_a_menu_is_read_when_help_is_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "progan, stylegan1, stylegan2" in shown(("train",), capsys, monkeypatch)
+    assert "[both,finetuned]" in shown(("evaluate", "utility"), capsys, monkeypatch)
+
+
+def test_long_commands_are_broken_before_options() -> None:
+    command = "understudy verb " + " ".join(f"--option{i} 'a value'" for i in range(9))
+    lines = broken(command)
+    assert len(lines) > 2 and all(len(line) <= 76 for line in lines)
+    assert shlex.split(" ".join(line.removesuffix("\\") for line in lines)) == shlex.split(command)
+
+
+def prepare(folder: Path) -> None:
+    """Make what the examples of ``import`` read."""
+    random = np.random.default_rng(0)
+    for name in ("DATA/images", "DATA/masks", "XRAYS"):
+        (folder / name).mkdir(parents=True)
+    rows = ["file,child,kind"]
+    for i in range(12):
+        picture = Image.fromarray(random.integers(0, 256, (16, 16), dtype=np.uint8))
+        picture.save(folder / "DATA" / "images" / f"s{i}_0.png")
+        picture.save(folder / "XRAYS" / f"p{i}.png")
+        Image.fromarray((random.random((16, 16)) > 0.5).astype(np.uint8)).save(
+            folder / "DATA" / "masks" / f"s{i}_0.png"
+        )
+        rows.append(f"p{i}.png,c{i},{('normal', 'virus')[i % 2]}")
+    (folder / "policy.yaml").write_bytes((files("understudy.release") / "policy.yaml").read_bytes())
+    (folder / "XRAYS" / "table.csv").write_text("\n".join(rows) + "\n")
+
+
+def made_small(command: str) -> list[str]:
+    """Return the words of an example, with what makes it small, or with --dry-run."""
+    words = shlex.split(command)[1:]
+    line = " ".join(words)
+    if any(line.startswith(start) for start in PLAIN):
+        return words
+    small = next((more for start, more in SMALL.items() if line.startswith(start)), None)
+    return [*words, *shlex.split(small)] if small is not None else [*words, "--dry-run"]
+
+
+def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    prepare(tmp_path)
+    ran: set[str] = set()
+    for words in pages():
+        for command in examples(shown(words, capsys, monkeypatch)):
+            line = made_small(command)
+            if command not in ran:
+                assert main.main(line) == 0, (shlex.join(line), capsys.readouterr().err)
+            ran.add(command)
+    made = {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")}
+    assert made >= {
+        "phantom",
+        "mine",
+        "xrays",
+        "run-diffusion",
+        "synthetic",
+        "tissues",
+        "results-correlation",
+        "report",
+    }
