@@ -38,14 +38,14 @@ class FittingConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    updates: int = Field(1000, ge=1)
-    batch_size: int = Field(32, ge=1)
-    learning_rate: float = Field(2e-3, gt=0)
-    weight_decay: float = Field(1e-2, ge=0)
-    augment: bool = True
+    updates: int = Field(1000, ge=1, description="optimiser steps; as many on every arm of a comparison")
+    batch_size: int = Field(32, ge=1, description="cases a step")
+    learning_rate: float = Field(2e-3, gt=0, description="of AdamW, where the schedule is highest")
+    weight_decay: float = Field(1e-2, ge=0, description="of AdamW")
+    augment: bool = Field(True, description="augment training cases classically: augmentation.py")
     schedule: Literal["one-cycle", "poly", "cosine"] = Field("one-cycle", description="of the learning rate")
-    checks: int = Field(10, ge=1)
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    checks: int = Field(10, ge=1, description="times that validation subjects are scored; the best weights are kept")
+    precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="bf16 where it is fast, or fp32")
 
 
 class TaskCases(Protocol):
