@@ -61,8 +61,6 @@ WORDS = {
     "recall_low_prevalence": "recall at low prevalence",
     "rule": "empty maps",
     "quantile": "low quantile",
-    "false_positive_rate": "false-positive rate",
-    "recall_low_prevalence": "recall at low prevalence",
     "below": "below the low quantile of real pairs",
     "accuracy": "voxels that agree",
     "spearman": "Spearman",
