@@ -39,7 +39,7 @@ class PhantomOptions(ImportOptions):
         return {name: value for name, value in super().recorded().items() if (name, value) != ("tumour", "parts")}
 
 
-def list_items(path: Path, options: PhantomOptions) -> Listing:
+def listing(path: Path, options: PhantomOptions) -> Listing:
     """List the subjects of a phantom cohort.
 
     Args:
@@ -87,7 +87,7 @@ def _read(item: Item, seed: int, shape: tuple[int, int, int], slices: int | None
 
 SOURCE = Source(
     "a procedural brain with a tumour; no PATH",
-    list_items,
+    listing,
     PhantomOptions,
     ("understudy import phantom --subjects 24 --size 64 --out phantom",),
     needs_path=False,
