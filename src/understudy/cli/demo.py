@@ -17,7 +17,7 @@ PHANTOM = "--tumour regions --subjects 60 --slices 8 --size 48 --split train=0.6
 RENDERERS = {"pix2pix": "demo", "diffusion": "demo-labels"}  # what renders label maps, and with which preset
 EVALUATIONS = {
     "utility": "--set 'classes=[core,oedema]' --set updates=300 --set batch_size=12 --set repeats=1 --set checks=6",
-    "fidelity": "--set encoder_updates=200",
+    "fidelity": "--set encoder_updates=100",
     "privacy": "--set updates=60 --set 'matchers=[pixels,registered,embedding]'",
 }
 CASES = 200
