@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from understudy.core import statistics
 from understudy.core.result import Result
 from understudy.core.seed import rng
 from understudy.core.statistics import percentile_interval, resample
