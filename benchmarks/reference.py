@@ -10,8 +10,8 @@ from understudy.release.formats import FORMS
 
 HEAD = """# Reference
 
-Made from the menus by `python benchmarks/reference.py > docs/reference.md`; a test holds that it is up to date. The same on
-the screen: `understudy --help`, `understudy VERB --help`, `understudy settings NAME`.
+Made from the menus by `python benchmarks/reference.py > docs/reference.md`; a test holds that it is up to date.
+The same on the screen: `understudy --help`, `understudy VERB --help`, `understudy settings NAME`.
 """
 
 
