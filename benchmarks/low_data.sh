@@ -25,7 +25,7 @@ understudy edit "$out/real" --anatomy 4 --key "$key" --out "$out/tissues"
 understudy train "$painter" "$out/tissues" --preset short --set images_seen="$images" --set jitter=1 --set mirror=true \
     --seed "$draw" --out "$out/run"
 understudy edit "$out/tissues" --lesion lesion --inside tissue1,tissue2,tissue3,tissue4 --grow 0.4:2.5 --move 0:8 \
-    --rotate -90:90 --deform 0:0.5 --minimum 8 --bend 3 --mirror --per-case "$per_case" --seed "$draw" --key "$key" \
+    --rotate -90:90 --deform 0:0.5 --minimum 8 --augment 3 --mirror --per-case "$per_case" --seed "$draw" --key "$key" \
     --out "$out/edited"
 understudy sample "$out/run" --labels "$out/edited" --n "$n" --seed "$draw" --key "$key" --out "$out/synthetic"
 for augment in false true; do

@@ -38,7 +38,7 @@ COLOURS = ("#9c2f45", "#c2571a", "#5a7d2a", "#1f5f8b", "#7a4b94", "#0f7f7a")
 
 
 @dataclass(frozen=True)
-class Judged:
+class CohortCopies:
     """A synthetic cohort, what the truth says of it, and what the detector says.
 
     Attributes:
@@ -75,16 +75,16 @@ class Judged:
         return len(self.real.subjects("train"))
 
 
-def judge(real: Path, synthetic: Path, privacy: Path | None) -> Judged:
+def judge(real: Path, synthetic: Path, privacy: Path | None) -> CohortCopies:
     """Search the copies of one synthetic cohort, and read what the detector said of it."""
     cohort, other = Cohort.open(real), Cohort.open(synthetic)
     if [seen["cohort"] for seen in other.trained_on] != [cohort.id]:
         raise SystemExit(f"{synthetic} was not trained on {real}: name the cohorts in the same order")
     rows = cohort.rows("train")
     found = nearest(images_of(other, other.rows()), images_of(cohort, rows))
-    strangers = unseen(cohort)
+    distances = unseen(cohort)
     if privacy is None:
-        return Judged(cohort, other, rows, found, strangers, None, None)
+        return CohortCopies(cohort, other, rows, found, distances, None, None)
     with (privacy / "internal" / "pairs.csv").open(newline="") as handle:
         said = {r["synthetic_case"]: r for r in csv.DictReader(handle) if r["synthetic_cohort"] == other.id}
     cases = other.column("case_id")
@@ -93,7 +93,7 @@ def judge(real: Path, synthetic: Path, privacy: Path | None) -> Judged:
     flagged = np.array([said[case]["flagged"] == "1" for case in cases])
     subjects = cohort.column("subject_id")[rows[found.index]]
     named = np.array([said[case]["subject"] == subject for case, subject in zip(cases, subjects, strict=True)])
-    return Judged(cohort, other, rows, found, strangers, flagged, named)
+    return CohortCopies(cohort, other, rows, found, distances, flagged, named)
 
 
 def share(k: int, n: int) -> list[Any]:
@@ -109,7 +109,7 @@ def names(what: str) -> list[str]:
     return [what, f"{what}_of", f"{what}_share", f"{what}_low", f"{what}_high"]
 
 
-def summary(judged: Judged) -> dict[str, Any]:
+def summary(judged: CohortCopies) -> dict[str, Any]:
     """Return a row of memorised.csv."""
     copies, rmse = judged.copies, judged.found.rmse
     copied = len(np.unique(judged.found.index[copies]))
@@ -130,7 +130,7 @@ def summary(judged: Judged) -> dict[str, Any]:
     return row
 
 
-def bands(judged: Judged) -> list[dict[str, Any]]:
+def bands(judged: CohortCopies) -> list[dict[str, Any]]:
     """Return rows of distances.csv: cases and flags by distance."""
     rows = []
     for low, high in zip(BANDS[:-1], BANDS[1:], strict=True):
@@ -149,7 +149,7 @@ def unseen(real: Cohort) -> np.ndarray:
     return nearest(images_of(real, rows), images_of(real, real.rows("train"))).rmse
 
 
-def draw(judged: list[Judged]) -> Figure:
+def draw(judged: list[CohortCopies]) -> Figure:
     """Draw the shares against training subjects, and the distances beside those of unseen real images."""
     figure = Figure(figsize=(9.6, 3.8), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)

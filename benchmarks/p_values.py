@@ -1,10 +1,10 @@
-"""Control of the copy detector: p-values of independent phantoms, one image a subject, by all views.
+"""Control of the copy detector: p-values of independent phantoms, one image a subject, by all matchers.
 
     python benchmarks/p_values.py [--pool 500] [--deals 6] [--updates 200] [--control 60 0] --out FILE.csv
 
 A pool of phantom subjects is drawn, one slice of each. It is dealt into training cases, control cases and cases to
-judge, none of which can be a copy. With 60 control subjects the strangers are like the judged cases in every way, and p
-has to be super-uniform but for the scale of the views; with none the training cases stand in, cross-fitted, and up to
+judge, none of which can be a copy. With 60 control subjects these are like the judged cases in every way, and p has
+to be super-uniform but for the scale of the matchers; with none the training cases stand in, cross-fitted, and up to
 twice the level is to be expected. The share of p at or below each level is printed with the standard error between
 deals, which is somewhat too small because they share the pool. The encoders learn half as long as the product's.
 """
@@ -19,9 +19,9 @@ import torch
 
 from understudy.core.seed import rng
 from understudy.data.phantom.phantom import phantom_subject
-from understudy.evaluation.privacy.copies.cases import Cases, resized, without_subject
-from understudy.evaluation.privacy.copies.detector import Settings, build
-from understudy.evaluation.privacy.copies.matchers import VIEWS
+from understudy.evaluation.privacy.copies.cases import SmallCases, resized, without_subject
+from understudy.evaluation.privacy.copies.detector import DetectorSettings, build
+from understudy.evaluation.privacy.copies.matchers import MATCHERS
 from understudy.evaluation.privacy.copies.transforms import available
 
 LEVELS = (0.02, 0.05, 0.1, 0.2, 0.5)
@@ -29,24 +29,24 @@ SHAPE, SLICES = (24, 64, 64), (8, 17)
 TRAINING, JUDGED = 60, 150
 
 
-def pool(n: int, seed: int) -> Cases:
+def pool(n: int, seed: int) -> SmallCases:
     """Return n phantoms, a slice of each."""
     chosen = rng(seed, "p_values", "slices").integers(*SLICES, n)
     drawn = [phantom_subject(seed, i, SHAPE) for i in range(n)]
     images = np.stack([volumes[:, z] for (volumes, _), z in zip(drawn, chosen, strict=True)])
     labels = np.stack([maps[z] for (_, maps), z in zip(drawn, chosen, strict=True)]).astype(np.int64)
-    return Cases(resized(torch.from_numpy(images) * 2 - 1), torch.from_numpy(labels), torch.arange(n))
+    return SmallCases(resized(torch.from_numpy(images) * 2 - 1), torch.from_numpy(labels), torch.arange(n))
 
 
-def deal(cases: Cases, control: int, updates: int, seed: int) -> tuple[np.ndarray, int, tuple[str, ...]]:
-    """Return p of the judged cases of one deal, the number of strangers, and the views that were calibrated."""
+def deal(cases: SmallCases, control: int, updates: int, seed: int) -> tuple[np.ndarray, int, tuple[str, ...]]:
+    """Return p of the judged cases of one deal, the number of unseen subjects, and the calibrated matchers."""
     order = torch.from_numpy(rng(seed, "p_values", "deal").permutation(len(cases)))
     training, others = cases[order[:TRAINING]], cases[order[TRAINING : TRAINING + control]]
     judged = cases[order[TRAINING + control : TRAINING + control + JUDGED]]
-    ways = [way for name, way in available(cases.images.shape[1]).items() if name != "exact"]
-    made = build(training, others, Settings(VIEWS, ways, updates, 0.01, 100), seed)
-    found = made.judge(without_subject(judged.images, judged.labels))
-    return found.p, len(np.unique(made.subjects)), made.verdicts.scale.names
+    learned = [one for name, one in available(cases.images.shape[1]).items() if name != "exact"]
+    made = build(training, others, DetectorSettings(MATCHERS, learned, updates, 0.01, 100), seed)
+    found = made.decide(without_subject(judged.images, judged.labels))
+    return found.p, len(np.unique(made.subjects)), made.decision.scale.names
 
 
 def main() -> None:
@@ -63,16 +63,16 @@ def main() -> None:
     for control in asked.control:
         shares = []
         for i in range(asked.deals):
-            p, strangers, views = deal(cases, control, asked.updates, asked.seed + i)
+            p, unseen, matchers = deal(cases, control, asked.updates, asked.seed + i)
             shares.append([(p <= level).mean() for level in LEVELS])
-            said = f"control {control}, deal {i}, {strangers} strangers, {' '.join(views)}"
+            said = f"control {control}, deal {i}, {unseen} unseen subjects, {' '.join(matchers)}"
             print(f"{said}: {np.round(shares[-1], 3)}", flush=True)
         for level, share, spread in zip(LEVELS, np.mean(shares, 0), np.std(shares, 0, ddof=1), strict=True):
-            rows.append([control, asked.deals, strangers, JUDGED, level, share, spread / asked.deals**0.5])
+            rows.append([control, asked.deals, unseen, JUDGED, level, share, spread / asked.deals**0.5])
             print(f"control {control}: p <= {level}: {share:.4f}, standard error {rows[-1][-1]:.4f}", flush=True)
     with asked.out.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["control_subjects", "deals", "strangers", "judged", "level", "share", "standard_error"])
+        writer.writerow(["control_subjects", "deals", "unseen_subjects", "judged", "level", "share", "standard_error"])
         writer.writerows([[f"{v:.5g}" for v in row] for row in rows])
     print(f"{time.process_time() - begun:.0f} s of processor time")
 

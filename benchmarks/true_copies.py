@@ -15,7 +15,7 @@ BOUND is 0.25: a training image explains more than 94 % of the variance of the c
 training subjects) none of 454 images of 32 unseen subjects is nearer than 0.295 to any of 665 training images, and none
 of these nearer than 0.336 to one of another subject; the median distance of neighbouring slices is 0.31.
 **Differs** from a search by eye: rotated, zoomed or warped copies, and copies of a part, are none here.
-**Checked** in tests/benchmarks/test_true_copies.py (against a loop over pixels, and planted copies).
+**Checked** in tests/benchmarks/test_true_copies.py (against a loop over pixels, and injected copies).
 """
 
 import argparse

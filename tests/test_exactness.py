@@ -3,12 +3,10 @@
 import importlib
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-import torch
 
 from understudy.evaluation import METRICS
 from understudy.evaluation.utility.classification import Classification
@@ -48,15 +46,6 @@ def test_the_page_is_that_of_the_script() -> None:
     assert all(float(cells[3].split()[0]) <= row.bound for cells, row in zip(written, ROWS, strict=True))
 
 
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.metrics[0]}-{row.library or row.reference[:20]}")
 def test_every_row_keeps_its_bound(row: object) -> None:
     error = row.measure()  # type: ignore[attr-defined]

@@ -117,7 +117,7 @@ def highest_counted_out() -> float:
     return largest(found, expected)
 
 
-VERDICT, RISK = (f"evaluation/privacy/attacks/test_{name}.py" for name in ("verdict", "risk"))
+VERDICT, RISK = (f"evaluation/privacy/attacks/test_{name}.py" for name in ("risk_verdict", "risk"))
 SHARES = "20 shares of n = 5 to 1,000, with none and all"
 ROWS = [
     Row(("attack.auc",), "all pairs counted", "45 members, 30 non-members, with ties", 1e-12, VERDICT, area_of_pairs),

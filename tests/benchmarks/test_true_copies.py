@@ -1,4 +1,4 @@
-"""The truth of the memoriser study: as a loop over pixels finds it; copies in each disguise it knows, and no others."""
+"""The truth of the memoriser study: as a loop over pixels finds it; copies with every transformation it knows."""
 
 import itertools
 from collections.abc import Callable
@@ -56,7 +56,7 @@ def test_what_is_laid_over_leaves_what_was_found(truth: Any) -> None:
         assert left == pytest.approx(found.rmse[i], abs=1e-5)
 
 
-def test_disguises_that_it_knows_leave_nothing(truth: Any) -> None:
+def test_transformations_that_it_knows_leave_nothing(truth: Any) -> None:
     training = pictures(2, 6)
     copies = np.stack(
         [

@@ -87,7 +87,7 @@ def test_transplanted_and_placed(phantom: Path, tmp_path: Path) -> None:
         (f"edit {{root}}/tissues {LESION} --place {{root}}/tissues --transplant {{root}}/tissues --out {{new}}", 2),
         (f"edit {{root}}/tissues {LESION} --anatomy 3 --out {{new}}", 2),
         ("edit {root}/phantom --mirror --anatomy 3 --out {new}", 2),
-        ("edit {root}/phantom --bend 0 --anatomy 3 --out {new}", 2),
+        ("edit {root}/phantom --augment 0 --anatomy 3 --out {new}", 2),
         ("edit {root}/tissues --anatomy 99 --out {new}", 2),
         ("edit {root}/phantom --anatomy {root}/tissues --out {new}", 2),
         ("edit {root}/nowhere --anatomy 3 --out {new}", 2),

@@ -28,7 +28,7 @@ SMALL = {
     "--set draws=100 --set channels=[4,8,8]",
     "evaluate fidelity --real phantom --synthetic synthetic --out": "--set encoder_updates=1 --set draws=2 "
     "--set subsets=2 --set pairs=4",
-    "evaluate privacy --real phantom --synthetic synthetic --out": "--set bootstrap=100 --set views=[pixels]",
+    "evaluate privacy --real phantom --synthetic synthetic --out": "--set bootstrap=100 --set matchers=[pixels]",
     "evaluate correlation": "--set draws=100 --set permutations=100",
     "report": "",
 }

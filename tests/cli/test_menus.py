@@ -37,7 +37,7 @@ def list_items(path: Path, options: ToyOptions) -> Listing:
 
 TOYS: list[tuple[Any, Any]] = [
     (GENERATORS, SimpleNamespace(Config=ToyConfig, PRESETS={"demo": {"wheels": 4}})),
-    (METRICS, SimpleNamespace()),
+    (METRICS, METRICS["kid"]),
     (SOURCES, Source("toys in a box", list_items, ToyOptions, ("understudy import toy BOX --out toys",))),
     (FORMS, SimpleNamespace()),
 ]

@@ -36,7 +36,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     real = Cohort.open(write(root / "real", "real", 120, 0, []))
     write(root / "synthetic", "synthetic", 10, 1, [real.seen("train")])
     both = f"--real {root}/real --synthetic {root}/synthetic"
-    assert run(f"evaluate privacy {both} --out {root}/privacy --set bootstrap=100 --set views=[pixels,detail]") == 0
+    assert run(f"evaluate privacy {both} --out {root}/privacy --set bootstrap=100 --set matchers=[pixels,detail]") == 0
     return root
 
 
@@ -47,7 +47,7 @@ def test_todays_evidence_is_refused_by_the_default_policy(
     assert run(words) == 1
     said = capsys.readouterr().err
     assert "of 16 limits do not hold: (1) audit, mean recall" in said and "attacks, AUC: asked upper end of" in said
-    assert "privacy.audit.false_alarms was not measured" in said and "density_ratio.auc 0." in said
+    assert "privacy.audit.false_positive_rate was not measured" in said and "density_ratio.auc 0." in said
     assert list(tmp_path.iterdir()) == []
     assert run(f"{words} --override 'a demonstration on noise'") == 0
     assert "warning: released over its policy" in capsys.readouterr().out
@@ -64,7 +64,7 @@ def test_a_stewards_policy_lets_it_out(chain: Path, tmp_path: Path, capsys: pyte
     assert run(f"{words} --policy {tmp_path}/policy.yaml") == 0
     assert run(f"verify {tmp_path}/bundle") == 0
     assert capsys.readouterr().out.endswith("every limit of the policy holds.\n")
-    again = f"--synthetic {tmp_path}/bundle/cohort --out {tmp_path}/again --set views=[pixels]"
+    again = f"--synthetic {tmp_path}/bundle/cohort --out {tmp_path}/again --set matchers=[pixels]"
     assert run(f"evaluate privacy --real {chain}/real {again}") == 0
     assert "trained_on is not recorded" in (tmp_path / "again" / "results.json").read_text()
     assert run(f"verify {tmp_path}") == 2 and run(f"verify {tmp_path}/bundle --dry-run") == 0

@@ -36,6 +36,7 @@ def test_nothing_that_may_quote_a_path_is_recorded() -> None:
 
 
 def test_one_size_is_for_every_axis() -> None:
+    assert ImportOptions.model_validate({"size": 64}) == ImportOptions(size=(64,))
     assert ImportOptions(size=(64,)).resolved_size(3) == (64, 64, 64)
     assert ImportOptions(size=(64, 32)).resolved_size(2) == (64, 32)
     assert ImportOptions().resolved_size(2) is None

@@ -4,12 +4,11 @@ A case shows one of four kinds: a small or a large spot, bright on fine texture 
 is handed follows from what it needs, as in the evaluation. Numbers are means over four seeds.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
 import pytest
-import torch
 from scipy.ndimage import gaussian_filter
 
 from understudy.core.encoding import Channel
@@ -22,14 +21,6 @@ from understudy.evaluation.metric import LAWS
 CASES, SIDE, SEEDS = 160, 24, range(4)  # with each seed other kinds are dropped
 KINDS = ((3, 0.5, 0.5), (6, 0.5, 0.5), (3, -0.5, 1.5), (6, -0.5, 1.5))  # radius, brightness, coarseness
 FEATURES = RandomFeatures(1, 2)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def phantom(seed: int, shares: Sequence[float] = (1, 1, 1, 1)) -> np.ndarray:

@@ -54,16 +54,6 @@ def test_laws_are_known_and_tested() -> None:
         Metric(METRICS["frechet"].function, "lower", frozenset({"wishful"}))
 
 
-def test_few_cases_are_too_few() -> None:
-    frechet, infinity, kid = (METRICS[name] for name in ("frechet", "frechet_infinity", "kid"))
-    assert frechet.warning(320, 160) == "" == kid.warning(30, 160) == infinity.warning(640, 160)
-    assert frechet.warning(319, 160) == (
-        "319 cases are too few for 160 features: biased upwards, read it beside its baseline only"
-    )
-    assert infinity.warning(639, 160).startswith("639 cases are too few for 160 features: the line may bend")
-    assert kid.warning(29, 2) == frechet.warning(29, 2) == "29 cases are too few: chance decides"
-
-
 @pytest.mark.parametrize("name", with_law("symmetric"))
 def test_symmetric(name: str) -> None:
     assert value(name, modes(0), modes(1, 5)) == pytest.approx(value(name, modes(1, 5), modes(0)), rel=1e-9)

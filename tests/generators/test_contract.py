@@ -20,7 +20,7 @@ from understudy.core.seed import derive
 from understudy.core.writer import CohortWriter
 from understudy.generators import GENERATORS, load
 from understudy.generators.base import Generator, Samples
-from understudy.synthesis.score_query import open_informant
+from understudy.synthesis.score_query import open_run_query
 
 TINY: dict[str, dict[str, Any]] = {
     # 4 px, 8 px from 8 images (first step within the fade), 16 px from 16 images (the same).
@@ -371,9 +371,9 @@ def test_it_answers_about_cases_or_is_refused(trained: tuple[str, Cohort, Path])
     name, cohort, run = trained
     if name not in ASKED:
         with pytest.raises(UsageError, match="leave --generator out"):
-            open_informant(run, [], 0)
+            open_run_query(run, [], 0)
         return
-    informant, again = open_informant(run, [], 0), open_informant(run, [], 0)
+    informant, again = open_run_query(run, [], 0), open_run_query(run, [], 0)
     assert informant.attack == ASKED[name] and informant.identity == again.identity
     answers = informant.score(cohort, np.arange(10))
     assert answers.shape == (10,) and np.isfinite(answers).all() and len(np.unique(answers)) == 10

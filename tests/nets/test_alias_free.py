@@ -1,7 +1,5 @@
 """Low-pass filters against scipy, resampling against loops, the filtered leaky ReLU against its definition."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import scipy.signal
@@ -10,7 +8,6 @@ import torch
 from torch import Tensor
 
 from understudy.nets.alias_free import Rates, filtered_leaky_relu, kaiser_beta, low_pass, placement
-from understudy.nets.polyphase import gather, spread
 
 DESIGNS = [(12, 2.0, 8.0, 32.0), (24, 5.04, 6.9, 128.0), (12, 32.0, 14.8, 128.0), (7, 1.0, 0.2, 16.0), (12, 6, 12, 32)]
 
@@ -52,40 +49,6 @@ def test_low_pass_halves_the_cutoff_and_stops_behind_it() -> None:
     assert low_pass(1, cutoff, width, rate) is None
 
 
-# ---------------------------------------------------------------------- resampling
-def whole(phases: Iterator[Tensor], split: int, like: Tensor, size: int) -> Tensor:
-    """Put phases together to the signal they are phases of."""
-    y = torch.full((*like.shape[:2], size, size), torch.nan, dtype=like.dtype)
-    for i, phase in enumerate(phases):
-        y[:, :, i // split :: split, i % split :: split] = phase
-    return y
-
-
-@pytest.mark.parametrize(("stride", "split"), [(1, 1), (2, 2), (4, 2), (2, 1), (4, 4)])
-@pytest.mark.parametrize("offset", [-9, -2, 3])
-@pytest.mark.parametrize("axes", [1, 2])
-def test_spread_and_gather_against_loops(stride: int, split: int, offset: int, axes: int) -> None:
-    generator = torch.Generator().manual_seed(0)
-    kernel = torch.randn((8,) * axes, dtype=torch.float64, generator=generator)
-    x, size = torch.randn(2, 3, 5, 5, dtype=torch.float64, generator=generator), 19
-    square = kernel if axes == 2 else torch.outer(kernel, kernel)
-    expected = torch.zeros(2, 3, size, size, dtype=torch.float64)
-    for i in range(5):
-        for j in range(5):
-            for a in range(8):
-                for b in range(8):
-                    m, n = i * stride + offset + a, j * stride + offset + b
-                    if 0 <= m < size and 0 <= n < size:
-                        expected[:, :, m, n] += square[a, b] * x[:, :, i, j]
-    found = whole(spread(x, kernel, stride, offset, size, split), split, x, size)
-    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
-    y = torch.randn(2, 3, size, size, dtype=torch.float64, generator=generator)
-    phases = (y[:, :, p::split, q::split] for p in range(split) for q in range(split))
-    back = gather(phases, kernel, stride, offset, (5, 5), split)
-    assert (found * y).sum().item() == pytest.approx((x * back).sum().item(), rel=1e-9)
-
-
-# ---------------------------------------------------------------------- the non-linearity
 def convolved(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     """Convolution of the last two axes, only where the kernel lies within."""
     if kernel.ndim == 1:

@@ -126,7 +126,7 @@ def privacy(tmp_path: Path) -> Write:
     return lambda cohort, *rest, name="privacy", **more: write_privacy(tmp_path / name, cohort, *rest, **more)
 
 
-STRANGERS = ("nearest_pixels", "nearest_features", "density_ratio", "singling_out")
+MEMBERSHIP = ("nearest_pixels", "nearest_features", "density_ratio", "singling_out")
 EVIDENCE = {
     "privacy": [
         Result("privacy.copies.flagged", 0, 0, 0, "cases", "lower", 12),
@@ -137,11 +137,11 @@ EVIDENCE = {
         Result("privacy.audit.recall.mean", 0.97, 0.95, 0.98),
         Result("privacy.audit.recall.worst", 0.85, 0.8, 0.9),
         Result("privacy.audit.recall.rotated", 0.99, 0.97, 1),
-        Result("privacy.audit.false_alarms", 0.012, 0.004, 0.03),
+        Result("privacy.audit.false_positive_rate", 0.012, 0.004, 0.03),
     ],
     "attacks": [
-        *(Result(f"privacy.attack.{name}.auc", 0.5, 0.45, 0.56) for name in STRANGERS),
-        *(Result(f"privacy.attack.{name}.risk", 0.01, -0.1, 0.12) for name in STRANGERS),
+        *(Result(f"privacy.attack.{name}.auc", 0.5, 0.45, 0.56) for name in MEMBERSHIP),
+        *(Result(f"privacy.attack.{name}.risk", 0.01, -0.1, 0.12) for name in MEMBERSHIP),
         Result("privacy.attack.attribute.ill.auc", 0.5, 0.44, 0.57),
         Result("privacy.attack.attribute.ill.risk", 0.02, -0.2, 0.25),
         Result("privacy.attack.discriminator.auc", None, note="not measured: needs the generator"),
@@ -218,7 +218,7 @@ class Bench:
         folder = self.root / f"results-{name}"
         folder.mkdir()
         sides = {"real": self.real_id} | ({"synthetic": about} if about else {}) | inputs
-        write_results(folder, results, Provenance(f"evaluate {kind}", {"false_alarm_rate": 0.01}, seed, sides))
+        write_results(folder, results, Provenance(f"evaluate {kind}", {"false_positive_rate": 0.01}, seed, sides))
         (folder / "internal").mkdir()
         (folder / "internal" / "pairs.csv").write_text(f"real_case\n{self.names[0]}-0001\n")
         (folder / "internal" / "INTERNAL.txt").write_text("INTERNAL")

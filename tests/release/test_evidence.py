@@ -74,7 +74,7 @@ def test_the_bundle_carries_the_numbers_from_before_and_nothing_else_of_them(ben
 def test_an_audit_of_the_detector_is_about_no_synthetic_cohort(bench: Any) -> None:
     evidence = bench.evidence(audit=None)
     results = [Result(f"privacy.audit.recall.{name}", 0.96) for name in ("mean", "worst")]
-    results.append(Result("privacy.audit.false_alarms", 0.01, 0.002, 0.03))
+    results.append(Result("privacy.audit.false_positive_rate", 0.01, 0.002, 0.03))
     assert failed(bench.synthetic, [*evidence, bench.results("audit", "audit", results, "")]) == []
 
 

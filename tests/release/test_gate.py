@@ -40,8 +40,8 @@ def test_the_default_can_be_kept(bench: Any) -> None:
     assert four.found == "; ".join(f"{ATTACK}.{name}.auc 0.56" for name in sorted(NAMED))
     every = next(check for check in checks if check.what == "further attacks, AUC")
     assert "attribute.ill.auc 0.57" in every.found and "discriminator.auc not measured: needs the gene" in every.found
-    alarms = next(check for check in checks if check.what == "audit, false positives")
-    assert alarms.limit.endswith("at most the setting.privacy.false_alarm_rate (0.01)")
+    rate = next(check for check in checks if check.what == "audit, false positives")
+    assert rate.limit.endswith("at most the setting.privacy.false_positive_rate (0.01)")
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_the_default_can_be_kept(bench: Any) -> None:
         ("subjects behind the threshold", "privacy", Result("privacy.copies.threshold", 0.9, n=49)),
         ("audit, mean recall", "audit", Result("privacy.audit.recall.mean", 0.9499)),
         ("audit, worst transformation", "audit", Result("privacy.audit.recall.worst", 0.79)),
-        ("audit, false positives", "audit", Result("privacy.audit.false_alarms", 0.02, 0.0101, 0.04)),
-        ("audit, false positives", "audit", Result("privacy.audit.false_alarms", 0.0)),
+        ("audit, false positives", "audit", Result("privacy.audit.false_positive_rate", 0.02, 0.0101, 0.04)),
+        ("audit, false positives", "audit", Result("privacy.audit.false_positive_rate", 0.0)),
         *(("attacks, residual risk", "attacks", Result(f"{ATTACK}.{name}.risk", 0, 0, 0.151)) for name in NAMED),
         ("further attacks, AUC", "attacks", Result(f"{ATTACK}.denoising_loss.auc", 0.5, 0.4, 0.61)),
         ("further attacks, AUC", "attacks", Result(f"{ATTACK}.attribute.ill.auc", 0.5, 0.4, 0.61)),
@@ -99,7 +99,7 @@ def test_the_cohort_itself_is_judged(bench: Any) -> None:
     for one in (few, unknown):
         assert failed(one) == ["subjects that the generator learned from"]
     assert "does not record" in check_limits(POLICY, unknown)[-1].found
-    next(f for f in found.released if f.section == "privacy").provenance["config"]["false_alarm_rate"] = 0.001
+    next(f for f in found.released if f.section == "privacy").provenance["config"]["false_positive_rate"] = 0.001
     assert failed(found) == ["false-positive rate of the detector", "audit, false positives"]
 
 

@@ -83,7 +83,7 @@ def _fill(utility: Path, fidelity: Path, privacy: Path) -> None:
     header = ["synthetic_cohort", "synthetic_case", "real_case", "subject", "r", "flagged"]
     rows(privacy / "internal" / "pairs.csv", header, ["s", "syn-1", "real-case-5", "patient-of-77", 0.9, 1])
     arrays(
-        privacy / "internal" / "gallery.npz",
+        privacy / "internal" / "worst_pairs.npz",
         synthetic=noise(3, 0),
         real=noise(3, 1),
         r=np.array([0.9, 0.8, 0.7]),

@@ -71,13 +71,13 @@ def test_privacy_verdict(flagged: int, nearer: int, warn: bool, says: str) -> No
     assert "10 (4 to 17) expected by chance; threshold set on 51 subjects" in shown.detail
 
 
-def test_disguises_are_covered_as_far_as_the_audit_shows() -> None:
+def test_transformations_are_covered_as_far_as_the_audit_shows() -> None:
     flagged = [Result("privacy.copies.flagged", 3, 0, 9, "cases", n=100), Result("privacy.copies.threshold", 1.2, n=51)]
     assert "no audit says how many" in entry(flagged, "Privacy").meaning
     skipped = Result("privacy.audit", None, note="skipped")
     assert "no audit says how many" in entry([*flagged, skipped], "Privacy").meaning
     audit = [Result("privacy.audit.recall.mean", 0.984, n=9), Result("privacy.audit.recall.worst", 0.855, n=9)]
-    assert "98 % are found, and 85 % in the disguise" in entry([*flagged, *audit], "Privacy").meaning
+    assert "98 % are found, and 85 % of the transformation" in entry([*flagged, *audit], "Privacy").meaning
 
 
 def test_no_verdict_says_why() -> None:

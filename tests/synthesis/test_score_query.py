@@ -17,7 +17,7 @@ from understudy.core.errors import UsageError
 from understudy.generators import load
 from understudy.generators.gan.stylegan2 import StyleGAN2, StyleGAN2Config
 from understudy.synthesis import score_query
-from understudy.synthesis.score_query import denoising_loss, open_informant
+from understudy.synthesis.score_query import denoising_loss, open_run_query
 from understudy.training.checkpoint import latest, read_state
 
 GAN: dict[str, Any] = {"z_dim": 8, "w_dim": 8, "channel_base": 64, "channel_max": 8, "mapping_layers": 2,
@@ -26,7 +26,7 @@ GAN: dict[str, Any] = {"z_dim": 8, "w_dim": 8, "channel_base": 64, "channel_max"
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("oracle")
+    return tmp_path_factory.mktemp("score_query")
 
 
 @pytest.fixture(scope="module")
@@ -53,17 +53,17 @@ def test_it_is_the_loss_of_training(cohort: Cohort, run: Path, monkeypatch: pyte
         assert len(set(answers.tolist())) == 4
 
 
-def test_a_denoiser_that_knows_its_cases_by_heart_gives_them_away(
+def test_a_denoiser_that_has_memorised_its_cases_gives_them_away(
     cohort: Cohort, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     generator, rows = load(run), np.arange(len(cohort))
     known = torch.from_numpy(cohort.encoded(cohort.rows("train")))
     known = (known - generator.scale.mean) / generator.scale.std * generator.noise.sigma_data
 
-    def by_heart(net: Any, x: torch.Tensor, sigma: torch.Tensor, condition: Any) -> torch.Tensor:
+    def memorised(net: Any, x: torch.Tensor, sigma: torch.Tensor, condition: Any) -> torch.Tensor:
         return known[torch.cdist(x.flatten(1), known.flatten(1)).argmin(1)]
 
-    monkeypatch.setattr(generator, "denoise", by_heart)
+    monkeypatch.setattr(generator, "denoise", memorised)
     answers = denoising_loss(generator, 0)(torch.from_numpy(cohort.encoded(rows)), None)
     member = np.isin(rows, cohort.rows("train"))
     assert roc_auc_score(member, -answers.numpy()) > 0.95
@@ -72,9 +72,9 @@ def test_a_denoiser_that_knows_its_cases_by_heart_gives_them_away(
 def test_levels_are_fixed_and_the_global_generator_is_left_alone(cohort: Cohort, run: Path) -> None:
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    one, other = (open_informant(run, [], seed) for seed in (0, 1))
+    one, other = (open_run_query(run, [], seed) for seed in (0, 1))
     torch.set_rng_state(before)
-    again = open_informant(run, [], 0)
+    again = open_run_query(run, [], 0)
     rows = np.arange(6)
     assert np.array_equal(one.score(cohort, rows), again.score(cohort, rows))
     assert not np.array_equal(one.score(cohort, rows), other.score(cohort, rows)) and one.identity != other.identity
@@ -83,7 +83,7 @@ def test_levels_are_fixed_and_the_global_generator_is_left_alone(cohort: Cohort,
 
 def test_a_discriminator_is_that_of_the_last_checkpoint(place: Path, cohort: Cohort) -> None:
     run = StyleGAN2(StyleGAN2Config(**GAN)).fit(cohort, place / "gan", 0)
-    answers = open_informant(run, [], 0).score(cohort, np.arange(5))
+    answers = open_run_query(run, [], 0).score(cohort, np.arange(5))
     generator, checkpoint = load(run), latest(run / "checkpoints")
     assert checkpoint is not None
     tensors, _ = read_state(checkpoint)
@@ -93,7 +93,7 @@ def test_a_discriminator_is_that_of_the_last_checkpoint(place: Path, cohort: Coh
     assert answers == pytest.approx(alone, abs=1e-5)
     shutil.rmtree(run / "checkpoints")
     with pytest.raises(UsageError, match="holds no checkpoint"):
-        open_informant(run, [], 0)
+        open_run_query(run, [], 0)
 
 
 def test_what_it_does_not_fit_is_refused(
@@ -101,12 +101,12 @@ def test_what_it_does_not_fit_is_refused(
 ) -> None:
     seen = json.loads((run / "run.json").read_text())["trained_on"]
     made = SimpleNamespace(trained_on=seen, path=place / "made")
-    assert open_informant(run, [made], 0)  # type: ignore[list-item]
+    assert open_run_query(run, [made], 0)  # type: ignore[list-item]
     with pytest.raises(UsageError, match="learned from others than made records"):
-        open_informant(run, [SimpleNamespace(trained_on=[], path=place / "made")], 0)  # type: ignore[list-item]
+        open_run_query(run, [SimpleNamespace(trained_on=[], path=place / "made")], 0)  # type: ignore[list-item]
     other = classes_cohort(place / "darker", high=900)
     with pytest.raises(UsageError, match="other channels or labels than darker has"):
-        open_informant(run, [], 0).score(other, np.arange(2))
+        open_run_query(run, [], 0).score(other, np.arange(2))
     told = train(cohort, place / "told", labels="given", images_seen=4)
     with pytest.raises(UsageError, match="a run of diffusion, given label maps, and attacks ask"):
-        open_informant(told, [], 0)
+        open_run_query(told, [], 0)

@@ -70,7 +70,7 @@ def evaluate(kind: str, *, out: Path | str, seed: int = 0, **given: Any) -> dict
         checked["task"] = default_task(checked["real"], checked["synthetic"])
     config, stage = evaluation_config(kind, settings, checked.get("task")), STAGES[kind]
     if generator := checked.pop("generator", None):
-        checked["oracles"] = _score_query(generator, checked["synthetic"], seed)
+        checked["score_queries"] = _score_query(generator, checked["synthetic"], seed)
     stage(out=out, seed=seed, config=config, **checked)
     return {result.name: result for result in read_results(out)[0]}
 
@@ -138,11 +138,11 @@ def _checked(kind: str, inputs: dict[str, Any]) -> dict[str, Any]:
 
 def _score_query(run: Path, synthetic: Sequence[Path], seed: int) -> dict[str, Any]:
     """Return what the attacks of an evaluation, which never sees a generator, may ask of one."""
-    from understudy.evaluation.privacy.attacks.setup import Oracle
-    from understudy.synthesis.score_query import open_informant
+    from understudy.evaluation.privacy.attacks.setup import ScoreQuery
+    from understudy.synthesis.score_query import open_run_query
 
-    one = open_informant(run, [Cohort.open(path) for path in synthetic], seed)
-    return {one.attack: Oracle(one.identity, one.score)}
+    one = open_run_query(run, [Cohort.open(path) for path in synthetic], seed)
+    return {one.attack: ScoreQuery(one.identity, one.score)}
 
 
 def report(results: Sequence[Path | str], out: Path | str, *, internal: bool = False) -> Path:

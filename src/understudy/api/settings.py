@@ -11,7 +11,6 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from understudy.core.errors import UsageError
 from understudy.core.menu import Menu
@@ -173,7 +172,7 @@ def _bounds(field: FieldInfo) -> list[str]:
 
 def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
-    if value is PydanticUndefined:
+    if field.is_required():
         return "required"
     if isinstance(value, (tuple, list)):
         return f"[{', '.join(map(str, value))}]"

@@ -21,7 +21,7 @@ EXAMPLE = example(
 )
 
 LESIONS = (
-    "lesion", "grow", "move", "rotate", "deform", "transplant", "at", "place", "inside", "forbidden", "fill", "bend",
+    "lesion", "grow", "move", "rotate", "deform", "transplant", "at", "place", "inside", "forbidden", "fill", "augment",
     "mirror",
 )  # fmt: skip
 
@@ -36,7 +36,7 @@ def edit(
     ] = None,
     rotate: Annotated[str | None, typer.Option(metavar="DEG|LOW:HIGH", help="Turn around its centroid.")] = None,
     axis: Annotated[int, typer.Option(min=0, max=2, help="In 3D: the axis that stays.")] = 0,
-    deform: Annotated[str | None, typer.Option(metavar="STRENGTH|LOW:HIGH", help="Bend it; 0 to 1.")] = None,
+    deform: Annotated[str | None, typer.Option(metavar="STRENGTH|LOW:HIGH", help="Deform it; 0 to 1.")] = None,
     transplant: Annotated[
         Path | None, typer.Option(metavar="COHORT", help="Another case's lesion, at the same relative place.")
     ] = None,
@@ -46,8 +46,11 @@ def edit(
     inside: Annotated[str | None, typer.Option(metavar="NAME,...", help="Classes a lesion may cover.")] = None,
     forbidden: Annotated[str | None, typer.Option(metavar="NAME,...", help="Classes it may not cover.")] = None,
     fill: Annotated[str | None, typer.Option(metavar="NAME,...", help="Classes that fill the place it leaves.")] = None,
-    bend: Annotated[
-        float | None, typer.Option(min=0, metavar="STRENGTH", help="First turn, zoom, shear the whole map; 1: by 5 %.")
+    augment: Annotated[
+        float | None,
+        typer.Option(
+            "--augment", min=0, metavar="STRENGTH", help="First rotate, zoom, shear the whole map; 1: by 5 %."
+        ),
     ] = None,
     mirror: Annotated[bool, typer.Option("--mirror", help="First flip half of the maps along the last axis.")] = False,
     minimum: Annotated[int, typer.Option(min=1, metavar="VOXELS", help="Smallest lesion.")] = 1,
@@ -104,7 +107,9 @@ def _config(given: dict[str, Any]) -> "EditConfig":
     if given["transplant"] and given["place"]:
         raise UsageError("--transplant and --place both say where another lesion goes: give one of them")
     ranges = {name: span(given[name], f"--{name}") for name in ("grow", "rotate", "deform")}
-    settings = {name: given[name] for name in ("which", "minimum", "per_case", "mirror")} | {"bend": given["bend"] or 0}
+    settings = {name: given[name] for name in ("which", "minimum", "per_case", "mirror")} | {
+        "augment": given["augment"] or 0
+    }
     settings |= {name: names(given[name]) for name in ("lesion", "inside", "forbidden", "fill", "splits")}
     settings["request"] = configure(EditRequest, {**_move(given["move"]), **ranges, "axis": given["axis"]}, "edit")
     settings["origin"] = "transplant" if given["transplant"] else "place" if given["place"] else "own"

@@ -13,6 +13,7 @@ VERBS = {
 }
 OPTIONS = {
     "evaluate consistency --over": "evaluate correlation RESULTS...",
+    "edit --bend": "edit --augment",
     "sample --specks": "sample --set small_components=",
 }
 RENAMED = {"verbs": VERBS, "options": OPTIONS}

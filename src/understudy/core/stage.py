@@ -2,7 +2,7 @@
 
 Outputs are written to a hidden sibling (``.NAME.partial``) that is renamed at the end; a killed stage leaves only that
 sibling, which the next run of the same stage sweeps. A lock keeps two runs from writing the same output at once.
-**Checked** in tests/core/test_cohort.py and, with kill -9 at random moments, in tests/test_kill.py.
+**Checked** in tests/core/test_stage.py and, with kill -9 at random moments, in tests/test_kill.py.
 """
 
 import json

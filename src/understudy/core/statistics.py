@@ -1,15 +1,18 @@
-"""Intervals for scores that were repeated over training seeds and measured on subjects: the nested bootstrap.
+"""Statistics of subjects: cases grouped by subject, subjects resampled, and the percentile intervals of what comes out.
 
-A resample draws the repeats with replacement and, independently, the subjects with replacement; slices of a subject
-never part. In a ratio both sides get the same subjects (paired), and repeats of their own.
+Two kinds of resampling, of which slices of a subject never part: :class:`Sample` draws subjects and weighs their cases;
+the nested bootstrap (:func:`interval`, :func:`ratio`, :func:`difference`) is for scores repeated over training seeds.
+A nested resample draws the repeats with replacement and, independently, the subjects with replacement. In a ratio both
+sides get the same subjects (paired), and repeats of their own.
 **Source**: Efron and Tibshirani, An Introduction to the Bootstrap (1993), percentile interval (13.3); two-way
 resampling as in Owen, The pigeonhole bootstrap (2007, doi 10.1214/07-AOAS122), whose variance is mildly conservative.
 **Differs**: nothing is assumed of subjects whose score is missing (NaN): they drop out of the mean of that repeat.
-**Checked** in tests/core/test_statistics.py (scipy.stats.bootstrap; known variance of a mean; pairing).
+**Checked** in tests/core/test_statistics.py (scipy.stats.bootstrap; known variance of a mean; pairing; by hand).
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -17,6 +20,39 @@ from understudy.core.errors import UnderstudyError
 from understudy.core.seed import rng
 
 LEVEL = 0.95
+TAILS = 0.025, 0.975
+NESTED_TAILS = (1 - LEVEL) / 2, (1 + LEVEL) / 2  # as TAILS but for rounding, which published numbers have
+
+
+class Groups(NamedTuple):
+    """The subjects (S,), ascending; the number 0..S-1 of each case's subject (n,); how many cases each has (S,)."""
+
+    names: np.ndarray
+    number: np.ndarray
+    counts: np.ndarray
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Weights (n,) of the cases, the same for every subject, that add up to 1."""
+        return 1 / (len(self.names) * self.counts[self.number])
+
+
+def by_subject(subjects: np.ndarray) -> Groups:
+    """Group cases by their subjects, (n,)."""
+    return Groups(*np.unique(subjects, return_inverse=True, return_counts=True))
+
+
+def resample(draw: np.random.Generator, n: int, draws: int) -> np.ndarray:
+    """Return how often each of n subjects stands in each resample of n, (draws, n)."""
+    return draw.multinomial(n, np.full(n, 1 / n), draws)
+
+
+def percentile_interval(
+    resamples: np.ndarray | Sequence[float], tails: tuple[float, float] = TAILS
+) -> tuple[float, float]:
+    """Return between which ends the middle 95 % of resampled values lie; NaN does not count."""
+    low, high = np.nanquantile(resamples, tails)
+    return float(low), float(high)
 
 
 @dataclass(frozen=True)
@@ -28,7 +64,52 @@ class Interval:
     high: float
 
 
-class Measured(Protocol):
+@dataclass(frozen=True)
+class Sample:
+    """Values of cases (n,), ascending, the number 0..S-1 of the subject of each, and weights (n,) that add up to 1."""
+
+    values: np.ndarray
+    number: np.ndarray
+    weights: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray, subjects: np.ndarray) -> "Sample":
+        """Return the sample of values (n,) of the cases of subjects (n,), each subject counting once; NaN never."""
+        kept = np.flatnonzero(np.isfinite(values))
+        order = kept[np.argsort(values[kept], kind="stable")]
+        groups = by_subject(subjects[order])
+        return cls(values[order], groups.number, groups.weights)
+
+    @property
+    def subjects(self) -> int:
+        """S, the number of subjects that count."""
+        return int(self.number.max(initial=-1)) + 1
+
+    def mean(self, weights: np.ndarray | None = None) -> float:
+        """Return the mean; with other weights (n,) than the sample's own, that of a resample."""
+        weights = self.weights if weights is None else weights
+        return float(weights @ self.values / weights.sum())
+
+    def quantile(self, q: float, weights: np.ndarray | None = None) -> float:
+        """Return the smallest value with at least a share q, in (0, 1], of the weight at or below it."""
+        weights = self.weights if weights is None else weights
+        total = np.cumsum(weights)
+        heaviest = np.flatnonzero(weights)[-1]
+        return float(self.values[min(int(np.searchsorted(total, q * total[-1] - 1e-9)), heaviest)])
+
+    def below(self, threshold: float, weights: np.ndarray | None = None) -> float:
+        """Return the share of the weight that lies below a threshold."""
+        weights = self.weights if weights is None else weights
+        return float(weights[: int(np.searchsorted(self.values, threshold - 1e-9))].sum() / weights.sum())
+
+    def resamples(self, draws: int, draw: np.random.Generator) -> Iterator[np.ndarray]:
+        """Yield the weights (n,) of the cases in resamples of subjects."""
+        for _ in range(draws):
+            times = np.bincount(draw.integers(0, self.subjects, self.subjects), minlength=self.subjects)
+            yield self.weights * times[self.number]
+
+
+class Measurement(Protocol):
     """What was measured in several repeats on the same subjects, and can be measured on these subjects reweighted."""
 
     @property
@@ -73,7 +154,7 @@ class Means:
         return np.divide(total, n, out=np.full(n.shape, np.nan), where=n > 0)
 
 
-def interval(measured: Measured, seed: int, draws: int = 2000) -> Interval:
+def interval(measured: Measurement, seed: int, draws: int = 2000) -> Interval:
     """Return the mean over repeats with its interval.
 
     Args:
@@ -88,7 +169,7 @@ def interval(measured: Measured, seed: int, draws: int = 2000) -> Interval:
     return _interval(_value(measured), _resampled(measured, weights, seed, "repeats"))
 
 
-def ratio(numerator: Measured, denominator: Measured, seed: int, draws: int = 2000) -> Interval | None:
+def ratio(numerator: Measurement, denominator: Measurement, seed: int, draws: int = 2000) -> Interval | None:
     """Return the ratio of two means over repeats; both sides see the same resampled subjects.
 
     Args:
@@ -111,7 +192,7 @@ def ratio(numerator: Measured, denominator: Measured, seed: int, draws: int = 20
     return _interval(_value(numerator) / below, ratios)
 
 
-def difference(minuend: Measured, subtrahend: Measured, seed: int, draws: int = 2000) -> Interval:
+def difference(minuend: Measurement, subtrahend: Measurement, seed: int, draws: int = 2000) -> Interval:
     """Return the difference of two means over repeats; both sides see the same resampled subjects.
 
     Args:
@@ -134,23 +215,18 @@ def mean_interval(scores: np.ndarray, seed: int, draws: int = 2000) -> Interval:
     return interval(Means(scores), seed, draws)
 
 
-def ratio_interval(numerator: np.ndarray, denominator: np.ndarray, seed: int, draws: int = 2000) -> Interval | None:
-    """Return :func:`ratio` of the means over subjects of two matrices of scores (repeats, subjects)."""
-    return ratio(Means(numerator), Means(denominator), seed, draws)
-
-
 def _means(scores: np.ndarray, axis: int) -> np.ndarray:
     counted = np.isfinite(scores)
     n = counted.sum(axis)
     return np.divide(np.where(counted, scores, 0).sum(axis), n, out=np.full(n.shape, np.nan), where=n > 0)
 
 
-def _refuse_other_subjects(what: str, one: Measured, other: Measured) -> None:
+def _refuse_other_subjects(what: str, one: Measurement, other: Measurement) -> None:
     if one.subjects != other.subjects:
         raise UnderstudyError(f"a {what} compares the same subjects, found {one.subjects} and {other.subjects}")
 
 
-def _value(measured: Measured) -> float:
+def _value(measured: Measurement) -> float:
     values = measured.values()
     if not np.isfinite(values).any():
         raise UnderstudyError("a mean over subjects needs at least one score, found none")
@@ -159,20 +235,19 @@ def _value(measured: Measured) -> float:
 
 def _subject_weights(subjects: int, seed: int, draws: int) -> np.ndarray:
     """Return how often each subject stands in each resample, (draws, subjects)."""
-    return rng(seed, "bootstrap", "subjects").multinomial(subjects, np.full(subjects, 1 / subjects), draws)
+    return resample(rng(seed, "bootstrap", "subjects"), subjects, draws)
 
 
-def _resampled(measured: Measured, weights: np.ndarray, seed: int, name: str) -> np.ndarray:
+def _resampled(measured: Measurement, weights: np.ndarray, seed: int, name: str) -> np.ndarray:
     """Return the mean over resampled repeats of each draw, (draws,); NaN where a resample holds no score."""
     values = measured.on(weights)
     counted = np.isfinite(values)
     draws, repeats = values.shape
-    times = rng(seed, "bootstrap", name).multinomial(repeats, np.full(repeats, 1 / repeats), draws) * counted
+    times = resample(rng(seed, "bootstrap", name), repeats, draws) * counted
     total = times.sum(1)
     sums = (times * np.where(counted, values, 0)).sum(1)
     return np.divide(sums, total, out=np.full(draws, np.nan), where=total > 0)
 
 
 def _interval(value: float, resamples: np.ndarray) -> Interval:
-    low, high = np.nanpercentile(resamples, [100 * (1 - LEVEL) / 2, 100 * (1 + LEVEL) / 2])
-    return Interval(value, float(low), float(high))
+    return Interval(value, *percentile_interval(resamples, NESTED_TAILS))

@@ -1,7 +1,7 @@
 """CohortWriter: writes a cohort case by case; memory does not grow with N, and the folder appears whole or not at all.
 
 Arrays are streamed into .npy files whose header is written at the end (N is not known before), hashed while written.
-**Checked** in tests/core/test_cohort.py: the files are what ``np.load`` reads, an exception leaves nothing.
+**Checked** in tests/core/test_writer.py: the files are what ``np.load`` reads, an exception leaves nothing.
 """
 
 import csv

@@ -2,13 +2,13 @@
 
 A source declares its options as a model of its own (``Source.options``); the command line makes ``understudy import
 NAME`` from it, ``understudy settings`` lists it, and unknown ones are refused. Frozen.
-**Checked** in tests/data/test_importing.py and test_folder_refusals.py.
+**Checked** in tests/data/test_importing.py and test_options.py.
 """
 
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.config import JsonDict
 
 from understudy.core.errors import UsageError
@@ -48,6 +48,11 @@ class ImportOptions(BaseModel):
         json_schema_extra={"metavar": "FILE"},
     )
     seed: int = Field(0, ge=0, description="everything random follows from this number")
+
+    @field_validator("size", mode="before")
+    @classmethod
+    def _one_number(cls, size: Any) -> Any:
+        return (size,) if isinstance(size, int) else size
 
     @model_validator(mode="after")
     def _sizes(self) -> Self:

@@ -4,7 +4,8 @@ A map whose every part was sampled by a model is fully synthetic. A patient's le
 another body stays patient-derived, and so does anatomy taken from a patient's image: such a cohort is semi-synthetic,
 its subject_id stays the patient's, ``trained_on`` names the patients, and its id is keyed. It has no splits: an edited
 case is no case to be tested on.
-**Checked** in tests/data/test_ownership.py, tests/synthesis/test_label_maps.py and editing/test_stage.py.
+**Checked** in tests/data/test_ownership.py, tests/synthesis/test_label_maps.py and in
+tests/synthesis/editing/test_stage.py.
 """
 
 from collections.abc import Sequence

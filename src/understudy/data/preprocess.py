@@ -44,7 +44,7 @@ def fitted(reading: Reading, size: tuple[int, ...] | None, fit: str, where: str)
             if reading.spacing_mm is None
             else tuple(float(s * f) for s, f in zip(reading.spacing_mm, scale, strict=True))
         )
-        return Reading(image, labels, spacing, _moved(reading.affine, scale, (scale - 1) / 2), reading.slice_index)
+        return Reading(image, labels, spacing, _reindexed(reading.affine, scale, (scale - 1) / 2), reading.slice_index)
     if fit == "pad" and any(f > s for f, s in zip(found, size, strict=True)):
         raise UnderstudyError(
             f"{where} is {size_text(found)} and cannot be padded to {size_text(size)}: give a larger --size, or "
@@ -53,7 +53,7 @@ def fitted(reading: Reading, size: tuple[int, ...] | None, fit: str, where: str)
     starts = tuple((f - s) // 2 for f, s in zip(found, size, strict=True))
     image = None if reading.image is None else _window(reading.image, starts, size)
     labels = None if reading.labels is None else _window(reading.labels, starts, size)
-    affine = _moved(reading.affine, np.ones(len(size)), np.array(starts, float))
+    affine = _reindexed(reading.affine, np.ones(len(size)), np.array(starts, float))
     return Reading(image, labels, reading.spacing_mm, affine, reading.slice_index)
 
 
@@ -137,7 +137,7 @@ def _window(array: np.ndarray, starts: tuple[int, ...], size: tuple[int, ...]) -
     return out
 
 
-def _moved(affine: np.ndarray | None, scale: np.ndarray, shift: np.ndarray) -> np.ndarray | None:
+def _reindexed(affine: np.ndarray | None, scale: np.ndarray, shift: np.ndarray) -> np.ndarray | None:
     """The affine after new index i stands for old index scale * i + shift, over the last len(scale) of (d, h, w)."""
     if affine is None:
         return None

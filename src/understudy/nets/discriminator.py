@@ -5,7 +5,7 @@ figure 7c; Miyato and Koyama, "cGANs with Projection Discriminator", 2018, arXiv
 and shapes are those of the published weights, so that those load as they are.
 **Differs**: reads any number of image and label channels; under autocast everything from 8x8 pixels up runs in the low
 precision, the 4x4 head in float32.
-**Checked**: tests/generators/gan/test_stylegan2_stylegan2.py (shapes, names, initial scale, condition, minibatch
+**Checked**: tests/nets/test_discriminator.py (shapes, names, initial scale, condition, minibatch
 groups).
 """
 

@@ -8,7 +8,7 @@ et al., "A Style-Based Generator Architecture for Generative Adversarial Network
 **Differs**: reads any number of image and label channels; ProGAN has an auxiliary classifier for the condition, which
 knows one class a case, and here the condition is projected; under autocast everything from 8x8 pixels up runs in the
 low precision, the 4x4 head in float32.
-**Checked**: tests/generators/gan/test_progan_progan.py (fading, resizing against definitions, scale, condition).
+**Checked**: tests/nets/test_growing.py (fading, resizing against definitions, scale, condition).
 
 How far a network has grown is one number, its level: log2 of the resolution, with a fraction while a resolution is
 faded in. Level 3 is 8x8 pixels; level 3.25 is 16x16 with one quarter of the new and three quarters of the old branch.

@@ -4,7 +4,7 @@
 1812.04948, section 2 and appendix B (truncation); Karras et al., "Training Generative Adversarial Networks with Limited
 Data", 2020, arXiv 2006.06676, appendix C (conditioning). Parameter names and shapes are those of the published weights.
 **Differs**: nothing known.
-**Checked**: tests/generators/gan/test_stylegan2_stylegan2.py (truncation, running average, condition).
+**Checked**: tests/nets/test_mapping.py (truncation, running average, condition).
 """
 
 import torch

@@ -3,7 +3,7 @@
 **Source**: Karras et al., "Alias-Free Generative Adversarial Networks", 2021, arXiv 2106.12423, section 3.2 and figure
 4 (flexible layer specifications).
 **Differs**: nothing known.
-**Checked**: tests/generators/gan/test_stylegan3_stylegan3.py, and against the official code in
+**Checked**: tests/nets/test_signals.py, and against the official code in
 tests/generators/test_official.py.
 """
 

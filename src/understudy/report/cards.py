@@ -51,7 +51,7 @@ def cards(results: Sequence[Result]) -> list[Card]:
         Card("Fidelity", "Do synthetic cases, as a whole, look like real ones?", _fidelity(named) or _labels(named)),
         Card(
             "Privacy",
-            "Are synthetic cases nearer to training patients than strangers are?",
+            "Are synthetic cases nearer to training patients than unseen patients are?",
             [*_privacy(named), *_attacks(named)],
         ),
     ]
@@ -173,9 +173,9 @@ def _attack_entry(who: str, best: Result, measured: int, left_out: int, better: 
     attack = words(best.name.partition(".attack.")[2].removesuffix(".auc"))
     meaning = f"The best of {measured} attacks that were carried out is {attack}. 0.5 is guessing, 1 finds everyone. "
     if better:
-        meaning += f"{better} of them tell training patients from strangers better than by guessing."
+        meaning += f"{better} of them tell training patients from non-members better than by guessing."
     else:
-        meaning += "None tells training patients from strangers better than by guessing, as far as so few can show."
+        meaning += "None tells training patients from non-members better than by guessing, as far as so few can show."
     meaning += f" {left_out} not measured." if left_out else ""
     unit = f"AUC of the best of {measured} attacks"
     return Entry(who, number(best.value), unit, _joined(_plain_interval(best), f"n = {best.n}"), meaning, better > 0)
@@ -183,9 +183,9 @@ def _attack_entry(who: str, best: Result, measured: int, left_out: int, better: 
 
 def _verdict(flagged: Result, above: bool, nearer: int) -> str:
     """Say in words what the number of flagged cases means, without reassurance that it does not give."""
-    words = "No more synthetic cases are flagged than images of strangers would be by chance"
+    words = "No more synthetic cases are flagged than images of unseen subjects would be by chance"
     if above:
-        words = "More synthetic cases are flagged than images of strangers would be by chance"
+        words = "More synthetic cases are flagged than images of unseen subjects would be by chance"
     if nearer:
         words += f"{', and' if above else ', but'} {nearer:,} lie nearer to a training image than any of these do"
     if flagged.value:
@@ -197,12 +197,12 @@ def _covered(threshold: Result | None, named: Mapping[str, Result]) -> str:
     """Say which copies the number of flagged cases can count at all."""
     mean, worst = (named.get(f"privacy.audit.recall.{which}") for which in ("mean", "worst"))
     if threshold is not None and threshold.unit == "r":
-        return "This measure sees near-identical copies only."
+        return "This measure finds near-identical copies only."
     if mean is None or mean.value is None or worst is None or worst.value is None:
-        return "Copies in disguise are sought; no audit says how many of them are found."
+        return "Transformed copies are sought; no audit says how many of them are found."
     return (
-        f"Of copies that an audit planted in disguise {floor(100 * mean.value)} % are found, and "
-        f"{floor(100 * worst.value)} % in the disguise that is hardest to see; other disguises are not covered."
+        f"Of transformed copies that an audit injected {floor(100 * mean.value)} % are found, and "
+        f"{floor(100 * worst.value)} % of the transformation that is hardest to find; others are not covered."
     )
 
 

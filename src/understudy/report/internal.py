@@ -1,6 +1,6 @@
 """Sections that only the INTERNAL edition shows: the nearest pairs, and real cases beside synthetic ones.
 
-**Checked** in tests/report/test_page.py.
+**Checked** in tests/report/test_internal.py.
 """
 
 from understudy.report.figures import Cases, grid_figure
@@ -13,8 +13,8 @@ WORST_ROWS = 20
 
 def internal_sections(folders: list[Folder]) -> list[Section]:
     """Return the internal sections that the folders hold files for."""
-    pairs = [picture for folder in folders for picture in _gallery(folder)]
-    worst = [view for folder in folders for view in _worst(folder)]
+    pairs = [picture for folder in folders for picture in _worst_pairs(folder)]
+    worst = [view for folder in folders for view in _nearest_table(folder)]
     real = [picture for folder in folders for picture in _real(folder)]
     return [*([Section("pairs", pairs, worst)] if pairs or worst else []), *([Section("real", real)] if real else [])]
 
@@ -24,8 +24,8 @@ def _real(folder: Folder) -> list[Picture]:
     return [cases_picture("", Cases.from_arrays(read_arrays(file)))] if file.is_file() else []
 
 
-def _gallery(folder: Folder) -> list[Picture]:
-    file = folder.path / "internal" / "gallery.npz"
+def _worst_pairs(folder: Folder) -> list[Picture]:
+    file = folder.path / "internal" / "worst_pairs.npz"
     arrays = read_arrays(file) if file.is_file() else {}
     if not arrays or not len(arrays["r"]):
         return []
@@ -37,7 +37,7 @@ def _gallery(folder: Folder) -> list[Picture]:
     return [Picture("", png, f"{len(arrays['r'])} pairs, the nearest first.", legend(synthetic, real))]
 
 
-def _worst(folder: Folder) -> list[View]:
+def _nearest_table(folder: Folder) -> list[View]:
     file = folder.path / "internal" / "pairs.csv"
     if not file.is_file():
         return []

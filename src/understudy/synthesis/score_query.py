@@ -1,14 +1,14 @@
-"""A saved run, asked about images that it may have learned: its discriminator's verdict, or its denoising loss.
+"""White-box score queries: a saved run's discriminator logit, or denoising loss, of images that it may have learned.
 
-For attacks by somebody who holds the generator itself; what is made of the answers, and the sources of both attacks,
-are in evaluation/privacy/attacks/membership.py. Each case is answered for alone, at its full size and as it is.
+For attacks by somebody who holds the generator itself; the attacks and their sources are in
+evaluation/privacy/attacks/membership.py. Each case is scored alone, at its full size and as it is.
 **Denoising loss** (diffusion): the loss of training, EDM Eq. 8, with the EMA weights; the mean over LEVELS noise
-levels, drawn as training draws them. Levels and noise are the same for all cases, so that answers differ by the case.
+levels, drawn as training draws them. Levels and noise are the same for all cases, so that scores differ by the case.
 **Discriminator** (GANs that sample from noise): its logit, of the run's last checkpoint, since snapshots hold no
 discriminator; no augmentation, and the deviation within a minibatch is that within one case, 0.
 **Differs** from the published attacks, which choose the noise level on shadow models: all that training draws count.
 **Checked** in tests/synthesis/test_score_query.py (the loss of training; alone as among others; an overfitted run) and
-tests/generators/test_contract.py (every generator answers or is refused).
+tests/generators/test_contract.py (every generator has a score query or is refused).
 """
 
 from collections.abc import Callable, Sequence
@@ -39,13 +39,13 @@ Answer = Callable[[Tensor, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True)
-class Informant:
-    """A run that can be asked.
+class RunQuery:
+    """A run with a white-box score query.
 
     Attributes:
-        attack: which attack asks it: "denoising_loss" or "discriminator".
-        identity: of the weights and the seed that decide its answers.
-        score: (cohort, rows) -> (n,) its answers.
+        attack: which attack uses it: "denoising_loss" or "discriminator".
+        identity: of the weights and the seed that decide its scores.
+        score: (cohort, rows) -> (n,).
     """
 
     attack: str
@@ -53,8 +53,8 @@ class Informant:
     score: Callable[[Cohort, np.ndarray], np.ndarray]
 
 
-def open_informant(path: Path, made: Sequence[Cohort], seed: int) -> Informant:
-    """Load a run to be asked.
+def open_run_query(path: Path, made: Sequence[Cohort], seed: int) -> RunQuery:
+    """Load a run for its score query.
 
     Args:
         path: a folder that ``understudy train`` made.
@@ -62,7 +62,7 @@ def open_informant(path: Path, made: Sequence[Cohort], seed: int) -> Informant:
         seed: of noise levels and noise.
 
     Raises:
-        UsageError: no finished run, a method that cannot be asked, no checkpoint, or a run that learned from others
+        UsageError: no finished run, a method without a score query, no checkpoint, or a run that learned from others
             than a cohort says.
     """
     run = open_run(path)
@@ -74,12 +74,12 @@ def open_informant(path: Path, made: Sequence[Cohort], seed: int) -> Informant:
             )
     generator = load(path, engine=Engine("fp32"))
     if isinstance(generator, Diffusion) and not generator.given:
-        return _informant("denoising_loss", run.digest, generator, denoising_loss(generator, seed), seed)
+        return _run_query("denoising_loss", run.digest, generator, denoising_loss(generator, seed), seed)
     if isinstance(generator, GrowingGAN | StyleGAN):
         weights = _take_discriminator(generator, run)
-        return _informant("discriminator", weights, generator, lambda x, c: generator.discriminate(x, c)[:, 0], seed)
+        return _run_query("discriminator", weights, generator, lambda x, c: generator.discriminate(x, c)[:, 0], seed)
     raise UsageError(
-        f"{path} is a run of {generator.name}{', given label maps' if generator.given else ''}, and attacks ask "
+        f"{path} is a run of {generator.name}{', given label maps' if generator.given else ''}, and attacks query "
         "diffusion models and GANs that sample from noise: leave --generator out"
     )
 
@@ -125,7 +125,7 @@ def _take_discriminator(generator: GrowingGAN | StyleGAN, run: Run) -> str:
     return file_hash(checkpoint / "tensors.safetensors")[:16]
 
 
-def _informant(attack: str, weights: str, generator: Generator, answer: Answer, seed: int) -> Informant:
+def _run_query(attack: str, weights: str, generator: Generator, answer: Answer, seed: int) -> RunQuery:
     @torch.no_grad()
     def score(cohort: Cohort, rows: np.ndarray) -> np.ndarray:
         if cohort.encoding != generator.encoding or cohort.size != generator.size:
@@ -135,7 +135,7 @@ def _informant(attack: str, weights: str, generator: Generator, answer: Answer, 
             )
         answers = []
         starts = range(0, len(rows), BLOCK)
-        for start in tracked(starts, "ask the generator"):
+        for start in tracked(starts, "query the generator"):
             block = rows[start : start + BLOCK]
             x = torch.from_numpy(cohort.encoded(block)).to(generator.engine.device)
             told = generator.condition_of(cohort, block)
@@ -143,4 +143,4 @@ def _informant(attack: str, weights: str, generator: Generator, answer: Answer, 
             answers.append(answer(x, condition).float().cpu().numpy())
         return np.concatenate(answers)
 
-    return Informant(attack, f"{weights}.{seed}", score)
+    return RunQuery(attack, f"{weights}.{seed}", score)

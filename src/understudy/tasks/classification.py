@@ -13,7 +13,7 @@ Area under the ROC curve, a class at a time: how well a score ranks cases that h
 scored above a random case without it, ties counting half. Values by scikit-learn.
 **Differs**: a class of which all known cases are the same has no area (NaN), where scikit-learn warns or raises; cases
 whose entry is missing do not count for that class.
-**Checked**: tests/tasks/test_classification_auc.py (scikit-learn; classes that are absent; missing entries).
+**Checked**: tests/tasks/test_classification.py (scikit-learn; classes that are absent; missing entries).
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import field_validator
+from pydantic import Field, field_validator
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
@@ -69,11 +69,11 @@ VOXELS_PER_BLOCK = 2**18  # 64 images of 64 px
 
 
 class ClassificationConfig(FittingConfig):
-    """How a classifier is trained; the same in every arm of a comparison. No ``classes``: all class columns."""
+    """How a classifier is trained; the same in every arm of a comparison."""
 
-    network: str = "densenet"
-    learning_rate: float = 1e-3
-    classes: tuple[str, ...] = ()
+    network: str = Field("densenet", description=f"one of {', '.join(CLASSIFIERS)}")
+    learning_rate: float = Field(1e-3, description="of AdamW, where the schedule is highest")
+    classes: tuple[str, ...] = Field((), description="class columns to learn; empty: all")
 
     @field_validator("network")
     @classmethod

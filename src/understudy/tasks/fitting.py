@@ -11,7 +11,7 @@ repeated so that real and synthetic ones are seen equally often, a share of a ha
 **Differs**: fine-tuning does not start again at a tenth of the rate: no further setting to tune, and as much learning
 in all as in every other arm. Any share of whole percents; within a kind no case stands more than once oftener than
 another.
-**Checked**: tests/tasks/test_fitting.py, test_fitting_mixed.py (shares are exact), test_segmentation.py,
+**Checked**: tests/tasks/test_fitting.py (shares are exact), test_segmentation.py,
 test_classification.py.
 """
 
@@ -38,14 +38,14 @@ class FittingConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    updates: int = Field(1000, ge=1)
-    batch_size: int = Field(32, ge=1)
-    learning_rate: float = Field(2e-3, gt=0)
-    weight_decay: float = Field(1e-2, ge=0)
-    augment: bool = True
+    updates: int = Field(1000, ge=1, description="optimiser steps; as many on every arm of a comparison")
+    batch_size: int = Field(32, ge=1, description="cases a step")
+    learning_rate: float = Field(2e-3, gt=0, description="of AdamW, where the schedule is highest")
+    weight_decay: float = Field(1e-2, ge=0, description="of AdamW")
+    augment: bool = Field(True, description="augment training cases classically: augmentation.py")
     schedule: Literal["one-cycle", "poly", "cosine"] = Field("one-cycle", description="of the learning rate")
-    checks: int = Field(10, ge=1)
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    checks: int = Field(10, ge=1, description="times that validation subjects are scored; the best weights are kept")
+    precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="bf16 where it is fast, or fp32")
 
 
 class TaskCases(Protocol):

@@ -41,7 +41,7 @@ VOXELS_PER_BLOCK = 2**18  # 64 images of 64 px
 class SegmentationConfig(FittingConfig):
     """How a segmenter is trained; the same in every arm of a comparison."""
 
-    network: str = "unet"
+    network: str = Field("unet", description=f"one of {', '.join(NETWORKS)}")
     channels: tuple[int, ...] = Field(
         (), validate_default=True, description="widths, finest first; empty: the network's own"
     )

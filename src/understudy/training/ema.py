@@ -2,7 +2,7 @@
 
 **Source**: Karras et al., Analyzing and Improving the Image Quality of StyleGAN (arXiv 1912.04958), official code: the
 half-life is given in images, and shortened while few images were seen (``ema_rampup``). **Checked** in
-tests/training/test_training.py.
+tests/training/test_ema.py.
 """
 
 import torch

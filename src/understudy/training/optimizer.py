@@ -3,8 +3,7 @@
 **Source**: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv 1912.04958, appendix B
 (lazy regularisation).
 **Differs**: nothing known.
-**Checked**: tests/generators/gan/test_stylegan2.py (each step changes its own network) and
-tests/generators/test_contract.py.
+**Checked**: tests/training/test_optimizer.py; each step of a method: tests/generators/gan/test_stylegan2.py.
 """
 
 from collections.abc import Callable, Iterable

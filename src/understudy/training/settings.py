@@ -1,4 +1,4 @@
-"""The settings that every generator has, whatever its method. **Checked**: tests/generators/test_contract.py."""
+"""The settings that every generator has, whatever its method. **Checked** in tests/training/test_settings.py."""
 
 from typing import Literal
 

@@ -19,7 +19,7 @@ def run(*parts: object) -> int:
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("oracle")
+    root = tmp_path_factory.mktemp("score_query")
     settings = " ".join(f"--set {pair}" for pair in SMALL.split())
     assert run(f"{CASES} --out {root}/real") == 0
     assert run(f"train diffusion {root}/real --out {root}/run --preset demo {settings}") == 0
@@ -29,7 +29,8 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_run_is_asked(chain: Path, tmp_path: Path) -> None:
     words = (
-        f"evaluate privacy --real {chain}/real --synthetic {chain}/synthetic --set bootstrap=100 --set views=[pixels]"
+        f"evaluate privacy --real {chain}/real --synthetic {chain}/synthetic "
+        "--set bootstrap=100 --set matchers=[pixels]"
     )
     assert run(f"{words} --generator {chain}/run --out {tmp_path}/with") == 0
     assert run(f"{words} --out {tmp_path}/without") == 0
@@ -37,11 +38,11 @@ def test_the_run_is_asked(chain: Path, tmp_path: Path) -> None:
     asked, alone = ({r["name"]: r for r in one["results"]} for one in told)
     name = "privacy.attack.denoising_loss.auc"
     assert asked[name]["low"] <= asked[name]["value"] <= asked[name]["high"] and asked[name]["n"] == 24
-    assert alone[name]["note"].endswith("asked for its denoising loss: name its run with --generator")
+    assert alone[name]["note"].endswith("queried for its denoising loss: name its run with --generator")
     assert asked["privacy.attack.discriminator.auc"]["value"] is None
     assert asked["privacy.attack.nearest_pixels.auc"] == alone["privacy.attack.nearest_pixels.auc"]
     inputs = told[0]["provenance"]["inputs"]
-    assert inputs.pop("oracle.denoising_loss") and inputs == told[1]["provenance"]["inputs"]
+    assert inputs.pop("score_query.denoising_loss") and inputs == told[1]["provenance"]["inputs"]
 
 
 def test_what_does_not_fit_is_refused(chain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,7 +56,7 @@ def test_what_does_not_fit_is_refused(chain: Path, tmp_path: Path, capsys: pytes
 
     assert "No such option: --generator" in refused(f"evaluate utility {words}")
     assert "is not a training run" in refused(f"evaluate privacy {words.replace('/run', '/real')}")
-    assert "no attack asks the oracle" in refused(f"evaluate privacy {words} --set attacks=[attribute]")
+    assert "no attack uses the score query" in refused(f"evaluate privacy {words} --set attacks=[attribute]")
     both = words.replace("--generator", f"{chain}/synthetic --generator")
-    assert "an oracle speaks for one generator" in refused(f"evaluate privacy {both}")
+    assert "a score query is of one generator" in refused(f"evaluate privacy {both}")
     assert list(tmp_path.iterdir()) == []

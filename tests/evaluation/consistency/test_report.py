@@ -13,7 +13,7 @@ from understudy.core.cohort import Cohort
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, read_results
 from understudy.evaluation.consistency.config import ConsistencyConfig
-from understudy.evaluation.consistency.report import Findings, Side
+from understudy.evaluation.consistency.report import ConsistencyFindings, Side
 from understudy.evaluation.consistency.scores import CaseScores
 
 Toy = Callable[..., Path]
@@ -39,7 +39,7 @@ def found(
     provenance = Provenance("evaluate consistency", {}, 0, {"real": real.id, "synthetic": made.id})
     folder = tmp_path / "out"
     folder.mkdir()
-    Findings(real, reference, others, segmenter, ConsistencyConfig(draws=200), provenance).write(folder)
+    ConsistencyFindings(real, reference, others, segmenter, ConsistencyConfig(draws=200), provenance).write(folder)
     return folder, {r.name: r for r in read_results(folder)[0]}, real, made
 
 

@@ -144,14 +144,3 @@ def test_a_failure_while_reading_leaves_nothing(
     with pytest.raises(UnderstudyError, match="went away"):
         evaluate_consistency(real, [synthetic], tmp_path / "out", 0, BRIEF)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_another_architecture_than_the_judge_of_utility() -> None:
-    with pytest.raises(ValueError, match="another architecture than the one that judges utility"):
-        ConsistencyConfig(network="unet")
-    with pytest.raises(ValueError, match="another architecture than the one that judges utility"):
-        ConsistencyConfig(utility_network="segresnet")
-    assert ConsistencyConfig(network="unet", utility_network="segresnet").network == "unet"
-    assert ConsistencyConfig().network != ConsistencyConfig().utility_network
-    with pytest.raises(ValueError, match="was expected, found 'swan'"):
-        ConsistencyConfig(network="swan")

@@ -11,7 +11,7 @@ from understudy.core.encoding import Channel
 from understudy.evaluation.features.cache import open_cache
 from understudy.evaluation.features.random_filters import RandomFeatures
 from understudy.evaluation.fidelity import arrays
-from understudy.evaluation.fidelity.arrays import Measured, channel_names, measure, standardised
+from understudy.evaluation.fidelity.arrays import ImageMeasures, channel_names, measure, standardised
 
 
 def test_a_cohort_is_read_once_and_with_a_cache_not_again(
@@ -42,7 +42,7 @@ def test_a_cohort_is_read_once_and_with_a_cache_not_again(
 
 def test_what_metrics_compare() -> None:
     random = np.random.default_rng(0)
-    side = Measured(random.random((4, 7)), random.random((4, 2, 5)), random.random((4, 2, 3)))
+    side = ImageMeasures(random.random((4, 7)), random.random((4, 2, 5)), random.random((4, 2, 3)))
     channels = (Channel("T1 post", 0, 1), Channel("FLAIR", 0, 10))
     assert {k: v.shape for k, v in side.compared("intensities", channels).items()} == {
         ".t1-post": (4, 5),
@@ -58,7 +58,7 @@ def test_features_are_standardised_by_real_cases_and_constant_ones_left_alone() 
     ours, theirs = random.normal(50, 4, (400, 3)), random.normal(54, 4, (300, 3))
     ours[:, 2], theirs[:, 2] = 5, 6
     empty = np.zeros((1, 1, 1))
-    first, second = standardised([Measured(ours, empty, empty), Measured(theirs, empty, empty)])
+    first, second = standardised([ImageMeasures(ours, empty, empty), ImageMeasures(theirs, empty, empty)])
     assert first.features.mean(0) == pytest.approx([0, 0, 0], abs=1e-6)
     assert first.features.std(0) == pytest.approx([1, 1, 0], abs=1e-5)
     assert second.features.mean(0) == pytest.approx([1, 1, 1], abs=0.15)

@@ -10,7 +10,7 @@ from monai.metrics.regression import compute_ms_ssim
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as reference
 
 from understudy.core.cohort import Cohort
-from understudy.evaluation.features import blocks
+from understudy.evaluation.features import extractor
 from understudy.evaluation.fidelity import ms_ssim as module
 from understudy.evaluation.fidelity.ms_ssim import WEIGHTS, ms_ssim, pair_values, random_pairs, scales, set_result
 
@@ -62,7 +62,7 @@ def test_pairs_are_read_in_blocks(real: Path, monkeypatch: pytest.MonkeyPatch) -
     cohort = Cohort.open(real)
     rows, pairs = cohort.rows("train"), np.array([[0, 9], [30, 1], [5, 40]])
     whole = pair_values(cohort, rows, pairs, cohort.encoding)
-    monkeypatch.setattr(blocks, "VOXELS_PER_BLOCK", 1)
+    monkeypatch.setattr(extractor, "VOXELS_PER_BLOCK", 1)
     assert pair_values(cohort, rows, pairs, cohort.encoding) == pytest.approx(whole, abs=1e-6)
     x = (torch.from_numpy(cohort.encoding.encode_images(cohort.images[rows[[5, 40]]])) + 1) / 2  # type: ignore[index]
     assert whole[2] == pytest.approx(ms_ssim(x[:1], x[1:]).item(), abs=1e-6)

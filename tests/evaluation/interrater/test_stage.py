@@ -1,17 +1,14 @@
 """Two raters scored by hand, swapped, too few to publish, and beside utility in the report."""
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from understudy.core.provenance import Provenance
-from understudy.core.result import Result, read_results, write_results
+from understudy.core.result import Result, read_results
 from understudy.evaluation.interrater.config import InterraterConfig
 from understudy.evaluation.interrater.stage import evaluate_interrater
-from understudy.report import write_report
 
 Rater = Callable[..., Path]
 Maps = dict[str, list[np.ndarray | None]]
@@ -70,24 +67,6 @@ def test_readers_change_places_and_only_precision_and_recall_do_too(tmp_path: Pa
     assert "1 only --real marks, 1 only --other" in ahead["interrater.dice.core"].note
 
 
-def test_few_subjects_are_withheld_and_rows_are_internal(tmp_path: Path, rater: Rater) -> None:
-    one, two = (rater(tmp_path / name, maps) for name, maps in zip("ab", readings(5), strict=True))
-    out = evaluate_interrater(one, two, tmp_path / "out", 0, QUICK)
-    found = named(out)
-    assert found["interrater.dice.core"].value is not None and found["interrater.dice.core"].n == 5
-    assert found["interrater.dice.rim"].value is None and found["interrater.dice.rim"].note.startswith(
-        "withheld: 4 subjects"
-    )
-    with (out / "tables" / "interrater.csv").open(newline="") as handle:
-        rows = {row["class"]: row for row in csv.DictReader(handle)}
-    assert list(rows) == ["mean", "core", "rim", "whole lesion"]
-    assert rows["rim"]["dice"] == rows["rim"]["only_real"] == "" and rows["core"]["only_real"] == "0"
-    text = (out / "internal" / "per_subject.csv").read_text()
-    assert text.count("\n") == 1 + 5 * 3 and "s0,rim,,,,,,,,,,both empty" in text
-    public = [file for file in out.rglob("*") if file.is_file() and "internal" not in file.parts]
-    assert not any(f"s{i}," in file.read_text() for file in public for i in range(5))
-
-
 def test_classes_split_and_the_same_request(tmp_path: Path, rater: Rater) -> None:
     one, two = (rater(tmp_path / name, maps, split="train") for name, maps in zip("ab", readings(), strict=True))
     config = InterraterConfig(draws=100, classes=("rim",), split="all")
@@ -99,17 +78,3 @@ def test_classes_split_and_the_same_request(tmp_path: Path, rater: Rater) -> Non
     )
     before = (out / "results.json").read_bytes()
     assert evaluate_interrater(one, two, out, 0, config) == out and (out / "results.json").read_bytes() == before
-
-
-def test_the_report_shows_the_ceiling_beside_segmenters(tmp_path: Path, rater: Rater) -> None:
-    one, two = (rater(tmp_path / name, maps) for name, maps in zip("ab", readings(), strict=True))
-    out = evaluate_interrater(one, two, tmp_path / "out", 0, QUICK)
-    inputs = {"real": read_results(out)[1]["inputs"]["real"], "synthetic": "x"}
-    (tmp_path / "utility").mkdir()
-    scores = [Result("utility.real.unet.dice.core", 0.6, 0.5, 0.7, better="higher", n=6)]
-    write_results(tmp_path / "utility", scores, Provenance("evaluate utility", {}, 0, inputs))
-    alone = write_report([tmp_path / "utility"], tmp_path / "alone").read_text()
-    page = write_report([tmp_path / "utility", out], tmp_path / "report").read_text()
-    assert "Two raters" in page and "Two raters" not in alone
-    pictures = [text.split('src="data:image/png;base64,')[1].split('"')[0] for text in (alone, page)]
-    assert len(pictures[1]) > 1.3 * len(pictures[0])  # more lines in the one figure of Dice

@@ -12,12 +12,12 @@ from understudy.core.encoding import Channel
 from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
-from understudy.evaluation.privacy.copies.cases import Cases
+from understudy.evaluation.privacy.copies.cases import SmallCases
 from understudy.evaluation.privacy.copies.registration import blur
 
 SHAPE = (2, 8, 8)
 Write = Callable[..., Path]
-Fields = Callable[..., Cases]
+Fields = Callable[..., SmallCases]
 
 
 @pytest.fixture
@@ -63,10 +63,10 @@ def noise(n: int, seed: int = 0) -> np.ndarray:
 def fields() -> Fields:
     """Return a function that draws independent smooth random fields: what the detector of copies calls cases."""
 
-    def drawn(subjects: int, seed: int, cases: int = 1, channels: int = 1, first: int = 0) -> Cases:
+    def drawn(subjects: int, seed: int, cases: int = 1, channels: int = 1, first: int = 0) -> SmallCases:
         draw = torch.Generator().manual_seed(seed)
         images = blur(torch.randn((subjects * cases, channels, 64, 64), generator=draw), 1 / 16)
         whose = torch.arange(first, first + subjects).repeat_interleave(cases)
-        return Cases((images / images.std() / 3).clamp(-1, 1), None, whose)
+        return SmallCases((images / images.std() / 3).clamp(-1, 1), None, whose)
 
     return drawn

@@ -1,16 +1,22 @@
-"""Thresholds by subject: weights, quantiles, intervals, false-alarm rate."""
+"""Thresholds by subject: weights, quantiles, intervals, false-positive rate."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from understudy.core.errors import UnderstudyError
-from understudy.evaluation.privacy.calibration import Reference, by_chance, calibrate, clopper_pearson, order_interval
+from understudy.evaluation.privacy.calibration import (
+    ReferenceScores,
+    by_chance,
+    calibrate,
+    clopper_pearson,
+    order_interval,
+)
 
 
 def test_each_subject_counts_once() -> None:
     # "a" has three cases, "b" one: b weighs as much as all of a
-    reference = Reference(np.array([0.1, 0.2, 0.3, 0.9]), np.array(list("aaab")), "")
+    reference = ReferenceScores(np.array([0.1, 0.2, 0.3, 0.9]), np.array(list("aaab")), "")
     assert np.allclose(reference.weights(), [1 / 6, 1 / 6, 1 / 6, 1 / 2])
     assert reference.quantiles(0.5)[0] == 0.3
     assert reference.quantiles(0.51)[0] == 0.9
@@ -18,15 +24,15 @@ def test_each_subject_counts_once() -> None:
     assert reference.share_above(0.3) == pytest.approx(0.5)
 
 
-def test_false_alarms_keep_to_the_rate() -> None:
+def test_false_positives_keep_to_the_rate() -> None:
     draw = np.random.default_rng(0)
     rates = []
     for i in range(20):
         shift = draw.normal(0, 0.05, 200)
         r = np.clip(0.5 + np.repeat(shift, 5) + draw.normal(0, 0.05, 1000), -1, 1)
         subjects = np.repeat(np.arange(200), 5)
-        threshold = calibrate(Reference(r[:500], subjects[:500], ""), 0.05, 100, i)
-        assert Reference(r[:500], subjects[:500], "").share_above(threshold.value) <= 0.05
+        threshold = calibrate(ReferenceScores(r[:500], subjects[:500], ""), 0.05, 100, i)
+        assert ReferenceScores(r[:500], subjects[:500], "").share_above(threshold.value) <= 0.05
         rates.append(threshold.flags(r[500:]).mean())
     assert np.mean(rates) == pytest.approx(0.05, abs=0.015)
 
@@ -34,23 +40,23 @@ def test_false_alarms_keep_to_the_rate() -> None:
 def test_resampling_subjects_is_wider_than_resampling_cases() -> None:
     draw = np.random.default_rng(0)
     r = 0.5 + np.repeat(draw.normal(0, 0.1, 20), 30) + draw.normal(0, 0.01, 600)
-    by_subject = calibrate(Reference(r, np.repeat(np.arange(20), 30), ""), 0.1, 300, 0).resampled.std()
-    by_case = calibrate(Reference(r, np.arange(600), ""), 0.1, 300, 0).resampled.std()
+    by_subject = calibrate(ReferenceScores(r, np.repeat(np.arange(20), 30), ""), 0.1, 300, 0).resampled.std()
+    by_case = calibrate(ReferenceScores(r, np.arange(600), ""), 0.1, 300, 0).resampled.std()
     assert by_subject > 2 * by_case
 
 
 def test_a_copy_is_flagged_whatever_the_reference_says() -> None:
-    reference = Reference(np.ones(8), np.arange(8), "")  # the control subjects hold copies themselves
+    reference = ReferenceScores(np.ones(8), np.arange(8), "")  # the control subjects hold copies themselves
     threshold = calibrate(reference, 0.01, 100, 0)
     assert threshold.flags(np.array([1.0, 0.999])).tolist() == [True, False]
     assert threshold.flagged_interval(np.array([1.0, 0.999]), 1) == (1, 1)
     with pytest.raises(UnderstudyError, match="unseen subject"):
-        calibrate(Reference(np.empty(0), np.empty(0), ""), 0.01, 100, 0)
+        calibrate(ReferenceScores(np.empty(0), np.empty(0), ""), 0.01, 100, 0)
 
 
 def test_flagged_interval_holds_the_count() -> None:
     r = np.random.default_rng(1).uniform(0, 1, 400)
-    threshold = calibrate(Reference(np.linspace(0, 0.9, 100), np.arange(100), ""), 0.1, 500, 0)
+    threshold = calibrate(ReferenceScores(np.linspace(0, 0.9, 100), np.arange(100), ""), 0.1, 500, 0)
     low, high = threshold.flagged_interval(r, 0)
     assert low < threshold.flags(r).sum() < high
 

@@ -1,4 +1,4 @@
-"""Detectors of cohorts, label maps, and what is refused or skipped, and why."""
+"""CopyDetectors of cohorts, label maps, and what is refused or skipped, and why."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +10,20 @@ import pytest
 from understudy.core.cohort import Cohort
 from understudy.evaluation.nearest import Nearest
 from understudy.evaluation.privacy import judgement
-from understudy.evaluation.privacy.calibration import Reference
+from understudy.evaluation.privacy.calibration import ReferenceScores
 from understudy.evaluation.privacy.config import PrivacyConfig
-from understudy.evaluation.privacy.judgement import Detectors, judge_by_r, judge_images, judge_maps, numbers, settings
+from understudy.evaluation.privacy.judgement import (
+    CopyDetectors,
+    judge_by_r,
+    judge_images,
+    judge_maps,
+    numbers,
+    settings,
+)
 
 Write = Callable[..., Path]
-CONFIG = PrivacyConfig(views=("pixels", "patches"), false_alarm_rate=0.1, bootstrap=100, audit_copies=10,
-                       audit_few=2, audit_among=20)  # fmt: skip
+CONFIG = PrivacyConfig(matchers=("pixels", "patches"), false_positive_rate=0.1, bootstrap=100, audit_copies=10,
+                       audit_low_prevalence=2, audit_among=20)  # fmt: skip
 
 
 def images(n: int, seed: int) -> np.ndarray:
@@ -34,76 +41,76 @@ def test_copies_are_flagged_and_what_was_not_looked_at_is_said(write: Write) -> 
     assert real.images is not None
     cases = images(12, 1)
     cases[3] = real.images[7]
-    detector = Detectors(real, PrivacyConfig(bootstrap=100, views=("pixels", "embedding", "lesions")), 0).of(
+    detector = CopyDetectors(real, PrivacyConfig(bootstrap=100, matchers=("pixels", "embedding", "lesions")), 0).of(
         real.rows("train")
     )
     assert detector is not None
     found = judge_images(Cohort.open(write("synthetic", cases)), detector)
-    assert found.found is not None and found.threshold is not None
-    assert found.flagged[3] and found.found.case[3] == 7
-    assert found.found.p[3] == pytest.approx(1 / 61)
-    assert "the view embedding: too few training cases to learn from" in found.skipped
+    assert found.scores is not None and found.threshold is not None
+    assert found.flagged[3] and found.scores.case[3] == 7
+    assert found.scores.p[3] == pytest.approx(1 / 61)
+    assert "the matcher embedding: too few training cases to learn from" in found.skipped
 
 
 def test_a_detector_is_built_once_for_each_set_of_training_cases(write: Write) -> None:
     real = cohort(write, 12, 6, 0)
-    detectors, rows = Detectors(real, CONFIG, 0), real.rows("train")
+    detectors, rows = CopyDetectors(real, CONFIG, 0), real.rows("train")
     assert not detectors.built
     first = detectors.of(rows)
     assert detectors.of(rows.copy()) is first
     assert first is not None
     other = detectors.of(rows[:8])
-    assert other is not None and len(other.gallery.cases) == 8
+    assert other is not None and len(other.reference_set.cases) == 8
     assert set(first.control.subjects.tolist()) == set(numbers(real)[real.rows("control")].tolist())
-    assert not set(first.gallery.cases.subjects.tolist()) & set(first.control.subjects.tolist())
+    assert not set(first.reference_set.cases.subjects.tolist()) & set(first.control.subjects.tolist())
 
 
 @pytest.mark.parametrize(("train", "control"), [(3, 1), (1, 20)])
 def test_too_few_subjects_build_no_detector(write: Write, train: int, control: int) -> None:
     real = cohort(write, train, control, 6)
-    detectors = Detectors(real, CONFIG, 0)
+    detectors = CopyDetectors(real, CONFIG, 0)
     assert detectors.of(real.rows("train")) is None
     assert "at least 5 real subjects" in str(detectors.audit())
 
 
 def test_an_audit_needs_five_test_subjects(write: Write) -> None:
     real = cohort(write, 12, 6, 8, subjects=[f"p{i}" for i in range(18)] + ["q0", "q1", "q2", "q3"] * 2)
-    detectors = Detectors(real, CONFIG, 0)
+    detectors = CopyDetectors(real, CONFIG, 0)
     detectors.of(real.rows("train"))
-    assert detectors.audit() == "not audited: 5 test subjects are needed as strangers"
+    assert detectors.audit() == "not audited: 5 test subjects are needed as non-members"
 
 
-def test_an_audit_plants_among_test_subjects(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_audit_injects_among_test_subjects(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     real, asked = cohort(write, 12, 6, 5), []
     monkeypatch.setattr(judgement, "run", lambda *arguments: asked.append(arguments))
-    detectors = Detectors(real, CONFIG, 7)
+    detectors = CopyDetectors(real, CONFIG, 7)
     made = detectors.of(real.rows("train"))
     detectors.audit()
-    ((detector, strangers, disguises, made_with, plan, seed),) = asked
+    ((detector, unseen, transformations, made_with, plan, seed),) = asked
     assert detector is made and seed == 7
-    assert strangers.subjects.tolist() == numbers(real)[real.rows("test")].tolist()
-    assert (plan.copies, plan.few, plan.among) == (10, 2, 20)
-    assert "exact" in disguises and made_with.views == CONFIG.views
+    assert unseen.subjects.tolist() == numbers(real)[real.rows("test")].tolist()
+    assert (plan.copies, plan.low_prevalence, plan.among) == (10, 2, 20)
+    assert "exact" in transformations and made_with.matchers == CONFIG.matchers
 
 
-def test_settings_learn_all_disguises_but_none(write: Write) -> None:
+def test_settings_learn_all_transformations_but_none(write: Write) -> None:
     made = settings(cohort(write, 12, 6, 5), 1000, CONFIG)
-    assert "none" not in {one.family for one in made.disguises}
+    assert "none" not in {one.family for one in made.transformations}
     assert made.updates == CONFIG.updates_for(1000) == 1500
     assert (made.rate, made.draws) == (0.1, 100)
 
 
 def test_by_r_alone() -> None:
-    strangers = Reference(np.linspace(0, 0.9, 10), np.arange(10), "strangers")
+    unseen = ReferenceScores(np.linspace(0, 0.9, 10), np.arange(10), "unseen subjects")
     nearest = Nearest(index=np.array([4, 5, 6]), r=np.array([0.95, 0.1, 1.0]))
-    made = judge_by_r(nearest, strangers, CONFIG, 0)
-    assert made.found is not None
+    made = judge_by_r(nearest, unseen, CONFIG, 0)
+    assert made.scores is not None
     assert made.flagged.tolist() == [True, False, True]
-    assert made.found.case.tolist() == [4, 5, 6]
-    assert made.found.p == pytest.approx([1 / 11, 9 / 11 + 1 / 11, 1 / 11])
-    assert made.skipped == ["the views patches: they look at images of two dimensions"]
-    few = judge_by_r(nearest, Reference(np.arange(8) / 9, np.arange(8) % 4, ""), CONFIG, 0)
-    assert few.found is None and few.threshold is None and not len(few.flagged)
+    assert made.scores.case.tolist() == [4, 5, 6]
+    assert made.scores.p == pytest.approx([1 / 11, 9 / 11 + 1 / 11, 1 / 11])
+    assert made.skipped == ["the matchers patches: they match images of two dimensions"]
+    few = judge_by_r(nearest, ReferenceScores(np.arange(8) / 9, np.arange(8) % 4, ""), CONFIG, 0)
+    assert few.scores is None and few.threshold is None and not len(few.flagged)
 
 
 def test_label_maps_that_repeat_are_flagged(write: Write) -> None:
@@ -112,8 +119,8 @@ def test_label_maps_that_repeat_are_flagged(write: Write) -> None:
     cases = images(8, 1)
     cases[2] = real.images[11][..., ::-1]  # label maps are thresholds of the images
     made = judge_maps(real, Cohort.open(write("synthetic", cases)), real.rows("train"), CONFIG, 0)
-    assert not isinstance(made, str) and made.found is not None
-    assert made.flagged[2] and made.found.case[2] == 11
+    assert not isinstance(made, str) and made.scores is not None
+    assert made.flagged[2] and made.scores.case[2] == 11
     assert made.flagged.sum() <= 4
 
 

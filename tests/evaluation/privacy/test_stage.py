@@ -14,7 +14,7 @@ from understudy.core.errors import UsageError
 from understudy.core.result import Result, read_results
 from understudy.evaluation.privacy import PrivacyConfig, evaluate_privacy
 from understudy.evaluation.privacy.attacks import ATTACKS
-from understudy.evaluation.privacy.attacks.setup import Oracle
+from understudy.evaluation.privacy.attacks.setup import ScoreQuery
 
 Write = Callable[..., Path]
 TRAINED_ON = [{"cohort": "x", "splits": ["train"], "subjects": [f"patient{i}" for i in range(4, 16)]}]
@@ -33,13 +33,13 @@ def read(file: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(handle))
 
 
-def test_planted_copies_are_flagged_and_named(write: Write, real: Path, tmp_path: Path) -> None:
+def test_injected_copies_are_flagged_and_named(write: Write, real: Path, tmp_path: Path) -> None:
     cohort = Cohort.open(real)
     assert cohort.images is not None
     cases = images(40, seed=1)
     cases[5], cases[9] = cohort.images[11], cohort.images[20]
     synthetic = write("synthetic", cases, trained_on=TRAINED_ON)
-    out = evaluate_privacy(real, [synthetic], tmp_path / "out", 0, PrivacyConfig(gallery=3))
+    out = evaluate_privacy(real, [synthetic], tmp_path / "out", 0, PrivacyConfig(worst_pairs=3))
     pairs = read(out / "internal" / "pairs.csv")
     assert [row["synthetic_case"] for row in pairs] == [f"synthetic-case{i}" for i in range(40)]
     for i, row in ((5, 11), (9, 20)):
@@ -53,10 +53,10 @@ def test_planted_copies_are_flagged_and_named(write: Write, real: Path, tmp_path
     assert flagged.n == 40
     assert results["privacy.correlation.synthetic.max"].value == 1
     assert results["privacy.copies.expected"].value == pytest.approx(0.4)
-    gallery = np.load(out / "internal" / "gallery.npz")
-    assert np.allclose(gallery["r"][:2], 1)
-    assert np.array_equal(gallery["real"][:2], gallery["synthetic"][:2])
-    assert gallery["real"][0] == pytest.approx(cohort.images[11] / 255, abs=1e-6)
+    worst = np.load(out / "internal" / "worst_pairs.npz")
+    assert np.allclose(worst["r"][:2], 1)
+    assert np.array_equal(worst["real"][:2], worst["synthetic"][:2])
+    assert worst["real"][0] == pytest.approx(cohort.images[11] / 255, abs=1e-6)
     assert (out / "internal" / "INTERNAL.txt").is_file()
 
 
@@ -65,7 +65,7 @@ def test_independent_noise_is_flagged_by_chance_only(write: Write, tmp_path: Pat
     real = write("real", images(300, 0), kind="real", label_source="patient", splits=splits, subjects=subjects)
     synthetic = write("synthetic", images(400, 1))
     results = named(
-        evaluate_privacy(real, [synthetic], tmp_path / "out", 0, PrivacyConfig(false_alarm_rate=0.05, updates=2))
+        evaluate_privacy(real, [synthetic], tmp_path / "out", 0, PrivacyConfig(false_positive_rate=0.05, updates=2))
     )
     flagged, expected = results["privacy.copies.flagged"], results["privacy.copies.expected"]
     assert flagged.value is not None
@@ -87,8 +87,8 @@ def test_public_files_hold_no_case_and_no_subject(write: Write, real: Path, tmp_
     assert {s["name"] for s in curve["series"]} >= {"synthetic", "control subjects"}
     assert all(sum(s["y"]) == pytest.approx(1) for s in curve["series"])
     table = read(out / "tables" / "privacy_thresholds.csv")
-    assert float(table[0]["share_of_strangers"]) <= 0.01
-    assert table[1]["share_of_strangers"] == "0"
+    assert float(table[0]["share_of_unseen"]) <= 0.01
+    assert table[1]["share_of_unseen"] == "0"
     attacks = read(out / "tables" / "privacy_attacks.csv")
     assert {row["attack"] for row in attacks} >= {"nearest pixels", "singling out", "denoising loss"}
     inside = read(out / "internal" / "attacks.csv")
@@ -160,7 +160,7 @@ def test_cohorts_without_label_maps_are_compared(write: Write, real: Path, tmp_p
         real, [write("bare", images(10, 1), scheme=None, trained_on=TRAINED_ON)], tmp_path / "out", 0
     )
     assert named(out)["privacy.copies.flagged"].value is not None
-    assert "synthetic_labels" not in np.load(out / "internal" / "gallery.npz")
+    assert "synthetic_labels" not in np.load(out / "internal" / "worst_pairs.npz")
 
 
 def test_cohorts_of_label_maps_only_are_skipped_and_it_is_said(write: Write, real: Path, tmp_path: Path) -> None:
@@ -173,9 +173,9 @@ def test_cohorts_of_label_maps_only_are_skipped_and_it_is_said(write: Write, rea
     assert not (out / "internal").exists()
 
 
-def test_attacks_are_chosen_and_oracles_are_asked(write: Write, real: Path, tmp_path: Path) -> None:
+def test_attacks_are_chosen_and_score_queries_are_used(write: Write, real: Path, tmp_path: Path) -> None:
     synthetic = write("synthetic", images(20, 1), trained_on=TRAINED_ON)
-    known = Oracle("run 7", lambda cohort, rows: 1.0 * (cohort.column("split")[rows] == "train"))
+    known = ScoreQuery("run 7", lambda cohort, rows: 1.0 * (cohort.column("split")[rows] == "train"))
     config = PrivacyConfig(attacks=("nearest_pixels", "discriminator"), non_members=("control", "test"))
     out = evaluate_privacy(real, [synthetic], tmp_path / "out", 0, config, {"discriminator": known})
     results = named(out)
@@ -183,18 +183,18 @@ def test_attacks_are_chosen_and_oracles_are_asked(write: Write, real: Path, tmp_
     assert measured == {"privacy.attack.nearest_pixels", "privacy.attack.discriminator"}
     assert results["privacy.attack.discriminator.auc"].value == 1
     assert results["privacy.attack.discriminator.auc"].n == 12 + 6 + 4
-    assert read_results(out)[1]["inputs"]["oracle.discriminator"] == "run 7"
-    with pytest.raises(UsageError, match="another request"):  # without its oracle it is another question
+    assert read_results(out)[1]["inputs"]["score_query.discriminator"] == "run 7"
+    with pytest.raises(UsageError, match="another request"):  # without its score_query it is another question
         evaluate_privacy(real, [synthetic], out, 0, config)
 
 
-def test_oracles_that_nobody_asks_are_refused(write: Write, real: Path, tmp_path: Path) -> None:
+def test_score_queries_that_no_attack_uses_are_refused(write: Write, real: Path, tmp_path: Path) -> None:
     paths = [write(name, images(20, 1), trained_on=TRAINED_ON) for name in ("a", "b")]
-    oracle = {"denoising_loss": Oracle("x", lambda cohort, rows: rows * 1.0)}
-    with pytest.raises(UsageError, match="speaks for one generator, and 2"):
-        evaluate_privacy(real, paths, tmp_path / "out", 0, None, oracle)
-    with pytest.raises(UsageError, match="no attack asks the oracle 'denoising_loss'"):
-        evaluate_privacy(real, paths[:1], tmp_path / "out", 0, PrivacyConfig(attacks=("singling_out",)), oracle)
+    score_query = {"denoising_loss": ScoreQuery("x", lambda cohort, rows: rows * 1.0)}
+    with pytest.raises(UsageError, match="is of one generator, and 2"):
+        evaluate_privacy(real, paths, tmp_path / "out", 0, None, score_query)
+    with pytest.raises(UsageError, match="no attack uses the score query 'denoising_loss'"):
+        evaluate_privacy(real, paths[:1], tmp_path / "out", 0, PrivacyConfig(attacks=("singling_out",)), score_query)
     with pytest.raises(ValueError, match="no attack 'guessing'"):
         PrivacyConfig(attacks=("guessing",))
     assert not (tmp_path / "out").exists()

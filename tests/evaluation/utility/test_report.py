@@ -1,22 +1,20 @@
 """Known voxel counts give known results; numbers of few subjects stay inside."""
 
 import csv
-from collections.abc import Callable
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from understudy.core.cohort import Cohort
-from understudy.core.errors import UsageError
-from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, read_results
-from understudy.evaluation.utility.arms import Arm
+from understudy.evaluation.utility.arms import Arm, make_arms
 from understudy.evaluation.utility.config import UtilityConfig
-from understudy.evaluation.utility.groups import Group, grouped
-from understudy.evaluation.utility.report import Findings
-from understudy.evaluation.utility.segmentation import MapOutcome, Reading, Segmentation
+from understudy.evaluation.utility.groups import Group
+from understudy.evaluation.utility.report import UtilityFindings
+from understudy.evaluation.utility.segmentation import MapOutcome, MapScores, Segmentation
 
 CONFIG = UtilityConfig(repeats=2, updates=7)
 TOLD = {
@@ -36,7 +34,7 @@ def of_counts(counts: np.ndarray) -> MapOutcome:
     """Two repeats with the same counts; distances are 3 where one of the maps is not empty, NSD is 0.5."""
     there = np.where((counts.sum(1) + counts.sum(2))[:, 1:] > 0, 1, np.nan)[..., None]
     one_sided = (np.isfinite(there[..., 0]) & (np.einsum("skk->sk", counts)[:, 1:] == 0)).astype(int)
-    reading = Reading.of(counts, there * [3, 3, 3, 0.5], one_sided)
+    reading = MapScores.of(counts, there * [3, 3, 3, 0.5], one_sided)
     return MapOutcome([[(5, 0.5), (7, 0.6)], [(5, 0.6), (7, 0.8)]], 1, "7 volume(s)", [reading, reading])
 
 
@@ -57,7 +55,7 @@ def write(
         return Arm(name, f"both{first.removeprefix('real')}" if first else "synthetic", *told, 0.5 if first else 1)
 
     arms = [arm(name) for name in outcomes]
-    Findings(task, arms, outcomes, CONFIG, Provenance("evaluate utility", {}, 0, {})).write(folder)
+    UtilityFindings(task, arms, outcomes, CONFIG, Provenance("evaluate utility", {}, 0, {})).write(folder)
     return {r.name: r for r in read_results(folder)[0]}
 
 
@@ -178,49 +176,138 @@ def test_every_score_has_its_name_unit_and_difference(tmp_path: Path, real: Path
     assert float(scores[1]["iou"]) == pytest.approx(0.125) and scores[1]["distance_unit"] == "pixels"
 
 
-def test_each_side_is_compared_with_real_only_and_all_comparisons_are_corrected(tmp_path: Path, real: Path) -> None:
-    outcomes = {"real": outcome(8, 6), "g": outcome(4, 6), "real+g": outcome(8, 6, missed=1)}
-    write(tmp_path, Cohort.open(real), outcomes, 6)
-    rows = {(r["trained_on"], r["class"], r["score"]): r for r in read(tmp_path, "utility-comparisons")}
-    assert len(rows) == 2 * 9  # the mean of one class is not compared again
-    worse, one = rows["g", "Bright disc", "dice"], rows["real+g", "Bright disc", "dice"]
-    assert float(worse["difference"]) == pytest.approx(-0.4) and float(one["difference"]) == pytest.approx(-0.8 / 6)
-    assert float(worse["p"]) == 2 / 2**6 and float(one["p"]) == 1 and float(rows["g", "Bright disc", "hd"]["p"]) == 1
-    smallest = [r for r in rows.values() if float(r["p"]) == 2 / 2**6]
-    assert {r["score"] for r in smallest} == {"dice", "iou", "precision", "recall"} and worse["n_subjects"] == "6"
-    assert {float(r["p_holm"]) for r in smallest} == {18 * 2 / 2**6}
+REST = [(2, 0.1), (4, 0.6), (6, 0.7), (8, 0.7), (10, 0.7)]
+MIXING = UtilityConfig(
+    repeats=2, updates=10, checks=5, shares=(0.25, 0.75), real_subjects=(5,), arms=("synthetic", "finetuned")
+)
+OVERLAPS = {  # of 10 voxels in either map: Dice is a tenth
+    "real": 8, "g": 4, "75%real+25%g": 9, "25%real+75%g": 6, "g then real": 10,
+    "real@5": 5, "75%real@5+25%g": 7, "25%real@5+75%g": 6, "g then real@5": 8,
+}  # fmt: skip
 
 
-def test_groups_have_scores_of_their_own_unless_one_has_too_few(tmp_path: Path, real: Path) -> None:
-    sites = grouped("site", np.array(["north"] * 9 + ["south"] * 6))
-    outcomes = {"real": outcome(8, 15), "g": outcome(4, 15, missed=9)}
-    write(tmp_path, Cohort.open(real), outcomes, 15, sites)
-    rows = {(r["trained_on"], r["class"], r["group"]): r for r in read(tmp_path, "utility-by")}
-    assert [g for t, c, g in rows if (t, c) == ("g", "Bright disc")] == ["small", "middle", "large", "north", "south"]
-    north, south, small = (rows["g", "Bright disc", name] for name in ("north", "south", "small"))
-    assert [float(r["dice"]) for r in (north, south, small)] == pytest.approx([0, 0.4, 0])
-    assert float(south["mean_size"]) == 12.5 and south["size_unit"] == "pixels" and south["n_subjects"] == "6"
-    nothing = np.array([[110, 0], [0, 0]])
-    counts = np.tile(np.array([[100, 2], [2, 8]]), (15, 1, 1))
-    counts[-2:] = nothing  # in the south only four are left: the north is withheld too
-    (tmp_path / "b").mkdir()
-    write(tmp_path / "b", Cohort.open(real), {"real": of_counts(counts), "g": of_counts(counts)}, 15, sites)
-    rows = {(r["trained_on"], r["class"], r["group"]): r for r in read(tmp_path / "b", "utility-by")}
-    north, south = (rows["g", "Bright disc", name] for name in ("north", "south"))
-    assert north["dice"] == north["mean_size"] == south["dice"] == "" and south["n_subjects"] == "4"
+def mixing_outcome(overlap: int, subjects: int, curve: list[tuple[int, float]] = REST) -> MapOutcome:
+    counts = np.tile(np.array([[100, 10 - overlap], [10 - overlap, overlap]]), (subjects, 1, 1))
+    reading = MapScores.of(counts, np.zeros((subjects, 1, 4)), np.zeros((subjects, 1), int))
+    return MapOutcome([curve, curve], 1, "", [reading, reading])
 
 
-def test_all_classes_as_one_stand_apart_from_their_mean(tmp_path: Path, toy: Callable[..., Path]) -> None:
-    scheme = LabelScheme(("background", "core", "edema"), (0, 1, 2))
-    cohort = Cohort.open(toy(tmp_path / "c", "real", 12, 0, scheme=scheme))
-    task = Segmentation(cohort, [], CONFIG)
-    assert task.names == ("core", "edema", "whole lesion")
-    counts = np.tile(np.array([[90, 0, 0], [0, 4, 4], [2, 4, 4]]), (5, 1, 1))
-    made = MapOutcome([], 2, "", [Reading.of(counts, np.zeros((5, 3, 4)), np.ones((5, 3), int))])
-    expected = [4 * 2 / 16, 4 * 2 / 18, 16 * 2 / 34]
-    assert [made.measured(k).values()[0] for k in range(3)] == pytest.approx(expected)
-    assert made.measured(None).values()[0] == pytest.approx(np.mean(expected[:2]))
-    assert made.cells(None) == [0, 0, 0, 10] and made.cells(2) == [0, 0, 0, 5]
-    other = LabelScheme(("background", "core", "Whole Lesion"), (0, 1, 2))
-    with pytest.raises(UsageError, match="called 'whole lesion', and a class is too"):
-        Segmentation(Cohort.open(toy(tmp_path / "d", "real", 12, 0, scheme=other)), [], CONFIG)
+def write_mixing(
+    folder: Path, real: Path, other: Path, outcomes: dict[str, MapOutcome], config: UtilityConfig = MIXING, n: int = 6
+) -> dict[str, Result]:
+    cohort, synthetic = Cohort.open(real), Cohort.open(other)
+    task = Segmentation(cohort, [synthetic], config)
+    arms = make_arms(task, cohort, [synthetic], config, 0)
+    task.subjects, task.validation_subjects, task.sizes = [f"s{i}" for i in range(n)], n, np.ones((n, 1))
+    UtilityFindings(task, arms, outcomes, config, Provenance("evaluate utility", {}, 0, {})).write(folder)
+    return {r.name: r for r in read_results(folder)[0]}
+
+
+def named(name: str) -> str:
+    return "stylegan-2".join(name.split("g")) if "g" in name else name
+
+
+def known(subjects: int = 6) -> dict[str, MapOutcome]:
+    return {named(name): mixing_outcome(overlap, subjects) for name, overlap in OVERLAPS.items()}
+
+
+def rows(folder: Path, table: str) -> list[dict[str, str]]:
+    with (folder / "tables" / f"{table}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_each_side_is_compared_with_its_own_real_cases(tmp_path: Path, real: Path, synthetic: Path) -> None:
+    found = write_mixing(tmp_path, real, synthetic, known())
+    gains = {
+        "gain-25": 0.1, "gain-75": -0.2, "gain-finetuned": 0.2,
+        "gain-25@5": 0.2, "gain-75@5": 0.1, "gain-finetuned@5": 0.3,
+    }  # fmt: skip
+    for name, value in gains.items():
+        gain = found[f"utility.{name}.unet.dice"]
+        assert gain.value == pytest.approx(value), name
+        below = "real@5 Dice 0.500 [0.500, 0.500]" if "@5" in name else "real-only Dice 0.800 [0.800, 0.800]"
+        assert gain.note.startswith(f"gain over {below}") and f"utility.{name}.unet.iou" in found
+        assert ("5 of 15 real training subjects (33 %)" in gain.note) == ("@5" in name)
+    assert found["utility.real@5.unet.dice"].value == found["utility.ratio.unet.dice"].value == pytest.approx(0.5)
+    assert found["utility.finetuned@5.unet.dice"].value == pytest.approx(0.8)
+    ratios = [name for name in found if name.startswith("utility.ratio")]
+    assert ratios == ["utility.ratio.unet.dice", "utility.ratio.unet.dice.bright-disc"]
+    assert found["utility.test_readings.unet"].value == 2 * len(OVERLAPS)
+    against = {r["trained_on"]: r["against"] for r in rows(tmp_path, "utility")}
+    assert against == {named(n): "" if n in ("real", "real@5") else "real@5" if "@" in n else "real" for n in OVERLAPS}
+    table = {r["trained_on"]: r for r in rows(tmp_path, "utility") if r["class"] == "mean"}
+    assert float(table["stylegan-2 then real@5"]["gain"]) == pytest.approx(0.3) and table["real@5"]["gain"] == ""
+
+
+def test_all_comparisons_are_corrected_together(tmp_path: Path, real: Path, synthetic: Path) -> None:
+    write_mixing(tmp_path, real, synthetic, known())
+    compared = [r for r in rows(tmp_path, "utility-comparisons") if r["score"] == "dice"]
+    assert {r["trained_on"]: r["against"] for r in compared} == {
+        named(n): "real@5" if "@" in n else "real" for n in OVERLAPS if n not in ("real", "real@5")
+    }
+    every = [float(r["p"]) for r in rows(tmp_path, "utility-comparisons")]
+    assert len(every) == 7 * 9
+    smallest = [p for p in every if p == 2 / 2**6]
+    found = {float(r["p_holm"]) for r in compared}
+    assert found == {min(1.0, len(every) * smallest[0])}
+
+
+def test_the_curve_goes_from_real_to_synthetic(tmp_path: Path, real: Path, synthetic: Path) -> None:
+    write_mixing(tmp_path, real, synthetic, known())
+    table = [r for r in rows(tmp_path, "utility-mixing") if r["class"] == "mean"]
+    told = [(r["real_arm"], r["share"], float(r["dice"]), float(r["gain"] or "nan")) for r in table]
+    expected = [
+        *[
+            ("real", "0", 0.8, np.nan),
+            ("real", "0.25", 0.9, 0.1),
+            ("real", "0.75", 0.6, -0.2),
+            ("real", "1", 0.4, -0.4),
+        ],
+        *[("real@5", "0", 0.5, np.nan), ("real@5", "0.25", 0.7, 0.2), ("real@5", "0.75", 0.6, 0.1)],
+        ("real@5", "1", 0.4, np.nan),  # synthetic-only is compared with all real cases, which are not on this line
+    ]
+    assert [t[:2] for t in told] == [e[:2] for e in expected]
+    np.testing.assert_allclose([t[2:] for t in told], [e[2:] for e in expected], atol=1e-8)
+    assert {r["cohort"] for r in table} == {"stylegan-2"} and table[1]["trained_on"] == "75%real+25%stylegan-2"
+    curve = json.loads((tmp_path / "curves" / "utility-mixing-unet.json").read_text())
+    assert [s["name"] for s in curve["series"]] == ["stylegan-2", "stylegan-2, real@5"]
+    for series, ys in zip(curve["series"], ((0.8, 0.9, 0.6, 0.4), (0.5, 0.7, 0.6, 0.4)), strict=True):
+        assert series["x"] == [0, 0.25, 0.75, 1]
+        assert all(series[axis] == pytest.approx(ys) for axis in ("y", "low", "high"))
+
+
+def test_without_shares_there_is_no_curve_and_without_synthetic_it_has_no_end(
+    tmp_path: Path, real: Path, synthetic: Path
+) -> None:
+    for name, changes, xs in (
+        ("plain", {"arms": ("both",), "shares": ()}, []),
+        ("open", {"arms": (), "shares": (0.5, 0.25)}, [0, 0.25, 0.5]),
+    ):
+        (tmp_path / name).mkdir()
+        config = MIXING.model_copy(update={**changes, "real_subjects": ()})
+        made = known() | {"real+stylegan-2": mixing_outcome(7, 6)}
+        arms = ("real", "75%real+25%stylegan-2", "real+stylegan-2")
+        kept = {arm: made[arm] for arm in arms if xs or "%" not in arm}
+        write_mixing(tmp_path / name, real, synthetic, kept, config)
+        file = tmp_path / name / "curves" / "utility-mixing-unet.json"
+        assert file.exists() == bool(xs) == (tmp_path / name / "tables" / "utility-mixing.csv").exists()
+        if xs:
+            assert json.loads(file.read_text())["series"][0]["x"] == xs
+
+
+def test_few_test_subjects_stay_inside(tmp_path: Path, real: Path, synthetic: Path) -> None:
+    write_mixing(tmp_path, real, synthetic, known(4), n=4)
+    assert not (tmp_path / "curves").exists()
+    table = rows(tmp_path, "utility-mixing")
+    assert table and all(not r[name] for r in table for name in ("dice", "low", "high", "gain"))
+
+
+def test_a_side_that_still_rose_is_named_in_all_that_rests_on_it(tmp_path: Path, real: Path, synthetic: Path) -> None:
+    up = [(2, 0.1), (4, 0.2), (6, 0.3), (8, 0.4), (10, 0.5)]
+    late = [(2, 0.1), (4, 0.1), (6, 0.1), (8, 0.1), (10, 0.7)]  # real cases from update 9 on: of one check nothing
+    outcomes = known() | {"real@5": mixing_outcome(5, 6, up), "stylegan-2 then real": mixing_outcome(10, 6, late)}
+    found = write_mixing(tmp_path, real, synthetic, outcomes, MIXING.model_copy(update={"finetune_share": 0.2}))
+    warned = {name for name, r in found.items() if "the validation score of real@5 still rose at the end" in r.note}
+    kinds = {name.split(".")[1] for name in warned}
+    assert kinds == {"real@5", "gain-25@5", "gain-75@5", "gain-finetuned@5"}
+    assert not any("still rose" in r.note for name, r in found.items() if name not in warned)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from understudy.core.cohort import Cohort
@@ -16,7 +15,6 @@ from understudy.core.result import read_results
 from understudy.core.writer import CohortWriter
 from understudy.evaluation.utility import segmentation
 from understudy.evaluation.utility.config import UtilityConfig
-from understudy.evaluation.utility.segmentation import subject_cases
 from understudy.evaluation.utility.stage import evaluate_utility
 
 CONFIG = UtilityConfig(updates=20, checks=2, repeats=2, channels=(8, 8, 16), batch_size=8, draws=200, precision="fp32")
@@ -153,17 +151,3 @@ def test_classes_that_do_not_count_change_nothing(real: Path, toy: Callable[...,
         config = CONFIG.model_copy(update={"repeats": 1, "updates": 4, "classes": ("Bright disc",)})
         tables.append((evaluate_utility(real, [other], tmp_path / f"{name}-out", 0, config) / FILES[3]).read_text())
     assert tables[0] == tables[1]
-
-
-def test_subjects_are_numbered_in_order(real: Path) -> None:
-    cohort = Cohort.open(real)
-    cases = subject_cases(cohort, "test")
-    assert cases.subjects == cohort.subjects("test") and len(cases.labels) == 15
-    names = np.array(cases.subjects)[cases.number]
-    assert (names == cohort.column("subject_id")[cohort.rows("test")]).all()
-
-
-def test_settings_are_checked() -> None:
-    for wrong in ({"network": "swan"}, {"updates": 0}, {"unknown": 1}, {"precision": "int8"}):
-        with pytest.raises(ValueError, match=next(iter(wrong))):
-            UtilityConfig(**wrong)

@@ -5,13 +5,19 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from pydantic import ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 
 from understudy.core.encoding import Channel, Encoding
 from understudy.core.errors import UsageError
-from understudy.generators.gan.progan import ProGAN, ProGANConfig
-from understudy.nets.growing import stage
+from understudy.generators.gan.progan import ProGAN, ProGANConfig, ProGANNetwork, activate_normalise
+from understudy.nets.growing import (
+    GrowingConv2d,
+    GrowingDiscriminator,
+    double,
+    stage,
+)
 from understudy.training.batches import Batch
 from understudy.training.checkpoint import read_state, write_state
 from understudy.training.engine import Engine
@@ -47,7 +53,6 @@ def perturb(*nets: torch.nn.Module) -> None:
             p.data.add_(torch.randn_like(p) * 0.1)
 
 
-# ---------------------------------------------------------------------- losses
 def test_gradient_penalty_against_finite_differences(monkeypatch: pytest.MonkeyPatch) -> None:
     method = built(Encoding((Channel("T1", 0, 1),), "float32", None), penalty=7.0, group=1, growing_share=0)
     perturb(method.d)
@@ -114,7 +119,6 @@ def test_ada_measures_from_the_middle_of_the_two_means(encoding: Encoding, monke
     assert method.ada.p == 0
 
 
-# ---------------------------------------------------------------------- growing
 def test_schedule_gives_resolution_and_its_batch_size(encoding: Encoding) -> None:
     method = built(encoding, side=16, batch_sizes={4: 8, 16: 2})
     assert [method.schedule(i) for i in (0, 12, 13, 24, 36, 37, 60, 99)] == [
@@ -199,7 +203,6 @@ def test_a_grown_run_can_be_gone_on_from_at_full_size(encoding: Encoding) -> Non
     assert method.ema.level == 3
 
 
-# ---------------------------------------------------------------------- the average, sampling, refusals
 def test_ema_follows_half_as_much_after_its_half_life(encoding: Encoding) -> None:
     method = built(encoding, ema_images=4.0)
     old = method.ema.get_parameter("b4.conv.weight").clone()
@@ -255,3 +258,148 @@ def test_the_published_preset() -> None:
     assert growth.begin(8) == 800_000 and growth.end() == 12_800_000 and growth.end() < paper.images_seen
     assert (paper.penalty, paper.drift, paper.learning_rate, paper.augment) == (10, 0.001, 0.001, "none")
     assert [paper.batch_sizes.get(r, paper.batch_size) for r in (4, 128, 256, 512, 1024)] == [16, 16, 14, 6, 3]
+
+
+def generator(classes: int = 0, resolution: int = 16) -> ProGANNetwork:
+    torch.manual_seed(0)
+    return perturbed(ProGANNetwork(8, classes, resolution, 3, channel_base=128, channel_max=16))
+
+
+def discriminator(classes: int = 0, smooth: bool = False, group: int = 4) -> GrowingDiscriminator:
+    torch.manual_seed(0)
+    return perturbed(GrowingDiscriminator(classes, 16, 3, channel_base=128, channel_max=16, group=group, smooth=smooth))
+
+
+def perturbed(net: Any) -> Any:
+    """Make every parameter count: at the start biases are 0."""
+    for p in net.parameters():
+        p.data.add_(torch.randn_like(p) * 0.1)
+    return net
+
+
+def parameters(net: nn.Module) -> int:
+    return sum(p.numel() for p in net.parameters())
+
+
+def plain(x: Tensor) -> Tensor:
+    a = F.leaky_relu(x, 0.2)
+    return a / (a.square().mean(dim=1, keepdim=True) + 1e-8).sqrt()
+
+
+def test_pixel_norm_gives_unit_vectors() -> None:
+    x = torch.randn(2, 16, 5, 5) * torch.logspace(-2, 2, 25).view(5, 5)
+    y = activate_normalise(x.clone())
+    torch.testing.assert_close(y.square().mean(dim=1), torch.ones(2, 5, 5), atol=1e-3, rtol=0)
+    torch.testing.assert_close(y, plain(x))
+
+
+def test_pixel_norm_derivative() -> None:
+    x = torch.randn(2, 4, 3, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda v: activate_normalise(v.clone()), x)
+    weights = torch.randn(2, 4, 3, 3, dtype=torch.float64)
+    ours, theirs = (torch.autograd.grad((f(x.clone()) * weights).sum(), x)[0] for f in (activate_normalise, plain))
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_layers_keep_the_scale_of_activations_at_the_start() -> None:
+    torch.manual_seed(0)
+    d = GrowingDiscriminator(0, 64, 3, channel_base=4096, channel_max=64)
+    g = ProGANNetwork(64, 0, 64, 3, channel_base=4096, channel_max=64)
+    ratios: list[float] = []
+
+    def note(_: nn.Module, inputs: tuple[Tensor], out: Tensor) -> None:
+        ratios.append((F.leaky_relu(out, 0.2).square().mean() / inputs[0].square().mean()).item())
+
+    for module in (*d.modules(), *g.modules()):
+        if isinstance(module, GrowingConv2d) and module.resize >= 1:
+            module.register_forward_hook(note)
+    d(torch.randn(8, 3, 64, 64), None, 6.0)
+    g(torch.randn(8, 64), level=6.0)
+    assert len(ratios) == 15 and all(0.4 < r < 1.8 for r in ratios), ratios
+
+
+EPSILON = 1e-7
+
+
+def test_generator_is_continuous_where_a_fade_begins_and_ends() -> None:
+    g, z = generator(), torch.randn(4, 8)
+    torch.testing.assert_close(g(z, level=3 + EPSILON), double(g(z, level=3.0)), atol=1e-5, rtol=0)
+    torch.testing.assert_close(g(z, level=4 - EPSILON), g(z, level=4.0), atol=1e-5, rtol=0)
+    assert (g(z, level=3.5) - double(g(z, level=3.0))).abs().max() > 0.1
+
+
+def test_generator_is_linear_in_alpha() -> None:
+    g, z = generator(), torch.randn(4, 8)
+    old, new = double(g(z, level=3.0)), g(z, level=4.0)
+    for alpha in (0.1, 0.5, 0.9):
+        torch.testing.assert_close(g(z, level=3 + alpha), old.lerp(new, alpha), atol=1e-5, rtol=0)
+
+
+def test_a_grown_network_has_no_old_branch() -> None:
+    g, d, z, x = generator(), discriminator(), torch.randn(4, 8), torch.randn(4, 3, 16, 16)
+    (g(z, level=4.0).sum() + d(x, None, 4.0).sum()).backward()
+    for net, old, new in ((g, "write8.weight", "write16.weight"), (d, "read8.weight", "read16.weight")):
+        assert net.get_parameter(old).grad is None and net.get_parameter(new).grad is not None
+    g.zero_grad(set_to_none=True)
+    g(z, level=3.0).sum().backward()
+    assert g.get_parameter("b16.conv0.weight").grad is None and g.get_parameter("b8.conv0.weight").grad is not None
+
+
+def test_a_snapshot_knows_its_level() -> None:
+    g, z = generator(), torch.randn(2, 8)
+    assert g(z).shape == (2, 3, 4, 4)
+    g.level.fill_(3.3)
+    other = generator()
+    other.load_state_dict(g.state_dict())
+    assert other(z).shape == (2, 3, 16, 16) and torch.equal(other(z), g(z, level=3.3))
+
+
+def test_published_networks() -> None:
+    with torch.device("meta"):
+        g, d = ProGANNetwork(512, 0, 1024, 3), GrowingDiscriminator(0, 1024, 3)
+    spare = sum(
+        parameters(m)
+        for net in (g, d)
+        for name, m in net.named_children()
+        if name.startswith(("read", "write")) and not name.endswith("1024")
+    )
+    assert parameters(g) + parameters(d) - spare == pytest.approx(2 * 23.1e6, rel=2e-3)  # table 2 of the paper
+    assert g.get_parameter("b64.conv0.weight").shape == (256, 512, 3, 3)
+    assert d.get_parameter("b1024.conv1.weight").shape == (32, 16, 3, 3)
+
+
+def test_1024_pixels() -> None:
+    g = ProGANNetwork(8, 0, 1024, 1, channel_base=2048, channel_max=4)
+    d = GrowingDiscriminator(0, 1024, 1, channel_base=2048, channel_max=4)
+    with torch.no_grad():
+        image = g(torch.randn(1, 8), level=9.5)
+        assert image.shape == (1, 1, 1024, 1024) and d(image, None, 9.5).shape == (1, 1)
+
+
+def test_condition_reaches_both_networks() -> None:
+    g, d, z, x = generator(2), discriminator(2), torch.randn(2, 8), torch.randn(2, 3, 16, 16)
+    one, two = torch.eye(2), torch.eye(2).flip(0)
+    assert not torch.allclose(g(z, one, 4.0), g(z, two, 4.0)) and not torch.allclose(d(x, one, 4.0), d(x, two, 4.0))
+    both = torch.tensor([[1.0, 1.0], [0.0, 0.0]])  # several classes, or none
+    assert torch.isfinite(g(z, both, 4.0)).all() and torch.isfinite(d(x, both, 4.0)).all()
+
+
+def test_latents_are_put_on_the_sphere() -> None:
+    g, z = generator(), torch.randn(2, 8)
+    torch.testing.assert_close(g(z, level=4.0), g(z * 7, level=4.0), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("level", [2.5, 3.5, 4.0])
+def test_low_precision_inside_float32_outside(level: float) -> None:
+    g, d, z = generator(), discriminator(), torch.randn(4, 8)
+    seen: list[torch.dtype] = []
+    for name in ("b4.conv", "b8.conv1"):
+        g.get_submodule(name).register_forward_hook(lambda _, __, output: seen.append(output.dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        image = g(z, level=level)
+        logits = d(image, None, level)
+    assert seen == [torch.float32, torch.bfloat16] and image.dtype == logits.dtype == torch.float32
+    exact = g(z, level=level)
+    assert 0 < (image - exact).abs().mean().item() < 0.02 * exact.std().item()
+    assert torch.unique(image).numel() > image.numel() // 2  # not rounded to 8 significant bits
+    torch.testing.assert_close(logits, d(exact, None, level), atol=0.1, rtol=0.05)

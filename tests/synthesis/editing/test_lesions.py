@@ -26,7 +26,7 @@ def test_a_lesion_is_cut_whole_and_in_its_place() -> None:
     assert np.array_equal(lesion.on(labels.shape), np.where(labels >= 3, labels, 0))
     assert lesion.centroid.tolist() == [4.0, 6.5]
     assert lesion.centred((2, 9)).centroid == pytest.approx([2, 9], abs=0.5)
-    assert np.array_equal(lesion.padded((2, 1)).moved_by((1, 1)).on((12, 16))[4:7, 5:11], lesion.classes)
+    assert np.array_equal(lesion.padded((2, 1)).translated_by((1, 1)).on((12, 16))[4:7, 5:11], lesion.classes)
 
 
 def test_a_hole_takes_the_nearest_anatomy() -> None:
@@ -74,7 +74,7 @@ def test_a_misplaced_lesion_is_refused(steps: tuple[int, int], reason: str) -> N
     allowed = RULES.allowed(removed(labels, lesion, RULES))
     refuse_misplaced(lesion, allowed)
     with pytest.raises(CannotBeMet, match=reason) as caught:
-        refuse_misplaced(lesion.moved_by(steps), allowed)
+        refuse_misplaced(lesion.translated_by(steps), allowed)
     assert caught.value.reason == reason and "\n" not in str(caught.value)
 
 

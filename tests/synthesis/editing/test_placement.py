@@ -11,10 +11,10 @@ from understudy.synthesis.editing.placement import (
     anywhere,
     body_box,
     centred_at,
-    moved,
     nearest,
     places,
     relative_place,
+    translated,
 )
 
 
@@ -31,7 +31,7 @@ def test_all_places_are_those_that_trying_finds(shape: tuple[int, ...], side: tu
         tried = []
         for corner in itertools.product(*(range(n - s + 1) for n, s in zip(shape, lesion.classes.shape, strict=True))):
             try:
-                refuse_misplaced(lesion.moved_by(np.array(corner) - lesion.corner), allowed)
+                refuse_misplaced(lesion.translated_by(np.array(corner) - lesion.corner), allowed)
                 tried.append(corner)
             except CannotBeMet:
                 continue
@@ -64,10 +64,10 @@ def test_the_nearest_place_in_mm() -> None:
 
 def test_a_step_in_voxels_and_mm() -> None:
     lesion = Lesion(np.ones((2, 2, 2), np.uint8), (5, 5, 5), (3.0, 1.0, 0.5))
-    assert moved(lesion, (1, -2, 0)).corner == (6, 3, 5)
-    assert moved(lesion, (3, -2, 2), "mm").corner == (6, 3, 9)
+    assert translated(lesion, (1, -2, 0)).corner == (6, 3, 5)
+    assert translated(lesion, (3, -2, 2), "mm").corner == (6, 3, 9)
     with pytest.raises(UsageError, match="names 3 axes"):
-        moved(lesion, (1, 2))
+        translated(lesion, (1, 2))
     with pytest.raises(UsageError, match="names 3 axes"):
         centred_at((1, 2))(lesion, np.ones((9, 9, 9), bool))
     assert np.abs(centred_at((2, 3, 4))(lesion, np.ones((9, 9, 9), bool)).centroid - (2, 3, 4)).max() <= 0.5

@@ -116,7 +116,7 @@ def test_a_deformed_ball_stays_whole(spacing: tuple[float, ...], strength: float
         assert np.abs(new.centroid - lesion.centroid).max() <= 0.5
         assert ndimage.label(new.mask, np.ones((3,) * len(spacing)))[1] == 1
         wide = tuple(2 * n for n in lesion.padded((20,) * len(spacing)).classes.shape)
-        both = [one.moved_by((20,) * len(spacing)).on(wide) > 0 for one in (lesion, new)]
+        both = [one.translated_by((20,) * len(spacing)).on(wide) > 0 for one in (lesion, new)]
         overlaps.append((both[0] & both[1]).sum() / lesion.voxels)
     assert max(overlaps) < 1 and {0.1: 0.85, 0.3: 0.65, 0.8: 0.2}[strength] < min(overlaps)
     again = deformed(lesion, strength, np.random.default_rng(0))

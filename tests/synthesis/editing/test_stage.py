@@ -65,20 +65,20 @@ def test_more_of_the_same_case_does_not_change_the_first(bodies: Callable[..., P
     assert np.array_equal(one.labels, three.labels[[c.endswith("edit00") for c in three.column("case_id")]])
 
 
-def test_whole_maps_are_bent_and_mirrored_healthy_ones_too(bodies: Callable[..., Path], tmp_path: Path) -> None:
+def test_whole_maps_are_augmented_and_mirrored_healthy_ones_too(bodies: Callable[..., Path], tmp_path: Path) -> None:
     source = Cohort.open(bodies("real"))
-    request = config(request=EditRequest(), mirror=True, bend=0.5, per_case=3)
+    request = config(request=EditRequest(), mirror=True, augment=0.5, per_case=3)
     cohort = Cohort.open(edit_cohort(source.path, tmp_path / "e", request, 0))
     assert cohort.sampling["made"] == 18 == len(cohort) and cohort.label_source == "edited patient"
-    assert set(cohort.column("mirror")) == {"0", "1"} and set(cohort.column("bend")) == {"0.5"}
+    assert set(cohort.column("mirror")) == {"0", "1"} and set(cohort.column("augment")) == {"0.5"}
     assert source.labels is not None and cohort.labels is not None
     only = Cohort.open(edit_cohort(source.path, tmp_path / "m", config(request=EditRequest(), mirror=True), 1))
     assert only.labels is not None
     for row, case in enumerate(only.column("edited_from")):
         before = source.labels[source.column("case_id").tolist().index(case)]
         assert np.array_equal(only.labels[row], before[..., ::-1] if only.column("mirror")[row] == "1" else before)
-    grown = Cohort.open(edit_cohort(source.path, tmp_path / "g", config(bend=1.0), 0))
-    assert {"bend", "grow"} <= set(grown.columns) and grown.sampling["skipped"]["no lesion"] == 1
+    grown = Cohort.open(edit_cohort(source.path, tmp_path / "g", config(augment=1.0), 0))
+    assert {"augment", "grow"} <= set(grown.columns) and grown.sampling["skipped"]["no lesion"] == 1
 
 
 def test_a_sampled_map_stays_fully_synthetic(bodies: Callable[..., Path], tmp_path: Path) -> None:

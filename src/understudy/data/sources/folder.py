@@ -1,6 +1,6 @@
 """A folder of images and label maps, a file a case, 1 to 4 channels; what belongs together is found in pairs.py.
 
-**Checked** in tests/data/test_folder.py and test_folder_refusals.py.
+**Checked** in tests/data/sources/test_folder.py.
 """
 
 import re

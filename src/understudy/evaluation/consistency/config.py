@@ -14,7 +14,7 @@ class ConsistencyConfig(SegmentationConfig):
     flatter a U-Net that is trained on them.
     """
 
-    network: str = "segresnet"
+    network: str = Field("segresnet", description="architecture of the segmenter that reads the images")
     utility_network: str = Field("unet", validate_default=True, description="the architecture that judges utility")
     reference: Literal["control", "validation"] = Field("control", description="split of the real reference pairs")
     quantile: float = Field(0.05, gt=0, lt=0.5, description="share of real pairs that agree less than the threshold")

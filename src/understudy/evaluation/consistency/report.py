@@ -17,10 +17,10 @@ from understudy.core.cohort import Cohort
 from understudy.core.disclosure import MIN_SUBJECTS, internal, public
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
-from understudy.core.seed import derive
-from understudy.core.statistics import Interval
+from understudy.core.seed import derive, rng
+from understudy.core.statistics import Interval, Sample, percentile_interval
 from understudy.evaluation.consistency.config import ConsistencyConfig
-from understudy.evaluation.consistency.scores import CaseScores, Spread, percentiles
+from understudy.evaluation.consistency.scores import CaseScores
 from understudy.evaluation.folder import write_curve, write_rows, write_table
 from understudy.evaluation.guard import slug
 from understudy.evaluation.utility.overlap import RULES
@@ -46,13 +46,13 @@ class Side:
     scores: CaseScores
     note: str
 
-    def spread(self, k: int | None) -> Spread:
+    def spread(self, k: int | None) -> Sample:
         """Return the spread of the consistency on a class, or of the mean over classes."""
-        return Spread.of(self.scores.of(k), self.cohort.column("subject_id")[self.rows])
+        return Sample.of(self.scores.of(k), self.cohort.column("subject_id")[self.rows])
 
 
 @dataclass(frozen=True)
-class Findings:
+class ConsistencyFindings:
     """What was found: the real reference pairs, the synthetic cohorts, the segmenter, the request."""
 
     cohort: Cohort
@@ -81,24 +81,26 @@ class Findings:
         """Measure a class, or the mean of classes, on the real side and then on each synthetic one, by measure."""
         draws, seed, real = self.config.draws, derive(self.provenance.seed, "interval"), self.real.spread(k)
         means, lows = [], []
-        for weights in real.resamples(draws, derive(seed, "real")) if real.subjects else ():
+        for weights in _resamples(real, draws, derive(seed, "real")) if real.subjects else ():
             means.append(real.mean(weights))
             lows.append(real.quantile(self.config.quantile, weights))
         limit = real.quantile(self.config.quantile) if real.subjects else None
         split = f"real {self.config.reference} pairs"
         found = {"dice": self._result(self.real, k, ending, "dice", _found(real.mean, means), real.subjects, split)}
         note = f"{self._percent} quantile of {split}; each subject counts once; below it, screening rejects"
-        at = None if limit is None else percentiles(limit, lows)
+        at = None if limit is None else _interval(limit, lows)
         found["quantile"] = self._result(self.real, k, ending, "quantile", at, real.subjects, note)
         yield self.real, found | self._accuracy(self.real, k)
         for side in self.others:
             spread, means, shares = side.spread(k), [], []
-            for i, weights in enumerate(spread.resamples(draws, derive(seed, "synthetic")) if spread.subjects else ()):
+            for i, weights in enumerate(
+                _resamples(spread, draws, derive(seed, "synthetic")) if spread.subjects else ()
+            ):
                 means.append(spread.mean(weights))
                 shares += [spread.below(lows[i], weights)] if lows else []
             n, note = spread.subjects, f"share of cases below the {self._percent} quantile of {split}; interval: other "
             found = {"dice": self._result(side, k, ending, "dice", _found(spread.mean, means), n, "")}
-            below = percentiles(spread.below(limit), shares) if limit is not None and n else None
+            below = _interval(spread.below(limit), shares) if limit is not None and n else None
             found["below"] = self._result(side, k, ending, "below", below, n, note + "cases and other real subjects")
             if real.subjects < MIN_SUBJECTS:
                 found["below"] = public(found["below"], real.subjects)
@@ -112,8 +114,8 @@ class Findings:
         """Measure the share of voxels that agree; it belongs to all classes together."""
         if k is not None:
             return {}
-        spread = Spread.of(side.scores.accuracy, side.cohort.column("subject_id")[side.rows])
-        draws = spread.resamples(self.config.draws, derive(self.provenance.seed, "interval", "accuracy"))
+        spread = Sample.of(side.scores.accuracy, side.cohort.column("subject_id")[side.rows])
+        draws = _resamples(spread, self.config.draws, derive(self.provenance.seed, "interval", "accuracy"))
         found = _found(spread.mean, [spread.mean(weights) for weights in draws])
         note = "share of voxels that agree, background included"
         return {"accuracy": self._result(side, None, "", "accuracy", found, spread.subjects, note)}
@@ -164,7 +166,7 @@ class Findings:
         spreads = {name: spread for name, spread in spreads.items() if spread.subjects}
         edges, grid = np.linspace(0, 1, BINS + 1), np.linspace(0, 1, STEPS + 1)
         middle = ((edges[1:] + edges[:-1]) / 2).tolist()
-        shares = {n: (middle, np.histogram(s.scores, edges, weights=s.weights)[0].tolist()) for n, s in spreads.items()}
+        shares = {n: (middle, np.histogram(s.values, edges, weights=s.weights)[0].tolist()) for n, s in spreads.items()}
         lost = {n: (grid.tolist(), [s.below(x) for x in grid]) for n, s in spreads.items()}
         mark = [] if limit is None else [{"x": limit, "name": f"{self._percent} of real pairs"}]
         label, title = "mean Dice of a case", "Consistency of image and label map"
@@ -178,8 +180,16 @@ class Findings:
         write_curve(where, "consistency-training", title, "updates", "mean Dice", series)
 
 
+def _resamples(sample: Sample, draws: int, seed: int) -> Iterator[np.ndarray]:
+    return sample.resamples(draws, rng(seed, "agreement", "subjects"))
+
+
+def _interval(value: float, resampled: list[float]) -> Interval:
+    return Interval(value, *percentile_interval(resampled))
+
+
 def _found(mean: Any, resampled: list[float]) -> Interval | None:
-    return percentiles(mean(), resampled) if resampled else None
+    return _interval(mean(), resampled) if resampled else None
 
 
 def _case_header(names: tuple[str, ...]) -> list[str]:

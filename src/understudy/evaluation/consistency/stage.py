@@ -20,7 +20,7 @@ from understudy.core.provenance import Provenance
 from understudy.core.seed import derive
 from understudy.core.stage import finished, output_folder
 from understudy.evaluation.consistency.config import ConsistencyConfig
-from understudy.evaluation.consistency.report import Findings, Side
+from understudy.evaluation.consistency.report import ConsistencyFindings, Side
 from understudy.evaluation.consistency.scores import case_scores
 from understudy.evaluation.guard import leak_note, open_pair, short_names
 from understudy.evaluation.utility.segmentation import subject_cases
@@ -68,7 +68,7 @@ def evaluate_consistency(
         for name, one in zip(["real", *short_names(others)], [cohort, *others], strict=True):
             sides.append(_side(segmenter, name, one, cohort, config))
             update(advance=1)
-        Findings(cohort, sides[0], sides[1:], segmenter, config, provenance).write(folder)
+        ConsistencyFindings(cohort, sides[0], sides[1:], segmenter, config, provenance).write(folder)
     return Path(out)
 
 

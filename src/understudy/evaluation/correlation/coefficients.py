@@ -20,7 +20,7 @@ sum_j w_j u_ij, and **Kendall**'s tau-b = sum_ij w_i w_j s_ij u_ij / sqrt(sum_ij
 Repeats of an item are ties, as they are where the resample is written out.
 **Source**: Spearman, Am. J. Psychology 15 (1904); Kendall, The treatment of ties in ranking problems, Biometrika 33
 (1945); over pairs within blocks alone: Korn, Kendall's tau with a blocking variable, Biometrics 40 (1984).
-**Checked** in tests/evaluation/correlation/test_coefficients_ranks.py (SciPy to 1e-12, ties and resamples included; by
+**Checked** in tests/evaluation/correlation/test_coefficients.py (SciPy to 1e-12, ties and resamples included; by
 hand).
 """
 
@@ -31,9 +31,9 @@ from math import comb
 import numpy as np
 
 from understudy.core.seed import derive, rng
-from understudy.core.statistics import LEVEL
+from understudy.core.statistics import NESTED_TAILS, by_subject, percentile_interval, resample
 from understudy.evaluation.correlation.config import CorrelationConfig
-from understudy.evaluation.correlation.join import Measured
+from understudy.evaluation.correlation.join import CohortScores
 from understudy.evaluation.paired import holm
 
 ROUNDING = 1e-9  # of a sum of signs
@@ -143,7 +143,7 @@ class MetricCorrelation:
 
     metric: str
     better: str
-    cohorts: list[Measured]
+    cohorts: list[CohortScores]
     coefficients: dict[str, Coefficient]
     p: float | None = None
     p_holm: float | None = None
@@ -164,7 +164,7 @@ class MetricCorrelation:
         return comb(2 * self.generators - 1, self.generators)
 
 
-def correlations(cohorts: Sequence[Measured], config: CorrelationConfig, seed: int) -> list[MetricCorrelation]:
+def correlations(cohorts: Sequence[CohortScores], config: CorrelationConfig, seed: int) -> list[MetricCorrelation]:
     """Hold every metric that some cohort has against utility, in the order of the results.
 
     Args:
@@ -179,19 +179,19 @@ def correlations(cohorts: Sequence[Measured], config: CorrelationConfig, seed: i
 
 
 def _correlation(
-    metric: str, better: str, every: Sequence[Measured], config: CorrelationConfig, seed: int
+    metric: str, better: str, every: Sequence[CohortScores], config: CorrelationConfig, seed: int
 ) -> MetricCorrelation:
     cohorts = [cohort for cohort in every if metric in cohort.fidelity and cohort.fidelity[metric].value is not None]
     if len(cohorts) < FEWEST:
         return MetricCorrelation(metric, better, cohorts, {})
     x, y = (np.array(values) for values in zip(*(_upward(cohort, metric) for cohort in cohorts), strict=True))
-    _, cluster = np.unique([cohort.generator for cohort in cohorts], return_inverse=True)
+    cluster = by_subject(np.array([cohort.generator for cohort in cohorts])).number
     correlation = MetricCorrelation(metric, better, cohorts, coefficients(x, y, cluster, config.draws, seed))
     block = np.zeros_like(cluster) if correlation.alone else cluster
     return replace(correlation, p=permutation_p(signs(x), y, block, config.permutations, derive(seed, "p")))
 
 
-def _upward(cohort: Measured, metric: str) -> tuple[float, float]:
+def _upward(cohort: CohortScores, metric: str) -> tuple[float, float]:
     """Return a metric and the utility of a cohort, turned so that higher is better."""
     one, other = (
         -(result.value or 0.0) if result.better == "lower" else result.value or 0.0
@@ -214,7 +214,7 @@ def coefficients(x: np.ndarray, y: np.ndarray, cluster: np.ndarray, draws: int, 
         Spearman's, Kendall's tau-b, and tau-b over the pairs within clusters.
     """
     s, u, groups = signs(x), signs(y), int(cluster.max()) + 1
-    drawn = rng(seed, "bootstrap", "generators").multinomial(groups, np.full(groups, 1 / groups), draws)
+    drawn = resample(rng(seed, "bootstrap", "generators"), groups, draws)
     times = np.concatenate([np.ones((1, groups), drawn.dtype), drawn])  # first the sample itself
     weights = times[:, cluster]
     values = (spearman(s, u, weights), kendall(s, u, weights), kendall_within(s, u, cluster, times))
@@ -229,5 +229,4 @@ def _coefficient(values: np.ndarray, groups: int) -> Coefficient:
         return Coefficient(None, None, None, degenerate)
     if groups < 2 or not len(resamples):
         return Coefficient(float(value), None, None, degenerate)
-    low, high = np.percentile(resamples, [100 * (1 - LEVEL) / 2, 100 * (1 + LEVEL) / 2])
-    return Coefficient(float(value), float(low), float(high), degenerate)
+    return Coefficient(float(value), *percentile_interval(resamples, NESTED_TAILS), degenerate)

@@ -26,7 +26,7 @@ SHORT = 12  # characters of an id in a sentence
 
 
 @dataclass(frozen=True)
-class Measured:
+class CohortScores:
     """A synthetic cohort and what was measured of it.
 
     Attributes:
@@ -58,7 +58,7 @@ class Joined:
     """
 
     real: str
-    cohorts: list[Measured]
+    cohorts: list[CohortScores]
     score: str
     digest: str
 
@@ -123,7 +123,7 @@ def join(paths: Sequence[Path], config: CorrelationConfig) -> Joined:
     scores = {cohort: found for folder in utility for cohort, found in _scores(folder, looks, config.arm, score)}
     names = numbered([look.generator for look in looks.values()])
     cohorts = [
-        Measured(name, cohort, look.generator, look.n, look.metrics, scores[cohort])
+        CohortScores(name, cohort, look.generator, look.n, look.metrics, scores[cohort])
         for name, (cohort, look) in zip(names, looks.items(), strict=True)
     ]
     hashes = sorted(file_hash(folder.path / "results.json") for folder in folders)

@@ -16,7 +16,7 @@ from understudy.core.result import Result, write_results
 from understudy.core.seed import derive
 from understudy.evaluation.correlation.coefficients import FEWEST, NAMES, Coefficient, MetricCorrelation, correlations
 from understudy.evaluation.correlation.config import CorrelationConfig
-from understudy.evaluation.correlation.join import Joined, Measured
+from understudy.evaluation.correlation.join import CohortScores, Joined
 from understudy.evaluation.folder import write_curve, write_table
 from understudy.evaluation.guard import slug
 
@@ -37,7 +37,7 @@ UNRECORDED = "not recorded"
 
 
 @dataclass(frozen=True)
-class Findings:
+class CorrelationFindings:
     """What was found: the joined results, the settings, the request."""
 
     joined: Joined
@@ -85,7 +85,7 @@ class Findings:
         write_curve(folder, f"correlation-{slug(one.metric)}", one.metric, one.metric, label, series, **more)
 
 
-def _cohort(cohort: Measured, metrics: list[str]) -> list[Any]:
+def _cohort(cohort: CohortScores, metrics: list[str]) -> list[Any]:
     told, values = cohort.utility, (cohort.fidelity.get(metric) for metric in metrics)
     known = [cohort.name, cohort.generator or UNRECORDED, cohort.id, cohort.n, told.value, told.low, told.high]
     return [*known, *(value.value if value else None for value in values)]

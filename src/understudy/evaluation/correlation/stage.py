@@ -15,7 +15,7 @@ from understudy.core.provenance import Provenance
 from understudy.core.stage import finished, output_folder
 from understudy.evaluation.correlation.config import CorrelationConfig
 from understudy.evaluation.correlation.join import join
-from understudy.evaluation.correlation.report import Findings
+from understudy.evaluation.correlation.report import CorrelationFindings
 
 
 def evaluate_correlation(results: list[Path], out: Path, seed: int, config: CorrelationConfig | None = None) -> Path:
@@ -41,5 +41,5 @@ def evaluate_correlation(results: list[Path], out: Path, seed: int, config: Corr
     if finished(out, "results.json", provenance):
         return Path(out)
     with output_folder(out) as folder:
-        Findings(joined, config, provenance).write(folder)
+        CorrelationFindings(joined, config, provenance).write(folder)
     return Path(out)

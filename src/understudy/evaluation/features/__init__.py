@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from understudy.evaluation.features import encoder, random_filters, texture, torchscript
-from understudy.evaluation.features.extractor import Extractor, Source
+from understudy.evaluation.features.extractor import Extractor, ExtractorInputs
 
-EXTRACTORS: dict[str, Callable[[Source], Extractor]] = {
+EXTRACTORS: dict[str, Callable[[ExtractorInputs], Extractor]] = {
     "encoder": encoder.build,
     "random": random_filters.build,
     "texture": texture.build,

@@ -5,7 +5,7 @@ that is named explicitly, is stamped, is closed to other users, and is refused i
 are handed on. Each entry is one .npy file, complete or absent: written beside its place and renamed. A broken one is
 made again. A change of understudy's source, of NumPy or of torch misses. Nothing is ever removed; the folder may be
 deleted at any time.
-**Checked** in tests/evaluation/test_cache.py (hits, keys, broken files, refusals).
+**Checked** in tests/evaluation/features/test_cache.py (hits, keys, broken files, refusals).
 """
 
 import hashlib

@@ -8,13 +8,13 @@ responses of all four levels, so that grain counts beside shape.
 **Differs**: a network of 50,000 weights that trains in well under a minute on one core at 64 pixels, a fixed number of
 updates, crops of at most 64 pixels (volumes: 24 voxels) at the same place in both views. The weights follow from the
 cohort and a fixed seed, not the run's: the same machine and cohort give the same yardstick. **What it has seen**: all
-real training subjects, so both halves of the baseline are familiar to it, and synthetic cases are not. If it knew its
-training cases by heart, unseen real subjects would lie above the baseline. On lgg_tcga (40 of 80 subjects, 12 random
+real training subjects, so both halves of the baseline are familiar to it, and synthetic cases are not. Had it
+memorised these cases, unseen real subjects would lie above the baseline. On lgg_tcga (40 of 80 subjects, 12 random
 splits) they lay 1.08 times [0.82, 1.43] as far as seen ones, relative to random features: no such effect was found, and
 one of 1.4 is not excluded. Test and control subjects are never looked at. **Against random features** there, in units
 of the baseline: a blur counts 1.0 to 2.9 times as much, noise of a tenth of the half range 1.9 to 11 times; losing
 subjects moves the distance up in 90 % of the steps (random: 80 %).
-**Checked** in tests/evaluation/test_encoder.py (same seed, same bits; case by case; the training split only).
+**Checked** in tests/evaluation/features/test_encoder.py (same seed, same bits; case by case; the training split only).
 """
 
 import hashlib
@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import derive, rng
-from understudy.evaluation.features.extractor import Source
+from understudy.evaluation.features.extractor import ExtractorInputs
 from understudy.tasks.augmentation import Ranges, augment_images
 
 WIDTHS = (16, 32, 48, 64)
@@ -172,7 +172,7 @@ def untrained(cohort: Cohort, seed: int) -> Network:
         return Network(cohort.encoding.image_channels, len(cohort.size))
 
 
-def build(source: Source) -> EncoderFeatures:
+def build(source: ExtractorInputs) -> EncoderFeatures:
     """Train the encoder on the real training split, or find it in the cache."""
     rows = hashlib.sha256(source.rows.astype("<i8").tobytes()).hexdigest()
     learned = {"updates": source.config.encoder_updates, "seed": SEED, "views": str(VIEWS), "widths": WIDTHS}

@@ -2,10 +2,11 @@
 
 An extractor maps each image by itself: features do not depend on the other images of a block. Whatever it learned, it
 learned on the **real training split** alone; both sets of a comparison, and both halves of the baseline, go through the
-same one.
+same one. Images are read block by block, in bounded memory.
+**Checked** in tests/evaluation/test_features.py (order, block size).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,8 +15,11 @@ import numpy as np
 
 from understudy.core.cohort import Cohort
 from understudy.core.encoding import Encoding
+from understudy.core.errors import UnderstudyError
 from understudy.evaluation.features.cache import Cache
 from understudy.evaluation.features.config import FeatureConfig
+
+VOXELS_PER_BLOCK = 2**20  # bounds memory: 256 images of 64 px, at 16 filters 64 MiB
 
 
 class Extractor(Protocol):
@@ -38,7 +42,7 @@ class Extractor(Protocol):
 
 
 @dataclass(frozen=True)
-class Source:
+class ExtractorInputs:
     """What an extractor may be built from.
 
     Attributes:
@@ -59,3 +63,18 @@ class Source:
     def encoding(self) -> Encoding:
         """How intensities are read, on both sets of a comparison."""
         return self.cohort.encoding
+
+
+def image_blocks(cohort: Cohort, rows: np.ndarray, encoding: Encoding) -> Iterator[np.ndarray]:
+    """Yield the images of some rows in order, in blocks of bounded size, float32 (n, C, *S) in [-1, 1].
+
+    Args:
+        cohort: where they are.
+        rows: which.
+        encoding: how intensities are read; the real cohort's on both sides of a comparison.
+    """
+    if cohort.images is None:
+        raise UnderstudyError(f"features need images, and the cohort {cohort.path.name} has none")
+    block = max(1, VOXELS_PER_BLOCK // int(np.prod(cohort.size)))
+    for start in range(0, len(rows), block):
+        yield encoding.encode_images(cohort.images[rows[start : start + block]])

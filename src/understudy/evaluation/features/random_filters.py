@@ -4,7 +4,8 @@
 randomly initialised network serve where a network trained on natural photographs does not fit the images.
 **Differs**: small (64 filters in three scales; mean and standard deviation of each response: 128 features), any number
 of channels, 2D and 3D; the weights are the same on every machine and in every run, so numbers compare across runs.
-**Checked** in tests/evaluation/test_features.py (block size and order do not matter; blur and noise move the features).
+**Checked** in tests/evaluation/features/test_random_filters.py (block size and order do not matter; blur
+and noise move the features).
 """
 
 import hashlib
@@ -16,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from understudy.core.seed import rng
-from understudy.evaluation.features.extractor import Source
+from understudy.evaluation.features.extractor import ExtractorInputs
 
 WIDTHS = (16, 24, 24)  # filters at full, half and quarter size
 WEIGHTS_SEED = 0  # not the run's seed: features are a yardstick
@@ -59,6 +60,6 @@ class RandomFeatures:
         return torch.cat(parts, 1).numpy()
 
 
-def build(source: Source) -> RandomFeatures:
+def build(source: ExtractorInputs) -> RandomFeatures:
     """Return the extractor for the images of a cohort."""
     return RandomFeatures(source.encoding.image_channels, len(source.cohort.size))

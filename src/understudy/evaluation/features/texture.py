@@ -9,7 +9,7 @@ and 3 pixels, averaged over four directions; through scikit-image.
 homogeneity has the squared difference below, as scikit-image has it. Units differ from feature to feature: they are
 divided by the standard deviation over real training cases. 2D only: a co-occurrence matrix of a middle slice would say
 nothing of the rest of a volume.
-**Checked** in tests/evaluation/test_texture.py (SciPy's moments, a matrix counted by hand).
+**Checked** in tests/evaluation/features/test_texture.py (SciPy's moments, a matrix counted by hand).
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.evaluation.features.extractor import Source
+from understudy.evaluation.features.extractor import ExtractorInputs
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 LEVELS = 32
@@ -75,7 +75,7 @@ def first_order(images: np.ndarray) -> np.ndarray:
     return np.concatenate([moments, np.moveaxis(np.quantile(flat, QUANTILES, axis=2), 0, 2)], 2)
 
 
-def build(source: Source) -> TextureFeatures:
+def build(source: ExtractorInputs) -> TextureFeatures:
     """Return the extractor for images of a cohort.
 
     Raises:

@@ -12,8 +12,8 @@ probabilities of classes, they are what it returns when called without that argu
 shown by itself, repeated, and the features are averaged: which channel is which is then for the intensity distance to
 see; probabilities of classes are averaged likewise. Images are resized linearly, in 2D with a low-pass where they
 shrink. Features that keep spatial axes are averaged over them. On the processor, in float32.
-**Checked** in tests/evaluation/test_torchscript.py (hash refused before loading, ranges, channels, resizing, logits and
-probabilities).
+**Checked** in tests/evaluation/features/test_torchscript.py (hash refused before loading, ranges, channels, resizing,
+logits and probabilities).
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from torch import Tensor
 
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.evaluation.features.config import FeatureConfig
-from understudy.evaluation.features.extractor import Source
+from understudy.evaluation.features.extractor import ExtractorInputs
 
 BLOCK = 32  # images at a time: networks of this kind need 10 MiB an image
 LEAST_PROBABILITY = 1e-30  # has a logarithm in float32
@@ -124,7 +124,7 @@ class ScriptedFeatures:
         return F.interpolate(images, size=[side] * 2, mode="bilinear", align_corners=False, antialias=True)
 
 
-def build(source: Source) -> ScriptedFeatures:
+def build(source: ExtractorInputs) -> ScriptedFeatures:
     """Load the network that was named.
 
     Raises:

@@ -15,9 +15,8 @@ import numpy as np
 
 from understudy.core.cohort import Cohort
 from understudy.core.encoding import Channel, Encoding
-from understudy.evaluation.features.blocks import image_blocks
 from understudy.evaluation.features.cache import Cache
-from understudy.evaluation.features.extractor import Extractor
+from understudy.evaluation.features.extractor import Extractor, image_blocks
 from understudy.evaluation.fidelity.intensity import cumulative, densities, shares
 from understudy.evaluation.fidelity.spectrum import spectra
 from understudy.evaluation.guard import slug
@@ -32,7 +31,7 @@ def channel_names(channels: tuple[Channel, ...]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Measured:
+class ImageMeasures:
     """One set: features (n, F), intensities (n, C, bins) as shares of voxels, spectra (n, C, R) in dB, logits (n, K).
 
     Logits of classes are None where the extractor knows none.
@@ -59,7 +58,7 @@ class Measured:
 
 def measure(
     cohort: Cohort, rows: np.ndarray, encoding: Encoding, extract: Extractor, bins: int, cache: Cache
-) -> Measured:
+) -> ImageMeasures:
     """Measure the images of some cases.
 
     Args:
@@ -87,7 +86,7 @@ def measure(
     for name in missing:
         whole = known[name] = np.concatenate(parts[name])
         cache.store(keys[name], whole)
-    return Measured(**known)  # type: ignore[arg-type]
+    return ImageMeasures(**known)  # type: ignore[arg-type]
 
 
 def _key(name: str, settings: Any, cohort: Cohort, rows: np.ndarray, encoding: Encoding) -> Mapping[str, Any]:
@@ -96,7 +95,7 @@ def _key(name: str, settings: Any, cohort: Cohort, rows: np.ndarray, encoding: E
     return {"what": name, "settings": settings, "cohort": cohort.id, "rows": chosen, "channels": read}
 
 
-def standardised(case_sets: list[Measured]) -> list[Measured]:
+def standardised(case_sets: list[ImageMeasures]) -> list[ImageMeasures]:
     """Take the mean of the first set's cases, the real ones, off the features of all, and divide by their SD."""
     real = case_sets[0].features
     mean, sd = real.mean(0, dtype=np.float64), real.std(0, dtype=np.float64)

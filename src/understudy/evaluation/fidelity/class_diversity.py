@@ -24,7 +24,8 @@ from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.encoding import Encoding
 from understudy.core.result import Result
 from understudy.core.seed import rng
-from understudy.evaluation.features.blocks import image_blocks
+from understudy.core.statistics import percentile_interval
+from understudy.evaluation.features.extractor import image_blocks
 from understudy.evaluation.fidelity.baseline import real_baselines
 from understudy.evaluation.guard import slug
 
@@ -151,8 +152,7 @@ def _combinations(name: str, real: Seen, synthetic: Seen, draws: int, seed: int,
     yield replace(distance(real=real.found, synthetic=synthetic.found, seed=seed), note=what)
     baseline = real_baselines({name: distance}, real.found, real.subjects, synthetic.found, draws, seed)[name]
     for ending, values in (("size_matched", baseline.size_matched), ("baseline", baseline.baseline)):
-        low, high = np.percentile(values, [2.5, 97.5])
-        spread = (float(values.mean()), float(low), float(high))
+        spread = (float(values.mean()), *percentile_interval(values))
         which = "synthetic cases" if ending == "size_matched" else "half of the real subjects"
         note = f"{which} against half of the real subjects; mean and 95 % range of {draws} random halves"
         yield Result(f"{name}.{ending}", *spread, "", "lower", baseline.n, seed, note)
@@ -162,6 +162,6 @@ def _within_result(name: str, real: np.ndarray, synthetic: np.ndarray, n: int, s
     if n < MIN_SUBJECTS or not (real > 0).all():
         note = f"{n} case(s) on the smaller set show the class, and {MIN_SUBJECTS} are needed"
         return Result(name, None, better="higher", n=n, seed=seed, note=note)
-    low, high = np.percentile(synthetic / real, [2.5, 97.5])
+    ratios = synthetic / real
     note = f"mean distance within the class, synthetic / real; mean and 95 % range of {len(real)} choices of cases"
-    return Result(name, float((synthetic / real).mean()), float(low), float(high), "", "higher", n, seed, note)
+    return Result(name, float(ratios.mean()), *percentile_interval(ratios), "", "higher", n, seed, note)

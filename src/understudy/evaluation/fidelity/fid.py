@@ -5,7 +5,7 @@
 **Differs**: no matrix square root of a product. C_r C_s has the eigenvalues of R^T C_s R with C_r = R R^T, a symmetric
 matrix, so the last trace is the sum of the square roots of its eigenvalues: real, never complex, in float64. R is a
 Cholesky factor with pivoting, which takes singular covariances and is then as narrow as their rank.
-**Checked** in tests/evaluation/fidelity/test_fid_frechet.py (closed form of known Gaussians 1e-6; torchmetrics 1e-4;
+**Checked** in tests/evaluation/fidelity/test_fid.py (closed form of known Gaussians 1e-6; torchmetrics 1e-4;
 roles swapped with singular covariances 1e-9).
 
 Frechet distance at infinitely many cases: a line through distances of smaller samples, read where 1/n is 0.

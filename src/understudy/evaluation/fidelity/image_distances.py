@@ -18,10 +18,11 @@ from understudy.core.disclosure import public
 from understudy.core.encoding import Encoding
 from understudy.core.result import Result
 from understudy.core.seed import derive
+from understudy.core.statistics import percentile_interval
 from understudy.evaluation import METRICS
 from understudy.evaluation.features.cache import Cache
 from understudy.evaluation.features.extractor import Extractor
-from understudy.evaluation.fidelity.arrays import Measured, channel_names, measure, standardised
+from understudy.evaluation.fidelity.arrays import ImageMeasures, channel_names, measure, standardised
 from understudy.evaluation.fidelity.baseline import Baseline, real_baselines
 from understudy.evaluation.fidelity.config import FidelityConfig
 from understudy.evaluation.fidelity.ms_ssim import set_result
@@ -46,7 +47,7 @@ class CaseSet:
     rows: np.ndarray
 
 
-Imaged = tuple[CaseSet, Measured]
+Imaged = tuple[CaseSet, ImageMeasures]
 
 
 @dataclass
@@ -69,7 +70,7 @@ class ImageFindings:
 
 
 @dataclass(frozen=True)
-class Compared:
+class ImageComparison:
     """One metric of one synthetic cohort: the plain number and its baseline, of F features."""
 
     case_set: CaseSet
@@ -151,7 +152,7 @@ def _no_classes(case_set: CaseSet, config: FidelityConfig, seed: int) -> Result:
 
 def _compare(
     case_sets: Sequence[Imaged], config: FidelityConfig, seed: int, advance: Callable[[str], Any]
-) -> list[Compared]:
+) -> list[ImageComparison]:
     """Compare the first set with each of the others; metric by metric."""
     found = [c for other in case_sets[1:] for c in _compare_two(case_sets[0], other, config, seed, advance)]
     names = list(dict.fromkeys(compared.name for compared in found))
@@ -160,7 +161,7 @@ def _compare(
 
 def _compare_two(
     real: Imaged, other: Imaged, config: FidelityConfig, seed: int, advance: Callable[[str], Any]
-) -> Iterator[Compared]:
+) -> Iterator[ImageComparison]:
     (case_set, ours), channels = real, real[0].cohort.encoding.channels
     subjects = case_set.cohort.column("subject_id")[case_set.rows]
     units = {f".{name}": c.meaning for name, c in zip(channel_names(channels), channels, strict=True)}
@@ -175,7 +176,7 @@ def _compare_two(
             baselines = real_baselines(bound, matrix, subjects, made, config.draws, seed, after)
             for name, result in plain.items():
                 unit = units[ending] if ending else result.unit
-                yield Compared(other[0], name, name + ending, unit, matrix.shape[1], result, baselines[name])
+                yield ImageComparison(other[0], name, name + ending, unit, matrix.shape[1], result, baselines[name])
 
 
 def _resemblance(
@@ -203,7 +204,7 @@ def _bound(metric: Metric, config: FidelityConfig) -> "partial[Result]":
     return partial(metric.function, **{name: getattr(config, name) for name in metric.settings})
 
 
-def _results(c: Compared, extractor: str, seed: int) -> Iterator[Result]:
+def _results(c: ImageComparison, extractor: str, seed: int) -> Iterator[Result]:
     """Yield the plain number, the size-matched one and the baseline of a comparison."""
     metric, name = METRICS[c.metric], f"{c.case_set.prefix}.{c.name}"
     features = f"{c.features} features of {extractor}" if metric.needs == "features" else ""
@@ -215,10 +216,9 @@ def _results(c: Compared, extractor: str, seed: int) -> Iterator[Result]:
     }
     for ending, text in explained.items():
         values: np.ndarray = getattr(c.baseline, ending)
-        low, high = np.percentile(values, [2.5, 97.5])
         text += f"; mean and 95 % range of {len(values)} random halves"
         note = _joined(features, text, metric.warning(c.baseline.n, c.features))
-        spread = (float(values.mean()), float(low), float(high))
+        spread = (float(values.mean()), *percentile_interval(values))
         yield Result(f"{name}.{ending}", *spread, c.unit, metric.better, c.baseline.n, seed, note)
 
 
@@ -226,7 +226,7 @@ def _joined(*notes: str) -> str:
     return "; ".join(note for note in notes if note)
 
 
-def _row(c: Compared, results: list[Result], n_real: int) -> list[Any]:
+def _row(c: ImageComparison, results: list[Result], n_real: int) -> list[Any]:
     plain, size_matched, baseline = results
     numbers = [
         plain.value,

@@ -10,6 +10,7 @@ import numpy as np
 
 from understudy.core.result import Result
 from understudy.core.seed import rng
+from understudy.core.statistics import percentile_interval
 from understudy.evaluation.metric import MONOTONE, Metric, check_features
 
 
@@ -40,9 +41,8 @@ def kid(
             for chosen, other in subset_rows(len(real), len(synthetic), size, subsets, seed)
         ]
     )
-    low, high = np.percentile(values, [2.5, 97.5])
     note = f"SD {values.std():.3g} over {subsets} subsets of {size}; the interval is that of subsets"
-    return Result("kid", float(values.mean()), float(low), float(high), "", "lower", n, seed, note)
+    return Result("kid", float(values.mean()), *percentile_interval(values), "", "lower", n, seed, note)
 
 
 def subset_rows(n: int, m: int, size: int, subsets: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -23,6 +23,7 @@ from scipy import stats
 from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.result import Result
 from understudy.core.seed import derive
+from understudy.core.statistics import percentile_interval
 from understudy.evaluation.fidelity.baseline import Baseline, real_baselines
 from understudy.evaluation.fidelity.config import FidelityConfig
 from understudy.evaluation.fidelity.image_distances import CaseSet
@@ -61,7 +62,7 @@ class LabelFindings:
 
 
 @dataclass(frozen=True)
-class Compared:
+class LabelComparison:
     """One distance of one statistic: the plain number and its baseline."""
 
     plain: float
@@ -141,7 +142,7 @@ def _compare_class(
         note = f"withheld: {few} have the class, and {MIN_SUBJECTS} subjects and 2 synthetic cases are needed"
         return [share, *(Result(f"{name}.{d}", None, note=note, seed=seed) for d in ("wasserstein", "ks"))], []
     rows: list[list[Any]] = []
-    distances: dict[str, list[Compared]] = {"wasserstein": [], "ks": []}
+    distances: dict[str, list[LabelComparison]] = {"wasserstein": [], "ks": []}
     for f, statistic in enumerate(real.statistics):
         ours, theirs = real.values[have, k, f], other.values[they_have, k, f]
         differ = ours.std() > 1e-9 * max(1.0, abs(ours.mean()))
@@ -150,7 +151,7 @@ def _compare_class(
         baselines = real_baselines(functions, ours, subjects, theirs, config.draws, derive(seed, "fidelity"))
         for distance, function in functions.items():
             plain = function(real=ours, synthetic=theirs).value or 0.0
-            distances[distance].append(Compared(plain, baselines[distance]))
+            distances[distance].append(LabelComparison(plain, baselines[distance]))
         note = "" if differ else "real cases do not differ: not divided by a standard deviation"
         moments = [float(m) for m in (ours.mean(), ours.std(), theirs.mean(), theirs.std())]
         w, ks = (distances[d][-1] for d in ("wasserstein", "ks"))
@@ -164,10 +165,10 @@ def _compare_class(
 
 def _summary(values: np.ndarray) -> list[float]:
     """Mean and 95 % range of values (draws,)."""
-    return [float(values.mean()), *(float(v) for v in np.percentile(values, [2.5, 97.5]))]
+    return [float(values.mean()), *percentile_interval(values)]
 
 
-def _means(name: str, distance: str, parts: Sequence[Compared], n: int, seed: int) -> Iterator[Result]:
+def _means(name: str, distance: str, parts: Sequence[LabelComparison], n: int, seed: int) -> Iterator[Result]:
     """Results of a class: means over its statistics, plain, size-matched and baseline."""
     unit = "SD" if distance == "wasserstein" else ""
     what = f"mean over {len(parts)} statistics of the label maps"

@@ -15,7 +15,7 @@ For each class of a case, from its voxels (unit cubes with centres c_i, V of the
 **Source**: Zunic, Hirota and Rosin, A Hu moment invariant as a shape circularity measure (Pattern Recognition 43,
 2010), for compactness, here in any dimension. Extents, elongation and compactness are in voxels, not mm: synthetic
 cases have no spacing, and both sets come from one import.
-**Checked** in tests/evaluation/fidelity/test_label_maps_labels.py (a ball, boxes, two components, known centroids,
+**Checked** in tests/evaluation/fidelity/test_label_maps.py (a ball, boxes, two components, known centroids,
 spacing).
 
 Histograms of label statistics that may be published: no bin stands on fewer than five real subjects.

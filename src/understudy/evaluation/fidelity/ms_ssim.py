@@ -24,7 +24,8 @@ from understudy.core.cohort import Cohort
 from understudy.core.encoding import Encoding
 from understudy.core.result import Result
 from understudy.core.seed import rng
-from understudy.evaluation.features import blocks
+from understudy.core.statistics import by_subject, percentile_interval
+from understudy.evaluation.features import extractor
 from understudy.evaluation.fidelity.baseline import halves
 from understudy.evaluation.metric import few_cases
 
@@ -89,7 +90,7 @@ def random_pairs(subjects: np.ndarray, number: int, seed: int) -> np.ndarray:
     Returns:
         Positions (P, 2); the first is uniform over cases, the second over the cases of other subjects.
     """
-    draw, (_, owner) = rng(seed, "ms-ssim", "pairs"), np.unique(subjects, return_inverse=True)
+    draw, owner = rng(seed, "ms-ssim", "pairs"), by_subject(subjects).number
     firsts = draw.integers(len(owner), size=number)
     return np.array([(first, draw.choice(np.flatnonzero(owner != owner[first]))) for first in firsts])
 
@@ -97,7 +98,7 @@ def random_pairs(subjects: np.ndarray, number: int, seed: int) -> np.ndarray:
 @torch.inference_mode()
 def pair_values(cohort: Cohort, rows: np.ndarray, pairs: np.ndarray, encoding: Encoding) -> np.ndarray:
     """Return the MS-SSIM (P,) of pairs (P, 2) of positions in `rows`, read pair by pair in blocks of bounded size."""
-    ends = [blocks.image_blocks(cohort, rows[pairs[:, end]], encoding) for end in (0, 1)]
+    ends = [extractor.image_blocks(cohort, rows[pairs[:, end]], encoding) for end in (0, 1)]
     found = [ms_ssim(*((torch.from_numpy(end) + 1) / 2 for end in pair)) for pair in zip(*ends, strict=True)]
     return torch.cat(found).numpy()
 
@@ -120,14 +121,13 @@ def set_result(
         The mean over pairs, with the range that holds 95 % of the means of pairs within a random half of the subjects.
     """
     subjects = cohort.column("subject_id")[rows]
-    if len(np.unique(subjects)) < 2:
+    if len(set(subjects.tolist())) < 2:
         return Result(name, None, n=len(rows), seed=seed, note="two subjects are needed to make a pair")
     chosen = random_pairs(subjects, pairs, seed)
     values = pair_values(cohort, rows, chosen, encoding)
     inside = [np.isin(chosen, half).all(1) for half, _ in halves(subjects, draws, seed)]
     means = [float(values[within].mean()) for within in inside if within.any()]
-    low, high = np.percentile(means, [2.5, 97.5]) if means else (None, None)
+    low, high = percentile_interval(means) if means else (None, None)
     note = f"mean over {pairs} pairs of cases of different subjects; 95 % range of {len(means)} random halves"
     note = "; ".join(filter(None, (note, few_cases(len(rows)))))
-    spread = (None if low is None else float(low), None if high is None else float(high))
-    return Result(name, float(values.mean()), *spread, "", "", len(rows), seed, note)
+    return Result(name, float(values.mean()), low, high, "", "", len(rows), seed, note)

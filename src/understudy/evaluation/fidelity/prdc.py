@@ -58,7 +58,7 @@ def recall(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0, neighbours
 def density(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0, neighbours: int = 5) -> Result:
     """Return how many real balls hold a synthetic case, over k, on average; arguments as in ``precision``.
 
-    About 1 for two samples of one distribution, above 1 where synthetic cases crowd where real ones are densest.
+    About 1 for two samples of one distribution, above 1 where synthetic cases lie densest where real ones do.
     """
     _, holders = ball_counts(real, synthetic, neighbours)
     value = holders.mean() / reach(real, neighbours)

@@ -3,7 +3,7 @@
 Images by every metric of the menu (image_distances.py), label maps by their statistics (label_distances.py), classes as
 the class columns of both tell them, and as a classifier sees them where one is given (diversity.py). What a cohort does
 not have is left out, and the results say so. The real set is the **training split**: the distribution that a generator
-was asked to learn. What that cannot tell, whether it was learned by heart, is the question of ``evaluate privacy``.
+was asked to learn. What that cannot tell, whether it was memorised, is the question of ``evaluate privacy``.
 Beside each number stands its baseline (baseline.py). **Source** of the caution: Akbar et al. (Sci Data 11:259, 2024):
 such distances do not tell whether images are useful.
 **Checked** in tests/evaluation/fidelity/test_stage.py (files, names, same seed same files, label maps alone,
@@ -27,7 +27,7 @@ from understudy.core.seed import derive
 from understudy.core.stage import finished, output_folder
 from understudy.evaluation.features import EXTRACTORS
 from understudy.evaluation.features.cache import open_cache
-from understudy.evaluation.features.extractor import Source
+from understudy.evaluation.features.extractor import ExtractorInputs
 from understudy.evaluation.fidelity.arrays import channel_names
 from understudy.evaluation.fidelity.class_diversity import TABLE as DIVERSITY_TABLE
 from understudy.evaluation.fidelity.class_diversity import diversity, look, told, told_classes
@@ -100,7 +100,7 @@ def evaluate_fidelity(
 
         images = ImageFindings()
         if imaged:
-            extract = EXTRACTORS[config.features](Source(cohort, ours.rows, config, network, kept))
+            extract = EXTRACTORS[config.features](ExtractorInputs(cohort, ours.rows, config, network, kept))
             images = compare_images(ours, imaged, config, seed, advance, extract, kept)
         diverse = list(_diversity(judge, ours, imaged, config, seed)) if judge and imaged else []
         columns = list(_class_columns(ours, imaged, images.features, config, seed))

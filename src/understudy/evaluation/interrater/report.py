@@ -32,7 +32,7 @@ SIDES = {"precision": "share of what --other marks that --real marks too", "reca
 
 
 @dataclass(frozen=True)
-class Findings:
+class InterraterFindings:
     """What was found.
 
     Attributes:

@@ -16,9 +16,9 @@ from understudy.core.provenance import Provenance
 from understudy.core.stage import finished, output_folder
 from understudy.evaluation.interrater.config import InterraterConfig
 from understudy.evaluation.interrater.pairing import Pairing, pair
-from understudy.evaluation.interrater.report import Findings
+from understudy.evaluation.interrater.report import InterraterFindings
 from understudy.evaluation.utility.overlap import confusion
-from understudy.evaluation.utility.segmentation import MapOutcome, Reading, map_scores, scored_names
+from understudy.evaluation.utility.segmentation import MapOutcome, MapScores, map_scores, scored_names
 from understudy.evaluation.utility.surface import contiguous_stacks, described, surface_scores
 
 
@@ -48,7 +48,7 @@ def evaluate_interrater(real: Path, other: Path, out: Path, seed: int, config: I
     outcome, unit = _compare(pairing, config.tolerance)
     scores = map_scores(config.tolerance, unit)
     with output_folder(out) as folder:
-        Findings(pairing, scored_names(pairing.real), scores, outcome, config, provenance).write(folder)
+        InterraterFindings(pairing, scored_names(pairing.real), scores, outcome, config, provenance).write(folder)
     return Path(out)
 
 
@@ -61,5 +61,5 @@ def _compare(pairing: Pairing, tolerance: float) -> tuple[MapOutcome, str]:
     cut, unit = contiguous_stacks(real, rows, number)
     counts = confusion(labels, reference, number, len(subjects), classes)
     surfaces = surface_scores(labels, reference, cut, len(subjects), classes, tolerance)
-    outcome = MapOutcome(classes=classes - 1, within=described(cut), readings=[Reading.of(counts, *surfaces)])
+    outcome = MapOutcome(classes=classes - 1, within=described(cut), readings=[MapScores.of(counts, *surfaces)])
     return outcome, unit

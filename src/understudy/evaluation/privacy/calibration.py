@@ -1,13 +1,9 @@
-"""How near is too near: thresholds on the highest correlation, calibrated on real subjects whom no generator saw.
+"""How near is too near: the reference scores of real cases, and the threshold that unseen subjects calibrate.
 
 Each subject counts once, however many cases it has: a case weighs 1 / (subjects * cases of its subject). Intervals come
 from resampling whole subjects.
 **Source** for the exact interval of a share: Clopper, Pearson, Biometrika 26 (1934).
 **Checked** in tests/evaluation/privacy/test_calibration.py (by hand, and coverage on simulated subjects).
-
-Which real cases a synthetic cohort is compared with, and how near real cases lie to each other.
-
-**Checked** in tests/evaluation/privacy/test_calibration_reference.py.
 """
 
 from dataclasses import dataclass
@@ -24,13 +20,13 @@ from understudy.evaluation.nearest import UnitRows, exact_r, nearest
 from understudy.evaluation.privacy.copies.registration import blur
 from understudy.evaluation.privacy.pearson import ImageVectors
 
-FIRM = 50  # subjects below which what they calibrate is called weak, and others join them
+MIN_CALIBRATION = 50  # subjects; fewer are called weak, and training subjects join them
 COPY = 1 - 1e-6  # r of a copy up to gain and offset; flagged whatever the control subjects say
 
 
 @dataclass(frozen=True)
-class Reference:
-    """Highest r of real cases to training cases of other subjects: the natural nearness of strangers.
+class ReferenceScores:
+    """Highest r of real cases to training cases of other subjects: how near they lie without copying.
 
     Attributes:
         r: (n,) highest correlations.
@@ -88,7 +84,7 @@ class Threshold:
 
     value: float
     resampled: np.ndarray
-    reference: Reference
+    reference: ReferenceScores
     rate: float
 
     def flags(self, r: np.ndarray) -> np.ndarray:
@@ -103,12 +99,12 @@ class Threshold:
         return float(low), float(high)
 
 
-def calibrate(reference: Reference, rate: float, draws: int, seed: int) -> Threshold:
-    """Set the threshold at which a share ``rate`` of strangers' cases would be flagged.
+def calibrate(reference: ReferenceScores, rate: float, draws: int, seed: int) -> Threshold:
+    """Set the threshold at which a share ``rate`` of unseen subjects' cases would be flagged.
 
     Args:
         reference: highest r of cases of subjects that no generator saw.
-        rate: false-alarm rate per case, each subject counting once.
+        rate: false-positive rate per case, each subject counting once.
         draws: bootstrap resamples of subjects.
         seed: for the resamples.
 
@@ -128,7 +124,7 @@ def clopper_pearson(k: int, n: int) -> tuple[float, float]:
 
 
 def by_chance(rate: float, n: int) -> tuple[float, float, float]:
-    """Return how many of n independent cases are flagged at a false-alarm rate: the mean and the central 95 % range."""
+    """Return how many of n independent cases a false-positive rate flags: the mean and the central 95 % range."""
     low, high = stats.binom.ppf((0.025, 0.975), n, rate)
     return rate * n, float(low), float(high)
 
@@ -164,21 +160,21 @@ def training_rows(real: Cohort, synthetic: Cohort) -> tuple[np.ndarray, str]:
     )
 
 
-def control_reference(real: Cohort, rows: np.ndarray, memory_mib: int) -> Reference:
+def control_reference(real: Cohort, rows: np.ndarray, memory_mib: int) -> ReferenceScores:
     """Return the highest r of each control case to the training rows; empty without a control split."""
     control = real.rows("control")
     subjects = real.column("subject_id")[control]
     if not len(control):
-        return Reference(np.empty(0), subjects, "the real cohort has no control split")
+        return ReferenceScores(np.empty(0), subjects, "the real cohort has no control split")
     found = nearest(ImageVectors(real, control), ImageVectors(real, rows), memory_mib=memory_mib)
-    return Reference(found.r, subjects, f"control subjects ({len(control)} cases) against training cases")
+    return ReferenceScores(found.r, subjects, f"control subjects ({len(control)} cases) against training cases")
 
 
-def training_reference(real: Cohort, rows: np.ndarray, memory_mib: int, seed: int) -> Reference:
+def training_reference(real: Cohort, rows: np.ndarray, memory_mib: int, seed: int) -> ReferenceScores:
     """Return the highest r of at most REFERENCE_CASES training cases to the cases of the other training subjects."""
     subjects = real.column("subject_id")
     if len(np.unique(subjects[rows])) < 2:
-        return Reference(np.empty(0), subjects[:0], "only one training subject")
+        return ReferenceScores(np.empty(0), subjects[:0], "only one training subject")
     chosen = rows
     if len(rows) > REFERENCE_CASES:
         chosen = np.sort(rng(seed, "privacy", "reference").choice(rows, REFERENCE_CASES, replace=False))
@@ -189,13 +185,13 @@ def training_reference(real: Cohort, rows: np.ndarray, memory_mib: int, seed: in
         target_groups=subjects[rows],
         memory_mib=memory_mib,
     )
-    return Reference(
+    return ReferenceScores(
         found.r, subjects[chosen], f"training subjects ({len(chosen)} cases) against the other training subjects"
     )
 
 
-def strangers(control: Reference, training: Reference) -> Reference:
-    """Return how near strangers lie to training cases, from at least FIRM subjects where there are so many.
+def calibration_reference(control: ReferenceScores, training: ReferenceScores) -> ReferenceScores:
+    """Return how near unseen subjects lie to training cases, from MIN_CALIBRATION subjects if there are so many.
 
     Control subjects alone where they are enough. Where they are few, training subjects, each against the others, join
     them: they too are compared with subjects other than themselves, only one fewer of them.
@@ -204,16 +200,16 @@ def strangers(control: Reference, training: Reference) -> Reference:
         control: control subjects against the training cases.
         training: training subjects against the other training subjects.
     """
-    if control.n_subjects >= FIRM or not len(training.r):
+    if control.n_subjects >= MIN_CALIBRATION or not len(training.r):
         return control
     if not len(control.r):
         return training
     note = f"{control.note}, joined, being few, by {training.note}"
     subjects = np.concatenate([control.subjects, training.subjects])
-    return Reference(np.concatenate([control.r, training.r]), subjects, note)
+    return ReferenceScores(np.concatenate([control.r, training.r]), subjects, note)
 
 
-def neighbour_reference(real: Cohort, rows: np.ndarray) -> Reference:
+def neighbour_reference(real: Cohort, rows: np.ndarray) -> ReferenceScores:
     """Return r of each training slice to the next of the same subject in the cohort; empty without slice numbers."""
     subjects, slices = real.column("subject_id")[rows], real.column("slice_index")[rows]
     known = np.flatnonzero(slices != "")
@@ -222,7 +218,7 @@ def neighbour_reference(real: Cohort, rows: np.ndarray) -> Reference:
     same = np.flatnonzero(subjects[order][:-1] == subjects[order][1:]) if len(order) else np.empty(0, np.int64)
     first, second = rows[order[same]], rows[order[same + 1]]
     if not len(first):
-        return Reference(np.empty(0), subjects[:0], "no two slices of one subject with a slice number")
+        return ReferenceScores(np.empty(0), subjects[:0], "no two slices of one subject with a slice number")
     r = np.concatenate(
         [
             exact_r(
@@ -231,34 +227,34 @@ def neighbour_reference(real: Cohort, rows: np.ndarray) -> Reference:
             for i in range(0, len(first), 64)
         ]
     )
-    return Reference(
+    return ReferenceScores(
         r,
         real.column("subject_id")[first],
         f"each training slice against the next of the same subject ({len(r)} pairs)",
     )
 
 
-def reverse_reference(real: Cohort, synthetic: Cohort, memory_mib: int) -> Reference:
-    """Return the highest r of each synthetic case to a control case, whom nobody can have copied; empty without any."""
+def reverse_reference(real: Cohort, synthetic: Cohort, memory_mib: int) -> ReferenceScores:
+    """Return the highest r of each synthetic case to a control case, which no generator saw; empty without any."""
     control = real.rows("control")
     few = len(np.unique(real.column("subject_id")[control])) < MIN_SUBJECTS
     if few:
-        return Reference(np.empty(0), np.empty(0, np.int64), f"fewer than {MIN_SUBJECTS} control subjects")
+        return ReferenceScores(np.empty(0), np.empty(0, np.int64), f"fewer than {MIN_SUBJECTS} control subjects")
     images = ImageVectors(synthetic, synthetic.rows())
     found = nearest(images, ImageVectors(real, control), memory_mib=memory_mib)
-    return Reference(found.r, np.arange(len(synthetic)), "synthetic cases against control cases")
+    return ReferenceScores(found.r, np.arange(len(synthetic)), "synthetic cases against control cases")
 
 
-def blurred_reference(real: Cohort, rows: np.ndarray, memory_mib: int, seed: int) -> Reference:
+def blurred_reference(real: Cohort, rows: np.ndarray, memory_mib: int, seed: int) -> ReferenceScores:
     """Return the highest r of blurred training cases to the training cases: where a blurred copy would lie.
 
     At most BLURRED cases, images of two dimensions; empty for volumes.
     """
     if len(real.size) != 2 or real.images is None:
-        return Reference(np.empty(0), real.column("subject_id")[:0], "volumes are not blurred")
+        return ReferenceScores(np.empty(0), real.column("subject_id")[:0], "volumes are not blurred")
     chosen = np.sort(rng(seed, "privacy", "blurred").choice(rows, min(BLURRED, len(rows)), replace=False))
     images = torch.from_numpy(real.encoding.encode_images(np.asarray(real.images[chosen])))
     vectors = UnitRows(blur(images, BLUR).flatten(1).numpy())
     found = nearest(vectors, ImageVectors(real, rows), memory_mib=memory_mib)
     note = f"{len(chosen)} training cases, blurred by {BLUR:g} of the side, against the training cases"
-    return Reference(found.r, real.column("subject_id")[chosen], note)
+    return ReferenceScores(found.r, real.column("subject_id")[chosen], note)

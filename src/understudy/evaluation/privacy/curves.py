@@ -1,9 +1,6 @@
-"""PUBLIC files of the privacy evaluation: the table of thresholds and the curves, over at least five subjects each.
+"""Files of the results: PUBLIC thresholds and curves, INTERNAL nearest pairs and the images of the worst pairs.
 
-**Checked** in tests/evaluation/privacy/test_stage.py.
-
-INTERNAL files of the privacy evaluation: the nearest real case of each synthetic case, and the worst pairs drawn.
-
+Public ones stand on at least five subjects each.
 **Checked** in tests/evaluation/privacy/test_stage.py.
 """
 
@@ -16,18 +13,18 @@ import numpy as np
 from understudy.core.cohort import Cohort
 from understudy.core.disclosure import MIN_SUBJECTS, internal
 from understudy.evaluation.folder import write_curve, write_rows, write_table
-from understudy.evaluation.privacy.calibration import Reference, Threshold, clopper_pearson
-from understudy.evaluation.privacy.copies.decision import Found
-from understudy.evaluation.privacy.evidence import Evidence
+from understudy.evaluation.privacy.calibration import ReferenceScores, Threshold, clopper_pearson
+from understudy.evaluation.privacy.copies.decision import CopyScores
+from understudy.evaluation.privacy.judgement import CopyEvidence
 
 FIXED = (0.9, 0.95, 0.98, 0.99)  # thresholds shown beside the calibrated ones
 BINS = 25
 FINER = 4  # steps of the tail in each of these bins
-HEADER = ("cohort", "threshold", "r", "synthetic_above", "share", "share_low", "share_high", "share_of_strangers",
+HEADER = ("cohort", "threshold", "r", "synthetic_above", "share", "share_low", "share_high", "share_of_unseen",
           "n_synthetic", "n_subjects")  # fmt: skip
 
 
-def write_thresholds(folder: Path, evidence: list[Evidence]) -> None:
+def write_thresholds(folder: Path, evidence: list[CopyEvidence]) -> None:
     """Write tables/privacy_thresholds.csv: how many cases lie above several r.
 
     Args:
@@ -38,11 +35,13 @@ def write_thresholds(folder: Path, evidence: list[Evidence]) -> None:
     write_table(folder, "privacy_thresholds", HEADER, rows)
 
 
-def _thresholds(e: Evidence) -> list[list[Any]]:
+def _thresholds(e: CopyEvidence) -> list[list[Any]]:
     levels: list[tuple[str, float]] = []
     if e.threshold:
-        levels.append((f"nearer than {100 - 100 * e.config.false_alarm_rate:g} % of strangers", e.threshold.value))
-        levels.append(("nearer than any stranger", e.threshold.reference.quantiles(1.0)[0]))
+        levels.append(
+            (f"nearer than {100 - 100 * e.config.false_positive_rate:g} % of unseen subjects", e.threshold.value)
+        )
+        levels.append(("nearer than any unseen subject", e.threshold.reference.quantiles(1.0)[0]))
     if e.control.n_subjects >= MIN_SUBJECTS:
         levels.append(("nearer than any control subject", e.control.quantiles(1.0)[0]))
     levels += [(f"fixed {level}", level) for level in FIXED]
@@ -50,13 +49,13 @@ def _thresholds(e: Evidence) -> list[list[Any]]:
     for name, level in levels:
         n, above = len(e.found.r), int((e.found.r > level).sum())
         reference = e.threshold.reference if e.threshold else None
-        strangers, subjects = (reference.share_above(level), reference.n_subjects) if reference else ("", "")
+        unseen, subjects = (reference.share_above(level), reference.n_subjects) if reference else ("", "")
         share = (above / n, *clopper_pearson(above, n))
-        rows.append([e.name or "synthetic", name, level, above, *share, strangers, n, subjects])
+        rows.append([e.name or "synthetic", name, level, above, *share, unseen, n, subjects])
     return rows
 
 
-def write_curves(folder: Path, evidence: list[Evidence]) -> None:
+def write_curves(folder: Path, evidence: list[CopyEvidence]) -> None:
     """Write two curves over the highest r, in bins: the share of cases, and the share at least as near.
 
     Args:
@@ -68,7 +67,7 @@ def write_curves(folder: Path, evidence: list[Evidence]) -> None:
             _write_curves(folder, e, f"-{e.name}" if e.name else "")
 
 
-def _write_curves(folder: Path, e: Evidence, suffix: str) -> None:
+def _write_curves(folder: Path, e: CopyEvidence, suffix: str) -> None:
     shown = _shown(e)
     lowest = min(float(reference.r.min()) for reference in shown.values())
     edges = np.linspace(min(np.floor(lowest * 20) / 20, 0.95), 1, BINS * FINER + 1)
@@ -86,15 +85,15 @@ def _write_curves(folder: Path, e: Evidence, suffix: str) -> None:
     write_curve(folder, f"privacy-tail{suffix}", "The nearest cases: how many lie at least so near", x_label,
                 "share of cases at least so near", tails)  # fmt: skip
     _mark(folder / "curves" / f"privacy-tail{suffix}.json", vertical=mark, y_scale="log")
-    if e.copies.found and e.copies.threshold:
-        _write_nearness(folder, e.copies.found, e.copies.threshold, suffix)
+    if e.copies.scores and e.copies.threshold:
+        _write_nearness(folder, e.copies.scores, e.copies.threshold, suffix)
 
 
-def _write_nearness(folder: Path, found: Found, threshold: Threshold, suffix: str) -> None:
-    """Write the tail of the nearness over all views, of synthetic cases and of the strangers that set the threshold."""
+def _write_nearness(folder: Path, found: CopyScores, threshold: Threshold, suffix: str) -> None:
+    """Write the tail of the nearness by all matchers, of synthetic cases and of unseen subjects."""
     both = {
-        "synthetic": Reference(found.nearness, np.arange(len(found.nearness)), ""),
-        "strangers": threshold.reference,
+        "synthetic": ReferenceScores(found.nearness, np.arange(len(found.nearness)), ""),
+        "unseen subjects": threshold.reference,
     }
     top = max(float(reference.r.max()) for reference in both.values())
     edges, tails = np.linspace(0, np.nextafter(max(top, 1.5), np.inf), BINS * FINER + 1), {}
@@ -103,13 +102,13 @@ def _write_nearness(folder: Path, found: Found, threshold: Threshold, suffix: st
         at_least = share[::-1].cumsum()[::-1]
         tails[name] = (edges[:-1][at_least > 0].tolist(), at_least[at_least > 0].tolist())
     name = f"privacy-nearness{suffix}"
-    write_curve(folder, name, "How near by all views: how many cases lie at least so near",
-                "nearness (1: what a view grants strangers)", "share of cases at least so near", tails)  # fmt: skip
+    write_curve(folder, name, "How near by all matchers: how many cases lie at least so near",
+                "nearness (1: the level of unseen subjects)", "share of cases at least so near", tails)  # fmt: skip
     mark = [{"x": threshold.value, "name": "flagged above"}]
     _mark(folder / "curves" / f"{name}.json", vertical=mark, y_scale="log")
 
 
-def _shown(e: Evidence) -> dict[str, Reference]:
+def _shown(e: CopyEvidence) -> dict[str, ReferenceScores]:
     """Return the synthetic cases and the references of five subjects or more, by the names on the curves."""
     references = {
         "control subjects": e.control,
@@ -117,7 +116,7 @@ def _shown(e: Evidence) -> dict[str, Reference]:
         "neighbouring slices of one subject": e.neighbour,
         "training cases, blurred": e.blurred,
     }
-    shown = {"synthetic": Reference(e.found.r, np.arange(len(e.found.r)), "")}
+    shown = {"synthetic": ReferenceScores(e.found.r, np.arange(len(e.found.r)), "")}
     if len(e.reverse.r):
         shown["synthetic, to control subjects"] = e.reverse
     return shown | {name: x for name, x in references.items() if x.n_subjects >= MIN_SUBJECTS}
@@ -131,28 +130,28 @@ def _mark(file: Path, **more: Any) -> None:
 COLUMNS = ("synthetic_cohort", "synthetic_case", "real_case", "subject", "r")
 
 
-def write_pairs(folder: Path, real: Cohort, evidence: list[Evidence]) -> None:
+def write_pairs(folder: Path, real: Cohort, evidence: list[CopyEvidence]) -> None:
     """Write internal/pairs.csv, one row per synthetic case in the order of its cohort."""
-    views = list(dict.fromkeys(view for e in evidence if e.copies.found for view in e.copies.found.scores))
+    matchers = list(dict.fromkeys(matcher for e in evidence if e.copies.scores for matcher in e.copies.scores.scores))
     cases, subjects, rows = real.column("case_id"), real.column("subject_id"), []
     for e in evidence:
-        found, near = e.copies.found, e.nearest
-        blank = [""] * (len(views) + 2)
+        found, near = e.copies.scores, e.nearest
+        blank = [""] * (len(matchers) + 2)
         for i, name in enumerate(e.cohort.column("case_id")):
-            seen = [f"{found.scores[v][i]:.4f}" if v in found.scores else "" for v in views] if found else []
-            judged = [*seen, f"{found.nearness[i]:.4f}", f"{found.p[i]:.5f}"] if found else blank
+            scores = [f"{found.scores[v][i]:.4f}" if v in found.scores else "" for v in matchers] if found else []
+            judged = [*scores, f"{found.nearness[i]:.4f}", f"{found.p[i]:.5f}"] if found else blank
             row = e.rows[near[i]]
             flag = int(e.flagged[i])
             rows.append([e.cohort.id, name, cases[row], subjects[row], f"{e.found.r[i]:.6f}", *judged, flag])
-    write_rows(internal(folder) / "pairs.csv", (*COLUMNS, *views, "nearness", "p_value", "flagged"), rows)
+    write_rows(internal(folder) / "pairs.csv", (*COLUMNS, *matchers, "nearness", "p_value", "flagged"), rows)
 
 
-def write_gallery(folder: Path, real: Cohort, evidence: list[Evidence], n: int) -> None:
-    """Write internal/gallery.npz: the n nearest pairs over all synthetic cohorts, images float32 in [0, 1]."""
+def write_worst_pairs(folder: Path, real: Cohort, evidence: list[CopyEvidence], n: int) -> None:
+    """Write internal/worst_pairs.npz: the n nearest pairs over all synthetic cohorts, images float32 in [0, 1]."""
     cohort = np.concatenate([np.full(len(e.found.r), i) for i, e in enumerate(evidence)])
     case = np.concatenate([np.arange(len(e.found.r)) for e in evidence])
     r = np.concatenate([e.found.r for e in evidence])
-    near = np.concatenate([e.copies.found.nearness if e.copies.found else e.found.r for e in evidence])
+    near = np.concatenate([e.copies.scores.nearness if e.copies.scores else e.found.r for e in evidence])
     worst = np.argsort(-near, kind="stable")[:n]
     pairs = [(evidence[i], j) for i, j in zip(cohort[worst], case[worst], strict=True)]
     arrays: dict[str, np.ndarray] = {
@@ -167,7 +166,7 @@ def write_gallery(folder: Path, real: Cohort, evidence: list[Evidence], n: int) 
         arrays["label_names"] = np.array(real.scheme.names)
         if all(e.cohort.labels is not None for e in evidence):
             arrays["synthetic_labels"] = np.array([_label(e.cohort, j) for e, j in pairs], np.uint8)
-    np.savez(internal(folder) / "gallery.npz", **arrays)  # type: ignore[arg-type]
+    np.savez(internal(folder) / "worst_pairs.npz", **arrays)  # type: ignore[arg-type]
 
 
 def _image(cohort: Cohort, row: int) -> np.ndarray:

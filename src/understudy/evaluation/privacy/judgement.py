@@ -1,6 +1,6 @@
 """Which synthetic cases are copies: the detector where cases are images of two dimensions, Pearson's r alone elsewhere.
 
-**Checked** in tests/evaluation/privacy/test_judgement.py, tests/evaluation/privacy/copies.
+**Checked** in tests/evaluation/privacy/test_judgement.py.
 """
 
 from dataclasses import dataclass
@@ -12,34 +12,93 @@ from understudy.core.cohort import PATIENTS_OWN, Cohort
 from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.seed import derive
 from understudy.evaluation.nearest import Nearest
-from understudy.evaluation.privacy.calibration import Reference, Threshold, calibrate
-from understudy.evaluation.privacy.canaries.audit import Audit, Plan, run
+from understudy.evaluation.privacy.calibration import ReferenceScores, Threshold, calibrate
+from understudy.evaluation.privacy.canaries.audit import AuditPlan, AuditResult, run
 from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.copies.cases import small_cases
-from understudy.evaluation.privacy.copies.decision import Found, Scale, Verdicts, p_values
-from understudy.evaluation.privacy.copies.detector import Detector, Settings, build, folds
+from understudy.evaluation.privacy.copies.decision import CopyDecision, CopyScores, ScoreScale, p_values
+from understudy.evaluation.privacy.copies.detector import CopyDetector, DetectorSettings, build, folds
 from understudy.evaluation.privacy.copies.lesions import similar_maps, small_maps
 from understudy.evaluation.privacy.copies.transforms import available
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What is known of copies among the cases of one synthetic cohort.
+class CopyResult:
+    """Copies among the cases of one synthetic cohort.
 
     Attributes:
-        found: of each case; None where fewer than five subjects could calibrate it.
-        threshold: of its nearness.
+        scores: of each case; None where fewer than five subjects could calibrate them.
+        threshold: of the nearness.
         skipped: which checks were left out, and why.
     """
 
-    found: Found | None
+    scores: CopyScores | None
     threshold: Threshold | None
     skipped: list[str]
 
     @property
     def flagged(self) -> np.ndarray:
         """Mask (n,) of flagged cases; empty where nothing could be calibrated."""
-        return self.found.flagged if self.found else np.zeros(0, bool)
+        return self.scores.flagged if self.scores else np.zeros(0, bool)
+
+
+@dataclass(frozen=True)
+class CopyEvidence:
+    """All that the search found about one synthetic cohort; every file of the results is made from it.
+
+    Attributes:
+        name: how its results are called, "" where it is the only synthetic cohort.
+        cohort: the synthetic cohort.
+        rows: rows of the real cohort that were searched.
+        subjects: number of subjects in these rows.
+        found: nearest of each synthetic case by Pearson's r; its index counts within ``rows``.
+        copies: which cases are too near, by all matchers.
+        maps: the same of the label maps; or why they were not compared.
+        control: control subjects against the training cases.
+        training: training subjects against the other training subjects.
+        neighbour: neighbouring slices of one training subject.
+        blurred: training cases, blurred, against the training cases: how near a blurred copy lies.
+        reverse: synthetic cases against the control cases.
+        threshold: the r that is too near; None where fewer than five subjects could set it.
+        config: the settings.
+        note: how the training cases are known.
+    """
+
+    name: str
+    cohort: Cohort
+    rows: np.ndarray
+    subjects: int
+    found: Nearest
+    copies: CopyResult
+    maps: CopyResult | str
+    control: ReferenceScores
+    training: ReferenceScores
+    neighbour: ReferenceScores
+    blurred: ReferenceScores
+    reverse: ReferenceScores
+    threshold: Threshold | None
+    config: PrivacyConfig
+    note: str
+
+    @property
+    def flagged(self) -> np.ndarray:
+        """Mask (n,) of the flagged synthetic cases; none where nothing could be calibrated."""
+        return self.copies.scores.flagged if self.copies.scores else np.zeros(len(self.found.r), bool)
+
+    @property
+    def nearest(self) -> np.ndarray:
+        """The training case (n,) nearest to each synthetic case, within ``rows``: by all matchers, else by r."""
+        return self.copies.scores.case if self.copies.scores else self.found.index
+
+    @property
+    def prefix(self) -> str:
+        """First part of the results' names."""
+        return prefix(self.name)
+
+
+def prefix(name: str) -> str:
+    """Return ``privacy.`` or, where several cohorts are judged, ``privacy.NAME.``."""
+    return f"privacy.{name}." if name else "privacy."
 
 
 def numbers(real: Cohort) -> np.ndarray:
@@ -47,97 +106,98 @@ def numbers(real: Cohort) -> np.ndarray:
     return np.unique(real.column("subject_id"), return_inverse=True)[1]
 
 
-def settings(real: Cohort, cases: int, config: PrivacyConfig) -> Settings:
+def settings(real: Cohort, cases: int, config: PrivacyConfig) -> DetectorSettings:
     """Return what the detector of so many training cases is made with."""
-    ways = available(real.encoding.image_channels)
-    learned = [way for name, way in ways.items() if name != "exact"]
-    return Settings(config.views, learned, config.updates_for(cases), config.false_alarm_rate, config.bootstrap)
+    learned = [one for name, one in available(real.encoding.image_channels).items() if name != "exact"]
+    return DetectorSettings(
+        config.matchers, learned, config.updates_for(cases), config.false_positive_rate, config.bootstrap
+    )
 
 
-class Detectors:
-    """The detector of copies for each set of training cases; built when it is first asked for."""
+class CopyDetectors:
+    """The detector of copies for each set of training cases; each is built when it is first needed."""
 
     def __init__(self, real: Cohort, config: PrivacyConfig, seed: int) -> None:
         """Build nothing yet."""
         self.real, self.config, self.seed = real, config, seed
-        self.built: dict[bytes, Detector | None] = {}
+        self.built: dict[bytes, CopyDetector | None] = {}
 
-    def of(self, rows: np.ndarray) -> Detector | None:
+    def of(self, rows: np.ndarray) -> CopyDetector | None:
         """Return the detector of copies of these rows; None where it needs images of two dimensions, or subjects."""
         key = rows.tobytes()
         if key not in self.built:
             self.built[key] = self._build(rows)
         return self.built[key]
 
-    def _build(self, rows: np.ndarray) -> Detector | None:
+    def _build(self, rows: np.ndarray) -> CopyDetector | None:
         subjects, control = numbers(self.real), self.real.rows("control")
-        strangers = {*subjects[control], *subjects[rows]}
-        if len(self.real.size) != 2 or len(set(subjects[rows])) < 2 or len(strangers) < MIN_SUBJECTS:
+        calibrating = {*subjects[control], *subjects[rows]}
+        if len(self.real.size) != 2 or len(set(subjects[rows])) < 2 or len(calibrating) < MIN_SUBJECTS:
             return None
         training, others = (small_cases(self.real, part, subjects[part]) for part in (rows, control))
         return build(training, others, settings(self.real, len(rows), self.config), self.seed)
 
-    def audit(self) -> Audit | str:
+    def audit(self) -> AuditResult | str:
         """Audit the detector that was built last on the test subjects; or say why not."""
         detector = list(self.built.values())[-1] if self.built else None
         test, subjects = self.real.rows("test"), numbers(self.real)
         if detector is None:
             few = f"and at least {MIN_SUBJECTS} real subjects calibrate the detector"
-            return f"not audited: copies are planted in images of two dimensions, {few}"
+            return f"not audited: copies are injected into images of two dimensions, {few}"
         if len(set(subjects[test])) < MIN_SUBJECTS:
-            return f"not audited: {MIN_SUBJECTS} test subjects are needed as strangers"
+            return f"not audited: {MIN_SUBJECTS} test subjects are needed as non-members"
         c = self.config
         return run(
             detector,
             small_cases(self.real, test, subjects[test]),
             available(self.real.encoding.image_channels),
-            settings(self.real, len(detector.gallery.cases), c),
-            Plan(c.audit_copies, c.audit_few, c.audit_among, c.audit_left_out),
+            settings(self.real, len(detector.reference_set.cases), c),
+            AuditPlan(c.audit_copies, c.audit_low_prevalence, c.audit_among, c.audit_left_out),
             self.seed,
         )
 
 
-def judge_images(synthetic: Cohort, detector: Detector) -> Judged:
-    """Judge every case of a synthetic cohort by the detector."""
+def judge_images(synthetic: Cohort, detector: CopyDetector) -> CopyResult:
+    """Decide by the detector which cases of a synthetic cohort are copies."""
     cases = small_cases(synthetic, synthetic.rows())
-    missing = sorted(set(detector.gallery.views) - set(detector.verdicts.scale.names))
-    skipped = [f"the view {name}: {REASONS[name]}" for name in missing]
-    if cases.labels is None and "lesions" in detector.verdicts.scale.names:
-        skipped.append(f"the view lesions: {REASONS['lesions']}")
-    return Judged(detector.judge(cases), detector.verdicts.threshold, skipped)
+    missing = sorted(set(detector.reference_set.matchers) - set(detector.decision.scale.names))
+    skipped = [f"the matcher {name}: {REASONS[name]}" for name in missing]
+    if cases.labels is None and "lesions" in detector.decision.scale.names:
+        skipped.append(f"the matcher lesions: {REASONS['lesions']}")
+    return CopyResult(detector.decide(cases), detector.decision.threshold, skipped)
 
 
 REASONS = {
     "embedding": "too few training cases to learn from",
-    "lesions": "no label maps, or too few lesions among strangers to calibrate it",
-    "aligned": "strangers are all alike to it",
-    "detail": "strangers are all alike to it",
-    "bent": "strangers are all alike to it",
-    "patches": "strangers are all alike to it",
-    "pixels": "strangers are all alike to it",
+    "lesions": "no label maps, or too few lesions of unseen subjects to calibrate it",
+    "registered": "unseen subjects are all alike to it",
+    "detail": "unseen subjects are all alike to it",
+    "deformed": "unseen subjects are all alike to it",
+    "patches": "unseen subjects are all alike to it",
+    "pixels": "unseen subjects are all alike to it",
 }
 
 
-def judge_by_r(found: Nearest, strangers: Reference, config: PrivacyConfig, seed: int) -> Judged:
+def judge_by_r(found: Nearest, reference: ReferenceScores, config: PrivacyConfig, seed: int) -> CopyResult:
     """Judge cases by their highest Pearson r alone.
 
     Args:
         found: the nearest training case of each.
-        strangers: highest r of cases of other subjects.
+        reference: highest r of unseen subjects' cases.
         config: the settings.
         seed: of the resamples.
     """
     skipped = [
-        f"the views {', '.join(v for v in config.views if v != 'pixels')}: they look at images of two dimensions"
+        f"the matchers {', '.join(v for v in config.matchers if v != 'pixels')}: they match images of two dimensions"
     ]
-    if strangers.n_subjects < MIN_SUBJECTS:
-        return Judged(None, None, skipped)
-    threshold = calibrate(strangers, config.false_alarm_rate, config.bootstrap, seed)
+    if reference.n_subjects < MIN_SUBJECTS:
+        return CopyResult(None, None, skipped)
+    threshold = calibrate(reference, config.false_positive_rate, config.bootstrap, seed)
     p, flagged = p_values(found.r, threshold), threshold.flags(found.r)
-    return Judged(Found(found.index, {"pixels": found.r}, found.r, p, flagged), threshold, skipped)
+    return CopyResult(CopyScores(found.index, {"pixels": found.r}, found.r, p, flagged), threshold, skipped)
 
 
-def judge_maps(real: Cohort, synthetic: Cohort, rows: np.ndarray, config: PrivacyConfig, seed: int) -> Judged | str:
+def judge_maps(real: Cohort, synthetic: Cohort, rows: np.ndarray, config: PrivacyConfig, seed: int) -> CopyResult | str:
     """Judge the label maps of a synthetic cohort; or say why not."""
     if real.labels is None or synthetic.labels is None:
         return "skipped: one of the cohorts has no label maps"
@@ -147,18 +207,18 @@ def judge_maps(real: Cohort, synthetic: Cohort, rows: np.ndarray, config: Privac
         return f"skipped: the label maps are of the source {synthetic.label_source!r}, and repeat patients' by design"
     subjects, control = numbers(real), real.rows("control")
     fold = np.concatenate([*folds(subjects[rows], seed), np.empty(0, np.int64)]).astype(np.int64)
-    strangers = np.concatenate([control, rows[fold]])
+    unseen = np.concatenate([control, rows[fold]])
     targets, whose = small_maps(real, rows), torch.from_numpy(subjects[rows])
-    if len(set(subjects[strangers])) < MIN_SUBJECTS or len(set(subjects[rows])) < 2:
-        return f"withheld: fewer than {MIN_SUBJECTS} real subjects to say how alike strangers are"
-    calibrating = similar_maps(small_maps(real, strangers), targets, whose, torch.from_numpy(subjects[strangers]))
+    if len(set(subjects[unseen])) < MIN_SUBJECTS or len(set(subjects[rows])) < 2:
+        return f"withheld: fewer than {MIN_SUBJECTS} real subjects to say how alike the maps of unseen subjects are"
+    calibrating = similar_maps(small_maps(real, unseen), targets, whose, torch.from_numpy(subjects[unseen]))
     own = torch.full((len(synthetic),), -1)
-    seen = similar_maps(small_maps(synthetic, synthetic.rows()), targets, whose, own)
-    whose_strangers, name = subjects[strangers], "label maps"
-    if not Scale({name: calibrating.score}, whose_strangers, config.false_alarm_rate).names:
-        return "skipped: strangers' label maps are all alike to this measure"
-    verdicts = Verdicts(
-        {name: calibrating}, whose_strangers, "strangers' label maps", config.false_alarm_rate,
+    matched = similar_maps(small_maps(synthetic, synthetic.rows()), targets, whose, own)
+    unseen_subjects, name = subjects[unseen], "label maps"
+    if not ScoreScale({name: calibrating.score}, unseen_subjects, config.false_positive_rate).names:
+        return "skipped: the label maps of unseen subjects are all alike to this measure"
+    decision = CopyDecision(
+        {name: calibrating}, unseen_subjects, "the label maps of unseen subjects", config.false_positive_rate,
         config.bootstrap, derive(seed, "label maps"),
     )  # fmt: skip
-    return Judged(verdicts.judge({name: seen}), verdicts.threshold, [])
+    return CopyResult(decision.decide({name: matched}), decision.threshold, [])

@@ -1,7 +1,7 @@
-"""What the search found, as public numbers with intervals; nothing about a single real case or subject.
+"""The public results of the search for copies, with intervals; nothing about a single real case or subject.
 
 Numbers that fewer than five subjects stand behind are withheld, and say so.
-**Checked** in tests/evaluation/privacy/test_stage.py.
+**Checked** in tests/evaluation/privacy/test_report.py.
 """
 
 from typing import Any
@@ -10,15 +10,22 @@ import numpy as np
 
 from understudy.core.disclosure import MIN_SUBJECTS, public
 from understudy.core.result import Result
-from understudy.evaluation.privacy.calibration import FIRM, Reference, by_chance, clopper_pearson, order_interval
-from understudy.evaluation.privacy.evidence import Evidence, prefix
-from understudy.evaluation.privacy.judgement import Judged
+from understudy.evaluation.privacy.calibration import (
+    MIN_CALIBRATION,
+    ReferenceScores,
+    by_chance,
+    clopper_pearson,
+    order_interval,
+)
+from understudy.evaluation.privacy.judgement import CopyEvidence, CopyResult, prefix
 
 QUANTILES = (("median", 0.5), ("q99", 0.99), ("max", 1.0))
-NOT_COVERED = "disguises are covered as far as the audit (privacy.audit) shows; attacks are measured beside it (attack)"
+NOT_COVERED = (
+    "transformations are covered as far as the audit (privacy.audit) shows; attacks are measured apart (attack)"
+)
 
 
-def results_of(evidence: Evidence, seed: int) -> list[Result]:
+def results_of(evidence: CopyEvidence, seed: int) -> list[Result]:
     """Return the public results of one synthetic cohort: copies, its own correlations, the references.
 
     Args:
@@ -39,8 +46,8 @@ def skipped(name: str, seed: int) -> list[Result]:
     ]
 
 
-def copies_of(e: Evidence, judged: Judged, what: str, seed: int) -> list[Result]:
-    """Return the results of one judgement: flagged, expected by chance, share, threshold, p-values, each view alone.
+def copies_of(e: CopyEvidence, judged: CopyResult, what: str, seed: int) -> list[Result]:
+    """Return the results of one judgement: flagged, expected by chance, share, threshold, p-values, each matcher alone.
 
     Args:
         e: what the search found.
@@ -49,22 +56,22 @@ def copies_of(e: Evidence, judged: Judged, what: str, seed: int) -> list[Result]
         seed: of the resamples that gave the intervals.
     """
     n = len(e.cohort)
-    if judged.found is None or judged.threshold is None:
-        why = f"withheld: fewer than {MIN_SUBJECTS} real subjects to say how near strangers lie"
+    if judged.scores is None or judged.threshold is None:
+        why = f"withheld: fewer than {MIN_SUBJECTS} real subjects to say how near unseen subjects lie"
         return [_result(e, what, "flagged", None, None, None, "cases", "lower", n, seed, _joined(why, *judged.skipped))]
-    found, threshold, rate = judged.found, judged.threshold, e.config.false_alarm_rate
+    found, threshold, rate = judged.scores, judged.threshold, e.config.false_positive_rate
     reference, flagged = threshold.reference, int(found.flagged.sum())
     copies = int((found.flagged & (found.nearness <= threshold.value)).sum())
     low, high = threshold.flagged_interval(found.nearness, copies)
     chance, chance_low, chance_high = by_chance(rate, n)
     subjects, unit = reference.n_subjects, "r" if list(found.scores) == ["pixels"] else ""
-    weak = f"set by {subjects} subjects only, which supports little" if subjects < FIRM else ""
+    weak = f"set by {subjects} subjects only, which supports little" if subjects < MIN_CALIBRATION else ""
     nearer = f"nearer to a training case than {100 * (1 - rate):g} % of {reference.note}"
     spread = "interval: had other subjects set the threshold"
     covered = _joined(nearer, spread, weak, *judged.skipped, NOT_COVERED, e.note)
-    by_luck = "by chance, if synthetic cases lie as near to training cases as strangers do; central 95 % range"
+    by_luck = "by chance, if synthetic cases lie as near to training cases as unseen subjects do; central 95 % range"
     if rate * (1 + subjects) < 1:
-        by_luck += f"; up to {n / (1 + subjects):.3g} if the cases of a stranger are alike, who are {subjects}"
+        by_luck += f"; up to {n / (1 + subjects):.3g} if the cases of one unseen subject, of {subjects}, are alike"
     setting = _joined(
         f"nearness above which a case is flagged, set by {reference.note}; each subject counts once", weak
     )
@@ -83,7 +90,7 @@ def copies_of(e: Evidence, judged: Judged, what: str, seed: int) -> list[Result]
     ]
 
 
-def _maps(e: Evidence, seed: int) -> list[Result]:
+def _maps(e: CopyEvidence, seed: int) -> list[Result]:
     if isinstance(e.maps, str):
         return [Result(f"{e.prefix}label_maps.flagged", None, unit="cases", better="lower", seed=seed, note=e.maps)]
     return copies_of(e, e.maps, "label_maps", seed)
@@ -93,11 +100,11 @@ def _joined(*notes: str) -> str:
     return "; ".join(note for note in notes if note)
 
 
-def _result(e: Evidence, what: str, name: str, *values: Any) -> Result:
+def _result(e: CopyEvidence, what: str, name: str, *values: Any) -> Result:
     return Result(f"{e.prefix}{what}.{name}", *values)
 
 
-def _synthetic(e: Evidence, seed: int) -> list[Result]:
+def _synthetic(e: CopyEvidence, seed: int) -> list[Result]:
     note = f"highest r of each synthetic case to {len(e.rows)} training cases of {e.subjects} subjects; {e.note}"
     results = []
     for word, q in QUANTILES:
@@ -108,7 +115,7 @@ def _synthetic(e: Evidence, seed: int) -> list[Result]:
     return results
 
 
-def _references(e: Evidence, seed: int) -> list[Result]:
+def _references(e: CopyEvidence, seed: int) -> list[Result]:
     named = (
         ("control", e.control),
         ("training", e.training),
@@ -118,7 +125,7 @@ def _references(e: Evidence, seed: int) -> list[Result]:
     return [_quantile(e, name, word, reference, q, seed) for name, reference in named for word, q in QUANTILES]
 
 
-def _quantile(e: Evidence, name: str, word: str, reference: Reference, q: float, seed: int) -> Result:
+def _quantile(e: CopyEvidence, name: str, word: str, reference: ReferenceScores, q: float, seed: int) -> Result:
     """Return one quantile of a reference, with its interval by subjects; withheld where there are too few."""
     name, n = f"{e.prefix}correlation.{name}.{word}", reference.n_subjects
     if n < MIN_SUBJECTS:

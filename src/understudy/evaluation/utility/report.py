@@ -10,7 +10,7 @@ The mixing curve: the first score of a task against the share of synthetic cases
 
 tables/utility-mixing.csv has every class; the curve shows the mean over classes, a line for each cohort and number of
 real subjects. Its ends are real-only (0) and, where it was asked for, synthetic-only (1). What fewer than five subjects
-stand behind is blank in the table and not in the curve. **Checked** in tests/evaluation/utility/test_report_mixing.py.
+stand behind is blank in the table and not in the curve. **Checked** in tests/evaluation/utility/test_report.py.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -92,7 +92,7 @@ def _points(arms: Sequence[Arm], scores: Sequence[Result]) -> tuple[list[float],
 
 
 @dataclass(frozen=True)
-class Findings:
+class UtilityFindings:
     """What was found.
 
     Attributes:

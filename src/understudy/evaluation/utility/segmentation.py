@@ -3,7 +3,8 @@
 Scored are the classes, their mean, and where there are several all of them as one ("whole lesion").
 **Source**: Akbar et al., Brain tumor segmentation using synthetic MR images (Sci Data 11:259, 2024).
 The test subjects are read once by each segmenter, after its weights were chosen.
-**Checked** in tests/evaluation/utility/test_stage.py and test_findings.py (known counts give known numbers).
+**Checked** in tests/evaluation/utility/test_stage.py, test_segmentation.py and test_report.py (known counts give known
+numbers).
 """
 
 from collections.abc import Callable, Iterator
@@ -73,7 +74,7 @@ def subject_cases(cohort: Cohort, split: str) -> SubjectCases:
 
 
 @dataclass(frozen=True)
-class Reading:
+class MapScores:
     """What one segmenter saw on S test subjects, by class; where there are several classes, last all of them as one.
 
     Attributes:
@@ -87,7 +88,7 @@ class Reading:
     one_sided: np.ndarray
 
     @classmethod
-    def of(cls, counts: np.ndarray, surfaces: np.ndarray, one_sided: np.ndarray) -> "Reading":
+    def of(cls, counts: np.ndarray, surfaces: np.ndarray, one_sided: np.ndarray) -> "MapScores":
         """Join voxel counts (S, K, K) and what ``surface_scores`` returns."""
         several = [counts, whole(counts)] if counts.shape[-1] > 2 else [counts]
         overlap, rule = (np.concatenate([f(c) for c in several], 1) for f in (overlaps, rules))
@@ -100,7 +101,7 @@ class MapOutcome(Outcome):
 
     classes: int = 1
     within: str = ""
-    readings: list[Reading] = field(default_factory=list)
+    readings: list[MapScores] = field(default_factory=list)
 
     def measured(self, k: int | None, score: int = 0) -> Means:
         """Return the means over subjects of a score of class k, or with None of its mean over classes."""
@@ -169,7 +170,7 @@ class Segmentation(Task):
         segmenter = train_segmenter(cases, test.classes, self.config, seed, self.validation.score, advance)
         predicted, subjects = test.predicted(segmenter), len(test.subjects)
         surfaces = surface_scores(predicted, test.labels, self.stacks, subjects, test.classes, self.config.tolerance)
-        outcome.readings.append(Reading.of(test.counts(predicted), *surfaces))
+        outcome.readings.append(MapScores.of(test.counts(predicted), *surfaces))
         outcome.curves.append(segmenter.curve)
 
     def groups(self, k: int | None) -> list[tuple[Group, float]]:

@@ -22,7 +22,7 @@ from understudy.core.stage import finished, output_folder
 from understudy.evaluation.guard import open_pair
 from understudy.evaluation.utility.arms import Arm, make_arms
 from understudy.evaluation.utility.classification import Classification
-from understudy.evaluation.utility.report import Findings
+from understudy.evaluation.utility.report import UtilityFindings
 from understudy.evaluation.utility.segmentation import Segmentation
 from understudy.evaluation.utility.task import Outcome, Task
 
@@ -80,7 +80,7 @@ def evaluate_utility(
             for arm in arms:
                 update(description=f"{judge.model}s on {arm.name}")
                 outcomes[arm.name] = _repeat(judge, arm, config.repeats, seed, lambda: update(advance=1))
-        Findings(judge, arms, outcomes, config, provenance).write(folder)
+        UtilityFindings(judge, arms, outcomes, config, provenance).write(folder)
     return out
 
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from understudy.core.cohort import Cohort
-from understudy.core.statistics import Measured
+from understudy.core.statistics import Measurement
 from understudy.evaluation.utility.config import Repeats
 from understudy.evaluation.utility.groups import Group
 from understudy.tasks.fitting import TaskCases
@@ -42,7 +42,7 @@ class Outcome(ABC):
     curves: list[list[tuple[int, float]]] = field(default_factory=list)
 
     @abstractmethod
-    def measured(self, k: int | None, score: int = 0) -> Measured:
+    def measured(self, k: int | None, score: int = 0) -> Measurement:
         """Return a score of a class, or their mean, by repeat and subject."""
 
     @abstractmethod

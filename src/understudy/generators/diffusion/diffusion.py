@@ -82,7 +82,7 @@ class DiffusionConfig(OffersPrivacy):
     patch: int = Field(2, gt=0, description="side of the patches that become channels at full size; 1 for none")
     attention_levels: tuple[int, ...] = Field((2,), description="levels (0 = finest) with self-attention")
     head_channels: int = Field(64, gt=0, description="channels an attention head")
-    dropout: float = Field(0.0, ge=0, lt=1)
+    dropout: float = Field(0.0, ge=0, lt=1, description="of the U-Net's residual blocks, in training")
     batch_size: int = Field(
         16, gt=0, description="images a step, over all processes; small: steps count more than noise"
     )
@@ -99,7 +99,7 @@ class DiffusionConfig(OffersPrivacy):
     sampler_steps: int | None = Field(None, gt=1, description="null: 18 for heun, 50 for ddim, 250 for ddpm")
     sigma_min: float = Field(0.002, gt=0, description="lowest noise level of a sampler (edm, or heun)")
     sigma_max: float = Field(80.0, gt=0, description="highest noise level of a sampler (edm, or heun)")
-    rho: float = Field(7.0, gt=0, description="how a sampler's levels crowd at the lower end (edm, or heun)")
+    rho: float = Field(7.0, gt=0, description="how densely a sampler's levels lie at the lower end (edm, or heun)")
     eta: float = Field(0.0, ge=0, le=1, description="noise of sampler ddim, as a share of ddpm's")
     variance: Literal["small", "large"] = Field("small", description="of a step of sampler ddpm: beta tilde, or beta")
     s_churn: float = Field(0.0, ge=0, description="noise added and removed again by sampler heun (EDM Algorithm 2)")

@@ -10,8 +10,8 @@ which takes several classes a case (published: an auxiliary classifier for one);
 published both at once; under autocast everything from 8x8 pixels up runs in the low precision, the 4x4 block and the
 output layers in float32. Leaky ReLU and pixel norm are one function with its derivative written by hand, which can be
 differentiated once.
-**Checked**: tests/generators/gan/test_progan.py (penalty against finite differences, drift, growing),
-test_progan_progan.py (pixel norm, its derivative, fading, scale of activations, shapes) and the contract tests.
+**Checked**: tests/generators/gan/test_progan.py (penalty against finite differences, drift, growing; pixel norm and its
+derivative, fading, scale of activations, shapes) and the contract tests.
 
 Shapes: N batch, Z z_dim, C image + label channels, R' the resolution of a level, R the last one.
 """

@@ -13,9 +13,8 @@ output layers in float32. What follows a convolution is one function with its de
 differentiated once. Two starting values: the output layers begin at a tenth of the published size, because normalised
 and styled features else make images of several times the contrast of data, which a short training does not undo; the
 learned constant is random as in StyleGAN2, because ones have no deviation to divide by.
-**Checked**: tests/generators/gan/test_stylegan1.py (R1 against finite differences, style mixing, truncation, growing),
-test_stylegan1_stylegan1.py (a layer against its definition, its derivatives, statistics, noise, fading) and the
-contract tests.
+**Checked**: tests/generators/gan/test_stylegan1.py (R1 against finite differences, style mixing, truncation, growing; a
+layer against its definition, its derivatives, statistics, noise, fading) and the contract tests.
 
 Shapes: N batch, Z z_dim, W w_dim, L layers (`num_ws`), C image + label channels, R' the resolution of a level.
 """

@@ -8,7 +8,7 @@ shapes are those of the published weights, so that those load as they are.
 instead of weights; under autocast everything from 8x8 pixels up runs in the low precision, the 4x4 blocks, the mapping,
 the styles and the output layers in float32; the clamp that float16 needs is off unless asked for. With differential
 privacy (dp) neither R1, nor adaptive augmentation, nor minibatch deviations: the discriminator sees each subject alone.
-**Checked**: tests/generators/gan/test_stylegan2.py, test_stylegan2_stylegan2.py (shapes, names, gains, demodulation
+**Checked**: tests/generators/gan/test_stylegan2.py (shapes, names, gains, demodulation
 inside the network, precision of the output), tests/training/dp/test_training.py and the contract tests.
 
 Shapes: N batch, Z z_dim, W w_dim, L latents per case (`num_ws`), C image + label channels, R resolution.

@@ -12,7 +12,7 @@ float32; fewer layers (`num_layers`) and a smaller margin around the image may b
 trainings do: 14 layers are made for 256 pixels and more; the blur of variant r is as wide relative to the image as at
 256 pixels, where those are fewer, and lasts a tenth of the training at most.
 **Checked**: tests/generators/test_official.py (numbers of the official code, to 1e-4),
-tests/generators/gan/test_stylegan3.py, test_stylegan3_stylegan3.py (translation and rotation equivariance, schedule,
+tests/generators/gan/test_stylegan3.py (translation and rotation equivariance, schedule,
 names, precision of the output) and the contract tests.
 
 Shapes: N batch, Z z_dim, W w_dim, L latents per case (`num_ws`), C image + label channels, R resolution. Frequencies

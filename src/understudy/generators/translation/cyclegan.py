@@ -13,7 +13,7 @@ in soft maps the networks would hide the image that the cycle asks back (Chu et 
 Steganography", 2017, arXiv 1712.02950). And there is no identity loss: a label map is no image. One label map is
 rendered in one way: nothing is drawn at random. The pool is a part of a checkpoint; of several processes each has one,
 and a resumed training goes on with the first one's in all of them.
-**Checked**: tests/generators/translation/test_cyclegan.py, test_cyclegan_pool.py and the contract tests.
+**Checked**: tests/generators/translation/test_cyclegan.py and the contract tests.
 
 Everything is drawn from torch's global generator, which the training loop seeds at each step.
 """

@@ -13,7 +13,7 @@ contrasts at once. Statistics are those of one case and channel (instance normal
 several GPUs), so that a case does not depend on its neighbours; at coarse levels a label map is averaged, not sampled,
 so that a small lesion does not vanish; one residual block a level; the encoder's first layer is not normalised, so that
 it can see how bright an image is; a thin axis is halved later (nets/spatial.py).
-**Checked**: tests/generators/translation/test_spade.py, test_spade_spade.py (eq. 1 by hand) and the contract tests.
+**Checked**: tests/generators/translation/test_spade.py (eq. 1 by hand) and the contract tests.
 """
 
 import math

@@ -1,1 +1,1 @@
-"""Label maps edited and placed: lesions grown, moved, turned, exchanged; anatomy under them."""
+"""Label maps edited and placed: lesions grown, translated, rotated, exchanged; anatomy under them."""

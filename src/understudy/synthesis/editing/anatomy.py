@@ -6,7 +6,7 @@ anatomy's classes, then the lesion's.
 **Source**: Shin et al. (2018, arXiv 1807.10225): a translator trained on one data set with anatomy segments another
 without, and the lesion is laid over the result. Platscher et al. (2020, arXiv 2010.02745, official code): background,
 27 anatomical structures and stroke as 29 classes, the lesion last.
-**Checked** in tests/synthesis/editing/test_anatomy.py and test_anatomy_merging.py.
+**Checked** in tests/synthesis/editing/test_anatomy.py.
 """
 
 from collections.abc import Callable, Iterator, Sequence

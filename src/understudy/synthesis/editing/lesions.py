@@ -67,13 +67,13 @@ class Lesion:
         """Mean position of its voxels in the image, float (dims,)."""
         return np.argwhere(self.classes).mean(0) + np.array(self.corner)
 
-    def moved_by(self, steps: Sequence[int] | np.ndarray) -> "Lesion":
+    def translated_by(self, steps: Sequence[int] | np.ndarray) -> "Lesion":
         """Return it so many voxels further."""
         return Lesion(self.classes, tuple(c + int(s) for c, s in zip(self.corner, steps, strict=True)), self.spacing)
 
     def centred(self, centre: Sequence[float] | np.ndarray) -> "Lesion":
         """Return it with its centroid at a position of the image, to half a voxel."""
-        return self.moved_by(np.rint(np.asarray(centre, float) - self.centroid))
+        return self.translated_by(np.rint(np.asarray(centre, float) - self.centroid))
 
     def padded(self, margin: Sequence[int]) -> "Lesion":
         """Return it in a box that is larger by a margin on every side."""

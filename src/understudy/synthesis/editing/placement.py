@@ -17,8 +17,8 @@ from understudy.synthesis.editing.lesions import CannotBeMet, Lesion
 Place = Callable[[Lesion, np.ndarray], Lesion]  # from a lesion and where it may lie, bool (*S), to where it shall lie
 
 
-def moved(lesion: Lesion, vector: Sequence[float], unit: str = "voxel") -> Lesion:
-    """Return a lesion moved by a vector, rounded to whole voxels.
+def translated(lesion: Lesion, vector: Sequence[float], unit: str = "voxel") -> Lesion:
+    """Return a lesion translated by a vector, rounded to whole voxels.
 
     Args:
         lesion: the lesion.
@@ -31,7 +31,7 @@ def moved(lesion: Lesion, vector: Sequence[float], unit: str = "voxel") -> Lesio
     if len(vector) != lesion.classes.ndim:
         raise UsageError(f"a move names {lesion.classes.ndim} axes, one number each; found {len(vector)}")
     steps = np.asarray(vector, float) / (lesion.spacing if unit == "mm" else 1.0)
-    return lesion.moved_by(np.rint(steps))
+    return lesion.translated_by(np.rint(steps))
 
 
 def places(lesion: Lesion, allowed: np.ndarray) -> np.ndarray:
@@ -62,7 +62,7 @@ def anywhere(generator: np.random.Generator) -> Place:
 
     def place(lesion: Lesion, allowed: np.ndarray) -> Lesion:
         found = places(lesion, allowed)
-        return lesion.moved_by(found[generator.integers(len(found))] - np.array(lesion.corner))
+        return lesion.translated_by(found[generator.integers(len(found))] - np.array(lesion.corner))
 
     return place
 
@@ -74,7 +74,7 @@ def nearest(lesion: Lesion, allowed: np.ndarray) -> Lesion:
         CannotBeMet: it fits nowhere.
     """
     steps = places(lesion, allowed) - np.array(lesion.corner)
-    return lesion.moved_by(steps[np.argmin(np.square(steps * np.array(lesion.spacing)).sum(1))])
+    return lesion.translated_by(steps[np.argmin(np.square(steps * np.array(lesion.spacing)).sum(1))])
 
 
 def centred_at(centre: Sequence[float] | np.ndarray) -> Place:

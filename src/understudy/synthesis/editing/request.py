@@ -1,8 +1,8 @@
-"""Edit one label map: shrink, turn, deform, move, grow its lesion, or that of another case; the rest stays anatomy.
+"""Edit one label map: shrink, rotate, deform, translate, grow its lesion, or put another case's in its place.
 
-In this order: the lesion (or another's, in its place) is shrunk, turned, deformed, put in its place and moved; then the
-rules are held; then it grows, where it may. The place that it leaves is filled from the anatomy around. Where a case's
-own lesion lay it may lie again, whatever the anatomy beneath is taken for.
+In this order: the lesion (or another's, in its place) is shrunk, rotated, deformed, put in its place, translated; then
+the rules are held; then it grows, where it may. The place that it leaves is filled from the anatomy around. Where a
+case's own lesion lay it may lie again, whatever the anatomy beneath is taken for.
 **Source** of the idea: Shin et al. (2018, arXiv 1807.10225): the tumour's size and place changed in the label map, or a
 tumour put into another brain, and the image rendered from it. **Differs**: volumes are met to the voxel, rules held.
 **Checked** in tests/synthesis/editing/test_request.py (volume within 5 %, centroid within one voxel, rules, in 2D and
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from understudy.core.seed import rng
 from understudy.synthesis.editing.lesions import CannotBeMet, Lesion, Rules, cut, pasted, refuse_misplaced, removed
-from understudy.synthesis.editing.placement import Place, moved
+from understudy.synthesis.editing.placement import Place, translated
 from understudy.synthesis.editing.shapes import deformed, grown, rotated, shrunk
 
 Range = tuple[float, float]
@@ -33,7 +33,7 @@ class Edit:
         grow: factor of its volume; below 1 it shrinks.
         move: (dims,) how far along each axis; empty: not at all.
         unit: of ``move``.
-        rotate: degrees around its centroid, from the first to the second axis that turns.
+        rotate: degrees around its centroid, from the first to the second axis that rotates.
         axis: the axis that stays, in 3D.
         deform: strength, 0 to 1 (shapes.py).
         seed: of the deformation.
@@ -59,27 +59,17 @@ class Edit:
 
 
 class EditRequest(BaseModel):
-    """What is wanted of each case; a range (low, high) is drawn from, and low = high is fixed.
-
-    Attributes:
-        grow: factor of the volume; evenly in its logarithm.
-        move: a vector, along the array axes.
-        distance: instead: how far, in a random direction.
-        unit: of both.
-        rotate: degrees.
-        axis: the axis that stays, in 3D.
-        deform: strength.
-    """
+    """What is wanted of each case; a range (low, high) is drawn from, and low = high is fixed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    grow: Range | None = None
-    move: tuple[float, ...] | None = None
-    distance: Range | None = None
-    unit: Unit = "voxel"
-    rotate: Range | None = None
-    axis: Literal[0, 1, 2] = 0
-    deform: Range | None = None
+    grow: Range | None = Field(None, description="factor of the volume; evenly in its logarithm")
+    move: tuple[float, ...] | None = Field(None, description="a vector, along the array axes")
+    distance: Range | None = Field(None, description="instead: how far, in a random direction")
+    unit: Unit = Field("voxel", description="of move and distance")
+    rotate: Range | None = Field(None, description="degrees around the centroid")
+    axis: Literal[0, 1, 2] = Field(0, description="in 3D: the axis that stays when a lesion is rotated")
+    deform: Range | None = Field(None, description="strength of a smooth deformation, 0 to 1")
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -134,7 +124,7 @@ def edit_map(
         spacing: mm per voxel, or None where it is not known.
         which: "all" of the lesion, or its "largest" connected part; the others then stay and are in the way.
         donor: another case's lesion, on voxels of this map; it takes the place of the map's own, which is removed.
-        place: where it comes to lie before it is moved; None: where it lies.
+        place: where it comes to lie before it is translated; None: where it lies.
 
     Returns:
         uint8 (*S).
@@ -155,7 +145,7 @@ def edit_map(
     if place is not None:
         lesion = place(lesion, allowed)
     if edit.move:
-        lesion = moved(lesion, edit.move, edit.unit)
+        lesion = translated(lesion, edit.move, edit.unit)
     refuse_misplaced(lesion, allowed)
     return pasted(anatomy, grown(lesion, edit.grow, allowed) if edit.grow > 1 else lesion, rules)
 

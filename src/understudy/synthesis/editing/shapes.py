@@ -1,4 +1,4 @@
-"""Shapes of lesions, changed through their signed distance functions: shrunk, grown, turned, deformed, respaced.
+"""Shapes of lesions, changed through their signed distance functions: shrunk, grown, rotated, deformed, respaced.
 
 Each class and all that lies deeper (the whole lesion, core with rim, rim ...) has a signed distance function phi, < 0
 inside. A change moves phi, and the lesion is read back as the n voxels where phi is smallest, n being the number asked
@@ -140,11 +140,11 @@ def _reached(start: np.ndarray, region: np.ndarray) -> np.ndarray:
 
 
 def rotated(lesion: Lesion, degrees: float, axis: int = 0) -> Lesion:
-    """Return a lesion turned around its centroid, in mm; its volume stays.
+    """Return a lesion rotated around its centroid, in mm; its volume stays.
 
     Args:
         lesion: the lesion.
-        degrees: from the first towards the second of the axes that turn.
+        degrees: from the first towards the second of the two axes of rotation.
         axis: the axis that stays, in 3D.
 
     Raises:
@@ -152,7 +152,7 @@ def rotated(lesion: Lesion, degrees: float, axis: int = 0) -> Lesion:
     """
     dims = lesion.classes.ndim
     if not 0 <= axis < 3:
-        raise UsageError(f"a lesion turns about axis 0, 1 or 2, found {axis}")
+        raise UsageError(f"a lesion is rotated about axis 0, 1 or 2, found {axis}")
     i, j = (0, 1) if dims == 2 else [a for a in range(3) if a != axis]
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     back = np.eye(dims)
@@ -163,7 +163,7 @@ def rotated(lesion: Lesion, degrees: float, axis: int = 0) -> Lesion:
 
 
 def deformed(lesion: Lesion, strength: float, generator: np.random.Generator) -> Lesion:
-    """Return a lesion bent by a smooth random displacement; its volume and centroid stay.
+    """Return a lesion deformed by a smooth random displacement; its volume and centroid stay.
 
     Args:
         lesion: the lesion.

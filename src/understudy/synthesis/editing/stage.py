@@ -1,4 +1,4 @@
-"""``understudy edit``: label maps of a cohort, bent as a whole, their lesions changed, moved, or taken from others.
+"""``understudy edit``: label maps of a cohort, augmented as a whole; lesions changed, translated, or exchanged.
 
 The new cohort holds label maps without images, which would no longer fit. Each case is edited as often as asked, with
 requests drawn from a seed of its own; one that cannot be met is drawn anew where it was random, and then left out and
@@ -33,7 +33,7 @@ from understudy.data.ownership import (
     usable_rows,
 )
 from understudy.synthesis.editing.anatomy import Joining, joining
-from understudy.synthesis.editing.augment import Bend
+from understudy.synthesis.editing.augment import AffineAugmentation
 from understudy.synthesis.editing.lesions import CannotBeMet, Lesion, Rules, class_numbers, cut
 from understudy.synthesis.editing.placement import Place, anywhere, body_box, centred_at, relative_place
 from understudy.synthesis.editing.request import EditRequest, edit_map
@@ -44,47 +44,41 @@ Progress = Callable[[int, int], None]
 
 
 class EditConfig(BaseModel):
-    """Settings of an edit.
-
-    Attributes:
-        lesion: names of the classes that form the lesion.
-        request: what is done to it.
-        origin: the case's "own" lesion; "transplant": another case's, at the same relative place or ``at``; "place":
-            another case's, anywhere it may lie.
-        at: where a transplanted lesion's centroid lies, in voxels.
-        which: "all" of a lesion, or its "largest" connected part.
-        inside: names of the classes a lesion may cover; empty: all anatomy, and everything where there is none.
-        forbidden: names of the classes that it may not cover.
-        fill: names of the classes that the place it leaves is filled from; empty: all that are no lesion.
-        minimum: fewest voxels of a lesion.
-        bend: how far the whole map is bent before, anatomy and lesion alike (bend.py); 0: not at all.
-        mirror: whether half of the maps are mirrored before.
-        per_case: new maps of each case.
-        splits: which cases are edited; those without a split always are.
-        attempts: draws of a random request before it is given up.
-    """
+    """Settings of an edit."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    lesion: tuple[str, ...] = Field(min_length=1)
-    request: EditRequest = EditRequest()
-    origin: Literal["own", "transplant", "place"] = "own"
-    at: tuple[float, ...] | None = None
-    which: Literal["all", "largest"] = "all"
-    inside: tuple[str, ...] = ()
-    forbidden: tuple[str, ...] = ()
-    fill: tuple[str, ...] = ()
-    minimum: int = Field(default=1, ge=1)
-    bend: float = Field(default=0.0, ge=0)
-    mirror: bool = False
-    per_case: int = Field(default=1, ge=1)
-    splits: tuple[Literal["train", "validation", "control", "test"], ...] = ("train",)
-    attempts: int = Field(default=10, ge=1)
+    lesion: tuple[str, ...] = Field(min_length=1, description="names of the classes that form the lesion")
+    request: EditRequest = Field(EditRequest(), description="what is done to it")
+    origin: Literal["own", "transplant", "place"] = Field(
+        "own",
+        description="the case's own lesion; transplant: another case's, at the same relative place, or at at; place: "
+        "another case's, anywhere it may lie",
+    )
+    at: tuple[float, ...] | None = Field(None, description="where a transplanted lesion's centroid lies, in voxels")
+    which: Literal["all", "largest"] = Field("all", description="all of a lesion, or its largest connected part")
+    inside: tuple[str, ...] = Field(
+        (), description="classes a lesion may cover; empty: all anatomy, and everything where there is none"
+    )
+    forbidden: tuple[str, ...] = Field((), description="classes that it may not cover")
+    fill: tuple[str, ...] = Field(
+        (), description="classes that the place it leaves is filled from; empty: all that are no lesion"
+    )
+    minimum: int = Field(1, ge=1, description="fewest voxels of a lesion")
+    augment: float = Field(
+        0.0, ge=0, description="strength of the affine augmentation of the whole map before; 1: by 5 %; 0: none"
+    )
+    mirror: bool = Field(False, description="mirror half of the maps before")
+    per_case: int = Field(1, ge=1, description="new maps of each case")
+    splits: tuple[Literal["train", "validation", "control", "test"], ...] = Field(
+        ("train",), description="which cases are edited; those without a split always are"
+    )
+    attempts: int = Field(10, ge=1, description="draws of a random request before it is given up")
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
-        if not (self.changes_lesions or self.bend or self.mirror):
-            raise ValueError("nothing was asked for: grow, move, rotate, deform, transplant, place, bend or mirror")
+        if not (self.changes_lesions or self.augment or self.mirror):
+            raise ValueError("nothing was asked for: grow, move, rotate, deform, transplant, place, augment or mirror")
         if self.at is not None and self.origin != "transplant":
             raise ValueError("a place is named for a transplanted lesion only")
         if self.per_case > 1 and not self.random:
@@ -94,7 +88,7 @@ class EditConfig(BaseModel):
     @property
     def random(self) -> bool:
         """Whether two attempts differ."""
-        return self.origin != "own" or self.request.random or self.bend > 0 or self.mirror
+        return self.origin != "own" or self.request.random or self.augment > 0 or self.mirror
 
     @property
     def changes_lesions(self) -> bool:
@@ -216,7 +210,7 @@ class _Task:
 
     @property
     def columns(self) -> list[str]:
-        return ["grow", "move", "rotate", "deform", "bend", "mirror", *(["lesion_from"] if self.other else [])]
+        return ["grow", "move", "rotate", "deform", "augment", "mirror", *(["lesion_from"] if self.other else [])]
 
     def made(self, row: int, copy: int) -> tuple[np.ndarray, dict[str, str]]:
         """Return one new map (*S) and its entries in the case table.
@@ -240,8 +234,8 @@ class _Task:
 
     def _attempt(self, row: int, generator: np.random.Generator) -> tuple[np.ndarray, dict[str, str]]:
         edit = self.config.request.drawn(generator, len(self.cohort.size))
-        bend = Bend.drawn(generator, self.config.bend, self.config.mirror)
-        done, labels = {**edit.entries(), **bend.entries()}, bend(np.asarray(self.labels[row]))
+        augmentation = AffineAugmentation.drawn(generator, self.config.augment, self.config.mirror)
+        done, labels = {**edit.entries(), **augmentation.entries()}, augmentation(np.asarray(self.labels[row]))
         if not self.config.changes_lesions:
             return labels, done
         lender, donor, place = self._lesion(row, labels, generator) if self.other is not None else (None, None, None)

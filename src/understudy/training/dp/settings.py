@@ -3,7 +3,7 @@
 **Source**: McMahan, Ramage, Talwar, Zhang, Learning Differentially Private Recurrent Language Models (2018, arXiv
 1710.06963): the user, here the patient, as the unit; Dockhorn, Cao, Vahdat, Kreis, Differentially Private Diffusion
 Models (2022, arXiv 2210.09929), section 3.2: several draws of noise levels a case, which cost computing and no epsilon.
-**Checked**: tests/training/dp/test_accountant.py and test_private_training.py.
+**Checked** in tests/training/dp/test_settings.py.
 """
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator

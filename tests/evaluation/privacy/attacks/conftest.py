@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from understudy.core.cohort import Cohort
-from understudy.evaluation.privacy.attacks.setup import Scene
+from understudy.evaluation.privacy.attacks.setup import AttackSetup
 
-MakeScene = Callable[..., Scene]
+MakeScene = Callable[..., AttackSetup]
 
 
 def subject_images(subjects: int, cases: int, seed: int, side: int = 8) -> np.ndarray:
@@ -25,8 +25,8 @@ def rounded(images: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture
-def scene(write: Callable[..., Path]) -> MakeScene:
-    """Return a function that makes a scene; released cases are given, or drawn from nobody."""
+def setup(write: Callable[..., Path]) -> MakeScene:
+    """Return a function that makes a setup; released cases are given, or drawn from nobody."""
 
     def make(
         members: int = 24,
@@ -36,7 +36,7 @@ def scene(write: Callable[..., Path]) -> MakeScene:
         released: str = "independent",
         real_changes: dict[str, Any] | None = None,
         **changes: Any,
-    ) -> Scene:
+    ) -> AttackSetup:
         people = members + others
         real_images = subject_images(people, cases, seed)
         draw = np.random.default_rng(1000 + seed)
@@ -53,6 +53,6 @@ def scene(write: Callable[..., Path]) -> MakeScene:
         real = Cohort.open(write(name, rounded(real_images), **settings | {"label_source": None}))
         synthetic = Cohort.open(write(f"released-{seed}-{released}", rounded(made), scheme=None))
         rows = real.rows("train"), real.rows("control")
-        return Scene(real, synthetic, *rows, seed, **changes)
+        return AttackSetup(real, synthetic, *rows, seed, **changes)
 
     return make

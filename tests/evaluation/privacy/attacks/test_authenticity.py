@@ -11,8 +11,14 @@ from understudy.core.cohort import Cohort
 from understudy.core.result import Result
 from understudy.evaluation import nearest as blocks
 from understudy.evaluation.nearest import UnitRows
-from understudy.evaluation.privacy.attacks.authenticity import c_t, look_near, nearness_results, two_subjects, z_u
-from understudy.evaluation.privacy.attacks.setup import Scene
+from understudy.evaluation.privacy.attacks.authenticity import (
+    c_t,
+    nearest_training,
+    nearness_results,
+    two_subjects,
+    z_u,
+)
+from understudy.evaluation.privacy.attacks.setup import AttackSetup
 
 Write = Callable[..., Path]
 
@@ -60,7 +66,7 @@ def test_c_t_is_not_sharpened_by_many_slices() -> None:
     assert abs(z_u(released, unseen)) > 2 * abs(one)
 
 
-def scene_of(write: Write, copies: bool, people: int = 40) -> Scene:
+def setup_of(write: Write, copies: bool, people: int = 40) -> AttackSetup:
     draw = np.random.default_rng(0)
     images = draw.integers(60, 200, (2 * people, 2, 8, 8)).astype(float)
     images[1::2] = images[::2] + draw.normal(0, 20, images[::2].shape)  # a second slice that resembles the first
@@ -71,11 +77,11 @@ def scene_of(write: Write, copies: bool, people: int = 40) -> Scene:
     real = Cohort.open(write("real", images.clip(0, 255).astype(np.uint8), kind="real", scheme=None, label_source=None,
                              subjects=subjects.tolist(), splits=splits))  # fmt: skip
     synthetic = Cohort.open(write("synthetic", released.clip(0, 255).astype(np.uint8), scheme=None))
-    return Scene(real, synthetic, real.rows("train"), real.rows("control"), 0)
+    return AttackSetup(real, synthetic, real.rows("train"), real.rows("control"), 0)
 
 
-def named(scene: Scene) -> dict[str, Result]:
-    return {result.name: result for result in nearness_results("privacy.", scene, 100)}
+def named(setup: AttackSetup) -> dict[str, Result]:
+    return {result.name: result for result in nearness_results("privacy.", setup, 100)}
 
 
 def value(results: dict[str, Result], name: str) -> float:
@@ -85,7 +91,7 @@ def value(results: dict[str, Result], name: str) -> float:
 
 
 def test_copies_are_not_authentic_and_point_to_one(write: Write) -> None:
-    results = named(scene_of(write, copies=True))
+    results = named(setup_of(write, copies=True))
     assert value(results, "authentic") == 0
     assert value(results, "authentic.control") > 0.2
     assert value(results, "distance_ratio.median") < 0.3
@@ -94,7 +100,7 @@ def test_copies_are_not_authentic_and_point_to_one(write: Write) -> None:
 
 
 def test_independent_cases_look_like_non_members(write: Write) -> None:
-    results = named(scene_of(write, copies=False))
+    results = named(setup_of(write, copies=False))
     control = results["privacy.nearness.authentic.control"]
     assert control.low is not None
     assert control.high is not None
@@ -106,20 +112,20 @@ def test_independent_cases_look_like_non_members(write: Write) -> None:
 
 
 def test_authentic_by_hand(write: Write) -> None:
-    scene = scene_of(write, copies=True)
-    near = look_near(scene.released, scene.real, scene.members, 64)
-    assert scene.real.images is not None
-    assert scene.synthetic.images is not None
-    flat = scene.real.images[scene.members].reshape(len(scene.members), -1).astype(float)
-    made = scene.synthetic.images[:].reshape(len(near.r), -1).astype(float)
+    setup = setup_of(write, copies=True)
+    near = nearest_training(setup.released, setup.real, setup.members, 64)
+    assert setup.real.images is not None
+    assert setup.synthetic.images is not None
+    flat = setup.real.images[setup.members].reshape(len(setup.members), -1).astype(float)
+    made = setup.synthetic.images[:].reshape(len(near.r), -1).astype(float)
     r = np.corrcoef(made, flat)[: len(made), len(made) :]
-    among, subjects = np.corrcoef(flat), scene.subjects[: len(flat)]
+    among, subjects = np.corrcoef(flat), setup.subjects[: len(flat)]
     for i, row in enumerate(r):
         j = row.argmax()
         assert near.authentic[i] == (among[j][subjects != subjects[j]].max() > row[j])
 
 
 def test_few_subjects_are_withheld(write: Write) -> None:
-    results = named(scene_of(write, copies=True, people=8))
+    results = named(setup_of(write, copies=True, people=8))
     assert list(results) == ["privacy.nearness"]
     assert "withheld: 4 members and 4 non-members" in results["privacy.nearness"].note

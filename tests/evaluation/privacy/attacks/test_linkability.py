@@ -8,9 +8,9 @@ import pytest
 from understudy.evaluation.nearest import UnitRows
 from understudy.evaluation.privacy.attacks import ATTACKS, linkability
 from understudy.evaluation.privacy.attacks.linkability import linked, next_slices
-from understudy.evaluation.privacy.attacks.setup import Scene
+from understudy.evaluation.privacy.attacks.setup import AttackSetup
 
-MakeScene = Callable[..., Scene]
+MakeScene = Callable[..., AttackSetup]
 
 
 @pytest.mark.parametrize(("queries", "columns"), [(512, 1024), (4, 3)])
@@ -27,24 +27,24 @@ def test_linked_by_hand(queries: int, columns: int, monkeypatch: pytest.MonkeyPa
     assert 0 < success.sum() < 30
 
 
-def test_slices_are_paired_within_subjects_in_their_order(scene: MakeScene) -> None:
-    made = scene(members=6, others=6, cases=3, real_changes={"slices": ["10", "9", ""] * 12})
+def test_slices_are_paired_within_subjects_in_their_order(setup: MakeScene) -> None:
+    made = setup(members=6, others=6, cases=3, real_changes={"slices": ["10", "9", ""] * 12})
     first, second = next_slices(made)
     assert len(first) == 12  # a slice without a number stands in no pair
     assert np.array_equal(made.subjects[first], made.subjects[second])
     assert np.array_equal(first, second + 1)  # 9 stands before 10, though it comes after it as text
-    (attempt,) = ATTACKS["link_slices"].run(made)
-    assert np.isfinite(attempt.scores[second]).sum() + np.isfinite(attempt.scores[first]).sum() == 12
-    assert attempt.success is None
+    (scored,) = ATTACKS["link_slices"].run(made)
+    assert np.isfinite(scored.scores[second]).sum() + np.isfinite(scored.scores[first]).sum() == 12
+    assert scored.success is None
 
 
-def test_copies_are_linked_across_contrasts(scene: MakeScene) -> None:
-    made = scene(released="copies", cases=1)
-    (attempt,) = ATTACKS["link_contrasts"].run(made)
-    assert attempt.success is not None
-    assert attempt.success[made.is_member].mean() == 1
-    assert attempt.success[~made.is_member].mean() < 0.4
+def test_copies_are_linked_across_contrasts(setup: MakeScene) -> None:
+    made = setup(released="copies", cases=1)
+    (scored,) = ATTACKS["link_contrasts"].run(made)
+    assert scored.success is not None
+    assert scored.success[made.is_member].mean() == 1
+    assert scored.success[~made.is_member].mean() < 0.4
 
 
-def test_one_slice_a_subject_cannot_be_linked(scene: MakeScene) -> None:
-    assert "two slices" in ATTACKS["link_slices"].lacks(scene(cases=1))
+def test_one_slice_a_subject_cannot_be_linked(setup: MakeScene) -> None:
+    assert "two slices" in ATTACKS["link_slices"].lacks(setup(cases=1))

@@ -13,7 +13,7 @@ from understudy.core.statistics import Interval
 from understudy.core.writer import CohortWriter
 from understudy.data.phantom.phantom import phantom_subject
 from understudy.evaluation.privacy.attacks.report import attack_all
-from understudy.evaluation.privacy.attacks.setup import Scene
+from understudy.evaluation.privacy.attacks.setup import AttackSetup
 
 ATTACKED = ("nearest_pixels", "nearest_features", "density_ratio", "singling_out", "link_contrasts")
 MEMBERS, OTHERS, RELEASED = 20, 14, 22
@@ -44,8 +44,8 @@ def attacked(out: Path, images: np.ndarray, seed: int, copied: int = 0) -> dict[
     made[:copied] = dealt[:copied]
     real = write(out / f"real{seed}", dealt[: MEMBERS + OTHERS], "real", ["train"] * MEMBERS + ["control"] * OTHERS)
     synthetic = write(out / f"synthetic{seed}", made, "synthetic", [""] * RELEASED)
-    scene = Scene(real, synthetic, real.rows("train"), real.rows("control"), seed)
-    return {one.name: one.verdict.auc for one in attack_all(scene, ATTACKED, 100) if one.verdict}
+    setup = AttackSetup(real, synthetic, real.rows("train"), real.rows("control"), seed)
+    return {one.name: one.performance.auc for one in attack_all(setup, ATTACKED, 100) if one.performance}
 
 
 def test_independent_draws_are_told_from_nobody(tmp_path: Path, phantoms: np.ndarray) -> None:

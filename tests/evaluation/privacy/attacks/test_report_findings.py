@@ -8,24 +8,24 @@ from understudy.evaluation.privacy.attacks import ATTACKS
 from understudy.evaluation.privacy.attacks.report import (
     ROWS,
     TABLE,
-    Attacked,
+    AttackResult,
     attack_results,
     attack_table,
     outcome,
     subject_rows,
 )
-from understudy.evaluation.privacy.attacks.risk import judge
-from understudy.evaluation.privacy.attacks.setup import Scored
+from understudy.evaluation.privacy.attacks.risk import measure
+from understudy.evaluation.privacy.attacks.setup import SubjectScores
 
 
-def attacked(gain: float, non_members: int = 20) -> Attacked:
+def attacked(gain: float, non_members: int = 20) -> AttackResult:
     draw = np.random.default_rng(0)
     sides = [
-        Scored(np.array([f"{kind}{i}" for i in range(n)]), draw.normal(mean, 1, n), "the mean of cases")
+        SubjectScores(np.array([f"{kind}{i}" for i in range(n)]), draw.normal(mean, 1, n), "the mean of cases")
         for kind, n, mean in (("m", 40, gain), ("n", non_members, 0))
     ]
-    verdict = judge(sides[0].scores, sides[1].scores, 0, 100)
-    return Attacked("singling_out", ATTACKS["singling_out"], "", verdict, *sides)
+    performance = measure(sides[0].scores, sides[1].scores, 0, 100)
+    return AttackResult("singling_out", ATTACKS["singling_out"], "", performance, *sides)
 
 
 def test_results_tell_auc_risk_and_the_bound() -> None:
@@ -43,7 +43,7 @@ def test_results_tell_auc_risk_and_the_bound() -> None:
 
 
 def test_what_was_not_measured_says_why() -> None:
-    one = Attacked("attribute", ATTACKS["attribute"], "not measured: no class column")
+    one = AttackResult("attribute", ATTACKS["attribute"], "not measured: no class column")
     (result,) = attack_results("privacy.", [one], 0)
     assert (result.value, result.note) == (None, "not measured: no class column")
     (row,) = attack_table("synthetic", [one])
@@ -53,14 +53,14 @@ def test_what_was_not_measured_says_why() -> None:
 
 
 def test_outcome_never_says_safe() -> None:
-    found, chance = attacked(2).verdict, attacked(0).verdict
+    found, chance = attacked(2).performance, attacked(0).performance
     assert found is not None
     assert chance is not None
     assert outcome(found).startswith(
-        f"Found: members are told from strangers better than by guessing (AUC at least {found.auc.low:.2f}"
+        f"Found: members are told from non-members better than by guessing (AUC at least {found.auc.low:.2f}"
     )
     assert f"AUC of up to {chance.auc.high:.2f} would not have been noticed" in outcome(chance)
-    certain = replace(chance, risk=attacked(4).verdict.risk)  # type: ignore[union-attr]
+    certain = replace(chance, risk=attacked(4).performance.risk)  # type: ignore[union-attr]
     assert "risk at least" in outcome(certain)
 
 

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from understudy.core.errors import UnderstudyError
-from understudy.evaluation.privacy.attacks.risk import _resampled, above, area, judge, newcombe
+from understudy.evaluation.privacy.attacks.risk import _resampled, above, area, measure, newcombe
 
 
 def scores(n: int, m: int, gain: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -68,16 +68,16 @@ def test_threshold_and_control_rate_by_hand() -> None:
 def test_members_like_others_have_no_risk_on_average() -> None:
     risks = []
     for seed in range(400):
-        risk = judge(*scores(15, 10, 0, seed), seed, 10).risk
+        risk = measure(*scores(15, 10, 0, seed), seed, 10).risk
         assert risk is not None
         risks.append(risk.value)
     assert np.mean(risks) == pytest.approx(0, abs=3 * np.std(risks) / 20)
 
 
 def test_low_rate_needs_a_hundred_non_members() -> None:
-    assert judge(*scores(50, 99, 2, 0), 0, 50).tpr is None
+    assert measure(*scores(50, 99, 2, 0), 0, 50).tpr is None
     members, others = scores(50, 100, 2, 0)
-    found = judge(members, others, 0, 50).tpr
+    found = measure(members, others, 0, 50).tpr
     assert found is not None
     truth = np.r_[np.ones(50), np.zeros(100)]
     false, true, _ = roc_curve(truth, np.r_[members, others], drop_intermediate=False)
@@ -87,7 +87,7 @@ def test_low_rate_needs_a_hundred_non_members() -> None:
 
 def test_success_of_its_own_is_used() -> None:
     won = np.array([1, 1, 0.5, 0.5]), np.array([0, 0.5])
-    found = judge(np.arange(4.0), np.arange(2.0), 0, 10, won)
+    found = measure(np.arange(4.0), np.arange(2.0), 0, 10, won)
     assert (found.attack, found.control) == (0.75, 0.25)
     assert found.risk is not None
     assert found.risk.value == pytest.approx(2 / 3)
@@ -95,6 +95,6 @@ def test_success_of_its_own_is_used() -> None:
 
 def test_same_seed_same_interval_and_nan_refused() -> None:
     sides = scores(30, 9, 1, 0)
-    assert judge(*sides, 4, 50) == judge(*sides, 4, 50)
+    assert measure(*sides, 4, 50) == measure(*sides, 4, 50)
     with pytest.raises(UnderstudyError, match="finite scores"):
-        judge(np.array([np.nan]), np.ones(3), 0, 10)
+        measure(np.array([np.nan]), np.ones(3), 0, 10)

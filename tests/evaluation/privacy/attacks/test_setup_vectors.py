@@ -14,8 +14,8 @@ def test_distance_is_the_chord() -> None:
     assert np.isfinite(log_distance(np.array([1.0])))
 
 
-def test_channels(scene: object) -> None:
-    made = scene()  # type: ignore[operator]
+def test_channels(setup: object) -> None:
+    made = setup()  # type: ignore[operator]
     cohort: Cohort = made.real
     assert cohort.images is not None
     block = ChannelVectors(cohort, np.array([2, 5]), np.array([1])).block(0, 2)

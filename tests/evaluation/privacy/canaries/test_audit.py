@@ -9,17 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from understudy.evaluation.privacy.canaries import audit
-from understudy.evaluation.privacy.canaries.audit import Plan, recall, run
-from understudy.evaluation.privacy.canaries.inject import Planted, plant_disguised
+from understudy.evaluation.privacy.canaries.audit import AuditPlan, recall, run
+from understudy.evaluation.privacy.canaries.inject import InjectedCopies, inject_transformed
 from understudy.evaluation.privacy.copies import detector
-from understudy.evaluation.privacy.copies.cases import Cases, Near
-from understudy.evaluation.privacy.copies.detector import Settings, Verdicts, build
-from understudy.evaluation.privacy.copies.matchers import look
-from understudy.evaluation.privacy.copies.transforms import DISGUISES, Disguise
+from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases
+from understudy.evaluation.privacy.copies.detector import CopyDecision, DetectorSettings, build
+from understudy.evaluation.privacy.copies.matchers import match
+from understudy.evaluation.privacy.copies.transforms import TRANSFORMATIONS, Transformation
 
-WORN = {name: DISGUISES[name] for name in ("exact", "noise", "mirrored", "blended")}
-SETTINGS = Settings(("pixels", "embedding"), list(WORN.values()), 10, 0.05, 100)
-PLAN = Plan(20, 6, 60)
+APPLIED = {name: TRANSFORMATIONS[name] for name in ("exact", "noise", "mirrored", "blended")}
+SETTINGS = DetectorSettings(("pixels", "embedding"), list(APPLIED.values()), 10, 0.05, 100)
+PLAN = AuditPlan(20, 6, 60)
 
 
 @pytest.fixture
@@ -27,46 +27,46 @@ def learned(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
     """The families that encoders were taught; they are quick ones, that see pixels as they are."""
     taught: list[set[str]] = []
 
-    def spy(images: Tensor, subjects: Tensor, disguises: Sequence[Disguise], *_: Any) -> nn.Module:
-        taught.append({one.family for one in disguises})
+    def spy(images: Tensor, subjects: Tensor, transformations: Sequence[Transformation], *_: Any) -> nn.Module:
+        taught.append({one.family for one in transformations})
         return nn.Flatten()
 
     monkeypatch.setattr(detector, "learn", spy)
     return taught
 
 
-def near(case: list[int], first: list[float]) -> Near:
-    return Near(np.array(case), np.array(first), np.zeros(len(case)))
+def near(case: list[int], first: list[float]) -> NearestTwo:
+    return NearestTwo(np.array(case), np.array(first), np.zeros(len(case)))
 
 
 def test_recall_by_hand() -> None:
-    strangers, whose = np.linspace(0, 0.5, 41), np.arange(41)
-    alike = {"pixels": near([0] * 41, strangers.tolist()), "patches": near([0] * 41, strangers.tolist())}
-    verdicts = Verdicts(alike, whose, "", 0.1, 100, 0)
+    unseen, whose = np.linspace(0, 0.5, 41), np.arange(41)
+    alike = {"pixels": near([0] * 41, unseen.tolist()), "patches": near([0] * 41, unseen.tolist())}
+    decision = CopyDecision(alike, whose, "", 0.1, 100, 0)
     blank = torch.zeros(4, 1, 64, 64)
-    training = Cases(blank, None, torch.tensor([7, 7, 8, 9]))
-    planted = Planted(Cases(blank, None, torch.full((4,), -1)), np.array([0, 2, 3, 1]))
+    training = SmallCases(blank, None, torch.tensor([7, 7, 8, 9]))
+    injected = InjectedCopies(SmallCases(blank, None, torch.full((4,), -1)), np.array([0, 2, 3, 1]))
     seen = {"pixels": near([1, 2, 0, 1], [0.9, 0.1, 0.8, 0.2]), "patches": near([0, 0, 0, 0], [0.1, 0.1, 0.95, 0.1])}
-    found = recall(verdicts, planted, seen, training)
+    found = recall(decision, injected, seen, training)
     assert found.flagged.tolist() == [True, False, True, False]
     assert found.subjects.tolist() == [7, 8, 9, 7]
     assert found.right.tolist() == [True, True, False, True]  # another case of the same subject is right
-    assert found.views == {"pixels": 0.5, "patches": 0.25}
+    assert found.matchers == {"pixels": 0.5, "patches": 0.25}
 
 
 def test_the_audit_of_pixels(fields, learned: list[set[str]], monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    training, strangers = fields(30, 0, cases=2), fields(10, 1, cases=2, first=500)
-    made, worn = build(training, fields(60, 2, first=1000), SETTINGS, 0), []
-    in_disguise = audit._in_disguise
+    training, unseen = fields(30, 0, cases=2), fields(10, 1, cases=2, first=500)
+    made, applied = build(training, fields(60, 2, first=1000), SETTINGS, 0), []
+    original = audit._transformed
 
     def spy(images: Tensor, others: Tensor, *rest: Any) -> Tensor:
-        worn.append((images, others))
-        return in_disguise(images, others, *rest)
+        applied.append((images, others))
+        return original(images, others, *rest)
 
-    monkeypatch.setattr(audit, "_in_disguise", spy)
+    monkeypatch.setattr(audit, "_transformed", spy)
     monkeypatch.setattr(audit, "BLOCK", 25)
-    found = run(made, strangers, WORN, SETTINGS, PLAN, 0)
-    assert set(found.recalls) == {*WORN, "part"}
+    found = run(made, unseen, APPLIED, SETTINGS, PLAN, 0)
+    assert set(found.recalls) == {*APPLIED, "part"}
     assert found.skipped == ["lesion: no lesion in the training cases, or no room for one in unseen cases"]
     assert all(len(one.flagged) == 20 for one in found.recalls.values())
     for name in ("exact", "noise", "blended"):
@@ -79,47 +79,47 @@ def test_the_audit_of_pixels(fields, learned: list[set[str]], monkeypatch: pytes
     assert set(found.left_out) == {"noise", "mirrored", "blended"}
     assert found.left_out["noise"].flagged.all()
     assert 8 <= len(found.left_out["noise"].flagged) < 20  # of the cases that its encoder knows
-    assert set(found.unlearned) == {"degraded", "mirrored", "blended"}
-    assert all(one.subjects.tolist() == strangers.subjects.tolist() for one in found.unlearned.values())
-    assert max(one.flagged.mean() for one in found.unlearned.values()) < 0.4
-    # strangers: each as it is, and many in disguise
-    assert found.strangers.subjects.tolist() == strangers.subjects.tolist()
-    assert found.strangers.flagged.mean() < 0.3
-    flagged, few, alarms, among = found.few
-    assert (few, among) == (6, 60) and flagged <= 6 and alarms == found.disguised.flagged.sum() < 20
-    assert len(found.disguised.flagged) == 60
-    assert set(found.disguised.subjects.tolist()) <= set(range(500, 510))
-    assert [len(images) for images, _ in worn] == [25, 25, 10, 6]
-    for images, others in worn:
+    assert set(found.left_out_non_members) == {"degraded", "mirrored", "blended"}
+    assert all(one.subjects.tolist() == unseen.subjects.tolist() for one in found.left_out_non_members.values())
+    assert max(one.flagged.mean() for one in found.left_out_non_members.values()) < 0.4
+    # unseen: each as it is, and many in transformation
+    assert found.non_members.subjects.tolist() == unseen.subjects.tolist()
+    assert found.non_members.flagged.mean() < 0.3
+    flagged, few, false_positives, among = found.low_prevalence
+    assert (few, among) == (6, 60) and flagged <= 6 and false_positives == found.transformed.flagged.sum() < 20
+    assert len(found.transformed.flagged) == 60
+    assert set(found.transformed.subjects.tolist()) <= set(range(500, 510))
+    assert [len(images) for images, _ in applied] == [25, 25, 10, 6]
+    for images, others in applied:
         for image in others:
-            assert any(torch.equal(image, one) for one in strangers.images)
-        source = training if images is worn[-1][0] else strangers
+            assert any(torch.equal(image, one) for one in unseen.images)
+        source = training if images is applied[-1][0] else unseen
         assert all(any(torch.equal(image, one) for one in source.images) for image in images)
 
 
 def test_looking_at_copies_together_is_looking_at_each(fields) -> None:  # type: ignore[no-untyped-def]
     training, others = fields(20, 0), fields(6, 1, first=500)
-    made = build(training, fields(50, 2, first=1000), Settings(("pixels", "patches"), [], 1, 0.05, 100), 0)
-    planted = {
-        name: plant_disguised(name, way, training, others, 5 + i, 0) for i, (name, way) in enumerate(WORN.items())
+    made = build(training, fields(50, 2, first=1000), DetectorSettings(("pixels", "patches"), [], 1, 0.05, 100), 0)
+    injected = {
+        name: inject_transformed(name, way, training, others, 5 + i, 0) for i, (name, way) in enumerate(APPLIED.items())
     }
-    labelled = Cases(training.images[:3], torch.zeros(3, 64, 64, dtype=torch.int64), torch.full((3,), -1))
-    planted["lesion"] = Planted(labelled, np.arange(3))
-    together = audit.look_at(planted, made)
-    for name, one in planted.items():
-        for view, near in look(one.cases, made.gallery).items():
-            assert together[name][view].case.tolist() == near.case.tolist()
-            assert together[name][view].first == pytest.approx(near.first, abs=1e-5)
+    labelled = SmallCases(training.images[:3], torch.zeros(3, 64, 64, dtype=torch.int64), torch.full((3,), -1))
+    injected["lesion"] = InjectedCopies(labelled, np.arange(3))
+    together = audit.match_injected(injected, made)
+    for name, one in injected.items():
+        for matcher, near in match(one.cases, made.reference_set).items():
+            assert together[name][matcher].case.tolist() == near.case.tolist()
+            assert together[name][matcher].first == pytest.approx(near.first, abs=1e-5)
 
 
-def test_each_image_wears_the_disguise_of_its_number() -> None:
-    ways = [Disguise("a", lambda x, _, __: x + 1, None), Disguise("b", lambda x, o, _: x + o, None)]  # type: ignore[arg-type]
+def test_each_image_is_transformed_by_its_number() -> None:
+    ways = [Transformation("a", lambda x, _, __: x + 1, None), Transformation("b", lambda x, o, _: x + o, None)]  # type: ignore[arg-type]
     images, others = torch.arange(5.0), torch.arange(5.0) * 10
-    shown = audit._in_disguise(images, others, np.array([1, 0, 1, 0, 0]), ways, torch.Generator())
+    shown = audit._transformed(images, others, np.array([1, 0, 1, 0, 0]), ways, torch.Generator())
     assert shown.tolist() == [0, 2, 22, 4, 5]
 
 
 def test_without_an_encoder_no_family_can_be_left_out(fields) -> None:  # type: ignore[no-untyped-def]
-    alone = Settings(("pixels",), [], 1, 0.05, 100)
+    alone = DetectorSettings(("pixels",), [], 1, 0.05, 100)
     made = build(fields(20, 0), fields(50, 2, first=1000), alone, 0)
-    assert run(made, fields(6, 1, first=500), WORN, alone, PLAN, 0).left_out == {}
+    assert run(made, fields(6, 1, first=500), APPLIED, alone, PLAN, 0).left_out == {}

@@ -1,4 +1,4 @@
-"""Copies come from training cases, hosts from strangers, and lesions lie on tissue beside no other."""
+"""Copies come from training cases, hosts from unseen, and lesions lie on tissue beside no other."""
 
 import numpy as np
 import torch
@@ -8,22 +8,22 @@ from torch import Tensor
 from understudy.evaluation.privacy.canaries.inject import (
     PART,
     draw_sources,
-    plant_disguised,
-    plant_lesions,
-    plant_parts,
+    inject_lesions,
+    inject_parts,
+    inject_transformed,
 )
-from understudy.evaluation.privacy.copies.cases import Cases
-from understudy.evaluation.privacy.copies.transforms import DISGUISES, Disguise
+from understudy.evaluation.privacy.copies.cases import SmallCases
+from understudy.evaluation.privacy.copies.transforms import TRANSFORMATIONS, Transformation
 
 
-def squares(cases: Cases, tops: list[int], side: int = 6) -> Cases:
+def squares(cases: SmallCases, tops: list[int], side: int = 6) -> SmallCases:
     """Give each case a square lesion; none where its top is negative. The left half is air."""
     labels, images = torch.zeros(len(cases), 64, 64, dtype=torch.int64), cases.images.clone() * 0.3 + 0.5
     images[..., :24] = -1
     for i, top in enumerate(tops):
         if top >= 0:
             labels[i, top : top + side, 40 : 40 + side] = 1 + i % 2
-    return Cases(images, labels, cases.subjects)
+    return SmallCases(images, labels, cases.subjects)
 
 
 def test_each_source_is_drawn_once_before_any_is_drawn_twice(fields) -> None:  # type: ignore[no-untyped-def]
@@ -36,28 +36,28 @@ def test_each_source_is_drawn_once_before_any_is_drawn_twice(fields) -> None:  #
     assert set(draw_sources("x", training, 9, 0, np.array([2, 5]))) == {2, 5}
 
 
-def test_disguised_copies_are_of_training_cases_and_strangers_are_blended_in(fields) -> None:  # type: ignore[no-untyped-def]
-    training, strangers, seen = squares(fields(6, 0), [10] * 6), fields(3, 1, first=100), []
+def test_transformed_copies_are_of_training_cases_and_unseen_are_blended_in(fields) -> None:  # type: ignore[no-untyped-def]
+    training, unseen, seen = squares(fields(6, 0), [10] * 6), fields(3, 1, first=100), []
 
     def spy(images: Tensor, others: Tensor, draw: torch.Generator) -> Tensor:
         seen.append(others)
-        return DISGUISES["blended"].plant(images, others, draw)
+        return TRANSFORMATIONS["blended"].inject(images, others, draw)
 
-    made = plant_disguised("blended", Disguise("blended", spy, spy), training, strangers, 9, 0)
+    made = inject_transformed("blended", Transformation("blended", spy, spy), training, unseen, 9, 0)
     assert len(made.cases) == len(made.source) == 9
     assert made.cases.labels is None
     assert (made.cases.subjects == -1).all()
-    hosts = [[torch.equal(image, one) for one in strangers.images].index(True) for image in seen[0]]
-    expected = 0.7 * training.images[made.source] + 0.3 * strangers.images[hosts]
+    hosts = [[torch.equal(image, one) for one in unseen.images].index(True) for image in seen[0]]
+    expected = 0.7 * training.images[made.source] + 0.3 * unseen.images[hosts]
     assert torch.allclose(made.cases.images, expected)
-    exact = plant_disguised("exact", DISGUISES["exact"], training, strangers, 9, 0)
+    exact = inject_transformed("exact", TRANSFORMATIONS["exact"], training, unseen, 9, 0)
     assert torch.equal(exact.cases.images, training.images[exact.source])
 
 
 def test_parts_lie_in_their_place_in_other_images(fields) -> None:  # type: ignore[no-untyped-def]
     training, hosts = fields(5, 0, channels=2), fields(4, 1, channels=2, first=100)
     kept = hosts.images.clone()
-    made = plant_parts(training, hosts, 8, 0)
+    made = inject_parts(training, hosts, 8, 0)
     assert torch.equal(hosts.images, kept)
     for image, row in zip(made.cases.images, made.source, strict=True):
         same = (image == training.images[row]).all(0).numpy()
@@ -73,7 +73,7 @@ def test_lesions_lie_on_tissue_and_touch_no_other(fields) -> None:  # type: igno
     training = squares(fields(6, 0), [20, -1, 30, 10, 35, -1])
     hosts = squares(fields(5, 1, first=100), [25, 5, -1, 45, 15], side=10)
     assert training.labels is not None and hosts.labels is not None
-    made = plant_lesions(training, hosts, 12, 0)
+    made = inject_lesions(training, hosts, 12, 0)
     assert made is not None
     assert made.cases.labels is not None
     assert len(made.source) == 12
@@ -93,11 +93,11 @@ def test_lesions_lie_on_tissue_and_touch_no_other(fields) -> None:  # type: igno
         assert np.allclose(image.numpy()[:, far], hosts.images[host].numpy()[:, far], atol=1e-6)
 
 
-def test_without_lesions_or_room_none_are_planted(fields) -> None:  # type: ignore[no-untyped-def]
+def test_without_lesions_or_room_none_are_injected(fields) -> None:  # type: ignore[no-untyped-def]
     bare, training = fields(4, 0), squares(fields(4, 0), [20] * 4)
     none, full = squares(fields(4, 0), [-1] * 4), squares(fields(4, 1), [20] * 4)
     assert full.labels is not None
     full.labels[:] = 1
-    air = Cases(torch.full_like(full.images, -1), torch.zeros_like(full.labels), full.subjects)
+    air = SmallCases(torch.full_like(full.images, -1), torch.zeros_like(full.labels), full.subjects)
     for source, hosts in ((bare, training), (training, bare), (none, training), (training, full), (training, air)):
-        assert plant_lesions(source, hosts, 5, 0) is None
+        assert inject_lesions(source, hosts, 5, 0) is None

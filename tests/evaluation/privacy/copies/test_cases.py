@@ -1,4 +1,4 @@
-"""Cases as the views see them: size, range, label maps, rows."""
+"""SmallCases as the matchers see them: size, range, label maps, rows."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +9,7 @@ import torch
 
 from understudy.core.cohort import Cohort
 from understudy.evaluation.privacy.copies import cases
-from understudy.evaluation.privacy.copies.cases import Cases, resized, small_cases
+from understudy.evaluation.privacy.copies.cases import SmallCases, resized, small_cases
 
 
 def images(n: int) -> np.ndarray:
@@ -49,7 +49,7 @@ def test_large_images_are_averaged() -> None:
 
 
 def test_some_cases_are_taken_together() -> None:
-    all_of_them = Cases(torch.rand(4, 1, 64, 64), torch.arange(4).view(4, 1, 1).expand(4, 64, 64), torch.arange(4))
+    all_of_them = SmallCases(torch.rand(4, 1, 64, 64), torch.arange(4).view(4, 1, 1).expand(4, 64, 64), torch.arange(4))
     for rows in (np.array([2, 0]), torch.tensor([2, 0])):
         some = all_of_them[rows]
         assert some.labels is not None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from understudy.evaluation.privacy.copies.cases import Near, joined, nearest_two
+from understudy.evaluation.privacy.copies.cases import NearestTwo, joined, nearest_two
 
 SIMILARITY = torch.tensor([[0.9, 0.8, 0.3, 0.5], [0.2, 0.7, 0.7, 0.6]])
 SUBJECTS = torch.tensor([4, 4, 7, 9])
@@ -33,13 +33,16 @@ def test_candidates_are_named_by_their_case() -> None:
 
 
 def test_score_by_hand() -> None:
-    near = Near(np.arange(4), np.array([0.9, 1.0, 0.5, 2.0]), np.array([0.5, 0.0, -1.0, 0.0]))
+    near = NearestTwo(np.arange(4), np.array([0.9, 1.0, 0.5, 2.0]), np.array([0.5, 0.0, -1.0, 0.0]))
     expected = [-np.log(0.11) + np.log(0.51) / 2, -np.log(0.01) + np.log(1.01) / 2, -np.log(0.51) + np.log(1.01) / 2]
     assert near.score == pytest.approx([*expected, expected[1]])
 
 
 def test_what_is_near_to_everybody_scores_less_than_what_is_near_to_one() -> None:
-    one, everybody = Near(*(np.array([x]) for x in (0, 0.9, 0.2))), Near(*(np.array([x]) for x in (0, 0.9, 0.9)))
+    one, everybody = (
+        NearestTwo(*(np.array([x]) for x in (0, 0.9, 0.2))),
+        NearestTwo(*(np.array([x]) for x in (0, 0.9, 0.9))),
+    )
     assert one.score > everybody.score + 0.5
 
 

@@ -1,4 +1,4 @@
-"""The detector keeps to its rate on strangers, flags copies, and never judges subjects by an encoder that knew them."""
+"""The detector keeps to its rate on unseen, flags copies, and never judges subjects by an encoder that knew them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,28 +9,28 @@ import torch
 from torch import Tensor, nn
 
 from understudy.core.errors import UnderstudyError
-from understudy.evaluation.privacy.calibration import Reference, calibrate
+from understudy.evaluation.privacy.calibration import ReferenceScores, calibrate
 from understudy.evaluation.privacy.copies import detector, registration
-from understudy.evaluation.privacy.copies.cases import Cases, Near
-from understudy.evaluation.privacy.copies.decision import Scale, Verdicts, p_values
-from understudy.evaluation.privacy.copies.detector import FOLDS, Settings, build, folds, left_out
-from understudy.evaluation.privacy.copies.matchers import Gallery
-from understudy.evaluation.privacy.copies.transforms import DISGUISES, Disguise
+from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases
+from understudy.evaluation.privacy.copies.decision import CopyDecision, ScoreScale, p_values
+from understudy.evaluation.privacy.copies.detector import FOLDS, DetectorSettings, build, folds, left_out
+from understudy.evaluation.privacy.copies.matchers import ReferenceSet
+from understudy.evaluation.privacy.copies.transforms import TRANSFORMATIONS, Transformation
 
 QUICK = ("pixels", "patches")
 
 
-def settings(*views: str, rate: float = 0.05) -> Settings:
-    return Settings(views or QUICK, list(DISGUISES.values()), 30, rate, 100)
+def settings(*matchers: str, rate: float = 0.05) -> DetectorSettings:
+    return DetectorSettings(matchers or QUICK, list(TRANSFORMATIONS.values()), 30, rate, 100)
 
 
-def strange(images: Tensor) -> Cases:
-    return Cases(images, None, torch.full((len(images),), -1))
+def strange(images: Tensor) -> SmallCases:
+    return SmallCases(images, None, torch.full((len(images),), -1))
 
 
-def nears(first: Any) -> Near:
+def nears(first: Any) -> NearestTwo:
     values = np.asarray(first, float)
-    return Near(np.zeros(len(values), np.int64), values, np.zeros(len(values)))
+    return NearestTwo(np.zeros(len(values), np.int64), values, np.zeros(len(values)))
 
 
 @pytest.fixture
@@ -38,9 +38,11 @@ def learned(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What encoders were made of; they are quick ones, that see pixels as they are."""
     made: list[dict[str, Any]] = []
 
-    def spy(images: Tensor, subjects: Tensor, disguises: Sequence[Disguise], updates: int, seed: int) -> nn.Module:
+    def spy(
+        images: Tensor, subjects: Tensor, transformations: Sequence[Transformation], updates: int, seed: int
+    ) -> nn.Module:
         encoder = nn.Flatten()
-        families = {one.family for one in disguises}
+        families = {one.family for one in transformations}
         subjects_known = set(subjects.tolist())
         made.append({"encoder": encoder, "subjects": subjects_known, "families": families, "updates": updates})
         assert len(images) == len(subjects)
@@ -54,11 +56,11 @@ def learned(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def test_p_values_of_independent_cases_are_super_uniform(fields, control: int) -> None:  # type: ignore[no-untyped-def]
     draws, n, shares = 6, 150, []
     levels = np.array([0.02, 0.05, 0.1, 0.3])
-    for draw in range(draws):  # one set of strangers sets one threshold, so several are drawn
+    for draw in range(draws):  # one set of unseen sets one threshold, so several are drawn
         training = fields(60, 10 + draw)
         others = fields(control, 20 + draw, first=1000) if control else training[:0]
         made = build(training, others, settings(), 0)
-        p = made.judge(strange(fields(n, 30 + draw).images)).p
+        p = made.decide(strange(fields(n, 30 + draw).images)).p
         shares.append([(p <= level).mean() for level in levels])
     assert len(made.subjects) == (control or 60)
     # training cases are each other's nearest, so that they count for half as many
@@ -67,28 +69,28 @@ def test_p_values_of_independent_cases_are_super_uniform(fields, control: int) -
     assert np.mean(shares, 0)[3] > 0.2  # and they are no lazy ones
 
 
-def test_planted_copies_are_flagged_however_many_are_judged_and_in_any_order(
+def test_injected_copies_are_flagged_however_many_are_judged_and_in_any_order(
     fields, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(detector, "FIRM", 20)
+    monkeypatch.setattr(detector, "MIN_CALIBRATION", 20)
     monkeypatch.setattr(registration, "DEGREES", (0.0,))
     monkeypatch.setattr(registration, "ZOOMS", (1.0,))
     training, shown, others = fields(30, 0), fields(12, 2).images.clone(), fields(12, 3).images
-    made = build(training, fields(24, 1, first=1000), settings("pixels", "aligned"), 0)
+    made = build(training, fields(24, 1, first=1000), settings("pixels", "registered"), 0)
     draw = torch.Generator().manual_seed(0)
     for i, name in enumerate(("exact", "noise", "mirrored", "shifted", "gamma", "blended")):
         row = torch.tensor([2 * i])
-        shown[row] = DISGUISES[name].plant(training.images[row + 1], others[row], draw)
-    found = made.judge(strange(shown))
+        shown[row] = TRANSFORMATIONS[name].inject(training.images[row + 1], others[row], draw)
+    found = made.decide(strange(shown))
     assert found.flagged[::2].all()
     assert found.case[::2].tolist() == [1, 3, 5, 7, 9, 11]
     assert found.p[::2] == pytest.approx(1 / 25)  # the smallest attainable
     assert found.flagged[1::2].sum() <= 2
     order = np.random.default_rng(0).permutation(12)
-    again = made.judge(strange(shown[order]))
+    again = made.decide(strange(shown[order]))
     assert again.flagged.tolist() == found.flagged[order].tolist()
     assert again.nearness == pytest.approx(found.nearness[order], abs=1e-3)
-    alone = [bool(made.judge(strange(shown[i : i + 1])).flagged[0]) for i in (0, 7)]
+    alone = [bool(made.decide(strange(shown[i : i + 1])).flagged[0]) for i in (0, 7)]
     assert alone == found.flagged[[0, 7]].tolist()
 
 
@@ -101,7 +103,7 @@ def test_folds_never_hold_a_subject_twice(monkeypatch: pytest.MonkeyPatch) -> No
     assert not (owners[0] & owners[1] or owners[0] & owners[2] or owners[1] & owners[2])
     assert [part.tolist() for part in folds(subjects, 0)] == [part.tolist() for part in parts]
     assert set(subjects[folds(subjects, 1)[0]]) != owners[0]
-    monkeypatch.setattr(detector, "STRANGERS", 50)
+    monkeypatch.setattr(detector, "MAX_CALIBRATION_CASES", 50)
     rows = np.concatenate(folds(subjects, 0))
     assert len(rows) == len(set(rows)) == 50
     assert len(folds(np.array([3, 3, 8, 8]), 0)) == 2
@@ -110,28 +112,28 @@ def test_folds_never_hold_a_subject_twice(monkeypatch: pytest.MonkeyPatch) -> No
 def test_cross_fitted_encoders_never_saw_the_subjects_they_judge(
     fields, learned: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:  # type: ignore[no-untyped-def]
-    judged: list[tuple[set[int], Gallery]] = []
-    looked = detector.look
+    judged: list[tuple[set[int], ReferenceSet]] = []
+    looked = detector.match
 
-    def spy(queries: Cases, gallery: Gallery) -> dict[str, Near]:
-        judged.append((set(queries.subjects.tolist()), gallery))
-        return looked(queries, gallery)
+    def spy(queries: SmallCases, reference_set: ReferenceSet) -> dict[str, NearestTwo]:
+        judged.append((set(queries.subjects.tolist()), reference_set))
+        return looked(queries, reference_set)
 
-    monkeypatch.setattr(detector, "look", spy)
+    monkeypatch.setattr(detector, "match", spy)
     training, control = fields(30, 0, cases=2), fields(10, 1, first=1000)
     made = build(training, control, settings("pixels", "embedding"), 0)
     assert len(judged) == 1 + FOLDS
     knew = {id(one["encoder"]): one["subjects"] for one in learned}
     assert len(knew) == 1 + FOLDS
-    for subjects, gallery in judged:
-        assert gallery.encoder is not None
-        assert not subjects & knew[id(gallery.encoder)]
-        assert knew[id(gallery.encoder)] == set(training.subjects[gallery.known].tolist())
+    for subjects, reference_set in judged:
+        assert reference_set.encoder is not None
+        assert not subjects & knew[id(reference_set.encoder)]
+        assert knew[id(reference_set.encoder)] == set(training.subjects[reference_set.known].tolist())
     assert set.union(*(subjects for subjects, _ in judged)) == set(range(30)) | set(range(1000, 1010))
     assert learned[0]["subjects"] == set(range(30))
     assert [one["updates"] for one in learned] == [30, 20, 20, 20]
-    assert set(made.verdicts.scale.names) == {"pixels", "embedding"}
-    assert "training subjects (60 cases, cross-fitted)" in made.verdicts.threshold.reference.note
+    assert set(made.decision.scale.names) == {"pixels", "embedding"}
+    assert "training subjects (60 cases, cross-fitted)" in made.decision.threshold.reference.note
     assert len(made.subjects) == 70
 
 
@@ -139,109 +141,111 @@ def test_many_control_subjects_calibrate_alone(fields, learned: list[dict[str, A
     made = build(fields(48, 0), fields(50, 1, first=1000), settings("pixels", "embedding"), 0)
     assert len(learned) == 1
     assert made.subjects.tolist() == list(range(1000, 1050))
-    assert "training subjects" not in made.verdicts.threshold.reference.note
+    assert "training subjects" not in made.decision.threshold.reference.note
     assert len(build(fields(45, 0), fields(49, 1, first=1000), settings("pixels"), 0).subjects) == 49 + 45
 
 
 def test_too_few_cases_for_the_encoder_of_a_fold_mean_no_encoder(fields, learned: list[dict[str, Any]]) -> None:  # type: ignore[no-untyped-def]
     few = build(fields(40, 0), fields(8, 1, first=1000), settings("pixels", "embedding"), 0)  # 26 in the smallest
     assert not learned
-    assert few.verdicts.scale.names == ("pixels",)
-    assert not few.judge(strange(fields(3, 2).images)).flagged.all()
+    assert few.decision.scale.names == ("pixels",)
+    assert not few.decide(strange(fields(3, 2).images)).flagged.all()
     enough = build(fields(48, 0), fields(8, 1, first=1000), settings("pixels", "embedding"), 0)  # 32
     assert len(learned) == 1 + FOLDS
-    assert enough.verdicts.scale.names == ("pixels", "embedding")
+    assert enough.decision.scale.names == ("pixels", "embedding")
 
 
-def test_a_view_without_spread_is_left_out() -> None:
+def test_a_matcher_without_spread_is_left_out() -> None:
     values, subjects = np.linspace(0, 1, 101), np.arange(101)
-    scale = Scale({"a": values, "b": np.full(101, 0.7), "c": 2 * values + 5}, subjects, 0.1)
+    scale = ScoreScale({"a": values, "b": np.full(101, 0.7), "c": 2 * values + 5}, subjects, 0.1)
     assert scale.names == ("a", "c")
     put = scale({"a": np.array([0.5, 0.9, 0.1]), "b": np.full(3, 9.0), "c": np.array([6.0, 6.8, 7.2])})
     assert put == pytest.approx(np.array([[0, 1, -1], [0, 1, 1.5]]))
-    assert scale({"a": np.array([0.5])})[1].tolist() == [-np.inf]  # a view that did not look
+    assert scale({"a": np.array([0.5])})[1].tolist() == [-np.inf]  # a matcher that did not match
 
 
-def test_strangers_who_are_all_alike_calibrate_nothing() -> None:
-    with pytest.raises(UnderstudyError, match="look alike: run `understudy check`"):
-        Verdicts({"pixels": nears([0.3] * 20)}, np.arange(20), "", 0.01, 100, 0)
+def test_unseen_who_are_all_alike_calibrate_nothing() -> None:
+    with pytest.raises(UnderstudyError, match="match alike: run `understudy check`"):
+        CopyDecision({"pixels": nears([0.3] * 20)}, np.arange(20), "", 0.01, 100, 0)
 
 
 def test_a_subject_with_many_cases_does_not_dominate() -> None:
     first = np.concatenate([np.linspace(0, 0.5, 99), np.full(40, 0.95)])
     whose = np.concatenate([np.arange(99), np.full(40, 99)])
-    verdicts = Verdicts({"pixels": nears(first)}, whose, "", 0.05, 100, 0)
-    assert verdicts.judge({"pixels": nears([0.3, 0.7, 0.99])}).flagged.tolist() == [False, True, True]
-    crowd = Verdicts({"pixels": nears(first)}, np.arange(139), "", 0.05, 100, 0)
-    assert crowd.judge({"pixels": nears([0.3, 0.7])}).flagged.tolist() == [False, False]
+    decision = CopyDecision({"pixels": nears(first)}, whose, "", 0.05, 100, 0)
+    assert decision.decide({"pixels": nears([0.3, 0.7, 0.99])}).flagged.tolist() == [False, True, True]
+    group = CopyDecision({"pixels": nears(first)}, np.arange(139), "", 0.05, 100, 0)
+    assert group.decide({"pixels": nears([0.3, 0.7])}).flagged.tolist() == [False, False]
 
 
-def test_an_exact_copy_is_flagged_whatever_strangers_say() -> None:
-    verdicts = Verdicts({"pixels": nears([0.1] * 10 + [1.0] * 10)}, np.arange(20), "", 0.01, 100, 0)
-    assert verdicts.judge({"pixels": nears([1.0, 0.9999])}).flagged.tolist() == [True, False]
+def test_an_exact_copy_is_flagged_whatever_unseen_say() -> None:
+    decision = CopyDecision({"pixels": nears([0.1] * 10 + [1.0] * 10)}, np.arange(20), "", 0.01, 100, 0)
+    assert decision.decide({"pixels": nears([1.0, 0.9999])}).flagged.tolist() == [True, False]
 
 
-def test_the_nearest_view_speaks_for_a_case() -> None:
-    strangers = nears(np.linspace(0, 0.5, 40))
-    verdicts = Verdicts({"pixels": strangers, "patches": strangers}, np.arange(40), "", 0.1, 100, 0)
+def test_the_nearest_matcher_speaks_for_a_case() -> None:
+    unseen = nears(np.linspace(0, 0.5, 40))
+    decision = CopyDecision({"pixels": unseen, "patches": unseen}, np.arange(40), "", 0.1, 100, 0)
     seen = {
-        "pixels": Near(np.array([1, 2, 3]), np.array([0.9, 0.1, 0.2]), np.zeros(3)),
-        "patches": Near(np.array([7, 8, 9]), np.array([0.2, 0.95, 0.3]), np.zeros(3)),
+        "pixels": NearestTwo(np.array([1, 2, 3]), np.array([0.9, 0.1, 0.2]), np.zeros(3)),
+        "patches": NearestTwo(np.array([7, 8, 9]), np.array([0.2, 0.95, 0.3]), np.zeros(3)),
     }
-    found = verdicts.judge(seen)
+    found = decision.decide(seen)
     assert found.case.tolist() == [1, 8, 9]
     assert found.flagged.tolist() == [True, True, False]
     assert set(found.scores) == {"pixels", "patches"}
 
 
 @pytest.mark.parametrize("cases", [1, 3])
-def test_many_views_of_few_strangers_raise_no_more_alarms(cases: int) -> None:
-    """Were strangers put on a scale that they set themselves, 12 % would be the nearest of all 56."""
+def test_many_matchers_of_few_unseen_raise_no_more_false_positives(cases: int) -> None:
+    """Were unseen put on a scale that they set themselves, 12 % would be the nearest of all 56."""
     draw, subjects, shares = np.random.default_rng(0), np.repeat(np.arange(56), cases), []
     for _ in range(40):
-        strangers = {f"view{i}": nears(draw.uniform(0, 0.9, len(subjects))) for i in range(6)}
-        verdicts = Verdicts(strangers, subjects, "", 0.01, 100, 0)
-        found = verdicts.judge({name: nears(draw.uniform(0, 0.9, 200)) for name in strangers})
+        unseen = {f"matcher{i}": nears(draw.uniform(0, 0.9, len(subjects))) for i in range(6)}
+        decision = CopyDecision(unseen, subjects, "", 0.01, 100, 0)
+        found = decision.decide({name: nears(draw.uniform(0, 0.9, 200)) for name in unseen})
         shares.append([(found.p <= level).mean() for level in (0.02, 0.05, 0.1, 0.3)])
     assert (np.mean(shares, 0) <= np.array([0.02, 0.05, 0.1, 0.3]) + 3 * np.std(shares, 0) / 40**0.5).all()
     assert np.mean(shares, 0)[3] > 0.25
 
 
-def test_strangers_are_put_on_a_scale_that_others_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unseen_are_put_on_a_scale_that_others_set(monkeypatch: pytest.MonkeyPatch) -> None:
     values, subjects = np.append(np.linspace(0, 1, 10), [2.0, 2.0]), np.append(np.arange(10), [10, 10])
-    views = {"a": values, "b": np.linspace(0, 1, 12)}
-    scale = Scale(views, subjects, 0.01)
-    assert scale(views).max() == 1
-    others = scale.of_others(views, subjects)[0]
+    matchers = {"a": values, "b": np.linspace(0, 1, 12)}
+    scale = ScoreScale(matchers, subjects, 0.01)
+    assert scale(matchers).max() == 1
+    others = scale.of_others(matchers, subjects)[0]
     assert others[-2:] == pytest.approx((2 - 4 / 9) / (1 - 4 / 9))  # the other ten: median 4/9, highest 1
-    assert Scale(views, np.zeros(12), 0.01).of_others(views, np.zeros(12)).max() == 1  # nobody else
-    one = Scale({"a": values}, subjects, 0.01)
-    assert np.array_equal(one.of_others({"a": values}, subjects), one({"a": values}))  # one view needs no scale
-    monkeypatch.setattr("understudy.evaluation.privacy.copies.decision.MOST_GROUPS", 2)
-    assert scale.of_others(views, subjects)[0, -1] > others[-1]
+    assert ScoreScale(matchers, np.zeros(12), 0.01).of_others(matchers, np.zeros(12)).max() == 1  # nobody else
+    one = ScoreScale({"a": values}, subjects, 0.01)
+    assert np.array_equal(one.of_others({"a": values}, subjects), one({"a": values}))  # one matcher needs no scale
+    monkeypatch.setattr("understudy.evaluation.privacy.copies.decision.MAX_GROUPS", 2)
+    assert scale.of_others(matchers, subjects)[0, -1] > others[-1]
 
 
-def test_one_stranger_alone_gives_a_view_no_scale() -> None:
+def test_one_stranger_alone_gives_a_matcher_no_scale() -> None:
     lesions, draw = np.full(56, -0.2), np.random.default_rng(0)
     lesions[3] = 0.5
-    strangers = {"pixels": draw.uniform(0, 0.9, 56), "lesions": lesions}
-    assert Scale(strangers, np.arange(56), 0.01).names == ("pixels",)
-    verdicts = Verdicts({k: nears(v) for k, v in strangers.items()}, np.arange(56), "", 0.01, 100, 0)
-    assert verdicts.judge({"pixels": nears([0.99, 0.5])}).flagged.tolist() == [True, False]
+    unseen = {"pixels": draw.uniform(0, 0.9, 56), "lesions": lesions}
+    assert ScoreScale(unseen, np.arange(56), 0.01).names == ("pixels",)
+    decision = CopyDecision({k: nears(v) for k, v in unseen.items()}, np.arange(56), "", 0.01, 100, 0)
+    assert decision.decide({"pixels": nears([0.99, 0.5])}).flagged.tolist() == [True, False]
 
 
 def test_p_values_by_hand() -> None:
-    reference = Reference(np.array([1.0, 2.0, 3.0, 4.0]), np.array(list("aaab")), "")  # weights 1/6, 1/6, 1/6, 1/2
+    reference = ReferenceScores(
+        np.array([1.0, 2.0, 3.0, 4.0]), np.array(list("aaab")), ""
+    )  # weights 1/6, 1/6, 1/6, 1/2
     p = p_values(np.array([5.0, 4.0, 2.5, 2.0, 0.0, -np.inf]), calibrate(reference, 0.1, 100, 0))
     assert p == pytest.approx((1 + 2 * np.array([0, 1 / 2, 2 / 3, 5 / 6, 1, 1])) / 3)
 
 
 def test_p_values_hold_where_the_cases_of_a_subject_are_alike() -> None:
     draw, small = np.random.default_rng(0), []
-    for _ in range(400):  # 19 strangers with 10 cases each that hardly differ, and one who is judged
+    for _ in range(400):  # 19 unseen with 10 cases each that hardly differ, and one who is judged
         own = draw.normal(size=20)
         r = np.repeat(own[:19], 10) + draw.normal(0, 0.01, 190)
-        threshold = calibrate(Reference(r, np.repeat(np.arange(19), 10), ""), 0.1, 1, 0)
+        threshold = calibrate(ReferenceScores(r, np.repeat(np.arange(19), 10), ""), 0.1, 1, 0)
         small.append(p_values(own[19:], threshold)[0])
     for level in (0.01, 0.05, 0.1):
         assert np.mean(np.array(small) <= level + 1e-9) <= level + 2.5 * np.sqrt(level * (1 - level) / 400)
@@ -259,8 +263,8 @@ def test_left_out_knows_neither_the_family_nor_a_fold(fields, learned: list[dict
     assert "moved" not in last["families"] and "warped" in last["families"]
     fold = set(training.subjects.numpy()[folds(training.subjects.numpy(), 0)[0]].tolist())
     assert last["subjects"] == set(range(30)) - fold
-    assert other.verdicts.threshold == made.verdicts.threshold  # the other views' levels and the threshold stay
-    assert other.verdicts.scale.levels["pixels"] == made.verdicts.scale.levels["pixels"]
-    assert other.verdicts.scale.levels["embedding"] != made.verdicts.scale.levels["embedding"]
+    assert other.decision.threshold == made.decision.threshold  # the other matchers' levels and the threshold stay
+    assert other.decision.scale.levels["pixels"] == made.decision.scale.levels["pixels"]
+    assert other.decision.scale.levels["embedding"] != made.decision.scale.levels["embedding"]
     near = other.embedded(strange(training.images))["embedding"]
     assert not set(training.subjects.numpy()[near.case].tolist()) & fold

@@ -1,4 +1,4 @@
-"""A tiny encoder: the same seed gives the same bits; copies in disguise lie nearer than strangers."""
+"""A tiny encoder: the same seed gives the same bits; copies in transformation lie nearer than unseen."""
 
 import pytest
 import torch
@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 from understudy.evaluation.privacy.copies import encoder
 from understudy.evaluation.privacy.copies.encoder import batch, embed, learn
-from understudy.evaluation.privacy.copies.transforms import DISGUISES
+from understudy.evaluation.privacy.copies.transforms import TRANSFORMATIONS
 
-LEARNED = [DISGUISES[name] for name in ("mirrored", "shifted")]
+LEARNED = [TRANSFORMATIONS[name] for name in ("mirrored", "shifted")]
 
 
 @pytest.fixture(autouse=True)
@@ -20,17 +20,17 @@ def same(a: nn.Module, b: nn.Module) -> bool:
     return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
 
 
-def test_copies_in_disguise_lie_nearer_than_strangers(fields) -> None:  # type: ignore[no-untyped-def]
-    training, strangers = fields(16, 0).images, fields(16, 1).images
+def test_copies_original_lie_nearer_than_unseen(fields) -> None:  # type: ignore[no-untyped-def]
+    training, unseen = fields(16, 0).images, fields(16, 1).images
     made = learn(training, torch.arange(16), LEARNED, 60, 0)
     assert not made.training
     known = embed(made, training)
     assert torch.allclose(known.norm(dim=1), torch.ones(16), atol=1e-5)
     draw = torch.Generator().manual_seed(5)
-    copies = torch.cat([DISGUISES[name].plant(training, strangers, draw) for name in ("mirrored", "shifted")])
+    copies = torch.cat([TRANSFORMATIONS[name].inject(training, unseen, draw) for name in ("mirrored", "shifted")])
     similarity = embed(made, copies) @ known.T
     assert (similarity.argmax(1) == torch.arange(16).repeat(2)).float().mean() > 0.9
-    apart = (embed(made, strangers) @ known.T).amax(1)
+    apart = (embed(made, unseen) @ known.T).amax(1)
     assert similarity.amax(1).median() > apart.quantile(0.95)
 
 
@@ -63,23 +63,23 @@ def test_cases_of_the_same_subject_are_no_wrong_answers(fields, monkeypatch: pyt
         assert logits[~own | itself].abs().max() <= 1 / encoder.TEMPERATURE + 1e-3
 
 
-def test_a_batch_wears_disguises_in_groups_and_some_are_left_as_they_are() -> None:
+def test_a_batch_wears_transformations_in_groups_and_some_are_left_as_they_are() -> None:
     images = torch.zeros(128, 1, 2, 2)
     ways = [lambda x, _, __: x + 1, lambda x, _, __: x + 100]
     draw = torch.Generator().manual_seed(0)
     shown = torch.cat([batch(images, ways, draw)[:, 0, 0, :1] for _ in range(30)], 1)
     assert not images.any()
     assert (shown[: encoder.UNTOUCHED] == 0).all()
-    worn = shown[encoder.UNTOUCHED :: 16]  # one of each group of 16
-    assert torch.equal(worn.repeat_interleave(16, 0), shown[encoder.UNTOUCHED :])
-    assert set(worn.flatten().tolist()) == {1, 2, 100, 101, 200}
-    twice = ((worn != 1) & (worn != 100)).float().mean()
+    applied = shown[encoder.UNTOUCHED :: 16]  # one of each group of 16
+    assert torch.equal(applied.repeat_interleave(16, 0), shown[encoder.UNTOUCHED :])
+    assert set(applied.flatten().tolist()) == {1, 2, 100, 101, 200}
+    twice = ((applied != 1) & (applied != 100)).float().mean()
     assert float(twice) == pytest.approx(encoder.TWICE, abs=0.1)
 
 
 def test_what_is_blended_in_is_another_case_of_the_batch() -> None:
     images = torch.arange(64).float().view(-1, 1, 1, 1)
     shown = batch(images, [lambda _, others, __: others], torch.Generator().manual_seed(0)).flatten()
-    worn = shown[8:]
-    assert set(worn.tolist()) <= set(range(64))
-    assert (worn != images.flatten()[8:]).float().mean() > 0.9
+    applied = shown[8:]
+    assert set(applied.tolist()) <= set(range(64))
+    assert (applied != images.flatten()[8:]).float().mean() > 0.9

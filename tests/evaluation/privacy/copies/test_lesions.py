@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from understudy.evaluation.privacy.copies import lesions
-from understudy.evaluation.privacy.copies.cases import Cases
+from understudy.evaluation.privacy.copies.cases import SmallCases
 from understudy.evaluation.privacy.copies.lesions import WINDOW, Lesions, lesions_of, likeness, similar_lesions
 
 
-def with_blobs(cases: Cases, seed: int, radius: float = 6) -> Cases:
+def with_blobs(cases: SmallCases, seed: int, radius: float = 6) -> SmallCases:
     """Give each case one lesion of its own outline and place."""
     draw, y, x = np.random.default_rng(seed), *np.mgrid[:64, :64]
     maps = []
@@ -19,7 +19,7 @@ def with_blobs(cases: Cases, seed: int, radius: float = 6) -> Cases:
         angle, swing = np.arctan2(y - row, x - column), draw.uniform(-0.2, 0.2, (3, 2))
         edge = radius * (1 + sum(a * np.sin(k * angle) + b * np.cos(k * angle) for k, (a, b) in enumerate(swing, 2)))
         maps.append(np.hypot(y - row, x - column) <= edge)
-    return Cases(cases.images, torch.from_numpy(np.array(maps)).long(), cases.subjects)
+    return SmallCases(cases.images, torch.from_numpy(np.array(maps)).long(), cases.subjects)
 
 
 def square_lesion(side: int, values: Tensor) -> Lesions:
@@ -47,7 +47,7 @@ def test_lesions_are_parts_of_a_lesions_size_about_their_centre() -> None:
     labels[0, 50:54, 50:54] = 1  # tiny
     labels[0, 10:16, 40:46] = 2  # another class
     labels[1, 20:50, 20:50] = 3  # most of the image
-    found = lesions_of(Cases(images, labels, torch.arange(2)))
+    found = lesions_of(SmallCases(images, labels, torch.arange(2)))
     assert found.case.tolist() == [0, 0]
     assert found.mask.sum(1).tolist() == [36, 36]
     row, column = 32, 8  # the centre lies at 32.5, 7.5; rounded to even
@@ -66,7 +66,7 @@ def test_a_lesion_pasted_into_another_brain_is_found(fields, monkeypatch: pytest
         mask, image = (torch.roll(x[9], (5, -4), (-2, -1)) for x in (training.labels, training.images))
         mask, image = (x.flip(-1) if mirror else x for x in (mask, image))
         images[host], labels[host] = torch.where(mask > 0, image, images[host]), mask
-    queries = Cases(images, labels, torch.full((6,), -1))
+    queries = SmallCases(images, labels, torch.full((6,), -1))
     near = similar_lesions(queries, training, queries.subjects)
     assert near.case[[2, 4]].tolist() == [9, 9]
     assert near.first[[2, 4]] == pytest.approx([1, 1], abs=1e-3)
@@ -86,15 +86,15 @@ def test_the_lesion_that_lies_nearest_speaks_for_its_case(fields) -> None:  # ty
     assert training.labels is not None
     images, labels = training.images[[3]].clone(), training.labels[[3]].clone()
     labels[0, 2:9, 2:9] = 2  # a lesion of nobody, that comes first
-    near = similar_lesions(Cases(images, labels, torch.tensor([-1])), training, torch.tensor([-1]))
+    near = similar_lesions(SmallCases(images, labels, torch.tensor([-1])), training, torch.tensor([-1]))
     assert near.case.tolist() == [3]
     assert near.first == pytest.approx([1], abs=1e-3)
 
 
-def test_without_lesions_a_case_is_near_to_nobody(fields) -> None:  # type: ignore[no-untyped-def]
+def test_without_lesions_a_case_is_near_to_no_one(fields) -> None:  # type: ignore[no-untyped-def]
     training = with_blobs(fields(5, 0), 0)
     assert training.labels is not None
-    bare = Cases(training.images, torch.zeros_like(training.labels), training.subjects)
+    bare = SmallCases(training.images, torch.zeros_like(training.labels), training.subjects)
     for queries, targets in ((bare, training), (training, bare), (bare, bare)):
         near = similar_lesions(queries, targets, torch.full((5,), -1))
         assert near.first.tolist() == near.second.tolist() == [0] * 5

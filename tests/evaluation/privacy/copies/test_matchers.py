@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from understudy.evaluation.privacy.copies import matchers
-from understudy.evaluation.privacy.copies.cases import Cases
+from understudy.evaluation.privacy.copies.cases import SmallCases
 from understudy.evaluation.privacy.copies.matchers import patch_rows, similar_patches
 
 
@@ -22,13 +22,13 @@ def test_patches_are_centred_by_channel_and_of_length_one() -> None:
 
 
 def test_a_pasted_part_is_found(fields, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    training: Cases = fields(20, 0, cases=2, channels=2)
-    hosts: Cases = fields(8, 1, channels=2)
+    training: SmallCases = fields(20, 0, cases=2, channels=2)
+    hosts: SmallCases = fields(8, 1, channels=2)
     pasted = hosts.images.clone()
     pasted[5, :, 8:36, 24:52] = 1.5 * training.images[27, :, 12:40, 20:48]  # four pixels aside, and brighter
 
-    def near(images: torch.Tensor, own: int = -1) -> matchers.Near:
-        return similar_patches(Cases(images, None, torch.full((8,), own)), training)
+    def near(images: torch.Tensor, own: int = -1) -> matchers.NearestTwo:
+        return similar_patches(SmallCases(images, None, torch.full((8,), own)), training)
 
     found, before = near(pasted), near(hosts.images)
     assert found.case[5] == 27

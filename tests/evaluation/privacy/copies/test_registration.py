@@ -1,11 +1,11 @@
-"""Registration finds planted maps, and never makes a pair less alike."""
+"""Registration finds injected maps, and never makes a pair less alike."""
 
 import pytest
 import torch
 from torch import Tensor
 
 from understudy.evaluation.privacy.copies import registration
-from understudy.evaluation.privacy.copies.registration import affine, blur, move, unit
+from understudy.evaluation.privacy.copies.registration import affine_maps, apply_affine, blur, unit
 
 
 def smooth(n: int, side: int = 64, channels: int = 1, seed: int = 0) -> Tensor:
@@ -13,8 +13,8 @@ def smooth(n: int, side: int = 64, channels: int = 1, seed: int = 0) -> Tensor:
     return images / images.std() / 3
 
 
-def planted(n: int, degrees: float, zoom: float, x: float, y: float, flip: bool = False) -> Tensor:
-    return affine(torch.full((n,), degrees), torch.full((n,), zoom), torch.tensor([[x, y]]).expand(n, 2), flip)
+def injected(n: int, degrees: float, zoom: float, x: float, y: float, flip: bool = False) -> Tensor:
+    return affine_maps(torch.full((n,), degrees), torch.full((n,), zoom), torch.tensor([[x, y]]).expand(n, 2), flip)
 
 
 def r(a: Tensor, b: Tensor) -> Tensor:
@@ -26,11 +26,11 @@ MAPS = [(0, 1, 3 / 64, -2 / 64), (6, 1, 0, 0), (-5, 1.06, 0.02, 0.01), (0, 0.92,
 
 
 @pytest.mark.parametrize("chosen", MAPS)
-def test_ecc_finds_planted_maps(chosen: tuple[float, float, float, float]) -> None:
-    target, true = smooth(6, 32), planted(6, *chosen)
-    query = move(target, true)
+def test_ecc_finds_injected_maps(chosen: tuple[float, float, float, float]) -> None:
+    target, true = smooth(6, 32), injected(6, *chosen)
+    query = apply_affine(target, true)
     found = registration.ecc(query, target, STILL)
-    before, after = r(query, target), r(query, move(target, found))
+    before, after = r(query, target), r(query, apply_affine(target, found))
     assert after.min() > 0.99
     assert (after > before).all()
     assert (found - true).abs().max() < 0.02
@@ -38,9 +38,12 @@ def test_ecc_finds_planted_maps(chosen: tuple[float, float, float, float]) -> No
 
 def test_r_never_falls() -> None:
     query, target = smooth(60, 32, seed=1), smooth(60, 32, seed=2)
-    bank = registration.maps()
+    bank = registration.affine_bank()
     start = bank[torch.randint(len(bank), (60,), generator=torch.Generator().manual_seed(0))]
-    before, after = r(query, move(target, start)), r(query, move(target, registration.ecc(query, target, start)))
+    before, after = (
+        r(query, apply_affine(target, start)),
+        r(query, apply_affine(target, registration.ecc(query, target, start))),
+    )
     assert (after >= before - 1e-5).all()
     assert (after > before + 0.05).float().mean() > 0.7
 
@@ -52,7 +55,7 @@ def test_ecc_does_not_break_on_a_plain_image() -> None:
 
 
 def test_the_bank_holds_each_map_once_and_no_map_twice_extreme() -> None:
-    bank = registration.maps()
+    bank = registration.affine_bank()
     assert len(torch.unique(bank, dim=0)) == len(bank)
     zooms = (bank[:, :, :2].det().abs() ** -0.5).tolist()
     turned = torch.rad2deg(torch.atan2(bank[:, 1, 0], bank[:, 1, 1])).abs().tolist()
@@ -70,22 +73,22 @@ def test_the_bank_finds_the_case_and_the_map(
 ) -> None:
     targets = smooth(12)
     monkeypatch.setattr(registration, "BLOCK", 5)
-    highest, which = registration.coarse(move(targets, planted(12, *chosen, flip)), targets)
+    highest, which = registration.coarse(apply_affine(targets, injected(12, *chosen, flip)), targets)
     assert highest.argmax(1).tolist() == list(range(12))
     assert highest.diagonal().min() > 0.9
-    found = registration.maps()[which.diagonal().long()]
+    found = registration.affine_bank()[which.diagonal().long()]
     assert ((found[:, :, :2].det() < 0) == flip).all()
-    assert (found - planted(1, *chosen, flip)).abs().max() < 0.15
+    assert (found - injected(1, *chosen, flip)).abs().max() < 0.15
 
 
 def test_mirrored_copies_with_channels_swapped_fit() -> None:
     targets = smooth(4, channels=3)
-    start = planted(4, 0, 1, 0, 0, True)
+    start = injected(4, 0, 1, 0, 0, True)
     fitted = registration.fit_affine(targets.flip(-1)[:, [2, 0, 1]], targets, start)
     assert fitted.whole.min() > 0.99
     assert fitted.detail.min() > 0.99
-    strangers = registration.fit_affine(smooth(4, channels=3, seed=9), targets, start)
-    assert strangers.whole.max() < 0.9
+    unseen = registration.fit_affine(smooth(4, channels=3, seed=9), targets, start)
+    assert unseen.whole.max() < 0.9
 
 
 def test_detail_sees_through_shading_and_grain() -> None:

@@ -1,11 +1,11 @@
-"""Bending undoes a known registration, tells what was bent from strangers, and never makes a pair less alike."""
+"""Bending undoes a known registration, tells what was bent from unseen, and never makes a pair less alike."""
 
 import pytest
 import torch
 from torch import Tensor
 
 from understudy.evaluation.privacy.copies import registration
-from understudy.evaluation.privacy.copies.registration import affine, blur, move, sample, unit, warp
+from understudy.evaluation.privacy.copies.registration import affine_maps, apply_affine, blur, random_warp, sample, unit
 
 
 def smooth(n: int, side: int, channels: int = 1, seed: int = 0) -> Tensor:
@@ -14,7 +14,7 @@ def smooth(n: int, side: int, channels: int = 1, seed: int = 0) -> Tensor:
 
 
 def bent(images: Tensor, seed: int = 5) -> Tensor:
-    return warp(images, 3 / 64, 6 / 64, torch.Generator().manual_seed(seed))
+    return random_warp(images, 3 / 64, 6 / 64, torch.Generator().manual_seed(seed))
 
 
 def r(a: Tensor, b: Tensor) -> Tensor:
@@ -63,25 +63,28 @@ def test_plain_images_do_not_break_it() -> None:
         assert registration.deform(query, other, STILL).isfinite().all()
 
 
-def test_what_is_bent_is_among_its_candidates_and_strangers_lie_further() -> None:
+def test_what_is_bent_is_among_its_candidates_and_unseen_lie_further() -> None:
     targets = smooth(40, 64, channels=2)
     queries = bent(targets)
     histograms = registration.local_histograms(targets)
     assert torch.allclose(histograms.norm(dim=1), torch.ones(40), atol=1e-4)
     likeness = registration.local_histograms(queries) @ histograms.T
     assert (likeness.argmax(1) == torch.arange(40)).float().mean() > 0.9
-    copies, strangers = (
+    copies, unseen = (
         registration.fit_deformed(queries, targets),
         registration.fit_deformed(queries.roll(1, 0), targets),
     )
-    assert (copies[:, None] > strangers).float().mean() > 0.99
+    assert (copies[:, None] > unseen).float().mean() > 0.99
 
 
 def test_images_that_are_not_square_and_start_elsewhere() -> None:
     target = smooth(12, 64)[:, :, :40]
-    still, turned = torch.eye(2, 3).expand(12, 2, 3), affine(torch.full((12,), 6.0), torch.ones(12), torch.zeros(12, 2))
+    still, turned = (
+        torch.eye(2, 3).expand(12, 2, 3),
+        affine_maps(torch.full((12,), 6.0), torch.ones(12), torch.zeros(12, 2)),
+    )
     assert r(bent(target), sample(target, registration.deform(bent(target), target, still))).median() > 0.93
-    query = bent(move(target, turned))
+    query = bent(apply_affine(target, turned))
     started, unmoved = (r(query, sample(target, registration.deform(query, target, one))) for one in (turned, still))
     assert started.median() > 0.93 and started.mean() > unmoved.mean()
 

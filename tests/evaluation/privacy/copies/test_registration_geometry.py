@@ -8,7 +8,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from understudy.evaluation.privacy.copies import registration
-from understudy.evaluation.privacy.copies.registration import affine, blur, detail, move, unit, warp
+from understudy.evaluation.privacy.copies.registration import affine_maps, apply_affine, blur, detail, random_warp, unit
 
 
 def noise(n: int = 2, channels: int = 1, height: int = 16, width: int = 16) -> Tensor:
@@ -16,7 +16,7 @@ def noise(n: int = 2, channels: int = 1, height: int = 16, width: int = 16) -> T
 
 
 def one(degrees: float = 0, zoom: float = 1, x: float = 0, y: float = 0, flip: bool = False) -> Tensor:
-    return affine(torch.tensor([float(degrees)]), torch.tensor([float(zoom)]), torch.tensor([[x, y]]), flip)
+    return affine_maps(torch.tensor([float(degrees)]), torch.tensor([float(zoom)]), torch.tensor([[x, y]]), flip)
 
 
 @pytest.mark.parametrize("sigma", [1 / 64, 1 / 16, 1 / 8])
@@ -31,31 +31,33 @@ def test_blur_is_that_of_scipy(sigma: float) -> None:
 def test_maps_that_are_known_to_the_pixel() -> None:
     images = noise(1)
     for moved, expected in (
-        (move(images, one()), images),
-        (move(images, one(flip=True)), images.flip(-1)),
-        (move(images, one(degrees=90)), torch.rot90(images, 1, (2, 3))),
-        (move(images, one(x=2 / 16))[..., 2:], images[..., :-2]),  # to the right
-        (move(images, one(y=3 / 16))[..., 3:, :], images[..., :-3, :]),  # downwards
+        (apply_affine(images, one()), images),
+        (apply_affine(images, one(flip=True)), images.flip(-1)),
+        (apply_affine(images, one(degrees=90)), torch.rot90(images, 1, (2, 3))),
+        (apply_affine(images, one(x=2 / 16))[..., 2:], images[..., :-2]),  # to the right
+        (apply_affine(images, one(y=3 / 16))[..., 3:, :], images[..., :-3, :]),  # downwards
     ):
         assert torch.allclose(moved, expected, atol=1e-4)
-    assert torch.allclose(move(images, one(x=2 / 16))[..., 0], images[..., 0], atol=1e-4)  # the border is continued
+    assert torch.allclose(
+        apply_affine(images, one(x=2 / 16))[..., 0], images[..., 0], atol=1e-4
+    )  # the border is continued
 
 
 def test_zoom_above_one_makes_larger() -> None:
     square = torch.zeros(1, 1, 32, 32)
     square[..., 12:20, 12:20] = 1
-    assert move(square, one(zoom=2)).sum() == pytest.approx(4 * 64, rel=0.05)
-    assert move(square, one(zoom=0.5)).sum() == pytest.approx(64 / 4, rel=0.05)
+    assert apply_affine(square, one(zoom=2)).sum() == pytest.approx(4 * 64, rel=0.05)
+    assert apply_affine(square, one(zoom=0.5)).sum() == pytest.approx(64 / 4, rel=0.05)
 
 
 @pytest.mark.parametrize("chosen", [one(12), one(zoom=1.1), one(x=0.05, y=-0.04), one(-9, 0.92, 0.03, 0.02, True)])
 def test_the_inverse_map_brings_an_image_back(chosen: Tensor) -> None:
     images = blur(noise(1, 1, 64, 64), 1 / 16)
     whole = torch.cat([chosen, torch.tensor([[[0.0, 0.0, 1.0]]])], 1)
-    back = move(move(images, chosen), torch.linalg.inv(whole)[:, :2])
+    back = apply_affine(apply_affine(images, chosen), torch.linalg.inv(whole)[:, :2])
     inner = (..., slice(18, 46), slice(18, 46))
     assert (back - images)[inner].abs().max() < 0.05 * images.std()
-    assert (move(images, chosen) - images)[inner].abs().max() > 0.1 * images.std()
+    assert (apply_affine(images, chosen) - images)[inner].abs().max() > 0.1 * images.std()
 
 
 def test_warp_has_the_strength_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +70,7 @@ def test_warp_has_the_strength_that_is_said(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(registration, "sample", spy)
     images, centres = noise(3, 1, 64, 64), (2 * torch.arange(64) + 1) / 64 - 1
     for smoothness in (4 / 64, 8 / 64):
-        warp(images, 3 / 64, smoothness, torch.Generator().manual_seed(1))
+        random_warp(images, 3 / 64, smoothness, torch.Generator().manual_seed(1))
     for grid in grids:
         pixels = (grid - torch.stack(torch.meshgrid(centres, centres, indexing="xy"), -1)) * 32
         assert torch.allclose(pixels.square().mean((1, 2, 3)).sqrt(), torch.tensor(3.0), atol=1e-3)

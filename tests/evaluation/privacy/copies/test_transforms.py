@@ -1,11 +1,11 @@
-"""Every disguise hides something, keeps the shape, and is what its name says."""
+"""Every transformation hides something, keeps the shape, and is what its name says."""
 
 import pytest
 import torch
 from torch import Tensor
 
-from understudy.evaluation.privacy.copies.registration import affine, blur, move
-from understudy.evaluation.privacy.copies.transforms import DISGUISES, FAMILIES, available
+from understudy.evaluation.privacy.copies.registration import affine_maps, apply_affine, blur
+from understudy.evaluation.privacy.copies.transforms import FAMILIES, TRANSFORMATIONS, available
 
 
 def images(n: int = 6, channels: int = 3, seed: int = 0) -> Tensor:
@@ -17,10 +17,10 @@ def draw(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.mark.parametrize("name", DISGUISES)
-@pytest.mark.parametrize("use", ["plant", "learn"])
-def test_a_disguise_changes_every_image_and_keeps_its_shape(name: str, use: str) -> None:
-    way, x, others = getattr(DISGUISES[name], use), images(), images(seed=1)
+@pytest.mark.parametrize("name", TRANSFORMATIONS)
+@pytest.mark.parametrize("use", ["inject", "augment"])
+def test_a_transformation_changes_every_image_and_keeps_its_shape(name: str, use: str) -> None:
+    way, x, others = getattr(TRANSFORMATIONS[name], use), images(), images(seed=1)
     kept, made = x.clone(), way(x, others, draw())
     assert torch.equal(x, kept)
     assert made.shape == x.shape
@@ -36,7 +36,7 @@ def test_a_disguise_changes_every_image_and_keeps_its_shape(name: str, use: str)
 @pytest.mark.parametrize("channels", [2, 3, 4])
 def test_the_order_of_channels_never_stays(channels: int) -> None:
     x = torch.arange(channels).float().view(1, channels, 1, 1).expand(500, channels, 2, 2).contiguous()
-    orders = DISGUISES["channels_swapped"].plant(x, x, draw())[:, :, 0, 0]
+    orders = TRANSFORMATIONS["channels_swapped"].inject(x, x, draw())[:, :, 0, 0]
     assert (orders != torch.arange(channels)).any(1).all()
     assert torch.equal(orders.sort(1).values, x[:, :, 0, 0])
     found = {tuple(order) for order in orders.long().tolist()}
@@ -45,14 +45,14 @@ def test_the_order_of_channels_never_stays(channels: int) -> None:
 
 def test_one_channel_has_no_order() -> None:
     assert "channels_swapped" not in available(1)
-    assert set(available(3)) == set(DISGUISES)
-    assert {*FAMILIES, "none"} == {one.family for one in DISGUISES.values()}
+    assert set(available(3)) == set(TRANSFORMATIONS)
+    assert {*FAMILIES, "none"} == {one.family for one in TRANSFORMATIONS.values()}
     assert "none" not in FAMILIES
 
 
-def test_what_is_planted_has_the_strength_that_is_said() -> None:
+def test_what_is_injected_has_the_strength_that_is_said() -> None:
     x, others = images(40), images(40, seed=1)
-    made = {name: one.plant(x, others, draw()) for name, one in DISGUISES.items()}
+    made = {name: one.inject(x, others, draw()) for name, one in TRANSFORMATIONS.items()}
     assert torch.equal(made["mirrored"], x.flip(-1))
     assert torch.allclose(made["blended"], 0.7 * x + 0.3 * others)
     assert torch.allclose(made["blurred"], blur(x, 2 / 64))
@@ -65,16 +65,18 @@ def test_what_is_planted_has_the_strength_that_is_said() -> None:
     error = (rolled - made["shifted"][None, ..., inner, inner]).abs().amax((2, 3, 4))  # of each image, for each shift
     assert error.amin(0).max() < 1e-4
     assert len(set(error.argmin(0).tolist())) == 4
-    turned = [move(x, affine(torch.full((40,), d), torch.ones(40), torch.zeros(40, 2))) for d in (-15.0, 15.0)]
+    turned = [
+        apply_affine(x, affine_maps(torch.full((40,), d), torch.ones(40), torch.zeros(40, 2))) for d in (-15.0, 15.0)
+    ]
     error = torch.stack([(t - made["rotated_15"]).abs().amax((1, 2, 3)) for t in turned])
     assert error.amin(0).max() < 1e-5
     assert len(set(error.argmin(0).tolist())) == 2
 
 
-def test_what_is_learned_lies_around_what_is_planted() -> None:
+def test_what_is_learned_lies_around_what_is_injected() -> None:
     x, others = images(200, 1), images(200, 1, seed=1)
-    share = DISGUISES["blended"].learn(x, others, draw())
+    share = TRANSFORMATIONS["blended"].augment(x, others, draw())
     shares = ((share - others) * (x - others)).sum((1, 2, 3)) / (x - others).square().sum((1, 2, 3))
     assert 0.54 < shares.min() < 0.6 < 0.7 < 0.8 < shares.max() < 0.86
-    level = (DISGUISES["noise"].learn(x, others, draw()) - x).flatten(1).std(1)
+    level = (TRANSFORMATIONS["noise"].augment(x, others, draw()) - x).flatten(1).std(1)
     assert level.min() < 0.1 < 0.2 < level.max() < 0.26

@@ -1,20 +1,21 @@
-"""Three known measures of how near released cases lie to training cases, each beside the same on non-members.
+"""Three published measures of how near released cases lie to training cases, each beside the same on non-members.
 
-**Authenticity** (AuthPct): Alaa, van Breugel, Saveliev, van der Schaar, "How Faithful is your Synthetic Data?" (ICML
-2022, arXiv 2102.08921), section 3.3: a case is authentic where its nearest training case has another training case
-nearer to it than the case is. **Differs**: that other one is of another subject; a subject's own slices lie so near
-that nothing would ever be found.
-**Distance ratio** (nearest-neighbour distance ratio): distance to the nearest training case over distance to the
-nearest of another subject, as in Lowe's test of matches (Int. J. Comput. Vis. 60, 2004); 1: no one in particular, 0: a
-copy.
-**C_T**: Meehan, Chaudhuri, Dasgupta, "A Non-Parametric Test to Detect Data-Copying in Generative Models" (AISTATS 2020,
-arXiv 2004.05675), Z_U and C_T: are released cases nearer to training cases than unseen real ones, as the z-value of
-Mann and Whitney's U, in cells of the space, weighted by the share of unseen cases; below 0: nearer, below -3: copied.
-**Differs**: nearest over all training cases; from each unseen subject one case is drawn, 200 times, and the z-values
-are averaged, since slices of a subject are not independent; cells of fewer than 20 released or 5 unseen cases do not
-count.
-Distances are chords between centred unit vectors of pixels. **Checked** in
-tests/evaluation/privacy/attacks/test_authenticity.py (by hand; scipy's U).
+**Authenticity** (AuthPct): a case is authentic where its nearest training case has another training case nearer to it
+than the case is.
+**Distance ratio**: distance to the nearest training case over distance to the nearest of another subject; 1: no one in
+particular, 0: a copy.
+**C_T**: are released cases nearer to training cases than unseen real ones? The z-value of Mann and Whitney's U, in
+cells of the space, weighted by the share of unseen cases; below 0: nearer, below -3: copied.
+Distances are chords between centred unit vectors of pixels.
+**Source**: AuthPct: Alaa, van Breugel, Saveliev, van der Schaar, "How Faithful is your Synthetic Data?" (ICML 2022,
+arXiv 2102.08921), section 3.3. Distance ratio: Lowe's test of matches (Int. J. Comput. Vis. 60, 2004). C_T: Meehan,
+Chaudhuri, Dasgupta, "A Non-Parametric Test to Detect Data-Copying in Generative Models" (AISTATS 2020, arXiv
+2004.05675), Z_U and C_T.
+**Differs**: AuthPct: the other training case is of another subject; a subject's own slices lie so near that nothing
+would ever be found. C_T: nearest over all training cases; from each unseen subject one case is drawn, 200 times, and
+the z-values are averaged, since slices of a subject are not independent; cells of fewer than 20 released or 5 unseen
+cases do not count.
+**Checked** in tests/evaluation/privacy/attacks/test_authenticity.py (by hand; scipy's U).
 """
 
 from dataclasses import dataclass
@@ -30,23 +31,23 @@ from understudy.core.seed import derive, rng
 from understudy.core.statistics import mean_interval
 from understudy.evaluation.nearest import Rows, nearest
 from understudy.evaluation.privacy.attacks.membership import no_features
-from understudy.evaluation.privacy.attacks.setup import Scene, log_distance
-from understudy.evaluation.privacy.calibration import Reference, clopper_pearson, order_interval
+from understudy.evaluation.privacy.attacks.setup import AttackSetup, log_distance
+from understudy.evaluation.privacy.calibration import ReferenceScores, clopper_pearson, order_interval
 from understudy.evaluation.privacy.pearson import ImageVectors
 
 DRAWS = 200
 CELL = 20  # unseen subjects a cell
 CELLS = 10
-FEWEST_RELEASED, FEWEST_UNSEEN = 20, 5  # in a cell
+MIN_RELEASED, MIN_UNSEEN = 20, 5  # in a cell
 AUTHENTIC = "share of released cases farther from their nearest training case than another patient is (AuthPct)"
 RATIO = "distance to the nearest training case over distance to the nearest of another patient; low: the 5 % quantile"
-CONTROL = "the same of non-members, each subject counting once: what is to be expected of strangers"
+CONTROL = "the same of non-members, each subject counting once: what is to be expected without copying"
 C_T = "z-value of Mann-Whitney's U, released against non-members: below 0: nearer to training cases, below -3: copied"
-NO_CELL = f"not measured: no cell holds {FEWEST_RELEASED} released cases and {FEWEST_UNSEEN} non-members"
+NO_CELL = f"not measured: no cell holds {MIN_RELEASED} released cases and {MIN_UNSEEN} non-members"
 
 
 @dataclass(frozen=True)
-class Near:
+class NearestTraining:
     """Nearest training cases of some cases.
 
     Attributes:
@@ -67,7 +68,7 @@ class Near:
         return np.asarray(np.exp(log_distance(self.r) - log_distance(self.other)))
 
 
-def look_near(query: Rows, real: Cohort, rows: np.ndarray, memory_mib: int) -> Near:
+def nearest_training(query: Rows, real: Cohort, rows: np.ndarray, memory_mib: int) -> NearestTraining:
     """Find the nearest training cases of some cases.
 
     Args:
@@ -86,7 +87,7 @@ def look_near(query: Rows, real: Cohort, rows: np.ndarray, memory_mib: int) -> N
         target_groups=subjects,
         memory_mib=memory_mib,
     )
-    return Near(index, r, other, fellows.r[inverse] > r)
+    return NearestTraining(index, r, other, fellows.r[inverse] > r)
 
 
 def two_subjects(
@@ -140,7 +141,7 @@ def c_t(
         weights, z = [], []
         for cell in np.unique(cells[1]):
             ours, theirs = released[cells[0] == cell], unseen[drawn][cells[1][drawn] == cell]
-            if len(ours) >= FEWEST_RELEASED and len(theirs) >= FEWEST_UNSEEN:
+            if len(ours) >= MIN_RELEASED and len(theirs) >= MIN_UNSEEN:
                 weights.append(len(theirs))
                 z.append(z_u(ours, theirs))
         if z:
@@ -148,39 +149,39 @@ def c_t(
     return float(np.mean(values)) if values else None
 
 
-def cells_of(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+def cells_of(setup: AttackSetup) -> tuple[np.ndarray, np.ndarray]:
     """Return the cell of each released case (m,) and of each non-member's case (n,), by k-means on training features.
 
     One cell for all where there are fewer than twice 20 non-members, or where features cannot be learned.
     """
-    sizes = len(scene.synthetic), len(scene.non_members)
-    k = min(CELLS, len(np.unique(scene.subjects[~scene.is_member])) // CELL, len(scene.members))
-    if k < 2 or no_features(scene):
+    sizes = len(setup.synthetic), len(setup.non_members)
+    k = min(CELLS, len(np.unique(setup.subjects[~setup.is_member])) // CELL, len(setup.members))
+    if k < 2 or no_features(setup):
         return np.zeros(sizes[0], np.int64), np.zeros(sizes[1], np.int64)
-    attacked, released = (side.block(0, len(side)) for side in scene.described)
-    state = derive(scene.seed, "attack", "cells") % 2**32
-    means = KMeans(k, n_init=3, random_state=state).fit(attacked[scene.is_member])
-    return means.predict(released), means.predict(attacked[~scene.is_member])
+    attacked, released = (side.block(0, len(side)) for side in setup.described)
+    state = derive(setup.seed, "attack", "cells") % 2**32
+    means = KMeans(k, n_init=3, random_state=state).fit(attacked[setup.is_member])
+    return means.predict(released), means.predict(attacked[~setup.is_member])
 
 
-def nearness_results(prefix: str, scene: Scene, draws: int) -> list[Result]:
+def nearness_results(prefix: str, setup: AttackSetup, draws: int) -> list[Result]:
     """Return the three measures of released cases, and the same of non-members; withheld where subjects are few.
 
     Args:
         prefix: ``privacy.`` or ``privacy.NAME.``.
-        scene: the cohorts.
+        setup: the cohorts.
         draws: resamples of subjects.
     """
-    people = [np.unique(scene.subjects[side]) for side in (scene.is_member, ~scene.is_member)]
+    people = [np.unique(setup.subjects[side]) for side in (setup.is_member, ~setup.is_member)]
     name, few = f"{prefix}nearness", min(map(len, people))
     if few < MIN_SUBJECTS:
         counts = f"{len(people[0])} members and {len(people[1])} non-members"
         note = f"withheld: {counts} stand behind it, and a public number needs {MIN_SUBJECTS} of each"
-        return [Result(name, None, seed=scene.seed, note=note)]
-    unseen = ImageVectors(scene.real, scene.non_members)
-    sides = [look_near(query, scene.real, scene.members, scene.memory_mib) for query in (scene.released, unseen)]
-    theirs, seed, m = scene.subjects[~scene.is_member], scene.seed, len(scene.synthetic)
-    copying = c_t(-sides[0].r, -sides[1].r, theirs, cells_of(scene), seed)
+        return [Result(name, None, seed=setup.seed, note=note)]
+    unseen = ImageVectors(setup.real, setup.non_members)
+    sides = [nearest_training(query, setup.real, setup.members, setup.memory_mib) for query in (setup.released, unseen)]
+    theirs, seed, m = setup.subjects[~setup.is_member], setup.seed, len(setup.synthetic)
+    copying = c_t(-sides[0].r, -sides[1].r, theirs, cells_of(setup), seed)
     told = NO_CELL if copying is None else C_T
     return [
         *_authentic(name, sides, theirs, seed, draws),
@@ -189,7 +190,7 @@ def nearness_results(prefix: str, scene: Scene, draws: int) -> list[Result]:
     ]
 
 
-def _authentic(name: str, sides: list[Near], theirs: np.ndarray, seed: int, draws: int) -> list[Result]:
+def _authentic(name: str, sides: list[NearestTraining], theirs: np.ndarray, seed: int, draws: int) -> list[Result]:
     released, m = sides[0].authentic, len(sides[0].authentic)
     names, inverse, counts = np.unique(theirs, return_inverse=True, return_counts=True)
     means = np.bincount(inverse, sides[1].authentic) / counts
@@ -201,8 +202,8 @@ def _authentic(name: str, sides: list[Near], theirs: np.ndarray, seed: int, draw
     ]
 
 
-def _ratios(name: str, sides: list[Near], theirs: np.ndarray, seed: int, draws: int) -> list[Result]:
-    released, control = sides[0].ratio, Reference(sides[1].ratio, theirs, "")
+def _ratios(name: str, sides: list[NearestTraining], theirs: np.ndarray, seed: int, draws: int) -> list[Result]:
+    released, control = sides[0].ratio, ReferenceScores(sides[1].ratio, theirs, "")
     results = []
     for word, q in (("median", 0.5), ("low", 0.05)):
         value, resampled = control.quantiles(q, draws, seed)

@@ -1,10 +1,10 @@
-"""Do released cases tell that two records belong to one person? Two contrasts of an image, or two slices of a patient.
+"""Linkability: do released cases tell that two contrasts, or two slices, belong to one patient?
 
-``link_contrasts``: the attacker holds some channels of a patient's image from one place and the others from another. He
-links them where the same released case is the nearest to both.
-``link_slices``: the attacker holds a slice of a patient that is not the one that was learned, and looks for released
-cases that resemble both: neighbouring slices of a member lead to the same released case. No success of its own; a
-threshold decides (verdict.py).
+``link_contrasts``: the attacker holds some channels of a patient's image from one place and the others from another,
+and links them where the same released case is the nearest to both.
+``link_slices``: the attacker holds another slice of a patient than the one that was learned, and looks for released
+cases that resemble both: neighbouring slices of a member lead to the same released case. It has no success of its own;
+a threshold decides (risk.py).
 **Source**: Giomi, Boenisch, Wehmeyer, Tasnadi (Anonymeter, PoPETs 2023, arXiv 2211.10459), section on linkability: a
 link is made where both records have the same nearest released record (there: one in common among k).
 **Differs**: k = 1; beside that, a graded score: the highest, over released cases, of the lower of its two correlations.
@@ -14,7 +14,7 @@ link is made where both records have the same nearest released record (there: on
 import numpy as np
 
 from understudy.evaluation.nearest import Rows
-from understudy.evaluation.privacy.attacks.setup import COLUMNS, Attack, Attempt, ChannelVectors, Scene
+from understudy.evaluation.privacy.attacks.setup import COLUMNS, Attack, AttackScores, AttackSetup, ChannelVectors
 
 QUERIES = 512  # cases at once
 
@@ -47,40 +47,40 @@ def linked(one: Rows, other: Rows, released_one: Rows, released_other: Rows) -> 
     return scores, success
 
 
-def contrasts(scene: Scene) -> list[Attempt]:
+def contrasts(setup: AttackSetup) -> list[AttackScores]:
     """Link the first half of an image's channels with the others."""
-    halves = np.array_split(np.arange(len(scene.real.encoding.channels)), 2)
-    attacked = [ChannelVectors(scene.real, scene.rows, half) for half in halves]
-    released = [ChannelVectors(scene.synthetic, scene.synthetic.rows(), half) for half in halves]
+    halves = np.array_split(np.arange(len(setup.real.encoding.channels)), 2)
+    attacked = [ChannelVectors(setup.real, setup.rows, half) for half in halves]
+    released = [ChannelVectors(setup.synthetic, setup.synthetic.rows(), half) for half in halves]
     scores, success = linked(attacked[0], attacked[1], released[0], released[1])
-    return [Attempt(scores, success=success)]
+    return [AttackScores(scores, success=success)]
 
 
-def slices(scene: Scene) -> list[Attempt]:
+def slices(setup: AttackSetup) -> list[AttackScores]:
     """Link each slice of a patient with the next one that is there."""
-    first, second = next_slices(scene)
-    scores = np.full(len(scene.rows), np.nan)
-    scores[first], _ = linked(scene.pixels(first), scene.pixels(second), scene.released, scene.released)
-    return [Attempt(scores)]
+    first, second = next_slices(setup)
+    scores = np.full(len(setup.rows), np.nan)
+    scores[first], _ = linked(setup.pixels(first), setup.pixels(second), setup.released, setup.released)
+    return [AttackScores(scores)]
 
 
-def next_slices(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-    """Return pairs (p,) and (p,) of cases of one subject that follow each other; they count within the scene's rows."""
-    told = scene.real.column("slice_index")[scene.rows]
+def next_slices(setup: AttackSetup) -> tuple[np.ndarray, np.ndarray]:
+    """Return pairs (p,), (p,) of cases of one subject that follow each other, counted within the rows of the setup."""
+    told = setup.real.column("slice_index")[setup.rows]
     known = np.flatnonzero(told != "")
-    order = known[np.lexsort((told[known].astype(float), scene.subjects[known]))]
-    same = np.flatnonzero(scene.subjects[order][:-1] == scene.subjects[order][1:])
+    order = known[np.lexsort((told[known].astype(float), setup.subjects[known]))]
+    same = np.flatnonzero(setup.subjects[order][:-1] == setup.subjects[order][1:])
     return order[same], order[same + 1]
 
 
-def _lacks_contrasts(scene: Scene) -> str:
-    n = len(scene.real.encoding.channels)
+def _lacks_contrasts(setup: AttackSetup) -> str:
+    n = len(setup.real.encoding.channels)
     return "" if n >= 2 else f"needs at least 2 channels, found {n}"
 
 
-def _lacks_slices(scene: Scene) -> str:
-    first, _ = next_slices(scene)
-    both = all((scene.is_member[first] == side).any() for side in (True, False))
+def _lacks_slices(setup: AttackSetup) -> str:
+    first, _ = next_slices(setup)
+    both = all((setup.is_member[first] == side).any() for side in (True, False))
     return "" if both else "needs members and non-members with two slices whose slice_index is known"
 
 

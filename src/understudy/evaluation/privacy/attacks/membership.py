@@ -1,33 +1,26 @@
-"""Is a patient's image nearer to a released image than a stranger's is? Membership from the released set alone.
+"""Membership inference: was a patient among the training patients? Five attacks, two of them on the generator itself.
 
-**Source**: the distance attack of Chen, Yu, Zhang, Fritz, "GAN-Leaks" (CCS 2020, arXiv 1909.03935), full black box: the
-score of a case is the distance to the nearest released case, turned round.
-**Differs**: nearness is Pearson's r, of pixels (``nearest_pixels``) or of features that know no member
-(``nearest_features``), so that gain and offset do not hide a copy; no second generator calibrates it, the control group
-does.
-**Checked** in tests/evaluation/privacy/attacks/test_attacks.py.
-
-Do released cases crowd round a patient's images more than the images of other people do?
-
-An image that many people's images resemble is near to some released case whether or not its patient was a member. So
-the density of released cases at the image is divided by the density of real images of other people there.
-**Source**: van Breugel, Sun, Qian, van der Schaar, "Membership Inference Attacks against Synthetic Data through
+**Nearest** (``nearest_pixels``, ``nearest_features``): the score of a case is its highest r to a released case, of
+pixels, or of features that know no member.
+**Density ratio** (``density_ratio``): an image that many people's images resemble is near to some released case whether
+or not its patient was a member. So the density of released cases at the image is divided by the density of real images
+of other people there.
+**White-box score queries** (``discriminator``, ``denoising_loss``): for an attacker who holds the generator. Here
+the query is a function (``ScoreQuery``); `understudy evaluate privacy --generator RUN` makes it of a saved run
+(synthesis/score_query.py).
+**Source**: nearest: the distance attack of Chen, Yu, Zhang, Fritz, "GAN-Leaks" (CCS 2020, arXiv 1909.03935), full black
+box. Density ratio: van Breugel, Sun, Qian, van der Schaar, "Membership Inference Attacks against Synthetic Data through
 Overfitting Detection" (DOMIAS, AISTATS 2023, arXiv 2302.12580), equation 2: p_released(x) / p_reference(x).
-**Differs**: both densities by the nearest neighbour, since one copy shows in no farther one, so that the logarithm of
-the ratio is, up to what is the same for all, log d(x, reference) - log d(x, released), d the distance of pixels. The
-reference is made of non-members: subjects are dealt into folds, members too, and a case of a fold is scored with the
-non-members of the other folds, so that members and non-members meet references alike.
-**Checked** in tests/evaluation/privacy/attacks/test_attacks.py.
-
-Membership for somebody who holds the generator itself, and asks it about a patient's images.
-
-Evaluations know no generator: what can be asked is passed in as a function (``Oracle``), of a discriminator or of a
-denoiser. `understudy evaluate privacy --generator RUN` makes it of a saved run (synthesis/score_query.py).
-**Source**: Hayes, Melis, Danezis, De Cristofaro, "LOGAN" (PETS 2019, arXiv 1705.07663): the discriminator's verdict is
-higher for images that it was trained on. Matsumoto, Miura, Yanai, "Membership Inference Attacks against Diffusion
+Discriminator: Hayes, Melis, Danezis, De Cristofaro, "LOGAN" (PETS 2019, arXiv 1705.07663): its logit is higher for
+images that it was trained on. Denoising loss: Matsumoto, Miura, Yanai, "Membership Inference Attacks against Diffusion
 Models" (2023, arXiv 2302.03262), and Carlini et al., "Extracting Training Data from Diffusion Models" (2023, arXiv
-2301.13188): the denoising loss is lower for them.
-**Differs**: no shadow models (that is Carlini's stronger attack); the control group calibrates.
+2301.13188): it is lower for them.
+**Differs**: nearest: r instead of a distance, so that gain and offset do not hide a copy; no second generator
+calibrates it, the control group does. Density ratio: both densities by the nearest neighbour, since one copy shows in
+no farther one, so that the logarithm of the ratio is, up to a constant, log d(x, reference) - log d(x, released), d the
+distance of pixels; the reference is made of non-members: members and non-members are dealt into folds, and a case of a
+fold is scored with the non-members of the other folds, so that both meet references alike. Score queries: no shadow
+models (that is Carlini's stronger attack).
 **Checked** in tests/evaluation/privacy/attacks/test_attacks.py.
 """
 
@@ -38,28 +31,28 @@ import numpy as np
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import rng
 from understudy.evaluation.nearest import nearest
-from understudy.evaluation.privacy.attacks.setup import Attack, Attempt, Scene, log_distance
+from understudy.evaluation.privacy.attacks.setup import Attack, AttackScores, AttackSetup, log_distance
 
 ENCODER_CASES = 16  # fewest that the encoder learns from
 
 
-def no_features(scene: Scene) -> str:
+def no_features(setup: AttackSetup) -> str:
     """Say why features cannot be learned on the released cases, or ""."""
-    n = len(scene.synthetic)
-    if scene.features != "encoder" or n >= ENCODER_CASES:
+    n = len(setup.synthetic)
+    if setup.features != "encoder" or n >= ENCODER_CASES:
         return ""
     return f"the encoder learns from at least {ENCODER_CASES} released cases, found {n}; set attack_features=random"
 
 
-def pixels(scene: Scene) -> list[Attempt]:
+def pixels(setup: AttackSetup) -> list[AttackScores]:
     """Score each case by its highest r to a released image."""
-    return [Attempt(nearest(scene.attacked, scene.released, memory_mib=scene.memory_mib).r)]
+    return [AttackScores(nearest(setup.attacked, setup.released, memory_mib=setup.memory_mib).r)]
 
 
-def features(scene: Scene) -> list[Attempt]:
+def features(setup: AttackSetup) -> list[AttackScores]:
     """Score each case by the highest r of its features to those of a released case."""
-    attacked, released = scene.described
-    return [Attempt(nearest(attacked, released, memory_mib=scene.memory_mib).r)]
+    attacked, released = setup.described
+    return [AttackScores(nearest(attacked, released, memory_mib=setup.memory_mib).r)]
 
 
 _QUESTION = "Was this patient among the training patients?"
@@ -74,34 +67,34 @@ FEATURES = Attack(
 
 
 FOLDS = 5
-FEWEST = 10  # non-member subjects
+MIN_NON_MEMBERS = 10  # non-member subjects
 
 
-def density_ratio(scene: Scene) -> list[Attempt]:
+def density_ratio(setup: AttackSetup) -> list[AttackScores]:
     """Score each case by how much nearer a released case is than the image of another person."""
-    scores = -log_distance(nearest(scene.attacked, scene.released, memory_mib=scene.memory_mib).r)
-    folds = _folds(scene)
+    scores = -log_distance(nearest(setup.attacked, setup.released, memory_mib=setup.memory_mib).r)
+    folds = _folds(setup)
     for fold in range(FOLDS):
-        here, others = np.flatnonzero(folds == fold), np.flatnonzero((folds != fold) & ~scene.is_member)
-        r = nearest(scene.pixels(here), scene.pixels(others), memory_mib=scene.memory_mib).r
+        here, others = np.flatnonzero(folds == fold), np.flatnonzero((folds != fold) & ~setup.is_member)
+        r = nearest(setup.pixels(here), setup.pixels(others), memory_mib=setup.memory_mib).r
         scores[here] += log_distance(r)
-    return [Attempt(scores)]
+    return [AttackScores(scores)]
 
 
-def _folds(scene: Scene) -> np.ndarray:
+def _folds(setup: AttackSetup) -> np.ndarray:
     """Return the fold of each case's subject, (n,); members and non-members are dealt apart."""
-    folds = np.empty(len(scene.rows), np.int64)
-    for name, side in (("members", scene.is_member), ("non-members", ~scene.is_member)):
-        subjects, inverse = np.unique(scene.subjects[side], return_inverse=True)
-        dealt = rng(scene.seed, "attack", "folds", name).permutation(len(subjects)) % FOLDS
+    folds = np.empty(len(setup.rows), np.int64)
+    for name, side in (("members", setup.is_member), ("non-members", ~setup.is_member)):
+        subjects, inverse = np.unique(setup.subjects[side], return_inverse=True)
+        dealt = rng(setup.seed, "attack", "folds", name).permutation(len(subjects)) % FOLDS
         folds[side] = dealt[inverse]
     return folds
 
 
-def _lacks(scene: Scene) -> str:
-    n = len(np.unique(scene.subjects[~scene.is_member]))
-    few = f"a reference of other people needs at least {FEWEST} non-member subjects, found {n}"
-    return few if n < FEWEST else ""
+def _lacks(setup: AttackSetup) -> str:
+    n = len(np.unique(setup.subjects[~setup.is_member]))
+    few = f"a reference of other people needs at least {MIN_NON_MEMBERS} non-member subjects, found {n}"
+    return few if n < MIN_NON_MEMBERS else ""
 
 
 DENSITY_RATIO = Attack(
@@ -113,33 +106,33 @@ DENSITY_RATIO = Attack(
 )
 
 
-def ask(scene: Scene, *, name: str, sign: int) -> list[Attempt]:
-    """Score each case by what the generator answers.
+def query_scores(setup: AttackSetup, *, name: str, sign: int) -> list[AttackScores]:
+    """Score each case by the answer of a white-box score query.
 
     Args:
-        scene: with the oracle of that name: (cohort, rows) -> (n,).
-        name: of the oracle.
+        setup: with the query of that name: (cohort, rows) -> (n,).
+        name: of the query.
         sign: 1 where a higher answer points to a member, -1 where a lower one does.
 
     Raises:
         UnderstudyError: not one finite number a case.
     """
-    answers = np.asarray(scene.oracles[name].score(scene.real, scene.rows), np.float64)
-    if answers.shape != scene.rows.shape or not np.isfinite(answers).all():
+    answers = np.asarray(setup.score_queries[name].score(setup.real, setup.rows), np.float64)
+    if answers.shape != setup.rows.shape or not np.isfinite(answers).all():
         raise UnderstudyError(
-            f"the oracle {name} should answer with one finite number for each of {len(scene.rows)} cases, found shape "
-            f"{answers.shape} with {int((~np.isfinite(answers)).sum())} that are not finite"
+            f"the score query {name} should return one finite number for each of {len(setup.rows)} cases, found "
+            f"shape {answers.shape} with {int((~np.isfinite(answers)).sum())} that are not finite"
         )
-    return [Attempt(sign * answers)]
+    return [AttackScores(sign * answers)]
 
 
 def _attack(name: str, sign: int, holds: str) -> Attack:
-    def lacks(scene: Scene) -> str:
-        why = f"needs the generator, asked for its {name.replace('_', ' ')}: name its run with --generator"
-        return "" if name in scene.oracles else why
+    def lacks(setup: AttackSetup) -> str:
+        why = f"needs the generator, queried for its {name.replace('_', ' ')}: name its run with --generator"
+        return "" if name in setup.score_queries else why
 
     question = "Was this patient among the training patients?"
-    return Attack(partial(ask, name=name, sign=sign), question, holds, "mean", lacks)
+    return Attack(partial(query_scores, name=name, sign=sign), question, holds, "mean", lacks)
 
 
 DISCRIMINATOR = _attack("discriminator", 1, "the discriminator of the generator, and images of the patient")

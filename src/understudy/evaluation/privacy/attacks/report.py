@@ -1,11 +1,7 @@
-"""What attacks came to, for people: results with intervals, a table in plain words, and INTERNAL rows by subject.
+"""All attacks on one synthetic cohort: results with intervals, a table in plain words, and INTERNAL rows by subject.
 
-**Checked** in tests/evaluation/privacy/attacks/test_report_findings.py.
-
-All attacks on one synthetic cohort: which were run, which were not and why, and what each came to, by subject.
-
-**Checked** in tests/evaluation/privacy/attacks/test_report.py (planted memoriser, independent cases, withheld and
-skipped attacks).
+**Checked** in tests/evaluation/privacy/attacks/test_report.py (a memoriser, independent cases; withheld and skipped
+attacks).
 """
 
 from collections.abc import Sequence
@@ -19,19 +15,19 @@ from understudy.core.result import Result
 from understudy.core.seed import derive
 from understudy.core.statistics import Interval
 from understudy.evaluation.privacy.attacks import ATTACKS
-from understudy.evaluation.privacy.attacks.risk import FEWEST_FOR_TPR, RATE, Verdict, judge
-from understudy.evaluation.privacy.attacks.setup import Attack, Attempt, Scene, Scored, by_subject
+from understudy.evaluation.privacy.attacks.risk import MIN_FOR_TPR, RATE, AttackPerformance, measure
+from understudy.evaluation.privacy.attacks.setup import Attack, AttackScores, AttackSetup, SubjectScores, by_subject
 
 
 @dataclass(frozen=True)
-class Attacked:
-    """What one attack, or one part of it, came to.
+class AttackResult:
+    """The result of one attack, or of one part of it.
 
     Attributes:
         name: of the attack, with the part: ``attribute.pneumonia``.
         attack: its entry in the menu.
-        why: why there is no verdict, or "".
-        verdict: how well it does.
+        why: why nothing was measured, or "".
+        performance: how well it does.
         members: scores of member subjects.
         non_members: scores of non-member subjects.
         success: scores of success of all subjects, where the attack has a success of its own.
@@ -40,28 +36,28 @@ class Attacked:
     name: str
     attack: Attack
     why: str = ""
-    verdict: Verdict | None = None
-    members: Scored | None = None
-    non_members: Scored | None = None
-    success: Scored | None = None
+    performance: AttackPerformance | None = None
+    members: SubjectScores | None = None
+    non_members: SubjectScores | None = None
+    success: SubjectScores | None = None
 
 
-def attack_all(scene: Scene, names: Sequence[str], draws: int) -> list[Attacked]:
+def attack_all(setup: AttackSetup, names: Sequence[str], draws: int) -> list[AttackResult]:
     """Run attacks, one after the other.
 
     Args:
-        scene: the cohorts, and who is a member.
+        setup: the cohorts, and who is a member.
         names: of the menu.
         draws: resamples of subjects for each interval.
     """
     found = []
     for name in names:
         attack = ATTACKS[name]
-        why = _few(scene.subjects, scene.is_member) or attack.lacks(scene)
+        why = _few(setup.subjects, setup.is_member) or attack.lacks(setup)
         if why:
-            found.append(Attacked(name, attack, why if why.startswith("withheld") else f"not measured: {why}"))
+            found.append(AttackResult(name, attack, why if why.startswith("withheld") else f"not measured: {why}"))
         else:
-            found += [_judged(name, attack, attempt, scene, draws) for attempt in attack.run(scene)]
+            found += [_result_of(name, attack, scored, setup, draws) for scored in attack.run(setup)]
     return found
 
 
@@ -78,18 +74,20 @@ def _few(subjects: np.ndarray, is_member: np.ndarray) -> str:
     )
 
 
-def _judged(name: str, attack: Attack, attempt: Attempt, scene: Scene, draws: int) -> Attacked:
-    name = f"{name}.{attempt.part}" if attempt.part else name
-    counted = ~np.isnan(attempt.scores)
-    if why := _few(scene.subjects[counted], scene.is_member[counted]):
-        return Attacked(name, attack, why if why.startswith("withheld") else f"not measured: {why}")
-    joined = by_subject(attempt.scores, scene.subjects, attack.aggregate)
-    member = np.isin(joined.subjects, np.unique(scene.subjects[scene.is_member]))
-    ours, theirs = (Scored(joined.subjects[side], joined.scores[side], joined.note) for side in (member, ~member))
-    won = None if attempt.success is None else by_subject(attempt.success, scene.subjects, "mean")
+def _result_of(name: str, attack: Attack, scored: AttackScores, setup: AttackSetup, draws: int) -> AttackResult:
+    name = f"{name}.{scored.part}" if scored.part else name
+    counted = ~np.isnan(scored.scores)
+    if why := _few(setup.subjects[counted], setup.is_member[counted]):
+        return AttackResult(name, attack, why if why.startswith("withheld") else f"not measured: {why}")
+    joined = by_subject(scored.scores, setup.subjects, attack.aggregate)
+    member = np.isin(joined.subjects, np.unique(setup.subjects[setup.is_member]))
+    ours, theirs = (
+        SubjectScores(joined.subjects[side], joined.scores[side], joined.note) for side in (member, ~member)
+    )
+    won = None if scored.success is None else by_subject(scored.success, setup.subjects, "mean")
     rates = (won.scores[member], won.scores[~member]) if won else None
-    seed = derive(scene.seed, "attack", name)
-    return Attacked(name, attack, "", judge(ours.scores, theirs.scores, seed, draws, rates), ours, theirs, won)
+    seed = derive(setup.seed, "attack", name)
+    return AttackResult(name, attack, "", measure(ours.scores, theirs.scores, seed, draws, rates), ours, theirs, won)
 
 
 TABLE = (
@@ -104,26 +102,26 @@ NOT_COVERED = (
 )
 
 
-def attack_results(prefix: str, attacked: Sequence[Attacked], seed: int) -> list[Result]:
+def attack_results(prefix: str, attacked: Sequence[AttackResult], seed: int) -> list[Result]:
     """Return the public results: AUC, residual risk, and TPR at 1 % FPR where it can be said.
 
     Args:
         prefix: ``privacy.`` or ``privacy.NAME.``.
-        attacked: what each attack came to.
+        attacked: the result of each attack.
         seed: of the evaluation.
     """
     return [result for one in attacked for result in _results(f"{prefix}attack.{one.name}", one, seed)]
 
 
-def _results(name: str, one: Attacked, seed: int) -> list[Result]:
-    if one.verdict is None or one.members is None:
+def _results(name: str, one: AttackResult, seed: int) -> list[Result]:
+    if one.performance is None or one.members is None:
         return [Result(f"{name}.auc", None, better="lower", seed=seed, note=one.why)]
-    v, n = one.verdict, one.verdict.members + one.verdict.non_members
+    v, n = one.performance, one.performance.members + one.performance.non_members
     about = f"{v.members} members and {v.non_members} non-members; {one.members.note}"
     bound = (
         ""
         if v.tpr
-        else f"; TPR at 1 % FPR needs {FEWEST_FOR_TPR} non-members: the upper end of this interval is the bound"
+        else f"; TPR at 1 % FPR needs {MIN_FOR_TPR} non-members: the upper end of this interval is the bound"
     )
     results = [
         _result(f"{name}.auc", v.auc, n, seed, f"0.5: guessing; {about}{bound}; {NOT_COVERED}"),
@@ -140,7 +138,7 @@ def _result(name: str, found: Interval | None, n: int, seed: int, note: str) -> 
     return Result(name, found.value, found.low, found.high, "", "lower", n, seed, note)
 
 
-def _risk_note(one: Attacked, v: Verdict) -> str:
+def _risk_note(one: AttackResult, v: AttackPerformance) -> str:
     if v.risk is None:
         return "not measured: the attack succeeds on every non-member, so it tells nothing about members"
     what = "own success" if one.success is not None else f"a score that {100 * RATE:.0f} % of non-members exceed"
@@ -150,16 +148,16 @@ def _risk_note(one: Attacked, v: Verdict) -> str:
     )
 
 
-def attack_table(cohort: str, attacked: Sequence[Attacked]) -> list[list[Any]]:
+def attack_table(cohort: str, attacked: Sequence[AttackResult]) -> list[list[Any]]:
     """Return rows of tables/privacy_attacks.csv, one an attack, columns as in ``TABLE``."""
     return [_row(cohort, one) for one in attacked]
 
 
-def _row(cohort: str, one: Attacked) -> list[Any]:
+def _row(cohort: str, one: AttackResult) -> list[Any]:
     told = [cohort, one.name.replace("_", " ").replace(".", ": "), one.attack.question, one.attack.holds]
-    if one.verdict is None:
+    if one.performance is None:
         return [*told, one.why, *[None] * (len(TABLE) - len(told) - 2), ""]
-    v = one.verdict
+    v = one.performance
     numbers = [number for found in (v.auc, v.risk, v.tpr) for number in _numbers(found)]
     note = one.members.note if one.members else ""
     return [*told, outcome(v), *numbers, v.attack, v.control, v.members, v.non_members, note]
@@ -169,16 +167,16 @@ def _numbers(found: Interval | None) -> list[float | None]:
     return [None, None, None] if found is None else [found.value, found.low, found.high]
 
 
-def outcome(v: Verdict) -> str:
-    """Say in a sentence what an attack came to."""
+def outcome(v: AttackPerformance) -> str:
+    """Say in a sentence what an attack achieved."""
     if v.auc.low > 0.5:
-        return f"Found: members are told from strangers better than by guessing (AUC at least {v.auc.low:.2f})."
+        return f"Found: members are told from non-members better than by guessing (AUC at least {v.auc.low:.2f})."
     if v.risk is not None and v.risk.low > 0:
-        return f"Found: it succeeds on members more than on strangers (risk at least {v.risk.low:.2f})."
+        return f"Found: it succeeds on members more than on non-members (risk at least {v.risk.low:.2f})."
     return f"Not found; with so many subjects an AUC of up to {v.auc.high:.2f} would not have been noticed."
 
 
-def subject_rows(cohort: str, attacked: Sequence[Attacked]) -> list[list[Any]]:
+def subject_rows(cohort: str, attacked: Sequence[AttackResult]) -> list[list[Any]]:
     """Return rows of internal/attacks.csv, one a subject and attack, columns as in ``ROWS``."""
     rows = []
     for one in attacked:

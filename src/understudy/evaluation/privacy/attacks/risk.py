@@ -1,19 +1,4 @@
-"""Residual risk: how often an attack succeeds on members beyond what it achieves on people who were never there.
-
-**Source**: Giomi, Boenisch, Wehmeyer, Tasnadi (Anonymeter, PoPETs 2023, arXiv 2211.10459): R = (attack - control) /
-(1 - control), the excess over the control group, as a share of what is left to gain. 0: no more than on strangers; 1:
-every member.
-**Differs**: there the rates are the centres of their Wilson intervals, errors are propagated to first order, and R is
-cut off at 0. Here R is of the plain rates and may be negative: centres are drawn towards one half, the more the smaller
-the group, which would make a small control group hide a risk. R = 1 - (1 - attack) / (1 - control), and the interval of
-that ratio follows from the two Wilson intervals by MOVER-R (Donner, Zou, Stat. Methods Med. Res. 21, 2012; Newcombe,
-Stat. Methods Med. Res. 25, 2016), which also stands where nobody or everybody is found out. Rates are means over
-**subjects**: of a subject with several cases the share on which the attack succeeds counts, as a part of one trial,
-whose spread Wilson's interval can only overstate.
-**Checked** in tests/evaluation/privacy/attacks/test_risk.py (Anonymeter's formula, Wilson by statsmodels' figures,
-coverage).
-
-From the scores of subjects to how well an attack tells members from non-members.
+"""How well an attack tells members from non-members: AUC, TPR at 1 % FPR, and the residual risk.
 
 **AUC**: the probability that a random member is scored above a random non-member, ties half; 0.5 is chance. Its
 interval comes from resampling whole subjects, members and non-members apart (the cluster bootstrap), and is widened to
@@ -21,10 +6,17 @@ Newcombe's (Stat. Med. 25, 2006, part 2, method 5) where that is wider: with few
 narrow, and of width 0 where all members come first.
 **TPR at 1 % FPR**, the share of members found when one non-member in a hundred is accused (Carlini et al., 2022, arXiv
 2112.03570): only from 100 non-members up. Below that the end of the AUC's interval is what can be said.
-**Risk** (risk.py): success is what the attack says it is; or a score above all but a tenth of the non-members. The
-k-th highest of n non-members is exceeded by a fresh one with probability k / (n + 1) (conformal), which is the rate of
-the control group.
-**Checked** in tests/evaluation/privacy/attacks/test_risk_verdict.py (scikit-learn; by hand; coverage).
+**Residual risk**: R = (attack - control) / (1 - control), the excess of the rate of success over that on non-members,
+as a share of what is left to gain. Success is what the attack says it is, or a score above all but a tenth of the
+non-members: the k-th highest of n non-members is exceeded by a fresh one with probability k / (n + 1) (conformal),
+which is then the control rate. Rates are means over **subjects**: of a subject with several cases the share on which
+the attack succeeds counts, as a part of one trial, whose spread Wilson's interval can only overstate.
+**Source**: Giomi, Boenisch, Wehmeyer, Tasnadi (Anonymeter, PoPETs 2023, arXiv 2211.10459); the interval from the two
+Wilson intervals by MOVER-R (Donner, Zou, Stat. Methods Med. Res. 21, 2012; Newcombe, Stat. Methods Med. Res. 25, 2016).
+**Differs**: there the rates are the centres of their Wilson intervals, errors are propagated to first order, and R is
+cut off at 0. Here R is of the plain rates and may be negative: centres are drawn towards one half, the more the smaller
+the group, which would make a small control group hide a risk.
+**Checked** in tests/evaluation/privacy/attacks/test_risk.py (scikit-learn; Anonymeter's formula; coverage).
 """
 
 from dataclasses import dataclass
@@ -53,7 +45,7 @@ def wilson(successes: float, n: int) -> tuple[float, float]:
 
 
 def residual_risk(attack: float, n_attack: int, control: float, n_control: int) -> Interval | None:
-    """Return the residual risk with its 95 % interval; at most 1, negative where strangers are easier prey.
+    """Return the residual risk with its 95 % interval; at most 1, negative where it succeeds on non-members more.
 
     Args:
         attack: rate of success on members, 0..1.
@@ -77,14 +69,14 @@ def residual_risk(attack: float, n_attack: int, control: float, n_control: int) 
     return Interval(1 - failed / spared, float(1 - high_ratio), float(1 - low_ratio))
 
 
-FEWEST_FOR_TPR = 100  # non-member subjects
+MIN_FOR_TPR = 100  # non-member subjects
 LOW_RATE = 0.01
 RATE = 0.1  # of non-members that may be accused where a threshold decides
 BLOCK = 512  # members at once
 
 
 @dataclass(frozen=True)
-class Verdict:
+class AttackPerformance:
     """How well one attack does.
 
     Attributes:
@@ -106,14 +98,14 @@ class Verdict:
     non_members: int
 
 
-def judge(
+def measure(
     members: np.ndarray,
     non_members: np.ndarray,
     seed: int,
     draws: int,
     success: tuple[np.ndarray, np.ndarray] | None = None,
-) -> Verdict:
-    """Judge an attack.
+) -> AttackPerformance:
+    """Measure how well an attack tells members from non-members.
 
     Args:
         members: (n,) scores, one a subject.
@@ -134,9 +126,9 @@ def judge(
     else:
         attack, control = above(members, non_members, RATE)
     risk = residual_risk(attack, len(members), control, len(non_members))
-    tpr = low_rate_tpr(members, non_members, seed, draws) if len(non_members) >= FEWEST_FOR_TPR else None
+    tpr = low_rate_tpr(members, non_members, seed, draws) if len(non_members) >= MIN_FOR_TPR else None
     auc = area(members, non_members, seed, draws)
-    return Verdict(auc, tpr, risk, attack, control, len(members), len(non_members))
+    return AttackPerformance(auc, tpr, risk, attack, control, len(members), len(non_members))
 
 
 def above(members: np.ndarray, non_members: np.ndarray, rate: float) -> tuple[float, float]:

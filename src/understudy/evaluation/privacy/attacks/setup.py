@@ -1,29 +1,20 @@
-"""What an attack is, and what it is given: the released cases, and real cases of members and of non-members.
+"""Attacks and their setup: released cases, real cases of members and of non-members, and scores by subject.
 
 A **member** is a subject that the generator saw; a **non-member** is a control subject (or a test subject, where the
-request says so): the control group. An attack does not know who is who. It gives each real case a score, higher where
-it is surer that its subject was a member, and is judged by how far the scores of members lie above those of non-members
-(verdict.py).
-
-An attacker has no training images, so features for attacks are those of fixed random filters, or learned on the
-**released** cases alone. Those of the other evaluations, learned on the training split, would know members beforehand.
-**Checked** in tests/evaluation/privacy/attacks/test_attacks.py.
-
-From scores of cases to one score a subject, so that slices of one patient count as that patient.
-
-**mean**: the mean over a subject's cases; its expectation does not depend on how many there are.
-**highest**: one exposed slice exposes the patient, so the highest counts; but the highest of many is higher than the
-highest of few. So it is the expected highest of k cases drawn from the subject's, with one k for all: the number that
-nine in ten subjects have. A subject with fewer gives the highest of all it has, members and non-members alike.
+request says so). An attack does not know who is who. It gives each real case a score, higher where it is surer that its
+subject was a member; risk.py measures how far the scores of members lie above those of non-members. An attacker has no
+training images, so features are those of fixed random filters, or learned on the **released** cases alone: features
+learned on the training split would know members beforehand. Similarity is Pearson's r of unit vectors (of pixels, or of
+features), distance the chord sqrt(2 - 2 r) between them.
+Scores of cases become one score a subject, so that slices of one patient count as that patient. **mean**: the mean over
+a subject's cases; its expectation does not depend on how many there are. **highest**: one exposed slice exposes the
+patient, but the highest of many is higher than the highest of few; so it is the expected highest of k cases drawn from
+the subject's, with one k for all: the number that nine in ten subjects have. A subject with fewer gives the highest of
+all it has, members and non-members alike.
 **Source**: the expected highest of k drawn without replacement from sorted s_1 <= ... <= s_n is
 sum_i s_i C(i - 1, k - 1) / C(n, k).
-**Checked** in tests/evaluation/privacy/attacks/test_setup.py (all draws counted out; chance does not favour subjects
-with many slices).
-
-Some channels of cases as unit vectors, and the distance that belongs to a correlation: what attacks are made of.
-
-Similarity is Pearson's r of unit vectors (of pixels, or of features), distance the chord sqrt(2 - 2 r) between them.
-**Checked** in tests/evaluation/privacy/attacks/test_setup_vectors.py (numpy).
+**Checked** in tests/evaluation/privacy/attacks/test_setup.py (all draws counted; chance does not favour subjects with
+many slices; numpy).
 """
 
 from collections.abc import Callable, Mapping
@@ -36,18 +27,17 @@ from scipy.special import gammaln
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.evaluation.features import EXTRACTORS
-from understudy.evaluation.features.blocks import image_blocks
 from understudy.evaluation.features.config import FeatureConfig
-from understudy.evaluation.features.extractor import Source
+from understudy.evaluation.features.extractor import ExtractorInputs, image_blocks
 from understudy.evaluation.nearest import Rows, UnitRows, unit_vectors
 from understudy.evaluation.privacy.pearson import ImageVectors
 
-LEAST_SD = 1e-6  # a feature that does not differ among released cases is not divided
+MIN_SD = 1e-6  # a feature that does not differ among released cases is not divided
 
 
 @dataclass(frozen=True)
-class Oracle:
-    """What somebody who holds the generator can ask it.
+class ScoreQuery:
+    """A white-box score query: what an attacker who holds the generator computes of a case.
 
     Attributes:
         identity: what decides its answers, e.g. the hash of a snapshot; it stands in the provenance.
@@ -59,8 +49,8 @@ class Oracle:
 
 
 @dataclass
-class Scene:
-    """One synthetic cohort under attack.
+class AttackSetup:
+    """One synthetic cohort under attack, and what the attacker knows (the threat model).
 
     Attributes:
         real: the real cohort.
@@ -69,7 +59,7 @@ class Scene:
         non_members: rows of subjects that it did not see.
         seed: of all that is drawn.
         features: how images are described where an attack needs features: "random" or "encoder".
-        oracles: what can be asked of the generator, by name.
+        score_queries: of the generator, by name.
         memory_mib: bound of each search; scores do not depend on it.
     """
 
@@ -79,7 +69,7 @@ class Scene:
     non_members: np.ndarray
     seed: int
     features: str = "random"
-    oracles: Mapping[str, Oracle] = field(default_factory=dict)
+    score_queries: Mapping[str, ScoreQuery] = field(default_factory=dict)
     memory_mib: int = 1024
 
     @cached_property
@@ -94,7 +84,7 @@ class Scene:
 
     @cached_property
     def is_member(self) -> np.ndarray:
-        """Mask (n,) of the cases of members; only judges may look at it."""
+        """Mask (n,) of the cases of members; no attack reads it, for it is what they guess."""
         return np.arange(len(self.rows)) < len(self.members)
 
     @cached_property
@@ -112,13 +102,13 @@ class Scene:
         """Features of the attacked and of the released cases, in SD of the released ones."""
         config = FeatureConfig(features=self.features)
         released = self.synthetic.rows()
-        extract = EXTRACTORS[self.features](Source(self.synthetic, released, config))
+        extract = EXTRACTORS[self.features](ExtractorInputs(self.synthetic, released, config))
         sides = []
         for cohort, rows in ((self.real, self.rows), (self.synthetic, released)):
             blocks = [extract(images) for images in image_blocks(cohort, rows, self.real.encoding)]
             sides.append(np.concatenate(blocks).astype(np.float64))
         mean, sd = sides[1].mean(0), sides[1].std(0)
-        one, other = ((side - mean) / np.where(sd > LEAST_SD, sd, 1) for side in sides)
+        one, other = ((side - mean) / np.where(sd > MIN_SD, sd, 1) for side in sides)
         return UnitRows(one), UnitRows(other)
 
     def pixels(self, chosen: np.ndarray) -> Rows:
@@ -127,11 +117,11 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """What one attack found.
+class AttackScores:
+    """The scores that one attack gives.
 
     Attributes:
-        scores: (n,) one for each row of the scene, higher where the attacker is surer; NaN where a case does not count.
+        scores: (n,) one for each row of the setup, higher where the attacker is surer; NaN where a case does not count.
         part: what is added to the attack's name, e.g. a class; "" for most.
         success: (n,) of 0 and 1 where an attack has a success of its own; else None, and a threshold decides.
     """
@@ -147,24 +137,24 @@ class Attack:
 
     Attributes:
         run: the attack.
-        question: what is attacked, as a question of a data-protection officer.
+        question: what is attacked, as a data-protection officer would ask.
         holds: what the attacker is taken to hold.
-        aggregate: how the scores of a subject's cases become one: "mean" or "highest" (subjects.py).
-        lacks: why the attack cannot be run on a scene, or "".
+        aggregate: how the scores of a subject's cases become one: "mean" or "highest" (:func:`by_subject`).
+        lacks: why the attack cannot be run on a setup, or "".
     """
 
-    run: Callable[[Scene], list[Attempt]]
+    run: Callable[[AttackSetup], list[AttackScores]]
     question: str
     holds: str
     aggregate: str
-    lacks: Callable[[Scene], str] = lambda scene: ""
+    lacks: Callable[[AttackSetup], str] = lambda setup: ""
 
 
 SHARE = 0.1  # of the subjects may have fewer than k cases
 
 
 @dataclass(frozen=True)
-class Scored:
+class SubjectScores:
     """Scores of subjects.
 
     Attributes:
@@ -182,7 +172,7 @@ class Scored:
         return self.scores[np.isin(self.subjects, names)]
 
 
-def by_subject(scores: np.ndarray, subjects: np.ndarray, aggregate: str) -> Scored:
+def by_subject(scores: np.ndarray, subjects: np.ndarray, aggregate: str) -> SubjectScores:
     """Join the scores of each subject's cases.
 
     Args:
@@ -202,10 +192,10 @@ def by_subject(scores: np.ndarray, subjects: np.ndarray, aggregate: str) -> Scor
     names, inverse, counts = np.unique(subjects[counted], return_inverse=True, return_counts=True)
     each = np.split(scores[counted][np.argsort(inverse, kind="stable")], np.cumsum(counts)[:-1])
     if aggregate == "mean":
-        return Scored(names, np.array([part.mean() for part in each]), "the mean of each subject's cases")
+        return SubjectScores(names, np.array([part.mean() for part in each]), "the mean of each subject's cases")
     k = int(np.quantile(counts, SHARE, method="lower"))
     joined = np.array([expected_highest(part, k) for part in each])
-    return Scored(names, joined, f"the expected highest of {k} cases a subject")
+    return SubjectScores(names, joined, f"the expected highest of {k} cases a subject")
 
 
 def expected_highest(scores: np.ndarray, k: int) -> float:

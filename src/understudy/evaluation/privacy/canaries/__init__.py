@@ -1,1 +1,1 @@
-"""Planted-copy audit: copies are hidden on purpose, and what the detector finds of them is what it may claim."""
+"""Canary audit: copies are injected on purpose, and the share that the detector flags is what it may claim."""

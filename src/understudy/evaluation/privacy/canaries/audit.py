@@ -1,8 +1,9 @@
-"""The audit: how many planted copies are flagged, by disguise, and how many cases of unseen subjects are.
+"""The canary audit: how many injected copies are flagged, by transformation, and how many cases of non-members are.
 
-Many copies: a few hundred in each disguise. Few: ten among ten thousand, most of them strangers in disguise. Left out:
-each family of disguises in turn is kept from an encoder, and its copies are sought with that one.
-Strangers are the test subjects, whom neither generator nor detector nor calibration has seen.
+**Recall**: a few hundred copies of each transformation. **Low prevalence**: ten copies among ten thousand cases of
+non-members, all transformed. **Left out**: an encoder is trained without one family of transformations, and the copies
+of that family are sought with it; so for each family.
+Non-members are the test subjects, whom neither generator nor detector nor calibration has seen.
 **Checked** in tests/evaluation/privacy/canaries/test_audit.py.
 """
 
@@ -13,191 +14,228 @@ import numpy as np
 import torch
 
 from understudy.core.seed import derive, rng
-from understudy.evaluation.privacy.canaries.inject import Planted, plant_disguised, plant_lesions, plant_parts
-from understudy.evaluation.privacy.copies.cases import Cases, Near, without_subject
-from understudy.evaluation.privacy.copies.decision import Found, Verdicts
-from understudy.evaluation.privacy.copies.detector import Detector, LeftOut, Settings, left_out
-from understudy.evaluation.privacy.copies.matchers import MANY, look
-from understudy.evaluation.privacy.copies.transforms import FAMILIES, Disguise
+from understudy.evaluation.privacy.canaries.inject import (
+    InjectedCopies,
+    inject_lesions,
+    inject_parts,
+    inject_transformed,
+)
+from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, without_subject
+from understudy.evaluation.privacy.copies.decision import CopyDecision, CopyScores
+from understudy.evaluation.privacy.copies.detector import CopyDetector, DetectorSettings, LeftOutDetector, left_out
+from understudy.evaluation.privacy.copies.matchers import MANY, match
+from understudy.evaluation.privacy.copies.transforms import FAMILIES, Transformation
 
-BLOCK = MANY  # of the many strangers at once
+BLOCK = MANY  # of the low-prevalence test, cases at once
 
 
 @dataclass(frozen=True)
-class Recall:
-    """Which of some planted copies were flagged.
+class AuditedCases:
+    """Which of some audited cases were flagged.
 
     Attributes:
         flagged: (N,) mask.
-        subjects: (N,) whose cases were copied.
+        subjects: (N,) whose cases they are, or copy.
         right: (N,) mask: the nearest case found is of the subject that was copied.
-        views: share of the copies that each view alone would have flagged.
+        matchers: share of the copies that each matcher alone would have flagged.
     """
 
     flagged: np.ndarray
     subjects: np.ndarray
     right: np.ndarray
-    views: dict[str, float] = field(default_factory=dict)
+    matchers: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Audit:
-    """What the audit found.
+class AuditResult:
+    """The result of the audit.
 
     Attributes:
-        recalls: of each disguise.
-        left_out: the same for the families of disguises that the encoder had not learned.
-        unlearned: unseen cases as they are, to the detector whose encoder had not learned a family.
-        strangers: unseen cases as they are: which were flagged, and their subjects.
-        disguised: unseen cases in disguise.
-        few: flagged among the few copies, and among the many strangers around them.
+        recalls: injected copies of each transformation.
+        left_out: the same, by detectors whose encoder had not learned the family of the transformation.
+        left_out_non_members: non-members' cases as they are, by these detectors.
+        non_members: their cases as they are.
+        transformed: non-members' cases, transformed.
+        low_prevalence: flagged copies, copies, flagged cases of non-members, cases of non-members.
         skipped: what was not audited, and why.
     """
 
-    recalls: dict[str, Recall]
-    left_out: dict[str, Recall]
-    unlearned: dict[str, Recall]
-    strangers: Recall
-    disguised: Recall
-    few: tuple[int, int, int, int]
+    recalls: dict[str, AuditedCases]
+    left_out: dict[str, AuditedCases]
+    left_out_non_members: dict[str, AuditedCases]
+    non_members: AuditedCases
+    transformed: AuditedCases
+    low_prevalence: tuple[int, int, int, int]
     skipped: list[str]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is done: copies a disguise, few copies among many strangers, and whether families are left out."""
+class AuditPlan:
+    """What is injected.
+
+    Attributes:
+        copies: of each transformation.
+        low_prevalence: copies of the low-prevalence test ...
+        among: ... hidden among so many cases of non-members.
+        left_out: whether families of transformations are left out.
+    """
 
     copies: int = 200
-    few: int = 10
+    low_prevalence: int = 10
     among: int = 10_000
     left_out: bool = True
 
 
 def run(
-    detector: Detector, strangers: Cases, disguises: Mapping[str, Disguise], settings: Settings, plan: Plan, seed: int
-) -> Audit:
+    detector: CopyDetector,
+    non_members: SmallCases,
+    transformations: Mapping[str, Transformation],
+    settings: DetectorSettings,
+    plan: AuditPlan,
+    seed: int,
+) -> AuditResult:
     """Audit a detector.
 
     Args:
         detector: to audit.
-        strangers: cases of unseen subjects, with their subjects' numbers.
-        disguises: that are planted.
+        non_members: cases of unseen subjects, with their subjects' numbers.
+        transformations: that are injected.
         settings: the detector's.
-        plan: how much is planted.
+        plan: how much is injected.
         seed: of all choices.
     """
-    training, skipped = detector.gallery.cases, []
-    planted = {
-        name: plant_disguised(name, one, training, strangers, plan.copies, seed) for name, one in disguises.items()
+    training, skipped = detector.reference_set.cases, []
+    injected = {
+        name: inject_transformed(name, one, training, non_members, plan.copies, seed)
+        for name, one in transformations.items()
     }
-    planted["part"] = plant_parts(training, strangers, plan.copies, seed)
-    if lesions := plant_lesions(training, strangers, plan.copies, seed):
-        planted["lesion"] = lesions
+    injected["part"] = inject_parts(training, non_members, plan.copies, seed)
+    if lesions := inject_lesions(training, non_members, plan.copies, seed):
+        injected["lesion"] = lesions
     else:
         skipped.append("lesion: no lesion in the training cases, or no room for one in unseen cases")
-    seen = look_at(planted, detector)
-    recalls = {name: recall(detector.verdicts, planted[name], near, training) for name, near in seen.items()}
-    nobody = without_subject(strangers.images, strangers.labels)
-    unseen, whose = look(nobody, detector.gallery), strangers.subjects.numpy()
-    others = _left_out(detector, disguises, settings, seed) if plan.left_out else {}
-    hidden, few = _few(detector, nobody, whose, disguises, plan, seed)
-    return Audit(
+    matched = match_injected(injected, detector)
+    recalls = {name: recall(detector.decision, injected[name], near, training) for name, near in matched.items()}
+    no_subject = without_subject(non_members.images, non_members.labels)
+    unseen, whose = match(no_subject, detector.reference_set), non_members.subjects.numpy()
+    others = _left_out(detector, transformations, settings, seed) if plan.left_out else {}
+    transformed, low_prevalence = _low_prevalence(detector, no_subject, whose, transformations, plan, seed)
+    return AuditResult(
         recalls,
-        _unlearned(others, planted, seen, disguises, training),
-        {name: _alarms(one.verdicts.judge(unseen | one.embedded(nobody)), whose) for name, one in others.items()},
-        _alarms(detector.verdicts.judge(unseen), whose),
-        hidden,
-        few,
+        _left_out_recalls(others, injected, matched, transformations, training),
+        {
+            name: _false_positives(one.decision.decide(unseen | one.embedded(no_subject)), whose)
+            for name, one in others.items()
+        },
+        _false_positives(detector.decision.decide(unseen), whose),
+        transformed,
+        low_prevalence,
         skipped,
     )
 
 
-def look_at(planted: Mapping[str, Planted], detector: Detector) -> dict[str, dict[str, Near]]:
-    """Return what each view sees of the copies in each disguise; those without label maps are looked at together."""
-    plain = {name: one.cases.images for name, one in planted.items() if one.cases.labels is None}
-    together = look(without_subject(torch.cat(list(plain.values()))), detector.gallery)
+def match_injected(injected: Mapping[str, InjectedCopies], detector: CopyDetector) -> dict[str, dict[str, NearestTwo]]:
+    """Match the copies of each transformation; those without label maps are matched together."""
+    plain = {name: one.cases.images for name, one in injected.items() if one.cases.labels is None}
+    together = match(without_subject(torch.cat(list(plain.values()))), detector.reference_set)
     ends = np.cumsum([len(images) for images in plain.values()])
-    seen = {
-        name: {view: near[end - len(images) : end] for view, near in together.items()}
+    matched = {
+        name: {matcher: near[end - len(images) : end] for matcher, near in together.items()}
         for (name, images), end in zip(plain.items(), ends.tolist(), strict=True)
     }
-    others = {name: one.cases for name, one in planted.items() if name not in plain}
-    return seen | {name: look(cases, detector.gallery) for name, cases in others.items()}
+    others = {name: one.cases for name, one in injected.items() if name not in plain}
+    return matched | {name: match(cases, detector.reference_set) for name, cases in others.items()}
 
 
-def recall(verdicts: Verdicts, planted: Planted, seen: Mapping[str, Near], training: Cases) -> Recall:
-    """Return which planted copies are flagged, by what the views saw of them."""
-    found, whose = verdicts.judge(dict(seen)), training.subjects.numpy()
-    scaled = verdicts.scale({name: near.score for name, near in seen.items()})
-    alone = zip(verdicts.scale.names, (scaled > verdicts.threshold.value).mean(1).tolist(), strict=True)
-    views = {name: share for name, share in alone if name in seen}
-    return Recall(found.flagged, whose[planted.source], whose[found.case] == whose[planted.source], views)
+def recall(
+    decision: CopyDecision, injected: InjectedCopies, matched: Mapping[str, NearestTwo], training: SmallCases
+) -> AuditedCases:
+    """Return which injected copies are flagged, by what the matchers found."""
+    found, whose = decision.decide(dict(matched)), training.subjects.numpy()
+    scaled = decision.scale({name: near.score for name, near in matched.items()})
+    alone = zip(decision.scale.names, (scaled > decision.threshold.value).mean(1).tolist(), strict=True)
+    matchers = {name: share for name, share in alone if name in matched}
+    return AuditedCases(found.flagged, whose[injected.source], whose[found.case] == whose[injected.source], matchers)
 
 
-def _few(
-    detector: Detector, strangers: Cases, whose: np.ndarray, disguises: Mapping[str, Disguise], plan: Plan, seed: int
-) -> tuple[Recall, tuple[int, int, int, int]]:
-    """Hide a few copies among many strangers, each in a disguise drawn at random."""
-    names = list(disguises)
+def _low_prevalence(
+    detector: CopyDetector,
+    non_members: SmallCases,
+    whose: np.ndarray,
+    transformations: Mapping[str, Transformation],
+    plan: AuditPlan,
+    seed: int,
+) -> tuple[AuditedCases, tuple[int, int, int, int]]:
+    """Hide few copies among many cases of non-members, each transformed at random."""
+    names = list(transformations)
     which = rng(seed, "audit", "few", "disguises").integers(0, len(names), plan.among)
-    rows = rng(seed, "audit", "few", "strangers").integers(0, len(strangers), plan.among)
+    rows = rng(seed, "audit", "few", "strangers").integers(0, len(non_members), plan.among)
     draw, flagged = torch.Generator().manual_seed(derive(seed, "audit", "few")), np.zeros(plan.among, bool)
     for start in range(0, plan.among, BLOCK):
         block = slice(start, start + BLOCK)
-        shown = strangers.images[rows[block]]
-        images = _in_disguise(shown, shown.roll(1, 0), which[block], list(disguises.values()), draw)
-        flagged[block] = detector.judge(without_subject(images)).flagged
-    training = detector.gallery.cases
-    chosen = rng(seed, "audit", "few", "copies").choice(len(training), plan.few)
-    wearing = rng(seed, "audit", "few", "worn").integers(0, len(names), plan.few)
-    others = strangers.images[np.resize(rows, plan.few)]
-    copies = _in_disguise(training.images[chosen], others, wearing, list(disguises.values()), draw)
-    found = int(detector.judge(without_subject(copies)).flagged.sum())
-    return Recall(flagged, whose[rows], np.zeros(plan.among, bool)), (found, plan.few, int(flagged.sum()), plan.among)
+        shown = non_members.images[rows[block]]
+        images = _transformed(shown, shown.roll(1, 0), which[block], list(transformations.values()), draw)
+        flagged[block] = detector.decide(without_subject(images)).flagged
+    training = detector.reference_set.cases
+    chosen = rng(seed, "audit", "few", "copies").choice(len(training), plan.low_prevalence)
+    ways = rng(seed, "audit", "few", "worn").integers(0, len(names), plan.low_prevalence)
+    others = non_members.images[np.resize(rows, plan.low_prevalence)]
+    copies = _transformed(training.images[chosen], others, ways, list(transformations.values()), draw)
+    found = int(detector.decide(without_subject(copies)).flagged.sum())
+    return AuditedCases(flagged, whose[rows], np.zeros(plan.among, bool)), (
+        found,
+        plan.low_prevalence,
+        int(flagged.sum()),
+        plan.among,
+    )
 
 
-def _in_disguise(
-    images: torch.Tensor, others: torch.Tensor, which: np.ndarray, disguises: list[Disguise], draw: torch.Generator
+def _transformed(
+    images: torch.Tensor,
+    others: torch.Tensor,
+    which: np.ndarray,
+    transformations: list[Transformation],
+    draw: torch.Generator,
 ) -> torch.Tensor:
-    """Return each image in the disguise that its number names; the others are what is blended in."""
+    """Return each image transformed as its number says; the others are what is blended in."""
     shown = images.clone()
-    for i, disguise in enumerate(disguises):
+    for i, transformation in enumerate(transformations):
         rows = torch.from_numpy(np.flatnonzero(which == i))
         if len(rows):
-            shown[rows] = disguise.plant(images[rows], others[rows], draw)
+            shown[rows] = transformation.inject(images[rows], others[rows], draw)
     return shown
 
 
-def _alarms(found: Found, whose: np.ndarray) -> Recall:
-    """Return which cases of strangers were flagged."""
-    return Recall(found.flagged, whose, np.zeros(len(whose), bool))
+def _false_positives(found: CopyScores, whose: np.ndarray) -> AuditedCases:
+    """Return which cases of non-members were flagged."""
+    return AuditedCases(found.flagged, whose, np.zeros(len(whose), bool))
 
 
 def _left_out(
-    detector: Detector, disguises: Mapping[str, Disguise], settings: Settings, seed: int
-) -> dict[str, LeftOut]:
-    """Return for each family of disguises a detector whose encoder has not learned it; none without an encoder."""
-    if detector.gallery.encoder is None:
+    detector: CopyDetector, transformations: Mapping[str, Transformation], settings: DetectorSettings, seed: int
+) -> dict[str, LeftOutDetector]:
+    """Return for each family a detector whose encoder has not learned it; none without an encoder."""
+    if detector.reference_set.encoder is None:
         return {}
-    families = [one for one in FAMILIES if any(way.family == one for way in disguises.values())]
+    families = [one for one in FAMILIES if any(way.family == one for way in transformations.values())]
     return left_out(detector, families, settings, seed)
 
 
-def _unlearned(
-    others: Mapping[str, LeftOut],
-    planted: Mapping[str, Planted],
-    seen: Mapping[str, dict[str, Near]],
-    disguises: Mapping[str, Disguise],
-    training: Cases,
-) -> dict[str, Recall]:
-    """Return the recall of each disguise by the detector whose encoder has not learned its family."""
+def _left_out_recalls(
+    others: Mapping[str, LeftOutDetector],
+    injected: Mapping[str, InjectedCopies],
+    matched: Mapping[str, dict[str, NearestTwo]],
+    transformations: Mapping[str, Transformation],
+    training: SmallCases,
+) -> dict[str, AuditedCases]:
+    """Return the recall of each transformation, by the detector whose encoder has not learned its family."""
     recalls = {}
-    for name, way in disguises.items():
+    for name, way in transformations.items():
         if way.family not in others:
             continue
         other = others[way.family]
-        rows = np.flatnonzero(other.gallery.known[torch.from_numpy(planted[name].source)].numpy())
-        part = Planted(planted[name].cases[rows], planted[name].source[rows])
-        again = {view: near[rows] for view, near in seen[name].items()} | other.embedded(part.cases)
-        recalls[name] = recall(other.verdicts, part, again, training)
+        rows = np.flatnonzero(other.reference_set.known[torch.from_numpy(injected[name].source)].numpy())
+        part = InjectedCopies(injected[name].cases[rows], injected[name].source[rows])
+        again = {matcher: near[rows] for matcher, near in matched[name].items()} | other.embedded(part.cases)
+        recalls[name] = recall(other.decision, part, again, training)
     return recalls

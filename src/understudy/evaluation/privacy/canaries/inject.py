@@ -1,6 +1,6 @@
-"""Plants copies: whole cases in a disguise, a lesion in another brain, a part in another image.
+"""Injects copies: transformed training cases, a lesion in another brain, a part in another image.
 
-Sources are training cases; hosts, and what is blended in, are cases of subjects that nobody has seen.
+Sources are training cases; hosts, and what is blended in, are cases of unseen subjects.
 **Checked** in tests/evaluation/privacy/canaries/test_inject.py.
 """
 
@@ -12,13 +12,13 @@ from scipy import ndimage
 from torch import Tensor
 
 from understudy.core.seed import derive, rng
-from understudy.evaluation.privacy.copies.cases import SIDE, Cases, without_subject
-from understudy.evaluation.privacy.copies.lesions import LARGEST, SMALLEST
+from understudy.evaluation.privacy.copies.cases import SIDE, SmallCases, without_subject
+from understudy.evaluation.privacy.copies.lesions import MAX_PIXELS, MIN_PIXELS
 from understudy.evaluation.privacy.copies.registration import blur
-from understudy.evaluation.privacy.copies.transforms import Disguise
+from understudy.evaluation.privacy.copies.transforms import Transformation
 
 TRIES = 60  # places and hosts that are tried for a lesion
-REACH = 12  # pixels by which it may be moved
+REACH = 12  # pixels by which it may be shifted
 WITHIN = 0.95  # share of it that must lie on tissue
 TISSUE = 0.1  # of the half range above the darkest grey
 PART = 24  # side of a pasted part, in pixels of 64
@@ -26,43 +26,45 @@ SOFT = 1 / 64  # width of a seam
 
 
 @dataclass(frozen=True)
-class Planted:
-    """Copies and where they come from.
+class InjectedCopies:
+    """Injected copies and their sources.
 
     Attributes:
-        cases: what is shown to the detector.
+        cases: what the detector is given.
         source: (N,) the training case that each copies.
     """
 
-    cases: Cases
+    cases: SmallCases
     source: np.ndarray
 
 
-def plant_disguised(name: str, disguise: Disguise, training: Cases, others: Cases, n: int, seed: int) -> Planted:
-    """Disguise n training cases; label maps are left out, because a disguise may move them.
+def inject_transformed(
+    name: str, transformation: Transformation, training: SmallCases, others: SmallCases, n: int, seed: int
+) -> InjectedCopies:
+    """Transform n training cases; label maps are left out, because a transformation may move them.
 
     Args:
-        name: of the disguise.
-        disguise: how.
+        name: of the transformation.
+        transformation: how.
         training: sources.
         others: what is blended in.
         n: how many.
-        seed: of the choice and the disguise.
+        seed: of the choice and the transformation.
     """
     source, host = draw_sources(name, training, n, seed), rng(seed, "audit", name, "hosts").integers(0, len(others), n)
     draw = torch.Generator().manual_seed(derive(seed, "audit", name, "disguise"))
-    images = disguise.plant(training.images[source], others.images[host], draw)
-    return Planted(without_subject(images), source)
+    images = transformation.inject(training.images[source], others.images[host], draw)
+    return InjectedCopies(without_subject(images), source)
 
 
-def draw_sources(name: str, training: Cases, n: int, seed: int, among: np.ndarray | None = None) -> np.ndarray:
+def draw_sources(name: str, training: SmallCases, n: int, seed: int, among: np.ndarray | None = None) -> np.ndarray:
     """Draw n training cases, each once before any is drawn twice."""
     rows = np.arange(len(training)) if among is None else among
     rounds = [rng(seed, "audit", name, i).permutation(rows) for i in range(-(-n // len(rows)))]
     return np.concatenate(rounds)[:n]
 
 
-def plant_parts(training: Cases, hosts: Cases, n: int, seed: int) -> Planted:
+def inject_parts(training: SmallCases, hosts: SmallCases, n: int, seed: int) -> InjectedCopies:
     """Paste a square part of n training cases, chosen where there is detail, into the same place of other images."""
     source, choose = draw_sources("part", training, n, seed), rng(seed, "audit", "part", "places")
     images = hosts.images[choose.integers(0, len(hosts), n)].clone()
@@ -76,10 +78,10 @@ def plant_parts(training: Cases, hosts: Cases, n: int, seed: int) -> Planted:
         mask = np.zeros((SIDE, SIDE), bool)
         mask[y : y + PART, x : x + PART] = True
         images[i] = _pasted(images[i], training.images[row], mask)
-    return Planted(without_subject(images), source)
+    return InjectedCopies(without_subject(images), source)
 
 
-def plant_lesions(training: Cases, hosts: Cases, n: int, seed: int) -> Planted | None:
+def inject_lesions(training: SmallCases, hosts: SmallCases, n: int, seed: int) -> InjectedCopies | None:
     """Paste lesions of n training cases into other images, on tissue and beside lesions that are there.
 
     Returns:
@@ -88,7 +90,7 @@ def plant_lesions(training: Cases, hosts: Cases, n: int, seed: int) -> Planted |
     if training.labels is None or hosts.labels is None:
         return None
     sizes = (training.labels > 0).flatten(1).sum(1).numpy()
-    among = np.flatnonzero((sizes >= SMALLEST) & (sizes <= LARGEST))
+    among = np.flatnonzero((sizes >= MIN_PIXELS) & (sizes <= MAX_PIXELS))
     if not len(among):
         return None
     images, labels, source, choose = [], [], [], rng(seed, "audit", "lesion", "places")
@@ -99,25 +101,29 @@ def plant_lesions(training: Cases, hosts: Cases, n: int, seed: int) -> Planted |
         host, shift = found
         mask = np.roll((training.labels[row] > 0).numpy(), shift, (0, 1))
         images.append(_pasted(hosts.images[host], torch.roll(training.images[row], shift, (1, 2)), mask))
-        moved = torch.roll(training.labels[row], shift, (0, 1))
-        labels.append(torch.where(torch.from_numpy(mask), moved, hosts.labels[host]))
+        shifted = torch.roll(training.labels[row], shift, (0, 1))
+        labels.append(torch.where(torch.from_numpy(mask), shifted, hosts.labels[host]))
         source.append(row)
-    return Planted(without_subject(torch.stack(images), torch.stack(labels)), np.array(source)) if source else None
+    return (
+        InjectedCopies(without_subject(torch.stack(images), torch.stack(labels)), np.array(source)) if source else None
+    )
 
 
-def _place(training: Cases, hosts: Cases, row: int, choose: np.random.Generator) -> tuple[int, tuple[int, int]] | None:
+def _place(
+    training: SmallCases, hosts: SmallCases, row: int, choose: np.random.Generator
+) -> tuple[int, tuple[int, int]] | None:
     """Find a host and a shift at which a lesion lies on tissue and touches no other; None where there is none."""
     assert training.labels is not None and hosts.labels is not None
     mask = (training.labels[row] > 0).numpy()
     inner = np.argwhere(mask)
     for _ in range(TRIES):
         host, shift = int(choose.integers(len(hosts))), choose.integers(-REACH, REACH + 1, 2)
-        moved = inner + shift
-        if moved.min() < 0 or moved.max() >= SIDE:
+        shifted = inner + shift
+        if shifted.min() < 0 or shifted.max() >= SIDE:
             continue
         grey, taken = hosts.images[host].mean(0), hosts.labels[host].numpy() > 0
         tissue = (grey > grey.min() + TISSUE).numpy()
-        at = (moved[:, 0], moved[:, 1])
+        at = (shifted[:, 0], shifted[:, 1])
         if tissue[at].mean() >= WITHIN and not ndimage.binary_dilation(taken, iterations=2)[at].any():
             return host, (int(shift[0]), int(shift[1]))
     return None

@@ -1,4 +1,4 @@
-"""What the audit found, as public numbers with intervals by subject, and as a table.
+"""The result of the audit, as public numbers with intervals by subject, and as a table.
 
 **Checked** in tests/evaluation/privacy/canaries/test_report.py.
 """
@@ -11,36 +11,36 @@ from understudy.core.result import Result
 from understudy.core.seed import rng
 from understudy.evaluation.folder import write_table
 from understudy.evaluation.privacy.calibration import clopper_pearson
-from understudy.evaluation.privacy.canaries.audit import Audit, Recall
-from understudy.evaluation.privacy.copies.matchers import VIEWS
+from understudy.evaluation.privacy.canaries.audit import AuditedCases, AuditResult
+from understudy.evaluation.privacy.copies.matchers import MATCHERS
 
-HEADER = ("disguise", "left_out", "found", "found_low", "found_high", "right_subject", "n", "subjects")
+HEADER = ("transformation", "left_out", "found", "found_low", "found_high", "correct_subject", "n", "subjects")
 DRAWS = 1000
 Interval = tuple[float, float, float]
 
 
-def write_audit(folder: Path, audit: Audit | str, seed: int) -> list[Result]:
-    """Write tables/privacy_audit.csv, with what each view alone finds in a column of its own; return the results.
+def write_audit(folder: Path, audit: AuditResult | str, seed: int) -> list[Result]:
+    """Write tables/privacy_audit.csv, with a column for what each matcher alone finds; return the results.
 
     Args:
         folder: the results folder.
-        audit: what was found, or why there was no audit.
+        audit: its result, or why there was none.
         seed: of the resamples of subjects.
     """
     if isinstance(audit, str):
         return [Result("privacy.audit", None, seed=seed, note=audit)]
     every = [*audit.recalls.values(), *audit.left_out.values()]
-    views, rows = [view for view in VIEWS if any(view in one.views for one in every)], []
+    matchers, rows = [matcher for matcher in MATCHERS if any(matcher in one.matchers for one in every)], []
     for left_out, recalls in (("no", audit.recalls), ("yes", audit.left_out)):
         for name, one in recalls.items():
-            alone = [one.views.get(view, "") for view in views]
+            alone = [one.matchers.get(matcher, "") for matcher in matchers]
             n, subjects = len(one.flagged), len(np.unique(one.subjects))
             rows.append([name, left_out, *share(one, seed), float(one.right.mean()), n, subjects, *alone])
-    write_table(folder, "privacy_audit", [*HEADER, *views], rows)
-    return [*_recalls(audit, seed), *_alarms(audit, seed)]
+    write_table(folder, "privacy_audit", [*HEADER, *matchers], rows)
+    return [*_recalls(audit, seed), *_false_positives(audit, seed)]
 
 
-def share(one: Recall, seed: int, by_subject: bool = False) -> Interval:
+def share(one: AuditedCases, seed: int, by_subject: bool = False) -> Interval:
     """Return the share that is flagged and its 95 % range over resampled subjects; exact where there is no spread.
 
     Args:
@@ -59,30 +59,30 @@ def share(one: Recall, seed: int, by_subject: bool = False) -> Interval:
     return value, float(low), float(high)
 
 
-def _recalls(audit: Audit, seed: int) -> list[Result]:
+def _recalls(audit: AuditResult, seed: int) -> list[Result]:
     by_name = {name: share(one, seed) for name, one in audit.recalls.items()}
     values = [value for value, _, _ in by_name.values()]
     worst = min(by_name, key=lambda name: by_name[name][0])
     n = sum(len(one.flagged) for one in audit.recalls.values())
-    note = "copies of training cases, disguised and planted, that were flagged; interval over the subjects copied"
+    note = "transformed copies of training cases that were injected and flagged; interval over the subjects copied"
     results = [
         Result("privacy.audit.recall.mean", float(np.mean(values)), *_mean_interval(audit, seed), "", "higher", n, seed,
-               "; ".join(["mean over disguises", *audit.skipped])),
+               "; ".join(["mean over transformations", *audit.skipped])),
         Result("privacy.audit.recall.worst", *by_name[worst], "", "higher", len(audit.recalls[worst].flagged), seed,
-               f"of the disguise {worst}"),
+               f"of the transformation {worst}"),
     ]  # fmt: skip
     for name, interval in by_name.items():
         n = len(audit.recalls[name].flagged)
         results.append(Result(f"privacy.audit.recall.{name}", *interval, "", "higher", n, seed, note))
     for name, one in audit.left_out.items():
-        said = "the encoder had not learned this family of disguises"
+        said = "the encoder had not learned this family of transformations"
         n = len(one.flagged)
         results.append(Result(f"privacy.audit.left_out.{name}", *share(one, seed), "", "higher", n, seed, said))
     return results
 
 
-def _mean_interval(audit: Audit, seed: int) -> tuple[float, float]:
-    """Return the 95 % range of the mean over disguises, over resampled subjects."""
+def _mean_interval(audit: AuditResult, seed: int) -> tuple[float, float]:
+    """Return the 95 % range of the mean over transformations, over resampled subjects."""
     names = np.unique(np.concatenate([one.subjects for one in audit.recalls.values()]))
     times = rng(seed, "audit", "subjects").multinomial(len(names), np.full(len(names), 1 / len(names)), DRAWS)
     total = np.zeros(DRAWS)
@@ -96,25 +96,25 @@ def _mean_interval(audit: Audit, seed: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _alarms(audit: Audit, seed: int) -> list[Result]:
-    found, few, flagged, among = audit.few
-    subjects = len(np.unique(audit.strangers.subjects))
-    plain = f"cases of {subjects} test subjects, whom nobody had seen, that were flagged; each subject counts once"
-    worn = "the same cases, each in a disguise drawn at random"
-    hidden = f"of {few} copies among {among} strangers in disguise; {flagged} of the strangers were flagged"
-    low, high = clopper_pearson(found, few)
-    unlearned = []
-    if audit.unlearned:
-        by_family = {family: share(one, seed, True) for family, one in audit.unlearned.items()}
+def _false_positives(audit: AuditResult, seed: int) -> list[Result]:
+    found, copies, flagged, among = audit.low_prevalence
+    subjects = len(np.unique(audit.non_members.subjects))
+    plain = f"cases of {subjects} test subjects, unseen by the detector, that were flagged; each subject counts once"
+    transformed = "the same cases, each transformed at random"
+    hidden = f"of {copies} copies among {among} cases of non-members, all transformed; {flagged} of these were flagged"
+    low, high = clopper_pearson(found, copies)
+    left_out = []
+    if audit.left_out_non_members:
+        by_family = {family: share(one, seed, True) for family, one in audit.left_out_non_members.items()}
         most = max(by_family, key=lambda family: by_family[family][0])
-        said = f"the same cases as they are, to the worst detector whose encoder had not learned a family: {most}"
-        n = len(audit.unlearned[most].flagged)
-        unlearned = [Result("privacy.audit.false_alarms_left_out", *by_family[most], "", "lower", n, seed, said)]
+        said = f"the same cases as they are, by the worst detector whose encoder had not learned a family: {most}"
+        n = len(audit.left_out_non_members[most].flagged)
+        left_out = [Result("privacy.audit.false_positive_rate_left_out", *by_family[most], "", "lower", n, seed, said)]
     return [
-        *unlearned,
-        Result("privacy.audit.false_alarms", *share(audit.strangers, seed, True), "", "lower",
-               len(audit.strangers.flagged), seed, plain),
-        Result("privacy.audit.false_alarms_disguised", *share(audit.disguised, seed, True), "", "lower",
-               len(audit.disguised.flagged), seed, worn),
-        Result("privacy.audit.recall_few", found / few, low, high, "", "higher", few, seed, hidden),
+        *left_out,
+        Result("privacy.audit.false_positive_rate", *share(audit.non_members, seed, True), "", "lower",
+               len(audit.non_members.flagged), seed, plain),
+        Result("privacy.audit.false_positive_rate_transformed", *share(audit.transformed, seed, True), "", "lower",
+               len(audit.transformed.flagged), seed, transformed),
+        Result("privacy.audit.recall_low_prevalence", found / copies, low, high, "", "higher", copies, seed, hidden),
     ]  # fmt: skip

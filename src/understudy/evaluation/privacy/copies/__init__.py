@@ -1,1 +1,1 @@
-"""Copies in disguise: the nearest training case of each case, seen from several views, and what is too near."""
+"""Copies, transformed or not: matchers find the nearest training case, a threshold says what is too near."""

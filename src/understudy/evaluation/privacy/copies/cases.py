@@ -1,17 +1,14 @@
-"""Cases as the views see them: images and label maps of 64 pixels, and whose they are.
+"""The cases that matchers compare, at 64 pixels, and the ratio test: nearest against second-nearest subject.
 
-**Checked** in tests/evaluation/privacy/copies/test_cases.py.
+An image that resembles many subjects is no copy: it is near to all of them, and a copy is near to one. So the score
+weighs the nearest case against half of the nearest case of a second subject:
 
-How near the nearest case lies, against how near the next subject's does.
+    score = -log(1 - s1 + e) + log(1 - s2 + e) / 2        s1 similarity of the nearest, s2 of the second subject
 
-What is near to everybody is no copy: a plain slice that resembles many subjects is near to all of them, a copy to one.
-So nearness counts against half of the nearness to the next subject:
-
-    score = -log(1 - s1 + e) + log(1 - s2 + e) / 2        s1 the nearest case's similarity, s2 the next subject's
-
-**Source**: the ratio of the nearest to the second nearest of Lowe, IJCV 60 (2004), section 7.1, with the next subject
-in place of the next case, and half its weight, because a subject of a rare kind has only one neighbour.
-**Checked** in tests/evaluation/privacy/copies/test_cases_near.py.
+**Source**: the ratio test of Lowe, IJCV 60 (2004), section 7.1.
+**Differs**: the second is of another subject; it has half the weight, because a subject of a rare kind has only one
+neighbour.
+**Checked** in tests/evaluation/privacy/copies/test_cases.py (by hand; rows, blocks, sizes).
 """
 
 from dataclasses import dataclass
@@ -28,7 +25,7 @@ BLOCK = 256
 
 
 @dataclass(frozen=True)
-class Cases:
+class SmallCases:
     """Some cases, small enough to be compared.
 
     Attributes:
@@ -45,18 +42,20 @@ class Cases:
         """Return the number of cases."""
         return len(self.images)
 
-    def __getitem__(self, rows: "slice | np.ndarray | Tensor") -> "Cases":
+    def __getitem__(self, rows: "slice | np.ndarray | Tensor") -> "SmallCases":
         """Return some of the cases."""
         chosen = torch.from_numpy(rows) if isinstance(rows, np.ndarray) else rows
-        return Cases(self.images[chosen], None if self.labels is None else self.labels[chosen], self.subjects[chosen])
+        return SmallCases(
+            self.images[chosen], None if self.labels is None else self.labels[chosen], self.subjects[chosen]
+        )
 
 
-def without_subject(images: Tensor, labels: Tensor | None = None) -> Cases:
-    """Return cases that are of no real subject, or are shown as if they were."""
-    return Cases(images, labels, torch.full((len(images),), -1))
+def without_subject(images: Tensor, labels: Tensor | None = None) -> SmallCases:
+    """Return cases without a subject, real ones too: then no training case is left out of the search."""
+    return SmallCases(images, labels, torch.full((len(images),), -1))
 
 
-def small_cases(cohort: Cohort, rows: np.ndarray, subjects: np.ndarray | None = None) -> Cases:
+def small_cases(cohort: Cohort, rows: np.ndarray, subjects: np.ndarray | None = None) -> SmallCases:
     """Read rows of a cohort of 2D cases, averaged or interpolated to 64 x 64.
 
     Args:
@@ -76,7 +75,7 @@ def small_cases(cohort: Cohort, rows: np.ndarray, subjects: np.ndarray | None = 
             maps = torch.from_numpy(np.asarray(cohort.labels[chosen]).astype(np.int64))
             labels[start : start + BLOCK] = F.interpolate(maps[:, None].float(), (SIDE, SIDE)).long()[:, 0]
     whose = np.full(len(rows), -1) if subjects is None else subjects
-    return Cases(images, labels, torch.from_numpy(whose.astype(np.int64)))
+    return SmallCases(images, labels, torch.from_numpy(whose.astype(np.int64)))
 
 
 def resized(images: Tensor) -> Tensor:
@@ -90,8 +89,8 @@ SOFT = 0.01  # e: differences among similarities above 0.99 do not count
 
 
 @dataclass(frozen=True)
-class Near:
-    """For each of N cases: the nearest training case, its similarity and that of the next subject's nearest.
+class NearestTwo:
+    """For each of N cases: the nearest training case, its similarity and that of the nearest case of a second subject.
 
     Attributes:
         case: int64 (N,) into the training cases.
@@ -103,14 +102,14 @@ class Near:
     first: np.ndarray
     second: np.ndarray
 
-    def __getitem__(self, rows: "slice | np.ndarray") -> "Near":
+    def __getitem__(self, rows: "slice | np.ndarray") -> "NearestTwo":
         """Return what is known of some of the cases."""
-        return Near(self.case[rows], self.first[rows], self.second[rows])
+        return NearestTwo(self.case[rows], self.first[rows], self.second[rows])
 
-    def where(self, mask: np.ndarray, other: "Near") -> "Near":
+    def where(self, mask: np.ndarray, other: "NearestTwo") -> "NearestTwo":
         """Return these cases where a mask (N,) holds, and the other's elsewhere."""
         pairs = ((getattr(self, name), getattr(other, name)) for name in ("case", "first", "second"))
-        return Near(*(np.where(mask, ours, theirs) for ours, theirs in pairs))
+        return NearestTwo(*(np.where(mask, ours, theirs) for ours, theirs in pairs))
 
     @property
     def score(self) -> np.ndarray:
@@ -120,7 +119,7 @@ class Near:
         return score
 
 
-def nearest_two(similarity: Tensor, subjects: Tensor, own: Tensor, cases: Tensor | None = None) -> Near:
+def nearest_two(similarity: Tensor, subjects: Tensor, own: Tensor, cases: Tensor | None = None) -> NearestTwo:
     """Find the nearest case, and the nearest of another subject.
 
     Args:
@@ -134,9 +133,11 @@ def nearest_two(similarity: Tensor, subjects: Tensor, own: Tensor, cases: Tensor
     first, at = allowed.max(1)
     second = allowed.masked_fill(whose == torch.gather(whose, 1, at[:, None]), -1).amax(1)
     case = at if cases is None else torch.gather(cases, 1, at[:, None])[:, 0]
-    return Near(case.numpy(), first.double().numpy(), second.double().numpy())
+    return NearestTwo(case.numpy(), first.double().numpy(), second.double().numpy())
 
 
-def joined(parts: list[Near]) -> Near:
-    """Return blocks one after another."""
-    return Near(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("case", "first", "second")))
+def joined(parts: list[NearestTwo]) -> NearestTwo:
+    """Return blocks of cases one after another."""
+    return NearestTwo(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("case", "first", "second"))
+    )

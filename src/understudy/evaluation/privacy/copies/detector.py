@@ -1,9 +1,9 @@
-"""The detector: learns the training cases, learns from strangers what is too near, and judges cases.
+"""The copy detector: trains encoders on the training cases, calibrates the decision on unseen subjects, flags cases.
 
-Strangers are the control subjects; where these are few, training subjects join them, each fold judged by an encoder
-that learned the other folds and compared with the other training subjects. Training subjects are each other's nearest,
-so that the nearest come in pairs: up to twice the rate is to be expected then, as for the jackknife+ (Barber et al.,
-arXiv:1905.02928), without its guarantee. The audit says what came of it, on subjects of its own.
+Unseen subjects are the control subjects. Where these are few, training subjects join them, cross-fitted: each fold is
+matched by an encoder that learned the other folds, against the other training subjects. Training subjects are each
+other's nearest, so that the nearest come in pairs: up to twice the rate is to be expected then, as for the jackknife+
+(Barber et al., arXiv:1905.02928), without its guarantee. The audit (canaries/) measures the rate on other subjects.
 **Checked** in tests/evaluation/privacy/copies/test_detector.py.
 """
 
@@ -16,103 +16,118 @@ import torch
 from torch import Tensor
 
 from understudy.core.seed import derive, rng
-from understudy.evaluation.privacy.calibration import FIRM
-from understudy.evaluation.privacy.copies.cases import Cases, Near, joined
-from understudy.evaluation.privacy.copies.decision import Found, Verdicts
-from understudy.evaluation.privacy.copies.encoder import learn, side_by_side
-from understudy.evaluation.privacy.copies.matchers import Gallery, by_embedding, look
-from understudy.evaluation.privacy.copies.transforms import Disguise
+from understudy.evaluation.privacy.calibration import MIN_CALIBRATION
+from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined
+from understudy.evaluation.privacy.copies.decision import CopyDecision, CopyScores
+from understudy.evaluation.privacy.copies.encoder import learn, train_in_parallel
+from understudy.evaluation.privacy.copies.matchers import ReferenceSet, match, match_embedding
+from understudy.evaluation.privacy.copies.transforms import Transformation
 
 FOLDS = 3
-STRANGERS = 2000  # most training cases that take part in the calibration
-LEAST_CASES = 32  # from which an encoder can learn, whichever fold is left out
-LEFT_OUT = 1 / 3  # share of the updates that an encoder has where a family of disguises is left out
+MAX_CALIBRATION_CASES = 2000  # training cases that join the calibration
+MIN_CASES = 32  # from which an encoder can learn, whichever fold is left out
+LEFT_OUT = 1 / 3  # share of the updates where a family of transformations is left out
 
 
 @dataclass(frozen=True)
-class Detector:
-    """A gallery with an encoder, and verdicts that strangers have calibrated.
+class CopyDetector:
+    """The reference set with its encoder, and a calibrated decision.
 
     Attributes:
-        gallery: the training cases.
-        verdicts: scale and threshold.
+        reference_set: the training cases.
+        decision: scale and threshold.
         subjects: (N,) of the cases that calibrated it: the control cases, then fold by fold.
         control: the control subjects' cases.
     """
 
-    gallery: Gallery
-    verdicts: Verdicts
+    reference_set: ReferenceSet
+    decision: CopyDecision
     subjects: np.ndarray
-    control: Cases
+    control: SmallCases
 
-    def judge(self, cases: Cases) -> Found:
-        """Return what is known of cases; their own subjects, where they have one, are left out of the gallery."""
-        return self.verdicts.judge(look(cases, self.gallery))
+    def decide(self, cases: SmallCases) -> CopyScores:
+        """Match cases and decide; a case's own subject, where it has one, is left out of the reference set."""
+        return self.decision.decide(match(cases, self.reference_set))
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a detector is made with: views, disguises that the encoder learns, its updates, and the false-alarm rate."""
+class DetectorSettings:
+    """What a detector is made with.
 
-    views: tuple[str, ...]
-    disguises: Sequence[Disguise]
+    Attributes:
+        matchers: their names.
+        transformations: what the encoder learns to recognise copies in.
+        updates: batches that the encoder learns from.
+        rate: of false positives.
+        draws: resamples of subjects.
+    """
+
+    matchers: tuple[str, ...]
+    transformations: Sequence[Transformation]
     updates: int
     rate: float
     draws: int
 
 
-def build(training: Cases, control: Cases, settings: Settings, seed: int) -> Detector:
+def build(training: SmallCases, control: SmallCases, settings: DetectorSettings, seed: int) -> CopyDetector:
     """Train the detector and calibrate it.
 
     Args:
         training: what may have been copied.
-        control: cases of subjects that nobody has seen; may be empty.
-        settings: see there.
+        control: cases of unseen subjects; may be empty.
+        settings: matchers, transformations, updates, rate.
         seed: of encoders, folds and resamples.
     """
-    few = len(np.unique(control.subjects)) < FIRM
+    few = len(np.unique(control.subjects)) < MIN_CALIBRATION
     fold_rows = folds(training.subjects.numpy(), seed) if few else []
     everyone = torch.ones(len(training), dtype=torch.bool)
     known = [everyone, *(_without(training, rows) for rows in fold_rows)]
-    lessons = [Lesson(one, settings.disguises, derive(seed, "copies", i)) for i, one in enumerate(known)]
-    gallery, *others = galleries(training, lessons, settings)
-    parts = [look(control, gallery)] if len(control) else []
-    parts += [look(training[rows], one) for rows, one in zip(fold_rows, others, strict=True)]
-    seen = {name: joined([part[name] for part in parts]) for name in parts[0]}
+    tasks = [EncoderTask(one, settings.transformations, derive(seed, "copies", i)) for i, one in enumerate(known)]
+    reference_set, *others = reference_sets(training, tasks, settings)
+    parts = [match(control, reference_set)] if len(control) else []
+    parts += [match(training[rows], one) for rows, one in zip(fold_rows, others, strict=True)]
+    matched = {name: joined([part[name] for part in parts]) for name in parts[0]}
     crossed = np.concatenate([*fold_rows, np.empty(0, np.int64)]).astype(np.int64)
     subjects = np.concatenate([control.subjects.numpy(), training.subjects.numpy()[crossed]])
     notes = [f"control subjects ({len(control)} cases) against training cases"] * bool(len(control))
     if few:
         notes.append(f"training subjects ({len(crossed)} cases, cross-fitted) against the other training subjects")
     note = ", joined, being few, by ".join(notes)
-    verdicts = Verdicts(seen, subjects, note, settings.rate, settings.draws, seed)
-    return Detector(gallery, verdicts, subjects, control)
+    decision = CopyDecision(matched, subjects, note, settings.rate, settings.draws, seed)
+    return CopyDetector(reference_set, decision, subjects, control)
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """What one encoder learns: which training cases (a mask), which disguises; and its seed and share of updates."""
+class EncoderTask:
+    """What one encoder learns.
+
+    Attributes:
+        known: mask (M,) of the training cases that it learns.
+        transformations: that it learns.
+        seed: of its training.
+        share: of the updates.
+    """
 
     known: Tensor
-    disguises: Sequence[Disguise]
+    transformations: Sequence[Transformation]
     seed: int
     share: float = 1.0
 
 
-def galleries(cases: Cases, lessons: Sequence[Lesson], settings: Settings) -> list[Gallery]:
-    """Return a gallery of the cases for each lesson, with an encoder that has learned it, if there are cases enough."""
-    if "embedding" not in settings.views or _fewest(cases.subjects.numpy()) < LEAST_CASES:
-        return [Gallery(cases, None, one.known, settings.views) for one in lessons]
+def reference_sets(cases: SmallCases, tasks: Sequence[EncoderTask], settings: DetectorSettings) -> list[ReferenceSet]:
+    """Return a reference set of the cases for each task, with its encoder if there are enough cases."""
+    if "embedding" not in settings.matchers or _fewest(cases.subjects.numpy()) < MIN_CASES:
+        return [ReferenceSet(cases, None, one.known, settings.matchers) for one in tasks]
     jobs = []
-    for one in lessons:
+    for one in tasks:
         updates = max(1, round(settings.updates * one.share * float(one.known.float().mean())))
         learned = cases[one.known]
-        jobs.append(partial(learn, learned.images, learned.subjects, one.disguises, updates, one.seed))
-    pairs = zip(lessons, side_by_side(jobs), strict=True)
-    return [Gallery(cases, encoder, one.known, settings.views) for one, encoder in pairs]
+        jobs.append(partial(learn, learned.images, learned.subjects, one.transformations, updates, one.seed))
+    pairs = zip(tasks, train_in_parallel(jobs), strict=True)
+    return [ReferenceSet(cases, encoder, one.known, settings.matchers) for one, encoder in pairs]
 
 
-def _without(cases: Cases, rows: np.ndarray) -> Tensor:
+def _without(cases: SmallCases, rows: np.ndarray) -> Tensor:
     """Return a mask (M,) of the cases whose subjects have none of these rows."""
     return ~torch.isin(cases.subjects, cases.subjects[torch.from_numpy(rows)])
 
@@ -124,50 +139,52 @@ def _fewest(subjects: np.ndarray) -> int:
 
 
 def folds(subjects: np.ndarray, seed: int) -> list[np.ndarray]:
-    """Return the rows of each fold of subjects; at most STRANGERS rows in all."""
+    """Return the rows of each fold of subjects; at most MAX_CALIBRATION_CASES rows in all."""
     names = rng(seed, "copies", "folds").permutation(np.unique(subjects))
     rows = np.arange(len(subjects))
-    if len(rows) > STRANGERS:
-        rows = np.sort(rng(seed, "copies", "strangers").choice(rows, STRANGERS, replace=False))
+    if len(rows) > MAX_CALIBRATION_CASES:
+        rows = np.sort(rng(seed, "copies", "strangers").choice(rows, MAX_CALIBRATION_CASES, replace=False))
     return [rows[np.isin(subjects[rows], names[fold::FOLDS])] for fold in range(min(FOLDS, len(names)))]
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """A detector whose encoder has not learned one family of disguises, nor the cases of one fold of subjects."""
+class LeftOutDetector:
+    """A detector whose encoder has not learned one family of transformations, nor the cases of one fold of subjects."""
 
-    gallery: Gallery
-    verdicts: Verdicts
+    reference_set: ReferenceSet
+    decision: CopyDecision
 
-    def embedded(self, cases: Cases) -> dict[str, Near]:
-        """Return what its encoder sees of cases."""
-        return {"embedding": by_embedding(cases, self.gallery)}
+    def embedded(self, cases: SmallCases) -> dict[str, NearestTwo]:
+        """Match cases by its encoder."""
+        return {"embedding": match_embedding(cases, self.reference_set)}
 
 
-def left_out(detector: Detector, families: Sequence[str], settings: Settings, seed: int) -> dict[str, LeftOut]:
+def left_out(
+    detector: CopyDetector, families: Sequence[str], settings: DetectorSettings, seed: int
+) -> dict[str, LeftOutDetector]:
     """Return for each family a detector whose encoder has not learned it.
 
-    What the other views see does not depend on the encoder: they and the threshold are the detector's, except that
-    candidates for registration that its own encoder named stay among them. The level of the view embedding is learned
-    anew, from control subjects and, where these are few, one fold.
+    The other matchers do not depend on the encoder: they and the threshold are the whole detector's (candidates
+    that its encoder proposed for registration stay). The level of the matcher embedding is learned anew, from control
+    subjects and, where these are few, one fold.
 
     Args:
         detector: the whole detector, with an encoder.
-        families: of disguises.
+        families: of transformations.
         settings: the detector's.
         seed: the detector's.
     """
-    training, control = detector.gallery.cases, detector.control
+    training, control = detector.reference_set.cases, detector.control
     rows = folds(training.subjects.numpy(), seed)[0]
-    known, lessons = _without(training, rows), []
+    known, tasks = _without(training, rows), []
     for family in families:
-        ways = [one for one in settings.disguises if one.family != family]
-        lessons.append(Lesson(known, ways, derive(seed, "left out", family), LEFT_OUT))
-    strangers = [control] if len(control) else []
+        learned = [one for one in settings.transformations if one.family != family]
+        tasks.append(EncoderTask(known, learned, derive(seed, "left out", family), LEFT_OUT))
+    unseen = [control] if len(control) else []
     if len(detector.subjects) > len(control):
-        strangers.append(training[rows])
-    whose, found = np.concatenate([one.subjects.numpy() for one in strangers]), {}
-    for family, gallery in zip(families, galleries(training, lessons, settings), strict=True):
-        score = joined([by_embedding(cases, gallery) for cases in strangers]).score
-        found[family] = LeftOut(gallery, detector.verdicts.with_level("embedding", score, whose))
+        unseen.append(training[rows])
+    subjects, found = np.concatenate([one.subjects.numpy() for one in unseen]), {}
+    for family, reference_set in zip(families, reference_sets(training, tasks, settings), strict=True):
+        score = joined([match_embedding(cases, reference_set) for cases in unseen]).score
+        found[family] = LeftOutDetector(reference_set, detector.decision.with_level("embedding", score, subjects))
     return found

@@ -1,12 +1,12 @@
-"""An encoder that knows every training case by heart, in any disguise: one class a case.
+"""An encoder that has memorised the training cases, transformed or not: one class a case.
 
-It learns to name the training case behind a disguised image: softmax over the cosine to one learned vector a case, as
-Exemplar-CNN; cases of the same subject are no wrong answers. A stranger's case, never seen, lies near none of them.
+It learns to name the training case behind a transformed image: softmax over the cosines to one learned vector a case,
+as Exemplar-CNN; cases of the same subject do not count as wrong answers. A case of an unseen subject lies near none.
 **Source**: Dosovitskiy et al., "Discriminative unsupervised feature learning with exemplar convolutional neural
 networks", arXiv:1406.6909; normalised softmax of Wu et al., arXiv:1805.01978, equation 2.
-**Differs**: disguises are those of a copy; neighbours of one subject are left out of the softmax; 64 pixels, up to
-1500 updates of 128: three minutes on one core.
-**Checked** in tests/evaluation/privacy/copies/test_encoder.py (same seed, same bits; copies found, strangers not).
+**Differs**: the transformations are those of copies (transforms.py); cases of one subject are left out of the softmax;
+64 pixels, up to 1500 updates of 128: three minutes on one core.
+**Checked** in tests/evaluation/privacy/copies/test_encoder.py (same seed, same bits; copies found, unseen cases not).
 """
 
 import math
@@ -20,20 +20,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from understudy.core.seed import derive
-from understudy.evaluation.privacy.copies.transforms import Disguise, Way
+from understudy.evaluation.privacy.copies.transforms import Transform, Transformation
 from understudy.training.engine import has_fast_bf16
 
 SIDE = 64
 WIDTH, EMBEDDING = 24, 128
-BATCH, UNTOUCHED, GROUPS = 128, 16, 7  # of a batch so many are shown as they are; the others in groups of one disguise
+BATCH, UNTOUCHED, GROUPS = 128, 16, 7  # images, of these as they are, and groups that share a transformation
 TEMPERATURE = 0.1
 LEARNING_RATE, PROXIES_FASTER = 2e-3, 10
 GLOBAL_RANDOMNESS = Lock()  # several encoders learn at once
-TWICE = 0.4  # share of groups with two disguises
+TWICE = 0.4  # share of groups with two transformations
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions beside a way around them."""
+    """Two 3x3 convolutions with a residual connection."""
 
     def __init__(self, width: int) -> None:
         """Build the block."""
@@ -67,20 +67,22 @@ def network(channels: int) -> nn.Sequential:
     ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def learn(images: Tensor, subjects: Tensor, disguises: Sequence[Disguise], updates: int, seed: int) -> nn.Module:
+def learn(
+    images: Tensor, subjects: Tensor, transformations: Sequence[Transformation], updates: int, seed: int
+) -> nn.Module:
     """Train an encoder on some cases.
 
     Args:
         images: (N, C, 64, 64) in [-1, 1].
         subjects: (N,) whole numbers.
-        disguises: what the encoder learns to see through.
+        transformations: what the encoder learns to recognise copies in.
         updates: how many batches.
-        seed: of weights, order and disguises.
+        seed: of weights, order and transformations.
 
     Returns:
         The network, in evaluation mode.
     """
-    ways = [way for way, often in {d.learn: d.often for d in disguises}.items() for _ in range(often)]
+    applied = [one for one, often in {t.augment: t.often for t in transformations}.items() for _ in range(often)]
     draw = torch.Generator().manual_seed(derive(seed, "copies", "encoder"))
     with GLOBAL_RANDOMNESS, torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(derive(seed, "copies", "weights"))
@@ -92,7 +94,7 @@ def learn(images: Tensor, subjects: Tensor, disguises: Sequence[Disguise], updat
         for group, faster in zip(optimizer.param_groups, (1, PROXIES_FASTER), strict=True):
             group["lr"] = rate * faster
         chosen = torch.randperm(len(images), generator=draw)[:BATCH]
-        shown = batch(images[chosen], ways, draw).contiguous(memory_format=torch.channels_last)
+        shown = batch(images[chosen], applied, draw).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bf16("cpu")):
             found = encoder(shown)
         cosine = F.normalize(found.float(), dim=1) @ F.normalize(proxies, dim=1).T
@@ -105,13 +107,13 @@ def learn(images: Tensor, subjects: Tensor, disguises: Sequence[Disguise], updat
     return encoder.eval()
 
 
-def batch(images: Tensor, ways: Sequence[Way], draw: torch.Generator) -> Tensor:
-    """Return images (N, C, 64, 64) disguised in groups, by one disguise or by two; a few are left as they are."""
+def batch(images: Tensor, transforms: Sequence[Transform], draw: torch.Generator) -> Tensor:
+    """Return images (N, C, 64, 64), transformed in groups, once or twice; a few stay as they are."""
     shown, others = images.clone(), images[torch.randperm(len(images), generator=draw)]
     for group in torch.arange(min(UNTOUCHED, len(images) // 8), len(images)).chunk(GROUPS):
         for _ in range(1 + int(torch.rand(1, generator=draw) < TWICE)):
-            which = int(torch.randint(len(ways), (1,), generator=draw))
-            shown[group] = ways[which](shown[group], others[group], draw)
+            which = int(torch.randint(len(transforms), (1,), generator=draw))
+            shown[group] = transforms[which](shown[group], others[group], draw)
     return shown
 
 
@@ -123,8 +125,8 @@ def embed(encoder: nn.Module, images: Tensor) -> Tensor:
     return F.normalize(torch.cat(parts).float(), dim=1)
 
 
-def side_by_side(jobs: Sequence[Callable[[], nn.Module]]) -> list[nn.Module]:
-    """Train several encoders at once, each on one thread, so that its bits do not depend on how many there are."""
+def train_in_parallel(jobs: Sequence[Callable[[], nn.Module]]) -> list[nn.Module]:
+    """Train several encoders at once, one thread each, so that their bits do not depend on the number of threads."""
     with _one_thread_each() as threads, ThreadPoolExecutor(threads) as pool:
         return list(pool.map(lambda job: job(), jobs))
 

@@ -1,15 +1,12 @@
-"""Lesions, each about its own centre: has one been copied into another brain?
+"""Label maps as evidence of a copy: single lesions about their own centre, and whole label maps.
 
-Every connected part of a class that is neither tiny nor most of the image is cut out about its centre of mass. Two are
-as similar as their outlines overlap (Dice), times Pearson's r of the images within the query's outline, each channel
-about its own mean; mirrored and one pixel aside are tried. Without images, outlines alone are compared.
+**Lesions**: has a lesion been copied into another brain? Every connected part of a class that is neither tiny nor most
+of the image is cut out about its centre of mass. The similarity of two is the Dice of their outlines times Pearson's r
+of the images within the query's outline, each channel about its own mean; mirrored and shifted by one pixel, too.
+**Label maps**: does a synthetic map repeat that of one training case? The similarity is Dice over all classes but the
+background together, at 32 pixels, mirrored or not. Only sampled maps are judged: a patient's map, edited or not,
+repeats one by design.
 **Checked** in tests/evaluation/privacy/copies/test_lesions.py (by hand; pasted lesions are found).
-
-Whole label maps: does a synthetic map repeat that of one training case?
-
-Two maps are as similar as their classes overlap: Dice over all classes but the background together, at 32 pixels,
-mirrored or not. Maps that were sampled are judged; maps that are a patient's, edited or not, repeat one by design.
-**Checked** in tests/evaluation/privacy/copies/test_lesions_labels.py (by hand).
 """
 
 from dataclasses import dataclass
@@ -21,10 +18,10 @@ from scipy import ndimage
 from torch import Tensor
 
 from understudy.core.cohort import Cohort
-from understudy.evaluation.privacy.copies.cases import Cases, Near, joined, nearest_two
+from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined, nearest_two
 
 WINDOW = 28
-SMALLEST, LARGEST = 20, 700  # pixels of 64 x 64
+MIN_PIXELS, MAX_PIXELS = 20, 700  # of a lesion, of 64 x 64
 BLOCK = 200
 
 
@@ -37,7 +34,7 @@ class Lesions:
     images: Tensor
 
 
-def lesions_of(cases: Cases) -> Lesions:
+def lesions_of(cases: SmallCases) -> Lesions:
     """Cut out the lesions of cases with label maps."""
     assert cases.labels is not None
     case, masks, crops, half = [], [], [], WINDOW // 2
@@ -63,17 +60,17 @@ def _parts(labels: np.ndarray) -> list[np.ndarray]:
     for value in np.unique(labels[labels > 0]):
         parts, n = ndimage.label(labels == value, np.ones((3, 3)))
         sizes = np.bincount(parts.ravel(), minlength=n + 1)
-        found += [parts == part for part in range(1, n + 1) if SMALLEST <= sizes[part] <= LARGEST]
+        found += [parts == part for part in range(1, n + 1) if MIN_PIXELS <= sizes[part] <= MAX_PIXELS]
     return found
 
 
 def variants(lesions: Lesions) -> list[Lesions]:
-    """Return the lesions as they are, mirrored about their centre, and one pixel aside."""
+    """Return the lesions as they are, mirrored about their centre, and shifted by one pixel."""
     mask, images = (x.unflatten(-1, (WINDOW, WINDOW)) for x in (lesions.mask, lesions.images))
     # the centre is pixel 14 of 28 and would be mirrored to 13: one pixel back
-    moved = [((0, 0), False), ((0, 1), True), ((1, 0), False), ((-1, 0), False), ((0, 1), False), ((0, -1), False)]
+    shifts = [((0, 0), False), ((0, 1), True), ((1, 0), False), ((-1, 0), False), ((0, 1), False), ((0, -1), False)]
     made = []
-    for shift, mirror in moved:
+    for shift, mirror in shifts:
         both = [x.flip(-1) if mirror else x for x in (mask, images)]
         rolled = [torch.roll(x, shift, (-2, -1)).flatten(-2) for x in both]
         made.append(Lesions(lesions.case, *rolled))
@@ -95,22 +92,22 @@ def likeness(query: Lesions, target: Lesions) -> Tensor:
     return (dice * r).clamp(0, 1)
 
 
-def similar_lesions(queries: Cases, targets: Cases, own: Tensor) -> Near:
-    """Compare the lesions of cases with those of all targets; a case without lesions is near to nobody."""
+def similar_lesions(queries: SmallCases, targets: SmallCases, own: Tensor) -> NearestTwo:
+    """Compare the lesions of cases with those of all targets; a case without lesions has similarity 0."""
     ours, theirs = lesions_of(queries), lesions_of(targets)
     case, first, second = np.zeros(len(queries), np.int64), np.zeros(len(queries)), np.zeros(len(queries))
     if not len(theirs.case):
-        return Near(case, first, second)
+        return NearestTwo(case, first, second)
     many, score = variants(theirs), np.full(len(queries), -np.inf)
     for start in range(0, len(ours.case), BLOCK):
         part = Lesions(*(x[start : start + BLOCK] for x in (ours.case, ours.mask, ours.images)))
         similarity = torch.stack([likeness(part, variant) for variant in many]).amax(0)
         near = nearest_two(similarity, targets.subjects[theirs.case], own[part.case])
-        for i, row in enumerate(part.case.tolist()):  # the lesion that lies nearest speaks for its case
+        for i, row in enumerate(part.case.tolist()):  # the lesion with the highest score stands for its case
             if near.score[i] > score[row]:
                 score[row] = near.score[i]
                 case[row], first[row], second[row] = theirs.case[near.case[i]], near.first[i], near.second[i]
-    return Near(case, first, second)
+    return NearestTwo(case, first, second)
 
 
 MAP_SIDE = 32
@@ -132,7 +129,7 @@ def overlap(queries: Tensor, targets: Tensor) -> Tensor:
     return 2 * ours @ theirs.T / sizes.clamp_min(1)
 
 
-def similar_maps(queries: Tensor, targets: Tensor, subjects: Tensor, own: Tensor) -> Near:
+def similar_maps(queries: Tensor, targets: Tensor, subjects: Tensor, own: Tensor) -> NearestTwo:
     """Return the training case with the most similar label map of each query, mirrored or not.
 
     Args:

@@ -1,23 +1,19 @@
-"""VIEWS: from where the nearest training case is sought. Each sees through other disguises.
+"""MATCHERS: each finds the nearest training case of a query, and recognises other transformations of a copy.
 
-| view | similarity | sees |
+| matcher | similarity | recognises |
 |---|---|---|
-| pixels | Pearson's r of the images as they are | exact copies, gain, noise, blends (the papers' own measure) |
-| aligned | r after the nearest was moved and its channels ordered to fit | moved, turned, mirrored, other contrast |
-| detail | the same, without slow shading and grain | blurred, noisy and moved |
-| bent | r after the nearest was bent smoothly to fit | warped |
-| embedding | cosine in an encoder that knows the training cases by heart | warped, blended, several disguises at once |
-| patches | r of a part of the image, anywhere | a part in another image |
-| lesions | outline and inside of a lesion about its own centre; needs label maps | a lesion in another brain |
+| pixels | Pearson's r of the images as they are (the papers' own measure) | exact copies, gain, noise, blends |
+| registered | r after affine registration, over the orders of the channels | translated, rotated, mirrored, contrast |
+| detail | the same, band-passed: without slow shading and grain | blurred, noisy and translated |
+| deformed | r after deformable registration | warped |
+| embedding | cosine in an encoder that has memorised the training cases | warped, blended, two at once |
+| patches | r of a part of the image | a part pasted into another image |
+| lesions | outline and inside of a lesion about its centre; needs label maps | a lesion pasted into another brain |
 
-**Checked** in tests/evaluation/privacy/copies/test_matchers_views.py.
-
-Local patches: has a part of a training case been copied into another image?
-
-Patches of a quarter of the side, at every eighth pixel, as centred vectors of length one. Each is compared with the
-patches of all training cases at the same place and four pixels aside; the patch that lies nearest to one subject and to
-no other speaks for its case. A part that was moved further, or mirrored, is not seen.
-**Checked** in tests/evaluation/privacy/copies/test_matchers.py (a pasted part is found).
+Patches are a quarter of the side, at every eighth pixel, centred and of length one. Each is compared with the patches
+of all training cases at the same place and shifted by four pixels; the patch with the highest score stands for its
+case. A part that was shifted further, or mirrored, is not found.
+**Checked** in tests/evaluation/privacy/copies/test_matchers.py.
 """
 
 import itertools
@@ -30,7 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from understudy.evaluation.privacy.copies import registration
-from understudy.evaluation.privacy.copies.cases import Cases, Near, joined, nearest_two
+from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined, nearest_two
 from understudy.evaluation.privacy.copies.encoder import embed
 from understudy.evaluation.privacy.copies.lesions import similar_lesions
 from understudy.evaluation.privacy.copies.registration import unit
@@ -51,8 +47,8 @@ def patch_rows(images: Tensor, row: int, column: int) -> Tensor:
     return torch.where(length > FLAT * rows.shape[1] ** 0.5, rows / length.clamp_min(1e-9), torch.zeros_like(rows))
 
 
-def similar_patches(queries: Cases, targets: Cases) -> Near:
-    """Return for each query the training case with the most telling patch; a query's own subject is left out."""
+def similar_patches(queries: SmallCases, targets: SmallCases) -> NearestTwo:
+    """Return for each query the training case whose patch scores highest; a query's own subject is left out."""
     small = F.adaptive_avg_pool2d(targets.images, HALF)
     parts = [
         _block(queries[start : start + PATCH_BLOCK], small, targets) for start in range(0, len(queries), PATCH_BLOCK)
@@ -60,20 +56,20 @@ def similar_patches(queries: Cases, targets: Cases) -> Near:
     return joined(parts)
 
 
-def _block(queries: Cases, small: Tensor, targets: Cases) -> Near:
+def _block(queries: SmallCases, small: Tensor, targets: SmallCases) -> NearestTwo:
     """Compare a block of queries with the halved images of the targets, place by place."""
     images, places = F.adaptive_avg_pool2d(queries.images, HALF), range(0, HALF - PATCH + 1, STEP)
-    best: Near | None = None
+    best: NearestTwo | None = None
     for row, column in itertools.product(places, places):
         rows = patch_rows(images, row, column)
-        near = nearest_two(_likeness(rows, small, row, column), targets.subjects, queries.subjects)
+        near = nearest_two(_patch_r(rows, small, row, column), targets.subjects, queries.subjects)
         better = near.score > best.score if best else np.ones(len(queries), bool)
         best = near.where(better, best) if best else near
     assert best is not None
     return best
 
 
-def _likeness(rows: Tensor, small: Tensor, row: int, column: int) -> Tensor:
+def _patch_r(rows: Tensor, small: Tensor, row: int, column: int) -> Tensor:
     """Return the highest r (N, M) of patches (N, d) to those of the targets at a place and around it."""
     highest = torch.full((len(rows), len(small)), -1.0)
     for down, right in itertools.product((-PATCH_SHIFT, 0, PATCH_SHIFT), repeat=2):
@@ -83,27 +79,27 @@ def _likeness(rows: Tensor, small: Tensor, row: int, column: int) -> Tensor:
     return highest
 
 
-VIEWS = ("pixels", "aligned", "detail", "bent", "embedding", "patches", "lesions")
+MATCHERS = ("pixels", "registered", "detail", "deformed", "embedding", "patches", "lesions")
 MANY, BLOCK = 2048, 128  # queries compared with all training cases at once, and registered at once
-NEAR, ASIDE = 5, 3  # candidates for registration: the nearest, and the nearest of other subjects
-NEAR_BENT, ASIDE_BENT, BLOCK_BENT = 4, 1, 16  # the same for bending
+NEAREST_REGISTERED, OTHERS_REGISTERED = 5, 3  # candidates: the nearest, and the nearest of other subjects
+NEAREST_DEFORMED, OTHERS_DEFORMED, BLOCK_DEFORMED = 4, 1, 16  # the same for deformable registration
 
 
 @dataclass(frozen=True)
-class Gallery:
-    """What cases are compared with.
+class ReferenceSet:
+    """What queries are matched against.
 
     Attributes:
         cases: the training cases.
-        encoder: that knows them; None where no embedding is looked at.
-        known: which of them the encoder has learned, a mask (M,); others are not compared by embedding.
-        views: from where cases are looked at.
+        encoder: that has memorised them; None without the matcher embedding.
+        known: mask (M,) of those that the encoder has learned; only these are matched by embedding.
+        matchers: the names of those that are used.
     """
 
-    cases: Cases
+    cases: SmallCases
     encoder: nn.Module | None
     known: Tensor
-    views: tuple[str, ...] = VIEWS
+    matchers: tuple[str, ...] = MATCHERS
 
     @cached_property
     def pixels(self) -> Tensor:
@@ -122,81 +118,81 @@ class Gallery:
         return embed(self.encoder, self.cases.images)
 
 
-def look(queries: Cases, gallery: Gallery) -> dict[str, Near]:
-    """Return from each view the nearest training case of each query, a query's own subject left out.
+def match(queries: SmallCases, reference_set: ReferenceSet) -> dict[str, NearestTwo]:
+    """Return by each matcher the nearest training case of each query, a query's own subject left out.
 
     Args:
-        queries: N cases; their subjects, where known, are left out of the gallery.
-        gallery: the training cases and the encoder.
+        queries: N cases; their subjects, where known, are left out of the reference set.
+        reference_set: the training cases and the encoder.
     """
-    parts = [_whole(queries[start : start + MANY], gallery) for start in range(0, len(queries), MANY)]
-    seen = {name: joined([part[name] for part in parts]) for name in parts[0]}
-    targets, own = gallery.cases, queries.subjects
-    if "patches" in gallery.views:
-        seen["patches"] = similar_patches(queries, targets)
-    if "lesions" in gallery.views and queries.labels is not None and targets.labels is not None:
-        seen["lesions"] = similar_lesions(queries, targets, own)
-    return seen
+    parts = [_match_whole(queries[start : start + MANY], reference_set) for start in range(0, len(queries), MANY)]
+    matched = {name: joined([part[name] for part in parts]) for name in parts[0]}
+    targets, own = reference_set.cases, queries.subjects
+    if "patches" in reference_set.matchers:
+        matched["patches"] = similar_patches(queries, targets)
+    if "lesions" in reference_set.matchers and queries.labels is not None and targets.labels is not None:
+        matched["lesions"] = similar_lesions(queries, targets, own)
+    return matched
 
 
-def _whole(queries: Cases, gallery: Gallery) -> dict[str, Near]:
-    """Look at a block of queries from the views of whole images."""
-    targets = gallery.cases
-    seen = {"pixels": nearest_two(unit(queries.images) @ gallery.pixels.T, targets.subjects, queries.subjects)}
-    if gallery.encoder is not None:
-        seen["embedding"] = by_embedding(queries, gallery)
-    if "aligned" in gallery.views or "detail" in gallery.views:
-        hints = torch.from_numpy(np.stack([near.case for near in seen.values()], 1))
+def _match_whole(queries: SmallCases, reference_set: ReferenceSet) -> dict[str, NearestTwo]:
+    """Match a block of queries by the matchers of whole images."""
+    targets = reference_set.cases
+    matched = {"pixels": nearest_two(unit(queries.images) @ reference_set.pixels.T, targets.subjects, queries.subjects)}
+    if reference_set.encoder is not None:
+        matched["embedding"] = match_embedding(queries, reference_set)
+    if "registered" in reference_set.matchers or "detail" in reference_set.matchers:
+        hints = torch.from_numpy(np.stack([near.case for near in matched.values()], 1))
         fitted = _registered(queries, targets, hints)
-        seen |= {name: near for name, near in fitted.items() if name in gallery.views}
-    if "bent" in gallery.views:
-        seen["bent"] = _bent(queries, gallery)
-    return seen
+        matched |= {name: near for name, near in fitted.items() if name in reference_set.matchers}
+    if "deformed" in reference_set.matchers:
+        matched["deformed"] = _deformed(queries, reference_set)
+    return matched
 
 
-def by_embedding(queries: Cases, gallery: Gallery) -> Near:
-    """Return the nearest of the training cases that the encoder knows, by the cosine of embeddings."""
-    assert gallery.encoder is not None
-    cosine = embed(gallery.encoder, queries.images) @ gallery.vectors.T
-    return nearest_two(cosine.masked_fill(~gallery.known, -1), gallery.cases.subjects, queries.subjects)
+def match_embedding(queries: SmallCases, reference_set: ReferenceSet) -> NearestTwo:
+    """Return the nearest of the training cases that the encoder has learned, by the cosine of embeddings."""
+    assert reference_set.encoder is not None
+    cosine = embed(reference_set.encoder, queries.images) @ reference_set.vectors.T
+    return nearest_two(cosine.masked_fill(~reference_set.known, -1), reference_set.cases.subjects, queries.subjects)
 
 
-def _registered(queries: Cases, targets: Cases, hints: Tensor) -> dict[str, Near]:
-    """Register the best candidates of each query and judge them by r of images and of detail."""
+def _registered(queries: SmallCases, targets: SmallCases, hints: Tensor) -> dict[str, NearestTwo]:
+    """Register the best candidates of each query to it (affine); r of images and of detail."""
     r, which = registration.coarse(queries.images, targets.images)
-    candidates = torch.cat([_candidates(r, queries, targets, NEAR, ASIDE), hints], 1)
-    start = registration.maps()[torch.gather(which, 1, candidates).long()]
+    candidates = torch.cat([_candidates(r, queries, targets, NEAREST_REGISTERED, OTHERS_REGISTERED), hints], 1)
+    start = registration.affine_bank()[torch.gather(which, 1, candidates).long()]
     parts = torch.arange(len(queries)).split(BLOCK)
     fitted = [_fitted(queries.images[part], targets.images[candidates[part]], start[part]) for part in parts]
     whose = targets.subjects[candidates]
-    values = {"aligned": [one.whole for one in fitted], "detail": [one.detail for one in fitted]}
+    values = {"registered": [one.whole for one in fitted], "detail": [one.detail for one in fitted]}
     return {
         name: nearest_two(torch.cat(rows).view(candidates.shape), whose, queries.subjects, candidates)
         for name, rows in values.items()
     }
 
 
-def _fitted(queries: Tensor, targets: Tensor, start: Tensor) -> registration.Fitted:
+def _fitted(queries: Tensor, targets: Tensor, start: Tensor) -> registration.RegistrationScores:
     """Fit candidates (B, K, C, 64, 64) to queries (B, C, 64, 64)."""
     k = targets.shape[1]
     return registration.fit_affine(queries.repeat_interleave(k, 0), targets.flatten(0, 1), start.flatten(0, 1))
 
 
-def _bent(queries: Cases, gallery: Gallery) -> Near:
-    """Bend the best candidates of each query; these do not depend on the encoder."""
-    targets = gallery.cases
-    likeness = registration.local_histograms(queries.images) @ gallery.histograms.T
-    candidates = _candidates(likeness, queries, targets, NEAR_BENT, ASIDE_BENT)
+def _deformed(queries: SmallCases, reference_set: ReferenceSet) -> NearestTwo:
+    """Register the best candidates of each query to it (deformable); they do not depend on the encoder."""
+    targets = reference_set.cases
+    likeness = registration.local_histograms(queries.images) @ reference_set.histograms.T
+    candidates = _candidates(likeness, queries, targets, NEAREST_DEFORMED, OTHERS_DEFORMED)
     k, rows = candidates.shape[1], []
-    for part in torch.arange(len(queries)).split(BLOCK_BENT):
+    for part in torch.arange(len(queries)).split(BLOCK_DEFORMED):
         shown = queries.images[part].repeat_interleave(k, 0)
         rows.append(registration.fit_deformed(shown, targets.images[candidates[part].flatten()]).view(-1, k))
     return nearest_two(torch.cat(rows), targets.subjects[candidates], queries.subjects, candidates)
 
 
-def _candidates(likeness: Tensor, queries: Cases, targets: Cases, near: int, aside: int) -> Tensor:
-    """Return (N, near + aside) the nearest targets by a likeness (N, M), and the nearest of further subjects."""
+def _candidates(likeness: Tensor, queries: SmallCases, targets: SmallCases, nearest: int, others: int) -> Tensor:
+    """Return (N, nearest + others): the nearest targets by a likeness (N, M), and the nearest of further subjects."""
     likeness = likeness.masked_fill(targets.subjects[None] == queries.subjects[:, None], -2)
-    first = likeness.topk(min(near, len(targets)), 1).indices
-    others = likeness.masked_fill(targets.subjects[None] == targets.subjects[first[:, :1]], -2)
-    return torch.cat([first, others.topk(min(aside, len(targets)), 1).indices], 1)
+    first = likeness.topk(min(nearest, len(targets)), 1).indices
+    further = likeness.masked_fill(targets.subjects[None] == targets.subjects[first[:, :1]], -2)
+    return torch.cat([first, further.topk(min(others, len(targets)), 1).indices], 1)

@@ -1,32 +1,22 @@
-"""Registration: which training case, moved to fit, looks most like this one?
+"""Affine and deformable registration of images in 2D: which training case looks most like a query, once it fits?
 
-All similarity maps of a coarse bank (mirrored or not, turned, zoomed, shifted) are tried for all training cases on grey
-images of 16 pixels: one matrix product a map. The best few are fitted by an affine map at 32 pixels, which maximises
-Pearson's r (ECC), and judged by r of the images and of their detail, over the orders of the channels (of
+**Affine**: a coarse bank of similarity maps (mirrored or not, rotated, zoomed, translated) is tried on all training
+cases, on grey images of 16 pixels: one matrix product a map. The best few are refined at 32 pixels by an affine map
+that maximises Pearson's r (ECC); then r of the images and of their detail counts, over the orders of the channels (of
 four and more: the first six).
+**Deformable**: candidates have the same levels in about the same places. Each is registered affinely from the identity,
+then deformed by a smooth field of cosines that a Gaussian prior keeps small: Gauss-Newton on the difference of the grey
+images, at 32 pixels.
+Image coordinates run from -1 to 1 from edge to edge, as in ``torch.nn.functional.grid_sample`` with
+``align_corners=False``; strengths, shifts and widths are shares of the side.
 **Source**: Evangelidis, Psarakis, "Parametric image alignment using enhanced correlation coefficient maximization",
-IEEE TPAMI 30(10) 2008, the forward additive form, equations 10, 18 and 19.
-**Differs**: a damped normal matrix, steps are bounded, and the best map on the way is kept.
-**Checked** in tests/evaluation/privacy/copies/test_registration.py (planted maps are found; r never falls).
-
-Bending: which training case, deformed smoothly to fit, looks most like this one?
-
-Candidates are those with the same levels in about the same places. Each is moved by the affine map that fits best near
-no motion (``align.py``), and then deformed by a smooth field of cosines that a Gaussian prior keeps small, at 32
-pixels: Gauss-Newton on the difference of the grey images.
-**Source**: Ashburner, Friston, "Nonlinear spatial normalization using basis functions", Human Brain Mapping 7 (1999);
-the mean of both images' slopes from Benhimane, Malis, IROS 2004; candidates by local histograms of Koenderink, van
-Doorn, IJCV 31 (1999).
-**Differs**: slopes stay as they were at the start, are those of the moved image, and forget that its contrast is
+IEEE TPAMI 30(10) 2008, the forward additive form, equations 10, 18 and 19. Ashburner, Friston, "Nonlinear spatial
+normalization using basis functions", Human Brain Mapping 7 (1999); the mean of both images' slopes from Benhimane,
+Malis, IROS 2004; candidates by local histograms of Koenderink, van Doorn, IJCV 31 (1999).
+**Differs**: ECC has a damped normal matrix and bounded steps, and keeps the best map on the way. The slopes of the
+deformable step stay as they were at its start, are those of the registered image, and ignore that its contrast is
 normalised; the prior is that of a white field smoothed by a Gaussian.
-**Checked** in tests/evaluation/privacy/copies/test_registration_bend.py (a known bend is undone; grey images never get
-less alike).
-
-Moving and smoothing images: affine maps, smooth random warps, Gaussian blur; lengths in shares of the side.
-
-Image coordinates run from -1 to 1 from edge to edge, as in ``torch.nn.functional.grid_sample`` without aligned corners.
-**Checked** in tests/evaluation/privacy/copies/test_registration_geometry.py (identity, inverse maps, blur against
-scipy).
+**Checked** in tests/evaluation/privacy/copies/test_registration.py (known maps and warps are found; r never falls).
 """
 
 import itertools
@@ -38,8 +28,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+COARSE, FINE = 16, 32
+ZOOMS, DEGREES, SHIFTS = (0.85, 0.92, 1.0, 1.08, 1.17), (-16.0, -8.0, 0.0, 8.0, 16.0), (-1 / 16, 0.0, 1 / 16)
+ITERATIONS, DAMPING, MAX_STEP = 10, 1e-4, 0.15
+BLOCK = 512  # queries that are multiplied at once
+MAX_ORDERS = 6  # of channels that are tried: up to three channels
+BINS, WIDTH, PLACES = 12, 0.15, 8  # of local histograms: levels, their softness, places a side
+HISTOGRAM_BLOCK = 64  # images at once
+SMOOTHNESS, STRENGTH = 5 / 64, 3 / 64  # of the fields that are expected, as in ``random_warp``
+MIN_FADE = 0.1  # cosines that are expected to be fainter, against the constant one, are left out
+PRIOR_WEIGHT = 1e-3
+FIELD_ITERATIONS, MAX_FIELD_STEP = 6, 0.1
 
-def affine(degrees: Tensor, zoom: Tensor, shift: Tensor, flip: bool = False) -> Tensor:
+
+def affine_maps(degrees: Tensor, zoom: Tensor, shift: Tensor, flip: bool = False) -> Tensor:
     """Return maps (N, 2, 3) from where a pixel is to where it is read.
 
     Args:
@@ -54,8 +56,8 @@ def affine(degrees: Tensor, zoom: Tensor, shift: Tensor, flip: bool = False) -> 
     return rows.view(-1, 2, 3)
 
 
-def move(images: Tensor, maps: Tensor) -> Tensor:
-    """Return images (N, C, H, W) moved by affine maps (N, 2, 3); the border is continued."""
+def apply_affine(images: Tensor, maps: Tensor) -> Tensor:
+    """Return images (N, C, H, W) resampled by affine maps (N, 2, 3); the border is continued."""
     return sample(images, F.affine_grid(maps, list(images.shape), align_corners=False))
 
 
@@ -64,11 +66,11 @@ def sample(images: Tensor, grid: Tensor) -> Tensor:
     return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
-def warp(images: Tensor, strength: float, smoothness: float, generator: torch.Generator) -> Tensor:
-    """Return images (N, C, H, W) bent by smooth random displacements.
+def random_warp(images: Tensor, strength: float, smoothness: float, generator: torch.Generator) -> Tensor:
+    """Return images (N, C, H, W) warped by smooth random displacements.
 
     Args:
-        images: to bend.
+        images: to warp.
         strength: root mean square displacement along each axis, as a share of the side.
         smoothness: standard deviation of the Gaussian that smooths the displacements, as a share of the side.
         generator: of the displacements.
@@ -99,8 +101,13 @@ def _gaussian(n: int, sigma: float) -> Tensor:
 
 
 def detail(images: Tensor) -> Tensor:
-    """Return what lies between two blurs: no grain and no slow shading (N, C, H, W)."""
+    """Return the band between two blurs (N, C, H, W): no grain and no slow shading."""
     return blur(images, 1 / 32) - blur(images, 1 / 8)
+
+
+def grey(images: Tensor, side: int) -> Tensor:
+    """Return (N, 1, side, side): the mean of the channels, averaged down."""
+    return F.adaptive_avg_pool2d(images.mean(1, keepdim=True), side)
 
 
 def unit(images: Tensor) -> Tensor:
@@ -111,14 +118,15 @@ def unit(images: Tensor) -> Tensor:
     return torch.where(length > 1e-5 * rows.shape[1] ** 0.5, rows / length.clamp_min(1e-12), torch.zeros_like(rows))
 
 
-COARSE, FINE = 16, 32
-ZOOMS, DEGREES, SHIFTS = (0.85, 0.92, 1.0, 1.08, 1.17), (-16.0, -8.0, 0.0, 8.0, 16.0), (-1 / 16, 0.0, 1 / 16)
-ITERATIONS, DAMPING, LONGEST_STEP = 10, 1e-4, 0.15
-BLOCK = 512  # queries that are multiplied at once
-MOST_ORDERS = 6  # of channels that are tried: up to three channels
+def slopes(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the slopes along x and y, in image coordinates."""
+    padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
+    along_x = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) * (images.shape[-1] / 4)
+    along_y = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) * (images.shape[-2] / 4)
+    return along_x, along_y
 
 
-def maps() -> Tensor:
+def affine_bank() -> Tensor:
     """Return the coarse bank (M, 2, 3): all maps with at most one extreme part."""
     kept = [
         (degrees, zoom, dx, dy, flip)
@@ -126,28 +134,23 @@ def maps() -> Tensor:
         if (abs(degrees) > 8) + (abs(zoom - 1) > 0.1) + (dx != 0 and dy != 0) <= 1
         for flip in (False, True)
     ]
-    one = [affine(torch.tensor([d]), torch.tensor([z]), torch.tensor([[dx, dy]]), f) for d, z, dx, dy, f in kept]
+    one = [affine_maps(torch.tensor([d]), torch.tensor([z]), torch.tensor([[dx, dy]]), f) for d, z, dx, dy, f in kept]
     return torch.cat(one)
-
-
-def grey(images: Tensor, side: int) -> Tensor:
-    """Return (N, 1, side, side): the mean of the channels, averaged down."""
-    return F.adaptive_avg_pool2d(images.mean(1, keepdim=True), side)
 
 
 def coarse(queries: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Return the highest r (N, M) of each query (N, C, 64, 64) to each target over the maps of the bank, and the maps.
 
     Returns:
-        r (N, M), and which map it was (N, M), an index into :func:`maps`.
+        r (N, M), and which map it was (N, M), an index into :func:`affine_bank`.
     """
     rows, small = unit(grey(queries, COARSE)), grey(targets, FINE)
     highest = torch.full((len(queries), len(targets)), -2.0)
     which = torch.zeros(highest.shape, dtype=torch.int16)
-    for i, one in enumerate(maps()):
-        moved = unit(grey(move(small, one.expand(len(small), 2, 3)), COARSE)).T
+    for i, one in enumerate(affine_bank()):
+        resampled = unit(grey(apply_affine(small, one.expand(len(small), 2, 3)), COARSE)).T
         for part in torch.arange(len(rows)).split(BLOCK):
-            r = rows[part[0] : part[-1] + 1] @ moved
+            r = rows[part[0] : part[-1] + 1] @ resampled
             here, best = which[part[0] : part[-1] + 1], highest[part[0] : part[-1] + 1]
             here.masked_fill_(r > best, i)
             torch.maximum(best, r, out=best)
@@ -155,15 +158,15 @@ def coarse(queries: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """Pairs (P,) after registration: r of the images, and r of their detail."""
+class RegistrationScores:
+    """Pairs (P,) after affine registration: r of the images (``whole``), and r of their detail."""
 
     whole: Tensor
     detail: Tensor
 
 
-def fit_affine(queries: Tensor, targets: Tensor, start: Tensor) -> Fitted:
-    """Move each target so that it fits its query.
+def fit_affine(queries: Tensor, targets: Tensor, start: Tensor) -> RegistrationScores:
+    """Register each target to its query by an affine map; return r then.
 
     Args:
         queries: (P, C, 64, 64).
@@ -171,19 +174,19 @@ def fit_affine(queries: Tensor, targets: Tensor, start: Tensor) -> Fitted:
         start: (P, 2, 3) maps to begin with.
     """
     found = ecc(grey(queries, FINE), grey(targets, FINE), start)
-    q, t = F.adaptive_avg_pool2d(queries, FINE), move(F.adaptive_avg_pool2d(targets, FINE), found)
-    return Fitted(channels_r(q, t), channels_r(detail(q), detail(t)))
+    q, t = F.adaptive_avg_pool2d(queries, FINE), apply_affine(F.adaptive_avg_pool2d(targets, FINE), found)
+    return RegistrationScores(channels_r(q, t), channels_r(detail(q), detail(t)))
 
 
 def ecc(query: Tensor, target: Tensor, start: Tensor) -> Tensor:
-    """Return maps (P, 2, 3) that locally maximise r of the queries (P, 1, H, W) and the moved targets."""
+    """Return maps (P, 2, 3) that locally maximise r of the queries (P, 1, H, W) and the registered targets."""
     n, _, height, width = query.shape
     y, x = torch.meshgrid(_centres(height), _centres(width), indexing="ij")
     x, y, warp, template = x.flatten(), y.flatten(), start.clone(), unit(query)
     with_slopes = torch.cat([target, *slopes(target)], 1)
     best, highest = warp.clone(), torch.full((n,), -2.0)
     for _ in range(ITERATIONS):
-        image, down_x, down_y = move(with_slopes, warp).flatten(2).unbind(1)
+        image, down_x, down_y = apply_affine(with_slopes, warp).flatten(2).unbind(1)
         image = image - image.mean(1, keepdim=True)
         r = (template * image).sum(1) / image.norm(dim=1).clamp_min(1e-6)
         better = r > highest
@@ -202,38 +205,18 @@ def _step(jacobian: Tensor, template: Tensor, image: Tensor) -> Tensor:
     above = image.square().sum(1) - (on_image[..., 0] * solved[..., 0]).sum(1)
     below = (template * image).sum(1) - (on_template[..., 0] * solved[..., 0]).sum(1)
     gain = torch.where(below > 0, above / below.clamp_min(1e-9), torch.zeros_like(above))
-    return (gain[:, None] * solved[..., 1] - solved[..., 0]).clamp(-LONGEST_STEP, LONGEST_STEP)
+    return (gain[:, None] * solved[..., 1] - solved[..., 0]).clamp(-MAX_STEP, MAX_STEP)
 
 
 def _centres(n: int) -> Tensor:
     return (2 * torch.arange(n) + 1) / n - 1
 
 
-def slopes(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the slopes along x and y, in image coordinates."""
-    padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
-    along_x = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) * (images.shape[-1] / 4)
-    along_y = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) * (images.shape[-2] / 4)
-    return along_x, along_y
-
-
 def channels_r(query: Tensor, target: Tensor) -> Tensor:
     """Return the highest r (P,) of images (P, C, H, W) over the orders of the target's channels."""
-    orders = itertools.islice(itertools.permutations(range(query.shape[1])), MOST_ORDERS)
+    orders = itertools.islice(itertools.permutations(range(query.shape[1])), MAX_ORDERS)
     rows = unit(query)
     return torch.stack([(rows * unit(target[:, list(order)])).sum(1) for order in orders]).amax(0)
-
-
-BINS, WIDTH, PLACES, HISTOGRAM_BLOCK = (
-    12,
-    0.15,
-    8,
-    64,
-)  # of local histograms: levels, softness, places a side; images at once
-SMOOTHNESS, STRENGTH = 5 / 64, 3 / 64  # of the fields that are expected, as in ``geometry.warp``
-FAINTEST = 0.1  # cosines that are expected to be fainter, against the constant one, are left out
-WEIGHT = 1e-3  # of the prior
-FIELD_ITERATIONS, FIELD_LONGEST_STEP = 6, 0.1
 
 
 def local_histograms(images: Tensor) -> Tensor:
@@ -246,7 +229,7 @@ def local_histograms(images: Tensor) -> Tensor:
 
 
 def fit_deformed(queries: Tensor, targets: Tensor) -> Tensor:
-    """Move and bend each target so that it fits its query; return r (P,) of the images then.
+    """Register each target to its query by a deformable map; return r (P,) of the images then.
 
     Args:
         queries: (P, C, 64, 64).
@@ -264,12 +247,12 @@ def deform(query: Tensor, target: Tensor, start: Tensor) -> Tensor:
     Args:
         query: (P, 1, H, W).
         target: (P, 1, H, W).
-        start: (P, 2, 3) affine maps that the bending is added to.
+        start: (P, 2, 3) affine maps that the displacements are added to.
     """
     n, _, height, width = query.shape
     cosines, expected = basis(height, width)
     still = F.affine_grid(start, [n, 1, height, width], align_corners=False)
-    prior = (WEIGHT / expected).repeat(2)  # the inverse covariance of the 2m coefficients
+    prior = (PRIOR_WEIGHT / expected).repeat(2)  # the inverse covariance of the 2m coefficients
     template, found = unit(query), torch.zeros(n, 2 * cosines.shape[1])
 
     def deformed(coefficients: Tensor) -> tuple[Tensor, Tensor]:
@@ -285,7 +268,7 @@ def deform(query: Tensor, target: Tensor, start: Tensor) -> Tensor:
     best, lowest = grid, _misfit(template, image, found, prior)
     for _ in range(FIELD_ITERATIONS):
         downhill = jacobian.mT @ (template - image)[..., None] - (prior * found)[..., None]
-        found = found + torch.cholesky_solve(downhill, factor)[..., 0].clamp(-FIELD_LONGEST_STEP, FIELD_LONGEST_STEP)
+        found = found + torch.cholesky_solve(downhill, factor)[..., 0].clamp(-MAX_FIELD_STEP, MAX_FIELD_STEP)
         grid, image = deformed(found)
         misfit = _misfit(template, image, found, prior)
         best = torch.where((misfit < lowest)[:, None, None, None], grid, best)
@@ -304,7 +287,7 @@ def basis(height: int, width: int) -> tuple[Tensor, Tensor]:
     The variances are those of a white field smoothed by a Gaussian and scaled to STRENGTH, in image coordinates.
     """
     fades = [math.exp(-((math.pi * SMOOTHNESS * i) ** 2)) for i in range(64)]
-    chosen = [(i, j, a * b) for i, a in enumerate(fades) for j, b in enumerate(fades) if a * b >= FAINTEST]
+    chosen = [(i, j, a * b) for i, a in enumerate(fades) for j, b in enumerate(fades) if a * b >= MIN_FADE]
     y, x = ((torch.arange(n) + 0.5) / n * math.pi for n in (height, width))
     waves = [torch.outer(torch.cos(i * y), torch.cos(j * x)).flatten() for i, j, _ in chosen]
     cosines, variances = torch.stack(waves, 1), torch.tensor([one for _, _, one in chosen])

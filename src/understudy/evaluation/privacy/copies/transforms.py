@@ -1,8 +1,8 @@
-"""DISGUISES: how a copy may hide. One menu for the audit, which plants them, and for the encoder, which learns them.
+"""TRANSFORMATIONS of copies: one menu for the audit, which injects transformed copies, and for the encoder's training.
 
-Each has the strength at which the audit plants it and a range around it from which the encoder learns; families are
-left out of the learning together. Strengths are shares of the side and of the half range of intensities.
-**Source**: the disguises that the highest Pearson r misses; strengths are of this project.
+Each has the strength that the audit injects and a range around it from which the encoder learns; the transformations of
+a family are left out of the training together. Lengths are shares of the side, intensities of the half range.
+**Source**: transformations that the highest Pearson r does not recognise; the strengths are of this project.
 **Checked** in tests/evaluation/privacy/copies/test_transforms.py.
 """
 
@@ -12,26 +12,26 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from understudy.evaluation.privacy.copies.registration import affine, blur, move, warp
+from understudy.evaluation.privacy.copies.registration import affine_maps, apply_affine, blur, random_warp
 
 Draw = torch.Generator
-Way = Callable[[Tensor, Tensor, Draw], Tensor]  # images, others to blend with, randomness -> disguised images
+Transform = Callable[[Tensor, Tensor, Draw], Tensor]  # images, others to blend with, randomness -> images
 
 
 @dataclass(frozen=True)
-class Disguise:
-    """One way to hide a copy.
+class Transformation:
+    """One transformation of a copy.
 
     Attributes:
-        family: what is left out of the learning together.
-        plant: images (N, C, H, W) in [-1, 1], others of the same shape to blend with -> the disguised images.
-        learn: the same, at strengths drawn around those of ``plant``.
-        often: how often it is learned, against the others; what is harder, more often.
+        family: what is left out of the encoder's training together.
+        inject: images (N, C, H, W) in [-1, 1], others of the same shape to blend with -> transformed images.
+        augment: the same, at strengths drawn around those of ``inject``; the encoder learns from it.
+        often: how often it is drawn in training, relative to the others; harder ones more often.
     """
 
     family: str
-    plant: Way
-    learn: Way
+    inject: Transform
+    augment: Transform
     often: int = 1
 
 
@@ -45,33 +45,33 @@ def _either(n: int, size: float, draw: Draw) -> Tensor:
     return size * (1 - 2 * torch.randint(0, 2, (n,), generator=draw)).float()
 
 
-def _moved(x: Tensor, degrees: Tensor, zoom: Tensor, shift: Tensor) -> Tensor:
-    return move(x, affine(degrees, zoom, shift))
+def _affine(x: Tensor, degrees: Tensor, zoom: Tensor, shift: Tensor) -> Tensor:
+    return apply_affine(x, affine_maps(degrees, zoom, shift))
 
 
-def _rotated(degrees: float) -> Way:
-    def plant(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
+def _rotated(degrees: float) -> Transform:
+    def inject(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
         n = len(x)
-        return _moved(x, _either(n, degrees, draw), torch.ones(n), torch.zeros(n, 2))
+        return _affine(x, _either(n, degrees, draw), torch.ones(n), torch.zeros(n, 2))
 
-    return plant
+    return inject
 
 
 def _shifted(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
     n = len(x)
     shift = torch.stack([_either(n, 3 / 64, draw), _either(n, 3 / 64, draw)], 1)
-    return _moved(x, torch.zeros(n), torch.ones(n), shift)
+    return _affine(x, torch.zeros(n), torch.ones(n), shift)
 
 
 def _zoomed(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
     n = len(x)
-    return _moved(x, torch.zeros(n), 1 + _either(n, 0.1, draw), torch.zeros(n, 2))
+    return _affine(x, torch.zeros(n), 1 + _either(n, 0.1, draw), torch.zeros(n, 2))
 
 
 def _any_affine(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
     n = len(x)
     shift = torch.stack([uniform(n, -0.08, 0.08, draw), uniform(n, -0.08, 0.08, draw)], 1)
-    return _moved(x, uniform(n, -20, 20, draw), 1 + uniform(n, -0.15, 0.15, draw), shift)
+    return _affine(x, uniform(n, -20, 20, draw), 1 + uniform(n, -0.15, 0.15, draw), shift)
 
 
 def _mirrored(x: Tensor, _: Tensor, __: Draw) -> Tensor:
@@ -82,7 +82,7 @@ def _gamma(x: Tensor, exponent: Tensor) -> Tensor:
     return ((x + 1) / 2).clamp(0, 1) ** exponent.view(-1, 1, 1, 1) * 2 - 1
 
 
-def _gamma_planted(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
+def _gamma_injected(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
     return _gamma(x, torch.exp(_either(len(x), 0.405, draw)))  # 1.5 or 1 / 1.5
 
 
@@ -91,7 +91,7 @@ def _gamma_learned(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
 
 
 def _channels(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
-    """Put the channels into another order, none of them known beforehand."""
+    """Put the channels of each image into another order, drawn at random."""
     n, c = x.shape[:2]
     order = torch.rand((n, c), generator=draw).argsort(1)
     still = (order == torch.arange(c)).all(1)
@@ -100,11 +100,13 @@ def _channels(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
 
 
 def _warped(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
-    return warp(x, 3 / 64, 6 / 64, draw)
+    return random_warp(x, 3 / 64, 6 / 64, draw)
 
 
 def _warp_learned(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
-    return warp(x, float(uniform(1, 1 / 64, 4 / 64, draw)), int(torch.randint(4, 9, (1,), generator=draw)) / 64, draw)
+    return random_warp(
+        x, float(uniform(1, 1 / 64, 4 / 64, draw)), int(torch.randint(4, 9, (1,), generator=draw)) / 64, draw
+    )
 
 
 def _blended(x: Tensor, others: Tensor, _: Draw) -> Tensor:
@@ -136,23 +138,23 @@ def _exact(x: Tensor, _: Tensor, __: Draw) -> Tensor:
     return x
 
 
-DISGUISES: dict[str, Disguise] = {
-    "exact": Disguise("none", _exact, _exact),
-    "noise": Disguise("degraded", _noisy, _noise_learned),
-    "blurred": Disguise("degraded", _blurred, _blur_learned),
-    "mirrored": Disguise("mirrored", _mirrored, _mirrored),
-    "shifted": Disguise("moved", _shifted, _any_affine),
-    "rotated_5": Disguise("moved", _rotated(5), _any_affine),
-    "rotated_15": Disguise("moved", _rotated(15), _any_affine),
-    "zoomed": Disguise("moved", _zoomed, _any_affine),
-    "gamma": Disguise("intensity", _gamma_planted, _gamma_learned),
-    "channels_swapped": Disguise("intensity", _channels, _channels),
-    "warped": Disguise("warped", _warped, _warp_learned, often=4),
-    "blended": Disguise("blended", _blended, _blend_learned),
+TRANSFORMATIONS: dict[str, Transformation] = {
+    "exact": Transformation("none", _exact, _exact),
+    "noise": Transformation("degraded", _noisy, _noise_learned),
+    "blurred": Transformation("degraded", _blurred, _blur_learned),
+    "mirrored": Transformation("mirrored", _mirrored, _mirrored),
+    "shifted": Transformation("moved", _shifted, _any_affine),
+    "rotated_5": Transformation("moved", _rotated(5), _any_affine),
+    "rotated_15": Transformation("moved", _rotated(15), _any_affine),
+    "zoomed": Transformation("moved", _zoomed, _any_affine),
+    "gamma": Transformation("intensity", _gamma_injected, _gamma_learned),
+    "channels_swapped": Transformation("intensity", _channels, _channels),
+    "warped": Transformation("warped", _warped, _warp_learned, often=4),
+    "blended": Transformation("blended", _blended, _blend_learned),
 }
-FAMILIES = tuple(dict.fromkeys(d.family for d in DISGUISES.values() if d.family != "none"))
+FAMILIES = tuple(dict.fromkeys(d.family for d in TRANSFORMATIONS.values() if d.family != "none"))
 
 
-def available(channels: int) -> dict[str, Disguise]:
-    """Return the disguises that images of so many channels can wear."""
-    return {name: d for name, d in DISGUISES.items() if channels > 1 or name != "channels_swapped"}
+def available(channels: int) -> dict[str, Transformation]:
+    """Return the transformations that images of so many channels can have."""
+    return {name: d for name, d in TRANSFORMATIONS.items() if channels > 1 or name != "channels_swapped"}

@@ -22,7 +22,7 @@ from understudy.evaluation.features.encoder import (
     untrained,
     weights,
 )
-from understudy.evaluation.features.extractor import Source
+from understudy.evaluation.features.extractor import ExtractorInputs
 from understudy.tasks.augmentation import augment_images
 
 FEW = FeatureConfig(features="encoder", encoder_updates=3)
@@ -67,7 +67,7 @@ def test_only_the_rows_that_are_given_are_read(real: Path, tmp_path: Path, toy: 
 @pytest.mark.parametrize("depth", [0, 6])
 def test_features_are_case_by_case(depth: int, toy: Callable[..., Path], tmp_path: Path) -> None:
     real = Cohort.open(toy(tmp_path / "real", "real", 20, 0, size=16, depth=depth, splits=("train",)))
-    extract = EXTRACTORS["encoder"](Source(real, real.rows(), FEW))
+    extract = EXTRACTORS["encoder"](ExtractorInputs(real, real.rows(), FEW))
     images = real.encoding.encode_images(real.images[:7])  # type: ignore[index]
     found = extract(images)
     assert found.shape == (7, 160) and found.dtype == np.float32 and extract.standardised
@@ -106,14 +106,17 @@ def test_corruption_moves_features_further_and_further(cohort: Cohort, change: s
 
 def test_the_cache_spares_the_training(cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = open_cache(tmp_path / "cache", [])
-    source = Source(cohort, cohort.rows("train"), FEW, cache=cache)
+    source = ExtractorInputs(cohort, cohort.rows("train"), FEW, cache=cache)
     first = EXTRACTORS["encoder"](source)
     monkeypatch.setattr("understudy.evaluation.features.encoder.train", lambda *_: pytest.fail("trained again"))
     images = cohort.encoding.encode_images(cohort.images[:5])  # type: ignore[index]
     again = EXTRACTORS["encoder"](source)
     assert again.identity == first.identity and (again(images) == first(images)).all()
     more = FEW.model_copy(update={"encoder_updates": 4})
-    for other in (Source(cohort, source.rows[1:], FEW, cache=cache), Source(cohort, source.rows, more, cache=cache)):
+    for other in (
+        ExtractorInputs(cohort, source.rows[1:], FEW, cache=cache),
+        ExtractorInputs(cohort, source.rows, more, cache=cache),
+    ):
         with pytest.raises(pytest.fail.Exception, match="trained again"):
             EXTRACTORS["encoder"](other)
     monkeypatch.setattr("understudy.evaluation.features.encoder.SEED", 1)
@@ -123,4 +126,4 @@ def test_the_cache_spares_the_training(cohort: Cohort, tmp_path: Path, monkeypat
 
 def test_too_few_cases_are_refused(cohort: Cohort) -> None:
     with pytest.raises(UnderstudyError, match="at least 16 images of the training split, and real has 15"):
-        EXTRACTORS["encoder"](Source(cohort, cohort.rows("train")[:15], FEW))
+        EXTRACTORS["encoder"](ExtractorInputs(cohort, cohort.rows("train")[:15], FEW))

@@ -13,7 +13,7 @@ from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.evaluation.features import EXTRACTORS
 from understudy.evaluation.features.config import FeatureConfig
-from understudy.evaluation.features.extractor import Source
+from understudy.evaluation.features.extractor import ExtractorInputs
 from understudy.evaluation.features.torchscript import ScriptedFeatures
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch.jit, in favour of export
@@ -151,8 +151,11 @@ def test_from_the_menu(real: Path, tmp_path: Path) -> None:
     file, digest = scripted(tmp_path, Means())
     cohort = Cohort.open(real)
     config = FeatureConfig(features="torchscript", network_sha256=digest)
-    built = EXTRACTORS["torchscript"](Source(cohort, cohort.rows("train"), config, file))
+    built = EXTRACTORS["torchscript"](ExtractorInputs(cohort, cohort.rows("train"), config, file))
     assert built.identity["network_sha256"] == digest and not built.standardised
-    for source in (Source(cohort, cohort.rows("train"), config), Source(cohort, cohort.rows(), FeatureConfig(), file)):
+    for source in (
+        ExtractorInputs(cohort, cohort.rows("train"), config),
+        ExtractorInputs(cohort, cohort.rows(), FeatureConfig(), file),
+    ):
         with pytest.raises(UsageError, match="needs --network FILE and --network-sha256 HEX"):
             EXTRACTORS["torchscript"](source)

@@ -1,19 +1,9 @@
 """Random features: the same everywhere, case by case; they move when images are blurred or made noisy."""
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import get_args
-
 import numpy as np
 import pytest
-from pydantic import ValidationError
 from scipy.ndimage import gaussian_filter
 
-from understudy.core.cohort import Cohort
-from understudy.core.errors import UnderstudyError
-from understudy.evaluation.features import EXTRACTORS, blocks
-from understudy.evaluation.features.blocks import image_blocks
-from understudy.evaluation.features.config import FeatureConfig
 from understudy.evaluation.features.random_filters import RandomFeatures
 
 WEIGHT, BIAS = [-0.6618507, -0.3994248, -0.4486141], 0.7031103
@@ -51,22 +41,3 @@ def test_corruption_moves_features_further_and_further(change: str) -> None:
         )
         moved.append(np.linalg.norm(extract(other.astype(np.float32)).mean(0) - still))
     assert moved == sorted(moved) and moved[-1] > 3 * moved[0] > 0
-
-
-def test_blocks_are_bounded_and_in_order(
-    real: Path, toy: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(blocks, "VOXELS_PER_BLOCK", 32 * 32 * 7)
-    cohort = Cohort.open(real)
-    rows = cohort.rows("test")
-    found = list(image_blocks(cohort, rows, cohort.encoding))
-    assert [len(b) for b in found] == [7, 7, 1] and cohort.images is not None
-    assert np.array_equal(np.concatenate(found), cohort.encoding.encode_images(cohort.images[rows]))
-    with pytest.raises(UnderstudyError, match="maps has none"):
-        next(image_blocks(Cohort.open(toy(tmp_path / "maps", "synthetic", 2, 0, channels=[])), rows, cohort.encoding))
-
-
-def test_the_menu_is_that_of_the_settings() -> None:
-    assert set(EXTRACTORS) == set(get_args(FeatureConfig.model_fields["features"].annotation))
-    with pytest.raises(ValidationError):
-        FeatureConfig(features="inception")  # type: ignore[arg-type]

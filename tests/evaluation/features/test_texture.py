@@ -12,7 +12,7 @@ from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.evaluation.features import EXTRACTORS
 from understudy.evaluation.features.config import FeatureConfig
-from understudy.evaluation.features.extractor import Extractor, Source
+from understudy.evaluation.features.extractor import Extractor, ExtractorInputs
 from understudy.evaluation.features.texture import DISTANCES, LEVELS, PROPERTIES, first_order
 
 NAMES = 9 + len(PROPERTIES) * len(DISTANCES)
@@ -21,7 +21,7 @@ NAMES = 9 + len(PROPERTIES) * len(DISTANCES)
 def built(cohort: Path) -> Extractor:
     pytest.importorskip("skimage", reason="features=texture needs scikit-image (extra `texture`)")
     opened = Cohort.open(cohort)
-    return EXTRACTORS["texture"](Source(opened, opened.rows("train"), FeatureConfig(features="texture")))
+    return EXTRACTORS["texture"](ExtractorInputs(opened, opened.rows("train"), FeatureConfig(features="texture")))
 
 
 def by_hand(image: np.ndarray, down: int, right: int) -> dict[str, float]:
@@ -84,8 +84,8 @@ def test_volumes_are_refused_and_a_missing_library_is_named(
 ) -> None:
     volumes = Cohort.open(toy(tmp_path / "volumes", "real", 3, 0, size=8, depth=4))
     with pytest.raises(UsageError, match="is for 2D images, and volumes holds volumes"):
-        EXTRACTORS["texture"](Source(volumes, volumes.rows(), FeatureConfig(features="texture")))
+        EXTRACTORS["texture"](ExtractorInputs(volumes, volumes.rows(), FeatureConfig(features="texture")))
     monkeypatch.setitem(sys.modules, "skimage.feature", None)
     flat = Cohort.open(real)
     with pytest.raises(UnderstudyError, match="needs scikit-image"):
-        EXTRACTORS["texture"](Source(flat, flat.rows(), FeatureConfig(features="texture")))
+        EXTRACTORS["texture"](ExtractorInputs(flat, flat.rows(), FeatureConfig(features="texture")))
