@@ -1,8 +1,9 @@
 """Official generator networks, described: the stand-in of a file -> the configuration of the same network here.
 
-Attributes and shapes of the saved network decide, and constructor arguments where no attribute keeps them. Each constructor argument of the official code is either translated, or checked to have the one
-value that is done here, or known not to matter for the result; any other is refused by name. Then every tensor must
-have the name and shape that the network here expects, which is built without memory (torch's meta device) to compare.
+Attributes and shapes of the saved network decide, and constructor arguments where no attribute keeps them. Each
+constructor argument of the official code is either translated, or checked to have the one value that is done here, or
+known not to matter for the result; any other is refused by name. Then every tensor must have the name and shape that
+the network here expects, which is built without memory (torch's meta device) to compare.
 
 **Source**: constructors in training/networks_stylegan2.py and networks_stylegan3.py of NVlabs stylegan3, and
 training/networks.py of stylegan2-ada-pytorch, where the arguments of the synthesis lie in ``synthesis_kwargs``.
