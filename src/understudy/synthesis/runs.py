@@ -2,7 +2,7 @@
 
 **Source** of mixing several: Larsson, Akbar and Eklund, Does an ensemble of GANs lead to better performance when
 training segmentation networks with synthetic images? (2022, arXiv 2211.04086): equal parts of several generators.
-**Checked** in tests/synthesis/test_ensemble.py.
+**Checked** in tests/synthesis/test_runs.py.
 """
 
 import json
