@@ -5,6 +5,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 
 from understudy.core.errors import UnderstudyError
 from understudy.generators.pretrained.weights import import_weights
