@@ -16,11 +16,11 @@ EXAMPLE = example("understudy demo --out demo-output --seed 1")
 PHANTOM = "--tumour regions --subjects 60 --slices 8 --size 48 --split train=0.6,validation=0.1,control=0.1,test=0.2"
 RENDERERS = {"pix2pix": "demo", "diffusion": "demo-labels"}  # what renders label maps, and with which preset
 EVALUATIONS = {
-    "utility": "--set 'classes=[core,oedema]' --set updates=300 --set batch_size=16 --set repeats=1",
-    "fidelity": "",
-    "privacy": "--set updates=100 --set 'matchers=[pixels,registered,embedding]'",
+    "utility": "--set 'classes=[core,oedema]' --set updates=300 --set batch_size=12 --set repeats=1 --set checks=6",
+    "fidelity": "--set encoder_updates=100",
+    "privacy": "--set updates=60 --set 'matchers=[pixels,registered,embedding]'",
 }
-CASES = 240
+CASES = 200
 
 
 def demo(
