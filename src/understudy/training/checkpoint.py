@@ -19,7 +19,6 @@ from understudy.core.atomic import whole_folder
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.regular_file import open_regular
 
-
 NUMBERS = {
     torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.uint8, torch.int32, torch.int64, torch.bool,
 }  # fmt: skip
