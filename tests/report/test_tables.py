@@ -25,7 +25,15 @@ def test_interval_and_words() -> None:
     assert words("gain-25@10.unet.dice") == "gain of real + 25 % synthetic, 10 real subjects · U-Net · Dice"
     assert words("real@5") == "real, 5 real subjects" and words("both.g") == "real + synthetic · g"
     assert words("difference.unet.assd") == "difference to real · U-Net · ASSD" and heading("p_holm") == "p (Holm)"
-    assert words("frechet_infinity.baseline") == "Fréchet distance, n → ∞ · real against real"
+    assert words("frechet_infinity.baseline", "fidelity") == "Fréchet distance, n → ∞ · real against real"
+
+
+def test_recall_is_another_number_for_images_than_for_copies() -> None:
+    assert words("recall.size_matched", "fidelity") == "recall: real near a synthetic case · equal numbers"
+    assert words("audit.recall.mean", "privacy") == "audit · recall · mean" and words("recall", "utility") == "recall"
+    (one, other) = results_table("", [Result("fidelity.recall", 1), Result("interrater.unet.recall", 1)]).rows
+    assert one[0].startswith("recall: real near") and other[0] == "U-Net · recall"
+    assert table_view(Table("t", ("recall",), (("1",),)), "fidelity").header == ["Recall: real near a synthetic case"]
 
 
 def test_results_table_has_interval_n_and_notes_once() -> None:

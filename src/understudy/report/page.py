@@ -74,7 +74,11 @@ def _render(folders: list[Folder], sections: list[Section], internal: bool) -> s
         internal=internal,
         sections=sections,
         cards=cards(results),
-        withheld=[(words(result.name), result.note) for result in results if result.value is None],
+        withheld=[
+            (words(result.name, result.name.partition(".")[0]), result.note)
+            for result in results
+            if result.value is None
+        ],
         requests=[_request(folder.provenance) for folder in folders],
         real=cohort_ids(folders[0].provenance, "real"),
         synthetic=cohort_ids(folders[0].provenance, "synthetic").replace(",", ", ") or "not recorded",

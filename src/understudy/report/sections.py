@@ -93,7 +93,7 @@ def _section(folder: Folder, ceiling: Sequence[Result]) -> Section:
     pictures += [_curve(curve) for curve in folder.curves.values()]
     for data in folder.histograms.values():
         pictures.append(ReportFigure(data["title"], histogram_figure(data["panels"]), HISTOGRAMS))
-    tables = [table_view(table) for table in folder.tables if table.rows]
+    tables = [table_view(table, folder.section) for table in folder.tables if table.rows]
     return Section(folder.section, pictures, [*tables, results_table("All numbers", folder.results)])
 
 
@@ -102,9 +102,9 @@ def _curve(curve: dict[str, Any]) -> ReportFigure:
     note = str(curve.get("note", ""))
     if not curve.get("points"):
         return ReportFigure(curve["title"], curve_figure(curve), note, wide=False)
-    x_label, y_label = words(curve["x_label"]), words(curve["y_label"])
+    x_label, y_label = words(curve["x_label"], "correlation"), words(curve["y_label"])
     named = {**curve, "x_label": f"{x_label} ({curve['points']} is better)", "y_label": y_label}
-    return ReportFigure(f"{words(curve['title'])} and usefulness", scatter_figure(named), note, wide=False)
+    return ReportFigure(f"{words(curve['title'], 'correlation')} and utility", scatter_figure(named), note, wide=False)
 
 
 def _on_test(folder: Folder) -> list[Result]:

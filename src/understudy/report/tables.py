@@ -11,9 +11,10 @@ from understudy.core.result import SCORES, Result
 from understudy.evaluation import quantities
 from understudy.report.reading import Table
 
+TITLES = {quantity.name: quantity.title for quantity in quantities().values()}
+OF_IMAGES = ("fidelity", "correlation")  # evaluations whose names have parts that are metrics of the menu
 WORDS = {
     **SCORES,
-    **{quantity.name: quantity.title for quantity in quantities().values()},
     "unet": "U-Net",
     "segresnet": "SegResNet",
     "pix2pix": "pix2pix",
@@ -113,9 +114,15 @@ class View:
     notes: tuple[tuple[str, str], ...] = ()
 
 
-def words(name: str) -> str:
-    """Write a dotted or underscored name in words: ``ratio.unet.dice`` -> ``synthetic / real · U-Net · Dice``."""
-    return " · ".join(_part(part) for part in name.split("."))
+def words(name: str, section: str = "") -> str:
+    """Write a dotted or underscored name in words: ``ratio.unet.dice`` -> ``synthetic / real · U-Net · Dice``.
+
+    Args:
+        name: of a result, a column or a table.
+        section: the evaluation that it is from; recall is another number for images than for copies or voxels.
+    """
+    titles = TITLES if section in OF_IMAGES else {}
+    return " · ".join(titles.get(part) or _part(part) for part in name.split("."))
 
 
 def _part(part: str) -> str:
@@ -156,12 +163,13 @@ def results_table(title: str, results: Sequence[Result]) -> View:
     marks: dict[str, str] = {}
     rows = []
     for result in results:
+        section, _, name = result.name.partition(".")
         mark = marks.setdefault(result.note, _mark(len(marks))) if result.note else ""
         better = {"higher": "higher", "lower": "lower"}.get(result.better, "")
         unit = f" {result.unit}" if result.unit not in ("", "r") and result.value is not None else ""
         rows.append(
             [
-                words(result.name.partition(".")[2]) + (f" ({mark})" if mark else ""),
+                words(name, section) + (f" ({mark})" if mark else ""),
                 number(result.value, result.unit) + unit,
                 interval(result.low, result.high, result.unit),
                 f"{result.n:,}" if result.n else "–",
@@ -177,7 +185,7 @@ def results_table(title: str, results: Sequence[Result]) -> View:
     )
 
 
-def table_view(table: Table) -> View:
+def table_view(table: Table, section: str = "") -> View:
     """Return the view of a CSV table.
 
     Columns x, x_low and x_high become one, a column of notes becomes footnotes, empty columns are left out, and in wide
@@ -196,7 +204,7 @@ def table_view(table: Table) -> View:
     if len(columns) > MANY_COLUMNS and len(table.rows) > 1:
         same = {name: cells[0] for name, cells in columns.items() if len(set(cells)) == 1}
         columns = {name: cells for name, cells in columns.items() if name not in same}
-        told = "; ".join(f"{words(name)} {value}" for name, value in same.items())
+        told = "; ".join(f"{words(name, section)} {value}" for name, value in same.items())
         caption = f"In every row: {told}." if same else ""
     numeric = [all(not cell or cell[0] in "-–0123456789" for cell in cells) for cells in columns.values()]
     rows = [list(row) for row in zip(*columns.values(), strict=True)]
@@ -205,12 +213,12 @@ def table_view(table: Table) -> View:
         row[0] += f" ({marks[note]})" if note else ""
     title = words(table.name.replace("_", " ").replace("-", " ")).capitalize()
     footnotes = tuple((mark, note) for note, mark in marks.items())
-    return View(title, [heading(name) for name in columns], rows, numeric, caption, footnotes)
+    return View(title, [heading(name, section) for name in columns], rows, numeric, caption, footnotes)
 
 
-def heading(name: str) -> str:
+def heading(name: str, section: str = "") -> str:
     """Write a column's name in words, with a capital unless it is a symbol."""
-    text = words(name)
+    text = words(name, section)
     return text if text.split()[0] in ("r", "n", "p") else text[:1].upper() + text[1:]
 
 
