@@ -1,4 +1,4 @@
-"""The detector keeps to its rate on unseen, flags copies, and never judges subjects by an encoder that knew them."""
+"""The detector keeps to its rate on unseen subjects, flags copies, and never judges subjects by an encoder that knew them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -48,7 +48,7 @@ def learned(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def test_p_values_of_independent_cases_are_super_uniform(fields, control: int) -> None:  # type: ignore[no-untyped-def]
     draws, n, shares = 6, 150, []
     levels = np.array([0.02, 0.05, 0.1, 0.3])
-    for draw in range(draws):  # one set of unseen sets one threshold, so several are drawn
+    for draw in range(draws):  # one set of unseen subjects sets one threshold, so several are drawn
         training = fields(60, 10 + draw)
         others = fields(control, 20 + draw, first=1000) if control else training[:0]
         made = build(training, others, settings(), 0)
