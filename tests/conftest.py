@@ -18,6 +18,14 @@ from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+TINY_NETWORKS = (
+    "evaluation/consistency/",
+    "evaluation/test_corruptions.py",
+    "evaluation/utility/",
+    "synthesis/",
+    "tasks/",
+    "test_exactness.py",
+)
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -91,6 +99,17 @@ def two_threads() -> None:
     """Use two threads, as the budgets of this project do."""
     import torch
 
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(autouse=True)
+def one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Use one thread where networks are tiny: it is faster than two that wait for each other."""
+    import torch
+
+    tiny = request.path.relative_to(REPOSITORY / "tests").as_posix().startswith(TINY_NETWORKS)
+    torch.set_num_threads(1 if tiny else 2)
+    yield
     torch.set_num_threads(2)
 
 

@@ -40,6 +40,29 @@ BAD_NAMES = {"utils", "util", "helpers", "helper", "manager", "misc", "common"}
 FILE_LINES, FUNCTION_LINES, MEDIAN_LINES = 400, 60, 10
 MOST_FILES = {"evaluation": 90, "evaluation/privacy": 30, "training": 14}
 METHODS = ("diffusion", "denois", "stylegan", "progan", "pix2pix", "spade", "cyclegan", "discriminator")
+TESTS = PACKAGE.parents[1] / "tests"
+WHOLE = {  # tests of several files at once: of a menu, of a command, of the house
+    "test_architecture.py",
+    "test_exactness.py",
+    "test_kill.py",
+    "test_offline.py",
+    "test_package.py",
+    "test_tutorial.py",
+    "cli/test_class_verbs.py",
+    "cli/test_menus.py",
+    "cli/test_refusals.py",
+    "cli/test_verbs.py",
+    "evaluation/test_corruptions.py",
+    "evaluation/test_doors.py",
+    "evaluation/test_menu.py",
+    "evaluation/utility/test_corruptions.py",
+    "generators/pretrained/test_hostile.py",
+    "generators/test_contract.py",
+    "generators/test_official.py",
+    "release/test_formats.py",
+    "synthesis/test_official_code.py",
+    "training/dp/test_audit.py",
+}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -232,6 +255,43 @@ def documented(root: Path) -> list[str]:
     return found
 
 
+def runs(node: ast.stmt) -> bool:
+    """Tell whether a statement is a public function, or a public class that is no protocol."""
+    protocol = isinstance(node, ast.ClassDef) and any(ast.unparse(base).startswith("Protocol") for base in node.bases)
+    return isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_") and not protocol
+
+
+def mirrored(root: Path) -> list[str]:
+    """Tests mirror sources, one file a file: ``tests/a/test_b.py`` for ``a/b.py``."""
+    tests = TESTS if root == PACKAGE else root.parent / "tests"
+    files = {file for file, _, _ in trees(root) if not Path(file).name.startswith("__")}
+    needed = {file for file, _, tree in trees(root) if file in files and any(runs(node) for node in tree.body)}
+    there = {str(file.relative_to(tests)) for file in tests.rglob("test_*.py")}
+    sources = {str(Path(test).with_name(Path(test).name.removeprefix("test_"))): test for test in there}
+    made = {f"benchmarks/{file.name}" for file in (tests.parent / "benchmarks").glob("*.py")}
+    found = [f"{file}: no test of it at tests/{Path(file).with_name('test_' + Path(file).name)}" for file in needed]
+    found = [complaint for complaint in found if complaint.partition(":")[0] not in sources]
+    return sorted(found) + [
+        f"tests/{test}: no source of it, {source}"
+        for source, test in sorted(sources.items())
+        if source not in files | made and test not in WHOLE
+    ]
+
+
+def named_tests(root: Path) -> list[str]:
+    """Every test that a docstring names is there."""
+    tests = TESTS if root == PACKAGE else root.parent / "tests"
+    there = {file.name for file in tests.rglob("test_*.py")}
+    return [
+        f"{file}: names {name}, which is not there"
+        for file, _, tree in trees(root)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | Function)
+        for name in re.findall(r"(?:tests/[\w/]*)?\btest_\w+\.py", ast.get_docstring(node) or "")
+        if not (tests.parent / name).is_file() and not ("/" not in name and name in there)
+    ]
+
+
 RULES = [
     floors,
     walls,
@@ -247,6 +307,8 @@ RULES = [
     names,
     sizes,
     documented,
+    mirrored,
+    named_tests,
 ]
 
 
@@ -284,6 +346,11 @@ VIOLATIONS = [
     ("nets/a.py", LONG, sizes),
     ("nets/a.py", "X = 1\n" * 401, sizes),
     ("nets/a.py", "def _f():\n" + "    x = 1\n" * 11, sizes),
+    ("nets/c.py", '"""Doc."""\ndef f() -> None:\n    """Doc."""\n', mirrored),
+    ("nets/c.py", '"""Doc."""\nclass C:\n    """Doc."""\n', mirrored),
+    ("../tests/nets/test_c.py", "", mirrored),
+    ("nets/a.py", '"""Doc. Checked in tests/nets/test_c.py."""\n', named_tests),
+    ("nets/a.py", '"""Doc."""\ndef f() -> None:\n    """Doc, see test_c.py."""\n', named_tests),
     ("nets/a.py", "X = 1\n", documented),
     ("nets/a.py", '"""Doc."""\ndef f() -> None:\n    pass\n', documented),
     ("nets/a.py", '"""Doc."""\nclass A:\n    """Doc."""\n    def f(self):\n        """Doc."""\n', documented),
@@ -292,16 +359,18 @@ VIOLATIONS = [
 
 @pytest.mark.parametrize(("file", "source", "rule"), VIOLATIONS)
 def test_a_broken_rule_is_caught(tmp_path: Path, file: str, source: str, rule: Callable[[Path], list[str]]) -> None:
+    root = tmp_path / "package"
     for name in ("data/b.py", "generators/b.py", "nets/b.py", "generators/__init__.py"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text('"""Doc."""\n' + "from understudy.data.a import X\n" * (name == "data/b.py"))
-    assert rule(tmp_path) == []
-    (tmp_path / file).parent.mkdir(exist_ok=True, parents=True)
-    (tmp_path / file).write_text(source)
-    assert rule(tmp_path), f"{rule.__name__} does not notice"
+        (root / name).parent.mkdir(exist_ok=True, parents=True)
+        (root / name).write_text('"""Doc."""\n' + "from understudy.data.a import X\n" * (name == "data/b.py"))
+    assert rule(root) == []
+    (root / file).parent.mkdir(exist_ok=True, parents=True)
+    (root / file).write_text(source)
+    assert rule(root), f"{rule.__name__} does not notice"
 
 
 def test_a_quiet_tree_passes_every_rule(tmp_path: Path) -> None:
-    (tmp_path / "nets").mkdir()
-    (tmp_path / "nets" / "a.py").write_text('"""Doc."""\nfrom understudy.core.seed import derive\nX = derive\n')
-    assert [complaint for rule in RULES for complaint in rule(tmp_path)] == []
+    root = tmp_path / "package"
+    (root / "nets").mkdir(parents=True)
+    (root / "nets" / "a.py").write_text('"""Doc."""\nfrom understudy.core.seed import derive\nX = derive\n')
+    assert [complaint for rule in RULES for complaint in rule(root)] == []

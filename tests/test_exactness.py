@@ -3,14 +3,12 @@
 import importlib
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-import torch
 
-from understudy.evaluation import METRICS
+from understudy.evaluation import quantities
 from understudy.evaluation.utility.classification import Classification
 from understudy.evaluation.utility.overlap import OVERLAPS
 from understudy.evaluation.utility.surface import SURFACES
@@ -31,7 +29,7 @@ def on_the_page() -> list[list[str]]:
 
 
 def test_every_metric_of_the_menus_has_a_row() -> None:
-    menus = {*METRICS, *OVERLAPS, *SURFACES, *(score.name for score in Classification.scores)}
+    menus = {*quantities(), *OVERLAPS, *SURFACES, *(score.name for score in Classification.scores)}
     missing = menus - {name for cells in on_the_page() for name in cells[0].split(", ")}
     assert not missing, f"docs/exactness.md has no row for {sorted(missing)}: add one to benchmarks/references"
 
@@ -48,15 +46,6 @@ def test_the_page_is_that_of_the_script() -> None:
     assert all(float(cells[3].split()[0]) <= row.bound for cells, row in zip(written, ROWS, strict=True))
 
 
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.metrics[0]}-{row.library or row.reference[:20]}")
 def test_every_row_keeps_its_bound(row: object) -> None:
     error = row.measure()  # type: ignore[attr-defined]

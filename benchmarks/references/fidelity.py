@@ -25,12 +25,12 @@ from understudy.evaluation.fidelity.intensity import wasserstein as intensity_di
 from understudy.evaluation.fidelity.kid import kid, subset_rows
 from understudy.evaluation.fidelity.label_distances import kolmogorov_smirnov, wasserstein
 from understudy.evaluation.fidelity.ms_ssim import WEIGHTS, ms_ssim
-from understudy.evaluation.fidelity.prdc import coverage, density, precision, recall
+from understudy.evaluation.fidelity.prdc import METRIC as PRDC
 from understudy.evaluation.fidelity.spectrum import distance as spectrum_distance
 from understudy.evaluation.fidelity.spectrum import spectra
 
 CT = Channel("CT", -1000, 1000, "HU")
-FOUR = {"precision": precision, "recall": recall, "density": density, "coverage": coverage}
+FOUR = [quantity.name for quantity in PRDC.quantities]
 
 
 def clusters(seed: int, n: int, features: int, kept: int = 6) -> np.ndarray:
@@ -104,7 +104,7 @@ def manifold_of_prdc(name: str) -> float:
         real, made = clusters(seed, n, features), 1.1 * clusters(seed + 50, m, features, 4)
         with contextlib.redirect_stdout(io.StringIO()):  # prdc prints how many cases there are
             expected.append(float(compute_prdc(real, made, k)[name]))
-        found.append(FOUR[name](real=real, synthetic=made, neighbours=k).value or 0)
+        found.append(PRDC.results(real=real, synthetic=made, neighbours=k)[name].value or 0)
     return largest(found, expected)
 
 

@@ -4,16 +4,15 @@ A case shows one of four kinds: a small or a large spot, bright on fine texture 
 is handed follows from what it needs, as in the evaluation. Numbers are means over four seeds.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
 import pytest
-import torch
 from scipy.ndimage import gaussian_filter
 
 from understudy.core.encoding import Channel
-from understudy.evaluation import METRICS
+from understudy.evaluation import METRICS, quantities
 from understudy.evaluation.features.random_filters import RandomFeatures
 from understudy.evaluation.fidelity.intensity import cumulative, shares
 from understudy.evaluation.fidelity.spectrum import spectra
@@ -22,14 +21,7 @@ from understudy.evaluation.metric import LAWS
 CASES, SIDE, SEEDS = 160, 24, range(4)  # with each seed other kinds are dropped
 KINDS = ((3, 0.5, 0.5), (6, 0.5, 0.5), (3, -0.5, 1.5), (6, -0.5, 1.5))  # radius, brightness, coarseness
 FEATURES = RandomFeatures(1, 2)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+OF = {quantity: metric for metric in METRICS.values() for quantity in (q.name for q in metric.quantities)}
 
 
 def phantom(seed: int, shares: Sequence[float] = (1, 1, 1, 1)) -> np.ndarray:
@@ -89,9 +81,9 @@ def made_side(needs: str, corruption: str, strength: int, seed: int) -> np.ndarr
 
 
 def mean_value(name: str, corruption: str = "", strength: int = 0) -> float:
-    metric = METRICS[name]
+    metric = OF[name]
     sides = [(real_side(metric.needs, seed), made_side(metric.needs, corruption, strength, seed)) for seed in SEEDS]
-    values = [metric.function(real=real, synthetic=made, seed=k).value for k, (real, made) in enumerate(sides)]
+    values = [metric.results(real=real, synthetic=made, seed=k)[name].value for k, (real, made) in enumerate(sides)]
     return float(np.mean(np.array(values, float)))
 
 
@@ -99,19 +91,19 @@ def law(corruption: str) -> str:
     return f"monotone under {corruption}"
 
 
-DECLARED = [(name, c) for c in CORRUPTIONS for name, metric in METRICS.items() if law(c) in metric.laws]
+DECLARED = [(name, c) for c in CORRUPTIONS for name, quantity in quantities().items() if law(c) in quantity.laws]
 
 
 @pytest.mark.parametrize(("name", "corruption"), DECLARED)
 def test_the_stronger_the_worse(name: str, corruption: str) -> None:
     values = [mean_value(name), *(mean_value(name, corruption, strength) for strength in (1, 2, 3))]
-    ordered = values if METRICS[name].better == "lower" else values[::-1]
+    ordered = values if quantities()[name].better == "lower" else values[::-1]
     assert all(a < b for a, b in zip(ordered, ordered[1:], strict=False)), values
 
 
 def test_every_corruption_is_noticed_and_every_metric_notices_one() -> None:
     assert {law(c) for c in CORRUPTIONS} < LAWS
-    assert {c for _, c in DECLARED} == set(CORRUPTIONS) and {name for name, _ in DECLARED} == set(METRICS)
+    assert {c for _, c in DECLARED} == set(CORRUPTIONS) and {name for name, _ in DECLARED} == set(quantities())
 
 
 @pytest.mark.parametrize("needs", SEEN)
@@ -121,7 +113,7 @@ def test_blocks_and_neighbours_change_nothing(needs: str) -> None:
     parts = np.concatenate([SEEN[needs](images[start : start + 7]) for start in range(0, CASES, 7)])
     assert parts == pytest.approx(whole, rel=1e-5, abs=1e-5)
     real = SEEN[needs](phantom(100))
-    for name, metric in METRICS.items():
+    for name, metric in OF.items():
         if metric.needs == needs:
-            one, other = (metric.function(real=real, synthetic=side, seed=0).value for side in (whole, parts))
+            one, other = (metric.results(real=real, synthetic=side, seed=0)[name].value for side in (whole, parts))
             assert other == pytest.approx(one, rel=1e-3, abs=1e-7), name

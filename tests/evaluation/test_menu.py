@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from understudy.core.errors import UnderstudyError
-from understudy.evaluation import METRICS
-from understudy.evaluation.metric import LAWS, Metric
+from understudy.evaluation import METRICS, quantities
+from understudy.evaluation.metric import LAWS, Quantity
 
 CASES, FEATURES = 400, 12
+OF = {quantity: metric for metric in METRICS.values() for quantity in (q.name for q in metric.quantities)}
 
 
 def modes(seed: int, kept: int = 8, n: int = CASES) -> np.ndarray:
@@ -21,26 +22,30 @@ def modes(seed: int, kept: int = 8, n: int = CASES) -> np.ndarray:
 
 
 def value(name: str, real: np.ndarray, synthetic: np.ndarray, seed: int = 0) -> float:
-    found = METRICS[name].function(real=real, synthetic=synthetic, seed=seed).value
+    found = OF[name].results(real=real, synthetic=synthetic, seed=seed)[name].value
     assert found is not None
     return found
 
 
 def with_law(law: str) -> list[str]:
-    return [name for name, metric in METRICS.items() if law in metric.laws]
+    return [name for name, quantity in quantities().items() if law in quantity.laws]
 
 
 def worse(name: str, values: list[float]) -> bool:
-    ordered = values if METRICS[name].better == "lower" else values[::-1]
+    ordered = values if quantities()[name].better == "lower" else values[::-1]
     return ordered == sorted(ordered) and ordered[0] < ordered[-1]
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_every_metric(name: str) -> None:
     metric, real, made = METRICS[name], modes(0), modes(1, 4)
-    result = metric.function(real=real, synthetic=made, seed=5)
-    assert result == metric.function(real=real.copy(), synthetic=made.copy(), seed=5)
-    assert (result.seed, result.better, result.n) == (5, metric.better, CASES) and metric.better in ("lower", "higher")
+    results = metric.results(real=real, synthetic=made, seed=5)
+    assert results == metric.results(real=real.copy(), synthetic=made.copy(), seed=5)
+    for quantity in metric.quantities:
+        result = results[quantity.name]
+        assert (result.name, result.unit, result.better) == (quantity.name, quantity.unit, quantity.better)
+        assert (result.seed, result.n) == (5, CASES) and quantity.better in ("lower", "higher") and quantity.title
+        assert result.value is not None and quantity.bounds[0] <= result.value <= quantity.bounds[1]
     with pytest.raises(TypeError):
         metric.function(real, made)
     for wrong in (made[:, :-1], made[:1], made[0], np.where(made == made[0, 0], np.nan, made)):
@@ -49,9 +54,9 @@ def test_every_metric(name: str) -> None:
 
 
 def test_laws_are_known_and_tested() -> None:
-    assert {law for m in METRICS.values() for law in m.laws} <= LAWS
+    assert {law for quantity in quantities().values() for law in quantity.laws} <= LAWS
     with pytest.raises(UnderstudyError, match="wishful"):
-        Metric(METRICS["frechet"].function, "lower", frozenset({"wishful"}))
+        Quantity("frechet", "Fréchet distance", "lower", frozenset({"wishful"}))
 
 
 @pytest.mark.parametrize("name", with_law("symmetric"))
@@ -84,7 +89,7 @@ def test_order_irrelevant(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", [name for name in METRICS if name not in with_law("order irrelevant")])
+@pytest.mark.parametrize("name", [name for name in OF if name not in with_law("order irrelevant")])
 def test_order_decides_no_more_than_the_draw_of_subsets(name: str) -> None:
     order, (real, made) = np.random.default_rng(0).permutation(60), (modes(0, n=60), modes(1, 5, n=60))
     plain, shuffled = (

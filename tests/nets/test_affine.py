@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from understudy.nets.affine import SYM6, _double, _halve, _Sample, rotation, warp
+from understudy.nets.affine import SYM6, _double, _halve, _Sample, affine_grid, plane_rotation, rotation, warp
 
 
 def smooth(n: int = 2, c: int = 3, side: int = 32) -> Tensor:
@@ -60,3 +60,14 @@ def test_doubling_equals_definition() -> None:
     taps = torch.tensor(SYM6, dtype=torch.float64)
     full = torch.stack([sum(taps[k] * zeros[j - k] for k in range(12) if 0 <= j - k < 18) for j in range(29)])  # type: ignore[arg-type]
     torch.testing.assert_close(_double(x, 3).flatten(), (2 * full / taps.sum())[5:23])
+
+
+@pytest.mark.parametrize("size", [(6, 10), (4, 6, 10)])
+def test_plane_rotation_is_one_of_the_image_whatever_its_sides(size: tuple[int, ...]) -> None:
+    angle, sides = torch.tensor([0.3, -1.2]), torch.tensor(size[::-1], dtype=torch.float32)
+    in_pixels = plane_rotation(angle, size) * sides[:, None] / sides
+    torch.testing.assert_close(in_pixels @ in_pixels.transpose(1, 2), torch.eye(len(size)).expand(2, -1, -1))
+    torch.testing.assert_close(in_pixels[:, 0, 0], angle.cos())
+    torch.testing.assert_close(in_pixels[:, 1, 0], angle.sin())
+    grid = affine_grid(torch.nn.functional.pad(plane_rotation(torch.zeros(1), size), (0, 1)), size)
+    assert grid.shape == (1, *size, len(size)) and float(grid[..., 0].max()) == pytest.approx(1 - 1 / size[-1])

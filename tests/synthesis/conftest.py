@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from scipy import ndimage
 
 from understudy.core.cohort import Cohort
@@ -18,14 +17,6 @@ from understudy.generators.diffusion.diffusion import Diffusion, DiffusionConfig
 TINY = {"channels": (8, 8), "attention_levels": (), "patch": 1, "images_seen": 16, "batch_size": 4, "sampler_steps": 4,
         "sample_block": 4, "snapshot_every": 4, "precision": "fp32", "ema_images": 2, "learning_rate": 0.02,
         "warmup_images": 1}  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,6 @@ from understudy.training.checkpoint import (
     optimizer_state,
     read_state,
     start_from,
-    start_record,
     write_state,
 )
 
@@ -206,11 +205,7 @@ def test_optimizer_state_round_trip() -> None:
 
 def test_a_run_starts_from_the_weights_of_another(tmp_path: Path) -> None:
     g, d, new = nn.Linear(2, 3), nn.Sequential(nn.Linear(4, 1)), nn.Linear(2, 3)
-    (tmp_path / "run.json").write_text(json.dumps({"trained_on": [{"cohort": "a"}]}))
-    with pytest.raises(UsageError, match="no weights to start from"):
-        start_record(tmp_path)
     write_state(tmp_path / "snapshots" / "000000008", {f"ema.{k}": v for k, v in g.state_dict().items()}, {})
-    assert start_record(tmp_path)["trained_on"] == [{"cohort": "a"}]
     before = d[0].weight.clone()
     assert start_from(tmp_path, {"g": new, "d": d}) == ["d"]
     assert torch.equal(new.weight, g.weight) and torch.equal(d[0].weight, before)
@@ -218,3 +213,15 @@ def test_a_run_starts_from_the_weights_of_another(tmp_path: Path) -> None:
     assert start_from(tmp_path, {"d": d}) == [] and torch.equal(d[0].weight, before + 1)
     with pytest.raises(UsageError, match="d.0.weight was expected as"):
         start_from(tmp_path, {"d": nn.Sequential(nn.Linear(5, 1))})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_numbers_that_are_not_finite_are_neither_written_nor_read(tmp_path: Path, value: float) -> None:
+    good, bad = {"g.a": torch.zeros(2)}, {"g.a": torch.zeros(2), "g.b": torch.tensor([0.0, value])}
+    with pytest.raises(UnderstudyError, match=r"training diverged: g\.b is not finite, and .*000000008 is not written"):
+        write_state(tmp_path / "000000008", bad, {})
+    assert not (tmp_path / "000000008").exists()
+    write_state(tmp_path / "000000008", good, {})
+    save_file(bad, tmp_path / "000000008" / "tensors.safetensors")
+    with pytest.raises(UnderstudyError, match=r"000000008 holds weights that are not finite \(g\.b\)"):
+        read_state(tmp_path / "000000008")

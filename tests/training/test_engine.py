@@ -1,8 +1,10 @@
 """The engine: device, precision, freed memory, and equal gradients in two processes."""
 
+import os
 import resource
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,33 @@ def test_engine() -> None:
         Engine("fp16")
     with Engine("bf16", "cpu").autocast():
         assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype == torch.bfloat16
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put SLURM's client on the PATH: Lightning warns that it is not used."""
+    (tmp_path / "srun").write_text("#!/bin/sh\n")
+    (tmp_path / "srun").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+
+@pytest.mark.usefixtures("slurm")
+@pytest.mark.parametrize("verbose", [False, True])
+def test_what_lightning_prints_is_off_the_screen(verbose: bool) -> None:
+    """In a process of its own: its logger has the handler that a user sees."""
+    script = "from understudy.training.engine import Engine; Engine('bf16', 'cpu')"
+    environment = os.environ | {"UNDERSTUDY_VERBOSE": "1" if verbose else "0"}
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
+    shown = run.stdout + run.stderr
+    assert ("bfloat16 Automatic Mixed Precision" in shown) == ("`srun` command" in shown) == verbose
+    assert verbose or not shown
+
+
+@pytest.mark.usefixtures("slurm")
+def test_an_engine_can_be_made_where_warnings_are_errors() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Engine("bf16", "cpu")
 
 
 RANKS = """

@@ -9,12 +9,24 @@ import pytest
 import torch
 from torch import Tensor
 
+from understudy.core.encoding import Encoding
 from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.provenance import Provenance
 from understudy.training.checkpoint import read_state
 from understudy.training.engine import Engine
 from understudy.training.loop import make_run, open_run, train
 
-RECORD = {"generator": "toy", "seed": 3}
+RECORD: dict[str, Any] = {
+    "generator": "toy",
+    "config": {},
+    "encoding": Encoding((), "uint8", None).to_json(),
+    "size": [8, 8],
+    "classes": [],
+    "modality": "MR",
+    "seed": 3,
+    "trained_on": [],
+    "provenance": Provenance("train toy", {}, 3).to_json(),
+}
 
 
 class Walk:
@@ -78,6 +90,30 @@ def test_a_loss_that_is_not_finite_stops_it(tmp_path: Path) -> None:
     with pytest.raises(UnderstudyError, match="loss is not finite after 4 images"):
         go(tmp_path / "run", Walk(loss=float("nan")))
     assert not (tmp_path / "run" / "complete.json").exists()
+
+
+def test_last_weights_that_are_not_finite_stop_it_too(tmp_path: Path) -> None:
+    """The loss is taken before the step, so that the last step alone may break the weights."""
+
+    class Breaks(Walk):
+        def update(self, batch: int) -> dict[str, Any]:
+            losses = super().update(batch)
+            self.x = self.x * float("nan" if batch == 16 else 1)
+            return losses
+
+    with pytest.raises(UnderstudyError, match=r"training diverged: x is not finite, and .*000000020 is not written"):
+        go(tmp_path / "run", Breaks())
+    assert not (tmp_path / "run" / "complete.json").exists()
+    assert sorted(p.name for p in (tmp_path / "run" / "snapshots").iterdir()) == ["000000008", "000000016"]
+    assert torch.isfinite(read_state(tmp_path / "run" / "checkpoints" / "000000016")[0]["x"]).all()
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"generator": 3}'])
+def test_a_record_of_other_types_is_refused(tmp_path: Path, text: str) -> None:
+    make_run(tmp_path / "run", RECORD)
+    (tmp_path / "run" / "run.json").write_text(text)
+    with pytest.raises(UnderstudyError, match=r"run\.json is not the record of a training"):
+        open_run(tmp_path / "run", RECORD)
 
 
 def test_other_runs_and_folders_are_refused(tmp_path: Path) -> None:

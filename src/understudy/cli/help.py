@@ -44,9 +44,9 @@ def _generators() -> str:
 
 
 def _metrics() -> str:
-    from understudy.evaluation import METRICS
+    from understudy.evaluation import quantities
 
-    return ", ".join(METRICS)
+    return ", ".join(quantities())
 
 
 def _forms() -> str:

@@ -1,7 +1,13 @@
-"""What an entry of the metrics menu is: a function with keyword-only roles, and the laws that a test holds it to."""
+"""What an entry of the metrics menu is: a function with keyword-only roles, and what it says of each of its numbers.
 
-from collections.abc import Callable
+Results, tables, reports and tests take titles, units, directions, bounds and laws from here. **Checked** in
+tests/evaluation/test_menu.py and test_corruptions.py.
+"""
+
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -28,13 +34,39 @@ MONOTONE = frozenset(law for law in LAWS if law.startswith("monotone"))
 
 
 @dataclass(frozen=True)
+class Quantity:
+    """One number that a metric measures.
+
+    Attributes:
+        name: in results and tables.
+        title: for people.
+        better: "lower" or "higher".
+        laws: what holds of it, out of ``LAWS``.
+        unit: of the number; "" where it has none, or where it depends on the channel.
+        bounds: the lowest and the highest value that it can have.
+    """
+
+    name: str
+    title: str
+    better: str
+    laws: frozenset[str]
+    unit: str = ""
+    bounds: tuple[float, float] = (0, math.inf)
+
+    def __post_init__(self) -> None:
+        """Refuse a law that no test knows."""
+        if not self.laws <= LAWS:
+            raise UnderstudyError(f"a metric declares laws out of {sorted(LAWS)}, found {sorted(self.laws - LAWS)}")
+
+
+@dataclass(frozen=True)
 class Metric:
     """One entry of the menu.
 
     Attributes:
-        function: ``metric(*, real, synthetic, seed) -> Result`` on feature matrices (n, F) and (m, F).
-        better: "lower" or "higher".
-        laws: what holds of it, out of ``LAWS``.
+        function: ``metric(*, real, synthetic, seed)`` on feature matrices (n, F) and (m, F): one Result, or several
+            that share their work.
+        quantities: what the results are, in their order.
         needs: what the matrices hold: "features" of images, "logits" of their classes, their "spectra", or
             "intensities", channel by channel.
         settings: settings of the evaluation that the function takes beside its roles.
@@ -42,24 +74,28 @@ class Metric:
         few: what becomes of it with fewer.
     """
 
-    function: Callable[..., Result]
-    better: str
-    laws: frozenset[str]
+    function: Callable[..., Result | Sequence[Result]]
+    quantities: tuple[Quantity, ...]
     needs: str = "features"
     settings: tuple[str, ...] = ()
     cases_per_feature: int = 0
     few: str = ""
 
-    def __post_init__(self) -> None:
-        """Refuse a law that no test knows."""
-        if not self.laws <= LAWS:
-            raise UnderstudyError(f"a metric declares laws out of {sorted(LAWS)}, found {sorted(self.laws - LAWS)}")
+    def results(self, *, real: np.ndarray, synthetic: np.ndarray, seed: int = 0, **settings: Any) -> dict[str, Result]:
+        """Return the results by the names of their quantities."""
+        found = several(self.function(real=real, synthetic=synthetic, seed=seed, **settings))
+        return {quantity.name: result for quantity, result in zip(self.quantities, found, strict=True)}
 
     def warning(self, n: int, features: int) -> str:
         """Return what must stand beside a number of n cases a set with F features, or "" where they are enough."""
         if n >= self.cases_per_feature * features:
             return few_cases(n)
         return f"{n} cases are too few for {features} features: {self.few}, read it beside its baseline only"
+
+
+def several(found: Result | Sequence[Result]) -> Sequence[Result]:
+    """Return what a metric returned as a sequence of results."""
+    return [found] if isinstance(found, Result) else found
 
 
 def few_cases(n: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from pydantic import ValidationError
 
 from understudy.core.errors import UsageError
 from understudy.core.menu import Menu
+from understudy.training.run_record import read_run
 
 if TYPE_CHECKING:
     from understudy.generators.base import Generator
@@ -52,7 +52,7 @@ def load(
     """
     run = Path(run)
     snapshot = find_snapshot(run, images_seen)
-    record = json.loads((run / "run.json").read_text())
+    record = read_run(run)
     if record["generator"] not in GENERATORS:
         raise UsageError(
             f"{run} was trained with {record['generator']!r}, which this understudy does not know "

@@ -7,7 +7,6 @@ trained with differential privacy is ``Private`` in training/dp/training.py. **C
 tests/generators/test_contract.py, which runs over the menu.
 """
 
-import json
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -37,6 +36,7 @@ from understudy.training.dp.training import PrivateTraining
 from understudy.training.engine import Engine
 from understudy.training.loop import make_run, open_run, train
 from understudy.training.record import fitting, training_record
+from understudy.training.run_record import read_run
 from understudy.training.settings import GeneratorConfig
 
 GRID_CASES = 16
@@ -255,7 +255,7 @@ class Generator(ABC):
         Raises:
             UnderstudyError: the snapshot is damaged or of another generator.
         """
-        record = json.loads((run / "run.json").read_text())
+        record = read_run(run)
         self._start(Encoding.from_json(record["encoding"]), tuple(record["size"]), len(record["classes"]), 0, engine)
         tensors, scalars = read_state(snapshot)
         if scalars.get("generator") != self.name:

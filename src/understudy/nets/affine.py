@@ -1,4 +1,4 @@
-"""Affine resampling of images that keeps their frequencies, differentiable twice.
+"""Affine maps of images and volumes, and a resampling that keeps the frequencies of images, differentiable twice.
 
 **Source**: Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020, arXiv 2006.06676,
 appendix B: orthogonal low-pass filter sym6, sampling at twice the resolution; Daubechies, Ten Lectures on Wavelets,
@@ -9,6 +9,7 @@ derivatives).
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -42,6 +43,27 @@ def rotation(angle: Tensor) -> Tensor:
     m[:, 0, 0] = m[:, 1, 1] = angle.cos()
     m[:, 1, 0] = angle.sin()
     m[:, 0, 1] = -m[:, 1, 0]
+    return m
+
+
+def affine_grid(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """Return where each voxel of cases is read: maps (N, d, d + 1) of coordinates in [-1, 1] -> (N, *size, d).
+
+    Coordinates run from -1 to 1 along each side, from edge to edge, the last axis first, as ``F.grid_sample`` takes
+    them.
+    """
+    return F.affine_grid(maps, [len(maps), 1, *size], align_corners=False)
+
+
+def plane_rotation(angle: Tensor, size: Sequence[int]) -> Tensor:
+    """Return rotations (N, d, d) of the last two axes by angles (N,) in radians, in coordinates of :func:`affine_grid`.
+
+    Sides of different lengths make them shears in these coordinates, so that they are rotations of the image.
+    """
+    m = torch.eye(len(size)).to(angle).repeat(len(angle), 1, 1)
+    aspect = size[-2] / size[-1]
+    m[:, 0, 0] = m[:, 1, 1] = angle.cos()
+    m[:, 0, 1], m[:, 1, 0] = -angle.sin() * aspect, angle.sin() / aspect
     return m
 
 

@@ -8,28 +8,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from understudy.core.result import SCORES, Result
+from understudy.evaluation import quantities
 from understudy.report.reading import Table
 
 WORDS = {
     **SCORES,
+    **{quantity.name: quantity.title for quantity in quantities().values()},
     "unet": "U-Net",
     "segresnet": "SegResNet",
     "pix2pix": "pix2pix",
     "densenet": "DenseNet-121",
     "densenet-small": "DenseNet, small",
     "within": "distance within the class, synthetic / real",
-    "frechet": "Fréchet distance",
-    "frechet_infinity": "Fréchet distance, n → ∞",
-    "kid": "KID",
-    "precision": "precision: synthetic near a real case",
-    "recall": "recall: real near a synthetic case",
     "found": "share found",
     "left_out": "family left out of the learning",
     "right_subject": "right subject named",
-    "density": "density: real cases near a synthetic one / k",
-    "coverage": "coverage: real cases with a synthetic one near",
-    "intensity": "intensities, Wasserstein distance",
-    "spectrum": "radial power spectrum, distance",
     "ms_ssim": "MS-SSIM of random pairs",
     "labels": "label maps",
     "wasserstein": "Wasserstein distance / real SD",
@@ -126,7 +119,7 @@ def words(name: str) -> str:
 
 
 def _part(part: str) -> str:
-    """Write ``both-25@10``, a side of ``evaluate utility``, as ``real + 25 % synthetic, 10 real subjects``."""
+    """Write ``both-25@10``, an arm of ``evaluate utility``, as ``real + 25 % synthetic, 10 real subjects``."""
     kind, _, subjects = part.partition("@")
     mixed = MIXED.fullmatch(kind)
     text = WORDS.get(mixed[1] if mixed else kind, kind.replace("_", " "))

@@ -2,7 +2,7 @@
 
 **Source** of mixing several: Larsson, Akbar and Eklund, Does an ensemble of GANs lead to better performance when
 training segmentation networks with synthetic images? (2022, arXiv 2211.04086): equal parts of several generators.
-**Checked** in tests/synthesis/test_ensemble.py.
+**Checked** in tests/synthesis/test_runs.py.
 """
 
 import json
@@ -17,6 +17,7 @@ from understudy.core.errors import UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
 from understudy.generators import find_snapshot
+from understudy.training.run_record import read_run
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,7 @@ def open_run(path: Path, snapshot: int | None = None) -> Run:
         UsageError: no such run or snapshot.
     """
     weights = find_snapshot(Path(path), snapshot) / "tensors.safetensors"
-    record = json.loads((Path(path) / "run.json").read_text())
-    return Run(Path(path), record, int(weights.parent.name), file_hash(weights)[:16])
+    return Run(Path(path), read_run(Path(path)), int(weights.parent.name), file_hash(weights)[:16])
 
 
 def open_runs(paths: Sequence[Path], snapshot: int | None = None) -> list[Run]:

@@ -2,7 +2,7 @@
 
 Case i is drawn with derive(seed, "case", i), from run i mod R where R runs are mixed: it is the same for every n and
 every machine word of the run. Cases are streamed to disk block by block. **Checked** in tests/synthesis/test_sample.py
-and test_ensemble.py.
+and test_runs.py.
 """
 
 from collections.abc import Iterator, Sequence

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from understudy.nets.affine import affine_grid, plane_rotation
+
 
 @dataclass(frozen=True)
 class Ranges:
@@ -57,7 +59,7 @@ def augment_images(images: Tensor, generator: torch.Generator, ranges: Ranges) -
 
 def _grid(images: Tensor, generator: torch.Generator, ranges: Ranges) -> Tensor:
     matrix = _affine(len(images), tuple(images.shape[2:]), generator, ranges).to(images.device)
-    return F.affine_grid(matrix, [len(images), 1, *images.shape[2:]], align_corners=False)
+    return affine_grid(matrix, images.shape[2:])
 
 
 def _resampled(images: Tensor, grid: Tensor) -> Tensor:
@@ -70,11 +72,7 @@ def _affine(n: int, size: tuple[int, ...], generator: torch.Generator, ranges: R
     flips = 1 - 2 * (torch.rand(n, dims, generator=generator) < ranges.flip).float()
     angle = (torch.rand(n, generator=generator) * 2 - 1) * ranges.rotation_degrees * torch.pi / 180
     scale = 1 + (torch.rand(n, 1, generator=generator) * 2 - 1) * ranges.scale
-    rotation = torch.eye(dims).repeat(n, 1, 1)
-    aspect = size[-2] / size[-1]
-    rotation[:, 0, 0] = rotation[:, 1, 1] = angle.cos()
-    rotation[:, 0, 1], rotation[:, 1, 0] = -angle.sin() * aspect, angle.sin() / aspect
-    return torch.cat([rotation * (flips * scale)[:, None], torch.zeros(n, dims, 1)], 2)
+    return F.pad(plane_rotation(angle, size) * (flips * scale)[:, None], (0, 1))
 
 
 def _intensity(images: Tensor, generator: torch.Generator, ranges: Ranges) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.seed import derive, rng
-from understudy.nets.affine import resampled
+from understudy.nets.affine import affine_grid, plane_rotation, resampled
 from understudy.training.settings import GeneratorConfig
 
 
@@ -146,8 +146,5 @@ def rotated(x: Tensor, degrees: Tensor, image_channels: int) -> Tensor:
     Returns:
         (N, C + L, H, W).
     """
-    cos, sin = degrees.deg2rad().cos(), degrees.deg2rad().sin()
-    zero, aspect = torch.zeros_like(cos), x.shape[2] / x.shape[3]
-    theta = torch.stack([cos, -sin * aspect, zero, sin / aspect, cos, zero], dim=1).view(-1, 2, 3)
-    grid = F.affine_grid(theta, [len(x), 1, *x.shape[2:]], align_corners=False)
-    return resampled(x, grid, image_channels)
+    maps = F.pad(plane_rotation(degrees.deg2rad(), x.shape[2:]), (0, 1))
+    return resampled(x, affine_grid(maps, x.shape[2:]), image_channels)

@@ -1,8 +1,8 @@
 """State on disk without pickle: tensors as safetensors, everything else as JSON; a folder is whole or absent.
 
 A **checkpoint** is the state to resume from, a **snapshot** the weights to use; both are written by
-:func:`write_state`. **Checked**: tests/training/test_checkpoint.py and by the contract tests (resume = uninterrupted,
-bit for bit).
+:func:`write_state`. **Checked**: tests/training/test_checkpoint.py and the contract tests (resume = uninterrupted, bit
+for bit).
 """
 
 import json
@@ -16,13 +16,26 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from understudy.core.atomic import whole_folder
-from understudy.core.cohort import file_hash
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.regular_file import open_regular
 
 
+def not_finite(tensors: dict[str, Tensor]) -> str:
+    """Return the name of the first tensor that holds NaN or infinity; "" if there is none."""
+    return next((name for name, t in tensors.items() if t.is_floating_point() and not t.isfinite().all()), "")
+
+
 def write_state(folder: Path, tensors: dict[str, Tensor], scalars: dict[str, Any]) -> None:
-    """Write tensors and scalars into a new folder, through a hidden sibling that is renamed."""
+    """Write tensors and scalars into a new folder, through a hidden sibling that is renamed.
+
+    Raises:
+        UnderstudyError: a tensor is not finite; nothing is written.
+    """
+    if found := not_finite(tensors):
+        raise UnderstudyError(
+            f"training diverged: {found} is not finite, and {folder} is not written; the last whole checkpoint, if "
+            "any, is kept: lower the learning rate with --set"
+        )
     plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     try:
         with whole_folder(folder, replace=True) as partial:
@@ -36,7 +49,8 @@ def read_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what :func:`write_state` wrote.
 
     Raises:
-        UnderstudyError: the folder is missing or damaged, or a pipe, a device ... lies where a file should be.
+        UnderstudyError: the folder is missing or damaged, holds NaN or infinity, or a pipe, a device ... lies where
+            a file should be.
     """
     try:
         for name in ("tensors.safetensors", "scalars.json"):
@@ -50,6 +64,8 @@ def read_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise UnderstudyError(
             f"{folder} is not a whole checkpoint or snapshot ({why}): remove it and run train again"
         ) from error
+    if found := not_finite(tensors):
+        raise UnderstudyError(f"{folder} holds weights that are not finite ({found}): remove it and run train again")
     return tensors, scalars
 
 
@@ -59,19 +75,12 @@ def latest(folder: Path) -> Path | None:
     return max(whole, key=lambda p: int(p.name), default=None)
 
 
-def start_record(run: Path | None) -> dict[str, Any]:
-    """Return what the record of a training says about the run it starts from: its ``inputs`` and ``trained_on``.
+def weights_of(run: Path) -> Path:
+    """Return the last checkpoint of a run, or its last snapshot where it has none.
 
     Raises:
-        UsageError: there are no weights.
+        UsageError: there is neither.
     """
-    if run is None:
-        return {"inputs": {}, "trained_on": []}
-    weights = file_hash(_weights_of(run) / "tensors.safetensors")
-    return {"inputs": {"start": weights[:16]}, "trained_on": json.loads((run / "run.json").read_text())["trained_on"]}
-
-
-def _weights_of(run: Path) -> Path:
     found = latest(run / "checkpoints") or latest(run / "snapshots")
     if found is None:
         raise UsageError(f"{run} holds no weights to start from: name a run that `understudy train` made")
@@ -92,7 +101,7 @@ def start_from(run: Path, modules: dict[str, nn.Module]) -> list[str]:
     Raises:
         UsageError: there are no weights, or they are of other networks.
     """
-    tensors, _ = read_state(_weights_of(run))
+    tensors, _ = read_state(weights_of(run))
     average, anew = _part(tensors, "ema"), []
     for name, module in modules.items():
         wanted = module.state_dict()

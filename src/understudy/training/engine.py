@@ -8,8 +8,8 @@ says ``UNDERSTUDY_VERBOSE=1``.
 **Differs**: from the usual Fabric use: modules are not wrapped. A DDP wrapper breaks on unused blocks, on parts called
 separately and on backwards whose loss is only a gradient penalty; :meth:`Engine.average_gradients` before each
 optimiser step has none of these traps.
-**Checked**: tests/training/test_engine.py (two processes hold equal gradients; page faults of a repeated allocation),
-tests/training/test_engine.py (nothing is printed, with SLURM's clients installed too).
+**Checked**: tests/training/test_engine.py (two processes hold equal gradients; page faults of a repeated allocation;
+nothing is printed, with SLURM's clients installed too).
 """
 
 import ctypes

@@ -13,10 +13,9 @@ Everything is drawn from torch's global generator, which the training loop seeds
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from understudy.nets.affine import resampled
+from understudy.nets.affine import affine_grid, resampled
 
 DEGREES, ZOOM, STRETCH, SHEAR, SHIFT = 5.0, 0.05, 0.05, 0.03, 0.02
 CHANGED_SHARE = 0.5  # share of the cases that are changed
@@ -35,7 +34,7 @@ def jittered(x: Tensor, image_channels: int, strength: float) -> Tensor:
     """
     if not strength:
         return x
-    grid = F.affine_grid(random_maps(len(x), x.shape[2:], strength).to(x), [len(x), 1, *x.shape[2:]], False)
+    grid = affine_grid(random_maps(len(x), x.shape[2:], strength).to(x), x.shape[2:])
     changed = torch.rand(len(x), *[1] * (x.ndim - 1)).to(x) < CHANGED_SHARE
     return torch.where(changed, resampled(x, grid, image_channels), x)
 

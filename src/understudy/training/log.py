@@ -63,7 +63,7 @@ class TrainingLog:
 def _seen(line: str) -> int:
     try:
         return int(json.loads(line)["images_seen"])
-    except (ValueError, KeyError):  # the line that was being written when the process was killed
+    except (ValueError, LookupError, TypeError):  # the process was killed while it wrote
         return sys.maxsize
 
 
@@ -78,6 +78,6 @@ def save_grid(x: np.ndarray, file: Path) -> None:
         x = x[:, :, x.shape[2] // 2]
     n, c, h, w = x.shape
     grid = x.transpose(1, 2, 0, 3).reshape(c * h, n * w)
-    pixels = np.clip((grid + 1) * 127.5, 0, 255).round().astype(np.uint8)
+    pixels = np.clip((np.nan_to_num(grid, nan=-1) + 1) * 127.5, 0, 255).round().astype(np.uint8)
     with whole_file(file) as handle:
         Image.fromarray(pixels).save(handle, format="PNG")

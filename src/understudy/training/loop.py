@@ -33,6 +33,7 @@ from understudy.core.seed import derive
 from understudy.training.checkpoint import latest, read_state, write_state
 from understudy.training.engine import Engine
 from understudy.training.log import TrainingLog, save_grid
+from understudy.training.run_record import read_run
 
 LOG_SECONDS = 5.0
 
@@ -79,7 +80,7 @@ def open_run(run: Path, record: dict[str, Any]) -> bool:
     file = run / "run.json"
     record = json.loads(json.dumps(record))
     if file.is_file():
-        made = json.loads(file.read_text())
+        made = read_run(run)
         if made != record:
             differ = sorted(key for key in {*made, *record} if made.get(key) != record.get(key))
             found = f"a {made.get('generator')} run" if made.get("generator") != record["generator"] else "another run"
@@ -139,7 +140,7 @@ def train(
         grid: returns samples (n, channels, *S) in [-1, 1] for a grid.
 
     Raises:
-        UnderstudyError: a loss is not a finite number.
+        UnderstudyError: a loss or a weight is not a finite number.
     """
     with lock(run / ".lock", f"training {run}") if engine.rank == 0 else nullcontext():
         images_seen = _resume(method, run)
@@ -157,11 +158,11 @@ def train(
                     log.line(images_seen, losses)
                     logged = now
                 if engine.rank == 0:
+                    if passed[snapshot_every] or last:
+                        write_state(run / "snapshots" / f"{images_seen:09d}", *method.snapshot())
                     if passed[grid_every] or last:
                         (run / "grids").mkdir(exist_ok=True)
                         save_grid(grid(), run / "grids" / f"{images_seen:09d}.png")
-                    if passed[snapshot_every] or last:
-                        write_state(run / "snapshots" / f"{images_seen:09d}", *method.snapshot())
                     if last or now - saved > checkpoint_seconds:
                         _refuse_infinite(losses, images_seen, run)
                         _checkpoint(method, run, images_seen)

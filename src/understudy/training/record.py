@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 from understudy.core.classes import class_record
-from understudy.core.cohort import Cohort
+from understudy.core.cohort import Cohort, file_hash
 from understudy.core.errors import UsageError
 from understudy.core.provenance import Provenance
-from understudy.training.checkpoint import start_record
+from understudy.training.checkpoint import weights_of
+from understudy.training.run_record import read_run
 from understudy.training.settings import GeneratorConfig
 
 
@@ -53,6 +54,18 @@ def fitting(method: Learner, cohort: Cohort, other: Cohort | None) -> Cohort:
     if method.config.conditional and not cohort.classes:
         raise UsageError(f"conditional training needs class columns, and {cohort.path} has none: import with --classes")
     return cohort
+
+
+def start_record(run: Path | None) -> dict[str, Any]:
+    """Return what the record of a training says about the run it starts from: its ``inputs`` and ``trained_on``.
+
+    Raises:
+        UsageError: there are no weights.
+    """
+    if run is None:
+        return {"inputs": {}, "trained_on": []}
+    weights = file_hash(weights_of(run) / "tensors.safetensors")
+    return {"inputs": {"start": weights[:16]}, "trained_on": read_run(run)["trained_on"]}
 
 
 def training_record(

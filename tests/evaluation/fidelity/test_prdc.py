@@ -8,18 +8,12 @@ from prdc import compute_prdc
 from scipy.spatial.distance import cdist
 
 from understudy.evaluation.fidelity import prdc
-from understudy.evaluation.fidelity.prdc import ball_counts, coverage, density, precision, recall
-
-FOUR = {"precision": precision, "recall": recall, "density": density, "coverage": coverage}
-
-
-@pytest.fixture(autouse=True)
-def nothing_remembered() -> None:
-    prdc._counted.clear()
+from understudy.evaluation.fidelity.prdc import METRIC, ball_counts
 
 
 def four(real: np.ndarray, synthetic: np.ndarray, neighbours: int) -> dict[str, float | None]:
-    return {n: f(real=real, synthetic=synthetic, neighbours=neighbours).value for n, f in FOUR.items()}
+    found = METRIC.results(real=real, synthetic=synthetic, neighbours=neighbours)
+    return {name: result.value for name, result in found.items()}
 
 
 def definition(real: np.ndarray, synthetic: np.ndarray, k: int) -> dict[str, float]:
@@ -79,26 +73,20 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, block: int) -> N
     real, made = clusters(0, 300).astype(np.float32), clusters(1, 170, 4).astype(np.float32)
     whole = ball_counts(real, made, 5)
     monkeypatch.setattr(prdc, "BLOCK", block)
-    prdc._counted.clear()
     assert all(np.array_equal(a, b) for a, b in zip(whole, ball_counts(real, made, 5), strict=True))
 
 
-def test_four_metrics_count_twice_and_other_cases_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    count, counted = prdc._count, []
-    monkeypatch.setattr(prdc, "_count", lambda *sides: counted.append(len(sides[0])) or count(*sides))
-    real, made = clusters(0, 90), clusters(1, 60)
-    found = four(real, made, 5)
-    assert counted == [90, 60] and four(real.copy(), made, 5) == found and counted == [90, 60]
-    real[3] += 40  # the same array with another content
-    assert four(real, made, 5) == pytest.approx(definition(real, made, 5), abs=1e-12) and counted == [90, 60] * 2
-    four(real, made, 4)
-    assert len(counted) == 6 and len(prdc._counted) == prdc.REMEMBERED
+def test_four_numbers_count_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    count, counted = prdc.ball_counts, []
+    monkeypatch.setattr(prdc, "ball_counts", lambda *sets: counted.append(len(sets[0])) or count(*sets))
+    four(clusters(0, 90), clusters(1, 60), 5)
+    assert counted == [90, 60]
 
 
 def test_distances_are_held_for_a_block_of_rows() -> None:
     real, made = (np.random.default_rng(seed).normal(0, 1, (3000, 8)) for seed in (0, 1))
     tracemalloc.start()
-    precision(real=real, synthetic=made)
+    prdc.prdc(real=real, synthetic=made)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < len(real) * len(made) * 8 / 4
@@ -106,7 +94,7 @@ def test_distances_are_held_for_a_block_of_rows() -> None:
 
 def test_recall_is_precision_with_roles_swapped() -> None:
     real, made = clusters(0, 200), clusters(1, 150, 4)
-    assert recall(real=real, synthetic=made).value == precision(real=made, synthetic=real).value
+    assert four(real, made, 5)["recall"] == four(made, real, 5)["precision"]
 
 
 def test_more_than_k_equal_cases_have_empty_balls() -> None:
@@ -131,7 +119,8 @@ def test_rounding_puts_nobody_into_an_empty_ball(seed: int) -> None:
 
 def test_too_few_cases_for_k_are_noted() -> None:
     real, made = clusters(0, 50), clusters(1, 3)
-    assert precision(real=real, synthetic=made).note == "balls reach to neighbour 5"
-    assert recall(real=real, synthetic=made).note == "balls reach to neighbour 2 in place of 5: 3 cases have no more"
-    assert density(real=real, synthetic=made).note.endswith("; can exceed 1")
-    assert recall(real=real, synthetic=made).value == four(real, made, 2)["recall"]
+    found = METRIC.results(real=real, synthetic=made)
+    assert found["precision"].note == "balls reach to neighbour 5"
+    assert found["recall"].note == "balls reach to neighbour 2 in place of 5: 3 cases have no more"
+    assert found["density"].note.endswith("; can exceed 1")
+    assert found["recall"].value == four(real, made, 2)["recall"]

@@ -19,7 +19,7 @@ from understudy.evaluation.fidelity.stage import FidelityConfig, evaluate_fideli
 from understudy.report.reading import ROW_PER_CASE
 
 CONFIG = FidelityConfig(draws=4, subsets=8, subset_size=30, bins=16, grid=9, pairs=20, features="random")
-OF_FEATURES = [name for name, metric in METRICS.items() if metric.needs == "features"]
+OF_FEATURES = [q.name for metric in METRICS.values() if metric.needs == "features" for q in metric.quantities]
 COMPARED = (*OF_FEATURES, "intensity.a", "intensity.b", "spectrum")
 ENDINGS = ("", ".size_matched", ".baseline")
 FILES = [

@@ -3,7 +3,7 @@
 An extractor maps each image by itself: features do not depend on the other images of a block. Whatever it learned, it
 learned on the **real training split** alone; both sets of a comparison, and both halves of the baseline, go through the
 same one. Images are read block by block, in bounded memory.
-**Checked** in tests/evaluation/test_features.py (order, block size).
+**Checked** in tests/evaluation/features/test_random_filters.py (order, block size).
 """
 
 from collections.abc import Callable, Iterator, Mapping

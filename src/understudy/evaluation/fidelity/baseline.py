@@ -9,13 +9,15 @@ for ``evaluate privacy``.
 baseline).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from understudy.core.result import Result
 from understudy.core.seed import derive, rng
+from understudy.evaluation.metric import several
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Baseline:
 
 
 def real_baselines(
-    functions: Mapping[str, Callable[..., Result]],
+    functions: Mapping[str, Callable[..., Result | Sequence[Result]]],
     real: np.ndarray,
     subjects: np.ndarray,
     synthetic: np.ndarray,
@@ -39,7 +41,7 @@ def real_baselines(
     """Compare halves of the real subjects with each other, and synthetic cases with one of them.
 
     Args:
-        functions: metrics of the menu, by name.
+        functions: metrics, by name; of several results each has its own name.
         real: (n, F) features of real cases.
         subjects: (n,) whose they are.
         synthetic: (m, F).
@@ -52,16 +54,20 @@ def real_baselines(
     """
     pairs = list(halves(subjects, draws, seed))
     n = min(len(synthetic), *(len(half) for pair in pairs for half in pair))
-    values = np.empty((len(functions), 2, draws))
+    values: dict[str, tuple[list[Any], list[Any]]] = {}
     for i, (first, second) in enumerate(pairs):
         draw = rng(seed, "floor", "cases", i)
         one, other = (np.sort(draw.permutation(half)[:n]) for half in (first, second))
         own = derive(seed, "floor", "metric", i)
         chosen = synthetic[draw.permutation(len(synthetic))[:n]]
-        for function, found in zip(functions.values(), values, strict=True):
-            found[:, i] = [function(real=real[one], synthetic=s, seed=own).value for s in (real[other], chosen)]
+        for name, function in functions.items():
+            found = [several(function(real=real[one], synthetic=s, seed=own)) for s in (real[other], chosen)]
+            for base, made in zip(*found, strict=True):
+                both = values.setdefault(base.name if len(found[0]) > 1 else name, ([], []))
+                both[0].append(base.value)
+                both[1].append(made.value)
         advance()
-    return {name: Baseline(found[0], found[1], n) for name, found in zip(functions, values, strict=True)}
+    return {name: Baseline(np.array(base, float), np.array(made, float), n) for name, (base, made) in values.items()}
 
 
 def halves(subjects: np.ndarray, draws: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

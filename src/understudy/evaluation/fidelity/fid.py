@@ -22,12 +22,14 @@ tenth at 10, nothing to be seen at 33.
 distance; by hand on the same subsets).
 """
 
+import math
+
 import numpy as np
 from scipy.linalg import lapack
 
 from understudy.core.result import Result
 from understudy.core.seed import rng
-from understudy.evaluation.metric import MONOTONE, Metric, check_features
+from understudy.evaluation.metric import MONOTONE, Metric, Quantity, check_features
 
 CASES_PER_FEATURE = 2  # fewer cases than twice the features: the covariance is mostly noise
 
@@ -78,8 +80,7 @@ def cholesky(cov: np.ndarray) -> np.ndarray:
 LAWS = ("symmetric", "zero on identical", "never negative", "order irrelevant")
 METRIC = Metric(
     frechet,
-    "lower",
-    frozenset(LAWS) | MONOTONE,
+    (Quantity("frechet", "Fréchet distance", "lower", frozenset(LAWS) | MONOTONE),),
     cases_per_feature=CASES_PER_FEATURE,
     few="biased upwards",
 )
@@ -140,8 +141,15 @@ INFINITY_LAWS = (
 )  # subsets depend on the order of rows; what is left of the bias: above
 INFINITY = Metric(
     frechet_infinity,
-    "lower",
-    frozenset(INFINITY_LAWS) | MONOTONE,
+    (
+        Quantity(
+            "frechet_infinity",
+            "Fréchet distance, n → ∞",
+            "lower",
+            frozenset(INFINITY_LAWS) | MONOTONE,
+            bounds=(-math.inf, math.inf),
+        ),
+    ),
     settings=("sizes",),
     cases_per_feature=2 * CASES_PER_FEATURE,  # so that half of them are enough for the smallest sample
     few="the line may bend",

@@ -27,7 +27,7 @@ from understudy.evaluation.fidelity.baseline import Baseline, real_baselines
 from understudy.evaluation.fidelity.config import FidelityConfig
 from understudy.evaluation.fidelity.ms_ssim import set_result
 from understudy.evaluation.guard import leak_note
-from understudy.evaluation.metric import Metric
+from understudy.evaluation.metric import Metric, Quantity
 
 TABLE = (
     *("cohort", "generator", "metric", "value", "size_matched", "size_matched_low", "size_matched_high"),
@@ -74,7 +74,8 @@ class ImageComparison:
     """One metric of one synthetic cohort: the plain number and its baseline, of F features."""
 
     case_set: CaseSet
-    metric: str
+    metric: Metric
+    quantity: Quantity
     name: str
     unit: str
     features: int
@@ -171,12 +172,14 @@ def _compare_two(
         theirs = other[1].compared(needs, channels)
         for ending, matrix in ours.compared(needs, channels).items():
             made, after = theirs[ending], partial(advance, needs)
-            plain = {n: _bound(m, config)(real=matrix, synthetic=made, seed=seed) for n, m in metrics.items()}
-            bound = {name: _bound(metric, fewer) for name, metric in metrics.items()}
+            bound = {name: partial(metric.function, **_settings(metric, fewer)) for name, metric in metrics.items()}
             baselines = real_baselines(bound, matrix, subjects, made, config.draws, seed, after)
-            for name, result in plain.items():
-                unit = units[ending] if ending else result.unit
-                yield ImageComparison(other[0], name, name + ending, unit, matrix.shape[1], result, baselines[name])
+            for metric in metrics.values():
+                plain = metric.results(real=matrix, synthetic=made, seed=seed, **_settings(metric, config))
+                for quantity in metric.quantities:
+                    unit, about = units[ending] if ending else quantity.unit, (matrix.shape[1], plain[quantity.name])
+                    name = quantity.name + ending
+                    yield ImageComparison(other[0], metric, quantity, name, unit, *about, baselines[quantity.name])
 
 
 def _resemblance(
@@ -199,14 +202,14 @@ def _per_draw(config: FidelityConfig) -> dict[str, int]:
     return {"subsets": -(-config.subsets // config.draws), "sizes": min(config.sizes, SIZES_PER_DRAW)}
 
 
-def _bound(metric: Metric, config: FidelityConfig) -> "partial[Result]":
-    """Return the metric's function with the settings that it takes."""
-    return partial(metric.function, **{name: getattr(config, name) for name in metric.settings})
+def _settings(metric: Metric, config: FidelityConfig) -> dict[str, Any]:
+    """Return the settings that a metric takes."""
+    return {name: getattr(config, name) for name in metric.settings}
 
 
 def _results(c: ImageComparison, extractor: str, seed: int) -> Iterator[Result]:
     """Yield the plain number, the size-matched one and the baseline of a comparison."""
-    metric, name = METRICS[c.metric], f"{c.case_set.prefix}.{c.name}"
+    metric, name = c.metric, f"{c.case_set.prefix}.{c.name}"
     features = f"{c.features} features of {extractor}" if metric.needs == "features" else ""
     notes = (features, c.plain.note, metric.warning(c.plain.n, c.features), leak_note(c.case_set.cohort))
     yield replace(c.plain, name=name, unit=c.unit, seed=seed, note=_joined(*notes))
@@ -219,7 +222,7 @@ def _results(c: ImageComparison, extractor: str, seed: int) -> Iterator[Result]:
         text += f"; mean and 95 % range of {len(values)} random halves"
         note = _joined(features, text, metric.warning(c.baseline.n, c.features))
         spread = (float(values.mean()), *percentile_interval(values))
-        yield Result(f"{name}.{ending}", *spread, c.unit, metric.better, c.baseline.n, seed, note)
+        yield Result(f"{name}.{ending}", *spread, c.unit, c.quantity.better, c.baseline.n, seed, note)
 
 
 def _joined(*notes: str) -> str:

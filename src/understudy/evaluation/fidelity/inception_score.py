@@ -9,11 +9,13 @@ published one knows photographs (Barratt and Sharma, A Note on the Inception Sco
 **Checked** in tests/evaluation/fidelity/test_inception_score.py (closed forms; torchmetrics with one split 1e-5).
 """
 
+import math
+
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 
 from understudy.core.result import Result
-from understudy.evaluation.metric import Metric, check_features
+from understudy.evaluation.metric import Metric, Quantity, check_features
 
 
 def inception_score(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0) -> Result:
@@ -38,10 +40,10 @@ def inception_score(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0) -
     return Result("inception_score", value, better="higher", n=len(case), seed=seed, note=note)
 
 
+LAWS = ("never negative", "order irrelevant", "monotone under label shift", "monotone under mode dropping")
 METRIC = Metric(
     inception_score,
-    "higher",
-    frozenset(("never negative", "order irrelevant", "monotone under label shift", "monotone under mode dropping")),
+    (Quantity("inception_score", "inception score", "higher", frozenset(LAWS), bounds=(1, math.inf)),),
     needs="logits",
     cases_per_feature=10,
     few="biased downwards",

@@ -6,12 +6,14 @@ estimator of Gretton et al., A Kernel Two-Sample Test (JMLR 2012), equation 3, a
 **Checked** in tests/evaluation/fidelity/test_kid.py (torchmetrics' kernel and estimator on the same subsets, 1e-6).
 """
 
+import math
+
 import numpy as np
 
 from understudy.core.result import Result
 from understudy.core.seed import rng
 from understudy.core.statistics import percentile_interval
-from understudy.evaluation.metric import MONOTONE, Metric, check_features
+from understudy.evaluation.metric import MONOTONE, Metric, Quantity, check_features
 
 
 def kid(
@@ -67,4 +69,8 @@ def _cube(x: np.ndarray) -> np.ndarray:
     return x * x * x  # ten times as fast as x**3
 
 
-METRIC = Metric(kid, "lower", frozenset({"unbiased"}) | MONOTONE, settings=("subsets", "subset_size"))
+METRIC = Metric(
+    kid,
+    (Quantity("kid", "KID", "lower", frozenset({"unbiased"}) | MONOTONE, bounds=(-math.inf, math.inf)),),
+    settings=("subsets", "subset_size"),
+)

@@ -14,24 +14,17 @@ whose radius is rounding error (more than k equal cases) is empty; a set of at m
 equal counts; any block size, equal counts).
 """
 
-import hashlib
-from collections import OrderedDict
-
 import numpy as np
 
 from understudy.core.result import Result
-from understudy.evaluation.metric import Metric, check_features
+from understudy.evaluation.metric import Metric, Quantity, check_features
 
 BLOCK = 128  # rows of distances held at a time: they stay in the processor's cache, five times as fast as 1024
-REMEMBERED = 4  # pairs of sets: a baseline and its size-matched comparison, either way round
 ROUNDING = 1e-12  # of the largest squared norm: what a squared distance of two equal cases may come to
 
 
-_counted: OrderedDict[tuple[bytes, bytes, int], tuple[np.ndarray, np.ndarray]] = OrderedDict()
-
-
-def precision(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0, neighbours: int = 5) -> Result:
-    """Return the share of synthetic cases that lie in the ball of a real one, 0 to 1, higher is better.
+def prdc(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0, neighbours: int = 5) -> tuple[Result, ...]:
+    """Return precision, recall, density and coverage, higher is better.
 
     Args:
         real: (n, F).
@@ -40,41 +33,28 @@ def precision(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0, neighbo
         neighbours: k, how many neighbours a ball reaches to.
 
     Returns:
-        The share; ``n`` is the smaller set. All four numbers depend on n and m: compare at equal ones.
+        Precision, the share of synthetic cases in the ball of a real one; recall, the share of real cases in the ball
+        of a synthetic one; density, how many real balls hold a synthetic case, over k, on average (about 1 for two
+        samples of one distribution, above 1 where synthetic cases lie densest where real ones do); coverage, the
+        share of real balls that hold a synthetic case. ``n`` is the smaller set; all four depend on n and m: compare at
+        equal ones.
 
     Raises:
         UnderstudyError: matrices that cannot be compared.
     """
-    _, holders = ball_counts(real, synthetic, neighbours)
-    return _result("precision", (holders > 0).mean(), real, synthetic, seed, neighbours)
-
-
-def recall(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0, neighbours: int = 5) -> Result:
-    """Return the share of real cases that lie in the ball of a synthetic one; arguments as in ``precision``."""
-    _, holders = ball_counts(synthetic, real, neighbours)
-    return _result("recall", (holders > 0).mean(), synthetic, real, seed, neighbours)
-
-
-def density(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0, neighbours: int = 5) -> Result:
-    """Return how many real balls hold a synthetic case, over k, on average; arguments as in ``precision``.
-
-    About 1 for two samples of one distribution, above 1 where synthetic cases lie densest where real ones do.
-    """
-    _, holders = ball_counts(real, synthetic, neighbours)
-    value = holders.mean() / reach(real, neighbours)
-    return _result("density", value, real, synthetic, seed, neighbours, "can exceed 1")
-
-
-def coverage(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0, neighbours: int = 5) -> Result:
-    """Return the share of real balls that hold a synthetic case; arguments as in ``precision``."""
-    held, _ = ball_counts(real, synthetic, neighbours)
-    return _result("coverage", (held > 0).mean(), real, synthetic, seed, neighbours)
+    held, holders = ball_counts(real, synthetic, neighbours)
+    _, real_holders = ball_counts(synthetic, real, neighbours)
+    in_real_balls = (real, synthetic, seed, neighbours)
+    return (
+        _result("precision", (holders > 0).mean(), *in_real_balls),
+        _result("recall", (real_holders > 0).mean(), synthetic, real, seed, neighbours),
+        _result("density", holders.mean() / reach(real, neighbours), *in_real_balls, "can exceed 1"),
+        _result("coverage", (held > 0).mean(), *in_real_balls),
+    )
 
 
 def ball_counts(centres: np.ndarray, others: np.ndarray, neighbours: int) -> tuple[np.ndarray, np.ndarray]:
     """Count whom the balls around one set hold of the other set.
-
-    All four metrics ask for the same counts: those of the last few pairs are remembered, by the content of the sets.
 
     Args:
         centres: (n, F) cases with a ball each.
@@ -85,21 +65,6 @@ def ball_counts(centres: np.ndarray, others: np.ndarray, neighbours: int) -> tup
         (n,) how many of the others each ball holds; (m,) how many balls hold each of the others.
     """
     check_features(centres, others)
-    key = _digest(centres), _digest(others), neighbours
-    if key not in _counted:
-        _counted[key] = _count(centres, others, neighbours)
-    _counted.move_to_end(key)
-    while len(_counted) > REMEMBERED:
-        _counted.popitem(last=False)
-    return _counted[key]
-
-
-def _digest(case_set: np.ndarray) -> bytes:
-    about = f"{case_set.shape}{case_set.dtype}".encode()
-    return hashlib.sha256(about + np.ascontiguousarray(case_set).tobytes()).digest()
-
-
-def _count(centres: np.ndarray, others: np.ndarray, neighbours: int) -> tuple[np.ndarray, np.ndarray]:
     middle, k = centres.mean(0, dtype=np.float64), reach(centres, neighbours)
     own, theirs = centres - middle, others - middle
     own_squares, their_squares = (own**2).sum(1), (theirs**2).sum(1)
@@ -111,7 +76,6 @@ def _count(centres: np.ndarray, others: np.ndarray, neighbours: int) -> tuple[np
         inside = squared_distances(block, theirs, their_squares) < radii
         held[start : start + BLOCK] = inside.sum(1)
         holders += inside.sum(0)
-    held.flags.writeable = holders.flags.writeable = False  # others are given the same ones
     return held, holders
 
 
@@ -140,7 +104,23 @@ def _result(
 
 LAWS = ("one on identical", "never negative", "order irrelevant", "monotone under shift", "monotone under blur")
 NOISE, LABELS, DROPPING = "monotone under noise", "monotone under label shift", "monotone under mode dropping"
-PRECISION = Metric(precision, "higher", frozenset((*LAWS, NOISE)), settings=("neighbours",))
-RECALL = Metric(recall, "higher", frozenset((*LAWS, DROPPING)), settings=("neighbours",))  # noise widens its balls
-DENSITY = Metric(density, "higher", frozenset((*LAWS, NOISE)), settings=("neighbours",))
-COVERAGE = Metric(coverage, "higher", frozenset((*LAWS, NOISE, LABELS, DROPPING)), settings=("neighbours",))
+METRIC = Metric(
+    prdc,
+    (
+        Quantity(
+            "precision", "precision: synthetic near a real case", "higher", frozenset((*LAWS, NOISE)), bounds=(0, 1)
+        ),
+        Quantity(  # noise widens its balls
+            "recall", "recall: real near a synthetic case", "higher", frozenset((*LAWS, DROPPING)), bounds=(0, 1)
+        ),
+        Quantity("density", "density: real cases near a synthetic one / k", "higher", frozenset((*LAWS, NOISE))),
+        Quantity(
+            "coverage",
+            "coverage: real cases with a synthetic one near",
+            "higher",
+            frozenset((*LAWS, NOISE, LABELS, DROPPING)),
+            bounds=(0, 1),
+        ),
+    ),
+    settings=("neighbours",),
+)

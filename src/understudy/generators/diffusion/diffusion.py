@@ -160,6 +160,11 @@ class Diffusion(Generator):
             **{"ema_images": 2_000},
             **{"snapshot_every": 16_000, "grid_every": 4_000},
         },
+        "demo-labels": {  # minutes of two cores, label map to image: many small steps
+            **{"labels": "given", "channels": (48, 96, 144), "batch_size": 4, "images_seen": 4_000, "mirror": True},
+            **{"warmup_images": 200, "decay_images": 1_500, "ema_images": 600, "sampler_steps": 10},
+            **{"snapshot_every": 4_000, "grid_every": 4_000},
+        },
     }
     SAMPLING: ClassVar[tuple[str, ...]] = (
         *("sample_block", "sampler", "sampler_steps", "eta", "variance", "guidance"),

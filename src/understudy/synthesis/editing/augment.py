@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from understudy.nets.affine import affine_grid
 from understudy.training.jitter import random_maps
 
 
@@ -44,6 +45,6 @@ class AffineAugmentation:
         if not self.strength:
             return np.ascontiguousarray(labels, np.uint8)
         generator, size = torch.Generator().manual_seed(self.seed), torch.Size(labels.shape)
-        grid = F.affine_grid(random_maps(1, size, self.strength, generator), [1, 1, *size], align_corners=False)
+        grid = affine_grid(random_maps(1, size, self.strength, generator), size)
         x = torch.from_numpy(labels.astype(np.float32))[None, None]
         return F.grid_sample(x, grid, mode="nearest", align_corners=False)[0, 0].to(torch.uint8).numpy()

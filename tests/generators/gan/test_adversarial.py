@@ -1,0 +1,46 @@
+"""What the GANs of images share: settings, the augmentation in front of D and its state."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from understudy.generators.gan.ada import Controller
+from understudy.generators.gan.adversarial import AdversarialConfig, AdversarialGenerator
+
+
+def gan(**settings: Any) -> Any:
+    """Return a stand-in for a generator, with what the methods under test look at."""
+    config = AdversarialConfig(**settings)
+    return SimpleNamespace(
+        config=config,
+        ada=Controller(config.ada_target, config.ada_images, limit=config.augment_limit, p=config.augment_p),
+        image_channels=1,
+        over_processes=lambda x: x,
+    )
+
+
+@pytest.mark.parametrize("bad", [{"augment": "some"}, {"augment_p": 1.1}, {"z_dim": 0}, {"ada_target": -1}])
+def test_what_cannot_be_is_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(bad))):
+        AdversarialConfig(**bad)
+
+
+def test_without_augmentation_cases_are_as_they_are() -> None:
+    x = torch.rand(4, 2, 16, 16)
+    assert torch.equal(AdversarialGenerator.augmented(gan(augment="none", augment_p=1), x), x)
+    torch.manual_seed(0)
+    assert not torch.equal(AdversarialGenerator.augmented(gan(augment="fixed", augment_p=1), x), x)
+
+
+def test_ada_alone_hears_how_certain_d_is_and_its_state_comes_back() -> None:
+    for kind, heard in (("fixed", False), ("ada", True)):
+        method = gan(augment=kind, ada_images=1000)
+        for _ in range(4):
+            AdversarialGenerator.observe(method, torch.ones(8, 1), 8)
+        assert (method.ada.p > 0) == heard
+        again = gan(augment=kind, ada_images=1000)
+        AdversarialGenerator.load_scalars(again, AdversarialGenerator.scalars(method))
+        assert vars(again.ada) == vars(method.ada)
