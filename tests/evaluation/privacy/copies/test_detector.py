@@ -1,4 +1,4 @@
-"""The detector keeps to its rate on unseen subjects, flags copies, and never judges subjects by an encoder that knew them."""
+"""The detector keeps to its rate on unseen subjects, flags copies, and judges nobody by an encoder that knew them."""
 
 from collections.abc import Sequence
 from typing import Any
