@@ -41,17 +41,17 @@ def write_audit(folder: Path, audit: AuditResult | str, seed: int) -> list[Resul
     return [*_recalls(audit, seed), *_false_positives(audit, seed)]
 
 
-def share(one: AuditedCases, seed: int, by_subject: bool = False) -> Interval:
+def share(one: AuditedCases, seed: int, per_subject: bool = False) -> Interval:
     """Return the share that is flagged and its 95 % range over resampled subjects; exact where there is no spread.
 
     Args:
         one: what was flagged, and whose it is.
         seed: of the resamples.
-        by_subject: each subject counts once, instead of each case.
+        per_subject: each subject counts once, instead of each case.
     """
     names, number, counts = by_subject(one.subjects)
     hits = np.bincount(number, one.flagged, len(names))
-    top, bottom = (hits / counts, np.ones(len(names))) if by_subject else (hits, counts.astype(float))
+    top, bottom = (hits / counts, np.ones(len(names))) if per_subject else (hits, counts.astype(float))
     value = float(top.sum() / bottom.sum())
     if value in (0.0, 1.0):  # resamples would show no spread
         return (value, *clopper_pearson(int(value * len(names)), len(names)))
