@@ -86,9 +86,9 @@ def _folds(setup: AttackSetup) -> np.ndarray:
     """Return the fold of each case's subject, (n,); members and non-members are dealt apart."""
     folds = np.empty(len(setup.rows), np.int64)
     for name, side in (("members", setup.is_member), ("non-members", ~setup.is_member)):
-        subjects, inverse, _ = by_subject(setup.subjects[side])
+        subjects, number, _ = by_subject(setup.subjects[side])
         dealt = rng(setup.seed, "attack", "folds", name).permutation(len(subjects)) % FOLDS
-        folds[side] = dealt[inverse]
+        folds[side] = dealt[number]
     return folds
 
 
