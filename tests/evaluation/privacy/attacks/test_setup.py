@@ -1,12 +1,22 @@
-"""One score a subject: all draws counted out, and no advantage for those with many slices."""
+"""The threat model: distances, channels, and what an attack lacks."""
 
+from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
 import pytest
 
+from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
-from understudy.evaluation.privacy.attacks.setup import by_subject, expected_highest
+from understudy.evaluation.nearest import unit_vectors
+from understudy.evaluation.privacy.attacks import ATTACKS
+from understudy.evaluation.privacy.attacks.setup import (
+    AttackSetup,
+    ChannelVectors,
+    by_subject,
+    expected_highest,
+    log_distance,
+)
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 5, 9])
@@ -46,3 +56,31 @@ def test_refusals() -> None:
         by_subject(np.array([np.nan]), np.array(["a"]), "mean")
     with pytest.raises(UnderstudyError, match="median"):
         by_subject(np.array([1.0]), np.array(["a"]), "median")
+
+
+MakeScene = Callable[..., AttackSetup]
+
+
+def test_what_an_attack_lacks_is_said(setup: MakeScene) -> None:
+    made = setup(others=9)
+    assert "at least 10 non-member subjects, found 9" in ATTACKS["density_ratio"].lacks(made)
+    assert "share no class column" in ATTACKS["attribute"].lacks(made)
+    few = AttackSetup(made.real, made.synthetic, made.members, made.non_members, 0, features="encoder")
+    assert ATTACKS["nearest_features"].lacks(few) == ""
+    few.synthetic.__class__ = type("Short", (Cohort,), {"__len__": lambda self: 15})
+    assert "at least 16 released cases, found 15" in ATTACKS["nearest_features"].lacks(few)
+
+
+def test_distance_is_the_chord() -> None:
+    u, v = np.array([3, 4]) / 5, np.array([4, 3]) / 5
+    assert log_distance(np.array([u @ v])) == pytest.approx(np.log(np.linalg.norm(u - v)))
+    assert np.isfinite(log_distance(np.array([1.0])))
+
+
+def test_channels(setup: object) -> None:
+    made = setup()  # type: ignore[operator]
+    cohort: Cohort = made.real
+    assert cohort.images is not None
+    block = ChannelVectors(cohort, np.array([2, 5]), np.array([1])).block(0, 2)
+    expected = unit_vectors(cohort.images[[2, 5]][:, 1].reshape(2, -1))
+    assert block == pytest.approx(expected, abs=1e-6)
