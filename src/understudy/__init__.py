@@ -14,7 +14,9 @@ In Python as on the command line (docs/tutorial.md)::
 Names are imported when they are used: ``import understudy`` costs nothing. **Checked** in tests/test_package.py.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,3 +55,15 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     """Return the names of the surface beside those of the module."""
     return sorted({*globals(), *_PLACES})
+
+
+class _Surface(ModuleType):
+    """The module ``understudy``, in which the packages report and release do not hide the functions of their names."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Keep an imported package off a name of the surface."""
+        if not (name in _PLACES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Surface

@@ -66,6 +66,7 @@ def test_the_verb(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_setting_of_old_is_told_its_new_name() -> None:
     for old, new in RENAMED.items():
         having = [settings_of(name) for name in ALL if new in settings_of(name).model_fields]
+        assert having, f"nothing has the setting {new}"
         for model in having:
             with pytest.raises(UsageError, match=f"'{old}' of it is called '{new}' now"):
                 configure(model, {old: 1}, "it")

@@ -1,5 +1,6 @@
 """The error boundary: one sentence on stderr, the right exit code, no traceback; and help that shows an example."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -102,3 +103,9 @@ def test_the_module_exits_with_the_code() -> None:
 
 def test_check_is_registered() -> None:
     assert {"import", "check"} <= set(VERBS) and check.command is check.check
+
+
+def test_verbose_lets_libraries_speak(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("UNDERSTUDY_VERBOSE", "0")
+    assert run(capsys, "settings")[0] == 0 and os.environ["UNDERSTUDY_VERBOSE"] == "0"
+    assert run(capsys, "--verbose", "settings")[0] == 0 and os.environ["UNDERSTUDY_VERBOSE"] == "1"

@@ -32,14 +32,14 @@ class ToyOptions(FileOptions):
     colour: str | None = Field(None, description="of the toys to take")
 
 
-def list_items(path: Path, options: ToyOptions) -> Listing:
+def listing(path: Path, options: ToyOptions) -> Listing:
     raise NotImplementedError
 
 
 TOYS: list[tuple[Any, Any]] = [
     (GENERATORS, SimpleNamespace(Config=ToyConfig, PRESETS={"demo": {"wheels": 4}})),
     (METRICS, replace(METRICS["kid"], quantities=(replace(METRICS["kid"].quantities[0], name="toy"),))),
-    (SOURCES, Source("toys in a box", list_items, ToyOptions, ("understudy import toy BOX --out toys",))),
+    (SOURCES, Source("toys in a box", listing, ToyOptions, ("understudy import toy BOX --out toys",))),
     (FORMS, SimpleNamespace()),
 ]
 

@@ -66,7 +66,9 @@ def evaluate(kind: str, *, out: Path | str, seed: int = 0, **given: Any) -> dict
     inputs, settings = split_inputs(kind, given)
     out = paths.output(Path(out), "results.json")
     checked = _checked(kind, inputs)
-    if kind == "utility" and checked.get("task") is None:
+    if kind == "utility" and "task" not in checked:
+        from understudy.evaluation.utility.stage import default_task
+
         checked["task"] = default_task(checked["real"], checked["synthetic"])
     config, stage = evaluation_config(kind, settings, checked.get("task")), STAGES[kind]
     if generator := checked.pop("generator", None):
@@ -105,18 +107,6 @@ def evaluation_config(kind: str, settings: dict[str, Any], task: str | None = No
 
         model = one_of(TASKS, task, "task").Config
     return configure(model, settings, f"evaluate {kind}")
-
-
-def default_task(real: Path, synthetic: Sequence[Path]) -> str:
-    """Return the task that cohorts are made for: segmentation, or where they have class columns only, classification.
-
-    Args:
-        real: folder of the real cohort.
-        synthetic: folders of the synthetic cohorts.
-    """
-    cohorts = [Cohort.open(path) for path in (real, *synthetic)]
-    annotated = all(cohort.labels is not None for cohort in cohorts)
-    return "classification" if not annotated and all(cohort.classes for cohort in cohorts) else "segmentation"
 
 
 def _checked(kind: str, inputs: dict[str, Any]) -> dict[str, Any]:

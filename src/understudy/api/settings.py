@@ -42,6 +42,7 @@ RENAMED = {  # settings of old and what they are called now
     "audit_few": "audit_low_prevalence",
     "specks": "small_components",
     "wishes": "request",
+    "bend": "augment",
 }
 BOUNDS = {"gt": "above {}", "ge": "from {}", "lt": "below {}", "le": "to {}", "min_length": "at least {} of them"}
 

@@ -1,7 +1,7 @@
 """``understudy edit``: label maps of a cohort with lesions grown, moved, turned or exchanged; or with anatomy."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -25,6 +25,11 @@ LESIONS = (
     "mirror",
 )  # fmt: skip
 
+Strength: TypeAlias = Annotated[
+    float | None,
+    typer.Option("--augment", min=0, metavar="STRENGTH", help="First rotate, zoom, shear all; 1: by 5 %."),
+]
+
 
 def edit(
     cohort: Annotated[Path, typer.Argument(metavar="COHORT", help="A cohort with label maps.")],
@@ -46,12 +51,7 @@ def edit(
     inside: Annotated[str | None, typer.Option(metavar="NAME,...", help="Classes a lesion may cover.")] = None,
     forbidden: Annotated[str | None, typer.Option(metavar="NAME,...", help="Classes it may not cover.")] = None,
     fill: Annotated[str | None, typer.Option(metavar="NAME,...", help="Classes that fill the place it leaves.")] = None,
-    augment: Annotated[
-        float | None,
-        typer.Option(
-            "--augment", min=0, metavar="STRENGTH", help="First rotate, zoom, shear the whole map; 1: by 5 %."
-        ),
-    ] = None,
+    augment: Strength = None,
     mirror: Annotated[bool, typer.Option("--mirror", help="First flip half of the maps along the last axis.")] = False,
     minimum: Annotated[int, typer.Option(min=1, metavar="VOXELS", help="Smallest lesion.")] = 1,
     per_case: Annotated[int, typer.Option(min=1, help="New maps of each case.")] = 1,

@@ -202,7 +202,9 @@ class LabelArray(np.memmap[Any, np.dtype[np.uint8]]):
         Raises:
             UnderstudyError: a value is above K - 1.
         """
-        found = np.asarray(super().__getitem__(rows))
+        found = super().__getitem__(rows)
+        if isinstance(found, np.ndarray):
+            found = found.view(np.ndarray)
         if found.size and int(found.max()) >= self.classes:
             raise UnderstudyError(
                 f"{self.filename} should hold labels from 0 to {self.classes - 1}, and holds {int(found.max())}, which "

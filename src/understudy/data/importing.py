@@ -65,7 +65,7 @@ def import_cohort(
     if not isinstance(options, entry.options):
         raise UsageError(f"import {source} takes {entry.options.__name__}, found {type(options).__name__}")
     key_file = key_path(options.key, out) if entry.secret else None
-    listing = entry.list_items(_checked_path(path, source), options)
+    listing = entry.listing(_checked_path(path, source), options)
     splits = assigned(listing.items, options.split, options.seed)
     if options.train_subjects is not None:
         splits = fewer(splits, options.train_subjects, options.draw)

@@ -112,7 +112,7 @@ class Source:
 
     Attributes:
         summary: one line for the help.
-        list_items: (path, options) -> Listing; path means nothing where ``needs_path`` is False.
+        listing: (path, options) -> Listing; path means nothing where ``needs_path`` is False.
         options: the model of its options, from which its sub-command of ``understudy import`` is made.
         example: a command that imports from it, for the help.
         needs_path: whether the source reads a folder.
@@ -120,7 +120,7 @@ class Source:
     """
 
     summary: str
-    list_items: Callable[[Path, Any], Listing]
+    listing: Callable[[Path, Any], Listing]
     options: type[ImportOptions]
     example: tuple[str, ...]
     needs_path: bool = True

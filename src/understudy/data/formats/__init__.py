@@ -9,7 +9,7 @@ import numpy as np
 
 from understudy.core.errors import UnderstudyError
 from understudy.data.formats import nifti, raster, tiff
-from understudy.data.formats.raster import Header, Picture
+from understudy.data.formats.raster import DecodedFile, Header
 
 FORMATS = {
     ".png": raster,
@@ -38,7 +38,7 @@ def header(file: Path) -> Header:
     return FORMATS[_known(file)].header(file)
 
 
-def image(file: Path) -> Picture:
+def image(file: Path) -> DecodedFile:
     """Read an image, (C, *S).
 
     Raises:
@@ -53,7 +53,7 @@ def image(file: Path) -> Picture:
     return picture
 
 
-def labels(file: Path) -> Picture:
+def labels(file: Path) -> DecodedFile:
     """Read a label map, (*S), with the whole numbers that the file stores.
 
     Raises:
@@ -68,7 +68,7 @@ def labels(file: Path) -> Picture:
                 "numbers: is it an image or a probability map?"
             )
         array = array.astype(np.int32)
-    return Picture(array, picture.spacing_mm, picture.affine)
+    return DecodedFile(array, picture.spacing_mm, picture.affine)
 
 
 def _known(file: Path) -> str:

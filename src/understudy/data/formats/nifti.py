@@ -20,7 +20,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
 from understudy.core.errors import UnderstudyError
-from understudy.data.formats.raster import Header, Picture, storable
+from understudy.data.formats.raster import DecodedFile, Header, storable
 
 AXES = ("S", "P", "L")
 _BROKEN = (OSError, EOFError, ValueError, zlib.error, gzip.BadGzipFile, ImageFileError, HeaderDataError)
@@ -35,7 +35,7 @@ def header(file: Path) -> Header:
     return Header(found.shape[3] if len(found.shape) == 4 else 1, _squeezed(size), _type(found))
 
 
-def image(file: Path) -> Picture:
+def image(file: Path) -> DecodedFile:
     """Read an image as (C, *S), in uint8, int16, uint16 or float32.
 
     Raises:
@@ -43,10 +43,10 @@ def image(file: Path) -> Picture:
     """
     array, affine = _turned(file)
     picture = _picture(array, affine)
-    return Picture(picture.array.astype(_type(_loaded(file)), copy=False), picture.spacing_mm, picture.affine)
+    return DecodedFile(picture.array.astype(_type(_loaded(file)), copy=False), picture.spacing_mm, picture.affine)
 
 
-def labels(file: Path) -> Picture:
+def labels(file: Path) -> DecodedFile:
     """Read a label map as (*S) with the numbers that the file stores."""
     array, affine = _turned(file)
     picture = _picture(array, affine)
@@ -54,7 +54,7 @@ def labels(file: Path) -> Picture:
         raise UnderstudyError(
             f"{file} has {len(picture.array)} channels, and a label map has one: give one class number per voxel"
         )
-    return Picture(picture.array[0], picture.spacing_mm, picture.affine)
+    return DecodedFile(picture.array[0], picture.spacing_mm, picture.affine)
 
 
 def _loaded(file: Path) -> Any:
@@ -95,14 +95,14 @@ def _turn(affine: np.ndarray) -> np.ndarray:
     return nib.orientations.ornt_transform(nib.io_orientation(affine), nib.orientations.axcodes2ornt(AXES))
 
 
-def _picture(array: np.ndarray, affine: np.ndarray) -> Picture:
+def _picture(array: np.ndarray, affine: np.ndarray) -> DecodedFile:
     spacing = np.sqrt((affine[:3, :3] ** 2).sum(0))
     keep = _kept(array.shape[:3])
     if len(keep) == 2:  # the axis of length 1 goes to the front, so that 2D indices are (0, h, w)
         first = next(axis for axis in range(3) if axis not in keep)
         array = np.moveaxis(array, first, 0)[0]
         affine = affine[:, [first, *keep, 3]]
-    return Picture(
+    return DecodedFile(
         np.ascontiguousarray(np.moveaxis(array, -1, 0)), tuple(float(spacing[axis]) for axis in keep), affine
     )
 

@@ -1,4 +1,4 @@
-"""PNG and JPEG through Pillow: 1, 8 and 16 bits, 1 to 4 channels; what every file format gives (Header, Picture).
+"""PNG and JPEG through Pillow: 1, 8 and 16 bits, 1 to 4 channels; what every file format gives (Header, DecodedFile).
 
 PNG with 16 bits and 2 to 4 channels is decoded here, since Pillow would halve it to 8 bits.
 **Source**: ISO/IEC 15948 (PNG), clause 9 (filters None, Sub, Up, Average, Paeth) and clause 11.2.2 (IHDR).
@@ -33,7 +33,7 @@ class Header:
 
 
 @dataclass(frozen=True)
-class Picture:
+class DecodedFile:
     """A file's content.
 
     Attributes:
@@ -186,34 +186,34 @@ def header(file: Path) -> Header:
         return Header(_CHANNELS[picture.mode], (picture.height, picture.width), _TYPES.get(picture.mode, "uint8"))
 
 
-def image(file: Path) -> Picture:
+def image(file: Path) -> DecodedFile:
     """Read an image as (C, H, W), uint8, uint16 or float32.
 
     Raises:
         UnderstudyError: it is not a PNG or JPEG, or is cut short.
     """
     if file.suffix.lower() == ".png" and deep_header(file) is not None:
-        return Picture(read_deep(file))
+        return DecodedFile(read_deep(file))
     with _opened(file) as picture:
         mode = "RGB" if picture.mode == "P" else "L" if picture.mode == "1" else None
         array = np.asarray(picture.convert(mode) if mode else picture)
-    return Picture(_channels_first(array.astype(storable(array.dtype), copy=False)))
+    return DecodedFile(_channels_first(array.astype(storable(array.dtype), copy=False)))
 
 
-def labels(file: Path) -> Picture:
+def labels(file: Path) -> DecodedFile:
     """Read a label map as (H, W) with the numbers that the file stores.
 
     Raises:
         UnderstudyError: it has several channels that differ, or is not a PNG or JPEG, or is cut short.
     """
     if file.suffix.lower() == ".png" and deep_header(file) is not None:
-        return Picture(one_channel(read_deep(file), file))
+        return DecodedFile(one_channel(read_deep(file), file))
     with _opened(file) as picture:
         bits, grey = stored_depth(file) if picture.format == "PNG" else (8, True)
         array = np.asarray(picture)
     if grey and bits in (2, 4):
         array = array // (255 // (2**bits - 1))
-    return Picture(one_channel(_channels_first(array.astype(np.uint8) if array.dtype == bool else array), file))
+    return DecodedFile(one_channel(_channels_first(array.astype(np.uint8) if array.dtype == bool else array), file))
 
 
 def one_channel(array: np.ndarray, file: Path) -> np.ndarray:

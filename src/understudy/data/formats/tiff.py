@@ -13,7 +13,7 @@ import tifffile
 from PIL import Image
 
 from understudy.core.errors import UnderstudyError
-from understudy.data.formats.raster import Header, Picture, one_channel, storable
+from understudy.data.formats.raster import DecodedFile, Header, one_channel, storable
 
 _BROKEN = (
     OSError,
@@ -38,7 +38,7 @@ def header(file: Path) -> Header:
         raise _broken(file, error) from error
 
 
-def image(file: Path) -> Picture:
+def image(file: Path) -> DecodedFile:
     """Read an image as (C, H, W), in uint8, int16, uint16 or float32.
 
     Raises:
@@ -46,14 +46,14 @@ def image(file: Path) -> Picture:
     """
     array = _read(file)
     if array.dtype == bool:
-        return Picture(array.astype(np.uint8) * np.uint8(255))
-    return Picture(array.astype(storable(array.dtype), copy=False))
+        return DecodedFile(array.astype(np.uint8) * np.uint8(255))
+    return DecodedFile(array.astype(storable(array.dtype), copy=False))
 
 
-def labels(file: Path) -> Picture:
+def labels(file: Path) -> DecodedFile:
     """Read a label map as (H, W) with the numbers that the file stores."""
     array = one_channel(_read(file), file)
-    return Picture(array.astype(np.uint8) if array.dtype == bool else array)
+    return DecodedFile(array.astype(np.uint8) if array.dtype == bool else array)
 
 
 def _read(file: Path) -> np.ndarray:

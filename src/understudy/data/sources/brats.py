@@ -37,7 +37,7 @@ _VISITS = (r"(?i)^(brats_(?:2013|tcia)_pat\d+)_\d+$", r"(?i)^(brats1[789]_.+)_\d
 _PARTS = {1: "necrosis", 2: "oedema", 3: "non-enhancing", 4: "enhancing"}
 
 
-def list_items(path: Path, options: FileOptions) -> Listing:
+def listing(path: Path, options: FileOptions) -> Listing:
     """List a BraTS folder.
 
     Raises:
@@ -62,7 +62,7 @@ def list_items(path: Path, options: FileOptions) -> Listing:
     joint = np.result_type(*{np.dtype(dtype) for _, types in heads for dtype in types})
     dtype = joint.name if joint.itemsize <= 2 or joint.kind == "f" else "float32"
     scheme = _scheme(cases, options) if labelled else None
-    listing = Listing(
+    found = Listing(
         items=items,
         read=partial(_read, dtype=dtype, scheme=scheme),
         channels=channels,
@@ -74,7 +74,7 @@ def list_items(path: Path, options: FileOptions) -> Listing:
         notes={"source": "brats", "contrasts_not_in_every_case": sorted(_seen(cases) - set(channels))},
         inputs=fingerprint(path, items),
     )
-    return listing if options.dims == 3 else _sliced(listing, options)
+    return found if options.dims == 3 else _sliced(found, options)
 
 
 def subject_of(name: str) -> str:
@@ -85,19 +85,19 @@ def subject_of(name: str) -> str:
     return name
 
 
-def _sliced(listing: Listing, options: FileOptions) -> Listing:
+def _sliced(found: Listing, options: FileOptions) -> Listing:
     """The listing with the rule by which its volumes are cut."""
     if options.rule in ("tumour", "all"):
-        return replace(listing, rule=options.rule, sliced=True)
+        return replace(found, rule=options.rule, sliced=True)
     if options.intensity not in ("dtype", "volume-max"):
         raise UsageError(
             f"--rule akbar needs volumes scaled by their maximum, and --intensity {options.intensity} was asked for: "
             "leave it out, or choose --rule tumour or all"
         )
-    judge = listing.channels.index("T1") if "T1" in listing.channels else 0
-    notes = {**listing.notes, "slices_judged_by": listing.channels[judge]}
+    judge = found.channels.index("T1") if "T1" in found.channels else 0
+    notes = {**found.notes, "slices_judged_by": found.channels[judge]}
     return replace(
-        listing,
+        found,
         rule="akbar",
         judged_by=judge,
         sliced=True,
@@ -195,7 +195,7 @@ def _read(item: Item, dtype: str, scheme: LabelScheme | None) -> Iterator[Readin
 
 SOURCE = Source(
     "BraTS of any year: a folder per case, one NIfTI per contrast",
-    list_items,
+    listing,
     FileOptions,
     ("understudy import brats BRATS --channels T1c,FLAIR --size 64 --out brats",),
 )

@@ -28,7 +28,7 @@ class PhantomOptions(ImportOptions):
     slices: int = Field(8, ge=1, le=512, description="slices of a subject; in 3D size says how many")
 
 
-def list_items(path: Path, options: PhantomOptions) -> Listing:
+def listing(path: Path, options: PhantomOptions) -> Listing:
     """List the subjects of a phantom cohort.
 
     Args:
@@ -73,7 +73,7 @@ def _read(item: Item, seed: int, shape: tuple[int, int, int], slices: int | None
 
 SOURCE = Source(
     "a procedural brain with a tumour; no PATH",
-    list_items,
+    listing,
     PhantomOptions,
     ("understudy import phantom --subjects 24 --size 64 --out phantom",),
     needs_path=False,

@@ -21,7 +21,7 @@ from understudy.data.sources.table import inferred_scheme, mapped
 DEFAULT_NAMES = {1: ("image",), 3: ("red", "green", "blue")}
 
 
-def list_items(path: Path, options: FolderOptions) -> Listing:
+def listing(path: Path, options: FolderOptions) -> Listing:
     """List a folder; headers of all files are read, pixels of label maps only where no scheme is given.
 
     Raises:
@@ -144,7 +144,7 @@ def _reduced(image: np.ndarray, channels: int, file: Path) -> np.ndarray:
 
 SOURCE = Source(
     "pictures and label maps matched by name or through a CSV table",
-    list_items,
+    listing,
     FolderOptions,
     (
         "understudy import folder DATA --images images --labels masks --subject-pattern '^[^_]+' --out mine",

@@ -1,0 +1,61 @@
+"""The contract of sources, over the menu: what is listed is what is read, twice the same; other options are refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from understudy.data.sources import SOURCES
+
+SaveNifti = Callable[..., Path]
+
+
+@pytest.fixture
+def example(pictures: Path, tmp_path: Path, save_nifti: SaveNifti) -> Callable[[str], tuple[Path, dict[str, Any]]]:
+    """Return a small folder in the layout of a source, and the options that it needs."""
+
+    def go(source: str) -> tuple[Path, dict[str, Any]]:
+        if source == "folder":
+            return pictures, {"images": "images", "labels": "masks", "table": "table.csv", "subject": "subject"}
+        if source == "phantom":
+            return Path(), {"subjects": 2, "slices": 3, "size": (16,)}
+        random = np.random.default_rng(0)
+        for case in ("BraTS20_Training_001", "BraTS20_Training_002"):
+            for name, most in (("t1", 900), ("t2", 900), ("seg", 2)):
+                volume = random.integers(0, most, (12, 10, 6)).astype(np.int16)
+                save_nifti(tmp_path / "brats" / case / f"{case}_{name}.nii", volume)
+        return tmp_path / "brats", {"dims": 3}
+
+    return go
+
+
+@pytest.mark.parametrize("name", list(SOURCES))
+def test_what_is_listed_is_what_is_read(name: str, example: Callable[[str], tuple[Path, dict[str, Any]]]) -> None:
+    entry, (path, given) = SOURCES[name], example(name)
+    found = entry.listing(path, entry.options(**given))
+    assert len({item.name for item in found.items}) == len(found.items) > 1
+    assert all(item.subject and list(item.classes) == list(found.classes) for item in found.items)
+    for item in found.items:
+        first, second = list(found.read(item)), list(found.read(item))
+        assert len(first) == len(second) > 0
+        for one, other in zip(first, second, strict=True):
+            assert one.image is not None and one.labels is not None and found.scheme is not None
+            assert np.array_equal(one.image, other.image) and np.array_equal(one.labels, other.labels)
+            assert len(one.image) == len(found.channels) and one.image.dtype == np.dtype(found.dtype)
+            assert one.image.shape[1:] == one.labels.shape == one.size and len(one.size) == found.dims
+            assert found.size is None or one.size == found.size
+            assert one.labels.dtype == np.uint8 and int(one.labels.max()) < len(found.scheme)
+
+
+@pytest.mark.parametrize("name", list(SOURCES))
+def test_the_options_of_a_source_describe_themselves_and_no_other(name: str) -> None:
+    fields = SOURCES[name].options.model_fields
+    assert all(field.description and "\n" not in field.description for field in fields.values())
+    assert SOURCES[name].example and all(f"import {name}" in line for line in SOURCES[name].example)
+    foreign = {option for entry in SOURCES.values() for option in entry.options.model_fields} - set(fields)
+    for option in [*sorted(foreign), "colour"]:
+        with pytest.raises(ValidationError, match=f"{option}\n  Extra inputs are not permitted"):
+            SOURCES[name].options.model_validate({option: "x"})
