@@ -4,11 +4,13 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from understudy.core.errors import UnderstudyError
 from understudy.core.labels import LabelScheme
 from understudy.report.figures import (
-    Cases,
+    DrawnCases,
     colour,
     curve_figure,
     grid_figure,
@@ -41,7 +43,7 @@ def test_colours_are_those_of_the_scheme() -> None:
 
 def test_contours_have_the_colour_of_their_class() -> None:
     for k in (1, 2):
-        cases = Cases.from_arrays(squares(1, k))
+        cases = DrawnCases.from_arrays(squares(1, k))
         drawn = pixels(grid_figure([(name, picture, cases.labels) for name, picture in cases.layers()]))
         bare = pixels(grid_figure([(name, picture, None) for name, picture in cases.layers()]))
         assert near(drawn, colour(k)) > 200
@@ -50,10 +52,10 @@ def test_contours_have_the_colour_of_their_class() -> None:
 
 def test_channels_are_rows_unless_they_are_a_colour_picture() -> None:
     arrays = squares(3, 1)
-    assert [name for name, _ in Cases.from_arrays(arrays).layers()] == ["1", "2", "3"]
-    colours = Cases.from_arrays({**arrays, "channel_names": np.array(["Red", "Green", "Blue"])})
+    assert [name for name, _ in DrawnCases.from_arrays(arrays).layers()] == ["1", "2", "3"]
+    colours = DrawnCases.from_arrays({**arrays, "channel_names": np.array(["Red", "Green", "Blue"])})
     assert [(name, picture.shape) for name, picture in colours.layers()] == [("", (3, 16, 16, 3))]
-    assert [name for name, _ in Cases.from_arrays(squares(1, 1)).layers()] == [""]
+    assert [name for name, _ in DrawnCases.from_arrays(squares(1, 1)).layers()] == [""]
 
 
 def test_volumes_are_shown_by_their_middle_slice() -> None:
@@ -61,14 +63,14 @@ def test_volumes_are_shown_by_their_middle_slice() -> None:
     volume[:, :, 2] = 1
     labels = np.zeros((2, 5, 16, 16), np.uint8)
     labels[:, 2] = 1
-    cases = Cases.from_arrays({"images": volume, "labels": labels})
+    cases = DrawnCases.from_arrays({"images": volume, "labels": labels})
     assert (cases.images == 1).all()
     assert cases.labels is not None
     assert (cases.labels == 1).all()
 
 
 def test_many_cases_are_broken_into_rows_with_captions() -> None:
-    cases = Cases.from_arrays({"images": np.full((20, 1, 16, 16), 0.5, np.float32)})
+    cases = DrawnCases.from_arrays({"images": np.full((20, 1, 16, 16), 0.5, np.float32)})
     rows = [(name, picture, None) for name, picture in cases.layers()]
     one = pixels(grid_figure([(name, picture[:8], None) for name, picture, _ in rows]))
     assert 2.9 < pixels(grid_figure(rows)).shape[0] / one.shape[0] < 3.1
@@ -128,3 +130,20 @@ def test_a_role_has_one_colour_and_others_never_share_it() -> None:
     assert series_colours(["synthetic", "real"])[::-1] == series_colours(["real", "synthetic"])
     many = series_colours(["synthetic", "other", "third", "real"])
     assert len(set(many)) == 4
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {},
+        {"images": np.zeros((2, 16, 16), np.float32)},
+        {"images": np.zeros((0, 1, 16, 16), np.float32)},
+        {"images": np.array(["a"])},
+        {"images": np.zeros((2, 1, 16, 16), np.float32), "labels": np.zeros((2, 8, 16), np.uint8)},
+        {"images": np.zeros((2, 1, 16, 16), np.float32), "labels": np.zeros((2, 16, 16), np.float32)},
+        {"images": np.zeros((2, 1, 16, 16), np.float32), "channel_names": np.array(["a", "b"])},
+    ],
+)
+def test_arrays_that_are_no_cases_are_refused(arrays: dict[str, np.ndarray]) -> None:
+    with pytest.raises(UnderstudyError, match=r"in an image file"):
+        DrawnCases.from_arrays(arrays)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from understudy.report import internal
+from understudy.report import internal, write_report
 from understudy.report.internal import internal_sections
 from understudy.report.reading import read_folders
 
@@ -34,3 +34,8 @@ def test_folders_without_an_internal_part_give_none(evidence: Evidence) -> None:
     for file in [file for folder in folders for file in (folder / "internal").glob("*")]:
         file.unlink()
     assert internal_sections(read_folders(folders)) == []
+
+
+def test_only_the_owner_may_open_it(evidence: Evidence, tmp_path: Path) -> None:
+    write_report(evidence(), tmp_path / "report", internal=True)
+    assert (tmp_path / "report" / "internal").stat().st_mode & 0o777 == 0o700

@@ -13,11 +13,12 @@ from pydantic import BaseModel
 from understudy.core.cohort import Cohort
 from understudy.core.documents import STRICT
 from understudy.core.provenance import code_version
-from understudy.release.deidentify import screenings, trained_on
+from understudy.release.deidentify import trained_on
 from understudy.release.disclosure import Comparison
 from understudy.release.evidence import EvidenceSet
 from understudy.release.gate import Check
 from understudy.release.policy import PolicyFile
+from understudy.release.screening_log import Count, screenings
 
 NOT_COVERED = (
     "Evidence is against the attacks and transformations named in it. Others, and better ones, are not covered.",
@@ -37,16 +38,6 @@ class CohortSeen(BaseModel):
     cohort: str
     splits: list[str]
     n_subjects: int | None
-
-
-class Count(BaseModel):
-    """How many cases a screening kept."""
-
-    model_config = STRICT
-
-    before: int
-    after: int
-    share: float | None
 
 
 class ReleaseCard(BaseModel):
@@ -114,7 +105,7 @@ def card_of(
             CohortSeen(cohort=entry["cohort"], splits=entry["splits"], n_subjects=entry.get("n_subjects"))
             for entry in trained_on(source)
         ],
-        screened=[Count(**entry["retained"]["cases"]) for entry in screenings(source)],
+        screened=[entry.retained.cases for entry in screenings(source)],
         real_cohort=known.real,
         evidence=sorted({folder.section for folder in known.released}),
         differential_privacy=guarantee(source),

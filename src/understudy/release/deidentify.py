@@ -18,7 +18,9 @@ from understudy.core.cohort import Cohort
 from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
+from understudy.release.screening_log import screenings
 
+UNRELEASED: Any = {"source": {"provenance"}, "thresholds": True, "rejected": True}  # of a screening
 GUARANTEE = ("epsilon", "delta", "unit")
 
 
@@ -39,9 +41,10 @@ def write_deidentified(source: Cohort, out: Path, provenance: Provenance) -> Non
             row = {"case_id": case, "subject_id": case if source.kind == "synthetic" else subject}
             row |= {name: source.entry(name, i) for name in ("spacing", *source.classes)}
             writer.append(image, label, row)
-        promised = source.sampling.get("differential_privacy") or {}
+        promised = source.sampling.get("differential_privacy")
+        promised = promised if isinstance(promised, dict) else {}
         told = {
-            "screened": screenings(source),
+            "screened": [entry.model_dump(exclude=UNRELEASED) for entry in screenings(source)],
             "differential_privacy": {name: promised[name] for name in GUARANTEE if name in promised},
         }
         writer.sampling = {name: value for name, value in told.items() if value}
@@ -55,15 +58,3 @@ def trained_on(source: Cohort) -> list[dict[str, Any]]:
         counted = {"n_subjects": n} if n >= MIN_SUBJECTS else {}
         told.append({"cohort": entry["cohort"], "splits": entry.get("splits", []), "subjects": [], **counted})
     return told
-
-
-def screenings(source: Cohort) -> list[dict[str, Any]]:
-    """Return the log of a cohort's screenings as counts."""
-    return [
-        {
-            "source": {"cohort": entry["source"]["cohort"]},
-            "data_used": entry["data_used"],
-            "retained": entry["retained"],
-        }
-        for entry in source.sampling.get("screened", [])
-    ]

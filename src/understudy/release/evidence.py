@@ -16,6 +16,7 @@ from understudy.core.cohort import Cohort
 from understudy.core.disclosure import MIN_SUBJECTS, STAMP
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result, read_results
+from understudy.release.screening_log import screenings
 from understudy.report.reading import Folder, cohort_ids, read_folders
 
 INTERNAL = "internal"
@@ -96,9 +97,9 @@ def open_evidence_set(cohort: Cohort, evidence: Sequence[Path]) -> EvidenceSet:
 
 def before_screening(cohort: Cohort) -> str | None:
     """Return the id of what a cohort was before copies were screened out of it, or None where none were."""
-    for entry in cohort.sampling.get("screened", []):
-        if any(used["evidence"] == COPY_DETECTION for used in entry["data_used"]):
-            return str(entry["source"]["cohort"])
+    for entry in screenings(cohort):
+        if any(used.get("evidence") == COPY_DETECTION for used in entry.data_used):
+            return entry.source.cohort
     return None
 
 
@@ -141,7 +142,7 @@ def _refuse_internal(path: Path) -> None:
 
 def _foreign(path: Path, about: str, cohort: Cohort) -> str:
     """Say why a folder is no evidence about a cohort."""
-    earlier = [entry["source"]["cohort"] for entry in cohort.sampling.get("screened", [])]
+    earlier = [entry.source.cohort for entry in screenings(cohort)]
     if cohort.id in about.split(","):
         return (
             f"the evidence {path} is about several cohorts at once, and a bundle holds one: evaluate "

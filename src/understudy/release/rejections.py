@@ -8,7 +8,6 @@ folders).
 """
 
 import csv
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,12 +15,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from understudy.core.cohort import Cohort, file_hash
+from understudy.core.cohort import Cohort
 from understudy.core.documents import STRICT, read_document
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result, read_results
 from understudy.evaluation.guard import slug
-from understudy.report.reading import section_of
+from understudy.report.reading import folder_hash, section_of
 
 REAL = "real"  # in the place of a threshold: the low quantile of real pairs
 Thresholds = Mapping[str, float | str]
@@ -140,13 +139,7 @@ def open_evidence(path: Path, cohort: Cohort) -> CaseEvidence:
             f"the evidence {path} is about the synthetic cohort(s) {', '.join(about)}, and {cohort.path.name} is "
             f"{cohort.id}: run `understudy evaluate {kind}` on this cohort"
         )
-    return CaseEvidence(path, kind, {r.name: r for r in results}, provenance, _digest(path))
-
-
-def _digest(folder: Path) -> str:
-    """Return a hash of all files of a folder: rows about single cases decide as well, not the results alone."""
-    files = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
-    return hashlib.sha256("".join(f"{name} {file_hash(folder / name)}\n" for name in files).encode()).hexdigest()[:16]
+    return CaseEvidence(path, kind, {r.name: r for r in results}, provenance, folder_hash(path, public=False)[:16])
 
 
 def consistency_rejections(evidence: CaseEvidence, cohort: Cohort, thresholds: Thresholds) -> Rejections:

@@ -92,13 +92,13 @@ def _fidelity(named: Mapping[str, Result]) -> list[Entry]:
         parts = name.split(".")
         if parts[0] != "fidelity" or parts[-1] not in words or plain.value is None:
             continue
-        matched, floor = named.get(f"{name}.size_matched"), named.get(f"{name}.baseline")
+        matched, baseline = named.get(f"{name}.size_matched"), named.get(f"{name}.baseline")
         shown = matched if matched and matched.value is not None else plain
         meaning = "0 would mean that no difference in these features was found."
-        if floor and floor.value is not None:
+        if baseline and baseline.value is not None:
             meaning = (
-                f"One half of the real training subjects lies {_value(floor)} from the other half: the nearer the two "
-                "numbers, the more alike synthetic and real."
+                f"One half of the real training subjects lies {_value(baseline)} from the other half: the nearer the "
+                "two numbers, the more alike synthetic and real."
             )
         meaning += " It says nothing about usefulness or privacy."
         features = plain.note.partition(";")[0] if " features of " in plain.note else ""
@@ -114,10 +114,10 @@ def _labels(named: Mapping[str, Result]) -> list[Entry]:
         parts = name.split(".")
         if parts[0] != "fidelity" or parts[-3:-2] != ["labels"] or parts[-1] != "wasserstein" or plain.value is None:
             continue
-        matched, floor = named.get(f"{name}.size_matched", plain), named.get(f"{name}.baseline")
+        matched, baseline = named.get(f"{name}.size_matched", plain), named.get(f"{name}.baseline")
         meaning = (
             f"Label maps only: volume, number, extent, location and shape of this class, in standard deviations of the "
-            f"real cases. One half of the real training subjects lies {_value(floor)} from the other half."
+            f"real cases. One half of the real training subjects lies {_value(baseline)} from the other half."
         )
         who = ", ".join([*parts[1:-3], parts[-2]])
         detail = _joined(_plain_interval(matched), f"n = {plain.n:,}")
@@ -173,9 +173,9 @@ def _attack_entry(who: str, best: Result, measured: int, left_out: int, better: 
     attack = words(best.name.partition(".attack.")[2].removesuffix(".auc"))
     meaning = f"The best of {measured} attacks that were carried out is {attack}. 0.5 is guessing, 1 finds everyone. "
     if better:
-        meaning += f"{better} of them tell training patients from non-members better than by guessing."
+        meaning += f"{better} of them tell members from non-members better than by guessing."
     else:
-        meaning += "None tells training patients from non-members better than by guessing, as far as so few can show."
+        meaning += "None tells members from non-members better than by guessing, as far as so few can show."
     meaning += f" {left_out} not measured." if left_out else ""
     unit = f"AUC of the best of {measured} attacks"
     return Entry(who, number(best.value), unit, _joined(_plain_interval(best), f"n = {best.n}"), meaning, better > 0)

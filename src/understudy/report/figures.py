@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from understudy.core.errors import UnderstudyError
 from understudy.core.labels import PALETTE
 
 DPI = 150
@@ -33,7 +34,7 @@ RGB_NAMES = ({"red", "green", "blue"}, {"r", "g", "b"})
 
 
 @dataclass(frozen=True)
-class Cases:
+class DrawnCases:
     """Cases to draw: images (n, C, *S) in [0, 1], label maps (n, *S) or None, names of channels and classes."""
 
     images: np.ndarray
@@ -42,11 +43,28 @@ class Cases:
     label_names: tuple[str, ...]
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray], images: str = "images", labels: str = "labels") -> "Cases":
-        """Read cases from the arrays of an .npz file; volumes are shown by their middle slice."""
-        pixels = np.clip(np.nan_to_num(middle_slice(arrays[images], 4)), 0, 1)
-        maps = middle_slice(arrays[labels], 3) if labels in arrays else None
+    def from_arrays(
+        cls, arrays: Mapping[str, np.ndarray], images: str = "images", labels: str = "labels"
+    ) -> "DrawnCases":
+        """Read cases from the arrays of an .npz file; volumes are shown by their middle slice.
+
+        Raises:
+            UnderstudyError: no images (n, C, H, W) or (n, C, D, H, W), or label maps of another size.
+        """
+        pixels, maps = arrays.get(images, np.empty(0)), arrays.get(labels)
+        fits = maps is None or (maps.dtype == np.uint8 and maps.shape == (len(pixels), *pixels.shape[2:]))
+        if pixels.dtype.kind != "f" or pixels.ndim not in (4, 5) or not pixels.size or not fits:
+            raise UnderstudyError(
+                f"{images} (n, C, H, W) as numbers and {labels} (n, H, W) as uint8 were expected in an image file, "
+                f"found {pixels.shape} and {None if maps is None else maps.shape}: evaluate again"
+            )
         names = tuple(str(name) for name in arrays.get("channel_names", np.arange(pixels.shape[1]) + 1))
+        if len(names) != pixels.shape[1]:
+            raise UnderstudyError(
+                f"{pixels.shape[1]} names of channels were expected in an image file, found {len(names)}"
+            )
+        pixels = np.clip(np.nan_to_num(middle_slice(pixels, 4)), 0, 1)
+        maps = None if maps is None else middle_slice(maps, 3)
         return cls(pixels, maps, names, tuple(str(name) for name in arrays.get("label_names", ())))
 
     def __len__(self) -> int:

@@ -3,9 +3,9 @@
 **Checked** in tests/report/test_internal.py.
 """
 
-from understudy.report.figures import Cases, grid_figure
+from understudy.report.figures import DrawnCases, grid_figure
 from understudy.report.reading import Folder, read_arrays, read_table
-from understudy.report.sections import Picture, Section, cases_picture, legend
+from understudy.report.sections import ReportFigure, Section, cases_picture, legend
 from understudy.report.tables import View, heading
 
 WORST_ROWS = 20
@@ -19,22 +19,22 @@ def internal_sections(folders: list[Folder]) -> list[Section]:
     return [*([Section("pairs", pairs, worst)] if pairs or worst else []), *([Section("real", real)] if real else [])]
 
 
-def _real(folder: Folder) -> list[Picture]:
+def _real(folder: Folder) -> list[ReportFigure]:
     file = folder.path / "internal" / "real.npz"
-    return [cases_picture("", Cases.from_arrays(read_arrays(file)))] if file.is_file() else []
+    return [cases_picture("", DrawnCases.from_arrays(read_arrays(file)))] if file.is_file() else []
 
 
-def _worst_pairs(folder: Folder) -> list[Picture]:
+def _worst_pairs(folder: Folder) -> list[ReportFigure]:
     file = folder.path / "internal" / "worst_pairs.npz"
     arrays = read_arrays(file) if file.is_file() else {}
     if not arrays or not len(arrays["r"]):
         return []
-    synthetic, real = (Cases.from_arrays(arrays, role, f"{role}_labels") for role in ("synthetic", "real"))
+    synthetic, real = (DrawnCases.from_arrays(arrays, role, f"{role}_labels") for role in ("synthetic", "real"))
     rows = []
     for (name, ours), (_, theirs) in zip(synthetic.layers(), real.layers(), strict=True):
         rows += [(f"synthetic\n{name}".strip(), ours, synthetic.labels), (f"real\n{name}".strip(), theirs, real.labels)]
     png = grid_figure(rows, [f"r = {r:.3f}" for r in arrays["r"]])
-    return [Picture("", png, f"{len(arrays['r'])} pairs, the nearest first.", legend(synthetic, real))]
+    return [ReportFigure("", png, f"{len(arrays['r'])} pairs, the nearest first.", legend(synthetic, real))]
 
 
 def _nearest_table(folder: Folder) -> list[View]:

@@ -16,6 +16,7 @@ from understudy.core import disclosure
 from understudy.core.provenance import Provenance, code_version
 from understudy.core.stage import finished, output_folder
 from understudy.report.cards import cards
+from understudy.report.chapters import chapter, claims
 from understudy.report.internal import internal_sections
 from understudy.report.reading import Folder, cohort_ids, folder_hash, read_folders
 from understudy.report.sections import Section, public_sections
@@ -68,6 +69,7 @@ def _render(folders: list[Folder], sections: list[Section], internal: bool) -> s
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     results = [result for folder in folders for result in folder.results]
+    claimed, not_claimed = claims({folder.section for folder in folders})
     return environment.get_template("page.html.j2").render(
         internal=internal,
         sections=sections,
@@ -76,7 +78,9 @@ def _render(folders: list[Folder], sections: list[Section], internal: bool) -> s
         requests=[_request(folder.provenance) for folder in folders],
         real=cohort_ids(folders[0].provenance, "real"),
         synthetic=cohort_ids(folders[0].provenance, "synthetic").replace(",", ", ") or "not recorded",
-        measured={folder.section for folder in folders},
+        chapter=chapter,
+        claimed=claimed,
+        not_claimed=not_claimed,
         version=code_version(),
     )
 

@@ -23,8 +23,8 @@ from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.documents import read_document
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result, read_results
+from understudy.report.chapters import place
 
-ORDER = ("utility", "fidelity", "privacy", "consistency", "correlation", "interrater")
 COMMAND = re.compile(r"evaluate ([a-z]{1,40})")  # what may name a section of a page and a folder of a bundle
 ROW_PER_CASE = {
     "case_id",
@@ -150,7 +150,7 @@ class Folder:
 
 
 def read_folders(paths: list[Path]) -> list[Folder]:
-    """Read results folders in the order of the page (ORDER), others last.
+    """Read results folders in the order of the page (chapters.py), others last.
 
     Raises:
         UsageError: no folder, or one given twice.
@@ -173,9 +173,7 @@ def read_folders(paths: list[Path]) -> list[Folder]:
                     f"{folder.path} and {seen[result.name]} both hold the result {result.name}: name one of them"
                 )
             seen[result.name] = folder.path
-    return sorted(
-        folders, key=lambda f: (ORDER.index(f.section) if f.section in ORDER else len(ORDER), f.section, f.digest)
-    )
+    return sorted(folders, key=lambda f: (place(f.section), f.section, f.digest))
 
 
 def cohort_ids(provenance: dict[str, Any], role: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from understudy.core.result import SCORES, Result
 from understudy.report.figures import (
-    Cases,
+    DrawnCases,
     colour,
     curve_figure,
     grid_figure,
@@ -27,14 +27,14 @@ HISTOGRAMS = (
     "Share of the cases that have the class, by unit of the axis; at least five real subjects stand in each bin."
 )
 CEILING = "inter-rater ceiling"
-SIDE = re.compile(rf"(real|synthetic|both(-\d+)?|finetuned)(@\d+)?|{CEILING}")  # what networks were trained on
+ARM = re.compile(rf"(real|synthetic|both(-\d+)?|finetuned)(@\d+)?|{CEILING}")  # what networks were trained on
 PLAIN = ("real", "synthetic", CEILING)  # those whose classes are in the figure one by one
 MEAN = "mean of classes"
 SHOWN_CASES = 24  # of one layer; 8 where each channel is a row
 
 
 @dataclass(frozen=True)
-class Picture:
+class ReportFigure:
     """A figure on the page: title, PNG bytes, a note, a legend of (name, colour), whether it is set wide."""
 
     title: str
@@ -54,7 +54,7 @@ class Section:
     """A section of the page: the name by which the template knows its words, pictures, tables."""
 
     name: str
-    pictures: list[Picture] = field(default_factory=list)
+    pictures: list[ReportFigure] = field(default_factory=list)
     tables: list[View] = field(default_factory=list)
 
 
@@ -66,45 +66,45 @@ def public_sections(folders: list[Folder]) -> list[Section]:
     return [*([Section("synthetic", list(grids.values()))] if grids else []), *sections]
 
 
-def cases_picture(title: str, cases: Cases) -> Picture:
+def cases_picture(title: str, cases: DrawnCases) -> ReportFigure:
     """Draw the first cases with their label maps as outlines."""
     layers = cases.layers()
     shown = min(len(cases), SHOWN_CASES if len(layers) == 1 else 8)
     labels = None if cases.labels is None else cases.labels[:shown]
     rows = [(name, picture[:shown], labels) for name, picture in layers]
-    return Picture(title, grid_figure(rows), f"The first {shown} cases.", legend(cases))
+    return ReportFigure(title, grid_figure(rows), f"The first {shown} cases.", legend(cases))
 
 
-def legend(*drawn: Cases) -> list[tuple[str, str]]:
+def legend(*drawn: DrawnCases) -> list[tuple[str, str]]:
     """Return (name, colour) of the classes that label maps may show, without the background."""
     names = max((cases.label_names for cases in drawn), key=len)
     top = max((int(cases.labels.max()) for cases in drawn if cases.labels is not None and cases.labels.size), default=0)
     return [(names[k] if k < len(names) else f"class {k}", colour(k)) for k in range(1, max(top + 1, len(names)))]
 
 
-def _grids(folder: Folder) -> list[Picture]:
+def _grids(folder: Folder) -> list[ReportFigure]:
     alone = len(folder.images) == 1
     titles = {name: str(arrays.get("title", "" if alone else words(name))) for name, arrays in folder.images.items()}
-    return [cases_picture(titles[name], Cases.from_arrays(arrays)) for name, arrays in folder.images.items()]
+    return [cases_picture(titles[name], DrawnCases.from_arrays(arrays)) for name, arrays in folder.images.items()]
 
 
 def _section(folder: Folder, ceiling: Sequence[Result]) -> Section:
     pictures = _scores([*folder.results, *ceiling])
     pictures += [_curve(curve) for curve in folder.curves.values()]
     for data in folder.histograms.values():
-        pictures.append(Picture(data["title"], histogram_figure(data["panels"]), HISTOGRAMS))
+        pictures.append(ReportFigure(data["title"], histogram_figure(data["panels"]), HISTOGRAMS))
     tables = [table_view(table) for table in folder.tables if table.rows]
     return Section(folder.section, pictures, [*tables, results_table("All numbers", folder.results)])
 
 
-def _curve(curve: dict[str, Any]) -> Picture:
+def _curve(curve: dict[str, Any]) -> ReportFigure:
     """Draw a curve file, as a line or, where it says so, as points whose axes are a metric and a score."""
     note = str(curve.get("note", ""))
     if not curve.get("points"):
-        return Picture(curve["title"], curve_figure(curve), note, wide=False)
+        return ReportFigure(curve["title"], curve_figure(curve), note, wide=False)
     x_label, y_label = words(curve["x_label"]), words(curve["y_label"])
     named = {**curve, "x_label": f"{x_label} ({curve['points']} is better)", "y_label": y_label}
-    return Picture(f"{words(curve['title'])} and usefulness", scatter_figure(named), note, wide=False)
+    return ReportFigure(f"{words(curve['title'])} and usefulness", scatter_figure(named), note, wide=False)
 
 
 def _on_test(folder: Folder) -> list[Result]:
@@ -114,16 +114,16 @@ def _on_test(folder: Folder) -> list[Result]:
     return [replace(r, name=f"utility.{CEILING}.-.{r.name.removeprefix('interrater.')}") for r in folder.results]
 
 
-def _scores(results: Sequence[Result]) -> list[Picture]:
+def _scores(results: Sequence[Result]) -> list[ReportFigure]:
     """Return a figure of each score with its intervals, all that networks were trained on, where there is any."""
     return [picture for score, words in SCORES.items() for picture in _score(results, score, words)]
 
 
-def _score(results: Sequence[Result], score: str, name: str) -> list[Picture]:
+def _score(results: Sequence[Result], score: str, name: str) -> list[ReportFigure]:
     rows, kinds = [], []
     for result in results:
         parts = result.name.split(".")
-        told = parts[0] == "utility" and score in parts and SIDE.fullmatch(parts[1])
+        told = parts[0] == "utility" and score in parts and ARM.fullmatch(parts[1])
         if not told or result.value is None:
             continue
         at = parts.index(score)
@@ -137,4 +137,6 @@ def _score(results: Sequence[Result], score: str, name: str) -> list[Picture]:
         kept = [label == MEAN or kind in PLAIN for label, kind in kinds]
     rows = [row for row, told in zip(rows, kept, strict=True) if told]
     note = f"Dots are values, lines 95 % intervals; {PERFECT[score]}."
-    return [Picture(f"{name} on real test subjects", interval_figure(rows, name), note, wide=False)] if rows else []
+    return (
+        [ReportFigure(f"{name} on real test subjects", interval_figure(rows, name), note, wide=False)] if rows else []
+    )

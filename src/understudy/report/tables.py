@@ -119,7 +119,7 @@ def words(name: str) -> str:
 
 
 def _part(part: str) -> str:
-    """Write ``both-25@10``, a side of ``evaluate utility``, as ``real + 25 % synthetic, 10 real subjects``."""
+    """Write ``both-25@10``, an arm of ``evaluate utility``, as ``real + 25 % synthetic, 10 real subjects``."""
     kind, _, subjects = part.partition("@")
     mixed = MIXED.fullmatch(kind)
     text = WORDS.get(mixed[1] if mixed else kind, kind.replace("_", " "))
