@@ -21,7 +21,7 @@ no farther one, so that the logarithm of the ratio is, up to a constant, log d(x
 distance of pixels; the reference is made of non-members: members and non-members are dealt into folds, and a case of a
 fold is scored with the non-members of the other folds, so that both meet references alike. Score queries: no shadow
 models (that is Carlini's stronger attack).
-**Checked** in tests/evaluation/privacy/attacks/test_attacks.py.
+**Checked** in tests/evaluation/privacy/attacks/test_membership.py.
 """
 
 from functools import partial
