@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from understudy.cli import demo, main, sample
-from understudy.core.errors import UsageError
+from understudy.cli import demo, main
 from understudy.core.result import read_results
 
 OPTIONS = {
@@ -133,16 +132,6 @@ def test_a_dry_run_says_what_would_be_done(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_dry_run_of_the_demo_prints_its_commands(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert main.main(["demo", "--dry-run", "--seed", "3"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [shlex.split(line)[1:] for line in lines] == demo.chain(Path("demo-output-3"), 3)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_settings_of_the_protocols_are_shown_and_checked(capsys: pytest.CaptureFixture[str]) -> None:
     line = ["evaluate", "utility", "--real", "r", "--synthetic", "s", "--out", "x", "--dry-run", "--set"]
     assert main.main([*line, "shares=[0.25, 0.5]", "--set", "network=pix2pix"]) == 0
@@ -156,12 +145,6 @@ def test_settings_of_the_protocols_are_shown_and_checked(capsys: pytest.CaptureF
     ):
         assert main.main([*line, wrong]) == 2
         assert re.search(says, capsys.readouterr().err)
-
-
-def test_classes_of_a_conditional_run() -> None:
-    assert sample.class_request("ill=1, sex=F=0.5") == {"ill": 1.0, "sex=F": 0.5} and sample.class_request(None) is None
-    with pytest.raises(UsageError, match="NAME=NUMBER"):
-        sample.class_request("ill=yes")
 
 
 def test_settings_are_recorded(chained: Path) -> None:
