@@ -3,9 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
