@@ -72,6 +72,7 @@ def chain() -> list[str]:
     ]
 
 
+SECRET = "dp"  # noise for privacy is drawn from a secret that is destroyed: no two trainings are alike
 OLD = {
     "evaluate consistency": "evaluate agreement",
     "results-consistency": "results-agreement",
@@ -99,9 +100,9 @@ def digest(parts: list[bytes]) -> str:
 
 
 def cohort_hash(folder: Path) -> str:
-    """Hash the arrays and the case table of a cohort."""
+    """Hash the arrays of a cohort and the rows of its case table, whatever its columns are called."""
     parts = [(folder / name).read_bytes() for name in ("images.npy", "labels.npy") if (folder / name).is_file()]
-    return digest([*parts, (folder / "cases.csv").read_bytes()])
+    return digest([*parts, (folder / "cases.csv").read_bytes().partition(b"\n")[2]])
 
 
 def weights_hash(file: Path) -> str:
@@ -119,10 +120,12 @@ def results_hash(file: Path) -> tuple[int, str]:
 
 def table(folder: Path) -> list[str]:
     """Return a line for every cohort, snapshot and results folder."""
-    lines = [f"cohort {p.parent.name} {cohort_hash(p.parent)}" for p in sorted(folder.glob("*/cohort.json"))]
+    found = [p for p in sorted(folder.glob("*/cohort.json")) if p.parent.name != SECRET]
+    lines = [f"cohort {p.parent.name} {cohort_hash(p.parent)}" for p in found]
     lines += [
         f"weights {p.relative_to(folder).parts[0]} {weights_hash(p)}"
         for p in sorted(folder.glob("run-*/snapshots/*/*.safetensors"))
+        if p.relative_to(folder).parts[0] != f"run-{SECRET}"
     ]
     for file in sorted(folder.glob("results-*/results.json")):
         name = OLD_NAMES.get(file.parent.name, file.parent.name)
@@ -137,6 +140,8 @@ def main() -> None:
     """Run the chain in the folder that is named, and print the table of hashes."""
     folder, old = Path(sys.argv[1]).resolve(), "--old" in sys.argv
     folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "key").exists():  # the key is part of a cohort's id, and ids seed the order of label maps
+        (folder / "key").write_text("00" * 32)
     for line in chain():
         run(line, folder, old)
     print("\n".join(table(folder)))

@@ -159,8 +159,8 @@ def stylegan2_attributes(classes: int = 0, clamp: float | None = 256.0, channels
 
 def stylegan3_design(variant: str) -> Design:
     """Return the design of the small StyleGAN3 networks here."""
-    turning = variant == "r"
-    return Design(256, 12, 5, margin_size=4, conv_kernel=1 if turning else 3, use_radial_filters=turning)
+    rotation = variant == "r"
+    return Design(256, 12, 5, margin_size=4, conv_kernel=1 if rotation else 3, use_radial_filters=rotation)
 
 
 def stylegan3_network(variant: str = "t", classes: int = 0) -> nn.Module:

@@ -1,6 +1,7 @@
 """What is no JSON, or of other types than its model, is refused in one sentence that says what to do."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,8 @@ def test_many_mistakes_are_counted(tmp_path: Path) -> None:
         read_document(tmp_path / "a.json", list[str], "a list", "again")
 
 
-def test_a_folder_or_nothing_in_the_place_of_a_file(tmp_path: Path) -> None:
-    for file in (tmp_path, tmp_path / "none"):
+def test_a_pipe_a_folder_or_nothing_in_the_place_of_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for file in (tmp_path, tmp_path / "none", tmp_path / "pipe"):
         with pytest.raises(UnderstudyError, match="is not a toy"):
             read_document(file, Toy, "a toy", "play again")

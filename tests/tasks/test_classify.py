@@ -1,6 +1,7 @@
 """The classifier as a folder: complete, the same twice, opened as it was, and honest about what it saw."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from understudy.core.cohort import Cohort
-from understudy.core.encoding import Channel
+from understudy.core.encoding import Channel, Encoding
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
@@ -18,6 +19,18 @@ from understudy.tasks.classify import make_classifier, open_classifier
 CONFIG = ClassificationConfig(network="densenet-small", updates=3, checks=1, batch_size=4, precision="fp32")
 SPLITS = ("train", "train", "train", "validation", "test")
 Write = Callable[..., Cohort]
+RECORD = {
+    "schema": 1,
+    "classes": ["ill"],
+    "combinations": [],
+    "encoding": Encoding((Channel("x", 0, 255),), "uint8", None).to_json(),
+    "size": [16, 16],
+    "modality": "CR",
+    "trained_on": [],
+    "validation_auc": [[1, math.nan]],
+    "updates_kept": 1,
+    "provenance": Provenance("classify", CONFIG.model_dump(mode="json"), 0, {}).to_json(),
+}
 
 
 @pytest.fixture
@@ -100,6 +113,16 @@ def test_folders_that_are_no_classifier(write: Write, tmp_path: Path) -> None:
     (out / "weights" / "tensors.safetensors").write_bytes(b"broken")
     with pytest.raises(UnderstudyError, match="out is damaged .*make it again with `understudy classify`"):
         open_classifier(out)
+
+
+@pytest.mark.parametrize("key", ["classes", "encoding", "size", "trained_on", "provenance", "validation_auc", None])
+@pytest.mark.parametrize("value", [None, 7, "text", {"x": 1}, [[[]]]])
+def test_a_record_of_other_types_is_refused(tmp_path: Path, key: str | None, value: object) -> None:
+    record = RECORD if key is None else RECORD | {key: value}
+    (tmp_path / "classifier.json").write_text(json.dumps(record))
+    says = key or "weights is not a whole checkpoint"  # the record itself is whole
+    with pytest.raises(UnderstudyError, match=rf"is damaged .*{says}.*make it again with `understudy classify`"):
+        open_classifier(tmp_path)
 
 
 def test_images_that_do_not_fit(write: Write, tmp_path: Path) -> None:

@@ -56,6 +56,9 @@ BROKEN: dict[str, bytes] = {
     "offsets beyond": written(described(offsets=(0, 2**63))),
     "an overlap": written({**described(), "b": described()["a"]}),
     "a hole": written({**described(), "b": described(offsets=(16, 24))["a"]}, bytes(24)),
+    "a type of 8 bits": written(described("F8_E4M3", (8,))),
+    "a type of 4 bits": written(described("F4", (16,))),
+    "complex numbers": written(described("C64", (1,))),
     "no offsets": written({"a": {"dtype": "F32", "shape": [2]}}),
 }
 

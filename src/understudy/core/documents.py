@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from understudy.core.errors import UnderstudyError
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.regular_file import open_regular
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 MAX_TOLD = 3  # mistakes named in a message
@@ -32,8 +33,9 @@ def read_document(file: Path, model: type[T], what: str, advice: str) -> T:
         UnderstudyError: the file cannot be read, is no JSON, or holds other types than the model.
     """
     try:
-        return parsed(file.read_bytes(), model)
-    except (OSError, ValidationError) as error:
+        with open_regular(file, what) as handle:
+            return parsed(handle.read(), model)
+    except (OSError, UsageError, ValidationError) as error:
         raise UnderstudyError(f"{file} is not {what} that understudy wrote ({mistakes(error)}): {advice}") from error
 
 

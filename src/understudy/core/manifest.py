@@ -10,10 +10,10 @@ import io
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, model_validator
 from typing_extensions import NotRequired, TypedDict  # noqa: UP035 (pydantic takes typing's own from Python 3.12)
 
-from understudy.core.documents import STRICT, mistakes, parsed
+from understudy.core.documents import STRICT, read_document
 from understudy.core.encoding import EncodingRecord
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import ProvenanceRecord
@@ -91,19 +91,13 @@ def read_manifest(folder: Path) -> CohortManifest:
     Raises:
         UnderstudyError: it is no regular file, no JSON, of another schema, or holds other types than expected.
     """
-    file = folder / "cohort.json"
-    content = _content(file, "the description of a cohort")
-    try:
-        version = parsed(content, _Version).version
-        if version != SCHEMA:
-            raise UnderstudyError(
-                f"{folder} is a cohort of schema {version}, and this understudy reads {SCHEMA}: make it again"
-            )
-        return parsed(content, CohortManifest)
-    except (ValidationError, UsageError) as error:
+    told = ("the description of a cohort", "make the cohort again")
+    version = read_document(folder / "cohort.json", _Version, *told).version
+    if version != SCHEMA:
         raise UnderstudyError(
-            f"{file} does not describe a cohort as understudy does ({mistakes(error)}): make the cohort again"
-        ) from error
+            f"{folder} is a cohort of schema {version}, and this understudy reads {SCHEMA}: make it again"
+        )
+    return read_document(folder / "cohort.json", CohortManifest, *told)
 
 
 def read_cases(folder: Path, manifest: CohortManifest) -> dict[str, list[str]]:
@@ -114,11 +108,12 @@ def read_cases(folder: Path, manifest: CohortManifest) -> dict[str, list[str]]:
     """
     file, n = folder / "cases.csv", manifest.n
     try:
-        text = _content(file, "the case table of a cohort").decode()
+        with open_regular(file, "the case table of a cohort") as handle:
+            text = handle.read().decode()
         header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
         wrong = _mistake(header, rows, manifest, "\0" in text)
-    except (ValueError, csv.Error) as error:
-        wrong = f"found what is no CSV in UTF-8 ({' '.join(str(error).split())})"
+    except (OSError, UsageError, ValueError, csv.Error) as error:
+        wrong = f"found no CSV in UTF-8 ({' '.join(str(error).split())})"
     if wrong:
         raise UnderstudyError(
             f"{file} should have {n} rows with the columns {', '.join((*COLUMNS, *manifest.classes))}, and {wrong}: "
@@ -147,12 +142,3 @@ def _mistake(header: list[str], rows: list[list[str]], manifest: CohortManifest,
     if unknown := {row[split] for row in rows} - {*SPLITS, ""}:
         return f"the split {min(unknown)!r} is none of {', '.join(SPLITS)}"
     return None
-
-
-def _content(file: Path, what: str) -> bytes:
-    """The bytes of a regular file."""
-    try:
-        with open_regular(file, what) as handle:
-            return handle.read()
-    except (OSError, UsageError) as error:
-        raise UnderstudyError(f"{file} cannot be read ({error}): make the cohort again") from error

@@ -75,7 +75,7 @@ class Sample:
     @classmethod
     def of(cls, values: np.ndarray, subjects: np.ndarray) -> "Sample":
         """Return the sample of values (n,) of the cases of subjects (n,), each subject counting once; NaN never."""
-        kept = np.flatnonzero(np.isfinite(values))
+        kept = np.flatnonzero(~np.isnan(values))
         order = kept[np.argsort(values[kept], kind="stable")]
         groups = by_subject(subjects[order])
         return cls(values[order], groups.number, groups.weights)

@@ -12,13 +12,17 @@ what is made with the classifier has seen them. **Checked**: tests/tasks/test_cl
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, Field
 
 from understudy.core.classes import class_combinations
 from understudy.core.cohort import Cohort, file_hash
-from understudy.core.encoding import Encoding
+from understudy.core.documents import STRICT, mistakes, read_document
+from understudy.core.encoding import Encoding, EncodingRecord
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.core.provenance import Provenance
+from understudy.core.manifest import SeenData
+from understudy.core.provenance import Provenance, ProvenanceRecord
 from understudy.core.seed import derive
 from understudy.core.stage import finished, output_folder
 from understudy.tasks.classification import (
@@ -35,6 +39,23 @@ from understudy.training.engine import Engine
 
 SCHEMA = 1
 LEARNED = ("train", "validation")
+
+
+class ClassifierRecord(BaseModel):
+    """The content of classifier.json."""
+
+    model_config = STRICT
+
+    version: Literal[1] = Field(alias="schema")
+    classes: tuple[str, ...]
+    combinations: list[dict[str, Any]]
+    encoding: EncodingRecord
+    size: Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=2, max_length=3)]
+    modality: str
+    trained_on: list[SeenData]
+    validation_auc: list[tuple[int, Annotated[float, Field(allow_inf_nan=True)]]]  # NaN: no score at this check
+    updates_kept: int
+    provenance: ProvenanceRecord
 
 
 @dataclass(frozen=True)
@@ -144,18 +165,19 @@ def open_classifier(folder: Path, engine: Engine | None = None) -> Trained:
             f"{folder} is not a classifier (no classifier.json in it): name a folder that `understudy classify` made"
         )
     try:
-        record = json.loads((folder / "classifier.json").read_text())
-        config = ClassificationConfig(**record["provenance"]["config"])
-        encoding, size = Encoding.from_json(record["encoding"]), tuple(record["size"])
+        record = read_document(
+            folder / "classifier.json", ClassifierRecord, "the record of a classifier", "make it anew"
+        )
+        config, encoding = ClassificationConfig(**record.provenance.config), record.encoding.made()
         tensors, _ = read_state(folder / "weights")
-        shape = (encoding.image_channels, *size)
-        classifier = new_classifier(config, shape, record["classes"], 0, engine or Engine(config.precision))
+        shape = (encoding.image_channels, *record.size)
+        classifier = new_classifier(config, shape, record.classes, 0, engine or Engine(config.precision))
         classifier.network.load_state_dict(tensors)
         digest = file_hash(folder / "weights" / "tensors.safetensors")[:16]
-        combinations, trained_on = record["combinations"], record["trained_on"]
-    except (UnderstudyError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (UnderstudyError, ValueError, RuntimeError) as error:
         raise UnderstudyError(
-            f"the classifier {folder} is damaged ({type(error).__name__}): make it again with `understudy classify`"
+            f"the classifier {folder} is damaged ({mistakes(error)}): make it again with `understudy classify`"
         ) from error
     classifier.network.requires_grad_(False)
-    return Trained(classifier, encoding, size, combinations, trained_on, digest, config)
+    seen = cast(list[dict[str, Any]], record.trained_on)
+    return Trained(classifier, encoding, record.size, record.combinations, seen, digest, config)

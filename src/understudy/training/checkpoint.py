@@ -19,6 +19,10 @@ from understudy.core.atomic import whole_folder
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.regular_file import open_regular
 
+NUMBERS = {
+    torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.uint8, torch.int32, torch.int64, torch.bool,
+}  # fmt: skip
+
 
 def not_finite(tensors: dict[str, Tensor]) -> str:
     """Return the name of the first tensor that holds NaN or infinity; "" if there is none."""
@@ -59,13 +63,17 @@ def read_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         scalars = json.loads((folder / "scalars.json").read_text())
         if type(scalars) is not dict:
             raise ValueError(f"scalars.json holds {type(scalars).__name__}, and an object was expected")
+        if odd := [str(t.dtype) for t in tensors.values() if t.dtype not in NUMBERS]:
+            raise ValueError(f"its tensors hold {odd[0]}, and no network here does")
     except (OSError, RecursionError, SafetensorError, UsageError, ValueError) as error:
         why = " ".join(str(error).split())[:400]
         raise UnderstudyError(
             f"{folder} is not a whole checkpoint or snapshot ({why}): remove it and run train again"
         ) from error
     if found := not_finite(tensors):
-        raise UnderstudyError(f"{folder} holds weights that are not finite ({found}): remove it and run train again")
+        raise UnderstudyError(
+            f"{folder} holds weights that are not finite ({found[:80]!r}): remove it and run train again"
+        )
     return tensors, scalars
 
 

@@ -63,7 +63,7 @@ class TrainingLog:
 def _seen(line: str) -> int:
     try:
         return int(json.loads(line)["images_seen"])
-    except (ValueError, KeyError):  # the line that was being written when the process was killed
+    except (ValueError, LookupError, TypeError):  # the process was killed while it wrote
         return sys.maxsize
 
 

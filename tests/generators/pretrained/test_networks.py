@@ -5,6 +5,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 
 from understudy.core.errors import UnderstudyError
 from understudy.generators.pretrained.weights import import_weights
@@ -87,6 +88,14 @@ def test_arguments_that_official_generators_do_not_have(
     with pytest.raises(UnderstudyError, match=says):
         import_weights("stylegan2", file, tmp_path / "run")
     assert hidden(tmp_path) == []
+
+
+@pytest.mark.parametrize("value", [torch.zeros(3), [1], {"a": 1}, 2**255, float("nan"), "1", 2])
+def test_a_kernel_of_another_type(official_layout: ModuleType, tmp_path: Path, value: Any) -> None:
+    own = official_layout.stylegan3_attributes()["G"]["_init_kwargs"]
+    file = written(tmp_path, official_layout.stylegan3_file(G={"_init_kwargs": {**own, "conv_kernel": value}}))
+    with pytest.raises(UnderstudyError, match="conv_kernel is .*, and only 3 is done here"):
+        import_weights("stylegan3", file, tmp_path / "run")
 
 
 def test_weights_that_are_not_numbers_and_other_filters(official_layout: ModuleType, tmp_path: Path) -> None:

@@ -31,6 +31,13 @@ def test_a_begun_training_without_its_secret_is_refused(tmp_path: Path) -> None:
         kept(tmp_path)
 
 
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"key": 7}', '{"key": "abc"}'])
+def test_a_damaged_secret_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / FILE).write_text(text)
+    with pytest.raises(UnderstudyError, match=r"secret\.json is not the secret of a training"):
+        kept(tmp_path)
+
+
 def test_a_known_secret_follows_from_its_seed() -> None:
     assert (
         known(1).stream("noise", 2).random()

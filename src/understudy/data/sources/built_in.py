@@ -7,7 +7,9 @@ Its subjects are no people, so their pseudonyms need no secret: the same request
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field
 
 from understudy.core.errors import UsageError
@@ -19,6 +21,8 @@ from understudy.data.phantom import phantom
 from understudy.data.phantom.geometry import affine_mm, voxel_size
 
 SIZE = 64
+REGION_NAMES = ("background", "core", "oedema")
+REGION_OF_PART = np.array([0, 1, 2, 1], np.uint8)  # of background, necrosis, oedema, enhancing
 
 
 class PhantomOptions(ImportOptions):
@@ -26,6 +30,13 @@ class PhantomOptions(ImportOptions):
 
     subjects: int = Field(24, ge=1, le=100_000, description="number of subjects")
     slices: int = Field(8, ge=1, le=512, description="slices of a subject; in 3D size says how many")
+    tumour: Literal["parts", "regions"] = Field(
+        "parts", description="label maps of three parts (necrosis, oedema, enhancing) or of two regions (core, oedema)"
+    )
+
+    def recorded(self) -> dict[str, Any]:
+        """Return the options that stand in the cohort; the usual three parts go without saying."""
+        return {name: value for name, value in super().recorded().items() if (name, value) != ("tumour", "parts")}
 
 
 def listing(path: Path, options: PhantomOptions) -> Listing:
@@ -46,27 +57,30 @@ def listing(path: Path, options: PhantomOptions) -> Listing:
     depth = sides[0] if dims == 3 else max(phantom.SLICES, 2 * options.slices)
     shape = (depth, sides[-1], sides[-1])
     names = [f"phantom-{number:05d}" for number in range(options.subjects)]
+    regions = options.tumour == "regions"
+    classes = REGION_NAMES if regions else phantom.CLASS_NAMES
+    slices = options.slices if dims == 2 else None
     return Listing(
         items=[Item(name, name) for name in names],
-        read=partial(_read, seed=options.seed, shape=shape, slices=options.slices if dims == 2 else None),
+        read=partial(_read, seed=options.seed, shape=shape, slices=slices, regions=regions),
         channels=phantom.CHANNELS,
         dtype="float32",
         size=sides,
         dims=dims,
-        scheme=LabelScheme(phantom.CLASS_NAMES, tuple(range(len(phantom.CLASS_NAMES)))),
+        scheme=LabelScheme(classes, tuple(range(len(classes)))),
         modality=phantom.MODALITY,
         notes={"source": "phantom", "drawn": f"at {' x '.join(map(str, shape))}"},
     )
 
 
-def _read(item: Item, seed: int, shape: tuple[int, int, int], slices: int | None) -> Iterator[Reading]:
+def _read(item: Item, seed: int, shape: tuple[int, int, int], slices: int | None, regions: bool) -> Iterator[Reading]:
     subject = int(item.name.rpartition("-")[2])
-    volumes, labels = phantom.phantom_subject(seed, subject, shape)
-    spacing = voxel_size(shape)
+    volumes, parts = phantom.phantom_subject(seed, subject, shape)
+    labels, spacing = REGION_OF_PART[parts] if regions else parts, voxel_size(shape)
     if slices is None:
         yield Reading(volumes, labels, spacing, affine_mm(shape))
         return
-    chosen = phantom.phantom_slices(labels, slices, int(rng(seed, "phantom", subject).integers(2**62)))
+    chosen = phantom.phantom_slices(parts, slices, int(rng(seed, "phantom", subject).integers(2**62)))
     for d in chosen.tolist():
         yield Reading(volumes[:, d], labels[d], spacing[1:], affine_mm(shape, d), d)
 

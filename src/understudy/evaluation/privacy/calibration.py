@@ -16,6 +16,7 @@ from understudy.core.cohort import Cohort
 from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import rng
+from understudy.core.statistics import Sample, by_subject, percentile_interval
 from understudy.evaluation.nearest import UnitRows, exact_r, nearest
 from understudy.evaluation.privacy.copies.registration import blur
 from understudy.evaluation.privacy.pearson import ImageVectors
@@ -45,8 +46,7 @@ class ReferenceScores:
 
     def weights(self) -> np.ndarray:
         """Return (n,) weights that add up to 1, the same for every subject."""
-        _, inverse, counts = np.unique(self.subjects, return_inverse=True, return_counts=True)
-        return 1 / (len(counts) * counts[inverse])
+        return by_subject(self.subjects).weights
 
     def quantiles(self, q: float, draws: int = 0, seed: int = 0) -> tuple[float, np.ndarray]:
         """Return the subject-weighted quantile and the quantiles of ``draws`` resamples of subjects.
@@ -56,26 +56,13 @@ class ReferenceScores:
             draws: number of bootstrap resamples.
             seed: for the resamples.
         """
-        order = np.argsort(self.r, kind="stable")
-        r, weights = self.r[order], self.weights()[order]
-        _, inverse = np.unique(self.subjects[order], return_inverse=True)
-        n, draw = self.n_subjects, rng(seed, "privacy", "subjects")
-        resampled = np.empty(draws)
-        for i in range(draws):
-            times = np.bincount(draw.integers(0, n, n), minlength=n)
-            resampled[i] = _quantile(r, weights * times[inverse], q)
-        return _quantile(r, weights, q), resampled
+        sample, draw = Sample.of(self.r, self.subjects), rng(seed, "privacy", "subjects")
+        resampled = np.array([sample.quantile(q, weights) for weights in sample.resamples(draws, draw)])
+        return sample.quantile(q), resampled
 
     def share_above(self, threshold: float) -> float:
         """Return the subject-weighted share of cases above a threshold."""
         return float(self.weights()[self.r > threshold].sum())
-
-
-def _quantile(sorted_r: np.ndarray, weights: np.ndarray, q: float) -> float:
-    """Return the smallest value with at least a share q of the weight at or below it."""
-    total = np.cumsum(weights)
-    heavy = np.flatnonzero(weights)
-    return float(sorted_r[min(int(np.searchsorted(total, q * total[-1] - 1e-9)), heavy[-1])])
 
 
 @dataclass(frozen=True)
@@ -95,8 +82,7 @@ class Threshold:
         """Return the 95 % range of the number flagged, had other subjects set the threshold; ``copies`` always are."""
         ordered = np.sort(r)
         counts = np.maximum(len(r) - np.searchsorted(ordered, self.resampled, side="right"), copies)
-        low, high = np.quantile(counts, (0.025, 0.975))
-        return float(low), float(high)
+        return percentile_interval(counts)
 
 
 def calibrate(reference: ReferenceScores, rate: float, draws: int, seed: int) -> Threshold:

@@ -11,6 +11,7 @@ import torch
 from understudy.core.cohort import PATIENTS_OWN, Cohort
 from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.seed import derive
+from understudy.core.statistics import by_subject
 from understudy.evaluation.nearest import Nearest
 from understudy.evaluation.privacy.calibration import ReferenceScores, Threshold, calibrate
 from understudy.evaluation.privacy.canaries.audit import AuditPlan, AuditResult, run
@@ -103,7 +104,7 @@ def prefix(name: str) -> str:
 
 def numbers(real: Cohort) -> np.ndarray:
     """Return the subject of each real case as a whole number (n,)."""
-    return np.unique(real.column("subject_id"), return_inverse=True)[1]
+    return by_subject(real.column("subject_id")).number
 
 
 def settings(real: Cohort, cases: int, config: PrivacyConfig) -> DetectorSettings:

@@ -10,6 +10,7 @@ import numpy as np
 
 from understudy.core.disclosure import MIN_SUBJECTS, public
 from understudy.core.result import Result
+from understudy.core.statistics import percentile_interval
 from understudy.evaluation.privacy.calibration import (
     MIN_CALIBRATION,
     ReferenceScores,
@@ -77,7 +78,7 @@ def copies_of(e: CopyEvidence, judged: CopyResult, what: str, seed: int) -> list
     )
     beyond, highest = "nearer than any of the cases that set the threshold", float(reference.r.max())
     least = f"smallest p of {n} cases; the smallest attainable is {1 / (1 + subjects):.2g}"
-    between = np.quantile(threshold.resampled, (0.025, 0.975)).tolist()
+    between = percentile_interval(threshold.resampled)
     above = int((found.nearness > highest).sum())
     share = clopper_pearson(flagged, n)
     return [
@@ -132,5 +133,5 @@ def _quantile(e: CopyEvidence, name: str, word: str, reference: ReferenceScores,
         note = f"withheld: {n} subjects stand behind it, and a public number needs {MIN_SUBJECTS} ({reference.note})"
         return Result(name, None, unit="r", n=n, seed=seed, note=note)
     value, draws = reference.quantiles(q, e.config.bootstrap, seed)
-    low, high = np.quantile(draws, (0.025, 0.975)).tolist() if q < 1 else (None, None)
+    low, high = percentile_interval(draws) if q < 1 else (None, None)
     return Result(name, value, low, high, "r", "", n, seed, f"{reference.note}; each subject counts once")

@@ -160,6 +160,11 @@ class Diffusion(Generator):
             **{"ema_images": 2_000},
             **{"snapshot_every": 16_000, "grid_every": 4_000},
         },
+        "demo-labels": {  # a minute of two cores, label map to image: many small steps
+            **{"labels": "given", "channels": (32, 64, 96), "batch_size": 4, "images_seen": 2_400, "mirror": True},
+            **{"warmup_images": 200, "decay_images": 1_000, "ema_images": 400, "sampler_steps": 8},
+            **{"snapshot_every": 2_400, "grid_every": 2_400},
+        },
     }
     SAMPLING: ClassVar[tuple[str, ...]] = (
         *("sample_block", "sampler", "sampler_steps", "eta", "variance", "guidance"),

@@ -1,9 +1,9 @@
 """Official generator networks, described: the stand-in of a file -> the configuration of the same network here.
 
-What decides is what the network was when it was saved: attributes and shapes first, constructor arguments where no
-attribute keeps them. Each constructor argument of the official code is either translated, or checked to have the one
-value that is done here, or known not to matter for the result; any other is refused by name. Then every tensor must
-have the name and shape that the network here expects, which is built without memory (torch's meta device) to compare.
+Attributes and shapes of the saved network decide, and constructor arguments where no attribute keeps them. Each
+constructor argument of the official code is either translated, or checked to have the one value that is done here, or
+known not to matter for the result; any other is refused by name. Then every tensor must have the name and shape that
+the network here expects, which is built without memory (torch's meta device) to compare.
 
 **Source**: constructors in training/networks_stylegan2.py and networks_stylegan3.py of NVlabs stylegan3, and
 training/networks.py of stylegan2-ada-pytorch, where the arguments of the synthesis lie in ``synthesis_kwargs``.
@@ -210,24 +210,25 @@ def _stylegan3(reader: _Reader) -> tuple[Settings, Build]:
     for name in ("first_cutoff", "first_stopband", "last_stopband_rel", "filter_size", "lrelu_upsampling"):
         reader.agree(name, given.get(name, getattr(usual, name)), getattr(usual, name))
     reader.only("synthesis", num_critical=usual.num_critical, output_scale=usual.output_scale)
-    turning = given.get("conv_kernel", 3) == 1
-    reader.agree("use_radial_filters", given.get("use_radial_filters", False), turning)
-    reader.agree("conv_kernel", given.get("conv_kernel", 3), 1 if turning else 3)
+    kernel = given.get("conv_kernel", 3)
+    rotation = type(kernel) is int and kernel == 1
+    reader.agree("use_radial_filters", given.get("use_radial_filters", False), rotation)
+    reader.agree("conv_kernel", kernel, 1 if rotation else 3)
     design = Design(
         channel_base=reader.within("channel_base", given.get("channel_base", usual.channel_base), 1, 2**24),
         channel_max=reader.within("channel_max", given.get("channel_max", usual.channel_max), 1, 2**16),
         num_layers=reader.whole("synthesis", "num_layers", 3, 64),
         margin_size=reader.whole("synthesis", "margin_size", 0, 256),
-        conv_kernel=1 if turning else 3,
-        use_radial_filters=turning,
+        conv_kernel=1 if rotation else 3,
+        use_radial_filters=rotation,
         conv_clamp=reader.clamp(list(reader.of_class("SynthesisLayer"))),
     )
-    factor = 2 if turning else 1  # variant r has twice the feature maps of its settings
+    factor = 2 if rotation else 1  # variant r has twice the feature maps of its settings
     for name in ("channel_base", "channel_max"):
         if getattr(design, name) % factor:
             raise reader.refuse(f"{name} is {getattr(design, name)}, and variant r needs an even number here")
     config = {
-        "variant": "r" if turning else "t", "channel_base": design.channel_base // factor,
+        "variant": "r" if rotation else "t", "channel_base": design.channel_base // factor,
         "channel_max": design.channel_max // factor, "num_layers": design.num_layers, "margin": design.margin_size,
         "clamp": design.conv_clamp,
     }  # fmt: skip

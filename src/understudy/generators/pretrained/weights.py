@@ -6,9 +6,10 @@
       checkpoints/025000000/   those of G, D and G_ema, for `train --start`; absent where G or D is another network
       complete.json
 
-Official networks draw 8-bit images: -1 is grey level 0 and +1 is 255. Who stood before the camera is not written in
-the file: ``trained_on`` names a cohort nobody knows with no subjects, so that every evaluation of its samples says that
-a leak cannot be ruled out (evaluation/guard.py).
+Official networks draw 8-bit images: -1 is grey level 0 and +1 is 255. The file does not say on which subjects its
+network was trained: ``trained_on`` names an unknown cohort without subjects, so that every evaluation of the samples
+says that a leak cannot be ruled out (evaluation/guard.py).
+
 **Checked** in tests/generators/pretrained/test_weights.py.
 """
 

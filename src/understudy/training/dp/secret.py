@@ -19,12 +19,23 @@ import secrets
 from pathlib import Path
 
 import numpy as np
+from pydantic import BaseModel, Field
 
 from understudy.core.atomic import whole_file
+from understudy.core.documents import STRICT, read_document
 from understudy.core.errors import UnderstudyError
 
 FILE = "secret.json"
 BYTES = 32
+
+
+class SecretFile(BaseModel):
+    """The content of secret.json."""
+
+    model_config = STRICT
+
+    key: str = Field(pattern="^[0-9a-f]{64}$")
+    note: str = ""
 
 
 class Secret:
@@ -66,7 +77,8 @@ def kept(run: Path) -> Secret:
                 "remove the folder and train again"
             )
         _write(file)
-    return Secret(bytes.fromhex(json.loads(file.read_text())["key"]))
+    advice = "remove the run's folder and train again"
+    return Secret(bytes.fromhex(read_document(file, SecretFile, "the secret of a training", advice).key))
 
 
 def _write(file: Path) -> None:

@@ -28,7 +28,7 @@ from understudy.core.cohort import Cohort
 from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.result import Result
 from understudy.core.seed import derive, rng
-from understudy.core.statistics import mean_interval
+from understudy.core.statistics import by_subject, mean_interval, percentile_interval
 from understudy.evaluation.nearest import Rows, nearest
 from understudy.evaluation.privacy.attacks.membership import no_features
 from understudy.evaluation.privacy.attacks.setup import AttackSetup, log_distance
@@ -77,7 +77,7 @@ def nearest_training(query: Rows, real: Cohort, rows: np.ndarray, memory_mib: in
         rows: its training cases, of two subjects or more.
         memory_mib: bound of the search.
     """
-    subjects = np.unique(real.column("subject_id")[rows], return_inverse=True)[1]
+    subjects = by_subject(real.column("subject_id")[rows]).number
     index, r, other = two_subjects(query, ImageVectors(real, rows), subjects, memory_mib)
     used, inverse = np.unique(index, return_inverse=True)
     fellows = nearest(
@@ -134,7 +134,7 @@ def c_t(
         The weighted z-value; None where no cell holds enough cases.
     """
     order, values = rng(seed, "attack", "c_t"), []
-    numbers = np.unique(subjects, return_inverse=True)[1]
+    numbers = by_subject(subjects).number
     for _ in range(DRAWS):
         shuffled = order.permutation(len(subjects))
         drawn = shuffled[np.unique(numbers[shuffled], return_index=True)[1]]
@@ -192,7 +192,7 @@ def nearness_results(prefix: str, setup: AttackSetup, draws: int) -> list[Result
 
 def _authentic(name: str, sides: list[NearestTraining], theirs: np.ndarray, seed: int, draws: int) -> list[Result]:
     released, m = sides[0].authentic, len(sides[0].authentic)
-    names, inverse, counts = np.unique(theirs, return_inverse=True, return_counts=True)
+    names, inverse, counts = by_subject(theirs)
     means = np.bincount(inverse, sides[1].authentic) / counts
     found = mean_interval(means[None], derive(seed, "attack", "authentic"), draws)
     exact = clopper_pearson(int(released.sum()), m)
@@ -207,7 +207,7 @@ def _ratios(name: str, sides: list[NearestTraining], theirs: np.ndarray, seed: i
     results = []
     for word, q in (("median", 0.5), ("low", 0.05)):
         value, resampled = control.quantiles(q, draws, seed)
-        low, high = np.quantile(resampled, (0.025, 0.975)).tolist()
+        low, high = percentile_interval(resampled)
         own, m = float(np.quantile(released, q, method="inverted_cdf")), len(released)
         ends = order_interval(released, q)
         results += [

@@ -30,6 +30,7 @@ import numpy as np
 
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import rng
+from understudy.core.statistics import by_subject
 from understudy.evaluation.nearest import nearest
 from understudy.evaluation.privacy.attacks.setup import Attack, AttackScores, AttackSetup, log_distance
 
@@ -85,7 +86,7 @@ def _folds(setup: AttackSetup) -> np.ndarray:
     """Return the fold of each case's subject, (n,); members and non-members are dealt apart."""
     folds = np.empty(len(setup.rows), np.int64)
     for name, side in (("members", setup.is_member), ("non-members", ~setup.is_member)):
-        subjects, inverse = np.unique(setup.subjects[side], return_inverse=True)
+        subjects, inverse, _ = by_subject(setup.subjects[side])
         dealt = rng(setup.seed, "attack", "folds", name).permutation(len(subjects)) % FOLDS
         folds[side] = dealt[inverse]
     return folds

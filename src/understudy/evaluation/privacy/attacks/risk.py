@@ -26,7 +26,7 @@ from sklearn.metrics import roc_auc_score
 
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import rng
-from understudy.core.statistics import Interval
+from understudy.core.statistics import Interval, percentile_interval, resample
 
 Z = 1.959963984540054
 
@@ -142,7 +142,7 @@ def area(members: np.ndarray, non_members: np.ndarray, seed: int, draws: int) ->
     """Return the AUC with its interval."""
     truth = np.r_[np.ones(len(members)), np.zeros(len(non_members))]
     value = float(roc_auc_score(truth, np.r_[members, non_members]))
-    low, high = np.percentile(_resampled(members, non_members, seed, draws), (2.5, 97.5))
+    low, high = percentile_interval(_resampled(members, non_members, seed, draws))
     least, most = newcombe(value, len(members), len(non_members))
     return Interval(value, float(min(low, least)), float(max(high, most)))
 
@@ -163,14 +163,13 @@ def low_rate_tpr(members: np.ndarray, non_members: np.ndarray, seed: int, draws:
     for i in range(draws):
         some, others = (side[draw.integers(0, len(side), len(side))] for side in (members, non_members))
         found[i], _ = above(some, others, LOW_RATE)
-    low, high = np.percentile(found, (2.5, 97.5))
-    return Interval(above(members, non_members, LOW_RATE)[0], float(low), float(high))
+    return Interval(above(members, non_members, LOW_RATE)[0], *percentile_interval(found))
 
 
 def _resampled(members: np.ndarray, non_members: np.ndarray, seed: int, draws: int) -> np.ndarray:
     """Return the areas (draws,) on resampled subjects."""
     weights = [
-        rng(seed, "attack", name).multinomial(len(side), np.full(len(side), 1 / len(side)), draws).astype(np.float64)
+        resample(rng(seed, "attack", name), len(side), draws).astype(np.float64)
         for name, side in (("members", members), ("non-members", non_members))
     ]
     won = np.zeros(draws)

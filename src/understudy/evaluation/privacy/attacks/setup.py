@@ -24,6 +24,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import gammaln
 
+from understudy.core import statistics
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.evaluation.features import EXTRACTORS
@@ -189,7 +190,7 @@ def by_subject(scores: np.ndarray, subjects: np.ndarray, aggregate: str) -> Subj
             f"scores of at least one case, joined as {' or '.join(AGGREGATES)}, were expected; found "
             f"{int(counted.sum())} scores and {aggregate!r}"
         )
-    names, inverse, counts = np.unique(subjects[counted], return_inverse=True, return_counts=True)
+    names, inverse, counts = statistics.by_subject(subjects[counted])
     each = np.split(scores[counted][np.argsort(inverse, kind="stable")], np.cumsum(counts)[:-1])
     if aggregate == "mean":
         return SubjectScores(names, np.array([part.mean() for part in each]), "the mean of each subject's cases")

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from understudy.core import statistics
 from understudy.core.result import Result
 from understudy.core.seed import rng
+from understudy.core.statistics import percentile_interval, resample
 from understudy.evaluation.folder import write_table
 from understudy.evaluation.privacy.calibration import clopper_pearson
 from understudy.evaluation.privacy.canaries.audit import AuditedCases, AuditResult
@@ -48,15 +50,14 @@ def share(one: AuditedCases, seed: int, by_subject: bool = False) -> Interval:
         seed: of the resamples.
         by_subject: each subject counts once, instead of each case.
     """
-    names, inverse, counts = np.unique(one.subjects, return_inverse=True, return_counts=True)
+    names, inverse, counts = statistics.by_subject(one.subjects)
     hits = np.bincount(inverse, one.flagged, len(names))
     top, bottom = (hits / counts, np.ones(len(names))) if by_subject else (hits, counts.astype(float))
     value = float(top.sum() / bottom.sum())
     if value in (0.0, 1.0):  # resamples would show no spread
         return (value, *clopper_pearson(int(value * len(names)), len(names)))
-    times = rng(seed, "audit", "subjects").multinomial(len(names), np.full(len(names), 1 / len(names)), DRAWS)
-    low, high = np.quantile((times @ top) / (times @ bottom), (0.025, 0.975))
-    return value, float(low), float(high)
+    times = resample(rng(seed, "audit", "subjects"), len(names), DRAWS)
+    return value, *percentile_interval((times @ top) / (times @ bottom))
 
 
 def _recalls(audit: AuditResult, seed: int) -> list[Result]:
@@ -84,7 +85,7 @@ def _recalls(audit: AuditResult, seed: int) -> list[Result]:
 def _mean_interval(audit: AuditResult, seed: int) -> tuple[float, float]:
     """Return the 95 % range of the mean over transformations, over resampled subjects."""
     names = np.unique(np.concatenate([one.subjects for one in audit.recalls.values()]))
-    times = rng(seed, "audit", "subjects").multinomial(len(names), np.full(len(names), 1 / len(names)), DRAWS)
+    times = resample(rng(seed, "audit", "subjects"), len(names), DRAWS)
     total = np.zeros(DRAWS)
     for one in audit.recalls.values():
         at = np.searchsorted(names, one.subjects)
@@ -92,8 +93,7 @@ def _mean_interval(audit: AuditResult, seed: int) -> tuple[float, float]:
         total += (times @ hits) / np.maximum(times @ counts, 1)
     if (total == len(audit.recalls)).all():  # resamples show no spread
         return clopper_pearson(len(names), len(names))
-    low, high = np.quantile(total / len(audit.recalls), (0.025, 0.975))
-    return float(low), float(high)
+    return percentile_interval(total / len(audit.recalls))
 
 
 def _false_positives(audit: AuditResult, seed: int) -> list[Result]:

@@ -18,6 +18,7 @@ import numpy as np
 
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import derive
+from understudy.core.statistics import by_subject
 from understudy.evaluation.privacy.calibration import COPY, ReferenceScores, Threshold, calibrate
 from understudy.evaluation.privacy.copies.cases import NearestTwo
 
@@ -86,7 +87,7 @@ class ScoreScale:
 
 def _groups(subjects: np.ndarray) -> list[np.ndarray]:
     """Return masks (N,) of the cases of each subject, or of MAX_GROUPS groups of subjects; none if there is one."""
-    names, inverse = np.unique(subjects, return_inverse=True)
+    names, inverse, _ = by_subject(subjects)
     group = inverse * min(len(names), MAX_GROUPS) // len(names)
     return [group == one for one in range(group.max() + 1)] if len(names) > 1 else []
 
