@@ -9,7 +9,7 @@ import numpy as np
 
 from understudy.core.result import Result
 from understudy.core.seed import rng
-from understudy.core.statistics import percentile_interval, resample
+from understudy.core.statistics import by_subject, percentile_interval, resample
 from understudy.evaluation.folder import write_table
 from understudy.evaluation.privacy.calibration import clopper_pearson
 from understudy.evaluation.privacy.canaries.audit import AuditedCases, AuditResult
