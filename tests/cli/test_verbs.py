@@ -24,7 +24,8 @@ OPTIONS = {
     "sample": ["--n", "24"],
 }
 SETTINGS = {
-    "train progan": ["images_seen=32", "z_dim=16", "channel_base=256", "channel_max=16", "sample_block=16"],
+    "train mask_gan": ["images_seen=32", "z_dim=8", "generator_maps=4", "critic_maps=4", "sample_block=16"],
+    "train pix2pix": ["images_seen=16", "channels=4", "channels_max=8", "patch_channels=4", "sample_block=16"],
     "train diffusion": ["images_seen=32", "channels=[8, 16]", "head_channels=8", "sampler_steps=2", "sample_block=16"],
     "evaluate utility": ["updates=4", "repeats=2", "checks=1", "draws=100", "channels=[4, 8, 8]", "batch_size=8"],
     "evaluate fidelity": ["draws=3", "subsets=5", "pairs=10", "encoder_updates=2"],
