@@ -1,7 +1,7 @@
 """Files of the results: PUBLIC thresholds and curves, INTERNAL nearest pairs and the images of the worst pairs.
 
 Public ones stand on at least five subjects each.
-**Checked** in tests/evaluation/privacy/test_stage.py.
+**Checked** in tests/evaluation/privacy/test_curves.py.
 """
 
 import json
