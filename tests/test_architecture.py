@@ -8,6 +8,7 @@ import ast
 import re
 import statistics
 from collections.abc import Callable, Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -52,6 +53,7 @@ WHOLE = {  # tests of several files at once: of a menu, of a command, of the hou
     "cli/test_menus.py",
     "cli/test_refusals.py",
     "cli/test_verbs.py",
+    "data/sources/test_contract.py",
     "evaluation/test_corruptions.py",
     "evaluation/test_doors.py",
     "evaluation/test_menu.py",
@@ -66,11 +68,16 @@ WHOLE = {  # tests of several files at once: of a menu, of a command, of the hou
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
+@cache
+def parsed(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
 def trees(root: Path) -> Iterator[tuple[str, str, ast.Module]]:
     for file in sorted(root.rglob("*.py")):
         parts = file.relative_to(root).with_suffix("").parts
         module = ".".join(["understudy", *(parts[:-1] if parts[-1] == "__init__" else parts)])
-        yield str(file.relative_to(root)), module, ast.parse(file.read_text())
+        yield str(file.relative_to(root)), module, parsed(file.read_text())
 
 
 def imported(node: ast.AST) -> list[str]:
@@ -262,19 +269,25 @@ def runs(node: ast.stmt) -> bool:
 
 
 def mirrored(root: Path) -> list[str]:
-    """Tests mirror sources, one file a file: ``tests/a/test_b.py`` for ``a/b.py``."""
+    """Tests mirror sources, one file a file: ``tests/a/test_b.py`` for ``a/b.py``.
+
+    A file of cli/ with one verb and nothing else is run by tests/cli/test_help.py, which runs every example.
+    """
     tests = TESTS if root == PACKAGE else root.parent / "tests"
-    files = {file for file, _, _ in trees(root) if not Path(file).name.startswith("__")}
-    needed = {file for file, _, tree in trees(root) if file in files and any(runs(node) for node in tree.body)}
+    files, needed = set(), set()
+    for file, _, tree in trees(root):
+        public = [node.name for node in tree.body if isinstance(node, Function | ast.ClassDef) and runs(node)]
+        if not Path(file).name.startswith("__"):
+            mirror = Path(file).with_name(f"test_{Path(file).stem.rstrip('_')}.py")
+            files.add(str(mirror))
+            needed |= (
+                {str(mirror)} if public and not (file.startswith("cli/") and public == [Path(file).stem]) else set()
+            )
+    files |= {f"benchmarks/test_{file.name}" for file in (tests.parent / "benchmarks").glob("*.py")}
     there = {str(file.relative_to(tests)) for file in tests.rglob("test_*.py")}
-    sources = {str(Path(test).with_name(Path(test).name.removeprefix("test_"))): test for test in there}
-    made = {f"benchmarks/{file.name}" for file in (tests.parent / "benchmarks").glob("*.py")}
-    found = [f"{file}: no test of it at tests/{Path(file).with_name('test_' + Path(file).name)}" for file in needed]
-    found = [complaint for complaint in found if complaint.partition(":")[0] not in sources]
-    return sorted(found) + [
-        f"tests/{test}: no source of it, {source}"
-        for source, test in sorted(sources.items())
-        if source not in files | made and test not in WHOLE
+    return [
+        *(f"tests/{file} is missing, and a source would have it" for file in sorted(needed - there)),
+        *(f"tests/{file} has no source of its name" for file in sorted(there - files - WHOLE)),
     ]
 
 

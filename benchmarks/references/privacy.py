@@ -117,14 +117,14 @@ def highest_counted_out() -> float:
     return largest(found, expected)
 
 
-VERDICT, RISK = (f"evaluation/privacy/attacks/test_{name}.py" for name in ("risk_verdict", "risk"))
+RISK = "evaluation/privacy/attacks/test_risk.py"
 SHARES = "20 shares of n = 5 to 1,000, with none and all"
 ROWS = [
-    Row(("attack.auc",), "all pairs counted", "45 members, 30 non-members, with ties", 1e-12, VERDICT, area_of_pairs),
-    Row(("attack.auc",), "`roc_auc_score` with sample weights", "the same, 40 resamples of subjects", 1e-12, VERDICT,
+    Row(("attack.auc",), "all pairs counted", "45 members, 30 non-members, with ties", 1e-12, RISK, area_of_pairs),
+    Row(("attack.auc",), "`roc_auc_score` with sample weights", "the same, 40 resamples of subjects", 1e-12, RISK,
         areas_of_resamples, "scikit-learn"),
     Row(("attack.auc",), "Newcombe's equation, with the variance of Hanley and McNeil", "3 areas, 8 to 100 subjects",
-        2e-4, VERDICT, newcombes_equation),
+        2e-4, RISK, newcombes_equation),
     Row(("Wilson",), "`binomtest(...).proportion_ci`, wilson", SHARES, 1e-9, RISK, partial(of_binomtest, "wilson"),
         "scipy"),
     Row(("Clopper-Pearson",), "`binomtest(...).proportion_ci`, exact", SHARES, 1e-9,
@@ -135,5 +135,5 @@ ROWS = [
     Row(("expected highest of k",), "all draws counted out", "n = 5 to 9", 1e-12,
         "evaluation/privacy/attacks/test_setup.py", highest_counted_out),
     Row(("nearness.c_t",), "p of `mannwhitneyu`, asymptotic", "40 released, 25 unseen", 1e-12,
-        "privacy/attacks/test_authenticity.py", u_of_scipy, "scipy"),
+        "evaluation/privacy/attacks/test_authenticity.py", u_of_scipy, "scipy"),
 ]  # fmt: skip

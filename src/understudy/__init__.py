@@ -1,4 +1,4 @@
-"""understudy: synthetic annotated medical images, with the evidence that they are useful, realistic and private.
+"""understudy: synthetic annotated medical images, with evidence: how useful, how realistic, what named attacks find.
 
 Data flows one way: real data -> cohort -> generator -> synthetic cohort -> evaluation -> report -> release. Every arrow
 is a folder on disk that a person can open; the packages below are the stages.

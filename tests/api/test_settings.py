@@ -5,8 +5,7 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from understudy.api.settings import CONFIGS, RENAMED, Setting, configure, described, names, presets_of, settings_of
-from understudy.cli.main import main
+from understudy.api.settings import CONFIGS, RENAMED, Setting, configure, described, names, settings_of
 from understudy.core.errors import UsageError
 from understudy.data.sources import SOURCES
 from understudy.evaluation.utility.stage import TASKS
@@ -48,19 +47,6 @@ def test_every_configuration_is_listed() -> None:
     wanted = {method.Config for method in GENERATORS.values()} | {source.options for source in SOURCES.values()}
     assert listed >= wanted | {task.Config for task in TASKS.values()} | set(CONFIGS.values())
     assert len(ALL) == len(set(ALL))
-
-
-def test_the_verb(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["settings"]) == 0
-    assert "generators: progan, " in capsys.readouterr().out
-    assert main(["settings", "diffusion"]) == 0
-    shown = capsys.readouterr().out
-    assert all(one.name in shown for one in described(settings_of("diffusion"))) and "dp.epsilon" in shown
-    assert all(f"preset {preset}: " in shown for preset in presets_of("diffusion"))
-    assert main(["settings", "nothing"]) == 2
-    assert "nothing called 'nothing' has settings: choose from progan, " in capsys.readouterr().err
-    with pytest.raises(UsageError):
-        settings_of("nothing")
 
 
 def test_a_setting_of_old_is_told_its_new_name() -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
 from understudy.cli import main
@@ -120,14 +119,3 @@ def test_what_is_refused(chain: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     out, err = capsys.readouterr()
     assert code in (1, 2) and out == "" and err.startswith("error: ") and err.count("\n") == 1 and len(err) > 40
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_dry_run_says_which_classes(capsys: pytest.CaptureFixture[str]) -> None:
-    line = "condition run --classifier c --n 4 --out x --dry-run"
-    requests: dict[str, object] = {
-        "": "data",
-        "--classes balanced": "balanced",
-        "--classes a=1,b=0": {"a": 1.0, "b": 0.0},
-    }
-    for option, request in requests.items():
-        assert run(line, option) == 0 and yaml.safe_load(capsys.readouterr().out)["classes"] == request

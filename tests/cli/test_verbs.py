@@ -1,15 +1,13 @@
 """The verbs as a user types them: help, dry runs, the whole chain on a small phantom, and what is refused."""
 
 import json
-import re
 import shlex
 from pathlib import Path
 
 import pytest
 import yaml
 
-from understudy.cli import demo, main, sample
-from understudy.core.errors import UsageError
+from understudy.cli import demo, main
 from understudy.core.result import read_results
 
 OPTIONS = {
@@ -26,7 +24,8 @@ OPTIONS = {
     "sample": ["--n", "24"],
 }
 SETTINGS = {
-    "train progan": ["images_seen=32", "z_dim=16", "channel_base=256", "channel_max=16", "sample_block=16"],
+    "train mask_gan": ["images_seen=32", "z_dim=8", "generator_maps=4", "critic_maps=4", "sample_block=16"],
+    "train pix2pix": ["images_seen=16", "channels=4", "channels_max=8", "patch_channels=4", "sample_block=16"],
     "train diffusion": ["images_seen=32", "channels=[8, 16]", "head_channels=8", "sampler_steps=2", "sample_block=16"],
     "evaluate utility": ["updates=4", "repeats=2", "checks=1", "draws=100", "channels=[4, 8, 8]", "batch_size=8"],
     "evaluate fidelity": ["draws=3", "subsets=5", "pairs=10", "encoder_updates=2"],
@@ -131,37 +130,6 @@ def test_a_dry_run_says_what_would_be_done(
     shown = yaml.safe_load(capsys.readouterr().out)
     assert shown["command"].split()[0] == line[0] and shown["out"] == line[line.index("--out") + 1]
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_dry_run_of_the_demo_prints_its_commands(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert main.main(["demo", "--dry-run", "--seed", "3"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [shlex.split(line)[1:] for line in lines] == demo.chain(Path("demo-output-3"), 3)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_settings_of_the_protocols_are_shown_and_checked(capsys: pytest.CaptureFixture[str]) -> None:
-    line = ["evaluate", "utility", "--real", "r", "--synthetic", "s", "--out", "x", "--dry-run", "--set"]
-    assert main.main([*line, "shares=[0.25, 0.5]", "--set", "network=pix2pix"]) == 0
-    shown = yaml.safe_load(capsys.readouterr().out)
-    assert (shown["arms"], shown["shares"], shown["real_subjects"]) == (["synthetic"], [0.25, 0.5], [])
-    assert shown["finetune_share"] == 0.3 and shown["channels"] == [32, 64, 128, 256, 256]
-    for wrong, says in (
-        ("shares=[1.5]", "above 0 and below 1"),
-        ("arms=[]", "nothing to compare"),
-        ("share=[0.5]", "it has.*finetune_share.*real_subjects.*shares"),
-    ):
-        assert main.main([*line, wrong]) == 2
-        assert re.search(says, capsys.readouterr().err)
-
-
-def test_classes_of_a_conditional_run() -> None:
-    assert sample.class_request("ill=1, sex=F=0.5") == {"ill": 1.0, "sex=F": 0.5} and sample.class_request(None) is None
-    with pytest.raises(UsageError, match="NAME=NUMBER"):
-        sample.class_request("ill=yes")
 
 
 def test_settings_are_recorded(chained: Path) -> None:

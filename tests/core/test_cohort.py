@@ -1,54 +1,21 @@
 """Cohort and CohortWriter: what is written is read; an exception leaves nothing; damage is noticed."""
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from understudy.core.cohort import Cohort
-from understudy.core.encoding import Channel
 from understudy.core.errors import UnderstudyError
 from understudy.core.labels import LabelScheme
-from understudy.core.provenance import Provenance
-from understudy.core.writer import CohortWriter
 
 SCHEME = LabelScheme(("background", "tumour"), (0, 255))
+Write = Callable[..., np.ndarray]
 
 
-def write(
-    out: Path, n: int = 5, splits: tuple[str, ...] = ("train", "test"), fail_at: int = -1, **changes: Any
-) -> np.ndarray:
-    images = np.random.default_rng(0).integers(0, 255, (n, 2, 8, 6)).astype(np.uint8)
-    settings: dict[str, Any] = {
-        "kind": "real",
-        "modality": "MR",
-        "size": (8, 6),
-        "channels": [Channel("a", 0, 255), Channel("b", 0, 255)],
-        "dtype": "uint8",
-        "scheme": SCHEME,
-        "label_source": "patient",
-        "classes": ["ill"],
-        "provenance": Provenance("test", {"x": (1, 2)}, 3),
-        "key": b"secret",
-    } | changes
-    with CohortWriter(out, **settings) as writer:
-        for i in range(n):
-            if i == fail_at:
-                raise RuntimeError("stop")
-            row = {
-                "case_id": f"c{i}",
-                "subject_id": f"s{i // 2}",
-                "split": splits[i // 2 % len(splits)],
-                "spacing": "1.0 2.0",
-                "ill": "" if i == 0 else str(i % 2),
-            }
-            writer.append(images[i], (images[i, 0] > 128).astype(np.uint8), row)
-    return images
-
-
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_what_is_written_is_read(tmp_path: Path, write: Write) -> None:
     images = write(tmp_path / "c")
     cohort = Cohort.open(tmp_path / "c")
     assert len(cohort) == 5 and cohort.size == (8, 6) and cohort.scheme == SCHEME and cohort.label_source == "patient"
@@ -63,7 +30,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["images", "labels", "cases", "manifest", "json", "split"])
-def test_damage_is_noticed(tmp_path: Path, damage: str) -> None:
+def test_damage_is_noticed(tmp_path: Path, damage: str, write: Write) -> None:
     write(tmp_path / "c")
     folder = tmp_path / "c"
     if damage in ("images", "labels"):
@@ -88,7 +55,7 @@ def test_damage_is_noticed(tmp_path: Path, damage: str) -> None:
         Cohort.open(folder)
 
 
-def test_changed_values_are_noticed(tmp_path: Path) -> None:
+def test_changed_values_are_noticed(tmp_path: Path, write: Write) -> None:
     write(tmp_path / "c")
     array = np.load(tmp_path / "c" / "images.npy")
     array[0, 0, 0, 0] ^= 1

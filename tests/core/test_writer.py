@@ -1,7 +1,7 @@
 """Writing cohorts: same request, same bytes; an exception leaves nothing; what does not fit is refused."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -9,45 +9,13 @@ import pytest
 from understudy.core.cohort import Cohort
 from understudy.core.encoding import Channel
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
 
-SCHEME = LabelScheme(("background", "tumour"), (0, 255))
+Write = Callable[..., np.ndarray]
 
 
-def write(
-    out: Path, n: int = 5, splits: tuple[str, ...] = ("train", "test"), fail_at: int = -1, **changes: Any
-) -> np.ndarray:
-    images = np.random.default_rng(0).integers(0, 255, (n, 2, 8, 6)).astype(np.uint8)
-    settings: dict[str, Any] = {
-        "kind": "real",
-        "modality": "MR",
-        "size": (8, 6),
-        "channels": [Channel("a", 0, 255), Channel("b", 0, 255)],
-        "dtype": "uint8",
-        "scheme": SCHEME,
-        "label_source": "patient",
-        "classes": ["ill"],
-        "provenance": Provenance("test", {"x": (1, 2)}, 3),
-        "key": b"secret",
-    } | changes
-    with CohortWriter(out, **settings) as writer:
-        for i in range(n):
-            if i == fail_at:
-                raise RuntimeError("stop")
-            row = {
-                "case_id": f"c{i}",
-                "subject_id": f"s{i // 2}",
-                "split": splits[i // 2 % len(splits)],
-                "spacing": "1.0 2.0",
-                "ill": "" if i == 0 else str(i % 2),
-            }
-            writer.append(images[i], (images[i, 0] > 128).astype(np.uint8), row)
-    return images
-
-
-def test_same_request_same_bytes_and_key_changes_the_id(tmp_path: Path) -> None:
+def test_same_request_same_bytes_and_key_changes_the_id(tmp_path: Path, write: Write) -> None:
     for name, key in (("a", b"1"), ("b", b"1"), ("c", b"2")):
         write(tmp_path / name, key=key)
     ids = [Cohort.open(tmp_path / name).id for name in "abc"]
@@ -56,7 +24,7 @@ def test_same_request_same_bytes_and_key_changes_the_id(tmp_path: Path) -> None:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
-def test_exception_leaves_nothing(tmp_path: Path) -> None:
+def test_exception_leaves_nothing(tmp_path: Path, write: Write) -> None:
     with pytest.raises(RuntimeError):
         write(tmp_path / "c", fail_at=3)
     with pytest.raises(UnderstudyError, match="one split"):
@@ -82,7 +50,7 @@ def _two_splits(out: Path) -> None:
             writer.append(np.zeros((1, 2, 2), np.uint8), None, {"case_id": str(i), "subject_id": "s", "split": split})
 
 
-def test_wrong_arrays_are_refused(tmp_path: Path) -> None:
+def test_wrong_arrays_are_refused(tmp_path: Path, write: Write) -> None:
     with pytest.raises(UnderstudyError, match="shape"):
         write(tmp_path / "c", size=(6, 8))
     with pytest.raises(UsageError, match="source"):
@@ -93,7 +61,7 @@ def test_wrong_arrays_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["patient", "edited patient", "predicted"])
-def test_a_synthetic_cohort_has_sampled_label_maps(tmp_path: Path, source: str) -> None:
+def test_a_synthetic_cohort_has_sampled_label_maps(tmp_path: Path, source: str, write: Write) -> None:
     with pytest.raises(UsageError, match="are sampled, and these are .* semi-synthetic"):
         write(tmp_path / "c", kind="synthetic", label_source=source)
     assert not list(tmp_path.iterdir())

@@ -46,7 +46,7 @@ LISTS = ("synthetic", "results")
 
 
 def evaluate(kind: str, *, out: Path | str, seed: int = 0, **given: Any) -> dict[str, Result]:
-    """Measure cohorts: how useful, realistic or private they are, whether image and label map agree, and more.
+    """Measure cohorts: how useful, how realistic, what named attacks find, how image and label map agree, and more.
 
     Args:
         kind: ``utility``, ``fidelity``, ``privacy``, ``consistency``, ``correlation`` or ``interrater``.

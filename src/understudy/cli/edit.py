@@ -69,12 +69,7 @@ def edit(
     """Make new label maps from a cohort's: lesions changed, moved or exchanged; or lay them over anatomy."""
     given = dict(locals())
     if not dry_run:
-        for path in (cohort, transplant, place):
-            if path is not None:
-                paths.folder(path, "cohort.json")
-        if anatomy is not None and not anatomy.isdecimal():
-            paths.folder(Path(anatomy), "run.json")
-        paths.output(out, "cohort.json")
+        _look(given)
     if anatomy is not None:
         if names_of := [name for name in LESIONS if given[name] is not None and given[name] is not False]:
             raise UsageError(
@@ -92,6 +87,16 @@ def edit(
     with writing(out), progress("edit") as update:
         edit_cohort(cohort, out, config, seed, donors=transplant or place, key=key, progress=update)
     typer.echo(f"cohort: {out}")
+
+
+def _look(given: dict[str, Any]) -> None:
+    """Refuse what is not there before anything is imported."""
+    for path in (given["cohort"], given["transplant"], given["place"]):
+        if path is not None:
+            paths.folder(path, "cohort.json")
+    if given["anatomy"] is not None and not given["anatomy"].isdecimal():
+        paths.folder(Path(given["anatomy"]), "run.json")
+    paths.output(given["out"], "cohort.json")
 
 
 def _config(given: dict[str, Any]) -> "EditConfig":

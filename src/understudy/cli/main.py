@@ -43,7 +43,7 @@ class Verbs(CommandGroup):
 
 app = typer.Typer(
     name="understudy",
-    help="Synthetic annotated medical images, with the evidence that they are useful, realistic and private.",
+    help="Synthetic annotated medical images, with evidence: how useful, how realistic, what named attacks find.",
     epilog=example("understudy demo --out demo-output"),
     cls=Verbs,
     no_args_is_help=True,
@@ -91,7 +91,7 @@ def options(
     ),
     verbose: bool = typer.Option(False, "--verbose", help="Let libraries say what they say; UNDERSTUDY_VERBOSE=1."),
 ) -> None:
-    """Synthetic annotated medical images, with the evidence that they are useful, realistic and private."""
+    """Synthetic annotated medical images, with evidence: how useful, how realistic, what named attacks find."""
     if verbose:
         os.environ["UNDERSTUDY_VERBOSE"] = "1"
 

@@ -250,7 +250,7 @@ class Cohort:
         file, expected = self.path / f"{name}.npy", f"{shape} of {dtype} in C order"
         try:
             open_regular(file, f"an array {expected}").close()
-            array = np.lib.format.open_memmap(file, mode="r")  # type: ignore[no-untyped-call]
+            array = np.lib.format.open_memmap(file, mode="r")
         except NPY_ERRORS as error:
             raise UnderstudyError(
                 f"{file} should hold {expected}, and cannot be read ({' '.join(str(error).split())}): make the cohort "
@@ -261,7 +261,7 @@ class Cohort:
             raise UnderstudyError(
                 f"{file} should hold {expected}, found {array.shape} of {array.dtype}{order}: make the cohort again"
             )
-        return cast(np.memmap, array)
+        return array
 
 
 def refuse_shared_subjects(subjects: np.ndarray, splits: np.ndarray, where: str) -> None:

@@ -70,10 +70,8 @@ def read_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise UnderstudyError(
             f"{folder} is not a whole checkpoint or snapshot ({why}): remove it and run train again"
         ) from error
-    if found := not_finite(tensors):
-        raise UnderstudyError(
-            f"{folder} holds weights that are not finite ({found[:80]!r}): remove it and run train again"
-        )
+    if found := " ".join(not_finite(tensors).split())[:80]:
+        raise UnderstudyError(f"{folder} holds weights that are not finite ({found}): remove it and run train again")
     return tensors, scalars
 
 

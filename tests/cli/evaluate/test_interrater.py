@@ -33,14 +33,14 @@ def readers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "first", folder / "second"
 
 
-def test_two_readers(readers: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_raters(readers: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = map(str, readers)
     line = ["evaluate", "interrater", "--real", first, "--other", second, "--out", str(tmp_path / "out")]
     assert main([*line, "--set", "draws=100", "--dry-run"]) == 0
     shown = yaml.safe_load(capsys.readouterr().out)
     assert shown["command"] == "evaluate interrater" and shown["other"] == second and shown["split"] == "test"
-    assert main([*line, "--set", "draws=100"]) == 0 and "readers.dice" in capsys.readouterr().out
-    dice = {result.name: result for result in read_results(tmp_path / "out")[0]}["readers.dice"]
+    assert main([*line, "--set", "draws=100"]) == 0 and "interrater.dice" in capsys.readouterr().out
+    dice = {result.name: result for result in read_results(tmp_path / "out")[0]}["interrater.dice"]
     assert dice.value is not None and 0.3 < dice.value < 0.7 and dice.n == 7
     assert main([*line, "--set", "split=nobody"]) == 2 and "'split' of evaluate interrater" in capsys.readouterr().err
 

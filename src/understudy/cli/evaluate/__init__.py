@@ -17,4 +17,4 @@ for verb in (utility, fidelity, privacy, consistency, correlation, interrater):
 
 @app.callback()
 def evaluate() -> None:
-    """Measure how useful, how realistic and how private synthetic cohorts are, by real subjects never seen."""
+    """Measure how useful and realistic synthetic cohorts are and what attacks find, by real subjects never seen."""

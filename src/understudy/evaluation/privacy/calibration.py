@@ -56,9 +56,9 @@ class ReferenceScores:
             draws: number of bootstrap resamples.
             seed: for the resamples.
         """
-        sample, draw = Sample.of(self.r, self.subjects), rng(seed, "privacy", "subjects")
-        resampled = np.array([sample.quantile(q, weights) for weights in sample.resamples(draws, draw)])
-        return sample.quantile(q), resampled
+        sample = Sample.of(self.r, self.subjects)
+        resamples = sample.resamples(draws, rng(seed, "privacy", "subjects"))
+        return sample.quantile(q), np.array([sample.quantile(q, weights) for weights in resamples])
 
     def share_above(self, threshold: float) -> float:
         """Return the subject-weighted share of cases above a threshold."""

@@ -82,7 +82,7 @@ def test_the_audit_of_pixels(fields, learned: list[set[str]], monkeypatch: pytes
     assert set(found.left_out_non_members) == {"degraded", "mirrored", "blended"}
     assert all(one.subjects.tolist() == unseen.subjects.tolist() for one in found.left_out_non_members.values())
     assert max(one.flagged.mean() for one in found.left_out_non_members.values()) < 0.4
-    # unseen: each as it is, and many in transformation
+    # non-members: each as it is, and many transformed
     assert found.non_members.subjects.tolist() == unseen.subjects.tolist()
     assert found.non_members.flagged.mean() < 0.3
     flagged, few, false_positives, among = found.low_prevalence

@@ -1,4 +1,4 @@
-"""Copies come from training cases, hosts from unseen, and lesions lie on tissue beside no other."""
+"""Copies come from training cases, hosts from unseen subjects, and lesions lie on tissue beside no other."""
 
 import numpy as np
 import torch

@@ -39,7 +39,7 @@ def test_share_by_case_and_by_subject() -> None:
     value, low, high = share(unseen, 0)
     assert value == 0.5
     assert low == 0 < value < high
-    assert share(unseen, 0, by_subject=True)[0] == pytest.approx(0.2)
+    assert share(unseen, 0, per_subject=True)[0] == pytest.approx(0.2)
     assert share(one([0] * 10, [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]), 0) == (0, *clopper_pearson(0, 5))  # five, not ten
     assert share(one([1] * 10, [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]), 0) == (1, *clopper_pearson(5, 5))
 

@@ -1,4 +1,4 @@
-"""A tiny encoder: the same seed gives the same bits; copies in transformation lie nearer than unseen."""
+"""A tiny encoder: the same seed gives the same bits; transformed copies lie nearer than unseen cases."""
 
 import pytest
 import torch

@@ -1,11 +1,22 @@
-"""Registration finds injected maps, and never makes a pair less alike."""
+"""Affine and deformable registration find known maps and warps, and never make a pair less alike; geometry and blur."""
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from scipy import ndimage
 from torch import Tensor
 
 from understudy.evaluation.privacy.copies import registration
-from understudy.evaluation.privacy.copies.registration import affine_maps, apply_affine, blur, unit
+from understudy.evaluation.privacy.copies.registration import (
+    affine_maps,
+    apply_affine,
+    blur,
+    detail,
+    random_warp,
+    sample,
+    unit,
+)
 
 
 def smooth(n: int, side: int = 64, channels: int = 1, seed: int = 0) -> Tensor:
@@ -104,3 +115,170 @@ def test_any_order_of_three_channels_is_tried(order: list[int]) -> None:
     assert torch.allclose(registration.channels_r(images[:, order], images), torch.ones(3), atol=1e-5)
     assert registration.channels_r(images, -images).max() < 0.9
     assert torch.allclose(registration.channels_r(images[:, :1], -images[:, :1]), -torch.ones(3), atol=1e-5)
+
+
+def fine(n: int, side: int, channels: int = 1, seed: int = 0) -> Tensor:
+    images = blur(torch.randn((n, channels, side, side), generator=torch.Generator().manual_seed(seed)), 1 / 24)
+    return images / images.std() / 3
+
+
+def warped(images: Tensor, seed: int = 5) -> Tensor:
+    return random_warp(images, 3 / 64, 6 / 64, torch.Generator().manual_seed(seed))
+
+
+STILL_40 = torch.eye(2, 3).expand(40, 2, 3)
+
+
+def test_cosines_are_orthonormal_and_their_variances_those_of_smoothed_noise() -> None:
+    cosines, variances = registration.basis(32, 32)
+    assert torch.allclose(cosines.T @ cosines / 1024, torch.eye(cosines.shape[1]), atol=1e-5)
+    assert float(variances.sum()) == pytest.approx((2 * registration.STRENGTH) ** 2)
+    noise = blur(torch.randn((4000, 1, 32, 32), generator=torch.Generator().manual_seed(0)), registration.SMOOTHNESS)
+    found = (noise.flatten(1) @ cosines / 1024).var(0)
+    assert torch.allclose(found / found.sum(), variances / variances.sum(), rtol=0.35)
+
+
+def test_a_known_warp_is_undone() -> None:
+    target = fine(40, 32)
+    query = warped(target)
+    grid = registration.deform(query, target, STILL_40)
+    assert r(query, target).median() < 0.75
+    assert r(query, sample(target, grid)).median() > 0.93
+
+
+def test_what_is_fitted_never_gets_worse() -> None:
+    query, target = fine(40, 32, seed=1), fine(40, 32, seed=2)
+    after = r(query, sample(target, registration.deform(query, target, STILL_40)))
+    assert (after >= r(query, target) - 1e-5).all()
+    assert after.max() < 0.97
+
+
+def test_a_large_weight_of_the_prior_keeps_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registration, "PRIOR_WEIGHT", 1e6)
+    target = fine(40, 32)
+    still = registration.deform(warped(target), target, STILL_40) - torch.nn.functional.affine_grid(
+        STILL_40, [40, 1, 32, 32], False
+    )
+    assert still.abs().max() < 1e-4
+
+
+def test_plain_images_do_not_break_it() -> None:
+    plain, target = torch.full((40, 1, 32, 32), 0.4), fine(40, 32)
+    for query, other in ((plain, target), (target, plain), (plain, plain)):
+        assert registration.deform(query, other, STILL_40).isfinite().all()
+
+
+def test_what_was_warped_is_among_its_candidates_and_others_lie_further() -> None:
+    targets = fine(40, 64, channels=2)
+    queries = warped(targets)
+    histograms = registration.local_histograms(targets)
+    assert torch.allclose(histograms.norm(dim=1), torch.ones(40), atol=1e-4)
+    likeness = registration.local_histograms(queries) @ histograms.T
+    assert (likeness.argmax(1) == torch.arange(40)).float().mean() > 0.9
+    copies, unseen = (
+        registration.fit_deformed(queries, targets),
+        registration.fit_deformed(queries.roll(1, 0), targets),
+    )
+    assert (copies[:, None] > unseen).float().mean() > 0.99
+
+
+def test_images_that_are_not_square_and_start_elsewhere() -> None:
+    target = fine(12, 64)[:, :, :40]
+    still, turned = (
+        torch.eye(2, 3).expand(12, 2, 3),
+        affine_maps(torch.full((12,), 6.0), torch.ones(12), torch.zeros(12, 2)),
+    )
+    assert r(warped(target), sample(target, registration.deform(warped(target), target, still))).median() > 0.93
+    query = warped(apply_affine(target, turned))
+    started, unmoved = (r(query, sample(target, registration.deform(query, target, one))) for one in (turned, still))
+    assert started.median() > 0.93 and started.mean() > unmoved.mean()
+
+
+def test_swapped_channels_are_put_back() -> None:
+    targets = fine(6, 64, channels=3)
+    assert registration.fit_deformed(warped(targets)[:, [2, 0, 1]], targets).min() > 0.8
+
+
+def noise(n: int = 2, channels: int = 1, height: int = 16, width: int = 16) -> Tensor:
+    return torch.randn((n, channels, height, width), generator=torch.Generator().manual_seed(0))
+
+
+def one(degrees: float = 0, zoom: float = 1, x: float = 0, y: float = 0, flip: bool = False) -> Tensor:
+    return affine_maps(torch.tensor([float(degrees)]), torch.tensor([float(zoom)]), torch.tensor([[x, y]]), flip)
+
+
+@pytest.mark.parametrize("sigma", [1 / 64, 1 / 16, 1 / 8])
+def test_blur_is_that_of_scipy(sigma: float) -> None:
+    images = noise(2, 3, 24, 40)
+    ours = blur(images, sigma).numpy()
+    for i, c in np.ndindex(2, 3):
+        expected = ndimage.gaussian_filter(images[i, c].numpy(), (sigma * 24, sigma * 40), mode="nearest", truncate=4)
+        assert np.allclose(ours[i, c], expected, atol=1e-5)
+
+
+def test_maps_that_are_known_to_the_pixel() -> None:
+    images = noise(1)
+    for moved, expected in (
+        (apply_affine(images, one()), images),
+        (apply_affine(images, one(flip=True)), images.flip(-1)),
+        (apply_affine(images, one(degrees=90)), torch.rot90(images, 1, (2, 3))),
+        (apply_affine(images, one(x=2 / 16))[..., 2:], images[..., :-2]),  # to the right
+        (apply_affine(images, one(y=3 / 16))[..., 3:, :], images[..., :-3, :]),  # downwards
+    ):
+        assert torch.allclose(moved, expected, atol=1e-4)
+    assert torch.allclose(
+        apply_affine(images, one(x=2 / 16))[..., 0], images[..., 0], atol=1e-4
+    )  # the border is continued
+
+
+def test_zoom_above_one_makes_larger() -> None:
+    square = torch.zeros(1, 1, 32, 32)
+    square[..., 12:20, 12:20] = 1
+    assert apply_affine(square, one(zoom=2)).sum() == pytest.approx(4 * 64, rel=0.05)
+    assert apply_affine(square, one(zoom=0.5)).sum() == pytest.approx(64 / 4, rel=0.05)
+
+
+@pytest.mark.parametrize("chosen", [one(12), one(zoom=1.1), one(x=0.05, y=-0.04), one(-9, 0.92, 0.03, 0.02, True)])
+def test_the_inverse_map_brings_an_image_back(chosen: Tensor) -> None:
+    images = blur(noise(1, 1, 64, 64), 1 / 16)
+    whole = torch.cat([chosen, torch.tensor([[[0.0, 0.0, 1.0]]])], 1)
+    back = apply_affine(apply_affine(images, chosen), torch.linalg.inv(whole)[:, :2])
+    inner = (..., slice(18, 46), slice(18, 46))
+    assert (back - images)[inner].abs().max() < 0.05 * images.std()
+    assert (apply_affine(images, chosen) - images)[inner].abs().max() > 0.1 * images.std()
+
+
+def test_warp_has_the_strength_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    grids = []
+
+    def spy(images: Tensor, grid: Tensor) -> Tensor:
+        grids.append(grid)
+        return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+    monkeypatch.setattr(registration, "sample", spy)
+    images, centres = noise(3, 1, 64, 64), (2 * torch.arange(64) + 1) / 64 - 1
+    for smoothness in (4 / 64, 8 / 64):
+        random_warp(images, 3 / 64, smoothness, torch.Generator().manual_seed(1))
+    for grid in grids:
+        pixels = (grid - torch.stack(torch.meshgrid(centres, centres, indexing="xy"), -1)) * 32
+        assert torch.allclose(pixels.square().mean((1, 2, 3)).sqrt(), torch.tensor(3.0), atol=1e-3)
+    rough, smooth = ((grid[:, 1:] - grid[:, :-1])[..., 0].std() for grid in grids)
+    assert rough > 1.5 * smooth
+
+
+def test_detail_is_blind_to_grain_and_to_slow_shading() -> None:
+    ramp = torch.linspace(-1, 1, 64).expand(1, 1, 64, 64)
+    assert detail(ramp)[..., 26:38, 26:38].abs().max() < 1e-4
+    assert detail(noise(1, 1, 64, 64)).std() < 0.2
+    waves = torch.sin(torch.arange(64) * 2 * np.pi / 16).expand(1, 1, 64, 64)
+    assert detail(waves).std() > 0.5 * waves.std()
+
+
+def test_unit_rows_are_centred_and_of_length_one_and_constants_are_zero() -> None:
+    images = noise(3, 2) * 5 + 7
+    images[1] = 0.3
+    rows = unit(images)
+    assert torch.allclose(rows.mean(1), torch.zeros(3), atol=1e-6)
+    assert torch.allclose(rows.norm(dim=1), torch.tensor([1.0, 0.0, 1.0]))
+    expected = np.corrcoef(images[0].flatten().numpy(), images[2].flatten().numpy())[0, 1]
+    assert float(rows[0] @ rows[2]) == pytest.approx(expected, abs=1e-5)

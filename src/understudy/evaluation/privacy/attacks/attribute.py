@@ -7,7 +7,7 @@ secret of the nearest released record is the guess.
 **Differs**: nearness is the correlation of images; the graded score is how much nearer the nearest released case of the
 true class is than the nearest of the other class, as the logarithm of the ratio of distances. One score for each class
 column of 0 and 1 that both cohorts have; a missing entry does not count.
-**Checked** in tests/evaluation/privacy/attacks/test_attacks.py (by hand).
+**Checked** in tests/evaluation/privacy/attacks/test_attribute.py (by hand).
 """
 
 import numpy as np

@@ -192,8 +192,8 @@ def nearness_results(prefix: str, setup: AttackSetup, draws: int) -> list[Result
 
 def _authentic(name: str, sides: list[NearestTraining], theirs: np.ndarray, seed: int, draws: int) -> list[Result]:
     released, m = sides[0].authentic, len(sides[0].authentic)
-    names, inverse, counts = by_subject(theirs)
-    means = np.bincount(inverse, sides[1].authentic) / counts
+    names, number, counts = by_subject(theirs)
+    means = np.bincount(number, sides[1].authentic) / counts
     found = mean_interval(means[None], derive(seed, "attack", "authentic"), draws)
     exact = clopper_pearson(int(released.sum()), m)
     return [

@@ -21,7 +21,7 @@ no farther one, so that the logarithm of the ratio is, up to a constant, log d(x
 distance of pixels; the reference is made of non-members: members and non-members are dealt into folds, and a case of a
 fold is scored with the non-members of the other folds, so that both meet references alike. Score queries: no shadow
 models (that is Carlini's stronger attack).
-**Checked** in tests/evaluation/privacy/attacks/test_attacks.py.
+**Checked** in tests/evaluation/privacy/attacks/test_membership.py.
 """
 
 from functools import partial
@@ -86,9 +86,9 @@ def _folds(setup: AttackSetup) -> np.ndarray:
     """Return the fold of each case's subject, (n,); members and non-members are dealt apart."""
     folds = np.empty(len(setup.rows), np.int64)
     for name, side in (("members", setup.is_member), ("non-members", ~setup.is_member)):
-        subjects, inverse, _ = by_subject(setup.subjects[side])
+        subjects, number, _ = by_subject(setup.subjects[side])
         dealt = rng(setup.seed, "attack", "folds", name).permutation(len(subjects)) % FOLDS
-        folds[side] = dealt[inverse]
+        folds[side] = dealt[number]
     return folds
 
 

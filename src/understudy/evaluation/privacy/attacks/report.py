@@ -16,7 +16,13 @@ from understudy.core.seed import derive
 from understudy.core.statistics import Interval
 from understudy.evaluation.privacy.attacks import ATTACKS
 from understudy.evaluation.privacy.attacks.risk import MIN_FOR_TPR, RATE, AttackPerformance, measure
-from understudy.evaluation.privacy.attacks.setup import Attack, AttackScores, AttackSetup, SubjectScores, by_subject
+from understudy.evaluation.privacy.attacks.setup import (
+    Attack,
+    AttackScores,
+    AttackSetup,
+    SubjectScores,
+    join_by_subject,
+)
 
 
 @dataclass(frozen=True)
@@ -79,12 +85,12 @@ def _result_of(name: str, attack: Attack, scored: AttackScores, setup: AttackSet
     counted = ~np.isnan(scored.scores)
     if why := _few(setup.subjects[counted], setup.is_member[counted]):
         return AttackResult(name, attack, why if why.startswith("withheld") else f"not measured: {why}")
-    joined = by_subject(scored.scores, setup.subjects, attack.aggregate)
+    joined = join_by_subject(scored.scores, setup.subjects, attack.aggregate)
     member = np.isin(joined.subjects, np.unique(setup.subjects[setup.is_member]))
     ours, theirs = (
         SubjectScores(joined.subjects[side], joined.scores[side], joined.note) for side in (member, ~member)
     )
-    won = None if scored.success is None else by_subject(scored.success, setup.subjects, "mean")
+    won = None if scored.success is None else join_by_subject(scored.success, setup.subjects, "mean")
     rates = (won.scores[member], won.scores[~member]) if won else None
     seed = derive(setup.seed, "attack", name)
     return AttackResult(name, attack, "", measure(ours.scores, theirs.scores, seed, draws, rates), ours, theirs, won)

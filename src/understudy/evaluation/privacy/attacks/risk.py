@@ -144,7 +144,7 @@ def area(members: np.ndarray, non_members: np.ndarray, seed: int, draws: int) ->
     value = float(roc_auc_score(truth, np.r_[members, non_members]))
     low, high = percentile_interval(_resampled(members, non_members, seed, draws))
     least, most = newcombe(value, len(members), len(non_members))
-    return Interval(value, float(min(low, least)), float(max(high, most)))
+    return Interval(value, min(low, least), max(high, most))
 
 
 def newcombe(value: float, n: int, m: int) -> tuple[float, float]:

@@ -24,9 +24,9 @@ from functools import cached_property
 import numpy as np
 from scipy.special import gammaln
 
-from understudy.core import statistics
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
+from understudy.core.statistics import by_subject
 from understudy.evaluation.features import EXTRACTORS
 from understudy.evaluation.features.config import FeatureConfig
 from understudy.evaluation.features.extractor import ExtractorInputs, image_blocks
@@ -140,7 +140,7 @@ class Attack:
         run: the attack.
         question: what is attacked, as a data-protection officer would ask.
         holds: what the attacker is taken to hold.
-        aggregate: how the scores of a subject's cases become one: "mean" or "highest" (:func:`by_subject`).
+        aggregate: how the scores of a subject's cases become one: "mean" or "highest" (:func:`join_by_subject`).
         lacks: why the attack cannot be run on a setup, or "".
     """
 
@@ -173,7 +173,7 @@ class SubjectScores:
         return self.scores[np.isin(self.subjects, names)]
 
 
-def by_subject(scores: np.ndarray, subjects: np.ndarray, aggregate: str) -> SubjectScores:
+def join_by_subject(scores: np.ndarray, subjects: np.ndarray, aggregate: str) -> SubjectScores:
     """Join the scores of each subject's cases.
 
     Args:
@@ -190,8 +190,8 @@ def by_subject(scores: np.ndarray, subjects: np.ndarray, aggregate: str) -> Subj
             f"scores of at least one case, joined as {' or '.join(AGGREGATES)}, were expected; found "
             f"{int(counted.sum())} scores and {aggregate!r}"
         )
-    names, inverse, counts = statistics.by_subject(subjects[counted])
-    each = np.split(scores[counted][np.argsort(inverse, kind="stable")], np.cumsum(counts)[:-1])
+    names, number, counts = by_subject(subjects[counted])
+    each = np.split(scores[counted][np.argsort(number, kind="stable")], np.cumsum(counts)[:-1])
     if aggregate == "mean":
         return SubjectScores(names, np.array([part.mean() for part in each]), "the mean of each subject's cases")
     k = int(np.quantile(counts, SHARE, method="lower"))

@@ -8,7 +8,7 @@ Risk in Synthetic Data" (Anonymeter, PoPETs 2023, arXiv 2211.10459), section on 
 Working Party (WP216).
 **Differs**: there the attacker makes predicates out of columns and counts those that hold for exactly one record; here
 a predicate is a ball round a released image, and the score says how much room it leaves.
-**Checked** in tests/evaluation/privacy/attacks/test_attacks.py (by hand).
+**Checked** in tests/evaluation/privacy/attacks/test_singling_out.py (by hand).
 """
 
 import numpy as np

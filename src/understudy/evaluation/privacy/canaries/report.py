@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from understudy.core import statistics
 from understudy.core.result import Result
 from understudy.core.seed import rng
-from understudy.core.statistics import percentile_interval, resample
+from understudy.core.statistics import by_subject, percentile_interval, resample
 from understudy.evaluation.folder import write_table
 from understudy.evaluation.privacy.calibration import clopper_pearson
 from understudy.evaluation.privacy.canaries.audit import AuditedCases, AuditResult
@@ -42,22 +41,22 @@ def write_audit(folder: Path, audit: AuditResult | str, seed: int) -> list[Resul
     return [*_recalls(audit, seed), *_false_positives(audit, seed)]
 
 
-def share(one: AuditedCases, seed: int, by_subject: bool = False) -> Interval:
+def share(one: AuditedCases, seed: int, per_subject: bool = False) -> Interval:
     """Return the share that is flagged and its 95 % range over resampled subjects; exact where there is no spread.
 
     Args:
         one: what was flagged, and whose it is.
         seed: of the resamples.
-        by_subject: each subject counts once, instead of each case.
+        per_subject: each subject counts once, instead of each case.
     """
-    names, inverse, counts = statistics.by_subject(one.subjects)
-    hits = np.bincount(inverse, one.flagged, len(names))
-    top, bottom = (hits / counts, np.ones(len(names))) if by_subject else (hits, counts.astype(float))
+    names, number, counts = by_subject(one.subjects)
+    hits = np.bincount(number, one.flagged, len(names))
+    top, bottom = (hits / counts, np.ones(len(names))) if per_subject else (hits, counts.astype(float))
     value = float(top.sum() / bottom.sum())
     if value in (0.0, 1.0):  # resamples would show no spread
         return (value, *clopper_pearson(int(value * len(names)), len(names)))
     times = resample(rng(seed, "audit", "subjects"), len(names), DRAWS)
-    return value, *percentile_interval((times @ top) / (times @ bottom))
+    return (value, *percentile_interval((times @ top) / (times @ bottom)))
 
 
 def _recalls(audit: AuditResult, seed: int) -> list[Result]:

@@ -87,8 +87,8 @@ class ScoreScale:
 
 def _groups(subjects: np.ndarray) -> list[np.ndarray]:
     """Return masks (N,) of the cases of each subject, or of MAX_GROUPS groups of subjects; none if there is one."""
-    names, inverse, _ = by_subject(subjects)
-    group = inverse * min(len(names), MAX_GROUPS) // len(names)
+    names, number, _ = by_subject(subjects)
+    group = number * min(len(names), MAX_GROUPS) // len(names)
     return [group == one for one in range(group.max() + 1)] if len(names) > 1 else []
 
 

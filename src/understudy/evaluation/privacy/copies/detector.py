@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from understudy.core.seed import derive, rng
+from understudy.core.statistics import by_subject
 from understudy.evaluation.privacy.calibration import MIN_CALIBRATION
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined
 from understudy.evaluation.privacy.copies.decision import CopyDecision, CopyScores
@@ -134,7 +135,7 @@ def _without(cases: SmallCases, rows: np.ndarray) -> Tensor:
 
 def _fewest(subjects: np.ndarray) -> int:
     """Return how many cases are left at least, whichever fold of subjects is left out."""
-    counts = np.sort(np.unique(subjects, return_counts=True)[1])
+    counts = np.sort(by_subject(subjects).counts)
     return int(counts[: len(counts) - -(-len(counts) // FOLDS)].sum())
 
 

@@ -1,14 +1,14 @@
 """MATCHERS: each finds the nearest training case of a query, and recognises other transformations of a copy.
 
-| matcher | similarity | recognises |
-|---|---|---|
-| pixels | Pearson's r of the images as they are (the papers' own measure) | exact copies, gain, noise, blends |
-| registered | r after affine registration, over the orders of the channels | translated, rotated, mirrored, contrast |
-| detail | the same, band-passed: without slow shading and grain | blurred, noisy and translated |
-| deformed | r after deformable registration | warped |
-| embedding | cosine in an encoder that has memorised the training cases | warped, blended, two at once |
-| patches | r of a part of the image | a part pasted into another image |
-| lesions | outline and inside of a lesion about its centre; needs label maps | a lesion pasted into another brain |
+The similarity of each, and what it recognises::
+
+    pixels      Pearson's r of the images as they are (the papers' own measure): exact copies, gain, noise, blends
+    registered  r after affine registration, over the orders of the channels: translated, rotated, mirrored, contrast
+    detail      the same, band-passed, without slow shading and grain: blurred, noisy and translated
+    deformed    r after deformable registration: warped
+    embedding   cosine in an encoder that has memorised the training cases: warped, blended, two transformations
+    patches     r of a part of the image: a part pasted into another image
+    lesions     outline and inside of a lesion about its centre (needs label maps): a lesion pasted into another brain
 
 Patches are a quarter of the side, at every eighth pixel, centred and of length one. Each is compared with the patches
 of all training cases at the same place and shifted by four pixels; the patch with the highest score stands for its

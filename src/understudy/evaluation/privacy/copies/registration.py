@@ -28,6 +28,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from understudy.nets.affine import affine_grid
+
 COARSE, FINE = 16, 32
 ZOOMS, DEGREES, SHIFTS = (0.85, 0.92, 1.0, 1.08, 1.17), (-16.0, -8.0, 0.0, 8.0, 16.0), (-1 / 16, 0.0, 1 / 16)
 ITERATIONS, DAMPING, MAX_STEP = 10, 1e-4, 0.15
@@ -58,7 +60,7 @@ def affine_maps(degrees: Tensor, zoom: Tensor, shift: Tensor, flip: bool = False
 
 def apply_affine(images: Tensor, maps: Tensor) -> Tensor:
     """Return images (N, C, H, W) resampled by affine maps (N, 2, 3); the border is continued."""
-    return sample(images, F.affine_grid(maps, list(images.shape), align_corners=False))
+    return sample(images, affine_grid(maps, images.shape[2:]))
 
 
 def sample(images: Tensor, grid: Tensor) -> Tensor:
@@ -78,7 +80,7 @@ def random_warp(images: Tensor, strength: float, smoothness: float, generator: t
     n, _, height, width = images.shape
     field = blur(torch.randn((n, 2, height, width), generator=generator), smoothness)
     field = field * (2 * strength / field.square().mean((1, 2, 3), keepdim=True).sqrt())
-    still = F.affine_grid(torch.eye(2, 3).expand(n, 2, 3), list(images.shape), align_corners=False)
+    still = affine_grid(torch.eye(2, 3).expand(n, 2, 3), (height, width))
     return sample(images, still + field.permute(0, 2, 3, 1))
 
 
@@ -251,7 +253,7 @@ def deform(query: Tensor, target: Tensor, start: Tensor) -> Tensor:
     """
     n, _, height, width = query.shape
     cosines, expected = basis(height, width)
-    still = F.affine_grid(start, [n, 1, height, width], align_corners=False)
+    still = affine_grid(start, (height, width))
     prior = (PRIOR_WEIGHT / expected).repeat(2)  # the inverse covariance of the 2m coefficients
     template, found = unit(query), torch.zeros(n, 2 * cosines.shape[1])
 

@@ -1,13 +1,12 @@
-"""Each attack on a case worked out by hand, and what it must not know."""
+"""Membership inference: each attack on a case worked out by hand, and what it must not know."""
 
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
-from understudy.evaluation.privacy.attacks import ATTACKS, attribute, singling_out
+from understudy.evaluation.privacy.attacks import ATTACKS, singling_out
 from understudy.evaluation.privacy.attacks.membership import FOLDS, _folds
 from understudy.evaluation.privacy.attacks.setup import NEAREST, AttackSetup, ScoreQuery
 
@@ -31,17 +30,6 @@ def test_nearest_pixels_is_the_highest_correlation(setup: MakeScene) -> None:
     made = setup()
     (scored,) = ATTACKS["nearest_pixels"].run(made)
     assert scored.scores == pytest.approx(correlations(made).max(1), abs=1e-6)
-
-
-def test_singling_out_by_hand(setup: MakeScene) -> None:
-    made = setup(members=6, others=6)
-    (scored,) = singling_out.singling_out(made)
-    distances = chord(correlations(made))
-    for case in (0, 7, 20, 33):
-        group = made.is_member == made.is_member[case]
-        others = group & (made.subjects != made.subjects[case])
-        expected = np.log(distances[others].min(0) / distances[case]).max()
-        assert scored.scores[case] == pytest.approx(expected, abs=1e-4)
 
 
 def test_groups_are_of_one_size_and_everyone_stands_in_one(setup: MakeScene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,37 +73,6 @@ def test_features_do_not_depend_on_who_is_attacked(setup: MakeScene) -> None:
     assert released.mean() == pytest.approx(0, abs=1e-6)
 
 
-def test_attribute_by_hand(setup: MakeScene) -> None:
-    made = setup()
-
-    class WithClass:
-        def __init__(self, cohort: Cohort, values: np.ndarray) -> None:
-            self.classes, self._values, self._cohort = ("finding=mass",), values.astype(np.float32), cohort
-
-        def __getattr__(self, name: str) -> object:
-            return getattr(self._cohort, name)
-
-        def class_matrix(self, rows: np.ndarray | None = None) -> np.ndarray:
-            return self._values[slice(None) if rows is None else rows, None]
-
-    draw = np.random.default_rng(3)
-    truth = draw.integers(0, 2, len(made.real)).astype(float)
-    truth[4] = np.nan
-    told = draw.integers(0, 2, 60)
-    other = AttackSetup(WithClass(made.real, truth), WithClass(made.synthetic, told), made.members, made.non_members, 0)  # type: ignore[arg-type]
-    (scored,) = attribute.attribute(other)
-    assert scored.part == "mass"
-    assert scored.success is not None
-    r = correlations(made)
-    guess = told[r.argmax(1)]
-    known = np.arange(len(truth)) != 4
-    assert np.array_equal(scored.success[known], (guess == truth[made.rows])[known])
-    assert np.isnan(scored.scores[4])
-    away = [chord(r[0, told == value].max()) for value in (0, 1)]
-    own = int(truth[made.rows[0]])
-    assert scored.scores[0] == pytest.approx(np.log(away[1 - own] / away[own]), abs=1e-4)
-
-
 def test_score_queries_are_used_in_the_right_direction(setup: MakeScene) -> None:
     made = setup()
     asked = {name: ScoreQuery("x", lambda cohort, rows: rows * 1.0) for name in ("discriminator", "denoising_loss")}
@@ -133,13 +90,3 @@ def test_score_queries_are_used_in_the_right_direction(setup: MakeScene) -> None
     )
     with pytest.raises(UnderstudyError, match="120 that are not finite"):
         ATTACKS["discriminator"].run(bad)
-
-
-def test_what_an_attack_lacks_is_said(setup: MakeScene) -> None:
-    made = setup(others=9)
-    assert "at least 10 non-member subjects, found 9" in ATTACKS["density_ratio"].lacks(made)
-    assert "share no class column" in ATTACKS["attribute"].lacks(made)
-    few = AttackSetup(made.real, made.synthetic, made.members, made.non_members, 0, features="encoder")
-    assert ATTACKS["nearest_features"].lacks(few) == ""
-    few.synthetic.__class__ = type("Short", (Cohort,), {"__len__": lambda self: 15})
-    assert "at least 16 released cases, found 15" in ATTACKS["nearest_features"].lacks(few)
