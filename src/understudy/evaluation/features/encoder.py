@@ -2,8 +2,8 @@
 
 Two views of each image (turned, scaled, other contrast and level; the classical augmentation of ``tasks``) are to give
 the same embedding, while embeddings of a batch keep their variance and stay uncorrelated. No noise, no blur and no
-mirroring among the views: a fixed reference must not learn to overlook what a generator may get wrong. Features are the mean
-responses of all four levels, so that grain counts beside shape.
+mirroring among the views: a fixed reference must not learn to overlook what a generator may get wrong. Features are the
+mean responses of all four levels, so that grain counts beside shape.
 **Source**: Bardes, Ponce and LeCun, VICReg (2022, arXiv 2105.04906), equations 1 to 6 with the weights 25, 25, 1.
 **Differs**: a network of 50,000 weights that trains in well under a minute on one core at 64 pixels, a fixed number of
 updates, crops of at most 64 pixels (volumes: 24 voxels) at the same place in both views. The weights follow from the
