@@ -8,6 +8,7 @@ import ast
 import re
 import statistics
 from collections.abc import Callable, Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -67,11 +68,16 @@ WHOLE = {  # tests of several files at once: of a menu, of a command, of the hou
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
+@cache
+def parsed(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
 def trees(root: Path) -> Iterator[tuple[str, str, ast.Module]]:
     for file in sorted(root.rglob("*.py")):
         parts = file.relative_to(root).with_suffix("").parts
         module = ".".join(["understudy", *(parts[:-1] if parts[-1] == "__init__" else parts)])
-        yield str(file.relative_to(root)), module, ast.parse(file.read_text())
+        yield str(file.relative_to(root)), module, parsed(file.read_text())
 
 
 def imported(node: ast.AST) -> list[str]:

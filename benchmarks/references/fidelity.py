@@ -194,7 +194,8 @@ def ms_ssim_of(library: str) -> float:
 
 
 IMAGES = ("frechet", "extrapolation", "kernel", "manifold", "inception_score", "intensity", "spectrum", "ms_ssim")
-FILES = {name: f"evaluation/fidelity/test_{name}.py" for name in IMAGES}
+MIRRORS = {"frechet": "fid", "extrapolation": "fid", "kernel": "kid", "manifold": "prdc"}
+FILES = {name: f"evaluation/fidelity/test_{MIRRORS.get(name, name)}.py" for name in IMAGES}
 PAIRS = "3 pairs of 192 x 176, 5 scales"
 LABELS = "evaluation/fidelity/test_label_distances.py"
 GAUSSIANS = "closed form of Gaussians with known mean and covariance"

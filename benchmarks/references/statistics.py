@@ -120,6 +120,6 @@ ROWS = [
     Row(("bootstrap nested in seed and subject",), "variance of the mean", WIDTHS, 0.03,
         INTERVALS, nested_bootstrap, relative=True),
     *(Row((name,), f"`{function}`", "n = 14 with ties, and 25 resamples of them", 1e-12,
-          "evaluation/correlation/test_coefficients_ranks.py", partial(rank_correlation_of_scipy, name), "scipy")
+          "evaluation/correlation/test_coefficients.py", partial(rank_correlation_of_scipy, name), "scipy")
       for name, function in (("spearman", "spearmanr"), ("kendall", "kendalltau"))),
 ]  # fmt: skip

@@ -200,7 +200,7 @@ ROWS = [
         "monai", True),
     Row((*OVERLAPS, *SURFACES), "the rule for empty maps, by hand", "missed lesion, empty truth, both empty", 1e-12,
         f"{SCORES}, {FAR}", empty_maps_by_hand),
-    Row(("auc",), "all pairs counted", "n = 80 with ties", 1e-12, "tasks/test_classification_auc.py", auc_by_pairs),
+    Row(("auc",), "all pairs counted", "n = 80 with ties", 1e-12, "tasks/test_classification.py", auc_by_pairs),
     Row(("auc",), "`roc_auc_score` with sample weights", "n = 80, 12 subjects, 40 resamples", 1e-12,
         "evaluation/utility/test_auc.py", auc_of_scikit_learn, "scikit-learn"),
 ]  # fmt: skip

@@ -92,7 +92,7 @@ def test_contract_tests_run_over_it(file: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "menu"), [
-    ("stylegan1", "generators"), ("spade", "generators"), ("mask_gan", "generators"), ("brats", "data/sources"),
+    ("stylegan1", "generators"), ("spade", "generators"), ("cyclegan", "generators"), ("brats", "data/sources"),
     ("inception_score", "evaluation"),
 ])  # fmt: skip
 def test_an_entry_is_named_in_its_own_file_and_in_the_menu_alone(name: str, menu: str) -> None:

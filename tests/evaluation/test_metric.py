@@ -5,7 +5,7 @@ import pytest
 
 from understudy.core.errors import UnderstudyError
 from understudy.evaluation import METRICS
-from understudy.evaluation.metric import Metric, check_features, few_cases
+from understudy.evaluation.metric import Metric, Quantity, check_features, few_cases
 
 
 def test_few_cases_are_too_few() -> None:
@@ -20,11 +20,11 @@ def test_few_cases_are_too_few() -> None:
 
 def test_a_law_that_no_test_knows_is_refused() -> None:
     with pytest.raises(UnderstudyError, match="found .'always right'."):
-        Metric(print, "lower", frozenset({"always right"}))  # type: ignore[arg-type]
+        Quantity("toy", "toy", "lower", frozenset({"always right"}))
 
 
 def test_too_few_cases_for_the_features_are_told() -> None:
-    metric = Metric(print, "lower", frozenset(), cases_per_feature=2, few="it is biased")  # type: ignore[arg-type]
+    metric = Metric(print, (), cases_per_feature=2, few="it is biased")  # type: ignore[arg-type]
     assert "39 cases are too few for 20 features: it is biased" in metric.warning(39, 20)
     assert metric.warning(40, 20) == ""
     assert metric.warning(20, 10) == few_cases(20) != ""

@@ -186,7 +186,7 @@ def seen(samples: Samples) -> np.ndarray:
 def draw(generator: Generator, cohort: Cohort, seeds: list[int]) -> torch.Tensor:
     condition = told(generator, cohort, seeds)
     with torch.no_grad():
-        return generator.draw(seeds, None if condition is None else generator._told(condition))
+        return generator.draw(seeds, None if condition is None else generator._as_tensor(condition))
 
 
 @pytest.fixture(scope="module", params=CASES, ids=NAMES_OF_CASES)

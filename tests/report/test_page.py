@@ -111,3 +111,9 @@ def test_words_from_results_are_escaped(evidence: Evidence, tmp_path: Path) -> N
     page = write_report(evidence(utility=[result])[:1], tmp_path / "report").read_text()
     assert "<script>" not in page
     assert "<b>" not in page
+
+
+def test_what_was_withheld_is_listed_by_its_reason(evidence: Evidence, tmp_path: Path) -> None:
+    results = [Result(f"utility.real.unet.{name}", None, note="withheld: few") for name in ("dice", "iou")]
+    page = write_report(evidence(utility=results)[:1], tmp_path / "report").read_text()
+    assert "<li>withheld: few: utility · real · U-Net · Dice; utility · real · U-Net · IoU</li>" in page

@@ -74,3 +74,10 @@ def test_a_column_of_notes_becomes_footnotes() -> None:
     )
     assert view.rows == [["kid (a)", "1.500"], ["frechet", "2.50"], ["x (a)", "1"]]
     assert view.notes == (("a", "few"),)
+
+
+def test_cells_of_names_are_in_words_and_low_and_high_join_what_stands_before_them() -> None:
+    header = ("network", "score", "dice", "low", "high")
+    view = table_view(Table("t", header, (("unet", "volume_difference", "0.5", "0.25", "0.75"),)), "utility")
+    assert view.header == ["Network", "Score", "Dice"]
+    assert view.rows == [["U-Net", "volume difference", "0.500 [0.250, 0.750]"]]

@@ -108,5 +108,5 @@ def test_what_it_does_not_fit_is_refused(
     with pytest.raises(UsageError, match="other channels or labels than darker has"):
         open_run_query(run, [], 0).score(other, np.arange(2))
     told = train(cohort, place / "told", labels="given", images_seen=4)
-    with pytest.raises(UsageError, match="a run of diffusion, given label maps, and attacks ask"):
+    with pytest.raises(UsageError, match="a run of diffusion, given label maps, and attacks query"):
         open_run_query(told, [], 0)

@@ -1,6 +1,6 @@
 """``understudy import``: real data, or the built-in phantom, becomes a cohort; a sub-command a source of the menu.
 
-**Checked** in tests/cli/test_import_.py.
+**Checked** in tests/cli/test_import.py.
 """
 
 import inspect

@@ -142,7 +142,7 @@ def _privacy(named: Mapping[str, Result]) -> list[Entry]:
         detail = _joined(
             f"{number(expected.value, 'cases')} ({_between(expected)}) expected by chance" if expected else "",
             f"threshold set on {threshold.n} subjects" if threshold else "",
-            f"{_between(flagged)} had other subjects set it" if flagged.low is not None else "",
+            f"{_between(flagged)} flagged, had other subjects set the threshold" if flagged.low is not None else "",
         )
         figure, meaning = f"{number(flagged.value, 'cases')} of {flagged.n:,}", _verdict(flagged, above, nearer)
         meaning += f". {_covered(threshold, named)}"

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from understudy.core import disclosure
 from understudy.core.provenance import Provenance, code_version
+from understudy.core.result import Result
 from understudy.core.stage import finished, output_folder
 from understudy.report.cards import cards
 from understudy.report.chapters import chapter, claims
@@ -74,11 +75,7 @@ def _render(folders: list[Folder], sections: list[Section], internal: bool) -> s
         internal=internal,
         sections=sections,
         cards=cards(results),
-        withheld=[
-            (words(result.name, result.name.partition(".")[0]), result.note)
-            for result in results
-            if result.value is None
-        ],
+        withheld=_withheld(results),
         requests=[_request(folder.provenance) for folder in folders],
         real=cohort_ids(folders[0].provenance, "real"),
         synthetic=cohort_ids(folders[0].provenance, "synthetic").replace(",", ", ") or "not recorded",
@@ -93,3 +90,12 @@ def _request(provenance: dict[str, Any]) -> dict[str, str]:
     """Return what the page tells of the request behind a results folder."""
     told = {key: str(provenance.get(key, "not recorded")) for key in ("command", "seed", "understudy")}
     return {**told, "config": json.dumps(provenance.get("config", {}), sort_keys=True)}
+
+
+def _withheld(results: list[Result]) -> dict[str, list[str]]:
+    """Return the names of results without a value, by the reason that they have in common."""
+    found: dict[str, list[str]] = {}
+    for result in results:
+        if result.value is None:
+            found.setdefault(result.note, []).append(words(result.name, result.name.partition(".")[0]))
+    return found

@@ -23,7 +23,7 @@ WORDS = {
     "within": "distance within the class, synthetic / real",
     "found": "share found",
     "left_out": "family left out of the learning",
-    "right_subject": "right subject named",
+    "correct_subject": "correct subject named",
     "ms_ssim": "MS-SSIM of random pairs",
     "labels": "label maps",
     "wasserstein": "Wasserstein distance / real SD",
@@ -59,6 +59,7 @@ WORDS = {
     "above_reference_max": "nearer than any unseen subject",
     "expected": "expected by chance",
     "false_positive_rate": "false-positive rate",
+    "false_positive_rate_transformed": "false-positive rate, transformed cases",
     "recall_low_prevalence": "recall at low prevalence",
     "rule": "empty maps",
     "quantile": "low quantile",
@@ -90,6 +91,7 @@ WORDS = {
 MIXED = re.compile(r"(both|gain)-(\d+)")
 NUMBER = re.compile(r"^-?\d+(\.\d+)?([eE][-+]?\d+)?$")
 MANY_COLUMNS = 6
+NAMING = {"metric", "score", "network", "statistic", "transformation"}  # columns whose cells are names of the menus
 COUNTED = ("cases", "subject maps", "subjects", "count")  # units of whole numbers
 
 
@@ -104,6 +106,7 @@ class View:
         numeric: whether each column is set as numbers.
         caption: what is the same in every row, "" if nothing.
         notes: footnotes, (mark, text).
+        folded: whether it is opened by a click, since it is long.
     """
 
     title: str
@@ -112,6 +115,7 @@ class View:
     numeric: list[bool]
     caption: str = ""
     notes: tuple[tuple[str, str], ...] = ()
+    folded: bool = False
 
 
 def words(name: str, section: str = "") -> str:
@@ -182,11 +186,12 @@ def results_table(title: str, results: Sequence[Result]) -> View:
         rows,
         [False, True, True, True, False],
         notes=tuple((mark, note) for note, mark in marks.items()),
+        folded=True,
     )
 
 
 def table_view(table: Table, section: str = "") -> View:
-    """Return the view of a CSV table.
+    """Return the view of a CSV table of an evaluation.
 
     Columns x, x_low and x_high become one, a column of notes becomes footnotes, empty columns are left out, and in wide
     tables what is the same in every row becomes the caption.
@@ -194,12 +199,17 @@ def table_view(table: Table, section: str = "") -> View:
     columns = {name: [row[i] for row in table.rows] for i, name in enumerate(table.header)}
     for low_name in [name for name in columns if name == "low" or name.endswith("_low")]:
         stem = low_name.removesuffix("low").removesuffix("_")
-        value, high = stem or "value", f"{stem}_high" if stem else "high"
+        before = table.header[table.header.index(low_name) - 1]  # what low and high are of, where they do not say so
+        value, high = stem or before, f"{stem}_high" if stem else "high"
         if value in columns and high in columns:
             lows, highs = columns.pop(low_name), columns.pop(high)
             columns[value] = [_with_interval(*cells) for cells in zip(columns[value], lows, highs, strict=True)]
     notes = columns.pop("note", [""] * len(table.rows))
-    columns = {name: [_cell(cell) for cell in cells] for name, cells in columns.items() if any(cells)}
+    columns = {
+        name: [words(cell, section) if name in NAMING else _cell(cell) for cell in cells]
+        for name, cells in columns.items()
+        if any(cells)
+    }
     caption = ""
     if len(columns) > MANY_COLUMNS and len(table.rows) > 1:
         same = {name: cells[0] for name, cells in columns.items() if len(set(cells)) == 1}

@@ -29,7 +29,7 @@ def folders(tmp_path: Path, fidelity: Write, utility: Write, cohorts: Write) -> 
 def test_the_report_shows_points_and_coefficients(tmp_path: Path, folders: list[Path]) -> None:
     evaluate_correlation(folders, tmp_path / "correlation", 0, QUICK)
     page = write_report([*folders, tmp_path / "correlation"], tmp_path / "report").read_text()
-    assert "Fidelity against usefulness" in page and "Fréchet distance and usefulness" in page
+    assert "Fidelity against utility" in page and "Fréchet distance and utility" in page
     assert "Spearman 1.00 [1.00, 1.00]; + means" in page and "orders these synthetic cohorts" in page
 
 

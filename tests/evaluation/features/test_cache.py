@@ -62,7 +62,7 @@ def test_another_code_version_misses(tmp_path: Path, monkeypatch: pytest.MonkeyP
     cache, package = open_cache(tmp_path / "cache", []), tmp_path / "understudy"
     package.mkdir()
     (package / "__init__.py").write_text("")
-    monkeypatch.setattr("understudy.__file__", str(package / "__init__.py"))
+    monkeypatch.setattr(cache_module, "__file__", str(package / "evaluation" / "features" / "cache.py"))
     cache_module.code_hash.cache_clear()
     cache.store(KEY, ARRAY)
     assert cache.load(KEY) is not None

@@ -82,7 +82,7 @@ def test_large_classes_are_measured_on_some_of_their_cases(monkeypatch: pytest.M
 
 def test_few_cases_have_no_number() -> None:
     found = results(seen((0.96, 0.04), 100, 0), seen((1.0, 0.0), 50, 1))
-    assert found["within.class-b"].value is None and "0 case(s) on the smaller side" in found["within.class-b"].note
+    assert found["within.class-b"].value is None and "0 case(s) on the smaller set" in found["within.class-b"].note
     assert found["share.class-b"].value == 0 and found["share.class-b"].note == "real withheld: fewer than 5 subjects"
     rows = [row for _, row in diversity("x", ("a", "b"), seen((0.96, 0.04), 100, 0), seen((1.0, 0.0), 50, 1), 4, 0)]
     assert rows[0] == [] and rows[2] == ["b", None, 0.0, None, None, 0]

@@ -13,7 +13,7 @@ from understudy.evaluation import METRICS
 from understudy.evaluation.fidelity.stage import FidelityConfig, evaluate_fidelity
 
 CONFIG = FidelityConfig(draws=4, subsets=8, subset_size=30, bins=16, grid=9, pairs=20, features="random")
-OF_FEATURES = [name for name, metric in METRICS.items() if metric.needs == "features"]
+OF_FEATURES = [one.name for metric in METRICS.values() if metric.needs == "features" for one in metric.quantities]
 COMPARED = (*OF_FEATURES, "intensity.a", "intensity.b", "spectrum")
 
 

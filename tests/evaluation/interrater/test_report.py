@@ -61,6 +61,6 @@ def test_the_report_shows_the_ceiling_beside_segmenters(tmp_path: Path, rater: R
     write_results(tmp_path / "utility", scores, Provenance("evaluate utility", {}, 0, inputs))
     alone = write_report([tmp_path / "utility"], tmp_path / "alone").read_text()
     page = write_report([tmp_path / "utility", out], tmp_path / "report").read_text()
-    assert "Two raters" in page and "Two raters" not in alone
+    assert "Inter-rater agreement" in page and "Inter-rater agreement" not in alone
     pictures = [text.split('src="data:image/png;base64,')[1].split('"')[0] for text in (alone, page)]
     assert len(pictures[1]) > 1.3 * len(pictures[0])  # more lines in the one figure of Dice

@@ -10,7 +10,7 @@ SIZES = [(16, 16), (8, 32), (16, 24, 16), (8, 16, 32)]
 
 def networks(size: tuple[int, ...], k: int = 3, classes: int = 0) -> tuple[MaskGenerator, Critic]:
     torch.manual_seed(0)
-    return MaskGenerator(6, classes, k, size, finest=4, most=12), Critic(classes, k, size, finest=4, most=12)
+    return MaskGenerator(6, classes, k, size, finest=4, max_maps=12), Critic(classes, k, size, finest=4, max_maps=12)
 
 
 def test_every_side_is_halved_on_its_own() -> None:

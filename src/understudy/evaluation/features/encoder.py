@@ -2,12 +2,12 @@
 
 Two views of each image (turned, scaled, other contrast and level; the classical augmentation of ``tasks``) are to give
 the same embedding, while embeddings of a batch keep their variance and stay uncorrelated. No noise, no blur and no
-mirroring among the views: a yardstick must not learn to overlook what a generator may get wrong. Features are the mean
-responses of all four levels, so that grain counts beside shape.
+mirroring among the views: a fixed reference must not learn to overlook what a generator may get wrong. Features are the
+mean responses of all four levels, so that grain counts beside shape.
 **Source**: Bardes, Ponce and LeCun, VICReg (2022, arXiv 2105.04906), equations 1 to 6 with the weights 25, 25, 1.
 **Differs**: a network of 50,000 weights that trains in well under a minute on one core at 64 pixels, a fixed number of
 updates, crops of at most 64 pixels (volumes: 24 voxels) at the same place in both views. The weights follow from the
-cohort and a fixed seed, not the run's: the same machine and cohort give the same yardstick. **What it has seen**: all
+cohort and a fixed seed, not the run's: the same machine and cohort give the same reference. **What it has seen**: all
 real training subjects, so both halves of the baseline are familiar to it, and synthetic cases are not. Had it
 memorised these cases, unseen real subjects would lie above the baseline. On lgg_tcga (40 of 80 subjects, 12 random
 splits) they lay 1.08 times [0.82, 1.43] as far as seen ones, relative to random features: no such effect was found, and
@@ -40,7 +40,7 @@ CROP = {2: 64, 3: 24}
 VIEWS = Ranges(flip=0, rotation_degrees=15, scale=0.2, gain=0.1, shift=0.05, noise=0)
 LEARNING_RATE = 2e-3
 SIMILAR, VARIANT, UNCORRELATED = 25.0, 25.0, 1.0
-SEED = 0  # not the run's seed: features are a yardstick
+SEED = 0  # not the run's seed: features are a fixed reference
 LEAST_CASES = 16
 
 

@@ -20,7 +20,7 @@ from understudy.core.seed import rng
 from understudy.evaluation.features.extractor import ExtractorInputs
 
 WIDTHS = (16, 24, 24)  # filters at full, half and quarter size
-WEIGHTS_SEED = 0  # not the run's seed: features are a yardstick
+WEIGHTS_SEED = 0  # not the run's seed: features are a fixed reference
 
 
 class RandomFeatures:

@@ -26,7 +26,7 @@ def test_a_matcher_without_spread_is_left_out() -> None:
 
 
 def test_unseen_subjects_who_are_all_alike_calibrate_nothing() -> None:
-    with pytest.raises(UnderstudyError, match="match alike: run `understudy check`"):
+    with pytest.raises(UnderstudyError, match="look alike: run `understudy check`"):
         CopyDecision({"pixels": nears([0.3] * 20)}, np.arange(20), "", 0.01, 100, 0)
 
 
