@@ -20,11 +20,8 @@ from understudy.core.errors import UsageError
 def whole_file(file: Path, *, mode: int = 0o666, alone: bool = True, replace: bool = True) -> Iterator[BinaryIO]:
     """Yield a file to write to; it gets its name at the end, or on any exception is gone.
 
-    Args:
-        file: the final name.
-        mode: permissions, less the umask.
-        alone: whether no other process writes it at the same time; otherwise each writes under a name of its own.
-        replace: whether a file of this name is replaced; otherwise it stays, and what was written is dropped.
+    Its permissions are ``mode`` less the umask. Where other processes may write it too (not ``alone``), each writes
+    under a name of its own. Without ``replace`` a file of this name stays, and what was written is dropped.
     """
     own = "" if alone else f".{secrets.token_hex(8)}"
     partial = file.with_name(f".{file.name}{own}.partial")
@@ -45,12 +42,7 @@ def whole_file(file: Path, *, mode: int = 0o666, alone: bool = True, replace: bo
 
 @contextmanager
 def whole_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
-    """Yield an empty folder to fill; it gets its name at the end, or on any exception is gone.
-
-    Args:
-        folder: the final name.
-        replace: whether a folder of this name is removed first.
-    """
+    """Yield an empty folder to fill; it gets its name at the end, or on errors is gone; ``replace`` drops one there."""
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # what a killed run left
     partial.mkdir(parents=True)
@@ -69,12 +61,8 @@ def whole_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
 def lock(file: Path, doing: str) -> Iterator[None]:
     """Hold a lock that one process can have at a time; the file is gone afterwards.
 
-    Args:
-        file: the lock file.
-        doing: what its holder does, for the message, e.g. ``writing /data/out``.
-
     Raises:
-        UsageError: another process holds it; nothing waits.
+        UsageError: another process is ``doing`` (``writing /data/out``), and holds it; nothing waits.
     """
     from filelock import FileLock, Timeout  # takes long to import, and `understudy --help` needs none
 

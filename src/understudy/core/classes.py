@@ -21,16 +21,10 @@ ClassRequest = str | Mapping[str, float]
 
 
 def class_combinations(cohort: Cohort, names: Sequence[str], split: str = "train") -> list[dict[str, Any]]:
-    """Return the class combinations of a split that at least five of its subjects have, the most frequent first.
+    """Return the combinations of class columns that at least five subjects of a split have, the most frequent first.
 
-    Args:
-        cohort: a cohort with class columns.
-        names: which of them.
-        split: which of its cases are looked at.
-
-    Returns:
-        Plain data: [{"classes": [1.0, 0.0, None], "cases": 120}, ...]; None stands for a missing entry, and cases
-        without any entry count nowhere.
+    Plain data: [{"classes": [1.0, 0.0, None], "cases": 120}, ...]; None stands for a missing entry, and cases without
+    any entry count nowhere.
     """
     rows = cohort.rows(split)
     matrix = cohort.class_matrix(rows)[:, [cohort.classes.index(name) for name in names]]
@@ -55,18 +49,10 @@ def class_record(cohort: Cohort, conditional: bool) -> dict[str, Any]:
 def wanted_classes(
     names: Sequence[str], combinations: Sequence[Mapping[str, Any]], request: ClassRequest, n: int, seed: int
 ) -> np.ndarray:
-    """Return the classes that new cases shall have.
+    """Return the K classes that new cases shall have, float32 (n, K), NaN where missing; row i is the same for every n.
 
-    Args:
-        names: K class columns.
-        combinations: what :func:`class_combinations` returned for the training data.
-        request: "data" (combinations as often as in training), "balanced" (each combination equally often), or one
-            value by name for all cases; a name that is not given is missing.
-        n: number of cases; row i is the same for every n.
-        seed: of the draws.
-
-    Returns:
-        float32 (n, K), NaN where missing.
+    A request is "data" (``combinations`` of :func:`class_combinations` as often as in training), "balanced" (each
+    equally often), or one value by name for all cases; a name that is not given is missing.
 
     Raises:
         UsageError: a name that is no class column, or a request that is unknown.

@@ -16,10 +16,10 @@ Written by core/writer.py, read through the models of core/manifest.py.
 import copy
 import hashlib
 import math
-import tokenize
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -33,18 +33,8 @@ KINDS = get_args(Kind)
 LABEL_SOURCES = get_args(LabelSource)
 PATIENTS_OWN = LABEL_SOURCES[:2]  # these repeat a patient's label map by design
 
-# What NumPy raises where a file is no .npy file, or is cut short
-NPY_ERRORS = (
-    UsageError,
-    OSError,
-    ValueError,
-    TypeError,
-    EOFError,
-    SyntaxError,
-    OverflowError,
-    MemoryError,
-    tokenize.TokenError,
-)
+# Where a file is no .npy file, or is cut short
+NPY_ERRORS = UsageError, OSError, ValueError, TypeError, EOFError, SyntaxError, OverflowError, MemoryError, TokenError
 
 
 class Cohort:
@@ -85,8 +75,7 @@ class Cohort:
 
         Raises:
             UsageError: there is no such folder, or it is not a cohort.
-            UnderstudyError: the cohort is damaged: wrong types or sizes, a table that does not fit, a subject in two
-                splits.
+            UnderstudyError: it is damaged: wrong types or sizes, a table that does not fit, a subject in two splits.
         """
         path = Path(path)
         if not path.is_dir():
@@ -179,11 +168,7 @@ class Cohort:
         return int(self._numbers("slice_index", row, 1)[0]) if self._table["slice_index"][row] else None
 
     def _numbers(self, name: str, row: int, n: int) -> tuple[float, ...]:
-        """Return an entry of the case table as n numbers; a blank one is NaN.
-
-        Raises:
-            UnderstudyError: it is something else.
-        """
+        """Return an entry of the case table as n numbers (a blank one is NaN), or refuse what is something else."""
         text = self._table[name][row]
         try:
             values = tuple(float(v) for v in text.split()) if text else (np.nan,) * n

@@ -18,16 +18,10 @@ T = TypeVar("T")
 
 
 def read_document(file: Path, model: type[T], what: str, advice: str) -> T:
-    """Read a JSON file.
+    """Read a JSON file as a model of pydantic, or a type that it understands, such as ``dict[str, Any]``.
 
-    Args:
-        file: the file.
-        model: a pydantic model, or a type that pydantic understands, such as ``dict[str, Any]`` or a dataclass.
-        what: what the file should be, for messages: ``a results file``.
-        advice: what to do where it is none: ``evaluate again``.
-
-    Returns:
-        The content as ``model``. Nothing is converted: text is no number, a list is no dictionary.
+    Nothing is converted: text is no number, a list is no dictionary. Messages say ``what`` the file should be (``a
+    results file``) and give ``advice`` where it is none (``evaluate again``).
 
     Raises:
         UnderstudyError: the file cannot be read, is no JSON, or holds other types than the model.

@@ -34,13 +34,7 @@ class Channel:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a cohort's images and label maps become network channels: C image channels, then L label channels.
-
-    Attributes:
-        channels: the C image channels.
-        dtype: NumPy name of the images' data type.
-        scheme: the label scheme, or None where there are no label maps.
-    """
+    """How a cohort's images (of a NumPy ``dtype``) and label maps become C image channels, then L label channels."""
 
     channels: tuple[Channel, ...]
     dtype: str
@@ -126,10 +120,6 @@ class EncodingRecord(BaseModel):
         return self
 
     def made(self) -> Encoding:
-        """Return the encoding that it describes.
-
-        Raises:
-            UsageError: there can be none.
-        """
+        """Return the encoding that it describes; UsageError where there can be none."""
         scheme = None if self.label_scheme is None else LabelScheme.from_records(self.label_scheme)
         return Encoding(self.channels, self.dtype, scheme)

@@ -25,9 +25,7 @@ PALETTE = ("#000000", "#e4572e", "#4c9f70", "#f3c13a", "#4d7ea8", "#9b5de5", "#0
 class LabelScheme:
     """What the integers of a label map mean. In a cohort they are always 0..K-1, and class 0 is the background.
 
-    Attributes:
-        names: K class names.
-        source_values: the K integers these classes had in the source files, in the same order.
+    ``source_values`` are the K integers that the classes had in the source files.
     """
 
     names: tuple[str, ...]
@@ -85,22 +83,14 @@ class LabelScheme:
         return cls(tuple(name.strip() for _, _, name in pairs), tuple(int(value) for value, _, _ in pairs))
 
     def from_source(self, values: np.ndarray, where: str = "a label map") -> np.ndarray:
-        """Map source values to 0..K-1.
-
-        Args:
-            values: array of numbers as the file holds them.
-            where: which file, for the message.
-
-        Returns:
-            uint8 array of the same shape.
+        """Map numbers as a file holds them to 0..K-1, uint8 of the same shape; messages say ``where`` they stand.
 
         Raises:
             UnderstudyError: a value is not in the scheme.
         """
         order = np.argsort(self.source_values)
         known = np.asarray(self.source_values)[order]
-        found = np.searchsorted(known, values)
-        found = np.minimum(found, len(known) - 1)
+        found = np.minimum(np.searchsorted(known, values), len(known) - 1)
         wrong = known[found] != values
         if wrong.any():
             extra = np.unique(np.asarray(values)[wrong])[:8].tolist()
@@ -115,28 +105,17 @@ class LabelScheme:
         return ",".join(f"{value}={name}" for value, name in zip(self.source_values, self.names, strict=True))
 
     def encode(self, labels: np.ndarray) -> np.ndarray:
-        """Write label maps as image channels.
-
-        Args:
-            labels: integer array (N, *S) with values 0..K-1.
-
-        Returns:
-            float32 (N, L, *S) in [-1, 1].
-        """
+        """Write label maps (N, *S) of integers 0..K-1 as image channels float32 (N, L, *S) in [-1, 1]."""
         if len(self) <= 4:
             table = np.asarray(LEVELS[len(self)], np.float32) / 127.5 - 1
             return table[labels][:, None]
         return np.moveaxis(np.eye(len(self), dtype=np.float32)[labels], -1, 1) * 2 - 1
 
     def decode(self, channels: np.ndarray) -> np.ndarray:
-        """Read label maps from image channels, the reverse of :meth:`encode`.
+        """Read label maps uint8 (N, *S), 0..K-1, from image channels (N, L, *S) of any values, [-1, 1] expected.
 
-        Args:
-            channels: float (N, L, *S), any values; [-1, 1] is the expected range.
-
-        Returns:
-            uint8 (N, *S) with values 0..K-1: the level between whose midpoints a value lies (a value on a midpoint
-            goes down, as Akbar's ``v > 25.5``), or the largest channel.
+        A class is the level between whose midpoints a value lies (a value on a midpoint goes down, as Akbar's
+        ``v > 25.5``), or the largest channel.
         """
         if channels.ndim < 3 or channels.shape[1] != self.encoded_channels:
             raise UsageError(
@@ -144,10 +123,8 @@ class LabelScheme:
             )
         if len(self) <= 4:
             levels = np.asarray(LEVELS[len(self)])
-            thresholds = (levels[1:] + levels[:-1]) / 2
-            return np.searchsorted(thresholds, (channels[:, 0].astype(np.float64) + 1) * 127.5, side="left").astype(
-                np.uint8
-            )
+            thresholds, found = (levels[1:] + levels[:-1]) / 2, (channels[:, 0].astype(np.float64) + 1) * 127.5
+            return np.searchsorted(thresholds, found, side="left").astype(np.uint8)
         return channels.argmax(1).astype(np.uint8)
 
     def to_json(self) -> list[dict[str, Any]]:
@@ -181,13 +158,9 @@ class ClassRecord(BaseModel):
 
 
 class LabelArray(np.memmap[Any, np.dtype[np.uint8]]):
-    """Label maps (N, *S) in a file. To read one that holds a value above the scheme's is refused.
+    """Label maps (N, *S) in a file. To read one that holds a value above the scheme's is refused."""
 
-    Attributes:
-        classes: K, the number of classes of the scheme.
-    """
-
-    classes = 256
+    classes = 256  # K
 
     @classmethod
     def of(cls, array: np.memmap, classes: int) -> "LabelArray":
@@ -197,11 +170,7 @@ class LabelArray(np.memmap[Any, np.dtype[np.uint8]]):
         return maps
 
     def __getitem__(self, rows: Any) -> Any:
-        """Return some of the label maps as a plain array.
-
-        Raises:
-            UnderstudyError: a value is above K - 1.
-        """
+        """Return some of the label maps as a plain array; UnderstudyError where a value is above K - 1."""
         found = super().__getitem__(rows)
         if isinstance(found, np.ndarray):
             found = found.view(np.ndarray)

@@ -11,26 +11,16 @@ Entry = TypeVar("Entry")
 
 
 class Menu(UserDict[str, Entry]):
-    """A dictionary whose entries may be given by place: ``Menu("understudy.nets", unet="unet:UNet")``.
-
-    Args:
-        package: the package that places lie in.
-        places: ``module:attribute`` below the package, by the name of the entry.
-    """
+    """A dictionary of what lies at ``module:attribute`` below a package: ``Menu("understudy.nets", a="unet:UNet")``."""
 
     def __init__(self, package: str, **places: str) -> None:
         """Note the places; nothing is imported."""
         super().__init__()
-        self._package = package
-        self._places = places
+        self._package, self._places = package, places
         self.data = dict.fromkeys(places)  # type: ignore[assignment]
 
     def __getitem__(self, name: str) -> Entry:
-        """Return an entry, imported where it has not been yet.
-
-        Raises:
-            KeyError: there is no such entry.
-        """
+        """Return an entry, imported where it has not been yet; KeyError where there is none."""
         entry: Any = self.data[name]
         if entry is None:
             module, _, attribute = self._places[name].partition(":")

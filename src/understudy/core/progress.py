@@ -15,13 +15,7 @@ Update = Callable[..., None]
 
 @contextmanager
 def progress(title: str, total: int | None = None, unit: str = "", quiet: bool = False) -> Iterator[Update]:
-    """Show what is done, of how much, and the time; nothing where standard error is no terminal.
-
-    Args:
-        title: what is being done.
-        total: how much there is to do; None: not known yet.
-        unit: what is counted, e.g. ``updates``.
-        quiet: show nothing.
+    """Show what is done, of how much (None: not known yet), and the time; nothing where standard error is no terminal.
 
     Yields:
         ``update(advance=, completed=, total=, description=)``, each of them where it changes.
@@ -34,13 +28,7 @@ def progress(title: str, total: int | None = None, unit: str = "", quiet: bool =
 
 
 def tracked(items: Iterable[T], title: str, total: int | None = None) -> Iterator[T]:
-    """Yield items and show how many are done.
-
-    Args:
-        items: what to go through.
-        title: what is being done.
-        total: how many there are; None: as many as ``items`` has, where it can tell.
-    """
+    """Yield items and show how many are done, of ``total``, or of as many as ``items`` has, where it can tell."""
     with progress(title, len(items) if total is None and isinstance(items, Sized) else total) as update:
         for item in items:
             yield item

@@ -21,9 +21,7 @@ def code_version() -> str:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What was asked: the command's name, its resolved settings, the seed, and the ids (keyed where real) of
-    its inputs.
-    """
+    """What was asked: the command's name, its resolved settings, the seed, the ids (keyed where real) of its inputs."""
 
     command: str
     config: dict[str, Any] = field(default_factory=dict)
@@ -32,13 +30,7 @@ class Provenance:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data, with the version of understudy."""
-        return {
-            "command": self.command,
-            "config": self.config,
-            "seed": self.seed,
-            "inputs": self.inputs,
-            "understudy": code_version(),
-        }
+        return {**vars(self), "understudy": code_version()}
 
 
 class ProvenanceRecord(BaseModel):

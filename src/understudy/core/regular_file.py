@@ -19,12 +19,9 @@ KINDS = {
 def open_regular(path: Path, wanted: str) -> BufferedReader:
     """Open a file for reading, and refuse at once what is no regular file.
 
-    Args:
-        path: of the file.
-        wanted: what was expected there, for the sentence, e.g. ``a weights file``.
-
     Raises:
-        UsageError: there is nothing, a folder, a pipe, a device, a socket, a link in a circle, or what may not be read.
+        UsageError: what was ``wanted`` (``a weights file``) is nothing, a folder, a pipe, a device, a socket, a link in
+            a circle, or what may not be read.
     """
     try:
         mode = os.stat(path).st_mode  # opening a device can already change it

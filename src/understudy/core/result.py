@@ -63,11 +63,7 @@ def write_results(folder: Path, results: list[Result], provenance: Provenance) -
 
 
 def read_results(folder: Path) -> tuple[list[Result], dict[str, Any]]:
-    """Read results and provenance from a folder that ``evaluate`` made.
-
-    Raises:
-        UnderstudyError: there is no readable results.json.
-    """
+    """Read results and provenance from a folder of ``evaluate``; UnderstudyError without a readable results.json."""
     file = Path(folder) / "results.json"
     if not file.is_file():
         raise UnderstudyError(f"{folder} holds no results.json: name a folder that `understudy evaluate` wrote")

@@ -40,33 +40,21 @@ class _Finished(BaseModel):
 
 
 def finished(out: Path, marker: str, provenance: Provenance) -> bool:
-    """Tell whether ``out`` already holds what is asked for.
+    """Tell whether ``out`` holds what is asked for now (True), or does not exist (False).
 
-    Args:
-        out: the output folder.
-        marker: the JSON file in it that carries a ``provenance`` entry, e.g. ``cohort.json``.
-        provenance: what is asked for now.
-
-    Returns:
-        True if the same request was completed; False if ``out`` does not exist.
+    ``marker`` is the JSON file in it that carries a ``provenance`` entry, e.g. ``cohort.json``.
 
     Raises:
         UsageError: ``out`` holds something else; nothing is overwritten.
     """
-    out = Path(out)
+    out, advice = Path(out), "choose another --out or remove it"
     if not out.exists():
         return False
-    file = out / marker
-    if file.is_file():
-        made = read_document(file, _Finished, "a finished output", "choose another --out or remove it").provenance
-        if made == json.loads(json.dumps(provenance.to_json())):
-            return True
-        asked = provenance.to_json()
-        differ = [key for key in asked if made.get(key) != json.loads(json.dumps(asked[key]))]
-        raise UsageError(
-            f"the output {out} was made by another request (different: {', '.join(differ)}): "
-            "choose another --out or remove it"
-        )
-    raise UsageError(
-        f"the output {out} exists and is not a finished output of this command: choose another --out or remove it"
-    )
+    if not (out / marker).is_file():
+        raise UsageError(f"the output {out} exists and is not a finished output of this command: {advice}")
+    made = read_document(out / marker, _Finished, "a finished output", advice).provenance
+    asked = json.loads(json.dumps(provenance.to_json()))
+    if made != asked:
+        differ = ", ".join(key for key in asked if made.get(key) != asked[key])
+        raise UsageError(f"the output {out} was made by another request (different: {differ}): {advice}")
+    return True

@@ -149,63 +149,35 @@ class Means:
     def on(self, weights: np.ndarray) -> np.ndarray:
         """Return the means (draws, repeats) over weighted subjects."""
         counted = np.isfinite(self.scores)
-        n = weights @ counted.T
-        total = weights @ np.where(counted, self.scores, 0).T
-        return np.divide(total, n, out=np.full(n.shape, np.nan), where=n > 0)
+        return _quotient(weights @ np.where(counted, self.scores, 0).T, weights @ counted.T)
 
 
 def interval(measured: Measurement, seed: int, draws: int = 2000) -> Interval:
-    """Return the mean over repeats with its interval.
-
-    Args:
-        measured: what was measured.
-        seed: of the resampling.
-        draws: number of resamples.
-
-    Raises:
-        UnderstudyError: no score counts.
-    """
+    """Return the mean over repeats with its interval from that many resamples; UnderstudyError if no score counts."""
     weights = _subject_weights(measured.subjects, seed, draws)
     return _interval(_value(measured), _resampled(measured, weights, seed, "repeats"))
 
 
 def ratio(numerator: Measurement, denominator: Measurement, seed: int, draws: int = 2000) -> Interval | None:
-    """Return the ratio of two means over repeats; both sides see the same resampled subjects.
+    """Return the ratio of two means over repeats with its interval, or None where the denominator is zero.
 
-    Args:
-        numerator: what was measured on one side.
-        denominator: on the other; any number of repeats, the same subjects in the same order.
-        seed: of the resampling.
-        draws: number of resamples.
-
-    Returns:
-        The ratio with its interval; None where the denominator is zero.
-    """
-    _refuse_other_subjects("ratio", numerator, denominator)
-    below = _value(denominator)
-    if below == 0:
-        return None
-    weights = _subject_weights(numerator.subjects, seed, draws)
-    above = _resampled(numerator, weights, seed, "numerator")
-    under = _resampled(denominator, weights, seed, "denominator")
-    ratios = np.divide(above, under, out=np.full(draws, np.nan), where=under > 0)
-    return _interval(_value(numerator) / below, ratios)
-
-
-def difference(minuend: Measurement, subtrahend: Measurement, seed: int, draws: int = 2000) -> Interval:
-    """Return the difference of two means over repeats; both sides see the same resampled subjects.
-
-    Args:
-        minuend: what was measured on one side.
-        subtrahend: on the other; any number of repeats, the same subjects in the same order.
-        seed: of the resampling.
-        draws: number of resamples.
+    Both sides see the same resampled subjects: they have the same ones in the same order, and any number of repeats.
 
     Raises:
         UnderstudyError: a side without scores, or other subjects.
     """
-    _refuse_other_subjects("difference", minuend, subtrahend)
-    weights = _subject_weights(minuend.subjects, seed, draws)
+    weights = _shared_weights("ratio", numerator, denominator, seed, draws)
+    below = _value(denominator)
+    if below == 0:
+        return None
+    above = _resampled(numerator, weights, seed, "numerator")
+    under = _resampled(denominator, weights, seed, "denominator")
+    return _interval(_value(numerator) / below, _quotient(above, under))
+
+
+def difference(minuend: Measurement, subtrahend: Measurement, seed: int, draws: int = 2000) -> Interval:
+    """Return the difference of two means over repeats with its interval; subjects and errors as of :func:`ratio`."""
+    weights = _shared_weights("difference", minuend, subtrahend, seed, draws)
     gains = _resampled(minuend, weights, seed, "numerator") - _resampled(subtrahend, weights, seed, "denominator")
     return _interval(_value(minuend) - _value(subtrahend), gains)
 
@@ -217,13 +189,18 @@ def mean_interval(scores: np.ndarray, seed: int, draws: int = 2000) -> Interval:
 
 def _means(scores: np.ndarray, axis: int) -> np.ndarray:
     counted = np.isfinite(scores)
-    n = counted.sum(axis)
-    return np.divide(np.where(counted, scores, 0).sum(axis), n, out=np.full(n.shape, np.nan), where=n > 0)
+    return _quotient(np.where(counted, scores, 0).sum(axis), counted.sum(axis))
 
 
-def _refuse_other_subjects(what: str, one: Measurement, other: Measurement) -> None:
+def _quotient(above: np.ndarray, under: np.ndarray) -> np.ndarray:
+    """Return the quotient, NaN where the denominator is not above 0."""
+    return np.divide(above, under, out=np.full(under.shape, np.nan), where=under > 0)
+
+
+def _shared_weights(what: str, one: Measurement, other: Measurement, seed: int, draws: int) -> np.ndarray:
     if one.subjects != other.subjects:
         raise UnderstudyError(f"a {what} compares the same subjects, found {one.subjects} and {other.subjects}")
+    return _subject_weights(one.subjects, seed, draws)
 
 
 def _value(measured: Measurement) -> float:
@@ -244,9 +221,7 @@ def _resampled(measured: Measurement, weights: np.ndarray, seed: int, name: str)
     counted = np.isfinite(values)
     draws, repeats = values.shape
     times = resample(rng(seed, "bootstrap", name), repeats, draws) * counted
-    total = times.sum(1)
-    sums = (times * np.where(counted, values, 0)).sum(1)
-    return np.divide(sums, total, out=np.full(draws, np.nan), where=total > 0)
+    return _quotient((times * np.where(counted, values, 0)).sum(1), times.sum(1))
 
 
 def _interval(value: float, resamples: np.ndarray) -> Interval:

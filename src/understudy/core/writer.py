@@ -34,16 +34,13 @@ class CohortWriter:
         out: the folder to make.
         kind: real, synthetic or semi-synthetic.
         modality: e.g. ``MR``.
-        size: spatial size of every case, (H, W) or (D, H, W).
+        size: of every case, (H, W) or (D, H, W).
         channels: image channels; their ranges may be given later through :attr:`channels`, before the end, as may
             :attr:`sampling`, plain data about how synthetic cases came about.
         dtype: NumPy name of the image data type.
-        scheme: label scheme, or None without label maps.
-        label_source: whose the label maps are, or None.
+        scheme: label scheme, or None without label maps; so is ``label_source``, whose the label maps are.
         trained_on: see :class:`understudy.core.cohort.Cohort`.
-        classes: names of class columns.
-        columns: names of further columns of the case table.
-        provenance: the request.
+        columns: names of columns of the case table beside those of every cohort and the class columns.
         preprocessing: what was done to the source images, plain data.
         key: secret that keys the cohort's id; given for real data.
     """
@@ -80,12 +77,8 @@ class CohortWriter:
                 "semi-synthetic"
             )
         self.out, self.kind, self.modality, self.size = Path(out), kind, modality, tuple(int(s) for s in size)
-        self.channels, self.dtype, self.scheme, self.label_source = (
-            list(channels),
-            np.dtype(dtype),
-            scheme,
-            label_source,
-        )
+        self.channels, self.dtype = list(channels), np.dtype(dtype)
+        self.scheme, self.label_source = scheme, label_source
         self.provenance, self.classes, self.trained_on = provenance, tuple(classes), list(trained_on)
         self.preprocessing, self.key, self.columns = preprocessing or {}, key, tuple(columns)
         self.sampling: dict[str, Any] = {}
@@ -114,20 +107,15 @@ class CohortWriter:
         """Open the hidden sibling folder."""
         self._folder = self._stack.enter_context(output_folder(self.out))
         try:
-            arrays = {
-                "images": (self.dtype, bool(self.channels)),
-                "labels": (np.dtype("uint8"), self.scheme is not None),
-            }
+            types = {"images": self.dtype} if self.channels else {}
+            if self.scheme is not None:
+                types["labels"] = np.dtype("uint8")
             self._arrays: dict[str, _ArrayFile] = {}
-            for name, (dtype, wanted) in arrays.items():
-                if wanted:
-                    self._arrays[name] = _ArrayFile(self._folder / f"{name}.npy", dtype)
-                    self._stack.callback(self._arrays[name].file.close)  # also when writing it fails
-            self._file = (self._folder / "cases.csv").open("w", newline="")
-            self._stack.callback(self._file.close)
-            self._table = csv.DictWriter(
-                self._file, [*COLUMNS, *self.classes, *self.columns], restval="", extrasaction="raise"
-            )
+            for name, dtype in types.items():
+                self._arrays[name] = _ArrayFile(self._folder / f"{name}.npy", dtype)
+                self._stack.callback(self._arrays[name].file.close)  # also when writing it fails
+            self._file = self._stack.enter_context((self._folder / "cases.csv").open("w", newline=""))
+            self._table = csv.DictWriter(self._file, [*COLUMNS, *self.classes, *self.columns], restval="")
             self._table.writeheader()
         except BaseException as error:
             self._stack.__exit__(type(error), error, error.__traceback__)
@@ -135,12 +123,9 @@ class CohortWriter:
         return self
 
     def append(self, image: np.ndarray | None, label: np.ndarray | None, row: dict[str, str]) -> None:
-        """Add one case.
+        """Add one case: image (C, *S), integer label map (*S) of values 0..K-1, and entries in the case table.
 
-        Args:
-            image: (C, *S) in the cohort's data type, or None in a cohort without images.
-            label: (*S) integer label map with values 0..K-1, or None.
-            row: its entries in the case table; ``case_id`` and ``subject_id`` must be there.
+        Of these ``case_id`` and ``subject_id`` must be there; None stands for what the cohort has not.
         """
         if row["case_id"] in self._ids:
             raise UnderstudyError(f"each case_id may stand once, found {row['case_id']!r} again")
@@ -148,16 +133,13 @@ class CohortWriter:
             raise UnderstudyError(f"a split is one of {', '.join(SPLITS)}; found {row['split']!r}")
         self._ids.add(row["case_id"])
         for name, array, shape in (("images", image, (len(self.channels), *self.size)), ("labels", label, self.size)):
+            told = f"case {row['case_id']}: {name}"
             if (array is not None) != (name in self._arrays):
-                raise UnderstudyError(
-                    f"case {row['case_id']}: {name} {'missing' if array is None else 'given'} although the "
-                    f"cohort has {'' if array is None else 'no '}{name}"
-                )
+                given, has = ("missing", "") if array is None else ("given", "no ")
+                raise UnderstudyError(f"{told} {given} although the cohort has {has}{name}")
             if array is not None:
                 if array.shape != shape:
-                    raise UnderstudyError(
-                        f"case {row['case_id']}: {name} of shape {shape} expected, found {array.shape}"
-                    )
+                    raise UnderstudyError(f"{told} of shape {shape} expected, found {array.shape}")
                 self._arrays[name].append(array)
         self._table.writerow(row)
         self._splits.append((row["subject_id"], row.get("split", "")))
@@ -183,11 +165,8 @@ class CohortWriter:
         subjects, splits = (np.array(column) for column in zip(*self._splits, strict=True))
         refuse_shared_subjects(subjects, splits, str(self.out))
         encoding = Encoding(tuple(self.channels), self.dtype.name, self.scheme)
-        hashes = {
-            name: self._arrays[name].digest.hexdigest() if name in self._arrays else None
-            for name in ("images", "labels")
-        }
-        hashes["cases"] = file_hash(self._folder / "cases.csv")
+        hashes = {"images": None, "labels": None, "cases": file_hash(self._folder / "cases.csv")}
+        hashes |= {name: array.digest.hexdigest() for name, array in self._arrays.items()}
         manifest = {
             "schema": SCHEMA,
             "kind": self.kind,
@@ -205,9 +184,8 @@ class CohortWriter:
         }
         content = json.dumps(manifest, sort_keys=True).encode()
         digest = hmac.new(self.key, content, "sha256") if self.key else hashlib.sha256(content)
-        (self._folder / "cohort.json").write_text(
-            json.dumps({"id": digest.hexdigest()[:16], **manifest}, indent=1) + "\n"
-        )
+        text = json.dumps({"id": digest.hexdigest()[:16], **manifest}, indent=1) + "\n"
+        (self._folder / "cohort.json").write_text(text)
 
 
 class _ArrayFile:
@@ -219,9 +197,8 @@ class _ArrayFile:
         self.file.write(bytes(HEADER_BYTES))
 
     def append(self, array: np.ndarray) -> None:
-        data = np.ascontiguousarray(
-            array.astype(self.dtype, casting="same_kind" if self.name == "images" else "unsafe")
-        ).tobytes()
+        casting: Any = "same_kind" if self.name == "images" else "unsafe"
+        data = array.astype(self.dtype, casting=casting).tobytes()
         self.file.write(data)
         self.digest.update(data)
         self.n += 1

@@ -8,6 +8,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -38,6 +39,9 @@ class Notice:
     sentence: str
 
 
+_error, _warning, _info = partial(Notice, "error"), partial(Notice, "warning"), partial(Notice, "info")
+
+
 @dataclass
 class _Scan:
     """What one pass over the arrays collects; numbers are row numbers."""
@@ -52,14 +56,9 @@ class _Scan:
 
 
 def check_cohort(path: Path, planned: int | None = None) -> list[Notice]:
-    """Look a cohort over.
+    """Look a cohort over: what is found, errors first, then warnings, then information.
 
-    Args:
-        path: the cohort.
-        planned: number of training subjects a study counts on; fewer is an error.
-
-    Returns:
-        Findings, errors first, then warnings, then information.
+    It is an error, too, to have fewer training subjects than a study has ``planned`` with.
 
     Raises:
         UsageError: there is no cohort.
@@ -112,27 +111,24 @@ def _hashes(cohort: Cohort) -> Iterable[Notice]:
     try:
         cohort.verify()
     except UnderstudyError as error:
-        yield Notice("error", str(error))
+        yield _error(str(error))
 
 
 def _arrays(cohort: Cohort, scan: _Scan) -> Iterable[Notice]:
     if scan.nan:
-        yield Notice("error", f"{_cases(cohort, scan.nan)} NaN or infinite values: repair the source and import again")
+        yield _error(f"{_cases(cohort, scan.nan)} NaN or infinite values: repair the source and import again")
     if scan.constant:
-        yield Notice("warning", f"{_cases(cohort, scan.constant)} one value everywhere: remove such images")
+        yield _warning(f"{_cases(cohort, scan.constant)} one value everywhere: remove such images")
     for name, rows in scan.flat.items():
-        yield Notice(
-            "warning",
-            f"channel {name!r} is one value everywhere in {len(rows)} of {len(cohort)} images: a missing "
-            "contrast? A generator would learn to leave it out",
+        yield _warning(
+            f"channel {name!r} is one value everywhere in {len(rows)} of {len(cohort)} images: a missing contrast? A "
+            "generator would learn to leave it out"
         )
     for name, rows in scan.narrow.items():
         if len(rows) > len(cohort) / 4:
-            yield Notice(
-                "warning",
-                f"channel {name!r} uses less than {NARROW:.0%} of its range in {len(rows)} of {len(cohort)} "
-                "images: their intensity scales differ; import with --intensity volume-max or "
-                "volume-percentile",
+            yield _warning(
+                f"channel {name!r} uses less than {NARROW:.0%} of its range in {len(rows)} of {len(cohort)} images: "
+                "their intensity scales differ; import with --intensity volume-max or volume-percentile"
             )
 
 
@@ -147,40 +143,35 @@ def _copies(cohort: Cohort, scan: _Scan) -> Iterable[Notice]:
             place = "splits" if across_splits else "subjects" if across_subjects else "one subject"
             counts[place] += len(rows)
             first.setdefault(place, (rows[0], rows[1]))
-    said: dict[str, tuple[Level, str]] = {
-        "splits": ("error", "across splits, so that what is tested was trained on: keep one of each"),
-        "subjects": ("error", "under different subjects: is a person there under two names?"),
-        "one subject": ("warning", "within a subject: keep one of each"),
+    said = {
+        "splits": (_error, "across splits, so that what is tested was trained on: keep one of each"),
+        "subjects": (_error, "under different subjects: is a person there under two names?"),
+        "one subject": (_warning, "within a subject: keep one of each"),
     }
-    ids = cohort.column("case_id")
-    for place, (level, sentence) in said.items():
+    what = "images" if cohort.images is not None else "label maps"
+    for place, (notice, sentence) in said.items():
         if counts[place]:
-            a, b = (str(ids[row]) for row in first[place])
-            what = "images" if cohort.images is not None else "label maps"
-            yield Notice(
-                level, f"{counts[place]} {what} are exact copies of one another {sentence} (the first: {a} and {b})"
-            )
+            a, b = (cohort.entry("case_id", row) for row in first[place])
+            yield notice(f"{counts[place]} {what} are exact copies of one another {sentence} (the first: {a} and {b})")
 
 
 def _labels(cohort: Cohort, scan: _Scan) -> Iterable[Notice]:
     if cohort.scheme is None:
         return
     if scan.unknown:
-        yield Notice(
-            "error",
-            f"{_cases(cohort, scan.unknown)} label values that the scheme ({cohort.scheme.to_text()}) does not "
-            "name: import again",
+        yield _error(
+            f"{_cases(cohort, scan.unknown)} label values that the scheme ({cohort.scheme.to_text()}) does not name: "
+            "import again"
         )
     if len(cohort.scheme) == 1:
-        yield Notice("error", "every label map is empty: there is nothing to segment")
+        yield _error("every label map is empty: there is nothing to segment")
     for split, counts in sorted(scan.classes.items()):
+        notice = _error if split == "train" else _warning
         for k, name in enumerate(cohort.scheme.names):
             if k and not counts[k]:
-                level: Level = "error" if split == "train" else "warning"
-                yield Notice(
-                    level,
+                yield notice(
                     f"the class {name!r} is in no label map of the {split or 'unnamed'} split: it can be neither "
-                    "learned nor scored there",
+                    "learned nor scored there"
                 )
 
 
@@ -191,9 +182,9 @@ def _classes(cohort: Cohort, scan: _Scan) -> Iterable[Notice]:
         for k, name in enumerate(cohort.classes):
             values = matrix[~np.isnan(matrix[:, k]), k]
             if not len(values):
-                yield Notice("warning", f"the class column {name!r} is blank in all of the {split} split")
+                yield _warning(f"the class column {name!r} is blank in all of the {split} split")
             elif len(values) > 1 and np.ptp(values) == 0:
-                yield Notice("warning", f"the class column {name!r} is {values[0]:g} in all of the {split} split")
+                yield _warning(f"the class column {name!r} is {values[0]:g} in all of the {split} split")
 
 
 def _subjects(cohort: Cohort, planned: int | None) -> Iterable[Notice]:
@@ -201,32 +192,28 @@ def _subjects(cohort: Cohort, planned: int | None) -> Iterable[Notice]:
         return
     found = {split: len(cohort.subjects(split)) for split in SPLITS}
     if planned is not None and found["train"] < planned:
-        yield Notice(
-            "error",
-            f"{planned} training subjects are planned, and the train split has {found['train']}: get more, or "
-            "plan for fewer",
+        yield _error(
+            f"{planned} training subjects are planned, and the train split has {found['train']}: get more, or plan for "
+            "fewer"
         )
     for split, fewest in FEWEST.items():
         if found[split] == 0:
-            yield Notice("info", f"there is no {split} split, which {NEEDED_BY[split]} needs")
+            yield _info(f"there is no {split} split, which {NEEDED_BY[split]} needs")
         elif found[split] < fewest:
-            yield Notice(
-                "warning",
-                f"the {split} split has {found[split]} subject(s), too few for {NEEDED_BY[split]}: have at "
-                f"least {fewest}",
+            yield _warning(
+                f"the {split} split has {found[split]} subject(s), too few for {NEEDED_BY[split]}: have at least "
+                f"{fewest}"
             )
 
 
 def _summary(cohort: Cohort) -> Iterable[Notice]:
     parts = [f"{split} {len(cohort.subjects(split))}" for split in SPLITS if len(cohort.rows(split))]
     size = " x ".join(map(str, cohort.size))
-    yield Notice(
-        "info", f"{len(cohort)} cases of {size}, {len(cohort.subjects())} subjects ({', '.join(parts) or 'not split'})"
-    )
+    yield _info(f"{len(cohort)} cases of {size}, {len(cohort.subjects())} subjects ({', '.join(parts) or 'not split'})")
     for row in range(len(cohort)):  # these say themselves what is wrong with an entry
         cohort.affine(row), cohort.slice_index(row)
     if len({cohort.spacing_mm(row) for row in range(len(cohort))}) > 1:
-        yield Notice("info", "the spacing differs between cases: distances are comparable in mm only")
+        yield _info("the spacing differs between cases: distances are comparable in mm only")
 
 
 def _cases(cohort: Cohort, rows: list[int]) -> str:

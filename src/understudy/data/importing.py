@@ -34,26 +34,20 @@ FITS = {
     "pad": "zero-padded around the centre",
 }
 PUBLIC_KEY = b"understudy: nobody to hide"  # for subjects that are no people; a seed of ids, not a message
+Progress = Callable[[int, int], None]
 
 
 def import_cohort(
-    source: str,
-    path: Path | None,
-    out: Path,
-    options: ImportOptions,
-    progress: Callable[[int, int], None] | None = None,
+    source: str, path: Path | None, out: Path, options: ImportOptions, progress: Progress | None = None
 ) -> Path:
-    """Make a cohort from source data.
+    """Make a cohort from source data, and return ``out``; if it holds the same request already, nothing is done.
 
     Args:
         source: name out of ``SOURCES``.
         path: the source's folder; None for a source that needs none.
-        out: the cohort to make; if it holds the same request already, nothing is done.
+        out: the cohort to make.
         options: all settings: a ``SOURCES[source].options``.
         progress: called with (items done, items in all).
-
-    Returns:
-        ``out``.
 
     Raises:
         UsageError: the request cannot be right.
@@ -132,17 +126,14 @@ def _plan(listing: Listing, options: ImportOptions, train: bool) -> _Plan:
     if size is None and listing.padded:
         return _Plan(listing.padded, "pad", intensity, measured)
     if size is None and listing.size is None:
-        raise UsageError(
-            "the pictures differ in size, and the cases of a cohort have one: give --size, and --fit resize, crop or "
-            "pad"
-        )
+        told = "the pictures differ in size, and the cases of a cohort have one"
+        raise UsageError(f"{told}: give --size, and --fit resize, crop or pad")
     fit = options.fit if isinstance(options, FileOptions) else "resize"
     return _Plan(size or (listing.size or ())[-dims:], fit, intensity, measured)
 
 
 def _steps(listing: Listing, plan: _Plan) -> dict[str, object]:
     """What is done to the source data, for the manifest."""
-    cut_from_volumes = len(plan.size) < listing.dims
     return {
         **listing.notes,
         "intensity": plan.intensity,
@@ -150,18 +141,13 @@ def _steps(listing: Listing, plan: _Plan) -> dict[str, object]:
         "intensity_range_measured_on": ", ".join(plan.measured),
         "size": list(plan.size),
         "fit": f"{plan.fit}: {FITS[plan.fit]}",
-        "slices": f"axial, rule {listing.rule}" if cut_from_volumes else "as in the source",
+        "slices": f"axial, rule {listing.rule}" if len(plan.size) < listing.dims else "as in the source",
         "axes": "volumes: superior, posterior, left; slices: posterior, left; pictures: as in the file",
     }
 
 
 def _write(
-    writer: CohortWriter,
-    listing: Listing,
-    splits: dict[str, str],
-    plan: _Plan,
-    key: bytes,
-    progress: Callable[[int, int], None] | None,
+    writer: CohortWriter, listing: Listing, splits: dict[str, str], plan: _Plan, key: bytes, progress: Progress | None
 ) -> None:
     """Stream all cases into the cohort; the channel ranges are known at the end."""
     meter = RangeMeter(listing.channels, writer.dtype.name, plan.intensity, writer.provenance.seed)

@@ -25,15 +25,7 @@ def stored_dtype(dtype: str, intensity: str) -> str:
 
 
 def scaled(image: np.ndarray, intensity: str, where: str) -> np.ndarray:
-    """Scale one source image by itself, channel by channel, where the intensity option asks for it.
-
-    Args:
-        image: (C, *S).
-        intensity: the option.
-        where: the item's name, for messages.
-
-    Returns:
-        uint8 (C, *S), or the image as it came.
+    """Scale one source image (C, *S) by itself to uint8, channel by channel; as it came, where no option asks for it.
 
     Raises:
         UnderstudyError: ``volume-max`` of a channel with negative values, or without positive ones.
@@ -66,8 +58,7 @@ class RangeMeter:
     def __init__(self, channels: tuple[str, ...], dtype: str, intensity: str, seed: int = 0) -> None:
         """Start with no image seen."""
         self.channels, self.dtype, self.intensity, self.seed, self.seen = channels, np.dtype(dtype), intensity, seed, 0
-        self._low = np.full(len(channels), np.inf)
-        self._high = np.full(len(channels), -np.inf)
+        self._low, self._high = np.full(len(channels), np.inf), np.full(len(channels), -np.inf)
         self._kept = [np.zeros((2, 0)) for _ in channels]  # values; their numbers
         self._share = 1.0
 
@@ -75,8 +66,7 @@ class RangeMeter:
         """Count one image (C, *S)."""
         self.seen += 1
         flat = image.reshape(len(image), -1)
-        self._low = np.minimum(self._low, flat.min(1))
-        self._high = np.maximum(self._high, flat.max(1))
+        self._low, self._high = np.minimum(self._low, flat.min(1)), np.maximum(self._high, flat.max(1))
         if self.intensity != "percentile":
             return
         generator = rng(self.seed, "import", "range", self.seen)
@@ -89,13 +79,10 @@ class RangeMeter:
             self._kept = [kept[:, kept[1] < self._share] for kept in self._kept]
 
     def ranges(self) -> list[Channel]:
-        """Return the channels with their ranges.
+        """Return the channels with their ranges; UnderstudyError where one holds one value only.
 
         ``percentile`` takes the 0.5 and 99.5 percentiles; 8 bits under ``dtype``, and images scaled one by one, take
         0..255; all else takes minimum and maximum.
-
-        Raises:
-            UnderstudyError: a channel has one value only.
         """
         meaning = {
             "volume-max": "share of the source image's maximum, 0..255",

@@ -26,9 +26,7 @@ class Item:
         name: unique; used in messages and for the order within a subject, never written.
         subject: the source's name of the subject, never written.
         images: the image file, or one file per channel.
-        labels: the label map's file.
         split: published split (train, validation, control, test), or blank.
-        classes: class columns.
     """
 
     name: str
@@ -37,6 +35,11 @@ class Item:
     labels: Path | None = None
     split: str = ""
     classes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files: of images, then of the label map."""
+        return (*self.images, *([self.labels] if self.labels else []))
 
 
 @dataclass(frozen=True)
@@ -70,14 +73,11 @@ class Listing:
     """What a source found.
 
     Attributes:
-        items: all items.
-        read: reads one of them: one case, or all slices that a source cuts itself.
+        read: reads one item: one case, or all slices that a source cuts itself.
         channels: names of the image channels; empty without images.
         dtype: NumPy name of the type images are read in.
         size: spatial size that all items share, or None where they differ.
         dims: 2 or 3.
-        scheme: label scheme, or None without label maps.
-        classes: names of the class columns.
         modality: for the manifest where the user names none.
         rule: how volumes are cut into slices when 2D cases are wanted.
         judged_by: the channel that the rule looks at.
@@ -130,15 +130,10 @@ class Source:
 def fingerprint(path: Path, items: Sequence[Item], table: Path | None = None) -> str:
     """Return a text that changes when files are added, removed, renamed or change their size, or the table changes.
 
-    Only its keyed hash is recorded. **Differs** from hashing every pixel, which would read a large source twice: a file
-    changed within its size is not noticed.
-
-    Args:
-        path: the source's folder; its own name and place do not count.
-        items: the items found.
-        table: a table that belongs to them.
+    Only its keyed hash is recorded; the name and place of the folder ``path`` do not count. **Differs** from hashing
+    every pixel, which would read a large source twice: a file changed within its size is not noticed.
     """
-    files = sorted({file for item in items for file in (*item.images, *([item.labels] if item.labels else []))})
+    files = sorted({file for item in items for file in item.files})
     listed = [(file.relative_to(path).as_posix(), file.stat().st_size) for file in files]
     return json.dumps([listed, file_hash(table) if table else None])
 
@@ -149,16 +144,10 @@ def size_text(size: tuple[int, ...]) -> str:
 
 
 def refuse_elsewhere(affine: np.ndarray | None, other: np.ndarray | None, size: tuple[int, ...], where: str) -> None:
-    """Refuse two pictures of one case that lie in different places of the body.
-
-    Args:
-        affine: of the first picture, or None where it is not known.
-        other: of the second picture, likewise.
-        size: spatial size of both.
-        where: the second picture, for the message.
+    """Refuse two pictures of one case and size that lie in different places of the body, where both affines are known.
 
     Raises:
-        UnderstudyError: a corner lies more than a voxel away from where the other has it.
+        UnderstudyError: a corner lies more than a voxel away from where the other has it, in the second, ``where``.
     """
     if affine is None or other is None:
         return

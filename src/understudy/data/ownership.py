@@ -4,8 +4,7 @@ A map whose every part was sampled by a model is fully synthetic. A patient's le
 another body stays patient-derived, and so does anatomy taken from a patient's image: such a cohort is semi-synthetic,
 its subject_id stays the patient's, ``trained_on`` names the patients, and its id is keyed. It has no splits: an edited
 case is no case to be tested on.
-**Checked** in tests/data/test_ownership.py, tests/synthesis/test_label_maps.py and in
-tests/synthesis/editing/test_stage.py.
+**Checked** in tests/data/test_ownership.py, tests/synthesis/test_label_maps.py, tests/synthesis/editing/test_stage.py.
 """
 
 from collections.abc import Sequence
@@ -23,14 +22,9 @@ PLACE = ("slice_index", "spacing", "affine", "original_size")  # columns about t
 
 
 def joint_source(parts: Sequence[str], edited: bool) -> str:
-    """Return the ``label_source`` of a label map that was made of parts.
+    """Return the ``label_source`` of a label map made of parts: that of the most personal one.
 
-    Args:
-        parts: ``label_source`` of everything that went into it.
-        edited: whether anything was changed, or parts of different cases were put together.
-
-    Returns:
-        The ``label_source`` of the result: the most personal of its parts.
+    ``edited`` says whether anything was changed, or parts of different cases were put together.
 
     Example:
         >>> joint_source(["sampled", "sampled"], True), joint_source(["sampled", "patient"], True)
@@ -47,11 +41,7 @@ def kind_of(label_source: str) -> str:
 
 
 def usable_rows(cohort: Cohort, splits: Sequence[str]) -> np.ndarray:
-    """Return the rows that lie in one of these splits or in none, ascending.
-
-    Raises:
-        UnderstudyError: there are none.
-    """
+    """Return the rows that lie in one of these splits or in none, ascending; UnderstudyError without any."""
     rows = np.flatnonzero(np.isin(cohort.column("split"), (*splits, "")))
     if not len(rows):
         raise UnderstudyError(f"the cohort {cohort.path} has no case in the split {' or '.join(splits)}: name another")
@@ -78,11 +68,7 @@ def place_entries(cohort: Cohort, row: int) -> dict[str, str]:
 
 
 def labelled(cohort: Cohort) -> tuple[np.ndarray, LabelScheme, str]:
-    """Return label maps (N, *S), their scheme and source.
-
-    Raises:
-        UsageError: the cohort has none.
-    """
+    """Return label maps (N, *S), their scheme and source; UsageError where the cohort has none."""
     if cohort.labels is None or cohort.scheme is None or cohort.label_source is None:
         raise UsageError(f"the cohort {cohort.path} has no label maps: name one that has")
     return cohort.labels, cohort.scheme, cohort.label_source

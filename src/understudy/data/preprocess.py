@@ -18,32 +18,19 @@ TIE = 1e-4  # weight of the nearest pixel in a vote: below the differences that 
 
 
 def fitted(reading: Reading, size: tuple[int, ...] | None, fit: str, where: str) -> Reading:
-    """Bring one case to a size.
-
-    Args:
-        reading: the case.
-        size: spatial size wanted, or None to leave it as it is.
-        fit: ``resize``, ``crop`` or ``pad``.
-        where: the item's name, for messages.
-
-    Returns:
-        The case in that size; spacing and affine follow.
+    """Bring one case to a size (None: as it is) by ``resize``, ``crop`` or ``pad``; spacing and affine follow.
 
     Raises:
         UnderstudyError: ``pad`` was asked for and a side is longer than the size.
     """
-    found = reading.size
+    image, labels, spacing, found = reading.image, reading.labels, reading.spacing_mm, reading.size
     if size is None or found == size:
         return reading
     if fit == "resize":
-        image = None if reading.image is None else resized_image(reading.image, size)
-        labels = None if reading.labels is None else resized_labels(reading.labels, size)
+        image = None if image is None else resized_image(image, size)
+        labels = None if labels is None else resized_labels(labels, size)
         scale = np.array(found) / np.array(size)
-        spacing = (
-            None
-            if reading.spacing_mm is None
-            else tuple(float(s * f) for s, f in zip(reading.spacing_mm, scale, strict=True))
-        )
+        spacing = None if spacing is None else tuple((np.array(spacing) * scale).tolist())
         return Reading(image, labels, spacing, _reindexed(reading.affine, scale, (scale - 1) / 2), reading.slice_index)
     if fit == "pad" and any(f > s for f, s in zip(found, size, strict=True)):
         raise UnderstudyError(
@@ -51,10 +38,10 @@ def fitted(reading: Reading, size: tuple[int, ...] | None, fit: str, where: str)
             "--fit crop or resize"
         )
     starts = tuple((f - s) // 2 for f, s in zip(found, size, strict=True))
-    image = None if reading.image is None else _window(reading.image, starts, size)
-    labels = None if reading.labels is None else _window(reading.labels, starts, size)
+    image = None if image is None else _window(image, starts, size)
+    labels = None if labels is None else _window(labels, starts, size)
     affine = _reindexed(reading.affine, np.ones(len(size)), np.array(starts, float))
-    return Reading(image, labels, reading.spacing_mm, affine, reading.slice_index)
+    return Reading(image, labels, spacing, affine, reading.slice_index)
 
 
 def resized_image(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
@@ -67,9 +54,7 @@ def resized_image(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
 
 
 def resized_labels(labels: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """Resample a label map (*S) of classes 0..K-1 to uint8 (*size): the class that covers most; ties by the nearest
-    pixel.
-    """
+    """Resample a label map (*S) of classes 0..K-1 to uint8 (*size): what covers most; ties by the nearest pixel."""
     classes = np.flatnonzero(np.bincount(labels.reshape(-1)))
     nearest = labels[np.ix_(*(_nearest(n, m) for n, m in zip(labels.shape, size, strict=True)))]
     best, votes = nearest.astype(np.uint8), np.full(size, -1.0, np.float32)
@@ -84,20 +69,17 @@ def resized_labels(labels: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
 def resampling_taps(n_in: int, n_out: int) -> tuple[np.ndarray, np.ndarray]:
     """Return how one axis is resampled: area average where it shrinks, linear interpolation where it grows.
 
-    Returns:
-        Source positions int64 (T, n_out) and weights float32 (T, n_out); target i is the sum over t of weight times
-        source, and its weights sum to 1.
+    These are source positions int64 (T, n_out) and weights float32 (T, n_out); target i is the sum over t of weight
+    times source, and its weights sum to 1.
     """
     scale = n_in / n_out
     target = np.arange(n_out)
-    first = np.floor(target * scale if n_out <= n_in else np.clip((target + 0.5) * scale - 0.5, 0, n_in - 1)).astype(
-        np.int64
-    )
-    source = first + np.arange(int(np.ceil(scale)) + 1)[:, None]
+    at = target * scale if n_out <= n_in else np.clip((target + 0.5) * scale - 0.5, 0, n_in - 1)
+    source = np.floor(at).astype(np.int64) + np.arange(int(np.ceil(scale)) + 1)[:, None]
     if n_out <= n_in:
-        weights = np.minimum((target + 1) * scale, source + 1) - np.maximum(target * scale, source)
+        weights = np.minimum((target + 1) * scale, source + 1) - np.maximum(at, source)
     else:
-        weights = 1 - np.abs(np.clip((target + 0.5) * scale - 0.5, 0, n_in - 1) - source)
+        weights = 1 - np.abs(at - source)
     weights = np.where((weights > 1e-9) & (source < n_in), weights, 0)
     used = weights.any(1)
     weights, source = weights[used] / weights.sum(0), np.minimum(source[used], n_in - 1)
@@ -105,9 +87,7 @@ def resampling_taps(n_in: int, n_out: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _resampled(array: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """Resample the axes after the first; sums run in one fixed order (no matrix product), so bytes do not depend on
-    threads.
-    """
+    """Resample all axes but the first; sums run in one order, with no matrix product: bytes depend on no threads."""
     for axis, n_out in enumerate(size, start=1):
         if array.shape[axis] == n_out:
             continue

@@ -3,8 +3,7 @@
 **Source** for ``akbar``: Akbar et al., Sci Data 11:259 (2024), official code: volume scaled by its maximum to 8 bits,
 slices zero-padded to 256 x 256, a slice kept if more than 15 % of these pixels have T1 > 50.
 **Differs**: a volume whose slices are larger than 256 x 256 is judged by 15 % of its own pixels; without a T1 contrast
-the first one stands in, and the manifest says so. **Checked** in tests/data/test_slices.py (the threshold, to the
-pixel).
+the first one stands in, and the manifest says so. **Checked** in tests/data/test_slices.py (the threshold exactly).
 """
 
 from collections.abc import Iterator
@@ -17,15 +16,10 @@ AKBAR_SIDE, AKBAR_LEVEL, AKBAR_SHARE = 256, 50, 0.15
 
 
 def cut(reading: Reading, rule: str, judged_by: int = 0) -> Iterator[Reading]:
-    """Yield axial slices of a volume, from below.
+    """Yield axial slices of a volume, from below, each with its own affine.
 
-    Args:
-        reading: the volume, image (C, D, H, W) and labels (D, H, W).
-        rule: ``all``; ``tumour``, those with any class but 0; or ``akbar``, which wants 8-bit images.
-        judged_by: the image channel that ``akbar`` looks at.
-
-    Yields:
-        Slices with image (C, H, W) and labels (H, W); the affine is that of the slice.
+    The rule is ``all``; ``tumour``, those with any class but 0; or ``akbar``, which wants 8-bit images and looks at the
+    channel ``judged_by``.
     """
     for d in range(reading.size[0]):
         image = None if reading.image is None else reading.image[:, d]

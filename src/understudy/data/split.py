@@ -14,20 +14,13 @@ from understudy.core.manifest import SPLITS
 from understudy.core.seed import rng
 from understudy.data.listing import Item
 
-PUBLISHED = {
-    "train": "train",
-    "training": "train",
-    "tr": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "control": "control",
-    "holdout": "control",
-    "test": "test",
-    "testing": "test",
-    "ts": "test",
+ALIASES = {
+    "train": ("training", "tr"),
+    "validation": ("valid", "val", "dev"),
+    "control": ("holdout",),
+    "test": ("testing", "ts"),
 }
+PUBLISHED = {name: split for split, others in ALIASES.items() for name in (split, *others)}
 
 
 def parse_fractions(text: str) -> dict[str, float]:
@@ -55,11 +48,7 @@ def parse_fractions(text: str) -> dict[str, float]:
 
 
 def counts(n: int, fractions: dict[str, float]) -> dict[str, int]:
-    """Share n subjects out by largest remainder, at least one to each named split.
-
-    Raises:
-        UnderstudyError: there are fewer subjects than splits.
-    """
+    """Share n subjects out by largest remainder, at least one to each named split; UnderstudyError where n is less."""
     if n < len(fractions):
         raise UnderstudyError(
             f"{n} subject(s) are too few to give each of {', '.join(fractions)} at least one: name fewer splits, "
@@ -77,16 +66,7 @@ def counts(n: int, fractions: dict[str, float]) -> dict[str, int]:
 
 
 def by_fractions(subjects: Iterable[str], text: str, seed: int) -> dict[str, str]:
-    """Assign each subject to a split.
-
-    Args:
-        subjects: source names of subjects, in any order, repeats allowed.
-        text: the fractions, as :func:`parse_fractions` reads them.
-        seed: the import's seed.
-
-    Returns:
-        subject -> split.
-    """
+    """Return subject -> split by fractions, as :func:`parse_fractions` reads them; order and repeats do not matter."""
     names = sorted(set(subjects))
     shared = counts(len(names), parse_fractions(text))
     order = rng(seed, "import", "split").permutation(len(names))
@@ -95,11 +75,7 @@ def by_fractions(subjects: Iterable[str], text: str, seed: int) -> dict[str, str
 
 
 def published(value: str, where: str) -> str:
-    """Return our name of a published split.
-
-    Raises:
-        UsageError: the name is not known.
-    """
+    """Return our name of a published split; UsageError where it is not known."""
     found = PUBLISHED.get(value.strip().casefold())
     if found is None:
         raise UsageError(f"{where} names the split {value!r}, which is not known; known are {', '.join(PUBLISHED)}")
@@ -109,20 +85,14 @@ def published(value: str, where: str) -> str:
 def assigned(items: list[Item], text: str, seed: int) -> dict[str, str]:
     """Return subject -> split for a listing's items.
 
-    Subjects whose items name a split are in it. The others are shared out by fractions, among the splits that no item
-    names: where a table names the test subjects, a fraction for the test split is left aside.
-
-    Args:
-        items: with the published split, or a blank.
-        text: the fractions, as :func:`parse_fractions` reads them.
-        seed: the import's seed.
+    Subjects whose items name a split are in it. The others are shared out by the fractions of ``text``, among the
+    splits that no item names: where a table names the test subjects, a fraction for the test split is left aside.
 
     Raises:
         UnderstudyError: a subject lies in two splits, or too few are left to share out.
     """
-    refuse_shared_subjects(
-        np.array([item.subject for item in items]), np.array([item.split for item in items]), "the table"
-    )
+    subjects, splits = (np.array([getattr(item, name) for item in items]) for name in ("subject", "split"))
+    refuse_shared_subjects(subjects, splits, "the table")
     named = {item.subject: item.split for item in items if item.split}
     others = [item.subject for item in items if not item.split]
     if not others:
@@ -137,15 +107,9 @@ def assigned(items: list[Item], text: str, seed: int) -> dict[str, str]:
 
 
 def fewer(splits: dict[str, str], n: int, draw: int) -> dict[str, str]:
-    """Keep n training subjects, drawn at random, and everybody else; for questions about small data.
+    """Keep n training subjects of subject -> split, drawn at random, and everybody else; for questions on small data.
 
-    Args:
-        splits: subject -> split.
-        n: how many training subjects are kept.
-        draw: seed; of one draw, fewer subjects are a part of more.
-
-    Returns:
-        subject -> split of those who are kept.
+    Of one seed ``draw``, fewer subjects are a part of more.
 
     Raises:
         UnderstudyError: there are not so many training subjects.

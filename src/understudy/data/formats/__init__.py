@@ -3,6 +3,7 @@
 FORMATS is the menu: file name ending -> (header, image, labels). A new format is one file and its lines here.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,7 @@ def labels(file: Path) -> DecodedFile:
                 "numbers: is it an image or a probability map?"
             )
         array = array.astype(np.int32)
-    return DecodedFile(array, picture.spacing_mm, picture.affine)
+    return replace(picture, array=array)
 
 
 def _known(file: Path) -> str:

@@ -11,6 +11,7 @@ cut files).
 
 import gzip
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
 from understudy.core.errors import UnderstudyError
-from understudy.data.formats.raster import DecodedFile, Header, storable
+from understudy.data.formats.raster import DecodedFile, Header, storable, unreadable
 
 AXES = ("S", "P", "L")
 _BROKEN = (OSError, EOFError, ValueError, zlib.error, gzip.BadGzipFile, ImageFileError, HeaderDataError)
@@ -29,10 +30,10 @@ _BROKEN = (OSError, EOFError, ValueError, zlib.error, gzip.BadGzipFile, ImageFil
 def header(file: Path) -> Header:
     """Return channels, size (D, H, W) or (H, W) and type, without the voxels."""
     found = _loaded(file)
-    volume = tuple(found.shape[:3]) + (1,) * (3 - len(found.shape[:3]))
-    turn = _turn(found.affine)
-    size = tuple(int(volume[int(axis)]) for axis in np.argsort(turn[:, 0]))
-    return Header(found.shape[3] if len(found.shape) == 4 else 1, _squeezed(size), _type(found))
+    volume = np.array((*found.shape, 1)[:3])
+    size = volume[np.argsort(_turn(found.affine)[:, 0])]
+    channels = found.shape[3] if len(found.shape) == 4 else 1
+    return Header(channels, tuple(size[_kept(size)].tolist()), _type(found))
 
 
 def image(file: Path) -> DecodedFile:
@@ -41,20 +42,19 @@ def image(file: Path) -> DecodedFile:
     Raises:
         UnderstudyError: it is not NIfTI, is cut short, or has more than four axes.
     """
-    array, affine = _turned(file)
-    picture = _picture(array, affine)
-    return DecodedFile(picture.array.astype(_type(_loaded(file)), copy=False), picture.spacing_mm, picture.affine)
+    found = _loaded(file)
+    picture = _picture(found, file)
+    return replace(picture, array=picture.array.astype(_type(found), copy=False))
 
 
 def labels(file: Path) -> DecodedFile:
     """Read a label map as (*S) with the numbers that the file stores."""
-    array, affine = _turned(file)
-    picture = _picture(array, affine)
+    picture = _picture(_loaded(file), file)
     if len(picture.array) != 1:
         raise UnderstudyError(
             f"{file} has {len(picture.array)} channels, and a label map has one: give one class number per voxel"
         )
-    return DecodedFile(picture.array[0], picture.spacing_mm, picture.affine)
+    return replace(picture, array=picture.array[0])
 
 
 def _loaded(file: Path) -> Any:
@@ -63,7 +63,7 @@ def _loaded(file: Path) -> Any:
     except _BROKEN as error:
         if not file.is_file():
             raise
-        raise _broken(file, error) from error
+        raise unreadable(file, "NIfTI", error) from error
     if not isinstance(found, nib.Nifti1Image | nib.Nifti2Image):
         raise UnderstudyError(f"{file} should be NIfTI and is {type(found).__name__}: convert it")
     if not 2 <= len(found.shape) <= 4 or min(found.shape) < 1 or found.dataobj.dtype.fields is not None:
@@ -76,55 +76,36 @@ def _loaded(file: Path) -> Any:
     return found
 
 
-def _turned(file: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Voxels (D, H, W, C) in the stated order and their affine."""
-    found = _loaded(file)
-    try:
-        voxels = np.asanyarray(found.dataobj)
-    except _BROKEN as error:
-        raise _broken(file, error) from error
-    while voxels.ndim < 4:
-        voxels = voxels[..., None]
-    turn = _turn(found.affine)
-    turned = nib.orientations.apply_orientation(voxels, turn)
-    affine = found.affine @ nib.orientations.inv_ornt_aff(turn, voxels.shape[:3])
-    return turned, affine
-
-
 def _turn(affine: np.ndarray) -> np.ndarray:
     return nib.orientations.ornt_transform(nib.io_orientation(affine), nib.orientations.axcodes2ornt(AXES))
 
 
-def _picture(array: np.ndarray, affine: np.ndarray) -> DecodedFile:
+def _picture(found: Any, file: Path) -> DecodedFile:
+    """Voxels (C, *S) in the stated order, as the file scales them."""
+    try:
+        voxels = np.asanyarray(found.dataobj)
+    except _BROKEN as error:
+        raise unreadable(file, "NIfTI", error) from error
+    while voxels.ndim < 4:
+        voxels = voxels[..., None]
+    turn = _turn(found.affine)
+    array = nib.orientations.apply_orientation(voxels, turn)
+    affine = found.affine @ nib.orientations.inv_ornt_aff(turn, voxels.shape[:3])
     spacing = np.sqrt((affine[:3, :3] ** 2).sum(0))
     keep = _kept(array.shape[:3])
     if len(keep) == 2:  # the axis of length 1 goes to the front, so that 2D indices are (0, h, w)
         first = next(axis for axis in range(3) if axis not in keep)
         array = np.moveaxis(array, first, 0)[0]
         affine = affine[:, [first, *keep, 3]]
-    return DecodedFile(
-        np.ascontiguousarray(np.moveaxis(array, -1, 0)), tuple(float(spacing[axis]) for axis in keep), affine
-    )
+    return DecodedFile(np.ascontiguousarray(np.moveaxis(array, -1, 0)), tuple(spacing[keep].tolist()), affine)
 
 
-def _kept(size: tuple[int, ...]) -> list[int]:
+def _kept(size: np.ndarray | tuple[int, ...]) -> list[int]:
     """The axes that stay: two of three where one has length 1."""
     single = [axis for axis in range(3) if size[axis] == 1]
-    return [axis for axis in range(3) if axis != single[0]] if single else [0, 1, 2]
-
-
-def _squeezed(size: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(size[axis] for axis in _kept(size))
+    return [axis for axis in range(3) if axis not in single[:1]]
 
 
 def _type(found: Any) -> str:
     slope, inter = found.dataobj.slope, found.dataobj.inter
     return storable(found.dataobj.dtype if (slope, inter) == (1, 0) else np.dtype("float64"))
-
-
-def _broken(file: Path, error: BaseException) -> UnderstudyError:
-    why = " ".join(str(error).split()) or type(error).__name__
-    return UnderstudyError(
-        f"{file} should be a NIfTI image and cannot be read as one ({why}): it is cut short, damaged or "
-        "something else; replace or remove it"
-    )

@@ -59,37 +59,35 @@ def storable(dtype: np.dtype) -> str:
     return "uint16" if dtype == np.uint16 else "float32"
 
 
+def unreadable(file: Path, format_name: str, error: BaseException | str) -> UnderstudyError:
+    """Return what to raise about a file that does not hold what its name says, because of this error."""
+    why = " ".join(str(error).split()) or type(error).__name__
+    return UnderstudyError(
+        f"{file} should be a {format_name} image and cannot be read as one ({why}): it is cut short, damaged or "
+        "something else; replace or remove it"
+    )
+
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _DEEP_CHANNELS = {2: 3, 4: 2, 6: 4}  # by colour type
 
 
-@dataclass(frozen=True)
-class DeepHeader:
-    """IHDR of a 16-bit PNG with several channels."""
-
-    width: int
-    height: int
-    channels: int
-    interlaced: bool
-
-
-def stored_depth(file: Path) -> tuple[int, bool]:
-    """Return (bits per sample, whether it is grey without alpha) of a PNG; (8, True) where it is none."""
+def _grey_bits(file: Path) -> int:
+    """Bits per sample of a grey PNG without alpha; 8 of any other file."""
     with file.open("rb") as handle:
         start = handle.read(26)
-    return (start[24], start[25] == 0) if len(start) == 26 and start.startswith(SIGNATURE) else (8, True)
+    return start[24] if len(start) == 26 and start.startswith(SIGNATURE) and start[25] == 0 else 8
 
 
-def deep_header(file: Path) -> DeepHeader | None:
-    """Return the header of a 16-bit PNG with several channels, or None for any other file."""
+def _deep_header(file: Path) -> Header | None:
+    """The header of a 16-bit PNG with several channels; None of any other file."""
     with file.open("rb") as handle:
         start = handle.read(29)
-    if len(start) < 29 or not start.startswith(SIGNATURE) or start[12:16] != b"IHDR":
+    if len(start) < 29 or not start.startswith(SIGNATURE) or start[12:16] != b"IHDR" or file.suffix.lower() != ".png":
         return None
-    width, height, bits, colour, _, _, interlace = struct.unpack(">IIBBBBB", start[16:29])
-    if bits != 16 or colour not in _DEEP_CHANNELS:
-        return None
-    return DeepHeader(width, height, _DEEP_CHANNELS[colour], interlace != 0)
+    width, height, bits, colour = struct.unpack(">IIBB", start[16:26])
+    channels = _DEEP_CHANNELS.get(colour) if bits == 16 else None
+    return Header(channels, (height, width), "uint16") if channels else None
 
 
 def read_deep(file: Path) -> np.ndarray:
@@ -98,25 +96,24 @@ def read_deep(file: Path) -> np.ndarray:
     Raises:
         UnderstudyError: it is cut short, damaged or interlaced.
     """
-    head = deep_header(file)
-    if head is None or head.interlaced:
+    head, content = _deep_header(file), file.read_bytes()
+    if head is None or content[28]:
         raise UnderstudyError(
             f"{file} should be a 16-bit colour PNG without interlacing: save it again without interlacing"
         )
-    bytes_per_pixel = 2 * head.channels
-    stride = head.width * bytes_per_pixel
+    height, width = head.size
+    stride = width * 2 * head.channels
     try:
-        data = zlib.decompress(b"".join(_image_data(file.read_bytes())))
-        if len(data) != head.height * (stride + 1):
-            raise ValueError(f"{head.height * (stride + 1)} bytes expected, found {len(data)}")
-        rows = np.frombuffer(data, np.uint8).reshape(head.height, stride + 1)
-        pixels = _unfiltered(rows, bytes_per_pixel)
+        data = zlib.decompress(b"".join(_image_data(content)))
+        if len(data) != height * (stride + 1):
+            raise ValueError(f"{height * (stride + 1)} bytes expected, found {len(data)}")
+        pixels = _unfiltered(np.frombuffer(data, np.uint8).reshape(height, stride + 1), 2 * head.channels)
     except (ValueError, struct.error, zlib.error) as error:
         raise UnderstudyError(
             f"{file} should be a PNG image and cannot be read as one ({error}): it is cut short or damaged; "
             "replace or remove it"
         ) from error
-    values = pixels.view(">u2").astype(np.uint16).reshape(head.height, head.width, head.channels)
+    values = pixels.view(">u2").astype(np.uint16).reshape(height, width, head.channels)
     return np.ascontiguousarray(np.moveaxis(values, -1, 0))
 
 
@@ -156,9 +153,7 @@ def _unfiltered(rows: np.ndarray, step: int) -> np.ndarray:
 
 
 def _sequential(line: list[int], above: list[int], step: int, average: bool) -> list[int]:
-    """Undo Average (half of left and above) or Paeth (the one of left, above, corner nearest to left + above -
-    corner).
-    """
+    """Undo Average (half of left and above) or Paeth (of left, above, corner the nearest to left + above - corner)."""
     for x in range(len(line)):
         left = line[x - step] if x >= step else 0
         up = above[x]
@@ -179,9 +174,8 @@ _BROKEN = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombEr
 
 def header(file: Path) -> Header:
     """Return channels, size and type; nothing is decoded."""
-    deep = deep_header(file) if file.suffix.lower() == ".png" else None
-    if deep is not None:
-        return Header(deep.channels, (deep.height, deep.width), "uint16")
+    if deep := _deep_header(file):
+        return deep
     with _opened(file) as picture:
         return Header(_CHANNELS[picture.mode], (picture.height, picture.width), _TYPES.get(picture.mode, "uint8"))
 
@@ -192,7 +186,7 @@ def image(file: Path) -> DecodedFile:
     Raises:
         UnderstudyError: it is not a PNG or JPEG, or is cut short.
     """
-    if file.suffix.lower() == ".png" and deep_header(file) is not None:
+    if _deep_header(file):
         return DecodedFile(read_deep(file))
     with _opened(file) as picture:
         mode = "RGB" if picture.mode == "P" else "L" if picture.mode == "1" else None
@@ -206,22 +200,17 @@ def labels(file: Path) -> DecodedFile:
     Raises:
         UnderstudyError: it has several channels that differ, or is not a PNG or JPEG, or is cut short.
     """
-    if file.suffix.lower() == ".png" and deep_header(file) is not None:
+    if _deep_header(file):
         return DecodedFile(one_channel(read_deep(file), file))
     with _opened(file) as picture:
-        bits, grey = stored_depth(file) if picture.format == "PNG" else (8, True)
-        array = np.asarray(picture)
-    if grey and bits in (2, 4):
+        bits, array = _grey_bits(file), np.asarray(picture)
+    if bits in (2, 4):
         array = array // (255 // (2**bits - 1))
     return DecodedFile(one_channel(_channels_first(array.astype(np.uint8) if array.dtype == bool else array), file))
 
 
 def one_channel(array: np.ndarray, file: Path) -> np.ndarray:
-    """Return (H, W) from (C, H, W) whose channels are equal.
-
-    Raises:
-        UnderstudyError: they are not: a label map has one channel.
-    """
+    """Return (H, W) from (C, H, W) whose channels are equal; UnderstudyError where they are not."""
     if (array != array[:1]).any():
         raise UnderstudyError(
             f"{file} has {len(array)} channels that differ, and a label map has one channel of class numbers: "
@@ -248,13 +237,5 @@ def _opened(file: Path) -> Iterator[Image.Image]:
     except (*_BROKEN, Image.DecompressionBombWarning) as error:
         if not file.is_file():
             raise
-        raise UnderstudyError(
-            f"{file} should be a PNG or JPEG image and cannot be read as one ({_why(error)}): "
-            "it is cut short, damaged or something else; replace or remove it"
-        ) from error
-
-
-def _why(error: BaseException) -> str:
-    if isinstance(error, Image.UnidentifiedImageError):
-        return "unknown content"
-    return " ".join(str(error).split()) or type(error).__name__
+        why = "unknown content" if isinstance(error, Image.UnidentifiedImageError) else error
+        raise unreadable(file, "PNG or JPEG", why) from error

@@ -11,20 +11,12 @@ from pathlib import Path
 import numpy as np
 import tifffile
 from PIL import Image
+from tifffile import TiffFileError
 
 from understudy.core.errors import UnderstudyError
-from understudy.data.formats.raster import DecodedFile, Header, one_channel, storable
+from understudy.data.formats.raster import DecodedFile, Header, one_channel, storable, unreadable
 
-_BROKEN = (
-    OSError,
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    struct.error,
-    tifffile.TiffFileError,
-    Image.DecompressionBombError,
-)
+_BROKEN = OSError, ValueError, LookupError, TypeError, struct.error, TiffFileError, Image.DecompressionBombError
 
 
 def header(file: Path) -> Header:
@@ -35,7 +27,7 @@ def header(file: Path) -> Header:
             channels, height, width = _layout(page.shape, page.axes, file)
             return Header(channels, (height, width), storable(page.dtype or np.dtype("uint8")))
     except _BROKEN as error:
-        raise _broken(file, error) from error
+        raise unreadable(file, "TIFF", error) from error
 
 
 def image(file: Path) -> DecodedFile:
@@ -67,7 +59,7 @@ def _read(file: Path) -> np.ndarray:
                 array, axes = _through_pillow(file, channels, page.bitspersample), "YXS"
         array = array.reshape(height, width, channels) if axes != "SYX" else np.moveaxis(array, 0, -1)
     except _BROKEN as error:
-        raise _broken(file, error) from error
+        raise unreadable(file, "TIFF", error) from error
     return np.ascontiguousarray(np.moveaxis(array, -1, 0))
 
 
@@ -95,11 +87,3 @@ def _through_pillow(file: Path, channels: int, bits: int) -> np.ndarray:
         )
     with Image.open(file, formats=["TIFF"]) as picture:
         return np.asarray(picture)
-
-
-def _broken(file: Path, error: BaseException) -> UnderstudyError:
-    why = " ".join(str(error).split()) or type(error).__name__
-    return UnderstudyError(
-        f"{file} should be a TIFF image and cannot be read as one ({why}): it is cut short, damaged or "
-        "something else; replace or remove it"
-    )

@@ -7,8 +7,7 @@ the surface and the sulci.
 
 **Source**: sizes and places are rounded from what any atlas shows; own construction.
 **Differs**: no vessels but the sagittal sinus and sulcal veins, no nerves, no face.
-**Checked** in tests/data/phantom/test_anatomy.py (shares sum to 1, ranks of contrasts, subjects differ, neighbouring
-slices agree).
+**Checked** in tests/data/phantom/test_anatomy.py (shares sum to 1, ranks of contrasts, subjects, neighbouring slices).
 """
 
 from dataclasses import dataclass
@@ -22,14 +21,14 @@ from understudy.data.phantom.geometry import (
     axes_mm,
     blend,
     ellipsoid,
+    mirrored,
     occupancy,
     smooth_noise,
     tube,
 )
 
+# In the order of the tissue axis of ``Head.shares``.
 TISSUES = ("air", "muscle", "fat", "bone", "marrow", "csf", "grey", "white", "deep grey", "vessel", "hyperintensity")
-"""Order of the tissue axis of ``Head.shares``."""
-
 _BRAIN = ((0, 0, 15), (68, 87, 63))
 _HORNS = ((8, 50, 5), (9, 31, 14), (10, 10, 22), (16, -14, 23), (25, -28, 14), (23, -52, 8))
 _TEMPORAL_HORN = ((25, -28, 14), (34, -12, -10), (33, 6, -18))
@@ -95,13 +94,12 @@ def brain_envelope(points: Volume) -> Volume:
     """Distance to the smooth outer surface of cerebrum, without sulci, for points (3, ...) of template space."""
     squared = _egg(points)
     main = np.maximum(ellipsoid(squared, *_BRAIN), -18 - 0.1 * np.clip(points[1], 0, 60) - points[2])
-    paired = np.concatenate((np.abs(points[:1]), points[1:]))
-    return blend(main, ellipsoid(paired, (44, 2, -16), (21, 41, 21)), 8)
+    return blend(main, ellipsoid(mirrored(points), (44, 2, -16), (21, 41, 21)), 8)
 
 
 def ventricle_axis(points: Volume) -> Volume:
     """Distance in mm to the middle of the nearest lateral ventricle, for points (3, ...) of template space."""
-    return tube(np.concatenate((np.abs(points[:1]), points[1:])), _HORNS, np.zeros(len(_HORNS)))
+    return tube(mirrored(points), _HORNS, np.zeros(len(_HORNS)))
 
 
 def _egg(points: Volume) -> Volume:
@@ -111,13 +109,9 @@ def _egg(points: Volume) -> Volume:
 
 
 def healthy_head(seed: int, subject: int, shape: tuple[int, int, int], push: Push | None = None) -> Head:
-    """Build the head of one subject.
+    """Build the head of a subject, counted from 0, on a grid (D, H, W), under the mass effect of a lesion, if any.
 
-    Args:
-        seed: seed of the cohort.
-        subject: number of the subject, from 0.
-        shape: (D, H, W); the field of view is the same for every shape.
-        push: mass effect of a lesion; None for none.
+    The field of view is the same for every shape.
     """
     generator = rng(seed, "phantom", subject, "anatomy")
     axes = axes_mm(shape)
@@ -136,10 +130,13 @@ def healthy_head(seed: int, subject: int, shape: tuple[int, int, int], push: Pus
     shares = np.zeros((len(TISSUES), *shape), np.float32)
     shares[0] = 1
     paint = _Painter(shares, voxel_mm)
-    _paint_outside(paint, points, skull, generator, axes)
+    thick, scalp = generator.uniform(5.0, 7.5), generator.uniform(4.5, 8.0)
+    _paint_outside(paint, points, skull, thick, scalp, smooth_noise(generator, axes, 13))
     paint("csf", skull)
-    _paint_brain(paint, inner, brain, depth, cavity, cortex_mm, generator, axes)
-    _paint_below(paint, inner, cerebellum, stem, brain, generator)
+    halo = cavity - generator.gamma(1.6, 1.3) * (1 + 0.7 * smooth_noise(generator, axes, 14))
+    _paint_brain(paint, inner, brain, depth, cortex_mm, halo)
+    paint("csf", cavity)
+    _paint_below(paint, inner, cerebellum, stem, brain, NoiseField(generator, 9))
     _paint_veins(paint, points, skull, depth, brain, smooth_noise(generator, axes, 9))
     return Head(shares, points, brain, depth, cavity, cortex_mm)
 
@@ -157,8 +154,7 @@ class _Painter:
 
 
 def _cerebellum(points: Volume) -> Volume:
-    paired = np.concatenate((np.abs(points[:1]), points[1:]))
-    lobes = ellipsoid(paired, (23, -46, -35), (28, 28, 21))
+    lobes = ellipsoid(mirrored(points), (23, -46, -35), (28, 28, 21))
     return blend(lobes, ellipsoid(points, (0, -47, -33), (14, 25, 19)), 6)
 
 
@@ -195,10 +191,9 @@ def _pial_depth(inner: Volume, brain: Volume, generator: np.random.Generator, ga
 
 def _fissures(inner: Volume, generator: np.random.Generator, gap: float) -> tuple[Volume, Volume]:
     """Distances to the fissure between the hemispheres and to the Sylvian fissures."""
-    x, y, z = inner
     callosum = ellipsoid(inner, (0, 6, 4), (60, 44, 26))
-    middle = np.hypot(x, np.clip(-callosum, 0, None)) - 0.3 - 0.2 * gap
-    paired = np.stack((np.abs(x), y, z))
+    middle = np.hypot(inner[0], np.clip(-callosum, 0, None)) - 0.3 - 0.2 * gap
+    paired = mirrored(inner)
     insula = tube(paired, _SYLVIAN, (2.0, 2.2, 1.2)) - generator.uniform(0, 0.35) * gap
     opening = tube(paired, ((40, 16, -1), (66, 14, 1)), (1.4, 1.6)) - 0.15 * gap
     return middle, np.minimum(insula, opening)
@@ -218,51 +213,36 @@ def _ventricles(inner: Volume, generator: np.random.Generator, gap: float) -> Vo
     return np.minimum(np.minimum(lateral, temporal), np.minimum(third, fourth))
 
 
-def _paint_outside(
-    paint: _Painter, points: Volume, skull: Volume, generator: np.random.Generator, axes: tuple[Volume, Volume, Volume]
-) -> None:
-    thick, scalp = generator.uniform(5.0, 7.5), generator.uniform(4.5, 8.0)
+def _paint_outside(paint: _Painter, points: Volume, skull: Volume, thick: float, scalp: float, blotch: Volume) -> None:
     lower = ellipsoid(points * np.array([1, 1, 0.35], np.float32).reshape(3, 1, 1, 1), (0, 1, 0), (69, 91, 62))
     head = np.minimum(skull - thick - scalp, np.maximum(lower, points[2] + 8))
-    blotch = smooth_noise(generator, axes, 13)
     paint("fat", head)
     paint("muscle", np.maximum(head + 3.5, points[2] + 22 + 6 * blotch), np.clip(0.75 + 0.4 * blotch, 0, 1))
     paint("bone", np.maximum(skull - thick, head + 1))
     paint("marrow", np.maximum(skull - thick + 1.8, 1.8 - skull), 0.75)
-    paired = np.concatenate((np.abs(points[:1]), points[1:]))
+    paired = mirrored(points)
     paint("air", ellipsoid(points, (0, 70, -36), (13, 14, 12)))
     paint("fat", np.maximum(ellipsoid(paired, (31, 60, -35), (17, 24, 15)), np.maximum(-skull, head)))
     paint("csf", np.maximum(ellipsoid(paired, (31, 70, -35), (12, 12, 12)), np.maximum(-skull, head + 1)))
 
 
-def _paint_brain(
-    paint: _Painter,
-    inner: Volume,
-    brain: Volume,
-    depth: Volume,
-    cavity: Volume,
-    cortex_mm: float,
-    generator: np.random.Generator,
-    axes: tuple[Volume, Volume, Volume],
-) -> None:
+def _paint_brain(paint: _Painter, inner: Volume, brain: Volume, depth: Volume, cortex_mm: float, halo: Volume) -> None:
     paint("grey", np.maximum(brain, -depth))
     paint("white", np.maximum(brain, cortex_mm - depth))
-    paired = np.concatenate((np.abs(inner[:1]), inner[1:]))
+    paired = mirrored(inner)
     tilt = np.stack((paired[0] + 0.22 * (paired[1] - 20), paired[1], paired[2]))
     for centre, radii in (((26, 20, 3), (6.5, 17, 10)), ((11, -3, 8), (8.5, 14, 9)), ((15, 31, 10), (5, 10, 9))):
         paint("deep grey", ellipsoid(tilt if centre[0] > 20 else paired, centre, radii), 0.85)
     claustrum = np.maximum(np.abs(ellipsoid(tilt, (26, 20, 3), (6.5, 17, 10)) - 3.5) - 0.7, 30 - paired[0])
     paint("grey", claustrum, 0.5)
-    halo = generator.gamma(1.6, 1.3) * (1 + 0.7 * smooth_noise(generator, axes, 14))
-    patchy = np.maximum(np.maximum(cavity - halo, np.abs(inner[2] - 12) - 22), 2 - np.abs(inner[0]))
+    patchy = np.maximum(np.maximum(halo, np.abs(inner[2] - 12) - 22), 2 - np.abs(inner[0]))
     paint("hyperintensity", np.maximum(patchy, cortex_mm - depth), 0.6)
-    paint("csf", cavity)
 
 
 def _paint_below(
-    paint: _Painter, inner: Volume, cerebellum: Volume, stem: Volume, brain: Volume, generator: np.random.Generator
+    paint: _Painter, inner: Volume, cerebellum: Volume, stem: Volume, brain: Volume, noise: NoiseField
 ) -> None:
-    folia = NoiseField(generator, 9).at(inner * np.array([0.45, 1.0, 1.3], np.float32).reshape(3, 1, 1, 1))
+    folia = noise.at(inner * np.array([0.45, 1.0, 1.3], np.float32).reshape(3, 1, 1, 1))
     outside = np.maximum(cerebellum, -brain - 2)
     leaf = np.abs(folia) * 4.5
     paint("grey", outside)

@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike
 from scipy import ndimage
 
 Volume = np.ndarray
+Axes = tuple[Volume, Volume, Volume]  # voxel centres in mm along z, y, x
 
-FIELD_OF_VIEW_MM = (155.0, 240.0, 240.0)
-"""Extent of a volume along D (inferior to superior), H (anterior to posterior), W (right to left)."""
+FIELD_OF_VIEW_MM = (155.0, 240.0, 240.0)  # along D (inferior to superior), H (anterior to posterior), W (right to left)
 _LOWEST_MM = -67.0
 _SPLINE_STD = (151 / 315) ** 0.5  # per axis: root mean square of the four cubic B-spline weights
 
@@ -29,7 +29,7 @@ def voxel_size(shape: tuple[int, ...]) -> tuple[float, float, float]:
     return depth, height, width
 
 
-def axes_mm(shape: tuple[int, ...]) -> tuple[Volume, Volume, Volume]:
+def axes_mm(shape: tuple[int, ...]) -> Axes:
     """Voxel centres in mm: z up (rises along D), y to the front (falls along H), x to the right (falls along W)."""
     size = voxel_size(shape)
     centres = [(np.arange(count, dtype=np.float32) + 0.5) * step for count, step in zip(shape, size, strict=True)]
@@ -41,14 +41,9 @@ def axes_mm(shape: tuple[int, ...]) -> tuple[Volume, Volume, Volume]:
 
 
 def affine_mm(shape: tuple[int, ...], slice_index: int | None = None) -> np.ndarray:
-    """Return the matrix from array indices to RAS millimetres.
+    """Return the matrix from array indices (D, H, W) of a volume, or of one of its slices, to RAS millimetres.
 
-    Args:
-        shape: (D, H, W) of the volume.
-        slice_index: axial slice of a 2D case; None for the whole volume.
-
-    Returns:
-        float64 (4, 4); columns in the order (D, H, W). For a slice, D counts from that slice: its index is 0.
+    It is float64 (4, 4). For a slice, D counts from that slice: its index is 0.
     """
     z, y, x = axes_mm(shape)
     depth, height, width = voxel_size(shape)
@@ -58,16 +53,11 @@ def affine_mm(shape: tuple[int, ...], slice_index: int | None = None) -> np.ndar
     return affine
 
 
-def smooth_noise(generator: np.random.Generator, axes: tuple[Volume, Volume, Volume], length_mm: float) -> Volume:
-    """Draw smooth noise of mean 0 and variance 1 on a grid.
+def smooth_noise(generator: np.random.Generator, axes: Axes, length_mm: float) -> Volume:
+    """Draw smooth noise of mean 0 and variance 1 on a grid inside the field of view, float32 (D, H, W).
 
-    Args:
-        generator: where the coefficients come from; the number drawn depends on ``length_mm`` alone.
-        axes: voxel centres (z, y, x) in mm, inside the field of view.
-        length_mm: distance of the spline's knots, about the size of the blobs.
-
-    Returns:
-        float32 (D, H, W).
+    The spline's knots lie ``length_mm`` apart, about the size of the blobs: it alone says how many coefficients are
+    drawn.
     """
     lowest = (_LOWEST_MM, -FIELD_OF_VIEW_MM[1] / 2, -FIELD_OF_VIEW_MM[2] / 2)
     counts = [int(np.ceil(extent / length_mm)) + 4 for extent in FIELD_OF_VIEW_MM]
@@ -106,6 +96,11 @@ class NoiseField:
         return ndimage.map_coordinates(self._table, np.stack(indices), order=1, mode="mirror", prefilter=False)
 
 
+def mirrored(points: Volume) -> Volume:
+    """Return points (3, ...) with the left half laid onto the right: structures that come in pairs are drawn once."""
+    return np.concatenate((np.abs(points[:1]), points[1:]))
+
+
 def _column(values: ArrayLike, points: Volume) -> Volume:
     return np.asarray(values, dtype=np.float32).reshape(3, *[1] * (points.ndim - 1))
 
@@ -119,13 +114,7 @@ def ellipsoid(points: Volume, centre: ArrayLike, radii: ArrayLike) -> Volume:
 
 
 def tube(points: Volume, path: ArrayLike, radii: ArrayLike) -> Volume:
-    """Signed distance in mm to a tube along a polyline.
-
-    Args:
-        points: (3, ...) in mm.
-        path: (n, 3) corners in mm.
-        radii: (n,) radius at each corner in mm; linear in between.
-    """
+    """Signed distance in mm of points (3, ...) to a tube along corners (n, 3) with radii (n,), linear in between."""
     corners, widths = np.asarray(path, np.float32), np.asarray(radii, np.float32)
     nearest: Volume | None = None
     for start, end, first, last in zip(corners[:-1], corners[1:], widths[:-1], widths[1:], strict=True):

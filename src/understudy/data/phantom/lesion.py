@@ -57,13 +57,7 @@ def draw_lesion(seed: int, subject: int) -> PhantomLesion:
 
 
 def grow_lesion(lesion: PhantomLesion, head: Head, seed: int, subject: int) -> tuple[Volume, Volume]:
-    """Grow the tumour in a head.
-
-    Args:
-        lesion: its place and sizes.
-        head: the head, with the lesion's mass effect.
-        seed: seed of the cohort.
-        subject: number of the subject.
+    """Grow the tumour in a head that has the lesion's mass effect.
 
     Returns:
         Shares float32 (3, D, H, W) in [0, 1] of necrosis, oedema and enhancing tumour (what is left is healthy), and

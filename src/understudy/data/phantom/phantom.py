@@ -1,8 +1,7 @@
 """Procedural multi-contrast brain with a tumour: a data set that needs no patient and no download.
 
 A subject is a 3D head (T1, T1c, T2, FLAIR and a label map), the same at every size, from which axial slices are cut.
-Meant for demos and tests; it looks like MR and has the rank of its contrasts, and is no model of any
-disease.
+Meant for demos and tests; it looks like MR and has the rank of its contrasts, and is no model of any disease.
 
 **Source**: own construction; noise as in H. Gudbjartsson and S. Patz, The Rician distribution of noisy MRI data,
 Magnetic Resonance in Medicine 34, 1995 (magnitude of a complex signal with Gaussian noise in both parts).
@@ -22,8 +21,7 @@ from understudy.data.phantom.lesion import draw_lesion, grow_lesion
 MODALITY = "MR"
 CHANNELS = ("T1", "T1c", "T2", "FLAIR")
 CLASS_NAMES = ("background", "necrosis", "oedema", "enhancing")
-SLICES = 24
-"""Axial slices of the volume from which a 2D cohort is cut; more where a subject gives more than half of them."""
+SLICES = 24  # axial ones of the volume from which a 2D cohort is cut; more where a subject gives more than half of them
 
 _SIGNAL = {  # T1, T1c, T2, FLAIR
     "air": (0.00, 0.00, 0.00, 0.00),
@@ -47,14 +45,10 @@ _LESION_SPREAD = {"necrosis": 0.09, "oedema": 0.05, "enhancing": 0.09}
 def phantom_subject(
     seed: int, subject: int, shape: tuple[int, int, int], lesion: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Make one subject.
+    """Make one subject, counted from 0; without ``lesion`` the same head without its tumour.
 
-    Args:
-        seed: seed of the cohort.
-        subject: number of the subject, from 0.
-        shape: (D, H, W), each 8 to 512; D runs upwards, H from front to back, W from the subject's right to left. The
-            field of view is 155 x 240 x 240 mm whatever the shape.
-        lesion: False for the same head without its tumour.
+    Of a shape (D, H, W), each 8 to 512, D runs upwards, H from front to back, W from the subject's right to left. The
+    field of view is 155 x 240 x 240 mm whatever the shape.
 
     Returns:
         Volumes float32 (4, D, H, W) in [0, 1], channels T1, T1c, T2, FLAIR, and the label map uint8 (D, H, W):
@@ -70,10 +64,8 @@ def phantom_subject(
     """
     if len(shape) != 3 or not all(8 <= side <= 512 for side in shape):
         raise UsageError(f"The phantom needs three sides from 8 to 512 pixels, found {tuple(shape)}; choose others.")
-    depth, height, width = (max(1, round(step / 5)) for step in voxel_size(shape))
-    fine = (shape[0] * depth, shape[1] * height, shape[2] * width)
-    shares, labels = _tissues(seed, subject, fine, lesion)
-    factors = (depth, height, width)
+    depth, height, width = factors = tuple(max(1, round(step / 5)) for step in voxel_size(shape))
+    shares, labels = _tissues(seed, subject, (shape[0] * depth, shape[1] * height, shape[2] * width), lesion)
     return _scan(_pooled(shares, factors), seed, subject, shape), _majority(labels, factors)
 
 
@@ -88,17 +80,17 @@ def _tissues(seed: int, subject: int, shape: tuple[int, int, int], lesion: bool)
     return np.concatenate((head.shares * (1 - sick.sum(0)), sick)), labels
 
 
-def _blocks(volume: Volume, factors: tuple[int, int, int]) -> Volume:
+def _blocks(volume: Volume, factors: tuple[int, ...]) -> Volume:
     """(..., D, H, W) -> (..., D/d, d, H/h, h, W/w, w)."""
     sides = [part for side, factor in zip(volume.shape[-3:], factors, strict=True) for part in (side // factor, factor)]
     return volume.reshape(*volume.shape[:-3], *sides)
 
 
-def _pooled(volume: Volume, factors: tuple[int, int, int]) -> Volume:
+def _pooled(volume: Volume, factors: tuple[int, ...]) -> Volume:
     return volume if factors == (1, 1, 1) else _blocks(volume, factors).mean((-5, -3, -1), dtype=np.float32)
 
 
-def _majority(labels: Volume, factors: tuple[int, int, int]) -> Volume:
+def _majority(labels: Volume, factors: tuple[int, ...]) -> Volume:
     if factors == (1, 1, 1):
         return labels
     votes = [_blocks(labels == k, factors).sum((-5, -3, -1)) for k in range(len(CLASS_NAMES))]
@@ -126,15 +118,9 @@ def _scan(shares: Volume, seed: int, subject: int, shape: tuple[int, int, int]) 
 
 
 def phantom_slices(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Choose the axial slices of a subject for a 2D cohort: four of five with tumour, where there are as many.
+    """Choose axial slices of a label map (D, H, W), all through the brain: numbers int64 (count,), ascending.
 
-    Args:
-        labels: label map (D, H, W).
-        count: how many slices.
-        seed: which of them.
-
-    Returns:
-        Slice numbers int64 (count,), ascending, all through the brain.
+    Four of five have tumour, where there are as many.
 
     Raises:
         UsageError: more slices asked than the brain has.

@@ -12,20 +12,19 @@ Contrasts are those that every case has (or that ``channels`` names). Visits of 
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.data import formats
-from understudy.data.listing import Item, Listing, Reading, Source, fingerprint, refuse_elsewhere, size_text
+from understudy.data.formats.raster import Header
+from understudy.data.listing import Item, Listing, Source, fingerprint, size_text
 from understudy.data.options import FileOptions
 from understudy.data.slices import AKBAR_SIDE
-from understudy.data.sources.table import mapped, refuse_outside
+from understudy.data.sources.folder import joint_size, joint_type, read_item
+from understudy.data.sources.table import refuse_outside
 
 CONTRASTS = ("T1", "T1c", "T2", "FLAIR")
 _TOKENS = {
@@ -57,17 +56,14 @@ def listing(path: Path, options: FileOptions) -> Listing:
         Item(name, subject_of(name), tuple(files[c] for c in channels), files.get("seg"))
         for name, files in cases.items()
     ]
-    heads = [_header(item) for item in items]
-    sizes = {size for size, _ in heads}
-    joint = np.result_type(*{np.dtype(dtype) for _, types in heads for dtype in types})
-    dtype = joint.name if joint.itemsize <= 2 or joint.kind == "f" else "float32"
-    scheme = _scheme(cases, options) if labelled else None
+    heads = [head for item in items for head in _headers(item)]
+    dtype, scheme = joint_type(heads), _scheme(cases, options) if labelled else None
     found = Listing(
         items=items,
-        read=partial(_read, dtype=dtype, scheme=scheme),
+        read=partial(read_item, channels=len(channels), dtype=dtype, scheme=scheme),
         channels=channels,
         dtype=dtype,
-        size=next(iter(sizes)) if len(sizes) == 1 else None,
+        size=joint_size(heads),
         dims=3,
         scheme=scheme,
         modality="MR",
@@ -79,10 +75,8 @@ def listing(path: Path, options: FileOptions) -> Listing:
 
 def subject_of(name: str) -> str:
     """Return the patient of a case folder; visits (the last number of some years' names) are one patient's."""
-    for pattern in _VISITS:
-        if match := re.match(pattern, name):
-            return match.group(1)
-    return name
+    matches = (re.match(pattern, name) for pattern in _VISITS)
+    return next((match.group(1) for match in matches if match), name)
 
 
 def _sliced(found: Listing, options: FileOptions) -> Listing:
@@ -95,16 +89,9 @@ def _sliced(found: Listing, options: FileOptions) -> Listing:
             "leave it out, or choose --rule tumour or all"
         )
     judge = found.channels.index("T1") if "T1" in found.channels else 0
-    notes = {**found.notes, "slices_judged_by": found.channels[judge]}
-    return replace(
-        found,
-        rule="akbar",
-        judged_by=judge,
-        sliced=True,
-        padded=(AKBAR_SIDE,) * 2,
-        intensity="volume-max",
-        notes=notes,
-    )
+    notes, padded = {**found.notes, "slices_judged_by": found.channels[judge]}, (AKBAR_SIDE,) * 2
+    akbar = replace(found, rule="akbar", judged_by=judge, intensity="volume-max")
+    return replace(akbar, sliced=True, padded=padded, notes=notes)
 
 
 def _cases(path: Path) -> dict[str, dict[str, Path]]:
@@ -166,9 +153,9 @@ def _scheme(cases: dict[str, dict[str, Path]], options: FileOptions) -> LabelSch
     return LabelScheme(("background", *(_PARTS[v] for v in values)), (0, *values))
 
 
-def _header(item: Item) -> tuple[tuple[int, ...], list[str]]:
-    """The volume's size and the types of its contrasts; all files must have one size."""
-    files = (*item.images, *([item.labels] if item.labels else []))
+def _headers(item: Item) -> list[Header]:
+    """The headers of a case's contrasts; all its files must be volumes of one size."""
+    files = item.files
     heads = [formats.header(file) for file in files]
     for file, head in zip(files, heads, strict=True):
         if head.size != heads[0].size or head.channels != 1 or len(head.size) != 3:
@@ -176,21 +163,7 @@ def _header(item: Item) -> tuple[tuple[int, ...], list[str]]:
                 f"{files[0]} is {size_text(heads[0].size)} and {file} is {size_text(head.size)} in {head.channels} "
                 "channel(s): all files of a case must be volumes of one size"
             )
-    return heads[0].size, [head.dtype for head in heads[: len(item.images)]]
-
-
-def _read(item: Item, dtype: str, scheme: LabelScheme | None) -> Iterator[Reading]:
-    pictures = [formats.image(file) for file in item.images]
-    first = pictures[0]
-    for picture, file in zip(pictures, item.images, strict=True):
-        refuse_elsewhere(first.affine, picture.affine, first.array.shape[1:], str(file))
-    image = np.concatenate([picture.array.astype(dtype, copy=False) for picture in pictures])
-    labels = None
-    if item.labels and scheme:
-        drawn = formats.labels(item.labels)
-        refuse_elsewhere(first.affine, drawn.affine, drawn.array.shape, str(item.labels))
-        labels = mapped(scheme, drawn.array, str(item.labels))
-    yield Reading(image, labels, first.spacing_mm, first.affine)
+    return heads[: len(item.images)]
 
 
 SOURCE = Source(

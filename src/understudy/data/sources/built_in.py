@@ -40,15 +40,7 @@ class PhantomOptions(ImportOptions):
 
 
 def listing(path: Path, options: PhantomOptions) -> Listing:
-    """List the subjects of a phantom cohort.
-
-    Args:
-        path: not used; a phantom lies nowhere.
-        options: how many subjects and slices, of which size.
-
-    Raises:
-        UsageError: a size, or a number of slices, that the phantom has not.
-    """
+    """List the subjects of a phantom cohort, which lies at no path; UsageError for a size that the phantom has not."""
     dims = options.dims or 2
     size = options.size or (SIZE,)
     sides = size if len(size) == dims else size * dims

@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -36,17 +36,17 @@ def listing(path: Path, options: FolderOptions) -> Listing:
     if options.labels is not None:
         maps = [item.labels for item in found.items if item.labels is not None]
         scheme = LabelScheme.from_text(options.label_scheme) if options.label_scheme else inferred_scheme(maps)
-    sizes = {head.size for head in heads.values()}
-    if len({len(size) for size in sizes}) > 1:
+    dims = {len(head.size) for head in heads.values()}
+    if len(dims) > 1:
         raise UnderstudyError(f"{path} holds 2D pictures and volumes together: import them one by one")
     types = sorted({head.dtype for head in heads.values()})
     return Listing(
         items=found.items,
-        read=partial(_read, channels=len(channels), dtype=dtype, scheme=scheme),
+        read=partial(read_item, channels=len(channels), dtype=dtype, scheme=scheme),
         channels=channels,
         dtype=dtype,
-        size=next(iter(sizes)) if len(sizes) == 1 else None,
-        dims=len(next(iter(sizes))),
+        size=joint_size(heads.values()),
+        dims=dims.pop(),
         scheme=scheme,
         classes=found.classes,
         rule=options.rule or "all",
@@ -87,7 +87,7 @@ def _refuse_unclear(options: FolderOptions) -> None:
 
 def _header(item: Item) -> Header:
     """The header of the image, or of the label map where there is none; refuses a pair of unlike sizes."""
-    heads = [formats.header(file) for file in (*item.images, *([item.labels] if item.labels else []))]
+    heads = [formats.header(file) for file in item.files]
     if heads[0].size != heads[-1].size:
         raise UnderstudyError(
             f"{item.images[0]} is {size_text(heads[0].size)} and its label map {item.labels} is "
@@ -113,24 +113,37 @@ def _image_type(items: list[Item], heads: dict[str, Header], names: tuple[str, .
             f"--channels names {len(names)} channel(s), and the images have {n}: name {n}, or one where colour images "
             "are grey"
         )
-    joint = np.result_type(*{np.dtype(head.dtype) for head in heads.values()})
-    exact = joint.itemsize <= 2 or joint.kind == "f"
-    return names or DEFAULT_NAMES.get(n, tuple(f"channel{c}" for c in range(n))), joint.name if exact else "float32"
+    return names or DEFAULT_NAMES.get(n, tuple(f"channel{c}" for c in range(n))), joint_type(heads.values())
 
 
-def _read(item: Item, channels: int, dtype: str, scheme: LabelScheme | None) -> Iterator[Reading]:
-    image, labels, spacing, affine = None, None, None, None
+def joint_size(heads: Iterable[Header]) -> tuple[int, ...] | None:
+    """Return the spatial size that files share, or None where they differ."""
+    sizes = {head.size for head in heads}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+def joint_type(heads: Iterable[Header]) -> str:
+    """Return the one type, of those that are stored, that holds the values of all files."""
+    joint = np.result_type(*{np.dtype(head.dtype) for head in heads})
+    return joint.name if joint.itemsize <= 2 or joint.kind == "f" else "float32"
+
+
+def read_item(item: Item, channels: int, dtype: str, scheme: LabelScheme | None) -> Iterator[Reading]:
+    """Read a case: its image files, one channel after the other, and its label map, which must lie in one place."""
+    image, labels, place = None, None, None
     if item.images:
-        picture = formats.image(item.images[0])
-        image = _reduced(picture.array, channels, item.images[0]).astype(dtype, copy=False)
-        spacing, affine = picture.spacing_mm, picture.affine
+        pictures = [formats.image(file) for file in item.images]
+        place = pictures[0]
+        for picture, file in zip(pictures, item.images, strict=True):
+            refuse_elsewhere(place.affine, picture.affine, place.array.shape[1:], str(file))
+        joined = np.concatenate([picture.array.astype(dtype, copy=False) for picture in pictures])
+        image = _reduced(joined, channels, item.images[0])
     if item.labels and scheme:
         drawn = formats.labels(item.labels)
+        place = place or drawn
+        refuse_elsewhere(place.affine, drawn.affine, drawn.array.shape, str(item.labels))
         labels = mapped(scheme, drawn.array, str(item.labels))
-        if image is None:
-            spacing, affine = drawn.spacing_mm, drawn.affine
-        refuse_elsewhere(affine, drawn.affine, labels.shape, str(item.labels))
-    yield Reading(image, labels, spacing, affine)
+    yield Reading(image, labels, place and place.spacing_mm, place and place.affine)
 
 
 def _reduced(image: np.ndarray, channels: int, file: Path) -> np.ndarray:

@@ -84,11 +84,7 @@ class _Found:
 
 
 def pairs(path: Path, options: FolderOptions) -> Pairs:
-    """Find and pair all pictures.
-
-    Args:
-        path: the source's folder.
-        options: ``images``, ``labels``, ``table`` and the options that name its columns.
+    """Find and pair all pictures below a folder.
 
     Raises:
         UsageError: a folder, the table or one of its columns is not there.
@@ -101,14 +97,8 @@ def pairs(path: Path, options: FolderOptions) -> Pairs:
     if options.table is None:
         return Pairs([_item(found, stem, file) for stem, file in found.main.items()], (), 0)
     table = path / options.table
-    wanted = (
-        options.subject,
-        options.split_column,
-        *(options.left_out or ())[:1],
-        options.label_column,
-        *options.classes,
-    )
-    rows = read_table(table, [name for name in wanted if name])
+    named = (options.subject, options.split_column, *(options.left_out or ())[:1], options.label_column)
+    rows = read_table(table, [name for name in (*named, *options.classes) if name])
     classes, entries = class_columns(rows, options.classes, table)
     items = [_row_item(found, row, entry) for row, entry in zip(rows, entries, strict=True)]
     if options.left_out and not any(item.split for item in items):
@@ -134,8 +124,9 @@ def _pictures(path: Path, folder: str | None, option: str) -> dict[str, Path]:
             raise UnderstudyError(f"{out[stem]} and {file} have one name but for the ending: rename or remove one")
         out[stem] = file
     if not out:
-        endings = ", ".join(formats.FORMATS)
-        raise UnderstudyError(f"the folder {below} holds no picture; read are files that end in {endings}")
+        raise UnderstudyError(
+            f"the folder {below} holds no picture; read are files that end in {', '.join(formats.FORMATS)}"
+        )
     return out
 
 
@@ -170,9 +161,8 @@ def _row_item(found: _Found, row: dict[str, str], classes: dict[str, str]) -> It
             f"the image {file} of the table has no label map of the same name below {options.labels}: add it, or "
             "remove the row"
         )
-    return Item(
-        stem, _subject(stem, options, row), (file,) if found.images else (), label, _split(options, row), classes
-    )
+    images, subject = (file,) if found.images else (), _subject(stem, options, row)
+    return Item(stem, subject, images, label, _split(options, row), classes)
 
 
 def _split(options: FolderOptions, row: dict[str, str]) -> str:

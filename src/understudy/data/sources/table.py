@@ -24,14 +24,9 @@ CATEGORIES = 32
 
 
 def read_table(path: Path, wanted: list[str]) -> list[dict[str, str]]:
-    """Read a table whose ``file`` column names files.
+    """Read the rows, stripped of blanks, of a table whose ``file`` column names files and that has the columns wanted.
 
-    Args:
-        path: CSV with commas, or TSV by its ending; UTF-8.
-        wanted: columns that must be there beside ``file``.
-
-    Returns:
-        Its rows, blanks stripped.
+    It is CSV with commas, or TSV by its ending; UTF-8.
 
     Raises:
         UsageError: there is no such file, or a column is missing.
@@ -92,11 +87,7 @@ def inside(root: Path, folder: Path, name: str, where: str) -> Path:
 
 
 def refuse_outside(root: Path, file: Path) -> None:
-    """Refuse a file that leads out of the source folder through a symbolic link.
-
-    Raises:
-        UnderstudyError: it does.
-    """
+    """Refuse a file that leads out of the source folder through a symbolic link, with UnderstudyError."""
     if not file.resolve().is_relative_to(root.resolve()):
         raise UnderstudyError(
             f"{file} leads out of {root} through a symbolic link: put the file itself there, or import the "
@@ -107,15 +98,7 @@ def refuse_outside(root: Path, file: Path) -> None:
 def class_columns(
     rows: list[dict[str, str]], names: tuple[str, ...], where: Path
 ) -> tuple[tuple[str, ...], list[dict[str, str]]]:
-    """Turn table columns into class columns.
-
-    Args:
-        rows: the table.
-        names: columns to take.
-        where: the table's path, for messages.
-
-    Returns:
-        Names of the class columns, and their entries for each row (blank where missing).
+    """Turn columns of a table at ``where`` into class columns: their names, and their entries for each row, or blanks.
 
     Raises:
         UnderstudyError: a column is all blank, has too many categories, or clashes with a column that every cohort has.
@@ -158,6 +141,7 @@ def _number(text: str) -> bool:
 
 
 LARGEST = 15
+NARROW = 65535  # spans of label values up to this one are counted in a table
 
 
 def inferred_scheme(files: Sequence[Path]) -> LabelScheme:
@@ -168,7 +152,7 @@ def inferred_scheme(files: Sequence[Path]) -> LabelScheme:
     """
     values: set[int] = set()
     for file in files:
-        values.update(distinct(formats.labels(file).array))
+        values.update(distinct(formats.labels(file).array).tolist())
         if len(values) > 4 * LARGEST:
             break
     found = sorted(values)
@@ -188,33 +172,19 @@ def inferred_scheme(files: Sequence[Path]) -> LabelScheme:
 
 
 def mapped(scheme: LabelScheme, values: np.ndarray, where: str) -> np.ndarray:
-    """Map source values to classes 0..K-1, as ``LabelScheme.from_source`` does, through a table: fast on volumes.
-
-    Args:
-        scheme: what the values mean.
-        values: whole numbers (*S).
-        where: the file, for the message.
-
-    Returns:
-        uint8 (*S).
-
-    Raises:
-        UnderstudyError: a value is not in the scheme.
-    """
-    low, high = int(values.min()), int(values.max())
-    if high - low > 65535:
+    """Map whole numbers to classes, uint8, as ``LabelScheme.from_source`` does, through a table: fast on volumes."""
+    present = distinct(values)
+    low, span = int(present[0]), int(present[-1] - present[0])
+    if span > NARROW:
         return scheme.from_source(values, where)
-    shifted = values.astype(np.int32) - low
-    present = np.flatnonzero(np.bincount(shifted.reshape(-1)))
-    table = np.zeros(high - low + 1, np.uint8)
-    table[present] = scheme.from_source(present + low, where)
-    return table[shifted]
+    table = np.zeros(span + 1, np.uint8)
+    table[present - low] = scheme.from_source(present, where)
+    return table[values.astype(np.int32) - low]
 
 
-def distinct(values: np.ndarray) -> list[int]:
-    """Return the different whole numbers in an array, ascending."""
+def distinct(values: np.ndarray) -> np.ndarray:
+    """Return the different whole numbers in an array, ascending, int64."""
     low = int(values.min())
-    if int(values.max()) - low > 65535:
-        return [int(v) for v in np.unique(values)]
-    counts = np.bincount((values.astype(np.int32) - low).reshape(-1))
-    return [int(v) + low for v in np.flatnonzero(counts)]
+    if int(values.max()) - low > NARROW:
+        return np.unique(values).astype(np.int64)
+    return np.flatnonzero(np.bincount((values.astype(np.int32) - low).reshape(-1))) + low
