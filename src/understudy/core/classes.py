@@ -20,13 +20,13 @@ CLASS_REQUESTS = ("data", "balanced")
 ClassRequest = str | Mapping[str, float]
 
 
-def class_combinations(cohort: Cohort, names: Sequence[str], split: str = "train") -> list[dict[str, Any]]:
-    """Return the combinations of class columns that at least five subjects of a split have, the most frequent first.
+def class_combinations(cohort: Cohort, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the combinations of classes that at least five training subjects have, the most frequent first.
 
     Plain data: [{"classes": [1.0, 0.0, None], "cases": 120}, ...]; None stands for a missing entry, and cases without
     any entry count nowhere.
     """
-    rows = cohort.rows(split)
+    rows = cohort.rows("train")
     matrix = cohort.class_matrix(rows)[:, [cohort.classes.index(name) for name in names]]
     subjects = cohort.column("subject_id")[rows]
     found: dict[tuple[float | None, ...], list[str]] = {}

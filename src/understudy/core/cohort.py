@@ -41,7 +41,6 @@ class Cohort:
     """A cohort opened for reading. Arrays are memory-mapped; row i of the table is item i of the arrays.
 
     Attributes:
-        path: the folder.
         id: hash of the content, keyed where the cohort is real.
         kind: real, synthetic or semi-synthetic.
         modality: e.g. ``MR``.
@@ -188,11 +187,7 @@ class Cohort:
         )
 
     def without_images(self) -> "Cohort":
-        """Return the same cases with their label maps alone.
-
-        Raises:
-            UsageError: the cohort has no label maps.
-        """
+        """Return the same cases with their label maps alone; UsageError where there are none."""
         if self.labels is None:
             raise UsageError(f"the cohort {self.path} has no label maps: import it with --labels")
         other = copy.copy(self)
@@ -213,11 +208,7 @@ class Cohort:
         return other
 
     def verify(self) -> None:
-        """Compare the arrays and the table with the hashes in cohort.json.
-
-        Raises:
-            UnderstudyError: a file was changed after the cohort was made.
-        """
+        """Compare arrays and table with the hashes in cohort.json; UnderstudyError where a file was changed."""
         for name, array in (("images", self.images), ("labels", self.labels)):
             if array is not None and array_hash(np.asarray(array)) != getattr(self._manifest.hashes, name):
                 raise UnderstudyError(
@@ -250,16 +241,14 @@ class Cohort:
 
 
 def refuse_shared_subjects(subjects: np.ndarray, splits: np.ndarray, where: str) -> None:
-    """Refuse a subject that stands in two splits; the subject is the unit of splitting.
-
-    Raises:
-        UnderstudyError: with the number of such subjects, not their names.
-    """
-    pairs = sorted({(s, p) for s, p in zip(subjects.tolist(), splits.tolist(), strict=True) if s and p})
-    names = [subject for subject, _ in pairs]
-    shared = {name for name in names if names.count(name) > 1} if len(names) != len(set(names)) else set()
+    """Refuse subjects (N,) that stand in two splits (N,): the message tells their number, not their names."""
+    found: dict[str, set[str]] = {}
+    for subject, split in zip(subjects.tolist(), splits.tolist(), strict=True):
+        if subject and split:
+            found.setdefault(subject, set()).add(split)
+    shared = [several for several in found.values() if len(several) > 1]
     if shared:
-        both = sorted({split for subject, split in pairs if subject in shared})
+        both = sorted(set().union(*shared))
         raise UnderstudyError(
             f"a subject must lie in one split, and in {where} {len(shared)} subject(s) lie in several "
             f"({', '.join(both)}): split by subject"

@@ -34,11 +34,7 @@ def read_document(file: Path, model: type[T], what: str, advice: str) -> T:
 
 
 def parsed(content: bytes, model: type[T]) -> T:
-    """Return JSON bytes as a model; see :func:`read_document`.
-
-    Raises:
-        ValidationError: of pydantic: no JSON, or other types than the model.
-    """
+    """Return JSON bytes as a model, as :func:`read_document` does; pydantic's ValidationError where they are none."""
     adapter: TypeAdapter[Any] = TypeAdapter(model)
     result: T = adapter.validate_json(content, strict=True)
     return result

@@ -71,11 +71,7 @@ class LabelScheme:
 
     @classmethod
     def from_text(cls, text: str) -> "LabelScheme":
-        """Read ``0=background,255=tumour``.
-
-        Raises:
-            UsageError: a part is not ``integer=name``.
-        """
+        """Read ``0=background,255=tumour``; UsageError where a part is not ``integer=name``."""
         pairs = [part.strip().partition("=") for part in text.split(",")]
         for value, _, name in pairs:
             if not value.strip().lstrip("-").isdigit() or not name.strip():
@@ -83,11 +79,7 @@ class LabelScheme:
         return cls(tuple(name.strip() for _, _, name in pairs), tuple(int(value) for value, _, _ in pairs))
 
     def from_source(self, values: np.ndarray, where: str = "a label map") -> np.ndarray:
-        """Map numbers as a file holds them to 0..K-1, uint8 of the same shape; messages say ``where`` they stand.
-
-        Raises:
-            UnderstudyError: a value is not in the scheme.
-        """
+        """Map numbers as a file holds them to 0..K-1, uint8 of the same shape; UnderstudyError for others."""
         order = np.argsort(self.source_values)
         known = np.asarray(self.source_values)[order]
         found = np.minimum(np.searchsorted(known, values), len(known) - 1)
@@ -136,11 +128,7 @@ class LabelScheme:
 
     @classmethod
     def from_records(cls, records: "Sequence[ClassRecord]") -> "LabelScheme":
-        """Make the scheme whose :meth:`to_json` these are.
-
-        Raises:
-            UsageError: its labels are not 0..K-1 in order, or a name or a source value stands twice.
-        """
+        """Make the scheme whose :meth:`to_json` these are; UsageError if labels are not 0..K-1, or one stands twice."""
         if [record.label for record in records] != list(range(len(records))):
             raise UsageError(f"the labels of a scheme are 0..K-1, found {[record.label for record in records]}")
         return cls(tuple(record.name for record in records), tuple(record.source_value for record in records))

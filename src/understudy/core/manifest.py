@@ -86,11 +86,7 @@ class _Version(BaseModel):
 
 
 def read_manifest(folder: Path) -> CohortManifest:
-    """Read cohort.json.
-
-    Raises:
-        UnderstudyError: it is no regular file, no JSON, of another schema, or holds other types than expected.
-    """
+    """Read cohort.json; UnderstudyError where it is no regular file, no JSON, of another schema, or of other types."""
     told = ("the description of a cohort", "make the cohort again")
     version = read_document(folder / "cohort.json", _Version, *told).version
     if version != SCHEMA:

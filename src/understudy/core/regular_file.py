@@ -17,11 +17,10 @@ KINDS = {
 
 
 def open_regular(path: Path, wanted: str) -> BufferedReader:
-    """Open a file for reading, and refuse at once what is no regular file.
+    """Open a file for reading, and refuse at once what is no regular file, with UsageError.
 
-    Raises:
-        UsageError: what was ``wanted`` (``a weights file``) is nothing, a folder, a pipe, a device, a socket, a link in
-            a circle, or what may not be read.
+    The message says what was ``wanted`` (``a weights file``), and that there is nothing, a folder, a pipe, a device, a
+    socket, or what cannot be opened, such as a link in a circle.
     """
     try:
         mode = os.stat(path).st_mode  # opening a device can already change it

@@ -3,8 +3,7 @@
 Ranges are measured on the train split only, on what is stored; nothing of the other splits enters a cohort's encoding.
 ``volume-max`` scales every source image (a volume before it is cut) by its own maximum to 0..255, as Akbar et al., Sci
 Data 11:259 (2024) do; ``volume-percentile`` maps its own 0.5 and 99.5 percentiles to 0 and 255. Both store 8 bits.
-**Checked** in tests/data/test_intensity.py (percentiles against numpy.percentile; train only; negative and constant
-images).
+**Checked** in tests/data/test_intensity.py (numpy.percentile; train only; negative and constant images).
 """
 
 import numpy as np

@@ -74,11 +74,7 @@ class ImportOptions(BaseModel):
         return {name: said.get(name) for name in self.UNRECORDED - {"key", "seed"}}
 
     def resolved_size(self, dims: int) -> tuple[int, ...] | None:
-        """Return the size with one number per axis, or None where none was asked for.
-
-        Raises:
-            UsageError: as many numbers as axes were expected.
-        """
+        """Return the size with one number per axis, or None where none was asked for; UsageError for other lengths."""
         if self.size is None or len(self.size) == dims:
             return self.size
         if len(self.size) == 1:

@@ -108,13 +108,10 @@ def _nearest(n_in: int, n_out: int) -> np.ndarray:
 def _window(array: np.ndarray, starts: tuple[int, ...], size: tuple[int, ...]) -> np.ndarray:
     """The window [start, start + size) of the last axes, zero outside the array."""
     lead = array.ndim - len(size)
-    out = np.zeros((*array.shape[:lead], *size), array.dtype)
-    source, target = [slice(None)] * lead, [slice(None)] * lead
-    for start, n_out, n_in in zip(starts, size, array.shape[lead:], strict=True):
-        source.append(slice(max(start, 0), min(start + n_out, n_in)))
-        target.append(slice(max(-start, 0), max(-start, 0) + min(start + n_out, n_in) - max(start, 0)))
-    out[tuple(target)] = array[tuple(source)]
-    return out
+    axes = list(zip(starts, size, array.shape[lead:], strict=True))
+    outside = [(max(-start, 0), max(start + n_out - n_in, 0)) for start, n_out, n_in in axes]
+    inside = [slice(max(start, 0), max(start, 0) + n_out) for start, n_out, _ in axes]
+    return np.pad(array, [(0, 0)] * lead + outside)[(..., *inside)]
 
 
 def _reindexed(affine: np.ndarray | None, scale: np.ndarray, shift: np.ndarray) -> np.ndarray | None:

@@ -19,8 +19,7 @@ KEY_BYTES = 32
 def key_path(option: Path | None, out: Path) -> Path:
     """Return the key file: the option, else $UNDERSTUDY_KEY_FILE, else ~/.config/understudy/pseudonym.key.
 
-    Raises:
-        UsageError: it would lie inside the output, which is shared.
+    One that would lie inside the output, which is shared, is refused with UsageError.
     """
     named = option or (Path(os.environ[ENVIRONMENT]) if os.environ.get(ENVIRONMENT) else None)
     path = (named or Path.home() / ".config" / "understudy" / "pseudonym.key").absolute()

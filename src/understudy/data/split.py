@@ -109,10 +109,7 @@ def assigned(items: list[Item], text: str, seed: int) -> dict[str, str]:
 def fewer(splits: dict[str, str], n: int, draw: int) -> dict[str, str]:
     """Keep n training subjects of subject -> split, drawn at random, and everybody else; for questions on small data.
 
-    Of one seed ``draw``, fewer subjects are a part of more.
-
-    Raises:
-        UnderstudyError: there are not so many training subjects.
+    Of one seed ``draw``, fewer subjects are a part of more; UnderstudyError where there are not n.
     """
     train = sorted(subject for subject, split in splits.items() if split == "train")
     if n > len(train):

@@ -40,11 +40,7 @@ def header(file: Path) -> Header:
 
 
 def image(file: Path) -> DecodedFile:
-    """Read an image, (C, *S).
-
-    Raises:
-        UnderstudyError: the file is broken, is not what its name says, or holds NaN or infinite values.
-    """
+    """Read an image (C, *S); UnderstudyError for a broken file, other content than its name says, NaN or infinity."""
     picture = FORMATS[_known(file)].image(file)
     if picture.array.dtype.kind == "f" and not np.isfinite(picture.array).all():
         bad = int((~np.isfinite(picture.array)).sum())
@@ -55,11 +51,7 @@ def image(file: Path) -> DecodedFile:
 
 
 def labels(file: Path) -> DecodedFile:
-    """Read a label map, (*S), with the whole numbers that the file stores.
-
-    Raises:
-        UnderstudyError: the file is broken, has several channels, or holds what is not a whole number.
-    """
+    """Read a label map (*S), whole numbers as stored; UnderstudyError if broken, with fractions or several channels."""
     picture = FORMATS[_known(file)].labels(file)
     array = picture.array
     if array.dtype.kind == "f":

@@ -37,11 +37,7 @@ def header(file: Path) -> Header:
 
 
 def image(file: Path) -> DecodedFile:
-    """Read an image as (C, *S), in uint8, int16, uint16 or float32.
-
-    Raises:
-        UnderstudyError: it is not NIfTI, is cut short, or has more than four axes.
-    """
+    """Read an image as (C, *S), uint8, int16, uint16 or float32; UnderstudyError if broken, or not of 2 to 4 axes."""
     found = _loaded(file)
     picture = _picture(found, file)
     return replace(picture, array=picture.array.astype(_type(found), copy=False))

@@ -91,11 +91,7 @@ def _deep_header(file: Path) -> Header | None:
 
 
 def read_deep(file: Path) -> np.ndarray:
-    """Read a 16-bit PNG with several channels as uint16 (C, H, W).
-
-    Raises:
-        UnderstudyError: it is cut short, damaged or interlaced.
-    """
+    """Read a 16-bit PNG with several channels as uint16 (C, H, W); UnderstudyError if damaged or interlaced."""
     head, content = _deep_header(file), file.read_bytes()
     if head is None or content[28]:
         raise UnderstudyError(
@@ -181,11 +177,7 @@ def header(file: Path) -> Header:
 
 
 def image(file: Path) -> DecodedFile:
-    """Read an image as (C, H, W), uint8, uint16 or float32.
-
-    Raises:
-        UnderstudyError: it is not a PNG or JPEG, or is cut short.
-    """
+    """Read an image as (C, H, W), uint8, uint16 or float32; UnderstudyError where it is no whole PNG or JPEG."""
     if _deep_header(file):
         return DecodedFile(read_deep(file))
     with _opened(file) as picture:
@@ -195,11 +187,7 @@ def image(file: Path) -> DecodedFile:
 
 
 def labels(file: Path) -> DecodedFile:
-    """Read a label map as (H, W) with the numbers that the file stores.
-
-    Raises:
-        UnderstudyError: it has several channels that differ, or is not a PNG or JPEG, or is cut short.
-    """
+    """Read a label map as (H, W) with the numbers that the file stores; UnderstudyError if broken or in colour."""
     if _deep_header(file):
         return DecodedFile(one_channel(read_deep(file), file))
     with _opened(file) as picture:

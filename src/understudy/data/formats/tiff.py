@@ -31,11 +31,7 @@ def header(file: Path) -> Header:
 
 
 def image(file: Path) -> DecodedFile:
-    """Read an image as (C, H, W), in uint8, int16, uint16 or float32.
-
-    Raises:
-        UnderstudyError: it is not a TIFF, has several pages, or is cut short.
-    """
+    """Read an image as (C, H, W), uint8, int16, uint16 or float32; UnderstudyError if broken, or of several pages."""
     array = _read(file)
     if array.dtype == bool:
         return DecodedFile(array.astype(np.uint8) * np.uint8(255))

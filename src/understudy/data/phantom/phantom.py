@@ -47,15 +47,12 @@ def phantom_subject(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Make one subject, counted from 0; without ``lesion`` the same head without its tumour.
 
-    Of a shape (D, H, W), each 8 to 512, D runs upwards, H from front to back, W from the subject's right to left. The
-    field of view is 155 x 240 x 240 mm whatever the shape.
+    Of a shape (D, H, W), each 8 to 512 (else UsageError), D runs upwards, H from front to back, W from the subject's
+    right to left. The field of view is 155 x 240 x 240 mm whatever the shape.
 
     Returns:
         Volumes float32 (4, D, H, W) in [0, 1], channels T1, T1c, T2, FLAIR, and the label map uint8 (D, H, W):
         0 background, 1 necrosis, 2 oedema, 3 enhancing.
-
-    Raises:
-        UsageError: a side is outside 8 to 512.
 
     Example:
         >>> volumes, labels = phantom_subject(0, 7, (16, 32, 32))
@@ -120,10 +117,7 @@ def _scan(shares: Volume, seed: int, subject: int, shape: tuple[int, int, int]) 
 def phantom_slices(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     """Choose axial slices of a label map (D, H, W), all through the brain: numbers int64 (count,), ascending.
 
-    Four of five have tumour, where there are as many.
-
-    Raises:
-        UsageError: more slices asked than the brain has.
+    Four of five have tumour, where there are as many; UsageError where the brain has fewer than ``count`` slices.
     """
     heights = axes_mm(labels.shape)[0]
     brain = np.nonzero((heights > -32) & (heights < 68))[0]

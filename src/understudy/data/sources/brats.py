@@ -90,8 +90,9 @@ def _sliced(found: Listing, options: FileOptions) -> Listing:
         )
     judge = found.channels.index("T1") if "T1" in found.channels else 0
     notes, padded = {**found.notes, "slices_judged_by": found.channels[judge]}, (AKBAR_SIDE,) * 2
-    akbar = replace(found, rule="akbar", judged_by=judge, intensity="volume-max")
-    return replace(akbar, sliced=True, padded=padded, notes=notes)
+    return replace(
+        found, rule="akbar", judged_by=judge, intensity="volume-max", sliced=True, padded=padded, notes=notes
+    )
 
 
 def _cases(path: Path) -> dict[str, dict[str, Path]]:

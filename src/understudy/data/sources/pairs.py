@@ -124,9 +124,8 @@ def _pictures(path: Path, folder: str | None, option: str) -> dict[str, Path]:
             raise UnderstudyError(f"{out[stem]} and {file} have one name but for the ending: rename or remove one")
         out[stem] = file
     if not out:
-        raise UnderstudyError(
-            f"the folder {below} holds no picture; read are files that end in {', '.join(formats.FORMATS)}"
-        )
+        endings = ", ".join(formats.FORMATS)
+        raise UnderstudyError(f"the folder {below} holds no picture; read are files that end in {endings}")
     return out
 
 
