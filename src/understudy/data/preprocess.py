@@ -108,10 +108,10 @@ def _nearest(n_in: int, n_out: int) -> np.ndarray:
 def _window(array: np.ndarray, starts: tuple[int, ...], size: tuple[int, ...]) -> np.ndarray:
     """The window [start, start + size) of the last axes, zero outside the array."""
     lead = array.ndim - len(size)
-    axes = list(zip(starts, size, array.shape[lead:], strict=True))
+    axes = list(zip((0,) * lead + starts, array.shape[:lead] + size, array.shape, strict=True))
     outside = [(max(-start, 0), max(start + n_out - n_in, 0)) for start, n_out, n_in in axes]
-    inside = [slice(max(start, 0), max(start, 0) + n_out) for start, n_out, _ in axes]
-    return np.pad(array, [(0, 0)] * lead + outside)[(..., *inside)]
+    inside = tuple(slice(max(start, 0), max(start, 0) + n_out) for start, n_out, _ in axes)
+    return np.pad(array, outside)[inside]
 
 
 def _reindexed(affine: np.ndarray | None, scale: np.ndarray, shift: np.ndarray) -> np.ndarray | None:

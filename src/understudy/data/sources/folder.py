@@ -143,7 +143,7 @@ def read_item(item: Item, channels: int, dtype: str, scheme: LabelScheme | None)
         place = place or drawn
         refuse_elsewhere(place.affine, drawn.affine, drawn.array.shape, str(item.labels))
         labels = mapped(scheme, drawn.array, str(item.labels))
-    yield Reading(image, labels, place and place.spacing_mm, place and place.affine)
+    yield Reading(image, labels, place.spacing_mm if place else None, place.affine if place else None)
 
 
 def _reduced(image: np.ndarray, channels: int, file: Path) -> np.ndarray:
