@@ -235,12 +235,7 @@ def _placements(
 
 
 def _placed(
-    theirs: np.ndarray,
-    lesion_row: dict[str, str],
-    body: np.ndarray,
-    row: dict[str, str],
-    rules: Rules,
-    place: Place,
+    theirs: np.ndarray, lesion_row: dict[str, str], body: np.ndarray, row: dict[str, str], rules: Rules, place: Place
 ) -> np.ndarray:
     """Lay one lesion into one anatomy; both in the joint scheme."""
     before, now = _spacing(lesion_row), _spacing(row)

@@ -23,15 +23,7 @@ from understudy.core.provenance import Provenance
 from understudy.core.seed import rng
 from understudy.core.stage import finished
 from understudy.core.writer import CohortWriter
-from understudy.data.ownership import (
-    joint_source,
-    kind_of,
-    labelled,
-    owners,
-    place_entries,
-    secret,
-    usable_rows,
-)
+from understudy.data.ownership import joint_source, kind_of, labelled, owners, place_entries, secret, usable_rows
 from understudy.synthesis.editing.anatomy import Joining, joining
 from understudy.synthesis.editing.augment import AffineAugmentation
 from understudy.synthesis.editing.lesions import CannotBeMet, Lesion, Rules, class_numbers, cut
