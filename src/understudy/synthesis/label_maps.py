@@ -37,57 +37,32 @@ HOPELESS = 20  # so many pairs that cannot be placed for each that can, and no m
 
 @dataclass(frozen=True)
 class MapRequest:
-    """What label maps are wanted.
+    """What label maps are wanted."""
 
-    Attributes:
-        source: a cohort, or a run that draws label maps; with ``anatomy``, of lesions.
-        seed: of everything random.
-        anatomy: a cohort, or a run that draws label maps, into which the lesions are laid.
-        lesion: names of the classes that form the lesion; empty: all of the source but its background.
-        inside: names of the classes a lesion may cover; empty: all anatomy.
-        forbidden: names of the classes that it may not cover.
-        minimum: fewest voxels of a lesion.
-        where: a lesion lies "anywhere" it may, at random; or, in one space with the anatomy, "nearest" to its place.
-        splits: which cases of a real cohort are used.
-        engine: device of a run; default: the best one here.
-    """
-
-    source: Path
+    source: Path  # a cohort, or a run that draws label maps; with ``anatomy``, of lesions
     seed: int
-    anatomy: Path | None = None
-    lesion: tuple[str, ...] = ()
-    inside: tuple[str, ...] = ()
-    forbidden: tuple[str, ...] = ()
-    minimum: int = 1
-    where: Literal["anywhere", "nearest"] = "anywhere"
-    splits: tuple[str, ...] = ("train",)
-    engine: Engine | None = None
+    anatomy: Path | None = None  # a cohort, or a run that draws label maps, into which the lesions are laid
+    lesion: tuple[str, ...] = ()  # names of the classes that form it; empty: all of the source but its background
+    inside: tuple[str, ...] = ()  # names of the classes that a lesion may cover; empty: all anatomy
+    forbidden: tuple[str, ...] = ()  # names of the classes that it may not cover
+    minimum: int = 1  # fewest voxels of a lesion
+    where: Literal["anywhere", "nearest"] = "anywhere"  # at random, or, in one space with the anatomy, near its place
+    splits: tuple[str, ...] = ("train",)  # which cases of a real cohort are used
+    engine: Engine | None = None  # of a run; default: the best device here
 
 
 @dataclass
 class LabelMaps:
-    """New label maps, not drawn yet.
-
-    Attributes:
-        scheme: their label scheme.
-        size: their spatial size.
-        label_source: whose they are.
-        trained_on: who was seen by what made them, and whose they are, as in a cohort.
-        inputs: what they are made of, for provenance.
-        stream: the maps, without end; their entries name the voxels' place where it is known, and the subject where
-            they are patient-derived. Draw from it once.
-        sampling: plain data about how they came about; complete when drawing has ended.
-        owned: cohorts behind them that are not synthetic, for the key of the new cohort's id.
-    """
+    """New label maps, not drawn yet."""
 
     scheme: LabelScheme
     size: tuple[int, ...]
     label_source: str
-    trained_on: list[dict[str, Any]]
-    inputs: dict[str, str]
-    stream: Iterator[Drawn]
-    sampling: dict[str, Any] = field(default_factory=dict)
-    owned: list[Cohort] = field(default_factory=list)
+    trained_on: list[dict[str, Any]]  # who was seen by what made them, and whose they are, as in a cohort
+    inputs: dict[str, str]  # what they are made of, for provenance
+    stream: Iterator[Drawn]  # without end; entries name the place and the patient where they are known; draw once
+    sampling: dict[str, Any] = field(default_factory=dict)  # how they came about; complete when drawing has ended
+    owned: list[Cohort] = field(default_factory=list)  # cohorts that are not synthetic, for the key of the new id
 
     @property
     def kind(self) -> str:
@@ -183,11 +158,7 @@ def _of_run(path: Path, request: MapRequest) -> LabelMaps:
 
 
 def _refuse_unfit(run: Run) -> None:
-    """Refuse a run that draws no label maps by itself.
-
-    Raises:
-        UsageError: it says what to do instead.
-    """
+    """Refuse a run that draws no label maps by itself, and say what to do instead."""
     if run.encoding.scheme is None:
         raise UsageError(f"the run {run.path} draws no label maps: train on a cohort that has some")
     if run.record.get("given"):
@@ -209,11 +180,7 @@ def _placements(
     request: MapRequest,
     sampling: dict[str, Any],
 ) -> Iterator[Drawn]:
-    """Pair the streams; place what can be placed, count what cannot.
-
-    Raises:
-        UnderstudyError: hardly anything can be placed.
-    """
+    """Pair the streams; place what can be placed, count what cannot, stop where hardly anything can."""
     skipped: Counter[str] = Counter()
     for i, ((theirs, lesion_row), (body, row)) in enumerate(zip(lesions, anatomy, strict=True)):
         sampling["tried"] = i + 1

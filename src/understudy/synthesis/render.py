@@ -44,19 +44,10 @@ def render_cohort(
 ) -> Path:
     """Render n label maps; a finished cohort is not made twice.
 
-    Args:
-        runs: finished trainings of translators that are given label maps; several are mixed evenly.
-        request: where the label maps come from.
-        n: number of cases.
-        seed: of the rendering; the maps have a seed of their own in the request.
-        out: the cohort to make.
-        snapshot: images seen of an earlier snapshot; default: the last.
-        settings: settings for sampling that differ from training.
-        key: secret that keys the cohort's id where the maps are patient-derived; see data/pseudonym.py.
-        engine: device; default: the best one here.
-
-    Returns:
-        The cohort folder.
+    ``runs`` are finished trainings of translators that are given label maps, mixed evenly, at ``snapshot`` images seen
+    or at their last. ``seed`` is of the rendering; the maps have one of their own in the request. ``settings`` are
+    those for sampling that differ from training; ``key`` is the file of the secret that keys the cohort's id where the
+    maps are patient-derived (data/pseudonym.py).
 
     Raises:
         UsageError: a run that is no such translator, label maps that do not fit it, or ``out`` holds something else.

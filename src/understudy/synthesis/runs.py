@@ -22,19 +22,12 @@ from understudy.training.run_record import read_run
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder and one of its snapshots.
-
-    Attributes:
-        path: the folder.
-        record: its run.json.
-        images_seen: of the snapshot.
-        digest: hash of the snapshot's weights.
-    """
+    """A run folder and one of its snapshots."""
 
     path: Path
-    record: dict[str, Any]
-    images_seen: int
-    digest: str
+    record: dict[str, Any]  # run.json
+    images_seen: int  # of the snapshot
+    digest: str  # of the snapshot's weights
 
     @property
     def generator(self) -> str:
@@ -58,15 +51,7 @@ class Run:
 
 
 def open_run(path: Path, snapshot: int | None = None) -> Run:
-    """Look at a run.
-
-    Args:
-        path: a folder that ``understudy train`` made.
-        snapshot: images seen; default: the last of a finished training.
-
-    Raises:
-        UsageError: no such run or snapshot.
-    """
+    """Look at a run, at ``snapshot`` images seen or at the end of training; UsageError where there is no such."""
     weights = find_snapshot(Path(path), snapshot) / "tensors.safetensors"
     return Run(Path(path), read_run(Path(path)), int(weights.parent.name), file_hash(weights)[:16])
 
@@ -151,16 +136,7 @@ def synthetic_writer(
     columns: Sequence[str],
     provenance: Provenance,
 ) -> CohortWriter:
-    """Return the writer of a cohort of sampled cases, as a run draws them.
-
-    Args:
-        out: the cohort to make.
-        run: one of the runs that draw the cases.
-        trained_on: who was seen by whatever makes them.
-        classes: class columns of the case table.
-        columns: its further columns.
-        provenance: of the cohort.
-    """
+    """Return the writer of a cohort of cases that a run draws; ``trained_on``: who was seen by all that makes them."""
     encoding = run.encoding
     return CohortWriter(
         out,

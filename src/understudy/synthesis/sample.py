@@ -47,19 +47,9 @@ def sample_cohort(
 ) -> Path:
     """Draw n cases from one run, or evenly from several, into a new synthetic cohort; a finished one is not made twice.
 
-    Args:
-        runs: finished training runs; all of them are held in memory at once.
-        n: number of cases.
-        seed: seed of the cases.
-        out: the cohort to make.
-        snapshot: images seen of an earlier snapshot; default: the last.
-        classes: of conditional runs, the value of each class column for all cases, or "data" or "balanced"
-            (core/classes.py).
-        settings: settings for sampling that differ from training, e.g. ``{"guidance": 2}``.
-        engine: device; default: the best one here.
-
-    Returns:
-        The cohort folder.
+    All runs are held in memory at once, at ``snapshot`` images seen or at their last. ``classes``, of conditional runs:
+    the value of each class column for all cases, or "data" or "balanced" (core/classes.py). ``settings`` are those for
+    sampling that differ from training, e.g. ``{"guidance": 2}``.
 
     Raises:
         UsageError: no such run or snapshot, runs that do not fit together, n below 1, classes that a run does not
@@ -91,17 +81,14 @@ def sample_cohort(
     given = names if isinstance(classes, str) else list(classes or {})
     with synthetic_writer(out, found[0], seen, given, ["generator"] if several else [], provenance) as writer:
         writer.sampling = joint_privacy(found)
-        for i, (image, label) in enumerate(_progress(_mixed(generators, n, seed, wanted), n)):
+        cases = tracked(_mixed(generators, n, seed, wanted), "sample", total=n)
+        for i, (image, label) in enumerate(cases):
             case = f"synthetic-{i:06d}"
             row = {"case_id": case, "subject_id": case}
             if several:
                 row["generator"] = member(found, i % len(found))
             writer.append(image, label, row if wanted is None else row | class_row(names, wanted[i]))
     return Path(out)
-
-
-def _progress(cases: Iterator[Case], n: int) -> Iterator[Case]:
-    yield from tracked(cases, "sample", total=n)
 
 
 def _mixed(generators: Sequence[Generator], n: int, seed: int, wanted: np.ndarray | None) -> Iterator[Case]:

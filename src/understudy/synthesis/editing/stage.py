@@ -100,17 +100,8 @@ def edit_cohort(
 ) -> Path:
     """Make a cohort of edited label maps; a finished one is not made twice.
 
-    Args:
-        path: the cohort whose label maps are edited.
-        out: the cohort to make.
-        config: all settings.
-        seed: of everything random.
-        donors: the cohort that lesions are taken from, unless they are the case's own.
-        key: file of the secret that keys the id of a patient-derived cohort; default: the user's own.
-        progress: called with (maps done, maps in all).
-
-    Returns:
-        ``out``.
+    Lesions are taken from ``donors``, unless they are the case's own; ``key`` is the file of the secret that keys the
+    id of a patient-derived cohort (default: the user's own). ``progress`` is called with (maps done, maps in all).
 
     Raises:
         UsageError: no such cohort or class, no label maps, cohorts that do not fit, or ``out`` holds something else.
@@ -146,11 +137,7 @@ def edit_cohort(
 
 
 def _written(writer: CohortWriter, task: "_Task", progress: Progress | None) -> Counter[str]:
-    """Write every map that can be made; return how many could not, by reason.
-
-    Raises:
-        UnderstudyError: none could.
-    """
+    """Write every map that can be made; return how many could not, by reason, or refuse where none could."""
     skipped: Counter[str] = Counter()
     last, total = "", len(task.rows) * task.config.per_case
     for done, (row, copy) in enumerate(((r, c) for r in task.rows.tolist() for c in range(task.config.per_case)), 1):
@@ -205,11 +192,7 @@ class _Task:
         return ["grow", "move", "rotate", "deform", "augment", "mirror", *(["lesion_from"] if self.other else [])]
 
     def made(self, row: int, copy: int) -> tuple[np.ndarray, dict[str, str]]:
-        """Return one new map (*S) and its entries in the case table.
-
-        Raises:
-            CannotBeMet: no attempt met the rules.
-        """
+        """Return one new map (*S) and its entries in the case table; CannotBeMet where no attempt met the rules."""
         last: CannotBeMet | None = None
         for attempt in range(self.config.attempts if self.config.random else 1):
             try:
@@ -268,11 +251,7 @@ def _present(scheme: LabelScheme, names: Sequence[str]) -> tuple[int, ...]:
 
 
 def _lenders(other: Cohort, config: EditConfig) -> np.ndarray:
-    """Return the rows with a lesion that may be taken: of training cases, or without a split.
-
-    Raises:
-        UnderstudyError: there are none.
-    """
+    """Return the rows with a lesion that may be taken: of training cases, or without a split; refuse if none."""
     labels, scheme, _ = labelled(other)
     classes, rows = _present(scheme, config.lesion), usable_rows(other, config.splits)
     found = [row for row in rows.tolist() if np.count_nonzero(np.isin(labels[row], classes)) >= config.minimum]
