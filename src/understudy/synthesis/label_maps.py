@@ -25,7 +25,7 @@ from understudy.data.ownership import PLACE, joint_source, kind_of, labelled, ow
 from understudy.generators import load
 from understudy.synthesis.editing.anatomy import Joining, joining
 from understudy.synthesis.editing.lesions import CannotBeMet, Rules, cut
-from understudy.synthesis.editing.placement import Place, anywhere, nearest
+from understudy.synthesis.editing.placement import anywhere, nearest
 from understudy.synthesis.editing.request import Edit, edit_map
 from understudy.synthesis.editing.shapes import respaced
 from understudy.synthesis.runs import Run, joint_inputs, joint_trained_on, open_run
@@ -111,9 +111,7 @@ def label_maps(request: MapRequest) -> LabelMaps:
 
 def _source(path: Path, request: MapRequest) -> LabelMaps:
     """Return the label maps of a run or of any cohort, as they are."""
-    if (path / "run.json").is_file():
-        return _of_run(path, request)
-    return _of_cohort(path, request)
+    return (_of_run if (path / "run.json").is_file() else _of_cohort)(path, request)
 
 
 def _of_cohort(path: Path, request: MapRequest) -> LabelMaps:
@@ -185,8 +183,11 @@ def _placements(
     for i, ((theirs, lesion_row), (body, row)) in enumerate(zip(lesions, anatomy, strict=True)):
         sampling["tried"] = i + 1
         place = nearest if request.where == "nearest" else anywhere(rng(request.seed, "place", i))
+        before, now = _spacing(lesion_row), _spacing(row)
         try:
-            made = _placed(both.lesion[theirs], lesion_row, both.anatomy[body], row, rules, place)
+            lesion = cut(both.lesion[theirs], rules, before)
+            lesion = respaced(lesion, now) if before and now else lesion
+            made = edit_map(both.anatomy[body], Edit(), rules, spacing=now, donor=lesion, place=place)
         except CannotBeMet as error:
             skipped[error.reason] += 1
             sampling["skipped"] = dict(sorted(skipped.items()))
@@ -199,17 +200,6 @@ def _placements(
         else:
             sampling["placed"] += 1
             yield made, {name: text for name, text in lesion_row.items() if name not in PLACE} | row
-
-
-def _placed(
-    theirs: np.ndarray, lesion_row: dict[str, str], body: np.ndarray, row: dict[str, str], rules: Rules, place: Place
-) -> np.ndarray:
-    """Lay one lesion into one anatomy; both in the joint scheme."""
-    before, now = _spacing(lesion_row), _spacing(row)
-    lesion = cut(theirs, rules, before)
-    if before and now:
-        lesion = respaced(lesion, now)
-    return edit_map(body, Edit(), rules, spacing=now, donor=lesion, place=place)
 
 
 def _spacing(row: dict[str, str]) -> tuple[float, ...] | None:

@@ -57,11 +57,7 @@ def open_run(path: Path, snapshot: int | None = None) -> Run:
 
 
 def open_runs(paths: Sequence[Path], snapshot: int | None = None) -> list[Run]:
-    """Look at runs that are to be mixed.
-
-    Raises:
-        UsageError: no such run or snapshot, one named twice, or runs whose cases would not fit into one cohort.
-    """
+    """Look at runs to mix; UsageError: none, one missing or named twice, or cases that would not fit into one cohort."""
     runs = [open_run(path, snapshot) for path in paths]
     if not runs:
         raise UsageError("at least one run was expected, found none: name a folder that `understudy train` made")
@@ -128,27 +124,16 @@ def joint_privacy(runs: Sequence[Run]) -> dict[str, Any]:
     return {"differential_privacy": {**found[0], **total} if len(found) == 1 else {**total, "unit": found[0]["unit"]}}  # type: ignore
 
 
-def synthetic_writer(
-    out: Path,
-    run: Run,
-    trained_on: Sequence[dict[str, Any]],
-    classes: Sequence[str],
-    columns: Sequence[str],
-    provenance: Provenance,
-) -> CohortWriter:
-    """Return the writer of a cohort of cases that a run draws; ``trained_on``: who was seen by all that makes them."""
+def synthetic_writer(out: Path, run: Run, provenance: Provenance, **more: Any) -> CohortWriter:
+    """Return the writer of a cohort of cases as a run draws them; ``more`` says what it has beside, or instead."""
     encoding = run.encoding
-    return CohortWriter(
-        out,
-        kind="synthetic",
-        modality=run.record["modality"],
-        size=tuple(run.record["size"]),
-        channels=encoding.channels,
-        dtype=encoding.dtype,
-        scheme=encoding.scheme,
-        label_source="sampled" if encoding.scheme else None,
-        trained_on=trained_on,
-        classes=classes,
-        columns=columns,
-        provenance=provenance,
-    )
+    described: dict[str, Any] = {
+        "kind": "synthetic",
+        "modality": run.record["modality"],
+        "size": tuple(run.record["size"]),
+        "channels": encoding.channels,
+        "dtype": encoding.dtype,
+        "scheme": encoding.scheme,
+        "label_source": "sampled" if encoding.scheme else None,
+    }
+    return CohortWriter(out, provenance=provenance, **described | more)

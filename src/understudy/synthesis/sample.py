@@ -1,8 +1,7 @@
 """Sample: trained generators -> a synthetic cohort; one seed a case, label maps decoded, provenance written.
 
-Case i is drawn with derive(seed, "case", i), from run i mod R where R runs are mixed: it is the same for every n and
-every machine word of the run. Cases are streamed to disk block by block. **Checked** in tests/synthesis/test_sample.py
-and test_runs.py.
+Case i is drawn with derive(seed, "case", i), from run i mod R where R runs are mixed: it is the same for every n. Cases
+are streamed to disk block by block. **Checked** in tests/synthesis/test_sample.py and test_runs.py.
 """
 
 from collections.abc import Iterator, Sequence
@@ -79,7 +78,8 @@ def sample_cohort(
     names = found[0].record["classes"]
     seen = joint_trained_on(*(run.record["trained_on"] for run in found))
     given = names if isinstance(classes, str) else list(classes or {})
-    with synthetic_writer(out, found[0], seen, given, ["generator"] if several else [], provenance) as writer:
+    columns = ["generator"] if several else []
+    with synthetic_writer(out, found[0], provenance, trained_on=seen, classes=given, columns=columns) as writer:
         writer.sampling = joint_privacy(found)
         cases = tracked(_mixed(generators, n, seed, wanted), "sample", total=n)
         for i, (image, label) in enumerate(cases):

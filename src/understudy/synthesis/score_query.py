@@ -50,9 +50,8 @@ class RunQuery:
 def open_run_query(path: Path, made: Sequence[Cohort], seed: int) -> RunQuery:
     """Load a run for its score query; ``made`` are the cohorts that it is said to have made.
 
-    Raises:
-        UsageError: no finished run, a method without a score query, no checkpoint, or a run that learned from others
-            than a cohort says.
+    Raises UsageError where it is not finished, learned from others than a cohort says, or has no score query or
+    checkpoint.
     """
     run = open_run(path)
     for cohort in made:

@@ -19,8 +19,7 @@ the sphere of radius sqrt(D) for z; Karras et al. (2020, arXiv 1912.04958) measu
 written (decoded, in the cohort's data type) shows every wanted class with probability >= threshold and every unwanted
 one with <= 1 - threshold, so that a case is changed no more than needed; of several restarts side by side the first
 that gets there is taken (the surest of several); cases that never get there are not written.
-**Checked** in tests/synthesis/conditioning/test_search.py (known answers of a linear generator; bounds; independence of
-n; starts depend on the seed alone).
+**Checked** in tests/synthesis/conditioning/test_search.py (known answers of a linear generator; bounds; any n; starts).
 """
 
 import math
@@ -266,9 +265,6 @@ class Search:
 
 
 def certainty(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return how surely the least sure target is met, (N,): the least p of wanted and 1 - p of unwanted classes.
-
-    Targets (N, K) are 0 and 1, NaN where free.
-    """
+    """Return the least p of wanted and 1 - p of unwanted classes, (N,); targets (N, K) are 0 and 1, NaN where free."""
     met = np.where(targets == 1, probabilities, 1 - probabilities)
     return np.where(np.isnan(targets), 1, met).min(1)

@@ -44,10 +44,8 @@ def joining(anatomy: LabelScheme, lesion: LabelScheme, names: Sequence[str]) -> 
     """Join two label schemes; ``names`` are the classes that form the lesion.
 
     The anatomy's classes come first; one that is also named as lesion is lesion. If it has all classes of the lesion,
-    the joint scheme is the anatomy's as it is. Other classes of the lesion's scheme are left out.
-
-    Raises:
-        UsageError: a name that neither scheme has, none at all, or the background among them.
+    the joint scheme is the anatomy's as it is. Other classes of the lesion's scheme are left out. Raises UsageError for
+    a name that neither scheme has, none at all, or the background among them.
     """
     for name in names:
         if name not in lesion.names + anatomy.names:

@@ -35,7 +35,7 @@ class Lesion:
 
     @classmethod
     def of(cls, classes: np.ndarray, corner: Sequence[int], spacing: Sequence[float]) -> "Lesion":
-        """Make a lesion of a map that is 0 beside it, in the smallest box; CannotBeMet where it is 0 everywhere."""
+        """Make a lesion of a map that is 0 beside it, in the smallest box; raises CannotBeMet where it is all 0."""
         if not classes.any():
             raise CannotBeMet("no lesion", "the label map has none of the lesion's classes")
         box = ndimage.find_objects((classes > 0).astype(np.uint8))[0]
@@ -131,7 +131,7 @@ class Rules:
 
 
 def class_numbers(scheme: LabelScheme, names: Sequence[str]) -> tuple[int, ...]:
-    """Return the numbers of named classes; UsageError for a name that the scheme has not."""
+    """Return the numbers of named classes; raises UsageError for a name that the scheme has not."""
     for name in names:
         if name not in scheme.names:
             raise UsageError(f"there is no class {name!r}: there are {', '.join(scheme.names)}")
@@ -139,10 +139,7 @@ def class_numbers(scheme: LabelScheme, names: Sequence[str]) -> tuple[int, ...]:
 
 
 def cut(labels: np.ndarray, rules: Rules, spacing: Sequence[float] | None = None, which: str = "all") -> Lesion:
-    """Cut "all" of the lesion, or its "largest" connected part, out of a label map (*S) with values 0..K-1.
-
-    ``spacing`` is in mm per voxel, None where it is not known. Raises CannotBeMet where there is no lesion.
-    """
+    """Cut "all" of a label map's (*S) lesion, or its "largest" connected part; raises CannotBeMet where there is none."""
     found = np.where(np.isin(labels, rules.lesion), labels, 0)
     if which == "largest":
         parts, n = ndimage.label(found > 0, np.ones((3,) * labels.ndim))
@@ -152,10 +149,7 @@ def cut(labels: np.ndarray, rules: Rules, spacing: Sequence[float] | None = None
 
 
 def removed(labels: np.ndarray, lesion: Lesion, rules: Rules) -> np.ndarray:
-    """Return a label map (*S) without a lesion that lies in it; the hole is filled from the nearest anatomy.
-
-    Raises CannotBeMet where there is no anatomy to fill it from.
-    """
+    """Return a label map (*S) without a lesion in it, filled from the nearest anatomy; CannotBeMet without any."""
     hole = lesion.on(labels.shape) > 0
     source = ~np.isin(labels, rules.lesion)
     if rules.fill:

@@ -2,8 +2,7 @@
 
 Every place in the image where a lesion fits is found at once: the correlation of its mask with what is not allowed
 counts the voxels that would be wrong, and is 0 there. **Source**: own; Platscher et al. (2010.02745) place generated
-masks in anatomy without saying how. **Checked** in tests/synthesis/editing/test_placement.py against trying every
-place.
+masks in anatomy without saying how. **Checked** in tests/synthesis/editing/test_placement.py against every place.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,10 +17,7 @@ Place = Callable[[Lesion, np.ndarray], Lesion]  # from a lesion and where it may
 
 
 def translated(lesion: Lesion, vector: Sequence[float], unit: str = "voxel") -> Lesion:
-    """Return a lesion moved by (dims,) "voxel" or "mm" along the array axes, rounded to whole voxels.
-
-    Raises UsageError where there are not as many numbers as axes.
-    """
+    """Return a lesion moved by (dims,) "voxel" or "mm" along the array axes (else UsageError), to whole voxels."""
     if len(vector) != lesion.classes.ndim:
         raise UsageError(f"a move names {lesion.classes.ndim} axes, one number each; found {len(vector)}")
     steps = np.asarray(vector, float) / (lesion.spacing if unit == "mm" else 1.0)

@@ -193,19 +193,18 @@ class _Task:
 
     def made(self, row: int, copy: int) -> tuple[np.ndarray, dict[str, str]]:
         """Return one new map (*S) and its entries in the case table; CannotBeMet where no attempt met the rules."""
-        last: CannotBeMet | None = None
-        for attempt in range(self.config.attempts if self.config.random else 1):
+        attempts = self.config.attempts if self.config.random else 1
+        for attempt in range(attempts):
             try:
                 labels, entries = self._attempt(row, rng(self.seed, "edit", row, copy, attempt))
-            except CannotBeMet as error:
-                last = error
-                continue
-            self.used.append(row)
-            case = self.cohort.entry("case_id", row)
-            ids = {"case_id": f"{case}-edit{copy:02d}", "subject_id": self.cohort.entry("subject_id", row)}
-            return labels, {**place_entries(self.cohort, row), **ids, "edited_from": case, **entries}
-        assert last is not None
-        raise last
+                break
+            except CannotBeMet:
+                if attempt + 1 == attempts:
+                    raise
+        self.used.append(row)
+        case = self.cohort.entry("case_id", row)
+        ids = {"case_id": f"{case}-edit{copy:02d}", "subject_id": self.cohort.entry("subject_id", row)}
+        return labels, {**place_entries(self.cohort, row), **ids, "edited_from": case, **entries}
 
     def _attempt(self, row: int, generator: np.random.Generator) -> tuple[np.ndarray, dict[str, str]]:
         edit = self.config.request.drawn(generator, len(self.cohort.size))

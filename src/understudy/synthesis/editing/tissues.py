@@ -57,11 +57,7 @@ class Tissues:
     """
 
     def __init__(self, cohort: Cohort, rows: np.ndarray, config: Mixture, seed: int) -> None:
-        """Fit the mixture on some rows of a cohort with images; its label maps, if any, say where lesions are.
-
-        Raises:
-            UnderstudyError: the images have fewer different body voxels than classes.
-        """
+        """Fit on rows of a cohort with images, without lesions; UnderstudyError: fewer body values than classes."""
         self.cohort, self.config, self.seed = cohort, config, seed
         self.threshold: float | None = None
         self._levels: dict[str, np.ndarray] = {}
