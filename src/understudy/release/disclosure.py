@@ -78,7 +78,7 @@ def compare_with_real(folder: Path, forms: Sequence[str], real: Cohort, rule: Re
 
     Raises:
         UsageError: cohorts of different sizes or channels, which cannot be compared.
-        UnderstudyError: it holds a real image, patch, label map, name or unkeyed hash, or a file that nobody can look into.
+        UnderstudyError: it holds a real image, patch, label map, name or unkeyed hash, or a file of unknown kind.
     """
     forbidden, files = forbidden_identifiers(real), sorted(file for file in folder.rglob("*") if file.is_file())
     known = KNOWN.union(*(FORMS[name].suffixes for name in forms))

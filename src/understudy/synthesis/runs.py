@@ -51,13 +51,13 @@ class Run:
 
 
 def open_run(path: Path, snapshot: int | None = None) -> Run:
-    """Look at a run, at ``snapshot`` images seen or at the end of training; UsageError where there is no such."""
+    """Look at a run, at ``snapshot`` images seen or at the end of training; raises UsageError without that."""
     weights = find_snapshot(Path(path), snapshot) / "tensors.safetensors"
     return Run(Path(path), read_run(Path(path)), int(weights.parent.name), file_hash(weights)[:16])
 
 
 def open_runs(paths: Sequence[Path], snapshot: int | None = None) -> list[Run]:
-    """Look at runs to mix; UsageError: none, one missing or named twice, or cases that would not fit into one cohort."""
+    """Look at runs to mix; raises UsageError for none, one missing or named twice, or cases that would not fit."""
     runs = [open_run(path, snapshot) for path in paths]
     if not runs:
         raise UsageError("at least one run was expected, found none: name a folder that `understudy train` made")

@@ -120,7 +120,7 @@ class StyleLatents(Latents):
 
 
 def latents_of(generator: Generator, space: str) -> Latents:
-    """Return the space "z" or "w" of a loaded generator; UsageError where it has no such latents."""
+    """Return the space "z" or "w" of a loaded generator; raises UsageError where it has no such latents."""
     needed = ("generate",) if space == "z" else ("style", "synthesise")
     found = [getattr(generator, name, None) for name in needed]
     width = getattr(generator.config, "z_dim", None)

@@ -139,7 +139,7 @@ def class_numbers(scheme: LabelScheme, names: Sequence[str]) -> tuple[int, ...]:
 
 
 def cut(labels: np.ndarray, rules: Rules, spacing: Sequence[float] | None = None, which: str = "all") -> Lesion:
-    """Cut "all" of a label map's (*S) lesion, or its "largest" connected part; raises CannotBeMet where there is none."""
+    """Cut "all" of a label map's (*S) lesion, or its "largest" connected part; raises CannotBeMet without a lesion."""
     found = np.where(np.isin(labels, rules.lesion), labels, 0)
     if which == "largest":
         parts, n = ndimage.label(found > 0, np.ones((3,) * labels.ndim))
@@ -149,7 +149,7 @@ def cut(labels: np.ndarray, rules: Rules, spacing: Sequence[float] | None = None
 
 
 def removed(labels: np.ndarray, lesion: Lesion, rules: Rules) -> np.ndarray:
-    """Return a label map (*S) without a lesion in it, filled from the nearest anatomy; CannotBeMet without any."""
+    """Return a label map (*S) without this lesion, filled from the nearest anatomy; raises CannotBeMet without any."""
     hole = lesion.on(labels.shape) > 0
     source = ~np.isin(labels, rules.lesion)
     if rules.fill:
@@ -180,7 +180,7 @@ def refuse_misplaced(lesion: Lesion, allowed: np.ndarray) -> None:
 
 
 def pasted(anatomy: np.ndarray, lesion: Lesion, rules: Rules) -> np.ndarray:
-    """Return a label map (*S) with a lesion in it laid over; CannotBeMet where that is below the minimum size."""
+    """Return a label map (*S) with a lesion in it laid over; raises CannotBeMet below the minimum size."""
     if lesion.voxels < rules.minimum:
         raise CannotBeMet(
             "below the minimum size", f"a lesion would have {lesion.voxels} voxels, fewer than {rules.minimum}"

@@ -50,7 +50,7 @@ def anywhere(generator: np.random.Generator) -> Place:
 
 
 def nearest(lesion: Lesion, allowed: np.ndarray) -> Lesion:
-    """Lay a lesion as near to where it lies as it may (in mm, or voxels); CannotBeMet where it fits nowhere."""
+    """Lay a lesion as near to where it lies as it may (in mm, or voxels); raises CannotBeMet where it fits nowhere."""
     steps = places(lesion, allowed) - np.array(lesion.corner)
     return lesion.translated_by(steps[np.argmin(np.square(steps * np.array(lesion.spacing)).sum(1))])
 

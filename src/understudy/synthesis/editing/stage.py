@@ -192,7 +192,7 @@ class _Task:
         return ["grow", "move", "rotate", "deform", "augment", "mirror", *(["lesion_from"] if self.other else [])]
 
     def made(self, row: int, copy: int) -> tuple[np.ndarray, dict[str, str]]:
-        """Return one new map (*S) and its entries in the case table; CannotBeMet where no attempt met the rules."""
+        """Return one new map (*S) and its entries in the case table; raises CannotBeMet if no attempt met the rules."""
         attempts = self.config.attempts if self.config.random else 1
         for attempt in range(attempts):
             try:

@@ -57,7 +57,7 @@ class Tissues:
     """
 
     def __init__(self, cohort: Cohort, rows: np.ndarray, config: Mixture, seed: int) -> None:
-        """Fit on rows of a cohort with images, without lesions; UnderstudyError: fewer body values than classes."""
+        """Fit on rows, lesions left out; raises UnderstudyError for fewer different body voxels than classes."""
         self.cohort, self.config, self.seed = cohort, config, seed
         self.threshold: float | None = None
         self._levels: dict[str, np.ndarray] = {}
@@ -125,7 +125,7 @@ def _drawn(x: np.ndarray, mask: np.ndarray | None, each: int, seed: int, row: in
 
 
 def images_of(cohort: Cohort, row: int) -> np.ndarray:
-    """Return a case's channels, float32 (C, *S) in [-1, 1]; UnderstudyError where the cohort has no images."""
+    """Return a case's channels, float32 (C, *S) in [-1, 1]; raises UnderstudyError where the cohort has no images."""
     if cohort.images is None:
         raise UnderstudyError(f"anatomy is read from images, and the cohort {cohort.path} has none")
     return cohort.encoding.encode_images(cohort.images[row : row + 1])[0]
