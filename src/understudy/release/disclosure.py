@@ -106,7 +106,7 @@ def compare_with_real(folder: Path, forms: Sequence[str], real: Cohort, rule: Re
 
 
 class RealImages:
-    """The real images and label maps; one of ``label_voxels`` of foreground counts, none where that is None."""
+    """The real images and label maps; a map counts from ``label_voxels`` of foreground on, or never (None)."""
 
     def __init__(self, real: Cohort, label_voxels: int | None) -> None:
         """Hash the patches and label maps of all cases, of all splits."""

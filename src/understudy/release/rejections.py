@@ -185,8 +185,7 @@ def _limit(evidence: CaseEvidence, cohort: Cohort, name: str, value: float | str
 def privacy_rejections(evidence: CaseEvidence, cohort: Cohort, thresholds: Thresholds) -> Rejections:
     """Reject the cases that ``evaluate privacy`` flagged as nearer to a training case than cases of non-members are.
 
-    Its own threshold decides. Raises UnderstudyError where the folder is not whole, or gives no verdict about the
-    cohort.
+    Its own threshold decides. Raises UnderstudyError where the folder is not whole, or gives no verdict on the cohort.
     """
     flagged = [r for name, r in evidence.results.items() if name.endswith("copies.flagged")]
     about = str(evidence.provenance["inputs"]["synthetic"]).split(",")
