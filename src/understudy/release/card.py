@@ -78,16 +78,9 @@ def card_of(
     override: str | None,
     compared: Comparison | None,
 ) -> ReleaseCard:
-    """Return the card.
+    """Return the card of the cohort ``released`` in the bundle, made of ``source``.
 
-    Args:
-        released: the cohort in the bundle.
-        source: the cohort it was made of.
-        known: the evidence.
-        policy: the limits.
-        checks: each limit with what was found.
-        override: why it is released although limits do not hold, or None.
-        compared: what the comparison with the real cohort found, or None without one.
+    ``compared`` is what the comparison with the real cohort found, or None without one.
     """
     return ReleaseCard(
         cohort=released.id,
@@ -121,11 +114,8 @@ def card_of(
 def guarantee(source: Cohort) -> str:
     """Say which guarantee of differential privacy ``sampling`` records, if nothing else used training data."""
     found = source.sampling.get("differential_privacy")
-    if (
-        not isinstance(found, dict)
-        or "unit" not in found
-        or not all(isinstance(found.get(name), int | float) for name in ("epsilon", "delta"))
-    ):
+    found = found if isinstance(found, dict) else {}
+    if "unit" not in found or not all(isinstance(found.get(name), int | float) for name in ("epsilon", "delta")):
         return f"{NO_GUARANTEE}: none is recorded."
     if source.sampling.get("screened"):
         return f"{NO_GUARANTEE}: its generator had one, and the screening after it looked at training subjects again."

@@ -25,13 +25,7 @@ GUARANTEE = ("epsilon", "delta", "unit")
 
 
 def write_deidentified(source: Cohort, out: Path, provenance: Provenance) -> None:
-    """Write the de-identified copy of a cohort.
-
-    Args:
-        source: the cohort.
-        out: the folder to make.
-        provenance: the release.
-    """
+    """Write the de-identified copy of a cohort to a new folder; ``provenance`` is that of the release."""
     subjects: dict[str, str] = {}
     with CohortWriter.after(source, out, provenance, trained_on=trained_on(source)) as writer:
         for i in range(len(source)):

@@ -26,6 +26,7 @@ import hashlib
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -73,18 +74,11 @@ class Comparison(BaseModel):
 
 
 def compare_with_real(folder: Path, forms: Sequence[str], real: Cohort, rule: RealCheck) -> Comparison:
-    """Compare a bundle with the real cohort that stands behind it.
-
-    Args:
-        folder: the bundle.
-        forms: the forms that its cohort is stored in, out of ``FORMS``.
-        real: the real cohort, all splits.
-        rule: from where images count as the same.
+    """Compare a bundle, with its cohort in these forms, with the real cohort (all splits) that stands behind it.
 
     Raises:
         UsageError: cohorts of different sizes or channels, which cannot be compared.
-        UnderstudyError: a real image, patch, label map, name or unkeyed hash is in the bundle, or a kind of file that
-            cannot be looked into.
+        UnderstudyError: it holds a real image, patch, label map, name or unkeyed hash, or a file of unknown kind.
     """
     forbidden, files = forbidden_identifiers(real), sorted(file for file in folder.rglob("*") if file.is_file())
     known = KNOWN.union(*(FORMS[name].suffixes for name in forms))
@@ -112,12 +106,7 @@ def compare_with_real(folder: Path, forms: Sequence[str], real: Cohort, rule: Re
 
 
 class RealImages:
-    """The real images and label maps, ready to be compared with.
-
-    Args:
-        real: the real cohort.
-        label_voxels: foreground from which a label map counts; None: label maps may be real ones.
-    """
+    """The real images and label maps; a map counts from ``label_voxels`` of foreground on, or never (None)."""
 
     def __init__(self, real: Cohort, label_voxels: int | None) -> None:
         """Hash the patches and label maps of all cases, of all splits."""
@@ -265,11 +254,7 @@ def _name(file: Path, folder: Path) -> str:
 
 
 def open_png(data: bytes, where: str) -> np.ndarray:
-    """Return a PNG as float32 (H, W, 3) in 0..255, on a white background.
-
-    Raises:
-        UnderstudyError: no PNG, or one that carries text or other data beside the picture.
-    """
+    """Return a PNG as float32 (H, W, 3) in 0..255, on white; refuse any other file, or data beside the picture."""
     if data[:8] != b"\x89PNG\r\n\x1a\n" or not set(_chunks(data)) <= PICTURE_CHUNKS:
         raise UnderstudyError(f"{where} should be a PNG that holds a picture and nothing else: make the evidence again")
     with Image.open(BytesIO(data)) as image:
@@ -332,14 +317,9 @@ def _mosaic(box: Box, size: tuple[int, int]) -> Iterator[Box]:
         if across * round(down) < 2 or abs(down - round(down)) > 0.02 * down or wide < narrowest:
             continue
         high = (bottom - top) / round(down)
-        for i in range(round(down)):
-            for j in range(across):
-                yield (
-                    round(top + i * high),
-                    round(left + j * wide),
-                    round(top + (i + 1) * high),
-                    round(left + (j + 1) * wide),
-                )
+        rows = [round(top + i * high) for i in range(round(down) + 1)]
+        columns = [round(left + j * wide) for j in range(across + 1)]
+        yield from ((a, c, b, d) for a, b in pairwise(rows) for c, d in pairwise(columns))
 
 
 def _scaled(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -348,12 +328,7 @@ def _scaled(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def highest_correlation(drawn: np.ndarray, real: Cohort) -> float:
-    """Return the highest r, outlines left out, of any panel to any slice of any real image; -1 where there are none.
-
-    Args:
-        drawn: panels as greys (n, H, W).
-        real: the real cohort, with images (N, C, *S).
-    """
+    """Return the highest r, outlines left out, of panels (n, H, W) of greys to any slice of any real image; else -1."""
     if real.images is None or not len(drawn):
         return -1.0
     queries = drawn.reshape(-1, drawn.shape[-2] * drawn.shape[-1])

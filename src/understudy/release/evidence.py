@@ -4,8 +4,7 @@ Every folder is about the one cohort that is released, or about what that cohort
 it; an audit of a detector is about no synthetic cohort and counts for the one that is released. A cohort's id is a hash
 of its content, so older evidence is about another id. Refused, also with an override, because the numbers would be
 another cohort's: evidence about other or several cohorts, against another real cohort than the generator saw, and
-INTERNAL folders.
-**Checked** in tests/release/test_evidence.py.
+INTERNAL folders. **Checked** in tests/release/test_evidence.py.
 """
 
 from collections.abc import Sequence
@@ -25,21 +24,13 @@ COPY_DETECTION = "privacy"  # the evaluation that flags copies
 
 @dataclass(frozen=True)
 class EvidenceSet:
-    """What is known of a cohort that asks for release.
+    """What is known of a cohort that asks for release."""
 
-    Attributes:
-        real: id (keyed) of the real cohort behind the evidence; "" without evidence.
-        released: folders about the cohort itself, or about the detector alone.
-        before: folders about what it was before its copies were screened out; those about itself where nothing was.
-        screened: whether copies were screened out.
-        facts: counts of the cohort, as results.
-    """
-
-    real: str
-    released: list[Folder]
-    before: list[Folder]
-    screened: bool
-    facts: list[Result]
+    real: str  # keyed id of the real cohort behind the evidence; "" without evidence
+    released: list[Folder]  # about the cohort itself, or about the detector alone
+    before: list[Folder]  # about what it was before its copies were screened out; those about itself where nothing was
+    screened: bool  # whether copies were screened out
+    facts: list[Result]  # counts of the cohort
 
     def results(self, about: str) -> list[tuple[str, Result]]:
         """Return (kind of evidence, result) of all that is known about the cohort released, or before screening."""
@@ -60,11 +51,7 @@ class EvidenceSet:
 
 
 def open_evidence_set(cohort: Cohort, evidence: Sequence[Path]) -> EvidenceSet:
-    """Read the evidence about a cohort.
-
-    Args:
-        cohort: the cohort that asks for release.
-        evidence: results folders.
+    """Read the evidence about a cohort that asks for release.
 
     Raises:
         UsageError: a real cohort, no evidence, or a folder named twice.

@@ -1,9 +1,8 @@
 """The gate: a policy's limits held against the evidence, one check each; a cohort that fails one is not released.
 
 Missing evidence fails a limit unless the policy says that it is not required; a number that was withheld fails it
-always. release/verify.py makes the same checks again from the bundle alone, so that a verdict cannot be edited without
-its numbers.
-**Checked** in tests/release/test_gate.py (each limit, missing and withheld numbers, overrides).
+always. release/verify.py makes the same checks again from the bundle alone, so that no verdict is edited without its
+numbers. **Checked** in tests/release/test_gate.py (each limit, missing and withheld numbers, overrides).
 """
 
 from collections.abc import Sequence
@@ -22,23 +21,14 @@ WORDS = {"value": "", "low": "lower end of ", "high": "upper end of ", "n": "n o
 
 @dataclass(frozen=True)
 class Check:
-    """One limit held against what was found.
+    """One limit held against what was found."""
 
-    Attributes:
-        what: the limit's name.
-        limit: what it asks, in words.
-        found: the numbers, in words.
-        holds: whether it holds.
-        evidence: which kinds of evidence the numbers are from; "" where there are none.
-        why: what the limit guards.
-    """
-
-    what: str
-    limit: str
-    found: str
+    what: str  # the limit's name
+    limit: str  # what it asks, in words
+    found: str  # the numbers, in words
     holds: bool
-    evidence: str
-    why: str
+    evidence: str  # which kinds of evidence the numbers are from; "" where there are none
+    why: str  # what the limit guards
 
 
 def check_limits(policy: Policy, known: EvidenceSet) -> list[Check]:
@@ -66,7 +56,7 @@ def refuse(cohort: Cohort, checks: Sequence[Check], override: str | None) -> Non
 
     Raises:
         UsageError: an empty reason, or a reason where nothing fails.
-        UnderstudyError: a check fails: all that do, with their numbers.
+        UnderstudyError: all checks that fail, with their numbers.
     """
     failed = [check for check in checks if not check.holds]
     if override is not None and not override.strip():
@@ -74,16 +64,11 @@ def refuse(cohort: Cohort, checks: Sequence[Check], override: str | None) -> Non
     if override is not None and not failed:
         raise UsageError("--override was given, and every limit holds: leave it out")
     if failed and override is None:
-        told = "; ".join(f"({i}) {told_of(check)}" for i, check in enumerate(failed, start=1))
+        told = "; ".join(f"({i}) {c.what}: asked {c.limit}; found {c.found}" for i, c in enumerate(failed, start=1))
         raise UnderstudyError(
             f"release of {cohort.path.name} is refused, {len(failed)} of {len(checks)} limits do not hold: {told}. "
             "Nothing was written"
         )
-
-
-def told_of(check: Check) -> str:
-    """Return a failed check in words."""
-    return f"{check.what}: asked {check.limit}; found {check.found}"
 
 
 def _check_limit(limit: Limit, known: Known) -> Check:

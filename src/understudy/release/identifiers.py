@@ -81,16 +81,15 @@ def forbidden_identifiers(real: Cohort) -> ForbiddenIdentifiers:
 def _hashes(real: Cohort) -> Iterator[str]:
     """Yield unkeyed hashes: of every image and label map, of every name, of the cohort's files and arrays."""
     for array in (real.images, real.labels):
-        for case in array if array is not None else ():
-            yield from _digests(np.ascontiguousarray(case).tobytes())
+        if array is not None:
+            yield array_hash(array)
+            for case in array:
+                yield from _digests(np.ascontiguousarray(case).tobytes())
     for name in {*real.column("case_id").tolist(), *real.subjects()}:
         yield from _digests(name.encode())
     for file in sorted(real.path.iterdir()):
         if file.is_file():
             yield file_hash(file)
-    for array in (real.images, real.labels):
-        if array is not None:
-            yield array_hash(array)
 
 
 def _digests(data: bytes) -> Iterable[str]:
@@ -98,18 +97,9 @@ def _digests(data: bytes) -> Iterable[str]:
 
 
 def refuse_names(folder: Path, forbidden: ForbiddenIdentifiers, only: Sequence[str] = ()) -> int:
-    """Search files of a folder, and what is packed in them, and their names.
+    """Search files of a folder (``only`` names which; none: all), what is packed in them, and their names.
 
-    Args:
-        folder: where they are.
-        forbidden: what is looked for.
-        only: names of files; all where there are none.
-
-    Returns:
-        The number of files searched.
-
-    Raises:
-        UnderstudyError: something was found: what, and in which file; not the name itself.
+    Returns how many files were searched; refuses, naming what was found and in which file, but not the name itself.
     """
     files = [folder / name for name in only] or sorted(file for file in folder.rglob("*") if file.is_file())
     for file in files:

@@ -91,24 +91,16 @@ def release_cohort(
     override: str | None = None,
     formats: Sequence[str] = ("folder",),
 ) -> Path:
-    """Write a bundle, or refuse and say which limits do not hold.
+    """Write a bundle, or refuse and say which limits do not hold; a finished bundle is not made twice.
 
-    Args:
-        cohort: folder of the synthetic cohort.
-        evidence: results folders about it, and about what it was before screening.
-        out: the bundle to make; a finished one of the same request is not made twice.
-        policy: file of the limits; the shipped default where None.
-        real: folder of the real cohort behind it, that the bundle is compared with.
-        override: why it is released although limits do not hold; written into the bundle.
-        formats: names out of ``FORMS``; the cohort is stored in each of them.
-
-    Returns:
-        ``out``.
+    ``evidence`` are results folders about the synthetic cohort, and about what it was before screening; ``real`` is the
+    folder of the real cohort behind it, that the bundle is compared with. ``policy`` is the file of the limits
+    (default: the shipped one), ``override`` why the cohort is released although limits do not hold, which is written
+    into the bundle. The cohort is stored in each of ``formats``, out of ``FORMS``.
 
     Raises:
         UsageError: a wrong policy or form, cohorts of wrong kinds, an empty reason, ``out`` holds something else.
-        UnderstudyError: the gate refuses: evidence missing, older or of others, a limit that does not hold, something
-            real in the bundle.
+        UnderstudyError: evidence missing, older or of others, a limit that does not hold, something real in the bundle.
     """
     forms = known_forms(formats)
     source, limits = Cohort.open(cohort), read_policy(policy)
@@ -135,11 +127,7 @@ def release_cohort(
 
 
 def known_forms(names: Sequence[str]) -> list[str]:
-    """Return the names of release forms in the order of the menu.
-
-    Raises:
-        UsageError: no name, one that is not in the menu, or one given twice.
-    """
+    """Return release forms in the order of the menu; raises UsageError without any, for an unknown or repeated one."""
     if not names or len(set(names)) != len(names) or not set(names) <= set(FORMS):
         raise UsageError(
             f"forms of a release are out of {', '.join(FORMS)}, each once; found {', '.join(names) or 'none'}"
@@ -148,11 +136,7 @@ def known_forms(names: Sequence[str]) -> list[str]:
 
 
 def refuse_changed(cohort: Cohort) -> None:
-    """Refuse a cohort whose files do not have its hashes, or whose cohort.json was edited.
-
-    Raises:
-        UnderstudyError: it was changed after it was made.
-    """
+    """Refuse a cohort whose files do not have its hashes, or whose cohort.json was edited."""
     cohort.verify()
     manifest = json.loads((cohort.path / "cohort.json").read_text())
     given = manifest.pop("id")

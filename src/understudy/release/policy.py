@@ -38,26 +38,17 @@ class Bound(_Part):
 
 
 class Limit(_Part):
-    """One limit.
+    """One limit on the results whose names match a pattern, or one of several; each that is found must hold.
 
-    Attributes:
-        name: what a person calls it.
-        result: pattern of the names it is for (``*`` stands for anything), or several; every one that is found must
-            hold.
-        take: what of the result is compared: its value, an end of its interval, or n.
-        about: the cohort that is released, or what it was before its copies were screened out.
-        at_most: a number, or another result; this or ``at_least``.
-        at_least: a number.
-        required: whether missing evidence refuses: at least one number is asked for each pattern. A number that was
-            withheld refuses in any case.
-        why: a sentence for people.
+    In a pattern ``*`` stands for anything. Where the limit is required, missing evidence refuses: at least one number
+    is asked for each pattern. A number that was withheld refuses in any case.
     """
 
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1)  # what a person calls it
     result: Name | tuple[Name, ...] = Field(min_length=1)
-    take: Take = "value"
-    about: Literal["released", "before"] = "released"
-    at_most: Number | Bound | None = None
+    take: Take = "value"  # what of the result is compared: its value, an end of its interval, or n
+    about: Literal["released", "before"] = "released"  # or what the cohort was before its copies were screened out
+    at_most: Number | Bound | None = None  # this or ``at_least``
     at_least: Number | None = None
     required: bool = Field(default=True, strict=True)
     why: str = Sentence
@@ -82,20 +73,12 @@ class LabelSources(_Part):
 
 
 class RealCheck(_Part):
-    """The comparison of the bundle with the real cohort.
+    """The comparison of the bundle with the real cohort."""
 
-    Attributes:
-        required: whether a release without ``--real`` is refused.
-        near: Pearson's r from which an image counts as a real one.
-        drawn: the same for a panel of a figure, without the tenth of its pixels that fits worst.
-        label_voxels: voxels of foreground from which a label map may not equal a real one.
-        why: a sentence for people.
-    """
-
-    required: bool = Field(default=True, strict=True)
-    near: Number = Field(default=0.995, gt=0.5, le=1)
-    drawn: Number = Field(default=0.996, gt=0.5, le=1)
-    label_voxels: int = Field(default=64, ge=1, strict=True)
+    required: bool = Field(default=True, strict=True)  # whether a release without ``--real`` is refused
+    near: Number = Field(default=0.995, gt=0.5, le=1)  # Pearson's r from which an image counts as a real one
+    drawn: Number = Field(default=0.996, gt=0.5, le=1)  # of a panel without the tenth of pixels that fits worst
+    label_voxels: int = Field(default=64, ge=1, strict=True)  # foreground from which a map may not equal a real one
     why: str = Sentence
 
 
@@ -132,8 +115,7 @@ class PolicyFile:
 def read_policy(file: Path | None = None) -> PolicyFile:
     """Read a policy; the shipped default where no file is named.
 
-    Raises:
-        UsageError: there is no such file, it is not YAML, or a limit is wrong: which, and what was found.
+    Raises UsageError where there is no such file, it is not YAML, or a limit is wrong: which, and what was found.
     """
     source = files("understudy.release").joinpath("policy.yaml") if file is None else Path(file)
     if not source.is_file():

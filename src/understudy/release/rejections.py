@@ -3,8 +3,7 @@
 An entry of the menu is a function of one results folder. It returns the rejected cases with their reasons, and whose
 data that decision depends on. Evidence about another cohort is refused.
 **consistency** (``evaluate consistency``): cases below a threshold. **privacy** (``evaluate privacy``): flagged cases.
-**Checked** in tests/release/test_rejections.py (the right cases; evidence of other cohorts; damaged and partial
-folders).
+**Checked** in tests/release/test_rejections.py (the right cases; evidence of other cohorts; damaged, partial folders).
 """
 
 import csv
@@ -47,19 +46,12 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Rejections:
-    """What one results folder says about the cases of a cohort.
+    """What one results folder says about the cases of a cohort."""
 
-    Attributes:
-        reasons: by rejected case.
-        data_used: whose data the decision depends on: [{"evidence", "cohort", "split", "for"}, ...].
-        seen: entries of ``trained_on`` that a cohort screened with it gets.
-        thresholds: by what was measured.
-    """
-
-    reasons: dict[str, list[Rejection]]
-    data_used: list[dict[str, str]]
-    seen: list[dict[str, Any]] = field(default_factory=list)
-    thresholds: dict[str, float] = field(default_factory=dict)
+    reasons: dict[str, list[Rejection]]  # by rejected case
+    data_used: list[dict[str, str]]  # whose data the decision depends on: [{"evidence", "cohort", "split", "for"}, ...]
+    seen: list[dict[str, Any]] = field(default_factory=list)  # what a cohort screened with it has in ``trained_on``
+    thresholds: dict[str, float] = field(default_factory=dict)  # by what was measured
 
 
 @dataclass(frozen=True)
@@ -82,11 +74,7 @@ class CaseEvidence:
         return [{"evidence": self.kind, "cohort": self.real, "split": split, "for": why} for split, why in data]
 
     def number(self, row: dict[str, str], column: str) -> float:
-        """Return an entry of a row as a number.
-
-        Raises:
-            UnderstudyError: there is none.
-        """
+        """Return an entry of a row as a number; raises UnderstudyError where there is none."""
         try:
             return float(row[column])
         except (KeyError, TypeError, ValueError) as error:
@@ -96,11 +84,7 @@ class CaseEvidence:
             ) from error
 
     def rows(self, name: str, cohort: Cohort) -> list[dict[str, str]]:
-        """Return the rows of a file of the folder, one for each case of the cohort.
-
-        Raises:
-            UnderstudyError: the file is missing, or does not hold each case of the cohort once.
-        """
+        """Return the rows of a file of the folder; UnderstudyError unless it holds each case of the cohort once."""
         file = self.path / name
         if not file.is_file():
             raise UnderstudyError(
@@ -143,13 +127,10 @@ def open_evidence(path: Path, cohort: Cohort) -> CaseEvidence:
 
 
 def consistency_rejections(evidence: CaseEvidence, cohort: Cohort, thresholds: Thresholds) -> Rejections:
-    """Reject the cases whose image and label map agree too little.
+    """Reject the cases whose image and label map agree too little, by what ``evaluate consistency`` wrote.
 
-    Args:
-        evidence: what ``evaluate consistency`` wrote.
-        cohort: the cohort.
-        thresholds: by class, or "mean" for the mean of a case's classes: a Dice in 0..1, or "real", the low quantile of
-            real pairs. A class that is empty in both maps is consistent.
+    Thresholds are by class, or "mean" for the mean of a case's classes: a Dice in 0..1, or "real", the low quantile of
+    real pairs. A class that is empty in both maps is consistent.
 
     Raises:
         UsageError: an unknown class, or a quantile of real pairs that is 0 and would reject nothing.
@@ -202,15 +183,9 @@ def _limit(evidence: CaseEvidence, cohort: Cohort, name: str, value: float | str
 
 
 def privacy_rejections(evidence: CaseEvidence, cohort: Cohort, thresholds: Thresholds) -> Rejections:
-    """Reject the cases that are flagged as nearer to a training case than cases of non-members are.
+    """Reject the cases that ``evaluate privacy`` flagged as nearer to a training case than cases of non-members are.
 
-    Args:
-        evidence: what ``evaluate privacy`` wrote.
-        cohort: the cohort.
-        thresholds: not for this kind; what is flagged was decided there.
-
-    Raises:
-        UnderstudyError: the folder is not whole, or holds no verdict about the cohort.
+    Its own threshold decides. Raises UnderstudyError where the folder is not whole, or gives no verdict on the cohort.
     """
     flagged = [r for name, r in evidence.results.items() if name.endswith("copies.flagged")]
     about = str(evidence.provenance["inputs"]["synthetic"]).split(",")

@@ -8,8 +8,7 @@ that was given for the generator alone does not cover the screened cohort.
 **Retained distribution**: cases before and after, by class, by lesion size, by class column. The size of a class in a
 case is its number of voxels. Terciles are cut at the sizes before: small is up to the first, large above the second; a
 case without the class has no size and is counted as absent.
-**Checked** in tests/release/test_screen.py (the right cases, all columns, the log, counts by hand, refusals leave
-nothing).
+**Checked** in tests/release/test_screen.py (the right cases, all columns, the log, counts by hand, refusals).
 """
 
 from collections import Counter
@@ -37,7 +36,6 @@ from understudy.release.rejections import (
     open_evidence,
 )
 
-BLOCK = 256  # cases read at once
 TERCILES = ("small", "medium", "large")
 DISPROPORTION = 0.5  # of the share kept overall; below it a warning
 DEFAULT: Mapping[str, float | str] = {"mean": REAL}
@@ -54,20 +52,13 @@ def screen_cohort(
 ) -> Path:
     """Write the cases of a synthetic cohort that no evidence speaks against; a finished cohort is not made twice.
 
-    Args:
-        cohort: folder of the cohort.
-        evidence: results folders of ``evaluate consistency`` and ``evaluate privacy`` about it.
-        out: the cohort to make.
-        thresholds: of consistency, by class or "mean": a Dice, or "real" for the low quantile of real pairs; default:
-            the mean against real pairs.
-        key: file of the secret that keys the id of a semi-synthetic cohort; default: the user's own.
-
-    Returns:
-        ``out``.
+    ``evidence`` are results folders of ``evaluate consistency`` and ``evaluate privacy`` about it. ``thresholds`` are
+    of consistency, by class or "mean": a Dice, or "real" for the low quantile of real pairs (default: the mean against
+    real pairs). ``key`` is the file of the secret that keys the id of a semi-synthetic cohort; default: the user's own.
 
     Raises:
-        UsageError: a real cohort, evidence about another cohort, a threshold for a class that is not there, or ``out``
-            holds something else.
+        UsageError: a real cohort, evidence about another one, a threshold for an unknown class, or ``out`` holds
+            something else.
         UnderstudyError: a damaged cohort or evidence, or no case would be left.
     """
     source = Cohort.open(cohort)
@@ -90,8 +81,20 @@ def screen_cohort(
             f"none of the {len(source)} cases of {source.path.name} would be left ({_by_reason(log)}): look at the "
             "evidence, or set other thresholds with --threshold"
         )
-    entry, keyed = _entry(source, log, kept, verdicts), secret([source], key, Path(out))
-    _write(source, kept, out, provenance, _trained_on(source, verdicts), entry, keyed)
+    entry, table = _entry(source, log, kept, verdicts), {name: source.column(name) for name in source.columns}
+    with CohortWriter.after(
+        source,
+        out,
+        provenance,
+        columns=source.further_columns,
+        trained_on=_trained_on(source, verdicts),
+        preprocessing=source.preprocessing,
+        key=secret([source], key, Path(out)),
+    ) as writer:
+        for i in tracked(np.flatnonzero(kept), "screen"):
+            image, label = (None if a is None else np.asarray(a[i]) for a in (source.images, source.labels))
+            writer.append(image, label, {name: str(column[i]) for name, column in table.items()})
+        writer.sampling = {**source.sampling, "screened": [*source.sampling.get("screened", []), entry]}
     return Path(out)
 
 
@@ -146,38 +149,8 @@ def _entry(source: Cohort, log: Log, kept: np.ndarray, verdicts: Sequence[Reject
     }
 
 
-def _write(
-    source: Cohort,
-    kept: np.ndarray,
-    out: Path,
-    provenance: Provenance,
-    trained_on: list[dict[str, Any]],
-    entry: dict[str, Any],
-    key: bytes | None,
-) -> None:
-    table = {name: source.column(name) for name in source.columns}
-    with CohortWriter.after(
-        source,
-        out,
-        provenance,
-        columns=source.further_columns,
-        trained_on=trained_on,
-        preprocessing=source.preprocessing,
-        key=key,
-    ) as writer:
-        rows = np.flatnonzero(kept)
-        for i in tracked(rows, "screen"):
-            image, label = (None if a is None else np.asarray(a[i]) for a in (source.images, source.labels))
-            writer.append(image, label, {name: str(column[i]) for name, column in table.items()})
-        writer.sampling = {**source.sampling, "screened": [*source.sampling.get("screened", []), entry]}
-
-
 def screening_summary(cohort: Cohort) -> list[str]:
-    """Return what a person must know of the newest screening of a cohort: two sentences, then warnings.
-
-    Args:
-        cohort: what :func:`screen_cohort` wrote.
-    """
+    """Return what a person must know of the newest screening of a cohort: two sentences, then warnings."""
     entry = cohort.sampling["screened"][-1]
     cases, log = entry["retained"]["cases"], {}
     for rejected in entry["rejected"]:
@@ -203,26 +176,17 @@ def _reason(reason: Rejection) -> str:
 
 def class_sizes(cohort: Cohort) -> np.ndarray:
     """Return the number of voxels of each foreground class in each case, int64 (N, K - 1); (N, 0) without maps."""
-    classes = len(cohort.scheme) if cohort.scheme else 1
-    if cohort.labels is None:
+    if cohort.labels is None or cohort.scheme is None:
         return np.zeros((len(cohort), 0), np.int64)
-    sizes = np.zeros((len(cohort), classes), np.int64)
-    for start in range(0, len(cohort), BLOCK):
-        for i, labels in enumerate(np.asarray(cohort.labels[start : start + BLOCK])):
-            sizes[start + i] = np.bincount(labels.ravel(), minlength=classes)
-    return sizes[:, 1:]
+    labels, classes = cohort.labels, len(cohort.scheme)
+    return np.array([np.bincount(labels[i].ravel(), minlength=classes)[1:] for i in range(len(cohort))], np.int64)
 
 
 def retained_distribution(cohort: Cohort, kept: np.ndarray) -> dict[str, Any]:
-    """Return counts before and after, as plain data.
+    """Return counts before and after, as plain data, where bool (N,) says which cases are kept.
 
-    Args:
-        cohort: before.
-        kept: bool (N,).
-
-    Returns:
-        {"cases": counts, "classes": {name: {"present", "absent", "terciles", "bins"}}, "columns": {name: counts}}, with
-        counts = {"before", "after", "share"}, share None where there was none before.
+    {"cases": counts, "classes": {name: {"present", "absent", "terciles", "bins"}}, "columns": {name: counts}}, with
+    counts = {"before", "after", "share"}, share None where there was none before.
     """
     sizes = class_sizes(cohort)
     names = cohort.scheme.names[1 : 1 + sizes.shape[1]] if cohort.scheme else ()
@@ -259,11 +223,7 @@ def _counts(part: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
 
 
 def retention_warnings(told: dict[str, Any]) -> list[str]:
-    """Return sentences about classes, small lesions and class columns that are dropped disproportionately.
-
-    Args:
-        told: what :func:`retained_distribution` returned.
-    """
+    """Return sentences about classes, small lesions and class columns that are dropped disproportionately."""
     overall, found = told["cases"]["share"], []
     for name, one in told["classes"].items():
         share, small = one["present"]["share"], one["terciles"].get("small", {"share": None})["share"]
@@ -284,11 +244,7 @@ def retention_warnings(told: dict[str, Any]) -> list[str]:
 
 
 def size_sentence(told: dict[str, Any]) -> str:
-    """Return a sentence on how the smallest and the largest lesions fared, for the class whose small ones fared worst.
-
-    Args:
-        told: what :func:`retained_distribution` returned.
-    """
+    """Return a sentence on the smallest and the largest lesions of the class whose small ones fared worst."""
     measured: list[tuple[float, str]] = [
         (one["terciles"]["small"]["share"] / (one["present"]["share"] or 1), name)
         for name, one in told["classes"].items()

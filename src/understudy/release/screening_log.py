@@ -40,31 +40,19 @@ class Before(BaseModel):
 
 
 class Screening(BaseModel):
-    """One screening.
-
-    Attributes:
-        source: the cohort before.
-        data_used: whose data decided: [{"evidence", "cohort", "split", "for"}, ...].
-        retained: what is left of the distribution of the cases.
-        thresholds: of each results folder, by what was measured.
-        rejected: [{"case_id", "reasons"}, ...]; none in a released cohort.
-    """
+    """One screening."""
 
     model_config = STRICT
 
     source: Before
-    data_used: list[dict[str, str]]
+    data_used: list[dict[str, str]]  # whose data decided: [{"evidence", "cohort", "split", "for"}, ...]
     retained: Retained
-    thresholds: list[dict[str, float]] = []
-    rejected: list[dict[str, Any]] = []
+    thresholds: list[dict[str, float]] = []  # of each results folder, by what was measured
+    rejected: list[dict[str, Any]] = []  # [{"case_id", "reasons"}, ...]; none in a released cohort
 
 
 def screenings(cohort: Cohort) -> list[Screening]:
-    """Return the screenings of a cohort, the newest last.
-
-    Raises:
-        UnderstudyError: cohort.json holds something else in their place.
-    """
+    """Return the screenings of a cohort, newest last; raises UnderstudyError where cohort.json holds something else."""
     try:
         return TypeAdapter(list[Screening]).validate_python(cohort.sampling.get("screened", []))
     except ValidationError as error:

@@ -35,13 +35,7 @@ UNCHECKED = {"real check"}  # made with the real cohort, which is not here
 
 
 def verify_bundle(bundle: Path) -> str:
-    """Check a bundle.
-
-    Args:
-        bundle: the folder that ``understudy release`` made.
-
-    Returns:
-        A sentence on what was checked.
+    """Check the bundle that ``understudy release`` made, and return a sentence on what was checked.
 
     Raises:
         UsageError: no bundle.

@@ -25,7 +25,7 @@ from understudy.data.ownership import PLACE, joint_source, kind_of, labelled, ow
 from understudy.generators import load
 from understudy.synthesis.editing.anatomy import Joining, joining
 from understudy.synthesis.editing.lesions import CannotBeMet, Rules, cut
-from understudy.synthesis.editing.placement import Place, anywhere, nearest
+from understudy.synthesis.editing.placement import anywhere, nearest
 from understudy.synthesis.editing.request import Edit, edit_map
 from understudy.synthesis.editing.shapes import respaced
 from understudy.synthesis.runs import Run, joint_inputs, joint_trained_on, open_run
@@ -37,57 +37,32 @@ HOPELESS = 20  # so many pairs that cannot be placed for each that can, and no m
 
 @dataclass(frozen=True)
 class MapRequest:
-    """What label maps are wanted.
+    """What label maps are wanted."""
 
-    Attributes:
-        source: a cohort, or a run that draws label maps; with ``anatomy``, of lesions.
-        seed: of everything random.
-        anatomy: a cohort, or a run that draws label maps, into which the lesions are laid.
-        lesion: names of the classes that form the lesion; empty: all of the source but its background.
-        inside: names of the classes a lesion may cover; empty: all anatomy.
-        forbidden: names of the classes that it may not cover.
-        minimum: fewest voxels of a lesion.
-        where: a lesion lies "anywhere" it may, at random; or, in one space with the anatomy, "nearest" to its place.
-        splits: which cases of a real cohort are used.
-        engine: device of a run; default: the best one here.
-    """
-
-    source: Path
+    source: Path  # a cohort, or a run that draws label maps; with ``anatomy``, of lesions
     seed: int
-    anatomy: Path | None = None
-    lesion: tuple[str, ...] = ()
-    inside: tuple[str, ...] = ()
-    forbidden: tuple[str, ...] = ()
-    minimum: int = 1
-    where: Literal["anywhere", "nearest"] = "anywhere"
-    splits: tuple[str, ...] = ("train",)
-    engine: Engine | None = None
+    anatomy: Path | None = None  # a cohort, or a run that draws label maps, into which the lesions are laid
+    lesion: tuple[str, ...] = ()  # names of the classes that form it; empty: all of the source but its background
+    inside: tuple[str, ...] = ()  # names of the classes that a lesion may cover; empty: all anatomy
+    forbidden: tuple[str, ...] = ()  # names of the classes that it may not cover
+    minimum: int = 1  # fewest voxels of a lesion
+    where: Literal["anywhere", "nearest"] = "anywhere"  # at random, or, in one space with the anatomy, near its place
+    splits: tuple[str, ...] = ("train",)  # which cases of a real cohort are used
+    engine: Engine | None = None  # of a run; default: the best device here
 
 
 @dataclass
 class LabelMaps:
-    """New label maps, not drawn yet.
-
-    Attributes:
-        scheme: their label scheme.
-        size: their spatial size.
-        label_source: whose they are.
-        trained_on: who was seen by what made them, and whose they are, as in a cohort.
-        inputs: what they are made of, for provenance.
-        stream: the maps, without end; their entries name the voxels' place where it is known, and the subject where
-            they are patient-derived. Draw from it once.
-        sampling: plain data about how they came about; complete when drawing has ended.
-        owned: cohorts behind them that are not synthetic, for the key of the new cohort's id.
-    """
+    """New label maps, not drawn yet."""
 
     scheme: LabelScheme
     size: tuple[int, ...]
     label_source: str
-    trained_on: list[dict[str, Any]]
-    inputs: dict[str, str]
-    stream: Iterator[Drawn]
-    sampling: dict[str, Any] = field(default_factory=dict)
-    owned: list[Cohort] = field(default_factory=list)
+    trained_on: list[dict[str, Any]]  # who was seen by what made them, and whose they are, as in a cohort
+    inputs: dict[str, str]  # what they are made of, for provenance
+    stream: Iterator[Drawn]  # without end; entries name the place and the patient where they are known; draw once
+    sampling: dict[str, Any] = field(default_factory=dict)  # how they came about; complete when drawing has ended
+    owned: list[Cohort] = field(default_factory=list)  # cohorts that are not synthetic, for the key of the new id
 
     @property
     def kind(self) -> str:
@@ -136,9 +111,7 @@ def label_maps(request: MapRequest) -> LabelMaps:
 
 def _source(path: Path, request: MapRequest) -> LabelMaps:
     """Return the label maps of a run or of any cohort, as they are."""
-    if (path / "run.json").is_file():
-        return _of_run(path, request)
-    return _of_cohort(path, request)
+    return (_of_run if (path / "run.json").is_file() else _of_cohort)(path, request)
 
 
 def _of_cohort(path: Path, request: MapRequest) -> LabelMaps:
@@ -183,11 +156,7 @@ def _of_run(path: Path, request: MapRequest) -> LabelMaps:
 
 
 def _refuse_unfit(run: Run) -> None:
-    """Refuse a run that draws no label maps by itself.
-
-    Raises:
-        UsageError: it says what to do instead.
-    """
+    """Refuse a run that draws no label maps by itself, and say what to do instead."""
     if run.encoding.scheme is None:
         raise UsageError(f"the run {run.path} draws no label maps: train on a cohort that has some")
     if run.record.get("given"):
@@ -209,17 +178,16 @@ def _placements(
     request: MapRequest,
     sampling: dict[str, Any],
 ) -> Iterator[Drawn]:
-    """Pair the streams; place what can be placed, count what cannot.
-
-    Raises:
-        UnderstudyError: hardly anything can be placed.
-    """
+    """Pair the streams; place what can be placed, count what cannot, stop where hardly anything can."""
     skipped: Counter[str] = Counter()
     for i, ((theirs, lesion_row), (body, row)) in enumerate(zip(lesions, anatomy, strict=True)):
         sampling["tried"] = i + 1
         place = nearest if request.where == "nearest" else anywhere(rng(request.seed, "place", i))
+        before, now = _spacing(lesion_row), _spacing(row)
         try:
-            made = _placed(both.lesion[theirs], lesion_row, both.anatomy[body], row, rules, place)
+            lesion = cut(both.lesion[theirs], rules, before)
+            lesion = respaced(lesion, now) if before and now else lesion
+            made = edit_map(both.anatomy[body], Edit(), rules, spacing=now, donor=lesion, place=place)
         except CannotBeMet as error:
             skipped[error.reason] += 1
             sampling["skipped"] = dict(sorted(skipped.items()))
@@ -232,22 +200,6 @@ def _placements(
         else:
             sampling["placed"] += 1
             yield made, {name: text for name, text in lesion_row.items() if name not in PLACE} | row
-
-
-def _placed(
-    theirs: np.ndarray,
-    lesion_row: dict[str, str],
-    body: np.ndarray,
-    row: dict[str, str],
-    rules: Rules,
-    place: Place,
-) -> np.ndarray:
-    """Lay one lesion into one anatomy; both in the joint scheme."""
-    before, now = _spacing(lesion_row), _spacing(row)
-    lesion = cut(theirs, rules, before)
-    if before and now:
-        lesion = respaced(lesion, now)
-    return edit_map(body, Edit(), rules, spacing=now, donor=lesion, place=place)
 
 
 def _spacing(row: dict[str, str]) -> tuple[float, ...] | None:

@@ -19,12 +19,11 @@ from understudy.core.progress import tracked
 from understudy.core.provenance import Provenance
 from understudy.core.seed import derive
 from understudy.core.stage import finished
-from understudy.core.writer import CohortWriter
 from understudy.data.ownership import secret
 from understudy.generators import load
 from understudy.generators.base import Generator
 from understudy.synthesis.label_maps import Drawn, LabelMaps, MapRequest, label_maps
-from understudy.synthesis.runs import Run, called, joint_inputs, joint_trained_on, member, open_runs
+from understudy.synthesis.runs import Run, called, joint_inputs, joint_trained_on, member, open_runs, synthetic_writer
 from understudy.training.engine import Engine
 
 Rendered = tuple[np.ndarray, np.ndarray, dict[str, str]]  # image (C, *S), label map (*S), entries for the case table
@@ -44,19 +43,10 @@ def render_cohort(
 ) -> Path:
     """Render n label maps; a finished cohort is not made twice.
 
-    Args:
-        runs: finished trainings of translators that are given label maps; several are mixed evenly.
-        request: where the label maps come from.
-        n: number of cases.
-        seed: of the rendering; the maps have a seed of their own in the request.
-        out: the cohort to make.
-        snapshot: images seen of an earlier snapshot; default: the last.
-        settings: settings for sampling that differ from training.
-        key: secret that keys the cohort's id where the maps are patient-derived; see data/pseudonym.py.
-        engine: device; default: the best one here.
-
-    Returns:
-        The cohort folder.
+    ``runs`` are finished trainings of translators that are given label maps, mixed evenly, at ``snapshot`` images seen
+    or at their last. ``seed`` is of the rendering; the maps have one of their own in the request. ``settings`` are
+    those for sampling that differ from training; ``key`` is the file of the secret that keys the cohort's id where the
+    maps are patient-derived (data/pseudonym.py).
 
     Raises:
         UsageError: a run that is no such translator, label maps that do not fit it, or ``out`` holds something else.
@@ -70,19 +60,16 @@ def render_cohort(
     if finished(out, "cohort.json", provenance):
         return Path(out)
     generators = [load(run.path, snapshot, engine, settings) for run in found]
-    encoding, several = found[0].encoding, len(found) > 1
-    with CohortWriter(
+    several = len(found) > 1
+    with synthetic_writer(
         out,
+        found[0],
+        provenance,
         kind=maps.kind,
-        modality=found[0].record["modality"],
-        size=maps.size,
-        channels=encoding.channels,
-        dtype=encoding.dtype,
         scheme=maps.scheme,
         label_source=maps.label_source,
         trained_on=joint_trained_on(*(run.record["trained_on"] for run in found), maps.trained_on),
         columns=["label_case", *(["generator"] if several else [])],
-        provenance=provenance,
         key=secret(maps.owned, key, Path(out)),
     ) as writer:
         cases = tracked(_rendered(generators, maps.take(n), seed), "render", total=n)

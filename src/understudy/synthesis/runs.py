@@ -22,19 +22,12 @@ from understudy.training.run_record import read_run
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder and one of its snapshots.
-
-    Attributes:
-        path: the folder.
-        record: its run.json.
-        images_seen: of the snapshot.
-        digest: hash of the snapshot's weights.
-    """
+    """A run folder and one of its snapshots."""
 
     path: Path
-    record: dict[str, Any]
-    images_seen: int
-    digest: str
+    record: dict[str, Any]  # run.json
+    images_seen: int  # of the snapshot
+    digest: str  # of the snapshot's weights
 
     @property
     def generator(self) -> str:
@@ -58,25 +51,13 @@ class Run:
 
 
 def open_run(path: Path, snapshot: int | None = None) -> Run:
-    """Look at a run.
-
-    Args:
-        path: a folder that ``understudy train`` made.
-        snapshot: images seen; default: the last of a finished training.
-
-    Raises:
-        UsageError: no such run or snapshot.
-    """
+    """Look at a run, at ``snapshot`` images seen or at the end of training; raises UsageError without that."""
     weights = find_snapshot(Path(path), snapshot) / "tensors.safetensors"
     return Run(Path(path), read_run(Path(path)), int(weights.parent.name), file_hash(weights)[:16])
 
 
 def open_runs(paths: Sequence[Path], snapshot: int | None = None) -> list[Run]:
-    """Look at runs that are to be mixed.
-
-    Raises:
-        UsageError: no such run or snapshot, one named twice, or runs whose cases would not fit into one cohort.
-    """
+    """Look at runs to mix; raises UsageError for none, one missing or named twice, or cases that would not fit."""
     runs = [open_run(path, snapshot) for path in paths]
     if not runs:
         raise UsageError("at least one run was expected, found none: name a folder that `understudy train` made")
@@ -143,36 +124,16 @@ def joint_privacy(runs: Sequence[Run]) -> dict[str, Any]:
     return {"differential_privacy": {**found[0], **total} if len(found) == 1 else {**total, "unit": found[0]["unit"]}}  # type: ignore
 
 
-def synthetic_writer(
-    out: Path,
-    run: Run,
-    trained_on: Sequence[dict[str, Any]],
-    classes: Sequence[str],
-    columns: Sequence[str],
-    provenance: Provenance,
-) -> CohortWriter:
-    """Return the writer of a cohort of sampled cases, as a run draws them.
-
-    Args:
-        out: the cohort to make.
-        run: one of the runs that draw the cases.
-        trained_on: who was seen by whatever makes them.
-        classes: class columns of the case table.
-        columns: its further columns.
-        provenance: of the cohort.
-    """
+def synthetic_writer(out: Path, run: Run, provenance: Provenance, **more: Any) -> CohortWriter:
+    """Return the writer of a cohort of cases as a run draws them; ``more`` says what it has beside, or instead."""
     encoding = run.encoding
-    return CohortWriter(
-        out,
-        kind="synthetic",
-        modality=run.record["modality"],
-        size=tuple(run.record["size"]),
-        channels=encoding.channels,
-        dtype=encoding.dtype,
-        scheme=encoding.scheme,
-        label_source="sampled" if encoding.scheme else None,
-        trained_on=trained_on,
-        classes=classes,
-        columns=columns,
-        provenance=provenance,
-    )
+    described: dict[str, Any] = {
+        "kind": "synthetic",
+        "modality": run.record["modality"],
+        "size": tuple(run.record["size"]),
+        "channels": encoding.channels,
+        "dtype": encoding.dtype,
+        "scheme": encoding.scheme,
+        "label_source": "sampled" if encoding.scheme else None,
+    }
+    return CohortWriter(out, provenance=provenance, **described | more)

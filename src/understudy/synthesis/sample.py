@@ -1,8 +1,7 @@
 """Sample: trained generators -> a synthetic cohort; one seed a case, label maps decoded, provenance written.
 
-Case i is drawn with derive(seed, "case", i), from run i mod R where R runs are mixed: it is the same for every n and
-every machine word of the run. Cases are streamed to disk block by block. **Checked** in tests/synthesis/test_sample.py
-and test_runs.py.
+Case i is drawn with derive(seed, "case", i), from run i mod R where R runs are mixed: it is the same for every n. Cases
+are streamed to disk block by block. **Checked** in tests/synthesis/test_sample.py and test_runs.py.
 """
 
 from collections.abc import Iterator, Sequence
@@ -47,19 +46,9 @@ def sample_cohort(
 ) -> Path:
     """Draw n cases from one run, or evenly from several, into a new synthetic cohort; a finished one is not made twice.
 
-    Args:
-        runs: finished training runs; all of them are held in memory at once.
-        n: number of cases.
-        seed: seed of the cases.
-        out: the cohort to make.
-        snapshot: images seen of an earlier snapshot; default: the last.
-        classes: of conditional runs, the value of each class column for all cases, or "data" or "balanced"
-            (core/classes.py).
-        settings: settings for sampling that differ from training, e.g. ``{"guidance": 2}``.
-        engine: device; default: the best one here.
-
-    Returns:
-        The cohort folder.
+    All runs are held in memory at once, at ``snapshot`` images seen or at their last. ``classes``, of conditional runs:
+    the value of each class column for all cases, or "data" or "balanced" (core/classes.py). ``settings`` are those for
+    sampling that differ from training, e.g. ``{"guidance": 2}``.
 
     Raises:
         UsageError: no such run or snapshot, runs that do not fit together, n below 1, classes that a run does not
@@ -89,19 +78,17 @@ def sample_cohort(
     names = found[0].record["classes"]
     seen = joint_trained_on(*(run.record["trained_on"] for run in found))
     given = names if isinstance(classes, str) else list(classes or {})
-    with synthetic_writer(out, found[0], seen, given, ["generator"] if several else [], provenance) as writer:
+    columns = ["generator"] if several else []
+    with synthetic_writer(out, found[0], provenance, trained_on=seen, classes=given, columns=columns) as writer:
         writer.sampling = joint_privacy(found)
-        for i, (image, label) in enumerate(_progress(_mixed(generators, n, seed, wanted), n)):
+        cases = tracked(_mixed(generators, n, seed, wanted), "sample", total=n)
+        for i, (image, label) in enumerate(cases):
             case = f"synthetic-{i:06d}"
             row = {"case_id": case, "subject_id": case}
             if several:
                 row["generator"] = member(found, i % len(found))
             writer.append(image, label, row if wanted is None else row | class_row(names, wanted[i]))
     return Path(out)
-
-
-def _progress(cases: Iterator[Case], n: int) -> Iterator[Case]:
-    yield from tracked(cases, "sample", total=n)
 
 
 def _mixed(generators: Sequence[Generator], n: int, seed: int, wanted: np.ndarray | None) -> Iterator[Case]:

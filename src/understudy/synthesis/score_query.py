@@ -40,30 +40,18 @@ Answer = Callable[[Tensor, Tensor | None], Tensor]
 
 @dataclass(frozen=True)
 class RunQuery:
-    """A run with a white-box score query.
+    """A run with a white-box score query."""
 
-    Attributes:
-        attack: which attack uses it: "denoising_loss" or "discriminator".
-        identity: of the weights and the seed that decide its scores.
-        score: (cohort, rows) -> (n,).
-    """
-
-    attack: str
-    identity: str
-    score: Callable[[Cohort, np.ndarray], np.ndarray]
+    attack: str  # which attack uses it: denoising_loss or discriminator
+    identity: str  # of the weights and the seed that decide its scores
+    score: Callable[[Cohort, np.ndarray], np.ndarray]  # (cohort, rows) -> (n,)
 
 
 def open_run_query(path: Path, made: Sequence[Cohort], seed: int) -> RunQuery:
-    """Load a run for its score query.
+    """Load a run for its score query; ``made`` are the cohorts that it is said to have made.
 
-    Args:
-        path: a folder that ``understudy train`` made.
-        made: the cohorts that it is said to have made.
-        seed: of noise levels and noise.
-
-    Raises:
-        UsageError: no finished run, a method without a score query, no checkpoint, or a run that learned from others
-            than a cohort says.
+    Raises UsageError where it is not finished, learned from others than a cohort says, or has no score query or
+    checkpoint.
     """
     run = open_run(path)
     for cohort in made:
@@ -85,12 +73,7 @@ def open_run_query(path: Path, made: Sequence[Cohort], seed: int) -> RunQuery:
 
 
 def denoising_loss(generator: Diffusion, seed: int) -> Answer:
-    """Return the function from cases and conditions to denoising losses (N,), lower where a case is better known.
-
-    Args:
-        generator: a loaded one.
-        seed: of noise levels and noise.
-    """
+    """Return the function from cases and conditions to denoising losses (N,), lower where a case is better known."""
     g, device = generator, generator.engine.device
     with torch.random.fork_rng():
         torch.manual_seed(derive(seed, "oracle"))
@@ -134,8 +117,7 @@ def _run_query(attack: str, weights: str, generator: Generator, answer: Answer, 
                 f"{cohort.path.name} has ({cohort.size}): name the cohort it was trained on"
             )
         answers = []
-        starts = range(0, len(rows), BLOCK)
-        for start in tracked(starts, "query the generator"):
+        for start in tracked(range(0, len(rows), BLOCK), "query the generator"):
             block = rows[start : start + BLOCK]
             x = torch.from_numpy(cohort.encoded(block)).to(generator.engine.device)
             told = generator.condition_of(cohort, block)

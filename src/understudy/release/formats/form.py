@@ -11,24 +11,12 @@ class Form(Protocol):
 
     What is written reads back as the same cohort: the same id, cases and classes, arrays equal bit by bit. The
     disclosure check looks at what is read back, and searches every byte of what was written.
-
-    Attributes:
-        suffixes: ends of the names of the files that it writes, with the dot.
     """
 
-    suffixes: frozenset[str]
+    suffixes: frozenset[str]  # of the names of the files that it writes, with the dot
 
     def write(self, bundle: Path, cohort: Cohort) -> None:
-        """Write a cohort into a bundle.
-
-        Args:
-            bundle: the folder of the bundle.
-            cohort: the de-identified cohort.
-        """
+        """Write the de-identified cohort into the folder of a bundle."""
 
     def read(self, bundle: Path) -> Cohort:
-        """Read the cohort back from a bundle.
-
-        Raises:
-            UnderstudyError: it is not there, or damaged.
-        """
+        """Read the cohort back from a bundle; raises UnderstudyError where it is not there, or damaged."""

@@ -19,8 +19,7 @@ the sphere of radius sqrt(D) for z; Karras et al. (2020, arXiv 1912.04958) measu
 written (decoded, in the cohort's data type) shows every wanted class with probability >= threshold and every unwanted
 one with <= 1 - threshold, so that a case is changed no more than needed; of several restarts side by side the first
 that gets there is taken (the surest of several); cases that never get there are not written.
-**Checked** in tests/synthesis/conditioning/test_search.py (known answers of a linear generator; bounds; independence of
-n; starts depend on the seed alone).
+**Checked** in tests/synthesis/conditioning/test_search.py (known answers of a linear generator; bounds; any n; starts).
 """
 
 import math
@@ -28,7 +27,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -40,6 +39,7 @@ from understudy.core.errors import UsageError
 from understudy.core.seed import derive
 from understudy.generators.base import Generator
 
+Network: TypeAlias = Callable[[Tensor], Tensor]
 STYLES = 1024  # random styles behind the mean and spread of w
 WIDTH = 3 / math.sqrt(2)  # half of the shell's thickness: three standard deviations of |z|
 
@@ -65,16 +65,9 @@ class Latents(ABC):
 
 
 class NormalLatents(Latents):
-    """The space of z.
+    """The space of z (N, D), D being ``width``; ``generate`` makes cases of it."""
 
-    Args:
-        generate: z (N, D) -> cases.
-        width: D.
-        device: where they live.
-    """
-
-    def __init__(self, generate: Callable[[Tensor], Tensor], width: int, device: torch.device) -> None:
-        """Store the generator."""
+    def __init__(self, generate: Network, width: int, device: torch.device) -> None:
         self.generate, self.width, self.device = generate, width, device
 
     def start(self, seeds: list[int]) -> Tensor:
@@ -97,22 +90,9 @@ class NormalLatents(Latents):
 
 
 class StyleLatents(Latents):
-    """The space of w.
+    """The space of w (N, D): ``style`` makes w of z (N, width), and ``synthesise`` cases of w."""
 
-    Args:
-        style: z (N, Z) -> w (N, D).
-        synthesise: w (N, D) -> cases.
-        width: Z.
-        device: where they live.
-    """
-
-    def __init__(
-        self,
-        style: Callable[[Tensor], Tensor],
-        synthesise: Callable[[Tensor], Tensor],
-        width: int,
-        device: torch.device,
-    ) -> None:
+    def __init__(self, style: Network, synthesise: Network, width: int, device: torch.device) -> None:
         """Measure where styles lie."""
         self.style, self.synthesise = style, synthesise
         self.normal = NormalLatents(style, width, device)
@@ -140,15 +120,7 @@ class StyleLatents(Latents):
 
 
 def latents_of(generator: Generator, space: str) -> Latents:
-    """Return the space of a generator.
-
-    Args:
-        generator: a loaded one.
-        space: "z" or "w".
-
-    Raises:
-        UsageError: the generator has no such latents.
-    """
+    """Return the space "z" or "w" of a loaded generator; raises UsageError where it has no such latents."""
     needed = ("generate",) if space == "z" else ("style", "synthesise")
     found = [getattr(generator, name, None) for name in needed]
     width = getattr(generator.config, "z_dim", None)
@@ -216,7 +188,7 @@ class _Block:
 
 
 class Search:
-    """Latent class optimisation with a space, a classifier and settings.
+    """Latent class optimisation.
 
     Args:
         latents: the space.
@@ -229,23 +201,17 @@ class Search:
     def __init__(
         self,
         latents: Latents,
-        logits: Callable[[Tensor], Tensor],
+        logits: Network,
         draw: Callable[[Tensor], DecodedCases],
         config: ConditionConfig,
         autocast: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """Store what is needed."""
         self.latents, self.logits, self.draw, self.config, self.autocast = latents, logits, draw, config, autocast
 
     def run(self, targets: np.ndarray, seed: int) -> Iterator[Accepted | None]:
-        """Search for cases in order.
+        """Yield for each of n cases, in order, what was accepted, or None, for targets (n, K): 0 or 1, NaN where free.
 
-        Args:
-            targets: (n, K) of 0 and 1, NaN where free.
-            seed: case i starts from derive(seed, "case", i, attempt, restart).
-
-        Yields:
-            For each of the n cases, what was accepted, or None.
+        Case i starts from derive(seed, "case", i, attempt, restart).
         """
         size = self.config.block // self.config.restarts
         for first in range(0, len(targets), size):
@@ -299,11 +265,6 @@ class Search:
 
 
 def certainty(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return how surely the least sure target is met, (N,): the least p of wanted and 1 - p of unwanted classes.
-
-    Args:
-        probabilities: (N, K).
-        targets: (N, K) of 0 and 1, NaN where free.
-    """
+    """Return the least p of wanted and 1 - p of unwanted classes, (N,); targets (N, K) are 0 and 1, NaN where free."""
     met = np.where(targets == 1, probabilities, 1 - probabilities)
     return np.where(np.isnan(targets), 1, met).min(1)

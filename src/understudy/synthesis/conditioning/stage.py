@@ -1,10 +1,9 @@
-"""``understudy condition``: a run and a classifier become a labelled synthetic cohort (conditioned
-sampling).
+"""``understudy condition``: a run and a classifier become a labelled synthetic cohort (conditioned sampling).
 
 Its class columns are the wanted classes. cases.csv says for each case how many attempts and steps it took; cohort.json
 says in ``sampling`` how many cases were asked for and accepted, in all and for each combination of classes. The
-classifier saw real subjects too, so they stand in ``trained_on`` beside the generator's.
-**Checked** in tests/synthesis/conditioning/test_stage.py.
+classifier saw real subjects too, which stand in ``trained_on``. **Checked** in
+tests/synthesis/conditioning/test_stage.py.
 """
 
 import math
@@ -44,23 +43,12 @@ def condition_cohort(
 ) -> Path:
     """Search for n cases that show wanted classes and write those that do; a finished cohort is not made twice.
 
-    Args:
-        run: a finished training run of an unconditional generator with a latent.
-        classifier: a folder that ``understudy classify`` made, on images of the same size and channels.
-        n: number of cases to search for.
-        seed: of the cases and of their classes.
-        out: the cohort to make.
-        classes: "data" or "balanced" combinations of the classifier's training subjects, or 0 or 1 by name for all.
-        config: settings; the defaults where None.
-        snapshot: images seen of an earlier snapshot; default: the last.
-        engine: device; default: the best one here.
-
-    Returns:
-        The cohort folder.
+    ``run`` is a finished training of an unconditional generator with a latent, read at ``snapshot`` images seen or at
+    its last; ``classifier`` a folder that ``understudy classify`` made, on images of the same size and channels.
+    ``classes`` are "data" or "balanced" combinations of the classifier's training subjects, or 0 or 1 by name.
 
     Raises:
-        UsageError: a run or classifier that cannot be used, classes that it does not know, or ``out`` holds something
-            else.
+        UsageError: an unusable run or classifier, classes that it does not know, or ``out`` holds something else.
         UnderstudyError: fewer cases than ``minimum_accepted`` were accepted.
     """
     if n < 1:
@@ -89,7 +77,8 @@ def condition_cohort(
     generator = load(run, snapshot, engine)
     search = _search(generator, trained, config)
     seen, names = joint_trained_on(found.record["trained_on"], trained.trained_on), trained.classifier.names
-    with synthetic_writer(out, found, seen, names, ["attempts", "steps"], provenance) as writer:
+    columns = ["attempts", "steps"]
+    with synthetic_writer(out, found, provenance, trained_on=seen, classes=names, columns=columns) as writer:
         cases = tracked(search.run(wanted, seed), "condition", total=n)
         accepted: list[Cost | None] = []
         for i, case in enumerate(cases):

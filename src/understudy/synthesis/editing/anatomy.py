@@ -33,30 +33,19 @@ from understudy.training.engine import Engine
 
 @dataclass(frozen=True)
 class Joining:
-    """Two schemes made one.
+    """Two schemes made one."""
 
-    Attributes:
-        scheme: the anatomy's classes, then the lesion's.
-        anatomy: uint8 (K of the anatomy,), the joint class of each of its classes.
-        lesion: uint8 (K of the lesion's scheme,), the joint class of each class; 0 where it is no lesion.
-    """
-
-    scheme: LabelScheme
-    anatomy: np.ndarray
-    lesion: np.ndarray
+    scheme: LabelScheme  # the anatomy's classes, then the lesion's
+    anatomy: np.ndarray  # uint8 (K of the anatomy,), the joint class of each of its classes
+    lesion: np.ndarray  # uint8 (K of the lesion's scheme,), the joint class of each class; 0 where it is no lesion
 
 
 def joining(anatomy: LabelScheme, lesion: LabelScheme, names: Sequence[str]) -> Joining:
-    """Join two label schemes.
+    """Join two label schemes; ``names`` are the classes that form the lesion.
 
-    Args:
-        anatomy: its classes come first; one that is also named as lesion is lesion. If it has all classes of the
-            lesion, the joint scheme is this one as it is.
-        lesion: has the classes of the lesion, and maybe others, which are left out.
-        names: which classes form the lesion.
-
-    Raises:
-        UsageError: a name that neither scheme has, none at all, or the background among them.
+    The anatomy's classes come first; one that is also named as lesion is lesion. If it has all classes of the lesion,
+    the joint scheme is the anatomy's as it is. Other classes of the lesion's scheme are left out. Raises UsageError for
+    a name that neither scheme has, none at all, or the background among them.
     """
     for name in names:
         if name not in lesion.names + anatomy.names:
@@ -78,16 +67,7 @@ def joining(anatomy: LabelScheme, lesion: LabelScheme, names: Sequence[str]) -> 
 
 
 def merge(anatomy: np.ndarray, lesion: np.ndarray, both: Joining) -> np.ndarray:
-    """Lay a lesion over anatomy.
-
-    Args:
-        anatomy: label map (*S) in the anatomy's scheme.
-        lesion: label map (*S) in the lesion's scheme.
-        both: the joint scheme, from :func:`joining`.
-
-    Returns:
-        uint8 (*S) in the joint scheme.
-    """
+    """Lay a lesion over anatomy, label maps (*S) in the schemes joined; return uint8 (*S) in the joint one."""
     over = both.lesion[lesion]
     return np.where(over > 0, over, both.anatomy[anatomy]).astype(np.uint8)
 
@@ -118,17 +98,9 @@ def anatomy_cohort(
 ) -> Path:
     """Make a cohort whose label maps hold anatomy as well; a finished one is not made twice.
 
-    Args:
-        path: a cohort with images; its label maps, if it has any, are laid over the anatomy, lesion last.
-        out: the cohort to make.
-        source: settings of a mixture model, or the run of a translator from images to label maps.
-        seed: of the mixture, or of what the translator draws.
-        key: file of the secret that keys the id of a patient-derived cohort; default: the user's own.
-        engine: device of the translator; default: the best one here.
-        progress: called with (cases done, cases in all).
-
-    Returns:
-        ``out``.
+    The label maps of the cohort at ``path``, if it has any, are laid over the anatomy, lesion last. ``source`` is a
+    mixture model or the run of a translator from images to label maps; ``key`` the file of the secret that keys the id
+    of a patient-derived cohort (default: the user's own). ``progress`` is called with (cases done, cases in all).
 
     Raises:
         UsageError: no such cohort or run, a translator that does not fit, or ``out`` holds something else.
@@ -167,11 +139,7 @@ def anatomy_cohort(
 
 
 def _joined(cohort: Cohort, anatomy: LabelScheme) -> Joining | None:
-    """Join the anatomy's classes with the cohort's own, if it has any.
-
-    Raises:
-        UsageError: it has all of this anatomy.
-    """
+    """Join the anatomy's classes with the cohort's own, if it has any; refuse one that has all of this anatomy."""
     own = cohort.scheme
     if own is not None and set(anatomy.names) <= set(own.names):
         raise UsageError(
@@ -229,11 +197,7 @@ def _by_run(cohort: Cohort, path: Path, seed: int, engine: Engine | None) -> _So
 
 
 def _refuse_unfitting(cohort: Cohort, run: Run) -> None:
-    """Refuse a run that does not read images like the cohort's.
-
-    Raises:
-        UsageError: it says what differs.
-    """
+    """Refuse a run that does not read images like the cohort's, and say what differs."""
     if run.record.get("given") != "images" or run.encoding.scheme is None:
         raise UsageError(
             f"the run {run.path} makes no label maps from images: train one that does, such as pix2pix with "

@@ -18,16 +18,10 @@ from understudy.training.jitter import random_maps
 
 @dataclass(frozen=True)
 class AffineAugmentation:
-    """What is done to a whole label map.
+    """What is done to a whole label map."""
 
-    Attributes:
-        strength: factor on the ranges of training/jitter.py; 1: rotated by up to 5 degrees, zoomed by up to 5 %.
-        mirror: flip the last axis.
-        seed: of the change.
-    """
-
-    strength: float = 0.0
-    mirror: bool = False
+    strength: float = 0.0  # factor on the ranges of training/jitter.py; 1: rotated by up to 5 degrees, zoomed by 5 %
+    mirror: bool = False  # flip the last axis
     seed: int = 0
 
     @classmethod

@@ -27,25 +27,15 @@ class CannotBeMet(UnderstudyError):
 
 @dataclass(frozen=True)
 class Lesion:
-    """A lesion by itself, in its own box, and where that box lies.
+    """A lesion by itself, in its own box, and where that box lies."""
 
-    Attributes:
-        classes: (*B) uint8, the class of each voxel of the lesion, 0 beside it.
-        corner: (dims,) position of the box's first voxel in the image; may lie outside.
-        spacing: (dims,) mm per voxel; ones where it is not known.
-    """
-
-    classes: np.ndarray
-    corner: tuple[int, ...]
-    spacing: tuple[float, ...]
+    classes: np.ndarray  # (*B) uint8, the class of each voxel of the lesion, 0 beside it
+    corner: tuple[int, ...]  # (dims,) position of the box's first voxel in the image; may lie outside
+    spacing: tuple[float, ...]  # (dims,) mm per voxel; ones where it is not known
 
     @classmethod
     def of(cls, classes: np.ndarray, corner: Sequence[int], spacing: Sequence[float]) -> "Lesion":
-        """Make a lesion of a map that is 0 beside it, in the smallest box.
-
-        Raises:
-            CannotBeMet: the map is 0 everywhere.
-        """
+        """Make a lesion of a map that is 0 beside it, in the smallest box; raises CannotBeMet where it is all 0."""
         if not classes.any():
             raise CannotBeMet("no lesion", "the label map has none of the lesion's classes")
         box = ndimage.find_objects((classes > 0).astype(np.uint8))[0]
@@ -99,21 +89,13 @@ class Lesion:
 
 @dataclass(frozen=True)
 class Rules:
-    """What forms a lesion and where one may lie, as class numbers.
+    """What forms a lesion and where one may lie, as class numbers."""
 
-    Attributes:
-        lesion: classes that form the lesion.
-        inside: classes that a lesion may cover; None: all.
-        forbidden: classes that it may not cover.
-        minimum: fewest voxels of a lesion.
-        fill: classes that a hole is filled from; empty: all that are no lesion.
-    """
-
-    lesion: tuple[int, ...]
-    inside: tuple[int, ...] | None = None
-    forbidden: tuple[int, ...] = ()
-    minimum: int = 1
-    fill: tuple[int, ...] = ()
+    lesion: tuple[int, ...]  # classes that form it
+    inside: tuple[int, ...] | None = None  # classes that it may cover; None: all
+    forbidden: tuple[int, ...] = ()  # classes that it may not cover
+    minimum: int = 1  # fewest voxels of it
+    fill: tuple[int, ...] = ()  # classes that a hole is filled from; empty: all that are no lesion
 
     @classmethod
     def named(
@@ -125,13 +107,10 @@ class Rules:
         minimum: int = 1,
         fill: Sequence[str] = (),
     ) -> "Rules":
-        """Read rules by class names.
+        """Read rules by class names; UsageError: an unknown name, no lesion, or a lesion's class in another role.
 
         Where ``inside`` names nothing, a lesion may cover every class of the anatomy, and if the scheme has no class
         beside lesion and background, everything.
-
-        Raises:
-            UsageError: a name that the scheme has not, no lesion, or a lesion's class in another role.
         """
         if not lesion:
             raise UsageError(f"name the classes that form the lesion, out of {', '.join(scheme.names[1:])}")
@@ -152,11 +131,7 @@ class Rules:
 
 
 def class_numbers(scheme: LabelScheme, names: Sequence[str]) -> tuple[int, ...]:
-    """Return the numbers of named classes.
-
-    Raises:
-        UsageError: the scheme has no class of that name.
-    """
+    """Return the numbers of named classes; raises UsageError for a name that the scheme has not."""
     for name in names:
         if name not in scheme.names:
             raise UsageError(f"there is no class {name!r}: there are {', '.join(scheme.names)}")
@@ -164,17 +139,7 @@ def class_numbers(scheme: LabelScheme, names: Sequence[str]) -> tuple[int, ...]:
 
 
 def cut(labels: np.ndarray, rules: Rules, spacing: Sequence[float] | None = None, which: str = "all") -> Lesion:
-    """Cut the lesion out of a label map.
-
-    Args:
-        labels: (*S), values 0..K-1.
-        rules: say which classes form it.
-        spacing: mm per voxel, or None where it is not known.
-        which: "all" of it, or only the "largest" connected part.
-
-    Raises:
-        CannotBeMet: there is none.
-    """
+    """Cut "all" of a label map's (*S) lesion, or its "largest" connected part; raises CannotBeMet without a lesion."""
     found = np.where(np.isin(labels, rules.lesion), labels, 0)
     if which == "largest":
         parts, n = ndimage.label(found > 0, np.ones((3,) * labels.ndim))
@@ -184,11 +149,7 @@ def cut(labels: np.ndarray, rules: Rules, spacing: Sequence[float] | None = None
 
 
 def removed(labels: np.ndarray, lesion: Lesion, rules: Rules) -> np.ndarray:
-    """Return a label map (*S) without a lesion that lies in it; the hole is filled from the nearest anatomy.
-
-    Raises:
-        CannotBeMet: there is no anatomy to fill it from.
-    """
+    """Return a label map (*S) without this lesion, filled from the nearest anatomy; raises CannotBeMet without any."""
     hole = lesion.on(labels.shape) > 0
     source = ~np.isin(labels, rules.lesion)
     if rules.fill:
@@ -204,15 +165,7 @@ def removed(labels: np.ndarray, lesion: Lesion, rules: Rules) -> np.ndarray:
 
 
 def refuse_misplaced(lesion: Lesion, allowed: np.ndarray) -> None:
-    """Refuse a lesion that lies where it may not.
-
-    Args:
-        lesion: the lesion.
-        allowed: bool (*S), where in the image it may lie.
-
-    Raises:
-        CannotBeMet: it leaves the image, or covers what it may not.
-    """
+    """Refuse (CannotBeMet) a lesion that leaves the image, or covers what is not ``allowed``, bool (*S)."""
     if not lesion.lies_in(allowed.shape):
         raise CannotBeMet(
             "outside the image", f"a lesion of {lesion.voxels} voxels would leave it; ask for less, or another place"
@@ -227,11 +180,7 @@ def refuse_misplaced(lesion: Lesion, allowed: np.ndarray) -> None:
 
 
 def pasted(anatomy: np.ndarray, lesion: Lesion, rules: Rules) -> np.ndarray:
-    """Return a label map (*S) with a lesion laid over it, which lies in the image.
-
-    Raises:
-        CannotBeMet: the lesion is smaller than the minimum.
-    """
+    """Return a label map (*S) with a lesion in it laid over; raises CannotBeMet below the minimum size."""
     if lesion.voxels < rules.minimum:
         raise CannotBeMet(
             "below the minimum size", f"a lesion would have {lesion.voxels} voxels, fewer than {rules.minimum}"

@@ -2,8 +2,7 @@
 
 Every place in the image where a lesion fits is found at once: the correlation of its mask with what is not allowed
 counts the voxels that would be wrong, and is 0 there. **Source**: own; Platscher et al. (2010.02745) place generated
-masks in anatomy without saying how. **Checked** in tests/synthesis/editing/test_placement.py against trying every
-place.
+masks in anatomy without saying how. **Checked** in tests/synthesis/editing/test_placement.py against every place.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,16 +17,7 @@ Place = Callable[[Lesion, np.ndarray], Lesion]  # from a lesion and where it may
 
 
 def translated(lesion: Lesion, vector: Sequence[float], unit: str = "voxel") -> Lesion:
-    """Return a lesion translated by a vector, rounded to whole voxels.
-
-    Args:
-        lesion: the lesion.
-        vector: (dims,), along the array axes.
-        unit: "voxel" or "mm".
-
-    Raises:
-        UsageError: as many numbers as axes were expected.
-    """
+    """Return a lesion moved by (dims,) "voxel" or "mm" along the array axes (else UsageError), to whole voxels."""
     if len(vector) != lesion.classes.ndim:
         raise UsageError(f"a move names {lesion.classes.ndim} axes, one number each; found {len(vector)}")
     steps = np.asarray(vector, float) / (lesion.spacing if unit == "mm" else 1.0)
@@ -35,17 +25,9 @@ def translated(lesion: Lesion, vector: Sequence[float], unit: str = "voxel") -> 
 
 
 def places(lesion: Lesion, allowed: np.ndarray) -> np.ndarray:
-    """Return all places where a lesion may lie, at least one.
+    """Return all places where a lesion may lie, given where in the image it is ``allowed``, bool (*S).
 
-    Args:
-        lesion: the lesion.
-        allowed: bool (*S), where in the image one may lie.
-
-    Returns:
-        int64 (m, dims), positions of its box's first voxel, in the order of the array.
-
-    Raises:
-        CannotBeMet: there are none.
+    They are positions of its box's first voxel, int64 (m, dims), in the order of the array; CannotBeMet where m = 0.
     """
     found = np.zeros((0, allowed.ndim), np.int64)
     if all(side <= n for side, n in zip(lesion.classes.shape, allowed.shape, strict=True)):
@@ -68,11 +50,7 @@ def anywhere(generator: np.random.Generator) -> Place:
 
 
 def nearest(lesion: Lesion, allowed: np.ndarray) -> Lesion:
-    """Lay a lesion as near to where it lies as it may, by the length of the step in mm, or in voxels without spacing.
-
-    Raises:
-        CannotBeMet: it fits nowhere.
-    """
+    """Lay a lesion as near to where it lies as it may (in mm, or voxels); raises CannotBeMet where it fits nowhere."""
     steps = places(lesion, allowed) - np.array(lesion.corner)
     return lesion.translated_by(steps[np.argmin(np.square(steps * np.array(lesion.spacing)).sum(1))])
 
@@ -89,15 +67,9 @@ def _checked(centre: Sequence[float] | np.ndarray, dims: int) -> Sequence[float]
 
 
 def body_box(labels: np.ndarray, lesion: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the edges of the body's box in a label map.
+    """Return the lowest and the highest edge of the body's box in a label map (*S), float (dims,) each.
 
-    Args:
-        labels: (*S).
-        lesion: classes that are lesion.
-
-    Returns:
-        Lowest and highest edge, float (dims,) each: of all that is no background, or of the image where the map has
-        nothing but background and lesion.
+    The body is all that is no background; where there is only background and ``lesion`` (classes), it is the image.
     """
     anatomy = (labels > 0) & ~np.isin(labels, lesion)
     whole = [slice(0, n) for n in labels.shape]

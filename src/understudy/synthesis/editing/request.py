@@ -5,8 +5,7 @@ the rules are held; then it grows, where it may. The place that it leaves is fil
 case's own lesion lay it may lie again, whatever the anatomy beneath is taken for.
 **Source** of the idea: Shin et al. (2018, arXiv 1807.10225): the tumour's size and place changed in the label map, or a
 tumour put into another brain, and the image rendered from it. **Differs**: volumes are met to the voxel, rules held.
-**Checked** in tests/synthesis/editing/test_request.py (volume within 5 %, centroid within one voxel, rules, in 2D and
-3D).
+**Checked** in tests/synthesis/editing/test_request.py, in 2D and 3D (volume within 5 %, centroid to one voxel, rules).
 """
 
 from collections.abc import Sequence
@@ -27,35 +26,20 @@ Unit = Literal["voxel", "mm"]
 
 @dataclass(frozen=True)
 class Edit:
-    """What is done to one lesion.
+    """What is done to one lesion."""
 
-    Attributes:
-        grow: factor of its volume; below 1 it shrinks.
-        move: (dims,) how far along each axis; empty: not at all.
-        unit: of ``move``.
-        rotate: degrees around its centroid, from the first to the second axis that rotates.
-        axis: the axis that stays, in 3D.
-        deform: strength, 0 to 1 (shapes.py).
-        seed: of the deformation.
-    """
-
-    grow: float = 1.0
-    move: tuple[float, ...] = ()
-    unit: Unit = "voxel"
-    rotate: float = 0.0
-    axis: int = 0
-    deform: float = 0.0
-    seed: int = 0
+    grow: float = 1.0  # factor of its volume; below 1 it shrinks
+    move: tuple[float, ...] = ()  # (dims,) how far along each axis; empty: not at all
+    unit: Unit = "voxel"  # of ``move``
+    rotate: float = 0.0  # degrees around its centroid, from the first to the second axis that rotates
+    axis: int = 0  # in 3D, the one that stays
+    deform: float = 0.0  # strength, 0 to 1 (shapes.py)
+    seed: int = 0  # of the deformation
 
     def entries(self) -> dict[str, str]:
         """Return it as entries of a case table."""
         move = " ".join(f"{v:.4g}" for v in self.move) + (" mm" if self.move and self.unit == "mm" else "")
-        return {
-            "grow": f"{self.grow:.4g}",
-            "move": move,
-            "rotate": f"{self.rotate:.4g}",
-            "deform": f"{self.deform:.4g}",
-        }
+        return {"move": move, **{name: f"{getattr(self, name):.4g}" for name in ("grow", "rotate", "deform")}}
 
 
 class EditRequest(BaseModel):
@@ -115,22 +99,11 @@ def edit_map(
     donor: Lesion | None = None,
     place: Place | None = None,
 ) -> np.ndarray:
-    """Edit the lesion of one label map.
+    """Edit the lesion of one label map (*S) with values 0..K-1; return uint8 (*S), or tell why not (CannotBeMet).
 
-    Args:
-        labels: (*S), values 0..K-1.
-        edit: what is done.
-        rules: what forms a lesion and where it may lie.
-        spacing: mm per voxel, or None where it is not known.
-        which: "all" of the lesion, or its "largest" connected part; the others then stay and are in the way.
-        donor: another case's lesion, on voxels of this map; it takes the place of the map's own, which is removed.
-        place: where it comes to lie before it is translated; None: where it lies.
-
-    Returns:
-        uint8 (*S).
-
-    Raises:
-        CannotBeMet: the map cannot be edited so; it says why.
+    ``spacing`` is mm per voxel, None where it is not known. Where only the "largest" connected part is edited, the
+    others stay and are in the way. A ``donor``, another case's lesion on voxels of this map, takes the place of the
+    map's own, which is removed. ``place`` says where it comes to lie before it is translated; None: where it lies.
     """
     if edit.move and edit.unit == "mm" and spacing is None:
         raise CannotBeMet("spacing not known", "a move in mm needs a spacing, and the case has none; move by voxels")

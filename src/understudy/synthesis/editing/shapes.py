@@ -32,15 +32,9 @@ def signed_distance(mask: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
 
 
 def nearest(phi: np.ndarray, count: int, candidates: np.ndarray) -> np.ndarray:
-    """Return the ``count`` candidates where phi is smallest; at equal phi those that make the shape rounder.
+    """Return the ``count`` candidates where phi is smallest, bool (*S); at equal phi those that make the shape rounder.
 
-    Args:
-        phi: (*S).
-        count: at most as many as there are candidates.
-        candidates: bool (*S).
-
-    Returns:
-        bool (*S).
+    Phi and candidates are (*S); all candidates are returned where there are no more than ``count``.
     """
     values = phi[candidates]
     if count >= len(values):
@@ -58,9 +52,7 @@ def nearest(phi: np.ndarray, count: int, candidates: np.ndarray) -> np.ndarray:
 def levels(lesion: Lesion, factor: float = 1.0) -> list[Level]:
     """Return a lesion's classes, the outermost first, each with its phi and the voxels it shall have with all deeper.
 
-    Args:
-        lesion: its classes are ordered by their mean depth below the lesion's surface.
-        factor: of the numbers of voxels.
+    Classes are ordered by their mean depth below the lesion's surface; ``factor`` is of the numbers of voxels.
     """
     depth = signed_distance(lesion.mask, lesion.spacing)
     values = np.unique(lesion.classes[lesion.mask]).tolist()
@@ -87,18 +79,9 @@ def shrunk(lesion: Lesion, factor: float) -> Lesion:
 
 
 def grown(lesion: Lesion, factor: float, allowed: np.ndarray) -> Lesion:
-    """Return a lesion with ``factor`` >= 1 times its volume; it grows outwards, but only where it may.
+    """Return a lesion with ``factor`` >= 1 times its volume, every class grown alike, connected with where it was.
 
-    Args:
-        lesion: lies in the image and where it may.
-        factor: of the volume; every class grows alike.
-        allowed: bool (*S), where in the image a lesion may lie.
-
-    Returns:
-        The lesion, around where it was and connected with it.
-
-    Raises:
-        CannotBeMet: there is not that much room.
+    It lies, and grows outwards, only where it may: ``allowed``, bool (*S). Raises CannotBeMet without that much room.
     """
     reach = _radius(factor * lesion.voxels * math.prod(lesion.spacing), lesion.classes.ndim)
     margins = [math.ceil(reach / s) + 1 for s in lesion.spacing]
@@ -142,13 +125,7 @@ def _reached(start: np.ndarray, region: np.ndarray) -> np.ndarray:
 def rotated(lesion: Lesion, degrees: float, axis: int = 0) -> Lesion:
     """Return a lesion rotated around its centroid, in mm; its volume stays.
 
-    Args:
-        lesion: the lesion.
-        degrees: from the first towards the second of the two axes of rotation.
-        axis: the axis that stays, in 3D.
-
-    Raises:
-        UsageError: there is no such axis.
+    Positive ``degrees`` go from the first towards the second of the axes of rotation; in 3D ``axis`` (0, 1 or 2) stays.
     """
     dims = lesion.classes.ndim
     if not 0 <= axis < 3:
@@ -165,14 +142,8 @@ def rotated(lesion: Lesion, degrees: float, axis: int = 0) -> Lesion:
 def deformed(lesion: Lesion, strength: float, generator: np.random.Generator) -> Lesion:
     """Return a lesion deformed by a smooth random displacement; its volume and centroid stay.
 
-    Args:
-        lesion: the lesion.
-        strength: root mean square of the displacement along each axis, as a share of the radius of a ball of the
-            lesion's volume; 0 to 1, and above about 0.5 it is hardly itself.
-        generator: draws the displacement.
-
-    Raises:
-        UsageError: strength is not in 0..1.
+    ``strength``, 0 to 1 (else UsageError), is the root mean square of the displacement along each axis, as a share of
+    the radius of a ball of the lesion's volume; above about 0.5 it is hardly itself.
     """
     if not 0 <= strength <= 1:
         raise UsageError(f"a deformation has a strength from 0 to 1, found {strength:g}")
@@ -201,11 +172,8 @@ def _carried(
 ) -> Lesion:
     """Carry a lesion's signed distances along a mapping and read it back with the volume that it had.
 
-    Args:
-        lesion: the lesion.
-        margin: mm that it may reach out of its box.
-        back: from positions in mm from the centroid, (dims, *S), to the positions that come to lie there.
-        spacing: mm per voxel of the result; None: as before.
+    ``back`` maps positions in mm from the centroid, (dims, *S), to those that come to lie there, up to ``margin`` mm
+    out of the box; ``spacing`` is mm per voxel of the result, None: as before.
     """
     old, new = np.array(lesion.spacing), np.array(spacing or lesion.spacing, float)
     canvas = lesion.padded([math.ceil(margin / s) + 2 for s in old])

@@ -23,15 +23,7 @@ from understudy.core.provenance import Provenance
 from understudy.core.seed import rng
 from understudy.core.stage import finished
 from understudy.core.writer import CohortWriter
-from understudy.data.ownership import (
-    joint_source,
-    kind_of,
-    labelled,
-    owners,
-    place_entries,
-    secret,
-    usable_rows,
-)
+from understudy.data.ownership import joint_source, kind_of, labelled, owners, place_entries, secret, usable_rows
 from understudy.synthesis.editing.anatomy import Joining, joining
 from understudy.synthesis.editing.augment import AffineAugmentation
 from understudy.synthesis.editing.lesions import CannotBeMet, Lesion, Rules, class_numbers, cut
@@ -108,17 +100,8 @@ def edit_cohort(
 ) -> Path:
     """Make a cohort of edited label maps; a finished one is not made twice.
 
-    Args:
-        path: the cohort whose label maps are edited.
-        out: the cohort to make.
-        config: all settings.
-        seed: of everything random.
-        donors: the cohort that lesions are taken from, unless they are the case's own.
-        key: file of the secret that keys the id of a patient-derived cohort; default: the user's own.
-        progress: called with (maps done, maps in all).
-
-    Returns:
-        ``out``.
+    Lesions are taken from ``donors``, unless they are the case's own; ``key`` is the file of the secret that keys the
+    id of a patient-derived cohort (default: the user's own). ``progress`` is called with (maps done, maps in all).
 
     Raises:
         UsageError: no such cohort or class, no label maps, cohorts that do not fit, or ``out`` holds something else.
@@ -154,11 +137,7 @@ def edit_cohort(
 
 
 def _written(writer: CohortWriter, task: "_Task", progress: Progress | None) -> Counter[str]:
-    """Write every map that can be made; return how many could not, by reason.
-
-    Raises:
-        UnderstudyError: none could.
-    """
+    """Write every map that can be made; return how many could not, by reason, or refuse where none could."""
     skipped: Counter[str] = Counter()
     last, total = "", len(task.rows) * task.config.per_case
     for done, (row, copy) in enumerate(((r, c) for r in task.rows.tolist() for c in range(task.config.per_case)), 1):
@@ -213,24 +192,19 @@ class _Task:
         return ["grow", "move", "rotate", "deform", "augment", "mirror", *(["lesion_from"] if self.other else [])]
 
     def made(self, row: int, copy: int) -> tuple[np.ndarray, dict[str, str]]:
-        """Return one new map (*S) and its entries in the case table.
-
-        Raises:
-            CannotBeMet: no attempt met the rules.
-        """
-        last: CannotBeMet | None = None
-        for attempt in range(self.config.attempts if self.config.random else 1):
+        """Return one new map (*S) and its entries in the case table; raises CannotBeMet if no attempt met the rules."""
+        attempts = self.config.attempts if self.config.random else 1
+        for attempt in range(attempts):
             try:
                 labels, entries = self._attempt(row, rng(self.seed, "edit", row, copy, attempt))
-            except CannotBeMet as error:
-                last = error
-                continue
-            self.used.append(row)
-            case = self.cohort.entry("case_id", row)
-            ids = {"case_id": f"{case}-edit{copy:02d}", "subject_id": self.cohort.entry("subject_id", row)}
-            return labels, {**place_entries(self.cohort, row), **ids, "edited_from": case, **entries}
-        assert last is not None
-        raise last
+                break
+            except CannotBeMet:
+                if attempt + 1 == attempts:
+                    raise
+        self.used.append(row)
+        case = self.cohort.entry("case_id", row)
+        ids = {"case_id": f"{case}-edit{copy:02d}", "subject_id": self.cohort.entry("subject_id", row)}
+        return labels, {**place_entries(self.cohort, row), **ids, "edited_from": case, **entries}
 
     def _attempt(self, row: int, generator: np.random.Generator) -> tuple[np.ndarray, dict[str, str]]:
         edit = self.config.request.drawn(generator, len(self.cohort.size))
@@ -276,11 +250,7 @@ def _present(scheme: LabelScheme, names: Sequence[str]) -> tuple[int, ...]:
 
 
 def _lenders(other: Cohort, config: EditConfig) -> np.ndarray:
-    """Return the rows with a lesion that may be taken: of training cases, or without a split.
-
-    Raises:
-        UnderstudyError: there are none.
-    """
+    """Return the rows with a lesion that may be taken: of training cases, or without a split; refuse if none."""
     labels, scheme, _ = labelled(other)
     classes, rows = _present(scheme, config.lesion), usable_rows(other, config.splits)
     found = [row for row in rows.tolist() if np.count_nonzero(np.isin(labels[row], classes)) >= config.minimum]

@@ -32,22 +32,14 @@ AGAIN, DISTINCT, DARK = 2, 0.8, 0.2  # how often what is dark is parted again, h
 
 @dataclass(frozen=True)
 class Mixture:
-    """Settings of tissue classes.
+    """Settings of tissue classes."""
 
-    Attributes:
-        tissues: how many.
-        smoothing: voxels; width of the Gaussian that smooths each class's probability.
-        adapt: shift and scale each subject's channels by their own median and spread first.
-        whole: all of the image is body, as in images cut out of one.
-    """
-
-    tissues: int
-    smoothing: float = 0.5
-    adapt: bool = True
-    whole: bool = False
+    tissues: int  # how many, 1 to 50
+    smoothing: float = 0.5  # voxels, 0 to 20; width of the Gaussian that smooths each class's probability
+    adapt: bool = True  # shift and scale each subject's channels by their own median and spread first
+    whole: bool = False  # all of the image is body, as in images cut out of one
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
         if not 1 <= self.tissues <= 50 or not 0 <= self.smoothing <= 20:
             raise UsageError(
                 "anatomy has 1 to 50 tissue classes and a smoothing of 0 to 20 voxels; found "
@@ -65,17 +57,7 @@ class Tissues:
     """
 
     def __init__(self, cohort: Cohort, rows: np.ndarray, config: Mixture, seed: int) -> None:
-        """Fit the mixture.
-
-        Args:
-            cohort: with images; its label maps, if any, say where lesions are.
-            rows: the cases to fit on.
-            config: settings.
-            seed: of the draw of voxels and of the fit.
-
-        Raises:
-            UnderstudyError: the images have fewer different body voxels than classes.
-        """
+        """Fit on rows, lesions left out; raises UnderstudyError for fewer different body voxels than classes."""
         self.cohort, self.config, self.seed = cohort, config, seed
         self.threshold: float | None = None
         self._levels: dict[str, np.ndarray] = {}
@@ -143,11 +125,7 @@ def _drawn(x: np.ndarray, mask: np.ndarray | None, each: int, seed: int, row: in
 
 
 def images_of(cohort: Cohort, row: int) -> np.ndarray:
-    """Return the image channels of a case, float32 (C, *S) in [-1, 1].
-
-    Raises:
-        UnderstudyError: the cohort has no images.
-    """
+    """Return a case's channels, float32 (C, *S) in [-1, 1]; raises UnderstudyError where the cohort has no images."""
     if cohort.images is None:
         raise UnderstudyError(f"anatomy is read from images, and the cohort {cohort.path} has none")
     return cohort.encoding.encode_images(cohort.images[row : row + 1])[0]
