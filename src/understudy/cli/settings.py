@@ -29,6 +29,3 @@ def settings(
     show_table(("setting", "type", "default", "meaning"), rows)
     for preset, values in presets_of(name).items():
         typer.echo(f"preset {preset}: {', '.join(f'{key}={value}' for key, value in values.items()) or 'the defaults'}")
-
-
-command = settings
