@@ -31,7 +31,7 @@ def import_cohort(
         UsageError: the request cannot be right.
         UnderstudyError: the data cannot be right.
     """
-    out = paths.output(Path(out), "cohort.json")
+    out = paths.output(out, "cohort.json")
     if path is not None and not Path(path).is_dir():
         raise UsageError(
             f"a folder with the data to import was expected at {path}, and there is none: correct the path"
@@ -46,11 +46,8 @@ def import_cohort(
 def import_folder(path: Path | str, out: Path | str, **options: Any) -> Cohort:
     """Make a cohort from a folder of images and label maps, matched by name or through a CSV table.
 
-    Args:
-        path: the folder that holds the data.
-        out: the cohort folder to make.
-        options: e.g. ``images="images", labels="masks", subject_pattern="^[^_]+"``; ``understudy settings folder``
-            lists all.
+    Options are e.g. ``images="images", labels="masks", subject_pattern="^[^_]+"``; ``understudy settings folder`` lists
+    all.
     """
     return import_cohort("folder", path, out, **options)
 
@@ -58,8 +55,6 @@ def import_folder(path: Path | str, out: Path | str, **options: Any) -> Cohort:
 def import_phantom(out: Path | str, **options: Any) -> Cohort:
     """Make a cohort of the built-in procedural brain with a tumour.
 
-    Args:
-        out: the cohort folder to make.
-        options: e.g. ``subjects=24, size=64``; ``understudy settings phantom`` lists all.
+    Options are e.g. ``subjects=24, size=64``; ``understudy settings phantom`` lists all.
     """
     return import_cohort("phantom", None, out, **options)

@@ -18,7 +18,7 @@ from understudy.core.menu import Menu
 Model = TypeVar("Model", bound=BaseModel)
 Entry = TypeVar("Entry")
 
-CONFIGS: Menu[type[BaseModel]] = Menu(
+CONFIGS: Menu[Any] = Menu(
     "understudy",
     **{
         "utility": "evaluation.utility.config:UtilityConfig",
@@ -58,12 +58,9 @@ class Setting:
 
 
 def configure(model: type[Model], values: Mapping[str, Any], what: str) -> Model:
-    """Make a configuration, or say in one sentence which setting is wrong.
+    """Make a configuration of settings by name; ``dp.epsilon`` is the setting ``epsilon`` of ``dp``.
 
-    Args:
-        model: the configuration class.
-        values: settings by name; ``dp.epsilon`` is the setting ``epsilon`` of ``dp``.
-        what: how to call the thing that is configured, e.g. ``stylegan2``.
+    What is configured, e.g. ``stylegan2``, is named in messages.
 
     Raises:
         UsageError: an unknown setting, or a value of the wrong type or out of range.
@@ -75,16 +72,7 @@ def configure(model: type[Model], values: Mapping[str, Any], what: str) -> Model
 
 
 def one_of(menu: Mapping[str, Entry], name: str, what: str) -> Entry:
-    """Look a name up in a menu.
-
-    Args:
-        menu: entries by name.
-        name: the name that was given.
-        what: how to call an entry, e.g. ``generator``.
-
-    Raises:
-        UsageError: there is no such entry.
-    """
+    """Look a name up in a menu; where there is no such entry, e.g. ``generator``, a UsageError names all."""
     if name not in menu:
         raise UsageError(f"there is no {what} {name!r}: choose from {', '.join(menu)}")
     return menu[name]
@@ -99,11 +87,7 @@ def names() -> dict[str, list[str]]:
 
 
 def settings_of(name: str) -> type[BaseModel]:
-    """Return the configuration class of a generator, a source or a stage.
-
-    Raises:
-        UsageError: there is none of that name.
-    """
+    """Return the configuration class of a generator, a source or a stage; another name is a UsageError."""
     from understudy.data.sources import SOURCES
     from understudy.generators import GENERATORS
 
@@ -125,12 +109,7 @@ def presets_of(name: str) -> dict[str, dict[str, Any]]:
 
 
 def described(model: type[BaseModel], prefix: str = "") -> Iterator[Setting]:
-    """Yield every setting of a configuration, those of settings that lie in it under dotted names.
-
-    Args:
-        model: the configuration class.
-        prefix: what the names begin with.
-    """
+    """Yield every setting of a configuration, those of settings that lie in it under dotted names after a prefix."""
     for name, field in model.model_fields.items():
         inner = _model_in(field.annotation)
         if inner is None:

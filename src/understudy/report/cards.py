@@ -14,15 +14,10 @@ from understudy.report.tables import interval, number, words
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a card.
+    """One entry of a card.
 
-    Attributes:
-        who: the synthetic cohort, "" where there is one.
-        figure: the number, large.
-        unit: what is counted, beside the number.
-        detail: interval and n.
-        meaning: a sentence.
-        warn: whether it asks for attention.
+    It says who is measured ("" where there is one synthetic cohort), a large figure and beside it what is counted, in
+    detail the interval and n, what that means in a sentence, and whether it asks for attention.
     """
 
     who: str
@@ -77,10 +72,9 @@ def _utility(named: Mapping[str, Result]) -> list[Entry]:
             "synthetic cases serve this task as well as the real ones."
             + (" Guessing gives an AUC of 0.5." if parts[-1] == "auc" else "")
         )
+        figure, unit = f"{100 * ratio.value:.0f} %", f"of the {score} that real cases give"
         detail = _joined(_percent_interval(ratio), f"n = {ratio.n} test subjects")
-        entries.append(
-            Entry(who, f"{100 * ratio.value:.0f} %", f"of the {score} that real cases give", detail, meaning)
-        )
+        entries.append(Entry(who, figure, unit, detail, meaning))
     return entries
 
 

@@ -118,11 +118,7 @@ def place(name: str) -> int:
 
 
 def claims(measured: Collection[str]) -> tuple[list[str], list[str]]:
-    """Return what a page claims and what it does not.
-
-    Args:
-        measured: the evaluations that its results are from.
-    """
+    """Return what a page claims and what it does not, by the evaluations that its results are from."""
     words = [CHAPTERS[name] for name in CHAPTERS if name in measured]
     claimed = [one.claimed for one in words if one.claimed]
     missing = [one.missing for name, one in CHAPTERS.items() if one.missing and name not in measured]
