@@ -11,7 +11,8 @@ In Python as on the command line (docs/tutorial.md)::
     us.sample(run, 100, "synthetic")
     results = us.evaluate("utility", real="phantom", synthetic="synthetic", out="results")
 
-Names are imported when they are used: ``import understudy`` costs nothing. **Checked** in tests/test_package.py.
+In every call ``out`` is the folder to make, and everything random follows from ``seed``. Names are imported when they
+are used: ``import understudy`` costs nothing. **Checked** in tests/test_package.py.
 """
 
 import sys

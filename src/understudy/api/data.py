@@ -8,6 +8,7 @@ from understudy.api import paths
 from understudy.api.settings import configure, one_of
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
+from understudy.data.sources import SOURCES
 
 
 def import_cohort(
@@ -23,7 +24,6 @@ def import_cohort(
     Args:
         source: a name out of the menu of sources, e.g. ``folder`` or ``brats``.
         path: the folder that holds the data; None for the phantom.
-        out: the cohort folder to make.
         progress: called with (items done, items in all).
         options: the source's options; ``understudy settings SOURCE`` lists them.
 
@@ -37,7 +37,6 @@ def import_cohort(
             f"a folder with the data to import was expected at {path}, and there is none: correct the path"
         )
     from understudy.data.importing import import_cohort as make
-    from understudy.data.sources import SOURCES
 
     settings = configure(one_of(SOURCES, source, "source").options, options, f"import {source}")
     return Cohort.open(make(source, None if path is None else Path(path), out, settings, progress))

@@ -50,8 +50,6 @@ def evaluate(kind: str, *, out: Path | str, seed: int = 0, **given: Any) -> dict
 
     Args:
         kind: ``utility``, ``fidelity``, ``privacy``, ``consistency``, ``correlation`` or ``interrater``.
-        out: the results folder to make.
-        seed: everything random follows from it.
         given: ``real=`` and ``synthetic=`` (one cohort folder, or several); ``results=`` of correlation; ``real=`` and
             ``other=`` of interrater; further ``task=`` of utility, ``classifier=``, ``network=`` and ``cache=`` of
             fidelity, ``generator=`` of privacy; and settings, which ``understudy settings KIND`` lists.
@@ -157,7 +155,6 @@ def release(
     Args:
         cohort: the synthetic cohort, screened or not.
         evidence: what :func:`evaluate` said of it, and of what it was before screening.
-        out: the bundle to make.
         policy: the limits, as YAML; default: those shipped, which are strict.
         real: the real cohort: nothing of it may be in the bundle.
         override: the reason to release although limits do not hold; the bundle says so for ever.

@@ -9,6 +9,8 @@ from understudy.api.settings import CONFIGS, configure, one_of
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
 from understudy.core.seed import derive
+from understudy.generators import GENERATORS
+from understudy.generators import load as load_run
 
 if TYPE_CHECKING:
     from understudy.generators.base import Generator
@@ -41,7 +43,6 @@ def train(
         start: a run to begin with the weights of.
         accelerator: ``auto``, ``cpu`` or ``cuda``.
         devices: number of processes, one device each.
-        seed: everything random follows from it.
         settings: changes to the preset, e.g. ``images_seen=5000``; ``understudy settings GENERATOR`` lists them.
 
     Raises:
@@ -53,7 +54,6 @@ def train(
     begin = None if start is None else paths.folder(start, "run.json")
     out = paths.output(out, "run.json")
     config = training_config(generator, first, preset, settings)
-    from understudy.generators import GENERATORS
     from understudy.training.engine import Engine
 
     engine = Engine(config.precision, accelerator, devices)
@@ -71,8 +71,6 @@ def training_config(
     Raises:
         UsageError: there is no such generator, preset or setting.
     """
-    from understudy.generators import GENERATORS
-
     method = one_of(GENERATORS, generator, "generator")
     values = one_of({"auto": {}, **method.PRESETS}, preset, f"preset of {generator}")
     if preset == "auto":
@@ -88,9 +86,7 @@ def load(run: Path | str, snapshot: int | None = None, **settings: Any) -> "Gene
         snapshot: images seen; default: the last of a finished training.
         settings: other settings for sampling than those trained with.
     """
-    from understudy.generators import load as read
-
-    return read(paths.folder(run, "run.json"), snapshot, settings=settings)
+    return load_run(paths.folder(run, "run.json"), snapshot, settings=settings)
 
 
 def sample(
@@ -115,8 +111,6 @@ def sample(
 
     Args:
         runs: a folder that :func:`train` made, or several, which are mixed evenly.
-        n: how many cases.
-        out: the cohort folder to make.
         classes: of conditional runs: ``data`` as in training, ``balanced``, or values by name.
         labels: of translators: a cohort, or a run that draws label maps: what is rendered.
         anatomy: a cohort or such a run, into whose label maps the lesions of ``labels`` are placed.
@@ -127,7 +121,6 @@ def sample(
         snapshot: images seen; default: the last of a finished training.
         key: file of the pseudonym key; default: the user's own.
         accelerator: ``auto``, ``cpu`` or ``cuda``.
-        seed: everything random follows from it.
         settings: of sampling, e.g. ``sampler_steps=32``.
 
     Raises:
@@ -203,11 +196,9 @@ def condition(
         run: a folder that :func:`train` made, without ``conditional=True``.
         classifier: a folder that :func:`classify` made.
         n: how many cases are searched for.
-        out: the cohort folder to make.
         classes: ``data`` as in the data, ``balanced``, or these: 1 wanted, 0 not.
         snapshot: images seen; default: the last of a finished training.
         accelerator: ``auto``, ``cpu`` or ``cuda``.
-        seed: everything random follows from it.
         settings: ``understudy settings condition`` lists them.
     """
     source, judge = paths.folder(run, "run.json"), paths.folder(classifier, "classifier.json")

@@ -4,16 +4,17 @@
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from understudy.core.errors import UsageError
 from understudy.core.menu import Menu
+from understudy.data.sources import SOURCES
+from understudy.generators import GENERATORS
 
 Model = TypeVar("Model", bound=BaseModel)
 Entry = TypeVar("Entry")
@@ -47,8 +48,7 @@ RENAMED = {  # settings of old and what they are called now
 BOUNDS = {"gt": "above {}", "ge": "from {}", "lt": "below {}", "le": "to {}", "min_length": "at least {} of them"}
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """One setting: its name, dotted where it lies in another; what it may be; what it is; what it means."""
 
     name: str
@@ -80,17 +80,11 @@ def one_of(menu: Mapping[str, Entry], name: str, what: str) -> Entry:
 
 def names() -> dict[str, list[str]]:
     """Return what has settings, by kind; nothing is imported but the menus."""
-    from understudy.data.sources import SOURCES
-    from understudy.generators import GENERATORS
-
     return {"generators": list(GENERATORS), "sources": list(SOURCES), "stages": list(CONFIGS)}
 
 
 def settings_of(name: str) -> type[BaseModel]:
     """Return the configuration class of a generator, a source or a stage; another name is a UsageError."""
-    from understudy.data.sources import SOURCES
-    from understudy.generators import GENERATORS
-
     if name in GENERATORS:
         return GENERATORS[name].Config
     if name in SOURCES:
@@ -103,8 +97,6 @@ def settings_of(name: str) -> type[BaseModel]:
 
 def presets_of(name: str) -> dict[str, dict[str, Any]]:
     """Return the presets of a generator, what each of them sets; none of anything else."""
-    from understudy.generators import GENERATORS
-
     return GENERATORS[name].PRESETS if name in GENERATORS else {}
 
 

@@ -80,11 +80,11 @@ def _utility(named: Mapping[str, Result]) -> list[Entry]:
 
 def _fidelity(named: Mapping[str, Result]) -> list[Entry]:
     frechet = any(name.endswith(".frechet") for name in named)
-    words = {"frechet": "Fréchet distance"} if frechet else {"kid": "kernel distance (KID)"}
+    titles = {"frechet": "Fréchet distance"} if frechet else {"kid": "kernel distance (KID)"}
     entries = []
     for name, plain in named.items():
         parts = name.split(".")
-        if parts[0] != "fidelity" or parts[-1] not in words or plain.value is None:
+        if parts[0] != "fidelity" or parts[-1] not in titles or plain.value is None:
             continue
         matched, baseline = named.get(f"{name}.size_matched"), named.get(f"{name}.baseline")
         shown = matched if matched and matched.value is not None else plain
@@ -97,7 +97,7 @@ def _fidelity(named: Mapping[str, Result]) -> list[Entry]:
         meaning += " It says nothing about usefulness or privacy."
         features = plain.note.partition(";")[0] if " features of " in plain.note else ""
         detail = _joined(_plain_interval(shown), f"n = {plain.n:,}", features)
-        entries.append(Entry(".".join(parts[1:-1]), number(shown.value), words[parts[-1]], detail, meaning))
+        entries.append(Entry(".".join(parts[1:-1]), number(shown.value), titles[parts[-1]], detail, meaning))
     return entries
 
 
