@@ -11,8 +11,7 @@ In Python as on the command line (docs/tutorial.md)::
     us.sample(run, 100, "synthetic")
     results = us.evaluate("utility", real="phantom", synthetic="synthetic", out="results")
 
-In every call ``out`` is the folder to make, and everything random follows from ``seed``. Names are imported when they
-are used: ``import understudy`` costs nothing. **Checked** in tests/test_package.py.
+Names are imported when they are used: ``import understudy`` costs nothing. **Checked** in tests/test_package.py.
 """
 
 import sys

@@ -24,6 +24,7 @@ def import_cohort(
     Args:
         source: a name out of the menu of sources, e.g. ``folder`` or ``brats``.
         path: the folder that holds the data; None for the phantom.
+        out: the cohort folder to make.
         progress: called with (items done, items in all).
         options: the source's options; ``understudy settings SOURCE`` lists them.
 

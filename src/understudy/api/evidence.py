@@ -48,14 +48,15 @@ LISTS = ("synthetic", "results")
 def evaluate(kind: str, *, out: Path | str, seed: int = 0, **given: Any) -> dict[str, Result]:
     """Measure cohorts: how useful, how realistic, what named attacks find, how image and label map agree, and more.
 
+    The results are returned by name; tables, curves and pictures lie in ``out``.
+
     Args:
         kind: ``utility``, ``fidelity``, ``privacy``, ``consistency``, ``correlation`` or ``interrater``.
+        out: the results folder to make.
+        seed: everything random follows from it.
         given: ``real=`` and ``synthetic=`` (one cohort folder, or several); ``results=`` of correlation; ``real=`` and
             ``other=`` of interrater; further ``task=`` of utility, ``classifier=``, ``network=`` and ``cache=`` of
             fidelity, ``generator=`` of privacy; and settings, which ``understudy settings KIND`` lists.
-
-    Returns:
-        The results by name; tables, curves and pictures lie in ``out``.
 
     Raises:
         UsageError: the request cannot be right.
@@ -155,6 +156,7 @@ def release(
     Args:
         cohort: the synthetic cohort, screened or not.
         evidence: what :func:`evaluate` said of it, and of what it was before screening.
+        out: the bundle to make.
         policy: the limits, as YAML; default: those shipped, which are strict.
         real: the real cohort: nothing of it may be in the bundle.
         override: the reason to release although limits do not hold; the bundle says so for ever.

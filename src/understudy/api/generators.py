@@ -43,6 +43,7 @@ def train(
         start: a run to begin with the weights of.
         accelerator: ``auto``, ``cpu`` or ``cuda``.
         devices: number of processes, one device each.
+        seed: everything random follows from it.
         settings: changes to the preset, e.g. ``images_seen=5000``; ``understudy settings GENERATOR`` lists them.
 
     Raises:
@@ -111,6 +112,8 @@ def sample(
 
     Args:
         runs: a folder that :func:`train` made, or several, which are mixed evenly.
+        n: how many cases.
+        out: the cohort folder to make.
         classes: of conditional runs: ``data`` as in training, ``balanced``, or values by name.
         labels: of translators: a cohort, or a run that draws label maps: what is rendered.
         anatomy: a cohort or such a run, into whose label maps the lesions of ``labels`` are placed.
@@ -121,6 +124,7 @@ def sample(
         snapshot: images seen; default: the last of a finished training.
         key: file of the pseudonym key; default: the user's own.
         accelerator: ``auto``, ``cpu`` or ``cuda``.
+        seed: everything random follows from it.
         settings: of sampling, e.g. ``sampler_steps=32``.
 
     Raises:
@@ -196,9 +200,11 @@ def condition(
         run: a folder that :func:`train` made, without ``conditional=True``.
         classifier: a folder that :func:`classify` made.
         n: how many cases are searched for.
+        out: the cohort folder to make.
         classes: ``data`` as in the data, ``balanced``, or these: 1 wanted, 0 not.
         snapshot: images seen; default: the last of a finished training.
         accelerator: ``auto``, ``cpu`` or ``cuda``.
+        seed: everything random follows from it.
         settings: ``understudy settings condition`` lists them.
     """
     source, judge = paths.folder(run, "run.json"), paths.folder(classifier, "classifier.json")

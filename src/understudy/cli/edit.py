@@ -1,7 +1,7 @@
 """``understudy edit``: label maps of a cohort with lesions grown, moved, turned or exchanged; or with anatomy."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,11 +25,6 @@ LESIONS = (
     "mirror",
 )  # fmt: skip
 
-Strength: TypeAlias = Annotated[
-    float | None,
-    typer.Option("--augment", min=0, metavar="STRENGTH", help="First rotate, zoom, shear all; 1: by 5 %."),
-]
-
 
 def edit(
     cohort: Annotated[Path, typer.Argument(metavar="COHORT", help="A cohort with label maps.")],
@@ -47,9 +42,9 @@ def edit(
     inside: Annotated[str | None, option("NAME,...", "Classes a lesion may cover.")] = None,
     forbidden: Annotated[str | None, option("NAME,...", "Classes it may not cover.")] = None,
     fill: Annotated[str | None, option("NAME,...", "Classes that fill the place it leaves.")] = None,
-    augment: Strength = None,
+    augment: Annotated[float | None, option("STRENGTH", "First rotate, zoom, shear all; 1: by 5 %.", min=0)] = None,
     mirror: Annotated[bool, typer.Option("--mirror", help="First flip half of the maps along the last axis.")] = False,
-    minimum: Annotated[int, typer.Option(min=1, metavar="VOXELS", help="Smallest lesion.")] = 1,
+    minimum: Annotated[int, option("VOXELS", "Smallest lesion.", min=1)] = 1,
     per_case: Annotated[int, typer.Option(min=1, help="New maps of each case.")] = 1,
     splits: Annotated[str, option("NAME,...", "Cases to edit; those in no split always.")] = "train",
     anatomy: Annotated[

@@ -16,9 +16,9 @@ import typer
 from understudy.core.errors import UnderstudyError, UsageError
 
 
-def option(metavar: str, meaning: str) -> Any:
+def option(metavar: str, meaning: str, **more: Any) -> Any:
     """Return an option named as its parameter: what stands for its value in the help, and what it means."""
-    return typer.Option(metavar=metavar, help=meaning)
+    return typer.Option(metavar=metavar, help=meaning, **more)
 
 
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to make; complete or absent, never half.")]
