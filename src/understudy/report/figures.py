@@ -119,7 +119,7 @@ def grid_figure(rows: Sequence[tuple[str, np.ndarray, np.ndarray | None]], capti
         lane = (height + GAP) * scale
         axes = figure.add_axes((margin / WIDTH_INCHES, (top - lane) / total, 1 - margin / WIDTH_INCHES, lane / total))
         _draw_lane(axes, picture, label)
-        style = {"rotation": 90, "ha": "center", "va": "center", "fontsize": 6.5, "color": QUIET}
+        style: dict[str, Any] = {"rotation": 90, "ha": "center", "va": "center", "fontsize": 6.5, "color": QUIET}
         figure.text(0.13 / WIDTH_INCHES, (top - lane / 2) / total, name, **style)
         top -= lane
         if last:
@@ -159,14 +159,15 @@ def curve_figure(curve: Mapping[str, Any]) -> bytes:
     for series, paint in zip(curve["series"], series_colours([s["name"] for s in curve["series"]]), strict=True):
         width, style = (1.3, "--") if series.get("reference") else (1.9, "-")
         marker = "o" if curve.get("marked") or len(series["x"]) == 1 else None
-        look = {"color": paint, "linewidth": width, "linestyle": style, "marker": marker}
-        axes.plot(series["x"], series["y"], label=series["name"], **look)
+        axes.plot(
+            series["x"], series["y"], color=paint, linewidth=width, linestyle=style, label=series["name"], marker=marker
+        )
         if "low" in series and "high" in series:
             axes.fill_between(series["x"], series["low"], series["high"], color=paint, alpha=0.15, linewidth=0)
     for line in curve.get("vertical", ()):
         axes.axvline(line["x"], color=INK, linewidth=0.9, linestyle=":")
-        place = {"xycoords": ("data", "axes fraction"), "xytext": (-4, -3), "textcoords": "offset points"}
-        axes.annotate(line["name"], (line["x"], 1), **place, ha="right", va="top", fontsize=8, color=INK)
+        corner: dict[str, Any] = {"xytext": (-4, -3), "textcoords": "offset points", "ha": "right", "va": "top"}
+        axes.annotate(line["name"], (line["x"], 1), xycoords=("data", "axes fraction"), fontsize=8, color=INK, **corner)
     if curve.get("y_scale") == "log":
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
