@@ -27,6 +27,10 @@ def test_a_cohort_or_a_run(tmp_path: Path) -> None:
     assert paths.cohort_or_run(tmp_path) == tmp_path
 
 
+def test_one_or_several() -> None:
+    assert paths.several("a") == paths.several(Path("a")) == paths.several(["a"]) == [Path("a")]
+
+
 def test_an_output_is_free_or_finished(tmp_path: Path) -> None:
     for out in (tmp_path / "new", tmp_path):
         assert paths.output(out, "run.json") == out

@@ -1,4 +1,4 @@
-"""Every help page as it is shown at 80 columns: its examples are there literally, and they run."""
+"""Every help page as it is shown at 80 columns: its examples are there literally, and they run; and words of old."""
 
 import re
 import shlex
@@ -13,7 +13,7 @@ import typer
 from PIL import Image
 
 from understudy.cli import main
-from understudy.cli.help import broken
+from understudy.cli.help import RENAMED, broken
 
 # What makes an example small; those that are not named here are shown by --dry-run, which accepts or refuses alike.
 PLAIN = {"import folder DATA", "import folder XRAYS", "check phantom", "settings"}
@@ -83,6 +83,12 @@ def test_long_commands_are_broken_before_options() -> None:
     lines = broken(command)
     assert len(lines) > 2 and all(len(line) <= 76 for line in lines)
     assert shlex.split(" ".join(line.removesuffix("\\") for line in lines)) == shlex.split(command)
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_a_word_of_old_is_told_its_new_name(old: str, new: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(old.split()) == 2
+    assert f"error: `{old}` is called `{new}` now" in capsys.readouterr().err
 
 
 def prepare(folder: Path) -> None:

@@ -8,6 +8,7 @@ from understudy.api import paths
 from understudy.api.settings import configure, one_of
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
+from understudy.data.sources import SOURCES
 
 
 def import_cohort(
@@ -31,13 +32,12 @@ def import_cohort(
         UsageError: the request cannot be right.
         UnderstudyError: the data cannot be right.
     """
-    out = paths.output(Path(out), "cohort.json")
+    out = paths.output(out, "cohort.json")
     if path is not None and not Path(path).is_dir():
         raise UsageError(
             f"a folder with the data to import was expected at {path}, and there is none: correct the path"
         )
     from understudy.data.importing import import_cohort as make
-    from understudy.data.sources import SOURCES
 
     settings = configure(one_of(SOURCES, source, "source").options, options, f"import {source}")
     return Cohort.open(make(source, None if path is None else Path(path), out, settings, progress))
@@ -46,11 +46,8 @@ def import_cohort(
 def import_folder(path: Path | str, out: Path | str, **options: Any) -> Cohort:
     """Make a cohort from a folder of images and label maps, matched by name or through a CSV table.
 
-    Args:
-        path: the folder that holds the data.
-        out: the cohort folder to make.
-        options: e.g. ``images="images", labels="masks", subject_pattern="^[^_]+"``; ``understudy settings folder``
-            lists all.
+    Options are e.g. ``images="images", labels="masks", subject_pattern="^[^_]+"``; ``understudy settings folder`` lists
+    all.
     """
     return import_cohort("folder", path, out, **options)
 
@@ -58,8 +55,6 @@ def import_folder(path: Path | str, out: Path | str, **options: Any) -> Cohort:
 def import_phantom(out: Path | str, **options: Any) -> Cohort:
     """Make a cohort of the built-in procedural brain with a tumour.
 
-    Args:
-        out: the cohort folder to make.
-        options: e.g. ``subjects=24, size=64``; ``understudy settings phantom`` lists all.
+    Options are e.g. ``subjects=24, size=64``; ``understudy settings phantom`` lists all.
     """
     return import_cohort("phantom", None, out, **options)

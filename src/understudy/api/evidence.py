@@ -48,6 +48,8 @@ LISTS = ("synthetic", "results")
 def evaluate(kind: str, *, out: Path | str, seed: int = 0, **given: Any) -> dict[str, Result]:
     """Measure cohorts: how useful, how realistic, what named attacks find, how image and label map agree, and more.
 
+    The results are returned by name; tables, curves and pictures lie in ``out``.
+
     Args:
         kind: ``utility``, ``fidelity``, ``privacy``, ``consistency``, ``correlation`` or ``interrater``.
         out: the results folder to make.
@@ -56,15 +58,12 @@ def evaluate(kind: str, *, out: Path | str, seed: int = 0, **given: Any) -> dict
             ``other=`` of interrater; further ``task=`` of utility, ``classifier=``, ``network=`` and ``cache=`` of
             fidelity, ``generator=`` of privacy; and settings, which ``understudy settings KIND`` lists.
 
-    Returns:
-        The results by name; tables, curves and pictures lie in ``out``.
-
     Raises:
         UsageError: the request cannot be right.
         UnderstudyError: a leak, too few subjects, or cohorts that cannot be compared.
     """
     inputs, settings = split_inputs(kind, given)
-    out = paths.output(Path(out), "results.json")
+    out = paths.output(out, "results.json")
     checked = _checked(kind, inputs)
     if kind == "utility" and "task" not in checked:
         from understudy.evaluation.utility.stage import default_task
@@ -91,12 +90,7 @@ def split_inputs(kind: str, given: dict[str, Any]) -> tuple[dict[str, Any], dict
 
 
 def evaluation_config(kind: str, settings: dict[str, Any], task: str | None = None) -> BaseModel:
-    """Return the settings that an evaluation would have.
-
-    Args:
-        kind: what is measured.
-        settings: changes to the defaults.
-        task: of utility.
+    """Return the settings that an evaluation, of utility perhaps of a task, would have after changes to the defaults.
 
     Raises:
         UsageError: there is no such task or setting.
@@ -114,11 +108,11 @@ def _checked(kind: str, inputs: dict[str, Any]) -> dict[str, Any]:
     wanted = {**INPUTS[kind].required, **INPUTS[kind].optional}
     found: dict[str, Any] = {}
     for name, value in inputs.items():
-        if name in LISTS:
-            found[name] = [Path(value)] if isinstance(value, (str, Path)) else [Path(one) for one in value]
-        else:
-            found[name] = value if name == "task" else Path(value)
-        for path in found[name] if name in LISTS else [found[name]]:
+        if name == "task":
+            found[name] = value
+            continue
+        found[name] = paths.several(value) if name in LISTS else Path(value)
+        for path in paths.several(found[name]):
             if wanted[name]:
                 paths.folder(path, wanted[name])
             elif name in ("results", "network") and not path.exists():
@@ -136,18 +130,12 @@ def _score_query(run: Path, synthetic: Sequence[Path], seed: int) -> dict[str, A
 
 
 def report(results: Sequence[Path | str], out: Path | str, *, internal: bool = False) -> Path:
-    """Join results into report.html, the PUBLIC edition.
+    """Join results, folders that :func:`evaluate` made, into report.html, the PUBLIC edition, and return its path.
 
-    Args:
-        results: folders that :func:`evaluate` made.
-        out: the folder to make.
-        internal: also the INTERNAL edition, with real images: never to leave the institution.
-
-    Returns:
-        The PUBLIC page.
+    ``internal`` writes the INTERNAL edition, too, with real images: never to leave the institution.
     """
-    folders = [paths.folder(Path(path), "results.json") for path in results]
-    out = paths.output(Path(out), "provenance.json")
+    folders = [paths.folder(path, "results.json") for path in results]
+    out = paths.output(out, "provenance.json")
     from understudy.report import write_report
 
     return write_report(folders, out, internal)
@@ -163,7 +151,7 @@ def release(
     override: str | None = None,
     formats: Sequence[str] = ("folder",),
 ) -> Path:
-    """Write what may leave the institution, or refuse: each limit of the policy is held against the evidence.
+    """Write what may leave the institution, a bundle, or refuse: each limit of the policy is held against the evidence.
 
     Args:
         cohort: the synthetic cohort, screened or not.
@@ -173,14 +161,11 @@ def release(
         real: the real cohort: nothing of it may be in the bundle.
         override: the reason to release although limits do not hold; the bundle says so for ever.
         formats: forms in which the cohort is stored, out of the menu of forms.
-
-    Returns:
-        The bundle.
     """
-    source = paths.folder(Path(cohort), "cohort.json")
-    folders = [paths.folder(Path(path), "results.json") for path in evidence]
-    original = None if real is None else paths.folder(Path(real), "cohort.json")
-    out = paths.output(Path(out), "manifest.json")
+    source = paths.folder(cohort, "cohort.json")
+    folders = [paths.folder(path, "results.json") for path in evidence]
+    original = None if real is None else paths.folder(real, "cohort.json")
+    out = paths.output(out, "manifest.json")
     from understudy.release.package import release_cohort
 
     limits = None if policy is None else Path(policy)
@@ -188,18 +173,12 @@ def release(
 
 
 def verify(bundle: Path | str) -> str:
-    """Check every file of a bundle, and judge every limit again.
-
-    Args:
-        bundle: the folder that :func:`release` made.
-
-    Returns:
-        A sentence on what was checked.
+    """Check every file of a bundle that :func:`release` made, judge every limit again, and say what was checked.
 
     Raises:
         UnderstudyError: what is wrong with it, or that it was released over its policy, and why.
     """
-    path = paths.folder(Path(bundle), "manifest.json")
+    path = paths.folder(bundle, "manifest.json")
     from understudy.release.verify import verify_bundle
 
     return verify_bundle(path)

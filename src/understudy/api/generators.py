@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from understudy.api import paths
-from understudy.api.settings import configure, one_of
+from understudy.api.settings import CONFIGS, configure, one_of
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
 from understudy.core.seed import derive
+from understudy.generators import GENERATORS
+from understudy.generators import load as load_run
 
 if TYPE_CHECKING:
     from understudy.generators.base import Generator
@@ -35,7 +37,7 @@ def train(
     Args:
         generator: a name out of the menu of generators, e.g. ``diffusion``.
         cohort: the folder of a cohort with a train split.
-        out: the run folder to make.
+        out: the run folder to make, which is returned.
         preset: settings to start from; ``auto`` looks at the number of training images.
         other: the folder of a second, unpaired cohort, where the generator learns from two.
         start: a run to begin with the weights of.
@@ -44,19 +46,15 @@ def train(
         seed: everything random follows from it.
         settings: changes to the preset, e.g. ``images_seen=5000``; ``understudy settings GENERATOR`` lists them.
 
-    Returns:
-        The run folder.
-
     Raises:
         UsageError: the request cannot be right.
         UnderstudyError: nothing to train on, or the training diverged.
     """
-    first = paths.folder(Path(cohort), "cohort.json")
-    second = None if other is None else paths.folder(Path(other), "cohort.json")
-    begin = None if start is None else paths.folder(Path(start), "run.json")
-    out = paths.output(Path(out), "run.json")
+    first = paths.folder(cohort, "cohort.json")
+    second = None if other is None else paths.folder(other, "cohort.json")
+    begin = None if start is None else paths.folder(start, "run.json")
+    out = paths.output(out, "run.json")
     config = training_config(generator, first, preset, settings)
-    from understudy.generators import GENERATORS
     from understudy.training.engine import Engine
 
     engine = Engine(config.precision, accelerator, devices)
@@ -67,19 +65,13 @@ def train(
 def training_config(
     generator: str, cohort: Path, preset: str = "auto", settings: Mapping[str, Any] | None = None
 ) -> "GeneratorConfig":
-    """Return the settings that a training would have.
+    """Return the settings that a training would have: a preset, and changes to it.
 
-    Args:
-        generator: a name out of the menu of generators.
-        cohort: the folder of a cohort; read for the preset ``auto`` alone.
-        preset: settings to start from.
-        settings: changes to them.
+    The cohort is read for the preset ``auto`` alone.
 
     Raises:
         UsageError: there is no such generator, preset or setting.
     """
-    from understudy.generators import GENERATORS
-
     method = one_of(GENERATORS, generator, "generator")
     values = one_of({"auto": {}, **method.PRESETS}, preset, f"preset of {generator}")
     if preset == "auto":
@@ -95,9 +87,7 @@ def load(run: Path | str, snapshot: int | None = None, **settings: Any) -> "Gene
         snapshot: images seen; default: the last of a finished training.
         settings: other settings for sampling than those trained with.
     """
-    from understudy.generators import load as read
-
-    return read(paths.folder(Path(run), "run.json"), snapshot, settings=settings)
+    return load_run(paths.folder(run, "run.json"), snapshot, settings=settings)
 
 
 def sample(
@@ -140,13 +130,12 @@ def sample(
     Raises:
         UsageError: the request cannot be right.
     """
-    folders = [Path(runs)] if isinstance(runs, (str, Path)) else [Path(run) for run in runs]
-    out = paths.output(Path(out), "cohort.json")
+    folders, out = paths.several(runs), paths.output(out, "cohort.json")
     for run in folders:
         paths.folder(run, "run.json")
     for source in (labels, anatomy):
         if source is not None:
-            paths.cohort_or_run(Path(source))
+            paths.cohort_or_run(source)
     places = placing(labels, anatomy, lesion=lesion, inside=inside, forbidden=forbidden, where=where)
     if labels is not None and classes:
         raise UsageError("a translator is given label maps, not classes: leave classes or labels out")
@@ -164,12 +153,7 @@ def sample(
 
 
 def placing(labels: Path | str | None, anatomy: Path | str | None, **told: Any) -> dict[str, Any]:
-    """Return what was said of how lesions are placed into anatomy.
-
-    Args:
-        labels: the lesions.
-        anatomy: what they are placed into.
-        told: how.
+    """Return what was said of how the lesions of label maps are placed into anatomy.
 
     Raises:
         UsageError: nothing is placed, or a word that is not known.
@@ -187,22 +171,14 @@ def placing(labels: Path | str | None, anatomy: Path | str | None, **told: Any) 
 
 
 def classify(cohort: Path | str, out: Path | str, *, seed: int = 0, **settings: Any) -> Path:
-    """Train a classifier of class columns on the train split, chosen on the validation split.
+    """Train a classifier of a cohort's class columns of 0 and 1, and return its folder.
 
-    Args:
-        cohort: the folder of a cohort with class columns of 0 and 1.
-        out: the folder to make.
-        seed: everything random follows from it.
-        settings: ``understudy settings classify`` lists them.
-
-    Returns:
-        The classifier folder.
+    It learns the train split, and is chosen on the validation split. ``understudy settings classify`` lists settings.
     """
-    source, out = paths.folder(Path(cohort), "cohort.json"), paths.output(Path(out), "classifier.json")
-    from understudy.tasks.classification import ClassificationConfig
+    source, out = paths.folder(cohort, "cohort.json"), paths.output(out, "classifier.json")
     from understudy.tasks.classify import make_classifier
 
-    make_classifier(Cohort.open(source), out, seed, configure(ClassificationConfig, settings, "classify"))
+    make_classifier(Cohort.open(source), out, seed, configure(CONFIGS["classify"], settings, "classify"))
     return out
 
 
@@ -231,12 +207,11 @@ def condition(
         seed: everything random follows from it.
         settings: ``understudy settings condition`` lists them.
     """
-    source, judge = paths.folder(Path(run), "run.json"), paths.folder(Path(classifier), "classifier.json")
-    out = paths.output(Path(out), "cohort.json")
-    from understudy.synthesis.conditioning.search import ConditionConfig
+    source, judge = paths.folder(run, "run.json"), paths.folder(classifier, "classifier.json")
+    out = paths.output(out, "cohort.json")
     from understudy.synthesis.conditioning.stage import condition_cohort
     from understudy.training.engine import Engine
 
-    config, engine = configure(ConditionConfig, settings, "condition"), Engine(accelerator=accelerator)
+    config, engine = configure(CONFIGS["condition"], settings, "condition"), Engine(accelerator=accelerator)
     condition_cohort(source, judge, n, seed, out, classes=classes, config=config, snapshot=snapshot, engine=engine)
     return Cohort.open(out)

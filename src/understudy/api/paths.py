@@ -3,6 +3,7 @@
 **Checked** in tests/api/test_paths.py, and for every verb in tests/cli/test_refusals.py.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from understudy.core.errors import UsageError
@@ -16,12 +17,8 @@ KINDS = {
 }
 
 
-def folder(path: Path, holds: str) -> Path:
-    """Return a folder that holds a file.
-
-    Args:
-        path: the folder.
-        holds: the file that makes it what it should be, out of KINDS.
+def folder(path: Path | str, holds: str) -> Path:
+    """Return a folder that holds the file, out of KINDS, that makes it what it should be.
 
     Raises:
         UsageError: there is no such folder, or it is another one.
@@ -34,12 +31,8 @@ def folder(path: Path, holds: str) -> Path:
     return path
 
 
-def output(out: Path, holds: str) -> Path:
-    """Return a place where an output may be made, or lies finished.
-
-    Args:
-        out: the folder to make.
-        holds: the file that makes it what it should be.
+def output(out: Path | str, holds: str) -> Path:
+    """Return a place where an output may be made, or lies finished: then it holds the file that is named.
 
     Raises:
         UsageError: something else lies there, or there is no folder to make it in.
@@ -55,10 +48,11 @@ def output(out: Path, holds: str) -> Path:
     return out
 
 
-def cohort_or_run(path: Path) -> Path:
-    """Return a folder that is a cohort, or a training run.
-
-    Raises:
-        UsageError: it is neither.
-    """
+def cohort_or_run(path: Path | str) -> Path:
+    """Return a folder that is a cohort, or a training run; one that is neither is a UsageError."""
     return folder(path, "run.json" if (Path(path) / "run.json").is_file() else "cohort.json")
+
+
+def several(given: Path | str | Sequence[Path | str]) -> list[Path]:
+    """Return paths as a list, whether one was given or several."""
+    return [Path(given)] if isinstance(given, (str, Path)) else [Path(path) for path in given]

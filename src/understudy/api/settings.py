@@ -4,21 +4,22 @@
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from understudy.core.errors import UsageError
 from understudy.core.menu import Menu
+from understudy.data.sources import SOURCES
+from understudy.generators import GENERATORS
 
 Model = TypeVar("Model", bound=BaseModel)
 Entry = TypeVar("Entry")
 
-CONFIGS: Menu[type[BaseModel]] = Menu(
+CONFIGS: Menu[Any] = Menu(
     "understudy",
     **{
         "utility": "evaluation.utility.config:UtilityConfig",
@@ -47,8 +48,7 @@ RENAMED = {  # settings of old and what they are called now
 BOUNDS = {"gt": "above {}", "ge": "from {}", "lt": "below {}", "le": "to {}", "min_length": "at least {} of them"}
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """One setting: its name, dotted where it lies in another; what it may be; what it is; what it means."""
 
     name: str
@@ -58,12 +58,9 @@ class Setting:
 
 
 def configure(model: type[Model], values: Mapping[str, Any], what: str) -> Model:
-    """Make a configuration, or say in one sentence which setting is wrong.
+    """Make a configuration of settings by name; ``dp.epsilon`` is the setting ``epsilon`` of ``dp``.
 
-    Args:
-        model: the configuration class.
-        values: settings by name; ``dp.epsilon`` is the setting ``epsilon`` of ``dp``.
-        what: how to call the thing that is configured, e.g. ``stylegan2``.
+    What is configured, e.g. ``stylegan2``, is named in messages.
 
     Raises:
         UsageError: an unknown setting, or a value of the wrong type or out of range.
@@ -75,16 +72,7 @@ def configure(model: type[Model], values: Mapping[str, Any], what: str) -> Model
 
 
 def one_of(menu: Mapping[str, Entry], name: str, what: str) -> Entry:
-    """Look a name up in a menu.
-
-    Args:
-        menu: entries by name.
-        name: the name that was given.
-        what: how to call an entry, e.g. ``generator``.
-
-    Raises:
-        UsageError: there is no such entry.
-    """
+    """Look a name up in a menu; where there is no such entry, e.g. ``generator``, a UsageError names all."""
     if name not in menu:
         raise UsageError(f"there is no {what} {name!r}: choose from {', '.join(menu)}")
     return menu[name]
@@ -92,21 +80,11 @@ def one_of(menu: Mapping[str, Entry], name: str, what: str) -> Entry:
 
 def names() -> dict[str, list[str]]:
     """Return what has settings, by kind; nothing is imported but the menus."""
-    from understudy.data.sources import SOURCES
-    from understudy.generators import GENERATORS
-
     return {"generators": list(GENERATORS), "sources": list(SOURCES), "stages": list(CONFIGS)}
 
 
 def settings_of(name: str) -> type[BaseModel]:
-    """Return the configuration class of a generator, a source or a stage.
-
-    Raises:
-        UsageError: there is none of that name.
-    """
-    from understudy.data.sources import SOURCES
-    from understudy.generators import GENERATORS
-
+    """Return the configuration class of a generator, a source or a stage; another name is a UsageError."""
     if name in GENERATORS:
         return GENERATORS[name].Config
     if name in SOURCES:
@@ -119,18 +97,11 @@ def settings_of(name: str) -> type[BaseModel]:
 
 def presets_of(name: str) -> dict[str, dict[str, Any]]:
     """Return the presets of a generator, what each of them sets; none of anything else."""
-    from understudy.generators import GENERATORS
-
     return GENERATORS[name].PRESETS if name in GENERATORS else {}
 
 
 def described(model: type[BaseModel], prefix: str = "") -> Iterator[Setting]:
-    """Yield every setting of a configuration, those of settings that lie in it under dotted names.
-
-    Args:
-        model: the configuration class.
-        prefix: what the names begin with.
-    """
+    """Yield every setting of a configuration, those of settings that lie in it under dotted names after a prefix."""
     for name, field in model.model_fields.items():
         inner = _model_in(field.annotation)
         if inner is None:

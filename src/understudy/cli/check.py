@@ -26,6 +26,3 @@ def check(
     typer.echo(f"{cohort}: {count['error']} errors, {count['warning']} warnings")
     if count["error"]:
         raise typer.Exit(1)
-
-
-command = check

@@ -33,6 +33,3 @@ def classify(
     with writing(out):
         us.classify(cohort, out, seed=seed, **told)
     typer.echo(f"classifier: {out}")
-
-
-command = classify

@@ -7,7 +7,7 @@ import typer
 
 import understudy as us
 from understudy.cli.help import example
-from understudy.cli.options import Accelerator, DryRun, Out, Seed, Set, Snapshot, parse_settings, show, writing
+from understudy.cli.options import Accelerator, DryRun, Out, Seed, Set, Snapshot, option, parse_settings, show, writing
 from understudy.cli.sample import class_request
 
 EXAMPLE = example(
@@ -19,12 +19,11 @@ EXAMPLE = example(
 
 def condition(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that train made, without conditional=true.")],
-    classifier: Annotated[Path, typer.Option(metavar="CLASSIFIER", help="A folder that classify made.")],
+    classifier: Annotated[Path, option("CLASSIFIER", "A folder that classify made.")],
     n: Annotated[int, typer.Option("--n", min=1, help="How many cases are searched for.")],
     out: Out,
     classes: Annotated[
-        str,
-        typer.Option(metavar="data|balanced|NAME=VALUE,...", help="As in the data, evenly, or these: 1 wanted, 0 not."),
+        str, option("data|balanced|NAME=VALUE,...", "As in the data, evenly, or these: 1 wanted, 0 not.")
     ] = "data",
     snapshot: Snapshot = None,
     accelerator: Accelerator = "auto",
@@ -41,10 +40,7 @@ def condition(
         request = {"run": run, "classifier": classifier, "n": n, "classes": wanted, "out": out, "snapshot": snapshot}
         show("condition", {**request, "seed": seed, **config.model_dump()})
         return
-    machine: dict[str, Any] = {"snapshot": snapshot, "accelerator": accelerator, "seed": seed, **told}
+    machine: dict[str, Any] = {"snapshot": snapshot, "accelerator": accelerator, "seed": seed}
     with writing(out):
-        us.condition(run, classifier, n, out, classes=wanted, **machine)
+        us.condition(run, classifier, n, out, classes=wanted, **machine, **told)
     typer.echo(f"cohort: {out}")
-
-
-command = condition

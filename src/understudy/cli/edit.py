@@ -1,13 +1,13 @@
 """``understudy edit``: label maps of a cohort with lesions grown, moved, turned or exchanged; or with anatomy."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from understudy.api import paths
 from understudy.cli.help import example
-from understudy.cli.options import DryRun, Key, Out, Seed, names, progress, show, writing
+from understudy.cli.options import DryRun, Key, Out, Seed, names, option, progress, show, writing
 from understudy.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,39 +25,30 @@ LESIONS = (
     "mirror",
 )  # fmt: skip
 
-Strength: TypeAlias = Annotated[
-    float | None,
-    typer.Option("--augment", min=0, metavar="STRENGTH", help="First rotate, zoom, shear all; 1: by 5 %."),
-]
-
 
 def edit(
     cohort: Annotated[Path, typer.Argument(metavar="COHORT", help="A cohort with label maps.")],
     out: Out,
-    lesion: Annotated[str | None, typer.Option(metavar="NAME,...", help="Classes that form the lesion.")] = None,
-    grow: Annotated[str | None, typer.Option(metavar="FACTOR|LOW:HIGH", help="Volume factor; below 1 shrinks.")] = None,
-    move: Annotated[
-        str | None, typer.Option(metavar="D,H,W|LOW:HIGH", help="Voxels, or mm: 5,0,0mm; LOW:HIGH: any direction.")
-    ] = None,
-    rotate: Annotated[str | None, typer.Option(metavar="DEG|LOW:HIGH", help="Turn around its centroid.")] = None,
+    lesion: Annotated[str | None, option("NAME,...", "Classes that form the lesion.")] = None,
+    grow: Annotated[str | None, option("FACTOR|LOW:HIGH", "Volume factor; below 1 shrinks.")] = None,
+    move: Annotated[str | None, option("D,H,W|LOW:HIGH", "Voxels, or mm: 5,0,0mm; LOW:HIGH: any direction.")] = None,
+    rotate: Annotated[str | None, option("DEG|LOW:HIGH", "Turn around its centroid.")] = None,
     axis: Annotated[int, typer.Option(min=0, max=2, help="In 3D: the axis that stays.")] = 0,
-    deform: Annotated[str | None, typer.Option(metavar="STRENGTH|LOW:HIGH", help="Deform it; 0 to 1.")] = None,
-    transplant: Annotated[
-        Path | None, typer.Option(metavar="COHORT", help="Another case's lesion, at the same relative place.")
-    ] = None,
-    at: Annotated[str | None, typer.Option(metavar="D,H,W", help="Where a transplant's centroid lies.")] = None,
-    place: Annotated[Path | None, typer.Option(metavar="COHORT", help="Another case's, anywhere it may lie.")] = None,
+    deform: Annotated[str | None, option("STRENGTH|LOW:HIGH", "Deform it; 0 to 1.")] = None,
+    transplant: Annotated[Path | None, option("COHORT", "Another case's lesion, at the same relative place.")] = None,
+    at: Annotated[str | None, option("D,H,W", "Where a transplant's centroid lies.")] = None,
+    place: Annotated[Path | None, option("COHORT", "Another case's, anywhere it may lie.")] = None,
     which: Annotated[str, typer.Option(help="all of a lesion, or its largest connected part.")] = "all",
-    inside: Annotated[str | None, typer.Option(metavar="NAME,...", help="Classes a lesion may cover.")] = None,
-    forbidden: Annotated[str | None, typer.Option(metavar="NAME,...", help="Classes it may not cover.")] = None,
-    fill: Annotated[str | None, typer.Option(metavar="NAME,...", help="Classes that fill the place it leaves.")] = None,
-    augment: Strength = None,
+    inside: Annotated[str | None, option("NAME,...", "Classes a lesion may cover.")] = None,
+    forbidden: Annotated[str | None, option("NAME,...", "Classes it may not cover.")] = None,
+    fill: Annotated[str | None, option("NAME,...", "Classes that fill the place it leaves.")] = None,
+    augment: Annotated[float | None, option("STRENGTH", "First rotate, zoom, shear all; 1: by 5 %.", min=0)] = None,
     mirror: Annotated[bool, typer.Option("--mirror", help="First flip half of the maps along the last axis.")] = False,
-    minimum: Annotated[int, typer.Option(min=1, metavar="VOXELS", help="Smallest lesion.")] = 1,
+    minimum: Annotated[int, option("VOXELS", "Smallest lesion.", min=1)] = 1,
     per_case: Annotated[int, typer.Option(min=1, help="New maps of each case.")] = 1,
-    splits: Annotated[str, typer.Option(metavar="NAME,...", help="Cases to edit; those in no split always.")] = "train",
+    splits: Annotated[str, option("NAME,...", "Cases to edit; those in no split always.")] = "train",
     anatomy: Annotated[
-        str | None, typer.Option(metavar="K|RUN", help="Instead: lay the label maps over tissue classes; images stay.")
+        str | None, option("K|RUN", "Instead: lay the label maps over tissue classes; images stay.")
     ] = None,
     smoothing: Annotated[float, typer.Option(min=0, help="Of K tissue classes, in voxels.")] = 0.5,
     adapt: Annotated[bool, typer.Option(help="K tissue classes: even out each subject's gain first.")] = True,
@@ -71,10 +62,8 @@ def edit(
     if not dry_run:
         _look(given)
     if anatomy is not None:
-        if names_of := [name for name in LESIONS if given[name] is not None and given[name] is not False]:
-            raise UsageError(
-                f"--anatomy is a step of its own: edit lesions in the cohort that it makes (--{names_of[0]})"
-            )
+        if told := [name for name in LESIONS if given[name] is not None and given[name] is not False]:
+            raise UsageError(f"--anatomy is a step of its own: edit lesions in the cohort that it makes (--{told[0]})")
         _anatomy(cohort, out, anatomy, {"smoothing": smoothing, "adapt": adapt, "whole": whole}, seed, key, dry_run)
         return
     from understudy.synthesis.editing.stage import edit_cohort
@@ -91,20 +80,15 @@ def edit(
 
 def _look(given: dict[str, Any]) -> None:
     """Refuse what is not there before anything is imported."""
-    for path in (given["cohort"], given["transplant"], given["place"]):
-        if path is not None:
-            paths.folder(path, "cohort.json")
+    for path in filter(None, (given["cohort"], given["transplant"], given["place"])):
+        paths.folder(path, "cohort.json")
     if given["anatomy"] is not None and not given["anatomy"].isdecimal():
         paths.folder(Path(given["anatomy"]), "run.json")
     paths.output(given["out"], "cohort.json")
 
 
 def _config(given: dict[str, Any]) -> "EditConfig":
-    """Turn what was typed into settings.
-
-    Raises:
-        UsageError: it says what cannot be.
-    """
+    """Turn what was typed into settings; what cannot be is a UsageError."""
     from understudy.api.settings import configure
     from understudy.synthesis.editing.request import EditRequest
     from understudy.synthesis.editing.stage import EditConfig
@@ -112,9 +96,8 @@ def _config(given: dict[str, Any]) -> "EditConfig":
     if given["transplant"] and given["place"]:
         raise UsageError("--transplant and --place both say where another lesion goes: give one of them")
     ranges = {name: span(given[name], f"--{name}") for name in ("grow", "rotate", "deform")}
-    settings = {name: given[name] for name in ("which", "minimum", "per_case", "mirror")} | {
-        "augment": given["augment"] or 0
-    }
+    settings = {name: given[name] for name in ("which", "minimum", "per_case", "mirror")}
+    settings["augment"] = given["augment"] or 0
     settings |= {name: names(given[name]) for name in ("lesion", "inside", "forbidden", "fill", "splits")}
     settings["request"] = configure(EditRequest, {**_move(given["move"]), **ranges, "axis": given["axis"]}, "edit")
     settings["origin"] = "transplant" if given["transplant"] else "place" if given["place"] else "own"
@@ -138,11 +121,7 @@ def _anatomy(
 
 
 def span(text: str | None, option: str) -> tuple[float, float] | None:
-    """Read ``2`` or ``0.5:2``.
-
-    Raises:
-        UsageError: something else than a number or two.
-    """
+    """Read ``2`` or ``0.5:2``; something else than a number or two is a UsageError."""
     if text is None:
         return None
     low, _, high = text.partition(":")
@@ -153,11 +132,7 @@ def span(text: str | None, option: str) -> tuple[float, float] | None:
 
 
 def vector(text: str, option: str) -> tuple[float, ...]:
-    """Read ``4,0,-2``.
-
-    Raises:
-        UsageError: something else than numbers with commas.
-    """
+    """Read ``4,0,-2``; something else than numbers with commas is a UsageError."""
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
@@ -172,6 +147,3 @@ def _move(text: str | None) -> dict[str, Any]:
     if ":" in plain:
         return {"distance": span(plain, "--move"), "unit": unit}
     return {"move": vector(plain, "--move"), "unit": unit}
-
-
-command = edit

@@ -1,26 +1,33 @@
 """Help without markup: examples that can be copied at 80 columns, and names that are read from the menus when shown.
 
-**Checked** in tests/cli/test_help.py.
+Whoever types a word of old is told what it is called now, and nothing is guessed; settings of old stand in
+api/settings.py, where Python is told of them too. **Checked** in tests/cli/test_help.py.
 """
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
-from understudy.cli.renamed import refuse_renamed
+from understudy.core.errors import UsageError
+from understudy.core.menu import Menu
 
 LONG = 1000
 WIDTH = 74  # of 80 columns, what indentation and margin leave
+NAMED = Menu[Any](
+    "understudy", generators="generators:GENERATORS", metrics="evaluation:quantities", forms="release.formats:FORMS"
+)
+RENAMED = {  # verbs and options of old
+    "evaluate agreement": "evaluate consistency",
+    "evaluate readers": "evaluate interrater",
+    "evaluate consistency --over": "evaluate correlation RESULTS...",
+    "edit --bend": "edit --augment",
+    "sample --specks": "sample --set small_components=",
+}
 
 
 def example(*commands: str) -> str:
-    """Return the epilog of a verb's help: commands that run, long ones broken with a backslash.
-
-    Args:
-        commands: one a line, as a person would type them.
-    """
+    """Return the epilog of a verb's help: commands that run, long ones broken with a backslash."""
     lines = [part for command in commands for part in broken(command)]
     return "\b\n" + "\n".join(["Example:", *(f"  {line}" for line in lines)])
 
@@ -37,35 +44,13 @@ def broken(command: str) -> list[str]:
     return [*lines, line]
 
 
-def _generators() -> str:
-    from understudy.generators import GENERATORS
-
-    return ", ".join(GENERATORS)
-
-
-def _metrics() -> str:
-    from understudy.evaluation import quantities
-
-    return ", ".join(quantities())
-
-
-def _forms() -> str:
-    from understudy.release.formats import FORMS
-
-    return ", ".join(FORMS)
-
-
-MENUS: dict[str, Callable[[], str]] = {"{generators}": _generators, "{metrics}": _metrics, "{forms}": _forms}
-
-
 class Verb(TyperCommand):
     """A command whose help reads the menus: ``{generators}`` in it stands for the names of all generators."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read what was typed; an option of old is told its new name."""
         for word in args:
-            option = f"{ctx.command_path.partition(' ')[2]} {word.partition('=')[0]}"
-            refuse_renamed("options", option, f"`{option}`")
+            _refuse_renamed(ctx, word.partition("=")[0])
         return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -81,8 +66,7 @@ class CommandGroup(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the sub-command."""
-        word = f"{ctx.command_path.partition(' ')[2]} {args[0]}".strip()
-        refuse_renamed("verbs", word, f"`{word}`")
+        _refuse_renamed(ctx, args[0])
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -92,9 +76,16 @@ class CommandGroup(TyperGroup):
             formatter.write_dl([(name, command.get_short_help_str(LONG)) for name, command in found if command])
 
 
+def _refuse_renamed(ctx: Any, typed: str) -> None:
+    word = f"{ctx.command_path.partition(' ')[2]} {typed}".strip()
+    if word in RENAMED:
+        raise UsageError(f"`{word}` is called `{RENAMED[word]}` now: write that")
+
+
 def filled(text: str | None) -> str | None:
     """Put the names of menus where a text asks for them."""
-    for place, names in MENUS.items():
-        if text and place in text:
-            text = text.replace(place, names())
+    for name in NAMED:
+        if text and (place := f"{{{name}}}") in text:
+            menu = NAMED[name]() if callable(NAMED[name]) else NAMED[name]
+            text = text.replace(place, ", ".join(menu))
     return text

@@ -36,9 +36,9 @@ class Sources(CommandGroup):
 
         if cmd_name not in SOURCES:
             raise UsageError(f"there is no source {cmd_name!r}: choose from {', '.join(SOURCES)}")
-        single = typer.Typer(rich_markup_mode=None, add_completion=False)
-        epilog = example(*SOURCES[cmd_name].example)
-        single.command(cmd_name, cls=Verb, epilog=epilog, help=_help(cmd_name))(importing(cmd_name))
+        single, source = typer.Typer(rich_markup_mode=None, add_completion=False), SOURCES[cmd_name]
+        epilog, summary = example(*source.example), f"Make a cohort of {source.summary}."
+        single.command(cmd_name, cls=Verb, epilog=epilog, help=summary)(importing(cmd_name))
         return typer.main.get_command(single)
 
 
@@ -55,18 +55,8 @@ def import_() -> None:
     """Turn real data, or the built-in phantom, into a cohort: images, label maps, subjects, splits, pseudonyms."""
 
 
-def _help(source: str) -> str:
-    from understudy.data.sources import SOURCES
-
-    return f"Make a cohort of {SOURCES[source].summary}."
-
-
 def importing(source: str) -> Callable[..., None]:
-    """Return the function of a source's sub-command, whose parameters are the source's options.
-
-    Args:
-        source: its name in the menu.
-    """
+    """Return the function of the sub-command of a source of the menu: its parameters are the source's options."""
     from understudy.api.settings import configure
     from understudy.data.sources import SOURCES
 
@@ -87,14 +77,10 @@ def importing(source: str) -> Callable[..., None]:
     where = Annotated[Path, typer.Argument(metavar="PATH", help="The folder that holds the data.")]
     types: dict[str, Any] = {**({"path": where} if entry.needs_path else {}), "out": Out}
     types |= {name: _option(name, field) for name, field in fields.items()} | {"dry_run": DryRun}
-    defaults = {name: None if field.default == () else field.default for name, field in fields.items()} | {
-        "dry_run": False
-    }
+    defaults = {name: None if field.default == () else field.default for name, field in fields.items()}
+    defaults |= {"path": inspect.Parameter.empty, "out": inspect.Parameter.empty, "dry_run": False}
     run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [
-            inspect.Parameter(name, KEYWORD, annotation=kind, default=defaults.get(name, inspect.Parameter.empty))
-            for name, kind in types.items()
-        ]
+        [inspect.Parameter(name, KEYWORD, annotation=kind, default=defaults[name]) for name, kind in types.items()]
     )
     run.__annotations__ = {**types, "return": None}
     return run

@@ -7,7 +7,7 @@ import typer
 
 from understudy.api import paths
 from understudy.cli.help import example
-from understudy.cli.options import DryRun, Out, names, show, writing
+from understudy.cli.options import DryRun, Out, names, option, show, writing
 from understudy.core.errors import UsageError
 
 EXAMPLE = example(
@@ -21,22 +21,17 @@ def import_weights(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="stylegan2 or stylegan3.")],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The official network-snapshot-....pkl.")],
     out: Out,
-    channels: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Names of the image channels; default channel0,channel1 ...")
-    ] = None,
+    channels: Annotated[str | None, option("A,B", "Names of the image channels; default channel0,channel1 ...")] = None,
     label_scheme: Annotated[
-        str, typer.Option(metavar="0=background,255=tumour", help="What the label map in the last channels means.")
+        str, option("0=background,255=tumour", "What the label map in the last channels means.")
     ] = "",
-    classes: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Names of the classes of a conditional network.")
-    ] = None,
+    classes: Annotated[str | None, option("A,B", "Names of the classes of a conditional network.")] = None,
     modality: Annotated[str, typer.Option(help="For example MR.")] = "unknown",
     dry_run: DryRun = False,
 ) -> None:
     """Read official StyleGAN weights, without running anything in the file, into a run that `sample` draws from."""
-    given: dict[str, Any] = {
-        "channels": names(channels), "label_scheme": label_scheme, "classes": names(classes), "modality": modality
-    }  # fmt: skip
+    given: dict[str, Any] = {"channels": names(channels), "label_scheme": label_scheme, "classes": names(classes)}
+    given["modality"] = modality
     if dry_run:
         show(f"import-weights {kind}", {"file": file, "out": out, **given})
         return
@@ -48,6 +43,3 @@ def import_weights(
     with writing(out):
         import_weights(kind, file, out, Meaning(**given))
     typer.echo(f"run: {out}")
-
-
-command = import_weights

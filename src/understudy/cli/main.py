@@ -34,16 +34,15 @@ from understudy.core.errors import UnderstudyError
 
 
 class Verbs(CommandGroup):
-    """All verbs, in the order of the work."""
+    """All verbs."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return their names."""
+        """Return their names, in the order of the work."""
         return list(VERBS)
 
 
 app = typer.Typer(
     name="understudy",
-    help="Synthetic annotated medical images, with evidence: how useful, how realistic, what named attacks find.",
     epilog=example("understudy demo --out demo-output"),
     cls=Verbs,
     no_args_is_help=True,
@@ -52,28 +51,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 FILES: tuple[Any, ...] = (
-    demo,
-    import_,
-    check,
-    settings,
-    train,
-    import_weights,
-    sample,
-    edit,
-    classify,
-    condition,
-    evaluate,
-    screen,
-    report,
-    release,
-    verify,
-)
+    demo, import_, check, settings, train, import_weights, sample, edit, classify, condition, evaluate, screen, report,
+    release, verify,
+)  # fmt: skip
 VERBS = {file.__name__.rpartition(".")[2].rstrip("_").replace("_", "-"): file for file in FILES}
 for verb, file in VERBS.items():
     if hasattr(file, "app"):
         app.add_typer(file.app, name=verb)
     else:
-        app.command(verb, cls=Verb, epilog=file.EXAMPLE)(file.command)
+        app.command(verb, cls=Verb, epilog=file.EXAMPLE)(getattr(file, verb.replace("-", "_")))
 
 INTERRUPTED = "interrupted: run the same command again to go on"
 
@@ -97,14 +83,7 @@ def options(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Args:
-        arguments: default: those of the process.
-
-    Returns:
-        The exit code: 0 done, 1 failed, 2 bad usage, 130 interrupted.
-    """
+    """Run the command line on arguments, by default those of the process, and return the exit code."""
     try:
         code = int(app(args=arguments, prog_name="understudy", standalone_mode=False) or 0)
         return _say(INTERRUPTED, code) if code == 130 else code  # typer turns Ctrl-C into this code

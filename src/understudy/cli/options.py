@@ -4,6 +4,7 @@
 """
 
 import errno
+import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,12 @@ import typer
 
 from understudy.core.errors import UnderstudyError, UsageError
 
+
+def option(metavar: str, meaning: str, **more: Any) -> Any:
+    """Return an option named as its parameter: what stands for its value in the help, and what it means."""
+    return typer.Option(metavar=metavar, help=meaning, **more)
+
+
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to make; complete or absent, never half.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Everything random follows from this number.")]
 Set = Annotated[
@@ -23,22 +30,13 @@ Set = Annotated[
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings as YAML and do nothing.")]
-
-Accelerator = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to compute.")]
-Snapshot = Annotated[
-    int | None, typer.Option(metavar="IMAGES_SEEN", help="Which snapshot; default: the last of a finished training.")
-]
-Key = Annotated[Path | None, typer.Option(metavar="FILE", help="Pseudonym key; default: the user's own.")]
+Accelerator = Annotated[str, option("auto|cpu|cuda", "Where to compute.")]
+Snapshot = Annotated[int | None, option("IMAGES_SEEN", "Which snapshot; default: the last of a finished training.")]
+Key = Annotated[Path | None, option("FILE", "Pseudonym key; default: the user's own.")]
 
 
 def parse_settings(pairs: Sequence[str] | None) -> dict[str, Any]:
-    """Read ``--set`` options.
-
-    Args:
-        pairs: texts such as ``images_seen=5000``; the value is read as YAML.
-
-    Returns:
-        The values by key.
+    """Read ``--set`` options, texts such as ``images_seen=5000``: the values, read as YAML, by key.
 
     Raises:
         UsageError: no ``=``, no key, a key given twice, or a value that is not YAML.
@@ -61,11 +59,7 @@ def parse_settings(pairs: Sequence[str] | None) -> dict[str, Any]:
 
 
 def names(text: str | None) -> tuple[str, ...]:
-    """Split a comma-separated option; blanks around names are dropped.
-
-    Raises:
-        UsageError: an empty name, as in ``a,,b``.
-    """
+    """Split a comma-separated option, without blanks around names; an empty one, as in ``a,,b``, is a UsageError."""
     found = tuple(name.strip() for name in text.split(",")) if text else ()
     if not all(found):
         raise UsageError(f"names separated by commas were expected, found {text!r}")
@@ -73,11 +67,7 @@ def names(text: str | None) -> tuple[str, ...]:
 
 
 def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
-    """Split a comma-separated option of whole numbers, e.g. ``64`` or ``64,48``.
-
-    Raises:
-        UsageError: something else than whole numbers.
-    """
+    """Split a comma-separated option of whole numbers, e.g. ``64`` or ``64,48``; else a UsageError."""
     try:
         return tuple(int(part) for part in text.split(",")) if text else None
     except ValueError as error:
@@ -88,24 +78,13 @@ def show(command: str, settings: dict[str, Any]) -> None:
     """Print what ``--dry-run`` promises: the resolved settings as YAML."""
     import yaml
 
-    typer.echo(yaml.safe_dump({"command": command, **_plain(settings)}, sort_keys=False).rstrip())
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
+    plain = json.loads(json.dumps({"command": command, **settings}, default=str))  # no paths, no tuples
+    typer.echo(yaml.safe_dump(plain, sort_keys=False).rstrip())
 
 
 @contextmanager
 def writing(out: Path) -> Iterator[None]:
-    """Turn a full disk into one sentence that says what was being written and how much is free.
-
-    Raises:
-        UnderstudyError: the disk is full.
-    """
+    """Turn a full disk into an UnderstudyError that says what was being written and how much is free."""
     try:
         yield
     except Exception as error:

@@ -7,7 +7,7 @@ import typer
 
 import understudy as us
 from understudy.cli.help import example
-from understudy.cli.options import DryRun, Out, names, show, writing
+from understudy.cli.options import DryRun, Out, names, option, show, writing
 
 EXAMPLE = example(
     "understudy release screened --evidence results-privacy results-utility --real cohort --out bundle",
@@ -19,20 +19,16 @@ EXAMPLE = example(
 def release(
     cohort: Annotated[Path, typer.Argument(metavar="COHORT", help="The synthetic cohort, screened or not.")],
     evidence: Annotated[
-        list[Path],
-        typer.Option(metavar="RESULTS...", help="What evaluate said of it, and of what it was before screening."),
+        list[Path], option("RESULTS...", "What evaluate said of it, and of what it was before screening.")
     ],
     out: Out,
     more: Annotated[list[Path] | None, typer.Argument(metavar="RESULTS", hidden=True)] = None,
     policy: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The limits, as YAML; default: those shipped, which are strict.")
+        Path | None, option("FILE", "The limits, as YAML; default: those shipped, which are strict.")
     ] = None,
-    real: Annotated[
-        Path | None, typer.Option(metavar="COHORT", help="The real cohort: nothing of it may be in the bundle.")
-    ] = None,
+    real: Annotated[Path | None, option("COHORT", "The real cohort: nothing of it may be in the bundle.")] = None,
     override: Annotated[
-        str | None,
-        typer.Option(metavar="REASON", help="Release although limits do not hold; the bundle says so for ever."),
+        str | None, option("REASON", "Release although limits do not hold; the bundle says so for ever.")
     ] = None,
     formats: Annotated[
         str, typer.Option("--format", metavar="NAME,...", help="Forms in which the cohort is stored: {forms}.")
@@ -53,6 +49,3 @@ def release(
     if override is not None:
         typer.echo("warning: released over its policy; `understudy verify` will say so")
     typer.echo(f"bundle: {out}")
-
-
-command = release

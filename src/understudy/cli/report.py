@@ -28,6 +28,3 @@ def report(
     with writing(out):
         page = us.report(results, out, internal=internal)
     typer.echo(f"report: {page}")
-
-
-command = report

@@ -16,6 +16,7 @@ from understudy.cli.options import (
     Set,
     Snapshot,
     names,
+    option,
     parse_settings,
     show,
     writing,
@@ -40,23 +41,15 @@ def sample(
     out: Out,
     snapshot: Snapshot = None,
     classes: Annotated[
-        str | None,
-        typer.Option(
-            metavar="data|balanced|NAME=VALUE,...", help="Conditional runs: as in training, evenly, or these."
-        ),
+        str | None, option("data|balanced|NAME=VALUE,...", "Conditional runs: as in training, evenly, or these.")
     ] = None,
-    labels: Annotated[
-        Path | None, typer.Option(metavar="COHORT|RUN", help="Translators: the label maps to render.")
-    ] = None,
-    anatomy: Annotated[
-        Path | None, typer.Option(metavar="COHORT|RUN", help="Place the lesions of --labels into this anatomy.")
-    ] = None,
-    lesion: Annotated[str | None, typer.Option(metavar="A,B", help="Classes of --labels that are placed.")] = None,
-    inside: Annotated[str | None, typer.Option(metavar="A,B", help="Classes that a placed lesion may cover.")] = None,
-    forbidden: Annotated[str | None, typer.Option(metavar="A,B", help="Classes that it may not cover.")] = None,
+    labels: Annotated[Path | None, option("COHORT|RUN", "Translators: the label maps to render.")] = None,
+    anatomy: Annotated[Path | None, option("COHORT|RUN", "Place the lesions of --labels into this anatomy.")] = None,
+    lesion: Annotated[str | None, option("A,B", "Classes of --labels that are placed.")] = None,
+    inside: Annotated[str | None, option("A,B", "Classes that a placed lesion may cover.")] = None,
+    forbidden: Annotated[str | None, option("A,B", "Classes that it may not cover.")] = None,
     where: Annotated[
-        str | None,
-        typer.Option(metavar="anywhere|nearest", help="A placed lesion lies at random, or next to its place."),
+        str | None, option("anywhere|nearest", "A placed lesion lies at random, or next to its place.")
     ] = None,
     key: Key = None,
     settings: Set = None,
@@ -85,11 +78,7 @@ def sample(
 
 
 def class_request(text: str | None) -> "ClassRequest | None":
-    """Read ``--classes``: data, balanced, or values such as ``pneumonia=1,age=60``.
-
-    Raises:
-        UsageError: an entry that is not NAME=NUMBER.
-    """
+    """Read ``--classes``: data, balanced, or values such as ``pneumonia=1,age=60``; another entry is a UsageError."""
     from understudy.core.classes import CLASS_REQUESTS
 
     if text in CLASS_REQUESTS:
@@ -106,6 +95,3 @@ def class_request(text: str | None) -> "ClassRequest | None":
                 f"found {text!r}"
             ) from error
     return values
-
-
-command = sample

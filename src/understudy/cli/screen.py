@@ -7,7 +7,7 @@ import typer
 
 from understudy.api import paths
 from understudy.cli.help import example
-from understudy.cli.options import DryRun, Key, Out, names, show, writing
+from understudy.cli.options import DryRun, Key, Out, names, option, show, writing
 from understudy.core.errors import UsageError
 
 EXAMPLE = example(
@@ -19,9 +19,7 @@ EXAMPLE = example(
 
 def screen(
     cohort: Annotated[Path, typer.Argument(metavar="COHORT", help="The synthetic cohort.")],
-    evidence: Annotated[
-        list[Path], typer.Option(metavar="RESULTS...", help="What evaluate consistency or evaluate privacy said of it.")
-    ],
+    evidence: Annotated[list[Path], option("RESULTS...", "What evaluate consistency or evaluate privacy said of it.")],
     out: Out,
     more: Annotated[list[Path] | None, typer.Argument(metavar="RESULTS", hidden=True)] = None,
     threshold: Annotated[
@@ -80,6 +78,3 @@ def _dice(value: str, text: str) -> float:
     if not 0 <= number <= 1:
         raise UsageError(f"--threshold wants a Dice from 0 to 1, or real, e.g. mean=real,tumour=0.5; found {text!r}")
     return number
-
-
-command = screen

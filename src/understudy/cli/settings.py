@@ -25,10 +25,6 @@ def settings(
         for kind, known in names().items():
             typer.echo(f"{kind}: {', '.join(known)}")
         return
-    rows = [(one.name, one.type, one.default, one.meaning) for one in described(settings_of(name))]
-    show_table(("setting", "type", "default", "meaning"), rows)
+    show_table(("setting", "type", "default", "meaning"), [*described(settings_of(name))])
     for preset, values in presets_of(name).items():
         typer.echo(f"preset {preset}: {', '.join(f'{key}={value}' for key, value in values.items()) or 'the defaults'}")
-
-
-command = settings

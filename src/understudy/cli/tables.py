@@ -18,9 +18,6 @@ RESULTS = ("result", "value", "95 % interval", "unit", "n")
 def show_results(folder: Path) -> None:
     """Print what ``evaluate`` measured: scores side by side with their ratio for utility, every result otherwise.
 
-    Args:
-        folder: a results folder.
-
     Raises:
         UnderstudyError: the folder holds no readable results.
     """
@@ -95,9 +92,8 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         table.add_column(name, justify="right" if number else "left", overflow="fold", no_wrap=not terminal)
     for row in rows:
         table.add_row(*row)
-    console = Console(
-        width=None if terminal else ONE_LINE, markup=False, highlight=False, emoji=False, soft_wrap=not terminal
-    )
+    width = None if terminal else ONE_LINE
+    console = Console(width=width, markup=False, highlight=False, emoji=False, soft_wrap=not terminal)
     with console.capture() as captured:
         console.print(table)
     typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))

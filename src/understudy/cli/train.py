@@ -7,7 +7,7 @@ import typer
 
 import understudy as us
 from understudy.cli.help import example
-from understudy.cli.options import Accelerator, DryRun, Out, Seed, Set, parse_settings, show, writing
+from understudy.cli.options import Accelerator, DryRun, Out, Seed, Set, option, parse_settings, show, writing
 
 EXAMPLE = example(
     "understudy train diffusion phantom --preset demo --out run-diffusion",
@@ -23,8 +23,8 @@ def train(
         str, typer.Option(help="Settings to start from; auto looks at the number of training images.")
     ] = "auto",
     settings: Set = None,
-    other: Annotated[Path | None, typer.Option(metavar="COHORT", help="A second, unpaired cohort.")] = None,
-    start: Annotated[Path | None, typer.Option(metavar="RUN", help="Begin with its weights.")] = None,
+    other: Annotated[Path | None, option("COHORT", "A second, unpaired cohort.")] = None,
+    start: Annotated[Path | None, option("RUN", "Begin with its weights.")] = None,
     accelerator: Accelerator = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Processes, one device each.")] = 1,
     seed: Seed = 0,
@@ -48,11 +48,6 @@ def train(
 
 def _is_first() -> bool:
     """Tell whether this process is the first of those that trained together."""
-    import torch.distributed
+    from torch import distributed
 
-    return not (torch.distributed.is_available() and torch.distributed.is_initialized()) or (
-        torch.distributed.get_rank() == 0
-    )
-
-
-command = train
+    return not (distributed.is_available() and distributed.is_initialized()) or distributed.get_rank() == 0

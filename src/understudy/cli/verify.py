@@ -21,6 +21,3 @@ def verify(
         show("verify", {"bundle": bundle})
         return
     typer.echo(us.verify(bundle))
-
-
-command = verify

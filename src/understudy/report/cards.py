@@ -14,15 +14,10 @@ from understudy.report.tables import interval, number, words
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a card.
+    """One entry of a card.
 
-    Attributes:
-        who: the synthetic cohort, "" where there is one.
-        figure: the number, large.
-        unit: what is counted, beside the number.
-        detail: interval and n.
-        meaning: a sentence.
-        warn: whether it asks for attention.
+    It says who is measured ("" where there is one synthetic cohort), a large figure and beside it what is counted, in
+    detail the interval and n, what that means in a sentence, and whether it asks for attention.
     """
 
     who: str
@@ -77,20 +72,19 @@ def _utility(named: Mapping[str, Result]) -> list[Entry]:
             "synthetic cases serve this task as well as the real ones."
             + (" Guessing gives an AUC of 0.5." if parts[-1] == "auc" else "")
         )
+        figure, unit = f"{100 * ratio.value:.0f} %", f"of the {score} that real cases give"
         detail = _joined(_percent_interval(ratio), f"n = {ratio.n} test subjects")
-        entries.append(
-            Entry(who, f"{100 * ratio.value:.0f} %", f"of the {score} that real cases give", detail, meaning)
-        )
+        entries.append(Entry(who, figure, unit, detail, meaning))
     return entries
 
 
 def _fidelity(named: Mapping[str, Result]) -> list[Entry]:
     frechet = any(name.endswith(".frechet") for name in named)
-    words = {"frechet": "Fréchet distance"} if frechet else {"kid": "kernel distance (KID)"}
+    titles = {"frechet": "Fréchet distance"} if frechet else {"kid": "kernel distance (KID)"}
     entries = []
     for name, plain in named.items():
         parts = name.split(".")
-        if parts[0] != "fidelity" or parts[-1] not in words or plain.value is None:
+        if parts[0] != "fidelity" or parts[-1] not in titles or plain.value is None:
             continue
         matched, baseline = named.get(f"{name}.size_matched"), named.get(f"{name}.baseline")
         shown = matched if matched and matched.value is not None else plain
@@ -103,7 +97,7 @@ def _fidelity(named: Mapping[str, Result]) -> list[Entry]:
         meaning += " It says nothing about usefulness or privacy."
         features = plain.note.partition(";")[0] if " features of " in plain.note else ""
         detail = _joined(_plain_interval(shown), f"n = {plain.n:,}", features)
-        entries.append(Entry(".".join(parts[1:-1]), number(shown.value), words[parts[-1]], detail, meaning))
+        entries.append(Entry(".".join(parts[1:-1]), number(shown.value), titles[parts[-1]], detail, meaning))
     return entries
 
 

@@ -10,14 +10,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Chapter:
-    """The words of a section.
+    """The words of a section: its title, and what was done and how to read it.
 
-    Attributes:
-        title: above the section.
-        text: what was done and how to read it.
-        claimed: a sentence on what its numbers are evidence for, "" for none.
-        not_claimed: sentences on what they are no evidence for.
-        missing: what is not claimed where it was not measured, "" for nothing.
+    Then what its numbers are evidence for and what they are no evidence for; and what is not claimed where it was not
+    measured.
     """
 
     title: str
@@ -118,11 +114,7 @@ def place(name: str) -> int:
 
 
 def claims(measured: Collection[str]) -> tuple[list[str], list[str]]:
-    """Return what a page claims and what it does not.
-
-    Args:
-        measured: the evaluations that its results are from.
-    """
+    """Return what a page claims and what it does not, by the evaluations that its results are from."""
     words = [CHAPTERS[name] for name in CHAPTERS if name in measured]
     claimed = [one.claimed for one in words if one.claimed]
     missing = [one.missing for name, one in CHAPTERS.items() if one.missing and name not in measured]

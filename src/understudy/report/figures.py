@@ -7,7 +7,7 @@ Drawn on Agg without pyplot: no window, no global state, no metadata that names 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,6 +27,7 @@ MARGIN_INCHES = 0.3  # left of a grid, where its rows have names
 INK, QUIET, RULE = "#1c2733", "#5b6875", "#d5dbe1"
 SERIES = ("#1f5f8b", "#c2571a", "#5a7d2a", "#7a4b94", "#9c2f45", "#0f7f7a")
 MARKERS = "os^Dv<>pPX*"
+LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 8, "labelcolor": INK}
 ROLES = {"real": "#3d4650", "synthetic": "#1f5f8b", "control subjects": "#c2571a"}
 COLUMNS = 8  # cases side by side
 GAP = 2  # pixels between cases
@@ -43,9 +44,7 @@ class DrawnCases:
     label_names: tuple[str, ...]
 
     @classmethod
-    def from_arrays(
-        cls, arrays: Mapping[str, np.ndarray], images: str = "images", labels: str = "labels"
-    ) -> "DrawnCases":
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], images: str = "images", labels: str = "labels") -> Self:
         """Read cases from the arrays of an .npz file; volumes are shown by their middle slice.
 
         Raises:
@@ -97,14 +96,11 @@ def colour(k: int) -> str:
 
 
 def grid_figure(rows: Sequence[tuple[str, np.ndarray, np.ndarray | None]], captions: Sequence[str] = ()) -> bytes:
-    """Draw cases side by side: each row is a layer, each column a case; label maps as contours.
+    """Draw cases side by side as PNG bytes: each row is a layer, each column a case; label maps as contours.
 
     Args:
         rows: (name, pictures (n, H, W, 3) in [0, 1], label maps (n, H, W) or None), the same n for all.
         captions: n texts under the columns, or none.
-
-    Returns:
-        PNG bytes.
     """
     n, height, width = rows[0][1].shape[:3]
     blocks = [slice(first, min(first + COLUMNS, n)) for first in range(0, n, COLUMNS)]
@@ -123,16 +119,8 @@ def grid_figure(rows: Sequence[tuple[str, np.ndarray, np.ndarray | None]], capti
         lane = (height + GAP) * scale
         axes = figure.add_axes((margin / WIDTH_INCHES, (top - lane) / total, 1 - margin / WIDTH_INCHES, lane / total))
         _draw_lane(axes, picture, label)
-        figure.text(
-            0.13 / WIDTH_INCHES,
-            (top - lane / 2) / total,
-            name,
-            rotation=90,
-            ha="center",
-            va="center",
-            fontsize=6.5,
-            color=QUIET,
-        )
+        style: dict[str, Any] = {"rotation": 90, "ha": "center", "va": "center", "fontsize": 6.5, "color": QUIET}
+        figure.text(0.13 / WIDTH_INCHES, (top - lane / 2) / total, name, **style)
         top -= lane
         if last:
             for i, caption in enumerate(captions[block]):
@@ -166,41 +154,27 @@ def curve_figure(curve: Mapping[str, Any]) -> bytes:
         curve: {"x_label", "y_label", "series": [{"name", "x", "y", "low"?, "high"?}], "vertical"?: [{"x", "name"}],
             "y_scale"?: "log"}.
     """
-    figure = Figure((CHART_INCHES, 2.9), dpi=DPI, facecolor="white", layout="constrained")
+    figure = _chart(2.9)
     axes = figure.add_subplot()
     for series, paint in zip(curve["series"], series_colours([s["name"] for s in curve["series"]]), strict=True):
-        reference = bool(series.get("reference"))
+        width, style = (1.3, "--") if series.get("reference") else (1.9, "-")
+        marker = "o" if curve.get("marked") or len(series["x"]) == 1 else None
         axes.plot(
-            series["x"],
-            series["y"],
-            color=paint,
-            linewidth=1.3 if reference else 1.9,
-            linestyle="--" if reference else "-",
-            label=series["name"],
-            marker="o" if curve.get("marked") or len(series["x"]) == 1 else None,
+            series["x"], series["y"], color=paint, linewidth=width, linestyle=style, label=series["name"], marker=marker
         )
         if "low" in series and "high" in series:
             axes.fill_between(series["x"], series["low"], series["high"], color=paint, alpha=0.15, linewidth=0)
     for line in curve.get("vertical", ()):
         axes.axvline(line["x"], color=INK, linewidth=0.9, linestyle=":")
-        axes.annotate(
-            line["name"],
-            (line["x"], 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(-4, -3),
-            textcoords="offset points",
-            ha="right",
-            va="top",
-            fontsize=8,
-            color=INK,
-        )
+        corner: dict[str, Any] = {"xytext": (-4, -3), "textcoords": "offset points", "ha": "right", "va": "top"}
+        axes.annotate(line["name"], (line["x"], 1), xycoords=("data", "axes fraction"), fontsize=8, color=INK, **corner)
     if curve.get("y_scale") == "log":
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
         axes.yaxis.set_minor_locator(NullLocator())
     _plain(axes, curve["x_label"], curve["y_label"])
     if any(s["name"] for s in curve["series"]):
-        axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="best")
+        axes.legend(loc="best", **LEGEND)
     return png(figure)
 
 
@@ -210,13 +184,13 @@ def scatter_figure(curve: Mapping[str, Any]) -> bytes:
     Args:
         curve: {"x_label", "y_label", "series": [{"name", "x", "y"}]}.
     """
-    figure = Figure((CHART_INCHES, 2.9), dpi=DPI, facecolor="white", layout="constrained")
+    figure = _chart(2.9)
     axes, names = figure.add_subplot(), [series["name"] for series in curve["series"]]
     for i, (series, paint) in enumerate(zip(curve["series"], series_colours(names), strict=True)):
         marker = MARKERS[i % len(MARKERS)]
         axes.plot(series["x"], series["y"], marker, color=paint, markersize=5, alpha=0.85, label=series["name"])
     _plain(axes, curve["x_label"], curve["y_label"])
-    axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="best")
+    axes.legend(loc="best", **LEGEND)
     return png(figure)
 
 
@@ -228,7 +202,7 @@ def histogram_figure(panels: Sequence[Mapping[str, Any]]) -> bytes:
             series is filled.
     """
     lanes = -(-len(panels) // PANELS)
-    figure = Figure((WIDTH_INCHES, 0.35 + 1.65 * lanes), dpi=DPI, facecolor="white", layout="constrained")
+    figure = _chart(0.35 + 1.65 * lanes, WIDTH_INCHES)
     names = [series["name"] for series in panels[0]["series"]]
     for place, panel in enumerate(panels):
         axes, edges = figure.add_subplot(lanes, PANELS, place + 1), np.asarray(panel["edges"], float)
@@ -242,20 +216,15 @@ def histogram_figure(panels: Sequence[Mapping[str, Any]]) -> bytes:
         _plain(axes, panel["x_label"], "")
         axes.set_yticks([])
     marks = [Patch(color=paint, label=name) for name, paint in zip(names, series_colours(names), strict=True)]
-    figure.legend(handles=marks, loc="outside upper right", ncols=len(marks), frameon=False, fontsize=8, labelcolor=INK)
+    figure.legend(handles=marks, loc="outside upper right", ncols=len(marks), **LEGEND)
     return png(figure)
 
 
 def interval_figure(rows: Sequence[tuple[str, str, float, float | None, float | None]], x_label: str) -> bytes:
-    """Draw values with their intervals, one line each.
-
-    Args:
-        rows: (label, group, value, low, high); a group has one colour.
-        x_label: what the values are.
-    """
+    """Draw values with their intervals, one line each: (label, group, value, low, high); a group has one colour."""
     groups = list(dict.fromkeys(row[1] for row in rows))
     paints = dict(zip(groups, series_colours(groups), strict=True))
-    figure = Figure((CHART_INCHES, 0.75 + 0.27 * len(rows)), dpi=DPI, facecolor="white", layout="constrained")
+    figure = _chart(0.75 + 0.27 * len(rows))
     axes = figure.add_subplot()
     for y, (_, group, value, low, high) in enumerate(rows):
         if low is not None and high is not None:
@@ -270,10 +239,13 @@ def interval_figure(rows: Sequence[tuple[str, str, float, float | None, float | 
 
 def series_colours(names: Sequence[str]) -> list[str]:
     """Give each series a colour: the same for the same role in every figure."""
-    free = iter(
-        paint for paint in SERIES * (1 + len(names)) if paint not in {ROLES[name] for name in names if name in ROLES}
-    )
+    taken = {ROLES[name] for name in names if name in ROLES}
+    free = iter(paint for paint in SERIES * (1 + len(names)) if paint not in taken)
     return [ROLES[name] if name in ROLES else next(free) for name in names]
+
+
+def _chart(height: float, width: float = CHART_INCHES) -> Figure:
+    return Figure((width, height), dpi=DPI, facecolor="white", layout="constrained")
 
 
 def _plain(axes: Axes, x_label: str, y_label: str) -> None:

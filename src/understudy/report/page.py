@@ -25,15 +25,9 @@ from understudy.report.tables import words
 
 
 def write_report(results: list[Path], out: Path, internal: bool = False) -> Path:
-    """Write the report of some results folders.
+    """Write the report of folders that ``evaluate`` wrote of the same cohorts, and return the page ``out/report.html``.
 
-    Args:
-        results: folders that ``evaluate`` wrote, all of the same cohorts.
-        out: folder to make.
-        internal: whether to write the INTERNAL edition as well, in ``out/internal``.
-
-    Returns:
-        The path of the PUBLIC page, ``out/report.html``.
+    The INTERNAL edition lies in ``out/internal``.
 
     Raises:
         UsageError: no results, or ``out`` holds something else.
@@ -65,10 +59,8 @@ def _write(folder: Path, page: str, provenance: Provenance) -> None:
 
 def _render(folders: list[Folder], sections: list[Section], internal: bool) -> str:
     """Return the page as HTML."""
-    loader = PackageLoader("understudy.report", "")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    options: dict[str, Any] = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    environment = Environment(loader=PackageLoader("understudy.report", ""), autoescape=True, **options)
     results = [result for folder in folders for result in folder.results]
     claimed, not_claimed = claims({folder.section for folder in folders})
     return environment.get_template("page.html.j2").render(

@@ -27,15 +27,7 @@ from understudy.report.chapters import place
 
 COMMAND = re.compile(r"evaluate ([a-z]{1,40})")  # what may name a section of a page and a folder of a bundle
 ROW_PER_CASE = {
-    "case_id",
-    "subject_id",
-    "case",
-    "subject",
-    "real_case",
-    "real_subject",
-    "patient",
-    "patient_id",
-    "source_file",
+    *("case", "case_id", "real_case", "subject", "subject_id", "real_subject", "patient", "patient_id", "source_file")
 }
 
 
@@ -127,13 +119,9 @@ class Folder:
     """The public part of one results folder; ``path`` leads to the internal part.
 
     Attributes:
-        path: the folder.
         section: utility, fidelity, privacy ...
-        results: its numbers.
         provenance: the request that made it.
-        tables: its tables.
-        curves: its curve files by name.
-        histograms: its histogram files by name.
+        curves: its curve files by name; histograms are, too.
         images: its .npz files of synthetic cases by name.
         digest: hash of the public files.
     """
@@ -179,11 +167,8 @@ def read_folders(paths: list[Path]) -> list[Folder]:
 def cohort_ids(provenance: dict[str, Any], role: str) -> str:
     """Return the ids of the real or synthetic cohorts behind a results folder, joined by commas; "" if none."""
     inputs = provenance.get("inputs", {})
-    return ",".join(
-        str(inputs[key])
-        for key in sorted(inputs)
-        if key == role or key.startswith((f"{role}.", f"{role}-", f"{role}_"))
-    )
+    keys = [key for key in sorted(inputs) if key == role or key.startswith((f"{role}.", f"{role}-", f"{role}_"))]
+    return ",".join(str(inputs[key]) for key in keys)
 
 
 def section_of(provenance: dict[str, Any], path: Path) -> str:
@@ -202,11 +187,7 @@ def section_of(provenance: dict[str, Any], path: Path) -> str:
 
 
 def read_arrays(file: Path) -> dict[str, np.ndarray]:
-    """Read an .npz file without running anything in it.
-
-    Raises:
-        UnderstudyError: it cannot be read.
-    """
+    """Read an .npz file without running anything in it; one that cannot be read is an UnderstudyError."""
     try:
         with file.open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
@@ -215,11 +196,7 @@ def read_arrays(file: Path) -> dict[str, np.ndarray]:
 
 
 def read_table(file: Path) -> Table:
-    """Read a CSV table.
-
-    Raises:
-        UnderstudyError: it is empty, or its rows differ in length.
-    """
+    """Read a CSV table; one that is empty, or whose rows differ in length, is an UnderstudyError."""
     try:
         with file.open(newline="", encoding="utf-8") as handle:
             rows = [tuple(row) for row in csv.reader(handle)]
@@ -239,8 +216,7 @@ def _read(path: Path) -> Folder:
         )
     tables = [read_table(file) for file in sorted(path.glob("tables/*.csv"), key=stem)]
     for table in tables:
-        named = ROW_PER_CASE.intersection(column.strip().lower() for column in table.header)
-        if named:
+        if named := ROW_PER_CASE.intersection(column.strip().lower() for column in table.header):
             raise UnderstudyError(
                 f"{path}/tables/{table.name}.csv has the column {sorted(named)[0]!r}, a row per case or subject, "
                 "which no public table may hold: move it to internal/"

@@ -89,7 +89,8 @@ def _grids(folder: Folder) -> list[ReportFigure]:
 
 
 def _section(folder: Folder, ceiling: Sequence[Result]) -> Section:
-    pictures = _scores([*folder.results, *ceiling])
+    results = [*folder.results, *ceiling]
+    pictures = [picture for score, name in SCORES.items() for picture in _score(results, score, name)]
     pictures += [_curve(curve) for curve in folder.curves.values()]
     for data in folder.histograms.values():
         pictures.append(ReportFigure(data["title"], histogram_figure(data["panels"]), HISTOGRAMS))
@@ -114,12 +115,8 @@ def _on_test(folder: Folder) -> list[Result]:
     return [replace(r, name=f"utility.{CEILING}.-.{r.name.removeprefix('interrater.')}") for r in folder.results]
 
 
-def _scores(results: Sequence[Result]) -> list[ReportFigure]:
-    """Return a figure of each score with its intervals, all that networks were trained on, where there is any."""
-    return [picture for score, words in SCORES.items() for picture in _score(results, score, words)]
-
-
 def _score(results: Sequence[Result], score: str, name: str) -> list[ReportFigure]:
+    """Return a figure of a score with its intervals, all that networks were trained on, where there is any."""
     rows, kinds = [], []
     for result in results:
         parts = result.name.split(".")
@@ -136,7 +133,7 @@ def _score(results: Sequence[Result], score: str, name: str) -> list[ReportFigur
     else:
         kept = [label == MEAN or kind in PLAIN for label, kind in kinds]
     rows = [row for row, told in zip(rows, kept, strict=True) if told]
+    if not rows:
+        return []
     note = f"Dots are values, lines 95 % intervals; {PERFECT[score]}."
-    return (
-        [ReportFigure(f"{name} on real test subjects", interval_figure(rows, name), note, wide=False)] if rows else []
-    )
+    return [ReportFigure(f"{name} on real test subjects", interval_figure(rows, name), note, wide=False)]

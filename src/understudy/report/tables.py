@@ -13,11 +13,10 @@ from understudy.report.reading import Table
 
 TITLES = {quantity.name: quantity.title for quantity in quantities().values()}
 OF_IMAGES = ("fidelity", "correlation")  # evaluations whose names have parts that are metrics of the menu
-WORDS = {
+WORDS = {  # what is more than the name with blanks for underscores
     **SCORES,
     "unet": "U-Net",
     "segresnet": "SegResNet",
-    "pix2pix": "pix2pix",
     "densenet": "DenseNet-121",
     "densenet-small": "DenseNet, small",
     "within": "distance within the class, synthetic / real",
@@ -46,15 +45,10 @@ WORDS = {
     "gain-finetuned": "gain of synthetic, then real",
     "size_matched": "equal numbers",
     "baseline": "real against real",
-    "n": "n",
-    "copies": "copies",
     "correlation": "nearest r",
     "neighbour": "neighbouring slices",
     "training": "training subjects",
     "control": "control subjects",
-    "synthetic": "synthetic",
-    "real": "real",
-    "share": "share",
     "flagged_share": "flagged, share",
     "above_reference_max": "nearer than any unseen subject",
     "expected": "expected by chance",
@@ -67,11 +61,9 @@ WORDS = {
     "accuracy": "voxels that agree",
     "spearman": "Spearman",
     "kendall": "Kendall tau-b",
-    "attack": "attack",
     "nearest_pixels": "membership by nearest image",
     "nearest_features": "membership by nearest features",
     "density_ratio": "membership by density ratio",
-    "singling_out": "singling out",
     "link_contrasts": "linking two contrasts",
     "link_slices": "linking slices",
     "attribute": "inference of a class",
@@ -79,12 +71,9 @@ WORDS = {
     "denoising_loss": "membership by the denoising loss",
     "risk": "residual risk",
     "tpr": "TPR at 1 % FPR",
-    "attacker_holds": "attacker holds",
     "success_members": "success on members",
     "success_non_members": "success on non-members",
-    "nearness": "nearness",
     "authentic": "authentic cases (AuthPct)",
-    "distance_ratio": "distance ratio",
     "c_t": "C_T",
     "kendall_within": "Kendall tau-b within generators",
 }
@@ -100,9 +89,6 @@ class View:
     """A table ready to print.
 
     Attributes:
-        title: what it shows.
-        header: column names.
-        rows: cells.
         numeric: whether each column is set as numbers.
         caption: what is the same in every row, "" if nothing.
         notes: footnotes, (mark, text).
@@ -121,9 +107,7 @@ class View:
 def words(name: str, section: str = "") -> str:
     """Write a dotted or underscored name in words: ``ratio.unet.dice`` -> ``synthetic / real · U-Net · Dice``.
 
-    Args:
-        name: of a result, a column or a table.
-        section: the evaluation that it is from; recall is another number for images than for copies or voxels.
+    The section is the evaluation that it is from: recall is another number for images than for copies or voxels.
     """
     titles = TITLES if section in OF_IMAGES else {}
     return " · ".join(titles.get(part) or _part(part) for part in name.split("."))
@@ -139,12 +123,9 @@ def _part(part: str) -> str:
 
 
 def number(value: float | None, unit: str = "", like: float | None = None) -> str:
-    """Write a number for people: counts whole, others with about three digits, tiny ones with two.
+    """Write a number for people: counts whole, others with about three digits, tiny ones with two, None as a dash.
 
-    Args:
-        value: the number; None becomes a dash.
-        unit: of a counted thing for whole numbers.
-        like: another number whose decimals it takes, where the two stand together.
+    The unit of a counted thing makes whole numbers; ``like`` is another number, beside it, whose decimals it takes.
     """
     if value is None:
         return "–"
@@ -169,25 +150,13 @@ def results_table(title: str, results: Sequence[Result]) -> View:
     for result in results:
         section, _, name = result.name.partition(".")
         mark = marks.setdefault(result.note, _mark(len(marks))) if result.note else ""
-        better = {"higher": "higher", "lower": "lower"}.get(result.better, "")
+        label = words(name, section) + (f" ({mark})" if mark else "")
         unit = f" {result.unit}" if result.unit not in ("", "r") and result.value is not None else ""
-        rows.append(
-            [
-                words(name, section) + (f" ({mark})" if mark else ""),
-                number(result.value, result.unit) + unit,
-                interval(result.low, result.high, result.unit),
-                f"{result.n:,}" if result.n else "–",
-                better,
-            ]
-        )
-    return View(
-        title,
-        ["Measure", "Value", "95 % interval", "n", "Better"],
-        rows,
-        [False, True, True, True, False],
-        notes=tuple((mark, note) for note, mark in marks.items()),
-        folded=True,
-    )
+        value, ends = number(result.value, result.unit) + unit, interval(result.low, result.high, result.unit)
+        better = result.better if result.better in ("higher", "lower") else ""
+        rows.append([label, value, ends, f"{result.n:,}" if result.n else "–", better])
+    header, numeric = ["Measure", "Value", "95 % interval", "n", "Better"], [False, True, True, True, False]
+    return View(title, header, rows, numeric, notes=tuple((mark, note) for note, mark in marks.items()), folded=True)
 
 
 def table_view(table: Table, section: str = "") -> View:
