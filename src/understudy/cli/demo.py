@@ -107,6 +107,3 @@ def _run(context: typer.Context, line: list[str]) -> None:
     code = root.main(args=line, prog_name="understudy", standalone_mode=False)
     if code:
         raise typer.Exit(code)
-
-
-command = demo
