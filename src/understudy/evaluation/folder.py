@@ -37,9 +37,9 @@ def write_curve(
     series: Mapping[str, tuple[Sequence[float], ...]],
     **more: Any,
 ) -> None:
-    """Write ``curves/<name>.json``: named series of x, y, low and high, and further entries, such as ``vertical``.
+    """Write ``curves/<name>.json``: named series of x, y and, where there are intervals, their ends low and high.
 
-    The ends of intervals, low and high, may be left out.
+    `more`: further entries, such as ``vertical``.
     """
     lines = [
         {"name": name, **{axis: [float(v) for v in values] for axis, values in zip(AXES, columns, strict=False)}}
@@ -61,13 +61,8 @@ def write_histograms(folder: Path, name: str, histograms: Mapping[str, Any]) -> 
 def write_grid(file: Path, cohort: Cohort, rows: np.ndarray, title: str = "") -> None:
     """Write cases as ``images`` (n, C, H, W) float32 in [0, 1] and ``labels`` (n, H, W) uint8 where there are some.
 
-    A cohort of label maps alone gets one black channel for them to be drawn on.
-
-    Args:
-        file: the .npz file; of real cases only below ``internal/``.
-        cohort: where they are.
-        rows: which; of volumes the middle slice along D is taken.
-        title: what a figure shows above them.
+    The file is an .npz, of real cases only below ``internal/``. Of volumes the middle slice along D is taken; a cohort
+    of label maps alone gets one black channel for them to be drawn on. The title stands above the figure.
     """
     names, labels = [c.name for c in cohort.encoding.channels], cohort.labels
     if cohort.images is None:

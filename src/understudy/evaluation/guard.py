@@ -1,4 +1,4 @@
-"""The one door to every evaluation: opens the cohorts and refuses those that must not be compared.
+"""The one way into every evaluation: opens the cohorts and refuses those that must not be compared.
 
 A real cohort in the place of a synthetic one, cohorts that do not fit, too few subjects, and above all a leak: a test
 or control subject among those the generator saw. Messages name the cohort, never a subject.
@@ -29,22 +29,13 @@ def open_pair(
 ) -> tuple[Cohort, list[Cohort]]:
     """Open a real cohort and the synthetic cohorts that stand for it.
 
-    Args:
-        real: folder of the real cohort.
-        synthetic: folders of the synthetic cohorts.
-        splits: splits of the real cohort that the evaluation reads.
-        labels: whether it needs label maps.
-        images: whether it needs images.
-        minimum: fewest subjects in each of these splits.
-        protected: splits whose subjects no generator may have seen.
-        classes: of the label maps, the only ones that count; the others are background. Empty: all.
-
-    Returns:
-        The cohorts.
+    The evaluation reads these splits of the real cohort, of at least `minimum` subjects each; subjects of the
+    `protected` ones no generator may have seen. Of the label maps `classes` alone count, the others are background;
+    empty: all.
 
     Raises:
         UsageError: kinds are mixed up, or sizes, channels or label schemes differ.
-        UnderstudyError: too few subjects, images or label maps missing, or a leak.
+        UnderstudyError: too few subjects, images or label maps missing where they are needed, or a leak.
     """
     if not synthetic:
         raise UsageError("at least one synthetic cohort was expected, found none: name them with --synthetic")

@@ -41,8 +41,8 @@ class Quantity:
         name: in results and tables.
         title: for people.
         better: "lower" or "higher".
-        laws: what holds of it, out of ``LAWS``.
-        unit: of the number; "" where it has none, or where it depends on the channel.
+        laws: what holds of it, out of ``LAWS``; others are refused.
+        unit: "" where it has none, or where it depends on the channel.
         bounds: the lowest and the highest value that it can have.
     """
 
@@ -65,10 +65,11 @@ class Metric:
 
     Attributes:
         function: ``metric(*, real, synthetic, seed)`` on feature matrices (n, F) and (m, F): one Result, or several
-            that share their work.
+        that share their work. ``n`` of a result is the number of cases it stands on, as a rule the smaller set.
+        UnderstudyError for matrices that cannot be compared (:func:`check_features`).
         quantities: what the results are, in their order.
         needs: what the matrices hold: "features" of images, "logits" of their classes, their "spectra", or
-            "intensities", channel by channel.
+        "intensities", channel by channel.
         settings: settings of the evaluation that the function takes beside its roles.
         cases_per_feature: how many cases a set it needs for each of the F columns to mean anything.
         few: what becomes of it with fewer.
@@ -104,11 +105,7 @@ def few_cases(n: int) -> str:
 
 
 def check_features(real: np.ndarray, synthetic: np.ndarray, minimum: int = 2) -> None:
-    """Refuse feature matrices that cannot be compared.
-
-    Raises:
-        UnderstudyError: not two matrices of equal width, too few rows, or numbers that are not finite.
-    """
+    """Raise UnderstudyError unless these are matrices of equal width, enough rows, and finite numbers."""
     if real.ndim != 2 or synthetic.ndim != 2 or real.shape[1] != synthetic.shape[1]:
         raise UnderstudyError(
             f"features (n, F) and (m, F) of one extractor were expected, found {real.shape} and {synthetic.shape}"

@@ -1,7 +1,8 @@
 """From scores of cases to what ``evaluate consistency`` writes.
 
 PUBLIC: results.json, tables/consistency.csv, curves, and cases.csv with a row per *synthetic* case; of real cases only
-aggregates over at least five subjects. internal/seen.json: whom the segmenter saw, for what is made with its verdict.
+aggregates over at least five subjects. internal/seen.json: which subjects the segmenter saw, for what is made with its
+scores.
 **Checked** in tests/evaluation/consistency/test_report.py (known scores give known numbers; few subjects are withheld).
 """
 
@@ -38,7 +39,7 @@ TABLE = (
 
 @dataclass(frozen=True)
 class Side:
-    """One cohort as the segmenter sees it: rows (n,) of it, their scores, and what must be known to read them."""
+    """One cohort as the segmenter reads it: rows (n,) of it, their scores, and what must be known to read them."""
 
     name: str
     cohort: Cohort

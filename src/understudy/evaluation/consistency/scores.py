@@ -39,13 +39,9 @@ class CaseScores:
 
 
 def case_scores(segmenter: Segmenter, cases: CohortCases, classes: int, block: int = VOXELS_PER_BLOCK) -> CaseScores:
-    """Let a segmenter read every image and compare its label map with the one of the case.
+    """Let a segmenter trained on real cases read every image, and compare its label map with the one of the case.
 
-    Args:
-        segmenter: trained on real cases.
-        cases: images and label maps.
-        classes: K with the background.
-        block: voxels read at once; the scores do not depend on it.
+    `classes` is K with the background; `block`, how many voxels are read at once: the scores do not depend on it.
     """
     parts, step = [], max(1, block // int(np.prod(cases.cohort.size)))
     for start in range(0, len(cases), step):

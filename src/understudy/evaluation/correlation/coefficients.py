@@ -45,54 +45,36 @@ def signs(values: np.ndarray) -> np.ndarray:
 
 
 def spearman(s: np.ndarray, u: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return Spearman's coefficients (draws,) in -1..1; NaN where all values of a variable are equal.
+    """Return Spearman's coefficients (draws,) in -1..1 of variables with signs s and u (n, n), on resamples.
 
-    Args:
-        s: signs (n, n) of one variable.
-        u: of the other.
-        weights: (draws, n), how often each item stands in each resample.
+    Weights (draws, n) say how often each item stands in each; NaN where all values of a variable are equal.
     """
     x, y = weights @ s.T, weights @ u.T  # twice the midranks less their means, (draws, n)
     return _share((weights * x * y).sum(1), (weights * x * x).sum(1), (weights * y * y).sum(1))
 
 
 def kendall(s: np.ndarray, u: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return Kendall's coefficients tau-b (draws,) in -1..1; NaN where all values of a variable are equal.
-
-    Args:
-        s: signs (n, n) of one variable.
-        u: of the other.
-        weights: (draws, n), how often each item stands in each resample.
-    """
+    """Return Kendall's coefficients tau-b (draws,) in -1..1; arguments and NaN as in :func:`spearman`."""
     return _share(*(((weights @ pairs) * weights).sum(1) for pairs in (s * u, s * s, u * u)))
 
 
 def kendall_within(s: np.ndarray, u: np.ndarray, cluster: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Return tau-b (draws,) over the pairs of items of one cluster alone; NaN where no such pair differs.
 
-    Args:
-        s: signs (n, n) of one variable.
-        u: of the other.
-        cluster: (n,) the number 0..G-1 of each item's cluster.
-        times: (draws, G), how often each cluster stands in each resample; its copies are clusters of their own.
+    `cluster`: (n,) the number 0..G-1 of each item's; `times`: (draws, G), how often each cluster stands in each
+    resample; its copies are clusters of their own.
     """
     member = np.eye(times.shape[1])[cluster]  # (n, G)
     return _share(*(times @ np.einsum("ig,ij,jg->g", member, pairs, member) for pairs in (s * u, s * s, u * u)))
 
 
 def permutation_p(s: np.ndarray, y: np.ndarray, block: np.ndarray, permutations: int, seed: int) -> float | None:
-    """Return the two-sided p that y is paired with x at random within blocks: of the sum of s_ij u_ij inside them.
+    """Return the two-sided p that y (n,) is paired at random, within blocks, with the variable whose signs are s (n,
+    n).
 
-    Args:
-        s: signs (n, n) of x.
-        y: (n,).
-        block: (n,) the number of each item's block; items change places within it only.
-        permutations: how many are drawn.
-        seed: of these.
-
-    Returns:
-        (1 + those at least as far from 0) / (1 + permutations), as in Phipson and Smyth, Stat. Appl. Genet. Mol. Biol.
-        9 (2010), so never 0; None where no pair of a block differs in x and in y.
+    The statistic is the sum of s_ij u_ij inside blocks, (n,) the number of each item's; items change places within
+    theirs only. p is (1 + those at least as far from 0) / (1 + permutations), as in Phipson and Smyth, Stat. Appl.
+    Genet. Mol. Biol. 9 (2010), so never 0; None where no pair of a block differs in x and in y.
     """
     inside = s * (block[:, None] == block[None, :])
     u, draw, extreme = signs(y), rng(seed, "permutations"), 0
@@ -165,13 +147,7 @@ class MetricCorrelation:
 
 
 def correlations(cohorts: Sequence[CohortScores], config: CorrelationConfig, seed: int) -> list[MetricCorrelation]:
-    """Hold every metric that some cohort has against utility, in the order of the results.
-
-    Args:
-        cohorts: what was measured.
-        config: how many resamples and permutations.
-        seed: of these, the same for every metric.
-    """
+    """Correlate every metric that some cohort has with utility, in the order of the results; one seed for all metrics."""
     told = [item for cohort in cohorts for item in cohort.fidelity.items()]
     metrics = {metric: result.better for metric, result in told if result.value is not None}
     found = [_correlation(metric, better, cohorts, config, seed) for metric, better in metrics.items()]
@@ -201,17 +177,9 @@ def _upward(cohort: CohortScores, metric: str) -> tuple[float, float]:
 
 
 def coefficients(x: np.ndarray, y: np.ndarray, cluster: np.ndarray, draws: int, seed: int) -> dict[str, Coefficient]:
-    """Correlate the ranks of x and y, with percentile intervals over resampled clusters.
+    """Return Spearman's, Kendall's tau-b and tau-b within clusters of x and y (n,), with percentile intervals.
 
-    Args:
-        x: (n,).
-        y: (n,).
-        cluster: (n,) the number 0..G-1 of each item's cluster.
-        draws: resamples.
-        seed: of these.
-
-    Returns:
-        Spearman's, Kendall's tau-b, and tau-b over the pairs within clusters.
+    `cluster` (n,) is the number 0..G-1 of each item's cluster; resamples are of clusters.
     """
     s, u, groups = signs(x), signs(y), int(cluster.max()) + 1
     drawn = resample(rng(seed, "bootstrap", "generators"), groups, draws)

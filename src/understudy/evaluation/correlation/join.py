@@ -48,13 +48,9 @@ class CohortScores:
 
 @dataclass(frozen=True)
 class Joined:
-    """Synthetic cohorts measured against one real cohort, in the order of the fidelity results.
+    """Synthetic cohorts measured against one real cohort (its id), in the order of the fidelity results.
 
-    Attributes:
-        real: id of the real cohort.
-        cohorts: what was measured.
-        score: name of the utility score, e.g. ``unet.dice``.
-        digest: hash of the results.
+    `score` is the name of the utility score, e.g. ``unet.dice``; `digest`, a hash of the results.
     """
 
     real: str
@@ -98,11 +94,7 @@ class _Look:
 
 
 def join(paths: Sequence[Path], config: CorrelationConfig) -> Joined:
-    """Join results folders.
-
-    Args:
-        paths: results folders, or folders that hold some, where other kinds of results are passed over.
-        config: which utility score.
+    """Join results folders; below a folder that holds some, other kinds of results are passed over.
 
     Raises:
         UsageError: no results, or of another kind.

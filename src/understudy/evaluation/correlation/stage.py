@@ -1,9 +1,9 @@
-"""``evaluate correlation``: do fidelity metrics tell which synthetic cohorts are useful?
+"""``evaluate correlation``: do fidelity metrics show which synthetic cohorts are useful?
 
 **Source** of the question: Akbar et al., Brain tumor segmentation using synthetic MR images (Sci Data 11:259, 2024),
 whose abstract says in words that Frechet distance and inception score do not. Here results of ``evaluate fidelity`` and
-``evaluate utility`` on many cohorts of one real cohort are joined, and every metric is held against one utility score.
-A coefficient only from 12 cohorts up; below that the table and the scatter alone.
+``evaluate utility`` on many cohorts of one real cohort are joined, and every metric is correlated with one utility
+score. A coefficient only from 12 cohorts up; below that the table and the scatter alone.
 **Not covered**: that cohorts of one generator, such as its snapshots, rise and fall together with training time: a
 metric may follow utility there, and fail to choose between two finished generators.
 **Checked** in tests/evaluation/correlation/test_stage.py.

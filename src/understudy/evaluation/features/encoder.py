@@ -1,19 +1,19 @@
 """``encoder``: a small network that learns, without labels, what the cases of the real training split differ in.
 
-Two views of each image (turned, scaled, other contrast and level; the classical augmentation of ``tasks``) are to give
-the same embedding, while embeddings of a batch keep their variance and stay uncorrelated. No noise, no blur and no
-mirroring among the views: a fixed reference must not learn to overlook what a generator may get wrong. Features are the
-mean responses of all four levels, so that grain counts beside shape.
+Two augmented views of each image (rotated, scaled, other contrast and level; the classical augmentation of ``tasks``)
+are to give the same embedding, while embeddings of a batch keep their variance and stay uncorrelated. No noise, no blur
+and no mirroring among the views: a fixed reference must not learn to overlook what a generator may get wrong. Features
+are the mean responses of all four levels, so that grain counts beside shape.
 **Source**: Bardes, Ponce and LeCun, VICReg (2022, arXiv 2105.04906), equations 1 to 6 with the weights 25, 25, 1.
 **Differs**: a network of 50,000 weights that trains in well under a minute on one core at 64 pixels, a fixed number of
 updates, crops of at most 64 pixels (volumes: 24 voxels) at the same place in both views. The weights follow from the
 cohort and a fixed seed, not the run's: the same machine and cohort give the same reference. **What it has seen**: all
-real training subjects, so both halves of the baseline are familiar to it, and synthetic cases are not. Had it
-memorised these cases, unseen real subjects would lie above the baseline. On lgg_tcga (40 of 80 subjects, 12 random
-splits) they lay 1.08 times [0.82, 1.43] as far as seen ones, relative to random features: no such effect was found, and
-one of 1.4 is not excluded. Test and control subjects are never looked at. **Against random features** there, in units
-of the baseline: a blur counts 1.0 to 2.9 times as much, noise of a tenth of the half range 1.9 to 11 times; losing
-subjects moves the distance up in 90 % of the steps (random: 80 %).
+real training subjects, so both halves of the baseline are familiar to it, and synthetic cases are not. Had it memorised
+these cases, unseen real subjects would lie above the baseline. On lgg_tcga (40 of 80 subjects, 12 random splits) they
+lay 1.08 times [0.82, 1.43] as far as seen ones, relative to random features: no such effect was found, and one of 1.4
+is not excluded. Test and control subjects are never read. **Against random features** there, in units of the baseline:
+a blur counts 1.0 to 2.9 times as much, noise of a tenth of the half range 1.9 to 11 times; losing subjects moves the
+distance up in 90 % of the steps (random: 80 %).
 **Checked** in tests/evaluation/features/test_encoder.py (same seed, same bits; case by case; the training split only).
 """
 
@@ -126,16 +126,9 @@ def loss(one: Tensor, other: Tensor) -> Tensor:
 
 
 def train(cohort: Cohort, rows: np.ndarray, updates: int, seed: int) -> Network:
-    """Train a network on some cases.
+    """Train a network on some cases of a cohort, which alone are read; the seed is that of weights, order and views.
 
-    Args:
-        cohort: where they are.
-        rows: which; nothing else is read.
-        updates: how many.
-        seed: of weights, order and views.
-
-    Raises:
-        UnderstudyError: too few cases, or no images.
+    Raises UnderstudyError where there are too few cases, or no images.
     """
     if cohort.images is None or len(rows) < LEAST_CASES:
         raise UnderstudyError(

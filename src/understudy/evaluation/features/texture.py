@@ -29,18 +29,13 @@ LEAST_SD = 1e-4  # of images in [-1, 1]; below it an image is flat, and its skew
 
 
 class TextureFeatures:
-    """Map images (n, C, H, W) float32 in [-1, 1] to features (n, 19 C) float32.
-
-    Args:
-        matrix: scikit-image's ``graycomatrix``.
-        properties: scikit-image's ``graycoprops``.
-    """
+    """Map images (n, C, H, W) float32 in [-1, 1] to features (n, 19 C) float32, with two functions of scikit-image."""
 
     standardised = True
     logits = None
 
     def __init__(self, matrix: Callable[..., np.ndarray], properties: Callable[..., np.ndarray]) -> None:
-        """Store the functions."""
+        """Store ``graycomatrix`` and ``graycoprops``."""
         self.matrix, self.properties = matrix, properties
         self.identity: dict[str, Any] = {
             "name": "texture",
@@ -78,9 +73,7 @@ def first_order(images: np.ndarray) -> np.ndarray:
 def build(source: ExtractorInputs) -> TextureFeatures:
     """Return the extractor for images of a cohort.
 
-    Raises:
-        UsageError: the cohort holds volumes.
-        UnderstudyError: scikit-image is not installed.
+    Raises UsageError where it holds volumes, UnderstudyError where scikit-image is not installed.
     """
     if len(source.cohort.size) != 2:
         raise UsageError(

@@ -9,9 +9,9 @@ defaults (3 channels, 0..255, no resizing) are those that it needs. Where the se
 probabilities of classes, they are what it returns when called without that argument: for the inception score.
 **Differs** from published FID: intensities are not rounded to 8 bits; the range of a channel (not of an image) becomes
 0..255. One channel is repeated; where the cohort has another number of channels than the network takes, each channel is
-shown by itself, repeated, and the features are averaged: which channel is which is then for the intensity distance to
-see; probabilities of classes are averaged likewise. Images are resized linearly, in 2D with a low-pass where they
-shrink. Features that keep spatial axes are averaged over them. On the processor, in float32.
+passed by itself, repeated, and the features are averaged, as are probabilities of classes: which channel is which is
+then for the intensity distance to measure. Images are resized linearly, in 2D with a low-pass where they shrink.
+Features that keep spatial axes are averaged over them. On the processor, in float32.
 **Checked** in tests/evaluation/features/test_torchscript.py (hash refused before loading, ranges, channels, resizing,
 logits and probabilities).
 """
@@ -37,13 +37,8 @@ RANGES = {"0..255": (127.5, 127.5), "0..1": (0.5, 0.5), "-1..1": (1.0, 0.0)}  # 
 class ScriptedFeatures:
     """Map images (n, C, *S) float32 in [-1, 1] to features (n, F) float32.
 
-    Args:
-        file: the scripted network.
-        config: hash of the file, and what the network takes.
-
-    Raises:
-        UsageError: there is no such file, or it does not have that hash.
-        UnderstudyError: it is not a TorchScript file.
+    Raises UsageError where there is no such file, or it does not have the hash of the settings; UnderstudyError where
+    it is not a TorchScript file.
     """
 
     standardised = False
@@ -96,7 +91,7 @@ class ScriptedFeatures:
         return found.reshape(len(images), -1, found.shape[1]).mean(1).float()
 
     def _output(self, images: Tensor, arguments: dict[str, bool]) -> Tensor:
-        """Return what the network says of images, (n, F), or of each of their channels, (n C, F)."""
+        """Return the network's output for images, (n, F), or for each of their channels, (n C, F)."""
         x, wanted = self._resized(images), self.config.network_channels
         channels = x.shape[1]
         factor, offset = RANGES[self.config.network_range]
@@ -125,11 +120,7 @@ class ScriptedFeatures:
 
 
 def build(source: ExtractorInputs) -> ScriptedFeatures:
-    """Load the network that was named.
-
-    Raises:
-        UsageError: no file or no hash was given, or they do not fit.
-    """
+    """Load the named network; raises UsageError where no file or no hash was given, or they do not fit."""
     if source.network is None or not source.config.network_sha256:
         raise UsageError(
             "features=torchscript needs --network FILE and --network-sha256 HEX: the file is code, and the hash says "

@@ -59,16 +59,7 @@ class ImageMeasures:
 def measure(
     cohort: Cohort, rows: np.ndarray, encoding: Encoding, extract: Extractor, bins: int, cache: Cache
 ) -> ImageMeasures:
-    """Measure the images of some cases.
-
-    Args:
-        cohort: where they are.
-        rows: which.
-        encoding: how intensities are read; the real cohort's.
-        extract: the extractor of features.
-        bins: of the histograms of intensities.
-        cache: where to look first.
-    """
+    """Measure the images of some cases, block by block, with the real cohort's encoding; `bins`: of intensities."""
     described: dict[str, tuple[Any, Callable[[np.ndarray], np.ndarray]]] = {
         "features": (extract.identity, extract),
         "intensities": (bins, lambda images: shares(images, bins)),

@@ -1,14 +1,14 @@
 """Diversity of classes: which classes synthetic cases show, and how much cases of one class differ from one another.
 
-Which classes a case shows is told by a classifier (:func:`look`) or by the class columns of both case tables
-(:func:`told`; of synthetic cases that is what was asked for); the rest knows arrays. **Shares**: how often each class
-is found, synthetic beside real. **Distance**: half the sum of the absolute differences of the frequencies of all
-combinations of classes (total variation, 0 the same, 1 nothing in common), with its baseline. **Within**: the mean
-distance between two cases of a class in features of their images, synthetic / real, with as many cases on both sets
-and one case a real subject; 1: as diverse as patients are, 0: always the same case.
+Which classes a case shows comes from a classifier or from the class columns of both case tables (of synthetic cases
+that is what was asked for); the rest knows arrays. **Shares**: how often each class is found, synthetic beside real.
+**Distance**: half the sum of the absolute differences of the frequencies of all combinations of classes (total
+variation, 0 the same, 1 nothing in common), with its baseline. **Within**: the mean distance between two cases of a
+class in features of their images, synthetic / real, with as many cases on both sets and one case a real subject; 1: as
+diverse as patients are, 0: always the same case.
 **Source** of the question: Segal et al. (2021, arXiv 2010.03975): disease diversity of conditioned samples.
 **Differs**: numbers instead of an overview. A cohort that was made with a classifier (``condition``) shows that very
-classifier what it asked for: judge it with another one, trained with another seed.
+classifier what it asked for: evaluate it with another one, trained with another seed.
 **Checked** in tests/evaluation/fidelity/test_class_diversity.py (known distributions; a collapsed class; equal n; class
 columns).
 """
@@ -85,17 +85,9 @@ def mean_distance(features: np.ndarray) -> float:
 
 
 def within(real: Seen, synthetic: Seen, k: int, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """Measure how much the cases of class k differ on both sets, at equal n.
+    """Measure how much the cases of class k differ on both sets, at equal n; one case of each real subject takes part.
 
-    Args:
-        real: one case of each subject with the class takes part in a draw.
-        synthetic: the other set.
-        k: the class.
-        draws: random choices of cases.
-        seed: of the choices.
-
-    Returns:
-        Mean distances (draws,) of real and of synthetic cases, and n; n below 2 gives nothing to measure.
+    Returns mean distances (draws,) of real and of synthetic cases, and n; n below 2 gives nothing to measure.
     """
     ours, theirs = (np.flatnonzero(case_set.found[:, k]) for case_set in (real, synthetic))
     n = min(len(np.unique(real.subjects[ours])), len(theirs), MOST)
@@ -112,16 +104,16 @@ def within(real: Seen, synthetic: Seen, k: int, draws: int, seed: int) -> tuple[
 def diversity(
     name: str, names: Sequence[str], real: Seen, synthetic: Seen, draws: int, seed: int, by: str = "the classifier"
 ) -> Iterator[tuple[list[Result], list[Any]]]:
-    """Measure the diversity of one synthetic cohort.
+    """Measure the diversity of one synthetic cohort against the training cases.
 
     Args:
         name: what results begin with, ``fidelity.diversity`` or ``fidelity.classes``.
         names: the K classes.
-        real: what is seen in the training cases.
-        synthetic: in the synthetic cases.
+        real: of the training cases.
+        synthetic: of the synthetic cases.
         draws: random choices of cases for the distance within a class, and random halves behind the baseline.
         seed: of these.
-        by: who says which classes a case has.
+        by: where the classes of a case come from.
 
     Yields:
         For all classes together, then for each class: results, and a row of the table without the cohort's name.

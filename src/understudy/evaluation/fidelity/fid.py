@@ -37,16 +37,7 @@ CASES_PER_FEATURE = 2  # fewer cases than twice the features: the covariance is 
 def frechet(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0) -> Result:
     """Return the Frechet distance of two feature matrices, squared units of the features, >= 0, lower is better.
 
-    Args:
-        real: (n, F).
-        synthetic: (m, F).
-        seed: recorded; nothing is random.
-
-    Returns:
-        The distance; ``n`` is the smaller set. It is biased upwards, the more the fewer cases: compare at equal n.
-
-    Raises:
-        UnderstudyError: matrices that cannot be compared.
+    It is biased upwards, the more the fewer cases: compare at equal n, the smaller set.
     """
     check_features(real, synthetic)
     value = gaussian_distance(*moments(real), *moments(synthetic))
@@ -89,18 +80,8 @@ METRIC = Metric(
 def frechet_infinity(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0, sizes: int = 15) -> Result:
     """Return the Frechet distance extrapolated to n = infinity, squared units of the features, lower is better.
 
-    Args:
-        real: (n, F).
-        synthetic: (m, F).
-        seed: of the subsets.
-        sizes: how many sample sizes the line goes through.
-
-    Returns:
-        Where the line meets 1/n = 0: about 0 for two samples of one distribution, so that it may be negative. ``n`` is
-        the smaller set.
-
-    Raises:
-        UnderstudyError: matrices that cannot be compared.
+    It is where a line through distances at `sizes` sample sizes meets 1/n = 0: about 0 for two samples of one
+    distribution, so that it may be negative. ``n`` is the smaller set.
     """
     check_features(real, synthetic)
     n, features = min(len(real), len(synthetic)), real.shape[1]

@@ -1,6 +1,6 @@
 """How far images of synthetic cohorts lie from real ones: every metric of the menu, and the diversity of each set.
 
-Each cohort is read once (measured.py), then pairs of cases for their resemblance (ms_ssim.py). Beside each distance
+Each cohort is read once (arrays.py), then pairs of cases for their resemblance (ms_ssim.py). Beside each distance
 stands its baseline (baseline.py). Extractors that learn have seen the whole real training split, so **both halves of
 the baseline** are familiar to them and synthetic cases are not: what that is worth stands in features/encoder.py.
 **Checked** in tests/evaluation/fidelity/test_stage.py.
@@ -52,14 +52,14 @@ Imaged = tuple[CaseSet, ImageMeasures]
 
 @dataclass
 class ImageFindings:
-    """What comparing images gives.
+    """What comparing images gives; the arrays are those of each set, by its name.
 
     Attributes:
-        results: numbers.
+        results: plain numbers, size-matched ones and baselines.
         rows: of the table.
-        features: of every set, by its name, as they are compared.
-        intensities: densities (C, bins) of every set, by its name.
-        spectra: mean log spectra (C, R) of every set in dB, by its name.
+        features: (n, F) as they are compared.
+        intensities: densities (C, bins).
+        spectra: mean log spectra (C, R) in dB.
     """
 
     results: list[Result] = field(default_factory=list)
@@ -84,7 +84,7 @@ class ImageComparison:
 
 
 def steps(encoding: Encoding, others: int, config: FidelityConfig) -> int:
-    """Return how often :func:`compare_images` says that it goes on."""
+    """Return how often :func:`compare_images` calls `advance`."""
     times = {"intensities": encoding.image_channels, "logits": int(config.network_classes != "none")}
     baselines = sum(times.get(needs, 1) for needs in _needs()) * config.draws
     return 2 * (1 + others) + baselines * others if others else 0
@@ -106,14 +106,7 @@ def compare_images(
 ) -> ImageFindings:
     """Compare the images of synthetic cohorts with those of real training subjects.
 
-    Args:
-        real: the real cohort's training cases.
-        others: synthetic cohorts with images.
-        config: settings.
-        seed: of halves, subsets and pairs.
-        advance: is told after each step what it was.
-        extract: the extractor of features.
-        cache: where features may be found.
+    The seed is that of halves, subsets and pairs; `advance` is called after each step with what it was.
     """
     encoding, case_sets, found = real.cohort.encoding, (real, *others), ImageFindings()
     measured = []

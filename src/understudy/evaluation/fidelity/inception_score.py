@@ -21,16 +21,8 @@ from understudy.evaluation.metric import Metric, Quantity, check_features
 def inception_score(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0) -> Result:
     """Return the inception score of the synthetic set, 1 to K, higher is better.
 
-    Args:
-        real: (n, K); not used, here because a baseline exchanges sets.
-        synthetic: (m, K) logits of its cases, or log probabilities.
-        seed: recorded; nothing is random.
-
-    Returns:
-        The score; ``n`` is the number of synthetic cases: compare at equal n.
-
-    Raises:
-        UnderstudyError: matrices that cannot be compared.
+    The sets are logits of classes (n, K) and (m, K), or log probabilities; the real one is not used, here because a
+    baseline exchanges sets. ``n`` is the number of synthetic cases: compare at equal n.
     """
     check_features(real, synthetic)
     case = log_softmax(synthetic.astype(np.float64), axis=1)

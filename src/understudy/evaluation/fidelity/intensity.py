@@ -38,15 +38,8 @@ def densities(shares: np.ndarray, channels: Sequence[Channel]) -> np.ndarray:
 
 
 def wasserstein(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0) -> Result:
-    """Return the Wasserstein distance of two sets, in units of the channel, >= 0, lower is better.
-
-    Args:
-        real: (n, bins) from :func:`cumulative`.
-        synthetic: (m, bins).
-        seed: recorded; nothing is random.
-
-    Raises:
-        UnderstudyError: matrices that cannot be compared.
+    """Return the Wasserstein distance of two sets of :func:`cumulative`, in units of the channel, >= 0, lower is
+    better.
     """
     check_features(real, synthetic)
     value = float(np.abs(real.mean(0, dtype=np.float64) - synthetic.mean(0, dtype=np.float64)).sum())

@@ -21,18 +21,8 @@ def kid(
 ) -> Result:
     """Return the kernel distance of two feature matrices, lower is better; unbiased, so that it may be negative.
 
-    Args:
-        real: (n, F).
-        synthetic: (m, F).
-        seed: of the subsets.
-        subsets: how many.
-        subset_size: cases of each set in a subset; at most half of the smaller set, so that subsets differ.
-
-    Returns:
-        The mean over subsets, with the range that holds 95 % of them (of subsets, not of subjects).
-
-    Raises:
-        UnderstudyError: matrices that cannot be compared.
+    It is the mean over random subsets, with the range that holds 95 % of them (of subsets, not of subjects). A subset
+    holds `subset_size` cases of each set, at most half of the smaller set, so that subsets differ.
     """
     check_features(real, synthetic)
     n = min(len(real), len(synthetic))

@@ -1,6 +1,6 @@
 """How far label maps of synthetic cohorts lie from real ones: distances of their statistics, class by class.
 
-**Distances** of one statistic (labels.py) over the cases that have the class: the 1-D Wasserstein distance
+**Distances** of one statistic (label_maps.py) over the cases that have the class: the 1-D Wasserstein distance
 (scipy.stats.wasserstein_distance) divided by the standard deviation of the real values, and the two-sample
 Kolmogorov-Smirnov statistic, 0..1. Both are 0 for equal distributions, and greater than 0 for two finite samples of one
 distribution: beside each number stand the baseline (half of the real subjects against the other half) and the
@@ -8,8 +8,8 @@ size-matched number (as many synthetic cases against one half), as for images (b
 class, the mean over the statistics; ``tables/labels.csv`` holds every statistic. How many cases lack the class, and how
 many maps are empty, are numbers of their own.
 **Differs** from tests of significance: with enough cases every difference is significant; a distance says how large.
-**Checked** in tests/evaluation/fidelity/test_label_distances.py
-(closed forms, baselines, few subjects, what stays untold).
+**Checked** in tests/evaluation/fidelity/test_label_distances.py (closed forms, baselines, few subjects, what is
+withheld).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -82,14 +82,7 @@ def kolmogorov_smirnov(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0
 
 
 def compare_labels(real: CaseSet, others: Sequence[CaseSet], config: FidelityConfig, seed: int) -> LabelFindings:
-    """Compare the label maps of synthetic cohorts with those of real training subjects.
-
-    Args:
-        real: the real cohort's training cases.
-        others: synthetic cohorts with the label scheme of the real one.
-        config: draws, label_bins, location.
-        seed: of the halves.
-    """
+    """Compare the label maps of synthetic cohorts with those of real training subjects; all have the same label scheme."""
     names: Sequence[str] = real.cohort.scheme.names if real.cohort.scheme else ()
     case_sets = [describe(s.name, s.cohort, s.rows, len(names), config.location) for s in (real, *others)]
     ours, theirs = in_common_unit(case_sets[0], case_sets[1:])

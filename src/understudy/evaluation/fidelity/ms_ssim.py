@@ -80,15 +80,9 @@ def _window(side: int) -> Tensor:
 
 
 def random_pairs(subjects: np.ndarray, number: int, seed: int) -> np.ndarray:
-    """Draw pairs of cases of different subjects, with replacement.
+    """Draw pairs of cases of different subjects, with replacement, of cases of at least two subjects (n,).
 
-    Args:
-        subjects: (n,) whose the cases are; at least two subjects.
-        number: P.
-        seed: of the draw.
-
-    Returns:
-        Positions (P, 2); the first is uniform over cases, the second over the cases of other subjects.
+    Positions (P, 2); the first is uniform over cases, the second over the cases of other subjects.
     """
     draw, owner = rng(seed, "ms-ssim", "pairs"), by_subject(subjects).number
     firsts = draw.integers(len(owner), size=number)
@@ -106,19 +100,9 @@ def pair_values(cohort: Cohort, rows: np.ndarray, pairs: np.ndarray, encoding: E
 def set_result(
     name: str, cohort: Cohort, rows: np.ndarray, encoding: Encoding, pairs: int, draws: int, seed: int
 ) -> Result:
-    """Measure one set.
+    """Return the mean over random pairs of one set, with a 95 % range: of pairs within each of `draws` random halves.
 
-    Args:
-        name: of the result.
-        cohort: its cohort.
-        rows: its cases.
-        encoding: the real cohort's.
-        pairs: random pairs.
-        draws: random halves of the subjects behind the range.
-        seed: of pairs and halves.
-
-    Returns:
-        The mean over pairs, with the range that holds 95 % of the means of pairs within a random half of the subjects.
+    The halves are of the subjects; images are read by the real cohort's encoding.
     """
     subjects = cohort.column("subject_id")[rows]
     if len(set(subjects.tolist())) < 2:

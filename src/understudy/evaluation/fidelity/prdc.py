@@ -24,23 +24,10 @@ ROUNDING = 1e-12  # of the largest squared norm: what a squared distance of two 
 
 
 def prdc(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0, neighbours: int = 5) -> tuple[Result, ...]:
-    """Return precision, recall, density and coverage, higher is better.
+    """Return precision, recall, density and coverage, higher is better; `neighbours` is k.
 
-    Args:
-        real: (n, F).
-        synthetic: (m, F).
-        seed: recorded; nothing is random.
-        neighbours: k, how many neighbours a ball reaches to.
-
-    Returns:
-        Precision, the share of synthetic cases in the ball of a real one; recall, the share of real cases in the ball
-        of a synthetic one; density, how many real balls hold a synthetic case, over k, on average (about 1 for two
-        samples of one distribution, above 1 where synthetic cases lie densest where real ones do); coverage, the
-        share of real balls that hold a synthetic case. ``n`` is the smaller set; all four depend on n and m: compare at
-        equal ones.
-
-    Raises:
-        UnderstudyError: matrices that cannot be compared.
+    Density is about 1 for two samples of one distribution, above 1 where synthetic cases lie densest where real ones
+    do. ``n`` is the smaller set; all four depend on n and m: compare at equal ones.
     """
     held, holders = ball_counts(real, synthetic, neighbours)
     _, real_holders = ball_counts(synthetic, real, neighbours)
@@ -54,15 +41,8 @@ def prdc(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0, neighbours: 
 
 
 def ball_counts(centres: np.ndarray, others: np.ndarray, neighbours: int) -> tuple[np.ndarray, np.ndarray]:
-    """Count whom the balls around one set hold of the other set.
-
-    Args:
-        centres: (n, F) cases with a ball each.
-        others: (m, F) cases of the other set.
-        neighbours: k.
-
-    Returns:
-        (n,) how many of the others each ball holds; (m,) how many balls hold each of the others.
+    """Return how many of the others (m, F) the ball around each centre (n, F) holds, (n,), and how many hold each,
+    (m,).
     """
     check_features(centres, others)
     middle, k = centres.mean(0, dtype=np.float64), reach(centres, neighbours)

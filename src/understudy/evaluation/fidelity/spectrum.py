@@ -59,16 +59,7 @@ def _rings(size: tuple[int, ...]) -> sparse.csr_array:
 
 
 def distance(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0) -> Result:
-    """Return the distance of the mean log spectra of two sets, in dB, >= 0, lower is better.
-
-    Args:
-        real: (n, C R) from :func:`spectra`.
-        synthetic: (m, C R).
-        seed: recorded; nothing is random.
-
-    Raises:
-        UnderstudyError: matrices that cannot be compared.
-    """
+    """Return the distance of the mean log spectra (n, C R), (m, C R) of two sets, in dB, >= 0, lower is better."""
     check_features(real, synthetic)
     difference = real.mean(0, dtype=np.float64) - synthetic.mean(0, dtype=np.float64)
     value = float(np.sqrt((difference**2).mean()))

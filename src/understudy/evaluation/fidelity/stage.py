@@ -1,13 +1,12 @@
 """``evaluate fidelity``: images and label maps of synthetic cohorts against those of a real one.
 
-Images by every metric of the menu (image_distances.py), label maps by their statistics (label_distances.py), classes as
-the class columns of both tell them, and as a classifier sees them where one is given (diversity.py). What a cohort does
-not have is left out, and the results say so. The real set is the **training split**: the distribution that a generator
-was asked to learn. What that cannot tell, whether it was memorised, is the question of ``evaluate privacy``.
-Beside each number stands its baseline (baseline.py). **Source** of the caution: Akbar et al. (Sci Data 11:259, 2024):
-such distances do not tell whether images are useful.
-**Checked** in tests/evaluation/fidelity/test_stage.py (files, names, same seed same files, label maps alone,
-refusals).
+Images by every metric of the menu (image_distances.py), label maps by their statistics (label_distances.py), classes by
+the class columns of both, and by a classifier where one is given (class_diversity.py). What a cohort does not have is
+left out, and the results say so. The real set is the **training split**: the distribution that a generator was asked to
+learn. What that cannot answer, whether it was memorised, is the question of ``evaluate privacy``. Beside each number
+stands its baseline (baseline.py). **Source** of the caution: Akbar et al. (Sci Data 11:259, 2024): such distances do
+not show whether images are useful.
+**Checked** in tests/evaluation/fidelity/test_stage.py (files, names, same seed same files, label maps alone, refusals).
 """
 
 from collections.abc import Iterator, Sequence
@@ -53,7 +52,7 @@ def evaluate_fidelity(
     network: Path | None = None,
     cache: Path | None = None,
 ) -> Path:
-    """Measure how near images and label maps of synthetic cohorts lie to those of real training subjects.
+    """Measure how near images and label maps of synthetic cohorts lie to those of real training subjects; return `out`.
 
     Args:
         real: folder of the real cohort.
@@ -64,9 +63,6 @@ def evaluate_fidelity(
         classifier: a folder that ``understudy classify`` made; with it the diversity of classes is measured too.
         network: file of a scripted network, for features=torchscript.
         cache: a folder of its own where features are kept between evaluations; INTERNAL, never released.
-
-    Returns:
-        ``out``.
 
     Raises:
         UsageError: cohorts, a classifier, a network or a cache that do not fit, or an output of another request.

@@ -49,13 +49,10 @@ class Pairing:
 
 
 def pair(real: Path, other: Path, split: str, classes: Sequence[str] = ()) -> Pairing:
-    """Open two raters' cohorts and find the cases that both have.
+    """Open two raters' cohorts and find the cases that both have, in a split or in "all".
 
-    Args:
-        real: folder of the cohort whose label maps are the reference, and whose splits count.
-        other: folder of the other rater's cohort; its own splits do not matter.
-        split: a split, or "all".
-        classes: the only ones that count; empty: all.
+    The label maps of `real` are the reference, and its splits count; the splits of the other do not matter. Only these
+    classes count; empty: all.
 
     Raises:
         UsageError: not two real cohorts, or cohorts that do not fit.

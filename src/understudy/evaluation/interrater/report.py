@@ -1,8 +1,7 @@
 """From two raters' label maps to what ``evaluate interrater`` writes.
 
 PUBLIC: results.json and tables/interrater.csv, over at least five subjects. internal/per_subject.csv: a row per
-subject.
-**Checked** in tests/evaluation/interrater/test_stage.py.
+subject. **Checked** in tests/evaluation/interrater/test_stage.py.
 """
 
 from collections.abc import Iterator
@@ -33,15 +32,8 @@ SIDES = {"precision": "share of what --other marks that --real marks too", "reca
 
 @dataclass(frozen=True)
 class InterraterFindings:
-    """What was found.
-
-    Attributes:
-        pairing: the cases.
-        names: of the classes, last of all of them as one where there are several.
-        scores: what is scored.
-        outcome: one reading, --other against --real.
-        config: settings.
-        provenance: the request.
+    """What was found: one reading, of the other's maps against the real ones; where classes are several, last all as
+    one.
     """
 
     pairing: Pairing

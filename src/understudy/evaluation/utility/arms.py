@@ -71,13 +71,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Real:
-    """A real arm: all training subjects, or n of them.
-
-    Attributes:
-        arm: what is trained on it alone.
-        at: "" or @n.
-        left: the training subjects that are not in it.
-    """
+    """A real arm: all training subjects, or n of them ("@n"), and the training subjects that are left."""
 
     arm: Arm
     at: str = ""
@@ -95,15 +89,8 @@ class Synthetic:
 def make_arms(judge: Task, real: Cohort, others: list[Cohort], config: Repeats, seed: int) -> list[Arm]:
     """Return what networks are trained on, all real cases first, each real arm before what is compared with it.
 
-    Args:
-        judge: the task.
-        real: the real cohort.
-        others: the synthetic cohorts.
-        config: which arms, shares and numbers of real subjects.
-        seed: of the draw of subjects.
-
-    Raises:
-        UnderstudyError: as many real subjects were asked for as there are, or more.
+    The seed is that of the draw of subjects. Raises UnderstudyError where as many real subjects were asked for as there
+    are, or more.
     """
     arms: list[Arm] = []
     named = zip(short_names(others), others, strict=True)
@@ -124,11 +111,7 @@ def shares(config: Repeats) -> list[float]:
 
 
 def drawn_subjects(real: Cohort, n: int, seed: int) -> list[str]:
-    """Return n training subjects; of one seed, fewer are a part of more.
-
-    Raises:
-        UnderstudyError: there are not more than n.
-    """
+    """Return n training subjects; of one seed, fewer are a part of more. UnderstudyError if there are not more than n."""
     train = real.subjects("train")
     if n >= len(train):
         raise UnderstudyError(

@@ -37,14 +37,9 @@ PER_CASE = ("case_id", "subject_id", "trained_on", "network", "repeat", "class",
 
 @dataclass
 class AreaOutcome(Outcome):
-    """Probabilities (n, K) of each repeat on the test cases.
+    """Probabilities (n, K) of the K classes `names` on the test cases, one matrix a repeat.
 
-    Attributes:
-        targets: (n, K) of 0 and 1, NaN where missing.
-        number: (n,) of each case's subject, 0..subjects-1.
-        subjects: S, how many there are.
-        names: the K classes.
-        probabilities: one (n, K) a repeat.
+    The targets (n, K) are 0 and 1, NaN where missing; the number (n,) is that of each case's subject, 0..subjects-1.
     """
 
     targets: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
@@ -140,7 +135,7 @@ class Classification(Task):
         return AreaOutcome([], self.test.targets, number, len(self.subjects), self.names)
 
     def run(self, cases: TaskCases, outcome: Outcome, seed: int, advance: Callable[[], None]) -> None:
-        """Train a classifier and let it judge the test cases."""
+        """Train a classifier and let it predict the test cases."""
         assert isinstance(outcome, AreaOutcome)
         score = validation_score(self.validation)
         classifier = train_classifier(cases, self.columns_read, self.config, seed, score, advance)

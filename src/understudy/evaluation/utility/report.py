@@ -1,16 +1,13 @@
 """From outcomes to what ``evaluate utility`` writes: results, tables, validation curves, rows per subject or case.
 
 A ratio never stands without its real-only score: in the note, in the row before it, and in the table. The first score
-of a task has ratios, the others differences; each arm is compared with the real-only one that it names (arms.py).
-Where a validation curve had not converged, the note says so. How many networks read the test split is a result of
-its own.
-**Checked** in tests/evaluation/utility/test_report.py (known counts give known numbers; few subjects are withheld).
-
-The mixing curve: the first score of a task against the share of synthetic cases in what networks learned.
-
+of a task has ratios, the others differences; each arm is compared with the real-only one that it names (arms.py). Where
+a validation curve had not converged, the note says so. How many networks read the test split is a result of its own.
+**The mixing curve**: the first score of a task against the share of synthetic cases in what networks learned.
 tables/utility-mixing.csv has every class; the curve shows the mean over classes, a line for each cohort and number of
 real subjects. Its ends are real-only (0) and, where it was asked for, synthetic-only (1). What fewer than five subjects
-stand behind is blank in the table and not in the curve. **Checked** in tests/evaluation/utility/test_report.py.
+stand behind is blank in the table and not in the curve.
+**Checked** in tests/evaluation/utility/test_report.py (known counts give known numbers; few subjects are withheld).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,14 +36,7 @@ LAST = ("low", "high", "gain", "gain_low", "gain_high", "n_subjects")
 
 
 def write_mixing(folder: Path, found: Sequence[Finding], task: Task, network: str) -> None:
-    """Write the table and the curve of a utility evaluation in which shares were asked for.
-
-    Args:
-        folder: where.
-        found: all findings.
-        task: what was trained and scored.
-        network: its name.
-    """
+    """Write the table and the curve of a utility evaluation in which shares were asked for."""
     score = task.scores[0]
     lines = _lines([f.arm for f in found])
     first = {(f.arm.name, f.k): f for f in found if f.kind is score}
@@ -93,15 +83,7 @@ def _points(arms: Sequence[Arm], scores: Sequence[Result]) -> tuple[list[float],
 
 @dataclass(frozen=True)
 class UtilityFindings:
-    """What was found.
-
-    Attributes:
-        task: what was trained and scored.
-        arms: real first, each real-only arm before those that are compared with it.
-        outcomes: by the arm's name.
-        config: the task's settings.
-        provenance: the request.
-    """
+    """What was found, by arm: real first, each real-only arm before those that are compared with it."""
 
     task: Task
     arms: list[Arm]

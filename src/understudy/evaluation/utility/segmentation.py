@@ -80,7 +80,7 @@ class MapScores:
     Attributes:
         scores: (S, K', M) in the order of the task's scores; NaN where both maps are empty.
         rule: (S, K') positions in RULES.
-        one_sided: (S, K') in how many stacks of the subject (surfaces.py) only one map has the class.
+        one_sided: (S, K') in how many stacks of the subject (surface.py) only one map has the class.
     """
 
     scores: np.ndarray
@@ -206,12 +206,7 @@ def scored_names(cohort: Cohort) -> tuple[str, ...]:
 
 
 def map_scores(tolerance: float, unit: str) -> tuple[Score, ...]:
-    """Return what is scored, in the order of OVERLAPS and SURFACES.
-
-    Args:
-        tolerance: of NSD.
-        unit: of lengths.
-    """
+    """Return what is scored, in the order of OVERLAPS and SURFACES; tolerance of NSD in the unit of lengths."""
     shares = [("dice", "Dice"), ("iou", "IoU"), ("precision", "precision"), ("recall", "recall")]
     lengths = [("hd", "HD"), ("hd95", "HD95"), ("assd", "ASSD")]
     return (

@@ -31,12 +31,7 @@ TASKS: dict[str, type[Task]] = {"segmentation": Segmentation, "classification": 
 
 
 def default_task(real: Path, synthetic: list[Path]) -> str:
-    """Return the task that cohorts are made for: segmentation, or where they have class columns only, classification.
-
-    Args:
-        real: folder of the real cohort.
-        synthetic: folders of the synthetic cohorts.
-    """
+    """Return the task that cohorts are made for: segmentation, or where they have class columns only, classification."""
     cohorts = [Cohort.open(path) for path in (real, *synthetic)]
     annotated = all(cohort.labels is not None for cohort in cohorts)
     return "classification" if not annotated and all(cohort.classes for cohort in cohorts) else "segmentation"
@@ -45,7 +40,7 @@ def default_task(real: Path, synthetic: list[Path]) -> str:
 def evaluate_utility(
     real: Path, synthetic: list[Path], out: Path, seed: int, config: Any = None, task: str = "segmentation"
 ) -> Path:
-    """Compare what task networks learn from synthetic cohorts with what they learn from real cases.
+    """Compare what task networks learn from synthetic cohorts with what they learn from real cases; return `out`.
 
     Args:
         real: folder of the real cohort, with the splits train, validation and test.
@@ -54,9 +49,6 @@ def evaluate_utility(
         seed: of weights, order, augmentation and resampling.
         config: the task's settings, the same in every arm; the defaults where None.
         task: a name out of TASKS.
-
-    Returns:
-        ``out``.
 
     Raises:
         UsageError: cohorts that do not fit, or an output of another request.

@@ -41,8 +41,10 @@ BY = ("trained_on", "class", "by", "group", "n_subjects", "mean_size", "size_uni
 
 @dataclass(frozen=True)
 class Finding:
-    """A score of one arm and class; of the first score on a synthetic arm its ratio to real-only; in any arm but
-    real-only ones its difference to the one it is compared with, with the p of the paired test; the task's own cells.
+    """A score of one arm and class, and what it is compared by.
+
+    The first score of a synthetic arm has a ratio to real-only; in any arm but real-only ones a score has its
+    difference to the arm it is compared with, with the p of the paired test. The cells are the task's own.
     """
 
     arm: Arm
@@ -59,16 +61,7 @@ class Finding:
 def write_tables(
     folder: Path, found: Sequence[Finding], task: Task, outcomes: Mapping[str, Outcome], config: Any, seed: int
 ) -> None:
-    """Write the tables.
-
-    Args:
-        folder: where.
-        found: all findings, by score, class and arm, real first.
-        task: what was trained and scored.
-        outcomes: by the arm's name.
-        config: the task's settings.
-        seed: of resampling.
-    """
+    """Write the tables of findings by score, class and arm, real first; the seed is that of resampling."""
     first = [f for f in found if f.kind is task.scores[0]]
     header = (*FIRST, task.scores[0].name, *LAST, *task.columns)
     write_table(folder, "utility", header, [_row(f, config) for f in first])

@@ -1,7 +1,7 @@
 """What a task of ``evaluate utility`` is: how a network is trained in one arm, and how it is scored on test subjects.
 
-arms.py decides what networks are trained on and report.py writes what was found; neither knows what a Dice is. A
-task is a file of its own (segmentation.py, classification.py) and a line of the menu in stage.py.
+arms.py decides what networks are trained on and report.py writes what was found; neither knows what a Dice is. A task
+is a file of its own (segmentation.py, classification.py) and a line of the menu in stage.py.
 """
 
 from abc import ABC, abstractmethod
@@ -33,10 +33,7 @@ class Score:
 class Outcome(ABC):
     """What the networks of one arm did on the test subjects, class by class (k = 0..K-1; None is their mean).
 
-    Scores are named by their position among those of the task.
-
-    Attributes:
-        curves: (updates, validation score) of each repeat.
+    Scores are named by their position among those of the task; a curve is (updates, validation score) of one repeat.
     """
 
     curves: list[list[tuple[int, float]]] = field(default_factory=list)
@@ -91,7 +88,7 @@ class Task(ABC):
 
     @abstractmethod
     def __init__(self, real: Cohort, others: list[Cohort], config: Any) -> None:
-        """Look at the cohorts and refuse what cannot be."""
+        """Read what the task needs of the cohorts, and refuse what cannot be."""
 
     @abstractmethod
     def cases(self, cohort: Cohort, rows: np.ndarray) -> TaskCases:
