@@ -77,15 +77,10 @@ def slug(text: str) -> str:
 
 
 def _refuse_kinds(real: Cohort, synthetic: Sequence[Cohort]) -> None:
-    if real.kind != "real":
-        raise UsageError(
-            f"--real needs a cohort of real cases, and {real.path.name} is {real.kind}: were the two sides swapped?"
-        )
-    for cohort in synthetic:
-        if cohort.kind == "real":
-            raise UsageError(
-                f"--synthetic needs synthetic cases, and {cohort.path.name} is real: were the two sides swapped?"
-            )
+    for cohort in (real, *synthetic):
+        need = "--real needs a cohort of real cases" if cohort is real else "--synthetic needs synthetic cases"
+        if (cohort.kind == "real") != (cohort is real):
+            raise UsageError(f"{need}, and {cohort.path.name} is {cohort.kind}: were the two sides swapped?")
 
 
 def refuse_missing(cohort: Cohort, images: bool, labels: bool) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from understudy.core.errors import UnderstudyError
 from understudy.core.result import Result
 
-FEWEST_CASES = 30  # a set; below it chance decides, whatever the metric
+MIN_CASES = 30  # a set; below it chance decides, whatever the metric
 LAWS = frozenset(
     {
         "symmetric",  # the same number when real and synthetic change places
@@ -31,6 +31,7 @@ LAWS = frozenset(
     }
 )
 MONOTONE = frozenset(law for law in LAWS if law.startswith("monotone"))
+DISTANCE = MONOTONE | {"symmetric", "zero on identical", "never negative", "order irrelevant"}
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def several(found: Result | Sequence[Result]) -> Sequence[Result]:
 
 def few_cases(n: int) -> str:
     """Return what must stand beside any distance of n cases a set, or "" where they are enough."""
-    return "" if n >= FEWEST_CASES else f"{n} cases are too few: chance decides"
+    return "" if n >= MIN_CASES else f"{n} cases are too few: chance decides"
 
 
 def check_features(real: np.ndarray, synthetic: np.ndarray, minimum: int = 2) -> None:

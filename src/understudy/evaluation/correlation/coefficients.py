@@ -30,6 +30,7 @@ from math import comb
 
 import numpy as np
 
+from understudy.core.result import Result
 from understudy.core.seed import derive, rng
 from understudy.core.statistics import NESTED_TAILS, by_subject, percentile_interval, resample
 from understudy.evaluation.correlation.config import CorrelationConfig
@@ -69,8 +70,7 @@ def kendall_within(s: np.ndarray, u: np.ndarray, cluster: np.ndarray, times: np.
 
 
 def permutation_p(s: np.ndarray, y: np.ndarray, block: np.ndarray, permutations: int, seed: int) -> float | None:
-    """Return the two-sided p that y (n,) is paired at random, within blocks, with the variable whose signs are s (n,
-    n).
+    """Return the two-sided p that y (n,) is paired at random, within blocks, with the variable of the signs s (n, n).
 
     The statistic is the sum of s_ij u_ij inside blocks, (n,) the number of each item's; items change places within
     theirs only. p is (1 + those at least as far from 0) / (1 + permutations), as in Phipson and Smyth, Stat. Appl.
@@ -96,7 +96,7 @@ def _share(both: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.divide(both, below, out=np.full(both.shape, np.nan), where=below > ROUNDING)
 
 
-FEWEST = 12  # cohorts behind a coefficient
+MIN_COHORTS = 12  # behind a coefficient
 NAMES = ("spearman", "kendall", "kendall_within")
 
 
@@ -147,9 +147,9 @@ class MetricCorrelation:
 
 
 def correlations(cohorts: Sequence[CohortScores], config: CorrelationConfig, seed: int) -> list[MetricCorrelation]:
-    """Correlate every metric that some cohort has with utility, in the order of the results; one seed for all metrics."""
-    told = [item for cohort in cohorts for item in cohort.fidelity.items()]
-    metrics = {metric: result.better for metric, result in told if result.value is not None}
+    """Correlate every metric that some cohort has with utility, in the order of the results; all by the same seed."""
+    items = [item for cohort in cohorts for item in cohort.fidelity.items()]
+    metrics = {metric: result.better for metric, result in items if result.value is not None}
     found = [_correlation(metric, better, cohorts, config, seed) for metric, better in metrics.items()]
     return [replace(one, p_holm=p) for one, p in zip(found, holm([one.p for one in found]), strict=True)]
 
@@ -158,22 +158,18 @@ def _correlation(
     metric: str, better: str, every: Sequence[CohortScores], config: CorrelationConfig, seed: int
 ) -> MetricCorrelation:
     cohorts = [cohort for cohort in every if metric in cohort.fidelity and cohort.fidelity[metric].value is not None]
-    if len(cohorts) < FEWEST:
+    if len(cohorts) < MIN_COHORTS:
         return MetricCorrelation(metric, better, cohorts, {})
-    x, y = (np.array(values) for values in zip(*(_upward(cohort, metric) for cohort in cohorts), strict=True))
+    x, y = _upward([c.fidelity[metric] for c in cohorts]), _upward([c.utility for c in cohorts])
     cluster = by_subject(np.array([cohort.generator for cohort in cohorts])).number
     correlation = MetricCorrelation(metric, better, cohorts, coefficients(x, y, cluster, config.draws, seed))
     block = np.zeros_like(cluster) if correlation.alone else cluster
     return replace(correlation, p=permutation_p(signs(x), y, block, config.permutations, derive(seed, "p")))
 
 
-def _upward(cohort: CohortScores, metric: str) -> tuple[float, float]:
-    """Return a metric and the utility of a cohort, turned so that higher is better."""
-    one, other = (
-        -(result.value or 0.0) if result.better == "lower" else result.value or 0.0
-        for result in (cohort.fidelity[metric], cohort.utility)
-    )
-    return one, other
+def _upward(results: Sequence[Result]) -> np.ndarray:
+    """Return values, with their signs changed where lower is better."""
+    return np.array([(-1 if result.better == "lower" else 1) * (result.value or 0.0) for result in results])
 
 
 def coefficients(x: np.ndarray, y: np.ndarray, cluster: np.ndarray, draws: int, seed: int) -> dict[str, Coefficient]:

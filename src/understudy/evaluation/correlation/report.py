@@ -14,10 +14,16 @@ from typing import Any
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.seed import derive
-from understudy.evaluation.correlation.coefficients import FEWEST, NAMES, Coefficient, MetricCorrelation, correlations
+from understudy.evaluation.correlation.coefficients import (
+    MIN_COHORTS,
+    NAMES,
+    Coefficient,
+    MetricCorrelation,
+    correlations,
+)
 from understudy.evaluation.correlation.config import CorrelationConfig
 from understudy.evaluation.correlation.join import CohortScores, Joined
-from understudy.evaluation.folder import write_curve, write_table
+from understudy.evaluation.folder import join_notes, three, write_curve, write_table
 from understudy.evaluation.guard import slug
 
 COHORTS = ("cohort", "generator", "id", "n_synthetic", "utility", "utility_low", "utility_high")
@@ -38,7 +44,7 @@ UNRECORDED = "not recorded"
 
 @dataclass(frozen=True)
 class CorrelationFindings:
-    """What was found: the joined results, the settings, the request."""
+    """The joined results, the settings, the request."""
 
     joined: Joined
     config: CorrelationConfig
@@ -58,17 +64,14 @@ class CorrelationFindings:
     def _results(self, one: MetricCorrelation) -> Iterator[Result]:
         n, seed = len(one.cohorts), self.provenance.seed
         for name in NAMES:
-            told = f"correlation.{one.metric}.{name}"
             found = one.coefficients.get(name)
             if found is None:
-                note = f"not measured: {n} cohorts, and a coefficient needs {FEWEST}"
-                yield Result(told, None, n=n, seed=seed, note=note)
+                note = f"not measured: {n} cohorts, and a coefficient needs {MIN_COHORTS}"
             elif found.value is None:
                 note = f"not measured: {WORDS[name]} needs cohorts that differ in fidelity and in utility"
-                yield Result(told, None, n=n, seed=seed, note=note)
             else:
                 note = f"{WORDS[name]} with {self.joined.score}; {_described(one, found, self.config)}"
-                yield Result(told, found.value, found.low, found.high, n=n, seed=seed, note=note)
+            yield Result(f"correlation.{one.metric}.{name}", *three(found), n=n, seed=seed, note=note)
 
     def _write_curve(self, folder: Path, one: MetricCorrelation) -> None:
         """Write a scatter of a metric and utility; a note with the coefficient where there is one."""
@@ -86,15 +89,13 @@ class CorrelationFindings:
 
 
 def _cohort(cohort: CohortScores, metrics: list[str]) -> list[Any]:
-    told, values = cohort.utility, (cohort.fidelity.get(metric) for metric in metrics)
-    known = [cohort.name, cohort.generator or UNRECORDED, cohort.id, cohort.n, told.value, told.low, told.high]
-    return [*known, *(value.value if value else None for value in values)]
+    values = (three(cohort.fidelity.get(metric))[0] for metric in metrics)
+    return [cohort.name, cohort.generator or UNRECORDED, cohort.id, cohort.n, *three(cohort.utility), *values]
 
 
 def _row(one: MetricCorrelation) -> list[Any]:
-    found = [one.coefficients.get(name) for name in NAMES]
-    cells = [v for each in found for v in ((each.value, each.low, each.high) if each else (None, None, None))]
-    note = _warnings(one) if one.coefficients else f"a coefficient needs {FEWEST} cohorts"
+    cells = [cell for name in NAMES for cell in three(one.coefficients.get(name))]
+    note = _warnings(one) if one.coefficients else f"a coefficient needs {MIN_COHORTS} cohorts"
     return [one.metric, one.better, *cells, one.p, one.p_holm, len(one.cohorts), one.generators, note]
 
 
@@ -112,7 +113,7 @@ def _described(one: MetricCorrelation, found: Coefficient, config: CorrelationCo
     if one.p is not None:
         exchanged = "utilities exchanged among all cohorts" if one.alone else "utilities exchanged within generators"
         parts.append(f"p {one.p:.2g}, by Holm over the metrics {one.p_holm:.2g} ({exchanged})")
-    return "; ".join(filter(None, (*parts, _warnings(one))))
+    return join_notes(*parts, _warnings(one))
 
 
 def _warnings(one: MetricCorrelation) -> str:
@@ -121,7 +122,7 @@ def _warnings(one: MetricCorrelation) -> str:
     uneven = f"cohorts have {sizes[0]:,} to {sizes[-1]:,} cases, and many metrics depend on that"
     unknown = sum(not cohort.generator for cohort in one.cohorts)
     joined = f"{unknown} cohort(s) without a recorded generator count as one generator's"
-    return "; ".join([*([uneven] if sizes[0] != sizes[-1] else []), *([joined] if unknown else [])])
+    return join_notes(uneven if sizes[0] != sizes[-1] else "", joined if unknown else "")
 
 
 def _between(found: Coefficient) -> str:

@@ -26,6 +26,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
@@ -41,14 +42,13 @@ VIEWS = Ranges(flip=0, rotation_degrees=15, scale=0.2, gain=0.1, shift=0.05, noi
 LEARNING_RATE = 2e-3
 SIMILAR, VARIANT, UNCORRELATED = 25.0, 25.0, 1.0
 SEED = 0  # not the run's seed: features are a fixed reference
-LEAST_CASES = 16
+MIN_CASES = 16
 
 
 class Network(nn.Module):
     """Four convolutions, each halving the sides; embeddings (N, 128), and the mean responses of all levels (N, 160)."""
 
     def __init__(self, channels: int, dims: int) -> None:
-        """Build the network."""
         super().__init__()
         convolution = nn.Conv2d if dims == 2 else nn.Conv3d
         norm = nn.BatchNorm2d if dims == 2 else nn.BatchNorm3d
@@ -83,7 +83,6 @@ class EncoderFeatures:
     logits = None
 
     def __init__(self, network: Network) -> None:
-        """Store the network."""
         self.network = network.eval()
         self.identity = {"name": "encoder", "weights": hashlib.sha256(weights(network).tobytes()).hexdigest()}
 
@@ -95,17 +94,12 @@ class EncoderFeatures:
 
 def weights(network: nn.Module) -> np.ndarray:
     """Return all that a network has learned, its running statistics included, as one float32 vector."""
-    state = [value.detach().reshape(-1) for value in _state(network)]
-    return torch.cat(state).numpy()
+    return parameters_to_vector(_state(network)).detach().numpy()
 
 
 def set_weights(network: nn.Module, vector: np.ndarray) -> None:
     """Give a network what :func:`weights` returned."""
-    state = list(_state(network))
-    parts = torch.from_numpy(vector).split([value.numel() for value in state])
-    with torch.no_grad():
-        for value, part in zip(state, parts, strict=True):
-            value.copy_(part.reshape(value.shape))
+    vector_to_parameters(torch.from_numpy(vector), _state(network))
 
 
 def _state(network: nn.Module) -> Iterator[Tensor]:
@@ -130,9 +124,9 @@ def train(cohort: Cohort, rows: np.ndarray, updates: int, seed: int) -> Network:
 
     Raises UnderstudyError where there are too few cases, or no images.
     """
-    if cohort.images is None or len(rows) < LEAST_CASES:
+    if cohort.images is None or len(rows) < MIN_CASES:
         raise UnderstudyError(
-            f"features=encoder learns from at least {LEAST_CASES} images of the training split, and {cohort.path.name} "
+            f"features=encoder learns from at least {MIN_CASES} images of the training split, and {cohort.path.name} "
             f"has {0 if cohort.images is None else len(rows)}: choose features=random"
         )
     network = untrained(cohort, seed)

@@ -25,7 +25,7 @@ LEVELS = 32
 DISTANCES = (1, 3)
 ANGLES = (0.0, np.pi / 4, np.pi / 2, 3 * np.pi / 4)
 PROPERTIES = ("contrast", "dissimilarity", "homogeneity", "energy", "correlation")
-LEAST_SD = 1e-4  # of images in [-1, 1]; below it an image is flat, and its skewness and kurtosis are 0
+MIN_SD = 1e-4  # of images in [-1, 1]; below it an image is flat, and its skewness and kurtosis are 0
 
 
 class TextureFeatures:
@@ -35,15 +35,9 @@ class TextureFeatures:
     logits = None
 
     def __init__(self, matrix: Callable[..., np.ndarray], properties: Callable[..., np.ndarray]) -> None:
-        """Store ``graycomatrix`` and ``graycoprops``."""
-        self.matrix, self.properties = matrix, properties
-        self.identity: dict[str, Any] = {
-            "name": "texture",
-            "quantiles": QUANTILES,
-            "levels": LEVELS,
-            "distances": DISTANCES,
-            "properties": PROPERTIES,
-        }
+        self.matrix, self.properties = matrix, properties  # graycomatrix, graycoprops
+        settings = {"quantiles": QUANTILES, "levels": LEVELS, "distances": DISTANCES, "properties": PROPERTIES}
+        self.identity: dict[str, Any] = {"name": "texture", **settings}
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return the features of a block."""
@@ -64,8 +58,8 @@ def first_order(images: np.ndarray) -> np.ndarray:
     """Return mean, SD, skewness, excess kurtosis and quantiles of images (n, C, *S): (n, C, 9) float64."""
     flat = images.reshape(*images.shape[:2], -1).astype(np.float64)
     mean, sd = flat.mean(2, keepdims=True), flat.std(2, keepdims=True)
-    z = np.where(sd > LEAST_SD, (flat - mean) / sd.clip(LEAST_SD), 0)
-    kurtosis = np.where(sd[..., 0] > LEAST_SD, (z**4).mean(2) - 3, 0)
+    z = np.where(sd > MIN_SD, (flat - mean) / sd.clip(MIN_SD), 0)
+    kurtosis = np.where(sd[..., 0] > MIN_SD, (z**4).mean(2) - 3, 0)
     moments = np.stack([mean[..., 0], sd[..., 0], (z**3).mean(2), kurtosis], 2)
     return np.concatenate([moments, np.moveaxis(np.quantile(flat, QUANTILES, axis=2), 0, 2)], 2)
 

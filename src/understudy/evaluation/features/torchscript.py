@@ -30,7 +30,7 @@ from understudy.evaluation.features.config import FeatureConfig
 from understudy.evaluation.features.extractor import ExtractorInputs
 
 BLOCK = 32  # images at a time: networks of this kind need 10 MiB an image
-LEAST_PROBABILITY = 1e-30  # has a logarithm in float32
+MIN_PROBABILITY = 1e-30  # has a logarithm in float32
 RANGES = {"0..255": (127.5, 127.5), "0..1": (0.5, 0.5), "-1..1": (1.0, 0.0)}  # factor and offset
 
 
@@ -44,7 +44,6 @@ class ScriptedFeatures:
     standardised = False
 
     def __init__(self, file: Path, config: FeatureConfig) -> None:
-        """Check the hash and load the network."""
         self.name, self.config = file.name, config
         if not file.is_file():
             raise UsageError(f"--network names the file of a scripted network, and there is none at {file}")
@@ -83,7 +82,7 @@ class ScriptedFeatures:
                     f"the network {self.name} should return probabilities of classes, which sum to 1, found numbers "
                     f"from {classes.min():.3g} to {classes.max():.3g}: is it network_classes=logits?"
                 )
-            found.append(self._averaged(classes, part).clamp(min=LEAST_PROBABILITY).log())
+            found.append(self._averaged(classes, part).clamp(min=MIN_PROBABILITY).log())
         return torch.cat(found).numpy()
 
     def _averaged(self, found: Tensor, images: Tensor) -> Tensor:
@@ -114,9 +113,8 @@ class ScriptedFeatures:
         side = self.config.network_size
         if side == 0 or all(s == side for s in images.shape[2:]):
             return images
-        if images.ndim == 5:
-            return F.interpolate(images, size=[side] * 3, mode="trilinear", align_corners=False)
-        return F.interpolate(images, size=[side] * 2, mode="bilinear", align_corners=False, antialias=True)
+        mode = {"mode": "trilinear"} if images.ndim == 5 else {"mode": "bilinear", "antialias": True}
+        return F.interpolate(images, size=[side] * (images.ndim - 2), align_corners=False, **mode)
 
 
 def build(source: ExtractorInputs) -> ScriptedFeatures:

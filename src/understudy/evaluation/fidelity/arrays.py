@@ -21,7 +21,7 @@ from understudy.evaluation.fidelity.intensity import cumulative, densities, shar
 from understudy.evaluation.fidelity.spectrum import spectra
 from understudy.evaluation.guard import slug
 
-LEAST_SD = 1e-6  # a feature that does not differ among real cases is not divided
+MIN_SD = 1e-6  # a feature that does not differ among real cases is not divided
 
 
 def channel_names(channels: tuple[Channel, ...]) -> list[str]:
@@ -90,7 +90,7 @@ def standardised(case_sets: list[ImageMeasures]) -> list[ImageMeasures]:
     """Take the mean of the first set's cases, the real ones, off the features of all, and divide by their SD."""
     real = case_sets[0].features
     mean, sd = real.mean(0, dtype=np.float64), real.std(0, dtype=np.float64)
-    scale = np.where(sd > LEAST_SD, sd, 1)
+    scale = np.where(sd > MIN_SD, sd, 1)
     return [
         replace(case_set, features=((case_set.features - mean) / scale).astype(np.float32)) for case_set in case_sets
     ]

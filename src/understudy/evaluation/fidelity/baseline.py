@@ -10,14 +10,21 @@ baseline).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from understudy.core.result import Result
 from understudy.core.seed import derive, rng
+from understudy.core.statistics import percentile_interval
+from understudy.evaluation.folder import join_notes
 from understudy.evaluation.metric import several
+
+COMPARED = {
+    "size_matched": "synthetic cases against half of the real subjects; read it beside the baseline",
+    "baseline": "half of the real subjects against the other half",
+}
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,21 @@ class Baseline:
     baseline: np.ndarray
     size_matched: np.ndarray
     n: int
+
+    def spread(self, which: str) -> tuple[float, float, float]:
+        """Return the mean and the 95 % range of "baseline" or "size_matched"."""
+        values = getattr(self, which)
+        return float(values.mean()), *percentile_interval(values)
+
+    def results(
+        self, plain: Result, before: str = "", after: str = "", compared: Mapping[str, str] = COMPARED
+    ) -> Iterator[Result]:
+        """Yield the size-matched result and the baseline beside a plain one, with notes before and after their own."""
+        for which, text in compared.items():
+            note = join_notes(before, text, f"mean and 95 % range of {len(self.baseline)} random halves", after)
+            value, low, high = self.spread(which)
+            name = f"{plain.name}.{which}"
+            yield replace(plain, name=name, value=value, low=low, high=high, n=self.n, note=note)
 
 
 def real_baselines(

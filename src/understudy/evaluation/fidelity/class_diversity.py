@@ -13,7 +13,7 @@ classifier what it asked for: evaluate it with another one, trained with another
 columns).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,30 +28,35 @@ from understudy.core.statistics import percentile_interval
 from understudy.evaluation.features.extractor import image_blocks
 from understudy.evaluation.fidelity.baseline import real_baselines
 from understudy.evaluation.guard import slug
+from understudy.tasks.classification import Classifier
 
 FOUND = 0.5  # probability from which a class counts as found
-MOST = 1000  # cases of a class in a draw: enough for a mean distance, and memory does not grow with n
+MAX_CASES = 1000  # cases of a class in a draw: enough for a mean distance, and memory does not grow with n
+COMPARED = {
+    "size_matched": "synthetic cases against half of the real subjects",
+    "baseline": "half of the real subjects against half of the real subjects",
+}
 TABLE = ("cohort", "class", "real_share", "share", "real_within", "within", "n_within")
-Judge = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]  # images (n, C, *S) -> probabilities (n, K), features
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What is seen in a cohort: classes found, bool (n, K), features (n, F), and whose the cases are (n,)."""
+    """Cases of a cohort: classes found, bool (n, K), features (n, F), and whose the cases are (n,)."""
 
     found: np.ndarray
     features: np.ndarray
     subjects: np.ndarray
 
 
-def look(judge: Judge, cohort: Cohort, rows: np.ndarray, encoding: Encoding) -> Seen:
-    """Let a classifier look at some cases of a cohort, block by block."""
-    pairs = [judge(images) for images in image_blocks(cohort, rows, encoding)]
+def from_classifier(classifier: Classifier, cohort: Cohort, rows: np.ndarray, encoding: Encoding) -> Seen:
+    """Take the classes and features of some cases of a cohort from a classifier, block by block."""
+    blocks = image_blocks(cohort, rows, encoding)
+    pairs = [(classifier.predict(images), classifier.features(images)) for images in blocks]
     probabilities, features = (np.concatenate(part) for part in zip(*pairs, strict=True))
     return Seen(probabilities >= FOUND, features, cohort.column("subject_id")[rows])
 
 
-def told_classes(real: Cohort, synthetic: Cohort) -> list[str]:
+def shared_columns(real: Cohort, synthetic: Cohort) -> list[str]:
     """Return the class columns that both case tables have, with no other values than 0, 1 and none."""
     found = []
     for case_set in (real, synthetic):
@@ -61,7 +66,7 @@ def told_classes(real: Cohort, synthetic: Cohort) -> list[str]:
     return [name for name in found[0] if name in found[1]]
 
 
-def told(cohort: Cohort, rows: np.ndarray, names: Sequence[str], features: np.ndarray) -> Seen:
+def from_table(cohort: Cohort, rows: np.ndarray, names: Sequence[str], features: np.ndarray) -> Seen:
     """Take the classes of some cases, with features (n, F), from the case table; a missing entry is not found."""
     columns = [cohort.classes.index(name) for name in names]
     return Seen(cohort.class_matrix(rows)[:, columns] == 1, features, cohort.column("subject_id")[rows])
@@ -90,7 +95,7 @@ def within(real: Seen, synthetic: Seen, k: int, draws: int, seed: int) -> tuple[
     Returns mean distances (draws,) of real and of synthetic cases, and n; n below 2 gives nothing to measure.
     """
     ours, theirs = (np.flatnonzero(case_set.found[:, k]) for case_set in (real, synthetic))
-    n = min(len(np.unique(real.subjects[ours])), len(theirs), MOST)
+    n = min(len(np.unique(real.subjects[ours])), len(theirs), MAX_CASES)
     distances = np.empty((2, draws if n > 1 else 0))
     for i in range(distances.shape[1]):
         draw = rng(seed, "diversity", k, i)
@@ -123,13 +128,13 @@ def diversity(
     for k, label in enumerate(names):
         shares = [float(case_set.found[:, k].mean()) for case_set in (real, synthetic)]
         patients = len(np.unique(real.subjects[real.found[:, k]]))
-        told = patients >= MIN_SUBJECTS
-        note = f"real {shares[0]:.3f}" if told else f"real withheld: fewer than {MIN_SUBJECTS} subjects"
+        shown = patients >= MIN_SUBJECTS
+        note = f"real {shares[0]:.3f}" if shown else f"real withheld: fewer than {MIN_SUBJECTS} subjects"
         share = Result(f"{name}.share.{slug(label)}", shares[1], n=n, seed=seed, note=note)
         ours, theirs, equal = within(real, synthetic, k, draws, seed)
         means = [float(d.mean()) if len(d) else None for d in (ours, theirs)]
         inside = _within_result(f"{name}.within.{slug(label)}", ours, theirs, equal, seed)
-        row = [label, shares[0] if told else None, shares[1], means[0] if told else None, means[1], equal]
+        row = [label, shares[0] if shown else None, shares[1], means[0] if shown else None, means[1], equal]
         yield [share, inside], row
 
 
@@ -141,13 +146,10 @@ def _combinations(name: str, real: Seen, synthetic: Seen, draws: int, seed: int,
         return Result(name, value, better="lower", n=n, seed=seed)
 
     what = f"total variation of class combinations according to {by}, against the real training cases"
-    yield replace(distance(real=real.found, synthetic=synthetic.found, seed=seed), note=what)
+    plain = replace(distance(real=real.found, synthetic=synthetic.found, seed=seed), note=what)
+    yield plain
     baseline = real_baselines({name: distance}, real.found, real.subjects, synthetic.found, draws, seed)[name]
-    for ending, values in (("size_matched", baseline.size_matched), ("baseline", baseline.baseline)):
-        spread = (float(values.mean()), *percentile_interval(values))
-        which = "synthetic cases" if ending == "size_matched" else "half of the real subjects"
-        note = f"{which} against half of the real subjects; mean and 95 % range of {draws} random halves"
-        yield Result(f"{name}.{ending}", *spread, "", "lower", baseline.n, seed, note)
+    yield from baseline.results(plain, compared=COMPARED)
 
 
 def _within_result(name: str, real: np.ndarray, synthetic: np.ndarray, n: int, seed: int) -> Result:

@@ -18,7 +18,6 @@ from understudy.core.disclosure import public
 from understudy.core.encoding import Encoding
 from understudy.core.result import Result
 from understudy.core.seed import derive
-from understudy.core.statistics import percentile_interval
 from understudy.evaluation import METRICS
 from understudy.evaluation.features.cache import Cache
 from understudy.evaluation.features.extractor import Extractor
@@ -26,8 +25,9 @@ from understudy.evaluation.fidelity.arrays import ImageMeasures, channel_names, 
 from understudy.evaluation.fidelity.baseline import Baseline, real_baselines
 from understudy.evaluation.fidelity.config import FidelityConfig
 from understudy.evaluation.fidelity.ms_ssim import set_result
+from understudy.evaluation.folder import join_notes, three
 from understudy.evaluation.guard import leak_note
-from understudy.evaluation.metric import Metric, Quantity
+from understudy.evaluation.metric import Metric
 
 TABLE = (
     *("cohort", "generator", "metric", "value", "size_matched", "size_matched_low", "size_matched_high"),
@@ -71,13 +71,10 @@ class ImageFindings:
 
 @dataclass(frozen=True)
 class ImageComparison:
-    """One metric of one synthetic cohort: the plain number and its baseline, of F features."""
+    """One metric of one synthetic cohort, of F features: the plain number, named as in tables, and its baseline."""
 
     case_set: CaseSet
     metric: Metric
-    quantity: Quantity
-    name: str
-    unit: str
     features: int
     plain: Result
     baseline: Baseline
@@ -149,8 +146,8 @@ def _compare(
 ) -> list[ImageComparison]:
     """Compare the first set with each of the others; metric by metric."""
     found = [c for other in case_sets[1:] for c in _compare_two(case_sets[0], other, config, seed, advance)]
-    names = list(dict.fromkeys(compared.name for compared in found))
-    return sorted(found, key=lambda compared: names.index(compared.name))
+    names = list(dict.fromkeys(compared.plain.name for compared in found))
+    return sorted(found, key=lambda compared: names.index(compared.plain.name))
 
 
 def _compare_two(
@@ -169,10 +166,9 @@ def _compare_two(
             baselines = real_baselines(bound, matrix, subjects, made, config.draws, seed, after)
             for metric in metrics.values():
                 plain = metric.results(real=matrix, synthetic=made, seed=seed, **_settings(metric, config))
-                for quantity in metric.quantities:
-                    unit, about = units[ending] if ending else quantity.unit, (matrix.shape[1], plain[quantity.name])
-                    name = quantity.name + ending
-                    yield ImageComparison(other[0], metric, quantity, name, unit, *about, baselines[quantity.name])
+                for q in metric.quantities:
+                    named = replace(plain[q.name], name=q.name + ending, unit=units[ending] if ending else q.unit)
+                    yield ImageComparison(other[0], metric, matrix.shape[1], named, baselines[q.name])
 
 
 def _resemblance(
@@ -185,7 +181,7 @@ def _resemblance(
         found.append(set_result("", case_set.cohort, case_set.rows, encoding, *about))
         advance("ms_ssim")
     for case_set, result in zip(case_sets[1:], found[1:], strict=True):
-        note = _joined(result.note, leak_note(case_set.cohort))
+        note = join_notes(result.note, leak_note(case_set.cohort))
         pair = replace(result, note=note, seed=seed), replace(found[0], seed=seed)
         yield [replace(r, name=f"{case_set.prefix}.ms_ssim{end}") for r, end in zip(pair, ("", ".real"), strict=True)]
 
@@ -202,36 +198,16 @@ def _settings(metric: Metric, config: FidelityConfig) -> dict[str, Any]:
 
 def _results(c: ImageComparison, extractor: str, seed: int) -> Iterator[Result]:
     """Yield the plain number, the size-matched one and the baseline of a comparison."""
-    metric, name = c.metric, f"{c.case_set.prefix}.{c.name}"
-    features = f"{c.features} features of {extractor}" if metric.needs == "features" else ""
-    notes = (features, c.plain.note, metric.warning(c.plain.n, c.features), leak_note(c.case_set.cohort))
-    yield replace(c.plain, name=name, unit=c.unit, seed=seed, note=_joined(*notes))
-    explained = {
-        "size_matched": "synthetic cases against half of the real subjects; read it beside the baseline",
-        "baseline": "half of the real subjects against the other half",
-    }
-    for ending, text in explained.items():
-        values: np.ndarray = getattr(c.baseline, ending)
-        text += f"; mean and 95 % range of {len(values)} random halves"
-        note = _joined(features, text, metric.warning(c.baseline.n, c.features))
-        spread = (float(values.mean()), *percentile_interval(values))
-        yield Result(f"{name}.{ending}", *spread, c.unit, c.quantity.better, c.baseline.n, seed, note)
-
-
-def _joined(*notes: str) -> str:
-    return "; ".join(note for note in notes if note)
+    features = f"{c.features} features of {extractor}" if c.metric.needs == "features" else ""
+    warning, leak = c.metric.warning(c.plain.n, c.features), leak_note(c.case_set.cohort)
+    note = join_notes(features, c.plain.note, warning, leak)
+    plain = replace(c.plain, name=f"{c.case_set.prefix}.{c.plain.name}", seed=seed, note=note)
+    yield plain
+    yield from c.baseline.results(plain, features, c.metric.warning(c.baseline.n, c.features))
 
 
 def _row(c: ImageComparison, results: list[Result], n_real: int) -> list[Any]:
     plain, size_matched, baseline = results
-    numbers = [
-        plain.value,
-        size_matched.value,
-        size_matched.low,
-        size_matched.high,
-        baseline.value,
-        baseline.low,
-        baseline.high,
-    ]
+    numbers = [plain.value, *three(size_matched), *three(baseline)]
     sizes = [n_real, len(c.case_set.rows), c.baseline.n, c.features]
-    return [c.case_set.name, c.case_set.cohort.generator, c.name, *numbers, *sizes, plain.note]
+    return [c.case_set.name, c.case_set.cohort.generator, c.plain.name, *numbers, *sizes, plain.note]

@@ -27,12 +27,8 @@ def kid(
     check_features(real, synthetic)
     n = min(len(real), len(synthetic))
     size = min(subset_size, max(2, n // 2))
-    values = np.array(
-        [
-            squared_mmd(real[chosen], synthetic[other])
-            for chosen, other in subset_rows(len(real), len(synthetic), size, subsets, seed)
-        ]
-    )
+    pairs = subset_rows(len(real), len(synthetic), size, subsets, seed)
+    values = np.array([squared_mmd(real[chosen], synthetic[other]) for chosen, other in pairs])
     note = f"SD {values.std():.3g} over {subsets} subsets of {size}; the interval is that of subsets"
     return Result("kid", float(values.mean()), *percentile_interval(values), "", "lower", n, seed, note)
 
@@ -61,6 +57,6 @@ def _cube(x: np.ndarray) -> np.ndarray:
 
 METRIC = Metric(
     kid,
-    (Quantity("kid", "KID", "lower", frozenset({"unbiased"}) | MONOTONE, bounds=(-math.inf, math.inf)),),
+    (Quantity("kid", "KID", "lower", MONOTONE | {"unbiased"}, bounds=(-math.inf, math.inf)),),
     settings=("subsets", "subset_size"),
 )

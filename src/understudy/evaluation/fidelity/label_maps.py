@@ -131,20 +131,18 @@ def in_common_unit(real: Described, others: Sequence[Described]) -> tuple[Descri
     """
     own = real.voxel_mm
     shared = float(own[0]) if own is not None and np.ptp(own) <= 1e-5 * own[0] else None
-    sizes = [
-        own,
-        *(o.voxel_mm if o.voxel_mm is not None or shared is None else np.full(len(o.values), shared) for o in others),
-    ]
+    taken = [None if shared is None else np.full(len(other.values), shared) for other in others]
+    sizes = [own, *(o.voxel_mm if o.voxel_mm is not None else size for o, size in zip(others, taken, strict=True))]
     if any(size is None for size in sizes):
         return real, list(others)
-    first, *rest = (_in_mm(side, size) for side, size in zip((real, *others), sizes, strict=True) if size is not None)
+    first, *rest = (_in_mm(one, size) for one, size in zip((real, *others), sizes, strict=True) if size is not None)
     return first, rest
 
 
-def _in_mm(side: Described, voxel_mm: np.ndarray) -> Described:
-    values = side.values.copy()
+def _in_mm(one: Described, voxel_mm: np.ndarray) -> Described:
+    values = one.values.copy()
     values[:, :, 0] *= voxel_mm[:, None]
-    return replace(side, values=values, voxel_mm=voxel_mm, unit="mm2" if side.unit == "pixels" else "mm3")
+    return replace(one, values=values, voxel_mm=voxel_mm, unit="mm2" if one.unit == "pixels" else "mm3")
 
 
 COMPONENTS = (*range(1, 10), 17, 33, 65)  # where a bin begins: more than 8 share one, more than 32 share the last
@@ -170,8 +168,7 @@ def joined(edges: np.ndarray, values: np.ndarray, subjects: np.ndarray) -> np.nd
 
     The values (n,) are those of real cases of subjects (n,); None where fewer than five stand behind all of them.
     """
-    place = (np.searchsorted(edges, values, side="right") - 1).clip(0, len(edges) - 2)
-    kept, members = [0], set()
+    place, kept, members = _places(edges, values), [0], set()
     for bin_ in range(len(edges) - 1):
         members |= set(subjects[place == bin_].tolist())
         if len(members) >= MIN_SUBJECTS:
@@ -197,10 +194,8 @@ def class_histograms(
         edges = joined(frame(statistic, size, bins, voxel), real.values[have, k, f], real.subjects[have])
         if edges is None:
             return None
-        series = [
-            {"name": side.name, "counts": counts(edges, side.values[side.present[:, k], k, f]).tolist()}
-            for side in (real, *others)
-        ]
+        values = [(one.name, one.values[one.present[:, k], k, f]) for one in (real, *others)]
+        series = [{"name": name, "counts": counts(edges, v).tolist()} for name, v in values]
         scale = "log" if statistic in ("volume", "components") else "linear"
         panel = {"name": statistic, "x_label": real.unit_of(statistic), "scale": scale, "edges": edges.tolist()}
         panels.append({**panel, "series": series})
@@ -209,5 +204,8 @@ def class_histograms(
 
 def counts(edges: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Count values (n,) in bins with these edges; what lies outside belongs to the first or the last."""
-    inside = (np.searchsorted(edges, values, side="right") - 1).clip(0, len(edges) - 2)
-    return np.bincount(inside, minlength=len(edges) - 1)
+    return np.bincount(_places(edges, values), minlength=len(edges) - 1)
+
+
+def _places(edges: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return (np.searchsorted(edges, values, side="right") - 1).clip(0, len(edges) - 2)

@@ -27,6 +27,7 @@ from understudy.core.seed import rng
 from understudy.core.statistics import by_subject, percentile_interval
 from understudy.evaluation.features import extractor
 from understudy.evaluation.fidelity.baseline import halves
+from understudy.evaluation.folder import join_notes
 from understudy.evaluation.metric import few_cases
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -113,5 +114,5 @@ def set_result(
     means = [float(values[within].mean()) for within in inside if within.any()]
     low, high = percentile_interval(means) if means else (None, None)
     note = f"mean over {pairs} pairs of cases of different subjects; 95 % range of {len(means)} random halves"
-    note = "; ".join(filter(None, (note, few_cases(len(rows)))))
+    note = join_notes(note, few_cases(len(rows)))
     return Result(name, float(values.mean()), low, high, "", "", len(rows), seed, note)

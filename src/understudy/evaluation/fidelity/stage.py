@@ -29,7 +29,7 @@ from understudy.evaluation.features.cache import open_cache
 from understudy.evaluation.features.extractor import ExtractorInputs
 from understudy.evaluation.fidelity.arrays import channel_names
 from understudy.evaluation.fidelity.class_diversity import TABLE as DIVERSITY_TABLE
-from understudy.evaluation.fidelity.class_diversity import diversity, look, told, told_classes
+from understudy.evaluation.fidelity.class_diversity import diversity, from_classifier, from_table, shared_columns
 from understudy.evaluation.fidelity.config import FidelityConfig
 from understudy.evaluation.fidelity.image_distances import TABLE, CaseSet, ImageFindings, compare_images, steps
 from understudy.evaluation.fidelity.label_distances import TABLE as LABEL_TABLE
@@ -37,7 +37,8 @@ from understudy.evaluation.fidelity.label_distances import LabelFindings, compar
 from understudy.evaluation.fidelity.spectrum import frequencies
 from understudy.evaluation.folder import write_curve, write_grid, write_histograms, write_table
 from understudy.evaluation.guard import open_pair, short_names
-from understudy.tasks.classify import Trained, open_classifier
+from understudy.tasks.classification import Classifier
+from understudy.tasks.classify import open_classifier
 
 Diverse = tuple[list[Result], list[Any]]  # results and a row of the table, [] for all classes
 
@@ -73,15 +74,15 @@ def evaluate_fidelity(
     lacking = {what: [_lacking(cohort, other, what) for other in others] for what in ("images", "labels")}
     if all(map(all, zip(*lacking.values(), strict=True))):
         raise UnderstudyError(f"nothing can be compared: {lacking['images'][0]}, and {lacking['labels'][0]}")
-    judge = open_classifier(classifier) if classifier else None
+    trained = open_classifier(classifier) if classifier else None
     if config.features != "torchscript" and (network is not None or config.network_classes != "none"):
         raise UsageError(
             f"--network and network_classes are for features=torchscript, and features={config.features} was asked for"
         )
     inputs = {"real": cohort.id, "synthetic": ",".join(other.id for other in others)}
-    if judge:
-        judge.refuse_unfitting(f"the cohort {cohort.path.name}", cohort.encoding, cohort.size)
-        inputs["classifier"] = judge.id
+    if trained:
+        trained.refuse_unfitting(f"the cohort {cohort.path.name}", cohort.encoding, cohort.size)
+        inputs["classifier"] = trained.id
     provenance = Provenance("evaluate fidelity", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "results.json", provenance):
         return out
@@ -98,7 +99,7 @@ def evaluate_fidelity(
         if imaged:
             extract = EXTRACTORS[config.features](ExtractorInputs(cohort, ours.rows, config, network, kept))
             images = compare_images(ours, imaged, config, seed, advance, extract, kept)
-        diverse = list(_diversity(judge, ours, imaged, config, seed)) if judge and imaged else []
+        diverse = list(_diversity(trained.classifier, ours, imaged, config, seed)) if trained and imaged else []
         columns = list(_class_columns(ours, imaged, images.features, config, seed))
         labels = compare_labels(ours, mapped, config, seed) if mapped else LabelFindings()
         subjects = len(cohort.subjects("train"))
@@ -110,11 +111,12 @@ def evaluate_fidelity(
             if rows := [row for _, row in found if row]:
                 write_table(folder, name, DIVERSITY_TABLE, rows)
         _write_images(folder, cohort, images, subjects)
-        _write_labels(folder, labels)
-        for case_set in theirs:
-            write_grid(
-                folder / "images" / f"{case_set.name}.npz", case_set.cohort, case_set.rows[: config.grid], case_set.name
-            )
+        if labels.rows:
+            write_table(folder, "labels", LABEL_TABLE, labels.rows)
+        for name, histograms in labels.histograms.items():
+            write_histograms(folder, name, histograms)
+        for s in theirs:
+            write_grid(folder / "images" / f"{s.name}.npz", s.cohort, s.rows[: config.grid], s.name)
         write_grid(internal(folder) / "real.npz", cohort, ours.rows[: config.grid], "real")
     return out
 
@@ -146,15 +148,11 @@ def _left_out(lacking: dict[str, list[str]], case_sets: Sequence[CaseSet], seed:
 
 
 def _diversity(
-    judge: Trained, ours: CaseSet, theirs: Sequence[CaseSet], config: FidelityConfig, seed: int
+    classifier: Classifier, ours: CaseSet, theirs: Sequence[CaseSet], config: FidelityConfig, seed: int
 ) -> Iterator[Diverse]:
-    """Measure the diversity of classes of each synthetic cohort."""
-    encoding, names = ours.cohort.encoding, short_class_names(judge.classifier.names)
-
-    def see(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return judge.classifier.predict(images), judge.classifier.features(images)
-
-    real, *others = (look(see, case_set.cohort, case_set.rows, encoding) for case_set in (ours, *theirs))
+    """Measure the diversity of the classes that a classifier finds in each synthetic cohort."""
+    encoding, names = ours.cohort.encoding, short_class_names(classifier.names)
+    real, *others = (from_classifier(classifier, s.cohort, s.rows, encoding) for s in (ours, *theirs))
     own = derive(seed, "fidelity")
     for case_set, seen in zip(theirs, others, strict=True):
         for results, row in diversity(f"{case_set.prefix}.diversity", names, real, seen, config.draws, own):
@@ -164,14 +162,14 @@ def _diversity(
 def _class_columns(
     ours: CaseSet, theirs: Sequence[CaseSet], features: dict[str, np.ndarray], config: FidelityConfig, seed: int
 ) -> Iterator[Diverse]:
-    """Measure the diversity of the classes that case tables tell, where the real cohort has class columns."""
+    """Measure the diversity of the classes in the case tables, where the real cohort has class columns."""
     for case_set in theirs if ours.cohort.classes else ():
-        name, columns = f"{case_set.prefix}.classes", told_classes(ours.cohort, case_set.cohort)
+        name, columns = f"{case_set.prefix}.classes", shared_columns(ours.cohort, case_set.cohort)
         if not columns:
             note = "not measured: the cohorts share no class column of 0 and 1"
             yield [Result(name, None, seed=seed, note=note)], []
             continue
-        real, made = (told(s.cohort, s.rows, columns, features[s.name]) for s in (ours, case_set))
+        real, made = (from_table(s.cohort, s.rows, columns, features[s.name]) for s in (ours, case_set))
         about = (config.draws, derive(seed, "fidelity"), "the case tables")
         for results, row in diversity(name, short_class_names(columns), real, made, *about):
             yield results, [case_set.name, *row] if row else []
@@ -194,11 +192,3 @@ def _write_images(folder: Path, real: Cohort, images: ImageFindings, subjects: i
         series = {name: (x, decibels[c].tolist()) for name, decibels in images.spectra.items()}
         title = f"Radial power spectrum of {channel.name}"
         write_curve(where, f"spectrum-{names[c]}", title, "cycles per voxel", "power, dB", series)
-
-
-def _write_labels(folder: Path, labels: LabelFindings) -> None:
-    """Write the table and the histograms of what label maps gave."""
-    if labels.rows:
-        write_table(folder, "labels", LABEL_TABLE, labels.rows)
-    for name, histograms in labels.histograms.items():
-        write_histograms(folder, name, histograms)

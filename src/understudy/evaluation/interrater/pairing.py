@@ -97,9 +97,8 @@ def _open(real: Path, other: Path, classes: Sequence[str]) -> tuple[Cohort, Coho
 def _keys(first: Cohort, second: Cohort) -> list[list[Key]]:
     """Return what names each case in both cohorts: its slice index where that is enough, else its case id."""
     for column in ("slice_index", "case_id"):
-        pairs = [
-            list(zip(c.column("subject_id").tolist(), c.column(column).tolist(), strict=True)) for c in (first, second)
-        ]
+        columns = [(c.column("subject_id").tolist(), c.column(column).tolist()) for c in (first, second)]
+        pairs = [list(zip(*both, strict=True)) for both in columns]
         if all(all(name for _, name in keys) and len(set(keys)) == len(keys) for keys in pairs):
             break
     if column == "case_id" and (first.images is None or second.images is None):

@@ -21,6 +21,7 @@ import numpy as np
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import rng
+from understudy.evaluation.folder import join_notes
 from understudy.evaluation.guard import leak_note, short_names
 from understudy.evaluation.utility.config import Repeats
 from understudy.evaluation.utility.task import Task
@@ -86,7 +87,7 @@ class Synthetic:
     seen: frozenset[str]
 
 
-def make_arms(judge: Task, real: Cohort, others: list[Cohort], config: Repeats, seed: int) -> list[Arm]:
+def make_arms(task: Task, real: Cohort, others: list[Cohort], config: Repeats, seed: int) -> list[Arm]:
     """Return what networks are trained on, all real cases first, each real arm before what is compared with it.
 
     The seed is that of the draw of subjects. Raises UnderstudyError where as many real subjects were asked for as there
@@ -94,8 +95,8 @@ def make_arms(judge: Task, real: Cohort, others: list[Cohort], config: Repeats, 
     """
     arms: list[Arm] = []
     named = zip(short_names(others), others, strict=True)
-    made = [_synthetic(judge, name, other, len(others) > 1) for name, other in named]
-    for first in (_all_real(judge, real), *(_draw(judge, real, n, seed) for n in config.real_subjects)):
+    made = [_synthetic(task, name, other, len(others) > 1) for name, other in named]
+    for first in (_all_real(task, real), *(_draw(task, real, n, seed) for n in config.real_subjects)):
         arms.append(first.arm)
         if "synthetic" in config.arms and not first.at:
             arms += [one.arm for one in made]
@@ -111,7 +112,7 @@ def shares(config: Repeats) -> list[float]:
 
 
 def drawn_subjects(real: Cohort, n: int, seed: int) -> list[str]:
-    """Return n training subjects; of one seed, fewer are a part of more. UnderstudyError if there are not more than n."""
+    """Return n training subjects; of one seed, fewer are a part of more. UnderstudyError unless there are more."""
     train = real.subjects("train")
     if n >= len(train):
         raise UnderstudyError(
@@ -121,24 +122,24 @@ def drawn_subjects(real: Cohort, n: int, seed: int) -> list[str]:
     return sorted(train[i] for i in rng(seed, "real subjects").permutation(len(train))[:n].tolist())
 
 
-def _all_real(judge: Task, real: Cohort) -> Real:
-    cases = judge.cases(real, real.rows("train"))
+def _all_real(task: Task, real: Cohort) -> Real:
+    cases = task.cases(real, real.rows("train"))
     return Real(Arm("real", "real", "", "", "", cases, len(real.subjects("train")), "", share=0))
 
 
-def _draw(judge: Task, real: Cohort, n: int, seed: int) -> Real:
+def _draw(task: Task, real: Cohort, n: int, seed: int) -> Real:
     drawn, train, rows = drawn_subjects(real, n, seed), real.subjects("train"), real.rows("train")
-    cases = judge.cases(real, rows[np.isin(real.column("subject_id")[rows], drawn)])
+    cases = task.cases(real, rows[np.isin(real.column("subject_id")[rows], drawn)])
     note = f"{n} of {len(train)} real training subjects ({100 * n / len(train):.0f} %), one draw of them"
     arm = Arm(f"real@{n}", f"real@{n}", "", "", "", cases, n, note, share=0)
     return Real(arm, f"@{n}", frozenset(train) - frozenset(drawn))
 
 
-def _synthetic(judge: Task, name: str, other: Cohort, several: bool) -> Synthetic:
-    cases, subjects = judge.cases(other, other.rows()), other.subjects()
-    told = (name, f".{name}" if several else "", other.generator)
+def _synthetic(task: Task, name: str, other: Cohort, several: bool) -> Synthetic:
+    cases, subjects = task.cases(other, other.rows()), other.subjects()
+    of = (name, f".{name}" if several else "", other.generator)
     seen = frozenset(subject for entry in other.trained_on for subject in entry.get("subjects", ()))
-    arm = Arm(name, "synthetic", *told, cases, len(subjects), leak_note(other), "real", 1)
+    arm = Arm(name, "synthetic", *of, cases, len(subjects), leak_note(other), "real", 1)
     return Synthetic(arm, seen | frozenset(subjects))
 
 
@@ -165,9 +166,9 @@ def _joined(
 ) -> Arm:
     """Return an arm of real and synthetic cases, compared with the same real cases alone."""
     first, second = real.arm, synthetic.arm
-    notes = "; ".join(filter(None, (note, first.note, _foreknowledge(real, synthetic), second.note)))
-    told = (kind + real.at, second.cohort, second.ending, second.generator)
-    return Arm(name, *told, cases, first.subjects + second.subjects, notes, first.name, share)
+    notes = join_notes(note, first.note, _foreknowledge(real, synthetic), second.note)
+    of = (second.cohort, second.ending, second.generator)
+    return Arm(name, kind + real.at, *of, cases, first.subjects + second.subjects, notes, first.name, share)
 
 
 def _foreknowledge(real: Real, synthetic: Synthetic) -> str:

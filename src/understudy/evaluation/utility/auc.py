@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from understudy.evaluation.utility.overlap import mean_over_classes
 from understudy.tasks.classification import class_auc
 
 ENTRIES = 2**22  # draws times cases held at once
@@ -34,17 +35,14 @@ class Areas:
 
     def values(self) -> np.ndarray:
         """Return the mean area of each repeat, (repeats,); NaN where no class has one."""
-        each = np.stack([class_auc(self.targets, scores)[list(self.classes)] for scores in self.scores])
-        return _mean(each)
+        return mean_over_classes(np.stack([class_auc(self.targets, s)[list(self.classes)] for s in self.scores]))
 
     def on(self, weights: np.ndarray) -> np.ndarray:
         """Return the mean areas (draws, repeats) over weighted subjects (draws, subjects)."""
         columns = []
         for scores in self.scores:
-            each = [
-                weighted_area(self.targets[:, k], scores[:, k], weights, self.number) for k in self.classes
-            ]  # K of (draws,)
-            columns.append(_mean(np.stack(each, 1)))
+            each = [weighted_area(self.targets[:, k], scores[:, k], weights, self.number) for k in self.classes]
+            columns.append(mean_over_classes(np.stack(each, 1)))  # of K of (draws,)
         return np.stack(columns, 1)
 
 
@@ -73,10 +71,3 @@ def weighted_area(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray, 
         won = (with_class * (below + without / 2)).sum(1)
         areas[start : start + step] = np.divide(won, pairs, out=np.full(len(w), np.nan), where=pairs > 0)
     return areas
-
-
-def _mean(each: np.ndarray) -> np.ndarray:
-    """Return the mean over the classes that have an area, (..., K) -> (...); NaN where none has."""
-    counted = np.isfinite(each)
-    n = counted.sum(-1)
-    return np.divide(np.where(counted, each, 0).sum(-1), n, out=np.full(n.shape, np.nan), where=n > 0)

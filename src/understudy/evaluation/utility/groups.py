@@ -56,10 +56,8 @@ def thirds(sizes: np.ndarray) -> list[Group]:
     parts = np.array_split(order, len(THIRDS))
     if min(map(len, parts)) < MIN_SUBJECTS:
         return []
-    return [
-        Group("reference size", name, np.isin(np.arange(len(sizes)), part))
-        for name, part in zip(THIRDS, parts, strict=True)
-    ]
+    chosen = [np.isin(np.arange(len(sizes)), part) for part in parts]
+    return [Group("reference size", name, part) for name, part in zip(THIRDS, chosen, strict=True)]
 
 
 def column_groups(cohort: Cohort, split: str, column: str) -> list[Group]:

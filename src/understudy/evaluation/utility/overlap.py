@@ -49,20 +49,12 @@ def overlaps(counts: np.ndarray) -> np.ndarray:
     def share(part: np.ndarray, of: np.ndarray) -> np.ndarray:
         return np.divide(part, of, out=np.where(total > 0, 0.0, np.nan), where=of > 0)
 
-    return np.stack(
-        [
-            share(2 * both, total),
-            share(both, total - both),
-            share(both, predicted),
-            share(both, reference),
-            share(np.abs(predicted - reference), total),
-        ],
-        -1,
-    )
+    shares = [(2 * both, total), (both, total - both), (both, predicted), (both, reference)]
+    return np.stack([share(*pair) for pair in (*shares, (np.abs(predicted - reference), total))], -1)
 
 
 def dice(counts: np.ndarray) -> np.ndarray:
-    """Return Dice (subjects, K - 1) in 0..1 of the foreground classes, higher is better; NaN where both maps are empty."""
+    """Return Dice (subjects, K - 1) of the foreground classes in 0..1, higher is better; NaN if both maps are empty."""
     return overlaps(counts)[..., OVERLAPS.index("dice")]
 
 
@@ -73,7 +65,7 @@ def rules(counts: np.ndarray) -> np.ndarray:
 
 
 def mean_over_classes(scores: np.ndarray) -> np.ndarray:
-    """Return the mean over the classes that count, (..., K - 1) -> (...); NaN where none counts."""
+    """Return the mean over the classes that count, (..., classes) -> (...); NaN where none counts."""
     counted = np.isfinite(scores)
     n = counted.sum(-1)
     return np.divide(np.where(counted, scores, 0).sum(-1), n, out=np.full(n.shape, np.nan), where=n > 0)

@@ -22,12 +22,12 @@ from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.seed import derive
 from understudy.core.statistics import Interval, Means, difference, interval, ratio
-from understudy.evaluation.folder import write_curve, write_table
+from understudy.evaluation.folder import join_notes, three, write_curve, write_table
 from understudy.evaluation.guard import slug
 from understudy.evaluation.paired import signed_rank
 from understudy.evaluation.utility.arms import Arm
 from understudy.evaluation.utility.convergence import still_rising
-from understudy.evaluation.utility.tables import Finding, three, write_tables
+from understudy.evaluation.utility.tables import Finding, write_tables
 from understudy.evaluation.utility.task import Outcome, Score, Task
 from understudy.tasks.fitting import chosen_from
 
@@ -46,19 +46,17 @@ def write_mixing(folder: Path, found: Sequence[Finding], task: Task, network: st
             for arm in arms:
                 one = first[arm.name, k]
                 gain = one.difference if arm.against == real else None
-                told = (cohort, real, arm.share, arm.name, one.name)
-                rows.append([*told, *three(one.score), *three(gain), one.score.n])
+                rows.append([cohort, real, arm.share, arm.name, one.name, *three(one.score), *three(gain), one.score.n])
         if points := _points(arms, [first[arm.name, None].score for arm in arms]):
             series[cohort if real == "real" else f"{cohort}, {real}"] = points
     write_table(folder, "utility-mixing", (*COLUMNS, score.name, *LAST), rows)
     if series:
-        title = f"{score.words} against the share of synthetic cases"
-        x_label, note = (
+        title, label = (
+            f"{score.words} against the share of synthetic cases",
             "share of synthetic cases in what is learned",
-            "Bands are 95 % intervals; 0 is real cases alone.",
         )
-        name, more = f"utility-mixing-{network}", {"note": note, "marked": True}
-        write_curve(folder, name, title, x_label, f"mean {score.words}", series, **more)
+        more = {"note": "Bands are 95 % intervals; 0 is real cases alone.", "marked": True}
+        write_curve(folder, f"utility-mixing-{network}", title, label, f"mean {score.words}", series, **more)
 
 
 def _lines(arms: Sequence[Arm]) -> dict[tuple[str, str], list[Arm]]:
@@ -117,7 +115,7 @@ class UtilityFindings:
         outcome, name = self.outcomes[arm.name], "mean" if k is None else self.task.names[k]
         n, score = int(outcome.counted(k).sum()), self.task.scores[position]
         found = interval(outcome.measured(k, position), self._seed, self.config.draws) if n else None
-        note = _joined(outcome.note(k, position), arm.note, self._convergence(arm))
+        note = join_notes(outcome.note(k, position), arm.note, self._convergence(arm))
         behind, missing = outcome.behind(k), outcome.missing(k)
         result = self._result(f"utility.{arm.label}.{ending}", found, n, behind, note, missing, score)
         against = gain = p = None
@@ -163,7 +161,7 @@ class UtilityFindings:
     def _compared(self, note: str, arm: Arm) -> str:
         """Join the notes of a comparison: both arms must have converged."""
         real = next(one for one in self.arms if one.name == arm.against)
-        return _joined(note, arm.note, self._convergence(real), self._convergence(arm))
+        return join_notes(note, arm.note, self._convergence(real), self._convergence(arm))
 
     def _convergence(self, arm: Arm) -> str:
         """Say where the validation score of an arm still rose at the end."""
@@ -195,10 +193,8 @@ class UtilityFindings:
         score: Score | None = None,
     ) -> Result:
         better, unit = (score.better, score.unit) if score else ("higher", "")
-        seed = self.provenance.seed
-        if found is None:
-            return Result(name, None, unit=unit, better=better, n=n, seed=seed, note=missing)
-        return public(Result(name, found.value, found.low, found.high, unit, better, n, seed, note), behind)
+        note = missing if found is None else note
+        return public(Result(name, *three(found), unit, better, n, self.provenance.seed, note), behind)
 
     def _write_curves(self, folder: Path) -> None:
         """Write the mean validation score against updates; inside where fewer than five subjects stand behind it."""
@@ -215,7 +211,3 @@ class UtilityFindings:
 def _alone(arm: Arm) -> str:
     """Return what to call the real-only networks that an arm is compared with."""
     return "real-only" if arm.against == "real" else arm.against
-
-
-def _joined(*notes: str) -> str:
-    return "; ".join(note for note in notes if note)

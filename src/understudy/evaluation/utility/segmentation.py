@@ -50,17 +50,13 @@ class SubjectCases:
     classes: int
     labels: np.ndarray = field(repr=False)
 
-    def predicted(self, segmenter: Segmenter) -> np.ndarray:
-        """Return a segmenter's label maps (n, *S)."""
-        return segmenter.predict_cases(self.cases)
-
     def counts(self, predicted: np.ndarray) -> np.ndarray:
         """Return voxel counts (subjects, K, K) of predicted label maps (n, *S)."""
         return confusion(predicted, self.labels, self.number, len(self.subjects), self.classes)
 
     def score(self, segmenter: Segmenter) -> float:
         """Return the mean Dice over classes, then subjects, 0..1; NaN where nothing counts."""
-        scores = mean_over_classes(dice(self.counts(self.predicted(segmenter))))
+        scores = mean_over_classes(dice(self.counts(segmenter.predict_cases(self.cases))))
         return float(scores[np.isfinite(scores)].mean()) if np.isfinite(scores).any() else float("nan")
 
 
@@ -125,8 +121,8 @@ class MapOutcome(Outcome):
         missed, false_positive, empty, one_sided = self.cells(k)
         note = f"mean over {len(self.readings)} segmenter(s); empty-map rule: {missed} missed, {false_positive} false "
         note += f"positive, {empty} both empty"
-        told = f"; distances within {self.within}; {one_sided} times one of these has the class in one map only"
-        return note if score < len(OVERLAPS) else note + told
+        stacks = f"; distances within {self.within}; {one_sided} times one of these has the class in one map only"
+        return note if score < len(OVERLAPS) else note + stacks
 
     def cells(self, k: int | None) -> list[Any]:
         """Return how often each case of the rule applied, over repeats, and in how many stacks of subjects."""
@@ -168,7 +164,7 @@ class Segmentation(Task):
         assert isinstance(outcome, MapOutcome)
         test = self.test
         segmenter = train_segmenter(cases, test.classes, self.config, seed, self.validation.score, advance)
-        predicted, subjects = test.predicted(segmenter), len(test.subjects)
+        predicted, subjects = segmenter.predict_cases(test.cases), len(test.subjects)
         surfaces = surface_scores(predicted, test.labels, self.stacks, subjects, test.classes, self.config.tolerance)
         outcome.readings.append(MapScores.of(test.counts(predicted), *surfaces))
         outcome.curves.append(segmenter.curve)

@@ -10,7 +10,6 @@ What the arms are: arms.py. What is trained and scored is the task's matter (TAS
 **Checked** in tests/evaluation/utility/test_stage.py (a toy cohort end to end, same seed, a planted leak).
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +19,18 @@ from understudy.core.provenance import Provenance
 from understudy.core.seed import derive
 from understudy.core.stage import finished, output_folder
 from understudy.evaluation.guard import open_pair
-from understudy.evaluation.utility.arms import Arm, make_arms
+from understudy.evaluation.utility.arms import make_arms
 from understudy.evaluation.utility.classification import Classification
 from understudy.evaluation.utility.report import UtilityFindings
 from understudy.evaluation.utility.segmentation import Segmentation
-from understudy.evaluation.utility.task import Outcome, Task
+from understudy.evaluation.utility.task import Task
 
 SPLITS = ("train", "validation", "test")
 TASKS: dict[str, type[Task]] = {"segmentation": Segmentation, "classification": Classification}
 
 
 def default_task(real: Path, synthetic: list[Path]) -> str:
-    """Return the task that cohorts are made for: segmentation, or where they have class columns only, classification."""
+    """Return the task of these cohorts: segmentation, or where they have class columns only, classification."""
     cohorts = [Cohort.open(path) for path in (real, *synthetic)]
     annotated = all(cohort.labels is not None for cohort in cohorts)
     return "classification" if not annotated and all(cohort.classes for cohort in cohorts) else "segmentation"
@@ -64,21 +63,15 @@ def evaluate_utility(
     provenance = Provenance("evaluate utility", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "results.json", provenance):
         return out
-    judge = kind(cohort, others, config)
+    made = kind(cohort, others, config)
     with output_folder(out) as folder:
-        arms = make_arms(judge, cohort, others, config, seed)
+        arms = make_arms(made, cohort, others, config, seed)
+        outcomes = {arm.name: made.outcome() for arm in arms}
         with progress("", len(arms) * config.repeats * config.updates, "updates") as update:
-            outcomes = {}
             for arm in arms:
-                update(description=f"{judge.model}s on {arm.name}")
-                outcomes[arm.name] = _repeat(judge, arm, config.repeats, seed, lambda: update(advance=1))
-        UtilityFindings(judge, arms, outcomes, config, provenance).write(folder)
+                update(description=f"{made.model}s on {arm.name}")
+                for repeat in range(config.repeats):  # one has the same seed in every arm
+                    own = derive(seed, made.model, repeat)
+                    made.run(arm.cases, outcomes[arm.name], own, lambda: update(advance=1))
+        UtilityFindings(made, arms, outcomes, config, provenance).write(folder)
     return out
-
-
-def _repeat(judge: Task, arm: Arm, repeats: int, seed: int, advance: Callable[[], None]) -> Outcome:
-    """Train ``repeats`` networks in one arm; repeat r has the same seed in every arm."""
-    outcome = judge.outcome()
-    for repeat in range(repeats):
-        judge.run(arm.cases, outcome, derive(seed, judge.model, repeat), advance)
-    return outcome

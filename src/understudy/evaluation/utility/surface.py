@@ -73,12 +73,7 @@ def described(cut: list[Stack]) -> str:
 
 
 def surface_scores(
-    predicted: np.ndarray,
-    reference: np.ndarray,
-    cut: list[Stack],
-    subjects: int,
-    classes: int,
-    tolerance: float,
+    predicted: np.ndarray, reference: np.ndarray, cut: list[Stack], subjects: int, classes: int, tolerance: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Score the surfaces of each foreground class and, where there are several, of all of them as one.
 
@@ -128,8 +123,8 @@ def _surface(mask: np.ndarray, volume: bool) -> np.ndarray:
 
 
 def _summary(sides: list[np.ndarray], tolerance: float) -> list[float]:
-    everything, told = np.concatenate(sides), [side for side in sides if len(side)]
-    hd95 = max(float(np.percentile(side, 95)) for side in told)
+    everything = np.concatenate(sides)
+    hd95 = max(float(np.percentile(side, 95)) for side in sides if len(side))
     return [float(everything.max()), hd95, float(everything.mean()), float((everything <= tolerance).mean())]
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.result import Result
 from understudy.core.statistics import Means, interval
-from understudy.evaluation.folder import write_table
+from understudy.evaluation.folder import three, write_table
 from understudy.evaluation.paired import holm
 from understudy.evaluation.utility.arms import Arm
 from understudy.evaluation.utility.task import Outcome, Score, Task
@@ -80,11 +80,6 @@ def _triples(task: Task) -> list[str]:
     return [f"{score.name}{end}" for score in task.scores for end in ("", "_low", "_high")]
 
 
-def three(result: Result | None) -> tuple[float | None, ...]:
-    """Return a value and the ends of its interval; None for what is not there."""
-    return (result.value, result.low, result.high) if result else (None, None, None)
-
-
 def _row(found: Finding, config: Any) -> list[Any]:
     arm, score = found.arm, found.score
     return [
@@ -103,9 +98,9 @@ def _all_scores(first: Finding, found: Sequence[Finding]) -> list[Any]:
 
 def _comparisons(found: Sequence[Finding]) -> Iterator[list[Any]]:
     compared = [(f, f.difference) for f in found if f.difference is not None]
-    for (f, told), p in zip(compared, holm([f.p for f, _ in compared]), strict=True):
+    for (f, gain), p in zip(compared, holm([f.p for f, _ in compared]), strict=True):
         note = "" if p is None else SEEDS
-        yield [f.arm.name, f.arm.against, f.name, f.kind.name, f.kind.unit, *three(told), f.p, p, told.n, note]
+        yield [f.arm.name, f.arm.against, f.name, f.kind.name, f.kind.unit, *three(gain), f.p, p, gain.n, note]
 
 
 def _by(first: Finding, task: Task, outcome: Outcome, draws: int, seed: int) -> Iterator[list[Any]]:
@@ -114,9 +109,9 @@ def _by(first: Finding, task: Task, outcome: Outcome, draws: int, seed: int) -> 
     for group, size in groups:
         chosen = counted & group.chosen
         several = [int((counted & other.chosen).sum()) for other, _ in groups if other.by == group.by]
-        told = chosen.any() and min(n for n in several if n) >= MIN_SUBJECTS
-        found = [outcome.measured(k, position) for position in range(len(task.scores))] if told else []
+        shown = chosen.any() and min(n for n in several if n) >= MIN_SUBJECTS
+        found = [outcome.measured(k, position) for position in range(len(task.scores))] if shown else []
         means = [interval(one.among(chosen), seed, draws) for one in found if isinstance(one, Means)]
-        cells = [v for mean in means for v in (mean.value, mean.low, mean.high)] or [None] * 3 * len(task.scores)
-        sizes = (size, task.size_unit) if told else (None, None)
+        cells = [cell for mean in means for cell in three(mean)] or [None] * 3 * len(task.scores)
+        sizes = (size, task.size_unit) if shown else (None, None)
         yield [arm.name, first.name, group.by, group.name, int(chosen.sum()), *sizes, *cells]
