@@ -84,7 +84,7 @@ class ConsistencyFindings:
         """Measure a class, or the mean of classes, on the real side and then on each synthetic one, by measure."""
         draws, seed, real = self.config.draws, derive(self.provenance.seed, "interval"), self.real.spread(k)
         means, lows = [], []
-        for weights in _resamples(real, draws, derive(seed, "real")) if real.subjects else ():
+        for weights in _resamples(real, draws, derive(seed, "real")):
             means.append(real.mean(weights))
             lows.append(real.quantile(self.config.quantile, weights))
         limit = real.quantile(self.config.quantile) if real.subjects else None
@@ -96,8 +96,7 @@ class ConsistencyFindings:
         yield self.real, found | self._accuracy(self.real, k)
         for side in self.others:
             spread, means, shares = side.spread(k), [], []
-            resamples = _resamples(spread, draws, derive(seed, "synthetic")) if spread.subjects else ()
-            for i, weights in enumerate(resamples):
+            for i, weights in enumerate(_resamples(spread, draws, derive(seed, "synthetic"))):
                 means.append(spread.mean(weights))
                 shares += [spread.below(lows[i], weights)] if lows else []
             n, note = spread.subjects, f"share of cases below the {self._percent} quantile of {split}; interval: other "
@@ -180,7 +179,7 @@ class ConsistencyFindings:
 
 
 def _resamples(sample: Sample, draws: int, seed: int) -> Iterator[np.ndarray]:
-    return sample.resamples(draws, rng(seed, "agreement", "subjects"))
+    return sample.resamples(draws if sample.subjects else 0, rng(seed, "agreement", "subjects"))
 
 
 def _interval(value: float, resampled: list[float]) -> Interval:

@@ -34,15 +34,9 @@ def evaluate_consistency(
 ) -> Path:
     """Compare the label map of each synthetic case with what a segmenter trained on real cases finds in its image.
 
-    Args:
-        real: folder of the real cohort, with the splits train, validation and control.
-        synthetic: folders of synthetic cohorts with images and label maps.
-        out: results folder to make.
-        seed: of weights, order, augmentation and resampling.
-        config: settings; the defaults where None.
-
-    Returns:
-        ``out``, with results.json, tables, curves, cases.csv (a row per synthetic case) and internal/seen.json.
+    The real cohort has the splits train, validation and control; the seed is that of weights, order, augmentation and
+    resampling. Returns `out`, with results.json, tables, curves, cases.csv (a row per synthetic case) and
+    internal/seen.json.
 
     Raises:
         UsageError: cohorts that do not fit, or an output of another request.
@@ -52,8 +46,7 @@ def evaluate_consistency(
     if config.reference == "control":
         _refuse_without_control(Cohort.open(real))
     splits = ("train", "validation", config.reference)
-    paths = [Path(path) for path in synthetic]
-    cohort, others = open_pair(Path(real), paths, splits=splits, labels=True, minimum=MINIMUM, classes=config.classes)
+    cohort, others = open_pair(real, synthetic, splits=splits, labels=True, minimum=MINIMUM, classes=config.classes)
     inputs = {"real": cohort.id, "synthetic": ",".join(other.id for other in others)}
     provenance = Provenance("evaluate consistency", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "results.json", provenance):

@@ -112,15 +112,10 @@ class Coefficient:
 
 @dataclass(frozen=True)
 class MetricCorrelation:
-    """One metric against utility.
+    """One metric against utility, over the cohorts that have it; `better`: which way is better, of the metric.
 
-    Attributes:
-        metric: its name.
-        better: which way is better, of the metric.
-        cohorts: that have the metric.
-        coefficients: by name; empty where the cohorts are too few.
-        p: of the permutations, or None.
-        p_holm: the same, corrected over the metrics.
+    The coefficients, by name, are empty where the cohorts are too few; p is that of the permutations, p_holm the same,
+    corrected over the metrics.
     """
 
     metric: str

@@ -27,15 +27,10 @@ SHORT = 12  # characters of an id in a sentence
 
 @dataclass(frozen=True)
 class CohortScores:
-    """A synthetic cohort and what was measured of it.
+    """A synthetic cohort of n cases and what was measured of it; named by its generator ("": not recorded), numbered
+    where several share one.
 
-    Attributes:
-        name: its generator's name, numbered where several cohorts share one.
-        id: the cohort's id.
-        generator: what made it, or "".
-        n: its cases.
-        fidelity: numbers that have a better direction, by metric, e.g. ``frechet``, ``labels.tumour.wasserstein``.
-        utility: the score.
+    Fidelity holds the numbers that have a better direction, by metric, e.g. ``frechet``, ``labels.tumour.wasserstein``.
     """
 
     name: str
@@ -61,19 +56,14 @@ class Joined:
 
 @dataclass(frozen=True)
 class _Folder:
-    """A results folder: where it lies, its numbers by name, the request."""
+    """A results folder: where it lies, of which evaluation, its numbers by name, the request."""
 
     path: Path
+    kind: str
     results: dict[str, Result]
-    provenance: dict[str, Any]
-
-    @property
-    def kind(self) -> str:
-        return str(self.provenance.get("command", "")).removeprefix("evaluate ")
-
-    @property
-    def inputs(self) -> dict[str, str]:
-        return dict(self.provenance.get("inputs", {}))
+    config: dict[str, Any]
+    seed: int
+    inputs: dict[str, str]
 
     @property
     def ids(self) -> list[str]:
@@ -102,11 +92,11 @@ def join(paths: Sequence[Path], config: CorrelationConfig) -> Joined:
             raise UsageError(f"results of `understudy evaluate {kind}` are needed too, and these folders hold none")
         _refuse_other_requests(group)
         _refuse_twice(group)
-    _refuse_other("seed", [(folder.path, folder.provenance.get("seed")) for folder in fidelity])
+    _refuse_other("seed", [(folder.path, folder.seed) for folder in fidelity])
     _refuse_other("real cohort", [(folder.path, folder.inputs["real"]) for folder in folders])
     _refuse_alone(fidelity, utility)
     measured = {cohort: one for folder in fidelity for cohort, one in _fidelity(folder)}
-    score = f"{utility[0].provenance['config']['network']}.{config.score or _usual(utility[0])}"
+    score = f"{utility[0].config['network']}.{config.score or _usual(utility[0])}"
     scores = {cohort: found for folder in utility for cohort, found in _scores(folder, measured, config.arm, score)}
     named = zip(numbered([one.generator for one in measured.values()]), measured.items(), strict=True)
     cohorts = [CohortScores(name, cohort, *one, scores[cohort]) for name, (cohort, one) in named]
@@ -124,17 +114,17 @@ def _folders(paths: Sequence[Path]) -> Iterator[_Folder]:
         if not below:
             raise UsageError(f"{path} holds no results: name folders that `understudy evaluate` wrote, or one of these")
         for place in below:
-            results, provenance = read_results(place)
-            folder = _Folder(place, {result.name: result for result in results}, provenance)
-            if folder.kind not in KINDS:
+            results, made = read_results(place)
+            kind, named_results = made["command"].removeprefix("evaluate "), {result.name: result for result in results}
+            if kind not in KINDS:
                 if named:
                     raise UsageError(
                         f"results of `understudy evaluate {' or '.join(KINDS)}` were expected, and {path} holds those "
-                        f"of {provenance.get('command', 'an unknown command')!r}: leave it out"
+                        f"of {made['command']!r}: leave it out"
                     )
             elif place.resolve() not in seen:
                 seen.add(place.resolve())
-                yield folder
+                yield _Folder(place, kind, named_results, made["config"], made["seed"], made["inputs"])
 
 
 def _fidelity(folder: _Folder) -> Iterator[tuple[str, _Fidelity]]:
@@ -181,8 +171,8 @@ def _endings(generators: Sequence[str]) -> list[str]:
 
 def _refuse_other_requests(folders: Sequence[_Folder]) -> None:
     """Refuse folders that were made with other settings or other further inputs, such as a classifier."""
-    for key in sorted({key for folder in folders for key in folder.provenance["config"]}):
-        _refuse_other(f"setting {key}", [(f.path, f.provenance["config"].get(key)) for f in folders])
+    for key in sorted({key for folder in folders for key in folder.config}):
+        _refuse_other(f"setting {key}", [(f.path, f.config.get(key)) for f in folders])
     for key in sorted({key for folder in folders for key in folder.inputs} - {"synthetic"}):
         _refuse_other(key, [(f.path, f.inputs.get(key)) for f in folders])
 

@@ -21,14 +21,8 @@ from understudy.evaluation.correlation.report import CorrelationFindings
 def evaluate_correlation(results: list[Path], out: Path, seed: int, config: CorrelationConfig | None = None) -> Path:
     """Correlate each fidelity metric with utility over synthetic cohorts.
 
-    Args:
-        results: folders that ``evaluate fidelity`` and ``evaluate utility`` wrote, or folders that hold such.
-        out: results folder to make.
-        seed: of resamples and permutations.
-        config: settings; the defaults where None.
-
-    Returns:
-        ``out``, with results.json, tables and curves.
+    The results are folders that ``evaluate fidelity`` and ``evaluate utility`` wrote, or that hold such; the seed is
+    that of resamples and permutations. Returns `out`, with results.json, tables and curves.
 
     Raises:
         UsageError: nothing to join, or an output of another request.

@@ -54,11 +54,6 @@ class ExtractorInputs:
     network: Path | None = None
     cache: Cache = Cache()
 
-    @property
-    def encoding(self) -> Encoding:
-        """How intensities are read, on both sets of a comparison."""
-        return self.cohort.encoding
-
 
 def image_blocks(cohort: Cohort, rows: np.ndarray, encoding: Encoding) -> Iterator[np.ndarray]:
     """Yield the images of some rows in order, in blocks of bounded size, float32 (n, C, *S) in [-1, 1].

@@ -57,4 +57,4 @@ class RandomFeatures:
 
 def build(source: ExtractorInputs) -> RandomFeatures:
     """Return the extractor for the images of a cohort."""
-    return RandomFeatures(source.encoding.image_channels, len(source.cohort.size))
+    return RandomFeatures(source.cohort.encoding.image_channels, len(source.cohort.size))

@@ -62,17 +62,9 @@ def real_baselines(
 ) -> dict[str, Baseline]:
     """Compare halves of the real subjects with each other, and synthetic cases with one of them.
 
-    Args:
-        functions: metrics, by name; of several results each has its own name.
-        real: (n, F) features of real cases.
-        subjects: (n,) whose they are.
-        synthetic: (m, F).
-        draws: number of random halves.
-        seed: of halves and subsets.
-        advance: is called after each draw.
-
-    Returns:
-        The values by name; ``n`` is the same in all draws, so that they can be averaged.
+    The metrics are given by name; of several results each has its own name. Matrices are (n, F) and (m, F), `subjects`
+    (n,) says whose the real cases are; `advance` is called after each of the draws. Returns the values by name; ``n``
+    is the same in all draws, so that they can be averaged.
     """
     pairs = list(halves(subjects, draws, seed))
     n = min(len(synthetic), *(len(half) for pair in pairs for half in pair))

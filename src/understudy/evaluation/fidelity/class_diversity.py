@@ -109,19 +109,11 @@ def within(real: Seen, synthetic: Seen, k: int, draws: int, seed: int) -> tuple[
 def diversity(
     name: str, names: Sequence[str], real: Seen, synthetic: Seen, draws: int, seed: int, by: str = "the classifier"
 ) -> Iterator[tuple[list[Result], list[Any]]]:
-    """Measure the diversity of one synthetic cohort against the training cases.
+    """Measure the diversity of one synthetic cohort: for all classes together, then for each of the K classes.
 
-    Args:
-        name: what results begin with, ``fidelity.diversity`` or ``fidelity.classes``.
-        names: the K classes.
-        real: of the training cases.
-        synthetic: of the synthetic cases.
-        draws: random choices of cases for the distance within a class, and random halves behind the baseline.
-        seed: of these.
-        by: where the classes of a case come from.
-
-    Yields:
-        For all classes together, then for each class: results, and a row of the table without the cohort's name.
+    Yields results, whose names begin with `name` (``fidelity.diversity`` or ``fidelity.classes``), and a row of the
+    table without the cohort's name. There are as many random choices of cases for the distance within a class as random
+    halves behind the baseline; `by` says where the classes of a case come from.
     """
     n = len(synthetic.found)
     yield list(_combinations(f"{name}.distance", real, synthetic, draws, seed, by)), []

@@ -117,7 +117,10 @@ def compare_images(
     pairs = list(zip(case_sets, measured, strict=True))
     found.features = {case_set.name: m.features for case_set, m in pairs}
     subjects = len(real.cohort.subjects("train"))
-    for compared in _compare(pairs, config, derive(seed, "fidelity"), advance):
+    own = derive(seed, "fidelity")
+    comparisons = [c for other in pairs[1:] for c in _compare(pairs[0], other, config, own, advance)]
+    names = list(dict.fromkeys(c.plain.name for c in comparisons))
+    for compared in sorted(comparisons, key=lambda c: names.index(c.plain.name)):  # all cohorts by one metric, the next
         results = [public(result, subjects) for result in _results(compared, title(config), seed)]
         found.results += results
         found.rows.append(_row(compared, results, len(real.rows)))
@@ -142,21 +145,14 @@ def _no_classes(case_set: CaseSet, config: FidelityConfig, seed: int) -> Result:
 
 
 def _compare(
-    case_sets: Sequence[Imaged], config: FidelityConfig, seed: int, advance: Callable[[str], Any]
-) -> list[ImageComparison]:
-    """Compare the first set with each of the others; metric by metric."""
-    found = [c for other in case_sets[1:] for c in _compare_two(case_sets[0], other, config, seed, advance)]
-    names = list(dict.fromkeys(compared.plain.name for compared in found))
-    return sorted(found, key=lambda compared: names.index(compared.plain.name))
-
-
-def _compare_two(
     real: Imaged, other: Imaged, config: FidelityConfig, seed: int, advance: Callable[[str], Any]
 ) -> Iterator[ImageComparison]:
     (case_set, ours), channels = real, real[0].cohort.encoding.channels
     subjects = case_set.cohort.column("subject_id")[case_set.rows]
     units = {f".{name}": c.meaning for name, c in zip(channel_names(channels), channels, strict=True)}
-    fewer = config.model_copy(update=_per_draw(config))
+    # of a single half: the halves are many, and what each estimates less well averages out
+    per_half = {"subsets": -(-config.subsets // config.draws), "sizes": min(config.sizes, SIZES_PER_DRAW)}
+    fewer = config.model_copy(update=per_half)
     for needs in _needs():
         metrics = {name: metric for name, metric in METRICS.items() if metric.needs == needs}
         theirs = other[1].compared(needs, channels)
@@ -186,14 +182,8 @@ def _resemblance(
         yield [replace(r, name=f"{case_set.prefix}.ms_ssim{end}") for r, end in zip(pair, ("", ".real"), strict=True)]
 
 
-def _per_draw(config: FidelityConfig) -> dict[str, int]:
-    """Return settings of a single half: the halves are many, and what each estimates less well averages out."""
-    return {"subsets": -(-config.subsets // config.draws), "sizes": min(config.sizes, SIZES_PER_DRAW)}
-
-
 def _settings(metric: Metric, config: FidelityConfig) -> dict[str, Any]:
-    """Return the settings that a metric takes."""
-    return {name: getattr(config, name) for name in metric.settings}
+    return config.model_dump(include=set(metric.settings))
 
 
 def _results(c: ImageComparison, extractor: str, seed: int) -> Iterator[Result]:

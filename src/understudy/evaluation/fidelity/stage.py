@@ -55,15 +55,9 @@ def evaluate_fidelity(
 ) -> Path:
     """Measure how near images and label maps of synthetic cohorts lie to those of real training subjects; return `out`.
 
-    Args:
-        real: folder of the real cohort.
-        synthetic: folders of the synthetic cohorts.
-        out: results folder to make.
-        seed: of halves and subsets.
-        config: settings; the defaults where None.
-        classifier: a folder that ``understudy classify`` made; with it the diversity of classes is measured too.
-        network: file of a scripted network, for features=torchscript.
-        cache: a folder of its own where features are kept between evaluations; INTERNAL, never released.
+    The seed is that of halves and subsets. With a classifier, a folder that ``understudy classify`` made, the diversity
+    of classes is measured too. `network` is the file of a scripted network, for features=torchscript; `cache`, a folder
+    of its own where features are kept between evaluations: INTERNAL, never released.
 
     Raises:
         UsageError: cohorts, a classifier, a network or a cache that do not fit, or an output of another request.

@@ -24,15 +24,11 @@ Key = tuple[str, str]  # a subject, and which of its cases
 
 @dataclass(frozen=True)
 class Pairing:
-    """Cases that both raters have.
+    """Cases that both raters have: rows (n,), ascending, of the cohort whose label maps are the reference, and of the
+    other.
 
-    Attributes:
-        real: the cohort whose label maps are the reference.
-        other: the other rater's.
-        rows: (n,) of the one, ascending.
-        others: (n,) of the other, the same cases.
-        alone: how many cases of the split only the one has, and how many only the other.
-        lost: how many subjects of the split have no common case.
+    Alone are how many cases of the split only the one has, and how many only the other; lost are the subjects of the
+    split without a common case.
     """
 
     real: Cohort

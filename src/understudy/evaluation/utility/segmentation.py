@@ -148,7 +148,7 @@ class Segmentation(Task):
         rows, number = self.test.cases.rows, self.test.number
         self.stacks, unit = contiguous_stacks(real, rows, number)
         self.scores = map_scores(config.tolerance, unit)
-        self.sizes, self._unit = reference_sizes(real, rows, number, len(self.subjects), self.test.classes)
+        self.sizes, self.size_unit = reference_sizes(real, rows, number, len(self.subjects), self.test.classes)
         self.by_column = [group for name in config.by for group in column_groups(real, "test", name)]
 
     def cases(self, cohort: Cohort, rows: np.ndarray) -> CohortCases:
@@ -173,11 +173,6 @@ class Segmentation(Task):
         """Return thirds by the reference size of a class, of all of them for the mean, and groups by column."""
         sizes = self.sizes[:, -1 if k is None else k]
         return [(group, float(sizes[group.chosen].mean())) for group in (*thirds(sizes), *self.by_column)]
-
-    @property
-    def size_unit(self) -> str:
-        """Unit of the reference size."""
-        return self._unit
 
     def write_inside(self, folder: Path, outcomes: dict[str, Any]) -> None:
         """Write internal/per_subject.csv."""

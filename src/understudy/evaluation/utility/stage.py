@@ -41,13 +41,9 @@ def evaluate_utility(
 ) -> Path:
     """Compare what task networks learn from synthetic cohorts with what they learn from real cases; return `out`.
 
-    Args:
-        real: folder of the real cohort, with the splits train, validation and test.
-        synthetic: folders of synthetic cohorts; all their cases are training cases.
-        out: results folder to make.
-        seed: of weights, order, augmentation and resampling.
-        config: the task's settings, the same in every arm; the defaults where None.
-        task: a name out of TASKS.
+    The real cohort has the splits train, validation and test; all synthetic cases are training cases. The settings are
+    the task's (a name out of TASKS), the same in every arm; the seed is that of weights, order, augmentation and
+    resampling.
 
     Raises:
         UsageError: cohorts that do not fit, or an output of another request.
@@ -55,10 +51,8 @@ def evaluate_utility(
     """
     kind = TASKS[task]
     config = config or kind.Config()
-    paths = [Path(path) for path in synthetic]
-    cohort, others = open_pair(
-        Path(real), paths, splits=SPLITS, labels=kind.needs_labels, classes=config.classes if kind.needs_labels else ()
-    )
+    classes = config.classes if kind.needs_labels else ()
+    cohort, others = open_pair(real, synthetic, splits=SPLITS, labels=kind.needs_labels, classes=classes)
     inputs = {"real": cohort.id, "synthetic": ",".join(other.id for other in others)}
     provenance = Provenance("evaluate utility", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "results.json", provenance):

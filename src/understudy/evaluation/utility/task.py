@@ -75,6 +75,7 @@ class Task(ABC):
         names: the K classes that are scored.
         subjects: the S test subjects, in the order of every outcome.
         validation_subjects: how many choose the weights.
+        size_unit: of the reference size of a class.
     """
 
     Config: ClassVar[type[Repeats]]
@@ -85,6 +86,7 @@ class Task(ABC):
     names: tuple[str, ...]
     subjects: list[str]
     validation_subjects: int
+    size_unit: str = ""
 
     @abstractmethod
     def __init__(self, real: Cohort, others: list[Cohort], config: Any) -> None:
@@ -103,13 +105,8 @@ class Task(ABC):
         """Train one network, chosen on validation subjects; then, once, test it and add what it did to the outcome."""
 
     def groups(self, k: int | None) -> list[tuple[Group, float]]:
-        """Return groups of test subjects with the mean reference size of a class in them; its unit: ``size_unit``."""
+        """Return groups of test subjects with the mean reference size of a class in them."""
         return []
-
-    @property
-    def size_unit(self) -> str:
-        """Unit of the reference size."""
-        return ""
 
     @abstractmethod
     def write_inside(self, folder: Path, outcomes: dict[str, Any]) -> None:
