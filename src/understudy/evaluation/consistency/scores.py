@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from understudy.evaluation.utility.overlap import confusion, dice, mean_over_classes, rules
+from understudy.evaluation.utility.overlap import class_mean, confusion, dice, rules
 from understudy.tasks.segmentation import VOXELS_PER_BLOCK, CohortCases, Segmenter
 
 
@@ -30,7 +30,7 @@ class CaseScores:
 
     def of(self, k: int | None) -> np.ndarray:
         """Return Dice (n,) of foreground class k, or with None the mean of a case's classes; NaN where none counts."""
-        return mean_over_classes(self.dice) if k is None else self.dice[:, k]
+        return class_mean(self.dice) if k is None else self.dice[:, k]
 
     def ruled(self, k: int | None) -> list[int]:
         """Return how often each case of the rule applied, in the order of RULES[1:]; of all classes with None."""

@@ -27,8 +27,7 @@ SHORT = 12  # characters of an id in a sentence
 
 @dataclass(frozen=True)
 class CohortScores:
-    """A synthetic cohort of n cases and what was measured of it; named by its generator ("": not recorded), numbered
-    where several share one.
+    """A synthetic cohort of n cases, named by its generator ("": not recorded), and what was measured of it.
 
     Fidelity holds the numbers that have a better direction, by metric, e.g. ``frechet``, ``labels.tumour.wasserstein``.
     """

@@ -7,7 +7,7 @@ nothing is read.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -67,7 +67,9 @@ def measure(
     }
     if extract.logits is not None:
         described["logits"] = (extract.identity, extract.logits)
-    keys = {name: _key(name, settings, cohort, rows, encoding) for name, (settings, _) in described.items()}
+    chosen = hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()
+    read = {"cohort": cohort.id, "rows": chosen, "channels": [asdict(channel) for channel in encoding.channels]}
+    keys = {name: {"what": name, "settings": settings, **read} for name, (settings, _) in described.items()}
     known = {name: cache.load(key) for name, key in keys.items()}
     missing = [name for name, array in known.items() if array is None or len(array) != len(rows)]
     parts: dict[str, list[np.ndarray]] = {name: [] for name in missing}
@@ -80,17 +82,9 @@ def measure(
     return ImageMeasures(**known)  # type: ignore[arg-type]
 
 
-def _key(name: str, settings: Any, cohort: Cohort, rows: np.ndarray, encoding: Encoding) -> Mapping[str, Any]:
-    read = [asdict(channel) for channel in encoding.channels]
-    chosen = hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()
-    return {"what": name, "settings": settings, "cohort": cohort.id, "rows": chosen, "channels": read}
-
-
 def standardised(case_sets: list[ImageMeasures]) -> list[ImageMeasures]:
     """Take the mean of the first set's cases, the real ones, off the features of all, and divide by their SD."""
     real = case_sets[0].features
     mean, sd = real.mean(0, dtype=np.float64), real.std(0, dtype=np.float64)
     scale = np.where(sd > MIN_SD, sd, 1)
-    return [
-        replace(case_set, features=((case_set.features - mean) / scale).astype(np.float32)) for case_set in case_sets
-    ]
+    return [replace(s, features=((s.features - mean) / scale).astype(np.float32)) for s in case_sets]

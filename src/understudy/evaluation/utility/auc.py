@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from understudy.evaluation.utility.overlap import mean_over_classes
+from understudy.evaluation.utility.overlap import class_mean
 from understudy.tasks.classification import class_auc
 
 ENTRIES = 2**22  # draws times cases held at once
@@ -35,14 +35,14 @@ class Areas:
 
     def values(self) -> np.ndarray:
         """Return the mean area of each repeat, (repeats,); NaN where no class has one."""
-        return mean_over_classes(np.stack([class_auc(self.targets, s)[list(self.classes)] for s in self.scores]))
+        return class_mean(np.stack([class_auc(self.targets, s)[list(self.classes)] for s in self.scores]))
 
     def on(self, weights: np.ndarray) -> np.ndarray:
         """Return the mean areas (draws, repeats) over weighted subjects (draws, subjects)."""
         columns = []
         for scores in self.scores:
             each = [weighted_area(self.targets[:, k], scores[:, k], weights, self.number) for k in self.classes]
-            columns.append(mean_over_classes(np.stack(each, 1)))  # of K of (draws,)
+            columns.append(class_mean(np.stack(each, 1)))  # of K of (draws,)
         return np.stack(columns, 1)
 
 

@@ -64,7 +64,7 @@ def rules(counts: np.ndarray) -> np.ndarray:
     return np.select([reference & ~predicted, ~reference & predicted, ~reference & ~predicted], [1, 2, 3], 0)
 
 
-def mean_over_classes(scores: np.ndarray) -> np.ndarray:
+def class_mean(scores: np.ndarray) -> np.ndarray:
     """Return the mean over the classes that count, (..., classes) -> (...); NaN where none counts."""
     counted = np.isfinite(scores)
     n = counted.sum(-1)

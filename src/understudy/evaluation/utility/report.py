@@ -118,50 +118,39 @@ class UtilityFindings:
         note = join_notes(outcome.note(k, position), arm.note, self._convergence(arm))
         behind, missing = outcome.behind(k), outcome.missing(k)
         result = self._result(f"utility.{arm.label}.{ending}", found, n, behind, note, missing, score)
-        against = gain = p = None
-        if arm.kind == "synthetic" and position == 0:
-            against = self._ratio(f"utility.ratio{arm.ending}.{ending}", arm, k)
-        if arm.against:
-            gain, p = self._difference(f"utility.{arm.comparison}.{ending}", arm, k, position)
+        compared = self._compared(arm, k, position, ending) if arm.against else (None, None, None)
         cells = outcome.cells(k) if behind >= MIN_SUBJECTS else [None] * len(self.task.columns)
-        return Finding(arm, score, k, name, result, against, gain, p, cells)
+        return Finding(arm, score, k, name, result, *compared, cells)
 
-    def _ratio(self, name: str, arm: Arm, k: int | None) -> Result:
-        real, outcome, score = self.outcomes[arm.against], self.outcomes[arm.name], self.task.scores[0]
-        words, n = f"{_alone(arm)} {score.words}", self._paired(arm, k)
+    def _compared(
+        self, arm: Arm, k: int | None, position: int, ending: str
+    ) -> tuple[Result | None, Result, float | None]:
+        """Measure the ratio to the real-only arm (the first score of a synthetic one), the difference, and its p."""
+        score, mine, real = self.task.scores[position], self.outcomes[arm.name], self.outcomes[arm.against]
+        names = f"utility.ratio{arm.ending}.{ending}", f"utility.{arm.comparison}.{ending}"
+        has_ratio, n = arm.kind == "synthetic" and position == 0, int((mine.counted(k) & real.counted(k)).sum())
         if not n:
-            return self._result(name, None, 0, 0, "", f"{outcome.missing(k)} in both arms")
-        draws = self.config.draws
-        below = interval(real.measured(k), self._seed, draws)
-        found = ratio(outcome.measured(k), real.measured(k), self._seed, draws)
-        note = f"{words} {below.value:.3f} [{below.low:.3f}, {below.high:.3f}]"
-        behind = min(n, outcome.behind(k), real.behind(k))
-        return self._result(name, found, n, behind, self._compared(note, arm), f"the {words} is 0")
-
-    def _difference(self, name: str, arm: Arm, k: int | None, position: int) -> tuple[Result, float | None]:
-        """Measure an arm minus its real-only one, with the p of the paired test where subjects have own scores."""
-        score, outcome, n = self.task.scores[position], self.outcomes[arm.name], self._paired(arm, k)
-        if not n:
-            return self._result(name, None, 0, 0, "", f"{outcome.missing(k)} in both arms", score), None
-        real, other = (self.outcomes[name].measured(k, position) for name in (arm.against, arm.name))
-        note = f"minus the score of the {_alone(arm)} networks on the same subjects"
+            missing = f"{mine.missing(k)} in both arms"
+            quotient, gain = (self._result(name, None, 0, 0, "", missing, score) for name in names)
+            return quotient if has_ratio else None, gain, None
+        one, other = (outcome.measured(k, position) for outcome in (mine, real))
+        behind, resampling = min(n, mine.behind(k), real.behind(k)), (self._seed, self.config.draws)
+        against = next(a for a in self.arms if a.name == arm.against)
+        notes = arm.note, self._convergence(against), self._convergence(arm)
+        alone = "real-only" if arm.against == "real" else arm.against
+        note, quotient, p = f"minus the score of the {alone} networks on the same subjects", None, None
         if position == 0:
-            below = interval(real, self._seed, self.config.draws)
-            note = f"gain over {_alone(arm)} {score.words} {below.value:.3f} [{below.low:.3f}, {below.high:.3f}]"
-        found = difference(other, real, self._seed, self.config.draws)
-        behind = min(n, outcome.behind(k), self.outcomes[arm.against].behind(k))
-        p = None
-        if isinstance(other, Means) and isinstance(real, Means) and behind >= MIN_SUBJECTS:
-            p = signed_rank(other.by_subject() - real.by_subject())
-        return self._result(name, found, n, behind, self._compared(note, arm), "", score), p
-
-    def _paired(self, arm: Arm, k: int | None) -> int:
-        return int((self.outcomes[arm.name].counted(k) & self.outcomes[arm.against].counted(k)).sum())
-
-    def _compared(self, note: str, arm: Arm) -> str:
-        """Join the notes of a comparison: both arms must have converged."""
-        real = next(one for one in self.arms if one.name == arm.against)
-        return join_notes(note, arm.note, self._convergence(real), self._convergence(arm))
+            below, words = interval(other, *resampling), f"{alone} {score.words}"
+            beside = f"{words} {below.value:.3f} [{below.low:.3f}, {below.high:.3f}]"
+            note = f"gain over {beside}"
+            if has_ratio:
+                found = ratio(one, other, *resampling)
+                quoted = join_notes(beside, *notes)
+                quotient = self._result(names[0], found, n, behind, quoted, f"the {words} is 0", score)
+        found = difference(one, other, *resampling)
+        if isinstance(one, Means) and isinstance(other, Means) and behind >= MIN_SUBJECTS:
+            p = signed_rank(one.by_subject() - other.by_subject())
+        return quotient, self._result(names[1], found, n, behind, join_notes(note, *notes), "", score), p
 
     def _convergence(self, arm: Arm) -> str:
         """Say where the validation score of an arm still rose at the end."""
@@ -183,18 +172,10 @@ class UtilityFindings:
         return derive(self.provenance.seed, "interval")
 
     def _result(
-        self,
-        name: str,
-        found: Interval | None,
-        n: int,
-        behind: int,
-        note: str,
-        missing: str,
-        score: Score | None = None,
+        self, name: str, found: Interval | None, n: int, behind: int, note: str, missing: str, score: Score
     ) -> Result:
-        better, unit = (score.better, score.unit) if score else ("higher", "")
         note = missing if found is None else note
-        return public(Result(name, *three(found), unit, better, n, self.provenance.seed, note), behind)
+        return public(Result(name, *three(found), score.unit, score.better, n, self.provenance.seed, note), behind)
 
     def _write_curves(self, folder: Path) -> None:
         """Write the mean validation score against updates; inside where fewer than five subjects stand behind it."""
@@ -206,8 +187,3 @@ class UtilityFindings:
         words = self.task.scores[0].words
         title, name = f"Validation {words} while training", f"utility-{self.config.network}"
         write_curve(folder, name, title, "updates", f"mean {words}", series)
-
-
-def _alone(arm: Arm) -> str:
-    """Return what to call the real-only networks that an arm is compared with."""
-    return "real-only" if arm.against == "real" else arm.against

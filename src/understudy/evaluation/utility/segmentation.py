@@ -21,16 +21,7 @@ from understudy.evaluation.folder import write_rows
 from understudy.evaluation.guard import slug
 from understudy.evaluation.utility.config import UtilityConfig
 from understudy.evaluation.utility.groups import Group, column_groups, reference_sizes, thirds
-from understudy.evaluation.utility.overlap import (
-    OVERLAPS,
-    RULES,
-    confusion,
-    dice,
-    mean_over_classes,
-    overlaps,
-    rules,
-    whole,
-)
+from understudy.evaluation.utility.overlap import OVERLAPS, RULES, class_mean, confusion, dice, overlaps, rules, whole
 from understudy.evaluation.utility.surface import SURFACES, contiguous_stacks, described, surface_scores
 from understudy.evaluation.utility.task import Outcome, Score, Task
 from understudy.tasks.fitting import TaskCases
@@ -56,7 +47,7 @@ class SubjectCases:
 
     def score(self, segmenter: Segmenter) -> float:
         """Return the mean Dice over classes, then subjects, 0..1; NaN where nothing counts."""
-        scores = mean_over_classes(dice(self.counts(segmenter.predict_cases(self.cases))))
+        scores = class_mean(dice(self.counts(segmenter.predict_cases(self.cases))))
         return float(scores[np.isfinite(scores)].mean()) if np.isfinite(scores).any() else float("nan")
 
 
@@ -102,7 +93,7 @@ class MapOutcome(Outcome):
     def measured(self, k: int | None, score: int = 0) -> Means:
         """Return the means over subjects of a score of class k, or with None of its mean over classes."""
         each = np.stack([reading.scores[..., score] for reading in self.readings])
-        return Means(mean_over_classes(each[..., : self.classes]) if k is None else each[..., k])
+        return Means(class_mean(each[..., : self.classes]) if k is None else each[..., k])
 
     def counted(self, k: int | None) -> np.ndarray:
         """Return which subjects have the class, in the reference or in a prediction."""
