@@ -11,6 +11,7 @@ import numpy as np
 from understudy.core.cohort import Cohort
 
 AXES = ("x", "y", "low", "high")  # of a curve
+Series = Mapping[str, tuple[Sequence[float], ...]]  # numbers along these axes, by name
 
 
 def join_notes(*notes: str) -> str:
@@ -38,15 +39,7 @@ def write_rows(file: Path, header: Sequence[str], rows: Iterable[Sequence[Any]])
         writer.writerows([_plain(value) for value in row] for row in rows)
 
 
-def write_curve(
-    folder: Path,
-    name: str,
-    title: str,
-    x_label: str,
-    y_label: str,
-    series: Mapping[str, tuple[Sequence[float], ...]],
-    **more: Any,
-) -> None:
+def write_curve(folder: Path, name: str, title: str, x_label: str, y_label: str, series: Series, **more: Any) -> None:
     """Write ``curves/<name>.json``: named series of x, y and, where there are intervals, their ends low and high.
 
     `more`: further entries, such as ``vertical``.

@@ -13,7 +13,7 @@ from typing import Any
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 
-PROTECTED = ("control", "test")
+PROTECTED = ("control", "test")  # splits whose subjects no generator may have seen
 
 
 def open_pair(
@@ -24,18 +24,14 @@ def open_pair(
     labels: bool,
     images: bool = True,
     minimum: int = 2,
-    protected: Sequence[str] = PROTECTED,
     classes: Sequence[str] = (),
 ) -> tuple[Cohort, list[Cohort]]:
     """Open a real cohort and the synthetic cohorts that stand for it.
 
-    The evaluation reads these splits of the real cohort, of at least `minimum` subjects each; subjects of the
-    `protected` ones no generator may have seen. Of the label maps `classes` alone count, the others are background;
-    empty: all.
-
-    Raises:
-        UsageError: kinds are mixed up, or sizes, channels or label schemes differ.
-        UnderstudyError: too few subjects, images or label maps missing where they are needed, or a leak.
+    The evaluation reads these splits of the real cohort, of at least `minimum` subjects each. Of the label maps
+    `classes` alone count, the others are background; empty: all. Raises UsageError where kinds are mixed up, or sizes,
+    channels or label schemes differ; UnderstudyError for too few subjects, images or label maps missing where they are
+    needed, or a leak.
     """
     if not synthetic:
         raise UsageError("at least one synthetic cohort was expected, found none: name them with --synthetic")
@@ -48,7 +44,7 @@ def open_pair(
         original, others = original.with_classes(classes), [other.with_classes(classes) for other in others]
     for other in others:
         refuse_unfitting(original, other, labels)
-        _refuse_leak(original, other, protected)
+        _refuse_leak(original, other)
     return original, others
 
 
@@ -125,10 +121,10 @@ def refuse_unfitting(real: Cohort, other: Cohort, labels: bool) -> None:
             )
 
 
-def _refuse_leak(real: Cohort, other: Cohort, protected: Sequence[str]) -> None:
+def _refuse_leak(real: Cohort, other: Cohort) -> None:
     seen = {subject for entry in other.trained_on for subject in entry.get("subjects", ())}
     seen |= set(other.subjects())
-    for split in protected:
+    for split in PROTECTED:
         leaked = len(seen.intersection(real.subjects(split)))
         if leaked:
             raise UnderstudyError(

@@ -36,15 +36,10 @@ DISTANCE = MONOTONE | {"symmetric", "zero on identical", "never negative", "orde
 
 @dataclass(frozen=True)
 class Quantity:
-    """One number that a metric measures.
+    """One number that a metric measures: its name in results and tables, and its title for people.
 
-    Attributes:
-        name: in results and tables.
-        title: for people.
-        better: "lower" or "higher".
-        laws: what holds of it, out of ``LAWS``; others are refused.
-        unit: "" where it has none, or where it depends on the channel.
-        bounds: the lowest and the highest value that it can have.
+    Better is "lower" or "higher"; laws out of ``LAWS`` hold of it, others are refused; the unit is "" where it has
+    none, or where it depends on the channel; bounds are the lowest and the highest value that it can have.
     """
 
     name: str

@@ -109,11 +109,8 @@ def nearest(
 
     A constant case has r = 0 with every target: its nearest is the first. Groups are names, (n,) and (m,), given
     together: a target of the query's own group is left out (a subject is not compared with itself). `memory_mib` is
-    about how much memory the blocks may take; the result does not depend on it.
-
-    Raises:
-        UnderstudyError: the vectors' sizes differ, there is no target, or rows are no unit vectors.
-        UsageError: groups of one side only.
+    about how much memory the blocks may take; the result does not depend on it. Raises UnderstudyError where the
+    vectors' sizes differ, there is no target, or rows are no unit vectors; UsageError for groups of one side only.
     """
     n, m, d = len(query), len(target), target.dimension
     if query.dimension != d or not m:

@@ -147,7 +147,7 @@ class ConsistencyFindings:
         return [*about, *cells, *counts, found["dice"].n, self.config.updates]
 
     def _write_seen(self, folder: Path) -> None:
-        """Write whom the segmenter saw, as entries of ``trained_on``, and whom its threshold comes from."""
+        """Write which subjects the segmenter saw, as in ``trained_on``, and which its threshold comes from."""
         subjects = sorted({subject for split in LEARNED for subject in self.cohort.subjects(split)})
         seen = [*self.cohort.trained_on, {"cohort": self.cohort.id, "splits": list(LEARNED), "subjects": subjects}]
         written = {"seen": seen, "calibrated_on": [self.cohort.seen(self.config.reference)]}

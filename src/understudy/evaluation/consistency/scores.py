@@ -16,12 +16,10 @@ from understudy.tasks.segmentation import VOXELS_PER_BLOCK, CohortCases, Segment
 
 @dataclass(frozen=True)
 class CaseScores:
-    """Consistency of n cases.
+    """Consistency of n cases: Dice (n, K - 1) in 0..1 of the foreground classes, NaN where both maps are empty.
 
-    Attributes:
-        dice: (n, K - 1) in 0..1 of the foreground classes; NaN where both maps are empty.
-        rule: (n, K - 1) positions in ``RULES`` of evaluation/utility/overlap.py.
-        accuracy: (n,) share of voxels on which the two maps agree, background included.
+    And the rule that applied, (n, K - 1) positions in ``RULES`` of evaluation/utility/overlap.py, and the accuracy
+    (n,): the share of voxels on which the two maps agree, background included.
     """
 
     dice: np.ndarray

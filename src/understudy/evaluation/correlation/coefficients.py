@@ -14,19 +14,17 @@ Stat. 90 (2008): resampling clusters, and that few of them make intervals too na
 
 Rank correlations of a sample, and of all its resamples at once, from the signs of differences of pairs.
 
-With s_ij = sign(x_i - x_j), u_ij = sign(y_i - y_j), and w_i, how often item i stands in a resample of N items:
-its midrank is (N + 1 + sum_j w_j s_ij) / 2, so that **Spearman** is the correlation of sum_j w_j s_ij with
-sum_j w_j u_ij, and **Kendall**'s tau-b = sum_ij w_i w_j s_ij u_ij / sqrt(sum_ij w_i w_j s_ij^2 sum_ij w_i w_j u_ij^2).
-Repeats of an item are ties, as they are where the resample is written out.
+With s_ij = sign(x_i - x_j), u_ij = sign(y_i - y_j), and w_i, how often item i stands in a resample of N items: its
+midrank is (N + 1 + sum_j w_j s_ij) / 2, so that **Spearman** is the correlation of sum_j w_j s_ij with sum_j w_j u_ij,
+and **Kendall**'s tau-b = sum_ij w_i w_j s_ij u_ij / sqrt(sum_ij w_i w_j s_ij^2 sum_ij w_i w_j u_ij^2). Repeats of an
+item are ties, as they are where the resample is written out.
 **Source**: Spearman, Am. J. Psychology 15 (1904); Kendall, The treatment of ties in ranking problems, Biometrika 33
 (1945); over pairs within blocks alone: Korn, Kendall's tau with a blocking variable, Biometrics 40 (1984).
-**Checked** in tests/evaluation/correlation/test_coefficients.py (SciPy to 1e-12, ties and resamples included; by
-hand).
+**Checked** in tests/evaluation/correlation/test_coefficients.py (SciPy to 1e-12, ties and resamples included; by hand).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import comb
 
 import numpy as np
 
@@ -96,7 +94,7 @@ def _share(both: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.divide(both, below, out=np.full(both.shape, np.nan), where=below > ROUNDING)
 
 
-MIN_COHORTS = 12  # behind a coefficient
+MINIMUM = 12  # cohorts behind a coefficient
 NAMES = ("spearman", "kendall", "kendall_within")
 
 
@@ -135,11 +133,6 @@ class MetricCorrelation:
         """Whether each generator made one cohort."""
         return self.generators == len(self.cohorts)
 
-    @property
-    def resamples(self) -> int:
-        """How many different resamples of the generators there are."""
-        return comb(2 * self.generators - 1, self.generators)
-
 
 def correlations(cohorts: Sequence[CohortScores], config: CorrelationConfig, seed: int) -> list[MetricCorrelation]:
     """Correlate every metric that some cohort has with utility, in the order of the results; all by the same seed."""
@@ -153,7 +146,7 @@ def _correlation(
     metric: str, better: str, every: Sequence[CohortScores], config: CorrelationConfig, seed: int
 ) -> MetricCorrelation:
     cohorts = [cohort for cohort in every if metric in cohort.fidelity and cohort.fidelity[metric].value is not None]
-    if len(cohorts) < MIN_COHORTS:
+    if len(cohorts) < MINIMUM:
         return MetricCorrelation(metric, better, cohorts, {})
     x, y = _upward([c.fidelity[metric] for c in cohorts]), _upward([c.utility for c in cohorts])
     cluster = by_subject(np.array([cohort.generator for cohort in cohorts])).number

@@ -80,9 +80,8 @@ class _Fidelity(NamedTuple):
 def join(paths: Sequence[Path], config: CorrelationConfig) -> Joined:
     """Join results folders; below a folder that holds some, other kinds of results are passed over.
 
-    Raises:
-        UsageError: no results, or of another kind.
-        UnderstudyError: results that do not belong together, or that lack a number.
+    Raises UsageError for no results or those of another kind, UnderstudyError where they do not belong together or lack
+    a number.
     """
     folders = list(_folders([Path(path) for path in paths]))
     fidelity, utility = ([folder for folder in folders if folder.kind == kind] for kind in KINDS)

@@ -7,20 +7,14 @@ coefficients. curves/correlation-METRIC.json: fidelity against utility, a series
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from math import comb
 from pathlib import Path
 from typing import Any
 
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.seed import derive
-from understudy.evaluation.correlation.coefficients import (
-    MIN_COHORTS,
-    NAMES,
-    Coefficient,
-    MetricCorrelation,
-    correlations,
-)
+from understudy.evaluation.correlation.coefficients import MINIMUM, NAMES, Coefficient, MetricCorrelation, correlations
 from understudy.evaluation.correlation.config import CorrelationConfig
 from understudy.evaluation.correlation.join import CohortScores, Joined
 from understudy.evaluation.folder import join_notes, three, write_curve, write_table
@@ -42,50 +36,45 @@ ROUGH = ": a rough interval, often too short"
 UNRECORDED = "not recorded"
 
 
-@dataclass(frozen=True)
-class CorrelationFindings:
-    """The joined results, the settings, the request."""
+def write_correlation(folder: Path, joined: Joined, config: CorrelationConfig, provenance: Provenance) -> None:
+    """Write a results folder."""
+    found = correlations(joined.cohorts, config, derive(provenance.seed, "over"))
+    results = [result for one in found for result in _results(one, joined.score, config, provenance.seed)]
+    write_results(folder, results, provenance)
+    metrics = [one.metric for one in found]
+    rows = [_cohort(cohort, metrics) for cohort in joined.cohorts]
+    write_table(folder, "correlation-cohorts", (*COHORTS, *metrics), rows)
+    write_table(folder, "correlation", TABLE, [_row(one) for one in found])
+    for one in found:
+        _write_curve(folder, one, joined.score)
 
-    joined: Joined
-    config: CorrelationConfig
-    provenance: Provenance
 
-    def write(self, folder: Path) -> None:
-        """Write a results folder."""
-        found = correlations(self.joined.cohorts, self.config, derive(self.provenance.seed, "over"))
-        write_results(folder, [result for one in found for result in self._results(one)], self.provenance)
-        metrics = [one.metric for one in found]
-        rows = [_cohort(cohort, metrics) for cohort in self.joined.cohorts]
-        write_table(folder, "correlation-cohorts", (*COHORTS, *metrics), rows)
-        write_table(folder, "correlation", TABLE, [_row(one) for one in found])
-        for one in found:
-            self._write_curve(folder, one)
+def _results(one: MetricCorrelation, score: str, config: CorrelationConfig, seed: int) -> Iterator[Result]:
+    n = len(one.cohorts)
+    for name in NAMES:
+        found = one.coefficients.get(name)
+        if found is None:
+            note = f"not measured: {n} cohorts, and a coefficient needs {MINIMUM}"
+        elif found.value is None:
+            note = f"not measured: {WORDS[name]} needs cohorts that differ in fidelity and in utility"
+        else:
+            note = f"{WORDS[name]} with {score}; {_described(one, found, config)}"
+        yield Result(f"correlation.{one.metric}.{name}", *three(found), n=n, seed=seed, note=note)
 
-    def _results(self, one: MetricCorrelation) -> Iterator[Result]:
-        n, seed = len(one.cohorts), self.provenance.seed
-        for name in NAMES:
-            found = one.coefficients.get(name)
-            if found is None:
-                note = f"not measured: {n} cohorts, and a coefficient needs {MIN_COHORTS}"
-            elif found.value is None:
-                note = f"not measured: {WORDS[name]} needs cohorts that differ in fidelity and in utility"
-            else:
-                note = f"{WORDS[name]} with {self.joined.score}; {_described(one, found, self.config)}"
-            yield Result(f"correlation.{one.metric}.{name}", *three(found), n=n, seed=seed, note=note)
 
-    def _write_curve(self, folder: Path, one: MetricCorrelation) -> None:
-        """Write a scatter of a metric and utility; a note with the coefficient where there is one."""
-        series: dict[str, tuple[list[float], list[float]]] = {}
-        for cohort in one.cohorts:
-            x, y = series.setdefault(cohort.generator or UNRECORDED, ([], []))
-            x.append(cohort.fidelity[one.metric].value or 0.0)
-            y.append(cohort.utility.value or 0.0)
-        label, note = self.joined.score, f"{len(one.cohorts)} cohorts: too few for a coefficient."
-        found = one.coefficients.get("spearman")
-        if found is not None and found.value is not None:
-            note = f"Spearman {found.value:.2f}{_between(found)}; + means: the better the metric, the more useful."
-        more = {"points": one.better, "note": note}
-        write_curve(folder, f"correlation-{slug(one.metric)}", one.metric, one.metric, label, series, **more)
+def _write_curve(folder: Path, one: MetricCorrelation, score: str) -> None:
+    """Write a scatter of a metric and utility; a note with the coefficient where there is one."""
+    series: dict[str, tuple[list[float], list[float]]] = {}
+    for cohort in one.cohorts:
+        x, y = series.setdefault(cohort.generator or UNRECORDED, ([], []))
+        x.append(cohort.fidelity[one.metric].value or 0.0)
+        y.append(cohort.utility.value or 0.0)
+    note = f"{len(one.cohorts)} cohorts: too few for a coefficient."
+    found = one.coefficients.get("spearman")
+    if found is not None and found.value is not None:
+        note = f"Spearman {found.value:.2f}{_between(found)}; + means: the better the metric, the more useful."
+    more = {"points": one.better, "note": note}
+    write_curve(folder, f"correlation-{slug(one.metric)}", one.metric, one.metric, score, series, **more)
 
 
 def _cohort(cohort: CohortScores, metrics: list[str]) -> list[Any]:
@@ -95,7 +84,7 @@ def _cohort(cohort: CohortScores, metrics: list[str]) -> list[Any]:
 
 def _row(one: MetricCorrelation) -> list[Any]:
     cells = [cell for name in NAMES for cell in three(one.coefficients.get(name))]
-    note = _warnings(one) if one.coefficients else f"a coefficient needs {MIN_COHORTS} cohorts"
+    note = _warnings(one) if one.coefficients else f"a coefficient needs {MINIMUM} cohorts"
     return [one.metric, one.better, *cells, one.p, one.p_holm, len(one.cohorts), one.generators, note]
 
 
@@ -105,7 +94,8 @@ def _described(one: MetricCorrelation, found: Coefficient, config: CorrelationCo
     if one.generators == 1:
         parts.append("one generator made all cohorts, so that there is no interval")
     else:
-        drawn = f"{one.resamples:,} different resamples{ROUGH * (one.resamples < MANY)}"
+        resamples = comb(2 * one.generators - 1, one.generators)
+        drawn = f"{resamples:,} different resamples{ROUGH * (resamples < MANY)}"
         parts.append(
             f"interval: {one.generators} generators resampled with all their cohorts ({drawn}), "
             f"{found.degenerate:,} of {config.draws:,} degenerate and left out"

@@ -15,7 +15,7 @@ from understudy.core.provenance import Provenance
 from understudy.core.stage import finished, output_folder
 from understudy.evaluation.correlation.config import CorrelationConfig
 from understudy.evaluation.correlation.join import join
-from understudy.evaluation.correlation.report import CorrelationFindings
+from understudy.evaluation.correlation.report import write_correlation
 
 
 def evaluate_correlation(results: list[Path], out: Path, seed: int, config: CorrelationConfig | None = None) -> Path:
@@ -35,5 +35,5 @@ def evaluate_correlation(results: list[Path], out: Path, seed: int, config: Corr
     if finished(out, "results.json", provenance):
         return Path(out)
     with output_folder(out) as folder:
-        CorrelationFindings(joined, config, provenance).write(folder)
+        write_correlation(folder, joined, config, provenance)
     return Path(out)

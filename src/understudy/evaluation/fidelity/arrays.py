@@ -17,7 +17,7 @@ from understudy.core.cohort import Cohort
 from understudy.core.encoding import Channel, Encoding
 from understudy.evaluation.features.cache import Cache
 from understudy.evaluation.features.extractor import Extractor, image_blocks
-from understudy.evaluation.fidelity.intensity import cumulative, densities, shares
+from understudy.evaluation.fidelity.intensity import cumulative, shares
 from understudy.evaluation.fidelity.spectrum import spectra
 from understudy.evaluation.guard import slug
 
@@ -50,10 +50,6 @@ class ImageMeasures:
         if needs == "logits":
             return {} if self.logits is None else {"": self.logits}
         return {"": self.spectra.reshape(len(self.spectra), -1) if needs == "spectra" else self.features}
-
-    def density(self, channels: tuple[Channel, ...]) -> np.ndarray:
-        """Return the density of intensities, (C, bins), per unit of each channel."""
-        return densities(self.intensities, channels)
 
 
 def measure(

@@ -24,6 +24,7 @@ from understudy.evaluation.features.extractor import Extractor
 from understudy.evaluation.fidelity.arrays import ImageMeasures, channel_names, measure, standardised
 from understudy.evaluation.fidelity.baseline import Baseline, real_baselines
 from understudy.evaluation.fidelity.config import FidelityConfig
+from understudy.evaluation.fidelity.intensity import densities
 from understudy.evaluation.fidelity.ms_ssim import set_result
 from understudy.evaluation.folder import join_notes, three
 from understudy.evaluation.guard import leak_note
@@ -34,6 +35,10 @@ TABLE = (
     *("baseline", "baseline_low", "baseline_high", "n_real", "n_synthetic", "n_size_matched", "features", "note"),
 )
 
+NO_CLASSES = (
+    "not measured: it needs probabilities of classes, and features={} gives none; they come from a "
+    "scripted classifier: features=torchscript with network_classes=logits or probabilities"
+)
 SIZES_PER_DRAW = 3  # of the extrapolated Frechet distance, on each half
 
 
@@ -52,14 +57,10 @@ Imaged = tuple[CaseSet, ImageMeasures]
 
 @dataclass
 class ImageFindings:
-    """What comparing images gives; the arrays are those of each set, by its name.
+    """What comparing images gives: results, rows of the table, and by the name of each set arrays for what comes after.
 
-    Attributes:
-        results: plain numbers, size-matched ones and baselines.
-        rows: of the table.
-        features: (n, F) as they are compared.
-        intensities: densities (C, bins).
-        spectra: mean log spectra (C, R) in dB.
+    These are features (n, F) as they are compared, densities of intensities (C, bins), and mean log spectra (C, R) in
+    dB.
     """
 
     results: list[Result] = field(default_factory=list)
@@ -109,7 +110,7 @@ def compare_images(
     measured = []
     for case_set in case_sets:
         measured.append(measure(case_set.cohort, case_set.rows, encoding, extract, config.bins, cache))
-        found.intensities[case_set.name] = measured[-1].density(encoding.channels)
+        found.intensities[case_set.name] = densities(measured[-1].intensities, encoding.channels)
         found.spectra[case_set.name] = measured[-1].spectra.mean(0, dtype=np.float64)
         advance("features")
     if extract.standardised:
@@ -125,7 +126,10 @@ def compare_images(
         found.results += results
         found.rows.append(_row(compared, results, len(real.rows)))
     if extract.logits is None:
-        found.results += [_no_classes(case_set, config, seed) for case_set in others]
+        note = NO_CLASSES.format(config.features)
+        found.results += [
+            Result(f"{s.prefix}.inception_score", None, better="higher", seed=seed, note=note) for s in others
+        ]
     for results in _resemblance(case_sets, encoding, config, seed, advance):
         found.results += [public(result, subjects) for result in results]
     return found
@@ -134,14 +138,6 @@ def compare_images(
 def title(config: FidelityConfig) -> str:
     """Return what stands beside a number for the extractor of its features, so that none is compared with another's."""
     return config.features + (f" {config.network_sha256[:8]}" if config.features == "torchscript" else "")
-
-
-def _no_classes(case_set: CaseSet, config: FidelityConfig, seed: int) -> Result:
-    note = (
-        f"not measured: it needs probabilities of classes, and features={config.features} gives none; they come from a "
-        "scripted classifier: features=torchscript with network_classes=logits or probabilities"
-    )
-    return Result(f"{case_set.prefix}.inception_score", None, better="higher", seed=seed, note=note)
 
 
 def _compare(

@@ -32,7 +32,7 @@ def cumulative(shares: np.ndarray, channel: Channel) -> np.ndarray:
 
 
 def densities(shares: np.ndarray, channels: Sequence[Channel]) -> np.ndarray:
-    """Return the density of intensities of all cases together, (C, bins), from shares (n, C, bins)."""
+    """Return the density of intensities of all cases, (C, bins), per unit of each channel, from shares (n, C, bins)."""
     width = np.array([c.high - c.low for c in channels])[:, None] / shares.shape[2]
     return shares.mean(0, dtype=np.float64) / width
 

@@ -74,18 +74,13 @@ def compare_labels(real: CaseSet, others: Sequence[CaseSet], config: FidelityCon
             more, rows = _compare_class(ours, other, k, name, f"{case_set.prefix}.labels.{slug(name)}", config, seed)
             results += more
             found.rows += rows
-        found.results += [_warned(result, leak_note(case_set.cohort)) for result in results]
+        leak = leak_note(case_set.cohort)  # of a baseline, in which no synthetic case stands, it says nothing
+        noted = (r if r.name.endswith(".baseline") else replace(r, note=join_notes(r.note, leak)) for r in results)
+        found.results += noted
     for k, name in enumerate(names[1:]):
         if (histograms := class_histograms(name, k, ours, theirs, real.cohort.size, config.label_bins)) is not None:
             found.histograms[f"{k + 1:02}-{slug(name)}"] = histograms
     return found
-
-
-def _warned(result: Result, leak: str) -> Result:
-    """Return the result with a note that a leak cannot be ruled out, where that is so and training cases matter."""
-    if not leak or result.name.endswith(".baseline"):
-        return result
-    return replace(result, note=join_notes(result.note, leak))
 
 
 def _empty(real: Described, other: Described, name: str, seed: int) -> Result:

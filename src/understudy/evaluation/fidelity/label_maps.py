@@ -42,12 +42,10 @@ class Described:
     """Statistics of one cohort's label maps.
 
     Attributes:
-        name: the cohort's.
         statistics: names of the F statistics.
         subjects: (n,) whose the cases are.
         values: (n, K - 1, F) statistics of each class beside the background; NaN where a case lacks the class.
         voxel_mm: (n,) volume of a voxel in mm3 (of a pixel in mm2), or None where a spacing is missing.
-        unit: of the volumes.
     """
 
     name: str

@@ -85,20 +85,21 @@ def evaluate_fidelity(
     imaged, mapped = ([s for s, why in zip(theirs, lacking[w], strict=True) if not why] for w in ("images", "labels"))
     total = steps(cohort.encoding, len(imaged), config)
     with output_folder(out) as folder, progress("features", total, "steps") as update:
-
-        def advance(what: str) -> None:
-            update(advance=1, description=what)
-
         images = ImageFindings()
         if imaged:
             extract = EXTRACTORS[config.features](ExtractorInputs(cohort, ours.rows, config, network, kept))
-            images = compare_images(ours, imaged, config, seed, advance, extract, kept)
+            images = compare_images(
+                ours, imaged, config, seed, lambda s: update(advance=1, description=s), extract, kept
+            )
         diverse = list(_diversity(trained.classifier, ours, imaged, config, seed)) if trained and imaged else []
         columns = list(_class_columns(ours, imaged, images.features, config, seed))
         labels = compare_labels(ours, mapped, config, seed) if mapped else LabelFindings()
         subjects = len(cohort.subjects("train"))
         classes = [public(r, subjects) for results, _ in (*columns, *diverse) for r in results]
-        left_out = list(_left_out(lacking, theirs, seed))
+        reasons = [(s, what, why) for what in lacking for s, why in zip(theirs, lacking[what], strict=True) if why]
+        left_out = [
+            Result(f"{s.prefix}.{what}", None, seed=seed, note=f"not measured: {why}") for s, what, why in reasons
+        ]
         write_results(folder, [*images.results, *classes, *labels.results, *left_out], provenance)
         tables = {"classes": columns, "diversity": diverse} if subjects >= MIN_SUBJECTS else {}
         for name, found in tables.items():
@@ -131,14 +132,6 @@ def _lacking(real: Cohort, other: Cohort, what: str) -> str:
     if real.scheme.names != other.scheme.names:
         return f"the label schemes differ ({', '.join(real.scheme.names)}; {', '.join(other.scheme.names)})"
     return "" if len(real.scheme) > 1 else "the label scheme has no class beside the background"
-
-
-def _left_out(lacking: dict[str, list[str]], case_sets: Sequence[CaseSet], seed: int) -> Iterator[Result]:
-    """Yield a result without a number, with the reason, for what a cohort was not compared by."""
-    for what, reasons in lacking.items():
-        for case_set, why in zip(case_sets, reasons, strict=True):
-            if why:
-                yield Result(f"{case_set.prefix}.{what}", None, seed=seed, note=f"not measured: {why}")
 
 
 def _diversity(

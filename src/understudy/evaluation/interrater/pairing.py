@@ -24,8 +24,7 @@ Key = tuple[str, str]  # a subject, and which of its cases
 
 @dataclass(frozen=True)
 class Pairing:
-    """Cases that both raters have: rows (n,), ascending, of the cohort whose label maps are the reference, and of the
-    other.
+    """Cases that both raters have: rows (n,), ascending, of the cohort that is the reference, and of the other.
 
     Alone are how many cases of the split only the one has, and how many only the other; lost are the subjects of the
     split without a common case.
@@ -48,11 +47,8 @@ def pair(real: Path, other: Path, split: str, classes: Sequence[str] = ()) -> Pa
     """Open two raters' cohorts and find the cases that both have, in a split or in "all".
 
     The label maps of `real` are the reference, and its splits count; the splits of the other do not matter. Only these
-    classes count; empty: all.
-
-    Raises:
-        UsageError: not two real cohorts, or cohorts that do not fit.
-        UnderstudyError: no label maps, too few common subjects, or images that differ.
+    classes count; empty: all. Raises UsageError for not two real cohorts, or cohorts that do not fit; UnderstudyError
+    for no label maps, too few common subjects, or images that differ.
     """
     first, second = _open(real, other, classes)
     ours, theirs = _keys(first, second)

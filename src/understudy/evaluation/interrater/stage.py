@@ -26,8 +26,7 @@ def evaluate_interrater(real: Path, other: Path, out: Path, seed: int, config: I
     """Score one rater's label maps against another's, subject by subject.
 
     Those of `real` are the reference, as in ``evaluate utility``; `other` is a cohort of the same images with another
-    rater's. The seed is that of resampling. Returns `out`, with results.json, tables/interrater.csv and
-    internal/per_subject.csv.
+    rater's. The seed is that of resampling. Returns `out`, with results.json, tables and internal/per_subject.csv.
 
     Raises:
         UsageError: cohorts that do not fit, or an output of another request.

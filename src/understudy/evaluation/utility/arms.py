@@ -40,9 +40,7 @@ class Arm:
         cohort: name of the synthetic cohort, "" for real cases alone.
         ending: of names in results: .NAME where there are several cohorts, else "".
         generator: of the synthetic cases, "" for real.
-        cases: the training cases.
-        subjects: how many subjects they are of.
-        note: a warning.
+        subjects: how many subjects the cases are of.
         against: name of the arm that it is compared with, "" for real cases alone.
         share: expected share of synthetic cases in what is learned, None where it changes on the way.
         seen: of synthetic cases alone: the subjects that their generator or label maps are known to be from.

@@ -17,14 +17,10 @@ ENTRIES = 2**22  # draws times cases held at once
 
 @dataclass(frozen=True)
 class Areas:
-    """The mean area of some classes, by repeat.
+    """The mean area of those of the K classes that `classes` names, by repeat.
 
-    Attributes:
-        targets: (n, K) of 0 and 1, NaN where missing.
-        scores: one (n, K) a repeat.
-        number: (n,) of each case's subject, 0..subjects-1.
-        subjects: how many there are.
-        classes: which of the K are averaged.
+    Targets (n, K) are 0 and 1, NaN where missing; there is one (n, K) of scores a repeat; `number` (n,) is that of each
+    case's subject, 0..subjects-1.
     """
 
     targets: np.ndarray
@@ -49,11 +45,8 @@ class Areas:
 def weighted_area(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray, number: np.ndarray) -> np.ndarray:
     """Return the area of one class on reweighted subjects, (draws,); NaN where a draw holds only one kind of case.
 
-    Args:
-        targets: (n,) of 0 and 1, NaN where missing.
-        scores: (n,), higher for the class.
-        weights: (draws, subjects) integers.
-        number: (n,) of each case's subject.
+    Targets (n,) are 0 and 1, NaN where missing; scores (n,) are higher for the class; weights are integers (draws,
+    subjects); `number` (n,) is that of each case's subject.
     """
     order = np.flatnonzero(np.isfinite(targets))
     order = order[np.argsort(scores[order], kind="stable")]

@@ -103,17 +103,15 @@ class UtilityFindings:
 
     def _all(self) -> Iterator[Finding]:
         """Go through the scores, for each through the mean and the classes, for each through the arms, real first."""
-        for position, score in enumerate(self.task.scores):
+        for position in range(len(self.task.scores)):
             for k in (None, *range(len(self.task.names))):
-                ending = f"{self.config.network}.{score.name}"
-                if k is not None:
-                    ending += f".{slug(self.task.names[k])}"
                 for arm in self.arms:
-                    yield self._finding(arm, k, position, ending)
+                    yield self._finding(arm, k, position)
 
-    def _finding(self, arm: Arm, k: int | None, position: int, ending: str) -> Finding:
+    def _finding(self, arm: Arm, k: int | None, position: int) -> Finding:
         outcome, name = self.outcomes[arm.name], "mean" if k is None else self.task.names[k]
         n, score = int(outcome.counted(k).sum()), self.task.scores[position]
+        ending = f"{self.config.network}.{score.name}" + ("" if k is None else f".{slug(name)}")
         found = interval(outcome.measured(k, position), self._seed, self.config.draws) if n else None
         note = join_notes(outcome.note(k, position), arm.note, self._convergence(arm))
         behind, missing = outcome.behind(k), outcome.missing(k)

@@ -64,10 +64,8 @@ def subject_cases(cohort: Cohort, split: str) -> SubjectCases:
 class MapScores:
     """What one segmenter saw on S test subjects, by class; where there are several classes, last all of them as one.
 
-    Attributes:
-        scores: (S, K', M) in the order of the task's scores; NaN where both maps are empty.
-        rule: (S, K') positions in RULES.
-        one_sided: (S, K') in how many stacks of the subject (surface.py) only one map has the class.
+    The scores (S, K', M) are in the order of the task's, NaN where both maps are empty; rules (S, K') are positions in
+    RULES; `one_sided` (S, K') is in how many stacks of the subject (surface.py) only one map has the class.
     """
 
     scores: np.ndarray

@@ -28,13 +28,9 @@ Distances = tuple[np.ndarray, np.ndarray]  # from predicted to reference surface
 
 @dataclass(frozen=True)
 class Stack:
-    """Cases of a subject that are one block of space: a volume, which ends where it ends, or neighbouring slices.
+    """Cases of a subject, given by its number, that are one block of space: a volume, or neighbouring slices.
 
-    Attributes:
-        subject: its number.
-        cases: positions among the cases.
-        spacing: (3,) along D, H, W.
-        volume: whether it is a volume, not slices.
+    The spacing (3,) is along D, H, W; the cases are a range of positions.
     """
 
     subject: int
@@ -78,10 +74,8 @@ def surface_scores(
     """Score the surfaces of each foreground class and, where there are several, of all of them as one.
 
     Label maps are (n, *S) with values 0..K-1, cut into stacks; the tolerance of NSD is in the unit of their spacing.
-
-    Returns:
-        (subjects, classes, 4) in the order of ``SURFACES``: distances, lower is better, and NSD in 0..1, higher is
-        better; NaN where both maps are empty. And in how many stacks (subjects, classes) only one map has the class.
+    Returns (subjects, classes, 4) in the order of ``SURFACES``: distances, lower is better, and NSD in 0..1, higher is
+    better; NaN where both maps are empty. And in how many stacks (subjects, classes) only one map has the class.
     """
     wanted = [*range(1, classes), *([0] if classes > 2 else [])]  # 0: anything but the background
     gathered: dict[tuple[int, int], list[Distances]] = defaultdict(list)

@@ -68,7 +68,6 @@ class Task(ABC):
 
     Attributes:
         Config: its settings, a task network's (tasks/fitting.py) and ``Repeats``.
-        needs_labels: whether its cohorts need label maps.
         model: how a trained network is called.
         columns: its own columns of the table.
         scores: what is scored; the first one has a ratio to real-only, the others a difference.
