@@ -19,7 +19,7 @@ def join_notes(*notes: str) -> str:
     return "; ".join(filter(None, notes))
 
 
-def three(measured: Any) -> tuple[float | None, ...]:
+def three(measured: Any) -> tuple[float | None, float | None, float | None]:
     """Return the value of a result, interval or coefficient, and the ends of its interval; None for None."""
     return (measured.value, measured.low, measured.high) if measured else (None, None, None)
 

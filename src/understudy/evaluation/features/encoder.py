@@ -26,7 +26,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils import parameters_to_vector, vector_to_parameters
+from torch.nn.utils import parameters_to_vector
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
@@ -99,7 +99,9 @@ def weights(network: nn.Module) -> np.ndarray:
 
 def set_weights(network: nn.Module, vector: np.ndarray) -> None:
     """Give a network what :func:`weights` returned."""
-    vector_to_parameters(torch.from_numpy(vector), _state(network))
+    parts = torch.from_numpy(vector).split([value.numel() for value in _state(network)])
+    for value, part in zip(_state(network), parts, strict=True):
+        value.data.copy_(part.view_as(value))
 
 
 def _state(network: nn.Module) -> Iterator[Tensor]:

@@ -5,7 +5,7 @@ contrast, dissimilarity, homogeneity, energy and correlation of the grey-level c
 and 3 pixels, averaged over four directions; through scikit-image.
 **Source**: Haralick, Shanmugam and Dinstein, Textural features for image classification (1973, doi
 10.1109/TSMC.1973.4309314).
-**Differs**: 32 grey levels over the channel's range, not the image's, so that a change of level or contrast is seen;
+**Differs**: 32 grey levels over the channel's range, not the image's, so that a change of level or contrast counts;
 homogeneity has the squared difference below, as scikit-image has it. Units differ from feature to feature: they are
 divided by the standard deviation over real training cases. 2D only: a co-occurrence matrix of a middle slice would say
 nothing of the rest of a volume.

@@ -113,8 +113,10 @@ class ScriptedFeatures:
         side = self.config.network_size
         if side == 0 or all(s == side for s in images.shape[2:]):
             return images
-        mode = {"mode": "trilinear"} if images.ndim == 5 else {"mode": "bilinear", "antialias": True}
-        return F.interpolate(images, size=[side] * (images.ndim - 2), align_corners=False, **mode)
+        size, flat = [side] * (images.ndim - 2), images.ndim == 4
+        return F.interpolate(
+            images, size, mode="bilinear" if flat else "trilinear", align_corners=False, antialias=flat
+        )
 
 
 def build(source: ExtractorInputs) -> ScriptedFeatures:

@@ -57,10 +57,9 @@ Imaged = tuple[CaseSet, ImageMeasures]
 
 @dataclass
 class ImageFindings:
-    """What comparing images gives: results, rows of the table, and by the name of each set arrays for what comes after.
+    """What comparing images gives: results, rows of the table, and arrays by the name of each set.
 
-    These are features (n, F) as they are compared, densities of intensities (C, bins), and mean log spectra (C, R) in
-    dB.
+    Features are (n, F), as they are compared; intensities, densities (C, bins); spectra, mean log spectra (C, R) in dB.
     """
 
     results: list[Result] = field(default_factory=list)
@@ -126,10 +125,8 @@ def compare_images(
         found.results += results
         found.rows.append(_row(compared, results, len(real.rows)))
     if extract.logits is None:
-        note = NO_CLASSES.format(config.features)
-        found.results += [
-            Result(f"{s.prefix}.inception_score", None, better="higher", seed=seed, note=note) for s in others
-        ]
+        none = Result("", None, better="higher", seed=seed, note=NO_CLASSES.format(config.features))
+        found.results += [replace(none, name=f"{case_set.prefix}.inception_score") for case_set in others]
     for results in _resemblance(case_sets, encoding, config, seed, advance):
         found.results += [public(result, subjects) for result in results]
     return found

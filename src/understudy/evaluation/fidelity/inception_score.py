@@ -1,7 +1,7 @@
-"""Inception score: how sure a classifier is of each case, and how many classes it sees in all of them.
+"""Inception score: how sure a classifier is of each case, and how many classes it finds in all of them.
 
 exp of the mean Kullback-Leibler divergence of the classes of a case p(y|x) from those of all cases p(y): 1 where it
-cannot tell cases apart, K where it is sure and sees K classes equally often. Without a real case in it: the baseline is
+cannot tell cases apart, K where it is sure and finds K classes equally often. No real case takes part: the baseline is
 the score of real cases, which nothing synthetic need exceed. It says what that classifier knows of the images, and the
 published one knows photographs (Barratt and Sharma, A Note on the Inception Score, 2018, arXiv 1801.01973).
 **Source**: Salimans et al., Improved Techniques for Training GANs (2016, arXiv 1606.03498), section 4.

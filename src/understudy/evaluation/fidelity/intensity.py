@@ -1,8 +1,8 @@
 """Intensity distance: how far the intensities of one set must be moved to become those of the other.
 
 The 1-D Wasserstein distance of the intensities of all voxels of all cases of a channel, in units of the channel: a
-shift of every voxel by d has the distance d. A case is described by its histogram; a metric of the menu sees the matrix
-of their cumulative sums, because the distance is that of the mean ones: W1 = integral of |F_r - F_s| (Ramdas et al.,
+shift of every voxel by d has the distance d. A case is described by its histogram; the metric takes the matrix of their
+cumulative sums, because the distance is that of the mean ones: W1 = integral of |F_r - F_s| (Ramdas et al.,
 2017, doi 10.3390/e19020047, proposition 1).
 **Differs**: exact up to the width of a bin, within which nothing is distinguished.
 **Checked** in tests/evaluation/fidelity/test_intensity.py (shift by d, scipy on the same bins, constant images).

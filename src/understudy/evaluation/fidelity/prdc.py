@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage: who lies within reach of whose nearest neighbours.
+"""Precision, recall, density and coverage: which cases lie within reach of the other set's nearest neighbours.
 
 Around each case of a set lies a ball that reaches to its k-th nearest neighbour on that set (itself not counted).
 Precision is the share of synthetic cases in a ball of a real one, recall that of real cases in a ball of a synthetic
@@ -76,7 +76,7 @@ def reach(case_set: np.ndarray, neighbours: int) -> int:
 def _result(
     name: str, value: float, balls: np.ndarray, others: np.ndarray, seed: int, neighbours: int, more: str = ""
 ) -> Result:
-    """Return the result of ``others`` in ``balls``; its note tells k."""
+    """Return the result of ``others`` in ``balls``; its note names k."""
     k = reach(balls, neighbours)
     few = f" in place of {neighbours}: {len(balls)} cases have no more" if k < neighbours else ""
     note = join_notes(f"balls reach to neighbour {k}{few}", more)

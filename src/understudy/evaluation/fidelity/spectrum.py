@@ -6,7 +6,7 @@ that upsampling leaves stands as a peak. The distance of two sets is the root me
 spectra over channels and frequencies: 1 dB is a quarter more or less power.
 **Source**: Durall et al., Watch your Up-Convolution (CVPR 2020, arXiv 2003.01826), section 3.1 (azimuthal integration).
 **Differs**: mean instead of sum over a ring; every image in decibels before the mean over images, so that one bright
-image does not outweigh the others; also for volumes; the mean level (frequency 0), which the intensity distance sees,
+image does not outweigh the others; also for volumes; the mean level (frequency 0), which the intensity distance has,
 and the corners beyond 0.5 cycles per voxel are left out. No window: what edges add, they add in both sets.
 **Checked** in tests/evaluation/fidelity/test_spectrum.py (a sinusoid's peak, white noise, a constant, blur).
 """

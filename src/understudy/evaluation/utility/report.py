@@ -158,10 +158,9 @@ class UtilityFindings:
 
     def _readings(self) -> Result:
         """Count the networks that read the test split, each once, after its weights were chosen."""
-        n, subjects = sum(len(outcome.curves) for outcome in self.outcomes.values()), len(self.task.subjects)
-        note = (
-            f"{self.task.model}s that read the test split ({subjects} subjects), each once, its weights chosen before"
-        )
+        task, n = self.task, sum(len(outcome.curves) for outcome in self.outcomes.values())
+        read = f"{task.model}s that read the test split ({len(task.subjects)} subjects)"
+        note = f"{read}, each once, its weights chosen before"
         name = f"utility.test_readings.{self.config.network}"
         return Result(name, n, None, None, "count", n=n, seed=self.provenance.seed, note=note)
 
