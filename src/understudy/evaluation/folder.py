@@ -40,10 +40,7 @@ def write_rows(file: Path, header: Sequence[str], rows: Iterable[Sequence[Any]])
 
 
 def write_curve(folder: Path, name: str, title: str, x_label: str, y_label: str, series: Series, **more: Any) -> None:
-    """Write ``curves/<name>.json``: named series of x, y and, where there are intervals, their ends low and high.
-
-    `more`: further entries, such as ``vertical``.
-    """
+    """Write ``curves/<name>.json``: named series of x, y, and low and high where there are any; and `more` entries."""
     lines = [
         {"name": name, **{axis: [float(v) for v in values] for axis, values in zip(AXES, columns, strict=False)}}
         for name, columns in series.items()
