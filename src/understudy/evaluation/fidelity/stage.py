@@ -105,11 +105,7 @@ def evaluate_fidelity(
         for name, found in tables.items():
             if rows := [row for _, row in found if row]:
                 write_table(folder, name, DIVERSITY_TABLE, rows)
-        _write_images(folder, cohort, images, subjects)
-        if labels.rows:
-            write_table(folder, "labels", LABEL_TABLE, labels.rows)
-        for name, histograms in labels.histograms.items():
-            write_histograms(folder, name, histograms)
+        _write_findings(folder, cohort, images, labels, subjects)
         for s in theirs:
             write_grid(folder / "images" / f"{s.name}.npz", s.cohort, s.rows[: config.grid], s.name)
         write_grid(internal(folder) / "real.npz", cohort, ours.rows[: config.grid], "real")
@@ -162,10 +158,13 @@ def _class_columns(
             yield results, [case_set.name, *row] if row else []
 
 
-def _write_images(folder: Path, real: Cohort, images: ImageFindings, subjects: int) -> None:
-    """Write tables and curves of what images gave; curves of few subjects stay inside."""
-    if images.rows:
-        write_table(folder, "fidelity", TABLE, images.rows)
+def _write_findings(folder: Path, real: Cohort, images: ImageFindings, labels: LabelFindings, subjects: int) -> None:
+    """Write the tables, curves and histograms of what was compared; curves of few subjects stay inside."""
+    for name, header, rows in (("fidelity", TABLE, images.rows), ("labels", LABEL_TABLE, labels.rows)):
+        if rows:
+            write_table(folder, name, header, rows)
+    for name, histograms in labels.histograms.items():
+        write_histograms(folder, name, histograms)
     where = folder if subjects >= MIN_SUBJECTS else internal(folder)
     names = channel_names(real.encoding.channels)
     for c, channel in enumerate(real.encoding.channels if images.intensities else ()):

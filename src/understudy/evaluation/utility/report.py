@@ -11,7 +11,7 @@ stand behind is blank in the table and not in the curve.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,21 +116,21 @@ class UtilityFindings:
         note = join_notes(outcome.note(k, position), arm.note, self._convergence(arm))
         behind, missing = outcome.behind(k), outcome.missing(k)
         result = self._result(f"utility.{arm.label}.{ending}", found, n, behind, note, missing, score)
-        compared = self._compared(arm, k, position, ending) if arm.against else (None, None, None)
         cells = outcome.cells(k) if behind >= MIN_SUBJECTS else [None] * len(self.task.columns)
-        return Finding(arm, score, k, name, result, *compared, cells)
+        return Finding(arm, score, k, name, result, *self._compared(arm, k, position, ending), cells)
 
     def _compared(
         self, arm: Arm, k: int | None, position: int, ending: str
-    ) -> tuple[Result | None, Result, float | None]:
+    ) -> tuple[Result | None, Result | None, float | None]:
         """Measure the ratio to the real-only arm (the first score of a synthetic one), the difference, and its p."""
+        if not arm.against:
+            return None, None, None
         score, mine, real = self.task.scores[position], self.outcomes[arm.name], self.outcomes[arm.against]
         names = f"utility.ratio{arm.ending}.{ending}", f"utility.{arm.comparison}.{ending}"
         has_ratio, n = arm.kind == "synthetic" and position == 0, int((mine.counted(k) & real.counted(k)).sum())
         if not n:
-            missing = f"{mine.missing(k)} in both arms"
-            quotient, gain = (self._result(name, None, 0, 0, "", missing, score) for name in names)
-            return quotient if has_ratio else None, gain, None
+            none = self._result(names[1], None, 0, 0, "", f"{mine.missing(k)} in both arms", score)
+            return replace(none, name=names[0]) if has_ratio else None, none, None
         one, other = (outcome.measured(k, position) for outcome in (mine, real))
         behind, resampling = min(n, mine.behind(k), real.behind(k)), (self._seed, self.config.draws)
         against = next(a for a in self.arms if a.name == arm.against)
