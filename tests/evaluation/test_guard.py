@@ -33,7 +33,6 @@ def test_leak_is_refused_without_naming_the_patient(
     with pytest.raises(UnderstudyError, match=f"leaky was made from 1 {split} subject") as caught:
         open_pair(real, [leaky], **ALL)
     assert patient not in str(caught.value)
-    open_pair(real, [leaky], **ALL, protected=())
 
 
 def test_case_of_a_test_subject_inside_the_cohort_is_a_leak(toy: Callable[..., Path], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What evaluations write: tables, curves, histograms and grids. **Checked** in tests/evaluation/test_folder.py."""
+"""What evaluations write: tables, curves, histograms, grids, notes. **Checked** in tests/evaluation/test_folder.py."""
 
 import csv
 import json
@@ -11,6 +11,17 @@ import numpy as np
 from understudy.core.cohort import Cohort
 
 AXES = ("x", "y", "low", "high")  # of a curve
+Series = Mapping[str, tuple[Sequence[float], ...]]  # numbers along these axes, by name
+
+
+def join_notes(*notes: str) -> str:
+    """Return notes as one; empty ones are left out."""
+    return "; ".join(filter(None, notes))
+
+
+def three(measured: Any) -> tuple[float | None, float | None, float | None]:
+    """Return the value of a result, interval or coefficient, and the ends of its interval; None for None."""
+    return (measured.value, measured.low, measured.high) if measured else (None, None, None)
 
 
 def write_table(folder: Path, name: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -28,46 +39,31 @@ def write_rows(file: Path, header: Sequence[str], rows: Iterable[Sequence[Any]])
         writer.writerows([_plain(value) for value in row] for row in rows)
 
 
-def write_curve(
-    folder: Path,
-    name: str,
-    title: str,
-    x_label: str,
-    y_label: str,
-    series: Mapping[str, tuple[Sequence[float], ...]],
-    **more: Any,
-) -> None:
-    """Write ``curves/<name>.json``: named series of x, y, low and high, and further entries, such as ``vertical``.
-
-    The ends of intervals, low and high, may be left out.
-    """
+def write_curve(folder: Path, name: str, title: str, x_label: str, y_label: str, series: Series, **more: Any) -> None:
+    """Write ``curves/<name>.json``: named series of x, y, and low and high where there are any; and `more` entries."""
     lines = [
         {"name": name, **{axis: [float(v) for v in values] for axis, values in zip(AXES, columns, strict=False)}}
         for name, columns in series.items()
     ]
-    data = {"title": title, "x_label": x_label, "y_label": y_label, "series": lines, **more}
-    file = folder / "curves" / f"{name}.json"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(data, allow_nan=False) + "\n")
+    labels = {"title": title, "x_label": x_label, "y_label": y_label}
+    _write_json(folder / "curves", name, {**labels, "series": lines, **more})
 
 
 def write_histograms(folder: Path, name: str, histograms: Mapping[str, Any]) -> None:
     """Write ``histograms/<name>.json``: {"title", "panels": [{"name", "x_label", "scale", "edges", "series"}]}."""
-    file = folder / "histograms" / f"{name}.json"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(histograms, allow_nan=False) + "\n")
+    _write_json(folder / "histograms", name, histograms)
+
+
+def _write_json(folder: Path, name: str, data: Mapping[str, Any]) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(data, allow_nan=False) + "\n")
 
 
 def write_grid(file: Path, cohort: Cohort, rows: np.ndarray, title: str = "") -> None:
     """Write cases as ``images`` (n, C, H, W) float32 in [0, 1] and ``labels`` (n, H, W) uint8 where there are some.
 
-    A cohort of label maps alone gets one black channel for them to be drawn on.
-
-    Args:
-        file: the .npz file; of real cases only below ``internal/``.
-        cohort: where they are.
-        rows: which; of volumes the middle slice along D is taken.
-        title: what a figure shows above them.
+    The file is an .npz, of real cases only below ``internal/``. Of volumes the middle slice along D is taken; a cohort
+    of label maps alone gets one black channel for them to be drawn on. The title stands above the figure.
     """
     names, labels = [c.name for c in cohort.encoding.channels], cohort.labels
     if cohort.images is None:
@@ -78,8 +74,7 @@ def write_grid(file: Path, cohort: Cohort, rows: np.ndarray, title: str = "") ->
     if images.ndim == 5:
         middle = images.shape[2] // 2
         images, maps = images[:, :, middle], None if maps is None else maps[:, middle]
-    arrays = {"images": (images + 1) / 2, "title": np.array(title)}
-    arrays["channel_names"] = np.array(names)
+    arrays = {"images": (images + 1) / 2, "title": np.array(title), "channel_names": np.array(names)}
     if maps is not None and cohort.scheme is not None:
         arrays |= {"labels": np.asarray(maps), "label_names": np.array(cohort.scheme.names)}
     file.parent.mkdir(exist_ok=True)

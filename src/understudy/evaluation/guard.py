@@ -1,4 +1,4 @@
-"""The one door to every evaluation: opens the cohorts and refuses those that must not be compared.
+"""The one way into every evaluation: opens the cohorts and refuses those that must not be compared.
 
 A real cohort in the place of a synthetic one, cohorts that do not fit, too few subjects, and above all a leak: a test
 or control subject among those the generator saw. Messages name the cohort, never a subject.
@@ -13,7 +13,7 @@ from typing import Any
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 
-PROTECTED = ("control", "test")
+PROTECTED = ("control", "test")  # splits whose subjects no generator may have seen
 
 
 def open_pair(
@@ -24,27 +24,14 @@ def open_pair(
     labels: bool,
     images: bool = True,
     minimum: int = 2,
-    protected: Sequence[str] = PROTECTED,
     classes: Sequence[str] = (),
 ) -> tuple[Cohort, list[Cohort]]:
     """Open a real cohort and the synthetic cohorts that stand for it.
 
-    Args:
-        real: folder of the real cohort.
-        synthetic: folders of the synthetic cohorts.
-        splits: splits of the real cohort that the evaluation reads.
-        labels: whether it needs label maps.
-        images: whether it needs images.
-        minimum: fewest subjects in each of these splits.
-        protected: splits whose subjects no generator may have seen.
-        classes: of the label maps, the only ones that count; the others are background. Empty: all.
-
-    Returns:
-        The cohorts.
-
-    Raises:
-        UsageError: kinds are mixed up, or sizes, channels or label schemes differ.
-        UnderstudyError: too few subjects, images or label maps missing, or a leak.
+    The evaluation reads these splits of the real cohort, of at least `minimum` subjects each. Of the label maps
+    `classes` alone count, the others are background; empty: all. Raises UsageError where kinds are mixed up, or sizes,
+    channels or label schemes differ; UnderstudyError for too few subjects, images or label maps missing where they are
+    needed, or a leak.
     """
     if not synthetic:
         raise UsageError("at least one synthetic cohort was expected, found none: name them with --synthetic")
@@ -57,7 +44,7 @@ def open_pair(
         original, others = original.with_classes(classes), [other.with_classes(classes) for other in others]
     for other in others:
         refuse_unfitting(original, other, labels)
-        _refuse_leak(original, other, protected)
+        _refuse_leak(original, other)
     return original, others
 
 
@@ -86,15 +73,10 @@ def slug(text: str) -> str:
 
 
 def _refuse_kinds(real: Cohort, synthetic: Sequence[Cohort]) -> None:
-    if real.kind != "real":
-        raise UsageError(
-            f"--real needs a cohort of real cases, and {real.path.name} is {real.kind}: were the two sides swapped?"
-        )
-    for cohort in synthetic:
-        if cohort.kind == "real":
-            raise UsageError(
-                f"--synthetic needs synthetic cases, and {cohort.path.name} is real: were the two sides swapped?"
-            )
+    for cohort in (real, *synthetic):
+        need = "--real needs a cohort of real cases" if cohort is real else "--synthetic needs synthetic cases"
+        if (cohort.kind == "real") != (cohort is real):
+            raise UsageError(f"{need}, and {cohort.path.name} is {cohort.kind}: were the two sides swapped?")
 
 
 def refuse_missing(cohort: Cohort, images: bool, labels: bool) -> None:
@@ -139,10 +121,10 @@ def refuse_unfitting(real: Cohort, other: Cohort, labels: bool) -> None:
             )
 
 
-def _refuse_leak(real: Cohort, other: Cohort, protected: Sequence[str]) -> None:
+def _refuse_leak(real: Cohort, other: Cohort) -> None:
     seen = {subject for entry in other.trained_on for subject in entry.get("subjects", ())}
     seen |= set(other.subjects())
-    for split in protected:
+    for split in PROTECTED:
         leaked = len(seen.intersection(real.subjects(split)))
         if leaked:
             raise UnderstudyError(

@@ -14,7 +14,7 @@ import numpy as np
 from understudy.core.errors import UnderstudyError
 from understudy.core.result import Result
 
-FEWEST_CASES = 30  # a set; below it chance decides, whatever the metric
+MIN_CASES = 30  # a set; below it chance decides, whatever the metric
 LAWS = frozenset(
     {
         "symmetric",  # the same number when real and synthetic change places
@@ -31,19 +31,15 @@ LAWS = frozenset(
     }
 )
 MONOTONE = frozenset(law for law in LAWS if law.startswith("monotone"))
+DISTANCE = MONOTONE | {"symmetric", "zero on identical", "never negative", "order irrelevant"}
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """One number that a metric measures.
+    """One number that a metric measures: its name in results and tables, and its title for people.
 
-    Attributes:
-        name: in results and tables.
-        title: for people.
-        better: "lower" or "higher".
-        laws: what holds of it, out of ``LAWS``.
-        unit: of the number; "" where it has none, or where it depends on the channel.
-        bounds: the lowest and the highest value that it can have.
+    Better is "lower" or "higher"; laws out of ``LAWS`` hold of it, others are refused; the unit is "" where it has
+    none, or where it depends on the channel; bounds are the lowest and the highest value that it can have.
     """
 
     name: str
@@ -65,10 +61,11 @@ class Metric:
 
     Attributes:
         function: ``metric(*, real, synthetic, seed)`` on feature matrices (n, F) and (m, F): one Result, or several
-            that share their work.
+        that share their work. ``n`` of a result is the number of cases it stands on, as a rule the smaller set.
+        UnderstudyError for matrices that cannot be compared (:func:`check_features`).
         quantities: what the results are, in their order.
         needs: what the matrices hold: "features" of images, "logits" of their classes, their "spectra", or
-            "intensities", channel by channel.
+        "intensities", channel by channel.
         settings: settings of the evaluation that the function takes beside its roles.
         cases_per_feature: how many cases a set it needs for each of the F columns to mean anything.
         few: what becomes of it with fewer.
@@ -100,15 +97,11 @@ def several(found: Result | Sequence[Result]) -> Sequence[Result]:
 
 def few_cases(n: int) -> str:
     """Return what must stand beside any distance of n cases a set, or "" where they are enough."""
-    return "" if n >= FEWEST_CASES else f"{n} cases are too few: chance decides"
+    return "" if n >= MIN_CASES else f"{n} cases are too few: chance decides"
 
 
 def check_features(real: np.ndarray, synthetic: np.ndarray, minimum: int = 2) -> None:
-    """Refuse feature matrices that cannot be compared.
-
-    Raises:
-        UnderstudyError: not two matrices of equal width, too few rows, or numbers that are not finite.
-    """
+    """Raise UnderstudyError unless these are matrices of equal width, enough rows, and finite numbers."""
     if real.ndim != 2 or synthetic.ndim != 2 or real.shape[1] != synthetic.shape[1]:
         raise UnderstudyError(
             f"features (n, F) and (m, F) of one extractor were expected, found {real.shape} and {synthetic.shape}"

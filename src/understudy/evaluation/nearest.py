@@ -67,8 +67,7 @@ class UnitRows:
 def unit_vectors(flat: np.ndarray) -> np.ndarray:
     """Return rows (n, d) minus their mean and of length one, float32, so that dot products are r; zeros for constants.
 
-    Raises:
-        UnderstudyError: a value is NaN or infinite.
+    Raises UnderstudyError where a value is NaN or infinite.
     """
     result, size = np.empty(flat.shape, np.float32), max(1, PIECE_VALUES // max(1, flat.shape[1]))
     for start in range(0, len(flat), size):
@@ -108,18 +107,10 @@ def nearest(
 ) -> Nearest:
     """Find for each query the target with the highest Pearson r; exact over all pairs.
 
-    Args:
-        query: n cases.
-        target: m cases to search.
-        query_groups: (n,) names; a target of the same name is left out (a subject is not compared with itself).
-        target_groups: (m,) names, given together with ``query_groups``.
-        memory_mib: about how much memory the blocks may take; the result does not depend on it.
-
-    A constant case has r = 0 with every target: its nearest is the first.
-
-    Raises:
-        UnderstudyError: the vectors' sizes differ, there is no target, or rows are no unit vectors.
-        UsageError: groups of one side only.
+    A constant case has r = 0 with every target: its nearest is the first. Groups are names, (n,) and (m,), given
+    together: a target of the query's own group is left out (a subject is not compared with itself). `memory_mib` is
+    about how much memory the blocks may take; the result does not depend on it. Raises UnderstudyError where the
+    vectors' sizes differ, there is no target, or rows are no unit vectors; UsageError for groups of one side only.
     """
     n, m, d = len(query), len(target), target.dimension
     if query.dimension != d or not m:

@@ -14,15 +14,10 @@ DIGITS = 12  # what lies below is rounding, and would break ties
 
 
 def signed_rank(differences: np.ndarray) -> float | None:
-    """Return the two-sided p of the Wilcoxon signed-rank test that differences lie symmetrically around 0.
+    """Return the two-sided p in 0..1 of the Wilcoxon signed-rank test that differences (n,) lie symmetrically around 0.
 
     Exact up to 50 differences, or 13 where some are equal in size; else the normal approximation, corrected for ties.
-
-    Args:
-        differences: (n,) one a subject; NaN where a subject does not count.
-
-    Returns:
-        p in 0..1, None where no subject counts.
+    NaN stands for a subject that does not count; None where none counts.
     """
     counted = np.round(differences[np.isfinite(differences)], DIGITS)
     moved = counted[counted != 0]

@@ -14,11 +14,10 @@ from understudy.evaluation.features.extractor import ExtractorInputs, image_bloc
 from understudy.evaluation.features.random_filters import RandomFeatures
 
 
-def test_intensities_are_read_as_in_the_real_cohort_and_nothing_is_kept_without_a_folder(real: Path) -> None:
+def test_an_extractor_is_built_from_the_real_cohort_and_nothing_is_kept_without_a_folder(real: Path) -> None:
     cohort = Cohort.open(real)
     source = ExtractorInputs(cohort, cohort.rows("train"), FeatureConfig())
-    assert source.encoding == cohort.encoding
-    assert source.network is None
+    assert source.cohort is cohort and source.network is None and source.cache.folder is None
     with pytest.raises(AttributeError):
         source.rows = cohort.rows("test")  # type: ignore[misc]
 

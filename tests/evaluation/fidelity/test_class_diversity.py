@@ -15,9 +15,9 @@ from understudy.evaluation.fidelity.class_diversity import (
     Seen,
     combination_distance,
     diversity,
+    from_table,
     mean_distance,
-    told,
-    told_classes,
+    shared_columns,
     within,
 )
 from understudy.evaluation.fidelity.config import FidelityConfig
@@ -75,7 +75,7 @@ def test_both_sides_show_as_many_cases_and_a_patient_counts_once() -> None:
 def test_large_classes_are_measured_on_some_of_their_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     real, made = seen((1.0,), 300, 0), seen((1.0,), 300, 1)
     whole = within(real, made, 0, 4, 0)
-    monkeypatch.setattr(diversity_module, "MOST", 60)
+    monkeypatch.setattr(diversity_module, "MAX_CASES", 60)
     some = within(real, made, 0, 4, 0)
     assert whole[2] == 300 and some[2] == 60 and some[0].mean() == pytest.approx(whole[0].mean(), rel=0.05)
 
@@ -102,13 +102,13 @@ def with_columns(toy: Callable[..., Path], out: Path, kind: str, share: float, s
     return Cohort.open(path)
 
 
-def test_classes_are_told_by_the_case_tables(toy: Callable[..., Path], tmp_path: Path) -> None:
+def test_classes_come_from_the_case_tables(toy: Callable[..., Path], tmp_path: Path) -> None:
     real, made = (with_columns(toy, tmp_path / k, k, s) for k, s in (("real", 0.5), ("synthetic", 0.8)))
-    assert told_classes(real, made) == ["sick", "view"]  # an age is no class
+    assert shared_columns(real, made) == ["sick", "view"]  # an age is no class
     features = np.random.default_rng(0).normal(0, 1, (40, 4))
-    ours, theirs = (told(cohort, cohort.rows(), ["sick"], features) for cohort in (real, made))
+    ours, theirs = (from_table(cohort, cohort.rows(), ["sick"], features) for cohort in (real, made))
     assert ours.found[:, 0].tolist() == [True] * 20 + [False] * 20 and len(set(ours.subjects)) == 40
-    assert told(real, np.array([0, 1, 2]), ["view", "sick"], features[:3]).found.tolist() == [
+    assert from_table(real, np.array([0, 1, 2]), ["view", "sick"], features[:3]).found.tolist() == [
         [False, True], [False, True], [True, True]]  # fmt: skip
     assert combination_distance(ours.found, theirs.found) == pytest.approx(0.3)
 

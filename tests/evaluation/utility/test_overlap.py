@@ -9,9 +9,9 @@ from sklearn.metrics import precision_recall_fscore_support
 from understudy.evaluation.utility.overlap import (
     OVERLAPS,
     RULES,
+    class_mean,
     confusion,
     dice,
-    mean_over_classes,
     overlaps,
     rules,
     whole,
@@ -73,4 +73,4 @@ def test_a_slice_without_lesion_is_no_empty_map_of_its_subject() -> None:
 
 def test_mean_leaves_out_what_does_not_count() -> None:
     scores = np.array([[0.5, np.nan], [0.2, 0.4], [np.nan, np.nan]])
-    assert np.array_equal(mean_over_classes(scores), [0.5, 0.30000000000000004, np.nan], equal_nan=True)
+    assert np.array_equal(class_mean(scores), [0.5, 0.30000000000000004, np.nan], equal_nan=True)

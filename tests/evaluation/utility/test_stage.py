@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from understudy.core.cohort import Cohort
@@ -16,6 +17,7 @@ from understudy.core.writer import CohortWriter
 from understudy.evaluation.utility import segmentation
 from understudy.evaluation.utility.config import UtilityConfig
 from understudy.evaluation.utility.stage import evaluate_utility
+from understudy.tasks.segmentation import CohortCases, Segmenter
 
 CONFIG = UtilityConfig(updates=20, checks=2, repeats=2, channels=(8, 8, 16), batch_size=8, draws=200, precision="fp32")
 FILES = [
@@ -52,27 +54,19 @@ def test_test_subjects_are_read_once_and_never_to_choose(
     real: Path, synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    original = segmentation.subject_cases
+    predict = Segmenter.predict_cases
 
-    def watched(cohort: Cohort, split: str) -> segmentation.SubjectCases:
-        cases = original(cohort, split)
-        predicted = type(cases).predicted
-        monkeypatch.setattr(
-            type(cases),
-            "predicted",
-            lambda self, s: (read.append(self.subjects[0]), predicted(self, s))[1],
-            raising=True,
-        )
-        return cases
+    def watched(segmenter: Segmenter, cases: CohortCases) -> np.ndarray:
+        read.append(min(cases.cohort.column("subject_id")[cases.rows].tolist()))
+        return predict(segmenter, cases)
 
-    monkeypatch.setattr(segmentation, "subject_cases", watched)
+    monkeypatch.setattr(Segmenter, "predict_cases", watched)
     config = CONFIG.model_copy(update={"repeats": 1, "updates": 2})
     results, _ = read_results(evaluate_utility(real, [synthetic], tmp_path / "out", 0, config))
     test, validation = (Cohort.open(real).subjects(split)[0] for split in ("test", "validation"))
-    order = [name for i, name in enumerate(read) if i % 2 == 0]  # each call is seen by both wrappers
-    assert order == [validation, validation, test] * 2
+    assert read == [validation, validation, test] * 2
     counted = results[-1]
-    assert counted.name == "utility.test_readings.unet" and counted.value == order.count(test)
+    assert counted.name == "utility.test_readings.unet" and counted.value == read.count(test)
 
 
 def test_a_copy_of_the_training_split_is_worth_exactly_as_much(real: Path, tmp_path: Path) -> None:

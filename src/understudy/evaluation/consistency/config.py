@@ -8,9 +8,9 @@ from understudy.tasks.segmentation import SegmentationConfig
 
 
 class ConsistencyConfig(SegmentationConfig):
-    """How the segmenter that reads synthetic images is trained, and what its consistency is held against.
+    """How the segmenter that reads synthetic images is trained, and what its consistency is compared with.
 
-    It must not be the architecture that judges utility: cases that were kept because a U-Net reads them well would
+    It must not be the architecture that measures utility: cases that were kept because a U-Net reads them well would
     flatter a U-Net that is trained on them.
     """
 

@@ -1,7 +1,8 @@
 """From scores of cases to what ``evaluate consistency`` writes.
 
 PUBLIC: results.json, tables/consistency.csv, curves, and cases.csv with a row per *synthetic* case; of real cases only
-aggregates over at least five subjects. internal/seen.json: whom the segmenter saw, for what is made with its verdict.
+aggregates over at least five subjects. internal/seen.json: which subjects the segmenter saw, for what is made with its
+scores.
 **Checked** in tests/evaluation/consistency/test_report.py (known scores give known numbers; few subjects are withheld).
 """
 
@@ -21,13 +22,14 @@ from understudy.core.seed import derive, rng
 from understudy.core.statistics import Interval, Sample, percentile_interval
 from understudy.evaluation.consistency.config import ConsistencyConfig
 from understudy.evaluation.consistency.scores import CaseScores
-from understudy.evaluation.folder import write_curve, write_rows, write_table
+from understudy.evaluation.folder import join_notes, three, write_curve, write_rows, write_table
 from understudy.evaluation.guard import slug
 from understudy.evaluation.utility.overlap import RULES
 from understudy.tasks.segmentation import Segmenter
 
 LEARNED = ("train", "validation")
 BINS, STEPS = 20, 50
+CASE = ("synthetic_cohort", "synthetic_case", "mean", "accuracy")
 MEASURES = ("dice", "quantile", "below", "accuracy")
 TABLE = (
     *("cohort", "generator", "network", "class"),
@@ -38,7 +40,7 @@ TABLE = (
 
 @dataclass(frozen=True)
 class Side:
-    """One cohort as the segmenter sees it: rows (n,) of it, their scores, and what must be known to read them."""
+    """One cohort as the segmenter reads it: rows (n,) of it, their scores, and what must be known to read them."""
 
     name: str
     cohort: Cohort
@@ -73,7 +75,8 @@ class ConsistencyFindings:
                 rows.append(self._row(side, k, name, found))
         write_results(folder, results, self.provenance)
         write_table(folder, "consistency", TABLE, rows)
-        write_rows(folder / "cases.csv", _case_header(names), (r for side in self.others for r in _case_rows(side)))
+        header = [*CASE, *(f"{what}.{name}" for what in ("dice", "rule") for name in names)]
+        write_rows(folder / "cases.csv", header, (row for side in self.others for row in _case_rows(side)))
         self._write_seen(internal(folder))
         self._write_curves(folder, {result.name: result for result in results})
 
@@ -81,7 +84,7 @@ class ConsistencyFindings:
         """Measure a class, or the mean of classes, on the real side and then on each synthetic one, by measure."""
         draws, seed, real = self.config.draws, derive(self.provenance.seed, "interval"), self.real.spread(k)
         means, lows = [], []
-        for weights in _resamples(real, draws, derive(seed, "real")) if real.subjects else ():
+        for weights in _resamples(real, draws, derive(seed, "real")):
             means.append(real.mean(weights))
             lows.append(real.quantile(self.config.quantile, weights))
         limit = real.quantile(self.config.quantile) if real.subjects else None
@@ -93,9 +96,7 @@ class ConsistencyFindings:
         yield self.real, found | self._accuracy(self.real, k)
         for side in self.others:
             spread, means, shares = side.spread(k), [], []
-            for i, weights in enumerate(
-                _resamples(spread, draws, derive(seed, "synthetic")) if spread.subjects else ()
-            ):
+            for i, weights in enumerate(_resamples(spread, draws, derive(seed, "synthetic"))):
                 means.append(spread.mean(weights))
                 shares += [spread.below(lows[i], weights)] if lows else []
             n, note = spread.subjects, f"share of cases below the {self._percent} quantile of {split}; interval: other "
@@ -132,28 +133,25 @@ class ConsistencyFindings:
             return Result(name, None, better=better, n=n, seed=seed, note="no case with this class in either map")
         if measure == "dice":
             missed, false_positive, empty = side.scores.ruled(k)
-            told = f"{missed} missed, {false_positive} false positive, {empty} both empty (counted apart)"
-            note = "; ".join(filter(None, (note, f"cases by the empty-map rule: {told}")))
-        note = "; ".join(filter(None, (note, side.note)))
-        result = Result(name, found.value, found.low, found.high, "", better, n, seed, note)
+            counts = f"{missed} missed, {false_positive} false positive, {empty} both empty (counted apart)"
+            note = join_notes(note, f"cases by the empty-map rule: {counts}")
+        result = Result(name, *three(found), "", better, n, seed, join_notes(note, side.note))
         return public(result, n) if real else result
 
     def _row(self, side: Side, k: int | None, name: str, found: dict[str, Result]) -> list[Any]:
         """Return one row of the table; what is withheld is blank."""
-        cells: list[Any] = [side.name, side.cohort.generator, self.config.network, name]
-        for measure in MEASURES:
-            result = found.get(measure)
-            cells += [result.value, result.low, result.high] if result else [None] * 3
-        told = side is not self.real or found["dice"].n >= MIN_SUBJECTS
-        counts = [*side.scores.ruled(k), len(side.rows)] if told else [None] * 4
-        return [*cells, *counts, found["dice"].n, self.config.updates]
+        cells = [cell for measure in MEASURES for cell in three(found.get(measure))]
+        shown = side is not self.real or found["dice"].n >= MIN_SUBJECTS
+        counts = [*side.scores.ruled(k), len(side.rows)] if shown else [None] * 4
+        about = [side.name, side.cohort.generator, self.config.network, name]
+        return [*about, *cells, *counts, found["dice"].n, self.config.updates]
 
     def _write_seen(self, folder: Path) -> None:
-        """Write whom the segmenter saw, as entries of ``trained_on``, and whom its threshold comes from."""
+        """Write which subjects the segmenter saw, as in ``trained_on``, and which its threshold comes from."""
         subjects = sorted({subject for split in LEARNED for subject in self.cohort.subjects(split)})
         seen = [*self.cohort.trained_on, {"cohort": self.cohort.id, "splits": list(LEARNED), "subjects": subjects}]
-        told = {"seen": seen, "calibrated_on": [self.cohort.seen(self.config.reference)]}
-        (folder / "seen.json").write_text(json.dumps(told, indent=1) + "\n")
+        written = {"seen": seen, "calibrated_on": [self.cohort.seen(self.config.reference)]}
+        (folder / "seen.json").write_text(json.dumps(written, indent=1) + "\n")
 
     def _write_curves(self, folder: Path, named: dict[str, Result]) -> None:
         """Write how consistency is spread, what a threshold rejects, and the course of the training."""
@@ -181,7 +179,7 @@ class ConsistencyFindings:
 
 
 def _resamples(sample: Sample, draws: int, seed: int) -> Iterator[np.ndarray]:
-    return sample.resamples(draws, rng(seed, "agreement", "subjects"))
+    return sample.resamples(draws if sample.subjects else 0, rng(seed, "agreement", "subjects"))
 
 
 def _interval(value: float, resampled: list[float]) -> Interval:
@@ -190,16 +188,6 @@ def _interval(value: float, resampled: list[float]) -> Interval:
 
 def _found(mean: Any, resampled: list[float]) -> Interval | None:
     return _interval(mean(), resampled) if resampled else None
-
-
-def _case_header(names: tuple[str, ...]) -> list[str]:
-    return [
-        "synthetic_cohort",
-        "synthetic_case",
-        "mean",
-        "accuracy",
-        *(f"{x}.{n}" for x in ("dice", "rule") for n in names),
-    ]
 
 
 def _case_rows(side: Side) -> Iterator[list[Any]]:

@@ -10,18 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from understudy.evaluation.utility.overlap import confusion, dice, mean_over_classes, rules
+from understudy.evaluation.utility.overlap import class_mean, confusion, dice, rules
 from understudy.tasks.segmentation import VOXELS_PER_BLOCK, CohortCases, Segmenter
 
 
 @dataclass(frozen=True)
 class CaseScores:
-    """Consistency of n cases.
+    """Consistency of n cases: Dice (n, K - 1) in 0..1 of the foreground classes, NaN where both maps are empty.
 
-    Attributes:
-        dice: (n, K - 1) in 0..1 of the foreground classes; NaN where both maps are empty.
-        rule: (n, K - 1) positions in ``RULES`` of evaluation/utility/overlap.py.
-        accuracy: (n,) share of voxels on which the two maps agree, background included.
+    And the rule that applied, (n, K - 1) positions in ``RULES`` of evaluation/utility/overlap.py, and the accuracy
+    (n,): the share of voxels on which the two maps agree, background included.
     """
 
     dice: np.ndarray
@@ -30,7 +28,7 @@ class CaseScores:
 
     def of(self, k: int | None) -> np.ndarray:
         """Return Dice (n,) of foreground class k, or with None the mean of a case's classes; NaN where none counts."""
-        return mean_over_classes(self.dice) if k is None else self.dice[:, k]
+        return class_mean(self.dice) if k is None else self.dice[:, k]
 
     def ruled(self, k: int | None) -> list[int]:
         """Return how often each case of the rule applied, in the order of RULES[1:]; of all classes with None."""
@@ -39,13 +37,9 @@ class CaseScores:
 
 
 def case_scores(segmenter: Segmenter, cases: CohortCases, classes: int, block: int = VOXELS_PER_BLOCK) -> CaseScores:
-    """Let a segmenter read every image and compare its label map with the one of the case.
+    """Let a segmenter trained on real cases read every image, and compare its label map with the one of the case.
 
-    Args:
-        segmenter: trained on real cases.
-        cases: images and label maps.
-        classes: K with the background.
-        block: voxels read at once; the scores do not depend on it.
+    `classes` is K with the background; `block`, how many voxels are read at once: the scores do not depend on it.
     """
     parts, step = [], max(1, block // int(np.prod(cases.cohort.size)))
     for start in range(0, len(cases), step):

@@ -1,11 +1,11 @@
-"""``evaluate consistency``: a segmenter that learned real cases reads each synthetic image; does it see the label map?
+"""``evaluate consistency``: a segmenter that learned real cases reads each synthetic image; does it find the label map?
 
 It learns the **train** split and is chosen on **validation**. Beside the synthetic cases stand real pairs of the
 **control** split, which neither weights nor choice have seen: what consistency a true pair has. Control is there for
 calibration; **test** is for utility and is never read here. Where there is no control split, ``reference=validation``
-takes the cases that chose the weights, which is optimistic and said to be.
+takes the cases that chose the weights, which is optimistic, and the results say so.
 **Not covered**: a segmenter is no radiologist; it may misread what it never saw, and agrees with a wrong map that it
-would have drawn itself. Its architecture is not the one that judges utility (config.py). No weights are kept.
+would have drawn itself. Its architecture is not the one that measures utility (config.py). No weights are kept.
 **Checked** in tests/evaluation/consistency/test_stage.py (known answers, a poisoned test split, nothing half-written).
 """
 
@@ -32,17 +32,11 @@ MINIMUM = 2  # subjects of each split
 def evaluate_consistency(
     real: Path, synthetic: list[Path], out: Path, seed: int, config: ConsistencyConfig | None = None
 ) -> Path:
-    """Compare the label map of each synthetic case with what a segmenter trained on real cases sees in its image.
+    """Compare the label map of each synthetic case with what a segmenter trained on real cases finds in its image.
 
-    Args:
-        real: folder of the real cohort, with the splits train, validation and control.
-        synthetic: folders of synthetic cohorts with images and label maps.
-        out: results folder to make.
-        seed: of weights, order, augmentation and resampling.
-        config: settings; the defaults where None.
-
-    Returns:
-        ``out``, with results.json, tables, curves, cases.csv (a row per synthetic case) and internal/seen.json.
+    The real cohort has the splits train, validation and control; the seed is that of weights, order, augmentation and
+    resampling. Returns `out`, with results.json, tables, curves, cases.csv (a row per synthetic case) and
+    internal/seen.json.
 
     Raises:
         UsageError: cohorts that do not fit, or an output of another request.
@@ -52,8 +46,7 @@ def evaluate_consistency(
     if config.reference == "control":
         _refuse_without_control(Cohort.open(real))
     splits = ("train", "validation", config.reference)
-    paths = [Path(path) for path in synthetic]
-    cohort, others = open_pair(Path(real), paths, splits=splits, labels=True, minimum=MINIMUM, classes=config.classes)
+    cohort, others = open_pair(real, synthetic, splits=splits, labels=True, minimum=MINIMUM, classes=config.classes)
     inputs = {"real": cohort.id, "synthetic": ",".join(other.id for other in others)}
     provenance = Provenance("evaluate consistency", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "results.json", provenance):

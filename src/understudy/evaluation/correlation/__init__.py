@@ -1,1 +1,1 @@
-"""Fidelity against utility over many synthetic cohorts: does a fidelity metric tell which of them are useful?"""
+"""Fidelity against utility over many synthetic cohorts: does a fidelity metric show which of them are useful?"""

@@ -14,22 +14,21 @@ Stat. 90 (2008): resampling clusters, and that few of them make intervals too na
 
 Rank correlations of a sample, and of all its resamples at once, from the signs of differences of pairs.
 
-With s_ij = sign(x_i - x_j), u_ij = sign(y_i - y_j), and w_i, how often item i stands in a resample of N items:
-its midrank is (N + 1 + sum_j w_j s_ij) / 2, so that **Spearman** is the correlation of sum_j w_j s_ij with
-sum_j w_j u_ij, and **Kendall**'s tau-b = sum_ij w_i w_j s_ij u_ij / sqrt(sum_ij w_i w_j s_ij^2 sum_ij w_i w_j u_ij^2).
-Repeats of an item are ties, as they are where the resample is written out.
+With s_ij = sign(x_i - x_j), u_ij = sign(y_i - y_j), and w_i, how often item i stands in a resample of N items: its
+midrank is (N + 1 + sum_j w_j s_ij) / 2, so that **Spearman** is the correlation of sum_j w_j s_ij with sum_j w_j u_ij,
+and **Kendall**'s tau-b = sum_ij w_i w_j s_ij u_ij / sqrt(sum_ij w_i w_j s_ij^2 sum_ij w_i w_j u_ij^2). Repeats of an
+item are ties, as they are where the resample is written out.
 **Source**: Spearman, Am. J. Psychology 15 (1904); Kendall, The treatment of ties in ranking problems, Biometrika 33
 (1945); over pairs within blocks alone: Korn, Kendall's tau with a blocking variable, Biometrics 40 (1984).
-**Checked** in tests/evaluation/correlation/test_coefficients.py (SciPy to 1e-12, ties and resamples included; by
-hand).
+**Checked** in tests/evaluation/correlation/test_coefficients.py (SciPy to 1e-12, ties and resamples included; by hand).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import comb
 
 import numpy as np
 
+from understudy.core.result import Result
 from understudy.core.seed import derive, rng
 from understudy.core.statistics import NESTED_TAILS, by_subject, percentile_interval, resample
 from understudy.evaluation.correlation.config import CorrelationConfig
@@ -45,54 +44,35 @@ def signs(values: np.ndarray) -> np.ndarray:
 
 
 def spearman(s: np.ndarray, u: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return Spearman's coefficients (draws,) in -1..1; NaN where all values of a variable are equal.
+    """Return Spearman's coefficients (draws,) in -1..1 of variables with signs s and u (n, n), on resamples.
 
-    Args:
-        s: signs (n, n) of one variable.
-        u: of the other.
-        weights: (draws, n), how often each item stands in each resample.
+    Weights (draws, n) say how often each item stands in each; NaN where all values of a variable are equal.
     """
     x, y = weights @ s.T, weights @ u.T  # twice the midranks less their means, (draws, n)
     return _share((weights * x * y).sum(1), (weights * x * x).sum(1), (weights * y * y).sum(1))
 
 
 def kendall(s: np.ndarray, u: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return Kendall's coefficients tau-b (draws,) in -1..1; NaN where all values of a variable are equal.
-
-    Args:
-        s: signs (n, n) of one variable.
-        u: of the other.
-        weights: (draws, n), how often each item stands in each resample.
-    """
+    """Return Kendall's coefficients tau-b (draws,) in -1..1; arguments and NaN as in :func:`spearman`."""
     return _share(*(((weights @ pairs) * weights).sum(1) for pairs in (s * u, s * s, u * u)))
 
 
 def kendall_within(s: np.ndarray, u: np.ndarray, cluster: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Return tau-b (draws,) over the pairs of items of one cluster alone; NaN where no such pair differs.
 
-    Args:
-        s: signs (n, n) of one variable.
-        u: of the other.
-        cluster: (n,) the number 0..G-1 of each item's cluster.
-        times: (draws, G), how often each cluster stands in each resample; its copies are clusters of their own.
+    `cluster`: (n,) the number 0..G-1 of each item's; `times`: (draws, G), how often each cluster stands in each
+    resample; its copies are clusters of their own.
     """
     member = np.eye(times.shape[1])[cluster]  # (n, G)
     return _share(*(times @ np.einsum("ig,ij,jg->g", member, pairs, member) for pairs in (s * u, s * s, u * u)))
 
 
 def permutation_p(s: np.ndarray, y: np.ndarray, block: np.ndarray, permutations: int, seed: int) -> float | None:
-    """Return the two-sided p that y is paired with x at random within blocks: of the sum of s_ij u_ij inside them.
+    """Return the two-sided p that y (n,) is paired at random, within blocks, with the variable of the signs s (n, n).
 
-    Args:
-        s: signs (n, n) of x.
-        y: (n,).
-        block: (n,) the number of each item's block; items change places within it only.
-        permutations: how many are drawn.
-        seed: of these.
-
-    Returns:
-        (1 + those at least as far from 0) / (1 + permutations), as in Phipson and Smyth, Stat. Appl. Genet. Mol. Biol.
-        9 (2010), so never 0; None where no pair of a block differs in x and in y.
+    The statistic is the sum of s_ij u_ij inside blocks, (n,) the number of each item's; items change places within
+    theirs only. p is (1 + those at least as far from 0) / (1 + permutations), as in Phipson and Smyth, Stat. Appl.
+    Genet. Mol. Biol. 9 (2010), so never 0; None where no pair of a block differs in x and in y.
     """
     inside = s * (block[:, None] == block[None, :])
     u, draw, extreme = signs(y), rng(seed, "permutations"), 0
@@ -114,7 +94,7 @@ def _share(both: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.divide(both, below, out=np.full(both.shape, np.nan), where=below > ROUNDING)
 
 
-FEWEST = 12  # cohorts behind a coefficient
+MINIMUM = 12  # cohorts behind a coefficient
 NAMES = ("spearman", "kendall", "kendall_within")
 
 
@@ -130,15 +110,10 @@ class Coefficient:
 
 @dataclass(frozen=True)
 class MetricCorrelation:
-    """One metric against utility.
+    """One metric against utility, over the cohorts that have it; `better`: which way is better, of the metric.
 
-    Attributes:
-        metric: its name.
-        better: which way is better, of the metric.
-        cohorts: that have the metric.
-        coefficients: by name; empty where the cohorts are too few.
-        p: of the permutations, or None.
-        p_holm: the same, corrected over the metrics.
+    The coefficients, by name, are empty where the cohorts are too few; p is that of the permutations, p_holm the same,
+    corrected over the metrics.
     """
 
     metric: str
@@ -158,22 +133,11 @@ class MetricCorrelation:
         """Whether each generator made one cohort."""
         return self.generators == len(self.cohorts)
 
-    @property
-    def resamples(self) -> int:
-        """How many different resamples of the generators there are."""
-        return comb(2 * self.generators - 1, self.generators)
-
 
 def correlations(cohorts: Sequence[CohortScores], config: CorrelationConfig, seed: int) -> list[MetricCorrelation]:
-    """Hold every metric that some cohort has against utility, in the order of the results.
-
-    Args:
-        cohorts: what was measured.
-        config: how many resamples and permutations.
-        seed: of these, the same for every metric.
-    """
-    told = [item for cohort in cohorts for item in cohort.fidelity.items()]
-    metrics = {metric: result.better for metric, result in told if result.value is not None}
+    """Correlate every metric that some cohort has with utility, in the order of the results; all by the same seed."""
+    items = [item for cohort in cohorts for item in cohort.fidelity.items()]
+    metrics = {metric: result.better for metric, result in items if result.value is not None}
     found = [_correlation(metric, better, cohorts, config, seed) for metric, better in metrics.items()]
     return [replace(one, p_holm=p) for one, p in zip(found, holm([one.p for one in found]), strict=True)]
 
@@ -182,36 +146,24 @@ def _correlation(
     metric: str, better: str, every: Sequence[CohortScores], config: CorrelationConfig, seed: int
 ) -> MetricCorrelation:
     cohorts = [cohort for cohort in every if metric in cohort.fidelity and cohort.fidelity[metric].value is not None]
-    if len(cohorts) < FEWEST:
+    if len(cohorts) < MINIMUM:
         return MetricCorrelation(metric, better, cohorts, {})
-    x, y = (np.array(values) for values in zip(*(_upward(cohort, metric) for cohort in cohorts), strict=True))
+    x, y = _upward([c.fidelity[metric] for c in cohorts]), _upward([c.utility for c in cohorts])
     cluster = by_subject(np.array([cohort.generator for cohort in cohorts])).number
     correlation = MetricCorrelation(metric, better, cohorts, coefficients(x, y, cluster, config.draws, seed))
     block = np.zeros_like(cluster) if correlation.alone else cluster
     return replace(correlation, p=permutation_p(signs(x), y, block, config.permutations, derive(seed, "p")))
 
 
-def _upward(cohort: CohortScores, metric: str) -> tuple[float, float]:
-    """Return a metric and the utility of a cohort, turned so that higher is better."""
-    one, other = (
-        -(result.value or 0.0) if result.better == "lower" else result.value or 0.0
-        for result in (cohort.fidelity[metric], cohort.utility)
-    )
-    return one, other
+def _upward(results: Sequence[Result]) -> np.ndarray:
+    """Return values, with their signs changed where lower is better."""
+    return np.array([(-1 if result.better == "lower" else 1) * (result.value or 0.0) for result in results])
 
 
 def coefficients(x: np.ndarray, y: np.ndarray, cluster: np.ndarray, draws: int, seed: int) -> dict[str, Coefficient]:
-    """Correlate the ranks of x and y, with percentile intervals over resampled clusters.
+    """Return Spearman's, Kendall's tau-b and tau-b within clusters of x and y (n,), with percentile intervals.
 
-    Args:
-        x: (n,).
-        y: (n,).
-        cluster: (n,) the number 0..G-1 of each item's cluster.
-        draws: resamples.
-        seed: of these.
-
-    Returns:
-        Spearman's, Kendall's tau-b, and tau-b over the pairs within clusters.
+    `cluster` (n,) is the number 0..G-1 of each item's cluster; resamples are of clusters.
     """
     s, u, groups = signs(x), signs(y), int(cluster.max()) + 1
     drawn = resample(rng(seed, "bootstrap", "generators"), groups, draws)

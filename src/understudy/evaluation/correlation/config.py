@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class CorrelationConfig(BaseModel):
-    """Which utility fidelity is held against, and how often resamples and permutations are drawn."""
+    """Which utility fidelity is correlated with, and how often resamples and permutations are drawn."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

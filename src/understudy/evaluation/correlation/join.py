@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from understudy.core.cohort import file_hash
 from understudy.core.errors import UnderstudyError, UsageError
@@ -27,15 +27,9 @@ SHORT = 12  # characters of an id in a sentence
 
 @dataclass(frozen=True)
 class CohortScores:
-    """A synthetic cohort and what was measured of it.
+    """A synthetic cohort of n cases, named by its generator ("": not recorded), and what was measured of it.
 
-    Attributes:
-        name: its generator's name, numbered where several cohorts share one.
-        id: the cohort's id.
-        generator: what made it, or "".
-        n: its cases.
-        fidelity: numbers that have a better direction, by metric, e.g. ``frechet``, ``labels.tumour.wasserstein``.
-        utility: the score.
+    Fidelity holds the numbers that have a better direction, by metric, e.g. ``frechet``, ``labels.tumour.wasserstein``.
     """
 
     name: str
@@ -48,13 +42,9 @@ class CohortScores:
 
 @dataclass(frozen=True)
 class Joined:
-    """Synthetic cohorts measured against one real cohort, in the order of the fidelity results.
+    """Synthetic cohorts measured against one real cohort (its id), in the order of the fidelity results.
 
-    Attributes:
-        real: id of the real cohort.
-        cohorts: what was measured.
-        score: name of the utility score, e.g. ``unet.dice``.
-        digest: hash of the results.
+    `score` is the name of the utility score, e.g. ``unet.dice``; `digest`, a hash of the results.
     """
 
     real: str
@@ -65,31 +55,21 @@ class Joined:
 
 @dataclass(frozen=True)
 class _Folder:
-    """A results folder: where it lies, its numbers by name, the request."""
+    """A results folder: where it lies, of which evaluation, its numbers by name, the request."""
 
     path: Path
+    kind: str
     results: dict[str, Result]
-    provenance: dict[str, Any]
-
-    @property
-    def kind(self) -> str:
-        return str(self.provenance.get("command", "")).removeprefix("evaluate ")
-
-    @property
-    def inputs(self) -> dict[str, str]:
-        return dict(self.provenance.get("inputs", {}))
+    config: dict[str, Any]
+    seed: int
+    inputs: dict[str, str]
 
     @property
     def ids(self) -> list[str]:
         return self.inputs["synthetic"].split(",")
 
-    @property
-    def network(self) -> str:
-        return str(self.provenance["config"]["network"])
 
-
-@dataclass(frozen=True)
-class _Look:
+class _Fidelity(NamedTuple):
     """Fidelity of one cohort: its generator, its cases, numbers by metric."""
 
     generator: str
@@ -98,34 +78,26 @@ class _Look:
 
 
 def join(paths: Sequence[Path], config: CorrelationConfig) -> Joined:
-    """Join results folders.
+    """Join results folders; below a folder that holds some, other kinds of results are passed over.
 
-    Args:
-        paths: results folders, or folders that hold some, where other kinds of results are passed over.
-        config: which utility score.
-
-    Raises:
-        UsageError: no results, or of another kind.
-        UnderstudyError: results that do not belong together, or that lack a number.
+    Raises UsageError for no results or those of another kind, UnderstudyError where they do not belong together or lack
+    a number.
     """
     folders = list(_folders([Path(path) for path in paths]))
     fidelity, utility = ([folder for folder in folders if folder.kind == kind] for kind in KINDS)
-    for kind, side in zip(KINDS, (fidelity, utility), strict=True):
-        if not side:
+    for kind, group in zip(KINDS, (fidelity, utility), strict=True):
+        if not group:
             raise UsageError(f"results of `understudy evaluate {kind}` are needed too, and these folders hold none")
-        _refuse_other_requests(side)
-        _refuse_twice(side)
-    _refuse_other("seed", [(folder.path, folder.provenance.get("seed")) for folder in fidelity])
+        _refuse_other_requests(group)
+        _refuse_twice(group)
+    _refuse_other("seed", [(folder.path, folder.seed) for folder in fidelity])
     _refuse_other("real cohort", [(folder.path, folder.inputs["real"]) for folder in folders])
     _refuse_alone(fidelity, utility)
-    looks = {cohort: look for folder in fidelity for cohort, look in _looks(folder)}
-    score = f"{utility[0].network}.{config.score or _usual(utility[0])}"
-    scores = {cohort: found for folder in utility for cohort, found in _scores(folder, looks, config.arm, score)}
-    names = numbered([look.generator for look in looks.values()])
-    cohorts = [
-        CohortScores(name, cohort, look.generator, look.n, look.metrics, scores[cohort])
-        for name, (cohort, look) in zip(names, looks.items(), strict=True)
-    ]
+    measured = {cohort: one for folder in fidelity for cohort, one in _fidelity(folder)}
+    score = f"{utility[0].config['network']}.{config.score or _usual(utility[0])}"
+    scores = {cohort: found for folder in utility for cohort, found in _scores(folder, measured, config.arm, score)}
+    named = zip(numbered([one.generator for one in measured.values()]), measured.items(), strict=True)
+    cohorts = [CohortScores(name, cohort, *one, scores[cohort]) for name, (cohort, one) in named]
     hashes = sorted(file_hash(folder.path / "results.json") for folder in folders)
     digest = hashlib.sha256("".join(hashes).encode()).hexdigest()
     return Joined(folders[0].inputs["real"], cohorts, score, digest)
@@ -140,20 +112,20 @@ def _folders(paths: Sequence[Path]) -> Iterator[_Folder]:
         if not below:
             raise UsageError(f"{path} holds no results: name folders that `understudy evaluate` wrote, or one of these")
         for place in below:
-            results, provenance = read_results(place)
-            folder = _Folder(place, {result.name: result for result in results}, provenance)
-            if folder.kind not in KINDS:
+            results, made = read_results(place)
+            kind, named_results = made["command"].removeprefix("evaluate "), {result.name: result for result in results}
+            if kind not in KINDS:
                 if named:
                     raise UsageError(
                         f"results of `understudy evaluate {' or '.join(KINDS)}` were expected, and {path} holds those "
-                        f"of {provenance.get('command', 'an unknown command')!r}: leave it out"
+                        f"of {made['command']!r}: leave it out"
                     )
             elif place.resolve() not in seen:
                 seen.add(place.resolve())
-                yield folder
+                yield _Folder(place, kind, named_results, made["config"], made["seed"], made["inputs"])
 
 
-def _looks(folder: _Folder) -> Iterator[tuple[str, _Look]]:
+def _fidelity(folder: _Folder) -> Iterator[tuple[str, _Fidelity]]:
     """Yield the fidelity of each cohort of a folder, by id."""
     file = folder.path / "tables" / "fidelity.csv"
     if not file.is_file():
@@ -170,12 +142,12 @@ def _looks(folder: _Folder) -> Iterator[tuple[str, _Look]]:
         prefix = f"fidelity{ending}."
         numbers = {n.removeprefix(prefix): r for n, r in folder.results.items() if n.startswith(prefix) and r.better}
         metrics = {name: result for name, result in numbers.items() if name.rpartition(".")[2] not in BESIDE}
-        yield cohort, _Look(row["generator"], int(row["n_synthetic"]), metrics)
+        yield cohort, _Fidelity(row["generator"], int(row["n_synthetic"]), metrics)
 
 
-def _scores(folder: _Folder, looks: Mapping[str, _Look], arm: str, score: str) -> Iterator[tuple[str, Result]]:
+def _scores(folder: _Folder, measured: Mapping[str, _Fidelity], arm: str, score: str) -> Iterator[tuple[str, Result]]:
     """Yield the utility of each cohort of a folder, by id."""
-    for cohort, ending in zip(folder.ids, _endings([looks[c].generator for c in folder.ids]), strict=True):
+    for cohort, ending in zip(folder.ids, _endings([measured[c].generator for c in folder.ids]), strict=True):
         name = f"utility.{arm}{ending}.{score}"
         found = folder.results.get(name)
         if found is None or found.value is None:
@@ -195,12 +167,12 @@ def _endings(generators: Sequence[str]) -> list[str]:
     return [f".{name}" for name in numbered(generators)] if len(generators) > 1 else [""]
 
 
-def _refuse_other_requests(side: Sequence[_Folder]) -> None:
+def _refuse_other_requests(folders: Sequence[_Folder]) -> None:
     """Refuse folders that were made with other settings or other further inputs, such as a classifier."""
-    for key in sorted({key for folder in side for key in folder.provenance["config"]}):
-        _refuse_other(f"setting {key}", [(f.path, f.provenance["config"].get(key)) for f in side])
-    for key in sorted({key for folder in side for key in folder.inputs} - {"synthetic"}):
-        _refuse_other(key, [(f.path, f.inputs.get(key)) for f in side])
+    for key in sorted({key for folder in folders for key in folder.config}):
+        _refuse_other(f"setting {key}", [(f.path, f.config.get(key)) for f in folders])
+    for key in sorted({key for folder in folders for key in folder.inputs} - {"synthetic"}):
+        _refuse_other(key, [(f.path, f.inputs.get(key)) for f in folders])
 
 
 def _refuse_other(what: str, found: Sequence[tuple[Path, Any]]) -> None:
@@ -213,9 +185,9 @@ def _refuse_other(what: str, found: Sequence[tuple[Path, Any]]) -> None:
             )
 
 
-def _refuse_twice(side: Sequence[_Folder]) -> None:
+def _refuse_twice(folders: Sequence[_Folder]) -> None:
     seen: dict[str, Path] = {}
-    for folder in side:
+    for folder in folders:
         for cohort in folder.ids:
             if cohort in seen:
                 where = f"{seen[cohort]} and {folder.path}" if seen[cohort] != folder.path else f"{folder.path}, twice"
@@ -227,10 +199,10 @@ def _refuse_twice(side: Sequence[_Folder]) -> None:
 
 
 def _refuse_alone(fidelity: Sequence[_Folder], utility: Sequence[_Folder]) -> None:
-    """Refuse a cohort that was measured on one side only."""
-    for side, others in ((fidelity, utility), (utility, fidelity)):
+    """Refuse a cohort of which only fidelity or only utility was measured."""
+    for folders, others in ((fidelity, utility), (utility, fidelity)):
         partners = {cohort for folder in others for cohort in folder.ids}
-        for folder in side:
+        for folder in folders:
             alone = [_short(cohort) for cohort in folder.ids if cohort not in partners]
             if alone:
                 raise UnderstudyError(

@@ -7,17 +7,17 @@ coefficients. curves/correlation-METRIC.json: fidelity against utility, a series
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from math import comb
 from pathlib import Path
 from typing import Any
 
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.seed import derive
-from understudy.evaluation.correlation.coefficients import FEWEST, NAMES, Coefficient, MetricCorrelation, correlations
+from understudy.evaluation.correlation.coefficients import MINIMUM, NAMES, Coefficient, MetricCorrelation, correlations
 from understudy.evaluation.correlation.config import CorrelationConfig
 from understudy.evaluation.correlation.join import CohortScores, Joined
-from understudy.evaluation.folder import write_curve, write_table
+from understudy.evaluation.folder import join_notes, three, write_curve, write_table
 from understudy.evaluation.guard import slug
 
 COHORTS = ("cohort", "generator", "id", "n_synthetic", "utility", "utility_low", "utility_high")
@@ -36,65 +36,55 @@ ROUGH = ": a rough interval, often too short"
 UNRECORDED = "not recorded"
 
 
-@dataclass(frozen=True)
-class CorrelationFindings:
-    """What was found: the joined results, the settings, the request."""
+def write_correlation(folder: Path, joined: Joined, config: CorrelationConfig, provenance: Provenance) -> None:
+    """Write a results folder."""
+    found = correlations(joined.cohorts, config, derive(provenance.seed, "over"))
+    results = [result for one in found for result in _results(one, joined.score, config, provenance.seed)]
+    write_results(folder, results, provenance)
+    metrics = [one.metric for one in found]
+    rows = [_cohort(cohort, metrics) for cohort in joined.cohorts]
+    write_table(folder, "correlation-cohorts", (*COHORTS, *metrics), rows)
+    write_table(folder, "correlation", TABLE, [_row(one) for one in found])
+    for one in found:
+        _write_curve(folder, one, joined.score)
 
-    joined: Joined
-    config: CorrelationConfig
-    provenance: Provenance
 
-    def write(self, folder: Path) -> None:
-        """Write a results folder."""
-        found = correlations(self.joined.cohorts, self.config, derive(self.provenance.seed, "over"))
-        write_results(folder, [result for one in found for result in self._results(one)], self.provenance)
-        metrics = [one.metric for one in found]
-        rows = [_cohort(cohort, metrics) for cohort in self.joined.cohorts]
-        write_table(folder, "correlation-cohorts", (*COHORTS, *metrics), rows)
-        write_table(folder, "correlation", TABLE, [_row(one) for one in found])
-        for one in found:
-            self._write_curve(folder, one)
+def _results(one: MetricCorrelation, score: str, config: CorrelationConfig, seed: int) -> Iterator[Result]:
+    n = len(one.cohorts)
+    for name in NAMES:
+        found = one.coefficients.get(name)
+        if found is None:
+            note = f"not measured: {n} cohorts, and a coefficient needs {MINIMUM}"
+        elif found.value is None:
+            note = f"not measured: {WORDS[name]} needs cohorts that differ in fidelity and in utility"
+        else:
+            note = f"{WORDS[name]} with {score}; {_described(one, found, config)}"
+        yield Result(f"correlation.{one.metric}.{name}", *three(found), n=n, seed=seed, note=note)
 
-    def _results(self, one: MetricCorrelation) -> Iterator[Result]:
-        n, seed = len(one.cohorts), self.provenance.seed
-        for name in NAMES:
-            told = f"correlation.{one.metric}.{name}"
-            found = one.coefficients.get(name)
-            if found is None:
-                note = f"not measured: {n} cohorts, and a coefficient needs {FEWEST}"
-                yield Result(told, None, n=n, seed=seed, note=note)
-            elif found.value is None:
-                note = f"not measured: {WORDS[name]} needs cohorts that differ in fidelity and in utility"
-                yield Result(told, None, n=n, seed=seed, note=note)
-            else:
-                note = f"{WORDS[name]} with {self.joined.score}; {_described(one, found, self.config)}"
-                yield Result(told, found.value, found.low, found.high, n=n, seed=seed, note=note)
 
-    def _write_curve(self, folder: Path, one: MetricCorrelation) -> None:
-        """Write a scatter of a metric and utility; a note with the coefficient where there is one."""
-        series: dict[str, tuple[list[float], list[float]]] = {}
-        for cohort in one.cohorts:
-            x, y = series.setdefault(cohort.generator or UNRECORDED, ([], []))
-            x.append(cohort.fidelity[one.metric].value or 0.0)
-            y.append(cohort.utility.value or 0.0)
-        label, note = self.joined.score, f"{len(one.cohorts)} cohorts: too few for a coefficient."
-        found = one.coefficients.get("spearman")
-        if found is not None and found.value is not None:
-            note = f"Spearman {found.value:.2f}{_between(found)}; + means: the better the metric, the more useful."
-        more = {"points": one.better, "note": note}
-        write_curve(folder, f"correlation-{slug(one.metric)}", one.metric, one.metric, label, series, **more)
+def _write_curve(folder: Path, one: MetricCorrelation, score: str) -> None:
+    """Write a scatter of a metric and utility; a note with the coefficient where there is one."""
+    series: dict[str, tuple[list[float], list[float]]] = {}
+    for cohort in one.cohorts:
+        x, y = series.setdefault(cohort.generator or UNRECORDED, ([], []))
+        x.append(cohort.fidelity[one.metric].value or 0.0)
+        y.append(cohort.utility.value or 0.0)
+    note = f"{len(one.cohorts)} cohorts: too few for a coefficient."
+    found = one.coefficients.get("spearman")
+    if found is not None and found.value is not None:
+        note = f"Spearman {found.value:.2f}{_between(found)}; + means: the better the metric, the more useful."
+    more = {"points": one.better, "note": note}
+    write_curve(folder, f"correlation-{slug(one.metric)}", one.metric, one.metric, score, series, **more)
 
 
 def _cohort(cohort: CohortScores, metrics: list[str]) -> list[Any]:
-    told, values = cohort.utility, (cohort.fidelity.get(metric) for metric in metrics)
-    known = [cohort.name, cohort.generator or UNRECORDED, cohort.id, cohort.n, told.value, told.low, told.high]
-    return [*known, *(value.value if value else None for value in values)]
+    values = (three(cohort.fidelity.get(metric))[0] for metric in metrics)
+    return [cohort.name, cohort.generator or UNRECORDED, cohort.id, cohort.n, *three(cohort.utility), *values]
 
 
 def _row(one: MetricCorrelation) -> list[Any]:
-    found = [one.coefficients.get(name) for name in NAMES]
-    cells = [v for each in found for v in ((each.value, each.low, each.high) if each else (None, None, None))]
-    note = _warnings(one) if one.coefficients else f"a coefficient needs {FEWEST} cohorts"
+    cells = [cell for name in NAMES for cell in three(one.coefficients.get(name))]
+    note = _warnings(one) if one.coefficients else f"a coefficient needs {MINIMUM} cohorts"
     return [one.metric, one.better, *cells, one.p, one.p_holm, len(one.cohorts), one.generators, note]
 
 
@@ -104,7 +94,8 @@ def _described(one: MetricCorrelation, found: Coefficient, config: CorrelationCo
     if one.generators == 1:
         parts.append("one generator made all cohorts, so that there is no interval")
     else:
-        drawn = f"{one.resamples:,} different resamples{ROUGH * (one.resamples < MANY)}"
+        resamples = comb(2 * one.generators - 1, one.generators)
+        drawn = f"{resamples:,} different resamples{ROUGH * (resamples < MANY)}"
         parts.append(
             f"interval: {one.generators} generators resampled with all their cohorts ({drawn}), "
             f"{found.degenerate:,} of {config.draws:,} degenerate and left out"
@@ -112,7 +103,7 @@ def _described(one: MetricCorrelation, found: Coefficient, config: CorrelationCo
     if one.p is not None:
         exchanged = "utilities exchanged among all cohorts" if one.alone else "utilities exchanged within generators"
         parts.append(f"p {one.p:.2g}, by Holm over the metrics {one.p_holm:.2g} ({exchanged})")
-    return "; ".join(filter(None, (*parts, _warnings(one))))
+    return join_notes(*parts, _warnings(one))
 
 
 def _warnings(one: MetricCorrelation) -> str:
@@ -121,7 +112,7 @@ def _warnings(one: MetricCorrelation) -> str:
     uneven = f"cohorts have {sizes[0]:,} to {sizes[-1]:,} cases, and many metrics depend on that"
     unknown = sum(not cohort.generator for cohort in one.cohorts)
     joined = f"{unknown} cohort(s) without a recorded generator count as one generator's"
-    return "; ".join([*([uneven] if sizes[0] != sizes[-1] else []), *([joined] if unknown else [])])
+    return join_notes(uneven if sizes[0] != sizes[-1] else "", joined if unknown else "")
 
 
 def _between(found: Coefficient) -> str:

@@ -1,9 +1,9 @@
-"""``evaluate correlation``: do fidelity metrics tell which synthetic cohorts are useful?
+"""``evaluate correlation``: do fidelity metrics show which synthetic cohorts are useful?
 
 **Source** of the question: Akbar et al., Brain tumor segmentation using synthetic MR images (Sci Data 11:259, 2024),
 whose abstract says in words that Frechet distance and inception score do not. Here results of ``evaluate fidelity`` and
-``evaluate utility`` on many cohorts of one real cohort are joined, and every metric is held against one utility score.
-A coefficient only from 12 cohorts up; below that the table and the scatter alone.
+``evaluate utility`` on many cohorts of one real cohort are joined, and every metric is correlated with one utility
+score. A coefficient only from 12 cohorts up; below that the table and the scatter alone.
 **Not covered**: that cohorts of one generator, such as its snapshots, rise and fall together with training time: a
 metric may follow utility there, and fail to choose between two finished generators.
 **Checked** in tests/evaluation/correlation/test_stage.py.
@@ -15,20 +15,14 @@ from understudy.core.provenance import Provenance
 from understudy.core.stage import finished, output_folder
 from understudy.evaluation.correlation.config import CorrelationConfig
 from understudy.evaluation.correlation.join import join
-from understudy.evaluation.correlation.report import CorrelationFindings
+from understudy.evaluation.correlation.report import write_correlation
 
 
 def evaluate_correlation(results: list[Path], out: Path, seed: int, config: CorrelationConfig | None = None) -> Path:
     """Correlate each fidelity metric with utility over synthetic cohorts.
 
-    Args:
-        results: folders that ``evaluate fidelity`` and ``evaluate utility`` wrote, or folders that hold such.
-        out: results folder to make.
-        seed: of resamples and permutations.
-        config: settings; the defaults where None.
-
-    Returns:
-        ``out``, with results.json, tables and curves.
+    The results are folders that ``evaluate fidelity`` and ``evaluate utility`` wrote, or that hold such; the seed is
+    that of resamples and permutations. Returns `out`, with results.json, tables and curves.
 
     Raises:
         UsageError: nothing to join, or an output of another request.
@@ -41,5 +35,5 @@ def evaluate_correlation(results: list[Path], out: Path, seed: int, config: Corr
     if finished(out, "results.json", provenance):
         return Path(out)
     with output_folder(out) as folder:
-        CorrelationFindings(joined, config, provenance).write(folder)
+        write_correlation(folder, joined, config, provenance)
     return Path(out)

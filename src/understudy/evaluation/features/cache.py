@@ -62,14 +62,10 @@ def code_hash() -> str:
 
 
 def open_cache(folder: Path | None, outputs: Sequence[Path]) -> Cache:
-    """Open a folder as a cache, made and stamped where it does not exist.
+    """Open a folder as a cache, made and stamped where it does not exist; None: no cache.
 
-    Args:
-        folder: where; None: no cache.
-        outputs: folders that are read or made now.
-
-    Raises:
-        UsageError: it lies in a folder that is handed on, or an output lies in it, or it holds something else.
+    Raises UsageError where it lies in a folder that is handed on, where one of `outputs`, the folders that are read or
+    made now, lies in it, or where it holds something else.
     """
     if folder is None:
         return Cache()

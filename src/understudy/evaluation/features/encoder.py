@@ -1,19 +1,19 @@
 """``encoder``: a small network that learns, without labels, what the cases of the real training split differ in.
 
-Two views of each image (turned, scaled, other contrast and level; the classical augmentation of ``tasks``) are to give
-the same embedding, while embeddings of a batch keep their variance and stay uncorrelated. No noise, no blur and no
-mirroring among the views: a fixed reference must not learn to overlook what a generator may get wrong. Features are the
-mean responses of all four levels, so that grain counts beside shape.
+Two augmented views of each image (rotated, scaled, other contrast and level; the classical augmentation of ``tasks``)
+are to give the same embedding, while embeddings of a batch keep their variance and stay uncorrelated. No noise, no blur
+and no mirroring among the views: a fixed reference must not learn to overlook what a generator may get wrong. Features
+are the mean responses of all four levels, so that grain counts beside shape.
 **Source**: Bardes, Ponce and LeCun, VICReg (2022, arXiv 2105.04906), equations 1 to 6 with the weights 25, 25, 1.
 **Differs**: a network of 50,000 weights that trains in well under a minute on one core at 64 pixels, a fixed number of
 updates, crops of at most 64 pixels (volumes: 24 voxels) at the same place in both views. The weights follow from the
 cohort and a fixed seed, not the run's: the same machine and cohort give the same reference. **What it has seen**: all
-real training subjects, so both halves of the baseline are familiar to it, and synthetic cases are not. Had it
-memorised these cases, unseen real subjects would lie above the baseline. On lgg_tcga (40 of 80 subjects, 12 random
-splits) they lay 1.08 times [0.82, 1.43] as far as seen ones, relative to random features: no such effect was found, and
-one of 1.4 is not excluded. Test and control subjects are never looked at. **Against random features** there, in units
-of the baseline: a blur counts 1.0 to 2.9 times as much, noise of a tenth of the half range 1.9 to 11 times; losing
-subjects moves the distance up in 90 % of the steps (random: 80 %).
+real training subjects, so both halves of the baseline are familiar to it, and synthetic cases are not. Had it memorised
+these cases, unseen real subjects would lie above the baseline. On lgg_tcga (40 of 80 subjects, 12 random splits) they
+lay 1.08 times [0.82, 1.43] as far as seen ones, relative to random features: no such effect was found, and one of 1.4
+is not excluded. Test and control subjects are never read. **Against random features** there, in units of the baseline:
+a blur counts 1.0 to 2.9 times as much, noise of a tenth of the half range 1.9 to 11 times; losing subjects moves the
+distance up in 90 % of the steps (random: 80 %).
 **Checked** in tests/evaluation/features/test_encoder.py (same seed, same bits; case by case; the training split only).
 """
 
@@ -26,6 +26,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
@@ -41,14 +42,13 @@ VIEWS = Ranges(flip=0, rotation_degrees=15, scale=0.2, gain=0.1, shift=0.05, noi
 LEARNING_RATE = 2e-3
 SIMILAR, VARIANT, UNCORRELATED = 25.0, 25.0, 1.0
 SEED = 0  # not the run's seed: features are a fixed reference
-LEAST_CASES = 16
+MIN_CASES = 16
 
 
 class Network(nn.Module):
     """Four convolutions, each halving the sides; embeddings (N, 128), and the mean responses of all levels (N, 160)."""
 
     def __init__(self, channels: int, dims: int) -> None:
-        """Build the network."""
         super().__init__()
         convolution = nn.Conv2d if dims == 2 else nn.Conv3d
         norm = nn.BatchNorm2d if dims == 2 else nn.BatchNorm3d
@@ -83,7 +83,6 @@ class EncoderFeatures:
     logits = None
 
     def __init__(self, network: Network) -> None:
-        """Store the network."""
         self.network = network.eval()
         self.identity = {"name": "encoder", "weights": hashlib.sha256(weights(network).tobytes()).hexdigest()}
 
@@ -95,17 +94,14 @@ class EncoderFeatures:
 
 def weights(network: nn.Module) -> np.ndarray:
     """Return all that a network has learned, its running statistics included, as one float32 vector."""
-    state = [value.detach().reshape(-1) for value in _state(network)]
-    return torch.cat(state).numpy()
+    return parameters_to_vector(_state(network)).detach().numpy()
 
 
 def set_weights(network: nn.Module, vector: np.ndarray) -> None:
     """Give a network what :func:`weights` returned."""
-    state = list(_state(network))
-    parts = torch.from_numpy(vector).split([value.numel() for value in state])
-    with torch.no_grad():
-        for value, part in zip(state, parts, strict=True):
-            value.copy_(part.reshape(value.shape))
+    parts = torch.from_numpy(vector).split([value.numel() for value in _state(network)])
+    for value, part in zip(_state(network), parts, strict=True):
+        value.data.copy_(part.view_as(value))
 
 
 def _state(network: nn.Module) -> Iterator[Tensor]:
@@ -126,20 +122,13 @@ def loss(one: Tensor, other: Tensor) -> Tensor:
 
 
 def train(cohort: Cohort, rows: np.ndarray, updates: int, seed: int) -> Network:
-    """Train a network on some cases.
+    """Train a network on some cases of a cohort, which alone are read; the seed is that of weights, order and views.
 
-    Args:
-        cohort: where they are.
-        rows: which; nothing else is read.
-        updates: how many.
-        seed: of weights, order and views.
-
-    Raises:
-        UnderstudyError: too few cases, or no images.
+    Raises UnderstudyError where there are too few cases, or no images.
     """
-    if cohort.images is None or len(rows) < LEAST_CASES:
+    if cohort.images is None or len(rows) < MIN_CASES:
         raise UnderstudyError(
-            f"features=encoder learns from at least {LEAST_CASES} images of the training split, and {cohort.path.name} "
+            f"features=encoder learns from at least {MIN_CASES} images of the training split, and {cohort.path.name} "
             f"has {0 if cohort.images is None else len(rows)}: choose features=random"
         )
     network = untrained(cohort, seed)

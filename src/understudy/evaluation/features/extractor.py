@@ -43,14 +43,9 @@ class Extractor(Protocol):
 
 @dataclass(frozen=True)
 class ExtractorInputs:
-    """What an extractor may be built from.
+    """What an extractor may be built from: of the real cohort its training cases (`rows`), nothing else of it.
 
-    Attributes:
-        cohort: the real cohort.
-        rows: its training cases; nothing else of it may be looked at.
-        config: settings.
-        network: file of a scripted network, where one is named.
-        cache: where weights that were learned may be found again.
+    `network` is the file of a scripted network, where one is named; `cache`, where learned weights may be found again.
     """
 
     cohort: Cohort
@@ -59,19 +54,11 @@ class ExtractorInputs:
     network: Path | None = None
     cache: Cache = Cache()
 
-    @property
-    def encoding(self) -> Encoding:
-        """How intensities are read, on both sets of a comparison."""
-        return self.cohort.encoding
-
 
 def image_blocks(cohort: Cohort, rows: np.ndarray, encoding: Encoding) -> Iterator[np.ndarray]:
     """Yield the images of some rows in order, in blocks of bounded size, float32 (n, C, *S) in [-1, 1].
 
-    Args:
-        cohort: where they are.
-        rows: which.
-        encoding: how intensities are read; the real cohort's on both sides of a comparison.
+    The encoding says how intensities are read: the real cohort's on both sides of a comparison.
     """
     if cohort.images is None:
         raise UnderstudyError(f"features need images, and the cohort {cohort.path.name} has none")

@@ -24,12 +24,7 @@ WEIGHTS_SEED = 0  # not the run's seed: features are a fixed reference
 
 
 class RandomFeatures:
-    """Map images (n, C, *S) float32 in [-1, 1] to features (n, 128) float32.
-
-    Args:
-        channels: C.
-        dims: 2 or 3 spatial axes.
-    """
+    """Map images (n, C, *S) float32 in [-1, 1] to features (n, 128) float32; `dims`: 2 or 3 spatial axes."""
 
     standardised = False
     logits = None
@@ -62,4 +57,4 @@ class RandomFeatures:
 
 def build(source: ExtractorInputs) -> RandomFeatures:
     """Return the extractor for the images of a cohort."""
-    return RandomFeatures(source.encoding.image_channels, len(source.cohort.size))
+    return RandomFeatures(source.cohort.encoding.image_channels, len(source.cohort.size))

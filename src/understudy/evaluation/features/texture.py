@@ -5,7 +5,7 @@ contrast, dissimilarity, homogeneity, energy and correlation of the grey-level c
 and 3 pixels, averaged over four directions; through scikit-image.
 **Source**: Haralick, Shanmugam and Dinstein, Textural features for image classification (1973, doi
 10.1109/TSMC.1973.4309314).
-**Differs**: 32 grey levels over the channel's range, not the image's, so that a change of level or contrast is seen;
+**Differs**: 32 grey levels over the channel's range, not the image's, so that a change of level or contrast counts;
 homogeneity has the squared difference below, as scikit-image has it. Units differ from feature to feature: they are
 divided by the standard deviation over real training cases. 2D only: a co-occurrence matrix of a middle slice would say
 nothing of the rest of a volume.
@@ -25,30 +25,19 @@ LEVELS = 32
 DISTANCES = (1, 3)
 ANGLES = (0.0, np.pi / 4, np.pi / 2, 3 * np.pi / 4)
 PROPERTIES = ("contrast", "dissimilarity", "homogeneity", "energy", "correlation")
-LEAST_SD = 1e-4  # of images in [-1, 1]; below it an image is flat, and its skewness and kurtosis are 0
+MIN_SD = 1e-4  # of images in [-1, 1]; below it an image is flat, and its skewness and kurtosis are 0
 
 
 class TextureFeatures:
-    """Map images (n, C, H, W) float32 in [-1, 1] to features (n, 19 C) float32.
-
-    Args:
-        matrix: scikit-image's ``graycomatrix``.
-        properties: scikit-image's ``graycoprops``.
-    """
+    """Map images (n, C, H, W) float32 in [-1, 1] to features (n, 19 C) float32, with two functions of scikit-image."""
 
     standardised = True
     logits = None
 
     def __init__(self, matrix: Callable[..., np.ndarray], properties: Callable[..., np.ndarray]) -> None:
-        """Store the functions."""
-        self.matrix, self.properties = matrix, properties
-        self.identity: dict[str, Any] = {
-            "name": "texture",
-            "quantiles": QUANTILES,
-            "levels": LEVELS,
-            "distances": DISTANCES,
-            "properties": PROPERTIES,
-        }
+        self.matrix, self.properties = matrix, properties  # graycomatrix, graycoprops
+        settings = {"quantiles": QUANTILES, "levels": LEVELS, "distances": DISTANCES, "properties": PROPERTIES}
+        self.identity: dict[str, Any] = {"name": "texture", **settings}
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return the features of a block."""
@@ -69,8 +58,8 @@ def first_order(images: np.ndarray) -> np.ndarray:
     """Return mean, SD, skewness, excess kurtosis and quantiles of images (n, C, *S): (n, C, 9) float64."""
     flat = images.reshape(*images.shape[:2], -1).astype(np.float64)
     mean, sd = flat.mean(2, keepdims=True), flat.std(2, keepdims=True)
-    z = np.where(sd > LEAST_SD, (flat - mean) / sd.clip(LEAST_SD), 0)
-    kurtosis = np.where(sd[..., 0] > LEAST_SD, (z**4).mean(2) - 3, 0)
+    z = np.where(sd > MIN_SD, (flat - mean) / sd.clip(MIN_SD), 0)
+    kurtosis = np.where(sd[..., 0] > MIN_SD, (z**4).mean(2) - 3, 0)
     moments = np.stack([mean[..., 0], sd[..., 0], (z**3).mean(2), kurtosis], 2)
     return np.concatenate([moments, np.moveaxis(np.quantile(flat, QUANTILES, axis=2), 0, 2)], 2)
 
@@ -78,9 +67,7 @@ def first_order(images: np.ndarray) -> np.ndarray:
 def build(source: ExtractorInputs) -> TextureFeatures:
     """Return the extractor for images of a cohort.
 
-    Raises:
-        UsageError: the cohort holds volumes.
-        UnderstudyError: scikit-image is not installed.
+    Raises UsageError where it holds volumes, UnderstudyError where scikit-image is not installed.
     """
     if len(source.cohort.size) != 2:
         raise UsageError(

@@ -9,9 +9,9 @@ defaults (3 channels, 0..255, no resizing) are those that it needs. Where the se
 probabilities of classes, they are what it returns when called without that argument: for the inception score.
 **Differs** from published FID: intensities are not rounded to 8 bits; the range of a channel (not of an image) becomes
 0..255. One channel is repeated; where the cohort has another number of channels than the network takes, each channel is
-shown by itself, repeated, and the features are averaged: which channel is which is then for the intensity distance to
-see; probabilities of classes are averaged likewise. Images are resized linearly, in 2D with a low-pass where they
-shrink. Features that keep spatial axes are averaged over them. On the processor, in float32.
+passed by itself, repeated, and the features are averaged, as are probabilities of classes: which channel is which is
+then for the intensity distance to measure. Images are resized linearly, in 2D with a low-pass where they shrink.
+Features that keep spatial axes are averaged over them. On the processor, in float32.
 **Checked** in tests/evaluation/features/test_torchscript.py (hash refused before loading, ranges, channels, resizing,
 logits and probabilities).
 """
@@ -30,26 +30,20 @@ from understudy.evaluation.features.config import FeatureConfig
 from understudy.evaluation.features.extractor import ExtractorInputs
 
 BLOCK = 32  # images at a time: networks of this kind need 10 MiB an image
-LEAST_PROBABILITY = 1e-30  # has a logarithm in float32
+MIN_PROBABILITY = 1e-30  # has a logarithm in float32
 RANGES = {"0..255": (127.5, 127.5), "0..1": (0.5, 0.5), "-1..1": (1.0, 0.0)}  # factor and offset
 
 
 class ScriptedFeatures:
     """Map images (n, C, *S) float32 in [-1, 1] to features (n, F) float32.
 
-    Args:
-        file: the scripted network.
-        config: hash of the file, and what the network takes.
-
-    Raises:
-        UsageError: there is no such file, or it does not have that hash.
-        UnderstudyError: it is not a TorchScript file.
+    Raises UsageError where there is no such file, or it does not have the hash of the settings; UnderstudyError where
+    it is not a TorchScript file.
     """
 
     standardised = False
 
     def __init__(self, file: Path, config: FeatureConfig) -> None:
-        """Check the hash and load the network."""
         self.name, self.config = file.name, config
         if not file.is_file():
             raise UsageError(f"--network names the file of a scripted network, and there is none at {file}")
@@ -88,7 +82,7 @@ class ScriptedFeatures:
                     f"the network {self.name} should return probabilities of classes, which sum to 1, found numbers "
                     f"from {classes.min():.3g} to {classes.max():.3g}: is it network_classes=logits?"
                 )
-            found.append(self._averaged(classes, part).clamp(min=LEAST_PROBABILITY).log())
+            found.append(self._averaged(classes, part).clamp(min=MIN_PROBABILITY).log())
         return torch.cat(found).numpy()
 
     def _averaged(self, found: Tensor, images: Tensor) -> Tensor:
@@ -96,7 +90,7 @@ class ScriptedFeatures:
         return found.reshape(len(images), -1, found.shape[1]).mean(1).float()
 
     def _output(self, images: Tensor, arguments: dict[str, bool]) -> Tensor:
-        """Return what the network says of images, (n, F), or of each of their channels, (n C, F)."""
+        """Return the network's output for images, (n, F), or for each of their channels, (n C, F)."""
         x, wanted = self._resized(images), self.config.network_channels
         channels = x.shape[1]
         factor, offset = RANGES[self.config.network_range]
@@ -119,17 +113,14 @@ class ScriptedFeatures:
         side = self.config.network_size
         if side == 0 or all(s == side for s in images.shape[2:]):
             return images
-        if images.ndim == 5:
-            return F.interpolate(images, size=[side] * 3, mode="trilinear", align_corners=False)
-        return F.interpolate(images, size=[side] * 2, mode="bilinear", align_corners=False, antialias=True)
+        size, flat = [side] * (images.ndim - 2), images.ndim == 4
+        return F.interpolate(
+            images, size, mode="bilinear" if flat else "trilinear", align_corners=False, antialias=flat
+        )
 
 
 def build(source: ExtractorInputs) -> ScriptedFeatures:
-    """Load the network that was named.
-
-    Raises:
-        UsageError: no file or no hash was given, or they do not fit.
-    """
+    """Load the named network; raises UsageError where no file or no hash was given, or they do not fit."""
     if source.network is None or not source.config.network_sha256:
         raise UsageError(
             "features=torchscript needs --network FILE and --network-sha256 HEX: the file is code, and the hash says "

@@ -7,7 +7,7 @@ nothing is read.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -17,11 +17,11 @@ from understudy.core.cohort import Cohort
 from understudy.core.encoding import Channel, Encoding
 from understudy.evaluation.features.cache import Cache
 from understudy.evaluation.features.extractor import Extractor, image_blocks
-from understudy.evaluation.fidelity.intensity import cumulative, densities, shares
+from understudy.evaluation.fidelity.intensity import cumulative, shares
 from understudy.evaluation.fidelity.spectrum import spectra
 from understudy.evaluation.guard import slug
 
-LEAST_SD = 1e-6  # a feature that does not differ among real cases is not divided
+MIN_SD = 1e-6  # a feature that does not differ among real cases is not divided
 
 
 def channel_names(channels: tuple[Channel, ...]) -> list[str]:
@@ -51,24 +51,11 @@ class ImageMeasures:
             return {} if self.logits is None else {"": self.logits}
         return {"": self.spectra.reshape(len(self.spectra), -1) if needs == "spectra" else self.features}
 
-    def density(self, channels: tuple[Channel, ...]) -> np.ndarray:
-        """Return the density of intensities, (C, bins), per unit of each channel."""
-        return densities(self.intensities, channels)
-
 
 def measure(
     cohort: Cohort, rows: np.ndarray, encoding: Encoding, extract: Extractor, bins: int, cache: Cache
 ) -> ImageMeasures:
-    """Measure the images of some cases.
-
-    Args:
-        cohort: where they are.
-        rows: which.
-        encoding: how intensities are read; the real cohort's.
-        extract: the extractor of features.
-        bins: of the histograms of intensities.
-        cache: where to look first.
-    """
+    """Measure the images of some cases, block by block, with the real cohort's encoding; `bins`: of intensities."""
     described: dict[str, tuple[Any, Callable[[np.ndarray], np.ndarray]]] = {
         "features": (extract.identity, extract),
         "intensities": (bins, lambda images: shares(images, bins)),
@@ -76,7 +63,9 @@ def measure(
     }
     if extract.logits is not None:
         described["logits"] = (extract.identity, extract.logits)
-    keys = {name: _key(name, settings, cohort, rows, encoding) for name, (settings, _) in described.items()}
+    chosen = hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()
+    read = {"cohort": cohort.id, "rows": chosen, "channels": [asdict(channel) for channel in encoding.channels]}
+    keys = {name: {"what": name, "settings": settings, **read} for name, (settings, _) in described.items()}
     known = {name: cache.load(key) for name, key in keys.items()}
     missing = [name for name, array in known.items() if array is None or len(array) != len(rows)]
     parts: dict[str, list[np.ndarray]] = {name: [] for name in missing}
@@ -89,17 +78,9 @@ def measure(
     return ImageMeasures(**known)  # type: ignore[arg-type]
 
 
-def _key(name: str, settings: Any, cohort: Cohort, rows: np.ndarray, encoding: Encoding) -> Mapping[str, Any]:
-    read = [asdict(channel) for channel in encoding.channels]
-    chosen = hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()
-    return {"what": name, "settings": settings, "cohort": cohort.id, "rows": chosen, "channels": read}
-
-
 def standardised(case_sets: list[ImageMeasures]) -> list[ImageMeasures]:
     """Take the mean of the first set's cases, the real ones, off the features of all, and divide by their SD."""
     real = case_sets[0].features
     mean, sd = real.mean(0, dtype=np.float64), real.std(0, dtype=np.float64)
-    scale = np.where(sd > LEAST_SD, sd, 1)
-    return [
-        replace(case_set, features=((case_set.features - mean) / scale).astype(np.float32)) for case_set in case_sets
-    ]
+    scale = np.where(sd > MIN_SD, sd, 1)
+    return [replace(s, features=((s.features - mean) / scale).astype(np.float32)) for s in case_sets]

@@ -10,14 +10,21 @@ baseline).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from understudy.core.result import Result
 from understudy.core.seed import derive, rng
+from understudy.core.statistics import percentile_interval
+from understudy.evaluation.folder import join_notes
 from understudy.evaluation.metric import several
+
+COMPARED = {
+    "size_matched": "synthetic cases against half of the real subjects; read it beside the baseline",
+    "baseline": "half of the real subjects against the other half",
+}
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,21 @@ class Baseline:
     baseline: np.ndarray
     size_matched: np.ndarray
     n: int
+
+    def spread(self, which: str) -> tuple[float, float, float]:
+        """Return the mean and the 95 % range of "baseline" or "size_matched"."""
+        values = getattr(self, which)
+        return float(values.mean()), *percentile_interval(values)
+
+    def results(
+        self, plain: Result, before: str = "", after: str = "", compared: Mapping[str, str] = COMPARED
+    ) -> Iterator[Result]:
+        """Yield the size-matched result and the baseline beside a plain one, with notes before and after their own."""
+        for which, text in compared.items():
+            note = join_notes(before, text, f"mean and 95 % range of {len(self.baseline)} random halves", after)
+            value, low, high = self.spread(which)
+            name = f"{plain.name}.{which}"
+            yield replace(plain, name=name, value=value, low=low, high=high, n=self.n, note=note)
 
 
 def real_baselines(
@@ -40,17 +62,9 @@ def real_baselines(
 ) -> dict[str, Baseline]:
     """Compare halves of the real subjects with each other, and synthetic cases with one of them.
 
-    Args:
-        functions: metrics, by name; of several results each has its own name.
-        real: (n, F) features of real cases.
-        subjects: (n,) whose they are.
-        synthetic: (m, F).
-        draws: number of random halves.
-        seed: of halves and subsets.
-        advance: is called after each draw.
-
-    Returns:
-        The values by name; ``n`` is the same in all draws, so that they can be averaged.
+    The metrics are given by name; of several results each has its own name. Matrices are (n, F) and (m, F), `subjects`
+    (n,) says whose the real cases are; `advance` is called after each of the draws. Returns the values by name; ``n``
+    is the same in all draws, so that they can be averaged.
     """
     pairs = list(halves(subjects, draws, seed))
     n = min(len(synthetic), *(len(half) for pair in pairs for half in pair))

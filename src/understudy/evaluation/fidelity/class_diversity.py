@@ -1,19 +1,19 @@
 """Diversity of classes: which classes synthetic cases show, and how much cases of one class differ from one another.
 
-Which classes a case shows is told by a classifier (:func:`look`) or by the class columns of both case tables
-(:func:`told`; of synthetic cases that is what was asked for); the rest knows arrays. **Shares**: how often each class
-is found, synthetic beside real. **Distance**: half the sum of the absolute differences of the frequencies of all
-combinations of classes (total variation, 0 the same, 1 nothing in common), with its baseline. **Within**: the mean
-distance between two cases of a class in features of their images, synthetic / real, with as many cases on both sets
-and one case a real subject; 1: as diverse as patients are, 0: always the same case.
+Which classes a case shows comes from a classifier or from the class columns of both case tables (of synthetic cases
+that is what was asked for); the rest knows arrays. **Shares**: how often each class is found, synthetic beside real.
+**Distance**: half the sum of the absolute differences of the frequencies of all combinations of classes (total
+variation, 0 the same, 1 nothing in common), with its baseline. **Within**: the mean distance between two cases of a
+class in features of their images, synthetic / real, with as many cases on both sets and one case a real subject; 1: as
+diverse as patients are, 0: always the same case.
 **Source** of the question: Segal et al. (2021, arXiv 2010.03975): disease diversity of conditioned samples.
 **Differs**: numbers instead of an overview. A cohort that was made with a classifier (``condition``) shows that very
-classifier what it asked for: judge it with another one, trained with another seed.
+classifier what it asked for: evaluate it with another one, trained with another seed.
 **Checked** in tests/evaluation/fidelity/test_class_diversity.py (known distributions; a collapsed class; equal n; class
 columns).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,30 +28,35 @@ from understudy.core.statistics import percentile_interval
 from understudy.evaluation.features.extractor import image_blocks
 from understudy.evaluation.fidelity.baseline import real_baselines
 from understudy.evaluation.guard import slug
+from understudy.tasks.classification import Classifier
 
 FOUND = 0.5  # probability from which a class counts as found
-MOST = 1000  # cases of a class in a draw: enough for a mean distance, and memory does not grow with n
+MAX_CASES = 1000  # cases of a class in a draw: enough for a mean distance, and memory does not grow with n
+COMPARED = {
+    "size_matched": "synthetic cases against half of the real subjects",
+    "baseline": "half of the real subjects against half of the real subjects",
+}
 TABLE = ("cohort", "class", "real_share", "share", "real_within", "within", "n_within")
-Judge = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]  # images (n, C, *S) -> probabilities (n, K), features
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What is seen in a cohort: classes found, bool (n, K), features (n, F), and whose the cases are (n,)."""
+    """Cases of a cohort: classes found, bool (n, K), features (n, F), and whose the cases are (n,)."""
 
     found: np.ndarray
     features: np.ndarray
     subjects: np.ndarray
 
 
-def look(judge: Judge, cohort: Cohort, rows: np.ndarray, encoding: Encoding) -> Seen:
-    """Let a classifier look at some cases of a cohort, block by block."""
-    pairs = [judge(images) for images in image_blocks(cohort, rows, encoding)]
+def from_classifier(classifier: Classifier, cohort: Cohort, rows: np.ndarray, encoding: Encoding) -> Seen:
+    """Take the classes and features of some cases of a cohort from a classifier, block by block."""
+    blocks = image_blocks(cohort, rows, encoding)
+    pairs = [(classifier.predict(images), classifier.features(images)) for images in blocks]
     probabilities, features = (np.concatenate(part) for part in zip(*pairs, strict=True))
     return Seen(probabilities >= FOUND, features, cohort.column("subject_id")[rows])
 
 
-def told_classes(real: Cohort, synthetic: Cohort) -> list[str]:
+def shared_columns(real: Cohort, synthetic: Cohort) -> list[str]:
     """Return the class columns that both case tables have, with no other values than 0, 1 and none."""
     found = []
     for case_set in (real, synthetic):
@@ -61,7 +66,7 @@ def told_classes(real: Cohort, synthetic: Cohort) -> list[str]:
     return [name for name in found[0] if name in found[1]]
 
 
-def told(cohort: Cohort, rows: np.ndarray, names: Sequence[str], features: np.ndarray) -> Seen:
+def from_table(cohort: Cohort, rows: np.ndarray, names: Sequence[str], features: np.ndarray) -> Seen:
     """Take the classes of some cases, with features (n, F), from the case table; a missing entry is not found."""
     columns = [cohort.classes.index(name) for name in names]
     return Seen(cohort.class_matrix(rows)[:, columns] == 1, features, cohort.column("subject_id")[rows])
@@ -85,20 +90,12 @@ def mean_distance(features: np.ndarray) -> float:
 
 
 def within(real: Seen, synthetic: Seen, k: int, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """Measure how much the cases of class k differ on both sets, at equal n.
+    """Measure how much the cases of class k differ on both sets, at equal n; one case of each real subject takes part.
 
-    Args:
-        real: one case of each subject with the class takes part in a draw.
-        synthetic: the other set.
-        k: the class.
-        draws: random choices of cases.
-        seed: of the choices.
-
-    Returns:
-        Mean distances (draws,) of real and of synthetic cases, and n; n below 2 gives nothing to measure.
+    Returns mean distances (draws,) of real and of synthetic cases, and n; n below 2 gives nothing to measure.
     """
     ours, theirs = (np.flatnonzero(case_set.found[:, k]) for case_set in (real, synthetic))
-    n = min(len(np.unique(real.subjects[ours])), len(theirs), MOST)
+    n = min(len(np.unique(real.subjects[ours])), len(theirs), MAX_CASES)
     distances = np.empty((2, draws if n > 1 else 0))
     for i in range(distances.shape[1]):
         draw = rng(seed, "diversity", k, i)
@@ -112,32 +109,24 @@ def within(real: Seen, synthetic: Seen, k: int, draws: int, seed: int) -> tuple[
 def diversity(
     name: str, names: Sequence[str], real: Seen, synthetic: Seen, draws: int, seed: int, by: str = "the classifier"
 ) -> Iterator[tuple[list[Result], list[Any]]]:
-    """Measure the diversity of one synthetic cohort.
+    """Measure the diversity of one synthetic cohort: for all classes together, then for each of the K classes.
 
-    Args:
-        name: what results begin with, ``fidelity.diversity`` or ``fidelity.classes``.
-        names: the K classes.
-        real: what is seen in the training cases.
-        synthetic: in the synthetic cases.
-        draws: random choices of cases for the distance within a class, and random halves behind the baseline.
-        seed: of these.
-        by: who says which classes a case has.
-
-    Yields:
-        For all classes together, then for each class: results, and a row of the table without the cohort's name.
+    Yields results, whose names begin with `name` (``fidelity.diversity`` or ``fidelity.classes``), and a row of the
+    table without the cohort's name. There are as many random choices of cases for the distance within a class as random
+    halves behind the baseline; `by` says where the classes of a case come from.
     """
     n = len(synthetic.found)
     yield list(_combinations(f"{name}.distance", real, synthetic, draws, seed, by)), []
     for k, label in enumerate(names):
         shares = [float(case_set.found[:, k].mean()) for case_set in (real, synthetic)]
         patients = len(np.unique(real.subjects[real.found[:, k]]))
-        told = patients >= MIN_SUBJECTS
-        note = f"real {shares[0]:.3f}" if told else f"real withheld: fewer than {MIN_SUBJECTS} subjects"
+        shown = patients >= MIN_SUBJECTS
+        note = f"real {shares[0]:.3f}" if shown else f"real withheld: fewer than {MIN_SUBJECTS} subjects"
         share = Result(f"{name}.share.{slug(label)}", shares[1], n=n, seed=seed, note=note)
         ours, theirs, equal = within(real, synthetic, k, draws, seed)
         means = [float(d.mean()) if len(d) else None for d in (ours, theirs)]
         inside = _within_result(f"{name}.within.{slug(label)}", ours, theirs, equal, seed)
-        row = [label, shares[0] if told else None, shares[1], means[0] if told else None, means[1], equal]
+        row = [label, shares[0] if shown else None, shares[1], means[0] if shown else None, means[1], equal]
         yield [share, inside], row
 
 
@@ -149,13 +138,10 @@ def _combinations(name: str, real: Seen, synthetic: Seen, draws: int, seed: int,
         return Result(name, value, better="lower", n=n, seed=seed)
 
     what = f"total variation of class combinations according to {by}, against the real training cases"
-    yield replace(distance(real=real.found, synthetic=synthetic.found, seed=seed), note=what)
+    plain = replace(distance(real=real.found, synthetic=synthetic.found, seed=seed), note=what)
+    yield plain
     baseline = real_baselines({name: distance}, real.found, real.subjects, synthetic.found, draws, seed)[name]
-    for ending, values in (("size_matched", baseline.size_matched), ("baseline", baseline.baseline)):
-        spread = (float(values.mean()), *percentile_interval(values))
-        which = "synthetic cases" if ending == "size_matched" else "half of the real subjects"
-        note = f"{which} against half of the real subjects; mean and 95 % range of {draws} random halves"
-        yield Result(f"{name}.{ending}", *spread, "", "lower", baseline.n, seed, note)
+    yield from baseline.results(plain, compared=COMPARED)
 
 
 def _within_result(name: str, real: np.ndarray, synthetic: np.ndarray, n: int, seed: int) -> Result:

@@ -1,7 +1,7 @@
-"""Inception score: how sure a classifier is of each case, and how many classes it sees in all of them.
+"""Inception score: how sure a classifier is of each case, and how many classes it finds in all of them.
 
 exp of the mean Kullback-Leibler divergence of the classes of a case p(y|x) from those of all cases p(y): 1 where it
-cannot tell cases apart, K where it is sure and sees K classes equally often. Without a real case in it: the baseline is
+cannot tell cases apart, K where it is sure and finds K classes equally often. No real case takes part: the baseline is
 the score of real cases, which nothing synthetic need exceed. It says what that classifier knows of the images, and the
 published one knows photographs (Barratt and Sharma, A Note on the Inception Score, 2018, arXiv 1801.01973).
 **Source**: Salimans et al., Improved Techniques for Training GANs (2016, arXiv 1606.03498), section 4.
@@ -21,16 +21,8 @@ from understudy.evaluation.metric import Metric, Quantity, check_features
 def inception_score(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0) -> Result:
     """Return the inception score of the synthetic set, 1 to K, higher is better.
 
-    Args:
-        real: (n, K); not used, here because a baseline exchanges sets.
-        synthetic: (m, K) logits of its cases, or log probabilities.
-        seed: recorded; nothing is random.
-
-    Returns:
-        The score; ``n`` is the number of synthetic cases: compare at equal n.
-
-    Raises:
-        UnderstudyError: matrices that cannot be compared.
+    The sets are logits of classes (n, K) and (m, K), or log probabilities; the real one is not used, here because a
+    baseline exchanges sets. ``n`` is the number of synthetic cases: compare at equal n.
     """
     check_features(real, synthetic)
     case = log_softmax(synthetic.astype(np.float64), axis=1)

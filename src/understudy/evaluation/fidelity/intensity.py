@@ -1,8 +1,8 @@
 """Intensity distance: how far the intensities of one set must be moved to become those of the other.
 
 The 1-D Wasserstein distance of the intensities of all voxels of all cases of a channel, in units of the channel: a
-shift of every voxel by d has the distance d. A case is described by its histogram; a metric of the menu sees the matrix
-of their cumulative sums, because the distance is that of the mean ones: W1 = integral of |F_r - F_s| (Ramdas et al.,
+shift of every voxel by d has the distance d. A case is described by its histogram; the metric takes the matrix of their
+cumulative sums, because the distance is that of the mean ones: W1 = integral of |F_r - F_s| (Ramdas et al.,
 2017, doi 10.3390/e19020047, proposition 1).
 **Differs**: exact up to the width of a bin, within which nothing is distinguished.
 **Checked** in tests/evaluation/fidelity/test_intensity.py (shift by d, scipy on the same bins, constant images).
@@ -14,7 +14,7 @@ import numpy as np
 
 from understudy.core.encoding import Channel
 from understudy.core.result import Result
-from understudy.evaluation.metric import MONOTONE, Metric, Quantity, check_features
+from understudy.evaluation.metric import DISTANCE, Metric, Quantity, check_features
 
 
 def shares(images: np.ndarray, bins: int) -> np.ndarray:
@@ -32,30 +32,20 @@ def cumulative(shares: np.ndarray, channel: Channel) -> np.ndarray:
 
 
 def densities(shares: np.ndarray, channels: Sequence[Channel]) -> np.ndarray:
-    """Return the density of intensities of all cases together, (C, bins), from shares (n, C, bins)."""
+    """Return the density of intensities of all cases, (C, bins), per unit of each channel, from shares (n, C, bins)."""
     width = np.array([c.high - c.low for c in channels])[:, None] / shares.shape[2]
     return shares.mean(0, dtype=np.float64) / width
 
 
 def wasserstein(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0) -> Result:
-    """Return the Wasserstein distance of two sets, in units of the channel, >= 0, lower is better.
-
-    Args:
-        real: (n, bins) from :func:`cumulative`.
-        synthetic: (m, bins).
-        seed: recorded; nothing is random.
-
-    Raises:
-        UnderstudyError: matrices that cannot be compared.
+    """Return the Wasserstein distance of two sets of :func:`cumulative`, in units of the channel, >= 0, lower is
+    better.
     """
     check_features(real, synthetic)
     value = float(np.abs(real.mean(0, dtype=np.float64) - synthetic.mean(0, dtype=np.float64)).sum())
     return Result("intensity", value, better="lower", n=min(len(real), len(synthetic)), seed=seed)
 
 
-LAWS = ("symmetric", "zero on identical", "never negative", "order irrelevant")
 METRIC = Metric(
-    wasserstein,
-    (Quantity("intensity", "intensities, Wasserstein distance", "lower", frozenset(LAWS) | MONOTONE),),
-    needs="intensities",
+    wasserstein, (Quantity("intensity", "intensities, Wasserstein distance", "lower", DISTANCE),), needs="intensities"
 )

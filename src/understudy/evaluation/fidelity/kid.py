@@ -21,28 +21,14 @@ def kid(
 ) -> Result:
     """Return the kernel distance of two feature matrices, lower is better; unbiased, so that it may be negative.
 
-    Args:
-        real: (n, F).
-        synthetic: (m, F).
-        seed: of the subsets.
-        subsets: how many.
-        subset_size: cases of each set in a subset; at most half of the smaller set, so that subsets differ.
-
-    Returns:
-        The mean over subsets, with the range that holds 95 % of them (of subsets, not of subjects).
-
-    Raises:
-        UnderstudyError: matrices that cannot be compared.
+    It is the mean over random subsets, with the range that holds 95 % of them (of subsets, not of subjects). A subset
+    holds `subset_size` cases of each set, at most half of the smaller set, so that subsets differ.
     """
     check_features(real, synthetic)
     n = min(len(real), len(synthetic))
     size = min(subset_size, max(2, n // 2))
-    values = np.array(
-        [
-            squared_mmd(real[chosen], synthetic[other])
-            for chosen, other in subset_rows(len(real), len(synthetic), size, subsets, seed)
-        ]
-    )
+    pairs = subset_rows(len(real), len(synthetic), size, subsets, seed)
+    values = np.array([squared_mmd(real[chosen], synthetic[other]) for chosen, other in pairs])
     note = f"SD {values.std():.3g} over {subsets} subsets of {size}; the interval is that of subsets"
     return Result("kid", float(values.mean()), *percentile_interval(values), "", "lower", n, seed, note)
 
@@ -71,6 +57,6 @@ def _cube(x: np.ndarray) -> np.ndarray:
 
 METRIC = Metric(
     kid,
-    (Quantity("kid", "KID", "lower", frozenset({"unbiased"}) | MONOTONE, bounds=(-math.inf, math.inf)),),
+    (Quantity("kid", "KID", "lower", MONOTONE | {"unbiased"}, bounds=(-math.inf, math.inf)),),
     settings=("subsets", "subset_size"),
 )

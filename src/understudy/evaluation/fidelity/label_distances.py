@@ -1,6 +1,6 @@
 """How far label maps of synthetic cohorts lie from real ones: distances of their statistics, class by class.
 
-**Distances** of one statistic (labels.py) over the cases that have the class: the 1-D Wasserstein distance
+**Distances** of one statistic (label_maps.py) over the cases that have the class: the 1-D Wasserstein distance
 (scipy.stats.wasserstein_distance) divided by the standard deviation of the real values, and the two-sample
 Kolmogorov-Smirnov statistic, 0..1. Both are 0 for equal distributions, and greater than 0 for two finite samples of one
 distribution: beside each number stand the baseline (half of the real subjects against the other half) and the
@@ -8,8 +8,8 @@ size-matched number (as many synthetic cases against one half), as for images (b
 class, the mean over the statistics; ``tables/labels.csv`` holds every statistic. How many cases lack the class, and how
 many maps are empty, are numbers of their own.
 **Differs** from tests of significance: with enough cases every difference is significant; a distance says how large.
-**Checked** in tests/evaluation/fidelity/test_label_distances.py
-(closed forms, baselines, few subjects, what stays untold).
+**Checked** in tests/evaluation/fidelity/test_label_distances.py (closed forms, baselines, few subjects, what is
+withheld).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,33 +23,22 @@ from scipy import stats
 from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.result import Result
 from understudy.core.seed import derive
-from understudy.core.statistics import percentile_interval
 from understudy.evaluation.fidelity.baseline import Baseline, real_baselines
 from understudy.evaluation.fidelity.config import FidelityConfig
 from understudy.evaluation.fidelity.image_distances import CaseSet
 from understudy.evaluation.fidelity.label_maps import Described, class_histograms, describe, in_common_unit
+from understudy.evaluation.folder import join_notes
 from understudy.evaluation.guard import leak_note, slug
 from understudy.evaluation.metric import few_cases
 
 TABLE = (
     *("cohort", "class", "statistic", "unit", "real_mean", "real_sd", "mean", "sd"),
-    *(
-        "wasserstein",
-        "size_matched",
-        "size_matched_low",
-        "size_matched_high",
-        "baseline",
-        "baseline_low",
-        "baseline_high",
-    ),
+    *("wasserstein", "size_matched", "size_matched_low", "size_matched_high"),
+    *("baseline", "baseline_low", "baseline_high"),
     *("ks", "ks_size_matched", "ks_baseline", "n_real", "n_synthetic", "n_size_matched", "note"),
 )
-ENDINGS = {
-    "": "all cases of both sets",
-    ".size_matched": "synthetic cases against half of the real subjects; read it beside the baseline",
-    ".baseline": "half of the real subjects against the other half",
-}
 Distance = Callable[..., Result]
+Compared = tuple[float, Baseline]  # one distance of one statistic: the plain number and its baseline
 
 
 @dataclass
@@ -59,14 +48,6 @@ class LabelFindings:
     results: list[Result] = field(default_factory=list)
     rows: list[list[Any]] = field(default_factory=list)
     histograms: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class LabelComparison:
-    """One distance of one statistic: the plain number and its baseline."""
-
-    plain: float
-    baseline: Baseline
 
 
 def wasserstein(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0, scale: float = 1.0) -> Result:
@@ -82,14 +63,7 @@ def kolmogorov_smirnov(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0
 
 
 def compare_labels(real: CaseSet, others: Sequence[CaseSet], config: FidelityConfig, seed: int) -> LabelFindings:
-    """Compare the label maps of synthetic cohorts with those of real training subjects.
-
-    Args:
-        real: the real cohort's training cases.
-        others: synthetic cohorts with the label scheme of the real one.
-        config: draws, label_bins, location.
-        seed: of the halves.
-    """
+    """Compare the label maps of synthetic cohorts with those of real training subjects; all have one label scheme."""
     names: Sequence[str] = real.cohort.scheme.names if real.cohort.scheme else ()
     case_sets = [describe(s.name, s.cohort, s.rows, len(names), config.location) for s in (real, *others)]
     ours, theirs = in_common_unit(case_sets[0], case_sets[1:])
@@ -100,25 +74,20 @@ def compare_labels(real: CaseSet, others: Sequence[CaseSet], config: FidelityCon
             more, rows = _compare_class(ours, other, k, name, f"{case_set.prefix}.labels.{slug(name)}", config, seed)
             results += more
             found.rows += rows
-        found.results += [_warned(result, leak_note(case_set.cohort)) for result in results]
+        leak = leak_note(case_set.cohort)  # of a baseline, in which no synthetic case stands, it says nothing
+        noted = (r if r.name.endswith(".baseline") else replace(r, note=join_notes(r.note, leak)) for r in results)
+        found.results += noted
     for k, name in enumerate(names[1:]):
         if (histograms := class_histograms(name, k, ours, theirs, real.cohort.size, config.label_bins)) is not None:
             found.histograms[f"{k + 1:02}-{slug(name)}"] = histograms
     return found
 
 
-def _warned(result: Result, leak: str) -> Result:
-    """Return the result with a note that a leak cannot be ruled out, where that is so and training cases matter."""
-    if not leak or result.name.endswith(".baseline"):
-        return result
-    return replace(result, note="; ".join(note for note in (result.note, leak) if note))
-
-
 def _empty(real: Described, other: Described, name: str, seed: int) -> Result:
     """Share of synthetic maps without any labelled voxel."""
     ours, theirs = (float((~case_set.present.any(1)).mean()) for case_set in (real, other))
-    told = len(np.unique(real.subjects)) >= MIN_SUBJECTS
-    note = f"share of maps without any labelled voxel; real {ours:.3f}" if told else "real withheld: too few subjects"
+    shown = len(np.unique(real.subjects)) >= MIN_SUBJECTS
+    note = f"share of maps without any labelled voxel; real {ours:.3f}" if shown else "real withheld: too few subjects"
     return Result(name, theirs, n=len(other.values), seed=seed, note=note)
 
 
@@ -129,20 +98,15 @@ def _compare_class(
     have, they_have = real.present[:, k], other.present[:, k]
     subjects = real.subjects[have]
     patients, n = len(np.unique(subjects)), int(they_have.sum())
-    told = f"real {1 - have.mean():.3f}" if patients >= MIN_SUBJECTS else "real withheld: too few subjects have it"
-    share = Result(
-        f"{name}.without",
-        float(1 - they_have.mean()),
-        n=len(they_have),
-        seed=seed,
-        note=f"share of cases without the class; {told}",
-    )
+    beside = f"real {1 - have.mean():.3f}" if patients >= MIN_SUBJECTS else "real withheld: too few subjects have it"
+    note = f"share of cases without the class; {beside}"
+    share = Result(f"{name}.without", float(1 - they_have.mean()), n=len(they_have), seed=seed, note=note)
     if patients < MIN_SUBJECTS or n < 2:
         few = f"{patients} real subjects" if patients < MIN_SUBJECTS else f"{n} synthetic cases"
         note = f"withheld: {few} have the class, and {MIN_SUBJECTS} subjects and 2 synthetic cases are needed"
         return [share, *(Result(f"{name}.{d}", None, note=note, seed=seed) for d in ("wasserstein", "ks"))], []
     rows: list[list[Any]] = []
-    distances: dict[str, list[LabelComparison]] = {"wasserstein": [], "ks": []}
+    distances: dict[str, list[Compared]] = {"wasserstein": [], "ks": []}
     for f, statistic in enumerate(real.statistics):
         ours, theirs = real.values[have, k, f], other.values[they_have, k, f]
         differ = ours.std() > 1e-9 * max(1.0, abs(ours.mean()))
@@ -150,34 +114,26 @@ def _compare_class(
         functions: dict[str, Distance] = {"wasserstein": partial(wasserstein, scale=scale), "ks": kolmogorov_smirnov}
         baselines = real_baselines(functions, ours, subjects, theirs, config.draws, derive(seed, "fidelity"))
         for distance, function in functions.items():
-            plain = function(real=ours, synthetic=theirs).value or 0.0
-            distances[distance].append(LabelComparison(plain, baselines[distance]))
+            distances[distance].append((function(real=ours, synthetic=theirs).value or 0.0, baselines[distance]))
         note = "" if differ else "real cases do not differ: not divided by a standard deviation"
         moments = [float(m) for m in (ours.mean(), ours.std(), theirs.mean(), theirs.std())]
-        w, ks = (distances[d][-1] for d in ("wasserstein", "ks"))
-        numbers = [w.plain, *_summary(w.baseline.size_matched), *_summary(w.baseline.baseline)]
-        numbers += [ks.plain, float(ks.baseline.size_matched.mean()), float(ks.baseline.baseline.mean())]
+        (w, w_base), (ks, ks_base) = (distances[d][-1] for d in ("wasserstein", "ks"))
+        numbers = [w, *w_base.spread("size_matched"), *w_base.spread("baseline")]
+        numbers += [ks, ks_base.spread("size_matched")[0], ks_base.spread("baseline")[0]]
         about = [other.name, label, statistic, real.unit_of(statistic)]
-        rows.append([*about, *moments, *numbers, len(ours), n, w.baseline.n, note])
+        rows.append([*about, *moments, *numbers, len(ours), n, w_base.n, note])
     means = [r for d, parts in distances.items() for r in _means(f"{name}.{d}", d, parts, min(len(subjects), n), seed)]
     return [share, *means], rows
 
 
-def _summary(values: np.ndarray) -> list[float]:
-    """Mean and 95 % range of values (draws,)."""
-    return [float(values.mean()), *percentile_interval(values)]
-
-
-def _means(name: str, distance: str, parts: Sequence[LabelComparison], n: int, seed: int) -> Iterator[Result]:
+def _means(name: str, distance: str, parts: Sequence[Compared], n: int, seed: int) -> Iterator[Result]:
     """Results of a class: means over its statistics, plain, size-matched and baseline."""
     unit = "SD" if distance == "wasserstein" else ""
     what = f"mean over {len(parts)} statistics of the label maps"
-    plain = float(np.mean([part.plain for part in parts]))
-    note = "; ".join(filter(None, (what, ENDINGS[""], few_cases(n))))
-    yield Result(name, plain, None, None, unit, "lower", n, seed, note)
-    for ending in (".size_matched", ".baseline"):
-        values = np.mean([getattr(part.baseline, ending[1:]) for part in parts], axis=0)
-        halves, equal = f"mean and 95 % range of {len(values)} random halves", parts[0].baseline.n
-        note = "; ".join(filter(None, (what, ENDINGS[ending], halves, few_cases(equal))))
-        mean, low, high = _summary(values)
-        yield Result(name + ending, mean, low, high, unit, "lower", equal, seed, note)
+    note = join_notes(what, "all cases of both sets", few_cases(n))
+    values, baselines = zip(*parts, strict=True)
+    plain = Result(name, float(np.mean(values)), None, None, unit, "lower", n, seed, note)
+    yield plain
+    size_matched = np.mean([one.size_matched for one in baselines], axis=0)
+    mean = Baseline(np.mean([one.baseline for one in baselines], axis=0), size_matched, baselines[0].n)
+    yield from mean.results(plain, what, few_cases(mean.n))

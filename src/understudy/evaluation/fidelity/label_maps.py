@@ -15,15 +15,12 @@ For each class of a case, from its voxels (unit cubes with centres c_i, V of the
 **Source**: Zunic, Hirota and Rosin, A Hu moment invariant as a shape circularity measure (Pattern Recognition 43,
 2010), for compactness, here in any dimension. Extents, elongation and compactness are in voxels, not mm: synthetic
 cases have no spacing, and both sets come from one import.
-**Checked** in tests/evaluation/fidelity/test_label_maps.py (a ball, boxes, two components, known centroids,
-spacing).
-
-Histograms of label statistics that may be published: no bin stands on fewer than five real subjects.
-
-Bins begin as a fixed frame that depends on the size of the images alone, never on the extremes of real cases. Then
-neighbours are joined, from the left, until each bin holds cases of at least five real subjects; what is left over joins
-the last one. Synthetic cases are counted in the same bins. With fewer than five subjects there is no histogram.
-**Checked** in tests/evaluation/fidelity/test_label_maps.py (sums, five subjects a bin, frames without data).
+**Histograms** of these statistics may be published: no bin stands on fewer than five real subjects. Bins begin as a
+fixed frame that depends on the size of the images alone, never on the extremes of real cases. Then neighbours are
+joined, from the left, until each bin holds cases of at least five real subjects; what is left over joins the last one.
+Synthetic cases are counted in the same bins. With fewer than five subjects there is no histogram.
+**Checked** in tests/evaluation/fidelity/test_label_maps.py (a ball, boxes, two components, known centroids, spacing;
+sums, five subjects a bin, frames without data).
 """
 
 import math
@@ -42,15 +39,13 @@ AXES = ("depth", "height", "width")
 
 @dataclass(frozen=True)
 class Described:
-    """What is known of one cohort's label maps.
+    """Statistics of one cohort's label maps.
 
     Attributes:
-        name: the cohort's.
         statistics: names of the F statistics.
         subjects: (n,) whose the cases are.
         values: (n, K - 1, F) statistics of each class beside the background; NaN where a case lacks the class.
         voxel_mm: (n,) volume of a voxel in mm3 (of a pixel in mm2), or None where a spacing is missing.
-        unit: of the volumes.
     """
 
     name: str
@@ -84,15 +79,7 @@ def statistic_names(dims: int) -> list[str]:
 
 
 def describe(name: str, cohort: Cohort, rows: np.ndarray, classes: int, location: str) -> Described:
-    """Look at the label maps of some cases, one by one.
-
-    Args:
-        name: how to call the cohort.
-        cohort: a cohort with label maps.
-        rows: which cases.
-        classes: K.
-        location: "image" or "labelled".
-    """
+    """Return the statistics of the label maps of some cases, of K classes, read one by one."""
     labels: np.ndarray = cohort.labels  # type: ignore[assignment]
     found = [case_statistics(np.asarray(labels[row]), classes, location) for row in rows]
     statistics = statistic_names(len(cohort.size))
@@ -142,33 +129,27 @@ def in_common_unit(real: Described, others: Sequence[Described]) -> tuple[Descri
     """
     own = real.voxel_mm
     shared = float(own[0]) if own is not None and np.ptp(own) <= 1e-5 * own[0] else None
-    sizes = [
-        own,
-        *(o.voxel_mm if o.voxel_mm is not None or shared is None else np.full(len(o.values), shared) for o in others),
-    ]
+    taken = [None if shared is None else np.full(len(other.values), shared) for other in others]
+    sizes = [own, *(o.voxel_mm if o.voxel_mm is not None else size for o, size in zip(others, taken, strict=True))]
     if any(size is None for size in sizes):
         return real, list(others)
-    first, *rest = (_in_mm(side, size) for side, size in zip((real, *others), sizes, strict=True) if size is not None)
+    first, *rest = (_in_mm(one, size) for one, size in zip((real, *others), sizes, strict=True) if size is not None)
     return first, rest
 
 
-def _in_mm(side: Described, voxel_mm: np.ndarray) -> Described:
-    values = side.values.copy()
+def _in_mm(one: Described, voxel_mm: np.ndarray) -> Described:
+    values = one.values.copy()
     values[:, :, 0] *= voxel_mm[:, None]
-    return replace(side, values=values, voxel_mm=voxel_mm, unit="mm2" if side.unit == "pixels" else "mm3")
+    return replace(one, values=values, voxel_mm=voxel_mm, unit="mm2" if one.unit == "pixels" else "mm3")
 
 
 COMPONENTS = (*range(1, 10), 17, 33, 65)  # where a bin begins: more than 8 share one, more than 32 share the last
 
 
 def frame(statistic: str, size: Sequence[int], bins: int, voxel: float = 1.0) -> np.ndarray:
-    """Return the edges of the bins of a statistic before any are joined.
+    """Return the edges of the bins of a statistic, about so many, before any are joined.
 
-    Args:
-        statistic: one of labels.statistic_names.
-        size: spatial size of a case.
-        bins: about how many.
-        voxel: smallest volume, in the unit of volumes.
+    `size`: spatial size of a case; `voxel`: smallest volume, in the unit of volumes.
     """
     if statistic == "volume":
         return np.asarray(voxel * 2 ** np.linspace(0, math.ceil(math.log2(math.prod(size))), bins + 1) * (1 - 1e-9))
@@ -181,18 +162,11 @@ def frame(statistic: str, size: Sequence[int], bins: int, voxel: float = 1.0) ->
 
 
 def joined(edges: np.ndarray, values: np.ndarray, subjects: np.ndarray) -> np.ndarray | None:
-    """Join neighbouring bins until each holds values of five subjects.
+    """Join neighbouring bins of edges (bins + 1,) until each holds values of five subjects; return the edges left.
 
-    Args:
-        edges: (bins + 1,).
-        values: (n,) of real cases.
-        subjects: (n,) whose they are.
-
-    Returns:
-        The edges that are left, or None where fewer than five subjects stand behind all of them.
+    The values (n,) are those of real cases of subjects (n,); None where fewer than five stand behind all of them.
     """
-    place = (np.searchsorted(edges, values, side="right") - 1).clip(0, len(edges) - 2)
-    kept, members = [0], set()
+    place, kept, members = _places(edges, values), [0], set()
     for bin_ in range(len(edges) - 1):
         members |= set(subjects[place == bin_].tolist())
         if len(members) >= MIN_SUBJECTS:
@@ -207,19 +181,10 @@ def joined(edges: np.ndarray, values: np.ndarray, subjects: np.ndarray) -> np.nd
 def class_histograms(
     name: str, k: int, real: Described, others: Sequence[Described], size: Sequence[int], bins: int
 ) -> dict[str, Any] | None:
-    """Return the histograms of one class as plain data.
+    """Return the histograms of class k beside the background, {"title", "panels": [...]} of :func:`write_histograms`.
 
-    Args:
-        name: the class.
-        k: its place among the classes beside the background.
-        real: real cases.
-        others: synthetic cases, volumes in the same unit.
-        size: spatial size of a case.
-        bins: about how many bins before they are joined.
-
-    Returns:
-        {"title", "panels": [{"name", "x_label", "scale", "edges", "series": [{"name", "counts"}]}]}: counts of cases in
-        each bin; None where fewer than five real subjects have the class.
+    Series are counts of cases in each bin, with volumes in one unit; bins: about how many before they are joined. None
+    where fewer than five real subjects have the class.
     """
     have, panels = real.present[:, k], []
     voxel = float(real.voxel_mm.min()) if real.voxel_mm is not None and real.unit.startswith("mm") else 1.0
@@ -227,10 +192,8 @@ def class_histograms(
         edges = joined(frame(statistic, size, bins, voxel), real.values[have, k, f], real.subjects[have])
         if edges is None:
             return None
-        series = [
-            {"name": side.name, "counts": counts(edges, side.values[side.present[:, k], k, f]).tolist()}
-            for side in (real, *others)
-        ]
+        values = [(one.name, one.values[one.present[:, k], k, f]) for one in (real, *others)]
+        series = [{"name": name, "counts": counts(edges, v).tolist()} for name, v in values]
         scale = "log" if statistic in ("volume", "components") else "linear"
         panel = {"name": statistic, "x_label": real.unit_of(statistic), "scale": scale, "edges": edges.tolist()}
         panels.append({**panel, "series": series})
@@ -239,5 +202,8 @@ def class_histograms(
 
 def counts(edges: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Count values (n,) in bins with these edges; what lies outside belongs to the first or the last."""
-    inside = (np.searchsorted(edges, values, side="right") - 1).clip(0, len(edges) - 2)
-    return np.bincount(inside, minlength=len(edges) - 1)
+    return np.bincount(_places(edges, values), minlength=len(edges) - 1)
+
+
+def _places(edges: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return (np.searchsorted(edges, values, side="right") - 1).clip(0, len(edges) - 2)

@@ -27,6 +27,7 @@ from understudy.core.seed import rng
 from understudy.core.statistics import by_subject, percentile_interval
 from understudy.evaluation.features import extractor
 from understudy.evaluation.fidelity.baseline import halves
+from understudy.evaluation.folder import join_notes
 from understudy.evaluation.metric import few_cases
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -80,15 +81,9 @@ def _window(side: int) -> Tensor:
 
 
 def random_pairs(subjects: np.ndarray, number: int, seed: int) -> np.ndarray:
-    """Draw pairs of cases of different subjects, with replacement.
+    """Draw pairs of cases of different subjects, with replacement, of cases of at least two subjects (n,).
 
-    Args:
-        subjects: (n,) whose the cases are; at least two subjects.
-        number: P.
-        seed: of the draw.
-
-    Returns:
-        Positions (P, 2); the first is uniform over cases, the second over the cases of other subjects.
+    Positions (P, 2); the first is uniform over cases, the second over the cases of other subjects.
     """
     draw, owner = rng(seed, "ms-ssim", "pairs"), by_subject(subjects).number
     firsts = draw.integers(len(owner), size=number)
@@ -106,19 +101,9 @@ def pair_values(cohort: Cohort, rows: np.ndarray, pairs: np.ndarray, encoding: E
 def set_result(
     name: str, cohort: Cohort, rows: np.ndarray, encoding: Encoding, pairs: int, draws: int, seed: int
 ) -> Result:
-    """Measure one set.
+    """Return the mean over random pairs of one set, with a 95 % range: of pairs within each of `draws` random halves.
 
-    Args:
-        name: of the result.
-        cohort: its cohort.
-        rows: its cases.
-        encoding: the real cohort's.
-        pairs: random pairs.
-        draws: random halves of the subjects behind the range.
-        seed: of pairs and halves.
-
-    Returns:
-        The mean over pairs, with the range that holds 95 % of the means of pairs within a random half of the subjects.
+    The halves are of the subjects; images are read by the real cohort's encoding.
     """
     subjects = cohort.column("subject_id")[rows]
     if len(set(subjects.tolist())) < 2:
@@ -129,5 +114,5 @@ def set_result(
     means = [float(values[within].mean()) for within in inside if within.any()]
     low, high = percentile_interval(means) if means else (None, None)
     note = f"mean over {pairs} pairs of cases of different subjects; 95 % range of {len(means)} random halves"
-    note = "; ".join(filter(None, (note, few_cases(len(rows)))))
+    note = join_notes(note, few_cases(len(rows)))
     return Result(name, float(values.mean()), low, high, "", "", len(rows), seed, note)

@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage: who lies within reach of whose nearest neighbours.
+"""Precision, recall, density and coverage: which cases lie within reach of the other set's nearest neighbours.
 
 Around each case of a set lies a ball that reaches to its k-th nearest neighbour on that set (itself not counted).
 Precision is the share of synthetic cases in a ball of a real one, recall that of real cases in a ball of a synthetic
@@ -17,6 +17,7 @@ equal counts; any block size, equal counts).
 import numpy as np
 
 from understudy.core.result import Result
+from understudy.evaluation.folder import join_notes
 from understudy.evaluation.metric import Metric, Quantity, check_features
 
 BLOCK = 128  # rows of distances held at a time: they stay in the processor's cache, five times as fast as 1024
@@ -24,23 +25,10 @@ ROUNDING = 1e-12  # of the largest squared norm: what a squared distance of two 
 
 
 def prdc(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0, neighbours: int = 5) -> tuple[Result, ...]:
-    """Return precision, recall, density and coverage, higher is better.
+    """Return precision, recall, density and coverage, higher is better; `neighbours` is k.
 
-    Args:
-        real: (n, F).
-        synthetic: (m, F).
-        seed: recorded; nothing is random.
-        neighbours: k, how many neighbours a ball reaches to.
-
-    Returns:
-        Precision, the share of synthetic cases in the ball of a real one; recall, the share of real cases in the ball
-        of a synthetic one; density, how many real balls hold a synthetic case, over k, on average (about 1 for two
-        samples of one distribution, above 1 where synthetic cases lie densest where real ones do); coverage, the
-        share of real balls that hold a synthetic case. ``n`` is the smaller set; all four depend on n and m: compare at
-        equal ones.
-
-    Raises:
-        UnderstudyError: matrices that cannot be compared.
+    Density is about 1 for two samples of one distribution, above 1 where synthetic cases lie densest where real ones
+    do. ``n`` is the smaller set; all four depend on n and m: compare at equal ones.
     """
     held, holders = ball_counts(real, synthetic, neighbours)
     _, real_holders = ball_counts(synthetic, real, neighbours)
@@ -54,15 +42,8 @@ def prdc(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0, neighbours: 
 
 
 def ball_counts(centres: np.ndarray, others: np.ndarray, neighbours: int) -> tuple[np.ndarray, np.ndarray]:
-    """Count whom the balls around one set hold of the other set.
-
-    Args:
-        centres: (n, F) cases with a ball each.
-        others: (m, F) cases of the other set.
-        neighbours: k.
-
-    Returns:
-        (n,) how many of the others each ball holds; (m,) how many balls hold each of the others.
+    """Return how many of the others (m, F) the ball around each centre (n, F) holds, (n,), and how many hold each,
+    (m,).
     """
     check_features(centres, others)
     middle, k = centres.mean(0, dtype=np.float64), reach(centres, neighbours)
@@ -95,32 +76,25 @@ def reach(case_set: np.ndarray, neighbours: int) -> int:
 def _result(
     name: str, value: float, balls: np.ndarray, others: np.ndarray, seed: int, neighbours: int, more: str = ""
 ) -> Result:
-    """Return the result of ``others`` in ``balls``; its note tells k."""
+    """Return the result of ``others`` in ``balls``; its note names k."""
     k = reach(balls, neighbours)
     few = f" in place of {neighbours}: {len(balls)} cases have no more" if k < neighbours else ""
-    note = "; ".join(part for part in (f"balls reach to neighbour {k}{few}", more) if part)
+    note = join_notes(f"balls reach to neighbour {k}{few}", more)
     return Result(name, float(value), better="higher", n=min(len(balls), len(others)), seed=seed, note=note)
 
 
-LAWS = ("one on identical", "never negative", "order irrelevant", "monotone under shift", "monotone under blur")
+LAWS = frozenset(
+    {"one on identical", "never negative", "order irrelevant", "monotone under shift", "monotone under blur"}
+)
 NOISE, LABELS, DROPPING = "monotone under noise", "monotone under label shift", "monotone under mode dropping"
+RECALL, COVERAGE = LAWS | {DROPPING}, LAWS | {NOISE, LABELS, DROPPING}  # noise widens the balls of recall
 METRIC = Metric(
     prdc,
     (
-        Quantity(
-            "precision", "precision: synthetic near a real case", "higher", frozenset((*LAWS, NOISE)), bounds=(0, 1)
-        ),
-        Quantity(  # noise widens its balls
-            "recall", "recall: real near a synthetic case", "higher", frozenset((*LAWS, DROPPING)), bounds=(0, 1)
-        ),
-        Quantity("density", "density: real cases near a synthetic one / k", "higher", frozenset((*LAWS, NOISE))),
-        Quantity(
-            "coverage",
-            "coverage: real cases with a synthetic one near",
-            "higher",
-            frozenset((*LAWS, NOISE, LABELS, DROPPING)),
-            bounds=(0, 1),
-        ),
+        Quantity("precision", "precision: synthetic near a real case", "higher", LAWS | {NOISE}, bounds=(0, 1)),
+        Quantity("recall", "recall: real near a synthetic case", "higher", RECALL, bounds=(0, 1)),
+        Quantity("density", "density: real cases near a synthetic one / k", "higher", LAWS | {NOISE}),
+        Quantity("coverage", "coverage: real cases with a synthetic one near", "higher", COVERAGE, bounds=(0, 1)),
     ),
     settings=("neighbours",),
 )

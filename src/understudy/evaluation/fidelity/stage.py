@@ -1,13 +1,12 @@
 """``evaluate fidelity``: images and label maps of synthetic cohorts against those of a real one.
 
-Images by every metric of the menu (image_distances.py), label maps by their statistics (label_distances.py), classes as
-the class columns of both tell them, and as a classifier sees them where one is given (diversity.py). What a cohort does
-not have is left out, and the results say so. The real set is the **training split**: the distribution that a generator
-was asked to learn. What that cannot tell, whether it was memorised, is the question of ``evaluate privacy``.
-Beside each number stands its baseline (baseline.py). **Source** of the caution: Akbar et al. (Sci Data 11:259, 2024):
-such distances do not tell whether images are useful.
-**Checked** in tests/evaluation/fidelity/test_stage.py (files, names, same seed same files, label maps alone,
-refusals).
+Images by every metric of the menu (image_distances.py), label maps by their statistics (label_distances.py), classes by
+the class columns of both, and by a classifier where one is given (class_diversity.py). What a cohort does not have is
+left out, and the results say so. The real set is the **training split**: the distribution that a generator was asked to
+learn. What that cannot answer, whether it was memorised, is the question of ``evaluate privacy``. Beside each number
+stands its baseline (baseline.py). **Source** of the caution: Akbar et al. (Sci Data 11:259, 2024): such distances do
+not show whether images are useful.
+**Checked** in tests/evaluation/fidelity/test_stage.py (files, names, same seed same files, label maps alone, refusals).
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,7 +29,7 @@ from understudy.evaluation.features.cache import open_cache
 from understudy.evaluation.features.extractor import ExtractorInputs
 from understudy.evaluation.fidelity.arrays import channel_names
 from understudy.evaluation.fidelity.class_diversity import TABLE as DIVERSITY_TABLE
-from understudy.evaluation.fidelity.class_diversity import diversity, look, told, told_classes
+from understudy.evaluation.fidelity.class_diversity import diversity, from_classifier, from_table, shared_columns
 from understudy.evaluation.fidelity.config import FidelityConfig
 from understudy.evaluation.fidelity.image_distances import TABLE, CaseSet, ImageFindings, compare_images, steps
 from understudy.evaluation.fidelity.label_distances import TABLE as LABEL_TABLE
@@ -38,7 +37,8 @@ from understudy.evaluation.fidelity.label_distances import LabelFindings, compar
 from understudy.evaluation.fidelity.spectrum import frequencies
 from understudy.evaluation.folder import write_curve, write_grid, write_histograms, write_table
 from understudy.evaluation.guard import open_pair, short_names
-from understudy.tasks.classify import Trained, open_classifier
+from understudy.tasks.classification import Classifier
+from understudy.tasks.classify import open_classifier
 
 Diverse = tuple[list[Result], list[Any]]  # results and a row of the table, [] for all classes
 
@@ -53,20 +53,11 @@ def evaluate_fidelity(
     network: Path | None = None,
     cache: Path | None = None,
 ) -> Path:
-    """Measure how near images and label maps of synthetic cohorts lie to those of real training subjects.
+    """Measure how near images and label maps of synthetic cohorts lie to those of real training subjects; return `out`.
 
-    Args:
-        real: folder of the real cohort.
-        synthetic: folders of the synthetic cohorts.
-        out: results folder to make.
-        seed: of halves and subsets.
-        config: settings; the defaults where None.
-        classifier: a folder that ``understudy classify`` made; with it the diversity of classes is measured too.
-        network: file of a scripted network, for features=torchscript.
-        cache: a folder of its own where features are kept between evaluations; INTERNAL, never released.
-
-    Returns:
-        ``out``.
+    The seed is that of halves and subsets. With a classifier, a folder that ``understudy classify`` made, the diversity
+    of classes is measured too. `network` is the file of a scripted network, for features=torchscript; `cache`, a folder
+    of its own where features are kept between evaluations: INTERNAL, never released.
 
     Raises:
         UsageError: cohorts, a classifier, a network or a cache that do not fit, or an output of another request.
@@ -77,15 +68,15 @@ def evaluate_fidelity(
     lacking = {what: [_lacking(cohort, other, what) for other in others] for what in ("images", "labels")}
     if all(map(all, zip(*lacking.values(), strict=True))):
         raise UnderstudyError(f"nothing can be compared: {lacking['images'][0]}, and {lacking['labels'][0]}")
-    judge = open_classifier(classifier) if classifier else None
+    trained = open_classifier(classifier) if classifier else None
     if config.features != "torchscript" and (network is not None or config.network_classes != "none"):
         raise UsageError(
             f"--network and network_classes are for features=torchscript, and features={config.features} was asked for"
         )
     inputs = {"real": cohort.id, "synthetic": ",".join(other.id for other in others)}
-    if judge:
-        judge.refuse_unfitting(f"the cohort {cohort.path.name}", cohort.encoding, cohort.size)
-        inputs["classifier"] = judge.id
+    if trained:
+        trained.refuse_unfitting(f"the cohort {cohort.path.name}", cohort.encoding, cohort.size)
+        inputs["classifier"] = trained.id
     provenance = Provenance("evaluate fidelity", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "results.json", provenance):
         return out
@@ -94,31 +85,29 @@ def evaluate_fidelity(
     imaged, mapped = ([s for s, why in zip(theirs, lacking[w], strict=True) if not why] for w in ("images", "labels"))
     total = steps(cohort.encoding, len(imaged), config)
     with output_folder(out) as folder, progress("features", total, "steps") as update:
-
-        def advance(what: str) -> None:
-            update(advance=1, description=what)
-
         images = ImageFindings()
         if imaged:
             extract = EXTRACTORS[config.features](ExtractorInputs(cohort, ours.rows, config, network, kept))
-            images = compare_images(ours, imaged, config, seed, advance, extract, kept)
-        diverse = list(_diversity(judge, ours, imaged, config, seed)) if judge and imaged else []
+            images = compare_images(
+                ours, imaged, config, seed, lambda s: update(advance=1, description=s), extract, kept
+            )
+        diverse = list(_diversity(trained.classifier, ours, imaged, config, seed)) if trained and imaged else []
         columns = list(_class_columns(ours, imaged, images.features, config, seed))
         labels = compare_labels(ours, mapped, config, seed) if mapped else LabelFindings()
         subjects = len(cohort.subjects("train"))
         classes = [public(r, subjects) for results, _ in (*columns, *diverse) for r in results]
-        left_out = list(_left_out(lacking, theirs, seed))
+        reasons = [(s, what, why) for what in lacking for s, why in zip(theirs, lacking[what], strict=True) if why]
+        left_out = [
+            Result(f"{s.prefix}.{what}", None, seed=seed, note=f"not measured: {why}") for s, what, why in reasons
+        ]
         write_results(folder, [*images.results, *classes, *labels.results, *left_out], provenance)
         tables = {"classes": columns, "diversity": diverse} if subjects >= MIN_SUBJECTS else {}
         for name, found in tables.items():
             if rows := [row for _, row in found if row]:
                 write_table(folder, name, DIVERSITY_TABLE, rows)
-        _write_images(folder, cohort, images, subjects)
-        _write_labels(folder, labels)
-        for case_set in theirs:
-            write_grid(
-                folder / "images" / f"{case_set.name}.npz", case_set.cohort, case_set.rows[: config.grid], case_set.name
-            )
+        _write_findings(folder, cohort, images, labels, subjects)
+        for s in theirs:
+            write_grid(folder / "images" / f"{s.name}.npz", s.cohort, s.rows[: config.grid], s.name)
         write_grid(internal(folder) / "real.npz", cohort, ours.rows[: config.grid], "real")
     return out
 
@@ -141,24 +130,12 @@ def _lacking(real: Cohort, other: Cohort, what: str) -> str:
     return "" if len(real.scheme) > 1 else "the label scheme has no class beside the background"
 
 
-def _left_out(lacking: dict[str, list[str]], case_sets: Sequence[CaseSet], seed: int) -> Iterator[Result]:
-    """Yield a result without a number, with the reason, for what a cohort was not compared by."""
-    for what, reasons in lacking.items():
-        for case_set, why in zip(case_sets, reasons, strict=True):
-            if why:
-                yield Result(f"{case_set.prefix}.{what}", None, seed=seed, note=f"not measured: {why}")
-
-
 def _diversity(
-    judge: Trained, ours: CaseSet, theirs: Sequence[CaseSet], config: FidelityConfig, seed: int
+    classifier: Classifier, ours: CaseSet, theirs: Sequence[CaseSet], config: FidelityConfig, seed: int
 ) -> Iterator[Diverse]:
-    """Measure the diversity of classes of each synthetic cohort."""
-    encoding, names = ours.cohort.encoding, short_class_names(judge.classifier.names)
-
-    def see(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return judge.classifier.predict(images), judge.classifier.features(images)
-
-    real, *others = (look(see, case_set.cohort, case_set.rows, encoding) for case_set in (ours, *theirs))
+    """Measure the diversity of the classes that a classifier finds in each synthetic cohort."""
+    encoding, names = ours.cohort.encoding, short_class_names(classifier.names)
+    real, *others = (from_classifier(classifier, s.cohort, s.rows, encoding) for s in (ours, *theirs))
     own = derive(seed, "fidelity")
     for case_set, seen in zip(theirs, others, strict=True):
         for results, row in diversity(f"{case_set.prefix}.diversity", names, real, seen, config.draws, own):
@@ -168,23 +145,26 @@ def _diversity(
 def _class_columns(
     ours: CaseSet, theirs: Sequence[CaseSet], features: dict[str, np.ndarray], config: FidelityConfig, seed: int
 ) -> Iterator[Diverse]:
-    """Measure the diversity of the classes that case tables tell, where the real cohort has class columns."""
+    """Measure the diversity of the classes in the case tables, where the real cohort has class columns."""
     for case_set in theirs if ours.cohort.classes else ():
-        name, columns = f"{case_set.prefix}.classes", told_classes(ours.cohort, case_set.cohort)
+        name, columns = f"{case_set.prefix}.classes", shared_columns(ours.cohort, case_set.cohort)
         if not columns:
             note = "not measured: the cohorts share no class column of 0 and 1"
             yield [Result(name, None, seed=seed, note=note)], []
             continue
-        real, made = (told(s.cohort, s.rows, columns, features[s.name]) for s in (ours, case_set))
+        real, made = (from_table(s.cohort, s.rows, columns, features[s.name]) for s in (ours, case_set))
         about = (config.draws, derive(seed, "fidelity"), "the case tables")
         for results, row in diversity(name, short_class_names(columns), real, made, *about):
             yield results, [case_set.name, *row] if row else []
 
 
-def _write_images(folder: Path, real: Cohort, images: ImageFindings, subjects: int) -> None:
-    """Write tables and curves of what images gave; curves of few subjects stay inside."""
-    if images.rows:
-        write_table(folder, "fidelity", TABLE, images.rows)
+def _write_findings(folder: Path, real: Cohort, images: ImageFindings, labels: LabelFindings, subjects: int) -> None:
+    """Write the tables, curves and histograms of what was compared; curves of few subjects stay inside."""
+    for name, header, rows in (("fidelity", TABLE, images.rows), ("labels", LABEL_TABLE, labels.rows)):
+        if rows:
+            write_table(folder, name, header, rows)
+    for name, histograms in labels.histograms.items():
+        write_histograms(folder, name, histograms)
     where = folder if subjects >= MIN_SUBJECTS else internal(folder)
     names = channel_names(real.encoding.channels)
     for c, channel in enumerate(real.encoding.channels if images.intensities else ()):
@@ -198,11 +178,3 @@ def _write_images(folder: Path, real: Cohort, images: ImageFindings, subjects: i
         series = {name: (x, decibels[c].tolist()) for name, decibels in images.spectra.items()}
         title = f"Radial power spectrum of {channel.name}"
         write_curve(where, f"spectrum-{names[c]}", title, "cycles per voxel", "power, dB", series)
-
-
-def _write_labels(folder: Path, labels: LabelFindings) -> None:
-    """Write the table and the histograms of what label maps gave."""
-    if labels.rows:
-        write_table(folder, "labels", LABEL_TABLE, labels.rows)
-    for name, histograms in labels.histograms.items():
-        write_histograms(folder, name, histograms)

@@ -24,15 +24,10 @@ Key = tuple[str, str]  # a subject, and which of its cases
 
 @dataclass(frozen=True)
 class Pairing:
-    """Cases that both raters have.
+    """Cases that both raters have: rows (n,), ascending, of the cohort that is the reference, and of the other.
 
-    Attributes:
-        real: the cohort whose label maps are the reference.
-        other: the other rater's.
-        rows: (n,) of the one, ascending.
-        others: (n,) of the other, the same cases.
-        alone: how many cases of the split only the one has, and how many only the other.
-        lost: how many subjects of the split have no common case.
+    Alone are how many cases of the split only the one has, and how many only the other; lost are the subjects of the
+    split without a common case.
     """
 
     real: Cohort
@@ -49,17 +44,11 @@ class Pairing:
 
 
 def pair(real: Path, other: Path, split: str, classes: Sequence[str] = ()) -> Pairing:
-    """Open two raters' cohorts and find the cases that both have.
+    """Open two raters' cohorts and find the cases that both have, in a split or in "all".
 
-    Args:
-        real: folder of the cohort whose label maps are the reference, and whose splits count.
-        other: folder of the other rater's cohort; its own splits do not matter.
-        split: a split, or "all".
-        classes: the only ones that count; empty: all.
-
-    Raises:
-        UsageError: not two real cohorts, or cohorts that do not fit.
-        UnderstudyError: no label maps, too few common subjects, or images that differ.
+    The label maps of `real` are the reference, and its splits count; the splits of the other do not matter. Only these
+    classes count; empty: all. Raises UsageError for not two real cohorts, or cohorts that do not fit; UnderstudyError
+    for no label maps, too few common subjects, or images that differ.
     """
     first, second = _open(real, other, classes)
     ours, theirs = _keys(first, second)
@@ -100,9 +89,8 @@ def _open(real: Path, other: Path, classes: Sequence[str]) -> tuple[Cohort, Coho
 def _keys(first: Cohort, second: Cohort) -> list[list[Key]]:
     """Return what names each case in both cohorts: its slice index where that is enough, else its case id."""
     for column in ("slice_index", "case_id"):
-        pairs = [
-            list(zip(c.column("subject_id").tolist(), c.column(column).tolist(), strict=True)) for c in (first, second)
-        ]
+        columns = [(c.column("subject_id").tolist(), c.column(column).tolist()) for c in (first, second)]
+        pairs = [list(zip(*both, strict=True)) for both in columns]
         if all(all(name for _, name in keys) and len(set(keys)) == len(keys) for keys in pairs):
             break
     if column == "case_id" and (first.images is None or second.images is None):

@@ -1,8 +1,7 @@
 """From two raters' label maps to what ``evaluate interrater`` writes.
 
 PUBLIC: results.json and tables/interrater.csv, over at least five subjects. internal/per_subject.csv: a row per
-subject.
-**Checked** in tests/evaluation/interrater/test_stage.py.
+subject. **Checked** in tests/evaluation/interrater/test_stage.py.
 """
 
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.seed import derive
 from understudy.core.statistics import interval
-from understudy.evaluation.folder import write_rows, write_table
+from understudy.evaluation.folder import join_notes, three, write_rows, write_table
 from understudy.evaluation.guard import slug
 from understudy.evaluation.interrater.config import InterraterConfig
 from understudy.evaluation.interrater.pairing import Pairing
@@ -33,15 +32,8 @@ SIDES = {"precision": "share of what --other marks that --real marks too", "reca
 
 @dataclass(frozen=True)
 class InterraterFindings:
-    """What was found.
-
-    Attributes:
-        pairing: the cases.
-        names: of the classes, last of all of them as one where there are several.
-        scores: what is scored.
-        outcome: one reading, --other against --real.
-        config: settings.
-        provenance: the request.
+    """What was found: one reading, of the other's maps against the real ones; where classes are several, last all as
+    one.
     """
 
     pairing: Pairing
@@ -57,9 +49,9 @@ class InterraterFindings:
         found = {k: [self._result(k, position) for position in range(len(self.scores))] for k in every}
         by_score = zip(*found.values(), strict=True)
         write_results(folder, [result for results in by_score for result in results], self.provenance)
-        told = every if len(self.names) > 1 else every[1:]  # the mean of one class says nothing new
+        shown = every if len(self.names) > 1 else every[1:]  # the mean of one class says nothing new
         header = ("class", *(f"{s.name}{end}" for s in self.scores for end in ("", "_low", "_high")), *COUNTS)
-        write_table(folder, "interrater", header, [self._row(k, found[k]) for k in told])
+        write_table(folder, "interrater", header, [self._row(k, found[k]) for k in shown])
         write_rows(internal(folder) / "per_subject.csv", PER_SUBJECT, self._subject_rows())
 
     def _result(self, k: int | None, position: int) -> Result:
@@ -71,11 +63,10 @@ class InterraterFindings:
             note = "not measured: neither rater marks this class"
             return Result(name, None, unit=score.unit, better=score.better, seed=seed, note=note)
         found = interval(outcome.measured(k, position), derive(seed, "interval"), self.config.draws)
-        note = "; ".join(filter(None, (SIDES.get(score.name, ""), self._told(k, position))))
-        numbers = found.value, found.low, found.high
-        return public(Result(name, *numbers, score.unit, score.better, n, seed, note), n)
+        note = join_notes(SIDES.get(score.name, ""), self._note(k, position))
+        return public(Result(name, *three(found), score.unit, score.better, n, seed, note), n)
 
-    def _told(self, k: int | None, position: int) -> str:
+    def _note(self, k: int | None, position: int) -> str:
         """Say what is behind a number."""
         missed, extra, empty, one_sided = self.outcome.cells(k)
         pairing = self.pairing
@@ -83,13 +74,11 @@ class InterraterFindings:
         alone = f"left out: {pairing.alone[0]:,} cases only --real has, {pairing.alone[1]:,} only --other, and "
         alone += f"{pairing.lost} subjects without a common case"
         rule = f"empty-map rule: {missed} only --real marks, {extra} only --other, {empty} both empty"
-        surface = (
-            f"distances within {self.outcome.within}; {one_sided} times one of these has the class in one map only"
-        )
-        return "; ".join([cases, alone, rule, *([surface] if position >= len(OVERLAPS) else [])])
+        within = f"distances within {self.outcome.within}; {one_sided} times one of these has the class in one map only"
+        return join_notes(cases, alone, rule, within if position >= len(OVERLAPS) else "")
 
     def _row(self, k: int | None, results: list[Result]) -> list[Any]:
-        cells = [value for r in results for value in (r.value, r.low, r.high)]
+        cells = [cell for result in results for cell in three(result)]
         n = self.outcome.behind(k)
         counts = self.outcome.cells(k) if n >= MIN_SUBJECTS else [None] * (len(COUNTS) - 1)
         return ["mean" if k is None else self.names[k], *cells, *counts, n]

@@ -25,15 +25,8 @@ from understudy.evaluation.utility.surface import contiguous_stacks, described, 
 def evaluate_interrater(real: Path, other: Path, out: Path, seed: int, config: InterraterConfig | None = None) -> Path:
     """Score one rater's label maps against another's, subject by subject.
 
-    Args:
-        real: folder of the real cohort whose label maps are the reference, as in ``evaluate utility``.
-        other: folder of a cohort of the same images with another rater's label maps.
-        out: results folder to make.
-        seed: of resampling.
-        config: settings; the defaults where None.
-
-    Returns:
-        ``out``, with results.json, tables/interrater.csv and internal/per_subject.csv.
+    Those of `real` are the reference, as in ``evaluate utility``; `other` is a cohort of the same images with another
+    rater's. The seed is that of resampling. Returns `out`, with results.json, tables and internal/per_subject.csv.
 
     Raises:
         UsageError: cohorts that do not fit, or an output of another request.
@@ -46,9 +39,9 @@ def evaluate_interrater(real: Path, other: Path, out: Path, seed: int, config: I
     if finished(out, "results.json", provenance):
         return Path(out)
     outcome, unit = _compare(pairing, config.tolerance)
-    scores = map_scores(config.tolerance, unit)
+    names, scores = scored_names(pairing.real), map_scores(config.tolerance, unit)
     with output_folder(out) as folder:
-        InterraterFindings(pairing, scored_names(pairing.real), scores, outcome, config, provenance).write(folder)
+        InterraterFindings(pairing, names, scores, outcome, config, provenance).write(folder)
     return Path(out)
 
 

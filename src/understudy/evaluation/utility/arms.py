@@ -21,6 +21,7 @@ import numpy as np
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import rng
+from understudy.evaluation.folder import join_notes
 from understudy.evaluation.guard import leak_note, short_names
 from understudy.evaluation.utility.config import Repeats
 from understudy.evaluation.utility.task import Task
@@ -39,11 +40,11 @@ class Arm:
         cohort: name of the synthetic cohort, "" for real cases alone.
         ending: of names in results: .NAME where there are several cohorts, else "".
         generator: of the synthetic cases, "" for real.
-        cases: the training cases.
-        subjects: how many subjects they are of.
-        note: a warning.
+        subjects: how many subjects the cases are of.
         against: name of the arm that it is compared with, "" for real cases alone.
         share: expected share of synthetic cases in what is learned, None where it changes on the way.
+        seen: of synthetic cases alone: the subjects that their generator or label maps are known to be from.
+        left: of real cases alone: the training subjects that are not in the arm.
     """
 
     name: str
@@ -56,6 +57,8 @@ class Arm:
     note: str
     against: str = ""
     share: float | None = None
+    seen: frozenset[str] = frozenset()
+    left: frozenset[str] = frozenset()
 
     @property
     def label(self) -> str:
@@ -69,49 +72,19 @@ class Arm:
         return ("difference" if self.kind == "synthetic" else gain) + self.ending
 
 
-@dataclass(frozen=True)
-class Real:
-    """A real arm: all training subjects, or n of them.
-
-    Attributes:
-        arm: what is trained on it alone.
-        at: "" or @n.
-        left: the training subjects that are not in it.
-    """
-
-    arm: Arm
-    at: str = ""
-    left: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class Synthetic:
-    """A synthetic arm, and the subjects that its generator or its label maps are known to be from."""
-
-    arm: Arm
-    seen: frozenset[str]
-
-
-def make_arms(judge: Task, real: Cohort, others: list[Cohort], config: Repeats, seed: int) -> list[Arm]:
+def make_arms(task: Task, real: Cohort, others: list[Cohort], config: Repeats, seed: int) -> list[Arm]:
     """Return what networks are trained on, all real cases first, each real arm before what is compared with it.
 
-    Args:
-        judge: the task.
-        real: the real cohort.
-        others: the synthetic cohorts.
-        config: which arms, shares and numbers of real subjects.
-        seed: of the draw of subjects.
-
-    Raises:
-        UnderstudyError: as many real subjects were asked for as there are, or more.
+    The seed is that of the draw of subjects. Raises UnderstudyError where as many real subjects were asked for as there
+    are, or more.
     """
     arms: list[Arm] = []
     named = zip(short_names(others), others, strict=True)
-    made = [_synthetic(judge, name, other, len(others) > 1) for name, other in named]
-    for first in (_all_real(judge, real), *(_draw(judge, real, n, seed) for n in config.real_subjects)):
-        arms.append(first.arm)
-        if "synthetic" in config.arms and not first.at:
-            arms += [one.arm for one in made]
+    made = [_synthetic(task, name, other, len(others) > 1) for name, other in named]
+    for first in (_all_real(task, real), *(_draw(task, real, n, seed) for n in config.real_subjects)):
+        arms.append(first)
+        if "synthetic" in config.arms and not first.left:
+            arms += made
         arms += [_mixed(first, one, share) for one in made for share in shares(config)]
         if "finetuned" in config.arms:
             arms += [_finetuned(first, one, config.finetune_share) for one in made]
@@ -124,11 +97,7 @@ def shares(config: Repeats) -> list[float]:
 
 
 def drawn_subjects(real: Cohort, n: int, seed: int) -> list[str]:
-    """Return n training subjects; of one seed, fewer are a part of more.
-
-    Raises:
-        UnderstudyError: there are not more than n.
-    """
+    """Return n training subjects; of one seed, fewer are a part of more. UnderstudyError unless there are more."""
     train = real.subjects("train")
     if n >= len(train):
         raise UnderstudyError(
@@ -138,56 +107,54 @@ def drawn_subjects(real: Cohort, n: int, seed: int) -> list[str]:
     return sorted(train[i] for i in rng(seed, "real subjects").permutation(len(train))[:n].tolist())
 
 
-def _all_real(judge: Task, real: Cohort) -> Real:
-    cases = judge.cases(real, real.rows("train"))
-    return Real(Arm("real", "real", "", "", "", cases, len(real.subjects("train")), "", share=0))
+def _all_real(task: Task, real: Cohort) -> Arm:
+    cases = task.cases(real, real.rows("train"))
+    return Arm("real", "real", "", "", "", cases, len(real.subjects("train")), "", share=0)
 
 
-def _draw(judge: Task, real: Cohort, n: int, seed: int) -> Real:
+def _draw(task: Task, real: Cohort, n: int, seed: int) -> Arm:
     drawn, train, rows = drawn_subjects(real, n, seed), real.subjects("train"), real.rows("train")
-    cases = judge.cases(real, rows[np.isin(real.column("subject_id")[rows], drawn)])
+    cases = task.cases(real, rows[np.isin(real.column("subject_id")[rows], drawn)])
     note = f"{n} of {len(train)} real training subjects ({100 * n / len(train):.0f} %), one draw of them"
-    arm = Arm(f"real@{n}", f"real@{n}", "", "", "", cases, n, note, share=0)
-    return Real(arm, f"@{n}", frozenset(train) - frozenset(drawn))
+    left = frozenset(train) - frozenset(drawn)
+    return Arm(f"real@{n}", f"real@{n}", "", "", "", cases, n, note, share=0, left=left)
 
 
-def _synthetic(judge: Task, name: str, other: Cohort, several: bool) -> Synthetic:
-    cases, subjects = judge.cases(other, other.rows()), other.subjects()
-    told = (name, f".{name}" if several else "", other.generator)
-    seen = frozenset(subject for entry in other.trained_on for subject in entry.get("subjects", ()))
-    arm = Arm(name, "synthetic", *told, cases, len(subjects), leak_note(other), "real", 1)
-    return Synthetic(arm, seen | frozenset(subjects))
+def _synthetic(task: Task, name: str, other: Cohort, several: bool) -> Arm:
+    cases, subjects = task.cases(other, other.rows()), other.subjects()
+    of = (name, f".{name}" if several else "", other.generator)
+    seen = {subject for entry in other.trained_on for subject in entry.get("subjects", ())}
+    known = frozenset(seen.union(subjects))
+    return Arm(name, "synthetic", *of, cases, len(subjects), leak_note(other), "real", 1, known)
 
 
-def _mixed(real: Real, synthetic: Synthetic, share: float) -> Arm:
-    first, second = real.arm, synthetic.arm
-    name, kind, percent = f"{first.name}+{second.name}", "both", round(100 * share)
+def _mixed(real: Arm, synthetic: Arm, share: float) -> Arm:
+    name, kind, percent = f"{real.name}+{synthetic.name}", "both", round(100 * share)
     if percent != round(100 * HALF):
-        name, kind = f"{100 - percent}%{first.name}+{percent}%{second.name}", f"both-{percent}"
-    return _joined(real, synthetic, name, kind, Mixed(first.cases, second.cases, share), share)
+        name, kind = f"{100 - percent}%{real.name}+{percent}%{synthetic.name}", f"both-{percent}"
+    return _joined(real, synthetic, name, kind, Mixed(real.cases, synthetic.cases, share), share)
 
 
-def _finetuned(real: Real, synthetic: Synthetic, share: float) -> Arm:
-    first, second = real.arm, synthetic.arm
+def _finetuned(real: Arm, synthetic: Arm, share: float) -> Arm:
     note = (
         f"the last {100 * share:.3g} % of the updates on real cases, on one schedule of the learning rate, weights "
         "chosen among these updates alone"
     )
-    cases = FineTuned(second.cases, first.cases, share)
-    return _joined(real, synthetic, f"{second.name} then {first.name}", "finetuned", cases, None, note)
+    cases = FineTuned(synthetic.cases, real.cases, share)
+    return _joined(real, synthetic, f"{synthetic.name} then {real.name}", "finetuned", cases, None, note)
 
 
 def _joined(
-    real: Real, synthetic: Synthetic, name: str, kind: str, cases: TaskCases, share: float | None, note: str = ""
+    real: Arm, synthetic: Arm, name: str, kind: str, cases: TaskCases, share: float | None, note: str = ""
 ) -> Arm:
     """Return an arm of real and synthetic cases, compared with the same real cases alone."""
-    first, second = real.arm, synthetic.arm
-    notes = "; ".join(filter(None, (note, first.note, _foreknowledge(real, synthetic), second.note)))
-    told = (kind + real.at, second.cohort, second.ending, second.generator)
-    return Arm(name, *told, cases, first.subjects + second.subjects, notes, first.name, share)
+    notes = join_notes(note, real.note, _foreknowledge(real, synthetic), synthetic.note)
+    kind += real.kind.removeprefix("real")  # @n
+    of = (synthetic.cohort, synthetic.ending, synthetic.generator)
+    return Arm(name, kind, *of, cases, real.subjects + synthetic.subjects, notes, real.name, share)
 
 
-def _foreknowledge(real: Real, synthetic: Synthetic) -> str:
+def _foreknowledge(real: Arm, synthetic: Arm) -> str:
     """Say where a generator had more real subjects than the networks: theirs are few, its own are not."""
     n = len(synthetic.seen & real.left)
     what = "the generator of the synthetic cases saw"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from understudy.evaluation.utility.overlap import class_mean
 from understudy.tasks.classification import class_auc
 
 ENTRIES = 2**22  # draws times cases held at once
@@ -16,14 +17,10 @@ ENTRIES = 2**22  # draws times cases held at once
 
 @dataclass(frozen=True)
 class Areas:
-    """The mean area of some classes, by repeat.
+    """The mean area of those of the K classes that `classes` names, by repeat.
 
-    Attributes:
-        targets: (n, K) of 0 and 1, NaN where missing.
-        scores: one (n, K) a repeat.
-        number: (n,) of each case's subject, 0..subjects-1.
-        subjects: how many there are.
-        classes: which of the K are averaged.
+    Targets (n, K) are 0 and 1, NaN where missing; there is one (n, K) of scores a repeat; `number` (n,) is that of each
+    case's subject, 0..subjects-1.
     """
 
     targets: np.ndarray
@@ -34,28 +31,22 @@ class Areas:
 
     def values(self) -> np.ndarray:
         """Return the mean area of each repeat, (repeats,); NaN where no class has one."""
-        each = np.stack([class_auc(self.targets, scores)[list(self.classes)] for scores in self.scores])
-        return _mean(each)
+        return class_mean(np.stack([class_auc(self.targets, s)[list(self.classes)] for s in self.scores]))
 
     def on(self, weights: np.ndarray) -> np.ndarray:
         """Return the mean areas (draws, repeats) over weighted subjects (draws, subjects)."""
         columns = []
         for scores in self.scores:
-            each = [
-                weighted_area(self.targets[:, k], scores[:, k], weights, self.number) for k in self.classes
-            ]  # K of (draws,)
-            columns.append(_mean(np.stack(each, 1)))
+            each = [weighted_area(self.targets[:, k], scores[:, k], weights, self.number) for k in self.classes]
+            columns.append(class_mean(np.stack(each, 1)))  # of K of (draws,)
         return np.stack(columns, 1)
 
 
 def weighted_area(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray, number: np.ndarray) -> np.ndarray:
     """Return the area of one class on reweighted subjects, (draws,); NaN where a draw holds only one kind of case.
 
-    Args:
-        targets: (n,) of 0 and 1, NaN where missing.
-        scores: (n,), higher for the class.
-        weights: (draws, subjects) integers.
-        number: (n,) of each case's subject.
+    Targets (n,) are 0 and 1, NaN where missing; scores (n,) are higher for the class; weights are integers (draws,
+    subjects); `number` (n,) is that of each case's subject.
     """
     order = np.flatnonzero(np.isfinite(targets))
     order = order[np.argsort(scores[order], kind="stable")]
@@ -73,10 +64,3 @@ def weighted_area(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray, 
         won = (with_class * (below + without / 2)).sum(1)
         areas[start : start + step] = np.divide(won, pairs, out=np.full(len(w), np.nan), where=pairs > 0)
     return areas
-
-
-def _mean(each: np.ndarray) -> np.ndarray:
-    """Return the mean over the classes that have an area, (..., K) -> (...); NaN where none has."""
-    counted = np.isfinite(each)
-    n = counted.sum(-1)
-    return np.divide(np.where(counted, each, 0).sum(-1), n, out=np.full(n.shape, np.nan), where=n > 0)

@@ -23,13 +23,7 @@ from understudy.evaluation.folder import write_rows
 from understudy.evaluation.utility.auc import Areas
 from understudy.evaluation.utility.config import ClassUtilityConfig
 from understudy.evaluation.utility.task import Outcome, Score, Task
-from understudy.tasks.classification import (
-    ClassCases,
-    chosen_classes,
-    class_cases,
-    train_classifier,
-    validation_score,
-)
+from understudy.tasks.classification import ClassCases, chosen_classes, class_cases, train_classifier, validation_score
 from understudy.tasks.fitting import TaskCases
 
 PER_CASE = ("case_id", "subject_id", "trained_on", "network", "repeat", "class", "has_class", "probability")
@@ -37,14 +31,9 @@ PER_CASE = ("case_id", "subject_id", "trained_on", "network", "repeat", "class",
 
 @dataclass
 class AreaOutcome(Outcome):
-    """Probabilities (n, K) of each repeat on the test cases.
+    """Probabilities (n, K) of the K classes `names` on the test cases, one matrix a repeat.
 
-    Attributes:
-        targets: (n, K) of 0 and 1, NaN where missing.
-        number: (n,) of each case's subject, 0..subjects-1.
-        subjects: S, how many there are.
-        names: the K classes.
-        probabilities: one (n, K) a repeat.
+    The targets (n, K) are 0 and 1, NaN where missing; the number (n,) is that of each case's subject, 0..subjects-1.
     """
 
     targets: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
@@ -66,13 +55,12 @@ class AreaOutcome(Outcome):
 
     def measured(self, k: int | None, score: int = 0) -> Areas:
         """Return the areas of a class, or their mean."""
-        classes = self._averaged() if k is None else (k,)
-        return Areas(self.targets, self.probabilities, self.number, self.subjects, classes)
+        return Areas(self.targets, self.probabilities, self.number, self.subjects, self._classes(k))
 
     def counted(self, k: int | None) -> np.ndarray:
         """Return which subjects have a known entry, where there are cases of both kinds."""
         counted = np.zeros(self.subjects, bool)
-        for one in self._averaged() if k is None else (k,):
+        for one in self._classes(k):
             if self._having(one, 0) and self._having(one, 1):
                 counted[self.number[np.isfinite(self.targets[:, one])]] = True
         return counted
@@ -90,8 +78,8 @@ class AreaOutcome(Outcome):
         if k is not None:
             return f"{note}; {self._cases(k, 1)} of {self._cases(k, 0) + self._cases(k, 1)} test cases have the class"
         left = [name for one, name in enumerate(self.names) if one not in self._averaged()]
-        told = f" (without {', '.join(left)}: too few test subjects)" if left else ""
-        return f"{note}; mean of {len(self._averaged())} of {len(self.names)} classes{told}"
+        without = f" (without {', '.join(left)}: too few test subjects)" if left else ""
+        return f"{note}; mean of {len(self._averaged())} of {len(self.names)} classes{without}"
 
     def missing(self, k: int | None) -> str:
         """Say which kind of case the test subjects lack."""
@@ -140,7 +128,7 @@ class Classification(Task):
         return AreaOutcome([], self.test.targets, number, len(self.subjects), self.names)
 
     def run(self, cases: TaskCases, outcome: Outcome, seed: int, advance: Callable[[], None]) -> None:
-        """Train a classifier and let it judge the test cases."""
+        """Train a classifier and let it predict the test cases."""
         assert isinstance(outcome, AreaOutcome)
         score = validation_score(self.validation)
         classifier = train_classifier(cases, self.columns_read, self.config, seed, score, advance)
@@ -157,7 +145,6 @@ class Classification(Task):
             for repeat, probabilities in enumerate(outcome.probabilities):
                 for i, (case, subject) in enumerate(zip(cases, subjects, strict=True)):
                     for k, label in enumerate(self.names):
-                        known = self.test.targets[i, k]
-                        value = int(known) if np.isfinite(known) else None
-                        entry = [label, value, float(probabilities[i, k])]
+                        target = self.test.targets[i, k]
+                        entry = [label, int(target) if np.isfinite(target) else None, float(probabilities[i, k])]
                         yield [case, subject, name, self.config.network, repeat, *entry]

@@ -13,15 +13,10 @@ PARTS = 5
 
 
 def still_rising(curves: Sequence[Sequence[tuple[int, float]]], after: int = 0) -> bool:
-    """Tell whether the mean validation score over repeats still rose at the end.
+    """Return whether the mean validation score over repeats, of curves (updates, score), still rose at the end.
 
-    Args:
-        curves: (updates, score) at every check, one curve a repeat; scores may be NaN.
-        after: checks up to this number of updates do not count.
-
-    Returns:
-        Whether the last fifth of the checks, at least one, is better than the fifth before by more than RISE; False
-        where there are not two checks.
+    It did where the last fifth of the checks, at least one, is better than the fifth before by more than RISE. Checks
+    up to `after` updates do not count, nor those where a score is NaN; False where there are not two.
     """
     points = np.array(curves, float).reshape(len(curves), -1, 2)
     counted = (points[..., 0] > after).all(0) & np.isfinite(points[..., 1]).all(0)

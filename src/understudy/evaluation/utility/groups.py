@@ -20,13 +20,7 @@ JOINED = "others"
 
 @dataclass(frozen=True)
 class Group:
-    """Some of the test subjects.
-
-    Attributes:
-        by: "reference size", or the column.
-        name: the third, or the column's value.
-        chosen: bool (S,).
-    """
+    """Some of the test subjects, bool (S,): a third `by` "reference size", or those with one value of a column."""
 
     by: str
     name: str
@@ -38,16 +32,8 @@ def reference_sizes(
 ) -> tuple[np.ndarray, str]:
     """Return the reference volume (subjects, K') of each foreground class, and of all together, with its unit.
 
-    Args:
-        cohort: a cohort with label maps.
-        rows: (n,) the cases.
-        number: (n,) of each case's subject.
-        subjects: number of subjects.
-        classes: K with the background.
-
-    Returns:
-        K' is K - 1, and where there are several one more: all together. In mm3, of slices mm2 summed over them, where
-        every spacing is known; else in voxels or pixels.
+    K' is K - 1 and, where there are several, one more: all together. In mm3, of slices mm2 summed over them, where
+    every spacing is known; else in voxels or pixels. `number`: (n,) of the subject of each of the cases `rows`.
     """
     labels: np.ndarray = cohort.labels  # type: ignore[assignment]
     spacings = [cohort.spacing_mm(int(row)) for row in rows]
@@ -64,27 +50,21 @@ def reference_sizes(
 def thirds(sizes: np.ndarray) -> list[Group]:
     """Cut the subjects who have the class into thirds by its size; none where a third would have too few subjects.
 
-    Args:
-        sizes: (S,), 0 for subjects without the class, who are in no third.
+    Sizes (S,) are 0 for subjects without the class, who are in no third.
     """
     order = np.argsort(sizes, kind="stable")[(sizes == 0).sum() :]
     parts = np.array_split(order, len(THIRDS))
     if min(map(len, parts)) < MIN_SUBJECTS:
         return []
-    return [
-        Group("reference size", name, np.isin(np.arange(len(sizes)), part))
-        for name, part in zip(THIRDS, parts, strict=True)
-    ]
+    chosen = [np.isin(np.arange(len(sizes)), part) for part in parts]
+    return [Group("reference size", name, part) for name, part in zip(THIRDS, chosen, strict=True)]
 
 
 def column_groups(cohort: Cohort, split: str, column: str) -> list[Group]:
     """Group the subjects of a split by a column; a subject with several values has them joined by ``+``.
 
-    Args:
-        cohort: where they are.
-        split: theirs.
-        column: of the case table, or of the table that was imported where ``import --classes`` made one column
-            ``column=value`` of each of its values.
+    The column is one of the case table, or of the table that was imported where ``import --classes`` made one column
+    ``column=value`` of each of its values.
     """
     rows, subjects = cohort.rows(split), cohort.subjects(split)
     pairs = sorted(set(zip(cohort.column("subject_id")[rows].tolist(), _values(cohort, rows, column), strict=True)))

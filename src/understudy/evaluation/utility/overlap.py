@@ -21,17 +21,9 @@ OVERLAPS = ("dice", "iou", "precision", "recall", "volume_difference")
 def confusion(
     predicted: np.ndarray, reference: np.ndarray, subject: np.ndarray, subjects: int, classes: int
 ) -> np.ndarray:
-    """Count voxels by subject, reference class and predicted class.
+    """Count voxels by subject, reference class and predicted class: int64 (subjects, K, K), in this order.
 
-    Args:
-        predicted: (n, *S) label maps 0..K-1.
-        reference: (n, *S) label maps 0..K-1.
-        subject: (n,) the subject's number, 0..subjects-1, of each case.
-        subjects: number of subjects.
-        classes: K with the background.
-
-    Returns:
-        int64 (subjects, K, K), [subject, reference, predicted].
+    Label maps are (n, *S) with values 0..K-1; `subject`: (n,) the number 0..subjects-1 of each case's subject.
     """
     counts = np.zeros((subjects, classes * classes), np.int64)
     for p, r, s in zip(predicted, reference, subject, strict=True):
@@ -48,10 +40,7 @@ def whole(counts: np.ndarray) -> np.ndarray:
 def overlaps(counts: np.ndarray) -> np.ndarray:
     """Return the scores (subjects, K - 1, 5) of the foreground classes, in the order of ``OVERLAPS``, each in 0..1.
 
-    Higher is better but for the volume difference; NaN where both maps are empty.
-
-    Args:
-        counts: what :func:`confusion` returns.
+    Counts come from :func:`confusion`. Higher is better but for the volume difference; NaN where both maps are empty.
     """
     both = np.einsum("skk->sk", counts)[:, 1:]
     predicted, reference = counts.sum(1)[:, 1:], counts.sum(2)[:, 1:]
@@ -60,24 +49,12 @@ def overlaps(counts: np.ndarray) -> np.ndarray:
     def share(part: np.ndarray, of: np.ndarray) -> np.ndarray:
         return np.divide(part, of, out=np.where(total > 0, 0.0, np.nan), where=of > 0)
 
-    return np.stack(
-        [
-            share(2 * both, total),
-            share(both, total - both),
-            share(both, predicted),
-            share(both, reference),
-            share(np.abs(predicted - reference), total),
-        ],
-        -1,
-    )
+    shares = [(2 * both, total), (both, total - both), (both, predicted), (both, reference)]
+    return np.stack([share(*pair) for pair in (*shares, (np.abs(predicted - reference), total))], -1)
 
 
 def dice(counts: np.ndarray) -> np.ndarray:
-    """Return Dice (subjects, K - 1) in 0..1 of the foreground classes, higher is better; NaN where both maps are empty.
-
-    Args:
-        counts: what :func:`confusion` returns.
-    """
+    """Return Dice (subjects, K - 1) of the foreground classes in 0..1, higher is better; NaN if both maps are empty."""
     return overlaps(counts)[..., OVERLAPS.index("dice")]
 
 
@@ -87,8 +64,8 @@ def rules(counts: np.ndarray) -> np.ndarray:
     return np.select([reference & ~predicted, ~reference & predicted, ~reference & ~predicted], [1, 2, 3], 0)
 
 
-def mean_over_classes(scores: np.ndarray) -> np.ndarray:
-    """Return the mean over the classes that count, (..., K - 1) -> (...); NaN where none counts."""
+def class_mean(scores: np.ndarray) -> np.ndarray:
+    """Return the mean over the classes that count, (..., classes) -> (...); NaN where none counts."""
     counted = np.isfinite(scores)
     n = counted.sum(-1)
     return np.divide(np.where(counted, scores, 0).sum(-1), n, out=np.full(n.shape, np.nan), where=n > 0)

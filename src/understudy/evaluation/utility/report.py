@@ -1,20 +1,17 @@
 """From outcomes to what ``evaluate utility`` writes: results, tables, validation curves, rows per subject or case.
 
 A ratio never stands without its real-only score: in the note, in the row before it, and in the table. The first score
-of a task has ratios, the others differences; each arm is compared with the real-only one that it names (arms.py).
-Where a validation curve had not converged, the note says so. How many networks read the test split is a result of
-its own.
-**Checked** in tests/evaluation/utility/test_report.py (known counts give known numbers; few subjects are withheld).
-
-The mixing curve: the first score of a task against the share of synthetic cases in what networks learned.
-
+of a task has ratios, the others differences; each arm is compared with the real-only one that it names (arms.py). Where
+a validation curve had not converged, the note says so. How many networks read the test split is a result of its own.
+**The mixing curve**: the first score of a task against the share of synthetic cases in what networks learned.
 tables/utility-mixing.csv has every class; the curve shows the mean over classes, a line for each cohort and number of
 real subjects. Its ends are real-only (0) and, where it was asked for, synthetic-only (1). What fewer than five subjects
-stand behind is blank in the table and not in the curve. **Checked** in tests/evaluation/utility/test_report.py.
+stand behind is blank in the table and not in the curve.
+**Checked** in tests/evaluation/utility/test_report.py (known counts give known numbers; few subjects are withheld).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +22,12 @@ from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.seed import derive
 from understudy.core.statistics import Interval, Means, difference, interval, ratio
-from understudy.evaluation.folder import write_curve, write_table
+from understudy.evaluation.folder import join_notes, three, write_curve, write_table
 from understudy.evaluation.guard import slug
 from understudy.evaluation.paired import signed_rank
 from understudy.evaluation.utility.arms import Arm
 from understudy.evaluation.utility.convergence import still_rising
-from understudy.evaluation.utility.tables import Finding, three, write_tables
+from understudy.evaluation.utility.tables import Finding, write_tables
 from understudy.evaluation.utility.task import Outcome, Score, Task
 from understudy.tasks.fitting import chosen_from
 
@@ -39,14 +36,7 @@ LAST = ("low", "high", "gain", "gain_low", "gain_high", "n_subjects")
 
 
 def write_mixing(folder: Path, found: Sequence[Finding], task: Task, network: str) -> None:
-    """Write the table and the curve of a utility evaluation in which shares were asked for.
-
-    Args:
-        folder: where.
-        found: all findings.
-        task: what was trained and scored.
-        network: its name.
-    """
+    """Write the table and the curve of a utility evaluation in which shares were asked for."""
     score = task.scores[0]
     lines = _lines([f.arm for f in found])
     first = {(f.arm.name, f.k): f for f in found if f.kind is score}
@@ -56,19 +46,17 @@ def write_mixing(folder: Path, found: Sequence[Finding], task: Task, network: st
             for arm in arms:
                 one = first[arm.name, k]
                 gain = one.difference if arm.against == real else None
-                told = (cohort, real, arm.share, arm.name, one.name)
-                rows.append([*told, *three(one.score), *three(gain), one.score.n])
+                rows.append([cohort, real, arm.share, arm.name, one.name, *three(one.score), *three(gain), one.score.n])
         if points := _points(arms, [first[arm.name, None].score for arm in arms]):
             series[cohort if real == "real" else f"{cohort}, {real}"] = points
     write_table(folder, "utility-mixing", (*COLUMNS, score.name, *LAST), rows)
     if series:
-        title = f"{score.words} against the share of synthetic cases"
-        x_label, note = (
+        title, label = (
+            f"{score.words} against the share of synthetic cases",
             "share of synthetic cases in what is learned",
-            "Bands are 95 % intervals; 0 is real cases alone.",
         )
-        name, more = f"utility-mixing-{network}", {"note": note, "marked": True}
-        write_curve(folder, name, title, x_label, f"mean {score.words}", series, **more)
+        more = {"note": "Bands are 95 % intervals; 0 is real cases alone.", "marked": True}
+        write_curve(folder, f"utility-mixing-{network}", title, label, f"mean {score.words}", series, **more)
 
 
 def _lines(arms: Sequence[Arm]) -> dict[tuple[str, str], list[Arm]]:
@@ -93,15 +81,7 @@ def _points(arms: Sequence[Arm], scores: Sequence[Result]) -> tuple[list[float],
 
 @dataclass(frozen=True)
 class UtilityFindings:
-    """What was found.
-
-    Attributes:
-        task: what was trained and scored.
-        arms: real first, each real-only arm before those that are compared with it.
-        outcomes: by the arm's name.
-        config: the task's settings.
-        provenance: the request.
-    """
+    """What was found, by arm: real first, each real-only arm before those that are compared with it."""
 
     task: Task
     arms: list[Arm]
@@ -123,65 +103,52 @@ class UtilityFindings:
 
     def _all(self) -> Iterator[Finding]:
         """Go through the scores, for each through the mean and the classes, for each through the arms, real first."""
-        for position, score in enumerate(self.task.scores):
+        for position in range(len(self.task.scores)):
             for k in (None, *range(len(self.task.names))):
-                ending = f"{self.config.network}.{score.name}"
-                if k is not None:
-                    ending += f".{slug(self.task.names[k])}"
                 for arm in self.arms:
-                    yield self._finding(arm, k, position, ending)
+                    yield self._finding(arm, k, position)
 
-    def _finding(self, arm: Arm, k: int | None, position: int, ending: str) -> Finding:
+    def _finding(self, arm: Arm, k: int | None, position: int) -> Finding:
         outcome, name = self.outcomes[arm.name], "mean" if k is None else self.task.names[k]
         n, score = int(outcome.counted(k).sum()), self.task.scores[position]
+        ending = f"{self.config.network}.{score.name}" + ("" if k is None else f".{slug(name)}")
         found = interval(outcome.measured(k, position), self._seed, self.config.draws) if n else None
-        note = _joined(outcome.note(k, position), arm.note, self._convergence(arm))
+        note = join_notes(outcome.note(k, position), arm.note, self._convergence(arm))
         behind, missing = outcome.behind(k), outcome.missing(k)
         result = self._result(f"utility.{arm.label}.{ending}", found, n, behind, note, missing, score)
-        against = gain = p = None
-        if arm.kind == "synthetic" and position == 0:
-            against = self._ratio(f"utility.ratio{arm.ending}.{ending}", arm, k)
-        if arm.against:
-            gain, p = self._difference(f"utility.{arm.comparison}.{ending}", arm, k, position)
         cells = outcome.cells(k) if behind >= MIN_SUBJECTS else [None] * len(self.task.columns)
-        return Finding(arm, score, k, name, result, against, gain, p, cells)
+        return Finding(arm, score, k, name, result, *self._compared(arm, k, position, ending), cells)
 
-    def _ratio(self, name: str, arm: Arm, k: int | None) -> Result:
-        real, outcome, score = self.outcomes[arm.against], self.outcomes[arm.name], self.task.scores[0]
-        words, n = f"{_alone(arm)} {score.words}", self._paired(arm, k)
+    def _compared(
+        self, arm: Arm, k: int | None, position: int, ending: str
+    ) -> tuple[Result | None, Result | None, float | None]:
+        """Measure the ratio to the real-only arm (the first score of a synthetic one), the difference, and its p."""
+        if not arm.against:
+            return None, None, None
+        score, mine, real = self.task.scores[position], self.outcomes[arm.name], self.outcomes[arm.against]
+        names = f"utility.ratio{arm.ending}.{ending}", f"utility.{arm.comparison}.{ending}"
+        has_ratio, n = arm.kind == "synthetic" and position == 0, int((mine.counted(k) & real.counted(k)).sum())
         if not n:
-            return self._result(name, None, 0, 0, "", f"{outcome.missing(k)} in both arms")
-        draws = self.config.draws
-        below = interval(real.measured(k), self._seed, draws)
-        found = ratio(outcome.measured(k), real.measured(k), self._seed, draws)
-        note = f"{words} {below.value:.3f} [{below.low:.3f}, {below.high:.3f}]"
-        behind = min(n, outcome.behind(k), real.behind(k))
-        return self._result(name, found, n, behind, self._compared(note, arm), f"the {words} is 0")
-
-    def _difference(self, name: str, arm: Arm, k: int | None, position: int) -> tuple[Result, float | None]:
-        """Measure an arm minus its real-only one, with the p of the paired test where subjects have own scores."""
-        score, outcome, n = self.task.scores[position], self.outcomes[arm.name], self._paired(arm, k)
-        if not n:
-            return self._result(name, None, 0, 0, "", f"{outcome.missing(k)} in both arms", score), None
-        real, other = (self.outcomes[name].measured(k, position) for name in (arm.against, arm.name))
-        note = f"minus the score of the {_alone(arm)} networks on the same subjects"
+            none = self._result(names[1], None, 0, 0, "", f"{mine.missing(k)} in both arms", score)
+            return replace(none, name=names[0]) if has_ratio else None, none, None
+        one, other = (outcome.measured(k, position) for outcome in (mine, real))
+        behind, resampling = min(n, mine.behind(k), real.behind(k)), (self._seed, self.config.draws)
+        against = next(a for a in self.arms if a.name == arm.against)
+        notes = arm.note, self._convergence(against), self._convergence(arm)
+        alone = "real-only" if arm.against == "real" else arm.against
+        note, quotient, p = f"minus the score of the {alone} networks on the same subjects", None, None
         if position == 0:
-            below = interval(real, self._seed, self.config.draws)
-            note = f"gain over {_alone(arm)} {score.words} {below.value:.3f} [{below.low:.3f}, {below.high:.3f}]"
-        found = difference(other, real, self._seed, self.config.draws)
-        behind = min(n, outcome.behind(k), self.outcomes[arm.against].behind(k))
-        p = None
-        if isinstance(other, Means) and isinstance(real, Means) and behind >= MIN_SUBJECTS:
-            p = signed_rank(other.by_subject() - real.by_subject())
-        return self._result(name, found, n, behind, self._compared(note, arm), "", score), p
-
-    def _paired(self, arm: Arm, k: int | None) -> int:
-        return int((self.outcomes[arm.name].counted(k) & self.outcomes[arm.against].counted(k)).sum())
-
-    def _compared(self, note: str, arm: Arm) -> str:
-        """Join the notes of a comparison: both arms must have converged."""
-        real = next(one for one in self.arms if one.name == arm.against)
-        return _joined(note, arm.note, self._convergence(real), self._convergence(arm))
+            below, words = interval(other, *resampling), f"{alone} {score.words}"
+            beside = f"{words} {below.value:.3f} [{below.low:.3f}, {below.high:.3f}]"
+            note = f"gain over {beside}"
+            if has_ratio:
+                found = ratio(one, other, *resampling)
+                quoted = join_notes(beside, *notes)
+                quotient = self._result(names[0], found, n, behind, quoted, f"the {words} is 0", score)
+        found = difference(one, other, *resampling)
+        if isinstance(one, Means) and isinstance(other, Means) and behind >= MIN_SUBJECTS:
+            p = signed_rank(one.by_subject() - other.by_subject())
+        return quotient, self._result(names[1], found, n, behind, join_notes(note, *notes), "", score), p
 
     def _convergence(self, arm: Arm) -> str:
         """Say where the validation score of an arm still rose at the end."""
@@ -191,10 +158,9 @@ class UtilityFindings:
 
     def _readings(self) -> Result:
         """Count the networks that read the test split, each once, after its weights were chosen."""
-        n, subjects = sum(len(outcome.curves) for outcome in self.outcomes.values()), len(self.task.subjects)
-        note = (
-            f"{self.task.model}s that read the test split ({subjects} subjects), each once, its weights chosen before"
-        )
+        task, n = self.task, sum(len(outcome.curves) for outcome in self.outcomes.values())
+        read = f"{task.model}s that read the test split ({len(task.subjects)} subjects)"
+        note = f"{read}, each once, its weights chosen before"
         name = f"utility.test_readings.{self.config.network}"
         return Result(name, n, None, None, "count", n=n, seed=self.provenance.seed, note=note)
 
@@ -203,20 +169,10 @@ class UtilityFindings:
         return derive(self.provenance.seed, "interval")
 
     def _result(
-        self,
-        name: str,
-        found: Interval | None,
-        n: int,
-        behind: int,
-        note: str,
-        missing: str,
-        score: Score | None = None,
+        self, name: str, found: Interval | None, n: int, behind: int, note: str, missing: str, score: Score
     ) -> Result:
-        better, unit = (score.better, score.unit) if score else ("higher", "")
-        seed = self.provenance.seed
-        if found is None:
-            return Result(name, None, unit=unit, better=better, n=n, seed=seed, note=missing)
-        return public(Result(name, found.value, found.low, found.high, unit, better, n, seed, note), behind)
+        note = missing if found is None else note
+        return public(Result(name, *three(found), score.unit, score.better, n, self.provenance.seed, note), behind)
 
     def _write_curves(self, folder: Path) -> None:
         """Write the mean validation score against updates; inside where fewer than five subjects stand behind it."""
@@ -228,12 +184,3 @@ class UtilityFindings:
         words = self.task.scores[0].words
         title, name = f"Validation {words} while training", f"utility-{self.config.network}"
         write_curve(folder, name, title, "updates", f"mean {words}", series)
-
-
-def _alone(arm: Arm) -> str:
-    """Return what to call the real-only networks that an arm is compared with."""
-    return "real-only" if arm.against == "real" else arm.against
-
-
-def _joined(*notes: str) -> str:
-    return "; ".join(note for note in notes if note)

@@ -21,16 +21,7 @@ from understudy.evaluation.folder import write_rows
 from understudy.evaluation.guard import slug
 from understudy.evaluation.utility.config import UtilityConfig
 from understudy.evaluation.utility.groups import Group, column_groups, reference_sizes, thirds
-from understudy.evaluation.utility.overlap import (
-    OVERLAPS,
-    RULES,
-    confusion,
-    dice,
-    mean_over_classes,
-    overlaps,
-    rules,
-    whole,
-)
+from understudy.evaluation.utility.overlap import OVERLAPS, RULES, class_mean, confusion, dice, overlaps, rules, whole
 from understudy.evaluation.utility.surface import SURFACES, contiguous_stacks, described, surface_scores
 from understudy.evaluation.utility.task import Outcome, Score, Task
 from understudy.tasks.fitting import TaskCases
@@ -50,17 +41,13 @@ class SubjectCases:
     classes: int
     labels: np.ndarray = field(repr=False)
 
-    def predicted(self, segmenter: Segmenter) -> np.ndarray:
-        """Return a segmenter's label maps (n, *S)."""
-        return segmenter.predict_cases(self.cases)
-
     def counts(self, predicted: np.ndarray) -> np.ndarray:
         """Return voxel counts (subjects, K, K) of predicted label maps (n, *S)."""
         return confusion(predicted, self.labels, self.number, len(self.subjects), self.classes)
 
     def score(self, segmenter: Segmenter) -> float:
         """Return the mean Dice over classes, then subjects, 0..1; NaN where nothing counts."""
-        scores = mean_over_classes(dice(self.counts(self.predicted(segmenter))))
+        scores = class_mean(dice(self.counts(segmenter.predict_cases(self.cases))))
         return float(scores[np.isfinite(scores)].mean()) if np.isfinite(scores).any() else float("nan")
 
 
@@ -77,10 +64,8 @@ def subject_cases(cohort: Cohort, split: str) -> SubjectCases:
 class MapScores:
     """What one segmenter saw on S test subjects, by class; where there are several classes, last all of them as one.
 
-    Attributes:
-        scores: (S, K', M) in the order of the task's scores; NaN where both maps are empty.
-        rule: (S, K') positions in RULES.
-        one_sided: (S, K') in how many stacks of the subject (surfaces.py) only one map has the class.
+    The scores (S, K', M) are in the order of the task's, NaN where both maps are empty; rules (S, K') are positions in
+    RULES; `one_sided` (S, K') is in how many stacks of the subject (surface.py) only one map has the class.
     """
 
     scores: np.ndarray
@@ -106,7 +91,7 @@ class MapOutcome(Outcome):
     def measured(self, k: int | None, score: int = 0) -> Means:
         """Return the means over subjects of a score of class k, or with None of its mean over classes."""
         each = np.stack([reading.scores[..., score] for reading in self.readings])
-        return Means(mean_over_classes(each[..., : self.classes]) if k is None else each[..., k])
+        return Means(class_mean(each[..., : self.classes]) if k is None else each[..., k])
 
     def counted(self, k: int | None) -> np.ndarray:
         """Return which subjects have the class, in the reference or in a prediction."""
@@ -125,8 +110,8 @@ class MapOutcome(Outcome):
         missed, false_positive, empty, one_sided = self.cells(k)
         note = f"mean over {len(self.readings)} segmenter(s); empty-map rule: {missed} missed, {false_positive} false "
         note += f"positive, {empty} both empty"
-        told = f"; distances within {self.within}; {one_sided} times one of these has the class in one map only"
-        return note if score < len(OVERLAPS) else note + told
+        stacks = f"; distances within {self.within}; {one_sided} times one of these has the class in one map only"
+        return note if score < len(OVERLAPS) else note + stacks
 
     def cells(self, k: int | None) -> list[Any]:
         """Return how often each case of the rule applied, over repeats, and in how many stacks of subjects."""
@@ -152,7 +137,7 @@ class Segmentation(Task):
         rows, number = self.test.cases.rows, self.test.number
         self.stacks, unit = contiguous_stacks(real, rows, number)
         self.scores = map_scores(config.tolerance, unit)
-        self.sizes, self._unit = reference_sizes(real, rows, number, len(self.subjects), self.test.classes)
+        self.sizes, self.size_unit = reference_sizes(real, rows, number, len(self.subjects), self.test.classes)
         self.by_column = [group for name in config.by for group in column_groups(real, "test", name)]
 
     def cases(self, cohort: Cohort, rows: np.ndarray) -> CohortCases:
@@ -168,7 +153,7 @@ class Segmentation(Task):
         assert isinstance(outcome, MapOutcome)
         test = self.test
         segmenter = train_segmenter(cases, test.classes, self.config, seed, self.validation.score, advance)
-        predicted, subjects = test.predicted(segmenter), len(test.subjects)
+        predicted, subjects = segmenter.predict_cases(test.cases), len(test.subjects)
         surfaces = surface_scores(predicted, test.labels, self.stacks, subjects, test.classes, self.config.tolerance)
         outcome.readings.append(MapScores.of(test.counts(predicted), *surfaces))
         outcome.curves.append(segmenter.curve)
@@ -177,11 +162,6 @@ class Segmentation(Task):
         """Return thirds by the reference size of a class, of all of them for the mean, and groups by column."""
         sizes = self.sizes[:, -1 if k is None else k]
         return [(group, float(sizes[group.chosen].mean())) for group in (*thirds(sizes), *self.by_column)]
-
-    @property
-    def size_unit(self) -> str:
-        """Unit of the reference size."""
-        return self._unit
 
     def write_inside(self, folder: Path, outcomes: dict[str, Any]) -> None:
         """Write internal/per_subject.csv."""
@@ -206,12 +186,7 @@ def scored_names(cohort: Cohort) -> tuple[str, ...]:
 
 
 def map_scores(tolerance: float, unit: str) -> tuple[Score, ...]:
-    """Return what is scored, in the order of OVERLAPS and SURFACES.
-
-    Args:
-        tolerance: of NSD.
-        unit: of lengths.
-    """
+    """Return what is scored, in the order of OVERLAPS and SURFACES; tolerance of NSD in the unit of lengths."""
     shares = [("dice", "Dice"), ("iou", "IoU"), ("precision", "precision"), ("recall", "recall")]
     lengths = [("hd", "HD"), ("hd95", "HD95"), ("assd", "ASSD")]
     return (

@@ -10,7 +10,6 @@ What the arms are: arms.py. What is trained and scored is the task's matter (TAS
 **Checked** in tests/evaluation/utility/test_stage.py (a toy cohort end to end, same seed, a planted leak).
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +19,18 @@ from understudy.core.provenance import Provenance
 from understudy.core.seed import derive
 from understudy.core.stage import finished, output_folder
 from understudy.evaluation.guard import open_pair
-from understudy.evaluation.utility.arms import Arm, make_arms
+from understudy.evaluation.utility.arms import make_arms
 from understudy.evaluation.utility.classification import Classification
 from understudy.evaluation.utility.report import UtilityFindings
 from understudy.evaluation.utility.segmentation import Segmentation
-from understudy.evaluation.utility.task import Outcome, Task
+from understudy.evaluation.utility.task import Task
 
 SPLITS = ("train", "validation", "test")
 TASKS: dict[str, type[Task]] = {"segmentation": Segmentation, "classification": Classification}
 
 
 def default_task(real: Path, synthetic: list[Path]) -> str:
-    """Return the task that cohorts are made for: segmentation, or where they have class columns only, classification.
-
-    Args:
-        real: folder of the real cohort.
-        synthetic: folders of the synthetic cohorts.
-    """
+    """Return the task of these cohorts: segmentation, or where they have class columns only, classification."""
     cohorts = [Cohort.open(path) for path in (real, *synthetic)]
     annotated = all(cohort.labels is not None for cohort in cohorts)
     return "classification" if not annotated and all(cohort.classes for cohort in cohorts) else "segmentation"
@@ -45,18 +39,11 @@ def default_task(real: Path, synthetic: list[Path]) -> str:
 def evaluate_utility(
     real: Path, synthetic: list[Path], out: Path, seed: int, config: Any = None, task: str = "segmentation"
 ) -> Path:
-    """Compare what task networks learn from synthetic cohorts with what they learn from real cases.
+    """Compare what task networks learn from synthetic cohorts with what they learn from real cases; return `out`.
 
-    Args:
-        real: folder of the real cohort, with the splits train, validation and test.
-        synthetic: folders of synthetic cohorts; all their cases are training cases.
-        out: results folder to make.
-        seed: of weights, order, augmentation and resampling.
-        config: the task's settings, the same in every arm; the defaults where None.
-        task: a name out of TASKS.
-
-    Returns:
-        ``out``.
+    The real cohort has the splits train, validation and test; all synthetic cases are training cases. The settings are
+    the task's (a name out of TASKS), the same in every arm; the seed is that of weights, order, augmentation and
+    resampling.
 
     Raises:
         UsageError: cohorts that do not fit, or an output of another request.
@@ -64,29 +51,21 @@ def evaluate_utility(
     """
     kind = TASKS[task]
     config = config or kind.Config()
-    paths = [Path(path) for path in synthetic]
-    cohort, others = open_pair(
-        Path(real), paths, splits=SPLITS, labels=kind.needs_labels, classes=config.classes if kind.needs_labels else ()
-    )
+    classes = config.classes if kind.needs_labels else ()
+    cohort, others = open_pair(real, synthetic, splits=SPLITS, labels=kind.needs_labels, classes=classes)
     inputs = {"real": cohort.id, "synthetic": ",".join(other.id for other in others)}
     provenance = Provenance("evaluate utility", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "results.json", provenance):
         return out
-    judge = kind(cohort, others, config)
+    made = kind(cohort, others, config)
     with output_folder(out) as folder:
-        arms = make_arms(judge, cohort, others, config, seed)
+        arms = make_arms(made, cohort, others, config, seed)
+        outcomes = {arm.name: made.outcome() for arm in arms}
         with progress("", len(arms) * config.repeats * config.updates, "updates") as update:
-            outcomes = {}
             for arm in arms:
-                update(description=f"{judge.model}s on {arm.name}")
-                outcomes[arm.name] = _repeat(judge, arm, config.repeats, seed, lambda: update(advance=1))
-        UtilityFindings(judge, arms, outcomes, config, provenance).write(folder)
+                update(description=f"{made.model}s on {arm.name}")
+                for repeat in range(config.repeats):  # one has the same seed in every arm
+                    own = derive(seed, made.model, repeat)
+                    made.run(arm.cases, outcomes[arm.name], own, lambda: update(advance=1))
+        UtilityFindings(made, arms, outcomes, config, provenance).write(folder)
     return out
-
-
-def _repeat(judge: Task, arm: Arm, repeats: int, seed: int, advance: Callable[[], None]) -> Outcome:
-    """Train ``repeats`` networks in one arm; repeat r has the same seed in every arm."""
-    outcome = judge.outcome()
-    for repeat in range(repeats):
-        judge.run(arm.cases, outcome, derive(seed, judge.model, repeat), advance)
-    return outcome

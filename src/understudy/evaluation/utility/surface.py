@@ -2,16 +2,16 @@
 
 A subject is cut into **contiguous stacks**, and no distance is measured from one to another: a volume is a stack;
 slices that lie one step apart by their slice index and their affines form a stack; any other slice is a stack of its
-own. So missing slices are not bridged, and slices without a known step are measured within themselves. The surface
-of a mask are its voxels with a face on another voxel; the edge of the image counts as another, the cut ends of a stack
-of slices do not, since what lies beyond is not known. Distances of all stacks of a subject are pooled. **Rule** for
-empty maps (scores.py) in each stack: where only one map has the class, each of its surface voxels counts the diagonal
-of the stack's field of view, the greatest distance that two of its voxels can have.
+own. So missing slices are not bridged, and slices without a known step are measured within themselves. The surface of a
+mask are its voxels with a face on another voxel; the edge of the image counts as another, the cut ends of a stack of
+slices do not, since what lies beyond is not known. Distances of all stacks of a subject are pooled. **Rule** for empty
+maps (overlap.py) in each stack: where only one map has the class, each of its surface voxels counts the diagonal of the
+stack's field of view, the greatest distance that two of its voxels can have.
 **Source**: HD95 is the greater of the two directed 95th percentiles, ASSD the mean over the voxels of both surfaces;
 NSD of Nikolov et al., 2018 (arXiv 1809.04430), here the share of the voxels of both surfaces within the tolerance, not
 of their areas. All as in MONAI. **Differs** from MONAI 1.6, which gives nan or inf where one map is empty.
-**Checked** in tests/evaluation/utility/test_surface.py (MONAI to 1e-6 where it is right, but for the single
-precision of its percentile; by hand where it is not).
+**Checked** in tests/evaluation/utility/test_surface.py (MONAI to 1e-6 where it is right, but for the single precision
+of its percentile; by hand where it is not).
 """
 
 from collections import defaultdict
@@ -28,13 +28,9 @@ Distances = tuple[np.ndarray, np.ndarray]  # from predicted to reference surface
 
 @dataclass(frozen=True)
 class Stack:
-    """Cases of a subject that are one block of space.
+    """Cases of a subject, given by its number, that are one block of space: a volume, or neighbouring slices.
 
-    Attributes:
-        subject: its number.
-        cases: positions among the cases: one volume, or neighbouring slices.
-        spacing: (3,) along D, H, W.
-        volume: whether it is a volume, which ends where it ends; not slices.
+    The spacing (3,) is along D, H, W; the cases are a range of positions.
     """
 
     subject: int
@@ -44,15 +40,9 @@ class Stack:
 
 
 def contiguous_stacks(cohort: Cohort, rows: np.ndarray, number: np.ndarray) -> tuple[list[Stack], str]:
-    """Cut subjects into stacks.
+    """Cut subjects, numbered case by case (n,), into stacks.
 
-    Args:
-        cohort: where the cases are.
-        rows: (n,) which.
-        number: (n,) of each case's subject.
-
-    Returns:
-        The stacks and the unit of their spacing: mm where every case has one, else pixels or voxels.
+    Returns them and the unit of their spacing: mm where every case has one, else pixels or voxels.
     """
     spacings = [cohort.spacing_mm(int(row)) for row in rows]
     volume, found, start = len(cohort.size) == 3, [], 0
@@ -79,26 +69,13 @@ def described(cut: list[Stack]) -> str:
 
 
 def surface_scores(
-    predicted: np.ndarray,
-    reference: np.ndarray,
-    cut: list[Stack],
-    subjects: int,
-    classes: int,
-    tolerance: float,
+    predicted: np.ndarray, reference: np.ndarray, cut: list[Stack], subjects: int, classes: int, tolerance: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Score the surfaces of each foreground class and, where there are several, of all of them as one.
 
-    Args:
-        predicted: (n, *S) label maps 0..K-1.
-        reference: (n, *S) label maps 0..K-1.
-        cut: the cases in stacks.
-        subjects: number of subjects.
-        classes: K with the background.
-        tolerance: of NSD, in the unit of the stacks.
-
-    Returns:
-        (subjects, classes, 4) in the order of ``SURFACES``: distances, lower is better, and NSD in 0..1, higher is
-        better; NaN where both maps are empty. And in how many stacks (subjects, classes) only one map has the class.
+    Label maps are (n, *S) with values 0..K-1, cut into stacks; the tolerance of NSD is in the unit of their spacing.
+    Returns (subjects, classes, 4) in the order of ``SURFACES``: distances, lower is better, and NSD in 0..1, higher is
+    better; NaN where both maps are empty. And in how many stacks (subjects, classes) only one map has the class.
     """
     wanted = [*range(1, classes), *([0] if classes > 2 else [])]  # 0: anything but the background
     gathered: dict[tuple[int, int], list[Distances]] = defaultdict(list)
@@ -118,13 +95,9 @@ def surface_scores(
 
 
 def distances(predicted: np.ndarray, reference: np.ndarray, spacing: tuple[float, ...], volume: bool) -> Distances:
-    """Measure from each surface voxel of one mask to the nearest of the other, both ways.
+    """Measure from each surface voxel of one mask (D, H, W) to the nearest of the other, both ways; one is not empty.
 
-    Args:
-        predicted: mask (D, H, W).
-        reference: mask (D, H, W), not empty where the other is.
-        spacing: along D, H, W.
-        volume: whether D ends where the masks end; otherwise they are slices cut out of a volume.
+    `volume`: whether D ends where the masks end; otherwise they are slices cut out of a volume.
     """
     box = ndimage.find_objects((predicted | reference).astype(np.uint8))[0]
     box = box if volume else (slice(None), *box[1:])
@@ -144,8 +117,8 @@ def _surface(mask: np.ndarray, volume: bool) -> np.ndarray:
 
 
 def _summary(sides: list[np.ndarray], tolerance: float) -> list[float]:
-    everything, told = np.concatenate(sides), [side for side in sides if len(side)]
-    hd95 = max(float(np.percentile(side, 95)) for side in told)
+    everything = np.concatenate(sides)
+    hd95 = max(float(np.percentile(side, 95)) for side in sides if len(side))
     return [float(everything.max()), hd95, float(everything.mean()), float((everything <= tolerance).mean())]
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.result import Result
 from understudy.core.statistics import Means, interval
-from understudy.evaluation.folder import write_table
+from understudy.evaluation.folder import three, write_table
 from understudy.evaluation.paired import holm
 from understudy.evaluation.utility.arms import Arm
 from understudy.evaluation.utility.task import Outcome, Score, Task
@@ -41,8 +41,10 @@ BY = ("trained_on", "class", "by", "group", "n_subjects", "mean_size", "size_uni
 
 @dataclass(frozen=True)
 class Finding:
-    """A score of one arm and class; of the first score on a synthetic arm its ratio to real-only; in any arm but
-    real-only ones its difference to the one it is compared with, with the p of the paired test; the task's own cells.
+    """A score of one arm and class, and what it is compared by.
+
+    The first score of a synthetic arm has a ratio to real-only; in any arm but real-only ones a score has its
+    difference to the arm it is compared with, with the p of the paired test. The cells are the task's own.
     """
 
     arm: Arm
@@ -59,16 +61,7 @@ class Finding:
 def write_tables(
     folder: Path, found: Sequence[Finding], task: Task, outcomes: Mapping[str, Outcome], config: Any, seed: int
 ) -> None:
-    """Write the tables.
-
-    Args:
-        folder: where.
-        found: all findings, by score, class and arm, real first.
-        task: what was trained and scored.
-        outcomes: by the arm's name.
-        config: the task's settings.
-        seed: of resampling.
-    """
+    """Write the tables of findings by score, class and arm, real first; the seed is that of resampling."""
     first = [f for f in found if f.kind is task.scores[0]]
     header = (*FIRST, task.scores[0].name, *LAST, *task.columns)
     write_table(folder, "utility", header, [_row(f, config) for f in first])
@@ -85,11 +78,6 @@ def write_tables(
 
 def _triples(task: Task) -> list[str]:
     return [f"{score.name}{end}" for score in task.scores for end in ("", "_low", "_high")]
-
-
-def three(result: Result | None) -> tuple[float | None, ...]:
-    """Return a value and the ends of its interval; None for what is not there."""
-    return (result.value, result.low, result.high) if result else (None, None, None)
 
 
 def _row(found: Finding, config: Any) -> list[Any]:
@@ -110,9 +98,9 @@ def _all_scores(first: Finding, found: Sequence[Finding]) -> list[Any]:
 
 def _comparisons(found: Sequence[Finding]) -> Iterator[list[Any]]:
     compared = [(f, f.difference) for f in found if f.difference is not None]
-    for (f, told), p in zip(compared, holm([f.p for f, _ in compared]), strict=True):
+    for (f, gain), p in zip(compared, holm([f.p for f, _ in compared]), strict=True):
         note = "" if p is None else SEEDS
-        yield [f.arm.name, f.arm.against, f.name, f.kind.name, f.kind.unit, *three(told), f.p, p, told.n, note]
+        yield [f.arm.name, f.arm.against, f.name, f.kind.name, f.kind.unit, *three(gain), f.p, p, gain.n, note]
 
 
 def _by(first: Finding, task: Task, outcome: Outcome, draws: int, seed: int) -> Iterator[list[Any]]:
@@ -121,9 +109,9 @@ def _by(first: Finding, task: Task, outcome: Outcome, draws: int, seed: int) -> 
     for group, size in groups:
         chosen = counted & group.chosen
         several = [int((counted & other.chosen).sum()) for other, _ in groups if other.by == group.by]
-        told = chosen.any() and min(n for n in several if n) >= MIN_SUBJECTS
-        found = [outcome.measured(k, position) for position in range(len(task.scores))] if told else []
+        shown = chosen.any() and min(n for n in several if n) >= MIN_SUBJECTS
+        found = [outcome.measured(k, position) for position in range(len(task.scores))] if shown else []
         means = [interval(one.among(chosen), seed, draws) for one in found if isinstance(one, Means)]
-        cells = [v for mean in means for v in (mean.value, mean.low, mean.high)] or [None] * 3 * len(task.scores)
-        sizes = (size, task.size_unit) if told else (None, None)
+        cells = [cell for mean in means for cell in three(mean)] or [None] * 3 * len(task.scores)
+        sizes = (size, task.size_unit) if shown else (None, None)
         yield [arm.name, first.name, group.by, group.name, int(chosen.sum()), *sizes, *cells]

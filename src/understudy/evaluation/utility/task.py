@@ -1,7 +1,7 @@
 """What a task of ``evaluate utility`` is: how a network is trained in one arm, and how it is scored on test subjects.
 
-arms.py decides what networks are trained on and report.py writes what was found; neither knows what a Dice is. A
-task is a file of its own (segmentation.py, classification.py) and a line of the menu in stage.py.
+arms.py decides what networks are trained on and report.py writes what was found; neither knows what a Dice is. A task
+is a file of its own (segmentation.py, classification.py) and a line of the menu in stage.py.
 """
 
 from abc import ABC, abstractmethod
@@ -33,10 +33,7 @@ class Score:
 class Outcome(ABC):
     """What the networks of one arm did on the test subjects, class by class (k = 0..K-1; None is their mean).
 
-    Scores are named by their position among those of the task.
-
-    Attributes:
-        curves: (updates, validation score) of each repeat.
+    Scores are named by their position among those of the task; a curve is (updates, validation score) of one repeat.
     """
 
     curves: list[list[tuple[int, float]]] = field(default_factory=list)
@@ -71,13 +68,13 @@ class Task(ABC):
 
     Attributes:
         Config: its settings, a task network's (tasks/fitting.py) and ``Repeats``.
-        needs_labels: whether its cohorts need label maps.
         model: how a trained network is called.
         columns: its own columns of the table.
         scores: what is scored; the first one has a ratio to real-only, the others a difference.
         names: the K classes that are scored.
         subjects: the S test subjects, in the order of every outcome.
         validation_subjects: how many choose the weights.
+        size_unit: of the reference size of a class.
     """
 
     Config: ClassVar[type[Repeats]]
@@ -88,10 +85,11 @@ class Task(ABC):
     names: tuple[str, ...]
     subjects: list[str]
     validation_subjects: int
+    size_unit: str = ""
 
     @abstractmethod
     def __init__(self, real: Cohort, others: list[Cohort], config: Any) -> None:
-        """Look at the cohorts and refuse what cannot be."""
+        """Read what the task needs of the cohorts, and refuse what cannot be."""
 
     @abstractmethod
     def cases(self, cohort: Cohort, rows: np.ndarray) -> TaskCases:
@@ -106,13 +104,8 @@ class Task(ABC):
         """Train one network, chosen on validation subjects; then, once, test it and add what it did to the outcome."""
 
     def groups(self, k: int | None) -> list[tuple[Group, float]]:
-        """Return groups of test subjects with the mean reference size of a class in them; its unit: ``size_unit``."""
+        """Return groups of test subjects with the mean reference size of a class in them."""
         return []
-
-    @property
-    def size_unit(self) -> str:
-        """Unit of the reference size."""
-        return ""
 
     @abstractmethod
     def write_inside(self, folder: Path, outcomes: dict[str, Any]) -> None:
