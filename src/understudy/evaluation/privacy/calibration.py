@@ -46,7 +46,7 @@ class ReferenceScores:
         return by_subject(self.subjects).weights
 
     def quantiles(self, q: float, draws: int = 0, seed: int = 0) -> tuple[float, np.ndarray]:
-        """Return the subject-weighted quantile q, in (0, 1], and those of ``draws`` resamples of subjects (draws,)."""
+        """Return the subject-weighted quantile q in (0, 1], 1: the highest, and that of ``draws`` resamples each."""
         sample = Sample.of(self.r, self.subjects)
         resamples = sample.resamples(draws, rng(seed, "privacy", "subjects"))
         return sample.quantile(q), np.array([sample.quantile(q, weights) for weights in resamples])

@@ -45,13 +45,11 @@ class AuditResult:
     """The result of the audit."""
 
     recalls: dict[str, AuditedCases]  # injected copies of each transformation
-    left_out: dict[
-        str, AuditedCases
-    ]  # the same, by detectors whose encoder had not learned the transformation's family
+    left_out: dict[str, AuditedCases]  # the same, by detectors whose encoder had not learned the family of each
     left_out_non_members: dict[str, AuditedCases]  # non-members' cases as they are, by these detectors
-    non_members: AuditedCases  # their cases as they are
+    non_members: AuditedCases  # the same, by the detector
     transformed: AuditedCases  # non-members' cases, transformed
-    low_prevalence: tuple[int, int, int, int]  # flagged copies, copies, flagged cases of non-members, their cases
+    low_prevalence: tuple[int, int, int, int]  # flagged copies, copies; flagged cases of non-members, cases
     skipped: list[str]  # what was not audited, and why
 
 
@@ -73,7 +71,7 @@ def run(
     plan: AuditPlan,
     seed: int,
 ) -> AuditResult:
-    """Audit a detector, made with these settings, by transformations of its training cases and by non-members."""
+    """Audit a detector that was made with these settings by injected copies and by cases of non-members."""
     training, skipped = detector.reference_set.cases, []
     injected = {
         name: inject_transformed(name, one, training, non_members, plan.copies, seed)
