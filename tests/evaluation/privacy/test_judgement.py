@@ -47,7 +47,7 @@ def test_copies_are_flagged_and_what_was_not_looked_at_is_said(write: Write) -> 
     assert detector is not None
     found = judge_images(Cohort.open(write("synthetic", cases)), detector)
     assert found.scores is not None and found.threshold is not None
-    assert found.flagged[3] and found.scores.case[3] == 7
+    assert found.scores.flagged[3] and found.scores.case[3] == 7
     assert found.scores.p[3] == pytest.approx(1 / 61)
     assert "the matcher embedding: too few training cases to learn from" in found.skipped
 
@@ -105,12 +105,12 @@ def test_by_r_alone() -> None:
     nearest = Nearest(index=np.array([4, 5, 6]), r=np.array([0.95, 0.1, 1.0]))
     made = judge_by_r(nearest, unseen, CONFIG, 0)
     assert made.scores is not None
-    assert made.flagged.tolist() == [True, False, True]
+    assert made.scores.flagged.tolist() == [True, False, True]
     assert made.scores.case.tolist() == [4, 5, 6]
     assert made.scores.p == pytest.approx([1 / 11, 9 / 11 + 1 / 11, 1 / 11])
     assert made.skipped == ["the matchers patches: they match images of two dimensions"]
     few = judge_by_r(nearest, ReferenceScores(np.arange(8) / 9, np.arange(8) % 4, ""), CONFIG, 0)
-    assert few.scores is None and few.threshold is None and not len(few.flagged)
+    assert few.scores is None and few.threshold is None
 
 
 def test_label_maps_that_repeat_are_flagged(write: Write) -> None:
@@ -120,8 +120,8 @@ def test_label_maps_that_repeat_are_flagged(write: Write) -> None:
     cases[2] = real.images[11][..., ::-1]  # label maps are thresholds of the images
     made = judge_maps(real, Cohort.open(write("synthetic", cases)), real.rows("train"), CONFIG, 0)
     assert not isinstance(made, str) and made.scores is not None
-    assert made.flagged[2] and made.scores.case[2] == 11
-    assert made.flagged.sum() <= 4
+    assert made.scores.flagged[2] and made.scores.case[2] == 11
+    assert made.scores.flagged.sum() <= 4
 
 
 def test_label_maps_are_skipped_for_a_reason(write: Write) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
-from understudy.evaluation.nearest import nearest
+from understudy.evaluation.nearest import nearest, unit_vectors
 from understudy.evaluation.privacy.pearson import ImageVectors
 
 
@@ -29,6 +29,15 @@ def test_blocks_are_the_chosen_rows_centred_and_of_length_one(real: Path) -> Non
     assert np.abs(block.mean(1)).max() < 1e-7
     assert np.allclose((block**2).sum(1), 1)
     assert np.array_equal(vectors.block(1, 2), block[1:2])
+
+
+def test_some_channels_are_vectors_of_their_own(real: Path) -> None:
+    cohort = Cohort.open(real)
+    assert cohort.images is not None
+    vectors = ImageVectors(cohort, np.array([2, 5]), np.array([1]))
+    expected = unit_vectors(cohort.images[[2, 5]][:, 1].reshape(2, -1))
+    assert vectors.dimension == 64
+    assert vectors.block(0, 2) == pytest.approx(expected, abs=1e-6)
 
 
 def test_label_maps_alone_are_refused(write: Callable[..., Path]) -> None:

@@ -23,21 +23,18 @@ from understudy.evaluation.privacy.pearson import ImageVectors
 
 MIN_CALIBRATION = 50  # subjects; fewer are called weak, and training subjects join them
 COPY = 1 - 1e-6  # r of a copy up to gain and offset; flagged whatever the control subjects say
+BLURRED, BLUR = 500, 2 / 64  # training cases that are blurred, and the width as a share of the side
+REFERENCE_CASES = 2000  # training cases that are compared with the other training subjects
+PAIRS = 64  # of neighbouring slices, read at once
 
 
 @dataclass(frozen=True)
 class ReferenceScores:
-    """Highest r of real cases to training cases of other subjects: how near they lie without copying.
+    """Highest r of real cases to training cases of other subjects: how near they lie without copying."""
 
-    Attributes:
-        r: (n,) highest correlations.
-        subjects: (n,) the subject of each case.
-        note: what was compared with what.
-    """
-
-    r: np.ndarray
-    subjects: np.ndarray
-    note: str
+    r: np.ndarray  # (n,)
+    subjects: np.ndarray  # (n,) the subject of each case
+    note: str  # what was compared with what
 
     @property
     def n_subjects(self) -> int:
@@ -49,13 +46,7 @@ class ReferenceScores:
         return by_subject(self.subjects).weights
 
     def quantiles(self, q: float, draws: int = 0, seed: int = 0) -> tuple[float, np.ndarray]:
-        """Return the subject-weighted quantile and the quantiles of ``draws`` resamples of subjects.
-
-        Args:
-            q: in (0, 1]; 1 is the highest value.
-            draws: number of bootstrap resamples.
-            seed: for the resamples.
-        """
+        """Return the subject-weighted quantile q in (0, 1], 1: the highest, and that of ``draws`` resamples each."""
         sample = Sample.of(self.r, self.subjects)
         resamples = sample.resamples(draws, rng(seed, "privacy", "subjects"))
         return sample.quantile(q), np.array([sample.quantile(q, weights) for weights in resamples])
@@ -80,22 +71,14 @@ class Threshold:
 
     def flagged_interval(self, r: np.ndarray, copies: int) -> tuple[float, float]:
         """Return the 95 % range of the number flagged, had other subjects set the threshold; ``copies`` always are."""
-        ordered = np.sort(r)
-        counts = np.maximum(len(r) - np.searchsorted(ordered, self.resampled, side="right"), copies)
+        counts = np.maximum(len(r) - np.searchsorted(np.sort(r), self.resampled, side="right"), copies)
         return percentile_interval(counts)
 
 
 def calibrate(reference: ReferenceScores, rate: float, draws: int, seed: int) -> Threshold:
-    """Set the threshold at which a share ``rate`` of unseen subjects' cases would be flagged.
+    """Set the threshold at which a share ``rate`` of unseen subjects' cases, each subject counting once, is flagged.
 
-    Args:
-        reference: highest r of cases of subjects that no generator saw.
-        rate: false-positive rate per case, each subject counting once.
-        draws: bootstrap resamples of subjects.
-        seed: for the resamples.
-
-    Raises:
-        UnderstudyError: the reference is empty.
+    ``draws`` resamples of subjects give the threshold's spread. UnderstudyError where the reference is empty.
     """
     if not len(reference.r):
         raise UnderstudyError("at least one case of an unseen subject was expected to calibrate on, found none")
@@ -122,28 +105,18 @@ def order_interval(r: np.ndarray, q: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-BLURRED, BLUR = 500, 2 / 64  # training cases that are blurred, and the width as a share of the side
-REFERENCE_CASES = 2000  # training cases that are compared with the other training subjects
-
-
 def training_rows(real: Cohort, synthetic: Cohort) -> tuple[np.ndarray, str]:
     """Return the rows of the real cohort that the generator saw, and a note on how they are known.
 
-    Args:
-        real: the real cohort.
-        synthetic: its ``trained_on`` names subjects; the training split is taken where it names none of these.
+    The synthetic cohort's ``trained_on`` names the subjects; the training split is taken where it names none of these.
     """
     seen = {subject for entry in synthetic.trained_on for subject in entry.get("subjects", ())}
     rows = np.flatnonzero(np.isin(real.column("subject_id"), sorted(seen)))
     if len(rows):
-        return (
-            rows,
-            "compared with the real cases of every subject that the generator, or what screened its cases, has seen",
-        )
-    return real.rows("train"), (
-        "compared with the training split, because the synthetic cohort does not record subjects of "
-        "this real cohort that it was trained on"
-    )
+        note = "compared with the real cases of every subject that the generator, or what screened its cases, has seen"
+        return rows, note
+    note = "compared with the training split, because the synthetic cohort does not record subjects of this real cohort"
+    return real.rows("train"), f"{note} that it was trained on"
 
 
 def control_reference(real: Cohort, rows: np.ndarray, memory_mib: int) -> ReferenceScores:
@@ -164,16 +137,9 @@ def training_reference(real: Cohort, rows: np.ndarray, memory_mib: int, seed: in
     chosen = rows
     if len(rows) > REFERENCE_CASES:
         chosen = np.sort(rng(seed, "privacy", "reference").choice(rows, REFERENCE_CASES, replace=False))
-    found = nearest(
-        ImageVectors(real, chosen),
-        ImageVectors(real, rows),
-        query_groups=subjects[chosen],
-        target_groups=subjects[rows],
-        memory_mib=memory_mib,
-    )
-    return ReferenceScores(
-        found.r, subjects[chosen], f"training subjects ({len(chosen)} cases) against the other training subjects"
-    )
+    query, target, own, whose = ImageVectors(real, chosen), ImageVectors(real, rows), subjects[chosen], subjects[rows]
+    found = nearest(query, target, query_groups=own, target_groups=whose, memory_mib=memory_mib)
+    return ReferenceScores(found.r, own, f"training subjects ({len(own)} cases) against the other training subjects")
 
 
 def calibration_reference(control: ReferenceScores, training: ReferenceScores) -> ReferenceScores:
@@ -181,10 +147,6 @@ def calibration_reference(control: ReferenceScores, training: ReferenceScores) -
 
     Control subjects alone where they are enough. Where they are few, training subjects, each against the others, join
     them: they too are compared with subjects other than themselves, only one fewer of them.
-
-    Args:
-        control: control subjects against the training cases.
-        training: training subjects against the other training subjects.
     """
     if control.n_subjects >= MIN_CALIBRATION or not len(training.r):
         return control
@@ -195,36 +157,35 @@ def calibration_reference(control: ReferenceScores, training: ReferenceScores) -
     return ReferenceScores(np.concatenate([control.r, training.r]), subjects, note)
 
 
-def neighbour_reference(real: Cohort, rows: np.ndarray) -> ReferenceScores:
-    """Return r of each training slice to the next of the same subject in the cohort; empty without slice numbers."""
+def next_slices(real: Cohort, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return pairs (p,), (p,) of slices of one subject that follow each other, counted within ``rows``.
+
+    A slice without a number stands in no pair.
+    """
     subjects, slices = real.column("subject_id")[rows], real.column("slice_index")[rows]
     known = np.flatnonzero(slices != "")
-    number = np.array([float(s) for s in slices[known]])
-    order = known[np.lexsort((number, subjects[known]))]
-    same = np.flatnonzero(subjects[order][:-1] == subjects[order][1:]) if len(order) else np.empty(0, np.int64)
-    first, second = rows[order[same]], rows[order[same + 1]]
+    order = known[np.lexsort((slices[known].astype(float), subjects[known]))]
+    same = np.flatnonzero(subjects[order][:-1] == subjects[order][1:])
+    return order[same], order[same + 1]
+
+
+def neighbour_reference(real: Cohort, rows: np.ndarray) -> ReferenceScores:
+    """Return r of each training slice to the next of the same subject in the cohort; empty without slice numbers."""
+    first, second = (rows[side] for side in next_slices(real, rows))
+    subjects = real.column("subject_id")[first]
     if not len(first):
-        return ReferenceScores(np.empty(0), subjects[:0], "no two slices of one subject with a slice number")
-    r = np.concatenate(
-        [
-            exact_r(
-                ImageVectors(real, first[i : i + 64]).block(0, 64), ImageVectors(real, second[i : i + 64]).block(0, 64)
-            )
-            for i in range(0, len(first), 64)
-        ]
-    )
-    return ReferenceScores(
-        r,
-        real.column("subject_id")[first],
-        f"each training slice against the next of the same subject ({len(r)} pairs)",
-    )
+        return ReferenceScores(np.empty(0), subjects, "no two slices of one subject with a slice number")
+    one, other = ImageVectors(real, first), ImageVectors(real, second)
+    starts = range(0, len(first), PAIRS)
+    r = np.concatenate([exact_r(one.block(i, i + PAIRS), other.block(i, i + PAIRS)) for i in starts])
+    note = f"each training slice against the next of the same subject ({len(r)} pairs)"
+    return ReferenceScores(r, subjects, note)
 
 
 def reverse_reference(real: Cohort, synthetic: Cohort, memory_mib: int) -> ReferenceScores:
     """Return the highest r of each synthetic case to a control case, which no generator saw; empty without any."""
     control = real.rows("control")
-    few = len(np.unique(real.column("subject_id")[control])) < MIN_SUBJECTS
-    if few:
+    if len(real.subjects("control")) < MIN_SUBJECTS:
         return ReferenceScores(np.empty(0), np.empty(0, np.int64), f"fewer than {MIN_SUBJECTS} control subjects")
     images = ImageVectors(synthetic, synthetic.rows())
     found = nearest(images, ImageVectors(real, control), memory_mib=memory_mib)

@@ -4,7 +4,6 @@ Public ones stand on at least five subjects each.
 **Checked** in tests/evaluation/privacy/test_curves.py.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +21,11 @@ BINS = 25
 FINER = 4  # steps of the tail in each of these bins
 HEADER = ("cohort", "threshold", "r", "synthetic_above", "share", "share_low", "share_high", "share_of_unseen",
           "n_synthetic", "n_subjects")  # fmt: skip
+COLUMNS = ("synthetic_cohort", "synthetic_case", "real_case", "subject", "r")
 
 
 def write_thresholds(folder: Path, evidence: list[CopyEvidence]) -> None:
-    """Write tables/privacy_thresholds.csv: how many cases lie above several r.
-
-    Args:
-        folder: the results folder.
-        evidence: one for each synthetic cohort; left out where fewer than five training subjects stand behind it.
-    """
+    """Write tables/privacy_thresholds.csv: how many cases lie above several r; of five training subjects or more."""
     rows = [row for e in evidence if e.subjects >= MIN_SUBJECTS for row in _thresholds(e)]
     write_table(folder, "privacy_thresholds", HEADER, rows)
 
@@ -38,9 +33,8 @@ def write_thresholds(folder: Path, evidence: list[CopyEvidence]) -> None:
 def _thresholds(e: CopyEvidence) -> list[list[Any]]:
     levels: list[tuple[str, float]] = []
     if e.threshold:
-        levels.append(
-            (f"nearer than {100 - 100 * e.config.false_positive_rate:g} % of unseen subjects", e.threshold.value)
-        )
+        share = 100 - 100 * e.config.false_positive_rate
+        levels.append((f"nearer than {share:g} % of unseen subjects", e.threshold.value))
         levels.append(("nearer than any unseen subject", e.threshold.reference.quantiles(1.0)[0]))
     if e.control.n_subjects >= MIN_SUBJECTS:
         levels.append(("nearer than any control subject", e.control.quantiles(1.0)[0]))
@@ -50,17 +44,15 @@ def _thresholds(e: CopyEvidence) -> list[list[Any]]:
         n, above = len(e.found.r), int((e.found.r > level).sum())
         reference = e.threshold.reference if e.threshold else None
         unseen, subjects = (reference.share_above(level), reference.n_subjects) if reference else ("", "")
-        share = (above / n, *clopper_pearson(above, n))
-        rows.append([e.name or "synthetic", name, level, above, *share, unseen, n, subjects])
+        shares = (above / n, *clopper_pearson(above, n))
+        rows.append([e.name or "synthetic", name, level, above, *shares, unseen, n, subjects])
     return rows
 
 
 def write_curves(folder: Path, evidence: list[CopyEvidence]) -> None:
-    """Write two curves over the highest r, in bins: the share of cases, and the share at least as near.
+    """Write the share of cases over the highest r, in bins, and the share at least as near; by matchers, too.
 
-    Args:
-        folder: the results folder.
-        evidence: one for each synthetic cohort; left out where fewer than five training subjects stand behind it.
+    A synthetic cohort is left out where fewer than five training subjects stand behind it.
     """
     for e in evidence:
         if e.subjects >= MIN_SUBJECTS:
@@ -73,18 +65,14 @@ def _write_curves(folder: Path, e: CopyEvidence, suffix: str) -> None:
     edges = np.linspace(min(np.floor(lowest * 20) / 20, 0.95), 1, BINS * FINER + 1)
     middle, shares, tails = (edges[FINER::FINER] + edges[:-FINER:FINER]) / 2, {}, {}
     for name, reference in shown.items():
-        share = np.histogram(np.maximum(reference.r, edges[0]), edges, weights=reference.weights())[0]
-        at_least = share[::-1].cumsum()[::-1]
+        share, tails[name] = _share_and_tail(reference, edges)
         shares[name] = (middle.tolist(), share.reshape(BINS, FINER).sum(1).tolist())
-        tails[name] = (edges[:-1][at_least > 0].tolist(), at_least[at_least > 0].tolist())
     mark = [{"x": e.threshold.value, "name": "flagged above"}] if e.threshold else []
     x_label = "highest Pearson r to a training image"
     write_curve(folder, f"privacy{suffix}", "How near each case lies to its nearest training image", x_label,
-                f"share of cases, {BINS} bins", shares)  # fmt: skip
-    _mark(folder / "curves" / f"privacy{suffix}.json", vertical=mark)
+                f"share of cases, {BINS} bins", shares, vertical=mark)  # fmt: skip
     write_curve(folder, f"privacy-tail{suffix}", "The nearest cases: how many lie at least so near", x_label,
-                "share of cases at least so near", tails)  # fmt: skip
-    _mark(folder / "curves" / f"privacy-tail{suffix}.json", vertical=mark, y_scale="log")
+                "share of cases at least so near", tails, vertical=mark, y_scale="log")  # fmt: skip
     if e.copies.scores and e.copies.threshold:
         _write_nearness(folder, e.copies.scores, e.copies.threshold, suffix)
 
@@ -97,15 +85,18 @@ def _write_nearness(folder: Path, found: CopyScores, threshold: Threshold, suffi
     }
     top = max(float(reference.r.max()) for reference in both.values())
     edges, tails = np.linspace(0, np.nextafter(max(top, 1.5), np.inf), BINS * FINER + 1), {}
-    for name, one in both.items():
-        share = np.histogram(np.maximum(one.r, 0), edges, weights=one.weights())[0]
-        at_least = share[::-1].cumsum()[::-1]
-        tails[name] = (edges[:-1][at_least > 0].tolist(), at_least[at_least > 0].tolist())
-    name = f"privacy-nearness{suffix}"
-    write_curve(folder, name, "How near by all matchers: how many cases lie at least so near",
-                "nearness (1: the level of unseen subjects)", "share of cases at least so near", tails)  # fmt: skip
-    mark = [{"x": threshold.value, "name": "flagged above"}]
-    _mark(folder / "curves" / f"{name}.json", vertical=mark, y_scale="log")
+    for name, reference in both.items():
+        _, tails[name] = _share_and_tail(reference, edges)
+    write_curve(folder, f"privacy-nearness{suffix}", "How near by all matchers: how many cases lie at least so near",
+                "nearness (1: the level of unseen subjects)", "share of cases at least so near", tails,
+                vertical=[{"x": threshold.value, "name": "flagged above"}], y_scale="log")  # fmt: skip
+
+
+def _share_and_tail(reference: ReferenceScores, edges: np.ndarray) -> tuple[np.ndarray, tuple[Any, Any]]:
+    """Return the share of cases in each bin, the lowest in the first, and x and y of the share at least so near."""
+    share = np.histogram(np.maximum(reference.r, edges[0]), edges, weights=reference.weights())[0]
+    at_least = share[::-1].cumsum()[::-1]
+    return share, (edges[:-1][at_least > 0].tolist(), at_least[at_least > 0].tolist())
 
 
 def _shown(e: CopyEvidence) -> dict[str, ReferenceScores]:
@@ -122,14 +113,6 @@ def _shown(e: CopyEvidence) -> dict[str, ReferenceScores]:
     return shown | {name: x for name, x in references.items() if x.n_subjects >= MIN_SUBJECTS}
 
 
-def _mark(file: Path, **more: Any) -> None:
-    """Add entries to a curve file."""
-    file.write_text(json.dumps(json.loads(file.read_text()) | more) + "\n")
-
-
-COLUMNS = ("synthetic_cohort", "synthetic_case", "real_case", "subject", "r")
-
-
 def write_pairs(folder: Path, real: Cohort, evidence: list[CopyEvidence]) -> None:
     """Write internal/pairs.csv, one row per synthetic case in the order of its cohort."""
     matchers = list(dict.fromkeys(matcher for e in evidence if e.copies.scores for matcher in e.copies.scores.scores))
@@ -141,8 +124,8 @@ def write_pairs(folder: Path, real: Cohort, evidence: list[CopyEvidence]) -> Non
             scores = [f"{found.scores[v][i]:.4f}" if v in found.scores else "" for v in matchers] if found else []
             judged = [*scores, f"{found.nearness[i]:.4f}", f"{found.p[i]:.5f}"] if found else blank
             row = e.rows[near[i]]
-            flag = int(e.flagged[i])
-            rows.append([e.cohort.id, name, cases[row], subjects[row], f"{e.found.r[i]:.6f}", *judged, flag])
+            own = [e.cohort.id, name, cases[row], subjects[row], f"{e.found.r[i]:.6f}"]
+            rows.append([*own, *judged, int(e.flagged[i])])
     write_rows(internal(folder) / "pairs.csv", (*COLUMNS, *matchers, "nearness", "p_value", "flagged"), rows)
 
 
@@ -154,11 +137,8 @@ def write_worst_pairs(folder: Path, real: Cohort, evidence: list[CopyEvidence], 
     near = np.concatenate([e.copies.scores.nearness if e.copies.scores else e.found.r for e in evidence])
     worst = np.argsort(-near, kind="stable")[:n]
     pairs = [(evidence[i], j) for i, j in zip(cohort[worst], case[worst], strict=True)]
-    arrays: dict[str, np.ndarray] = {
-        "r": r[worst],
-        "nearness": near[worst],
-        "channel_names": np.array([c.name for c in real.encoding.channels]),
-    }
+    arrays: dict[str, np.ndarray] = {"r": r[worst], "nearness": near[worst]}
+    arrays["channel_names"] = np.array([c.name for c in real.encoding.channels])
     arrays["synthetic"] = np.array([_image(e.cohort, j) for e, j in pairs], np.float32)
     arrays["real"] = np.array([_image(real, e.rows[e.nearest[j]]) for e, j in pairs], np.float32)
     if real.labels is not None and real.scheme:

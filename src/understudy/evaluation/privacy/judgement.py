@@ -22,64 +22,41 @@ from understudy.evaluation.privacy.copies.detector import CopyDetector, Detector
 from understudy.evaluation.privacy.copies.lesions import similar_maps, small_maps
 from understudy.evaluation.privacy.copies.transforms import available
 
+REASONS = {
+    "embedding": "too few training cases to learn from",
+    "lesions": "no label maps, or too few lesions of unseen subjects to calibrate it",
+}
+ALIKE = "unseen subjects are all alike to it"  # the reason of every other matcher
+
 
 @dataclass(frozen=True)
 class CopyResult:
-    """Copies among the cases of one synthetic cohort.
+    """Copies among the cases of one synthetic cohort."""
 
-    Attributes:
-        scores: of each case; None where fewer than five subjects could calibrate them.
-        threshold: of the nearness.
-        skipped: which checks were left out, and why.
-    """
-
-    scores: CopyScores | None
-    threshold: Threshold | None
-    skipped: list[str]
-
-    @property
-    def flagged(self) -> np.ndarray:
-        """Mask (n,) of flagged cases; empty where nothing could be calibrated."""
-        return self.scores.flagged if self.scores else np.zeros(0, bool)
+    scores: CopyScores | None  # of each case; None where fewer than five subjects could calibrate them
+    threshold: Threshold | None  # of the nearness
+    skipped: list[str]  # which checks were left out, and why
 
 
 @dataclass(frozen=True)
 class CopyEvidence:
-    """All that the search found about one synthetic cohort; every file of the results is made from it.
+    """All that the search found about one synthetic cohort; every file of the results is made from it."""
 
-    Attributes:
-        name: how its results are called, "" where it is the only synthetic cohort.
-        cohort: the synthetic cohort.
-        rows: rows of the real cohort that were searched.
-        subjects: number of subjects in these rows.
-        found: nearest of each synthetic case by Pearson's r; its index counts within ``rows``.
-        copies: which cases are too near, by all matchers.
-        maps: the same of the label maps; or why they were not compared.
-        control: control subjects against the training cases.
-        training: training subjects against the other training subjects.
-        neighbour: neighbouring slices of one training subject.
-        blurred: training cases, blurred, against the training cases: how near a blurred copy lies.
-        reverse: synthetic cases against the control cases.
-        threshold: the r that is too near; None where fewer than five subjects could set it.
-        config: the settings.
-        note: how the training cases are known.
-    """
-
-    name: str
-    cohort: Cohort
-    rows: np.ndarray
-    subjects: int
-    found: Nearest
-    copies: CopyResult
-    maps: CopyResult | str
-    control: ReferenceScores
-    training: ReferenceScores
-    neighbour: ReferenceScores
-    blurred: ReferenceScores
-    reverse: ReferenceScores
-    threshold: Threshold | None
+    name: str  # how its results are called, "" where it is the only synthetic cohort
+    cohort: Cohort  # the synthetic one
+    rows: np.ndarray  # of the real cohort, that were searched
+    subjects: int  # in these rows
+    found: Nearest  # of each synthetic case by Pearson's r; its index counts within ``rows``
+    copies: CopyResult  # which cases are too near, by all matchers
+    maps: CopyResult | str  # the same of the label maps; or why they were not compared
+    control: ReferenceScores  # control subjects against the training cases
+    training: ReferenceScores  # training subjects against the other training subjects
+    neighbour: ReferenceScores  # neighbouring slices of one training subject
+    blurred: ReferenceScores  # training cases, blurred, against the training cases: how near a blurred copy lies
+    reverse: ReferenceScores  # synthetic cases against the control cases
+    threshold: Threshold | None  # the r that is too near; None where fewer than five subjects could set it
     config: PrivacyConfig
-    note: str
+    note: str  # how the training cases are known
 
     @property
     def flagged(self) -> np.ndarray:
@@ -110,9 +87,8 @@ def numbers(real: Cohort) -> np.ndarray:
 def settings(real: Cohort, cases: int, config: PrivacyConfig) -> DetectorSettings:
     """Return what the detector of so many training cases is made with."""
     learned = [one for name, one in available(real.encoding.image_channels).items() if name != "exact"]
-    return DetectorSettings(
-        config.matchers, learned, config.updates_for(cases), config.false_positive_rate, config.bootstrap
-    )
+    updates = config.updates_for(cases)
+    return DetectorSettings(config.matchers, learned, updates, config.false_positive_rate, config.bootstrap)
 
 
 class CopyDetectors:
@@ -162,35 +138,16 @@ def judge_images(synthetic: Cohort, detector: CopyDetector) -> CopyResult:
     """Decide by the detector which cases of a synthetic cohort are copies."""
     cases = small_cases(synthetic, synthetic.rows())
     missing = sorted(set(detector.reference_set.matchers) - set(detector.decision.scale.names))
-    skipped = [f"the matcher {name}: {REASONS[name]}" for name in missing]
+    skipped = [f"the matcher {name}: {REASONS.get(name, ALIKE)}" for name in missing]
     if cases.labels is None and "lesions" in detector.decision.scale.names:
         skipped.append(f"the matcher lesions: {REASONS['lesions']}")
     return CopyResult(detector.decide(cases), detector.decision.threshold, skipped)
 
 
-REASONS = {
-    "embedding": "too few training cases to learn from",
-    "lesions": "no label maps, or too few lesions of unseen subjects to calibrate it",
-    "registered": "unseen subjects are all alike to it",
-    "detail": "unseen subjects are all alike to it",
-    "deformed": "unseen subjects are all alike to it",
-    "patches": "unseen subjects are all alike to it",
-    "pixels": "unseen subjects are all alike to it",
-}
-
-
 def judge_by_r(found: Nearest, reference: ReferenceScores, config: PrivacyConfig, seed: int) -> CopyResult:
-    """Judge cases by their highest Pearson r alone.
-
-    Args:
-        found: the nearest training case of each.
-        reference: highest r of unseen subjects' cases.
-        config: the settings.
-        seed: of the resamples.
-    """
-    skipped = [
-        f"the matchers {', '.join(v for v in config.matchers if v != 'pixels')}: they match images of two dimensions"
-    ]
+    """Judge cases by their highest Pearson r alone, against that of unseen subjects' cases."""
+    others = ", ".join(name for name in config.matchers if name != "pixels")
+    skipped = [f"the matchers {others}: they match images of two dimensions"]
     if reference.n_subjects < MIN_SUBJECTS:
         return CopyResult(None, None, skipped)
     threshold = calibrate(reference, config.false_positive_rate, config.bootstrap, seed)
@@ -218,8 +175,6 @@ def judge_maps(real: Cohort, synthetic: Cohort, rows: np.ndarray, config: Privac
     unseen_subjects, name = subjects[unseen], "label maps"
     if not ScoreScale({name: calibrating.score}, unseen_subjects, config.false_positive_rate).names:
         return "skipped: the label maps of unseen subjects are all alike to this measure"
-    decision = CopyDecision(
-        {name: calibrating}, unseen_subjects, "the label maps of unseen subjects", config.false_positive_rate,
-        config.bootstrap, derive(seed, "label maps"),
-    )  # fmt: skip
+    note, rate, draws = "the label maps of unseen subjects", config.false_positive_rate, config.bootstrap
+    decision = CopyDecision({name: calibrating}, unseen_subjects, note, rate, draws, derive(seed, "label maps"))
     return CopyResult(decision.decide({name: matched}), decision.threshold, [])

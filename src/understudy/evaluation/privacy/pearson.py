@@ -6,7 +6,7 @@ background included) and every training image; the highest is kept.
 **Differs**: all channels are flattened together (one r for a case, not one for a grey image), in the range that a
 network sees (each channel's recorded range maps to [-1, 1]); 3D cases are flattened whole. evaluation/nearest.py
 compares all pairs.
-**Checked** in tests/evaluation/privacy/test_pearson.py (numpy.corrcoef of the flattened images).
+**Checked** in tests/evaluation/privacy/test_pearson.py (numpy.corrcoef of the flattened images; channels).
 """
 
 import numpy as np
@@ -17,18 +17,16 @@ from understudy.evaluation.nearest import unit_vectors
 
 
 class ImageVectors:
-    """The images of some rows of a cohort as centred unit vectors, read from its memory map block by block."""
+    """The images of some rows of a cohort, or some of their channels, as centred unit vectors, read block by block.
 
-    def __init__(self, cohort: Cohort, rows: np.ndarray) -> None:
-        """Choose the rows; nothing is read yet.
+    Nothing is read before a block is asked for. UnderstudyError where the cohort has no images.
+    """
 
-        Raises:
-            UnderstudyError: the cohort has no images.
-        """
+    def __init__(self, cohort: Cohort, rows: np.ndarray, channels: np.ndarray | slice = slice(None)) -> None:
         if cohort.images is None:
             raise UnderstudyError(f"images were expected in the cohort {cohort.path}, and it has label maps only")
-        self._cohort, self._images, self.rows = cohort, cohort.images, rows
-        self.dimension = int(np.prod(cohort.images.shape[1:]))
+        self._cohort, self._images, self.rows, self._channels = cohort, cohort.images, rows, channels
+        self.dimension = len(np.arange(cohort.images.shape[1])[channels]) * int(np.prod(cohort.size))
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -36,5 +34,5 @@ class ImageVectors:
 
     def block(self, start: int, stop: int) -> np.ndarray:
         """Return the rows ``start`` to ``stop`` as float32 (n, dimension), centred and of length one."""
-        rows = self.rows[start:stop]
-        return unit_vectors(self._cohort.encoding.encode_images(np.asarray(self._images[rows])).reshape(len(rows), -1))
+        images = self._cohort.encoding.encode_images(np.asarray(self._images[self.rows[start:stop]]))
+        return unit_vectors(images[:, self._channels].reshape(len(images), -1))

@@ -4,8 +4,6 @@ Numbers that fewer than five subjects stand behind are withheld, and say so.
 **Checked** in tests/evaluation/privacy/test_report.py.
 """
 
-from typing import Any
-
 import numpy as np
 
 from understudy.core.disclosure import MIN_SUBJECTS, public
@@ -27,12 +25,7 @@ NOT_COVERED = (
 
 
 def results_of(evidence: CopyEvidence, seed: int) -> list[Result]:
-    """Return the public results of one synthetic cohort: copies, its own correlations, the references.
-
-    Args:
-        evidence: what the search found.
-        seed: for the bootstrap.
-    """
+    """Return the public results of one synthetic cohort: copies, its own correlations, the references."""
     copies = copies_of(evidence, evidence.copies, "copies", seed)
     return [*copies, *_maps(evidence, seed), *_synthetic(evidence, seed), *_references(evidence, seed)]
 
@@ -48,18 +41,11 @@ def skipped(name: str, seed: int) -> list[Result]:
 
 
 def copies_of(e: CopyEvidence, judged: CopyResult, what: str, seed: int) -> list[Result]:
-    """Return the results of one judgement: flagged, expected by chance, share, threshold, p-values, each matcher alone.
-
-    Args:
-        e: what the search found.
-        judged: images or label maps.
-        what: first part of the names, "copies" or "label_maps".
-        seed: of the resamples that gave the intervals.
-    """
-    n = len(e.cohort)
+    """Return the results of one judgement, named "copies" or "label_maps": flagged, by chance, share, threshold, p."""
+    n, at = len(e.cohort), f"{e.prefix}{what}"
     if judged.scores is None or judged.threshold is None:
         why = f"withheld: fewer than {MIN_SUBJECTS} real subjects to say how near unseen subjects lie"
-        return [_result(e, what, "flagged", None, None, None, "cases", "lower", n, seed, _joined(why, *judged.skipped))]
+        return [Result(f"{at}.flagged", None, None, None, "cases", "lower", n, seed, _joined(why, *judged.skipped))]
     found, threshold, rate = judged.scores, judged.threshold, e.config.false_positive_rate
     reference, flagged = threshold.reference, int(found.flagged.sum())
     copies = int((found.flagged & (found.nearness <= threshold.value)).sum())
@@ -73,21 +59,19 @@ def copies_of(e: CopyEvidence, judged: CopyResult, what: str, seed: int) -> list
     by_luck = "by chance, if synthetic cases lie as near to training cases as unseen subjects do; central 95 % range"
     if rate * (1 + subjects) < 1:
         by_luck += f"; up to {n / (1 + subjects):.3g} if the cases of one unseen subject, of {subjects}, are alike"
-    setting = _joined(
-        f"nearness above which a case is flagged, set by {reference.note}; each subject counts once", weak
-    )
+    above_which = f"nearness above which a case is flagged, set by {reference.note}; each subject counts once"
     beyond, highest = "nearer than any of the cases that set the threshold", float(reference.r.max())
     least = f"smallest p of {n} cases; the smallest attainable is {1 / (1 + subjects):.2g}"
     between = percentile_interval(threshold.resampled)
     above = int((found.nearness > highest).sum())
     share = clopper_pearson(flagged, n)
     return [
-        _result(e, what, "flagged", flagged, low, high, "cases", "lower", n, seed, covered),
-        _result(e, what, "expected", chance, chance_low, chance_high, "cases", "", n, seed, by_luck),
-        _result(e, what, "flagged_share", flagged / n, *share, "", "lower", n, seed, "exact 95 % interval"),
-        _result(e, what, "above_reference_max", above, None, None, "cases", "lower", n, seed, beyond),
-        _result(e, what, "threshold", threshold.value, *between, unit, "", subjects, seed, setting),
-        _result(e, what, "least_p", float(found.p.min()), None, None, "", "higher", n, seed, least),
+        Result(f"{at}.flagged", flagged, low, high, "cases", "lower", n, seed, covered),
+        Result(f"{at}.expected", chance, chance_low, chance_high, "cases", "", n, seed, by_luck),
+        Result(f"{at}.flagged_share", flagged / n, *share, "", "lower", n, seed, "exact 95 % interval"),
+        Result(f"{at}.above_reference_max", above, None, None, "cases", "lower", n, seed, beyond),
+        Result(f"{at}.threshold", threshold.value, *between, unit, "", subjects, seed, _joined(above_which, weak)),
+        Result(f"{at}.least_p", float(found.p.min()), None, None, "", "higher", n, seed, least),
     ]
 
 
@@ -99,10 +83,6 @@ def _maps(e: CopyEvidence, seed: int) -> list[Result]:
 
 def _joined(*notes: str) -> str:
     return "; ".join(note for note in notes if note)
-
-
-def _result(e: CopyEvidence, what: str, name: str, *values: Any) -> Result:
-    return Result(f"{e.prefix}{what}.{name}", *values)
 
 
 def _synthetic(e: CopyEvidence, seed: int) -> list[Result]:
@@ -117,12 +97,7 @@ def _synthetic(e: CopyEvidence, seed: int) -> list[Result]:
 
 
 def _references(e: CopyEvidence, seed: int) -> list[Result]:
-    named = (
-        ("control", e.control),
-        ("training", e.training),
-        ("neighbour", e.neighbour),
-        ("blurred", e.blurred),
-    )
+    named = (("control", e.control), ("training", e.training), ("neighbour", e.neighbour), ("blurred", e.blurred))
     return [_quantile(e, name, word, reference, q, seed) for name, reference in named for word, q in QUANTILES]
 
 

@@ -16,35 +16,17 @@ from pathlib import Path
 import numpy as np
 
 from understudy.core.cohort import Cohort
-from understudy.core.disclosure import MIN_SUBJECTS, internal
+from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.errors import UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.result import write_results
 from understudy.core.stage import finished, output_folder
-from understudy.evaluation.folder import write_rows, write_table
 from understudy.evaluation.guard import leak_note, open_pair, short_names
 from understudy.evaluation.nearest import nearest
+from understudy.evaluation.privacy import calibration
 from understudy.evaluation.privacy.attacks.authenticity import nearness_results
-from understudy.evaluation.privacy.attacks.report import (
-    ROWS,
-    TABLE,
-    AttackResult,
-    attack_all,
-    attack_results,
-    attack_table,
-    subject_rows,
-)
+from understudy.evaluation.privacy.attacks.report import attack_all, attack_results, write_attacks
 from understudy.evaluation.privacy.attacks.setup import AttackSetup, ScoreQuery
-from understudy.evaluation.privacy.calibration import (
-    blurred_reference,
-    calibrate,
-    calibration_reference,
-    control_reference,
-    neighbour_reference,
-    reverse_reference,
-    training_reference,
-    training_rows,
-)
 from understudy.evaluation.privacy.canaries.report import write_audit
 from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.curves import write_curves, write_pairs, write_thresholds, write_worst_pairs
@@ -63,14 +45,8 @@ def evaluate_privacy(
 ) -> Path:
     """Compare every synthetic case with every training case, count those nearer than unseen subjects are, and attack.
 
-    Args:
-        real: folder of the real cohort, with its splits.
-        synthetic: folders of the synthetic cohorts; each is evaluated for itself.
-        out: results folder to make.
-        seed: for the bootstrap.
-        config: settings; the defaults where None.
-        score_queries: white-box score queries of the generator of the one synthetic cohort, by name; without them those
-            attacks are left out.
+    Each of the synthetic cohorts is evaluated for itself. White-box score queries, by name, are of the generator of the
+    one synthetic cohort; without them those attacks are left out.
 
     Returns:
         ``out``, with results.json, tables, curves and internal/ (pairs.csv, attacks.csv, worst_pairs.npz); where a
@@ -100,9 +76,8 @@ def evaluate_privacy(
             write_results(folder, [result for name in names for result in skipped(name, seed)], provenance)
             return Path(out)
         detectors = CopyDetectors(cohort, config, seed)
-        evidence = [
-            judge(cohort, other, name, seed, config, detectors) for name, other in zip(names, others, strict=True)
-        ]
+        named = zip(names, others, strict=True)
+        evidence = [judge(cohort, other, name, seed, config, detectors) for name, other in named]
         setups = [_setup(cohort, e, seed, config, asked) for e in evidence]
         attacked = [attack_all(setup, config.attacks, config.bootstrap) for setup in setups]
         results = [result for e in evidence for result in results_of(e, seed)]
@@ -111,7 +86,7 @@ def evaluate_privacy(
         if config.audit:
             results += write_audit(folder, detectors.audit(), seed)
         write_results(folder, results, provenance)
-        _write_attacks(folder, evidence, attacked)
+        write_attacks(folder, [(e.name, e.cohort.id) for e in evidence], attacked)
         write_thresholds(folder, evidence)
         write_curves(folder, evidence)
         write_pairs(folder, cohort, evidence)
@@ -122,26 +97,17 @@ def evaluate_privacy(
 def judge(
     real: Cohort, synthetic: Cohort, name: str, seed: int, config: PrivacyConfig, detectors: CopyDetectors
 ) -> CopyEvidence:
-    """Find the nearest training case of each synthetic case, and calibrate what is too near.
+    """Find the nearest training case of each synthetic case, and calibrate what is too near; both cohorts have images.
 
-    Args:
-        real: the real cohort, with images.
-        synthetic: the synthetic cohort, with images.
-        name: how its results are called; "" where it is the only one.
-        seed: for the bootstrap.
-        config: the settings.
-        detectors: of copies, by what was trained on.
+    The results are called by the name; "" where the synthetic cohort is the only one.
     """
-    rows, note = training_rows(real, synthetic)
+    rows, note = calibration.training_rows(real, synthetic)
     found = nearest(ImageVectors(synthetic, synthetic.rows()), ImageVectors(real, rows), memory_mib=config.memory_mib)
-    control = control_reference(real, rows, config.memory_mib)
-    training = training_reference(real, rows, config.memory_mib, seed)
-    reference = calibration_reference(control, training)
-    threshold = (
-        calibrate(reference, config.false_positive_rate, config.bootstrap, seed)
-        if reference.n_subjects >= MIN_SUBJECTS
-        else None
-    )
+    control = calibration.control_reference(real, rows, config.memory_mib)
+    training = calibration.training_reference(real, rows, config.memory_mib, seed)
+    reference, threshold = calibration.calibration_reference(control, training), None
+    if reference.n_subjects >= MIN_SUBJECTS:
+        threshold = calibration.calibrate(reference, config.false_positive_rate, config.bootstrap, seed)
     detector = detectors.of(rows)
     return CopyEvidence(
         name,
@@ -153,9 +119,9 @@ def judge(
         judge_maps(real, synthetic, rows, config, seed),
         control,
         training,
-        neighbour_reference(real, rows),
-        blurred_reference(real, rows, config.memory_mib, seed),
-        reverse_reference(real, synthetic, config.memory_mib),
+        calibration.neighbour_reference(real, rows),
+        calibration.blurred_reference(real, rows, config.memory_mib, seed),
+        calibration.reverse_reference(real, synthetic, config.memory_mib),
         threshold,
         config,
         "; ".join(filter(None, (note, leak_note(synthetic)))),
@@ -179,10 +145,3 @@ def _known_queries(
     if unknown := sorted(set(score_queries) - set(config.attacks)):
         raise UsageError(f"no attack uses the score query {unknown[0]!r}: attacks are {', '.join(config.attacks)}")
     return score_queries
-
-
-def _write_attacks(folder: Path, evidence: list[CopyEvidence], attacked: list[list[AttackResult]]) -> None:
-    """Write tables/privacy_attacks.csv, and internal/attacks.csv with a row a subject."""
-    pairs = list(zip(evidence, attacked, strict=True))
-    write_table(folder, "privacy_attacks", TABLE, [r for e, a in pairs for r in attack_table(e.name or "synthetic", a)])
-    write_rows(internal(folder) / "attacks.csv", ROWS, [r for e, a in pairs for r in subject_rows(e.cohort.id, a)])

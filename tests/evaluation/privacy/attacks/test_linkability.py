@@ -7,8 +7,9 @@ import pytest
 
 from understudy.evaluation.nearest import UnitRows
 from understudy.evaluation.privacy.attacks import ATTACKS, linkability
-from understudy.evaluation.privacy.attacks.linkability import linked, next_slices
+from understudy.evaluation.privacy.attacks.linkability import linked
 from understudy.evaluation.privacy.attacks.setup import AttackSetup
+from understudy.evaluation.privacy.calibration import next_slices
 
 MakeScene = Callable[..., AttackSetup]
 
@@ -29,7 +30,7 @@ def test_linked_by_hand(queries: int, columns: int, monkeypatch: pytest.MonkeyPa
 
 def test_slices_are_paired_within_subjects_in_their_order(setup: MakeScene) -> None:
     made = setup(members=6, others=6, cases=3, real_changes={"slices": ["10", "9", ""] * 12})
-    first, second = next_slices(made)
+    first, second = next_slices(made.real, made.rows)
     assert len(first) == 12  # a slice without a number stands in no pair
     assert np.array_equal(made.subjects[first], made.subjects[second])
     assert np.array_equal(first, second + 1)  # 9 stands before 10, though it comes after it as text

@@ -1,14 +1,12 @@
-"""From scores of cases to scores of subjects, and vectors of channels, by hand and against numpy."""
+"""From scores of cases to scores of subjects, by hand and against numpy."""
 
 from itertools import combinations
 
 import numpy as np
 import pytest
 
-from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
-from understudy.evaluation.nearest import unit_vectors
-from understudy.evaluation.privacy.attacks.setup import ChannelVectors, expected_highest, join_by_subject, log_distance
+from understudy.evaluation.privacy.attacks.setup import expected_highest, join_by_subject, log_distance
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 5, 9])
@@ -40,7 +38,7 @@ def test_a_subject_with_fewer_gives_its_highest() -> None:
     subjects = np.r_[["few"], np.repeat([f"s{i}" for i in range(19)], 3)]
     joined = join_by_subject(np.r_[7.0, np.zeros(57)], subjects, "highest")
     assert "3 cases" in joined.note
-    assert joined.of(np.array(["few"])) == [7]
+    assert joined.scores[joined.subjects == "few"] == [7]
 
 
 def test_refusals() -> None:
@@ -54,12 +52,3 @@ def test_distance_is_the_chord() -> None:
     u, v = np.array([3, 4]) / 5, np.array([4, 3]) / 5
     assert log_distance(np.array([u @ v])) == pytest.approx(np.log(np.linalg.norm(u - v)))
     assert np.isfinite(log_distance(np.array([1.0])))
-
-
-def test_channels(setup: object) -> None:
-    made = setup()  # type: ignore[operator]
-    cohort: Cohort = made.real
-    assert cohort.images is not None
-    block = ChannelVectors(cohort, np.array([2, 5]), np.array([1])).block(0, 2)
-    expected = unit_vectors(cohort.images[[2, 5]][:, 1].reshape(2, -1))
-    assert block == pytest.approx(expected, abs=1e-6)

@@ -25,13 +25,12 @@ from scipy.stats import rankdata
 from sklearn.cluster import KMeans
 
 from understudy.core.cohort import Cohort
-from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.result import Result
 from understudy.core.seed import derive, rng
 from understudy.core.statistics import by_subject, mean_interval, percentile_interval
 from understudy.evaluation.nearest import Rows, nearest
 from understudy.evaluation.privacy.attacks.membership import no_features
-from understudy.evaluation.privacy.attacks.setup import AttackSetup, log_distance
+from understudy.evaluation.privacy.attacks.setup import AttackSetup, log_distance, withheld
 from understudy.evaluation.privacy.calibration import ReferenceScores, clopper_pearson, order_interval
 from understudy.evaluation.privacy.pearson import ImageVectors
 
@@ -48,19 +47,12 @@ NO_CELL = f"not measured: no cell holds {MIN_RELEASED} released cases and {MIN_U
 
 @dataclass(frozen=True)
 class NearestTraining:
-    """Nearest training cases of some cases.
+    """Nearest training cases of n cases."""
 
-    Attributes:
-        index: (n,) of the nearest, within the training cases.
-        r: (n,) its correlation.
-        other: (n,) that of the nearest of another subject; -inf where there is none.
-        authentic: (n,) mask.
-    """
-
-    index: np.ndarray
-    r: np.ndarray
-    other: np.ndarray
-    authentic: np.ndarray
+    index: np.ndarray  # (n,) of the nearest, within the training cases
+    r: np.ndarray  # (n,) its correlation
+    other: np.ndarray  # (n,) that of the nearest of another subject; -inf where there is none
+    authentic: np.ndarray  # (n,) mask
 
     @property
     def ratio(self) -> np.ndarray:
@@ -69,37 +61,22 @@ class NearestTraining:
 
 
 def nearest_training(query: Rows, real: Cohort, rows: np.ndarray, memory_mib: int) -> NearestTraining:
-    """Find the nearest training cases of some cases.
-
-    Args:
-        query: n cases.
-        real: the real cohort.
-        rows: its training cases, of two subjects or more.
-        memory_mib: bound of the search.
-    """
+    """Find the nearest of the real cohort's training cases, ``rows``, which are of two subjects or more."""
     subjects = by_subject(real.column("subject_id")[rows]).number
     index, r, other = two_subjects(query, ImageVectors(real, rows), subjects, memory_mib)
     used, inverse = np.unique(index, return_inverse=True)
-    fellows = nearest(
-        ImageVectors(real, rows[used]),
-        ImageVectors(real, rows),
-        query_groups=subjects[used],
-        target_groups=subjects,
-        memory_mib=memory_mib,
-    )
+    found, training = ImageVectors(real, rows[used]), ImageVectors(real, rows)
+    whose = subjects[used]
+    fellows = nearest(found, training, query_groups=whose, target_groups=subjects, memory_mib=memory_mib)
     return NearestTraining(index, r, other, fellows.r[inverse] > r)
 
 
 def two_subjects(
     query: Rows, target: Rows, subjects: np.ndarray, memory_mib: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the nearest target (n,), its r (n,), and the highest r (n,) to a target of another subject.
+    """Return the nearest of m targets (n,), its r (n,), and the highest r (n,) to a target of another subject.
 
-    Args:
-        query: n cases.
-        target: m cases.
-        subjects: (m,) their subjects, as numbers from 0.
-        memory_mib: bound of the search.
+    Subjects (m,) are those of the targets, as numbers from 0.
     """
     first = nearest(query, target, memory_mib=memory_mib)
     second = nearest(query, target, query_groups=subjects[first.index], target_groups=subjects, memory_mib=memory_mib)
@@ -107,11 +84,9 @@ def two_subjects(
 
 
 def z_u(released: np.ndarray, unseen: np.ndarray) -> float:
-    """Return the z-value of Mann and Whitney's U of distances; below 0 where released cases lie nearer.
+    """Return the z-value of Mann and Whitney's U of distances to the nearest training case; below 0: released nearer.
 
-    Args:
-        released: (m,) distances of released cases to the nearest training case.
-        unseen: (n,) those of unseen real cases.
+    Distances of released cases are (m,), those of unseen real cases (n,).
     """
     m, n = len(released), len(unseen)
     u = rankdata(np.r_[released, unseen])[:m].sum() - m * (m + 1) / 2
@@ -121,17 +96,14 @@ def z_u(released: np.ndarray, unseen: np.ndarray) -> float:
 def c_t(
     released: np.ndarray, unseen: np.ndarray, subjects: np.ndarray, cells: tuple[np.ndarray, np.ndarray], seed: int
 ) -> float | None:
-    """Return Meehan's C_T.
+    """Return Meehan's C_T, the weighted z-value; None where no cell holds enough cases.
 
     Args:
         released: (m,) distances to the nearest training case.
         unseen: (n,) those of unseen real cases.
-        subjects: (n,) theirs.
+        subjects: (n,) of the unseen cases.
         cells: in which cell each released (m,) and each unseen (n,) case lies.
         seed: of the case that stands for a subject.
-
-    Returns:
-        The weighted z-value; None where no cell holds enough cases.
     """
     order, values = rng(seed, "attack", "c_t"), []
     numbers = by_subject(subjects).number
@@ -167,17 +139,11 @@ def cells_of(setup: AttackSetup) -> tuple[np.ndarray, np.ndarray]:
 def nearness_results(prefix: str, setup: AttackSetup, draws: int) -> list[Result]:
     """Return the three measures of released cases, and the same of non-members; withheld where subjects are few.
 
-    Args:
-        prefix: ``privacy.`` or ``privacy.NAME.``.
-        setup: the cohorts.
-        draws: resamples of subjects.
+    The prefix is ``privacy.`` or ``privacy.NAME.``.
     """
-    people = [np.unique(setup.subjects[side]) for side in (setup.is_member, ~setup.is_member)]
-    name, few = f"{prefix}nearness", min(map(len, people))
-    if few < MIN_SUBJECTS:
-        counts = f"{len(people[0])} members and {len(people[1])} non-members"
-        note = f"withheld: {counts} stand behind it, and a public number needs {MIN_SUBJECTS} of each"
-        return [Result(name, None, seed=setup.seed, note=note)]
+    name = f"{prefix}nearness"
+    if few := withheld(setup.subjects, setup.is_member):
+        return [Result(name, None, seed=setup.seed, note=few)]
     unseen = ImageVectors(setup.real, setup.non_members)
     sides = [nearest_training(query, setup.real, setup.members, setup.memory_mib) for query in (setup.released, unseen)]
     theirs, seed, m = setup.subjects[~setup.is_member], setup.seed, len(setup.synthetic)
@@ -210,10 +176,9 @@ def _ratios(name: str, sides: list[NearestTraining], theirs: np.ndarray, seed: i
         low, high = percentile_interval(resampled)
         own, m = float(np.quantile(released, q, method="inverted_cdf")), len(released)
         ends = order_interval(released, q)
+        at = f"{name}.distance_ratio.{word}"
         results += [
-            Result(f"{name}.distance_ratio.{word}", own, *ends, "", "higher", m, seed, RATIO),
-            Result(
-                f"{name}.distance_ratio.{word}.control", value, low, high, "", "", control.n_subjects, seed, CONTROL
-            ),
+            Result(at, own, *ends, "", "higher", m, seed, RATIO),
+            Result(f"{at}.control", value, low, high, "", "", control.n_subjects, seed, CONTROL),
         ]
     return results

@@ -14,7 +14,9 @@ link is made where both records have the same nearest released record (there: on
 import numpy as np
 
 from understudy.evaluation.nearest import Rows
-from understudy.evaluation.privacy.attacks.setup import COLUMNS, Attack, AttackScores, AttackSetup, ChannelVectors
+from understudy.evaluation.privacy.attacks.setup import COLUMNS, Attack, AttackScores, AttackSetup
+from understudy.evaluation.privacy.calibration import next_slices
+from understudy.evaluation.privacy.pearson import ImageVectors
 
 QUERIES = 512  # cases at once
 
@@ -22,11 +24,7 @@ QUERIES = 512  # cases at once
 def linked(one: Rows, other: Rows, released_one: Rows, released_other: Rows) -> tuple[np.ndarray, np.ndarray]:
     """Return (n,) scores and (n,) successes of linking record i of one side with record i of the other.
 
-    Args:
-        one: n records.
-        other: n records of the same people.
-        released_one: m released cases as the first side shows them.
-        released_other: the same m as the other shows them.
+    Both sides hold n records of the same people, and show the same m released cases, each in its own way.
     """
     scores, success = np.full(len(one), -np.inf), np.zeros(len(one))
     for first in range(0, len(one), QUERIES):
@@ -34,12 +32,8 @@ def linked(one: Rows, other: Rows, released_one: Rows, released_other: Rows) -> 
         blocks = one.block(here.start, here.stop), other.block(here.start, here.stop)
         best, nearest = np.full((2, len(blocks[0])), -np.inf), np.full((2, len(blocks[0])), -1)
         for start in range(0, len(released_one), COLUMNS):
-            r = np.stack(
-                [
-                    block @ side.block(start, start + COLUMNS).T
-                    for block, side in zip(blocks, (released_one, released_other), strict=True)
-                ]
-            )
+            sides = zip(blocks, (released_one, released_other), strict=True)
+            r = np.stack([block @ side.block(start, start + COLUMNS).T for block, side in sides])
             nearest = np.where(r.max(2) > best, start + r.argmax(2), nearest)
             best = np.maximum(best, r.max(2))
             scores[here] = np.maximum(scores[here], r.min(0).max(1))
@@ -50,27 +44,18 @@ def linked(one: Rows, other: Rows, released_one: Rows, released_other: Rows) -> 
 def contrasts(setup: AttackSetup) -> list[AttackScores]:
     """Link the first half of an image's channels with the others."""
     halves = np.array_split(np.arange(len(setup.real.encoding.channels)), 2)
-    attacked = [ChannelVectors(setup.real, setup.rows, half) for half in halves]
-    released = [ChannelVectors(setup.synthetic, setup.synthetic.rows(), half) for half in halves]
-    scores, success = linked(attacked[0], attacked[1], released[0], released[1])
+    attacked = [ImageVectors(setup.real, setup.rows, half) for half in halves]
+    released = [ImageVectors(setup.synthetic, setup.synthetic.rows(), half) for half in halves]
+    scores, success = linked(*attacked, *released)
     return [AttackScores(scores, success=success)]
 
 
 def slices(setup: AttackSetup) -> list[AttackScores]:
     """Link each slice of a patient with the next one that is there."""
-    first, second = next_slices(setup)
+    first, second = next_slices(setup.real, setup.rows)
     scores = np.full(len(setup.rows), np.nan)
     scores[first], _ = linked(setup.pixels(first), setup.pixels(second), setup.released, setup.released)
     return [AttackScores(scores)]
-
-
-def next_slices(setup: AttackSetup) -> tuple[np.ndarray, np.ndarray]:
-    """Return pairs (p,), (p,) of cases of one subject that follow each other, counted within the rows of the setup."""
-    told = setup.real.column("slice_index")[setup.rows]
-    known = np.flatnonzero(told != "")
-    order = known[np.lexsort((told[known].astype(float), setup.subjects[known]))]
-    same = np.flatnonzero(setup.subjects[order][:-1] == setup.subjects[order][1:])
-    return order[same], order[same + 1]
 
 
 def _lacks_contrasts(setup: AttackSetup) -> str:
@@ -79,7 +64,7 @@ def _lacks_contrasts(setup: AttackSetup) -> str:
 
 
 def _lacks_slices(setup: AttackSetup) -> str:
-    first, _ = next_slices(setup)
+    first, _ = next_slices(setup.real, setup.rows)
     both = all((setup.is_member[first] == side).any() for side in (True, False))
     return "" if both else "needs members and non-members with two slices whose slice_index is known"
 

@@ -35,6 +35,9 @@ from understudy.evaluation.nearest import nearest
 from understudy.evaluation.privacy.attacks.setup import Attack, AttackScores, AttackSetup, log_distance
 
 ENCODER_CASES = 16  # fewest that the encoder learns from
+FOLDS = 5
+MIN_NON_MEMBERS = 10  # non-member subjects
+QUESTION = "Was this patient among the training patients?"
 
 
 def no_features(setup: AttackSetup) -> str:
@@ -54,21 +57,6 @@ def features(setup: AttackSetup) -> list[AttackScores]:
     """Score each case by the highest r of its features to those of a released case."""
     attacked, released = setup.described
     return [AttackScores(nearest(attacked, released, memory_mib=setup.memory_mib).r)]
-
-
-_QUESTION = "Was this patient among the training patients?"
-PIXELS = Attack(pixels, _QUESTION, "the released cases and images of the patient, compared by pixels", "highest")
-FEATURES = Attack(
-    features,
-    _QUESTION,
-    "the released cases and images of the patient, compared by their features",
-    "highest",
-    no_features,
-)
-
-
-FOLDS = 5
-MIN_NON_MEMBERS = 10  # non-member subjects
 
 
 def density_ratio(setup: AttackSetup) -> list[AttackScores]:
@@ -98,25 +86,11 @@ def _lacks(setup: AttackSetup) -> str:
     return few if n < MIN_NON_MEMBERS else ""
 
 
-DENSITY_RATIO = Attack(
-    density_ratio,
-    "Was this patient among the training patients?",
-    "the released cases, images of the patient, and real images of other people",
-    "mean",
-    _lacks,
-)
-
-
 def query_scores(setup: AttackSetup, *, name: str, sign: int) -> list[AttackScores]:
-    """Score each case by the answer of a white-box score query.
+    """Score each case by the answer of the setup's white-box score query of that name.
 
-    Args:
-        setup: with the query of that name: (cohort, rows) -> (n,).
-        name: of the query.
-        sign: 1 where a higher answer points to a member, -1 where a lower one does.
-
-    Raises:
-        UnderstudyError: not one finite number a case.
+    The sign is 1 where a higher answer points to a member, -1 where a lower one does. UnderstudyError where there is
+    not one finite number a case.
     """
     answers = np.asarray(setup.score_queries[name].score(setup.real, setup.rows), np.float64)
     if answers.shape != setup.rows.shape or not np.isfinite(answers).all():
@@ -132,9 +106,13 @@ def _attack(name: str, sign: int, holds: str) -> Attack:
         why = f"needs the generator, queried for its {name.replace('_', ' ')}: name its run with --generator"
         return "" if name in setup.score_queries else why
 
-    question = "Was this patient among the training patients?"
-    return Attack(partial(query_scores, name=name, sign=sign), question, holds, "mean", lacks)
+    return Attack(partial(query_scores, name=name, sign=sign), QUESTION, holds, "mean", lacks)
 
 
+HOLDS = "the released cases and images of the patient, compared by"
+PIXELS = Attack(pixels, QUESTION, f"{HOLDS} pixels", "highest")
+FEATURES = Attack(features, QUESTION, f"{HOLDS} their features", "highest", no_features)
+PEOPLE = "the released cases, images of the patient, and real images of other people"
+DENSITY_RATIO = Attack(density_ratio, QUESTION, PEOPLE, "mean", _lacks)
 DISCRIMINATOR = _attack("discriminator", 1, "the discriminator of the generator, and images of the patient")
 DENOISING = _attack("denoising_loss", -1, "the denoising network, and images of the patient")

@@ -4,16 +4,18 @@
 attacks).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from understudy.core.disclosure import MIN_SUBJECTS
+from understudy.core.disclosure import internal
 from understudy.core.result import Result
 from understudy.core.seed import derive
 from understudy.core.statistics import Interval
+from understudy.evaluation.folder import write_rows, write_table
 from understudy.evaluation.privacy.attacks import ATTACKS
 from understudy.evaluation.privacy.attacks.risk import MIN_FOR_TPR, RATE, AttackPerformance, measure
 from understudy.evaluation.privacy.attacks.setup import (
@@ -22,79 +24,8 @@ from understudy.evaluation.privacy.attacks.setup import (
     AttackSetup,
     SubjectScores,
     join_by_subject,
+    withheld,
 )
-
-
-@dataclass(frozen=True)
-class AttackResult:
-    """The result of one attack, or of one part of it.
-
-    Attributes:
-        name: of the attack, with the part: ``attribute.pneumonia``.
-        attack: its entry in the menu.
-        why: why nothing was measured, or "".
-        performance: how well it does.
-        members: scores of member subjects.
-        non_members: scores of non-member subjects.
-        success: scores of success of all subjects, where the attack has a success of its own.
-    """
-
-    name: str
-    attack: Attack
-    why: str = ""
-    performance: AttackPerformance | None = None
-    members: SubjectScores | None = None
-    non_members: SubjectScores | None = None
-    success: SubjectScores | None = None
-
-
-def attack_all(setup: AttackSetup, names: Sequence[str], draws: int) -> list[AttackResult]:
-    """Run attacks, one after the other.
-
-    Args:
-        setup: the cohorts, and who is a member.
-        names: of the menu.
-        draws: resamples of subjects for each interval.
-    """
-    found = []
-    for name in names:
-        attack = ATTACKS[name]
-        why = _few(setup.subjects, setup.is_member) or attack.lacks(setup)
-        if why:
-            found.append(AttackResult(name, attack, why if why.startswith("withheld") else f"not measured: {why}"))
-        else:
-            found += [_result_of(name, attack, scored, setup, draws) for scored in attack.run(setup)]
-    return found
-
-
-def _few(subjects: np.ndarray, is_member: np.ndarray) -> str:
-    """Say that too few subjects stand behind a number, or ""."""
-    members, others = (len(np.unique(subjects[side])) for side in (is_member, ~is_member))
-    if not others:
-        return "the real cohort has no subjects in the splits of non-members to compare with"
-    if min(members, others) >= MIN_SUBJECTS:
-        return ""
-    return (
-        f"withheld: {members} members and {others} non-members stand behind it, and a public number needs "
-        f"{MIN_SUBJECTS} of each"
-    )
-
-
-def _result_of(name: str, attack: Attack, scored: AttackScores, setup: AttackSetup, draws: int) -> AttackResult:
-    name = f"{name}.{scored.part}" if scored.part else name
-    counted = ~np.isnan(scored.scores)
-    if why := _few(setup.subjects[counted], setup.is_member[counted]):
-        return AttackResult(name, attack, why if why.startswith("withheld") else f"not measured: {why}")
-    joined = join_by_subject(scored.scores, setup.subjects, attack.aggregate)
-    member = np.isin(joined.subjects, np.unique(setup.subjects[setup.is_member]))
-    ours, theirs = (
-        SubjectScores(joined.subjects[side], joined.scores[side], joined.note) for side in (member, ~member)
-    )
-    won = None if scored.success is None else join_by_subject(scored.success, setup.subjects, "mean")
-    rates = (won.scores[member], won.scores[~member]) if won else None
-    seed = derive(setup.seed, "attack", name)
-    return AttackResult(name, attack, "", measure(ours.scores, theirs.scores, seed, draws, rates), ours, theirs, won)
-
 
 TABLE = (
     *("cohort", "attack", "question", "attacker_holds", "outcome", "auc", "auc_low", "auc_high"),
@@ -108,13 +39,60 @@ NOT_COVERED = (
 )
 
 
+@dataclass(frozen=True)
+class AttackResult:
+    """The result of one attack, or of one part of it."""
+
+    name: str  # of the attack, with the part: ``attribute.pneumonia``
+    attack: Attack
+    why: str = ""  # why nothing was measured, or none
+    performance: AttackPerformance | None = None
+    members: SubjectScores | None = None
+    non_members: SubjectScores | None = None
+    success: SubjectScores | None = None  # of all subjects, where the attack has a success of its own
+
+
+def attack_all(setup: AttackSetup, names: Sequence[str], draws: int) -> list[AttackResult]:
+    """Run attacks of the menu, one after the other, with ``draws`` resamples of subjects for each interval."""
+    found = []
+    for name in names:
+        attack = ATTACKS[name]
+        why = _few(setup.subjects, setup.is_member)
+        if not why and (lacks := attack.lacks(setup)):
+            why = f"not measured: {lacks}"
+        if why:
+            found.append(AttackResult(name, attack, why))
+        else:
+            found += [_result_of(name, attack, scored, setup, draws) for scored in attack.run(setup)]
+    return found
+
+
+def _few(subjects: np.ndarray, is_member: np.ndarray) -> str:
+    """Say that no or too few subjects stand behind a number, or ""."""
+    if is_member.all():
+        return "not measured: the real cohort has no subjects in the splits of non-members to compare with"
+    return withheld(subjects, is_member)
+
+
+def _result_of(name: str, attack: Attack, scored: AttackScores, setup: AttackSetup, draws: int) -> AttackResult:
+    name = f"{name}.{scored.part}" if scored.part else name
+    counted = ~np.isnan(scored.scores)
+    if why := _few(setup.subjects[counted], setup.is_member[counted]):
+        return AttackResult(name, attack, why)
+    joined = join_by_subject(scored.scores, setup.subjects, attack.aggregate)
+    member = np.isin(joined.subjects, np.unique(setup.subjects[setup.is_member]))
+    sides = (member, ~member)
+    ours, theirs = (SubjectScores(joined.subjects[side], joined.scores[side], joined.note) for side in sides)
+    won = None if scored.success is None else join_by_subject(scored.success, setup.subjects, "mean")
+    rates = (won.scores[member], won.scores[~member]) if won else None
+    seed = derive(setup.seed, "attack", name)
+    return AttackResult(name, attack, "", measure(ours.scores, theirs.scores, seed, draws, rates), ours, theirs, won)
+
+
 def attack_results(prefix: str, attacked: Sequence[AttackResult], seed: int) -> list[Result]:
     """Return the public results: AUC, residual risk, and TPR at 1 % FPR where it can be said.
 
-    Args:
-        prefix: ``privacy.`` or ``privacy.NAME.``.
-        attacked: the result of each attack.
-        seed: of the evaluation.
+    The prefix is ``privacy.`` or ``privacy.NAME.``; the seed is that of the evaluation.
     """
     return [result for one in attacked for result in _results(f"{prefix}attack.{one.name}", one, seed)]
 
@@ -124,24 +102,12 @@ def _results(name: str, one: AttackResult, seed: int) -> list[Result]:
         return [Result(f"{name}.auc", None, better="lower", seed=seed, note=one.why)]
     v, n = one.performance, one.performance.members + one.performance.non_members
     about = f"{v.members} members and {v.non_members} non-members; {one.members.note}"
-    bound = (
-        ""
-        if v.tpr
-        else f"; TPR at 1 % FPR needs {MIN_FOR_TPR} non-members: the upper end of this interval is the bound"
-    )
-    results = [
-        _result(f"{name}.auc", v.auc, n, seed, f"0.5: guessing; {about}{bound}; {NOT_COVERED}"),
-        _result(f"{name}.risk", v.risk, n, seed, _risk_note(one, v)),
-    ]
+    least = f"; TPR at 1 % FPR needs {MIN_FOR_TPR} non-members: the upper end of this interval is the bound"
+    auc = f"0.5: guessing; {about}{'' if v.tpr else least}; {NOT_COVERED}"
+    found: list[tuple[str, Interval | None, str]] = [("auc", v.auc, auc), ("risk", v.risk, _risk_note(one, v))]
     if v.tpr:
-        results.append(_result(f"{name}.tpr", v.tpr, n, seed, f"members found at 1 % false accusations; {about}"))
-    return results
-
-
-def _result(name: str, found: Interval | None, n: int, seed: int, note: str) -> Result:
-    if found is None:
-        return Result(name, None, better="lower", n=n, seed=seed, note=note)
-    return Result(name, found.value, found.low, found.high, "", "lower", n, seed, note)
+        found.append(("tpr", v.tpr, f"members found at 1 % false accusations; {about}"))
+    return [Result(f"{name}.{word}", *_numbers(x), "", "lower", n, seed, note) for word, x, note in found]
 
 
 def _risk_note(one: AttackResult, v: AttackPerformance) -> str:
@@ -152,6 +118,16 @@ def _risk_note(one: AttackResult, v: AttackPerformance) -> str:
         f"(attack - control) / (1 - control), success: {what}; {100 * v.attack:.0f} % of {v.members} members, "
         f"{100 * v.control:.0f} % of {v.non_members} non-members"
     )
+
+
+def write_attacks(folder: Path, cohorts: Iterable[tuple[str, str]], attacked: Iterable[Sequence[AttackResult]]) -> None:
+    """Write tables/privacy_attacks.csv and internal/attacks.csv of some synthetic cohorts, (name or "", id) each."""
+    table, rows = [], []
+    for (name, identity), one in zip(cohorts, attacked, strict=True):
+        table += attack_table(name or "synthetic", one)
+        rows += subject_rows(identity, one)
+    write_table(folder, "privacy_attacks", TABLE, table)
+    write_rows(internal(folder) / "attacks.csv", ROWS, rows)
 
 
 def attack_table(cohort: str, attacked: Sequence[AttackResult]) -> list[list[Any]]:
@@ -169,8 +145,8 @@ def _row(cohort: str, one: AttackResult) -> list[Any]:
     return [*told, outcome(v), *numbers, v.attack, v.control, v.members, v.non_members, note]
 
 
-def _numbers(found: Interval | None) -> list[float | None]:
-    return [None, None, None] if found is None else [found.value, found.low, found.high]
+def _numbers(found: Interval | None) -> tuple[float | None, float | None, float | None]:
+    return (found.value, found.low, found.high) if found else (None, None, None)
 
 
 def outcome(v: AttackPerformance) -> str:

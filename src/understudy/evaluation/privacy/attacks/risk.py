@@ -29,15 +29,14 @@ from understudy.core.seed import rng
 from understudy.core.statistics import Interval, percentile_interval, resample
 
 Z = 1.959963984540054
+MIN_FOR_TPR = 100  # non-member subjects
+LOW_RATE = 0.01
+RATE = 0.1  # of non-members that may be accused where a threshold decides
+BLOCK = 512  # members at once
 
 
 def wilson(successes: float, n: int) -> tuple[float, float]:
-    """Return the 95 % Wilson interval of a rate.
-
-    Args:
-        successes: 0..n; parts of a success where a subject's cases differ.
-        n: subjects.
-    """
+    """Return the 95 % Wilson interval of a rate; of 0..n successes, parts count where a subject's cases differ."""
     p, z2 = successes / n, Z**2
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = Z / (1 + z2 / n) * np.sqrt(p * (1 - p) / n + z2 / (4 * n**2))
@@ -47,14 +46,8 @@ def wilson(successes: float, n: int) -> tuple[float, float]:
 def residual_risk(attack: float, n_attack: int, control: float, n_control: int) -> Interval | None:
     """Return the residual risk with its 95 % interval; at most 1, negative where it succeeds on non-members more.
 
-    Args:
-        attack: rate of success on members, 0..1.
-        n_attack: member subjects.
-        control: rate of success on non-members, 0..1.
-        n_control: non-member subjects.
-
-    Returns:
-        None where the attack succeeds on every non-member: nothing is left to gain.
+    Rates of success, 0..1, are those on ``n_attack`` members and on ``n_control`` non-members. None where the attack
+    succeeds on every non-member: nothing is left to gain.
     """
     if control >= 1:
         return None
@@ -69,33 +62,17 @@ def residual_risk(attack: float, n_attack: int, control: float, n_control: int) 
     return Interval(1 - failed / spared, float(1 - high_ratio), float(1 - low_ratio))
 
 
-MIN_FOR_TPR = 100  # non-member subjects
-LOW_RATE = 0.01
-RATE = 0.1  # of non-members that may be accused where a threshold decides
-BLOCK = 512  # members at once
-
-
 @dataclass(frozen=True)
 class AttackPerformance:
-    """How well one attack does.
-
-    Attributes:
-        auc: with its interval.
-        tpr: share of members found at 1 % FPR; None below 100 non-members.
-        risk: residual; None where the attack succeeds on every non-member.
-        attack: rate of success on members.
-        control: rate of success on non-members.
-        members: how many subjects.
-        non_members: how many subjects.
-    """
+    """How well one attack does."""
 
     auc: Interval
-    tpr: Interval | None
-    risk: Interval | None
-    attack: float
-    control: float
-    members: int
-    non_members: int
+    tpr: Interval | None  # share of members found at 1 % FPR; None below 100 non-members
+    risk: Interval | None  # residual; None where the attack succeeds on every non-member
+    attack: float  # rate of success on members
+    control: float  # rate of success on non-members
+    members: int  # subjects
+    non_members: int  # subjects
 
 
 def measure(
@@ -105,17 +82,10 @@ def measure(
     draws: int,
     success: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> AttackPerformance:
-    """Measure how well an attack tells members from non-members.
+    """Measure how well an attack tells members from non-members, by scores (n,) and (m,), one a subject.
 
-    Args:
-        members: (n,) scores, one a subject.
-        non_members: (m,) scores, one a subject.
-        seed: of the resampling.
-        draws: of the resampling.
-        success: of members (n,) and non-members (m,), 0..1, one a subject, where the attack has a success of its own.
-
-    Raises:
-        UnderstudyError: a side is empty, or a score is not a number.
+    ``success`` of members (n,) and non-members (m,) is 0..1, one a subject, where the attack has a success of its own.
+    UnderstudyError where a side is empty, or a score is not a number.
     """
     if not len(members) or not len(non_members) or not np.isfinite(np.concatenate([members, non_members])).all():
         raise UnderstudyError(

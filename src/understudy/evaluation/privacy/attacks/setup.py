@@ -14,7 +14,7 @@ all it has, members and non-members alike.
 **Source**: the expected highest of k drawn without replacement from sorted s_1 <= ... <= s_n is
 sum_i s_i C(i - 1, k - 1) / C(n, k).
 **Checked** in tests/evaluation/privacy/attacks/test_setup.py (all draws counted; chance does not favour subjects with
-many slices; numpy).
+many slices).
 """
 
 from collections.abc import Callable, Mapping
@@ -25,53 +25,42 @@ import numpy as np
 from scipy.special import gammaln
 
 from understudy.core.cohort import Cohort
+from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.errors import UnderstudyError
 from understudy.core.statistics import by_subject
 from understudy.evaluation.features import EXTRACTORS
 from understudy.evaluation.features.config import FeatureConfig
 from understudy.evaluation.features.extractor import ExtractorInputs, image_blocks
-from understudy.evaluation.nearest import Rows, UnitRows, unit_vectors
+from understudy.evaluation.nearest import Rows, UnitRows
 from understudy.evaluation.privacy.pearson import ImageVectors
 
 MIN_SD = 1e-6  # a feature that does not differ among released cases is not divided
+AGGREGATES = ("mean", "highest")
+SHARE = 0.1  # of the subjects may have fewer than k cases
+COLUMNS = 1024  # released cases that are multiplied at once
+NEAREST = 1e-5  # of 1 - r: products in single precision tell no less
 
 
 @dataclass(frozen=True)
 class ScoreQuery:
-    """A white-box score query: what an attacker who holds the generator computes of a case.
+    """A white-box score query: what an attacker who holds the generator computes of a case."""
 
-    Attributes:
-        identity: what decides its answers, e.g. the hash of a snapshot; it stands in the provenance.
-        score: (cohort, rows) -> (n,), as the attack that needs it says.
-    """
-
-    identity: str
-    score: Callable[[Cohort, np.ndarray], np.ndarray]
+    identity: str  # what decides its answers, e.g. the hash of a snapshot; it stands in the provenance
+    score: Callable[[Cohort, np.ndarray], np.ndarray]  # (cohort, rows) -> (n,), as the attack that needs it says
 
 
 @dataclass
 class AttackSetup:
-    """One synthetic cohort under attack, and what the attacker knows (the threat model).
-
-    Attributes:
-        real: the real cohort.
-        synthetic: the released cases.
-        members: rows of the real cohort whose subjects the generator saw.
-        non_members: rows of subjects that it did not see.
-        seed: of all that is drawn.
-        features: how images are described where an attack needs features: "random" or "encoder".
-        score_queries: of the generator, by name.
-        memory_mib: bound of each search; scores do not depend on it.
-    """
+    """One synthetic cohort under attack, and what the attacker knows (the threat model)."""
 
     real: Cohort
-    synthetic: Cohort
-    members: np.ndarray
-    non_members: np.ndarray
+    synthetic: Cohort  # the released cases
+    members: np.ndarray  # rows of the real cohort whose subjects the generator saw
+    non_members: np.ndarray  # rows of subjects that it did not see
     seed: int
-    features: str = "random"
-    score_queries: Mapping[str, ScoreQuery] = field(default_factory=dict)
-    memory_mib: int = 1024
+    features: str = "random"  # or "encoder": how images are described where an attack needs features
+    score_queries: Mapping[str, ScoreQuery] = field(default_factory=dict)  # of the generator, by name
+    memory_mib: int = 1024  # bound of each search; scores do not depend on it
 
     @cached_property
     def rows(self) -> np.ndarray:
@@ -119,70 +108,45 @@ class AttackSetup:
 
 @dataclass(frozen=True)
 class AttackScores:
-    """The scores that one attack gives.
+    """What one attack says of the rows of a setup."""
 
-    Attributes:
-        scores: (n,) one for each row of the setup, higher where the attacker is surer; NaN where a case does not count.
-        part: what is added to the attack's name, e.g. a class; "" for most.
-        success: (n,) of 0 and 1 where an attack has a success of its own; else None, and a threshold decides.
-    """
-
-    scores: np.ndarray
-    part: str = ""
-    success: np.ndarray | None = None
+    scores: np.ndarray  # (n,), higher where the attacker is surer; NaN where a case does not count
+    part: str = ""  # what is added to the attack's name, e.g. a class
+    success: np.ndarray | None = None  # (n,) of 0 and 1, where it has a success of its own; else a threshold decides
 
 
 @dataclass(frozen=True)
 class Attack:
-    """One entry of the menu.
-
-    Attributes:
-        run: the attack.
-        question: what is attacked, as a data-protection officer would ask.
-        holds: what the attacker is taken to hold.
-        aggregate: how the scores of a subject's cases become one: "mean" or "highest" (:func:`join_by_subject`).
-        lacks: why the attack cannot be run on a setup, or "".
-    """
+    """One entry of the menu."""
 
     run: Callable[[AttackSetup], list[AttackScores]]
-    question: str
-    holds: str
-    aggregate: str
-    lacks: Callable[[AttackSetup], str] = lambda setup: ""
-
-
-SHARE = 0.1  # of the subjects may have fewer than k cases
+    question: str  # what is attacked, as a data-protection officer would ask
+    holds: str  # what the attacker is taken to hold
+    aggregate: str  # how the scores of a subject's cases become one: "mean" or "highest" (:func:`join_by_subject`)
+    lacks: Callable[[AttackSetup], str] = lambda setup: ""  # why the attack cannot be run on a setup, or ""
 
 
 @dataclass(frozen=True)
 class SubjectScores:
-    """Scores of subjects.
-
-    Attributes:
-        subjects: (S,) names, sorted.
-        scores: (S,).
-        note: how cases were joined.
-    """
+    """Scores (S,) of subjects, whose names (S,) are sorted, and how cases were joined."""
 
     subjects: np.ndarray
     scores: np.ndarray
     note: str
 
-    def of(self, names: np.ndarray) -> np.ndarray:
-        """Return the scores of those subjects that are among some names."""
-        return self.scores[np.isin(self.subjects, names)]
+
+def withheld(subjects: np.ndarray, is_member: np.ndarray) -> str:
+    """Say that fewer than five members or non-members stand behind a number of cases (n,), or ""."""
+    members, others = (len(np.unique(subjects[side])) for side in (is_member, ~is_member))
+    counts = f"{members} members and {others} non-members stand behind it"
+    few = f"withheld: {counts}, and a public number needs {MIN_SUBJECTS} of each"
+    return few if min(members, others) < MIN_SUBJECTS else ""
 
 
 def join_by_subject(scores: np.ndarray, subjects: np.ndarray, aggregate: str) -> SubjectScores:
-    """Join the scores of each subject's cases.
+    """Join the scores (n,) of each subject's cases to their "mean" or "highest"; NaN where a case does not count.
 
-    Args:
-        scores: (n,), NaN where a case does not count.
-        subjects: (n,) names.
-        aggregate: "mean" or "highest".
-
-    Raises:
-        UnderstudyError: an unknown way to join, or no case counts.
+    UnderstudyError where the way to join is unknown, or no case counts.
     """
     counted = ~np.isnan(scores)
     if aggregate not in AGGREGATES or not counted.any():
@@ -207,27 +171,6 @@ def expected_highest(scores: np.ndarray, k: int) -> float:
     i = np.arange(k, n + 1)
     log = gammaln(i) - gammaln(k) - gammaln(i - k + 1) - (gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
     return float(np.sort(scores)[k - 1 :] @ np.exp(log))
-
-
-AGGREGATES: Mapping[str, str] = {"mean": "the mean", "highest": "the highest"}
-
-
-COLUMNS = 1024  # released cases that are multiplied at once
-NEAREST = 1e-5  # of 1 - r: products in single precision tell no less
-
-
-class ChannelVectors(ImageVectors):
-    """Some channels of the images of some rows as centred unit vectors."""
-
-    def __init__(self, cohort: Cohort, rows: np.ndarray, channels: np.ndarray) -> None:
-        """Choose rows and channels; nothing is read yet."""
-        super().__init__(cohort, rows)
-        self._channels, self.dimension = channels, len(channels) * int(np.prod(cohort.size))
-
-    def block(self, start: int, stop: int) -> np.ndarray:
-        """Return the rows ``start`` to ``stop`` as float32 (n, dimension), centred and of length one."""
-        images = self._cohort.encoding.encode_images(np.asarray(self._images[self.rows[start:stop]]))
-        return unit_vectors(images[:, self._channels].reshape(len(images), -1))
 
 
 def log_distance(r: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from understudy.core.seed import derive, rng
 from understudy.evaluation.privacy.canaries.inject import (
@@ -21,7 +22,7 @@ from understudy.evaluation.privacy.canaries.inject import (
     inject_transformed,
 )
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, without_subject
-from understudy.evaluation.privacy.copies.decision import CopyDecision, CopyScores
+from understudy.evaluation.privacy.copies.decision import CopyDecision
 from understudy.evaluation.privacy.copies.detector import CopyDetector, DetectorSettings, LeftOutDetector, left_out
 from understudy.evaluation.privacy.copies.matchers import MANY, match
 from understudy.evaluation.privacy.copies.transforms import FAMILIES, Transformation
@@ -31,59 +32,35 @@ BLOCK = MANY  # of the low-prevalence test, cases at once
 
 @dataclass(frozen=True)
 class AuditedCases:
-    """Which of some audited cases were flagged.
+    """Which of N audited cases were flagged."""
 
-    Attributes:
-        flagged: (N,) mask.
-        subjects: (N,) whose cases they are, or copy.
-        right: (N,) mask: the nearest case found is of the subject that was copied.
-        matchers: share of the copies that each matcher alone would have flagged.
-    """
-
-    flagged: np.ndarray
-    subjects: np.ndarray
-    right: np.ndarray
-    matchers: dict[str, float] = field(default_factory=dict)
+    flagged: np.ndarray  # (N,) mask
+    subjects: np.ndarray  # (N,) whose cases they are, or copy
+    right: np.ndarray  # (N,) mask: the nearest case found is of the subject that was copied
+    matchers: dict[str, float] = field(default_factory=dict)  # share of the copies that each alone would have flagged
 
 
 @dataclass(frozen=True)
 class AuditResult:
-    """The result of the audit.
+    """The result of the audit."""
 
-    Attributes:
-        recalls: injected copies of each transformation.
-        left_out: the same, by detectors whose encoder had not learned the family of the transformation.
-        left_out_non_members: non-members' cases as they are, by these detectors.
-        non_members: their cases as they are.
-        transformed: non-members' cases, transformed.
-        low_prevalence: flagged copies, copies, flagged cases of non-members, cases of non-members.
-        skipped: what was not audited, and why.
-    """
-
-    recalls: dict[str, AuditedCases]
-    left_out: dict[str, AuditedCases]
-    left_out_non_members: dict[str, AuditedCases]
-    non_members: AuditedCases
-    transformed: AuditedCases
-    low_prevalence: tuple[int, int, int, int]
-    skipped: list[str]
+    recalls: dict[str, AuditedCases]  # injected copies of each transformation
+    left_out: dict[str, AuditedCases]  # the same, by detectors whose encoder had not learned the family of each
+    left_out_non_members: dict[str, AuditedCases]  # non-members' cases as they are, by these detectors
+    non_members: AuditedCases  # the same, by the detector
+    transformed: AuditedCases  # non-members' cases, transformed
+    low_prevalence: tuple[int, int, int, int]  # flagged copies, copies; flagged cases of non-members, cases
+    skipped: list[str]  # what was not audited, and why
 
 
 @dataclass(frozen=True)
 class AuditPlan:
-    """What is injected.
+    """What is injected."""
 
-    Attributes:
-        copies: of each transformation.
-        low_prevalence: copies of the low-prevalence test ...
-        among: ... hidden among so many cases of non-members.
-        left_out: whether families of transformations are left out.
-    """
-
-    copies: int = 200
-    low_prevalence: int = 10
-    among: int = 10_000
-    left_out: bool = True
+    copies: int = 200  # of each transformation
+    low_prevalence: int = 10  # copies of the low-prevalence test ...
+    among: int = 10_000  # ... hidden among so many cases of non-members
+    left_out: bool = True  # whether families of transformations are left out
 
 
 def run(
@@ -94,16 +71,7 @@ def run(
     plan: AuditPlan,
     seed: int,
 ) -> AuditResult:
-    """Audit a detector.
-
-    Args:
-        detector: to audit.
-        non_members: cases of unseen subjects, with their subjects' numbers.
-        transformations: that are injected.
-        settings: the detector's.
-        plan: how much is injected.
-        seed: of all choices.
-    """
+    """Audit a detector that was made with these settings by injected copies and by cases of non-members."""
     training, skipped = detector.reference_set.cases, []
     injected = {
         name: inject_transformed(name, one, training, non_members, plan.copies, seed)
@@ -123,11 +91,8 @@ def run(
     return AuditResult(
         recalls,
         _left_out_recalls(others, injected, matched, transformations, training),
-        {
-            name: _false_positives(one.decision.decide(unseen | one.embedded(no_subject)), whose)
-            for name, one in others.items()
-        },
-        _false_positives(detector.decision.decide(unseen), whose),
+        {name: _non_members(one.decision, unseen | one.embedded(no_subject), whose) for name, one in others.items()},
+        _non_members(detector.decision, unseen, whose),
         transformed,
         low_prevalence,
         skipped,
@@ -167,36 +132,28 @@ def _low_prevalence(
     seed: int,
 ) -> tuple[AuditedCases, tuple[int, int, int, int]]:
     """Hide few copies among many cases of non-members, each transformed at random."""
-    names = list(transformations)
-    which = rng(seed, "audit", "few", "disguises").integers(0, len(names), plan.among)
+    ways = list(transformations.values())
+    which = rng(seed, "audit", "few", "disguises").integers(0, len(ways), plan.among)
     rows = rng(seed, "audit", "few", "strangers").integers(0, len(non_members), plan.among)
     draw, flagged = torch.Generator().manual_seed(derive(seed, "audit", "few")), np.zeros(plan.among, bool)
     for start in range(0, plan.among, BLOCK):
         block = slice(start, start + BLOCK)
         shown = non_members.images[rows[block]]
-        images = _transformed(shown, shown.roll(1, 0), which[block], list(transformations.values()), draw)
+        images = _transformed(shown, shown.roll(1, 0), which[block], ways, draw)
         flagged[block] = detector.decide(without_subject(images)).flagged
     training = detector.reference_set.cases
     chosen = rng(seed, "audit", "few", "copies").choice(len(training), plan.low_prevalence)
-    ways = rng(seed, "audit", "few", "worn").integers(0, len(names), plan.low_prevalence)
+    which = rng(seed, "audit", "few", "worn").integers(0, len(ways), plan.low_prevalence)
     others = non_members.images[np.resize(rows, plan.low_prevalence)]
-    copies = _transformed(training.images[chosen], others, ways, list(transformations.values()), draw)
+    copies = _transformed(training.images[chosen], others, which, ways, draw)
     found = int(detector.decide(without_subject(copies)).flagged.sum())
-    return AuditedCases(flagged, whose[rows], np.zeros(plan.among, bool)), (
-        found,
-        plan.low_prevalence,
-        int(flagged.sum()),
-        plan.among,
-    )
+    transformed = AuditedCases(flagged, whose[rows], np.zeros(plan.among, bool))
+    return transformed, (found, plan.low_prevalence, int(flagged.sum()), plan.among)
 
 
 def _transformed(
-    images: torch.Tensor,
-    others: torch.Tensor,
-    which: np.ndarray,
-    transformations: list[Transformation],
-    draw: torch.Generator,
-) -> torch.Tensor:
+    images: Tensor, others: Tensor, which: np.ndarray, transformations: list[Transformation], draw: torch.Generator
+) -> Tensor:
     """Return each image transformed as its number says; the others are what is blended in."""
     shown = images.clone()
     for i, transformation in enumerate(transformations):
@@ -206,9 +163,9 @@ def _transformed(
     return shown
 
 
-def _false_positives(found: CopyScores, whose: np.ndarray) -> AuditedCases:
-    """Return which cases of non-members were flagged."""
-    return AuditedCases(found.flagged, whose, np.zeros(len(whose), bool))
+def _non_members(decision: CopyDecision, matched: dict[str, NearestTwo], whose: np.ndarray) -> AuditedCases:
+    """Return which cases of non-members are flagged, by what the matchers found."""
+    return AuditedCases(decision.decide(matched).flagged, whose, np.zeros(len(whose), bool))
 
 
 def _left_out(

@@ -27,30 +27,16 @@ SOFT = 1 / 64  # width of a seam
 
 @dataclass(frozen=True)
 class InjectedCopies:
-    """Injected copies and their sources.
+    """Injected copies and their sources."""
 
-    Attributes:
-        cases: what the detector is given.
-        source: (N,) the training case that each copies.
-    """
-
-    cases: SmallCases
-    source: np.ndarray
+    cases: SmallCases  # what the detector is given
+    source: np.ndarray  # (N,) the training case that each copies
 
 
 def inject_transformed(
     name: str, transformation: Transformation, training: SmallCases, others: SmallCases, n: int, seed: int
 ) -> InjectedCopies:
-    """Transform n training cases; label maps are left out, because a transformation may move them.
-
-    Args:
-        name: of the transformation.
-        transformation: how.
-        training: sources.
-        others: what is blended in.
-        n: how many.
-        seed: of the choice and the transformation.
-    """
+    """Transform n training cases, blending in others; no label maps, because a transformation may move them."""
     source, host = draw_sources(name, training, n, seed), rng(seed, "audit", name, "hosts").integers(0, len(others), n)
     draw = torch.Generator().manual_seed(derive(seed, "audit", name, "disguise"))
     images = transformation.inject(training.images[source], others.images[host], draw)
@@ -82,10 +68,9 @@ def inject_parts(training: SmallCases, hosts: SmallCases, n: int, seed: int) -> 
 
 
 def inject_lesions(training: SmallCases, hosts: SmallCases, n: int, seed: int) -> InjectedCopies | None:
-    """Paste lesions of n training cases into other images, on tissue and beside lesions that are there.
+    """Paste lesions of n training cases into other images and maps, on tissue and beside lesions that are there.
 
-    Returns:
-        The copies with their label maps; None where no training case has a lesion, or no host room for one.
+    None where no training case has a lesion, or no host room for one.
     """
     if training.labels is None or hosts.labels is None:
         return None
@@ -104,9 +89,9 @@ def inject_lesions(training: SmallCases, hosts: SmallCases, n: int, seed: int) -
         shifted = torch.roll(training.labels[row], shift, (0, 1))
         labels.append(torch.where(torch.from_numpy(mask), shifted, hosts.labels[host]))
         source.append(row)
-    return (
-        InjectedCopies(without_subject(torch.stack(images), torch.stack(labels)), np.array(source)) if source else None
-    )
+    if not source:
+        return None
+    return InjectedCopies(without_subject(torch.stack(images), torch.stack(labels)), np.array(source))
 
 
 def _place(

@@ -23,10 +23,7 @@ Interval = tuple[float, float, float]
 def write_audit(folder: Path, audit: AuditResult | str, seed: int) -> list[Result]:
     """Write tables/privacy_audit.csv, with a column for what each matcher alone finds; return the results.
 
-    Args:
-        folder: the results folder.
-        audit: its result, or why there was none.
-        seed: of the resamples of subjects.
+    Where there was no audit, the one result says why, and nothing is written.
     """
     if isinstance(audit, str):
         return [Result("privacy.audit", None, seed=seed, note=audit)]
@@ -44,10 +41,7 @@ def write_audit(folder: Path, audit: AuditResult | str, seed: int) -> list[Resul
 def share(one: AuditedCases, seed: int, per_subject: bool = False) -> Interval:
     """Return the share that is flagged and its 95 % range over resampled subjects; exact where there is no spread.
 
-    Args:
-        one: what was flagged, and whose it is.
-        seed: of the resamples.
-        per_subject: each subject counts once, instead of each case.
+    Each case counts once, or ``per_subject`` each subject.
     """
     names, number, counts = by_subject(one.subjects)
     hits = np.bincount(number, one.flagged, len(names))

@@ -22,21 +22,16 @@ from understudy.core.cohort import Cohort
 
 SIDE = 64
 BLOCK = 256
+SOFT = 0.01  # e: differences among similarities above 0.99 do not count
 
 
 @dataclass(frozen=True)
 class SmallCases:
-    """Some cases, small enough to be compared.
+    """N cases, small enough to be compared."""
 
-    Attributes:
-        images: float32 (N, C, 64, 64) in about [-1, 1].
-        labels: int64 (N, 64, 64), or None where there are no label maps.
-        subjects: (N,) whole numbers; -1 for synthetic cases.
-    """
-
-    images: Tensor
-    labels: Tensor | None
-    subjects: Tensor
+    images: Tensor  # float32 (N, C, 64, 64) in about [-1, 1]
+    labels: Tensor | None  # int64 (N, 64, 64), or None where there are no label maps
+    subjects: Tensor  # (N,) whole numbers; -1 for synthetic cases
 
     def __len__(self) -> int:
         """Return the number of cases."""
@@ -45,9 +40,8 @@ class SmallCases:
     def __getitem__(self, rows: "slice | np.ndarray | Tensor") -> "SmallCases":
         """Return some of the cases."""
         chosen = torch.from_numpy(rows) if isinstance(rows, np.ndarray) else rows
-        return SmallCases(
-            self.images[chosen], None if self.labels is None else self.labels[chosen], self.subjects[chosen]
-        )
+        labels = None if self.labels is None else self.labels[chosen]
+        return SmallCases(self.images[chosen], labels, self.subjects[chosen])
 
 
 def without_subject(images: Tensor, labels: Tensor | None = None) -> SmallCases:
@@ -56,13 +50,7 @@ def without_subject(images: Tensor, labels: Tensor | None = None) -> SmallCases:
 
 
 def small_cases(cohort: Cohort, rows: np.ndarray, subjects: np.ndarray | None = None) -> SmallCases:
-    """Read rows of a cohort of 2D cases, averaged or interpolated to 64 x 64.
-
-    Args:
-        cohort: with images of two dimensions.
-        rows: which.
-        subjects: (N,) whole numbers; -1 where left out.
-    """
+    """Read N rows of a cohort of 2D images, averaged or interpolated to 64 x 64; subjects are -1 where left out."""
     assert cohort.images is not None
     images, labels = torch.empty(len(rows), cohort.images.shape[1], SIDE, SIDE), None
     if cohort.labels is not None:
@@ -85,22 +73,13 @@ def resized(images: Tensor) -> Tensor:
     return F.interpolate(images, (SIDE, SIDE), mode="bilinear", align_corners=False)
 
 
-SOFT = 0.01  # e: differences among similarities above 0.99 do not count
-
-
 @dataclass(frozen=True)
 class NearestTwo:
-    """For each of N cases: the nearest training case, its similarity and that of the nearest case of a second subject.
+    """Of N cases: the nearest training case, its similarity, and that of the nearest case of a second subject."""
 
-    Attributes:
-        case: int64 (N,) into the training cases.
-        first: (N,) similarity, at most 1.
-        second: (N,) at most ``first``.
-    """
-
-    case: np.ndarray
-    first: np.ndarray
-    second: np.ndarray
+    case: np.ndarray  # int64 (N,) into the training cases
+    first: np.ndarray  # (N,) similarity, at most 1
+    second: np.ndarray  # (N,) at most ``first``
 
     def __getitem__(self, rows: "slice | np.ndarray") -> "NearestTwo":
         """Return what is known of some of the cases."""
@@ -120,13 +99,10 @@ class NearestTwo:
 
 
 def nearest_two(similarity: Tensor, subjects: Tensor, own: Tensor, cases: Tensor | None = None) -> NearestTwo:
-    """Find the nearest case, and the nearest of another subject.
+    """Find the nearest case, and the nearest of another subject, by the similarity (N, K) to K candidates.
 
-    Args:
-        similarity: (N, K) to K candidates.
-        subjects: (K,) or (N, K) whose the candidates are.
-        own: (N,) subject that is left out for each case; -1 for none.
-        cases: (N, K) which training cases the candidates are; all in order where None.
+    Subjects, (K,) or (N, K), are those of the candidates; a case's ``own`` (N,) is left out, none where -1. Candidates
+    are the training cases ``cases`` (N, K), or all of them in order.
     """
     whose = subjects.expand(similarity.shape)
     allowed = similarity.masked_fill(whose == own[:, None], -1)
@@ -138,6 +114,5 @@ def nearest_two(similarity: Tensor, subjects: Tensor, own: Tensor, cases: Tensor
 
 def joined(parts: list[NearestTwo]) -> NearestTwo:
     """Return blocks of cases one after another."""
-    return NearestTwo(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("case", "first", "second"))
-    )
+    values = ((part.case, part.first, part.second) for part in parts)
+    return NearestTwo(*(np.concatenate(column) for column in zip(*values, strict=True)))

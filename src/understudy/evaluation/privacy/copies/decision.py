@@ -28,21 +28,13 @@ MAX_GROUPS = 100  # of subjects left out of the scale together: one subject each
 
 @dataclass(frozen=True)
 class CopyScores:
-    """How near each of N cases lies to the training cases, and which are flagged.
+    """How near each of N cases lies to the training cases, and which are flagged; all are (N,)."""
 
-    Attributes:
-        case: (N,) the nearest training case, by the matcher whose scaled score is the highest.
-        scores: (N,) of each matcher.
-        nearness: (N,) the highest scaled score; 1 is the level that a share ``rate`` of unseen cases exceeds.
-        p: (N,) conformal p-value, each subject counting once.
-        flagged: (N,) nearer than the calibration allows.
-    """
-
-    case: np.ndarray
-    scores: dict[str, np.ndarray]
-    nearness: np.ndarray
-    p: np.ndarray
-    flagged: np.ndarray
+    case: np.ndarray  # the nearest training case, by the matcher whose scaled score is the highest
+    scores: dict[str, np.ndarray]  # of each matcher
+    nearness: np.ndarray  # the highest scaled score; 1 is the level that a share ``rate`` of unseen cases exceeds
+    p: np.ndarray  # conformal p-value, each subject counting once
+    flagged: np.ndarray  # nearer than the calibration allows
 
 
 class ScoreScale:
@@ -60,11 +52,9 @@ class ScoreScale:
 
     def __call__(self, scores: dict[str, np.ndarray]) -> np.ndarray:
         """Return the scores on the common scale (matchers, N); -inf from a matcher without scores."""
-        n = len(next(iter(scores.values())))
-        absent = np.full(n, -np.inf)
-        return np.stack(
-            [(scores[k] - middle) / spread if k in scores else absent for k, (middle, spread) in self.levels.items()]
-        )
+        absent = np.full(len(next(iter(scores.values()))), -np.inf)
+        levels = self.levels.items()
+        return np.stack([(scores[k] - middle) / spread if k in scores else absent for k, (middle, spread) in levels])
 
     def with_level(self, name: str, values: np.ndarray, subjects: np.ndarray) -> "ScoreScale":
         """Return the scale with the level of one of its matchers learned anew, from scores (N,) of other cases."""
@@ -100,21 +90,14 @@ def _level(values: np.ndarray, subjects: np.ndarray, rate: float) -> tuple[float
 
 
 class CopyDecision:
-    """Scale and threshold, calibrated on cases of unseen subjects."""
+    """Scale and threshold, calibrated at a rate of false positives per case, on what matchers found for N unseen cases.
+
+    ``draws`` resamples of the unseen cases' subjects (N,) give the threshold's interval; the note says who they are.
+    """
 
     def __init__(
         self, matched: dict[str, NearestTwo], subjects: np.ndarray, note: str, rate: float, draws: int, seed: int
     ) -> None:
-        """Calibrate.
-
-        Args:
-            matched: what each matcher found for N cases of unseen subjects.
-            subjects: (N,) the subject of each.
-            note: who they are.
-            rate: of false positives per case.
-            draws: resamples of subjects for the interval of the threshold.
-            seed: of the resamples.
-        """
         scores = {name: near.score for name, near in matched.items()}
         self.scale = ScoreScale(scores, subjects, rate)
         if not self.scale.names:
@@ -122,12 +105,8 @@ class CopyDecision:
                 "real cases that differ were expected to calibrate on, and those of all subjects look alike: run "
                 "`understudy check` on the real cohort"
             )
-        self.threshold: Threshold = calibrate(
-            ReferenceScores(self.scale.of_others(scores, subjects).max(0), subjects, note),
-            rate,
-            draws,
-            derive(seed, "copies", "threshold"),
-        )
+        reference = ReferenceScores(self.scale.of_others(scores, subjects).max(0), subjects, note)
+        self.threshold: Threshold = calibrate(reference, rate, draws, derive(seed, "copies", "threshold"))
 
     def with_level(self, name: str, values: np.ndarray, subjects: np.ndarray) -> "CopyDecision":
         """Return the same decision with another level of one matcher; see :meth:`ScoreScale.with_level`."""
@@ -145,13 +124,8 @@ class CopyDecision:
         flagged = nearness > self.threshold.value
         if "pixels" in matched:
             flagged |= matched["pixels"].first >= COPY
-        return CopyScores(
-            np.take_along_axis(cases, highest[None], 0)[0],
-            scores,
-            nearness,
-            p_values(nearness, self.threshold),
-            flagged,
-        )
+        nearest = np.take_along_axis(cases, highest[None], 0)[0]
+        return CopyScores(nearest, scores, nearness, p_values(nearness, self.threshold), flagged)
 
 
 def p_values(nearness: np.ndarray, threshold: Threshold) -> np.ndarray:

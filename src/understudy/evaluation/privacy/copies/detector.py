@@ -32,18 +32,11 @@ LEFT_OUT = 1 / 3  # share of the updates where a family of transformations is le
 
 @dataclass(frozen=True)
 class CopyDetector:
-    """The reference set with its encoder, and a calibrated decision.
-
-    Attributes:
-        reference_set: the training cases.
-        decision: scale and threshold.
-        subjects: (N,) of the cases that calibrated it: the control cases, then fold by fold.
-        control: the control subjects' cases.
-    """
+    """The reference set with its encoder, and a calibrated decision."""
 
     reference_set: ReferenceSet
     decision: CopyDecision
-    subjects: np.ndarray
+    subjects: np.ndarray  # (N,) of the cases that calibrated it: the control cases, then fold by fold
     control: SmallCases
 
     def decide(self, cases: SmallCases) -> CopyScores:
@@ -53,32 +46,17 @@ class CopyDetector:
 
 @dataclass(frozen=True)
 class DetectorSettings:
-    """What a detector is made with.
-
-    Attributes:
-        matchers: their names.
-        transformations: what the encoder learns to recognise copies in.
-        updates: batches that the encoder learns from.
-        rate: of false positives.
-        draws: resamples of subjects.
-    """
+    """What a detector is made with."""
 
     matchers: tuple[str, ...]
-    transformations: Sequence[Transformation]
-    updates: int
-    rate: float
-    draws: int
+    transformations: Sequence[Transformation]  # what the encoder learns to recognise copies in
+    updates: int  # batches that the encoder learns from
+    rate: float  # of false positives
+    draws: int  # resamples of subjects
 
 
 def build(training: SmallCases, control: SmallCases, settings: DetectorSettings, seed: int) -> CopyDetector:
-    """Train the detector and calibrate it.
-
-    Args:
-        training: what may have been copied.
-        control: cases of unseen subjects; may be empty.
-        settings: matchers, transformations, updates, rate.
-        seed: of encoders, folds and resamples.
-    """
+    """Train the detector on what may have been copied, and calibrate it on cases of control subjects, maybe none."""
     few = len(np.unique(control.subjects)) < MIN_CALIBRATION
     fold_rows = folds(training.subjects.numpy(), seed) if few else []
     everyone = torch.ones(len(training), dtype=torch.bool)
@@ -100,19 +78,12 @@ def build(training: SmallCases, control: SmallCases, settings: DetectorSettings,
 
 @dataclass(frozen=True)
 class EncoderTask:
-    """What one encoder learns.
+    """What one encoder learns."""
 
-    Attributes:
-        known: mask (M,) of the training cases that it learns.
-        transformations: that it learns.
-        seed: of its training.
-        share: of the updates.
-    """
-
-    known: Tensor
+    known: Tensor  # mask (M,) of the training cases that it learns
     transformations: Sequence[Transformation]
     seed: int
-    share: float = 1.0
+    share: float = 1.0  # of the updates
 
 
 def reference_sets(cases: SmallCases, tasks: Sequence[EncoderTask], settings: DetectorSettings) -> list[ReferenceSet]:
@@ -165,15 +136,9 @@ def left_out(
 ) -> dict[str, LeftOutDetector]:
     """Return for each family a detector whose encoder has not learned it.
 
-    The other matchers do not depend on the encoder: they and the threshold are the whole detector's (candidates
-    that its encoder proposed for registration stay). The level of the matcher embedding is learned anew, from control
-    subjects and, where these are few, one fold.
-
-    Args:
-        detector: the whole detector, with an encoder.
-        families: of transformations.
-        settings: the detector's.
-        seed: the detector's.
+    Settings and seed are those of the whole detector, which has an encoder. The other matchers do not depend on the
+    encoder: they and the threshold are the whole detector's (candidates that its encoder proposed for registration
+    stay). The level of the matcher embedding is learned anew, from control subjects and, where these are few, one fold.
     """
     training, control = detector.reference_set.cases, detector.control
     rows = folds(training.subjects.numpy(), seed)[0]

@@ -10,9 +10,8 @@ networks", arXiv:1406.6909; normalised softmax of Wu et al., arXiv:1805.01978, e
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from threading import Lock
 
 import torch
@@ -36,7 +35,6 @@ class Residual(nn.Module):
     """Two 3x3 convolutions with a residual connection."""
 
     def __init__(self, width: int) -> None:
-        """Build the block."""
         super().__init__()
         self.first = convolution(width, width, 1)
         self.second = nn.Sequential(nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width))
@@ -70,17 +68,9 @@ def network(channels: int) -> nn.Sequential:
 def learn(
     images: Tensor, subjects: Tensor, transformations: Sequence[Transformation], updates: int, seed: int
 ) -> nn.Module:
-    """Train an encoder on some cases.
+    """Return an encoder, in evaluation mode, that has learned images (N, C, 64, 64) in [-1, 1] of subjects (N,).
 
-    Args:
-        images: (N, C, 64, 64) in [-1, 1].
-        subjects: (N,) whole numbers.
-        transformations: what the encoder learns to recognise copies in.
-        updates: how many batches.
-        seed: of weights, order and transformations.
-
-    Returns:
-        The network, in evaluation mode.
+    Each update is one batch; the seed decides weights, order and transformations.
     """
     applied = [one for one, often in {t.augment: t.often for t in transformations}.items() for _ in range(often)]
     draw = torch.Generator().manual_seed(derive(seed, "copies", "encoder"))
@@ -127,16 +117,10 @@ def embed(encoder: nn.Module, images: Tensor) -> Tensor:
 
 def train_in_parallel(jobs: Sequence[Callable[[], nn.Module]]) -> list[nn.Module]:
     """Train several encoders at once, one thread each, so that their bits do not depend on the number of threads."""
-    with _one_thread_each() as threads, ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(lambda job: job(), jobs))
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[int]:
-    """Give every new thread one thread for its products; yields how many there were."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # of every new thread, for its products
     try:
-        yield threads
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(lambda job: job(), jobs))
     finally:
         torch.set_num_threads(threads)

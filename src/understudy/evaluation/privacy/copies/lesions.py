@@ -23,6 +23,8 @@ from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, j
 WINDOW = 28
 MIN_PIXELS, MAX_PIXELS = 20, 700  # of a lesion, of 64 x 64
 BLOCK = 200
+MAP_SIDE = 32
+MAP_BLOCK = 500
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,7 @@ def variants(lesions: Lesions) -> list[Lesions]:
     made = []
     for shift, mirror in shifts:
         both = [x.flip(-1) if mirror else x for x in (mask, images)]
-        rolled = [torch.roll(x, shift, (-2, -1)).flatten(-2) for x in both]
-        made.append(Lesions(lesions.case, *rolled))
+        made.append(Lesions(lesions.case, *(torch.roll(x, shift, (-2, -1)).flatten(-2) for x in both)))
     return made
 
 
@@ -95,7 +96,7 @@ def likeness(query: Lesions, target: Lesions) -> Tensor:
 def similar_lesions(queries: SmallCases, targets: SmallCases, own: Tensor) -> NearestTwo:
     """Compare the lesions of cases with those of all targets; a case without lesions has similarity 0."""
     ours, theirs = lesions_of(queries), lesions_of(targets)
-    case, first, second = np.zeros(len(queries), np.int64), np.zeros(len(queries)), np.zeros(len(queries))
+    case, (first, second) = np.zeros(len(queries), np.int64), np.zeros((2, len(queries)))
     if not len(theirs.case):
         return NearestTwo(case, first, second)
     many, score = variants(theirs), np.full(len(queries), -np.inf)
@@ -108,10 +109,6 @@ def similar_lesions(queries: SmallCases, targets: SmallCases, own: Tensor) -> Ne
                 score[row] = near.score[i]
                 case[row], first[row], second[row] = theirs.case[near.case[i]], near.first[i], near.second[i]
     return NearestTwo(case, first, second)
-
-
-MAP_SIDE = 32
-MAP_BLOCK = 500
 
 
 def small_maps(cohort: Cohort, rows: np.ndarray) -> Tensor:
@@ -132,11 +129,7 @@ def overlap(queries: Tensor, targets: Tensor) -> Tensor:
 def similar_maps(queries: Tensor, targets: Tensor, subjects: Tensor, own: Tensor) -> NearestTwo:
     """Return the training case with the most similar label map of each query, mirrored or not.
 
-    Args:
-        queries: (N, 32, 32).
-        targets: (M, 32, 32).
-        subjects: (M,) whose the targets are.
-        own: (N,) subject that is left out; -1 for none.
+    Queries are (N, 32, 32), targets (M, 32, 32) of subjects (M,); a query's ``own`` (N,) is left out, none where -1.
     """
     parts = []
     for start in range(0, len(queries), MAP_BLOCK):

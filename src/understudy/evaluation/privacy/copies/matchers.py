@@ -34,6 +34,10 @@ from understudy.evaluation.privacy.copies.registration import unit
 HALF, PATCH, STEP, PATCH_SHIFT = 32, 8, 4, 2  # in pixels of the halved images
 PATCH_BLOCK = 1024  # queries at once
 FLAT = 0.05  # standard deviation, of the half range, below which a patch shows nothing
+MATCHERS = ("pixels", "registered", "detail", "deformed", "embedding", "patches", "lesions")
+MANY, BLOCK = 2048, 128  # queries compared with all training cases at once, and registered at once
+NEAREST_REGISTERED, OTHERS_REGISTERED = 5, 3  # candidates: the nearest, and the nearest of other subjects
+NEAREST_DEFORMED, OTHERS_DEFORMED, BLOCK_DEFORMED = 4, 1, 16  # the same for deformable registration
 
 
 def patch_rows(images: Tensor, row: int, column: int) -> Tensor:
@@ -49,11 +53,8 @@ def patch_rows(images: Tensor, row: int, column: int) -> Tensor:
 
 def similar_patches(queries: SmallCases, targets: SmallCases) -> NearestTwo:
     """Return for each query the training case whose patch scores highest; a query's own subject is left out."""
-    small = F.adaptive_avg_pool2d(targets.images, HALF)
-    parts = [
-        _block(queries[start : start + PATCH_BLOCK], small, targets) for start in range(0, len(queries), PATCH_BLOCK)
-    ]
-    return joined(parts)
+    small, starts = F.adaptive_avg_pool2d(targets.images, HALF), range(0, len(queries), PATCH_BLOCK)
+    return joined([_block(queries[start : start + PATCH_BLOCK], small, targets) for start in starts])
 
 
 def _block(queries: SmallCases, small: Tensor, targets: SmallCases) -> NearestTwo:
@@ -79,26 +80,13 @@ def _patch_r(rows: Tensor, small: Tensor, row: int, column: int) -> Tensor:
     return highest
 
 
-MATCHERS = ("pixels", "registered", "detail", "deformed", "embedding", "patches", "lesions")
-MANY, BLOCK = 2048, 128  # queries compared with all training cases at once, and registered at once
-NEAREST_REGISTERED, OTHERS_REGISTERED = 5, 3  # candidates: the nearest, and the nearest of other subjects
-NEAREST_DEFORMED, OTHERS_DEFORMED, BLOCK_DEFORMED = 4, 1, 16  # the same for deformable registration
-
-
 @dataclass(frozen=True)
 class ReferenceSet:
-    """What queries are matched against.
-
-    Attributes:
-        cases: the training cases.
-        encoder: that has memorised them; None without the matcher embedding.
-        known: mask (M,) of those that the encoder has learned; only these are matched by embedding.
-        matchers: the names of those that are used.
-    """
+    """What queries are matched against: M training cases."""
 
     cases: SmallCases
-    encoder: nn.Module | None
-    known: Tensor
+    encoder: nn.Module | None  # that has memorised them; None without the matcher embedding
+    known: Tensor  # mask (M,) of those that the encoder has learned; only these are matched by embedding
     matchers: tuple[str, ...] = MATCHERS
 
     @cached_property
@@ -119,12 +107,7 @@ class ReferenceSet:
 
 
 def match(queries: SmallCases, reference_set: ReferenceSet) -> dict[str, NearestTwo]:
-    """Return by each matcher the nearest training case of each query, a query's own subject left out.
-
-    Args:
-        queries: N cases; their subjects, where known, are left out of the reference set.
-        reference_set: the training cases and the encoder.
-    """
+    """Return by each matcher the nearest training case of each query, a query's own subject, where known, left out."""
     parts = [_match_whole(queries[start : start + MANY], reference_set) for start in range(0, len(queries), MANY)]
     matched = {name: joined([part[name] for part in parts]) for name in parts[0]}
     targets, own = reference_set.cases, queries.subjects
@@ -162,20 +145,16 @@ def _registered(queries: SmallCases, targets: SmallCases, hints: Tensor) -> dict
     r, which = registration.coarse(queries.images, targets.images)
     candidates = torch.cat([_candidates(r, queries, targets, NEAREST_REGISTERED, OTHERS_REGISTERED), hints], 1)
     start = registration.affine_bank()[torch.gather(which, 1, candidates).long()]
-    parts = torch.arange(len(queries)).split(BLOCK)
-    fitted = [_fitted(queries.images[part], targets.images[candidates[part]], start[part]) for part in parts]
-    whose = targets.subjects[candidates]
+    k, fitted = candidates.shape[1], []
+    for part in torch.arange(len(queries)).split(BLOCK):
+        shown, near = queries.images[part].repeat_interleave(k, 0), targets.images[candidates[part].flatten()]
+        fitted.append(registration.fit_affine(shown, near, start[part].flatten(0, 1)))
     values = {"registered": [one.whole for one in fitted], "detail": [one.detail for one in fitted]}
+    whose = targets.subjects[candidates]
     return {
-        name: nearest_two(torch.cat(rows).view(candidates.shape), whose, queries.subjects, candidates)
+        name: nearest_two(torch.cat(rows).view(-1, k), whose, queries.subjects, candidates)
         for name, rows in values.items()
     }
-
-
-def _fitted(queries: Tensor, targets: Tensor, start: Tensor) -> registration.RegistrationScores:
-    """Fit candidates (B, K, C, 64, 64) to queries (B, C, 64, 64)."""
-    k = targets.shape[1]
-    return registration.fit_affine(queries.repeat_interleave(k, 0), targets.flatten(0, 1), start.flatten(0, 1))
 
 
 def _deformed(queries: SmallCases, reference_set: ReferenceSet) -> NearestTwo:

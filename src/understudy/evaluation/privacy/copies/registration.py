@@ -44,13 +44,10 @@ FIELD_ITERATIONS, MAX_FIELD_STEP = 6, 0.1
 
 
 def affine_maps(degrees: Tensor, zoom: Tensor, shift: Tensor, flip: bool = False) -> Tensor:
-    """Return maps (N, 2, 3) from where a pixel is to where it is read.
+    """Return maps (N, 2, 3) from where a pixel is to where it is read: rotations by ``degrees`` (N,).
 
-    Args:
-        degrees: (N,) rotation.
-        zoom: (N,) above 1 makes what is shown larger.
-        shift: (N, 2) to the right and downwards, as shares of the side.
-        flip: mirror left and right.
+    A zoom (N,) above 1 makes what is shown larger; shifts (N, 2) are to the right and downwards, as shares of the side;
+    a flip mirrors left and right.
     """
     angle = torch.deg2rad(degrees)
     cos, sin, side = torch.cos(angle) / zoom, torch.sin(angle) / zoom, -1.0 if flip else 1.0
@@ -71,11 +68,8 @@ def sample(images: Tensor, grid: Tensor) -> Tensor:
 def random_warp(images: Tensor, strength: float, smoothness: float, generator: torch.Generator) -> Tensor:
     """Return images (N, C, H, W) warped by smooth random displacements.
 
-    Args:
-        images: to warp.
-        strength: root mean square displacement along each axis, as a share of the side.
-        smoothness: standard deviation of the Gaussian that smooths the displacements, as a share of the side.
-        generator: of the displacements.
+    Strength is the root mean square displacement along each axis, smoothness the standard deviation of the Gaussian
+    that smooths the displacements; both are shares of the side.
     """
     n, _, height, width = images.shape
     field = blur(torch.randn((n, 2, height, width), generator=generator), smoothness)
@@ -141,10 +135,9 @@ def affine_bank() -> Tensor:
 
 
 def coarse(queries: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the highest r (N, M) of each query (N, C, 64, 64) to each target over the maps of the bank, and the maps.
+    """Return the highest r (N, M) of each query (N, C, 64, 64) to each target over the maps of the bank, and its map.
 
-    Returns:
-        r (N, M), and which map it was (N, M), an index into :func:`affine_bank`.
+    Maps (N, M) are indices into :func:`affine_bank`.
     """
     rows, small = unit(grey(queries, COARSE)), grey(targets, FINE)
     highest = torch.full((len(queries), len(targets)), -2.0)
@@ -168,13 +161,7 @@ class RegistrationScores:
 
 
 def fit_affine(queries: Tensor, targets: Tensor, start: Tensor) -> RegistrationScores:
-    """Register each target to its query by an affine map; return r then.
-
-    Args:
-        queries: (P, C, 64, 64).
-        targets: (P, C, 64, 64).
-        start: (P, 2, 3) maps to begin with.
-    """
+    """Register each target to its query (P, C, 64, 64) by an affine map, from ``start`` (P, 2, 3) on; return r then."""
     found = ecc(grey(queries, FINE), grey(targets, FINE), start)
     q, t = F.adaptive_avg_pool2d(queries, FINE), apply_affine(F.adaptive_avg_pool2d(targets, FINE), found)
     return RegistrationScores(channels_r(q, t), channels_r(detail(q), detail(t)))
@@ -224,19 +211,13 @@ def channels_r(query: Tensor, target: Tensor) -> Tensor:
 def local_histograms(images: Tensor) -> Tensor:
     """Return rows (N, d) of length one: how often each level occurs in each place of images (N, C, H, W) in [-1, 1]."""
     levels = torch.linspace(-1, 1, BINS).view(1, 1, -1, 1, 1)
-    soft = [
-        torch.exp(-(((part[:, :, None] - levels) / WIDTH) ** 2)).flatten(1, 2) for part in images.split(HISTOGRAM_BLOCK)
-    ]
+    parts = images.split(HISTOGRAM_BLOCK)
+    soft = [torch.exp(-(((part[:, :, None] - levels) / WIDTH) ** 2)).flatten(1, 2) for part in parts]
     return torch.cat([unit(F.adaptive_avg_pool2d(part, PLACES).sqrt()) for part in soft])
 
 
 def fit_deformed(queries: Tensor, targets: Tensor) -> Tensor:
-    """Register each target to its query by a deformable map; return r (P,) of the images then.
-
-    Args:
-        queries: (P, C, 64, 64).
-        targets: (P, C, 64, 64).
-    """
+    """Register each target to its query (P, C, 64, 64) by a deformable map; return r (P,) of the images then."""
     query, target = grey(queries, FINE), grey(targets, FINE)
     grid = deform(query, target, ecc(query, target, torch.eye(2, 3).expand(len(queries), 2, 3)))
     small = F.adaptive_avg_pool2d(torch.stack([queries, targets]).flatten(0, 1), FINE)
@@ -246,10 +227,7 @@ def fit_deformed(queries: Tensor, targets: Tensor) -> Tensor:
 def deform(query: Tensor, target: Tensor, start: Tensor) -> Tensor:
     """Return the grids (P, H, W, 2) at which targets (P, 1, H, W) are read, so that they look like their queries.
 
-    Args:
-        query: (P, 1, H, W).
-        target: (P, 1, H, W).
-        start: (P, 2, 3) affine maps that the displacements are added to.
+    Displacements are added to the affine maps ``start`` (P, 2, 3).
     """
     n, _, height, width = query.shape
     cosines, expected = basis(height, width)

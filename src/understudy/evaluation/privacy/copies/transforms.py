@@ -20,19 +20,12 @@ Transform = Callable[[Tensor, Tensor, Draw], Tensor]  # images, others to blend 
 
 @dataclass(frozen=True)
 class Transformation:
-    """One transformation of a copy.
+    """One transformation of a copy."""
 
-    Attributes:
-        family: what is left out of the encoder's training together.
-        inject: images (N, C, H, W) in [-1, 1], others of the same shape to blend with -> transformed images.
-        augment: the same, at strengths drawn around those of ``inject``; the encoder learns from it.
-        often: how often it is drawn in training, relative to the others; harder ones more often.
-    """
-
-    family: str
-    inject: Transform
-    augment: Transform
-    often: int = 1
+    family: str  # what is left out of the encoder's training together
+    inject: Transform  # images (N, C, H, W) in [-1, 1], others of the same shape to blend with -> transformed images
+    augment: Transform  # the same, at strengths drawn around those of ``inject``; the encoder learns from it
+    often: int = 1  # how often it is drawn in training, relative to the others; harder ones more often
 
 
 def uniform(n: int, low: float, high: float, draw: Draw) -> Tensor:
@@ -104,9 +97,8 @@ def _warped(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
 
 
 def _warp_learned(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
-    return random_warp(
-        x, float(uniform(1, 1 / 64, 4 / 64, draw)), int(torch.randint(4, 9, (1,), generator=draw)) / 64, draw
-    )
+    strength = float(uniform(1, 1 / 64, 4 / 64, draw))
+    return random_warp(x, strength, int(torch.randint(4, 9, (1,), generator=draw)) / 64, draw)
 
 
 def _blended(x: Tensor, others: Tensor, _: Draw) -> Tensor:
