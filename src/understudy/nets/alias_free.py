@@ -28,12 +28,7 @@ CACHED = 2**22  # values at the temporary rate, of which a quarter exists at a t
 
 
 def kaiser_beta(taps: int, width: float) -> float:
-    """Shape of the Kaiser window that gives a filter of so many taps a transition band of a width.
-
-    Args:
-        taps: length of the filter.
-        width: of the transition band, as a share of half the sampling rate.
-    """
+    """Shape of the Kaiser window that gives a transition band of ``width``, as a share of half the sampling rate."""
     attenuation = 2.285 * (taps - 1) * math.pi * width + 7.95  # in decibels
     if attenuation > 50:
         return 0.1102 * (attenuation - 8.7)
@@ -45,15 +40,9 @@ def kaiser_beta(taps: int, width: float) -> float:
 def low_pass(taps: int, cutoff: float, width: float, rate: float, radial: bool = False) -> Tensor | None:
     """Design a low-pass filter: a sinc, or in two dimensions a jinc, under a Kaiser window.
 
-    Args:
-        taps: length T; 1 stands for the filter that changes nothing. Even for a radial filter.
-        cutoff: frequency that is damped to one half, in cycles per image side.
-        width: of the transition band around the cutoff, in the same unit.
-        rate: samples per image side.
-        radial: make the radially symmetric filter, which cannot be split into rows and columns.
-
-    Returns:
-        (T,) float32 with sum 1, or (T, T) for a radial filter; None for one tap.
+    Frequencies are in cycles per image side: ``cutoff`` is damped to one half, ``width`` is the transition band around
+    it; ``rate`` counts samples per image side. Returns (T,) float32 with sum 1, or (T, T), T even, for a radial filter,
+    which is symmetric and cannot be split into rows and columns. One tap changes nothing: None.
     """
     if taps == 1:
         return None
@@ -70,21 +59,13 @@ def low_pass(taps: int, cutoff: float, width: float, rate: float, radial: bool =
 
 # ---------------------------------------------------------------------- the non-linearity
 class Rates(NamedTuple):
-    """How a filtered non-linearity changes the sampling rate.
+    """How a filtered non-linearity changes the sampling rate."""
 
-    Attributes:
-        up: factor to the temporary rate.
-        down: factor from there to the rate of the result.
-        padding: zeros before the first row and column at the temporary rate; negative crops.
-        middle: rows and columns at the temporary rate.
-        size: rows and columns of the result.
-    """
-
-    up: int
-    down: int
-    padding: int
-    middle: int
-    size: int
+    up: int  # factor to the temporary rate
+    down: int  # factor from there to the rate of the result
+    padding: int  # zeros before the first row and column at the temporary rate; negative crops
+    middle: int  # rows and columns at the temporary rate
+    size: int  # rows and columns of the result
 
     def offset(self, kernel: Tensor) -> int:
         """Where the first sample contributes first at the temporary rate."""
@@ -92,15 +73,9 @@ class Rates(NamedTuple):
 
 
 def placement(source: int, size: int, up: int, down: int, up_taps: int, down_taps: int) -> Rates:
-    """Place the samples so that all stages share one centre (appendix C.3).
+    """Place the samples so that all stages share one centre (appendix C.3): ``size`` rows and columns of ``source``.
 
-    Args:
-        source: rows and columns before.
-        size: rows and columns wanted.
-        up: factor to the temporary rate.
-        down: factor from there.
-        up_taps: length of the first filter.
-        down_taps: length of the second one.
+    ``up`` is the factor to the temporary rate, after ``up_taps``, ``down`` the one from there, after ``down_taps``.
     """
     middle = (size - 1) * down + down_taps
     total = middle + up_taps - 1 - source * up
@@ -119,18 +94,9 @@ def filtered_leaky_relu(
 ) -> Tensor:
     """Scale and bias, raise the sampling rate, leaky ReLU, low-pass, lower the rate (section 2.1, non-linearity).
 
-    Args:
-        x: (N, C, H, H).
-        scale: (N, C), a factor of every channel.
-        bias: (C,).
-        up_filter: (T,), None for none.
-        down_filter: (T,) or (T, T), None for none.
-        rates: from `placement`.
-        slope: of the negative side.
-        clamp: limit of the magnitude at the temporary rate, None for none.
-
-    Returns:
-        (N, C, size, size) in the precision of x.
+    Maps x (N, C, H, H), with a factor (N, C) and a bias (C,), to (N, C, size, size) in the precision of x. The filter
+    on the way up is (T,), the one on the way down (T,) or (T, T); None for none. ``clamp`` limits the magnitude at the
+    temporary rate.
     """
     one = x.new_ones(1)
     up = one if up_filter is None else up_filter * rates.up  # makes up for the zeros between samples

@@ -65,19 +65,12 @@ def boxed(weight: Tensor) -> Tensor:
 
 
 class GrowingConv2d(nn.Module):
-    """Convolution with equalised learning rate, as large as its input, twice or half as large.
+    """Convolution with equalised learning rate, as large as its input, twice (``resize`` 2) or half as large (0.5).
 
     Doubling repeats pixels before the convolution and halving averages them after it, both in one strided convolution
     with a kernel one larger: the same sums with less than half of the products. The weights of a doubling convolution
-    are stored rotated by 180 degrees.
-
-    Args:
-        in_channels: I.
-        out_channels: O.
-        kernel_size: odd; 3 when resizing.
-        resize: 1, 2 to double, 0.5 to halve.
-        gain: of the weights (He's sqrt(2) before a leaky ReLU).
-        bias: learn a bias.
+    are stored rotated by 180 degrees. Kernels are odd, 3 when resizing; ``gain`` is that of the weights (He's sqrt(2)
+    before a leaky ReLU).
     """
 
     def __init__(
@@ -172,15 +165,10 @@ class GrowingDiscriminatorHead(nn.Module):
 class GrowingDiscriminator(nn.Module):
     """Image and label channels at the resolution of a level -> realness logit.
 
-    Args:
-        classes: width of the condition, 0 for none.
-        resolution: the last one, a power of two >= 8.
-        channels: C.
-        channel_base: feature maps times resolution.
-        channel_max: most feature maps at any resolution.
-        first: the resolution that growing starts from.
-        group: cases of a minibatch-deviation group.
-        smooth: low-pass with [1, 2, 1] before halving (StyleGAN).
+    ``resolution`` is the last one, a power of two >= 8, and ``first`` the one that growing starts from; each has
+    ``channel_base`` / resolution feature maps, at most ``channel_max``. ``classes`` is the width of the condition, 0
+    for none; ``group`` counts the cases of a minibatch-deviation group; ``smooth``: low-pass with [1, 2, 1] before
+    halving (StyleGAN).
     """
 
     def __init__(
@@ -213,15 +201,9 @@ class GrowingDiscriminator(nn.Module):
         return activate(read(x.contiguous(memory_format=torch.channels_last)))
 
     def forward(self, image: Tensor, condition: Tensor | None, level: float) -> Tensor:
-        """Score cases.
+        """Score cases (N, C, R', R'), R' the resolution of the level, with a condition (N, classes) or None.
 
-        Args:
-            image: (N, C, R', R') with R' the resolution of the level.
-            condition: (N, classes), or None.
-            level: how far the network has grown.
-
-        Returns:
-            Logits (N, 1) in the precision of the image.
+        Returns logits (N, 1) in the precision of the image.
         """
         low = convolution_dtype(image)
         resolution, alpha = stage(level)

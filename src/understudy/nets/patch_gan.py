@@ -72,15 +72,9 @@ class PatchDiscriminator(nn.Module):
 
 
 class PatchGAN(nn.Module):
-    """Patch discriminators of the case as it is, half as large, a quarter as large ...
+    """Patch discriminators of the case as it is, half as large, a quarter as large ...: :class:`PatchDiscriminator`.
 
-    Args:
-        inputs: channels of a case, with what it was made from.
-        size: sides S of a case.
-        scales: number of discriminators; fewer for a case that is too small to be halved.
-        channels: see :class:`PatchDiscriminator`.
-        layers: see there.
-        spectral: see there.
+    There are ``scales`` of them, fewer for a case that is too small to be halved.
     """
 
     def __init__(
