@@ -22,19 +22,12 @@ from understudy.training.settings import GeneratorConfig
 
 @dataclass(frozen=True)
 class Batch:
-    """One training batch.
+    """One training batch."""
 
-    Attributes:
-        x: (N, C + L, *S) float32 in [-1, 1]: image channels, then label channels.
-        condition: (N, K) float32 class columns, NaN where missing, or None.
-        images_seen: images seen before this batch, over all processes.
-        other: as x, of a second cohort in an order of its own, or None.
-    """
-
-    x: Tensor
-    condition: Tensor | None
-    images_seen: int
-    other: Tensor | None = None
+    x: Tensor  # (N, C + L, *S) float32 in [-1, 1]: image channels, then label channels
+    condition: Tensor | None  # (N, K) float32 class columns, NaN where missing
+    images_seen: int  # before this batch, over all processes
+    other: Tensor | None = None  # as x, of a second cohort in an order of its own
 
 
 def shuffled(condition: Tensor | None) -> Tensor | None:
@@ -43,16 +36,16 @@ def shuffled(condition: Tensor | None) -> Tensor | None:
 
 
 class BatchStream:
-    """Serve batches of a cohort's training split.
+    """Serve batches of a cohort's training split, and the condition where ``conditional``; ``other`` serves a second
+    cohort.
 
-    Args:
-        cohort: the cohort.
-        seed: seed of the order and of mirroring.
-        mirror: mirror half of the images left-right.
-        rotate: rotate 9 of 10 images by up to so many degrees, as Akbar et al. (2024) add 9 rotated copies of
-            every slice (75 degrees there): bilinear for image channels, nearest neighbour for label channels; 2D only.
-        conditional: give the class columns as condition.
-        other: serves the second, unpaired cohort.
+    Half of the images are mirrored left-right by ``mirror``; by ``rotate`` 9 of 10 are rotated by up to so many
+    degrees, as Akbar et al. (2024) add 9 rotated copies of every slice (75 degrees there): bilinear for image channels,
+    nearest neighbour for label channels; 2D only.
+
+    Raises:
+        UsageError: volumes are to be rotated.
+        UnderstudyError: the training split is empty.
     """
 
     def __init__(
@@ -65,12 +58,6 @@ class BatchStream:
         conditional: bool = False,
         other: "BatchStream | None" = None,
     ) -> None:
-        """Find the training rows.
-
-        Raises:
-            UsageError: volumes are to be rotated.
-            UnderstudyError: the training split is empty.
-        """
         self.cohort, self.seed, self.mirror, self.rotate = cohort, seed, mirror, rotate
         self.other = other
         if rotate and len(cohort.size) != 2:
@@ -84,27 +71,16 @@ class BatchStream:
 
     @classmethod
     def of(cls, config: GeneratorConfig, cohort: Cohort, other: Cohort | None, seed: int) -> "BatchStream":
-        """Return the stream that a generator's settings ask for.
-
-        Args:
-            config: the settings.
-            cohort: the cohort.
-            other: a second, unpaired cohort, or None.
-            seed: of the training.
-        """
+        """Return the stream that a generator's settings ask for; ``other`` is a second, unpaired cohort."""
         augmentation: dict[str, Any] = {"mirror": config.mirror, "rotate": config.rotate}
         second = cls(other, derive(seed, "other feed"), **augmentation) if other else None
         return cls(cohort, derive(seed, "feed"), conditional=config.conditional, other=second, **augmentation)
 
     def batch(self, images_seen: int, batch_size: int, resolution: int, device: torch.device, part: slice) -> Batch:
-        """Return the images ``images_seen .. images_seen + batch_size`` of the stream (a process's part of them).
+        """Return the images ``images_seen .. images_seen + batch_size`` of the stream, of which a process takes a
+        ``part``.
 
-        Args:
-            images_seen: position in the stream.
-            batch_size: images over all processes.
-            resolution: side of the images; smaller than the cohort's: averaged down.
-            device: where to put them.
-            part: which of the batch's images this process takes.
+        ``batch_size`` counts over all processes; a ``resolution`` below the cohort's is averaged down to.
         """
         n = len(self.rows)
         positions = np.arange(images_seen, images_seen + batch_size)[part]
@@ -136,15 +112,6 @@ def _angles(random: np.random.Generator, n: int, limit: float) -> np.ndarray:
 
 
 def rotated(x: Tensor, degrees: Tensor, image_channels: int) -> Tensor:
-    """Rotate every case by an angle of its own around its middle; what comes from outside is the lowest value, -1.
-
-    Args:
-        x: (N, C + L, H, W) float32 in [-1, 1], image channels first.
-        degrees: (N,).
-        image_channels: C; these are interpolated bilinearly, label channels take the nearest value.
-
-    Returns:
-        (N, C + L, H, W).
-    """
+    """Rotate every case (N, C + L, H, W) by an angle (N,) of its own around its middle; see :func:`resampled`."""
     maps = F.pad(plane_rotation(degrees.deg2rad(), x.shape[2:]), (0, 1))
     return resampled(x, affine_grid(maps, x.shape[2:]), image_channels)

@@ -96,13 +96,8 @@ def weights_of(run: Path) -> Path:
 def start_from(run: Path, modules: dict[str, nn.Module]) -> list[str]:
     """Begin with the weights of another run: its last checkpoint, or a snapshot where it has none (imported weights).
 
-    Args:
-        run: a training run or a folder of imported weights.
-        modules: what is about to be trained, by name. A module that the run does not hold takes the averaged weights
-            ``ema`` if these have its names (a generator), else it keeps its own and is named in the result.
-
-    Returns:
-        Names of the modules that begin anew.
+    A module that the run does not hold takes the averaged weights ``ema`` if these have its names (a generator), else
+    it keeps its own and is named in the result.
 
     Raises:
         UsageError: there are no weights, or they are of other networks.

@@ -10,13 +10,10 @@ from torch import nn
 
 
 def ema_decay(batch_size: int, half_life_images: float, images_seen: int, rampup: float | None = 0.05) -> float:
-    """Return the factor of the old average for one step.
+    """Return the factor of the old average for one step, after ``images_seen`` images.
 
-    Args:
-        batch_size: images in the step.
-        half_life_images: after so many images a weight counts half.
-        images_seen: images before the step.
-        rampup: the half-life is at most this share of ``images_seen``; None for none.
+    A weight counts half after ``half_life_images``, at most the share ``rampup`` of ``images_seen``; None: no such
+    limit.
     """
     if rampup is not None:
         half_life_images = min(half_life_images, images_seen * rampup)

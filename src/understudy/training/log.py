@@ -68,11 +68,8 @@ def _seen(line: str) -> int:
 
 
 def save_grid(x: np.ndarray, file: Path) -> None:
-    """Write samples as a PNG: a row a channel, a column a case.
-
-    Args:
-        x: float (n, channels, *S) in [-1, 1]; of volumes the middle slice is shown.
-        file: the PNG to write.
+    """Write samples (n, channels, *S) in [-1, 1] as a PNG: a row a channel, a column a case; of volumes the middle
+    slice.
     """
     if x.ndim == 5:
         x = x[:, :, x.shape[2] // 2]

@@ -67,12 +67,7 @@ class BatchSource(Protocol):
 def open_run(run: Path, record: dict[str, Any]) -> bool:
     """Look for a run folder without making it; :func:`make_run` does, once the networks could be built.
 
-    Args:
-        run: the folder.
-        record: what run.json says; a folder with another record is refused.
-
-    Returns:
-        True if the same run is complete already; False if it is to be started or resumed.
+    Returns True if the run with this record is complete already; False if it is to be started or resumed.
 
     Raises:
         UsageError: the folder holds another run, or something else.
@@ -125,19 +120,10 @@ def train(
     checkpoint_seconds: float,
     grid: Callable[[], np.ndarray],
 ) -> None:
-    """Train until ``total`` images were seen, from the latest checkpoint if there is one.
+    """Train until ``total`` images were seen, from the latest checkpoint if there is one, in a run folder.
 
-    Args:
-        method: the generator under training.
-        feed: batches.
-        engine: device and processes.
-        run: a folder from :func:`open_run`.
-        seed: seed of every step.
-        total: images to see in all.
-        snapshot_every: images between snapshots; the last state is always one.
-        grid_every: images between sample grids.
-        checkpoint_seconds: time between checkpoints.
-        grid: returns samples (n, channels, *S) in [-1, 1] for a grid.
+    Snapshots and grids come every so many images, and at the end; ``grid`` returns samples (n, channels, *S) in [-1,
+    1]. The time between checkpoints is at least ``checkpoint_seconds``.
 
     Raises:
         UnderstudyError: a loss or a weight is not a finite number.

@@ -29,25 +29,15 @@ MAX_EPSILON = 200.0  # beyond this no number is computed: it would promise nothi
 
 @dataclass(frozen=True)
 class PrivacyPlan:
-    """A training as the accountant sees it.
+    """A training as the accountant sees it."""
 
-    Attributes:
-        subjects: N.
-        rate: q, the probability that a subject is drawn in a step.
-        steps: T.
-        noise: sigma, in units of the clip.
-        clip: C.
-        epsilon: of the whole training; infinite without noise.
-        delta: probability with which epsilon may fail.
-    """
-
-    subjects: int
-    rate: float
-    steps: int
-    noise: float
-    clip: float
-    epsilon: float
-    delta: float
+    subjects: int  # N
+    rate: float  # q, the probability that a subject is drawn in a step
+    steps: int  # T
+    noise: float  # sigma, in units of the clip
+    clip: float  # C
+    epsilon: float  # of the whole training; infinite without noise
+    delta: float  # probability with which epsilon may fail
 
     @property
     def expected(self) -> float:
@@ -58,11 +48,8 @@ class PrivacyPlan:
 def plan(settings: PrivacySettings, subjects: int, batch_size: int, images_seen: int) -> PrivacyPlan:
     """Plan a training: how much noise it needs, or which epsilon its noise gives.
 
-    Args:
-        settings: ``dp``.
-        subjects: N.
-        batch_size: images a step on average, of which every subject gives ``slices``.
-        images_seen: length of the training in such images.
+    ``batch_size`` counts images a step on average, of which every subject gives ``slices``; ``images_seen`` is the
+    length of the training in such images.
 
     Raises:
         UsageError: too few subjects for the batch, a noise that promises nothing, or Opacus is missing.

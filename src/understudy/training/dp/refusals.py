@@ -26,12 +26,8 @@ State = tuple[dict[str, Tensor], dict[str, Any]]
 def refuse_request(name: str, config: GeneratorConfig, given: str | None, cohort: Cohort, start: Path | None) -> None:
     """Refuse a training whose data or settings carry something of patients past the mechanism.
 
-    Args:
-        name: of the generator.
-        config: its settings.
-        given: what it is given of every case, or None.
-        cohort: what is to be learned.
-        start: the run whose weights it would begin with.
+    ``given`` is what the generator ``name`` is given of every case, ``start`` the run whose weights it would begin
+    with.
 
     Raises:
         UsageError: with what to change.
@@ -87,10 +83,8 @@ def copied(state: State) -> State:
 def refuse_unclipped(before: State, after: State, parameters: Iterable[nn.Parameter]) -> None:
     """Refuse whatever a subject's loss has changed beside the gradient that it returned.
 
-    Args:
-        before: :func:`copied` state before the losses were taken.
-        after: state since.
-        parameters: of all networks; none may have been given a gradient.
+    ``before`` is a :func:`copied` state from before the losses, ``after`` the state since; none of the ``parameters``
+    of all networks may have been given a gradient.
 
     Raises:
         UnderstudyError: with the name of what was changed.

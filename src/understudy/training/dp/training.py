@@ -78,26 +78,19 @@ class Private(Protocol):
 
 
 class PrivateTraining:
-    """The loop's method and its batches.
-
-    Args:
-        method: the generator.
-        cohort: what it learns.
-        start: the run it would begin with; refused.
-        seed: of the training; noise and the choice of subjects do not follow from it.
+    """The loop's method and its batches: noise and the choice of subjects do not follow from ``seed``; ``start`` is
+    refused.
 
     Attributes:
         stream: serves subjects.
         plan: noise, clip, epsilon.
         statement: what is claimed, for run.json; None where there is nothing to claim.
+
+    Raises:
+        UsageError: something would break the guarantee, or Opacus is missing.
     """
 
     def __init__(self, method: Private, cohort: Cohort, start: Path | None, seed: int) -> None:
-        """Plan the training.
-
-        Raises:
-            UsageError: something would break the guarantee, or Opacus is missing.
-        """
         config = method.config
         assert config.dp is not None
         self.method, self.settings, self.seed = method, config.dp, seed
