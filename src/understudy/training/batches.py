@@ -84,19 +84,18 @@ class BatchStream:
         """
         n = len(self.rows)
         positions = np.arange(images_seen, images_seen + batch_size)[part]
-        chosen, flip, angles = np.empty_like(positions), np.zeros(len(positions), bool), np.zeros(len(positions))
+        chosen = np.empty_like(positions)
+        flip = np.zeros(len(positions), bool) if self.mirror else None
+        degrees = np.zeros(len(positions)) if self.rotate else None
         for epoch in np.unique(positions // n):
             here = positions // n == epoch
             chosen[here] = rng(self.seed, "epoch", int(epoch)).permutation(n)[positions[here] % n]
-            if self.mirror:
+            if flip is not None:
                 flip[here] = (rng(self.seed, "mirror", int(epoch)).random(n) < 0.5)[positions[here] % n]
-            if self.rotate:
-                angles[here] = _angles(rng(self.seed, "rotate", int(epoch)), n, self.rotate)[positions[here] % n]
+            if degrees is not None:
+                degrees[here] = angles(rng(self.seed, "rotate", int(epoch)), n, self.rotate)[positions[here] % n]
         x = torch.from_numpy(self.cohort.encoded(self.rows[chosen])).to(device)
-        if self.mirror:
-            x = torch.where(torch.from_numpy(flip).to(device).reshape(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
-        if self.rotate:
-            x = rotated(x, torch.from_numpy(angles).to(x), self.cohort.encoding.image_channels)
+        x = augmented(x, flip, degrees, self.cohort.encoding.image_channels)
         if resolution != x.shape[-1]:
             x = F.interpolate(x, scale_factor=resolution / x.shape[-1], mode="area")
         if x.ndim == 4:
@@ -106,9 +105,16 @@ class BatchStream:
         return Batch(x, condition, images_seen, other)
 
 
-def _angles(random: np.random.Generator, n: int, limit: float) -> np.ndarray:
-    """Angles in degrees of n cases: 0 for one in ten, else uniform in [-limit, limit]."""
+def angles(random: np.random.Generator, n: int, limit: float) -> np.ndarray:
+    """Draw the angles in degrees of n cases: 0 for one in ten, else uniform in [-limit, limit]."""
     return np.where(random.random(n) < 0.9, random.uniform(-limit, limit, n), 0.0)
+
+
+def augmented(x: Tensor, flip: np.ndarray | None, degrees: np.ndarray | None, image_channels: int) -> Tensor:
+    """Mirror cases (N, C + L, *S) left-right where ``flip`` (N,) says so, and rotate them by so many degrees (N,)."""
+    if flip is not None:
+        x = torch.where(torch.from_numpy(flip).to(x.device).reshape(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
+    return x if degrees is None else rotated(x, torch.from_numpy(degrees).to(x), image_channels)
 
 
 def rotated(x: Tensor, degrees: Tensor, image_channels: int) -> Tensor:

@@ -30,11 +30,7 @@ def adam(
 
 
 def optimizer_step(
-    engine: Engine,
-    networks: Iterable[nn.Module],
-    optimizer: Optimizer,
-    loss: Callable[[], Tensor],
-    gain: float = 1.0,
+    engine: Engine, networks: Iterable[nn.Module], optimizer: Optimizer, loss: Callable[[], Tensor], gain: float = 1.0
 ) -> Tensor:
     """Take one step of the parameters that an optimiser holds, and return the 0-d loss, detached.
 

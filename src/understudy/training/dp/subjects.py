@@ -17,7 +17,7 @@ import torch
 
 from understudy.core.cohort import Cohort
 from understudy.core.seed import derive, rng
-from understudy.training.batches import Batch, rotated
+from understudy.training.batches import Batch, angles, augmented
 from understudy.training.dp.secret import Secret
 
 
@@ -70,13 +70,10 @@ class SubjectStream:
         """Return what a subject gives to a step if it is drawn."""
         random, own = rng(self.seed, "subject", name, step), self.rows[name]
         rows = np.repeat(np.resize(random.permutation(own), self.slices), self.draws)
+        flip = random.random(len(rows)) < 0.5 if self.mirror else None
+        degrees = angles(random, len(rows), self.rotate) if self.rotate else None
         x = torch.from_numpy(self.cohort.encoded(rows)).to(device)
-        if self.mirror:
-            flip = torch.from_numpy(random.random(len(rows)) < 0.5).to(device)
-            x = torch.where(flip.reshape(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
-        if self.rotate:
-            angles = np.where(random.random(len(rows)) < 0.9, random.uniform(-self.rotate, self.rotate, len(rows)), 0.0)
-            x = rotated(x, torch.from_numpy(angles).to(x), self.cohort.encoding.image_channels)
+        x = augmented(x, flip, degrees, self.cohort.encoding.image_channels)
         if x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
         return SubjectBatch(Batch(x, None, images_seen), derive(self.seed, "loss", name, step))
