@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from scipy.signal import kaiser_atten, kaiser_beta
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -25,16 +26,6 @@ from understudy.nets.layers import SLOPE, per_channel
 from understudy.nets.polyphase import gather, spread
 
 CACHED = 2**22  # values at the temporary rate, of which a quarter exists at a time
-
-
-def kaiser_beta(taps: int, width: float) -> float:
-    """Shape of the Kaiser window that gives a transition band of ``width``, as a share of half the sampling rate."""
-    attenuation = 2.285 * (taps - 1) * math.pi * width + 7.95  # in decibels
-    if attenuation > 50:
-        return 0.1102 * (attenuation - 8.7)
-    if attenuation > 21:
-        return 0.5842 * (attenuation - 21) ** 0.4 + 0.07886 * (attenuation - 21)
-    return 0.0
 
 
 def low_pass(taps: int, cutoff: float, width: float, rate: float, radial: bool = False) -> Tensor | None:
@@ -47,7 +38,7 @@ def low_pass(taps: int, cutoff: float, width: float, rate: float, radial: bool =
     if taps == 1:
         return None
     x = (torch.arange(taps, dtype=torch.float64) - (taps - 1) / 2) / rate
-    beta = kaiser_beta(taps, width / (rate / 2))
+    beta = kaiser_beta(kaiser_atten(taps, width / (rate / 2)))
     window = torch.kaiser_window(taps, periodic=False, beta=beta, dtype=torch.float64)
     if radial:
         r = torch.hypot(x[:, None], x[None, :])

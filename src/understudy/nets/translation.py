@@ -21,11 +21,6 @@ from understudy.nets.spatial import Conv, Stride, instance_norm, kernel_of
 Drop = Callable[[Tensor, float], Tensor]  # activations and the share to be dropped -> activations
 
 
-def fresh_dropout(x: Tensor, p: float) -> Tensor:
-    """Dropout from torch's global generator, as in training."""
-    return F.dropout(x, p)
-
-
 def no_dropout(x: Tensor, p: float) -> Tensor:
     """Drop nothing."""
     return x
@@ -75,10 +70,10 @@ class UNetGenerator(nn.Module):
                 Conv(into, out, kernel_of(strides[i]), dims=dims, stride=strides[i], up=True, bias=not i, exact=not i)
             )
 
-    def forward(self, x: Tensor, drop: Drop = fresh_dropout) -> Tensor:
+    def forward(self, x: Tensor, drop: Drop = F.dropout) -> Tensor:
         """Translate (N, inputs, *S) to float32 (N, outputs, *S), in [-1, 1] where squashed.
 
-        ``drop`` is the dropout, on in training and in use (section 2.1 of the paper).
+        ``drop`` is the dropout, on in training, from torch's global generator, and in use (section 2.1 of the paper).
         """
         skips: list[Tensor] = []
         for i, layer in enumerate(self.down):
