@@ -80,7 +80,6 @@ def filtered_leaky_relu(
     up_filter: Tensor | None,
     down_filter: Tensor | None,
     rates: Rates,
-    slope: float = SLOPE,
     clamp: float | None = None,
 ) -> Tensor:
     """Scale and bias, raise the sampling rate, leaky ReLU, low-pass, lower the rate (section 2.1, non-linearity).
@@ -92,7 +91,7 @@ def filtered_leaky_relu(
     one = x.new_ones(1)
     up = one if up_filter is None else up_filter * rates.up  # makes up for the zeros between samples
     down = one if down_filter is None else down_filter.flip(list(range(down_filter.ndim)))
-    return torch.as_tensor(_FilteredLeakyReLU.apply(x, scale, bias, up, down, rates, slope, clamp))
+    return torch.as_tensor(_FilteredLeakyReLU.apply(x, scale, bias, up, down, rates, clamp))
 
 
 class _FilteredLeakyReLU(torch.autograd.Function):
@@ -100,24 +99,16 @@ class _FilteredLeakyReLU(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        scale: Tensor,
-        bias: Tensor,
-        up: Tensor,
-        down: Tensor,
-        rates: Rates,
-        slope: float,
-        clamp: float | None,
+        ctx: Any, x: Tensor, scale: Tensor, bias: Tensor, up: Tensor, down: Tensor, rates: Rates, clamp: float | None
     ) -> Tensor:
         """See `filtered_leaky_relu`; the filters hold their gain, the second one is mirrored."""
         ctx.save_for_backward(x, scale, bias, up, down)
-        ctx.options = rates, slope, clamp
+        ctx.options = rates, clamp
         size = (rates.size, rates.size)
         y = torch.empty(*x.shape[:2], *size, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
         for part in _cases(x, rates):
             phases = _raise(x[part], scale[part], bias, up, rates)
-            activated = (_clamp(F.leaky_relu_(phase, slope), clamp) for phase in phases)
+            activated = (_clamp(F.leaky_relu_(phase, SLOPE), clamp) for phase in phases)
             y[part] = gather(activated, down, rates.down, 0, size, rates.down)
         return y
 
@@ -126,7 +117,7 @@ class _FilteredLeakyReLU(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Transpose of each stage; the slopes come from filtering x once more."""
         x, scale, bias, up, down = ctx.saved_tensors
-        rates, slope, clamp = ctx.options
+        rates, clamp = ctx.options
         dx, dscale, dbias = torch.empty_like(x), torch.empty_like(scale), torch.empty_like(scale)
         for part in _cases(x, rates):
             phases = zip(
@@ -134,12 +125,12 @@ class _FilteredLeakyReLU(torch.autograd.Function):
                 _raise(x[part], scale[part], bias, up, rates),
                 strict=True,
             )
-            back = (_activation_backward(outer, inner, slope, clamp) for outer, inner in phases)
+            back = (_activation_backward(outer, inner, clamp) for outer, inner in phases)
             du = gather(back, up, rates.up, rates.offset(up), (x.shape[2], x.shape[3]), rates.down)
             dbias[part] = du.sum(dim=(2, 3))
             dscale[part] = (du * x[part]).sum(dim=(2, 3))
             dx[part] = du.mul_(per_channel(scale[part], x))
-        return dx, dscale, dbias.sum(dim=0), None, None, None, None, None
+        return dx, dscale, dbias.sum(dim=0), None, None, None, None
 
 
 def _cases(x: Tensor, rates: Rates) -> list[slice]:
@@ -158,7 +149,7 @@ def _clamp(x: Tensor, clamp: float | None) -> Tensor:
     return x if clamp is None else x.clamp_(-clamp, clamp)
 
 
-def _activation_backward(gradient: Tensor, x: Tensor, slope: float, clamp: float | None) -> Tensor:
+def _activation_backward(gradient: Tensor, x: Tensor, clamp: float | None) -> Tensor:
     """Derivative of leaky ReLU and clamp at x, times a gradient."""
-    gradient = torch.ops.aten.leaky_relu_backward(gradient, x, slope, False)
-    return gradient if clamp is None else gradient.mul_((x <= clamp) & (x * slope >= -clamp))
+    gradient = torch.ops.aten.leaky_relu_backward(gradient, x, SLOPE, False)
+    return gradient if clamp is None else gradient.mul_((x <= clamp) & (x * SLOPE >= -clamp))

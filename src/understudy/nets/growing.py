@@ -69,24 +69,18 @@ class GrowingConv2d(nn.Module):
 
     Doubling repeats pixels before the convolution and halving averages them after it, both in one strided convolution
     with a kernel one larger: the same sums with less than half of the products. The weights of a doubling convolution
-    are stored rotated by 180 degrees. Kernels are odd, 3 when resizing; ``gain`` is that of the weights (He's sqrt(2)
-    before a leaky ReLU).
+    are stored rotated by 180 degrees. Kernels are odd, 3 when resizing; weights have He's gain sqrt(2), for a leaky
+    ReLU.
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int = 3,
-        resize: float = 1,
-        gain: float = SQRT_TWO,
-        bias: bool = True,
+        self, in_channels: int, out_channels: int, kernel_size: int = 3, resize: float = 1, bias: bool = True
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         self.resize = resize
-        self.weight_gain = gain / math.sqrt(in_channels * kernel_size**2) * (0.25 if resize < 1 else 1.0)
+        self.weight_gain = SQRT_TWO / math.sqrt(in_channels * kernel_size**2) * (0.25 if resize < 1 else 1.0)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, I, H, W) -> (N, O, H', W'), in the precision of x."""
