@@ -1,11 +1,9 @@
 """Affine maps of images and volumes, and a resampling that keeps the frequencies of images, differentiable twice.
 
 **Source**: Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020, arXiv 2006.06676,
-appendix B: orthogonal low-pass filter sym6, sampling at twice the resolution; Daubechies, Ten Lectures on Wavelets,
-1992.
+appendix B: orthogonal low-pass filter sym6, sampling at twice the resolution.
 **Differs**: derivatives are written by hand; every part is linear in the image, so that each is another's transpose.
-**Checked**: tests/nets/test_affine.py (against definitions; the identity returns the image; derivatives of
-derivatives).
+**Checked**: tests/nets/test_affine.py (definitions; the identity returns the image; derivatives of derivatives).
 """
 
 import math

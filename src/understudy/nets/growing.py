@@ -142,15 +142,13 @@ class GrowingDiscriminatorHead(nn.Module):
         self.conv = GrowingConv2d(width + 1, width)
         self.fc = Dense(width * 16, width)
         self.out = EqualisedLinear(width, 1)
-        if classes:
-            self.embed = EqualisedLinear(classes, width)
-        self.classes = classes
+        self.embed = EqualisedLinear(classes, width) if classes else None
 
     def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
         """x (N, width, 4, 4), condition (N, classes) or None -> (N, 1)."""
         x = activate(self.fc(activate(self.conv(self.mbstd(x))).flatten(1)))
         y = self.out(x)
-        if self.classes and condition is not None:
+        if self.embed is not None and condition is not None:
             embedded = normalise_second_moment(self.embed(condition.to(x.dtype)))
             y = y + (x * embedded).sum(dim=1, keepdim=True) / math.sqrt(x.shape[1])
         return y

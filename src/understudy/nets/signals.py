@@ -3,8 +3,7 @@
 **Source**: Karras et al., "Alias-Free Generative Adversarial Networks", 2021, arXiv 2106.12423, section 3.2 and figure
 4 (flexible layer specifications).
 **Differs**: nothing known.
-**Checked**: tests/nets/test_signals.py, and against the official code in
-tests/generators/test_official.py.
+**Checked**: tests/nets/test_signals.py, and against the official code in tests/generators/test_official.py.
 """
 
 from dataclasses import dataclass
@@ -50,8 +49,7 @@ class Signal(NamedTuple):
 def schedule(resolution: int, channels: int, design: Design) -> list[Signal]:
     """Lay out the signals of all layers (section 3.2, figure 4): cutoffs and stopbands rise geometrically.
 
-    Returns num_layers + 1 signals; the Fourier features are like the first, the last is the image of ``channels`` and
-    ``resolution`` pixels a side.
+    Returns num_layers + 1 signals; the Fourier features are like the first, the last has the image's ``channels``.
 
     Raises:
         UsageError: too few layers, or a layer without feature maps.

@@ -11,8 +11,7 @@ repeated so that real and synthetic ones are seen equally often, a share of a ha
 **Differs**: fine-tuning does not start again at a tenth of the rate: no further setting to tune, and as much learning
 in all as in every other arm. Any share of whole percents; within a kind no case stands more than once oftener than
 another.
-**Checked**: tests/tasks/test_fitting.py (shares are exact), test_segmentation.py,
-test_classification.py.
+**Checked**: tests/tasks/test_fitting.py (shares are exact), test_segmentation.py, test_classification.py.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -138,31 +137,13 @@ def fit(
     Raises:
         UnderstudyError: no check gave a score.
     """
-    best: dict[str, Tensor] = {}
-    top, start = -np.inf, chosen_from(cases, config.updates)
-    checks = {round(config.updates * (i + 1) / config.checks) for i in range(config.checks)}
-    for update in _updates(trained.network, trained.engine, cases, batch, loss, config, seed):
-        progress()
-        if update in checks:
-            found = score(trained)
-            trained.curve.append((update, found))
-            if update > start and found > top:
-                top, trained.chosen = found, update
-                best = {name: value.clone() for name, value in trained.network.state_dict().items()}
-    if not best:
-        raise UnderstudyError("no check while training gave a score: the validation subjects hold no class to score")
-    trained.network.load_state_dict(best)
-    return trained
-
-
-def _updates(
-    network: nn.Module, engine: Engine, cases: TaskCases, batch: Any, loss: Any, config: FittingConfig, seed: int
-) -> Iterator[int]:
-    """Make the updates one by one, yielding the number made."""
+    network, engine = trained.network, trained.engine
     optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     schedule = SCHEDULES[config.schedule](optimizer, config)
     order, generator = rng(seed, "order"), torch.Generator().manual_seed(derive(seed, "augmentation"))
-    start = chosen_from(cases, config.updates)
+    best: dict[str, Tensor] = {}
+    top, start = -np.inf, chosen_from(cases, config.updates)
+    checks = {round(config.updates * (i + 1) / config.checks) for i in range(config.checks)}
     for update in range(1, config.updates + 1):
         drawn = cases if not isinstance(cases, FineTuned) else cases.before if update <= start else cases.after
         images, targets = drawn.read(order.integers(len(drawn), size=config.batch_size))
@@ -175,7 +156,17 @@ def _updates(
         loss(logits.float(), y, x).backward()
         optimizer.step()
         schedule.step()
-        yield update
+        progress()
+        if update in checks:
+            found = score(trained)
+            trained.curve.append((update, found))
+            if update > start and found > top:
+                top, trained.chosen = found, update
+                best = {name: value.clone() for name, value in network.state_dict().items()}
+    if not best:
+        raise UnderstudyError("no check while training gave a score: the validation subjects hold no class to score")
+    network.load_state_dict(best)
+    return trained
 
 
 def _one_cycle(optimizer: torch.optim.Optimizer, config: FittingConfig) -> LRScheduler:

@@ -1,8 +1,7 @@
 """The cases of a cohort's training split as batches; stateless, so that a resumed run sees what it would have seen.
 
-Case j of the endless stream is entry ``j mod n`` of a permutation that is derived from the seed and the epoch ``j //
-n``. **Checked**: tests/training/test_batches.py (every case once an epoch; batch boundaries do not matter; rotation by
-0, 90 and 180 degrees).
+Case j of the endless stream is entry ``j mod n`` of a permutation derived from the seed and the epoch ``j // n``.
+**Checked**: tests/training/test_batches.py (each case once an epoch; batch boundaries; rotation by 0, 90, 180 degrees).
 """
 
 from dataclasses import dataclass
