@@ -61,10 +61,7 @@ class DiscriminatorHead(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Image and label channels -> realness logit.
-
-    Args: as for `StyleGAN2Network`; `group` is the minibatch-std group.
-    """
+    """Image and label channels -> realness logit; as `StyleGAN2Network`, with `group` for the minibatch deviation."""
 
     def __init__(
         self,

@@ -45,7 +45,6 @@ class _Blur(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        """Apply the transpose."""
         padding, step, size = ctx.options
         return _Spread.apply(gradient, *ctx.saved_tensors, padding, step, size), None, None, None
 
@@ -68,7 +67,6 @@ class _Spread(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
-        """Apply the transpose."""
         return _Blur.apply(gradient, *ctx.saved_tensors, *ctx.options), None, None, None, None
 
 

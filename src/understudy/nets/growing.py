@@ -193,9 +193,8 @@ class GrowingDiscriminator(nn.Module):
         return activate(read(x.contiguous(memory_format=torch.channels_last)))
 
     def forward(self, image: Tensor, condition: Tensor | None, level: float) -> Tensor:
-        """Score cases (N, C, R', R'), R' the resolution of the level, with a condition (N, classes) or None.
-
-        Returns logits (N, 1) in the precision of the image.
+        """Image (N, C, R', R') at a level's resolution R', condition (N, classes) or None -> logits (N, 1), precision
+        kept.
         """
         low = convolution_dtype(image)
         resolution, alpha = stage(level)

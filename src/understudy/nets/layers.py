@@ -141,17 +141,11 @@ def modulated_conv2d(
 ) -> tuple[Tensor, Tensor]:
     """Convolve with weights scaled per sample (eq. 1), up to the factor that demodulates the result (eq. 3).
 
-    The factor is returned instead of applied, so that the caller can join it with noise and bias in one pass.
-
-    Args:
-        x: (N, I, H, W).
-        weight: (O, I, k, k), stored precision.
-        styles: (N, I), the scale s of every input channel.
-        convolve: (x, weight) -> result; None for stride 1 with zero padding.
-
-    Returns:
-        The convolution of s x with the weight, (N, O, H', W'), and the demodulation factors (N, O); their product is
-            the convolution of x with the modulated and demodulated weights.
+    The factor is returned instead of applied, so that the caller can join it with noise and bias in one pass. Inputs
+    are x (N, I, H, W), the weight (O, I, k, k) in stored precision and the scale s (N, I) of every input channel;
+    ``convolve`` maps (x, weight) to the result, None for stride 1 with zero padding. Returns the convolution of s x
+    with the weight, (N, O, H', W'), and the demodulation factors (N, O); their product is the convolution of x with the
+    modulated and demodulated weights.
     """
     scaled = x * per_channel(styles, x)
     kernel = weight.to(x.dtype)
@@ -203,11 +197,7 @@ class MinibatchStd(nn.Module):
         self.group = group
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C + 1, H, W).
-
-        Raises:
-            UsageError: N is larger than the group and no multiple of it.
-        """
+        """(N, C, H, W) -> (N, C + 1, H, W); UsageError: N is larger than the group and no multiple of it."""
         n, c, h, w = x.shape
         group = min(self.group, n)
         if n % group:

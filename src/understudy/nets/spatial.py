@@ -49,11 +49,7 @@ def halved(size: Sequence[int], strides: Sequence[Stride]) -> tuple[int, ...]:
 
 
 def needed_halvings(name: str, size: Sequence[int], max_levels: int, min_side: int, min_levels: int) -> list[Stride]:
-    """Return :func:`halvings`, of which a network needs some.
-
-    Raises:
-        UsageError: the case can be halved less often than `min_levels` times.
-    """
+    """Return :func:`halvings`, of which a network needs ``min_levels``; UsageError: the case gives fewer."""
     strides = halvings(size, max_levels, min_side)
     if len(strides) < min_levels:
         raise UsageError(
@@ -74,17 +70,10 @@ class Conv(nn.Module):
     In bf16 on a processor, gradients of 3x3x3 weights at depth 2 come back partly unwritten (oneDNN in torch 2.13), so
     volumes of little depth are convolved in float32. Weights begin with a standard deviation of 0.02, as published.
 
-    Args:
-        inputs: I.
-        outputs: O.
-        kernel: its side, or one an axis; an even one with stride 1 shortens a side by one.
-        dims: spatial dimensions, 2 or 3.
-        stride: of each axis; default 1.
-        up: multiply the sides by the stride, instead of dividing them.
-        bias: without meaning before an instance normalisation.
-        exact: in float32, whatever the autocast: output layers.
-        reflect: pad by reflection, not by zeros.
-        spectral: keep the largest singular value of the weight at 1.
+    ``kernel`` is its side, or one an axis; an even one with stride 1 shortens a side by one. ``up`` multiplies the
+    sides by the stride, instead of dividing them. ``bias`` is without meaning before an instance normalisation.
+    ``exact``: in float32, whatever the autocast (output layers); ``reflect``: pad by reflection, not by zeros;
+    ``spectral``: keep the largest singular value of the weight at 1.
     """
 
     def __init__(

@@ -17,6 +17,7 @@ from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 SILU_RMS = 0.596  # root mean square of silu(x), x ~ N(0, 1): Eq. 81
@@ -266,9 +267,7 @@ def to_patches(x: Tensor, p: int) -> Tensor:
         return x
     if x.ndim == 4:
         return F.pixel_unshuffle(x, p)
-    n, c, d, h, w = x.shape
-    x = x.reshape(n, c, d // p, p, h // p, p, w // p, p).permute(0, 1, 3, 5, 7, 2, 4, 6)
-    return x.reshape(n, c * p**3, d // p, h // p, w // p)
+    return rearrange(x, "n c (d i) (h j) (w k) -> n (c i j k) d h w", i=p, j=p, k=p)
 
 
 def from_patches(x: Tensor, p: int) -> Tensor:
@@ -277,6 +276,4 @@ def from_patches(x: Tensor, p: int) -> Tensor:
         return x
     if x.ndim == 4:
         return F.pixel_shuffle(x, p)
-    n, c, d, h, w = x.shape
-    x = x.reshape(n, c // p**3, p, p, p, d, h, w).permute(0, 1, 5, 2, 6, 3, 7, 4)
-    return x.reshape(n, c // p**3, d * p, h * p, w * p)
+    return rearrange(x, "n (c i j k) d h w -> n c (d i) (h j) (w k)", i=p, j=p, k=p)

@@ -43,21 +43,16 @@ def augment_images(images: Tensor, generator: torch.Generator, ranges: Ranges) -
 
 
 def _grid(images: Tensor, generator: torch.Generator, ranges: Ranges) -> Tensor:
-    matrix = _affine(len(images), tuple(images.shape[2:]), generator, ranges).to(images.device)
-    return affine_grid(matrix, images.shape[2:])
+    """Return where each voxel is read, (N, *S, dims), by random matrices (N, dims, dims + 1) of ``affine_grid``."""
+    n, size = len(images), images.shape[2:]
+    flips = 1 - 2 * (torch.rand(n, len(size), generator=generator) < ranges.flip).float()
+    angle = (torch.rand(n, generator=generator) * 2 - 1) * ranges.rotation_degrees * torch.pi / 180
+    scale = 1 + (torch.rand(n, 1, generator=generator) * 2 - 1) * ranges.scale
+    return affine_grid(F.pad(plane_rotation(angle, size) * (flips * scale)[:, None], (0, 1)).to(images.device), size)
 
 
 def _resampled(images: Tensor, grid: Tensor) -> Tensor:
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
-
-
-def _affine(n: int, size: tuple[int, ...], generator: torch.Generator, ranges: Ranges) -> Tensor:
-    """Return (N, dims, dims + 1) matrices in the coordinates of ``affine_grid`` (x = last axis first, sides -1..1)."""
-    dims = len(size)
-    flips = 1 - 2 * (torch.rand(n, dims, generator=generator) < ranges.flip).float()
-    angle = (torch.rand(n, generator=generator) * 2 - 1) * ranges.rotation_degrees * torch.pi / 180
-    scale = 1 + (torch.rand(n, 1, generator=generator) * 2 - 1) * ranges.scale
-    return F.pad(plane_rotation(angle, size) * (flips * scale)[:, None], (0, 1))
 
 
 def _intensity(images: Tensor, generator: torch.Generator, ranges: Ranges) -> Tensor:

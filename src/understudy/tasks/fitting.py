@@ -234,11 +234,9 @@ class Mixed:
         """Return images and targets at the chosen positions; see :class:`TaskCases`."""
         early, later = self._slots
         cycle, slot = np.divmod(chosen, early + later)
-        first, second = cycle * early + slot, cycle * later + slot - early
+        first, second = (cycle * early + slot) % len(self.first), (cycle * later + slot - early) % len(self.second)
         late = slot >= early
-        return _read_both(
-            self.first, self.second, late, np.where(late, second % len(self.second), first % len(self.first))
-        )
+        return _read_both(self.first, self.second, late, np.where(late, second, first))
 
 
 def _read_both(

@@ -82,11 +82,7 @@ def latest(folder: Path) -> Path | None:
 
 
 def weights_of(run: Path) -> Path:
-    """Return the last checkpoint of a run, or its last snapshot where it has none.
-
-    Raises:
-        UsageError: there is neither.
-    """
+    """Return the last checkpoint of a run, or its last snapshot where it has none; UsageError: it has neither."""
     found = latest(run / "checkpoints") or latest(run / "snapshots")
     if found is None:
         raise UsageError(f"{run} holds no weights to start from: name a run that `understudy train` made")
@@ -136,11 +132,7 @@ def _difference(wanted: dict[str, Tensor], found: dict[str, Tensor]) -> str:
 
 
 def load_modules(modules: dict[str, nn.Module], tensors: dict[str, Tensor]) -> None:
-    """Read the weights of modules out of a state that names them ``module.key``.
-
-    Raises:
-        UnderstudyError: the weights are of other networks.
-    """
+    """Read the weights of modules out of a state that names them ``module.key``; UnderstudyError: they do not fit."""
     for name, module in modules.items():
         weights = _part(tensors, name)
         if differs := _difference(module.state_dict(), weights):

@@ -54,11 +54,7 @@ def fitting(method: Learner, cohort: Cohort, other: Cohort | None) -> Cohort:
 
 
 def start_record(run: Path | None) -> dict[str, Any]:
-    """Return what the record of a training says about the run it starts from: its ``inputs`` and ``trained_on``.
-
-    Raises:
-        UsageError: there are no weights.
-    """
+    """Return ``inputs`` and ``trained_on`` of the run that a training starts from; UsageError: there are no weights."""
     if run is None:
         return {"inputs": {}, "trained_on": []}
     weights = file_hash(weights_of(run) / "tensors.safetensors")

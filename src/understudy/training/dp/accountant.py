@@ -14,8 +14,6 @@ betray any one of N with a probability of at most one in ten.
 
 import math
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,15 +122,6 @@ def statement(found: PrivacyPlan, settings: PrivacySettings) -> dict[str, Any] |
 
 
 def _epsilon(kind: str, noise: float, delta: float, rate: float, steps: int, **options: float) -> float:
-    with _opacus() as create_accountant:
-        accountant = create_accountant(mechanism=kind)
-        accountant.history = [(noise, rate, steps)]
-        return float(accountant.get_epsilon(delta, **options))
-
-
-@contextmanager
-def _opacus() -> Iterator[Any]:
-    """Give Opacus' accountants, without its advice on the orders of the moments bound, which only sets the grid."""
     try:
         from opacus.accountants import create_accountant
     except ImportError as error:
@@ -140,6 +129,8 @@ def _opacus() -> Iterator[Any]:
             f"differential privacy needs Opacus' accountant, and it is not there ({error}): "
             "install understudy with the extra dp, pip install 'understudy[dp]'"
         ) from error
-    with warnings.catch_warnings():
+    with warnings.catch_warnings():  # advice on the orders of the moments bound, which only sets the grid
         warnings.filterwarnings("ignore", message="Optimal order is the")
-        yield create_accountant
+        accountant: Any = create_accountant(mechanism=kind)
+        accountant.history = [(noise, rate, steps)]
+        return float(accountant.get_epsilon(delta, **options))

@@ -56,11 +56,7 @@ def refuse_request(name: str, config: GeneratorConfig, given: str | None, cohort
 
 
 def refuse_networks(name: str, networks: Iterable[nn.Module]) -> None:
-    """Refuse networks in which a case depends on others, or that keep statistics of what they saw.
-
-    Raises:
-        UsageError: with the layer.
-    """
+    """Refuse, by UsageError, networks in which a case depends on others, or that keep statistics of what they saw."""
     for layer in (layer for network in networks for layer in network.modules()):
         if isinstance(layer, _NormBase) and (layer.track_running_stats or "BatchNorm" in type(layer).__name__):
             raise UsageError(

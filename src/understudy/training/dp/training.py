@@ -67,16 +67,10 @@ class Private(Trainable, Protocol):
 
 
 class PrivateTraining:
-    """The loop's method and its batches: noise and the choice of subjects do not follow from ``seed``; ``start`` is
-    refused.
-
-    Attributes:
-        stream: serves subjects.
-        plan: noise, clip, epsilon.
-        statement: what is claimed, for run.json; None where there is nothing to claim.
+    """The loop's method and its batches; neither noise nor the choice of subjects follows from ``seed``.
 
     Raises:
-        UsageError: something would break the guarantee, or Opacus is missing.
+        UsageError: something would break the guarantee (``start`` does), or Opacus is missing.
     """
 
     def __init__(self, method: Private, cohort: Cohort, start: Path | None, seed: int) -> None:
@@ -85,7 +79,7 @@ class PrivateTraining:
         self.method, self.settings, self.seed = method, dp, seed
         refuse_request(method.name, config, method.given, cohort, start)
         self.plan = plan(dp, len(cohort.subjects("train")), config.batch_size, config.images_seen)
-        self.statement = statement(self.plan, dp)
+        self.statement = statement(self.plan, dp)  # for run.json; None where there is nothing to claim
         self.stream = SubjectStream(
             cohort,
             derive(seed, "feed"),
