@@ -200,9 +200,7 @@ def build_classifier(name: str, dims: int, image_channels: int, classes: int, se
 
 
 def seeded(build: Callable[[], Network], seed: int) -> Network:
-    """Build with weights of a seed, the global generator left as it was. Volumes get convolutions that are right in
-    bf16.
-    """
+    """Build with weights of a seed, the global generator left as it was; convolutions of volumes made right in bf16."""
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)
         network = build()

@@ -35,12 +35,11 @@ def shuffled(condition: Tensor | None) -> Tensor | None:
 
 
 class BatchStream:
-    """Serve batches of a cohort's training split, and the condition where ``conditional``; ``other`` serves a second
-    cohort.
+    """Serve batches of a cohort's training split, with its class columns as the condition where ``conditional``.
 
     Half of the images are mirrored left-right by ``mirror``; by ``rotate`` 9 of 10 are rotated by up to so many
     degrees, as Akbar et al. (2024) add 9 rotated copies of every slice (75 degrees there): bilinear for image channels,
-    nearest neighbour for label channels; 2D only.
+    nearest neighbour for label channels; 2D only. ``other`` serves the second, unpaired cohort.
 
     Raises:
         UsageError: volumes are to be rotated.
@@ -76,8 +75,7 @@ class BatchStream:
         return cls(cohort, derive(seed, "feed"), conditional=config.conditional, other=second, **augmentation)
 
     def batch(self, images_seen: int, batch_size: int, resolution: int, device: torch.device, part: slice) -> Batch:
-        """Return the images ``images_seen .. images_seen + batch_size`` of the stream, of which a process takes a
-        ``part``.
+        """Return the images ``images_seen .. images_seen + batch_size`` of the stream, a process's ``part`` of them.
 
         ``batch_size`` counts over all processes; a ``resolution`` below the cohort's is averaged down to.
         """

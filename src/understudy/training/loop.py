@@ -120,10 +120,10 @@ def train(
     checkpoint_seconds: float,
     grid: Callable[[], np.ndarray],
 ) -> None:
-    """Train until ``total`` images were seen, from the latest checkpoint if there is one, in a run folder.
+    """Train until ``total`` images were seen, in a run folder, from its latest checkpoint if there is one.
 
-    Snapshots and grids come every so many images, and at the end; ``grid`` returns samples (n, channels, *S) in [-1,
-    1]. The time between checkpoints is at least ``checkpoint_seconds``.
+    Snapshots and grids come every so many images, and at the end; checkpoints after ``checkpoint_seconds``. ``grid``
+    returns samples (n, channels, *S) in [-1, 1].
 
     Raises:
         UnderstudyError: a loss or a weight is not a finite number.

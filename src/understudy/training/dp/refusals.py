@@ -26,8 +26,7 @@ State = tuple[dict[str, Tensor], dict[str, Any]]
 def refuse_request(name: str, config: GeneratorConfig, given: str | None, cohort: Cohort, start: Path | None) -> None:
     """Refuse a training whose data or settings carry something of patients past the mechanism.
 
-    ``given`` is what the generator ``name`` is given of every case, ``start`` the run whose weights it would begin
-    with.
+    ``given`` is what the generator ``name`` is given of every case; ``start`` is the run whose weights it begins with.
 
     Raises:
         UsageError: with what to change.
