@@ -50,7 +50,7 @@ def _seen(line: str) -> int:
 
 
 def save_grid(x: np.ndarray, file: Path) -> None:
-    """Write samples (n, channels, *S) in [-1, 1] as a PNG: a row a channel, a column a case; the middle slice of volumes."""
+    """Write samples (n, channels, *S) in [-1, 1] as a PNG: a row a channel, a column a case; of volumes the middle."""
     if x.ndim == 5:
         x = x[:, :, x.shape[2] // 2]
     n, c, h, w = x.shape
