@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from understudy.core.errors import UsageError
-from understudy.tasks.fitting import FineTuned, FittingConfig, Mixed, TaskCases, chosen_from, fit
+from understudy.tasks.fitting import FineTuned, FittingConfig, Mixed, TaskCases, TaskNetwork, chosen_from, fit
 from understudy.training.engine import Engine
 
 CONFIG = FittingConfig(updates=10, checks=5, batch_size=4, augment=False, precision="fp32")
@@ -34,16 +34,16 @@ def train(cases: TaskCases, config: FittingConfig, scores: list[float]) -> tuple
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 1))
     values = iter(scores)
-    return fit(
-        network,
-        Engine("fp32"),
+    found = fit(
+        TaskNetwork(network, Engine("fp32")),
         cases,
         lambda z, y, _: (z, y),
         lambda logits, y, _: (logits[:, 0] - y).square().mean(),
         config,
         0,
-        lambda: next(values),
+        lambda _: next(values),
     )
+    return found.curve, found.chosen
 
 
 @pytest.mark.parametrize(("share", "before"), [(0.3, 7), (0.5, 5), (0.01, 9), (0.99, 1)])

@@ -5,6 +5,7 @@ import torch
 
 from understudy.core.errors import UsageError
 from understudy.tasks.networks import NETWORKS, ShallowConv3d, build_classifier, build_network
+from understudy.tasks.segmentation import SegmentationConfig
 
 SMALL = {"unet": (4, 8, 16), "nnunet": (4, 8, 16, 16), "segresnet": (4, 8, 16), "swin": (12,), "pix2pix": (4, 8, 16)}
 
@@ -34,8 +35,8 @@ def test_weights_depend_on_the_seed_only(name: str) -> None:
 
 
 def test_what_is_not_on_the_menu() -> None:
-    with pytest.raises(UsageError, match="one of unet.*found 'swan'"):
-        build_network("swan", 2, 1, 2, (4, 4, 8), 0)
+    with pytest.raises(ValueError, match="one of unet.*found 'swan'"):
+        SegmentationConfig(network="swan")
     with pytest.raises(UsageError, match="at least 3 levels"):
         build_network("unet", 2, 1, 2, (4, 8), 0)
     with pytest.raises(UsageError, match="at least 4 levels"):
@@ -115,5 +116,3 @@ def test_classifier_weights_depend_on_the_seed_only() -> None:
         torch.cat([p.flatten() for p in build_classifier("densenet-small", 2, 1, 2, s).parameters()]) for s in (0, 0, 1)
     )
     assert torch.equal(one, same) and not torch.equal(one, other) and torch.equal(before, torch.get_rng_state())
-    with pytest.raises(UsageError, match="one of densenet, densenet-small; found 'swan'"):
-        build_classifier("swan", 2, 1, 2, 0)

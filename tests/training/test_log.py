@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from understudy.training.log import TrainingLog, save_grid
+from understudy.training.log import save_grid, training_log
 
 
 def test_log_drops_what_lies_beyond_the_resumed_point(tmp_path: Path) -> None:
     file = tmp_path / "log.jsonl"
     file.write_text('{"images_seen": 10}\n{"images_seen": 20}\n{"images_se')
-    with TrainingLog(file, 30, 10, quiet=True) as log:
-        log.line(30, {"loss": torch.tensor(0.5)})
+    with training_log(file, 30, 10, quiet=True) as log:
+        log(30, {"loss": torch.tensor(0.5)})
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert [line["images_seen"] for line in lines] == [10, 30] and lines[1]["loss"] == 0.5
 

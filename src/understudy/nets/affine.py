@@ -1,11 +1,9 @@
 """Affine maps of images and volumes, and a resampling that keeps the frequencies of images, differentiable twice.
 
 **Source**: Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020, arXiv 2006.06676,
-appendix B: orthogonal low-pass filter sym6, sampling at twice the resolution; Daubechies, Ten Lectures on Wavelets,
-1992.
+appendix B: orthogonal low-pass filter sym6, sampling at twice the resolution.
 **Differs**: derivatives are written by hand; every part is linear in the image, so that each is another's transpose.
-**Checked**: tests/nets/test_affine.py (against definitions; the identity returns the image; derivatives of
-derivatives).
+**Checked**: tests/nets/test_affine.py (definitions; the identity returns the image; derivatives of derivatives).
 """
 
 import math
@@ -68,14 +66,9 @@ def plane_rotation(angle: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def warp(x: Tensor, inverse: Tensor) -> Tensor:
-    """Resample images through transforms: mirror the border, double, sample bilinearly, low-pass, halve.
+    """Resample images (N, C, H, W) through transforms: mirror the border, double, sample bilinearly, low-pass, halve.
 
-    Args:
-        x: (N, C, H, W).
-        inverse: (N, 3, 3), output to input position in pixels, x before y, the middle of the image at 0.
-
-    Returns:
-        (N, C, H, W).
+    ``inverse`` (N, 3, 3) maps output to input positions in pixels, x before y, the middle of the image at 0.
     """
     n, c, h, w = x.shape
     x0, x1, y0, y1 = _margins(inverse, h, w)
@@ -197,15 +190,10 @@ class _SampleTransposed(torch.autograd.Function):
 
 
 def resampled(x: Tensor, grid: Tensor, image_channels: int) -> Tensor:
-    """Read cases at other places; what comes from outside is the lowest value, -1.
+    """Read cases (N, C + L, *S) in [-1, 1] at other places; what comes from outside is the lowest value, -1.
 
-    Args:
-        x: (N, C + L, *S) in [-1, 1], image channels first.
-        grid: (N, *S, d) places, as ``F.grid_sample`` takes them.
-        image_channels: C; these are interpolated linearly, label channels take the nearest value.
-
-    Returns:
-        (N, C + L, *S).
+    ``grid`` (N, *S, d) holds the places as ``F.grid_sample`` takes them. The first ``image_channels`` are interpolated
+    linearly, label channels take the nearest value.
     """
 
     def read(part: Tensor, mode: str) -> Tensor:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from scipy.signal import kaiser_atten, kaiser_beta
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -27,38 +28,17 @@ from understudy.nets.polyphase import gather, spread
 CACHED = 2**22  # values at the temporary rate, of which a quarter exists at a time
 
 
-def kaiser_beta(taps: int, width: float) -> float:
-    """Shape of the Kaiser window that gives a filter of so many taps a transition band of a width.
-
-    Args:
-        taps: length of the filter.
-        width: of the transition band, as a share of half the sampling rate.
-    """
-    attenuation = 2.285 * (taps - 1) * math.pi * width + 7.95  # in decibels
-    if attenuation > 50:
-        return 0.1102 * (attenuation - 8.7)
-    if attenuation > 21:
-        return 0.5842 * (attenuation - 21) ** 0.4 + 0.07886 * (attenuation - 21)
-    return 0.0
-
-
 def low_pass(taps: int, cutoff: float, width: float, rate: float, radial: bool = False) -> Tensor | None:
     """Design a low-pass filter: a sinc, or in two dimensions a jinc, under a Kaiser window.
 
-    Args:
-        taps: length T; 1 stands for the filter that changes nothing. Even for a radial filter.
-        cutoff: frequency that is damped to one half, in cycles per image side.
-        width: of the transition band around the cutoff, in the same unit.
-        rate: samples per image side.
-        radial: make the radially symmetric filter, which cannot be split into rows and columns.
-
-    Returns:
-        (T,) float32 with sum 1, or (T, T) for a radial filter; None for one tap.
+    Frequencies are in cycles per image side: ``cutoff`` is damped to one half, ``width`` is the transition band around
+    it; ``rate`` counts samples per image side. Returns (T,) float32 with sum 1, or (T, T), T even, for a radial filter,
+    which is symmetric and cannot be split into rows and columns. One tap changes nothing: None.
     """
     if taps == 1:
         return None
     x = (torch.arange(taps, dtype=torch.float64) - (taps - 1) / 2) / rate
-    beta = kaiser_beta(taps, width / (rate / 2))
+    beta = kaiser_beta(kaiser_atten(taps, width / (rate / 2)))
     window = torch.kaiser_window(taps, periodic=False, beta=beta, dtype=torch.float64)
     if radial:
         r = torch.hypot(x[:, None], x[None, :])
@@ -70,21 +50,13 @@ def low_pass(taps: int, cutoff: float, width: float, rate: float, radial: bool =
 
 # ---------------------------------------------------------------------- the non-linearity
 class Rates(NamedTuple):
-    """How a filtered non-linearity changes the sampling rate.
+    """How a filtered non-linearity changes the sampling rate."""
 
-    Attributes:
-        up: factor to the temporary rate.
-        down: factor from there to the rate of the result.
-        padding: zeros before the first row and column at the temporary rate; negative crops.
-        middle: rows and columns at the temporary rate.
-        size: rows and columns of the result.
-    """
-
-    up: int
-    down: int
-    padding: int
-    middle: int
-    size: int
+    up: int  # factor to the temporary rate
+    down: int  # factor from there to the rate of the result
+    padding: int  # zeros before the first row and column at the temporary rate; negative crops
+    middle: int  # rows and columns at the temporary rate
+    size: int  # rows and columns of the result
 
     def offset(self, kernel: Tensor) -> int:
         """Where the first sample contributes first at the temporary rate."""
@@ -92,15 +64,9 @@ class Rates(NamedTuple):
 
 
 def placement(source: int, size: int, up: int, down: int, up_taps: int, down_taps: int) -> Rates:
-    """Place the samples so that all stages share one centre (appendix C.3).
+    """Place the samples so that all stages share one centre (appendix C.3): ``size`` rows and columns of ``source``.
 
-    Args:
-        source: rows and columns before.
-        size: rows and columns wanted.
-        up: factor to the temporary rate.
-        down: factor from there.
-        up_taps: length of the first filter.
-        down_taps: length of the second one.
+    ``up`` is the factor to the temporary rate, after ``up_taps``, ``down`` the one from there, after ``down_taps``.
     """
     middle = (size - 1) * down + down_taps
     total = middle + up_taps - 1 - source * up
@@ -114,28 +80,18 @@ def filtered_leaky_relu(
     up_filter: Tensor | None,
     down_filter: Tensor | None,
     rates: Rates,
-    slope: float = SLOPE,
     clamp: float | None = None,
 ) -> Tensor:
     """Scale and bias, raise the sampling rate, leaky ReLU, low-pass, lower the rate (section 2.1, non-linearity).
 
-    Args:
-        x: (N, C, H, H).
-        scale: (N, C), a factor of every channel.
-        bias: (C,).
-        up_filter: (T,), None for none.
-        down_filter: (T,) or (T, T), None for none.
-        rates: from `placement`.
-        slope: of the negative side.
-        clamp: limit of the magnitude at the temporary rate, None for none.
-
-    Returns:
-        (N, C, size, size) in the precision of x.
+    Maps x (N, C, H, H), with a factor (N, C) and a bias (C,), to (N, C, size, size) in the precision of x. The filter
+    on the way up is (T,), the one on the way down (T,) or (T, T); None for none. ``clamp`` limits the magnitude at the
+    temporary rate.
     """
     one = x.new_ones(1)
     up = one if up_filter is None else up_filter * rates.up  # makes up for the zeros between samples
     down = one if down_filter is None else down_filter.flip(list(range(down_filter.ndim)))
-    return torch.as_tensor(_FilteredLeakyReLU.apply(x, scale, bias, up, down, rates, slope, clamp))
+    return torch.as_tensor(_FilteredLeakyReLU.apply(x, scale, bias, up, down, rates, clamp))
 
 
 class _FilteredLeakyReLU(torch.autograd.Function):
@@ -143,24 +99,16 @@ class _FilteredLeakyReLU(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        scale: Tensor,
-        bias: Tensor,
-        up: Tensor,
-        down: Tensor,
-        rates: Rates,
-        slope: float,
-        clamp: float | None,
+        ctx: Any, x: Tensor, scale: Tensor, bias: Tensor, up: Tensor, down: Tensor, rates: Rates, clamp: float | None
     ) -> Tensor:
         """See `filtered_leaky_relu`; the filters hold their gain, the second one is mirrored."""
         ctx.save_for_backward(x, scale, bias, up, down)
-        ctx.options = rates, slope, clamp
+        ctx.options = rates, clamp
         size = (rates.size, rates.size)
         y = torch.empty(*x.shape[:2], *size, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
         for part in _cases(x, rates):
             phases = _raise(x[part], scale[part], bias, up, rates)
-            activated = (_clamp(F.leaky_relu_(phase, slope), clamp) for phase in phases)
+            activated = (_clamp(F.leaky_relu_(phase, SLOPE), clamp) for phase in phases)
             y[part] = gather(activated, down, rates.down, 0, size, rates.down)
         return y
 
@@ -169,7 +117,7 @@ class _FilteredLeakyReLU(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Transpose of each stage; the slopes come from filtering x once more."""
         x, scale, bias, up, down = ctx.saved_tensors
-        rates, slope, clamp = ctx.options
+        rates, clamp = ctx.options
         dx, dscale, dbias = torch.empty_like(x), torch.empty_like(scale), torch.empty_like(scale)
         for part in _cases(x, rates):
             phases = zip(
@@ -177,12 +125,12 @@ class _FilteredLeakyReLU(torch.autograd.Function):
                 _raise(x[part], scale[part], bias, up, rates),
                 strict=True,
             )
-            back = (_activation_backward(outer, inner, slope, clamp) for outer, inner in phases)
+            back = (_activation_backward(outer, inner, clamp) for outer, inner in phases)
             du = gather(back, up, rates.up, rates.offset(up), (x.shape[2], x.shape[3]), rates.down)
             dbias[part] = du.sum(dim=(2, 3))
             dscale[part] = (du * x[part]).sum(dim=(2, 3))
             dx[part] = du.mul_(per_channel(scale[part], x))
-        return dx, dscale, dbias.sum(dim=0), None, None, None, None, None
+        return dx, dscale, dbias.sum(dim=0), None, None, None, None
 
 
 def _cases(x: Tensor, rates: Rates) -> list[slice]:
@@ -201,7 +149,7 @@ def _clamp(x: Tensor, clamp: float | None) -> Tensor:
     return x if clamp is None else x.clamp_(-clamp, clamp)
 
 
-def _activation_backward(gradient: Tensor, x: Tensor, slope: float, clamp: float | None) -> Tensor:
+def _activation_backward(gradient: Tensor, x: Tensor, clamp: float | None) -> Tensor:
     """Derivative of leaky ReLU and clamp at x, times a gradient."""
-    gradient = torch.ops.aten.leaky_relu_backward(gradient, x, slope, False)
-    return gradient if clamp is None else gradient.mul_((x <= clamp) & (x * slope >= -clamp))
+    gradient = torch.ops.aten.leaky_relu_backward(gradient, x, SLOPE, False)
+    return gradient if clamp is None else gradient.mul_((x <= clamp) & (x * SLOPE >= -clamp))

@@ -5,8 +5,7 @@ figure 7c; Miyato and Koyama, "cGANs with Projection Discriminator", 2018, arXiv
 and shapes are those of the published weights, so that those load as they are.
 **Differs**: reads any number of image and label channels; under autocast everything from 8x8 pixels up runs in the low
 precision, the 4x4 head in float32.
-**Checked**: tests/nets/test_discriminator.py (shapes, names, initial scale, condition, minibatch
-groups).
+**Checked**: tests/nets/test_discriminator.py (shapes, names, initial scale, condition, minibatch groups).
 """
 
 import math
@@ -32,9 +31,7 @@ class DiscriminatorBlock(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, channels: int, clamp: float | None) -> None:
         super().__init__()
         self.register_buffer("resample_filter", fir_kernel())
-        if channels:
-            self.fromrgb = EqualisedConv2d(channels, in_channels, 1, clamp=clamp)
-        self.reads_image = bool(channels)
+        self.fromrgb = EqualisedConv2d(channels, in_channels, 1, clamp=clamp) if channels else None
         self.conv0 = EqualisedConv2d(in_channels, in_channels, 3, clamp=clamp)
         self.conv1 = EqualisedConv2d(in_channels, out_channels, 3, down=True, clamp=clamp, gain=SQRT_HALF)
         self.skip = EqualisedConv2d(
@@ -43,8 +40,7 @@ class DiscriminatorBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, I, H, W), or the image (N, C, H, W) in the first block -> (N, O, H / 2, W / 2)."""
-        if self.reads_image:
-            x = self.fromrgb(x)
+        x = x if self.fromrgb is None else self.fromrgb(x)
         return self.skip(x).add_(self.conv1(self.conv0(x)))
 
 
@@ -65,10 +61,7 @@ class DiscriminatorHead(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Image and label channels -> realness logit.
-
-    Args: as for `StyleGAN2Network`; `group` is the minibatch-std group.
-    """
+    """Image and label channels -> realness logit; as `StyleGAN2Network`, with `group` for the minibatch deviation."""
 
     def __init__(
         self,
@@ -87,9 +80,7 @@ class Discriminator(nn.Module):
             width, out = (channels_at(s, channel_base, channel_max) for s in (r, r // 2))
             self.add_module(f"b{r}", DiscriminatorBlock(width, out, channels if r == resolution else 0, clamp))
         width = channels_at(4, channel_base, channel_max)
-        if classes:
-            self.mapping = Mapping(0, classes, width, mapping_layers, track_average=False)
-        self.classes = classes
+        self.mapping = Mapping(0, classes, width, mapping_layers, track_average=False) if classes else None
         self.b4 = DiscriminatorHead(width, width if classes else 0, group, clamp)
 
     def forward(self, image: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -98,5 +89,5 @@ class Discriminator(nn.Module):
         with torch.autocast(image.device.type, enabled=False):
             for r in self.resolutions:
                 x = self.get_submodule(f"b{r}")(x)
-            embedded = self.mapping(None, condition) if self.classes else None
+            embedded = self.mapping(None, condition) if self.mapping else None
             return self.b4(x.to(image.dtype), embedded)

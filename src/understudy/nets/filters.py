@@ -21,13 +21,7 @@ TAPS = (1.0, 3.0, 3.0, 1.0)
 
 
 def fir_kernel(taps: Sequence[float] = TAPS) -> Tensor:
-    """Make the two-dimensional low-pass kernel of a row of taps, normalised to sum 1.
-
-    Args:
-        taps: the one-dimensional filter, any length >= 1, with a sum other than 0.
-
-    Returns:
-        (T, T) float32, the outer product of the taps with themselves.
+    """Return the outer product (T, T) float32 of T >= 1 taps (their sum is not 0) with themselves, normalised to sum 1.
 
     Example:
         >>> fir_kernel((1, 1)).tolist()
@@ -51,7 +45,6 @@ class _Blur(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        """Apply the transpose."""
         padding, step, size = ctx.options
         return _Spread.apply(gradient, *ctx.saved_tensors, padding, step, size), None, None, None
 
@@ -74,7 +67,6 @@ class _Spread(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
-        """Apply the transpose."""
         return _Blur.apply(gradient, *ctx.saved_tensors, *ctx.options), None, None, None, None
 
 
@@ -84,42 +76,22 @@ def _depthwise(x: Tensor, kernel: Tensor, padding: int) -> Tensor:
 
 
 def blur(x: Tensor, kernel: Tensor, padding: int, gain: float = 1.0) -> Tensor:
-    """Convolve every channel with one kernel.
+    """Convolve every channel of (N, C, H, W) with one kernel (T, T), between ``padding`` >= 0 zeros on each side.
 
-    Args:
-        x: (N, C, H, W), any float precision.
-        kernel: (T, T) float32, from `fir_kernel`.
-        padding: zeros added on each of the four sides, >= 0.
-        gain: factor on the result.
-
-    Returns:
-        (N, C, H + 2 padding - T + 1, likewise W), precision of x.
+    Returns (N, C, H + 2 padding - T + 1, likewise W) times ``gain``, in the precision of x.
     """
     return _Blur.apply(x, (kernel * gain).to(x.dtype), padding, 1)
 
 
 def downsample(x: Tensor, kernel: Tensor) -> Tensor:
-    """Low-pass and halve the resolution.
-
-    Args:
-        x: (N, C, H, W) with even H and W.
-        kernel: (T, T) with even T.
-
-    Returns:
-        (N, C, H / 2, W / 2).
-    """
+    """Low-pass (kernel of even side) and halve the resolution: (N, C, H, W), H and W even -> (N, C, H / 2, W / 2)."""
     return _Blur.apply(x, kernel.to(x.dtype), kernel.shape[0] // 2 - 1, 2)
 
 
 def upsample(x: Tensor, kernel: Tensor) -> Tensor:
-    """Double the resolution and low-pass; a constant image keeps its value away from the border.
+    """Double the resolution and low-pass (kernel of even side): (N, C, H, W) -> (N, C, 2 H, 2 W).
 
-    Args:
-        x: (N, C, H, W).
-        kernel: (T, T) with even T.
-
-    Returns:
-        (N, C, 2 H, 2 W).
+    A constant image keeps its value away from the border.
     """
     size = torch.Size([2 * x.shape[2], 2 * x.shape[3]])
     return _Spread.apply(x, (kernel.flip(0, 1) * 4).to(x.dtype), kernel.shape[0] // 2 - 1, 2, size)
@@ -129,31 +101,17 @@ def upsample_convolve(x: Tensor, weight: Tensor, kernel: Tensor) -> Tensor:
     """Upsample by 2, then convolve with a 3x3 weight: the order of `upsample` and a padded convolution, done cheaply.
 
     The two are linear and commute, so the convolution comes first, at low resolution, as a transposed convolution with
-    stride 2 (9 products for each input pixel where the plain order needs 36); the filter smooths its (2 H + 1)-sized
-    result.
-
-    Args:
-        x: (N, I, H, W).
-        weight: (O, I, 3, 3), in the precision of x; rotated by 180 degrees relative to `torch.nn.functional.conv2d`.
-        kernel: (4, 4) low-pass kernel.
-
-    Returns:
-        (N, O, 2 H, 2 W).
+    stride 2 (9 products for each input pixel where the plain order needs 36); the (4, 4) kernel smooths its
+    (2 H + 1)-sized result. Maps (N, I, H, W) to (N, O, 2 H, 2 W); the weight (O, I, 3, 3), in the precision of x, is
+    rotated by 180 degrees relative to `torch.nn.functional.conv2d`.
     """
     return blur(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2), kernel, padding=1, gain=4.0)
 
 
 def downsample_convolve(x: Tensor, weight: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Low-pass, then convolve with stride 2.
+    """Low-pass with a (4, 4) kernel, then convolve with stride 2: (N, I, H, W), H and W even -> (N, O, H / 2, W / 2).
 
-    Args:
-        x: (N, I, H, W) with even H and W.
-        weight: (O, I, 3, 3) or (O, I, 1, 1), in the precision of x.
-        kernel: (4, 4) low-pass kernel.
-        bias: (O,) in the precision of x.
-
-    Returns:
-        (N, O, H / 2, W / 2).
+    The weight is (O, I, 3, 3) or (O, I, 1, 1), the bias (O,); both in the precision of x.
     """
     if weight.shape[-1] == 1:
         return F.conv2d(downsample(x, kernel), weight, bias)

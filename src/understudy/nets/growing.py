@@ -65,35 +65,22 @@ def boxed(weight: Tensor) -> Tensor:
 
 
 class GrowingConv2d(nn.Module):
-    """Convolution with equalised learning rate, as large as its input, twice or half as large.
+    """Convolution with equalised learning rate, as large as its input, twice (``resize`` 2) or half as large (0.5).
 
     Doubling repeats pixels before the convolution and halving averages them after it, both in one strided convolution
     with a kernel one larger: the same sums with less than half of the products. The weights of a doubling convolution
-    are stored rotated by 180 degrees.
-
-    Args:
-        in_channels: I.
-        out_channels: O.
-        kernel_size: odd; 3 when resizing.
-        resize: 1, 2 to double, 0.5 to halve.
-        gain: of the weights (He's sqrt(2) before a leaky ReLU).
-        bias: learn a bias.
+    are stored rotated by 180 degrees. Kernels are odd, 3 when resizing; weights have He's gain sqrt(2), for a leaky
+    ReLU.
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int = 3,
-        resize: float = 1,
-        gain: float = SQRT_TWO,
-        bias: bool = True,
+        self, in_channels: int, out_channels: int, kernel_size: int = 3, resize: float = 1, bias: bool = True
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         self.resize = resize
-        self.weight_gain = gain / math.sqrt(in_channels * kernel_size**2) * (0.25 if resize < 1 else 1.0)
+        self.weight_gain = SQRT_TWO / math.sqrt(in_channels * kernel_size**2) * (0.25 if resize < 1 else 1.0)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, I, H, W) -> (N, O, H', W'), in the precision of x."""
@@ -155,15 +142,13 @@ class GrowingDiscriminatorHead(nn.Module):
         self.conv = GrowingConv2d(width + 1, width)
         self.fc = Dense(width * 16, width)
         self.out = EqualisedLinear(width, 1)
-        if classes:
-            self.embed = EqualisedLinear(classes, width)
-        self.classes = classes
+        self.embed = EqualisedLinear(classes, width) if classes else None
 
     def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
         """x (N, width, 4, 4), condition (N, classes) or None -> (N, 1)."""
         x = activate(self.fc(activate(self.conv(self.mbstd(x))).flatten(1)))
         y = self.out(x)
-        if self.classes and condition is not None:
+        if self.embed is not None and condition is not None:
             embedded = normalise_second_moment(self.embed(condition.to(x.dtype)))
             y = y + (x * embedded).sum(dim=1, keepdim=True) / math.sqrt(x.shape[1])
         return y
@@ -172,15 +157,10 @@ class GrowingDiscriminatorHead(nn.Module):
 class GrowingDiscriminator(nn.Module):
     """Image and label channels at the resolution of a level -> realness logit.
 
-    Args:
-        classes: width of the condition, 0 for none.
-        resolution: the last one, a power of two >= 8.
-        channels: C.
-        channel_base: feature maps times resolution.
-        channel_max: most feature maps at any resolution.
-        first: the resolution that growing starts from.
-        group: cases of a minibatch-deviation group.
-        smooth: low-pass with [1, 2, 1] before halving (StyleGAN).
+    ``resolution`` is the last one, a power of two >= 8, and ``first`` the one that growing starts from; each has
+    ``channel_base`` / resolution feature maps, at most ``channel_max``. ``classes`` is the width of the condition, 0
+    for none; ``group`` counts the cases of a minibatch-deviation group; ``smooth``: low-pass with [1, 2, 1] before
+    halving (StyleGAN).
     """
 
     def __init__(
@@ -213,15 +193,8 @@ class GrowingDiscriminator(nn.Module):
         return activate(read(x.contiguous(memory_format=torch.channels_last)))
 
     def forward(self, image: Tensor, condition: Tensor | None, level: float) -> Tensor:
-        """Score cases.
-
-        Args:
-            image: (N, C, R', R') with R' the resolution of the level.
-            condition: (N, classes), or None.
-            level: how far the network has grown.
-
-        Returns:
-            Logits (N, 1) in the precision of the image.
+        """Image (N, C, R', R') at a level's resolution R', condition (N, classes) or None -> logits (N, 1), precision
+        kept.
         """
         low = convolution_dtype(image)
         resolution, alpha = stage(level)

@@ -37,9 +37,7 @@ def one_hot(labels: Tensor, scheme: LabelScheme) -> Tensor:
 def without_small_components(labels: Tensor, least: int) -> Tensor:
     """Give connected parts (by faces) of fewer than ``least`` voxels, holes too, the class of the nearest other voxel.
 
-    Args:
-        labels: (N, *S) integers.
-        least: voxels of a part that stays; below 2 nothing changes. A map of nothing but small parts stays as it is.
+    Of label maps (N, *S); with ``least`` below 2 nothing changes, and a map of nothing but small parts stays as it is.
     """
     if least < 2:
         return labels

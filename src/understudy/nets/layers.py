@@ -40,14 +40,7 @@ def convolution_dtype(x: Tensor) -> torch.dtype:
 
 
 def normalise_second_moment(x: Tensor) -> Tensor:
-    """Scale every row to mean square 1 (the pixel norm of ProGAN, eq. in section 4.2).
-
-    Args:
-        x: (N, F).
-
-    Returns:
-        (N, F).
-    """
+    """Scale every row of (N, F) to mean square 1 (the pixel norm of ProGAN, eq. in section 4.2)."""
     return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
 
 
@@ -60,12 +53,8 @@ def activate(x: Tensor, clamp: float | None = None) -> Tensor:
 class EqualisedLinear(nn.Module):
     """Linear layer whose weights are stored with unit variance and scaled when used (equalised learning rate).
 
-    Args:
-        in_features: F_in.
-        out_features: F_out.
-        activation: leaky ReLU with gain sqrt(2) after the layer.
-        lr_multiplier: the layer learns this much slower than the rest.
-        bias_init: initial value of the bias, as stored (used value: times `lr_multiplier`).
+    ``activation`` is a leaky ReLU with gain sqrt(2) after it; ``lr_multiplier`` below 1 slows its learning down; the
+    bias begins with ``bias_init``, as stored (used value: times ``lr_multiplier``).
     """
 
     def __init__(
@@ -91,17 +80,10 @@ class EqualisedLinear(nn.Module):
 
 
 class EqualisedConv2d(nn.Module):
-    """Convolution with equalised learning rate, as large as its input or half as large.
+    """Convolution with equalised learning rate, of odd kernel size, as large as its input or half as large (``down``).
 
-    Args:
-        in_channels: I.
-        out_channels: O.
-        kernel_size: odd.
-        activation: leaky ReLU with gain sqrt(2) after the layer.
-        bias: learn a bias.
-        down: low-pass with [1, 3, 3, 1] and halve the resolution.
-        clamp: limit of the result's magnitude, None for none.
-        gain: further factor on the result (and on the clamp).
+    ``activation`` is a leaky ReLU with gain sqrt(2) after it; halving low-passes with [1, 3, 3, 1]; ``clamp`` limits
+    the result's magnitude, None for none; ``gain`` is a further factor on the result (and on the clamp).
     """
 
     resample_filter: Tensor
@@ -143,12 +125,7 @@ class EqualisedConv2d(nn.Module):
 def demodulation(weight: Tensor, styles: Tensor) -> Tensor:
     """Factor that gives every modulated output channel unit variance for unit-variance input (StyleGAN2, eq. 3).
 
-    Args:
-        weight: (O, I, k, k).
-        styles: (N, I).
-
-    Returns:
-        (N, O): 1 / sqrt(sum over I, k, k of (s_i w_oikk)^2 + 1e-8).
+    Of a weight (O, I, k, k) and styles (N, I) it is (N, O): 1 / sqrt(sum over I, k, k of (s_i w_oikk)^2 + 1e-8).
     """
     power = weight.square().sum(dim=(2, 3))
     return (styles.square() @ power.t() + 1e-8).rsqrt()
@@ -164,17 +141,11 @@ def modulated_conv2d(
 ) -> tuple[Tensor, Tensor]:
     """Convolve with weights scaled per sample (eq. 1), up to the factor that demodulates the result (eq. 3).
 
-    The factor is returned instead of applied, so that the caller can join it with noise and bias in one pass.
-
-    Args:
-        x: (N, I, H, W).
-        weight: (O, I, k, k), stored precision.
-        styles: (N, I), the scale s of every input channel.
-        convolve: (x, weight) -> result; None for stride 1 with zero padding.
-
-    Returns:
-        The convolution of s x with the weight, (N, O, H', W'), and the demodulation factors (N, O); their product is
-        the convolution of x with the modulated and demodulated weights.
+    The factor is returned instead of applied, so that the caller can join it with noise and bias in one pass. Inputs
+    are x (N, I, H, W), the weight (O, I, k, k) in stored precision and the scale s (N, I) of every input channel;
+    ``convolve`` maps (x, weight) to the result, None for stride 1 with zero padding. Returns the convolution of s x
+    with the weight, (N, O, H', W'), and the demodulation factors (N, O); their product is the convolution of x with the
+    modulated and demodulated weights.
     """
     scaled = x * per_channel(styles, x)
     kernel = weight.to(x.dtype)
@@ -203,12 +174,8 @@ class _Project(torch.autograd.Function):
 def project(x: Tensor, weight: Tensor) -> Tensor:
     """Convolve every sample with a 1x1 weight of its own, in the precision of the weight.
 
-    Args:
-        x: (N, I, H, W), of the weight's precision or a lower one; differentiable twice only in the former case.
-        weight: (N, O, I).
-
-    Returns:
-        (N, O, H, W) in the precision of the weight.
+    Maps x (N, I, H, W), of the weight's precision or a lower one (differentiable twice only in the former case), with
+    weights (N, O, I) to (N, O, H, W).
     """
     n, i, h, w = x.shape
     pixels = x.permute(0, 2, 3, 1).reshape(n, h * w, i)
@@ -222,8 +189,7 @@ def project(x: Tensor, weight: Tensor) -> Tensor:
 class MinibatchStd(nn.Module):
     """Append the standard deviation within small groups of a batch as one more channel (ProGAN, section 3).
 
-    Args:
-        group: samples per group; a smaller batch is one group.
+    A batch of fewer than ``group`` samples is one group.
     """
 
     def __init__(self, group: int = 4) -> None:
@@ -231,11 +197,7 @@ class MinibatchStd(nn.Module):
         self.group = group
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C + 1, H, W).
-
-        Raises:
-            UsageError: N is larger than the group and no multiple of it.
-        """
+        """(N, C, H, W) -> (N, C + 1, H, W); UsageError: N is larger than the group and no multiple of it."""
         n, c, h, w = x.shape
         group = min(self.group, n)
         if n % group:

@@ -29,15 +29,9 @@ def logistic_discriminator(real: Tensor, synthetic: Tensor) -> Tensor:
 
 
 def r1(discriminate: Callable[[Tensor], Tensor], x: Tensor, gamma: float) -> Tensor:
-    """R1 penalty gamma / 2 E |grad_x D(x)|^2 (Mescheder, eq. 9).
+    """R1 penalty gamma / 2 E |grad_x D(x)|^2 (Mescheder, eq. 9), 0-d, differentiable in the parameters of D.
 
-    Args:
-        discriminate: D, cases to logits (N, 1).
-        x: real cases (N, C + L, *S).
-        gamma: weight.
-
-    Returns:
-        0-d, differentiable in the parameters of D.
+    D maps cases (N, C + L, *S), here real ones, to logits (N, 1).
     """
     x = x.detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(discriminate(x).sum(), x, create_graph=True)
@@ -47,13 +41,7 @@ def r1(discriminate: Callable[[Tensor], Tensor], x: Tensor, gamma: float) -> Ten
 def gradient_penalty(discriminate: Callable[[Tensor], Tensor], real: Tensor, synthetic: Tensor) -> Tensor:
     """E (|grad D(x)| - 1)^2 (Gulrajani, eq. 3, without its factor), at one x between each pair of cases, in float32.
 
-    Args:
-        discriminate: D, cases to scores (N, 1), each case on its own.
-        real: (N, C, *S).
-        synthetic: the same shape.
-
-    Returns:
-        0-d, differentiable in the parameters of D.
+    D maps cases (N, C, *S), each on its own, to scores (N, 1). 0-d, differentiable in the parameters of D.
     """
     t = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=real.dtype)
     x = torch.lerp(real, synthetic, t).requires_grad_(True)

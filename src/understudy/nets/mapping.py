@@ -18,12 +18,8 @@ W_AVERAGE_DECAY = 0.998
 class Mapping(nn.Module):
     """z (and a condition) -> w: fully connected layers that learn 100 times slower than the rest.
 
-    Args:
-        z_dim: Z, 0 for a mapping of the condition alone (discriminator).
-        classes: width of the condition, 0 for none.
-        w_dim: W.
-        layers: number of fully connected layers.
-        track_average: keep the running average of w that truncation pulls towards.
+    ``z_dim`` is 0 for a mapping of the condition alone (discriminator), ``classes`` 0 for no condition;
+    ``track_average`` keeps the running average of w that truncation pulls towards.
     """
 
     w_avg: Tensor

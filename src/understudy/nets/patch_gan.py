@@ -30,21 +30,13 @@ class PatchDiscriminator(nn.Module):
         channels: feature maps of the first layer, doubled at each further one, up to eightfold.
         layers: strided layers at most; 3 see patches of 70 pixels, 2 of 34, 1 of 16.
         spectral: spectral normalisation of the weights.
-        normalise: instance normalisation of the inner layers.
     """
 
     def __init__(
-        self,
-        inputs: int,
-        size: Sequence[int],
-        *,
-        channels: int = 64,
-        layers: int = 3,
-        spectral: bool = False,
-        normalise: bool = True,
+        self, inputs: int, size: Sequence[int], *, channels: int = 64, layers: int = 3, spectral: bool = False
     ) -> None:
         super().__init__()
-        strides, dims, self.normalise = halvings(size, layers, 4), len(size), normalise
+        strides, dims = halvings(size, layers, 4), len(size)
         self.layers, into = nn.ModuleList(), inputs
         kernels = [kernel_of(stride) for stride in strides]
         side = halved(size, strides)
@@ -55,7 +47,7 @@ class PatchDiscriminator(nn.Module):
             last = i == len(kernels) - 1
             out = 1 if last else channels * min(2**i, WIDEST)
             stride = strides[i] if i < len(strides) else None
-            biased = last or not (i and normalise)
+            biased = last or i == 0
             self.layers.append(
                 Conv(into, out, kernel, dims=dims, stride=stride, bias=biased, exact=last, spectral=spectral)
             )
@@ -66,21 +58,15 @@ class PatchDiscriminator(nn.Module):
         found: list[Tensor] = []
         for i, layer in enumerate(self.layers[:-1]):
             x = layer(x)
-            x = F.leaky_relu(instance_norm(x) if i and self.normalise else x, 0.2)
+            x = F.leaky_relu(instance_norm(x) if i else x, 0.2)
             found.append(x)
         return [*found, self.layers[-1](x)]
 
 
 class PatchGAN(nn.Module):
-    """Patch discriminators of the case as it is, half as large, a quarter as large ...
+    """Patch discriminators of the case as it is, half as large, a quarter as large ...: :class:`PatchDiscriminator`.
 
-    Args:
-        inputs: channels of a case, with what it was made from.
-        size: sides S of a case.
-        scales: number of discriminators; fewer for a case that is too small to be halved.
-        channels: see :class:`PatchDiscriminator`.
-        layers: see there.
-        spectral: see there.
+    There are ``scales`` of them, fewer for a case that is too small to be halved.
     """
 
     def __init__(

@@ -21,18 +21,11 @@ Pair = tuple[int, int]
 
 
 def spread(x: Tensor, kernel: Tensor, stride: int, offset: int, size: int, split: int) -> Iterator[Tensor]:
-    """Raise the sampling rate: y[m] = sum over i of kernel[m - i stride - offset] x[i], along both axes.
+    """Raise the sampling rate: y[m] = sum over i of kernel[m - i stride - offset] x[i], along both axes of
+    (N, C, H, W).
 
-    Args:
-        x: (N, C, H, W).
-        kernel: (T,) for one axis after the other, or (T, T).
-        stride: factor on the sampling rate, a multiple of `split`.
-        offset: of the first sample's contribution.
-        size: rows and columns of the result.
-        split: phases along either axis.
-
-    Yields:
-        The split x split phases of the result.
+    The kernel is (T,) for one axis after the other, or (T, T). ``stride`` is the factor on the sampling rate, ``size``
+    the rows and columns of y, of which the split x split phases are yielded; stride is a multiple of split.
     """
     if kernel.ndim == 2:
         yield from _spread(x, kernel, (stride, stride), (offset, offset), (size, size), (split, split))
@@ -42,18 +35,9 @@ def spread(x: Tensor, kernel: Tensor, stride: int, offset: int, size: int, split
 
 
 def gather(phases: Iterator[Tensor], kernel: Tensor, stride: int, offset: int, size: Pair, split: int) -> Tensor:
-    """Transpose of `spread`: x[i] = sum over m of kernel[m - i stride - offset] y[m].
+    """Transpose of `spread`: x[i] = sum over m of kernel[m - i stride - offset] y[m], (N, C, *size), ``size`` = (H, W).
 
-    Args:
-        phases: of y, in the order of `spread`; zero outside.
-        kernel: as for `spread`.
-        stride: as for `spread`.
-        offset: as for `spread`.
-        size: (H, W) of the result.
-        split: phases along either axis.
-
-    Returns:
-        (N, C, H, W).
+    ``phases`` are those of y in the order of `spread`, zero outside; kernel, stride, offset and split as there.
     """
     if kernel.ndim == 2:
         return _gather(phases, kernel, (stride, stride), (offset, offset), size, (split, split))

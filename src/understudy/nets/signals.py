@@ -3,8 +3,7 @@
 **Source**: Karras et al., "Alias-Free Generative Adversarial Networks", 2021, arXiv 2106.12423, section 3.2 and figure
 4 (flexible layer specifications).
 **Differs**: nothing known.
-**Checked**: tests/nets/test_signals.py, and against the official code in
-tests/generators/test_official.py.
+**Checked**: tests/nets/test_signals.py, and against the official code in tests/generators/test_official.py.
 """
 
 from dataclasses import dataclass
@@ -17,42 +16,24 @@ from understudy.core.errors import UsageError
 
 @dataclass(frozen=True)
 class Design:
-    """Settings of the synthesis network under the names of the published networks; the defaults are variant t.
+    """Settings of the synthesis network under the names of the published networks; the defaults are variant t."""
 
-    Attributes:
-        channel_base: feature maps times twice the cutoff frequency.
-        channel_max: most feature maps in any layer.
-        num_layers: layers besides Fourier features and output.
-        num_critical: layers at the end that use the image's whole bandwidth.
-        first_cutoff, first_stopband: of the first layer's signal.
-        last_stopband_rel: stopband of the last layer's signal over its cutoff.
-        margin_size: rows and columns kept around the image.
-        output_scale: factor on the result.
-        num_fp16_res: octaves of sampling rates, from the top, that may run in the low precision.
-        conv_kernel: 3, or 1 for variant r.
-        filter_size: taps of a low-pass filter for each sample at the lower rate.
-        lrelu_upsampling: temporary sampling rate of a leaky ReLU over that of its layer.
-        use_radial_filters: radially symmetric filters after the leaky ReLUs (variant r).
-        conv_clamp: limit of activations, None for none.
-        magnitude_ema_beta: share that the running mean of the input's power keeps in one step.
-    """
-
-    channel_base: int = 32768
-    channel_max: int = 512
-    num_layers: int = 14
-    num_critical: int = 2
-    first_cutoff: float = 2.0
-    first_stopband: float = 2**2.1
-    last_stopband_rel: float = 2**0.3
-    margin_size: int = 10
-    output_scale: float = 0.25
-    num_fp16_res: int = 4
-    conv_kernel: int = 3
-    filter_size: int = 6
-    lrelu_upsampling: int = 2
-    use_radial_filters: bool = False
-    conv_clamp: float | None = 256.0
-    magnitude_ema_beta: float = 0.999
+    channel_base: int = 32768  # feature maps times twice the cutoff frequency
+    channel_max: int = 512  # most feature maps in any layer
+    num_layers: int = 14  # layers besides Fourier features and output
+    num_critical: int = 2  # layers at the end that use the image's whole bandwidth
+    first_cutoff: float = 2.0  # of the first layer's signal
+    first_stopband: float = 2**2.1  # of the first layer's signal
+    last_stopband_rel: float = 2**0.3  # stopband of the last layer's signal over its cutoff
+    margin_size: int = 10  # rows and columns kept around the image
+    output_scale: float = 0.25  # factor on the result
+    num_fp16_res: int = 4  # octaves of sampling rates, from the top, that may run in the low precision
+    conv_kernel: int = 3  # 3, or 1 for variant r
+    filter_size: int = 6  # taps of a low-pass filter for each sample at the lower rate
+    lrelu_upsampling: int = 2  # temporary sampling rate of a leaky ReLU over that of its layer
+    use_radial_filters: bool = False  # radially symmetric filters after the leaky ReLUs (variant r)
+    conv_clamp: float | None = 256.0  # limit of activations, None for none
+    magnitude_ema_beta: float = 0.999  # share that the running mean of the input's power keeps in one step
 
 
 class Signal(NamedTuple):
@@ -68,13 +49,7 @@ class Signal(NamedTuple):
 def schedule(resolution: int, channels: int, design: Design) -> list[Signal]:
     """Lay out the signals of all layers (section 3.2, figure 4): cutoffs and stopbands rise geometrically.
 
-    Args:
-        resolution: R.
-        channels: C, of the last signal.
-        design: see `Design`.
-
-    Returns:
-        num_layers + 1 signals; the Fourier features are like the first, the last is the image.
+    Returns num_layers + 1 signals; the Fourier features are like the first, the last has the image's ``channels``.
 
     Raises:
         UsageError: too few layers, or a layer without feature maps.

@@ -28,18 +28,10 @@ SHALLOW = 4  # volumes of less depth are convolved in float32, see Conv
 
 
 def halvings(size: Sequence[int], max_levels: int, min_side: int) -> list[Stride]:
-    """Say how a case is halved, level by level, finest first: a stride of 1 or 2 an axis.
+    """Say how a case of sides S is halved, level by level, finest first: a stride of 1 or 2 an axis.
 
-    An axis that is half as long as the longest, or shorter, waits. It ends where an axis whose turn it is has an odd
-    side, or would become too short.
-
-    Args:
-        size: sides S.
-        max_levels: levels at most.
-        min_side: no side becomes shorter than this.
-
-    Returns:
-        Strides of at most `max_levels` levels.
+    An axis that is half as long as the longest, or shorter, waits. It ends after ``max_levels``, or where an axis whose
+    turn it is has an odd side, or would become shorter than ``min_side``.
     """
     found: list[Stride] = []
     while len(found) < max_levels:
@@ -57,11 +49,7 @@ def halved(size: Sequence[int], strides: Sequence[Stride]) -> tuple[int, ...]:
 
 
 def needed_halvings(name: str, size: Sequence[int], max_levels: int, min_side: int, min_levels: int) -> list[Stride]:
-    """Return :func:`halvings`, of which a network needs some.
-
-    Raises:
-        UsageError: the case can be halved less often than `min_levels` times.
-    """
+    """Return :func:`halvings`, of which a network needs ``min_levels``; UsageError: the case gives fewer."""
     strides = halvings(size, max_levels, min_side)
     if len(strides) < min_levels:
         raise UsageError(
@@ -82,17 +70,10 @@ class Conv(nn.Module):
     In bf16 on a processor, gradients of 3x3x3 weights at depth 2 come back partly unwritten (oneDNN in torch 2.13), so
     volumes of little depth are convolved in float32. Weights begin with a standard deviation of 0.02, as published.
 
-    Args:
-        inputs: I.
-        outputs: O.
-        kernel: side of the kernel, or one an axis. An even one with stride 1 shortens a side by one.
-        dims: spatial dimensions, 2 or 3.
-        stride: of each axis; default 1.
-        up: multiply the sides by the stride, instead of dividing them.
-        bias: learn a bias; without meaning before an instance normalisation.
-        exact: in float32, whatever the autocast: output layers.
-        reflect: pad by reflection, not by zeros.
-        spectral: keep the largest singular value of the weight at 1.
+    ``kernel`` is its side, or one an axis; an even one with stride 1 shortens a side by one. ``up`` multiplies the
+    sides by the stride, instead of dividing them. ``bias`` is without meaning before an instance normalisation.
+    ``exact``: in float32, whatever the autocast (output layers); ``reflect``: pad by reflection, not by zeros;
+    ``spectral``: keep the largest singular value of the weight at 1.
     """
 
     def __init__(

@@ -21,11 +21,6 @@ from understudy.nets.spatial import Conv, Stride, instance_norm, kernel_of
 Drop = Callable[[Tensor, float], Tensor]  # activations and the share to be dropped -> activations
 
 
-def fresh_dropout(x: Tensor, p: float) -> Tensor:
-    """Dropout from torch's global generator, as in training."""
-    return F.dropout(x, p)
-
-
 def no_dropout(x: Tensor, p: float) -> Tensor:
     """Drop nothing."""
     return x
@@ -45,15 +40,9 @@ def seeded_dropout(seeds: Sequence[int]) -> Drop:
 class UNetGenerator(nn.Module):
     """Halve a case level by level, double it again, and join each level with what it was on the way down.
 
-    Args:
-        inputs: channels of the source.
-        outputs: channels of the target.
-        strides: how each level is halved, finest first; at least two.
-        channels: feature maps after the first level, doubled at each further one.
-        channels_max: most feature maps.
-        dropout: share of activations dropped in the first layers on the way up.
-        dropout_layers: how many layers drop some.
-        squash: end with tanh.
+    ``strides`` say how each level is halved, finest first; at least two. ``channels`` are the feature maps after the
+    first level, doubled at each further one up to ``channels_max``. The first ``dropout_layers`` on the way up drop the
+    share ``dropout`` of their activations; ``squash``: end with tanh.
     """
 
     def __init__(
@@ -81,15 +70,10 @@ class UNetGenerator(nn.Module):
                 Conv(into, out, kernel_of(strides[i]), dims=dims, stride=strides[i], up=True, bias=not i, exact=not i)
             )
 
-    def forward(self, x: Tensor, drop: Drop = fresh_dropout) -> Tensor:
-        """Translate.
+    def forward(self, x: Tensor, drop: Drop = F.dropout) -> Tensor:
+        """Translate (N, inputs, *S) to float32 (N, outputs, *S), in [-1, 1] where squashed.
 
-        Args:
-            x: (N, inputs, *S).
-            drop: the dropout, on in training and in use (section 2.1 of the paper).
-
-        Returns:
-            float32 (N, outputs, *S), in [-1, 1] where squashed.
+        ``drop`` is the dropout, on in training, from torch's global generator, and in use (section 2.1 of the paper).
         """
         skips: list[Tensor] = []
         for i, layer in enumerate(self.down):
@@ -121,14 +105,10 @@ class ResidualBlock(nn.Module):
 class ResidualGenerator(nn.Module):
     """Halve a case some times, change it in residual blocks, and double it again; no skips.
 
-    Args:
-        inputs: channels of the source.
-        outputs: channels of the target.
-        strides: how each level is halved, finest first; published: two.
-        channels: feature maps of the finest level, doubled at each further one.
-        blocks: residual blocks at the coarsest level; published: 6 up to 128 pixels, 9 from 256.
-        kernel: of the first and the last convolution; published: 7.
-        squash: end with tanh.
+    ``strides`` say how each level is halved, finest first (published: two); ``channels`` are the feature maps of the
+    finest level, doubled at each further one. There are so many residual ``blocks`` at the coarsest level (published: 6
+    up to 128 pixels, 9 from 256); ``kernel`` is that of the first and the last convolution (published: 7); ``squash``:
+    end with tanh.
     """
 
     def __init__(

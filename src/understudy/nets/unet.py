@@ -17,6 +17,7 @@ from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 SILU_RMS = 0.596  # root mean square of silu(x), x ~ N(0, 1): Eq. 81
@@ -29,14 +30,7 @@ def unit_rows(weight: Tensor) -> Tensor:
 
 
 class MPConv(nn.Module):
-    """Convolution (or linear layer, kernel 0) whose weight rows have unit norm: unit variance in, unit variance out.
-
-    Args:
-        inputs: input channels.
-        outputs: output channels.
-        kernel: side of the kernel; 0 makes a linear layer.
-        dims: spatial dimensions, 2 or 3.
-    """
+    """Convolution (or linear layer, kernel 0) whose weight rows have unit norm: unit variance in, unit variance out."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, dims: int = 2) -> None:
         super().__init__()
@@ -109,15 +103,9 @@ def mp_sum(x: Tensor, scaled_branch: Tensor) -> Tensor:
 class UNetBlock(nn.Module):
     """Residual block, EDM2 figure 21: resample, normalise (encoder), two convolutions modulated by the noise level.
 
-    Args:
-        inputs: input channels.
-        outputs: output channels.
-        embedding: channels of the noise embedding.
-        dims: 2 or 3.
-        resample: ``keep``, ``down`` or ``up``.
-        encoder: normalise the input's pixels (encoder blocks do, decoder blocks do not).
-        attention: channels a head of self-attention, or 0 for none.
-        dropout: share of dropped activations.
+    ``embedding`` counts channels of the noise embedding; ``resample`` is ``keep``, ``down`` or ``up``; an ``encoder``
+    block normalises the input's pixels, a decoder block does not; ``attention`` is the channels a head of
+    self-attention, or 0 for none; ``dropout`` the share of dropped activations.
     """
 
     def __init__(
@@ -224,16 +212,13 @@ class UNet(nn.Module):
         self.conv_out_gain = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor, c_noise: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Predict F.
+        """Predict F, float32 (N, outputs, *S); the last convolution runs in fp32.
 
         Args:
             x: (N, inputs, *S), about unit variance; S divides by patch * 2^(levels - 1).
             c_noise: (N,) the noise level as the network sees it.
             condition: (N, classes) numbers, mostly 0 and 1; NaN where a value is not known, counted as 0; a row of NaN,
                 or None for all rows, is no condition, which differs from a row of zeros.
-
-        Returns:
-            float32 (N, outputs, *S); the last convolution runs in fp32.
         """
         e = F.silu(self._embed(c_noise, condition)) / SILU_RMS
         x = to_patches(x, self.patch)
@@ -282,9 +267,7 @@ def to_patches(x: Tensor, p: int) -> Tensor:
         return x
     if x.ndim == 4:
         return F.pixel_unshuffle(x, p)
-    n, c, d, h, w = x.shape
-    x = x.reshape(n, c, d // p, p, h // p, p, w // p, p).permute(0, 1, 3, 5, 7, 2, 4, 6)
-    return x.reshape(n, c * p**3, d // p, h // p, w // p)
+    return rearrange(x, "n c (d i) (h j) (w k) -> n (c i j k) d h w", i=p, j=p, k=p)
 
 
 def from_patches(x: Tensor, p: int) -> Tensor:
@@ -293,6 +276,4 @@ def from_patches(x: Tensor, p: int) -> Tensor:
         return x
     if x.ndim == 4:
         return F.pixel_shuffle(x, p)
-    n, c, d, h, w = x.shape
-    x = x.reshape(n, c // p**3, p, p, p, d, h, w).permute(0, 1, 5, 2, 6, 3, 7, 4)
-    return x.reshape(n, c // p**3, d * p, h * p, w * p)
+    return rearrange(x, "n (c i j k) d h w -> n c (d i) (h j) (w k)", i=p, j=p, k=p)

@@ -28,17 +28,12 @@ CHANNELS, LAYERS = 32, 2  # patches of 34 pixels, half a case of 64
 
 
 class Adversary:
-    """A discriminator that learns at every update of a segmenter.
+    """A discriminator that learns at every update of a segmenter, for images of ``shape`` (C, *S).
 
-    Args:
-        shape: (C, *S) of the images.
-        classes: K with the background.
-        seed: of its weights.
-        engine: where it is computed.
+    There are ``classes`` K with the background; ``seed`` is that of its weights.
     """
 
     def __init__(self, shape: Sequence[int], classes: int, seed: int, engine: Engine) -> None:
-        """Build the network and its optimiser."""
         inputs, size = shape[0] + classes, tuple(shape[1:])
         network = seeded(lambda: PatchGAN(inputs, size, channels=CHANNELS, layers=LAYERS), seed)
         self.engine, self.network = engine, to_device(network, engine, len(size))
@@ -47,13 +42,9 @@ class Adversary:
     def __call__(self, x: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
         """Learn from a batch, then score it.
 
-        Args:
-            x: (N, C, *S) the images, as the segmenter saw them.
-            logits: (N, K, *S) float32, the segmenter's.
-            labels: (N, *S) integers, the true label maps.
-
-        Returns:
-            What is added to the segmenter's loss: low where the adversary takes its label maps for true ones.
+        Of the images (N, C, *S), as the segmenter saw them, its logits (N, K, *S) float32 and the true label maps
+        (N, *S), integers. Returns what is added to the segmenter's loss: low where the adversary takes its label maps
+        for true ones.
         """
         predicted = whole_classes(logits)
         true = F.one_hot(labels.long(), logits.shape[1]).movedim(-1, 1).to(predicted)

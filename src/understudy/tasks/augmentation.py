@@ -16,36 +16,21 @@ from understudy.nets.affine import affine_grid, plane_rotation
 
 @dataclass(frozen=True)
 class Ranges:
-    """How far each transform goes.
+    """How far each transform goes."""
 
-    Attributes:
-        flip: probability to flip each spatial axis.
-        rotation_degrees: largest rotation either way.
-        scale: largest relative change of size either way.
-        gain: largest relative change of a channel's contrast either way (of z-scores).
-        shift: largest change of a channel's mean either way, in standard deviations.
-        noise: largest standard deviation of added noise, in standard deviations.
-    """
-
-    flip: float = 0.5
-    rotation_degrees: float = 20.0
-    scale: float = 0.2
-    gain: float = 0.2
-    shift: float = 0.2
-    noise: float = 0.1
+    flip: float = 0.5  # probability to flip each spatial axis
+    rotation_degrees: float = 20.0  # either way at most
+    scale: float = 0.2  # largest relative change of size either way
+    gain: float = 0.2  # largest relative change of a channel's contrast either way (of z-scores)
+    shift: float = 0.2  # largest change of a channel's mean either way, in standard deviations
+    noise: float = 0.1  # largest standard deviation of added noise, in standard deviations
 
 
 def augment(images: Tensor, labels: Tensor, generator: torch.Generator, ranges: Ranges) -> tuple[Tensor, Tensor]:
-    """Transform each case at random.
+    """Transform each case at random: z-scores (N, C, *S) float and integer label maps (N, *S).
 
-    Args:
-        images: (N, C, *S) float, z-scores.
-        labels: (N, *S) integer label maps.
-        generator: a generator on the processor; all random numbers come from it.
-        ranges: how far.
-
-    Returns:
-        Images (N, C, *S) float and label maps (N, *S) int64, resampled alike (images linearly, labels to the nearest).
+    All random numbers come from ``generator``, on the processor. Returns both, label maps as int64, resampled alike
+    (images linearly, labels to the nearest).
     """
     grid = _grid(images, generator, ranges)
     maps = F.grid_sample(labels[:, None].float(), grid, mode="nearest", padding_mode="border", align_corners=False)
@@ -58,21 +43,16 @@ def augment_images(images: Tensor, generator: torch.Generator, ranges: Ranges) -
 
 
 def _grid(images: Tensor, generator: torch.Generator, ranges: Ranges) -> Tensor:
-    matrix = _affine(len(images), tuple(images.shape[2:]), generator, ranges).to(images.device)
-    return affine_grid(matrix, images.shape[2:])
+    """Return where each voxel is read, (N, *S, dims), by random matrices (N, dims, dims + 1) of ``affine_grid``."""
+    n, size = len(images), images.shape[2:]
+    flips = 1 - 2 * (torch.rand(n, len(size), generator=generator) < ranges.flip).float()
+    angle = (torch.rand(n, generator=generator) * 2 - 1) * ranges.rotation_degrees * torch.pi / 180
+    scale = 1 + (torch.rand(n, 1, generator=generator) * 2 - 1) * ranges.scale
+    return affine_grid(F.pad(plane_rotation(angle, size) * (flips * scale)[:, None], (0, 1)).to(images.device), size)
 
 
 def _resampled(images: Tensor, grid: Tensor) -> Tensor:
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
-
-
-def _affine(n: int, size: tuple[int, ...], generator: torch.Generator, ranges: Ranges) -> Tensor:
-    """Return (N, dims, dims + 1) matrices in the coordinates of ``affine_grid`` (x = last axis first, sides -1..1)."""
-    dims = len(size)
-    flips = 1 - 2 * (torch.rand(n, dims, generator=generator) < ranges.flip).float()
-    angle = (torch.rand(n, generator=generator) * 2 - 1) * ranges.rotation_degrees * torch.pi / 180
-    scale = 1 + (torch.rand(n, 1, generator=generator) * 2 - 1) * ranges.scale
-    return F.pad(plane_rotation(angle, size) * (flips * scale)[:, None], (0, 1))
 
 
 def _intensity(images: Tensor, generator: torch.Generator, ranges: Ranges) -> Tensor:

@@ -17,12 +17,12 @@ whose entry is missing do not count for that class.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import Field, field_validator
+from pydantic import Field
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
@@ -34,6 +34,7 @@ from understudy.tasks.augmentation import Ranges, augment_images
 from understudy.tasks.fitting import (
     FittingConfig,
     TaskCases,
+    TaskNetwork,
     channels_last,
     fit,
     image_blocks,
@@ -48,9 +49,7 @@ from understudy.training.engine import Engine
 def class_auc(targets: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Return the area of each class, (K,), 0..1, 0.5 is chance, higher is better; NaN where it is not defined.
 
-    Args:
-        targets: (n, K) of 0 and 1, NaN where missing.
-        scores: (n, K), higher for the class.
+    Targets (n, K) are 0 and 1, NaN where missing; scores (n, K) are higher for the class.
     """
     areas = np.full(targets.shape[1], np.nan)
     for k in range(len(areas)):
@@ -75,12 +74,7 @@ class ClassificationConfig(FittingConfig):
     learning_rate: float = Field(1e-3, description="of AdamW, where the schedule is highest")
     classes: tuple[str, ...] = Field((), description="class columns to learn; empty: all")
 
-    @field_validator("network")
-    @classmethod
-    def _on_the_menu(cls, name: str) -> str:
-        if name not in CLASSIFIERS:
-            raise ValueError(f"one of {', '.join(CLASSIFIERS)} was expected, found {name!r}")
-        return name
+    MENU = CLASSIFIERS
 
 
 @dataclass(frozen=True)
@@ -104,22 +98,11 @@ class ClassCases:
 
 
 @dataclass
-class Classifier:
-    """A network that maps images to the probability of each class.
-
-    Attributes:
-        network: (N, C, *S) z-scores -> logits (N, K).
-        engine: where it is computed.
-        names: the K class columns.
-        curve: (updates, score) at every check.
-        chosen: number of updates of the weights that were kept.
-    """
+class Classifier(TaskNetwork):
+    """A network that maps z-scores (N, C, *S) to logits (N, K), and so images to the probability of each class."""
 
     network: DenseClassifier
-    engine: Engine
-    names: tuple[str, ...]
-    curve: list[tuple[int, float]] = field(default_factory=list)
-    chosen: int = 0
+    names: tuple[str, ...] = ()  # the K class columns
 
     def logits(self, images: Tensor) -> Tensor:
         """Map images (N, C, *S) float32 in [-1, 1] to logits (N, K) float32; differentiable in the images."""
@@ -145,13 +128,7 @@ class Classifier:
 
 
 def class_cases(cohort: Cohort, rows: np.ndarray, encoding: Encoding, names: Sequence[str]) -> ClassCases:
-    """Return cases with their class columns.
-
-    Args:
-        cohort: where they are.
-        rows: which.
-        encoding: how intensities are read.
-        names: the K class columns.
+    """Return cases with the class columns of K names, their intensities read with an encoding.
 
     Raises:
         UsageError: a column is not there, or holds other numbers than 0 and 1.
@@ -202,18 +179,9 @@ def train_classifier(
     score: Callable[[Classifier], float],
     progress: Callable[[], None] = lambda: None,
 ) -> Classifier:
-    """Train a classifier for ``config.updates`` updates and keep the weights that scored best.
+    """Train a classifier for ``config.updates`` updates and keep the weights that scored best; see :func:`fit`.
 
-    Args:
-        cases: the training cases with targets (n, K) of 0 and 1, NaN where missing.
-        names: the K classes.
-        config: network and schedule.
-        seed: weights, order and augmentation; the same seed gives the same bits on the same processor.
-        score: called at ``config.checks`` evenly spaced points; higher is better; must not read test subjects.
-        progress: called after each update.
-
-    Returns:
-        The classifier with its curve.
+    The targets (n, K) of the cases are 0 and 1, NaN where missing.
     """
     engine = Engine(config.precision)
     images, _ = cases.read(np.zeros(1, int))
@@ -222,13 +190,9 @@ def train_classifier(
     def batch(z: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         return (augment_images(z, generator, Ranges()) if config.augment else z), targets
 
-    def loss(logits: Tensor, targets: Tensor, _: Tensor) -> Tensor:
-        return known_loss(logits, targets)
-
-    classifier.curve, classifier.chosen = fit(
-        classifier.network, engine, cases, batch, loss, config, seed, lambda: score(classifier), progress
+    return fit(
+        classifier, cases, batch, lambda logits, targets, _: known_loss(logits, targets), config, seed, score, progress
     )
-    return classifier
 
 
 def new_classifier(
@@ -238,7 +202,7 @@ def new_classifier(
     dims = len(shape) - 1
     network = build_classifier(config.network, dims, shape[0], len(names), seed)
     to_device(network, engine, dims)
-    return Classifier(network, engine, tuple(names))
+    return Classifier(network, engine, names=tuple(names))
 
 
 def known_loss(logits: Tensor, targets: Tensor) -> Tensor:

@@ -60,33 +60,18 @@ class ClassifierRecord(BaseModel):
 
 @dataclass(frozen=True)
 class Trained:
-    """A classifier folder, opened.
-
-    Attributes:
-        classifier: the network.
-        encoding: the images that it was trained on.
-        size: their spatial size.
-        combinations: class combinations of its training subjects (core/classes.py).
-        trained_on: what it saw, as in a cohort.
-        id: hash of the weights.
-        config: how it was trained.
-    """
+    """A classifier folder, opened."""
 
     classifier: Classifier
-    encoding: Encoding
-    size: tuple[int, ...]
-    combinations: list[dict[str, Any]]
-    trained_on: list[dict[str, Any]]
-    id: str
-    config: ClassificationConfig
+    encoding: Encoding  # of the images that it was trained on
+    size: tuple[int, ...]  # their spatial size
+    combinations: list[dict[str, Any]]  # of classes, of its training subjects (core/classes.py)
+    trained_on: list[dict[str, Any]]  # what it saw, as in a cohort
+    id: str  # hash of the weights
+    config: ClassificationConfig  # how it was trained
 
     def refuse_unfitting(self, what: str, encoding: Encoding, size: tuple[int, ...]) -> None:
-        """Refuse images that the classifier was not made for.
-
-        Args:
-            what: how to call where they come from.
-            encoding: theirs.
-            size: theirs.
+        """Refuse images that the classifier was not made for; ``what`` says where they come from.
 
         Raises:
             UsageError: size or channels differ.
@@ -103,14 +88,7 @@ class Trained:
 def make_classifier(cohort: Cohort, out: Path, seed: int, config: ClassificationConfig | None = None) -> Path:
     """Train a classifier on a cohort's training split, chosen on its validation split; a finished one is kept.
 
-    Args:
-        cohort: images with class columns.
-        out: the folder to make.
-        seed: of weights, order and augmentation.
-        config: settings; the defaults where None.
-
-    Returns:
-        ``out``.
+    Returns ``out``, the folder that is made.
 
     Raises:
         UsageError: no class columns, or the folder holds something else.
@@ -149,11 +127,7 @@ def make_classifier(cohort: Cohort, out: Path, seed: int, config: Classification
 
 
 def open_classifier(folder: Path, engine: Engine | None = None) -> Trained:
-    """Open a classifier folder.
-
-    Args:
-        folder: what :func:`make_classifier` made.
-        engine: device; default: the best one here.
+    """Open a folder that :func:`make_classifier` made, on the best device here unless an engine is given.
 
     Raises:
         UsageError: the folder is none.

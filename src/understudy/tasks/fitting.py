@@ -11,18 +11,17 @@ repeated so that real and synthetic ones are seen equally often, a share of a ha
 **Differs**: fine-tuning does not start again at a tenth of the rate: no further setting to tune, and as much learning
 in all as in every other arm. Any share of whole percents; within a kind no case stands more than once oftener than
 another.
-**Checked**: tests/tasks/test_fitting.py (shares are exact), test_segmentation.py,
-test_classification.py.
+**Checked**: tests/tasks/test_fitting.py (shares are exact), test_segmentation.py, test_classification.py.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR, PolynomialLR
 
@@ -47,6 +46,28 @@ class FittingConfig(BaseModel):
     checks: int = Field(10, ge=1, description="times that validation subjects are scored; the best weights are kept")
     precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="bf16 where it is fast, or fp32")
 
+    MENU: ClassVar[Mapping[str, Any]] = {}  # what ``network`` may name
+
+    @field_validator("network", check_fields=False)
+    @classmethod
+    def _on_the_menu(cls, name: str) -> str:
+        if name not in cls.MENU:
+            raise ValueError(f"one of {', '.join(cls.MENU)} was expected, found {name!r}")
+        return name
+
+
+@dataclass
+class TaskNetwork:
+    """A network that maps z-scores (N, C, *S) to logits, and how its training went."""
+
+    network: nn.Module
+    engine: Engine
+    curve: list[tuple[int, float]] = field(default_factory=list)  # (updates, score) at every check
+    chosen: int = 0  # number of updates of the weights that were kept
+
+
+Fitted = TypeVar("Fitted", bound=TaskNetwork)
+
 
 class TaskCases(Protocol):
     """What a task network is trained on: a number of cases that can be read in any order."""
@@ -60,17 +81,11 @@ class TaskCases(Protocol):
 
 @dataclass(frozen=True)
 class FineTuned:
-    """Cases of one set for the first updates, cases of another for the rest; weights are chosen in the rest alone.
+    """Cases of one set for the first updates, cases of another for the rest; weights are chosen in the rest alone."""
 
-    Attributes:
-        before: e.g. synthetic cases.
-        after: e.g. real cases.
-        share: of the updates that are made on ``after``; above 0 and below 1.
-    """
-
-    before: TaskCases
-    after: TaskCases
-    share: float
+    before: TaskCases  # e.g. synthetic cases
+    after: TaskCases  # e.g. real cases
+    share: float  # of the updates that are made on ``after``; above 0 and below 1
 
     def __len__(self) -> int:
         """Return the number of cases of both sets."""
@@ -78,10 +93,8 @@ class FineTuned:
 
     def read(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return cases of both sets, those of ``before`` first; see :class:`TaskCases`."""
-        n = len(self.before)
-        each = [self.before.read(np.array([i])) if i < n else self.after.read(np.array([i - n])) for i in chosen]
-        images, targets = zip(*each, strict=True)
-        return np.concatenate(images), np.concatenate(targets)
+        late = chosen >= len(self.before)
+        return _read_both(self.before, self.after, late, chosen - len(self.before) * late)
 
     def start(self, updates: int) -> int:
         """Return how many of so many updates are made on ``before``: at least one, and all but one at most.
@@ -100,60 +113,37 @@ def chosen_from(cases: TaskCases, updates: int) -> int:
 
 
 def fit(
-    network: nn.Module,
-    engine: Engine,
+    trained: Fitted,
     cases: TaskCases,
     batch: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]],
     loss: Callable[[Tensor, Tensor, Tensor], Tensor],
     config: FittingConfig,
     seed: int,
-    score: Callable[[], float],
+    score: Callable[[Fitted], float],
     progress: Callable[[], None] = lambda: None,
-) -> tuple[list[tuple[int, float]], int]:
-    """Train a network in place for ``config.updates`` updates and give it the weights that scored best.
+) -> Fitted:
+    """Train a network for ``config.updates`` updates and give it the weights that scored best.
 
     Args:
-        network: maps z-scores (N, C, *S) to logits; in its place already.
-        engine: where it is computed.
-        cases: the training cases.
+        trained: the network, in its place already; it is given the curve of (updates, score) at every check.
+        cases: the training cases; each update draws its batch uniformly from them.
         batch: makes a network's input and target of z-scores and targets; augments them.
         loss: of float32 logits, targets and the network's input.
         config: the schedule.
-        seed: of order and augmentation.
-        score: called at every check; higher is better; must not read test subjects.
+        seed: of order and augmentation; the same seed gives the same bits on the same processor.
+        score: called at ``config.checks`` evenly spaced points; higher is better; must not read test subjects.
         progress: called after each update.
-
-    Returns:
-        (updates, score) at every check, and the number of updates of the weights that were kept.
 
     Raises:
         UnderstudyError: no check gave a score.
     """
-    best: dict[str, Tensor] = {}
-    curve: list[tuple[int, float]] = []
-    top, chosen, start = -np.inf, 0, chosen_from(cases, config.updates)
-    checks = {round(config.updates * (i + 1) / config.checks) for i in range(config.checks)}
-    for update in _updates(network, engine, cases, batch, loss, config, seed):
-        progress()
-        if update in checks:
-            curve.append((update, score()))
-            if update > start and curve[-1][1] > top:
-                top, chosen = curve[-1][1], update
-                best = {name: value.clone() for name, value in network.state_dict().items()}
-    if not best:
-        raise UnderstudyError("no check while training gave a score: the validation subjects hold no class to score")
-    network.load_state_dict(best)
-    return curve, chosen
-
-
-def _updates(
-    network: nn.Module, engine: Engine, cases: TaskCases, batch: Any, loss: Any, config: FittingConfig, seed: int
-) -> Iterator[int]:
-    """Make the updates one by one, yielding the number made."""
+    network, engine = trained.network, trained.engine
     optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     schedule = SCHEDULES[config.schedule](optimizer, config)
     order, generator = rng(seed, "order"), torch.Generator().manual_seed(derive(seed, "augmentation"))
-    start = chosen_from(cases, config.updates)
+    best: dict[str, Tensor] = {}
+    top, start = -np.inf, chosen_from(cases, config.updates)
+    checks = {round(config.updates * (i + 1) / config.checks) for i in range(config.checks)}
     for update in range(1, config.updates + 1):
         drawn = cases if not isinstance(cases, FineTuned) else cases.before if update <= start else cases.after
         images, targets = drawn.read(order.integers(len(drawn), size=config.batch_size))
@@ -166,7 +156,17 @@ def _updates(
         loss(logits.float(), y, x).backward()
         optimizer.step()
         schedule.step()
-        yield update
+        progress()
+        if update in checks:
+            found = score(trained)
+            trained.curve.append((update, found))
+            if update > start and found > top:
+                top, trained.chosen = found, update
+                best = {name: value.clone() for name, value in network.state_dict().items()}
+    if not best:
+        raise UnderstudyError("no check while training gave a score: the validation subjects hold no class to score")
+    network.load_state_dict(best)
+    return trained
 
 
 def _one_cycle(optimizer: torch.optim.Optimizer, config: FittingConfig) -> LRScheduler:
@@ -213,17 +213,11 @@ def images_to_device(images: np.ndarray, engine: Engine) -> Tensor:
 
 @dataclass(frozen=True)
 class Mixed:
-    """Cases of two sets in a cycle of positions: of every q positions the last p are the second set's.
+    """Cases of two sets in a cycle of positions: of every q positions the last p are the second set's."""
 
-    Attributes:
-        first: e.g. real cases.
-        second: e.g. synthetic cases.
-        share: p / q, of the positions that are the second set's; above 0 and below 1, in whole percents.
-    """
-
-    first: TaskCases
-    second: TaskCases
-    share: float = 0.5
+    first: TaskCases  # e.g. real cases
+    second: TaskCases  # e.g. synthetic cases
+    share: float = 0.5  # p / q; above 0 and below 1, in whole percents
 
     @property
     def _slots(self) -> tuple[int, int]:
@@ -237,16 +231,20 @@ class Mixed:
         return sum(self._slots) * max(-(-len(cases) // slots) for cases, slots in sets)
 
     def read(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return images and targets at the chosen positions; see :class:`understudy.tasks.fitting.Cases`."""
-        images: list[np.ndarray] = [np.empty(0)] * len(chosen)
-        targets: list[np.ndarray] = [np.empty(0)] * len(chosen)
-        cycle, slot = np.divmod(chosen, sum(self._slots))
-        begin = 0
-        for cases, slots in zip((self.first, self.second), self._slots, strict=True):
-            places = np.flatnonzero((begin <= slot) & (slot < begin + slots))
-            if len(places):
-                found = cases.read((cycle[places] * slots + slot[places] - begin) % len(cases))
-                for place, image, target in zip(places.tolist(), *found, strict=True):
-                    images[place], targets[place] = image, target
-            begin += slots
-        return np.stack(images), np.stack(targets)
+        """Return images and targets at the chosen positions; see :class:`TaskCases`."""
+        early, later = self._slots
+        cycle, slot = np.divmod(chosen, early + later)
+        first, second = (cycle * early + slot) % len(self.first), (cycle * later + slot - early) % len(self.second)
+        late = slot >= early
+        return _read_both(self.first, self.second, late, np.where(late, second, first))
+
+
+def _read_both(
+    first: TaskCases, second: TaskCases, late: np.ndarray, positions: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read the cases at positions of ``second`` where ``late``, else of ``first``, in the order of the positions."""
+    sets = [(first, ~late), (second, late)]
+    parts = [cases.read(positions[here]) for cases, here in sets if here.any()]
+    order = np.argsort(np.argsort(late, kind="stable"))
+    images, targets = (np.concatenate(part)[order] for part in zip(*parts, strict=True))
+    return images, targets

@@ -24,9 +24,9 @@ fast at 64 pixels.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -43,14 +43,11 @@ Network = TypeVar("Network", bound=nn.Module)
 class Padded(nn.Module):
     """Pad the input at its far ends (edge values) to sides that the network can halve, and crop its output back.
 
-    Args:
-        network: maps (N, C, *S) to (N, K, *S) when every side divides by ``multiple``.
-        multiple: what sides must divide by; one side at least holds it twice, so that instance normalisation finds more
-            than one value at the coarsest level.
+    The network maps (N, C, *S) to (N, K, *S) where every side divides by ``multiple``; one side at least holds it
+    twice, so that instance normalisation finds more than one value at the coarsest level.
     """
 
     def __init__(self, network: nn.Module, multiple: int) -> None:
-        """Store the network."""
         super().__init__()
         self.network, self.multiple = network, multiple
 
@@ -68,18 +65,10 @@ class Padded(nn.Module):
 def unet(
     dims: int, image_channels: int, classes: int, channels: Sequence[int], deep_supervision: bool = False
 ) -> nn.Module:
-    """Return a U-Net with two convolutions a level.
+    """Return a U-Net with two convolutions a level; every level after the first halves the sides.
 
-    Args:
-        dims: 2 or 3 spatial axes.
-        image_channels: C.
-        classes: K with the background.
-        channels: width of each level, finest first; every level after the first halves the sides.
-        deep_supervision: in training, give logits at every level but the two coarsest, each at full size; it takes
-            four levels.
-
-    Returns:
-        A module (N, C, *S) -> logits (N, K, *S).
+    With ``deep_supervision``, in training, there are logits at every level but the two coarsest, each at full size; it
+    takes four levels.
     """
     levels, min_levels = len(channels), 4 if deep_supervision else 3
     if levels < min_levels or min(channels) < 1:
@@ -97,17 +86,7 @@ def unet(
 
 
 def segresnet(dims: int, image_channels: int, classes: int, channels: Sequence[int]) -> nn.Module:
-    """Return a SegResNet.
-
-    Args:
-        dims: 2 or 3 spatial axes.
-        image_channels: C.
-        classes: K with the background.
-        channels: width of each level, finest first; every level doubles the width and halves the sides.
-
-    Returns:
-        A module (N, C, *S) -> logits (N, K, *S).
-    """
+    """Return a SegResNet; every level doubles the width and halves the sides."""
     levels, width = len(channels), channels[0] if channels else 0
     if levels < 3 or width < 1 or list(channels) != [width * 2**i for i in range(levels)]:
         raise UsageError(
@@ -129,14 +108,7 @@ def segresnet(dims: int, image_channels: int, classes: int, channels: Sequence[i
 def swin(dims: int, image_channels: int, classes: int, channels: Sequence[int]) -> nn.Module:
     """Return a Swin UNETR; sides are padded to multiples of 32.
 
-    Args:
-        dims: 2 or 3 spatial axes.
-        image_channels: C.
-        classes: K with the background.
-        channels: one width, that of the finest level, a multiple of 12; each of the four levels below doubles it.
-
-    Returns:
-        A module (N, C, *S) -> logits (N, K, *S).
+    ``channels`` is one width, that of the finest level, a multiple of 12; each of the four levels below doubles it.
     """
     if len(channels) != 1 or channels[0] < 12 or channels[0] % 12:
         raise UsageError(
@@ -184,19 +156,13 @@ class ShallowConv3d(nn.Conv3d):
 class DenseClassifier(nn.Module):
     """A DenseNet in two parts: features (N, F), pooled over space, and a linear layer to one logit a class.
 
-    Args:
-        dims: 2 or 3 spatial axes.
-        image_channels: C.
-        classes: K.
-        width: feature maps of the first convolution.
-        growth: feature maps that each layer adds.
-        layers: layers of each dense block.
+    ``width`` are the feature maps of the first convolution, ``growth`` those that each layer adds, ``layers`` the
+    layers of each dense block.
     """
 
     def __init__(
         self, dims: int, image_channels: int, classes: int, width: int, growth: int, layers: Sequence[int]
     ) -> None:
-        """Build the network."""
         super().__init__()
         self.network = DenseNet(dims, image_channels, classes, width, growth, layers)
         self.smallest = 2 ** (len(layers) + 1)
@@ -224,40 +190,17 @@ CLASSIFIERS: dict[str, Callable[[int, int, int], DenseClassifier]] = {
 def build_network(
     name: str, dims: int, image_channels: int, classes: int, channels: Sequence[int], seed: int
 ) -> nn.Module:
-    """Build a segmenter of the menu with weights that depend on the seed only.
-
-    Raises:
-        UsageError: the menu has no such network.
-    """
-    _refuse_unlisted(name, NETWORKS)
+    """Build a segmenter of the menu with weights that depend on the seed only."""
     return seeded(lambda: NETWORKS[name](dims, image_channels, classes, channels), seed)
 
 
 def build_classifier(name: str, dims: int, image_channels: int, classes: int, seed: int) -> DenseClassifier:
-    """Build a classifier of the menu with weights that depend on the seed only.
-
-    Raises:
-        UsageError: the menu has no such network.
-    """
-    _refuse_unlisted(name, CLASSIFIERS)
+    """Build a classifier of the menu with weights that depend on the seed only."""
     return seeded(lambda: CLASSIFIERS[name](dims, image_channels, classes), seed)
 
 
-def _refuse_unlisted(name: str, menu: Mapping[str, Any]) -> None:
-    if name not in menu:
-        raise UsageError(f"a task network is one of {', '.join(menu)}; found {name!r}")
-
-
 def seeded(build: Callable[[], Network], seed: int) -> Network:
-    """Build with a seed; the global generator is left as it was. Volumes get convolutions that are right in bf16.
-
-    Args:
-        build: makes a network with weights from torch's global generator.
-        seed: of the weights.
-
-    Returns:
-        The network.
-    """
+    """Build with weights of a seed, the global generator left as it was; convolutions of volumes made right in bf16."""
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)
         network = build()

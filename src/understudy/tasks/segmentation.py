@@ -9,13 +9,13 @@ sides unequally. The model is chosen by a score that the caller computes on real
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from monai.losses import DiceCELoss
 from pydantic import Field, ValidationInfo, field_validator
-from torch import Tensor, nn
+from torch import Tensor
 
 from understudy.core.cohort import Cohort
 from understudy.core.encoding import Encoding
@@ -26,6 +26,7 @@ from understudy.tasks.augmentation import Ranges, augment
 from understudy.tasks.fitting import (
     FittingConfig,
     TaskCases,
+    TaskNetwork,
     fit,
     image_blocks,
     images_to_device,
@@ -47,12 +48,7 @@ class SegmentationConfig(FittingConfig):
     )
     classes: tuple[str, ...] = Field((), description="the only ones that count; the others are background; empty: all")
 
-    @field_validator("network")
-    @classmethod
-    def _on_the_menu(cls, name: str) -> str:
-        if name not in NETWORKS:
-            raise ValueError(f"one of {', '.join(NETWORKS)} was expected, found {name!r}")
-        return name
+    MENU = NETWORKS
 
     @field_validator("channels")
     @classmethod
@@ -83,20 +79,8 @@ class CohortCases:
 
 
 @dataclass
-class Segmenter:
-    """A network that maps images to label maps.
-
-    Attributes:
-        network: (N, C, *S) z-scores -> logits (N, K, *S).
-        engine: where it is computed.
-        curve: (updates, score) at every check.
-        chosen: number of updates of the weights that were kept.
-    """
-
-    network: nn.Module
-    engine: Engine
-    curve: list[tuple[int, float]] = field(default_factory=list)
-    chosen: int = 0
+class Segmenter(TaskNetwork):
+    """A network that maps z-scores (N, C, *S) to logits (N, K, *S), and so images to label maps."""
 
     @torch.inference_mode()
     def predict(self, images: np.ndarray) -> np.ndarray:
@@ -119,19 +103,7 @@ def train_segmenter(
     score: Callable[[Segmenter], float],
     progress: Callable[[], None] = lambda: None,
 ) -> Segmenter:
-    """Train a segmenter for ``config.updates`` updates and keep the weights that scored best.
-
-    Args:
-        cases: the training cases; each update draws its batch uniformly from them.
-        classes: K with the background.
-        config: network and schedule.
-        seed: weights, order and augmentation; the same seed gives the same bits on the same processor.
-        score: called at ``config.checks`` evenly spaced points; higher is better; must not read test subjects.
-        progress: called after each update.
-
-    Returns:
-        The segmenter with its curve.
-    """
+    """Train a segmenter of ``classes`` K with the background and keep the weights that scored best; see :func:`fit`."""
     engine = Engine(config.precision)
     images, _ = cases.read(np.zeros(1, int))
     dims = images.ndim - 2
@@ -152,7 +124,4 @@ def train_segmenter(
         found = torch.stack(each).sum() / sum(weights)
         return found if adversary is None else found + adversary(x, logits, labels)
 
-    segmenter.curve, segmenter.chosen = fit(
-        segmenter.network, engine, cases, batch, loss, config, seed, lambda: score(segmenter), progress
-    )
-    return segmenter
+    return fit(segmenter, cases, batch, loss, config, seed, score, progress)

@@ -20,16 +20,11 @@ from understudy.nets.translation import UNetGenerator, no_dropout
 class Translator(nn.Module):
     """The U-Net of pix2pix as a segmenter; its dropout is drawn from a generator of its own.
 
-    Args:
-        dims: 2 or 3 spatial axes.
-        image_channels: C.
-        classes: K with the background.
-        channels: width of each level, finest first, doubled at each level up to the last one's; every level halves the
-            sides, the first one too.
+    ``channels`` are the widths of the levels, finest first, doubled at each level up to the last one's; every level
+    halves the sides, the first one too. Torch's global generator gives the weights and seeds the dropout.
     """
 
     def __init__(self, dims: int, image_channels: int, classes: int, channels: Sequence[int]) -> None:
-        """Build the network; torch's global generator gives the weights and seeds the dropout."""
         super().__init__()
         width, top = (channels[0], channels[-1]) if channels else (0, 0)
         if len(channels) < 2 or width < 1 or list(channels) != [min(width * 2**i, top) for i in range(len(channels))]:

@@ -1,8 +1,7 @@
 """The cases of a cohort's training split as batches; stateless, so that a resumed run sees what it would have seen.
 
-Case j of the endless stream is entry ``j mod n`` of a permutation that is derived from the seed and the epoch ``j //
-n``. **Checked**: tests/training/test_batches.py (every case once an epoch; batch boundaries do not matter; rotation by
-0, 90 and 180 degrees).
+Case j of the endless stream is entry ``j mod n`` of a permutation derived from the seed and the epoch ``j // n``.
+**Checked**: tests/training/test_batches.py (each case once an epoch; batch boundaries; rotation by 0, 90, 180 degrees).
 """
 
 from dataclasses import dataclass
@@ -22,19 +21,12 @@ from understudy.training.settings import GeneratorConfig
 
 @dataclass(frozen=True)
 class Batch:
-    """One training batch.
+    """One training batch."""
 
-    Attributes:
-        x: (N, C + L, *S) float32 in [-1, 1]: image channels, then label channels.
-        condition: (N, K) float32 class columns, NaN where missing, or None.
-        images_seen: images seen before this batch, over all processes.
-        other: as x, of a second cohort in an order of its own, or None.
-    """
-
-    x: Tensor
-    condition: Tensor | None
-    images_seen: int
-    other: Tensor | None = None
+    x: Tensor  # (N, C + L, *S) float32 in [-1, 1]: image channels, then label channels
+    condition: Tensor | None  # (N, K) float32 class columns, NaN where missing
+    images_seen: int  # before this batch, over all processes
+    other: Tensor | None = None  # as x, of a second cohort in an order of its own
 
 
 def shuffled(condition: Tensor | None) -> Tensor | None:
@@ -43,16 +35,15 @@ def shuffled(condition: Tensor | None) -> Tensor | None:
 
 
 class BatchStream:
-    """Serve batches of a cohort's training split.
+    """Serve batches of a cohort's training split, with its class columns as the condition where ``conditional``.
 
-    Args:
-        cohort: the cohort.
-        seed: seed of the order and of mirroring.
-        mirror: mirror half of the images left-right.
-        rotate: rotate 9 of 10 images by up to so many degrees, as Akbar et al. (2024) add 9 rotated copies of
-            every slice (75 degrees there): bilinear for image channels, nearest neighbour for label channels; 2D only.
-        conditional: give the class columns as condition.
-        other: serves the second, unpaired cohort.
+    Half of the images are mirrored left-right by ``mirror``; by ``rotate`` 9 of 10 are rotated by up to so many
+    degrees, as Akbar et al. (2024) add 9 rotated copies of every slice (75 degrees there): bilinear for image channels,
+    nearest neighbour for label channels; 2D only. ``other`` serves the second, unpaired cohort.
+
+    Raises:
+        UsageError: volumes are to be rotated.
+        UnderstudyError: the training split is empty.
     """
 
     def __init__(
@@ -65,12 +56,6 @@ class BatchStream:
         conditional: bool = False,
         other: "BatchStream | None" = None,
     ) -> None:
-        """Find the training rows.
-
-        Raises:
-            UsageError: volumes are to be rotated.
-            UnderstudyError: the training split is empty.
-        """
         self.cohort, self.seed, self.mirror, self.rotate = cohort, seed, mirror, rotate
         self.other = other
         if rotate and len(cohort.size) != 2:
@@ -84,43 +69,30 @@ class BatchStream:
 
     @classmethod
     def of(cls, config: GeneratorConfig, cohort: Cohort, other: Cohort | None, seed: int) -> "BatchStream":
-        """Return the stream that a generator's settings ask for.
-
-        Args:
-            config: the settings.
-            cohort: the cohort.
-            other: a second, unpaired cohort, or None.
-            seed: of the training.
-        """
+        """Return the stream that a generator's settings ask for; ``other`` is a second, unpaired cohort."""
         augmentation: dict[str, Any] = {"mirror": config.mirror, "rotate": config.rotate}
         second = cls(other, derive(seed, "other feed"), **augmentation) if other else None
         return cls(cohort, derive(seed, "feed"), conditional=config.conditional, other=second, **augmentation)
 
     def batch(self, images_seen: int, batch_size: int, resolution: int, device: torch.device, part: slice) -> Batch:
-        """Return the images ``images_seen .. images_seen + batch_size`` of the stream (a process's part of them).
+        """Return the images ``images_seen .. images_seen + batch_size`` of the stream, a process's ``part`` of them.
 
-        Args:
-            images_seen: position in the stream.
-            batch_size: images over all processes.
-            resolution: side of the images; smaller than the cohort's: averaged down.
-            device: where to put them.
-            part: which of the batch's images this process takes.
+        ``batch_size`` counts over all processes; a ``resolution`` below the cohort's is averaged down to.
         """
         n = len(self.rows)
         positions = np.arange(images_seen, images_seen + batch_size)[part]
-        chosen, flip, angles = np.empty_like(positions), np.zeros(len(positions), bool), np.zeros(len(positions))
+        chosen = np.empty_like(positions)
+        flip = np.zeros(len(positions), bool) if self.mirror else None
+        degrees = np.zeros(len(positions)) if self.rotate else None
         for epoch in np.unique(positions // n):
             here = positions // n == epoch
             chosen[here] = rng(self.seed, "epoch", int(epoch)).permutation(n)[positions[here] % n]
-            if self.mirror:
+            if flip is not None:
                 flip[here] = (rng(self.seed, "mirror", int(epoch)).random(n) < 0.5)[positions[here] % n]
-            if self.rotate:
-                angles[here] = _angles(rng(self.seed, "rotate", int(epoch)), n, self.rotate)[positions[here] % n]
+            if degrees is not None:
+                degrees[here] = angles(rng(self.seed, "rotate", int(epoch)), n, self.rotate)[positions[here] % n]
         x = torch.from_numpy(self.cohort.encoded(self.rows[chosen])).to(device)
-        if self.mirror:
-            x = torch.where(torch.from_numpy(flip).to(device).reshape(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
-        if self.rotate:
-            x = rotated(x, torch.from_numpy(angles).to(x), self.cohort.encoding.image_channels)
+        x = augmented(x, flip, degrees, self.cohort.encoding.image_channels)
         if resolution != x.shape[-1]:
             x = F.interpolate(x, scale_factor=resolution / x.shape[-1], mode="area")
         if x.ndim == 4:
@@ -130,21 +102,19 @@ class BatchStream:
         return Batch(x, condition, images_seen, other)
 
 
-def _angles(random: np.random.Generator, n: int, limit: float) -> np.ndarray:
-    """Angles in degrees of n cases: 0 for one in ten, else uniform in [-limit, limit]."""
+def angles(random: np.random.Generator, n: int, limit: float) -> np.ndarray:
+    """Draw the angles in degrees of n cases: 0 for one in ten, else uniform in [-limit, limit]."""
     return np.where(random.random(n) < 0.9, random.uniform(-limit, limit, n), 0.0)
 
 
+def augmented(x: Tensor, flip: np.ndarray | None, degrees: np.ndarray | None, image_channels: int) -> Tensor:
+    """Mirror cases (N, C + L, *S) left-right where ``flip`` (N,) says so, and rotate them by so many degrees (N,)."""
+    if flip is not None:
+        x = torch.where(torch.from_numpy(flip).to(x.device).reshape(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
+    return x if degrees is None else rotated(x, torch.from_numpy(degrees).to(x), image_channels)
+
+
 def rotated(x: Tensor, degrees: Tensor, image_channels: int) -> Tensor:
-    """Rotate every case by an angle of its own around its middle; what comes from outside is the lowest value, -1.
-
-    Args:
-        x: (N, C + L, H, W) float32 in [-1, 1], image channels first.
-        degrees: (N,).
-        image_channels: C; these are interpolated bilinearly, label channels take the nearest value.
-
-    Returns:
-        (N, C + L, H, W).
-    """
+    """Rotate every case (N, C + L, H, W) by an angle (N,) of its own around its middle; see :func:`resampled`."""
     maps = F.pad(plane_rotation(degrees.deg2rad(), x.shape[2:]), (0, 1))
     return resampled(x, affine_grid(maps, x.shape[2:]), image_channels)

@@ -82,11 +82,7 @@ def latest(folder: Path) -> Path | None:
 
 
 def weights_of(run: Path) -> Path:
-    """Return the last checkpoint of a run, or its last snapshot where it has none.
-
-    Raises:
-        UsageError: there is neither.
-    """
+    """Return the last checkpoint of a run, or its last snapshot where it has none; UsageError: it has neither."""
     found = latest(run / "checkpoints") or latest(run / "snapshots")
     if found is None:
         raise UsageError(f"{run} holds no weights to start from: name a run that `understudy train` made")
@@ -96,13 +92,8 @@ def weights_of(run: Path) -> Path:
 def start_from(run: Path, modules: dict[str, nn.Module]) -> list[str]:
     """Begin with the weights of another run: its last checkpoint, or a snapshot where it has none (imported weights).
 
-    Args:
-        run: a training run or a folder of imported weights.
-        modules: what is about to be trained, by name. A module that the run does not hold takes the averaged weights
-            ``ema`` if these have its names (a generator), else it keeps its own and is named in the result.
-
-    Returns:
-        Names of the modules that begin anew.
+    A module that the run does not hold takes the averaged weights ``ema`` if these have its names (a generator), else
+    it keeps its own and is named in the result.
 
     Raises:
         UsageError: there are no weights, or they are of other networks.
@@ -141,11 +132,7 @@ def _difference(wanted: dict[str, Tensor], found: dict[str, Tensor]) -> str:
 
 
 def load_modules(modules: dict[str, nn.Module], tensors: dict[str, Tensor]) -> None:
-    """Read the weights of modules out of a state that names them ``module.key``.
-
-    Raises:
-        UnderstudyError: the weights are of other networks.
-    """
+    """Read the weights of modules out of a state that names them ``module.key``; UnderstudyError: they do not fit."""
     for name, module in modules.items():
         weights = _part(tensors, name)
         if differs := _difference(module.state_dict(), weights):

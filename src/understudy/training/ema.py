@@ -1,8 +1,7 @@
 """Exponential moving average of weights, in fp32; what samples are drawn from.
 
 **Source**: Karras et al., Analyzing and Improving the Image Quality of StyleGAN (arXiv 1912.04958), official code: the
-half-life is given in images, and shortened while few images were seen (``ema_rampup``). **Checked** in
-tests/training/test_ema.py.
+half-life is given in images, shortened while few were seen (``ema_rampup``). **Checked**: tests/training/test_ema.py.
 """
 
 import torch
@@ -10,13 +9,9 @@ from torch import nn
 
 
 def ema_decay(batch_size: int, half_life_images: float, images_seen: int, rampup: float | None = 0.05) -> float:
-    """Return the factor of the old average for one step.
+    """Return the factor of the old average for one step, before which ``images_seen`` images were seen.
 
-    Args:
-        batch_size: images in the step.
-        half_life_images: after so many images a weight counts half.
-        images_seen: images before the step.
-        rampup: the half-life is at most this share of ``images_seen``; None for none.
+    A weight counts half after ``half_life_images``, or the share ``rampup`` of ``images_seen`` if that is less.
     """
     if rampup is not None:
         half_life_images = min(half_life_images, images_seen * rampup)

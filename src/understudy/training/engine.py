@@ -33,11 +33,7 @@ KEEP_BYTES = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc to reuse freed blocks of any size.
-
-    Returns:
-        True if the allocator took the settings; False where it is not glibc.
-    """
+    """Tell glibc to reuse freed blocks of any size; True if it took the settings, False where it is not glibc."""
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
@@ -73,17 +69,16 @@ PRECISIONS = {"bf16": "bf16-mixed", "fp32": "32-true"}
 
 
 class Engine:
-    """Where and how tensors are computed.
+    """Where and how tensors are computed, in ``devices`` processes with one device each.
 
-    Args:
-        precision: ``bf16`` (autocast; weights, losses and outputs stay fp32), ``fp32``, or ``auto``: bf16 where the
-            processor or GPU has instructions for it.
-        accelerator: ``auto``, ``cpu`` or ``cuda``.
-        devices: number of processes, one device each.
+    ``bf16`` is autocast (weights, losses and outputs stay fp32); ``auto``: bf16 where the processor or GPU has
+    instructions for it. The accelerator is ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        UsageError: another precision, or CUDA where there is none.
     """
 
     def __init__(self, precision: str = "auto", accelerator: str = "auto", devices: int = 1) -> None:
-        """Choose the device and start the processes."""
         if precision not in (*PRECISIONS, "auto"):
             raise UsageError(f"precision is auto, bf16 or fp32; found {precision!r}")
         if accelerator == "cuda" and not torch.cuda.is_available():

@@ -22,15 +22,9 @@ CHANGED_SHARE = 0.5  # share of the cases that are changed
 
 
 def jittered(x: Tensor, image_channels: int, strength: float) -> Tensor:
-    """Change half of the cases a little; what comes from outside is the lowest value, -1.
+    """Change half of the cases (N, C + L, *S) in [-1, 1] a little, as :func:`resampled` does.
 
-    Args:
-        x: (N, C + L, *S) float32 in [-1, 1], image channels first.
-        image_channels: C; these are interpolated linearly, label channels take the nearest value.
-        strength: factor on all ranges: 1 as published, 0 for nothing.
-
-    Returns:
-        (N, C + L, *S).
+    ``strength`` is a factor on all ranges: 1 as published, 0 for nothing.
     """
     if not strength:
         return x

@@ -32,7 +32,7 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.seed import derive
 from understudy.training.checkpoint import latest, read_state, write_state
 from understudy.training.engine import Engine
-from understudy.training.log import TrainingLog, save_grid
+from understudy.training.log import save_grid, training_log
 from understudy.training.run_record import read_run
 
 LOG_SECONDS = 5.0
@@ -67,12 +67,7 @@ class BatchSource(Protocol):
 def open_run(run: Path, record: dict[str, Any]) -> bool:
     """Look for a run folder without making it; :func:`make_run` does, once the networks could be built.
 
-    Args:
-        run: the folder.
-        record: what run.json says; a folder with another record is refused.
-
-    Returns:
-        True if the same run is complete already; False if it is to be started or resumed.
+    Returns True if the run with this record is complete already; False if it is to be started or resumed.
 
     Raises:
         UsageError: the folder holds another run, or something else.
@@ -114,7 +109,7 @@ def make_run(run: Path, record: dict[str, Any]) -> None:
 
 def train(
     method: Trainable,
-    feed: BatchSource,
+    batches: BatchSource,
     engine: Engine,
     run: Path,
     *,
@@ -125,19 +120,10 @@ def train(
     checkpoint_seconds: float,
     grid: Callable[[], np.ndarray],
 ) -> None:
-    """Train until ``total`` images were seen, from the latest checkpoint if there is one.
+    """Train until ``total`` images were seen, in a run folder, from its latest checkpoint if there is one.
 
-    Args:
-        method: the generator under training.
-        feed: batches.
-        engine: device and processes.
-        run: a folder from :func:`open_run`.
-        seed: seed of every step.
-        total: images to see in all.
-        snapshot_every: images between snapshots; the last state is always one.
-        grid_every: images between sample grids.
-        checkpoint_seconds: time between checkpoints.
-        grid: returns samples (n, channels, *S) in [-1, 1] for a grid.
+    Snapshots and grids come every so many images, and at the end; checkpoints after ``checkpoint_seconds``. ``grid``
+    returns samples (n, channels, *S) in [-1, 1].
 
     Raises:
         UnderstudyError: a loss or a weight is not a finite number.
@@ -145,17 +131,17 @@ def train(
     with lock(run / ".lock", f"training {run}") if engine.rank == 0 else nullcontext():
         images_seen = _resume(method, run)
         log_file = run / "log.jsonl" if engine.rank == 0 else Path(os.devnull)
-        with TrainingLog(log_file, total, images_seen, quiet=engine.rank > 0) as log:
+        with training_log(log_file, total, images_seen, quiet=engine.rank > 0) as log:
             logged = saved = time.monotonic()
             while images_seen < total:
                 before = images_seen
-                batch_size, losses = _step(method, feed, engine, seed, images_seen)
+                batch_size, losses = _step(method, batches, engine, seed, images_seen)
                 images_seen += batch_size
                 passed = {every: images_seen // every > before // every for every in (snapshot_every, grid_every)}
                 last, now = images_seen >= total, time.monotonic()
                 if last or now - logged > LOG_SECONDS:
                     _refuse_infinite(losses, images_seen, run)
-                    log.line(images_seen, losses)
+                    log(images_seen, losses)
                     logged = now
                 if engine.rank == 0:
                     if passed[snapshot_every] or last:
@@ -172,12 +158,12 @@ def train(
 
 
 def _step(
-    method: Trainable, feed: BatchSource, engine: Engine, seed: int, images_seen: int
+    method: Trainable, batches: BatchSource, engine: Engine, seed: int, images_seen: int
 ) -> tuple[int, dict[str, Any]]:
     batch_size, resolution = method.schedule(images_seen)
     share = batch_size // engine.world_size
     part = slice(engine.rank * share, (engine.rank + 1) * share)
-    batch = feed.batch(images_seen, share * engine.world_size, resolution, engine.device, part)
+    batch = batches.batch(images_seen, share * engine.world_size, resolution, engine.device, part)
     torch.manual_seed(derive(seed, "step", engine.rank, images_seen))
     return share * engine.world_size, method.update(batch)
 

@@ -23,34 +23,19 @@ def adam(
 ) -> Optimizer:
     """Adam, without momentum unless asked for, slowed down to make up for the further steps of a lazy penalty.
 
-    Args:
-        parameters: what it moves.
-        rate: learning rate.
-        interval: steps from one lazy penalty to the next, each a step of its own; None: no such penalty.
-        betas: memory of the mean and of the mean square of the gradients.
+    ``interval`` counts the steps from one lazy penalty to the next, each a step of its own; None: no such penalty.
     """
     c = 1.0 if interval is None else interval / (interval + 1)
     return torch.optim.Adam(parameters, lr=rate * c, betas=(betas[0] ** c, betas[1] ** c), eps=1e-8, fused=True)
 
 
 def optimizer_step(
-    engine: Engine,
-    networks: Iterable[nn.Module],
-    optimizer: Optimizer,
-    loss: Callable[[], Tensor],
-    gain: float = 1.0,
+    engine: Engine, networks: Iterable[nn.Module], optimizer: Optimizer, loss: Callable[[], Tensor], gain: float = 1.0
 ) -> Tensor:
-    """Take one step of the parameters that an optimiser holds.
+    """Take one step of the parameters that an optimiser holds, and return the 0-d loss, detached.
 
-    Args:
-        engine: averages gradients over processes.
-        networks: all of them; parameters of others need no gradients meanwhile.
-        optimizer: of the parameters that learn.
-        loss: computes a 0-d tensor.
-        gain: makes up for a loss that is taken only every so many steps.
-
-    Returns:
-        The loss, detached.
+    Parameters of the other ``networks`` need no gradients meanwhile; those of the step are averaged over processes.
+    ``gain`` makes up for a loss that is taken only every so many steps.
     """
     for network in networks:
         network.requires_grad_(False)

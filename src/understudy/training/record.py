@@ -32,10 +32,7 @@ class Learner(Protocol):
 def fitting(method: Learner, cohort: Cohort, other: Cohort | None) -> Cohort:
     """Return what a method learns of a cohort: all of it, or its label maps alone.
 
-    Args:
-        method: the generator.
-        cohort: what is to be learned; with a second cohort its label maps count.
-        other: a second, unpaired cohort, whose images count; or None.
+    With a second, unpaired cohort, label maps count of the first and images of the second.
 
     Raises:
         UsageError: a second cohort, label maps, images or class columns are missing, or two cohorts are not alike.
@@ -57,11 +54,7 @@ def fitting(method: Learner, cohort: Cohort, other: Cohort | None) -> Cohort:
 
 
 def start_record(run: Path | None) -> dict[str, Any]:
-    """Return what the record of a training says about the run it starts from: its ``inputs`` and ``trained_on``.
-
-    Raises:
-        UsageError: there are no weights.
-    """
+    """Return ``inputs`` and ``trained_on`` of the run that a training starts from; UsageError: there are no weights."""
     if run is None:
         return {"inputs": {}, "trained_on": []}
     weights = file_hash(weights_of(run) / "tensors.safetensors")
@@ -77,19 +70,10 @@ def training_record(
     preset: str | None,
     privacy: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the record of a training.
+    """Return the record of a training as plain data; two trainings with the same record are the same training.
 
-    Args:
-        method: the generator.
-        cohort: what is learned, from :func:`fitting`.
-        other: a second, unpaired cohort, or None.
-        start: the run whose weights it begins with, or None.
-        seed: of the training.
-        preset: name of the preset the configuration started from.
-        privacy: what its guarantee of differential privacy says, or None.
-
-    Returns:
-        Plain data; two trainings with the same record are the same training.
+    ``cohort`` is from :func:`fitting`; ``start`` is the run whose weights it begins with; ``preset`` names the one that
+    the configuration started from; ``privacy`` is what its guarantee of differential privacy says.
     """
     before = start_record(start)
     inputs = {"cohort": cohort.id, **({"other": other.id} if other else {}), **before["inputs"]}

@@ -35,11 +35,7 @@ class RunRecord(BaseModel):
 
 
 def read_run(run: Path) -> dict[str, Any]:
-    """Read the run.json of a run folder, as training/record.py made it.
-
-    Raises:
-        UnderstudyError: it is missing, or holds something else.
-    """
+    """Read the run.json that training/record.py made; UnderstudyError: it is missing, or holds something else."""
     read_document(run / "run.json", RunRecord, "the record of a training", "train again")
     record: dict[str, Any] = json.loads((run / "run.json").read_text())
     return record

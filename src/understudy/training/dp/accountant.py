@@ -14,8 +14,6 @@ betray any one of N with a probability of at most one in ten.
 
 import math
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,25 +27,15 @@ MAX_EPSILON = 200.0  # beyond this no number is computed: it would promise nothi
 
 @dataclass(frozen=True)
 class PrivacyPlan:
-    """A training as the accountant sees it.
+    """A training as the accountant sees it."""
 
-    Attributes:
-        subjects: N.
-        rate: q, the probability that a subject is drawn in a step.
-        steps: T.
-        noise: sigma, in units of the clip.
-        clip: C.
-        epsilon: of the whole training; infinite without noise.
-        delta: probability with which epsilon may fail.
-    """
-
-    subjects: int
-    rate: float
-    steps: int
-    noise: float
-    clip: float
-    epsilon: float
-    delta: float
+    subjects: int  # N
+    rate: float  # q, the probability that a subject is drawn in a step
+    steps: int  # T
+    noise: float  # sigma, in units of the clip
+    clip: float  # C
+    epsilon: float  # of the whole training; infinite without noise
+    delta: float  # probability with which epsilon may fail
 
     @property
     def expected(self) -> float:
@@ -58,11 +46,8 @@ class PrivacyPlan:
 def plan(settings: PrivacySettings, subjects: int, batch_size: int, images_seen: int) -> PrivacyPlan:
     """Plan a training: how much noise it needs, or which epsilon its noise gives.
 
-    Args:
-        settings: ``dp``.
-        subjects: N.
-        batch_size: images a step on average, of which every subject gives ``slices``.
-        images_seen: length of the training in such images.
+    ``batch_size`` counts images a step on average, of which every subject gives ``slices``; ``images_seen`` is the
+    length of the training in such images.
 
     Raises:
         UsageError: too few subjects for the batch, a noise that promises nothing, or Opacus is missing.
@@ -137,15 +122,6 @@ def statement(found: PrivacyPlan, settings: PrivacySettings) -> dict[str, Any] |
 
 
 def _epsilon(kind: str, noise: float, delta: float, rate: float, steps: int, **options: float) -> float:
-    with _opacus() as create_accountant:
-        accountant = create_accountant(mechanism=kind)
-        accountant.history = [(noise, rate, steps)]
-        return float(accountant.get_epsilon(delta, **options))
-
-
-@contextmanager
-def _opacus() -> Iterator[Any]:
-    """Give Opacus' accountants, without its advice on the orders of the moments bound, which only sets the grid."""
     try:
         from opacus.accountants import create_accountant
     except ImportError as error:
@@ -153,6 +129,8 @@ def _opacus() -> Iterator[Any]:
             f"differential privacy needs Opacus' accountant, and it is not there ({error}): "
             "install understudy with the extra dp, pip install 'understudy[dp]'"
         ) from error
-    with warnings.catch_warnings():
+    with warnings.catch_warnings():  # advice on the orders of the moments bound, which only sets the grid
         warnings.filterwarnings("ignore", message="Optimal order is the")
-        yield create_accountant
+        accountant: Any = create_accountant(mechanism=kind)
+        accountant.history = [(noise, rate, steps)]
+        return float(accountant.get_epsilon(delta, **options))

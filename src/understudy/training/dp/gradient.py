@@ -34,14 +34,9 @@ def private_gradient(
 ) -> Gradient:
     """Return the noised mean of the clipped per-subject gradients; of no subject it is noise alone.
 
-    Args:
-        loss: of one subject, 0-d, already averaged over its cases.
-        parameters: all that real data may move, by name.
-        subjects: the subjects drawn.
-        clip: C, largest norm of a subject's gradient over all parameters together.
-        noise: sigma; the sum gets a Gaussian of standard deviation sigma C in every coordinate.
-        expected: q N.
-        random: secret.
+    ``loss`` of a subject is 0-d, already averaged over its cases; ``parameters`` are all that real data may move.
+    ``clip`` C is the largest norm of a subject's gradient over all of them together; by ``noise`` sigma the sum gets a
+    Gaussian of standard deviation sigma C in every coordinate; ``expected`` is q N; ``random`` is secret.
     """
     total = {name: torch.zeros_like(p, requires_grad=False) for name, p in parameters.items()}
     for subject in subjects:

@@ -26,12 +26,7 @@ State = tuple[dict[str, Tensor], dict[str, Any]]
 def refuse_request(name: str, config: GeneratorConfig, given: str | None, cohort: Cohort, start: Path | None) -> None:
     """Refuse a training whose data or settings carry something of patients past the mechanism.
 
-    Args:
-        name: of the generator.
-        config: its settings.
-        given: what it is given of every case, or None.
-        cohort: what is to be learned.
-        start: the run whose weights it would begin with.
+    ``given`` is what the generator ``name`` is given of every case; ``start`` is the run whose weights it begins with.
 
     Raises:
         UsageError: with what to change.
@@ -60,11 +55,7 @@ def refuse_request(name: str, config: GeneratorConfig, given: str | None, cohort
 
 
 def refuse_networks(name: str, networks: Iterable[nn.Module]) -> None:
-    """Refuse networks in which a case depends on others, or that keep statistics of what they saw.
-
-    Raises:
-        UsageError: with the layer.
-    """
+    """Refuse, by UsageError, networks in which a case depends on others, or that keep statistics of what they saw."""
     for layer in (layer for network in networks for layer in network.modules()):
         if isinstance(layer, _NormBase) and (layer.track_running_stats or "BatchNorm" in type(layer).__name__):
             raise UsageError(
@@ -87,10 +78,8 @@ def copied(state: State) -> State:
 def refuse_unclipped(before: State, after: State, parameters: Iterable[nn.Parameter]) -> None:
     """Refuse whatever a subject's loss has changed beside the gradient that it returned.
 
-    Args:
-        before: :func:`copied` state before the losses were taken.
-        after: state since.
-        parameters: of all networks; none may have been given a gradient.
+    ``before`` is a :func:`copied` state from before the losses, ``after`` the state since; none of the ``parameters``
+    of all networks may have been given a gradient.
 
     Raises:
         UnderstudyError: with the name of what was changed.

@@ -39,14 +39,9 @@ class SecretFile(BaseModel):
 
 
 class Secret:
-    """Streams of random numbers that cannot be drawn again.
-
-    Args:
-        key: 32 bytes.
-    """
+    """Streams of random numbers, from a key of 32 bytes, that cannot be drawn again."""
 
     def __init__(self, key: bytes) -> None:
-        """Keep the key."""
         self._key = key
 
     def stream(self, name: str, step: int) -> np.random.Generator:
@@ -62,9 +57,6 @@ def known(seed: int) -> Secret:
 
 def kept(run: Path) -> Secret:
     """Return the secret of a training: that of an interrupted one, else a fresh one, written before it is used.
-
-    Args:
-        run: the run folder, which exists.
 
     Raises:
         UnderstudyError: the training has begun, and its secret is gone.

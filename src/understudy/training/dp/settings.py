@@ -20,9 +20,7 @@ class PrivacySettings(BaseModel):
         None, ge=0.05, le=100, description="the guarantee that the whole training spends; noise is found for it"
     )
     noise: float | None = Field(
-        None,
-        ge=0,
-        description="noise multiplier sigma, to compute epsilon from; 0: clipping alone, no guarantee",
+        None, ge=0, description="noise multiplier sigma, to compute epsilon from; 0: clipping alone, no guarantee"
     )
     delta: float | None = Field(None, gt=0, lt=1, description="default 1 / (10 subjects)")
     clip: float = Field(1.0, gt=0, description="largest norm C of a subject's whole gradient")

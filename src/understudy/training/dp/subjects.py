@@ -17,55 +17,38 @@ import torch
 
 from understudy.core.cohort import Cohort
 from understudy.core.seed import derive, rng
-from understudy.training.batches import Batch, rotated
+from understudy.training.batches import Batch, angles, augmented
 from understudy.training.dp.secret import Secret
 
 
 @dataclass(frozen=True)
 class SubjectBatch:
-    """What one subject gives to one step.
+    """What one subject gives to one step."""
 
-    Attributes:
-        cases: its k cases, each as often as it is looked at.
-        seed: of all that is random in its loss; torch is seeded with it.
-    """
-
-    cases: Batch
-    seed: int
+    cases: Batch  # its k cases, each as often as it is looked at
+    seed: int  # of all that is random in its loss; torch is seeded with it
 
 
 @dataclass(frozen=True)
 class DrawnSubjects:
-    """The subjects of one step, maybe none.
+    """The subjects of one step, maybe none."""
 
-    Attributes:
-        step: from 0.
-        images_seen: before the step, as planned; how many were drawn stays secret.
-        subjects: what each gives.
-    """
-
-    step: int
-    images_seen: int
-    subjects: list[SubjectBatch]
+    step: int  # from 0
+    images_seen: int  # before the step, as planned; how many were drawn stays secret
+    subjects: list[SubjectBatch]  # what each gives
 
 
 class SubjectStream:
-    """Serve the drawn subjects of a step; see training/loop.py.
+    """Serve the drawn subjects of a step out of a cohort's training split; see training/loop.py.
 
-    Args:
-        cohort: the cohort; its training split is served.
-        seed: of the choice of cases and of mirroring, which need not be secret.
-        rate: q.
-        slices: k.
-        draws: how often each case is looked at.
-        mirror: mirror half of the images left-right.
-        rotate: turn images by up to so many degrees.
+    The choice of cases and mirroring follow from ``seed``, which need not be secret. A subject is drawn with
+    probability ``rate`` q and gives ``slices`` k cases, each looked at ``draws`` times; half are mirrored by
+    ``mirror``, and turned by up to ``rotate`` degrees.
     """
 
     def __init__(
         self, cohort: Cohort, seed: int, rate: float, slices: int, draws: int, *, mirror: bool, rotate: float
     ) -> None:
-        """Find the rows of each subject."""
         self.cohort, self.seed, self.rate, self.slices, self.draws = cohort, seed, rate, slices, draws
         self.mirror, self.rotate = mirror, rotate
         rows = cohort.rows("train")
@@ -87,13 +70,10 @@ class SubjectStream:
         """Return what a subject gives to a step if it is drawn."""
         random, own = rng(self.seed, "subject", name, step), self.rows[name]
         rows = np.repeat(np.resize(random.permutation(own), self.slices), self.draws)
+        flip = random.random(len(rows)) < 0.5 if self.mirror else None
+        degrees = angles(random, len(rows), self.rotate) if self.rotate else None
         x = torch.from_numpy(self.cohort.encoded(rows)).to(device)
-        if self.mirror:
-            flip = torch.from_numpy(random.random(len(rows)) < 0.5).to(device)
-            x = torch.where(flip.reshape(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
-        if self.rotate:
-            angles = np.where(random.random(len(rows)) < 0.9, random.uniform(-self.rotate, self.rotate, len(rows)), 0.0)
-            x = rotated(x, torch.from_numpy(angles).to(x), self.cohort.encoding.image_channels)
+        x = augmented(x, flip, degrees, self.cohort.encoding.image_channels)
         if x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
         return SubjectBatch(Batch(x, None, images_seen), derive(self.seed, "loss", name, step))

@@ -28,11 +28,12 @@ from understudy.training.dp.secret import kept, known
 from understudy.training.dp.settings import OffersPrivacy
 from understudy.training.dp.subjects import DrawnSubjects, SubjectStream
 from understudy.training.engine import Engine
+from understudy.training.loop import Trainable
 
 WATCHED_STEPS = 3  # steps with subjects, from the start or a resume, whose losses are watched for unclipped paths
 
 
-class Private(Protocol):
+class Private(Trainable, Protocol):
     """What a generator that offers privacy has, beside the contract."""
 
     name: ClassVar[str]
@@ -64,56 +65,34 @@ class Private(Protocol):
     def modules(self) -> dict[str, nn.Module]:
         """Return everything that has weights."""
 
-    def schedule(self, images_seen: int) -> tuple[int, int]:
-        """Return batch size and resolution for the next step."""
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return all that a resume needs."""
-
-    def load_state(self, tensors: dict[str, Tensor], scalars: dict[str, Any]) -> None:
-        """Put a state back."""
-
-    def snapshot(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return the weights that sampling needs."""
-
 
 class PrivateTraining:
-    """The loop's method and its batches.
+    """The loop's method and its batches; neither noise nor the choice of subjects follows from ``seed``.
 
-    Args:
-        method: the generator.
-        cohort: what it learns.
-        start: the run it would begin with; refused.
-        seed: of the training; noise and the choice of subjects do not follow from it.
-
-    Attributes:
-        stream: serves subjects.
-        plan: noise, clip, epsilon.
-        statement: what is claimed, for run.json; None where there is nothing to claim.
+    Raises:
+        UsageError: something would break the guarantee (``start`` does), or Opacus is missing.
     """
 
     def __init__(self, method: Private, cohort: Cohort, start: Path | None, seed: int) -> None:
-        """Plan the training.
-
-        Raises:
-            UsageError: something would break the guarantee, or Opacus is missing.
-        """
-        config = method.config
-        assert config.dp is not None
-        self.method, self.settings, self.seed = method, config.dp, seed
+        config, dp = method.config, method.config.dp
+        assert dp is not None
+        self.method, self.settings, self.seed = method, dp, seed
         refuse_request(method.name, config, method.given, cohort, start)
-        self.plan = plan(self.settings, len(cohort.subjects("train")), config.batch_size, config.images_seen)
-        self.statement = statement(self.plan, self.settings)
+        self.plan = plan(dp, len(cohort.subjects("train")), config.batch_size, config.images_seen)
+        self.statement = statement(self.plan, dp)  # for run.json; None where there is nothing to claim
         self.stream = SubjectStream(
             cohort,
             derive(seed, "feed"),
             self.plan.rate,
-            self.settings.slices,
-            self.settings.draws,
+            dp.slices,
+            dp.draws,
             mirror=config.mirror,
             rotate=config.rotate,
         )
         self._watched_steps = WATCHED_STEPS
+        # what else the loop asks is the generator's: of its state the secret is no part
+        self.schedule, self.state = method.schedule, method.state
+        self.load_state, self.snapshot = method.load_state, method.snapshot
 
     def measure(self, x: Tensor) -> None:
         """Look at no case: check the networks, which were just made, and put constants where statistics would be.
@@ -131,11 +110,6 @@ class PrivateTraining:
         seed = self.settings.noise_seed
         self.stream.secret = kept(run) if seed is None else known(seed)
         return self.stream
-
-    # ------------------------------------------------------------------ what the loop asks
-    def schedule(self, images_seen: int) -> tuple[int, int]:
-        """Return batch size, on average, and resolution."""
-        return self.method.schedule(images_seen)
 
     def update(self, batch: DrawnSubjects) -> dict[str, Any]:
         """Take one step; the norm of its noised gradient is all that is logged of it."""
@@ -164,15 +138,3 @@ class PrivateTraining:
         torch.manual_seed(derive(self.seed, "after", batch.images_seen))
         method.private_step(batch.images_seen)
         return {"noised_gradient": norm_of(gradient)}
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return the generator's state; the secret is none of it."""
-        return self.method.state()
-
-    def load_state(self, tensors: dict[str, Tensor], scalars: dict[str, Any]) -> None:
-        """Put a state back."""
-        self.method.load_state(tensors, scalars)
-
-    def snapshot(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return the weights that sampling needs."""
-        return self.method.snapshot()
