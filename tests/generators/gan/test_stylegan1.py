@@ -11,6 +11,7 @@ from torch import Tensor
 from understudy.core.encoding import Channel, Encoding
 from understudy.core.errors import UsageError
 from understudy.generators.gan.stylegan1 import (
+    W_AVERAGE_DECAY,
     Epilogue,
     StyleGAN1,
     StyleGAN1Block,
@@ -336,8 +337,8 @@ def test_generator_is_continuous_where_a_fade_begins_and_ends() -> None:
 
 def test_average_of_w_moves_as_published() -> None:
     g = generator()
-    g.track(torch.arange(8.0))
-    g.track(torch.zeros(8))
+    g.mapping.track(torch.arange(8.0), W_AVERAGE_DECAY)
+    g.mapping.track(torch.zeros(8), W_AVERAGE_DECAY)
     torch.testing.assert_close(g.mapping.w_avg, 0.995 * 0.005 * torch.arange(8.0))
 
 

@@ -43,8 +43,8 @@ def batch(i: int) -> Batch:
 def test_published_settings() -> None:
     method = built(batch_size=32, group=4)
     assert method.g.mapping.layers == 2
-    assert method.g_optimizer.param_groups[0]["lr"] == pytest.approx(0.0025)
-    assert method.d_optimizer.param_groups[0]["lr"] == pytest.approx(0.002 * 16 / 17)
+    assert method.adams["g"].param_groups[0]["lr"] == pytest.approx(0.0025)
+    assert method.adams["d"].param_groups[0]["lr"] == pytest.approx(0.002 * 16 / 17)
     assert set(method.update(Batch(torch.zeros(4, 2, 16, 16), None, 0))) == {"g", "d", "r1", "augment_p"}
     assert method.g.synthesis.get_submodule("L0_24_8").beta == pytest.approx(0.5 ** (32 / 20_000))
 

@@ -29,15 +29,10 @@ HIGHEST_BETA = 0.999  # near t = T, where Eq. 17 would give 1
 
 
 class Noise(ABC):
-    """A column of EDM's Table 1.
+    """A column of EDM's Table 1."""
 
-    Attributes:
-        sigma_data: the standard deviation that the data have or are scaled to.
-        clip: bound of what a sampler takes for a denoised case, or None.
-    """
-
-    sigma_data: float = 1.0
-    clip: float | None = None
+    sigma_data: float = 1.0  # the standard deviation that the data have or are scaled to
+    clip: float | None = None  # bound of what a sampler takes for a denoised case
 
     @abstractmethod
     def draw(self, n: int, device: torch.device) -> Tensor:
@@ -63,11 +58,7 @@ class Noise(ABC):
 class EDMNoise(Noise):
     """EDM's own column: ln(sigma) ~ N(p_mean, p_std^2) in training, the levels of Eq. 5 in sampling.
 
-    Args:
-        sigma_data: standard deviation of the data.
-        p_mean: mean of ln(sigma).
-        p_std: standard deviation of ln(sigma).
-        grid: sigma_min, sigma_max and rho of Eq. 5.
+    The grid is sigma_min, sigma_max and rho of Eq. 5.
     """
 
     def __init__(self, sigma_data: float, p_mean: float, p_std: float, grid: tuple[float, float, float]) -> None:
@@ -96,11 +87,9 @@ class EDMNoise(Noise):
 
 
 class ChainNoise(Noise):
-    """The VP column over a chain of T discrete levels, drawn evenly; F predicts the noise.
+    """The VP column over a chain of T discrete levels with these betas (T,), drawn evenly; F predicts the noise.
 
-    Args:
-        betas: float64 (T,).
-        grid: sigma_min, sigma_max and rho of Eq. 5, for Heun; the chain's own ends bound it.
+    The grid is sigma_min, sigma_max and rho of Eq. 5, for Heun; the chain's own ends bound it.
     """
 
     clip = 1.0  # published samplers clip the prediction of x_0 to the data's range
@@ -154,23 +143,11 @@ def sigma_of(alpha_bar: Tensor) -> Tensor:
     return ((1 - alpha_bar) / alpha_bar).sqrt()
 
 
-def alpha_bar_of(sigma: Tensor) -> Tensor:
-    """Return alpha_bar, the share of data in the variance of x_t, from sigma."""
-    return 1 / (1 + sigma**2)
-
-
 def respaced(sigmas: Tensor, steps: int) -> Tensor:
-    """Keep some levels of a chain, evenly spread over t with both ends, in the order of a sampler.
+    """Keep 2 .. T of the ascending levels (T,) of a chain, evenly spread over t with both ends.
 
-    The samplers go by levels alone, so the marginals are those of the whole chain:
-    beta'_i = 1 - alpha_bar(t_i) / alpha_bar(t_{i-1}), Nichol and Dhariwal, section 4.
-
-    Args:
-        sigmas: ascending (T,), float64.
-        steps: how many to keep, 2 .. T.
-
-    Returns:
-        (steps + 1,), descending and ending in 0.
+    The samplers go by levels alone, so the marginals are those of the whole chain: beta'_i = 1 - alpha_bar(t_i) /
+    alpha_bar(t_{i-1}), Nichol and Dhariwal, section 4. Returns (steps + 1,), float64, descending and ending in 0.
     """
     kept = sigmas[torch.linspace(0, len(sigmas) - 1, steps, dtype=torch.float64).round().long()]
     return torch.cat([kept.flip(0), torch.zeros(1, dtype=sigmas.dtype)])

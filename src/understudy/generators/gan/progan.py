@@ -26,24 +26,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from understudy.core.encoding import Encoding
-from understudy.generators.gan.growing import GrowingConfig, GrowingGAN
-from understudy.nets.growing import (
-    LOW_PRECISION_FROM,
-    Dense,
-    GrowingConv2d,
-    GrowingDiscriminator,
-    ToChannels,
-    double,
-    stage,
-)
-from understudy.nets.layers import (
-    SLOPE,
-    SQRT_TWO,
-    EqualisedLinear,
-    channels_at,
-    convolution_dtype,
-    normalise_second_moment,
-)
+from understudy.generators.gan.growing import GrowingConfig, GrowingGAN, GrowingSynthesis
+from understudy.nets.growing import Dense, GrowingConv2d, GrowingDiscriminator
+from understudy.nets.layers import SLOPE, SQRT_TWO, EqualisedLinear, convolution_dtype, normalise_second_moment
 from understudy.training.batches import shuffled
 
 
@@ -110,17 +95,10 @@ class ProGANFirstBlock(nn.Module):
         return activate_normalise(self.conv(activate_normalise(x)))
 
 
-class ProGANNetwork(nn.Module):
-    """z -> image and label channels at the resolution of a level.
+class ProGANNetwork(GrowingSynthesis):
+    """z -> image and label channels at the resolution of a level; the last resolution R is a power of two >= 8.
 
-    Args:
-        z_dim: Z.
-        classes: width of the condition, 0 for none.
-        resolution: R, a power of two >= 8.
-        channels: C.
-        channel_base: feature maps times resolution.
-        channel_max: most feature maps at any resolution.
-        first: the resolution that growing starts from.
+    Of 0 classes there is no condition.
     """
 
     level: Tensor
@@ -135,43 +113,20 @@ class ProGANNetwork(nn.Module):
         channel_max: int = 512,
         first: int = 4,
     ) -> None:
-        super().__init__()
-        width = channels_at(4, channel_base, channel_max)
-        self.b4 = ProGANFirstBlock(z_dim, classes, width)
-        r = 4
-        while r <= resolution:
-            out = channels_at(r, channel_base, channel_max)
-            if r > 4:
-                self.add_module(f"b{r}", ProGANBlock(width, out))
-            if r >= first:
-                self.add_module(f"write{r}", ToChannels(out, channels))
-            width, r = out, r * 2
+        super().__init__(
+            lambda width: ProGANFirstBlock(z_dim, classes, width), lambda width, out, _: ProGANBlock(width, out),
+            resolution, channels, channel_base, channel_max, first,
+        )  # fmt: skip
         self.register_buffer("level", torch.tensor(math.log2(first), dtype=torch.float64))
 
     def forward(self, z: Tensor, condition: Tensor | None = None, level: float | None = None) -> Tensor:
-        """Make cases.
+        """z (N, Z) and condition (N, classes) or None -> (N, C, R', R') in the precision of z.
 
-        Args:
-            z: (N, Z).
-            condition: (N, classes), or None.
-            level: how far the network has grown; None: as far as it was trained.
-
-        Returns:
-            (N, C, R', R') in the precision of z.
+        Level None is how far the network was trained.
         """
-        resolution, alpha = stage(float(self.level) if level is None else level)
         low = convolution_dtype(z)
         with torch.autocast(z.device.type, enabled=False):
-            x = before = self.b4(z, condition)
-            r = 4
-            while r < resolution:
-                before, r = x, r * 2
-                x = self.get_submodule(f"b{r}")(x.to(low if r >= LOW_PRECISION_FROM else x.dtype))
-            image = self.get_submodule(f"write{resolution}")(x)
-            if alpha < 1:
-                old = double(self.get_submodule(f"write{resolution // 2}")(before))
-                image = torch.lerp(old, image, alpha)
-        return torch.as_tensor(image)
+            return self.grown(self.b4(z, condition), float(self.level) if level is None else level, low)
 
 
 class ProGANConfig(GrowingConfig):

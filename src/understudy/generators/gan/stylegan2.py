@@ -15,6 +15,7 @@ Shapes: N batch, Z z_dim, W w_dim, L latents per case (`num_ws`), C image + labe
 """
 
 import math
+from functools import partial
 from typing import Any, ClassVar, cast
 
 import torch
@@ -23,7 +24,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from understudy.core.encoding import Encoding
-from understudy.core.errors import UsageError
 from understudy.generators.gan.style import StyleGAN, StyleGANConfig, learning_parameters
 from understudy.nets.discriminator import Discriminator
 from understudy.nets.filters import fir_kernel, upsample, upsample_convolve
@@ -41,21 +41,14 @@ from understudy.nets.losses import logistic_discriminator
 from understudy.nets.mapping import Mapping
 from understudy.training.batches import Batch
 from understudy.training.dp.settings import OffersPrivacy
-from understudy.training.ema import ema_decay, ema_update
 
 LOW_PRECISION_FROM = 8
 
 
 class StyleGAN2Layer(nn.Module):
-    """Modulated 3x3 convolution, noise, bias, leaky ReLU; optionally at twice the input's resolution.
+    """Modulated 3x3 convolution, noise, bias, leaky ReLU; `up`: to a resolution that is twice the input's.
 
-    Args:
-        in_channels: I.
-        out_channels: O.
-        w_dim: W.
-        resolution: of the result.
-        up: the input has half the resolution.
-        clamp: limit of the result's magnitude, None for none.
+    `clamp` is the limit of the result's magnitude, None for none.
     """
 
     resample_filter: Tensor
@@ -73,21 +66,16 @@ class StyleGAN2Layer(nn.Module):
         self.noise_strength = nn.Parameter(torch.zeros([]))
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
-    def _upsample_convolve(self, x: Tensor, weight: Tensor) -> Tensor:
-        return upsample_convolve(x, weight, self.resample_filter)
-
     def forward(self, x: Tensor, w: Tensor, random_noise: bool) -> Tensor:
         """x (N, I, H, W), w (N, W) float32 -> (N, O, H', W'), in the precision of x.
 
         Noise is drawn from torch's global generator when `random_noise`, else it is the layer's constant noise image.
         """
-        y, factor = modulated_conv2d(x, self.weight, self.affine(w), self._upsample_convolve if self.up else None)
-        side = self.noise_const.shape[0]
-        noise = (
-            torch.randn(x.shape[0], 1, side, side, device=x.device)
-            if random_noise
-            else self.noise_const.expand(1, 1, -1, -1)
-        )
+        convolve = partial(upsample_convolve, kernel=self.resample_filter) if self.up else None
+        y, factor = modulated_conv2d(x, self.weight, self.affine(w), convolve)
+        noise = self.noise_const.expand(1, 1, -1, -1)
+        if random_noise:
+            noise = torch.randn(x.shape[0], 1, *noise.shape[2:], device=x.device)
         offset = (noise * (self.noise_strength * SQRT_TWO)).to(x.dtype)
         y = torch.addcmul(offset, y, per_channel(factor * SQRT_TWO, x))
         return activate(y.add_(per_channel(self.bias * SQRT_TWO, x)), self.clamp)
@@ -114,13 +102,7 @@ class StyleGAN2Output(nn.Module):
 class StyleGAN2Block(nn.Module):
     """One resolution of the skip generator: one or two layers and an output layer.
 
-    Args:
-        in_channels: I; 0 for the first block, which starts from a learned constant.
-        out_channels: O.
-        w_dim: W.
-        resolution: of the result.
-        channels: C.
-        clamp: limit of the layers' results, None for none.
+    The first block, of `in_channels` 0, starts from a learned constant.
     """
 
     resample_filter: Tensor
@@ -264,19 +246,12 @@ class StyleGAN2(StyleGAN):
 
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
         """Make both networks, the EMA of the generator and the optimisers; see the contract."""
-        cfg = self.config
-        if len(size) != 2 or size[0] != size[1] or size[0] < 8 or size[0] & (size[0] - 1):
-            raise UsageError(
-                f"stylegan2 needs square images with a side of 8, 16, 32 ... pixels, found {' x '.join(map(str, size))}"
-                ": import with another --size"
-            )
-        widths: dict[str, Any] = {
-            "channel_base": cfg.channel_base, "channel_max": cfg.channel_max, "clamp": cfg.clamp
-        }  # fmt: skip
+        cfg, side = self.config, self.square_side(size, 8)
+        widths = cfg.model_dump(include={"channel_base", "channel_max", "clamp"})
         g = StyleGAN2Network(
-            cfg.z_dim, classes, cfg.w_dim, size[0], encoding.n, mapping_layers=cfg.mapping_layers, **widths
+            cfg.z_dim, classes, cfg.w_dim, side, encoding.n, mapping_layers=cfg.mapping_layers, **widths
         )
-        d = Discriminator(classes, size[0], encoding.n, group=cfg.group, **widths)
+        d = Discriminator(classes, side, encoding.n, group=cfg.group, **widths)
         self.register_networks(g, d, encoding.image_channels, classes)
 
     def g_parameters(self) -> list[nn.Parameter]:
@@ -306,13 +281,9 @@ class StyleGAN2(StyleGAN):
 
     def private_step(self, images_seen: int) -> None:
         """Take D's step of the gradient that stands in it, then the generator's own, which sees no data."""
-        cfg, n = self.config, self.config.batch_size
-        self.d_optimizer.step()
+        n = self.config.batch_size
+        self.adams["d"].step()
         with torch.no_grad():
             self.g.mapping.track(self._generate(n, None)[2].mean(dim=0))
-        self._step(self.g, lambda: self.generator_loss(n, None))
-        if cfg.path_weight and self.steps % cfg.path_interval == 0:
-            self._step(self.g, lambda: self._path_loss(n, None), cfg.path_interval)
-        half_life = 312.5 * n if cfg.ema_images is None else cfg.ema_images
-        ema_update(self.ema, self.g, ema_decay(n, half_life, images_seen))
-        self.steps += 1
+        self._generator_steps(n, None)
+        self._average(images_seen)

@@ -66,15 +66,9 @@ def _convolution(inputs: int, outputs: int, stride: Sequence[int]) -> nn.Module:
 
 
 class MaskGenerator(nn.Module):
-    """Latents -> class probabilities.
+    """Latents -> probabilities of `outputs` classes K; `classes` are those of a condition, 0 for none.
 
-    Args:
-        z_dim: Z.
-        classes: width of the condition, 0 for none.
-        outputs: K.
-        size: S, even.
-        finest: feature maps at half the size.
-        max_maps: most feature maps at any level.
+    Sides S are even. There are `finest` feature maps at half the size, and at most `max_maps` at any level.
     """
 
     min_voxels: Tensor
@@ -104,14 +98,9 @@ class MaskGenerator(nn.Module):
 
 
 class Critic(nn.Module):
-    """One-hot or soft label maps -> a score each, without bounds; in float32.
+    """One-hot or soft label maps of `inputs` classes K -> a score each, without bounds; in float32.
 
-    Args:
-        classes: width of the condition, 0 for none.
-        inputs: K.
-        size: S, even.
-        finest: feature maps at a quarter of the size.
-        max_maps: most feature maps at any level.
+    Sizes as for the generator, but `finest` feature maps are at a quarter of the size.
     """
 
     def __init__(self, classes: int, inputs: int, size: Sequence[int], finest: int, max_maps: int) -> None:

@@ -41,30 +41,17 @@ STYLEGAN3 = {
 
 @dataclass(frozen=True)
 class Description:
-    """An official generator in this package's words.
+    """An official generator in this package's words."""
 
-    Attributes:
-        config: settings of the generator of the same name.
-        resolution: R.
-        channels: C + L.
-        classes: width of the condition, 0 for none.
-        tensors: the network's weights by their names here, float32.
-    """
-
-    config: Settings
+    config: Settings  # of the generator of the same name
     resolution: int
-    channels: int
-    classes: int
-    tensors: dict[str, Tensor]
+    channels: int  # C + L
+    classes: int  # width of the condition, 0 for none
+    tensors: dict[str, Tensor]  # the network's weights by their names here, float32
 
 
 def describe(kind: str, network: StandIn, file: str) -> Description:
-    """Describe an official generator.
-
-    Args:
-        kind: stylegan2 or stylegan3.
-        network: G_ema of an official file.
-        file: the file's name, for sentences.
+    """Describe the generator G_ema of an official file, which is of a kind, stylegan2 or stylegan3.
 
     Raises:
         UsageError: the file holds the other kind of network, or there is no such kind.
@@ -100,11 +87,9 @@ def describe(kind: str, network: StandIn, file: str) -> Description:
 
 
 def describe_discriminator(network: StandIn | None, g: Description) -> dict[str, Tensor]:
-    """Return the weights of an official discriminator by their names here, float32; {} where it is another network.
+    """Return the weights of D of an official file by their names here, float32; {} where it is another network.
 
-    Args:
-        network: D of an official file; training may go on from it, sampling needs none.
-        g: the generator of the same file.
+    Training may go on from it, sampling needs none; g is the generator of the same file.
     """
     if network is None:
         return {}

@@ -27,11 +27,7 @@ from torch import Tensor
 
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UsageError
-from understudy.generators.translation.translation import (
-    MIN_HALVINGS,
-    TranslationConfig,
-    TranslationGenerator,
-)
+from understudy.generators.translation.translation import MIN_HALVINGS, TranslationConfig, TranslationGenerator
 from understudy.nets.label_maps import decoded, one_hot
 from understudy.nets.losses import whole_classes
 from understudy.nets.patch_gan import PatchGAN
@@ -42,14 +38,9 @@ from understudy.training.jitter import jittered
 
 
 class ImagePool:
-    """Up to `size` cases of earlier steps.
-
-    Args:
-        size: cases kept; 0 for none.
-    """
+    """Up to `size` cases of earlier steps, at first none."""
 
     def __init__(self, size: int) -> None:
-        """Begin empty."""
         self.size, self.kept = size, list[Tensor]()
 
     def exchange(self, x: Tensor) -> Tensor:
@@ -155,10 +146,8 @@ class CycleGAN(TranslationGenerator):
             rendered, segmented = self.g(maps), self.translators["f"](images)
             whole = whole_classes(segmented)
             segmented_again, rendered_again = self.translators["f"](rendered), self.g(whole)
-        cycles = {
-            "cycle_labels": F.cross_entropy(segmented_again, labels),
-            "cycle_images": F.l1_loss(rendered_again, images),
-        }
+        cycle_images = F.l1_loss(rendered_again, images)
+        cycles = {"cycle_labels": F.cross_entropy(segmented_again, labels), "cycle_images": cycle_images}
 
         def g_loss() -> Tensor:
             shown = {"d_images": rendered, "d_labels": whole}
