@@ -35,13 +35,10 @@ def load(
     engine: Engine | None = None,
     settings: dict[str, Any] | None = None,
 ) -> Generator:
-    """Load the generator of a run folder, with its EMA weights, ready to sample.
+    """Load the generator of a folder that ``understudy train`` made, with its EMA weights, ready to sample.
 
-    Args:
-        run: a folder that ``understudy train`` made.
-        images_seen: which snapshot; default: the last of a finished training.
-        engine: device; default: the best one here.
-        settings: other settings for sampling than those trained with, of the generator's ``SAMPLING``.
+    By default it is the last snapshot of a finished training, on the best device here. ``settings`` are others for
+    sampling than those trained with, of the generator's ``SAMPLING``.
 
     Raises:
         UsageError: the folder is no run, has no such snapshot, its training has not ended, or a setting is wrong.

@@ -2,9 +2,9 @@
 
 A generator sees network channels only: image channels, then label channels, float32 in [-1, 1] (core/encoding.py). It
 is trained by the one loop of training/loop.py and sampled in blocks of one fixed size, each case from a seed of its
-own, so that a case depends neither on its neighbours nor on how many are drawn. What more a generator needs to be
-trained with differential privacy is ``Private`` in training/dp/training.py. **Checked** by
-tests/generators/test_contract.py, which runs over the menu.
+own, so that a case depends neither on its neighbours nor on how many are drawn. What is random in a training step comes
+from torch's global generator, which the loop seeds at each step. What differential privacy needs beside is ``Private``
+in training/dp/training.py. **Checked** by tests/generators/test_contract.py, which runs over the menu.
 """
 
 import warnings
@@ -96,16 +96,11 @@ class Generator(ABC):
 
     @abstractmethod
     def draw(self, seeds: list[int], condition: Tensor | None = None) -> Tensor:
-        """Draw one case a seed; all randomness of case i comes from ``seeds[i]``.
+        """Draw N cases, one a seed; all randomness of case i comes from ``seeds[i]``.
 
-        Args:
-            seeds: N of them.
-            condition: (N, classes) float32, or None. A translator's is what it is given: label maps (N, *S) int64, or
-                image channels (N, C, *S) float32 in [-1, 1].
-
-        Returns:
-            float32 (N, C + L, *S) in the network's own range, about [-1, 1]; a translator puts what it was given in its
-            place.
+        The condition is (N, classes) float32, or None; a translator's is what it is given: label maps (N, *S) int64, or
+        image channels (N, C, *S) float32 in [-1, 1]. The result is float32 (N, C + L, *S) in the network's own range,
+        about [-1, 1]; a translator puts what it was given in its place.
         """
 
     def modules(self) -> dict[str, nn.Module]:
@@ -147,16 +142,11 @@ class Generator(ABC):
         preset: str | None = None,
         start: Path | None = None,
     ) -> Path:
-        """Train on a cohort's training split into a run folder; run again = resume, finished = nothing to do.
+        """Train on a cohort's training split into the run folder `out`; run again = resume, finished = nothing to do.
 
-        Args:
-            cohort: what to learn.
-            out: the run folder, which is returned.
-            seed: seed of initialisation, order and every step.
-            other: a second, unpaired cohort, where the method takes one.
-            engine: device and processes; default: the best one here.
-            preset: name of the preset the configuration started from, for the record.
-            start: another run of the same networks, whose weights to begin with; what it saw counts as seen.
+        The seed is that of initialisation, order and every step; `other` a second, unpaired cohort, where the method
+        takes one; the engine by default the best one here; `preset` the name of where the configuration came from, for
+        the record; `start` another run of the same networks, whose weights to begin with: what it saw counts as seen.
 
         Raises:
             UsageError: the folder holds another run, the method takes no second cohort, or needs one or label maps.

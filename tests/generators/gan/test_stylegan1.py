@@ -344,7 +344,7 @@ def test_average_of_w_moves_as_published() -> None:
 
 def test_published_size() -> None:
     with torch.device("meta"):
-        g = StyleGAN1Network(512, 0, 512, 1024, 3)
+        g = StyleGAN1Network(512, 0, 512, 1024, 3, 8, first=8)
     trained = {n: p for n, p in g.named_parameters() if not n.startswith("synthesis.write") or "write1024" in n}
     assert sum(p.numel() for p in trained.values()) == pytest.approx(26.2e6, rel=2e-3)  # section 2 of the paper
     assert g.get_parameter("synthesis.b4.const").shape == (512, 4, 4)
@@ -376,7 +376,7 @@ def test_statistics_stay_exact_in_low_precision_when_the_mean_dwarfs_the_deviati
 
 def test_first_pictures_have_little_contrast_and_differ() -> None:
     torch.manual_seed(0)
-    g = StyleGAN1Network(32, 0, 32, 32, 3, channel_base=1024, channel_max=64, mapping_layers=2)
+    g = StyleGAN1Network(32, 0, 32, 32, 3, mapping_layers=2, channel_base=1024, channel_max=64, first=8)
     for level in (3.0, 4.0, 5.0):
         image = g(torch.randn(16, 32), level=level)
         assert 0.05 < image.std() < 0.4 and (image[0] - image[1]).std() > 0.05

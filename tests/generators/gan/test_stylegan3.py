@@ -156,7 +156,7 @@ SIDE, CROP, HALF = 32, 11, 8
 def generator(variant: str, resolution: int = 16, classes: int = 0, **changes: Any) -> StyleGAN3Network:
     torch.manual_seed(0)
     settings = {"channel_base": 128, "channel_max": 8, "num_layers": 6, **VARIANTS[variant], **changes}
-    return StyleGAN3Network(8, classes, 8, resolution, 3, design=Design(**settings))
+    return StyleGAN3Network(8, classes, 8, resolution, 3, 2, Design(**settings))
 
 
 def random_synthesis(variant: str) -> tuple[StyleGAN3Synthesis, Tensor]:

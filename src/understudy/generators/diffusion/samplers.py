@@ -1,20 +1,17 @@
 """Samplers: from noise to a case by way of a denoiser D(x; sigma), over any descending list of noise levels.
 
-All work on x = y + sigma n (generators/diffusion/noise.py): a chain's x_t is x / sqrt(1 + sigma^2), and this scale
-drops out of the steps below. ``now`` and ``then`` are the levels before and after a step, float64; x keeps its own
-type, float32 in use.
+All work on x = y + sigma n (noise.py): a chain's x_t is x / sqrt(1 + sigma^2), and this scale drops out of the steps
+below. Each takes D, the start x (N, C, *S), which is noise of the first level, the descending ``levels``, the last one
+mostly 0, and a function that gives standard normal noise of x's shape; it returns x at the last level. ``now`` and
+``then`` are the levels before and after a step, float64; x keeps its own type, float32 in use.
 
-Each takes D, the start x (N, C, *S), which is noise of the first level, the descending ``levels``, the last one mostly
-0, and a function that gives standard normal noise of x's shape; it returns x at the last level.
-
-**Source**: Ho, Jain, Abbeel, Denoising Diffusion Probabilistic Models (arXiv 2006.11239), Algorithm 2, Eq. 6-7; Song,
-Meng, Ermon, Denoising Diffusion Implicit Models (arXiv 2010.02502), Eq. 12 and 16; Karras et al., EDM (arXiv
-2206.00364), Algorithms 1 and 2; Ho, Salimans, Classifier-Free Diffusion Guidance (arXiv 2207.12598), Eq. 6.
+**Source**: Ho, Jain, Abbeel (arXiv 2006.11239), Algorithm 2, Eq. 6-7; Song, Meng, Ermon, Denoising Diffusion Implicit
+Models (arXiv 2010.02502), Eq. 12 and 16; Karras et al., EDM (arXiv 2206.00364), Algorithms 1 and 2; Ho, Salimans,
+Classifier-Free Diffusion Guidance (arXiv 2207.12598), Eq. 6.
 **Differs**: a step of DDPM or DDIM is written in sigma; MONAI's ``step``, which takes one generator for a whole batch,
 is the reference of the tests.
-**Checked**: tests/generators/diffusion/test_samplers.py: each step against MONAI's DDPMScheduler and DDIMScheduler,
-Heun's order 2 on a Gaussian with known score, DDIM with eta = 1 against DDPM, all on Gaussians with exact denoisers,
-guidance.
+**Checked**: tests/generators/diffusion/test_samplers.py: steps against MONAI's DDPMScheduler and DDIMScheduler, Heun's
+order 2 on a Gaussian with known score, DDIM with eta = 1 against DDPM, all on Gaussians with exact denoisers, guidance.
 """
 
 import math
@@ -98,8 +95,7 @@ def guided(
 ) -> Denoiser:
     """Return the denoiser under classifier-free guidance; 1 is the condition alone, and costs one evaluation.
 
-    Guidance is 1 + w of Ho and Salimans: 0 for no condition, above 1 for more than the condition (N, classes), which is
-    None for a network without classes.
+    It is 1 + w of Ho and Salimans: 0 for no condition, above 1 for more than the condition (N, classes), None without.
     """
     if condition is None or guidance == 1:
         return lambda x, sigma: denoise(x, sigma, condition)

@@ -8,11 +8,8 @@ Karras et al., "Alias-Free Generative Adversarial Networks", 2021, arXiv 2106.12
 (blur: window, fading).
 **Differs**: any number of channels; geometry moves image and label channels alike, intensity changes image channels
 only, the same change for all of them (colour operations have no meaning here); cases whose transform is the identity
-skip the resampling, which would return them unchanged; p has an upper limit, as section 2.2 finds leaks above about
-0.8.
+skip the resampling, which would return them unchanged; p has an upper limit: section 2.2 finds leaks above about 0.8.
 **Checked**: tests/generators/gan/test_ada.py, test_stylegan3.py (blur).
-
-Everything is drawn from torch's global generator, which the training loop seeds at each step.
 """
 
 import math

@@ -1,9 +1,8 @@
 """What ProGAN and the first StyleGAN share: the schedule of growing, optimisers that start anew, EMA, Wasserstein loss.
 
-**Source**: Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, arXiv
-1710.10196, section 2, appendix A.1 and the published code (order of phases; Adam is reset at the start and the end of
-every fade; learning rate by resolution; exponential average of the generator's weights, 0.999 a step; drift); Gulrajani
-et al., "Improved Training of Wasserstein GANs", 2017, arXiv 1704.00028, eq. 3 (gradient penalty).
+**Source**: Karras et al. (ProGAN), 2018, arXiv 1710.10196, section 2, appendix A.1 and the published code (order of
+phases; Adam is reset at the start and the end of every fade; learning rate by resolution; exponential average of the
+generator's weights, 0.999 a step; drift); Gulrajani et al., 2017, arXiv 1704.00028, eq. 3 (gradient penalty).
 **Differs**: the published phases of 600,000 or 800,000 images suit 12 to 25 million images in all; by default phases
 are a share of the training, so that a short one also ends with most of its images at the last resolution. Published
 settings change every fourth step, here every step is asked. The average's memory is given in images and is shorter
@@ -75,10 +74,7 @@ def phase(level: float) -> tuple[int, int]:
 
 
 def faded(x: Tensor, level: float) -> Tensor:
-    """Mix real cases (N, C + L, R', R') at a level with their copy at half the resolution, as the networks do.
-
-    Where nothing is faded in, x itself is returned.
-    """
+    """Mix cases (N, C + L, R', R') with their copy at half the resolution, as the networks do; outside a fade: x."""
     alpha = stage(level)[1]
     return x if alpha == 1 else torch.lerp(double(halve(x)), x, alpha)
 
@@ -87,8 +83,8 @@ class GrowingSynthesis(nn.Module):
     """4x4 features -> image and label channels at the resolution of a level; blocks `b4` ..., outputs `write4` ...
 
     The first block is made of its feature maps, a further one of those that go in and out and its resolution; there are
-    `channel_base` / resolution of them, at most `channel_max`. Growing starts from the resolution `first`. At the start
-    the weights of the output layers have the deviation `contrast`, None: 1 as published.
+    `channel_base` / resolution of them, at most `channel_max`. The last resolution is a power of two >= 8, growing
+    starts from `first`. The weights of output layers begin with the deviation `contrast`, None: 1 as published.
     """
 
     def __init__(
@@ -97,13 +93,13 @@ class GrowingSynthesis(nn.Module):
         block: Callable[[int, int, int], nn.Module],
         resolution: int,
         channels: int,
-        channel_base: int,
-        channel_max: int,
-        first: int,
+        channel_base: int = 16384,
+        channel_max: int = 512,
+        first: int = 4,
         contrast: float | None = None,
     ) -> None:
         super().__init__()
-        width, r = channels_at(4, channel_base, channel_max), 4
+        self.first, width, r = first, channels_at(4, channel_base, channel_max), 4
         self.b4 = first_block(width)
         while r <= resolution:
             out = channels_at(r, channel_base, channel_max)
@@ -116,7 +112,7 @@ class GrowingSynthesis(nn.Module):
             width, r = out, r * 2
 
     def grown(self, x: Tensor, level: float, low: torch.dtype, given: Iterable[tuple[Any, ...]] = repeat(())) -> Tensor:
-        """Features (N, I, 4, 4) -> (N, C, R', R'), by blocks in low precision; `given`: what else each of them takes."""
+        """Features (N, I, 4, 4) -> (N, C, R', R'), by blocks in low precision; `given`: what else each takes."""
         resolution, alpha = stage(level)
         before, r, arguments = x, 4, iter(given)
         while r < resolution:
@@ -190,8 +186,7 @@ class GrowingGAN(AdversarialGenerator):
     @property
     def widths(self) -> dict[str, Any]:
         """The arguments that both networks take: how wide they are and where growing starts."""
-        cfg = self.config
-        return {"channel_base": cfg.channel_base, "channel_max": cfg.channel_max, "first": cfg.first_resolution}
+        return self.config.model_dump(include={"channel_base", "channel_max"}) | {"first": self.config.first_resolution}
 
     def plan(self, size: tuple[int, ...]) -> int:
         """Make the schedule of growing to cases of a size; return their side.

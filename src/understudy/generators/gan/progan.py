@@ -8,8 +8,7 @@ Miyato and Koyama, "cGANs with Projection Discriminator", 2018, arXiv 1802.05637
 condition is embedded, scaled to mean square 1 and joined with z in the generator and projected in the discriminator,
 which takes several classes a case (published: an auxiliary classifier for one); the discriminator steps first,
 published both at once; under autocast everything from 8x8 pixels up runs in the low precision, the 4x4 block and the
-output layers in float32. Leaky ReLU and pixel norm are one function with its derivative written by hand, which can be
-differentiated once.
+output layers in float32. Leaky ReLU and pixel norm are one function with a hand-written derivative, differentiable once.
 **Checked**: tests/generators/gan/test_progan.py (penalty against finite differences, drift, growing; pixel norm and its
 derivative, fading, scale of activations, shapes) and the contract tests.
 
@@ -17,6 +16,7 @@ Shapes: N batch, Z z_dim, C image + label channels, R' the resolution of a level
 """
 
 import math
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -96,34 +96,17 @@ class ProGANFirstBlock(nn.Module):
 
 
 class ProGANNetwork(GrowingSynthesis):
-    """z -> image and label channels at the resolution of a level; the last resolution R is a power of two >= 8.
-
-    Of 0 classes there is no condition.
-    """
+    """z -> image and label channels at the resolution of a level; of 0 classes there is no condition."""
 
     level: Tensor
 
-    def __init__(
-        self,
-        z_dim: int,
-        classes: int,
-        resolution: int,
-        channels: int,
-        channel_base: int = 16384,
-        channel_max: int = 512,
-        first: int = 4,
-    ) -> None:
-        super().__init__(
-            lambda width: ProGANFirstBlock(z_dim, classes, width), lambda width, out, _: ProGANBlock(width, out),
-            resolution, channels, channel_base, channel_max, first,
-        )  # fmt: skip
-        self.register_buffer("level", torch.tensor(math.log2(first), dtype=torch.float64))
+    def __init__(self, z_dim: int, classes: int, resolution: int, channels: int, **widths: int) -> None:
+        first_block = partial(ProGANFirstBlock, z_dim, classes)
+        super().__init__(first_block, lambda width, out, _: ProGANBlock(width, out), resolution, channels, **widths)
+        self.register_buffer("level", torch.tensor(math.log2(self.first), dtype=torch.float64))
 
     def forward(self, z: Tensor, condition: Tensor | None = None, level: float | None = None) -> Tensor:
-        """z (N, Z) and condition (N, classes) or None -> (N, C, R', R') in the precision of z.
-
-        Level None is how far the network was trained.
-        """
+        """z (N, Z), condition (N, classes) or None -> (N, C, R', R'), precision of z; level None: as far as trained."""
         low = convolution_dtype(z)
         with torch.autocast(z.device.type, enabled=False):
             return self.grown(self.b4(z, condition), float(self.level) if level is None else level, low)

@@ -1,10 +1,9 @@
 """What StyleGAN2 and StyleGAN3 share: logistic loss, lazy penalties, augmentation, EMA, truncation; and style mixing.
 
-**Source**: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv 1912.04958: lazy
-regularisation (section 3.1, appendix B), path length regularisation (eq. 4); Karras et al., "A Style-Based Generator
-Architecture for Generative Adversarial Networks", 2019, arXiv 1812.04948, section 3.1 (style mixing); Karras et al.,
-"Training Generative Adversarial Networks with Limited Data", 2020, arXiv 2006.06676 (augmentation, default of gamma,
-appendix C: frozen layers); Mo et al., "Freeze the Discriminator", 2020, arXiv 2002.10964.
+**Source**: Karras et al. (StyleGAN2), 2020, arXiv 1912.04958: lazy regularisation (section 3.1, appendix B), path
+length regularisation (eq. 4); Karras et al. (StyleGAN), 2019, arXiv 1812.04948, section 3.1 (style mixing); Karras et
+al. (ADA), 2020, arXiv 2006.06676 (augmentation, default of gamma, appendix C: frozen layers); Mo et al., "Freeze the
+Discriminator", 2020, arXiv 2002.10964.
 **Differs**: any number of image channels plus label channels; the low precision is bfloat16, which needs no clamps; a
 condition of generated cases is a training batch's in another order.
 **Checked**: tests/generators/gan/test_stylegan2.py (R1 and path length against finite differences, truncation,
@@ -35,8 +34,7 @@ from understudy.training.optimizer import adam
 def mixed_styles(mapping: Mapping, z: Tensor, condition: Tensor | None, layers: int, p: float) -> tuple[Tensor, Tensor]:
     """Map latents to the styles of L layers, mixed at one of them with probability p a batch (StyleGAN, section 3.1).
 
-    z (2, n, Z), the latents of n cases and others to mix with, and condition (n, classes) or None -> styles of every
-    layer (n, L, W), and unmixed (n, W).
+    z (2, n, Z), latents of n cases and others to mix with -> styles of every layer (n, L, W), and unmixed (n, W).
     """
     w = mapping(z[0], condition)
     ws = w.unsqueeze(1).expand(-1, layers, -1)

@@ -20,6 +20,7 @@ Shapes: N batch, Z z_dim, W w_dim, L layers (`num_ws`), C image + label channels
 """
 
 import math
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -126,7 +127,7 @@ class StyleGAN1Block(nn.Module):
 
     kernel: Tensor
 
-    def __init__(self, in_channels: int, out_channels: int, w_dim: int, resolution: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, resolution: int, w_dim: int) -> None:
         super().__init__()
         self.register_buffer("kernel", fir_kernel(SMOOTHING), persistent=False)
         self.conv0 = GrowingConv2d(in_channels, out_channels, resize=2, bias=False)
@@ -141,15 +142,11 @@ class StyleGAN1Block(nn.Module):
 
 
 class StyleGAN1Synthesis(GrowingSynthesis):
-    """w for every layer -> image and label channels at the resolution of a level; see `StyleGAN1Network`."""
+    """w for every layer -> image and label channels at the resolution of a level."""
 
-    def __init__(
-        self, w_dim: int, resolution: int, channels: int, channel_base: int, channel_max: int, first: int
-    ) -> None:
-        super().__init__(
-            lambda width: StyleGAN1FirstBlock(width, w_dim), lambda width, out, r: StyleGAN1Block(width, out, w_dim, r),
-            resolution, channels, channel_base, channel_max, first, FIRST_CONTRAST,
-        )  # fmt: skip
+    def __init__(self, w_dim: int, resolution: int, channels: int, **widths: int) -> None:
+        blocks = partial(StyleGAN1FirstBlock, w_dim=w_dim), partial(StyleGAN1Block, w_dim=w_dim)
+        super().__init__(*blocks, resolution, channels, contrast=FIRST_CONTRAST, **widths)
         self.num_ws = layers_at(math.log2(resolution))
 
     def forward(self, ws: Tensor, level: float, random_noise: bool = False) -> Tensor:
@@ -166,30 +163,17 @@ def layers_at(level: float) -> int:
 
 
 class StyleGAN1Network(nn.Module):
-    """z -> w -> image and label channels at the resolution of a level.
-
-    The last resolution is a power of two >= 8; growing starts from the resolution `first`. There are `channel_base` /
-    resolution feature maps, at most `channel_max`. Of 0 classes there is no condition.
-    """
+    """z -> w -> image and label channels at the resolution of a level; of 0 classes there is no condition."""
 
     level: Tensor
 
     def __init__(
-        self,
-        z_dim: int,
-        classes: int,
-        w_dim: int,
-        resolution: int,
-        channels: int,
-        channel_base: int = 16384,
-        channel_max: int = 512,
-        mapping_layers: int = 8,
-        first: int = 8,
+        self, z_dim: int, classes: int, w_dim: int, resolution: int, channels: int, mapping_layers: int, **widths: int
     ) -> None:
         super().__init__()
-        self.synthesis = StyleGAN1Synthesis(w_dim, resolution, channels, channel_base, channel_max, first)
+        self.synthesis = StyleGAN1Synthesis(w_dim, resolution, channels, **widths)
         self.mapping = Mapping(z_dim, classes, w_dim, mapping_layers)
-        self.register_buffer("level", torch.tensor(math.log2(first), dtype=torch.float64))
+        self.register_buffer("level", torch.tensor(math.log2(self.synthesis.first), dtype=torch.float64))
 
     def forward(
         self, z: Tensor, condition: Tensor | None = None, level: float | None = None, random_noise: bool = False
@@ -251,9 +235,7 @@ class StyleGAN1(GrowingGAN):
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
         """Make both networks, the EMA of the generator and the optimisers; see the contract."""
         cfg, side = self.config, self.plan(size)
-        g = StyleGAN1Network(
-            cfg.z_dim, classes, cfg.w_dim, side, encoding.n, mapping_layers=cfg.mapping_layers, **self.widths
-        )
+        g = StyleGAN1Network(cfg.z_dim, classes, cfg.w_dim, side, encoding.n, cfg.mapping_layers, **self.widths)
         d = GrowingDiscriminator(classes, side, encoding.n, group=cfg.group, smooth=True, **self.widths)
         self.register_networks(g, d, encoding.image_channels, classes)
 

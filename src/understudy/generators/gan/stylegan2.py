@@ -2,14 +2,13 @@
 
 **Source**: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv 1912.04958, sections 2
 and 4: mapping and skip synthesis (configuration E/F; discriminator: nets/discriminator.py; losses: style.py); Karras et
-al., "Training Generative Adversarial Networks with Limited Data", 2020, arXiv 2006.06676 (ada.py). Parameter names and
-shapes are those of the published weights, so that those load as they are.
+al. (ADA), 2020, arXiv 2006.06676 (ada.py). Names and shapes are those of the published weights, so that those load.
 **Differs**: any number of image channels (images and encoded label maps side by side); modulation of activations
 instead of weights; under autocast everything from 8x8 pixels up runs in the low precision, the 4x4 blocks, the mapping,
 the styles and the output layers in float32; the clamp that float16 needs is off unless asked for. With differential
 privacy (dp) neither R1, nor adaptive augmentation, nor minibatch deviations: the discriminator sees each subject alone.
-**Checked**: tests/generators/gan/test_stylegan2.py (shapes, names, gains, demodulation
-inside the network, precision of the output), tests/training/dp/test_training.py and the contract tests.
+**Checked**: tests/generators/gan/test_stylegan2.py (shapes, names, gains, demodulation inside the network, precision of
+the output), tests/training/dp/test_training.py and the contract tests.
 
 Shapes: N batch, Z z_dim, W w_dim, L latents per case (`num_ws`), C image + label channels, R resolution.
 """
@@ -46,10 +45,7 @@ LOW_PRECISION_FROM = 8
 
 
 class StyleGAN2Layer(nn.Module):
-    """Modulated 3x3 convolution, noise, bias, leaky ReLU; `up`: to a resolution that is twice the input's.
-
-    `clamp` is the limit of the result's magnitude, None for none.
-    """
+    """Modulated 3x3 convolution, noise, bias, leaky ReLU; `up`: to a resolution that is twice the input's."""
 
     resample_filter: Tensor
     noise_const: Tensor
@@ -135,10 +131,20 @@ class StyleGAN2Block(nn.Module):
 
 
 class StyleGAN2Synthesis(nn.Module):
-    """w for every layer -> image and label channels."""
+    """w for every layer -> image and label channels; the resolution is a power of two >= 8.
+
+    There are `channel_base` / resolution feature maps, at most `channel_max`; `clamp` is the limit of the layers'
+    results (256 in the published networks), None for none.
+    """
 
     def __init__(
-        self, w_dim: int, resolution: int, channels: int, channel_base: int, channel_max: int, clamp: float | None
+        self,
+        w_dim: int,
+        resolution: int,
+        channels: int,
+        channel_base: int = 32768,
+        channel_max: int = 512,
+        clamp: float | None = None,
     ) -> None:
         super().__init__()
         self.resolutions = [2**i for i in range(2, int(math.log2(resolution)) + 1)]
@@ -165,34 +171,13 @@ class StyleGAN2Synthesis(nn.Module):
 
 
 class StyleGAN2Network(nn.Module):
-    """z -> w -> image and label channels.
-
-    Args:
-        z_dim: Z.
-        classes: width of the condition, 0 for none.
-        w_dim: W.
-        resolution: R, a power of two >= 8.
-        channels: C.
-        channel_base: feature maps times resolution.
-        channel_max: most feature maps at any resolution.
-        mapping_layers: depth of the mapping network.
-        clamp: limit of the layers' results (256 in the published networks), None for none.
-    """
+    """z -> w -> image and label channels; of 0 classes there is no condition."""
 
     def __init__(
-        self,
-        z_dim: int,
-        classes: int,
-        w_dim: int,
-        resolution: int,
-        channels: int,
-        channel_base: int = 32768,
-        channel_max: int = 512,
-        mapping_layers: int = 8,
-        clamp: float | None = None,
+        self, z_dim: int, classes: int, w_dim: int, resolution: int, channels: int, mapping_layers: int, **widths: Any
     ) -> None:
         super().__init__()
-        self.synthesis = StyleGAN2Synthesis(w_dim, resolution, channels, channel_base, channel_max, clamp)
+        self.synthesis = StyleGAN2Synthesis(w_dim, resolution, channels, **widths)
         self.mapping = Mapping(z_dim, classes, w_dim, mapping_layers)
 
     def forward(
@@ -248,9 +233,7 @@ class StyleGAN2(StyleGAN):
         """Make both networks, the EMA of the generator and the optimisers; see the contract."""
         cfg, side = self.config, self.square_side(size, 8)
         widths = cfg.model_dump(include={"channel_base", "channel_max", "clamp"})
-        g = StyleGAN2Network(
-            cfg.z_dim, classes, cfg.w_dim, side, encoding.n, mapping_layers=cfg.mapping_layers, **widths
-        )
+        g = StyleGAN2Network(cfg.z_dim, classes, cfg.w_dim, side, encoding.n, cfg.mapping_layers, **widths)
         d = Discriminator(classes, side, encoding.n, group=cfg.group, **widths)
         self.register_networks(g, d, encoding.image_channels, classes)
 

@@ -182,20 +182,13 @@ class StyleGAN3Synthesis(nn.Module):
 
 
 class StyleGAN3Network(nn.Module):
-    """z -> w -> image and label channels; 0 classes: no condition; default design: variant t as published."""
+    """z -> w -> image and label channels; of 0 classes there is no condition."""
 
     def __init__(
-        self,
-        z_dim: int,
-        classes: int,
-        w_dim: int,
-        resolution: int,
-        channels: int,
-        mapping_layers: int = 2,
-        design: Design | None = None,
+        self, z_dim: int, classes: int, w_dim: int, resolution: int, channels: int, mapping_layers: int, design: Design
     ) -> None:
         super().__init__()
-        self.synthesis = StyleGAN3Synthesis(w_dim, resolution, channels, design or Design())
+        self.synthesis = StyleGAN3Synthesis(w_dim, resolution, channels, design)
         self.mapping = Mapping(z_dim, classes, w_dim, mapping_layers)
 
     def forward(self, z: Tensor, condition: Tensor | None = None, truncation_psi: float = 1.0) -> Tensor:

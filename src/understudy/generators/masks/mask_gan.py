@@ -94,8 +94,7 @@ class MaskGAN(Generator):
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
         """Make both networks, the EMA of the generator and the optimisers; see the contract.
 
-        Raises:
-            UsageError: sides that do not divide by 8, no class to learn, or a class that the maps do not have.
+        UsageError for sides that do not divide by 8, no class to learn, or a class that the maps do not have.
         """
         cfg = self.config
         if encoding.scheme is None or len(encoding.scheme) < 2:
@@ -150,8 +149,7 @@ class MaskGAN(Generator):
     def measure(self, x: Tensor) -> None:
         """Count voxels in training cases (n, L, *S), and so learn from how many on a drawn case is worth keeping.
 
-        Raises:
-            UsageError: no training case has `min_voxels` of them.
+        UsageError where no training case has `min_voxels` of them.
         """
         fewest = self.config.min_voxels
         counts = torch.cat([self.voxels(self.maps(part.to(self.engine.device))) for part in x.split(COUNTED_AT_ONCE)])

@@ -4,8 +4,8 @@
 normalisation in the critic, whose penalty is taken case by case); Platscher, Zopes and Federau, "Image Translation for
 Medical Image Generation", 2022, arXiv 2010.02745, and the published code (a dense layer to 128 coarse maps, which are
 doubled; a critic whose feature maps double from 8 while its sides halve).
-**Differs**: softmax over the classes where one mask had tanh. Every side is halved on its own down to 4 to 7 voxels, so
-that volumes need not be cubes. At full size both networks see patches of 2 voxels a side as channels, which spares the
+**Differs**: softmax over the classes where one mask had tanh. Every side is halved on its own down to 4 to 7 voxels:
+volumes need not be cubes. At full size both networks see patches of 2 voxels a side as channels, which spares the
 dearest convolutions. Pixel norm (published: instance norm, which takes the amount of a feature away), 3x3 kernels after
 doubling and at the end (7x7), 4x4 kernels with stride 2 in the critic (5x5), slope 0.2 (0.02), biases, a nonlinear
 dense layer before the score, Kaiming initialisation (normal, 0.02). A condition is embedded, joined with z in the

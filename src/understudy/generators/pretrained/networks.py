@@ -7,8 +7,7 @@ the network here expects, which is built without memory (torch's meta device) to
 
 **Source**: constructors in training/networks_stylegan2.py and networks_stylegan3.py of NVlabs stylegan3, and
 training/networks.py of stylegan2-ada-pytorch, where the arguments of the synthesis lie in ``synthesis_kwargs``.
-**Checked** in tests/generators/pretrained/test_weights.py (each refusal; the images agree with the official code's,
-where it is at hand).
+**Checked** in tests/generators/pretrained/test_weights.py (refusals; images against the official code's, if at hand).
 """
 
 from collections.abc import Callable, Iterator
@@ -71,10 +70,8 @@ def describe(kind: str, network: StandIn, file: str) -> Description:
         "w_dim": reader.whole("", "w_dim", 1, 8192),
         "mapping_layers": reader.whole("mapping", "num_layers", 1, 64),
     }
-    resolution, channels, classes = (
-        reader.whole("", name, low, high)
-        for name, low, high in (("img_resolution", 8, 4096), ("img_channels", 1, 1024), ("c_dim", 0, 65536))
-    )
+    resolution = reader.whole("", "img_resolution", 8, 4096)
+    channels, classes = reader.whole("", "img_channels", 1, 1024), reader.whole("", "c_dim", 0, 65536)
     if resolution & (resolution - 1) or (kind == "stylegan3" and resolution < 16):
         raise reader.refuse(f"img_resolution is {resolution}, and powers of two from 8 (stylegan3: 16) are done here")
     reader.known("mapping_kwargs", reader.mapping, MAPPING)

@@ -48,13 +48,10 @@ class Meaning:
 
 
 def import_weights(kind: str, file: Path, out: Path, meaning: Meaning | None = None) -> Path:
-    """Turn an official weights file into a run folder; nothing in the file is run, and a finished run is kept.
+    """Turn an official weights file into the run folder `out`; nothing in it is run, and a finished run is kept.
 
-    Args:
-        kind: stylegan2 or stylegan3.
-        file: the official pickle, e.g. network-snapshot-025000.pkl.
-        out: the run folder to make, which is returned.
-        meaning: of channels and classes; default: images without label map.
+    The kind is stylegan2 or stylegan3, the file an official pickle such as network-snapshot-025000.pkl; without a
+    meaning its channels are images.
 
     Raises:
         UsageError: no such file or kind, names that do not fit the network, or ``out`` holds something else.

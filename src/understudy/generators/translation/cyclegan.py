@@ -14,8 +14,6 @@ Steganography", 2017, arXiv 1712.02950). And there is no identity loss: a label 
 rendered in one way: nothing is drawn at random. The pool is a part of a checkpoint; of several processes each has one,
 and a resumed training goes on with the first one's in all of them.
 **Checked**: tests/generators/translation/test_cyclegan.py and the contract tests.
-
-Everything is drawn from torch's global generator, which the training loop seeds at each step.
 """
 
 from typing import Any, ClassVar
@@ -62,9 +60,6 @@ class ImagePool:
     def load(self, name: str, tensors: dict[str, Tensor], device: torch.device) -> None:
         """Put back what :meth:`state` gave."""
         self.kept = [*tensors[name].to(device)] if name in tensors else []
-
-
-POOLED = ("images", "labels")
 
 
 class CycleGANConfig(TranslationConfig):
@@ -121,7 +116,7 @@ class CycleGAN(TranslationGenerator):
         self.register_networks(
             {"g": g, "f": f}, {"d_images": PatchGAN(c, size, **patches), "d_labels": PatchGAN(k, size, **patches)}
         )
-        self.pools = {name: ImagePool(cfg.pool) for name in POOLED}
+        self.pools = {name: ImagePool(cfg.pool) for name in ("images", "labels")}
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return all that a resume needs, the pools included."""

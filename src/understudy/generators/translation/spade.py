@@ -69,19 +69,10 @@ class SpadeBlock(nn.Module):
 
 
 class SpadeGenerator(nn.Module):
-    """From a latent, level by level to a case of sides S, every level given the label map.
+    """From a latent, level by level to a case, every level given the label map.
 
-    Args:
-        z_dim: width of the latent.
-        classes: K.
-        outputs: C, image channels.
-        size: S.
-        strides: how each level is halved, finest first.
-        channels: feature maps of the finest level, doubled at each coarser one up to `channels_max`.
-        channels_max: see there.
-        hidden: feature maps between the label map and gamma, beta.
-        kernel: of the last convolution; published: 3.
-        spectral: spectral normalisation of the convolutions outside SPADE layers.
+    The strides say how each level is halved, the finest first. Its feature maps are doubled at each coarser one, up to
+    `channels_max`. The last `kernel` is published as 3. Convolutions outside SPADE layers are normalised spectrally.
     """
 
     def __init__(
