@@ -124,7 +124,7 @@ class Generator(ABC):
             setattr(self, name, scalars[name])
 
     def class_condition(self, condition: Tensor | None) -> Tensor | None:
-        """Return the class columns (N, classes) that cases are drawn for; UsageError where classes need them."""
+        """Return the class columns (N, classes) that cases are drawn for, None without; UsageError for missing ones."""
         if self.classes and condition is None:
             raise UsageError(
                 f"this {self.name} was trained with {self.classes} classes and needs a condition: name the classes"
@@ -145,8 +145,8 @@ class Generator(ABC):
         """Train on a cohort's training split into the run folder `out`; run again = resume, finished = nothing to do.
 
         The seed is that of initialisation, order and every step; `other` a second, unpaired cohort, where the method
-        takes one; the engine by default the best one here; `preset` the name of where the configuration came from, for
-        the record; `start` another run of the same networks, whose weights to begin with: what it saw counts as seen.
+        takes one; the engine by default the best one here; `preset`, for the record, what the configuration started from;
+        `start` another run of the same networks, whose weights to begin with: what it saw counts as seen.
 
         Raises:
             UsageError: the folder holds another run, the method takes no second cohort, or needs one or label maps.

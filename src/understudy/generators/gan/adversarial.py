@@ -97,7 +97,7 @@ class AdversarialGenerator(Generator):
     def generate(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """Map latents to cases with the EMA weights and constant noise, in float32; differentiable in z.
 
-        z (N, z_dim) and condition (N, classes) float32 -> (N, C + L, R, R), about [-1, 1]; UsageError for a missing one.
+        z (N, z_dim), condition (N, classes) float32 -> (N, C + L, R, R), about [-1, 1]; UsageError for a missing one.
         """
 
     def draw(self, seeds: list[int], condition: Tensor | None = None) -> Tensor:

@@ -8,7 +8,7 @@ Miyato and Koyama, "cGANs with Projection Discriminator", 2018, arXiv 1802.05637
 condition is embedded, scaled to mean square 1 and joined with z in the generator and projected in the discriminator,
 which takes several classes a case (published: an auxiliary classifier for one); the discriminator steps first,
 published both at once; under autocast everything from 8x8 pixels up runs in the low precision, the 4x4 block and the
-output layers in float32. Leaky ReLU and pixel norm are one function with a hand-written derivative, differentiable once.
+output layers in float32. Leaky ReLU and pixel norm are one function with a derivative by hand, differentiable once.
 **Checked**: tests/generators/gan/test_progan.py (penalty against finite differences, drift, growing; pixel norm and its
 derivative, fading, scale of activations, shapes) and the contract tests.
 
