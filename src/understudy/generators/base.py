@@ -145,8 +145,8 @@ class Generator(ABC):
         """Train on a cohort's training split into the run folder `out`; run again = resume, finished = nothing to do.
 
         The seed is that of initialisation, order and every step; `other` a second, unpaired cohort, where the method
-        takes one; the engine by default the best one here; `preset`, for the record, what the configuration started from;
-        `start` another run of the same networks, whose weights to begin with: what it saw counts as seen.
+        takes one; the engine by default the best one here; `preset` what the configuration started from, for the
+        record; `start` another run of the same networks, whose weights to begin with: what it saw counts as seen.
 
         Raises:
             UsageError: the folder holds another run, the method takes no second cohort, or needs one or label maps.

@@ -260,7 +260,7 @@ class GrowingGAN(AdversarialGenerator):
         """Terms of the generator's loss on as many new cases as there are real ones."""
 
     def wasserstein(self, real: Tensor, synthetic: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
-        """E D(synthetic) - E D(real) + drift + gradient penalty, of cases as D sees them, of one condition; tells ADA."""
+        """E D(synthetic) - E D(real) + drift + gradient penalty, of cases as D sees them; informs ADA."""
         with self.engine.autocast():
             by_real, by_synthetic = self.discriminate(real, condition), self.discriminate(synthetic, condition)
         certainty = by_real - (by_real.mean() + by_synthetic.mean()) / 2

@@ -100,7 +100,7 @@ def read_bytes(file: Path) -> bytes:
 
 
 def read_official(data: bytes, name: str) -> dict[str, StandIn]:
-    """Read the bytes of an official weights file, of that name in sentences; nothing in it is run.
+    """Read the bytes of an official weights file, which sentences call `name`; nothing in it is run.
 
     Returns its networks as stand-ins: G, D, G_ema, and augment_pipe where it has one.
 

@@ -48,7 +48,7 @@ class Meaning:
 
 
 def import_weights(kind: str, file: Path, out: Path, meaning: Meaning | None = None) -> Path:
-    """Turn an official weights file into the run folder `out`; nothing in it is run, and a finished run is kept.
+    """Turn an official weights file, of which nothing is run, into the run folder `out`; a finished run is kept.
 
     The kind is stylegan2 or stylegan3, the file an official pickle such as network-snapshot-025000.pkl; without a
     meaning its channels are images.

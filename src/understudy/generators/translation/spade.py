@@ -72,7 +72,7 @@ class SpadeGenerator(nn.Module):
     """From a latent, level by level to a case, every level given the label map.
 
     The strides say how each level is halved, the finest first. Its feature maps are doubled at each coarser one, up to
-    `channels_max`. The last `kernel` is published as 3. Convolutions outside SPADE layers are normalised spectrally.
+    `channels_max`. The last `kernel` is published as 3; `spectral` normalises convolutions outside SPADE layers.
     """
 
     def __init__(
