@@ -145,8 +145,8 @@ class StyleGAN1Synthesis(GrowingSynthesis):
     """w for every layer -> image and label channels at the resolution of a level."""
 
     def __init__(self, w_dim: int, resolution: int, channels: int, **widths: int) -> None:
-        blocks = partial(StyleGAN1FirstBlock, w_dim=w_dim), partial(StyleGAN1Block, w_dim=w_dim)
-        super().__init__(*blocks, resolution, channels, contrast=FIRST_CONTRAST, **widths)
+        first_block, block = partial(StyleGAN1FirstBlock, w_dim=w_dim), partial(StyleGAN1Block, w_dim=w_dim)
+        super().__init__(first_block, block, resolution, channels, contrast=FIRST_CONTRAST, **widths)
         self.num_ws = layers_at(math.log2(resolution))
 
     def forward(self, ws: Tensor, level: float, random_noise: bool = False) -> Tensor:
