@@ -137,7 +137,9 @@ def furnish(network: nn.Module, seed: int = 0) -> nn.Module:
 def stylegan2_network(classes: int = 0, clamp: float | None = 256.0, channels: int = 4) -> nn.Module:
     """Return a small StyleGAN2 generator with weights that are all non-zero."""
     torch.manual_seed(1)
-    return furnish(stylegan2.StyleGAN2Network(8, classes, 12, 16, channels, 128, 10, 3, clamp))
+    return furnish(
+        stylegan2.StyleGAN2Network(8, classes, 12, 16, channels, 3, channel_base=128, channel_max=10, clamp=clamp)
+    )
 
 
 def stylegan2_attributes(classes: int = 0, clamp: float | None = 256.0, channels: int = 4) -> dict[str, dict[str, Any]]:

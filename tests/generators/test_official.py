@@ -145,10 +145,10 @@ def inputs(network: Network) -> tuple[Tensor, Tensor | None]:
 def ours(network: Network) -> nn.Module:
     if network.kind == "stylegan2":
         return stylegan2.StyleGAN2Network(
-            Z, network.classes, W, network.resolution, network.channels, clamp=256.0, **network.settings
+            Z, network.classes, W, network.resolution, network.channels, 8, clamp=256.0, **network.settings
         )
     return stylegan3.StyleGAN3Network(
-        Z, network.classes, W, network.resolution, network.channels, design=Design(**network.settings)
+        Z, network.classes, W, network.resolution, network.channels, 2, Design(**network.settings)
     )
 
 

@@ -15,7 +15,7 @@ VARIANTS: dict[str, dict[str, Any]] = {"t": {}, "r": {"conv_kernel": 1, "use_rad
 def generator(variant: str, resolution: int = 16, classes: int = 0, **changes: Any) -> StyleGAN3Network:
     torch.manual_seed(0)
     settings = {"channel_base": 128, "channel_max": 8, "num_layers": 6, **VARIANTS[variant], **changes}
-    return StyleGAN3Network(8, classes, 8, resolution, 3, design=Design(**settings))
+    return StyleGAN3Network(8, classes, 8, resolution, 3, 2, Design(**settings))
 
 
 def test_schedule_of_the_published_design() -> None:

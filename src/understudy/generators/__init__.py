@@ -35,16 +35,10 @@ def load(
     engine: Engine | None = None,
     settings: dict[str, Any] | None = None,
 ) -> Generator:
-    """Load the generator of a run folder, ready to sample.
+    """Load the generator of a folder that ``understudy train`` made, with its EMA weights, ready to sample.
 
-    Args:
-        run: a folder that ``understudy train`` made.
-        images_seen: which snapshot; default: the last of a finished training.
-        engine: device; default: the best one here.
-        settings: other settings for sampling than those trained with, of the generator's ``SAMPLING``.
-
-    Returns:
-        The generator with its EMA weights.
+    By default it is the last snapshot of a finished training, on the best device here. ``settings`` are others for
+    sampling than those trained with, of the generator's ``SAMPLING``.
 
     Raises:
         UsageError: the folder is no run, has no such snapshot, its training has not ended, or a setting is wrong.
@@ -78,11 +72,7 @@ def load(
 
 
 def find_snapshot(run: Path, images_seen: int | None = None) -> Path:
-    """Return the folder of a run's snapshot, without reading it.
-
-    Args:
-        run: a folder that ``understudy train`` made.
-        images_seen: which snapshot; default: the last of a finished training.
+    """Return the folder of a run's snapshot, unread; default: the last of a finished training.
 
     Raises:
         UsageError: the folder is no run, has no such snapshot, or its training has not ended.

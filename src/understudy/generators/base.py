@@ -2,9 +2,9 @@
 
 A generator sees network channels only: image channels, then label channels, float32 in [-1, 1] (core/encoding.py). It
 is trained by the one loop of training/loop.py and sampled in blocks of one fixed size, each case from a seed of its
-own, so that a case depends neither on its neighbours nor on how many are drawn. What more a generator needs to be
-trained with differential privacy is ``Private`` in training/dp/training.py. **Checked** by
-tests/generators/test_contract.py, which runs over the menu.
+own, so that a case depends neither on its neighbours nor on how many are drawn. What is random in a training step comes
+from torch's global generator, which the loop seeds at each step. What differential privacy needs beside is ``Private``
+in training/dp/training.py. **Checked** by tests/generators/test_contract.py, which runs over the menu.
 """
 
 import warnings
@@ -22,15 +22,10 @@ from torch.optim import Optimizer
 from understudy.core.cohort import Cohort
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.labels import LabelScheme
 from understudy.core.seed import derive, rng
 from understudy.training.batches import Batch, BatchStream
-from understudy.training.checkpoint import (
-    load_modules,
-    load_optimizer_state,
-    optimizer_state,
-    read_state,
-    start_from,
-)
+from understudy.training.checkpoint import load_modules, load_optimizer_state, optimizer_state, read_state, start_from
 from understudy.training.dp.secret import destroyed
 from understudy.training.dp.training import PrivateTraining
 from understudy.training.engine import Engine
@@ -61,6 +56,10 @@ class Generator(ABC):
     SAMPLING: ClassVar[tuple[str, ...]] = ("sample_block",)  # settings that may be changed after training
     LABELS_ONLY: ClassVar[bool] = False  # learns and samples label maps without images
     TAKES_OTHER: ClassVar[bool] = False  # learns from a second, unpaired cohort as well
+    NETWORKS: ClassVar[tuple[str, ...]] = ("g", "d", "ema")  # attributes with weights or buffers, EMA copies included
+    SNAPSHOT: ClassVar[tuple[str, ...]] = ("ema",)  # those of them that sampling needs (EMA weights)
+    NUMBERS: ClassVar[tuple[str, ...]] = ()  # attributes that a resume needs beside them, JSON values
+    adams: dict[str, Optimizer]  # set by build
     classes: int = 0  # class columns of a condition; set by build
 
     def __init__(self, config: GeneratorConfig) -> None:
@@ -72,6 +71,12 @@ class Generator(ABC):
         """What a translator is given of every case; None where cases come from noise, and classes."""
         return None
 
+    @property
+    def scheme(self) -> LabelScheme:
+        """The label scheme, of methods that refuse a training without one."""
+        assert self.encoding.scheme is not None
+        return self.encoding.scheme
+
     @classmethod
     def settings_for(cls, images: int) -> dict[str, Any]:
         """Return the settings of preset `auto`: those of `small`, and what so many training images call for."""
@@ -82,10 +87,7 @@ class Generator(ABC):
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
         """Make networks and optimisers on ``self.engine.device``; torch is seeded by the caller.
 
-        Args:
-            encoding: gives the number of channels, ``encoding.n`` in all.
-            size: spatial size of a case.
-            classes: number of class columns a condition has.
+        A case has ``encoding.n`` channels and the spatial size `size`, a condition `classes` class columns.
         """
 
     @abstractmethod
@@ -93,30 +95,17 @@ class Generator(ABC):
         """Take the optimiser steps of one batch; return losses by name."""
 
     @abstractmethod
+    def draw(self, seeds: list[int], condition: Tensor | None = None) -> Tensor:
+        """Draw N cases, one a seed; all randomness of case i comes from ``seeds[i]``.
+
+        The condition is (N, classes) float32, or None; a translator's is what it is given: label maps (N, *S) int64, or
+        image channels (N, C, *S) float32 in [-1, 1]. The result is float32 (N, C + L, *S) in the network's own range,
+        about [-1, 1]; a translator puts what it was given in its place.
+        """
+
     def modules(self) -> dict[str, nn.Module]:
         """Return everything that has weights or buffers, EMA copies included."""
-
-    @abstractmethod
-    def optimizers(self) -> dict[str, Optimizer]:
-        """Return the optimisers."""
-
-    @abstractmethod
-    def snapshot_modules(self) -> dict[str, nn.Module]:
-        """Return the modules (EMA weights) that sampling needs; a part of :meth:`modules`."""
-
-    @abstractmethod
-    def draw(self, seeds: list[int], condition: Tensor | None = None) -> Tensor:
-        """Draw one case a seed.
-
-        Args:
-            seeds: one seed a case; all randomness of case i comes from ``seeds[i]``.
-            condition: (len(seeds), classes) float32, or None. A translator's is what it is given: label maps
-                (len(seeds), *S) int64, or image channels (len(seeds), C, *S) float32 in [-1, 1].
-
-        Returns:
-            float32 (len(seeds), C + L, *S) in the network's own range, about [-1, 1]; a translator puts what it was
-            given in its place.
-        """
+        return {name: getattr(self, name) for name in self.NETWORKS}
 
     def measure(self, x: Tensor) -> None:  # noqa: B027
         """Look at training cases (n, C + L, *S) once before the first step, for data statistics; most do not."""
@@ -127,17 +116,15 @@ class Generator(ABC):
 
     def scalars(self) -> dict[str, Any]:
         """Return further state as JSON values (ADA p, running means kept as numbers)."""
-        return {}
+        return {name: getattr(self, name) for name in self.NUMBERS}
 
-    def load_scalars(self, scalars: dict[str, Any]) -> None:  # noqa: B027
+    def load_scalars(self, scalars: dict[str, Any]) -> None:
         """Put back what :meth:`scalars` gave."""
+        for name in self.NUMBERS:
+            setattr(self, name, scalars[name])
 
     def class_condition(self, condition: Tensor | None) -> Tensor | None:
-        """Return the class columns (N, classes) that cases are drawn for, None for a training without classes.
-
-        Raises:
-            UsageError: they are missing.
-        """
+        """Return the class columns (N, classes) that cases are drawn for, None without; UsageError for missing ones."""
         if self.classes and condition is None:
             raise UsageError(
                 f"this {self.name} was trained with {self.classes} classes and needs a condition: name the classes"
@@ -155,19 +142,11 @@ class Generator(ABC):
         preset: str | None = None,
         start: Path | None = None,
     ) -> Path:
-        """Train on a cohort's training split into a run folder; run again = resume, finished = nothing to do.
+        """Train on a cohort's training split into the run folder `out`; run again = resume, finished = nothing to do.
 
-        Args:
-            cohort: what to learn.
-            out: the run folder.
-            seed: seed of initialisation, order and every step.
-            other: a second, unpaired cohort, where the method takes one.
-            engine: device and processes; default: the best one here.
-            preset: name of the preset the configuration started from, for the record.
-            start: another run of the same networks, whose weights to begin with; what it saw counts as seen.
-
-        Returns:
-            The run folder.
+        The seed is that of initialisation, order and every step; `other` a second, unpaired cohort, where the method
+        takes one; the engine by default the best one here; `preset` what the configuration started from, for the
+        record; `start` another run of the same networks, whose weights to begin with: what it saw counts as seen.
 
         Raises:
             UsageError: the folder holds another run, the method takes no second cohort, or needs one or label maps.
@@ -216,13 +195,9 @@ class Generator(ABC):
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return all that a resume needs: weights, optimisers, scalars."""
-        tensors = {
-            f"{name}.{key}": value
-            for name, module in self.modules().items()
-            for key, value in module.state_dict().items()
-        }
+        tensors = _weights(self.modules())
         scalars: dict[str, Any] = {"scalars": self.scalars(), "optimizers": {}}
-        for name, optimizer in self.optimizers().items():
+        for name, optimizer in self.adams.items():
             found, scalars["optimizers"][name] = optimizer_state(optimizer, f"optimizer.{name}")
             tensors |= found
         return tensors, scalars
@@ -230,27 +205,21 @@ class Generator(ABC):
     def load_state(self, tensors: dict[str, Tensor], scalars: dict[str, Any]) -> None:
         """Put back what :meth:`state` gave."""
         load_modules(self.modules(), tensors)
-        for name, optimizer in self.optimizers().items():
+        for name, optimizer in self.adams.items():
             load_optimizer_state(optimizer, f"optimizer.{name}", tensors, scalars["optimizers"][name])
         self.load_scalars(scalars["scalars"])
 
     # ------------------------------------------------------------------ sampling
+    def snapshot_modules(self) -> dict[str, nn.Module]:
+        """Return the modules (EMA weights) that sampling needs; a part of :meth:`modules`."""
+        return {name: getattr(self, name) for name in self.SNAPSHOT}
+
     def snapshot(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the weights that sampling needs, and the name of the generator."""
-        tensors = {
-            f"{name}.{key}": value
-            for name, m in self.snapshot_modules().items()
-            for key, value in m.state_dict().items()
-        }
-        return tensors, {"generator": self.name}
+        return _weights(self.snapshot_modules()), {"generator": self.name}
 
     def load(self, run: Path, snapshot: Path, engine: Engine | None = None) -> None:
-        """Make the networks of a run and read a snapshot into them.
-
-        Args:
-            run: a run folder.
-            snapshot: one of its snapshots.
-            engine: device; default: the best one here.
+        """Make the networks of a run and read one of its snapshots into them; default engine: the best one here.
 
         Raises:
             UnderstudyError: the snapshot is damaged or of another generator.
@@ -266,16 +235,10 @@ class Generator(ABC):
         load_modules(self.snapshot_modules(), tensors)
 
     def sample(self, n: int, seed: int, condition: np.ndarray | None = None) -> Samples:
-        """Draw n cases.
+        """Draw n cases, decoded; case i is drawn with ``derive(seed, "case", i)`` and the same for every n.
 
-        Args:
-            n: how many; case i is the same for every n.
-            seed: case i is drawn with ``derive(seed, "case", i)``.
-            condition: (n, classes) float32, or None; a translator's is what it is given: label maps (n, *S) with
-                values 0..K-1, or images (n, C, *S) in the cohort's data type.
-
-        Returns:
-            Decoded images and label maps.
+        The condition is (n, classes) float32, or None; a translator's is what it is given: label maps (n, *S) with
+        values 0..K-1, or images (n, C, *S) in the cohort's data type.
         """
         blocks = list(self.sample_blocks([derive(seed, "case", i) for i in range(n)], condition))
         images, labels = [b.images for b in blocks], [b.labels for b in blocks]
@@ -305,6 +268,10 @@ class Generator(ABC):
         if self.given == "images":
             return torch.from_numpy(self.encoding.encode_images(condition))
         return torch.from_numpy(np.asarray(condition, np.float32))
+
+
+def _weights(modules: dict[str, nn.Module]) -> dict[str, Tensor]:
+    return {f"{name}.{key}": value for name, m in modules.items() for key, value in m.state_dict().items()}
 
 
 def _joined(parts: list[np.ndarray | None]) -> np.ndarray | None:

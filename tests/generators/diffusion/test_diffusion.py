@@ -206,7 +206,7 @@ def test_the_learning_rate_follows_its_plan() -> None:
     for decay in (None, 100.0):
         generator = make(decay_images=decay, warmup_images=0, batch_size=2, learning_rate=0.01)
         generator.update(Batch(torch.randn(2, 2, 8, 8), None, 10_000))
-        rates.append(generator.optimizer.param_groups[0]["lr"])
+        rates.append(generator.adams["net"].param_groups[0]["lr"])
     assert rates == [0.01, pytest.approx(0.001)]
 
 

@@ -11,7 +11,6 @@ from understudy.generators.diffusion.noise import (
     CHAINS,
     ChainNoise,
     EDMNoise,
-    alpha_bar_of,
     cosine_betas,
     karras_sigmas,
     linear_betas,
@@ -21,6 +20,11 @@ from understudy.generators.diffusion.noise import (
 
 GRID = (0.002, 80.0, 7.0)
 CPU = torch.device("cpu")
+
+
+def alpha_bar_of(sigma: Tensor) -> Tensor:
+    """The share of data in the variance of x_t."""
+    return 1 / (1 + sigma**2)
 
 
 def test_karras_sigmas_are_equation_5() -> None:

@@ -132,7 +132,7 @@ def test_optimisers_start_anew_where_fades_begin_and_end(encoding: Encoding) -> 
     rates: list[float] = []
     for images_seen in range(0, 44, 4):
         train(method, range(images_seen, images_seen + 1))
-        for optimizer in method.optimizers().values():
+        for optimizer in method.adams.values():
             ages.append(max(float(state["step"]) for state in optimizer.state.values()))
             rates.append(optimizer.param_groups[0]["lr"])
     # 4 px to 12 images, the fade to 24, then 8 px.

@@ -11,6 +11,7 @@ from torch import Tensor
 from understudy.core.encoding import Channel, Encoding
 from understudy.core.errors import UsageError
 from understudy.generators.gan.stylegan1 import (
+    W_AVERAGE_DECAY,
     Epilogue,
     StyleGAN1,
     StyleGAN1Block,
@@ -336,14 +337,14 @@ def test_generator_is_continuous_where_a_fade_begins_and_ends() -> None:
 
 def test_average_of_w_moves_as_published() -> None:
     g = generator()
-    g.track(torch.arange(8.0))
-    g.track(torch.zeros(8))
+    g.mapping.track(torch.arange(8.0), W_AVERAGE_DECAY)
+    g.mapping.track(torch.zeros(8), W_AVERAGE_DECAY)
     torch.testing.assert_close(g.mapping.w_avg, 0.995 * 0.005 * torch.arange(8.0))
 
 
 def test_published_size() -> None:
     with torch.device("meta"):
-        g = StyleGAN1Network(512, 0, 512, 1024, 3)
+        g = StyleGAN1Network(512, 0, 512, 1024, 3, 8, first=8)
     trained = {n: p for n, p in g.named_parameters() if not n.startswith("synthesis.write") or "write1024" in n}
     assert sum(p.numel() for p in trained.values()) == pytest.approx(26.2e6, rel=2e-3)  # section 2 of the paper
     assert g.get_parameter("synthesis.b4.const").shape == (512, 4, 4)
@@ -375,7 +376,7 @@ def test_statistics_stay_exact_in_low_precision_when_the_mean_dwarfs_the_deviati
 
 def test_first_pictures_have_little_contrast_and_differ() -> None:
     torch.manual_seed(0)
-    g = StyleGAN1Network(32, 0, 32, 32, 3, channel_base=1024, channel_max=64, mapping_layers=2)
+    g = StyleGAN1Network(32, 0, 32, 32, 3, mapping_layers=2, channel_base=1024, channel_max=64, first=8)
     for level in (3.0, 4.0, 5.0):
         image = g(torch.randn(16, 32), level=level)
         assert 0.05 < image.std() < 0.4 and (image[0] - image[1]).std() > 0.05

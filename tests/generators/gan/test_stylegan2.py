@@ -112,11 +112,11 @@ def test_each_step_changes_its_own_network(encoding: Encoding) -> None:
     def changed(name: str, net: torch.nn.Module) -> bool:
         return any(not torch.equal(a, b) for a, b in zip(before[name], net.parameters(), strict=True))
 
-    method._step(method.g, lambda: method.generator_loss(4, None))
+    method._step("g", lambda: method.generator_loss(4, None))
     assert changed("g", method.g)
     assert not changed("d", method.d)
     before["g"] = [p.clone() for p in method.g.parameters()]
-    method._step(method.d, lambda: method.discriminator_loss(batch(0).x, None))
+    method._step("d", lambda: method.discriminator_loss(batch(0).x, None))
     assert changed("d", method.d)
     assert not changed("g", method.g)
 

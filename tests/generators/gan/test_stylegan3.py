@@ -43,8 +43,8 @@ def batch(i: int) -> Batch:
 def test_published_settings() -> None:
     method = built(batch_size=32, group=4)
     assert method.g.mapping.layers == 2
-    assert method.g_optimizer.param_groups[0]["lr"] == pytest.approx(0.0025)
-    assert method.d_optimizer.param_groups[0]["lr"] == pytest.approx(0.002 * 16 / 17)
+    assert method.adams["g"].param_groups[0]["lr"] == pytest.approx(0.0025)
+    assert method.adams["d"].param_groups[0]["lr"] == pytest.approx(0.002 * 16 / 17)
     assert set(method.update(Batch(torch.zeros(4, 2, 16, 16), None, 0))) == {"g", "d", "r1", "augment_p"}
     assert method.g.synthesis.get_submodule("L0_24_8").beta == pytest.approx(0.5 ** (32 / 20_000))
 
@@ -156,7 +156,7 @@ SIDE, CROP, HALF = 32, 11, 8
 def generator(variant: str, resolution: int = 16, classes: int = 0, **changes: Any) -> StyleGAN3Network:
     torch.manual_seed(0)
     settings = {"channel_base": 128, "channel_max": 8, "num_layers": 6, **VARIANTS[variant], **changes}
-    return StyleGAN3Network(8, classes, 8, resolution, 3, design=Design(**settings))
+    return StyleGAN3Network(8, classes, 8, resolution, 3, 2, Design(**settings))
 
 
 def random_synthesis(variant: str) -> tuple[StyleGAN3Synthesis, Tensor]:

@@ -71,7 +71,7 @@ def test_rates_fall_over_the_second_half() -> None:
     toy = Toy()
     assert [toy.rate_at(n) for n in (0, 500, 750, 1000)] == [1, 1, 0.5, 0]
     toy.begin(batch(900))
-    assert [o.param_groups[0]["lr"] for o in toy.optimizers().values()] == pytest.approx([4e-5, 4e-5])
+    assert [o.param_groups[0]["lr"] for o in toy.adams.values()] == pytest.approx([4e-5, 4e-5])
     assert Toy(decay_from=1.0).rate_at(999) == 1 and Toy(decay_from=0.0).rate_at(250) == 0.75
 
 

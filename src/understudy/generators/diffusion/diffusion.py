@@ -26,11 +26,9 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.optim import Optimizer
 
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UsageError
-from understudy.core.labels import LabelScheme
 from understudy.generators.base import Generator
 from understudy.generators.diffusion.noise import CHAINS, ChainNoise, EDMNoise, Noise
 from understudy.generators.diffusion.samplers import OPTIONS, SAMPLERS, Denoiser, guided, noise_like
@@ -39,6 +37,7 @@ from understudy.nets.unet import UNet
 from understudy.training.batches import Batch
 from understudy.training.dp.settings import OffersPrivacy
 from understudy.training.ema import ema_decay, ema_update
+from understudy.training.optimizer import adam
 
 
 class DataScale(nn.Module):
@@ -61,8 +60,6 @@ class DataScale(nn.Module):
 
 
 Network = Callable[..., Tensor]
-
-
 DEFAULT_STEPS = {"heun": 18, "ddim": 50, "ddpm": 250}
 
 
@@ -143,33 +140,28 @@ class Diffusion(Generator):
         "short": {"images_seen": 100_000},
         "ddpm": {"formulation": "ddpm", "grid_every": 50_000},
         "cosine": {"formulation": "cosine", "grid_every": 50_000},
-        "large": {
-            **{"channels": (128, 256, 384), "blocks": 3, "patch": 1, "batch_size": 64, "images_seen": 5_000_000},
-            **{"ema_images": 500_000, "decay_images": 1e6, "learning_rate": 0.01},
-            **{"snapshot_every": 500_000, "grid_every": 100_000},
-        },
-        "paper": {  # Akbar et al. 2024: guided-diffusion for 256 px, 64 channels, 3 blocks, attention at 16 and 8 px
-            **{"formulation": "ddpm", "steps": 4000, "sampler_steps": 4000, "variance": "large"},
-            **{"channels": (64, 64, 128, 128, 256, 256), "blocks": 3, "patch": 1, "attention_levels": (4, 5)},
-            **{"batch_size": 32, "learning_rate": 5e-3, "decay_images": None, "warmup_images": 0},
-            **{"ema_images": 221_800},  # 0.9999 a step of 32: 32 ln 0.5 / ln 0.9999
-            **{"images_seen": 960_000, "snapshot_every": 320_000, "grid_every": 320_000},  # 30,000 steps
-        },
-        "demo": {
-            **{"channels": (32, 64, 96), "attention_levels": (), "images_seen": 16_000, "sampler_steps": 12},
-            **{"ema_images": 2_000},
-            **{"snapshot_every": 16_000, "grid_every": 4_000},
-        },
-        "demo-labels": {  # a minute of two cores, label map to image: many small steps
-            **{"labels": "given", "channels": (32, 64, 96), "batch_size": 4, "images_seen": 2_400, "mirror": True},
-            **{"warmup_images": 200, "decay_images": 1_000, "ema_images": 400, "sampler_steps": 8},
-            **{"snapshot_every": 2_400, "grid_every": 2_400},
-        },
-    }
+        "large": {"channels": (128, 256, 384), "blocks": 3, "patch": 1, "batch_size": 64, "images_seen": 5_000_000,
+                  "ema_images": 500_000, "decay_images": 1e6, "learning_rate": 0.01, "snapshot_every": 500_000,
+                  "grid_every": 100_000},
+        # Akbar et al. 2024: guided-diffusion for 256 px, 64 channels, 3 blocks, attention at 16 and 8 px; 30,000 steps.
+        # EMA 0.9999 a step of 32: 32 ln 0.5 / ln 0.9999.
+        "paper": {"formulation": "ddpm", "steps": 4000, "sampler_steps": 4000, "variance": "large",
+                  "channels": (64, 64, 128, 128, 256, 256), "blocks": 3, "patch": 1, "attention_levels": (4, 5),
+                  "batch_size": 32, "learning_rate": 5e-3, "decay_images": None, "warmup_images": 0,
+                  "ema_images": 221_800, "images_seen": 960_000, "snapshot_every": 320_000, "grid_every": 320_000},
+        "demo": {"channels": (32, 64, 96), "attention_levels": (), "images_seen": 16_000, "sampler_steps": 12,
+                 "ema_images": 2_000, "snapshot_every": 16_000, "grid_every": 4_000},
+        # A minute of two cores, label map to image: many small steps.
+        "demo-labels": {"labels": "given", "channels": (32, 64, 96), "batch_size": 4, "images_seen": 2_400,
+                        "mirror": True, "warmup_images": 200, "decay_images": 1_000, "ema_images": 400,
+                        "sampler_steps": 8, "snapshot_every": 2_400, "grid_every": 2_400},
+    }  # fmt: skip
     SAMPLING: ClassVar[tuple[str, ...]] = (
-        *("sample_block", "sampler", "sampler_steps", "eta", "variance", "guidance"),
-        *("s_churn", "s_min", "s_max", "s_noise"),
-    )
+        "sample_block", "sampler", "sampler_steps", "eta", "variance", "guidance",
+        "s_churn", "s_min", "s_max", "s_noise",
+    )  # fmt: skip
+    NETWORKS = ("net", "ema", "scale")
+    SNAPSHOT = ("ema", "scale")
     config: DiffusionConfig
 
     @property
@@ -193,48 +185,30 @@ class Diffusion(Generator):
         self.scale = DataScale(out, len(size)).to(self.engine.device)
         self.ema = copy.deepcopy(self.net).eval().requires_grad_(False)
         grid = (cfg.sigma_min, cfg.sigma_max, cfg.rho)
-        edm = cfg.formulation == "edm"
-        chain = None if edm else ChainNoise(CHAINS[cfg.formulation](cfg.steps), grid)
-        self.noise: Noise = chain or EDMNoise(cfg.sigma_data, cfg.p_mean, cfg.p_std, grid)
-        self.optimizer = torch.optim.Adam(
-            self.net.parameters(), lr=cfg.learning_rate, betas=(0.9, 0.99), eps=1e-8, fused=True
-        )
-
-    def modules(self) -> dict[str, nn.Module]:
-        """Return the network and its EMA."""
-        return {"net": self.net, "ema": self.ema, "scale": self.scale}
-
-    def snapshot_modules(self) -> dict[str, nn.Module]:
-        """Return the EMA network and the data's scale."""
-        return {"ema": self.ema, "scale": self.scale}
+        self.noise: Noise = EDMNoise(cfg.sigma_data, cfg.p_mean, cfg.p_std, grid)
+        if cfg.formulation != "edm":
+            self.noise = ChainNoise(CHAINS[cfg.formulation](cfg.steps), grid)
+        self.adams = {"net": adam(self.net.parameters(), cfg.learning_rate, betas=(0.9, 0.99))}
 
     def measure(self, x: Tensor) -> None:
         """Take the data's scale (edm; a chain works on [-1, 1] as published); see the contract."""
         if self.config.formulation == "edm":
             self.scale.measure(x[:, : self.shape[0]])
 
-    def optimizers(self) -> dict[str, Optimizer]:
-        """Return Adam."""
-        return {"net": self.optimizer}
-
     # ------------------------------------------------------------------ training
     def update(self, batch: Batch) -> dict[str, Any]:
         """Take one optimiser step; see the contract."""
         loss = self.loss(*self._split(batch))
-        self.optimizer.zero_grad(set_to_none=True)
+        self.adams["net"].zero_grad(set_to_none=True)
         loss.backward()
         self.engine.average_gradients(self.net.parameters())
         self.private_step(batch.images_seen)
         return {"loss": loss.detach()}
 
     def denoise(self, net: Network, x: Tensor, sigma: Tensor, condition: Tensor | None) -> Tensor:
-        """Return the denoised case D(x; sigma), EDM Eq. 7.
+        """Return the denoised case D(x; sigma), EDM Eq. 7, by the network F.
 
-        Args:
-            net: F.
-            x: noisy cases float32, channels as in :meth:`loss`.
-            sigma: noise level a case (N,).
-            condition: (N, classes) or label maps (N, K, *S), NaN for none, or None.
+        Cases x and condition, NaN for none, are as in :meth:`loss`, x float32; noise levels are (N,).
         """
         c_skip, c_out, c_in = self.noise.precondition(sigma.reshape(-1, *[1] * (x.ndim - 1)))
         c_noise = sigma.log() / 4
@@ -248,10 +222,8 @@ class Diffusion(Generator):
     def loss(self, x: Tensor, condition: Tensor | None, net: Network | None = None) -> Tensor:
         """Return lambda |D(y + n; sigma) - y|^2 a pixel, EDM Eq. 8; in a chain it equals Ho's Eq. 14.
 
-        Args:
-            x: cases (N, C + L, *S), or images alone (N, C, *S), in [-1, 1].
-            condition: (N, classes), label maps (N, K, *S) or None.
-            net: F; default: the network that learns.
+        Cases x are (N, C + L, *S), or images alone (N, C, *S), in [-1, 1], the condition (N, classes), label maps (N,
+        K, *S) or None. F is by default the network that learns.
         """
         y = (x - self.scale.mean) / self.scale.std * self.noise.sigma_data
         sigma = self.noise.draw(len(y), y.device)
@@ -261,20 +233,15 @@ class Diffusion(Generator):
 
     def _split(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Return what is drawn, and the condition, hidden in some cases: NaN."""
-        condition = self._maps(decoded(batch.x[:, self.shape[0] :], self._scheme)) if self.given else batch.condition
+        condition = self._maps(decoded(batch.x[:, self.shape[0] :], self.scheme)) if self.given else batch.condition
         if condition is None:
             return batch.x, None
         kept = torch.rand(len(condition), *[1] * (condition.ndim - 1), device=condition.device)
         return batch.x[:, : self.shape[0]], condition.where(kept >= self.config.condition_dropout, torch.nan)
 
-    @property
-    def _scheme(self) -> LabelScheme:
-        assert self.encoding.scheme is not None
-        return self.encoding.scheme
-
     def _maps(self, labels: Tensor) -> Tensor:
         """Return label maps (N, *S) as the network sees them: (N, K, *S), -1 and 1."""
-        return one_hot(labels, self._scheme) * 2 - 1
+        return one_hot(labels, self.scheme) * 2 - 1
 
     # ------------------------------------------------------------------ with differential privacy
     def private_network(self) -> nn.Module:
@@ -295,19 +262,14 @@ class Diffusion(Generator):
         cfg = self.config
         rate = cfg.learning_rate / math.sqrt(max(images_seen / (cfg.decay_images or math.inf), 1))
         warm = min((images_seen + cfg.batch_size) / cfg.warmup_images, 1) if cfg.warmup_images else 1
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * warm
-        self.optimizer.step()
+        self.adams["net"].param_groups[0]["lr"] = rate * warm
+        self.adams["net"].step()
         self.net.normalize_weights()
         ema_update(self.ema, self.net, ema_decay(cfg.batch_size, cfg.ema_images, images_seen))
 
     # ------------------------------------------------------------------ sampling
     def draw(self, seeds: list[int], condition: Tensor | None = None) -> Tensor:
-        """Draw one case a seed; see the contract. A condition of NaN is none.
-
-        Raises:
-            UsageError: a condition is missing, or has another shape.
-        """
+        """Draw one case a seed; see the contract. A condition of NaN is none; UsageError for another shape."""
         labels = condition
         condition = self._checked(condition, len(seeds))
         name, steps, options = self.config.sampling()
@@ -317,7 +279,7 @@ class Diffusion(Generator):
         start = noise() * self.noise.start(levels[0])
         y = SAMPLERS[name](self._denoiser(condition), start, levels, noise, **options)
         x = y / self.noise.sigma_data * self.scale.std + self.scale.mean
-        return torch.cat([x, encoded(labels, self._scheme)], dim=1) if self.given and labels is not None else x
+        return torch.cat([x, encoded(labels, self.scheme)], dim=1) if self.given and labels is not None else x
 
     def _checked(self, condition: Tensor | None, n: int) -> Tensor | None:
         """Return the condition of n cases as the network sees it."""

@@ -1,16 +1,14 @@
 """Noise levels: EDM's, and the chains of DDPM (linear) and of improved DDPM (cosine), all in EDM's frame.
 
 A case y is seen as x = y + sigma n with n ~ N(0, I). A chain's x_t = sqrt(alpha_bar) y + sqrt(1 - alpha_bar) n is this
-x over sqrt(1 + sigma^2), where sigma^2 = (1 - alpha_bar) / alpha_bar. So the formulations differ in a column
-of EDM's Table 1: how sigma is drawn in training, the weight of the loss, the preconditioning, the levels that a sampler
-visits. One denoiser, one loss (generators/diffusion/diffusion.py) and one menu of samplers
-(generators/diffusion/samplers.py) serve all.
+x over sqrt(1 + sigma^2), where sigma^2 = (1 - alpha_bar) / alpha_bar. So the formulations differ in a column of EDM's
+Table 1: how sigma is drawn in training, the weight of the loss, the preconditioning, the levels that a sampler visits.
+One denoiser and one loss (diffusion.py) and one menu of samplers (samplers.py) serve all.
 
-**Source**: Karras, Aittala, Aila, Laine, Elucidating the Design Space of Diffusion-Based Generative Models (EDM, 2022,
-arXiv 2206.00364), Table 1, Eq. 5-8; Ho, Jain, Abbeel, Denoising Diffusion Probabilistic Models (2020, arXiv
-2006.11239), Eq. 4 and 14, section 4 (linear); Nichol, Dhariwal, Improved Denoising Diffusion Probabilistic Models
-(2021, arXiv 2102.09672), Eq. 17 (cosine), section 4 (respacing); that a linear chain of T steps has the range of Ho's
-1000 times 1000 / T is a fact of their code.
+**Source**: Karras et al. (EDM, 2022, arXiv 2206.00364), Table 1, Eq. 5-8; Ho, Jain, Abbeel (2020, arXiv 2006.11239),
+Eq. 4 and 14, section 4 (linear); Nichol, Dhariwal, Improved Denoising Diffusion Probabilistic Models (2021, arXiv
+2102.09672), Eq. 17 (cosine), section 4 (respacing); that a linear chain of T steps has the range of Ho's 1000 times
+1000 / T is a fact of their code. Full titles: diffusion.py.
 **Differs**: the network is given ln(sigma) / 4, not t, in a chain too. Schedule numbers are float64; MONAI's
 schedulers, float32 throughout and with a ``set_timesteps`` that does not respace the posterior, are the reference of
 the tests.
@@ -26,18 +24,14 @@ from torch import Tensor
 
 COSINE_OFFSET = 0.008  # s of Eq. 17
 HIGHEST_BETA = 0.999  # near t = T, where Eq. 17 would give 1
+Grid = tuple[float, float, float]  # sigma_min, sigma_max and rho of Eq. 5
 
 
 class Noise(ABC):
-    """A column of EDM's Table 1.
+    """A column of EDM's Table 1."""
 
-    Attributes:
-        sigma_data: the standard deviation that the data have or are scaled to.
-        clip: bound of what a sampler takes for a denoised case, or None.
-    """
-
-    sigma_data: float = 1.0
-    clip: float | None = None
+    sigma_data: float = 1.0  # the standard deviation that the data have or are scaled to
+    clip: float | None = None  # bound of what a sampler takes for a denoised case
 
     @abstractmethod
     def draw(self, n: int, device: torch.device) -> Tensor:
@@ -61,16 +55,9 @@ class Noise(ABC):
 
 
 class EDMNoise(Noise):
-    """EDM's own column: ln(sigma) ~ N(p_mean, p_std^2) in training, the levels of Eq. 5 in sampling.
+    """EDM's own column: ln(sigma) ~ N(p_mean, p_std^2) in training, the levels of Eq. 5 in sampling."""
 
-    Args:
-        sigma_data: standard deviation of the data.
-        p_mean: mean of ln(sigma).
-        p_std: standard deviation of ln(sigma).
-        grid: sigma_min, sigma_max and rho of Eq. 5.
-    """
-
-    def __init__(self, sigma_data: float, p_mean: float, p_std: float, grid: tuple[float, float, float]) -> None:
+    def __init__(self, sigma_data: float, p_mean: float, p_std: float, grid: Grid) -> None:
         self.sigma_data, self.p_mean, self.p_std, self.grid = sigma_data, p_mean, p_std, grid
 
     def draw(self, n: int, device: torch.device) -> Tensor:
@@ -96,16 +83,14 @@ class EDMNoise(Noise):
 
 
 class ChainNoise(Noise):
-    """The VP column over a chain of T discrete levels, drawn evenly; F predicts the noise.
+    """The VP column over a chain of T discrete levels with these betas (T,), drawn evenly; F predicts the noise.
 
-    Args:
-        betas: float64 (T,).
-        grid: sigma_min, sigma_max and rho of Eq. 5, for Heun; the chain's own ends bound it.
+    The grid is for Heun; the chain's own ends bound it.
     """
 
     clip = 1.0  # published samplers clip the prediction of x_0 to the data's range
 
-    def __init__(self, betas: Tensor, grid: tuple[float, float, float]) -> None:
+    def __init__(self, betas: Tensor, grid: Grid) -> None:
         self.sigmas, self.grid = sigma_of(torch.cumprod(1 - betas.double(), 0)), grid
 
     def draw(self, n: int, device: torch.device) -> Tensor:
@@ -154,23 +139,11 @@ def sigma_of(alpha_bar: Tensor) -> Tensor:
     return ((1 - alpha_bar) / alpha_bar).sqrt()
 
 
-def alpha_bar_of(sigma: Tensor) -> Tensor:
-    """Return alpha_bar, the share of data in the variance of x_t, from sigma."""
-    return 1 / (1 + sigma**2)
-
-
 def respaced(sigmas: Tensor, steps: int) -> Tensor:
-    """Keep some levels of a chain, evenly spread over t with both ends, in the order of a sampler.
+    """Keep 2 .. T of the ascending levels (T,) of a chain, evenly spread over t with both ends.
 
-    The samplers go by levels alone, so the marginals are those of the whole chain:
-    beta'_i = 1 - alpha_bar(t_i) / alpha_bar(t_{i-1}), Nichol and Dhariwal, section 4.
-
-    Args:
-        sigmas: ascending (T,), float64.
-        steps: how many to keep, 2 .. T.
-
-    Returns:
-        (steps + 1,), descending and ending in 0.
+    The samplers go by levels alone, so the marginals are those of the whole chain: beta'_i = 1 - alpha_bar(t_i) /
+    alpha_bar(t_{i-1}), Nichol and Dhariwal, section 4. Returns (steps + 1,), float64, descending and ending in 0.
     """
     kept = sigmas[torch.linspace(0, len(sigmas) - 1, steps, dtype=torch.float64).round().long()]
     return torch.cat([kept.flip(0), torch.zeros(1, dtype=sigmas.dtype)])

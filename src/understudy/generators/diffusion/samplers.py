@@ -1,17 +1,17 @@
 """Samplers: from noise to a case by way of a denoiser D(x; sigma), over any descending list of noise levels.
 
-All work on x = y + sigma n (generators/diffusion/noise.py): a chain's x_t is x / sqrt(1 + sigma^2), and this scale
-drops out of the steps below. ``now`` and ``then`` are the levels before and after a step, float64; x keeps its own
-type, float32 in use.
+All work on x = y + sigma n (noise.py): a chain's x_t is x / sqrt(1 + sigma^2), and this scale drops out of the steps
+below. Each takes D, the start x (N, C, *S), which is noise of the first level, the descending ``levels``, the last one
+mostly 0, and a function that gives standard normal noise of x's shape; it returns x at the last level. ``now`` and
+``then`` are the levels before and after a step, float64; x keeps its own type, float32 in use.
 
-**Source**: Ho, Jain, Abbeel, Denoising Diffusion Probabilistic Models (arXiv 2006.11239), Algorithm 2, Eq. 6-7; Song,
-Meng, Ermon, Denoising Diffusion Implicit Models (arXiv 2010.02502), Eq. 12 and 16; Karras et al., EDM (arXiv
-2206.00364), Algorithms 1 and 2; Ho, Salimans, Classifier-Free Diffusion Guidance (arXiv 2207.12598), Eq. 6.
+**Source**: Ho, Jain, Abbeel (arXiv 2006.11239), Algorithm 2, Eq. 6-7; Song, Meng, Ermon, Denoising Diffusion Implicit
+Models (arXiv 2010.02502), Eq. 12 and 16; Karras et al., EDM (arXiv 2206.00364), Algorithms 1 and 2; Ho, Salimans,
+Classifier-Free Diffusion Guidance (arXiv 2207.12598), Eq. 6.
 **Differs**: a step of DDPM or DDIM is written in sigma; MONAI's ``step``, which takes one generator for a whole batch,
 is the reference of the tests.
-**Checked**: tests/generators/diffusion/test_samplers.py: each step against MONAI's DDPMScheduler and DDIMScheduler,
-Heun's order 2 on a Gaussian with known score, DDIM with eta = 1 against DDPM, all on Gaussians with exact denoisers,
-guidance.
+**Checked**: tests/generators/diffusion/test_samplers.py: steps against MONAI's DDPMScheduler and DDIMScheduler, Heun's
+order 2 on a Gaussian with known score, DDIM with eta = 1 against DDPM, all on Gaussians with exact denoisers, guidance.
 """
 
 import math
@@ -21,7 +21,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-Denoiser = Callable[[Tensor, float], Tensor]
+Denoiser = Callable[[Tensor, float], Tensor]  # D(x, sigma) -> denoised x
 
 
 def ancestral(
@@ -29,15 +29,7 @@ def ancestral(
 ) -> Tensor:
     """Walk a chain back by its posterior: Ho Algorithm 2.
 
-    Args:
-        denoise: D(x, sigma) -> denoised x.
-        x: the start (N, C, *S), noise of the first level.
-        levels: descending noise levels, the last one mostly 0.
-        noise: gives standard normal noise of x's shape.
-        variance: ``small`` is the posterior's for a known case, beta tilde; ``large`` is beta, section 3.2.
-
-    Returns:
-        x at the last level.
+    The variance ``small`` is the posterior's for a known case, beta tilde; ``large`` is beta, section 3.2.
     """
     for now, then in pairwise(levels):
         denoised = denoise(x, now)
@@ -53,15 +45,7 @@ def ancestral(
 def ddim(denoise: Denoiser, x: Tensor, levels: list[float], noise: Callable[[], Tensor], eta: float = 0.0) -> Tensor:
     """Take DDIM steps: Song Eq. 12, with eta = 0 deterministic (Euler's method in sigma) and with eta = 1 DDPM.
 
-    Args:
-        denoise: D(x, sigma) -> denoised x.
-        x: the start (N, C, *S), noise of the first level.
-        levels: descending noise levels, the last one mostly 0.
-        noise: gives standard normal noise of x's shape; not called with eta = 0.
-        eta: share of the posterior's standard deviation, 0 .. 1.
-
-    Returns:
-        x at the last level.
+    Eta is a share of the posterior's standard deviation, 0 .. 1; with 0 no noise is asked for.
     """
     for now, then in pairwise(levels):
         denoised = denoise(x, now)
@@ -84,18 +68,8 @@ def heun(
 ) -> Tensor:
     """Integrate dx/dsigma = (x - D(x; sigma)) / sigma by Heun's method: EDM Algorithm 1, with churn Algorithm 2.
 
-    Args:
-        denoise: D(x, sigma) -> denoised x.
-        x: the start (N, C, *S), noise of the first level.
-        levels: descending noise levels, the last one mostly 0.
-        noise: gives standard normal noise of x's shape; not called without churn.
-        s_churn: how much noise is added and taken away again over all steps; 0 for none.
-        s_min: lowest level with churn.
-        s_max: highest level with churn.
-        s_noise: standard deviation of the noise that is added.
-
-    Returns:
-        x at the last level.
+    Churn adds noise of standard deviation `s_noise` and takes it away again, `s_churn` over all steps, at the levels
+    from `s_min` to `s_max`; without it no noise is asked for.
     """
     gamma = min(s_churn / max(len(levels) - 1, 1), math.sqrt(2) - 1)
     for now, then in pairwise(levels):
@@ -121,10 +95,7 @@ def guided(
 ) -> Denoiser:
     """Return the denoiser under classifier-free guidance; 1 is the condition alone, and costs one evaluation.
 
-    Args:
-        denoise: D(x, sigma, condition).
-        condition: (N, classes), or None for a network without classes.
-        guidance: 1 + w of Ho and Salimans: 0 for no condition, above 1 for more than the condition.
+    It is 1 + w of Ho and Salimans: 0 for no condition, above 1 for more than the condition (N, classes), None without.
     """
     if condition is None or guidance == 1:
         return lambda x, sigma: denoise(x, sigma, condition)

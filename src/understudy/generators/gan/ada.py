@@ -8,11 +8,8 @@ Karras et al., "Alias-Free Generative Adversarial Networks", 2021, arXiv 2106.12
 (blur: window, fading).
 **Differs**: any number of channels; geometry moves image and label channels alike, intensity changes image channels
 only, the same change for all of them (colour operations have no meaning here); cases whose transform is the identity
-skip the resampling, which would return them unchanged; p has an upper limit, as section 2.2 finds leaks above about
-0.8.
+skip the resampling, which would return them unchanged; p has an upper limit: section 2.2 finds leaks above about 0.8.
 **Checked**: tests/generators/gan/test_ada.py, test_stylegan3.py (blur).
-
-Everything is drawn from torch's global generator, which the training loop seeds at each step.
 """
 
 import math
@@ -26,31 +23,20 @@ from understudy.nets.affine import rotation, scaling, translation, warp
 
 @dataclass
 class Controller:
-    """The probability p of each augmentation, raised while the discriminator is too sure of training images.
+    """The probability p of each augmentation, raised while the discriminator is too sure of training images."""
 
-    Attributes:
-        target: wanted mean sign of the discriminator's logits on training images, r_t in the paper.
-        images_per_unit: images over which p may rise by 1.
-        interval: steps between adjustments.
-        limit: largest p.
-        p: the probability now, in [0, limit].
-        signs, steps: sum of the mean signs, and number of steps, since the last adjustment.
-    """
-
-    target: float = 0.6
-    images_per_unit: float = 500_000
-    interval: int = 4
-    limit: float = 0.8
-    p: float = 0.0
-    signs: float = 0.0
-    steps: int = 0
+    target: float = 0.6  # wanted mean sign of the discriminator's logits on training images, r_t in the paper
+    images_per_unit: float = 500_000  # over which p may rise by 1
+    interval: int = 4  # steps between adjustments
+    limit: float = 0.8  # largest p
+    p: float = 0.0  # the probability now, in [0, limit]
+    signs: float = 0.0  # sum of the mean signs since the last adjustment
+    steps: int = 0  # since the last adjustment
 
     def observe(self, sign: float, batch_size: int) -> None:
         """Take note of one step; every `interval` steps move p one notch towards the target.
 
-        Args:
-            sign: mean sign of the discriminator's logits on training images, in [-1, 1].
-            batch_size: images in the step, over all processes.
+        The mean sign of the logits on training images is in [-1, 1], the batch size is that of all processes together.
         """
         self.signs, self.steps = self.signs + sign, self.steps + 1
         if self.steps < self.interval:
@@ -62,30 +48,21 @@ class Controller:
 
 
 def augment(x: Tensor, p: float, image_channels: int) -> Tensor:
-    """Augment every case on its own; differentiable twice in x.
+    """Augment every case of x (N, C + L, H, W), float32 in about [-1, 1], on its own; differentiable twice in x.
 
-    Args:
-        x: (N, C + L, H, W) float32 in about [-1, 1], image channels first.
-        p: probability of each operation, 0 leaves x as it is.
-        image_channels: C; the label channels behind them keep their values and only move.
-
-    Returns:
-        (N, C + L, H, W).
+    Each operation comes with probability p, 0 leaves x as it is. The label channels, which stand behind the image
+    channels, keep their values and only move.
     """
     if p <= 0:
         return x
     with torch.autocast(x.device.type, enabled=False):
-        return _augment(x, p, image_channels)
-
-
-def _augment(x: Tensor, p: float, image_channels: int) -> Tensor:
-    inverse = random_geometry(x.shape[0], (x.shape[2], x.shape[3]), p, x.device)
-    gain, offset = random_intensity(x.shape[0], p, x.device)
-    changed = (inverse != torch.eye(3, device=x.device)).flatten(1).any(dim=1).nonzero().squeeze(1)
-    if len(changed):
-        x = x.index_copy(0, changed, warp(x[changed], inverse[changed]).to(x.dtype))
-    images = x[:, :image_channels] * gain.view(-1, 1, 1, 1) + offset.view(-1, 1, 1, 1)
-    return torch.cat([images, x[:, image_channels:]], dim=1)
+        inverse = random_geometry(x.shape[0], (x.shape[2], x.shape[3]), p, x.device)
+        gain, offset = random_intensity(x.shape[0], p, x.device)
+        changed = (inverse != torch.eye(3, device=x.device)).flatten(1).any(dim=1).nonzero().squeeze(1)
+        if len(changed):
+            x = x.index_copy(0, changed, warp(x[changed], inverse[changed]).to(x.dtype))
+        images = x[:, :image_channels] * gain.view(-1, 1, 1, 1) + offset.view(-1, 1, 1, 1)
+        return torch.cat([images, x[:, image_channels:]], dim=1)
 
 
 def _sometimes(value: Tensor, p: float, neutral: float) -> Tensor:
@@ -94,16 +71,10 @@ def _sometimes(value: Tensor, p: float, neutral: float) -> Tensor:
 
 
 def random_geometry(n: int, size: tuple[int, int], p: float, device: torch.device) -> Tensor:
-    """Draw transforms: flip, quarter turns, whole shift, scaling, rotation, stretching, shift (appendix B).
+    """Draw n transforms: flip, quarter turns, whole shift, scaling, rotation, stretching, shift (appendix B).
 
-    Args:
-        n: number of cases.
-        size: (H, W) in pixels.
-        p: probability of each operation.
-        device: of the result.
-
-    Returns:
-        (n, 3, 3): output to input position in pixels, x before y, the image's middle at 0.
+    Each comes with probability p. Returns (n, 3, 3): output to input position in pixels, x before y, the middle of the
+    image (H, W) at 0.
     """
     h, w = size
 
@@ -116,7 +87,8 @@ def random_geometry(n: int, size: tuple[int, int], p: float, device: torch.devic
 
     turn_p = 1 - math.sqrt(1 - min(p, 1.0))  # once before and once after stretching: either with probability p
     m = scaling(_sometimes(uniform().sign(), p, 1.0), torch.ones(n, device=device))
-    m = m @ _quarter_turns(_sometimes(torch.randint(4, (n,), device=device), p, 0))
+    turns = _sometimes(torch.randint(4, (n,), device=device), p, 0)
+    m = m @ rotation(turns * (math.pi / 2)).round()  # exact
     m = m @ shift((uniform() * 0.125 * w).round(), (uniform() * 0.125 * h).round())
     s = _sometimes(torch.exp2(torch.randn(n, device=device) * 0.2), p, 1.0)
     m = m @ scaling(s, s)
@@ -127,16 +99,10 @@ def random_geometry(n: int, size: tuple[int, int], p: float, device: torch.devic
     return m @ shift(torch.randn(n, device=device) * 0.125 * w, torch.randn(n, device=device) * 0.125 * h)
 
 
-def _quarter_turns(turns: Tensor) -> Tensor:
-    """(N,) integers -> (N, 3, 3) exact rotations by that many quarter turns."""
-    return rotation(turns * (math.pi / 2)).round()
-
-
 def random_intensity(n: int, p: float, device: torch.device) -> tuple[Tensor, Tensor]:
     """Draw brightness (offset, standard deviation 0.2) and contrast (gain, 2 to a normal power of deviation 0.5).
 
-    Returns:
-        gain and offset, (n,) each: new intensity = gain * (intensity + brightness).
+    Returns gain and offset, (n,) each: new intensity = gain * (intensity + brightness).
     """
     brightness = _sometimes(torch.randn(n, device=device) * 0.2, p, 0.0)
     contrast = _sometimes(torch.exp2(torch.randn(n, device=device) * 0.5), p, 1.0)

@@ -8,14 +8,17 @@ and penalties are in nets/losses.py, steps in training/optimizer.py.
 
 import copy
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from understudy.core.errors import UsageError
 from understudy.generators.base import Generator
 from understudy.generators.gan.ada import Controller, augment
+from understudy.training.optimizer import optimizer_step
 from understudy.training.settings import GeneratorConfig
 
 
@@ -35,15 +38,18 @@ class AdversarialGenerator(Generator):
 
     config: AdversarialConfig
 
-    def register_networks(self, g: nn.Module, d: nn.Module, image_channels: int, classes: int) -> None:
-        """Put the networks on the device; make the EMA of G and the augmentation.
+    def square_side(self, size: tuple[int, ...], least: int) -> int:
+        """Return the side of square cases, a power of two; UsageError where they are not, or smaller than `least`."""
+        side = size[0]
+        if size != (side, side) or side < least or side & (side - 1):
+            raise UsageError(
+                f"{self.name} needs square images with a side of {least}, {2 * least}, {4 * least} ... pixels, found "
+                f"{' x '.join(map(str, size))}: import with another --size"
+            )
+        return side
 
-        Args:
-            g: generator network.
-            d: discriminator network.
-            image_channels: C, of C + L channels.
-            classes: width of the condition, 0 for none.
-        """
+    def register_networks(self, g: nn.Module, d: nn.Module, image_channels: int, classes: int) -> None:
+        """Put the networks of `classes` class columns on the device; make the EMA of G and the augmentation."""
         cfg, self.image_channels, self.classes = self.config, image_channels, classes
         self.g: Any = self.engine.place(g)
         self.d: Any = self.engine.place(d)
@@ -54,20 +60,13 @@ class AdversarialGenerator(Generator):
         """Parameters of G that learn: all, unless a paper says otherwise."""
         return [*self.g.parameters()]
 
-    def modules(self) -> dict[str, nn.Module]:
-        """Return generator, discriminator and the generator's EMA."""
-        return {"g": self.g, "d": self.d, "ema": self.ema}
-
-    def snapshot_modules(self) -> dict[str, nn.Module]:
-        """Return the EMA of the generator, with all that sampling needs."""
-        return {"ema": self.ema}
-
     def scalars(self) -> dict[str, Any]:
-        """Return the state of the augmentation."""
-        return {"ada": {key: getattr(self.ada, key) for key in ("p", "signs", "steps")}}
+        """Return the state of the augmentation as well."""
+        return {**super().scalars(), "ada": {key: getattr(self.ada, key) for key in ("p", "signs", "steps")}}
 
     def load_scalars(self, scalars: dict[str, Any]) -> None:
         """Put back what :meth:`scalars` gave."""
+        super().load_scalars(scalars)
         for key in ("p", "signs", "steps"):
             setattr(self.ada, key, scalars["ada"][key])
 
@@ -85,6 +84,10 @@ class AdversarialGenerator(Generator):
         if self.config.augment == "ada":
             self.ada.observe(float(self.over_processes(certainty.detach().sign().mean())), batch_size)
 
+    def _step(self, key: str, loss: Callable[[], Tensor], gain: float = 1.0) -> Tensor:
+        """Take one step of G (`g`) or of D (`d`)."""
+        return optimizer_step(self.engine, (self.g, self.d), self.adams[key], loss, gain)
+
     def over_processes(self, x: Tensor) -> Tensor:
         """Mean of a tensor over the processes, so that all of them keep the same running means."""
         return torch.as_tensor(self.engine.fabric.all_reduce(x, reduce_op="mean"))
@@ -94,15 +97,7 @@ class AdversarialGenerator(Generator):
     def generate(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """Map latents to cases with the EMA weights and constant noise, in float32; differentiable in z.
 
-        Args:
-            z: (N, z_dim) float32.
-            condition: (N, classes) float32, needed when trained with classes.
-
-        Returns:
-            (N, C + L, R, R) float32, about [-1, 1].
-
-        Raises:
-            UsageError: a condition is missing.
+        z (N, z_dim), condition (N, classes) float32 -> (N, C + L, R, R), about [-1, 1]; UsageError for a missing one.
         """
 
     def draw(self, seeds: list[int], condition: Tensor | None = None) -> Tensor:

@@ -1,9 +1,8 @@
 """What ProGAN and the first StyleGAN share: the schedule of growing, optimisers that start anew, EMA, Wasserstein loss.
 
-**Source**: Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation", 2018, arXiv
-1710.10196, section 2, appendix A.1 and the published code (order of phases; Adam is reset at the start and the end of
-every fade; learning rate by resolution; exponential average of the generator's weights, 0.999 a step; drift); Gulrajani
-et al., "Improved Training of Wasserstein GANs", 2017, arXiv 1704.00028, eq. 3 (gradient penalty).
+**Source**: Karras et al. (ProGAN), 2018, arXiv 1710.10196, section 2, appendix A.1 and the published code (order of
+phases; Adam is reset at the start and the end of every fade; learning rate by resolution; exponential average of the
+generator's weights, 0.999 a step; drift); Gulrajani et al., 2017, arXiv 1704.00028, eq. 3 (gradient penalty).
 **Differs**: the published phases of 600,000 or 800,000 images suit 12 to 25 million images in all; by default phases
 are a share of the training, so that a short one also ends with most of its images at the last resolution. Published
 settings change every fourth step, here every step is asked. The average's memory is given in images and is shorter
@@ -21,32 +20,28 @@ Everything is a function of the images seen, so that a resumed training grows as
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, Literal
 
 import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from understudy.core.errors import UsageError
 from understudy.generators.gan.adversarial import AdversarialConfig, AdversarialGenerator
-from understudy.nets.growing import double, halve, stage
+from understudy.nets.growing import ToChannels, double, halve, stage
+from understudy.nets.layers import channels_at
 from understudy.nets.losses import gradient_penalty
 from understudy.training.batches import Batch
 from understudy.training.ema import ema_decay, ema_update
-from understudy.training.optimizer import adam, optimizer_step
+from understudy.training.optimizer import adam
 
 
 @dataclass(frozen=True)
 class Growth:
-    """When the resolutions come.
-
-    Attributes:
-        first: resolution at the start, a power of two.
-        last: resolution at the end, a power of two, at least `first`.
-        stable: images at each resolution before the next one is faded in, > 0.
-        fade: images over which it is faded in, > 0.
+    """When resolutions come: from `first` to `last`, powers of two, `stable` images at each, then `fade` to the next.
 
     Example:
         >>> paper = Growth(first=4, last=1024, stable=800_000, fade=800_000)
@@ -79,17 +74,55 @@ def phase(level: float) -> tuple[int, int]:
 
 
 def faded(x: Tensor, level: float) -> Tensor:
-    """Mix real cases with their copy at half the resolution as the networks mix their branches.
-
-    Args:
-        x: (N, C + L, R', R') with R' the resolution of the level.
-        level: how far the networks have grown.
-
-    Returns:
-        The shape of x; x itself where nothing is faded in.
-    """
+    """Mix cases (N, C + L, R', R') with their copy at half the resolution, as the networks do; outside a fade: x."""
     alpha = stage(level)[1]
     return x if alpha == 1 else torch.lerp(double(halve(x)), x, alpha)
+
+
+class GrowingSynthesis(nn.Module):
+    """4x4 features -> image and label channels at the resolution of a level; blocks `b4` ..., outputs `write4` ...
+
+    The first block is made of its feature maps, a further one of those that go in and out and its resolution; there are
+    `channel_base` / resolution of them, at most `channel_max`. The last resolution is a power of two >= 8, growing
+    starts from `first`. The weights of output layers begin with the deviation `contrast`, None: 1 as published.
+    """
+
+    def __init__(
+        self,
+        first_block: Callable[[int], nn.Module],
+        block: Callable[[int, int, int], nn.Module],
+        resolution: int,
+        channels: int,
+        channel_base: int = 16384,
+        channel_max: int = 512,
+        first: int = 4,
+        contrast: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.first, width, r = first, channels_at(4, channel_base, channel_max), 4
+        self.b4 = first_block(width)
+        while r <= resolution:
+            out = channels_at(r, channel_base, channel_max)
+            if r > 4:
+                self.add_module(f"b{r}", block(width, out, r))
+            if r >= first:
+                self.add_module(f"write{r}", write := ToChannels(out, channels))
+                if contrast is not None:
+                    nn.init.normal_(write.weight, std=contrast)
+            width, r = out, r * 2
+
+    def grown(self, x: Tensor, level: float, low: torch.dtype, given: Iterable[tuple[Any, ...]] = repeat(())) -> Tensor:
+        """Features (N, I, 4, 4) -> (N, C, R', R'), by blocks in low precision; `given`: what else each takes."""
+        resolution, alpha = stage(level)
+        before, r, arguments = x, 4, iter(given)
+        while r < resolution:
+            before, r = x, r * 2
+            x = self.get_submodule(f"b{r}")(x.to(low), *next(arguments))
+        image = self.get_submodule(f"write{resolution}")(x)
+        if alpha < 1:
+            old = double(self.get_submodule(f"write{resolution // 2}")(before))
+            image = torch.lerp(old, image, alpha)
+        return torch.as_tensor(image)
 
 
 EMA_STEPS = math.log(0.5) / math.log(0.999)
@@ -130,14 +163,9 @@ class GrowingConfig(AdversarialConfig):
         return self
 
     def growth(self, last: int, images_seen: int) -> Growth:
-        """Make the schedule of a training.
+        """Make the schedule of a training up to the resolution `last`, `images_seen` long.
 
-        Args:
-            last: the full resolution.
-            images_seen: length of the training.
-
-        Returns:
-            Fades and stable phases as set, or of one length that lets growing end after its share of the training.
+        Fades and stable phases are as set, or of one length that lets growing end after its share of the training.
         """
         first = min(self.first_resolution, last) if self.growing_share else last
         fades = max(round(math.log2(last / first)), 1)
@@ -152,42 +180,31 @@ class GrowingGAN(AdversarialGenerator):
     discriminator network maps (cases, condition, level) to logits (N, 1).
     """
 
+    NUMBERS = ("level",)
     config: GrowingConfig
 
     @property
     def widths(self) -> dict[str, Any]:
         """The arguments that both networks take: how wide they are and where growing starts."""
-        cfg = self.config
-        return {"channel_base": cfg.channel_base, "channel_max": cfg.channel_max, "first": cfg.first_resolution}
+        return self.config.model_dump(include={"channel_base", "channel_max"}) | {"first": self.config.first_resolution}
 
     def plan(self, size: tuple[int, ...]) -> int:
-        """Make the schedule of growing.
-
-        Args:
-            size: spatial size of the cases.
-
-        Returns:
-            Their side.
+        """Make the schedule of growing to cases of a size; return their side.
 
         Raises:
             UsageError: they are not square, no power of two, or smaller than 8 or than growing starts; or the training
                 would end before the networks are grown.
         """
-        low = max(self.config.first_resolution, 8)
-        if len(size) != 2 or size[0] != size[1] or size[0] < low or size[0] & (size[0] - 1):
-            raise UsageError(
-                f"{self.name} needs square images with a side of {low}, {2 * low}, {4 * low} ... pixels, found "
-                f"{' x '.join(map(str, size))}: import with another --size"
-            )
-        self.growth = self.config.growth(size[0], self.config.images_seen)
+        side = self.square_side(size, max(self.config.first_resolution, 8))
+        self.growth = self.config.growth(side, self.config.images_seen)
         fixed = self.config.stable_images or self.config.fade_images
         if fixed and self.growth.end() > self.config.images_seen:
             raise UsageError(
-                f"growing to {size[0]} pixels takes {self.growth.end()} images with stable_images and fade_images as "
+                f"growing to {side} pixels takes {self.growth.end()} images with stable_images and fade_images as "
                 f"they are, and images_seen is {self.config.images_seen}: raise it, or leave those two out"
             )
         self.level = self.growth.level(0)
-        return size[0]
+        return side
 
     def register_networks(self, g: nn.Module, d: nn.Module, image_channels: int, classes: int) -> None:
         """Set the level of G, put the networks on the device, make the optimisers; see the base."""
@@ -197,19 +214,6 @@ class GrowingGAN(AdversarialGenerator):
             "g": adam(self.g_parameters(), self.config.learning_rate),
             "d": adam(d.parameters(), self.config.discriminator_rate),
         }
-
-    def optimizers(self) -> dict[str, Optimizer]:
-        """Return both Adams."""
-        return self.adams
-
-    def scalars(self) -> dict[str, Any]:
-        """Return the level of the last step and the state of the augmentation."""
-        return {"level": self.level, **super().scalars()}
-
-    def load_scalars(self, scalars: dict[str, Any]) -> None:
-        """Put back what :meth:`scalars` gave."""
-        self.level = scalars["level"]
-        super().load_scalars(scalars)
 
     # ------------------------------------------------------------------ training
     def schedule(self, images_seen: int) -> tuple[int, int]:
@@ -223,15 +227,14 @@ class GrowingGAN(AdversarialGenerator):
         self._grow(level)
         x = faded(batch.x, level)
         condition = None if batch.condition is None else batch.condition.nan_to_num()
-        networks = (self.g, self.d)
         losses: dict[str, Tensor] = {}
 
         def total(terms: dict[str, Tensor]) -> Tensor:
             losses.update({name: term.detach() for name, term in terms.items()})
             return torch.stack([*terms.values()]).sum()
 
-        optimizer_step(self.engine, networks, self.adams["d"], lambda: total(self.d_losses(x, condition)))
-        optimizer_step(self.engine, networks, self.adams["g"], lambda: total(self.g_losses(x, condition)))
+        self._step("d", lambda: total(self.d_losses(x, condition)))
+        self._step("g", lambda: total(self.g_losses(x, condition)))
         batch_size = self.schedule(batch.images_seen)[0]
         half_life = EMA_STEPS * batch_size if self.config.ema_images is None else self.config.ema_images
         ema_update(self.ema, self.g, ema_decay(batch_size, half_life, batch.images_seen))
@@ -257,13 +260,7 @@ class GrowingGAN(AdversarialGenerator):
         """Terms of the generator's loss on as many new cases as there are real ones."""
 
     def wasserstein(self, real: Tensor, synthetic: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
-        """E D(synthetic) - E D(real) + drift + gradient penalty; informs ADA.
-
-        Args:
-            real: (N, C + L, R', R'), as the discriminator sees them.
-            synthetic: the same shape.
-            condition: (N, classes), of both, or None.
-        """
+        """E D(synthetic) - E D(real) + drift + gradient penalty, of cases as D sees them; informs ADA."""
         with self.engine.autocast():
             by_real, by_synthetic = self.discriminate(real, condition), self.discriminate(synthetic, condition)
         certainty = by_real - (by_real.mean() + by_synthetic.mean()) / 2
@@ -275,13 +272,7 @@ class GrowingGAN(AdversarialGenerator):
         return losses
 
     def gradient_penalty(self, real: Tensor, synthetic: Tensor, condition: Tensor | None) -> Tensor:
-        """L E (|grad D(x)| - 1)^2 (Gulrajani, eq. 3), L = `penalty`, in float32.
-
-        Args:
-            real: (N, C + L, R', R').
-            synthetic: the same shape.
-            condition: (N, classes), of both, or None.
-        """
+        """L E (|grad D(x)| - 1)^2 (Gulrajani, eq. 3), L = `penalty`, in float32."""
         return self.config.penalty * gradient_penalty(lambda x: self.discriminate(x, condition), real, synthetic)
 
     def part(self, x: Tensor) -> Tensor:

@@ -8,8 +8,7 @@ Miyato and Koyama, "cGANs with Projection Discriminator", 2018, arXiv 1802.05637
 condition is embedded, scaled to mean square 1 and joined with z in the generator and projected in the discriminator,
 which takes several classes a case (published: an auxiliary classifier for one); the discriminator steps first,
 published both at once; under autocast everything from 8x8 pixels up runs in the low precision, the 4x4 block and the
-output layers in float32. Leaky ReLU and pixel norm are one function with its derivative written by hand, which can be
-differentiated once.
+output layers in float32. Leaky ReLU and pixel norm are one function with a derivative by hand, differentiable once.
 **Checked**: tests/generators/gan/test_progan.py (penalty against finite differences, drift, growing; pixel norm and its
 derivative, fading, scale of activations, shapes) and the contract tests.
 
@@ -17,6 +16,7 @@ Shapes: N batch, Z z_dim, C image + label channels, R' the resolution of a level
 """
 
 import math
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -26,24 +26,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from understudy.core.encoding import Encoding
-from understudy.generators.gan.growing import GrowingConfig, GrowingGAN
-from understudy.nets.growing import (
-    LOW_PRECISION_FROM,
-    Dense,
-    GrowingConv2d,
-    GrowingDiscriminator,
-    ToChannels,
-    double,
-    stage,
-)
-from understudy.nets.layers import (
-    SLOPE,
-    SQRT_TWO,
-    EqualisedLinear,
-    channels_at,
-    convolution_dtype,
-    normalise_second_moment,
-)
+from understudy.generators.gan.growing import GrowingConfig, GrowingGAN, GrowingSynthesis
+from understudy.nets.growing import Dense, GrowingConv2d, GrowingDiscriminator
+from understudy.nets.layers import SLOPE, SQRT_TWO, EqualisedLinear, convolution_dtype, normalise_second_moment
 from understudy.training.batches import shuffled
 
 
@@ -110,68 +95,21 @@ class ProGANFirstBlock(nn.Module):
         return activate_normalise(self.conv(activate_normalise(x)))
 
 
-class ProGANNetwork(nn.Module):
-    """z -> image and label channels at the resolution of a level.
-
-    Args:
-        z_dim: Z.
-        classes: width of the condition, 0 for none.
-        resolution: R, a power of two >= 8.
-        channels: C.
-        channel_base: feature maps times resolution.
-        channel_max: most feature maps at any resolution.
-        first: the resolution that growing starts from.
-    """
+class ProGANNetwork(GrowingSynthesis):
+    """z -> image and label channels at the resolution of a level; of 0 classes there is no condition."""
 
     level: Tensor
 
-    def __init__(
-        self,
-        z_dim: int,
-        classes: int,
-        resolution: int,
-        channels: int,
-        channel_base: int = 16384,
-        channel_max: int = 512,
-        first: int = 4,
-    ) -> None:
-        super().__init__()
-        width = channels_at(4, channel_base, channel_max)
-        self.b4 = ProGANFirstBlock(z_dim, classes, width)
-        r = 4
-        while r <= resolution:
-            out = channels_at(r, channel_base, channel_max)
-            if r > 4:
-                self.add_module(f"b{r}", ProGANBlock(width, out))
-            if r >= first:
-                self.add_module(f"write{r}", ToChannels(out, channels))
-            width, r = out, r * 2
-        self.register_buffer("level", torch.tensor(math.log2(first), dtype=torch.float64))
+    def __init__(self, z_dim: int, classes: int, resolution: int, channels: int, **widths: int) -> None:
+        first_block = partial(ProGANFirstBlock, z_dim, classes)
+        super().__init__(first_block, lambda width, out, _: ProGANBlock(width, out), resolution, channels, **widths)
+        self.register_buffer("level", torch.tensor(math.log2(self.first), dtype=torch.float64))
 
     def forward(self, z: Tensor, condition: Tensor | None = None, level: float | None = None) -> Tensor:
-        """Make cases.
-
-        Args:
-            z: (N, Z).
-            condition: (N, classes), or None.
-            level: how far the network has grown; None: as far as it was trained.
-
-        Returns:
-            (N, C, R', R') in the precision of z.
-        """
-        resolution, alpha = stage(float(self.level) if level is None else level)
+        """z (N, Z), condition (N, classes) or None -> (N, C, R', R'), precision of z; level None: as far as trained."""
         low = convolution_dtype(z)
         with torch.autocast(z.device.type, enabled=False):
-            x = before = self.b4(z, condition)
-            r = 4
-            while r < resolution:
-                before, r = x, r * 2
-                x = self.get_submodule(f"b{r}")(x.to(low if r >= LOW_PRECISION_FROM else x.dtype))
-            image = self.get_submodule(f"write{resolution}")(x)
-            if alpha < 1:
-                old = double(self.get_submodule(f"write{resolution // 2}")(before))
-                image = torch.lerp(old, image, alpha)
-        return torch.as_tensor(image)
+            return self.grown(self.b4(z, condition), float(self.level) if level is None else level, low)
 
 
 class ProGANConfig(GrowingConfig):

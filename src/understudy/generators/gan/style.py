@@ -1,10 +1,9 @@
 """What StyleGAN2 and StyleGAN3 share: logistic loss, lazy penalties, augmentation, EMA, truncation; and style mixing.
 
-**Source**: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv 1912.04958: lazy
-regularisation (section 3.1, appendix B), path length regularisation (eq. 4); Karras et al., "A Style-Based Generator
-Architecture for Generative Adversarial Networks", 2019, arXiv 1812.04948, section 3.1 (style mixing); Karras et al.,
-"Training Generative Adversarial Networks with Limited Data", 2020, arXiv 2006.06676 (augmentation, default of gamma,
-appendix C: frozen layers); Mo et al., "Freeze the Discriminator", 2020, arXiv 2002.10964.
+**Source**: Karras et al. (StyleGAN2), 2020, arXiv 1912.04958: lazy regularisation (section 3.1, appendix B), path
+length regularisation (eq. 4); Karras et al. (StyleGAN), 2019, arXiv 1812.04948, section 3.1 (style mixing); Karras et
+al. (ADA), 2020, arXiv 2006.06676 (augmentation, default of gamma, appendix C: frozen layers); Mo et al., "Freeze the
+Discriminator", 2020, arXiv 2002.10964.
 **Differs**: any number of image channels plus label channels; the low precision is bfloat16, which needs no clamps; a
 condition of generated cases is a training batch's in another order.
 **Checked**: tests/generators/gan/test_stylegan2.py (R1 and path length against finite differences, truncation,
@@ -16,13 +15,11 @@ mean of the path lengths.
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from understudy.core.errors import UsageError
 from understudy.generators.gan.ada import blurred
@@ -31,21 +28,13 @@ from understudy.nets.losses import logistic_discriminator, logistic_generator, r
 from understudy.nets.mapping import Mapping
 from understudy.training.batches import Batch, shuffled
 from understudy.training.ema import ema_decay, ema_update
-from understudy.training.optimizer import adam, optimizer_step
+from understudy.training.optimizer import adam
 
 
 def mixed_styles(mapping: Mapping, z: Tensor, condition: Tensor | None, layers: int, p: float) -> tuple[Tensor, Tensor]:
-    """Map latents to styles, mixed at one layer a batch (StyleGAN, section 3.1).
+    """Map latents to the styles of L layers, mixed at one of them with probability p a batch (StyleGAN, section 3.1).
 
-    Args:
-        mapping: f.
-        z: (2, n, Z): the latents of n cases, and others to mix with.
-        condition: (n, classes), or None.
-        layers: L.
-        p: probability that a batch is mixed.
-
-    Returns:
-        Styles of every layer (n, L, W), and unmixed (n, W).
+    z (2, n, Z), latents of n cases and others to mix with -> styles of every layer (n, L, W), and unmixed (n, W).
     """
     w = mapping(z[0], condition)
     ws = w.unsqueeze(1).expand(-1, layers, -1)
@@ -103,23 +92,22 @@ class StyleGAN(AdversarialGenerator):
 
     config: StyleGANConfig
     SAMPLING: ClassVar[tuple[str, ...]] = ("sample_block", "truncation_psi")
+    NUMBERS = ("steps",)
     # Augmentation always, sooner for few images; none from 100,000 up: the published advice.
     BY_IMAGES: ClassVar[dict[int, dict[str, Any]]] = {
         0: {"ada_images": 100_000}, 5_000: {}, 100_000: {"augment": "none"},
     }  # fmt: skip
 
     def register_networks(self, g: nn.Module, d: nn.Module, image_channels: int, classes: int) -> None:
-        """Put the networks on the device, make the optimisers; see the base.
-
-        Raises:
-            UsageError: more resolutions are to be frozen than D has.
-        """
+        """Make the optimisers as well; UsageError where more resolutions are to be frozen than D has."""
         cfg = self.config
         super().register_networks(g, d, image_channels, classes)
         self.steps = 0
         self.gamma = 0.0002 * self.size[-1] ** 2 / cfg.batch_size if cfg.gamma is None else cfg.gamma
-        self.g_optimizer = adam(self.g_parameters(), cfg.learning_rate, cfg.path_interval if cfg.path_weight else None)
-        self.d_optimizer = adam(self._learning(d), cfg.discriminator_rate, cfg.r1_interval if self.gamma else None)
+        self.adams = {
+            "g": adam(self.g_parameters(), cfg.learning_rate, cfg.path_interval if cfg.path_weight else None),
+            "d": adam(self._learning(d), cfg.discriminator_rate, cfg.r1_interval if self.gamma else None),
+        }
         self.path_mean = torch.zeros([], device=self.engine.device)
 
     def _learning(self, d: nn.Module) -> list[nn.Parameter]:
@@ -133,39 +121,39 @@ class StyleGAN(AdversarialGenerator):
         frozen = tuple(f"b{r}." for r in resolutions[: self.config.freeze_d])
         return [p for name, p in d.named_parameters() if not name.startswith(frozen)] if frozen else [*d.parameters()]
 
-    def optimizers(self) -> dict[str, Optimizer]:
-        """Return both Adams."""
-        return {"g": self.g_optimizer, "d": self.d_optimizer}
-
     def scalars(self) -> dict[str, Any]:
-        """Return the step count, the mean path length and the state of the augmentation."""
-        return {"steps": self.steps, "path_mean": self.path_mean.item(), **super().scalars()}
+        """Return the mean path length as well."""
+        return {**super().scalars(), "path_mean": self.path_mean.item()}
 
     def load_scalars(self, scalars: dict[str, Any]) -> None:
         """Put back what :meth:`scalars` gave."""
-        self.steps = scalars["steps"]
-        self.path_mean.fill_(scalars["path_mean"])
         super().load_scalars(scalars)
+        self.path_mean.fill_(scalars["path_mean"])
 
     # ------------------------------------------------------------------ training
     def update(self, batch: Batch) -> dict[str, Any]:
         """Take one step of each network, and the lazy penalties that are due; see the contract."""
         cfg, n = self.config, len(batch.x)
         condition = None if batch.condition is None else batch.condition.nan_to_num()
-        losses = {"g": self._step(self.g, lambda: self.generator_loss(n, condition))}
-        if cfg.path_weight and self.steps % cfg.path_interval == 0:
-            losses["path"] = self._step(self.g, lambda: self._path_loss(n, condition), cfg.path_interval)
-        losses["d"] = self._step(self.d, lambda: self.discriminator_loss(batch.x, condition))
+        losses = self._generator_steps(n, condition)
+        losses["d"] = self._step("d", lambda: self.discriminator_loss(batch.x, condition))
         if self.gamma and self.steps % cfg.r1_interval == 0:
-            losses["r1"] = self._step(self.d, lambda: self.r1(batch.x, condition), cfg.r1_interval)
-        half_life = 312.5 * cfg.batch_size if cfg.ema_images is None else cfg.ema_images
-        ema_update(self.ema, self.g, ema_decay(cfg.batch_size, half_life, batch.images_seen))
-        self.steps += 1
+            losses["r1"] = self._step("d", lambda: self.r1(batch.x, condition), cfg.r1_interval)
+        self._average(batch.images_seen)
         return {**losses, "augment_p": self.ada.p}
 
-    def _step(self, network: nn.Module, loss: Callable[[], Tensor], gain: float = 1.0) -> Tensor:
-        optimizer = self.g_optimizer if network is self.g else self.d_optimizer
-        return optimizer_step(self.engine, (self.g, self.d), optimizer, loss, gain)
+    def _generator_steps(self, n: int, condition: Tensor | None) -> dict[str, Tensor]:
+        """Take G's step, and the one of its lazy penalty when it is due."""
+        cfg, losses = self.config, {"g": self._step("g", lambda: self.generator_loss(n, condition))}
+        if cfg.path_weight and self.steps % cfg.path_interval == 0:
+            losses["path"] = self._step("g", lambda: self._path_loss(n, condition), cfg.path_interval)
+        return losses
+
+    def _average(self, images_seen: int) -> None:
+        """Move the EMA of G, and count the step."""
+        n, half_life = self.config.batch_size, self.config.ema_images
+        ema_update(self.ema, self.g, ema_decay(n, 312.5 * n if half_life is None else half_life, images_seen))
+        self.steps += 1
 
     def _generate(self, n: int, condition: Tensor | None, track: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Draw n cases with style mixing and random noise: images, their ws (n, L, W), the unmixed w (n, W)."""
@@ -211,10 +199,7 @@ class StyleGAN(AdversarialGenerator):
             with torch.no_grad():
                 generated, _, w = self._generate(len(x), others, track=True)
                 self.g.mapping.track(self.over_processes(w.mean(dim=0)))
-            synthetic, real = (
-                self._logits(generated, others),
-                self._logits(x, condition),
-            )
+            synthetic, real = self._logits(generated, others), self._logits(x, condition)
         self.observe(real, self.config.batch_size)
         return logistic_discriminator(real, synthetic)
 
@@ -225,10 +210,7 @@ class StyleGAN(AdversarialGenerator):
     def path_lengths(self, images: Tensor, ws: Tensor, noise: Tensor) -> Tensor:
         """Length |J_w^T y| of every case (eq. 4), (N,), as root mean square over the L layers' gradients.
 
-        Args:
-            images: (N, C + L, R, R), a function of ws.
-            ws: (N, L, W).
-            noise: y / R, the shape of images.
+        The images (N, C + L, R, R) are a function of ws (N, L, W); noise of their shape is y / R.
         """
         (gradient,) = torch.autograd.grad((images * noise).sum(), ws, create_graph=True)
         return gradient.square().sum(dim=2).mean(dim=1).sqrt()
@@ -244,11 +226,7 @@ class StyleGAN(AdversarialGenerator):
 
     # ------------------------------------------------------------------ sampling
     def style(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Map latents z (N, z_dim) float32 and conditions (N, classes) to truncated styles w (N, W).
-
-        Raises:
-            UsageError: a condition is missing.
-        """
+        """Map latents z (N, z_dim) to truncated styles w (N, W); UsageError where classes miss their condition."""
         w = self.ema.mapping(z, self.class_condition(condition))
         return torch.as_tensor(self.ema.mapping.truncate(w, self.config.truncation_psi))
 

@@ -20,7 +20,8 @@ Shapes: N batch, Z z_dim, W w_dim, L layers (`num_ws`), C image + label channels
 """
 
 import math
-from typing import Any, ClassVar, Literal, cast
+from functools import partial
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -29,19 +30,11 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from understudy.core.encoding import Encoding
-from understudy.generators.gan.growing import GrowingConfig, GrowingGAN
+from understudy.generators.gan.growing import GrowingConfig, GrowingGAN, GrowingSynthesis
 from understudy.generators.gan.style import learning_parameters, mixed_styles
 from understudy.nets.filters import blur, fir_kernel
-from understudy.nets.growing import (
-    LOW_PRECISION_FROM,
-    SMOOTHING,
-    GrowingConv2d,
-    GrowingDiscriminator,
-    ToChannels,
-    double,
-    stage,
-)
-from understudy.nets.layers import SLOPE, EqualisedLinear, channels_at, convolution_dtype, per_channel
+from understudy.nets.growing import SMOOTHING, GrowingConv2d, GrowingDiscriminator
+from understudy.nets.layers import SLOPE, EqualisedLinear, convolution_dtype, per_channel
 from understudy.nets.losses import logistic_discriminator, logistic_generator, r1
 from understudy.nets.mapping import Mapping
 from understudy.training.batches import shuffled
@@ -91,13 +84,7 @@ class _Epilogue(torch.autograd.Function):
 
 
 class Epilogue(nn.Module):
-    """What follows a convolution: noise, bias, leaky ReLU, instance normalisation, style (eq. 1).
-
-    Args:
-        channels: I.
-        w_dim: W.
-        resolution: side of the features.
-    """
+    """What follows a convolution: noise, bias, leaky ReLU, instance normalisation, style (eq. 1)."""
 
     noise_const: Tensor
 
@@ -114,9 +101,7 @@ class Epilogue(nn.Module):
         Noise is drawn from torch's global generator when `random_noise`, else it is the layer's constant noise image.
         """
         scale, shift = self.affine(w).chunk(2, dim=1)
-        noise = self.noise_const
-        if random_noise:
-            noise = torch.randn(len(x), 1, *x.shape[2:], device=x.device)
+        noise = torch.randn(len(x), 1, *x.shape[2:], device=x.device) if random_noise else self.noise_const
         return torch.as_tensor(_Epilogue.apply(x, noise, self.noise_strength, self.bias, scale + 1, shift))
 
 
@@ -142,7 +127,7 @@ class StyleGAN1Block(nn.Module):
 
     kernel: Tensor
 
-    def __init__(self, in_channels: int, out_channels: int, w_dim: int, resolution: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, resolution: int, w_dim: int) -> None:
         super().__init__()
         self.register_buffer("kernel", fir_kernel(SMOOTHING), persistent=False)
         self.conv0 = GrowingConv2d(in_channels, out_channels, resize=2, bias=False)
@@ -156,44 +141,20 @@ class StyleGAN1Block(nn.Module):
         return torch.as_tensor(self.epilogue1(self.conv1(x), ws[:, 1], random_noise))
 
 
-class StyleGAN1Synthesis(nn.Module):
-    """w for every layer -> image and label channels at the resolution of a level.
+class StyleGAN1Synthesis(GrowingSynthesis):
+    """w for every layer -> image and label channels at the resolution of a level."""
 
-    Args: as for `StyleGAN1Network`.
-    """
-
-    def __init__(
-        self, w_dim: int, resolution: int, channels: int, channel_base: int, channel_max: int, first: int
-    ) -> None:
-        super().__init__()
-        width = channels_at(4, channel_base, channel_max)
-        self.b4 = StyleGAN1FirstBlock(width, w_dim)
-        r = 4
-        while r <= resolution:
-            out = channels_at(r, channel_base, channel_max)
-            if r > 4:
-                self.add_module(f"b{r}", StyleGAN1Block(width, out, w_dim, r))
-            if r >= first:
-                self.add_module(f"write{r}", write := ToChannels(out, channels))
-                nn.init.normal_(write.weight, std=FIRST_CONTRAST)
-            width, r = out, r * 2
+    def __init__(self, w_dim: int, resolution: int, channels: int, **widths: int) -> None:
+        first_block, block = partial(StyleGAN1FirstBlock, w_dim=w_dim), partial(StyleGAN1Block, w_dim=w_dim)
+        super().__init__(first_block, block, resolution, channels, contrast=FIRST_CONTRAST, **widths)
         self.num_ws = layers_at(math.log2(resolution))
 
     def forward(self, ws: Tensor, level: float, random_noise: bool = False) -> Tensor:
         """ws (N, L, W) of which the layers above the level are not used -> (N, C, R', R') in the precision of ws."""
         low = convolution_dtype(ws)
-        resolution, alpha = stage(level)
+        given = ((ws[:, i : i + 2], random_noise) for i in range(2, layers_at(level), 2))
         with torch.autocast(ws.device.type, enabled=False):
-            x = before = self.b4(ws[:, :2], random_noise)
-            for first in range(2, layers_at(level), 2):
-                r, before = 2 * x.shape[2], x
-                block = cast(StyleGAN1Block, self.get_submodule(f"b{r}"))
-                x = block(x.to(low if r >= LOW_PRECISION_FROM else x.dtype), ws[:, first : first + 2], random_noise)
-            image = self.get_submodule(f"write{resolution}")(x)
-            if alpha < 1:
-                old = double(self.get_submodule(f"write{resolution // 2}")(before))
-                image = torch.lerp(old, image, alpha)
-        return torch.as_tensor(image)
+            return self.grown(self.b4(ws[:, :2], random_noise), level, low, given)
 
 
 def layers_at(level: float) -> int:
@@ -202,56 +163,24 @@ def layers_at(level: float) -> int:
 
 
 class StyleGAN1Network(nn.Module):
-    """z -> w -> image and label channels at the resolution of a level.
-
-    Args:
-        z_dim: Z.
-        classes: width of the condition, 0 for none.
-        w_dim: W.
-        resolution: R, a power of two >= 8.
-        channels: C.
-        channel_base: feature maps times resolution.
-        channel_max: most feature maps at any resolution.
-        mapping_layers: depth of the mapping network.
-        first: the resolution that growing starts from.
-    """
+    """z -> w -> image and label channels at the resolution of a level; of 0 classes there is no condition."""
 
     level: Tensor
 
     def __init__(
-        self,
-        z_dim: int,
-        classes: int,
-        w_dim: int,
-        resolution: int,
-        channels: int,
-        channel_base: int = 16384,
-        channel_max: int = 512,
-        mapping_layers: int = 8,
-        first: int = 8,
+        self, z_dim: int, classes: int, w_dim: int, resolution: int, channels: int, mapping_layers: int, **widths: int
     ) -> None:
         super().__init__()
-        self.synthesis = StyleGAN1Synthesis(w_dim, resolution, channels, channel_base, channel_max, first)
+        self.synthesis = StyleGAN1Synthesis(w_dim, resolution, channels, **widths)
         self.mapping = Mapping(z_dim, classes, w_dim, mapping_layers)
-        self.register_buffer("level", torch.tensor(math.log2(first), dtype=torch.float64))
-
-    def track(self, mean: Tensor) -> None:
-        """Move the running average of w towards the mean of a batch, (W,)."""
-        self.mapping.track(mean, W_AVERAGE_DECAY)
+        self.register_buffer("level", torch.tensor(math.log2(self.synthesis.first), dtype=torch.float64))
 
     def forward(
         self, z: Tensor, condition: Tensor | None = None, level: float | None = None, random_noise: bool = False
     ) -> Tensor:
-        """Make cases.
+        """z (N, Z) and condition (N, classes) or None -> (N, C, R', R') in the precision of z.
 
-        Args:
-            z: (N, Z).
-            condition: (N, classes), or None.
-            level: how far the network has grown; None: as far as it was trained.
-            random_noise: fresh noise instead of the constant one.
-
-        Returns:
-            (N, C, R', R') in the precision of z.
+        Level None is how far the network was trained; random noise is fresh, instead of the constant one.
         """
         ws = self.mapping(z, condition).unsqueeze(1).expand(-1, self.synthesis.num_ws, -1)
         level = float(self.level) if level is None else level
@@ -306,9 +235,7 @@ class StyleGAN1(GrowingGAN):
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
         """Make both networks, the EMA of the generator and the optimisers; see the contract."""
         cfg, side = self.config, self.plan(size)
-        g = StyleGAN1Network(
-            cfg.z_dim, classes, cfg.w_dim, side, encoding.n, mapping_layers=cfg.mapping_layers, **self.widths
-        )
+        g = StyleGAN1Network(cfg.z_dim, classes, cfg.w_dim, side, encoding.n, cfg.mapping_layers, **self.widths)
         d = GrowingDiscriminator(classes, side, encoding.n, group=cfg.group, smooth=True, **self.widths)
         self.register_networks(g, d, encoding.image_channels, classes)
 
@@ -333,7 +260,7 @@ class StyleGAN1(GrowingGAN):
         with self.engine.autocast(), torch.no_grad():
             ws, w = self.styles(len(x), others)
             real, synthetic = self.augmented(x), self._generate(ws)
-            self.g.track(self.over_processes(w.mean(dim=0)))
+            self.g.mapping.track(self.over_processes(w.mean(dim=0)), W_AVERAGE_DECAY)
         if wasserstein:
             return self.wasserstein(real, synthetic, condition)
         with self.engine.autocast():
@@ -357,11 +284,7 @@ class StyleGAN1(GrowingGAN):
 
     # ------------------------------------------------------------------ sampling
     def style(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Map latents z (N, z_dim) float32 and conditions (N, classes) to truncated styles w (N, W).
-
-        Raises:
-            UsageError: a condition is missing.
-        """
+        """Map latents z (N, z_dim) to truncated styles w (N, W); UsageError where classes miss their condition."""
         w = self.ema.mapping(z, self.class_condition(condition))
         return torch.as_tensor(self.ema.mapping.truncate(w, self.config.truncation_psi))
 

@@ -2,19 +2,19 @@
 
 **Source**: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv 1912.04958, sections 2
 and 4: mapping and skip synthesis (configuration E/F; discriminator: nets/discriminator.py; losses: style.py); Karras et
-al., "Training Generative Adversarial Networks with Limited Data", 2020, arXiv 2006.06676 (ada.py). Parameter names and
-shapes are those of the published weights, so that those load as they are.
+al. (ADA), 2020, arXiv 2006.06676 (ada.py). Names and shapes are those of the published weights, so that those load.
 **Differs**: any number of image channels (images and encoded label maps side by side); modulation of activations
 instead of weights; under autocast everything from 8x8 pixels up runs in the low precision, the 4x4 blocks, the mapping,
 the styles and the output layers in float32; the clamp that float16 needs is off unless asked for. With differential
 privacy (dp) neither R1, nor adaptive augmentation, nor minibatch deviations: the discriminator sees each subject alone.
-**Checked**: tests/generators/gan/test_stylegan2.py (shapes, names, gains, demodulation
-inside the network, precision of the output), tests/training/dp/test_training.py and the contract tests.
+**Checked**: tests/generators/gan/test_stylegan2.py (shapes, names, gains, demodulation inside the network, precision of
+the output), tests/training/dp/test_training.py and the contract tests.
 
 Shapes: N batch, Z z_dim, W w_dim, L latents per case (`num_ws`), C image + label channels, R resolution.
 """
 
 import math
+from functools import partial
 from typing import Any, ClassVar, cast
 
 import torch
@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from understudy.core.encoding import Encoding
-from understudy.core.errors import UsageError
 from understudy.generators.gan.style import StyleGAN, StyleGANConfig, learning_parameters
 from understudy.nets.discriminator import Discriminator
 from understudy.nets.filters import fir_kernel, upsample, upsample_convolve
@@ -41,22 +40,12 @@ from understudy.nets.losses import logistic_discriminator
 from understudy.nets.mapping import Mapping
 from understudy.training.batches import Batch
 from understudy.training.dp.settings import OffersPrivacy
-from understudy.training.ema import ema_decay, ema_update
 
 LOW_PRECISION_FROM = 8
 
 
 class StyleGAN2Layer(nn.Module):
-    """Modulated 3x3 convolution, noise, bias, leaky ReLU; optionally at twice the input's resolution.
-
-    Args:
-        in_channels: I.
-        out_channels: O.
-        w_dim: W.
-        resolution: of the result.
-        up: the input has half the resolution.
-        clamp: limit of the result's magnitude, None for none.
-    """
+    """Modulated 3x3 convolution, noise, bias, leaky ReLU; `up`: to a resolution that is twice the input's."""
 
     resample_filter: Tensor
     noise_const: Tensor
@@ -73,21 +62,16 @@ class StyleGAN2Layer(nn.Module):
         self.noise_strength = nn.Parameter(torch.zeros([]))
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
-    def _upsample_convolve(self, x: Tensor, weight: Tensor) -> Tensor:
-        return upsample_convolve(x, weight, self.resample_filter)
-
     def forward(self, x: Tensor, w: Tensor, random_noise: bool) -> Tensor:
         """x (N, I, H, W), w (N, W) float32 -> (N, O, H', W'), in the precision of x.
 
         Noise is drawn from torch's global generator when `random_noise`, else it is the layer's constant noise image.
         """
-        y, factor = modulated_conv2d(x, self.weight, self.affine(w), self._upsample_convolve if self.up else None)
-        side = self.noise_const.shape[0]
-        noise = (
-            torch.randn(x.shape[0], 1, side, side, device=x.device)
-            if random_noise
-            else self.noise_const.expand(1, 1, -1, -1)
-        )
+        convolve = partial(upsample_convolve, kernel=self.resample_filter) if self.up else None
+        y, factor = modulated_conv2d(x, self.weight, self.affine(w), convolve)
+        noise = self.noise_const.expand(1, 1, -1, -1)
+        if random_noise:
+            noise = torch.randn(x.shape[0], 1, *noise.shape[2:], device=x.device)
         offset = (noise * (self.noise_strength * SQRT_TWO)).to(x.dtype)
         y = torch.addcmul(offset, y, per_channel(factor * SQRT_TWO, x))
         return activate(y.add_(per_channel(self.bias * SQRT_TWO, x)), self.clamp)
@@ -114,13 +98,7 @@ class StyleGAN2Output(nn.Module):
 class StyleGAN2Block(nn.Module):
     """One resolution of the skip generator: one or two layers and an output layer.
 
-    Args:
-        in_channels: I; 0 for the first block, which starts from a learned constant.
-        out_channels: O.
-        w_dim: W.
-        resolution: of the result.
-        channels: C.
-        clamp: limit of the layers' results, None for none.
+    The first block, of `in_channels` 0, starts from a learned constant.
     """
 
     resample_filter: Tensor
@@ -153,10 +131,20 @@ class StyleGAN2Block(nn.Module):
 
 
 class StyleGAN2Synthesis(nn.Module):
-    """w for every layer -> image and label channels."""
+    """w for every layer -> image and label channels; the resolution is a power of two >= 8.
+
+    There are `channel_base` / resolution feature maps, at most `channel_max`; `clamp` is the limit of the layers'
+    results (256 in the published networks), None for none.
+    """
 
     def __init__(
-        self, w_dim: int, resolution: int, channels: int, channel_base: int, channel_max: int, clamp: float | None
+        self,
+        w_dim: int,
+        resolution: int,
+        channels: int,
+        channel_base: int = 32768,
+        channel_max: int = 512,
+        clamp: float | None = None,
     ) -> None:
         super().__init__()
         self.resolutions = [2**i for i in range(2, int(math.log2(resolution)) + 1)]
@@ -183,34 +171,13 @@ class StyleGAN2Synthesis(nn.Module):
 
 
 class StyleGAN2Network(nn.Module):
-    """z -> w -> image and label channels.
-
-    Args:
-        z_dim: Z.
-        classes: width of the condition, 0 for none.
-        w_dim: W.
-        resolution: R, a power of two >= 8.
-        channels: C.
-        channel_base: feature maps times resolution.
-        channel_max: most feature maps at any resolution.
-        mapping_layers: depth of the mapping network.
-        clamp: limit of the layers' results (256 in the published networks), None for none.
-    """
+    """z -> w -> image and label channels; of 0 classes there is no condition."""
 
     def __init__(
-        self,
-        z_dim: int,
-        classes: int,
-        w_dim: int,
-        resolution: int,
-        channels: int,
-        channel_base: int = 32768,
-        channel_max: int = 512,
-        mapping_layers: int = 8,
-        clamp: float | None = None,
+        self, z_dim: int, classes: int, w_dim: int, resolution: int, channels: int, mapping_layers: int, **widths: Any
     ) -> None:
         super().__init__()
-        self.synthesis = StyleGAN2Synthesis(w_dim, resolution, channels, channel_base, channel_max, clamp)
+        self.synthesis = StyleGAN2Synthesis(w_dim, resolution, channels, **widths)
         self.mapping = Mapping(z_dim, classes, w_dim, mapping_layers)
 
     def forward(
@@ -264,19 +231,10 @@ class StyleGAN2(StyleGAN):
 
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
         """Make both networks, the EMA of the generator and the optimisers; see the contract."""
-        cfg = self.config
-        if len(size) != 2 or size[0] != size[1] or size[0] < 8 or size[0] & (size[0] - 1):
-            raise UsageError(
-                f"stylegan2 needs square images with a side of 8, 16, 32 ... pixels, found {' x '.join(map(str, size))}"
-                ": import with another --size"
-            )
-        widths: dict[str, Any] = {
-            "channel_base": cfg.channel_base, "channel_max": cfg.channel_max, "clamp": cfg.clamp
-        }  # fmt: skip
-        g = StyleGAN2Network(
-            cfg.z_dim, classes, cfg.w_dim, size[0], encoding.n, mapping_layers=cfg.mapping_layers, **widths
-        )
-        d = Discriminator(classes, size[0], encoding.n, group=cfg.group, **widths)
+        cfg, side = self.config, self.square_side(size, 8)
+        widths = cfg.model_dump(include={"channel_base", "channel_max", "clamp"})
+        g = StyleGAN2Network(cfg.z_dim, classes, cfg.w_dim, side, encoding.n, cfg.mapping_layers, **widths)
+        d = Discriminator(classes, side, encoding.n, group=cfg.group, **widths)
         self.register_networks(g, d, encoding.image_channels, classes)
 
     def g_parameters(self) -> list[nn.Parameter]:
@@ -306,13 +264,9 @@ class StyleGAN2(StyleGAN):
 
     def private_step(self, images_seen: int) -> None:
         """Take D's step of the gradient that stands in it, then the generator's own, which sees no data."""
-        cfg, n = self.config, self.config.batch_size
-        self.d_optimizer.step()
+        n = self.config.batch_size
+        self.adams["d"].step()
         with torch.no_grad():
             self.g.mapping.track(self._generate(n, None)[2].mean(dim=0))
-        self._step(self.g, lambda: self.generator_loss(n, None))
-        if cfg.path_weight and self.steps % cfg.path_interval == 0:
-            self._step(self.g, lambda: self._path_loss(n, None), cfg.path_interval)
-        half_life = 312.5 * n if cfg.ema_images is None else cfg.ema_images
-        ema_update(self.ema, self.g, ema_decay(n, half_life, images_seen))
-        self.steps += 1
+        self._generator_steps(n, None)
+        self._average(images_seen)

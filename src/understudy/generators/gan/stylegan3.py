@@ -28,7 +28,6 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from understudy.core.encoding import Encoding
-from understudy.core.errors import UsageError
 from understudy.generators.gan.style import StyleGAN, StyleGANConfig
 from understudy.nets.alias_free import filtered_leaky_relu, low_pass, placement
 from understudy.nets.discriminator import Discriminator
@@ -38,12 +37,7 @@ from understudy.nets.signals import Design, Signal, schedule
 
 
 class FourierFeatures(nn.Module):
-    """Input of the synthesis: sine waves in a disc of frequencies, rotated and shifted by w, then mixed (section 3.1).
-
-    Args:
-        w_dim: W.
-        signal: what to yield.
-    """
+    """Input of the synthesis: waves in a disc of frequencies, rotated and shifted by w, then mixed (section 3.1)."""
 
     transform: Tensor
     freqs: Tensor
@@ -112,12 +106,7 @@ def _full_convolution(x: Tensor, weight: Tensor) -> Tensor:
 class StyleGAN3Layer(_Layer):
     """Modulated convolution, bias, filtered leaky ReLU; changes the sampling rate where the schedule says so.
 
-    Args:
-        source: signal that comes in.
-        target: signal that goes out.
-        w_dim: W.
-        design: see `Design`.
-        radial: use a radially symmetric filter after the leaky ReLU.
+    It takes the signal `source` to `target`; `radial`: with a radially symmetric filter after the leaky ReLU.
     """
 
     up_filter: Tensor | None
@@ -156,14 +145,7 @@ class StyleGAN3Output(_Layer):
 
 
 class StyleGAN3Synthesis(nn.Module):
-    """w for every layer -> image and label channels.
-
-    Args:
-        w_dim: W.
-        resolution: R.
-        channels: C.
-        design: see `Design`.
-    """
+    """w for every layer -> image and label channels."""
 
     def __init__(self, w_dim: int, resolution: int, channels: int, design: Design) -> None:
         super().__init__()
@@ -184,14 +166,9 @@ class StyleGAN3Synthesis(nn.Module):
         self.num_ws = design.num_layers + 2
 
     def forward(self, ws: Tensor, track: bool = False) -> Tensor:
-        """Map styles to cases.
+        """ws (N, L, W) float32 -> (N, C, R, R) float32; convolutions in the precision of the surrounding autocast.
 
-        Args:
-            ws: (N, L, W) float32.
-            track: update the running means of the layers' input power.
-
-        Returns:
-            (N, C, R, R) float32; convolutions in the precision of the surrounding autocast.
+        `track`: update the running means of the layers' input power.
         """
         dtype = convolution_dtype(ws)
         with torch.autocast(ws.device.type, enabled=False):
@@ -205,30 +182,13 @@ class StyleGAN3Synthesis(nn.Module):
 
 
 class StyleGAN3Network(nn.Module):
-    """z -> w -> image and label channels.
-
-    Args:
-        z_dim: Z.
-        classes: width of the condition, 0 for none.
-        w_dim: W.
-        resolution: R.
-        channels: C.
-        mapping_layers: depth of the mapping network.
-        design: see `Design`; the default is variant t as published.
-    """
+    """z -> w -> image and label channels; of 0 classes there is no condition."""
 
     def __init__(
-        self,
-        z_dim: int,
-        classes: int,
-        w_dim: int,
-        resolution: int,
-        channels: int,
-        mapping_layers: int = 2,
-        design: Design | None = None,
+        self, z_dim: int, classes: int, w_dim: int, resolution: int, channels: int, mapping_layers: int, design: Design
     ) -> None:
         super().__init__()
-        self.synthesis = StyleGAN3Synthesis(w_dim, resolution, channels, design or Design())
+        self.synthesis = StyleGAN3Synthesis(w_dim, resolution, channels, design)
         self.mapping = Mapping(z_dim, classes, w_dim, mapping_layers)
 
     def forward(self, z: Tensor, condition: Tensor | None = None, truncation_psi: float = 1.0) -> Tensor:
@@ -270,27 +230,17 @@ class StyleGAN3(StyleGAN):
 
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
         """Make both networks, the EMA of the generator and the optimisers; see the contract."""
-        cfg = self.config
-        if len(size) != 2 or size[0] != size[1] or size[0] < 16 or size[0] & (size[0] - 1):
-            raise UsageError(
-                "stylegan3 needs square images with a side of 16, 32, 64 ... pixels, found "
-                f"{' x '.join(map(str, size))}: import with another --size"
-            )
+        cfg, side = self.config, self.square_side(size, 16)
         turning = cfg.variant == "r"
+        wider = 2 if turning else 1
         design = Design(
-            channel_base=cfg.channel_base * (2 if turning else 1),
-            channel_max=cfg.channel_max * (2 if turning else 1),
-            num_layers=cfg.num_layers,
-            margin_size=cfg.margin,
-            conv_kernel=1 if turning else 3,
-            use_radial_filters=turning,
-            conv_clamp=cfg.clamp,
+            channel_base=cfg.channel_base * wider, channel_max=cfg.channel_max * wider, num_layers=cfg.num_layers,
+            margin_size=cfg.margin, conv_kernel=1 if turning else 3, use_radial_filters=turning, conv_clamp=cfg.clamp,
             magnitude_ema_beta=0.5 ** (cfg.batch_size / 20_000),
-        )
-        g = StyleGAN3Network(cfg.z_dim, classes, cfg.w_dim, size[0], encoding.n, cfg.mapping_layers, design)
-        d = Discriminator(
-            classes, size[0], encoding.n, cfg.channel_base, cfg.channel_max, group=cfg.group, clamp=cfg.clamp
-        )
+        )  # fmt: skip
+        g = StyleGAN3Network(cfg.z_dim, classes, cfg.w_dim, side, encoding.n, cfg.mapping_layers, design)
+        widths = cfg.model_dump(include={"channel_base", "channel_max", "clamp"})
+        d = Discriminator(classes, side, encoding.n, group=cfg.group, **widths)
         self.register_networks(g, d, encoding.image_channels, classes)
 
     def training_synthesis(self, ws: Tensor, track: bool) -> Tensor:

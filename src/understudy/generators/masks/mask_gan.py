@@ -27,8 +27,7 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UsageError
@@ -66,9 +65,7 @@ class MaskGANConfig(GeneratorConfig):
     without: dict[str, str] = Field({}, description="classes that are not learned, and which class takes their place")
     redraws: int = Field(10, ge=0, description="sampling: times that a map with too few voxels is drawn again")
     small_components: int = Field(
-        0,
-        ge=0,
-        description="sampling: connected parts of fewer voxels, holes too, take the class around them",
+        0, ge=0, description="sampling: connected parts of fewer voxels, holes too, take the class around them"
     )
 
 
@@ -79,6 +76,7 @@ class MaskGAN(Generator):
     Config = MaskGANConfig
     LABELS_ONLY = True
     SAMPLING = ("sample_block", "redraws", "small_components")
+    NUMBERS = ("steps",)
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {},
         "short": {"generator_maps": 16, "critic_maps": 16, "critic_steps": 3, "batch_size": 8, "learning_rate": 0.0005,
@@ -96,8 +94,7 @@ class MaskGAN(Generator):
     def build(self, encoding: Encoding, size: tuple[int, ...], classes: int = 0) -> None:
         """Make both networks, the EMA of the generator and the optimisers; see the contract.
 
-        Raises:
-            UsageError: sides that do not divide by 8, no class to learn, or a class that the maps do not have.
+        UsageError for sides that do not divide by 8, no class to learn, or a class that the maps do not have.
         """
         cfg = self.config
         if encoding.scheme is None or len(encoding.scheme) < 2:
@@ -107,11 +104,10 @@ class MaskGAN(Generator):
                 f"mask_gan needs two or three sides that divide by {SIDE_STEP}, found {' x '.join(map(str, size))}: "
                 "import with another --size"
             )
-        self.scheme = encoding.scheme
         self._plan(encoding.scheme)
         g = MaskGenerator(cfg.z_dim, classes, len(self.kept), size, cfg.generator_maps, cfg.max_maps)
         d = Critic(classes, len(self.kept), size, cfg.critic_maps, cfg.max_maps)
-        self.classes = classes
+        self.classes, self.steps = classes, 0  # steps of the critic
         self.g: Any = self.engine.place(g)
         self.d: Any = self.engine.place(d)
         self.ema: Any = copy.deepcopy(g).eval().requires_grad_(False)
@@ -119,7 +115,6 @@ class MaskGAN(Generator):
             "g": adam(g.parameters(), cfg.learning_rate, betas=cfg.betas),
             "d": adam(d.parameters(), cfg.critic_rate, betas=cfg.betas),
         }
-        self.steps = 0
         self.losses: dict[str, Tensor] = {}
 
     def _plan(self, scheme: LabelScheme) -> None:
@@ -142,26 +137,6 @@ class MaskGAN(Generator):
         self.kept, self.place = torch.tensor(kept, device=device), torch.tensor(place, device=device)
         self.counted = torch.tensor(counted, device=device)
 
-    def modules(self) -> dict[str, nn.Module]:
-        """Return generator, critic and the generator's EMA."""
-        return {"g": self.g, "d": self.d, "ema": self.ema}
-
-    def snapshot_modules(self) -> dict[str, nn.Module]:
-        """Return the EMA of the generator."""
-        return {"ema": self.ema}
-
-    def optimizers(self) -> dict[str, Optimizer]:
-        """Return both Adams."""
-        return self.adams
-
-    def scalars(self) -> dict[str, Any]:
-        """Return how many steps the critic took."""
-        return {"steps": self.steps}
-
-    def load_scalars(self, scalars: dict[str, Any]) -> None:
-        """Put back what :meth:`scalars` gave."""
-        self.steps = scalars["steps"]
-
     # ------------------------------------------------------------------ what is learned
     def maps(self, x: Tensor) -> Tensor:
         """Read label channels (N, L, *S) as maps (N, *S) of the classes that are learned, numbered without gaps."""
@@ -174,8 +149,7 @@ class MaskGAN(Generator):
     def measure(self, x: Tensor) -> None:
         """Count voxels in training cases (n, L, *S), and so learn from how many on a drawn case is worth keeping.
 
-        Raises:
-            UsageError: no training case has `min_voxels` of them.
+        UsageError where no training case has `min_voxels` of them.
         """
         fewest = self.config.min_voxels
         counts = torch.cat([self.voxels(self.maps(part.to(self.engine.device))) for part in x.split(COUNTED_AT_ONCE)])
@@ -188,15 +162,10 @@ class MaskGAN(Generator):
             network.min_voxels.fill_(fewest or int(counts.min() > 0))
 
     def learned(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None, float]:
-        """Choose the cases of a batch that are learned; others have one of these in their place.
+        """Choose the cases of a batch x (N, L, *S) that are learned; others have one of these in their place.
 
-        Args:
-            x: (N, L, *S).
-            condition: (N, classes), or None.
-
-        Returns:
-            One-hot maps (N, K', *S) of the classes that are learned, their conditions, and how much the batch counts:
-            1, or 0 where no case is learned.
+        Returns one-hot maps (N, K', *S) of the classes that are learned, their conditions (N, classes) or None, and how
+        much the batch counts: 1, or 0 where no case is learned.
         """
         labels = self.maps(x)
         rows = (self.voxels(labels) >= self.config.min_voxels).nonzero().squeeze(1)
@@ -234,8 +203,7 @@ class MaskGAN(Generator):
         both = None if condition is None else torch.cat([condition, condition])
         by_real, by_synthetic = self.d(torch.cat([real, synthetic]), both).chunk(2)
         d = by_synthetic.mean() - by_real.mean()
-        penalty = gradient_penalty(lambda x: torch.as_tensor(self.d(x, condition)), real, synthetic)
-        penalty = self.config.penalty * penalty
+        penalty = self.config.penalty * gradient_penalty(lambda x: self.d(x, condition), real, synthetic)
         self.losses |= {"d": d.detach(), "penalty": penalty.detach()}
         return torch.as_tensor(d + penalty)
 
@@ -248,14 +216,10 @@ class MaskGAN(Generator):
     def generate(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """Map latents to soft label channels with the EMA weights, in float32; differentiable in z.
 
-        Args:
-            z: (N, z_dim) float32.
-            condition: (N, classes) float32, needed when trained with classes.
-
-        Returns:
-            (N, L, *S) in [-1, 1]: of more than four classes twice the probability less one, else the mean level; with
-            two classes or more than four this reads as the likeliest class, with three or four a voxel torn between
-            two classes may read as one between them (:meth:`draw` takes the likeliest).
+        z (N, z_dim) and, when trained with classes, condition (N, classes), float32 -> (N, L, *S) in [-1, 1]: of more
+        than four classes twice the probability less one, else the mean level; with two classes or more than four this
+        reads as the likeliest class, with three or four a voxel torn between two classes may read as one between them
+        (:meth:`draw` takes the likeliest).
         """
         p, k = torch.as_tensor(self.ema(z, self.class_condition(condition))), len(self.scheme)
         if k > len(LEVELS):

@@ -4,8 +4,8 @@
 normalisation in the critic, whose penalty is taken case by case); Platscher, Zopes and Federau, "Image Translation for
 Medical Image Generation", 2022, arXiv 2010.02745, and the published code (a dense layer to 128 coarse maps, which are
 doubled; a critic whose feature maps double from 8 while its sides halve).
-**Differs**: softmax over the classes where one mask had tanh. Every side is halved on its own down to 4 to 7 voxels, so
-that volumes need not be cubes. At full size both networks see patches of 2 voxels a side as channels, which spares the
+**Differs**: softmax over the classes where one mask had tanh. Every side is halved on its own down to 4 to 7 voxels:
+volumes need not be cubes. At full size both networks see patches of 2 voxels a side as channels, which spares the
 dearest convolutions. Pixel norm (published: instance norm, which takes the amount of a feature away), 3x3 kernels after
 doubling and at the end (7x7), 4x4 kernels with stride 2 in the critic (5x5), slope 0.2 (0.02), biases, a nonlinear
 dense layer before the score, Kaiming initialisation (normal, 0.02). A condition is embedded, joined with z in the
@@ -66,15 +66,9 @@ def _convolution(inputs: int, outputs: int, stride: Sequence[int]) -> nn.Module:
 
 
 class MaskGenerator(nn.Module):
-    """Latents -> class probabilities.
+    """Latents -> probabilities of `outputs` classes K; `classes` are those of a condition, 0 for none.
 
-    Args:
-        z_dim: Z.
-        classes: width of the condition, 0 for none.
-        outputs: K.
-        size: S, even.
-        finest: feature maps at half the size.
-        max_maps: most feature maps at any level.
+    Sides S are even. There are `finest` feature maps at half the size, and at most `max_maps` at any level.
     """
 
     min_voxels: Tensor
@@ -104,14 +98,9 @@ class MaskGenerator(nn.Module):
 
 
 class Critic(nn.Module):
-    """One-hot or soft label maps -> a score each, without bounds; in float32.
+    """One-hot or soft label maps of `inputs` classes K -> a score each, without bounds; in float32.
 
-    Args:
-        classes: width of the condition, 0 for none.
-        inputs: K.
-        size: S, even.
-        finest: feature maps at a quarter of the size.
-        max_maps: most feature maps at any level.
+    Sizes as for the generator, but `finest` feature maps are at a quarter of the size.
     """
 
     def __init__(self, classes: int, inputs: int, size: Sequence[int], finest: int, max_maps: int) -> None:

@@ -7,8 +7,7 @@ the network here expects, which is built without memory (torch's meta device) to
 
 **Source**: constructors in training/networks_stylegan2.py and networks_stylegan3.py of NVlabs stylegan3, and
 training/networks.py of stylegan2-ada-pytorch, where the arguments of the synthesis lie in ``synthesis_kwargs``.
-**Checked** in tests/generators/pretrained/test_weights.py (each refusal; the images agree with the official code's,
-where it is at hand).
+**Checked** in tests/generators/pretrained/test_weights.py (refusals; images against the official code's, if at hand).
 """
 
 from collections.abc import Callable, Iterator
@@ -41,30 +40,17 @@ STYLEGAN3 = {
 
 @dataclass(frozen=True)
 class Description:
-    """An official generator in this package's words.
+    """An official generator in this package's words."""
 
-    Attributes:
-        config: settings of the generator of the same name.
-        resolution: R.
-        channels: C + L.
-        classes: width of the condition, 0 for none.
-        tensors: the network's weights by their names here, float32.
-    """
-
-    config: Settings
+    config: Settings  # of the generator of the same name
     resolution: int
-    channels: int
-    classes: int
-    tensors: dict[str, Tensor]
+    channels: int  # C + L
+    classes: int  # width of the condition, 0 for none
+    tensors: dict[str, Tensor]  # the network's weights by their names here, float32
 
 
 def describe(kind: str, network: StandIn, file: str) -> Description:
-    """Describe an official generator.
-
-    Args:
-        kind: stylegan2 or stylegan3.
-        network: G_ema of an official file.
-        file: the file's name, for sentences.
+    """Describe the generator G_ema of an official file, which is of a kind, stylegan2 or stylegan3.
 
     Raises:
         UsageError: the file holds the other kind of network, or there is no such kind.
@@ -84,10 +70,8 @@ def describe(kind: str, network: StandIn, file: str) -> Description:
         "w_dim": reader.whole("", "w_dim", 1, 8192),
         "mapping_layers": reader.whole("mapping", "num_layers", 1, 64),
     }
-    resolution, channels, classes = (
-        reader.whole("", name, low, high)
-        for name, low, high in (("img_resolution", 8, 4096), ("img_channels", 1, 1024), ("c_dim", 0, 65536))
-    )
+    resolution = reader.whole("", "img_resolution", 8, 4096)
+    channels, classes = reader.whole("", "img_channels", 1, 1024), reader.whole("", "c_dim", 0, 65536)
     if resolution & (resolution - 1) or (kind == "stylegan3" and resolution < 16):
         raise reader.refuse(f"img_resolution is {resolution}, and powers of two from 8 (stylegan3: 16) are done here")
     reader.known("mapping_kwargs", reader.mapping, MAPPING)
@@ -100,11 +84,9 @@ def describe(kind: str, network: StandIn, file: str) -> Description:
 
 
 def describe_discriminator(network: StandIn | None, g: Description) -> dict[str, Tensor]:
-    """Return the weights of an official discriminator by their names here, float32; {} where it is another network.
+    """Return the weights of D of an official file by their names here, float32; {} where it is another network.
 
-    Args:
-        network: D of an official file; training may go on from it, sampling needs none.
-        g: the generator of the same file.
+    Training may go on from it, sampling needs none; g is the generator of the same file.
     """
     if network is None:
         return {}

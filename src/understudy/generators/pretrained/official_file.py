@@ -60,11 +60,7 @@ class StandIn:
         return _dict(self.state.get("_init_kwargs"))
 
     def parts(self, prefix: str = "") -> Iterator[tuple[str, "StandIn"]]:
-        """Yield itself and the modules in it, each with its dotted name.
-
-        Raises:
-            UnderstudyError: a module lies in two places, as in no network.
-        """
+        """Yield itself and its modules by dotted name; UnderstudyError for one in two places, as in no network."""
         seen, waiting = set[int](), [(prefix, self)]
         while waiting:
             name, part = waiting.pop()
@@ -104,14 +100,9 @@ def read_bytes(file: Path) -> bytes:
 
 
 def read_official(data: bytes, name: str) -> dict[str, StandIn]:
-    """Read an official weights file; nothing in it is run.
+    """Read the bytes of an official weights file, which sentences call `name`; nothing in it is run.
 
-    Args:
-        data: the file's bytes.
-        name: the file's name, for sentences.
-
-    Returns:
-        Its networks as stand-ins: G, D, G_ema, and augment_pipe where it has one.
+    Returns its networks as stand-ins: G, D, G_ema, and augment_pipe where it has one.
 
     Raises:
         UnderstudyError: it asks for anything that official weights do not need, is damaged, or something else.

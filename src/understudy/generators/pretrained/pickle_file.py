@@ -68,20 +68,13 @@ class Name(NamedTuple):
 class Reader(pickle._Unpickler):
     """Python's reader with a list of opcodes and of names.
 
-    Attributes:
-        opcodes: what a pickle may consist of.
-        names: what it may ask for, with an own function for each.
-        unfinished: own classes whose content follows with BUILD; no other object has a state to set.
-
-    Args:
-        stream: bytes; reading starts where it stands and leaves it behind the pickle.
-        file: how to call the file in a sentence.
-        budget: shared by a file and the pickles inside it.
+    Reading starts where the stream stands and leaves it behind the pickle. `file` is how to call the file in a
+    sentence; the budget is shared by a file and the pickles inside it.
     """
 
-    opcodes = frozenset(OPCODES.split())
-    names: Mapping[tuple[str, str], Any] = {}
-    unfinished: tuple[type, ...] = ()
+    opcodes = frozenset(OPCODES.split())  # what a pickle may consist of
+    names: Mapping[tuple[str, str], Any] = {}  # what it may ask for, with an own function for each
+    unfinished: tuple[type, ...] = ()  # own classes whose content follows with BUILD; no other object takes a state
     stack: list[Any]
     metastack: list[Any]
     append: Callable[[Any], None]

@@ -36,11 +36,7 @@ DUNDERS = _words("__init__ __name__ __version__")
 def foreign(source: str) -> str | None:
     """Return the first things in a source that an official network does not need, or None.
 
-    Args:
-        source: Python source; it is parsed, never compiled or run.
-
-    Returns:
-        For example ``os (line 1), os.system (line 3)``.
+    The source is parsed, never compiled or run; an answer is ``os (line 1), os.system (line 3)``.
     """
     if len(source) > MAX_CHARACTERS:
         return f"a source of more than {MAX_CHARACTERS} characters"
@@ -54,28 +50,22 @@ def foreign(source: str) -> str | None:
 
 
 def _foreign(tree: ast.Module) -> Iterator[tuple[str, int]]:
-    of_self = {  # getattr(self, ...): elsewhere it reaches what no dot shows
-        id(node.func)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id in ("getattr", "setattr")
-        and node.args
-        and isinstance(node.args[0], ast.Name)
-        and node.args[0].id == "self"
-    }
+    of_self = set()  # getattr(self, ...): elsewhere it reaches what no dot shows
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            below = "." * node.level + (node.module or "") + "." if isinstance(node, ast.ImportFrom) else ""
-            for path in (below + alias.name for alias in node.names):
-                if path.split(".")[0] not in PACKAGES or any(map(_is_foreign, path.split("."))):
-                    yield path, node.lineno
-        elif isinstance(node, ast.Attribute) and _is_foreign(node.attr):
-            yield ast.unparse(node), node.lineno
-        elif (
-            isinstance(node, ast.Name) and (node.id.startswith("__") or node.id in REACHING) and id(node) not in of_self
-        ):
-            yield node.id, node.lineno
+        match node:
+            case ast.Call(func=ast.Name(id="getattr" | "setattr") as reached, args=[ast.Name(id="self"), *_]):
+                of_self.add(reached)
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names) | ast.ImportFrom(names=names):
+                below = "." * node.level + (node.module or "") + "." if isinstance(node, ast.ImportFrom) else ""
+                for path in (below + alias.name for alias in names):
+                    if path.split(".")[0] not in PACKAGES or any(map(_is_foreign, path.split("."))):
+                        yield path, node.lineno
+            case ast.Attribute(attr=name) if _is_foreign(name):
+                yield ast.unparse(node), node.lineno
+            case ast.Name(id=name) if (name.startswith("__") or name in REACHING) and node not in of_self:
+                yield name, node.lineno
 
 
 def _is_foreign(attribute: str) -> bool:

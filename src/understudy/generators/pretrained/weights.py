@@ -39,32 +39,19 @@ GREY = "grey level of the training images, 0 to 255"
 
 @dataclass(frozen=True)
 class Meaning:
-    """What an official network's channels and condition mean; the file does not say.
+    """What an official network's channels and condition mean; the file does not say."""
 
-    Attributes:
-        channels: names of the image channels; empty: channel0, channel1 ...
-        label_scheme: text such as ``0=background,1=tumour`` when the last channels are a label map, else "".
-        classes: names of the condition's columns; empty: class0, class1 ...
-        modality: for the record, e.g. ``MR``.
-    """
-
-    channels: tuple[str, ...] = ()
-    label_scheme: str = ""
-    classes: tuple[str, ...] = ()
-    modality: str = "unknown"
+    channels: tuple[str, ...] = ()  # names of the image channels; empty: channel0, channel1 ...
+    label_scheme: str = ""  # such as 0=background,1=tumour when the last channels are a label map
+    classes: tuple[str, ...] = ()  # names of the condition's columns; empty: class0, class1 ...
+    modality: str = "unknown"  # for the record, e.g. MR
 
 
 def import_weights(kind: str, file: Path, out: Path, meaning: Meaning | None = None) -> Path:
-    """Turn an official weights file into a run folder; nothing in the file is run, and a finished run is kept.
+    """Turn an official weights file, of which nothing is run, into the run folder `out`; a finished run is kept.
 
-    Args:
-        kind: stylegan2 or stylegan3.
-        file: the official pickle, e.g. network-snapshot-025000.pkl.
-        out: the run folder to make.
-        meaning: of channels and classes; default: images without label map.
-
-    Returns:
-        The run folder.
+    The kind is stylegan2 or stylegan3, the file an official pickle such as network-snapshot-025000.pkl; without a
+    meaning its channels are images.
 
     Raises:
         UsageError: no such file or kind, names that do not fit the network, or ``out`` holds something else.

@@ -14,8 +14,6 @@ Steganography", 2017, arXiv 1712.02950). And there is no identity loss: a label 
 rendered in one way: nothing is drawn at random. The pool is a part of a checkpoint; of several processes each has one,
 and a resumed training goes on with the first one's in all of them.
 **Checked**: tests/generators/translation/test_cyclegan.py and the contract tests.
-
-Everything is drawn from torch's global generator, which the training loop seeds at each step.
 """
 
 from typing import Any, ClassVar
@@ -27,11 +25,7 @@ from torch import Tensor
 
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UsageError
-from understudy.generators.translation.translation import (
-    MIN_HALVINGS,
-    TranslationConfig,
-    TranslationGenerator,
-)
+from understudy.generators.translation.translation import MIN_HALVINGS, TranslationConfig, TranslationGenerator
 from understudy.nets.label_maps import decoded, one_hot
 from understudy.nets.losses import whole_classes
 from understudy.nets.patch_gan import PatchGAN
@@ -42,14 +36,9 @@ from understudy.training.jitter import jittered
 
 
 class ImagePool:
-    """Up to `size` cases of earlier steps.
-
-    Args:
-        size: cases kept; 0 for none.
-    """
+    """Up to `size` cases of earlier steps, at first none."""
 
     def __init__(self, size: int) -> None:
-        """Begin empty."""
         self.size, self.kept = size, list[Tensor]()
 
     def exchange(self, x: Tensor) -> Tensor:
@@ -71,9 +60,6 @@ class ImagePool:
     def load(self, name: str, tensors: dict[str, Tensor], device: torch.device) -> None:
         """Put back what :meth:`state` gave."""
         self.kept = [*tensors[name].to(device)] if name in tensors else []
-
-
-POOLED = ("images", "labels")
 
 
 class CycleGANConfig(TranslationConfig):
@@ -130,7 +116,7 @@ class CycleGAN(TranslationGenerator):
         self.register_networks(
             {"g": g, "f": f}, {"d_images": PatchGAN(c, size, **patches), "d_labels": PatchGAN(k, size, **patches)}
         )
-        self.pools = {name: ImagePool(cfg.pool) for name in POOLED}
+        self.pools = {name: ImagePool(cfg.pool) for name in ("images", "labels")}
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return all that a resume needs, the pools included."""
@@ -155,10 +141,8 @@ class CycleGAN(TranslationGenerator):
             rendered, segmented = self.g(maps), self.translators["f"](images)
             whole = whole_classes(segmented)
             segmented_again, rendered_again = self.translators["f"](rendered), self.g(whole)
-        cycles = {
-            "cycle_labels": F.cross_entropy(segmented_again, labels),
-            "cycle_images": F.l1_loss(rendered_again, images),
-        }
+        cycle_images = F.l1_loss(rendered_again, images)
+        cycles = {"cycle_labels": F.cross_entropy(segmented_again, labels), "cycle_images": cycle_images}
 
         def g_loss() -> Tensor:
             shown = {"d_images": rendered, "d_labels": whole}

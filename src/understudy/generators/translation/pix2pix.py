@@ -1,4 +1,4 @@
-"""pix2pix: a U-Net renders label maps as images, or segments images; a discriminator judges patches of pairs.
+"""pix2pix: a U-Net renders label maps as images, or segments images; with a discriminator of patches of pairs.
 
 **Source**: Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", 2017, arXiv 1611.07004:
 eq. 4 (objective), section 3.1 (noise in form of dropout), appendix 6.1 (networks: nets/translation.py,

@@ -26,11 +26,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from understudy.core.encoding import Encoding
-from understudy.generators.translation.translation import (
-    MIN_HALVINGS,
-    PairedConfig,
-    TranslationGenerator,
-)
+from understudy.generators.translation.translation import MIN_HALVINGS, PairedConfig, TranslationGenerator
 from understudy.nets.label_maps import one_hot
 from understudy.nets.losses import Features, feature_matching
 from understudy.nets.patch_gan import PatchGAN
@@ -39,14 +35,7 @@ from understudy.training.batches import Batch
 
 
 class Spade(nn.Module):
-    """gamma(m) (h - mu) / sigma + beta(m): eq. 1.
-
-    Args:
-        channels: C of the activations h.
-        classes: K of the label map m.
-        hidden: feature maps between the label map and gamma, beta; published: 128.
-        dims: 2 or 3.
-    """
+    """gamma(m) (h - mu) / sigma + beta(m) of activations h and a label map m: eq. 1; published: 128 hidden maps."""
 
     def __init__(self, channels: int, classes: int, hidden: int, dims: int) -> None:
         super().__init__()
@@ -82,17 +71,8 @@ class SpadeBlock(nn.Module):
 class SpadeGenerator(nn.Module):
     """From a latent, level by level to a case, every level given the label map.
 
-    Args:
-        z_dim: width of the latent.
-        classes: K.
-        outputs: C, image channels.
-        size: sides S of a case.
-        strides: how each level is halved, finest first.
-        channels: feature maps of the finest level, doubled at each coarser one.
-        channels_max: most feature maps.
-        hidden: see :class:`Spade`.
-        kernel: of the last convolution; published: 3.
-        spectral: spectral normalisation of the convolutions outside SPADE layers.
+    The strides say how each level is halved, the finest first. Its feature maps are doubled at each coarser one, up to
+    `channels_max`. The last `kernel` is published as 3; `spectral` normalises convolutions outside SPADE layers.
     """
 
     def __init__(
@@ -122,15 +102,7 @@ class SpadeGenerator(nn.Module):
         self.conv_out = Conv(widths[0], outputs, kernel, dims=dims, exact=True)
 
     def forward(self, z: Tensor, m: Tensor) -> Tensor:
-        """Render.
-
-        Args:
-            z: latents (N, z_dim).
-            m: label maps (N, K, *S), one channel a class, 0 or 1.
-
-        Returns:
-            Images, float32 (N, C, *S) in [-1, 1].
-        """
+        """Latents z (N, z_dim), label maps m (N, K, *S) of 0 and 1 -> images (N, C, *S) float32 in [-1, 1]."""
         x = self.conv_in(z).unflatten(1, self.start)
         for level, block in zip(range(len(self.strides), -1, -1), self.blocks, strict=True):
             if level < len(self.strides):
@@ -142,12 +114,7 @@ class SpadeGenerator(nn.Module):
 class ImageEncoder(nn.Module):
     """Read from an image the mean and the log-variance of the latent that renders it (section 3, "multi-modal").
 
-    Args:
-        inputs: C, image channels.
-        size: sides S of a case.
-        z_dim: width of the latent.
-        channels: feature maps of the first layer, doubled at each further one.
-        channels_max: most feature maps.
+    The feature maps of the first layer are doubled at each further one, up to `channels_max`.
     """
 
     def __init__(self, inputs: int, size: Sequence[int], z_dim: int, *, channels: int, channels_max: int) -> None:
@@ -261,14 +228,10 @@ class SPADE(TranslationGenerator):
         return {**losses, "distance": distance.detach(), "divergence": divergence.detach()}
 
     def latents(self, images: Tensor) -> tuple[Tensor, int, Tensor]:
-        """Draw the latents of a batch.
+        """Draw the latents of a batch (N, C, *S).
 
-        Args:
-            images: (N, C, *S).
-
-        Returns:
-            Latents (N, z_dim); how many cases, from the first, are to look like their image; the divergence of what
-            the encoder found from the normal distribution, in nats a case (0 without an encoder).
+        Returns latents (N, z_dim); how many cases, from the first, are to look like their image; the divergence of what
+        the encoder found from the normal distribution, in nats a case (0 without an encoder).
         """
         n = len(images)
         z = torch.randn(n, self.config.z_dim, device=images.device)

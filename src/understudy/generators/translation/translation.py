@@ -19,17 +19,15 @@ from typing import Any, ClassVar, Literal
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from understudy.core.errors import UsageError
-from understudy.core.labels import LabelScheme
 from understudy.generators.base import Generator
 from understudy.nets.label_maps import decoded, encoded, one_hot
 from understudy.nets.losses import Features, discriminator_loss, generator_loss
 from understudy.training.batches import Batch
 from understudy.training.ema import ema_decay, ema_update
 from understudy.training.jitter import jittered
-from understudy.training.optimizer import optimizer_step
+from understudy.training.optimizer import adam, optimizer_step
 from understudy.training.settings import GeneratorConfig
 
 MIN_HALVINGS = 2  # halvings that every translator needs
@@ -74,48 +72,27 @@ class TranslationGenerator(Generator):
     config: TranslationConfig
 
     def register_networks(self, translators: dict[str, nn.Module], discriminators: dict[str, nn.Module]) -> None:
-        """Put the networks on the device; make the EMA of `g` and the optimisers.
-
-        Args:
-            translators: `g`, which samples are drawn from, and others that learn with it.
-            discriminators: of cases.
-        """
+        """Put the networks on the device; make the optimisers and the EMA of `g`, which samples are drawn from."""
         cfg = self.config
         self.translators = {name: self.engine.place(net) for name, net in translators.items()}
         self.discriminators = {name: self.engine.place(net) for name, net in discriminators.items()}
         self.g: Any = self.translators["g"]
         self.ema: Any = copy.deepcopy(self.g).eval().requires_grad_(False)
         self.rates = {"g": cfg.learning_rate, "d": cfg.discriminator_rate}
-        self._optimizers = {
-            key: torch.optim.Adam(
-                [p for net in nets.values() for p in net.parameters()], lr=self.rates[key], betas=(cfg.beta1, 0.999),
-                fused=True,
-            )
-            for key, nets in (("g", self.translators), ("d", self.discriminators))
-        }  # fmt: skip
+        learning = {"g": self.translators, "d": self.discriminators}
+        self.adams = {
+            key: adam(nn.ModuleDict(nets).parameters(), self.rates[key], betas=(cfg.beta1, 0.999))
+            for key, nets in learning.items()
+        }
 
     @property
     def given(self) -> Literal["labels", "images"] | None:
         """What is given of every case; see the contract."""
         return "labels"
 
-    @property
-    def scheme(self) -> LabelScheme:
-        """The label scheme; a training without one was refused."""
-        assert self.encoding.scheme is not None
-        return self.encoding.scheme
-
     def modules(self) -> dict[str, nn.Module]:
         """Return all networks and the EMA."""
         return {**self.translators, **self.discriminators, "ema": self.ema}
-
-    def snapshot_modules(self) -> dict[str, nn.Module]:
-        """Return the EMA of the translator."""
-        return {"ema": self.ema}
-
-    def optimizers(self) -> dict[str, Optimizer]:
-        """Return both Adams."""
-        return dict(self._optimizers)
 
     # ------------------------------------------------------------------ training
     def rate_at(self, images_seen: int) -> float:
@@ -132,14 +109,13 @@ class TranslationGenerator(Generator):
         for net in self.translators.values():
             net.requires_grad_(True)
         self.noise = self.noise_at(batch.images_seen)
-        for key, optimizer in self._optimizers.items():
-            for group in optimizer.param_groups:
-                group["lr"] = self.rates[key] * self.rate_at(batch.images_seen)
+        for key, optimizer in self.adams.items():
+            optimizer.param_groups[0]["lr"] = self.rates[key] * self.rate_at(batch.images_seen)
 
     def optimizer_step(self, key: str, loss: Callable[[], Tensor]) -> Tensor:
         """Take one step of the translators (`g`) or of the discriminators (`d`)."""
         networks = [*self.translators.values(), *self.discriminators.values()]
-        return optimizer_step(self.engine, networks, self._optimizers[key], loss)
+        return optimizer_step(self.engine, networks, self.adams[key], loss)
 
     def average(self, batch: Batch) -> None:
         """Move the EMA after a step."""
@@ -153,15 +129,9 @@ class TranslationGenerator(Generator):
         return x[:, :c], decoded(x[:, c:], self.scheme)
 
     def discriminate(self, name: str, x: Tensor, source: Tensor | None = None) -> Features:
-        """Show cases to a discriminator.
+        """Return what a discriminator finds in cases x (N, C, *S), with noise as scheduled: activations and logits.
 
-        Args:
-            name: of the discriminator.
-            x: cases (N, C, *S); noise is added as scheduled.
-            source: (N, ...) what they were made from, where D sees it.
-
-        Returns:
-            Activations and logits of every scale.
+        It sees with them the source (N, ...) that they were made from, where one is given.
         """
         x = x + self.noise * torch.randn_like(x) if self.noise else x
         with self.engine.autocast():
