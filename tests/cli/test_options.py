@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
+import understudy as us
 from understudy.api.settings import configure
 from understudy.cli.options import disk_is_full, names, numbers, parse_settings, show, writing
 from understudy.core.errors import UnderstudyError, UsageError
@@ -21,7 +22,7 @@ class Settings(BaseModel):
 
 def test_set_reads_yaml_values() -> None:
     pairs = ["images_seen=5000", "channels=[8, 16]", "learning_rate=1e-4", "mirror=true", "name=a=b"]
-    assert parse_settings(pairs) == {
+    assert parse_settings(pairs, us.train) == {
         "images_seen": 5000,
         "channels": [8, 16],
         "learning_rate": "1e-4",
@@ -29,16 +30,22 @@ def test_set_reads_yaml_values() -> None:
         "name": "a=b",
     }
     assert configure(Settings, {"learning_rate": "1e-4"}, "x").learning_rate == 1e-4
-    assert parse_settings(None) == {}
+    assert parse_settings(None, us.train) == {}
 
 
 @pytest.mark.parametrize(
     ("pairs", "says"),
-    [(["images_seen"], "KEY=VALUE"), (["=3"], "KEY=VALUE"), (["a=1", "a=2"], "twice"), (["a=[1"], "not YAML")],
+    [
+        (["images_seen"], "KEY=VALUE"),
+        (["=3"], "KEY=VALUE"),
+        (["a=1", "a=2"], "twice"),
+        (["a=[1"], "not YAML"),
+        (["seed=3"], "no setting"),
+    ],
 )
 def test_set_refuses(pairs: list[str], says: str) -> None:
     with pytest.raises(UsageError, match=says):
-        parse_settings(pairs)
+        parse_settings(pairs, us.train)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +70,7 @@ def test_a_dot_leads_into_settings_of_settings() -> None:
         dp: Settings | None = None
         plain: int = 0
 
-    made = configure(Outer, parse_settings(["dp.images_seen=3", "plain=1", "dp.learning_rate=2"]), "x")
+    made = configure(Outer, parse_settings(["dp.images_seen=3", "plain=1", "dp.learning_rate=2"], us.train), "x")
     assert made.dp == Settings(images_seen=3, learning_rate=2) and made.plain == 1
     with pytest.raises(UsageError, match=r"'dp.images_seen' of x: .*found 0"):
         configure(Outer, {"dp.images_seen": 0}, "x")

@@ -23,7 +23,7 @@ def classify(
     dry_run: DryRun = False,
 ) -> None:
     """Train a classifier of class columns on the train split, chosen on the validation split."""
-    told = parse_settings(settings)
+    told = parse_settings(settings, us.classify)
     if dry_run:
         from understudy.api.settings import CONFIGS, configure
 

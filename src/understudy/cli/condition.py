@@ -32,7 +32,7 @@ def condition(
     dry_run: DryRun = False,
 ) -> None:
     """Search the latents of a generator for cases to which a classifier gives wanted classes."""
-    wanted, told = class_request(classes) or "data", parse_settings(settings)
+    wanted, told = class_request(classes) or "data", parse_settings(settings, us.condition)
     if dry_run:
         from understudy.api.settings import CONFIGS, configure
 

@@ -55,8 +55,8 @@ def judge(
         UsageError: a setting was given twice, as an option and by ``--set``, and all that the evaluation refuses.
     """
     given = {name: value for name, value in inputs.items() if value is not None}
-    told, named = parse_settings(settings), {n: v for n, v in (options or {}).items() if v is not None}
-    for name in named.keys() & told.keys():
+    told, named = parse_settings(settings, us.evaluate), {n: v for n, v in (options or {}).items() if v is not None}
+    for name in (named | given).keys() & told.keys():
         raise UsageError(f"{name} was given twice, by --{name.replace('_', '-')} and by --set: give it once")
     if dry_run:
         from understudy.api.evidence import evaluation_config

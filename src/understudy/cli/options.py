@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,11 +36,11 @@ Snapshot = Annotated[int | None, option("IMAGES_SEEN", "Which snapshot; default:
 Key = Annotated[Path | None, option("FILE", "Pseudonym key; default: the user's own.")]
 
 
-def parse_settings(pairs: Sequence[str] | None) -> dict[str, Any]:
-    """Read ``--set`` options, texts such as ``images_seen=5000``: the values, read as YAML, by key.
+def parse_settings(pairs: Sequence[str] | None, function: Callable[..., Any]) -> dict[str, Any]:
+    """Read ``--set`` options, texts such as ``images_seen=5000``, for a function: the values, read as YAML, by key.
 
     Raises:
-        UsageError: no ``=``, no key, a key given twice, or a value that is not YAML.
+        UsageError: no ``=``, no key, a key given twice or a parameter of the function, or a value that is not YAML.
     """
     import yaml
 
@@ -51,6 +52,8 @@ def parse_settings(pairs: Sequence[str] | None) -> dict[str, Any]:
             raise UsageError(f"--set wants KEY=VALUE, found {pair!r}: write for example --set images_seen=5000")
         if key in settings:
             raise UsageError(f"--set {key} was given twice: give it once")
+        if key in signature(function).parameters:
+            raise UsageError(f"{key} is no setting: give it as an argument or option of its own (--help)")
         try:
             settings[key] = yaml.safe_load(value)
         except yaml.YAMLError as error:

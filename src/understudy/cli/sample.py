@@ -58,7 +58,7 @@ def sample(
     dry_run: DryRun = False,
 ) -> None:
     """Draw synthetic cases; case number i is the same however many are drawn."""
-    wanted, told = class_request(classes), parse_settings(settings)
+    wanted, told = class_request(classes), parse_settings(settings, us.sample)
     maps: dict[str, Any] = {"labels": labels, "anatomy": anatomy, "where": where}
     maps |= {"lesion": names(lesion), "inside": names(inside), "forbidden": names(forbidden)}
     if labels is not None and wanted:

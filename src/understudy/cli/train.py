@@ -31,7 +31,7 @@ def train(
     dry_run: DryRun = False,
 ) -> None:
     """Train a generator on a cohort's train split; the same command again resumes, and does nothing once complete."""
-    told = parse_settings(settings)
+    told = parse_settings(settings, us.train)
     if dry_run:
         from understudy.api.generators import training_config
 

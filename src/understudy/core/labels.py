@@ -128,7 +128,7 @@ class LabelScheme:
 
     @classmethod
     def from_records(cls, records: "Sequence[ClassRecord]") -> "LabelScheme":
-        """Make the scheme whose :meth:`to_json` these are; UsageError if labels are not 0..K-1, or one stands twice."""
+        """Make the scheme whose :meth:`to_json` these are; UsageError where labels are not 0..K-1, or a name twice."""
         if [record.label for record in records] != list(range(len(records))):
             raise UsageError(f"the labels of a scheme are 0..K-1, found {[record.label for record in records]}")
         return cls(tuple(record.name for record in records), tuple(record.source_value for record in records))

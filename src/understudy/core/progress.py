@@ -15,7 +15,9 @@ Update = Callable[..., None]
 
 @contextmanager
 def progress(title: str, total: int | None = None, unit: str = "", quiet: bool = False) -> Iterator[Update]:
-    """Show what is done, of how much (None: not known yet), and the time; nothing where standard error is no terminal.
+    """Show how many units are done, of how many (None: not known yet), and the time.
+
+    Nothing is shown where standard error is no terminal, or if ``quiet``.
 
     Yields:
         ``update(advance=, completed=, total=, description=)``, each of them where it changes.

@@ -48,7 +48,7 @@ def parse_fractions(text: str) -> dict[str, float]:
 
 
 def counts(n: int, fractions: dict[str, float]) -> dict[str, int]:
-    """Share n subjects out by largest remainder, at least one to each named split; UnderstudyError where n is less."""
+    """Share n subjects out by largest remainder, one at least to each split; UnderstudyError where n is below that."""
     if n < len(fractions):
         raise UnderstudyError(
             f"{n} subject(s) are too few to give each of {', '.join(fractions)} at least one: name fewer splits, "

@@ -61,11 +61,11 @@ class Metric:
 
     Attributes:
         function: ``metric(*, real, synthetic, seed)`` on feature matrices (n, F) and (m, F): one Result, or several
-        that share their work. ``n`` of a result is the number of cases it stands on, as a rule the smaller set.
-        UnderstudyError for matrices that cannot be compared (:func:`check_features`).
+            that share their work. ``n`` of a result is the number of cases it stands on, as a rule the smaller set.
+            UnderstudyError for matrices that cannot be compared (:func:`check_features`).
         quantities: what the results are, in their order.
         needs: what the matrices hold: "features" of images, "logits" of their classes, their "spectra", or
-        "intensities", channel by channel.
+            "intensities", channel by channel.
         settings: settings of the evaluation that the function takes beside its roles.
         cases_per_feature: how many cases a set it needs for each of the F columns to mean anything.
         few: what becomes of it with fewer.

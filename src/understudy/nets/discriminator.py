@@ -61,7 +61,7 @@ class DiscriminatorHead(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Image and label channels -> realness logit; as `StyleGAN2Network`, with `group` for the minibatch deviation."""
+    """Image and label channels -> realness logit; sizes as `StyleGAN2Synthesis`, `group` for the batch deviation."""
 
     def __init__(
         self,

@@ -121,7 +121,8 @@ class Folder:
     Attributes:
         section: utility, fidelity, privacy ...
         provenance: the request that made it.
-        curves: its curve files by name; histograms are, too.
+        curves: its curve files by name.
+        histograms: its histogram files by name.
         images: its .npz files of synthetic cases by name.
         digest: hash of the public files.
     """

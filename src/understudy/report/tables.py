@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 from understudy.core.result import SCORES, Result
 from understudy.evaluation import quantities
+from understudy.evaluation.privacy.attacks import ATTACKS
 from understudy.report.reading import Table
 
 TITLES = {quantity.name: quantity.title for quantity in quantities().values()}
 OF_IMAGES = ("fidelity", "correlation")  # evaluations whose names have parts that are metrics of the menu
 WORDS = {  # what is more than the name with blanks for underscores
     **SCORES,
+    **{name: attack.title for name, attack in ATTACKS.items()},
     "unet": "U-Net",
     "segresnet": "SegResNet",
     "densenet": "DenseNet-121",
@@ -61,14 +63,6 @@ WORDS = {  # what is more than the name with blanks for underscores
     "accuracy": "voxels that agree",
     "spearman": "Spearman",
     "kendall": "Kendall tau-b",
-    "nearest_pixels": "membership by nearest image",
-    "nearest_features": "membership by nearest features",
-    "density_ratio": "membership by density ratio",
-    "link_contrasts": "linking two contrasts",
-    "link_slices": "linking slices",
-    "attribute": "inference of a class",
-    "discriminator": "membership by the discriminator",
-    "denoising_loss": "membership by the denoising loss",
     "risk": "residual risk",
     "tpr": "TPR at 1 % FPR",
     "success_members": "success on members",

@@ -122,6 +122,7 @@ def pix2pix(dims: int, image_channels: int, classes: int, channels: Sequence[int
     return Padded(Translator(dims, image_channels, classes, channels), 2 ** len(channels))
 
 
+# (dims, C, K with the background, widths of the levels, finest first) -> a module (N, C, *S) to logits (N, K, *S)
 NETWORKS: dict[str, Callable[[int, int, int, Sequence[int]], nn.Module]] = {
     "unet": unet,
     "nnunet": partial(unet, deep_supervision=True),

@@ -11,7 +11,8 @@ from torch import nn
 def ema_decay(batch_size: int, half_life_images: float, images_seen: int, rampup: float | None = 0.05) -> float:
     """Return the factor of the old average for one step, before which ``images_seen`` images were seen.
 
-    A weight counts half after ``half_life_images``, or the share ``rampup`` of ``images_seen`` if that is less.
+    A weight counts half after ``half_life_images``, or the share ``rampup`` (None: no such limit) of
+    ``images_seen`` if that is less.
     """
     if rampup is not None:
         half_life_images = min(half_life_images, images_seen * rampup)

@@ -81,9 +81,11 @@ def _grey_bits(file: Path) -> int:
 
 def _deep_header(file: Path) -> Header | None:
     """The header of a 16-bit PNG with several channels; None of any other file."""
+    if file.suffix.lower() != ".png":
+        return None
     with file.open("rb") as handle:
         start = handle.read(29)
-    if len(start) < 29 or not start.startswith(SIGNATURE) or start[12:16] != b"IHDR" or file.suffix.lower() != ".png":
+    if len(start) < 29 or not start.startswith(SIGNATURE) or start[12:16] != b"IHDR":
         return None
     width, height, bits, colour = struct.unpack(">IIBB", start[16:26])
     channels = _DEEP_CHANNELS.get(colour) if bits == 16 else None

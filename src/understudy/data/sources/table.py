@@ -173,18 +173,22 @@ def inferred_scheme(files: Sequence[Path]) -> LabelScheme:
 
 def mapped(scheme: LabelScheme, values: np.ndarray, where: str) -> np.ndarray:
     """Map whole numbers to classes, uint8, as ``LabelScheme.from_source`` does, through a table: fast on volumes."""
-    present = distinct(values)
-    low, span = int(present[0]), int(present[-1] - present[0])
-    if span > NARROW:
+    low, high = int(values.min()), int(values.max())
+    if not _narrow(low, high):
         return scheme.from_source(values, where)
-    table = np.zeros(span + 1, np.uint8)
+    present = distinct(values)
+    table = np.zeros(high - low + 1, np.uint8)
     table[present - low] = scheme.from_source(present, where)
-    return table[values.astype(np.int32) - low]
+    return table[values.astype(np.int64) - low]
 
 
 def distinct(values: np.ndarray) -> np.ndarray:
-    """Return the different whole numbers in an array, ascending, int64."""
-    low = int(values.min())
-    if int(values.max()) - low > NARROW:
-        return np.unique(values).astype(np.int64)
-    return np.flatnonzero(np.bincount((values.astype(np.int32) - low).reshape(-1))) + low
+    """Return the different whole numbers in an array, ascending."""
+    low, high = int(values.min()), int(values.max())
+    if not _narrow(low, high):
+        return np.unique(values)
+    return np.flatnonzero(np.bincount((values.astype(np.int64) - low).reshape(-1))) + low
+
+
+def _narrow(low: int, high: int) -> bool:
+    return high - low <= NARROW and high < 2**63  # what int64 holds

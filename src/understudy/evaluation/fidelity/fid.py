@@ -37,7 +37,7 @@ CASES_PER_FEATURE = 2  # fewer cases than twice the features: the covariance is 
 def frechet(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0) -> Result:
     """Return the Frechet distance of two feature matrices, squared units of the features, >= 0, lower is better.
 
-    It is biased upwards, the more the fewer cases: compare at equal n, the smaller set.
+    It is biased upwards, the more the fewer cases: compare at equal n. ``n`` is that of the smaller set.
     """
     check_features(real, synthetic)
     value = gaussian_distance(*moments(real), *moments(synthetic))

@@ -120,7 +120,9 @@ def compare_images(
     own = derive(seed, "fidelity")
     comparisons = [c for other in pairs[1:] for c in _compare(pairs[0], other, config, own, advance)]
     names = list(dict.fromkeys(c.plain.name for c in comparisons))
-    for compared in sorted(comparisons, key=lambda c: names.index(c.plain.name)):  # all cohorts by one metric, the next
+    for compared in sorted(
+        comparisons, key=lambda c: names.index(c.plain.name)
+    ):  # metric by metric, all cohorts by each
         results = [public(result, subjects) for result in _results(compared, title(config), seed)]
         found.results += results
         found.rows.append(_row(compared, results, len(real.rows)))

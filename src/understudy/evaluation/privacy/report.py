@@ -9,6 +9,7 @@ import numpy as np
 from understudy.core.disclosure import MIN_SUBJECTS, public
 from understudy.core.result import Result
 from understudy.core.statistics import percentile_interval
+from understudy.evaluation.folder import join_notes
 from understudy.evaluation.privacy.calibration import (
     MIN_CALIBRATION,
     ReferenceScores,
@@ -45,7 +46,7 @@ def copies_of(e: CopyEvidence, judged: CopyResult, what: str, seed: int) -> list
     n, at = len(e.cohort), f"{e.prefix}{what}"
     if judged.scores is None or judged.threshold is None:
         why = f"withheld: fewer than {MIN_SUBJECTS} real subjects to say how near unseen subjects lie"
-        return [Result(f"{at}.flagged", None, None, None, "cases", "lower", n, seed, _joined(why, *judged.skipped))]
+        return [Result(f"{at}.flagged", None, None, None, "cases", "lower", n, seed, join_notes(why, *judged.skipped))]
     found, threshold, rate = judged.scores, judged.threshold, e.config.false_positive_rate
     reference, flagged = threshold.reference, int(found.flagged.sum())
     copies = int((found.flagged & (found.nearness <= threshold.value)).sum())
@@ -55,7 +56,7 @@ def copies_of(e: CopyEvidence, judged: CopyResult, what: str, seed: int) -> list
     weak = f"set by {subjects} subjects only, which supports little" if subjects < MIN_CALIBRATION else ""
     nearer = f"nearer to a training case than {100 * (1 - rate):g} % of {reference.note}"
     spread = "interval: had other subjects set the threshold"
-    covered = _joined(nearer, spread, weak, *judged.skipped, NOT_COVERED, e.note)
+    covered = join_notes(nearer, spread, weak, *judged.skipped, NOT_COVERED, e.note)
     by_luck = "by chance, if synthetic cases lie as near to training cases as unseen subjects do; central 95 % range"
     if rate * (1 + subjects) < 1:
         by_luck += f"; up to {n / (1 + subjects):.3g} if the cases of one unseen subject, of {subjects}, are alike"
@@ -70,7 +71,7 @@ def copies_of(e: CopyEvidence, judged: CopyResult, what: str, seed: int) -> list
         Result(f"{at}.expected", chance, chance_low, chance_high, "cases", "", n, seed, by_luck),
         Result(f"{at}.flagged_share", flagged / n, *share, "", "lower", n, seed, "exact 95 % interval"),
         Result(f"{at}.above_reference_max", above, None, None, "cases", "lower", n, seed, beyond),
-        Result(f"{at}.threshold", threshold.value, *between, unit, "", subjects, seed, _joined(above_which, weak)),
+        Result(f"{at}.threshold", threshold.value, *between, unit, "", subjects, seed, join_notes(above_which, weak)),
         Result(f"{at}.least_p", float(found.p.min()), None, None, "", "higher", n, seed, least),
     ]
 
@@ -79,10 +80,6 @@ def _maps(e: CopyEvidence, seed: int) -> list[Result]:
     if isinstance(e.maps, str):
         return [Result(f"{e.prefix}label_maps.flagged", None, unit="cases", better="lower", seed=seed, note=e.maps)]
     return copies_of(e, e.maps, "label_maps", seed)
-
-
-def _joined(*notes: str) -> str:
-    return "; ".join(note for note in notes if note)
 
 
 def _synthetic(e: CopyEvidence, seed: int) -> list[Result]:

@@ -21,6 +21,7 @@ from understudy.core.errors import UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.result import write_results
 from understudy.core.stage import finished, output_folder
+from understudy.evaluation.folder import join_notes
 from understudy.evaluation.guard import leak_note, open_pair, short_names
 from understudy.evaluation.nearest import nearest
 from understudy.evaluation.privacy import calibration
@@ -124,7 +125,7 @@ def judge(
         calibration.reverse_reference(real, synthetic, config.memory_mib),
         threshold,
         config,
-        "; ".join(filter(None, (note, leak_note(synthetic)))),
+        join_notes(note, leak_note(synthetic)),
     )
 
 

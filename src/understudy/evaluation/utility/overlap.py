@@ -3,7 +3,7 @@
 Slices of a subject are stacked: voxels are counted over all its cases. **Rule**, stated here and nowhere else:
 prediction empty and reference not ("missed"), or reference empty and prediction not ("false positive") -> the worst
 value of the score: 0 of Dice, IoU, precision, recall and NSD, 1 of the volume difference, and of a distance the
-diagonal of the field of view (surfaces.py). Both empty -> the class does not count for the subject ("both empty"). All
+diagonal of the field of view (surface.py). Both empty -> the class does not count for the subject ("both empty"). All
 are counted.
 **Source**: Dice, Ecology 26 (1945): 2|P n R| / (|P| + |R|); Taha and Hanbury, BMC Medical Imaging 15:29 (2015) for the
 others; the volume difference ||P| - |R|| / (|P| + |R|) is 1 minus their volumetric similarity: unlike a difference

@@ -83,7 +83,7 @@ class GrowingSynthesis(nn.Module):
     """4x4 features -> image and label channels at the resolution of a level; blocks `b4` ..., outputs `write4` ...
 
     The first block is made of its feature maps, a further one of those that go in and out and its resolution; there are
-    `channel_base` / resolution of them, at most `channel_max`. The last resolution is a power of two >= 8, growing
+    `channel_base` / resolution feature maps, at most `channel_max`. The last resolution is a power of two >= 8, growing
     starts from `first`. The weights of output layers begin with the deviation `contrast`, None: 1 as published.
     """
 

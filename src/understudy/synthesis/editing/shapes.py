@@ -125,7 +125,8 @@ def _reached(start: np.ndarray, region: np.ndarray) -> np.ndarray:
 def rotated(lesion: Lesion, degrees: float, axis: int = 0) -> Lesion:
     """Return a lesion rotated around its centroid, in mm; its volume stays.
 
-    Positive ``degrees`` go from the first towards the second of the axes of rotation; in 3D ``axis`` (0, 1 or 2) stays.
+    Positive ``degrees`` go from the first towards the second of the axes of rotation; in 3D ``axis`` stays: 0, 1 or 2,
+    else a UsageError.
     """
     dims = lesion.classes.ndim
     if not 0 <= axis < 3:

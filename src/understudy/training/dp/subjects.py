@@ -43,7 +43,7 @@ class SubjectStream:
 
     The choice of cases and mirroring follow from ``seed``, which need not be secret. A subject is drawn with
     probability ``rate`` q and gives ``slices`` k cases, each looked at ``draws`` times; half are mirrored by
-    ``mirror``, and turned by up to ``rotate`` degrees.
+    ``mirror``; 9 of 10 are turned by up to ``rotate`` degrees.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ from understudy.core.disclosure import internal
 from understudy.core.result import Result
 from understudy.core.seed import derive
 from understudy.core.statistics import Interval
-from understudy.evaluation.folder import write_rows, write_table
+from understudy.evaluation.folder import three, write_rows, write_table
 from understudy.evaluation.privacy.attacks import ATTACKS
 from understudy.evaluation.privacy.attacks.risk import MIN_FOR_TPR, RATE, AttackPerformance, measure
 from understudy.evaluation.privacy.attacks.setup import (
@@ -45,7 +45,7 @@ class AttackResult:
 
     name: str  # of the attack, with the part: ``attribute.pneumonia``
     attack: Attack
-    why: str = ""  # why nothing was measured, or none
+    why: str = ""  # why nothing was measured
     performance: AttackPerformance | None = None
     members: SubjectScores | None = None
     non_members: SubjectScores | None = None
@@ -107,7 +107,7 @@ def _results(name: str, one: AttackResult, seed: int) -> list[Result]:
     found: list[tuple[str, Interval | None, str]] = [("auc", v.auc, auc), ("risk", v.risk, _risk_note(one, v))]
     if v.tpr:
         found.append(("tpr", v.tpr, f"members found at 1 % false accusations; {about}"))
-    return [Result(f"{name}.{word}", *_numbers(x), "", "lower", n, seed, note) for word, x, note in found]
+    return [Result(f"{name}.{word}", *three(x), "", "lower", n, seed, note) for word, x, note in found]
 
 
 def _risk_note(one: AttackResult, v: AttackPerformance) -> str:
@@ -140,13 +140,9 @@ def _row(cohort: str, one: AttackResult) -> list[Any]:
     if one.performance is None:
         return [*told, one.why, *[None] * (len(TABLE) - len(told) - 2), ""]
     v = one.performance
-    numbers = [number for found in (v.auc, v.risk, v.tpr) for number in _numbers(found)]
+    numbers = [number for found in (v.auc, v.risk, v.tpr) for number in three(found)]
     note = one.members.note if one.members else ""
     return [*told, outcome(v), *numbers, v.attack, v.control, v.members, v.non_members, note]
-
-
-def _numbers(found: Interval | None) -> tuple[float | None, float | None, float | None]:
-    return (found.value, found.low, found.high) if found else (None, None, None)
 
 
 def outcome(v: AttackPerformance) -> str:
