@@ -86,7 +86,7 @@ class MaskGAN(Generator):
         "paper": {"critic_maps": 16, "critic_steps": 1, "batch_size": 1, "betas": (0.5, 0.999), "ema_images": 0,
                   "min_voxels": 20, "images_seen": 31_900, "snapshot_every": 31_900, "grid_every": 3_190},
         "demo": {"generator_maps": 16, "critic_maps": 16, "critic_steps": 3, "batch_size": 8, "learning_rate": 0.001,
-                 "critic_rate": 0.001, "images_seen": 24_000, "snapshot_every": 24_000, "grid_every": 24_000,
+                 "critic_rate": 0.001, "images_seen": 20_000, "snapshot_every": 20_000, "grid_every": 20_000,
                  "ema_images": 1_500, "mirror": True, "small_components": 4},
     }  # fmt: skip
     config: MaskGANConfig

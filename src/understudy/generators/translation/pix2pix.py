@@ -62,7 +62,7 @@ class Pix2Pix(TranslationGenerator):
                   "mirror": True, "ema_images": 0, "images_seen": 40_000},  # 100 epochs of 400 volumes
         "demo": {"channels": 16, "channels_max": 128, "patch_channels": 16, "patch_layers": 2, "batch_size": 8,
                  "learning_rate": 2e-3, "discriminator_rate": 1e-3, "d_noise": 0.1, "dropout_layers": 2,
-                 "images_seen": 12_000, "ema_images": 500, "snapshot_every": 12_000, "grid_every": 12_000,
+                 "images_seen": 8_000, "ema_images": 500, "snapshot_every": 8_000, "grid_every": 8_000,
                  "mirror": True},
     }  # fmt: skip
     SAMPLING: ClassVar[tuple[str, ...]] = ("sample_block", "random")
