@@ -15,7 +15,7 @@ class ConsistencyConfig(SegmentationConfig):
     """
 
     network: str = Field("segresnet", description="architecture of the segmenter that reads the images")
-    utility_network: str = Field("unet", validate_default=True, description="the architecture that judges utility")
+    utility_network: str = Field("unet", validate_default=True, description="the architecture that measures utility")
     reference: Literal["control", "validation"] = Field("control", description="split of the real reference pairs")
     quantile: float = Field(0.05, gt=0, lt=0.5, description="share of real pairs that agree less than the threshold")
     draws: int = Field(1000, ge=100, description="bootstrap resamples")
@@ -25,7 +25,7 @@ class ConsistencyConfig(SegmentationConfig):
     def _another(cls, name: str, info: Any) -> str:
         if name == info.data.get("network"):
             raise ValueError(
-                f"another architecture than the one that judges utility was expected to read the images, and network "
+                f"another architecture than the one that measures utility was expected to read the images, and network "
                 f"is {name} too: set network, or utility_network if utility was judged by another"
             )
         return name

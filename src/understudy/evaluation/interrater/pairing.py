@@ -99,7 +99,7 @@ def _keys(first: Cohort, second: Cohort) -> list[list[Key]]:
         if one != other:
             raise UnderstudyError(
                 f"subjects of {first.path.name} and {second.path.name} have different numbers of cases, which have "
-                "neither a slice index nor images to tell them by: import the same files of both raters"
+                "neither a slice index nor images to match them by: import the same files of both raters"
             )
     return pairs
 
