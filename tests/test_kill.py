@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 KILLS = int(os.environ.get("UNDERSTUDY_KILLS", "2"))
-TRAIN = ["--preset", "demo", "--set", "images_seen=160", "--set", "snapshot_every=80", "--set", "grid_every=80",
+TRAIN = ["--preset", "demo", "--set", "images_seen=80", "--set", "snapshot_every=40", "--set", "grid_every=40",
          "--set", "batch_size=8", "--set", "checkpoint_seconds=0.2", "--seed", "4"]  # fmt: skip
 
 

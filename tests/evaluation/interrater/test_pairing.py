@@ -62,7 +62,7 @@ def test_pictures_are_matched_by_case_id_and_told_apart_by_their_images(tmp_path
     with pytest.raises(UnderstudyError, match="2 of 8 cases of a and d show another image: import the same images"):
         pair(one, rater(tmp_path / "d", without(TWO, "p", 0), slices=False), "test")
     maps = rater(tmp_path / "e", without(TWO, "p", 2), slices=False, images=False)
-    with pytest.raises(UnderstudyError, match="neither a slice index nor images to tell them by"):
+    with pytest.raises(UnderstudyError, match="neither a slice index nor images to match them by"):
         pair(one, maps, "test")
     assert len(pair(one, rater(tmp_path / "f", TWO, slices=False, images=False), "test").rows) == 9
 
