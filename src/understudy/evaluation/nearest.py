@@ -1,16 +1,15 @@
 """Exact nearest-neighbour search by Pearson's r: for each row of one set the best row of another, in bounded memory.
 
-A low-precision prefilter multiplies blocks of both sets and gives an upper bound of each pair's r. A pair whose bound
-reaches the best r so far is computed again in float64, and only that number decides: the result does not depend on
-blocks, threads, precision or processor. Ties go to the lowest index.
+A prefilter multiplies blocks of both sets, rounded to int8, and gives an upper bound of each pair's r. A pair whose
+bound reaches the best r so far is computed again in float64, and only that number decides: the result does not depend
+on blocks, threads, rounding or processor. Ties go to the lowest index.
 
-Let q, t be rows of length one, c a centre, q' = q - c, t' = t - c, q^, t^ these rounded, and u = 2^-24. Then
+Let q, t be rows of length one, c a centre, q' = q - c, t' = t - c, and q^, t^ these rounded to 255 steps a row. Then
 r = q.t = q'.t' + (|q|^2 - |q'|^2) / 2 + (|t|^2 - |t'|^2) / 2, where q'.t' is small if images are alike. It is off by
 
 - rounding of rows: |q'.t' - q^.t^| <= |q' - q^| |t'| + |q^| |t' - t^| (Cauchy-Schwarz), measured row by row;
-- adding n products in fp32: at most n u / (1 - n u) |q^| |t^|; long rows are multiplied in runs, whose sums are added:
-  n is the length of a run plus the number of runs;
-- rounding of a result to bf16: at most 1/255 of it (half a unit of its 8th bit);
+- adding n products in fp32: at most n u / (1 - n u) |q^| |t^| with u = 2^-24. Whole numbers add up exactly in int32, if
+  runs of 2^17 of them at most are multiplied at once; then n is the number of runs;
 - MARGIN: lengths that are one but for fp32, underflow, and a handful of fp32 operations on numbers below eight.
 
 **Source**: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed. 2002, section 3.1 (inner products).
@@ -18,6 +17,7 @@ r = q.t = q'.t' + (|q|^2 - |q'|^2) / 2 + (|t|^2 - |t'|^2) / 2, where q'.t' is sm
 ``benchmarks/search.py`` (scikit-learn, faiss).
 """
 
+import platform
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,14 +27,16 @@ import numpy as np
 import torch
 
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.training.engine import has_fast_bf16, keep_freed_memory
+from understudy.training.engine import keep_freed_memory
 
 TARGET_ROWS, QUERY_ROWS = 1024, 2048  # multiplied at once
 CENTRE_ROWS = 256  # targets whose mean is the centre: any would do, a near one narrows the bounds
 PIECE_VALUES = 2**18  # of one thread's work: 2 MiB in float64, which stay in the processor's cache
 MAX_THREADS = 8  # each holds several pieces; fewer where a row is longer than a piece: bounds memory
 MIN_RANGE, UNIT_ERROR, MARGIN = 1e-6, 1e-6, 1e-5  # of a row that is not constant; of |row|^2 from one; of r
-RUN = 2**16  # values of a row that are multiplied at once: beyond 2^24, a whole volume, fp32 sums have no bound
+TINY = 1e-30  # the least step of a row of zeros
+RUN = 2**17  # values of a row that are multiplied at once: 2^17 times 127^2 is below 2^31, what int32 holds
+INT8 = platform.machine() in ("x86_64", "AMD64")  # elsewhere torch multiplies int8 in plain loops, and fp32 is quicker
 
 
 class Rows(Protocol):
@@ -123,7 +125,7 @@ def nearest(
         groups = np.unique(np.concatenate([query_groups, target_groups]), return_inverse=True)[1].astype(np.int32)
     best = Nearest(np.full(n, -1), np.full(n, -np.inf))
     many, few = _block_rows(d, memory_mib)
-    centre = target.block(0, min(CENTRE_ROWS, few, m)).mean(0, dtype=np.float64)
+    centre = np.nan_to_num(target.block(0, min(CENTRE_ROWS, few, m)).mean(0, dtype=np.float64))  # NaN: refused below
     keep_freed_memory()  # blocks come and go: getting them from the kernel each time takes as long as reading images
     for first in range(0, n, many):
         block = _read(query, first, min(first + many, n), centre)
@@ -136,14 +138,9 @@ def nearest(
     return best
 
 
-def prefilter_dtype() -> torch.dtype:
-    """Return bf16 where the processor has instructions for it, else fp32."""
-    return torch.bfloat16 if has_fast_bf16("cpu") else torch.float32
-
-
 def _block_rows(dimension: int, memory_mib: int) -> tuple[int, int]:
     """Return how many queries and how many targets are held: many queries, so that targets are seldom read again."""
-    room = memory_mib * 2**20 // (dimension * (4 + prefilter_dtype().itemsize))
+    room = memory_mib * 2**20 // (dimension * 5)  # fp32 and int8
     return max(1, room * 3 // 4), max(1, min(room // 8, TARGET_ROWS))
 
 
@@ -162,48 +159,58 @@ class _Block:
     start: int
     rows: np.ndarray  # (n, d)
     constant: np.ndarray  # (n,) bool
-    rounded: torch.Tensor  # (n, d) bf16 or fp32: q^
-    terms: torch.Tensor  # fp32 (4, n): (|q|^2 - |q'|^2) / 2, |q'|, |q' - q^| and the sum of these two, at least |q^|
+    whole: torch.Tensor  # int8 (n, d), -127 to 127: q^ over the step of its row
+    terms: torch.Tensor  # fp32 (5, n): (|q|^2 - |q'|^2) / 2, |q'|, |q' - q^|, the sum of these two >= |q^|, the step
 
 
 def _read(source: Rows, start: int, stop: int, centre: np.ndarray) -> _Block:
     """Read the rows ``start`` to ``stop``; subtract the centre (d,) and round them."""
     n, d = stop - start, source.dimension
-    rows, rounded = np.empty((n, d), np.float32), torch.empty((n, d), dtype=prefilter_dtype())
-    squares, length, lost = np.empty((3, n))
+    rows, whole = np.empty((n, d), np.float32), np.empty((n, d), np.int8)
+    squares, length, lost, step = np.empty((4, n))
 
     def read(a: int, b: int) -> None:
         rows[a:b] = source.block(start + a, start + b)
-        squares[a:b] = (rows[a:b].astype(np.float64) ** 2).sum(1)
+        exact = rows[a:b].astype(np.float64)
+        squares[a:b] = found = np.einsum("nd,nd->n", exact, exact)
+        for square in found[~((np.abs(found - 1) <= UNIT_ERROR) | (found == 0))]:
+            raise UnderstudyError(
+                f"centred rows of length one were expected, found one of {square**0.5:g}: use UnitRows"
+            )
+        exact -= centre
+        length[a:b] = np.sqrt(np.einsum("nd,nd->n", exact, exact))
+        step[a:b] = np.maximum(np.abs(exact).max(1) / 127, TINY).astype(np.float32)
+        exact /= step[a:b, None]
+        whole[a:b] = np.rint(exact)
+        exact -= whole[a:b]
+        lost[a:b] = np.sqrt(np.einsum("nd,nd->n", exact, exact)) * step[a:b]
 
     _in_pieces(read, n, d)
-    for square in squares[~((np.abs(squares - 1) <= UNIT_ERROR) | (squares == 0))]:
-        raise UnderstudyError(f"centred rows of length one were expected, found one of {square**0.5:g}: use UnitRows")
-    offset, size = torch.from_numpy(centre), max(1, 2**20 // d)
-    for a in range(0, n, size):
-        exact = torch.from_numpy(rows[a : a + size]) - offset  # float64, as the centre is
-        length[a : a + size] = torch.linalg.vector_norm(exact, dim=1).numpy()
-        rounded[a : a + size] = exact
-        lost[a : a + size] = torch.linalg.vector_norm(exact.sub_(rounded[a : a + size]), dim=1).numpy()
-    terms = torch.from_numpy(np.stack([(squares - length**2) / 2, length, lost, length + lost])).float()
-    return _Block(start, rows, squares == 0, rounded, terms)
+    terms = torch.from_numpy(np.stack([(squares - length**2) / 2, length, lost, length + lost, step])).float()
+    return _Block(start, rows, squares == 0, torch.from_numpy(whole), terms)
 
 
 def _upper_bounds(query: _Block, part: slice, target: _Block) -> torch.Tensor:
     """Return for each pair of a part of the queries (n) and the targets (m) a number not below r, fp32 (n, m)."""
     d, bounds = target.rows.shape[1], torch.zeros(())
     for a in range(0, d, RUN):
-        q, t = query.rounded[part, a : a + RUN], target.rounded[:, a : a + RUN].T
-        if q.dtype == torch.bfloat16:
-            product = (q @ t).float()
-            product.add_(product.abs().mul_(0.00393))  # above 1/255
-        else:
-            product = torch.from_numpy(q.numpy() @ t.numpy())  # torch may have been told to multiply in fewer bits
-        bounds = product.add_(bounds)
-    (shift_q, _, lost_q, long_q), (shift_t, length_t, lost_t, long_t) = query.terms[:, part], target.terms
-    added = (min(d, RUN) + -(-d // RUN)) * 2.0**-24  # n u
-    bounds.add_(shift_t + MARGIN).add_(shift_q[:, None]).addr_(lost_q, length_t)
+        bounds = _product(query.whole[part, a : a + RUN], target.whole[:, a : a + RUN]).add_(bounds)
+    (shift_q, _, lost_q, long_q, step_q), (shift_t, length_t, lost_t, long_t, step_t) = (
+        query.terms[:, part],
+        target.terms,
+    )
+    bounds.mul_(step_q[:, None]).mul_(step_t).add_(shift_t + MARGIN).add_(shift_q[:, None]).addr_(lost_q, length_t)
+    added = ((1 if INT8 else min(d, RUN)) + -(-d // RUN)) * 2.0**-24  # n u
     return bounds.addr_(long_q, lost_t + added / (1 - added) * long_t)
+
+
+def _product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Return a b^T of whole numbers int8 (n, k), (m, k), fp32 (n, m)."""
+    if INT8:
+        return torch._int_mm(a, b.T).float()
+    return torch.from_numpy(
+        a.float().numpy() @ b.float().numpy().T
+    )  # torch may have been told to multiply in fewer bits
 
 
 def _compare(query: _Block, target: _Block, groups: np.ndarray | None, best: Nearest) -> None:
