@@ -11,7 +11,7 @@ from understudy.core.errors import UsageError
 KINDS = {
     "cohort.json": ("a cohort", "make one with `understudy import`, `sample` or `edit`"),
     "run.json": ("a training run", "name a folder that `understudy train` made"),
-    "results.json": ("results", "name a folder that `understudy evaluate` made"),
+    "results.json": ("an evaluation", "name a folder that `understudy evaluate` made"),
     "classifier.json": ("a classifier", "name a folder that `understudy classify` made"),
     "manifest.json": ("a bundle", "name a folder that `understudy release` made"),
 }
