@@ -134,3 +134,10 @@ def test_the_interval_of_a_mean_is_that_of_its_standard_error() -> None:
     low, high = percentile_interval([sample.mean(w) for w in sample.resamples(2000, rng(0, "s"))])
     error = x.std() / np.sqrt(200)
     assert high - low == pytest.approx(2 * 1.96 * error, rel=0.1) and low < x.mean() < high
+
+
+def test_without_subjects_every_statistic_is_refused_in_a_sentence() -> None:
+    none = Means(np.zeros((1, 0)))
+    for statistic in (ratio, difference):
+        with pytest.raises(UnderstudyError, match="at least one score"):
+            statistic(none, none, 0, 100)

@@ -43,7 +43,9 @@ def by_subject(subjects: np.ndarray) -> Groups:
 
 
 def resample(draw: np.random.Generator, n: int, draws: int) -> np.ndarray:
-    """Return how often each of n subjects stands in each resample of n, (draws, n)."""
+    """Return how often each of n subjects stands in each resample of n, (draws, n); UnderstudyError if n is 0."""
+    if not n:
+        raise UnderstudyError("a mean over subjects needs at least one score, found none")
     return draw.multinomial(n, np.full(n, 1 / n), draws)
 
 
