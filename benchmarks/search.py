@@ -11,7 +11,7 @@ the memory maps included); sides take turns, and ratios are taken round by round
 
 faiss is no dependency: ``pip install --target DIR --no-deps faiss-cpu`` somewhere, and ``--faiss DIR``; without it that
 comparison is left out, and it is said. Exits with 1 where understudy is slower than it should be (4 times
-scikit-learn; 2 times faiss with bf16 matrix units, 1 time without), misses a nearer target, holds 2 GiB, or grows
+scikit-learn; 2 times faiss with matrix units, 1 time without), misses a nearer target, holds 2 GiB, or grows
 faster than linearly.
 """
 

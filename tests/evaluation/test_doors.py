@@ -15,7 +15,7 @@ from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.evaluation.consistency.stage import evaluate_consistency
 from understudy.evaluation.fidelity.stage import evaluate_fidelity
-from understudy.evaluation.privacy import evaluate_privacy
+from understudy.evaluation.privacy.stage import evaluate_privacy
 from understudy.evaluation.utility.stage import TASKS, evaluate_utility
 
 DOORS: dict[str, Callable[..., Path]] = {

@@ -1,8 +1,12 @@
 """Numbers and names as people read them."""
 
+import subprocess
+import sys
+
 import pytest
 
 from understudy.core.result import Result
+from understudy.evaluation.privacy import attacks
 from understudy.report.reading import Table
 from understudy.report.tables import heading, interval, number, results_table, table_view, words
 
@@ -81,3 +85,9 @@ def test_cells_of_names_are_in_words_and_low_and_high_join_what_stands_before_th
     view = table_view(Table("t", header, (("unet", "volume_difference", "0.5", "0.25", "0.75"),)), "utility")
     assert view.header == ["Network", "Score", "Dice"]
     assert view.rows == [["U-Net", "volume difference", "0.500 [0.250, 0.750]"]]
+
+
+def test_every_attack_has_a_title_and_a_report_loads_no_attack() -> None:
+    assert set(attacks.TITLES) == set(attacks.ATTACKS) and words("link_slices") == "linking slices"
+    code = "import sys; from understudy.report.page import write_report; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from sklearn.metrics import roc_auc_score
 
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.tasks import classification
+from understudy.tasks import fitting
 from understudy.tasks.classification import (
     ClassificationConfig,
     Classifier,
@@ -73,7 +73,7 @@ def test_same_seed_same_bits_and_blocks_do_not_matter(monkeypatch: pytest.Monkey
     assert not torch.equal(weights(first), weights(other)) and not torch.equal(weights(first), weights(plain))
     whole = first.predict_cases(cases)
     assert whole.shape == (24, 2) and whole.dtype == np.float32 and (whole > 0).all() and (whole < 1).all()
-    monkeypatch.setattr(classification, "VOXELS_PER_BLOCK", 16 * 16 * 5)
+    monkeypatch.setattr(fitting, "VOXELS_PER_BLOCK", 16 * 16 * 5)
     assert np.abs(first.predict_cases(cases) - whole).max() < 1e-5
 
 

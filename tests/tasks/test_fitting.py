@@ -30,12 +30,17 @@ class Watched:
         return np.tile(chosen[:, None, None, None], (1, 1, 4, 4)).astype(np.float32), chosen.astype(np.float32)
 
 
+class Same(TaskNetwork):
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        return images
+
+
 def train(cases: TaskCases, config: FittingConfig, scores: list[float]) -> tuple[list[tuple[int, float]], int]:
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 1))
     values = iter(scores)
     found = fit(
-        TaskNetwork(network, Engine("fp32")),
+        Same(network, Engine("fp32")),
         cases,
         lambda z, y, _: (z, y),
         lambda logits, y, _: (logits[:, 0] - y).square().mean(),

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from understudy.core.errors import UnderstudyError
-from understudy.tasks import segmentation
+from understudy.tasks import fitting, segmentation
 from understudy.tasks.segmentation import SegmentationConfig, Segmenter, standardised, train_segmenter
 
 TINY = SegmentationConfig(updates=60, checks=3, channels=(8, 16, 16), batch_size=8, precision="fp32")
@@ -84,7 +84,7 @@ def test_same_seed_same_bits_and_blocks_do_not_matter(monkeypatch: pytest.Monkey
         torch.equal(a, b) for a, b in zip(first.network.parameters(), other.network.parameters(), strict=True)
     )
     whole = first.predict_cases(held)
-    monkeypatch.setattr(segmentation, "VOXELS_PER_BLOCK", 24 * 24 * 5)
+    monkeypatch.setattr(fitting, "VOXELS_PER_BLOCK", 24 * 24 * 5)
     assert (first.predict_cases(held) == whole).mean() > 0.999
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 import understudy as us
-from understudy.cli.help import CommandGroup, Verb, example
+from understudy.cli.help import CommandGroup, Verb, example, group
 from understudy.cli.options import DryRun, Out, Seed, Set, option, parse_settings, show, writing
 from understudy.cli.tables import show_results
 from understudy.core.errors import UsageError
@@ -20,12 +20,7 @@ Synthetic = Annotated[list[Path], option("COHORT...", "One or more synthetic coh
 More = Annotated[list[Path] | None, typer.Argument(metavar="COHORT", hidden=True)]
 Function = Callable[..., None]
 
-app = typer.Typer(
-    cls=CommandGroup,
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    epilog=example("understudy evaluate utility --real phantom --synthetic synthetic --out results-utility"),
-)
+app = group(CommandGroup, "understudy evaluate utility --real phantom --synthetic synthetic --out results-utility")
 
 
 @app.callback()

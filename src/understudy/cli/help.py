@@ -7,6 +7,7 @@ api/settings.py, where Python is told of them too. **Checked** in tests/cli/test
 import re
 from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperGroup
 
 from understudy.core.errors import UsageError
@@ -74,6 +75,11 @@ class CommandGroup(TyperGroup):
         found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
             formatter.write_dl([(name, command.get_short_help_str(LONG)) for name, command in found if command])
+
+
+def group(kind: type[CommandGroup], command: str, **more: Any) -> typer.Typer:
+    """Return the app of a group of commands, without markup and with an example below its help."""
+    return typer.Typer(cls=kind, rich_markup_mode=None, no_args_is_help=True, epilog=example(command), **more)
 
 
 def _refuse_renamed(ctx: Any, typed: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 import typer
 
 import understudy as us
-from understudy.cli.help import CommandGroup, Verb, example
+from understudy.cli.help import CommandGroup, Verb, example, group
 from understudy.cli.options import DryRun, Out, names, numbers, progress, show, writing
 from understudy.core.errors import UsageError
 
@@ -42,12 +42,7 @@ class Sources(CommandGroup):
         return typer.main.get_command(single)
 
 
-app = typer.Typer(
-    cls=Sources,
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    epilog=example("understudy import phantom --subjects 24 --size 64 --out phantom"),
-)
+app = group(Sources, "understudy import phantom --subjects 24 --size 64 --out phantom")
 
 
 @app.callback()

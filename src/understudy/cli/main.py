@@ -29,7 +29,7 @@ from understudy.cli import (
     train,
     verify,
 )
-from understudy.cli.help import CommandGroup, Verb, example
+from understudy.cli.help import CommandGroup, Verb, group
 from understudy.core.errors import UnderstudyError
 
 
@@ -41,12 +41,10 @@ class Verbs(CommandGroup):
         return list(VERBS)
 
 
-app = typer.Typer(
+app = group(
+    Verbs,
+    "understudy demo --out demo-output",
     name="understudy",
-    epilog=example("understudy demo --out demo-output"),
-    cls=Verbs,
-    no_args_is_help=True,
-    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

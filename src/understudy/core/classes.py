@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from understudy.core.cohort import Cohort
+from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.seed import rng
 
-MINIMUM_SUBJECTS = 5
 CLASS_REQUESTS = ("data", "balanced")
 ClassRequest = str | Mapping[str, float]
 
@@ -34,7 +34,7 @@ def class_combinations(cohort: Cohort, names: Sequence[str]) -> list[dict[str, A
         key = tuple(None if np.isnan(v) else v for v in values)
         if any(v is not None for v in key):
             found.setdefault(key, []).append(subject)
-    kept = [(key, names) for key, names in found.items() if len(set(names)) >= MINIMUM_SUBJECTS]
+    kept = [(key, names) for key, names in found.items() if len(set(names)) >= MIN_SUBJECTS]
     kept.sort(key=lambda entry: (-len(entry[1]), str(entry[0])))
     return [{"classes": list(key), "cases": len(names)} for key, names in kept]
 
@@ -66,7 +66,7 @@ def wanted_classes(
         raise UsageError(f"classes are {' or '.join(CLASS_REQUESTS)}, or NAME=VALUE with commas; found {request!r}")
     if not combinations:
         raise UnderstudyError(
-            f"no combination of the classes {', '.join(names)} is recorded that at least {MINIMUM_SUBJECTS} training "
+            f"no combination of the classes {', '.join(names)} is recorded that at least {MIN_SUBJECTS} training "
             "subjects have: give a value for each class instead, NAME=VALUE with commas"
         )
     table = np.array([c["classes"] for c in combinations], np.float32)  # None becomes NaN

@@ -134,6 +134,10 @@ class Cohort:
         """Return the sorted subjects of a split (or of all)."""
         return sorted(set(self.column("subject_id")[self.rows(split)].tolist()))
 
+    def subjects_seen(self) -> set[str]:
+        """Return the subjects that ``trained_on`` names: those whom the generator, or what screened it, has seen."""
+        return {subject for entry in self.trained_on for subject in entry.get("subjects", ())}
+
     def seen(self, split: str) -> dict[str, Any]:
         """Return the entry of ``trained_on`` that says a model saw a split of this cohort."""
         return {"cohort": self.id, "splits": [split], "subjects": self.subjects(split)}

@@ -122,8 +122,7 @@ def refuse_unfitting(real: Cohort, other: Cohort, labels: bool) -> None:
 
 
 def _refuse_leak(real: Cohort, other: Cohort) -> None:
-    seen = {subject for entry in other.trained_on for subject in entry.get("subjects", ())}
-    seen |= set(other.subjects())
+    seen = other.subjects_seen().union(other.subjects())
     for split in PROTECTED:
         leaked = len(seen.intersection(real.subjects(split)))
         if leaked:

@@ -93,7 +93,7 @@ def before_screening(cohort: Cohort) -> str | None:
 def facts(cohort: Cohort) -> list[Result]:
     """Return the counts of a cohort that limits may ask for; the subjects are None where they are few or unknown."""
     recorded = bool(cohort.trained_on) and all(entry.get("subjects") for entry in cohort.trained_on)
-    n = len({subject for entry in cohort.trained_on for subject in entry.get("subjects", ())})
+    n = len(cohort.subjects_seen())
     note = f"withheld: fewer than {MIN_SUBJECTS} subjects" if n < MIN_SUBJECTS else ""
     note = note if recorded else "trained_on does not record all subjects"
     return [

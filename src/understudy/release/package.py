@@ -168,7 +168,7 @@ def _open_real(real: Path, source: Cohort, known: EvidenceSet) -> Cohort:
             f"--real is the cohort {original.id}, and the evidence was measured against {known.real}: name that one"
         )
     original.verify()
-    seen = {subject for entry in source.trained_on for subject in entry.get("subjects", ())}
+    seen = source.subjects_seen()
     if stray := len(seen.difference(original.subjects())):
         raise UnderstudyError(
             f"{stray} of {len(seen)} subjects that {source.path.name} was made from are not in the real cohort "

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from math import floor
 
 from understudy.core.result import SCORES, Result
+from understudy.evaluation.folder import join_notes
 from understudy.report.tables import interval, number, words
 
 
@@ -73,7 +74,7 @@ def _utility(named: Mapping[str, Result]) -> list[Entry]:
             + (" Guessing gives an AUC of 0.5." if parts[-1] == "auc" else "")
         )
         figure, unit = f"{100 * ratio.value:.0f} %", f"of the {score} that real cases give"
-        detail = _joined(_percent_interval(ratio), f"n = {ratio.n} test subjects")
+        detail = join_notes(_percent_interval(ratio), f"n = {ratio.n} test subjects")
         entries.append(Entry(who, figure, unit, detail, meaning))
     return entries
 
@@ -96,7 +97,7 @@ def _fidelity(named: Mapping[str, Result]) -> list[Entry]:
             )
         meaning += " It says nothing about usefulness or privacy."
         features = plain.note.partition(";")[0] if " features of " in plain.note else ""
-        detail = _joined(_plain_interval(shown), f"n = {plain.n:,}", features)
+        detail = join_notes(_plain_interval(shown), f"n = {plain.n:,}", features)
         entries.append(Entry(".".join(parts[1:-1]), number(shown.value), titles[parts[-1]], detail, meaning))
     return entries
 
@@ -114,7 +115,7 @@ def _labels(named: Mapping[str, Result]) -> list[Entry]:
             f"real cases. One half of the real training subjects lies {_value(baseline)} from the other half."
         )
         who = ", ".join([*parts[1:-3], parts[-2]])
-        detail = _joined(_plain_interval(matched), f"n = {plain.n:,}")
+        detail = join_notes(_plain_interval(matched), f"n = {plain.n:,}")
         entries.append(Entry(who, number(matched.value), "SD from real label maps", detail, meaning))
     return entries
 
@@ -133,7 +134,7 @@ def _privacy(named: Mapping[str, Result]) -> list[Entry]:
         above = expected is not None and expected.high is not None and flagged.value > expected.high
         near = named.get(f"{prefix}above_reference_max")
         nearer = int(near.value) if near is not None and near.value is not None else 0
-        detail = _joined(
+        detail = join_notes(
             f"{number(expected.value, 'cases')} ({_between(expected)}) expected by chance" if expected else "",
             f"threshold set on {threshold.n} subjects" if threshold else "",
             f"{_between(flagged)} flagged, had other subjects set the threshold" if flagged.low is not None else "",
@@ -172,7 +173,7 @@ def _attack_entry(who: str, best: Result, measured: int, left_out: int, better: 
         meaning += "None tells members from non-members better than by guessing, as far as so few can show."
     meaning += f" {left_out} not measured." if left_out else ""
     unit = f"AUC of the best of {measured} attacks"
-    return Entry(who, number(best.value), unit, _joined(_plain_interval(best), f"n = {best.n}"), meaning, better > 0)
+    return Entry(who, number(best.value), unit, join_notes(_plain_interval(best), f"n = {best.n}"), meaning, better > 0)
 
 
 def _verdict(flagged: Result, above: bool, nearer: int) -> str:
@@ -218,7 +219,3 @@ def _percent_interval(result: Result) -> str:
     if result.low is None or result.high is None:
         return ""
     return f"95 % interval {100 * result.low:.0f} to {100 * result.high:.0f} %"
-
-
-def _joined(*parts: str) -> str:
-    return "; ".join(filter(None, parts))

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from understudy.core.result import SCORES, Result
 from understudy.evaluation import quantities
-from understudy.evaluation.privacy.attacks import ATTACKS
+from understudy.evaluation.privacy import attacks
 from understudy.report.reading import Table
 
 TITLES = {quantity.name: quantity.title for quantity in quantities().values()}
 OF_IMAGES = ("fidelity", "correlation")  # evaluations whose names have parts that are metrics of the menu
 WORDS = {  # what is more than the name with blanks for underscores
     **SCORES,
-    **{name: attack.title for name, attack in ATTACKS.items()},
+    **attacks.TITLES,
     "unet": "U-Net",
     "segresnet": "SegResNet",
     "densenet": "DenseNet-121",

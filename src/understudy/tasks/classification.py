@@ -37,7 +37,6 @@ from understudy.tasks.fitting import (
     TaskNetwork,
     channels_last,
     fit,
-    image_blocks,
     images_to_device,
     standardised,
     to_device,
@@ -62,9 +61,6 @@ def class_auc(targets: np.ndarray, scores: np.ndarray) -> np.ndarray:
 def macro(areas: np.ndarray) -> float:
     """Return the mean over the classes that have an area, NaN where none has."""
     return float(areas[np.isfinite(areas)].mean()) if np.isfinite(areas).any() else float("nan")
-
-
-VOXELS_PER_BLOCK = 2**18  # 64 images of 64 px
 
 
 class ClassificationConfig(FittingConfig):
@@ -121,10 +117,6 @@ class Classifier(TaskNetwork):
         self.network.eval()
         with self.engine.autocast():
             return self.network.features(standardised(images_to_device(images, self.engine))).float().cpu().numpy()
-
-    def predict_cases(self, cases: TaskCases) -> np.ndarray:
-        """Map all cases, in blocks of about VOXELS_PER_BLOCK, to probabilities (n, K) float32."""
-        return np.concatenate([self.predict(images) for images in image_blocks(cases, VOXELS_PER_BLOCK)])
 
 
 def class_cases(cohort: Cohort, rows: np.ndarray, encoding: Encoding, names: Sequence[str]) -> ClassCases:

@@ -14,6 +14,7 @@ another.
 **Checked**: tests/tasks/test_fitting.py (shares are exact), test_segmentation.py, test_classification.py.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -30,6 +31,7 @@ from understudy.core.seed import derive, rng
 from understudy.training.engine import Engine
 
 MIN_SD = 1e-3  # of images in [-1, 1]; a constant channel becomes zero
+VOXELS_PER_BLOCK = 2**18  # of one channel, predicted at once: 64 images of 64 px
 
 
 class FittingConfig(BaseModel):
@@ -57,13 +59,21 @@ class FittingConfig(BaseModel):
 
 
 @dataclass
-class TaskNetwork:
+class TaskNetwork(ABC):
     """A network that maps z-scores (N, C, *S) to logits, and how its training went."""
 
     network: nn.Module
     engine: Engine
     curve: list[tuple[int, float]] = field(default_factory=list)  # (updates, score) at every check
     chosen: int = 0  # number of updates of the weights that were kept
+
+    @abstractmethod
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Map one block of images (n, C, *S) float32 in [-1, 1] to what they show, (n, ...)."""
+
+    def predict_cases(self, cases: "TaskCases") -> np.ndarray:
+        """Map all cases as :meth:`predict` does, in blocks of about VOXELS_PER_BLOCK."""
+        return np.concatenate([self.predict(images) for images in image_blocks(cases, VOXELS_PER_BLOCK)])
 
 
 Fitted = TypeVar("Fitted", bound=TaskNetwork)

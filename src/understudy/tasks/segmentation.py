@@ -28,15 +28,12 @@ from understudy.tasks.fitting import (
     TaskCases,
     TaskNetwork,
     fit,
-    image_blocks,
     images_to_device,
     standardised,
     to_device,
 )
 from understudy.tasks.networks import ADVERSARIAL, NETWORKS, WIDTHS, build_network
 from understudy.training.engine import Engine
-
-VOXELS_PER_BLOCK = 2**18  # 64 images of 64 px
 
 
 class SegmentationConfig(FittingConfig):
@@ -89,10 +86,6 @@ class Segmenter(TaskNetwork):
         with self.engine.autocast():
             logits = self.network(standardised(images_to_device(images, self.engine)))
         return logits.argmax(1).to(torch.uint8).cpu().numpy()
-
-    def predict_cases(self, cases: TaskCases) -> np.ndarray:
-        """Map all cases, in blocks of about VOXELS_PER_BLOCK, to label maps (n, *S) uint8."""
-        return np.concatenate([self.predict(images) for images in image_blocks(cases, VOXELS_PER_BLOCK)])
 
 
 def train_segmenter(

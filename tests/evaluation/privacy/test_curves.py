@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from understudy.core.result import Result, read_results
-from understudy.evaluation.privacy import evaluate_privacy
+from understudy.evaluation.privacy.stage import evaluate_privacy
 
 Write = Callable[..., Path]
 TRAINED_ON = [{"cohort": "x", "splits": ["train"], "subjects": [f"patient{i}" for i in range(4, 16)]}]

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from understudy.core.result import Result, read_results
-from understudy.evaluation.privacy import evaluate_privacy
 from understudy.evaluation.privacy.attacks import ATTACKS
+from understudy.evaluation.privacy.stage import evaluate_privacy
 
 Write = Callable[..., Path]
 

@@ -10,8 +10,9 @@ import pytest
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
 from understudy.core.result import Result, read_results
-from understudy.evaluation.privacy import PrivacyConfig, evaluate_privacy
 from understudy.evaluation.privacy.attacks.setup import ScoreQuery
+from understudy.evaluation.privacy.config import PrivacyConfig
+from understudy.evaluation.privacy.stage import evaluate_privacy
 
 Write = Callable[..., Path]
 TRAINED_ON = [{"cohort": "x", "splits": ["train"], "subjects": [f"patient{i}" for i in range(4, 16)]}]

@@ -136,8 +136,8 @@ def read_item(item: Item, channels: int, dtype: str, scheme: LabelScheme | None)
         place = pictures[0]
         for picture, file in zip(pictures, item.images, strict=True):
             refuse_elsewhere(place.affine, picture.affine, place.array.shape[1:], str(file))
-        joined = np.concatenate([picture.array.astype(dtype, copy=False) for picture in pictures])
-        image = _reduced(joined, channels, item.images[0])
+        joined = np.concatenate([p.array for p in pictures]) if len(pictures) > 1 else place.array
+        image = _reduced(joined, channels, item.images[0]).astype(dtype, copy=False)
     if item.labels and scheme:
         drawn = formats.labels(item.labels)
         place = place or drawn

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from understudy.evaluation.utility.overlap import class_mean, confusion, dice, rules
-from understudy.tasks.segmentation import VOXELS_PER_BLOCK, CohortCases, Segmenter
+from understudy.tasks.fitting import VOXELS_PER_BLOCK
+from understudy.tasks.segmentation import CohortCases, Segmenter
 
 
 @dataclass(frozen=True)

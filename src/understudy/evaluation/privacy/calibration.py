@@ -110,8 +110,7 @@ def training_rows(real: Cohort, synthetic: Cohort) -> tuple[np.ndarray, str]:
 
     The synthetic cohort's ``trained_on`` names the subjects; the training split is taken where it names none of these.
     """
-    seen = {subject for entry in synthetic.trained_on for subject in entry.get("subjects", ())}
-    rows = np.flatnonzero(np.isin(real.column("subject_id"), sorted(seen)))
+    rows = np.flatnonzero(np.isin(real.column("subject_id"), sorted(synthetic.subjects_seen())))
     if len(rows):
         note = "compared with the real cases of every subject that the generator, or what screened its cases, has seen"
         return rows, note

@@ -123,8 +123,7 @@ def _draw(task: Task, real: Cohort, n: int, seed: int) -> Arm:
 def _synthetic(task: Task, name: str, other: Cohort, several: bool) -> Arm:
     cases, subjects = task.cases(other, other.rows()), other.subjects()
     of = (name, f".{name}" if several else "", other.generator)
-    seen = {subject for entry in other.trained_on for subject in entry.get("subjects", ())}
-    known = frozenset(seen.union(subjects))
+    known = frozenset(other.subjects_seen().union(subjects))
     return Arm(name, "synthetic", *of, cases, len(subjects), leak_note(other), "real", 1, known)
 
 

@@ -1,16 +1,32 @@
 """Attacks on the released cases: ATTACKS is the menu. Each scores real cases without knowing who was a member."""
 
-from understudy.evaluation.privacy.attacks import attribute, linkability, membership, singling_out
-from understudy.evaluation.privacy.attacks.setup import Attack
+from typing import TYPE_CHECKING
 
-ATTACKS: dict[str, Attack] = {
-    "nearest_pixels": membership.PIXELS,
-    "nearest_features": membership.FEATURES,
-    "density_ratio": membership.DENSITY_RATIO,
-    "singling_out": singling_out.ATTACK,
-    "link_contrasts": linkability.CONTRASTS,
-    "link_slices": linkability.SLICES,
-    "attribute": attribute.ATTACK,
-    "discriminator": membership.DISCRIMINATOR,
-    "denoising_loss": membership.DENOISING,
+from understudy.core.menu import Menu
+
+if TYPE_CHECKING:
+    from understudy.evaluation.privacy.attacks.setup import Attack
+
+ATTACKS: Menu["Attack"] = Menu(
+    "understudy.evaluation.privacy.attacks",
+    nearest_pixels="membership:PIXELS",
+    nearest_features="membership:FEATURES",
+    density_ratio="membership:DENSITY_RATIO",
+    singling_out="singling_out:ATTACK",
+    link_contrasts="linkability:CONTRASTS",
+    link_slices="linkability:SLICES",
+    attribute="attribute:ATTACK",
+    discriminator="membership:DISCRIMINATOR",
+    denoising_loss="membership:DENOISING",
+)
+TITLES = {  # as the report names them, which imports no attack
+    "nearest_pixels": "membership by nearest image",
+    "nearest_features": "membership by nearest features",
+    "density_ratio": "membership by density ratio",
+    "singling_out": "singling out",
+    "link_contrasts": "linking two contrasts",
+    "link_slices": "linking slices",
+    "attribute": "inference of a class",
+    "discriminator": "membership by the discriminator",
+    "denoising_loss": "membership by the denoising loss",
 }

@@ -58,7 +58,6 @@ def _lacks(setup: AttackSetup) -> str:
 
 ATTACK = Attack(
     attribute,
-    "inference of a class",
     "Do released cases tell this class of a patient better than they tell it of non-members?",
     "the released cases with their classes, and images of the patient",
     "mean",

@@ -71,7 +71,6 @@ def _lacks_slices(setup: AttackSetup) -> str:
 
 CONTRASTS = Attack(
     contrasts,
-    "linking two contrasts",
     "Can two contrasts of one patient, held apart, be brought together?",
     "the released cases, and two records that hold different contrasts of a patient",
     "mean",
@@ -79,7 +78,6 @@ CONTRASTS = Attack(
 )
 SLICES = Attack(
     slices,
-    "linking slices",
     "Can somebody who holds another slice of this patient find the patient in the released cases?",
     "the released cases, and slices of the patient beside the one that is looked for",
     "highest",

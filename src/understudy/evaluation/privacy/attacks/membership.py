@@ -106,22 +106,13 @@ def _attack(name: str, sign: int, holds: str) -> Attack:
         why = f"needs the generator, queried for its {name.replace('_', ' ')}: name its run with --generator"
         return "" if name in setup.score_queries else why
 
-    return Attack(
-        partial(query_scores, name=name, sign=sign),
-        f"membership by the {name.replace('_', ' ')}",
-        QUESTION,
-        holds,
-        "mean",
-        lacks,
-    )
+    return Attack(partial(query_scores, name=name, sign=sign), QUESTION, holds, "mean", lacks)
 
 
 HOLDS = "the released cases and images of the patient, compared by"
-PIXELS = Attack(pixels, "membership by nearest image", QUESTION, f"{HOLDS} pixels", "highest")
-FEATURES = Attack(
-    features, "membership by nearest features", QUESTION, f"{HOLDS} their features", "highest", no_features
-)
+PIXELS = Attack(pixels, QUESTION, f"{HOLDS} pixels", "highest")
+FEATURES = Attack(features, QUESTION, f"{HOLDS} their features", "highest", no_features)
 PEOPLE = "the released cases, images of the patient, and real images of other people"
-DENSITY_RATIO = Attack(density_ratio, "membership by density ratio", QUESTION, PEOPLE, "mean", _lacks)
+DENSITY_RATIO = Attack(density_ratio, QUESTION, PEOPLE, "mean", _lacks)
 DISCRIMINATOR = _attack("discriminator", 1, "the discriminator of the generator, and images of the patient")
 DENOISING = _attack("denoising_loss", -1, "the denoising network, and images of the patient")

@@ -120,7 +120,6 @@ class Attack:
     """One entry of the menu."""
 
     run: Callable[[AttackSetup], list[AttackScores]]
-    title: str
     question: str  # what is attacked, as a data-protection officer would ask
     holds: str  # what the attacker is taken to hold
     aggregate: str  # how the scores of a subject's cases become one: "mean" or "highest" (:func:`join_by_subject`)

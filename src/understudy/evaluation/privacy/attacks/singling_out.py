@@ -56,7 +56,6 @@ def alone(setup: AttackSetup, rows: np.ndarray) -> np.ndarray:
 
 ATTACK = Attack(
     singling_out,
-    "singling out",
     "Does a released case point to exactly this patient out of a group?",
     "the released cases, and images of a group of people in which the patient is",
     "highest",
