@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from understudy.core.errors import UnderstudyError
-from understudy.data.listing import Reading, refuse_elsewhere
+from understudy.data.listing import Reading
 from understudy.data.preprocess import fitted, resampling_taps, resized_image, resized_labels
 
 RANDOM = np.random.default_rng(0)
@@ -91,13 +91,3 @@ def test_a_point_stays_in_its_place_and_the_spacing_follows(fit: str, size: tupl
         return (matrix @ [*centre, 1])[:3]
 
     assert np.abs(centre_mm(image[0], affine) - centre_mm(case.image[0], case.affine)).max() < 0.05
-
-
-def test_pictures_in_different_places_are_told() -> None:
-    moved = np.eye(4)
-    moved[1, 3] = 0.9
-    refuse_elsewhere(np.eye(4), moved, (4, 4, 4), "x")
-    refuse_elsewhere(None, moved, (4, 4), "x")
-    turned = np.diag([1, 1.2, 1, 1])
-    with pytest.raises(UnderstudyError, match="x lies 1.8 mm away"):
-        refuse_elsewhere(np.eye(4), turned, (4, 10, 4), "x")

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from understudy.core.cohort import file_hash
-from understudy.core.errors import UnderstudyError
 from understudy.core.labels import LabelScheme
 from understudy.data.options import ImportOptions
 
@@ -52,6 +51,7 @@ class Reading:
         spacing_mm: per array axis, or None.
         affine: (4, 4), array indices (d, h, w, 1) to millimetres right, anterior, superior; or None. In 2D, d is 0.
         slice_index: which slice of its volume this is, from 0; or None.
+        remarks: what a user should know of how it was read: phrases that can be counted, without names.
     """
 
     image: np.ndarray | None
@@ -59,6 +59,7 @@ class Reading:
     spacing_mm: tuple[float, ...] | None = None
     affine: np.ndarray | None = None
     slice_index: int | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def size(self) -> tuple[int, ...]:
@@ -84,6 +85,10 @@ class Listing:
         intensity: how intensities are stored, where the source knows better than the options; else None.
         sliced: cases are slices unless the user asks for volumes.
         padded: size to which cases are zero-padded where the user asks for none; None leaves them as they are.
+        plane: plane of slices in which ``read`` gives volumes: their first axis goes across it.
+        passed_over: why files or rows were left out, and how many of each.
+        remarks: what a user should know before any pixel is read, and how many files or cases each concerns; like
+            the remarks of readings they are phrases without any name, value or path of the source.
         notes: plain data for the manifest's ``preprocessing``.
         inputs: what was found (names, sizes in bytes, the table): only its keyed hash is recorded.
     """
@@ -102,6 +107,9 @@ class Listing:
     intensity: str | None = None
     sliced: bool = False
     padded: tuple[int, ...] | None = None
+    plane: str = "axial"
+    passed_over: dict[str, int] = field(default_factory=dict)
+    remarks: dict[str, int] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     inputs: str = ""
 
@@ -141,22 +149,3 @@ def fingerprint(path: Path, items: Sequence[Item], table: Path | None = None) ->
 def size_text(size: tuple[int, ...]) -> str:
     """Write a spatial size for a message."""
     return " x ".join(map(str, size))
-
-
-def refuse_elsewhere(affine: np.ndarray | None, other: np.ndarray | None, size: tuple[int, ...], where: str) -> None:
-    """Refuse two pictures of one case and size that lie in different places of the body, where both affines are known.
-
-    Raises:
-        UnderstudyError: a corner lies more than a voxel away from where the other has it, in the second, ``where``.
-    """
-    if affine is None or other is None:
-        return
-    last = [0] * (3 - len(size)) + [side - 1 for side in size]
-    corners = np.array([[d, h, w, 1.0] for d in (0, last[0]) for h in (0, last[1]) for w in (0, last[2])])
-    away = float(np.abs(corners @ (affine - other)[:3].T).max())
-    voxel = float(np.sqrt((affine[:3, :3] ** 2).sum(0)).max())
-    if away > voxel:
-        raise UnderstudyError(
-            f"{where} lies {away:.3g} mm away from the image it belongs to, by the affines in the files: they must "
-            "cover the same place; resample one to the other"
-        )

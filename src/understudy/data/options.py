@@ -97,6 +97,19 @@ class FileOptions(ImportOptions):
     rule: Rule | None = Field(
         None, description="which slices are kept when volumes are cut; default: akbar for brats, all otherwise"
     )
+    plane: Literal["axial", "coronal", "sagittal", "scanned"] | None = Field(
+        None,
+        description="plane in which volumes are cut into slices; scanned: that of the thick slices; default: axial",
+    )
+    pad_value: float | None = Field(
+        None,
+        description="what is added around a picture by fit pad or crop; default: 0, or the lowest value of a channel "
+        "that goes below 0 (the air of a CT)",
+        json_schema_extra={"metavar": "NUMBER"},
+    )
+    same_grid: bool = Field(
+        False, description="label maps and channels lie on their images voxel by voxel, whatever their headers say"
+    )
     synthetic: bool = Field(False, description="the images were made by a generator elsewhere, which is judged here")
 
     @model_validator(mode="after")

@@ -132,7 +132,7 @@ def test_what_brats_refuses(tmp_path: Path, refused: Refused, save_nifti: SaveNi
     (second / "BraTS20_Training_001_seg.nii.gz").unlink()
     refused("1 of 2 cases have no seg file, the first is BraTS20_Training_001", root, **one)
     save_nifti(second / "BraTS20_Training_001_seg.nii.gz", np.zeros((240, 240, 6), np.uint8))
-    refused("all files of a case must be volumes of one size", root, **one)
+    refused("they must have the same size", root, **one)
     save_nifti(second / "BraTS20_Training_001_seg.nii.gz", np.full((240, 240, 5), 9, np.uint8), np.diag([-1, -1, 1, 1]))
     refused(r"holds the values \[9\]", root, **one)
 

@@ -1,16 +1,19 @@
 """One file per file format. Each gives a header (cheap) and a picture; a broken file gives one clear UnderstudyError.
 
-FORMATS is the menu: file name ending -> (header, image, labels). A new format is one file and its lines here.
+FORMATS is the menu: file name ending -> module with ``header``, ``image`` and ``labels``. A new format is one file and
+its lines here. Each returns the file as stored, label maps as (1, *S); the functions below check, and turn to the one
+stated order (data/geometry.py).
 """
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from understudy.core.errors import UnderstudyError
 from understudy.data.formats import nifti, raster, tiff
-from understudy.data.formats.raster import DecodedFile, Header
+from understudy.data.formats.decoded import DecodedFile, Header, refuse_odd
 
 FORMATS = {
     ".png": raster,
@@ -21,6 +24,7 @@ FORMATS = {
     ".nii": nifti,
     ".nii.gz": nifti,
 }
+ROUNDING = 0.01  # how far from a whole number a label may lie that a tool stored as a scaled integer
 
 
 def ending(file: Path) -> str | None:
@@ -36,12 +40,12 @@ def stem(file: Path) -> str:
 
 def header(file: Path) -> Header:
     """Read a file's channels, size and data type without its pixels."""
-    return FORMATS[_known(file)].header(file)
+    return _reader(file).header(file)
 
 
-def image(file: Path) -> DecodedFile:
-    """Read an image (C, *S); UnderstudyError for a broken file, other content than its name says, NaN or infinity."""
-    picture = FORMATS[_known(file)].image(file)
+def stored_image(file: Path) -> DecodedFile:
+    """Read an image on the file's own axes; UnderstudyError for a broken file, NaN or infinity."""
+    picture = _reader(file).image(file)
     if picture.array.dtype.kind == "f" and not np.isfinite(picture.array).all():
         bad = int((~np.isfinite(picture.array)).sum())
         raise UnderstudyError(
@@ -50,22 +54,35 @@ def image(file: Path) -> DecodedFile:
     return picture
 
 
-def labels(file: Path) -> DecodedFile:
-    """Read a label map (*S), whole numbers as stored; UnderstudyError if broken, with fractions or several channels."""
-    picture = FORMATS[_known(file)].labels(file)
+def stored_labels(file: Path) -> DecodedFile:
+    """Read a label map (1, *S) of whole numbers on the file's own axes; UnderstudyError if broken or with fractions."""
+    picture = _reader(file).labels(file)
     array = picture.array
     if array.dtype.kind == "f":
-        if not np.isfinite(array).all() or (np.rint(array) != array).any() or np.abs(array).max() >= 2**31:
+        whole = np.rint(array)
+        if not np.isfinite(array).all() or np.abs(array).max() >= 2**31 or np.abs(whole - array).max() > ROUNDING:
             raise UnderstudyError(
                 f"{file} holds values that are not whole numbers (or NaN), and a label map must hold whole "
                 "numbers: is it an image or a probability map?"
             )
-        array = array.astype(np.int32)
+        array = whole.astype(np.int32)
     return replace(picture, array=array)
 
 
-def _known(file: Path) -> str:
+def image(file: Path, plane: str = "axial") -> DecodedFile:
+    """Read an image (C, *S) in the stated order; UnderstudyError for a broken file, NaN or infinity."""
+    return stored_image(file).turned(plane)
+
+
+def labels(file: Path, plane: str = "axial") -> DecodedFile:
+    """Read a label map (*S), whole numbers, in the stated order; UnderstudyError if broken or with fractions."""
+    picture = stored_labels(file).turned(plane)
+    return replace(picture, array=picture.array[0])
+
+
+def _reader(file: Path) -> Any:
     found = ending(file)
     if found is None:
         raise UnderstudyError(f"{file} is of a kind that is not read; read are {', '.join(FORMATS)}")
-    return found
+    refuse_odd(file)
+    return FORMATS[found]

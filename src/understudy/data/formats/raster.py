@@ -1,4 +1,4 @@
-"""PNG and JPEG through Pillow: 1, 8 and 16 bits, 1 to 4 channels; what every file format gives (Header, DecodedFile).
+"""PNG and JPEG through Pillow: 1, 8 and 16 bits, 1 to 4 channels.
 
 PNG with 16 bits and 2 to 4 channels is decoded here, since Pillow would halve it to 8 bits.
 **Source**: ISO/IEC 15948 (PNG), clause 9 (filters None, Sub, Up, Average, Paeth) and clause 11.2.2 (IHDR).
@@ -14,59 +14,13 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from understudy.core.errors import UnderstudyError
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a file says of itself before its pixels are read: C channels, spatial size, stored data type."""
-
-    channels: int
-    size: tuple[int, ...]
-    dtype: str
-
-
-@dataclass(frozen=True)
-class DecodedFile:
-    """A file's content.
-
-    Attributes:
-        array: image (C, *S), or label map (*S).
-        spacing_mm: per array axis, or None where the file does not say.
-        affine: (4, 4), array indices (d, h, w, 1) to millimetres right, anterior, superior; or None. In 2D, d is 0.
-    """
-
-    array: np.ndarray
-    spacing_mm: tuple[float, ...] | None = None
-    affine: np.ndarray | None = None
-
-
-def storable(dtype: np.dtype) -> str:
-    """Return the type in which a cohort keeps values of a file's type: uint8, int16, uint16 or float32.
-
-    8-bit signed becomes int16; 32-bit and longer integers and 64-bit floats become float32 (exact to 16,777,216).
-    """
-    if dtype == np.bool_ or dtype == np.uint8:
-        return "uint8"
-    if dtype in (np.dtype("int8"), np.dtype("int16")):
-        return "int16"
-    return "uint16" if dtype == np.uint16 else "float32"
-
-
-def unreadable(file: Path, format_name: str, error: BaseException | str) -> UnderstudyError:
-    """Return what to raise about a file that does not hold what its name says, because of this error."""
-    why = " ".join(str(error).split()) or type(error).__name__
-    return UnderstudyError(
-        f"{file} should be a {format_name} image and cannot be read as one ({why}): it is cut short, damaged or "
-        "something else; replace or remove it"
-    )
-
+from understudy.data.formats.decoded import DecodedFile, Header, storable, unreadable
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _DEEP_CHANNELS = {2: 3, 4: 2, 6: 4}  # by colour type
@@ -99,7 +53,7 @@ def read_deep(file: Path) -> np.ndarray:
         raise UnderstudyError(
             f"{file} should be a 16-bit colour PNG without interlacing: save it again without interlacing"
         )
-    height, width = head.size
+    height, width = head.stored
     stride = width * 2 * head.channels
     try:
         data = zlib.decompress(b"".join(_image_data(content)))
@@ -189,14 +143,15 @@ def image(file: Path) -> DecodedFile:
 
 
 def labels(file: Path) -> DecodedFile:
-    """Read a label map as (H, W) with the numbers that the file stores; UnderstudyError if broken or in colour."""
+    """Read a label map as (1, H, W) with the numbers that the file stores; UnderstudyError if broken or in colour."""
     if _deep_header(file):
-        return DecodedFile(one_channel(read_deep(file), file))
+        return DecodedFile(one_channel(read_deep(file), file)[None])
     with _opened(file) as picture:
         bits, array = _grey_bits(file), np.asarray(picture)
     if bits in (2, 4):
         array = array // (255 // (2**bits - 1))
-    return DecodedFile(one_channel(_channels_first(array.astype(np.uint8) if array.dtype == bool else array), file))
+    array = _channels_first(array.astype(np.uint8) if array.dtype == bool else array)
+    return DecodedFile(one_channel(array, file)[None])
 
 
 def one_channel(array: np.ndarray, file: Path) -> np.ndarray:

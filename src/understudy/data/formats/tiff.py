@@ -14,7 +14,8 @@ from PIL import Image
 from tifffile import TiffFileError
 
 from understudy.core.errors import UnderstudyError
-from understudy.data.formats.raster import DecodedFile, Header, one_channel, storable, unreadable
+from understudy.data.formats.decoded import DecodedFile, Header, storable, unreadable
+from understudy.data.formats.raster import one_channel
 
 _BROKEN = OSError, ValueError, LookupError, TypeError, struct.error, TiffFileError, Image.DecompressionBombError
 
@@ -39,9 +40,9 @@ def image(file: Path) -> DecodedFile:
 
 
 def labels(file: Path) -> DecodedFile:
-    """Read a label map as (H, W) with the numbers that the file stores."""
+    """Read a label map as (1, H, W) with the numbers that the file stores."""
     array = one_channel(_read(file), file)
-    return DecodedFile(array.astype(np.uint8) if array.dtype == bool else array)
+    return DecodedFile((array.astype(np.uint8) if array.dtype == bool else array)[None])
 
 
 def _read(file: Path) -> np.ndarray:

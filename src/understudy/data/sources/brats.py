@@ -19,11 +19,11 @@ from pathlib import Path
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.data import formats
-from understudy.data.formats.raster import Header
+from understudy.data.formats.decoded import Header
 from understudy.data.listing import Item, Listing, Source, fingerprint, size_text
 from understudy.data.options import FileOptions
 from understudy.data.slices import AKBAR_SIDE
-from understudy.data.sources.folder import joint_size, joint_type, read_item
+from understudy.data.sources.case_files import case_header, chosen_plane, joint_size, joint_type, read_item
 from understudy.data.sources.table import refuse_outside
 
 CONTRASTS = ("T1", "T1c", "T2", "FLAIR")
@@ -56,17 +56,27 @@ def listing(path: Path, options: FileOptions) -> Listing:
         Item(name, subject_of(name), tuple(files[c] for c in channels), files.get("seg"))
         for name, files in cases.items()
     ]
-    heads = [head for item in items for head in _headers(item)]
+    heads = [head for item in items for head in _headers(item, options.same_grid)]
+    plane, remarks = chosen_plane(options, heads, options.dims or 2)
     dtype, scheme = joint_type(heads), _scheme(cases, options) if labelled else None
     found = Listing(
         items=items,
-        read=partial(read_item, channels=len(channels), dtype=dtype, scheme=scheme),
+        read=partial(
+            read_item,
+            channels=len(channels),
+            dtype=dtype,
+            scheme=scheme,
+            plane=plane,
+            same_grid=options.same_grid,
+        ),
         channels=channels,
         dtype=dtype,
-        size=joint_size(heads),
+        size=joint_size(heads, plane),
         dims=3,
+        plane=plane,
         scheme=scheme,
         modality="MR",
+        remarks=remarks,
         notes={"source": "brats", "contrasts_not_in_every_case": sorted(_seen(cases) - set(channels))},
         inputs=fingerprint(path, items),
     )
@@ -154,15 +164,15 @@ def _scheme(cases: dict[str, dict[str, Path]], options: FileOptions) -> LabelSch
     return LabelScheme(("background", *(_PARTS[v] for v in values)), (0, *values))
 
 
-def _headers(item: Item) -> list[Header]:
+def _headers(item: Item, same_grid: bool) -> list[Header]:
     """The headers of a case's contrasts; all its files must be volumes of one size."""
-    files = item.files
-    heads = [formats.header(file) for file in files]
-    for file, head in zip(files, heads, strict=True):
-        if head.size != heads[0].size or head.channels != 1 or len(head.size) != 3:
+    case_header(item, same_grid)
+    heads = [formats.header(file) for file in item.files]
+    for file, head in zip(item.files, heads, strict=True):
+        if head.channels != 1 or len(head.size) != 3:
             raise UnderstudyError(
-                f"{files[0]} is {size_text(heads[0].size)} and {file} is {size_text(head.size)} in {head.channels} "
-                "channel(s): all files of a case must be volumes of one size"
+                f"{file} is {size_text(head.size)} in {head.channels} channel(s), and a file of a BraTS case is a "
+                "volume of one channel: replace it"
             )
     return heads[: len(item.images)]
 

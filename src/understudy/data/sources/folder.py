@@ -4,19 +4,16 @@
 """
 
 import re
-from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
-from understudy.data import formats
-from understudy.data.formats.raster import Header
-from understudy.data.listing import Item, Listing, Reading, Source, fingerprint, refuse_elsewhere, size_text
+from understudy.data.formats.decoded import Header
+from understudy.data.listing import Item, Listing, Source, fingerprint
+from understudy.data.sources.case_files import case_header, chosen_plane, joint_size, joint_type, read_item
 from understudy.data.sources.pairs import FolderOptions, pairs
-from understudy.data.sources.table import inferred_scheme, mapped
+from understudy.data.sources.table import inferred_scheme
 
 DEFAULT_NAMES = {1: ("image",), 3: ("red", "green", "blue")}
 
@@ -30,7 +27,7 @@ def listing(path: Path, options: FolderOptions) -> Listing:
     """
     _refuse_unclear(options)
     found = pairs(path, options)
-    heads = {item.name: _header(item) for item in found.items}
+    heads = {item.name: case_header(item, options.same_grid) for item in found.items}
     channels, dtype = _image_type(found.items, heads, options.channels) if options.images is not None else ((), "uint8")
     scheme = None
     if options.labels is not None:
@@ -40,16 +37,26 @@ def listing(path: Path, options: FolderOptions) -> Listing:
     if len(dims) > 1:
         raise UnderstudyError(f"{path} holds 2D pictures and volumes together: import them one by one")
     types = sorted({head.dtype for head in heads.values()})
+    plane, remarks = chosen_plane(options, list(heads.values()), options.dims or max(dims))
     return Listing(
         items=found.items,
-        read=partial(read_item, channels=len(channels), dtype=dtype, scheme=scheme),
+        read=partial(
+            read_item,
+            channels=len(channels),
+            dtype=dtype,
+            scheme=scheme,
+            plane=plane,
+            same_grid=options.same_grid,
+        ),
         channels=channels,
         dtype=dtype,
-        size=joint_size(heads.values()),
+        size=joint_size(heads.values(), plane),
         dims=dims.pop(),
+        plane=plane,
         scheme=scheme,
         classes=found.classes,
         rule=options.rule or "all",
+        remarks=remarks,
         notes={"source": "folder", "files_passed_over_by_table": found.passed_over, "types_in_files": types},
         inputs=fingerprint(path, found.items, path / options.table if options.table else None),
     )
@@ -85,17 +92,6 @@ def _refuse_unclear(options: FolderOptions) -> None:
         raise UsageError(f"--subject-pattern {pattern!r} is not a regular expression: {error}") from error
 
 
-def _header(item: Item) -> Header:
-    """The header of the image, or of the label map where there is none; refuses a pair of unlike sizes."""
-    heads = [formats.header(file) for file in item.files]
-    if heads[0].size != heads[-1].size:
-        raise UnderstudyError(
-            f"{item.images[0]} is {size_text(heads[0].size)} and its label map {item.labels} is "
-            f"{size_text(heads[-1].size)}: they must have the same size"
-        )
-    return heads[0]
-
-
 def _image_type(items: list[Item], heads: dict[str, Header], names: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
     """Channel names and the one type that holds all files."""
     counts = {heads[item.name].channels: item for item in items}
@@ -114,45 +110,6 @@ def _image_type(items: list[Item], heads: dict[str, Header], names: tuple[str, .
             "are grey"
         )
     return names or DEFAULT_NAMES.get(n, tuple(f"channel{c}" for c in range(n))), joint_type(heads.values())
-
-
-def joint_size(heads: Iterable[Header]) -> tuple[int, ...] | None:
-    """Return the spatial size that files share, or None where they differ."""
-    sizes = {head.size for head in heads}
-    return sizes.pop() if len(sizes) == 1 else None
-
-
-def joint_type(heads: Iterable[Header]) -> str:
-    """Return the one type, of those that are stored, that holds the values of all files."""
-    joint = np.result_type(*{np.dtype(head.dtype) for head in heads})
-    return joint.name if joint.itemsize <= 2 or joint.kind == "f" else "float32"
-
-
-def read_item(item: Item, channels: int, dtype: str, scheme: LabelScheme | None) -> Iterator[Reading]:
-    """Read a case: its image files, one channel after the other, and its label map, which must lie in one place."""
-    image, labels, place = None, None, None
-    if item.images:
-        pictures = [formats.image(file) for file in item.images]
-        place = pictures[0]
-        for picture, file in zip(pictures, item.images, strict=True):
-            refuse_elsewhere(place.affine, picture.affine, place.array.shape[1:], str(file))
-        joined = np.concatenate([p.array for p in pictures]) if len(pictures) > 1 else place.array
-        image = _reduced(joined, channels, item.images[0]).astype(dtype, copy=False)
-    if item.labels and scheme:
-        drawn = formats.labels(item.labels)
-        place = place or drawn
-        refuse_elsewhere(place.affine, drawn.affine, drawn.array.shape, str(item.labels))
-        labels = mapped(scheme, drawn.array, str(item.labels))
-    yield Reading(image, labels, place.spacing_mm if place else None, place.affine if place else None)
-
-
-def _reduced(image: np.ndarray, channels: int, file: Path) -> np.ndarray:
-    """One channel of a grey image that is stored in colour, where one was named."""
-    if len(image) == channels:
-        return image
-    if (image != image[:1]).any():
-        raise UnderstudyError(f"{file} has {len(image)} channels that differ, and --channels names one: name all")
-    return image[:1]
 
 
 SOURCE = Source(

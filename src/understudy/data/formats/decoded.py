@@ -1,0 +1,110 @@
+"""What every file format gives: a header (cheap), a decoded file, and the bounds within which anything is allocated.
+
+**Checked** in tests/data/formats/test_decoded.py.
+"""
+
+import stat
+from dataclasses import dataclass, replace
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from understudy.core.errors import UnderstudyError
+from understudy.data.geometry import turned, turned_size
+
+MOST_VALUES = 2**29  # of one file, channels counted: 512 million, 2 GiB in float32 (a CT of 1,024 x 1,024 x 500)
+MOST_SIDE = 65535
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself before its pixels are read.
+
+    Attributes:
+        channels: C.
+        stored: spatial size on the file's own axes: (H, W) of a picture, (I, J, K) of a volume.
+        dtype: the type in which a cohort keeps its values (``storable``).
+        affine: (4, 4), stored indices (i, j, k, 1) to millimetres right, anterior, superior; or None.
+        placed: whether the file itself says where it lies; where False, an affine is the format's default.
+        source_dtype: NumPy name of the type that the file stores, for the notes; blank where it is ``dtype``.
+    """
+
+    channels: int
+    stored: tuple[int, ...]
+    dtype: str
+    affine: np.ndarray | None = None
+    placed: bool = True
+    source_dtype: str = ""
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Spatial size in the stated order, axial."""
+        return self.turned_size()
+
+    def turned_size(self, plane: str = "axial") -> tuple[int, ...]:
+        """Return the spatial size in the stated order of a plane."""
+        return turned_size(self.stored, self.affine, plane)
+
+
+@dataclass(frozen=True)
+class DecodedFile:
+    """A file's content.
+
+    Attributes:
+        array: image (C, *S); a label map is (1, *S) as decoded, and (*S) from ``formats.labels``.
+        spacing_mm: per array axis, or None where the file does not say.
+        affine: (4, 4), array indices to millimetres right, anterior, superior; or None. In 2D, d is 0.
+        placed: as in :class:`Header`.
+        remarks: what the reader decided and a user should know: whole phrases without names or numbers of the file,
+            so that they can be counted over files, such as ``"sform and qform disagree: qform is used"``.
+        colours: of a label map with a palette, the colour (red, green, blue) of each value that occurs; else None.
+    """
+
+    array: np.ndarray
+    spacing_mm: tuple[float, ...] | None = None
+    affine: np.ndarray | None = None
+    placed: bool = True
+    remarks: tuple[str, ...] = ()
+    colours: dict[int, tuple[int, int, int]] | None = None
+
+    def turned(self, plane: str = "axial") -> "DecodedFile":
+        """Return it in the stated order of a plane; a picture without an affine stays as it is."""
+        array, affine, spacing = turned(self.array, self.affine, plane)
+        return replace(self, array=array, affine=affine if self.placed else None, spacing_mm=spacing or self.spacing_mm)
+
+
+def storable(dtype: np.dtype) -> str:
+    """Return the type in which a cohort keeps values of a file's type: uint8, int16, uint16 or float32.
+
+    8-bit signed becomes int16; 32-bit and longer integers and 64-bit floats become float32 (exact to 16,777,216).
+    """
+    if dtype == np.bool_ or dtype == np.uint8:
+        return "uint8"
+    if dtype in (np.dtype("int8"), np.dtype("int16")):
+        return "int16"
+    return "uint16" if dtype == np.uint16 else "float32"
+
+
+def unreadable(file: Path, format_name: str, error: BaseException | str) -> UnderstudyError:
+    """Return what to raise about a file that does not hold what its name says, because of this error."""
+    why = " ".join(str(error).split()) or type(error).__name__
+    return UnderstudyError(
+        f"{file} should be a {format_name} image and cannot be read as one ({why}): it is cut short, damaged or "
+        "something else; replace or remove it"
+    )
+
+
+def refuse_large(file: Path, size: tuple[int, ...]) -> None:
+    """Refuse sizes, as a header claims them, that are 0 or less, or more than is ever read; nothing is allocated."""
+    if not size or min(size) < 1 or max(size) > MOST_SIDE or prod(map(int, size)) > MOST_VALUES:
+        raise UnderstudyError(
+            f"{file} says that it is {' x '.join(map(str, size))}, and sides of 1 to {MOST_SIDE} with at most "
+            f"{MOST_VALUES:,} values in all are read: it is damaged, or must be cut into smaller files"
+        )
+
+
+def refuse_odd(file: Path) -> None:
+    """Refuse what is no regular file (a pipe, a device, a folder), which might never end."""
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise UnderstudyError(f"{file} is no regular file (a pipe, a device or a folder): remove it")
