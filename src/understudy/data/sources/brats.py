@@ -23,7 +23,14 @@ from understudy.data.formats.decoded import Header
 from understudy.data.listing import Item, Listing, Source, fingerprint, size_text
 from understudy.data.options import FileOptions
 from understudy.data.slices import AKBAR_SIDE
-from understudy.data.sources.case_files import case_header, chosen_plane, joint_size, joint_type, read_item
+from understudy.data.sources.case_files import (
+    case_header,
+    chosen_plane,
+    depth_remarks,
+    joint_size,
+    joint_type,
+    read_item,
+)
 from understudy.data.sources.table import refuse_outside
 
 CONTRASTS = ("T1", "T1c", "T2", "FLAIR")
@@ -76,7 +83,7 @@ def listing(path: Path, options: FileOptions) -> Listing:
         plane=plane,
         scheme=scheme,
         modality="MR",
-        remarks=remarks,
+        remarks={**remarks, **(depth_remarks(heads, options.intensity) if options.dims == 3 else {})},
         notes={"source": "brats", "contrasts_not_in_every_case": sorted(_seen(cases) - set(channels))},
         inputs=fingerprint(path, items),
     )

@@ -11,7 +11,14 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.data.formats.decoded import Header
 from understudy.data.listing import Item, Listing, Source, fingerprint
-from understudy.data.sources.case_files import case_header, chosen_plane, joint_size, joint_type, read_item
+from understudy.data.sources.case_files import (
+    case_header,
+    chosen_plane,
+    depth_remarks,
+    joint_size,
+    joint_type,
+    read_item,
+)
 from understudy.data.sources.pairs import FolderOptions, pairs
 from understudy.data.sources.table import inferred_scheme
 
@@ -56,7 +63,7 @@ def listing(path: Path, options: FolderOptions) -> Listing:
         scheme=scheme,
         classes=found.classes,
         rule=options.rule or "all",
-        remarks=remarks,
+        remarks={**remarks, **depth_remarks(heads.values() if options.images else (), options.intensity)},
         notes={"source": "folder", "files_passed_over_by_table": found.passed_over, "types_in_files": types},
         inputs=fingerprint(path, found.items, path / options.table if options.table else None),
     )
