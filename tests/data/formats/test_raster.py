@@ -10,7 +10,7 @@ from PIL import Image
 
 from understudy.core.errors import UnderstudyError
 from understudy.data import formats
-from understudy.data.formats.raster import SIGNATURE, read_deep
+from understudy.data.formats.png import SIGNATURE, read_deep, scanned
 
 RANDOM = np.random.default_rng(0)
 COLOUR = {1: 0, 2: 4, 3: 2, 4: 6}  # PNG colour type by number of channels
@@ -63,7 +63,7 @@ def test_each_filter(tmp_path: Path, kind: int) -> None:
     few = RANDOM.integers(0, 4, (20, 20, 3))  # few values, so that predictors tie
     for array in (RANDOM.integers(0, 65536, (6, 5, 3)), few, few * 256):
         write_png(tmp_path / "a.png", array, 16, (kind,))
-        assert np.array_equal(read_deep(tmp_path / "a.png"), np.moveaxis(array, -1, 0))
+        assert np.array_equal(read_deep(tmp_path / "a.png", scanned(tmp_path / "a.png")), np.moveaxis(array, -1, 0))
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
