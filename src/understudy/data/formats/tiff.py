@@ -10,6 +10,7 @@ SubIFDs, are no pages.
 **Checked** in tests/data/formats/test_tiff.py (against Pillow and tifffile) and test_hostile_pictures.py.
 """
 
+import logging
 import re
 import struct
 from collections.abc import Iterator
@@ -46,6 +47,10 @@ INVERTED = "grey TIFF pictures that count from white (min-is-white) are turned r
 SMALLER = "smaller copies inside a TIFF are not read"
 UNSURE = (
     "1-bit TIFF label maps written by tifffile are marked min-is-white whatever they hold: the stored numbers are taken"
+)
+MEANT = (  # tags that say what pixels mean and where they are
+    *(254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 292, 293),
+    *(317, 320, 322, 323, 324, 325, 338, 339, 347, 530, 32997, 32998),
 )
 MOST_PAGES = 64  # looked at
 _BROKEN = (
@@ -138,7 +143,7 @@ def _numbers(
 @contextmanager
 def _opened(file: Path) -> Iterator[tuple[tifffile.FileHandle, _Page]]:
     try:
-        with tifffile.TiffFile(file) as tiff:
+        with _heard(), tifffile.TiffFile(file) as tiff:
             one, others = _full_page(tiff, file)
             page = _checked(one, file, tiff.byteorder == ">")
             if others:
@@ -147,6 +152,37 @@ def _opened(file: Path) -> Iterator[tuple[tifffile.FileHandle, _Page]]:
             yield tiff.filehandle, page
     except _BROKEN as error:
         raise unreadable(file, "TIFF", error) from error
+
+
+class _Complaints(logging.Handler):
+    """What tifffile writes to the log instead of raising it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+
+
+@contextmanager
+def _heard() -> Iterator[None]:
+    """Keep tifffile's log off the screen, and refuse a file of which it passed over a tag that says what pixels mean.
+
+    Raises:
+        ValueError: at the end, unless another error came first.
+    """
+    log, complaints = logging.getLogger("tifffile"), _Complaints()
+    log.addHandler(complaints)
+    log.propagate, kept_propagate = False, log.propagate
+    try:
+        yield
+    finally:
+        log.removeHandler(complaints)
+        log.propagate = kept_propagate
+    for tag in MEANT:
+        if any(f"TiffTag {tag} " in said for said in complaints.said):
+            raise ValueError(f"its tag {tag}, which says what pixels mean, is damaged")
 
 
 def _full_page(tiff: tifffile.TiffFile, file: Path) -> tuple[tifffile.TiffPage, int]:

@@ -11,6 +11,7 @@ which reads few kinds of pixels. A strip that is missing or too short is refused
 import io
 import os
 import struct
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ COMPRESSIONS = {  # those read, and how many bytes one byte can become; 0: any n
     **{1: 1, 2: 0, 3: 0, 4: 0, 5: 4096, 7: 4096, 8: 1032},
     **{32773: 128, 32946: 1032, 34925: 0, 50000: 0},
 }
+NO_CODE = b"\x02" * 64  # put after fax data: no code of them, so that data which end too early are noticed
 MOST_SEGMENTS = 2**17
 
 
@@ -123,11 +125,11 @@ def decompressed(data: bytes, page: TiffPixels, rows: int) -> bytes:
         return data[:size]
     shape, bits, samples, colour = (rows, page.row_bytes), 8, 1, 1
     if page.compression in CCITT:
-        shape, bits = (rows, page.chunk[1]), 1
+        shape, bits, data = (rows, page.chunk[1]), 1, data + NO_CODE
     if page.compression == JPEG:
         shape, samples = (rows, page.chunk[1]), page.contiguous
         colour = struct.unpack("<H", page.options[262][2][:2])[0]
-    with _silent(), Image.open(io.BytesIO(_alone(data, page, shape, bits, samples, colour)), formats=["TIFF"]) as part:
+    with _libtiff(), Image.open(io.BytesIO(_alone(data, page, shape, bits, samples, colour)), formats=["TIFF"]) as part:
         found = part.tobytes()
     if len(found) != size:
         raise ValueError(f"a strip or tile has {len(found)} bytes of {size}")
@@ -161,16 +163,19 @@ def _before(tags: Mapping[int, tuple[int, int, bytes]], tag: int) -> int:
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
-    """Keep libtiff from writing to standard error of the process; what it raises is told by the caller."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+def _libtiff() -> Iterator[None]:
+    """Keep libtiff from writing to standard error of the process; bad fax codes, which it only writes of, are raised."""
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+        said.seek(0)
+        if b"Fax" in said.read(4096):
+            raise ValueError("a strip or tile holds no whole CCITT fax data")
 
 
 def unpacked(data: bytes, page: TiffPixels, rows: int) -> np.ndarray:
