@@ -12,7 +12,6 @@ import sys
 import time
 import tracemalloc
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -316,8 +315,7 @@ HOSTILE: dict[str, bytes] = {
     "no-tags.tif": ifd({}, bytes(64)),
     "two-pages.tif": tiff(np.zeros((2, 8, 8), np.uint8), photometric="minisblack"),
     "many-pages.tif": tiff(np.zeros((100, 8, 8), np.uint8), photometric="minisblack"),
-    "to-and-fro.tif": ifd(plain(), bytes(64), 72 + 6 + 12 * 9)
-    + ifd(plain(), after=72)[8:],
+    "to-and-fro.tif": ifd(plain(), bytes(64), 72 + 6 + 12 * 9) + ifd(plain(), after=72)[8:],
     "strip-nowhere.tif": ifd(plain(t273=(4, 1, 2**31)), bytes(64)),
     "strip-too-long.tif": ifd(plain(t279=(4, 1, 2**31)), bytes(64)),
     "strip-empty.tif": ifd(plain(t279=(4, 1, 0)), bytes(64)),
@@ -361,9 +359,7 @@ HOSTILE: dict[str, bytes] = {
     "imagej.tif": tiff(np.zeros((3, 8, 8), np.uint8), imagej=True),
 }
 ENDINGS = "png", "jpg", "bmp", "webp", "tif"
-ALL = {
-    name.format(end): content for name, content in HOSTILE.items() for end in (ENDINGS if "{}" in name else ("",))
-}
+ALL = {name.format(end): content for name, content in HOSTILE.items() for end in (ENDINGS if "{}" in name else ("",))}
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -47,7 +47,9 @@ def write(
     entries |= {int(name[1:]): value for name, value in tags.items()}
     out = struct.pack(">2sHI", b"MM", 42, 8 + len(body)) + body + struct.pack(">H", len(entries))
     for tag, (kind, value) in sorted(entries.items()):
-        out += struct.pack(">HHI", tag, kind, 1) + (struct.pack(">HH", value, 0) if kind == 3 else struct.pack(">I", value))
+        out += struct.pack(">HHI", tag, kind, 1) + (
+            struct.pack(">HH", value, 0) if kind == 3 else struct.pack(">I", value)
+        )
     file.write_bytes(out + bytes(4))
 
 

@@ -1,8 +1,9 @@
-"""What pictures of all formats share: bounds, orientation, alpha, palettes, colour profiles, and the types that are kept.
+"""What pictures of all formats share: bounds, orientation, alpha, palettes, colour profiles, types that are kept.
 
 A viewer honours these, and so does every reader. An orientation (EXIF or TIFF tag 274, values 1 to 8) is applied to the
-pixels and to the size. Alpha is no contrast: where it is opaque everywhere it is left out, otherwise the picture is
-refused, since what shows behind it is not in the file. Colour profiles are not applied, which is told; gamma is ignored.
+pixels and to the size. Alpha is no contrast: where it is opaque everywhere it is left out; otherwise the picture is
+refused, since what shows behind it is not in the file. Colour profiles are not applied, which is told; gamma is
+ignored.
 **Source**: EXIF 2.3, 4.6.4 (Orientation).
 **Checked** in tests/data/formats/test_picture.py, test_raster.py and test_tiff.py.
 """
@@ -60,7 +61,8 @@ def refuse_see_through(file: Path, opaque: bool) -> None:
     if not opaque:
         raise UnderstudyError(
             f"{file} is see-through in places (its last channel, or a colour of its palette, is alpha), and alpha is "
-            "neither a contrast nor a class: flatten it onto a background, or save it without alpha"
+            "neither a contrast nor a class: flatten it onto a background, or save it without alpha (and contrasts as "
+            "one file each)"
         )
 
 

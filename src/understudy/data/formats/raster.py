@@ -61,6 +61,13 @@ class _Opened:
         return self.png is not None and self.png.deep
 
     @property
+    def channels(self) -> int:
+        """Channels of the image, alpha not counted; Pillow names the mode of 16-bit grey with alpha otherwise."""
+        if self.png is not None and self.deep:
+            return 1 if self.png.colour == 4 else 3
+        return CHANNELS[self.picture.mode]
+
+    @property
     def bits(self) -> int:
         """Bits of a grey pixel."""
         return self.png.bits if self.png and self.picture.mode in ("1", "L") else 1 if self.picture.mode == "1" else 8
@@ -71,7 +78,7 @@ def header(file: Path) -> Header:
     with _opened(file) as opened:
         picture = opened.picture
         size = upright_size((picture.height, picture.width), opened.orientation)
-        return Header(CHANNELS[picture.mode], size, "uint16" if opened.deep or picture.mode == "I;16" else "uint8")
+        return Header(opened.channels, size, "uint16" if opened.deep or picture.mode == "I;16" else "uint8")
 
 
 def image(file: Path) -> DecodedFile:
@@ -124,7 +131,7 @@ def _numbers(file: Path, opened: _Opened) -> tuple[np.ndarray, bool | None]:
         array = array.astype(np.uint8) if array.dtype == bool else array
     if opened.picture.mode in ("1", "L") and 1 < opened.bits < 8:
         array = array // np.uint8(255 // (2**opened.bits - 1))
-    if len(array) == CHANNELS[opened.picture.mode] or opened.picture.mode == "P":
+    if len(array) == opened.channels or opened.picture.mode == "P":
         return array, None
     return array[:-1], bool((array[-1] == np.iinfo(array.dtype).max).all())
 
@@ -163,7 +170,9 @@ def _opened(file: Path, check: bool = False) -> Iterator[_Opened]:
                 remarks = (*([TURNED] if turn > 1 else []), *([PROFILE] if profile else []))
                 yield _Opened(picture, png, turn, remarks)
     except Image.DecompressionBombWarning:
-        raise UnderstudyError(f"{file} has more pixels than are read of one picture: cut it into smaller files") from None
+        raise UnderstudyError(
+            f"{file} has more pixels than are read of one picture: cut it into smaller files"
+        ) from None
     except _BROKEN as error:
         if not file.is_file():
             raise

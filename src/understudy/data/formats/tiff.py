@@ -1,8 +1,8 @@
-"""TIFF: one page of 1 to 4 channels, as its tags say: photometric interpretation, palette, alpha, orientation, bits.
+"""TIFF: one page of 1 to 4 channels, as its tags say: photometric interpretation, palette, alpha, orientation.
 
 tifffile reads the tags, and tiff_segments.py the pixels. Read are grey (min-is-white turned round, in label maps too:
-what a viewer shows), RGB, palettes and the YCbCr of JPEG; unsigned and signed integers of 8 to 64 bits, unsigned ones of
-1, 2, 4 and 12, floats of 16 to 64. As images, 1-, 2- and 4-bit grey are stretched to 0..255; 12 bits keep their numbers.
+what a viewer shows), RGB, palettes and the YCbCr of JPEG; integers of 8 to 64 bits, unsigned ones of 1, 2, 4 and 12,
+floats of 16 to 64. As images, 1-, 2- and 4-bit grey are stretched to 0..255; 12 bits keep their numbers.
 Refused by name: CMYK, CIELAB, raw sensor data, complex numbers, several pages (one page is one picture; volumes come as
 NIfTI), compressions that libtiff does not undo, and in label maps JPEG. Pages that are marked as smaller copies, and
 SubIFDs, are no pages.
@@ -43,6 +43,8 @@ from understudy.data.formats.picture import (
 from understudy.data.formats.tiff_segments import CCITT, COMPRESSIONS, FILL_ORDER, JPEG, TiffPixels, read_pixels
 
 WHITE, GREY, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6  # photometric interpretations
+ALPHA = 1, 2  # kinds of extra samples
+WIDTHS = {"u": (1, 2, 4, 8, 12, 16, 32, 64), "i": (8, 16, 32, 64), "f": (16, 32, 64)}  # bits that are read
 INVERTED = "grey TIFF pictures that count from white (min-is-white) are turned round: bright is bright"
 SMALLER = "smaller copies inside a TIFF are not read"
 UNSURE = (
@@ -199,48 +201,54 @@ def _full_page(tiff: tifffile.TiffFile, file: Path) -> tuple[tifffile.TiffPage, 
 
 def _checked(page: tifffile.TiffPage, file: Path, big: bool) -> _Page:
     """Read the tags that say what pixels mean; what is not read is refused by its name."""
-    compression, photometric = int(page.compression), page.tags.valueof(262)
-    samples, bits = page.samplesperpixel, page.bitspersample
-    if compression not in COMPRESSIONS:
-        name = getattr(page.compression, "name", compression)
-        raise _not_read(file, f"the compression {name}", "save it uncompressed, or with deflate or LZW")
-    _refuse_meaning(page, file, compression, photometric)
-    kind = {1: "u", 2: "i", 3: "f", 4: "u"}.get(page.sampleformat, "complex")
-    possible = {"u": (1, 2, 4, 8, 12, 16, 32, 64), "i": (8, 16, 32, 64), "f": (16, 32, 64)}.get(kind, ())
-    if bits not in possible or (samples > 1 and bits < 8) or (compression in CCITT and bits != 1):
-        raise _not_read(file, f"{samples} samples of {bits} bits ({kind})", "save it as 8 or 16 bits, or 32-bit float")
-    if (photometric in (WHITE, PALETTE, YCBCR) and kind != "u") or (compression == JPEG and (kind, bits) != ("u", 8)):
-        raise _not_read(file, f"{bits} bits ({kind}) under such a photometric interpretation or JPEG", "save it plain")
-    extra = page.extrasamples or ()
-    alpha = bool(extra) and int(extra[-1]) in (1, 2)
-    pixels = _pixels(page, kind, big)
-    refuse_size(file, samples, pixels.size, pixels.dtype.itemsize)
+    photometric = page.tags.valueof(262)
+    _refuse_colours(page, file, photometric)
+    pixels = _pixels(page, _kind(page, file, photometric), big)
+    refuse_size(file, pixels.samples, pixels.size, pixels.dtype.itemsize)
     refuse_size(file, pixels.contiguous, pixels.chunk, pixels.dtype.itemsize)
-    colours_of = samples - alpha
-    if not 1 <= colours_of <= 4 or (photometric in (WHITE, PALETTE) and colours_of != 1):
-        raise _not_read(file, f"{samples} samples a pixel", "a picture of 1 to 4 channels was expected")
+    extra = [int(sample) for sample in page.extrasamples or ()]
+    alpha = bool(extra) and extra[-1] in ALPHA
+    channels = pixels.samples - alpha
+    single = photometric in (WHITE, PALETTE)
+    if not 1 <= channels <= (1 if single else 4) or any(sample in ALPHA for sample in extra[:-1]):
+        raise _not_read(file, f"{pixels.samples} samples a pixel", "a picture of 1 to 4 channels was expected")
     turn = page.tags.valueof(274)
     turn = turn if isinstance(turn, int) and 2 <= turn <= 8 else 1
     profile = foreign_profile(page.tags.valueof(34675))
     remarks = (*([TURNED] if turn > 1 else []), *([PROFILE] if profile else []))
-    palette = _palette(page.tags.valueof(320), bits) if photometric == PALETTE else None
+    palette = _palette(page.tags.valueof(320), pixels.bits) if photometric == PALETTE else None
     return _Page(pixels, photometric, alpha, turn, palette, str(page.software), remarks)
 
 
-def _refuse_meaning(page: tifffile.TiffPage, file: Path, compression: int, photometric: object) -> None:
-    """Refuse what no viewer shows in one way."""
+def _refuse_colours(page: tifffile.TiffPage, file: Path, photometric: object) -> None:
+    """Refuse compressions and colours that are not read, or that no two viewers show alike."""
+    compression = int(page.compression)
+    if compression not in COMPRESSIONS:
+        name = getattr(page.compression, "name", compression)
+        raise _not_read(file, f"the compression {name}", "save it uncompressed, or with deflate or LZW")
     if photometric not in (WHITE, GREY, RGB, PALETTE, YCBCR):
         name = "missing" if photometric is None else getattr(page.photometric, "name", photometric)
         raise _not_read(file, f"the photometric interpretation {name}", "save it as grey, RGB or palette")
     if photometric == YCBCR and compression != JPEG:
         raise _not_read(file, "the photometric interpretation YCBCR outside JPEG", "save it as grey or RGB")
-    grey_or_rgb = page.samplesperpixel == (1 if photometric == GREY else 3)
-    if compression == JPEG and not (grey_or_rgb and photometric in (GREY, RGB, YCBCR) and page.planarconfig == 1):
+    plain = photometric in (GREY, RGB, YCBCR) and page.samplesperpixel == (1 if photometric == GREY else 3)
+    if compression == JPEG and (not plain or page.planarconfig == 2):
         raise _not_read(file, "such pixels under JPEG", "save it as grey or RGB, or without JPEG")
-    if page.predictor not in (1, 2, 3) or (page.predictor == 3 and page.sampleformat != 3):
+
+
+def _kind(page: tifffile.TiffPage, file: Path, photometric: object) -> str:
+    """Return NumPy's letter of the type of the values; types that are not read are refused."""
+    samples, bits, compression = page.samplesperpixel, page.bitspersample, int(page.compression)
+    kind = {1: "u", 2: "i", 3: "f", 4: "u"}.get(page.sampleformat, "complex")
+    if bits not in WIDTHS.get(kind, ()) or (samples > 1 and bits < 8) or (compression in CCITT and bits != 1):
+        raise _not_read(file, f"{samples} samples of {bits} bits ({kind})", "save it as 8 or 16 bits, or 32-bit float")
+    if (photometric in (WHITE, PALETTE, YCBCR) and kind != "u") or (compression == JPEG and (kind, bits) != ("u", 8)):
+        raise _not_read(file, f"{bits} bits ({kind}) under such a photometric interpretation or JPEG", "save it plain")
+    if page.predictor not in (1, 2, 3) or (page.predictor == 3) > (kind == "f"):
         raise _not_read(file, f"the predictor {page.predictor}", "save it without predictor")
     if page.imagedepth != 1 or page.tiledepth != 1:
         raise _not_read(file, f"{page.imagedepth} planes in depth", "give one file per page, or NIfTI")
+    return kind
 
 
 def _pixels(page: tifffile.TiffPage, kind: str, big: bool) -> TiffPixels:

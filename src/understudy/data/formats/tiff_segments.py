@@ -164,7 +164,7 @@ def _before(tags: Mapping[int, tuple[int, int, bytes]], tag: int) -> int:
 
 @contextmanager
 def _libtiff() -> Iterator[None]:
-    """Keep libtiff from writing to standard error of the process; bad fax codes, which it only writes of, are raised."""
+    """Keep libtiff from writing to standard error; bad fax codes, which it only writes of, are raised."""
     kept = os.dup(2)
     with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 2)
@@ -191,8 +191,8 @@ def unpacked(data: bytes, page: TiffPixels, rows: int) -> np.ndarray:
     elif page.bits == 12:
         values = _twelve(lines)
     else:
-        order = ">" if page.big else "<"
-        values = lines.view(page.dtype.newbyteorder(order)).astype(page.dtype)
+        stored = page.dtype.newbyteorder(">") if page.big else page.dtype.newbyteorder("<")
+        values = lines.view(stored).astype(page.dtype)
     values = values[:, : shape[1] * shape[2]].reshape(shape)
     return np.cumsum(values, axis=1, dtype=page.dtype) if page.predictor == 2 else values
 

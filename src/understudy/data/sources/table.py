@@ -157,8 +157,8 @@ def inferred_scheme(files: Sequence[Path]) -> LabelScheme:
         drawn = formats.labels(file)
         if UNSURE in drawn.remarks:
             raise UnderstudyError(
-                f"{file} is a 1-bit TIFF marked min-is-white by tifffile, which so marks every boolean array: whether 0 "
-                "or 1 is the lesion is not said; name the stored values with --label-scheme, or save label maps as PNG"
+                f"{file} is a 1-bit TIFF marked min-is-white by tifffile, which so marks every boolean array: whether "
+                "0 or 1 is the lesion is not said; name the stored values with --label-scheme, or save it as PNG"
             )
         values.update(distinct(drawn.array).tolist())
         if len(values) > 4 * LARGEST:
