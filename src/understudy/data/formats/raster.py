@@ -1,186 +1,219 @@
-"""PNG and JPEG through Pillow: 1, 8 and 16 bits, 1 to 4 channels.
+"""PNG, JPEG, BMP and WEBP through Pillow: 1 to 16 bits, 1 or 3 channels, as their headers say.
 
-PNG with 16 bits and 2 to 4 channels is decoded here, since Pillow would halve it to 8 bits.
-**Source**: ISO/IEC 15948 (PNG), clause 9 (filters None, Sub, Up, Average, Paeth) and clause 11.2.2 (IHDR).
+The content decides which of the four it is, not the name. 16-bit PNG with several channels is decoded in png.py, since
+Pillow would halve it to 8 bits. Of a JPEG with several pictures (MPO, as phones write them) the first is read.
 **Differs** from plain Pillow, which also stretches 2- and 4-bit grey: a label map keeps the numbers that the file
-stores (palette indices, 0/1 of a 1-bit mask, 0..15 of 4-bit grey). As images, 1-, 2- and 4-bit grey are stretched to
-0..255 and a palette gives its colours. Interlaced 16-bit colour is refused; ancillary chunks (gamma) are ignored.
-**Checked** in tests/data/formats/test_raster.py (exact bits of every depth and channel count; all five filters; cut
-files; wrong checksums; text called PNG).
+stores (palette indices, 0/1 of a 1-bit mask, 0..15 of 4-bit grey), and a colour that a palette or a tRNS chunk makes
+see-through keeps its number. As images, 1-, 2- and 4-bit grey are stretched to 0..255 and a palette gives its colours.
+Gamma and colour profiles are not applied. Refused by name: ink colours (CMYK, YCCK), JPEG of 12 bits, animations.
+**Checked** in tests/data/formats/test_raster.py (exact bits of every depth and channel count; orientations; alpha) and
+test_hostile_pictures.py.
 """
 
 import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from understudy.core.errors import UnderstudyError
-from understudy.data.formats.decoded import DecodedFile, Header, storable, unreadable
+from understudy.data.formats.decoded import DecodedFile, Header, unreadable
+from understudy.data.formats.picture import (
+    OPAQUE,
+    PROFILE,
+    TURNED,
+    coloured,
+    colours,
+    foreign_profile,
+    one_channel,
+    refuse_lossy,
+    refuse_see_through,
+    refuse_size,
+    upright,
+    upright_size,
+)
+from understudy.data.formats.png import PngFile, is_png, read_deep, scanned
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_DEEP_CHANNELS = {2: 3, 4: 2, 6: 4}  # by colour type
-
-
-def _grey_bits(file: Path) -> int:
-    """Bits per sample of a grey PNG without alpha; 8 of any other file."""
-    with file.open("rb") as handle:
-        start = handle.read(26)
-    return start[24] if len(start) == 26 and start.startswith(SIGNATURE) and start[25] == 0 else 8
-
-
-def _deep_header(file: Path) -> Header | None:
-    """The header of a 16-bit PNG with several channels; None of any other file."""
-    if file.suffix.lower() != ".png":
-        return None
-    with file.open("rb") as handle:
-        start = handle.read(29)
-    if len(start) < 29 or not start.startswith(SIGNATURE) or start[12:16] != b"IHDR":
-        return None
-    width, height, bits, colour = struct.unpack(">IIBB", start[16:26])
-    channels = _DEEP_CHANNELS.get(colour) if bits == 16 else None
-    return Header(channels, (height, width), "uint16") if channels else None
-
-
-def read_deep(file: Path) -> np.ndarray:
-    """Read a 16-bit PNG with several channels as uint16 (C, H, W); UnderstudyError if damaged or interlaced."""
-    head, content = _deep_header(file), file.read_bytes()
-    if head is None or content[28]:
-        raise UnderstudyError(
-            f"{file} should be a 16-bit colour PNG without interlacing: save it again without interlacing"
-        )
-    height, width = head.stored
-    stride = width * 2 * head.channels
-    try:
-        data = zlib.decompress(b"".join(_image_data(content)))
-        if len(data) != height * (stride + 1):
-            raise ValueError(f"{height * (stride + 1)} bytes expected, found {len(data)}")
-        pixels = _unfiltered(np.frombuffer(data, np.uint8).reshape(height, stride + 1), 2 * head.channels)
-    except (ValueError, struct.error, zlib.error) as error:
-        raise UnderstudyError(
-            f"{file} should be a PNG image and cannot be read as one ({error}): it is cut short or damaged; "
-            "replace or remove it"
-        ) from error
-    values = pixels.view(">u2").astype(np.uint16).reshape(height, width, head.channels)
-    return np.ascontiguousarray(np.moveaxis(values, -1, 0))
+CHANNELS = {"1": 1, "L": 1, "LA": 1, "I;16": 1, "RGB": 3, "RGBA": 3, "P": 3}
+KINDS = ["PNG", "JPEG", "BMP", "WEBP"]
+ORIENTATION = 274
+_BROKEN = (
+    *(OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, AttributeError, ArithmeticError),
+    *(RuntimeError, AssertionError, MemoryError, struct.error, Image.DecompressionBombError, Warning),
+)
 
 
-def _image_data(content: bytes) -> list[bytes]:
-    parts: list[bytes] = []
-    position = len(SIGNATURE)
-    while True:
-        length, kind = struct.unpack(">I4s", content[position : position + 8])
-        body = content[position + 8 : position + 8 + length]
-        check = struct.unpack(">I", content[position + 8 + length : position + 12 + length])[0]
-        if zlib.crc32(kind + body) != check:
-            raise ValueError("wrong checksum")
-        if kind == b"IEND":
-            return parts
-        if kind == b"IDAT":
-            parts.append(body)
-        position += 12 + length
+@dataclass(frozen=True)
+class _Opened:
+    """A picture whose header is read: Pillow's, what its PNG chunks say (None of other formats), its orientation."""
 
+    picture: Image.Image
+    png: PngFile | None
+    orientation: int
+    remarks: tuple[str, ...]
 
-def _unfiltered(rows: np.ndarray, step: int) -> np.ndarray:
-    out = np.zeros((len(rows), rows.shape[1] - 1), np.uint8)
-    above = np.zeros(rows.shape[1] - 1, np.uint8)
-    for y, row in enumerate(rows):
-        kind, line = int(row[0]), row[1:]
-        if kind == 0:
-            out[y] = line
-        elif kind == 1:  # Sub: running sum modulo 256 of each byte of the pixel
-            out[y] = np.cumsum(line.reshape(-1, step), 0, dtype=np.uint8).reshape(-1)
-        elif kind == 2:  # Up
-            out[y] = line + above
-        elif kind in (3, 4):
-            out[y] = _sequential(line.tolist(), above.tolist(), step, average=kind == 3)
-        else:
-            raise ValueError(f"unknown filter {kind}")
-        above = out[y]
-    return out
+    @property
+    def deep(self) -> bool:
+        return self.png is not None and self.png.deep
 
+    @property
+    def channels(self) -> int:
+        """Channels of the image, alpha not counted; Pillow names the mode of 16-bit grey with alpha otherwise."""
+        if self.png is not None and self.deep:
+            return 1 if self.png.colour == 4 else 3
+        return CHANNELS[self.picture.mode]
 
-def _sequential(line: list[int], above: list[int], step: int, average: bool) -> list[int]:
-    """Undo Average (half of left and above) or Paeth (of left, above, corner the nearest to left + above - corner)."""
-    for x in range(len(line)):
-        left = line[x - step] if x >= step else 0
-        up = above[x]
-        if average:
-            guess = (left + up) >> 1
-        else:
-            corner = above[x - step] if x >= step else 0
-            to_left, to_up, to_corner = abs(up - corner), abs(left - corner), abs(left + up - 2 * corner)
-            guess = left if to_left <= to_up and to_left <= to_corner else up if to_up <= to_corner else corner
-        line[x] = (line[x] + guess) & 255
-    return line
-
-
-_CHANNELS = {"1": 1, "L": 1, "I;16": 1, "I;16B": 1, "I": 1, "F": 1, "LA": 2, "RGB": 3, "P": 3, "RGBA": 4, "CMYK": 4}
-_TYPES = {"I;16": "uint16", "I;16B": "uint16", "I": "float32", "F": "float32"}
-_BROKEN = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
+    @property
+    def bits(self) -> int:
+        """Bits of a grey pixel."""
+        return self.png.bits if self.png and self.picture.mode in ("1", "L") else 1 if self.picture.mode == "1" else 8
 
 
 def header(file: Path) -> Header:
     """Return channels, size and type; nothing is decoded."""
-    if deep := _deep_header(file):
-        return deep
-    with _opened(file) as picture:
-        return Header(_CHANNELS[picture.mode], (picture.height, picture.width), _TYPES.get(picture.mode, "uint8"))
+    with _opened(file) as opened:
+        picture = opened.picture
+        size = upright_size((picture.height, picture.width), opened.orientation)
+        return Header(opened.channels, size, "uint16" if opened.deep or picture.mode == "I;16" else "uint8")
 
 
 def image(file: Path) -> DecodedFile:
-    """Read an image as (C, H, W), uint8, uint16 or float32; UnderstudyError where it is no whole PNG or JPEG."""
-    if _deep_header(file):
-        return DecodedFile(read_deep(file))
-    with _opened(file) as picture:
-        mode = "RGB" if picture.mode == "P" else "L" if picture.mode == "1" else None
-        array = np.asarray(picture.convert(mode) if mode else picture)
-    return DecodedFile(_channels_first(array.astype(storable(array.dtype), copy=False)))
+    """Read an image as (C, H, W), uint8 or uint16, without alpha.
+
+    Raises:
+        UnderstudyError: it is no whole picture of the four formats, or see-through in places.
+    """
+    with _opened(file, check=True) as opened:
+        array, opaque = _numbers(file, opened)
+        remarks = opened.remarks
+        if opaque is None:
+            opaque = _without_key(opened, array)
+        if opaque is not None:
+            refuse_see_through(file, opaque)
+            remarks += (OPAQUE,)
+        if opened.picture.mode == "P":
+            array = coloured(array, _palette(opened.picture), file)
+        elif opened.bits < 8:
+            array = array * np.uint8(255 // (2**opened.bits - 1))
+    return DecodedFile(upright(array, opened.orientation), remarks=remarks)
 
 
 def labels(file: Path) -> DecodedFile:
-    """Read a label map as (1, H, W) with the numbers that the file stores; UnderstudyError if broken or in colour."""
-    if _deep_header(file):
-        return DecodedFile(one_channel(read_deep(file), file)[None])
-    with _opened(file) as picture:
-        bits, array = _grey_bits(file), np.asarray(picture)
-    if bits in (2, 4):
-        array = array // (255 // (2**bits - 1))
-    array = _channels_first(array.astype(np.uint8) if array.dtype == bool else array)
-    return DecodedFile(one_channel(array, file)[None])
+    """Read a label map as (1, H, W) with the numbers that the file stores, and the colours of a palette.
+
+    Raises:
+        UnderstudyError: it is broken, lossy, in colour, or see-through in places.
+    """
+    with _opened(file, check=True) as opened:
+        if opened.picture.format in ("JPEG", "MPO") or (opened.picture.format == "WEBP" and _lossy_webp(file)):
+            refuse_lossy(file, "WEBP" if opened.picture.format == "WEBP" else "JPEG")
+        array, opaque = _numbers(file, opened)
+        remarks = opened.remarks
+        if opaque is not None:
+            refuse_see_through(file, opaque)
+            remarks += (OPAQUE,)
+        palette = colours(array, _palette(opened.picture), file) if opened.picture.mode == "P" else None
+    array = upright(one_channel(array, file), opened.orientation)
+    return DecodedFile(array, remarks=tuple(r for r in remarks if r != PROFILE), colours=palette)
 
 
-def one_channel(array: np.ndarray, file: Path) -> np.ndarray:
-    """Return (H, W) from (C, H, W) whose channels are equal; UnderstudyError where they are not."""
-    if (array != array[:1]).any():
-        raise UnderstudyError(
-            f"{file} has {len(array)} channels that differ, and a label map has one channel of class numbers: "
-            "save it as grey or palette image"
-        )
-    return array[0]
+def _numbers(file: Path, opened: _Opened) -> tuple[np.ndarray, bool | None]:
+    """The numbers (C, H, W) that the file stores, without alpha, and whether all are opaque (None: has no alpha)."""
+    if opened.deep and opened.png:
+        array = read_deep(file, opened.png)
+    else:
+        array = np.asarray(opened.picture)
+        array = array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0)
+        array = array.astype(np.uint8) if array.dtype == bool else array
+    if opened.picture.mode in ("1", "L") and 1 < opened.bits < 8:
+        array = array // np.uint8(255 // (2**opened.bits - 1))
+    if len(array) == opened.channels or opened.picture.mode == "P":
+        return array, None
+    return array[:-1], bool((array[-1] == np.iinfo(array.dtype).max).all())
 
 
-def _channels_first(array: np.ndarray) -> np.ndarray:
-    return array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0)
+def _without_key(opened: _Opened, array: np.ndarray) -> bool | None:
+    """Whether no pixel has the colour that a tRNS chunk makes see-through; None without one."""
+    key = opened.png.transparent if opened.png else None
+    if key is None:
+        return None
+    if opened.picture.mode == "P":
+        alpha = np.full(256, 255)
+        alpha[: len(key)] = list(key[:256])
+        return bool((alpha[array[0]] == 255).all())
+    named = np.frombuffer(key[: 2 * len(array)], ">u2")
+    return len(named) == len(array) and not bool((array == named[:, None, None]).all(0).any())
+
+
+def _palette(picture: Image.Image) -> np.ndarray:
+    return np.array(picture.getpalette("RGB"), np.uint8).reshape(-1, 3)
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[Image.Image]:
+def _opened(file: Path, check: bool = False) -> Iterator[_Opened]:
+    """Open a picture, check what it claims, and turn what its reader raises into one sentence."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file, formats=["PNG", "JPEG"]) as picture:
-                if picture.mode not in _CHANNELS:
-                    raise UnderstudyError(
-                        f"{file} has the pixel mode {picture.mode}, which is not read: save it as grey or RGB"
-                    )
-                yield picture
-    except (*_BROKEN, Image.DecompressionBombWarning) as error:
+            for kind in (UserWarning, Image.DecompressionBombWarning):
+                warnings.simplefilter("error", kind)
+            png = scanned(file, check) if is_png(file) else None
+            with Image.open(file, formats=KINDS) as picture:
+                _refuse_kind(file, picture)
+                refuse_size(file, len(picture.getbands()), (picture.height, picture.width), 2 if png else 1)
+                turn = picture.getexif().get(ORIENTATION, 1) if png is None or png.may_turn else 1
+                turn = turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
+                profile = foreign_profile(picture.info.get("icc_profile"))
+                remarks = (*([TURNED] if turn > 1 else []), *([PROFILE] if profile else []))
+                yield _Opened(picture, png, turn, remarks)
+    except Image.DecompressionBombWarning:
+        raise UnderstudyError(
+            f"{file} has more pixels than are read of one picture: cut it into smaller files"
+        ) from None
+    except _BROKEN as error:
         if not file.is_file():
             raise
-        why = "unknown content" if isinstance(error, Image.UnidentifiedImageError) else error
-        raise unreadable(file, "PNG or JPEG", why) from error
+        unknown = isinstance(error, Image.UnidentifiedImageError)
+        why = (_odd_jpeg(file) or "unknown content") if unknown else error
+        raise unreadable(file, "PNG, JPEG, BMP or WEBP", why) from error
+
+
+def _refuse_kind(file: Path, picture: Image.Image) -> None:
+    if picture.mode == "CMYK":
+        raise UnderstudyError(
+            f"{file} is in ink colours (CMYK), which look different on every printer: save it as RGB or grey"
+        )
+    if picture.mode not in CHANNELS:
+        raise UnderstudyError(f"{file} has the pixel mode {picture.mode}, which is not read: save it as grey or RGB")
+    if picture.format != "MPO" and getattr(picture, "n_frames", 1) > 1:
+        raise UnderstudyError(f"{file} has several frames (an animation), and a picture is one: save one per file")
+
+
+def _lossy_webp(file: Path) -> bool:
+    """Whether a WEBP file has a chunk of lossy pixels (``VP8 ``)."""
+    with file.open("rb") as handle:
+        handle.seek(12)
+        while len(head := handle.read(8)) == 8:
+            kind, length = struct.unpack("<4sI", head)
+            if kind in (b"VP8 ", b"VP8L"):
+                return bool(kind == b"VP8 ")
+            handle.seek(length + length % 2, 1)
+    return True
+
+
+def _odd_jpeg(file: Path) -> str:
+    """Name the kind of JPEG that Pillow does not know, by its frame header; blank of what is no JPEG."""
+    with file.open("rb") as handle:
+        if handle.read(2) != b"\xff\xd8":
+            return ""
+        while len(head := handle.read(4)) == 4 and head[0] == 0xFF:
+            marker, length = struct.unpack(">xBH", head)
+            if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+                bits = handle.read(1)
+                kind = "lossless" if marker in (0xC3, 0xC7, 0xCB, 0xCF) else "DCT"
+                return f"a {kind} JPEG of {bits[0]} bits, and JPEG of 8 bits is read" if bits else ""
+            handle.seek(max(0, length - 2), 1)
+    return ""

@@ -17,6 +17,7 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.manifest import COLUMNS
 from understudy.data import formats
+from understudy.data.formats.tiff import UNSURE
 
 FILE = "file"
 MISSING = ("", "na", "n/a", "nan")
@@ -148,11 +149,18 @@ def inferred_scheme(files: Sequence[Path]) -> LabelScheme:
     """Read all label maps and name their values background, class1, class2 ... (two classes: background, lesion).
 
     Raises:
-        UnderstudyError: the values are not 0..K-1 without a gap, K at most 16; the message names --label-scheme.
+        UnderstudyError: the values are not 0..K-1 without a gap, K at most 16, or a file does not tell them apart; the
+            message names --label-scheme.
     """
     values: set[int] = set()
     for file in files:
-        values.update(distinct(formats.labels(file).array).tolist())
+        drawn = formats.labels(file)
+        if UNSURE in drawn.remarks:
+            raise UnderstudyError(
+                f"{file} is a 1-bit TIFF marked min-is-white by tifffile, which so marks every boolean array: whether "
+                "0 or 1 is the lesion is not said; name the stored values with --label-scheme, or save it as PNG"
+            )
+        values.update(distinct(drawn.array).tolist())
         if len(values) > 4 * LARGEST:
             break
     found = sorted(values)
