@@ -118,7 +118,7 @@ def refuse_elsewhere(affine: np.ndarray | None, other: np.ndarray | None, size: 
         )
     if away > APART:
         raise UnderstudyError(
-            f"{where} lies {away:.3g} voxels ({_mm(affine, other, size):.3g} mm) away from the image it belongs to, by "
+            f"{where} lies {_mm(affine, other, size):.3g} mm away from the image it belongs to ({away:.3g} voxels), by "
             "the affines in the files: they must cover the same place; resample one to the other, or give --same-grid "
             "if the header is wrong and it lies on the image voxel by voxel"
         )

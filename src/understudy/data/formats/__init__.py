@@ -25,6 +25,7 @@ FORMATS = {
     ".nii.gz": nifti,
 }
 ROUNDING = 0.01  # how far from a whole number a label may lie that a tool stored as a scaled integer
+ROUNDED = "label values a little off whole numbers are taken as those numbers"
 
 
 def ending(file: Path) -> str | None:
@@ -65,6 +66,8 @@ def stored_labels(file: Path) -> DecodedFile:
                 f"{file} holds values that are not whole numbers (or NaN), and a label map must hold whole "
                 "numbers: is it an image or a probability map?"
             )
+        if (whole != array).any():
+            picture = replace(picture, remarks=(*picture.remarks, ROUNDED))
         array = whole.astype(np.int32)
     return replace(picture, array=array)
 

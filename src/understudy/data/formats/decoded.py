@@ -15,6 +15,8 @@ from understudy.data.geometry import turned, turned_size
 
 MOST_VALUES = 2**29  # of one file, channels counted: 512 million, 2 GiB in float32 (a CT of 1,024 x 1,024 x 500)
 MOST_SIDE = 65535
+INFLATED = 1032  # bytes that deflate (gzip, zlib) makes of one at most
+EXACT = 2**24  # whole numbers up to which float32 keeps each
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,24 @@ def storable(dtype: np.dtype) -> str:
     return "uint16" if dtype == np.uint16 else "float32"
 
 
+def as_kept(array: np.ndarray, file: Path) -> np.ndarray:
+    """Return values in the type in which a cohort keeps them (``storable``); what they are is not changed.
+
+    Raises:
+        UnderstudyError: whole numbers of 32 bits or more that float32 would round.
+    """
+    kept = storable(array.dtype)
+    if array.dtype.kind in "iu" and kept == "float32" and array.size:
+        low, high = int(array.min()), int(array.max())
+        if max(-low, high) > EXACT:
+            raise UnderstudyError(
+                f"{file} holds whole numbers from {low} to {high}, and an image keeps whole numbers up to {EXACT:,} "
+                "exactly: rescale them, or store them as real numbers if they may be rounded"
+            )
+    with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is refused as such
+        return array.astype(kept, copy=False)
+
+
 def unreadable(file: Path, format_name: str, error: BaseException | str) -> UnderstudyError:
     """Return what to raise about a file that does not hold what its name says, because of this error."""
     why = " ".join(str(error).split()) or type(error).__name__
@@ -102,6 +122,12 @@ def refuse_large(file: Path, size: tuple[int, ...]) -> None:
             f"{file} says that it is {' x '.join(map(str, size))}, and sides of 1 to {MOST_SIDE} with at most "
             f"{MOST_VALUES:,} values in all are read: it is damaged, or must be cut into smaller files"
         )
+
+
+def refuse_short(file: Path, format_name: str, needed: int, there: int) -> None:
+    """Refuse a header that claims more bytes than a file can hold (``there``), before anything is allocated."""
+    if needed > there:
+        raise unreadable(file, format_name, f"its header needs {needed:,} bytes, and at most {there:,} are there")
 
 
 def refuse_odd(file: Path) -> None:
