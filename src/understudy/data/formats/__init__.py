@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from understudy.core.errors import UnderstudyError
-from understudy.data.formats import nifti, raster, tiff
+from understudy.data.formats import itk, nifti, raster, tiff
 from understudy.data.formats.decoded import DecodedFile, Header, refuse_odd
 
 FORMATS = {
@@ -23,6 +23,7 @@ FORMATS = {
     ".tiff": tiff,
     ".nii": nifti,
     ".nii.gz": nifti,
+    **dict.fromkeys(itk.ENDINGS, itk),
 }
 ROUNDING = 0.01  # how far from a whole number a label may lie that a tool stored as a scaled integer
 ROUNDED = "label values a little off whole numbers are taken as those numbers"

@@ -15,6 +15,8 @@ from understudy.data.geometry import turned, turned_size
 
 MOST_VALUES = 2**29  # of one file, channels counted: 512 million, 2 GiB in float32 (a CT of 1,024 x 1,024 x 500)
 MOST_SIDE = 65535
+ALPHA = "an alpha channel that is the same all over is left out"
+LONGER = "files go on after the voxels that their headers name: the rest is not read"
 INFLATED = 1032  # bytes that deflate (gzip, zlib) makes of one at most
 EXACT = 2**24  # whole numbers up to which float32 keeps each
 
@@ -104,6 +106,20 @@ def as_kept(array: np.ndarray, file: Path) -> np.ndarray:
             )
     with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is refused as such
         return array.astype(kept, copy=False)
+
+
+def without_alpha(array: np.ndarray, file: Path) -> np.ndarray:
+    """Return red, green and blue of an image (4, *S) whose alpha is one value all over; the remark on it is ``ALPHA``.
+
+    Raises:
+        UnderstudyError: the alpha differs from place to place, so that it says something.
+    """
+    if array[3].min() != array[3].max():
+        raise UnderstudyError(
+            f"{file} has an alpha channel (transparency) that differs from place to place, and an image has none: save "
+            "it without"
+        )
+    return array[:3]
 
 
 def unreadable(file: Path, format_name: str, error: BaseException | str) -> UnderstudyError:

@@ -16,16 +16,18 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from math import isfinite, prod
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import nibabel as nib
 import numpy as np
 
 from understudy.core.errors import UnderstudyError
 from understudy.data.formats.decoded import (
+    ALPHA,
     INFLATED,
+    LONGER,
     DecodedFile,
     Header,
     as_kept,
@@ -33,17 +35,17 @@ from understudy.data.formats.decoded import (
     refuse_short,
     storable,
     unreadable,
+    without_alpha,
 )
 from understudy.data.formats.nifti_affine import Placement, placement
 
+Stream = gzip.GzipFile | BufferedReader
 KINDS = {348: nib.Nifti1Header, 540: nib.Nifti2Header}  # by the header's length, its first number
 FURTHEST = 2**28  # bytes before the voxels, header extensions counted
 BLOCK = 2**20  # values scaled at once; bytes read at once after the voxels
 TIMES = (8, 16, 24)  # codes of seconds, milliseconds, microseconds
 FRAMES = 4  # most frames along a time axis that may be channels
 TIME_AXIS = "the fourth axis of volumes has a unit of time and is taken as channels"
-ALPHA = "an alpha channel that is the same all over is left out"
-LONGER = "files go on after the voxels that their headers name: the rest is not read"
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,16 @@ class _Layout:
     def values(self) -> int:
         return prod(self.size) * self.channels * self.parts
 
+    @property
+    def scaled(self) -> bool:
+        return self.scale[0] != 1 or self.scale[1] != 0
+
 
 def header(file: Path) -> Header:
     """Return channels, stored size, type and affine, without the voxels."""
     with _opened(file) as stream:
         found = _layout(stream, file)
-    kept = "float32" if found.scale != (1, 0) else storable(found.dtype)
+    kept = "float32" if found.scaled else storable(found.dtype)
     source = found.dtype.name if found.dtype.name != kept else ""
     channels = found.channels * min(found.parts, 3)
     return Header(channels, found.size, kept, found.place.affine, found.place.placed, source)
@@ -77,43 +83,35 @@ def header(file: Path) -> Header:
 def image(file: Path) -> DecodedFile:
     """Read an image (C, I, J, K): uint8, int16, uint16 or float32; UnderstudyError if broken or of another kind."""
     found, numbers, remarks = _read(file)
-    if found.scale == (1, 0):
-        kept = as_kept(numbers, file)
-    else:
-        kept = _scaled(numbers, found.scale, np.dtype("float32"))
+    kept = _scaled(numbers, found.scale, np.dtype("float32")) if found.scaled else as_kept(numbers, file)
     array = _shaped(kept, found)
     if found.parts == 4:
-        if array[3].min() != array[3].max():
-            raise UnderstudyError(
-                f"{file} has an alpha channel (transparency) that differs from voxel to voxel, and an image has "
-                "none: save it as RGB24"
-            )
-        array, remarks = array[:3], (*remarks, ALPHA)
+        array, remarks = without_alpha(array, file), (*remarks, ALPHA)
     return DecodedFile(array, affine=found.place.affine, placed=found.place.placed, remarks=remarks)
 
 
 def labels(file: Path) -> DecodedFile:
     """Read a label map as (1, I, J, K) with the numbers that the file stores, scaled as it says."""
     found, numbers, remarks = _read(file, most=1)
-    if found.scale != (1, 0):
+    if found.scaled:
         numbers = _scaled(numbers, found.scale, np.dtype("float64"))
     array = _shaped(numbers.astype(numbers.dtype.newbyteorder("="), copy=False), found)
     return DecodedFile(array, affine=found.place.affine, placed=found.place.placed, remarks=remarks)
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[BinaryIO]:
+def _opened(file: Path) -> Iterator[Stream]:
     """Open a file, through gzip where its first bytes say so; what is wrong with the stream becomes a sentence."""
     with file.open("rb") as plain:
         zipped = plain.read(2) == b"\x1f\x8b"
         plain.seek(0)
         try:
-            yield cast(BinaryIO, gzip.GzipFile(fileobj=plain, mode="rb")) if zipped else plain
+            yield gzip.GzipFile(fileobj=plain, mode="rb") if zipped else plain
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise unreadable(file, "NIfTI", error) from error
 
 
-def _layout(stream: BinaryIO, file: Path) -> _Layout:
+def _layout(stream: Stream, file: Path) -> _Layout:
     """Read and check a header."""
     found = _header(stream.read(max(KINDS)), file)
     size, channels, remarks = _axes(found, file)
@@ -219,9 +217,9 @@ def _read(file: Path, most: int | None = None) -> tuple[_Layout, np.ndarray, tup
             )
         stream.seek(found.offset)
         numbers = np.empty(found.values, found.dtype)
-        room, done = memoryview(numbers.view(np.uint8)), 0
+        room, done = numbers.view(np.uint8).data, 0
         while done < len(room):
-            step = stream.readinto(room[done : done + 16 * BLOCK])  # type: ignore[attr-defined]
+            step = stream.readinto(room[done : done + 16 * BLOCK])
             if not step:
                 raise unreadable(file, "NIfTI", f"it ends after {done:,} of {len(room):,} bytes of voxels")
             done += step

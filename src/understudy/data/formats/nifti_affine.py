@@ -24,7 +24,7 @@ import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
 from understudy.core.errors import UnderstudyError
-from understudy.data.geometry import ASIDE, bare, onto, voxels_apart
+from understudy.data.geometry import ASIDE, LARGEST, SMALLEST, bare, sheared, sound, voxel_sizes, voxels_apart
 
 UNIT_SFORM = "the sform has voxel sizes of 1 and qform or pixdim have true ones: qform and pixdim are used"
 BARE_SFORM = "the sform says nothing (sizes 1, origin 0) beside a qform that does: the qform is used"
@@ -34,13 +34,10 @@ TWO_FORMS = "sform and qform place volumes differently, with one orientation and
 BROKEN_SFORM = "the sform cannot be inverted: the qform is used"
 BROKEN_QFORM = "the qform cannot be read: the sform is used"
 SIZES = "the voxel sizes of sform and pixdim disagree: those of the sform are used"
-SHEARED = "the axes of volumes are not at right angles: voxel sizes are taken along the axes"
 NO_THICKNESS = "the thickness of single slices is not known: 1 mm is taken"
 UNITS = {1: (1000.0, "metres are converted to mm"), 3: (0.001, "microns are converted to mm")}
 NO_UNIT = "the unit of length is none that NIfTI knows: mm is taken"
 SAME = 0.01  # share by which voxel sizes may differ
-RIGHT_ANGLE = 0.001  # cosine from which on two axes are not at right angles
-SMALLEST, LARGEST = 1e-7, 1e7  # mm, voxel sizes that are believed
 
 
 @dataclass(frozen=True)
@@ -78,24 +75,6 @@ def placement(found: nib.Nifti1Header, size: tuple[int, ...], file: Path) -> Pla
         )
     factor, said = _unit(found)
     return Placement(np.diag([factor, factor, factor, 1.0]) @ affine, placed, remarks + said + sheared(affine))
-
-
-def sound(affine: np.ndarray) -> bool:
-    """Tell whether an affine can be inverted: finite, of believable voxel sizes, with axes that are not parallel."""
-    if not np.isfinite(affine).all() or np.abs(affine).max() > LARGEST:
-        return False
-    sizes = _sizes(affine)
-    return bool(sizes.min() >= SMALLEST and abs(np.linalg.det(affine[:3, :3] / sizes)) > RIGHT_ANGLE)
-
-
-def sheared(affine: np.ndarray) -> tuple[str, ...]:
-    """Return the remark on axes that are not at right angles, if they are not."""
-    along = affine[:3, :3] / _sizes(affine)
-    return (SHEARED,) if np.abs(along.T @ along - np.eye(3)).max() > RIGHT_ANGLE else ()
-
-
-def _sizes(affine: np.ndarray) -> np.ndarray:
-    return np.asarray(np.sqrt((affine[:3, :3] ** 2).sum(0)))
 
 
 def _pixdim(found: nib.Nifti1Header, size: tuple[int, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -149,17 +128,17 @@ def _chosen(
 
 def _one_orientation(first: np.ndarray, second: np.ndarray) -> bool:
     """Tell whether each axis of one goes, by and large, where it goes in the other: within 45 degrees."""
-    cosines = (first[:3, :3] / _sizes(first) * (second[:3, :3] / _sizes(second))).sum(0)
+    cosines = (first[:3, :3] / voxel_sizes(first) * (second[:3, :3] / voxel_sizes(second))).sum(0)
     return bool(cosines.min() > np.sqrt(0.5))
 
 
 def _unit_sizes(affine: np.ndarray) -> bool:
-    return bool(np.abs(_sizes(affine) - 1).max() < 1e-6)
+    return bool(np.abs(voxel_sizes(affine) - 1).max() < 1e-6)
 
 
 def _differ(affine: np.ndarray, sizes: np.ndarray) -> bool:
     """Tell whether voxel sizes by an affine differ from those of pixdim, where pixdim has some."""
-    return bool((np.abs(_sizes(affine) - sizes) > SAME * sizes).any())
+    return bool((np.abs(voxel_sizes(affine) - sizes) > SAME * sizes).any())
 
 
 def _qform(found: nib.Nifti1Header, sizes: np.ndarray) -> np.ndarray | None:
