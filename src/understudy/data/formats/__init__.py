@@ -61,7 +61,8 @@ def stored_labels(file: Path) -> DecodedFile:
     picture = _reader(file).labels(file)
     array = picture.array
     if array.dtype.kind == "f":
-        whole = np.rint(array)
+        with np.errstate(invalid="ignore"):  # NaN is refused in the next line
+            whole = np.rint(array)
         if not np.isfinite(array).all() or np.abs(array).max() >= 2**31 or np.abs(whole - array).max() > ROUNDING:
             raise UnderstudyError(
                 f"{file} holds values that are not whole numbers (or NaN), and a label map must hold whole "

@@ -81,8 +81,9 @@ class DecodedFile:
 def storable(dtype: np.dtype) -> str:
     """Return the type in which a cohort keeps values of a file's type: uint8, int16, uint16 or float32.
 
-    8-bit signed becomes int16; 32-bit and longer integers and 64-bit floats become float32 (exact to 16,777,216).
+    Byte order does not count. 8-bit signed becomes int16; 32-bit and longer integers and 64-bit floats become float32 (exact to 16,777,216).
     """
+    dtype = dtype.newbyteorder("=")
     if dtype == np.bool_ or dtype == np.uint8:
         return "uint8"
     if dtype in (np.dtype("int8"), np.dtype("int16")):
@@ -104,7 +105,7 @@ def as_kept(array: np.ndarray, file: Path) -> np.ndarray:
                 f"{file} holds whole numbers from {low} to {high}, and an image keeps whole numbers up to {EXACT:,} "
                 "exactly: rescale them, or store them as real numbers if they may be rounded"
             )
-    with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is refused as such
+    with np.errstate(over="ignore", invalid="ignore"):  # what does not fit becomes infinite, and is refused as such
         return array.astype(kept, copy=False)
 
 

@@ -11,8 +11,8 @@ A file may hold two affines: the sform (three rows) and the qform (a turn, an or
 - Else the one whose voxel sizes are those of pixdim, with a remark: a sform of other sizes leads into a template.
 
 **Source**: NIfTI-1.1 (nifti1.h, methods 1 to 3).
-**Differs**: nibabel takes the sform, ITK the qform unless both nearly agree, both without a word. Metres and microns
-are converted, as ITK does and nibabel does not.
+**Differs**: nibabel takes the sform; ITK 5.4 takes the sform if its code says scanner and its voxel sizes are those of
+pixdim, else the qform. Metres and microns are converted, as ITK does and nibabel does not.
 **Checked** in tests/data/formats/test_nifti_affine.py.
 """
 
@@ -55,6 +55,7 @@ class Placement:
     remarks: tuple[str, ...] = ()
 
 
+@np.errstate(invalid="ignore", over="ignore")  # what is no number is told apart below
 def placement(found: nib.Nifti1Header, size: tuple[int, ...], file: Path) -> Placement:
     """Return where a volume of the size (I, J, K) lies, by its header.
 
@@ -80,8 +81,7 @@ def placement(found: nib.Nifti1Header, size: tuple[int, ...], file: Path) -> Pla
 def _pixdim(found: nib.Nifti1Header, size: tuple[int, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
     """Voxel sizes (3), NaN where they cannot be; an axis of length 1 may have none."""
     sizes = np.array(found["pixdim"][1:4], np.float64)
-    with np.errstate(invalid="ignore"):
-        sizes[~((sizes >= SMALLEST) & (sizes <= LARGEST))] = np.nan
+    sizes[~((sizes >= SMALLEST) & (sizes <= LARGEST))] = np.nan
     single = np.isnan(sizes) & (np.array(size) == 1)
     sizes[single] = 1.0
     return sizes, (NO_THICKNESS,) if single.any() else ()
@@ -99,7 +99,7 @@ def _stated(
     if qform is not None:
         return _chosen(sform, qform, sizes, size, file)
     said = (BROKEN_QFORM,) if has_qform else ()
-    if not _differ(sform, sizes):
+    if not _differ(sform, sizes, size):
         return sform, said
     if _unit_sizes(sform):
         return sform @ np.diag([*sizes, 1.0]), (*said, UNIT_SFORM)
@@ -112,33 +112,34 @@ def _chosen(
     """One of two affines, by the rules above."""
     if voxels_apart(qform, sform, size) <= ASIDE:
         return sform, ()
-    if _unit_sizes(sform) and _differ(sform, sizes):
+    if _unit_sizes(sform) and _differ(sform, sizes, size):
         return qform, (UNIT_SFORM,)
     if bare(sform):
         return qform, (BARE_SFORM,)
     if np.array_equal(np.abs(qform), np.diag([*sizes, 1.0])):
-        return sform, (BARE_QFORM, *((SIZES,) if _differ(sform, sizes) else ()))
-    if not _one_orientation(sform, qform):
+        return sform, (BARE_QFORM, *((SIZES,) if _differ(sform, sizes, size) else ()))
+    if not _one_orientation(sform, qform, size):
         raise UnderstudyError(
             f"{file} has a sform and a qform that turn its axes differently, so that left and right cannot be told "
             "for sure: set both to the right one (or the code of the wrong one to 0) and import again"
         )
-    return (qform, (TEMPLATE_SFORM,)) if _differ(sform, sizes) else (sform, (TWO_FORMS,))
+    return (qform, (TEMPLATE_SFORM,)) if _differ(sform, sizes, size) else (sform, (TWO_FORMS,))
 
 
-def _one_orientation(first: np.ndarray, second: np.ndarray) -> bool:
-    """Tell whether each axis of one goes, by and large, where it goes in the other: within 45 degrees."""
+def _one_orientation(first: np.ndarray, second: np.ndarray, size: tuple[int, ...]) -> bool:
+    """Tell whether each axis longer than 1 goes, by and large, where it goes in the other: within 45 degrees."""
     cosines = (first[:3, :3] / voxel_sizes(first) * (second[:3, :3] / voxel_sizes(second))).sum(0)
-    return bool(cosines.min() > np.sqrt(0.5))
+    return bool((cosines > np.sqrt(0.5))[np.array(size) > 1].all())
 
 
 def _unit_sizes(affine: np.ndarray) -> bool:
+    """Tell whether all voxel sizes are 1."""
     return bool(np.abs(voxel_sizes(affine) - 1).max() < 1e-6)
 
 
-def _differ(affine: np.ndarray, sizes: np.ndarray) -> bool:
-    """Tell whether voxel sizes by an affine differ from those of pixdim, where pixdim has some."""
-    return bool((np.abs(voxel_sizes(affine) - sizes) > SAME * sizes).any())
+def _differ(affine: np.ndarray, sizes: np.ndarray, size: tuple[int, ...]) -> bool:
+    """Tell whether voxel sizes differ from those of pixdim (where it has some), along axes longer than 1."""
+    return bool((np.abs(voxel_sizes(affine) - sizes) > SAME * sizes)[np.array(size) > 1].any())
 
 
 def _qform(found: nib.Nifti1Header, sizes: np.ndarray) -> np.ndarray | None:
@@ -148,8 +149,7 @@ def _qform(found: nib.Nifti1Header, sizes: np.ndarray) -> np.ndarray | None:
     clean = found.copy()
     clean["pixdim"][:4] = [-1 if found["pixdim"][0] < 0 else 1, *sizes]
     try:
-        with np.errstate(invalid="ignore", over="ignore"):
-            qform = np.asarray(clean.get_qform(), np.float64)
+        qform = np.asarray(clean.get_qform(), np.float64)
     except (HeaderDataError, ValueError):
         return None
     return qform if sound(qform) else None
