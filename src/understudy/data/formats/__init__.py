@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from understudy.core.errors import UnderstudyError
-from understudy.data.formats import nifti, raster, tiff
+from understudy.data.formats import itk, nifti, raster, tiff
 from understudy.data.formats.decoded import DecodedFile, Header, refuse_odd
 
 FORMATS = {
@@ -27,8 +27,10 @@ FORMATS = {
     ".tiff": tiff,
     ".nii": nifti,
     ".nii.gz": nifti,
+    **dict.fromkeys(itk.ENDINGS, itk),
 }
 ROUNDING = 0.01  # how far from a whole number a label may lie that a tool stored as a scaled integer
+ROUNDED = "label values a little off whole numbers are taken as those numbers"
 
 
 def ending(file: Path) -> str | None:
@@ -63,12 +65,15 @@ def stored_labels(file: Path) -> DecodedFile:
     picture = _reader(file).labels(file)
     array = picture.array
     if array.dtype.kind == "f":
-        whole = np.rint(array)
+        with np.errstate(invalid="ignore"):  # NaN is refused in the next line
+            whole = np.rint(array)
         if not np.isfinite(array).all() or np.abs(array).max() >= 2**31 or np.abs(whole - array).max() > ROUNDING:
             raise UnderstudyError(
                 f"{file} holds values that are not whole numbers (or NaN), and a label map must hold whole "
                 "numbers: is it an image or a probability map?"
             )
+        if (whole != array).any():
+            picture = replace(picture, remarks=(*picture.remarks, ROUNDED))
         array = whole.astype(np.int32)
     return replace(picture, array=array)
 

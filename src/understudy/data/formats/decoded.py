@@ -15,6 +15,10 @@ from understudy.data.geometry import turned, turned_size
 
 MOST_VALUES = 2**29  # of one file, channels counted: 512 million, 2 GiB in float32 (a CT of 1,024 x 1,024 x 500)
 MOST_SIDE = 65535
+ALPHA = "an alpha channel that is the same all over is left out"
+LONGER = "files go on after the voxels that their headers name: the rest is not read"
+INFLATED = 1032  # bytes that deflate (gzip, zlib) makes of one at most
+EXACT = 2**24  # whole numbers up to which float32 keeps each
 
 
 @dataclass(frozen=True)
@@ -77,13 +81,46 @@ class DecodedFile:
 def storable(dtype: np.dtype) -> str:
     """Return the type in which a cohort keeps values of a file's type: uint8, int16, uint16 or float32.
 
-    8-bit signed becomes int16; 32-bit and longer integers and 64-bit floats become float32 (exact to 16,777,216).
+    Byte order does not count. 8-bit signed becomes int16; 32-bit and longer integers and 64-bit floats become float32 (exact to 16,777,216).
     """
+    dtype = dtype.newbyteorder("=")
     if dtype == np.bool_ or dtype == np.uint8:
         return "uint8"
     if dtype in (np.dtype("int8"), np.dtype("int16")):
         return "int16"
     return "uint16" if dtype == np.uint16 else "float32"
+
+
+def as_kept(array: np.ndarray, file: Path) -> np.ndarray:
+    """Return values in the type in which a cohort keeps them (``storable``); what they are is not changed.
+
+    Raises:
+        UnderstudyError: whole numbers of 32 bits or more that float32 would round.
+    """
+    kept = storable(array.dtype)
+    if array.dtype.kind in "iu" and kept == "float32" and array.size:
+        low, high = int(array.min()), int(array.max())
+        if max(-low, high) > EXACT:
+            raise UnderstudyError(
+                f"{file} holds whole numbers from {low} to {high}, and an image keeps whole numbers up to {EXACT:,} "
+                "exactly: rescale them, or store them as real numbers if they may be rounded"
+            )
+    with np.errstate(over="ignore", invalid="ignore"):  # what does not fit becomes infinite, and is refused as such
+        return array.astype(kept, copy=False)
+
+
+def without_alpha(array: np.ndarray, file: Path) -> np.ndarray:
+    """Return red, green and blue of an image (4, *S) whose alpha is one value all over; the remark on it is ``ALPHA``.
+
+    Raises:
+        UnderstudyError: the alpha differs from place to place, so that it says something.
+    """
+    if array[3].min() != array[3].max():
+        raise UnderstudyError(
+            f"{file} has an alpha channel (transparency) that differs from place to place, and an image has none: save "
+            "it without"
+        )
+    return array[:3]
 
 
 def unreadable(file: Path, format_name: str, error: BaseException | str) -> UnderstudyError:
@@ -102,6 +139,12 @@ def refuse_large(file: Path, size: tuple[int, ...]) -> None:
             f"{file} says that it is {' x '.join(map(str, size))}, and sides of 1 to {MOST_SIDE} with at most "
             f"{MOST_VALUES:,} values in all are read: it is damaged, or must be cut into smaller files"
         )
+
+
+def refuse_short(file: Path, format_name: str, needed: int, there: int) -> None:
+    """Refuse a header that claims more bytes than a file can hold (``there``), before anything is allocated."""
+    if needed > there:
+        raise unreadable(file, format_name, f"its header needs {needed:,} bytes, and at most {there:,} are there")
 
 
 def refuse_odd(file: Path) -> None:

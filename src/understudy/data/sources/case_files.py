@@ -23,7 +23,7 @@ from understudy.data.options import FileOptions
 from understudy.data.sources.table import mapped
 
 ASIDE = "label maps or channels lie a fraction of a voxel beside their images, which is taken as rounding"
-NO_PLACE = "volumes do not say how they are oriented (sform and qform codes are 0); the format's default order is taken"
+NO_PLACE = "volumes do not say how they are oriented (NIfTI: both codes 0); the format's default order is taken"
 GREY = "colour pictures whose channels are equal are taken as one grey channel"
 
 
@@ -62,8 +62,9 @@ def _refuse_half_placed(file: Path, head: Header, other_file: Path, other: Heade
     if head.placed != other.placed and not same_grid:
         mute = other_file if not other.placed else file
         raise UnderstudyError(
-            f"{file} and {other_file} belong together, and {mute} has no geometry of its own (sform and qform codes "
-            "0): copy the other's header into it, or give --same-grid if they lie on each other voxel by voxel"
+            f"{file} and {other_file} belong together, and {mute} has no geometry of its own (in NIfTI: sform and "
+            "qform codes 0): copy the other's header into it, or give --same-grid if they lie on each other voxel by "
+            "voxel"
         )
 
 
