@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from understudy.api.data import import_cohort as import_cohort
     from understudy.api.data import import_folder as import_folder
     from understudy.api.data import import_phantom as import_phantom
+    from understudy.api.data import preview_import as preview_import
     from understudy.api.evidence import evaluate as evaluate
     from understudy.api.evidence import release as release
     from understudy.api.evidence import report as report
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 _WHERE = {
-    "api.data": ("import_cohort", "import_folder", "import_phantom"),
+    "api.data": ("import_cohort", "import_folder", "import_phantom", "preview_import"),
     "api.generators": ("classify", "condition", "load", "sample", "train"),
     "api.evidence": ("evaluate", "release", "report", "verify"),
     "core.cohort": ("Cohort",),

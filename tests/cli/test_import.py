@@ -3,9 +3,11 @@
 import inspect
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 import yaml
+from PIL import Image
 
 from understudy.cli.import_ import Sources, importing
 from understudy.cli.main import main
@@ -26,14 +28,35 @@ def test_an_unknown_source_names_the_others() -> None:
         Sources(name="import").get_command(typer.Context(typer.main.get_command(typer.Typer(callback=len))), "xnat")
 
 
-def test_numbers_and_names_with_commas_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    line = ["import", "folder", str(tmp_path), "--out", str(tmp_path / "c"), "--images", "i", "--dry-run"]
+@pytest.fixture
+def boxes(tmp_path: Path) -> Path:
+    """Eight pictures and a table."""
+    for number in range(8):
+        Image.fromarray(np.full((8, 8), number, np.uint8)).save(tmp_path / f"{number}.png")
+    (tmp_path / "t.csv").write_text("file,ill,grade\n" + "".join(f"{number}.png,1,{number}\n" for number in range(8)))
+    return tmp_path
+
+
+def test_a_dry_run_says_what_would_be_read_and_an_import_what_was(
+    boxes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = f"import folder {boxes} --images . --one-image-per-subject --split train=1 --out {boxes / 'c'}"
+    assert main([*line.split(), "--dry-run"]) == 0
+    found = yaml.safe_load(capsys.readouterr().out)["found"]
+    assert (found["cases"], found["shapes"], found["files"]) == (8, {"8 x 8": 8}, {".png": 8})
+    assert not (boxes / "c").exists()
+    assert main(line.split()) == 0
+    assert "read: 8 cases of 8 subjects from 8 files (train 8)" in capsys.readouterr().out
+
+
+def test_numbers_and_names_with_commas_are_read(boxes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["import", "folder", str(boxes), "--out", str(boxes / "c"), "--images", ".", "--dry-run", "--table", "t.csv"]
     assert main([*line, "--size", "64,32", "--classes", "ill, grade", "--one-image-per-subject"]) == 0
     shown = yaml.safe_load(capsys.readouterr().out)
     assert (shown["size"], shown["classes"], shown["one_image_per_subject"]) == ([64, 32], ["ill", "grade"], True)
     assert main([*line, "--size", "large"]) == 2
     assert "--size" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
+    assert len(list(boxes.iterdir())) == 9
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -44,12 +67,14 @@ def test_every_option_of_a_source_is_a_parameter(source: str) -> None:
     )
 
 
-def test_what_is_typed_is_read_as_the_type(capsys: pytest.CaptureFixture[str]) -> None:
-    line = "import folder D --images . --classes a,b --size 64,48 --dims 2 --one-image-per-subject --out x --dry-run"
-    assert main(line.split()) == 0
+def test_what_is_typed_is_read_as_the_type(boxes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = (
+        "--images . --table t.csv --classes ill,grade --size 64,48 --dims 2 --one-image-per-subject --out x --dry-run"
+    )
+    assert main(["import", "folder", str(boxes), *line.split()]) == 0
     shown = yaml.safe_load(capsys.readouterr().out)
-    assert (shown["command"], shown["path"], shown["images"]) == ("import folder", "D", ".")
-    assert (shown["classes"], shown["size"], shown["dims"]) == (["a", "b"], [64, 48], 2)
+    assert (shown["command"], shown["path"], shown["images"]) == ("import folder", str(boxes), ".")
+    assert (shown["classes"], shown["size"], shown["dims"]) == (["ill", "grade"], [64, 48], 2)
     assert shown["one_image_per_subject"] is True and shown["fit"] == "resize" and shown["channels"] == []
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import Field
 
 import understudy
 from understudy.cli.main import main
-from understudy.data.listing import Listing, Source
+from understudy.data.listing import Item, Listing, Reading, Source
 from understudy.data.options import FileOptions
 from understudy.data.sources import SOURCES
 from understudy.evaluation import METRICS
@@ -33,7 +34,9 @@ class ToyOptions(FileOptions):
 
 
 def listing(path: Path, options: ToyOptions) -> Listing:
-    raise NotImplementedError
+    items = [Item(name, name) for name in ("ball", "doll")]
+    read = lambda item: [Reading(np.full((1, 8, 8), len(item.name), np.uint8), None)]  # noqa: E731
+    return Listing(items, read, ("toy",), "uint8", (8, 8), 2, None)
 
 
 TOYS: list[tuple[Any, Any]] = [
@@ -63,12 +66,13 @@ def test_help_names_it(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert re.search(r"\btoy\b", shown(line, capsys))
 
 
-def test_its_own_options_and_settings_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_its_own_options_and_settings_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "lid").touch()
     page = shown("import toy --help", capsys)
     assert "--colour TEXT" in page and "Of the toys to take." in page and "import toy BOX --out toys" in page
     page = shown("settings toy", capsys)
     assert "wheels that a toy runs on" in page and "preset demo: wheels=4" in page
-    assert "colour: red" in shown("import toy box --colour red --out toys --dry-run", capsys)
+    assert "colour: red" in shown(f"import toy {tmp_path} --colour red --split train=1 --out toys --dry-run", capsys)
 
 
 @pytest.mark.parametrize(("line", "says"), [

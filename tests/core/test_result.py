@@ -17,6 +17,16 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert (provenance["command"], provenance["seed"]) == ("evaluate utility", 3)
 
 
+def test_an_interval_that_rests_on_one_subject_is_withheld(tmp_path: Path) -> None:
+    one, wide, several = (
+        Result("a.b", 0.5, low, 0.5, "Dice", "higher", n) for low, n in ((0.5, 1), (0.1, 1), (0.5, 2))
+    )
+    write_results(tmp_path, [one, wide, several], Provenance("x"))
+    (first, *others), _ = read_results(tmp_path)
+    assert (first.value, first.low, first.high) == (0.5, None, None) and "rests on one subject" in first.note
+    assert others == [wide, several]
+
+
 def test_a_result_as_text() -> None:
     assert str(Result("a", 0.5, 0.25, 0.75, "Dice", n=9)) == "0.500 [0.250, 0.750] Dice (n = 9)"
     assert str(Result("a", 1, n=2)) == "1.000 (n = 2)"

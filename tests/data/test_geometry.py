@@ -8,6 +8,7 @@ import pytest
 from understudy.core.errors import UnderstudyError
 from understudy.data.geometry import (
     AXES,
+    bare,
     moved_onto,
     onto,
     refuse_elsewhere,
@@ -30,7 +31,7 @@ def test_places_are_compared_in_voxels_of_each_axis(axis: int, shift: float, say
         assert refuse_elsewhere(affine, moved, (5, 6, 7), "mask.nii") is says
         return
     with pytest.raises(
-        UnderstudyError, match=rf"mask.nii lies 0.6 voxels \({affine[axis, axis] * shift:.3g} mm\) away"
+        UnderstudyError, match=rf"mask.nii lies {affine[axis, axis] * shift:.3g} mm away \(0.6 voxels\)"
     ):
         refuse_elsewhere(affine, moved, (5, 6, 7), "mask.nii")
 
@@ -48,7 +49,7 @@ def test_a_label_map_written_without_a_header_is_told_apart_from_one_that_lies_e
     home = np.diag([-1.2, -1, 1.5, 1])
     home[:3, 3] = 100
     with pytest.raises(UnderstudyError, match="has no geometry of its own.*copy the image's header"):
-        refuse_elsewhere(home, np.diag([-1.0, -1, 1, 1]), (5, 6, 7), "x")
+        refuse_elsewhere(home, np.diag([-1.0, -1, 1, 1]), (5, 6, 7), "x", bare(np.diag([-1.0, -1, 1, 1])))
     with pytest.raises(UnderstudyError, match="resample"):
         refuse_elsewhere(home, np.diag([2.0, 2, 2, 1]), (5, 6, 7), "x")
 

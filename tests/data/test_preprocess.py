@@ -5,7 +5,7 @@ import pytest
 
 from understudy.core.errors import UnderstudyError
 from understudy.data.listing import Reading
-from understudy.data.preprocess import fitted, resampling_taps, resized_image, resized_labels
+from understudy.data.preprocess import fitted, resampling_taps, resized_image, resized_labels, surround
 
 RANDOM = np.random.default_rng(0)
 
@@ -91,3 +91,19 @@ def test_a_point_stays_in_its_place_and_the_spacing_follows(fit: str, size: tupl
         return (matrix @ [*centre, 1])[:3]
 
     assert np.abs(centre_mm(image[0], affine) - centre_mm(case.image[0], case.affine)).max() < 0.05
+
+
+def test_what_surrounds_a_picture_is_zero_or_air_or_what_was_asked_for() -> None:
+    image = np.stack([np.full((4, 4), -1000, np.int16), np.full((4, 4), 7, np.int16)])
+    image[0, 1:3, 1:3] = 40
+    labels = np.ones((4, 4), np.uint8)
+    assert surround(image, None).tolist() == [-1000, 0]
+    assert surround(image, 3.0).tolist() == [3, 3]
+    for fit, size in (("pad", (6, 8)), ("crop", (6, 8))):
+        case = fitted(Reading(image, labels), size, fit, "x", surround(image, None))
+        assert case.image is not None and case.labels is not None
+        assert case.image.dtype == np.int16
+        assert (case.image[0, 0], case.image[1, 0]) == (pytest.approx(-1000), pytest.approx(0))
+        assert np.array_equal(case.image[:, 1:5, 2:6], image)
+        assert case.labels.sum() == 16
+        assert case.image[0].sum() == image[0].sum() - 1000 * (48 - 16)

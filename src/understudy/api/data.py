@@ -33,14 +33,38 @@ def import_cohort(
         UnderstudyError: the data cannot be right.
     """
     out = paths.output(out, "cohort.json")
+    settings = configure(one_of(SOURCES, source, "source").options, options, f"import {source}")
+    _refuse_missing(path)
+    from understudy.data.importing import import_cohort as make
+
+    return Cohort.open(make(source, None if path is None else Path(path), out, settings, progress))
+
+
+def preview_import(
+    source: str,
+    path: Path | str | None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Return what :func:`import_cohort` would read, as plain data: counts, sizes, spacings, values; nothing is written.
+
+    Raises:
+        UsageError: the request cannot be right.
+        UnderstudyError: the data cannot be right.
+    """
+    settings = configure(one_of(SOURCES, source, "source").options, options, f"import {source}")
+    _refuse_missing(path)
+    from understudy.data.preview import preview
+
+    return preview(source, None if path is None else Path(path), settings, progress)
+
+
+def _refuse_missing(path: Path | str | None) -> None:
     if path is not None and not Path(path).is_dir():
         raise UsageError(
             f"a folder with the data to import was expected at {path}, and there is none: correct the path"
         )
-    from understudy.data.importing import import_cohort as make
-
-    settings = configure(one_of(SOURCES, source, "source").options, options, f"import {source}")
-    return Cohort.open(make(source, None if path is None else Path(path), out, settings, progress))
 
 
 def import_folder(path: Path | str, out: Path | str, **options: Any) -> Cohort:

@@ -12,12 +12,15 @@ import typer
 
 import understudy as us
 from understudy.cli.help import CommandGroup, Verb, example, group
-from understudy.cli.options import DryRun, Out, names, numbers, progress, show, writing
+from understudy.cli.options import Out, names, numbers, progress, show, writing
 from understudy.core.errors import UsageError
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be read (cases, sizes, spacings, values) and write nothing.")
+]
 KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
@@ -62,11 +65,17 @@ def importing(source: str) -> Callable[..., None]:
         path, out, dry_run = given.pop("path", None), given.pop("out"), given.pop("dry_run")
         told = {name: _read(name, value, fields[name]) for name, value in given.items() if value is not None}
         if dry_run:
-            options = configure(entry.options, told, f"import {source}")
-            show(f"import {source}", {"path": path, "out": out, **options.model_dump()})
+            with progress("read") as update:
+                found = us.preview_import(source, path, progress=update, **told)
+            options = configure(entry.options, told, f"import {source}").model_dump()
+            show(f"import {source}", {"path": path, "out": out, **options, "found": found})
             return
         with writing(out), progress("import") as update:
-            us.import_cohort(source, path, out, progress=update, **told)
+            cohort = us.import_cohort(source, path, out, progress=update, **told)
+        from understudy.data.summary import import_summary
+
+        for line in import_summary(cohort):
+            typer.echo(line)
         typer.echo(f"cohort: {out}")
 
     where = Annotated[Path, typer.Argument(metavar="PATH", help="The folder that holds the data.")]

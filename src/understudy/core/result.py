@@ -7,7 +7,7 @@ computed is null, with the reason in ``note``.
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +58,16 @@ def write_results(folder: Path, results: list[Result], provenance: Provenance) -
         for number in (result.value, result.low, result.high):
             if number is not None and not math.isfinite(number):
                 raise UnderstudyError(f"the result {result.name} is {number}: a metric must say None and why")
-    data = {"provenance": provenance.to_json(), "results": [asdict(r) for r in results]}
+    data = {"provenance": provenance.to_json(), "results": [asdict(_of_several(r)) for r in results]}
     (folder / "results.json").write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
+
+
+def _of_several(result: Result) -> Result:
+    """The result without an interval of no width from a single subject or case: resampling one thing says nothing."""
+    if result.n != 1 or result.low is None or result.low != result.high:
+        return result
+    why = "no interval: it rests on one subject"
+    return replace(result, low=None, high=None, note=f"{result.note}; {why}" if result.note else why)
 
 
 def read_results(folder: Path) -> tuple[list[Result], dict[str, Any]]:

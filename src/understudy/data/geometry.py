@@ -29,6 +29,11 @@ def turn(affine: np.ndarray, plane: str = "axial") -> np.ndarray:
     return orientations.ornt_transform(orientations.io_orientation(affine), orientations.axcodes2ornt(AXES[plane]))
 
 
+def axis_codes(affine: np.ndarray | None) -> str:
+    """Return where the stored axes run to, such as ``LPS``: left, posterior, superior; blank without an affine."""
+    return "" if affine is None else "".join(orientations.aff2axcodes(affine))
+
+
 def turned_size(size: tuple[int, ...], affine: np.ndarray | None, plane: str = "axial") -> tuple[int, ...]:
     """Return the spatial size after :func:`turned`; that of a picture without an affine stays."""
     if affine is None:
@@ -97,11 +102,13 @@ def bare(affine: np.ndarray) -> bool:
     return bool(np.array_equal(np.abs(affine), np.eye(4)))
 
 
-def refuse_elsewhere(affine: np.ndarray | None, other: np.ndarray | None, size: tuple[int, ...], where: str) -> bool:
+def refuse_elsewhere(
+    affine: np.ndarray | None, other: np.ndarray | None, size: tuple[int, ...], where: str, mute: bool = False
+) -> bool:
     """Refuse two pictures of one case and stored size (I, J, K) that lie in different places of the body.
 
     Returns whether they lie a little aside (more than ``ASIDE`` voxels), which is told; nothing is compared where one
-    of the two is not known.
+    of the two is not known. ``mute`` says that the second was written without a header (:func:`bare`).
 
     Raises:
         UnderstudyError: a corner lies more than ``APART`` voxels, along an axis of the first, from where the first has
@@ -110,7 +117,7 @@ def refuse_elsewhere(affine: np.ndarray | None, other: np.ndarray | None, size: 
     if affine is None or other is None:
         return False
     away = voxels_apart(affine, other, size)
-    if away > APART and bare(other) and not bare(affine):
+    if away > APART and mute and not bare(affine):
         raise UnderstudyError(
             f"{where} has no geometry of its own (spacing 1, origin 0: its writer was given no header), and the image "
             "it belongs to has one: copy the image's header into it, or give --same-grid if it lies on the image "
@@ -118,7 +125,7 @@ def refuse_elsewhere(affine: np.ndarray | None, other: np.ndarray | None, size: 
         )
     if away > APART:
         raise UnderstudyError(
-            f"{where} lies {away:.3g} voxels ({_mm(affine, other, size):.3g} mm) away from the image it belongs to, by "
+            f"{where} lies {_mm(affine, other, size):.3g} mm away ({away:.3g} voxels) from the image it belongs to, by "
             "the affines in the files: they must cover the same place; resample one to the other, or give --same-grid "
             "if the header is wrong and it lies on the image voxel by voxel"
         )

@@ -9,9 +9,12 @@ subject in the order of the file names. The same request gives the same bytes (u
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from understudy.core.encoding import Channel
 from understudy.core.errors import UnderstudyError, UsageError
@@ -22,7 +25,7 @@ from understudy.core.writer import CohortWriter
 from understudy.data.intensity import RangeMeter, scaled, stored_dtype
 from understudy.data.listing import Item, Listing, Reading
 from understudy.data.options import FileOptions, ImportOptions
-from understudy.data.preprocess import fitted
+from understudy.data.preprocess import fitted, surround
 from understudy.data.pseudonym import key_path, keyed_hash, load_key, pseudonym
 from understudy.data.slices import cut
 from understudy.data.sources import SOURCES
@@ -30,8 +33,8 @@ from understudy.data.split import assigned, fewer
 
 FITS = {
     "resize": "resampled; images by area average down and linear interpolation up, label maps by majority",
-    "crop": "centre window; zero outside the picture",
-    "pad": "zero-padded around the centre",
+    "crop": "centre window; outside the picture 0, or the lowest value of a channel that goes below 0",
+    "pad": "padded around the centre with 0, or with the lowest value of a channel that goes below 0",
 }
 PUBLIC_KEY = b"understudy: nobody to hide"  # for subjects that are no people; a seed of ids, not a message
 Progress = Callable[[int, int], None]
@@ -56,14 +59,8 @@ def import_cohort(
     if source not in SOURCES:
         raise UsageError(f"there is no source {source!r}; there are {', '.join(SOURCES)}")
     entry, out = SOURCES[source], Path(out)
-    if not isinstance(options, entry.options):
-        raise UsageError(f"import {source} takes {entry.options.__name__}, found {type(options).__name__}")
     key_file = key_path(options.key, out) if entry.secret else None
-    listing = entry.listing(_checked_path(path, source), options)
-    splits = assigned(listing.items, options.split, options.seed)
-    if options.train_subjects is not None:
-        splits = fewer(splits, options.train_subjects, options.draw)
-        listing = replace(listing, items=[item for item in listing.items if item.subject in splits])
+    listing, splits = listed(source, path, options)
     plan = _plan(listing, options, "train" in splits.values())
     key = load_key(key_file) if key_file else PUBLIC_KEY
     digest = keyed_hash(key, "inputs", json.dumps([listing.inputs, options.unrecorded()], sort_keys=True))
@@ -89,6 +86,25 @@ def import_cohort(
     return out
 
 
+def listed(source: str, path: Path | None, options: ImportOptions) -> tuple[Listing, dict[str, str]]:
+    """Return what is to be imported, and the split of each subject; errors as :func:`import_cohort` raises them."""
+    entry = SOURCES[source]
+    if not isinstance(options, entry.options):
+        raise UsageError(f"import {source} takes {entry.options.__name__}, found {type(options).__name__}")
+    listing = entry.listing(_checked_path(path, source), options)
+    splits = assigned(listing.items, options.split, options.seed)
+    if options.train_subjects is not None:
+        splits = fewer(splits, options.train_subjects, options.draw)
+        left_out = sum(item.subject not in splits for item in listing.items)
+        passed_over = {
+            **listing.passed_over,
+            **({"cases of training subjects not drawn": left_out} if left_out else {}),
+        }
+        items = [item for item in listing.items if item.subject in splits]
+        listing = replace(listing, items=items, passed_over=passed_over)
+    return listing, splits
+
+
 @dataclass(frozen=True)
 class _Plan:
     """What is done to each case: options, with what the source decides where they are silent."""
@@ -97,6 +113,13 @@ class _Plan:
     fit: str
     intensity: str
     measured: tuple[str, ...]  # splits on which ranges are measured
+    pad_value: float | None = None  # None: 0, or the lowest value where that is below 0
+
+    @property
+    def fit_said(self) -> str:
+        """The fit for the manifest."""
+        given = "" if self.pad_value is None or self.fit == "resize" else f"; {self.pad_value:g} is what is added"
+        return f"{self.fit}: {FITS[self.fit]}{given}"
 
 
 def _checked_path(path: Path | None, source: str) -> Path:
@@ -123,13 +146,30 @@ def _plan(listing: Listing, options: ImportOptions, train: bool) -> _Plan:
     intensity = listing.intensity or options.intensity
     measured = ("train",) if train else SPLITS
     size = options.resolved_size(dims)
+    pad_value = _pad_value(listing, options, intensity)
     if size is None and listing.padded:
-        return _Plan(listing.padded, "pad", intensity, measured)
+        return _Plan(listing.padded, "pad", intensity, measured, pad_value)
     if size is None and listing.size is None:
         told = "the pictures differ in size, and the cases of a cohort have one"
         raise UsageError(f"{told}: give --size, and --fit resize, crop or pad")
     fit = options.fit if isinstance(options, FileOptions) else "resize"
-    return _Plan(size or (listing.size or ())[-dims:], fit, intensity, measured)
+    return _Plan(size or (listing.size or ())[-dims:], fit, intensity, measured, pad_value)
+
+
+def _pad_value(listing: Listing, options: ImportOptions, intensity: str) -> float | None:
+    """The value asked for, refused where the stored type cannot hold it."""
+    value = options.pad_value if isinstance(options, FileOptions) else None
+    stored = np.dtype(stored_dtype(listing.dtype, intensity))
+    if (
+        value is not None
+        and stored.kind in "iu"
+        and not (value == int(value) and np.can_cast(np.min_scalar_type(int(value)), stored))
+    ):
+        raise UsageError(
+            f"--pad-value {value:g} cannot be stored as {stored.name}, the type of these images: give a whole number "
+            f"from {np.iinfo(stored).min} to {np.iinfo(stored).max}"
+        )
+    return value
 
 
 def _steps(listing: Listing, plan: _Plan) -> dict[str, object]:
@@ -140,9 +180,12 @@ def _steps(listing: Listing, plan: _Plan) -> dict[str, object]:
         "stored_as": stored_dtype(listing.dtype, plan.intensity),
         "intensity_range_measured_on": ", ".join(plan.measured),
         "size": list(plan.size),
-        "fit": f"{plan.fit}: {FITS[plan.fit]}",
-        "slices": f"axial, rule {listing.rule}" if len(plan.size) < listing.dims else "as in the source",
-        "axes": "volumes: superior, posterior, left; slices: posterior, left; pictures: as in the file",
+        "fit": plan.fit_said,
+        "slices": f"{listing.plane}, rule {listing.rule}" if len(plan.size) < listing.dims else "as in the source",
+        "axes": "volumes: superior, posterior, left; slices: posterior, left (coronal: inferior, left; sagittal: "
+        "inferior, posterior); pictures: as in the file",
+        "files_read": len({file for item in listing.items for file in item.files}),
+        "passed_over": dict(sorted(listing.passed_over.items())),
     }
 
 
@@ -154,33 +197,40 @@ def _write(
     names = {subject: pseudonym(key, subject) for subject in splits}
     items = sorted(listing.items, key=lambda item: (names[item.subject], _natural(item.name)))
     numbers = dict.fromkeys(names.values(), 0)
+    remarks = Counter(listing.remarks)
     with writer:
         for done, item in enumerate(items, start=1):
             split, subject = splits[item.subject], names[item.subject]
-            for reading in _cases(listing, item, plan):
-                case = fitted(reading, plan.size, plan.fit, item.name)
+            said: set[str] = set()
+            for reading, fill in _cases(listing, item, plan):
+                case = fitted(reading, plan.size, plan.fit, item.name, fill)
+                said.update(reading.remarks)
                 if case.image is not None and split in plan.measured:
                     meter.add(case.image)
                 numbers[subject] += 1
                 ids = {"case_id": f"{subject}-{numbers[subject]:04d}", "subject_id": subject, "split": split}
                 writer.append(case.image, case.labels, {**_row(reading, case), **item.classes, **ids})
+            remarks.update(said)
             if progress:
                 progress(done, len(items))
         if not any(numbers.values()):
             raise UnderstudyError(f"the rule {listing.rule} keeps none of the slices found: choose another --rule")
+        writer.preprocessing["remarks"] = dict(sorted(remarks.items()))
         if meter.seen:
             writer.channels = meter.ranges()
 
 
-def _cases(listing: Listing, item: Item, plan: _Plan) -> Iterator[Reading]:
-    """One item's cases: scaled as a whole, then cut where slices are wanted."""
+def _cases(listing: Listing, item: Item, plan: _Plan) -> Iterator[tuple[Reading, np.ndarray | None]]:
+    """One item's cases, scaled as a whole, then cut where slices are wanted; and what surrounds each, by channel."""
     for reading in listing.read(item):
+        fill = None
         if reading.image is not None:
-            reading = replace(reading, image=scaled(reading.image, plan.intensity, item.name))
+            image = scaled(reading.image, plan.intensity, item.name)
+            reading, fill = replace(reading, image=image), surround(image, plan.pad_value)
         if len(plan.size) < len(reading.size):
-            yield from cut(reading, listing.rule, listing.judged_by)
+            yield from ((case, fill) for case in cut(reading, listing.rule, listing.judged_by))
         else:
-            yield reading
+            yield reading, fill
 
 
 def _row(reading: Reading, case: Reading) -> dict[str, str]:

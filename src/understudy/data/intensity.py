@@ -27,7 +27,8 @@ def scaled(image: np.ndarray, intensity: str, where: str) -> np.ndarray:
     """Scale one source image (C, *S) by itself to uint8, channel by channel; as it came, where no option asks for it.
 
     Raises:
-        UnderstudyError: ``volume-max`` of a channel with negative values, or without positive ones.
+        UnderstudyError: ``volume-max`` of a channel with negative values, or without positive ones;
+            ``volume-percentile`` of one whose 0.5 and 99.5 percentiles are one value, while it holds others.
     """
     if intensity not in SCALED:
         return image
@@ -42,9 +43,18 @@ def scaled(image: np.ndarray, intensity: str, where: str) -> np.ndarray:
                 )
         else:
             low, high = (float(v) for v in np.percentile(channel, (LOW, HIGH)))
+            if low == high and channel.min() < channel.max():
+                raise UnderstudyError(_sparse(f"channel {c} of {where}", low))
         span = high - low or 1.0
         out[c] = np.rint(np.clip((channel.astype(np.float32) - low) / span, 0, 1) * 255)
     return out
+
+
+def _sparse(what: str, value: float) -> str:
+    return (
+        f"{what} is {value:g} in at least {HIGH - LOW:g} % of its pixels, so that its {LOW} and {HIGH} percentiles "
+        "are one value and say nothing: choose --intensity minmax or volume-max"
+    )
 
 
 class RangeMeter:
@@ -91,6 +101,8 @@ class RangeMeter:
         out = []
         for c, name in enumerate(self.channels):
             low, high = (0.0, 255.0) if eight_bits else self._measured(c)
+            if not high > low and self._low[c] < self._high[c]:
+                raise UnderstudyError(_sparse(f"channel {name!r}", low))
             if not high > low:
                 raise UnderstudyError(
                     f"channel {name!r} holds one value only ({low:g}) in the images its range is measured on: leave it "
@@ -101,6 +113,14 @@ class RangeMeter:
 
     def _measured(self, c: int) -> tuple[float, float]:
         if self.intensity == "percentile":
-            low, high = np.percentile(self._kept[c][0], (LOW, HIGH))
-            return float(low), float(high)
+            low, high = self.percentiles(c, (LOW, HIGH))
+            return low, high
+        return self.extremes(c)
+
+    def extremes(self, c: int) -> tuple[float, float]:
+        """Return minimum and maximum of a channel."""
         return float(self._low[c]), float(self._high[c])
+
+    def percentiles(self, c: int, wanted: tuple[float, ...]) -> list[float]:
+        """Return percentiles of a channel; the meter must be one of intensity ``percentile``."""
+        return [float(v) for v in np.percentile(self._kept[c][0], wanted)]

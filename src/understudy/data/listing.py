@@ -52,6 +52,7 @@ class Reading:
         affine: (4, 4), array indices (d, h, w, 1) to millimetres right, anterior, superior; or None. In 2D, d is 0.
         slice_index: which slice of its volume this is, from 0; or None.
         remarks: what a user should know of how it was read: phrases that can be counted, without names.
+        stored_axes: where the axes of its file run to, such as ``LPS``; blank where the file does not say.
     """
 
     image: np.ndarray | None
@@ -60,6 +61,7 @@ class Reading:
     affine: np.ndarray | None = None
     slice_index: int | None = None
     remarks: tuple[str, ...] = ()
+    stored_axes: str = ""
 
     @property
     def size(self) -> tuple[int, ...]:

@@ -17,8 +17,21 @@ from understudy.data.listing import Reading, size_text
 TIE = 1e-4  # weight of the nearest pixel in a vote: below the differences that decide one, above float32 rounding
 
 
-def fitted(reading: Reading, size: tuple[int, ...] | None, fit: str, where: str) -> Reading:
+def surround(image: np.ndarray, value: float | None) -> np.ndarray:
+    """Return what is added around an image (C, *S), a value a channel (C,): the one given, or 0, or the lowest below 0.
+
+    Zero is the ground of MR and x-ray pictures; where values go below 0, as in CT, their lowest is (air).
+    """
+    low = image.reshape(len(image), -1).min(1)
+    return np.where(low < 0, low, 0) if value is None else np.full(len(image), value)
+
+
+def fitted(
+    reading: Reading, size: tuple[int, ...] | None, fit: str, where: str, fill: np.ndarray | None = None
+) -> Reading:
     """Bring one case to a size (None: as it is) by ``resize``, ``crop`` or ``pad``; spacing and affine follow.
+
+    ``fill`` (C,) is what is added around an image (default 0); around a label map it is class 0.
 
     Raises:
         UnderstudyError: ``pad`` was asked for and a side is longer than the size.
@@ -38,7 +51,7 @@ def fitted(reading: Reading, size: tuple[int, ...] | None, fit: str, where: str)
             "--fit crop or resize"
         )
     starts = tuple((f - s) // 2 for f, s in zip(found, size, strict=True))
-    image = None if image is None else _window(image, starts, size)
+    image = None if image is None else _window(image, starts, size, fill)
     labels = None if labels is None else _window(labels, starts, size)
     affine = _reindexed(reading.affine, np.ones(len(size)), np.array(starts, float))
     return Reading(image, labels, spacing, affine, reading.slice_index)
@@ -105,13 +118,18 @@ def _nearest(n_in: int, n_out: int) -> np.ndarray:
     return np.minimum(((np.arange(n_out) + 0.5) * n_in / n_out).astype(int), n_in - 1)
 
 
-def _window(array: np.ndarray, starts: tuple[int, ...], size: tuple[int, ...]) -> np.ndarray:
-    """The window [start, start + size) of the last axes, zero outside the array."""
+def _window(
+    array: np.ndarray, starts: tuple[int, ...], size: tuple[int, ...], fill: np.ndarray | None = None
+) -> np.ndarray:
+    """The window [start, start + size) of the last axes; outside the array 0, or ``fill`` (C,) by the first axis."""
     lead = array.ndim - len(size)
     axes = list(zip((0,) * lead + starts, array.shape[:lead] + size, array.shape, strict=True))
     outside = [(max(-start, 0), max(start + n_out - n_in, 0)) for start, n_out, n_in in axes]
     inside = tuple(slice(max(start, 0), max(start, 0) + n_out) for start, n_out, _ in axes)
-    return np.pad(array, outside)[inside]
+    if fill is None or not fill.any():
+        return np.pad(array, outside)[inside]
+    filled = [np.pad(one, outside[1:], constant_values=value) for one, value in zip(array, fill, strict=True)]
+    return np.stack(filled)[inside]
 
 
 def _reindexed(affine: np.ndarray | None, scale: np.ndarray, shift: np.ndarray) -> np.ndarray | None:

@@ -1,4 +1,4 @@
-"""Slices: cut a volume into axial slices and keep those that a rule wants.
+"""Slices: cut a volume into slices along its first axis and keep those that a rule wants.
 
 **Source** for ``akbar``: Akbar et al., Sci Data 11:259 (2024), official code: volume scaled by its maximum to 8 bits,
 slices zero-padded to 256 x 256, a slice kept if more than 15 % of these pixels have T1 > 50.
@@ -16,7 +16,7 @@ AKBAR_SIDE, AKBAR_LEVEL, AKBAR_SHARE = 256, 50, 0.15
 
 
 def cut(reading: Reading, rule: str, judged_by: int = 0) -> Iterator[Reading]:
-    """Yield axial slices of a volume, from below, each with its own affine.
+    """Yield slices of a volume along its first axis, each with its own affine.
 
     The rule is ``all``; ``tumour``, those with any class but 0; or ``akbar``, which wants 8-bit images and looks at the
     channel ``judged_by``.
@@ -31,7 +31,7 @@ def cut(reading: Reading, rule: str, judged_by: int = 0) -> Iterator[Reading]:
             affine = reading.affine.copy()
             affine[:, 3] += d * affine[:, 0]
         spacing = None if reading.spacing_mm is None else reading.spacing_mm[1:]
-        yield Reading(image, labels, spacing, affine, d)
+        yield Reading(image, labels, spacing, affine, d, reading.remarks)
 
 
 def _kept(image: np.ndarray | None, labels: np.ndarray | None, rule: str, judged_by: int) -> bool:

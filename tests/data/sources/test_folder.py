@@ -187,7 +187,7 @@ def test_image_and_label_map_in_different_places(tmp_path: Path, refused: Refuse
         "split": "train=1",
         "label_scheme": "0=a,1=b",
     }
-    refused("lies 5 voxels .5 mm. away", tmp_path / "v", **options)
+    refused("lies 5 mm away .5 voxels", tmp_path / "v", **options)
 
 
 def test_pictures_and_volumes_together(pictures: Path, refused: Refused, save_nifti: SaveNifti) -> None:

@@ -1,1 +1,1 @@
-"""DICOM: a study's files become volumes on grids, and SEG and RTSTRUCT become label maps on the grid of their series."""
+"""DICOM: files of a study become volumes on grids; SEG and RTSTRUCT become label maps on the grid of their series."""

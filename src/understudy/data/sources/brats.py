@@ -74,7 +74,8 @@ def listing(path: Path, options: FileOptions) -> Listing:
         remarks=identity.remarks(told, subjects),
         notes={"contrasts_not_in_every_case": sorted(_seen(cases) - set(channels))},
     )
-    cut = options if options.dims == 3 else options.model_copy(update={"dims": 2})
+    rule = options.rule or ("akbar" if options.dims != 3 else None)
+    cut = options if options.dims == 3 else options.model_copy(update={"dims": 2, "rule": rule})
     found = file_listing(path, items, layout, cut)
     return found if options.dims == 3 else _sliced(found, options)
 

@@ -5,6 +5,7 @@ not say counts as unknown, never as agreement.
 **Checked** in tests/data/sources/test_case_files.py.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,8 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.data import formats
 from understudy.data.formats.decoded import DecodedFile, Header
-from understudy.data.geometry import THICK, moved_onto, onto, refuse_elsewhere, scanned_plane
+from understudy.data.geometry import THICK, axis_codes, bare, moved_onto, onto, refuse_elsewhere, scanned_plane
+from understudy.data.intensity import SCALED
 from understudy.data.listing import Item, Reading, size_text
 from understudy.data.options import FileOptions
 from understudy.data.sources.label_values import Palettes, mapped
@@ -80,6 +82,17 @@ def joint_type(heads: Iterable[Header]) -> str:
     """Return the one type, of those that are stored, that holds the values of all files."""
     joint = np.result_type(*{np.dtype(head.dtype) for head in heads})
     return joint.name if joint.itemsize <= 2 or joint.kind == "f" else "float32"
+
+
+def depth_remarks(heads: Iterable[Header], intensity: str) -> dict[str, int]:
+    """Return what to say where files of one channel store whole numbers of different widths that nothing scales."""
+    counts = Counter(head.dtype for head in heads)
+    whole = {name: n for name, n in counts.items() if np.dtype(name).kind in "iu"}
+    if len(whole) < 2 or intensity in SCALED:
+        return {}
+    listed = " beside ".join(sorted(whole))
+    said = f"files differ in depth ({listed}), so that one value may mean black in one and white in the next"
+    return {f"{said}: convert them, or give --intensity volume-max or volume-percentile": min(whole.values())}
 
 
 def chosen_plane(options: FileOptions, heads: Sequence[Header], dims: int) -> tuple[str, dict[str, int]]:
@@ -149,7 +162,8 @@ def read_item(
         image = _reduced(joined, channels, item.images[0]).astype(dtype, copy=False)
     if drawn and scheme:
         labels = mapped(scheme, at[-1].array[0], str(item.labels))
-    yield Reading(image, labels, at[0].spacing_mm, at[0].affine, remarks=remarks)
+    axes = axis_codes(stored[0].affine) if stored[0].placed else ""
+    yield Reading(image, labels, at[0].spacing_mm, at[0].affine, remarks=remarks, stored_axes=axes)
 
 
 def _on(first: DecodedFile, other: DecodedFile, file: Path, same_grid: bool) -> DecodedFile:
@@ -157,7 +171,7 @@ def _on(first: DecodedFile, other: DecodedFile, file: Path, same_grid: bool) -> 
     if same_grid or first.affine is None or other.affine is None or not (first.placed and other.placed):
         return replace(other, affine=first.affine, placed=first.placed)
     array, affine = moved_onto(first.affine, other.array, other.affine)
-    aside = refuse_elsewhere(first.affine, affine, array.shape[1:], str(file))
+    aside = refuse_elsewhere(first.affine, affine, array.shape[1:], str(file), bare(other.affine))
     return replace(
         other, array=array, affine=first.affine, placed=True, remarks=(*other.remarks, *([ASIDE] if aside else []))
     )

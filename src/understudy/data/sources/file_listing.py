@@ -14,7 +14,14 @@ from understudy.core.labels import LabelScheme
 from understudy.data.formats.decoded import Header
 from understudy.data.listing import Item, Listing, fingerprint
 from understudy.data.options import FileOptions
-from understudy.data.sources.case_files import case_headers, chosen_plane, joint_size, joint_type, read_item
+from understudy.data.sources.case_files import (
+    case_headers,
+    chosen_plane,
+    depth_remarks,
+    joint_size,
+    joint_type,
+    read_item,
+)
 from understudy.data.sources.label_values import Palettes, inferred_scheme
 from understudy.data.sources.walk import merged
 
@@ -85,10 +92,18 @@ def file_listing(path: Path, items: list[Item], layout: Layout, options: FileOpt
         modality=layout.modality,
         rule=options.rule or "all",
         passed_over=layout.passed_over,
-        remarks=merged(remarks, layout.remarks),
+        remarks=merged(remarks, layout.remarks, _depths(items, heads, options)),
         notes=notes,
         inputs=fingerprint(path, items, *layout.tables),
     )
+
+
+def _depths(items: list[Item], heads: dict[str, list[Header]], options: FileOptions) -> dict[str, int]:
+    """What to say of each channel whose files differ in depth; slices by Akbar's rule are scaled anyway."""
+    if options.rule == "akbar":
+        return {}
+    of_images = [heads[item.name][: len(item.images)] for item in items]
+    return merged(*(depth_remarks(channel, options.intensity) for channel in zip(*of_images, strict=False)))
 
 
 def _scheme(items: list[Item], layout: Layout, options: FileOptions) -> LabelScheme | None:
