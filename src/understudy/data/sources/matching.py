@@ -12,9 +12,9 @@ from understudy.core.errors import UnderstudyError
 BY_SUFFIX = "label maps are matched to images by the suffix that the names of all of them end with"
 BY_NUMBER = "images are joined as channels by the numbers that their names end with (_0000, _0001)"
 _LABEL = re.compile(
-    r"[ _./-](?:mask|masks|seg|segm|segmentation|label|labels|labelmap|gt|annotation|roi)", re.IGNORECASE
+    r"[ _./-](?:mask|masks|seg|segm|segmentation|label|labels|labelmap|gt|annotation|roi)\Z", re.IGNORECASE
 )
-_IMAGE = re.compile(r"[ _./-](?:image|images|img)", re.IGNORECASE)
+_IMAGE = re.compile(r"[ _./-](?:image|images|img)\Z", re.IGNORECASE)
 _NUMBER = re.compile(r"_[0-9]{4}")
 
 
@@ -22,8 +22,8 @@ def shared_suffix(names: Sequence[str], kind: re.Pattern[str] = _LABEL) -> str |
     """Return the one suffix of a kind (``_mask``, ``-seg``, ``_label`` ...) that all names end with, or None."""
     found: set[str | None] = set()
     for name in names:
-        matches = list(kind.finditer(name))
-        found.add(matches[-1].group() if matches and matches[-1].end() == len(name) else None)
+        match = kind.search(name)
+        found.add(match.group() if match else None)
         if len(found) > 1:
             return None
     return found.pop() if found else None
