@@ -7,6 +7,7 @@ over it; the thresholds are the midpoints, as Akbar's are. More than four classe
 **Checked** in tests/core/test_labels.py (exact round trip on every class, Akbar's thresholds).
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ from understudy.core.documents import STRICT
 from understudy.core.errors import UnderstudyError, UsageError
 
 LEVELS = {1: (0.0,), 2: (0.0, 255.0), 3: (0.0, 127.5, 255.0), 4: (0.0, 51.0, 102.0, 204.0)}  # of 0..255, by K
+BACKGROUND = "background"
+INTEGER = re.compile(r"-?[0-9]{1,10}")
 PALETTE = ("#000000", "#e4572e", "#4c9f70", "#f3c13a", "#4d7ea8", "#9b5de5", "#00bbf9", "#ff8fab", "#8d6e63", "#c0ca33")
 
 
@@ -71,12 +74,28 @@ class LabelScheme:
 
     @classmethod
     def from_text(cls, text: str) -> "LabelScheme":
-        """Read ``0=background,255=tumour``; UsageError where a part is not ``integer=name``."""
+        """Read ``0=background,255=tumour``.
+
+        The class named background, in any letters, becomes class 0 wherever it stands; where none is, the first class
+        does, and it must have the value 0.
+
+        Raises:
+            UsageError: a part is not ``integer=name``, or which class is the background is not said.
+        """
         pairs = [part.strip().partition("=") for part in text.split(",")]
         for value, _, name in pairs:
-            if not value.strip().lstrip("-").isdigit() or not name.strip():
-                raise UsageError(f"a label scheme is written 0=background,255=tumour; found {text!r}")
-        return cls(tuple(name.strip() for _, _, name in pairs), tuple(int(value) for value, _, _ in pairs))
+            if not INTEGER.fullmatch(value.strip()) or not name.strip() or abs(int(value)) >= 2**31:
+                raise UsageError(f"a label scheme is written 0=background,255=tumour; found {text[:200]!r}")
+        classes = [(int(value), name.strip()) for value, _, name in pairs]
+        ground = [k for k, (_, name) in enumerate(classes) if name.casefold() == BACKGROUND]
+        if len(ground) > 1 or (not ground and classes[0][0] != 0):
+            zero = next((f", or put 0={name} first" for value, name in classes if value == 0), "")
+            raise UsageError(
+                f"class 0 of a label scheme is the background, and {text[:200]!r} "
+                f"{'names it twice' if ground else 'does not say which it is'}: name one class background{zero}"
+            )
+        classes.insert(0, classes.pop(ground[0] if ground else 0))
+        return cls(tuple(name for _, name in classes), tuple(value for value, _ in classes))
 
     def from_source(self, values: np.ndarray, where: str = "a label map") -> np.ndarray:
         """Map numbers as a file holds them to 0..K-1, uint8 of the same shape; UnderstudyError for others."""

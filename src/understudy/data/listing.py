@@ -137,15 +137,16 @@ class Source:
     secret: bool = True
 
 
-def fingerprint(path: Path, items: Sequence[Item], table: Path | None = None) -> str:
-    """Return a text that changes when files are added, removed, renamed or change their size, or the table changes.
+def fingerprint(path: Path, items: Sequence[Item], *tables: Path) -> str:
+    """Return a text that changes when files are added, removed, renamed or change their size, or a table changes.
 
     Only its keyed hash is recorded; the name and place of the folder ``path`` do not count. **Differs** from hashing
     every pixel, which would read a large source twice: a file changed within its size is not noticed.
     """
     files = sorted({file for item in items for file in item.files})
     listed = [(file.relative_to(path).as_posix(), file.stat().st_size) for file in files]
-    return json.dumps([listed, file_hash(table) if table else None])
+    hashes: list[str | None] = [file_hash(table) for table in tables]
+    return json.dumps([listed, *(hashes or [None])])
 
 
 def size_text(size: tuple[int, ...]) -> str:

@@ -1,5 +1,6 @@
 """The contract of sources, over the menu: what is listed is what is read, twice the same; other options are refused."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,44 @@ from understudy.data.sources import SOURCES
 SaveNifti = Callable[..., Path]
 
 
+def volume(seed: int, most: int = 900) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, most, (12, 10, 6)).astype(np.int16)
+
+
+def nnunet(root: Path, save: SaveNifti) -> tuple[Path, dict[str, Any]]:
+    for case in range(2):
+        for channel in range(2):
+            save(root / "imagesTr" / f"case_{case}_{channel:04d}.nii.gz", volume(case * 2 + channel))
+        save(root / "labelsTr" / f"case_{case}.nii.gz", volume(case, 2).astype(np.uint8))
+    told = {"channel_names": {"0": "T1", "1": "T2"}, "labels": {"background": 0, "tumour": 1}, "numTraining": 2}
+    (root / "dataset.json").write_text(json.dumps(told))
+    return root, {"one_image_per_subject": True}
+
+
+def msd(root: Path, save: SaveNifti) -> tuple[Path, dict[str, Any]]:
+    for case in range(2):
+        both = np.stack([volume(case), volume(case + 9)], -1)
+        save(root / "imagesTr" / f"brain_{case}.nii.gz", both)
+        save(root / "labelsTr" / f"brain_{case}.nii.gz", volume(case, 2).astype(np.uint8))
+    pairs = [{"image": f"./imagesTr/brain_{i}.nii.gz", "label": f"./labelsTr/brain_{i}.nii.gz"} for i in range(2)]
+    told = {"modality": {"0": "T1", "1": "T2"}, "labels": {"0": "background", "1": "tumour"}, "training": pairs}
+    (root / "dataset.json").write_text(json.dumps(told))
+    return root, {"subject_pattern": r"brain_\d+"}
+
+
+def bids(root: Path, save: SaveNifti) -> tuple[Path, dict[str, Any]]:
+    for i in range(2):
+        for suffix in ("T1w", "FLAIR"):
+            save(root / f"sub-0{i}" / "anat" / f"sub-0{i}_{suffix}.nii.gz", volume(i + len(suffix)))
+        below = root / "derivatives" / "lesions" / f"sub-0{i}" / "anat"
+        save(below / f"sub-0{i}_dseg.nii.gz", volume(i, 2).astype(np.uint8))
+    (root / "derivatives" / "lesions" / "dseg.tsv").write_text("index\tname\n0\tbackground\n1\tlesion\n")
+    return root, {}
+
+
+LAYOUTS = {"nnunet": nnunet, "msd": msd, "bids": bids}
+
+
 @pytest.fixture
 def example(pictures: Path, tmp_path: Path, save_nifti: SaveNifti) -> Callable[[str], tuple[Path, dict[str, Any]]]:
     """Return a small folder in the layout of a source, and the options that it needs."""
@@ -22,6 +61,8 @@ def example(pictures: Path, tmp_path: Path, save_nifti: SaveNifti) -> Callable[[
             return pictures, {"images": "images", "labels": "masks", "table": "table.csv", "subject": "subject"}
         if source == "phantom":
             return Path(), {"subjects": 2, "slices": 3, "size": (16,)}
+        if source in LAYOUTS:
+            return LAYOUTS[source](tmp_path / source, save_nifti)
         random = np.random.default_rng(0)
         for case in ("BraTS20_Training_001", "BraTS20_Training_002"):
             for name, most in (("t1", 900), ("t2", 900), ("seg", 2)):

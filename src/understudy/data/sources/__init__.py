@@ -4,5 +4,11 @@ from understudy.core.menu import Menu
 from understudy.data.listing import Source
 
 SOURCES: Menu[Source] = Menu(
-    "understudy.data.sources", folder="folder:SOURCE", brats="brats:SOURCE", phantom="built_in:SOURCE"
+    "understudy.data.sources",
+    folder="folder:SOURCE",
+    brats="brats:SOURCE",
+    nnunet="nnunet:SOURCE",
+    msd="msd:SOURCE",
+    bids="bids:SOURCE",
+    phantom="built_in:SOURCE",
 )

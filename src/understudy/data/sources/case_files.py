@@ -20,7 +20,7 @@ from understudy.data.geometry import THICK, axis_codes, bare, moved_onto, onto, 
 from understudy.data.intensity import SCALED
 from understudy.data.listing import Item, Reading, size_text
 from understudy.data.options import FileOptions
-from understudy.data.sources.table import mapped
+from understudy.data.sources.label_values import Palettes, mapped
 
 ASIDE = "label maps or channels lie a fraction of a voxel beside their images, which is taken as rounding"
 NO_PLACE = "volumes do not say how they are oriented (NIfTI: both codes 0); the format's default order is taken"
@@ -29,6 +29,11 @@ GREY = "colour pictures whose channels are equal are taken as one grey channel"
 
 def case_header(item: Item, same_grid: bool = False) -> Header:
     """Return the header of a case's first file; all its files must have one size and known places, or none a place."""
+    return case_headers(item, same_grid)[0]
+
+
+def case_headers(item: Item, same_grid: bool = False) -> list[Header]:
+    """Return the headers of a case's files; all must have one size and known places, or none a place."""
     heads = [formats.header(file) for file in item.files]
     for file, head in zip(item.files[1:], heads[1:], strict=True):
         _refuse_half_placed(item.files[0], heads[0], file, head, same_grid)
@@ -38,7 +43,7 @@ def case_header(item: Item, same_grid: bool = False) -> Header:
                 f"{item.files[0]} is {size_text(heads[0].size)} and {what} {file} is {size_text(head.size)}: they "
                 "must have the same size"
             )
-    return heads[0]
+    return heads
 
 
 def _size_on(first: Header, other: Header, same_grid: bool) -> tuple[int, ...]:
@@ -126,10 +131,18 @@ def read_item(
     scheme: LabelScheme | None,
     plane: str = "axial",
     same_grid: bool = False,
+    taken: tuple[int, ...] | None = None,
+    palettes: Palettes | None = None,
 ) -> Iterator[Reading]:
-    """Read a case: its image files, one channel after the other, and its label map, which must lie in one place."""
+    """Read a case: its image files, one channel after the other, and its label map, which must lie in one place.
+
+    Of the channels those ``taken`` are kept, in that order; all where it is None. Colours of label values must be those
+    of ``palettes``, which gains what is new.
+    """
     pictures = [formats.stored_image(file) for file in item.images]
     drawn = formats.stored_labels(item.labels) if item.labels and scheme else None
+    if drawn and palettes is not None and item.labels:
+        palettes.add(item.labels, drawn.colours)
     stored = [*pictures, *([drawn] if drawn else [])]
     files = [*item.images, *([item.labels] if drawn and item.labels else [])]
     placed = [
@@ -143,6 +156,8 @@ def read_item(
     image, labels = None, None
     if pictures:
         joined = np.concatenate([one.array for one in at[: len(pictures)]]) if len(pictures) > 1 else at[0].array
+        if taken is not None and taken != tuple(range(len(joined))):
+            joined = joined[list(taken)]
         if len(joined) > channels:
             remarks += (GREY,)
         image = _reduced(joined, channels, item.images[0]).astype(dtype, copy=False)

@@ -1,99 +1,166 @@
-"""The CSV table beside a folder of images, its class columns, and what the label values of files mean.
+"""The CSV table beside a folder of images: its rows, the files that they name, and its class columns.
 
-Numeric class columns are kept; a text column becomes one 0/1 column per category, named ``column=category``, in
-alphabetical order. Blank, NA, N/A and NaN mean missing. More than 32 categories are refused: names or notes do not
-belong in a cohort. A label scheme is inferred only where there is nothing to guess: values 0..K-1 without a gap.
-**Checked** in tests/data/sources/test_table.py and test_folder.py (0/1 and 0..3 named; 0/255 refused).
+Commas, or tabs by the ending .tsv; UTF-8. Blank lines are passed over and counted. A file that is named in two ways
+(``./a.png``, ``a//b.png``, composed or decomposed letters) is one file. Numeric class columns are kept; a text column
+becomes one 0/1 column per category, named ``column=category``, in alphabetical order. Blank, NA, N/A and NaN mean
+missing. More than 32 categories are refused: names or notes do not belong in a cohort.
+**Checked** in tests/data/sources/test_table.py.
 """
 
 import csv
+import io
 import math
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
-
-import numpy as np
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.core.labels import LabelScheme
 from understudy.core.manifest import COLUMNS
-from understudy.data import formats
-from understudy.data.formats.tiff import UNSURE
+from understudy.data.identity import file_name
 
 FILE = "file"
-MISSING = ("", "na", "n/a", "nan")
+MISSING = ("", "na", "n/a", "nan", "null", "<na>", "#n/a")
 CATEGORIES = 32
+MOST_BYTES = 2**28  # of a table, which is read as a whole
+BLANK_LINES = "blank lines of the table"
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
-def read_table(path: Path, wanted: list[str]) -> list[dict[str, str]]:
-    """Read the rows, stripped of blanks, of a table whose ``file`` column names files and that has the columns wanted.
+@dataclass(frozen=True)
+class Table:
+    """The rows of a table.
 
-    It is CSV with commas, or TSV by its ending; UTF-8.
+    Attributes:
+        rows: entries by column, without outer blanks.
+        lines: the number of each row in the file, as a spreadsheet counts them: the header is 1.
+        passed_over: blank lines.
+        files: what the file column names, row by row, in one form (``identity.file_name``).
+    """
+
+    path: Path
+    rows: list[dict[str, str]]
+    lines: list[int]
+    passed_over: dict[str, int] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+
+    def column(self, name: str) -> list[str]:
+        """Return the entries of a column."""
+        return [row[name] for row in self.rows]
+
+
+def read_table(path: Path, wanted: Sequence[str], file_column: str = FILE) -> Table:
+    """Read a table whose ``file_column`` names files and that has the columns wanted.
 
     Raises:
         UsageError: there is no such file, or a column is missing.
-        UnderstudyError: it is not UTF-8 text, a row is too long or short, a file is named twice or not at all.
+        UnderstudyError: it is not UTF-8 text, its columns are separated by something else, a row is too long or short,
+            a file is named twice or not at all.
     """
-    if not path.is_file():
-        raise UsageError(f"a table was expected at {path}, and there is none: correct --table")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
-            columns = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = columns
-            rows = list(reader)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UnderstudyError(
-            f"{path} should be a CSV table in UTF-8 and cannot be read as one ({error}): save it as CSV"
-        ) from error
-    for name in (FILE, *wanted):
-        if name not in columns:
-            raise UsageError(f"the table {path} has no column {name!r}; it has {', '.join(columns) or 'none'}")
-    if len(set(columns)) != len(columns):
-        raise UnderstudyError(f"the table {path} has two columns of one name: {', '.join(columns)}")
-    return _checked(path, rows)
-
-
-def _checked(path: Path, rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    table = read_columns(path, (file_column, *wanted), file_column)
     seen: dict[str, int] = {}
-    for line, row in enumerate(rows, start=2):
-        if None in row or None in row.values():
-            raise UnderstudyError(f"row {line} of {path} has more or fewer fields than the header: correct it")
-        row.update({name: value.strip() for name, value in row.items()})
-        if not row[FILE]:
-            raise UnderstudyError(f"row {line} of {path} names no file: fill in the column {FILE!r} or remove the row")
-        if row[FILE] in seen:
+    for line, row in zip(table.lines, table.rows, strict=True):
+        if not row[file_column]:
+            blank = sum(not other[file_column] for other in table.rows)
             raise UnderstudyError(
-                f"rows {seen[row[FILE]]} and {line} of {path} name the same file {row[FILE]}: keep one"
+                f"row {line} of {path} names no file, as do {blank} row(s) in all: fill in the column {file_column!r}, "
+                "or remove the rows (empty ones at the end too)"
             )
-        seen[row[FILE]] = line
-    if not rows:
-        raise UnderstudyError(f"the table {path} has no rows: nothing would be imported")
-    return rows
+        name = one_file(row[file_column], "the table")
+        if name in seen:
+            raise UnderstudyError(f"rows {seen[name]} and {line} of {path} name the same file {name}: keep one")
+        seen[name] = line
+    return replace(table, files=tuple(seen))
 
 
-def inside(root: Path, folder: Path, name: str, where: str) -> Path:
-    """Return the file that a table names below a folder.
+def read_columns(path: Path, wanted: Sequence[str], file_column: str = "") -> Table:
+    """Read the rows of a table that has the columns wanted.
 
     Raises:
-        UnderstudyError: the name is absolute, has ``..`` in it, or leads out of the source folder through a link.
+        UsageError: there is no such file, or a column is missing.
+        UnderstudyError: it is no such table, or has no rows.
     """
-    pure = PurePosixPath(name)
-    if pure.is_absolute() or ".." in pure.parts or "\\" in name or "\0" in name:
-        raise UnderstudyError(
-            f"{where} names {name!r}, and a file must be named by a relative path below {folder} without '..'"
-        )
-    file = folder / pure
-    refuse_outside(root, file)
-    return file
+    lines = enumerate(_parsed(path), start=1)
+    columns = [name.strip() for name in next(lines, (0, []))[1]]
+    _refuse_columns(path, columns, wanted, file_column)
+    numbers, rows, blank = [], [], 0
+    for line, fields in lines:
+        if len(fields) < 2 and not "".join(fields).strip():
+            blank += 1
+            continue
+        if len(fields) != len(columns):
+            raise UnderstudyError(
+                f"row {line} of {path} has {len(fields)} fields, more or fewer fields than the header's "
+                f"{len(columns)}: correct it (a comma inside a field needs quotes)"
+            )
+        numbers.append(line)
+        rows.append({name: value.strip() for name, value in zip(columns, fields, strict=True)})
+    if not rows:
+        raise UnderstudyError(f"the table {path} has no rows: nothing would be imported")
+    return Table(path, rows, numbers, {BLANK_LINES: blank} if blank else {})
 
 
-def refuse_outside(root: Path, file: Path) -> None:
-    """Refuse a file that leads out of the source folder through a symbolic link, with UnderstudyError."""
-    if not file.resolve().is_relative_to(root.resolve()):
+def _parsed(path: Path) -> Iterator[list[str]]:
+    """The fields of every line; a line without anything has none."""
+    if not path.is_file():
+        raise UsageError(f"a table was expected at {path}, and there is none: correct --table")
+    if path.stat().st_size > MOST_BYTES:
+        raise UnderstudyError(f"{path} has more than {MOST_BYTES // 2**20} MiB, and a table with fewer was expected")
+    content = path.read_bytes()
+    try:
+        if content[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in content:
+            raise UnderstudyError(
+                f"{path} should be a CSV table in UTF-8 and cannot be read as one (it is UTF-16, or no text): save it "
+                "as CSV in UTF-8"
+            )
+        text = io.StringIO(content.decode("utf-8-sig"), newline="")
+        yield from csv.reader(text, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+    except (UnicodeDecodeError, csv.Error) as error:
         raise UnderstudyError(
-            f"{file} leads out of {root} through a symbolic link: put the file itself there, or import the "
-            "folder that holds it"
+            f"{path} should be a CSV table in UTF-8 and cannot be read as one ({error}): save it as CSV in UTF-8"
+        ) from error
+
+
+def _refuse_columns(path: Path, columns: list[str], wanted: Sequence[str], file_column: str) -> None:
+    if len(columns) == 1:
+        for separator, name in SEPARATORS.items():
+            if separator in columns[0]:
+                tabs = " (or call it .tsv)" if separator == "\t" else ""
+                raise UnderstudyError(
+                    f"the columns of {path} are separated by {name}, and commas were expected: save it with "
+                    f"commas{tabs}"
+                )
+    for name in wanted:
+        if name not in columns:
+            cure = "; name the column of file names with --file-column" if name == file_column else ""
+            raise UsageError(f"the table {path} has no column {name!r}; it has {_listed(columns)}{cure}")
+    if len(set(columns)) != len(columns):
+        raise UnderstudyError(f"the table {path} has two columns of one name: {_listed(columns)}")
+
+
+def _listed(columns: list[str]) -> str:
+    """Column names for a message, which stays one short line."""
+    short = [" ".join(name.split())[:40] for name in columns[:8]]
+    return (", ".join(short) + (", ..." if len(columns) > 8 else "")) if columns else "none"
+
+
+def one_file(name: str, where: str) -> str:
+    """Return the name of a file below a folder, as a table gives it, in one form.
+
+    Raises:
+        UnderstudyError: it is absolute, has ``..`` in it, backslashes, or is no name at all.
+    """
+    one = file_name(name)
+    if "\\" in name and not one.startswith("/") and ".." not in one.split("/"):
+        raise UnderstudyError(
+            f"{where} names {name[:200]!r}, and a file must be named by a relative path with slashes: write / in place "
+            "of \\"
         )
+    if one.startswith("/") or ".." in one.split("/") or one == "." or "\\" in name:
+        raise UnderstudyError(
+            f"{where} names {name[:200]!r}, and a file must be named by a relative path below the folder of images, "
+            "without '..'"
+        )
+    return one
 
 
 def class_columns(
@@ -136,67 +203,6 @@ def _add(out: list[dict[str, str]], name: str, values: list[str]) -> None:
 
 def _number(text: str) -> bool:
     try:
-        return math.isfinite(float(text))
+        return text.isascii() and "_" not in text and math.isfinite(float(text))
     except ValueError:
         return False
-
-
-LARGEST = 15
-NARROW = 65535  # spans of label values up to this one are counted in a table
-
-
-def inferred_scheme(files: Sequence[Path]) -> LabelScheme:
-    """Read all label maps and name their values background, class1, class2 ... (two classes: background, lesion).
-
-    Raises:
-        UnderstudyError: the values are not 0..K-1 without a gap, K at most 16, or a file does not tell them apart; the
-            message names --label-scheme.
-    """
-    values: set[int] = set()
-    for file in files:
-        drawn = formats.labels(file)
-        if UNSURE in drawn.remarks:
-            raise UnderstudyError(
-                f"{file} is a 1-bit TIFF marked min-is-white by tifffile, which so marks every boolean array: whether "
-                "0 or 1 is the lesion is not said; name the stored values with --label-scheme, or save it as PNG"
-            )
-        values.update(distinct(drawn.array).tolist())
-        if len(values) > 4 * LARGEST:
-            break
-    found = sorted(values)
-    if found == list(range(len(found))) and len(found) <= LARGEST + 1:
-        names = ("background", "lesion") if len(found) == 2 else ("background", *(f"class{k}" for k in found[1:]))
-        return LabelScheme(names, tuple(found))
-    if len(found) > LARGEST + 1:
-        raise UnderstudyError(
-            f"the label maps hold more than {LARGEST + 1} values ({', '.join(map(str, found[:5]))}, ...): are they "
-            "images? Otherwise name every value with --label-scheme 0=background,1=..."
-        )
-    example = ",".join(f"{value}={'background' if value == 0 else f'class{k}'}" for k, value in enumerate(found))
-    raise UnderstudyError(
-        f"the label maps hold the values {', '.join(map(str, found))}, and what they mean is not said: name them, for "
-        f"example --label-scheme {example}"
-    )
-
-
-def mapped(scheme: LabelScheme, values: np.ndarray, where: str) -> np.ndarray:
-    """Map whole numbers to classes, uint8, as ``LabelScheme.from_source`` does, through a table: fast on volumes."""
-    low, high = int(values.min()), int(values.max())
-    if not _narrow(low, high):
-        return scheme.from_source(values, where)
-    present = distinct(values)
-    table = np.zeros(high - low + 1, np.uint8)
-    table[present - low] = scheme.from_source(present, where)
-    return table[values.astype(np.int64) - low]
-
-
-def distinct(values: np.ndarray) -> np.ndarray:
-    """Return the different whole numbers in an array, ascending."""
-    low, high = int(values.min()), int(values.max())
-    if not _narrow(low, high):
-        return np.unique(values)
-    return np.flatnonzero(np.bincount((values.astype(np.int64) - low).reshape(-1))) + low
-
-
-def _narrow(low: int, high: int) -> bool:
-    return high - low <= NARROW and high < 2**63  # what int64 holds
