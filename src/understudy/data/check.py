@@ -1,22 +1,33 @@
-"""check: what is wrong with a cohort, in plain words: one pass over its cases, memory does not grow with N.
+"""check: what is wrong with a cohort, in plain words.
 
-An **error** makes results wrong, a **warning** makes them weak, an **info** is worth knowing. Copies are found exactly,
-by hash; changed copies are for the privacy evaluation. **Checked** in tests/data/test_check.py (each finding planted).
+An **error** makes results wrong, a **warning** makes them weak, an **info** is worth knowing. One pass over the cases
+says what values tell (NaN, constants, exact copies by hash, classes); what needs a closer look stands in data/checks, a
+question a file, and looks at a stated number of cases. Memory grows by a few hundred bytes a case.
+**Checked** in tests/data/test_check.py (each finding planted).
 """
 
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.core.manifest import SPLITS
+from understudy.data.checks.burnt_in import burnt_in
+from understudy.data.checks.content import Content
+from understudy.data.checks.grids import shared_volumes
+from understudy.data.checks.heads import heads
+from understudy.data.checks.notice import Notice, worst_first
+from understudy.data.checks.notice import error as _error
+from understudy.data.checks.notice import info as _info
+from understudy.data.checks.notice import warning as _warning
+from understudy.data.checks.placement import misplaced
+from understudy.data.checks.recorded import recorded
+from understudy.data.checks.twins import twins
 
 BLOCK = 32
 FEWEST = {"train": 10, "validation": 3, "control": 5, "test": 5}  # subjects; fewer give intervals that say nothing
@@ -27,25 +38,14 @@ NEEDED_BY = {
     "test": "evaluate utility and fidelity",
 }
 NARROW = 0.1  # share of a channel's range, below which an image counts as narrow
-
-Level = Literal["error", "warning", "info"]
-
-
-@dataclass(frozen=True)
-class Notice:
-    """One thing found: how bad it is, and a sentence that says what, where and what to do."""
-
-    level: Level
-    sentence: str
-
-
-_error, _warning, _info = partial(Notice, "error"), partial(Notice, "warning"), partial(Notice, "info")
+NOBODY = "import phantom"  # the command that makes cases of no person
 
 
 @dataclass
 class _Scan:
     """What one pass over the arrays collects; numbers are row numbers."""
 
+    content: Content
     nan: list[int] = field(default_factory=list)
     unknown: list[int] = field(default_factory=list)
     constant: list[int] = field(default_factory=list)
@@ -53,6 +53,7 @@ class _Scan:
     narrow: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     by_hash: dict[bytes, list[int]] = field(default_factory=lambda: defaultdict(list))
     classes: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+    labelled: list[int] = field(default_factory=list)  # with a class beside the background
 
 
 def check_cohort(path: Path, planned: int | None = None) -> list[Notice]:
@@ -66,45 +67,56 @@ def check_cohort(path: Path, planned: int | None = None) -> list[Notice]:
     """
     cohort = Cohort.open(path)
     scan = _scanned(cohort)
-    parts: Iterable[Callable[[Cohort, _Scan], Iterable[Notice]]] = (_arrays, _copies, _labels, _classes)
+    parts: Iterable[Callable[[Cohort, _Scan], Iterable[Notice]]] = (
+        _arrays, _copies, _labels, _classes, _closer, _persons
+    )  # fmt: skip
     findings = [*_hashes(cohort), *(finding for part in parts for finding in part(cohort, scan))]
     findings += [*_subjects(cohort, planned), *_summary(cohort)]
-    order = ("error", "warning", "info")
-    return sorted(findings, key=lambda finding: order.index(finding.level))
+    return worst_first(findings)
 
 
 def _scanned(cohort: Cohort) -> _Scan:
-    scan, splits = _Scan(), cohort.column("split")
+    scan, splits = _Scan(Content(cohort)), cohort.column("split")
     for start in range(0, len(cohort), BLOCK):
         rows = np.arange(start, min(start + BLOCK, len(cohort)))
-        if cohort.images is not None:
-            for row, image in zip(rows.tolist(), cohort.images[rows], strict=True):
-                _scan_image(scan, cohort, row, image)
-        if cohort.labels is not None and cohort.scheme is not None:
-            for row, labels in zip(rows.tolist(), np.asarray(cohort.labels)[rows], strict=True):
-                present = np.flatnonzero(np.bincount(labels.reshape(-1))).tolist()
-                scan.classes[str(splits[row])].update(present)
-                if max(present) >= len(cohort.scheme):
-                    scan.unknown.append(row)
-                if cohort.images is None and len(present) > 1:
-                    scan.by_hash[hashlib.sha256(labels.tobytes()).digest()].append(row)
+        images = None if cohort.images is None else cohort.images[rows]
+        labels = None if cohort.labels is None or cohort.scheme is None else np.asarray(cohort.labels)[rows]
+        if images is not None:
+            varied = [_scan_image(scan, cohort, row, image) for row, image in zip(rows.tolist(), images, strict=True)]
+            if any(varied):
+                scan.content.add(images[varied], None if labels is None else labels[varied])
+        for row, one in zip(rows.tolist(), [] if labels is None else labels, strict=False):
+            _scan_labels(scan, cohort, row, one, scan.classes[str(splits[row])])
     return scan
 
 
-def _scan_image(scan: _Scan, cohort: Cohort, row: int, image: np.ndarray) -> None:
+def _scan_labels(scan: _Scan, cohort: Cohort, row: int, labels: np.ndarray, counts: Counter[int]) -> None:
+    present = np.flatnonzero(np.bincount(labels.reshape(-1))).tolist()
+    counts.update(present)
+    if max(present) >= len(cohort.scheme or ()):
+        scan.unknown.append(row)
+    if len(present) > 1:
+        scan.labelled.append(row)
+        if cohort.images is None:
+            scan.by_hash[hashlib.sha256(labels.tobytes()).digest()].append(row)
+
+
+def _scan_image(scan: _Scan, cohort: Cohort, row: int, image: np.ndarray) -> bool:
+    """Look at one image, and tell whether it holds no NaN and more than one value."""
     if image.dtype.kind == "f" and not np.isfinite(image).all():
         scan.nan.append(row)
-        return
+        return False
     spans = np.array([float(channel.max()) - float(channel.min()) for channel in image])
     if not spans.any():
         scan.constant.append(row)
-        return
+        return False
     scan.by_hash[hashlib.sha256(image.tobytes()).digest()].append(row)
     for channel, span in zip(cohort.encoding.channels, spans, strict=True):
         if span == 0:
             scan.flat[channel.name].append(row)
         elif span < NARROW * (channel.high - channel.low):
             scan.narrow[channel.name].append(row)
+    return True
 
 
 def _hashes(cohort: Cohort) -> Iterable[Notice]:
@@ -185,6 +197,30 @@ def _classes(cohort: Cohort, scan: _Scan) -> Iterable[Notice]:
                 yield _warning(f"the class column {name!r} is blank in all of the {split} split")
             elif len(values) > 1 and np.ptp(values) == 0:
                 yield _warning(f"the class column {name!r} is {values[0]:g} in all of the {split} split")
+
+
+def _closer(cohort: Cohort, scan: _Scan) -> Iterable[Notice]:
+    """What pixels and labels say beyond single values, and what the import wrote down."""
+    yield from scan.content.notices()
+    yield from recorded(cohort)
+    wrong = {*scan.nan, *scan.constant}
+    yield from misplaced(cohort, [row for row in scan.labelled if row not in wrong])
+    if cohort.images is not None:
+        yield from burnt_in(cohort, [row for row in range(len(cohort)) if row not in wrong])
+
+
+def _persons(cohort: Cohort, scan: _Scan) -> Iterable[Notice]:
+    """Who is there under two names, and whose face: where cases are of persons."""
+    if cohort.kind == "synthetic":
+        return
+    yield from shared_volumes(cohort)
+    if cohort.images is not None:
+        copies = np.full(len(cohort), -1)
+        for number, rows in enumerate(scan.by_hash.values()):
+            copies[rows] = number
+        yield from twins(cohort, copies)
+        if cohort.provenance["command"] != NOBODY:
+            yield from heads(cohort, np.flatnonzero(copies >= 0).tolist())
 
 
 def _subjects(cohort: Cohort, planned: int | None) -> Iterable[Notice]:
