@@ -21,6 +21,9 @@ AXES: dict[str, str] = {"axial": "SPL", "coronal": "PIL", "sagittal": "LIP"}  # 
 APART = 0.5  # voxels, along any axis, from which on two pictures lie in different places
 ASIDE = 0.05  # voxels, from which on it is told
 THICK = 1.5  # slices this many times as far apart as pixels were scanned in that plane
+SMALLEST, LARGEST = 1e-7, 1e7  # mm, sizes of voxels that are believed
+RIGHT_ANGLE = 0.001  # cosine from which on two axes are not at right angles
+SHEARED = "the axes of volumes are not at right angles: voxel sizes are taken along the axes"
 PARALLEL = 0.02  # how far from whole numbers the axes of one picture may be in those of another
 
 
@@ -147,3 +150,22 @@ def scanned_plane(affine: np.ndarray | None, size: tuple[int, ...]) -> str | Non
         return None
     world = int(orientations.io_orientation(affine)[across, 0])
     return ("sagittal", "coronal", "axial")[world]
+
+
+def voxel_sizes(affine: np.ndarray) -> np.ndarray:
+    """Return the length of a step along each stored axis, in mm (3)."""
+    return np.asarray(np.sqrt((affine[:3, :3] ** 2).sum(0)))
+
+
+def sound(affine: np.ndarray) -> bool:
+    """Tell whether an affine can be inverted: finite, of believable voxel sizes, with axes that are not parallel."""
+    if not np.isfinite(affine).all() or np.abs(affine).max() > LARGEST:
+        return False
+    sizes = voxel_sizes(affine)
+    return bool(sizes.min() >= SMALLEST and abs(np.linalg.det(affine[:3, :3] / sizes)) > RIGHT_ANGLE)
+
+
+def sheared(affine: np.ndarray) -> tuple[str, ...]:
+    """Return the remark on axes that are not at right angles, if they are not."""
+    along = affine[:3, :3] / voxel_sizes(affine)
+    return (SHEARED,) if np.abs(along.T @ along - np.eye(3)).max() > RIGHT_ANGLE else ()

@@ -145,8 +145,7 @@ def test_a_0_255_mask_without_scheme_names_the_option(pictures: Path, refused: R
 
 
 def test_images_given_as_label_maps(refused: Refused) -> None:
-    refused("channels that differ, and a label map has one channel", images=None, labels="images")
-    refused("--images and --labels are one folder.*--label-suffix", labels="images")
+    refused("channels that differ, and a label map has one channel", labels="images")
 
 
 def test_a_label_outside_the_scheme(refused: Refused) -> None:
@@ -158,7 +157,7 @@ def test_a_scheme_that_is_none(refused: Refused, scheme: str) -> None:
     if scheme:
         refused("label scheme", label_scheme=scheme)
     else:
-        refused("--label-scheme, --label-column and --label-suffix need --labels", labels=None, label_scheme="0=a")
+        refused("--label-scheme and --label-column need --labels", labels=None, label_scheme="0=a")
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
