@@ -100,7 +100,8 @@ def test_twenty_thousand_rows_cost_twice_those_of_ten(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["1_0", "\uff11\uff12", "1e999", "0x1", "inf"])
 def test_texts_that_are_no_numbers(text: str) -> None:
-    assert class_columns([{"n": text}, {"n": "1"}], ("n",), Path("t.csv"))[0] == ("n=1", f"n={text}")
+    names, _ = class_columns([{"n": text}, {"n": "1"}], ("n",), Path("t.csv"))
+    assert set(names) == {"n=1", f"n={text}"}
 
 
 def test_class_columns() -> None:

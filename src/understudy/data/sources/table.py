@@ -27,7 +27,7 @@ SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 @dataclass(frozen=True)
-class Table:
+class SourceTable:
     """The rows of a table.
 
     Attributes:
@@ -48,7 +48,7 @@ class Table:
         return [row[name] for row in self.rows]
 
 
-def read_table(path: Path, wanted: Sequence[str], file_column: str = FILE) -> Table:
+def read_table(path: Path, wanted: Sequence[str], file_column: str = FILE) -> SourceTable:
     """Read a table whose ``file_column`` names files and that has the columns wanted.
 
     Raises:
@@ -72,7 +72,7 @@ def read_table(path: Path, wanted: Sequence[str], file_column: str = FILE) -> Ta
     return replace(table, files=tuple(seen))
 
 
-def read_columns(path: Path, wanted: Sequence[str], file_column: str = "") -> Table:
+def read_columns(path: Path, wanted: Sequence[str], file_column: str = "") -> SourceTable:
     """Read the rows of a table that has the columns wanted.
 
     Raises:
@@ -96,7 +96,7 @@ def read_columns(path: Path, wanted: Sequence[str], file_column: str = "") -> Ta
         rows.append({name: value.strip() for name, value in zip(columns, fields, strict=True)})
     if not rows:
         raise UnderstudyError(f"the table {path} has no rows: nothing would be imported")
-    return Table(path, rows, numbers, {BLANK_LINES: blank} if blank else {})
+    return SourceTable(path, rows, numbers, {BLANK_LINES: blank} if blank else {})
 
 
 def _parsed(path: Path) -> Iterator[list[str]]:
