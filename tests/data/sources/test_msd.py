@@ -59,7 +59,6 @@ def test_what_is_passed_over(tmp_path: Path, bring: Bring, save_nifti: SaveNifti
     for name in ("imagesTs/brain_9.nii.gz", "imagesTr/brain_8.nii.gz", "imagesTr/._brain_0.nii.gz"):
         save_nifti(root / name, np.zeros((6, 5, 4), np.int16))
     assert bring(root, **PLAIN).preprocessing["passed_over"] == {
-        "files that end in .json": 1,
         "hidden files and folders": 1,
         "pictures that dataset.json does not list": 1,
         "test images, which have no label maps": 1,

@@ -37,7 +37,7 @@ def listing(path: Path, options: MsdOptions) -> Listing:
     told = description(path, "msd")
     named = channel_names(told, path)
     taken = chosen_channels(named, options.channels, "dataset.json")
-    walked = walk(path, path)
+    walked = walk(path, path, leave=[path / "dataset.json"])
     pairs = _pairs(told, walked)
     names = [formats.stem(image.relative_to(path)) for image, _ in pairs]
     if options.subject_pattern is not None:
@@ -82,7 +82,7 @@ def _pairs(told: dict[str, Any], walked: Found) -> list[tuple[Path, Path]]:
     for number, one in enumerate(listed, start=1):
         image, label = (_file(one.get(key), f"case {number} of {where}, {key}", walked) for key in ("image", "label"))
         if image in seen:
-            raise UnderstudyError(f"{where} lists the image {image} twice: remove one")
+            raise UnderstudyError(f"{where} lists the image {image} twice: list it once")
         seen.add(image)
         pairs.append((image, label))
     return pairs

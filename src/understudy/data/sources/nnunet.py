@@ -92,7 +92,7 @@ def _cases(
     if lone:
         raise UnderstudyError(
             f"{len(lone)} case(s) of images{part} and labels{part} have an image or a label map only, the first is "
-            f"{lone[0]!r}: files are called CASE_0000 and CASE; add what is missing, or remove the rest"
+            f"{lone[0]!r}: files are called CASE_0000 and CASE; add what is missing, or move the rest elsewhere"
         )
     split = "test" if part == "Ts" else ""
     items = [

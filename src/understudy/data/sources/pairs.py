@@ -154,6 +154,11 @@ def _cases(options: FolderOptions, walked: _Walked, table: SourceTable | None) -
     remarks: dict[str, int] = {}
     if options.label_suffix:
         chosen = matching.without([*maps], options.label_suffix)
+        if not chosen:
+            raise UnderstudyError(
+                f"none of {len(maps)} label maps has a name that ends with {options.label_suffix!r}, before the "
+                "ending: correct --label-suffix"
+            )
         over[NO_SUFFIX] += 0 if walked.together else len(maps) - len(chosen)
         maps = {case: maps[stem] for case, stem in chosen.items()}
         taken = set(chosen.values()) if walked.together else set()
@@ -234,7 +239,7 @@ def _refuse_lone(cases: _Cases) -> None:
                 cures = "join contrasts in files of their own with --contrasts NAME=_0000,NAME=_0001"
             raise UnderstudyError(
                 f"{len(lone)} {what}(s) have no {missing} of the same name, the first is {first}: add the {missing}s, "
-                f"remove the {what}s, {cures}, or leave out --{option}"
+                f"move the {what}s elsewhere, {cures}, or leave out --{option}"
             )
 
 

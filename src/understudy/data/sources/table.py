@@ -115,8 +115,9 @@ def _parsed(path: Path) -> Iterator[list[str]]:
         text = io.StringIO(content.decode("utf-8-sig"), newline="")
         yield from csv.reader(text, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
     except (UnicodeDecodeError, csv.Error) as error:
+        why = "a quote is opened and never closed" if str(error) == "unexpected end of data" else error
         raise UnderstudyError(
-            f"{path} should be a CSV table in UTF-8 and cannot be read as one ({error}): save it as CSV in UTF-8"
+            f"{path} should be a CSV table in UTF-8 and cannot be read as one ({why}): save it as CSV in UTF-8"
         ) from error
 
 
