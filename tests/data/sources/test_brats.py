@@ -125,7 +125,8 @@ def test_names_of_the_first_years(tmp_path: Path, bring: Bring, save_nifti: Save
             array = np.full((6, 5, 4), 4 if name.endswith("OT") else 10 * c, np.int16)
             array[0, 0, 0] = 0
             save_nifti(
-                tmp_path / "b" / "HGG" / f"brats_2013_pat000{i}_1" / stem / f"{stem}.nii", array + (array > 9) * i
+                tmp_path / "b" / "HGG" / f"brats_2013_pat000{i}_1" / stem / f"{stem}.nii",
+                array + np.int16(i) * (array > 9),
             )
     cohort = bring(tmp_path / "b", "brats", dims=3, split="train=1", channels=("T1c", "FLAIR"))
     assert cohort.scheme is not None and cohort.scheme.to_text().endswith("4=enhancing")

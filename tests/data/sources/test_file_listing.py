@@ -50,6 +50,7 @@ def test_what_the_layout_says_and_what_the_options_say(tmp_path: Path, items: li
 @pytest.mark.parametrize(("layout", "options", "says"), [
     (Layout("x", channels=("A",)), {}, "has 2 channel.s., and the data set says 1"),
     (Layout("x"), {"channels": ("A", "B", "C")}, "--channels names 3 channel.s., and the images have 2"),
+    (Layout("x"), {"rule": "akbar"}, "--rule akbar is for brats"),
     (Layout("x"), {"label_scheme": "1=a,0=b"}, "or put 0=b first"),
 ])  # fmt: skip
 def test_what_does_not_fit(tmp_path: Path, items: list[Item], layout: Layout, options: Any, says: str) -> None:

@@ -26,7 +26,6 @@ def test_contrasts_are_names_and_suffixes() -> None:
     ({"images": None, "labels": "b", "contrasts": ("T1=a",)}, "--contrasts names files of images"),
     ({"labels": "b", "table": "t", "label_suffix": "_m", "label_column": "m"}, "give one of them"),
     ({"contrasts": ("T1=a",), "channels": ("T1",)}, "leave --channels out"),
-    ({"rule": "akbar"}, "--rule akbar is for brats"),
 ])  # fmt: skip
 def test_options_that_contradict(more: dict[str, object], says: str) -> None:
     FolderOptions(**PLAIN).refuse_contradictions()  # type: ignore[arg-type]

@@ -116,6 +116,12 @@ def test_class_columns() -> None:
     ]
 
 
+def test_categories_and_columns_in_two_forms_are_one(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("file,gro\u0308\u00dfe\na.png,e\u0301\nb.png,\u00e9\u200b\n")
+    rows = read_table(tmp_path / "t.csv", ["gr\u00f6\u00dfe"]).rows
+    assert class_columns(rows, ("gr\u00f6\u00dfe",), Path("t.csv"))[0] == ("gr\u00f6\u00dfe=\u00e9",)
+
+
 def test_class_columns_that_cannot_be() -> None:
     where = Path("t.csv")
     with pytest.raises(UnderstudyError, match="is blank in every row"):

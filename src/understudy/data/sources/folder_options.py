@@ -99,7 +99,3 @@ class FolderOptions(NamedSubjects):
             raise UsageError("--contrasts names the channels: leave --channels out")
         if self.label_suffix and self.label_column:
             raise UsageError("--label-suffix and --label-column both say which label map is whose: give one of them")
-        if self.rule == "akbar":
-            raise UsageError(
-                "--rule akbar is for brats; a folder's volumes are cut by --rule all or tumour (with --dims 2)"
-            )

@@ -9,9 +9,12 @@ the folder are refused. **Checked** in tests/data/sources/test_msd.py.
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from understudy.core.errors import UnderstudyError
 from understudy.data import formats
 from understudy.data.listing import Item, Listing, Source
+from understudy.data.options import NAMES
 from understudy.data.sources.description import channel_names, description, scheme
 from understudy.data.sources.file_listing import Layout, chosen_channels, file_listing
 from understudy.data.sources.naming import NamedSubjects, refuse_unclear, subjects
@@ -23,7 +26,11 @@ NOT_LISTED = "pictures that dataset.json does not list"
 
 
 class MsdOptions(NamedSubjects):
-    """The options of ``import msd``; ``channels`` takes some of those that dataset.json names."""
+    """The options of ``import msd``."""
+
+    channels: tuple[str, ...] = Field(
+        (), description="channels to take, by their names in dataset.json; default: all", json_schema_extra=NAMES
+    )
 
 
 def listing(path: Path, options: MsdOptions) -> Listing:
@@ -60,7 +67,7 @@ def listing(path: Path, options: MsdOptions) -> Listing:
         tables=(path / "dataset.json",),
         passed_over=merged(walked.passed_over, over),
         remarks=remarks,
-        notes={"channels_in_dataset_json": list(named)},
+        notes={"channels_in_dataset_json": len(named)},
     )
     return file_listing(path, items, layout, options)
 

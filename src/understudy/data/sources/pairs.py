@@ -327,7 +327,7 @@ def _label(options: FolderOptions, cases: _Cases, row: dict[str, str], case: str
 def _split(options: FolderOptions, row: dict[str, str]) -> str:
     if options.left_out:
         column, value = options.left_out
-        return "test" if row[column] == value else ""
+        return "test" if identity.plain(row[column]) == identity.plain(value) else ""
     return published(row[options.split_column], "the table") if options.split_column else ""
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.manifest import COLUMNS
-from understudy.data.identity import file_name
+from understudy.data.identity import file_name, plain
 
 FILE = "file"
 MISSING = ("", "na", "n/a", "nan", "null", "<na>", "#n/a")
@@ -80,7 +80,7 @@ def read_columns(path: Path, wanted: Sequence[str], file_column: str = "") -> So
         UnderstudyError: it is no such table, or has no rows.
     """
     lines = enumerate(_parsed(path), start=1)
-    columns = [name.strip() for name in next(lines, (0, []))[1]]
+    columns = [plain(name) for name in next(lines, (0, []))[1]]
     _refuse_columns(path, columns, wanted, file_column)
     numbers, rows, blank = [], [], 0
     for line, fields in lines:
@@ -174,7 +174,7 @@ def class_columns(
     """
     out: list[dict[str, str]] = [{} for _ in rows]
     for name in names:
-        values = ["" if row[name].casefold() in MISSING else row[name] for row in rows]
+        values = ["" if value.casefold() in MISSING else value for value in (plain(row[name]) for row in rows)]
         present = sorted(set(values) - {""})
         if not present:
             raise UnderstudyError(
