@@ -1,5 +1,6 @@
 """Every help page as it is shown at 80 columns: its examples are there literally, and they run; and words of old."""
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 import typer
@@ -105,8 +107,35 @@ def prepare(folder: Path) -> None:
             folder / "DATA" / "masks" / f"s{i}_0.png"
         )
         rows.append(f"p{i}.png,c{i},{('normal', 'virus')[i % 2]}")
+    layouts(folder)
     (folder / "policy.yaml").write_bytes((files("understudy.release") / "policy.yaml").read_bytes())
     (folder / "XRAYS" / "table.csv").write_text("\n".join(rows) + "\n")
+
+
+def layouts(folder: Path) -> None:
+    """Make a small tree of each layout of volumes that the examples read."""
+    random = np.random.default_rng(0)
+    labels, nnunet, msd = {"background": 0, "tumour": 1}, folder / "Dataset001_TUMOUR", folder / "Task04_Hippocampus"
+    pairs = []
+    for i in range(12):
+        case, sub = f"BraTS20_Training_{i:03d}", f"sub-{i:02d}"
+        images = {
+            folder / "BRATS" / case / f"{case}_t1ce.nii", folder / "BRATS" / case / f"{case}_flair.nii",
+            nnunet / "imagesTr" / f"case_{i}_0000.nii", msd / "imagesTr" / f"case_{i}.nii",
+            folder / "BIDS" / sub / "anat" / f"{sub}_T1w.nii", folder / "BIDS" / sub / "anat" / f"{sub}_FLAIR.nii",
+        }  # fmt: skip
+        maps = {
+            folder / "BRATS" / case / f"{case}_seg.nii", nnunet / "labelsTr" / f"case_{i}.nii",
+            msd / "labelsTr" / f"case_{i}.nii", folder / "BIDS" / "derivatives" / "lesions" / sub / f"{sub}_dseg.nii",
+        }  # fmt: skip
+        for file in sorted(images | maps):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            array = random.integers(0, 2 if file in maps else 900, (10, 10, 6)).astype(np.int16)
+            nib.save(nib.Nifti1Image(array, np.diag([-1, -1, 1, 1])), file)
+        pairs.append({"image": f"./imagesTr/case_{i}.nii", "label": f"./labelsTr/case_{i}.nii"})
+    told = {"channel_names": {"0": "MR"}, "labels": labels, "numTraining": len(pairs), "training": pairs}
+    for root in (nnunet, msd):
+        (root / "dataset.json").write_text(json.dumps(told))
 
 
 def made_small(command: str) -> list[str]:

@@ -41,7 +41,42 @@ def test_source_values() -> None:
         scheme(2).from_source(np.array([0.0, 0.5]))
 
 
-@pytest.mark.parametrize("text", ["tumour", "0=", "a=b", "0=a,0=b", "0=a,1=a"])
+@pytest.mark.parametrize(("text", "scheme"), [
+    ("255=tumour,0=background", "0=background,255=tumour"),
+    ("1=a, 2 = b ,7=Background,3=c", "7=Background,1=a,2=b,3=c"),
+    ("0=other,255=tumour", "0=other,255=tumour"),
+    ("-1=background,0=a", "-1=background,0=a"),
+])  # fmt: skip
+def test_the_background_is_class_0_wherever_it_stands(text: str, scheme: str) -> None:
+    assert LabelScheme.from_text(text).to_text() == scheme
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ("255=tumour,0=other", "does not say which it is: name one class background, or put 0=other first"),
+    ("1=a,2=b", "does not say which it is: name one class background$"),
+    ("0=background,1=Background", "names it twice"),
+])  # fmt: skip
+def test_a_scheme_whose_background_is_not_known(text: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        LabelScheme.from_text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tumour",
+        "0=",
+        "a=b",
+        "0=a,0=b",
+        "0=a,1=a",
+        "\u00b2=a",
+        "--1=a",
+        "1e3=a",
+        f"{2**31}=a",
+        "9" * 5000 + "=a",
+        "0=a,,",
+    ],
+)
 def test_bad_text(text: str) -> None:
     with pytest.raises(UsageError):
         LabelScheme.from_text(text)

@@ -72,6 +72,13 @@ def test_the_table_names_the_test_subjects_and_the_others_are_shared_out() -> No
     assert assigned(items[7:], FOUR, 0) == by_fractions((item.subject for item in items[7:]), FOUR, 0)
 
 
+def test_a_subject_of_whom_one_item_names_a_split_is_in_it_with_all() -> None:
+    items = [Item("a0", "a", split="test"), Item("a1", "a"), *(Item(f"b{i}", f"b{i}") for i in range(9))]
+    for seed in range(8):
+        found = assigned(items, "train=0.8,test=0.2", seed)
+        assert found["a"] == "test" and {found[f"b{i}"] for i in range(9)} == {"train"}
+
+
 def test_fewer_training_subjects() -> None:
     splits = by_fractions((f"s{i:03d}" for i in range(50)), "train=0.6,validation=0.1,control=0.1,test=0.2", 0)
     ten, twenty, other = fewer(splits, 10, 3), fewer(splits, 20, 3), fewer(splits, 10, 4)

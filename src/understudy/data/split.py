@@ -85,8 +85,9 @@ def published(value: str, where: str) -> str:
 def assigned(items: list[Item], text: str, seed: int) -> dict[str, str]:
     """Return subject -> split for a listing's items.
 
-    Subjects whose items name a split are in it. The others are shared out by the fractions of ``text``, among the
-    splits that no item names: where a table names the test subjects, a fraction for the test split is left aside.
+    Subjects of whom any item names a split are in it, with all their items. The others are shared out by the fractions
+    of ``text``, among the splits that no item names: where a table names the test subjects, a fraction for the test
+    split is left aside.
 
     Raises:
         UnderstudyError: a subject lies in two splits, or too few are left to share out.
@@ -94,7 +95,7 @@ def assigned(items: list[Item], text: str, seed: int) -> dict[str, str]:
     subjects, splits = (np.array([getattr(item, name) for item in items]) for name in ("subject", "split"))
     refuse_shared_subjects(subjects, splits, "the table")
     named = {item.subject: item.split for item in items if item.split}
-    others = [item.subject for item in items if not item.split]
+    others = [item.subject for item in items if item.subject not in named]
     if not others:
         return named
     if not named:

@@ -118,6 +118,54 @@ def test_other_rules_keep_intensities(tmp_path: Path, bring: Bring, save_nifti: 
     assert len(bring(root, "brats", split="train=1", rule="all", out="all")) == 5
 
 
+def test_names_of_the_first_years(tmp_path: Path, bring: Bring, save_nifti: SaveNifti) -> None:
+    for i in range(2):
+        for c, name in enumerate(("XX.O.MR_T1", "XX.O.MR_T1c", "XX.O.MR_T2", "XX.O.MR_Flair", "_3more.XX.O.OT")):
+            stem = f"VSD.Brain.{name}.{540 + c}" if not name.startswith("_") else f"VSD.Brain{name}.{540 + c}"
+            array = np.full((6, 5, 4), 4 if name.endswith("OT") else 10 * c, np.int16)
+            array[0, 0, 0] = 0
+            save_nifti(
+                tmp_path / "b" / "HGG" / f"brats_2013_pat000{i}_1" / stem / f"{stem}.nii",
+                array + np.int16(i) * (array > 9),
+            )
+    cohort = bring(tmp_path / "b", "brats", dims=3, split="train=1", channels=("T1c", "FLAIR"))
+    assert cohort.scheme is not None and cohort.scheme.to_text().endswith("4=enhancing")
+    assert sorted(np.asarray(cohort.images)[:, :, 1, 1, 1].tolist()) == [[10, 30], [11, 31]]
+    assert (len(cohort.subjects()), int(np.asarray(cohort.labels).max())) == (2, 4)
+
+
+def test_case_355_upper_case_and_what_is_left_out(tmp_path: Path, bring: Bring, save_nifti: SaveNifti) -> None:
+    root = tree(tmp_path / "brats", "2020", save_nifti, cases=3)
+    first, second, third = (root / f"BraTS20_Training_{i:03d}" for i in range(3))
+    (first / "BraTS20_Training_000_seg.nii").rename(first / "W39_1998.09.19_Segm.nii")
+    for file in list(second.iterdir()):
+        file.rename(file.with_name(file.name.upper()))
+    for name in ("._BraTS20_Training_002_t1.nii", "notes.txt", "preview.png", "BraTS20_Training_002_adc.nii"):
+        (third / name).write_bytes(b"")
+    (root / "name_mapping.csv").write_text("Grade,id")
+    (third / "BraTS20_Training_002_t2.nii").unlink()
+    cohort = bring(root, "brats", dims=3, split="train=1")
+    assert [c.name for c in cohort.encoding.channels] == ["T1", "T1c", "FLAIR"] and len(cohort) == 3
+    assert cohort.preprocessing["passed_over"] == {
+        "files that end in .csv": 1, "files that end in .txt": 1, "hidden files and folders": 1,
+        "pictures that are no contrast of BraTS": 2, "volumes of contrasts that not every case has": 2,
+    }  # fmt: skip
+
+
+def test_links_in_a_brats_tree(tmp_path: Path, bring: Bring, refused: Refused, save_nifti: SaveNifti) -> None:
+    root = tree(tmp_path / "brats", "2020", save_nifti)
+    (root / "store").mkdir()
+    (root / "BraTS20_Training_001").rename(root / "store" / "BraTS20_Training_001")
+    (root / "HGG").symlink_to(root / "store")
+    given = {"source": "brats", "dims": 3, "split": "train=1"}
+    refused("are one folder, through a symbolic link", root, **given)
+    (root / "HGG").unlink()
+    assert len(bring(root, **given)) == 2
+    (root / "BraTS20_Training_000" / "BraTS20_Training_000_t1.nii").unlink()
+    (root / "BraTS20_Training_000" / "BraTS20_Training_000_t1.nii").symlink_to("gone")
+    refused("symbolic links that lead nowhere", root, **given)
+
+
 # -- refusals --------------------------------------------------------------------------------------------------------
 
 

@@ -12,10 +12,8 @@ PLAIN = {"images": "a", "one_image_per_subject": True}
 def test_contrasts_are_names_and_suffixes() -> None:
     assert FolderOptions(contrasts=("T1 = _0000", "T2=_0001")).by_contrast == {"T1": "_0000", "T2": "_0001"}
     for wrong in (("T1",), ("=a",), ("T1=",), ("T1=a", "T1=b"), ("T1=a", "T2=a")):
-        with pytest.raises(ValidationError, match="contrast"):
+        with pytest.raises(ValidationError, match="contrasts\n"):
             FolderOptions(contrasts=wrong)
-    with pytest.raises(ValidationError, match="leave channels out"):
-        FolderOptions(contrasts=("T1=a",), channels=("T1",))
 
 
 @pytest.mark.parametrize(("more", "says"), [
@@ -27,7 +25,7 @@ def test_contrasts_are_names_and_suffixes() -> None:
     ({"label_suffix": "_m"}, "need --labels"),
     ({"images": None, "labels": "b", "contrasts": ("T1=a",)}, "--contrasts names files of images"),
     ({"labels": "b", "table": "t", "label_suffix": "_m", "label_column": "m"}, "give one of them"),
-    ({"rule": "akbar"}, "--rule akbar is for brats"),
+    ({"contrasts": ("T1=a",), "channels": ("T1",)}, "leave --channels out"),
 ])  # fmt: skip
 def test_options_that_contradict(more: dict[str, object], says: str) -> None:
     FolderOptions(**PLAIN).refuse_contradictions()  # type: ignore[arg-type]

@@ -270,3 +270,11 @@ def test_twenty_thousand_rows_by_any_option_are_linear(tmp_path: Path, monkeypat
 
     few, many = seconds(1000), seconds(8000)
     assert many < 10 * few + 0.5  # a square would be 64 times
+
+
+def test_suffixes_that_no_file_has(pictures: Path) -> None:
+    plain: dict[str, Any] = {"images": "images", "labels": "masks", "one_image_per_subject": True}
+    with pytest.raises(UnderstudyError, match="none of 24 label maps has a name that ends with '_mask'"):
+        listed(pictures, label_suffix="_mask", **plain)
+    with pytest.raises(UnderstudyError, match="none of 24 names ends with _0000, _0001, .* correct --contrasts"):
+        listed(pictures, contrasts=("A=_0000", "B=_0001"), **plain)

@@ -41,8 +41,8 @@ def test_files_of_any_ending_and_what_is_left_out(tmp_path: Path) -> None:
     found = walk(root, root)
     assert list(found.files) == ["a.png", "b.PNG", "c/d.Nii.GZ", "c/x y.tif"]
     assert found.passed_over == {
-        "files of other kinds": 2, "files that end in .db": 1, "files that end in .ini": 1, "files that end in .json": 2,
-        "files that end in .txt": 1, HIDDEN: 3, SYSTEM: 2,
+        "files of other kinds": 2, "files that end in .db": 1, "files that end in .ini": 1,
+        "files that end in .json": 2, "files that end in .txt": 1, HIDDEN: 3, SYSTEM: 2,
     }  # fmt: skip
     assert not any("smith" in reason.lower() or "john" in reason for reason in found.passed_over)
 

@@ -37,10 +37,15 @@ ONE_FOLDER = "label maps are those of the one folder of derivatives that has the
 
 
 class BidsOptions(FileOptions):
-    """The options of ``import bids``; ``channels`` names suffixes, with entities where needed."""
+    """The options of ``import bids``."""
 
     UNRECORDED: ClassVar[frozenset[str]] = ImportOptions.UNRECORDED | {"labels_in"}
 
+    channels: tuple[str, ...] = Field(
+        (),
+        description="suffixes to take, with entities where needed; default: the anatomical ones of all sessions",
+        json_schema_extra={"metavar": "T1w,ce-gd_T1w"},
+    )
     labels_in: str | None = Field(
         None, description="folder below PATH with label maps, such as derivatives/NAME; default: the one that has them"
     )
@@ -113,8 +118,6 @@ def _refuse_contradictions(options: BidsOptions) -> None:
         raise UsageError(
             "--images-only leaves label maps out: leave --labels-in and --label-scheme out, or give none of it"
         )
-    if options.rule == "akbar":
-        raise UsageError("--rule akbar is for brats; volumes are cut by --rule all or tumour (with --dims 2)")
     if len(options.channels) > 1 and len(set(map(str.casefold, options.channels))) < len(options.channels):
         raise UsageError(f"--channels names one channel twice, {', '.join(options.channels)}: name each once")
 

@@ -90,7 +90,7 @@ def sessions(files: Mapping[str, Path]) -> tuple[dict[str, dict[BidsName, Path]]
             )
         session = found.setdefault(name.case, {})
         if name in session:
-            raise UnderstudyError(f"{session[name]} and {file} have one name: rename or remove one")
+            raise UnderstudyError(f"{session[name]} and {file} have one name: rename one, or move it elsewhere")
         session[name] = file
     return found, others
 

@@ -125,12 +125,14 @@ def _cases(walked: Found) -> tuple[dict[str, dict[str, Path]], dict[str, int]]:
         for prefix, contrast, file in files:
             name = prefix if many and prefix else folder.name
             if contrast in cases.setdefault(name, {}):
-                raise UnderstudyError(f"{cases[name][contrast]} and {file} are the {contrast} of one case: remove one")
+                raise UnderstudyError(
+                    f"{cases[name][contrast]} and {file} are the {contrast} of one case: move one elsewhere"
+                )
             cases[name][contrast] = file
     if not cases:
         raise UnderstudyError(
             f"{walked.folder} holds no BraTS case: volumes named like t1c.nii.gz, BraTS20_Training_001_t1ce.nii or "
-            f"BraTS-GLI-00000-000-t1c.nii.gz were expected in folders below it; read are {', '.join(formats.FORMATS)}"
+            f"BraTS-GLI-00000-000-t1c.nii.gz were expected in folders below it"
         )
     return cases, {NO_CONTRAST: others} if others else {}
 

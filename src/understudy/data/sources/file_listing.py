@@ -61,6 +61,10 @@ def file_listing(path: Path, items: list[Item], layout: Layout, options: FileOpt
         UsageError: an option does not go with the files.
         UnderstudyError: the files do not fit together.
     """
+    if options.rule == "akbar" and layout.source != "brats":
+        raise UsageError(
+            f"--rule akbar is for brats; volumes of {layout.source} are cut by --rule all or tumour (with --dims 2)"
+        )
     heads = {item.name: case_headers(item, options.same_grid) for item in items}
     firsts = [head[0] for head in heads.values()]
     dims = {len(head.size) for head in firsts}

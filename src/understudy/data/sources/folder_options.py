@@ -5,7 +5,7 @@
 
 from typing import ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from understudy.core.errors import UsageError
 from understudy.data.options import NAMES, ImportOptions
@@ -54,17 +54,15 @@ class FolderOptions(NamedSubjects):
             raise ValueError("leave_out and split_column both say who is tested on: give one of them")
         return self
 
-    @model_validator(mode="after")
-    def _suffixes(self) -> Self:
-        told = [one.partition("=") for one in self.contrasts]
-        ends = [end.strip() for _, _, end in told]
-        if not all(name.strip() and end for (name, _, _), end in zip(told, ends, strict=True)):
-            raise ValueError(f"contrasts are NAME=SUFFIX, as in T1=_0000,T2=_0001; found {','.join(self.contrasts)!r}")
-        if len(set(ends)) != len(ends) or len(self.by_contrast) != len(ends):
-            raise ValueError(f"each contrast and each suffix stands once, found {','.join(self.contrasts)!r}")
-        if self.contrasts and self.channels:
-            raise ValueError("contrasts name the channels: leave channels out")
-        return self
+    @field_validator("contrasts")
+    @classmethod
+    def _suffixes(cls, contrasts: tuple[str, ...]) -> tuple[str, ...]:
+        told = [tuple(part.strip() for part in one.partition("=")) for one in contrasts]
+        if not all(name and end for name, _, end in told):
+            raise ValueError("each is NAME=SUFFIX, as in T1=_0000,T2=_0001")
+        if any(len({one[k] for one in told}) < len(told) for k in (0, 2)):
+            raise ValueError("each name and each suffix stands once")
+        return contrasts
 
     @property
     def by_contrast(self) -> dict[str, str]:
@@ -97,9 +95,7 @@ class FolderOptions(NamedSubjects):
             )
         if self.contrasts and self.images is None:
             raise UsageError("--contrasts names files of images, so --images is needed: the folder that holds them")
+        if self.contrasts and self.channels:
+            raise UsageError("--contrasts names the channels: leave --channels out")
         if self.label_suffix and self.label_column:
             raise UsageError("--label-suffix and --label-column both say which label map is whose: give one of them")
-        if self.rule == "akbar":
-            raise UsageError(
-                "--rule akbar is for brats; a folder's volumes are cut by --rule all or tumour (with --dims 2)"
-            )

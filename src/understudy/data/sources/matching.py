@@ -35,7 +35,9 @@ def without(names: Sequence[str], suffix: str) -> dict[str, str]:
     for name in names:
         left = _left(name, suffix)
         if left is not None and out.setdefault(left, name) != name:
-            raise UnderstudyError(f"{out[left]!r} and {name!r} are one name before {suffix!r}: rename or remove one")
+            raise UnderstudyError(
+                f"{out[left]!r} and {name!r} are one name before {suffix!r}: rename one, or move it elsewhere"
+            )
     return out
 
 
@@ -88,9 +90,16 @@ def joined(names: Sequence[str], contrasts: Mapping[str, str]) -> tuple[dict[str
         if not contrast:
             others.append(name)
         elif contrast in found.setdefault(case, {}):
-            raise UnderstudyError(f"{found[case][contrast]!r} and {name!r} are both {contrast} of one case: remove one")
+            raise UnderstudyError(
+                f"{found[case][contrast]!r} and {name!r} are both {contrast} of one case: move one elsewhere"
+            )
         else:
             found[case][contrast] = name
+    if not found:
+        raise UnderstudyError(
+            f"none of {len(names)} names ends with {', '.join(contrasts.values())}, before the ending: correct "
+            "--contrasts"
+        )
     lacking = [(case, c) for case, files in found.items() for c in contrasts if c not in files]
     if lacking:
         raise UnderstudyError(

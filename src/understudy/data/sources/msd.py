@@ -9,9 +9,12 @@ the folder are refused. **Checked** in tests/data/sources/test_msd.py.
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from understudy.core.errors import UnderstudyError
 from understudy.data import formats
 from understudy.data.listing import Item, Listing, Source
+from understudy.data.options import NAMES
 from understudy.data.sources.description import channel_names, description, scheme
 from understudy.data.sources.file_listing import Layout, chosen_channels, file_listing
 from understudy.data.sources.naming import NamedSubjects, refuse_unclear, subjects
@@ -23,7 +26,11 @@ NOT_LISTED = "pictures that dataset.json does not list"
 
 
 class MsdOptions(NamedSubjects):
-    """The options of ``import msd``; ``channels`` takes some of those that dataset.json names."""
+    """The options of ``import msd``."""
+
+    channels: tuple[str, ...] = Field(
+        (), description="channels to take, by their names in dataset.json; default: all", json_schema_extra=NAMES
+    )
 
 
 def listing(path: Path, options: MsdOptions) -> Listing:
@@ -37,7 +44,7 @@ def listing(path: Path, options: MsdOptions) -> Listing:
     told = description(path, "msd")
     named = channel_names(told, path)
     taken = chosen_channels(named, options.channels, "dataset.json")
-    walked = walk(path, path)
+    walked = walk(path, path, leave=[path / "dataset.json"])
     pairs = _pairs(told, walked)
     names = [formats.stem(image.relative_to(path)) for image, _ in pairs]
     if options.subject_pattern is not None:
@@ -60,7 +67,7 @@ def listing(path: Path, options: MsdOptions) -> Listing:
         tables=(path / "dataset.json",),
         passed_over=merged(walked.passed_over, over),
         remarks=remarks,
-        notes={"channels_in_dataset_json": list(named)},
+        notes={"channels_in_dataset_json": len(named)},
     )
     return file_listing(path, items, layout, options)
 
@@ -82,7 +89,7 @@ def _pairs(told: dict[str, Any], walked: Found) -> list[tuple[Path, Path]]:
     for number, one in enumerate(listed, start=1):
         image, label = (_file(one.get(key), f"case {number} of {where}, {key}", walked) for key in ("image", "label"))
         if image in seen:
-            raise UnderstudyError(f"{where} lists the image {image} twice: remove one")
+            raise UnderstudyError(f"{where} lists the image {image} twice: list it once")
         seen.add(image)
         pairs.append((image, label))
     return pairs

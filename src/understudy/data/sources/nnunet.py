@@ -11,9 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.data import formats
 from understudy.data.listing import Item, Listing, Source
+from understudy.data.options import NAMES
 from understudy.data.sources import matching
 from understudy.data.sources.description import channel_names, description, scheme
 from understudy.data.sources.file_listing import Layout, chosen_channels, file_listing
@@ -29,7 +32,11 @@ _FOLDERS = ("imagesTr", "labelsTr", "imagesTs", "labelsTs")
 
 
 class NnunetOptions(NamedSubjects):
-    """The options of ``import nnunet``; ``channels`` takes some of those that dataset.json names."""
+    """The options of ``import nnunet``."""
+
+    channels: tuple[str, ...] = Field(
+        (), description="channels to take, by their names in dataset.json; default: all", json_schema_extra=NAMES
+    )
 
 
 def listing(path: Path, options: NnunetOptions) -> Listing:
@@ -66,7 +73,7 @@ def listing(path: Path, options: NnunetOptions) -> Listing:
             *(found.passed_over for found in (*walked.values(), beside)), over, over_test, _elsewhere(beside)
         ),
         remarks=merged(remarks, _remarks(told, len(train))),
-        notes={"channels_in_dataset_json": list(named)},
+        notes={"channels_in_dataset_json": len(named)},
     )
     return file_listing(path, items, layout, options)
 
@@ -92,7 +99,7 @@ def _cases(
     if lone:
         raise UnderstudyError(
             f"{len(lone)} case(s) of images{part} and labels{part} have an image or a label map only, the first is "
-            f"{lone[0]!r}: files are called CASE_0000 and CASE; add what is missing, or remove the rest"
+            f"{lone[0]!r}: files are called CASE_0000 and CASE; add what is missing, or move the rest elsewhere"
         )
     split = "test" if part == "Ts" else ""
     items = [

@@ -17,7 +17,7 @@ from understudy.data.listing import Item
 from understudy.data.sources import matching
 from understudy.data.sources.folder_options import FolderOptions
 from understudy.data.sources.naming import subjects
-from understudy.data.sources.table import Table, class_columns, one_file, read_table
+from understudy.data.sources.table import SourceTable, class_columns, one_file, read_table
 from understudy.data.sources.walk import Found, merged, walk
 from understudy.data.split import published
 
@@ -140,20 +140,25 @@ def _walked(path: Path, options: FolderOptions) -> _Walked:
     return one
 
 
-def _table(path: Path, options: FolderOptions) -> Table | None:
+def _table(path: Path, options: FolderOptions) -> SourceTable | None:
     if options.table is None:
         return None
     named = (options.subject, options.split_column, *(options.left_out or ())[:1], options.label_column)
     return read_table(path / options.table, [n for n in (*named, *options.classes) if n], options.file_column)
 
 
-def _cases(options: FolderOptions, walked: _Walked, table: Table | None) -> _Cases:
+def _cases(options: FolderOptions, walked: _Walked, table: SourceTable | None) -> _Cases:
     """All pictures of the two folders, joined by name."""
     pool, maps = (found.stems() if found else {} for found in (walked.images, walked.labels))
     over = Counter(walked.passed_over)
     remarks: dict[str, int] = {}
     if options.label_suffix:
         chosen = matching.without([*maps], options.label_suffix)
+        if not chosen:
+            raise UnderstudyError(
+                f"none of {len(maps)} label maps has a name that ends with {options.label_suffix!r}, before the "
+                "ending: correct --label-suffix"
+            )
         over[NO_SUFFIX] += 0 if walked.together else len(maps) - len(chosen)
         maps = {case: maps[stem] for case, stem in chosen.items()}
         taken = set(chosen.values()) if walked.together else set()
@@ -186,7 +191,7 @@ def _names(found: Found, groups: Groups) -> dict[str, str]:
     return {case: case for case, stems in groups.items() if len(stems) > 1} | named
 
 
-def _wanted(found: Found, groups: Groups, table: Table | None) -> set[str]:
+def _wanted(found: Found, groups: Groups, table: SourceTable | None) -> set[str]:
     """The cases that are to be imported: all, or those of the table."""
     if table is None:
         return set(groups)
@@ -234,11 +239,11 @@ def _refuse_lone(cases: _Cases) -> None:
                 cures = "join contrasts in files of their own with --contrasts NAME=_0000,NAME=_0001"
             raise UnderstudyError(
                 f"{len(lone)} {what}(s) have no {missing} of the same name, the first is {first}: add the {missing}s, "
-                f"remove the {what}s, {cures}, or leave out --{option}"
+                f"move the {what}s elsewhere, {cures}, or leave out --{option}"
             )
 
 
-def _by_table(path: Path, options: FolderOptions, cases: _Cases, table: Table) -> Pairs:
+def _by_table(path: Path, options: FolderOptions, cases: _Cases, table: SourceTable) -> Pairs:
     """Every row is a case."""
     classes, entries = class_columns(table.rows, options.classes, table.path)
     names = [_case(options, cases, name) for name in table.files]
@@ -287,7 +292,7 @@ def _near(name: str, names: Iterable[str]) -> str:
     return "; names are paths below that folder, with the ending"
 
 
-def _refuse_twice(table: Table, names: list[str]) -> None:
+def _refuse_twice(table: SourceTable, names: list[str]) -> None:
     """Refuse two rows of one case, which name different files of it."""
     seen: dict[str, int] = {}
     for line, name in zip(table.lines, names, strict=True):
@@ -322,11 +327,11 @@ def _label(options: FolderOptions, cases: _Cases, row: dict[str, str], case: str
 def _split(options: FolderOptions, row: dict[str, str]) -> str:
     if options.left_out:
         column, value = options.left_out
-        return "test" if row[column] == value else ""
+        return "test" if identity.plain(row[column]) == identity.plain(value) else ""
     return published(row[options.split_column], "the table") if options.split_column else ""
 
 
-def _subjects(options: FolderOptions, table: Table, names: list[str]) -> tuple[list[str], dict[str, int]]:
+def _subjects(options: FolderOptions, table: SourceTable, names: list[str]) -> tuple[list[str], dict[str, int]]:
     if options.subject is None:
         return subjects(names, options)
     told = table.column(options.subject)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.manifest import COLUMNS
-from understudy.data.identity import file_name
+from understudy.data.identity import file_name, plain
 
 FILE = "file"
 MISSING = ("", "na", "n/a", "nan", "null", "<na>", "#n/a")
@@ -27,7 +27,7 @@ SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 @dataclass(frozen=True)
-class Table:
+class SourceTable:
     """The rows of a table.
 
     Attributes:
@@ -48,7 +48,7 @@ class Table:
         return [row[name] for row in self.rows]
 
 
-def read_table(path: Path, wanted: Sequence[str], file_column: str = FILE) -> Table:
+def read_table(path: Path, wanted: Sequence[str], file_column: str = FILE) -> SourceTable:
     """Read a table whose ``file_column`` names files and that has the columns wanted.
 
     Raises:
@@ -72,7 +72,7 @@ def read_table(path: Path, wanted: Sequence[str], file_column: str = FILE) -> Ta
     return replace(table, files=tuple(seen))
 
 
-def read_columns(path: Path, wanted: Sequence[str], file_column: str = "") -> Table:
+def read_columns(path: Path, wanted: Sequence[str], file_column: str = "") -> SourceTable:
     """Read the rows of a table that has the columns wanted.
 
     Raises:
@@ -80,7 +80,7 @@ def read_columns(path: Path, wanted: Sequence[str], file_column: str = "") -> Ta
         UnderstudyError: it is no such table, or has no rows.
     """
     lines = enumerate(_parsed(path), start=1)
-    columns = [name.strip() for name in next(lines, (0, []))[1]]
+    columns = [plain(name) for name in next(lines, (0, []))[1]]
     _refuse_columns(path, columns, wanted, file_column)
     numbers, rows, blank = [], [], 0
     for line, fields in lines:
@@ -96,7 +96,7 @@ def read_columns(path: Path, wanted: Sequence[str], file_column: str = "") -> Ta
         rows.append({name: value.strip() for name, value in zip(columns, fields, strict=True)})
     if not rows:
         raise UnderstudyError(f"the table {path} has no rows: nothing would be imported")
-    return Table(path, rows, numbers, {BLANK_LINES: blank} if blank else {})
+    return SourceTable(path, rows, numbers, {BLANK_LINES: blank} if blank else {})
 
 
 def _parsed(path: Path) -> Iterator[list[str]]:
@@ -115,8 +115,9 @@ def _parsed(path: Path) -> Iterator[list[str]]:
         text = io.StringIO(content.decode("utf-8-sig"), newline="")
         yield from csv.reader(text, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
     except (UnicodeDecodeError, csv.Error) as error:
+        why = "a quote is opened and never closed" if str(error) == "unexpected end of data" else error
         raise UnderstudyError(
-            f"{path} should be a CSV table in UTF-8 and cannot be read as one ({error}): save it as CSV in UTF-8"
+            f"{path} should be a CSV table in UTF-8 and cannot be read as one ({why}): save it as CSV in UTF-8"
         ) from error
 
 
@@ -173,7 +174,7 @@ def class_columns(
     """
     out: list[dict[str, str]] = [{} for _ in rows]
     for name in names:
-        values = ["" if row[name].casefold() in MISSING else row[name] for row in rows]
+        values = ["" if value.casefold() in MISSING else value for value in (plain(row[name]) for row in rows)]
         present = sorted(set(values) - {""})
         if not present:
             raise UnderstudyError(

@@ -62,7 +62,9 @@ class Found:
         for name, file in self.files.items():
             stem = formats.stem(Path(name))
             if stem in out:
-                raise UnderstudyError(f"{out[stem]} and {file} have one name but for the ending: rename or remove one")
+                raise UnderstudyError(
+                    f"{out[stem]} and {file} have one name but for the ending: rename one, or move it elsewhere"
+                )
             out[stem] = file
         return out
 
@@ -72,7 +74,7 @@ class Found:
         if lost:
             raise UnderstudyError(
                 f"{len(lost)} file(s) are symbolic links that lead nowhere, the first is {lost[0]}: fetch the content "
-                "(git annex get, datalad get), or remove the link"
+                "(git annex get, datalad get), or move the links elsewhere"
             )
 
 
@@ -126,7 +128,7 @@ class _Walk:
                         self._meet(entry, here / entry.name)
             except OSError as error:
                 raise UnderstudyError(
-                    f"the folder {here} cannot be read ({error.strerror}): mend or remove it, or the link to it"
+                    f"the folder {here} cannot be read ({error.strerror}): mend it, or the link to it"
                 ) from error
 
     def _once(self, here: Path) -> None:
@@ -187,7 +189,7 @@ class _Walk:
         name = file_name(path.relative_to(self.folder).as_posix())
         if name in self.files:
             raise UnderstudyError(
-                f"{self.files[name]} and {path} have one name, written in two Unicode forms: rename or remove one"
+                f"{self.files[name]} and {path} have one name, written in two Unicode forms: rename one"
             )
         self.files[name] = path
 
