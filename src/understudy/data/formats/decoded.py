@@ -81,7 +81,8 @@ class DecodedFile:
 def storable(dtype: np.dtype) -> str:
     """Return the type in which a cohort keeps values of a file's type: uint8, int16, uint16 or float32.
 
-    Byte order does not count. 8-bit signed becomes int16; 32-bit and longer integers and 64-bit floats become float32 (exact to 16,777,216).
+    Byte order does not count. 8-bit signed becomes int16; 32-bit and longer integers and 64-bit floats become float32
+    (exact to 16,777,216).
     """
     dtype = dtype.newbyteorder("=")
     if dtype == np.bool_ or dtype == np.uint8:
