@@ -1,7 +1,7 @@
 """Volumes that lie, break off or lead elsewhere: one sentence each, no memory on their word, nothing left behind.
 
 NIfTI, MetaImage and NRRD: cut at every structure, sizes that cannot be, headers that are no header, streams that are
-damaged, names that lead out of the folder; and a few thousand files with random changes, the same in every run.
+damaged, names that lead out of the folder; and a thousand files with random changes, the same in every run.
 """
 
 import gzip
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
@@ -234,8 +235,8 @@ def test_header_extensions_that_lie_are_passed_over(tmp_path: Path, size: int) -
 
 def test_a_bomb_after_the_voxels_is_not_unpacked(tmp_path: Path) -> None:
     for name, content in {
-        "a.nii.gz": gzip.compress(NIFTI + bytes(2**27), 9),
-        "a.mha": PACKED.replace(zlib.compress(CUBE.tobytes()), zlib.compress(CUBE.tobytes() + bytes(2**27))),
+        "a.nii.gz": gzip.compress(NIFTI + bytes(2**26), 9),
+        "a.mha": PACKED.replace(zlib.compress(CUBE.tobytes()), zlib.compress(CUBE.tobytes() + bytes(2**26))),
     }.items():
         (tmp_path / name).write_bytes(content)
         tracemalloc.start()
@@ -243,6 +244,16 @@ def test_a_bomb_after_the_voxels_is_not_unpacked(tmp_path: Path) -> None:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < PEAK
+
+
+@pytest.mark.parametrize(
+    "case", ["dims (32767, 32767, 32767)", "gzip with wrong voxels", "type 1792", "voxels at 1e+30"]
+)
+def test_an_import_leaves_nothing_behind(tmp_path: Path, refused: Callable[..., str], case: str) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.nii").write_bytes(NIFTI)
+    (tmp_path / "in" / "b.nii").write_bytes(HOSTILE[case][1])
+    refused("b.nii", tmp_path / "in", images=".", one_image_per_subject=True, split="train=1")
 
 
 FUZZ = """
@@ -264,7 +275,7 @@ used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesi
 resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, used + 2**28))
 chance = random.Random(0)
 refused = 0
-for _ in range(3000):
+for _ in range(1000):
     name = chance.choice(sorted(base))
     file = Path(sys.argv[1], name)
     file.write_bytes(volumes.mutated(base[name], chance))
@@ -298,5 +309,5 @@ def test_files_with_random_changes_take_no_memory_and_end_in_a_sentence(tmp_path
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stderr[-2000:]
     refused, grown = map(int, done.stdout.split())
-    assert refused > 1000
+    assert refused > 350
     assert grown < 2**17  # KiB: 128 MiB

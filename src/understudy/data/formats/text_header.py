@@ -179,8 +179,9 @@ def beside(file: Path, name: str) -> Path:
     Raises:
         UnderstudyError: the name leads elsewhere, is a list or a pattern, or no regular file has it.
     """
-    path, folder = PurePosixPath(name), file.parent
-    if not name or len(name) > 255 or not name.isprintable() or name.upper().split()[0] == "LIST" or "%" in name:
+    name, folder = name.strip(), file.parent
+    path = PurePosixPath(name)
+    if not 0 < len(name) < 256 or not name.isprintable() or "%" in name or re.match(r"(?i)list(\s|$)", name):
         raise UnderstudyError(f"{file} names several files, or none, that hold its voxels: save it with one data file")
     if path.is_absolute() or ".." in path.parts or "\\" in name or re.match(r"\w:", name):
         raise UnderstudyError(
