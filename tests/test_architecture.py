@@ -55,6 +55,7 @@ WHOLE = {  # tests of several files at once: of a menu, of a command, of the hou
     "cli/test_verbs.py",
     "data/test_canaries.py",
     "data/formats/test_hostile_pictures.py",
+    "data/formats/test_hostile_volumes.py",
     "data/sources/test_contract.py",
     "evaluation/test_corruptions.py",
     "evaluation/test_doors.py",

@@ -1,9 +1,9 @@
 """MetaImage (.mha, .mhd and its data file) and NRRD (.nrrd, .nhdr), 2D and 3D, through SimpleITK, the extra ``itk``.
 
-The text header is checked first (text_header.py), and what SimpleITK makes of it must be the same. Volumes are placed
-as ITK has it, turned from left, posterior, superior to right, anterior, superior; a NRRD file without a space named
-after the body, and a MetaImage without matrix and offset, do not say where they lie. A 2D file is a picture: rows down,
-columns right, with its spacing. Several numbers for a voxel are channels.
+The text header is checked first (metaimage.py, nrrd.py), and what SimpleITK makes of it must be the same. Volumes are
+placed as ITK has it, turned from left, posterior, superior to right, anterior, superior; a NRRD file without a space
+named after the body, and a MetaImage without matrix and offset, do not say where they lie. A 2D file is a picture: rows
+down, columns right, with its spacing. Several numbers for a voxel are channels.
 **Differs** from SimpleITK: units of length are converted to mm, scaled values and odd kinds of values are refused,
 checksums are checked, and data files are looked for beside the header only.
 **Checked** in tests/data/formats/test_itk.py (equal to SimpleITK in 48 orientations, types, compressions) and
@@ -21,9 +21,13 @@ import numpy as np
 
 from understudy.core.errors import UnderstudyError
 from understudy.data.formats.decoded import ALPHA, DecodedFile, Header, as_kept, storable, unreadable, without_alpha
-from understudy.data.formats.text_header import META, TextHeader, refuse_damaged, text_header
+from understudy.data.formats.metaimage import metaimage_header
+from understudy.data.formats.nrrd import KIND as NRRD
+from understudy.data.formats.nrrd import nrrd_header
+from understudy.data.formats.text_header import TextHeader, refuse_damaged
 from understudy.data.geometry import sheared, sound
 
+LONGEST = 2**20  # bytes of a text header
 ENDINGS = (".mha", ".mhd", ".nrrd", ".nhdr")
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # left, posterior, superior to right, anterior, superior
 TURNED_PICTURE = "2D pictures name a direction of their axes, which is not applied"
@@ -59,7 +63,7 @@ def data_file(file: Path) -> Path | None:
     if not file.name.lower().endswith(ENDINGS) or not file.is_file():
         return None
     try:
-        found = text_header(file).data
+        found = _text(file).data
     except UnderstudyError:
         return None
     return None if found == file else found
@@ -76,8 +80,15 @@ class _Told:
     remarks: tuple[str, ...]
 
 
+def _text(file: Path) -> TextHeader:
+    """The checked text header: NRRD or MetaImage by the first bytes."""
+    with file.open("rb") as stream:
+        start = stream.read(LONGEST)
+    return nrrd_header(start, file) if start[:4] == b"NRRD" else metaimage_header(start, file)
+
+
 def _told(file: Path) -> _Told:
-    sitk, text = _simple_itk(), text_header(file)
+    sitk, text = _simple_itk(), _text(file)
     try:
         with _quiet():
             reader = _reader(sitk, text, file)
@@ -134,7 +145,7 @@ def _simple_itk() -> Any:
 def _reader(sitk: Any, text: TextHeader, file: Path) -> Any:
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(file))
-    reader.SetImageIO("MetaImageIO" if text.kind == META else "NrrdImageIO")
+    reader.SetImageIO("NrrdImageIO" if text.kind == NRRD else "MetaImageIO")
     return reader
 
 
