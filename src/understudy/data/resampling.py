@@ -97,18 +97,38 @@ def whole_steps(step: np.ndarray, size: tuple[int, ...], tolerance: float = COIN
     return whole.astype(np.int64) if far.max() <= tolerance else None
 
 
+def shared(
+    lattice: np.ndarray, source: tuple[int, ...], target: tuple[int, ...]
+) -> tuple[tuple[slice, ...], tuple[slice, ...], tuple[int, ...]]:
+    """Return where two grids share voxels: slices of the source, slices of the target, and the order of source axes.
+
+    ``target[slices] = source[slices].transpose(order)`` copies all that they share.
+
+    Args:
+        lattice: whole steps (4, 4), indices (i, j, k, 1) of the target to those of the source.
+        source: size along each axis.
+        target: size along each axis.
+    """
+    order = tuple(np.abs(lattice[:3, :3]).argmax(0).tolist())
+    taken, put = [slice(0)] * 3, [slice(0)] * 3
+    for axis, along in enumerate(order):
+        step, start = int(lattice[along, axis]), int(lattice[along, 3])
+        last = source[along] - 1
+        first = max(0, -start if step > 0 else start - last)
+        stop = min(target[axis], last - start + 1 if step > 0 else start + 1)
+        if first < stop:
+            put[axis] = slice(first, stop)
+            ends = step * first + start, step * (stop - 1) + start + step
+            taken[along] = slice(ends[0], ends[1] if ends[1] >= 0 else None, step)
+    return tuple(taken), tuple(put), order
+
+
 def _copied(array: np.ndarray, lattice: np.ndarray, size: tuple[int, ...], fill: float) -> np.ndarray:
     """Values at whole steps, without arithmetic."""
     result = np.full((len(array), *size), fill, array.dtype)
-    order = np.abs(lattice[:3, :3]).argmax(0)  # which axis of the array each axis of the grid runs along
-    source, target = [slice(None)] * 3, []
-    for axis, along in enumerate(order):
-        at = lattice[along, axis] * np.arange(size[axis]) + lattice[along, 3]
-        there = (at >= 0) & (at < array.shape[along + 1])
-        target.append(np.flatnonzero(there))
-        source[along] = at[there]
-    found = array[np.ix_(range(len(array)), *source)]
-    result[np.ix_(range(len(array)), *target)] = found.transpose(0, *(order + 1))
+    taken, put, order = shared(lattice, array.shape[1:], size)
+    for channel, target in zip(array, result, strict=True):
+        target[put] = channel[taken].transpose(order)
     return result
 
 
