@@ -184,39 +184,46 @@ def _contradicted(frames: list[Frame], grid: Grid) -> bool:
 
 
 def _on_grid(frames: list[Frame], grid: Grid, size: tuple[int, int]) -> bool:
-    """Whether all frames are voxels of a grid, and no two of one segment fall together."""
+    """Whether all frames are voxels of a grid, no two of one segment fall together, and slices are not said to lie
+    closer or further apart.
+    """
     found = set()
     for frame in frames:
         steps = _lattice(frame, grid, size, APART - 1e-3)
         if steps is None:
             return False
         across = int(np.flatnonzero(steps[:3, 2])[0])
-        length = np.linalg.norm(grid.affine[:3, across])
-        says_other = frame.between > 0 and abs(frame.between - length) > SAME_SPACING * length
-        if says_other and _lattice(frame, grid, size, ASIDE) is None:
-            return False
         found.add((frame.segment, across, int(steps[across, 3])))
-    return len(found) == len(frames)
+    said, apart = frames[0].between, float(np.linalg.norm(grid.affine[:3, across]))
+    another = said > 0 and abs(said - apart) > SAME_SPACING * apart and _regular(_places(frames)[:, 2], said)
+    return len(found) == len(frames) and not another
+
+
+def _places(frames: list[Frame]) -> np.ndarray:
+    """Where frames begin, (N, 3): columns, rows and millimetres across, from the first frame."""
+    affines = np.array([frame.affine for frame in frames])
+    return np.linalg.solve(affines[0, :3, :3], (affines[:, :3, 3] - affines[0, :3, 3]).T).T
+
+
+def _regular(levels: np.ndarray, spacing: float) -> bool:
+    """Whether slices at these levels in mm lie whole spacings apart."""
+    return bool(spacing > 0 and np.abs(levels / spacing - np.rint(levels / spacing)).max() <= REGULAR)
 
 
 def _own_grid(frames: list[Frame], grid: Grid, size: tuple[int, int]) -> Grid:
     """The grid that the frames of a SEG make by themselves."""
-    first = frames[0].affine
-    assert first is not None
-    affines = np.array([frame.affine for frame in frames])
-    places = np.linalg.solve(first[:3, :3], (affines[:, :3, 3] - first[:3, 3]).T).T  # pixels, pixels, mm across
-    if np.abs(affines[:, :3, :3] - first[:3, :3]).max() > 1e-3 or np.abs(places[:, :2]).max() > APART:
+    affines, places = np.array([frame.affine for frame in frames]), _places(frames)
+    if np.abs(affines[:, :3, :3] - affines[0, :3, :3]).max() > 1e-3 or np.abs(places[:, :2]).max() > APART:
         raise UnderstudyError(
             "a SEG lies on another grid than the images, with frames that are tilted or shifted against each other, "
             "and cannot be resampled: export it on the grid of the images"
         )
     levels = places[:, 2] - places[:, 2].min()
-    across = np.abs(np.linalg.inv(grid.affine)[:3, :3] @ first[:3, 2]).argmax()
+    across = np.abs(np.linalg.inv(grid.affine)[:3, :3] @ affines[0, :3, 2]).argmax()
     steps = np.diff(np.unique(np.round(levels, 3)))
-    for spacing in (frames[0].between, steps.min() if len(steps) else np.linalg.norm(grid.affine[:3, across])):
-        if spacing > 0 and np.abs(levels / spacing - np.rint(levels / spacing)).max() <= REGULAR:
-            break
-    else:
+    least = steps.min() if len(steps) else np.linalg.norm(grid.affine[:3, across])
+    spacing = next((float(one) for one in (frames[0].between, least) if _regular(levels, one)), None)
+    if spacing is None:
         raise UnderstudyError(
             "a SEG lies on another grid than the images, and its slices are not equally far apart: export it on the "
             "grid of the images"
@@ -228,7 +235,7 @@ def _own_grid(frames: list[Frame], grid: Grid, size: tuple[int, int]) -> Grid:
             "it is damaged, or must be cut into smaller ones"
         )
     affine = affines[int(levels.argmin())].copy()
-    affine[:, 2] *= spacing
+    affine[:3, 2] *= spacing
     return Grid(affine, (*size, depth), grid.frame_of_reference, ())
 
 
