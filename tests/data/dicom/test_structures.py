@@ -35,11 +35,19 @@ def ball(centre: tuple[float, ...], radius: float, squeeze: tuple[float, ...] = 
     return (apart**2).sum(0) <= radius**2
 
 
+def within(border: int) -> np.ndarray:
+    """Plastimatch closes no contour at the border of the images."""
+    inner = [slice(border, n - border) for n in SIZE[:2]]
+    mask = np.zeros(SIZE, bool)
+    mask[inner[0], inner[1]] = True
+    return mask
+
+
 SHAPES: dict[str, Callable[[], np.ndarray]] = {
     "ball": lambda: ball((20, 18, 10), 14),
     "shell": lambda: ball((20, 18, 10), 14) & ~ball((21, 17, 10), 8),
     "two parts": lambda: ball((9, 9, 5), 7) | ball((30, 27, 14), 7),
-    "sheet": lambda: np.abs(coordinates()[0] + coordinates()[1] - 38) < 2,
+    "sheet": lambda: (np.abs(coordinates()[0] + coordinates()[1] - 38) < 2) & within(3),
     "one slice": lambda: ball((20, 18, 10), 12) & (coordinates()[2] == 10),
     "nested": lambda: (ball((20, 18, 10), 15) & ~ball((20, 18, 10), 11)) | ball((20, 18, 10), 6),
 }
@@ -82,7 +90,7 @@ def test_plastimatch_comes_back(tmp_path: Path, annotated: ModuleType, shape: st
     assert np.allclose(grid.affine, annotated.affine_of(*GRIDS[where]), atol=1e-3)
     found = structures.read(file, grid).array[0] == 1
     dice = 2 * (found & mask).sum() / (found.sum() + mask.sum())
-    assert dice >= 0.99, dice
+    assert dice >= 0.999, dice
 
 
 def area(points: np.ndarray) -> float:
