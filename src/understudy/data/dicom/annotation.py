@@ -74,6 +74,15 @@ def guarded(what: str) -> Iterator[None]:
             logger.removeHandler(silent)
 
 
+def refuse_cut(dataset: Any, what: str) -> None:
+    """Refuse a data set that ended within an element, which pydicom gives as far as it goes: it may lack segments."""
+    for tag in list(dataset.keys()):
+        element = dataset.get_item(tag)
+        value = getattr(element, "value", None)
+        if isinstance(value, bytes) and len(value) < getattr(element, "length", 0) < 0xFFFFFFFF:
+            raise UnderstudyError(f"{what} ends early (an element is shorter than it says): export or copy it again")
+
+
 def items(dataset: Any, keyword: str) -> list[Any]:
     """Return the items of a sequence; none where it is missing, empty or no sequence."""
     found = dataset.get(keyword)

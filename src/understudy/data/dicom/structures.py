@@ -19,7 +19,17 @@ from typing import Any
 import numpy as np
 
 from understudy.core.errors import UnderstudyError
-from understudy.data.dicom.annotation import BEYOND, Annotation, Canvas, Overlap, chosen, guarded, items, refers_to
+from understudy.data.dicom.annotation import (
+    BEYOND,
+    Annotation,
+    Canvas,
+    Overlap,
+    chosen,
+    guarded,
+    items,
+    refers_to,
+    refuse_cut,
+)
 from understudy.data.dicom.grid import LPS_TO_RAS, Grid
 from understudy.data.geometry import ASIDE
 
@@ -59,6 +69,7 @@ def read(dataset: Any, grid: Grid, classes: Mapping[str, int] | None = None, ove
             slices, or structures overlap.
     """
     with guarded("an RTSTRUCT"):
+        refuse_cut(dataset, "an RTSTRUCT")
         named = refers_to(dataset)
         images = {uid for uid, _ in grid.instances}
         rois = _rois(dataset, grid, bool(named & images))
@@ -106,10 +117,10 @@ def _rois(dataset: Any, grid: Grid, named: bool) -> list[tuple[str, Any]]:
             "an RTSTRUCT was drawn in another frame of reference than the images it would be put on (or says none, and "
             "names none of the images): it belongs to another series or study; export it for this one"
         )
-    if not declared or set(contours) - numbers:
+    if not declared or not contours or set(contours) - numbers:
         raise UnderstudyError(
-            "an RTSTRUCT has no structures, or contours of a structure that it does not declare: it is damaged; export "
-            "it again, or remove it"
+            "an RTSTRUCT has no structures, no contours, or contours of a structure that it does not declare: it is "
+            "damaged; export it again, or remove it"
         )
     if len(declared) > MOST_ROIS:
         raise UnderstudyError(f"an RTSTRUCT declares {len(declared)} structures, and at most {MOST_ROIS} are read")
