@@ -289,18 +289,21 @@ def test_coordinates_as_text(annotated: ModuleType, grid: Grid, capfd: pytest.Ca
 
 
 @pytest.mark.parametrize("share", np.linspace(0.02, 0.999, 25))
-@pytest.mark.parametrize("what", ["seg", "compressed", "structures"])
+@pytest.mark.parametrize("what", ["seg", "compressed", "structures", "structures of no stated length"])
 def test_cut_short(
     annotated: ModuleType, grid: Grid, capfd: pytest.CaptureFixture[str], what: str, share: float
 ) -> None:
     """A file that ends early gives nothing: neither fewer structures nor fewer slices."""
-    whole = made_structures(annotated, grid) if what == "structures" else made_seg(
-        annotated, grid, "LABELMAP", RLELossless if what == "compressed" else ""
-    )  # fmt: skip
+    if what.startswith("structures"):
+        whole, module = made_structures(annotated, grid), structures
+    else:
+        syntax = RLELossless if what == "compressed" else ""
+        whole, module = made_seg(annotated, grid, "LABELMAP", syntax), segmentation
+    for element in whole.iterall() if "no stated length" in what else ():
+        element.is_undefined_length = element.VR == "SQ"
     stream = BytesIO()
     pydicom.dcmwrite(stream, whole, enforce_file_format=True)
     cut = int(share * len(stream.getvalue()))
-    module = structures if what == "structures" else segmentation
 
     def go() -> None:
         with guarded("a file"):
