@@ -1,7 +1,9 @@
 """Small sources made on the spot, and one way to say: this is refused, in one sentence, and nothing is left behind."""
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import nibabel as nib
@@ -67,6 +69,16 @@ def refused(tmp_path: Path, bring: Callable[..., Cohort]) -> Callable[..., str]:
         return sentence
 
     return go
+
+
+@pytest.fixture(scope="session")
+def annotated() -> ModuleType:
+    """Return the maker of small series, SEG and RTSTRUCT, tests/data/dicom/annotated.py."""
+    spec = importlib.util.spec_from_file_location("annotated", Path(__file__).parent / "dicom" / "annotated.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture
