@@ -1,1 +1,3 @@
 """DICOM: a study's files become volumes on grids, and SEG and RTSTRUCT become label maps on the grid of their series."""
+
+import understudy.data.formats  # noqa: F401  (first: its menu holds formats/dicom.py, which reads through this package)

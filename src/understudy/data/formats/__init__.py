@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from understudy.core.errors import UnderstudyError
-from understudy.data.formats import nifti, raster, tiff
+from understudy.data.formats import dicom, nifti, raster, tiff
 from understudy.data.formats.decoded import DecodedFile, Header, refuse_odd
 
 FORMATS = {
@@ -23,6 +23,9 @@ FORMATS = {
     ".tiff": tiff,
     ".nii": nifti,
     ".nii.gz": nifti,
+    ".dcm": dicom,
+    ".dicom": dicom,
+    ".ima": dicom,
 }
 ROUNDING = 0.01  # how far from a whole number a label may lie that a tool stored as a scaled integer
 
