@@ -1,7 +1,5 @@
-"""Names and references without pixels; classes by name; nothing that a library says of a file reaches the screen."""
+"""Names and references without pixels; classes by name; what overlaps; files that end early."""
 
-import logging
-import warnings
 from types import ModuleType
 
 import numpy as np
@@ -19,7 +17,6 @@ from understudy.data.dicom.annotation import (
     Canvas,
     chosen,
     classes_of,
-    guarded,
     instances,
     items,
     labels_of,
@@ -131,24 +128,6 @@ def test_overlaps_are_refused() -> None:
     canvas.lay(1, np.ones((3, 4, 5), bool))
     with pytest.raises(UnderstudyError, match="overlap .* 60 voxels .* --overlap first .* --overlap last"):
         canvas.lay(2, np.ones((3, 4, 5), bool))
-
-
-def talk(text: str) -> None:
-    warnings.warn(text, stacklevel=1)
-    logging.getLogger("pydicom").error(text)
-    logging.getLogger("highdicom.frame").error(text)
-    raise ValueError(text)
-
-
-def test_libraries_are_silent(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(UnderstudyError) as caught, guarded("a SEG"):
-        talk("Anna Meyer")
-    assert str(caught.value).startswith("a SEG cannot be read (ValueError): ") and caught.value.__suppress_context__
-    out, err = capfd.readouterr()
-    assert "Anna" not in out + err + caplog.text + str(caught.value)
-    assert logging.getLogger("pydicom").propagate
-    with pytest.raises(UsageError, match="mine"), guarded("a SEG"):
-        raise UsageError("mine")
 
 
 def test_a_file_that_ends_within_an_element_is_refused() -> None:

@@ -16,8 +16,9 @@ from pydicom.uid import ExplicitVRBigEndian, JPEGLSLossless, RLELossless
 
 from understudy.core.errors import UnderstudyError
 from understudy.data.dicom import segmentation, structures
-from understudy.data.dicom.annotation import guarded, labels_of, refers_to
+from understudy.data.dicom.annotation import labels_of, refers_to
 from understudy.data.dicom.grid import Grid
+from understudy.data.dicom.opening import reading
 
 SIZE = (8, 6, 4)
 CANARY = "Meyer"  # the name of the patient, and in every label
@@ -306,7 +307,7 @@ def test_cut_short(
     cut = int(share * len(stream.getvalue()))
 
     def go() -> None:
-        with guarded("a file"):
+        with reading("a file", "elements"):
             file = on_disk(whole, cut)
         labels_of(file), refers_to(file)
         module.read(file, grid)

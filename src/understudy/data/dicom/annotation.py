@@ -3,15 +3,11 @@
 Names of segments and ROIs are free text, which may hold the name of a person, so they never become names of classes by
 themselves: the user names the classes (``--label-scheme``), or gets class1, class2 ... in the order of the names. A
 segment is found by its name, never by its number, which may differ from file to file.
-What pydicom and highdicom say of a file may quote its values: ``guarded`` silences them.
 **Checked** in tests/data/dicom/test_annotation.py and test_hostile_annotations.py.
 """
 
-import logging
 import unicodedata
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,6 +16,7 @@ import numpy as np
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.data.dicom.grid import Grid
+from understudy.data.dicom.opening import reading
 
 Overlap = Literal["refuse", "first", "last"]
 UNNAMED = "segments or structures that no class is named after are left out"
@@ -42,36 +39,6 @@ class Annotation:
     array: np.ndarray
     names: dict[int, str]
     remarks: tuple[str, ...] = ()
-
-
-@contextmanager
-def guarded(what: str) -> Iterator[None]:
-    """Silence libraries that read a file, and turn what they raise into one sentence that quotes nothing of it.
-
-    Raises:
-        UnderstudyError: anything else was raised inside.
-    """
-    loggers = [logging.getLogger(name) for name in ("pydicom", "highdicom")]
-    before = [logger.propagate for logger in loggers]
-    silent = logging.NullHandler()
-    try:
-        for logger in loggers:
-            logger.propagate = False
-            logger.addHandler(silent)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except UnderstudyError:
-        raise
-    except Exception as error:  # noqa: BLE001  (whatever a damaged file makes a library raise)
-        raise UnderstudyError(
-            f"{what} cannot be read ({type(error).__name__}): it is cut short, damaged, or lacks what the DICOM "
-            "standard asks of it; export it again, or remove it"
-        ) from None
-    finally:
-        for logger, passed_on in zip(loggers, before, strict=True):
-            logger.propagate = passed_on
-            logger.removeHandler(silent)
 
 
 def refuse_cut(dataset: Any, what: str) -> None:
@@ -100,7 +67,7 @@ def labels_of(dataset: Any) -> list[str]:
     Raises:
         UnderstudyError: the file cannot be read.
     """
-    with guarded("a SEG or RTSTRUCT"):
+    with reading("a SEG or RTSTRUCT", "names"):
         return [
             *(str(item.get("SegmentLabel") or "") for item in items(dataset, "SegmentSequence")),
             *(str(item.get("ROIName") or "") for item in items(dataset, "StructureSetROISequence")),
@@ -113,7 +80,7 @@ def refers_to(dataset: Any) -> set[str]:
     Raises:
         UnderstudyError: the file cannot be read.
     """
-    with guarded("a SEG or RTSTRUCT"):
+    with reading("a SEG or RTSTRUCT", "references"):
         found: set[str] = set()
         for series in [*items(dataset, "ReferencedSeriesSequence"), *_structure_series(dataset)]:
             found.add(str(series.get("SeriesInstanceUID") or ""))

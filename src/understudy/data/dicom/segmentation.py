@@ -25,12 +25,12 @@ from understudy.data.dicom.annotation import (
     Chosen,
     Overlap,
     chosen,
-    guarded,
     instances,
     items,
     refuse_cut,
 )
 from understudy.data.dicom.grid import Grid
+from understudy.data.dicom.opening import reading
 from understudy.data.dicom.segment_frames import Frame, frames_of, kind_of, stored_frames
 from understudy.data.formats.decoded import MOST_SIDE, MOST_VALUES
 from understudy.data.geometry import APART, ASIDE
@@ -59,7 +59,7 @@ def read(dataset: Any, grid: Grid, classes: Mapping[str, int] | None = None, ove
     Raises:
         UnderstudyError: the file is damaged, belongs to another frame of reference or place, or segments overlap.
     """
-    with guarded("a SEG"):
+    with reading("a SEG", "segments"):
         refuse_cut(dataset, "a SEG")
         kind = kind_of(dataset)
         pixels = _Pixels(dataset, kind, classes)

@@ -25,12 +25,12 @@ from understudy.data.dicom.annotation import (
     Canvas,
     Overlap,
     chosen,
-    guarded,
     items,
     refers_to,
     refuse_cut,
 )
 from understudy.data.dicom.grid import LPS_TO_RAS, Grid
+from understudy.data.dicom.opening import reading
 from understudy.data.geometry import ASIDE
 
 FLAT = 0.1  # voxels, across slices, within which the points of one contour lie
@@ -68,7 +68,7 @@ def read(dataset: Any, grid: Grid, classes: Mapping[str, int] | None = None, ove
         UnderstudyError: the file is damaged, belongs to another frame of reference or place, has contours across the
             slices, or structures overlap.
     """
-    with guarded("an RTSTRUCT"):
+    with reading("an RTSTRUCT", "structures"):
         refuse_cut(dataset, "an RTSTRUCT")
         named = refers_to(dataset)
         images = {uid for uid, _ in grid.instances}
