@@ -182,7 +182,8 @@ class Canvas:
     """A label map (1, I, J, K) onto which segments are laid, in any order; what overlaps is decided by value."""
 
     def __init__(self, grid: Grid, values: Iterable[int], overlap: Overlap) -> None:
-        self.array = np.zeros((1, *grid.size), np.uint8 if max(values, default=0) < 256 else np.uint16)
+        dtype = np.uint8 if max(values, default=0) < 256 else np.uint16
+        self.array = np.zeros((1, *grid.size[::-1]), dtype).transpose(0, 3, 2, 1)  # a slice lies in one piece of memory
         self.overlap = overlap
         self.overlapped = False
 
