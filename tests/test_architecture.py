@@ -45,6 +45,7 @@ TESTS = PACKAGE.parents[1] / "tests"
 WHOLE = {  # tests of several files at once: of a menu, of a command, of the house
     "test_architecture.py",
     "test_exactness.py",
+    "test_howto_dicom.py",
     "test_kill.py",
     "test_offline.py",
     "test_package.py",
