@@ -60,7 +60,9 @@ def _type_of(pixels: Pixels, scale: tuple[float, float]) -> str:
 
 def _ends(pixels: Pixels, scale: tuple[float, float]) -> tuple[float, float]:
     """Lowest and highest value that the stored bits can become."""
-    low, high = (-(2 ** (pixels.stored - 1)), 2 ** (pixels.stored - 1) - 1) if pixels.signed else (0, 2**pixels.stored - 1)
+    low, high = (
+        (-(2 ** (pixels.stored - 1)), 2 ** (pixels.stored - 1) - 1) if pixels.signed else (0, 2**pixels.stored - 1)
+    )
     ends = low * scale[0] + scale[1], high * scale[0] + scale[1]
     return min(ends), max(ends)
 
@@ -104,7 +106,8 @@ def _stored(instance: Instance, as_labels: bool) -> tuple[np.ndarray, Any, list[
     assert pixels is not None
     dataset, said = with_pixels(instance.file, where), []
     refuse_other_size(dataset, pixels, where)
-    with reading(where, "pixels"):
+    syntax = dataset.file_meta.TransferSyntaxUID
+    with reading(where, f"pixels, {syntax.name}" if syntax.is_transfer_syntax else "pixels"):
         frames = np.asarray(pydicom().pixels.pixel_array(dataset))
     expected = (pixels.frames, pixels.rows, pixels.columns, *([3] if pixels.samples == 3 else []))
     if frames.size != math.prod(expected):
