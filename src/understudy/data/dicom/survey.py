@@ -34,8 +34,8 @@ class Survey:
     passed_over: Counter[str] = field(default_factory=Counter)
 
 
-def survey(path: Path, name_files: bool) -> Survey:
-    """Read the headers of all DICOM files below a folder.
+def survey(path: Path, name_files: bool, table: Path | None = None) -> Survey:
+    """Read the headers of all DICOM files below a folder, which may hold a table.
 
     Raises:
         UnderstudyError: a DICOM file is damaged, or there is no image.
@@ -45,6 +45,8 @@ def survey(path: Path, name_files: bool) -> Survey:
     found = Survey([], [])
     files = sorted(_files(path, found.passed_over), key=lambda file: file.relative_to(path).as_posix())
     for place, file in enumerate(files, start=1):
+        if file == table:
+            continue
         if not is_dicom(file):
             found.passed_over[NO_DICOM] += 1
             continue

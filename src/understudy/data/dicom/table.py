@@ -26,7 +26,7 @@ NO_ROW = "cases that the table does not name"
 def rows_of(
     chosen: Sequence[Chosen],
     path: Path,
-    table: str | None,
+    table: Path | None,
     match: Match,
     classes: Sequence[str],
     passed_over: Counter[str],
@@ -39,7 +39,7 @@ def rows_of(
     """
     if table is None:
         return list(chosen), []
-    rows = _read(path / table, [COLUMNS[match], *classes])
+    rows = _read(table, [COLUMNS[match], *classes])
     named: dict[str, int] = {}
     for line, row in enumerate(rows):
         key = row[COLUMNS[match]].removeprefix("./") if match == "file" else row[COLUMNS[match]]

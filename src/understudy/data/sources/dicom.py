@@ -93,7 +93,8 @@ def listing(path: Path, options: DicomOptions) -> Listing:
     if options.rule == "akbar":
         raise UsageError("--rule akbar is for brats; volumes are cut by --rule all or tumour (with --dims 2)")
     wanted = patterns(options.series)
-    found = survey(path, options.name_files)
+    table = path / options.table if options.table else None
+    found = survey(path, options.name_files, table)
     studies, passed_over, remarks = _studies(found, path, options)
     chosen, unfit = choose(studies, wanted, options.volumes, options.same_grid, passed_over)
     drawings = Drawings.of(found.annotations, options.labels, passed_over)
@@ -104,7 +105,7 @@ def listing(path: Path, options: DicomOptions) -> Listing:
     if +unfit and not (options.skip_unfit and chosen):
         refuse_unfit(studies, +unfit, options.show_descriptions)
     passed_over.update({UNFIT.format(reason): n for reason, n in (+unfit).items()})
-    chosen, rows = rows_of(chosen, path, options.table, options.match, options.classes, passed_over)
+    chosen, rows = rows_of(chosen, path, table, options.match, options.classes, passed_over)
     classes, entries = class_columns(rows, options.classes, Path("the table"))
     heads = {id(volume): volume_header(volume, volume.first.where) for one in chosen for volume in one.channels}
     items = _items(chosen, drawings, entries if classes else [{}] * len(chosen))
@@ -132,7 +133,7 @@ def listing(path: Path, options: DicomOptions) -> Listing:
         passed_over=dict(sorted(passed_over.items())),
         remarks=dict(sorted((remarks + Counter(said)).items())),
         notes={"source": "dicom", "subjects_by": options.subject, "label_maps_from": options.labels or "none"},
-        inputs=fingerprint(path, items, path / options.table if options.table else None),
+        inputs=fingerprint(path, items, table),
     )
 
 
