@@ -46,7 +46,7 @@ def groups(folder: Path) -> Iterator[tuple[str, list[Path], str]]:
         else:
             yield name, [file], f"it is one of: {one.kind}"
     for members in together.values():
-        alone = len({one.sop for one in members}) < len(members)
+        alone = len({one.sop for one in members}) < len(members) or not members[0].frames[0].placed
         for part in [[one] for one in members] if alone else [members]:
             name = part[0].file.relative_to(folder).as_posix()
             yield name + (f" and {len(part) - 1} more" if len(part) > 1 else ""), [one.file for one in part], ""
@@ -90,13 +90,19 @@ def theirs(files: list[Path]) -> list[DecodedFile]:
         return found
 
 
+def as_stored(files: list[Path]) -> list[DecodedFile]:
+    """Our volumes with neither MONOCHROME1 turned over nor palettes applied."""
+    stacks, _ = volumes([read(file, "it") for file in files])
+    return [decoded(stack, as_labels=True).turned() for stack in stacks]
+
+
 def compare(mine: DecodedFile, other: DecodedFile) -> str:
     """How one volume differs from another; blank where it does not."""
     a, b = mine.array, other.array
     if mine.affine is None:  # dcm2niix gives pictures without a place one: rows upwards, as NIfTI stores them
-        orders = [b, b[..., ::-1, :], b[..., ::-1], b[..., ::-1, ::-1], b[:, ::-1] if b.ndim == 4 else b]
-        orders += [b[:, ::-1, ::-1] if b.ndim == 4 else b]
-        return "" if any(a.shape == o.shape and np.array_equal(a, o) for o in orders) else _voxels(a, b)
+        orders = [b, b[..., ::-1, :], b[..., ::-1], b[..., ::-1, ::-1]]
+        near = min(orders, key=lambda o: np.abs(a.astype(float) - o).mean() if a.shape == o.shape else np.inf)
+        return _voxels(a, near) if a.shape != b.shape or not np.allclose(a, near, rtol=1e-6) else ""
     if a.shape != b.shape or not np.allclose(a, b, rtol=1e-6, atol=1e-6):
         return _voxels(a, b)
     assert other.affine is not None
@@ -108,7 +114,9 @@ def _voxels(a: np.ndarray, b: np.ndarray) -> str:
     if a.shape != b.shape:
         return f"shape {a.shape}, dcm2niix {b.shape}"
     off = np.abs(a.astype(float) - b)
-    return f"voxels by up to {off.max():.4g} in {(off > 1e-6).mean():.1%}; ours {a.min()}..{a.max()}, {b.min()}..{b.max()}"
+    return (
+        f"voxels by up to {off.max():.4g} in {(off > 1e-6).mean():.1%}; ours {a.min()}..{a.max()}, {b.min()}..{b.max()}"
+    )
 
 
 def verdict(files: list[Path], refused: str) -> tuple[str, str]:
@@ -127,6 +135,8 @@ def verdict(files: list[Path], refused: str) -> tuple[str, str]:
             left.pop(found.index(""))
         else:
             notes.append(min(found, key=len) if found else "dcm2niix has fewer volumes")
+    if notes and all(any(not compare(one, b) for b in other) for one in as_stored(files)):
+        return "differs", "as stored both are equal: ours turns MONOCHROME1 over, or applies the palette"
     if notes:
         return "differs", "; ".join(dict.fromkeys(notes))
     return "equal", f"{len(mine)} volumes" if len(mine) > 1 else f"dcm2niix has {len(left)} more" if left else ""

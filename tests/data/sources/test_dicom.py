@@ -67,7 +67,9 @@ def test_nobody_is_no_subject(tmp_path: Path, made: ModuleType, name: str) -> No
 def test_several_series_are_refused_by_kind_and_chosen_by_pattern(tmp_path: Path, made: ModuleType) -> None:
     made.series(tmp_path / "in", name="t1", SeriesDescription="AX T1 Smith", Modality="MR")
     made.series(tmp_path / "in", name="t2", SeriesDescription="AX T2 Smith", Modality="MR", seed=1)
-    with pytest.raises(UnderstudyError, match=r"several series of a study fit; found MR 8 x 6 x 5 \(1.5 x 2 mm\)") as told:
+    with pytest.raises(
+        UnderstudyError, match=r"several series of a study fit; found MR 8 x 6 x 5 \(1.5 x 2 mm\)"
+    ) as told:
         readings(tmp_path / "in")
     assert "Smith" not in str(told.value)
     with pytest.raises(UnderstudyError, match="AX T1 Smith"):

@@ -7,7 +7,7 @@ Texts that may name a person are kept in memory for matching and never written o
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from sys import intern
 from typing import Any
@@ -242,12 +242,12 @@ def _frames(dataset: Any, count: int, where: str) -> tuple[ImageFrame, ...]:
             1,
             numbers(dataset, "ImagePositionPatient", 3) if lone else None,
             numbers(dataset, "ImageOrientationPatient", 6),
-            _pair(numbers(dataset, "PixelSpacing", 2) or numbers(dataset, "ImagerPixelSpacing", 2)),
+            _spacing(dataset),
             _step(dataset),
             scale,
             _marks(dataset),
         )
-        frames = [found] * count
+        frames = [replace(found, number=n) for n in range(1, count + 1)]
     else:
         if groups is None or len(groups) != count:
             raise damaged(where, "it does not describe each of its frames")
@@ -310,6 +310,14 @@ def _plain(value: Any) -> str:
 
 def _pair(found: tuple[float, ...] | None) -> tuple[float, float] | None:
     return (found[0], found[1]) if found else None
+
+
+def _spacing(dataset: Any) -> tuple[float, float] | None:
+    """Spacing of a slice; of a picture without a place, that of the detector too, where it says any."""
+    placed = bool(dataset.get("ImagePositionPatient"))
+    found = _pair(numbers(dataset, "PixelSpacing", 2))
+    found = found if found or placed else _pair(numbers(dataset, "ImagerPixelSpacing", 2))
+    return None if found is not None and not placed and not min(found) > 0 else found
 
 
 def _one(dataset: Any, name: str, default: float) -> float:

@@ -29,6 +29,7 @@ SCOUT = 9  # slices: a series of several planes with a stack as short as this is
 TILT = "slices are sheared (gantry tilt): voxels stay as scanned, and the affine says how they lie"
 NO_FRAMES_PLACE = "multi-frame images do not say where each frame lies: frames are taken as slices in their order"
 LOCALIZERS = "slices of localizers (scouts)"
+CROSSED = "slices of series in several planes (scouts, rotating scans)"
 COPIES = "second copies of a file"
 MISSING = "slices are missing or lie at uneven distances"
 TWICE = "two slices lie in one place, and nothing tells them apart"
@@ -97,7 +98,7 @@ def volumes(instances: Iterable[Instance]) -> tuple[list[Volume], Counter[str]]:
     out: list[Volume] = []
     for members in by_series.values():
         out += _of_series(_once(members, passed), passed)
-    return out, passed
+    return out, +passed
 
 
 def _once(members: list[Instance], passed: Counter[str]) -> list[Instance]:
@@ -127,13 +128,11 @@ def _of_series(members: list[Instance], passed: Counter[str]) -> list[Volume]:
         else:
             remarks = (NO_FRAMES_PLACE,) if len(one.frames) > 1 else ()
             out.append(Volume(tuple(Slice(one, frame) for frame in one.frames), None, remarks=remarks))
-    scouts = [one for one in placed if "LOCALIZER" in one.instance.image_type]
     stacks = _stacks([one for one in placed if "LOCALIZER" not in one.instance.image_type])
+    passed[LOCALIZERS] += len(placed) - sum(map(len, stacks))
     if _several_planes(stacks):
-        scouts += [one for stack in stacks for one in stack]
+        passed[CROSSED] += sum(map(len, stacks))
         stacks = []
-    if scouts:
-        passed[LOCALIZERS] += len(scouts)
     found = [volume for stack in stacks for volume in _told_apart(stack)]
     return [*out, *(replace(volume, part=part, parts=len(found)) for part, volume in enumerate(found))]
 
