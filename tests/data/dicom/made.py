@@ -1,6 +1,7 @@
 """DICOM files made on the spot: one file with any element changed, and a series whose file names say nothing."""
 
 import hashlib
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,11 @@ def dataset(array: np.ndarray | None = None, syntax: str = ExplicitVRLittleEndia
     }
     if colour:
         values["PlanarConfiguration"] = 0
-    for keyword, value in {**values, **elements}.items():
-        if value is not None:
-            setattr(made, keyword, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what is wrong on purpose
+        for keyword, value in {**values, **elements}.items():
+            if value is not None:
+                setattr(made, keyword, value)
     if "PixelData" in made:
         made["PixelData"].VR = "OB" if pixels.dtype.itemsize == 1 else "OW"
     return made
@@ -66,7 +69,9 @@ def save(path: Path, made: Dataset) -> Path:
     if "SOPInstanceUID" in made:
         made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
         made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID
-    made.save_as(path, enforce_file_format="SOPInstanceUID" in made)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made.save_as(path, enforce_file_format="SOPInstanceUID" in made)
     return path
 
 
