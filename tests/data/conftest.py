@@ -71,14 +71,24 @@ def refused(tmp_path: Path, bring: Callable[..., Cohort]) -> Callable[..., str]:
     return go
 
 
-@pytest.fixture(scope="session")
-def annotated() -> ModuleType:
-    """Return the maker of small series, SEG and RTSTRUCT, tests/data/dicom/annotated.py."""
-    spec = importlib.util.spec_from_file_location("annotated", Path(__file__).parent / "dicom" / "annotated.py")
+def _module(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "dicom" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def annotated() -> ModuleType:
+    """Return the maker of small series, SEG and RTSTRUCT, tests/data/dicom/annotated.py."""
+    return _module("annotated")
+
+
+@pytest.fixture(scope="session")
+def made() -> ModuleType:
+    """Return the maker of DICOM files, tests/data/dicom/made.py."""
+    return _module("made")
 
 
 @pytest.fixture

@@ -9,17 +9,57 @@ from typing import Any
 from understudy.data.dicom.opening import pydicom
 
 NAMES = (
-    "SOPClassUID SOPInstanceUID SeriesInstanceUID StudyInstanceUID FrameOfReferenceUID PatientID IssuerOfPatientID "
-    "PatientName PatientBirthDate StudyDate StudyTime Modality SeriesDescription ImageType InstanceNumber "
-    "SpecificCharacterSet "
-    "Rows Columns SamplesPerPixel NumberOfFrames BitsAllocated BitsStored HighBit PixelRepresentation "
-    "PhotometricInterpretation PlanarConfiguration RescaleSlope RescaleIntercept ModalityLUTSequence "
-    "RedPaletteColorLookupTableDescriptor PixelPaddingValue RealWorldValueMappingSequence BurnedInAnnotation "
-    "RecognizableVisualFeatures ImagePositionPatient ImageOrientationPatient PixelSpacing ImagerPixelSpacing "
-    "SpacingBetweenSlices SliceThickness SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence "
-    "TemporalPositionIdentifier EchoNumbers EchoTime DiffusionBValue DiffusionGradientOrientation AcquisitionNumber "
-    "TriggerTime AcquisitionTime"
-).split()
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "SeriesInstanceUID",
+    "StudyInstanceUID",
+    "FrameOfReferenceUID",
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "StudyDate",
+    "StudyTime",
+    "Modality",
+    "SeriesDescription",
+    "ImageType",
+    "InstanceNumber",
+    "SpecificCharacterSet",
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "NumberOfFrames",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "PhotometricInterpretation",
+    "PlanarConfiguration",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "ModalityLUTSequence",
+    "RedPaletteColorLookupTableDescriptor",
+    "PixelPaddingValue",
+    "RealWorldValueMappingSequence",
+    "BurnedInAnnotation",
+    "RecognizableVisualFeatures",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "ImagerPixelSpacing",
+    "SpacingBetweenSlices",
+    "SliceThickness",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+    "TemporalPositionIdentifier",
+    "EchoNumbers",
+    "EchoTime",
+    "DiffusionBValue",
+    "DiffusionGradientOrientation",
+    "AcquisitionNumber",
+    "TriggerTime",
+    "AcquisitionTime",
+)
 
 
 @cache

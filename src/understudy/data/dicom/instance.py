@@ -1,4 +1,4 @@
-"""Instance: one DICOM file's header facts, without pixels: what it is, whose, in which series, and where its slices lie.
+"""Instance: one DICOM file's facts, without pixels: what it is, whose, in which series, and where its slices lie.
 
 Sizes are checked against the bounds of all formats, and, where pixels are not compressed, against the file's length.
 Texts that may name a person are kept in memory for matching and never written or shown.
@@ -7,7 +7,7 @@ Texts that may name a person are kept in memory for matching and never written o
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from sys import intern
 from typing import Any
@@ -36,7 +36,7 @@ YBR = ("YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class ImageFrame:
     """One slice: a single-frame file, or a frame of a multi-frame file.
 
     Attributes:
@@ -123,7 +123,7 @@ class Instance:
     number: int
     flags: tuple[str, ...]
     pixels: Pixels | None = None
-    frames: tuple[Frame, ...] = ()
+    frames: tuple[ImageFrame, ...] = ()
 
 
 BURNT = "images say that text is burnt into their pixels (BurnedInAnnotation YES)"
@@ -231,23 +231,23 @@ def _refuse_short(dataset: Any, pixels: Pixels, there: int, where: str) -> None:
         raise damaged(where, f"{expected:,} bytes of pixels should follow, and {there:,} do")
 
 
-def _frames(dataset: Any, count: int, where: str) -> tuple[Frame, ...]:
+def _frames(dataset: Any, count: int, where: str) -> tuple[ImageFrame, ...]:
     """Where each frame lies, from functional groups where there are any, else from the file's own elements."""
     groups = dataset.get("PerFrameFunctionalGroupsSequence")
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
     if groups is None and shared is None:
         scale = (_one(dataset, "RescaleSlope", 1.0), _one(dataset, "RescaleIntercept", 0.0))
         lone = count == 1
-        found = Frame(
+        found = ImageFrame(
             1,
             numbers(dataset, "ImagePositionPatient", 3) if lone else None,
             numbers(dataset, "ImageOrientationPatient", 6),
-            _pair(numbers(dataset, "PixelSpacing", 2) or numbers(dataset, "ImagerPixelSpacing", 2)),
+            _spacing(dataset),
             _step(dataset),
             scale,
             _marks(dataset),
         )
-        frames = [found] * count
+        frames = [replace(found, number=n) for n in range(1, count + 1)]
     else:
         if groups is None or len(groups) != count:
             raise damaged(where, "it does not describe each of its frames")
@@ -257,8 +257,8 @@ def _frames(dataset: Any, count: int, where: str) -> tuple[Frame, ...]:
     return tuple(frames)
 
 
-def _group_frame(dataset: Any, group: Any, shared: Any, n: int) -> Frame:
-    """Frame n of an enhanced file: its own functional groups before the shared ones."""
+def _group_frame(dataset: Any, group: Any, shared: Any, n: int) -> ImageFrame:
+    """ImageFrame n of an enhanced file: its own functional groups before the shared ones."""
 
     def macro(name: str) -> Any:
         for at in (group, shared):
@@ -280,7 +280,7 @@ def _group_frame(dataset: Any, group: Any, shared: Any, n: int) -> Frame:
         _plain(content.get("DimensionIndexValues")),
     )
     slope, intercept = _one(values, "RescaleSlope", 1.0), _one(values, "RescaleIntercept", 0.0)
-    return Frame(
+    return ImageFrame(
         n,
         numbers(macro("PlanePositionSequence"), "ImagePositionPatient", 3),
         numbers(macro("PlaneOrientationSequence"), "ImageOrientationPatient", 6),
@@ -312,6 +312,14 @@ def _pair(found: tuple[float, ...] | None) -> tuple[float, float] | None:
     return (found[0], found[1]) if found else None
 
 
+def _spacing(dataset: Any) -> tuple[float, float] | None:
+    """Spacing of a slice; of a picture without a place, that of the detector too, where it says any."""
+    placed = bool(dataset.get("ImagePositionPatient"))
+    found = _pair(numbers(dataset, "PixelSpacing", 2))
+    found = found if found or placed else _pair(numbers(dataset, "ImagerPixelSpacing", 2))
+    return None if found is not None and not placed and not min(found) > 0 else found
+
+
 def _one(dataset: Any, name: str, default: float) -> float:
     found = number(dataset.get(name))
     if found is not None and not math.isfinite(found):
@@ -324,7 +332,7 @@ def _step(dataset: Any) -> float | None:
     return abs(found) if found is not None and math.isfinite(found) and found else None
 
 
-def _refuse_skewed(frame: Frame, where: str) -> None:
+def _refuse_skewed(frame: ImageFrame, where: str) -> None:
     """Refuse numbers of a place that cannot be right: NaN, no distance, directions that are not at right angles."""
     given = [*(frame.position or ()), *(frame.directions or ()), *(frame.spacing or ())]
     if not np.isfinite(given).all() or max(map(abs, given), default=0) > 1e7:

@@ -23,6 +23,7 @@ from understudy.data.formats.decoded import DecodedFile, Header, refuse_large, s
 
 INVERTED = "MONOCHROME1 pictures (0 is white) are turned over, so that larger values are brighter"
 ABOVE = "pixels have bits set above BitsStored, which are no part of the value (PS3.5) and are taken off"
+ELEMENTS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 COLOURS = "palette and YBR pictures are taken as red, green, blue"
 
 
@@ -58,9 +59,16 @@ def _type_of(pixels: Pixels, scale: tuple[float, float]) -> str:
     return "float32"
 
 
+def _range(pixels: Pixels) -> np.ndarray:
+    """All numbers that the stored bits can be, up to 16 of them."""
+    span = 1 << min(pixels.stored, 16)
+    return np.arange(-(span // 2), span // 2) if pixels.signed else np.arange(span)
+
+
 def _ends(pixels: Pixels, scale: tuple[float, float]) -> tuple[float, float]:
     """Lowest and highest value that the stored bits can become."""
-    low, high = (-(2 ** (pixels.stored - 1)), 2 ** (pixels.stored - 1) - 1) if pixels.signed else (0, 2**pixels.stored - 1)
+    span = 1 << pixels.stored
+    low, high = (-(span // 2), span // 2 - 1) if pixels.signed else (0, span - 1)
     ends = low * scale[0] + scale[1], high * scale[0] + scale[1]
     return min(ends), max(ends)
 
@@ -102,9 +110,13 @@ def _stored(instance: Instance, as_labels: bool) -> tuple[np.ndarray, Any, list[
     """Stored numbers (F, H, W) or RGB (F, H, W, 3) of a file, its data set, and what should be known of it."""
     pixels, where = instance.pixels, instance.where
     assert pixels is not None
-    dataset, said = with_pixels(instance.file, where), []
+    dataset = with_pixels(instance.file, where)
+    said: list[str] = []
+    if not any(name in dataset for name in ELEMENTS):
+        raise damaged(where, "its pixels are cut short")
     refuse_other_size(dataset, pixels, where)
-    with reading(where, "pixels"):
+    syntax = dataset.file_meta.TransferSyntaxUID
+    with reading(where, f"pixels, {syntax.name}" if syntax.is_transfer_syntax else "pixels"):
         frames = np.asarray(pydicom().pixels.pixel_array(dataset))
     expected = (pixels.frames, pixels.rows, pixels.columns, *([3] if pixels.samples == 3 else []))
     if frames.size != math.prod(expected):
@@ -115,12 +127,24 @@ def _stored(instance: Instance, as_labels: bool) -> tuple[np.ndarray, Any, list[
         said += [ABOVE] * above
     if pixels.photometric == "PALETTE COLOR" and not as_labels:
         with reading(where, "palette"):
+            _palette_in_order(dataset)
             frames = pydicom().pixels.apply_color_lut(frames, dataset)[..., :3]
     if pixels.channels == 3 and pixels.photometric != "RGB" and not as_labels:
         said.append(COLOURS)
     if pixels.photometric == "MONOCHROME1" and not as_labels:
         said.append(INVERTED)
     return frames, dataset, said
+
+
+def _palette_in_order(dataset: Any) -> None:
+    """Put the bytes of a 16-bit palette of a big-endian file in the order in which pydicom reads it."""
+    if dataset.file_meta.TransferSyntaxUID.is_little_endian or "RedPaletteColorLookupTableData" not in dataset:
+        return  # a segmented palette is unpacked in the file's own order
+    for colour in ("Red", "Green", "Blue"):
+        element = dataset[f"{colour}PaletteColorLookupTableData"]
+        entries = dataset[f"{colour}PaletteColorLookupTableDescriptor"].value[0] or 2**16
+        if len(element.value) >= 2 * entries:
+            element.value = np.frombuffer(element.value, ">u2").astype("<u2").tobytes()
 
 
 def _used_bits(frames: np.ndarray, pixels: Pixels) -> tuple[np.ndarray, bool]:
@@ -146,9 +170,9 @@ def _values(
     low, high = _ends(pixels, scale)
     if pixels.lut_bits:
         with reading(instance.where, "modality LUT"):
-            stored = pydicom().pixels.apply_modality_lut(stored, dataset)
-            entries = np.asarray(dataset.ModalityLUTSequence[0].LUTData)
-            low, high = float(entries.min()), float(entries.max())
+            stored = pydicom().pixels.apply_modality_lut(stored.astype(np.int64), dataset)
+            ends = pydicom().pixels.apply_modality_lut(_range(pixels), dataset)
+        low, high = float(ends.min()), float(ends.max())
     elif scale != (1.0, 0.0):
         stored = stored.astype(np.float64) * scale[0] + scale[1]
     if pixels.photometric == "MONOCHROME1" and not as_labels and not pixels.floats:

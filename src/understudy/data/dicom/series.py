@@ -4,8 +4,8 @@ Within a series, slices of one size, spacing, direction and frame of reference a
 place, ``MARKS`` (echo, time, b-value ...) tell volumes apart, and at last the order of instance numbers, if the places
 repeat in it as a whole. What cannot be one volume has a ``problem``: missing or doubled slices, no reason to sort.
 **Source**: DICOM PS3.3, C.7.6.2.1.1 (position and orientation).
-**Differs** from dcm2niix, which resamples stacks of uneven distance and corrects tilted ones as extra files: uneven ones
-are refused, tilted ones keep their true, sheared affine.
+**Differs** from dcm2niix, which resamples stacks of uneven distance and corrects tilted ones as extra files: uneven
+ones are refused, tilted ones keep their true, sheared affine.
 **Checked** in tests/data/dicom/test_series.py, and against dcm2niix in benchmarks/dicom_judge.py.
 """
 
@@ -17,7 +17,7 @@ from itertools import combinations
 import numpy as np
 
 from understudy.data.dicom.grid import LPS_TO_RAS, Grid
-from understudy.data.dicom.instance import MARKS, Frame, Instance
+from understudy.data.dicom.instance import MARKS, ImageFrame, Instance
 
 SAME = 1e-3  # how far directions may differ within a stack (0.06 degrees)
 UNEVEN = 0.05  # share of the slice distance by which a slice may lie off its place
@@ -29,6 +29,7 @@ SCOUT = 9  # slices: a series of several planes with a stack as short as this is
 TILT = "slices are sheared (gantry tilt): voxels stay as scanned, and the affine says how they lie"
 NO_FRAMES_PLACE = "multi-frame images do not say where each frame lies: frames are taken as slices in their order"
 LOCALIZERS = "slices of localizers (scouts)"
+CROSSED = "slices of series in several planes (scouts, rotating scans)"
 COPIES = "second copies of a file"
 MISSING = "slices are missing or lie at uneven distances"
 TWICE = "two slices lie in one place, and nothing tells them apart"
@@ -40,7 +41,7 @@ class Slice:
     """A frame of an instance."""
 
     instance: Instance
-    frame: Frame
+    frame: ImageFrame
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def volumes(instances: Iterable[Instance]) -> tuple[list[Volume], Counter[str]]:
     out: list[Volume] = []
     for members in by_series.values():
         out += _of_series(_once(members, passed), passed)
-    return out, passed
+    return out, +passed
 
 
 def _once(members: list[Instance], passed: Counter[str]) -> list[Instance]:
@@ -127,13 +128,11 @@ def _of_series(members: list[Instance], passed: Counter[str]) -> list[Volume]:
         else:
             remarks = (NO_FRAMES_PLACE,) if len(one.frames) > 1 else ()
             out.append(Volume(tuple(Slice(one, frame) for frame in one.frames), None, remarks=remarks))
-    scouts = [one for one in placed if "LOCALIZER" in one.instance.image_type]
     stacks = _stacks([one for one in placed if "LOCALIZER" not in one.instance.image_type])
+    passed[LOCALIZERS] += len(placed) - sum(map(len, stacks))
     if _several_planes(stacks):
-        scouts += [one for stack in stacks for one in stack]
+        passed[CROSSED] += sum(map(len, stacks))
         stacks = []
-    if scouts:
-        passed[LOCALIZERS] += len(scouts)
     found = [volume for stack in stacks for volume in _told_apart(stack)]
     return [*out, *(replace(volume, part=part, parts=len(found)) for part, volume in enumerate(found))]
 
@@ -155,7 +154,7 @@ def _stacks(placed: Sequence[Slice]) -> list[list[Slice]]:
     return [stack for near in alike.values() for stack in near]
 
 
-def _apart(one: Frame, other: Frame) -> float:
+def _apart(one: ImageFrame, other: ImageFrame) -> float:
     pairs = zip(one.directions or (), other.directions or (), strict=True)
     return max((abs(a - b) for a, b in pairs), default=0.0)
 
@@ -167,7 +166,7 @@ def _several_planes(stacks: list[list[Slice]]) -> bool:
     return crossed and min(map(len, stacks)) <= SCOUT
 
 
-def _normal(frame: Frame) -> np.ndarray:
+def _normal(frame: ImageFrame) -> np.ndarray:
     row, column = np.array(frame.directions).reshape(2, 3)
     normal = np.cross(row, column)
     return normal / np.sqrt(normal @ normal)
@@ -241,7 +240,8 @@ def _volume(stack: list[Slice]) -> Volume:
     ordered = tuple(stack[k] for k in order)
     first, last = ordered[0].frame, ordered[-1].frame
     step = _normal(first) * (first.step or 1.0)
-    problem, remarks = "", ()
+    problem = ""
+    remarks: tuple[str, ...] = ()
     if len(stack) > 1:
         start, end = np.array(first.position), np.array(last.position)
         step = (end - start) / (len(stack) - 1)

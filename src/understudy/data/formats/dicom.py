@@ -1,4 +1,4 @@
-"""DICOM, one file: a picture, or the frames of a multi-frame file as a volume. Series of files are read by import dicom.
+"""DICOM, one file: a picture, or the frames of a multi-frame file as a volume; series are read by import dicom.
 
 **Checked** in tests/data/formats/test_dicom.py.
 """

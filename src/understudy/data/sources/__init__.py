@@ -4,5 +4,9 @@ from understudy.core.menu import Menu
 from understudy.data.listing import Source
 
 SOURCES: Menu[Source] = Menu(
-    "understudy.data.sources", folder="folder:SOURCE", brats="brats:SOURCE", phantom="built_in:SOURCE"
+    "understudy.data.sources",
+    dicom="dicom:SOURCE",
+    folder="folder:SOURCE",
+    brats="brats:SOURCE",
+    phantom="built_in:SOURCE",
 )
