@@ -1,4 +1,4 @@
-"""The how-to for DICOM folders, as it stands in docs/how-to/dicom.md: its script, then each of its commands, made small."""
+"""The how-to for DICOM folders, as it stands in docs/how-to/dicom.md: its script, then its commands, made small."""
 
 import re
 import shlex
