@@ -45,6 +45,7 @@ TESTS = PACKAGE.parents[1] / "tests"
 WHOLE = {  # tests of several files at once: of a menu, of a command, of the house
     "test_architecture.py",
     "test_exactness.py",
+    "test_howto_dicom.py",
     "test_kill.py",
     "test_offline.py",
     "test_package.py",
@@ -56,6 +57,7 @@ WHOLE = {  # tests of several files at once: of a menu, of a command, of the hou
     "data/test_canaries.py",
     "data/formats/test_hostile_pictures.py",
     "data/formats/test_hostile_volumes.py",
+    "data/dicom/test_hostile_annotations.py",
     "data/sources/test_contract.py",
     "evaluation/test_corruptions.py",
     "evaluation/test_doors.py",

@@ -1,7 +1,9 @@
 """Small sources made on the spot, and one way to say: this is refused, in one sentence, and nothing is left behind."""
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import nibabel as nib
@@ -67,6 +69,26 @@ def refused(tmp_path: Path, bring: Callable[..., Cohort]) -> Callable[..., str]:
         return sentence
 
     return go
+
+
+def _module(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "dicom" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def annotated() -> ModuleType:
+    """Return the maker of small series, SEG and RTSTRUCT, tests/data/dicom/annotated.py."""
+    return _module("annotated")
+
+
+@pytest.fixture(scope="session")
+def made() -> ModuleType:
+    """Return the maker of DICOM files, tests/data/dicom/made.py."""
+    return _module("made")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from understudy.core.errors import UnderstudyError
-from understudy.data.formats import itk, nifti, raster, tiff
+from understudy.data.formats import dicom, itk, nifti, raster, tiff
 from understudy.data.formats.decoded import DecodedFile, Header, refuse_odd
 
 FORMATS = {
@@ -28,6 +28,9 @@ FORMATS = {
     ".nii": nifti,
     ".nii.gz": nifti,
     **dict.fromkeys(itk.ENDINGS, itk),
+    ".dcm": dicom,
+    ".dicom": dicom,
+    ".ima": dicom,
 }
 ROUNDING = 0.01  # how far from a whole number a label may lie that a tool stored as a scaled integer
 ROUNDED = "label values a little off whole numbers are taken as those numbers"

@@ -124,7 +124,7 @@ def without_alpha(array: np.ndarray, file: Path) -> np.ndarray:
     return array[:3]
 
 
-def unreadable(file: Path, format_name: str, error: BaseException | str) -> UnderstudyError:
+def unreadable(file: Path | str, format_name: str, error: BaseException | str) -> UnderstudyError:
     """Return what to raise about a file that does not hold what its name says, because of this error."""
     why = " ".join(str(error).split()) or type(error).__name__
     return UnderstudyError(
@@ -133,7 +133,7 @@ def unreadable(file: Path, format_name: str, error: BaseException | str) -> Unde
     )
 
 
-def refuse_large(file: Path, size: tuple[int, ...]) -> None:
+def refuse_large(file: Path | str, size: tuple[int, ...]) -> None:
     """Refuse sizes, as a header claims them, that are 0 or less, or more than is ever read; nothing is allocated."""
     if not size or min(size) < 1 or max(size) > MOST_SIDE or prod(map(int, size)) > MOST_VALUES:
         raise UnderstudyError(

@@ -5,6 +5,7 @@ from understudy.data.listing import Source
 
 SOURCES: Menu[Source] = Menu(
     "understudy.data.sources",
+    dicom="dicom:SOURCE",
     folder="folder:SOURCE",
     brats="brats:SOURCE",
     nnunet="nnunet:SOURCE",
