@@ -45,6 +45,7 @@ TESTS = PACKAGE.parents[1] / "tests"
 WHOLE = {  # tests of several files at once: of a menu, of a command, of the house
     "test_architecture.py",
     "test_exactness.py",
+    "test_howto_dicom.py",
     "test_kill.py",
     "test_offline.py",
     "test_package.py",
@@ -53,6 +54,7 @@ WHOLE = {  # tests of several files at once: of a menu, of a command, of the hou
     "cli/test_menus.py",
     "cli/test_refusals.py",
     "cli/test_verbs.py",
+    "data/dicom/test_hostile_annotations.py",
     "data/sources/test_contract.py",
     "evaluation/test_corruptions.py",
     "evaluation/test_doors.py",

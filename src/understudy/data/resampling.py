@@ -52,14 +52,14 @@ def onto_grid(array: np.ndarray, affine: np.ndarray, grid: Placed, order: int = 
         return _copied(array, lattice, grid.size, fill)
     result = np.full((len(array), *grid.size), fill, array.dtype)
     whole = array.dtype.kind in "iub"
-    for k in range(grid.size[2]):
-        start = step[:3, 2] * k + step[:3, 3]
-        inside = _inside(step, start, array.shape[1:], grid.size[:2])
-        for channel, target in zip(array, result, strict=True):
+    for i in range(grid.size[0]):
+        start = step[:3, 0] * i + step[:3, 3]
+        inside = _inside(step, start, array.shape[1:], grid.size[1:])
+        for channel, target in zip(array, result, strict=True) if inside.any() else ():
             found = affine_transform(
-                channel, step[:3, :3], start, (*grid.size[:2], 1), np.float64, order=order, mode="nearest"
-            )[..., 0]  # fmt: skip
-            target[..., k][inside] = (np.rint(found) if whole else found)[inside]
+                channel, step[:3, :3], start, (1, *grid.size[1:]), np.float64, order=order, mode="nearest"
+            )[0]  # fmt: skip
+            np.copyto(target[i], np.rint(found) if whole else found, "unsafe", inside)
     return result
 
 
@@ -133,10 +133,10 @@ def _copied(array: np.ndarray, lattice: np.ndarray, size: tuple[int, ...], fill:
 
 
 def _inside(step: np.ndarray, start: np.ndarray, size: tuple[int, ...], plane: tuple[int, int]) -> np.ndarray:
-    """Which voxels (I, J) of a plane lie within half a voxel of an array of this size."""
+    """Which voxels (J, K) of a plane lie within half a voxel of an array of this size."""
     rows, columns = np.arange(plane[0])[:, None], np.arange(plane[1])
     inside = np.ones(plane, bool)
     for axis in range(3):
-        at = step[axis, 0] * rows + step[axis, 1] * columns + start[axis]
+        at = step[axis, 1] * rows + step[axis, 2] * columns + start[axis]
         inside &= (at >= -0.5 - 1e-9) & (at <= size[axis] - 0.5 + 1e-9)
     return inside

@@ -1,4 +1,4 @@
-"""Series, SEG and RTSTRUCT made on the spot. The series of a grid has one instance a slice and no pixels of interest."""
+"""Series, SEG and RTSTRUCT made on the spot. The series of a grid has one instance a slice, without pixels."""
 
 from typing import Any
 

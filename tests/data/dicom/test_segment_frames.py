@@ -1,16 +1,13 @@
-"""Frames of a SEG: bits that cross bytes, sizes that compressed frames state, what is said of each frame."""
+"""Frames of a SEG: bits that cross bytes, what is said of each frame."""
 
-from io import BytesIO
 from types import ModuleType
 
 import numpy as np
 import pytest
-from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.pixels.utils import pack_bits
-from pydicom.uid import JPEGLSLossless
 
-from understudy.data.dicom.segment_frames import frames_of, kind_of, stated_size, stored_frames
+from understudy.data.dicom.segment_frames import frames_of, kind_of, stored_frames
 
 
 def test_bits_that_cross_bytes(annotated: ModuleType) -> None:
@@ -38,19 +35,3 @@ def test_what_is_said_of_frames(annotated: ModuleType) -> None:
         assert frame.affine is not None
         assert np.allclose(frame.affine @ [5, 6, 0, 1], grid.affine @ [5, 6, k, 1])
         assert np.allclose(frame.affine[:3, 2] * 3, grid.affine[:3, 2])
-
-
-def test_sizes_in_compressed_frames(annotated: ModuleType) -> None:
-    picture = Image.fromarray(np.zeros((33, 40), np.uint8))
-    for form, options in (("JPEG2000", {"no_jp2": True}), ("JPEG", {}), ("JPEG", {"progressive": True})):
-        stream = BytesIO()
-        picture.save(stream, form, **options)
-        assert stated_size(stream.getvalue()) == (33, 40)
-    grid = annotated.grid_of(np.eye(4), (6, 7, 2))
-    file = annotated.seg(
-        annotated.series(grid), np.ones((2, 7, 6), np.uint8), "LABELMAP", transfer_syntax_uid=JPEGLSLossless
-    )
-    start = file.PixelData.index(b"\xff\xd8")
-    assert stated_size(file.PixelData[start:]) == (7, 6)
-    for nothing in (b"", b"\xff\xd8", b"\xff\xd8\xff\xf7\0", bytes(64), b"\xff\xd8" + bytes(64)):
-        assert stated_size(nothing) is None

@@ -3,15 +3,11 @@
 Names of segments and ROIs are free text, which may hold the name of a person, so they never become names of classes by
 themselves: the user names the classes (``--label-scheme``), or gets class1, class2 ... in the order of the names. A
 segment is found by its name, never by its number, which may differ from file to file.
-What pydicom and highdicom say of a file may quote its values: ``guarded`` silences them.
 **Checked** in tests/data/dicom/test_annotation.py and test_hostile_annotations.py.
 """
 
-import logging
 import unicodedata
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,6 +16,7 @@ import numpy as np
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.data.dicom.grid import Grid
+from understudy.data.dicom.opening import reading
 
 Overlap = Literal["refuse", "first", "last"]
 UNNAMED = "segments or structures that no class is named after are left out"
@@ -44,34 +41,13 @@ class Annotation:
     remarks: tuple[str, ...] = ()
 
 
-@contextmanager
-def guarded(what: str) -> Iterator[None]:
-    """Silence libraries that read a file, and turn what they raise into one sentence that quotes nothing of it.
-
-    Raises:
-        UnderstudyError: anything else was raised inside.
-    """
-    loggers = [logging.getLogger(name) for name in ("pydicom", "highdicom")]
-    before = [logger.propagate for logger in loggers]
-    silent = logging.NullHandler()
-    try:
-        for logger in loggers:
-            logger.propagate = False
-            logger.addHandler(silent)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except UnderstudyError:
-        raise
-    except Exception as error:  # noqa: BLE001  (whatever a damaged file makes a library raise)
-        raise UnderstudyError(
-            f"{what} cannot be read ({type(error).__name__}): it is cut short, damaged, or lacks what the DICOM "
-            "standard asks of it; export it again, or remove it"
-        ) from None
-    finally:
-        for logger, passed_on in zip(loggers, before, strict=True):
-            logger.propagate = passed_on
-            logger.removeHandler(silent)
+def refuse_cut(dataset: Any, what: str) -> None:
+    """Refuse a data set that ended within an element, which pydicom gives as far as it goes: it may lack segments."""
+    for tag in list(dataset.keys()):
+        element = dataset.get_item(tag)
+        value = getattr(element, "value", None)
+        if isinstance(value, bytes) and len(value) < getattr(element, "length", 0) < 0xFFFFFFFF:
+            raise UnderstudyError(f"{what} ends early (an element is shorter than it says): export or copy it again")
 
 
 def items(dataset: Any, keyword: str) -> list[Any]:
@@ -91,7 +67,7 @@ def labels_of(dataset: Any) -> list[str]:
     Raises:
         UnderstudyError: the file cannot be read.
     """
-    with guarded("a SEG or RTSTRUCT"):
+    with reading("a SEG or RTSTRUCT", "names"):
         return [
             *(str(item.get("SegmentLabel") or "") for item in items(dataset, "SegmentSequence")),
             *(str(item.get("ROIName") or "") for item in items(dataset, "StructureSetROISequence")),
@@ -104,7 +80,7 @@ def refers_to(dataset: Any) -> set[str]:
     Raises:
         UnderstudyError: the file cannot be read.
     """
-    with guarded("a SEG or RTSTRUCT"):
+    with reading("a SEG or RTSTRUCT", "references"):
         found: set[str] = set()
         for series in [*items(dataset, "ReferencedSeriesSequence"), *_structure_series(dataset)]:
             found.add(str(series.get("SeriesInstanceUID") or ""))
@@ -206,7 +182,8 @@ class Canvas:
     """A label map (1, I, J, K) onto which segments are laid, in any order; what overlaps is decided by value."""
 
     def __init__(self, grid: Grid, values: Iterable[int], overlap: Overlap) -> None:
-        self.array = np.zeros((1, *grid.size), np.uint8 if max(values, default=0) < 256 else np.uint16)
+        dtype = np.uint8 if max(values, default=0) < 256 else np.uint16
+        self.array = np.zeros((1, *grid.size[::-1]), dtype).transpose(0, 3, 2, 1)  # a slice lies in one piece of memory
         self.overlap = overlap
         self.overlapped = False
 

@@ -1,13 +1,12 @@
 """The frames of a SEG: what is said of each, and their pixels, decoded one after the other.
 
 Sizes that the file claims are checked against each other and the length of the pixel data before anything is decoded.
-**Differs** from pydicom's choice of decoders, which asks gdcm first: given damaged frames, it may end the process.
-**Source**: DICOM PS3.3, C.8.20.2 and C.8.20.3 (Segmentation Image, its functional groups); the size in a compressed
-frame: ITU-T T.81, T.87 and T.800.
+**Differs** from pydicom's choice of decoders, which asks gdcm first: damaged JPEG or JPEG 2000 frames may end the
+process in it, and pyjpegls may never end.
+**Source**: DICOM PS3.3, C.8.20.2 and C.8.20.3 (Segmentation Image, its functional groups).
 **Checked** in tests/data/dicom/test_segment_frames.py and test_hostile_annotations.py.
 """
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +15,13 @@ import numpy as np
 
 from understudy.core.errors import UnderstudyError
 from understudy.data.dicom.annotation import items
+from understudy.data.dicom.codestream import stated_size
 from understudy.data.dicom.grid import LPS_TO_RAS
+from understudy.data.dicom.opening import pydicom
 from understudy.data.formats.decoded import MOST_SIDE
 
 BITS = {"BINARY": (1,), "FRACTIONAL": (8,), "LABELMAP": (8, 16)}
-PLUGINS = ("pydicom", "pyjpegls", "pillow", "pylibjpeg", "gdcm")  # in the order in which decoders are asked
-START_OF_FRAME = {0xC0, 0xC1, 0xC2, 0xC3, 0xF7}  # of JPEG and JPEG-LS
+PLUGINS = ("pydicom", "pillow", "gdcm", "pylibjpeg", "pyjpegls")  # in the order in which decoders are asked
 
 
 @dataclass(frozen=True)
@@ -147,13 +147,11 @@ def stored_frames(dataset: Any, wanted: set[int]) -> Iterator[tuple[int, np.ndar
 
 def _decompressed(value: bytes, dataset: Any) -> np.ndarray:
     """One frame by pydicom's decoder."""
-    from pydicom.encaps import encapsulate
-    from pydicom.pixels import get_decoder
-
     bits, syntax = int(dataset.BitsAllocated), dataset.file_meta.TransferSyntaxUID
-    decoder = get_decoder(syntax)
+    decoder = pydicom().pixels.get_decoder(syntax)
+    plugin = next(name for name in PLUGINS if name in decoder.available_plugins)
     pixels, _ = decoder.as_array(
-        encapsulate([value], has_bot=False), decoding_plugin=next(p for p in PLUGINS if p in decoder.available_plugins),
+        pydicom().encaps.encapsulate([value], has_bot=False), decoding_plugin=plugin,
         rows=int(dataset.Rows), columns=int(dataset.Columns), number_of_frames=1, samples_per_pixel=1,
         bits_allocated=bits, bits_stored=bits, photometric_interpretation="MONOCHROME2", pixel_representation=0,
         pixel_keyword="PixelData",
@@ -163,20 +161,17 @@ def _decompressed(value: bytes, dataset: Any) -> np.ndarray:
 
 def _raw_frames(dataset: Any, wanted: set[int]) -> Iterator[tuple[int, bytes]]:
     """Frames as stored; without compression, from the first byte to the last that holds a bit of it."""
-    from pydicom.encaps import generate_frames
-    from pydicom.uid import ExplicitVRBigEndian
-
     count, syntax, data = (
         int(dataset.get("NumberOfFrames") or 1),
         dataset.file_meta.TransferSyntaxUID,
         dataset.PixelData,
     )
-    if syntax == ExplicitVRBigEndian:
+    if syntax == pydicom().uid.ExplicitVRBigEndian:
         raise UnderstudyError("a SEG is stored big-endian, which is not read: convert it to little-endian")
     bits = int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated)
     found = 0
     if syntax.is_encapsulated:
-        for number, value in enumerate(generate_frames(data, number_of_frames=count)):
+        for number, value in enumerate(pydicom().encaps.generate_frames(data, number_of_frames=count)):
             found += 1
             if number in wanted:
                 yield number, value
@@ -188,17 +183,3 @@ def _raw_frames(dataset: Any, wanted: set[int]) -> Iterator[tuple[int, bytes]]:
             f"a SEG says that it has {count} frames, and its pixel data are those of another number: it is cut short "
             "or damaged; export it again"
         )
-
-
-def stated_size(compressed: bytes) -> tuple[int, int] | None:
-    """Return (rows, columns) that a JPEG, JPEG-LS or JPEG 2000 stream itself claims; None of another."""
-    if compressed[:4] == b"\xff\x4f\xff\x51" and len(compressed) >= 24:
-        width, height, left, top = struct.unpack(">4I", compressed[8:24])
-        return height - top, width - left
-    at = 2
-    while compressed[:2] == b"\xff\xd8" and at + 9 <= len(compressed):
-        if compressed[at + 1] in START_OF_FRAME:
-            rows, columns = struct.unpack(">2H", compressed[at + 5 : at + 9])
-            return rows, columns
-        at += 2 + int.from_bytes(compressed[at + 2 : at + 4], "big")
-    return None

@@ -25,11 +25,12 @@ from understudy.data.dicom.annotation import (
     Chosen,
     Overlap,
     chosen,
-    guarded,
     instances,
     items,
+    refuse_cut,
 )
 from understudy.data.dicom.grid import Grid
+from understudy.data.dicom.opening import reading
 from understudy.data.dicom.segment_frames import Frame, frames_of, kind_of, stored_frames
 from understudy.data.formats.decoded import MOST_SIDE, MOST_VALUES
 from understudy.data.geometry import APART, ASIDE
@@ -58,7 +59,8 @@ def read(dataset: Any, grid: Grid, classes: Mapping[str, int] | None = None, ove
     Raises:
         UnderstudyError: the file is damaged, belongs to another frame of reference or place, or segments overlap.
     """
-    with guarded("a SEG"):
+    with reading("a SEG", "segments"):
+        refuse_cut(dataset, "a SEG")
         kind = kind_of(dataset)
         pixels = _Pixels(dataset, kind, classes)
         frames = frames_of(dataset, kind)
@@ -221,13 +223,17 @@ def _own_grid(frames: list[Frame], grid: Grid, size: tuple[int, int]) -> Grid:
     levels = places[:, 2] - places[:, 2].min()
     across = np.abs(np.linalg.inv(grid.affine)[:3, :3] @ affines[0, :3, 2]).argmax()
     steps = np.diff(np.unique(np.round(levels, 3)))
-    least = steps.min() if len(steps) else np.linalg.norm(grid.affine[:3, across])
-    spacing = next((float(one) for one in (frames[0].between, least) if _regular(levels, one)), None)
+    least = float(steps.min() if len(steps) else np.linalg.norm(grid.affine[:3, across]))
+    spacing = next((one for one in (frames[0].between, least) if _regular(levels, one)), None)
     if spacing is None:
         raise UnderstudyError(
             "a SEG lies on another grid than the images, and its slices are not equally far apart: export it on the "
             "grid of the images"
         )
+    if len({(frame.segment, round(level / spacing)) for frame, level in zip(frames, levels, strict=True)}) < len(
+        frames
+    ):
+        raise UnderstudyError("a SEG has two frames of one segment in one place: it is damaged; export it again")
     depth = round(float(levels.max() / spacing)) + 1
     if depth > MOST_SIDE or depth * size[0] * size[1] > MOST_VALUES:
         raise UnderstudyError(

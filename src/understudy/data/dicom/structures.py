@@ -19,8 +19,18 @@ from typing import Any
 import numpy as np
 
 from understudy.core.errors import UnderstudyError
-from understudy.data.dicom.annotation import BEYOND, Annotation, Canvas, Overlap, chosen, guarded, items, refers_to
+from understudy.data.dicom.annotation import (
+    BEYOND,
+    Annotation,
+    Canvas,
+    Overlap,
+    chosen,
+    items,
+    refers_to,
+    refuse_cut,
+)
 from understudy.data.dicom.grid import LPS_TO_RAS, Grid
+from understudy.data.dicom.opening import reading
 from understudy.data.geometry import ASIDE
 
 FLAT = 0.1  # voxels, across slices, within which the points of one contour lie
@@ -58,7 +68,8 @@ def read(dataset: Any, grid: Grid, classes: Mapping[str, int] | None = None, ove
         UnderstudyError: the file is damaged, belongs to another frame of reference or place, has contours across the
             slices, or structures overlap.
     """
-    with guarded("an RTSTRUCT"):
+    with reading("an RTSTRUCT", "structures"):
+        refuse_cut(dataset, "an RTSTRUCT")
         named = refers_to(dataset)
         images = {uid for uid, _ in grid.instances}
         rois = _rois(dataset, grid, bool(named & images))
@@ -71,7 +82,8 @@ def read(dataset: Any, grid: Grid, classes: Mapping[str, int] | None = None, ove
         canvas = Canvas(grid, taken.values.values(), overlap)
         for n, contours in drawn.items():
             for k, outlines in slices.assigned(contours):
-                canvas.lay(taken.values[n], inside(outlines, grid.size[:2]), (slice(None), slice(None), k))
+                box, mask = _boxed(outlines, grid.size[:2])
+                canvas.lay(taken.values[n], mask, (*box, k))
         _refuse_elsewhere(drawn, canvas, grid)
         return canvas.annotation(taken, [*remarks, *slices.remarks, *_beyond(drawn, grid)])
 
@@ -106,10 +118,10 @@ def _rois(dataset: Any, grid: Grid, named: bool) -> list[tuple[str, Any]]:
             "an RTSTRUCT was drawn in another frame of reference than the images it would be put on (or says none, and "
             "names none of the images): it belongs to another series or study; export it for this one"
         )
-    if not declared or set(contours) - numbers:
+    if not declared or not contours or set(contours) - numbers:
         raise UnderstudyError(
-            "an RTSTRUCT has no structures, or contours of a structure that it does not declare: it is damaged; export "
-            "it again, or remove it"
+            "an RTSTRUCT has no structures, no contours, or contours of a structure that it does not declare: it is "
+            "damaged; export it again, or remove it"
         )
     if len(declared) > MOST_ROIS:
         raise UnderstudyError(f"an RTSTRUCT declares {len(declared)} structures, and at most {MOST_ROIS} are read")
@@ -206,29 +218,41 @@ def _apart(levels: list[float]) -> float:
     return float(steps.min()) if len(steps) else 1.0
 
 
-def inside(outlines: list[np.ndarray], size: tuple[int, int]) -> np.ndarray:
-    """Return which voxel centres (I, J) lie inside closed outlines, points (N, 2) in voxels, by the even-odd rule.
+def _boxed(outlines: list[np.ndarray], size: tuple[int, int]) -> tuple[tuple[slice, slice], np.ndarray]:
+    """A part (I, J) of a slice beyond which nothing lies inside, and what lies inside there."""
+    points = np.concatenate(outlines)
+    low = np.clip(np.floor(points.min(0)), 0, size).astype(int)
+    high = np.clip(np.ceil(points.max(0)) + 1, low, size).astype(int)
+    box = slice(low[0], high[0]), slice(low[1], high[1])
+    return box, inside(outlines, (int(high[0] - low[0]), int(high[1] - low[1])), (int(low[0]), int(low[1])))
+
+
+def inside(outlines: list[np.ndarray], size: tuple[int, int], corner: tuple[int, int] = (0, 0)) -> np.ndarray:
+    """Return which voxel centres (I, J), from a corner on, lie inside closed outlines, by the even-odd rule.
 
     A centre is crossed by each edge that spans its row (lower end counted, upper end not) at or before it.
+
+    Args:
+        outlines: points (N, 2) each, in voxels along i and j.
+        size: (I, J) of the result.
+        corner: i and j of its first voxel.
     """
-    crossings = np.zeros((size[0] + 1, size[1]), bool)
+    crossings = np.zeros((size[1], size[0] + 1), bool)
     for outline in outlines:
         ends = np.stack([outline, np.roll(outline, -1, 0)], 1)  # (N, 2, 2): edge, end, axis
-        lower = ends[:, 0, 1] > ends[:, 1, 1]
-        ends[lower] = ends[lower][:, ::-1]  # from the lower row up, so that a seam there and back is one line
-        first = np.clip(np.ceil(ends[:, 0, 1]), 0, size[1]).astype(int)
-        last = np.clip(np.ceil(ends[:, 1, 1]), 0, size[1]).astype(int)
-        rows = last - first
-        for start, stop in _blocks(rows):
-            edge = np.repeat(np.arange(start, stop), rows[start:stop])
-            before = np.cumsum(rows[start:stop]) - rows[start:stop]
-            row = np.arange(len(edge)) - np.repeat(before, rows[start:stop]) + first[edge]
+        falling = ends[:, 0, 1] > ends[:, 1, 1]
+        ends[falling] = ends[falling][:, ::-1]  # from the lower row up, so that a seam there and back is one line
+        first, last = np.clip(np.ceil(ends[:, :, 1]) - corner[1], 0, size[1]).astype(int).T
+        for start, stop in _blocks(last - first):
+            rows = (last - first)[start:stop]
+            edge = np.repeat(np.arange(start, stop), rows)
+            row = np.arange(len(edge)) - np.repeat(np.cumsum(rows) - rows, rows) + first[edge]
             (x0, y0), (x1, y1) = ends[edge, 0].T, ends[edge, 1].T
-            at = x0 + (row - y0) / (y1 - y0) * (x1 - x0)
-            column = np.clip(np.ceil(at), 0, size[0]).astype(int)
-            odd = np.bincount(column * size[1] + row, minlength=crossings.size) % 2 == 1
+            at = x0 + (row + corner[1] - y0) / (y1 - y0) * (x1 - x0)
+            column = np.clip(np.ceil(at) - corner[0], 0, size[0]).astype(int)
+            odd = np.bincount(row * (size[0] + 1) + column, minlength=crossings.size) % 2 == 1
             crossings ^= odd.reshape(crossings.shape)
-    return np.logical_xor.accumulate(crossings[:-1], axis=0)
+    return np.logical_xor.accumulate(crossings[:, :-1], axis=1).T
 
 
 def _blocks(rows: np.ndarray) -> Iterator[tuple[int, int]]:
