@@ -117,7 +117,7 @@ def test_every_step_stands_in_the_manifest(bring: Bring) -> None:
 
 def test_unknown_sources_and_paths(tmp_path: Path) -> None:
     for source, path, options, says in (
-        ("scans", tmp_path, FolderOptions, "there is no source 'scans'; there are folder, brats, phantom"),
+        ("scans", tmp_path, FolderOptions, "there is no source 'scans'; there are folder, brats, dicom, phantom"),
         ("folder", None, FolderOptions, "needs the PATH"),
         ("folder", tmp_path, PhantomOptions, "import folder takes FolderOptions, found PhantomOptions"),
         ("phantom", tmp_path, PhantomOptions, "needs no PATH"),

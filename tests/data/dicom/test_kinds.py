@@ -13,7 +13,8 @@ BARE = "1.2.840.10008.1.2.1"
     (STORAGE + "88.11", "structured reports"), (STORAGE + "9.1.1", "waveforms (such as ECG)"), ("1.3.6.1.4", IMAGE),
     (STORAGE + "481.2", "radiotherapy doses"), (STORAGE + "481.5", "radiotherapy plans, images and records"),
     ("1.2.840.10008.1.3.10", "media directories (DICOMDIR)"), (STORAGE + "77.1.4.1", VIDEO),
-    (STORAGE + "77.1.4", IMAGE), (STORAGE + "7.4", IMAGE), (STORAGE + "66.40", "raw data, fiducials, surfaces and tracts"),
+    (STORAGE + "77.1.4", IMAGE), (STORAGE + "7.4", IMAGE),
+    (STORAGE + "66.40", "raw data, fiducials, surfaces and tracts"),
 ])  # fmt: skip
 def test_by_sop_class(sop_class: str, expected: str) -> None:
     assert kind(sop_class, BARE) == expected

@@ -30,7 +30,8 @@ def one(tmp_path: Path, made: ModuleType) -> Study:
     (("a=t1",), None, 1, ""), (("a=^MR T1",), None, 1, ""), (("a=echo",), None, 0, study.PARTS),
     (("a=echo",), "first", 1, ""), (("a=echo",), "all", 2, ""), (("a=t1", "b=echo"), "first", 1, ""),
     (("a=t1", "b=echo"), "all", 0, study.PARTS), (("a=t1", "b=t2"), None, 0, study.APART),
-    (("a=FLAIR",), None, 0, study.NONE), (("a=T",), "all", 0, study.MANY), (("a=capture",), None, 1, ""), ((), None, 0, study.MANY),
+    (("a=FLAIR",), None, 0, study.NONE), (("a=T",), "all", 0, study.MANY), (("a=capture",), None, 1, ""),
+    ((), None, 0, study.MANY),
 ])  # fmt: skip
 def test_channels(one: Study, given: tuple[str, ...], several: study.Several | None, cases: int, reason: str) -> None:
     chosen, unfit = choose([one], patterns(given), several, False, Counter())

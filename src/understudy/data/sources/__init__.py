@@ -5,8 +5,8 @@ from understudy.data.listing import Source
 
 SOURCES: Menu[Source] = Menu(
     "understudy.data.sources",
-    dicom="dicom:SOURCE",
     folder="folder:SOURCE",
     brats="brats:SOURCE",
+    dicom="dicom:SOURCE",
     phantom="built_in:SOURCE",
 )
