@@ -58,6 +58,8 @@ WHOLE = {  # tests of several files at once: of a menu, of a command, of the hou
     "data/formats/test_hostile_pictures.py",
     "data/formats/test_hostile_volumes.py",
     "data/dicom/test_hostile_annotations.py",
+    "data/dicom/test_canaries.py",
+    "data/dicom/test_hostile.py",
     "data/sources/test_contract.py",
     "evaluation/test_corruptions.py",
     "evaluation/test_doors.py",

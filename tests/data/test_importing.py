@@ -121,7 +121,7 @@ def test_unknown_sources_and_paths(tmp_path: Path) -> None:
             "scans",
             tmp_path,
             FolderOptions,
-            "there is no source 'scans'; there are folder, brats, nnunet, msd, bids, phantom",
+            "there is no source 'scans'; there are folder, dicom, brats, nnunet, msd, bids, phantom",
         ),
         ("folder", None, FolderOptions, "needs the PATH"),
         ("folder", tmp_path, PhantomOptions, "import folder takes FolderOptions, found PhantomOptions"),

@@ -124,3 +124,17 @@ def outline(grid: Grid, points: Any, level: float, **more: Any) -> Dataset:
     """A contour of points (N, 2) in voxels of a grid, at a level across its slices."""
     voxels = np.column_stack([np.array(points, float), np.full(len(points), level), np.ones(len(points))])
     return contour((voxels @ grid.affine.T)[:, :3], **more)
+
+
+def study(folder: Any, made: Any, n: int = 0, **own: Any) -> None:
+    """Write a study of four CT slices and a SEG of two segments."""
+    images = series(grid_of(affine_of(spacing=(1.5, 2, 3)), (8, 6, 4)))
+    for k, image in enumerate(images):
+        for keyword, value in {**own, "SeriesInstanceUID": f"1.2.3.{n}", "SOPInstanceUID": f"1.2.3.{n}.{k}"}.items():
+            setattr(image, keyword, value)
+        image.PixelData = np.random.default_rng(k).integers(0, 900, (6, 8)).astype(np.uint16).tobytes()
+        image["PixelData"].VR = "OW"
+        made.save(folder / f"{9 - k}", image)
+    drawn = np.zeros((4, 6, 8), np.uint8)
+    drawn[1:3, 2:4, 3:6], drawn[3, 0, 0] = 1, 2
+    seg(images, drawn).save_as(folder / "seg")

@@ -104,3 +104,32 @@ def series(
         }
         file(folder / f"{name}-{order:03d}.dcm", voxels[k], **{**own, **elements})
     return voxels
+
+
+def enhanced(voxels: np.ndarray, step: float = 3, order: Any = None, stacks: int = 1, **elements: Any) -> Dataset:
+    """An enhanced MR file of frames (F, H, W), whose places follow one another ``stacks`` times; in any order."""
+    count = len(voxels) // stacks
+    order = range(len(voxels)) if order is None else order
+    frames = []
+    for k in order:
+        frame = Dataset()
+        plane, content, value = Dataset(), Dataset(), Dataset()
+        plane.ImagePositionPatient = [0, 0, step * (k % count)]
+        content.TemporalPositionIndex, content.DimensionIndexValues = k // count + 1, [k // count + 1, k % count + 1]
+        value.RescaleSlope, value.RescaleIntercept, value.RescaleType = k // count + 1, k % count, "US"
+        frame.PlanePositionSequence, frame.FrameContentSequence = [plane], [content]
+        frame.PixelValueTransformationSequence = [value]
+        frames.append(frame)
+    shared, measures, turned = Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing, measures.SliceThickness = [2, 1.5], 3
+    turned.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [turned]
+    own = {
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.4.1",
+        "Modality": "MR",
+        "NumberOfFrames": len(voxels),
+        "SharedFunctionalGroupsSequence": [shared],
+        "PerFrameFunctionalGroupsSequence": frames,
+        **dict.fromkeys(("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness")),
+    }
+    return dataset(np.ascontiguousarray(voxels[list(order)]), **{**own, **elements})

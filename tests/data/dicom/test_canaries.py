@@ -33,7 +33,12 @@ def filled(made: ModuleType, n: int, k: int, **own: object) -> Dataset:
         return data
     for tag_keyword in keyword_dict:
         vr = dictionary_VR(tag_keyword).split(" or ")[0]
-        if vr in TEXTS and tag_keyword not in data and tag_keyword not in KEPT and not tag_keyword.startswith("Overlay"):
+        if (
+            vr in TEXTS
+            and tag_keyword not in data
+            and tag_keyword not in KEPT
+            and not tag_keyword.startswith("Overlay")
+        ):
             tag = keyword_dict[tag_keyword]
             if tag >> 16 not in (0x0000, 0x0002, 0x0004):
                 setattr(data, tag_keyword, TEXTS[vr])

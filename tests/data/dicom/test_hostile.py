@@ -1,4 +1,4 @@
-"""Hostile DICOM: every input ends in one sentence, or is passed over with a count, before anything large is allocated."""
+"""Hostile DICOM: every input ends in one sentence, or is passed over with a count; nothing large is allocated."""
 
 import os
 import struct
@@ -15,12 +15,12 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
+    MPEG2MPML,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGLSLossless,
-    MPEG2MPML,
     RLELossless,
 )
 
@@ -30,6 +30,14 @@ from understudy.data.sources.dicom import DicomOptions, listing
 
 MEMORY = 256 * 2**20  # most of it for what a deflated file may become
 Break = Callable[[Path, ModuleType], object]
+
+
+def one_sentence(error: UnderstudyError, folder: str) -> str:
+    """A refusal, which is one line and names nothing of the source."""
+    sentence = str(error)
+    assert error.exit_code in (1, 2) and "\n" not in sentence and len(sentence) < 700
+    assert "Meyer" not in sentence and "P1" not in sentence and folder not in sentence
+    return sentence
 
 
 def tried(folder: Path) -> str:
@@ -42,10 +50,7 @@ def tried(folder: Path) -> str:
                 pass
         return ""
     except UnderstudyError as error:
-        sentence = str(error)
-        assert error.exit_code in (1, 2) and "\n" not in sentence and len(sentence) < 700
-        assert "Meyer" not in sentence and "P1" not in sentence and str(folder) not in sentence
-        return sentence
+        return one_sentence(error, str(folder))
     finally:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -151,12 +156,13 @@ JPEG = bytes.fromhex("ffd8ffc0000b08ffffffff01011100ffda0008010100003f00") + b"\
 J2K = (
     bytes.fromhex("ff4fff510029000000100000001000000000000000000000100000001000000000000000000000010701") + b"\xff\xd9"
 )
+PIXELS, PLAIN = struct.pack("<HH", 0x7FE0, 0x10), b"1.2.840.10008.1.2.1\0"
 BAD: dict[str, Break] = {
     **{f"cut at {where}": rewritten(cut_at(where)) for where in
        ("the preamble", "the mark", "the meta header", "a meta value", "a tag", "a value", "the middle")},
     "cut in the pixels": rewritten(lambda content: content[:-50]),
-    "cut before the pixels": rewritten(lambda content: content[: content.index(struct.pack("<HH", 0x7FE0, 0x10))]),
-    "cut after the pixel tag": rewritten(lambda content: content[: content.index(struct.pack("<HH", 0x7FE0, 0x10)) + 6]),
+    "cut before the pixels": rewritten(lambda content: content[: content.index(PIXELS)]),
+    "cut after the pixel tag": rewritten(lambda content: content[: content.index(PIXELS) + 6]),
     "no pixels": with_elements(PixelData=None),
     "empty": lambda file, made: file.write_bytes(b""),
     "zeros": lambda file, made: file.write_bytes(bytes(5000)),
@@ -208,22 +214,24 @@ BAD: dict[str, Break] = {
     "spacing zero": with_elements(PixelSpacing=[0, 0]),
     "spacing negative": with_elements(PixelSpacing=[-1, 1]),
     "spacing NaN": raw("PixelSpacing", "DS", b"nan\\1 "),
-    "bad transfer syntax": rewritten(lambda content: content.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.9.9\0")),
+    "bad transfer syntax": rewritten(lambda content: content.replace(PLAIN, b"1.2.840.10008.1.9.9\0")),
     "transfer syntax of compression": rewritten(
-        lambda content: content.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0")),
+        lambda content: content.replace(PLAIN, b"1.2.840.10008.1.2.5\0")),
     "length of a value 0xFFFF": rewritten(lying(0x10, 0x10, b"\xff\xff")),
     "length of the pixels": rewritten(
         lambda content: content[: content.index(b"\xe0\x7f\x10\0OW") + 8] + b"\xf0\xff\xff\x7f" + content[-96:-50]),
     "pixels without an end": rewritten(
         lambda content: content[: content.index(b"\xe0\x7f\x10\0OW") + 8] + b"\xff\xff\xff\xff" + content[-96:]),
     "a sequence without an end": rewritten(
-        lambda content: content.replace(b"\xe0\x7f\x10\0OW", element(0x40, 0x555, b"SQ", b"", 2**32 - 1) + b"\xe0\x7f\x10\0OW")),
+        lambda content: content.replace(PIXELS, element(0x40, 0x555, b"SQ", b"", 2**32 - 1) + PIXELS)),
     "sequences without an end, 10,000 deep": rewritten(deep(False)),
-    "functional groups for no frame": with_elements(SharedFunctionalGroupsSequence=[], PerFrameFunctionalGroupsSequence=[]),
+    "functional groups for no frame": with_elements(
+        SharedFunctionalGroupsSequence=[], PerFrameFunctionalGroupsSequence=[]),
     "functional groups of words": raw("PerFrameFunctionalGroupsSequence", "LO", b"Meyer "),
-    "an enhanced file without frames' groups": with_elements(NumberOfFrames=1, SharedFunctionalGroupsSequence=[Dataset()]),
+    "an enhanced file without frames' groups": with_elements(
+        NumberOfFrames=1, SharedFunctionalGroupsSequence=[Dataset()]),
     "a deflated bomb": bomb,
-    "deflated noise": rewritten(lambda content: content.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.1.99")),
+    "deflated noise": rewritten(lambda content: content.replace(PLAIN, b"1.2.840.10008.1.2.1.99")),
     "no fragments": encapsulated([b"\0\0"], RLELossless),
     "fewer fragments than frames": encapsulated([b"\0\0"], RLELossless, NumberOfFrames=3),
     "RLE of lying offsets": encapsulated([struct.pack("<16I", 15, *range(15)) + b"\x80" * 10], RLELossless),
@@ -269,12 +277,12 @@ def test_read_or_one_sentence(tmp_path: Path, made: ModuleType, name: str) -> No
 def test_one_sentence_as_a_single_file(tmp_path: Path, made: ModuleType, name: str) -> None:
     file = tmp_path / "a.dcm"
     BAD[name](file, made)
-    try:
+    if "patient" in name:
         FORMATS[".dcm"].image(file)
-    except UnderstudyError as error:
-        assert "\n" not in str(error)
-    else:
-        assert "patient" in name
+        return
+    with pytest.raises(UnderstudyError) as told:
+        FORMATS[".dcm"].image(file)
+    assert "\n" not in str(told.value)
 
 
 def test_loops_pipes_and_links_are_passed_over(tmp_path: Path, made: ModuleType) -> None:
@@ -298,6 +306,6 @@ def test_places_that_come_twice(tmp_path: Path, made: ModuleType) -> None:
 def test_a_slice_among_thousands_in_other_directions(tmp_path: Path, made: ModuleType) -> None:
     for n in range(60):
         a, b = np.cos(n / 10), np.sin(n / 10)
-        made.file(tmp_path / "in" / f"{n}", **{
-            "SOPInstanceUID": made.uid(n), "ImageOrientationPatient": [f"{a:.6f}", f"{b:.6f}", 0, 0, 0, 1]})  # fmt: skip
+        turned = [f"{a:.6f}", f"{b:.6f}", 0, 0, 0, 1]
+        made.file(tmp_path / "in" / f"{n}", SOPInstanceUID=made.uid(n), ImageOrientationPatient=turned)
     assert "localizers only" in tried(tmp_path / "in")

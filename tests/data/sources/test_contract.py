@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -53,12 +54,19 @@ LAYOUTS = {"nnunet": nnunet, "msd": msd, "bids": bids}
 
 
 @pytest.fixture
-def example(pictures: Path, tmp_path: Path, save_nifti: SaveNifti) -> Callable[[str], tuple[Path, dict[str, Any]]]:
+def example(
+    pictures: Path, tmp_path: Path, save_nifti: SaveNifti, made: ModuleType, annotated: ModuleType
+) -> Callable[[str], tuple[Path, dict[str, Any]]]:
     """Return a small folder in the layout of a source, and the options that it needs."""
 
     def go(source: str) -> tuple[Path, dict[str, Any]]:
         if source == "folder":
             return pictures, {"images": "images", "labels": "masks", "table": "table.csv", "subject": "subject"}
+        if source == "dicom":
+            for n in range(2):
+                own = {"StudyInstanceUID": made.uid("study", n), "PatientID": f"P{n}"}
+                annotated.study(tmp_path / "dicom" / str(n), made, n, **own)
+            return tmp_path / "dicom", {"labels": "seg"}
         if source == "phantom":
             return Path(), {"subjects": 2, "slices": 3, "size": (16,)}
         if source in LAYOUTS:

@@ -138,7 +138,8 @@ def xrays(tmp_path: Path, made: ModuleType) -> Path:
         for view in range(2):
             picture = np.random.default_rng(2 * n + view).integers(0, 4096, (7, 9)).astype(np.uint16)
             made.file(tmp_path / "in" / f"{n}{view}.dcm", picture, **{
-                "SOPClassUID": "1.2.840.10008.5.1.4.1.1.1", "Modality": "CR", "PhotometricInterpretation": "MONOCHROME1",
+                "SOPClassUID": "1.2.840.10008.5.1.4.1.1.1", "Modality": "CR",
+                "PhotometricInterpretation": "MONOCHROME1",
                 "BitsStored": 12, "HighBit": 11, "ImagePositionPatient": None, "ImageOrientationPatient": None,
                 "PatientID": f"P{n}", "StudyInstanceUID": made.uid("study", n), "SeriesInstanceUID": made.uid(n, view),
                 "SOPInstanceUID": made.uid(n, view, "sop"),

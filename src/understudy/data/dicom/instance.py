@@ -138,9 +138,11 @@ def read(file: Path, where: str) -> Instance:
     Raises:
         UnderstudyError: it is damaged, or what its header says cannot be right.
     """
-    dataset, element = opened(file, where, header_values())
+    opened_set, element = opened(file, where, header_values())
     with reading(where, "header"):
-        kind = kinds.kind(text(dataset, "SOPClassUID"), str(dataset.file_meta.TransferSyntaxUID))
+        syntax = str(opened_set.file_meta.TransferSyntaxUID)
+        dataset = {one.keyword: one.value for one in opened_set}
+        kind = kinds.kind(text(dataset, "SOPClassUID"), syntax)
         if kind == kinds.IMAGE and (element is None or "Rows" not in dataset):
             kind = "DICOM files without pixels"
         series = text(dataset, "SeriesInstanceUID")
@@ -161,7 +163,7 @@ def read(file: Path, where: str) -> Instance:
             return Instance(file, where, kind, flags=(), **facts)
         flags = _flags(dataset)
     pixels = _pixels(dataset, element.floats, where)
-    _refuse_short(dataset, pixels, element.bytes_left, where)
+    _refuse_short(syntax, pixels, element.bytes_left, where)
     with reading(where, "geometry"):
         frames = _frames(dataset, pixels.frames, where)
     return Instance(file, where, kind, flags=flags, pixels=pixels, frames=frames, **facts)
@@ -220,9 +222,9 @@ def _flags(dataset: Any) -> tuple[str, ...]:
     return tuple(flag for flag, true in said.items() if true)
 
 
-def _refuse_short(dataset: Any, pixels: Pixels, there: int, where: str) -> None:
+def _refuse_short(syntax: str, pixels: Pixels, there: int, where: str) -> None:
     """Refuse pixels, not compressed, that the file is too short for."""
-    if str(dataset.file_meta.TransferSyntaxUID) not in BARE_SYNTAXES:
+    if syntax not in BARE_SYNTAXES:
         return
     values = pixels.rows * pixels.columns * pixels.frames * pixels.samples
     share = 2 / 3 if pixels.photometric == "YBR_FULL_422" else 1

@@ -33,7 +33,7 @@ def volume_header(volume: Volume, where: str) -> Header:
     assert pixels is not None
     refuse_large(where, (*volume.stored, pixels.channels))
     affine = None if volume.grid is None else volume.grid.affine
-    return Header(pixels.channels, volume.stored, value_type(volume), affine, volume.grid is not None)
+    return Header(pixels.channels, volume.stored, value_type(volume), affine)
 
 
 def value_type(volume: Volume) -> str:
@@ -101,9 +101,7 @@ def decoded(volume: Volume, as_labels: bool = False) -> DecodedFile:
     grid = volume.grid
     array = out.transpose(0, 3, 2, 1) if grid is not None else out[:, 0] if len(volume.slices) == 1 else out
     spacing = None if grid is not None else volume.spacing_mm
-    return DecodedFile(
-        array, spacing, None if grid is None else grid.affine, placed=grid is not None, remarks=tuple(remarks)
-    )
+    return DecodedFile(array, spacing, None if grid is None else grid.affine, remarks=tuple(remarks))
 
 
 def _stored(instance: Instance, as_labels: bool) -> tuple[np.ndarray, Any, list[str]]:
@@ -116,8 +114,9 @@ def _stored(instance: Instance, as_labels: bool) -> tuple[np.ndarray, Any, list[
         raise damaged(where, "its pixels are cut short")
     refuse_other_size(dataset, pixels, where)
     syntax = dataset.file_meta.TransferSyntaxUID
+    options = {"correct_unused_bits": False} if pixels.samples == 1 and not pixels.floats else {}
     with reading(where, f"pixels, {syntax.name}" if syntax.is_transfer_syntax else "pixels"):
-        frames = np.asarray(pydicom().pixels.pixel_array(dataset))
+        frames = np.asarray(pydicom().pixels.pixel_array(dataset, **options))
     expected = (pixels.frames, pixels.rows, pixels.columns, *([3] if pixels.samples == 3 else []))
     if frames.size != math.prod(expected):
         raise damaged(where, "its pixels are not of the size that its header says")
@@ -152,11 +151,12 @@ def _used_bits(frames: np.ndarray, pixels: Pixels) -> tuple[np.ndarray, bool]:
     shift = pixels.high + 1 - pixels.stored
     if frames.dtype.itemsize * 8 == pixels.stored:
         return frames, False
-    span = 1 << pixels.stored
-    used = (frames.astype(np.int64) >> shift) & (span - 1)
+    span, placed = 1 << pixels.stored, frames.astype(np.int64) >> shift
+    used = placed & (span - 1)
     if pixels.signed:
         used = np.where(used >= span // 2, used - span, used)
-    return used, bool((used != frames.astype(np.int64) >> shift).any())
+    others = placed >> pixels.stored  # -1 is a sign that goes on
+    return used, bool(((others != 0) & (others != -1)).any())
 
 
 def _values(

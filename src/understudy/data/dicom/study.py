@@ -68,7 +68,7 @@ class Study:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class StudyCase:
     """One case to be: the volumes that are its channels; the first is the reference."""
 
     study: Study
@@ -102,13 +102,13 @@ def choose(
     several: Several | None,
     same_grid: bool,
     passed_over: Counter[str],
-) -> tuple[list[Chosen], Counter[str]]:
+) -> tuple[list[StudyCase], Counter[str]]:
     """Choose the channels of all cases, and count the studies that do not fit, by reason.
 
     Series that are passed over are added to ``passed_over``.
     """
     candidates = {study.uid: _candidates(studies, study, wanted, passed_over) for study in studies}
-    chosen: list[Chosen] = []
+    chosen: list[StudyCase] = []
     unfit: Counter[str] = Counter()
     for study in studies:
         found, reason = _of_study(study, candidates[study.uid], several)
@@ -157,10 +157,10 @@ def _placed(volume: Volume) -> bool:
     return volume.grid is not None or bool(volume.problem)
 
 
-def _of_study(study: Study, candidates: list[list[Volume]], several: Several | None) -> tuple[list[Chosen], str]:
+def _of_study(study: Study, candidates: list[list[Volume]], several: Several | None) -> tuple[list[StudyCase], str]:
     """The cases of a study, or why there are none."""
     if len(candidates) == 1 and candidates[0] and all(_picture(one) for one in candidates[0]):
-        return [Chosen(study, (one,)) for one in candidates[0]], ""
+        return [StudyCase(study, (one,)) for one in candidates[0]], ""
     taken: list[list[Volume]] = []
     for found in candidates:
         if not found:
@@ -176,7 +176,7 @@ def _of_study(study: Study, candidates: list[list[Volume]], several: Several | N
     problems = [one.problem for found in taken for one in found if one.problem]
     if problems:
         return [], problems[0]
-    return [Chosen(study, channels) for channels in zip(*taken, strict=True)], ""
+    return [StudyCase(study, channels) for channels in zip(*taken, strict=True)], ""
 
 
 def _picture(volume: Volume) -> bool:

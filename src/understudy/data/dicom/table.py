@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.data.dicom.study import Chosen
+from understudy.data.dicom.study import StudyCase
 
 Match = Literal["file", "patient", "study", "instance"]
 COLUMNS: dict[str, str] = {
@@ -24,13 +24,13 @@ NO_ROW = "cases that the table does not name"
 
 
 def rows_of(
-    chosen: Sequence[Chosen],
+    chosen: Sequence[StudyCase],
     path: Path,
     table: Path | None,
     match: Match,
     classes: Sequence[str],
     passed_over: Counter[str],
-) -> tuple[list[Chosen], list[dict[str, str]]]:
+) -> tuple[list[StudyCase], list[dict[str, str]]]:
     """Return the cases that a table names, and the row of each; all cases, and no row, without a table.
 
     Raises:
@@ -48,7 +48,7 @@ def rows_of(
                 f"row {line + 2} of the table has no {COLUMNS[match]}, or another row's: give each row its own"
             )
         named[key] = line
-    kept: list[Chosen] = []
+    kept: list[StudyCase] = []
     lines: list[int] = []
     for one in chosen:
         found = {named[key] for key in _keys(one, path, match) if key in named}
@@ -69,7 +69,7 @@ def rows_of(
     return kept, [rows[line] for line in lines]
 
 
-def _keys(one: Chosen, path: Path, match: Match) -> list[str]:
+def _keys(one: StudyCase, path: Path, match: Match) -> list[str]:
     """What a table may call a case."""
     instances = [instance for volume in one.channels for instance in volume.files]
     if match == "file":

@@ -5,8 +5,8 @@ from understudy.data.listing import Source
 
 SOURCES: Menu[Source] = Menu(
     "understudy.data.sources",
-    dicom="dicom:SOURCE",
     folder="folder:SOURCE",
+    dicom="dicom:SOURCE",
     brats="brats:SOURCE",
     nnunet="nnunet:SOURCE",
     msd="msd:SOURCE",

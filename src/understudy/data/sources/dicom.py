@@ -22,7 +22,7 @@ from understudy.data.dicom.drawings import Drawings
 from understudy.data.dicom.people import By, subjects
 from understudy.data.dicom.pixels import decoded, volume_header
 from understudy.data.dicom.series import Volume, volumes
-from understudy.data.dicom.study import UNFIT, Chosen, Several, Study, choose, code, patterns, refuse_unfit
+from understudy.data.dicom.study import UNFIT, Several, Study, StudyCase, choose, code, patterns, refuse_unfit
 from understudy.data.dicom.survey import Survey, survey
 from understudy.data.dicom.table import Match, rows_of
 from understudy.data.formats.decoded import DecodedFile, Header
@@ -155,7 +155,7 @@ def _studies(found: Survey, path: Path, options: DicomOptions) -> tuple[list[Stu
     return studies, found.passed_over + copies, remarks
 
 
-def _items(chosen: Sequence[Chosen], drawings: Drawings, entries: Sequence[dict[str, str]]) -> list[Item]:
+def _items(chosen: Sequence[StudyCase], drawings: Drawings, entries: Sequence[dict[str, str]]) -> list[Item]:
     numbers: Counter[str] = Counter()
     out = []
     for one, classes in zip(chosen, entries, strict=True):
@@ -177,7 +177,7 @@ def _dims(heads: Sequence[Header]) -> int:
 
 
 def _channels(
-    chosen: Sequence[Chosen], heads: dict[int, Header], wanted: Collection[str], names: tuple[str, ...]
+    chosen: Sequence[StudyCase], heads: dict[int, Header], wanted: Collection[str], names: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Names of the channels: of the patterns, as told, or by the number that the files have."""
     counts = {heads[id(volume)].channels for one in chosen for volume in one.channels}
@@ -195,7 +195,7 @@ def _channels(
 class _Reader:
     """What reading a case needs."""
 
-    cases: dict[str, Chosen]
+    cases: dict[str, StudyCase]
     drawings: Drawings
     scheme: LabelScheme | None
     plane: str

@@ -1,0 +1,37 @@
+"""Survey: every file below a folder is an image, an annotation, or counted."""
+
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from understudy.core.errors import UnderstudyError
+from understudy.data.dicom.survey import LINKS, NO_DICOM, survey
+
+
+def test_kinds_are_counted(tmp_path: Path, made: ModuleType) -> None:
+    made.series(tmp_path / "in" / "b", slices=3)
+    made.file(tmp_path / "in" / "seg", SOPClassUID="1.2.840.10008.5.1.4.1.1.66.4")
+    made.file(tmp_path / "in" / "report", SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11", PixelData=None)
+    made.file(tmp_path / "in" / "bare", PixelData=None)
+    (tmp_path / "in" / "notes").write_text("hello")
+    (tmp_path / "in" / "t.csv").write_text("hello")
+    (tmp_path / "in" / "gone").symlink_to(tmp_path / "nowhere")
+    found = survey(tmp_path / "in", False, tmp_path / "in" / "t.csv")
+    assert (len(found.images), len(found.annotations)) == (3, 1)
+    assert found.passed_over == {"structured reports": 1, "DICOM files without pixels": 1, NO_DICOM: 1, LINKS: 1}
+    assert found.images[0].where == "file 1 of 8 (in the order of their paths; --name-files says which)" or (
+        found.images[0].where.startswith("file ")
+    )
+
+
+def test_a_link_to_a_file_inside_is_read_once_more(tmp_path: Path, made: ModuleType) -> None:
+    made.series(tmp_path / "in", slices=2)
+    (tmp_path / "in" / "z").symlink_to(tmp_path / "in" / "series-000.dcm")
+    assert len(survey(tmp_path / "in", False).images) == 3
+
+
+def test_nothing_to_read(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("hello")
+    with pytest.raises(UnderstudyError, match="it holds none; it holds 1 files that are no DICOM"):
+        survey(tmp_path, False)
