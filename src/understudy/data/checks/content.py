@@ -73,8 +73,8 @@ class Content:
         for (a, b), count in sorted(self.same.items()):
             if 2 * count > self.varied[a, b]:
                 yield warning(
-                    f"the channels {channels[a].name!r} and {channels[b].name!r} hold one picture, brightness aside, in "
-                    f"{count} of {self.varied[a, b]} cases: leave one out (a grey picture stored as colour?)"
+                    f"the channels {channels[a].name!r} and {channels[b].name!r} hold one picture, brightness aside, "
+                    f"in {count} of {self.varied[a, b]} cases: leave one out (a grey picture stored as colour?)"
                 )
         for channel, lowest in zip(channels, self.lowest, strict=True):
             if self.seen and SPARSE * self.seen < lowest < self.seen:
