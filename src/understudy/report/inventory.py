@@ -17,7 +17,7 @@ from understudy.report.tables import View
 
 BINS = 60
 BLOCK = 32  # cases
-MOST_ROWS = 40
+MOST_ROWS = 8
 TOWARDS = {"R": "right", "L": "left", "A": "anterior", "P": "posterior", "S": "superior", "I": "inferior"}
 
 
@@ -89,6 +89,7 @@ class Inventory:
                 "name": channel.name,
                 "x_label": channel.meaning,
                 "scale": "linear",
+                "height": "log",
                 "edges": np.linspace(channel.low, channel.high, BINS + 1).tolist(),
                 "series": [
                     {"name": split or "not split", "counts": self.counts[s, c].tolist()}
@@ -121,9 +122,9 @@ class Inventory:
         return views
 
     def _intensities(self) -> View:
-        header = ["Channel", "Meaning", "Shown and learned from", "to", "Lowest", "Highest"]
+        header = ["Channel", "Meaning", "Range from", "to", "Lowest", "Highest"]
         rows = [
-            [c.name, c.meaning, *(f"{v:.6g}" for v in (c.low, c.high, *ends))]
+            [c.name, c.meaning, *(f"{v:.4g}" for v in (c.low, c.high, *ends))]
             for c, ends in zip(self.cohort.encoding.channels, self.ends.tolist(), strict=True)
         ]
         return View("Intensities", header, rows, [False, False, True, True, True, True])
@@ -177,5 +178,5 @@ def _counted(cohort: Cohort, title: str, name: str, values: Iterable[str]) -> Vi
         subjects[value].add(subject)
     order = sorted(cases, key=lambda value: (-cases[value], value))
     rows = [[value or "not known", f"{cases[value]:,}", f"{len(subjects[value]):,}"] for value in order]
-    left = f"{len(rows) - MOST_ROWS} further values are left out." if len(rows) > MOST_ROWS else ""
+    left = f"{len(rows) - MOST_ROWS} further values, none more frequent, are left out." if len(rows) > MOST_ROWS else ""
     return View(title, [name, "Cases", "Subjects"], rows[:MOST_ROWS], [False, True, True], left)
