@@ -98,3 +98,14 @@ def test_parts(phantom: Cohort) -> None:
     assert likeness(fine, fine) == pytest.approx(np.ones(6))
     assert likeness(np.roll(fine, 1, 2), fine) == pytest.approx(np.ones(6))
     assert (likeness(np.roll(fine, 2, 2), fine) < 0.9).all()
+    between = (fine + np.roll(fine, 1, 1)) / 2
+    assert (likeness(fine, between) < 0.95).all()
+    assert likeness(fine, between, halves=True) == pytest.approx(np.ones(6), abs=1e-3)
+
+
+def test_a_copy_of_a_large_picture_shifted_by_less_than_a_reduced_pixel(phantom: Cohort, remade: Remade) -> None:
+    images = np.array(phantom.images).repeat(3, 2).repeat(3, 3)
+    images += np.random.default_rng(0).normal(0, 0.02, images.shape).astype(np.float32)
+    images[50] = np.roll(images[3], 1, 2)
+    (sentence,) = found(remade(images, np.zeros((80, 192, 192), np.uint8)))
+    assert sentence.startswith("2 images have a near copy")
