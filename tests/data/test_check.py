@@ -6,13 +6,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from understudy.core.cohort import Cohort
 from understudy.core.encoding import Channel
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
-from understudy.data.check import Notice, check_cohort
+from understudy.data.check import check_cohort
+from understudy.data.checks.notice import Notice
+from understudy.data.importing import import_cohort
+from understudy.data.sources import SOURCES
 
+EVEN = "train=0.4,validation=0.2,control=0.2,test=0.2"
 SUBJECTS = {"train": 12, "validation": 3, "control": 5, "test": 6}
 SCHEME = LabelScheme(("background", "tumour", "oedema"), (0, 1, 2))
 
@@ -166,3 +171,46 @@ def test_what_cannot_be_opened(parts: Parts, tmp_path: Path) -> None:
     np.save(path / "labels.npy", parts.labels[:, :4])
     with pytest.raises(UnderstudyError, match=r"labels.npy should hold"):
         check_cohort(path)
+
+
+def test_what_the_import_wrote_down(parts: Parts, tmp_path: Path) -> None:
+    parts.settings = {"preprocessing": {"remarks": {"a tilt was ignored": 3}, "passed_over": {"no image": 2}}}
+    path = parts.write(tmp_path / "c")
+    assert Notice("warning", "import: a tilt was ignored (3)") in check_cohort(path)
+    assert Notice("info", "import passed over 2: no image") in check_cohort(path)
+
+
+@pytest.mark.parametrize(("dims", "subjects"), [(2, 30), (3, 30)])
+def test_the_phantom_gives_no_alarm(tmp_path: Path, dims: int, subjects: int) -> None:
+    options = {"subjects": subjects, "slices": 2, "size": 48 if dims == 2 else 20, "dims": dims, "split": EVEN}
+    given = SOURCES["phantom"].options.model_validate(options)
+    assert [n for n in check_cohort(import_cohort("phantom", None, tmp_path / "p", given)) if n.level != "info"] == []
+
+
+def test_each_question_is_asked(parts: Parts, tmp_path: Path) -> None:
+    given = SOURCES["phantom"].options.model_validate({"subjects": 30, "slices": 2, "size": 64, "split": EVEN})
+    phantom = Cohort.open(import_cohort("phantom", None, tmp_path / "p", given))
+    images, labels = np.array(phantom.images), np.asarray(phantom.labels)[:, :, ::-1].copy()
+    images[:, 1] = 2 * images[:, 0]
+    images[50] = images[0][:, :, ::-1]
+    labels[0, :4, :4] = 1
+    images[0, :, :4, :4] = images[0].min((1, 2), keepdims=True)
+    images[0, :, :, :6] = images[0].min((1, 2), keepdims=True)
+    labels[0, 4:] = 0
+    affine = np.array([[0, 0, -2, 7.5], [0, -2, 0, 3], [3, 0, 0, 0], [0, 0, 0, 1.0]])
+    rows = [{name: phantom.entry(name, row) for name in phantom.columns} for row in range(len(phantom))]
+    first = phantom.rows("train")[:2].tolist(), phantom.rows("test")[:2].tolist()
+    for place, row in enumerate(sum(first, [])):
+        affine[2, 3] = 3 * place
+        rows[row] |= {"affine": " ".join(map(str, affine.ravel())), "slice_index": str(place)}
+    for row in set(range(len(rows))) - set(sum(first, [])):
+        rows[row] |= {"affine": "", "slice_index": ""}
+    parts.images, parts.labels, parts.rows = images, labels, rows
+    parts.settings = {"size": (64, 64), "channels": phantom.encoding.channels, "scheme": phantom.scheme, "classes": []}
+    sentences = found(parts, tmp_path, "warning")
+    for said in (
+        "fit their images better mirrored left to right", "the class 'necrosis' lies on air", "hold one picture",
+        "have a near copy", "1 volumes have their slices under more than one subject",
+    ):  # fmt: skip
+        assert sum(said in sentence for sentence in sentences) == 1, said
+    assert len(sentences) == 5

@@ -198,8 +198,8 @@ def histogram_figure(panels: Sequence[Mapping[str, Any]]) -> bytes:
     """Draw histograms side by side, as shares of the cases per unit (per doubling on a logarithmic axis).
 
     Args:
-        panels: [{"name", "x_label", "scale": "log" | "linear", "edges", "series": [{"name", "counts"}]}]; the first
-            series is filled.
+        panels: [{"name", "x_label", "scale": "log" | "linear", "edges", "series": [{"name", "counts"}], "height"?:
+            "log"}]; the first series is filled.
     """
     lanes = -(-len(panels) // PANELS)
     figure = _chart(0.35 + 1.65 * lanes, WIDTH_INCHES)
@@ -211,10 +211,12 @@ def histogram_figure(panels: Sequence[Mapping[str, Any]]) -> bytes:
             shares = np.asarray(series["counts"], float) / max(sum(series["counts"]), 1) / width
             axes.stairs(shares, edges, color=paint, fill=i == 0, alpha=0.35 if i == 0 else 1, linewidth=1.6)
         axes.set_xscale(panel["scale"])
+        axes.set_yscale(panel.get("height", "linear"))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_title(panel["name"], fontsize=8.5, color=INK, loc="left")
         _plain(axes, panel["x_label"], "")
         axes.set_yticks([])
+        axes.yaxis.set_minor_locator(NullLocator())
     marks = [Patch(color=paint, label=name) for name, paint in zip(names, series_colours(names), strict=True)]
     figure.legend(handles=marks, loc="outside upper right", ncols=len(marks), **LEGEND)
     return png(figure)

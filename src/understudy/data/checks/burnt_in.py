@@ -1,7 +1,8 @@
 """Burnt-in text: letters that are part of the pixels, as ultrasound, secondary captures and old x-rays have them.
 
 Letters are thin (what an opening by a small square takes away), stand out (``CONTRAST`` of the range of the image), are
-about equally tall, and stand side by side on one line, ``LETTERS`` or more. One picture in 300 without any text has
+about equally tall, and stand side by side on one line, ``LETTERS`` or more; where they cover ``MAX_MARKED`` of the
+picture, they are texture. One picture in 300 without any text has
 such a row, so the cohort counts: ``MIN_IMAGES`` and ``MIN_SHARE`` of the images, or ``MIN_IMAGES`` with the row in one
 place (a cell of ``CELLS`` x ``CELLS``).
 **Differs** from reading: nothing is recognised. Letters below about 7 pixels, on bright ground or joined in handwriting
@@ -21,6 +22,7 @@ from understudy.data.checks.notice import Notice, evenly, warning
 MAX_IMAGES = 500  # looked at
 MIN_SIDE = 48  # pixels
 CONTRAST, LETTERS = 0.2, 4
+MAX_MARKED = 0.12  # share of the pixels; more is texture
 MIN_IMAGES, MIN_SHARE, CELLS = 3, 0.02, 6
 
 
@@ -50,8 +52,8 @@ def text_line(image: np.ndarray) -> tuple[int, int] | None:
     values = (image - image.min()) / spread
     square = (2 * (min(image.shape) // 64) + 1,) * 2 if min(image.shape) >= 64 else (3, 3)
     for thin in (values - ndimage.grey_opening(values, square), ndimage.grey_closing(values, square) - values):
-        found = _first_line(_letters(thin > CONTRAST, min(image.shape)))
-        if found:
+        marked = thin > CONTRAST
+        if marked.mean() < MAX_MARKED and (found := _first_line(_letters(marked, min(image.shape)))):
             return found
     return None
 

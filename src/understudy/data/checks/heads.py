@@ -57,7 +57,7 @@ def skull(picture: np.ndarray) -> bool:
     values = np.clip((picture.astype(np.float32) - low) / (high - low), 0, 1.5)
     tissue = values > TISSUE
     edge = np.concatenate([tissue[0], tissue[-1], tissue[:, 0], tissue[:, -1]])
-    head = _largest(ndimage.binary_opening(tissue))
+    head = _largest(ndimage.binary_opening(ndimage.binary_fill_holes(tissue)))
     if head.mean() < 0.05 or edge.mean() > 1 - IN_AIR:
         return False
     inward = ndimage.distance_transform_edt(head) / np.sqrt(head.sum() / np.pi) / STEP

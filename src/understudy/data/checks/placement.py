@@ -8,14 +8,13 @@ direction of the axes) and shifted by up to 3 pixels along each axis (in 3D by t
 **All are wrong**: another placement fits clearly better (score from ``MIN_SCORE``, the own one at most ``MAX_LEFT`` of
 it), in the mean over subjects and in ``MIN_WINS`` of the subjects, which no chance explains: sign test over subjects,
 p < ``ALPHA`` over all placements (so 13 subjects at least). **Some are wrong**: the cases that fit clearly better in
-one other turn are at least ``MIN_CASES``, ``MIN_SHARE`` of those that fit clearly anywhere, and ``TIMES`` as many as
-in the next frequent turn, which shows how often that comes about by chance.
+one other turn are at least ``MIN_CASES``, ``MIN_SHARE`` of those that fit clearly anywhere, of ``MIN_SUBJECTS``, and
+``TIMES`` as many as in the next frequent turn and one more, which shows how often that comes about by chance.
 **Differs** from registration: nothing is estimated between pixels. Structures that hardly differ from what is around
 them (a hippocampus in T1: score 0.08) tell nothing either way, and nothing is said of them.
 **Checked** in tests/data/checks/test_placement.py.
 """
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import permutations, product
@@ -25,7 +24,7 @@ from scipy import ndimage
 from scipy.stats import binomtest
 
 from understudy.core.cohort import Cohort
-from understudy.core.statistics import by_subject
+from understudy.core.statistics import Groups, by_subject
 from understudy.data.checks.notice import Notice, evenly, warning
 
 RING, FARTHEST = 3, 3  # pixels
@@ -35,7 +34,7 @@ MAX_POINTS = 1024  # of a case
 MAX_CASES = {2: 1000, 3: 100}  # looked at, by dimensions
 MIN_SCORE, MAX_LEFT = 0.15, 2 / 3
 MIN_WINS, ALPHA = 0.8, 0.01
-MIN_CASES, MIN_SHARE, TIMES = 5, 0.03, 4
+MIN_CASES, MIN_SHARE, MIN_SUBJECTS, TIMES = 8, 0.08, 3, 4
 TURNS: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {
     ((0, 1), (1, -1)): "mirrored left to right",
     ((0, 1), (-1, 1)): "mirrored top to bottom",
@@ -128,49 +127,51 @@ def _moved(points: np.ndarray, size: tuple[int, ...], places: list[Placement]) -
 
 def misplaced(cohort: Cohort, labelled: list[int]) -> Iterable[Notice]:
     """Say where the label maps of these rows, which hold something, fit their images better in another placement."""
-    if cohort.images is None or cohort.labels is None or min(cohort.size) < MIN_SIDE:
+    if cohort.images is None or cohort.labels is None or min(cohort.size) < MIN_SIDE or not labelled:
         return
     rows, places = evenly(labelled, MAX_CASES[len(cohort.size)]), placements(cohort.size)
     labels = np.asarray(cohort.labels)
-    found = np.array([scores(cohort.images[row], labels[row], places) for row in rows]).reshape(-1, len(places))
-    if found.size:
-        subjects = by_subject(cohort.column("subject_id")[rows])
-        best = _all_wrong(found, subjects.number, subjects.counts)
-        yield from _told(cohort, places, found, best) if best else _some_wrong(cohort, places, found)
+    found = np.array([scores(cohort.images[row], labels[row], places) for row in rows])
+    subjects = by_subject(cohort.column("subject_id")[rows])
+    if best := all_wrong(found, subjects):
+        yield warning(
+            f"the label maps fit their images better {places[best].words}, in {(found[:, best] > found[:, 0]).sum()} "
+            f"of {len(found)} cases looked at: look at some (--look), mend the source, and import again"
+        )
+        return
+    turns = sum(place.is_turn for place in places)
+    best, count, chance = some_wrong(found[:, :turns], subjects)
+    if best:
+        yield warning(
+            f"the label maps of {count} of {len(found)} cases looked at fit their images clearly better "
+            f"{places[best].words}, where chance gives about {chance}: are those of one reader or scanner turned? "
+            "Look at them (--look)"
+        )
 
 
-def _all_wrong(found: np.ndarray, number: np.ndarray, counts: np.ndarray) -> int:
-    """The placement that fits better in nearly all subjects, of scores (cases, placements); 0 where there is none."""
-    sums = np.zeros((len(counts), found.shape[1]))
-    np.add.at(sums, number, found)
-    means = sums / counts[:, None]
+def all_wrong(found: np.ndarray, subjects: Groups) -> int:
+    """Return the placement that fits better in nearly all subjects, by scores (cases, placements); 0 if none does."""
+    sums = np.zeros((len(subjects.counts), found.shape[1]))
+    np.add.at(sums, subjects.number, found)
+    means = sums / subjects.counts[:, None]
     mean, wins = means.mean(0), (means > means[:, :1]).sum(0)
     best = int(mean.argmax())
-    clear = mean[best] >= MIN_SCORE and mean[0] <= MAX_LEFT * mean[best] and wins[best] >= MIN_WINS * len(counts)
-    p = binomtest(int(wins[best]), len(counts), alternative="greater").pvalue
+    clear = mean[best] >= MIN_SCORE and mean[0] <= MAX_LEFT * mean[best] and wins[best] >= MIN_WINS * len(means)
+    p = binomtest(int(wins[best]), len(means), alternative="greater").pvalue
     return best if clear and p < ALPHA / (found.shape[1] - 1) else 0
 
 
-def _told(cohort: Cohort, places: list[Placement], found: np.ndarray, best: int) -> Iterable[Notice]:
-    better = int((found[:, best] > found[:, 0]).sum())
-    yield warning(
-        f"the label maps fit their images better {places[best].words}, in {better} of {len(found)} cases looked at: "
-        "look at some (--look), mend the source, and import again"
-    )
+def some_wrong(turned: np.ndarray, subjects: Groups) -> tuple[int, int, int]:
+    """Return the turn that some cases fit clearly better in, by scores (cases, turns); how many; how many by chance.
 
-
-def _some_wrong(cohort: Cohort, places: list[Placement], found: np.ndarray) -> Iterable[Notice]:
-    """Say that some cases fit clearly better in another turn, far more of them than in any third one."""
-    turned = found[:, [place.is_turn for place in places]]
-    first, second = np.sort(turned, 1)[:, :-3:-1].T if turned.shape[1] > 1 else (turned[:, 0], turned[:, 0])
-    clear = (first >= MIN_SCORE) & (second <= MAX_LEFT * first)
-    counts = np.bincount(turned[clear].argmax(1), minlength=turned.shape[1])
-    others = np.sort(counts[1:])[::-1]
-    enough = max(MIN_CASES, math.ceil(MIN_SHARE * counts.sum()))
-    if others[0] >= enough and others[0] >= TIMES * max(others[1], 1):
-        best = 1 + int(counts[1:].argmax())
-        yield warning(
-            f"the label maps of {others[0]} of {len(found)} cases looked at fit their images clearly better "
-            f"{places[best].words}, where chance gives about {others[1]}: are those of one reader or scanner turned? "
-            "Look at them (--look)"
-        )
+    All three are 0 where no turn stands out.
+    """
+    second, first = np.sort(turned, 1)[:, -2:].T
+    clear = np.flatnonzero((first >= MIN_SCORE) & (second <= MAX_LEFT * first))
+    turn = turned[clear].argmax(1)
+    counts = np.bincount(turn, minlength=turned.shape[1])
+    best = 1 + int(counts[1:].argmax())
+    count, chance = int(counts[best]), int(np.delete(counts[1:], best - 1).max())
+    people = len(np.unique(subjects.number[clear[turn == best]]))
+    enough = count >= max(MIN_CASES, MIN_SHARE * len(clear)) and people >= MIN_SUBJECTS
+    return (best, count, chance) if enough and count >= TIMES * (chance + 1) else (0, 0, 0)

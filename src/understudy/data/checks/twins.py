@@ -24,11 +24,12 @@ from understudy.core.cohort import Cohort
 from understudy.core.statistics import by_subject
 from understudy.data.checks.notice import Notice, warning
 
-MIN_SIDE, SIDE, THUMBNAIL = 48, 64, 8  # pixels
+MIN_SIDE, SIDE, THUMBNAIL = 48, 80, 8  # pixels
 BLOCK = 128  # cases
 NEAREST = 3
 COPY, VOLUME, MIN_CASES = 0.85, 0.16, 4
-MAX_CASES = 20000
+ALIKE = 0.4  # correlation from which on half pixels are tried
+MAX_CASES = 20000  # above, nothing is compared
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _compared(cohort: Cohort, rows: np.ndarray, copies: np.ndarray) -> _Compared
     number = by_subject(cohort.column("subject_id")[rows]).number
     starts = np.flatnonzero(np.diff(number, prepend=-1))
     blocks = [slice(first, first + BLOCK) for first in range(0, len(rows), BLOCK)]
-    small, nearest, detail = [], [], []
+    small, nearest, detail, halves = [], [], [], _step(cohort) > 1
     with TemporaryFile() as file:
         for block in blocks:
             shown = pictures(cohort, rows[block])
@@ -116,8 +117,8 @@ def _compared(cohort: Cohort, rows: np.ndarray, copies: np.ndarray) -> _Compared
             mirrored = every[block].reshape(-1, THUMBNAIL, THUMBNAIL)[:, :, ::-1].reshape(-1, THUMBNAIL**2)
             found = np.hstack([found, _others(mirrored, every, number[block], number, starts, 1)])
             ours = fine[block].astype(np.float32)
-            alike = [likeness(fine[other].astype(np.float32), ours) for other in found.T[:-1]]
-            alike.append(likeness(fine[found[:, -1]].astype(np.float32), ours[:, :, ::-1]))
+            alike = [likeness(fine[other].astype(np.float32), ours, halves) for other in found.T[:-1]]
+            alike.append(likeness(fine[found[:, -1]].astype(np.float32), ours[:, :, ::-1], halves))
             nearest.append(found)
             detail.append(np.stack(alike, 1))
     every_nearest = np.concatenate(nearest)
@@ -126,19 +127,24 @@ def _compared(cohort: Cohort, rows: np.ndarray, copies: np.ndarray) -> _Compared
 
 
 def pictures(cohort: Cohort, rows: np.ndarray) -> np.ndarray:
-    """Return cases as float32 (n, H, W): the mean of their standardised channels, reduced to sides of about 64 to 127.
+    """Return cases as float32 (n, H, W): the mean of their standardised channels, reduced to sides of about 80 to 160.
 
     Volumes are shown by their middle slice.
     """
     images = np.asarray(cohort.images)
     images = images[rows, :, images.shape[2] // 2] if images.ndim == 5 else images[rows]
-    step = max(1, min(images.shape[2:]) // SIDE)
+    step = _step(cohort)
     height, width = (side // step for side in images.shape[2:])
     values = images[:, :, : height * step, : width * step].astype(np.float32)
     if step > 1:
         values = values.reshape(*values.shape[:2], height, step, width, step).mean((3, 5))
     values -= values.mean((2, 3), keepdims=True)
     return np.asarray((values / (values.std((2, 3), keepdims=True) + 1e-6)).mean(1))
+
+
+def _step(cohort: Cohort) -> int:
+    """How many pixels along an axis become one."""
+    return max(1, min(cohort.size[-2:]) // SIDE)
 
 
 def thumbnails(shown: np.ndarray) -> np.ndarray:
@@ -158,16 +164,33 @@ def structure(shown: np.ndarray) -> np.ndarray:
     return np.asarray(np.rint(np.clip(fine / spread, -1, 1) * 127).astype(np.int8))
 
 
-def likeness(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return the highest correlation (n,) of structures (n, H, W) over shifts by up to one pixel along each axis."""
-    height, width = one.shape[1:]
+def likeness(one: np.ndarray, other: np.ndarray, halves: bool = False) -> np.ndarray:
+    """Return the highest correlation (n,) of structures (n, H, W) over shifts by up to one pixel along each axis.
+
+    With ``halves``, those that are alike are shifted by half pixels too (means of two neighbours): where pictures were
+    reduced, one pixel is less.
+    """
+    best = _highest(one, other)
+    close = np.flatnonzero(best >= (ALIKE if halves else np.inf))
+    if len(close):
+        near, like = one[close], other[close]
+        down, right = (near[:, 1:] + near[:, :-1]) / 2, (near[:, :, 1:] + near[:, :, :-1]) / 2
+        both = (down[:, :, 1:] + down[:, :, :-1]) / 2
+        best[close] = np.max([best[close], *(_highest(moved, like) for moved in (down, right, both))], 0)
+    return best
+
+
+def _highest(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The highest correlation (n,) of the inside of ``other`` with any window of its size in ``one``."""
+    height, width = (side - 2 for side in other.shape[1:])
     inner = other[:, 1:-1, 1:-1].reshape(len(other), -1)
+    length = np.einsum("np,np->n", inner, inner)
     best = np.full(len(one), -1.0)
-    for down in range(3):
-        for right in range(3):
-            moved = one[:, down : height - 2 + down, right : width - 2 + right].reshape(len(one), -1)
-            power = np.einsum("np,np->n", moved, moved) * np.einsum("np,np->n", inner, inner)
-            best = np.maximum(best, np.einsum("np,np->n", moved, inner) / np.sqrt(np.maximum(power, 1)))
+    for down in range(one.shape[1] - height + 1):
+        for right in range(one.shape[2] - width + 1):
+            part = one[:, down : down + height, right : right + width].reshape(len(one), -1)
+            power = np.sqrt(np.maximum(np.einsum("np,np->n", part, part) * length, 1))
+            best = np.maximum(best, np.einsum("np,np->n", part, inner) / power)
     return best
 
 
