@@ -181,14 +181,17 @@ def _unfiltered(rows: np.ndarray, above: np.ndarray, step: int) -> np.ndarray:
     grid = np.zeros((count + 1, width + 1, step), np.int16)  # a row above and a column to the left
     grid[0, 1:] = above.reshape(width, step)
     grid[1:, 1:] = lines.reshape(count, width, step)
+    flat, line = grid.reshape(-1, step), width + 1
     for diagonal in range(count + width - 1):
-        y = np.arange(max(0, diagonal - width + 1), min(count, diagonal + 1))
-        x = diagonal - y
-        left, up, corner, kind = grid[y + 1, x], grid[y, x + 1], grid[y, x], kinds[y, None]
+        first, last = max(0, diagonal - width + 1), min(count - 1, diagonal)  # rows that it crosses
+        start, stop = line + 1 + diagonal + first * width, line + 2 + diagonal + last * width
+        here = flat[start:stop:width]
+        left, up, corner = (flat[start - back : stop - back : width] for back in (1, line, line + 1))
         to_left, to_up, to_corner = np.abs(up - corner), np.abs(left - corner), np.abs(left + up - 2 * corner)
         paeth = np.where((to_left <= to_up) & (to_left <= to_corner), left, np.where(to_up <= to_corner, up, corner))
-        guess = np.choose(kind, (np.int16(0), left, up, (left + up) >> 1, paeth))
-        grid[y + 1, x + 1] = (grid[y + 1, x + 1] + guess) & 255
+        kind = kinds[first : last + 1, None]
+        here += np.choose(kind, (np.int16(0), left, up, (left + up) >> 1, paeth))
+        here &= 255
     return grid[1:, 1:].astype(np.uint8).reshape(count, -1)
 
 
