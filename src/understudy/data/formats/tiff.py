@@ -247,8 +247,7 @@ def _refuse_colours(page: tifffile.TiffPage, file: Path, photometric: object) ->
 def _kind(page: tifffile.TiffPage, file: Path, photometric: object) -> str:
     """Return NumPy's letter of the type of the values; types that are not read are refused."""
     samples, bits, compression = page.samplesperpixel, page.bitspersample, int(page.compression)
-    formats = np.unique(page.tags.valueof(339) or 1)
-    kind = {1: "u", 2: "i", 3: "f", 4: "u"}.get(int(formats[0]), "complex") if len(formats) == 1 else "mixed"
+    kind = {1: "u", 2: "i", 3: "f", 4: "u"}.get(page.sampleformat, "complex")
     if bits not in WIDTHS.get(kind, ()) or (samples > 1 and bits < 8) or (compression in CCITT and bits != 1):
         raise _not_read(file, f"{samples} samples of {bits} bits ({kind})", "save it as 8 or 16 bits, or 32-bit float")
     if (photometric in (WHITE, PALETTE, YCBCR) and kind != "u") or (compression == JPEG and (kind, bits) != ("u", 8)):
