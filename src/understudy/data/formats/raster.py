@@ -163,7 +163,8 @@ def _opened(file: Path, check: bool = False) -> Iterator[_Opened]:
             png = scanned(file, check) if is_png(file) else None
             with Image.open(file, formats=KINDS) as picture:
                 _refuse_kind(file, picture)
-                refuse_size(file, len(picture.getbands()), (picture.height, picture.width), 2 if png else 1)
+                held = {"PNG": 2, "WEBP": 4}.get(str(picture.format), 1)  # bytes per value; WEBP keeps several copies
+                refuse_size(file, len(picture.getbands()), (picture.height, picture.width), held)
                 turn = _orientation(picture) if png is None or png.may_turn else 1
                 profile = foreign_profile(picture.info.get("icc_profile"))
                 remarks = (*([TURNED] if turn > 1 else []), *([PROFILE] if profile else []))
