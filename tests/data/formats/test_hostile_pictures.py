@@ -306,6 +306,8 @@ HOSTILE: dict[str, bytes] = {
     "hollow.tif": ifd(plain(8_000, 8_000), bytes(64)),
     "hollow-deflate.tif": strip(zlib.compress(bytes(64)), 8, 8_000, 8_000),
     "hollow-zstd.tif": strip(bytes(64), 50000, 8_000, 8_000),
+    "one-strip-zstd.tif": strip(bytes(64), 50000, 9_000, 9_000),
+    "one-strip-fax.tif": strip(bytes(64), 4, 9_000, 9_000, t258=(3, 1, 1)),
     "no-width.tif": ifd(plain(0, 8), bytes(64)),
     "no-height.tif": ifd(plain(8, 0), bytes(64)),
     "no-rows.tif": ifd(plain(t278=(4, 1, 0)), bytes(64)),

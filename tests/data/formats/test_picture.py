@@ -32,7 +32,7 @@ def test_upright_is_what_pillow_makes_of_it(orientation: int) -> None:
 
 
 def test_sizes_have_bounds() -> None:
-    refuse_size(FILE, 3, (9000, 9000))
+    refuse_size(FILE, 3, (9000, 9000), 2)
     for channels, size, item in ((1, (0, 5), 1), (1, (70_000, 5), 1), (1, (9001, 9001), 1), (4, (9000, 9000), 8)):
         with pytest.raises(UnderstudyError, match="are read"):
             refuse_size(FILE, channels, size, item)

@@ -161,6 +161,12 @@ def test_orientation(tmp_path: Path, write_png: Callable[..., None], name: str, 
     assert (TURNED in found.remarks) == (orientation > 1)
 
 
+def test_damaged_exif_is_refused_for_what_it_is(tmp_path: Path) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + bytes(20))
+    with pytest.raises(UnderstudyError, match="EXIF data that cannot be read .*which way up"):
+        formats.header(tmp_path / "a.jpg")
+
+
 def test_a_label_map_is_turned_too(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[274] = 6

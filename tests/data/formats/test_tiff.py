@@ -188,8 +188,26 @@ def test_numbers_that_are_not_kept_exactly_are_refused(tmp_path: Path) -> None:
         formats.image(tmp_path / "a.tif")
 
 
-@pytest.mark.parametrize("options", [{}, {"imagej": True}, {"compression": "zlib"}])
+@pytest.mark.parametrize("options", [{}, {"imagej": True}, {"compression": "zlib"}, {"truncate": True}])
 def test_tiff_of_several_pages_is_refused(tmp_path: Path, options: dict[str, object]) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((5, 9, 7), np.uint8), photometric="minisblack", **options)
     with pytest.raises(UnderstudyError, match="has 5 pages"):
+        formats.header(tmp_path / "a.tif")
+
+
+def test_planes_behind_one_page_are_refused(tmp_path: Path) -> None:
+    """As ImageJ writes large stacks, and MetaMorph all."""
+    tifffile.imwrite(tmp_path / "a.tif", GREY, description="ImageJ=1.54f\nimages=30\nslices=30\n", metadata=None)
+    with pytest.raises(UnderstudyError, match="has 30 pages"):
+        formats.header(tmp_path / "a.tif")
+    tifffile.imwrite(tmp_path / "a.tif", GREY, extratags=[(33629, 5, 4, (1, 1) * 4, True)])
+    with pytest.raises(UnderstudyError, match="has 4 pages"):
+        formats.header(tmp_path / "a.tif")
+
+
+def test_samples_of_different_types_are_refused(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", COLOUR.view(np.int8), photometric="rgb")
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as tiff:
+        tiff.pages[0].tags[339].overwrite((2, 1, 2))
+    with pytest.raises(UnderstudyError, match="a.tif"):
         formats.header(tmp_path / "a.tif")

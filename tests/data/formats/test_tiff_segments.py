@@ -2,6 +2,7 @@
 
 import io
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,45 @@ def test_damaged_fax_data(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(content[: offset + 30] + b"\x02" * 20 + content[offset + 50 :])
     with pytest.raises(UnderstudyError, match="no whole CCITT fax data"):
         formats.labels(tmp_path / "a.tif")
+
+
+def write_tags(file: Path, data: bytes, tags: dict[int, Sequence[int]]) -> None:
+    """A little-endian TIFF of data at 8 and tags, each value 32 bits (16 for those that must be)."""
+    entries, beyond, place = b"", b"", 8 + len(data) + 2 + 12 * len(tags) + 4
+    for tag, values in sorted(tags.items()):
+        kind = 3 if tag in (258, 259, 262, 277, 530) else 4
+        body = struct.pack(f"<{len(values)}{'H' if kind == 3 else 'I'}", *values)
+        entries += struct.pack("<HHI", tag, kind, len(values))
+        entries += body.ljust(4, b"\0") if len(body) <= 4 else struct.pack("<I", place + len(beyond))
+        beyond += body if len(body) > 4 else b""
+    head = struct.pack("<2sHI", b"II", 42, 8 + len(data))
+    file.write_bytes(head + data + struct.pack("<H", len(tags)) + entries + bytes(4) + beyond)
+
+
+@pytest.mark.parametrize("subsampling", [(1, 1), (2, 1), (2, 2)])
+@pytest.mark.parametrize("tile", [(16, 32), None])
+def test_jpeg_tiles_and_strips(tmp_path: Path, tile: tuple[int, int] | None, subsampling: tuple[int, int]) -> None:
+    """Each tile is a JPEG of its own, which Pillow reads."""
+    parts, shape = [], (16, 32)
+    whole = np.zeros((40, 32 if tile is None else 50, 3), np.uint8)
+    expected = np.zeros((48, 64 if tile else 32, 3), np.uint8)
+    for y in range(0, 48, 16):
+        for x in range(0, expected.shape[1], 32):
+            smooth = np.add.outer(np.arange(16) * 5 + y, np.arange(32) * 4 + x) % 256
+            out = io.BytesIO()
+            picture = Image.fromarray(np.stack([smooth, 255 - smooth, smooth // 2], -1).astype(np.uint8))
+            if tile is None and y == 32:
+                picture, shape = picture.crop((0, 0, 32, 8)), (8, 32)
+            picture.save(out, "JPEG", subsampling={(1, 1): 0, (2, 1): 1, (2, 2): 2}[subsampling])
+            parts.append(out.getvalue())
+            expected[y : y + shape[0], x : x + 32] = np.asarray(Image.open(out))
+    sizes = [len(part) for part in parts]
+    starts = [8 + sum(sizes[:k]) for k in range(len(parts))]
+    chunks = {322: (32,), 323: (16,), 324: starts, 325: sizes} if tile else {273: starts, 278: (16,), 279: sizes}
+    plain = {256: (whole.shape[1],), 257: (40,), 258: (8, 8, 8), 259: (7,), 262: (6,), 277: (3,), 530: subsampling}
+    write_tags(tmp_path / "a.tif", b"".join(parts), {**plain, **chunks})
+    image = np.moveaxis(formats.image(tmp_path / "a.tif").array, 0, -1)
+    assert np.array_equal(image, expected[:40, : whole.shape[1]])
 
 
 LAYOUTS = {

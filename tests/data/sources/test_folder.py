@@ -206,7 +206,7 @@ def test_a_truncated_png(pictures: Path, refused: Refused, cut: float) -> None:
 
 def test_text_called_png(pictures: Path, refused: Refused) -> None:
     (pictures / "images" / "Jones-5_0.png").write_text("this is no picture")
-    refused(r"should be a PNG or JPEG image and cannot be read as one \(unknown content\)")
+    refused(r"should be a PNG, JPEG, BMP or WEBP image and cannot be read as one \(unknown content\)")
     (pictures / "masks" / "Jones-5_0.png").write_text("")
     refused("cannot be read as one")
 

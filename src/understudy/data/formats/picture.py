@@ -16,6 +16,7 @@ from understudy.core.errors import UnderstudyError
 from understudy.data.formats.decoded import refuse_large, storable
 
 MOST_PIXELS = 81_000_000  # of one picture: 9,000 x 9,000
+MOST_BYTES = 2**29  # of one picture, decoded: 9,000 x 9,000 in 16-bit colour
 EXACT = 2**24  # up to which float32 holds every whole number
 TURNED = "pictures are turned as their orientation (EXIF or TIFF tag) says"
 OPAQUE = "an alpha channel that is opaque everywhere is left out"
@@ -33,10 +34,11 @@ def refuse_size(file: Path, channels: int, size: tuple[int, int], item: int = 1)
     """
     refuse_large(file, size)
     pixels = size[0] * size[1]
-    if pixels > MOST_PIXELS or pixels * channels * item > 2**30:
+    if pixels > MOST_PIXELS or pixels * channels * item > MOST_BYTES:
         raise UnderstudyError(
-            f"{file} says that it is {size[0]} x {size[1]} pixels with {channels * item} bytes each, and pictures of "
-            f"at most {MOST_PIXELS:,} pixels and 1 GiB are read: it is damaged, or must be cut into smaller files"
+            f"{file} says that it is {size[0]} x {size[1]} pixels, which take {pixels * channels * item:,} bytes, and "
+            f"pictures of at most {MOST_PIXELS:,} pixels and {MOST_BYTES:,} bytes are read: it is damaged, or must be "
+            "cut into smaller files"
         )
 
 

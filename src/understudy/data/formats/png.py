@@ -24,7 +24,8 @@ from understudy.data.formats.picture import refuse_size
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # values per pixel by colour type
 DEFLATE = 1032  # how many bytes one byte of zlib can become
-BLOCK = 256  # rows
+BLOCK = 256  # rows that are decoded at once, fewer of a wide picture
+BLOCK_PIXELS = 2**21
 PIECE = 2**20
 
 
@@ -146,13 +147,14 @@ def read_deep(file: Path, png: PngFile) -> np.ndarray:
 
 
 def _blocks(file: Path, png: PngFile, row: int) -> Iterator[bytes]:
-    """The decompressed rows, ``BLOCK`` at a time, in bounded memory."""
+    """The decompressed rows, some at a time, in bounded memory."""
     engine, held, left = zlib.decompressobj(), bytearray(), png.size[0]
+    most = max(1, min(BLOCK, BLOCK_PIXELS // png.size[1]))
     for piece in _pieces(file, png):
         while left:
-            held += engine.decompress(piece, min(BLOCK, left) * row - len(held))
+            held += engine.decompress(piece, min(most, left) * row - len(held))
             piece = engine.unconsumed_tail
-            if len(held) == min(BLOCK, left) * row:
+            if len(held) == min(most, left) * row:
                 yield bytes(held)
                 left -= len(held) // row
                 held.clear()
@@ -178,18 +180,19 @@ def _unfiltered(rows: np.ndarray, above: np.ndarray, step: int) -> np.ndarray:
     if kinds.max() < 3:
         return _without_left_and_up(kinds, lines, above, step)
     count, width = len(rows), lines.shape[1] // step
-    grid = np.zeros((count + 1, width + 1, step), np.int16)  # a row above and a column to the left
-    grid[0, 1:] = above.reshape(width, step)
-    grid[1:, 1:] = lines.reshape(count, width, step)
-    for diagonal in range(count + width - 1):
-        y = np.arange(max(0, diagonal - width + 1), min(count, diagonal + 1))
-        x = diagonal - y
-        left, up, corner, kind = grid[y + 1, x], grid[y, x + 1], grid[y, x], kinds[y, None]
+    grid = np.zeros((count + width + 1, count + 1, step), np.int16)  # diagonal (1 + x + y), row y (0: above), byte
+    grid[1 : width + 1, 0] = above.reshape(width, step)
+    for y, line in enumerate(lines, start=1):
+        grid[y + 1 : y + 1 + width, y] = line.reshape(width, step)
+    for diagonal in range(2, count + width + 1):
+        first, stop = max(1, diagonal - width), min(count, diagonal - 1) + 1
+        here, left = grid[diagonal, first:stop], grid[diagonal - 1, first:stop]
+        up, corner = grid[diagonal - 1, first - 1 : stop - 1], grid[diagonal - 2, first - 1 : stop - 1]
         to_left, to_up, to_corner = np.abs(up - corner), np.abs(left - corner), np.abs(left + up - 2 * corner)
         paeth = np.where((to_left <= to_up) & (to_left <= to_corner), left, np.where(to_up <= to_corner, up, corner))
-        guess = np.choose(kind, (np.int16(0), left, up, (left + up) >> 1, paeth))
-        grid[y + 1, x + 1] = (grid[y + 1, x + 1] + guess) & 255
-    return grid[1:, 1:].astype(np.uint8).reshape(count, -1)
+        here += np.choose(kinds[first - 1 : stop - 1, None], (np.int16(0), left, up, (left + up) >> 1, paeth))
+        here &= 255
+    return np.stack([grid[y + 1 : y + 1 + width, y].astype(np.uint8).reshape(-1) for y in range(1, count + 1)])
 
 
 def _without_left_and_up(kinds: np.ndarray, lines: np.ndarray, above: np.ndarray, step: int) -> np.ndarray:

@@ -163,9 +163,9 @@ def _opened(file: Path, check: bool = False) -> Iterator[_Opened]:
             png = scanned(file, check) if is_png(file) else None
             with Image.open(file, formats=KINDS) as picture:
                 _refuse_kind(file, picture)
-                refuse_size(file, len(picture.getbands()), (picture.height, picture.width), 2 if png else 1)
-                turn = picture.getexif().get(ORIENTATION, 1) if png is None or png.may_turn else 1
-                turn = turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
+                held = {"PNG": 2, "WEBP": 4}.get(str(picture.format), 1)  # bytes per value; WEBP keeps several copies
+                refuse_size(file, len(picture.getbands()), (picture.height, picture.width), held)
+                turn = _orientation(picture) if png is None or png.may_turn else 1
                 profile = foreign_profile(picture.info.get("icc_profile"))
                 remarks = (*([TURNED] if turn > 1 else []), *([PROFILE] if profile else []))
                 yield _Opened(picture, png, turn, remarks)
@@ -176,9 +176,20 @@ def _opened(file: Path, check: bool = False) -> Iterator[_Opened]:
     except _BROKEN as error:
         if not file.is_file():
             raise
+        if "EXIF" in str(error):
+            raise UnderstudyError(
+                f"{file} has EXIF data that cannot be read ({' '.join(str(error).split())}), so that it is not known "
+                "which way up it stands: turn it upright and save it without EXIF data"
+            ) from error
         unknown = isinstance(error, Image.UnidentifiedImageError)
         why = (_odd_jpeg(file) or "unknown content") if unknown else error
         raise unreadable(file, "PNG, JPEG, BMP or WEBP", why) from error
+
+
+def _orientation(picture: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 where it says nothing."""
+    turn = picture.getexif().get(ORIENTATION, 1)
+    return turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
 
 
 def _refuse_kind(file: Path, picture: Image.Image) -> None:

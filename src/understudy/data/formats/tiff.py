@@ -192,11 +192,19 @@ def _full_page(tiff: tifffile.TiffFile, file: Path) -> tuple[tifffile.TiffPage, 
     count = len(tiff.pages)
     pages = [tiff.pages[index] for index in range(count)] if count <= MOST_PAGES else []
     full = [page for page in pages if not page.subfiletype & 1]
-    hidden = [int(n) for page in full[:1] for n in re.findall(r"^images=(\d+)", str(page.description)[:4096], re.M)]
-    count = max([len(full) if pages else count, *hidden])  # ImageJ writes one page for a large stack
+    count = max([len(full) if pages else count, *(_hidden(page) for page in full[:1])])
     if count != 1:
         raise UnderstudyError(f"{file} has {count} pages, and a picture is one page: give one file per page, or NIfTI")
     return full[0], len(pages) - 1
+
+
+def _hidden(page: tifffile.TiffPage) -> int:
+    """How many planes ImageJ, tifffile or MetaMorph put behind the one page that has tags; 1 where they did not."""
+    said = str(page.description)[:4096]
+    written = re.search(r"^images=(\d+)", said, re.M) if said.startswith("ImageJ=") else None
+    cut = re.search(r'"shape": \[(\d+).*"truncated": true', said)
+    planes = page.tags[33629].count if 33629 in page.tags else 1
+    return max(planes, *(int(found[1]) if found else 1 for found in (written, cut)))
 
 
 def _checked(page: tifffile.TiffPage, file: Path, big: bool) -> _Page:

@@ -30,6 +30,7 @@ COMPRESSIONS = {  # those read, and how many bytes one byte can become; 0: any n
 }
 NO_CODE = b"\x02" * 64  # put after fax data: no code of them, so that data which end too early are noticed
 MOST_SEGMENTS = 2**17
+MOST_AREA = 80_000_000  # bytes of a strip or tile, decompressed; Pillow warns of a little more
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,9 @@ class TiffPixels:
         if min(self.offsets) < 8 or min(self.counts) < 1 or max(ends) > total:
             raise ValueError("a strip or tile is empty or lies outside the file")
         growth, least = COMPRESSIONS[self.compression], self.size[0] * self.size[1] * self.samples * self.bits // 8
+        area = self.chunk[0] * (self.chunk[1] if self.compression in (*CCITT, JPEG) else self.row_bytes)
+        if self.compression != 1 and area > MOST_AREA:
+            raise ValueError(f"a compressed strip or tile of {area:,} bytes, and at most {MOST_AREA:,} are read of one")
         if growth and least > growth * total:
             raise ValueError(f"{self.size[0]} x {self.size[1]} pixels, and the file has only {total} bytes")
 
