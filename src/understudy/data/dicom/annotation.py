@@ -152,7 +152,7 @@ def classes_of(labels: Iterable[str], named: LabelScheme | None) -> tuple[LabelS
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenSegments:
     """Which segments of a file are taken.
 
     Attributes:
@@ -166,16 +166,16 @@ class Chosen:
     remarks: tuple[str, ...]
 
 
-def chosen(labels: Mapping[int, str], classes: Mapping[str, int] | None) -> Chosen:
+def chosen(labels: Mapping[int, str], classes: Mapping[str, int] | None) -> ChosenSegments:
     """Choose the segments (number -> label) that classes (``spelled`` label -> value) are named after; None: all."""
     if classes is None:
-        return Chosen({number: number for number in labels}, dict(labels), ())
+        return ChosenSegments({number: number for number in labels}, dict(labels), ())
     values = {number: classes[spelled(label)] for number, label in labels.items() if spelled(label) in classes}
     names: dict[int, str] = {}
     for number, value in values.items():
         names.setdefault(value, labels[number])
     remarks = [UNNAMED] * (len(values) < len(labels)) + [SAME_NAME] * (len(names) < len(values))
-    return Chosen(values, names, tuple(remarks))
+    return ChosenSegments(values, names, tuple(remarks))
 
 
 class Canvas:
@@ -207,7 +207,7 @@ class Canvas:
             kept = mask & ((there == 0) | ((there > value) if self.overlap == "first" else (there < value)))
         self.array[0][region] = np.where(kept, self.array.dtype.type(value), there)
 
-    def annotation(self, taken: Chosen, remarks: Iterable[str]) -> Annotation:
+    def annotation(self, taken: ChosenSegments, remarks: Iterable[str]) -> Annotation:
         """Return the label map with all remarks, each once."""
         said = [*taken.remarks, *remarks, *([OVERLAPPED] if self.overlapped else [])]
         return Annotation(self.array, taken.names, tuple(dict.fromkeys(said)))

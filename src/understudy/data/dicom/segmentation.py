@@ -22,7 +22,7 @@ from understudy.data.dicom.annotation import (
     BEYOND,
     Annotation,
     Canvas,
-    Chosen,
+    ChosenSegments,
     Overlap,
     chosen,
     instances,
@@ -145,7 +145,7 @@ class _Pixels:
         self.dataset, self.kind = dataset, kind
         self.size = (int(dataset.Columns), int(dataset.Rows))
         self.segments = _segments(dataset, kind)
-        self.taken: Chosen = chosen(self.segments, classes)
+        self.taken: ChosenSegments = chosen(self.segments, classes)
         self.top = float(dataset.get("MaximumFractionalValue") or 0) if kind == "FRACTIONAL" else 1.0
         if not self.top > 0:
             raise UnderstudyError("a FRACTIONAL SEG does not say which value is the whole: export it again")
