@@ -2,9 +2,8 @@
 
     python benchmarks/dicom_import.py [FILES ...]        default: 2500 5000 10000, in studies of 250 slices of 128 x 128
 
-Each line is a process of its own: seconds of its CPU, files a second, and the peak of resident memory. Files
-are written by
-patching the bytes of one; their names and instance numbers say nothing about their order.
+Each line is a process of its own: seconds of its CPU, files a second, and the peak of resident memory. Files are
+written by patching the bytes of one; their names and instance numbers say nothing about their order.
 """
 
 import resource

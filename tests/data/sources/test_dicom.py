@@ -1,5 +1,7 @@
 """import dicom: studies become cases, by geometry; subjects, channels, label maps and classes; what is left out."""
 
+import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +12,7 @@ import pytest
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
+from understudy.data.dicom.survey import survey
 from understudy.data.listing import Listing, Reading
 from understudy.data.sources.dicom import DicomOptions, listing
 
@@ -231,3 +234,36 @@ def test_messages_change_nothing_that_is_written(bring: Bring, studies: Path) ->
     one = bring(studies, "dicom", "one")
     two = bring(studies, "dicom", "two", name_files=True, show_descriptions=True)
     assert (one.path / "cohort.json").read_bytes() == (two.path / "cohort.json").read_bytes()
+
+
+def test_many_files_take_linear_time_and_little_memory(tmp_path: Path, made: ModuleType) -> None:
+    own = {"PatientID": "ID00000", "StudyInstanceUID": "1.2.3000", "SeriesInstanceUID": "1.3.3000"}
+    place = {"SOPInstanceUID": "1.4.300000", "ImagePositionPatient": ["0", "0", "0000"]}
+    plain = made.file(tmp_path / "plain", **own, **place).read_bytes()
+    (tmp_path / "in").mkdir()
+    for n, place in enumerate(np.random.default_rng(0).permutation(2000).tolist()):
+        study, k = divmod(place, 50)
+        content = plain.replace(b"ID00000", f"ID{study:05d}".encode()).replace(b"0\\0\\0000", f"0\\0\\{k:04d}".encode())
+        for first in (2, 3):
+            content = content.replace(f"1.{first}.3000".encode(), f"1.{first}.{3000 + study}".encode())
+        content = content.replace(b"1.4.300000", f"1.4.{300000 + place}".encode())
+        (tmp_path / "in" / f"{n:05d}").write_bytes(content)
+    few, many = tmp_path / "few", tmp_path / "in"
+    few.mkdir()
+    for file in sorted(many.iterdir())[:500]:
+        (few / file.name).hardlink_to(file)
+    seconds = []
+    for folder in (few, many):
+        start = time.process_time()
+        found = (
+            listing(folder, DicomOptions(skip_unfit=True, subject="study")) if folder == many else survey(few, False)
+        )
+        seconds.append(time.process_time() - start)
+    assert isinstance(found, Listing) and len(found.items) == 40 and seconds[1] < 10 * seconds[0]
+    tracemalloc.start()
+    for item in found.items[:3]:
+        for reading in found.read(item):
+            assert reading.size == (50, 6, 8)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20
