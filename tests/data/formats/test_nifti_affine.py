@@ -8,7 +8,7 @@ import pytest
 
 from understudy.core.errors import UnderstudyError
 from understudy.data.formats import nifti_affine as told
-from understudy.data.formats.nifti_affine import Placement, placement
+from understudy.data.formats.nifti_affine import NiftiPlace, placement
 from understudy.data.geometry import SHEARED
 
 SIZE = (20, 24, 6)
@@ -35,7 +35,7 @@ def made(
     return header
 
 
-def place(header: nib.Nifti1Header, size: tuple[int, ...] = SIZE) -> Placement:
+def place(header: nib.Nifti1Header, size: tuple[int, ...] = SIZE) -> NiftiPlace:
     return placement(header, (*size, 1)[:3], Path("a.nii"))
 
 

@@ -78,7 +78,7 @@ def test_a_label_map_in_another_order_of_axes_lies_on_its_image(tmp_path: Path) 
 
 @pytest.mark.parametrize(("affine", "codes", "says"), [
     (np.diag([-1.0, -1, 1, 1]), 2, "has no geometry of its own .spacing 1, origin 0"),
-    (None, 0, "has no geometry of its own .sform and qform codes 0"),
+    (None, 0, "has no geometry of its own .in NIfTI: sform and qform codes 0"),
 ])  # fmt: skip
 def test_a_label_map_without_a_place_is_taken_only_when_asked(
     tmp_path: Path, affine: np.ndarray | None, codes: int, says: str

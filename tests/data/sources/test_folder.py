@@ -144,8 +144,11 @@ def test_a_0_255_mask_without_scheme_names_the_option(pictures: Path, refused: R
     refused("hold the values 0, 255, and what they mean is not said.*--label-scheme 0=background,255=class1")
 
 
-def test_images_given_as_label_maps(refused: Refused) -> None:
-    refused("channels that differ, and a label map has one channel", labels="images")
+def test_images_given_as_label_maps(pictures: Path, refused: Refused) -> None:
+    (pictures / "copies").mkdir()
+    for file in (pictures / "images").iterdir():
+        (pictures / "copies" / file.name).write_bytes(file.read_bytes())
+    refused("channels that differ, and a label map has one channel", labels="copies")
 
 
 def test_a_label_outside_the_scheme(refused: Refused) -> None:
@@ -157,7 +160,7 @@ def test_a_scheme_that_is_none(refused: Refused, scheme: str) -> None:
     if scheme:
         refused("label scheme", label_scheme=scheme)
     else:
-        refused("--label-scheme and --label-column need --labels", labels=None, label_scheme="0=a")
+        refused("--label-scheme, --label-column and --label-suffix need --labels", labels=None, label_scheme="0=a")
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

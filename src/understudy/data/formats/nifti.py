@@ -37,7 +37,7 @@ from understudy.data.formats.decoded import (
     unreadable,
     without_alpha,
 )
-from understudy.data.formats.nifti_affine import Placement, placement
+from understudy.data.formats.nifti_affine import NiftiPlace, placement
 
 Stream = gzip.GzipFile | BufferedReader
 KINDS = {348: nib.Nifti1Header, 540: nib.Nifti2Header}  # by the header's length, its first number
@@ -58,7 +58,7 @@ class _Layout:
     parts: int  # numbers stored side by side for each voxel: 3 or 4 of a colour, else 1
     offset: int
     scale: tuple[float, float]  # slope, intercept
-    place: Placement
+    place: NiftiPlace
     remarks: tuple[str, ...]
 
     @property

@@ -41,7 +41,7 @@ SAME = 0.01  # share by which voxel sizes may differ
 
 
 @dataclass(frozen=True)
-class Placement:
+class NiftiPlace:
     """Where a volume lies.
 
     Attributes:
@@ -56,7 +56,7 @@ class Placement:
 
 
 @np.errstate(invalid="ignore", over="ignore")  # what is no number is told apart below
-def placement(found: nib.Nifti1Header, size: tuple[int, ...], file: Path) -> Placement:
+def placement(found: nib.Nifti1Header, size: tuple[int, ...], file: Path) -> NiftiPlace:
     """Return where a volume of the size (I, J, K) lies, by its header.
 
     Raises:
@@ -75,7 +75,7 @@ def placement(found: nib.Nifti1Header, size: tuple[int, ...], file: Path) -> Pla
             f"{file} has an affine that cannot be inverted (by its sform, qform and voxel sizes): repair its header"
         )
     factor, said = _unit(found)
-    return Placement(np.diag([factor, factor, factor, 1.0]) @ affine, placed, remarks + said + sheared(affine))
+    return NiftiPlace(np.diag([factor, factor, factor, 1.0]) @ affine, placed, remarks + said + sheared(affine))
 
 
 def _pixdim(found: nib.Nifti1Header, size: tuple[int, ...]) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -66,6 +66,7 @@ def listing(path: Path, options: FileOptions) -> Listing:
         _refuse_no_volume(item)
     layout = Layout(
         "brats",
+        akbar=True,
         channels=channels,
         taken=tuple(range(len(channels))),
         scheme=_scheme(cases) if labelled else None,

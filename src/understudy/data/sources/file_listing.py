@@ -35,6 +35,7 @@ class Layout:
 
     Attributes:
         source: name of the source, for the notes.
+        akbar: whether its volumes may be cut by the rule of that name.
         channels: names of the channels, in the files' order; empty where the layout does not say.
         taken: numbers of the channels that are read, in the order in which they are; None takes all.
         scheme: what label values mean, where the layout says so.
@@ -43,6 +44,7 @@ class Layout:
     """
 
     source: str
+    akbar: bool = False
     channels: tuple[str, ...] = ()
     taken: tuple[int, ...] | None = None
     scheme: LabelScheme | None = None
@@ -61,7 +63,7 @@ def file_listing(path: Path, items: list[Item], layout: Layout, options: FileOpt
         UsageError: an option does not go with the files.
         UnderstudyError: the files do not fit together.
     """
-    if options.rule == "akbar" and layout.source != "brats":
+    if options.rule == "akbar" and not layout.akbar:
         raise UsageError(
             f"--rule akbar is for brats; volumes of {layout.source} are cut by --rule all or tumour (with --dims 2)"
         )
