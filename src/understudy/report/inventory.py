@@ -87,7 +87,7 @@ class Inventory:
         return [
             {
                 "name": channel.name,
-                "x_label": channel.meaning,
+                "x_label": "",
                 "scale": "linear",
                 "height": "log",
                 "edges": np.linspace(channel.low, channel.high, BINS + 1).tolist(),

@@ -104,7 +104,6 @@ def _render(cohort: Cohort, notices: Sequence[Notice], shown: dict[str, list[_Sh
         classes=[(name, colour(k)) for k, name in enumerate(cohort.scheme.names) if k] if cohort.scheme else [],
         panels=panel_names(cohort.encoding.channels) if cohort.images is not None else [],
         histogram=ReportFigure("Intensities", histogram_figure(histograms)) if histograms else None,
-        histograms=len(histograms),
         tables=inventory.tables(),
         version=code_version(),
     )
