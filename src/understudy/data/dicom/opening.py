@@ -68,14 +68,14 @@ def damaged(where: str, why: str) -> UnderstudyError:
 
 
 @contextmanager
-def reading(where: str, what: str) -> Iterator[None]:
-    """Turn whatever pydicom raises while it reads ``what`` of a file into one sentence that quotes nothing of it."""
+def reading(where: str, what: str, *known: type[Exception]) -> Iterator[None]:
+    """Turn whatever pydicom raises while it reads ``what`` of a file into one sentence; ``known`` errors pass."""
     try:
         with quiet():
             yield
-    except UnderstudyError:
-        raise
-    except Exception as error:  # noqa: BLE001  (whatever a damaged file makes a library raise)
+    except Exception as error:
+        if isinstance(error, (UnderstudyError, *known)):
+            raise
         raise damaged(where, f"{what}: {type(error).__name__}") from None
 
 

@@ -5,7 +5,6 @@ blank ids, and words that stand for nobody, are refused.
 **Checked** in tests/data/dicom/test_people.py.
 """
 
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,37 +12,16 @@ from typing import Literal
 
 from understudy.core.errors import UnderstudyError
 from understudy.data.dicom.instance import Instance
+from understudy.data.identity import ALIKE, is_known, look, plain
 
 By = Literal["patient", "study", "folder"]
 NOBODY = frozenset(
-    (
-        "na",
-        "n/a",
-        "nan",
-        "null",
-        "none",
-        "nil",
-        "unknown",
-        "unk",
-        "missing",
-        "undefined",
-        "anonymous",
-        "anonymized",
-        "anonymised",
-        "anonym",
-        "anon",
-        "deidentified",
-        "de-identified",
-        "removed",
-        "redacted",
-        "patient",
-        "test",
-        "xxx",
-        "x",
-    )
-)
+    {
+        *("anonymous", "anonymized", "anonymised", "anonym", "anon", "deidentified", "de-identified", "removed"),
+        *("redacted", "patient", "test", "xxx", "x"),
+    }
+)  # what takes the name's place when files are stripped, beside the words of data/identity.py
 SEVERAL = "one PatientID stands with different names or birth dates: is it one person?"
-ALIKE = "PatientIDs that differ in capitals, blanks or leading zeros only are taken as different people"
 
 
 def subjects(instances: Iterable[Instance], by: By, path: Path) -> tuple[dict[str, str], Counter[str]]:
@@ -55,7 +33,7 @@ def subjects(instances: Iterable[Instance], by: By, path: Path) -> tuple[dict[st
     named: dict[str, set[str]] = defaultdict(set)
     people: dict[str, set[int]] = defaultdict(set)
     instances = list(instances)
-    issued = {_plain(one.subject[0]) for one in instances if not one.subject[1]}
+    issued = {plain(one.subject[0]) for one in instances if not one.subject[1]}
     for one in instances:
         subject = _subject(one, by, path, issued)
         named[one.study].add(subject)
@@ -74,7 +52,7 @@ def subjects(instances: Iterable[Instance], by: By, path: Path) -> tuple[dict[st
             "say whose they are with --subject patient, study or folder"
         )
     told = Counter({SEVERAL: sum(len(several) > 1 for several in people.values()) if by == "patient" else 0})
-    looks = Counter(_look(subject) for subject in {name for names in named.values() for name in names})
+    looks = Counter(look(subject) for subject in {name for names in named.values() for name in names})
     told[ALIKE] = sum(n for n in looks.values() if n > 1) if by == "patient" else 0
     return {study: names.pop() for study, names in named.items()}, +told
 
@@ -86,16 +64,7 @@ def _subject(one: Instance, by: By, path: Path, issued: set[str]) -> str:
     if by == "folder":
         parts = one.file.relative_to(path).parts
         return parts[0] if len(parts) > 1 else ""
-    name = _plain(one.subject[0])
-    if not any(c.isalnum() for c in name) or name.casefold() in NOBODY or not name.strip("0"):
+    name = plain(one.subject[0])
+    if not is_known(name) or name.casefold() in NOBODY or not name.strip("0"):
         return ""
-    return name if name in issued else f"{name}\0{_plain(one.subject[1])}"
-
-
-def _plain(text: str) -> str:
-    kept = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc"))
-    return " ".join(unicodedata.normalize("NFC", kept).split())
-
-
-def _look(name: str) -> str:
-    return "".join(unicodedata.normalize("NFKC", name).casefold().split()).lstrip("0")
+    return name if name in issued else f"{name}\0{plain(one.subject[1])}"

@@ -16,6 +16,7 @@ import numpy as np
 
 from understudy.core.errors import UnderstudyError
 from understudy.data.dicom.codestream import refuse_other_size
+from understudy.data.dicom.decoder import DecodingError, pixels_of
 from understudy.data.dicom.instance import Instance, Pixels
 from understudy.data.dicom.opening import damaged, pydicom, reading, with_pixels
 from understudy.data.dicom.series import Volume
@@ -115,8 +116,12 @@ def _stored(instance: Instance, as_labels: bool) -> tuple[np.ndarray, Any, list[
     refuse_other_size(dataset, pixels, where)
     syntax = dataset.file_meta.TransferSyntaxUID
     options = {"correct_unused_bits": False} if pixels.samples == 1 and not pixels.floats else {}
-    with reading(where, f"pixels, {syntax.name}" if syntax.is_transfer_syntax else "pixels"):
-        frames = np.asarray(pydicom().pixels.pixel_array(dataset, **options))
+    what = f"pixels, {syntax.name}" if syntax.is_transfer_syntax else "pixels"
+    try:
+        with reading(where, what, DecodingError):
+            frames = pixels_of(dataset, options)
+    except DecodingError as error:
+        raise damaged(where, f"{what}: {error}") from None
     expected = (pixels.frames, pixels.rows, pixels.columns, *([3] if pixels.samples == 3 else []))
     if frames.size != math.prod(expected):
         raise damaged(where, "its pixels are not of the size that its header says")

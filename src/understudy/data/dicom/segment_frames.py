@@ -1,8 +1,6 @@
 """The frames of a SEG: what is said of each, and their pixels, decoded one after the other.
 
 Sizes that the file claims are checked against each other and the length of the pixel data before anything is decoded.
-**Differs** from pydicom's choice of decoders, which asks gdcm first: damaged JPEG or JPEG 2000 frames may end the
-process in it, and pyjpegls may never end.
 **Source**: DICOM PS3.3, C.8.20.2 and C.8.20.3 (Segmentation Image, its functional groups).
 **Checked** in tests/data/dicom/test_segment_frames.py and test_hostile_annotations.py.
 """
@@ -16,12 +14,12 @@ import numpy as np
 from understudy.core.errors import UnderstudyError
 from understudy.data.dicom.annotation import items
 from understudy.data.dicom.codestream import stated_size
+from understudy.data.dicom.decoder import pixels_of
 from understudy.data.dicom.grid import LPS_TO_RAS
 from understudy.data.dicom.opening import pydicom
 from understudy.data.formats.decoded import MOST_SIDE
 
 BITS = {"BINARY": (1,), "FRACTIONAL": (8,), "LABELMAP": (8, 16)}
-PLUGINS = ("pydicom", "pillow", "gdcm", "pylibjpeg", "pyjpegls")  # in the order in which decoders are asked
 
 
 @dataclass(frozen=True)
@@ -147,16 +145,14 @@ def stored_frames(dataset: Any, wanted: set[int]) -> Iterator[tuple[int, np.ndar
 
 def _decompressed(value: bytes, dataset: Any) -> np.ndarray:
     """One frame by pydicom's decoder."""
-    bits, syntax = int(dataset.BitsAllocated), dataset.file_meta.TransferSyntaxUID
-    decoder = pydicom().pixels.get_decoder(syntax)
-    plugin = next(name for name in PLUGINS if name in decoder.available_plugins)
-    pixels, _ = decoder.as_array(
-        pydicom().encaps.encapsulate([value], has_bot=False), decoding_plugin=plugin,
-        rows=int(dataset.Rows), columns=int(dataset.Columns), number_of_frames=1, samples_per_pixel=1,
-        bits_allocated=bits, bits_stored=bits, photometric_interpretation="MONOCHROME2", pixel_representation=0,
-        pixel_keyword="PixelData",
-    )  # fmt: skip
-    return np.asarray(pixels)
+    bits, frame = int(dataset.BitsAllocated), pydicom().Dataset()
+    frame.file_meta = dataset.file_meta
+    frame.Rows, frame.Columns, frame.NumberOfFrames, frame.SamplesPerPixel = dataset.Rows, dataset.Columns, 1, 1
+    frame.BitsAllocated, frame.BitsStored, frame.HighBit, frame.PixelRepresentation = bits, bits, bits - 1, 0
+    frame.PhotometricInterpretation = "MONOCHROME2"
+    frame.add_new("PixelData", "OB", pydicom().encaps.encapsulate([value], has_bot=False))
+    frame["PixelData"].is_undefined_length = True
+    return pixels_of(frame, {})
 
 
 def _raw_frames(dataset: Any, wanted: set[int]) -> Iterator[tuple[int, bytes]]:

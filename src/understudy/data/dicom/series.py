@@ -5,8 +5,8 @@ place, ``MARKS`` (echo, time, b-value ...) tell volumes apart, and at last the o
 repeat in it as a whole. What cannot be one volume has a ``problem``: missing or doubled slices, no reason to sort.
 **Source**: DICOM PS3.3, C.7.6.2.1.1 (position and orientation).
 **Differs** from dcm2niix, which resamples stacks of uneven distance, drops the shear of tilted ones whose header does
-not name the tilt, and takes the distance of the first two slices for all: uneven ones are refused, tilted ones keep their
-true, sheared affine, and the distance is the mean.
+not name the tilt, and takes the distance of the first two slices for all: uneven ones are refused, tilted ones keep
+their true, sheared affine, and the distance is the mean.
 **Checked** in tests/data/dicom/test_series.py, and against dcm2niix in benchmarks/dicom_judge.py.
 """
 
