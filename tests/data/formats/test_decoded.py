@@ -50,9 +50,23 @@ def test_the_largest_unsigned_number_is_seen() -> None:
         as_kept(np.array([2**64 - 1], np.uint64), FILE)
 
 
-def test_what_float32_cannot_hold_becomes_infinite_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
-    assert np.isinf(as_kept(np.array([1e300]), FILE)).all()
+def test_what_float32_does_not_reach_is_refused_and_infinity_is_left_to_the_reader(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    assert np.isinf(as_kept(np.array([np.inf]), FILE)).all()
+    for array, says in ((np.array([1e300]), "beyond 3.4e38"), (np.zeros(3, np.complex64), "complex64")):
+        with pytest.raises(UnderstudyError, match=says):
+            as_kept(array, FILE)
     assert not recwarn.list
+
+
+@pytest.mark.parametrize(("dtype", "stored"), [
+    (">i2", "int16"), (">u2", "uint16"), ("<u4", "float32"), (">i8", "float32"), (">f2", "float32"), ("bool", "uint8"),
+])  # fmt: skip
+def test_types_are_kept_in_the_byte_order_of_the_machine(dtype: str, stored: str) -> None:
+    array = np.array([0, 1, 1]).astype(dtype)
+    out = as_kept(array, FILE)
+    assert out.dtype == stored and out.dtype.isnative and np.array_equal(out, array)
 
 
 def test_alpha() -> None:

@@ -11,7 +11,6 @@ from understudy.data.formats.picture import (
     coloured,
     colours,
     foreign_profile,
-    kept,
     one_channel,
     refuse_size,
     upright,
@@ -52,26 +51,6 @@ def test_profiles() -> None:
     assert not foreign_profile(b"...sRGB IEC61966-2.1")
     assert not foreign_profile("sRGB".encode("utf-16-be"))
     assert foreign_profile(b"Display P3")
-
-
-@pytest.mark.parametrize(("dtype", "stored"), [
-    ("uint8", "uint8"), ("int8", "int16"), (">i2", "int16"), (">u2", "uint16"), ("<u4", "float32"), (">i8", "float32"),
-    (">f2", "float32"), (">f8", "float32"), ("bool", "uint8"),
-])  # fmt: skip
-def test_types_that_are_kept(dtype: str, stored: str) -> None:
-    out = kept(ARRAY.astype(dtype), FILE)
-    assert out.dtype == stored
-    assert out.dtype.isnative
-    assert np.array_equal(out, ARRAY.astype(dtype))
-
-
-def test_numbers_that_are_not_kept() -> None:
-    assert np.isinf(kept(np.array([np.inf]), FILE)).all()  # told by the reader of images, as what it is
-    for array in (np.array([2**24 + 1]), np.array([-(2**24) - 1]), np.array([2**63], np.uint64), np.array([1e40])):
-        with pytest.raises(UnderstudyError, match="rescale"):
-            kept(array, FILE)
-    with pytest.raises(UnderstudyError, match="complex64"):
-        kept(np.zeros(3, np.complex64), FILE)
 
 
 def test_one_channel() -> None:

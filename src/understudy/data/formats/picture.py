@@ -1,4 +1,4 @@
-"""What pictures of all formats share: bounds, orientation, alpha, palettes, colour profiles, types that are kept.
+"""What pictures of all formats share: bounds, orientation, alpha, palettes, colour profiles.
 
 A viewer honours these, and so does every reader. An orientation (EXIF or TIFF tag 274, values 1 to 8) is applied to the
 pixels and to the size. Alpha is no contrast: where it is opaque everywhere it is left out; otherwise the picture is
@@ -13,11 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from understudy.core.errors import UnderstudyError
-from understudy.data.formats.decoded import refuse_large, storable
+from understudy.data.formats.decoded import refuse_large
 
 MOST_PIXELS = 81_000_000  # of one picture: 9,000 x 9,000
 MOST_BYTES = 2**29  # of one picture, decoded: 9,000 x 9,000 in 16-bit colour
-EXACT = 2**24  # up to which float32 holds every whole number
 TURNED = "pictures are turned as their orientation (EXIF or TIFF tag) says"
 OPAQUE = "an alpha channel that is opaque everywhere is left out"
 PROFILE = "colour profiles are not applied"
@@ -93,30 +92,6 @@ def refuse_beyond(indices: np.ndarray, palette: np.ndarray, file: Path) -> None:
             f"{file} holds the palette index {int(indices.max())}, and its palette has {len(palette)} colours: it is "
             "damaged; save it as a grey picture, or with a whole palette"
         )
-
-
-def kept(array: np.ndarray, file: Path) -> np.ndarray:
-    """Return an image's values in the type that a cohort keeps (``storable``), in the machine's byte order.
-
-    Raises:
-        UnderstudyError: they are complex, or integers or floats that float32 does not hold.
-    """
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
-    kind = storable(array.dtype)
-    if array.dtype.kind not in "buif":
-        raise UnderstudyError(f"{file} holds values of type {array.dtype}, and whole or floating numbers are read")
-    if kind != "float32":
-        return array.astype(kind, copy=False)
-    if array.dtype.kind in "ui" and (int(array.max()) > EXACT or int(array.min()) < -EXACT):
-        raise UnderstudyError(
-            f"{file} holds whole numbers beyond {EXACT:,}, and a cohort keeps them as float32, which does not hold "
-            "them exactly: rescale it to 16 bits"
-        )
-    with np.errstate(over="ignore"):
-        out = array.astype(np.float32, copy=False)
-    if array.dtype.itemsize > 4 and (np.isinf(out) & np.isfinite(array)).any():
-        raise UnderstudyError(f"{file} holds numbers beyond 3.4e38, which float32 does not hold: rescale it")
-    return out
 
 
 def one_channel(array: np.ndarray, file: Path) -> np.ndarray:

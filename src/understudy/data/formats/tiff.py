@@ -24,7 +24,7 @@ from PIL import Image
 from tifffile import TiffFileError
 
 from understudy.core.errors import UnderstudyError
-from understudy.data.formats.decoded import DecodedFile, Header, storable, unreadable
+from understudy.data.formats.decoded import DecodedFile, Header, as_kept, storable, unreadable
 from understudy.data.formats.picture import (
     OPAQUE,
     PROFILE,
@@ -32,7 +32,6 @@ from understudy.data.formats.picture import (
     coloured,
     colours,
     foreign_profile,
-    kept,
     one_channel,
     refuse_lossy,
     refuse_see_through,
@@ -104,7 +103,7 @@ def image(file: Path) -> DecodedFile:
         array = coloured(array, page.palette, file)
     elif page.pixels.bits < 8:
         array = array * np.uint8(255 // (2**page.pixels.bits - 1))
-    return DecodedFile(upright(kept(array, file), page.orientation), remarks=remarks)
+    return DecodedFile(upright(as_kept(array, file), page.orientation), remarks=remarks)
 
 
 def labels(file: Path) -> DecodedFile:
