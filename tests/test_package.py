@@ -20,7 +20,13 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 BUDGET = 55
 ASKED_FOR_BY_OTHERS = {"einops"}  # by MONAI's Swin network when it runs; MONAI does not require it
-DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml", "skimage": "scikit-image", "sklearn": "scikit-learn"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "gdcm": "python-gdcm",
+    "yaml": "pyyaml",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+}
 CUDA = ("nvidia-", "cuda-", "triton")  # what the CUDA build of torch brings along
 
 

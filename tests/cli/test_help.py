@@ -1,11 +1,13 @@
 """Every help page as it is shown at 80 columns: its examples are there literally, and they run; and words of old."""
 
+import importlib.util
 import json
 import re
 import shlex
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import nibabel as nib
@@ -108,6 +110,7 @@ def prepare(folder: Path) -> None:
         )
         rows.append(f"p{i}.png,c{i},{('normal', 'virus')[i % 2]}")
     layouts(folder)
+    studies(folder)
     (folder / "policy.yaml").write_bytes((files("understudy.release") / "policy.yaml").read_bytes())
     (folder / "XRAYS" / "table.csv").write_text("\n".join(rows) + "\n")
 
@@ -136,6 +139,37 @@ def layouts(folder: Path) -> None:
     told = {"channel_names": {"0": "MR"}, "labels": labels, "numTraining": len(pairs), "training": pairs}
     for root in (nnunet, msd):
         (root / "dataset.json").write_text(json.dumps(told))
+
+
+def studies(folder: Path) -> None:
+    """Make DICOM studies with segmentations, and x-rays with a table."""
+    made, annotated = (module(name) for name in ("made", "annotated"))
+    rows = ["PatientID,ill"]
+    for i in range(12):
+        (folder / "STUDIES" / f"s{i}").mkdir(parents=True)
+        annotated.study(folder / "STUDIES" / f"s{i}", made, i, PatientID=f"P1{i}", StudyInstanceUID=f"1.2.4.{i}")
+        rows.append(f"P1{i},{i % 2}")
+        shot = {
+            "Modality": "DX",
+            "ImagePositionPatient": None,
+            "ImageOrientationPatient": None,
+            "FrameOfReferenceUID": None,
+        }
+        own = {
+            name: f"1.3.{n}.{i}" for n, name in enumerate(("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"))
+        }
+        made.file(folder / "DX" / f"x{i}", **shot, **own, PatientID=f"P1{i}")
+    (folder / "DX" / "labels.csv").write_text("\n".join(rows) + "\n")
+
+
+def module(name: str) -> ModuleType:
+    """Return a maker of DICOM files of the tests of data/dicom."""
+    file = Path(__file__).resolve().parents[1] / "data" / "dicom" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None and spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
 
 
 def made_small(command: str) -> list[str]:

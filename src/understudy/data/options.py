@@ -36,7 +36,7 @@ class ImportOptions(BaseModel):
     )
     intensity: Intensity = Field("dtype", description="how intensities are stored, and which range a network sees")
     dims: Literal[2, 3] | None = Field(
-        None, description="2 cuts volumes into axial slices, 3 keeps them; default: as the source has them"
+        None, description="2 cuts volumes into slices, 3 keeps them; default: as the source has them"
     )
     split: str = Field(SPLIT_DEFAULT, description="fractions of subjects; may name only some")
     train_subjects: int | None = Field(None, ge=1, description="keep so many training subjects, drawn at random")

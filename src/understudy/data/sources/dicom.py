@@ -240,7 +240,7 @@ SOURCE = Source(
     listing,
     DicomOptions,
     (
-        "understudy import dicom STUDIES --series 't1=T1,flair=FLAIR' --labels seg --skip-unfit --out mine",
-        "understudy import dicom XRAYS --table labels.csv --match patient --classes ill --size 64 --out xrays",
+        "understudy import dicom STUDIES --series 'ct=CT' --labels seg --skip-unfit --out mine",
+        "understudy import dicom DX --table labels.csv --match patient --classes ill --size 64 --out xrays",
     ),
 )
