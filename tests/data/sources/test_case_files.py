@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import nibabel as nib
@@ -16,6 +17,7 @@ from understudy.data.listing import Item
 from understudy.data.options import FileOptions
 from understudy.data.sources.case_files import (
     ASIDE,
+    DRAWN_ON,
     NO_PLACE,
     case_header,
     chosen_plane,
@@ -157,3 +159,18 @@ def test_a_case_is_read_as_a_plane_asks(tmp_path: Path) -> None:
     axial, sagittal = find("axial"), find("sagittal")
     assert axial.shape == (5, 6, 4) and sagittal.shape == (4, 5, 6)
     assert np.array_equal(sagittal, axial[::-1].transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("direction", [[1, 0, 0, 0, 1, 0], [-1, 0, 0, 0, -1, 0], [0, 1, 0, 0, 0, -1]])
+def test_a_picture_is_drawn_on_a_dicom_slice_as_viewers_show_it(
+    tmp_path: Path, made: ModuleType, direction: list[float]
+) -> None:
+    shown = RANDOM.integers(0, 900, (6, 8)).astype(np.int16)
+    image = made.file(tmp_path / "a.dcm", shown, ImageOrientationPatient=direction)
+    Image.fromarray((shown > 400).astype(np.uint8)).save(tmp_path / "b.png")
+    reading = read(Item("a", "a", (image,), tmp_path / "b.png"))
+    assert DRAWN_ON in reading.remarks and reading.affine is not None
+    assert np.array_equal(reading.labels, (reading.image[0] > 400).astype(np.uint8))
+    Image.fromarray(np.zeros((8, 6), np.uint8)).save(tmp_path / "b.png")
+    with pytest.raises(UnderstudyError, match="must have the same size"):
+        read(Item("a", "a", (image,), tmp_path / "b.png"))

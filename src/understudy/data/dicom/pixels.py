@@ -34,7 +34,7 @@ def volume_header(volume: Volume, where: str) -> Header:
     assert pixels is not None
     refuse_large(where, (*volume.stored, pixels.channels))
     affine = None if volume.grid is None else volume.grid.affine
-    return Header(pixels.channels, volume.stored, value_type(volume), affine)
+    return Header(pixels.channels, volume.stored, value_type(volume), affine, displayed=True)
 
 
 def value_type(volume: Volume) -> str:

@@ -32,6 +32,8 @@ class Header:
         affine: (4, 4), stored indices (i, j, k, 1) to millimetres right, anterior, superior; or None.
         placed: whether the file itself says where it lies; where False, an affine is the format's default.
         source_dtype: NumPy name of the type that the file stores, for the notes; blank where it is ``dtype``.
+        displayed: whether every viewer shows the stored rows and columns as they are (DICOM), so that a picture without
+            a place can be drawn on them.
     """
 
     channels: int
@@ -40,6 +42,7 @@ class Header:
     affine: np.ndarray | None = None
     placed: bool = True
     source_dtype: str = ""
+    displayed: bool = False
 
     @property
     def size(self) -> tuple[int, ...]:

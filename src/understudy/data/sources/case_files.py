@@ -24,6 +24,7 @@ from understudy.data.sources.label_values import Palettes, mapped
 
 ASIDE = "label maps or channels lie a fraction of a voxel beside their images, which is taken as rounding"
 NO_PLACE = "volumes do not say how they are oriented (NIfTI: both codes 0); the format's default order is taken"
+DRAWN_ON = "label maps that do not say where they lie are taken as drawn on the DICOM slice as viewers show it"
 GREY = "colour pictures whose channels are equal are taken as one grey channel"
 
 
@@ -36,7 +37,8 @@ def case_headers(item: Item, same_grid: bool = False) -> list[Header]:
     """Return the headers of a case's files; all must have one size and known places, or none a place."""
     heads = [formats.header(file) for file in item.files]
     for file, head in zip(item.files[1:], heads[1:], strict=True):
-        _refuse_half_placed(item.files[0], heads[0], file, head, same_grid)
+        if not _drawn_on(heads[0], head):
+            _refuse_half_placed(item.files[0], heads[0], file, head, same_grid)
         if _size_on(heads[0], head, same_grid) != heads[0].stored:
             what = "its label map" if file == item.labels else "its channel"
             raise UnderstudyError(
@@ -48,12 +50,19 @@ def case_headers(item: Item, same_grid: bool = False) -> list[Header]:
 
 def _size_on(first: Header, other: Header, same_grid: bool) -> tuple[int, ...]:
     """The other's stored size, by the first's axes where both say how theirs lie."""
+    if _drawn_on(first, other):
+        return (other.stored[1], other.stored[0], 1)
     if same_grid or first.affine is None or other.affine is None or not (first.placed and other.placed):
         return other.stored
     change = onto(first.affine, other.affine)
     if change is None:
         return other.stored
     return tuple(other.stored[int(axis)] for axis in np.argsort(change[:, 0]))
+
+
+def _drawn_on(first: Header, other: Header) -> bool:
+    """Whether the other is a picture without a place, drawn on a single slice as viewers show it."""
+    return first.displayed and first.affine is not None and first.stored[2] == 1 and len(other.stored) == 2
 
 
 def _refuse_half_placed(file: Path, head: Header, other_file: Path, other: Header, same_grid: bool) -> None:
@@ -169,6 +178,9 @@ def read_item(
 
 def _on(first: DecodedFile, other: DecodedFile, file: Path, same_grid: bool) -> DecodedFile:
     """Another file of a case, on the axes of the first; refused where it lies elsewhere."""
+    if first.affine is not None and other.array.ndim == 3:  # (C, H, W), drawn on a slice (C, W, H, 1)
+        array = other.array.swapaxes(1, 2)[..., None]
+        return replace(other, array=array, affine=first.affine, remarks=(*other.remarks, DRAWN_ON))
     if same_grid or first.affine is None or other.affine is None or not (first.placed and other.placed):
         return replace(other, affine=first.affine, placed=first.placed)
     array, affine = moved_onto(first.affine, other.array, other.affine)

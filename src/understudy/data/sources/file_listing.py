@@ -75,7 +75,11 @@ def file_listing(path: Path, items: list[Item], layout: Layout, options: FileOpt
     channels, dtype = _channels(items, heads, layout, options) if items[0].images else ((), "uint8")
     scheme = _scheme(items, layout, options)
     plane, remarks = chosen_plane(options, firsts, options.dims or max(dims))
-    notes = {"source": layout.source, "types_in_files": sorted({head.dtype for head in firsts}), **layout.notes}
+    notes = {
+        "source": layout.source,
+        "types_in_files": sorted({head.source_dtype or head.dtype for head in firsts}),
+        **layout.notes,
+    }
     return Listing(
         items=items,
         read=partial(
