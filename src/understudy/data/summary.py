@@ -25,6 +25,6 @@ def import_warnings(cohort: Cohort) -> list[str]:
 
 
 def total(passed_over: dict[str, int]) -> str:
-    """Write counts by reason: ``7 (3 files of other kinds, 4 images that the table does not name)``."""
-    parts = ", ".join(f"{number} {reason}" for reason, number in passed_over.items())
+    """Write counts by reason: ``7 (3 x files of other kinds, 4 x images that the table does not name)``."""
+    parts = ", ".join(f"{number} x {reason}" for reason, number in passed_over.items())
     return f"{sum(passed_over.values())} ({parts})"
