@@ -56,3 +56,10 @@ def test_a_setting_of_old_is_told_its_new_name() -> None:
         for model in having:
             with pytest.raises(UsageError, match=f"'{old}' of it is called '{new}' now"):
                 configure(model, {old: 1}, "it")
+
+
+def test_settings_that_do_not_go_together_are_told_without_all_others() -> None:
+    with pytest.raises(UsageError) as told:
+        configure(settings_of("dicom"), {"overlap": "last", "modality": "CT"}, "it")
+    assert str(told.value).startswith("the settings of it: label_scheme and overlap are for label maps")
+    assert "Value error" not in str(told.value) and "CT" not in str(told.value)

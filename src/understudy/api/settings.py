@@ -174,7 +174,10 @@ def _problem(model: type[Model], item: Any, what: str) -> str:
         if new := RENAMED.get(str(name)):
             return f"the setting {key!r} of {what} is called {new!r} now: write that"
         return f"{what} has no setting {key!r}: it has {', '.join(_known(model, [str(part) for part in parts]))}"
-    return f"the setting {key!r} of {what}: {item['msg']}, found {item['input']!r}"
+    said = item["msg"].removeprefix("Value error, ")
+    if not item["loc"]:
+        return f"the settings of {what}: {said}"
+    return f"the setting {key!r} of {what}: {said}, found {item['input']!r}"
 
 
 def _known(model: Any, parts: Sequence[str]) -> list[str]:

@@ -42,15 +42,28 @@ def test_channels(one: Study, given: tuple[str, ...], several: study.Several | N
 def test_a_grid_voxel_by_voxel(one: Study) -> None:
     chosen, unfit = choose([one], patterns(("a=t1", "b=t2")), None, True, Counter())
     assert len(chosen) == 1 and not unfit
+    with pytest.raises(UnderstudyError, match="2 of 1 studies do not fit: "):
+        refuse_unfit([one], chosen, Counter({"x": 2}), False)
+
+
+def test_voxel_by_voxel_is_offered_for_series_of_one_size_only(tmp_path: Path, made: ModuleType) -> None:
+    made.series(tmp_path, name="t1", SeriesDescription="T1")
+    made.series(tmp_path, slices=4, name="t2", SeriesDescription="T2", FrameOfReferenceUID="1.2.3")
+    found, _ = volumes([read(file, "it") for file in sorted(tmp_path.rglob("*.dcm"))])
+    one = Study("study 1", "P1", "1.2", tuple(found))
+    assert choose([one], patterns(("a=t1", "b=t2")), None, False, Counter())[1] == {study.APART_SIZES: 1}
+
+
+def test_pictures_are_never_channels_of_volumes(one: Study) -> None:
     assert choose([one], patterns(("a=t1", "b=capture")), None, True, Counter())[1] == {study.SIZES: 1}
 
 
 def test_the_sentence_shows_no_description_and_no_unknown_modality(one: Study) -> None:
-    with pytest.raises(UnderstudyError, match="2 of 1 studies") as told:
-        refuse_unfit([one], Counter({"x": 2}), False)
+    with pytest.raises(UnderstudyError, match="2 of 1 studies do not fit .the first is study 1.: ") as told:
+        refuse_unfit([one], [], Counter({"x": 2}), False)
     assert "Meyer" not in str(told.value) and "MEYER" not in str(told.value) and "OT 8 x 6 x 5" in str(told.value)
     with pytest.raises(UnderstudyError, match="MR T1 Meyer"):
-        refuse_unfit([one], Counter({"x": 1}), True)
+        refuse_unfit([one], [], Counter({"x": 1}), True)
     assert {code(volume) for volume in one.volumes} == {"MR", "OT", "CT"}
 
 

@@ -25,6 +25,15 @@ def test_kinds_are_counted(tmp_path: Path, made: ModuleType) -> None:
     )
 
 
+def test_a_media_directory_is_known_by_its_file_meta_information(tmp_path: Path, made: ModuleType) -> None:
+    made.series(tmp_path, slices=2)
+    directory = made.dataset(PixelData=None)
+    del directory.SOPClassUID, directory.SOPInstanceUID
+    directory.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.1.3.10"
+    made.save(tmp_path / "DICOMDIR", directory)
+    assert survey(tmp_path, False).passed_over == {"media directories (DICOMDIR)": 1}
+
+
 def test_a_link_to_a_file_inside_is_read_once_more(tmp_path: Path, made: ModuleType) -> None:
     made.series(tmp_path / "in", slices=2)
     (tmp_path / "in" / "z").symlink_to(tmp_path / "in" / "series-000.dcm")

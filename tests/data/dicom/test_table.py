@@ -41,7 +41,8 @@ def test_rows(tmp_path: Path, cases: list[StudyCase], match: Match, column: str,
     ("PatientID,ill\nP0,1\nP0,2\n", "row 3 of the table has no PatientID, or another row's"),
     ("PatientID,ill\n,1\n", "row 2 of the table"), ("Meyer,ill\nP0,1\n", "no column 'PatientID'"),
     ("PatientID,ill\nP0,1,Meyer\n", "more or fewer fields"), ("PatientID,ill\n", "no rows"),
-    ("PatientID,bad\nP0,1\n", "'ill'"),
+    ("PatientID,bad\nP0,1\n", "'ill'"), ("PatientID;ill\nP0;1\n", "by semicolons or tabs: save it as CSV UTF-8"),
+    ("PatientID\till\nP0\t1\n", "by semicolons or tabs"), ("sep=;\nPatientID;ill\n", "by semicolons or tabs"),
     ("PatientID,ill\nMeyer,1\n", "none of the 1 rows"), ("PatientID,ill\nP0,\"1\n", "should be CSV"),
 ])  # fmt: skip
 def test_refused(tmp_path: Path, cases: list[StudyCase], text: str, says: str) -> None:

@@ -100,8 +100,12 @@ def test_studies_that_do_not_fit_are_passed_over_on_request(tmp_path: Path, made
     for n in range(3):
         own = {"PatientID": f"P{n}", "StudyInstanceUID": made.uid("study", n)}
         made.series(tmp_path / "in", name=f"s{n}", skip=(2,) if n == 1 else (), **own)
-    with pytest.raises(UnderstudyError, match="1 of 3 studies do not fit: 1 because slices are missing"):
+    with pytest.raises(
+        UnderstudyError, match="1 of 3 studies do not fit .the first is study . of 3, in .*: 1 because slices"
+    ):
         readings(tmp_path / "in")
+    with pytest.raises(UnderstudyError, match=f"the first is study . of 3, .* .{tmp_path / 'in'}.*: 1 because"):
+        readings(tmp_path / "in", name_files=True)
     found, _ = readings(tmp_path / "in", skip_unfit=True)
     assert len(found.items) == 2
     assert found.passed_over == {"studies that do not fit: slices are missing or lie at uneven distances": 1}
@@ -195,7 +199,10 @@ def test_segmentations_are_label_maps(tmp_path: Path, annotated: ModuleType, mad
     found, (reading,) = readings(tmp_path / "in", labels="seg")
     assert found.scheme is not None and found.scheme.names == ("background", "class1", "class2")
     assert reading.labels is not None and np.bincount(reading.labels.ravel()).tolist() == [227, 1, 12]
-    with pytest.raises(UnderstudyError, match="no segmentation or structure set refers to its series"):
+    assert reading.stored_axes == "RAS"
+    with pytest.raises(
+        UnderstudyError, match="no structure set .RTSTRUCT. refers to its series .there are SEGs: --labels seg."
+    ):
         readings(tmp_path / "in", labels="rtstruct")
     assert "segmentations (--labels takes them)" in readings(tmp_path / "in")[0].passed_over
 

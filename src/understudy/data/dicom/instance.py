@@ -142,7 +142,8 @@ def read(file: Path, where: str) -> Instance:
     with reading(where, "header"):
         syntax = str(opened_set.file_meta.TransferSyntaxUID)
         dataset = {one.keyword: one.value for one in opened_set}
-        kind = kinds.kind(text(dataset, "SOPClassUID"), syntax)
+        declared = str(opened_set.file_meta.get("MediaStorageSOPClassUID") or "")  # all that a DICOMDIR has
+        kind = kinds.kind(text(dataset, "SOPClassUID") or declared, syntax)
         if kind == kinds.IMAGE and (element is None or "Rows" not in dataset):
             kind = "DICOM files without pixels"
         series = text(dataset, "SeriesInstanceUID")

@@ -48,6 +48,7 @@ MANY = "several series of a study fit"
 PARTS = "a series holds several volumes (echoes, time points, b-values)"
 PICTURES = "pictures without a place in the body, beside volumes (screen captures, x-rays)"
 APART = "its series do not share a frame of reference (--same-grid takes them voxel by voxel)"
+APART_SIZES = "its series share neither a frame of reference nor a size"
 SIZES = "its series differ in size, and --same-grid takes them voxel by voxel"
 UNFIT = "studies that do not fit: {}"
 SHOWN = 10
@@ -120,11 +121,15 @@ def choose(
     return chosen, unfit
 
 
-def refuse_unfit(studies: Sequence[Study], unfit: Counter[str], show_descriptions: bool) -> None:
-    """Refuse studies that do not fit, with what there is; UnderstudyError."""
+def refuse_unfit(
+    studies: Sequence[Study], chosen: Sequence[StudyCase], unfit: Counter[str], show_descriptions: bool
+) -> None:
+    """Refuse studies that do not fit, with the first of them and what there is; UnderstudyError."""
+    fitting = {one.study.uid for one in chosen}
+    first = next((f" (the first is {one.name})" for one in studies if one.uid not in fitting), "")
     counts = ", ".join(f"{n} because {reason}" for reason, n in sorted(unfit.items()))
     raise UnderstudyError(
-        f"{sum(unfit.values())} of {len(studies)} studies do not fit: {counts}; found "
+        f"{sum(unfit.values())} of {len(studies)} studies do not fit{first}: {counts}; found "
         f"{_overview(studies, show_descriptions)}: choose with --series NAME=PATTERN,... or --volumes first or all, "
         "mend the files, or pass such studies over with --skip-unfit"
     )
@@ -136,7 +141,9 @@ def _apart(channels: tuple[Volume, ...], same_grid: bool) -> str:
     if same_grid or any(one.grid is None for one in channels):
         return SIZES if len({one.stored for one in channels}) > 1 else ""
     spaces = {one.first.frame_of_reference for one in channels}
-    return APART if len(channels) > 1 and (len(spaces) > 1 or not first.first.frame_of_reference) else ""
+    if len(channels) == 1 or (len(spaces) == 1 and first.first.frame_of_reference):
+        return ""
+    return APART if len({one.stored for one in channels}) == 1 else APART_SIZES
 
 
 def _candidates(

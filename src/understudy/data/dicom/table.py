@@ -88,7 +88,15 @@ def _read(file: Path, wanted: Sequence[str]) -> list[dict[str, str]]:
             reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
             rows = [row for row in reader if any(row.values())]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UnderstudyError("the table should be CSV in UTF-8 and cannot be read as it: save it as CSV") from error
+        raise UnderstudyError(
+            "the table should be CSV in UTF-8 and cannot be read as it: save it as CSV UTF-8 (comma delimited)"
+        ) from error
+    header = reader.fieldnames[0] if len(reader.fieldnames) == 1 else ""
+    if ";" in header or (file.suffix.lower() != ".tsv" and "\t" in header):
+        raise UnderstudyError(
+            "the fields of the table should be separated by commas (tabs in a .tsv), and they are by semicolons or "
+            "tabs: save it as CSV UTF-8 (comma delimited)"
+        )
     for name in wanted:
         if name not in reader.fieldnames:
             raise UsageError(f"the table has no column {name!r}: add it, or choose another --match or other --classes")

@@ -71,7 +71,8 @@ def _refuse_half_placed(file: Path, head: Header, other_file: Path, other: Heade
         mute = other_file if other.affine is None else file
         raise UnderstudyError(
             f"{file} and {other_file} belong together, and {mute} does not say how it is oriented (no geometry): "
-            "turned by one header alone they would come apart; save both in one format, with the image's header"
+            "turned by one header alone they would come apart; save both as pictures without geometry (PNG, TIFF), or "
+            "that file as a volume with the other's header (NIfTI)"
         )
     if head.placed != other.placed and not same_grid:
         mute = other_file if not other.placed else file

@@ -26,6 +26,7 @@ from understudy.data.dicom.study import UNFIT, Several, Study, StudyCase, choose
 from understudy.data.dicom.survey import Survey, survey
 from understudy.data.dicom.table import Match, rows_of
 from understudy.data.formats.decoded import DecodedFile, Header
+from understudy.data.geometry import axis_codes
 from understudy.data.listing import Item, Listing, Reading, Source, fingerprint
 from understudy.data.options import NAMES, FileOptions, ImportOptions
 from understudy.data.resampling import onto_grid
@@ -34,7 +35,11 @@ from understudy.data.sources.label_values import mapped
 from understudy.data.sources.table import class_columns
 
 RESAMPLED = "series are resampled onto the grid of the first one; voxels outside of them take their lowest value"
-NO_LABELS = "no segmentation or structure set refers to its series"
+NO_LABELS = {
+    "seg": "no segmentation (SEG) refers to its series",
+    "rtstruct": "no structure set (RTSTRUCT) refers to its series",
+}
+OTHER_LABELS = {"seg": " (there are structure sets: --labels rtstruct)", "rtstruct": " (there are SEGs: --labels seg)"}
 DEFAULT_NAMES = {1: ("image",), 3: ("red", "green", "blue")}
 
 
@@ -101,10 +106,11 @@ def listing(path: Path, options: DicomOptions) -> Listing:
     drawings = Drawings.of(found.annotations, options.labels, passed_over)
     if options.labels:
         drawn = [one for one in chosen if drawings.on(one.channels[0])]
-        unfit[NO_LABELS] += len(chosen) - len(drawn)
+        other = OTHER_LABELS[options.labels] if len(drawings.labels) < len(found.annotations) else ""
+        unfit[NO_LABELS[options.labels] + other] += len(chosen) - len(drawn)
         chosen = drawn
     if +unfit and not (options.skip_unfit and chosen):
-        refuse_unfit(studies, +unfit, options.show_descriptions)
+        refuse_unfit(studies, chosen, +unfit, options.show_descriptions)
     passed_over.update({UNFIT.format(reason): n for reason, n in (+unfit).items()})
     chosen, rows = rows_of(chosen, path, table, options.match, options.classes, passed_over)
     classes, entries = class_columns(rows, options.classes, Path("the table"))
@@ -221,7 +227,8 @@ def read_study(item: Item, reader: _Reader) -> Iterator[Reading]:
         remarks += said
         turned = DecodedFile(drawn, affine=first.affine).turned(reader.plane)
         labels = mapped(reader.scheme, turned.array[0], item.name)
-    yield Reading(image.array, labels, image.spacing_mm, image.affine, remarks=tuple(dict.fromkeys(remarks)))
+    told, axes = tuple(dict.fromkeys(remarks)), axis_codes(first.affine)
+    yield Reading(image.array, labels, image.spacing_mm, image.affine, remarks=told, stored_axes=axes)
 
 
 def _on_first(other: DecodedFile, first: Volume, same_grid: bool) -> tuple[DecodedFile, bool]:
