@@ -24,6 +24,7 @@ THICK = 1.5  # slices this many times as far apart as pixels were scanned in tha
 SMALLEST, LARGEST = 1e-7, 1e7  # mm, sizes of voxels that are believed
 RIGHT_ANGLE = 0.001  # cosine from which on two axes are not at right angles
 SHEARED = "the axes of volumes are not at right angles: voxel sizes are taken along the axes"
+NO_THICKNESS = "the thickness of single slices is not known: 1 mm is taken"
 PARALLEL = 0.02  # how far from whole numbers the axes of one picture may be in those of another
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from understudy.data.dicom.grid import LPS_TO_RAS, Grid
 from understudy.data.dicom.instance import MARKS, ImageFrame, Instance
+from understudy.data.geometry import NO_THICKNESS, sound
 
 SAME = 1e-3  # how far directions may differ within a stack (0.06 degrees)
 UNEVEN = 0.05  # share of the slice distance by which a slice may lie off its place
@@ -242,7 +243,7 @@ def _volume(stack: list[Slice]) -> Volume:
     first, last = ordered[0].frame, ordered[-1].frame
     step = _normal(first) * (first.step or 1.0)
     problem = ""
-    remarks: tuple[str, ...] = ()
+    remarks = (NO_THICKNESS,) if len(stack) == 1 and first.step is None else ()
     if len(stack) > 1:
         start, end = np.array(first.position), np.array(last.position)
         step = (end - start) / (len(stack) - 1)
@@ -256,7 +257,10 @@ def _volume(stack: list[Slice]) -> Volume:
             problem = DRIFT
         elif float(_normal(first) @ step) < apart * np.cos(TILTED):
             remarks = (TILT,)
-    return Volume(ordered, None if problem else _grid(ordered, step), problem, remarks)
+    grid = _grid(ordered, step)
+    if not problem and not sound(grid.affine):
+        problem = DRIFT
+    return Volume(ordered, None if problem else grid, problem, remarks)
 
 
 def _grid(ordered: tuple[Slice, ...], step: np.ndarray) -> Grid:

@@ -11,6 +11,7 @@ contours, up to half the distance at which contours lie; nothing is interpolated
 test_hostile_annotations.py.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -200,7 +201,8 @@ class _Slices:
             yield from ((int(level), planes[level]) for level in levels if 0 <= level < self.count)
             return
         for k in range(self.count) if levels else []:
-            nearest = min(levels, key=lambda level: abs(level - k))
+            after = bisect_left(levels, k)
+            nearest = min(levels[max(after - 1, 0) : after + 1], key=lambda level: abs(level - k))
             if abs(nearest - k) <= self.apart / 2 + FLAT:
                 yield k, planes[nearest]
 
