@@ -180,3 +180,11 @@ def test_slices_that_are_stacked_within_their_plane(tmp_path: Path, made: Module
     made.series(tmp_path, slices=4, step=[1000, 0, 0.02])
     (volume,), _ = sorted_in(tmp_path)
     assert volume.problem == series.DRIFT and volume.grid is None
+
+
+def test_each_file_of_one_uid_is_read_once(tmp_path: Path, made: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    made.series(tmp_path, slices=12, SOPInstanceUID="1.2.3")
+    read_files = []
+    monkeypatch.setattr(series, "_digest", lambda one: read_files.append(one.file) or one.file.name)
+    (volume,), passed = sorted_in(tmp_path)
+    assert len(read_files) == len(volume.slices) == 12 and not passed

@@ -15,9 +15,9 @@ from understudy.core.errors import UnderstudyError
 from understudy.data.dicom.annotation import items
 from understudy.data.dicom.codestream import stated_size
 from understudy.data.dicom.decoder import pixels_of
-from understudy.data.dicom.grid import LPS_TO_RAS
 from understudy.data.dicom.opening import pydicom
 from understudy.data.formats.decoded import MOST_SIDE, MOST_VALUES
+from understudy.data.geometry import LPS_TO_RAS
 
 BITS = {"BINARY": (1,), "FRACTIONAL": (8,), "LABELMAP": (8, 16)}
 

@@ -30,9 +30,9 @@ from understudy.data.dicom.annotation import (
     refers_to,
     refuse_cut,
 )
-from understudy.data.dicom.grid import LPS_TO_RAS, Grid
+from understudy.data.dicom.grid import Grid
 from understudy.data.dicom.opening import reading
-from understudy.data.geometry import ASIDE
+from understudy.data.geometry import ASIDE, LPS_TO_RAS
 
 FLAT = 0.1  # voxels, across slices, within which the points of one contour lie
 ON_SLICE = 0.1  # voxels, across slices, within which a contour lies on a slice

@@ -30,12 +30,12 @@ from understudy.data.listing import Item, Listing, Reading, Source, fingerprint
 from understudy.data.options import NAMES, FileOptions, ImportOptions
 from understudy.data.resampling import onto_grid
 from understudy.data.sources.case_files import chosen_plane, joint_size, joint_type
+from understudy.data.sources.file_listing import DEFAULT_NAMES
 from understudy.data.sources.label_values import mapped
 from understudy.data.sources.table import class_columns
 
 RESAMPLED = "series are resampled onto the grid of the first one; voxels outside of them take their lowest value"
 NO_LABELS = "no segmentation or structure set refers to its series"
-DEFAULT_NAMES = {1: ("image",), 3: ("red", "green", "blue")}
 
 
 class DicomOptions(FileOptions):
