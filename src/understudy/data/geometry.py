@@ -24,6 +24,8 @@ THICK = 1.5  # slices this many times as far apart as pixels were scanned in tha
 SMALLEST, LARGEST = 1e-7, 1e7  # mm, sizes of voxels that are believed
 RIGHT_ANGLE = 0.001  # cosine from which on two axes are not at right angles
 SHEARED = "the axes of volumes are not at right angles: voxel sizes are taken along the axes"
+NO_THICKNESS = "the thickness of single slices is not known: 1 mm is taken"
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # of DICOM and ITK, to right, anterior, superior
 PARALLEL = 0.02  # how far from whole numbers the axes of one picture may be in those of another
 
 
@@ -55,7 +57,7 @@ def turned(
     order = np.concatenate([[[0, 1]], change + [1, 0]])
     affine = affine @ orientations.inv_ornt_aff(change, array.shape[1:])
     array = orientations.apply_orientation(array, order)
-    spacing = np.sqrt((affine[:3, :3] ** 2).sum(0))
+    spacing = voxel_sizes(affine)
     keep = _kept(array.shape[1:])
     if len(keep) == 2:  # the axis of length 1 goes to the front, so that 2D indices are (0, h, w)
         first = next(axis for axis in range(3) if axis not in keep)
@@ -75,7 +77,7 @@ def onto(affine: np.ndarray, other: np.ndarray) -> np.ndarray | None:
 
     None where the axes of the two are not parallel.
     """
-    first, second = (a[:3, :3] / np.sqrt((a[:3, :3] ** 2).sum(0)) for a in (affine, other))
+    first, second = (a[:3, :3] / voxel_sizes(a) for a in (affine, other))
     share = np.linalg.solve(first, second)  # columns: axes of other in those of affine
     change = np.column_stack([np.abs(share).argmax(0), np.sign(share[np.abs(share).argmax(0), range(3)])])
     whole = np.zeros((3, 3))
@@ -95,9 +97,13 @@ def moved_onto(affine: np.ndarray, array: np.ndarray, other: np.ndarray) -> tupl
 
 def voxels_apart(affine: np.ndarray, other: np.ndarray, size: tuple[int, ...]) -> float:
     """Return how far the corners of two pictures of one stored size lie apart, in voxels of the first, at worst."""
-    last = np.array([[i, j, k, 1.0] for i in (0, size[0] - 1) for j in (0, size[1] - 1) for k in (0, size[2] - 1)])
-    away = last @ (other - affine)[:3].T  # mm
-    return float(np.abs(np.linalg.solve(affine[:3, :3], away.T)).max())
+    return float(np.abs(np.linalg.solve(affine[:3, :3], _corners_apart(affine, other, size).T)).max())
+
+
+def _corners_apart(affine: np.ndarray, other: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """How far the eight corners (8, 3) of one picture lie in the other from where they lie in the first, in mm."""
+    corners = [[i, j, k, 1.0] for i in (0, size[0] - 1) for j in (0, size[1] - 1) for k in (0, size[2] - 1)]
+    return np.asarray(np.array(corners) @ (other - affine)[:3].T)
 
 
 def bare(affine: np.ndarray) -> bool:
@@ -127,24 +133,20 @@ def refuse_elsewhere(
             "voxel by voxel"
         )
     if away > APART:
+        mm = np.sqrt((_corners_apart(affine, other, size) ** 2).sum(1)).max()
         raise UnderstudyError(
-            f"{where} lies {_mm(affine, other, size):.3g} mm away ({away:.3g} voxels) from the image it belongs to, by "
+            f"{where} lies {mm:.3g} mm away ({away:.3g} voxels) from the image it belongs to, by "
             "the affines in the files: they must cover the same place; resample one to the other, or give --same-grid "
             "if the header is wrong and it lies on the image voxel by voxel"
         )
     return away > ASIDE
 
 
-def _mm(affine: np.ndarray, other: np.ndarray, size: tuple[int, ...]) -> float:
-    corners = np.array([[i, j, k, 1.0] for i in (0, size[0] - 1) for j in (0, size[1] - 1) for k in (0, size[2] - 1)])
-    return float(np.sqrt(((corners @ (affine - other)[:3].T) ** 2).sum(1)).max())
-
-
 def scanned_plane(affine: np.ndarray | None, size: tuple[int, ...]) -> str | None:
     """Return the plane whose slices lie ``THICK`` times as far apart as pixels do; None where no axis stands out."""
     if affine is None or len(size) != 3:
         return None
-    spacing = np.sqrt((affine[:3, :3] ** 2).sum(0))
+    spacing = voxel_sizes(affine)
     across = int(spacing.argmax())
     if spacing[across] < THICK * np.delete(spacing, across).max():
         return None

@@ -19,7 +19,7 @@ from understudy.core.errors import UnderstudyError
 COINCIDE = 1e-3  # voxels, at any corner, up to which grids are one and values are copied
 
 
-class Placed(Protocol):
+class TargetGrid(Protocol):
     """A grid: ``affine`` (4, 4), indices (i, j, k, 1) to millimetres, and ``size`` (I, J, K)."""
 
     @property
@@ -33,7 +33,7 @@ class Placed(Protocol):
         ...
 
 
-def onto_grid(array: np.ndarray, affine: np.ndarray, grid: Placed, order: int = 1, fill: float = 0) -> np.ndarray:
+def onto_grid(array: np.ndarray, affine: np.ndarray, grid: TargetGrid, order: int = 1, fill: float = 0) -> np.ndarray:
     """Put an array (C, i, j, k) with its affine on a grid: (C, I, J, K) of the same type.
 
     Args:

@@ -9,7 +9,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, RTStructureSetStorage
 
-from understudy.data.dicom.grid import LPS_TO_RAS, Grid
+from understudy.data.dicom.grid import Grid
+from understudy.data.geometry import LPS_TO_RAS
 
 FRAME = "1.2.826.0.1.1"
 SECRET = "Meyer^Anna"

@@ -81,3 +81,26 @@ def test_a_stream_that_the_decoder_refuses_is_an_error_by_name() -> None:
         with pytest.raises(DecodingError, match="Error"):
             pixels_of(one, {})
         assert pixels_of(dataset(FILES[1]), {}).shape == (64, 64)
+
+
+def test_after_an_interruption_the_next_file_gets_its_own_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(stream: object, size: int, until: float) -> bytes:
+        raise KeyboardInterrupt
+
+    with quiet():
+        first, second = (dataset(name) for name in FILES[2:0:-1])
+        with monkeypatch.context() as patched:
+            patched.setattr(decoder, "_read", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                pixels_of(first, {})
+        assert np.array_equal(pixels_of(second, {}), pydicom.pixels.pixel_array(second))
+
+
+def test_code_in_the_working_folder_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pydicom.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w')")
+    decoder._CHILD.stop()
+    monkeypatch.chdir(tmp_path)
+    with quiet():
+        assert pixels_of(dataset(FILES[0]), {}).shape == (64, 64)
+    assert not (tmp_path / "run").exists()
+    decoder._CHILD.stop()

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from understudy.data.dicom.grid import LPS_TO_RAS, Grid
+from understudy.data.dicom.grid import Grid
+from understudy.data.geometry import LPS_TO_RAS
 
 
 def test_left_and_posterior_become_right_and_anterior() -> None:

@@ -211,6 +211,7 @@ BAD: dict[str, Break] = {
     "orientation skewed": with_elements(ImageOrientationPatient=[1, 0, 0, 0.5, 0.8660254, 0]),
     "orientation long": with_elements(ImageOrientationPatient=[2, 0, 0, 0, 2, 0]),
     "orientation of five": raw("ImageOrientationPatient", "DS", b"1\\0\\0\\0\\1 "),
+    "spacing next to nothing": with_elements(PixelSpacing=["1e-200", "1e-200"]),
     "spacing zero": with_elements(PixelSpacing=[0, 0]),
     "spacing negative": with_elements(PixelSpacing=[-1, 1]),
     "spacing NaN": raw("PixelSpacing", "DS", b"nan\\1 "),

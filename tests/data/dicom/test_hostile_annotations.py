@@ -114,7 +114,7 @@ SEGS: dict[str, tuple[Change, str]] = {
     "no bits": (drop("BitsAllocated"), "cannot be read"),
     "no rows": (drop("Rows"), "cannot be read"),
     "0 rows": (put("Rows", 0), "damaged"),
-    "65,535 x 65,535": (lambda f: (put("Rows", 65535)(f), put("Columns", 65535)(f)), "another number"),
+    "65,535 x 65,535": (lambda f: (put("Rows", 65535)(f), put("Columns", 65535)(f)), "65535 x 65535 pixels"),
     "colour": (put("SamplesPerPixel", 3), "several samples"),
     "0 frames": (put("NumberOfFrames", 0), "describes"),
     "-1 frames": (put("NumberOfFrames", -1), "damaged"),

@@ -88,6 +88,6 @@ def test_a_deflated_file_is_inflated_up_to_a_bound(
     tmp_path: Path, made: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = made.save(tmp_path / "a", made.dataset(syntax=DeflatedExplicitVRLittleEndian))
-    monkeypatch.setattr(opening, "INFLATED", 500)
+    monkeypatch.setattr(opening, "MOST_INFLATED", 500)
     with pytest.raises(UnderstudyError, match="inflates to more than 500 bytes"):
         opened(file, "it")

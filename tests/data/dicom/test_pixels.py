@@ -46,7 +46,7 @@ def values_of(file: Path, as_labels: bool = False) -> DecodedFile:
 ])  # fmt: skip
 def test_types_and_rescale(tmp_path: Path, made: ModuleType, dtype: str, elements: dict[str, Any], kept: str) -> None:
     bits = elements.get("BitsStored", 8 * np.dtype(dtype).itemsize)
-    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1)) if dtype[0] == "i" else (0, 2**bits)
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1)) if dtype[0] == "i" else (0, min(2**bits, 2**24))
     stored = RANDOM.integers(low, high, (6, 8)).astype(dtype)
     stored[0, :2] = low, high - 1
     picture = values_of(made.file(tmp_path / "a.dcm", stored, **elements))
@@ -190,3 +190,11 @@ def test_too_large(tmp_path: Path, made: ModuleType) -> None:
     many = Volume(found.slices * 70_000, None)
     with pytest.raises(UnderstudyError, match="70000 x 6 x 8 x 1"):
         volume_header(many, "it")
+
+
+def test_whole_numbers_that_would_be_rounded_are_refused(tmp_path: Path, made: ModuleType) -> None:
+    stored = np.full((6, 8), 2**24, np.uint32)
+    bits = {"BitsAllocated": 32, "BitsStored": 32, "HighBit": 31, "RescaleSlope": 1, "RescaleIntercept": 0}
+    assert values_of(made.file(tmp_path / "a.dcm", stored, **bits)).array.max() == 2**24
+    with pytest.raises(UnderstudyError, match="whole numbers from 16777217"):
+        values_of(made.file(tmp_path / "b.dcm", stored + 1, **bits))

@@ -12,6 +12,7 @@ from understudy.data.dicom import series
 from understudy.data.dicom.instance import read
 from understudy.data.dicom.pixels import decoded
 from understudy.data.dicom.series import Volume, volumes
+from understudy.data.geometry import NO_THICKNESS
 
 
 def sorted_in(folder: Path) -> tuple[list[Volume], Counter[str]]:
@@ -163,3 +164,27 @@ def test_enhanced_stacks_of_times(tmp_path: Path, made: ModuleType) -> None:
     assert len(found) == 2
     expected = 2 * voxels[3:] + np.arange(3)[:, None, None]
     assert np.array_equal(decoded(found[1]).array[0], expected.transpose(2, 1, 0))
+
+
+@pytest.mark.parametrize("thickness", [None, "1e200", "1e-200"])
+def test_the_thickness_of_a_single_slice_that_cannot_be_is_not_known(
+    tmp_path: Path, made: ModuleType, thickness: str | None
+) -> None:
+    made.series(tmp_path, slices=1, SliceThickness=thickness)
+    (volume,), _ = sorted_in(tmp_path)
+    assert volume.remarks == (NO_THICKNESS,)
+    assert decoded(volume).turned().spacing_mm == (2, 1.5)
+
+
+def test_slices_that_are_stacked_within_their_plane(tmp_path: Path, made: ModuleType) -> None:
+    made.series(tmp_path, slices=4, step=[1000, 0, 0.02])
+    (volume,), _ = sorted_in(tmp_path)
+    assert volume.problem == series.DRIFT and volume.grid is None
+
+
+def test_each_file_of_one_uid_is_read_once(tmp_path: Path, made: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    made.series(tmp_path, slices=12, SOPInstanceUID="1.2.3")
+    read_files = []
+    monkeypatch.setattr(series, "_digest", lambda one: read_files.append(one.file) or one.file.name)
+    (volume,), passed = sorted_in(tmp_path)
+    assert len(read_files) == len(volume.slices) == 12 and not passed

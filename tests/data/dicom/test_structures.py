@@ -14,7 +14,8 @@ import SimpleITK as sitk
 from understudy.core.errors import UnderstudyError
 from understudy.data.dicom import structures
 from understudy.data.dicom.annotation import BEYOND, OVERLAPPED, SAME_NAME, UNNAMED
-from understudy.data.dicom.grid import LPS_TO_RAS, Grid
+from understudy.data.dicom.grid import Grid
+from understudy.data.geometry import LPS_TO_RAS
 
 SIZE = (40, 36, 20)
 TILTED = ((0.3, -0.2, 0.5), (0.8, 1.1, 2.5), (-40, 33, 12))

@@ -1,5 +1,6 @@
 """Survey: every file below a folder is an image, an annotation, or counted."""
 
+import os
 from pathlib import Path
 from types import ModuleType
 
@@ -44,3 +45,28 @@ def test_nothing_to_read(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("hello")
     with pytest.raises(UnderstudyError, match="it holds none; it holds 1 files that are no DICOM"):
         survey(tmp_path, False)
+
+
+def test_what_cannot_be_opened_is_refused_and_not_left_out(
+    tmp_path: Path, made: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.series(tmp_path / "Meyer", slices=2)
+    real = os.scandir
+
+    def closed(path: str) -> object:
+        if str(path).endswith("Meyer"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    def locked(self: Path, *told: object) -> object:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", closed)
+        with pytest.raises(UnderstudyError, match="cannot be opened") as of_folder:
+            survey(tmp_path, False)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", locked)
+        with pytest.raises(UnderstudyError, match="file 1 of 2") as of_file:
+            survey(tmp_path, False)
+    assert "Meyer" not in str(of_folder.value) + str(of_file.value)

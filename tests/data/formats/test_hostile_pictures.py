@@ -343,6 +343,7 @@ HOSTILE: dict[str, bytes] = {
     "complex-ints.tif": ifd(plain(t339=(3, 1, 5), t258=(3, 1, 32)), bytes(256)),
     "format-9.tif": ifd(plain(t339=(3, 1, 9)), bytes(64)),
     "predictor-9.tif": ifd(plain(t317=(3, 1, 9)), bytes(64)),
+    "predictor-uncompressed.tif": ifd(plain(t317=(3, 1, 2)), bytes(64)),
     "predictor-of-floats.tif": ifd(plain(t317=(3, 1, 3)), bytes(64)),
     "deep.tif": ifd(plain(t32997=(4, 1, 5)), bytes(320)),
     "tile-0.tif": ifd(plain(t322=(4, 1, 0), t323=(4, 1, 0), t324=(4, 1, 8), t325=(4, 1, 64)), bytes(64)),

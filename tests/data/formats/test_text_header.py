@@ -17,6 +17,7 @@ BODY = bytes(range(48))
 NAMES = [
     "/etc/passwd", "../a.raw", "b/../../a.raw", "..", ".", "LIST", "LIST 2", "a%02d.raw 1 4 1", "C:\\a.raw", "C:a.raw",
     "b\\a.raw", "", "a\x07.raw", "x" * 300, "a.mha", "missing.raw", "out.raw", "folder", "pipe", "round", " ",
+    "é" * 200,
 ]  # fmt: skip
 
 

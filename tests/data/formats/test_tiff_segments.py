@@ -185,6 +185,14 @@ def test_predictors_as_libtiff_writes_them(tmp_path: Path, compression: str, pre
     assert np.array_equal(formats.image(tmp_path / "a.tif").array, expected)
 
 
+def test_floats_whose_bits_were_subtracted(tmp_path: Path) -> None:
+    """Predictor 2 of floats: libtiff takes differences of their bits."""
+    array = RANDOM.normal(size=(40, 30)).astype(np.float32)
+    Image.fromarray(array).save(tmp_path / "a.tif", compression="tiff_lzw", tiffinfo={317: 2})
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "a.tif")), array)
+    assert np.array_equal(formats.image(tmp_path / "a.tif").array[0], array)
+
+
 def test_floats_of_another_width_and_order(tmp_path: Path) -> None:
     """Predictor 3 by its definition: bytes by rank, highest first, then differences."""
     for dtype in ("<f2", "<f4", "<f8"):

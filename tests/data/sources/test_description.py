@@ -78,5 +78,6 @@ def test_labels_that_are_not_said(labels: Any, says: str) -> None:
 
 
 def test_labels_that_stand_twice() -> None:
-    with pytest.raises(UsageError, match="may stand once"):
+    with pytest.raises(UnderstudyError, match="dataset.json names labels .* may stand once") as told:
         scheme({"labels": {"a": 0, "b": 0}}, Path())
+    assert told.value.exit_code == 1

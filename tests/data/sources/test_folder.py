@@ -251,7 +251,7 @@ def test_unknown_columns_and_a_missing_table(refused: Refused) -> None:
     refused("has no column 'patient'; it has file, subject", subject="patient")
     refused("has no column 'tumour'", classes=("tumour",))
     refused("has no column 'fold'", split_column="fold")
-    refused("a table was expected at", table="list.csv")
+    refused("a table was expected, and the table .*list.csv is not there", table="list.csv")
     refused("a table is needed", table=None, classes=("grade",), subject=None, one_image_per_subject=True)
 
 

@@ -74,7 +74,7 @@ class _Child:
     def decoded(self, file: bytes, options: dict[str, bool]) -> np.ndarray:
         if self.process is None or self.process.poll() is not None:
             self.stop()
-            command = [sys.executable, "-m", "understudy.data.dicom.decoder", "--serve"]
+            command = [sys.executable, "-P", "-m", "understudy.data.dicom.decoder", "--serve"]  # -P: no code of the cwd
             self.process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
             )
@@ -83,6 +83,9 @@ class _Child:
         except (DecodingError, OSError) as error:
             self.stop()
             raise DecodingError(str(error) if isinstance(error, DecodingError) else "its decoder broke off") from None
+        except BaseException:  # such as Ctrl-C: an answer that is still to come would be taken for the next file's
+            self.stop()
+            raise
         if kind == ERROR:
             raise DecodingError(answer.decode("ascii", "replace"))
         return np.asarray(np.lib.format.read_array(io.BytesIO(answer), allow_pickle=False))

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-
 
 @dataclass(frozen=True)
 class Grid:

@@ -19,6 +19,7 @@ from understudy.data.dicom import kinds
 from understudy.data.dicom.header import header_values, number, numbers, text, texts, whole
 from understudy.data.dicom.opening import damaged, opened, reading
 from understudy.data.formats.decoded import refuse_large
+from understudy.data.geometry import LARGEST, SMALLEST
 
 SKEW = 0.01  # how far row and column directions may be from unit length and from right angles
 MARKS = (  # what tells volumes apart that lie in one place, in the order in which it is tried
@@ -44,7 +45,7 @@ class ImageFrame:
         position: of the centre of the first pixel in mm, DICOM's axes (left, posterior, superior); or None.
         directions: unit vectors along a row and down a column, six numbers; or None.
         spacing: mm between rows, and between columns; or None.
-        step: mm between slices, or their thickness; or None.
+        step: mm between slices, or their thickness; None where it is not said, or cannot be.
         scale: slope and intercept of the modality transform.
         marks: what tells it from others at its place, by ``MARKS``; never written.
     """
@@ -320,7 +321,7 @@ def _spacing(dataset: Any) -> tuple[float, float] | None:
     placed = bool(dataset.get("ImagePositionPatient"))
     found = _pair(numbers(dataset, "PixelSpacing", 2))
     found = found if found or placed else _pair(numbers(dataset, "ImagerPixelSpacing", 2))
-    return None if found is not None and not placed and not min(found) > 0 else found
+    return None if found is not None and not placed and not min(found) >= SMALLEST else found
 
 
 def _one(dataset: Any, name: str, default: float) -> float:
@@ -332,15 +333,15 @@ def _one(dataset: Any, name: str, default: float) -> float:
 
 def _step(dataset: Any) -> float | None:
     found = number(dataset.get("SpacingBetweenSlices")) or number(dataset.get("SliceThickness"))
-    return abs(found) if found is not None and math.isfinite(found) and found else None
+    return abs(found) if found is not None and SMALLEST <= abs(found) <= LARGEST else None
 
 
 def _refuse_skewed(frame: ImageFrame, where: str) -> None:
     """Refuse numbers of a place that cannot be right: NaN, no distance, directions that are not at right angles."""
     given = [*(frame.position or ()), *(frame.directions or ()), *(frame.spacing or ())]
-    if not np.isfinite(given).all() or max(map(abs, given), default=0) > 1e7:
+    if not np.isfinite(given).all() or max(map(abs, given), default=0) > LARGEST:
         raise damaged(where, "its position, orientation or spacing is not a number")
-    if frame.spacing is not None and min(frame.spacing) <= 0:
+    if frame.spacing is not None and min(frame.spacing) < SMALLEST:
         raise damaged(where, "its pixels lie 0 mm apart")
     if frame.directions is not None and frame.placed:
         row, column = np.array(frame.directions).reshape(2, 3)

@@ -1,7 +1,7 @@
 """One DICOM file, opened within bounds and in silence: pydicom's log lines and warnings quote values of patients.
 
 A file counts as DICOM by its mark ``DICM``, or, without a preamble, by a first element that DICOM begins with. Deflated
-files are inflated up to ``INFLATED`` bytes. Whatever pydicom raises becomes one sentence without a value in it.
+files are inflated up to ``MOST_INFLATED`` bytes. Whatever pydicom raises becomes one sentence without a value in it.
 **Checked** in tests/data/dicom/test_opening.py and test_hostile.py.
 """
 
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from understudy.core.errors import UnderstudyError, UsageError
 
-INFLATED = 2**27  # bytes: the most that a deflated file may hold (128 MiB)
+MOST_INFLATED = 2**27  # bytes: the most that a deflated file may hold (128 MiB)
 BLOCK = 2**20
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 _FIRST = {0x0002: (0x0000, 0x0001, 0x0002, 0x0003, 0x0010), 0x0008: (0x0000, 0x0001, 0x0005, 0x0008, 0x0016, 0x0018)}
@@ -114,7 +114,7 @@ def opened(file: Path, where: str, tags: Sequence[int] | None = None) -> tuple[A
         The data set and its pixel element, or None without one.
 
     Raises:
-        UnderstudyError: it cannot be read, or inflates to more than ``INFLATED`` bytes.
+        UnderstudyError: it cannot be read, or inflates to more than ``MOST_INFLATED`` bytes.
     """
     with reading(where, "header"), _source(file, where) as (handle, size):
         dataset = pydicom().dcmread(handle, stop_before_pixels=True, specific_tags=tags, force=True)
@@ -165,15 +165,15 @@ def _inflated(handle: Any, where: str) -> io.BytesIO:
     out.write(bytes(128) + b"DICM")
     pydicom().filewriter.write_file_meta_info(out, meta, enforce_standard=False)
     machine = zlib.decompressobj(-zlib.MAX_WBITS)
-    while not machine.eof and out.tell() <= INFLATED:
+    while not machine.eof and out.tell() <= MOST_INFLATED:
         part = machine.decompress(machine.unconsumed_tail or handle.read(BLOCK), BLOCK)
         if not part and not machine.eof:
             raise damaged(where, "its deflated part has no end")
         out.write(part)
-    if out.tell() > INFLATED:
+    if out.tell() > MOST_INFLATED:
         raise UnderstudyError(
-            f"{where} is a deflated DICOM file that inflates to more than {INFLATED:,} bytes: inflate it with another "
-            "tool, or remove it"
+            f"{where} is a deflated DICOM file that inflates to more than {MOST_INFLATED:,} bytes: inflate it with "
+            "another tool, or remove it"
         )
     out.seek(0)
     return out

@@ -20,7 +20,7 @@ from understudy.data.dicom.decoder import DecodingError, pixels_of
 from understudy.data.dicom.instance import Instance, Pixels
 from understudy.data.dicom.opening import damaged, pydicom, reading, with_pixels
 from understudy.data.dicom.series import Volume
-from understudy.data.formats.decoded import DecodedFile, Header, refuse_large, storable
+from understudy.data.formats.decoded import DecodedFile, Header, refuse_large, refuse_rounded, storable
 
 INVERTED = "MONOCHROME1 pictures (0 is white) are turned over, so that larger values are brighter"
 ABOVE = "pixels have bits set above BitsStored, which are no part of the value (PS3.5) and are taken off"
@@ -80,7 +80,8 @@ def decoded(volume: Volume, as_labels: bool = False) -> DecodedFile:
     As labels, palettes keep their indices and MONOCHROME1 stays as it is.
 
     Raises:
-        UnderstudyError: pixels cannot be decoded, or are not of the size that the header says.
+        UnderstudyError: pixels cannot be decoded, are not of the size that the header says, or are whole numbers
+            that float32 would round.
     """
     dtype, first = value_type(volume), volume.first.pixels
     assert first is not None
@@ -96,6 +97,8 @@ def decoded(volume: Volume, as_labels: bool = False) -> DecodedFile:
         for k in at[id(instance)]:
             frame = volume.slices[k].frame
             values = _values(frames[frame.number - 1], dataset, instance, frame.scale, as_labels)
+            if out.dtype == np.float32 and values.dtype.kind in "iu":
+                refuse_rounded(values, instance.where)
             out[:, k] = values[None] if values.ndim == 2 else np.moveaxis(values, -1, 0)
     if out.dtype.kind == "f" and not np.isfinite(out).all():
         raise UnderstudyError(f"{volume.first.where} holds NaN or infinite values, and an image must have none")

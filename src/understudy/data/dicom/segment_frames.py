@@ -15,9 +15,9 @@ from understudy.core.errors import UnderstudyError
 from understudy.data.dicom.annotation import items
 from understudy.data.dicom.codestream import stated_size
 from understudy.data.dicom.decoder import pixels_of
-from understudy.data.dicom.grid import LPS_TO_RAS
 from understudy.data.dicom.opening import pydicom
-from understudy.data.formats.decoded import MOST_SIDE
+from understudy.data.formats.decoded import MOST_SIDE, MOST_VALUES
+from understudy.data.geometry import LPS_TO_RAS
 
 BITS = {"BINARY": (1,), "FRACTIONAL": (8,), "LABELMAP": (8, 16)}
 
@@ -55,6 +55,7 @@ def kind_of(dataset: Any) -> str:
     if (
         min(rows, columns, frames) < 1
         or max(rows, columns) > MOST_SIDE
+        or rows * columns > MOST_VALUES
         or int(dataset.get("SamplesPerPixel") or 1) != 1
     ):
         raise UnderstudyError(

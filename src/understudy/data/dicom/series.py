@@ -10,6 +10,7 @@ their true, sheared affine, and the distance is the mean.
 **Checked** in tests/data/dicom/test_series.py, and against dcm2niix in benchmarks/dicom_judge.py.
 """
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,8 +18,9 @@ from itertools import combinations
 
 import numpy as np
 
-from understudy.data.dicom.grid import LPS_TO_RAS, Grid
+from understudy.data.dicom.grid import Grid
 from understudy.data.dicom.instance import MARKS, ImageFrame, Instance
+from understudy.data.geometry import LPS_TO_RAS, NO_THICKNESS, sound
 
 SAME = 1e-3  # how far directions may differ within a stack (0.06 degrees)
 UNEVEN = 0.05  # share of the slice distance by which a slice may lie off its place
@@ -104,20 +106,19 @@ def volumes(instances: Iterable[Instance]) -> tuple[list[Volume], Counter[str]]:
 
 def _once(members: list[Instance], passed: Counter[str]) -> list[Instance]:
     """Drop second copies: files of one SOP instance UID that are equal to the byte."""
-    kept: dict[str, list[Instance]] = defaultdict(list)
-    for one in members:
-        same = kept[one.sop]
-        if one.sop and any(_equal(one, other) for other in same):
-            passed[COPIES] += 1
-        else:
-            same.append(one)
-    return [one for same in kept.values() for one in same]
+    files = Counter(one.sop for one in members)
+    kept: dict[tuple[str, str], Instance] = {}
+    for number, one in enumerate(members):
+        twin = bool(one.sop) and files[one.sop] > 1
+        key = (one.sop, _digest(one) if twin else str(number))
+        passed[COPIES] += key in kept
+        kept.setdefault(key, one)
+    return list(kept.values())
 
 
-def _equal(one: Instance, other: Instance) -> bool:
-    if one.file.stat().st_size != other.file.stat().st_size:
-        return False
-    return one.file.read_bytes() == other.file.read_bytes()
+def _digest(one: Instance) -> str:
+    with one.file.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _of_series(members: list[Instance], passed: Counter[str]) -> list[Volume]:
@@ -242,7 +243,7 @@ def _volume(stack: list[Slice]) -> Volume:
     first, last = ordered[0].frame, ordered[-1].frame
     step = _normal(first) * (first.step or 1.0)
     problem = ""
-    remarks: tuple[str, ...] = ()
+    remarks = (NO_THICKNESS,) if len(stack) == 1 and first.step is None else ()
     if len(stack) > 1:
         start, end = np.array(first.position), np.array(last.position)
         step = (end - start) / (len(stack) - 1)
@@ -256,7 +257,10 @@ def _volume(stack: list[Slice]) -> Volume:
             problem = DRIFT
         elif float(_normal(first) @ step) < apart * np.cos(TILTED):
             remarks = (TILT,)
-    return Volume(ordered, None if problem else _grid(ordered, step), problem, remarks)
+    grid = _grid(ordered, step)
+    if not problem and not sound(grid.affine):
+        problem = DRIFT
+    return Volume(ordered, None if problem else grid, problem, remarks)
 
 
 def _grid(ordered: tuple[Slice, ...], step: np.ndarray) -> Grid:

@@ -11,6 +11,7 @@ contours, up to half the distance at which contours lie; nothing is interpolated
 test_hostile_annotations.py.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -29,9 +30,9 @@ from understudy.data.dicom.annotation import (
     refers_to,
     refuse_cut,
 )
-from understudy.data.dicom.grid import LPS_TO_RAS, Grid
+from understudy.data.dicom.grid import Grid
 from understudy.data.dicom.opening import reading
-from understudy.data.geometry import ASIDE
+from understudy.data.geometry import ASIDE, LPS_TO_RAS
 
 FLAT = 0.1  # voxels, across slices, within which the points of one contour lie
 ON_SLICE = 0.1  # voxels, across slices, within which a contour lies on a slice
@@ -200,7 +201,8 @@ class _Slices:
             yield from ((int(level), planes[level]) for level in levels if 0 <= level < self.count)
             return
         for k in range(self.count) if levels else []:
-            nearest = min(levels, key=lambda level: abs(level - k))
+            after = bisect_left(levels, k)
+            nearest = min(levels[max(after - 1, 0) : after + 1], key=lambda level: abs(level - k))
             if abs(nearest - k) <= self.apart / 2 + FLAT:
                 yield k, planes[nearest]
 

@@ -108,7 +108,8 @@ def choose(
 
     Series that are passed over are added to ``passed_over``.
     """
-    candidates = {study.uid: _candidates(studies, study, wanted, passed_over) for study in studies}
+    volumes = any(_placed(one) for study in studies for one in study.volumes)
+    candidates = {study.uid: _candidates(study, wanted, volumes, passed_over) for study in studies}
     chosen: list[StudyCase] = []
     unfit: Counter[str] = Counter()
     for study in studies:
@@ -147,12 +148,12 @@ def _apart(channels: tuple[Volume, ...], same_grid: bool) -> str:
 
 
 def _candidates(
-    studies: Sequence[Study], study: Study, wanted: dict[str, re.Pattern[str]], passed_over: Counter[str]
+    study: Study, wanted: dict[str, re.Pattern[str]], volumes: bool, passed_over: Counter[str]
 ) -> list[list[Volume]]:
-    """The volumes that may become each channel."""
+    """The volumes that may become each channel; ``volumes`` says whether any study has more than pictures."""
     if wanted:
         return [[one for one in study.volumes if pattern.search(one.first.about)] for pattern in wanted.values()]
-    if not any(_placed(one) for other in studies for one in other.volumes):
+    if not volumes:
         return [list(study.volumes)]
     placed = [one for one in study.volumes if _placed(one)]
     if len(study.volumes) > len(placed):

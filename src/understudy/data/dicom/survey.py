@@ -38,7 +38,7 @@ def survey(path: Path, name_files: bool, table: Path | None = None) -> Survey:
     """Read the headers of all DICOM files below a folder, which may hold a table.
 
     Raises:
-        UnderstudyError: a DICOM file is damaged, or there is no image.
+        UnderstudyError: a file or folder cannot be opened, a DICOM file is damaged, or there is no image.
         UsageError: pydicom is not installed.
     """
     pydicom()
@@ -47,11 +47,16 @@ def survey(path: Path, name_files: bool, table: Path | None = None) -> Survey:
     for place, file in enumerate(files, start=1):
         if file == table:
             continue
-        if not is_dicom(file):
+        told = f"file {place} of {len(files)} (in the order of their paths; --name-files says which)"
+        where = str(file) if name_files else told
+        try:
+            known = is_dicom(file)
+        except OSError as error:
+            raise UnderstudyError(f"{where} cannot be opened ({error.strerror}): make it readable") from None
+        if not known:
             found.passed_over[NO_DICOM] += 1
             continue
-        told = f"file {place} of {len(files)} (in the order of their paths; --name-files says which)"
-        one = read(file, str(file) if name_files else told)
+        one = read(file, where)
         if one.kind == kinds.IMAGE:
             found.images.append(one)
         elif one.kind in (kinds.SEGMENTATION, kinds.STRUCTURES):
@@ -68,7 +73,7 @@ def survey(path: Path, name_files: bool, table: Path | None = None) -> Survey:
 def _files(path: Path, passed_over: Counter[str]) -> Iterator[Path]:
     """Regular files inside a folder; a link is followed to a file inside it only."""
     root = path.resolve()
-    for folder, folders, names in os.walk(path):
+    for folder, folders, names in os.walk(path, onerror=_refuse_closed):
         at = Path(folder)
         passed_over.update({LINKS: sum((at / name).is_symlink() for name in folders)})
         for name in names:
@@ -79,3 +84,10 @@ def _files(path: Path, passed_over: Counter[str]) -> Iterator[Path]:
                 yield file
     if not passed_over[LINKS]:
         del passed_over[LINKS]
+
+
+def _refuse_closed(error: OSError) -> None:
+    """Refuse a folder that cannot be opened: the studies in it would be left out without a word."""
+    raise UnderstudyError(
+        f"a folder below the one to import cannot be opened ({error.strerror}): make all of it readable"
+    ) from None

@@ -3,14 +3,15 @@
 **Checked** in tests/data/dicom/test_table.py.
 """
 
-import csv
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.errors import UnderstudyError
 from understudy.data.dicom.study import StudyCase
+from understudy.data.identity import file_name
+from understudy.data.sources.table import read_columns
 
 Match = Literal["file", "patient", "study", "instance"]
 COLUMNS: dict[str, str] = {
@@ -39,15 +40,19 @@ def rows_of(
     """
     if table is None:
         return list(chosen), []
-    rows = _read(table, [COLUMNS[match], *classes])
+    read = read_columns(table, (COLUMNS[match], *classes), private=True)
+    rows: list[dict[str, str]] = []
     named: dict[str, int] = {}
-    for line, row in enumerate(rows):
-        key = row[COLUMNS[match]].removeprefix("./") if match == "file" else row[COLUMNS[match]]
+    for line, row in zip(read.lines, read.rows, strict=True):
+        if not any(row.values()):
+            continue
+        key = file_name(row[COLUMNS[match]]) if match == "file" else row[COLUMNS[match]]
         if not key or key in named:
             raise UnderstudyError(
-                f"row {line + 2} of the table has no {COLUMNS[match]}, or another row's: give each row its own"
+                f"row {line} of the table has no {COLUMNS[match]}, or another row's: give each row its own"
             )
-        named[key] = line
+        named[key] = len(rows)
+        rows.append(row)
     kept: list[StudyCase] = []
     lines: list[int] = []
     for one in chosen:
@@ -73,33 +78,7 @@ def _keys(one: StudyCase, path: Path, match: Match) -> list[str]:
     """What a table may call a case."""
     instances = [instance for volume in one.channels for instance in volume.files]
     if match == "file":
-        return [instance.file.relative_to(path).as_posix() for instance in instances]
+        return [file_name(instance.file.relative_to(path).as_posix()) for instance in instances]
     if match == "instance":
         return [instance.sop for instance in instances]
     return [instances[0].study if match == "study" else instances[0].subject[0]]
-
-
-def _read(file: Path, wanted: Sequence[str]) -> list[dict[str, str]]:
-    if not file.is_file():
-        raise UsageError("a table was expected below PATH where --table says, and there is none: correct --table")
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as handle:
-            reader = csv.DictReader(handle, delimiter="\t" if file.suffix.lower() == ".tsv" else ",", strict=True)
-            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
-            rows = [row for row in reader if any(row.values())]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UnderstudyError(
-            "the table should be CSV in UTF-8 and cannot be read as it: save it as CSV UTF-8 (comma delimited)"
-        ) from error
-    header = reader.fieldnames[0] if len(reader.fieldnames) == 1 else ""
-    if ";" in header or (file.suffix.lower() != ".tsv" and "\t" in header):
-        raise UnderstudyError(
-            "the fields of the table should be separated by commas (tabs in a .tsv), and they are by semicolons or "
-            "tabs: save it as CSV UTF-8 (comma delimited)"
-        )
-    for name in wanted:
-        if name not in reader.fieldnames:
-            raise UsageError(f"the table has no column {name!r}: add it, or choose another --match or other --classes")
-    if any(None in row or None in row.values() for row in rows) or not rows:
-        raise UnderstudyError("the table has no rows, or one with more or fewer fields than its header: correct it")
-    return [{name: value.strip() for name, value in row.items()} for row in rows]

@@ -1,8 +1,9 @@
-"""One file per file format. Each gives a header (cheap) and a picture; a broken file gives one clear UnderstudyError.
+"""File formats. Each gives a header (cheap) and a picture; a broken file gives one clear UnderstudyError.
 
-FORMATS is the menu: file name ending -> module with ``header``, ``image`` and ``labels``. A new format is one file and
-its lines here. Each returns the file as stored, label maps as (1, *S); the functions below check, and turn to the one
-stated order (data/geometry.py).
+FORMATS is the menu: file name ending -> module with ``header``, ``image`` and ``labels``; the other files here serve
+those: decoded.py all of them, picture.py and png.py pictures, nifti_affine.py, text_header.py, metaimage.py and nrrd.py
+volumes, tiff_segments.py TIFF. A new format is one file and its lines here. Each returns the file as stored, label maps
+as (1, *S); the functions below check, and turn to the one stated order (data/geometry.py).
 """
 
 from dataclasses import replace

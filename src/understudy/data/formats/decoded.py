@@ -105,17 +105,22 @@ def as_kept(array: np.ndarray, file: Path) -> np.ndarray:
         raise UnderstudyError(f"{file} holds values of type {array.dtype}, and whole or floating numbers are read")
     kind = storable(array.dtype)
     if array.dtype.kind in "iu" and kind == "float32" and array.size:
-        low, high = int(array.min()), int(array.max())
-        if max(-low, high) > EXACT:
-            raise UnderstudyError(
-                f"{file} holds whole numbers from {low} to {high}, and an image keeps whole numbers up to {EXACT:,} "
-                "exactly: rescale them, or store them as real numbers if they may be rounded"
-            )
+        refuse_rounded(array, file)
     with np.errstate(over="ignore", invalid="ignore"):
         out = array.astype(kind, copy=False)
     if array.dtype.kind == "f" and array.dtype.itemsize > 4 and (np.isinf(out) & np.isfinite(array)).any():
         raise UnderstudyError(f"{file} holds numbers beyond 3.4e38, which float32 does not hold: rescale it")
     return out
+
+
+def refuse_rounded(array: np.ndarray, file: Path | str) -> None:
+    """Refuse whole numbers that float32 would round."""
+    low, high = int(array.min()), int(array.max())
+    if max(-low, high) > EXACT:
+        raise UnderstudyError(
+            f"{file} holds whole numbers from {low} to {high}, and an image keeps whole numbers up to {EXACT:,} "
+            "exactly: rescale them, or store them as real numbers if they may be rounded"
+        )
 
 
 def without_alpha(array: np.ndarray, file: Path) -> np.ndarray:

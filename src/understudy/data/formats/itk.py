@@ -25,11 +25,10 @@ from understudy.data.formats.metaimage import metaimage_header
 from understudy.data.formats.nrrd import KIND as NRRD
 from understudy.data.formats.nrrd import nrrd_header
 from understudy.data.formats.text_header import TextHeader, refuse_damaged
-from understudy.data.geometry import sheared, sound
+from understudy.data.geometry import LPS_TO_RAS, sheared, sound
 
 LONGEST = 2**20  # bytes of a text header
 ENDINGS = (".mha", ".mhd", ".nrrd", ".nhdr")
-LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # left, posterior, superior to right, anterior, superior
 TURNED_PICTURE = "2D pictures name a direction of their axes, which is not applied"
 
 
@@ -105,7 +104,7 @@ def _told(file: Path) -> _Told:
     if not sound(affine):
         raise UnderstudyError(f"{file} has axes that cannot be inverted, or voxel sizes that cannot be: repair it")
     if n == 3:
-        return _Told(text, text.size, LPS @ affine, None, text.remarks + sheared(affine))
+        return _Told(text, text.size, LPS_TO_RAS @ affine, None, text.remarks + sheared(affine))
     turned = np.abs(direction - np.eye(2)).max() > 1e-6
     steps = tuple(float(step) for step in np.sqrt((affine[:2, :2] ** 2).sum(0))[::-1])
     return _Told(text, text.size[::-1], None, steps, text.remarks + ((TURNED_PICTURE,) if turned else ()))

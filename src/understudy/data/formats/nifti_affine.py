@@ -24,7 +24,17 @@ import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
 from understudy.core.errors import UnderstudyError
-from understudy.data.geometry import ASIDE, LARGEST, SMALLEST, bare, sheared, sound, voxel_sizes, voxels_apart
+from understudy.data.geometry import (
+    ASIDE,
+    LARGEST,
+    NO_THICKNESS,
+    SMALLEST,
+    bare,
+    sheared,
+    sound,
+    voxel_sizes,
+    voxels_apart,
+)
 
 UNIT_SFORM = "the sform has voxel sizes of 1 and qform or pixdim have true ones: qform and pixdim are used"
 BARE_SFORM = "the sform says nothing (sizes 1, origin 0) beside a qform that does: the qform is used"
@@ -34,7 +44,6 @@ TWO_FORMS = "sform and qform place volumes differently, with one orientation and
 BROKEN_SFORM = "the sform cannot be inverted: the qform is used"
 BROKEN_QFORM = "the qform cannot be read: the sform is used"
 SIZES = "the voxel sizes of sform and pixdim disagree: those of the sform are used"
-NO_THICKNESS = "the thickness of single slices is not known: 1 mm is taken"
 UNITS = {1: (1000.0, "metres are converted to mm"), 3: (0.001, "microns are converted to mm")}
 NO_UNIT = "the unit of length is none that NIfTI knows: mm is taken"
 SAME = 0.01  # share by which voxel sizes may differ

@@ -18,12 +18,11 @@ from typing import BinaryIO
 import numpy as np
 
 from understudy.core.errors import UnderstudyError
-from understudy.data.formats.decoded import unreadable
+from understudy.data.formats.decoded import INFLATED, unreadable
 from understudy.data.formats.picture import refuse_size
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # values per pixel by colour type
-DEFLATE = 1032  # how many bytes one byte of zlib can become
 BLOCK = 256  # rows that are decoded at once, fewer of a wide picture
 BLOCK_PIXELS = 2**21
 PIECE = 2**20
@@ -94,7 +93,7 @@ def _scanned(file: Path, handle: BinaryIO, check: bool) -> PngFile:
         raise UnderstudyError(f"{file} has {frames} frames (animated PNG), and a picture is one: save one per file")
     refuse_size(file, SAMPLES[colour], (height, width), max(1, bits // 8))
     held = sum(length for _, length in data)
-    if height * (1 + (width * SAMPLES[colour] * bits + 7) // 8) > DEFLATE * (held + 64):
+    if height * (1 + (width * SAMPLES[colour] * bits + 7) // 8) > INFLATED * (held + 64):
         raise ValueError(f"{height} x {width} pixels, and only {held} bytes")
     return PngFile((height, width), bits, colour, bool(interlaced), seen.get(b"tRNS"), may_turn, tuple(data))
 

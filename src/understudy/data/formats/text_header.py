@@ -181,7 +181,12 @@ def beside(file: Path, name: str) -> Path:
     """
     name, folder = name.strip(), file.parent
     path = PurePosixPath(name)
-    if not 0 < len(name) < 256 or not name.isprintable() or "%" in name or re.match(r"(?i)list(\s|$)", name):
+    if (
+        not 0 < len(name.encode(errors="replace")) < 256
+        or not name.isprintable()
+        or "%" in name
+        or re.match(r"(?i)list(\s|$)", name)
+    ):
         raise UnderstudyError(f"{file} names several files, or none, that hold its voxels: save it with one data file")
     if path.is_absolute() or ".." in path.parts or "\\" in name or re.match(r"\w:", name):
         raise UnderstudyError(

@@ -39,7 +39,15 @@ from understudy.data.formats.picture import (
     upright,
     upright_size,
 )
-from understudy.data.formats.tiff_segments import CCITT, COMPRESSIONS, FILL_ORDER, JPEG, TiffPixels, read_pixels
+from understudy.data.formats.tiff_segments import (
+    CCITT,
+    COMPRESSIONS,
+    FILL_ORDER,
+    JPEG,
+    PREDICTED,
+    TiffPixels,
+    read_pixels,
+)
 
 WHITE, GREY, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6  # photometric interpretations
 ALPHA = 1, 2  # kinds of extra samples
@@ -251,8 +259,10 @@ def _kind(page: tifffile.TiffPage, file: Path, photometric: object) -> str:
         raise _not_read(file, f"{samples} samples of {bits} bits ({kind})", "save it as 8 or 16 bits, or 32-bit float")
     if (photometric in (WHITE, PALETTE, YCBCR) and kind != "u") or (compression == JPEG and (kind, bits) != ("u", 8)):
         raise _not_read(file, f"{bits} bits ({kind}) under such a photometric interpretation or JPEG", "save it plain")
-    if page.predictor not in (1, 2, 3) or (page.predictor == 3) > (kind == "f"):
+    if page.predictor not in (1, 2, 3) or (page.predictor == 3) > (kind == "f") or (page.predictor == 2 and bits % 8):
         raise _not_read(file, f"the predictor {page.predictor}", "save it without predictor")
+    if page.predictor != 1 and compression not in PREDICTED:  # libtiff passes it over there, and tifffile does not
+        raise _not_read(file, f"the predictor {page.predictor} under such a compression", "save it without predictor")
     if page.imagedepth != 1 or page.tiledepth != 1:
         raise _not_read(file, f"{page.imagedepth} planes in depth", "give one file per page, or NIfTI")
     return kind

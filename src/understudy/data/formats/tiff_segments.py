@@ -21,12 +21,15 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
+from understudy.data.formats.decoded import INFLATED
+
 CCITT = 2, 3, 4
 JPEG = 7
 FILL_ORDER = 266  # tag that is passed on where it says that bits come lowest first
+PREDICTED = 5, 8, 32946, 34925, 50000  # compressions before which a predictor may have been applied
 COMPRESSIONS = {  # those read, and how many bytes one byte can become; 0: any number
-    **{1: 1, 2: 0, 3: 0, 4: 0, 5: 4096, 7: 4096, 8: 1032},
-    **{32773: 128, 32946: 1032, 34925: 0, 50000: 0},
+    **{1: 1, 2: 0, 3: 0, 4: 0, 5: 4096, 7: 4096, 8: INFLATED},
+    **{32773: 128, 32946: INFLATED, 34925: 0, 50000: 0},
 }
 NO_CODE = b"\x02" * 64  # put after fax data: no code of them, so that data which end too early are noticed
 MOST_SEGMENTS = 2**17
@@ -198,7 +201,10 @@ def unpacked(data: bytes, page: TiffPixels, rows: int) -> np.ndarray:
         stored = page.dtype.newbyteorder(">") if page.big else page.dtype.newbyteorder("<")
         values = lines.view(stored).astype(page.dtype)
     values = values[:, : shape[1] * shape[2]].reshape(shape)
-    return np.cumsum(values, axis=1, dtype=page.dtype) if page.predictor == 2 else values
+    if page.predictor == 2:  # differences of the stored bits, those of floats too
+        bits = np.dtype(f"u{page.dtype.itemsize}")
+        return np.cumsum(values.view(bits), axis=1, dtype=bits).view(page.dtype)
+    return values
 
 
 def _twelve(lines: np.ndarray) -> np.ndarray:

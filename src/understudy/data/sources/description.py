@@ -72,7 +72,7 @@ def scheme(found: dict[str, Any], where: Path) -> LabelScheme:
     """Return what label values mean, from ``labels``: {"background": 0, ...} or {"0": "background", ...}.
 
     Raises:
-        UnderstudyError: it is neither, or regions of several values, which overlap.
+        UnderstudyError: it is neither, regions of several values, which overlap, or names a class twice.
     """
     told = found.get("labels")
     file = where / "dataset.json"
@@ -87,14 +87,14 @@ def scheme(found: dict[str, Any], where: Path) -> LabelScheme:
             "the values themselves with --label-scheme 0=background,1=..."
         )
     clean = sorted(pair for pair in pairs if pair is not None)
-    if clean and clean[0][0] == 0:
-        return LabelScheme(tuple(name for _, name in clean), tuple(value for value, _ in clean))
     try:
+        if clean[0][0] == 0:
+            return LabelScheme(tuple(name for _, name in clean), tuple(value for value, _ in clean))
         return LabelScheme.from_text(",".join(f"{value}={name}" for value, name in clean))
     except UsageError as error:
-        raise UnderstudyError(
-            f"{file} does not say which label is the background, the value 0: mend it, or give --label-scheme"
-        ) from error
+        said = "does not say which label is the background, the value 0"
+        why = f"names labels that cannot be classes ({str(error)[:200]})" if clean[0][0] == 0 else said
+        raise UnderstudyError(f"{file} {why}: mend it, or give --label-scheme") from error
 
 
 def _pair(key: Any, value: Any) -> tuple[int, str] | None:

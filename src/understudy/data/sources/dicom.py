@@ -31,6 +31,7 @@ from understudy.data.listing import Item, Listing, Reading, Source, fingerprint
 from understudy.data.options import NAMES, FileOptions, ImportOptions
 from understudy.data.resampling import onto_grid
 from understudy.data.sources.case_files import chosen_plane, joint_size, joint_type
+from understudy.data.sources.file_listing import DEFAULT_NAMES
 from understudy.data.sources.label_values import mapped
 from understudy.data.sources.table import class_columns
 
@@ -40,7 +41,6 @@ NO_LABELS = {
     "rtstruct": "no structure set (RTSTRUCT) refers to its series",
 }
 OTHER_LABELS = {"seg": " (there are structure sets: --labels rtstruct)", "rtstruct": " (there are SEGs: --labels seg)"}
-DEFAULT_NAMES = {1: ("image",), 3: ("red", "green", "blue")}
 
 
 class DicomOptions(FileOptions):

@@ -72,16 +72,20 @@ def read_table(path: Path, wanted: Sequence[str], file_column: str = FILE) -> So
     return replace(table, files=tuple(seen))
 
 
-def read_columns(path: Path, wanted: Sequence[str], file_column: str = "") -> SourceTable:
+def read_columns(path: Path, wanted: Sequence[str], file_column: str = "", private: bool = False) -> SourceTable:
     """Read the rows of a table that has the columns wanted.
+
+    Messages of a ``private`` table name neither its path nor its columns: without a header, the first row is of a
+    person.
 
     Raises:
         UsageError: there is no such file, or a column is missing.
         UnderstudyError: it is no such table, or has no rows.
     """
-    lines = enumerate(_parsed(path), start=1)
+    where = "the table" if private else f"the table {path}"
+    lines = enumerate(_parsed(path, where), start=1)
     columns = [plain(name) for name in next(lines, (0, []))[1]]
-    _refuse_columns(path, columns, wanted, file_column)
+    _refuse_columns(where, columns, wanted, file_column, private)
     numbers, rows, blank = [], [], 0
     for line, fields in lines:
         if len(fields) < 2 and not "".join(fields).strip():
@@ -89,27 +93,27 @@ def read_columns(path: Path, wanted: Sequence[str], file_column: str = "") -> So
             continue
         if len(fields) != len(columns):
             raise UnderstudyError(
-                f"row {line} of {path} has {len(fields)} fields, more or fewer fields than the header's "
+                f"row {line} of {where} has {len(fields)} fields, more or fewer fields than the header's "
                 f"{len(columns)}: correct it (a comma inside a field needs quotes)"
             )
         numbers.append(line)
         rows.append({name: value.strip() for name, value in zip(columns, fields, strict=True)})
     if not rows:
-        raise UnderstudyError(f"the table {path} has no rows: nothing would be imported")
+        raise UnderstudyError(f"{where} has no rows: nothing would be imported")
     return SourceTable(path, rows, numbers, {BLANK_LINES: blank} if blank else {})
 
 
-def _parsed(path: Path) -> Iterator[list[str]]:
+def _parsed(path: Path, where: str) -> Iterator[list[str]]:
     """The fields of every line; a line without anything has none."""
     if not path.is_file():
-        raise UsageError(f"a table was expected at {path}, and there is none: correct --table")
+        raise UsageError(f"a table was expected, and {where} is not there, or no file: add it, or correct its name")
     if path.stat().st_size > MOST_BYTES:
-        raise UnderstudyError(f"{path} has more than {MOST_BYTES // 2**20} MiB, and a table with fewer was expected")
+        raise UnderstudyError(f"{where} has more than {MOST_BYTES // 2**20} MiB, and a table with fewer was expected")
     content = path.read_bytes()
     try:
         if content[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in content:
             raise UnderstudyError(
-                f"{path} should be a CSV table in UTF-8 and cannot be read as one (it is UTF-16, or no text): save it "
+                f"{where} should be a CSV table in UTF-8 and cannot be read as one (it is UTF-16, or no text): save it "
                 "as CSV in UTF-8"
             )
         text = io.StringIO(content.decode("utf-8-sig"), newline="")
@@ -117,31 +121,33 @@ def _parsed(path: Path) -> Iterator[list[str]]:
     except (UnicodeDecodeError, csv.Error) as error:
         why = "a quote is opened and never closed" if str(error) == "unexpected end of data" else error
         raise UnderstudyError(
-            f"{path} should be a CSV table in UTF-8 and cannot be read as one ({why}): save it as CSV in UTF-8"
+            f"{where} should be a CSV table in UTF-8 and cannot be read as one ({why}): save it as CSV in UTF-8"
         ) from error
 
 
-def _refuse_columns(path: Path, columns: list[str], wanted: Sequence[str], file_column: str) -> None:
+def _refuse_columns(where: str, columns: list[str], wanted: Sequence[str], file_column: str, private: bool) -> None:
     if len(columns) == 1:
         for separator, name in SEPARATORS.items():
             if separator in columns[0]:
                 tabs = " (or call it .tsv)" if separator == "\t" else ""
                 raise UnderstudyError(
-                    f"the columns of {path} are separated by {name}, and commas were expected: save it with "
+                    f"the columns of {where} are separated by {name}, and commas were expected: save it with "
                     f"commas{tabs}"
                 )
     for name in wanted:
         if name not in columns:
             cure = "; name the column of file names with --file-column" if name == file_column else ""
-            raise UsageError(f"the table {path} has no column {name!r}; it has {_listed(columns)}{cure}")
+            raise UsageError(f"{where} has no column {name!r}{_listed(columns, private)}{cure}")
     if len(set(columns)) != len(columns):
-        raise UnderstudyError(f"the table {path} has two columns of one name: {_listed(columns)}")
+        raise UnderstudyError(f"{where} has two columns of one name{_listed(columns, private)}: rename one")
 
 
-def _listed(columns: list[str]) -> str:
-    """Column names for a message, which stays one short line."""
+def _listed(columns: list[str], private: bool) -> str:
+    """Column names for a message, which stays one short line; nothing of a private table."""
+    if private:
+        return ""
     short = [" ".join(name.split())[:40] for name in columns[:8]]
-    return (", ".join(short) + (", ..." if len(columns) > 8 else "")) if columns else "none"
+    return "; it has " + (", ".join(short) + (", ..." if len(columns) > 8 else "") if columns else "none")
 
 
 def one_file(name: str, where: str) -> str:
