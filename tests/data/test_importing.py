@@ -11,6 +11,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -242,3 +243,10 @@ def test_cxr_kermany(real_data: Path, bring: Bring) -> None:
     assert np.isnan(cohort.class_matrix()[:, 2]).sum() == cohort.class_matrix()[:, 0].sum()
     copies = [finding.sentence for finding in check_cohort(cohort.path) if "exact copies" in finding.sentence]
     assert len(copies) == 2  # SOURCE.md: 11 pairs of identical files, one of them under two names
+
+
+def test_slices_with_labels_need_label_maps(tmp_path: Path, refused: Refused, save_nifti: Callable[..., Path]) -> None:
+    for number in range(4):
+        save_nifti(tmp_path / "v" / "im" / f"{number}.nii", np.ones((5, 6, 4), np.int16) * number)
+    options: dict[str, Any] = {"images": "im", "one_image_per_subject": True, "dims": 2, "rule": "tumour"}
+    refused("there are no label maps: give --labels", tmp_path / "v", split="train=1", **options)

@@ -143,6 +143,10 @@ def _plan(listing: Listing, options: ImportOptions, train: bool) -> _Plan:
     dims = options.dims or (2 if listing.sliced else listing.dims)
     if dims > listing.dims:
         raise UsageError("--dims 3 needs volumes, and the source holds 2D pictures: leave --dims out")
+    if dims < listing.dims and listing.rule == "tumour" and listing.scheme is None:
+        raise UsageError(
+            "--rule tumour keeps slices with labels, and there are no label maps: give --labels, or --rule all"
+        )
     intensity = listing.intensity or options.intensity
     measured = ("train",) if train else SPLITS
     size = options.resolved_size(dims)

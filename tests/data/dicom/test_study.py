@@ -39,6 +39,12 @@ def test_channels(one: Study, given: tuple[str, ...], several: study.Several | N
     assert all(len(case.channels) == max(len(given), 1) for case in chosen)
 
 
+def test_series_that_no_channel_takes_are_counted(one: Study) -> None:
+    passed_over: Counter[str] = Counter()
+    chosen, _ = choose([one], patterns(("a=t1",)), "first", False, passed_over)
+    assert passed_over[study.NOT_TAKEN] == len(one.volumes) - 1 and len(chosen) == 1
+
+
 def test_a_grid_voxel_by_voxel(one: Study) -> None:
     chosen, unfit = choose([one], patterns(("a=t1", "b=t2")), None, True, Counter())
     assert len(chosen) == 1 and not unfit

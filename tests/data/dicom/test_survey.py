@@ -14,7 +14,7 @@ def test_kinds_are_counted(tmp_path: Path, made: ModuleType) -> None:
     made.series(tmp_path / "in" / "b", slices=3)
     made.file(tmp_path / "in" / "seg", SOPClassUID="1.2.840.10008.5.1.4.1.1.66.4")
     made.file(tmp_path / "in" / "report", SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11", PixelData=None)
-    made.file(tmp_path / "in" / "bare", PixelData=None)
+    made.file(tmp_path / "in" / "bare", PixelData=None, SeriesInstanceUID="1.2.3")
     (tmp_path / "in" / "notes").write_text("hello")
     (tmp_path / "in" / "t.csv").write_text("hello")
     (tmp_path / "in" / "gone").symlink_to(tmp_path / "nowhere")
@@ -24,6 +24,15 @@ def test_kinds_are_counted(tmp_path: Path, made: ModuleType) -> None:
     assert found.images[0].where == "file 1 of 8 (in the order of their paths; --name-files says which)" or (
         found.images[0].where.startswith("file ")
     )
+
+
+def test_a_slice_cut_before_its_pixels_is_no_file_to_pass_over(tmp_path: Path, made: ModuleType) -> None:
+    made.series(tmp_path, slices=3)
+    last = sorted(tmp_path.iterdir())[-1]
+    whole = last.read_bytes()
+    last.write_bytes(whole[: whole.index(b"\xe0\x7f\x10\x00")])
+    with pytest.raises(UnderstudyError, match="file 3 of 3 .*it has no pixels, and other files of its series have"):
+        survey(tmp_path, False)
 
 
 def test_a_media_directory_is_known_by_its_file_meta_information(tmp_path: Path, made: ModuleType) -> None:

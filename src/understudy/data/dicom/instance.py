@@ -146,7 +146,7 @@ def read(file: Path, where: str) -> Instance:
         declared = str(opened_set.file_meta.get("MediaStorageSOPClassUID") or "")  # all that a DICOMDIR has
         kind = kinds.kind(text(dataset, "SOPClassUID") or declared, syntax)
         if kind == kinds.IMAGE and (element is None or "Rows" not in dataset):
-            kind = "DICOM files without pixels"
+            kind = kinds.NO_PIXELS
         series = text(dataset, "SeriesInstanceUID")
         facts: dict[str, Any] = {
             "sop": text(dataset, "SOPInstanceUID"),

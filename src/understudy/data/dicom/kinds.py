@@ -6,7 +6,7 @@ What is no image is passed over under the kind's name. **Source**: DICOM PS3.4, 
 
 STORAGE = "1.2.840.10008.5.1.4.1.1."
 IMAGE, SEGMENTATION, STRUCTURES = "images", "segmentations", "structure sets"
-VIDEO = "videos"
+VIDEO, NO_PIXELS = "videos", "DICOM files without pixels"
 OTHERS = {  # begin of the SOP class, after STORAGE -> kind; the first that fits counts
     "66.4": SEGMENTATION,
     "481.3": STRUCTURES,

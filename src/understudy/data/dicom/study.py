@@ -46,6 +46,7 @@ Several = Literal["first", "all"]
 NONE = "no series of a study fits"
 MANY = "several series of a study fit"
 PARTS = "a series holds several volumes (echoes, time points, b-values)"
+NOT_TAKEN = "series, or volumes of series, that no channel takes"
 PICTURES = "pictures without a place in the body, beside volumes (screen captures, x-rays)"
 APART = "its series do not share a frame of reference (--same-grid takes them voxel by voxel)"
 APART_SIZES = "its series share neither a frame of reference nor a size"
@@ -119,6 +120,11 @@ def choose(
             unfit[reason] += 1
         else:
             chosen += found
+    taken, fitting = {id(volume) for one in chosen for volume in one.channels}, {one.study.uid for one in chosen}
+    offered = [volume for study in studies if study.uid in fitting for volume in study.volumes]
+    left = sum(id(volume) not in taken and bool(wanted or _placed(volume)) for volume in offered)
+    if left:
+        passed_over[NOT_TAKEN] += left
     return chosen, unfit
 
 

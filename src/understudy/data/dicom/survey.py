@@ -13,7 +13,7 @@ from pathlib import Path
 from understudy.core.errors import UnderstudyError
 from understudy.data.dicom import kinds
 from understudy.data.dicom.instance import Instance, read
-from understudy.data.dicom.opening import is_dicom, pydicom
+from understudy.data.dicom.opening import damaged, is_dicom, pydicom
 
 NO_DICOM = "files that are no DICOM"
 LINKS = "links to folders, links that lead out of the folder or nowhere, pipes and devices"
@@ -42,7 +42,7 @@ def survey(path: Path, name_files: bool, table: Path | None = None) -> Survey:
         UsageError: pydicom is not installed.
     """
     pydicom()
-    found = Survey([], [])
+    found, empty = Survey([], []), []
     files = sorted(_files(path, found.passed_over), key=lambda file: file.relative_to(path).as_posix())
     for place, file in enumerate(files, start=1):
         if file == table:
@@ -63,6 +63,11 @@ def survey(path: Path, name_files: bool, table: Path | None = None) -> Survey:
             found.annotations.append(one)
         else:
             found.passed_over[one.kind] += 1
+            empty += [one] if one.kind == kinds.NO_PIXELS else []
+    series = {one.series for one in found.images}
+    for one in empty:
+        if one.series in series:
+            raise damaged(one.where, "it has no pixels, and other files of its series have")
     if not found.images:
         others = found.passed_over + Counter(one.kind for one in found.annotations)
         counts = ", ".join(f"{n} {what}" for what, n in sorted(others.items())) or "nothing"

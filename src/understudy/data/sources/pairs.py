@@ -130,7 +130,10 @@ def _walked(path: Path, options: FolderOptions) -> _Walked:
     for folder, below in found.items():
         if not below.files:
             endings = ", ".join(formats.FORMATS)
-            raise UnderstudyError(f"the folder {folder} holds no picture; read are files that end in {endings}")
+            raise UnderstudyError(
+                f"the folder {folder} holds no picture; read are files that end in {endings} (a DICOM export, whose "
+                "files may have no ending, is read by `understudy import dicom`)"
+            )
     one = _Walked(*(found[folders[name]] if name in folders else None for name in ("images", "labels")))
     if one.together and not options.label_suffix and not options.contrasts and not options.label_column:
         raise UsageError(
