@@ -12,6 +12,7 @@ from PIL import Image
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.data.formats.decoded import Header
+from understudy.data.geometry import HALFWAY
 from understudy.data.listing import Item
 from understudy.data.options import FileOptions
 from understudy.data.sources.case_files import (
@@ -157,3 +158,11 @@ def test_a_case_is_read_as_a_plane_asks(tmp_path: Path) -> None:
     axial, sagittal = find("axial"), find("sagittal")
     assert axial.shape == (5, 6, 4) and sagittal.shape == (4, 5, 6)
     assert np.array_equal(sagittal, axial[::-1].transpose(2, 0, 1))
+
+
+def test_a_volume_halfway_between_two_axes_is_told(tmp_path: Path) -> None:
+    tilted = HOME.copy()
+    tilted[:2, :2] = [[-0.7, 0.72], [0.72, 0.7]]
+    image = saved(tmp_path / "a.nii", VOLUME, tilted)
+    assert HALFWAY in next(read_item(Item("a", "a", (image,)), 1, "int16", None)).remarks
+    assert HALFWAY not in read(item(tmp_path, HOME)).remarks

@@ -16,7 +16,7 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.data import formats
 from understudy.data.formats.decoded import DecodedFile, Header
-from understudy.data.geometry import THICK, axis_codes, bare, moved_onto, onto, refuse_elsewhere, scanned_plane
+from understudy.data.geometry import THICK, axis_codes, bare, halfway, moved_onto, onto, refuse_elsewhere, scanned_plane
 from understudy.data.intensity import SCALED
 from understudy.data.listing import Item, Reading, size_text
 from understudy.data.options import FileOptions
@@ -152,6 +152,8 @@ def read_item(
     remarks = tuple(dict.fromkeys(remark for one in placed for remark in one.remarks))
     if stored[0].affine is not None and not stored[0].placed:
         remarks += (NO_PLACE,)
+    elif stored[0].affine is not None:
+        remarks += halfway(stored[0].affine)
     at = [one.turned(plane) for one in placed]
     image, labels = None, None
     if pictures:
