@@ -35,6 +35,8 @@ def test_source_values() -> None:
     assert unordered.from_source(np.array([0, 255])).tolist() == [1, 0]
     with pytest.raises(UnderstudyError, match=r"holds the values \[3\]"):
         brats.from_source(np.array([0, 3]))
+    with pytest.raises(UnderstudyError, match="what JPEG or smooth resampling left at edges"):
+        scheme(2).from_source(np.arange(9))
     with pytest.raises(UnderstudyError, match="255"):
         scheme(2).from_source(np.array([0, 255]))
     with pytest.raises(UnderstudyError):

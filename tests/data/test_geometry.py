@@ -8,7 +8,9 @@ import pytest
 from understudy.core.errors import UnderstudyError
 from understudy.data.geometry import (
     AXES,
+    HALFWAY,
     bare,
+    halfway,
     moved_onto,
     onto,
     refuse_elsewhere,
@@ -95,3 +97,12 @@ def test_a_plane_is_the_last_two_axes(plane: str) -> None:
 def test_the_plane_that_was_scanned(spacing: tuple[float, ...], plane: str | None) -> None:
     assert scanned_plane(np.diag([*spacing, 1]), (9, 9, 9)) == plane
     assert scanned_plane(None, (9, 9)) is None
+
+
+@pytest.mark.parametrize(("degrees", "told"), [(0, False), (35, False), (44, True), (46, True), (55, False)])
+def test_axes_halfway_between_two(degrees: float, told: bool) -> None:
+    tilt = np.deg2rad(degrees)
+    affine = np.diag([0.5, 2, 5, 1])
+    turn = np.eye(4)
+    turn[:2, :2] = [[np.cos(tilt), -np.sin(tilt)], [np.sin(tilt), np.cos(tilt)]]
+    assert halfway(turn @ affine) == ((HALFWAY,) if told else ())

@@ -28,7 +28,7 @@ UNKNOWN = [
 
 
 @pytest.mark.parametrize(
-    "word", [*UNKNOWN, " ", "\u200b", "\ufeff", "—", "???", "<NA>", "\xa0NA ", "n\u200ba", "#REF!"]
+    "word", [*UNKNOWN, " ", "\u200b", "\ufeff", "—", "???", "<NA>", "\xa0NA ", "n\u200ba", "#REF!", "Anonymous"]
 )
 def test_what_is_not_known_is_nobody(word: str) -> None:
     with pytest.raises(

@@ -43,3 +43,9 @@ def test_one_size_is_for_every_axis() -> None:
     with pytest.raises(UsageError, match="names 2 axes, and the cases have 3"):
         ImportOptions(size=(64, 32)).resolved_size(3)
     assert FolderOptions(leave_out="institution = north").left_out == ("institution", "north")
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_a_pad_value_is_a_number(value: str) -> None:
+    with pytest.raises(ValueError, match="finite number"):
+        FolderOptions(pad_value=float(value))

@@ -20,6 +20,10 @@ from understudy.core.errors import UnderstudyError, UsageError
 
 LEVELS = {1: (0.0,), 2: (0.0, 255.0), 3: (0.0, 127.5, 255.0), 4: (0.0, 51.0, 102.0, 204.0)}  # of 0..255, by K
 BACKGROUND = "background"
+LOSSY = (
+    " if they are classes; that many are rather what JPEG or smooth resampling left at edges, and then the label map "
+    "from before is needed"
+)
 INTEGER = re.compile(r"-?[0-9]{1,10}")
 PALETTE = ("#000000", "#e4572e", "#4c9f70", "#f3c13a", "#4d7ea8", "#9b5de5", "#00bbf9", "#ff8fab", "#8d6e63", "#c0ca33")
 
@@ -107,7 +111,7 @@ class LabelScheme:
             extra = np.unique(np.asarray(values)[wrong])[:8].tolist()
             raise UnderstudyError(
                 f"{where} holds the values {extra}, which the label scheme "
-                f"({self.to_text()}) does not name: add them with --label-scheme"
+                f"({self.to_text()}) does not name: add them with --label-scheme{LOSSY if len(extra) > 3 else ''}"
             )
         return order.astype(np.uint8)[found]
 

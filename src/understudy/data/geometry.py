@@ -23,6 +23,8 @@ ASIDE = 0.05  # voxels, from which on it is told
 THICK = 1.5  # slices this many times as far apart as pixels were scanned in that plane
 SMALLEST, LARGEST = 1e-7, 1e7  # mm, sizes of voxels that are believed
 RIGHT_ANGLE = 0.001  # cosine from which on two axes are not at right angles
+OBLIQUE = 0.766  # cosine of 40 degrees, by which an axis may lie off the nearest axis of the body
+HALFWAY = "volumes lie more than 40 degrees oblique: each axis counts as the nearest, which may not be that of the next"
 SHEARED = "the axes of volumes are not at right angles: voxel sizes are taken along the axes"
 NO_THICKNESS = "the thickness of single slices is not known: 1 mm is taken"
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # of DICOM and ITK, to right, anterior, superior
@@ -165,6 +167,12 @@ def sound(affine: np.ndarray) -> bool:
         return False
     sizes = voxel_sizes(affine)
     return bool(sizes.min() >= SMALLEST and abs(np.linalg.det(affine[:3, :3] / sizes)) > RIGHT_ANGLE)
+
+
+def halfway(affine: np.ndarray) -> tuple[str, ...]:
+    """Return the remark on axes that lie nearly halfway between two axes of the body, if some do."""
+    along = np.abs(affine[:3, :3] / voxel_sizes(affine))
+    return (HALFWAY,) if along.max(0).min() < OBLIQUE else ()
 
 
 def sheared(affine: np.ndarray) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ UNKNOWN = frozenset(
     {
         *("na", "n/a", "n.a", "n.a.", "#na", "#n/a", "<na>", "nan", "nat", "none", "null", "nil", "(null)", "(none)"),
         *("unknown", "unk", "missing", "undefined", "not known", "not available", "not applicable", "(blank)"),
+        *("anonymous", "anonymised", "anonymized", "anonym", "anon", "deidentified", "de-identified"),
         *("#ref!", "#value!", "#null!", "#name?", "#num!", "#div/0!"),
     }
 )

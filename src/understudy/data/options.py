@@ -103,6 +103,7 @@ class FileOptions(ImportOptions):
     )
     pad_value: float | None = Field(
         None,
+        allow_inf_nan=False,
         description="what is added around a picture by fit pad or crop; default: 0, or the lowest value of a channel "
         "that goes below 0 (the air of a CT)",
         json_schema_extra={"metavar": "NUMBER"},

@@ -260,3 +260,8 @@ def test_what_has_no_data_file(tmp_path: Path) -> None:
 def test_a_volume_and_its_label_map_come_in(tmp_path: Path) -> None:
     file = saved(tmp_path / "a.nrrd", (CUBE > 0).astype(np.uint8), HOME[:, [2, 1, 0, 3]])
     assert np.array_equal(formats.labels(file).array, CUBE > 0)
+
+
+def test_what_itk_says_has_no_place_in_memory() -> None:
+    error = RuntimeError("Exception in x\n/a/b.cxx:1:\nITK ERROR: NrrdImageIO(0x5652250402b0): no spacing")
+    assert itk._reason(error) == "NrrdImageIO: no spacing"

@@ -57,3 +57,8 @@ def test_one_channel() -> None:
     assert one_channel(ARRAY.repeat(3, 0), FILE).shape == (1, 3, 4)
     with pytest.raises(UnderstudyError, match="2 channels that differ"):
         one_channel(np.concatenate([ARRAY, ARRAY + 1]), FILE)
+    assert one_channel(np.full((1, 2, 2), np.nan), FILE).shape == (
+        1,
+        2,
+        2,
+    )  # one channel does not differ from itself; that it has NaN is said later

@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.data.sources.bids_names import BidsName, fitting, meant, picked, sessions, shared_suffixes
+from understudy.data.sources.bids_names import (
+    BidsName,
+    fitting,
+    meant,
+    picked,
+    refuse_other_run,
+    sessions,
+    shared_suffixes,
+)
 
 
 @pytest.mark.parametrize(("path", "case", "entities", "suffix"), [
@@ -79,3 +87,24 @@ def test_pictures_that_fit() -> None:
     files = named("sub-1_desc-a_dseg.nii", "sub-1_dseg.tsv", "sub-1_T1w.nii", "dseg.tsv", "x/sub-2_dseg.nii.gz")
     assert fitting(meant("dseg", ""), files) == ["sub-1_desc-a_dseg.nii", "x/sub-2_dseg.nii.gz"]
     assert fitting(meant("desc-a_dseg", ""), files) == ["sub-1_desc-a_dseg.nii"]
+
+
+def test_two_folders_of_one_name() -> None:
+    files = sessions(named("sub-1/anat/sub-1_T1w.nii", "sub-1/perf/sub-1_T1w.nii"))[0]["sub-1"]
+    with pytest.raises(UnderstudyError, match="have one name in two folders: move one elsewhere"):
+        picked(meant("T1w", ""), files, "--channels")
+
+
+@pytest.mark.parametrize(("images", "label", "fits"), [
+    (["sub-1_run-1_T1w.nii"], "sub-1_run-1_dseg.nii", True),
+    (["sub-1_run-1_T1w.nii"], "sub-1_run-2_dseg.nii.gz", False),
+    (["sub-1_run-1_T1w.nii", "sub-1_run-2_FLAIR.nii"], "sub-1_run-2_dseg.nii", True),
+    (["sub-1_T1w.nii"], "sub-1_run-2_dseg.nii", True),
+    (["sub-1_space-orig_T1w.nii"], "sub-1_space-T1w_dseg.nii", True),
+])  # fmt: skip
+def test_a_label_map_of_another_run(images: list[str], label: str, fits: bool) -> None:
+    if fits:
+        refuse_other_run([Path(image) for image in images], Path(label))
+        return
+    with pytest.raises(UnderstudyError, match="is drawn on run-2, and the image taken is run-1"):
+        refuse_other_run([Path(image) for image in images], Path(label))

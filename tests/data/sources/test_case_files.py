@@ -13,12 +13,14 @@ from PIL import Image
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.data.formats.decoded import Header
+from understudy.data.geometry import HALFWAY
 from understudy.data.listing import Item
 from understudy.data.options import FileOptions
 from understudy.data.sources.case_files import (
     ASIDE,
     DRAWN_ON,
     NO_PLACE,
+    TURNED_ALONE,
     case_header,
     chosen_plane,
     depth_remarks,
@@ -151,6 +153,10 @@ def test_sizes_types_and_depths_of_files_together() -> None:
     assert joint_type(heads) == "uint16" and joint_type([*heads, head(1, 1, 1)]) == "float32"
     (said,) = depth_remarks(heads, "dtype")
     assert "uint16 beside uint8" in said and depth_remarks(heads, "dtype")[said] == 1
+    mixed = [head(1, 1, 1, dtype=name) for name in ("float32", "int16")]  # volumes on one scale
+    assert depth_remarks(mixed, "dtype") == {}
+    (said,) = depth_remarks([Header(1, (7, 8), name) for name in ("float32", "uint8")], "dtype")
+    assert "float32 beside uint8" in said
     assert depth_remarks(heads, "volume-max") == {} and depth_remarks(heads[1:], "dtype") == {}
 
 
@@ -174,3 +180,22 @@ def test_a_picture_is_drawn_on_a_dicom_slice_as_viewers_show_it(
     Image.fromarray(np.zeros((8, 6), np.uint8)).save(tmp_path / "b.png")
     with pytest.raises(UnderstudyError, match="must have the same size"):
         read(Item("a", "a", (image,), tmp_path / "b.png"))
+
+
+def test_a_volume_halfway_between_two_axes_is_told(tmp_path: Path) -> None:
+    tilted = HOME.copy()
+    tilted[:2, :2] = [[-0.7, 0.72], [0.72, 0.7]]
+    image = saved(tmp_path / "a.nii", VOLUME, tilted)
+    assert HALFWAY in next(read_item(Item("a", "a", (image,)), 1, "int16", None)).remarks
+    assert HALFWAY not in read(item(tmp_path, HOME)).remarks
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_an_image_is_turned_and_its_label_map_is_not(tmp_path: Path, both: bool) -> None:
+    exif = Image.Exif()
+    exif[274] = 3
+    picture = Image.fromarray(np.eye(16, 12, dtype=np.uint8))
+    picture.save(tmp_path / "a.png", exif=exif)
+    picture.save(tmp_path / "b.png", **({"exif": exif} if both else {}))
+    one = Item("a", "a", (tmp_path / "a.png",), tmp_path / "b.png")
+    assert (TURNED_ALONE in next(read_item(one, 1, "uint8", SCHEME)).remarks) is not both

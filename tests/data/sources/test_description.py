@@ -57,6 +57,7 @@ def test_channels_that_are_none(told: dict[str, Any]) -> None:
     ({"tumour": 2, "background": 0, "oedema": 1}, "0=background,1=oedema,2=tumour"),
     ({"background": "0", "tumour": "1"}, "0=background,1=tumour"),
     ({"background": 0, "tumour": [1]}, "0=background,1=tumour"),
+    ({"background": 0.0, "tumour": 1.0}, "0=background,1=tumour"),
     ({"other": 0, "a": 255}, "0=other,255=a"),
     ({"tumour": 1, "Background": 2}, "2=Background,1=tumour"),
 ])  # fmt: skip
@@ -67,8 +68,11 @@ def test_labels_both_ways(labels: dict[str, Any], text: str) -> None:
 @pytest.mark.parametrize(("labels", "says"), [
     ({"background": 0, "whole": [1, 2], "core": [2]}, "regions of several label values.*--label-scheme"),
     ({"a": 1, "b": 2}, "which label is the background"),
-    ({"background": 0, "x": True}, "regions"),
-    ({"background": 0, "x": None}, "regions"),
+    ({"background": 0, "x": True}, "no whole numbers"),
+    ({"background": 0, "x": None}, "no whole numbers"),
+    ({"background": 0, "x": 1.5}, "no whole numbers"),
+    ({"background": 0, "x": 1, "y": 1}, "one label value twice"),
+    ({"0": "background", "1": "x", "2": "x"}, "two values with one name"),
     (None, "should say under labels"),
     ({}, "should say under labels"),
 ])  # fmt: skip
@@ -78,6 +82,6 @@ def test_labels_that_are_not_said(labels: Any, says: str) -> None:
 
 
 def test_labels_that_stand_twice() -> None:
-    with pytest.raises(UnderstudyError, match="dataset.json names labels .* may stand once") as told:
+    with pytest.raises(UnderstudyError, match="dataset.json names one label value twice") as told:
         scheme({"labels": {"a": 0, "b": 0}}, Path())
     assert told.value.exit_code == 1

@@ -109,7 +109,7 @@ def test_a_scheme_is_inferred_where_nothing_is_to_be_guessed(drawn: Callable[...
 
 @pytest.mark.parametrize(("maps", "says"), [
     ([([0, 255], None)], "hold the values 0, 255, .* --label-scheme 0=background,255=class1"),
-    ([([1, 2], None)], "hold the values 1, 2"),
+    ([([1, 2], None)], "hold the values 1, 2, .* --label-scheme 0=background,1=class1,2=class2"),
     ([(list(range(70)), None)], "hold more than 16 values"),
     ([([0, 1], {0: BLACK, 1: RED}), ([0, 1], {0: RED, 1: BLACK})], "the palette of 1.png differs"),
     ([([0, 1], {0: RED, 1: BLACK})], "black is value 1, .* --label-scheme 0=class0,1=background"),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from understudy.core.cohort import Cohort
+from understudy.data.sources.msd import SHARED
 
 Bring, Refused, SaveNifti = Callable[..., Cohort], Callable[..., str], Callable[..., Path]
 PLAIN: dict[str, Any] = {"source": "msd", "one_image_per_subject": True, "split": "train=1"}
@@ -97,3 +98,9 @@ def test_what_does_not_fit(tmp_path: Path, refused: Refused, save_nifti: SaveNif
     refused("symbolic links that lead nowhere", root, **PLAIN)
     (root / "dataset.json").unlink()
     refused("has no file dataset.json", root, **PLAIN)
+
+
+def test_one_label_map_of_several_cases_is_told(tmp_path: Path, bring: Bring, save_nifti: SaveNifti) -> None:
+    listed = [{"image": f"imagesTr/brain_{i}.nii.gz", "label": "labelsTr/brain_0.nii.gz"} for i in range(3)]
+    cohort = bring(tree(tmp_path / "d", save_nifti, training=listed), **PLAIN)
+    assert cohort.preprocessing["remarks"][SHARED] == 2

@@ -141,3 +141,9 @@ def test_a_subject_of_the_test_split_is_in_it_with_all_cases(tmp_path: Path, sav
         (root / name).unlink()
     found = nnunet.listing(root, nnunet.NnunetOptions(subject_pattern=r"\d+$"))
     assert assigned(found.items, "train=0.8,test=0.2", 0) == {"0": "test", "1": "test", "2": "train"}
+
+
+def test_a_channel_that_is_missing(tmp_path: Path, refused: Refused, save_nifti: SaveNifti) -> None:
+    root = tree(tmp_path / "d", save_nifti)
+    (root / "imagesTr" / "caseTr_1_0001.nii.gz").unlink()
+    refused("lack a contrast, .* without channel 1: .* out of dataset.json", path=root, **PLAIN)

@@ -11,7 +11,7 @@ from PIL import Image
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.data.sources import table as tables
-from understudy.data.sources.table import BLANK_LINES, class_columns, read_table
+from understudy.data.sources.table import ALIKE, BLANK_LINES, alike, class_columns, read_table
 
 
 @pytest.mark.parametrize(("content", "says"), [
@@ -132,6 +132,37 @@ def test_class_columns_that_cannot_be() -> None:
         class_columns([{"split": "1"}], ("split",), where)
     with pytest.raises(UsageError, match="would stand twice"):
         class_columns([{"n": "1"}], ("n", "n"), where)
+
+
+@pytest.mark.parametrize(("values", "says"), [
+    (["2020-01-31", "2021-02-01", ""], "holds dates"),
+    (["31.01.2020", "1.2.20"], "holds dates"),
+    (["1/31/2020", "2/1/2020"], "holds dates"),
+    (["20200131", "20210201"], "holds dates"),
+    (["2020-01-31T12:00:00", "2020-01-31 08:00"], "holds dates"),
+    (["1,5", "2"], "holds numbers with decimal commas"),
+    (["2020", "2021"], None),
+    (["20209999", "20200131"], None),
+    (["1.2.3", "1,5 cm"], None),
+])  # fmt: skip
+def test_days_and_decimal_commas(values: list[str], says: str | None) -> None:
+    rows = [{"k": value} for value in values]
+    if says is None:
+        assert class_columns(rows, ("k",), Path("t.csv"))[0]
+        return
+    with pytest.raises(UnderstudyError, match=f"^the class column 'k' of t.csv {says}"):
+        class_columns(rows, ("k",), Path("t.csv"))
+
+
+def test_what_is_not_known_among_numbers_is_missing() -> None:
+    rows = [{"k": value} for value in ("1", "?", "None", "unknown", "2.5", "-")]
+    assert [row["k"] for row in class_columns(rows, ("k",), Path("t.csv"))[1]] == ["1", "", "", "", "2.5", ""]
+    assert class_columns([{"k": "None"}, {"k": "yes"}], ("k",), Path("t.csv"))[0] == ("k=None", "k=yes")
+
+
+def test_categories_that_look_alike_are_told() -> None:
+    assert alike(("k=M", "k=m", "k=F", "n", "o=M")) == {ALIKE: 2}
+    assert alike(("k=M", "k=F", "n")) == {}
 
 
 Bring, Refused, SaveNifti = Callable[..., Cohort], Callable[..., str], Callable[..., Path]

@@ -11,6 +11,7 @@ test_hostile_volumes.py.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -163,8 +164,9 @@ def _refuse_other(sitk: Any, reader: Any, text: TextHeader, file: Path) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """The last line of what ITK says, without its place in ITK's sources."""
-    return str(error).strip().rpartition("\n")[2].rpartition("ERROR: ")[2][:160] or type(error).__name__
+    """The last line of what ITK says, without its place in ITK's sources and in memory."""
+    said = str(error).strip().rpartition("\n")[2].rpartition("ERROR: ")[2]
+    return re.sub(r"\(0x[0-9a-f]+\)", "", said)[:160] or type(error).__name__
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def refuse_beyond(indices: np.ndarray, palette: np.ndarray, file: Path) -> None:
 
 def one_channel(array: np.ndarray, file: Path) -> np.ndarray:
     """Return (1, H, W) from (C, H, W) whose channels are equal; UnderstudyError where they are not."""
-    if (array != array[:1]).any():
+    if len(array) > 1 and (array != array[:1]).any():
         raise UnderstudyError(
             f"{file} has {len(array)} channels that differ, and a label map has one channel of class numbers: "
             "save it as grey or palette image"

@@ -20,7 +20,16 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.data import identity
 from understudy.data.listing import Item, Listing, Source
 from understudy.data.options import NAMES, FileOptions, ImportOptions
-from understudy.data.sources.bids_names import BidsName, Files, fitting, meant, picked, sessions, shared_suffixes
+from understudy.data.sources.bids_names import (
+    BidsName,
+    Files,
+    fitting,
+    meant,
+    picked,
+    refuse_other_run,
+    sessions,
+    shared_suffixes,
+)
 from understudy.data.sources.bids_tables import label_scheme, label_tables, participants
 from understudy.data.sources.file_listing import Layout, file_listing
 from understudy.data.sources.walk import Found, is_picture, merged, walk
@@ -185,6 +194,8 @@ def _items(
         else:
             used = tuple(file for file in chosen if file is not None)
             over[NOT_ASKED] += len(set(files.values()) - {*used, label})
+            if label is not None:
+                refuse_other_run(used, label)
             found.append((case, next(iter(files)).subject, used, label))
             continue
         over[NOT_ASKED] += len(files) - sum(file is not None for file in chosen)

@@ -15,6 +15,7 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.data import formats
 
 _NAME = re.compile(r"(?:sub-(?P<sub>[^_/]+))?(?P<rest>(?:_?[a-zA-Z0-9]+-[^_/]+)*)_?(?P<suffix>[a-zA-Z0-9]+)")
+RUNS = frozenset({"acq", "ce", "rec", "dir", "run", "echo", "inv", "part"})  # entities that tell scans of a session
 NO_IMAGES = frozenset({"dseg", "probseg", "mask", "roi", "defacemask"})
 
 
@@ -107,12 +108,36 @@ def picked(wanted: BidsName, files: Files, option: str) -> Path | None:
     plain = [file for name, file in fits.items() if name.entities == wanted.entities]
     if len(fits) > 1 and len(plain) != 1:
         first, second = sorted(fits.values())[:2]
-        more = sorted(next(iter(fits)).entities - wanted.entities) or ["run-1"]
+        more = sorted(next(iter(fits)).entities - wanted.entities)
+        if not more:
+            raise UnderstudyError(f"{first} and {second} have one name in two folders: move one elsewhere")
         raise UnderstudyError(
             f"{first} and {second} are both {wanted.suffix} of one session: say which with entities, as in {option} "
             f"{'_'.join([*sorted(wanted.entities), *more[:1], wanted.suffix])}"
         )
     return plain[0] if plain else next(iter(fits.values()), None)
+
+
+def refuse_other_run(images: Sequence[Path], label: Path) -> None:
+    """Refuse a label map whose name says another run, acquisition or contrast than those of all its images.
+
+    Args:
+        images: the images of a session.
+        label: its label map.
+
+    Raises:
+        UnderstudyError: an entity of ``RUNS`` has one value in the label map and others in the images.
+    """
+    names = [BidsName.read(formats.stem(image)) for image in images]
+    said = [dict(part.split("-", 1) for part in name.entities) for name in names if name]
+    drawn = BidsName.read(formats.stem(label))
+    for key, value in sorted(part.split("-", 1) for part in (drawn.entities if drawn else ())):
+        others = {one[key] for one in said if key in one}
+        if key in RUNS and others and value not in others:
+            raise UnderstudyError(
+                f"{label} is drawn on {key}-{value}, and the image taken is {key}-{min(others)}: name the two alike "
+                "with --channels and --label-name"
+            )
 
 
 def shared_suffixes(found: Mapping[str, Files]) -> tuple[str, ...]:

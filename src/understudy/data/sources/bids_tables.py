@@ -12,7 +12,7 @@ from understudy.core.errors import UnderstudyError
 from understudy.core.labels import INTEGER, LabelScheme
 from understudy.data import formats
 from understudy.data.sources.bids_names import BidsName
-from understudy.data.sources.table import class_columns, read_columns
+from understudy.data.sources.table import alike, class_columns, read_columns
 
 ID = "participant_id"
 NO_ROW = "subjects without a row in participants.tsv, whose classes are missing"
@@ -41,7 +41,7 @@ def participants(
     without = len({subject for subject in subjects if subject not in rows})
     blank = dict.fromkeys(classes, "")
     names, entries = class_columns([rows.get(subject, blank) for subject in subjects], classes, table.path)
-    return names, entries, {NO_ROW: without} if without else {}
+    return names, entries, alike(names) | ({NO_ROW: without} if without else {})
 
 
 def label_tables(tables: Mapping[str, Path], maps: Iterable[str]) -> list[Path]:

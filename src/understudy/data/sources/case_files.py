@@ -16,7 +16,8 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.data import formats
 from understudy.data.formats.decoded import DecodedFile, Header
-from understudy.data.geometry import THICK, axis_codes, bare, moved_onto, onto, refuse_elsewhere, scanned_plane
+from understudy.data.formats.picture import TURNED
+from understudy.data.geometry import THICK, axis_codes, bare, halfway, moved_onto, onto, refuse_elsewhere, scanned_plane
 from understudy.data.intensity import SCALED
 from understudy.data.listing import Item, Reading, size_text
 from understudy.data.options import FileOptions
@@ -25,6 +26,7 @@ from understudy.data.sources.label_values import Palettes, mapped
 ASIDE = "label maps or channels lie a fraction of a voxel beside their images, which is taken as rounding"
 NO_PLACE = "volumes do not say how they are oriented (NIfTI: both codes 0); the format's default order is taken"
 DRAWN_ON = "label maps that do not say where they lie are taken as drawn on the DICOM slice as viewers show it"
+TURNED_ALONE = "images are turned as their orientation says, and their label maps name none: were they drawn upright?"
 GREY = "colour pictures whose channels are equal are taken as one grey channel"
 
 
@@ -96,14 +98,16 @@ def joint_type(heads: Iterable[Header]) -> str:
 
 
 def depth_remarks(heads: Iterable[Header], intensity: str) -> dict[str, int]:
-    """Return what to say where files of one channel store whole numbers of different widths that nothing scales."""
-    counts = Counter(head.dtype for head in heads)
-    whole = {name: n for name, n in counts.items() if np.dtype(name).kind in "iu"}
-    if len(whole) < 2 or intensity in SCALED:
+    """Return what to say where files of one channel store numbers of different widths that nothing scales.
+
+    Real numbers count in pictures, where 1.0 may be white; volumes hold them beside whole numbers on one scale.
+    """
+    depths = Counter(head.dtype for head in heads if len(head.stored) == 2 or np.dtype(head.dtype).kind in "iu")
+    if len(depths) < 2 or intensity in SCALED:
         return {}
-    listed = " beside ".join(sorted(whole))
+    listed = " beside ".join(sorted(depths))
     said = f"files differ in depth ({listed}), so that one value may mean black in one and white in the next"
-    return {f"{said}: convert them, or give --intensity volume-max or volume-percentile": min(whole.values())}
+    return {f"{said}: convert them, or give --intensity volume-max or volume-percentile": min(depths.values())}
 
 
 def chosen_plane(options: FileOptions, heads: Sequence[Header], dims: int) -> tuple[str, dict[str, int]]:
@@ -162,6 +166,10 @@ def read_item(
     remarks = tuple(dict.fromkeys(remark for one in placed for remark in one.remarks))
     if stored[0].affine is not None and not stored[0].placed:
         remarks += (NO_PLACE,)
+    elif stored[0].affine is not None:
+        remarks += halfway(stored[0].affine)
+    if drawn and TURNED in stored[0].remarks and TURNED not in drawn.remarks:
+        remarks += (TURNED_ALONE,)
     at = [one.turned(plane) for one in placed]
     image, labels = None, None
     if pictures:

@@ -72,7 +72,7 @@ def scheme(found: dict[str, Any], where: Path) -> LabelScheme:
     """Return what label values mean, from ``labels``: {"background": 0, ...} or {"0": "background", ...}.
 
     Raises:
-        UnderstudyError: it is neither, regions of several values, which overlap, or names a class twice.
+        UnderstudyError: it is neither, or regions of several values, which overlap, or names a value or a name twice.
     """
     told = found.get("labels")
     file = where / "dataset.json"
@@ -81,26 +81,34 @@ def scheme(found: dict[str, Any], where: Path) -> LabelScheme:
             f'{file} should say under labels what values mean, as in {{"background": 0, "tumour": 1}}'
         )
     pairs = [_pair(key, value) for key, value in told.items()]
-    if any(pair is None for pair in pairs):
+    if any(isinstance(value, list) for value, pair in zip(told.values(), pairs, strict=True) if pair is None):
         raise UnderstudyError(
             f"{file} names regions of several label values, which overlap, and a label map has one class a voxel: name "
             "the values themselves with --label-scheme 0=background,1=..."
         )
     clean = sorted(pair for pair in pairs if pair is not None)
+    if len(clean) < len(pairs):
+        raise UnderstudyError(f"{file} names label values that are no whole numbers: mend it, or give --label-scheme")
+    if len(dict(clean)) < len(clean) or len({name for _, name in clean}) < len(clean):
+        raise UnderstudyError(
+            f"{file} names one label value twice, or two values with one name: mend it, or give --label-scheme"
+        )
+    if clean[0][0] == 0:
+        return LabelScheme(tuple(name for _, name in clean), tuple(value for value, _ in clean))
     try:
-        if clean[0][0] == 0:
-            return LabelScheme(tuple(name for _, name in clean), tuple(value for value, _ in clean))
         return LabelScheme.from_text(",".join(f"{value}={name}" for value, name in clean))
     except UsageError as error:
-        said = "does not say which label is the background, the value 0"
-        why = f"names labels that cannot be classes ({str(error)[:200]})" if clean[0][0] == 0 else said
-        raise UnderstudyError(f"{file} {why}: mend it, or give --label-scheme") from error
+        raise UnderstudyError(
+            f"{file} does not say which label is the background, the value 0: mend it, or give --label-scheme"
+        ) from error
 
 
 def _pair(key: Any, value: Any) -> tuple[int, str] | None:
     """One value and its name, whichever way round; None for a region of several values."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value, str(key).strip()
     if isinstance(value, str) and _NUMBER.fullmatch(str(key)):

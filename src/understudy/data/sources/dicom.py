@@ -33,7 +33,7 @@ from understudy.data.resampling import onto_grid
 from understudy.data.sources.case_files import chosen_plane, joint_size, joint_type
 from understudy.data.sources.file_listing import DEFAULT_NAMES
 from understudy.data.sources.label_values import mapped
-from understudy.data.sources.table import class_columns
+from understudy.data.sources.table import alike, class_columns
 
 RESAMPLED = "series are resampled onto the grid of the first one; voxels outside of them take their lowest value"
 NO_LABELS = {
@@ -138,7 +138,7 @@ def listing(path: Path, options: DicomOptions) -> Listing:
         rule=options.rule or "all",
         plane=plane,
         passed_over=dict(sorted(passed_over.items())),
-        remarks=dict(sorted((remarks + Counter(said)).items())),
+        remarks=dict(sorted((remarks + Counter(said) + Counter(alike(classes))).items())),
         notes={"source": "dicom", "subjects_by": options.subject, "label_maps_from": options.labels or "none"},
         inputs=fingerprint(path, items, *([table] if table else [])),
     )

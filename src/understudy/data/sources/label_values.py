@@ -101,7 +101,7 @@ def inferred_scheme(files: Sequence[Path]) -> LabelScheme:
         )
     raise UnderstudyError(
         f"the label maps hold the values {', '.join(map(str, found))}, and what they mean is not said: name them, for "
-        f"example --label-scheme {_example(found, 0)}"
+        f"example --label-scheme {_example(sorted({0, *found}), 0)}"
     )
 
 

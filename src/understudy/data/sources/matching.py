@@ -72,12 +72,15 @@ def looks_numbered(images: Sequence[str]) -> bool:
     return bool(images) and all(_NUMBER.fullmatch(name[-5:]) and len(name) > 5 for name in images)
 
 
-def joined(names: Sequence[str], contrasts: Mapping[str, str]) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+def joined(
+    names: Sequence[str], contrasts: Mapping[str, str], said: str = "--contrasts"
+) -> tuple[dict[str, tuple[str, ...]], list[str]]:
     """Return the files of each case, one a contrast and in their order, and the names that are of no contrast.
 
     Args:
         names: names without the ending.
         contrasts: what the names of each contrast's files end with: ``_0000`` of ``p1_0000``, ``t1`` of ``p1/t1``.
+        said: where the contrasts are named, for the message.
 
     Raises:
         UnderstudyError: a case lacks a contrast, or has one twice.
@@ -97,14 +100,13 @@ def joined(names: Sequence[str], contrasts: Mapping[str, str]) -> tuple[dict[str
             found[case][contrast] = name
     if not found:
         raise UnderstudyError(
-            f"none of {len(names)} names ends with {', '.join(contrasts.values())}, before the ending: correct "
-            "--contrasts"
+            f"none of {len(names)} names ends with {', '.join(contrasts.values())}, before the ending: correct {said}"
         )
     lacking = [(case, c) for case, files in found.items() for c in contrasts if c not in files]
     if lacking:
         raise UnderstudyError(
             f"{len({case for case, _ in lacking})} of {len(found)} cases lack a contrast, the first is "
-            f"{lacking[0][0]!r} without {lacking[0][1]}: add the files, or leave the contrast out of --contrasts"
+            f"{lacking[0][0]!r} without {lacking[0][1]}: add the files, or leave the contrast out of {said}"
         )
     return {case: tuple(files[c] for c in contrasts) for case, files in found.items()}, others
 

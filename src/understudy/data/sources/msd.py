@@ -22,6 +22,7 @@ from understudy.data.sources.table import one_file
 from understudy.data.sources.walk import Found, merged, walk
 
 UNLABELLED = "test images, which have no label maps"
+SHARED = "label maps that several cases of dataset.json name"
 NOT_LISTED = "pictures that dataset.json does not list"
 
 
@@ -59,6 +60,7 @@ def listing(path: Path, options: MsdOptions) -> Listing:
     unlabelled = len(tests) if isinstance(tests, list) else 0
     unlisted = len(walked.files) - len({file for pair in pairs for file in pair}) - unlabelled
     over = {phrase: n for phrase, n in ((UNLABELLED, unlabelled), (NOT_LISTED, max(unlisted, 0))) if n}
+    again = len(pairs) - len({label for _, label in pairs})
     layout = Layout(
         "msd",
         channels=named,
@@ -66,7 +68,7 @@ def listing(path: Path, options: MsdOptions) -> Listing:
         scheme=None if options.label_scheme else scheme(told, path),
         tables=(path / "dataset.json",),
         passed_over=merged(walked.passed_over, over),
-        remarks=remarks,
+        remarks=merged(remarks, {SHARED: again} if again else {}),
         notes={"channels_in_dataset_json": len(named)},
     )
     return file_listing(path, items, layout, options)

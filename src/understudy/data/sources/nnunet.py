@@ -94,7 +94,7 @@ def _cases(
         raise UnderstudyError(
             f"{images.folder} holds no picture; read are files that end in {', '.join(formats.FORMATS)}"
         )
-    joined, others = matching.joined([*files], contrasts)
+    joined, others = matching.joined([*files], contrasts, "dataset.json")
     lone = sorted(joined.keys() ^ maps.keys())
     if lone:
         raise UnderstudyError(

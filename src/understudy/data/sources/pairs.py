@@ -17,7 +17,7 @@ from understudy.data.listing import Item
 from understudy.data.sources import matching
 from understudy.data.sources.folder_options import FolderOptions
 from understudy.data.sources.naming import subjects
-from understudy.data.sources.table import SourceTable, class_columns, one_file, read_table
+from understudy.data.sources.table import SourceTable, alike, class_columns, one_file, read_table
 from understudy.data.sources.walk import Found, merged, walk
 from understudy.data.split import published
 
@@ -270,7 +270,7 @@ def _by_table(path: Path, options: FolderOptions, cases: _Cases, table: SourceTa
         classes,
         left["images"] if cases.images else left["label maps"],
         merged(cases.passed_over, table.passed_over, over),
-        merged(cases.remarks, told, shared),
+        merged(cases.remarks, told, shared, alike(classes)),
     )
 
 

@@ -3,26 +3,35 @@
 Commas, or tabs by the ending .tsv; UTF-8. Blank lines are passed over and counted. A file that is named in two ways
 (``./a.png``, ``a//b.png``, composed or decomposed letters) is one file. Numeric class columns are kept; a text column
 becomes one 0/1 column per category, named ``column=category``, in alphabetical order. Blank, NA, N/A and NaN mean
-missing. More than 32 categories are refused: names or notes do not belong in a cohort.
+missing, and among numbers so does every other word for "not known". More than 32 categories are refused, and dates:
+names, notes and days do not belong in a cohort. Numbers with decimal commas are refused, since they would be texts.
 **Checked** in tests/data/sources/test_table.py.
 """
 
 import csv
 import io
 import math
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.manifest import COLUMNS
-from understudy.data.identity import file_name, plain
+from understudy.data.identity import file_name, is_known, look, plain
 
 FILE = "file"
 MISSING = ("", "na", "n/a", "nan", "null", "<na>", "#n/a")
 CATEGORIES = 32
+ALIKE = "categories look alike (capitals, spaces, dots) and are kept apart: where two are one, correct the table"
 MOST_BYTES = 2**28  # of a table, which is read as a whole
 BLANK_LINES = "blank lines of the table"
+_DATE = re.compile(  # a day: year first, or last; perhaps a time after it
+    r"(?:(?:19|20)\d\d([-./]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])|\d{1,2}([-./])\d{1,2}\2(?:19|20)?\d\d)"
+    r"(?:[T ]\d.*)?"
+)
+_COMMA = re.compile(r"[+-]?\d+,\d+")  # a number with a decimal comma
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -176,16 +185,20 @@ def class_columns(
     """Turn columns of a table at ``where`` into class columns: their names, and their entries for each row, or blanks.
 
     Raises:
-        UnderstudyError: a column is all blank, has too many categories, or clashes with a column that every cohort has.
+        UnderstudyError: a column is all blank, has too many categories, dates, or numbers with decimal commas, or
+            clashes with a column that every cohort has.
     """
     out: list[dict[str, str]] = [{} for _ in rows]
     for name in names:
         values = ["" if value.casefold() in MISSING else value for value in (plain(row[name]) for row in rows)]
+        if all(_number(value) for value in values if is_known(value)):
+            values = [value if is_known(value) else "" for value in values]
         present = sorted(set(values) - {""})
         if not present:
             raise UnderstudyError(
                 f"the class column {name!r} of {where} is blank in every row: leave it out of --classes"
             )
+        _refuse_days_and_commas(present, f"the class column {name!r} of {where}")
         if all(_number(value) for value in present):
             _add(out, name, values)
             continue
@@ -197,6 +210,27 @@ def class_columns(
         for category in present:
             _add(out, f"{name}={category}", ["" if not value else str(int(value == category)) for value in values])
     return (tuple(out[0]) if out else ()), out
+
+
+def _refuse_days_and_commas(present: list[str], where: str) -> None:
+    if all(_DATE.fullmatch(value) for value in present):
+        raise UnderstudyError(
+            f"{where} holds dates, which lead to persons and stay out of a cohort: give an age or another span of time "
+            "in its place, or leave it out of --classes"
+        )
+    commas = [value for value in present if _COMMA.fullmatch(value)]
+    if commas and all(value in commas or _number(value) for value in present):
+        raise UnderstudyError(
+            f"{where} holds numbers with decimal commas, which would be texts: write points, as in 1.5 (or take commas "
+            "between thousands out)"
+        )
+
+
+def alike(names: Sequence[str]) -> dict[str, int]:
+    """Return what a user should know of class columns ``column=category``: how many look like another."""
+    looks = Counter((name.partition("=")[0], look(name.partition("=")[2])) for name in names if "=" in name)
+    count = sum(n for n in looks.values() if n > 1)
+    return {ALIKE: count} if count else {}
 
 
 def _add(out: list[dict[str, str]], name: str, values: list[str]) -> None:
