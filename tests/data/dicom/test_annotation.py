@@ -90,7 +90,7 @@ def test_classes_that_the_user_names() -> None:
 
 
 @pytest.mark.parametrize(("text", "says"), [
-    ("0=background,1=spleen", "names spleen, and no segment or structure is called so"),
+    ("0=background,1=spleen", "names spleen, and no segment .* --show-descriptions lists them on your screen"),
     ("1=background,2=liver", "begins with 0=background"),
     ("0=background,300=liver", "numbers go to 254"),
     ("0=background,1=liver,2=LIVER", "differ in case or blanks only"),
@@ -99,6 +99,11 @@ def test_classes_that_cannot_be(text: str, says: str) -> None:
     with pytest.raises(UsageError, match=says) as caught:
         classes_of(["liver", "Anna Meyer"], LabelScheme.from_text(text))
     assert "Anna" not in str(caught.value)
+
+
+def test_names_are_listed_on_request_only() -> None:
+    with pytest.raises(UsageError, match="there are anna meyer, liver"):
+        classes_of(["liver", "Anna Meyer"], LabelScheme.from_text("0=background,1=?"), shown=True)
 
 
 def test_chosen() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from understudy.core.errors import UnderstudyError
-from understudy.data.dicom.instance import BURNT, FACE, PADDED, WORLD, read
+from understudy.data.dicom.instance import AT_DETECTOR, BURNT, FACE, NOT_SQUARE, PADDED, WORLD, read
 
 
 def test_a_slice(tmp_path: Path, made: ModuleType) -> None:
@@ -60,3 +60,12 @@ def test_a_picture_of_a_detector_of_no_size(tmp_path: Path, made: ModuleType) ->
 def test_refused(tmp_path: Path, made: ModuleType, elements: dict[str, Any], says: str) -> None:
     with pytest.raises(UnderstudyError, match=says):
         read(made.file(tmp_path / "a", **elements), "it")
+
+
+def test_a_spacing_at_the_detector_and_pixels_that_are_not_square_are_told(tmp_path: Path, made: ModuleType) -> None:
+    own = {"ImagePositionPatient": None, "PixelSpacing": None}
+    shot = read(made.file(tmp_path / "a", **own, ImagerPixelSpacing=[0.2, 0.2]), "it")
+    assert shot.flags == (AT_DETECTOR,) and shot.frames[0].spacing == (0.2, 0.2)
+    assert read(made.file(tmp_path / "b", ImagerPixelSpacing=[0.2, 0.2]), "it").flags == ()
+    assert read(made.file(tmp_path / "c", **own, PixelAspectRatio=[2, 1]), "it").flags == (NOT_SQUARE,)
+    assert read(made.file(tmp_path / "d", **own, PixelAspectRatio=[1, 1]), "it").flags == ()

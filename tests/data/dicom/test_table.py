@@ -43,7 +43,7 @@ def test_rows(tmp_path: Path, cases: list[StudyCase], match: Match, column: str,
     ("PatientID,ill\nP0,1,Meyer\n", "more or fewer fields"), ("PatientID,ill\n", "no rows"),
     ("PatientID,bad\nP0,1\n", "'ill'"), ("P0,Meyer,Meyer\n", "no column"),
     ("PatientID;ill\nP0;1\n", "separated by semicolons"), ("PatientID\till\nP0\t1\n", "separated by tabs"),
-    ("sep=;\nPatientID;ill\n", "separated by semicolons"), ("PatientID,ill,ill\nP0,1,1\n", "two columns of one name"),
+    ("sep=;\nPatientID;ill\n", "begins with a line sep="), ("PatientID,ill,ill\nP0,1,1\n", "two columns of one name"),
     ("PatientID,ill\nMeyer,1\n", "none of the 1 rows"), ("PatientID,ill\nP0,\"1\n", "should be a CSV table"),
 ])  # fmt: skip
 def test_refused(tmp_path: Path, cases: list[StudyCase], text: str, says: str) -> None:

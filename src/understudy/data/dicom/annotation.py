@@ -23,6 +23,7 @@ UNNAMED = "segments or structures that no class is named after are left out"
 SAME_NAME = "several segments or structures of one file have one name and are taken as one class"
 OVERLAPPED = "segments or structures overlap, and one class of each voxel is kept, as --overlap says"
 BEYOND = "segments or structures reach beyond the images: what lies outside is cut off"
+SHOWN = 40  # names in a message
 MOST_CLASSES = 254
 
 
@@ -114,13 +115,16 @@ def _structure_series(dataset: Any) -> list[Any]:
     return [series for study in studies for series in items(study, "RTReferencedSeriesSequence")]
 
 
-def classes_of(labels: Iterable[str], named: LabelScheme | None) -> tuple[LabelScheme, dict[str, int]]:
+def classes_of(
+    labels: Iterable[str], named: LabelScheme | None, shown: bool = False
+) -> tuple[LabelScheme, dict[str, int]]:
     """Return the classes of a data set whose segments and ROIs have these labels, and ``spelled`` label -> value.
 
     Args:
         labels: of all files.
         named: the user's own: a class is the segments of its name, the value its number; or None, and the classes are
             class1, class2 ... in the order of the labels.
+        shown: whether a refusal lists the labels, which may hold names of people.
 
     Raises:
         UsageError: the first class is not 0, two classes have one name, or no segment has the name of a class.
@@ -143,10 +147,11 @@ def classes_of(labels: Iterable[str], named: LabelScheme | None) -> tuple[LabelS
     values = {spelled(name): value for name, value in zip(named.names[1:], named.source_values[1:], strict=True)}
     if len(values) < len(named) - 1:
         raise UsageError(f"two classes of the label scheme differ in case or blanks only: {named.to_text()}")
+    listed = f"there are {', '.join(found[:SHOWN])}" if shown else "--show-descriptions lists them on your screen"
     if missing := [name for name in named.names[1:] if spelled(name) not in found]:
         raise UsageError(
             f"the label scheme names {', '.join(missing)}, and no segment or structure is called so: give the names "
-            "as the SEG and RTSTRUCT files have them (case, blanks and underscores are all one)"
+            f"as the SEG and RTSTRUCT files have them (case, blanks and underscores are all one); {listed}"
         )
     return named, values
 

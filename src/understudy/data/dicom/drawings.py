@@ -70,13 +70,13 @@ class Drawings:
             found = {id(one): one for one in self.by_space.get(space, ())}
         return sorted(found.values(), key=lambda one: one.file)
 
-    def scheme(self, options: FileOptions, volumes: Sequence[Volume]) -> LabelScheme | None:
-        """Return the classes of the label maps of all cases; None without label maps."""
+    def scheme(self, options: FileOptions, volumes: Sequence[Volume], shown: bool = False) -> LabelScheme | None:
+        """Return the classes of the label maps of all cases; None without label maps. ``shown``: see ``classes_of``."""
         if not self.kind:
             return None
         named = LabelScheme.from_text(options.label_scheme) if options.label_scheme else None
         labels = [label for volume in volumes for one in self.on(volume) for label in self.labels[id(one)]]
-        scheme, self.classes = classes_of(labels, named)
+        scheme, self.classes = classes_of(labels, named, shown)
         return scheme
 
     def drawn(self, volume: Volume, overlap: Overlap) -> tuple[np.ndarray, list[str]]:

@@ -47,6 +47,7 @@ NAMES = (
     "ImageOrientationPatient",
     "PixelSpacing",
     "ImagerPixelSpacing",
+    "PixelAspectRatio",
     "SpacingBetweenSlices",
     "SliceThickness",
     "SharedFunctionalGroupsSequence",

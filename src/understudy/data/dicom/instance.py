@@ -131,6 +131,8 @@ BURNT = "images say that text is burnt into their pixels (BurnedInAnnotation YES
 FACE = "images say that a person can be recognised in them (RecognizableVisualFeatures YES)"
 PADDED = "images name a padding value for pixels that were not scanned, and it is kept as a value"
 WORLD = "real world value maps are not applied: values are those of the modality transform"
+AT_DETECTOR = "spacing is that of the detector (ImagerPixelSpacing): the body is magnified on it"
+NOT_SQUARE = "pixels are not square (PixelAspectRatio), and are taken as they are stored, with no spacing"
 
 
 def read(file: Path, where: str) -> Instance:
@@ -220,8 +222,14 @@ def _flags(dataset: Any) -> tuple[str, ...]:
         FACE: text(dataset, "RecognizableVisualFeatures").upper() == "YES",
         PADDED: "PixelPaddingValue" in dataset,
         WORLD: "RealWorldValueMappingSequence" in dataset,
+        AT_DETECTOR: _has(dataset, "ImagerPixelSpacing") and not _has(dataset, "PixelSpacing", "ImagePositionPatient"),
+        NOT_SQUARE: len(set(texts(dataset, "PixelAspectRatio"))) > 1 and not _has(dataset, "PixelSpacing"),
     }
     return tuple(flag for flag, true in said.items() if true)
+
+
+def _has(dataset: Any, *names: str) -> bool:
+    return any(dataset.get(name) for name in names)
 
 
 def _refuse_short(syntax: str, pixels: Pixels, there: int, where: str) -> None:

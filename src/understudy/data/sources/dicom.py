@@ -71,7 +71,10 @@ class DicomOptions(FileOptions):
         (), description="table columns to keep as class columns; a blank is missing", json_schema_extra=NAMES
     )
     skip_unfit: bool = Field(False, description="pass over studies that do not fit (no such series, missing slices)")
-    show_descriptions: bool = Field(False, description="show descriptions of series in errors; they may hold names")
+    show_descriptions: bool = Field(
+        False,
+        description="show descriptions of series, and names of segments, in errors; they may hold names of people",
+    )
     name_files: bool = Field(False, description="show paths of files in errors; they may hold names")
 
     @model_validator(mode="after")
@@ -120,7 +123,7 @@ def listing(path: Path, options: DicomOptions) -> Listing:
     channels, dims = _channels(chosen, heads, wanted, options.channels), _dims(references)
     plane, said = chosen_plane(options, references, options.dims or dims)
     dtype = joint_type(heads.values())
-    scheme = drawings.scheme(options, [one.channels[0] for one in chosen])
+    scheme = drawings.scheme(options, [one.channels[0] for one in chosen], options.show_descriptions)
     kinds = {code(one.channels[0]) for one in chosen}
     reader = _Reader(
         {item.name: one for item, one in zip(items, chosen, strict=True)}, drawings, scheme, plane, dtype, options

@@ -135,6 +135,8 @@ def _parsed(path: Path, where: str) -> Iterator[list[str]]:
 
 
 def _refuse_columns(where: str, columns: list[str], wanted: Sequence[str], file_column: str, private: bool) -> None:
+    if columns and columns[0].lower().startswith("sep="):
+        raise UnderstudyError(f"{where} begins with a line sep=, as Excel writes it: remove it, and save with commas")
     if len(columns) == 1:
         for separator, name in SEPARATORS.items():
             if separator in columns[0]:
