@@ -1,6 +1,6 @@
 """Kill -9 at random moments of import, train and sample; run again: the same bytes as an uninterrupted run.
 
-Two kills a verb here; ``make kill`` (UNDERSTUDY_KILLS=10) does ten.
+One kill a verb and one generator here; ``make kill`` (UNDERSTUDY_KILLS=10) does ten, of two.
 """
 
 import os
@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-KILLS = int(os.environ.get("UNDERSTUDY_KILLS", "2"))
-TRAIN = ["--preset", "demo", "--set", "images_seen=80", "--set", "snapshot_every=40", "--set", "grid_every=40",
+KILLS = int(os.environ.get("UNDERSTUDY_KILLS", "1"))
+TRAIN = ["--preset", "demo", "--set", "images_seen=48", "--set", "snapshot_every=24", "--set", "grid_every=24",
          "--set", "batch_size=8", "--set", "checkpoint_seconds=0.2", "--seed", "4"]  # fmt: skip
 
 
@@ -69,8 +69,8 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "whole"
 
 
-@pytest.mark.parametrize("generator", ["stylegan2", "diffusion"])
+@pytest.mark.parametrize("generator", ["stylegan2", "diffusion"] if KILLS > 1 else ["stylegan2"])
 def test_train_and_sample(generator: str, cohort: Path, tmp_path: Path) -> None:
     kill_and_finish(tmp_path / "run", tmp_path / "run-again", "complete.json", "train", generator, cohort, *TRAIN)
     kill_and_finish(tmp_path / "sample", tmp_path / "sample-again", "cohort.json",
-                    "sample", tmp_path / "run", "--n", "40", "--seed", "2")  # fmt: skip
+                    "sample", tmp_path / "run", "--n", "24", "--seed", "2")  # fmt: skip

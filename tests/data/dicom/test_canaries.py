@@ -13,6 +13,8 @@ from pydicom.datadict import dictionary_VR, keyword_dict
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from understudy.cli.main import main
+
 KEPT = {  # elements that an image cannot do without
     "SpecificCharacterSet", "Modality", "PhotometricInterpretation", "ImageType", "PixelData", "TransferSyntaxUID",
     "SOPClassUID", "Rows", "Columns",
@@ -113,12 +115,18 @@ def test_no_canary_in_a_cohort_or_on_the_screen(tmp_path: Path, folder: Path) ->
     (["--channels", "a,b"], None),
 ])  # fmt: skip
 def test_no_canary_in_an_error(
-    tmp_path: Path, folder: Path, options: list[str], spoil: Callable[[Path], object] | None
+    tmp_path: Path,
+    folder: Path,
+    options: list[str],
+    spoil: Callable[[Path], object] | None,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     if spoil is not None:
         spoil(folder / "Canary Folder 3" / "Canary-1.dcm")
     line = ["import", "dicom", str(folder), "--out", "out", "--key", str(tmp_path / "key"), *options]
-    code, said = run(tmp_path, *line)
+    code, said = main(line), "".join(capfd.readouterr())
     for typed in options:
         said = said.replace(typed, "")
     clean(said.encode(), tmp_path)
