@@ -28,12 +28,8 @@ from understudy.data.geometry import turned
 
 AFFINE = 1e-4  # mm
 LOSSY = "lossy JPEG: decoders round differently; ours equals dcmtk's decoded twins, where there are any, bit for bit"
-WIDE = "32-bit RGB: dcm2niix reads one channel"
 FIRST = "dcm2niix repeats the first frame; ours equals the uncompressed twin"
 DECISIONS = {  # begin of a file's name -> why ours differs, after looking into it
-    "SC_rgb_rle_32bit": WIDE,
-    "SC_rgb_32bit": WIDE,
-    "SC_rgb_expb_32bit": WIDE,
     "SC_rgb_rle_2frame": "dcm2niix mixes up two frames of RLE; ours equals the uncompressed twin",
     "SC_rgb_small_odd_big_endian": "dcm2niix misreads an odd big-endian row; ours equals the little-endian twin",
     "SC_rgb_small_odd_jpeg": LOSSY,
