@@ -6,6 +6,7 @@ All of it stands in the cohort's manifest, as counts and phrases without a name,
 
 from understudy.core.cohort import Cohort
 from understudy.core.manifest import SPLITS
+from understudy.data.checks.recorded import counts
 
 
 def import_summary(cohort: Cohort) -> list[str]:
@@ -19,9 +20,9 @@ def import_summary(cohort: Cohort) -> list[str]:
 
 def import_warnings(cohort: Cohort) -> list[str]:
     """Return what an import passed over, by reason, and what it remarked, with counts; nothing of other cohorts."""
-    passed = cohort.preprocessing.get("passed_over", {})
+    passed = dict(counts(cohort, "passed_over"))
     out = [f"passed over: {total(passed)}"] if passed else []
-    return out + [f"{phrase} ({number})" for phrase, number in cohort.preprocessing.get("remarks", {}).items()]
+    return out + [f"{phrase} ({number})" for phrase, number in counts(cohort, "remarks")]
 
 
 def total(passed_over: dict[str, int]) -> str:

@@ -21,7 +21,7 @@ from understudy.data.sources.case_files import (
     DRAWN_ON,
     NO_PLACE,
     TURNED_ALONE,
-    case_header,
+    case_headers,
     chosen_plane,
     depth_remarks,
     joint_size,
@@ -50,7 +50,7 @@ def item(folder: Path, affine: np.ndarray | None, codes: int = 2, array: np.ndar
 
 
 def read(one: Item, **more: Any) -> Any:
-    case_header(one, more.get("same_grid", False))
+    case_headers(one, more.get("same_grid", False))
     return next(read_item(one, 1, "int16", SCHEME, **more))
 
 
@@ -100,7 +100,7 @@ def test_a_picture_beside_a_volume_that_says_where_it_lies_is_refused(tmp_path: 
     Image.fromarray(MASK[:, :, 0]).save(tmp_path / "b.png")
     for files in (Item("a", "a", (image,), tmp_path / "b.png"), Item("a", "a", (tmp_path / "b.png",), image)):
         with pytest.raises(UnderstudyError, match="b.png does not say how it is oriented .*PNG, TIFF.*NIfTI"):
-            case_header(files)
+            case_headers(files)
 
 
 def test_two_files_that_do_not_say_where_they_lie_are_taken_with_a_word(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Path]]:
 
     def go(*maps: tuple[list[int], dict[int, tuple[int, int, int]] | None]) -> list[Path]:
         files = {Path(f"{n}.png"): DecodedFile(np.array([values]), colours=c) for n, (values, c) in enumerate(maps)}
-        monkeypatch.setattr(formats, "labels", files.__getitem__)
+        monkeypatch.setattr(formats, "stored_labels", files.__getitem__)
         return list(files)
 
     return go

@@ -139,7 +139,7 @@ def test_a_subject_of_the_test_split_is_in_it_with_all_cases(tmp_path: Path, sav
     root = tree(tmp_path / "d", save_nifti, ("Tr", "Ts"))
     for name in ("labelsTs/caseTs_2.nii.gz", "imagesTs/caseTs_2_0000.nii.gz", "imagesTs/caseTs_2_0001.nii.gz"):
         (root / name).unlink()
-    found = nnunet.listing(root, nnunet.NnunetOptions(subject_pattern=r"\d+$"))
+    found = nnunet.listing(root, nnunet.DescribedOptions(subject_pattern=r"\d+$"))
     assert assigned(found.items, "train=0.8,test=0.2", 0) == {"0": "test", "1": "test", "2": "train"}
 
 

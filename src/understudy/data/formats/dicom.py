@@ -20,17 +20,22 @@ def header(file: Path) -> Header:
 
 def image(file: Path) -> DecodedFile:
     """Read an image (C, *S): uint8, int16, uint16 or float32, values of the modality transform."""
-    header(file)
-    return decoded(_volume(file))
+    return decoded(_bounded(file))
 
 
 def labels(file: Path) -> DecodedFile:
     """Read a label map (1, *S) with the numbers that the file means: palettes give indices, nothing is turned over."""
-    header(file)
-    found = decoded(_volume(file), as_labels=True)
+    found = decoded(_bounded(file), as_labels=True)
     if len(found.array) != 1:
         raise UnderstudyError(f"{file} is in colour, and a label map has one channel of class numbers: save it as grey")
     return found
+
+
+def _bounded(file: Path) -> Volume:
+    """The volume, of a size that is read."""
+    volume = _volume(file)
+    volume_header(volume, str(file))
+    return volume
 
 
 def _volume(file: Path) -> Volume:

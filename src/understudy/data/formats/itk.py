@@ -10,10 +10,7 @@ checksums are checked, and data files are looked for beside the header only.
 test_hostile_volumes.py.
 """
 
-import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +22,7 @@ from understudy.data.formats.decoded import ALPHA, DecodedFile, Header, as_kept,
 from understudy.data.formats.metaimage import metaimage_header
 from understudy.data.formats.nrrd import KIND as NRRD
 from understudy.data.formats.nrrd import nrrd_header
+from understudy.data.formats.stderr import kept_from_screen
 from understudy.data.formats.text_header import TextHeader, refuse_damaged
 from understudy.data.geometry import LPS_TO_RAS, sheared, sound
 
@@ -90,7 +88,7 @@ def _text(file: Path) -> TextHeader:
 def _told(file: Path) -> _Told:
     sitk, text = _simple_itk(), _text(file)
     try:
-        with _quiet():
+        with kept_from_screen():
             reader = _reader(sitk, text, file)
             reader.ReadImageInformation()
             _refuse_other(sitk, reader, text, file)
@@ -121,7 +119,7 @@ def _read(file: Path, most: int | None = None) -> tuple[_Told, np.ndarray, tuple
     remarks = found.remarks + refuse_damaged(found.text, file)
     sitk = _simple_itk()
     try:
-        with _quiet():
+        with kept_from_screen():
             array = sitk.GetArrayFromImage(_reader(sitk, found.text, file).Execute())
     except (RuntimeError, ValueError, TypeError, MemoryError) as error:
         raise unreadable(file, found.text.kind, _reason(error)) from error
@@ -167,16 +165,3 @@ def _reason(error: BaseException) -> str:
     """The last line of what ITK says, without its place in ITK's sources and in memory."""
     said = str(error).strip().rpartition("\n")[2].rpartition("ERROR: ")[2]
     return re.sub(r"\(0x[0-9a-f]+\)", "", said)[:160] or type(error).__name__
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what ITK's libraries write straight to the screen from it."""
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)

@@ -9,9 +9,7 @@ which reads few kinds of pixels. A strip that is missing or too short is refused
 """
 
 import io
-import os
 import struct
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from understudy.data.formats.decoded import INFLATED
+from understudy.data.formats.stderr import kept_from_screen
 
 CCITT = 2, 3, 4
 JPEG = 7
@@ -172,14 +171,8 @@ def _before(tags: Mapping[int, tuple[int, int, bytes]], tag: int) -> int:
 @contextmanager
 def _libtiff() -> Iterator[None]:
     """Keep libtiff from writing to standard error; bad fax codes, which it only writes of, are raised."""
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+    with kept_from_screen() as said:
+        yield
         said.seek(0)
         if b"Fax" in said.read(4096):
             raise ValueError("a strip or tile holds no whole CCITT fax data")

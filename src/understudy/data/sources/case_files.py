@@ -30,11 +30,6 @@ TURNED_ALONE = "images are turned as their orientation says, and their label map
 GREY = "colour pictures whose channels are equal are taken as one grey channel"
 
 
-def case_header(item: Item, same_grid: bool = False) -> Header:
-    """Return the header of a case's first file; all its files must have one size and known places, or none a place."""
-    return case_headers(item, same_grid)[0]
-
-
 def case_headers(item: Item, same_grid: bool = False) -> list[Header]:
     """Return the headers of a case's files; all must have one size and known places, or none a place."""
     heads = [formats.header(file) for file in item.files]

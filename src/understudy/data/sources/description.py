@@ -8,11 +8,23 @@ import re
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
+from understudy.data.options import NAMES
+from understudy.data.sources.naming import NamedSubjects
 
 MOST_BYTES = 2**26
 _NUMBER = re.compile(r"[0-9]{1,9}")
+
+
+class DescribedOptions(NamedSubjects):
+    """The options of sources whose data set has a dataset.json."""
+
+    channels: tuple[str, ...] = Field(
+        (), description="channels to take, by their names in dataset.json; default: all", json_schema_extra=NAMES
+    )
 
 
 def description(path: Path, source: str) -> dict[str, Any]:

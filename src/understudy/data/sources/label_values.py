@@ -79,7 +79,7 @@ def inferred_scheme(files: Sequence[Path]) -> LabelScheme:
     values: set[int] = set()
     palettes = Palettes()
     for file in files:
-        picture = formats.labels(file)
+        picture = formats.stored_labels(file)
         _refuse_unsure(file, picture.remarks)
         palettes.add(file, picture.colours)
         values.update(distinct(picture.array).tolist())

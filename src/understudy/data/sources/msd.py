@@ -9,15 +9,12 @@ the folder are refused. **Checked** in tests/data/sources/test_msd.py.
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
 from understudy.core.errors import UnderstudyError
 from understudy.data import formats
 from understudy.data.listing import Item, Listing, Source
-from understudy.data.options import NAMES
-from understudy.data.sources.description import channel_names, description, scheme
+from understudy.data.sources.description import DescribedOptions, channel_names, description, scheme
 from understudy.data.sources.file_listing import Layout, chosen_channels, file_listing
-from understudy.data.sources.naming import NamedSubjects, refuse_unclear, subjects
+from understudy.data.sources.naming import refuse_unclear, subjects
 from understudy.data.sources.table import one_file
 from understudy.data.sources.walk import Found, merged, walk
 
@@ -26,15 +23,7 @@ SHARED = "label maps that several cases of dataset.json name"
 NOT_LISTED = "pictures that dataset.json does not list"
 
 
-class MsdOptions(NamedSubjects):
-    """The options of ``import msd``."""
-
-    channels: tuple[str, ...] = Field(
-        (), description="channels to take, by their names in dataset.json; default: all", json_schema_extra=NAMES
-    )
-
-
-def listing(path: Path, options: MsdOptions) -> Listing:
+def listing(path: Path, options: DescribedOptions) -> Listing:
     """List a task of the Decathlon.
 
     Raises:
@@ -112,6 +101,6 @@ def _file(name: Any, where: str, walked: Found) -> Path:
 SOURCE = Source(
     "a task of the Medical Segmentation Decathlon: dataset.json with its pairs",
     listing,
-    MsdOptions,
+    DescribedOptions,
     ("understudy import msd Task04_Hippocampus --one-image-per-subject --size 32 --out hippocampus",),
 )

@@ -11,16 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.data import formats
 from understudy.data.listing import Item, Listing, Source
-from understudy.data.options import NAMES
 from understudy.data.sources import matching
-from understudy.data.sources.description import channel_names, description, scheme
+from understudy.data.sources.description import DescribedOptions, channel_names, description, scheme
 from understudy.data.sources.file_listing import Layout, chosen_channels, file_listing
-from understudy.data.sources.naming import NamedSubjects, refuse_unclear, subjects
+from understudy.data.sources.naming import refuse_unclear, subjects
 from understudy.data.sources.walk import Found, merged, walk
 
 UNLABELLED = "images of imagesTs without label maps in labelsTs"
@@ -31,15 +28,7 @@ ELSEWHERE = "pictures outside imagesTr, labelsTr, imagesTs and labelsTs"
 _FOLDERS = ("imagesTr", "labelsTr", "imagesTs", "labelsTs")
 
 
-class NnunetOptions(NamedSubjects):
-    """The options of ``import nnunet``."""
-
-    channels: tuple[str, ...] = Field(
-        (), description="channels to take, by their names in dataset.json; default: all", json_schema_extra=NAMES
-    )
-
-
-def listing(path: Path, options: NnunetOptions) -> Listing:
+def listing(path: Path, options: DescribedOptions) -> Listing:
     """List an nnU-Net data set.
 
     Raises:
@@ -130,6 +119,6 @@ def _remarks(told: dict[str, Any], cases: int) -> dict[str, int]:
 SOURCE = Source(
     "nnU-Net: imagesTr with a file a channel, labelsTr, dataset.json",
     listing,
-    NnunetOptions,
+    DescribedOptions,
     ("understudy import nnunet Dataset001_TUMOUR --one-image-per-subject --size 64 --out tumour",),
 )
