@@ -8,7 +8,7 @@ import pytest
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
-from understudy.evaluation.utility.arms import Arm, drawn_subjects, make_arms
+from understudy.evaluation.utility.arms import Arm, drawn_subjects, kind_and_cohort, make_arms
 from understudy.evaluation.utility.config import UtilityConfig
 from understudy.evaluation.utility.segmentation import Segmentation
 from understudy.tasks.fitting import FineTuned, Mixed, TaskCases
@@ -21,6 +21,7 @@ def arms(real: Path, *synthetic: Path, seed: int = 0, **changes: Any) -> dict[st
     config, cohort, others = UtilityConfig(**changes), Cohort.open(real), [Cohort.open(path) for path in synthetic]
     found = make_arms(Segmentation(cohort, others, config), cohort, others, config, seed)
     assert len({arm.name for arm in found}) == len({arm.label for arm in found}) == len(found)
+    assert all(kind_and_cohort(arm.name) == (arm.kind, arm.cohort) for arm in found)  # read back
     return {arm.name: arm for arm in found}
 
 

@@ -14,6 +14,7 @@ cases. Results leave out NAME where there is one cohort. Subjects are drawn once
 training split is drawn from. **Checked** in tests/evaluation/utility/test_arms.py.
 """
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,9 @@ from understudy.evaluation.utility.task import Task
 from understudy.tasks.fitting import FineTuned, Mixed, TaskCases
 
 HALF = 0.5
+REAL = r"real(?:@\d+)?"
+MIXED = re.compile(rf"(?:\d+%)?(?P<real>{REAL})(?:\+(?:(?P<percent>\d+)%)?(?P<cohort>.+))?")
+ALONE = re.compile(rf"(?P<cohort>.+?)(?: then (?P<real>{REAL}))?")
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,16 @@ def make_arms(task: Task, real: Cohort, others: list[Cohort], config: Repeats, s
 def shares(config: Repeats) -> list[float]:
     """Return the shares of synthetic cases between 0 and 1 that are asked for, ascending; ``both`` is a half."""
     return sorted({*config.shares, *([HALF] if "both" in config.arms else [])})
+
+
+def kind_and_cohort(name: str) -> tuple[str, str]:
+    """Read an arm's name in tables: return its kind as results call it, and its cohort, "" for real cases alone."""
+    if mixed := MIXED.fullmatch(name):
+        kind = "real" if not mixed["cohort"] else f"both-{mixed['percent']}" if mixed["percent"] else "both"
+        return kind + mixed["real"].removeprefix("real"), mixed["cohort"] or ""
+    alone = ALONE.fullmatch(name)
+    cohort, real = (alone["cohort"], alone["real"]) if alone else (name, None)
+    return f"finetuned{real.removeprefix('real')}" if real else "synthetic", cohort
 
 
 def drawn_subjects(real: Cohort, n: int, seed: int) -> list[str]:

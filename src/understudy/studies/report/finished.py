@@ -1,0 +1,147 @@
+"""The finished stages of a study: what may be shown, and which evaluation judged which synthetic cohort.
+
+**Checked** in tests/studies/report/test_finished.py.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from understudy.core.cohort import Cohort
+from understudy.core.errors import UnderstudyError
+from understudy.core.result import Result, read_results
+from understudy.evaluation.guard import numbered
+from understudy.studies.record import Record, read_record
+from understudy.studies.report.config import Selection
+from understudy.studies.stage import Stage
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A synthetic cohort in a finished evaluation, or the evaluation alone where it judges none.
+
+    Attributes:
+        stage: the evaluation.
+        folder: its results.
+        cohort: the cohort's short name in the results, "" where there is one.
+        loops: those of the evaluation and of the cohort.
+        of: the stage that made the cohort, or None.
+    """
+
+    stage: Stage
+    folder: Path
+    cohort: str
+    loops: Mapping[str, str]
+    of: Stage | None = None
+
+    @property
+    def kind(self) -> str:
+        """Utility, fidelity, privacy ..."""
+        return self.stage.arguments[1]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The stages of a study and the folder in which they lie."""
+
+    stages: Sequence[Stage]
+    out: Path
+    _results: dict[str, list[Result]] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def by_name(self) -> dict[str, Stage]:
+        """The stages by name."""
+        return {stage.name: stage for stage in self.stages}
+
+    @cached_property
+    def records(self) -> dict[str, Record | None]:
+        """What is on record of each stage, by name."""
+        return {stage.name: read_record(self.out, stage) for stage in self.stages}
+
+    def state(self, stage: Stage) -> str:
+        """Return done, failed or not run; what another request made is not run, what another engine made is done."""
+        record = self.records[stage.name]
+        if record is not None and record.digest != stage.digest:
+            return "not run"
+        if record is not None and record.state == "failed":
+            return "failed"
+        there = (self.out / stage.folder / stage.marker).is_file()
+        return "done" if there and (record is None or record.state == "done") else "not run"
+
+    def done(self, template: str = "") -> list[Stage]:
+        """Return the stages that are done, of a template or of all."""
+        chosen = [stage for stage in self.stages if template in ("", stage.template)]
+        return [stage for stage in chosen if self.state(stage) == "done"]
+
+    def cohort(self, stage: Stage) -> Cohort:
+        """Open the cohort that a stage made."""
+        return Cohort.open(self.out / stage.folder)
+
+    def real(self, judged: Judged) -> Cohort | None:
+        """Open the real cohort of an evaluation, None where it is not there."""
+        folders = _option(judged.stage.arguments, "--real")
+        made = [stage for stage in self.done() if stage.folder in folders]
+        return self.cohort(made[0]) if made else None
+
+    def evaluations(self) -> dict[str, str]:
+        """Return the templates that evaluate, done or not, with what they evaluate: {"utility": "utility"}."""
+        return {stage.template: stage.arguments[1] for stage in self.stages if stage.verb == "evaluate"}
+
+    @cached_property
+    def judged(self) -> list[Judged]:
+        """Every synthetic cohort in every finished evaluation."""
+        return [one for stage in self.done() if stage.verb == "evaluate" for one in self._judged(stage)]
+
+    def _judged(self, stage: Stage) -> Iterator[Judged]:
+        folder = self.out / stage.folder
+        by_folder = {one.folder: one for one in self.stages}
+        made = [by_folder[path] for path in _option(stage.arguments, "--synthetic") if path in by_folder]
+        if len(made) < 2:
+            of = made[0] if made else None
+            yield Judged(stage, folder, "", {**(of.loops if of else {}), **stage.loops}, of)
+            return
+        for name, of in zip(numbered([self.cohort(one).generator for one in made]), made, strict=True):
+            yield Judged(stage, folder, name, {**of.loops, **stage.loops}, of)
+
+    def select(self, asked: Selection) -> list[Judged]:
+        """Return what a selection asks for; UnderstudyError where the study has no such stage or loop."""
+        known = sorted({stage.template for stage in self.stages})
+        if asked.template not in known:
+            raise UnderstudyError(
+                f"the report asks for the stage {asked.template!r}, and the study has {', '.join(known)}: correct it"
+            )
+        loops = {loop for stage in self.stages for loop in stage.loops}
+        if unknown := sorted(set(asked.where) - loops):
+            raise UnderstudyError(
+                f"the report asks for the loop {unknown[0]!r}, and the study has "
+                f"{', '.join(sorted(loops)) or 'none'}: correct it"
+            )
+        of = [one for one in self.judged if one.stage.template == asked.template]
+        return [one for one in of if all(one.loops.get(loop) == value for loop, value in asked.where.items())]
+
+    def results(self, judged: Judged) -> dict[str, Result]:
+        """Return the results about a cohort by name, its own name taken out: ``fidelity.frechet``."""
+        if judged.stage.name not in self._results:
+            self._results[judged.stage.name] = read_results(judged.folder)[0]
+        return {_without(r.name, judged.cohort): r for r in self._results[judged.stage.name]}
+
+
+def _option(arguments: Sequence[str], name: str) -> list[str]:
+    """Return the values of an option that may stand several times, or have several values."""
+    found: list[str] = []
+    reading = False
+    for word in arguments:
+        if word.startswith("--"):
+            reading = word == name
+        elif reading:
+            found.append(word)
+    return found
+
+
+def _without(name: str, cohort: str) -> str:
+    """Return a result's name without that of the cohort that it is about."""
+    parts = name.split(".")
+    if cohort and cohort in parts[1:]:
+        parts.pop(parts.index(cohort, 1))
+    return ".".join(parts)

@@ -1,0 +1,195 @@
+"""Numbers of a study: scores pooled over units, and results by name, each with interval, n and what stands behind it.
+
+A number that fewer than five subjects stand behind is withheld.
+**Checked** in tests/studies/report/test_measures.py.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from understudy.core.disclosure import MIN_SUBJECTS
+from understudy.core.errors import UnderstudyError
+from understudy.core.result import Result
+from understudy.core.seed import derive
+from understudy.core.statistics import Means, Measurement
+from understudy.evaluation.folder import join_notes
+from understudy.evaluation.utility.auc import Areas
+from understudy.studies.pool import Pool, Pooled, Unit
+from understudy.studies.report.config import Measure, ReportConfig
+from understudy.studies.report.finished import Finished, Judged
+from understudy.studies.report.scores import NetworkScores, read_scores
+
+BEST_ATTACK = "privacy.attack.best"  # the highest AUC of the attacks that were measured
+Combination = tuple[tuple[str, str], ...]  # loops and their values
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number, None where there is none; the ends of its interval, n, its unit, what stands behind it, and a note."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    unit: str = ""
+    behind: str = ""
+    note: str = ""
+
+
+@dataclass
+class Measures:
+    """All numbers that the finished stages of a study give."""
+
+    finished: Finished
+    config: ReportConfig
+    _scores: dict[tuple[str, str], NetworkScores] = field(default_factory=dict, repr=False)
+    _pools: dict[tuple[object, ...], Pool] = field(default_factory=dict, repr=False)
+    _same: dict[str, Measurement] = field(default_factory=dict, repr=False)
+
+    def pooled_loops(self, asked: Sequence[str] | None) -> tuple[str, ...]:
+        """Return the loops that are pooled over, the outermost first."""
+        return self.config.pool if asked is None else tuple(asked)
+
+    def groups(
+        self, judged: Iterable[Judged], pool: Sequence[str], rows: Sequence[str] | None = None
+    ) -> dict[Combination, list[Judged]]:
+        """Group cohorts by the loops that are not pooled, or by ``rows``, in the order in which they come.
+
+        Raises:
+            UnderstudyError: ``rows`` leaves out a loop that is not pooled, of which there are several values.
+        """
+        listed = list(judged)
+        loops = list(dict.fromkeys(loop for one in listed for loop in one.loops if loop not in pool))
+        several = [loop for loop in loops if len({one.loops.get(loop) for one in listed}) > 1]
+        if rows is not None and (lost := [loop for loop in several if loop not in rows]):
+            raise UnderstudyError(
+                f"the loop {lost[0]!r} has several values, and the report neither pools over it nor shows it: add it "
+                "to rows, lines, where or pool"
+            )
+        shown = several if rows is None else rows
+        groups: dict[Combination, list[Judged]] = {}
+        for one in listed:
+            groups.setdefault(tuple((loop, one.loops[loop]) for loop in shown if loop in one.loops), []).append(one)
+        return groups
+
+    def scores(self, one: Judged, score: str = "") -> NetworkScores:
+        """Return the scores of the networks of an evaluation."""
+        key = one.stage.name, score
+        if key not in self._scores:
+            self._scores[key] = read_scores(one.folder, score)
+        return self._scores[key]
+
+    def arms(self, judged: Iterable[Judged]) -> list[str]:
+        """Return the kinds of arms that cohorts have, real ones first."""
+        found = dict.fromkeys(kind for one in judged for kind, cohort in self.scores(one).arms if _of(one, cohort))
+        return sorted(found, key=lambda kind: (not kind.startswith("real"), list(found).index(kind)))
+
+    def classes(self, judged: Iterable[Judged]) -> list[str]:
+        """Return the classes that were scored."""
+        return list(dict.fromkeys(name for one in judged for name in self.scores(one).classes))
+
+    def measured(self, asked: Measure) -> Number:
+        """Return the number that is asked for; None, with a note, where the stages for it are not done."""
+        pool, judged = self.pooled_loops(asked.pool), self.finished.select(asked)
+        if not judged:
+            return Number(None, note=f"no stage {asked.template} for it is done")
+        other = {**asked.where, **asked.against}
+        others = self.finished.select(asked.model_copy(update={"where": other})) if asked.against else []
+        groups = [self.groups(some, pool) for some in (judged, others) if some]
+        if wide := [group for group in groups if len(group) > 1]:
+            told = ", ".join(sorted({f"{loop} {value}" for found in wide[0] for loop, value in found}))
+            raise UnderstudyError(f"one number was asked for, and there are several, of {told}: add where or pool")
+        if asked.result:
+            return self.result(judged, asked.result)
+        return self.score(judged, pool, asked.arm, asked.class_, asked.measure, asked.score, others)
+
+    def score(
+        self,
+        judged: Sequence[Judged],
+        pool: Sequence[str],
+        arm: str,
+        name: str = "mean",
+        measure: str = "score",
+        score: str = "",
+        others: Sequence[Judged] = (),
+    ) -> Number:
+        """Return a score of an arm, its ratio to real, its gain over it, or its difference to the arm of others."""
+        key = (*(one.stage.name + "/" + one.cohort for one in (*judged, *others)), len(judged), name, score)
+        if key not in self._pools:
+            units = [*self._units(judged, pool, name, score, ""), *self._units(others, pool, name, score, "other ")]
+            self._pools[key] = Pool(units, derive(self.config.seed, "report"), self.config.draws)
+        found, real = self._pools[key], "real" + arm[arm.find("@") :] * ("@" in arm)
+        if measure == "score":
+            pooled = found.score(arm)
+        elif measure == "ratio":
+            pooled = found.ratio(arm, real)
+        else:
+            pooled = found.gain(arm, f"other {arm}" if measure == "difference" else real)
+        return self._public(pooled, judged, name, score)
+
+    def _units(self, judged: Sequence[Judged], pool: Sequence[str], name: str, score: str, prefix: str) -> list[Unit]:
+        units = []
+        for one in judged:
+            read = self.scores(one, score)
+            same = [other for other in judged if self.scores(other, score).subjects == read.subjects]
+            loops = [loop for loop in pool if len({other.loops.get(loop) for other in same}) > 1]
+            block = one.loops.get(loops[0], "") if loops else ""
+            arms = {prefix + kind: m for ((kind, of), k), m in read.measured.items() if k == name and _of(one, of)}
+            units.append(Unit(read.subjects, block, {arm: self._once(m) for arm, m in arms.items()}))
+        return units
+
+    def _once(self, measured: Measurement) -> Measurement:
+        """Return one object for equal scores: networks trained again with the same seed on the same cases."""
+        arrays = measured.scores if isinstance(measured, Means | Areas) else []
+        digest = hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
+        kind = f"{type(measured).__name__} {measured.subjects} {getattr(measured, 'classes', '')} {digest}"
+        return self._same.setdefault(kind, measured)
+
+    def _public(self, pooled: Pooled | None, judged: Sequence[Judged], name: str, score: str) -> Number:
+        if pooled is None:
+            return Number(None, note="not measured")
+        folds = {read.subjects: read.behind.get(name, 0) for read in (self.scores(one, score) for one in judged)}
+        behind = min(pooled.n, sum(folds.values()))
+        if behind < MIN_SUBJECTS:
+            return Number(
+                None, note=f"withheld: {behind} subjects stand behind it, and a public number needs {MIN_SUBJECTS}"
+            )
+        missing = [f"the interval does not hold the {source}: there is one" for source in pooled.missing]
+        return Number(pooled.value, pooled.low, pooled.high, pooled.n, "", described(pooled), join_notes(*missing))
+
+    def result(self, judged: Sequence[Judged], name: str) -> Number:
+        """Return a result by name: of several runs their mean, with the widest ends of their intervals."""
+        found = [result for one in judged if (result := self._named(one, name))]
+        told = [result for result in found if result.value is not None]
+        if not told:
+            return Number(None, note=found[0].note if found else "not among the results")
+        values = [float(result.value or 0) for result in told]
+        lows, highs = ([getattr(r, end) for r in told if getattr(r, end) is not None] for end in ("low", "high"))
+        whole = len(lows) == len(highs) == len(told)
+        runs = f"mean of {len(told)} runs, the interval from the lowest to the highest end of theirs"
+        missing = f"{len(judged) - len(told)} of {len(judged)} runs without a number" if len(judged) > len(told) else ""
+        behind = join_notes(runs if len(told) > 1 else "", missing)
+        ends = (min(lows), max(highs)) if whole else (None, None)
+        return Number(float(np.mean(values)), *ends, min(r.n for r in told), told[0].unit, behind)
+
+    def _named(self, one: Judged, name: str) -> Result | None:
+        results = self.finished.results(one)
+        if name != BEST_ATTACK:
+            return results.get(name)
+        areas = [r for k, r in results.items() if ".attack." in k and k.endswith(".auc") and r.value is not None]
+        return max(areas, key=lambda result: (result.value or 0, result.name), default=None)
+
+
+def described(pooled: Pooled) -> str:
+    """Say what stands behind a pooled number: folds, cohorts, networks."""
+    cohorts = f"{pooled.units} synthetic cohort{'s' * (pooled.units != 1)}"
+    folds = f" in {pooled.folds} folds" if pooled.folds > 1 else ""
+    return f"{cohorts}{folds}, {pooled.networks} network{'s' * (pooled.networks != 1)} each"
+
+
+def _of(one: Judged, cohort: str) -> bool:
+    """Tell whether an arm is about a cohort: real cases alone are about all."""
+    return cohort in ("", one.cohort) or not one.cohort
