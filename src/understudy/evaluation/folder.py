@@ -59,11 +59,11 @@ def _write_json(folder: Path, name: str, data: Mapping[str, Any]) -> None:
     (folder / f"{name}.json").write_text(json.dumps(data, allow_nan=False) + "\n")
 
 
-def write_grid(file: Path, cohort: Cohort, rows: np.ndarray, title: str = "") -> None:
-    """Write cases as ``images`` (n, C, H, W) float32 in [0, 1] and ``labels`` (n, H, W) uint8 where there are some.
+def grid_arrays(cohort: Cohort, rows: np.ndarray, title: str = "") -> dict[str, np.ndarray]:
+    """Return cases as ``images`` (n, C, H, W) float32 in [0, 1] and ``labels`` (n, H, W) uint8 where there are some.
 
-    The file is an .npz, of real cases only below ``internal/``. Of volumes the middle slice along D is taken; a cohort
-    of label maps alone gets one black channel for them to be drawn on. The title stands above the figure.
+    The title stands above the figure. Of volumes the middle slice along D is taken; a cohort of label maps alone gets
+    one black channel for them to be drawn on.
     """
     names, labels = [c.name for c in cohort.encoding.channels], cohort.labels
     if cohort.images is None:
@@ -77,8 +77,13 @@ def write_grid(file: Path, cohort: Cohort, rows: np.ndarray, title: str = "") ->
     arrays = {"images": (images + 1) / 2, "title": np.array(title), "channel_names": np.array(names)}
     if maps is not None and cohort.scheme is not None:
         arrays |= {"labels": np.asarray(maps), "label_names": np.array(cohort.scheme.names)}
+    return arrays
+
+
+def write_grid(file: Path, cohort: Cohort, rows: np.ndarray, title: str = "") -> None:
+    """Write cases to an .npz file, of real cases only below ``internal/``."""
     file.parent.mkdir(exist_ok=True)
-    np.savez_compressed(file, allow_pickle=False, **arrays)
+    np.savez_compressed(file, allow_pickle=False, **grid_arrays(cohort, rows, title))
 
 
 def _plain(value: Any) -> str:

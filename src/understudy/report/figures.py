@@ -1,17 +1,21 @@
-"""Figures as PNG bytes: grids of cases with label contours, curves, intervals. The same input gives the same bytes.
+"""Figures as PNG or SVG: grids of cases with label contours, curves, intervals. The same input gives the same bytes.
 
-Drawn on Agg without pyplot: no window, no global state, no metadata that names a version or a time.
+Drawn without pyplot: no window, no global state, no metadata that names a version or a time. In SVG colours are
+variables of CSS, so that a page may set others on a dark ground, and text stays text.
 **Checked** in tests/report/test_figures.py.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Self
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullLocator
@@ -31,6 +35,11 @@ LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 8, "labelcolor": INK}
 ROLES = {"real": "#3d4650", "synthetic": "#1f5f8b", "control subjects": "#c2571a"}
 COLUMNS = 8  # cases side by side
 GAP = 2  # pixels between cases
+FONTS = ["DejaVu Sans", "sans-serif"]
+COLOUR = re.compile(r"\b(fill|stroke): #([0-9a-f]{6})\b")
+NUMBERED = re.compile(r' id="[\w.]+_\d+"')  # of groups, the same in every figure of a page
+FAMILY = re.compile(r"font-family: [^;\"]+")
+Form = Callable[[Figure], bytes]
 RGB_NAMES = ({"red", "green", "blue"}, {"r", "g", "b"})
 
 
@@ -145,7 +154,28 @@ def _draw_lane(axes: Axes, pictures: np.ndarray, labels: np.ndarray | None) -> N
     axes.set_axis_off()
 
 
-def curve_figure(curve: Mapping[str, Any]) -> bytes:
+def png(figure: Figure) -> bytes:
+    """Return a figure as PNG bytes without metadata."""
+    stream = BytesIO()
+    FigureCanvasAgg(figure).print_png(stream, metadata={"Software": None})
+    return stream.getvalue()
+
+
+def svg(figure: Figure) -> bytes:
+    """Return a figure as SVG on no ground, its colours as variables: ``var(--c-1c2733, #1c2733)``."""
+    stream = BytesIO()
+    for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
+        patch.set_visible(False)
+    with rc_context({"svg.hashsalt": "understudy", "svg.fonttype": "none", "font.family": FONTS}):
+        FigureCanvasSVG(figure).print_svg(
+            stream, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+        )
+    drawn = stream.getvalue().decode()
+    drawn = FAMILY.sub("font-family: 'DejaVu Sans', sans-serif", NUMBERED.sub("", drawn[drawn.index("<svg") :]))
+    return COLOUR.sub(r"\1: var(--c-\2, #\2)", drawn).encode()
+
+
+def curve_figure(curve: Mapping[str, Any], form: Form = png) -> bytes:
     """Draw a curve file: its series as lines, ``low``/``high`` as bands, ``vertical`` as named positions.
 
     Points that were measured one by one are dots where it says ``marked``.
@@ -153,6 +183,7 @@ def curve_figure(curve: Mapping[str, Any]) -> bytes:
     Args:
         curve: {"x_label", "y_label", "series": [{"name", "x", "y", "low"?, "high"?}], "vertical"?: [{"x", "name"}],
             "y_scale"?: "log"}.
+        form: png or svg.
     """
     figure = _chart(2.9)
     axes = figure.add_subplot()
@@ -175,14 +206,15 @@ def curve_figure(curve: Mapping[str, Any]) -> bytes:
     _plain(axes, curve["x_label"], curve["y_label"])
     if any(s["name"] for s in curve["series"]):
         axes.legend(loc="best", **LEGEND)
-    return png(figure)
+    return form(figure)
 
 
-def scatter_figure(curve: Mapping[str, Any]) -> bytes:
+def scatter_figure(curve: Mapping[str, Any], form: Form = png) -> bytes:
     """Draw a curve file as points: each series has a colour and a marker of its own.
 
     Args:
         curve: {"x_label", "y_label", "series": [{"name", "x", "y"}]}.
+        form: png or svg.
     """
     figure = _chart(2.9)
     axes, names = figure.add_subplot(), [series["name"] for series in curve["series"]]
@@ -191,7 +223,7 @@ def scatter_figure(curve: Mapping[str, Any]) -> bytes:
         axes.plot(series["x"], series["y"], marker, color=paint, markersize=5, alpha=0.85, label=series["name"])
     _plain(axes, curve["x_label"], curve["y_label"])
     axes.legend(loc="best", **LEGEND)
-    return png(figure)
+    return form(figure)
 
 
 def histogram_figure(panels: Sequence[Mapping[str, Any]]) -> bytes:
@@ -222,7 +254,9 @@ def histogram_figure(panels: Sequence[Mapping[str, Any]]) -> bytes:
     return png(figure)
 
 
-def interval_figure(rows: Sequence[tuple[str, str, float, float | None, float | None]], x_label: str) -> bytes:
+def interval_figure(
+    rows: Sequence[tuple[str, str, float, float | None, float | None]], x_label: str, form: Form = png
+) -> bytes:
     """Draw values with their intervals, one line each: (label, group, value, low, high); a group has one colour."""
     groups = list(dict.fromkeys(row[1] for row in rows))
     paints = dict(zip(groups, series_colours(groups), strict=True))
@@ -236,7 +270,7 @@ def interval_figure(rows: Sequence[tuple[str, str, float, float | None, float | 
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(0, max(1.0, *(row[4] or row[2] for row in rows)) * 1.01)
     _plain(axes, x_label, "")
-    return png(figure)
+    return form(figure)
 
 
 def series_colours(names: Sequence[str]) -> list[str]:
@@ -258,10 +292,3 @@ def _plain(axes: Axes, x_label: str, y_label: str) -> None:
     axes.set_axisbelow(True)
     for side in axes.spines.values():
         side.set_visible(False)
-
-
-def png(figure: Figure) -> bytes:
-    """Return a figure as PNG bytes without metadata."""
-    stream = BytesIO()
-    FigureCanvasAgg(figure).print_png(stream, metadata={"Software": None})
-    return stream.getvalue()

@@ -97,7 +97,7 @@ class PaperRow(_Asked):
     def _found_in_a_source(self) -> Self:
         if not TAGGED.search(self.source) or BACKGROUND.search(self.source):
             raise ValueError(
-                f"only a number found in a source may be quoted, its source tagged [S] or [S:...]; found {self.source!r}"
+                f"a number from a source, tagged [S] or [S:...], may be quoted, and no other; found {self.source!r}"
             )
         return self
 

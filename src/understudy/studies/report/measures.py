@@ -172,8 +172,8 @@ class Measures:
         runs = f"mean of {len(told)} runs, the interval from the lowest to the highest end of theirs"
         missing = f"{len(judged) - len(told)} of {len(judged)} runs without a number" if len(judged) > len(told) else ""
         behind = join_notes(runs if len(told) > 1 else "", missing)
-        ends = (min(lows), max(highs)) if whole else (None, None)
-        return Number(float(np.mean(values)), *ends, min(r.n for r in told), told[0].unit, behind)
+        low, high = (min(lows), max(highs)) if whole else (None, None)
+        return Number(float(np.mean(values)), low, high, min(r.n for r in told), told[0].unit, behind)
 
     def _named(self, one: Judged, name: str) -> Result | None:
         results = self.finished.results(one)

@@ -1,0 +1,94 @@
+"""Each claim in one line: seen or not seen at this scale, with the number, its interval and n.
+
+Seen is a value within the bounds, whatever its interval; where the interval reaches over a bound, the line says so, for
+then chance alone may have put the value on this side.
+**Checked** in tests/studies/report/test_claims.py.
+"""
+
+from dataclasses import dataclass
+
+from understudy.core.result import SCORES
+from understudy.evaluation.folder import join_notes
+from understudy.report.tables import interval, number
+from understudy.studies.report.blocks import named
+from understudy.studies.report.config import Claim
+from understudy.studies.report.measures import Measures, Number
+
+SEEN, NOT_SEEN, NOT_MEASURED = "seen", "not seen", "not measured"
+MEASURES = {
+    "score": "{score} of {arm}",
+    "ratio": "{score} of {arm} divided by that of {real}",
+    "gain": "{score} of {arm} minus that of {real}",
+    "difference": "{score} of {arm} minus that of {other}",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim with its word, the number, and a sentence on the bound and the interval."""
+
+    claim: Claim
+    word: str
+    number: Number
+    what: str
+    sentence: str
+
+    @property
+    def figure(self) -> str:
+        """The number with its interval and n."""
+        told = number(self.number.value, self.number.unit)
+        ends = interval(self.number.low, self.number.high, self.number.unit)
+        return join_notes(told + ("" if ends == "–" else f" [{ends.replace(' to ', ', ')}]"), f"n = {self.number.n:,}")
+
+
+def verdicts(measures: Measures) -> list[Verdict]:
+    """Judge all claims of the report."""
+    return [_verdict(measures, claim) for claim in measures.config.claims]
+
+
+def _verdict(measures: Measures, claim: Claim) -> Verdict:
+    found, what = measures.measured(claim), described(measures, claim)
+    if found.value is None:
+        return Verdict(claim, NOT_MEASURED, found, what, found.note)
+    word = SEEN if _within(claim, found.value) else NOT_SEEN
+    bounds = [f"{'at least' if low else 'at most'} {bound:g}" for bound, low in _bounds(claim)]
+    return Verdict(
+        claim, word, found, what, join_notes(f"expected {' and '.join(bounds)}", _reach(claim, found), found.note)
+    )
+
+
+def _bounds(claim: Claim) -> list[tuple[float, bool]]:
+    return [(bound, low) for bound, low in ((claim.at_least, True), (claim.at_most, False)) if bound is not None]
+
+
+def _within(claim: Claim, value: float) -> bool:
+    return all(value >= bound if low else value <= bound for bound, low in _bounds(claim))
+
+
+def _reach(claim: Claim, found: Number) -> str:
+    if found.low is None or found.high is None:
+        return "no interval"
+    over = [f"{bound:g}" for bound, _ in _bounds(claim) if found.low < bound < found.high]
+    if not over:
+        return "the whole interval lies on this side"
+    return f"the interval reaches over {' and '.join(over)}: chance alone may decide"
+
+
+def described(measures: Measures, claim: Claim) -> str:
+    """Say which number a claim is judged by."""
+    names = measures.config.names
+    where = ", ".join(f"{named(names, loop)} {named(names, value)}" for loop, value in claim.where.items())
+    if claim.result:
+        return join_notes(named(names, claim.result.partition(".")[2] or claim.result), where)
+    real = "real" + claim.arm[claim.arm.find("@") :] * ("@" in claim.arm)
+    other = ", ".join(named(names, value) for value in claim.against.values())
+    score = SCORES.get(claim.score, claim.score) or _score_name(measures, claim)
+    text = MEASURES[claim.measure].format(
+        score=score, arm=named(names, claim.arm), real=named(names, real), other=other
+    )
+    return join_notes(text, "" if claim.class_ == "mean" else named(names, claim.class_), where)
+
+
+def _score_name(measures: Measures, claim: Claim) -> str:
+    judged = [one for one in measures.finished.select(claim) if one.kind == "utility"]
+    return SCORES.get(measures.scores(judged[0]).score, "score") if judged else "score"

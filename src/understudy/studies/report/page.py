@@ -1,0 +1,178 @@
+"""The joined report of a study: OUT/report/report.html, with figures/*.svg, tables/*.csv and results.json.
+
+PUBLIC: numbers over at least five subjects, synthetic cases, no real pixel; scores of subjects are read to be pooled,
+and stay where they are. The page loads nothing from elsewhere, tells what is missing, and the same stages and records
+give the same bytes.
+**Checked** in tests/studies/report/test_page.py and, in a browser, in tests/studies/report/test_browser.py.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from pydantic import ValidationError
+
+from understudy.core.atomic import whole_folder
+from understudy.core.documents import mistakes
+from understudy.core.errors import UnderstudyError
+from understudy.core.provenance import Provenance, code_version
+from understudy.core.result import Result, write_results
+from understudy.evaluation.folder import write_rows
+from understudy.report.chapters import CHAPTERS, chapter
+from understudy.report.reading import read_folders
+from understudy.report.tables import table_view
+from understudy.studies.report.blocks import Block, StudyFigure, StudyTable, named
+from understudy.studies.report.claims import SEEN, Verdict, verdicts
+from understudy.studies.report.config import NumberTable, ReportConfig, ScoreTable, read_report
+from understudy.studies.report.cost import cost_block, request
+from understudy.studies.report.curves import curve, default_curves, scatters, score_figure
+from understudy.studies.report.finished import Finished
+from understudy.studies.report.gaps import missing_block, not_measured_block
+from understudy.studies.report.measures import BEST_ATTACK, Measures
+from understudy.studies.report.samples import sample_figures
+from understudy.studies.report.tables import as_results, number_table, score_rows, score_table
+from understudy.studies.stage import Stage
+
+RESULTS = {  # of each evaluation, the numbers of its default table
+    "fidelity": ("fidelity.frechet", "fidelity.frechet.baseline", "fidelity.kid", "fidelity.precision",
+                 "fidelity.recall", "fidelity.coverage"),
+    "privacy": ("privacy.copies.flagged", "privacy.copies.expected", "privacy.copies.flagged_share", BEST_ATTACK),
+    "consistency": ("consistency.synthetic.dice", "consistency.synthetic.below", "consistency.real.dice"),
+    "interrater": ("interrater.dice", "interrater.hd95"),
+}  # fmt: skip
+
+
+class DescribedStudy(Protocol):
+    """What the page reads of a study."""
+
+    study: str
+    title: str
+    about: str
+    report: Any
+
+    def model_dump(self, *, mode: str, by_alias: bool, exclude_unset: bool) -> dict[str, Any]:
+        """Return the YAML as plain data."""
+
+
+def write_study_report(study: DescribedStudy, stages: Sequence[Stage], out: Path) -> Path:
+    """Write the report of the finished stages in a study's folder, and return ``out/report/report.html``.
+
+    An earlier report is replaced.
+
+    Raises:
+        UnderstudyError: the study's ``report`` asks for what the study has not, or results cannot be read.
+    """
+    try:
+        config = read_report(study.report)
+    except ValidationError as error:
+        raise UnderstudyError(
+            f"the report of the study {study.study} is none ({mistakes(error)}): correct it"
+        ) from error
+    measures = Measures(Finished(stages, out), config)
+    told, results = verdicts(measures), list[Result]()
+    blocks = [block for block in _blocks(measures, results) if not block.empty]
+    done = {stage.name: stage.digest for stage in measures.finished.done()}
+    request_made = Provenance("study report", config.model_dump(mode="json", by_alias=True), config.seed, done)
+    with whole_folder(out / "report", replace=True) as folder:
+        _write_files(folder, blocks)
+        write_results(folder, results, request_made)
+        (folder / "report.html").write_text(_page(study, measures, told, blocks), encoding="utf-8")
+    return out / "report" / "report.html"
+
+
+def _blocks(measures: Measures, results: list[Result]) -> list[Block]:
+    """Return the parts of the page in order; pooled numbers are added to the results."""
+    evaluations = measures.finished.evaluations()
+    blocks = [missing_block(measures), _utility(measures, results), _samples(measures)]
+    blocks += [_numbers(measures, kind) for kind in CHAPTERS if kind in evaluations.values() and kind != "utility"]
+    return [*blocks, not_measured_block(measures), cost_block(measures)]
+
+
+def _utility(measures: Measures, results: list[Result]) -> Block:
+    figures: list[StudyFigure] = []
+    tables: list[StudyTable] = []
+    asked = measures.config.tables
+    if asked is None:
+        evaluations = measures.finished.evaluations()
+        asked = tuple(ScoreTable(template=name) for name, kind in evaluations.items() if kind == "utility")
+    for one in asked:
+        if not measures.finished.select(one):
+            continue
+        rows = score_rows(measures, one)
+        tables.append(score_table(measures, one, rows))
+        results += as_results(measures, one, rows)
+        if drawn := score_figure(measures, one, rows, tables[-1].name):
+            figures.append(drawn)
+    for found in _curves(measures, lambda template: measures.finished.evaluations().get(template) == "utility"):
+        figures.append(found[0])
+        tables.append(found[1])
+    return Block(chapter("utility").title, chapter("utility").text, figures=figures, tables=tables)
+
+
+def _curves(measures: Measures, wanted: Callable[[str], bool]) -> list[tuple[StudyFigure, StudyTable]]:
+    plans = default_curves(measures) if measures.config.curves is None else measures.config.curves
+    return [found for plan in plans if wanted(plan.template) and (found := curve(measures, plan))]
+
+
+def _samples(measures: Measures) -> Block:
+    figures, told = sample_figures(measures)
+    return Block(chapter("synthetic").title, chapter("synthetic").text, told, figures)
+
+
+def _numbers(measures: Measures, kind: str) -> Block:
+    """Return the part on an evaluation other than utility: tables of numbers, curves, and points of correlations."""
+    of = [name for name, what in measures.finished.evaluations().items() if what == kind]
+    asked = [one for one in measures.config.numbers or () if one.template in of]
+    if measures.config.numbers is None:
+        asked = [NumberTable(template=name, results=RESULTS[kind]) for name in of if kind in RESULTS]
+    tables = [found for one in asked if (found := number_table(measures, one))]
+    curves = _curves(measures, lambda template: template in of)
+    figures = [figure for figure, _ in curves]
+    tables += [table for _, table in curves]
+    if kind == "correlation":
+        for one in (judged for judged in measures.finished.judged if judged.kind == kind):
+            folder = read_folders([one.folder])[0]
+            figures += scatters(folder, one.stage.name)
+            views = [(table, table_view(table, kind)) for table in folder.tables if table.name == "correlation"]
+            for table, view in views:
+                raw = [list(row) for row in table.rows]
+                tables.append(StudyTable(f"{one.stage.name}-{table.name}", view, raw, table.header))
+    return Block(chapter(kind).title, chapter(kind).text, figures=figures, tables=tables)
+
+
+def _write_files(folder: Path, blocks: Sequence[Block]) -> None:
+    """Write every figure and table beside the page."""
+    (folder / "figures").mkdir()
+    (folder / "tables").mkdir()
+    for block in blocks:
+        for figure in block.figures:
+            kind, data = ("svg", figure.svg) if figure.svg else ("png", figure.png)
+            (folder / "figures" / f"{figure.name}.{kind}").write_bytes(data)
+        for table in block.tables:
+            write_rows(folder / "tables" / f"{table.name}.csv", table.header, table.rows)
+
+
+def _page(study: DescribedStudy, measures: Measures, told: Sequence[Verdict], blocks: Sequence[Block]) -> str:
+    options: dict[str, Any] = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    loader = ChoiceLoader([PackageLoader("understudy.studies.report", ""), PackageLoader("understudy.report", "")])
+    environment = Environment(loader=loader, autoescape=True, **options)
+    stages = measures.finished.stages
+    states = [measures.finished.state(stage) for stage in stages]
+    read = study.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return environment.get_template("study.html.j2").render(
+        study=study,
+        title=study.title or named(measures.config.names, study.study),
+        verdicts=told,
+        seen=SEEN,
+        blocks=blocks,
+        counts={state: states.count(state) for state in ("done", "failed", "not run")},
+        total=len(stages),
+        request=request(read),
+        asked=_asked(measures.config),
+        version=code_version(),
+    )
+
+
+def _asked(config: ReportConfig) -> str:
+    return config.model_dump_json(by_alias=True, exclude_unset=True, indent=1)

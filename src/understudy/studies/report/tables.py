@@ -1,0 +1,206 @@
+"""Tables of a study as papers print them: rows are arms and values of loops, columns are classes; papers' rows beside.
+
+A paper's row is grey, with the reason, unless its task, resolution and number of test subjects are ours.
+**Checked** in tests/studies/report/test_tables.py.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from understudy.core.result import SCORES, Result
+from understudy.evaluation.folder import join_notes
+from understudy.evaluation.guard import slug
+from understudy.report.tables import View, heading, interval, number
+from understudy.studies.report.blocks import Footnotes, StudyTable, csv_row, named
+from understudy.studies.report.config import NumberTable, PaperRow, ScoreTable
+from understudy.studies.report.finished import Judged
+from understudy.studies.report.measures import Combination, Measures, Number
+
+SETTING = ("Task", "Resolution", "Cases", "Source")
+LOWER = ("volume_difference", "hd", "hd95", "assd")  # scores of which less is better
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """A row: an arm, the values of loops, its scores by class, its ratio to real and gain over it."""
+
+    arm: str
+    loops: Combination
+    scores: dict[str, Number]
+    ratio: Number | None
+    gain: Number | None
+
+    @property
+    def label(self) -> str:
+        """The row as one text, in CSV files and figures."""
+        return ", ".join([self.arm, *(f"{loop} {value}" for loop, value in self.loops)])
+
+
+def score_rows(measures: Measures, asked: ScoreTable) -> list[ScoreRow]:
+    """Measure the rows of a table, real cases alone first; equal rows of these are one, with the loops they share."""
+    judged, pool = measures.finished.select(asked), measures.pooled_loops(asked.pool)
+    groups = measures.groups(judged, pool, asked.rows)
+    classes = list(asked.classes) or _classes(measures.classes(judged))
+    arms = list(asked.arms) or measures.arms(judged)
+    rows: list[ScoreRow] = []
+    for real in (True, False):
+        for loops, members in groups.items():
+            there = measures.arms(members)
+            for arm in (arm for arm in arms if arm.startswith("real") == real and arm in there):
+                rows.append(_row(measures, asked, arm, loops, members, classes))
+    return _merged(rows)
+
+
+def _classes(found: list[str]) -> list[str]:
+    return ["mean", *found] if len(found) > 1 else found
+
+
+def _row(
+    measures: Measures, asked: ScoreTable, arm: str, loops: Combination, members: Sequence[Judged], classes: list[str]
+) -> ScoreRow:
+    pool = measures.pooled_loops(asked.pool)
+    scores = {name: measures.score(members, pool, arm, name, "score", asked.score) for name in classes}
+    if arm.startswith("real"):
+        return ScoreRow(arm, loops, scores, None, None)
+    ratio, gain = (measures.score(members, pool, arm, classes[0], m, asked.score) for m in ("ratio", "gain"))
+    return ScoreRow(arm, loops, scores, ratio, gain)
+
+
+def _merged(rows: list[ScoreRow]) -> list[ScoreRow]:
+    """Join rows of real cases with equal numbers: networks that learned the same cases with the same seeds."""
+    kept: list[ScoreRow] = []
+    for row in rows:
+        values = {name: found.value for name, found in row.scores.items()}
+        twin = next((o for o in kept if o.arm == row.arm and {k: v.value for k, v in o.scores.items()} == values), None)
+        if twin is None or not row.arm.startswith("real"):
+            kept.append(row)
+        else:
+            shared = tuple(pair for pair in twin.loops if pair in row.loops)
+            kept[kept.index(twin)] = ScoreRow(twin.arm, shared, twin.scores, None, None)
+    return kept
+
+
+def score_table(measures: Measures, asked: ScoreTable, rows: Sequence[ScoreRow]) -> StudyTable:
+    """Print rows of scores, and the papers' rows."""
+    names, notes = measures.config.names, Footnotes()
+    classes, loops = list(rows[0].scores), list(dict.fromkeys(loop for row in rows for loop, _ in row.loops))
+    first = measures.finished.select(asked)[0]
+    score = SCORES.get(asked.score or measures.scores(first).score, asked.score)
+    ours = _setting(measures, first, asked) if asked.paper else []
+    printed = [[*_cells(row, loops, names, notes), *ours] for row in rows]
+    grey = set()
+    for one in asked.paper:
+        cells, comparable = _paper(one, classes, len(loops), rows, ours, notes)
+        grey |= set() if comparable else {len(printed)}
+        printed.append(cells)
+    head = [
+        "Trained on",
+        *(heading(named(names, loop)) for loop in loops),
+        *(heading(named(names, c)) for c in classes),
+    ]
+    head += ["Ratio to real", "Gain over real", "n", "Behind it", *(SETTING if asked.paper else ())]
+    numeric = [i > len(loops) and i < len(head) - (5 if asked.paper else 1) for i in range(len(head))]
+    title = asked.title or f"{score} on real test subjects: {named(names, asked.template)}"
+    caption = f"{score} with its 95 % interval; ratio and gain are of the first column of scores. n: test subjects."
+    view = View(title, head, printed, numeric, caption, notes.notes)
+    return StudyTable(f"{slug(asked.template)}-{slug(title)}"[:80], view, _csv(rows), grey=frozenset(grey))
+
+
+def _cells(row: ScoreRow, loops: list[str], names: dict[str, str], notes: Footnotes) -> list[str]:
+    values, first = dict(row.loops), next(iter(row.scores.values()))
+    told = [named(names, row.arm), *(named(names, values[loop]) if loop in values else "" for loop in loops)]
+    told += [_cell(found, notes) for found in row.scores.values()]
+    told += [_cell(found, notes) if found else "" for found in (row.ratio, row.gain)]
+    return [*told, f"{first.n:,}" if first.n else "–", first.behind]
+
+
+def _cell(found: Number, notes: Footnotes) -> str:
+    ends = interval(found.low, found.high, found.unit)
+    told = number(found.value, found.unit, found.high) + ("" if ends == "–" else f" [{ends.replace(' to ', ', ')}]")
+    return told + notes.mark(found.note)
+
+
+def _csv(rows: Sequence[ScoreRow]) -> list[list[Any]]:
+    found = []
+    for row in rows:
+        first = next(iter(row.scores))
+        found += [csv_row(row.label, name, "score", one) for name, one in row.scores.items()]
+        for measure, value in (("ratio", row.ratio), ("gain", row.gain)):
+            found += [csv_row(row.label, first, measure, value)] if value else []
+    return found
+
+
+def _setting(measures: Measures, judged: Judged, asked: ScoreTable) -> list[str]:
+    real = measures.finished.real(judged)
+    if real is None:
+        return [asked.task, "not recorded", "", "this study"]
+    kind = "slices" if len(real.size) == 2 else "volumes"
+    return [asked.task, " x ".join(map(str, real.size)), f"{len(real):,} {kind}", "this study"]
+
+
+def _paper(
+    one: PaperRow, classes: list[str], loops: int, rows: Sequence[ScoreRow], ours: list[str], notes: Footnotes
+) -> tuple[list[str], bool]:
+    """Return the cells of a published number, and whether it may be compared with ours."""
+    n = next(iter(rows[0].scores.values())).n
+    why = not_comparable(one, task=ours[0], resolution=ours[1], n=n)
+    value = number(one.value) + notes.mark(why and f"not comparable: {why}")
+    place = classes[0] if one.class_ == "mean" else one.class_
+    cells = [value if one.measure == "score" and name == place else "" for name in classes]
+    cells += [value if one.measure == measure else "" for measure in ("ratio", "gain")]
+    setting = [one.task, one.resolution, one.slices, one.source]
+    return [one.row, *[""] * loops, *cells, str(one.n or "?"), "", *(text or "?" for text in setting)], not why
+
+
+def not_comparable(one: PaperRow, task: str, resolution: str, n: int) -> str:
+    """Say in what a paper's setting is not ours, "" where it is."""
+    pairs = (("task", one.task, task), ("resolution", one.resolution, resolution), ("n", str(one.n or ""), str(n)))
+    differ = [(what, theirs, mine) for what, theirs, mine in pairs if _plain(theirs) != _plain(mine) or not theirs]
+    return join_notes(*(f"{what} {theirs or 'not known'}, here {mine or 'not told'}" for what, theirs, mine in differ))
+
+
+def _plain(text: str) -> str:
+    return text.lower().replace("×", "x").replace(" ", "")
+
+
+def number_table(measures: Measures, asked: NumberTable) -> StudyTable | None:
+    """Print results by name: a row for each combination of loops; None where no stage for it is done."""
+    judged, pool = measures.finished.select(asked), measures.pooled_loops(asked.pool)
+    if not judged:
+        return None
+    names, notes, rows, raw = measures.config.names, Footnotes(), [], []
+    groups = measures.groups(judged, pool)
+    loops = list(dict.fromkeys(loop for found in groups for loop, _ in found))
+    for found, members in groups.items():
+        values = dict(found)
+        numbers = [measures.result(members, name) for name in asked.results]
+        label = ", ".join(f"{loop} {value}" for loop, value in found) or asked.template
+        raw += [csv_row(label, "", name, one) for name, one in zip(asked.results, numbers, strict=True)]
+        texts = [named(names, values[loop]) if loop in values else "" for loop in loops] or [
+            named(names, asked.template)
+        ]
+        n = [one.n for one in numbers if one.n]
+        rows.append([*texts, *(_cell(one, notes) for one in numbers), f"{min(n):,}" if n else "–"])
+    columns = [heading(name.partition(".")[2] or name, name.partition(".")[0]) for name in asked.results]
+    head = [*([heading(named(names, loop)) for loop in loops] or ["Stage"]), *columns, "n"]
+    first = len(loops) or 1
+    behind = join_notes(*dict.fromkeys(row[-2] for row in raw if row[-2]))
+    title = asked.title or heading(named(names, asked.template))
+    view = View(title, head, rows, [i >= first for i in range(len(head))], behind, notes.notes)
+    return StudyTable(f"{slug(asked.template)}-{slug(title)}"[:80], view, raw)
+
+
+def as_results(measures: Measures, asked: ScoreTable, rows: Sequence[ScoreRow]) -> list[Result]:
+    """Return pooled numbers as results: ``study.utility.both.generator-diffusion.ratio.lesion``."""
+    found, seed, better = [], measures.config.seed, "lower" if asked.score in LOWER else "higher"
+    for row in rows:
+        at = ".".join(["study", slug(asked.template), row.arm, *(slug(f"{loop} {value}") for loop, value in row.loops)])
+        first = next(iter(row.scores))
+        numbers = [("score", name, one) for name, one in row.scores.items()]
+        numbers += [(what, first, one) for what, one in (("ratio", row.ratio), ("gain", row.gain)) if one]
+        for what, name, one in numbers:
+            note = join_notes(one.behind, one.note)
+            ends = (one.value, one.low, one.high)
+            found.append(Result(f"{at}.{what}.{slug(name)}", *ends, one.unit, better, one.n, seed, note))
+    return found
