@@ -12,18 +12,17 @@ import ctypes
 import os
 import platform
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from understudy.core.atomic import lock
-from understudy.core.errors import UnderstudyError
 from understudy.studies.record import Record, State, read_record, set_aside, size_mb, state_of, write_record
 from understudy.studies.stage import Stage
 
@@ -50,24 +49,14 @@ def run_stages(
 
     Raises:
         UsageError: another process runs this study.
-        UnderstudyError: an input of a stage vanished, or a record cannot be read.
+        UnderstudyError: a record cannot be read.
     """
-    out.joinpath(".study").mkdir(parents=True, exist_ok=True)
+    (out / ".study").mkdir(parents=True, exist_ok=True)
     with lock(out / ".study" / "lock", f"running the study in {out}"):
-        left = _missing(stages, out)
-        for stage in left:
+        for stage in stages:
             set_aside(out, stage)
-        left = _missing(left, out)
+        left = [stage for stage in stages if state_of(out, stage) is not State.DONE]
         return _Runner(out, jobs, keep_going, told or (lambda *_: None)).run(left)
-
-
-def _missing(stages: Iterable[Stage], out: Path) -> list[Stage]:
-    """Return the stages that are not done, and those that depend on one of them."""
-    missing: dict[str, Stage] = {}
-    for stage in stages:
-        if state_of(out, stage) is not State.DONE or any(name in missing for name in stage.inputs):
-            missing[stage.name] = stage
-    return list(missing.values())
 
 
 class _Runner:
@@ -128,7 +117,7 @@ class _Runner:
                 stdin=subprocess.DEVNULL,
                 stdout=handle,
                 stderr=handle,
-                preexec_fn=_die_with_parent,
+                preexec_fn=partial(_die_with, os.getpid()),
             )
         self.running.append(_Running(stage, process, record, time.monotonic()))
         self.told("start", stage, None)
@@ -180,10 +169,12 @@ class _Runner:
                 one.process.wait()
 
 
-def _die_with_parent() -> None:
+def _die_with(parent: int) -> None:
     """Ask Linux to kill this process when its parent ends, however that ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before
+            os._exit(1)
 
 
 def last_words(out: Path, stage: Stage) -> str:
@@ -191,17 +182,3 @@ def last_words(out: Path, stage: Stage) -> str:
     file = out / "logs" / f"{stage.name}.log"
     lines = file.read_text(errors="replace").split("\n") if file.is_file() else []
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
-
-
-def copy_study(file: Path, out: Path) -> None:
-    """Keep the study beside its outputs, so that the folder tells what it is of.
-
-    Raises:
-        UnderstudyError: the folder holds another study.
-    """
-    kept = out / "study.yaml"
-    out.mkdir(parents=True, exist_ok=True)
-    if not kept.exists() and any(p.name != ".study" for p in out.iterdir()):
-        raise UnderstudyError(f"{out} is no study's folder, and not empty: choose another --out")
-    if not kept.exists() or kept.read_bytes() != file.read_bytes():
-        shutil.copyfile(file, kept)
