@@ -121,7 +121,8 @@ class _Expansion:
         except UsageError as error:
             raise UsageError(f"stage {name}: {error}") from error
         needed = [stage for stages in inputs.values() for stage in stages]
-        needs = self.template.needs or self.study.needs
+        own = self.template.needs.model_dump(exclude_unset=True) if self.template.needs else {}
+        needs = self.study.needs.model_copy(update=own)
         digest = _digest(arguments, needed)
         names = tuple(stage.name for stage in needed)
         return Stage(name, self.name, at, folder, self.template.verb, arguments, names, needs, digest)

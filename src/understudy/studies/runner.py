@@ -56,12 +56,20 @@ def run_stages(
         for stage in stages:
             set_aside(out, stage)
         left = [stage for stage in stages if state_of(out, stage) is not State.DONE]
-        return _Runner(out, jobs, keep_going, told or (lambda *_: None)).run(left)
+        return _Runner(out, jobs, keep_going, told or (lambda *_: None), _depths(stages)).run(left)
+
+
+def _depths(stages: Sequence[Stage]) -> dict[str, int]:
+    """Return for each stage how many stand one behind the other before it."""
+    depths: dict[str, int] = {}
+    for stage in stages:
+        depths[stage.name] = 1 + max((depths[name] for name in stage.inputs), default=-1)
+    return depths
 
 
 class _Runner:
-    def __init__(self, out: Path, jobs: int, keep_going: bool, told: Told) -> None:
-        self.out, self.jobs, self.keep_going, self.told = out, jobs, keep_going, told
+    def __init__(self, out: Path, jobs: int, keep_going: bool, told: Told, depth: dict[str, int]) -> None:
+        self.out, self.jobs, self.keep_going, self.told, self.depth = out, jobs, keep_going, told, depth
         self.running: list[_Running] = []
         self.failed = False
 
@@ -71,6 +79,7 @@ class _Runner:
         try:
             while waiting or self.running:
                 ready = [s for s in waiting if not any(name in undone for name in s.inputs)]
+                ready.sort(key=lambda s: -self.depth[s.name])  # what lies deepest first: results come early
                 if self.failed and not self.keep_going:
                     ready = []
                 for stage in ready[: self.jobs - len(self.running)]:
