@@ -19,7 +19,7 @@ from understudy.core.errors import UnderstudyError, UsageError
 if TYPE_CHECKING:
     from understudy.studies.plan import Planned
     from understudy.studies.stage import Stage
-    from understudy.studies.study import Study
+    from understudy.studies.study import StudyFile
 
 File = Annotated[Path, typer.Argument(metavar="S.yaml", help="The study.")]
 Folder = Annotated[Path, typer.Option("--out", metavar="DIR", help="The study's folder; run again to go on.")]
@@ -39,8 +39,11 @@ def verb(*examples: str) -> Any:
     return app.command(cls=Verb, epilog=example(*examples))
 
 
-@verb("understudy study plan crossval.yaml --out crossval", "understudy study plan crossval.yaml --out crossval --stages")
+@verb(
+    "understudy study plan crossval.yaml --out crossval", "understudy study plan crossval.yaml --out crossval --stages"
+)
 def plan(
+    context: typer.Context,
     file: File,
     out: Folder,
     data: Data = None,
@@ -53,7 +56,7 @@ def plan(
     from understudy.studies.plan import hours_left
     from understudy.studies.plan import plan as planned
 
-    _, made = read(file, data, settings, key)
+    _, made = read(context, file, data, settings, key)
     found = planned(made, out)
     if stages:
         for one in found:
@@ -63,14 +66,15 @@ def plan(
     left = [one for one in found if one.state.value != "done"]
     unknown = sum(one.seconds is None for one in left)
     typer.echo(
-        f"{len(found) - len(left)} of {len(found)} stages are done; the rest takes about {hours_left(found, jobs):.1f} h "
-        f"with --jobs {jobs} and {sum(one.disk_mb or 0 for one in left) / 1024:.1f} GiB"
+        f"{len(found) - len(left)} of {len(found)} stages are done; the rest takes about "
+        f"{hours_left(found, jobs):.1f} h with --jobs {jobs} and {sum(one.disk_mb or 0 for one in left) / 1024:.1f} GiB"
         + (f" (of {unknown} stages nothing is known yet)" if unknown else "")
     )
 
 
 @verb("understudy study run crossval.yaml --out crossval --jobs 2 --keep-going")
 def run(
+    context: typer.Context,
     file: File,
     out: Folder,
     data: Data = None,
@@ -82,9 +86,10 @@ def run(
     ] = False,
 ) -> None:
     """Run what is missing; a changed setting remakes only what depends on it, and ends with the report."""
+    from understudy.studies.record import State, state_of
     from understudy.studies.runner import last_words, run_stages
 
-    whole, made = read(file, data, settings, key)
+    whole, made = read(context, file, data, settings, key)
     _keep(file, whole, out)
     width, numbers = len(str(len(made))), {stage.name: i for i, stage in enumerate(made, start=1)}
 
@@ -94,28 +99,19 @@ def run(
 
     with writing(out):
         undone = run_stages(made, out, jobs=jobs, keep_going=keep_going, told=told)
-    failed = [stage for stage in undone if last_words(out, stage)]
     if undone:
-        stage = next((s for s in undone if _failed(out, s)), undone[0])
+        first = next((stage for stage in undone if state_of(out, stage) is State.FAILED), undone[0])
         raise UnderstudyError(
-            f"{len(undone)} of {len(made)} stages are not done; {stage.name} failed: {last_words(out, stage)} "
-            f"(its log: {out / 'logs' / stage.name}.log; run again to go on)"
+            f"{len(undone)} of {len(made)} stages are not done; {first.name} failed: {last_words(out, first)} "
+            f"(the rest in {out / 'logs' / first.name}.log): mend it and run the same command again"
         )
-    del failed
     typer.echo(f"study: {out}")
 
 
-def _failed(out: Path, stage: "Stage") -> bool:
-    from understudy.studies.record import State, state_of
-
-    return state_of(out, stage) is State.FAILED
-
-
 def read(
-    file: Path, data: Path | None, settings: Sequence[str] | None, key: Path | None
-) -> "tuple[Study, list[Stage]]":
+    context: typer.Context, file: Path, data: Path | None, settings: Sequence[str] | None, key: Path | None
+) -> "tuple[StudyFile, list[Stage]]":
     """Return a study with what was told on the command line, and its stages; every setting is looked at."""
-    from understudy.cli.main import app as root
     from understudy.studies.command_line import CommandLine
     from understudy.studies.expand import expand
     from understudy.studies.study import read_study
@@ -128,10 +124,10 @@ def read(
     if data is not None:
         changes["data"] = str(data.absolute())
     found = found.model_copy(update=changes)
-    return found, expand(found, CommandLine(typer.main.get_command(root)), key and key.absolute())
+    return found, expand(found, CommandLine(context.find_root().command), key and key.absolute())
 
 
-def _keep(file: Path, study: "Study", out: Path) -> None:
+def _keep(file: Path, study: "StudyFile", out: Path) -> None:
     """Keep the YAML beside the outputs, so that the folder tells what it is of; another study is refused."""
     from understudy.studies.study import read_study
 

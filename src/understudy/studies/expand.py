@@ -21,14 +21,14 @@ from understudy.core.errors import UsageError
 from understudy.core.provenance import code_version
 from understudy.studies.command_line import CommandLine
 from understudy.studies.stage import Stage
-from understudy.studies.study import Study, Template
+from understudy.studies.study import StudyFile, Template
 
 REFERENCE = re.compile(r"\$(?:(\$)|\{([a-z][\w.]*)\}|([a-z]\w*(?:\.[a-z]\w*)*))")
 MOST_STAGES = 20_000
 Values = dict[str, str]  # of loops
 
 
-def expand(study: Study, line: CommandLine, key: Path | None = None) -> list[Stage]:
+def expand(study: StudyFile, line: CommandLine, key: Path | None = None) -> list[Stage]:
     """Return all stages; ``key`` is the file of the pseudonym key that they get where their verb takes one.
 
     Raises:
@@ -47,7 +47,7 @@ def expand(study: Study, line: CommandLine, key: Path | None = None) -> list[Sta
     return stages
 
 
-def _ordered(study: Study) -> list[str]:
+def _ordered(study: StudyFile) -> list[str]:
     """Return the templates, inputs first, else as they stand."""
     inputs = {name: [n for n in _mentioned(template) if n in study.stages] for name, template in study.stages.items()}
     try:
@@ -67,7 +67,7 @@ class _Expansion:
     """The stages of one template."""
 
     def __init__(
-        self, study: Study, line: CommandLine, key: Path | None, name: str, made: dict[str, list[Stage]]
+        self, study: StudyFile, line: CommandLine, key: Path | None, name: str, made: dict[str, list[Stage]]
     ) -> None:
         self.study, self.line, self.key, self.name, self.made = study, line, key, name, made
         self.template = study.stages[name]
@@ -111,7 +111,10 @@ class _Expansion:
         folder = f"{self.name}/{name}" if at else name
         scope: dict[str, Any] = {"data": self.study.data, **self.study.values, **at, **inputs}
         try:
-            words, options = self._resolved(list(self.template.words), scope), self._resolved(self.template.options, scope)
+            words, options = (
+                self._resolved(list(self.template.words), scope),
+                self._resolved(self.template.options, scope),
+            )
             settings = self._resolved(self.template.settings, scope) or {}
             if not isinstance(settings, dict):
                 raise UsageError(f"set is a mapping of settings, found {settings!r}")

@@ -72,8 +72,8 @@ class Template(BaseModel):
         return {"verb": verbs[0], "words": listed, "options": options, "settings": given.get("set"), **own}
 
 
-class Study(BaseModel):
-    """A whole study."""
+class StudyFile(BaseModel):
+    """A whole study, as its YAML says it."""
 
     model_config = FORBID
 
@@ -123,7 +123,7 @@ def _loop(name: Any, values: Any) -> dict[str, Any]:
     return {str(value): dict(more or {}) for value, more in listed.items()}
 
 
-def read_study(file: Path) -> Study:
+def read_study(file: Path) -> StudyFile:
     """Read a study; its ``data`` becomes a whole path, relative to the file.
 
     Raises:
@@ -137,8 +137,8 @@ def read_study(file: Path) -> Study:
     if len(content) > MAX_BYTES:
         raise UnderstudyError(f"{file} is no study: it has over {MAX_BYTES // 2**20} MiB")
     try:
-        data = yaml.load(content.decode(), _Once)  # noqa: S506  a SafeLoader
-        study = Study.model_validate(data)
+        data = yaml.load(content.decode(), _Once)
+        study = StudyFile.model_validate(data)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise UnderstudyError(f"{file} is no YAML: {' '.join(str(error).split())[:300]}") from error
     except ValidationError as error:
