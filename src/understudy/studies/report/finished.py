@@ -16,6 +16,8 @@ from understudy.studies.record import Record, read_record
 from understudy.studies.report.config import Selection
 from understudy.studies.stage import Stage
 
+COHORT = "cohort"  # what stands beside the loops: which stage of the YAML made the synthetic cohort
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -25,7 +27,7 @@ class Judged:
         stage: the evaluation.
         folder: its results.
         cohort: the cohort's short name in the results, "" where there is one.
-        loops: those of the evaluation and of the cohort.
+        loops: those of the evaluation and of the cohort, and ``cohort``: the stage of the YAML that made it.
         of: the stage that made the cohort, or None.
     """
 
@@ -99,10 +101,10 @@ class Finished:
         made = [by_folder[path] for path in _option(stage.arguments, "--synthetic") if path in by_folder]
         if len(made) < 2:
             of = made[0] if made else None
-            yield Judged(stage, folder, "", {**(of.loops if of else {}), **stage.loops}, of)
+            yield Judged(stage, folder, "", _loops(stage, of), of)
             return
         for name, of in zip(numbered([self.cohort(one).generator for one in made]), made, strict=True):
-            yield Judged(stage, folder, name, {**of.loops, **stage.loops}, of)
+            yield Judged(stage, folder, name, _loops(stage, of), of)
 
     def select(self, asked: Selection) -> list[Judged]:
         """Return what a selection asks for; UnderstudyError where the study has no such stage or loop."""
@@ -111,7 +113,7 @@ class Finished:
             raise UnderstudyError(
                 f"the report asks for the stage {asked.template!r}, and the study has {', '.join(known)}: correct it"
             )
-        loops = {loop for stage in self.stages for loop in stage.loops}
+        loops = {COHORT, *(loop for stage in self.stages for loop in stage.loops)}
         if unknown := sorted(set(asked.where) - loops):
             raise UnderstudyError(
                 f"the report asks for the loop {unknown[0]!r}, and the study has "
@@ -125,6 +127,10 @@ class Finished:
         if judged.stage.name not in self._results:
             self._results[judged.stage.name] = read_results(judged.folder)[0]
         return {_without(r.name, judged.cohort): r for r in self._results[judged.stage.name]}
+
+
+def _loops(stage: Stage, of: Stage | None) -> dict[str, str]:
+    return {**({COHORT: of.template, **of.loops} if of else {}), **stage.loops}
 
 
 def _option(arguments: Sequence[str], name: str) -> list[str]:
