@@ -27,6 +27,7 @@ DPI = 150
 WIDTH_INCHES = 8.0  # of grids
 CHART_INCHES = 5.0
 PANELS = 4  # histograms side by side
+FEW_SERIES = 4  # of more the legend stands below the curves
 MARGIN_INCHES = 0.3  # left of a grid, where its rows have names
 INK, QUIET, RULE = "#1c2733", "#5b6875", "#d5dbe1"
 SERIES = ("#1f5f8b", "#c2571a", "#5a7d2a", "#7a4b94", "#9c2f45", "#0f7f7a")
@@ -185,7 +186,8 @@ def curve_figure(curve: Mapping[str, Any], form: Form = png) -> bytes:
             "y_scale"?: "log"}.
         form: png or svg.
     """
-    figure = _chart(2.9)
+    several = len(curve["series"]) > FEW_SERIES
+    figure = _chart(2.9 + (0.17 * -(-len(curve["series"]) // 2) if several else 0))
     axes = figure.add_subplot()
     for series, paint in zip(curve["series"], series_colours([s["name"] for s in curve["series"]]), strict=True):
         width, style = (1.3, "--") if series.get("reference") else (1.9, "-")
@@ -204,7 +206,9 @@ def curve_figure(curve: Mapping[str, Any], form: Form = png) -> bytes:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
         axes.yaxis.set_minor_locator(NullLocator())
     _plain(axes, curve["x_label"], curve["y_label"])
-    if any(s["name"] for s in curve["series"]):
+    if several:
+        figure.legend(loc="outside lower center", ncols=2, **LEGEND)
+    elif any(s["name"] for s in curve["series"]):
         axes.legend(loc="best", **LEGEND)
     return form(figure)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from understudy.evaluation.guard import slug
-from understudy.report.tables import View, words
+from understudy.report.tables import NUMBER, View, words
 from understudy.studies.report.measures import Number
 
 CSV = ("row", "class", "measure", "value", "low", "high", "n", "unit", "behind", "note")
@@ -93,6 +93,11 @@ def csv_row(row: str, name: str, measure: str, number: Number) -> list[Any]:
     """Return a number as a row of a table's CSV file."""
     ends = (number.value, number.low, number.high)
     return [row, name, measure, *ends, number.n or None, number.unit, number.behind, number.note]
+
+
+def valued(names: dict[str, str], loop: str, value: str) -> str:
+    """Write a value of a loop in words, a plain number after the loop's name."""
+    return f"{named(names, loop)} {value}" if NUMBER.match(value) and value not in names else named(names, value)
 
 
 def named(names: dict[str, str], text: str) -> str:

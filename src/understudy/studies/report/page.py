@@ -7,6 +7,7 @@ give the same bytes.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -137,7 +138,8 @@ def _numbers(measures: Measures, kind: str) -> Block:
             views = [(table, table_view(table, kind)) for table in folder.tables if table.name == "correlation"]
             for table, view in views:
                 raw = [list(row) for row in table.rows]
-                tables.append(StudyTable(f"{one.stage.name}-{table.name}", view, raw, table.header))
+                told = replace(view, title="Rank correlation of each metric with utility")
+                tables.append(StudyTable(f"{one.stage.name}-{table.name}", told, raw, table.header))
     return Block(chapter(kind).title, chapter(kind).text, figures=figures, tables=tables)
 
 

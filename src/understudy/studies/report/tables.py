@@ -99,8 +99,8 @@ def score_table(measures: Measures, asked: ScoreTable, rows: Sequence[ScoreRow])
         *(heading(named(names, loop)) for loop in loops),
         *(heading(named(names, c)) for c in classes),
     ]
-    head += ["Ratio to real", "Gain over real", "n", "Behind it", *(SETTING if asked.paper else ())]
-    numeric = [i > len(loops) and i < len(head) - (5 if asked.paper else 1) for i in range(len(head))]
+    head += ["Ratio to real", "Gain over real", "n", *(SETTING if asked.paper else ())]
+    numeric = [len(loops) < i < len(head) - (len(SETTING) if asked.paper else 0) for i in range(len(head))]
     title = asked.title or f"{score} on real test subjects: {named(names, asked.template)}"
     caption = f"{score} with its 95 % interval; ratio and gain are of the first column of scores. n: test subjects."
     view = View(title, head, printed, numeric, caption, notes.notes)
@@ -112,7 +112,7 @@ def _cells(row: ScoreRow, loops: list[str], names: dict[str, str], notes: Footno
     told = [named(names, row.arm), *(named(names, values[loop]) if loop in values else "" for loop in loops)]
     told += [_cell(found, notes) for found in row.scores.values()]
     told += [_cell(found, notes) if found else "" for found in (row.ratio, row.gain)]
-    return [*told, f"{first.n:,}" if first.n else "–", first.behind]
+    return [*told, (f"{first.n:,}" if first.n else "–") + notes.mark(first.behind)]
 
 
 def _cell(found: Number, notes: Footnotes) -> str:
@@ -150,7 +150,7 @@ def _paper(
     cells = [value if one.measure == "score" and name == place else "" for name in classes]
     cells += [value if one.measure == measure else "" for measure in ("ratio", "gain")]
     setting = [one.task, one.resolution, one.slices, one.source]
-    return [one.row, *[""] * loops, *cells, str(one.n or "?"), "", *(text or "?" for text in setting)], not why
+    return [one.row, *[""] * loops, *cells, str(one.n or "?"), *(text or "?" for text in setting)], not why
 
 
 def not_comparable(one: PaperRow, task: str, resolution: str, n: int) -> str:
