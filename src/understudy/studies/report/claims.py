@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from understudy.core.result import SCORES
 from understudy.evaluation.folder import join_notes
 from understudy.report.tables import interval, number
-from understudy.studies.report.blocks import named
+from understudy.studies.report.blocks import named, valued
 from understudy.studies.report.config import Claim
 from understudy.studies.report.measures import Measures, Number
 
@@ -77,11 +77,11 @@ def _reach(claim: Claim, found: Number) -> str:
 def described(measures: Measures, claim: Claim) -> str:
     """Say which number a claim is judged by."""
     names = measures.config.names
-    where = ", ".join(f"{named(names, loop)} {named(names, value)}" for loop, value in claim.where.items())
+    where = ", ".join(valued(names, loop, value) for loop, value in claim.where.items())
     if claim.result:
         return join_notes(named(names, claim.result.partition(".")[2] or claim.result), where)
     real = "real" + claim.arm[claim.arm.find("@") :] * ("@" in claim.arm)
-    other = ", ".join(named(names, value) for value in claim.against.values())
+    other = ", ".join(valued(names, loop, value) for loop, value in claim.against.items())
     score = SCORES.get(claim.score, claim.score) or _score_name(measures, claim)
     text = MEASURES[claim.measure].format(
         score=score, arm=named(names, claim.arm), real=named(names, real), other=other

@@ -14,7 +14,7 @@ from understudy.evaluation.guard import slug
 from understudy.report.figures import curve_figure, interval_figure, scatter_figure, svg
 from understudy.report.reading import Folder
 from understudy.report.tables import View, words
-from understudy.studies.report.blocks import StudyFigure, StudyTable, csv_row, named
+from understudy.studies.report.blocks import StudyFigure, StudyTable, csv_row, named, valued
 from understudy.studies.report.config import CurvePlan, ScoreTable
 from understudy.studies.report.finished import Judged
 from understudy.studies.report.measures import BEST_ATTACK, Combination, Measures, Number
@@ -32,7 +32,7 @@ def score_figure(measures: Measures, asked: ScoreTable, rows: Sequence[ScoreRow]
     names, drawn = measures.config.names, []
     for row in rows:
         found = next(iter(row.scores.values()))
-        label = ", ".join([named(names, row.arm), *(named(names, value) for _, value in row.loops)])
+        label = ", ".join([named(names, row.arm), *(valued(names, loop, value) for loop, value in row.loops)])
         if found.value is not None:
             drawn.append((label, named(names, row.arm), found.value, found.low, found.high))
     if not drawn:
@@ -41,7 +41,8 @@ def score_figure(measures: Measures, asked: ScoreTable, rows: Sequence[ScoreRow]
     label = SCORES.get(score, words(score))
     alt = "; ".join(f"{text} {value:.3g}" for text, _, value, _, _ in drawn)
     note = "Dots are values over all test subjects, lines 95 % intervals."
-    return StudyFigure(name, f"{label} with intervals", alt, interval_figure(drawn, label, svg), note=note)
+    title = f"{label} with intervals: {asked.title or named(names, asked.template)}"
+    return StudyFigure(name, title, alt, interval_figure(drawn, label, svg), note=note)
 
 
 def default_curves(measures: Measures) -> list[CurvePlan]:
@@ -131,9 +132,7 @@ def _y_label(measures: Measures, asked: CurvePlan, judged: Sequence[Judged]) -> 
 
 def _line(measures: Measures, asked: CurvePlan, arm: str, loops: Combination) -> str:
     names = measures.config.names
-    parts = [
-        named(names, value) if _number(value) is None else f"{named(names, loop)} {value}" for loop, value in loops
-    ]
+    parts = [valued(names, loop, value) for loop, value in loops]
     return ", ".join([*([] if asked.result else [named(names, arm)]), *parts])
 
 

@@ -17,7 +17,7 @@ from understudy.core.seed import derive
 from understudy.core.statistics import Means, Measurement
 from understudy.evaluation.folder import join_notes
 from understudy.evaluation.utility.auc import Areas
-from understudy.studies.pool import Pool, Pooled, Unit
+from understudy.studies.pool import WORDS, Pool, Pooled, Unit
 from understudy.studies.report.config import Measure, ReportConfig
 from understudy.studies.report.finished import Finished, Judged
 from understudy.studies.report.scores import NetworkScores, read_scores
@@ -128,7 +128,7 @@ class Measures:
             pooled = found.ratio(arm, real)
         else:
             pooled = found.gain(arm, f"other {arm}" if measure == "difference" else real)
-        return self._public(pooled, judged, name, score)
+        return self._public(pooled, judged, name, score, of_real=measure == "score" and arm.startswith("real"))
 
     def _units(self, judged: Sequence[Judged], pool: Sequence[str], name: str, score: str, prefix: str) -> list[Unit]:
         units = []
@@ -148,7 +148,7 @@ class Measures:
         kind = f"{type(measured).__name__} {measured.subjects} {getattr(measured, 'classes', '')} {digest}"
         return self._same.setdefault(kind, measured)
 
-    def _public(self, pooled: Pooled | None, judged: Sequence[Judged], name: str, score: str) -> Number:
+    def _public(self, pooled: Pooled | None, judged: Sequence[Judged], name: str, score: str, of_real: bool) -> Number:
         if pooled is None:
             return Number(None, note="not measured")
         folds = {read.subjects: read.behind.get(name, 0) for read in (self.scores(one, score) for one in judged)}
@@ -157,7 +157,8 @@ class Measures:
             return Number(
                 None, note=f"withheld: {behind} subjects stand behind it, and a public number needs {MIN_SUBJECTS}"
             )
-        missing = [f"the interval does not hold the {source}: there is one" for source in pooled.missing]
+        sources = [source for source in pooled.missing if not (of_real and source == WORDS["blocks"])]
+        missing = [f"the interval does not hold the {source}: there is one" for source in sources]
         return Number(pooled.value, pooled.low, pooled.high, pooled.n, "", described(pooled), join_notes(*missing))
 
     def result(self, judged: Sequence[Judged], name: str) -> Number:

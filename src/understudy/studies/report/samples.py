@@ -13,7 +13,7 @@ from understudy.evaluation.folder import grid_arrays
 from understudy.evaluation.guard import slug
 from understudy.report.figures import DrawnCases, grid_figure
 from understudy.report.sections import legend
-from understudy.studies.report.blocks import StudyFigure, named
+from understudy.studies.report.blocks import StudyFigure, named, valued
 from understudy.studies.report.config import SampleGrid, Selection
 from understudy.studies.report.measures import Measures
 from understudy.studies.stage import Stage
@@ -65,7 +65,7 @@ def _shown(measures: Measures, plan: SampleGrid, stages: Sequence[Stage]) -> lis
         if cohort.kind != "synthetic" or cohort.images is None:
             continue
         cases = DrawnCases.from_arrays(grid_arrays(cohort, np.arange(min(plan.cases, len(cohort)))))
-        loops = [named(names, value) for loop, value in stage.loops.items() if loop not in pool]
+        loops = [valued(names, loop, value) for loop, value in stage.loops.items() if loop not in pool]
         found.append(Shown(", ".join(loops) or named(names, stage.template), cases))
     return found
 
