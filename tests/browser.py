@@ -1,6 +1,7 @@
 """A headless Chromium, spoken to over its DevTools pipe with nothing but the standard library."""
 
 import base64
+import fcntl
 import json
 import os
 import shutil
@@ -25,18 +26,25 @@ def chromium() -> str | None:
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
+def _pipe() -> tuple[int, int]:
+    """Return a pipe whose ends have numbers of 10 and more."""
+    low = os.pipe()
+    high = fcntl.fcntl(low[0], fcntl.F_DUPFD_CLOEXEC, 10), fcntl.fcntl(low[1], fcntl.F_DUPFD_CLOEXEC, 10)
+    for end in low:
+        os.close(end)
+    return high
+
+
 class Browser:
     """One page in a browser that cannot resolve any name; events are kept as they come."""
 
     def __enter__(self) -> Self:
         self.profile = tempfile.mkdtemp()
-        read_in, self.to = os.pipe()
-        self.since, write_out = os.pipe()
-        command = f'exec "$0" "$@" 3<&{read_in} 4>&{write_out}'
-        words = [str(chromium()), *FLAGS, f"--user-data-dir={self.profile}", "about:blank"]
+        (read_in, self.to), (self.since, write_out) = _pipe(), _pipe()
         self.process = subprocess.Popen(
-            ["sh", "-c", command, *words],
-            pass_fds=(read_in, write_out),
+            [str(chromium()), *FLAGS, f"--user-data-dir={self.profile}", "about:blank"],
+            preexec_fn=lambda: (os.dup2(read_in, 3), os.dup2(write_out, 4)),  # what it reads and writes
+            pass_fds=(3, 4),
             stderr=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             start_new_session=True,

@@ -8,8 +8,9 @@ the seeds of its networks. Networks that several units share, such as those on r
 compared get the same subjects and the same blocks in each resample.
 **Source**: Davison and Hinkley, Bootstrap Methods and their Application (1997, 3.8): what is nested is resampled at
 its highest level alone; Satterthwaite, Biometrics Bulletin 2 (1946), degrees of freedom of a sum of variances.
-**Differs** from the percentile interval, which is too short for few seeds: of k things resampled the deviations are
-multiplied by sqrt(k / (k - 1)), and the ends by t over z with the degrees of freedom of all sources together.
+**Differs** from the nested percentile interval, which is too short for few seeds: subjects are resampled; blocks and
+networks, which are few, get normal weights (a multiplier bootstrap, unbiased for any number of them); the ends move by
+t over z with the degrees of freedom of all sources together.
 What one seed or one block cannot show is not in the interval, and ``Pooled.missing`` says so. Which subjects fall into
 which fold is taken as it is. **Checked** in tests/studies/test_pool.py; coverage in docs/coverage.md.
 """
@@ -74,13 +75,13 @@ class Pooled:
 class _Fold:
     """The units of one set of test subjects, with the resamples that all arms share.
 
-    How often each subject stands in a resample, (draws, subjects), and each of the B blocks, (draws, B).
+    How often each subject stands in a resample, (draws, subjects), and the weights of the B blocks, (draws, B).
     """
 
     units: list[Unit]
     subjects: np.ndarray
     blocks: list[str]
-    times: np.ndarray
+    weights: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,8 @@ class Pool:
         self.folds = []
         for i, (subjects, members) in enumerate(grouped.items()):
             blocks = sorted({unit.block for unit in members})
-            drawn = resample(rng(seed, "pool", "blocks", i), len(blocks), draws)
-            self.folds.append(_Fold(members, times[:, np.searchsorted(everyone, subjects)], blocks, drawn))
+            weights = rng(seed, "pool", "blocks", i).standard_normal((draws, len(blocks)))
+            self.folds.append(_Fold(members, times[:, np.searchsorted(everyone, subjects)], blocks, weights))
 
     def score(self, arm: str) -> Pooled | None:
         """Return the mean score of an arm over test subjects; None where no subject counts."""
@@ -174,7 +175,7 @@ class Pool:
         who, level = np.stack([part.drawn for part in parts]), np.stack([part.on for part in parts])
         who = np.where(np.isfinite(level), who, 0)
         on = (who * np.nan_to_num(level)).sum(0) / np.maximum(who.sum(0), 1)
-        moved = {"subjects": _stretch(n) * (on - value)}
+        moved = {"subjects": np.sqrt(n / max(n - 1, 1)) * (on - value)}
         freedom = {"subjects": float(n - 1)}
         for source in SOURCES[1:]:
             moved[source] = sizes @ np.stack([part.moved[source] for part in parts]) / sizes.sum()
@@ -192,10 +193,12 @@ class Pool:
         moved, freedom = {s: np.zeros(self.draws) for s in SOURCES[1:]}, dict.fromkeys(SOURCES[1:], 0.0)
         if len({block for block, _, _ in values}) > 1:
             means = np.array([_mean([v.mean() for b, _, v in values if b == block]) for block in fold.blocks])
-            moved["blocks"], freedom["blocks"] = _moved(means, fold.times), float(np.isfinite(means).sum() - 1)
+            moved["blocks"], freedom["blocks"] = _moved(means, fold.weights), float(np.isfinite(means).sum() - 1)
         else:
             draw = rng(self.seed, "pool", "networks", i, name)
-            moved["networks"] = np.mean([_moved(v, resample(draw, len(v), self.draws)) for _, _, v in values], 0)
+            moved["networks"] = np.mean(
+                [_moved(v, draw.standard_normal((self.draws, len(v)))) for _, _, v in values], 0
+            )
             freedom["networks"] = float(sum(len(v) - 1 for _, _, v in values))
         counted = np.any([_counted(one) for _, one, _ in values], axis=0)
         on = np.mean([_row_mean(one.on(fold.subjects)) for _, one, _ in values], axis=0)
@@ -204,17 +207,11 @@ class Pool:
         return _Part(value, moved, freedom, networks, who, fold.subjects[:, counted].sum(1), on)
 
 
-def _moved(values: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Return by how much the mean of k values moves where they are drawn ``times`` (draws, k), stretched; (draws,)."""
+def _moved(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return by how much the mean of k values moves, (draws,), with normal weights (draws, k); 0 of one value."""
     kept = np.isfinite(values)
-    values, times = values[kept], times[:, kept]
-    total = times.sum(1)
-    mean = np.divide(times @ values, total, out=np.full(len(total), values.mean()), where=total > 0)
-    return _stretch(len(values)) * (mean - values.mean())
-
-
-def _stretch(k: int) -> float:
-    return float(np.sqrt(k / (k - 1))) if k > 1 else 1.0
+    k, deviations = int(kept.sum()), values[kept] - values[kept].mean()
+    return weights[:, kept] @ deviations / np.sqrt(max(k * (k - 1), 1))
 
 
 def _mean(values: Sequence[float]) -> float:

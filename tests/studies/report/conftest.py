@@ -2,9 +2,11 @@
 
 import csv
 import hashlib
-from collections.abc import Callable, Sequence
+import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -222,8 +224,8 @@ def sweep(out: Path, counts: Sequence[int] = (5, 10, 20), subjects: int = 8) -> 
         given = ("--real", cohort.folder, "--synthetic", one.folder)
         utility = fake.stage("utility", "evaluate", "utility", *given, inputs=[cohort, one], subjects=count)
         grow = int(count) / 100
-        arms = {"real": 0.7, "progan": 0.5 + grow, "real+progan": 0.75, "75%real+25%progan": 0.73, "25%real+75%progan": 0.65,
-                "real@3": 0.5, "real@3+progan": 0.6, "progan then real@3": 0.62}  # fmt: skip
+        arms = {"real": 0.7, "progan": 0.5 + grow, "real+progan": 0.75, "75%real+25%progan": 0.73,
+                "25%real+75%progan": 0.65, "real@3": 0.5, "real@3+progan": 0.6, "progan then real@3": 0.62}  # fmt: skip
         write_scores(out / utility.folder, arms, subjects_of("1", subjects), 2, 3, ("lesion",))
         privacy = fake.stage("privacy", "evaluate", "privacy", *given, inputs=[cohort, one], subjects=count)
         (out / privacy.folder).mkdir(parents=True)
@@ -238,7 +240,20 @@ def sweep(out: Path, counts: Sequence[int] = (5, 10, 20), subjects: int = 8) -> 
     return fake
 
 
-Builder = Callable[..., Fake]
+@pytest.fixture(scope="session")
+def builder() -> SimpleNamespace:
+    """Return what writes studies."""
+    return SimpleNamespace(Fake=Fake, crossval=crossval, sweep=sweep)
+
+
+@pytest.fixture(scope="session")
+def devtools() -> ModuleType:
+    """Return the headless browser, tests/browser.py."""
+    spec = importlib.util.spec_from_file_location("browser", Path(__file__).resolve().parents[2] / "browser.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

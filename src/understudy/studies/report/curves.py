@@ -166,7 +166,7 @@ def _of_arms(measures: Measures, asked: CurvePlan, judged: Sequence[Judged]) -> 
     for loops, members in measures.groups(judged, pool, asked.lines).items():
         for arm in measures.arms(members):
             found = KIND.fullmatch(arm)
-            if found is None or (asked.arms and arm not in asked.arms and found["kind"] not in asked.arms):
+            if found is None or (asked.arms and not {arm, arm.partition("@")[0]} & set(asked.arms)):
                 continue
             for x, line in _places(measures, asked, found, members):
                 number = _value(measures, asked, members, pool, arm)

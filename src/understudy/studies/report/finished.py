@@ -29,6 +29,7 @@ class Judged:
         cohort: the cohort's short name in the results, "" where there is one.
         loops: those of the evaluation and of the cohort, and ``cohort``: the stage of the YAML that made it.
         of: the stage that made the cohort, or None.
+        others: short names of the other cohorts in the results.
     """
 
     stage: Stage
@@ -36,6 +37,7 @@ class Judged:
     cohort: str
     loops: Mapping[str, str]
     of: Stage | None = None
+    others: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -103,8 +105,10 @@ class Finished:
             of = made[0] if made else None
             yield Judged(stage, folder, "", _loops(stage, of), of)
             return
-        for name, of in zip(numbered([self.cohort(one).generator for one in made]), made, strict=True):
-            yield Judged(stage, folder, name, _loops(stage, of), of)
+        names = numbered([self.cohort(one).generator for one in made])
+        for name, of in zip(names, made, strict=True):
+            others = tuple(other for other in names if other != name)
+            yield Judged(stage, folder, name, _loops(stage, of), of, others)
 
     def select(self, asked: Selection) -> list[Judged]:
         """Return what a selection asks for; UnderstudyError where the study has no such stage or loop."""
@@ -123,10 +127,11 @@ class Finished:
         return [one for one in of if all(one.loops.get(loop) == value for loop, value in asked.where.items())]
 
     def results(self, judged: Judged) -> dict[str, Result]:
-        """Return the results about a cohort by name, its own name taken out: ``fidelity.frechet``."""
+        """Return the results about a cohort, or about all, by name without the cohort's: ``fidelity.frechet``."""
         if judged.stage.name not in self._results:
             self._results[judged.stage.name] = read_results(judged.folder)[0]
-        return {_without(r.name, judged.cohort): r for r in self._results[judged.stage.name]}
+        every = self._results[judged.stage.name]
+        return {_without(r.name, judged.cohort): r for r in every if not {*r.name.split(".")[1:]} & {*judged.others}}
 
 
 def _loops(stage: Stage, of: Stage | None) -> dict[str, str]:

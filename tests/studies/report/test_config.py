@@ -1,0 +1,44 @@
+"""The YAML's report: two lines are enough, unknown keys and numbers without a source are refused."""
+
+import pytest
+from pydantic import ValidationError
+
+from understudy.studies.report.config import ReportConfig, read_report
+
+
+def test_two_lines_are_enough() -> None:
+    found = read_report({"pool": ["fold", "seed"]})
+    assert found.pool == ("fold", "seed") and found.tables is None and found.claims == ()
+    assert read_report({}) == ReportConfig() and read_report(found) is found
+
+
+def test_numbers_become_texts_where_they_name_a_value() -> None:
+    claim = {"claim": "c", "from": "utility", "where": {"fold": 1, "generator": "diffusion"}, "at_least": 0.8}
+    found = read_report({"claims": [claim]}).claims[0]
+    assert (
+        found.where == {"fold": "1", "generator": "diffusion"} and found.measure == "ratio" and found.arm == "synthetic"
+    )
+
+
+@pytest.mark.parametrize("source", ["Shin 2018 [B-med]", "Shin 2018", "Shin 2018 [S:E], [B-hi]"])
+def test_only_a_number_from_a_source_is_quoted(source: str) -> None:
+    row = {"row": "r", "value": 0.8, "source": source}
+    with pytest.raises(ValidationError, match="from a source"):
+        read_report({"tables": [{"from": "utility", "paper": [row]}]})
+    read_report({"tables": [{"from": "utility", "paper": [{**row, "source": "Platscher 2021 [S:seed3]"}]}]})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"unknown": 1},
+        {"claims": [{"claim": "c", "from": "u"}]},
+        {"claims": [{"claim": "c", "from": "u", "at_least": 1, "at_most": 0}]},
+        {"claims": [{"claim": "c", "from": "u", "at_least": 1, "arm": "everything"}]},
+        {"tables": [{"from": "u", "paper": [{"row": "r", "value": float("nan"), "source": "x [S]"}]}]},
+        {"samples": [{"from": "u", "cases": 99}]},
+    ],
+)
+def test_what_is_no_report_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        read_report(wrong)

@@ -1,0 +1,82 @@
+"""The page from end to end: the same bytes, files, claims; nothing of a subject, nothing of the user's paths."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from understudy.core.errors import UnderstudyError
+from understudy.core.result import read_results
+from understudy.studies.report.page import write_study_report
+
+CLAIMS = [
+    {"claim": "Synthetic alone reaches 80 %", "from": "utility", "where": {"cohort": "painted"}, "at_least": 0.8},
+    {
+        "claim": "No <b>copies</b>",
+        "from": "privacy",
+        "result": "privacy.nothing",
+        "where": {"cohort": "painted"},
+        "at_most": 1,
+    },
+]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
+
+
+def test_a_report(folds: Any) -> None:
+    folds.report = {"claims": CLAIMS}
+    page = write_study_report(folds, folds.stages, folds.out)
+    text, first = page.read_text(), files(page.parent)
+    assert page == folds.out / "report" / "report.html"
+    assert ">seen</strong> Synthetic alone" in text and "No &lt;b&gt;copies" in text and "Not among the results" in text
+    for heading in ("Claims", "Utility", "Synthetic cases", "Fidelity", "Privacy", "Fidelity against utility",
+                    "What was not measured", "Provenance and cost", "The study&#39;s YAML"):  # fmt: skip
+        assert re.search(rf"<h2[^>]*>{heading.replace('&#39;', '.{1,5}')}</h2>", text), heading
+    assert {"report.html", "results.json", "figures/samples-painted-1.png", "tables/cost.csv",
+            "tables/correlation-correlation.csv"} <= set(first)  # fmt: skip
+    for name in re.findall(r"<code>((?:figures|tables)/[^<]+)</code>", text):
+        assert name in first, name
+    results, provenance = read_results(page.parent)
+    assert provenance["command"] == "study report" and len(results) == 28 and all(r.n == 12 for r in results)
+    write_study_report(folds, folds.stages, folds.out)
+    assert files(page.parent) == first
+
+
+def test_nothing_leaves_that_should_not(folds: Any) -> None:
+    page = write_study_report(folds, folds.stages, folds.out)
+    everything = b"".join(files(page.parent).values()).decode(errors="ignore")
+    for secret in ("s-1-0", "s-2-0", "real-3", "/home/me", "secret"):
+        assert secret not in everything, secret
+    text = page.read_text()
+    assert not re.search(r"(src|href)=\"(?!data:|#)", text) and "<script" not in text and "http-equiv" in text
+    assert "url(http" not in text
+
+
+def test_what_is_missing_is_told(builder: Any, tmp_path: Path) -> None:
+    fake = builder.Fake(tmp_path)
+    fake.stage("cohort", "import", "phantom", done=False)
+    fake.stage("utility", "evaluate", "utility", done=False)
+    fake.report = {"claims": [{"claim": "c", "from": "utility", "at_least": 1}]}
+    text = write_study_report(fake, fake.stages, tmp_path).read_text()
+    assert "0 of 2 stages done" in text and "2 not run" in text and "not measured</strong> c" in text
+    assert json.loads((tmp_path / "report" / "results.json").read_text())["results"] == []
+
+
+def test_a_sweep_has_curves(sizes: Any) -> None:
+    page = write_study_report(sizes, sizes.stages, sizes.out)
+    drawn = {name for name in files(page.parent) if name.endswith(".svg")}
+    assert len(drawn) == 6 and "figures/privacy-share-of-cases-flagged-as-copies-against-subjects.svg" in drawn
+    assert page.read_text().count("<svg ") == 6
+
+
+def test_a_report_that_is_none_is_refused(folds: Any) -> None:
+    folds.report = {"claim": []}
+    with pytest.raises(UnderstudyError, match="the report of the study toy is none .claim: Extra inputs"):
+        write_study_report(folds, folds.stages, folds.out)
+    folds.report = {"claims": [{"claim": "c", "from": "utilty", "at_least": 1}]}
+    with pytest.raises(UnderstudyError, match="asks for the stage 'utilty'"):
+        write_study_report(folds, folds.stages, folds.out)

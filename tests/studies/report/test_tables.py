@@ -1,0 +1,87 @@
+"""Tables of scores: rows, merged real rows, papers' rows; tables of results."""
+
+from typing import Any
+
+import pytest
+
+from understudy.studies.report.config import NumberTable, PaperRow, ScoreTable
+from understudy.studies.report.tables import as_results, not_comparable, number_table, score_rows, score_table
+
+PAPER = {
+    "row": "best",
+    "value": 0.728,
+    "source": "Platscher 2021 [S:seed3]",
+    "task": "tumour",
+    "resolution": "16x16",
+    "n": 12,
+}
+
+
+def test_rows_are_arms_and_loops(folds: Any) -> None:
+    measures, asked = folds.measures(), ScoreTable(template="utility")
+    rows = score_rows(measures, asked)
+    assert [(row.arm, dict(row.loops)) for row in rows] == [
+        ("real", {}),  # the same networks for both
+        ("synthetic", {"cohort": "painted"}),
+        ("both", {"cohort": "painted"}),
+        ("synthetic", {"cohort": "joint"}),
+        ("both", {"cohort": "joint"}),
+    ]
+    table = score_table(measures, asked, rows)
+    assert table.view.header == ["Trained on", "Cohort", "Mean", "Core", "Oedema", "Whole lesion",
+                                 "Ratio to real", "Gain over real", "n"]  # fmt: skip
+    assert table.view.rows[0][:2] == ["real", ""] and table.view.rows[0][6:8] == ["", ""]
+    assert table.view.rows[1][6].startswith("0.899 [") and table.view.rows[1][8] == "12 (a)"
+    assert table.view.notes == (("a", "4 synthetic cohorts in 2 folds, 2 networks each"),)
+    assert table.rows[4][:3] == ["synthetic, cohort painted", "mean", "score"]
+    assert {row[2] for row in table.rows} == {"score", "ratio", "gain"}
+
+
+def test_papers_stand_beside_ours(folds: Any) -> None:
+    other = {**PAPER, "row": "other", "resolution": "128 x 128 x 32", "n": None, "slices": "volumes"}
+    measures, asked = folds.measures(), ScoreTable(template="utility", task="Tumour", paper=(PAPER, other))
+    table = score_table(measures, asked, score_rows(measures, asked))
+    assert table.view.header[-4:] == ["Task", "Resolution", "Cases", "Source"]
+    assert table.view.rows[1][-4:] == ["Tumour", "16 x 16", "10 slices", "this study"]
+    assert table.view.rows[5][:3] == ["best", "", "0.728"] and table.view.rows[6][2] == "0.728 (b)"
+    assert table.grey == {6} and table.view.rows[6][-4:] == ["tumour", "128 x 128 x 32", "volumes", PAPER["source"]]
+    assert dict(table.view.notes)["b"].startswith(
+        "not comparable: resolution 128 x 128 x 32, here 16 x 16; n not known"
+    )
+    assert len({len(row) for row in [table.view.header, *table.view.rows]}) == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({}, ""),
+        ({"task": "stroke"}, "task stroke, here tumour"),
+        ({"n": 13}, "n 13, here 12"),
+        ({"task": ""}, "task not known"),
+    ],
+)
+def test_only_equal_settings_are_compared(changed: dict[str, Any], why: str) -> None:
+    found = not_comparable(PaperRow(**{**PAPER, **changed}), task="tumour", resolution="16 x 16", n=12)
+    assert found.startswith(why) and bool(found) == bool(why)
+    assert not_comparable(PaperRow(**PAPER), task="", resolution="16 x 16", n=12) == "task tumour, here not told"
+
+
+def test_pooled_numbers_are_results(folds: Any) -> None:
+    measures, asked = folds.measures(), ScoreTable(template="utility", classes=("core",), score="hd95")
+    found = {result.name: result for result in as_results(measures, asked, score_rows(measures, asked))}
+    one = found["study.utility.synthetic.cohort-joint.score.core"]
+    assert one.better == "lower" and one.n == 12 and one.value == pytest.approx(7, abs=0.3)
+    assert "study.utility.both.cohort-painted.gain.core" in found and "4 synthetic cohorts" in one.note
+
+
+def test_results_by_name_are_columns(folds: Any) -> None:
+    asked = NumberTable(template="fidelity", results=("fidelity.frechet", "fidelity.kid"))
+    table = number_table(folds.measures(), asked)
+    assert table is not None and table.view.rows[0][:2] == ["painted", "10.5 [9.0, 13.0]"]
+    assert table.view.rows[1][2] == "– (a)" and table.view.notes == (("a", "not among the results"),)
+    assert (
+        table.view.header == ["Cohort", "Fréchet distance", "Kernel distance (KID)", "n"]
+        or table.view.header[0] == "Cohort"
+    )
+    folds.stage("late", "evaluate", "fidelity", done=False)
+    assert number_table(folds.measures(), NumberTable(template="late", results=("x",))) is None
