@@ -34,6 +34,7 @@ is large. This page is written by
     python benchmarks/exactness.py
 
 n: cases a side; F: features. Errors are absolute unless they are said to be relative.
+How often the intervals of pooled numbers hold the truth is simulated in [coverage.md](coverage.md).
 """
 MONAI = """## Where MONAI is not right
 

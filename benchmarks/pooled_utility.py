@@ -41,7 +41,9 @@ def numbers(units: Sequence[Unit], seed: int) -> dict[str, Any]:
     pool = Pool(units, seed)
     found: dict[str, Pooled | None] = {f"dice.{kind}": pool.score(kind) for kind in KINDS}
     found |= {"ratio": pool.ratio("synthetic", "real"), "gain": pool.gain("both", "real")}
-    return {name: _rounded(asdict(one)) for name, one in found.items() if one is not None}
+    told: dict[str, Any] = {name: _rounded(asdict(one)) for name, one in found.items() if one is not None}
+    gains = [Pool([unit], seed).gain("both", "real") for unit in units]
+    return told | {"gain of each unit": [round(one.value, 4) for one in gains if one is not None]}
 
 
 def _rounded(told: dict[str, Any]) -> dict[str, Any]:

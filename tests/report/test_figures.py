@@ -18,6 +18,7 @@ from understudy.report.figures import (
     interval_figure,
     scatter_figure,
     series_colours,
+    svg,
 )
 
 
@@ -147,3 +148,24 @@ def test_a_role_has_one_colour_and_others_never_share_it() -> None:
 def test_arrays_that_are_no_cases_are_refused(arrays: dict[str, np.ndarray]) -> None:
     with pytest.raises(UnderstudyError, match=r"in an image file"):
         DrawnCases.from_arrays(arrays)
+
+
+def test_svg_has_text_and_colours_of_the_page() -> None:
+    curve = {"x_label": "patients", "y_label": "Dice", "series": [{"name": "real", "x": [1, 2], "y": [0.5, 0.6]}]}
+    drawn = curve_figure(curve, svg).decode()
+    assert drawn.startswith("<svg ") and drawn == curve_figure(curve, svg).decode()
+    assert ">patients</text>" in drawn and "stroke: var(--c-3d4650, #3d4650)" in drawn
+    assert 'id="figure_1"' not in drawn and "#ffffff" not in drawn and "Matplotlib" not in drawn
+    rows = [("a", "real", 0.5, 0.4, 0.6), ("b", "synthetic", 0.7, None, None)]
+    assert ">synthetic<" not in interval_figure(rows, "Dice", svg).decode() and b">b</text>" in interval_figure(
+        rows, "Dice", svg
+    )
+    assert b">patients</text>" in scatter_figure(curve, svg)
+
+
+def test_many_lines_have_their_legend_below() -> None:
+    series = [{"name": f"line {i}", "x": [1, 2], "y": [i, i]} for i in range(6)]
+    few, many = (
+        pixels(curve_figure({"x_label": "x", "y_label": "y", "series": some})).shape for some in (series[:4], series)
+    )
+    assert many[0] > few[0] and many[1] == few[1]

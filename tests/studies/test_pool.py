@@ -37,20 +37,20 @@ def test_values_are_means_over_subjects_of_all_folds() -> None:
 def test_subjects_alone_give_the_interval_of_a_mean() -> None:
     random = np.random.default_rng(0)
     scores = random.normal(0.7, 0.2, (1, 400))
-    found = Pool([unit("a", "0", real=scores)], 1, 20_000).score("real")
-    assert width(found) == pytest.approx(2 * 1.966 * scores.std(ddof=1) / 20, rel=0.03)
+    found = Pool([unit("a", "0", real=scores)], 1, 10_000).score("real")
+    assert width(found) == pytest.approx(2 * 1.966 * scores.std(ddof=1) / 20, rel=0.05)
 
 
 def test_few_blocks_are_widened_by_t() -> None:
     """Three units that differ by a shift alone: t of 2 degrees of freedom times the standard error."""
     shifts = np.array([0.6, 0.65, 0.7])
     units = [unit("a", str(i), synthetic=np.full((1, 30), shift)) for i, shift in enumerate(shifts)]
-    found = Pool(units, 0, 50_000).score("synthetic")
+    found = Pool(units, 0, 10_000).score("synthetic")
     error = shifts.std(ddof=1) / np.sqrt(3)
     assert found is not None and found.value == pytest.approx(0.65) and found.blocks == 3
-    assert width(found) == pytest.approx(2 * 4.303 * error, rel=0.02)
-    two = Pool(units[:2], 0, 50_000).score("synthetic")
-    assert width(two) == pytest.approx(2 * 12.706 * 0.025, rel=0.02)
+    assert width(found) == pytest.approx(2 * 4.303 * error, rel=0.05)
+    two = Pool(units[:2], 0, 10_000).score("synthetic")
+    assert width(two) == pytest.approx(2 * 12.706 * 0.025, rel=0.05)
 
 
 def test_networks_that_units_share_count_once() -> None:
@@ -100,13 +100,13 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 def test_intervals_hold_the_truth(
     simulate: Callable[..., list[Unit]], subjects: int, folds: int, generators: int, least: float
 ) -> None:
-    """The fast version of benchmarks/coverage.py: 150 studies, whose share has a standard error of 0.018."""
+    """The fast version of benchmarks/coverage.py: 100 studies, whose share has a standard error of 0.022."""
     held = 0
-    for i in range(150):
-        found = Pool(simulate(i, subjects, folds, generators), i, 400).ratio("synthetic", "real")
+    for i in range(100):
+        found = Pool(simulate(i, subjects, folds, generators), i, 300).ratio("synthetic", "real")
         assert found is not None and found.low is not None and found.high is not None
         held += found.low <= 0.65 / 0.75 <= found.high
-    assert held / 150 >= least
+    assert held / 100 >= least
 
 
 @pytest.fixture

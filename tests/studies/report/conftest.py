@@ -88,7 +88,7 @@ class Fake:
 
     out: Path
     stages: list[Stage] = field(default_factory=list)
-    report: dict[str, Any] = field(default_factory=dict)
+    report: dict[str, Any] = field(default_factory=lambda: {"draws": 200})
     study: str = "toy"
     title: str = "Two generators on a toy"
     about: str = "A study that is written by hand."

@@ -18,7 +18,18 @@ def test_cost_by_template(folds: Any) -> None:
 
 def test_no_path_of_the_data(folds: Any) -> None:
     assert command(folds.stages[0]) == "understudy import folder DATA --fold 1/2 --out cohort/cohort-fold1"
-    assert "secret" not in request(folds.model_dump()) and "import: phantom" in request(folds.model_dump())
+    written = request(folds.model_dump(), folds.out)
+    assert "secret" not in written and "import: phantom" in written
+
+
+def test_the_yaml_is_that_which_was_kept(tmp_path: Path) -> None:
+    text = "# a comment\nstudy: x\ndata: ../hospital\nstages:\n  a: {import: [folder, /srv/ward/mri], fold: $fold/5, b: ~/x}"
+    (tmp_path / "study.yaml").write_text(text + "\nabout: see https://example.org/a/b, 1/2 of them\n")
+    found = request({"values": {"n": 5}}, tmp_path)
+    assert "# a comment" in found and "data: DATA" in found and "[folder, DATA], fold: $fold/5, b: DATA}" in found
+    assert "https://example.org/a/b, 1/2 of" in found and found.endswith(
+        "# Constants as they were run:\nvalues:\n  n: 5\n"
+    )
 
 
 def test_without_records(builder: Any, tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ def test_one_seed_is_not_in_the_interval(folds: Any) -> None:
     assert (
         found.behind.startswith("2 synthetic cohorts in 2 folds") and "does not hold the generator seed" in found.note
     )
+    two = folds.measures().measured(asked(where={"cohort": "painted", "fold": "1"}))
+    assert two.note.startswith("two seeds or draws on one split")
     real = folds.measures().measured(asked(where={"cohort": "painted", "seed": "0"}, arm="real", measure="score"))
     assert real.note == ""
 

@@ -28,7 +28,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_report(folds: Any) -> None:
-    folds.report = {"claims": CLAIMS}
+    folds.report["claims"] = CLAIMS
     page = write_study_report(folds, folds.stages, folds.out)
     text, first = page.read_text(), files(page.parent)
     assert page == folds.out / "report" / "report.html"

@@ -3,12 +3,15 @@
 **Checked** in tests/studies/report/test_cost.py.
 """
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from understudy.core.provenance import code_version
+from understudy.core.regular_file import open_regular
 from understudy.core.result import read_results
 from understudy.report.tables import View, number
 from understudy.studies.record import Record
@@ -17,7 +20,11 @@ from understudy.studies.report.measures import Measures
 from understudy.studies.stage import Stage
 
 HEADER = ("Stage", "Command", "Done", "Hours", "Longest, min", "Processor hours", "Peak memory, GiB", "Disk, MiB")
-DATA = "DATA"  # stands for the folder of the user's data
+DATA = "DATA"  # stands for a path on the user's machine
+KEPT = "study.yaml"  # where `study run` keeps the YAML
+MAX_BYTES = 2**20
+DATA_LINE = re.compile(r"^data:.*$", re.MULTILINE)
+PATHS = re.compile(r"(?<![\w./:~$-])~?/(?:[^\s/,\"'\]}]+/)*[^\s/,\"'\]}]+")
 
 
 def cost_block(measures: Measures) -> Block:
@@ -85,7 +92,16 @@ def command(stage: Stage) -> str:
     return " ".join(["understudy", *(DATA if word.startswith("/") else word for word in stage.arguments)])
 
 
-def request(study: dict[str, Any]) -> str:
-    """Return the study's YAML as it was read, the folder of the data left out."""
-    shown = {key: value for key, value in study.items() if key not in ("data", "report") and value}
-    return yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=100)
+def request(study: dict[str, Any], out: Path) -> str:
+    """Return the study's YAML: as it is kept beside the outputs, or written anew; whole paths become DATA."""
+    kept = out / KEPT
+    if not kept.is_file():
+        return PATHS.sub(DATA, _yaml({key: value for key, value in study.items() if key != "data" and value}))
+    with open_regular(kept, "the YAML of a study") as handle:
+        text = DATA_LINE.sub(f"data: {DATA}", handle.read(MAX_BYTES).decode(errors="replace"))
+    used = _yaml({"values": study["values"]}) if study.get("values") else ""
+    return PATHS.sub(DATA, text + (f"\n# Constants as they were run:\n{used}" if used else ""))
+
+
+def _yaml(content: dict[str, Any]) -> str:
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)

@@ -23,6 +23,7 @@ from understudy.studies.report.finished import Finished, Judged
 from understudy.studies.report.scores import NetworkScores, read_scores
 
 BEST_ATTACK = "privacy.attack.best"  # the highest AUC of the attacks that were measured
+TWO = "two seeds or draws on one split say little of how much they decide: the interval may be too short"
 Combination = tuple[tuple[str, str], ...]  # loops and their values
 
 
@@ -159,6 +160,8 @@ class Measures:
             )
         sources = [source for source in pooled.missing if not (of_real and source == WORDS["blocks"])]
         missing = [f"the interval does not hold the {source}: there is one" for source in sources]
+        if (pooled.folds, pooled.blocks) == (1, 2) and not of_real:
+            missing.append(TWO)
         return Number(pooled.value, pooled.low, pooled.high, pooled.n, "", described(pooled), join_notes(*missing))
 
     def result(self, judged: Sequence[Judged], name: str) -> Number:

@@ -25,7 +25,7 @@ from understudy.report.reading import read_folders
 from understudy.report.tables import table_view
 from understudy.studies.report.blocks import Block, StudyFigure, StudyTable, named
 from understudy.studies.report.claims import SEEN, Verdict, verdicts
-from understudy.studies.report.config import NumberTable, ReportConfig, ScoreTable, read_report
+from understudy.studies.report.config import NumberTable, ScoreTable, read_report
 from understudy.studies.report.cost import cost_block, request
 from understudy.studies.report.curves import curve, default_curves, scatters, score_figure
 from understudy.studies.report.finished import Finished
@@ -170,11 +170,6 @@ def _page(study: DescribedStudy, measures: Measures, told: Sequence[Verdict], bl
         blocks=blocks,
         counts={state: states.count(state) for state in ("done", "failed", "not run")},
         total=len(stages),
-        request=request(read),
-        asked=_asked(measures.config),
+        request=request(read, measures.finished.out),
         version=code_version(),
     )
-
-
-def _asked(config: ReportConfig) -> str:
-    return config.model_dump_json(by_alias=True, exclude_unset=True, indent=1)
