@@ -95,11 +95,16 @@ def read_columns(path: Path, wanted: Sequence[str], file_column: str = "", priva
     lines = enumerate(_parsed(path, where), start=1)
     columns = [plain(name) for name in next(lines, (0, []))[1]]
     _refuse_columns(where, columns, wanted, file_column, private)
+    wide = len(columns)
+    while columns[1:] and not columns[-1]:
+        columns.pop()  # a header that ends in commas names no further columns
     numbers, rows, blank = [], [], 0
     for line, fields in lines:
         if len(fields) < 2 and not "".join(fields).strip():
             blank += 1
             continue
+        if len(columns) < len(fields) <= wide and not "".join(fields[len(columns) :]).strip():
+            fields = fields[: len(columns)]
         if len(fields) != len(columns):
             raise UnderstudyError(
                 f"row {line} of {where} has {len(fields)} fields, more or fewer fields than the header's "
