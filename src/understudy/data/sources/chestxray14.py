@@ -65,13 +65,13 @@ def listing(path: Path, options: ChestXray14Options) -> Listing:
     name = next((name for name in TABLES if (path / name).is_file()), TABLES[-1])
     table = read_table(path / name, (LABELS, PATIENT), FILE)
     patients = identity.subjects(table.column(PATIENT), f"the column {PATIENT!r} of {table.path}", "fill it in")
-    findings, lists = _findings(table), _lists(path, options)
+    kept = options.classes or FINDINGS
+    findings, lists = _findings(table, kept), _lists(path, options)
     splits = _splits(table.files, patients, lists, table.path)
     walked = walk(path, path, leave=[path / file for file in (*TABLES, TEST, OTHERS)])
     files = _by_name(walked)
-    kept = options.classes or FINDINGS
     items = [
-        Item(file, f"patient-{patient}", (files[file],), None, splits[file], {f: found[f] for f in kept})
+        Item(file, f"patient-{patient}", (files[file],), None, splits[file], found)
         for file, patient, found in zip(table.files, patients, findings, strict=True)
         if file in files and file in splits
     ]
@@ -95,7 +95,7 @@ def listing(path: Path, options: ChestXray14Options) -> Listing:
         size=None,
         dims=2,
         scheme=None,
-        classes=tuple(kept),
+        classes=kept,
         modality="DX",
         passed_over=merged(walked.passed_over, table.passed_over, {why: n for why, n in over.items() if n}),
         remarks=merged(identity.remarks(table.column(PATIENT), patients), {NO_TEST: 1} if untested else {}),
@@ -104,8 +104,8 @@ def listing(path: Path, options: ChestXray14Options) -> Listing:
     )
 
 
-def _findings(table: SourceTable) -> list[dict[str, str]]:
-    """0 or 1 for each finding, row by row."""
+def _findings(table: SourceTable, kept: tuple[str, ...]) -> list[dict[str, str]]:
+    """0 or 1 for each finding that is kept, row by row; rows of the same findings share one."""
     known: dict[str, dict[str, str]] = {}
     for line, text in zip(table.lines, table.column(LABELS), strict=True):
         if text in known:
@@ -116,7 +116,7 @@ def _findings(table: SourceTable) -> list[dict[str, str]]:
                 f"row {line} of {table.path} has the findings {text[:80]!r}, and names out of {', '.join(FINDINGS)}, "
                 f"joined by |, or {HEALTHY} alone were expected: correct it"
             )
-        known[text] = {finding: str(int(finding in told)) for finding in FINDINGS}
+        known[text] = {finding: str(int(finding in told)) for finding in kept}
     return [known[text] for text in table.column(LABELS)]
 
 
