@@ -32,7 +32,7 @@ PLACE = ("import", "dims", "images", "labels", "table", "subject", "file_column"
 
 
 @dataclass(frozen=True)
-class Layout:
+class Guess:
     """What a folder seems to hold: a source, its options, what was not clear, and whether volumes are to be cut."""
 
     source: str
@@ -54,7 +54,7 @@ def shipped_text(name: str) -> str:
     return (SHIPPED / f"{name}.yaml").read_text()
 
 
-def new_study(name: str, data: Path, folder: Path) -> tuple[str, Layout]:
+def new_study(name: str, data: Path, folder: Path) -> tuple[str, Guess]:
     """Return the YAML of a shipped study for a folder of data, and what that seems to hold.
 
     Where the study imports a plain folder, its import becomes that of what was found; else it stays.
@@ -79,7 +79,7 @@ def new_study(name: str, data: Path, folder: Path) -> tuple[str, Layout]:
     return text, layout
 
 
-def _with_import(text: str, layout: Layout) -> str:
+def _with_import(text: str, layout: Guess) -> str:
     """Put the import of a layout in the place of the cohort's."""
     options = layout.options | ({"dims": 2} if layout.volumes else {})
     head, start, rest = text.partition("  cohort:\n")
@@ -92,25 +92,25 @@ def _with_import(text: str, layout: Layout) -> str:
     return head + start + "".join([*made, *kept, *lines[body:]])
 
 
-def look(data: Path) -> Layout:
+def look(data: Path) -> Guess:
     """Guess what a folder holds; UnderstudyError where nothing in it can be imported."""
     found = list(islice(_files(data), MOST_FILES))
     names = [file.name for file in found]
     if any(re.fullmatch(r"Data_Entry_2017.*\.csv", name) for name in names):
-        return Layout("chestxray14", volumes=False)
+        return Guess("chestxray14", volumes=False)
     if any(part.startswith("sub-strokecase") for file in found for part in file.parts):
-        return Layout("isles")
+        return Guess("isles")
     if "dataset_description.json" in names:
-        return Layout("bids", unclear=("which images and label maps: --help of `understudy import bids`",))
+        return Guess("bids", unclear=("which images and label maps: --help of `understudy import bids`",))
     if "dataset.json" in names:
-        return Layout("nnunet" if _described(data) else "msd")
+        return Guess("nnunet" if _described(data) else "msd")
     if any(BRATS.search(name) for name in names):
-        return Layout("brats")
+        return Guess("brats")
     pictures = [file for file in found if PICTURES.search(file.name)]
     if pictures:
         return _folder(data, pictures)
     if any(is_dicom(file) for file in found[:50]):
-        return Layout("dicom", unclear=("which series are the channels: --help of `understudy import dicom`",))
+        return Guess("dicom", unclear=("which series are the channels: --help of `understudy import dicom`",))
     raise UnderstudyError(
         f"nothing that can be imported was found in {data}: images (PNG, TIFF, JPEG, NIfTI, MHA, NRRD) or DICOM files "
         "were expected in it or in folders below"
@@ -134,7 +134,7 @@ def _described(data: Path) -> bool:
     return isinstance(read, dict) and "channel_names" in read
 
 
-def _folder(data: Path, pictures: list[Path]) -> Layout:
+def _folder(data: Path, pictures: list[Path]) -> Guess:
     """Guess which folder holds images, which label maps, and what a table says."""
     top = [data / file.relative_to(data).parts[0] if file.parent != data else data for file in pictures]
     count = {folder.relative_to(data).as_posix(): top.count(folder) for folder in dict.fromkeys(top)}
@@ -155,7 +155,7 @@ def _folder(data: Path, pictures: list[Path]) -> Layout:
     options |= {"labels": labels[0]} if labels else {}
     table, missing = _table(data)
     volumes = any(VOLUMES.search(file.name) for file in pictures)
-    return Layout("folder", options | table, (*unclear, *missing), volumes)
+    return Guess("folder", options | table, (*unclear, *missing), volumes)
 
 
 def _table(data: Path) -> tuple[dict[str, str], tuple[str, ...]]:
