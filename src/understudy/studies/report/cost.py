@@ -21,6 +21,7 @@ from understudy.studies.stage import Stage
 
 HEADER = ("Stage", "Command", "Done", "Hours", "Longest, min", "Processor hours", "Peak memory, GiB", "Disk, MiB")
 DATA = "DATA"  # stands for a path on the user's machine
+KINDS = ("import", "train", "evaluate")  # verbs whose first argument says what kind
 KEPT = "study.yaml"  # where `study run` keeps the YAML
 MAX_BYTES = 2**20
 DATA_LINE = re.compile(r"^data:.*$", re.MULTILINE)
@@ -57,7 +58,8 @@ def _row(measures: Measures, template: str) -> list[Any]:
     stages = [stage for stage in measures.finished.stages if stage.template == template]
     records = [r for stage in stages if (r := measures.finished.records[stage.name]) is not None and r.state == "done"]
     done = f"{len(measures.finished.done(template))} of {len(stages)}"
-    command = " ".join(stages[0].arguments[:2])
+    first = stages[0]
+    command = " ".join(first.arguments[: 2 if first.verb in KINDS else 1])
     if not records:
         return [template, command, done, *[None] * 5]
     hours, processor = (sum(getattr(r, name) for r in records) / 3600 for name in ("seconds", "cpu_seconds"))
