@@ -132,6 +132,18 @@ def test_unknown_sources_and_paths(tmp_path: Path) -> None:
             import_cohort(source, path, tmp_path / "out", options())
 
 
+def test_a_fold_is_the_test_split_and_the_others_share_the_rest(bring: Bring, refused: Refused) -> None:
+    told: dict[str, Any] = {"source": "phantom", "subjects": 11, "slices": 1, "size": 16, "seed": 2}
+    folds = [bring(out=f"fold{k}", fold=f"{k}/3", **told) for k in (1, 2, 3)]
+    assert sorted(len(cohort.subjects("test")) for cohort in folds) == [3, 4, 4]
+    assert len({subject for cohort in folds for subject in cohort.subjects("test")}) == 11
+    assert all(cohort.subjects(split) for cohort in folds for split in ("train", "validation", "control"))
+    for wrong in ("0/3", "4/3", "1/1", "1", "a/b", "1/2/3"):
+        with pytest.raises(ValidationError, match="fold is K/N"):
+            bring(fold=wrong, **told)
+    refused("--fold says who is tested on, and the source says it, too", fold="1/3", split_column="split")
+
+
 def test_sizes_that_cannot_be(refused: Refused) -> None:
     refused("names 3 axes, and the cases have 2", size=(8, 8, 8))
     refused("--dims 3 needs volumes", dims=3)

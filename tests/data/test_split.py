@@ -4,7 +4,7 @@ import pytest
 
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.data.listing import Item
-from understudy.data.split import assigned, by_fractions, counts, fewer, parse_fractions, published
+from understudy.data.split import assigned, by_fractions, counts, fewer, parse_fractions, published, subjects_of_fold
 
 FOUR = "train=0.6,validation=0.1,control=0.1,test=0.2"
 
@@ -86,3 +86,17 @@ def test_fewer_training_subjects() -> None:
     assert ten.items() <= twenty.items() <= splits.items() and set(ten) != set(other)
     with pytest.raises(UnderstudyError, match="31 training subjects were asked for, and there are 30"):
         fewer(splits, 31, 0)
+
+
+def test_every_subject_is_in_one_fold() -> None:
+    names = [f"s{i}" for i in range(17)]
+    folds = [subjects_of_fold([*names, *names], f"{k}/5", 3) for k in range(1, 6)]
+    assert sorted(name for fold in folds for name in fold) == sorted(names)
+    assert sorted(map(len, folds)) == [3, 3, 3, 4, 4]
+    assert folds == [subjects_of_fold(reversed(names), f"{k}/5", 3) for k in range(1, 6)]
+    assert folds != [subjects_of_fold(names, f"{k}/5", 4) for k in range(1, 6)]
+
+
+def test_more_folds_than_subjects() -> None:
+    with pytest.raises(UnderstudyError, match=r"2 subject\(s\) cannot be shared out to 3 folds: ask for fewer"):
+        subjects_of_fold(["a", "b"], "1/3", 0)

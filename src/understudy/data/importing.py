@@ -29,7 +29,7 @@ from understudy.data.preprocess import fitted, surround
 from understudy.data.pseudonym import key_path, keyed_hash, load_key, pseudonym
 from understudy.data.slices import cut
 from understudy.data.sources import SOURCES
-from understudy.data.split import assigned, fewer
+from understudy.data.split import assigned, fewer, subjects_of_fold
 
 FITS = {
     "resize": "resampled; images by area average down and linear interpolation up, label maps by majority",
@@ -92,6 +92,8 @@ def listed(source: str, path: Path | None, options: ImportOptions) -> tuple[List
     if not isinstance(options, entry.options):
         raise UsageError(f"import {source} takes {entry.options.__name__}, found {type(options).__name__}")
     listing = entry.listing(_checked_path(path, source), options)
+    if options.fold is not None:
+        listing = _with_fold(listing, options.fold, options.seed)
     splits = assigned(listing.items, options.split, options.seed)
     if options.train_subjects is not None:
         splits = fewer(splits, options.train_subjects, options.draw)
@@ -103,6 +105,15 @@ def listed(source: str, path: Path | None, options: ImportOptions) -> tuple[List
         items = [item for item in listing.items if item.subject in splits]
         listing = replace(listing, items=items, passed_over=passed_over)
     return listing, splits
+
+
+def _with_fold(listing: Listing, fold: str, seed: int) -> Listing:
+    """Name the test split of a listing whose subjects have none yet."""
+    if any(item.split for item in listing.items):
+        raise UsageError("--fold says who is tested on, and the source says it, too: leave one of them out")
+    tested = subjects_of_fold((item.subject for item in listing.items), fold, seed)
+    items = [replace(item, split="test") if item.subject in tested else item for item in listing.items]
+    return replace(listing, items=items)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.manifest import SPLITS
 from understudy.core.seed import rng
 from understudy.data.listing import Item
+from understudy.data.options import parse_fold
 
 ALIASES = {
     "train": ("training", "tr"),
@@ -72,6 +73,19 @@ def by_fractions(subjects: Iterable[str], text: str, seed: int) -> dict[str, str
     order = rng(seed, "import", "split").permutation(len(names))
     splits = [name for name, count in shared.items() for _ in range(count)]
     return {names[i]: split for i, split in zip(order.tolist(), splits, strict=True)}
+
+
+def subjects_of_fold(subjects: Iterable[str], fold: str, seed: int) -> set[str]:
+    """Return the subjects of fold K of N: of one seed, each subject is in one fold; sizes differ by one at most.
+
+    Raises:
+        UnderstudyError: there are fewer subjects than folds, or none would be left to learn from.
+    """
+    names, (k, n) = sorted(set(subjects)), parse_fold(fold)
+    if len(names) < n or len(names) < 2:
+        raise UnderstudyError(f"{len(names)} subject(s) cannot be shared out to {n} folds: ask for fewer folds")
+    order = rng(seed, "import", "fold").permutation(len(names))
+    return {names[i] for i in order[k - 1 :: n].tolist()}
 
 
 def published(value: str, where: str) -> str:
