@@ -1,6 +1,7 @@
 """The Snakefile of a made-up study: its text and what its shell lines do, and Snakemake itself where there is one."""
 
 import ast
+import hashlib
 import json
 import os
 import re
@@ -9,12 +10,14 @@ import shutil
 import string
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from understudy.core.errors import UsageError
+from understudy.studies.record import State, read_record, state_of
 from understudy.studies.snakefile import rule_names, snakefile, write_snakefile
 from understudy.studies.stage import Needs, Stage
 
@@ -47,12 +50,16 @@ if words[0] == "evaluate" and not os.path.exists("failed"):
 WORDS = ("import", "folder", "a {b} 'c' $HOME \"d\" \\n; false\n#", "--out", "cohort")
 
 
+def digest_of(request: str) -> str:
+    return hashlib.sha256(request.encode()).hexdigest()
+
+
 def stage(name: str, *inputs: Stage, words: tuple[str, ...], needs: Needs | None = None, **loops: str) -> Stage:
     template = name.partition("-")[0]
     folder = f"{template}/{name}" if loops else name
     words = tuple(folder if word == "OUT" else word for word in words)
     read = tuple(one.name for one in inputs)
-    return Stage(name, template, loops, folder, words[0], words, read, needs or Needs(), f"digest of {name}")
+    return Stage(name, template, loops, folder, words[0], words, read, needs or Needs(), digest_of(name))
 
 
 @pytest.fixture
@@ -61,9 +68,13 @@ def stages() -> list[Stage]:
     made, painted = [cohort], []
     for seed in "01":
         needs = Needs(threads=2, memory_gb=6.5, gpus=1, minutes=90)
-        run = stage(f"run-seed{seed}", cohort, words=("train", "diffusion", "cohort", "--out", "OUT"), needs=needs, seed=seed)
+        run = stage(
+            f"run-seed{seed}", cohort, words=("train", "diffusion", "cohort", "--out", "OUT"), needs=needs, seed=seed
+        )
         needs = Needs(minutes=2)
-        painted.append(stage(f"painted-seed{seed}", run, words=("sample", run.folder, "--out", "OUT"), needs=needs, seed=seed))
+        painted.append(
+            stage(f"painted-seed{seed}", run, words=("sample", run.folder, "--out", "OUT"), needs=needs, seed=seed)
+        )
         made += [run, painted[-1]]
     return [*made, stage("utility", cohort, *painted, words=("evaluate", "utility", "--out", "OUT"))]
 
@@ -104,7 +115,7 @@ def test_each_stage_is_a_rule_that_waits_for_the_stages_it_reads(stages: list[St
     assert listed(found["utility"]["input"]) == [markers[0], markers[2], "painted/painted-seed1/cohort.json"]
     assert found["painted_seed0"]["output"] == f'update("{markers[2]}")'
     assert all("directory(" not in rule["output"] for rule in found.values())
-    assert found["utility"]["params"] == 'request="digest of utility"'
+    assert found["utility"]["params"] == f'request="{digest_of("utility")}"'
 
 
 def test_resources_are_what_a_stage_needs_with_twice_its_time(stages: list[Stage]) -> None:
@@ -164,8 +175,44 @@ def test_a_second_export_keeps_the_profile_and_another_programs_snakefile_is_ref
     with pytest.raises(UsageError, match="was not written by understudy"):
         write_snakefile(stages, tmp_path / "out", study="toy")
     assert file.read_text() == "rule mine:\n"
-    with pytest.raises(UsageError, match="does not exist"):
-        write_snakefile(stages, tmp_path / "no" / "out", study="toy")
+
+
+def changed(stages: list[Stage]) -> list[Stage]:
+    """The same study with another request for the first training and all that depends on it."""
+    return [replace(one, digest=digest_of("other")) if "seed0" in one.name else one for one in stages]
+
+
+def test_what_the_engine_made_is_done_for_the_local_runner_too(stages: list[Stage], tmp_path: Path) -> None:
+    write_snakefile(stages, tmp_path, study="toy")
+    assert {state_of(tmp_path, one) for one in stages} == {State.MISSING}
+    (tmp_path / stages[1].folder).mkdir(parents=True)
+    assert state_of(tmp_path, stages[1]) is State.BEGUN
+    (tmp_path / stages[1].folder / "complete.json").write_bytes(bytes(2**20))
+    assert state_of(tmp_path, stages[1]) is State.DONE
+    measured = tmp_path / ast.literal_eval(rules(snakefile(stages, "toy"))["run_seed0"]["benchmark"])
+    measured.parent.mkdir(parents=True)
+    measured.write_text("s\th:m:s\tmax_rss\tcpu_time\n61.5\t0:01:01\t-\t59.25\n")
+    record = read_record(tmp_path, stages[1])
+    assert record is not None and (record.seconds, record.cpu_seconds, record.peak_mb) == (61.5, 59.25, 0)
+    assert record.disk_mb == 1 and record.command == "understudy train diffusion cohort --out run/run-seed0"
+
+
+def test_export_sets_aside_what_is_of_another_request_and_brings_it_back(stages: list[Stage], tmp_path: Path) -> None:
+    write_snakefile(stages, tmp_path, study="toy")
+    for one in stages[:3]:
+        (tmp_path / one.folder).mkdir(parents=True)
+        (tmp_path / one.folder / one.marker).write_text(one.digest)
+    (tmp_path / ".snakemake" / "locks").mkdir(parents=True)
+    (tmp_path / ".snakemake" / "locks" / "0.input.lock").touch()
+    with pytest.raises(UsageError, match="while Snakemake runs"):
+        write_snakefile(changed(stages), tmp_path, study="toy")
+    (tmp_path / ".snakemake" / "locks" / "0.input.lock").unlink()
+    write_snakefile(changed(stages), tmp_path, study="toy")
+    assert [(tmp_path / one.folder).exists() for one in stages[:3]] == [True, False, False]
+    assert {state_of(tmp_path, one) for one in changed(stages)[1:]} == {State.MISSING}
+    write_snakefile(stages, tmp_path, study="toy")
+    assert [state_of(tmp_path, one) for one in stages[:4]] == [State.DONE] * 3 + [State.MISSING]
+    assert (tmp_path / stages[2].folder / stages[2].marker).read_text() == stages[2].digest
 
 
 @pytest.fixture
@@ -176,7 +223,7 @@ def snakemake(stages: list[Stage], tmp_path: Path) -> Callable[..., str]:
         pytest.skip("no snakemake (UNDERSTUDY_SNAKEMAKE names the program; `make cluster` makes one)")
     (tmp_path / "understudy").write_text(PROGRAM)
     (tmp_path / "understudy").chmod(0o755)
-    processor = [Stage(**{**vars(one), "needs": Needs(threads=one.needs.threads)}) for one in stages]
+    processor = [replace(one, needs=Needs(threads=one.needs.threads)) for one in stages]
     write_snakefile(processor, tmp_path / "out", study="toy", program=str(tmp_path / "understudy"))
 
     def run(*options: str) -> str:
@@ -192,7 +239,9 @@ def calls(folder: Path) -> list[tuple[str, list[str]]]:
     return [ast.literal_eval(line) for line in (folder / "calls.txt").read_text().splitlines()]
 
 
-def test_snakemake_runs_it_and_retries_what_was_killed(snakemake: Callable[..., str], tmp_path: Path) -> None:
+def test_snakemake_runs_it_and_retries_what_was_killed(
+    snakemake: Callable[..., str], stages: list[Stage], tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     snakemake("--executor", "local", "--cores", "1")
     made = calls(out)
@@ -200,6 +249,8 @@ def test_snakemake_runs_it_and_retries_what_was_killed(snakemake: Callable[..., 
     assert (out / "run" / "run-seed0" / "checkpoint").read_text() == "..", "what a killed training left is kept"
     assert next(words for _, words in made if words[0] == "import") == list(WORDS)
     assert {(threads, words[0]) for threads, words in made} >= {("2", "train"), ("1", "sample")}, "not those of --cores"
+    measured = [record for one in stages if (record := read_record(out, one))]
+    assert len(measured) == 6 and all(record.state == "done" and record.seconds > 0 for record in measured)
     assert "Nothing to be done" in snakemake("--executor", "local", "--cores", "1")
     snakemake("--executor", "local", "--cores", "1", "--forceall")
     assert len(calls(out)) == 9 + 6 and json.loads((out / "utility" / "results.json").read_text()) == {}
@@ -208,6 +259,7 @@ def test_snakemake_runs_it_and_retries_what_was_killed(snakemake: Callable[..., 
 def test_slurm_runs_it(snakemake: Callable[..., str], tmp_path: Path) -> None:
     if not shutil.which("sinfo") or subprocess.run(["sinfo"], capture_output=True, check=False).returncode:
         pytest.skip("no SLURM answers here (`make cluster` brings one up)")
-    accounts = () if shutil.which("sacct") else ("--slurm-no-account", "--slurm-status-command", "squeue")
+    accounting = subprocess.run(["sacct"], capture_output=True, check=False).returncode == 0
+    accounts = () if accounting else ("--slurm-no-account", "--slurm-status-command", "squeue")
     snakemake("--slurm-init-seconds-before-status-checks", "2", *accounts)
     assert len(calls(tmp_path / "out")) == 9

@@ -108,6 +108,31 @@ def run(
     typer.echo(f"study: {out}")
 
 
+@verb("understudy study export crossval.yaml --out crossval --engine snakemake")
+def export(
+    context: typer.Context,
+    file: File,
+    out: Folder,
+    data: Data = None,
+    settings: Set = None,
+    key: Key = None,
+    engine: Annotated[str, typer.Option(metavar="snakemake", help="What is to run the stages.")] = "snakemake",
+    program: Annotated[
+        str, typer.Option(metavar="COMMAND", help="How jobs call understudy, e.g. with a container's words before it.")
+    ] = "understudy",
+) -> None:
+    """Write a Snakefile of the same commands, and a profile for SLURM, into the study's folder."""
+    from understudy.studies.snakefile import write_snakefile
+
+    if engine != "snakemake":
+        raise UsageError(f"--engine is snakemake, found {engine!r}")
+    whole, made = read(context, file, data, settings, key)
+    _keep(file, whole, out)
+    with writing(out):
+        written = write_snakefile(made, out, study=whole.study, program=program)
+    typer.echo(f"{len(made)} stages: {written}; run them with: cd {out} && snakemake --profile profile")
+
+
 def read(
     context: typer.Context, file: Path, data: Path | None, settings: Sequence[str] | None, key: Path | None
 ) -> "tuple[StudyFile, list[Stage]]":

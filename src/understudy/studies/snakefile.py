@@ -12,8 +12,9 @@ Snakemake is called as a program from an environment of its own and never import
   is therefore cleared first; a training's is kept, since the command resumes from its checkpoints.
 - ``threads`` shrinks to the cores there are, and results depend on the number of threads in their last bits: the
   commands hold the number itself.
-- A changed request is seen by ``params``; a changed ``shell`` line, such as another number of threads, is no reason to
-  run again (``rerun-triggers`` in the profile).
+- A changed request is seen by export, which sets what stands there aside as the local runner does, and by ``params``;
+  a changed ``shell`` line is no reason to run again (``rerun-triggers`` in the profile).
+- ``benchmark`` measures what a job takes; record.py reads it, so that ``study plan`` and the report know it.
 - ``gpu`` without ``tasks=0`` starts a command once for each GPU (snakemake-executor-plugin-slurm, issues 316 and 459).
 
 **Source**: Köster and Rahmann 2012, "Snakemake: a scalable bioinformatics workflow engine"; Snakemake 9.27.
@@ -28,8 +29,9 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from understudy.core.atomic import whole_file
+from understudy.core.atomic import lock, whole_file
 from understudy.core.errors import UsageError
+from understudy.studies.record import MEASURED, Record, State, read_record, set_aside, state_of, write_record
 from understudy.studies.stage import Needs, Stage
 
 FIRST_LINE = "# Written by `understudy study export`: edit the study and export again, not this file."
@@ -52,6 +54,7 @@ RULE = """
 rule {rule}:{inputs}
     output: update({output})
     log: {log}
+    benchmark: {measured}
     params: request={digest}
     threads: {threads}
     resources: {resources}
@@ -76,25 +79,42 @@ MIN_MINUTES, TIME_FACTOR = 10, 2
 
 
 def write_snakefile(stages: Sequence[Stage], out: Path, *, study: str, program: str = "understudy") -> Path:
-    """Write ``out``/Snakefile and, unless there is one, ``out``/profile/config.yaml; return the Snakefile.
+    """Hand a study over to Snakemake: write ``out``/Snakefile and, unless there is one, the profile.
 
-    ``program`` is the shell's word, or words, for understudy on the machines that run the jobs.
+    What stands in ``out`` of another request is set aside; what is done stays done. ``program`` is the shell's word, or
+    words, for understudy on the machines that run the jobs. Returns the Snakefile.
 
     Raises:
-        UsageError: ``out`` is no folder and cannot be made in one, or holds a Snakefile that another program wrote.
+        UsageError: ``out`` holds a Snakefile that another program wrote, or stages run there now.
     """
     file, profile = out / "Snakefile", out / "profile" / "config.yaml"
-    if not (out.is_dir() or out.absolute().parent.is_dir()):
-        raise UsageError(f"the folder {out.absolute().parent}, in which the study would lie, does not exist: make it")
     if file.exists() and not file.read_bytes().startswith(FIRST_LINE.encode()):
         raise UsageError(f"{file} was not written by understudy and is not overwritten: choose another --out")
-    for folder in (out, profile.parent):
-        folder.mkdir(exist_ok=True)
-    for path, text in ((file, snakefile(stages, study, program)), (profile, PROFILE)):
-        if path == file or not path.exists():
-            with whole_file(path) as handle:
-                handle.write(text.encode())
+    for folder in (out / ".study", profile.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    with lock(out / ".study" / "lock", f"running the study in {out}"):
+        _hand_over(stages, out)
+        for path, text in ((file, snakefile(stages, study, program)), (profile, PROFILE)):
+            if path == file or not path.exists():
+                with whole_file(path) as handle:
+                    handle.write(text.encode())
     return file
+
+
+def _hand_over(stages: Sequence[Stage], out: Path) -> None:
+    """Set aside what is of another request; leave to the engine what is not done."""
+    changed = any(state_of(out, stage) is State.CHANGED for stage in stages)
+    if changed and any((out / ".snakemake" / "locks").glob("*")):
+        raise UsageError(
+            f"settings changed while Snakemake runs in {out}: wait for it; if it was killed, `snakemake --unlock` there"
+        )
+    for stage in stages:
+        set_aside(out, stage)
+        record, state = read_record(out, stage), state_of(out, stage)
+        if state is State.MISSING or (record is not None and state is not State.DONE):
+            command = shlex.join(["understudy", *stage.arguments])
+            record = record or Record(digest=stage.digest, command=command, state="exported")
+            write_record(out, stage, record.model_copy(update={"state": "exported", "code": None}))
 
 
 def snakefile(stages: Sequence[Stage], study: str, program: str = "understudy") -> str:
@@ -134,6 +154,7 @@ def _rule(stage: Stage, name: str, marker: dict[str, str]) -> str:
         inputs="\n    input:\n" + _lines(inputs) if inputs else "",
         output=_text(marker[stage.name]),
         log=_text(f"logs/{stage.name}.log"),
+        measured=_text(f"{MEASURED}/{stage.name}.tsv"),
         digest=_text(stage.digest),
         threads=stage.needs.threads,
         resources=_resources(stage.needs),
