@@ -6,6 +6,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -149,7 +150,30 @@ def read(
     if data is not None:
         changes["data"] = str(data.absolute())
     found = found.model_copy(update=changes)
-    return found, expand(found, CommandLine(context.find_root().command), key and key.absolute())
+    stages = expand(found, CommandLine(context.find_root().command), key and key.absolute())
+    for stage in stages:
+        _look_at_settings(stage)
+    return found, stages
+
+
+def _look_at_settings(stage: "Stage") -> None:
+    """Refuse settings that a training or an evaluation has not, before anything runs."""
+    from understudy.api.evidence import evaluation_config
+    from understudy.api.settings import CONFIGS, configure, presets_of, settings_of
+
+    told = {name: value for name, value in pairwise(stage.arguments) if name in ("--preset", "--task")}
+    pairs = [value for name, value in pairwise(stage.arguments) if name == "--set"]
+    settings, (verb, kind) = parse_settings(pairs, us.evaluate), stage.arguments[:2]
+    try:
+        if verb == "train":
+            preset = presets_of(kind).get(told.get("--preset", ""), {})
+            configure(settings_of(kind), {**preset, **settings}, kind)
+        elif verb == "evaluate":
+            evaluation_config(kind, settings, told.get("--task"))
+        elif verb in CONFIGS and settings:
+            configure(CONFIGS[verb], settings, verb)
+    except UsageError as error:
+        raise UsageError(f"stage {stage.name}: {error}") from error
 
 
 def _keep(file: Path, study: "StudyFile", out: Path) -> None:
