@@ -22,6 +22,7 @@ HERE = Path(__file__).resolve().parent
 STUDY = HERE / "study.yaml"
 UNDERSTUDY = [sys.executable, "-m", "understudy.cli.main"]
 PACKAGES = "apt-get install -y --no-install-recommends slurmctld slurmd slurm-client munge"
+SNAKEMAKE = ("snakemake==9.27.1", "snakemake-executor-plugin-slurm==2.8.0")
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged")
 ENGINE_FILES = {"Snakefile", "study.yaml", "log.jsonl"}  # log.jsonl: images per second
 ENGINE_FOLDERS = {".snakemake", ".study", "logs", "profile"}
@@ -43,6 +44,17 @@ def reason_to_skip() -> str | None:
     if missing := [program for program in PROGRAMS if not shutil.which(program)]:
         return f"no {', '.join(missing)} here: {PACKAGES}"
     return "a SLURM of its own needs root" if os.geteuid() else None
+
+
+def snakemake_program() -> str:
+    """Return the Snakemake that UNDERSTUDY_SNAKEMAKE names or PATH has, else one in .venv-snakemake, made if missing."""
+    if found := shutil.which(os.environ.get("UNDERSTUDY_SNAKEMAKE") or "snakemake"):
+        return found
+    folder = Path(".venv-snakemake").absolute()
+    if not (folder / "bin" / "snakemake").exists():
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", *SNAKEMAKE], check=True)
+    return str(folder / "bin" / "snakemake")
 
 
 @contextmanager
@@ -164,7 +176,6 @@ def check(snakemake: str, folder: Path) -> str:
 def main() -> int:
     """Run the check in a new folder, which is removed if all hold."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--snakemake", default=os.environ.get("UNDERSTUDY_SNAKEMAKE") or "snakemake")
     parser.add_argument("--out", type=Path, default=Path("cluster-output"), help="a new folder, seen by all nodes")
     options = parser.parse_args()
     if not answers("sinfo") and (reason := reason_to_skip()):
@@ -174,7 +185,7 @@ def main() -> int:
     shutil.rmtree(options.out, ignore_errors=True)
     options.out.mkdir()
     try:
-        print(check(shutil.which(options.snakemake) or options.snakemake, options.out.absolute()))
+        print(check(snakemake_program(), options.out.absolute()))
     except FailedCheckError as error:
         print(f"cluster: FAILED: {error} (all is kept in {options.out})")
         return 1
