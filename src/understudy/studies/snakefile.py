@@ -163,8 +163,10 @@ def _rule(stage: Stage, name: str, marker: dict[str, str]) -> str:
 
 
 def _resources(needs: Needs) -> str:
-    minutes = max(MIN_MINUTES, math.ceil(TIME_FACTOR * (needs.minutes or 0)))
-    wanted = {"mem_mb": math.ceil(1024 * needs.memory_gb), "runtime": minutes, "cpus_per_task": needs.threads}
+    """Write what a job asks for; of an unknown duration nothing is said, and the site's own limit holds."""
+    wanted = {"mem_mb": math.ceil(1024 * needs.memory_gb), "cpus_per_task": needs.threads}
+    if needs.minutes is not None:
+        wanted["runtime"] = max(MIN_MINUTES, math.ceil(TIME_FACTOR * needs.minutes))
     wanted |= {"gpu": needs.gpus, "tasks": 0} if needs.gpus else {"tasks": 1}
     return ", ".join(f"{name}={value}" for name, value in wanted.items())
 
