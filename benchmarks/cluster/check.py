@@ -47,7 +47,7 @@ def reason_to_skip() -> str | None:
 
 
 def snakemake_program() -> str:
-    """Return the Snakemake that UNDERSTUDY_SNAKEMAKE names or PATH has, else one in .venv-snakemake, made if missing."""
+    """Return the Snakemake that UNDERSTUDY_SNAKEMAKE names, or PATH has, or .venv-snakemake, made where there is none."""
     if found := shutil.which(os.environ.get("UNDERSTUDY_SNAKEMAKE") or "snakemake"):
         return found
     folder = Path(".venv-snakemake").absolute()
