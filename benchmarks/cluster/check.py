@@ -47,7 +47,7 @@ def reason_to_skip() -> str | None:
 
 
 def snakemake_program() -> str:
-    """Return the Snakemake that UNDERSTUDY_SNAKEMAKE names, or PATH has, or .venv-snakemake, made where there is none."""
+    """Return the Snakemake that UNDERSTUDY_SNAKEMAKE names or PATH has, else one in .venv-snakemake."""
     if found := shutil.which(os.environ.get("UNDERSTUDY_SNAKEMAKE") or "snakemake"):
         return found
     folder = Path(".venv-snakemake").absolute()
@@ -90,35 +90,43 @@ def wait(process: "subprocess.Popen[bytes]") -> int:
         return -1
 
 
-def cancel_a_training(out: Path, snakemake: "subprocess.Popen[bytes]") -> int:
-    """Wait for a checkpoint of the training, cancel its SLURM job, return the images it had seen at its checkpoint."""
+def cancel_a_training(out: Path, snakemake: "subprocess.Popen[bytes]") -> tuple[int, list[str]]:
+    """Cancel the SLURM job of a training between a checkpoint and its end.
+
+    Returns the images seen at the checkpoint, and the lines of the training's log up to there, at least one.
+    """
     run, rule = out / "run" / CANCELLED, CANCELLED.replace("-", "_")
-    while not list(run.glob("checkpoints/[0-9]*")):
+    while not logged(run, checkpoint(run)):
         if snakemake.poll() is not None:
-            raise FailedCheckError("Snakemake ended before the training had a checkpoint")
+            raise FailedCheckError("Snakemake ended before the training had a checkpoint and a line in its log")
         time.sleep(0.1)
     jobs = subprocess.run(["squeue", "--noheader", "--format=%i %k"], capture_output=True, text=True, check=True).stdout
     job = next((line.split()[0] for line in jobs.splitlines() if rule in line), None)
     if job is None:
         raise FailedCheckError(f"no job of SLURM is called {rule}: {jobs}")
     subprocess.run(["scancel", job], check=True)
-    while answers("squeue", "--noheader", "--states=running,completing", f"--jobs={job}") and "R" in state(job):
+    while state(job) in ("R", "CG"):
         time.sleep(0.1)
     if (run / "complete.json").exists():
         raise FailedCheckError("the training ended before it could be cancelled: give it more images")
-    return max(int(checkpoint.name) for checkpoint in run.glob("checkpoints/[0-9]*"))
+    return checkpoint(run), logged(run, checkpoint(run))
+
+
+def checkpoint(run: Path) -> int:
+    """Return the images seen at the last checkpoint of a training; 0 without one."""
+    return max((int(found.name) for found in run.glob("checkpoints/[0-9]*")), default=0)
+
+
+def logged(run: Path, images_seen: int) -> list[str]:
+    """Return the whole lines of a training's log up to so many images; they hold times, so no two trainings share them."""
+    lines = (run / "log.jsonl").read_text().splitlines(keepends=True) if (run / "log.jsonl").is_file() else []
+    return [line for line in lines if line.endswith("\n") and json.loads(line)["images_seen"] <= images_seen]
 
 
 def state(job: str) -> str:
     """Return a job's state in SLURM's short form: R running, CG completing, CA cancelled."""
     command = ["squeue", "--noheader", "--format=%t", "--states=all", f"--jobs={job}"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-
-
-def resumed_at(run: Path, checkpoint: int) -> bool:
-    """Tell whether the training's log has lines from before and after, and none after the checkpoint twice."""
-    seen = [json.loads(line)["images_seen"] for line in (run / "log.jsonl").read_text().splitlines()]
-    return seen[0] <= checkpoint < seen[-1] and seen == sorted(seen)
 
 
 def files(out: Path) -> dict[str, bytes]:
@@ -155,13 +163,13 @@ def check(snakemake: str, folder: Path) -> str:
     with slurm(folder / "daemons"):
         began = time.monotonic()
         first = start(snakemake, cluster, log, "--retries", "0")
-        seen = cancel_a_training(cluster, first)
+        seen, lines = cancel_a_training(cluster, first)
         if wait(first) == 0:
             raise FailedCheckError("Snakemake did not see that a job was cancelled")
         if wait(start(snakemake, cluster, log)) != 0:
             raise FailedCheckError(f"the second call of Snakemake failed: see {log}")
         took = time.monotonic() - began
-    if not resumed_at(cluster / "run" / CANCELLED, seen):
+    if logged(cluster / "run" / CANCELLED, seen) != lines:
         raise FailedCheckError("the cancelled training did not go on at its checkpoint")
     study("run", local, "--jobs", "2")
     equal = compare(cluster, local)
