@@ -118,7 +118,7 @@ def checkpoint(run: Path) -> int:
 
 
 def logged(run: Path, images_seen: int) -> list[str]:
-    """Return the whole lines of a training's log up to so many images; they hold times, so no two trainings share them."""
+    """Return the lines of a training's log up to so many images; they hold times, so no two trainings share them."""
     lines = (run / "log.jsonl").read_text().splitlines(keepends=True) if (run / "log.jsonl").is_file() else []
     return [line for line in lines if line.endswith("\n") and json.loads(line)["images_seen"] <= images_seen]
 
