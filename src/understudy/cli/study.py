@@ -27,7 +27,7 @@ Folder = Annotated[Path, typer.Option("--out", metavar="DIR", help="The study's 
 Data = Annotated[Path | None, option("DIR", "The data, in place of the study's own $data.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Stages at once, each in a process of its own.")]
 
-app = group(CommandGroup, "understudy study run crossval.yaml --out crossval --jobs 2")
+app = group(CommandGroup, "understudy study new --data DATA --out first.yaml")
 
 
 @app.callback()
@@ -51,8 +51,8 @@ def list_() -> None:
 
 
 @verb(
-    "understudy study new --data scans --out first.yaml",
-    "understudy study new crossval --data scans --out crossval.yaml",
+    "understudy study new --data DATA --out first.yaml",
+    "understudy study new crossval --data DATA --out crossval.yaml",
 )
 def new(
     data: Annotated[Path, option("DIR", "Your data.")],
