@@ -26,6 +26,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from understudy.core.errors import UsageError
+from understudy.training.processes import environment
 
 Module = TypeVar("Module", bound=nn.Module)
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
@@ -69,16 +70,16 @@ PRECISIONS = {"bf16": "bf16-mixed", "fp32": "32-true"}
 
 
 class Engine:
-    """Where and how tensors are computed, in ``devices`` processes with one device each.
+    """Where and how tensors are computed, in ``devices`` processes with one device each, on each of ``nodes`` nodes.
 
     ``bf16`` is autocast (weights, losses and outputs stay fp32); ``auto``: bf16 where the processor or GPU has
     instructions for it. The accelerator is ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
-        UsageError: another precision, or CUDA where there is none.
+        UsageError: another precision, fewer CUDA devices than asked for, or another number of processes was started.
     """
 
-    def __init__(self, precision: str = "auto", accelerator: str = "auto", devices: int = 1) -> None:
+    def __init__(self, precision: str = "auto", accelerator: str = "auto", devices: int = 1, nodes: int = 1) -> None:
         if precision not in (*PRECISIONS, "auto"):
             raise UsageError(f"precision is auto, bf16 or fp32; found {precision!r}")
         if accelerator == "cuda" and not torch.cuda.is_available():
@@ -87,16 +88,24 @@ class Engine:
             )
         if accelerator == "auto":
             accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+        if accelerator == "cuda" and devices > torch.cuda.device_count():
+            raise UsageError(
+                f"{devices} devices were asked for, and torch finds {torch.cuda.device_count()} CUDA devices: lower "
+                "--devices, or let each process see all devices of its node"
+            )
         if precision == "auto":
             precision = "bf16" if has_fast_bf16(accelerator) else "fp32"
+        started_by = environment(devices, nodes)
         keep_freed_memory()
         self.precision = precision
         with quiet():
             self.fabric = Fabric(
                 accelerator=accelerator,
                 devices=devices,
+                num_nodes=nodes,
                 precision=PRECISIONS[precision],  # type: ignore[arg-type]
-                strategy="ddp" if devices > 1 else "auto",
+                strategy="ddp" if devices * nodes > 1 else "auto",
+                plugins=started_by,
             )
             self.fabric.launch()
 
