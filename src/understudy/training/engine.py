@@ -23,9 +23,9 @@ from typing import TypeVar
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
-from understudy.core.errors import UsageError
+from understudy.core.errors import ProcessLost, UsageError
 from understudy.training.processes import environment
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -143,6 +143,37 @@ class Engine:
             return
         parameters = [p for p in parameters if p.requires_grad]
         flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1) for p in parameters])
-        flat = self.fabric.all_reduce(flat, reduce_op="mean")  # type: ignore[assignment]
+        flat = self.mean(flat)
         for p, g in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
             p.grad = g.reshape(p.shape).clone()
+
+    def mean(self, x: Tensor) -> Tensor:
+        """Return the mean of a tensor over the processes, on every one of them."""
+        if self.world_size == 1:
+            return x
+        with _together():
+            return torch.as_tensor(self.fabric.all_reduce(x, reduce_op="mean"))
+
+    def gather(self, x: Tensor) -> Tensor:
+        """Return the tensors (N, ...) of all processes joined in their order, on every one; N is the same on all."""
+        if self.world_size == 1:
+            return x
+        with _together():
+            return torch.as_tensor(self.fabric.all_gather(x)).flatten(0, 1)
+
+    def wait(self) -> None:
+        """Wait for all processes."""
+        with _together():
+            self.fabric.barrier()
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """Tell of a process that is gone, in the midst of what all do together."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise ProcessLost(
+            "another of the processes that compute together has ended, of an error that it tells of or killed: run the "
+            "same command again to go on"
+        ) from error
