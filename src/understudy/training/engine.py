@@ -145,7 +145,8 @@ class Engine:
         flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1) for p in parameters])
         flat = self.mean(flat)
         for p, g in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
-            p.grad = g.reshape(p.shape).clone()
+            p.grad = torch.empty_like(p, requires_grad=False)  # laid out in memory as p: fused optimisers ask for it
+            p.grad.copy_(g.reshape(p.shape))
 
     def mean(self, x: Tensor) -> Tensor:
         """Return the mean of a tensor over the processes, on every one of them."""
@@ -158,8 +159,11 @@ class Engine:
         """Return the tensors (N, ...) of all processes joined in their order, on every one; N is the same on all."""
         if self.world_size == 1:
             return x
+        x = x.contiguous()
+        everyones = [torch.empty_like(x) for _ in range(self.world_size)]
         with _together():
-            return torch.as_tensor(self.fabric.all_gather(x)).flatten(0, 1)
+            torch.distributed.all_gather(everyones, x)  # Fabric's own prints that it is deprecated
+        return torch.cat(everyones)
 
     def wait(self) -> None:
         """Wait for all processes."""

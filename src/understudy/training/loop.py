@@ -135,6 +135,7 @@ def train(
     _refuse_uneven(method, engine.world_size, total)
     with lock(run / ".lock", f"training {run}") if engine.rank == 0 else nullcontext():
         images_seen = _resume(method, run)
+        _refuse_apart(engine, images_seen, run)
         log_file = run / "log.jsonl" if engine.rank == 0 else Path(os.devnull)
         with training_log(log_file, total, images_seen, quiet=engine.rank > 0) as log:
             logged = saved = time.monotonic()
@@ -171,6 +172,14 @@ def _step(
     batch = batches.batch(images_seen, batch_size, resolution, engine.device, part)
     torch.manual_seed(derive(seed, "step", engine.rank, images_seen))
     return batch_size, method.update(batch)
+
+
+def _refuse_apart(engine: Engine, images_seen: int, run: Path) -> None:
+    found = engine.gather(torch.tensor([images_seen], device=engine.device)).tolist()
+    if len(set(found)) > 1:
+        raise UnderstudyError(
+            f"the processes begin after {', '.join(map(str, found))} images: all of them must see the same {run}"
+        )
 
 
 def _refuse_uneven(method: Trainable, processes: int, total: int) -> None:
