@@ -117,7 +117,7 @@ def losses_of(name: str, folder: Path, cohort: Cohort, engine: Engine) -> list[l
         return losses
 
     settings = {**SHORT, "images_seen": 16 * STEPS, "grid_every": 1000, "snapshot_every": 1000, "batch_size": 16}
-    settings |= NO_NOISE if name != "diffusion" else {}
+    settings |= NO_NOISE if name != "diffusion" else {"learning_rate": 0.01, "warmup_images": 1}
     kept, method.update = method.update, noted  # type: ignore[method-assign]
     try:
         fit(name, cohort, folder / f"{name}-by-{engine.world_size}", engine=engine, checkpoint_seconds=60, **settings)

@@ -2,7 +2,7 @@
 
 The note is written after the files are synced to the disk, so that what it says of them is there; what lies behind is
 cut off. It holds hashes: a file that is not as noted is begun anew.
-**Checked** in tests/core/test_growing_file.py and, with kill -9, in tests/synthesis/test_resume.py.
+**Checked** in tests/core/test_growing_file.py and, with kill -9, in tests/synthesis/test_drawing.py.
 """
 
 import hashlib

@@ -2,7 +2,7 @@
 
 Case i is drawn with derive(seed, "case", i), from run i mod R where R runs are mixed: it is the same for every n. Cases
 are streamed to disk block by block, by the first of the processes that draw them; a killed sampling goes on where its
-last note was. **Checked** in tests/synthesis/test_sample.py, test_runs.py and test_resume.py.
+last note was. **Checked** in tests/synthesis/test_sample.py, test_runs.py and test_drawing.py.
 """
 
 from collections.abc import Sequence
