@@ -72,4 +72,4 @@ def test_two_shares_of_eight_are_a_batch_of_sixteen(name: str, folder: Path) -> 
     joint, alone = np.array(result["losses"]), np.array(result["losses alone"])
     assert joint.shape == alone.shape and len(joint) == 20
     assert np.abs(joint - alone).max() < 1e-4
-    assert np.abs(joint[0] - joint[-1]).max() > 1e-2  # it learns
+    assert np.ptp(joint, axis=0).max() > 5e-3  # while losses change by far more

@@ -60,7 +60,6 @@ def quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"lightning_fabric\b")
-            warnings.filterwarnings("ignore", message=r"The `srun` command is available")
             yield
     finally:
         logger.setLevel(before)
