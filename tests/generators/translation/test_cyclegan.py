@@ -186,7 +186,7 @@ def test_its_state_goes_with_a_checkpoint() -> None:
         shown = []
         for one in (pool, again):
             torch.manual_seed(first)
-            shown.append(one.exchange(numbered(first, 3)))
+            shown.append(one.exchange(numbered(first, 3), ENGINE))
         assert torch.equal(*shown) and torch.equal(pool.state("p")["p"], again.state("p")["p"])
     again.load("p", {}, torch.device("cpu"))
     assert not again.kept
@@ -194,6 +194,6 @@ def test_its_state_goes_with_a_checkpoint() -> None:
 
 def test_kept_cases_do_not_change_with_the_batch() -> None:
     pool, x = ImagePool(2), numbered(0, 2).clone()
-    pool.exchange(x)
+    pool.exchange(x, ENGINE)
     x.fill_(9)
     assert [float(case[0, 0, 0]) for case in pool.kept] == [0, 1]
