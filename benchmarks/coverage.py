@@ -1,6 +1,6 @@
 """How often the 95 % intervals of pooled numbers hold the true value: simulated studies; writes docs/coverage.md.
 
-    python benchmarks/coverage.py [--studies 1000] [--out docs/coverage.md]
+    python benchmarks/coverage.py [--studies 500] [--out docs/coverage.md]
 
 A study has subjects, folds, generator seeds and network seeds, whose effects on Dice are drawn from normal
 distributions of known spread, so that the true score, ratio and gain are known.
@@ -146,7 +146,7 @@ def page(studies: int) -> str:
 def main() -> None:
     """Simulate and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", type=int, default=1000)
+    parser.add_argument("--studies", type=int, default=500)
     parser.add_argument("--out", type=Path, default=PAGE)
     arguments = parser.parse_args()
     arguments.out.write_text(page(arguments.studies))

@@ -1,6 +1,6 @@
 """The parts of a page."""
 
-from understudy.studies.report.blocks import Block, Footnotes, StudyFigure, csv_row, named, valued
+from understudy.studies.report.blocks import Footnotes, PagePart, StudyFigure, csv_row, named, valued
 from understudy.studies.report.measures import Number
 
 
@@ -12,7 +12,7 @@ def test_footnotes_stand_once() -> None:
 
 
 def test_parts() -> None:
-    assert Block("What was not measured").anchor == "what-was-not-measured" and Block("x").empty
+    assert PagePart("What was not measured").anchor == "what-was-not-measured" and PagePart("x").empty
     figure = StudyFigure("n", "t", "a", png=b"\x89PNG")
     assert (
         figure.source == "data:image/png;base64,iVBORw=="

@@ -23,7 +23,9 @@ def test_no_path_of_the_data(folds: Any) -> None:
 
 
 def test_the_yaml_is_that_which_was_kept(tmp_path: Path) -> None:
-    text = "# a comment\nstudy: x\ndata: ../hospital\nstages:\n  a: {import: [folder, /srv/ward], fold: $fold/5, b: ~/x}"
+    text = (
+        "# a comment\nstudy: x\ndata: ../hospital\nstages:\n  a: {import: [folder, /srv/ward], fold: $fold/5, b: ~/x}"
+    )
     (tmp_path / "study.yaml").write_text(text + "\nabout: see https://example.org/a/b, 1/2 of them\n")
     found = request({"values": {"n": 5}}, tmp_path)
     assert "# a comment" in found and "data: DATA" in found and "[folder, DATA], fold: $fold/5, b: DATA}" in found

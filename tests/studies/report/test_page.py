@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from understudy.core.errors import UnderstudyError
-from understudy.core.result import read_results
+from understudy.core.provenance import Provenance
+from understudy.core.result import Result, read_results, write_results
 from understudy.studies.report.page import write_study_report
 
 CLAIMS = [
@@ -64,6 +65,16 @@ def test_what_is_missing_is_told(builder: Any, tmp_path: Path) -> None:
     text = write_study_report(fake, fake.stages, tmp_path).read_text()
     assert "0 of 2 stages done" in text and "2 not run" in text and "not measured</strong> c" in text
     assert json.loads((tmp_path / "report" / "results.json").read_text())["results"] == []
+
+
+def test_a_reader_study_has_its_part(builder: Any, tmp_path: Path) -> None:
+    fake = builder.Fake(tmp_path)
+    stage = fake.stage("readers", "evaluate", "reader", "answers.csv")
+    (tmp_path / stage.folder).mkdir()
+    results = [Result("reader.accuracy", 0.61, 0.52, 0.7, "", "", 240)]
+    write_results(tmp_path / stage.folder, results, Provenance("evaluate reader", {}, 0, {"real": "r"}))
+    text = write_study_report(fake, fake.stages, tmp_path).read_text()
+    assert ">Reader</h2>" in text and "0.610 [0.520, 0.700]" in text and "Reader study: nobody" not in text
 
 
 def test_a_sweep_has_curves(sizes: Any) -> None:

@@ -1,1 +1,1 @@
-"""Report."""
+"""The joined report of a study: finished stages -> one self-contained HTML page, figures, tables and pooled numbers."""

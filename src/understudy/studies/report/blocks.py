@@ -50,7 +50,7 @@ class StudyFigure:
 
 
 @dataclass(frozen=True)
-class Block:
+class PagePart:
     """A part of the page under one heading: a text, sentences, figures, tables."""
 
     title: str

@@ -15,7 +15,7 @@ from understudy.core.regular_file import open_regular
 from understudy.core.result import read_results
 from understudy.report.tables import View, number
 from understudy.studies.record import Record
-from understudy.studies.report.blocks import Block, StudyTable
+from understudy.studies.report.blocks import PagePart, StudyTable
 from understudy.studies.report.measures import Measures
 from understudy.studies.stage import Stage
 
@@ -28,7 +28,7 @@ DATA_LINE = re.compile(r"^data:.*$", re.MULTILINE)
 PATHS = re.compile(r"(?<![\w./:~$-])~?/(?:[^\s/,\"'\]}]+/)*[^\s/,\"'\]}]+")
 
 
-def cost_block(measures: Measures) -> Block:
+def cost_block(measures: Measures) -> PagePart:
     """Return what was run, on what, and what it took."""
     finished = measures.finished
     rows, raw = [], []
@@ -46,7 +46,7 @@ def cost_block(measures: Measures) -> Block:
         StudyTable("cost", view, raw, HEADER),
         StudyTable("stages", commands, commands.rows, ("stage", "state", "command")),
     ]
-    return Block(
+    return PagePart(
         "Provenance and cost",
         "The same inputs, settings and seeds give the same numbers.",
         _told(measures, known),

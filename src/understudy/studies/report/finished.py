@@ -16,6 +16,7 @@ from understudy.studies.record import Record, read_record
 from understudy.studies.report.config import Selection
 from understudy.studies.stage import Stage
 
+EVALUATES = ("evaluate", "reader")  # verbs whose output is results.json
 COHORT = "cohort"  # what stands beside the loops: which stage of the YAML made the synthetic cohort
 
 
@@ -42,7 +43,7 @@ class Judged:
     @property
     def kind(self) -> str:
         """Utility, fidelity, privacy ..."""
-        return self.stage.arguments[1]
+        return kind_of(self.stage)
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,12 @@ class Finished:
 
     def evaluations(self) -> dict[str, str]:
         """Return the templates that evaluate, done or not, with what they evaluate: {"utility": "utility"}."""
-        return {stage.template: stage.arguments[1] for stage in self.stages if stage.verb == "evaluate"}
+        return {stage.template: kind_of(stage) for stage in self.stages if stage.verb in EVALUATES}
 
     @cached_property
     def judged(self) -> list[Judged]:
         """Every synthetic cohort in every finished evaluation."""
-        return [one for stage in self.done() if stage.verb == "evaluate" for one in self._judged(stage)]
+        return [one for stage in self.done() if stage.verb in EVALUATES for one in self._judged(stage)]
 
     def _judged(self, stage: Stage) -> Iterator[Judged]:
         folder = self.out / stage.folder
@@ -132,6 +133,11 @@ class Finished:
             self._results[judged.stage.name] = read_results(judged.folder)[0]
         every = self._results[judged.stage.name]
         return {_without(r.name, judged.cohort): r for r in every if not {*r.name.split(".")[1:]} & {*judged.others}}
+
+
+def kind_of(stage: Stage) -> str:
+    """Return what a stage evaluates: utility, fidelity ...; or reader, of a reader study."""
+    return stage.arguments[1] if stage.verb == "evaluate" else stage.verb
 
 
 def _loops(stage: Stage, of: Stage | None) -> dict[str, str]:

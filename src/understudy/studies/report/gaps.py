@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from understudy.report.chapters import NEVER_CLAIMED
 from understudy.report.tables import View, words
-from understudy.studies.report.blocks import Block, StudyTable
+from understudy.studies.report.blocks import PagePart, StudyTable
 from understudy.studies.report.measures import Measures
 
 STATES = ("failed", "not run")
@@ -24,7 +24,7 @@ KINDS = {  # what is told where no such evaluation is done
 MOST_NAMES = 4
 
 
-def missing_block(measures: Measures) -> Block:
+def missing_block(measures: Measures) -> PagePart:
     """Return what failed or did not run, by template; empty where all is done."""
     finished, rows = measures.finished, []
     for template in dict.fromkeys(stage.template for stage in finished.stages):
@@ -35,19 +35,20 @@ def missing_block(measures: Measures) -> Block:
                 more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
                 rows.append([template, state, f"{len(names)} of {len(of)}", ", ".join(names[:MOST_NAMES]) + more])
     if not rows:
-        return Block("Missing stages")
+        return PagePart("Missing stages")
     head = ["Stage", "State", "Number", "Which"]
     view = View("", head, rows, [False, False, True, False])
     text = "These stages failed or did not run: every number below is without them."
-    return Block("Missing stages", text, tables=[StudyTable("missing", view, [list(row) for row in rows], tuple(head))])
+    return PagePart(
+        "Missing stages", text, tables=[StudyTable("missing", view, [list(row) for row in rows], tuple(head))]
+    )
 
 
-def not_measured_block(measures: Measures) -> Block:
+def not_measured_block(measures: Measures) -> PagePart:
     """Return what was not measured: kinds of evaluation, sources of chance with one value, results without a number."""
     done = {one.kind for one in measures.finished.judged}
-    done |= {stage.verb for stage in measures.finished.done() if stage.verb == "reader"}
     sentences = [text for kind, text in KINDS.items() if kind not in done]
-    return Block(
+    return PagePart(
         "What was not measured",
         "",
         [*measures.config.not_measured, *sentences, *_single(measures), *_withheld(measures), *NEVER_CLAIMED],

@@ -20,10 +20,10 @@ from understudy.core.errors import UnderstudyError
 from understudy.core.provenance import Provenance, code_version
 from understudy.core.result import Result, write_results
 from understudy.evaluation.folder import write_rows
-from understudy.report.chapters import CHAPTERS, chapter
+from understudy.report.chapters import chapter, place
 from understudy.report.reading import read_folders
 from understudy.report.tables import table_view
-from understudy.studies.report.blocks import Block, StudyFigure, StudyTable, named
+from understudy.studies.report.blocks import PagePart, StudyFigure, StudyTable, named
 from understudy.studies.report.claims import SEEN, Verdict, verdicts
 from understudy.studies.report.config import NumberTable, ScoreTable, read_report
 from understudy.studies.report.cost import cost_block, request
@@ -42,6 +42,7 @@ RESULTS = {  # of each evaluation, the numbers of its default table
     "consistency": ("consistency.synthetic.dice", "consistency.synthetic.below", "consistency.real.dice"),
     "interrater": ("interrater.dice", "interrater.hd95"),
 }  # fmt: skip
+COLUMNS = 6  # of the default table of an evaluation that RESULTS has not
 
 
 class DescribedStudy(Protocol):
@@ -82,15 +83,16 @@ def write_study_report(study: DescribedStudy, stages: Sequence[Stage], out: Path
     return out / "report" / "report.html"
 
 
-def _blocks(measures: Measures, results: list[Result]) -> list[Block]:
+def _blocks(measures: Measures, results: list[Result]) -> list[PagePart]:
     """Return the parts of the page in order; pooled numbers are added to the results."""
     evaluations = measures.finished.evaluations()
     blocks = [missing_block(measures), _utility(measures, results), _samples(measures)]
-    blocks += [_numbers(measures, kind) for kind in CHAPTERS if kind in evaluations.values() and kind != "utility"]
+    kinds = sorted(set(evaluations.values()) - {"utility"}, key=lambda kind: (place(kind), kind))
+    blocks += [_numbers(measures, kind) for kind in kinds]
     return [*blocks, not_measured_block(measures), cost_block(measures)]
 
 
-def _utility(measures: Measures, results: list[Result]) -> Block:
+def _utility(measures: Measures, results: list[Result]) -> PagePart:
     figures: list[StudyFigure] = []
     tables: list[StudyTable] = []
     asked = measures.config.tables
@@ -108,7 +110,7 @@ def _utility(measures: Measures, results: list[Result]) -> Block:
     for found in _curves(measures, lambda template: measures.finished.evaluations().get(template) == "utility"):
         figures.append(found[0])
         tables.append(found[1])
-    return Block(chapter("utility").title, chapter("utility").text, figures=figures, tables=tables)
+    return PagePart(chapter("utility").title, chapter("utility").text, figures=figures, tables=tables)
 
 
 def _curves(measures: Measures, wanted: Callable[[str], bool]) -> list[tuple[StudyFigure, StudyTable]]:
@@ -116,17 +118,17 @@ def _curves(measures: Measures, wanted: Callable[[str], bool]) -> list[tuple[Stu
     return [found for plan in plans if wanted(plan.template) and (found := curve(measures, plan))]
 
 
-def _samples(measures: Measures) -> Block:
+def _samples(measures: Measures) -> PagePart:
     figures, told = sample_figures(measures)
-    return Block(chapter("synthetic").title, chapter("synthetic").text, told, figures)
+    return PagePart(chapter("synthetic").title, chapter("synthetic").text, told, figures)
 
 
-def _numbers(measures: Measures, kind: str) -> Block:
+def _numbers(measures: Measures, kind: str) -> PagePart:
     """Return the part on an evaluation other than utility: tables of numbers, curves, and points of correlations."""
     of = [name for name, what in measures.finished.evaluations().items() if what == kind]
     asked = [one for one in measures.config.numbers or () if one.template in of]
     if measures.config.numbers is None:
-        asked = [NumberTable(template=name, results=RESULTS[kind]) for name in of if kind in RESULTS]
+        asked = [NumberTable(template=name, results=names) for name in of if (names := _columns(measures, kind, name))]
     tables = [found for one in asked if (found := number_table(measures, one))]
     curves = _curves(measures, lambda template: template in of)
     figures = [figure for figure, _ in curves]
@@ -140,10 +142,16 @@ def _numbers(measures: Measures, kind: str) -> Block:
                 raw = [list(row) for row in table.rows]
                 told = replace(view, title="Rank correlation of each metric with utility")
                 tables.append(StudyTable(f"{one.stage.name}-{table.name}", told, raw, table.header))
-    return Block(chapter(kind).title, chapter(kind).text, figures=figures, tables=tables)
+    return PagePart(chapter(kind).title, chapter(kind).text, figures=figures, tables=tables)
 
 
-def _write_files(folder: Path, blocks: Sequence[Block]) -> None:
+def _columns(measures: Measures, kind: str, template: str) -> tuple[str, ...]:
+    """Return the numbers of a default table: those of the menu, or the first results of an evaluation without one."""
+    judged = [one for one in measures.finished.judged if one.stage.template == template and kind != "correlation"]
+    return RESULTS.get(kind) or tuple(name for one in judged[:1] for name in measures.finished.results(one))[:COLUMNS]
+
+
+def _write_files(folder: Path, blocks: Sequence[PagePart]) -> None:
     """Write every figure and table beside the page."""
     (folder / "figures").mkdir()
     (folder / "tables").mkdir()
@@ -155,7 +163,7 @@ def _write_files(folder: Path, blocks: Sequence[Block]) -> None:
             write_rows(folder / "tables" / f"{table.name}.csv", table.header, table.rows)
 
 
-def _page(study: DescribedStudy, measures: Measures, told: Sequence[Verdict], blocks: Sequence[Block]) -> str:
+def _page(study: DescribedStudy, measures: Measures, told: Sequence[Verdict], blocks: Sequence[PagePart]) -> str:
     options: dict[str, Any] = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     loader = ChoiceLoader([PackageLoader("understudy.studies.report", ""), PackageLoader("understudy.report", "")])
     environment = Environment(loader=loader, autoescape=True, **options)
