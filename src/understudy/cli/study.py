@@ -122,6 +122,7 @@ def run(
 ) -> None:
     """Run what is missing; a changed setting remakes only what depends on it, and ends with the report."""
     from understudy.studies.record import State, state_of
+    from understudy.studies.report.page import write_study_report
     from understudy.studies.runner import last_words, run_stages
 
     whole, made = read(context, file, data, settings, key)
@@ -134,13 +135,28 @@ def run(
 
     with writing(out):
         undone = run_stages(made, out, jobs=jobs, keep_going=keep_going, told=told)
+        page = write_study_report(whole, made, out)
     if undone:
         first = next((stage for stage in undone if state_of(out, stage) is State.FAILED), undone[0])
         raise UnderstudyError(
             f"{len(undone)} of {len(made)} stages are not done; {first.name} failed: {last_words(out, first)} "
             f"(the rest in {out / 'logs' / first.name}.log): mend it and run the same command again"
         )
-    typer.echo(f"study: {out}")
+    typer.echo(f"report: {page}")
+
+
+@verb("understudy study report crossval.yaml --out crossval")
+def report(
+    context: typer.Context, file: File, out: Folder, data: Data = None, settings: Set = None, key: Key = None
+) -> None:
+    """Write the report of the stages that are done: one page, its figures and tables; `study run` ends with it."""
+    from understudy.studies.report.page import write_study_report
+
+    whole, made = read(context, file, data, settings, key)
+    if not (out / "study.yaml").is_file():
+        raise UsageError(f"a study's folder was expected at {out}: run the study first")
+    with writing(out):
+        typer.echo(f"report: {write_study_report(whole, made, out)}")
 
 
 @verb("understudy study export crossval.yaml --out crossval --engine snakemake")

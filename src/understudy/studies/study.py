@@ -29,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from understudy.core.documents import mistakes
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.regular_file import open_regular
+from understudy.studies.report.config import ReportConfig
 from understudy.studies.stage import MARKERS, Needs
 
 NAME = r"[a-z][a-z0-9_]{0,39}"
@@ -85,7 +86,7 @@ class StudyFile(BaseModel):
     loops: dict[Name, dict[str, Any]] = {}  # name -> value -> what belongs to it
     needs: Needs = Needs()
     stages: dict[Name, Template] = Field(min_length=1)
-    report: dict[str, Any] = {}
+    report: ReportConfig = ReportConfig()
 
     @model_validator(mode="before")
     @classmethod
@@ -96,6 +97,8 @@ class StudyFile(BaseModel):
 
     @model_validator(mode="after")
     def _names_are_told_apart(self) -> Self:
+        if "report" in self.stages:
+            raise ValueError("the folder `report` is that of the study's report: give the stage another name")
         names = ["data", *self.values, *self.loops, *self.stages]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"stages, loops, values and data have names of their own; {twice[0]!r} stands twice")
