@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -217,8 +218,8 @@ def test_a_size_that_does_not_divide_is_refused() -> None:
         generator.build(ENCODING, (20, 20))
 
 
-def make_cohort(out: Path, size: tuple[int, ...], cases: int) -> Cohort:
-    random = np.random.default_rng(0)
+def make_cohort(out: Path, size: tuple[int, ...], cases: int, seed: int = 0) -> Cohort:
+    random = np.random.default_rng(seed)
     with CohortWriter(
         out, kind="real", modality="MR", size=size, channels=[Channel("a", 0, 1)], dtype="float32", classes=["ill"],
         scheme=LabelScheme(("background", "x"), (0, 1)), label_source="patient", provenance=Provenance("test"),
@@ -266,6 +267,68 @@ def test_weights_that_do_not_fit_are_refused_in_one_sentence(tmp_path: Path) -> 
     (run / "run.json").write_text(json.dumps(record))
     with pytest.raises(UnderstudyError, match="do not fit the network ema .* was expected as .*, found"):
         load(run)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"labels": "given"}, {"conditional": True, "labelled_share": 0.3}], ids=["joint", "given", "classes"]
+)
+def test_images_alone_are_learned_beside_labelled_cases(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record names both; same seed, same bits; a resume is bit-identical; label maps of the second do not matter."""
+    cohort = make_cohort(tmp_path / "labelled", (8, 8), 3)
+    others = [make_cohort(tmp_path / name, (8, 8), 5, seed) for name, seed in (("images", 1), ("more", 2))]
+    config = DiffusionConfig(**{**TINY, "batch_size": 3, "images_seen": 12, "sample_block": 4, **settings})
+
+    def fitted(name: str, other: Cohort | None) -> tuple[Path, bytes]:
+        run = Diffusion(config).fit(cohort, tmp_path / name, 0, other=other)
+        return run, (run / "snapshots/000000012/tensors.safetensors").read_bytes()
+
+    run, weights = fitted("a", others[0])
+    record = json.loads((run / "run.json").read_text())
+    assert record["trained_on"] == [cohort.seen("train"), others[0].seen("train")]
+    assert record["provenance"]["inputs"] == {"cohort": cohort.id, "other": others[0].id}
+    others[0].labels = 1 - np.asarray(others[0].labels)  # type: ignore[assignment]
+    update, steps = Diffusion.update, 0
+
+    def interrupted(self: Diffusion, batch: Batch) -> dict[str, Any]:
+        nonlocal steps
+        steps += 1
+        if steps == 3:
+            raise KeyboardInterrupt
+        return update(self, batch)
+
+    monkeypatch.setattr(Diffusion, "update", interrupted)
+    config = config.model_copy(update={"checkpoint_seconds": 0.0})
+    with pytest.raises(KeyboardInterrupt):
+        fitted("b", others[0])
+    assert fitted("b", others[0])[1] == weights and steps == 5
+    assert len({weights, fitted("c", None)[1], fitted("d", others[1])[1]}) == 3
+
+
+def test_label_maps_that_are_not_known_are_hidden_and_have_no_part_in_the_loss() -> None:
+    generator, hidden = joint(), torch.rand(4, 3, 8, 8) * 2 - 1
+    hidden[2:, 2] = torch.nan
+    seen: list[Tensor] = []
+
+    def network(x: Tensor, c_noise: Tensor, condition: Tensor | None) -> Tensor:
+        seen.append(x)
+        return x * weight
+
+    weight = torch.ones(4, 3, 8, 8, requires_grad=True)
+    generator.loss(hidden, None, network).backward()
+    assert not seen[0][2:, 2].any() and (seen[0][:2] != 0).all() and (seen[0][2:, :2] != 0).all()
+    assert weight.grad is not None and not weight.grad[2:, 2].any() and (weight.grad[2:, :2] != 0).all()
+    images = torch.zeros(2048, 3, 8, 8)
+    images[:, 2] = torch.nan
+    with torch.no_grad():  # two of three channels count, each as in a labelled case: 2 / 3 of the loss of F = 0
+        assert abs(float(generator.loss(images, None, lambda x, *_: torch.zeros_like(x))) - 2 / 3) < 0.4
+
+
+def joint() -> Diffusion:
+    generator = Diffusion(DiffusionConfig(**TINY))  # type: ignore[arg-type]
+    generator._start(replace(ENCODING, scheme=LabelScheme(("background", "x"), (0, 1))), (8, 8), 0, 0, Engine("fp32"))
+    return generator
 
 
 def test_volumes(tmp_path: Path) -> None:
