@@ -14,8 +14,8 @@ levels: noise.py; samplers: samplers.py; network: nets/unet.py (EDM2's magnitude
 ``paper``: 1e-4 on guided-diffusion's weights, of size about 0.02, is 5e-3 here); the cosine chain is trained with Ho's
 loss and fixed variances, without learned ones; any sampler may be used with any formulation; with privacy the data's
 mean and deviation are not measured, and public constants stand in their place. Label maps that are not known enter the
-network as 0 in every label channel, without noise, which no label map does at any noise level, and have no part in the
-loss; UniDiffuser has them at the highest noise level, with a noise level a part.
+network as 0 in every label channel, without noise, which no label map does at any noise level; UniDiffuser has them at
+the highest of noise levels of their own. In the loss a channel counts by its mean over the cases in which it is known.
 **Checked**: tests/generators/diffusion/ (preconditioning, loss, samples of known Gaussians in every pair of formulation
 and sampler, null condition, guidance, images alone), tests/training/dp/test_training.py and the contract tests.
 """
@@ -245,8 +245,9 @@ class Diffusion(Generator):
         y = (x.nan_to_num() - self.scale.mean) / self.scale.std * self.noise.sigma_data
         sigma = self.noise.draw(len(y), y.device)
         noise = torch.randn_like(y) * sigma.reshape(-1, *[1] * (y.ndim - 1))
-        error = (self.denoise(net or self.net, known * (y + noise), sigma, condition) - y) * known
-        error = error.square().flatten(1).mean(1)
+        error = (self.denoise(net or self.net, known * (y + noise), sigma, condition) - y).square()
+        share = known.float().mean(0, keepdim=True)  # of the cases, in which a channel is known
+        error = (error * known / share.clamp_min(1e-6)).flatten(1).mean(1)
         return (self.noise.weight(sigma) * error).mean()
 
     def _split(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
