@@ -26,6 +26,7 @@ from understudy.cli import (
     sample,
     screen,
     settings,
+    study,
     train,
     verify,
 )
@@ -50,7 +51,7 @@ app = group(
 )
 FILES: tuple[Any, ...] = (
     demo, import_, check, settings, train, import_weights, sample, edit, classify, condition, evaluate, screen, report,
-    release, verify,
+    release, verify, study,
 )  # fmt: skip
 VERBS = {file.__name__.rpartition(".")[2].rstrip("_").replace("_", "-"): file for file in FILES}
 for verb, file in VERBS.items():

@@ -13,6 +13,7 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.manifest import SPLITS
 from understudy.core.seed import rng
 from understudy.data.listing import Item
+from understudy.data.options import parse_fold
 
 ALIASES = {
     "train": ("training", "tr"),
@@ -74,6 +75,19 @@ def by_fractions(subjects: Iterable[str], text: str, seed: int) -> dict[str, str
     return {names[i]: split for i, split in zip(order.tolist(), splits, strict=True)}
 
 
+def subjects_of_fold(subjects: Iterable[str], fold: str, seed: int) -> set[str]:
+    """Return the subjects of fold K of N: of one seed, each subject is in one fold; sizes differ by one at most.
+
+    Raises:
+        UnderstudyError: there are fewer subjects than folds, or none would be left to learn from.
+    """
+    names, (k, n) = sorted(set(subjects)), parse_fold(fold)
+    if len(names) < n or len(names) < 2:
+        raise UnderstudyError(f"{len(names)} subject(s) cannot be shared out to {n} folds: ask for fewer folds")
+    order = rng(seed, "import", "fold").permutation(len(names))
+    return {names[i] for i in order[k - 1 :: n].tolist()}
+
+
 def published(value: str, where: str) -> str:
     """Return our name of a published split; UsageError where it is not known."""
     found = PUBLISHED.get(value.strip().casefold())
@@ -112,8 +126,21 @@ def fewer(splits: dict[str, str], n: int, draw: int) -> dict[str, str]:
 
     Of one seed ``draw``, fewer subjects are a part of more; UnderstudyError where there are not n.
     """
+    left = _left_out(splits, n, draw)
+    return {subject: split for subject, split in splits.items() if subject not in left}
+
+
+def beyond(splits: dict[str, str], n: int, draw: int) -> dict[str, str]:
+    """Keep those whom :func:`fewer` leaves out, all of them training subjects; UnderstudyError where there are none."""
+    left = _left_out(splits, n, draw)
+    if not left:
+        raise UnderstudyError(f"there are {n} training subjects, and none beyond them: give a lower number")
+    return {subject: split for subject, split in splits.items() if subject in left}
+
+
+def _left_out(splits: dict[str, str], n: int, draw: int) -> set[str]:
+    """The training subjects beyond n that are drawn at random."""
     train = sorted(subject for subject, split in splits.items() if split == "train")
     if n > len(train):
         raise UnderstudyError(f"{n} training subjects were asked for, and there are {len(train)}: ask for fewer")
-    dropped = {train[i] for i in rng(draw, "import", "draw").permutation(len(train))[n:].tolist()}
-    return {subject: split for subject, split in splits.items() if subject not in dropped}
+    return {train[i] for i in rng(draw, "import", "draw").permutation(len(train))[n:].tolist()}

@@ -1,0 +1,190 @@
+"""A study -> its stages, in the order in which they can run.
+
+``$name`` in a stage is a value of a loop, a constant, ``$data``, or the output of another stage; ``$name.key`` is what
+belongs to a loop's value; ``${name}`` stands inside of a word, ``$$`` is a dollar. A stage is made once for every
+combination of the loops that it mentions, itself or through its inputs, less those that it ``joins``: of these it takes
+all outputs at once. Where an input does not exist (``only``), it is not made.
+
+**Checked** in tests/studies/test_expand.py.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from understudy.core.errors import UsageError
+from understudy.core.provenance import code_version
+from understudy.studies.command_line import CommandLine
+from understudy.studies.stage import Stage
+from understudy.studies.study import StudyFile, Template, as_text
+
+REFERENCE = re.compile(r"\$(?:(\$)|\{([a-z][\w.]*)\}|([a-z]\w*(?:\.[a-z]\w*)*))")
+MOST_STAGES = 20_000
+Values = dict[str, str]  # of loops
+
+
+def expand(study: StudyFile, line: CommandLine, key: Path | None = None) -> list[Stage]:
+    """Return all stages; ``key`` is the file of the pseudonym key that they get where their verb takes one.
+
+    Raises:
+        UsageError: a name that is none, a circle, two stages of one name, or a command that its verb refuses.
+    """
+    made: dict[str, list[Stage]] = {}
+    for name in _ordered(study):
+        made[name] = list(_Expansion(study, line, key, name, made).stages())
+        if sum(map(len, made.values())) > MOST_STAGES:
+            raise UsageError(f"the study has over {MOST_STAGES} stages: make its loops shorter")
+    stages = [stage for stages in made.values() for stage in stages]
+    names = [stage.name for stage in stages]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"two stages would be called {twice}: give loops values that differ")
+    return stages
+
+
+def _ordered(study: StudyFile) -> list[str]:
+    """Return the templates, inputs first, else as they stand."""
+    inputs = {name: [n for n in _mentioned(template) if n in study.stages] for name, template in study.stages.items()}
+    try:
+        return list(TopologicalSorter(inputs).static_order())
+    except CycleError as error:
+        raise UsageError(f"stages need each other in a circle: {' -> '.join(error.args[1])}") from error
+
+
+def _mentioned(template: Template) -> list[str]:
+    """Return the names that a template refers to, each once."""
+    text = json.dumps([template.words, template.options, template.settings], default=str)
+    found = [(inside or plain).partition(".")[0] for _, inside, plain in REFERENCE.findall(text) if inside or plain]
+    return list(dict.fromkeys(found))
+
+
+class _Expansion:
+    """The stages of one template."""
+
+    def __init__(
+        self, study: StudyFile, line: CommandLine, key: Path | None, name: str, made: dict[str, list[Stage]]
+    ) -> None:
+        self.study, self.line, self.key, self.name, self.made = study, line, key, name, made
+        self.template = study.stages[name]
+        mentioned = _mentioned(self.template)
+        known = {"data", *study.values, *study.loops, *study.stages}
+        if unknown := [other for other in mentioned if other not in known]:
+            raise UsageError(
+                f"the stage {name} refers to ${unknown[0]}, and there is none: it has {', '.join(sorted(known))}"
+            )
+        if "data" in mentioned and study.data is None:
+            raise UsageError(f"the stage {name} reads $data, and the study names none: write data: FOLDER, or --data")
+        self.inputs = [other for other in mentioned if other in made]
+        through = {loop for other in self.inputs for stage in made[other] for loop in stage.loops}
+        loops = [loop for loop in study.loops if loop in mentioned or loop in through]
+        if both := [loop for loop in self.template.joins if loop in mentioned]:
+            raise UsageError(f"the stage {name} joins the loop {both[0]} and asks for ${both[0]}: leave one out")
+        if idle := [loop for loop in self.template.joins if loop not in loops]:
+            raise UsageError(f"the stage {name} joins the loop {idle[0]}, on which none of its inputs depends")
+        self.loops = [loop for loop in loops if loop not in self.template.joins]
+
+    def stages(self) -> Iterator[Stage]:
+        """Yield a stage for each combination for which all inputs exist."""
+        for combination in product(*(self._values(loop) for loop in self.loops)):
+            at = dict(zip(self.loops, combination, strict=True))
+            inputs = {other: [s for s in self.made[other] if self._fits(s, at)] for other in self.inputs}
+            if all(inputs.values()):
+                yield self._stage(at, inputs)
+
+    def _values(self, loop: str) -> list[str]:
+        wanted = [as_text(value) for value in self.template.only.get(loop, self.study.loops[loop])]
+        return [value for value in self.study.loops[loop] if value in wanted]
+
+    def _fits(self, stage: Stage, at: Values) -> bool:
+        """Tell whether an input belongs to these values, or to any of the loops that are joined."""
+        return all(
+            at[loop] == value if loop in at else value in self._values(loop) for loop, value in stage.loops.items()
+        )
+
+    def _stage(self, at: Values, inputs: dict[str, list[Stage]]) -> Stage:
+        self.at = at
+        name = "-".join([self.name, *(v if v[0].isalpha() else f"{loop}{v}" for loop, v in at.items())])
+        folder = f"{self.name}/{name}" if at else name
+        values = {loop: _typed(value) for loop, value in at.items()}
+        scope: dict[str, Any] = {"data": self.study.data, **self.study.values, **values, **inputs}
+        try:
+            words, options = (
+                self._resolved(list(self.template.words), scope),
+                self._resolved(self.template.options, scope),
+            )
+            settings = self._resolved(self.template.settings, scope) or {}
+            if not isinstance(settings, dict):
+                raise UsageError(f"set is a mapping of settings, found {settings!r}")
+            said = [self.template.verb, *(str(word) for word in words if word is not None)]
+            more = {"key": str(self.key)} if self.key else {}
+            arguments = self.line.arguments(said, {**options, "out": folder}, settings, more)
+        except UsageError as error:
+            raise UsageError(f"stage {name}: {error}") from error
+        needed = [stage for stages in inputs.values() for stage in stages]
+        own = self.template.needs.model_dump(exclude_unset=True) if self.template.needs else {}
+        needs = self.study.needs.model_copy(update=own)
+        digest = _digest(arguments, needed)
+        names = tuple(stage.name for stage in needed)
+        return Stage(name, self.name, at, folder, self.template.verb, arguments, names, needs, digest)
+
+    def _resolved(self, value: Any, scope: dict[str, Any]) -> Any:
+        """Put what names stand for in their places; a list of outputs becomes part of the list it stands in."""
+        if isinstance(value, dict):
+            return {key: self._resolved(inner, scope) for key, inner in value.items()}
+        if isinstance(value, list | tuple):
+            resolved = [(one, self._resolved(one, scope)) for one in value]
+            parts = [found if isinstance(found, list) and isinstance(one, str) else [found] for one, found in resolved]
+            return [one for part in parts for one in part]
+        if not isinstance(value, str):
+            return value
+        whole = REFERENCE.fullmatch(value)
+        if whole and not whole[1]:
+            found = self._named(whole[2] or whole[3], scope)
+            return found[0] if isinstance(found, list) and len(found) == 1 and whole[2] is None else found
+        return REFERENCE.sub(lambda m: "$" if m[1] else self._plain(m[2] or m[3], scope), value)
+
+    def _named(self, reference: str, scope: dict[str, Any]) -> Any:
+        name, *keys = reference.split(".")
+        if name in self.made:
+            return [stage.folder for stage in scope[name]]
+        if not keys:
+            if name not in scope:
+                raise UsageError(f"${name} is asked for by the value of a loop, and not by the stage itself: name it")
+            return scope[name]
+        found: Any = scope.get(name)
+        if name in self.study.loops:
+            found = self.study.loops[name][self.at[name]]
+        for key in keys:
+            if not isinstance(found, dict) or key not in found:
+                raise UsageError(f"${reference} is asked for, and {name} has no {key!r}")
+            found = found[key]
+        inner = REFERENCE.fullmatch(found) if isinstance(found, str) else None
+        return self._named(inner[3], scope) if inner and inner[3] and "." not in inner[3] else found
+
+    def _plain(self, reference: str, scope: dict[str, Any]) -> str:
+        found = self._named(reference, scope)
+        if isinstance(found, list) and len(found) == 1:
+            found = found[0]
+        if isinstance(found, list | dict) or found is None:
+            raise UsageError(f"${reference} stands inside of a word and is not one plain value")
+        return str(found)
+
+
+def _typed(value: str) -> Any:
+    """Return a loop's value as YAML has it where that is a number, true or false."""
+    read = yaml.safe_load(value)
+    return read if isinstance(read, bool | int | float) and as_text(read) == value else value
+
+
+def _digest(arguments: tuple[str, ...], inputs: list[Stage]) -> str:
+    """Hash a request; an input counts as its own request, wherever it lies."""
+    folders = {stage.folder: f"@{stage.digest}" for stage in inputs}
+    request = [code_version(), [folders.get(word, word) for word in arguments]]
+    return hashlib.sha256(json.dumps(request).encode()).hexdigest()

@@ -1,0 +1,63 @@
+"""A stage of a study: one verb of the command line with input folders and one output folder."""
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MARKERS = {  # the file that lies in a complete output, by verb: written last, or with the folder
+    "import": "cohort.json",
+    "edit": "cohort.json",
+    "sample": "cohort.json",
+    "condition": "cohort.json",
+    "screen": "cohort.json",
+    "train": "complete.json",
+    "import-weights": "complete.json",
+    "classify": "classifier.json",
+    "evaluate": "results.json",
+    "report": "provenance.json",
+    "release": "manifest.json",
+}
+
+
+class Needs(BaseModel):
+    """What a stage takes. ``minutes`` and ``disk_mb`` are expectations; a cluster gives twice the minutes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    threads: int = Field(1, ge=1, description="processor threads; the last digits of results depend on their number")
+    memory_gb: float = Field(4, gt=0, description="main memory")
+    gpus: int = Field(0, ge=0, description="graphics processors")
+    minutes: float | None = Field(None, gt=0, description="expected duration")
+    disk_mb: float | None = Field(None, gt=0, description="expected size of the output")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a study, ready to run in the study's folder.
+
+    Attributes:
+        name: unique in the study, and the name of its log: ``painted-fold1-seed0``.
+        template: the entry of the YAML that it was made from: ``painted``.
+        loops: the loops that it depends on, with their values as texts.
+        folder: where its output lies below the study's folder: ``painted/painted-fold1-seed0``.
+        verb: the first word of the command.
+        arguments: all words after ``understudy``, with paths of other stages relative to the study's folder.
+        inputs: names of the stages whose outputs it reads.
+        needs: what it takes.
+        digest: SHA-256 of the request, in which the digests of the inputs stand for their folders.
+    """
+
+    name: str
+    template: str
+    loops: dict[str, str]
+    folder: str
+    verb: str
+    arguments: tuple[str, ...]
+    inputs: tuple[str, ...]
+    needs: Needs
+    digest: str
+
+    @property
+    def marker(self) -> str:
+        """The file whose presence in the output says that the stage is complete."""
+        return MARKERS[self.verb]

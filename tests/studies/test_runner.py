@@ -1,0 +1,152 @@
+"""The local runner: what is missing, after failures, changes and kills; a program stands in for understudy."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from understudy.core.errors import UsageError
+from understudy.studies.record import Record, read_record
+from understudy.studies.runner import last_words, run_stages
+from understudy.studies.stage import Stage
+
+KILLED = """
+import sys
+from pathlib import Path
+import typer
+from understudy.cli.main import app
+from understudy.studies import runner
+from understudy.studies.command_line import CommandLine
+from understudy.studies.expand import expand
+from understudy.studies.study import read_study
+here = Path({folder!r})
+runner.PROGRAM = ({python!r}, "-S", "-E", str(here / "stand_in.py"))
+stages = expand(read_study(here / "study.yaml"), CommandLine(typer.main.get_command(app)))
+runner.run_stages(stages, here / "out", jobs=2)
+"""
+
+pytestmark = pytest.mark.usefixtures("stand_in")
+Stages = Callable[[Any], list[Stage]]
+
+
+def ran(out: Path) -> Counter[str]:
+    """Count how often each stage ran since the last look."""
+    files = list((out / "ran").iterdir())
+    names = Counter(file.name.rpartition("-")[0] for file in files)
+    for file in files:
+        file.unlink()
+    return names
+
+
+def test_all_run_once_and_then_nothing_does(stages_of: Stages, small: dict[str, Any], tmp_path: Path) -> None:
+    stages, out = stages_of(small), tmp_path / "out"
+    events: list[str] = []
+    assert run_stages(stages, out, jobs=3, told=lambda event, stage, _: events.append(f"{event} {stage.name}")) == []
+    assert ran(out) == Counter(stage.name for stage in stages)
+    assert all(events.index(f"done {name}") < events.index(f"start {s.name}") for s in stages for name in s.inputs)
+    assert run_stages(stages, out) == []
+    assert not ran(out)
+    made = json.loads((out / "cases/cases-fold1-seed0/cohort.json").read_text())
+    assert made["words"] == list(stages[8].arguments)
+    record = read_record(out, stages[8])
+    assert record is not None
+    assert (record.state, record.code, record.seconds > 0, record.peak_mb > 1) == ("done", 0, True, True)
+
+
+def test_threads_are_those_of_the_study(stages_of: Stages, small: dict[str, Any], tmp_path: Path) -> None:
+    small["stages"]["cohort"]["needs"] = {"threads": 3}
+    run_stages(stages_of(small)[:1], tmp_path / "out")
+    assert json.loads((tmp_path / "out/cohort/cohort-fold1/cohort.json").read_text())["threads"] == "3"
+
+
+def test_a_failure_stops_what_depends_on_it_and_with_keep_going_nothing_else(
+    stages_of: Stages, small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages, out = stages_of(small), tmp_path / "out"
+    monkeypatch.setenv("FAIL", "run-fold1-seed1")
+    undone = run_stages(stages, out, jobs=2, keep_going=True)
+    assert [stage.name for stage in undone] == ["run-fold1-seed1", "cases-fold1-seed1", "utility-fold1"]
+    assert last_words(out, undone[0]) == "error: planted"
+    ran(out)
+    monkeypatch.delenv("FAIL")
+    assert run_stages(stages, out) == []
+    assert set(ran(out)) == {"run-fold1-seed1", "cases-fold1-seed1", "utility-fold1"}
+
+
+def test_without_keep_going_nothing_new_starts(
+    stages_of: Stages, small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAIL", "cohort-fold1")
+    assert len(run_stages(stages_of(small), tmp_path / "out")) == 16
+    assert set(ran(tmp_path / "out")) == {"cohort-fold1"}
+
+
+def test_a_changed_setting_remakes_what_depends_on_it_and_a_changed_mind_nothing(
+    stages_of: Stages, small: dict[str, Any], tmp_path: Path
+) -> None:
+    first, out = stages_of(small), tmp_path / "out"
+    run_stages(first, out)
+    ran(out)
+    small["stages"]["cases"]["n"] = 5
+    second = stages_of(small)
+    run_stages(second, out)
+    assert {name.partition("-")[0] for name in ran(out)} == {"cases", "utility"}
+    run_stages(first, out)
+    assert not ran(out)
+    assert json.loads((out / "cases/cases-fold1-seed0/cohort.json").read_text())["words"][3] == "4"
+
+
+def test_an_output_that_was_removed_is_made_again(stages_of: Stages, small: dict[str, Any], tmp_path: Path) -> None:
+    stages, out = stages_of(small), tmp_path / "out"
+    run_stages(stages, out)
+    ran(out)
+    (out / "cases/cases-fold2-seed2/cohort.json").unlink()
+    run_stages(stages, out)
+    assert set(ran(out)) == {"cases-fold2-seed2"}
+
+
+def test_an_exit_without_the_output_is_a_failure(stages_of: Stages, small: dict[str, Any], tmp_path: Path) -> None:
+    stages = stages_of(small)[:1]
+    (tmp_path / "stand_in.py").write_text("")
+    assert run_stages(stages, tmp_path / "out") == stages
+    record = read_record(tmp_path / "out", stages[0])
+    assert record == Record.model_validate({**vars(record), "state": "failed", "code": 0})
+
+
+def test_one_runner_at_a_time(stages_of: Stages, small: dict[str, Any], tmp_path: Path) -> None:
+    stages, out = stages_of(small), tmp_path / "out"
+
+    def told(event: str, stage: Stage, record: Record | None) -> None:
+        with pytest.raises(UsageError, match="another process is running the study"):
+            run_stages(stages, out)
+
+    run_stages(stages[:1], out, told=told)
+
+
+def test_stages_die_with_their_runner_and_are_run_again(
+    stages_of: Stages, small: dict[str, Any], tmp_path: Path
+) -> None:
+    stages, out = stages_of(small), tmp_path / "out"
+    script = tmp_path / "runner.py"
+    script.write_text(KILLED.format(python=sys.executable, folder=str(tmp_path)))
+    process = subprocess.Popen([sys.executable, str(script)], env={**os.environ, "LAST": "30"})
+    until = time.monotonic() + 30
+    while len(list(out.glob("ran/*"))) < 2 and time.monotonic() < until:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    time.sleep(0.2)
+    alive = subprocess.run(["pgrep", "-f", str(tmp_path / "stand_in.py")], capture_output=True, check=False).stdout
+    assert not alive.strip() or sys.platform != "linux"
+    record = read_record(out, stages[0])
+    assert record is not None
+    assert record.state == "started"
+    assert run_stages(stages, out) == []

@@ -1,0 +1,18 @@
+"""Stages: every verb that a study may use is one of the command line."""
+
+import pytest
+from pydantic import ValidationError
+
+from understudy.cli.main import VERBS
+from understudy.studies.stage import MARKERS, Needs
+
+
+def test_every_verb_that_makes_a_folder_may_be_a_stage() -> None:
+    assert set(VERBS) - set(MARKERS) == {"demo", "check", "settings", "verify", "study"}
+    assert set(MARKERS) <= set(VERBS)
+
+
+def test_needs_are_counted_from_something_up() -> None:
+    for wrong in ({"threads": 0}, {"memory_gb": 0}, {"gpus": -1}, {"minutes": 0}, {"hours": 1}):
+        with pytest.raises(ValidationError):
+            Needs(**wrong)
