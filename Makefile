@@ -7,7 +7,7 @@ SEED ?= 0
 OUT ?= demo-output$(if $(filter-out 0,$(SEED)),-$(SEED))
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test check kill clean
+.PHONY: setup demo test check kill cluster clean
 
 setup: $(STAMP)
 
@@ -25,6 +25,11 @@ test: setup
 # kill -9 ten times at random moments of import, train and sample: the same bytes as an uninterrupted run
 kill: setup
 	UNDERSTUDY_KILLS=10 $(VENV)/bin/python -m pytest tests/test_kill.py
+
+# a study through Snakemake on a real SLURM, this machine's or one brought up on 127.0.0.1, and by the local runner: the
+# same bytes; a job that is cancelled goes on. Skipped with the reason where there is no SLURM
+cluster: setup
+	$(VENV)/bin/python benchmarks/cluster/check.py
 
 check: setup
 	$(VENV)/bin/ruff check src tests $(wildcard benchmarks)

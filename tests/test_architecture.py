@@ -68,6 +68,7 @@ WHOLE = {  # tests of several files at once: of a menu, of a command, of the hou
     "generators/pretrained/test_hostile.py",
     "generators/test_contract.py",
     "generators/test_official.py",
+    "generators/test_processes.py",
     "release/test_formats.py",
     "synthesis/test_official_code.py",
     "training/dp/test_audit.py",

@@ -22,3 +22,4 @@ def test_silent_where_nobody_looks(
 def test_items_come_through_in_order() -> None:
     assert list(tracked(iter("abc"), "letters")) == ["a", "b", "c"]
     assert list(tracked([1, 2], "numbers")) == [1, 2]
+    assert list(tracked(iter("bc"), "letters", 3, done=1, quiet=True)) == ["b", "c"]

@@ -1,14 +1,18 @@
 """Writing cohorts: same request, same bytes; an exception leaves nothing; what does not fit is refused."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from understudy.core import writer
 from understudy.core.cohort import Cohort
 from understudy.core.encoding import Channel
-from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.errors import ProcessLost, UnderstudyError, UsageError
+from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
 
@@ -65,3 +69,52 @@ def test_a_synthetic_cohort_has_sampled_label_maps(tmp_path: Path, source: str, 
     with pytest.raises(UsageError, match="are sampled, and these are .* semi-synthetic"):
         write(tmp_path / "c", kind="synthetic", label_source=source)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("error", "kept"), [(KeyboardInterrupt, True), (ProcessLost, True), (RuntimeError, False)])
+def test_an_interrupted_writing_goes_on_and_a_failed_one_leaves_nothing(
+    error: type[BaseException], kept: bool, tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "whole")
+    monkeypatch.setattr(writer, "NOTE_SECONDS", 0)
+    assert go_on(tmp_path / "c", 0, 3, error) == 0
+    assert (tmp_path / ".c.partial").is_dir() == kept
+    assert go_on(tmp_path / "c", 3 if kept else 0, 5, None) == (3 if kept else 0)
+    for file in (tmp_path / "whole").iterdir():
+        assert (tmp_path / "c" / file.name).read_bytes() == file.read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["c", "whole"]
+
+
+@pytest.mark.parametrize("change", ["request", "machine", "bytes", "short"])
+def test_what_does_not_fit_is_begun_anew(
+    change: str, tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "NOTE_SECONDS", 0)
+    go_on(tmp_path / "c", 0, 3, KeyboardInterrupt)
+    changes = {"request": {"provenance": Provenance("other")}, "machine": {"machine": "cuda"}}.get(change, {})
+    file = tmp_path / ".c.partial" / "images.npy"
+    if change in ("bytes", "short"):
+        content = file.read_bytes()
+        file.write_bytes(content[:-5] if change == "short" else content[:-1] + b"\xff")
+    assert go_on(tmp_path / "c", 0, 5, None, **changes) == 0
+    Cohort.open(tmp_path / "c").verify()
+
+
+def go_on(out: Path, first: int, stop: int, error: type[BaseException] | None, **changes: Any) -> int:
+    """Write cases from ``first`` on as the fixture does, then raise; return how many were there."""
+    images = np.random.default_rng(0).integers(0, 255, (5, 2, 8, 6)).astype(np.uint8)
+    settings: dict[str, Any] = {
+        "kind": "real", "modality": "MR", "size": (8, 6), "channels": [Channel("a", 0, 255), Channel("b", 0, 255)],
+        "dtype": "uint8", "scheme": LabelScheme(("background", "tumour"), (0, 255)), "label_source": "patient",
+        "classes": ["ill"], "provenance": Provenance("test", {"x": (1, 2)}, 3), "key": b"secret", "machine": "cpu",
+    } | changes  # fmt: skip
+    there = -1
+    with suppress(*([error] if error else [])), CohortWriter(out, **settings) as cohort:
+        there = cohort.written
+        for i in range(first, stop):
+            row = {"case_id": f"c{i}", "subject_id": f"s{i // 2}", "split": ("train", "test")[i // 2 % 2]}
+            row |= {"spacing": "1.0 2.0", "ill": "" if i == 0 else str(i % 2)}
+            cohort.append(images[i], (images[i, 0] > 128).astype(np.uint8), row)
+        if error:
+            raise error
+    return there

@@ -21,6 +21,7 @@ from understudy.core.writer import CohortWriter
 from understudy.generators import GENERATORS, load
 from understudy.generators.base import Generator, Samples
 from understudy.synthesis.score_query import open_run_query
+from understudy.training.engine import Engine
 
 TINY: dict[str, dict[str, Any]] = {
     # 4 px, 8 px from 8 images (first step within the fade), 16 px from 16 images (the same).
@@ -159,14 +160,22 @@ def make(name: str, **changes: Any) -> Generator:
     return GENERATORS[name](GENERATORS[name].Config(**{**COMMON, **TINY[name], **changes}))
 
 
-def fit(name: str, cohort: Cohort, out: Path, seed: int = 5, start: Path | None = None, **changes: Any) -> Path:
+def fit(
+    name: str,
+    cohort: Cohort,
+    out: Path,
+    seed: int = 5,
+    start: Path | None = None,
+    engine: Engine | None = None,
+    **changes: Any,
+) -> Path:
     """Train, with a second cohort beside the first where the generator takes one."""
     generator, other = make(name, **changes), None
     if generator.OTHER == "unpaired":
         path, e = cohort.path.parent / f"{cohort.path.name}-other", cohort.encoding
         there = path.is_dir()
         other = Cohort.open(path) if there else make_cohort(path, e.scheme, e.dtype, e.image_channels, cohort.size, 1)
-    return generator.fit(cohort, out, seed=seed, other=other, start=start)
+    return generator.fit(cohort, out, seed=seed, other=other, start=start, engine=engine)
 
 
 def told(generator: Generator, cohort: Cohort, numbers: Sequence[int]) -> np.ndarray | None:

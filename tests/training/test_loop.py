@@ -108,6 +108,32 @@ def test_last_weights_that_are_not_finite_stop_it_too(tmp_path: Path) -> None:
     assert torch.isfinite(read_state(tmp_path / "run" / "checkpoints" / "000000016")[0]["x"]).all()
 
 
+class Joint:
+    """An engine of three processes, each of which begins after another number of images."""
+
+    rank, world_size, device = 0, 3, torch.device("cpu")
+
+    def gather(self, x: Tensor) -> Tensor:
+        return torch.cat([x, x + 4, x])
+
+
+def test_processes_share_batches_evenly_and_begin_together(tmp_path: Path) -> None:
+    class Wide(Walk):
+        def schedule(self, images_seen: int) -> tuple[int, int]:
+            return (6 if images_seen < 12 else 4), 8
+
+    make_run(tmp_path / "run", RECORD)
+    engine: Any = Joint()
+    settings: dict[str, Any] = {"seed": 3, "snapshot_every": 8, "grid_every": 8, "checkpoint_seconds": 0}
+    for total, error, told in (
+        (20, UsageError, "a batch of 4 cannot be shared evenly by 3 processes"),
+        (12, UnderstudyError, "the processes begin after 0, 4, 0 images"),
+    ):
+        with pytest.raises(error, match=told):
+            train(Wide(), Wide(), engine, tmp_path / "run", total=total, grid=lambda: np.zeros(1), **settings)
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["run.json"]
+
+
 @pytest.mark.parametrize("text", ["[]", "{", '{"generator": 3}'])
 def test_a_record_of_other_types_is_refused(tmp_path: Path, text: str) -> None:
     make_run(tmp_path / "run", RECORD)

@@ -29,6 +29,7 @@ def train(
     start: Path | str | None = None,
     accelerator: str = "auto",
     devices: int = 1,
+    nodes: int = 1,
     seed: int = 0,
     **settings: Any,
 ) -> Path:
@@ -42,7 +43,8 @@ def train(
         other: the folder of a second cohort: for ``diffusion`` of images alone, for ``cyclegan`` unpaired.
         start: a run to begin with the weights of.
         accelerator: ``auto``, ``cpu`` or ``cuda``.
-        devices: number of processes, one device each.
+        devices: number of processes on each node, one device each.
+        nodes: number of nodes, on each of which torchrun or srun starts this call.
         seed: everything random follows from it.
         settings: changes to the preset, e.g. ``images_seen=5000``; ``understudy settings GENERATOR`` lists them.
 
@@ -57,7 +59,7 @@ def train(
     config = training_config(generator, first, preset, settings)
     from understudy.training.engine import Engine
 
-    engine = Engine(config.precision, accelerator, devices)
+    engine = Engine(config.precision, accelerator, devices, nodes)
     beside, method = Cohort.open(second) if second else None, GENERATORS[generator](config)
     return method.fit(Cohort.open(first), out, seed, other=beside, engine=engine, preset=preset, start=begin)
 
@@ -105,10 +107,12 @@ def sample(
     snapshot: int | None = None,
     key: Path | None = None,
     accelerator: str = "auto",
+    devices: int = 1,
+    nodes: int = 1,
     seed: int = 0,
     **settings: Any,
 ) -> Cohort:
-    """Draw synthetic cases; case number i is the same however many are drawn.
+    """Draw synthetic cases; case number i is the same however many are drawn; the same call again goes on when killed.
 
     Args:
         runs: a folder that :func:`train` made, or several, which are mixed evenly.
@@ -124,6 +128,8 @@ def sample(
         snapshot: images seen; default: the last of a finished training.
         key: file of the pseudonym key; default: the user's own.
         accelerator: ``auto``, ``cpu`` or ``cuda``.
+        devices: number of processes on each node, one device each.
+        nodes: number of nodes, on each of which torchrun or srun starts this call.
         seed: everything random follows from it.
         settings: of sampling, e.g. ``sampler_steps=32``.
 
@@ -144,7 +150,7 @@ def sample(
     from understudy.synthesis.sample import sample_cohort
     from understudy.training.engine import Engine
 
-    engine = Engine(accelerator=accelerator)
+    engine = Engine(accelerator=accelerator, devices=devices, nodes=nodes)
     drawing: dict[str, Any] = {"snapshot": snapshot, "settings": settings, "engine": engine}
     if labels is None:
         return Cohort.open(sample_cohort(folders, n, seed, out, classes=classes, **drawing))

@@ -32,6 +32,8 @@ Set = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings as YAML and do nothing.")]
 Accelerator = Annotated[str, option("auto|cpu|cuda", "Where to compute.")]
+Devices = Annotated[int, typer.Option(min=1, help="Processes on each node, one device each.")]
+Nodes = Annotated[int, typer.Option(min=1, help="Nodes, on each of which torchrun or srun starts this command.")]
 Snapshot = Annotated[int | None, option("IMAGES_SEEN", "Which snapshot; default: the last of a finished training.")]
 Key = Annotated[Path | None, option("FILE", "Pseudonym key; default: the user's own.")]
 
@@ -83,6 +85,13 @@ def show(command: str, settings: dict[str, Any]) -> None:
 
     plain = json.loads(json.dumps({"command": command, **settings}, default=str))  # no paths, no tuples
     typer.echo(yaml.safe_dump(plain, sort_keys=False).rstrip())
+
+
+def is_first() -> bool:
+    """Tell whether this process is the first of those that compute together."""
+    from torch import distributed
+
+    return not (distributed.is_available() and distributed.is_initialized()) or distributed.get_rank() == 0
 
 
 @contextmanager

@@ -9,12 +9,15 @@ import understudy as us
 from understudy.cli.help import example
 from understudy.cli.options import (
     Accelerator,
+    Devices,
     DryRun,
     Key,
+    Nodes,
     Out,
     Seed,
     Set,
     Snapshot,
+    is_first,
     names,
     option,
     parse_settings,
@@ -54,10 +57,12 @@ def sample(
     key: Key = None,
     settings: Set = None,
     accelerator: Accelerator = "auto",
+    devices: Devices = 1,
+    nodes: Nodes = 1,
     seed: Seed = 0,
     dry_run: DryRun = False,
 ) -> None:
-    """Draw synthetic cases; case number i is the same however many are drawn."""
+    """Draw synthetic cases; case number i is the same however many are drawn; killed, the same command goes on."""
     wanted, told = class_request(classes), parse_settings(settings, us.sample)
     maps: dict[str, Any] = {"labels": labels, "anatomy": anatomy, "where": where}
     maps |= {"lesion": names(lesion), "inside": names(inside), "forbidden": names(forbidden)}
@@ -71,10 +76,12 @@ def sample(
         request = {"run": runs[0] if len(runs) == 1 else runs, "out": out, "n": n, "snapshot": snapshot}
         show("sample", {**request, **given, "settings": told, "seed": seed})
         return
-    machine: dict[str, Any] = {"snapshot": snapshot, "key": key, "accelerator": accelerator, "seed": seed, **told}
+    machine: dict[str, Any] = {"snapshot": snapshot, "key": key, "accelerator": accelerator, "devices": devices}
+    machine |= {"nodes": nodes, "seed": seed, **told}
     with writing(out):
         us.sample(runs, n, out, classes=wanted, **maps, **machine)
-    typer.echo(f"cohort: {out}")
+    if is_first():
+        typer.echo(f"cohort: {out}")
 
 
 def class_request(text: str | None) -> "ClassRequest | None":

@@ -27,7 +27,7 @@ Folder = Annotated[Path, typer.Option("--out", metavar="DIR", help="The study's 
 Data = Annotated[Path | None, option("DIR", "The data, in place of the study's own $data.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Stages at once, each in a process of its own.")]
 
-app = group(CommandGroup, "understudy study run crossval.yaml --out crossval --jobs 2")
+app = group(CommandGroup, "understudy study new --data DATA --out first.yaml")
 
 
 @app.callback()
@@ -51,8 +51,8 @@ def list_() -> None:
 
 
 @verb(
-    "understudy study new --data scans --out first.yaml",
-    "understudy study new crossval --data scans --out crossval.yaml",
+    "understudy study new --data DATA --out first.yaml",
+    "understudy study new crossval --data DATA --out crossval.yaml",
 )
 def new(
     data: Annotated[Path, option("DIR", "Your data.")],
@@ -141,6 +141,31 @@ def run(
             f"(the rest in {out / 'logs' / first.name}.log): mend it and run the same command again"
         )
     typer.echo(f"study: {out}")
+
+
+@verb("understudy study export crossval.yaml --out crossval --engine snakemake")
+def export(
+    context: typer.Context,
+    file: File,
+    out: Folder,
+    data: Data = None,
+    settings: Set = None,
+    key: Key = None,
+    engine: Annotated[str, typer.Option(metavar="snakemake", help="What is to run the stages.")] = "snakemake",
+    program: Annotated[
+        str, typer.Option(metavar="COMMAND", help="How jobs call understudy, e.g. with a container's words before it.")
+    ] = "understudy",
+) -> None:
+    """Write a Snakefile of the same commands, and a profile for SLURM, into the study's folder."""
+    from understudy.studies.snakefile import write_snakefile
+
+    if engine != "snakemake":
+        raise UsageError(f"--engine is snakemake, found {engine!r}")
+    whole, made = read(context, file, data, settings, key)
+    _keep(file, whole, out)
+    with writing(out):
+        written = write_snakefile(made, out, study=whole.study, program=program)
+    typer.echo(f"{len(made)} stages: {written}; run them with: cd {out} && snakemake --profile profile")
 
 
 def read(

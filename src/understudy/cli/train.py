@@ -7,7 +7,20 @@ import typer
 
 import understudy as us
 from understudy.cli.help import example
-from understudy.cli.options import Accelerator, DryRun, Out, Seed, Set, option, parse_settings, show, writing
+from understudy.cli.options import (
+    Accelerator,
+    Devices,
+    DryRun,
+    Nodes,
+    Out,
+    Seed,
+    Set,
+    is_first,
+    option,
+    parse_settings,
+    show,
+    writing,
+)
 
 EXAMPLE = example(
     "understudy train diffusion phantom --preset demo --out run-diffusion",
@@ -28,7 +41,8 @@ def train(
     ] = None,
     start: Annotated[Path | None, option("RUN", "Begin with its weights.")] = None,
     accelerator: Accelerator = "auto",
-    devices: Annotated[int, typer.Option(min=1, help="Processes, one device each.")] = 1,
+    devices: Devices = 1,
+    nodes: Nodes = 1,
     seed: Seed = 0,
     dry_run: DryRun = False,
 ) -> None:
@@ -41,15 +55,8 @@ def train(
         request = {"cohort": cohort, "out": out, "preset": preset, "start": start, "seed": seed}
         show(f"train {generator}", {**request, **config.model_dump()})
         return
-    machine: dict[str, Any] = {"accelerator": accelerator, "devices": devices, "seed": seed, **told}
+    machine: dict[str, Any] = {"accelerator": accelerator, "devices": devices, "nodes": nodes, "seed": seed, **told}
     with writing(out):
         us.train(generator, cohort, out, preset=preset, other=other, start=start, **machine)
-    if _is_first():
+    if is_first():
         typer.echo(f"run: {out}")
-
-
-def _is_first() -> bool:
-    """Tell whether this process is the first of those that trained together."""
-    from torch import distributed
-
-    return not (distributed.is_available() and distributed.is_initialized()) or distributed.get_rank() == 0

@@ -1,19 +1,19 @@
 """Files and folders that are whole or absent: written aside, synced to the disk, renamed; and the one lock.
 
-What a killed process was writing lies beside its place as ``.NAME.partial``; the next writer sweeps it. The kernel
-frees the lock of a killed process. **Checked** in tests/core/test_atomic.py and, with kill -9 at random moments, in
-tests/test_kill.py.
+What a killed process was writing lies beside its place as ``.NAME.partial``; the next writer sweeps it, or goes on with
+it. The kernel frees the lock of a killed process. **Checked** in tests/core/test_atomic.py and, with kill -9 at random
+moments, in tests/test_kill.py.
 """
 
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from understudy.core.errors import UsageError
+from understudy.core.errors import ProcessLost, UsageError
 
 
 @contextmanager
@@ -41,19 +41,26 @@ def whole_file(file: Path, *, mode: int = 0o666, alone: bool = True, replace: bo
 
 
 @contextmanager
-def whole_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
-    """Yield an empty folder to fill; it gets its name at the end, or on errors is gone; ``replace`` drops one there."""
+def whole_folder(folder: Path, *, replace: bool = False, keep: Callable[[Path], bool] | None = None) -> Iterator[Path]:
+    """Yield an empty folder to fill; it gets its name at the end, or on errors is gone; ``replace`` drops one there.
+
+    With ``keep``, an interruption leaves it unfinished, as a kill does; the next time it is yielded as it is, if
+    ``keep`` says so of it.
+    """
     partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # what a killed run left
-    partial.mkdir(parents=True)
+    if keep is None or partial.is_symlink() or not partial.is_dir() or not keep(partial):
+        shutil.rmtree(partial, ignore_errors=True)  # what a killed run left
+        partial.mkdir(parents=True)
     try:
         yield partial
         _sync(partial)
         if replace:
             shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
+    except BaseException as error:
+        failed = isinstance(error, Exception) and not isinstance(error, ProcessLost)
+        if keep is None or failed:
+            shutil.rmtree(partial, ignore_errors=True)
         raise
 
 

@@ -1,4 +1,4 @@
-"""The two exceptions a caller may catch. Each message says what was expected, what was found, where, and what to do."""
+"""The exceptions a caller may catch. Each message says what was expected, what was found, where, and what to do."""
 
 
 class UnderstudyError(Exception):
@@ -11,3 +11,7 @@ class UsageError(UnderstudyError):
     """The request itself cannot be right: an unknown key, a missing option, an output that exists. Exit code 2."""
 
     exit_code = 2
+
+
+class ProcessLost(UnderstudyError):
+    """Another of the processes that compute together has ended; what was written can be gone on with."""

@@ -29,9 +29,15 @@ def progress(title: str, total: int | None = None, unit: str = "", quiet: bool =
         yield partial(bar.update, bar.add_task(title, total=total))
 
 
-def tracked(items: Iterable[T], title: str, total: int | None = None) -> Iterator[T]:
-    """Yield items and show how many are done, of ``total``, or of as many as ``items`` has, where it can tell."""
-    with progress(title, len(items) if total is None and isinstance(items, Sized) else total) as update:
+def tracked(
+    items: Iterable[T], title: str, total: int | None = None, done: int = 0, quiet: bool = False
+) -> Iterator[T]:
+    """Yield items and show how many are done, of ``total``, or of as many as ``items`` has, where it can tell.
+
+    ``done`` were done before; nothing is shown if ``quiet``.
+    """
+    with progress(title, len(items) if total is None and isinstance(items, Sized) else total, quiet=quiet) as update:
+        update(completed=done)
         for item in items:
             yield item
             update(advance=1)

@@ -1,12 +1,12 @@
 """Stage: one command that reads folders and makes one. The folder is complete or absent, never half.
 
 Outputs are written to a hidden sibling (``.NAME.partial``) that is renamed at the end; a killed stage leaves only that
-sibling, which the next run of the same stage sweeps. A lock keeps two runs from writing the same output at once.
-**Checked** in tests/core/test_stage.py and, with kill -9 at random moments, in tests/test_kill.py.
+sibling, which the next run of the same stage sweeps, or goes on with. A lock keeps two runs from writing the same
+output at once. **Checked** in tests/core/test_stage.py and, with kill -9 at random moments, in tests/test_kill.py.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,10 @@ from understudy.core.provenance import Provenance
 
 
 @contextmanager
-def output_folder(out: Path) -> Iterator[Path]:
+def output_folder(out: Path, keep: Callable[[Path], bool] | None = None) -> Iterator[Path]:
     """Yield an empty folder beside ``out``; rename it to ``out`` on success, remove it on any exception.
+
+    ``keep`` tells of what a killed run left there whether this one goes on with it; it is then kept when interrupted.
 
     Raises:
         UsageError: ``out`` exists already, or its parent does not, or another process is writing it.
@@ -31,7 +33,7 @@ def output_folder(out: Path) -> Iterator[Path]:
         raise UsageError(f"the output {out} exists already: choose another --out or remove it")
     if not out.parent.is_dir():
         raise UsageError(f"the folder {out.parent}, in which the output would lie, does not exist: make it first")
-    with lock(out.with_name(f".{out.name}.lock"), f"writing {out}"), whole_folder(out) as partial:
+    with lock(out.with_name(f".{out.name}.lock"), f"writing {out}"), whole_folder(out, keep=keep) as partial:
         yield partial
 
 

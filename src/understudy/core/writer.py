@@ -1,13 +1,16 @@
 """CohortWriter: writes a cohort case by case; memory does not grow with N, and the folder appears whole or not at all.
 
 Arrays are streamed into .npy files whose header is written at the end (N is not known before), hashed while written.
-**Checked** in tests/core/test_writer.py: the files are what ``np.load`` reads, an exception leaves nothing.
+**Checked** in tests/core/test_writer.py: the files are what ``np.load`` reads, an exception leaves nothing, a killed
+writing goes on.
 """
 
 import csv
 import hashlib
 import hmac
+import io
 import json
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,15 +19,17 @@ from typing import Any
 
 import numpy as np
 
-from understudy.core.cohort import KINDS, LABEL_SOURCES, Cohort, file_hash, refuse_shared_subjects
+from understudy.core.cohort import KINDS, LABEL_SOURCES, Cohort, refuse_shared_subjects
 from understudy.core.encoding import Channel, Encoding
 from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.growing_file import NOTE, GrowingFile, read_note, write_note
 from understudy.core.labels import LabelScheme
 from understudy.core.manifest import COLUMNS, SCHEMA, SPLITS
 from understudy.core.provenance import Provenance
 from understudy.core.stage import output_folder
 
 HEADER_BYTES = 256  # room for the .npy header of any shape
+NOTE_SECONDS = 15.0  # from one note of how far the files are to the next
 
 
 class CohortWriter:
@@ -43,6 +48,8 @@ class CohortWriter:
         columns: names of columns of the case table beside those of every cohort and the class columns.
         preprocessing: what was done to the source images, plain data.
         key: secret that keys the cohort's id; given for real data.
+        machine: what beside the provenance decides the bytes of a case. Given, a killed writing goes on: the next
+            writer of the same provenance and machine finds the cases that were written, :attr:`written` of them.
     """
 
     def __init__(
@@ -62,6 +69,7 @@ class CohortWriter:
         trained_on: Sequence[dict[str, Any]] = (),
         preprocessing: dict[str, Any] | None = None,
         key: bytes | None = None,
+        machine: str | None = None,
     ) -> None:
         """Store what the manifest will say; nothing is written before ``with``."""
         if kind not in KINDS:
@@ -82,6 +90,7 @@ class CohortWriter:
         self.provenance, self.classes, self.trained_on = provenance, tuple(classes), list(trained_on)
         self.preprocessing, self.key, self.columns = preprocessing or {}, key, tuple(columns)
         self.sampling: dict[str, Any] = {}
+        self._request = None if machine is None else {"provenance": provenance.to_json(), "machine": machine}
         self._stack = ExitStack()
         self._splits: list[tuple[str, str]] = []
         self._ids: set[str] = set()
@@ -104,23 +113,54 @@ class CohortWriter:
         )
 
     def __enter__(self) -> "CohortWriter":
-        """Open the hidden sibling folder."""
-        self._folder = self._stack.enter_context(output_folder(self.out))
+        """Open the hidden sibling folder, and in it the files."""
+        keep = None if self._request is None else self._is_known
+        self._folder = self._stack.enter_context(output_folder(self.out, keep))
         try:
-            types = {"images": self.dtype} if self.channels else {}
+            arrays = {"images": self.dtype} if self.channels else {}
             if self.scheme is not None:
-                types["labels"] = np.dtype("uint8")
-            self._arrays: dict[str, _ArrayFile] = {}
-            for name, dtype in types.items():
-                self._arrays[name] = _ArrayFile(self._folder / f"{name}.npy", dtype)
-                self._stack.callback(self._arrays[name].file.close)  # also when writing it fails
-            self._file = self._stack.enter_context((self._folder / "cases.csv").open("w", newline=""))
-            self._table = csv.DictWriter(self._file, [*COLUMNS, *self.classes, *self.columns], restval="")
-            self._table.writeheader()
+                arrays["labels"] = np.dtype("uint8")
+            self._types, self._files = arrays, {}
+            for name in (*arrays, "cases"):
+                suffix, head = ("npy", HEADER_BYTES) if name in arrays else ("csv", 0)
+                self._files[name] = GrowingFile(self._folder / f"{name}.{suffix}", head)
+                self._stack.callback(self._files[name].close)  # also when writing it fails
+            note = read_note(self._folder, self._request) if self._request else None
+            if note and all(file.go_on(note.files.get(name)) for name, file in self._files.items()):
+                self._read_rows()
+            else:
+                for file in self._files.values():
+                    file.begin()
+                self._write_row({name: name for name in self._column_names})
+            self._noted = time.monotonic()
         except BaseException as error:
             self._stack.__exit__(type(error), error, error.__traceback__)
             raise
         return self
+
+    def _is_known(self, folder: Path) -> bool:
+        """Tell whether an unfinished folder is of this request."""
+        return self._request is not None and read_note(folder, self._request) is not None
+
+    @property
+    def written(self) -> int:
+        """The number of cases so far."""
+        return len(self._splits)
+
+    @property
+    def _column_names(self) -> list[str]:
+        return [*COLUMNS, *self.classes, *self.columns]
+
+    def _write_row(self, row: dict[str, str]) -> None:
+        line = io.StringIO()
+        csv.DictWriter(line, self._column_names, restval="").writerow(row)
+        self._files["cases"].write(line.getvalue().encode())
+
+    def _read_rows(self) -> None:
+        """Take note of the cases that a killed writing left."""
+        for row in csv.DictReader(io.StringIO(self._files["cases"].content().decode(), newline="")):
+            self._ids.add(row["case_id"])
+            self._splits.append((row["subject_id"], row["split"]))
 
     def append(self, image: np.ndarray | None, label: np.ndarray | None, row: dict[str, str]) -> None:
         """Add one case: image (C, *S), integer label map (*S) of values 0..K-1, and entries in the case table.
@@ -134,25 +174,30 @@ class CohortWriter:
         self._ids.add(row["case_id"])
         for name, array, shape in (("images", image, (len(self.channels), *self.size)), ("labels", label, self.size)):
             told = f"case {row['case_id']}: {name}"
-            if (array is not None) != (name in self._arrays):
+            if (array is not None) != (name in self._types):
                 given, has = ("missing", "") if array is None else ("given", "no ")
                 raise UnderstudyError(f"{told} {given} although the cohort has {has}{name}")
             if array is not None:
                 if array.shape != shape:
                     raise UnderstudyError(f"{told} of shape {shape} expected, found {array.shape}")
-                self._arrays[name].append(array)
-        self._table.writerow(row)
+                casting: Any = "same_kind" if name == "images" else "unsafe"
+                self._files[name].write(array.astype(self._types[name], casting=casting).tobytes())
+        self._write_row(row)
         self._splits.append((row["subject_id"], row.get("split", "")))
+        if self._request and time.monotonic() - self._noted >= NOTE_SECONDS:
+            write_note(self._folder, self._request, self._files)
+            self._noted = time.monotonic()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Write headers and manifest, then rename the folder; on an exception leave nothing."""
         try:
-            for array in self._arrays.values():
-                array.close((len(self.channels), *self.size) if array.name == "images" else self.size)
-            self._file.close()
             if error is None:
+                for name, dtype in self._types.items():
+                    shape = (len(self.channels), *self.size) if name == "images" else self.size
+                    self._files[name].close(_header(dtype, (self.written, *shape)))
+                self._files["cases"].close()
                 self._write_manifest()
         except BaseException as failure:
             self._stack.__exit__(type(failure), failure, failure.__traceback__)
@@ -165,8 +210,8 @@ class CohortWriter:
         subjects, splits = (np.array(column) for column in zip(*self._splits, strict=True))
         refuse_shared_subjects(subjects, splits, str(self.out))
         encoding = Encoding(tuple(self.channels), self.dtype.name, self.scheme)
-        hashes = {"images": None, "labels": None, "cases": file_hash(self._folder / "cases.csv")}
-        hashes |= {name: array.digest.hexdigest() for name, array in self._arrays.items()}
+        hashes: dict[str, str | None] = {"images": None, "labels": None}
+        hashes |= {name: file.digest.hexdigest() for name, file in self._files.items()}
         manifest = {
             "schema": SCHEMA,
             "kind": self.kind,
@@ -186,26 +231,11 @@ class CohortWriter:
         digest = hmac.new(self.key, content, "sha256") if self.key else hashlib.sha256(content)
         text = json.dumps({"id": digest.hexdigest()[:16], **manifest}, indent=1) + "\n"
         (self._folder / "cohort.json").write_text(text)
+        (self._folder / NOTE).unlink(missing_ok=True)
 
 
-class _ArrayFile:
-    """A .npy file whose first axis grows; the header is written on close."""
-
-    def __init__(self, file: Path, dtype: np.dtype[Any]) -> None:
-        self.name, self.dtype, self.n, self.digest = file.stem, dtype, 0, hashlib.sha256()
-        self.file = file.open("wb")
-        self.file.write(bytes(HEADER_BYTES))
-
-    def append(self, array: np.ndarray) -> None:
-        casting: Any = "same_kind" if self.name == "images" else "unsafe"
-        data = array.astype(self.dtype, casting=casting).tobytes()
-        self.file.write(data)
-        self.digest.update(data)
-        self.n += 1
-
-    def close(self, shape: tuple[int, ...]) -> None:
-        header = repr({"descr": self.dtype.str, "fortran_order": False, "shape": (self.n, *shape)}).encode("latin1")
-        length = HEADER_BYTES - 10  # magic (6), version (2), header length (2)
-        self.file.seek(0)
-        self.file.write(b"\x93NUMPY\x01\x00" + length.to_bytes(2, "little") + header.ljust(length - 1) + b"\n")
-        self.file.close()
+def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    """Return the first HEADER_BYTES bytes of a .npy file."""
+    told = repr({"descr": dtype.str, "fortran_order": False, "shape": shape}).encode("latin1")
+    length = HEADER_BYTES - 10  # magic (6), version (2), header length (2)
+    return b"\x93NUMPY\x01\x00" + length.to_bytes(2, "little") + told.ljust(length - 1) + b"\n"

@@ -170,7 +170,7 @@ class Generator(ABC):
         method.measure(torch.from_numpy(cohort.encoded(rng(seed, "measure").permutation(rows)[:MEASURED_CASES])))
         if self.engine.rank == 0:
             make_run(out, record)
-        self.engine.fabric.barrier()
+        self.engine.wait()
         grid_seeds = [derive(seed, "grid", i) for i in range(GRID_CASES)]
         grid_condition = self.condition_of(cohort, np.resize(rows, GRID_CASES))
         pace = cfg.model_dump(include={"snapshot_every", "grid_every", "checkpoint_seconds"})
@@ -180,6 +180,7 @@ class Generator(ABC):
 
         source = feed if method is self else method.source(out)
         train(method, source, self.engine, out, seed=seed, total=cfg.images_seen, grid=grid, **pace)
+        self.engine.wait()
         destroyed(out)
         return out
 

@@ -5,8 +5,11 @@ Times stand here and in logs, never in a stage's output, so that the same reques
 **Checked** in tests/studies/test_record.py.
 """
 
+import csv
 import json
+import re
 import shutil
+from contextlib import nullcontext
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,7 +20,8 @@ from understudy.core.atomic import whole_file
 from understudy.core.documents import STRICT, read_document
 from understudy.studies.stage import Stage
 
-RECORDS, ASIDE = Path(".study/records"), Path(".study/aside")
+RECORDS, ASIDE, MEASURED = Path(".study/records"), Path(".study/aside"), Path(".study/measured")
+NUMBER = re.compile(r"\d{1,12}(\.\d{1,9})?")
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -25,7 +29,9 @@ class Record(BaseModel):
     """The last run of a stage.
 
     Attributes:
-        state: ``started`` is that of a stage that runs, or that was killed together with its runner.
+        state: ``started`` is that of a stage that runs, or that was killed together with its runner; ``exported`` that
+            of one that another engine runs: it is done when its marker is there, and what it took is read from the
+            engine's own measurement.
         seconds: wall time of all its runs for this request together.
         cpu_seconds: processor time of them.
         peak_mb: the highest memory of one of its processes.
@@ -37,7 +43,7 @@ class Record(BaseModel):
 
     digest: Digest
     command: str
-    state: Literal["started", "done", "failed"]
+    state: Literal["started", "done", "failed", "exported"]
     started: str = ""
     host: str = ""
     threads: int = 1
@@ -61,7 +67,23 @@ class State(Enum):
 def read_record(out: Path, stage: Stage) -> Record | None:
     """Return the record of a stage in a study's folder; None where there is none."""
     file = out / RECORDS / f"{stage.name}.json"
-    return read_document(file, Record, "the record of a stage", "remove it") if file.exists() else None
+    if not file.exists():
+        return None
+    record = read_document(file, Record, "the record of a stage", "remove it")
+    output = out / stage.folder
+    if record.state != "exported" or not (output / stage.marker).is_file():
+        return record
+    took = {"disk_mb": round(size_mb(output), 3), **_measured(out / MEASURED / f"{stage.name}.tsv")}
+    return record.model_copy(update={"state": "done", "code": 0, **took})
+
+
+def _measured(file: Path) -> dict[str, float]:
+    """Read what Snakemake's ``benchmark`` wrote of a job: a line of names, a line of values, some of them unknown."""
+    columns = {"seconds": "s", "cpu_seconds": "cpu_time", "peak_mb": "max_rss"}
+    with file.open(newline="") if file.is_file() else nullcontext(()) as lines:
+        row = next(csv.DictReader(lines, delimiter="\t"), {})
+    known = {name: row[column] for name, column in columns.items() if NUMBER.fullmatch(row.get(column) or "")}
+    return {name: float(value) for name, value in known.items()}
 
 
 def write_record(out: Path, stage: Stage, record: Record) -> None:
@@ -75,7 +97,7 @@ def write_record(out: Path, stage: Stage, record: Record) -> None:
 def state_of(out: Path, stage: Stage) -> State:
     """Tell how things stand with a stage.
 
-    An output without a record was made by another engine, or by hand: its verb is run again, which does nothing where
+    An output without a record was made by hand: its verb is run again, which does nothing where
     the request is the same, and refuses where it is not.
     """
     record = read_record(out, stage)
@@ -85,6 +107,8 @@ def state_of(out: Path, stage: Stage) -> State:
         return State.CHANGED
     if record.state == "done":
         return State.DONE if (out / stage.folder / stage.marker).is_file() else State.MISSING
+    if record.state == "exported":
+        return State.BEGUN if (out / stage.folder).exists() else State.MISSING
     return State.FAILED if record.state == "failed" else State.BEGUN
 
 

@@ -1,8 +1,9 @@
 """Render: label maps from anywhere on the menu -> translators -> a cohort of images with those label maps.
 
-Map i is rendered with derive(seed, "case", i), by run i mod R where R translators are mixed. The cohort records where
-the maps come from (label_source). It is synthetic only if they are fully synthetic; with patient-derived maps it is
-semi-synthetic, and its cases keep the patients' pseudonyms.
+Map i is rendered with derive(seed, "case", i), by run i mod R where R translators are mixed. Every process draws all
+maps, and renders its share of blocks; a killed rendering draws the maps again, and renders the rest. The cohort records
+where the maps come from (label_source). It is synthetic only if they are fully synthetic; with patient-derived maps it
+is semi-synthetic, and its cases keep the patients' pseudonyms.
 **Source**: Shin et al. (2018, arXiv 1807.10225) and Platscher et al. (2020, arXiv 2010.02745): edited or placed label
 maps, rendered. **Checked** in tests/synthesis/test_render.py.
 """
@@ -17,16 +18,13 @@ import numpy as np
 from understudy.core.errors import UsageError
 from understudy.core.progress import tracked
 from understudy.core.provenance import Provenance
-from understudy.core.seed import derive
 from understudy.core.stage import finished
 from understudy.data.ownership import secret
 from understudy.generators import load
-from understudy.generators.base import Generator
+from understudy.synthesis.drawing import blocks, drawn, machine, opened
 from understudy.synthesis.label_maps import Drawn, LabelMaps, MapRequest, label_maps
 from understudy.synthesis.runs import Run, called, joint_inputs, joint_trained_on, member, open_runs, synthetic_writer
 from understudy.training.engine import Engine
-
-Rendered = tuple[np.ndarray, np.ndarray, dict[str, str]]  # image (C, *S), label map (*S), entries for the case table
 
 
 def render_cohort(
@@ -60,8 +58,8 @@ def render_cohort(
     if finished(out, "cohort.json", provenance):
         return Path(out)
     generators = [load(run.path, snapshot, engine, settings) for run in found]
-    several = len(found) > 1
-    with synthetic_writer(
+    several, engine = len(found) > 1, generators[0].engine
+    writer = synthetic_writer(
         out,
         found[0],
         provenance,
@@ -71,15 +69,48 @@ def render_cohort(
         trained_on=joint_trained_on(*(run.record["trained_on"] for run in found), maps.trained_on),
         columns=["label_case", *(["generator"] if several else [])],
         key=secret(maps.owned, key, Path(out)),
-    ) as writer:
-        cases = tracked(_rendered(generators, maps.take(n), seed), "render", total=n)
-        for i, (image, label, entries) in enumerate(cases):
-            case = f"synthetic-{i:06d}"
-            mixed = {"generator": member(found, i % len(found))} if several else {}
-            kept = {name: text for name, text in entries.items() if name != "case_id"}
-            writer.append(image, label, {"case_id": case, "subject_id": case} | kept | mixed)
-        writer.sampling = {"label_maps": maps.sampling}
+        machine=machine(generators),
+    )
+    writer.sampling = {"label_maps": maps.sampling}  # which is complete when all are drawn
+    with opened(writer, engine) as first:
+        todo = blocks([generator.config.sample_block for generator in generators], n, first)
+        window = _Window(maps.take(n), min((block.numbers[0] for block in todo), default=n))
+        cases = drawn(generators, todo, first, seed, window.stack)
+        for case in tracked(cases, "render", n, first, quiet=engine.rank > 0):
+            label, entries = window.pop(case.number)
+            if engine.rank:
+                continue
+            name = f"synthetic-{case.number:06d}"
+            mixed = {"generator": member(found, case.number % len(found))} if several else {}
+            kept = {key: text for key, text in entries.items() if key != "case_id"}
+            writer.append(case.image, label, {"case_id": name, "subject_id": name} | kept | mixed)
+        window.read(n)
     return Path(out)
+
+
+class _Window:
+    """Label maps of a stream by number, from ``first`` on: as many as blocks to come need."""
+
+    def __init__(self, stream: Iterator[Drawn], first: int) -> None:
+        self._stream, self._first, self._kept = enumerate(stream), first, dict[int, Drawn]()
+        self._read = 0
+
+    def read(self, stop: int) -> None:
+        """Read the stream up to ``stop``."""
+        for i, drawn_map in itertools.islice(self._stream, max(0, stop - self._read)):
+            self._read = i + 1
+            if i >= self._first:
+                self._kept[i] = drawn_map
+
+    def stack(self, numbers: range) -> np.ndarray:
+        """Return maps (n, *S)."""
+        self.read(numbers[-1] + 1)
+        return np.stack([self._kept[i][0] for i in numbers])
+
+    def pop(self, number: int) -> Drawn:
+        """Return a map and its entries, which is not asked for again."""
+        self.read(number + 1)
+        return self._kept.pop(number)
 
 
 def _refuse_unfitting(run: Run, maps: LabelMaps) -> None:
@@ -119,24 +150,3 @@ def _provenance(
     }
     inputs = {**joint_inputs(runs), **{f"labels.{role}": value for role, value in maps.inputs.items()}}
     return Provenance("sample", config, seed, inputs)
-
-
-def _rendered(generators: Sequence[Generator], maps: Iterator[Drawn], seed: int) -> Iterator[Rendered]:
-    """Render the maps in their order, a round of one block for each generator at a time."""
-    turns, first = len(generators), 0
-    length = turns * max(generator.config.sample_block for generator in generators)
-    while part := list(itertools.islice(maps, length)):
-        images: list[np.ndarray | None] = [None] * len(part)
-        for r, generator in enumerate(generators):
-            numbers = range(r, len(part), turns)
-            if not numbers:
-                continue
-            told = np.stack([part[j][0] for j in numbers])
-            blocks = generator.sample_blocks([derive(seed, "case", first + j) for j in numbers], told)
-            drawn = (image for block in blocks if block.images is not None for image in block.images)
-            for j, image in zip(numbers, drawn, strict=True):
-                images[j] = image
-        for (label, entries), image in zip(part, images, strict=True):
-            assert image is not None
-            yield image, label, entries
-        first += len(part)

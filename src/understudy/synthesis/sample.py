@@ -1,10 +1,11 @@
 """Sample: trained generators -> a synthetic cohort; one seed a case, label maps decoded, provenance written.
 
 Case i is drawn with derive(seed, "case", i), from run i mod R where R runs are mixed: it is the same for every n. Cases
-are streamed to disk block by block. **Checked** in tests/synthesis/test_sample.py and test_runs.py.
+are streamed to disk block by block, by the first of the processes that draw them; a killed sampling goes on where its
+last note was. **Checked** in tests/synthesis/test_sample.py, test_runs.py and test_drawing.py.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,9 @@ from understudy.core.classes import ClassRequest, class_row, wanted_classes
 from understudy.core.errors import UsageError
 from understudy.core.progress import tracked
 from understudy.core.provenance import Provenance
-from understudy.core.seed import derive
 from understudy.core.stage import finished
 from understudy.generators import load
-from understudy.generators.base import Generator
+from understudy.synthesis.drawing import blocks, drawn, machine, opened
 from understudy.synthesis.runs import (
     Run,
     called,
@@ -29,8 +29,6 @@ from understudy.synthesis.runs import (
     synthetic_writer,
 )
 from understudy.training.engine import Engine
-
-Case = tuple[np.ndarray | None, np.ndarray | None]  # image (C, *S), label map (*S)
 
 
 def sample_cohort(
@@ -79,32 +77,28 @@ def sample_cohort(
     seen = joint_trained_on(*(run.record["trained_on"] for run in found))
     given = names if isinstance(classes, str) else list(classes or {})
     columns = ["generator"] if several else []
-    with synthetic_writer(out, found[0], provenance, trained_on=seen, classes=given, columns=columns) as writer:
-        writer.sampling = joint_privacy(found)
-        cases = tracked(_mixed(generators, n, seed, wanted), "sample", total=n)
-        for i, (image, label) in enumerate(cases):
-            case = f"synthetic-{i:06d}"
-            row = {"case_id": case, "subject_id": case}
+    described = {"trained_on": seen, "classes": given, "columns": columns}
+    writer = synthetic_writer(out, found[0], provenance, **described, machine=machine(generators))
+    writer.sampling = joint_privacy(found)
+    engine = generators[0].engine
+    with opened(writer, engine) as first:
+        todo = blocks([generator.config.sample_block for generator in generators], n, first)
+
+        def condition(numbers: range) -> np.ndarray | None:
+            return None if wanted is None else _condition(wanted[numbers])
+
+        cases = drawn(generators, todo, first, seed, condition)
+        for case in tracked(cases, "sample", n, first, quiet=engine.rank > 0):
+            if engine.rank:
+                continue
+            name = f"synthetic-{case.number:06d}"
+            row = {"case_id": name, "subject_id": name}
             if several:
-                row["generator"] = member(found, i % len(found))
-            writer.append(image, label, row if wanted is None else row | class_row(names, wanted[i]))
+                row["generator"] = member(found, case.number % len(found))
+            writer.append(
+                case.image, case.label, row if wanted is None else row | class_row(names, wanted[case.number])
+            )
     return Path(out)
-
-
-def _mixed(generators: Sequence[Generator], n: int, seed: int, wanted: np.ndarray | None) -> Iterator[Case]:
-    """Take turns: case i from generator i mod R."""
-    turns = [_drawn(g, range(r, n, len(generators)), seed, wanted) for r, g in enumerate(generators)]
-    for i in range(n):
-        yield next(turns[i % len(turns)])
-
-
-def _drawn(generator: Generator, numbers: range, seed: int, wanted: np.ndarray | None) -> Iterator[Case]:
-    """Draw the cases with these numbers, block by block."""
-    condition = None if wanted is None else _condition(wanted[numbers])
-    for block in generator.sample_blocks([derive(seed, "case", i) for i in numbers], condition):
-        n = len(block.images if block.images is not None else block.labels)  # type: ignore[arg-type]
-        images, labels = ([None] * n if part is None else part for part in (block.images, block.labels))
-        yield from zip(images, labels, strict=True)
 
 
 def _condition(wanted: np.ndarray) -> np.ndarray:

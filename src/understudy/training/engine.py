@@ -23,9 +23,10 @@ from typing import TypeVar
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
-from understudy.core.errors import UsageError
+from understudy.core.errors import ProcessLost, UsageError
+from understudy.training.processes import environment
 
 Module = TypeVar("Module", bound=nn.Module)
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
@@ -59,7 +60,6 @@ def quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"lightning_fabric\b")
-            warnings.filterwarnings("ignore", message=r"The `srun` command is available")
             yield
     finally:
         logger.setLevel(before)
@@ -69,16 +69,16 @@ PRECISIONS = {"bf16": "bf16-mixed", "fp32": "32-true"}
 
 
 class Engine:
-    """Where and how tensors are computed, in ``devices`` processes with one device each.
+    """Where and how tensors are computed, in ``devices`` processes with one device each, on each of ``nodes`` nodes.
 
     ``bf16`` is autocast (weights, losses and outputs stay fp32); ``auto``: bf16 where the processor or GPU has
     instructions for it. The accelerator is ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
-        UsageError: another precision, or CUDA where there is none.
+        UsageError: another precision, fewer CUDA devices than asked for, or another number of processes was started.
     """
 
-    def __init__(self, precision: str = "auto", accelerator: str = "auto", devices: int = 1) -> None:
+    def __init__(self, precision: str = "auto", accelerator: str = "auto", devices: int = 1, nodes: int = 1) -> None:
         if precision not in (*PRECISIONS, "auto"):
             raise UsageError(f"precision is auto, bf16 or fp32; found {precision!r}")
         if accelerator == "cuda" and not torch.cuda.is_available():
@@ -87,16 +87,24 @@ class Engine:
             )
         if accelerator == "auto":
             accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+        if accelerator == "cuda" and devices > torch.cuda.device_count():
+            raise UsageError(
+                f"{devices} devices were asked for, and torch finds {torch.cuda.device_count()} CUDA devices: lower "
+                "--devices, or let each process see all devices of its node"
+            )
         if precision == "auto":
             precision = "bf16" if has_fast_bf16(accelerator) else "fp32"
+        started_by = environment(devices, nodes)
         keep_freed_memory()
         self.precision = precision
         with quiet():
             self.fabric = Fabric(
                 accelerator=accelerator,
                 devices=devices,
+                num_nodes=nodes,
                 precision=PRECISIONS[precision],  # type: ignore[arg-type]
-                strategy="ddp" if devices > 1 else "auto",
+                strategy="ddp" if devices * nodes > 1 else "auto",
+                plugins=started_by,
             )
             self.fabric.launch()
 
@@ -134,6 +142,41 @@ class Engine:
             return
         parameters = [p for p in parameters if p.requires_grad]
         flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1) for p in parameters])
-        flat = self.fabric.all_reduce(flat, reduce_op="mean")  # type: ignore[assignment]
+        flat = self.mean(flat)
         for p, g in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
-            p.grad = g.reshape(p.shape).clone()
+            p.grad = torch.empty_like(p, requires_grad=False)  # laid out in memory as p: fused optimisers ask for it
+            p.grad.copy_(g.reshape(p.shape))
+
+    def mean(self, x: Tensor) -> Tensor:
+        """Return the mean of a tensor over the processes, on every one of them."""
+        if self.world_size == 1:
+            return x
+        with _together():
+            return torch.as_tensor(self.fabric.all_reduce(x, reduce_op="mean"))
+
+    def gather(self, x: Tensor) -> Tensor:
+        """Return the tensors (N, ...) of all processes joined in their order, on every one; N is the same on all."""
+        if self.world_size == 1:
+            return x
+        x = x.contiguous()
+        everyones = [torch.empty_like(x) for _ in range(self.world_size)]
+        with _together():
+            torch.distributed.all_gather(everyones, x)  # Fabric's own prints that it is deprecated
+        return torch.cat(everyones)
+
+    def wait(self) -> None:
+        """Wait for all processes."""
+        with _together():
+            self.fabric.barrier()
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """Tell of a process that is gone, in the midst of what all do together."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise ProcessLost(
+            "another of the processes that compute together has ended, of an error that it tells of or killed: run the "
+            "same command again to go on"
+        ) from error

@@ -9,8 +9,11 @@
       complete.json            written last
 
 Randomness is stateless: before each step torch is seeded with derive(seed, "step", rank, images_seen), so a resumed run
-does what the uninterrupted one would have done, whenever checkpoints were taken. **Checked** in
-tests/training/test_loop.py, and for every generator in tests/generators/test_contract.py.
+does what the uninterrupted one would have done, whenever checkpoints were taken. Several processes share each batch
+evenly. They follow the training of one process up to rounding where a step draws nothing and no case of the batch
+counts in the loss of another; noise is drawn by each process anew, and minibatch deviations are those of its share. The
+log has the losses of the first process, which alone writes. **Checked** in tests/training/test_loop.py, and for every
+generator in tests/generators/test_contract.py and test_processes.py.
 """
 
 import json
@@ -126,10 +129,13 @@ def train(
     returns samples (n, channels, *S) in [-1, 1].
 
     Raises:
+        UsageError: a batch cannot be shared evenly by the processes.
         UnderstudyError: a loss or a weight is not a finite number.
     """
+    _refuse_uneven(method, engine.world_size, total)
     with lock(run / ".lock", f"training {run}") if engine.rank == 0 else nullcontext():
         images_seen = _resume(method, run)
+        _refuse_apart(engine, images_seen, run)
         log_file = run / "log.jsonl" if engine.rank == 0 else Path(os.devnull)
         with training_log(log_file, total, images_seen, quiet=engine.rank > 0) as log:
             logged = saved = time.monotonic()
@@ -163,9 +169,29 @@ def _step(
     batch_size, resolution = method.schedule(images_seen)
     share = batch_size // engine.world_size
     part = slice(engine.rank * share, (engine.rank + 1) * share)
-    batch = batches.batch(images_seen, share * engine.world_size, resolution, engine.device, part)
+    batch = batches.batch(images_seen, batch_size, resolution, engine.device, part)
     torch.manual_seed(derive(seed, "step", engine.rank, images_seen))
-    return share * engine.world_size, method.update(batch)
+    return batch_size, method.update(batch)
+
+
+def _refuse_apart(engine: Engine, images_seen: int, run: Path) -> None:
+    found = engine.gather(torch.tensor([images_seen], device=engine.device)).tolist()
+    if len(set(found)) > 1:
+        raise UnderstudyError(
+            f"the processes begin after {', '.join(map(str, found))} images: all of them must see the same {run}"
+        )
+
+
+def _refuse_uneven(method: Trainable, processes: int, total: int) -> None:
+    images_seen = 0
+    while processes > 1 and images_seen < total:
+        batch_size = method.schedule(images_seen)[0]
+        if batch_size % processes:
+            raise UsageError(
+                f"a batch of {batch_size} cannot be shared evenly by {processes} processes: set a batch_size that "
+                "divides by their number"
+            )
+        images_seen += batch_size
 
 
 def _resume(method: Trainable, run: Path) -> int:

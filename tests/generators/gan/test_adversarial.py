@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from understudy.generators.gan.ada import Controller
 from understudy.generators.gan.adversarial import AdversarialConfig, AdversarialGenerator
+from understudy.training.engine import Engine
 
 
 class Toy(AdversarialGenerator):
@@ -16,11 +17,8 @@ class Toy(AdversarialGenerator):
     build = update = discriminate = generate = None  # type: ignore[assignment]
 
     def __init__(self, config: AdversarialConfig) -> None:
-        self.config, self.image_channels = config, 1
+        self.config, self.image_channels, self.engine = config, 1, Engine("fp32", "cpu")
         self.ada = Controller(config.ada_target, config.ada_images, limit=config.augment_limit, p=config.augment_p)
-
-    def over_processes(self, x: torch.Tensor) -> torch.Tensor:
-        return x
 
 
 def gan(**settings: Any) -> Toy:

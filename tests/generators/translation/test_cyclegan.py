@@ -14,6 +14,7 @@ from torch import Tensor
 from understudy.core.errors import UsageError
 from understudy.generators.translation.cyclegan import CycleGAN, ImagePool
 from understudy.nets.label_maps import one_hot
+from understudy.training.engine import Engine
 from understudy.training.record import fitting
 
 TINY: dict[str, Any] = {
@@ -21,6 +22,7 @@ TINY: dict[str, Any] = {
     "ema_images": 0, "pool": 6,
 }  # fmt: skip
 Maker = Callable[..., Any]
+ENGINE = Engine("fp32", "cpu")
 
 
 @pytest.fixture
@@ -78,9 +80,9 @@ def test_discriminators_see_old_cases_and_the_pool_lasts(
         shown.append(synthetic.detach()) if name == "d_images" else None
         return d_loss(name, real, synthetic, told)
 
-    def remembered(x: Tensor) -> Tensor:
+    def remembered(x: Tensor, engine: Engine) -> Tensor:
         new.append(x.detach().clone())
-        return exchange(x)
+        return exchange(x, engine)
 
     monkeypatch.setattr(generator, "d_loss", watched)
     monkeypatch.setattr(generator.pools["images"], "exchange", remembered)
@@ -151,7 +153,7 @@ def numbered(first: int, n: int) -> torch.Tensor:
 def test_it_shows_what_is_new_while_it_fills() -> None:
     pool = ImagePool(5)
     for first in (0, 2):
-        assert torch.equal(pool.exchange(numbered(first, 2)), numbered(first, 2))
+        assert torch.equal(pool.exchange(numbered(first, 2), ENGINE), numbered(first, 2))
     assert [float(case[0, 0, 0]) for case in pool.kept] == [0, 1, 2, 3]
 
 
@@ -159,7 +161,7 @@ def test_half_of_the_time_an_old_case_is_shown() -> None:
     torch.manual_seed(0)
     pool, shown = ImagePool(50), []
     for first in range(0, 2050, 10):
-        shown += pool.exchange(numbered(first, 10))[:, 0, 0, 0].tolist()
+        shown += pool.exchange(numbered(first, 10), ENGINE)[:, 0, 0, 0].tolist()
     later = list(enumerate(shown))[50:]
     old = [(when, what) for when, what in later if when != what]
     assert abs(len(old) / len(later) - 0.5) < 0.04
@@ -171,20 +173,20 @@ def test_half_of_the_time_an_old_case_is_shown() -> None:
 
 
 def test_of_size_zero_it_does_nothing() -> None:
-    assert torch.equal(ImagePool(0).exchange(numbered(0, 3)), numbered(0, 3)) and not ImagePool(0).state("x")
+    assert torch.equal(ImagePool(0).exchange(numbered(0, 3), ENGINE), numbered(0, 3)) and not ImagePool(0).state("x")
 
 
 def test_its_state_goes_with_a_checkpoint() -> None:
     torch.manual_seed(0)
     pool, again = ImagePool(4), ImagePool(4)
-    pool.exchange(numbered(0, 3))
+    pool.exchange(numbered(0, 3), ENGINE)
     for first in (3, 6, 9):
         state = {name: tensor.clone() for name, tensor in pool.state("p").items()}
         again.load("p", state, torch.device("cpu"))
         shown = []
         for one in (pool, again):
             torch.manual_seed(first)
-            shown.append(one.exchange(numbered(first, 3)))
+            shown.append(one.exchange(numbered(first, 3), ENGINE))
         assert torch.equal(*shown) and torch.equal(pool.state("p")["p"], again.state("p")["p"])
     again.load("p", {}, torch.device("cpu"))
     assert not again.kept
@@ -192,6 +194,6 @@ def test_its_state_goes_with_a_checkpoint() -> None:
 
 def test_kept_cases_do_not_change_with_the_batch() -> None:
     pool, x = ImagePool(2), numbered(0, 2).clone()
-    pool.exchange(x)
+    pool.exchange(x, ENGINE)
     x.fill_(9)
     assert [float(case[0, 0, 0]) for case in pool.kept] == [0, 1]

@@ -82,15 +82,11 @@ class AdversarialGenerator(Generator):
     def observe(self, certainty: Tensor, batch_size: int) -> None:
         """Tell the adaptive augmentation how certain D is of training cases: logits (N, 1), 0 where undecided."""
         if self.config.augment == "ada":
-            self.ada.observe(float(self.over_processes(certainty.detach().sign().mean())), batch_size)
+            self.ada.observe(float(self.engine.mean(certainty.detach().sign().mean())), batch_size)
 
     def _step(self, key: str, loss: Callable[[], Tensor], gain: float = 1.0) -> Tensor:
         """Take one step of G (`g`) or of D (`d`)."""
         return optimizer_step(self.engine, (self.g, self.d), self.adams[key], loss, gain)
-
-    def over_processes(self, x: Tensor) -> Tensor:
-        """Mean of a tensor over the processes, so that all of them keep the same running means."""
-        return torch.as_tensor(self.engine.fabric.all_reduce(x, reduce_op="mean"))
 
     # ------------------------------------------------------------------ sampling
     @abstractmethod

@@ -198,7 +198,7 @@ class StyleGAN(AdversarialGenerator):
         with self.engine.autocast():
             with torch.no_grad():
                 generated, _, w = self._generate(len(x), others, track=True)
-                self.g.mapping.track(self.over_processes(w.mean(dim=0)))
+                self.g.mapping.track(self.engine.mean(w.mean(dim=0)))
             synthetic, real = self._logits(generated, others), self._logits(x, condition)
         self.observe(real, self.config.batch_size)
         return logistic_discriminator(real, synthetic)
@@ -221,7 +221,7 @@ class StyleGAN(AdversarialGenerator):
         images, ws, _ = self._generate(n, None if condition is None else shuffled(condition[:n]))
         lengths = self.path_lengths(images, ws, torch.randn_like(images) / math.sqrt(images[0, 0].numel()))
         mean = self.path_mean.lerp(lengths.mean(), 0.01)
-        self.path_mean.copy_(self.over_processes(mean.detach()))
+        self.path_mean.copy_(self.engine.mean(mean.detach()))
         return (lengths - mean).square().mean() * self.config.path_weight
 
     # ------------------------------------------------------------------ sampling

@@ -260,7 +260,7 @@ class StyleGAN1(GrowingGAN):
         with self.engine.autocast(), torch.no_grad():
             ws, w = self.styles(len(x), others)
             real, synthetic = self.augmented(x), self._generate(ws)
-            self.g.mapping.track(self.over_processes(w.mean(dim=0)), W_AVERAGE_DECAY)
+            self.g.mapping.track(self.engine.mean(w.mean(dim=0)), W_AVERAGE_DECAY)
         if wasserstein:
             return self.wasserstein(real, synthetic, condition)
         with self.engine.autocast():

@@ -245,7 +245,12 @@ class StyleGAN3(StyleGAN):
 
     def training_synthesis(self, ws: Tensor, track: bool) -> Tensor:
         """Styles of every layer (N, L, W) to cases; `track`: the layers' running means of input power take note."""
-        return torch.as_tensor(self.g.synthesis(ws, track=track))
+        images = torch.as_tensor(self.g.synthesis(ws, track=track))
+        if track:  # then processes keep the same running means
+            means = [b for name, b in self.g.synthesis.named_buffers() if name.endswith("magnitude_ema")]
+            for mean, joint in zip(means, self.engine.mean(torch.stack(means)), strict=True):
+                mean.copy_(joint)
+        return images
 
     def first_blur(self, resolution: int) -> float:
         """Width of the blur at the start, in pixels: variant r starts with one."""

@@ -32,26 +32,35 @@ from understudy.nets.patch_gan import PatchGAN
 from understudy.nets.spatial import needed_halvings
 from understudy.nets.translation import ResidualGenerator
 from understudy.training.batches import Batch
+from understudy.training.engine import Engine
 from understudy.training.jitter import jittered
 
 
 class ImagePool:
-    """Up to `size` cases of earlier steps, at first none."""
+    """Up to `size` cases of earlier steps, at first none; all processes hold the same."""
 
     def __init__(self, size: int) -> None:
         self.size, self.kept = size, list[Tensor]()
 
-    def exchange(self, x: Tensor) -> Tensor:
-        """Return new cases (N, ...), some of them replaced by old ones."""
+    def exchange(self, x: Tensor, engine: Engine) -> Tensor:
+        """Return new cases (N, ...), some of them replaced by old ones; cases of all processes go into the pool."""
+        first = engine.rank * len(x)
+        places = [self._place(len(self.kept) + first + i) for i in range(len(x))]
+        cases, chosen = engine.gather(x.detach()), engine.gather(torch.tensor(places, device=x.device))
         shown = []
-        for case in x.detach():
+        for case, place in zip(cases, chosen.tolist(), strict=True):
             if len(self.kept) < self.size:
                 self.kept.append(case.clone())
-            elif self.size and float(torch.rand([])) < 0.5:
-                place = int(torch.randint(self.size, []))
+            elif place >= 0:
                 case, self.kept[place] = self.kept[place], case.clone()
             shown.append(case)
-        return torch.stack(shown)
+        return torch.stack(shown[first : first + len(x)])
+
+    def _place(self, before: int) -> int:
+        """Draw the place in the pool of a case before which so many went into it; -1: it is shown itself."""
+        if before < self.size or not self.size or float(torch.rand([])) >= 0.5:
+            return -1
+        return int(torch.randint(self.size, []))
 
     def state(self, name: str) -> dict[str, Tensor]:
         """Return what a resume needs: the kept cases (n, ...), under a name."""
@@ -150,8 +159,8 @@ class CycleGAN(TranslationGenerator):
             return deceived + self.config.cycle_weight * torch.stack([*cycles.values()]).sum()
 
         def d_loss() -> Tensor:
-            old_images = self.pools["images"].exchange(rendered)
-            old_labels = self.pools["labels"].exchange(segmented.argmax(dim=1).byte())
+            old_images = self.pools["images"].exchange(rendered, self.engine)
+            old_labels = self.pools["labels"].exchange(segmented.argmax(dim=1).byte(), self.engine)
             of_labels = self.d_loss("d_labels", maps, one_hot(old_labels, self.scheme))
             return self.d_loss("d_images", images, old_images) + of_labels
 
