@@ -98,13 +98,15 @@ def test_a_word_of_old_is_told_its_new_name(old: str, new: str, capsys: pytest.C
 def prepare(folder: Path) -> None:
     """Make what the examples of ``import`` read."""
     random = np.random.default_rng(0)
-    for name in ("DATA/images", "DATA/masks", "XRAYS"):
+    for name in ("DATA/images", "DATA/masks", "XRAYS", "NIH"):
         (folder / name).mkdir(parents=True)
-    rows = ["file,child,kind"]
+    rows, nih = ["file,child,kind"], ["Image Index,Finding Labels,Patient ID"]
     for i in range(12):
         picture = Image.fromarray(random.integers(0, 256, (16, 16), dtype=np.uint8))
         picture.save(folder / "DATA" / "images" / f"s{i}_0.png")
         picture.save(folder / "XRAYS" / f"p{i}.png")
+        picture.save(folder / "NIH" / f"p{i}.png")
+        nih.append(f"p{i}.png,{('No Finding', 'Effusion|Cardiomegaly')[i % 2]},{i}")
         Image.fromarray((random.random((16, 16)) > 0.5).astype(np.uint8)).save(
             folder / "DATA" / "masks" / f"s{i}_0.png"
         )
@@ -113,6 +115,7 @@ def prepare(folder: Path) -> None:
     studies(folder)
     (folder / "policy.yaml").write_bytes((files("understudy.release") / "policy.yaml").read_bytes())
     (folder / "XRAYS" / "table.csv").write_text("\n".join(rows) + "\n")
+    (folder / "NIH" / "Data_Entry_2017.csv").write_text("\n".join(nih) + "\n")
 
 
 def layouts(folder: Path) -> None:
@@ -135,6 +138,11 @@ def layouts(folder: Path) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             array = random.integers(0, 2 if file in maps else 900, (10, 10, 6)).astype(np.int16)
             nib.save(nib.Nifti1Image(array, np.diag([-1, -1, 1, 1])), file)
+        stroke = f"sub-strokecase{i:04d}_ses-0001"
+        for name in (f"ISLES-2022/{stroke}_dwi.nii", f"ISLES-2022/{stroke}_msk.nii"):
+            (folder / name).parent.mkdir(exist_ok=True)
+            array = np.full((10, 10, 6), i) if "dwi" in name else random.integers(0, 2, (10, 10, 6))
+            nib.save(nib.Nifti1Image(array.astype(np.int16), np.diag([-1, -1, 1, 1])), folder / name)
         pairs.append({"image": f"./imagesTr/case_{i}.nii", "label": f"./labelsTr/case_{i}.nii"})
     told = {"channel_names": {"0": "MR"}, "labels": labels, "numTraining": len(pairs), "training": pairs}
     for root in (nnunet, msd):

@@ -85,7 +85,7 @@ def test_what_is_typed_is_read_as_the_type(boxes: Path, capsys: pytest.CaptureFi
     ("phantom --size 64x --out x --dry-run", "--size wants whole numbers"),
     ("folder D --fit squash --out x --dry-run", "the setting 'fit' of import folder"),
     ("phantom --dims 4 --out x --dry-run", "the setting 'dims' of import phantom"),
-    ("scans D --out x", "there is no source 'scans': choose from folder, dicom, brats, nnunet, msd, bids, phantom"),
+    ("scans D --out x", "there is no source 'scans': choose from folder, dicom, brats, nnunet, msd, bids, isles, "),
 ])  # fmt: skip
 def test_what_is_refused(line: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["import", *line.split()]) == 2

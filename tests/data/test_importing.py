@@ -122,7 +122,7 @@ def test_unknown_sources_and_paths(tmp_path: Path) -> None:
             "scans",
             tmp_path,
             FolderOptions,
-            "there is no source 'scans'; there are folder, dicom, brats, nnunet, msd, bids, phantom",
+            "there is no source 'scans'; there are folder, dicom, brats, nnunet, msd, bids, isles, chestxray14, ",
         ),
         ("folder", None, FolderOptions, "needs the PATH"),
         ("folder", tmp_path, PhantomOptions, "import folder takes FolderOptions, found PhantomOptions"),
@@ -262,3 +262,36 @@ def test_slices_with_labels_need_label_maps(tmp_path: Path, refused: Refused, sa
         save_nifti(tmp_path / "v" / "im" / f"{number}.nii", np.ones((5, 6, 4), np.int16) * number)
     options: dict[str, Any] = {"images": "im", "one_image_per_subject": True, "dims": 2, "rule": "tumour"}
     refused("there are no label maps: give --labels", tmp_path / "v", split="train=1", **options)
+
+
+def test_few_labelled_subjects_and_the_images_of_the_others(pictures: Path, bring: Bring, refused: Refused) -> None:
+    """Two imports of one draw share the training subjects out; label maps of the second are not even opened."""
+    plain = {"split": "train=0.75,test=0.25", "draw": 3, "label_scheme": "0=background,1=lesion", "classes": ("grade",)}
+    whole = bring(out="whole", **plain | {"draw": 0})
+    few = bring(out="few", train_subjects=2, **plain)
+    for file in (pictures / "masks").iterdir():
+        content = file.read_bytes()  # the pixels' checksum is wrong then, and the header is not
+        file.write_bytes(content[:-17] + bytes([content[-17] ^ 255]) + content[-16:])
+    many = bring(out="many", unlabelled_beyond=2, **plain)
+    assert many.labels is None and many.scheme is None and few.labels is not None
+    train = {split: set(whole.column("subject_id")[whole.column("split") == split]) for split in ("train", "test")}
+    assert len(train["train"]) == 9 and set(many.column("split")) == {"train"}
+    assert set(many.subjects()) | set(few.subjects()) == train["train"] | train["test"]
+    assert not set(many.subjects()) & set(few.subjects()) and len(many.subjects()) == 7
+    of_case = dict(zip(whole.column("case_id"), np.asarray(whole.images), strict=True))
+    for case, image in zip(many.column("case_id"), np.asarray(many.images), strict=True):
+        assert np.array_equal(image, of_case[case])
+    assert many.classes == whole.classes and many.preprocessing["files_read"] == 14
+    assert sum(many.preprocessing["passed_over"].values()) == 10
+    refused("wrong checksum", out="none", train_subjects=2, **plain)
+    refused("there are 9 training subjects, and none beyond them", unlabelled_beyond=9, out="none", **plain)
+    maps = {"labels": "masks", "subject_pattern": "^[^_]+", "label_scheme": "0=background,1=lesion"}
+    refused("keeps images alone, and there are none", pictures, out="none", unlabelled_beyond=2, **maps)
+
+
+def test_the_unlabelled_phantom_is_the_same_without_label_maps(bring: Bring) -> None:
+    plain = {"source": "phantom", "subjects": 2, "slices": 2, "size": (16,), "split": "train=1"}
+    whole, many = bring(out="whole", **plain), bring(out="many", unlabelled_beyond=1, **plain)
+    rows = np.isin(whole.column("case_id"), many.column("case_id"))
+    assert rows.sum() == 2 and many.labels is None and not (many.path / "labels.npy").exists()
+    assert np.array_equal(np.asarray(whole.images)[rows], np.asarray(many.images))

@@ -17,6 +17,14 @@ def test_leaving_out_that_is_not_said_well(settings: dict[str, str], says: str) 
         FolderOptions(**settings)
 
 
+@pytest.mark.parametrize(("settings", "says"), [
+    ({"draw": 2}, "give both, or neither"), ({"train_subjects": 2, "unlabelled_beyond": 2}, "make two cohorts"),
+])  # fmt: skip
+def test_draws_that_are_not_said_well(settings: dict[str, int], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        ImportOptions(**settings)
+
+
 def test_settings_that_cannot_be() -> None:
     sizes = ({"size": (2,)}, {"size": (1, 2, 3, 4)})
     for wrong in (*sizes, {"channels": ("a", "a")}, {"fit": "squash"}, {"colour": "red"}):
@@ -31,7 +39,9 @@ def test_nothing_that_may_quote_a_path_is_recorded() -> None:
     assert recorded["size"] == [64]
     assert "draw" not in recorded
     assert ImportOptions(train_subjects=3, draw=2).recorded().keys() >= {"train_subjects", "draw"}
-    assert not {"synthetic", "leave_out", "draw"} & FolderOptions().recorded().keys()
+    assert ImportOptions(unlabelled_beyond=3).recorded().items() >= {"unlabelled_beyond": 3, "draw": 0}.items()
+    rare = {"synthetic", "leave_out", "draw", "train_subjects", "unlabelled_beyond"}
+    assert not rare & FolderOptions().recorded().keys()
     assert options.unrecorded()["subject_pattern"] == "Jones"
 
 

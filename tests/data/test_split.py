@@ -4,7 +4,16 @@ import pytest
 
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.data.listing import Item
-from understudy.data.split import assigned, by_fractions, counts, fewer, parse_fractions, published, subjects_of_fold
+from understudy.data.split import (
+    assigned,
+    beyond,
+    by_fractions,
+    counts,
+    fewer,
+    parse_fractions,
+    published,
+    subjects_of_fold,
+)
 
 FOUR = "train=0.6,validation=0.1,control=0.1,test=0.2"
 
@@ -86,6 +95,18 @@ def test_fewer_training_subjects() -> None:
     assert ten.items() <= twenty.items() <= splits.items() and set(ten) != set(other)
     with pytest.raises(UnderstudyError, match="31 training subjects were asked for, and there are 30"):
         fewer(splits, 31, 0)
+
+
+def test_training_subjects_beyond_a_number_are_all_whom_fewer_leaves_out() -> None:
+    splits = by_fractions((f"s{i:03d}" for i in range(50)), "train=0.6,validation=0.1,control=0.1,test=0.2", 0)
+    for n, draw in ((1, 0), (10, 3), (29, 7)):
+        kept, others = fewer(splits, n, draw), beyond(splits, n, draw)
+        assert len(others) == 30 - n and set(others.values()) == {"train"}
+        assert kept | others == splits and not kept.keys() & others.keys()
+    with pytest.raises(UnderstudyError, match="there are 30 training subjects, and none beyond them"):
+        beyond(splits, 30, 0)
+    with pytest.raises(UnderstudyError, match="31 training subjects were asked for, and there are 30"):
+        beyond(splits, 31, 0)
 
 
 def test_every_subject_is_in_one_fold() -> None:

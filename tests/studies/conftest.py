@@ -20,7 +20,7 @@ STAND_IN = """
 import json, os, pathlib, sys, time
 words = sys.argv[1:]
 out = pathlib.Path(words[words.index("--out") + 1])
-marker = {"import": "cohort.json", "train": "complete.json", "sample": "cohort.json", "evaluate": "results.json"}[words[0]]
+markers = {"import": "cohort.json", "train": "complete.json", "sample": "cohort.json", "evaluate": "results.json"}
 pathlib.Path("ran").mkdir(exist_ok=True)
 (pathlib.Path("ran") / f"{out.name}-{time.monotonic_ns()}").touch()
 if out.name in os.environ.get("FAIL", "").split():
@@ -28,7 +28,7 @@ if out.name in os.environ.get("FAIL", "").split():
     sys.exit(1)
 time.sleep(float(os.environ.get("LAST", 0)))
 out.mkdir(exist_ok=True)
-(out / marker).write_text(json.dumps({"words": words, "threads": os.environ["OMP_NUM_THREADS"]}))
+(out / markers[words[0]]).write_text(json.dumps({"words": words, "threads": os.environ["OMP_NUM_THREADS"]}))
 """
 
 

@@ -56,6 +56,17 @@ def test_what_belongs_to_a_value(stages_of: Stages, small: dict[str, Any]) -> No
     assert spade.arguments == ("train", "spade", "cohort", "--out", "run/run-spade")
 
 
+def test_values_keep_their_types_and_may_name_a_stage(stages_of: Stages, small: dict[str, Any]) -> None:
+    small["loops"] = {"on": [True, False], "kind": {"spade": {"other": None}, "cyclegan": {"other": "$cohort"}}}
+    small["stages"] = {
+        "cohort": {"import": "phantom"},
+        "run": {"train": ["$kind", "$cohort"], "other": "$kind.other", "set": {"mirror": "$on"}},
+    }
+    made = by_name(stages_of(small))
+    assert made["run-true-spade"].arguments[-2:] == ("--set", "mirror=true")
+    assert made["run-false-cyclegan"].arguments[3:5] == ("--other", "cohort")
+
+
 def test_constants_and_dollars(stages_of: Stages, small: dict[str, Any]) -> None:
     small |= {"values": {"n": 5, "many": [1, 2]}, "data": "here"}
     small["loops"] = {}

@@ -37,7 +37,41 @@ def study() -> None:
 
 def verb(*examples: str) -> Any:
     """Register a sub-command whose help shows examples."""
-    return app.command(cls=Verb, epilog=example(*examples))
+    name = examples[0].split()[2]
+    return app.command(name, cls=Verb, epilog=example(*examples))
+
+
+@verb("understudy study list")
+def list_() -> None:
+    """Print the studies that come with understudy: after four papers, at their scale and in small, and others."""
+    from understudy.studies.new import shipped
+
+    for name, title in shipped().items():
+        typer.echo(f"{name:20s} {title}")
+
+
+@verb(
+    "understudy study new --data scans --out first.yaml",
+    "understudy study new crossval --data scans --out crossval.yaml",
+)
+def new(
+    data: Annotated[Path, option("DIR", "Your data.")],
+    out: Annotated[Path, typer.Option("--out", metavar="S.yaml", help="The file to write.")],
+    name: Annotated[str, typer.Argument(metavar="STUDY", help="One that comes with it, see `study list`.")] = "first",
+) -> None:
+    """Write a study for your own data, to be read and changed: what lies in the folder is guessed from names."""
+    from understudy.core.atomic import whole_file
+    from understudy.studies.new import new_study
+
+    if out.exists() or not out.absolute().parent.is_dir():
+        wrong = "exists already" if out.exists() else "would lie in a folder that does not exist"
+        raise UsageError(f"the study {out} {wrong}: choose another --out")
+    text, layout = new_study(name, data, out.absolute().parent)
+    with writing(out), whole_file(out) as handle:
+        handle.write(text.encode())
+    for line in layout.unclear:
+        typer.echo(f"not clear: {line}")
+    typer.echo(f"study: {out} (import {layout.source})")
 
 
 @verb(

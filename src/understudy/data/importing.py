@@ -29,7 +29,7 @@ from understudy.data.preprocess import fitted, surround
 from understudy.data.pseudonym import key_path, keyed_hash, load_key, pseudonym
 from understudy.data.slices import cut
 from understudy.data.sources import SOURCES
-from understudy.data.split import assigned, fewer, subjects_of_fold
+from understudy.data.split import assigned, beyond, fewer, subjects_of_fold
 
 FITS = {
     "resize": "resampled; images by area average down and linear interpolation up, label maps by majority",
@@ -97,13 +97,12 @@ def listed(source: str, path: Path | None, options: ImportOptions) -> tuple[List
     splits = assigned(listing.items, options.split, options.seed)
     if options.train_subjects is not None:
         splits = fewer(splits, options.train_subjects, options.draw)
-        left_out = sum(item.subject not in splits for item in listing.items)
-        passed_over = {
-            **listing.passed_over,
-            **({"cases of training subjects not drawn": left_out} if left_out else {}),
-        }
-        items = [item for item in listing.items if item.subject in splits]
-        listing = replace(listing, items=items, passed_over=passed_over)
+        listing = _only(listing, splits, "cases of training subjects not drawn")
+    elif options.unlabelled_beyond is not None:
+        if not listing.channels:
+            raise UsageError("--unlabelled-beyond keeps images alone, and there are none: leave it out")
+        splits = beyond(splits, options.unlabelled_beyond, options.draw)
+        listing = _unlabelled(_only(listing, splits, "cases of all but the training subjects that draw leaves out"))
     return listing, splits
 
 
@@ -114,6 +113,22 @@ def _with_fold(listing: Listing, fold: str, seed: int) -> Listing:
     tested = subjects_of_fold((item.subject for item in listing.items), fold, seed)
     items = [replace(item, split="test") if item.subject in tested else item for item in listing.items]
     return replace(listing, items=items)
+
+
+def _only(listing: Listing, splits: dict[str, str], why: str) -> Listing:
+    """The listing with the cases of these subjects; the others are counted as passed over."""
+    items = [item for item in listing.items if item.subject in splits]
+    left_out = len(listing.items) - len(items)
+    return replace(listing, items=items, passed_over=listing.passed_over | ({why: left_out} if left_out else {}))
+
+
+def _unlabelled(listing: Listing) -> Listing:
+    """The listing without label maps, whose files are not read."""
+
+    def read(item: Item) -> Iterator[Reading]:
+        return (replace(reading, labels=None) for reading in listing.read(item))
+
+    return replace(listing, items=[replace(item, labels=None) for item in listing.items], read=read, scheme=None)
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,12 @@ class ImportOptions(BaseModel):
         json_schema_extra={"metavar": "K/N"},
     )
     train_subjects: int | None = Field(None, ge=1, description="keep so many training subjects, drawn at random")
+    unlabelled_beyond: int | None = Field(
+        None,
+        ge=1,
+        description="keep the training subjects that train_subjects of this number leaves out, and nobody else, as "
+        "images without label maps",
+    )
     draw: int = Field(0, ge=0, description="seed of that draw")
     modality: str = Field("", description="for the record, e.g. MR")
     key: Path | None = Field(
@@ -71,16 +77,21 @@ class ImportOptions(BaseModel):
     def _sizes(self) -> Self:
         if self.size is not None and (not 1 <= len(self.size) <= 3 or min(self.size) < 4 or max(self.size) > 4096):
             raise ValueError(f"size is one to three numbers from 4 to 4096, found {self.size}")
-        if self.draw and self.train_subjects is None:
-            raise ValueError("draw is the seed by which train_subjects are drawn: give both, or neither")
+        if self.train_subjects is not None and self.unlabelled_beyond is not None:
+            raise ValueError("train_subjects and unlabelled_beyond make two cohorts: import twice")
+        if self.draw and self.train_subjects is None and self.unlabelled_beyond is None:
+            raise ValueError(
+                "draw is the seed by which train_subjects (or unlabelled_beyond) are drawn: give both, or neither"
+            )
         if self.fold is not None:
             parse_fold(self.fold)
         return self
 
     def recorded(self) -> dict[str, Any]:
         """Return the options that may stand in a cohort: none that is, or may quote, a path or a file name."""
-        silent = {"train_subjects", "draw"} if self.train_subjects is None else set()
-        silent |= {name for name in ("synthetic", "leave_out", "fold") if not getattr(self, name, None)}
+        rare = ("train_subjects", "unlabelled_beyond", "synthetic", "leave_out", "fold")
+        silent = {name for name in rare if not getattr(self, name, None)}
+        silent |= {"draw"} if {"train_subjects", "unlabelled_beyond"} <= silent else set()
         return self.model_dump(mode="json", exclude=set(self.UNRECORDED | silent))
 
     def unrecorded(self) -> dict[str, Any]:

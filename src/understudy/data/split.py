@@ -126,8 +126,21 @@ def fewer(splits: dict[str, str], n: int, draw: int) -> dict[str, str]:
 
     Of one seed ``draw``, fewer subjects are a part of more; UnderstudyError where there are not n.
     """
+    left = _left_out(splits, n, draw)
+    return {subject: split for subject, split in splits.items() if subject not in left}
+
+
+def beyond(splits: dict[str, str], n: int, draw: int) -> dict[str, str]:
+    """Keep those whom :func:`fewer` leaves out, all of them training subjects; UnderstudyError where there are none."""
+    left = _left_out(splits, n, draw)
+    if not left:
+        raise UnderstudyError(f"there are {n} training subjects, and none beyond them: give a lower number")
+    return {subject: split for subject, split in splits.items() if subject in left}
+
+
+def _left_out(splits: dict[str, str], n: int, draw: int) -> set[str]:
+    """The training subjects beyond n that are drawn at random."""
     train = sorted(subject for subject, split in splits.items() if split == "train")
     if n > len(train):
         raise UnderstudyError(f"{n} training subjects were asked for, and there are {len(train)}: ask for fewer")
-    dropped = {train[i] for i in rng(draw, "import", "draw").permutation(len(train))[n:].tolist()}
-    return {subject: split for subject, split in splits.items() if subject not in dropped}
+    return {train[i] for i in rng(draw, "import", "draw").permutation(len(train))[n:].tolist()}

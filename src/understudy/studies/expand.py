@@ -17,11 +17,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from understudy.core.errors import UsageError
 from understudy.core.provenance import code_version
 from understudy.studies.command_line import CommandLine
 from understudy.studies.stage import Stage
-from understudy.studies.study import StudyFile, Template
+from understudy.studies.study import StudyFile, Template, as_text
 
 REFERENCE = re.compile(r"\$(?:(\$)|\{([a-z][\w.]*)\}|([a-z]\w*(?:\.[a-z]\w*)*))")
 MOST_STAGES = 20_000
@@ -97,7 +99,7 @@ class _Expansion:
                 yield self._stage(at, inputs)
 
     def _values(self, loop: str) -> list[str]:
-        wanted = [str(value) for value in self.template.only.get(loop, self.study.loops[loop])]
+        wanted = [as_text(value) for value in self.template.only.get(loop, self.study.loops[loop])]
         return [value for value in self.study.loops[loop] if value in wanted]
 
     def _fits(self, stage: Stage, at: Values) -> bool:
@@ -107,9 +109,11 @@ class _Expansion:
         )
 
     def _stage(self, at: Values, inputs: dict[str, list[Stage]]) -> Stage:
+        self.at = at
         name = "-".join([self.name, *(v if v[0].isalpha() else f"{loop}{v}" for loop, v in at.items())])
         folder = f"{self.name}/{name}" if at else name
-        scope: dict[str, Any] = {"data": self.study.data, **self.study.values, **at, **inputs}
+        values = {loop: _typed(value) for loop, value in at.items()}
+        scope: dict[str, Any] = {"data": self.study.data, **self.study.values, **values, **inputs}
         try:
             words, options = (
                 self._resolved(list(self.template.words), scope),
@@ -152,14 +156,17 @@ class _Expansion:
             return [stage.folder for stage in scope[name]]
         if not keys:
             if name not in scope:
-                raise UsageError(f"${name} has many values here: do not join it")
+                raise UsageError(f"${name} is asked for by the value of a loop, and not by the stage itself: name it")
             return scope[name]
-        found: Any = self.study.loops[name][scope[name]] if name in self.study.loops else self.study.values.get(name)
+        found: Any = scope.get(name)
+        if name in self.study.loops:
+            found = self.study.loops[name][self.at[name]]
         for key in keys:
             if not isinstance(found, dict) or key not in found:
                 raise UsageError(f"${reference} is asked for, and {name} has no {key!r}")
             found = found[key]
-        return found
+        inner = REFERENCE.fullmatch(found) if isinstance(found, str) else None
+        return self._named(inner[3], scope) if inner and inner[3] and "." not in inner[3] else found
 
     def _plain(self, reference: str, scope: dict[str, Any]) -> str:
         found = self._named(reference, scope)
@@ -168,6 +175,12 @@ class _Expansion:
         if isinstance(found, list | dict) or found is None:
             raise UsageError(f"${reference} stands inside of a word and is not one plain value")
         return str(found)
+
+
+def _typed(value: str) -> Any:
+    """Return a loop's value as YAML has it where that is a number, true or false."""
+    read = yaml.safe_load(value)
+    return read if isinstance(read, bool | int | float) and as_text(read) == value else value
 
 
 def _digest(arguments: tuple[str, ...], inputs: list[Stage]) -> str:

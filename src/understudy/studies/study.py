@@ -103,24 +103,29 @@ class StudyFile(BaseModel):
             if unknown := [loop for loop in (*template.joins, *template.only) if loop not in self.loops]:
                 raise ValueError(f"the stage {stage} names the loop {unknown[0]!r}, and there is none")
             for loop, values in template.only.items():
-                if wrong := [value for value in map(str, values) if value not in self.loops[loop]]:
+                if wrong := [value for value in map(as_text, values) if value not in self.loops[loop]]:
                     raise ValueError(f"the stage {stage} names the value {wrong[0]!r}, which {loop} has not")
         return self
 
 
+def as_text(value: Any) -> str:
+    """Return a value of a loop as it stands in names: ``true`` for true."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _loop(name: Any, values: Any) -> dict[str, Any]:
     """Return a loop as value -> what belongs to it."""
-    listed = {str(v): {} for v in values} if isinstance(values, list) else values
+    listed = {as_text(v): {} for v in values} if isinstance(values, list) else values
     if not isinstance(listed, dict) or not listed or (isinstance(values, list) and len(listed) < len(values)):
         raise ValueError(f"the loop {name} is a list of values, each once, or a mapping of values to what they set")
     for value, more in listed.items():
-        if not VALUE.fullmatch(str(value)):
+        if not VALUE.fullmatch(as_text(value)):
             raise ValueError(
                 f"a value of a loop becomes part of a folder's name: letters, digits, . and _; {name} has {value!r}"
             )
         if more is not None and not isinstance(more, dict):
             raise ValueError(f"the value {value} of the loop {name} has {more!r}: a mapping of names was expected")
-    return {str(value): dict(more or {}) for value, more in listed.items()}
+    return {as_text(value): dict(more or {}) for value, more in listed.items()}
 
 
 def read_study(file: Path) -> StudyFile:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from pydantic import ValidationError
 
 from understudy.data.sources import SOURCES
@@ -50,7 +51,25 @@ def bids(root: Path, save: SaveNifti) -> tuple[Path, dict[str, Any]]:
     return root, {}
 
 
-LAYOUTS = {"nnunet": nnunet, "msd": msd, "bids": bids}
+def isles(root: Path, save: SaveNifti) -> tuple[Path, dict[str, Any]]:
+    for i in range(2):
+        for suffix, most in (("dwi", 900), ("adc", 900), ("FLAIR", 900), ("msk", 2)):
+            save(root / f"sub-strokecase000{i}_ses-0001_{suffix}.nii.gz", volume(i, most))
+    return root, {"channels": ("dwi", "adc", "flair")}
+
+
+def chestxray14(root: Path, save: SaveNifti) -> tuple[Path, dict[str, Any]]:
+    root.mkdir()
+    for i in range(2):
+        Image.fromarray(volume(i, 255)[..., 0].astype(np.uint8)).save(root / f"{i}.png")
+    (root / "Data_Entry_2017.csv").write_text(
+        "Image Index,Finding Labels,Patient ID\n0.png,No Finding,1\n1.png,Mass,2\n"
+    )
+    return root, {"size": (16,)}
+
+
+LAYOUTS = {"nnunet": nnunet, "msd": msd, "bids": bids, "isles": isles, "chestxray14": chestxray14}
+UNLABELLED = {"chestxray14"}
 
 
 @pytest.fixture
@@ -91,11 +110,15 @@ def test_what_is_listed_is_what_is_read(name: str, example: Callable[[str], tupl
         first, second = list(found.read(item)), list(found.read(item))
         assert len(first) == len(second) > 0
         for one, other in zip(first, second, strict=True):
-            assert one.image is not None and one.labels is not None and found.scheme is not None
-            assert np.array_equal(one.image, other.image) and np.array_equal(one.labels, other.labels)
+            assert one.image is not None and np.array_equal(one.image, other.image)
             assert len(one.image) == len(found.channels) and one.image.dtype == np.dtype(found.dtype)
-            assert one.image.shape[1:] == one.labels.shape == one.size and len(one.size) == found.dims
+            assert one.image.shape[1:] == one.size and len(one.size) == found.dims
             assert found.size is None or one.size == found.size
+            if name in UNLABELLED:
+                assert one.labels is None and found.scheme is None
+                continue
+            assert one.labels is not None and other.labels is not None and found.scheme is not None
+            assert np.array_equal(one.labels, other.labels) and one.labels.shape == one.size
             assert one.labels.dtype == np.uint8 and int(one.labels.max()) < len(found.scheme)
 
 

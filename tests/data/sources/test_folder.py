@@ -89,6 +89,27 @@ def test_nifti_volumes_keep_spacing_and_are_cut_on_demand(tmp_path: Path, bring:
     assert np.array_equal(np.asarray(slices.labels).reshape(4, 4, 5, 6), whole.labels)
 
 
+def test_brains_with_tissue_maps(tmp_path: Path, bring: Bring, save_nifti: SaveNifti) -> None:
+    """As of ADNI: skull-stripped T1, tissue maps as float by name, visits of one subject on one side of the split."""
+    names = [f"{site:03d}_S_{n:04d}_{visit}" for n, site in enumerate((2, 2, 5, 9)) for visit in ("bl", "m12")]
+    for k, name in enumerate(names):
+        tissue = np.zeros((8, 8, 6), np.float32)
+        tissue[2:6, 2:6, 1:5] = np.random.default_rng(k).integers(1, 4, (4, 4, 4))
+        save_nifti(tmp_path / "adni" / "images" / f"{name}.nii.gz", np.where(tissue > 0, 100 * tissue + k, 0))
+        save_nifti(tmp_path / "adni" / "labels" / f"{name}.nii.gz", tissue)
+    cohort = bring(
+        tmp_path / "adni",
+        **{"images": "images", "labels": "labels", "subject_pattern": r"^\d{3}_S_\d{4}", "channels": ("T1",)},
+        **{"label_scheme": "0=background,1=CSF,2=GM,3=WM", "size": (6, 4, 4), "split": "train=0.75,test=0.25"},
+    )
+    assert cohort.scheme is not None and cohort.scheme.names == ("background", "CSF", "GM", "WM")
+    assert cohort.size == (6, 4, 4) and len(cohort) == 8 and len(cohort.subjects()) == 4
+    assert (
+        set(np.unique(cohort.labels)) == {0, 1, 2, 3} and sorted(cohort.column("split")) == ["test"] * 2 + ["train"] * 6
+    )
+    assert all(np.corrcoef(np.asarray(cohort.labels).ravel(), np.asarray(cohort.images).ravel())[0, 1:] > 0.8)
+
+
 def test_values_without_a_gap_need_no_scheme(pictures: Path, bring: Bring) -> None:
     for file in (pictures / "masks").iterdir():
         Image.fromarray(np.random.default_rng(0).integers(0, 4, (12, 16)).astype(np.uint8)).save(file)

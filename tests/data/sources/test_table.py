@@ -19,6 +19,9 @@ from understudy.data.sources.table import ALIKE, BLANK_LINES, alike, class_colum
     (b"", "has no column 'file'; it has none"),
     (b"file,a\nx.png\n", "row 2 of .* fields, more or fewer fields"),
     (b"file,a\nx.png,1,2\n", "row 2 of .* fields, more or fewer fields"),
+    (b"file,a,\nx.png,1\ny.png,1,\n", "row 3 of .* has 3 fields, more or fewer fields than the header's 2"),
+    (b"file,a,\nx.png,1,\ny.png,1\n", "row 3 of .* has 2 fields, more or fewer fields than the header's 3"),
+    (b"file,,,a\nx.png,,,1\n", "two columns of one name"),
     (b"file,a\n,1\n", "row 2 of .* names no file"),
     (b"file,a,a\nx.png,1,2\n", "two columns of one name"),
     (b"file,a\n\xff\xfe.png,1\n", "cannot be read as one"),
@@ -70,6 +73,12 @@ def test_ends_of_lines_blank_lines_and_columns_without_a_name(tmp_path: Path, en
     assert table.files == ("x, 1.png", 'y "q".png') and table.lines == [2, 5]
     assert table.column("a") == ["2", f"two{end}lines"]
     assert table.passed_over == {BLANK_LINES: 2}
+
+
+@pytest.mark.parametrize("end", ["", ",", ",2", ",,"])
+def test_a_header_that_ends_in_commas(tmp_path: Path, end: str) -> None:
+    (tmp_path / "t.csv").write_text(f"file,a,,\nx.png,1{end}\ny.png,{end}\n")
+    assert read_table(tmp_path / "t.csv", ["a"]).rows == [{"file": "x.png", "a": "1"}, {"file": "y.png", "a": ""}]
 
 
 def test_a_file_column_called_otherwise(tmp_path: Path) -> None:

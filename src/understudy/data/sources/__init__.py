@@ -11,5 +11,7 @@ SOURCES: Menu[Source] = Menu(
     nnunet="nnunet:SOURCE",
     msd="msd:SOURCE",
     bids="bids:SOURCE",
+    isles="isles:SOURCE",
+    chestxray14="chestxray14:SOURCE",
     phantom="built_in:SOURCE",
 )

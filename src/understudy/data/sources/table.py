@@ -94,19 +94,23 @@ def read_columns(path: Path, wanted: Sequence[str], file_column: str = "", priva
     where = "the table" if private else f"the table {path}"
     lines = enumerate(_parsed(path, where), start=1)
     columns = [plain(name) for name in next(lines, (0, []))[1]]
+    wide, width = len(columns), 0
+    while columns[1:] and not columns[-1]:
+        columns.pop()  # a header that ends in commas; the rows may, or may not
     _refuse_columns(where, columns, wanted, file_column, private)
     numbers, rows, blank = [], [], 0
     for line, fields in lines:
         if len(fields) < 2 and not "".join(fields).strip():
             blank += 1
             continue
-        if len(fields) != len(columns):
+        width = width or min(max(len(fields), len(columns)), wide)
+        if len(fields) != width:
             raise UnderstudyError(
                 f"row {line} of {where} has {len(fields)} fields, more or fewer fields than the header's "
-                f"{len(columns)}: correct it (a comma inside a field needs quotes)"
+                f"{width}: correct it (a comma inside a field needs quotes)"
             )
         numbers.append(line)
-        rows.append({name: value.strip() for name, value in zip(columns, fields, strict=True)})
+        rows.append({name: value.strip() for name, value in zip(columns, fields, strict=False)})
     if not rows:
         raise UnderstudyError(f"{where} has no rows: nothing would be imported")
     return SourceTable(path, rows, numbers, {BLANK_LINES: blank} if blank else {})

@@ -1,0 +1,179 @@
+"""A study for somebody's own data: a shipped one, with the import of the folder that was found.
+
+What lies in the folder is guessed from names alone and stands in the YAML, to be corrected there.
+**Checked** in tests/studies/test_new.py.
+"""
+
+import csv
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.resources import files
+from itertools import islice
+from pathlib import Path
+
+import yaml
+
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.data.dicom.opening import is_dicom
+from understudy.studies.study import NAME
+
+SHIPPED = files("understudy.studies") / "shipped"
+MOST_FILES = 2000  # looked at
+PICTURES = re.compile(r"\.(png|jpe?g|bmp|webp|tiff?|nii(\.gz)?|mha|mhd|nrrd|nhdr)$", re.IGNORECASE)
+VOLUMES = re.compile(r"\.(nii(\.gz)?|mha|mhd|nrrd|nhdr)$", re.IGNORECASE)
+LABELS = re.compile(r"label|mask|seg|annot|lesion|truth|^gt$", re.IGNORECASE)
+BRATS = re.compile(r"(^|[_-])(t1ce|t1c|t1gd|flair|t2f)\.nii", re.IGNORECASE)
+SUBJECT = ("subject", "subject_id", "patient", "patient_id", "patientid", "participant_id", "group", "case", "id")
+FILE = ("file", "filename", "file_name", "image", "image_id", "name")
+PLACE = ("import", "dims", "images", "labels", "table", "subject", "file_column")  # lines that say where data lie
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What a folder seems to hold: a source, its options, what was not clear, and whether volumes are to be cut."""
+
+    source: str
+    options: dict[str, str] = field(default_factory=dict)
+    unclear: tuple[str, ...] = ()
+    volumes: bool = True
+
+
+def shipped() -> dict[str, str]:
+    """Return the names of the shipped studies with their titles."""
+    found = sorted(file.name.removesuffix(".yaml") for file in SHIPPED.iterdir() if file.name.endswith(".yaml"))
+    return {name: str(yaml.safe_load(shipped_text(name))["title"]) for name in found}
+
+
+def shipped_text(name: str) -> str:
+    """Return the YAML of a shipped study; another name is a UsageError."""
+    if not re.fullmatch(NAME, name) or not (SHIPPED / f"{name}.yaml").is_file():
+        raise UsageError(f"no study is called {name!r}: `understudy study list` shows all")
+    return (SHIPPED / f"{name}.yaml").read_text()
+
+
+def new_study(name: str, data: Path, folder: Path) -> tuple[str, Guess]:
+    """Return the YAML of a shipped study for a folder of data, and what that seems to hold.
+
+    Where the study imports a plain folder, its import becomes that of what was found; else it stays.
+
+    Args:
+        name: of the shipped study.
+        data: the folder.
+        folder: in which the YAML will lie.
+
+    Raises:
+        UsageError: no such study or folder.
+        UnderstudyError: there is nothing to import.
+    """
+    text = shipped_text(name)
+    if not data.is_dir():
+        raise UsageError(f"a folder with data was expected at {data}, and there is none: correct --data")
+    layout = look(data)
+    place = json.dumps(os.path.relpath(data.absolute(), folder.absolute()))
+    text = re.sub(r"^data: \S+", lambda _: f"data: {place}", text, count=1, flags=re.MULTILINE)
+    if re.search(r"^  cohort:\n(?:    .*\n)*?    import: \[folder, \$data\]", text, re.MULTILINE):
+        text = _with_import(text, layout)
+    return text, layout
+
+
+def _with_import(text: str, layout: Guess) -> str:
+    """Put the import of a layout in the place of the cohort's."""
+    options = layout.options | ({"dims": 2} if layout.volumes else {})
+    head, start, rest = text.partition("  cohort:\n")
+    lines = rest.splitlines(keepends=True)
+    body = next((i for i, line in enumerate(lines) if not line.startswith("    ")), len(lines))
+    kept = [line for line in lines[:body] if line.split(":")[0].strip() not in PLACE]
+    made = [f"    # {remark}\n" for remark in layout.unclear]
+    made += [f"    import: [{layout.source}, $data]\n"]
+    made += [f"    {key}: {json.dumps(value)}\n" for key, value in options.items()]
+    return head + start + "".join([*made, *kept, *lines[body:]])
+
+
+def look(data: Path) -> Guess:
+    """Guess what a folder holds; UnderstudyError where nothing in it can be imported."""
+    found = list(islice(_files(data), MOST_FILES))
+    names = [file.name for file in found]
+    if any(re.fullmatch(r"Data_Entry_2017.*\.csv", name) for name in names):
+        return Guess("chestxray14", volumes=False)
+    if any(part.startswith("sub-strokecase") for file in found for part in file.parts):
+        return Guess("isles")
+    if "dataset_description.json" in names:
+        return Guess("bids", unclear=("which images and label maps: --help of `understudy import bids`",))
+    if "dataset.json" in names:
+        return Guess("nnunet" if _described(data) else "msd")
+    if any(BRATS.search(name) for name in names):
+        return Guess("brats")
+    pictures = [file for file in found if PICTURES.search(file.name)]
+    if pictures:
+        return _folder(data, pictures)
+    if any(is_dicom(file) for file in found[:50]):
+        return Guess("dicom", unclear=("which series are the channels: --help of `understudy import dicom`",))
+    raise UnderstudyError(
+        f"nothing that can be imported was found in {data}: images (PNG, TIFF, JPEG, NIfTI, MHA, NRRD) or DICOM files "
+        "were expected in it or in folders below"
+    )
+
+
+def _files(data: Path) -> Iterator[Path]:
+    """Yield files in the order of their names; links to folders are not followed."""
+    for folder, below, names in os.walk(data):
+        below.sort()
+        yield from (Path(folder) / name for name in sorted(names) if not name.startswith("."))
+
+
+def _described(data: Path) -> bool:
+    """Tell nnU-Net's dataset.json from the Decathlon's."""
+    file = next(file for file in _files(data) if file.name == "dataset.json")
+    try:
+        read = json.loads(file.read_bytes()[: 2**24])
+    except (ValueError, RecursionError) as error:
+        raise UnderstudyError(f"{file} is no JSON: mend it, or move it away") from error
+    return isinstance(read, dict) and "channel_names" in read
+
+
+def _folder(data: Path, pictures: list[Path]) -> Guess:
+    """Guess which folder holds images, which label maps, and what a table says."""
+    top = [data / file.relative_to(data).parts[0] if file.parent != data else data for file in pictures]
+    count = {folder.relative_to(data).as_posix(): top.count(folder) for folder in dict.fromkeys(top)}
+    labels = [name for name in count if name != "." and LABELS.search(name)]
+    images = sorted((name for name in count if name not in labels), key=lambda name: -count[name])
+    if labels and images == ["."]:
+        images = []  # a picture beside the folders, such as a template
+    named = [name for name in images if re.search(r"im(age|g)|scan", name, re.IGNORECASE)]
+    unclear = []
+    if named:
+        options = {"images": named[0]}
+    else:
+        options = {} if labels and not images else {"images": images[0] if len(images) == 1 else "."}
+    if len(images) != 1:
+        unclear.append(f"images: {'which of ' + ', '.join(sorted(images)) + '?' if images else 'none found'}")
+    if len(labels) != 1:
+        unclear.append(f"labels: {'which of ' + ', '.join(sorted(labels)) + '?' if labels else 'none found'}")
+    options |= {"labels": labels[0]} if labels else {}
+    table, missing = _table(data)
+    volumes = any(VOLUMES.search(file.name) for file in pictures)
+    return Guess("folder", options | table, (*unclear, *missing), volumes)
+
+
+def _table(data: Path) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Guess the table and its columns."""
+    tables = sorted(file for file in data.iterdir() if file.suffix.lower() == ".csv" and file.is_file())
+    whose = "whose image is which: subject_pattern, or table with a subject column (`understudy import folder --help`)"
+    if len(tables) != 1:
+        told = f"table: one of {', '.join(file.name for file in tables)}?" if tables else whose
+        return {}, (told,)
+    try:
+        with tables[0].open(newline="", encoding="utf-8-sig") as handle:
+            header = next(csv.reader(handle), [])
+    except (OSError, ValueError, csv.Error):
+        return {}, (f"table: {tables[0].name} could not be read",)
+    options, named = {"table": tables[0].name}, {column.strip().lower(): column for column in header}
+    subject = next((named[name] for name in SUBJECT if name in named), None)
+    file = next((named[name] for name in FILE if name in named), None)
+    options |= {"subject": subject} if subject else {}
+    options |= {"file_column": file} if file and file != "file" else {}
+    unclear = [whose] * (subject is None) + ["file_column: which column names the image?"] * (file is None)
+    return options, tuple(unclear)

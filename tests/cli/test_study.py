@@ -1,0 +1,104 @@
+"""study: new, plan and run on the command line, with the real verbs where they are quick."""
+
+from pathlib import Path
+
+import pytest
+
+from understudy.cli.main import main
+
+STUDY = """
+study: small
+values: {slices: 2}
+loops: {seed: [0, 1]}
+stages:
+  cohort:
+    import: phantom
+    subjects: 6
+    slices: $slices
+    size: 16
+    seed: $seed
+  tissues:
+    edit: $cohort
+    only: {seed: [0]}
+    anatomy: 2
+"""
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    file = tmp_path / "small.yaml"
+    file.write_text(STUDY)
+    return file
+
+
+def test_plan_and_run(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = [str(study), "--out", str(tmp_path / "out")]
+    assert main(["study", "plan", *asked, "--stages"]) == 0
+    assert not (tmp_path / "out").exists()
+    said = capsys.readouterr().out
+    assert "to do    tissues-seed0: understudy edit cohort/cohort-seed0 --anatomy 2 --out tissues/tissues-seed0" in said
+    assert "0 of 3 stages are done" in said
+    assert main(["study", "run", *asked, "--jobs", "2"]) == 0
+    assert "done   tissues-seed0" in capsys.readouterr().out
+    assert (tmp_path / "out/tissues/tissues-seed0/cohort.json").is_file()
+    assert main(["study", "plan", *asked]) == 0
+    assert "3 of 3 stages are done" in capsys.readouterr().out
+    assert main(["study", "plan", *asked, "--set", "slices=3"]) == 0
+    assert "2 changed" in capsys.readouterr().out
+
+
+def test_a_failure_is_told_with_its_reason(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study.write_text(STUDY.replace("subjects: 6", "subjects: 2"))
+    assert main(["study", "run", str(study), "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().err
+    assert "3 of 3 stages are not done; cohort-seed0 failed: error: 2 subject(s) are too few" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "more", "says", "code"),
+    [
+        (("subjects", "people"), [], "stage cohort-seed0: `import` has no option 'people'", 2),
+        (("", ""), ["--set", "size=3"], "--set size is no value of the study: it has slices", 2),
+        (("study: small", "study: small\nmore: 1"), [], "more: Extra inputs", 1),
+        (("anatomy: 2", "anatomy: 2\n  run: {train: [spade, $cohort], set: {speed: 1}}"), [], "no setting 'speed'", 2),
+        (
+            ("anatomy: 2", "anatomy: 2\n  u: {evaluate: fidelity, real: a, synthetic: b, set: {x: 1}}"),
+            [],
+            "no setting",
+            2,
+        ),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_runs(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: tuple[str, str], more: list[str],
+    says: str, code: int,
+) -> None:  # fmt: skip
+    study.write_text(STUDY.replace(*change) if change[0] else STUDY)
+    assert main(["study", "run", str(study), "--out", str(tmp_path / "out"), *more]) == code
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_something_else_is_left_alone(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").touch()
+    assert main(["study", "run", str(study), "--out", str(tmp_path / "out")]) == 2
+    assert "is no study's folder, and not empty" in capsys.readouterr().err
+    (tmp_path / "out" / "study.yaml").write_text(STUDY.replace("study: small", "study: large"))
+    assert main(["study", "run", str(study), "--out", str(tmp_path / "out")]) == 2
+    assert "holds the study large, and this is small" in capsys.readouterr().err
+
+
+def test_new_and_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["study", "list"]) == 0
+    assert "crossval" in capsys.readouterr().out
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "a.png").touch()
+    asked = ["study", "new", "--data", str(tmp_path / "scans"), "--out", str(tmp_path / "mine.yaml")]
+    assert main(asked) == 0
+    assert "study: " in capsys.readouterr().out
+    assert main(["study", "plan", str(tmp_path / "mine.yaml"), "--out", str(tmp_path / "out")]) == 0
+    assert main(asked) == 2
+    assert "exists already: choose another --out" in capsys.readouterr().err

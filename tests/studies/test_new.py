@@ -1,0 +1,98 @@
+"""A study for somebody's folder: what lies there is guessed from names, and every shipped study can be written."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from understudy.core.errors import UnderstudyError, UsageError
+from understudy.studies.command_line import CommandLine
+from understudy.studies.expand import expand
+from understudy.studies.new import look, new_study, shipped
+from understudy.studies.study import read_study
+
+Lay = Callable[..., Path]
+
+
+@pytest.fixture
+def lay(tmp_path: Path) -> Lay:
+    """Make a folder of files with these names."""
+
+    def go(*names: str, **contents: str) -> Path:
+        for name in [*names, *contents]:
+            file = tmp_path / "data" / name.replace("__", ".")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(contents.get(name, ""))
+        return tmp_path / "data"
+
+    return go
+
+
+def test_images_label_maps_and_a_table(lay: Lay) -> None:
+    table = "Filename,PatientID,age\n"
+    found = look(lay("images/a.png", "images/b.png", "images256/a.png", "masks/a.png", list__csv=table))
+    told = {"table": "list.csv", "subject": "PatientID", "file_column": "Filename"}
+    assert found.options == {"images": "images", "labels": "masks", **told}
+    assert found.unclear == ("images: which of images, images256?",)
+    assert not found.volumes
+
+
+def test_what_is_not_clear_is_said(lay: Lay) -> None:
+    found = look(lay("north/a.png", "south/b.png"))
+    assert found.options == {"images": "."}
+    assert [remark.partition(":")[0] for remark in found.unclear] == ["images", "labels", "whose image is which"]
+    assert look(lay("labels/a.nii.gz", "masks/a.nii.gz", "scans/a.nii.gz")).volumes
+
+
+@pytest.mark.parametrize(
+    ("names", "source"),
+    [
+        (["Data_Entry_2017_v2020.csv", "images/0.png"], "chestxray14"),
+        (["rawdata/sub-strokecase0001/ses-0001/dwi/x_dwi.nii.gz"], "isles"),
+        (["dataset_description.json", "sub-1/anat/sub-1_T1w.nii.gz"], "bids"),
+        (["BraTS20_001/BraTS20_001_flair.nii.gz"], "brats"),
+        (["p1/t1c.nii.gz"], "brats"),
+    ],
+)
+def test_known_layouts(lay: Lay, names: list[str], source: str) -> None:
+    assert look(lay(*names)).source == source
+
+
+def test_descriptions_and_dicom(lay: Lay) -> None:
+    data = lay(dataset__json=json.dumps({"channel_names": {"0": "T1"}}))
+    assert look(data).source == "nnunet"
+    (data / "dataset.json").write_text(json.dumps({"modality": {"0": "MR"}}))
+    assert look(data).source == "msd"
+    (data / "dataset.json").write_text("{")
+    with pytest.raises(UnderstudyError, match=r"dataset.json is no JSON"):
+        look(data)
+    (data / "dataset.json").unlink()
+    (data / "IM0001").write_bytes(bytes(128) + b"DICM" + bytes(100))
+    assert look(data).source == "dicom"
+    (data / "IM0001").unlink()
+    (data / "notes.txt").touch()
+    with pytest.raises(UnderstudyError, match="nothing that can be imported was found"):
+        look(data)
+
+
+def test_every_shipped_study_is_one_for_any_folder(lay: Lay, tmp_path: Path, line: CommandLine) -> None:
+    data = lay("images/a.png", "masks/a.png", list__csv="file,subject\n")
+    for name in shipped():
+        text, _ = new_study(name, data, tmp_path)
+        (tmp_path / "s.yaml").write_text(text)
+        study = read_study(tmp_path / "s.yaml")
+        assert study.study == name
+        assert study.title
+        assert expand(study, line)
+        if name in ("first", "crossval", "low_data"):
+            assert study.data == str(data)
+            assert study.stages["cohort"].options["labels"] == "masks"
+
+
+def test_names_that_are_no_study(lay: Lay, tmp_path: Path) -> None:
+    for name in ("second", "../shipped/first", "", "First"):
+        with pytest.raises(UsageError, match="no study is called"):
+            new_study(name, lay("a.png"), tmp_path)
+    with pytest.raises(UsageError, match="there is none: correct --data"):
+        new_study("first", tmp_path / "absent", tmp_path)
