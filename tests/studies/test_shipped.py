@@ -33,16 +33,16 @@ def test_the_four_papers_are_there_and_say_how_many_stages() -> None:
 
 @pytest.mark.parametrize("file", FULL, ids=lambda file: file.stem)
 def test_settings_bear_evidence(file: Path) -> None:
-    """Stages that train or compare say whence their settings are; what they need of a machine is told."""
+    """Stages that train or compare say whence their settings are."""
     text = file.read_text()
-    assert text.count(PAPERS[file.stem]) >= 5
+    assert text.count(PAPERS[file.stem]) >= 3
     assert "our choice" in text
     assert "docs/scale.md" in text
     for name, template in read_study(file).stages.items():
         block = re.search(rf"^  {name}:.*?(?=^  \w|\Z)", text, re.MULTILINE | re.DOTALL)
         assert block is not None
-        if template.verb in ("train", "classify", "sample", "condition", "evaluate"):
-            assert re.search(r"\[[SD?]|our choice|not in the paper|masks are", block[0]) or name == "painted_moved", name
+        if template.verb in ("train", "classify", "condition", "evaluate"):
+            assert re.search(r"\[[SD?]|our choice|not in the paper", block[0]), name
 
 
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
