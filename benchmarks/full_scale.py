@@ -1,15 +1,16 @@
-"""The four papers' studies at their true shapes and network sizes, on phantoms: seconds, FLOPs, memory, checkpoint size.
+"""The four papers' studies at their true shapes and network sizes, on phantoms: seconds, FLOPs, memory, checkpoints.
 
     python benchmarks/full_scale.py run FOLDER [--steps 50] [--seconds 120] [--only akbar2024]
     python benchmarks/full_scale.py cost FOLDER [--peak 312] [--share 0.3] [--eur 2]
 
 ``run`` writes phantom folders as the studies want them, and takes every stage of the shipped YAMLs that imports, edits,
-trains or samples, and the task networks of `evaluate utility`: the commands of the studies, in one process each, with few
-steps, a small batch, a growing network at its full size from the start, and two of a diffusion's sampling steps. A stage
-first makes two steps, whose output the next stages read; then up to ``--steps`` more until ``--seconds`` are over. What is
-done stands in FOLDER/results.json and is skipped when it is run again. Seconds are those of the clock, with the load average
-beside them, and those of the processor, which a busy machine hardly changes. FLOPs are those of matrix products and convolutions, two an addition and multiplication,
-counted while the steps are made. ``cost`` prints docs/scale.md's tables from them: GPU hours are FLOPs / (peak x share).
+trains or samples, and the task networks of `evaluate utility`: the commands of the studies, each in a process of its
+own, with few steps, a small batch, a growing network at its full size from the start, and two of a diffusion's sampling
+steps. A stage first makes two steps, whose output the next stages read; then up to ``--steps`` until ``--seconds`` are
+over. What is done stands in FOLDER/results.json and is skipped when it is run again. Seconds are those of the clock,
+with the load average beside them, and those of the processor, which a busy machine hardly changes. FLOPs are those of
+matrix products and convolutions, two a multiplication and addition, counted while the steps are made. ``cost`` prints
+the tables of docs/scale.md from them.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
@@ -45,10 +47,12 @@ class Counter(TorchDispatchMode):
     """Count FLOPs of what torch computes inside a ``with``."""
 
     def __init__(self) -> None:
+        """Begin at 0."""
         super().__init__()
         self.flops = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Do what is asked for, and count it."""
         out = func(*args, **(kwargs or {}))
         if count := flop_registry.get(func._overloadpacket):
             self.flops += int(count(*args, **(kwargs or {}), out_val=out))
@@ -69,6 +73,8 @@ class Stopwatch:
         self.until = time.perf_counter() + seconds
 
     def wrapped(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function, each call of which is a step."""
+
         @functools.wraps(function)
         def step(*args: Any, **kwargs: Any) -> Any:
             if len(self.ends) > FIRST and time.perf_counter() > self.until:
@@ -99,8 +105,8 @@ class Stopwatch:
         }
 
 
-def stages_of(name: str, data: Path) -> list[Any]:
-    """Return the stages of a shipped study that are measured, one of those that differ by no shape."""
+def all_stages(name: str, data: Path) -> list[Any]:
+    """Return all stages of a shipped study."""
     import typer
 
     from understudy.cli.main import app
@@ -110,7 +116,12 @@ def stages_of(name: str, data: Path) -> list[Any]:
 
     study = read_study(Path(str(files("understudy.studies") / "shipped" / f"{name}.yaml")))
     study = study.model_copy(update={"data": str(data / name)})
-    stages = expand(study, CommandLine(typer.main.get_command(app)))
+    return list(expand(study, CommandLine(typer.main.get_command(app))))
+
+
+def stages_of(name: str, data: Path) -> list[Any]:
+    """Return the stages of a shipped study that are measured, one of those that differ by no shape."""
+    stages = all_stages(name, data)
     kept = [s for s in stages if all(s.loops.get(loop) != value for loop, value in SKIPPED.items())]
     measured = [s for s in kept if s.verb != "evaluate" or s.arguments[1] == "utility"]
     first_generator = next((s.loops["generator"] for s in kept if "generator" in s.loops), None)
@@ -142,7 +153,10 @@ def changed(arguments: tuple[str, ...], settings: dict[str, Any], options: dict[
     for name, value in options.items():
         words += [name, value]
     for key, value in settings.items():
-        words += ["--set", f"{key}={yaml.safe_dump(value, default_flow_style=True).strip().removesuffix('...').strip()}"]
+        words += [
+            "--set",
+            f"{key}={yaml.safe_dump(value, default_flow_style=True).strip().removesuffix('...').strip()}",
+        ]
     return words
 
 
@@ -200,16 +214,23 @@ def measure_training(stage: Any, study: str, steps: int, seconds: float) -> dict
     if steps > FIRST and watch.ends[-1] - begun < seconds:
         watch, longer = Stopwatch(seconds), run.with_name(run.name + "-longer")
         kind.update = watch.wrapped(update)
-        try:
+        with suppress(Enough):
             understudy(changed(stage.arguments, {**settings, "images_seen": steps * batch}, {"--out": str(longer)}))
-        except Enough:
-            pass
         shutil.rmtree(longer, ignore_errors=True)
     kind.update = update
     found = {"generator": name, "shape": shape_of(read_run(run)), **watch.measured(batch), **sizes}
     if "first_resolution" in fields:
         found["by_resolution"] = by_resolution(stage, kind)
     return found
+
+
+def config_of(stage: Any) -> Any:
+    """Return the settings of a training as its study has them."""
+    from understudy.api.settings import configure
+    from understudy.generators import GENERATORS
+
+    kind = GENERATORS[stage.arguments[1]]
+    return configure(kind.Config, {**kind.PRESETS["paper"], **settings_in(stage.arguments)}, kind.name)
 
 
 def shape_of(record: dict[str, Any]) -> list[int]:
@@ -221,13 +242,11 @@ def shape_of(record: dict[str, Any]) -> list[int]:
 
 def by_resolution(stage: Any, kind: Any) -> list[dict[str, Any]]:
     """Return how many images a growing training sees at each resolution, and the GFLOPs of one."""
-    from understudy.api.settings import configure
     from understudy.core.cohort import Cohort
     from understudy.training.batches import BatchStream
     from understudy.training.engine import Engine
 
-    cohort, batch = Cohort.open(stage.arguments[2]), 2
-    config = configure(kind.Config, {**kind.PRESETS["paper"], **settings_in(stage.arguments)}, kind.name)
+    cohort, batch, config = Cohort.open(stage.arguments[2]), 2, config_of(stage)
     method = kind(config)
     method.encoding, method.size, method.engine = cohort.encoding, tuple(cohort.size), Engine(config.precision)
     method.build(method.encoding, method.size)
@@ -403,6 +422,7 @@ def main() -> None:
     costing = verbs.add_parser("cost")
     costing.add_argument("--peak", type=float, default=312, help="TFLOP/s of the GPU")
     costing.add_argument("--share", type=float, default=0.3, help="of the peak that a training reaches")
+    costing.add_argument("--slices", type=float, default=70, help="that the 15 %% rule keeps of a subject")
     costing.add_argument("--eur", type=float, default=2, help="EUR a GPU hour")
     for verb in (running, costing):
         verb.add_argument("folder", type=Path)
@@ -411,7 +431,8 @@ def main() -> None:
         run(given.folder.absolute(), given.steps, given.seconds, given.only)
     else:
         results = json.loads((given.folder / "results.json").read_text())
-        print_tables(results, given.peak, given.share, given.eur)
+        stages = all_stages("akbar2024", given.folder)
+        print_tables(results, stages, given.slices, given.peak, given.share, given.eur)
 
 
 if __name__ == "__main__":

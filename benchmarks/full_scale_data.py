@@ -1,7 +1,7 @@
 """Phantom folders in the layouts and shapes that the shipped studies read: BraTS, ADNI-like, ISLES 2022, ChestX-ray14.
 
-One head of 155 x 240 x 240 voxels is made (a minute); subjects are that head, shifted and scaled in brightness: enough for
-shapes, memory and rates, and for nothing else.
+One head of 155 x 240 x 240 voxels is made (a minute); subjects are that head, shifted and scaled in brightness: enough
+for shapes, memory and rates, and for nothing else.
 """
 
 import csv
