@@ -1,6 +1,6 @@
 """The four papers' studies at their true shapes and network sizes, on phantoms: seconds, FLOPs, memory, checkpoints.
 
-    python benchmarks/full_scale.py run FOLDER [--steps 50] [--seconds 120] [--only akbar2024]
+    python benchmarks/full_scale.py run FOLDER [--steps 50] [--seconds 120] [--memory 20] [--only akbar2024]
     python benchmarks/full_scale.py cost FOLDER [--peak 312] [--share 0.3] [--eur 2]
 
 ``run`` writes phantom folders as the studies want them, and takes every stage of the shipped YAMLs that imports, edits,
@@ -18,25 +18,22 @@ import functools
 import json
 import multiprocessing
 import os
+import resource
 import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from importlib.resources import files
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from full_scale_cost import print_tables
 from full_scale_data import write_data
+from full_scale_stages import STUDIES, all_stages, changed, config_of, settings_in, stages_of, understudy
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-STUDIES = ("akbar2024", "shin2018", "platscher2021", "segal2020")
-SKIPPED = {"dataset": "brats2021", "augment": "plain"}  # values of loops that change no shape
 BATCH = {"akbar2024": 2, "segal2020": 2}  # of generators; volumes one by one
 TASK_BATCH = {"akbar2024": 4, "segal2020": 2}
 FIRST = 2  # steps of the run that later stages read
@@ -105,69 +102,6 @@ class Stopwatch:
         }
 
 
-def all_stages(name: str, data: Path) -> list[Any]:
-    """Return all stages of a shipped study."""
-    import typer
-
-    from understudy.cli.main import app
-    from understudy.studies.command_line import CommandLine
-    from understudy.studies.expand import expand
-    from understudy.studies.study import read_study
-
-    study = read_study(Path(str(files("understudy.studies") / "shipped" / f"{name}.yaml")))
-    study = study.model_copy(update={"data": str(data / name)})
-    return list(expand(study, CommandLine(typer.main.get_command(app))))
-
-
-def stages_of(name: str, data: Path) -> list[Any]:
-    """Return the stages of a shipped study that are measured, one of those that differ by no shape."""
-    stages = all_stages(name, data)
-    kept = [s for s in stages if all(s.loops.get(loop) != value for loop, value in SKIPPED.items())]
-    measured = [s for s in kept if s.verb != "evaluate" or s.arguments[1] == "utility"]
-    first_generator = next((s.loops["generator"] for s in kept if "generator" in s.loops), None)
-    first_translator = next((s.loops["translator"] for s in kept if "translator" in s.loops), None)
-    return [
-        s
-        for s in measured
-        if s.template != "utility"
-        or (s.loops.get("generator") == first_generator and s.loops.get("translator") == first_translator)
-    ]
-
-
-def settings_in(arguments: tuple[str, ...]) -> dict[str, Any]:
-    """Return what --set says."""
-    said = (value.partition("=") for name, value in pairwise(arguments) if name == "--set")
-    return {key: yaml.safe_load(value) for key, _, value in said}
-
-
-def changed(arguments: tuple[str, ...], settings: dict[str, Any], options: dict[str, str]) -> list[str]:
-    """Return a command with other settings and options."""
-    words, skip = [], False
-    for word, following in pairwise((*arguments, "")):
-        if skip:
-            skip = False
-        elif word in options or (word == "--set" and following.partition("=")[0] in settings):
-            skip = True
-        else:
-            words.append(word)
-    for name, value in options.items():
-        words += [name, value]
-    for key, value in settings.items():
-        words += [
-            "--set",
-            f"{key}={yaml.safe_dump(value, default_flow_style=True).strip().removesuffix('...').strip()}",
-        ]
-    return words
-
-
-def understudy(words: list[str]) -> None:
-    """Run a command in this process."""
-    from understudy.cli.main import main
-
-    if code := main(words):
-        raise SystemExit(f"`understudy {' '.join(words)}` ended with {code}")
-
-
 def size_mb(folder: Path) -> float:
     """Return the size of all files in a folder, in MiB."""
     return round(sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 2**20, 2)
@@ -222,15 +156,6 @@ def measure_training(stage: Any, study: str, steps: int, seconds: float) -> dict
     if "first_resolution" in fields:
         found["by_resolution"] = by_resolution(stage, kind)
     return found
-
-
-def config_of(stage: Any) -> Any:
-    """Return the settings of a training as its study has them."""
-    from understudy.api.settings import configure
-    from understudy.generators import GENERATORS
-
-    kind = GENERATORS[stage.arguments[1]]
-    return configure(kind.Config, {**kind.PRESETS["paper"], **settings_in(stage.arguments)}, kind.name)
 
 
 def shape_of(record: dict[str, Any]) -> list[int]:
@@ -338,8 +263,11 @@ def measure_task(stage: Any, study: str, steps: int, seconds: float) -> dict[str
     }  # fmt: skip
 
 
-def measure(stage: Any, study: str, folder: Path, steps: int, seconds: float, queue: Any) -> None:
-    """Measure a stage in this process, which has made nothing else."""
+def measure(
+    stage: Any, study: str, folder: Path, steps: int, seconds: float, queue: Any, memory_gb: float = 20
+) -> None:
+    """Measure a stage in this process, which has made nothing else; what takes more memory fails, and ends no other."""
+    resource.setrlimit(resource.RLIMIT_DATA, (int(memory_gb * 2**30),) * 2)
     os.chdir(folder)
     Path(stage.folder).parent.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
@@ -363,11 +291,13 @@ def peak_mb() -> float:
     return round(int(line.split()[1]) / 1024, 1)
 
 
-def measured_apart(stage: Any, study: str, folder: Path, steps: int, seconds: float) -> dict[str, Any]:
+def measured_apart(
+    stage: Any, study: str, folder: Path, steps: int, seconds: float, memory_gb: float
+) -> dict[str, Any]:
     """Measure a stage in a process of its own; without a result, say how it ended."""
     context = multiprocessing.get_context("spawn")
     queue = context.SimpleQueue()
-    process = context.Process(target=measure, args=(stage, study, folder, steps, seconds, queue))
+    process = context.Process(target=measure, args=(stage, study, folder, steps, seconds, queue, memory_gb))
     before, start = os.getloadavg()[0], time.time()
     process.start()
     process.join()
@@ -383,12 +313,17 @@ def jobs(data: Path, only: str | None) -> Iterator[tuple[str, Any]]:
             yield from ((study, stage) for stage in stages_of(study, data))
 
 
-def run(folder: Path, steps: int, seconds: float, only: str | None) -> None:
+def run(folder: Path, steps: int, seconds: float, memory_gb: float, only: str | None) -> None:
     """Measure what results.json does not have yet, and write it after each stage."""
     folder.mkdir(parents=True, exist_ok=True)
     file, data = folder / "results.json", folder / "data"
     results = json.loads(file.read_text()) if file.is_file() else {}
-    asked = {"steps": steps, "seconds": seconds, "threads": os.environ.get("OMP_NUM_THREADS", "1")}
+    asked = {
+        "steps": steps,
+        "seconds": seconds,
+        "memory_gb": memory_gb,
+        "threads": os.environ.get("OMP_NUM_THREADS", "1"),
+    }
     for study, stage in jobs(data, only):
         name = f"{study}/{stage.name}"
         old = results.get(name, {})
@@ -398,7 +333,7 @@ def run(folder: Path, steps: int, seconds: float, only: str | None) -> None:
         out = folder / study / stage.folder
         if out.exists():
             shutil.rmtree(out)
-        found = measured_apart(stage, study, _made(folder / study), steps, seconds)
+        found = measured_apart(stage, study, _made(folder / study), steps, seconds, memory_gb)
         results[name] = {**found, "asked": asked, "torch": torch.__version__}
         print(name, {k: v for k, v in found.items() if k not in ("by_resolution", "verb")}, flush=True)
         partial = file.with_suffix(f".{zlib.crc32(name.encode())}")
@@ -418,6 +353,7 @@ def main() -> None:
     running = verbs.add_parser("run")
     running.add_argument("--steps", type=int, default=50)
     running.add_argument("--seconds", type=float, default=120, help="patience for a stage")
+    running.add_argument("--memory", type=float, default=20, help="GiB of a stage, above which it fails")
     running.add_argument("--only", choices=STUDIES)
     costing = verbs.add_parser("cost")
     costing.add_argument("--peak", type=float, default=312, help="TFLOP/s of the GPU")
@@ -428,7 +364,7 @@ def main() -> None:
         verb.add_argument("folder", type=Path)
     given = parser.parse_args()
     if given.verb == "run":
-        run(given.folder.absolute(), given.steps, given.seconds, given.only)
+        run(given.folder.absolute(), given.steps, given.seconds, given.memory, given.only)
     else:
         results = json.loads((given.folder / "results.json").read_text())
         stages = all_stages("akbar2024", given.folder)

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from full_scale_stages import config_of, settings_in
+
 SUBJECTS = {"brats2020": (250, 31, 56, 369), "brats2021": (956, 119, 56, 1251)}  # train, validation, test, all
 PUBLISHED_SECONDS, PUBLISHED_PEAK = 0.04981, 312  # StyleGAN3-T, an image; TFLOP/s of an A100 in 16 bits
 HEADS = {
@@ -81,8 +83,6 @@ def akbar(results: dict[str, Any], stages: Iterable[Any], slices: float) -> list
 
 
 def _work(results: dict[str, Any], stage: Any, slices: float) -> Work:
-    from full_scale import config_of, settings_in
-
     generator, dataset = stage.loops["generator"], stage.loops["dataset"]
     trained = results[f"akbar2024/run-brats2020-{generator}"]
     if stage.template == "run":
