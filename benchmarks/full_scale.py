@@ -49,10 +49,15 @@ class Counter(TorchDispatchMode):
         self.flops = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Do what is asked for, and count it."""
-        out = func(*args, **(kwargs or {}))
-        if count := flop_registry.get(func._overloadpacket):
-            self.flops += int(count(*args, **(kwargs or {}), out_val=out))
+        """Do what is asked for, and count it; in inference mode a convolution comes as one that is made of others."""
+        kwargs = kwargs or {}
+        count = flop_registry.get(func._overloadpacket)
+        if count is None:
+            with self:
+                parts = func.decompose(*args, **kwargs)
+            return func(*args, **kwargs) if parts is NotImplemented else parts
+        out = func(*args, **kwargs)
+        self.flops += int(count(*args, **kwargs, out_val=out))
         return out
 
 
@@ -197,7 +202,7 @@ def measure_sampling(stage: Any) -> dict[str, Any]:
     record = read_run(Path(stage.arguments[1]))
     settings: dict[str, Any] = {"sample_block": 1} if stage.verb == "sample" else {}
     if stage.verb == "condition":
-        settings = {"steps": 2, "attempts": 1, "minimum_accepted": 0, "block": 1, "check_every": 2}
+        settings = {"steps": 2, "attempts": 1, "minimum_accepted": 0, "block": 2, "check_every": 2}
     kind = GENERATORS[record["generator"]]
     if stage.verb == "condition":
         start = time.perf_counter()
