@@ -38,6 +38,7 @@ BATCH = {"akbar2024": 2, "segal2020": 2}  # of generators; volumes one by one
 TASK_BATCH = {"akbar2024": 4, "segal2020": 2}
 FIRST = 2  # steps of the run that later stages read
 NEVER = 10**9
+COUNTED, GRAIN = 2, 10_000  # images of a counted update; images of which it is said at which resolution they are seen
 
 
 class Counter(TorchDispatchMode):
@@ -160,6 +161,8 @@ def measure_training(stage: Any, study: str, steps: int, seconds: float) -> dict
     found = {"generator": name, "shape": shape_of(read_run(run)), **watch.measured(batch), **sizes}
     if "first_resolution" in fields:
         found["by_resolution"] = by_resolution(stage, kind)
+    if "r1_interval" in fields:
+        found |= with_penalties(stage, kind)
     return found
 
 
@@ -170,28 +173,52 @@ def shape_of(record: dict[str, Any]) -> list[int]:
     return [Encoding.from_json(record["encoding"]).n, *record["size"]]
 
 
-def by_resolution(stage: Any, kind: Any) -> list[dict[str, Any]]:
-    """Return how many images a growing training sees at each resolution, and the GFLOPs of one."""
+def built(stage: Any, kind: Any) -> tuple[Any, Any, Any]:
+    """Return a generator with the networks and settings of its study, its settings, and batches for it."""
     from understudy.core.cohort import Cohort
     from understudy.training.batches import BatchStream
     from understudy.training.engine import Engine
 
-    cohort, batch, config = Cohort.open(stage.arguments[2]), 2, config_of(stage)
+    cohort, config = Cohort.open(stage.arguments[2]), config_of(stage)
     method = kind(config)
     method.encoding, method.size, method.engine = cohort.encoding, tuple(cohort.size), Engine(config.precision)
     method.build(method.encoding, method.size)
-    stream, images, grain = BatchStream.of(config, cohort, None, 0), {}, 10_000
-    for seen in range(0, config.images_seen, grain):
-        resolution = method.schedule(seen)[1]
-        images.setdefault(resolution, [seen, 0])[1] += grain
+    return method, config, BatchStream.of(config, cohort, None, 0)
+
+
+def counted(method: Any, stream: Any, images_seen: int, resolution: int) -> float:
+    """Return the GFLOPs that an image of one update takes."""
+    x = stream.batch(images_seen, COUNTED, resolution, method.engine.device, slice(0, COUNTED))
+    with Counter() as counter:
+        method.update(x)
+    return counter.flops / COUNTED / 1e9
+
+
+def by_resolution(stage: Any, kind: Any) -> list[dict[str, Any]]:
+    """Return how many images a growing training sees at each resolution, and the GFLOPs of one."""
+    method, config, stream = built(stage, kind)
+    images: dict[int, list[int]] = {}
+    for seen in range(0, config.images_seen, GRAIN):
+        images.setdefault(method.schedule(seen)[1], [seen, 0])[1] += GRAIN
     rows = []
     for resolution, (first, count) in images.items():
         stable = first + (count * 3 // 4 if resolution > config.first_resolution else 0)
-        x = stream.batch(stable, batch, resolution, method.engine.device, slice(0, batch))
-        with Counter() as counter:
-            method.update(x)
-        rows.append({"resolution": resolution, "images": count, "gflop_an_image": counter.flops / batch / 1e9})
+        gflop = counted(method, stream, stable, resolution)
+        rows.append({"resolution": resolution, "images": count, "gflop_an_image": gflop})
     return rows
+
+
+def with_penalties(stage: Any, kind: Any) -> dict[str, float]:
+    """Return the GFLOPs of an image in a step without penalties, and in the mean of steps, some of which have them."""
+    method, config, stream = built(stage, kind)
+    found = {}
+    for steps in (1, 0, config.path_interval):  # none, both, that of path lengths
+        method.steps = steps
+        found[steps] = counted(method, stream, 0, method.size[-1])
+    path = found[config.path_interval] - found[1]
+    r1 = found[0] - found[1] - path
+    mean = found[1] + r1 / config.r1_interval + path / config.path_interval
+    return {"gflop_without_penalties": found[1], "mean_gflop_an_image": mean}
 
 
 def measure_sampling(stage: Any) -> dict[str, Any]:
