@@ -46,8 +46,8 @@ def settings_in(arguments: tuple[str, ...]) -> dict[str, Any]:
     return {key: yaml.safe_load(value) for key, _, value in said}
 
 
-def changed(arguments: tuple[str, ...], settings: dict[str, Any], options: dict[str, str]) -> list[str]:
-    """Return a command with other settings and options."""
+def changed(arguments: tuple[str, ...], settings: dict[str, Any], options: dict[str, str | None]) -> list[str]:
+    """Return a command with other settings and options; without those that are None."""
     words, skip = [], False
     for word, following in pairwise((*arguments, "")):
         if skip:
@@ -57,7 +57,7 @@ def changed(arguments: tuple[str, ...], settings: dict[str, Any], options: dict[
         else:
             words.append(word)
     for name, value in options.items():
-        words += [name, value]
+        words += [] if value is None else [name, value]
     for key, value in settings.items():
         words += [
             "--set",

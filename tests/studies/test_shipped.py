@@ -59,3 +59,9 @@ def test_akbars_splits_are_the_papers() -> None:
         {"train": 250, "validation": 31, "control": 32, "test": 56},
         {"train": 956, "validation": 119, "control": 120, "test": 56},
     ]
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
+def test_ranges_are_quoted(file: Path) -> None:
+    """YAML 1.1 reads 0:0.5 as 0.5 and -15:15 as -915, numbers in base 60."""
+    assert re.findall(r":\s+-?\d[\d.]*:[\d.:]+\s*$", file.read_text(), re.MULTILINE) == []
