@@ -58,6 +58,8 @@ def print_measured(results: dict[str, Any]) -> None:
             continue
         shape = " x ".join(map(str, row.get("shape", ())))
         kept = f"{row['snapshot_mb']}, {row['checkpoint_mb']}" if "snapshot_mb" in row else ""
+        if "mean_gflop_an_image" in row:
+            row = row | {"gflop_an_image": round(row["mean_gflop_an_image"], 3)}
         cells = [row.get(key, "") for key in HEADS.values()]
         print(f"| `{name}` | {shape} | " + " | ".join(map(str, cells)) + f" | {row['peak_mb']:.0f} | {kept} |")
 
