@@ -103,13 +103,8 @@ def write_snakefile(stages: Sequence[Stage], out: Path, *, study: str, program: 
 
 def _hand_over(stages: Sequence[Stage], out: Path) -> None:
     """Set aside what is of another request; leave to the engine what is not done."""
-    changed = any(state_of(out, stage) is State.CHANGED for stage in stages)
-    if changed and any((out / ".snakemake" / "locks").glob("*")):
-        raise UsageError(
-            f"settings changed while Snakemake runs in {out}: wait for it; if it was killed, `snakemake --unlock` there"
-        )
+    set_aside(out, stages)
     for stage in stages:
-        set_aside(out, stage)
         record, state = read_record(out, stage), state_of(out, stage)
         if state is State.MISSING or (record is not None and state is not State.DONE):
             command = shlex.join(["understudy", *stage.arguments])
