@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.studies.record import RECORDS, Record, State, read_record, set_aside, state_of, write_record
+from understudy.studies.record import MEASURED, RECORDS, Record, State, read_record, set_aside, state_of, write_record
 from understudy.studies.stage import Stage
 
 
@@ -84,6 +84,18 @@ def test_killed_between_any_two_moves_nothing_is_lost(
     set_aside(tmp_path, [stage])
     assert state_of(tmp_path, stage) is State.DONE
     assert (tmp_path / stage.folder / stage.marker).read_text() == "first"
+
+
+def test_what_snakemake_measured_stays_with_its_output(tmp_path: Path, stage: Stage) -> None:
+    made(tmp_path, stage, state="exported")
+    measured = tmp_path / MEASURED / f"{stage.name}.tsv"
+    measured.parent.mkdir(parents=True)
+    measured.write_text("s\n5\n")
+    set_aside(tmp_path, [replace(stage, digest="0" * 64)])
+    measured.write_text("s\n9\n")
+    set_aside(tmp_path, [stage])
+    record = read_record(tmp_path, stage)
+    assert record is not None and record.seconds == 5
 
 
 def test_what_was_made_by_hand_is_not_moved_over(tmp_path: Path, stage: Stage) -> None:

@@ -147,6 +147,7 @@ def _put_aside(out: Path, stage: Stage) -> None:
     record, here = read_record(out, stage), out / stage.folder
     if record is None or record.digest == stage.digest:
         return
+    write_record(out, stage, record)  # what another engine measured is of its last run, whatever that was
     kept = out / ASIDE / record.digest
     if here.exists():  # else it is there already
         shutil.rmtree(kept, ignore_errors=True)

@@ -33,7 +33,7 @@ from understudy.studies.record import (
     state_of,
     write_record,
 )
-from understudy.studies.stage import Stage
+from understudy.studies.stage import Stage, depths
 
 PROGRAM = (sys.executable, "-m", "understudy.cli.main")
 POLL_SECONDS = 0.05
@@ -69,15 +69,7 @@ def run_stages(
         refuse_snakemake(out, "the study was to be run")
         set_aside(out, stages)
         left = [stage for stage in stages if state_of(out, stage) is not State.DONE]
-        return _Runner(out, jobs, keep_going, told or (lambda *_: None), _depths(stages)).run(left)
-
-
-def _depths(stages: Sequence[Stage]) -> dict[str, int]:
-    """Return for each stage how many stand one behind the other before it."""
-    depths: dict[str, int] = {}
-    for stage in stages:
-        depths[stage.name] = 1 + max((depths[name] for name in stage.inputs), default=-1)
-    return depths
+        return _Runner(out, jobs, keep_going, told or (lambda *_: None), depths(stages)).run(left)
 
 
 class _Runner:

@@ -126,14 +126,16 @@ def snakefile(stages: Sequence[Stage], study: str, program: str = "understudy") 
 def rule_names(stages: Sequence[str]) -> dict[str, str]:
     """Return a name for each stage's rule, a Python identifier; equal ones get a number."""
     names: dict[str, str] = {}
+    taken: dict[str, int] = {}  # with how often a name was wanted
     for stage in stages:
         plain = re.sub(r"\W", "_", stage, flags=re.ASCII)
         if keyword.iskeyword(plain) or plain == "all" or not plain.isidentifier():
             plain = f"stage_{plain}"
-        name, number = plain, 1
-        while name in names.values():
-            number += 1
-            name = f"{plain}_{number}"
+        name = plain
+        while name in taken:
+            taken[plain] += 1
+            name = f"{plain}_{taken[plain]}"
+        taken[name] = 1
         names[stage] = name
     return names
 

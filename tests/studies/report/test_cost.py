@@ -1,5 +1,6 @@
 """What it took, from the records; no path of the user's."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ def test_cost_by_template(folds: Any) -> None:
     cost, stages = block.tables
     assert cost.view.rows[1] == ["painted_run", "train diffusion", "4 of 4", "2.00", "30.0", "1.889", "2.00", "14.0"]
     assert (
-        "25 stages took 12.50 hours on node1, 1 thread each; killed and failed runs are not counted." in block.sentences
+        "25 stages took 12.50 hours on node1, 1 thread each; failed stages, and runs that were killed together with "
+        "the runner, are not counted." in block.sentences
     )
     assert len(stages.view.rows) == 25 and stages.view.folded
 
 
 def test_no_path_of_the_data(folds: Any) -> None:
+    stage = replace(folds.stages[0], arguments=("train", "x", "--set", "weights=/secret/w", "--start", "a/b"))
+    assert command(stage) == "understudy train x --set weights=DATA --start a/b"
     assert command(folds.stages[0]) == "understudy import folder DATA --fold 1/2 --out cohort/cohort-fold1"
     written = request(folds.model_dump(), folds.out)
     assert "secret" not in written and "import: phantom" in written
