@@ -29,9 +29,11 @@ def test_no_path_of_the_data(folds: Any) -> None:
 def test_the_yaml_is_that_which_was_kept(tmp_path: Path) -> None:
     text = (
         "# a comment\nstudy: x\ndata: ../hospital\nstages:\n  a: {import: [folder, /srv/ward], fold: $fold/5, b: ~/x}"
+        "\n  b: {import: [folder, '/home/One Name/x'], c: \"/home/One Name/x\"}"
     )
     (tmp_path / "study.yaml").write_text(text + "\nabout: see https://example.org/a/b, 1/2 of them\n")
     found = request({"values": {"n": 5}}, tmp_path)
+    assert "Name" not in found and "[folder, DATA], c: DATA}" in found
     assert "# a comment" in found and "data: DATA" in found and "[folder, DATA], fold: $fold/5, b: DATA}" in found
     assert "https://example.org/a/b, 1/2 of" in found and found.endswith(
         "# Constants as they were run:\nvalues:\n  n: 5\n"

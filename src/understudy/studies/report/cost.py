@@ -25,7 +25,7 @@ KINDS = ("import", "train", "evaluate")  # verbs whose first argument says what 
 KEPT = "study.yaml"  # where `study run` keeps the YAML
 MAX_BYTES = 2**20
 DATA_LINE = re.compile(r"^data:.*$", re.MULTILINE)
-PATHS = re.compile(r"(?<![\w./:~$-])~?/(?:[^\s/,\"'\]}]+/)*[^\s/,\"'\]}]+")
+PATHS = re.compile(r"'~?/[^'\n]*'|\"~?/[^\"\n]*\"|(?<![\w./:~$-])~?/(?:[^\s/,\"'\]}]+/)*[^\s/,\"'\]}]+")
 
 
 def cost_block(measures: Measures) -> PagePart:
