@@ -1,7 +1,7 @@
 """The plan of a study: what is done, what is left, how long that takes and how much disk it fills.
 
-A stage is expected to take what finished stages of the same entry took on average, those of earlier settings where there
-are no others; else what the study says it needs; else nothing is known. **Checked** in tests/studies/test_plan.py.
+A stage is expected to take what finished stages of the same entry took on average (those of other settings where there
+are no others), else what the study says it needs, else nothing is known. **Checked** in tests/studies/test_plan.py.
 """
 
 from collections.abc import Sequence
