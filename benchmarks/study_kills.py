@@ -2,8 +2,8 @@
 
     python benchmarks/study_kills.py --kills 20 --out FOLDER
 
-A small phantom study runs once without a disturbance and once with so many kills, each followed by the same command
-again; then every file of every stage is compared, but logs and records, which hold times. Exit code 1 where a file differs.
+A small phantom study runs once undisturbed and once with so many kills, each followed by the same command again; then
+every file of every stage is compared, but logs and records, which hold times. Exit code 1 where a file differs.
 """
 
 import argparse

@@ -2,13 +2,14 @@
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from understudy.core.cohort import Cohort
-from understudy.core.errors import UnderstudyError
+from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 
 SCHEME = LabelScheme(("background", "tumour"), (0, 255))
@@ -27,6 +28,21 @@ def test_what_is_written_is_read(tmp_path: Path, write: Write) -> None:
     assert cohort.encoded(np.array([0])).shape == (1, 3, 8, 6)
     cohort.verify()
     assert [p.name for p in tmp_path.iterdir()] == ["c"]
+
+
+def test_images_alone_are_encoded_as_those_of_another_cohort(tmp_path: Path, write: Write) -> None:
+    write(tmp_path / "c")
+    cohort = Cohort.open(tmp_path / "c")
+    first, second = cohort.encoding.channels
+    wider = replace(cohort.encoding, channels=(replace(first, high=510), second))
+    alone, rows = cohort.images_alone(wider), np.arange(5)
+    assert alone.labels is None and alone.scheme is None and cohort.labels is not None
+    assert np.allclose(alone.encoded(rows)[:, 0] + 1, (cohort.encoded(rows)[:, 0] + 1) / 2, atol=1e-6)
+    for other in (replace(wider, dtype="int16"), replace(wider, channels=(first,))):
+        with pytest.raises(UsageError, match="import both cohorts with the same options"):
+            cohort.images_alone(other)
+    with pytest.raises(UsageError, match="found none"):
+        cohort.without_images().images_alone(wider)
 
 
 @pytest.mark.parametrize("damage", ["images", "labels", "cases", "manifest", "json", "split"])

@@ -171,7 +171,7 @@ def fit(
 ) -> Path:
     """Train, with a second cohort beside the first where the generator takes one."""
     generator, other = make(name, **changes), None
-    if generator.TAKES_OTHER:
+    if generator.OTHER == "unpaired":
         path, e = cohort.path.parent / f"{cohort.path.name}-other", cohort.encoding
         there = path.is_dir()
         other = Cohort.open(path) if there else make_cohort(path, e.scheme, e.dtype, e.image_channels, cohort.size, 1)
@@ -334,7 +334,7 @@ def test_a_training_starts_from_another_run(trained: tuple[str, Cohort, Path], t
     run = fit(name, cohort, tmp_path / "run", seed=6, start=first, images_seen=4)
     record = json.loads((run / "run.json").read_text())
     assert (
-        len(record["trained_on"]) == (4 if GENERATORS[name].TAKES_OTHER else 2)
+        len(record["trained_on"]) == (4 if GENERATORS[name].OTHER == "unpaired" else 2)
         and "start" in record["provenance"]["inputs"]
     )
     fresh = fit(name, cohort, tmp_path / "fresh", seed=6, images_seen=4)

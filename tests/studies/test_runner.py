@@ -81,6 +81,21 @@ def test_a_failure_stops_what_depends_on_it_and_with_keep_going_nothing_else(
     assert set(ran(out)) == {"run-fold1-seed1", "cases-fold1-seed1", "utility-fold1"}
 
 
+def test_of_thirty_stages_with_a_planted_failure_the_second_call_runs_what_depends_on_it(
+    stages_of: Stages, small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small["loops"]["seed"] = list(range(7))
+    del small["stages"]["utility"]
+    stages, out = stages_of(small), tmp_path / "out"
+    assert len(stages) == 30
+    monkeypatch.setenv("FAIL", "cohort-fold2")
+    assert len(run_stages(stages, out, jobs=4, keep_going=True)) == 15
+    ran(out)
+    monkeypatch.delenv("FAIL")
+    assert run_stages(stages, out, jobs=4) == []
+    assert ran(out) == Counter(stage.name for stage in stages if stage.loops["fold"] == "2")
+
+
 def test_without_keep_going_nothing_new_starts(
     stages_of: Stages, small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,6 +80,13 @@ def test_what_is_no_yaml(parsed: Parsed, text: str, says: str) -> None:
         parsed(text)
 
 
+def test_plain_words_mean_what_they_do_in_yaml_1_2(parsed: Parsed) -> None:
+    plain = ("0:8", "-15:15", "on", "2020-01-01", "1e-3", "007", ".5", "~", "0x1f", "1_0", "True")
+    words = "\n".join(f"  w{i}: {word}" for i, word in enumerate(plain))
+    read = parsed(f"study: x\nvalues:\n{words}\nstages: {{a: {{import: phantom}}}}\n").values
+    assert list(read.values()) == ["0:8", "-15:15", "on", "2020-01-01", 0.001, 7, 0.5, None, "0x1f", "1_0", True]
+
+
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UnderstudyError, match="is no YAML"):

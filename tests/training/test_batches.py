@@ -9,9 +9,10 @@ import torch
 from understudy.core.cohort import Cohort
 from understudy.core.encoding import Channel
 from understudy.core.errors import UnderstudyError
+from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
-from understudy.training.batches import BatchStream, rotated
+from understudy.training.batches import BatchStream, PartlyLabelledStream, rotated
 
 
 @pytest.fixture
@@ -52,6 +53,38 @@ def test_parts_mirror_condition_and_resolution(cohort: Cohort) -> None:
     assert [round(float(k)) for k in whole.condition[:, 0]] == values(feed, 0, 60)
     small = feed.batch(0, 6, 2, cpu, slice(None)).x
     assert torch.allclose(small, torch.nn.functional.avg_pool2d(whole.x[:6], 2))
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Cohort:
+    with CohortWriter(
+        tmp_path / "l", kind="real", modality="MR", size=(4, 4), channels=[Channel("a", 0, 100)], dtype="uint8",
+        scheme=LabelScheme(("background", "x"), (0, 1)), label_source="patient", provenance=Provenance("test"),
+        classes=["k"],
+    ) as writer:  # fmt: skip
+        for i in range(3):
+            row = {"case_id": str(i), "subject_id": f"l{i}", "split": "train", "k": "1"}
+            writer.append(np.full((1, 4, 4), 50 + i, np.uint8), np.ones((4, 4), np.uint8), row)
+    return Cohort.open(tmp_path / "l")
+
+
+def test_images_alone_among_labelled_cases_at_an_exact_share(cohort: Cohort, labelled: Cohort) -> None:
+    """Each cohort keeps its own order and epochs, at whatever batches, parts and share; what is not known is NaN."""
+    cpu, whole = torch.device("cpu"), slice(None)
+    first = BatchStream(labelled, 3, mirror=False, conditional=True)
+    second = BatchStream(cohort.images_alone(labelled.encoding), 4, mirror=False, rotate=20)
+    for share in (0.25, 0.5, 0.7):
+        stream = PartlyLabelledStream(first, second, share)
+        batch = stream.batch(0, 60, 4, cpu, whole)
+        known = ~batch.x[:, 1].isnan().flatten(1).any(1)
+        assert int(known.sum()) == int(60 * share) and batch.x.shape == (60, 2, 4, 4)
+        assert torch.equal(batch.x[known], first.batch(0, int(known.sum()), 4, cpu, whole).x)
+        assert torch.equal(batch.x[~known, :1], second.batch(0, 60 - int(known.sum()), 4, cpu, whole).x)
+        assert batch.x[~known, 1:].isnan().all()
+        assert batch.condition is not None and torch.equal(batch.condition[:, 0] == 1, known)
+        assert batch.condition[~known].isnan().all()
+        small = [stream.batch(i, 5, 4, cpu, part).x for i in range(0, 60, 5) for part in (slice(0, 1), slice(1, 5))]
+        assert torch.equal(torch.cat(small).nan_to_num(9), batch.x.nan_to_num(9))
 
 
 def test_turning_moves_images_and_labels_alike() -> None:

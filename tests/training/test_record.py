@@ -16,15 +16,19 @@ Classes = Callable[..., Cohort]
 
 
 def learner(**changes: Any) -> Any:
-    settings = {"name": "toy", "config": GeneratorConfig(), "LABELS_ONLY": False, "TAKES_OTHER": False, "given": None}
+    settings = {"name": "toy", "config": GeneratorConfig(), "LABELS_ONLY": False, "OTHER": None, "given": None}
     return SimpleNamespace(**(settings | changes))
 
 
 def test_all_of_a_cohort_or_its_label_maps_alone(classes_cohort: Classes, tmp_path: Path) -> None:
     cohort = classes_cohort(tmp_path / "c")
-    assert fitting(learner(), cohort, None) is cohort
-    assert fitting(learner(LABELS_ONLY=True), cohort, None).images is None
-    assert fitting(learner(TAKES_OTHER=True, given="labels"), cohort, cohort).labels is not None
+    assert fitting(learner(), cohort, None) == (cohort, None)
+    assert fitting(learner(OTHER="images"), cohort, None) == (cohort, None)
+    assert fitting(learner(LABELS_ONLY=True), cohort, None)[0].images is None
+    first, second = fitting(learner(OTHER="unpaired", given="labels"), cohort, cohort)
+    assert first.images is None and first.labels is not None and second is cohort
+    first, second = fitting(learner(OTHER="images"), cohort, cohort)
+    assert first is cohort and second is not None and second.labels is None and second.images is not None
 
 
 def test_what_is_missing_is_said(classes_cohort: Classes, tmp_path: Path) -> None:
@@ -32,8 +36,10 @@ def test_what_is_missing_is_said(classes_cohort: Classes, tmp_path: Path) -> Non
     small = classes_cohort(tmp_path / "small", size=4)
     for method, first, other, says in (
         (learner(), cohort, cohort, "leave out --other"),
-        (learner(TAKES_OTHER=True), cohort, None, "name the second with --other"),
-        (learner(TAKES_OTHER=True), cohort, small, "of one size"),
+        (learner(OTHER="unpaired"), cohort, None, "name the second with --other"),
+        (learner(OTHER="unpaired"), cohort, small, "of one size"),
+        (learner(OTHER="images"), cohort, small, "of one size"),
+        (learner(OTHER="images"), bare, cohort, "bare has none: swap the two"),
         (learner(given="labels"), bare, None, "images and label maps"),
     ):
         with pytest.raises(UsageError, match=says):
@@ -52,5 +58,8 @@ def test_the_record_names_whom_it_learns_from_and_follows_the_request(classes_co
     assert "dp" not in record["config"]
     assert record == training_record(learner(), cohort, None, None, 3, "auto")
     assert record != training_record(learner(), cohort, None, None, 4, "auto")
+    both = training_record(learner(OTHER="images"), *fitting(learner(OTHER="images"), cohort, cohort), None, 3, None)
+    assert both["trained_on"] == [cohort.seen("train")] * 2 and both["encoding"] == record["encoding"]
+    assert both["provenance"]["inputs"] == {"cohort": cohort.id, "other": cohort.id}
     promised = training_record(learner(given="labels"), cohort, None, None, 3, None, {"epsilon": 8})
     assert (promised["differential_privacy"], promised["given"]) == ({"epsilon": 8}, "labels")

@@ -40,7 +40,7 @@ def train(
         cohort: the folder of a cohort with a train split.
         out: the run folder to make, which is returned.
         preset: settings to start from; ``auto`` looks at the number of training images.
-        other: the folder of a second, unpaired cohort, where the generator learns from two.
+        other: the folder of a second cohort: for ``diffusion`` of images alone, for ``cyclegan`` unpaired.
         start: a run to begin with the weights of.
         accelerator: ``auto``, ``cpu`` or ``cuda``.
         devices: number of processes on each node, one device each.
@@ -60,8 +60,8 @@ def train(
     from understudy.training.engine import Engine
 
     engine = Engine(config.precision, accelerator, devices, nodes)
-    unpaired, method = Cohort.open(second) if second else None, GENERATORS[generator](config)
-    return method.fit(Cohort.open(first), out, seed, other=unpaired, engine=engine, preset=preset, start=begin)
+    beside, method = Cohort.open(second) if second else None, GENERATORS[generator](config)
+    return method.fit(Cohort.open(first), out, seed, other=beside, engine=engine, preset=preset, start=begin)
 
 
 def training_config(

@@ -36,7 +36,9 @@ def train(
         str, typer.Option(help="Settings to start from; auto looks at the number of training images.")
     ] = "auto",
     settings: Set = None,
-    other: Annotated[Path | None, option("COHORT", "A second, unpaired cohort.")] = None,
+    other: Annotated[
+        Path | None, option("COHORT", "A second cohort: images alone (diffusion), or unpaired (cyclegan).")
+    ] = None,
     start: Annotated[Path | None, option("RUN", "Begin with its weights.")] = None,
     accelerator: Accelerator = "auto",
     devices: Devices = 1,

@@ -24,6 +24,7 @@ from typing import Any, cast, get_args
 
 import numpy as np
 
+from understudy.core.encoding import Encoding
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelArray, LabelScheme, Renumbered
 from understudy.core.manifest import COLUMNS, CohortManifest, Kind, LabelSource, read_cases, read_manifest
@@ -196,6 +197,26 @@ class Cohort:
             raise UsageError(f"the cohort {self.path} has no label maps: import it with --labels")
         other = copy.copy(self)
         other.images, other.encoding = None, replace(self.encoding, channels=())
+        return other
+
+    def images_alone(self, encoding: Encoding) -> "Cohort":
+        """Return the same cases with their images alone, encoded as the images of another cohort.
+
+        A value outside that cohort's range of a channel is clipped to it, as one of its own would be.
+
+        Raises:
+            UsageError: the cohort has no images, or other channels or another data type than the encoding.
+        """
+        theirs = self.encoding
+        found, expected = ([e.dtype, *((c.name, c.meaning) for c in e.channels)] for e in (theirs, encoding))
+        if self.images is None or found != expected:
+            raise UsageError(
+                f"images of the channels {', '.join(c.name for c in encoding.channels)} ({encoding.dtype}) were "
+                f"expected in {self.path}, found {', '.join(c.name for c in theirs.channels) or 'none'} "
+                f"({theirs.dtype}): import both cohorts with the same options"
+            )
+        other = copy.copy(self)
+        other.labels, other.encoding = None, replace(encoding, scheme=None)
         return other
 
     def with_classes(self, names: Sequence[str]) -> "Cohort":

@@ -29,7 +29,7 @@ from understudy.training.checkpoint import load_modules, load_optimizer_state, o
 from understudy.training.dp.secret import destroyed
 from understudy.training.dp.training import PrivateTraining
 from understudy.training.engine import Engine
-from understudy.training.loop import make_run, open_run, train
+from understudy.training.loop import BatchSource, make_run, open_run, train
 from understudy.training.record import fitting, training_record
 from understudy.training.run_record import read_run
 from understudy.training.settings import GeneratorConfig
@@ -55,7 +55,7 @@ class Generator(ABC):
     BY_IMAGES: ClassVar[dict[int, dict[str, Any]]] = {0: {}}  # preset auto: settings from so many training images up
     SAMPLING: ClassVar[tuple[str, ...]] = ("sample_block",)  # settings that may be changed after training
     LABELS_ONLY: ClassVar[bool] = False  # learns and samples label maps without images
-    TAKES_OTHER: ClassVar[bool] = False  # learns from a second, unpaired cohort as well
+    OTHER: ClassVar[Literal["unpaired", "images"] | None] = None  # a second cohort: needed, unpaired; or images alone
     NETWORKS: ClassVar[tuple[str, ...]] = ("g", "d", "ema")  # attributes with weights or buffers, EMA copies included
     SNAPSHOT: ClassVar[tuple[str, ...]] = ("ema",)  # those of them that sampling needs (EMA weights)
     NUMBERS: ClassVar[tuple[str, ...]] = ()  # attributes that a resume needs beside them, JSON values
@@ -144,20 +144,21 @@ class Generator(ABC):
     ) -> Path:
         """Train on a cohort's training split into the run folder `out`; run again = resume, finished = nothing to do.
 
-        The seed is that of initialisation, order and every step; `other` a second, unpaired cohort, where the method
-        takes one; the engine by default the best one here; `preset` what the configuration started from, for the
-        record; `start` another run of the same networks, whose weights to begin with: what it saw counts as seen.
+        The seed is that of initialisation, order and every step; `other` a second cohort, where the method
+        takes one (``OTHER``); the engine by default the best one here; `preset` what the configuration started from,
+        for the record; `start` another run of the same networks, whose weights to begin with: what it saw counts as
+        seen.
 
         Raises:
             UsageError: the folder holds another run, the method takes no second cohort, or needs one or label maps.
             UnderstudyError: nothing to train on, or the training diverged.
         """
         cfg = self.config
-        cohort = fitting(self, cohort, other)
-        feed, rows = BatchStream.of(cfg, cohort, other, seed), cohort.rows("train")
+        cohort, other = fitting(self, cohort, other)
+        feed, rows = self.stream(cohort, other, seed), cohort.rows("train")
         method: Any = self
         if getattr(cfg, "dp", None):
-            method = PrivateTraining(method, cohort, start, seed)
+            method = PrivateTraining(method, cohort, other, start, seed)
         record = training_record(self, cohort, other, start, seed, preset, getattr(method, "statement", None))
         if open_run(out, record):
             destroyed(out)
@@ -182,6 +183,10 @@ class Generator(ABC):
         self.engine.wait()
         destroyed(out)
         return out
+
+    def stream(self, cohort: Cohort, other: Cohort | None, seed: int) -> BatchSource:
+        """Return the batches of a training; `other` is served beside the cohort, in an order of its own."""
+        return BatchStream.of(self.config, cohort, other, seed)
 
     def condition_of(self, cohort: Cohort, rows: np.ndarray) -> np.ndarray | None:
         """Return what :meth:`sample` needs to draw cases like these rows of a cohort; None where that is nothing."""

@@ -157,7 +157,11 @@ def read_study(file: Path) -> StudyFile:
 
 
 class _Once(yaml.SafeLoader):
-    """YAML in which a key stands once, and nothing is named to be used again (an alias may grow without bound)."""
+    """YAML in which a key stands once, and nothing is named to be used again (an alias may grow without bound).
+
+    Plain words mean what they do in YAML 1.2: ``0:8`` is a text (1.1: a number in base 60), and so are ``on``, ``no``
+    and ``2020-01-01``.
+    """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.events.AliasEvent):
@@ -170,3 +174,13 @@ class _Once(yaml.SafeLoader):
             if key in keys[:i]:
                 raise yaml.YAMLError(f"the key {key!r} stands twice{node.start_mark}")
         return super().construct_mapping(node, deep)
+
+
+_Once.yaml_implicit_resolvers = {}
+for tag, pattern, first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
+):
+    _Once.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"^(?:{pattern})$"), first)

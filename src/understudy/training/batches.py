@@ -1,7 +1,8 @@
 """The cases of a cohort's training split as batches; stateless, so that a resumed run sees what it would have seen.
 
 Case j of the endless stream is entry ``j mod n`` of a permutation derived from the seed and the epoch ``j // n``.
-**Checked**: tests/training/test_batches.py (each case once an epoch; batch boundaries; rotation by 0, 90, 180 degrees).
+**Checked**: tests/training/test_batches.py (each case once an epoch; batch boundaries; rotation by 0, 90, 180 degrees;
+cases with label maps and images alone in one stream, at exact shares).
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from understudy.training.settings import GeneratorConfig
 class Batch:
     """One training batch."""
 
-    x: Tensor  # (N, C + L, *S) float32 in [-1, 1]: image channels, then label channels
+    x: Tensor  # (N, C + L, *S) float32 in [-1, 1]: image channels, then label channels, NaN where there is no label map
     condition: Tensor | None  # (N, K) float32 class columns, NaN where missing
     images_seen: int  # before this batch, over all processes
     other: Tensor | None = None  # as x, of a second cohort in an order of its own
@@ -79,8 +80,14 @@ class BatchStream:
 
         ``batch_size`` counts over all processes; a ``resolution`` below the cohort's is averaged down to.
         """
-        n = len(self.rows)
         positions = np.arange(images_seen, images_seen + batch_size)[part]
+        x, condition = self.cases(positions, resolution, device)
+        other = self.other.cases(positions, resolution, device)[0] if self.other else None
+        return Batch(x, condition, images_seen, other)
+
+    def cases(self, positions: np.ndarray, resolution: int, device: torch.device) -> tuple[Tensor, Tensor | None]:
+        """Return the cases at some positions (N,) of the stream, and their condition; see :class:`Batch`."""
+        n = len(self.rows)
         chosen = np.empty_like(positions)
         flip = np.zeros(len(positions), bool) if self.mirror else None
         degrees = np.zeros(len(positions)) if self.rotate else None
@@ -98,8 +105,37 @@ class BatchStream:
         if x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
         condition = None if self._classes is None else torch.from_numpy(self._classes[chosen]).to(device)
-        other = self.other.batch(images_seen, batch_size, resolution, device, part).x if self.other else None
-        return Batch(x, condition, images_seen, other)
+        return x, condition
+
+
+class PartlyLabelledStream:
+    """Serve two cohorts in one stream: at a share of the positions cases with label maps, at the others images alone.
+
+    The label channels and the condition of images alone are NaN. Of the first p positions floor(p share) are labelled,
+    whatever the batches; each cohort is in an order of its own.
+    """
+
+    def __init__(self, labelled: BatchStream, images: BatchStream, share: float) -> None:
+        self.labelled, self.images, self.share = labelled, images, share
+
+    def batch(self, images_seen: int, batch_size: int, resolution: int, device: torch.device, part: slice) -> Batch:
+        """Return a batch; see :meth:`BatchStream.batch`."""
+        positions = np.arange(images_seen, images_seen + batch_size)[part]
+        before = np.floor(positions * self.share).astype(np.int64)
+        first = np.floor((positions + 1) * self.share) > before
+        x, condition = self.labelled.cases(before[first], resolution, device)
+        images, _ = self.images.cases((positions - before)[~first], resolution, device)
+        where = torch.from_numpy(first).to(device)
+        x = _spread(x, where)
+        x[~where, : images.shape[1]] = images
+        return Batch(x, None if condition is None else _spread(condition, where), images_seen)
+
+
+def _spread(some: Tensor, where: Tensor) -> Tensor:
+    """Return rows (n, ...) at the n places that `where` (N,) marks, and NaN at the others."""
+    rows = some.new_full((len(where), *some.shape[1:]), torch.nan)
+    rows[where] = some
+    return rows
 
 
 def angles(random: np.random.Generator, n: int, limit: float) -> np.ndarray:
@@ -111,7 +147,7 @@ def augmented(x: Tensor, flip: np.ndarray | None, degrees: np.ndarray | None, im
     """Mirror cases (N, C + L, *S) left-right where ``flip`` (N,) says so, and rotate them by so many degrees (N,)."""
     if flip is not None:
         x = torch.where(torch.from_numpy(flip).to(x.device).reshape(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
-    return x if degrees is None else rotated(x, torch.from_numpy(degrees).to(x), image_channels)
+    return x if degrees is None or not len(x) else rotated(x, torch.from_numpy(degrees).to(x), image_channels)
 
 
 def rotated(x: Tensor, degrees: Tensor, image_channels: int) -> Tensor:

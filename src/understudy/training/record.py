@@ -22,27 +22,34 @@ class Learner(Protocol):
     name: ClassVar[str]
     config: GeneratorConfig
     LABELS_ONLY: ClassVar[bool]
-    TAKES_OTHER: ClassVar[bool]
+    OTHER: ClassVar[Literal["unpaired", "images"] | None]
 
     @property
     def given(self) -> Literal["labels", "images"] | None:
         """What a translator is given of every case."""
 
 
-def fitting(method: Learner, cohort: Cohort, other: Cohort | None) -> Cohort:
-    """Return what a method learns of a cohort: all of it, or its label maps alone.
+def fitting(method: Learner, cohort: Cohort, other: Cohort | None) -> tuple[Cohort, Cohort | None]:
+    """Return what a method learns of a cohort, and of a second one: all of it, or label maps or images alone.
 
-    With a second, unpaired cohort, label maps count of the first and images of the second.
+    Of two unpaired cohorts, label maps count of the first and images of the second; where images alone may come beside
+    labelled cases, the first counts with all that it has.
 
     Raises:
         UsageError: a second cohort, label maps, images or class columns are missing, or two cohorts are not alike.
     """
     name = method.name
-    if (other is None) == method.TAKES_OTHER:
-        need = "learns from two cohorts: name the second with" if other is None else "learns from one: leave out"
+    if (method.OTHER == "unpaired" and not other) or (other and not method.OTHER):
+        need = "learns from one: leave out" if other else "learns from two cohorts: name the second with"
         raise UsageError(f"{name} {need} --other")
-    if method.LABELS_ONLY or other:
+    if method.LABELS_ONLY or method.OTHER == "unpaired":
         cohort = cohort.without_images()
+    elif other:
+        if cohort.labels is None:
+            raise UsageError(
+                f"images alone come beside cases with label maps, and {cohort.path} has none: swap the two"
+            )
+        other = other.images_alone(cohort.encoding)
     images = other or cohort
     if other and other.size != cohort.size:
         raise UsageError(f"{name} needs two cohorts of one size, found {cohort.size} and {other.size}: import again")
@@ -50,7 +57,7 @@ def fitting(method: Learner, cohort: Cohort, other: Cohort | None) -> Cohort:
         raise UsageError(f"{name} learns from images and label maps: {images.path} or {cohort.path} has not its part")
     if method.config.conditional and not cohort.classes:
         raise UsageError(f"conditional training needs class columns, and {cohort.path} has none: import with --classes")
-    return cohort
+    return cohort, other
 
 
 def start_record(run: Path | None) -> dict[str, Any]:
@@ -72,8 +79,8 @@ def training_record(
 ) -> dict[str, Any]:
     """Return the record of a training as plain data; two trainings with the same record are the same training.
 
-    ``cohort`` is from :func:`fitting`; ``start`` is the run whose weights it begins with; ``preset`` names the one that
-    the configuration started from; ``privacy`` is what its guarantee of differential privacy says.
+    ``cohort`` and ``other`` are from :func:`fitting`; ``start`` is the run whose weights it begins with; ``preset``
+    names the one that the configuration started from; ``privacy`` is what its guarantee of differential privacy says.
     """
     before = start_record(start)
     inputs = {"cohort": cohort.id, **({"other": other.id} if other else {}), **before["inputs"]}

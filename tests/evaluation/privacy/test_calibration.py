@@ -93,7 +93,10 @@ def test_training_rows_are_the_subjects_seen_else_the_split(write: Write, real: 
     images = np.zeros((1, 2, 8, 8), np.uint8)
     rows, note = training_rows(cohort, Cohort.open(write("some", images, trained_on=seen)))
     assert rows.tolist() == [10, 11, 14, 15]
-    assert "every subject that the generator" in note
+    assert "every subject that the generator" in note and "not looked for" not in note
+    seen.append({"cohort": "y", "splits": ["train"], "subjects": ["elsewhere"]})
+    again, note = training_rows(cohort, Cohort.open(write("more", images, trained_on=seen)))
+    assert again.tolist() == rows.tolist() and "seen others, and copies of them are not looked for" in note
     rows, note = training_rows(cohort, Cohort.open(write("none", images)))
     assert rows.tolist() == list(range(8, 32))
     assert "does not record" in note

@@ -118,7 +118,9 @@ def test_notes_say_what_a_generator_knew(real: Path, toy: Callable[..., Path], t
         seen = [{"cohort": "x", "splits": ["train"], "subjects": subjects}]
         toy(tmp_path / name, "synthetic", 6, 1, trained_on=seen, generator=name)
     toy(tmp_path / "unknown", "synthetic", 6, 1, generator="unknown")
-    paths = [tmp_path / name for name in ("all", "same", "unknown")]
+    seen = [{"cohort": "y", "splits": ["train"], "subjects": [cohort.subjects("train")[0], "one", "two"]}]
+    toy(tmp_path / "more", "synthetic", 6, 1, trained_on=seen, generator="more")
+    paths = [tmp_path / name for name in ("all", "same", "unknown", "more")]
     found = arms(real, *paths, arms=("both", "finetuned"), real_subjects=(3,))
     few = "3 of 15 real training subjects (20 %), one draw of them"
     assert found["real@3"].note == few and found["real"].note == found["real+all"].note == ""
@@ -127,6 +129,7 @@ def test_notes_say_what_a_generator_knew(real: Path, toy: Callable[..., Path], t
     assert knew in found["all then real@3"].note
     assert found["real@3+same"].note == few
     assert "a leak cannot be ruled out" in found["real@3+unknown"].note
+    assert found["real+more"].note == "made from 2 subjects beside those of the real cohort"
     assert "the last 30 % of the updates on real cases" in found["all then real"].note
 
 

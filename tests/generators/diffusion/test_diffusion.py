@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ from understudy.generators import load
 from understudy.generators.diffusion.diffusion import DataScale, Diffusion, DiffusionConfig
 from understudy.generators.diffusion.noise import linear_betas
 from understudy.nets.label_maps import encoded
+from understudy.synthesis.sample import sample_cohort
 from understudy.training.batches import Batch
 from understudy.training.ema import ema_decay
 from understudy.training.engine import Engine
+from understudy.training.record import fitting
 
 ENCODING = Encoding((Channel("a", 0, 1), Channel("b", 0, 1)), "float32", None)
 TINY = {"channels": (8, 16), "patch": 1, "attention_levels": (), "precision": "fp32", "sampler_steps": 3}
@@ -217,8 +220,8 @@ def test_a_size_that_does_not_divide_is_refused() -> None:
         generator.build(ENCODING, (20, 20))
 
 
-def make_cohort(out: Path, size: tuple[int, ...], cases: int) -> Cohort:
-    random = np.random.default_rng(0)
+def make_cohort(out: Path, size: tuple[int, ...], cases: int, seed: int = 0) -> Cohort:
+    random = np.random.default_rng(seed)
     with CohortWriter(
         out, kind="real", modality="MR", size=size, channels=[Channel("a", 0, 1)], dtype="float32", classes=["ill"],
         scheme=LabelScheme(("background", "x"), (0, 1)), label_source="patient", provenance=Provenance("test"),
@@ -266,6 +269,79 @@ def test_weights_that_do_not_fit_are_refused_in_one_sentence(tmp_path: Path) -> 
     (run / "run.json").write_text(json.dumps(record))
     with pytest.raises(UnderstudyError, match="do not fit the network ema .* was expected as .*, found"):
         load(run)
+
+
+def test_images_alone_are_learned_beside_labelled_cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Samples name the subjects of both; same seed, same bits, also resumed; the second's label maps are not read."""
+    cohort = make_cohort(tmp_path / "labelled", (8, 8), 3)
+    others = [make_cohort(tmp_path / name, (8, 8), 5, seed) for name, seed in (("images", 1), ("more", 2))]
+    few = {"batch_size": 3, "images_seen": 9, "sample_block": 16, "sampler_steps": 2, "checkpoint_seconds": 0}
+    config = DiffusionConfig(**{**TINY, **few})  # type: ignore[arg-type]
+
+    def fitted(name: str, other: Cohort) -> bytes:
+        run = Diffusion(config).fit(cohort, tmp_path / name, 0, other=other)
+        return (run / "snapshots/000000009/tensors.safetensors").read_bytes()
+
+    weights = fitted("a", others[0])
+    drawn = Cohort.open(sample_cohort(tmp_path / "a", 2, 0, tmp_path / "drawn"))
+    assert drawn.trained_on == [cohort.seen("train"), others[0].seen("train")] and drawn.labels is not None
+    others[0].labels = 1 - np.asarray(others[0].labels)  # type: ignore[assignment]
+    update, steps = Diffusion.update, 0
+
+    def interrupted(self: Diffusion, batch: Batch) -> dict[str, Any]:
+        nonlocal steps
+        steps += 1
+        if steps == 3:
+            raise KeyboardInterrupt
+        return update(self, batch)
+
+    monkeypatch.setattr(Diffusion, "update", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fitted("b", others[0])
+    assert fitted("b", others[0]) == weights and steps == 4
+    assert fitted("c", others[1]) != weights
+
+
+@pytest.mark.parametrize("settings", [{"labels": "given"}, {"conditional": True}])
+def test_what_is_not_known_of_images_alone_is_no_condition(settings: dict[str, Any], tmp_path: Path) -> None:
+    """Classes and given label maps of images alone are hidden, and only theirs."""
+    cohort, other = (make_cohort(tmp_path / name, (8, 8), 4, seed) for seed, name in enumerate("ab"))
+    generator = Diffusion(DiffusionConfig(**{**TINY, "condition_dropout": 0, "labelled_share": 0.25, **settings}))
+    cohort, images = fitting(generator, cohort, other)
+    generator._start(cohort.encoding, cohort.size, int("conditional" in settings), 0, Engine("fp32"))
+    batch = generator.stream(cohort, images, 0).batch(0, 8, 8, torch.device("cpu"), slice(None))
+    x, condition = generator._split(batch)
+    assert condition is not None
+    assert condition.isnan().flatten(1).all(1).tolist() == [i % 4 != 3 for i in range(8)]
+    assert condition.isnan().flatten(1).any(1).tolist() == [i % 4 != 3 for i in range(8)]
+    assert bool(generator.loss(x, condition).isfinite()) and not x[:, :1].isnan().any()
+
+
+def test_label_maps_that_are_not_known_are_hidden_and_have_no_part_in_the_loss() -> None:
+    generator, hidden = joint(), torch.rand(4, 3, 8, 8) * 2 - 1
+    hidden[2:, 2] = torch.nan
+    seen: list[Tensor] = []
+
+    def network(x: Tensor, c_noise: Tensor, condition: Tensor | None) -> Tensor:
+        seen.append(x)
+        return x * weight
+
+    weight = torch.ones(4, 3, 8, 8, requires_grad=True)
+    generator.loss(hidden, None, network).backward()
+    assert not seen[0][2:, 2].any() and (seen[0][:2] != 0).all() and (seen[0][2:, :2] != 0).all()
+    assert weight.grad is not None and not weight.grad[2:, 2].any() and (weight.grad[2:, :2] != 0).all()
+    x = torch.randn(2048, 3, 8, 8)
+    with torch.no_grad():  # F = 0: the loss is 1, and a channel is a third of it, known in all cases or in some
+        for hides, loss in ((2048, 2 / 3), (1024, 1.0), (0, 1.0)):
+            x[:hides, 2] = torch.nan
+            assert abs(float(generator.loss(x, None, lambda x, *_: torch.zeros_like(x))) - loss) < 0.03
+            x[:, 2] = torch.randn(2048, 8, 8)
+
+
+def joint() -> Diffusion:
+    generator = Diffusion(DiffusionConfig(**TINY))  # type: ignore[arg-type]
+    generator._start(replace(ENCODING, scheme=LabelScheme(("background", "x"), (0, 1))), (8, 8), 0, 0, Engine("fp32"))
+    return generator
 
 
 def test_volumes(tmp_path: Path) -> None:

@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 
 from understudy.core.cohort import Cohort
+from understudy.core.encoding import Channel
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
+from understudy.core.provenance import Provenance
+from understudy.core.writer import CohortWriter
 from understudy.generators.base import Samples
 from understudy.generators.translation.pix2pix import Pix2Pix
 from understudy.synthesis.editing import anatomy
@@ -128,6 +131,29 @@ def test_a_translator_gives_anatomy(
         "cohort": cohort.id,
         "translator": "abc",
     }
+
+
+def test_a_translator_reads_its_own_channels_of_more(
+    classes_cohort: Callable[..., Cohort], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort = classes_cohort(tmp_path / "c")
+    assert cohort.images is not None
+    channels = [Channel("flair", 0, 9), *cohort.encoding.channels]
+    with CohortWriter(
+        tmp_path / "two", kind="real", modality="MR", size=(8, 8), channels=channels, dtype="uint16", scheme=None,
+        label_source=None, provenance=Provenance("test"), key=b"k",
+    ) as writer:  # fmt: skip
+        for i, image in enumerate(cohort.images):
+            row = {name: cohort.entry(name, i) for name in ("case_id", "subject_id", "split")}
+            writer.append(np.concatenate([np.zeros_like(image), image]), None, row)
+    monkeypatch.setattr(anatomy, "load", lambda *_: Translator())
+    monkeypatch.setattr(
+        anatomy, "open_run", lambda path: anatomy.Run(path, json.loads((path / "run.json").read_text()), 100, "abc")
+    )
+    new = Cohort.open(anatomy_cohort(tmp_path / "two", tmp_path / "a", a_run(cohort, tmp_path / "r"), 0))
+    assert new.encoding.image_channels == 2 and new.labels is not None
+    inside = np.indices((8, 8)).sum(0) > 0
+    assert np.array_equal(new.labels[:, inside], np.where(cohort.images[:, 0] > 300, 3, 1)[:, inside])
 
 
 def test_a_trained_translator_gives_anatomy(classes_cohort: Callable[..., Cohort], tmp_path: Path) -> None:

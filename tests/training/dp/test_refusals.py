@@ -37,6 +37,7 @@ def test_requests(cohort: Cohort, write_cohort: Callable[..., Cohort], tmp_path:
     refused("measured on the training", diffusion(), write_cohort(tmp_path / "measured", high=200))
     saw = [{"cohort": "other", "splits": ["train"], "subjects": ["x"]}]
     refused("saw other subjects", diffusion(), write_cohort(tmp_path / "seen", trained_on=saw))
+    refused("leave --other out", diffusion(), other=write_cohort(tmp_path / "images"))
     plain = diffusion(dp=None).fit(cohort, tmp_path / "plain", 0)
     refused("leave --start out", diffusion(), start=plain)
 

@@ -110,9 +110,12 @@ def training_rows(real: Cohort, synthetic: Cohort) -> tuple[np.ndarray, str]:
 
     The synthetic cohort's ``trained_on`` names the subjects; the training split is taken where it names none of these.
     """
-    rows = np.flatnonzero(np.isin(real.column("subject_id"), sorted(synthetic.subjects_seen())))
+    seen = synthetic.subjects_seen()
+    rows = np.flatnonzero(np.isin(real.column("subject_id"), sorted(seen)))
     if len(rows):
         note = "compared with the real cases of every subject that the generator, or what screened its cases, has seen"
+        if seen - set(real.subjects()):
+            note = f"{note} and that this real cohort holds: it has seen others, and copies of them are not looked for"
         return rows, note
     note = "compared with the training split, because the synthetic cohort does not record subjects of this real cohort"
     return real.rows("train"), f"{note} that it was trained on"

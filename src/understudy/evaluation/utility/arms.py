@@ -84,7 +84,7 @@ def make_arms(task: Task, real: Cohort, others: list[Cohort], config: Repeats, s
     """
     arms: list[Arm] = []
     named = zip(short_names(others), others, strict=True)
-    made = [_synthetic(task, name, other, len(others) > 1) for name, other in named]
+    made = [_synthetic(task, name, other, len(others) > 1, real) for name, other in named]
     for first in (_all_real(task, real), *(_draw(task, real, n, seed) for n in config.real_subjects)):
         arms.append(first)
         if "synthetic" in config.arms and not first.left:
@@ -134,11 +134,13 @@ def _draw(task: Task, real: Cohort, n: int, seed: int) -> Arm:
     return Arm(f"real@{n}", f"real@{n}", "", "", "", cases, n, note, share=0, left=left)
 
 
-def _synthetic(task: Task, name: str, other: Cohort, several: bool) -> Arm:
+def _synthetic(task: Task, name: str, other: Cohort, several: bool, real: Cohort) -> Arm:
     cases, subjects = task.cases(other, other.rows()), other.subjects()
+    beside = len(other.subjects_seen() - set(real.subjects()))
+    more = f"made from {beside} subjects beside those of the real cohort" if beside else ""
     of = (name, f".{name}" if several else "", other.generator)
     known = frozenset(other.subjects_seen().union(subjects))
-    return Arm(name, "synthetic", *of, cases, len(subjects), leak_note(other), "real", 1, known)
+    return Arm(name, "synthetic", *of, cases, len(subjects), join_notes(more, leak_note(other)), "real", 1, known)
 
 
 def _mixed(real: Arm, synthetic: Arm, share: float) -> Arm:

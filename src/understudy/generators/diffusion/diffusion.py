@@ -6,14 +6,18 @@ arXiv 2206.00364), Table 1, Eq. 7 (preconditioning) and 8 (loss); Karras et al. 
 Probabilistic Models (2020, arXiv 2006.11239), Eq. 14, with the 4000 linear steps that Akbar et al. (Sci Data 11:259,
 2024) trained with OpenAI's guided-diffusion; Nichol, Dhariwal (2021, arXiv 2102.09672), the cosine chain; Ho, Salimans
 (2022, arXiv 2207.12598), guidance. With privacy: Dockhorn, Cao, Vahdat, Kreis, Differentially Private Diffusion Models
-(2022, arXiv 2210.09929): every case is seen with several noise levels before its subject's gradient is clipped. Noise
+(2022, arXiv 2210.09929): every case is seen with several noise levels before its subject's gradient is clipped. With
+a second cohort of images alone: Bao et al., One Transformer Fits All Distributions in Multi-Modal Diffusion at Scale
+(UniDiffuser, 2023, arXiv 2303.06555): one network learns the joint distribution and that of one part alone. Noise
 levels: noise.py; samplers: samplers.py; network: nets/unet.py (EDM2's magnitude-preserving U-Net).
 **Differs**: image and label channels are diffused jointly; learning rates are those of weights of unit size (preset
 ``paper``: 1e-4 on guided-diffusion's weights, of size about 0.02, is 5e-3 here); the cosine chain is trained with Ho's
 loss and fixed variances, without learned ones; any sampler may be used with any formulation; with privacy the data's
-mean and deviation are not measured, and public constants stand in their place.
+mean and deviation are not measured, and public constants stand in their place. Label maps that are not known enter the
+network as 0 in every label channel, without noise, which no label map does at any noise level; UniDiffuser has them at
+the highest of noise levels of their own. In the loss a channel counts by its mean over the cases in which it is known.
 **Checked**: tests/generators/diffusion/ (preconditioning, loss, samples of known Gaussians in every pair of formulation
-and sampler, null condition, guidance), tests/training/dp/test_training.py and the contract tests.
+and sampler, null condition, guidance, images alone), tests/training/dp/test_training.py and the contract tests.
 """
 
 import copy
@@ -27,6 +31,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from understudy.core.cohort import Cohort
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UsageError
 from understudy.generators.base import Generator
@@ -34,9 +39,10 @@ from understudy.generators.diffusion.noise import CHAINS, ChainNoise, EDMNoise, 
 from understudy.generators.diffusion.samplers import OPTIONS, SAMPLERS, Denoiser, guided, noise_like
 from understudy.nets.label_maps import decoded, encoded, one_hot
 from understudy.nets.unet import UNet
-from understudy.training.batches import Batch
+from understudy.training.batches import Batch, BatchStream, PartlyLabelledStream
 from understudy.training.dp.settings import OffersPrivacy
 from understudy.training.ema import ema_decay, ema_update
+from understudy.training.loop import BatchSource
 from understudy.training.optimizer import adam
 
 
@@ -73,6 +79,9 @@ class DiffusionConfig(OffersPrivacy):
     steps: int = Field(4000, ge=50, description="length of the chain (ddpm, cosine)")
     labels: Literal["joint", "given"] = Field(
         "joint", description="joint: label maps are drawn with the images; given: images are drawn for label maps"
+    )
+    labelled_share: float = Field(
+        0.5, gt=0, lt=1, description="share of training cases with label maps, beside images alone (--other)"
     )
     channels: tuple[int, ...] = Field((64, 128, 192), description="channels a level, finest first")
     blocks: int = Field(1, gt=0, description="residual blocks a level")
@@ -134,6 +143,7 @@ class Diffusion(Generator):
     """Denoising diffusion in pixel space over image and label channels."""
 
     name = "diffusion"
+    OTHER = "images"
     Config = DiffusionConfig
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {},
@@ -197,6 +207,11 @@ class Diffusion(Generator):
             self.scale.measure(x[:, : self.shape[0]])
 
     # ------------------------------------------------------------------ training
+    def stream(self, cohort: Cohort, other: Cohort | None, seed: int) -> BatchSource:
+        """Return the batches of a training, images alone among labelled cases; see the contract."""
+        both = BatchStream.of(self.config, cohort, other, seed)
+        return PartlyLabelledStream(both, both.other, self.config.labelled_share) if both.other else both
+
     def update(self, batch: Batch) -> dict[str, Any]:
         """Take one optimiser step; see the contract."""
         loss = self.loss(*self._split(batch))
@@ -223,18 +238,24 @@ class Diffusion(Generator):
     def loss(self, x: Tensor, condition: Tensor | None, net: Network | None = None) -> Tensor:
         """Return lambda |D(y + n; sigma) - y|^2 a pixel, EDM Eq. 8; in a chain it equals Ho's Eq. 14.
 
-        Cases x are (N, C + L, *S), or images alone (N, C, *S), in [-1, 1], the condition (N, classes), label maps (N,
-        K, *S) or None. F is by default the network that learns.
+        Cases x are (N, C + L, *S), NaN in label channels that are not known, or images alone (N, C, *S), in [-1, 1],
+        the condition (N, classes), label maps (N, K, *S) or None. F is by default the network that learns.
         """
-        y = (x - self.scale.mean) / self.scale.std * self.noise.sigma_data
+        known = ~x.isnan()
+        y = (x.nan_to_num() - self.scale.mean) / self.scale.std * self.noise.sigma_data
         sigma = self.noise.draw(len(y), y.device)
         noise = torch.randn_like(y) * sigma.reshape(-1, *[1] * (y.ndim - 1))
-        error = (self.denoise(net or self.net, y + noise, sigma, condition) - y).square().flatten(1).mean(1)
+        error = (self.denoise(net or self.net, known * (y + noise), sigma, condition) - y).square()
+        share = known.float().mean(0, keepdim=True)  # of the cases, in which a channel is known
+        error = (error * known / share.clamp_min(1e-6)).flatten(1).mean(1)
         return (self.noise.weight(sigma) * error).mean()
 
     def _split(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Return what is drawn, and the condition, hidden in some cases: NaN."""
-        condition = self._maps(decoded(batch.x[:, self.shape[0] :], self.scheme)) if self.given else batch.condition
+        condition = batch.condition
+        if self.given:
+            labels = batch.x[:, self.shape[0] :]
+            condition = self._maps(decoded(labels.nan_to_num(), self.scheme)).where(~labels[:, :1].isnan(), torch.nan)
         if condition is None:
             return batch.x, None
         kept = torch.rand(len(condition), *[1] * (condition.ndim - 1), device=condition.device)

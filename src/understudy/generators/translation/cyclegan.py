@@ -90,7 +90,7 @@ class CycleGAN(TranslationGenerator):
     """Two translators and two discriminators that learn from two unpaired cohorts."""
 
     name = "cyclegan"
-    TAKES_OTHER = True
+    OTHER = "unpaired"
     Config = CycleGANConfig
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "small": {},

@@ -4,8 +4,9 @@ The anatomy is found by a mixture model (tissues.py), or by a trained translator
 cases, subjects and splits stay, and so does the kind of the cohort. The two label schemes are joined into one: the
 anatomy's classes, then the lesion's.
 **Source**: Shin et al. (2018, arXiv 1807.10225): a translator trained on one data set with anatomy segments another
-without, and the lesion is laid over the result. Platscher et al. (2020, arXiv 2010.02745, official code): background,
-27 anatomical structures and stroke as 29 classes, the lesion last.
+without, and the lesion is laid over the result; one that reads T1 alone takes it from a cohort of more contrasts.
+Platscher et al. (2020, arXiv 2010.02745, official code): background, 27 anatomical structures and stroke as 29 classes,
+the lesion last.
 **Checked** in tests/synthesis/editing/test_anatomy.py.
 """
 
@@ -178,7 +179,7 @@ def _by_mixture(cohort: Cohort, config: Mixture, seed: int) -> _Source:
 def _by_run(cohort: Cohort, path: Path, seed: int, engine: Engine | None) -> _Source:
     """Segment every case with a translator."""
     run = open_run(path)
-    _refuse_unfitting(cohort, run)
+    read = _channels_read(cohort, run)
 
     def maps() -> Iterator[np.ndarray]:
         translator = load(path, None, engine)
@@ -186,7 +187,8 @@ def _by_run(cohort: Cohort, path: Path, seed: int, engine: Engine | None) -> _So
         for start in range(0, len(cohort), block):
             rows = range(start, min(start + block, len(cohort)))
             seeds = [derive(seed, "case", row) for row in rows]
-            for samples in translator.sample_blocks(seeds, cohort.images[rows.start : rows.stop]):  # type: ignore[index]
+            images = cohort.images[rows.start : rows.stop][:, read]  # type: ignore[index]
+            for samples in translator.sample_blocks(seeds, images):
                 yield from samples.labels  # type: ignore[misc]
 
     config = {"by": run.generator, "images_seen": run.images_seen, "training_seed": run.record["seed"]}
@@ -196,17 +198,18 @@ def _by_run(cohort: Cohort, path: Path, seed: int, engine: Engine | None) -> _So
     return _Source(scheme, maps, config, made_of, run.record["trained_on"])
 
 
-def _refuse_unfitting(cohort: Cohort, run: Run) -> None:
-    """Refuse a run that does not read images like the cohort's, and say what differs."""
+def _channels_read(cohort: Cohort, run: Run) -> list[int]:
+    """Return which channels of the cohort a run reads, by name, or refuse a run that does not fit, and say why."""
     if run.record.get("given") != "images" or run.encoding.scheme is None:
         raise UsageError(
             f"the run {run.path} makes no label maps from images: train one that does, such as pix2pix with "
             "--set direction=images_to_labels, or give a number of tissue classes"
         )
-    ranges = ([(c.name, c.low, c.high) for c in encoding.channels] for encoding in (run.encoding, cohort.encoding))
-    pairs = [("channels", *ranges), ("size", tuple(run.record["size"]), cohort.size)]
-    for what, expected, found in pairs:
-        if expected != found:
+    expected, found = ([(c.name, c.low, c.high) for c in e.channels] for e in (run.encoding, cohort.encoding))
+    fit, sizes = set(expected) <= set(found), (tuple(run.record["size"]), cohort.size)
+    for what, fits, pair in (("channels", fit, (expected, found)), ("size", sizes[0] == sizes[1], sizes)):
+        if not fits:
             raise UsageError(
-                f"the run {run.path} does not fit {cohort.path}: its {what} are {expected}, and the cohort's {found}"
+                f"the run {run.path} does not fit {cohort.path}: its {what} are {pair[0]}, and the cohort's {pair[1]}"
             )
+    return [found.index(channel) for channel in expected]

@@ -23,10 +23,13 @@ from understudy.training.settings import GeneratorConfig
 State = tuple[dict[str, Tensor], dict[str, Any]]
 
 
-def refuse_request(name: str, config: GeneratorConfig, given: str | None, cohort: Cohort, start: Path | None) -> None:
+def refuse_request(
+    name: str, config: GeneratorConfig, given: str | None, cohort: Cohort, other: Cohort | None, start: Path | None
+) -> None:
     """Refuse a training whose data or settings carry something of patients past the mechanism.
 
-    ``given`` is what the generator ``name`` is given of every case; ``start`` is the run whose weights it begins with.
+    ``given`` is what the generator ``name`` is given of every case; ``other`` is a second cohort to learn from;
+    ``start`` is the run whose weights it begins with.
 
     Raises:
         UsageError: with what to change.
@@ -34,6 +37,11 @@ def refuse_request(name: str, config: GeneratorConfig, given: str | None, cohort
     if start is not None:
         raise UsageError(
             f"the weights of {start} have seen data that the guarantee would not cover: leave --start out, or dp"
+        )
+    if other is not None:
+        raise UsageError(
+            f"subjects are drawn from {cohort.path} alone, so the guarantee would not cover those of {other.path}: "
+            "leave --other out, or dp"
         )
     if cohort.trained_on:
         raise UsageError(

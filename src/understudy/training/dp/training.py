@@ -70,14 +70,14 @@ class PrivateTraining:
     """The loop's method and its batches; neither noise nor the choice of subjects follows from ``seed``.
 
     Raises:
-        UsageError: something would break the guarantee (``start`` does), or Opacus is missing.
+        UsageError: something would break the guarantee (``start`` and ``other`` do), or Opacus is missing.
     """
 
-    def __init__(self, method: Private, cohort: Cohort, start: Path | None, seed: int) -> None:
+    def __init__(self, method: Private, cohort: Cohort, other: Cohort | None, start: Path | None, seed: int) -> None:
         config, dp = method.config, method.config.dp
         assert dp is not None
         self.method, self.settings, self.seed = method, dp, seed
-        refuse_request(method.name, config, method.given, cohort, start)
+        refuse_request(method.name, config, method.given, cohort, other, start)
         self.plan = plan(dp, len(cohort.subjects("train")), config.batch_size, config.images_seen)
         self.statement = statement(self.plan, dp)  # for run.json; None where there is nothing to claim
         self.stream = SubjectStream(

@@ -112,10 +112,13 @@ def similar_lesions(queries: SmallCases, targets: SmallCases, own: Tensor) -> Ne
 
 
 def small_maps(cohort: Cohort, rows: np.ndarray) -> Tensor:
-    """Return label maps of two dimensions, int64 (N, 32, 32)."""
+    """Return label maps of two dimensions, int64 (N, 32, 32), read block by block."""
     assert cohort.labels is not None
-    maps = torch.from_numpy(np.asarray(cohort.labels[rows]).astype(np.float32))
-    return F.interpolate(maps[:, None], (MAP_SIDE, MAP_SIDE)).long()[:, 0]
+    small = torch.empty(len(rows), MAP_SIDE, MAP_SIDE, dtype=torch.int64)
+    for start in range(0, len(rows), MAP_BLOCK):
+        maps = torch.from_numpy(np.asarray(cohort.labels[rows[start : start + MAP_BLOCK]]).astype(np.float32))
+        small[start : start + MAP_BLOCK] = F.interpolate(maps[:, None], (MAP_SIDE, MAP_SIDE)).long()[:, 0]
+    return small
 
 
 def overlap(queries: Tensor, targets: Tensor) -> Tensor:
