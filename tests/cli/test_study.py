@@ -1,5 +1,6 @@
 """study: new, plan and run on the command line, with the real verbs where they are quick."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,12 @@ def test_a_failure_is_told_with_its_reason(study: Path, tmp_path: Path, capsys: 
             "no setting",
             2,
         ),
+        (
+            ("anatomy: 2", "anatomy: 2\nreport: {samples: [{from: tisues}]}"),
+            [],
+            "the report asks for the stage 'tisues'",
+            1,
+        ),
     ],
 )
 def test_what_cannot_be_is_told_before_anything_runs(
@@ -89,6 +96,37 @@ def test_a_folder_of_something_else_is_left_alone(
     (tmp_path / "out" / "study.yaml").write_text(STUDY.replace("study: small", "study: large"))
     assert main(["study", "run", str(study), "--out", str(tmp_path / "out")]) == 2
     assert "holds the study large, and this is small" in capsys.readouterr().err
+
+
+def test_a_study_is_kept_whole_in_a_folder_that_can_be(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    for place in ("file", "absent/out"):
+        assert main(["study", "run", str(study), "--out", str(tmp_path / place)]) == 2
+        assert "--out is a study's folder, or a new one" in capsys.readouterr().err
+    kept = tmp_path / "out" / "study.yaml"
+    kept.parent.mkdir()
+    kept.write_text("study: small\nstages: {cohort: {import: phantom}}")
+
+    def full(*_: object) -> None:
+        raise OSError("planted")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert main(["study", "run", str(study), "--out", str(tmp_path / "out")]) == 1
+    assert kept.read_text() == "study: small\nstages: {cohort: {import: phantom}}"
+
+
+def test_data_are_one_folder_however_they_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "s.yaml").write_text("study: s\ndata: scans\nstages: {cohort: {import: [folder, $data], images: .}}")
+    monkeypatch.chdir(tmp_path)
+    said = []
+    for more in ([], ["--data", "x/../scans"]):
+        assert main(["study", "plan", "s.yaml", "--out", "out", "--stages", *more]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
 
 
 def test_new_and_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

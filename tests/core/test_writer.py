@@ -85,6 +85,16 @@ def test_an_interrupted_writing_goes_on_and_a_failed_one_leaves_nothing(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["c", "whole"]
 
 
+def test_no_half_note_stays_in_the_cohort(tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "whole")
+    monkeypatch.setattr(writer, "NOTE_SECONDS", 0)
+    go_on(tmp_path / "c", 0, 3, KeyboardInterrupt)
+    (tmp_path / ".c.partial" / ".unfinished.json.partial").touch()  # killed while it was written
+    monkeypatch.setattr(writer, "NOTE_SECONDS", 99)
+    go_on(tmp_path / "c", 3, 5, None)
+    assert sorted(p.name for p in (tmp_path / "c").iterdir()) == sorted(p.name for p in (tmp_path / "whole").iterdir())
+
+
 @pytest.mark.parametrize("change", ["request", "machine", "bytes", "short"])
 def test_what_does_not_fit_is_begun_anew(
     change: str, tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch

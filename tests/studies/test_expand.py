@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from understudy.core.errors import UsageError
+from understudy.studies import expand as expansion
 from understudy.studies.stage import Stage
 
 Stages = Callable[[Any], list[Stage]]
@@ -92,6 +93,66 @@ def test_a_changed_setting_changes_what_depends_on_it_and_nothing_else(
     }
 
 
+def test_an_input_that_stands_inside_of_a_word_counts(stages_of: Stages, small: dict[str, Any]) -> None:
+    small["loops"] = {}
+    small["stages"] = {
+        "cohort": {"import": "phantom"},
+        "run": {"train": ["diffusion", "$cohort"], "start": "${cohort}/x"},
+        "more": {"import": ["folder", "${cohort}/images"], "images": "."},
+    }
+    before = by_name(stages_of(small))
+    small["stages"]["cohort"]["subjects"] = 9
+    after = by_name(stages_of(small))
+    assert {name for name in after if after[name].digest == before[name].digest} == set()
+    assert before["more"].arguments == after["more"].arguments
+
+
+def test_constants_and_what_belongs_to_a_value_may_name_others(stages_of: Stages, small: dict[str, Any]) -> None:
+    small |= {"values": {"n": 5, "place": "$data/scans", "one": [3]}, "data": "here"}
+    small["loops"] = {"seed": [7], "kind": {"spade": {"set": {"images_seen": "$n", "channels": "$one"}}}}
+    small["stages"] = {
+        "cohort": {"import": ["folder", "$place"], "images": "."},
+        "run": {"train": ["$kind", "$cohort"], "set": "$kind.set"},
+    }
+    cohort, run = stages_of(small)
+    assert cohort.arguments[2].endswith("/here/scans")
+    assert run.arguments[-4:] == ("--set", "images_seen=5", "--set", "channels=[3]")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"values": {"a": "$b", "b": "$a"}}, r"\$a is asked for by a constant"),
+        ({"values": {"a": "$cohort"}}, r"\$cohort is asked for by a constant or a loop's value, and not by the stage"),
+        ({"values": {"a": "$data/x"}}, "reads .data, and the study names none"),
+    ],
+)
+def test_constants_that_name_what_is_not_there(
+    stages_of: Stages, small: dict[str, Any], change: dict[str, Any], says: str
+) -> None:
+    small |= change
+    small["stages"]["extra"] = {"train": ["diffusion", "$a"]}
+    with pytest.raises(UsageError, match=says):
+        stages_of(small)
+
+
+def test_a_stage_that_would_never_be_made(stages_of: Stages, small: dict[str, Any]) -> None:
+    small["stages"]["run"]["only"] = {"seed": [0]}
+    small["stages"]["cases"]["only"] = {"seed": [1]}
+    with pytest.raises(UsageError, match="the stage cases is never made"):
+        stages_of(small)
+
+
+def test_too_many_stages_are_refused_before_they_are_made(
+    stages_of: Stages, small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expansion, "MOST_STAGES", 3)
+    small["loops"] |= {f"more{i}": list(range(100)) for i in range(5)}
+    small["stages"]["run"]["set"] = {"images_seen": "".join(f"$more{i}" for i in range(5))}
+    with pytest.raises(UsageError, match="over 3 stages"):
+        stages_of(small)
+
+
 def test_needs_of_a_stage_add_to_those_of_the_study(stages_of: Stages, small: dict[str, Any]) -> None:
     small["needs"] = {"threads": 2, "memory_gb": 9}
     small["stages"]["run"]["needs"] = {"memory_gb": 1}
@@ -112,6 +173,8 @@ def test_needs_of_a_stage_add_to_those_of_the_study(stages_of: Stages, small: di
         ({"train": ["diffusion", "$cohort"], "seed": "many"}, "stage extra-fold1: `train`: .*'--seed'"),
         ({"train": ["diffusion"]}, "stage extra: `train`: .*COHORT"),
         ({"train": ["diffusion", "$cohort"], "set": [1]}, "set is a mapping"),
+        ({"train": ["diffusion", "$cohort.json"]}, r"cohort is a folder: write \$\{cohort\} before a dot"),
+        ({"train": ["diffusion", "$cohort"], "only": {"seed": [0]}}, "some values of the loop seed, on which it does"),
         ({"train": ["diffusion", "$cohort"], "other": "a$cases"}, "stands inside of a word and is not one plain value"),
     ],
 )

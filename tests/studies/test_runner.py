@@ -165,3 +165,28 @@ def test_stages_die_with_their_runner_and_are_run_again(
     assert record is not None
     assert record.state == "started"
     assert run_stages(stages, out) == []
+
+
+def test_snakemake_is_not_run_over(stages_of: Stages, small: dict[str, Any], tmp_path: Path) -> None:
+    locks = tmp_path / "out/.snakemake/locks"
+    locks.mkdir(parents=True)
+    (locks / "0.input.lock").touch()
+    with pytest.raises(UsageError, match="while Snakemake runs"):
+        run_stages(stages_of(small), tmp_path / "out")
+    assert not (tmp_path / "out/ran").exists()
+
+
+def test_time_until_an_interruption_counts(
+    stages_of: Stages, small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAST", "30")
+    stages, out = stages_of(small)[:1], tmp_path / "out"
+
+    def told(event: str, stage: Stage, record: Record | None) -> None:
+        time.sleep(0.1)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_stages(stages, out, told=told)
+    record = read_record(out, stages[0])
+    assert record is not None and record.state == "started" and record.seconds >= 0.1

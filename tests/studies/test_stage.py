@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from understudy.cli.main import VERBS
-from understudy.studies.stage import MARKERS, Needs
+from understudy.studies.stage import MARKERS, Needs, Stage, depths
 
 
 def test_every_verb_that_makes_a_folder_may_be_a_stage() -> None:
@@ -16,3 +16,9 @@ def test_needs_are_counted_from_something_up() -> None:
     for wrong in ({"threads": 0}, {"memory_gb": 0}, {"gpus": -1}, {"minutes": 0}, {"hours": 1}):
         with pytest.raises(ValidationError):
             Needs(**wrong)
+
+
+def test_depth_is_the_longest_way() -> None:
+    reads = {"a": (), "b": ("a",), "c": ("a", "b"), "d": ()}
+    stages = [Stage(name, name, {}, name, "train", (), read, Needs(), "0" * 64) for name, read in reads.items()]
+    assert depths(stages) == {"a": 0, "b": 1, "c": 2, "d": 0}

@@ -42,6 +42,10 @@ def test_data_lie_relative_to_the_file(parsed: Parsed, small: dict[str, Any], tm
         ({"stages": {"a": {"train": "x", "joins": ["tuesday"]}}}, "names the loop 'tuesday'"),
         ({"stages": {"a": {"train": "x", "only": {"seed": [7]}}}}, "names the value '7', which seed has not"),
         ({"stages": {"a": {"train": "x", "needs": {"beer": 1}}}}, "beer: Extra inputs"),
+        (
+            {"stages": {"logs": {"train": "x"}}},
+            "the folder `logs` is the study's own: give the stage logs another name",
+        ),
         ({"needs": {"threads": 0}}, "needs.threads"),
         ({"loops": {"seed": []}}, "the loop seed is a list of values"),
         ({"loops": {"seed": [1, 1]}}, "each once"),

@@ -187,9 +187,10 @@ def export(
 def read(
     context: typer.Context, file: Path, data: Path | None, settings: Sequence[str] | None, key: Path | None
 ) -> "tuple[StudyFile, list[Stage]]":
-    """Return a study with what was told on the command line, and its stages; every setting is looked at."""
+    """Return a study with what was told on the command line, and its stages; settings and report are looked at."""
     from understudy.studies.command_line import CommandLine
     from understudy.studies.expand import expand
+    from understudy.studies.report.finished import refuse_unknown_names
     from understudy.studies.study import read_study
 
     found = read_study(file)
@@ -198,11 +199,12 @@ def read(
         raise UsageError(f"--set {unknown[0]} is no value of the study: it has {', '.join(found.values) or 'none'}")
     changes: dict[str, Any] = {"values": {**found.values, **told}}
     if data is not None:
-        changes["data"] = str(data.absolute())
+        changes["data"] = str(data.resolve())  # as that of the file is
     found = found.model_copy(update=changes)
     stages = expand(found, CommandLine(context.find_root().command), key and key.absolute())
     for stage in stages:
         _look_at_settings(stage)
+    refuse_unknown_names(stages, found.report)
     return found, stages
 
 
@@ -228,9 +230,12 @@ def _look_at_settings(stage: "Stage") -> None:
 
 def _keep(file: Path, study: "StudyFile", out: Path) -> None:
     """Keep the YAML beside the outputs, so that the folder tells what it is of; another study is refused."""
+    from understudy.core.atomic import whole_file
     from understudy.studies.study import read_study
 
     kept = out / "study.yaml"
+    if not out.is_dir() and (out.exists() or not out.absolute().parent.is_dir()):
+        raise UsageError(f"--out is a study's folder, or a new one in a folder that exists; found {out}: correct it")
     if kept.exists() and (name := read_study(kept).study) != study.study:
         raise UsageError(f"{out} holds the study {name}, and this is {study.study}: choose another --out")
     if not kept.exists() and out.exists() and any(out.iterdir()):
@@ -238,7 +243,8 @@ def _keep(file: Path, study: "StudyFile", out: Path) -> None:
     out.mkdir(exist_ok=True)
     content = file.read_bytes()
     if not kept.exists() or kept.read_bytes() != content:
-        kept.write_bytes(content)
+        with whole_file(kept) as handle:
+            handle.write(content)
 
 
 def _show(found: "list[Planned]") -> None:

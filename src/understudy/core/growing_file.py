@@ -104,6 +104,12 @@ class GrowingFile:
         self._file.close()
 
 
+def drop_note(folder: Path) -> None:
+    """Remove the note from a folder that is complete, and what a killed process had of a new one."""
+    for name in (NOTE, f".{NOTE}.partial"):
+        (folder / name).unlink(missing_ok=True)
+
+
 def write_note(folder: Path, request: Mapping[str, Any], files: Mapping[str, GrowingFile]) -> None:
     """Bring the files to the disk, then note how far they are."""
     note = Note(request=dict(request), files={name: file.sync() for name, file in files.items()})

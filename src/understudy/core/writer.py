@@ -22,7 +22,7 @@ import numpy as np
 from understudy.core.cohort import KINDS, LABEL_SOURCES, Cohort, refuse_shared_subjects
 from understudy.core.encoding import Channel, Encoding
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.core.growing_file import NOTE, GrowingFile, read_note, write_note
+from understudy.core.growing_file import GrowingFile, drop_note, read_note, write_note
 from understudy.core.labels import LabelScheme
 from understudy.core.manifest import COLUMNS, SCHEMA, SPLITS
 from understudy.core.provenance import Provenance
@@ -231,7 +231,7 @@ class CohortWriter:
         digest = hmac.new(self.key, content, "sha256") if self.key else hashlib.sha256(content)
         text = json.dumps({"id": digest.hexdigest()[:16], **manifest}, indent=1) + "\n"
         (self._folder / "cohort.json").write_text(text)
-        (self._folder / NOTE).unlink(missing_ok=True)
+        drop_note(self._folder)
 
 
 def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:

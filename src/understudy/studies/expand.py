@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,17 @@ def expand(study: StudyFile, line: CommandLine, key: Path | None = None) -> list
     """Return all stages; ``key`` is the file of the pseudonym key that they get where their verb takes one.
 
     Raises:
-        UsageError: a name that is none, a circle, two stages of one name, or a command that its verb refuses.
+        UsageError: a name that is none, a circle, two stages of one name, a stage for no values at all, or a command
+            that its verb refuses.
     """
     made: dict[str, list[Stage]] = {}
     for name in _ordered(study):
-        made[name] = list(_Expansion(study, line, key, name, made).stages())
-        if sum(map(len, made.values())) > MOST_STAGES:
+        room = MOST_STAGES - sum(map(len, made.values()))
+        made[name] = list(islice(_Expansion(study, line, key, name, made).stages(), room + 1))
+        if len(made[name]) > room:
             raise UsageError(f"the study has over {MOST_STAGES} stages: make its loops shorter")
+        if not made[name]:
+            raise UsageError(f"the stage {name} is never made: no values of its loops have all inputs, see `only`")
     stages = [stage for stages in made.values() for stage in stages]
     names = [stage.name for stage in stages]
     if len(set(names)) < len(names):
@@ -79,8 +83,6 @@ class _Expansion:
             raise UsageError(
                 f"the stage {name} refers to ${unknown[0]}, and there is none: it has {', '.join(sorted(known))}"
             )
-        if "data" in mentioned and study.data is None:
-            raise UsageError(f"the stage {name} reads $data, and the study names none: write data: FOLDER, or --data")
         self.inputs = [other for other in mentioned if other in made]
         through = {loop for other in self.inputs for stage in made[other] for loop in stage.loops}
         loops = [loop for loop in study.loops if loop in mentioned or loop in through]
@@ -88,13 +90,19 @@ class _Expansion:
             raise UsageError(f"the stage {name} joins the loop {both[0]} and asks for ${both[0]}: leave one out")
         if idle := [loop for loop in self.template.joins if loop not in loops]:
             raise UsageError(f"the stage {name} joins the loop {idle[0]}, on which none of its inputs depends")
+        if idle := [loop for loop in self.template.only if loop not in loops]:
+            raise UsageError(f"the stage {name} takes some values of the loop {idle[0]}, on which it does not depend")
         self.loops = [loop for loop in loops if loop not in self.template.joins]
+        self.by_values = {other: self._grouped(made[other]) for other in self.inputs}
 
     def stages(self) -> Iterator[Stage]:
         """Yield a stage for each combination for which all inputs exist."""
         for combination in product(*(self._values(loop) for loop in self.loops)):
             at = dict(zip(self.loops, combination, strict=True))
-            inputs = {other: [s for s in self.made[other] if self._fits(s, at)] for other in self.inputs}
+            inputs = {
+                other: groups.get(tuple(at[loop] for loop in shared), [])
+                for other, (shared, groups) in self.by_values.items()
+            }
             if all(inputs.values()):
                 yield self._stage(at, inputs)
 
@@ -102,11 +110,15 @@ class _Expansion:
         wanted = [as_text(value) for value in self.template.only.get(loop, self.study.loops[loop])]
         return [value for value in self.study.loops[loop] if value in wanted]
 
-    def _fits(self, stage: Stage, at: Values) -> bool:
-        """Tell whether an input belongs to these values, or to any of the loops that are joined."""
-        return all(
-            at[loop] == value if loop in at else value in self._values(loop) for loop, value in stage.loops.items()
-        )
+    def _grouped(self, stages: list[Stage]) -> tuple[list[str], dict[tuple[str, ...], list[Stage]]]:
+        """Group the outputs of an input by the values of the loops that it shares with these stages, and name these."""
+        shared = [loop for loop in self.loops if loop in stages[0].loops]
+        wanted = {loop: set(self._values(loop)) for loop in stages[0].loops}
+        groups: dict[tuple[str, ...], list[Stage]] = {}
+        for stage in stages:
+            if all(value in wanted[loop] for loop, value in stage.loops.items()):
+                groups.setdefault(tuple(stage.loops[loop] for loop in shared), []).append(stage)
+        return shared, groups
 
     def _stage(self, at: Values, inputs: dict[str, list[Stage]]) -> Stage:
         self.at = at
@@ -146,32 +158,36 @@ class _Expansion:
             return value
         whole = REFERENCE.fullmatch(value)
         if whole and not whole[1]:
-            found = self._named(whole[2] or whole[3], scope)
-            return found[0] if isinstance(found, list) and len(found) == 1 and whole[2] is None else found
+            return self._named(whole[2] or whole[3], scope)
         return REFERENCE.sub(lambda m: "$" if m[1] else self._plain(m[2] or m[3], scope), value)
 
     def _named(self, reference: str, scope: dict[str, Any]) -> Any:
+        """Return what a name stands for; a constant, and what belongs to a value, may name others in turn."""
         name, *keys = reference.split(".")
+        if name not in scope:
+            raise UsageError(
+                f"${name} is asked for by a constant or a loop's value, and not by the stage: name it there"
+            )
+        found = scope[name]
         if name in self.made:
-            return [stage.folder for stage in scope[name]]
-        if not keys:
-            if name not in scope:
-                raise UsageError(f"${name} is asked for by the value of a loop, and not by the stage itself: name it")
-            return scope[name]
-        found: Any = scope.get(name)
-        if name in self.study.loops:
+            if keys:
+                raise UsageError(f"${reference} is asked for, and {name} is a folder: write ${{{name}}} before a dot")
+            folders = [stage.folder for stage in found]
+            return folders[0] if len(folders) == 1 else folders
+        if name == "data" and found is None:
+            raise UsageError("it reads $data, and the study names none: write data: FOLDER, or --data")
+        if keys and name in self.study.loops:
             found = self.study.loops[name][self.at[name]]
         for key in keys:
             if not isinstance(found, dict) or key not in found:
                 raise UsageError(f"${reference} is asked for, and {name} has no {key!r}")
             found = found[key]
-        inner = REFERENCE.fullmatch(found) if isinstance(found, str) else None
-        return self._named(inner[3], scope) if inner and inner[3] and "." not in inner[3] else found
+        if name == "data":
+            return found
+        return self._resolved(found, {other: value for other, value in scope.items() if other != name})
 
     def _plain(self, reference: str, scope: dict[str, Any]) -> str:
         found = self._named(reference, scope)
-        if isinstance(found, list) and len(found) == 1:
-            found = found[0]
         if isinstance(found, list | dict) or found is None:
             raise UsageError(f"${reference} stands inside of a word and is not one plain value")
         return str(found)
@@ -186,5 +202,6 @@ def _typed(value: str) -> Any:
 def _digest(arguments: tuple[str, ...], inputs: list[Stage]) -> str:
     """Hash a request; an input counts as its own request, wherever it lies."""
     folders = {stage.folder: f"@{stage.digest}" for stage in inputs}
-    request = [code_version(), [folders.get(word, word) for word in arguments]]
+    inside = [digest for folder, digest in folders.items() if folder not in arguments]  # stand inside of words
+    request = [code_version(), [folders.get(word, word) for word in arguments], *inside]
     return hashlib.sha256(json.dumps(request).encode()).hexdigest()

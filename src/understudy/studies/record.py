@@ -9,6 +9,7 @@ import csv
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from contextlib import nullcontext
 from enum import Enum
 from pathlib import Path
@@ -18,9 +19,11 @@ from pydantic import BaseModel, Field
 
 from understudy.core.atomic import whole_file
 from understudy.core.documents import STRICT, read_document
+from understudy.core.errors import UsageError
 from understudy.studies.stage import Stage
 
 RECORDS, ASIDE, MEASURED = Path(".study/records"), Path(".study/aside"), Path(".study/measured")
+OUTPUT, RECORD = "output", "record.json"  # below ASIDE/DIGEST
 NUMBER = re.compile(r"\d{1,12}(\.\d{1,9})?")
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -32,7 +35,7 @@ class Record(BaseModel):
         state: ``started`` is that of a stage that runs, or that was killed together with its runner; ``exported`` that
             of one that another engine runs: it is done when its marker is there, and what it took is read from the
             engine's own measurement.
-        seconds: wall time of all its runs for this request together.
+        seconds: wall time of all its runs for this request together, but those that were killed with the runner.
         cpu_seconds: processor time of them.
         peak_mb: the highest memory of one of its processes.
         disk_mb: size of the output.
@@ -66,7 +69,7 @@ class State(Enum):
 
 def read_record(out: Path, stage: Stage) -> Record | None:
     """Return the record of a stage in a study's folder; None where there is none."""
-    file = out / RECORDS / f"{stage.name}.json"
+    file = _record_file(out, stage)
     if not file.exists():
         return None
     record = read_document(file, Record, "the record of a stage", "remove it")
@@ -75,6 +78,10 @@ def read_record(out: Path, stage: Stage) -> Record | None:
         return record
     took = {"disk_mb": round(size_mb(output), 3), **_measured(out / MEASURED / f"{stage.name}.tsv")}
     return record.model_copy(update={"state": "done", "code": 0, **took})
+
+
+def _record_file(out: Path, stage: Stage) -> Path:
+    return out / RECORDS / f"{stage.name}.json"
 
 
 def _measured(file: Path) -> dict[str, float]:
@@ -88,7 +95,7 @@ def _measured(file: Path) -> dict[str, float]:
 
 def write_record(out: Path, stage: Stage, record: Record) -> None:
     """Write the record of a stage, whole or not at all."""
-    file = out / RECORDS / f"{stage.name}.json"
+    file = _record_file(out, stage)
     file.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(file) as handle:
         handle.write((json.dumps(record.model_dump(), indent=1) + "\n").encode())
@@ -112,31 +119,54 @@ def state_of(out: Path, stage: Stage) -> State:
     return State.FAILED if record.state == "failed" else State.BEGUN
 
 
-def set_aside(out: Path, stage: Stage) -> None:
-    """Put what stands at a stage's place, of another request, under OUT/.study/aside; bring back what fits this one.
+def set_aside(out: Path, stages: Sequence[Stage]) -> None:
+    """Put what stands at the places of stages, of other requests, under OUT/.study/aside; bring back what fits these.
 
     Nothing is deleted: a setting that is changed back finds its output again.
+
+    Raises:
+        UsageError: something would be moved while Snakemake runs.
     """
-    record = read_record(out, stage)
-    if record is not None and record.digest != stage.digest:
-        _move(out, stage, out / ASIDE / record.digest, to_aside=True)
-    if read_record(out, stage) is None and (kept := out / ASIDE / stage.digest).exists():
-        _move(out, stage, kept, to_aside=False)
+    if any(state_of(out, stage) is State.CHANGED for stage in stages):
+        refuse_snakemake(out, "settings changed")
+    for stage in stages:
+        _put_aside(out, stage)
+        _bring_back(out, stage)
 
 
-def _move(out: Path, stage: Stage, kept: Path, to_aside: bool) -> None:
-    """Move output and record of a stage; the record goes last, and comes last, so that a killed move is seen."""
-    if to_aside:
+def refuse_snakemake(out: Path, why: str) -> None:
+    """Refuse to go on while Snakemake runs in a study's folder; ``why`` begins the message."""
+    if any((out / ".snakemake" / "locks").glob("*")):
+        raise UsageError(
+            f"{why} while Snakemake runs in {out}: wait for it; if it was killed, `snakemake --unlock` there"
+        )
+
+
+def _put_aside(out: Path, stage: Stage) -> None:
+    """Move output and record of another request, the record last: it tells whose output is on its way."""
+    record, here = read_record(out, stage), out / stage.folder
+    if record is None or record.digest == stage.digest:
+        return
+    write_record(out, stage, record)  # what another engine measured is of its last run, whatever that was
+    kept = out / ASIDE / record.digest
+    if here.exists():  # else it is there already
         shutil.rmtree(kept, ignore_errors=True)
-    (out / stage.folder).parent.mkdir(parents=True, exist_ok=True)
     kept.mkdir(parents=True, exist_ok=True)
-    pairs = [(out / stage.folder, kept / "output"), (out / RECORDS / f"{stage.name}.json", kept / "record.json")]
-    for here, there in pairs:
-        source, target = (here, there) if to_aside else (there, here)
-        if source.exists():
+    if here.exists():
+        here.rename(kept / OUTPUT)
+    _record_file(out, stage).rename(kept / RECORD)
+
+
+def _bring_back(out: Path, stage: Stage) -> None:
+    """Move back what was set aside of this request, the record first; what was made by hand meanwhile stays."""
+    kept, here, file = out / ASIDE / stage.digest, out / stage.folder, _record_file(out, stage)
+    if not kept.exists() or (here.exists() and (kept / OUTPUT).exists()):
+        return
+    for source, target in ((kept / RECORD, file), (kept / OUTPUT, here)):
+        if source.exists() and not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
             source.rename(target)
-    if not to_aside:
-        kept.rmdir()
+    shutil.rmtree(kept)
 
 
 def size_mb(folder: Path) -> float:

@@ -23,8 +23,17 @@ from functools import partial
 from pathlib import Path
 
 from understudy.core.atomic import lock
-from understudy.studies.record import Record, State, read_record, set_aside, size_mb, state_of, write_record
-from understudy.studies.stage import Stage
+from understudy.studies.record import (
+    Record,
+    State,
+    read_record,
+    refuse_snakemake,
+    set_aside,
+    size_mb,
+    state_of,
+    write_record,
+)
+from understudy.studies.stage import Stage, depths
 
 PROGRAM = (sys.executable, "-m", "understudy.cli.main")
 POLL_SECONDS = 0.05
@@ -41,6 +50,10 @@ class _Running:
     before: float
     usage: tuple[int, float, float] | None = field(default=None)  # exit code, processor seconds, MiB
 
+    def seconds(self) -> float:
+        """Return the wall time of all runs so far."""
+        return round(self.record.seconds + time.monotonic() - self.before, 2)
+
 
 def run_stages(
     stages: Sequence[Stage], out: Path, *, jobs: int = 1, keep_going: bool = False, told: Told | None = None
@@ -48,23 +61,15 @@ def run_stages(
     """Run what is missing of the stages, ``jobs`` at once, in their order; return those that are not done.
 
     Raises:
-        UsageError: another process runs this study.
+        UsageError: another process, or Snakemake, runs this study.
         UnderstudyError: a record cannot be read.
     """
     (out / ".study").mkdir(parents=True, exist_ok=True)
     with lock(out / ".study" / "lock", f"running the study in {out}"):
-        for stage in stages:
-            set_aside(out, stage)
+        refuse_snakemake(out, "the study was to be run")
+        set_aside(out, stages)
         left = [stage for stage in stages if state_of(out, stage) is not State.DONE]
-        return _Runner(out, jobs, keep_going, told or (lambda *_: None), _depths(stages)).run(left)
-
-
-def _depths(stages: Sequence[Stage]) -> dict[str, int]:
-    """Return for each stage how many stand one behind the other before it."""
-    depths: dict[str, int] = {}
-    for stage in stages:
-        depths[stage.name] = 1 + max((depths[name] for name in stage.inputs), default=-1)
-    return depths
+        return _Runner(out, jobs, keep_going, told or (lambda *_: None), depths(stages)).run(left)
 
 
 class _Runner:
@@ -153,7 +158,7 @@ class _Runner:
         record = one.record.model_copy(
             update={
                 "state": "done" if complete else "failed",
-                "seconds": round(one.record.seconds + time.monotonic() - one.before, 2),
+                "seconds": one.seconds(),
                 "cpu_seconds": round(one.record.cpu_seconds + cpu_seconds, 2),
                 "peak_mb": round(max(one.record.peak_mb, peak_mb), 1),
                 "disk_mb": round(size_mb(output), 3) if output.exists() else 0.0,
@@ -176,6 +181,7 @@ class _Runner:
             except subprocess.TimeoutExpired:
                 one.process.kill()
                 one.process.wait()
+            write_record(self.out, one.stage, one.record.model_copy(update={"seconds": one.seconds()}))
 
 
 def _die_with(parent: int) -> None:

@@ -103,13 +103,8 @@ def write_snakefile(stages: Sequence[Stage], out: Path, *, study: str, program: 
 
 def _hand_over(stages: Sequence[Stage], out: Path) -> None:
     """Set aside what is of another request; leave to the engine what is not done."""
-    changed = any(state_of(out, stage) is State.CHANGED for stage in stages)
-    if changed and any((out / ".snakemake" / "locks").glob("*")):
-        raise UsageError(
-            f"settings changed while Snakemake runs in {out}: wait for it; if it was killed, `snakemake --unlock` there"
-        )
+    set_aside(out, stages)
     for stage in stages:
-        set_aside(out, stage)
         record, state = read_record(out, stage), state_of(out, stage)
         if state is State.MISSING or (record is not None and state is not State.DONE):
             command = shlex.join(["understudy", *stage.arguments])
@@ -131,14 +126,16 @@ def snakefile(stages: Sequence[Stage], study: str, program: str = "understudy") 
 def rule_names(stages: Sequence[str]) -> dict[str, str]:
     """Return a name for each stage's rule, a Python identifier; equal ones get a number."""
     names: dict[str, str] = {}
+    taken: dict[str, int] = {}  # with how often a name was wanted
     for stage in stages:
         plain = re.sub(r"\W", "_", stage, flags=re.ASCII)
         if keyword.iskeyword(plain) or plain == "all" or not plain.isidentifier():
             plain = f"stage_{plain}"
-        name, number = plain, 1
-        while name in names.values():
-            number += 1
-            name = f"{plain}_{number}"
+        name = plain
+        while name in taken:
+            taken[plain] += 1
+            name = f"{plain}_{taken[plain]}"
+        taken[name] = 1
         names[stage] = name
     return names
 

@@ -1,5 +1,9 @@
-"""A stage of a study: one verb of the command line with input folders and one output folder."""
+"""A stage of a study: one verb of the command line with input folders and one output folder.
 
+**Checked** in tests/studies/test_stage.py.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -61,3 +65,11 @@ class Stage:
     def marker(self) -> str:
         """The file whose presence in the output says that the stage is complete."""
         return MARKERS[self.verb]
+
+
+def depths(stages: Sequence[Stage]) -> dict[str, int]:
+    """Return for each stage, inputs first, how many stand one behind the other before it; the deepest runs first."""
+    found: dict[str, int] = {}
+    for stage in stages:
+        found[stage.name] = 1 + max((found[name] for name in stage.inputs), default=-1)
+    return found

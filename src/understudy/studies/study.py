@@ -3,7 +3,7 @@
     study: crossval                  name
     title: Five folds                one line; ``about`` may say more
     data: lgg_tcga                   a folder, relative to the file: ``$data``
-    values: {size: 64}               constants: ``$size``
+    values: {size: 64}               constants, which may name others: ``$size``
     loops: {seed: [0, 1]}            or {generator: {progan: {set: {...}}}}: ``$generator``, ``$generator.set``
     needs: {threads: 1}              of every stage; a stage may say otherwise
     stages:                          see expand.py
@@ -35,6 +35,7 @@ from understudy.studies.stage import MARKERS, Needs
 NAME = r"[a-z][a-z0-9_]{0,39}"
 VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._]{0,39}")  # of a loop; it becomes part of folder names
 OWN = ("joins", "only", "needs", "about", "set")  # keys of a stage that are no options
+TAKEN = ("report", "logs", "profile")  # folders of a study that are no stage's
 MAX_BYTES = 2**20
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
 FORBID = ConfigDict(extra="forbid", frozen=True)
@@ -97,8 +98,8 @@ class StudyFile(BaseModel):
 
     @model_validator(mode="after")
     def _names_are_told_apart(self) -> Self:
-        if "report" in self.stages:
-            raise ValueError("the folder `report` is that of the study's report: give the stage another name")
+        if taken := [name for name in TAKEN if name in self.stages]:
+            raise ValueError(f"the folder `{taken[0]}` is the study's own: give the stage {taken[0]} another name")
         names = ["data", *self.values, *self.loops, *self.stages]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"stages, loops, values and data have names of their own; {twice[0]!r} stands twice")

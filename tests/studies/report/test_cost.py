@@ -1,5 +1,6 @@
 """What it took, from the records; no path of the user's."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ def test_cost_by_template(folds: Any) -> None:
     cost, stages = block.tables
     assert cost.view.rows[1] == ["painted_run", "train diffusion", "4 of 4", "2.00", "30.0", "1.889", "2.00", "14.0"]
     assert (
-        "25 stages took 12.50 hours on node1, 1 thread each; killed and failed runs are not counted." in block.sentences
+        "25 stages took 12.50 hours on node1, 1 thread each; failed stages, and runs that were killed together with "
+        "the runner, are not counted." in block.sentences
     )
     assert len(stages.view.rows) == 25 and stages.view.folded
 
 
 def test_no_path_of_the_data(folds: Any) -> None:
+    stage = replace(folds.stages[0], arguments=("train", "x", "--set", "weights=/secret/w", "--start", "a/b"))
+    assert command(stage) == "understudy train x --set weights=DATA --start a/b"
     assert command(folds.stages[0]) == "understudy import folder DATA --fold 1/2 --out cohort/cohort-fold1"
     written = request(folds.model_dump(), folds.out)
     assert "secret" not in written and "import: phantom" in written
@@ -25,9 +29,11 @@ def test_no_path_of_the_data(folds: Any) -> None:
 def test_the_yaml_is_that_which_was_kept(tmp_path: Path) -> None:
     text = (
         "# a comment\nstudy: x\ndata: ../hospital\nstages:\n  a: {import: [folder, /srv/ward], fold: $fold/5, b: ~/x}"
+        "\n  b: {import: [folder, '/home/One Name/x'], c: \"/home/One Name/x\"}"
     )
     (tmp_path / "study.yaml").write_text(text + "\nabout: see https://example.org/a/b, 1/2 of them\n")
     found = request({"values": {"n": 5}}, tmp_path)
+    assert "Name" not in found and "[folder, DATA], c: DATA}" in found
     assert "# a comment" in found and "data: DATA" in found and "[folder, DATA], fold: $fold/5, b: DATA}" in found
     assert "https://example.org/a/b, 1/2 of" in found and found.endswith(
         "# Constants as they were run:\nvalues:\n  n: 5\n"

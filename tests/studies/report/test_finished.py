@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from understudy.core.errors import UnderstudyError
-from understudy.studies.report.config import Selection
-from understudy.studies.report.finished import Finished
+from understudy.studies.report.config import Claim, ReportConfig, Selection
+from understudy.studies.report.finished import Finished, refuse_unknown_names
 
 
 def test_states(tmp_path: Path, builder: Any) -> None:
@@ -61,3 +61,8 @@ def test_unknown_names_are_told(folds: Any) -> None:
         finished.select(Selection(template="utilty"))
     with pytest.raises(UnderstudyError, match="the loop 'generator', and the study has cohort, fold, seed"):
         finished.select(Selection(template="utility", where={"generator": "x"}))
+    with pytest.raises(UnderstudyError, match="the value of the loop fold '3', and the study has 1, 2: correct"):
+        finished.select(Selection(template="utility", where={"fold": "3"}))
+    claim = Claim(template="utility", claim="x", at_least=0, against={"cohort": "jiont"})
+    with pytest.raises(UnderstudyError, match="the value of the loop cohort 'jiont'"):
+        refuse_unknown_names(folds.stages, ReportConfig(claims=(claim,)))

@@ -43,6 +43,15 @@ def test_one_number_is_one_number(folds: Any) -> None:
     assert folds.measures().measured(asked(where={"cohort": "painted"}, pool=("fold", "seed", "cohort"))).n == 12
 
 
+def test_what_is_pooled_in_another_order_is_another_interval(folds: Any) -> None:
+    measures, asked_for = folds.measures(), asked(where={"cohort": "painted", "fold": "1"})
+    measures.measured(asked_for)
+    judged = measures.finished.select(asked_for)
+    found = measures.score(judged, ("fold",), "synthetic", measure="ratio")
+    alone = folds.measures().score(judged, ("fold",), "synthetic", measure="ratio")
+    assert (found.low, found.high, found.note) == (alone.low, alone.high, alone.note)
+
+
 def test_few_subjects_are_withheld(builder: Any, tmp_path: Path) -> None:
     fake = builder.crossval(tmp_path, folds=1, seeds=1, subjects=4)
     found = fake.measures().measured(asked())

@@ -25,7 +25,7 @@ KINDS = ("import", "train", "evaluate")  # verbs whose first argument says what 
 KEPT = "study.yaml"  # where `study run` keeps the YAML
 MAX_BYTES = 2**20
 DATA_LINE = re.compile(r"^data:.*$", re.MULTILINE)
-PATHS = re.compile(r"(?<![\w./:~$-])~?/(?:[^\s/,\"'\]}]+/)*[^\s/,\"'\]}]+")
+PATHS = re.compile(r"'~?/[^'\n]*'|\"~?/[^\"\n]*\"|(?<![\w./:~$-])~?/(?:[^\s/,\"'\]}]+/)*[^\s/,\"'\]}]+")
 
 
 def cost_block(measures: Measures) -> PagePart:
@@ -82,7 +82,7 @@ def _told(measures: Measures, records: Sequence[Record]) -> list[str]:
     on = f" on {', '.join(hosts)}" if hosts else ""
     each = " or ".join(map(str, threads))
     return [*told, f"{len(records)} stages took {hours:.2f} hours{on}, {each} thread{'s' * (each != '1')} each; "
-            "killed and failed runs are not counted."]  # fmt: skip
+            "failed stages, and runs that were killed together with the runner, are not counted."]  # fmt: skip
 
 
 def _commands(measures: Measures) -> list[list[str]]:
@@ -90,8 +90,9 @@ def _commands(measures: Measures) -> list[list[str]]:
 
 
 def command(stage: Stage) -> str:
-    """Return a stage's command; a whole path, which names a machine's folders, becomes DATA."""
-    return " ".join(["understudy", *(DATA if word.startswith("/") else word for word in stage.arguments)])
+    """Return a stage's command; whole paths, which name a machine's folders, become DATA."""
+    words = (DATA if word.startswith("/") else PATHS.sub(DATA, word) for word in stage.arguments)
+    return " ".join(["understudy", *words])
 
 
 def request(study: dict[str, Any], out: Path) -> str:

@@ -13,7 +13,7 @@ from understudy.core.errors import UnderstudyError
 from understudy.core.result import Result, read_results
 from understudy.evaluation.guard import numbered
 from understudy.studies.record import Record, read_record
-from understudy.studies.report.config import Selection
+from understudy.studies.report.config import Measure, ReportConfig, Selection
 from understudy.studies.stage import Stage
 
 EVALUATES = ("evaluate", "reader")  # verbs whose output is results.json
@@ -55,9 +55,9 @@ class Finished:
     _results: dict[str, list[Result]] = field(default_factory=dict, repr=False)
 
     @cached_property
-    def by_name(self) -> dict[str, Stage]:
-        """The stages by name."""
-        return {stage.name: stage for stage in self.stages}
+    def by_folder(self) -> dict[str, Stage]:
+        """The stages by the folder of their output."""
+        return {stage.folder: stage for stage in self.stages}
 
     @cached_property
     def records(self) -> dict[str, Record | None]:
@@ -100,8 +100,8 @@ class Finished:
 
     def _judged(self, stage: Stage) -> Iterator[Judged]:
         folder = self.out / stage.folder
-        by_folder = {one.folder: one for one in self.stages}
-        made = [by_folder[path] for path in _option(stage.arguments, "--synthetic") if path in by_folder]
+        named = _option(stage.arguments, "--synthetic")
+        made = [self.by_folder[path] for path in named if path in self.by_folder]
         if len(made) < 2:
             of = made[0] if made else None
             yield Judged(stage, folder, "", _loops(stage, of), of)
@@ -113,17 +113,7 @@ class Finished:
 
     def select(self, asked: Selection) -> list[Judged]:
         """Return what a selection asks for; UnderstudyError where the study has no such stage or loop."""
-        known = sorted({stage.template for stage in self.stages})
-        if asked.template not in known:
-            raise UnderstudyError(
-                f"the report asks for the stage {asked.template!r}, and the study has {', '.join(known)}: correct it"
-            )
-        loops = {COHORT, *(loop for stage in self.stages for loop in stage.loops)}
-        if unknown := sorted(set(asked.where) - loops):
-            raise UnderstudyError(
-                f"the report asks for the loop {unknown[0]!r}, and the study has "
-                f"{', '.join(sorted(loops)) or 'none'}: correct it"
-            )
+        refuse_unknown(self.stages, asked)
         of = [one for one in self.judged if one.stage.template == asked.template]
         return [one for one in of if all(one.loops.get(loop) == value for loop, value in asked.where.items())]
 
@@ -133,6 +123,29 @@ class Finished:
             self._results[judged.stage.name] = read_results(judged.folder)[0]
         every = self._results[judged.stage.name]
         return {_without(r.name, judged.cohort): r for r in every if not {*r.name.split(".")[1:]} & {*judged.others}}
+
+
+def refuse_unknown(stages: Sequence[Stage], asked: Selection) -> None:
+    """Refuse a selection of a stage, a loop or a value that a study has not, with UnderstudyError."""
+    templates = sorted({stage.template for stage in stages})
+    values: dict[str, set[str]] = {COHORT: set(templates)}
+    for loop, value in {pair for stage in stages for pair in stage.loops.items()}:
+        values.setdefault(loop, set()).add(value)
+    wanted = [("stage", asked.template, templates)]
+    for loop, value in (*asked.where.items(), *(asked.against.items() if isinstance(asked, Measure) else ())):
+        wanted += [("loop", loop, sorted(values)), (f"value of the loop {loop}", value, sorted(values.get(loop, ())))]
+    for what, name, known in wanted:
+        if name not in known:
+            raise UnderstudyError(
+                f"the report asks for the {what} {name!r}, and the study has {', '.join(known)}: correct it"
+            )
+
+
+def refuse_unknown_names(stages: Sequence[Stage], config: ReportConfig) -> None:
+    """Refuse a report that asks for what the study has not, before anything runs."""
+    parts = (config.claims, config.tables, config.numbers, config.curves, config.samples)
+    for asked in (one for part in parts for one in part or ()):
+        refuse_unknown(stages, asked)
 
 
 def kind_of(stage: Stage) -> str:

@@ -118,7 +118,7 @@ class Measures:
         others: Sequence[Judged] = (),
     ) -> Number:
         """Return a score of an arm, its ratio to real, its gain over it, or its difference to the arm of others."""
-        key = (*(one.stage.name + "/" + one.cohort for one in (*judged, *others)), len(judged), name, score)
+        key = (*(one.stage.name + "/" + one.cohort for one in (*judged, *others)), len(judged), *pool, name, score)
         if key not in self._pools:
             units = [*self._units(judged, pool, name, score, ""), *self._units(others, pool, name, score, "other ")]
             self._pools[key] = Pool(units, derive(self.config.seed, "report"), self.config.draws)
