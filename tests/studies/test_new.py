@@ -9,7 +9,7 @@ import pytest
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.studies.command_line import CommandLine
 from understudy.studies.expand import expand
-from understudy.studies.new import look, new_study, shipped
+from understudy.studies.new import leaving_out, look, new_study, shipped
 from understudy.studies.study import read_study
 
 Lay = Callable[..., Path]
@@ -88,6 +88,24 @@ def test_every_shipped_study_is_one_for_any_folder(lay: Lay, tmp_path: Path, lin
         if name in ("first", "crossval", "low_data"):
             assert study.data == str(data)
             assert study.stages["cohort"].options["labels"] == "masks"
+
+
+def test_institutions_left_out_in_turn(lay: Lay, tmp_path: Path, line: CommandLine) -> None:
+    rows = "".join(
+        f"{i}.png,p{i},{site}\n" for i, site in enumerate(["North #1", "North #1", "South", "South", "East"])
+    )
+    data = lay("images/a.png", "masks/a.png", list__csv="file,subject,site\n" + rows)
+    text, found = new_study("crossval", data, tmp_path)
+    (tmp_path / "s.yaml").write_text(leaving_out(text, found, data, "site"))
+    stages = expand(read_study(tmp_path / "s.yaml"), line)
+    cohorts = [stage for stage in stages if stage.template == "cohort"]
+    assert [stage.name for stage in cohorts] == ["cohort-North_1", "cohort-South"]
+    assert "site=North #1" in cohorts[0].arguments
+    with pytest.raises(UsageError, match="wants a study with folds"):
+        leaving_out(new_study("first", data, tmp_path)[0], found, data, "site")
+    (data / "list.csv").write_text("file,subject,site\n1.png,p1,North\n2.png,p2,North\n")
+    with pytest.raises(UsageError, match="at least two values"):
+        leaving_out(text, found, data, "site")
 
 
 def test_names_that_are_no_study(lay: Lay, tmp_path: Path) -> None:

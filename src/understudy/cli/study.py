@@ -58,15 +58,19 @@ def new(
     data: Annotated[Path, option("DIR", "Your data.")],
     out: Annotated[Path, typer.Option("--out", metavar="S.yaml", help="The file to write.")],
     name: Annotated[str, typer.Argument(metavar="STUDY", help="One that comes with it, see `study list`.")] = "first",
+    leave_out: Annotated[
+        str | None, option("COLUMN", "Instead of folds: leave each institution, or other value, out in turn.")
+    ] = None,
 ) -> None:
     """Write a study for your own data, to be read and changed: what lies in the folder is guessed from names."""
     from understudy.core.atomic import whole_file
-    from understudy.studies.new import new_study
+    from understudy.studies.new import leaving_out, new_study
 
     if out.exists() or not out.absolute().parent.is_dir():
         wrong = "exists already" if out.exists() else "would lie in a folder that does not exist"
         raise UsageError(f"the study {out} {wrong}: choose another --out")
     text, layout = new_study(name, data, out.absolute().parent)
+    text = text if leave_out is None else leaving_out(text, layout, data, leave_out)
     with writing(out), whole_file(out) as handle:
         handle.write(text.encode())
     for line in layout.unclear:

@@ -17,6 +17,7 @@ from pathlib import Path
 import yaml
 
 from understudy.core.errors import UnderstudyError, UsageError
+from understudy.data.column_values import column_values
 from understudy.data.dicom.opening import is_dicom
 from understudy.studies.study import NAME
 
@@ -77,6 +78,28 @@ def new_study(name: str, data: Path, folder: Path) -> tuple[str, Guess]:
     if re.search(r"^  cohort:\n(?:    .*\n)*?    import: \[folder, \$data\]", text, re.MULTILINE):
         text = _with_import(text, layout)
     return text, layout
+
+
+def leaving_out(text: str, layout: Guess, data: Path, column: str) -> str:
+    """Return a study with folds that leaves the subjects of each value of a table column out instead, one at a time.
+
+    Raises:
+        UsageError: the study has no folds, or there is no table with subjects; or as ``column_values`` says.
+    """
+    if not re.search(r"^  fold: .*$", text, re.MULTILINE) or not {"table", "subject"} <= layout.options.keys():
+        raise UsageError(
+            "--leave-out wants a study with folds (crossval), and a table with a subject column: leave it out and write "
+            "leave_out: COLUMN=VALUE into the import yourself"
+        )
+    found = column_values(data / layout.options["table"], column, layout.options["subject"])
+    names = {re.sub(r"[^A-Za-z0-9]+", "_", value).strip("_")[:40]: value for value in found.subjects}
+    if len(names) < max(2, len(found.subjects)) or "" in names:
+        raise UsageError(f"--leave-out {column}: at least two values of at least two subjects, told apart by letters")
+    sites = ", ".join(f"{json.dumps(name)}: {{value: {json.dumps(value)}}}" for name, value in names.items())
+    told = ", ".join(f"{n} of {value}" for value, n in found.subjects.items())
+    text = re.sub(r"^  fold: .*$", lambda _: f"  fold: {{{sites}}} # {told}", text, flags=re.MULTILINE)
+    place = json.dumps(f"{column}=${{fold.value}}")
+    return re.sub(r"^    fold: .*$", lambda _: f"    leave_out: {place}", text, flags=re.MULTILINE)
 
 
 def _with_import(text: str, layout: Guess) -> str:
