@@ -26,6 +26,7 @@ TINY_NETWORKS = (
     "tasks/",
     "test_exactness.py",
 )
+THREADS = 1 if "PYTEST_XDIST_WORKER" in os.environ else 2
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -96,10 +97,10 @@ def key_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True, scope="session")
 def two_threads() -> None:
-    """Use two threads, as the budgets of this project do."""
+    """Use two threads, as the budgets of this project do, or one in each of two processes."""
     import torch
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(THREADS)
 
 
 @pytest.fixture(autouse=True)
@@ -108,9 +109,9 @@ def one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
     import torch
 
     tiny = request.path.relative_to(REPOSITORY / "tests").as_posix().startswith(TINY_NETWORKS)
-    torch.set_num_threads(1 if tiny else 2)
+    torch.set_num_threads(1 if tiny else THREADS)
     yield
-    torch.set_num_threads(2)
+    torch.set_num_threads(THREADS)
 
 
 @pytest.fixture(scope="session")
