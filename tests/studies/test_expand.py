@@ -92,6 +92,13 @@ def test_a_changed_setting_changes_what_depends_on_it_and_nothing_else(
     }
 
 
+def test_loops_without_end_are_refused_before_they_are_made(stages_of: Stages, small: dict[str, Any]) -> None:
+    small["loops"] |= {f"l{i}": list(range(10)) for i in range(10)}
+    small["stages"]["cohort"]["seed"] = "".join(f"${{l{i}}}" for i in range(10))
+    with pytest.raises(UsageError, match="has over 20000 stages cohort: make its loops shorter"):
+        stages_of(small)
+
+
 def test_needs_of_a_stage_add_to_those_of_the_study(stages_of: Stages, small: dict[str, Any]) -> None:
     small["needs"] = {"threads": 2, "memory_gb": 9}
     small["stages"]["run"]["needs"] = {"memory_gb": 1}

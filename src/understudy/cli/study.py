@@ -228,6 +228,7 @@ def _look_at_settings(stage: "Stage") -> None:
 
 def _keep(file: Path, study: "StudyFile", out: Path) -> None:
     """Keep the YAML beside the outputs, so that the folder tells what it is of; another study is refused."""
+    from understudy.core.atomic import whole_file
     from understudy.studies.study import read_study
 
     kept = out / "study.yaml"
@@ -235,10 +236,12 @@ def _keep(file: Path, study: "StudyFile", out: Path) -> None:
         raise UsageError(f"{out} holds the study {name}, and this is {study.study}: choose another --out")
     if not kept.exists() and out.exists() and any(out.iterdir()):
         raise UsageError(f"{out} is no study's folder, and not empty: choose another --out")
-    out.mkdir(exist_ok=True)
     content = file.read_bytes()
-    if not kept.exists() or kept.read_bytes() != content:
-        kept.write_bytes(content)
+    with writing(out):
+        out.mkdir(exist_ok=True)
+        if not kept.exists() or kept.read_bytes() != content:
+            with whole_file(kept) as handle:
+                handle.write(content)
 
 
 def _show(found: "list[Planned]") -> None:

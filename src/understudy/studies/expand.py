@@ -10,6 +10,7 @@ all outputs at once. Where an input does not exist (``only``), it is not made.
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -92,21 +93,29 @@ class _Expansion:
 
     def stages(self) -> Iterator[Stage]:
         """Yield a stage for each combination for which all inputs exist."""
-        for combination in product(*(self._values(loop) for loop in self.loops)):
+        wanted = [self._values(loop) for loop in self.loops]
+        if math.prod(map(len, wanted)) > MOST_STAGES:
+            raise UsageError(f"the study has over {MOST_STAGES} stages {self.name}: make its loops shorter")
+        grouped = {other: self._grouped(other) for other in self.inputs}
+        for combination in product(*wanted):
             at = dict(zip(self.loops, combination, strict=True))
-            inputs = {other: [s for s in self.made[other] if self._fits(s, at)] for other in self.inputs}
+            inputs = {o: groups.get(tuple(at[loop] for loop in on), []) for o, (on, groups) in grouped.items()}
             if all(inputs.values()):
                 yield self._stage(at, inputs)
 
     def _values(self, loop: str) -> list[str]:
-        wanted = [as_text(value) for value in self.template.only.get(loop, self.study.loops[loop])]
+        wanted = {as_text(value) for value in self.template.only.get(loop, self.study.loops[loop])}
         return [value for value in self.study.loops[loop] if value in wanted]
 
-    def _fits(self, stage: Stage, at: Values) -> bool:
-        """Tell whether an input belongs to these values, or to any of the loops that are joined."""
-        return all(
-            at[loop] == value if loop in at else value in self._values(loop) for loop, value in stage.loops.items()
-        )
+    def _grouped(self, other: str) -> tuple[list[str], dict[tuple[str, ...], list[Stage]]]:
+        """Return the loops that an input shares with these stages, and its stages by their values of these."""
+        shared = [loop for loop in self.loops if any(loop in stage.loops for stage in self.made[other][:1])]
+        joined = {loop: self._values(loop) for loop in self.template.joins}
+        groups: dict[tuple[str, ...], list[Stage]] = {}
+        for stage in self.made[other]:
+            if all(value in joined.get(loop, (value,)) for loop, value in stage.loops.items()):
+                groups.setdefault(tuple(stage.loops[loop] for loop in shared), []).append(stage)
+        return shared, groups
 
     def _stage(self, at: Values, inputs: dict[str, list[Stage]]) -> Stage:
         self.at = at

@@ -22,6 +22,7 @@ Snakemake is called as a program from an environment of its own and never import
 cluster`` (benchmarks/cluster/).
 """
 
+import json
 import keyword
 import math
 import re
@@ -131,15 +132,17 @@ def snakefile(stages: Sequence[Stage], study: str, program: str = "understudy") 
 def rule_names(stages: Sequence[str]) -> dict[str, str]:
     """Return a name for each stage's rule, a Python identifier; equal ones get a number."""
     names: dict[str, str] = {}
+    taken: set[str] = set()
     for stage in stages:
         plain = re.sub(r"\W", "_", stage, flags=re.ASCII)
         if keyword.iskeyword(plain) or plain == "all" or not plain.isidentifier():
             plain = f"stage_{plain}"
         name, number = plain, 1
-        while name in names.values():
+        while name in taken:
             number += 1
             name = f"{plain}_{number}"
         names[stage] = name
+        taken.add(name)
     return names
 
 
@@ -176,7 +179,7 @@ def _lines(files: Sequence[str]) -> str:
 
 
 def _text(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    return json.dumps(value, ensure_ascii=False)  # every such text is one of Python, too
 
 
 def _braced(text: str) -> str:
