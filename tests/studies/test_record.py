@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from understudy.core.errors import UnderstudyError
-from understudy.studies.record import RECORDS, Record, State, read_record, set_aside, state_of, write_record
+from understudy.studies.record import MEASURED, RECORDS, Record, State, read_record, set_aside, state_of, write_record
 from understudy.studies.stage import Stage
 
 
@@ -58,4 +58,14 @@ def test_a_record_that_is_none(tmp_path: Path, stage: Stage, content: str) -> No
     file.parent.mkdir(parents=True)
     file.write_text(content)
     with pytest.raises(UnderstudyError, match="is not the record of a stage"):
+        read_record(tmp_path, stage)
+
+
+@pytest.mark.parametrize("content", [b"s\tcpu_time\n\xff\xfe\t1\n", b"s\n" + b"1" * 200_000 + b"\n"])
+def test_a_measurement_that_is_none(tmp_path: Path, stage: Stage, content: bytes) -> None:
+    made(tmp_path, stage, state="exported")
+    file = tmp_path / MEASURED / f"{stage.name}.tsv"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    with pytest.raises(UnderstudyError, match="is not what Snakemake measured"):
         read_record(tmp_path, stage)

@@ -37,7 +37,7 @@ NAME = r"[a-z][a-z0-9_]{0,39}"
 VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._]{0,39}")  # of a loop; it becomes part of folder names
 OWN = ("joins", "only", "needs", "about", "set")  # keys of a stage that are no options
 RESERVED = {"report": "the study's report", "logs": "the logs of the stages", "profile": "Snakemake's profile"}
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # what no word of a command may hold
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")  # what no word of a command may hold
 NO_VALUE = (ValueError, LookupError, TypeError, AttributeError, OverflowError)  # of PyYAML: `!!int x`, 2024-13-45
 MAX_BYTES = 2**20
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
