@@ -28,7 +28,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from understudy.core.documents import mistakes
-from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.errors import NO_VALUE, UnderstudyError, UsageError
 from understudy.core.regular_file import open_regular
 from understudy.studies.report.config import ReportConfig
 from understudy.studies.stage import MARKERS, Needs
@@ -38,7 +38,6 @@ VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._]{0,39}")  # of a loop; it becomes p
 OWN = ("joins", "only", "needs", "about", "set")  # keys of a stage that are no options
 RESERVED = {"report": "the study's report", "logs": "the logs of the stages", "profile": "Snakemake's profile"}
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")  # what no word of a command may hold
-NO_VALUE = (ValueError, LookupError, TypeError, AttributeError, OverflowError)  # of PyYAML: `!!int x`, 2024-13-45
 MAX_BYTES = 2**20
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
 FORBID = ConfigDict(extra="forbid", frozen=True)
@@ -160,7 +159,7 @@ def read_study(file: Path) -> StudyFile:
         study = StudyFile.model_validate(yaml.load(content.decode(), _Once))
     except ValidationError as error:
         raise UnderstudyError(f"{file} is no study ({mistakes(error)}): correct it") from error
-    except (yaml.YAMLError, RecursionError, *NO_VALUE) as error:
+    except (yaml.YAMLError, *NO_VALUE) as error:
         raise UnderstudyError(f"{file} is no YAML: {' '.join(str(error).split())[:300]}") from error
     folder = study.data and str((file.absolute().parent / study.data).resolve())
     return study.model_copy(update={"data": folder})
