@@ -273,3 +273,9 @@ def test_every_word_is_one_text_of_python() -> None:
     for word in ("a\rb", "a\nb", "\\", '"', "\x00\x0c", "😀", "{}", '"""', "\\N{DEGREE SIGN}"):
         assert ast.literal_eval(_text(word)) == word
         assert not set("\r\n\x00") & set(_text(word))
+
+
+def test_a_pipe_instead_of_a_snakefile_is_not_waited_for(stages: list[Stage], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "Snakefile")
+    with pytest.raises(UsageError, match="was not written by understudy"):
+        write_snakefile(stages, tmp_path, study="x")
