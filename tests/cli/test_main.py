@@ -84,6 +84,11 @@ def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "understudy demo --out demo-output" in "".join(run(capsys)[1:])
 
 
+def test_an_error_is_short_and_nothing_that_a_terminal_obeys(capsys: pytest.CaptureFixture[str]) -> None:
+    _, _, err = run(capsys, "check", "/\x1b[31m" + "a" * 20_000)
+    assert "/?[31maaa" in err and err.isascii() and len(err) < 9000
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "--version") == (0, "understudy 0.1.0\n", "")
 

@@ -40,6 +40,8 @@ def test_set_reads_yaml_values() -> None:
         (["=3"], "KEY=VALUE"),
         (["a=1", "a=2"], "twice"),
         (["a=[1"], "not YAML"),
+        (["a=2024-13-45"], "not YAML"),
+        (["a=!!int x"], "not YAML"),
         (["seed=3"], "no setting"),
     ],
 )

@@ -121,6 +121,8 @@ def test_data_are_one_folder_however_they_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "s.yaml").write_text("study: s\ndata: scans\nstages: {cohort: {import: [folder, $data], images: .}}")
+    for name in ("x", "scans"):
+        (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path)
     said = []
     for more in ([], ["--data", "x/../scans"]):
@@ -140,3 +142,31 @@ def test_new_and_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["study", "plan", str(tmp_path / "mine.yaml"), "--out", str(tmp_path / "out")]) == 0
     assert main(asked) == 2
     assert "exists already: choose another --out" in capsys.readouterr().err
+
+
+FOLDER = "study: f\ndata: images\nstages: {c: {import: [folder, $data], images: IMAGES}}\n"
+
+
+def test_a_folder_among_the_data_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "images" / "of").mkdir(parents=True)
+    file, out = tmp_path / "f.yaml", tmp_path / "images" / "out"
+    for verb in ("run", "export"):
+        file.write_text(FOLDER.replace("IMAGES", "."))
+        assert main(["study", verb, str(file), "--out", str(out)]) == 2
+        assert "lies among the data that are imported" in capsys.readouterr().err and not out.exists()
+    file.write_text(FOLDER.replace("IMAGES", "of"))
+    assert main(["study", "export", str(file), "--out", str(out)]) == 0
+
+
+def test_data_that_are_not_there(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["study", "plan", str(study), "--out", str(tmp_path / "o"), "--data", str(tmp_path / "no")]) == 2
+    assert "and there are none: correct --data" in capsys.readouterr().err
+
+
+def test_a_link_for_the_kept_yaml_is_replaced_and_not_followed(study: Path, tmp_path: Path) -> None:
+    out, precious = tmp_path / "out", tmp_path / "precious.yaml"
+    out.mkdir()
+    precious.write_text(STUDY + "title: precious\n")
+    (out / "study.yaml").symlink_to(precious)
+    assert main(["study", "export", str(study), "--out", str(out)]) == 0
+    assert "precious" in precious.read_text() and (out / "study.yaml").read_text() == STUDY

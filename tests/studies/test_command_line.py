@@ -53,6 +53,11 @@ def test_nothing_is_opened(line: CommandLine, tmp_path: Path) -> None:
         (["sample", "r"], {"n": 0, "out": "o"}, "greater than or equal to 1"),
         (["sample", "r"], {"n": {"a": 1}, "out": "o"}, "an option has one value"),
         (["sample", "r"], {"fast": True}, "no option 'fast'"),
+        (["sample", "--help"], {}, "'--help' is no argument of `sample`"),
+        (["sample", "a\nb"], {"n": 1, "out": "o"}, "one line without control characters"),
+        (["sample", "r"], {"n": 1, "labels": "a\0b", "out": "o"}, "one line without control characters"),
+        (["sample", "r"], {"n": 1, "labels": "\ud800", "out": "o"}, "one line without control characters"),
+        (["sample", "r" * 100_001], {"n": 1, "out": "o"}, "over 100,000 characters"),
     ],
 )
 def test_mistakes(line: CommandLine, words: list[str], options: dict[str, object], says: str) -> None:

@@ -1,6 +1,7 @@
 """A study for somebody's folder: what lies there is guessed from names, and every shipped study can be written."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,6 +37,33 @@ def test_images_label_maps_and_a_table(lay: Lay) -> None:
     assert found.options == {"images": "images", "labels": "masks", **told}
     assert found.unclear == ("images: which of images, images256?",)
     assert not found.volumes
+
+
+def test_names_of_folders_stay_names(lay: Lay, tmp_path: Path, line: CommandLine) -> None:
+    data = lay("no\n    import: [x]\nrth/a.png", "south/b.png", "b$a\u007e😀 label/a.png")
+    data = data.rename(tmp_path / "d$a'\"#😀")
+    text, layout = new_study("first", data, tmp_path)
+    (tmp_path / "s.yaml").write_text(text)
+    study = read_study(tmp_path / "s.yaml")
+    assert study.data == str(data) and study.stages["cohort"].words == ("folder", "$data")
+    cohort = next(stage for stage in expand(study, line) if stage.template == "cohort")
+    assert "b$a\u007e😀 label" in cohort.arguments and str(data) in cohort.arguments
+
+
+def test_a_name_that_no_command_holds(lay: Lay, tmp_path: Path) -> None:
+    data = lay("images/a.png", "mask\n1/a.png")
+    with pytest.raises(UnderstudyError, match="without control characters"):
+        new_study("first", data, tmp_path)
+
+
+def test_pipes_are_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    os.mkfifo(tmp_path / "data" / "scan")
+    with pytest.raises(UnderstudyError, match="nothing that can be imported"):
+        look(tmp_path / "data")
+    os.mkfifo(tmp_path / "data" / "dataset.json")
+    with pytest.raises(UsageError, match="found a pipe"):
+        look(tmp_path / "data")
 
 
 def test_what_is_not_clear_is_said(lay: Lay) -> None:

@@ -123,3 +123,13 @@ def test_a_record_that_is_none(tmp_path: Path, stage: Stage, content: str) -> No
     file.write_text(content)
     with pytest.raises(UnderstudyError, match="is not the record of a stage"):
         read_record(tmp_path, stage)
+
+
+@pytest.mark.parametrize("content", [b"s\tcpu_time\n\xff\xfe\t1\n", b"s\n" + b"1" * 200_000 + b"\n"])
+def test_a_measurement_that_is_none(tmp_path: Path, stage: Stage, content: bytes) -> None:
+    made(tmp_path, stage, state="exported")
+    file = tmp_path / MEASURED / f"{stage.name}.tsv"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    with pytest.raises(UnderstudyError, match="is not what Snakemake measured"):
+        read_record(tmp_path, stage)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from understudy.core.errors import UsageError
+from understudy.core.errors import UnderstudyError, UsageError
 from understudy.studies.record import Record, read_record
 from understudy.studies.runner import last_words, run_stages
 from understudy.studies.stage import Stage
@@ -190,3 +190,19 @@ def test_time_until_an_interruption_counts(
         run_stages(stages, out, told=told)
     record = read_record(out, stages[0])
     assert record is not None and record.state == "started" and record.seconds >= 0.1
+
+
+def test_a_pipe_instead_of_a_log_is_not_waited_for(stages_of: Stages, small: dict[str, Any], tmp_path: Path) -> None:
+    stages, out = stages_of(small), tmp_path / "out"
+    (out / "logs").mkdir(parents=True)
+    os.mkfifo(out / "logs" / f"{stages[0].name}.log")
+    with pytest.raises(UnderstudyError, match="a log was expected at .*, found no file: move it away"):
+        run_stages(stages, out)
+    assert read_record(out, stages[0]) is None and last_words(out, stages[0]) == ""
+
+
+def test_the_last_words_of_a_long_log(stages_of: Stages, small: dict[str, Any], tmp_path: Path) -> None:
+    stage = stages_of(small)[0]
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / f"{stage.name}.log").write_bytes(b"x\n" * 2**20 + b"\xff" * 10**6 + b"\nthe end\n\n")
+    assert last_words(tmp_path, stage) == "the end"

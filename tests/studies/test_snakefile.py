@@ -18,7 +18,7 @@ import pytest
 
 from understudy.core.errors import UsageError
 from understudy.studies.record import State, read_record, state_of, write_record
-from understudy.studies.snakefile import rule_names, snakefile, write_snakefile
+from understudy.studies.snakefile import _text, rule_names, snakefile, write_snakefile
 from understudy.studies.stage import Needs, Stage
 
 PROGRAM = """#!/usr/bin/env python3
@@ -267,3 +267,15 @@ def test_slurm_runs_it(snakemake: Callable[..., str], tmp_path: Path) -> None:
     accounts = () if accounting else ("--slurm-no-account", "--slurm-status-command", "squeue")
     snakemake("--slurm-init-seconds-before-status-checks", "2", *accounts)
     assert len(calls(tmp_path / "out")) == 9
+
+
+def test_every_word_is_one_text_of_python() -> None:
+    for word in ("a\rb", "a\nb", "\\", '"', "\x00\x0c", "😀", "{}", '"""', "\\N{DEGREE SIGN}"):
+        assert ast.literal_eval(_text(word)) == word
+        assert not set("\r\n\x00") & set(_text(word))
+
+
+def test_a_pipe_instead_of_a_snakefile_is_not_waited_for(stages: list[Stage], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "Snakefile")
+    with pytest.raises(UsageError, match="was not written by understudy"):
+        write_snakefile(stages, tmp_path, study="x")

@@ -1,5 +1,7 @@
 """Stages: every verb that a study may use is one of the command line."""
 
+import math
+
 import pytest
 from pydantic import ValidationError
 
@@ -13,7 +15,15 @@ def test_every_verb_that_makes_a_folder_may_be_a_stage() -> None:
 
 
 def test_needs_are_counted_from_something_up() -> None:
-    for wrong in ({"threads": 0}, {"memory_gb": 0}, {"gpus": -1}, {"minutes": 0}, {"hours": 1}):
+    for wrong in (
+        {"threads": 0},
+        {"memory_gb": 0},
+        {"gpus": -1},
+        {"minutes": 0},
+        {"minutes": math.inf},
+        {"threads": 10**9},
+        {"hours": 1},
+    ):
         with pytest.raises(ValidationError):
             Needs(**wrong)
 

@@ -1,5 +1,6 @@
 """The YAML of a study: unknown and repeated keys, names, loops, and what is no YAML."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,15 @@ def test_data_lie_relative_to_the_file(parsed: Parsed, small: dict[str, Any], tm
         ({"stages": {"a": {"train": "x", "needs": {"beer": 1}}}}, "beer: Extra inputs"),
         (
             {"stages": {"logs": {"train": "x"}}},
-            "the folder `logs` is the study's own: give the stage logs another name",
+            "the folder `logs` is that of the logs of the stages: give the stage another name",
         ),
         ({"needs": {"threads": 0}}, "needs.threads"),
+        ({"needs": {"memory_gb": float("inf")}}, "needs.memory_gb"),
+        ({"data": "a\0b"}, "a path without control characters"),
+        ({"stages": {"logs": {"train": "x"}}}, "the folder `logs` is that of the logs"),
+        ({"stages": {"profile": {"train": "x"}}}, "the folder `profile` is that of Snakemake"),
+        ({"stages": {"a": {"train": "x", "batch-size": 1, "batch_size": 2}}}, "has an option twice"),
+        ({"stages": {f"s{i}": {"train": "x"} for i in range(1001)}}, "at most 1000 items"),
         ({"loops": {"seed": []}}, "the loop seed is a list of values"),
         ({"loops": {"seed": [1, 1]}}, "each once"),
         ({"loops": {"seed": ["a/b"]}}, "becomes part of a folder's name"),
@@ -72,8 +79,18 @@ def test_what_is_no_study(parsed: Parsed, small: dict[str, Any], change: dict[st
         ("study: !!python/object:os.system x\n", "is no YAML"),
         ("[" * 5000, "is no YAML"),
         ("x: 1\n" * 300_000, "over 1 MiB"),
+        ("x: 2024-13-45", "is no study"),
+        ("x: !!int y", "is no YAML"),
+        ("x: !!float ''", "is no YAML"),
+        ("x: !!bool y", "is no YAML"),
+        ("x: !!timestamp y", "is no YAML"),
+        ("x: 1" + ":59" * 300 + ":1.5", "is no study"),
+        ("x: 1" + "0" * 30, "too large"),
+        ("x: " + "1" * 5000, "is no YAML"),
+        ("2024-01-01: x", "is no study"),
+        ("{[1]: 2}", "is no YAML"),
     ],
-    ids=range(8),
+    ids=range(18),
 )
 def test_what_is_no_yaml(parsed: Parsed, text: str, says: str) -> None:
     with pytest.raises(UnderstudyError, match=says):
@@ -85,6 +102,13 @@ def test_plain_words_mean_what_they_do_in_yaml_1_2(parsed: Parsed) -> None:
     words = "\n".join(f"  w{i}: {word}" for i, word in enumerate(plain))
     read = parsed(f"study: x\nvalues:\n{words}\nstages: {{a: {{import: phantom}}}}\n").values
     assert list(read.values()) == ["0:8", "-15:15", "on", "2020-01-01", 0.001, 7, 0.5, None, "0x1f", "1_0", True]
+
+
+def test_many_keys_are_read_at_once(parsed: Parsed) -> None:
+    began = time.process_time()
+    with pytest.raises(UnderstudyError, match="is no study"):
+        parsed("x: {" + ",".join(f"k{i}: 1" for i in range(20_000)) + "}")
+    assert time.process_time() - began < 10  # each key against all before took minutes
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ for verb, file in VERBS.items():
     else:
         app.command(verb, cls=Verb, epilog=file.EXAMPLE)(getattr(file, verb.replace("-", "_")))
 
+MAX_SAID = 8000  # characters of an error; a file may hold names of any length, and what a terminal would obey
 INTERRUPTED = "interrupted: run the same command again to go on"
 
 
@@ -109,7 +110,9 @@ def _say(sentence: str, code: int) -> int:
         import traceback
 
         traceback.print_exc()
-    print(f"error: {' '.join(sentence.split())}", file=sys.stderr)  # noqa: T201
+    plain = "".join(letter if letter.isprintable() else "?" for letter in " ".join(sentence.split()))
+    more = "" if len(plain) <= MAX_SAID else " ..."
+    print(f"error: {plain[:MAX_SAID]}{more}", file=sys.stderr)  # noqa: T201
     return code
 
 

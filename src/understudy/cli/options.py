@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.errors import NO_VALUE, UnderstudyError, UsageError
 
 
 def option(metavar: str, meaning: str, **more: Any) -> Any:
@@ -58,7 +58,7 @@ def parse_settings(pairs: Sequence[str] | None, function: Callable[..., Any]) ->
             raise UsageError(f"{key} is no setting: give it as an argument or option of its own (--help)")
         try:
             settings[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, *NO_VALUE) as error:
             raise UsageError(f"the value in --set {pair!r} is not YAML: quote it, e.g. --set '{key}=[1, 2]'") from error
     return settings
 

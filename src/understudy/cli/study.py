@@ -130,6 +130,7 @@ def run(
     from understudy.studies.runner import last_words, run_stages
 
     whole, made = read(context, file, data, settings, key)
+    _look_at_place(made, out)
     _keep(file, whole, out)
     width, numbers = len(str(len(made))), {stage.name: i for i, stage in enumerate(made, start=1)}
 
@@ -182,10 +183,13 @@ def export(
     if engine != "snakemake":
         raise UsageError(f"--engine is snakemake, found {engine!r}")
     whole, made = read(context, file, data, settings, key)
+    _look_at_place(made, out)
     _keep(file, whole, out)
     with writing(out):
         written = write_snakefile(made, out, study=whole.study, program=program)
-    typer.echo(f"{len(made)} stages: {written}; run them with: cd {out} && snakemake --profile profile")
+    typer.echo(
+        f"{len(made)} stages: {written}; run them with: cd {shlex.quote(str(out))} && snakemake --profile profile"
+    )
 
 
 def read(
@@ -203,6 +207,8 @@ def read(
         raise UsageError(f"--set {unknown[0]} is no value of the study: it has {', '.join(found.values) or 'none'}")
     changes: dict[str, Any] = {"values": {**found.values, **told}}
     if data is not None:
+        if not data.exists():
+            raise UsageError(f"data were expected at {data}, and there are none: correct --data")
         changes["data"] = str(data.resolve())  # as that of the file is
     found = found.model_copy(update=changes)
     stages = expand(found, CommandLine(context.find_root().command), key and key.absolute())
@@ -244,11 +250,20 @@ def _keep(file: Path, study: "StudyFile", out: Path) -> None:
         raise UsageError(f"{out} holds the study {name}, and this is {study.study}: choose another --out")
     if not kept.exists() and out.exists() and any(out.iterdir()):
         raise UsageError(f"{out} is no study's folder, and not empty: choose another --out")
-    out.mkdir(exist_ok=True)
     content = file.read_bytes()
-    if not kept.exists() or kept.read_bytes() != content:
-        with whole_file(kept) as handle:
-            handle.write(content)
+    with writing(out):
+        out.mkdir(exist_ok=True)
+        if not kept.exists() or kept.read_bytes() != content:
+            with whole_file(kept) as handle:
+                handle.write(content)
+
+
+def _look_at_place(stages: "Sequence[Stage]", out: Path) -> None:
+    """Refuse a study's folder among the images that it imports: the next import would find the report's figures."""
+    for words in (stage.arguments for stage in stages if stage.verb == "import"):
+        images = Path(words[2]) / dict(pairwise(words)).get("--images", "")
+        if words[2].startswith("/") and out.resolve().is_relative_to(images.resolve()):
+            raise UsageError(f"{out} lies among the data that are imported, {images}: choose another --out")
 
 
 def _show(found: "list[Planned]") -> None:

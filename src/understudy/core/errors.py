@@ -15,3 +15,7 @@ class UsageError(UnderstudyError):
 
 class ProcessLost(UnderstudyError):
     """Another of the processes that compute together has ended; what was written can be gone on with."""
+
+
+NO_VALUE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What PyYAML raises beside its own error, e.g. of ``2024-13-45`` and ``!!int x``."""

@@ -18,6 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from understudy.core.errors import UnderstudyError
@@ -158,6 +159,7 @@ def _draw_lane(axes: Axes, pictures: np.ndarray, labels: np.ndarray | None) -> N
 def png(figure: Figure) -> bytes:
     """Return a figure as PNG bytes without metadata."""
     stream = BytesIO()
+    _without_formulas(figure)
     FigureCanvasAgg(figure).print_png(stream, metadata={"Software": None})
     return stream.getvalue()
 
@@ -165,6 +167,7 @@ def png(figure: Figure) -> bytes:
 def svg(figure: Figure) -> bytes:
     """Return a figure as SVG on no ground, its colours as variables: ``var(--c-1c2733, #1c2733)``."""
     stream = BytesIO()
+    _without_formulas(figure)
     for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
         patch.set_visible(False)
     with rc_context({"svg.hashsalt": "understudy", "svg.fonttype": "none", "font.family": FONTS}):
@@ -174,6 +177,12 @@ def svg(figure: Figure) -> bytes:
     drawn = stream.getvalue().decode()
     drawn = FAMILY.sub("font-family: 'DejaVu Sans', sans-serif", NUMBERED.sub("", drawn[drawn.index("<svg") :]))
     return COLOUR.sub(r"\1: var(--c-\2, #\2)", drawn).encode()
+
+
+def _without_formulas(figure: Figure) -> None:
+    """Draw the dollars of names as they are: text between two would be read as TeX. The powers on axes stay."""
+    for text in figure.findobj(Text):
+        text.set_parse_math("\\mathdefault" in text.get_text())
 
 
 def curve_figure(curve: Mapping[str, Any], form: Form = png) -> bytes:

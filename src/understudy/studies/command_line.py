@@ -11,6 +11,9 @@ import typer
 import yaml
 
 from understudy.core.errors import UsageError
+from understudy.studies.study import CONTROL
+
+MAX_LENGTH = 100_000  # of a command; Linux takes 131,071 bytes of a word
 
 
 class CommandLine:
@@ -35,6 +38,9 @@ class CommandLine:
         Raises:
             UsageError: no such verb or option, or what the parser of the verb says.
         """
+        _refuse_odd(words)
+        if wrong := [word for word in words if word.startswith("-")]:
+            raise UsageError(f"{wrong[0]!r} is no argument of `{words[0]}`: an option is a key of its own")
         command, depth = self._command(words)
         said = list(words)
         for name, value in {**options, **{k: v for k, v in more.items() if _find(command, k)}}.items():
@@ -43,6 +49,7 @@ class CommandLine:
             raise UsageError(f"`{words[0]}` takes no settings: leave set out")
         for key, value in settings.items():
             said += ["--set", f"{key}={_yaml(value)}"]
+        _refuse_odd(said)
         try:
             command.make_context(" ".join(words[:depth]), said[depth:])  # its own parser reads all words
         except typer.TyperException as error:
@@ -80,6 +87,14 @@ class CommandLine:
         if found.multiple:
             return [part for one in _listed(value) for part in (flag, _text(one))]
         return [flag, ",".join(map(_text, value)) if isinstance(value, list | tuple) else _text(value)]
+
+
+def _refuse_odd(words: list[str]) -> None:
+    """Refuse what a system, a log or a Snakefile does not take as it is."""
+    if odd := [word for word in words if CONTROL.search(word)]:
+        raise UsageError(f"a word of a command is one line without control characters, found {odd[0][:80]!r}")
+    if sum(map(len, words)) > MAX_LENGTH:
+        raise UsageError(f"the command is over {MAX_LENGTH:,} characters long: join fewer stages")
 
 
 def _is_option(param: Any) -> bool:

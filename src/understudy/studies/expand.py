@@ -10,6 +10,7 @@ all outputs at once. Where an input does not exist (``only``), it is not made.
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -97,7 +98,10 @@ class _Expansion:
 
     def stages(self) -> Iterator[Stage]:
         """Yield a stage for each combination for which all inputs exist."""
-        for combination in product(*(self._values(loop) for loop in self.loops)):
+        wanted = [self._values(loop) for loop in self.loops]
+        if math.prod(map(len, wanted)) > MOST_STAGES:
+            raise UsageError(f"the study has over {MOST_STAGES} stages {self.name}: make its loops shorter")
+        for combination in product(*wanted):
             at = dict(zip(self.loops, combination, strict=True))
             inputs = {
                 other: groups.get(tuple(at[loop] for loop in shared), [])
@@ -107,7 +111,7 @@ class _Expansion:
                 yield self._stage(at, inputs)
 
     def _values(self, loop: str) -> list[str]:
-        wanted = [as_text(value) for value in self.template.only.get(loop, self.study.loops[loop])]
+        wanted = {as_text(value) for value in self.template.only.get(loop, self.study.loops[loop])}
         return [value for value in self.study.loops[loop] if value in wanted]
 
     def _grouped(self, stages: list[Stage]) -> tuple[list[str], dict[tuple[str, ...], list[Stage]]]:

@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.regular_file import open_regular
 from understudy.data.column_values import column_values
 from understudy.data.dicom.opening import is_dicom
-from understudy.studies.study import NAME
+from understudy.studies.study import CONTROL, NAME
 
 SHIPPED = files("understudy.studies") / "shipped"
 MOST_FILES = 2000  # looked at
@@ -73,7 +75,7 @@ def new_study(name: str, data: Path, folder: Path) -> tuple[str, Guess]:
     if not data.is_dir():
         raise UsageError(f"a folder with data was expected at {data}, and there is none: correct --data")
     layout = look(data)
-    place = json.dumps(os.path.relpath(data.absolute(), folder.absolute()))
+    place = _quoted(os.path.relpath(data.absolute(), folder.absolute()))
     text = re.sub(r"^data: \S+", lambda _: f"data: {place}", text, count=1, flags=re.MULTILINE)
     if re.search(r"^  cohort:\n(?:    .*\n)*?    import: \[folder, \$data\]", text, re.MULTILINE):
         text = _with_import(text, layout)
@@ -88,8 +90,8 @@ def leaving_out(text: str, layout: Guess, data: Path, column: str) -> str:
     """
     if not re.search(r"^  fold: .*$", text, re.MULTILINE) or not {"table", "subject"} <= layout.options.keys():
         raise UsageError(
-            "--leave-out wants a study with folds (crossval), and a table with a subject column: leave it out and write "
-            "leave_out: COLUMN=VALUE into the import yourself"
+            "--leave-out wants a study with folds (crossval), and a table with a subject column: leave it out, and "
+            "write leave_out: COLUMN=VALUE into the import yourself"
         )
     found = column_values(data / layout.options["table"], column, layout.options["subject"])
     names = {re.sub(r"[^A-Za-z0-9]+", "_", value).strip("_")[:40]: value for value in found.subjects}
@@ -109,10 +111,17 @@ def _with_import(text: str, layout: Guess) -> str:
     lines = rest.splitlines(keepends=True)
     body = next((i for i, line in enumerate(lines) if not line.startswith("    ")), len(lines))
     kept = [line for line in lines[:body] if line.split(":")[0].strip() not in PLACE]
-    made = [f"    # {remark}\n" for remark in layout.unclear]
+    made = [f"    # {CONTROL.sub('?', remark)}\n" for remark in layout.unclear]
     made += [f"    import: [{layout.source}, $data]\n"]
-    made += [f"    {key}: {json.dumps(value)}\n" for key, value in options.items()]
+    made += [f"    {key}: {_quoted(value).replace('$', '$$')}\n" for key, value in options.items()]
     return head + start + "".join([*made, *kept, *lines[body:]])
+
+
+def _quoted(value: Any) -> str:
+    """Write a value as YAML on one line; a name that no command can hold is an UnderstudyError."""
+    if CONTROL.search(str(value)):
+        raise UnderstudyError(f"a name without control characters was expected, found {value!r}: rename it")
+    return json.dumps(value, ensure_ascii=False)
 
 
 def look(data: Path) -> Guess:
@@ -132,7 +141,7 @@ def look(data: Path) -> Guess:
     pictures = [file for file in found if PICTURES.search(file.name)]
     if pictures:
         return _folder(data, pictures)
-    if any(is_dicom(file) for file in found[:50]):
+    if any(is_dicom(file) for file in found[:50] if file.is_file()):
         return Guess("dicom", unclear=("which series are the channels: --help of `understudy import dicom`",))
     raise UnderstudyError(
         f"nothing that can be imported was found in {data}: images (PNG, TIFF, JPEG, NIfTI, MHA, NRRD) or DICOM files "
@@ -151,7 +160,8 @@ def _described(data: Path) -> bool:
     """Tell nnU-Net's dataset.json from the Decathlon's."""
     file = next(file for file in _files(data) if file.name == "dataset.json")
     try:
-        read = json.loads(file.read_bytes()[: 2**24])
+        with open_regular(file, "a description of a data set") as handle:
+            read = json.loads(handle.read(2**24))
     except (ValueError, RecursionError) as error:
         raise UnderstudyError(f"{file} is no JSON: mend it, or move it away") from error
     return isinstance(read, dict) and "channel_names" in read

@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field
 
 from understudy.core.atomic import whole_file
 from understudy.core.documents import STRICT, read_document
-from understudy.core.errors import UsageError
+from understudy.core.errors import UnderstudyError, UsageError
 from understudy.studies.stage import Stage
 
 RECORDS, ASIDE, MEASURED = Path(".study/records"), Path(".study/aside"), Path(".study/measured")
@@ -87,8 +87,11 @@ def _record_file(out: Path, stage: Stage) -> Path:
 def _measured(file: Path) -> dict[str, float]:
     """Read what Snakemake's ``benchmark`` wrote of a job: a line of names, a line of values, some of them unknown."""
     columns = {"seconds": "s", "cpu_seconds": "cpu_time", "peak_mb": "max_rss"}
-    with file.open(newline="") if file.is_file() else nullcontext(()) as lines:
-        row = next(csv.DictReader(lines, delimiter="\t"), {})
+    try:
+        with file.open(newline="") if file.is_file() else nullcontext(()) as lines:
+            row = next(csv.DictReader(lines, delimiter="\t"), {})
+    except (ValueError, csv.Error) as error:
+        raise UnderstudyError(f"{file} is not what Snakemake measured ({error}): remove it") from error
     known = {name: row[column] for name, column in columns.items() if NUMBER.fullmatch(row.get(column) or "")}
     return {name: float(value) for name, value in known.items()}
 

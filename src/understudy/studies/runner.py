@@ -23,6 +23,7 @@ from functools import partial
 from pathlib import Path
 
 from understudy.core.atomic import lock
+from understudy.core.errors import UnderstudyError
 from understudy.studies.record import (
     Record,
     State,
@@ -38,6 +39,7 @@ from understudy.studies.stage import Stage, depths
 PROGRAM = (sys.executable, "-m", "understudy.cli.main")
 POLL_SECONDS = 0.05
 TERM_SECONDS = 10.0
+LAST_BYTES = 2**14  # of a log, among which its last line is looked for
 PR_SET_PDEATHSIG = 1  # prctl.h
 Told = Callable[[str, Stage, Record | None], None]  # "start", "done" or "failed"
 
@@ -115,10 +117,12 @@ class _Runner:
                 "code": None,
             }
         )
+        log = self.out / "logs" / f"{stage.name}.log"
+        if log.exists() and not log.is_file():  # a pipe would hang its writer
+            raise UnderstudyError(f"a log was expected at {log}, found no file: move it away")
         folder = self.out / stage.folder
         folder.parent.mkdir(parents=True, exist_ok=True)
         write_record(self.out, stage, record)
-        log = self.out / "logs" / f"{stage.name}.log"
         log.parent.mkdir(exist_ok=True)
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
         with log.open("ab") as handle:
@@ -195,5 +199,9 @@ def _die_with(parent: int) -> None:
 def last_words(out: Path, stage: Stage) -> str:
     """Return the last line of a stage's log: of a failed one, its error."""
     file = out / "logs" / f"{stage.name}.log"
-    lines = file.read_text(errors="replace").split("\n") if file.is_file() else []
+    if not file.is_file():
+        return ""
+    with file.open("rb") as handle:
+        handle.seek(max(file.stat().st_size - LAST_BYTES, 0))
+        lines = handle.read(LAST_BYTES).decode(errors="replace").split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -22,6 +22,7 @@ Snakemake is called as a program from an environment of its own and never import
 cluster`` (benchmarks/cluster/).
 """
 
+import json
 import keyword
 import math
 import re
@@ -88,7 +89,7 @@ def write_snakefile(stages: Sequence[Stage], out: Path, *, study: str, program: 
         UsageError: ``out`` holds a Snakefile that another program wrote, or stages run there now.
     """
     file, profile = out / "Snakefile", out / "profile" / "config.yaml"
-    if file.exists() and not file.read_bytes().startswith(FIRST_LINE.encode()):
+    if file.exists() and not (file.is_file() and file.read_bytes().startswith(FIRST_LINE.encode())):
         raise UsageError(f"{file} was not written by understudy and is not overwritten: choose another --out")
     for folder in (out / ".study", profile.parent):
         folder.mkdir(parents=True, exist_ok=True)
@@ -173,7 +174,7 @@ def _lines(files: Sequence[str]) -> str:
 
 
 def _text(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    return json.dumps(value, ensure_ascii=False)  # every such text is one of Python, too
 
 
 def _braced(text: str) -> str:

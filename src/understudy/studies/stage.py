@@ -28,11 +28,13 @@ class Needs(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    threads: int = Field(1, ge=1, description="processor threads; the last digits of results depend on their number")
-    memory_gb: float = Field(4, gt=0, description="main memory")
-    gpus: int = Field(0, ge=0, description="graphics processors")
-    minutes: float | None = Field(None, gt=0, description="expected duration")
-    disk_mb: float | None = Field(None, gt=0, description="expected size of the output")
+    threads: int = Field(
+        1, ge=1, le=1024, description="processor threads; the last digits of results depend on their number"
+    )
+    memory_gb: float = Field(4, gt=0, le=1e6, description="main memory")
+    gpus: int = Field(0, ge=0, le=1024, description="graphics processors")
+    minutes: float | None = Field(None, gt=0, le=1e7, description="expected duration")
+    disk_mb: float | None = Field(None, gt=0, le=1e12, description="expected size of the output")
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,15 @@
 """
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from understudy.core.documents import mistakes
-from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.errors import NO_VALUE, UnderstudyError, UsageError
 from understudy.core.regular_file import open_regular
 from understudy.studies.report.config import ReportConfig
 from understudy.studies.stage import MARKERS, Needs
@@ -35,7 +36,8 @@ from understudy.studies.stage import MARKERS, Needs
 NAME = r"[a-z][a-z0-9_]{0,39}"
 VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._]{0,39}")  # of a loop; it becomes part of folder names
 OWN = ("joins", "only", "needs", "about", "set")  # keys of a stage that are no options
-TAKEN = ("report", "logs", "profile")  # folders of a study that are no stage's
+RESERVED = {"report": "the study's report", "logs": "the logs of the stages", "profile": "Snakemake's profile"}
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")  # what no word of a command may hold
 MAX_BYTES = 2**20
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
 FORBID = ConfigDict(extra="forbid", frozen=True)
@@ -67,11 +69,19 @@ class Template(BaseModel):
             raise ValueError(f"a stage has exactly one verb out of {', '.join(MARKERS)}; found {found}")
         words = given[verbs[0]]
         options = {str(key).replace("-", "_"): value for key, value in given.items() if key not in (*verbs, *OWN)}
+        if len(options) < len(given) - len(given.keys() & {*verbs, *OWN}):
+            raise ValueError("a stage has an option twice, once with - and once with _")
         if forbidden := {"out", "dry_run", "key"} & options.keys():
             raise ValueError(f"a study gives every stage its {min(forbidden)}: leave it out")
         own = {key: given[key] for key in OWN[:-1] if given.get(key) is not None}
         listed = tuple(words) if isinstance(words, list) else (words,)
         return {"verb": verbs[0], "words": listed, "options": options, "settings": given.get("set"), **own}
+
+
+def _plain(path: str) -> str:
+    if CONTROL.search(path):
+        raise ValueError(f"a path without control characters was expected, found {path!r}: rename the folder")
+    return path
 
 
 class StudyFile(BaseModel):
@@ -82,11 +92,11 @@ class StudyFile(BaseModel):
     study: Name
     title: str = ""
     about: str = ""
-    data: str | None = None
+    data: Annotated[str, AfterValidator(_plain)] | None = None
     values: dict[Name, Any] = {}
     loops: dict[Name, dict[str, Any]] = {}  # name -> value -> what belongs to it
     needs: Needs = Needs()
-    stages: dict[Name, Template] = Field(min_length=1)
+    stages: dict[Name, Template] = Field(min_length=1, max_length=1000)
     report: ReportConfig = ReportConfig()
 
     @model_validator(mode="before")
@@ -98,10 +108,10 @@ class StudyFile(BaseModel):
 
     @model_validator(mode="after")
     def _names_are_told_apart(self) -> Self:
-        if taken := [name for name in TAKEN if name in self.stages]:
-            raise ValueError(f"the folder `{taken[0]}` is the study's own: give the stage {taken[0]} another name")
+        if taken := sorted(RESERVED.keys() & self.stages.keys()):
+            raise ValueError(f"the folder `{taken[0]}` is that of {RESERVED[taken[0]]}: give the stage another name")
         names = ["data", *self.values, *self.loops, *self.stages]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
+        if twice := sorted(name for name, times in Counter(names).items() if times > 1):
             raise ValueError(f"stages, loops, values and data have names of their own; {twice[0]!r} stands twice")
         for stage, template in self.stages.items():
             if unknown := [loop for loop in (*template.joins, *template.only) if loop not in self.loops]:
@@ -146,12 +156,11 @@ def read_study(file: Path) -> StudyFile:
     if len(content) > MAX_BYTES:
         raise UnderstudyError(f"{file} is no study: it has over {MAX_BYTES // 2**20} MiB")
     try:
-        data = yaml.load(content.decode(), _Once)
-        study = StudyFile.model_validate(data)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise UnderstudyError(f"{file} is no YAML: {' '.join(str(error).split())[:300]}") from error
+        study = StudyFile.model_validate(yaml.load(content.decode(), _Once))
     except ValidationError as error:
         raise UnderstudyError(f"{file} is no study ({mistakes(error)}): correct it") from error
+    except (yaml.YAMLError, *NO_VALUE) as error:
+        raise UnderstudyError(f"{file} is no YAML: {' '.join(str(error).split())[:300]}") from error
     folder = study.data and str((file.absolute().parent / study.data).resolve())
     return study.model_copy(update={"data": folder})
 
@@ -169,13 +178,23 @@ class _Once(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for i, key in enumerate(keys):
-            if key in keys[:i]:
+        seen: set[Any] = set()
+        for key in (self.construct_object(key, deep=True) for key, _ in node.value):
+            if not isinstance(key, str | int | float | None):
+                raise yaml.YAMLError(f"a key is a word or a number, found {key!r}{node.start_mark}")
+            if key in seen:
                 raise yaml.YAMLError(f"the key {key!r} stands twice{node.start_mark}")
+            seen.add(key)
         return super().construct_mapping(node, deep)
 
+    def construct_yaml_int(self, node: Any) -> int:
+        number = super().construct_yaml_int(node)
+        if abs(number) >= 2**64:
+            raise yaml.YAMLError(f"a number is too large{node.start_mark}")
+        return number
 
+
+_Once.add_constructor("tag:yaml.org,2002:int", _Once.construct_yaml_int)
 _Once.yaml_implicit_resolvers = {}
 for tag, pattern, first in (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),

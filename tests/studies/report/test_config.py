@@ -37,6 +37,9 @@ def test_only_a_number_from_a_source_is_quoted(source: str) -> None:
         {"claims": [{"claim": "c", "from": "u", "at_least": 1, "arm": "everything"}]},
         {"tables": [{"from": "u", "paper": [{"row": "r", "value": float("nan"), "source": "x [S]"}]}]},
         {"samples": [{"from": "u", "cases": 99}]},
+        {"claims": [{"claim": "c", "from": "u", "at_least": float("nan")}]},
+        {"claims": [{"claim": "c", "from": "u", "at_most": float("inf")}]},
+        {"draws": 10**12},
     ],
 )
 def test_what_is_no_report_is_refused(wrong: dict[str, object]) -> None:

@@ -12,8 +12,8 @@ def test_cost_by_template(folds: Any) -> None:
     cost, stages = block.tables
     assert cost.view.rows[1] == ["painted_run", "train diffusion", "4 of 4", "2.00", "30.0", "1.889", "2.00", "14.0"]
     assert (
-        "25 stages took 12.50 hours on node1, 1 thread each; failed stages, and runs that were killed together with "
-        "the runner, are not counted." in block.sentences
+        "25 stages took 12.50 hours on 1 machine, 1 thread each; failed stages, and runs that were killed together "
+        "with the runner, are not counted." in block.sentences
     )
     assert len(stages.view.rows) == 25 and stages.view.folded
 
@@ -22,6 +22,9 @@ def test_no_path_of_the_data(folds: Any) -> None:
     stage = replace(folds.stages[0], arguments=("train", "x", "--set", "weights=/secret/w", "--start", "a/b"))
     assert command(stage) == "understudy train x --set weights=DATA --start a/b"
     assert command(folds.stages[0]) == "understudy import folder DATA --fold 1/2 --out cohort/cohort-fold1"
+    words = ("train", "x", "~/a", "../b", "file:///c", "--set", "w=/d e/f", "--set", "l=[1, /g/h]", "--n", "1/2")
+    told = "understudy train x DATA DATA DATA --set w=DATA --set l=[1, DATA] --n 1/2"
+    assert command(replace(folds.stages[0], arguments=words)) == told
     written = request(folds.model_dump(), folds.out)
     assert "secret" not in written and "import: phantom" in written
 
@@ -33,11 +36,17 @@ def test_the_yaml_is_that_which_was_kept(tmp_path: Path) -> None:
     )
     (tmp_path / "study.yaml").write_text(text + "\nabout: see https://example.org/a/b, 1/2 of them\n")
     found = request({"values": {"n": 5}}, tmp_path)
-    assert "Name" not in found and "[folder, DATA], c: DATA}" in found
+    assert "Name" not in found and "[folder, 'DATA'], c: \"DATA\"}" in found
     assert "# a comment" in found and "data: DATA" in found and "[folder, DATA], fold: $fold/5, b: DATA}" in found
     assert "https://example.org/a/b, 1/2 of" in found and found.endswith(
         "# Constants as they were run:\nvalues:\n  n: 5\n"
     )
+
+
+def test_a_path_with_blanks_is_a_path(tmp_path: Path) -> None:
+    text = "a: \"/home/ann/My Ward/x\"\nb: /home/ann/My Ward/x  # see\nc: [1/2, '~/My Ward/x']\n- /home/My Ward\n"
+    (tmp_path / "study.yaml").write_text(text)
+    assert request({}, tmp_path) == "a: \"DATA\"\nb: DATA  # see\nc: [1/2, 'DATA']\n- DATA\n"
 
 
 def test_without_records(builder: Any, tmp_path: Path) -> None:

@@ -91,3 +91,25 @@ def test_a_report_that_is_none_is_refused(folds: Any) -> None:
     folds.report = {"claims": [{"claim": "c", "from": "utilty", "at_least": 1}]}
     with pytest.raises(UnderstudyError, match="asks for the stage 'utilty'"):
         write_study_report(folds, folds.stages, folds.out)
+
+
+EVIL = "<script>alert(1)</script>\"'><img src=x>&{{7*7}} $\\x$ $x_{a}$"
+
+
+def test_words_of_the_yaml_and_of_files_stay_words(folds: Any) -> None:
+    folds.title = folds.about = EVIL
+    names = dict.fromkeys(("painted", "fold", "seed", "core", "utility", "real", "cohort"), EVIL)
+    claim = {"claim": EVIL, "source": EVIL, "from": "utility", "where": {"cohort": "painted"}, "at_least": 0.8}
+    table = {"from": "utility", "title": EVIL, "paper": [{"row": EVIL, "value": 1, "source": EVIL + "[S]"}]}
+    curve = {"from": "utility", "x": "fold", "title": EVIL, "x_label": EVIL, "arms": ["both"], "pool": ["seed"]}
+    folds.report |= {"names": names, "claims": [claim], "tables": [table], "curves": [curve], "not_measured": [EVIL]}
+    for file, content in files(write_study_report(folds, folds.stages, folds.out).parent).items():
+        if file.endswith((".html", ".svg")):
+            assert b"<script" not in content and b"<img src=x" not in content and b">49<" not in content, file
+    assert "alert(1)" in (folds.out / "report" / "report.html").read_text()
+
+
+def test_an_arm_that_is_none(folds: Any) -> None:
+    folds.report["tables"] = [{"from": "utility", "arms": ["both-7"]}]
+    with pytest.raises(UnderstudyError, match="the arm 'both-7' of utility, which has real, "):
+        write_study_report(folds, folds.stages, folds.out)

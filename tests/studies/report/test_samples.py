@@ -3,8 +3,10 @@
 from io import BytesIO
 from typing import Any
 
+import pytest
 from PIL import Image
 
+from understudy.core.errors import UnderstudyError
 from understudy.studies.report.config import SampleGrid
 from understudy.studies.report.samples import sample_figures
 
@@ -27,3 +29,8 @@ def test_cohorts_stand_side_by_side(sizes: Any) -> None:
     )
     assert [name for name, _ in figure.legend] == ["core", "oedema"]
     assert sample_figures(sizes.measures(samples=(SampleGrid(template="cohort"),)))[0] == []  # real cases
+
+
+def test_a_channel_that_is_none(folds: Any) -> None:
+    with pytest.raises(UnderstudyError, match="the channel 'ct' of painted, which has t1, flair: correct it"):
+        sample_figures(folds.measures(samples=(SampleGrid(template="painted", channels=("ct",)),)))

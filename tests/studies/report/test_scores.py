@@ -53,3 +53,10 @@ def test_what_is_not_there_is_told(folds: Any, tmp_path: Path) -> None:
         read_scores(tmp_path)
     with pytest.raises(UnderstudyError, match="no table of scores with sharpness"):
         read_scores(folds.out / "utility" / "utility-fold1", "sharpness")
+
+
+def test_a_field_without_end(tmp_path: Path) -> None:
+    (tmp_path / "internal").mkdir()
+    (tmp_path / "internal" / "per_subject.csv").write_text("subject_id\n" + "s" * 200_000)
+    with pytest.raises(UnderstudyError, match="is no table of scores"):
+        read_scores(tmp_path)

@@ -68,8 +68,8 @@ class Claim(Measure):
 
     claim: str = Field(min_length=1)
     source: str = ""
-    at_least: float | None = None
-    at_most: float | None = None
+    at_least: float | None = Field(None, allow_inf_nan=False)
+    at_most: float | None = Field(None, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -145,7 +145,7 @@ class ReportConfig(_Asked):
 
     pool: Loops = POOLED
     seed: int = Field(0, description="of resampling")
-    draws: int = Field(2000, ge=100, description="resamples")
+    draws: int = Field(2000, ge=100, le=100_000, description="resamples")
     names: dict[str, str] = Field({}, description="words for loops, their values and stages")
     claims: tuple[Claim, ...] = ()
     tables: tuple[ScoreTable, ...] | None = Field(None, description="default: one for each `evaluate utility`")

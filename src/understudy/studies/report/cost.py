@@ -25,7 +25,10 @@ KINDS = ("import", "train", "evaluate")  # verbs whose first argument says what 
 KEPT = "study.yaml"  # where `study run` keeps the YAML
 MAX_BYTES = 2**20
 DATA_LINE = re.compile(r"^data:.*$", re.MULTILINE)
-PATHS = re.compile(r"'~?/[^'\n]*'|\"~?/[^\"\n]*\"|(?<![\w./:~$-])~?/(?:[^\s/,\"'\]}]+/)*[^\s/,\"'\]}]+")
+OUTSIDE = re.compile(r"(~|\.\.)?/|file:")
+PATHS = re.compile(  # quoted; a whole value; any other, up to a blank
+    r"""(?<=["'])~?/[^"'\n]+|(?<=[:-][ ])~?/[^\n,\]}#]*[^\s,\]}#]|(?<![\w./:~$-])~?/(?:[^\s/,"'\]}]+/)*[^\s/,"'\]}]+"""
+)
 
 
 def cost_block(measures: Measures) -> PagePart:
@@ -79,7 +82,7 @@ def _told(measures: Measures, records: Sequence[Record]) -> list[str]:
         return [*told, "No cost is on record: the stages were not run by the local runner."]
     hosts, threads = sorted({r.host for r in records if r.host}), sorted({r.threads for r in records})
     hours = sum(r.seconds for r in records) / 3600
-    on = f" on {', '.join(hosts)}" if hosts else ""
+    on = f" on {len(hosts)} machine{'s' * (len(hosts) != 1)}" if hosts else ""  # their names are nobody's business
     each = " or ".join(map(str, threads))
     return [*told, f"{len(records)} stages took {hours:.2f} hours{on}, {each} thread{'s' * (each != '1')} each; "
             "failed stages, and runs that were killed together with the runner, are not counted."]  # fmt: skip
@@ -90,9 +93,14 @@ def _commands(measures: Measures) -> list[list[str]]:
 
 
 def command(stage: Stage) -> str:
-    """Return a stage's command; whole paths, which name a machine's folders, become DATA."""
-    words = (DATA if word.startswith("/") else PATHS.sub(DATA, word) for word in stage.arguments)
-    return " ".join(["understudy", *words])
+    """Return a stage's command; a whole path, which names a machine's folders, becomes DATA."""
+    return " ".join(["understudy", *map(_without_place, stage.arguments)])
+
+
+def _without_place(word: str) -> str:
+    """Return a word without paths that lead out of the study's folder."""
+    key, equals, value = word.rpartition("=")
+    return f"{key}{equals}{DATA}" if OUTSIDE.match(value) else PATHS.sub(DATA, word)
 
 
 def request(study: dict[str, Any], out: Path) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from understudy.core.errors import UnderstudyError
 from understudy.evaluation.folder import grid_arrays
 from understudy.evaluation.guard import slug
 from understudy.report.figures import DrawnCases, grid_figure
@@ -85,6 +86,11 @@ def _grids(measures: Measures, plan: SampleGrid, shown: Sequence[Shown]) -> list
             for name, picture in one.cases.layers()
             if name in chosen
         ]
+        if not rows:
+            raise UnderstudyError(
+                f"the report asks for the channel {chosen[0]!r} of {plan.template}, which has "
+                f"{', '.join(layers)}: correct it"
+            )
         title = plan.title or f"Cases of {named(measures.config.names, plan.template)}"
         alt = f"The first cases of {', '.join(one.label for one in same)}, with label maps as outlines."
         name = slug(f"samples {plan.template} {i + 1}")[:80]

@@ -61,11 +61,11 @@ def read_scores(folder: Path, score: str = "") -> NetworkScores:
     for name, read in (("per_subject.csv", _of_subjects), ("per_case.csv", _of_cases)):
         file = folder / "internal" / name
         if file.is_file():
-            with file.open(newline="", encoding="utf-8") as handle:
-                rows = list(csv.DictReader(handle))
             try:
+                with file.open(newline="", encoding="utf-8") as handle:
+                    rows = list(csv.DictReader(handle))
                 return read(rows, score)
-            except (KeyError, ValueError) as error:
+            except (LookupError, ValueError, csv.Error) as error:
                 raise UnderstudyError(
                     f"{file} is no table of scores with {score or 'a score'}: evaluate again"
                 ) from error

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from understudy.core.errors import UnderstudyError
 from understudy.core.result import SCORES, Result
 from understudy.evaluation.folder import join_notes
 from understudy.evaluation.guard import slug
@@ -38,7 +39,11 @@ class ScoreRow:
 
 
 def score_rows(measures: Measures, asked: ScoreTable) -> list[ScoreRow]:
-    """Measure the rows of a table, real cases alone first; equal rows of these are one, with the loops they share."""
+    """Measure the rows of a table, real cases alone first; equal rows of these are one, with the loops they share.
+
+    Raises:
+        UnderstudyError: none of the arms that are asked for was trained.
+    """
     judged, pool = measures.finished.select(asked), measures.pooled_loops(asked.pool)
     groups = measures.groups(judged, pool, asked.rows)
     classes = list(asked.classes) or _classes(measures.classes(judged))
@@ -49,6 +54,11 @@ def score_rows(measures: Measures, asked: ScoreTable) -> list[ScoreRow]:
             there = measures.arms(members)
             for arm in (arm for arm in arms if arm.startswith("real") == real and arm in there):
                 rows.append(_row(measures, asked, arm, loops, members, classes))
+    if not rows:
+        raise UnderstudyError(
+            f"the report asks for the arm {arms[0] if arms else ''!r} of {asked.template}, which has "
+            f"{', '.join(measures.arms(judged)) or 'none'}: correct it"
+        )
     return _merged(rows)
 
 
