@@ -52,9 +52,9 @@ def write(tmp_path: Path) -> Write:
 
 
 def images_of(write: Write, name: str = "images", **changes: Any) -> Cohort:
-    """Thirty subjects further, all of them to train on, without label maps, and another range."""
+    """Thirty subjects further, of training or no split, without label maps, and another range."""
     return write(
-        name, **{"first": 100, "splits": ("train",), "high": 251, "scheme": None, "label_source": None} | changes
+        name, **{"first": 100, "splits": ("train", ""), "high": 251, "scheme": None, "label_source": None} | changes
     )
 
 
