@@ -39,7 +39,7 @@ How often the intervals of pooled numbers hold the truth is simulated in [covera
 MONAI = """## Where MONAI is not right
 
 An empty map has no surface, and a library that answers `nan` drops the case from a mean: a lesion that was missed would
-cost nothing. The rule of `evaluation/utility/overlap.py` counts the worst value where one map is empty, and leaves the
+cost nothing. The rule of `tasks/overlap.py` counts the worst value where one map is empty, and leaves the
 class out, counted, where both are. Distances in mm, in a volume with a diagonal of {diagonal:.3f} mm.
 
 | case | Dice | Dice of MONAI | HD95 | HD95 of MONAI |

@@ -10,8 +10,8 @@ import pytest
 
 from understudy.evaluation import quantities
 from understudy.evaluation.utility.classification import Classification
-from understudy.evaluation.utility.overlap import OVERLAPS
 from understudy.evaluation.utility.surface import SURFACES
+from understudy.tasks.overlap import OVERLAPS
 
 TESTS = Path(__file__).resolve().parent
 REPOSITORY = TESTS.parent

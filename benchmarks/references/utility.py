@@ -18,9 +18,9 @@ from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
 from references import Row, largest
 from understudy.evaluation.utility.auc import weighted_area
-from understudy.evaluation.utility.overlap import OVERLAPS, confusion, overlaps
 from understudy.evaluation.utility.surface import SURFACES, Stack, surface_scores
 from understudy.tasks.classification import class_auc
+from understudy.tasks.overlap import OVERLAPS, confusion, overlaps
 
 # size, spacing in mm, how many pairs
 CASES = (((20, 16), (0.5, 0.8), 5), ((9, 14, 12), (1.0, 1.0, 1.0), 5), ((40, 64, 64), (3.0, 0.7, 1.3), 2))
@@ -179,7 +179,7 @@ def auc_of_scikit_learn() -> float:
     return largest(np.array(found), np.array(expected))
 
 
-SCORES, FAR = "evaluation/utility/test_overlap.py", "evaluation/utility/test_surface.py"
+SCORES, FAR = "tasks/test_overlap.py", "evaluation/utility/test_surface.py"
 MAPS = f"{sum(case[2] for case in CASES)} pairs of maps, 20 x 16 to 40 x 64 x 64, 3 classes"
 SPACED = f"{MAPS}, voxels of up to 3 x 0.7 x 1.3 mm"
 DOUBLE = "`compute_hausdorff_distance`, its percentile taken in float64"

@@ -32,13 +32,14 @@ if TYPE_CHECKING:
     from understudy.api.generators import condition as condition
     from understudy.api.generators import load as load
     from understudy.api.generators import sample as sample
+    from understudy.api.generators import segment as segment
     from understudy.api.generators import train as train
     from understudy.core.cohort import Cohort as Cohort
 
 __version__ = "0.1.0"
 _WHERE = {
     "api.data": ("import_cohort", "import_folder", "import_phantom", "preview_import"),
-    "api.generators": ("classify", "condition", "load", "sample", "train"),
+    "api.generators": ("classify", "condition", "load", "sample", "segment", "train"),
     "api.evidence": ("evaluate", "release", "report", "verify"),
     "core.cohort": ("Cohort",),
 }

@@ -32,6 +32,8 @@ WRONG = [
     "edit {cohort} --lesion a --place /nowhere --out new",
     "edit {cohort} --anatomy /nowhere --out new",
     "classify /nowhere --out new",
+    "segment /nowhere {cohort} --out new",
+    "segment {cohort} /nowhere --out new",
     "condition /nowhere --classifier {cohort} --n 4 --out new",
     "condition {run} --classifier /nowhere --n 4 --out new",
     "evaluate utility --real /nowhere --synthetic {cohort} --out new",

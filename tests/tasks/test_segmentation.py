@@ -2,14 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.tasks import fitting, segmentation
-from understudy.tasks.segmentation import SegmentationConfig, Segmenter, standardised, train_segmenter
+from understudy.tasks.segmentation import (
+    SegmentationConfig,
+    Segmenter,
+    standardised,
+    subject_cases,
+    train_segmenter,
+)
 
 TINY = SegmentationConfig(updates=60, checks=3, channels=(8, 16, 16), batch_size=8, precision="fp32")
 
@@ -141,3 +149,11 @@ def test_augmentation_and_order_are_seeded(monkeypatch: pytest.MonkeyPatch) -> N
     for seed in (3, 3, 4):
         train_segmenter(Squares(24, 0), 3, TINY.model_copy(update={"updates": 1, "checks": 1}), seed, lambda _: 1.0)
     assert seen[0] == seen[1] and seen[0][0] != seen[2][0] and seen[0][1] != seen[2][1]
+
+
+def test_subjects_are_numbered_in_order(classes_cohort: Callable[..., Cohort], tmp_path: Path) -> None:
+    cohort = classes_cohort(tmp_path / "c")
+    cases, rows = subject_cases(cohort, "train"), cohort.rows("train")
+    assert cases.subjects == cohort.subjects("train") and len(cases.labels) == len(rows) == 12
+    assert (np.array(cases.subjects)[cases.number] == cohort.column("subject_id")[rows]).all()
+    assert (cases.counts(cases.labels).sum((1, 2)) == 64).all()  # pixels of one case each

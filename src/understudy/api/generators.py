@@ -188,6 +188,33 @@ def classify(cohort: Path | str, out: Path | str, *, seed: int = 0, **settings: 
     return out
 
 
+def segment(
+    labelled: Path | str,
+    images: Path | str,
+    out: Path | str,
+    *,
+    key: Path | None = None,
+    seed: int = 0,
+    **settings: Any,
+) -> Cohort:
+    """Give images the label maps that a segmenter predicts, and return them in one cohort with the labelled cases.
+
+    Args:
+        labelled: the folder of a real cohort with label maps: the segmenter learns its train split, and is chosen on
+            its validation split.
+        images: the folder of a real cohort of other subjects; they become training cases.
+        out: the cohort folder to make.
+        key: file of the pseudonym key; default: the user's own.
+        seed: everything random follows from it.
+        settings: of the segmenter, e.g. ``updates=500``; ``understudy settings segment`` lists them.
+    """
+    first, second = (paths.folder(cohort, "cohort.json") for cohort in (labelled, images))
+    out, config = paths.output(out, "cohort.json"), configure(CONFIGS["segment"], settings, "segment")
+    from understudy.tasks.segment import segment_cohort
+
+    return Cohort.open(segment_cohort(Cohort.open(first), Cohort.open(second), out, seed, config, key))
+
+
 def condition(
     run: Path | str,
     classifier: Path | str,

@@ -30,6 +30,7 @@ CONFIGS: Menu[Any] = Menu(
         "correlation": "evaluation.correlation.config:CorrelationConfig",
         "interrater": "evaluation.interrater.config:InterraterConfig",
         "classify": "tasks.classification:ClassificationConfig",
+        "segment": "tasks.segmentation:SegmentationConfig",
         "condition": "synthesis.conditioning.search:ConditionConfig",
         "edit": "synthesis.editing.stage:EditConfig",
     },

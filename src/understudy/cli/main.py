@@ -25,6 +25,7 @@ from understudy.cli import (
     report,
     sample,
     screen,
+    segment,
     settings,
     study,
     train,
@@ -50,8 +51,8 @@ app = group(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 FILES: tuple[Any, ...] = (
-    demo, import_, check, settings, train, import_weights, sample, edit, classify, condition, evaluate, screen, report,
-    release, verify, study,
+    demo, import_, check, settings, train, import_weights, sample, edit, classify, condition, segment, evaluate, screen,
+    report, release, verify, study,
 )  # fmt: skip
 VERBS = {file.__name__.rpartition(".")[2].rstrip("_").replace("_", "-"): file for file in FILES}
 for verb, file in VERBS.items():

@@ -97,20 +97,18 @@ class CohortWriter:
 
     @classmethod
     def after(cls, source: Cohort, out: Path, provenance: Provenance, **more: Any) -> "CohortWriter":
-        """Return a writer of a cohort that describes its cases as another does; ``more`` says what it has beside."""
-        return cls(
-            out,
-            kind=source.kind,
-            modality=source.modality,
-            size=source.size,
-            channels=source.encoding.channels if source.images is not None else (),
-            dtype=source.encoding.dtype,
-            scheme=source.scheme,
-            label_source=source.label_source,
-            provenance=provenance,
-            classes=source.classes,
-            **more,
-        )
+        """Return a writer of a cohort that describes its cases as another does, but for what ``more`` says."""
+        described: dict[str, Any] = {
+            "kind": source.kind,
+            "modality": source.modality,
+            "size": source.size,
+            "channels": source.encoding.channels if source.images is not None else (),
+            "dtype": source.encoding.dtype,
+            "scheme": source.scheme,
+            "label_source": source.label_source,
+            "classes": source.classes,
+        }
+        return cls(out, provenance=provenance, **(described | more))
 
     def __enter__(self) -> "CohortWriter":
         """Open the hidden sibling folder, and in it the files."""

@@ -18,6 +18,7 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.data.pseudonym import key_path, load_key
 
+LABEL_MAP = "label_map"  # column that says of each case of a cohort of both: patient | predicted
 PLACE = ("slice_index", "spacing", "affine", "original_size")  # columns about the voxels of a case
 
 
@@ -68,7 +69,12 @@ def place_entries(cohort: Cohort, row: int) -> dict[str, str]:
 
 
 def labelled(cohort: Cohort) -> tuple[np.ndarray, LabelScheme, str]:
-    """Return label maps (N, *S), their scheme and source; UsageError where the cohort has none."""
+    """Return label maps (N, *S), their scheme and source; UsageError where the cohort has none.
+
+    Where some are patients' own and others predicted (tasks/segment.py), the source is that of the most personal ones.
+    """
     if cohort.labels is None or cohort.scheme is None or cohort.label_source is None:
         raise UsageError(f"the cohort {cohort.path} has no label maps: name one that has")
-    return cohort.labels, cohort.scheme, cohort.label_source
+    mixed = LABEL_MAP in cohort.columns and "patient" in cohort.column(LABEL_MAP)
+    source = joint_source(["patient", cohort.label_source], edited=False) if mixed else cohort.label_source
+    return cohort.labels, cohort.scheme, source

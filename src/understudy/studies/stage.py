@@ -13,6 +13,7 @@ MARKERS = {  # the file that lies in a complete output, by verb: written last, o
     "edit": "cohort.json",
     "sample": "cohort.json",
     "condition": "cohort.json",
+    "segment": "cohort.json",
     "screen": "cohort.json",
     "train": "complete.json",
     "import-weights": "complete.json",

@@ -34,11 +34,11 @@ from understudy.tasks.classification import (
     train_classifier,
     validation_score,
 )
+from understudy.tasks.fitting import LEARNED, refuse_unlearnable, seen_by_network
 from understudy.training.checkpoint import read_state, write_state
 from understudy.training.engine import Engine
 
 SCHEMA = 1
-LEARNED = ("train", "validation")
 
 
 class ClassifierRecord(BaseModel):
@@ -99,17 +99,11 @@ def make_classifier(cohort: Cohort, out: Path, seed: int, config: Classification
     if finished(out, "classifier.json", provenance):
         return Path(out)
     names = chosen_classes(cohort, config)
-    for split in LEARNED:
-        if not len(cohort.rows(split)):
-            raise UnderstudyError(
-                f"a classifier is trained on the train split and chosen on the validation split, and "
-                f"{cohort.path.name} has no {split} case: import it with --split train=...,validation=..."
-            )
+    refuse_unlearnable(cohort, "a classifier")
     training, validation = (class_cases(cohort, cohort.rows(split), cohort.encoding, names) for split in LEARNED)
     with output_folder(out) as folder:
         made = train_classifier(training, names, config, derive(seed, "classifier"), validation_score(validation))
         write_state(folder / "weights", dict(made.network.state_dict()), {})
-        seen = sorted({subject for split in LEARNED for subject in cohort.subjects(split)})
         record = {
             "schema": SCHEMA,
             "classes": names,
@@ -117,7 +111,7 @@ def make_classifier(cohort: Cohort, out: Path, seed: int, config: Classification
             "encoding": cohort.encoding.to_json(),
             "size": cohort.size,
             "modality": cohort.modality,
-            "trained_on": [*cohort.trained_on, {"cohort": cohort.id, "splits": list(LEARNED), "subjects": seen}],
+            "trained_on": seen_by_network(cohort),
             "validation_auc": made.curve,
             "updates_kept": made.chosen,
             "provenance": provenance.to_json(),

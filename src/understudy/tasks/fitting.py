@@ -26,10 +26,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR, PolynomialLR
 
+from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.seed import derive, rng
 from understudy.training.engine import Engine
 
+LEARNED = ("train", "validation")  # what a network has seen that was trained on the first and chosen on the second
 MIN_SD = 1e-3  # of images in [-1, 1]; a constant channel becomes zero
 VOXELS_PER_BLOCK = 2**18  # of one channel, predicted at once: 64 images of 64 px
 
@@ -189,6 +191,22 @@ SCHEDULES: dict[str, Callable[[torch.optim.Optimizer, FittingConfig], LRSchedule
     "poly": lambda optimizer, config: PolynomialLR(optimizer, config.updates, power=0.9),
     "cosine": lambda optimizer, config: CosineAnnealingLR(optimizer, config.updates),
 }
+
+
+def refuse_unlearnable(cohort: Cohort, network: str) -> None:
+    """Refuse a cohort without training or validation cases; the network is e.g. ``a classifier``."""
+    for split in LEARNED:
+        if not len(cohort.rows(split)):
+            raise UnderstudyError(
+                f"{network} is trained on the train split and chosen on the validation split, and "
+                f"{cohort.path.name} has no {split} case: import it with --split train=...,validation=..."
+            )
+
+
+def seen_by_network(cohort: Cohort) -> list[dict[str, Any]]:
+    """Return ``trained_on`` of what is made with a network that was trained and chosen on a cohort."""
+    subjects = sorted({subject for split in LEARNED for subject in cohort.subjects(split)})
+    return [*cohort.trained_on, {"cohort": cohort.id, "splits": list(LEARNED), "subjects": subjects}]
 
 
 def image_blocks(cases: TaskCases, voxels: int) -> Iterator[np.ndarray]:

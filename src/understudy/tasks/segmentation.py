@@ -9,7 +9,7 @@ sides unequally. The model is chosen by a score that the caller computes on real
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -33,6 +33,7 @@ from understudy.tasks.fitting import (
     to_device,
 )
 from understudy.tasks.networks import ADVERSARIAL, NETWORKS, WIDTHS, build_network
+from understudy.tasks.overlap import class_mean, confusion, dice
 from understudy.training.engine import Engine
 
 
@@ -86,6 +87,39 @@ class Segmenter(TaskNetwork):
         with self.engine.autocast():
             logits = self.network(standardised(images_to_device(images, self.engine)))
         return logits.argmax(1).to(torch.uint8).cpu().numpy()
+
+
+@dataclass(frozen=True)
+class SubjectCases:
+    """Real cases that are scored by subject."""
+
+    cases: CohortCases
+    number: np.ndarray  # (n,) of each case's subject
+    subjects: list[str]
+    classes: int
+    labels: np.ndarray = field(repr=False)
+
+    def counts(self, predicted: np.ndarray) -> np.ndarray:
+        """Return voxel counts (subjects, K, K) of predicted label maps (n, *S)."""
+        return confusion(predicted, self.labels, self.number, len(self.subjects), self.classes)
+
+    def subject_dice(self, segmenter: Segmenter) -> np.ndarray:
+        """Return each subject's mean Dice over classes, (subjects,) in 0..1; NaN where nothing counts."""
+        return class_mean(dice(self.counts(segmenter.predict_cases(self.cases))))
+
+    def score(self, segmenter: Segmenter) -> float:
+        """Return the mean Dice over classes, then subjects, 0..1; NaN where nothing counts."""
+        scores = self.subject_dice(segmenter)
+        return float(scores[np.isfinite(scores)].mean()) if np.isfinite(scores).any() else float("nan")
+
+
+def subject_cases(cohort: Cohort, split: str) -> SubjectCases:
+    """Return the cases of a split of a cohort with label maps, numbered by subject."""
+    rows, subjects = cohort.rows(split), cohort.subjects(split)
+    number = np.searchsorted(subjects, cohort.column("subject_id")[rows])
+    labels = np.empty((0,)) if cohort.labels is None else cohort.labels[rows]
+    classes = len(cohort.scheme) if cohort.scheme else 0
+    return SubjectCases(CohortCases(cohort, rows, cohort.encoding), number, subjects, classes, labels)
 
 
 def train_segmenter(

@@ -9,7 +9,7 @@ import pytest
 
 from understudy.core.cohort import Cohort
 from understudy.evaluation.consistency.scores import CaseScores, case_scores
-from understudy.evaluation.utility.overlap import RULES
+from understudy.tasks.overlap import RULES
 from understudy.tasks.segmentation import CohortCases
 
 

@@ -15,7 +15,7 @@ from understudy.core.result import Result, read_results
 from understudy.core.writer import CohortWriter
 from understudy.evaluation.consistency.config import ConsistencyConfig
 from understudy.evaluation.consistency.stage import evaluate_consistency
-from understudy.evaluation.utility.segmentation import subject_cases
+from understudy.tasks.segmentation import subject_cases
 
 Toy = Callable[..., Path]
 CONFIG = ConsistencyConfig(updates=60, checks=2, channels=(8, 16, 32), batch_size=8, draws=100, precision="fp32")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from understudy.evaluation.utility.overlap import OVERLAPS, confusion, overlaps
 from understudy.evaluation.utility.surface import SURFACES, Stack, surface_scores
+from understudy.tasks.overlap import OVERLAPS, confusion, overlaps
 
 SIDE, CASES = 24, 4
 SCORES = (*OVERLAPS, *SURFACES)

@@ -10,16 +10,7 @@ from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
 from understudy.core.labels import LabelScheme
 from understudy.evaluation.utility.config import UtilityConfig
-from understudy.evaluation.utility.segmentation import MapOutcome, MapScores, Segmentation, subject_cases
-
-
-def test_subjects_are_numbered_in_order(real: Path) -> None:
-    cohort = Cohort.open(real)
-    cases = subject_cases(cohort, "test")
-    assert cases.subjects == cohort.subjects("test") and len(cases.labels) == 15
-    names = np.array(cases.subjects)[cases.number]
-    assert (names == cohort.column("subject_id")[cohort.rows("test")]).all()
-
+from understudy.evaluation.utility.segmentation import MapOutcome, MapScores, Segmentation
 
 CONFIG = UtilityConfig(repeats=2, updates=7)
 

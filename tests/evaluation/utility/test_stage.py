@@ -110,7 +110,7 @@ def test_every_side_has_the_same_updates_settings_and_seeds(
     made: list[int] = []
     train = segmentation.train_segmenter
 
-    def watched(*args: Any) -> segmentation.Segmenter:
+    def watched(*args: Any) -> Segmenter:
         *given, advance = args
         asked.append(tuple(given[2:4]))
         made.append(0)

@@ -24,10 +24,10 @@ from understudy.evaluation.consistency.config import ConsistencyConfig
 from understudy.evaluation.consistency.scores import CaseScores
 from understudy.evaluation.folder import join_notes, three, write_curve, write_rows, write_table
 from understudy.evaluation.guard import slug
-from understudy.evaluation.utility.overlap import RULES
+from understudy.tasks.fitting import seen_by_network
+from understudy.tasks.overlap import RULES
 from understudy.tasks.segmentation import Segmenter
 
-LEARNED = ("train", "validation")
 BINS, STEPS = 20, 50
 CASE = ("synthetic_cohort", "synthetic_case", "mean", "accuracy")
 MEASURES = ("dice", "quantile", "below", "accuracy")
@@ -148,8 +148,7 @@ class ConsistencyFindings:
 
     def _write_seen(self, folder: Path) -> None:
         """Write which subjects the segmenter saw, as in ``trained_on``, and which its threshold comes from."""
-        subjects = sorted({subject for split in LEARNED for subject in self.cohort.subjects(split)})
-        seen = [*self.cohort.trained_on, {"cohort": self.cohort.id, "splits": list(LEARNED), "subjects": subjects}]
+        seen = seen_by_network(self.cohort)
         written = {"seen": seen, "calibrated_on": [self.cohort.seen(self.config.reference)]}
         (folder / "seen.json").write_text(json.dumps(written, indent=1) + "\n")
 

@@ -1,6 +1,6 @@
 """How far a segmenter's reading of each image agrees with the label map that stands beside it, case by case.
 
-Dice and its rule for empty maps are those of evaluation/utility/overlap.py, with a case in the place of a subject: one
+Dice and its rule for empty maps are those of tasks/overlap.py, with a case in the place of a subject: one
 map empty -> 0 ("missed", "false positive"). Both empty -> full consistency, in that nothing is there: 1 for the case,
 and counted apart: it enters no mean and no quantile, which would only say how many cases hold nothing.
 **Checked** in tests/evaluation/consistency/test_scores.py (by hand, each rule, block sizes).
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from understudy.evaluation.utility.overlap import class_mean, confusion, dice, rules
 from understudy.tasks.fitting import VOXELS_PER_BLOCK
+from understudy.tasks.overlap import class_mean, confusion, dice, rules
 from understudy.tasks.segmentation import CohortCases, Segmenter
 
 
@@ -19,7 +19,7 @@ from understudy.tasks.segmentation import CohortCases, Segmenter
 class CaseScores:
     """Consistency of n cases: Dice (n, K - 1) in 0..1 of the foreground classes, NaN where both maps are empty.
 
-    And the rule that applied, (n, K - 1) positions in ``RULES`` of evaluation/utility/overlap.py, and the accuracy
+    And the rule that applied, (n, K - 1) positions in ``RULES`` of tasks/overlap.py, and the accuracy
     (n,): the share of voxels on which the two maps agree, background included.
     """
 

@@ -23,8 +23,7 @@ from understudy.evaluation.consistency.config import ConsistencyConfig
 from understudy.evaluation.consistency.report import ConsistencyFindings, Side
 from understudy.evaluation.consistency.scores import case_scores
 from understudy.evaluation.guard import leak_note, open_pair, short_names
-from understudy.evaluation.utility.segmentation import subject_cases
-from understudy.tasks.segmentation import CohortCases, Segmenter, train_segmenter
+from understudy.tasks.segmentation import CohortCases, Segmenter, subject_cases, train_segmenter
 
 MINIMUM = 2  # subjects of each split
 

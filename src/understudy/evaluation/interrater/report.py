@@ -20,10 +20,10 @@ from understudy.evaluation.folder import join_notes, three, write_rows, write_ta
 from understudy.evaluation.guard import slug
 from understudy.evaluation.interrater.config import InterraterConfig
 from understudy.evaluation.interrater.pairing import Pairing
-from understudy.evaluation.utility.overlap import OVERLAPS, RULES
 from understudy.evaluation.utility.segmentation import MapOutcome
 from understudy.evaluation.utility.surface import SURFACES
 from understudy.evaluation.utility.task import Score
+from understudy.tasks.overlap import OVERLAPS, RULES
 
 COUNTS = ("only_real", "only_other", "both_empty", "one_sided", "n_subjects")
 PER_SUBJECT = ("subject_id", "class", *OVERLAPS, *SURFACES, "rule")

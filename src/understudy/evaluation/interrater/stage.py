@@ -1,6 +1,6 @@
 """``evaluate interrater``: how far two annotators of the same images agree: the ceiling beside a segmenter's scores.
 
-The scores, their rule for empty maps and the stacking of slices are those of ``evaluate utility`` (utility/overlap.py,
+The scores, their rule for empty maps and the stacking of slices are those of ``evaluate utility`` (tasks/overlap.py,
 utility/surface.py), with the label maps of ``--other`` in the place of predicted ones. All of them are the same when
 the raters change places, but precision and recall, which change places too. By default on the **test** split, on which
 segmenters are measured. **Not covered**: a segmenter that learned from one rater can agree with that rater more than
@@ -17,9 +17,9 @@ from understudy.core.stage import finished, output_folder
 from understudy.evaluation.interrater.config import InterraterConfig
 from understudy.evaluation.interrater.pairing import Pairing, pair
 from understudy.evaluation.interrater.report import InterraterFindings
-from understudy.evaluation.utility.overlap import confusion
 from understudy.evaluation.utility.segmentation import MapOutcome, MapScores, map_scores, scored_names
 from understudy.evaluation.utility.surface import contiguous_stacks, described, surface_scores
+from understudy.tasks.overlap import confusion
 
 
 def evaluate_interrater(real: Path, other: Path, out: Path, seed: int, config: InterraterConfig | None = None) -> Path:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from understudy.evaluation.utility.overlap import class_mean
 from understudy.tasks.classification import class_auc
+from understudy.tasks.overlap import class_mean
 
 ENTRIES = 2**22  # draws times cases held at once
 

@@ -21,43 +21,14 @@ from understudy.evaluation.folder import write_rows
 from understudy.evaluation.guard import slug
 from understudy.evaluation.utility.config import UtilityConfig
 from understudy.evaluation.utility.groups import Group, column_groups, reference_sizes, thirds
-from understudy.evaluation.utility.overlap import OVERLAPS, RULES, class_mean, confusion, dice, overlaps, rules, whole
 from understudy.evaluation.utility.surface import SURFACES, contiguous_stacks, described, surface_scores
 from understudy.evaluation.utility.task import Outcome, Score, Task
 from understudy.tasks.fitting import TaskCases
-from understudy.tasks.segmentation import CohortCases, Segmenter, train_segmenter
+from understudy.tasks.overlap import OVERLAPS, RULES, class_mean, overlaps, rules, whole
+from understudy.tasks.segmentation import CohortCases, subject_cases, train_segmenter
 
 PER_SUBJECT = ("subject_id", "trained_on", "network", "repeat", "class", "dice", "rule", *OVERLAPS[1:], *SURFACES)
 WHOLE = "whole lesion"
-
-
-@dataclass(frozen=True)
-class SubjectCases:
-    """Real cases that are scored by subject."""
-
-    cases: CohortCases
-    number: np.ndarray  # (n,) of each case's subject
-    subjects: list[str]
-    classes: int
-    labels: np.ndarray = field(repr=False)
-
-    def counts(self, predicted: np.ndarray) -> np.ndarray:
-        """Return voxel counts (subjects, K, K) of predicted label maps (n, *S)."""
-        return confusion(predicted, self.labels, self.number, len(self.subjects), self.classes)
-
-    def score(self, segmenter: Segmenter) -> float:
-        """Return the mean Dice over classes, then subjects, 0..1; NaN where nothing counts."""
-        scores = class_mean(dice(self.counts(segmenter.predict_cases(self.cases))))
-        return float(scores[np.isfinite(scores)].mean()) if np.isfinite(scores).any() else float("nan")
-
-
-def subject_cases(cohort: Cohort, split: str) -> SubjectCases:
-    """Return the cases of a split of a cohort with label maps, numbered by subject."""
-    rows, subjects = cohort.rows(split), cohort.subjects(split)
-    number = np.searchsorted(subjects, cohort.column("subject_id")[rows])
-    labels = np.empty((0,)) if cohort.labels is None else cohort.labels[rows]
-    classes = len(cohort.scheme) if cohort.scheme else 0
-    return SubjectCases(CohortCases(cohort, rows, cohort.encoding), number, subjects, classes, labels)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from understudy.core.errors import UnderstudyError
 from understudy.core.statistics import Means, Measurement
 from understudy.evaluation.utility.arms import kind_and_cohort
 from understudy.evaluation.utility.classification import AreaOutcome
-from understudy.evaluation.utility.overlap import class_mean
 from understudy.evaluation.utility.segmentation import WHOLE
+from understudy.tasks.overlap import class_mean
 
 MEAN = "mean"
 Key = tuple[str, str]  # kind of an arm as results call it, and its cohort

@@ -8,7 +8,7 @@ are counted.
 **Source**: Dice, Ecology 26 (1945): 2|P n R| / (|P| + |R|); Taha and Hanbury, BMC Medical Imaging 15:29 (2015) for the
 others; the volume difference ||P| - |R|| / (|P| + |R|) is 1 minus their volumetric similarity: unlike a difference
 relative to |R| it has a worst value where R is empty. **Differs** from MONAI's ``DiceMetric``, which gives nan to a
-false positive on an empty reference. **Checked** in tests/evaluation/utility/test_overlap.py (MONAI to 1e-6 where it is
+false positive on an empty reference. **Checked** in tests/tasks/test_overlap.py (MONAI to 1e-6 where it is
 right; scikit-learn to 1e-12; hand-made cases).
 """
 

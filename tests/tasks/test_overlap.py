@@ -6,7 +6,7 @@ import torch
 from monai.metrics import DiceMetric, MeanIoU
 from sklearn.metrics import precision_recall_fscore_support
 
-from understudy.evaluation.utility.overlap import (
+from understudy.tasks.overlap import (
     OVERLAPS,
     RULES,
     class_mean,
