@@ -127,6 +127,8 @@ class Source:
         example: a command that imports from it, for the help.
         needs_path: whether the source reads a folder.
         secret: whether its subjects are people, whose names the key file hides.
+        fits: tells from the first files below a folder whether it seems to have this layout; where several do, the last
+            of the menu is taken.
     """
 
     summary: str
@@ -135,6 +137,7 @@ class Source:
     example: tuple[str, ...]
     needs_path: bool = True
     secret: bool = True
+    fits: Callable[[Sequence[Path]], bool] | None = None
 
 
 def fingerprint(path: Path, items: Sequence[Item], *tables: Path) -> str:

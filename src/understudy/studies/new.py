@@ -18,17 +18,14 @@ from typing import Any
 import yaml
 
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.core.regular_file import open_regular
 from understudy.data.column_values import column_values
-from understudy.data.dicom.opening import is_dicom
+from understudy.data.sources import SOURCES
 from understudy.studies.study import CONTROL, NAME
 
 SHIPPED = files("understudy.studies") / "shipped"
 MOST_FILES = 2000  # looked at
 PICTURES = re.compile(r"\.(png|jpe?g|bmp|webp|tiff?|nii(\.gz)?|mha|mhd|nrrd|nhdr)$", re.IGNORECASE)
-VOLUMES = re.compile(r"\.(nii(\.gz)?|mha|mhd|nrrd|nhdr)$", re.IGNORECASE)
 LABELS = re.compile(r"label|mask|seg|annot|lesion|truth|^gt$", re.IGNORECASE)
-BRATS = re.compile(r"(^|[_-])(t1ce|t1c|t1gd|flair|t2f)\.nii", re.IGNORECASE)
 SUBJECT = ("subject", "subject_id", "patient", "patient_id", "patientid", "participant_id", "group", "case", "id")
 FILE = ("file", "filename", "file_name", "image", "image_id", "name")
 PLACE = ("import", "dims", "images", "labels", "table", "subject", "file_column")  # lines that say where data lie
@@ -36,12 +33,11 @@ PLACE = ("import", "dims", "images", "labels", "table", "subject", "file_column"
 
 @dataclass(frozen=True)
 class Guess:
-    """What a folder seems to hold: a source, its options, what was not clear, and whether volumes are to be cut."""
+    """What a folder seems to hold: a source, its options, and what was not clear."""
 
     source: str
     options: dict[str, str] = field(default_factory=dict)
     unclear: tuple[str, ...] = ()
-    volumes: bool = True
 
 
 def shipped() -> dict[str, str]:
@@ -106,14 +102,14 @@ def leaving_out(text: str, layout: Guess, data: Path, column: str) -> str:
 
 def _with_import(text: str, layout: Guess) -> str:
     """Put the import of a layout in the place of the cohort's."""
-    options = layout.options | ({"dims": 2} if layout.volumes else {})
     head, start, rest = text.partition("  cohort:\n")
     lines = rest.splitlines(keepends=True)
     body = next((i for i, line in enumerate(lines) if not line.startswith("    ")), len(lines))
     kept = [line for line in lines[:body] if line.split(":")[0].strip() not in PLACE]
     made = [f"    # {CONTROL.sub('?', remark)}\n" for remark in layout.unclear]
     made += [f"    import: [{layout.source}, $data]\n"]
-    made += [f"    {key}: {_quoted(value).replace('$', '$$')}\n" for key, value in options.items()]
+    made += [f"    {key}: {_quoted(value).replace('$', '$$')}\n" for key, value in layout.options.items()]
+    made += ["    dims: 2 # slices of volumes; 3 keeps them whole\n"]
     return head + start + "".join([*made, *kept, *lines[body:]])
 
 
@@ -127,22 +123,11 @@ def _quoted(value: Any) -> str:
 def look(data: Path) -> Guess:
     """Guess what a folder holds; UnderstudyError where nothing in it can be imported."""
     found = list(islice(_files(data), MOST_FILES))
-    names = [file.name for file in found]
-    if any(re.fullmatch(r"Data_Entry_2017.*\.csv", name) for name in names):
-        return Guess("chestxray14", volumes=False)
-    if any(part.startswith("sub-strokecase") for file in found for part in file.parts):
-        return Guess("isles")
-    if "dataset_description.json" in names:
-        return Guess("bids", unclear=("which images and label maps: --help of `understudy import bids`",))
-    if "dataset.json" in names:
-        return Guess("nnunet" if _described(data) else "msd")
-    if any(BRATS.search(name) for name in names):
-        return Guess("brats")
-    pictures = [file for file in found if PICTURES.search(file.name)]
-    if pictures:
+    for name in reversed(list(SOURCES)):  # the more special come later in the menu
+        if (fits := SOURCES[name].fits) and fits(found):
+            return Guess(name, unclear=(f"which images, label maps, subjects: see `understudy import {name} --help`",))
+    if pictures := [file for file in found if PICTURES.search(file.name)]:
         return _folder(data, pictures)
-    if any(is_dicom(file) for file in found[:50] if file.is_file()):
-        return Guess("dicom", unclear=("which series are the channels: --help of `understudy import dicom`",))
     raise UnderstudyError(
         f"nothing that can be imported was found in {data}: images (PNG, TIFF, JPEG, NIfTI, MHA, NRRD) or DICOM files "
         "were expected in it or in folders below"
@@ -154,17 +139,6 @@ def _files(data: Path) -> Iterator[Path]:
     for folder, below, names in os.walk(data):
         below.sort()
         yield from (Path(folder) / name for name in sorted(names) if not name.startswith("."))
-
-
-def _described(data: Path) -> bool:
-    """Tell nnU-Net's dataset.json from the Decathlon's."""
-    file = next(file for file in _files(data) if file.name == "dataset.json")
-    try:
-        with open_regular(file, "a description of a data set") as handle:
-            read = json.loads(handle.read(2**24))
-    except (ValueError, RecursionError) as error:
-        raise UnderstudyError(f"{file} is no JSON: mend it, or move it away") from error
-    return isinstance(read, dict) and "channel_names" in read
 
 
 def _folder(data: Path, pictures: list[Path]) -> Guess:
@@ -187,8 +161,7 @@ def _folder(data: Path, pictures: list[Path]) -> Guess:
         unclear.append(f"labels: {'which of ' + ', '.join(sorted(labels)) + '?' if labels else 'none found'}")
     options |= {"labels": labels[0]} if labels else {}
     table, missing = _table(data)
-    volumes = any(VOLUMES.search(file.name) for file in pictures)
-    return Guess("folder", options | table, (*unclear, *missing), volumes)
+    return Guess("folder", options | table, (*unclear, *missing))
 
 
 def _table(data: Path) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -9,7 +9,7 @@ are passed over, and counted.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -219,9 +219,15 @@ def _some(counts: Mapping[str, int]) -> dict[str, int]:
     return {reason: n for reason, n in counts.items() if n}
 
 
+def fits(files: Sequence[Path]) -> bool:
+    """Tell whether there is the file that every BIDS data set has."""
+    return any(file.name == "dataset_description.json" for file in files)
+
+
 SOURCE = Source(
     "a BIDS data set: sub-/ses- folders, label maps (dseg) in derivatives",
     listing,
     BidsOptions,
     ("understudy import bids BIDS --channels T1w,FLAIR --labels-in derivatives/lesions --size 64 --out lesions",),
+    fits=fits,
 )

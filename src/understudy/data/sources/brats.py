@@ -12,6 +12,7 @@ Contrasts are those that every case has (or that ``channels`` names). Visits of 
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +37,7 @@ NO_CONTRAST = "pictures that are no contrast of BraTS"
 NOT_EVERYWHERE = "volumes of contrasts that not every case has"
 _VISITS = (r"(?i)^(brats_(?:2013|tcia)_pat\d+)_\d+$", r"(?i)^(brats1[789]_.+)_\d+$", r"(?i)^(brats-[a-z]+-\d+)-\d{3}$")
 _PARTS = {1: "necrosis", 2: "oedema", 3: "non-enhancing", 4: "enhancing"}
+CONTRAST = re.compile(r"(^|[_-])(t1ce|t1c|t1gd|flair|t2f)\.nii", re.IGNORECASE)  # in names of files
 
 
 def listing(path: Path, options: FileOptions) -> Listing:
@@ -187,9 +189,15 @@ def _refuse_no_volume(item: Item) -> None:
             )
 
 
+def fits(files: Sequence[Path]) -> bool:
+    """Tell whether files are named as contrasts of BraTS."""
+    return any(CONTRAST.search(file.name) for file in files)
+
+
 SOURCE = Source(
     "BraTS of any year: a folder per case, one volume per contrast",
     listing,
     FileOptions,
     ("understudy import brats BRATS --channels T1c,FLAIR --size 64 --out brats",),
+    fits=fits,
 )

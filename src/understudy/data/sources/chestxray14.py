@@ -9,7 +9,8 @@ are read, which keeps the listing of 112,120 quick. Some are stored in colour wi
 **Checked** in tests/data/sources/test_chestxray14.py.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -193,9 +194,15 @@ def _read(item: Item) -> Iterator[Reading]:
     yield Reading(picture.array[:1], None, remarks=remarks)
 
 
+def fits(files: Sequence[Path]) -> bool:
+    """Tell whether there is the table of the archive."""
+    return any(re.fullmatch(r"Data_Entry_2017.*\.csv", file.name) for file in files)
+
+
 SOURCE = Source(
     "NIH ChestX-ray14: 14 findings as classes, the published test patients",
     listing,
     ChestXray14Options,
     ("understudy import chestxray14 NIH --classes Effusion,Cardiomegaly --size 64 --out nih",),
+    fits=fits,
 )

@@ -5,6 +5,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pydantic import Field
 
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
+from understudy.core.regular_file import open_regular
 from understudy.data.options import NAMES
 from understudy.data.sources.naming import NamedSubjects
 
@@ -128,3 +130,20 @@ def _pair(key: Any, value: Any) -> tuple[int, str] | None:
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         return int(value), str(key).strip()
     return None
+
+
+def names_channels(files: Sequence[Path]) -> bool | None:
+    """Tell nnU-Net's dataset.json, which names channels, from the Decathlon's; None where there is none.
+
+    Raises:
+        UnderstudyError: it is no JSON.
+    """
+    file = next((file for file in files if file.name == "dataset.json"), None)
+    if file is None:
+        return None
+    try:
+        with open_regular(file, "a description of a data set") as handle:
+            read = json.loads(handle.read(MOST_BYTES))
+    except (ValueError, RecursionError) as error:
+        raise UnderstudyError(f"{file} is no JSON: mend it, or move it away") from error
+    return isinstance(read, dict) and "channel_names" in read

@@ -19,6 +19,7 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.data.dicom.annotation import Overlap
 from understudy.data.dicom.drawings import Drawings
+from understudy.data.dicom.opening import is_dicom
 from understudy.data.dicom.people import By, subjects
 from understudy.data.dicom.pixels import decoded, volume_header
 from understudy.data.dicom.series import Volume, volumes
@@ -245,6 +246,12 @@ def _on_first(other: DecodedFile, first: Volume, same_grid: bool) -> tuple[Decod
     return replace(other, array=array, affine=grid.affine), True
 
 
+def fits(files: Sequence[Path]) -> bool:
+    """Tell whether most of the first files are DICOM."""
+    first = [file for file in files[:50] if file.is_file()]
+    return 2 * sum(map(is_dicom, first)) > len(first)
+
+
 SOURCE = Source(
     "DICOM studies: CT, MR, x-rays, with SEG or RTSTRUCT label maps or classes of a CSV table",
     listing,
@@ -253,4 +260,5 @@ SOURCE = Source(
         "understudy import dicom STUDIES --series 'ct=CT' --labels seg --skip-unfit --out mine",
         "understudy import dicom DX --table labels.csv --match patient --classes ill --size 64 --out xrays",
     ),
+    fits=fits,
 )

@@ -12,7 +12,7 @@ without registration. Cases without a lesion are kept unless ``minimum_lesion`` 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -187,6 +187,11 @@ def _read(item: Item, read: Callable[[Item], Iterable[Reading]], at: int, dtype:
         yield replace(case, image=image, remarks=tuple(dict.fromkeys((*case.remarks, *flair.remarks))))
 
 
+def fits(files: Sequence[Path]) -> bool:
+    """Tell whether folders or files have the names of the archive's cases."""
+    return any(part.startswith("sub-strokecase") for file in files for part in file.parts)
+
+
 SOURCE = Source(
     "ISLES 2022: DWI, ADC and FLAIR of strokes, lesion masks in derivatives",
     listing,
@@ -195,4 +200,5 @@ SOURCE = Source(
         "understudy import isles ISLES-2022 --channels dwi --minimum-lesion 20 --intensity volume-percentile "
         "--size 32,128,128 --fit crop --out stroke",
     ),
+    fits=fits,
 )

@@ -6,13 +6,14 @@ no label maps and are passed over. The Decathlon has no word for a subject.
 the folder are refused. **Checked** in tests/data/sources/test_msd.py.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from understudy.core.errors import UnderstudyError
 from understudy.data import formats
 from understudy.data.listing import Item, Listing, Source
-from understudy.data.sources.description import DescribedOptions, channel_names, description, scheme
+from understudy.data.sources.description import DescribedOptions, channel_names, description, names_channels, scheme
 from understudy.data.sources.file_listing import Layout, chosen_channels, file_listing
 from understudy.data.sources.naming import refuse_unclear, subjects
 from understudy.data.sources.table import one_file
@@ -98,9 +99,15 @@ def _file(name: Any, where: str, walked: Found) -> Path:
     return found
 
 
+def fits(files: Sequence[Path]) -> bool:
+    """Tell whether there is a dataset.json without names of channels, which nnU-Net's has."""
+    return names_channels(files) is False
+
+
 SOURCE = Source(
     "a task of the Medical Segmentation Decathlon: dataset.json with its pairs",
     listing,
     DescribedOptions,
     ("understudy import msd Task04_Hippocampus --one-image-per-subject --size 32 --out hippocampus",),
+    fits=fits,
 )

@@ -7,6 +7,7 @@ of dataset.json are read (channel_names or modality; labels by name or by value)
 read. **Checked** in tests/data/sources/test_nnunet.py.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.data import formats
 from understudy.data.listing import Item, Listing, Source
 from understudy.data.sources import matching
-from understudy.data.sources.description import DescribedOptions, channel_names, description, scheme
+from understudy.data.sources.description import DescribedOptions, channel_names, description, names_channels, scheme
 from understudy.data.sources.file_listing import Layout, chosen_channels, file_listing
 from understudy.data.sources.naming import refuse_unclear, subjects
 from understudy.data.sources.walk import Found, merged, walk
@@ -116,9 +117,15 @@ def _remarks(told: dict[str, Any], cases: int) -> dict[str, int]:
     return {phrase: n for phrase, n in ((IGNORED, int(ignored)), (MISCOUNTED, away)) if n}
 
 
+def fits(files: Sequence[Path]) -> bool:
+    """Tell whether there is a dataset.json that names channels."""
+    return names_channels(files) is True
+
+
 SOURCE = Source(
     "nnU-Net: imagesTr with a file a channel, labelsTr, dataset.json",
     listing,
     DescribedOptions,
     ("understudy import nnunet Dataset001_TUMOUR --one-image-per-subject --size 64 --out tumour",),
+    fits=fits,
 )
