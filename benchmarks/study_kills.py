@@ -43,7 +43,6 @@ stages:
   joint:
     train: [diffusion, $cohort]
     preset: demo
-    only: {seed: [0]}
     set: {images_seen: 1200, checkpoint_seconds: 1, grid_every: 600}
   drawn:
     sample: $joint
