@@ -60,7 +60,7 @@ stages:
     joins: [seed]
     set: {features: random}
 """
-TIMED = ("log.jsonl",)  # files of a stage that hold times
+TIMED = ("log.jsonl", "report.html", "cost.csv")  # what holds times: logs of trainings, the report's cost
 COMMAND = (sys.executable, "-m", "understudy.cli.main", "study", "run")
 
 
