@@ -130,8 +130,7 @@ def run(
     from understudy.studies.runner import last_words, run_stages
 
     whole, made = read(context, file, data, settings, key)
-    _look_at_place(made, out)
-    _keep(file, whole, out)
+    _keep(file, whole, made, out)
     width, numbers = len(str(len(made))), {stage.name: i for i, stage in enumerate(made, start=1)}
 
     def told(event: str, stage: "Stage", record: Any) -> None:
@@ -183,8 +182,7 @@ def export(
     if engine != "snakemake":
         raise UsageError(f"--engine is snakemake, found {engine!r}")
     whole, made = read(context, file, data, settings, key)
-    _look_at_place(made, out)
-    _keep(file, whole, out)
+    _keep(file, whole, made, out)
     with writing(out):
         written = write_snakefile(made, out, study=whole.study, program=program)
     typer.echo(
@@ -238,11 +236,12 @@ def _look_at_settings(stage: "Stage") -> None:
         raise UsageError(f"stage {stage.name}: {error}") from error
 
 
-def _keep(file: Path, study: "StudyFile", out: Path) -> None:
+def _keep(file: Path, study: "StudyFile", stages: "Sequence[Stage]", out: Path) -> None:
     """Keep the YAML beside the outputs, so that the folder tells what it is of; another study is refused."""
     from understudy.core.atomic import whole_file
     from understudy.studies.study import read_study
 
+    _refuse_among_data(stages, out)
     kept = out / "study.yaml"
     if not out.is_dir() and (out.exists() or not out.absolute().parent.is_dir()):
         raise UsageError(f"--out is a study's folder, or a new one in a folder that exists; found {out}: correct it")
@@ -258,7 +257,7 @@ def _keep(file: Path, study: "StudyFile", out: Path) -> None:
                 handle.write(content)
 
 
-def _look_at_place(stages: "Sequence[Stage]", out: Path) -> None:
+def _refuse_among_data(stages: "Sequence[Stage]", out: Path) -> None:
     """Refuse a study's folder among the images that it imports: the next import would find the report's figures."""
     for words in (stage.arguments for stage in stages if stage.verb == "import"):
         images = Path(words[2]) / dict(pairwise(words)).get("--images", "")

@@ -5,6 +5,7 @@ variables of CSS, so that a page may set others on a dark ground, and text stays
 **Checked** in tests/report/test_figures.py.
 """
 
+import base64
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -162,6 +163,11 @@ def png(figure: Figure) -> bytes:
     _without_formulas(figure)
     FigureCanvasAgg(figure).print_png(stream, metadata={"Software": None})
     return stream.getvalue()
+
+
+def data_uri(picture: bytes) -> str:
+    """Return PNG bytes as a data URI, to stand in a page."""
+    return "data:image/png;base64," + base64.b64encode(picture).decode()
 
 
 def svg(figure: Figure) -> bytes:

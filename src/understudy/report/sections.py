@@ -3,7 +3,6 @@
 **Checked** in tests/report/test_page.py.
 """
 
-import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from understudy.report.figures import (
     DrawnCases,
     colour,
     curve_figure,
+    data_uri,
     grid_figure,
     histogram_figure,
     interval_figure,
@@ -46,7 +46,7 @@ class ReportFigure:
     @property
     def source(self) -> str:
         """The picture as a data URI."""
-        return "data:image/png;base64," + base64.b64encode(self.data).decode()
+        return data_uri(self.data)
 
 
 @dataclass(frozen=True)

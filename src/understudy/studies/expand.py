@@ -77,7 +77,7 @@ class _Expansion:
         self, study: StudyFile, line: CommandLine, key: Path | None, name: str, made: dict[str, list[Stage]]
     ) -> None:
         self.study, self.line, self.key, self.name, self.made = study, line, key, name, made
-        self.template = study.stages[name]
+        self.template, self.version = study.stages[name], code_version()
         mentioned = _mentioned(self.template)
         known = {"data", *study.values, *study.loops, *study.stages}
         if unknown := [other for other in mentioned if other not in known]:
@@ -146,7 +146,7 @@ class _Expansion:
         needed = [stage for stages in inputs.values() for stage in stages]
         own = self.template.needs.model_dump(exclude_unset=True) if self.template.needs else {}
         needs = self.study.needs.model_copy(update=own)
-        digest = _digest(arguments, needed)
+        digest = _digest(self.version, arguments, needed)
         names = tuple(stage.name for stage in needed)
         return Stage(name, self.name, at, folder, self.template.verb, arguments, names, needs, digest)
 
@@ -203,9 +203,9 @@ def _typed(value: str) -> Any:
     return read if isinstance(read, bool | int | float) and as_text(read) == value else value
 
 
-def _digest(arguments: tuple[str, ...], inputs: list[Stage]) -> str:
+def _digest(version: str, arguments: tuple[str, ...], inputs: list[Stage]) -> str:
     """Hash a request; an input counts as its own request, wherever it lies."""
     folders = {stage.folder: f"@{stage.digest}" for stage in inputs}
     inside = [digest for folder, digest in folders.items() if folder not in arguments]  # stand inside of words
-    request = [code_version(), [folders.get(word, word) for word in arguments], *inside]
+    request = [version, [folders.get(word, word) for word in arguments], *inside]
     return hashlib.sha256(json.dumps(request).encode()).hexdigest()

@@ -3,12 +3,12 @@
 **Checked** in tests/studies/report/test_blocks.py.
 """
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from understudy.evaluation.guard import slug
+from understudy.report.figures import data_uri
 from understudy.report.tables import NUMBER, View, words
 from understudy.studies.report.measures import Number
 
@@ -46,7 +46,7 @@ class StudyFigure:
     @property
     def source(self) -> str:
         """The PNG as a data URI."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode()
+        return data_uri(self.png)
 
 
 @dataclass(frozen=True)
