@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from understudy.core.pooled import DRAWS, Pool, Pooled, Unit
 from understudy.core.statistics import Means, resample
-from understudy.studies.pool import DRAWS, Pool, Pooled, Unit
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "coverage.md"
 REAL, SYNTHETIC = 0.75, 0.65  # true scores
@@ -22,7 +22,7 @@ SUBJECT, PAIR, NETWORK, REST, TASTE = 0.20, 0.06, 0.02, 0.06, 0.04  # standard d
 NETWORKS = 3
 HEAD = """# How often pooled intervals hold the truth
 
-A number over folds, generator seeds, network seeds and subjects (`studies/pool.py`) stands with a 95 % interval. Here
+A number over folds, generator seeds, network seeds and subjects (`core/pooled.py`) stands with a 95 % interval. Here
 it is measured how often that interval holds the true value, in {studies:,} simulated studies a row: Dice {real:g} on
 real cases and {synthetic:g} on synthetic ones; standard deviations {subject:g} between subjects (shared by both arms),
 {pair:g} of what a subject is to synthetic cases, {network:g} between network seeds, {taste:g} of a generator seed on

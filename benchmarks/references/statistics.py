@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from references import Row, largest
-from understudy.core.statistics import mean_interval
+from understudy.core.pooled import mean_interval
 from understudy.evaluation.correlation.coefficients import kendall, signs, spearman
 from understudy.evaluation.paired import holm, signed_rank
 

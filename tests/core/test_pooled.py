@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from understudy.core.errors import UnderstudyError
+from understudy.core.pooled import WORDS, Pool, Pooled, Unit
 from understudy.core.statistics import Means
-from understudy.studies.pool import WORDS, Pool, Pooled, Unit
 
 DRAWS = 2000
 
