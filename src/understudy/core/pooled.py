@@ -12,8 +12,8 @@ its highest level alone; Satterthwaite, Biometrics Bulletin 2 (1946), degrees of
 networks, which are few, get normal weights (a multiplier bootstrap, unbiased for any number of them); the ends move by
 t over z with the degrees of freedom of all sources together.
 What one seed or one block cannot show is not in the interval, and ``Pooled.missing`` says so. Which subjects fall into
-which fold is taken as it is. :func:`interval`, :func:`difference` and :func:`ratio` are the same for one unit: the scores
-of one arm on one set of subjects, or of two. **Checked** in tests/core/test_pooled.py; coverage in docs/coverage.md.
+which fold is taken as it is. :func:`interval`, :func:`difference` and :func:`ratio` are the same for one unit.
+**Checked** in tests/core/test_pooled.py; coverage in docs/coverage.md.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -278,10 +278,10 @@ def _counted(one: Measurement) -> np.ndarray:
 def _widened(
     value: float, together: np.ndarray, variances: Mapping[str, float], freedom: Mapping[str, float]
 ) -> tuple[float | None, float | None]:
-    """Return the percentile ends, widened about the value by t over z; None where nothing varies."""
+    """Return the percentile ends, widened about the value by t over z; None where nothing could be resampled."""
     moving = [s for s in SOURCES if variances[s] > 0 and freedom[s] > 0]
     if not moving:
-        return None, None
+        return (value, value) if any(freedom.values()) else (None, None)
     total = sum(variances[s] for s in moving)
     degrees = total**2 / sum(variances[s] ** 2 / freedom[s] for s in moving)
     wider = float(stats.t.ppf(TAILS[1], degrees) / stats.norm.ppf(TAILS[1]))

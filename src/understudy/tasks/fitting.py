@@ -156,7 +156,7 @@ def fit(
     judges: Judges[Fitted],
     progress: Callable[[], None] = lambda: None,
 ) -> Fitted:
-    """Train a network for ``config.updates`` updates and give it the weights that the first judge found best.
+    """Train a network for ``config.updates`` updates and give it the weights that the first judge with a score found best.
 
     Args:
         trained: the network, in its place already; it is given the curve and the best weights of every judge.
@@ -169,7 +169,7 @@ def fit(
         progress: called after each update.
 
     Raises:
-        UnderstudyError: no check gave a judge's score.
+        UnderstudyError: no check gave a score by any judge.
     """
     network, engine = trained.network, trained.engine
     optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
@@ -193,12 +193,13 @@ def fit(
         if update in checks:
             _judge(trained, judges, update, start)
     trained.kept[LAST] = Kept(config.updates, _weights(network))
-    for name in judges:
-        if name not in trained.kept:
-            raise UnderstudyError(
-                f"no check while training gave a score: the {name} cases that choose the weights hold no class to score"
-            )
-    trained.choose(next(iter(judges)))
+    chosen = next((name for name in judges if name in trained.kept), None)
+    if chosen is None:
+        raise UnderstudyError(
+            f"no check while training gave a score: the {' and '.join(judges)} cases that choose the weights hold no "
+            "class to score"
+        )
+    trained.choose(chosen)
     return trained
 
 

@@ -11,13 +11,14 @@
 
 Wherever ``real`` stands, ``real@10`` may stand, and what joins it to a cohort is compared with it, never with all real
 cases. Results leave out NAME where there is one cohort. Subjects are drawn once, and fewer are a part of more; only the
-training split is drawn from. Beside a cohort that was screened from another one stands ``random of NAME``: as many cases
-of that other one, drawn at random.
+training split is drawn from. Beside a cohort that was screened from another one stands ``random of NAME``: as many
+cases of that other one, drawn at random.
 
 **Which weights** of a network are tested is chosen by cases that it does not learn. Where real cases are learned, the
-real validation subjects choose. Of networks on synthetic cases alone three choices are tested: ``synthetic``, by a fifth
-of the synthetic cases that is held out, all that a recipient of the cohort can do (and Akbar et al. 2024 did); ``real``,
-by the real validation subjects; ``last``, the weights at the end. ``select`` names the one that the tables lead with.
+real validation subjects choose. Of networks on synthetic cases alone three choices are tested: ``synthetic``, by a
+fifth of the synthetic cases that is held out, all that a recipient of the cohort can do (and Akbar et al. 2024 did);
+``real``, by the real validation subjects; ``last``, the weights at the end. ``select`` names the one that the tables
+lead with.
 **Checked** in tests/evaluation/utility/test_arms.py.
 """
 
@@ -182,8 +183,9 @@ def _chosen(task: Task, arm: Arm, other: Cohort, select: str, seed: int, among: 
     note = f"weights chosen by {len(held)} of {len(learned) + len(held)} synthetic cases, held out"
     own = {"synthetic": note, "real": "weights chosen by real validation subjects", LAST: "the last weights"}[select]
     judges = {"synthetic": task.judge(other, held)}
-    cases = task.cases(other, learned)
-    return replace(arm, cases=cases, judges=judges, choices=choices, note=join_notes(own, arm.note))
+    cases, subjects = task.cases(other, learned), len({*other.column("subject_id")[learned].tolist()})
+    note = join_notes(own, arm.note)
+    return replace(arm, cases=cases, subjects=subjects, judges=judges, choices=choices, note=note)
 
 
 def held_out(other: Cohort, rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -60,6 +60,11 @@ class AreaOutcome(Outcome):
                 return kept
         return ()
 
+    @property
+    def networks(self) -> int:
+        """How many networks were tested."""
+        return len(self.probabilities)
+
     def joined(self, others: Sequence["AreaOutcome"]) -> "AreaOutcome":
         """Return the probabilities of all, one after another; curves are left."""
         return replace(self, probabilities=[matrix for one in (self, *others) for matrix in one.probabilities])

@@ -1,7 +1,7 @@
 """Whether a score had converged when the training ended, still rose, or fell from its best.
 
-Compared are means of a fifth of the checks: single checks waver, and a schedule that ends on a small rate lifts the last
-one nearly always. **Checked** in tests/evaluation/utility/test_convergence.py.
+Compared are means of a fifth of the checks: single checks waver, and a schedule that ends on a small rate lifts the
+last one nearly always. **Checked** in tests/evaluation/utility/test_convergence.py.
 """
 
 from collections.abc import Sequence

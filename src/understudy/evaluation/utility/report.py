@@ -130,7 +130,7 @@ class UtilityFindings:
         ending = f"{self.config.network}.{score.name}" + ("" if k is None else f".{slug(name)}")
         pool = one.pool(self._real(one), k, position, self.task.subjects, self._seed, self.config.draws)
         found = _within(pool.score("it"), score) if n else None
-        note = join_notes(outcome.note(k, position), arm.note, self._trend(one), _unheld(found))
+        note = join_notes(outcome.note(k, position), arm.note, self._trend(one), _unheld(found) if arm.cohort else "")
         behind, missing = outcome.behind(k), outcome.missing(k)
         result = self._result(f"utility.{arm.label}.{ending}", found, n, behind, note, missing, score)
         cells = outcome.cells(k) if behind >= MIN_SUBJECTS else [None] * len(self.task.columns)
@@ -186,8 +186,8 @@ class UtilityFindings:
 
     def _readings(self) -> Result:
         """Count how often the test split was read."""
-        task, networks = self.task, len(self.arms) * self.config.repeats
-        n = sum(len(self.outcomes[arm.name]) for arm in self.arms) * self.config.repeats
+        task, outcomes = self.task, [list(self.outcomes[arm.name].values()) for arm in self.arms]
+        networks, n = sum(each[0].networks for each in outcomes), sum(one.networks for each in outcomes for one in each)
         read = f"readings of the test split ({len(task.subjects)} subjects) by {networks} {task.model}s"
         note = f"{read}, once with the weights of each choice, made before"
         name = f"utility.test_readings.{self.config.network}"

@@ -59,6 +59,11 @@ class MapOutcome(Outcome):
     within: str = ""
     readings: list[MapScores] = field(default_factory=list)
 
+    @property
+    def networks(self) -> int:
+        """How many networks were tested."""
+        return len(self.readings)
+
     def joined(self, others: Sequence["MapOutcome"]) -> "MapOutcome":
         """Return the readings of all, one after another; curves are left."""
         return replace(self, readings=[reading for one in (self, *others) for reading in one.readings])

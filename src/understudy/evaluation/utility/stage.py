@@ -3,9 +3,9 @@
 **Source**: Akbar et al., Brain tumor segmentation using synthetic MR images (Sci Data 11:259, 2024): synthetic only
 against real only, and real with synthetic, equally represented, repeated over seeds of the task network; Shin et al.
 (2018, arXiv 1807.10225): synthetic, then fine-tuned on some real cases.
-**Differs**: all arms make the same number of updates with the same settings and seeds; beside the weights that held-out
-synthetic cases choose, those that real validation subjects choose and the last ones are tested. Intervals hold the seeds
-of the networks, the subjects, and where cohorts are draws of one generator, its seed (core/pooled.py).
+**Differs**: all arms make the same number of updates with the same settings and seeds; beside the weights that
+held-out synthetic cases choose, those that real validation subjects choose and the last ones are tested. Intervals hold
+the seeds of the networks, the subjects, and where cohorts are draws of one generator, its seed (core/pooled.py).
 What the arms are, and which weights are tested: arms.py. What is trained and scored is the task's matter (TASKS).
 **Checked** in tests/evaluation/utility/test_stage.py (a toy cohort end to end, same seed, a planted leak).
 """

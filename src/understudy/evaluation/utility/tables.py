@@ -3,9 +3,9 @@
 - utility.csv: the first score of each arm and class, with its ratio to real-only or its gain over it.
 - utility-scores.csv: all scores, where there are several.
 - utility-comparisons.csv: each arm minus the real-only one that it names (arms.py), with the p of the Wilcoxon
-  signed-rank test on subjects (means over repeats). One score is primary, the first of the task as the mean over classes:
-  its p is corrected by Holm over the arms; no other p is, nor is it there where subjects have no scores. The test knows
-  subjects only; the interval of the difference knows the seeds of the networks too, and may be wider.
+  signed-rank test on subjects (means over repeats). One score is primary, the first of the task as the mean over
+  classes: its p is corrected by Holm over the arms, no other one is. There is no p where subjects have no scores. The
+  test knows subjects only; the interval of the difference knows the seeds of the networks too, and may be wider.
 - utility-selection.csv: the first score of networks on synthetic cases alone, with each choice of weights (arms.py).
 - utility-by.csv: all scores by groups of test subjects (groups.py). A grouping is withheld whole where one of its
   groups has too few subjects with the class, for that group could be had from the others.

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from understudy.core.cohort import Cohort
+from understudy.core.errors import UnderstudyError
 from understudy.core.statistics import Measurement
 from understudy.evaluation.utility.config import Repeats
 from understudy.evaluation.utility.groups import Group
@@ -41,6 +42,11 @@ class Outcome(ABC):
     """
 
     curves: dict[str, list[list[tuple[int, float]]]] = field(default_factory=dict)
+
+    @property
+    @abstractmethod
+    def networks(self) -> int:
+        """How many networks were tested."""
 
     @abstractmethod
     def joined(self, others: Sequence[Self]) -> Self:
@@ -127,13 +133,19 @@ class Task(ABC):
         seed: int,
         advance: Callable[[], None],
     ) -> None:
-        """Train one network, and test it with the weights of each choice; the outcomes are by choice."""
-        network = self.train(cases, judges, seed, advance)
+        """Train one network, and test it with the weights of each choice that could be made; outcomes are by choice."""
+        network, leading = self.train(cases, judges, seed, advance), next(iter(outcomes))
+        if leading not in network.kept:
+            raise UnderstudyError(
+                f"the {leading} cases that choose the weights hold no class to score: sample more cases, or choose with "
+                "--set select=real"
+            )
         for choice, outcome in outcomes.items():
-            network.choose(choice)
-            self.test(network, outcome)
             for judge, curve in network.curves.items():
                 outcome.curves.setdefault(judge, []).append(curve)
+            if choice in network.kept:
+                network.choose(choice)
+                self.test(network, outcome)
 
     def groups(self, k: int | None) -> list[tuple[Group, float]]:
         """Return groups of test subjects with the mean reference size of a class in them."""

@@ -58,10 +58,13 @@ class Tested:
 def all_tested(arms: Sequence[Arm], outcomes: Mapping[str, Mapping[str, Outcome]]) -> list[Tested]:
     """Return the networks of every arm and choice of weights, and after them those of one generator together.
 
-    The outcomes are by arm and choice.
+    The outcomes are by arm and choice; a choice that could not be made in every repeat is left out.
     """
     alone = [
-        Tested(arm, (outcome,), (arm.run,), choice) for arm in arms for choice, outcome in outcomes[arm.name].items()
+        Tested(arm, (outcome,), (arm.run,), choice)
+        for arm in arms
+        for choice, outcome in outcomes[arm.name].items()
+        if outcome.networks == outcomes[arm.name][arm.choices[0]].networks
     ]
     alike = defaultdict(list)
     for one in alone:
@@ -75,6 +78,7 @@ def _together(group: Sequence[Tested]) -> Tested:
     runs = tuple(one.arm.run for one in group)
     name = f"mean of {', '.join(one.arm.name for one in group)}"
     note = f"{len(set(runs))} trainings of one generator, whose seed is in the interval"
-    arm = replace(first, name=name, cohort=f"mean of {', '.join(cohorts)}", ending=f".mean-of-{slug('-'.join(cohorts))}",
-                  note=note, subjects=sum(one.arm.subjects for one in group))  # fmt: skip
+    cohort, ending = f"mean of {', '.join(cohorts)}", f".mean-of-{slug('-'.join(cohorts))}"
+    subjects = sum(one.arm.subjects for one in group)
+    arm = replace(first, name=name, cohort=cohort, ending=ending, note=note, subjects=subjects)
     return Tested(arm, tuple(one.outcome for one in group), runs, group[0].choice)
