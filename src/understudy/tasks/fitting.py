@@ -156,7 +156,7 @@ def fit(
     judges: Judges[Fitted],
     progress: Callable[[], None] = lambda: None,
 ) -> Fitted:
-    """Train a network for ``config.updates`` updates and give it the weights that the first judge with a score found best.
+    """Train a network for ``config.updates`` updates; give it the weights that the first judge with a score chose.
 
     Args:
         trained: the network, in its place already; it is given the curve and the best weights of every judge.

@@ -137,8 +137,8 @@ class Task(ABC):
         network, leading = self.train(cases, judges, seed, advance), next(iter(outcomes))
         if leading not in network.kept:
             raise UnderstudyError(
-                f"the {leading} cases that choose the weights hold no class to score: sample more cases, or choose with "
-                "--set select=real"
+                f"the {leading} cases that choose the weights hold no class to score: sample more cases, or let real "
+                "ones choose with --set select=real"
             )
         for choice, outcome in outcomes.items():
             for judge, curve in network.curves.items():
