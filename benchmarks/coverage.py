@@ -25,7 +25,8 @@ A number over folds, generator seeds, network seeds and subjects (`core/pooled.p
 it is measured how often that interval holds the true value, in {studies:,} simulated studies a row: Dice {real:g} on
 real cases and {synthetic:g} on synthetic ones; standard deviations {subject:g} between subjects (shared by both arms),
 {pair:g} of what a subject is to synthetic cases, {network:g} between network seeds, {taste:g} of a generator seed on
-one subject, {rest:g} the rest. Subjects are skewed as Dice of lesions is: Beta(2.57, 1), moved and scaled. The SD between generator seeds is in the table, and whether
+one subject, {rest:g} the rest. Subjects are skewed as Dice of lesions is: Beta(2.57, 1), moved and scaled.
+The SD between generator seeds is in the table, and whether
 each has networks on real cases of its own. "plain" is the percentile interval of a nested bootstrap. Written by
 
     python benchmarks/coverage.py
@@ -35,8 +36,8 @@ A share of 0.95 has a standard error of {error:.3f} at {studies:,} studies.
 | {columns} |
 |{lines}|
 """
-COLUMNS = ("subjects", "folds", "generator seeds", "their SD", "networks on real cases", "network seeds", "ratio", "gain", "score",
-           "ratio, plain", "width of the ratio")  # fmt: skip
+COLUMNS = ("subjects", "folds", "generator seeds", "their SD", "networks on real cases", "network seeds", "ratio",
+           "gain", "score", "ratio, plain", "width of the ratio")  # fmt: skip
 TAIL = """
 What falls short: the score itself at 5 subjects, whose tail five people rarely show; one seed of the networks, whose
 spread cannot be known; and two generator seeds on one split where the seed decides much (SD 0.06, three times that of a
