@@ -54,7 +54,8 @@ def evaluate_consistency(
         validation = subject_cases(cohort, "validation")
         cases = CohortCases(cohort, cohort.rows("train"), cohort.encoding)
         own = derive(seed, "agreement", "segmenter")
-        segmenter = train_segmenter(cases, validation.classes, config, own, validation.score, lambda: update(advance=1))
+        judges = {"validation": validation.score}
+        segmenter = train_segmenter(cases, validation.classes, config, own, judges, lambda: update(advance=1))
         update(description="images")
         sides = []
         for name, one in zip(["real", *short_names(others)], [cohort, *others], strict=True):

@@ -30,7 +30,7 @@ import numpy as np
 
 from understudy.core.result import Result
 from understudy.core.seed import derive, rng
-from understudy.core.statistics import NESTED_TAILS, by_subject, percentile_interval, resample
+from understudy.core.statistics import by_subject, percentile_interval, resample
 from understudy.evaluation.correlation.config import CorrelationConfig
 from understudy.evaluation.correlation.join import CohortScores
 from understudy.evaluation.paired import holm
@@ -181,4 +181,4 @@ def _coefficient(values: np.ndarray, groups: int) -> Coefficient:
         return Coefficient(None, None, None, degenerate)
     if groups < 2 or not len(resamples):
         return Coefficient(float(value), None, None, degenerate)
-    return Coefficient(float(value), *percentile_interval(resamples, NESTED_TAILS), degenerate)
+    return Coefficient(float(value), *percentile_interval(resamples), degenerate)

@@ -3,10 +3,10 @@
 **Source**: Akbar et al., Brain tumor segmentation using synthetic MR images (Sci Data 11:259, 2024): synthetic only
 against real only, and real with synthetic, equally represented, repeated over seeds of the task network; Shin et al.
 (2018, arXiv 1807.10225): synthetic, then fine-tuned on some real cases.
-**Differs**: all arms make the same number of updates with the same settings and seeds; in all of them the weights
-are chosen on the same real validation subjects, which a user of synthetic data alone would not have: the ratio says
-what synthetic cases teach, not what choosing without real cases would cost. Intervals resample seeds and subjects.
-What the arms are: arms.py. What is trained and scored is the task's matter (TASKS).
+**Differs**: all arms make the same number of updates with the same settings and seeds; beside the weights that
+held-out synthetic cases choose, those that real validation subjects choose and the last ones are tested. Intervals hold
+the seeds of the networks, the subjects, and where cohorts are draws of one generator, its seed (core/pooled.py).
+What the arms are, and which weights are tested: arms.py. What is trained and scored is the task's matter (TASKS).
 **Checked** in tests/evaluation/utility/test_stage.py (a toy cohort end to end, same seed, a planted leak).
 """
 
@@ -60,12 +60,12 @@ def evaluate_utility(
     made = kind(cohort, others, config)
     with output_folder(out) as folder:
         arms = make_arms(made, cohort, others, config, seed)
-        outcomes = {arm.name: made.outcome() for arm in arms}
+        outcomes = {arm.name: {choice: made.outcome() for choice in arm.choices} for arm in arms}
         with progress("", len(arms) * config.repeats * config.updates, "updates") as update:
             for arm in arms:
                 update(description=f"{made.model}s on {arm.name}")
                 for repeat in range(config.repeats):  # one has the same seed in every arm
                     own = derive(seed, made.model, repeat)
-                    made.run(arm.cases, outcomes[arm.name], own, lambda: update(advance=1))
+                    made.run(arm.cases, arm.judges, outcomes[arm.name], own, lambda: update(advance=1))
         UtilityFindings(made, arms, outcomes, config, provenance).write(folder)
     return out
