@@ -26,6 +26,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
@@ -35,6 +36,7 @@ from understudy.core.cohort import Cohort
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UsageError
 from understudy.generators.base import Generator
+from understudy.generators.diffusion.dissimilarity import Dissimilarity
 from understudy.generators.diffusion.noise import CHAINS, ChainNoise, EDMNoise, Noise
 from understudy.generators.diffusion.samplers import OPTIONS, SAMPLERS, Denoiser, guided, noise_like
 from understudy.nets.label_maps import decoded, encoded, one_hot
@@ -171,6 +173,7 @@ class Diffusion(Generator):
         "sample_block", "sampler", "sampler_steps", "eta", "variance", "guidance",
         "s_churn", "s_min", "s_max", "s_noise",
     )  # fmt: skip
+    _avoided: Dissimilarity | None = None
     NETWORKS = ("net", "ema", "scale")
     SNAPSHOT = ("ema", "scale")
     config: DiffusionConfig
@@ -303,6 +306,21 @@ class Diffusion(Generator):
         x = y / self.noise.sigma_data * self.scale.std + self.scale.mean
         return torch.cat([x, encoded(labels, self.scheme)], dim=1) if self.given and labels is not None else x
 
+    def keep_away(self, images: np.ndarray, subjects: np.ndarray) -> float:
+        """Guide samples away from training images; see the contract."""
+        self._avoided = Dissimilarity(torch.from_numpy(images).to(self.engine.device), subjects)
+        return self._avoided.threshold
+
+    def _away(self, denoised: Tensor) -> Tensor:
+        """Return denoised cases in the data's scale, those that come too near to a training image turned away."""
+        if self._avoided is None:
+            return denoised
+        k = self._avoided.channels
+        spread, mean = self.scale.std[:k] / self.noise.sigma_data, self.scale.mean[:k]
+        images = denoised[:, :k] * spread + mean
+        moved = (self._avoided.away(images) - images) / spread
+        return torch.cat([denoised[:, :k] + moved, denoised[:, k:]], dim=1)
+
     def _checked(self, condition: Tensor | None, n: int) -> Tensor | None:
         """Return the condition of n cases as the network sees it."""
         if self.given:
@@ -327,4 +345,6 @@ class Diffusion(Generator):
             return self.denoise(self.ema, x, torch.full((len(x),), sigma, device=x.device), condition)
 
         plain, clip = guided(denoise, condition, self.config.guidance), self.noise.clip
-        return plain if clip is None else lambda x, sigma: plain(x, sigma).clamp(-clip, clip)
+        if clip is None:
+            return lambda x, sigma: self._away(plain(x, sigma))
+        return lambda x, sigma: self._away(plain(x, sigma).clamp(-clip, clip))
