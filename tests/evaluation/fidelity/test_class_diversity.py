@@ -33,7 +33,7 @@ def seen(shares: tuple[float, ...], n: int, seed: int, spread: float = 1.0, each
 
 
 def results(real: Seen, synthetic: Seen) -> dict[str, Result]:
-    pairs = list(diversity("fidelity.diversity", ("a", "Class B"), real, synthetic, 10, 3))
+    pairs = list(diversity("fidelity.diversity", ("a", "Class B"), real, real, synthetic, 10, 3))
     return {r.name.removeprefix("fidelity.diversity."): r for made, _ in pairs for r in made}
 
 
@@ -84,14 +84,15 @@ def test_few_cases_have_no_number() -> None:
     found = results(seen((0.96, 0.04), 100, 0), seen((1.0, 0.0), 50, 1))
     assert found["within.class-b"].value is None and "0 case(s) on the smaller set" in found["within.class-b"].note
     assert found["share.class-b"].value == 0 and found["share.class-b"].note == "real withheld: fewer than 5 subjects"
-    rows = [row for _, row in diversity("x", ("a", "b"), seen((0.96, 0.04), 100, 0), seen((1.0, 0.0), 50, 1), 4, 0)]
+    reals = [seen((0.96, 0.04), 100, 0)] * 2
+    rows = [row for _, row in diversity("x", ("a", "b"), *reals, seen((1.0, 0.0), 50, 1), 4, 0)]
     assert rows[0] == [] and rows[2] == ["b", None, 0.0, None, None, 0]
 
 
 def with_columns(toy: Callable[..., Path], out: Path, kind: str, share: float, subjects: int = 40) -> Cohort:
     """A toy cohort with the class column `sick` (1 in a share of the subjects), `age`, and `view`, at times missing."""
     given = {"sick": lambda i: f"{int(i < share * subjects)}", "age": str, "view": lambda i: ("", "0", "1")[i % 3]}
-    path = toy(out, kind, subjects, 0, cases=1, splits=("train",), classes=tuple(given))
+    path = toy(out, kind, subjects, 0, cases=1, splits=("train", "train", "control"), classes=tuple(given))
     table = path / "cases.csv"
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -121,10 +122,9 @@ def test_class_columns_are_compared_where_both_cohorts_have_some(toy: Callable[.
     found = {r.name: r for r in read_results(out)[0]}
     distance = found["fidelity.synthetic.classes.distance"]
     assert distance.value == pytest.approx(0.3) and "according to the case tables" in distance.note
-    baseline, size_matched = (
-        found[f"fidelity.synthetic.classes.distance.{end}"].value for end in ("baseline", "size_matched")
-    )
-    assert baseline is not None and size_matched is not None and baseline < 0.3 < size_matched + 0.15
+    ends = ("redrawn", "unseen", "size_matched")
+    redrawn, unseen, matched = (found[f"fidelity.synthetic.classes.distance.{end}"].value or 0 for end in ends)
+    assert redrawn < 0.3 < matched + 0.15 and unseen < matched
     assert found["fidelity.synthetic.classes.share.sick"].value == pytest.approx(0.8)
     assert found["fidelity.synthetic.classes.within.sick"].value == pytest.approx(1, abs=0.3)
     assert found["fidelity.bare.classes"].value is None and "no class column" in found["fidelity.bare.classes"].note

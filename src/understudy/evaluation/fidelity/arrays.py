@@ -42,6 +42,12 @@ class ImageMeasures:
     spectra: np.ndarray
     logits: np.ndarray | None = None
 
+    @property
+    def none(self) -> "ImageMeasures":
+        """The same without a row."""
+        logits = None if self.logits is None else self.logits[:0]
+        return ImageMeasures(self.features[:0], self.intensities[:0], self.spectra[:0], logits)
+
     def compared(self, needs: str, channels: tuple[Channel, ...]) -> dict[str, np.ndarray]:
         """Return the matrices (n, F) that a metric compares, by what is added to its name; or none."""
         if needs == "intensities":

@@ -3,7 +3,7 @@
 Which classes a case shows comes from a classifier or from the class columns of both case tables (of synthetic cases
 that is what was asked for); the rest knows arrays. **Shares**: how often each class is found, synthetic beside real.
 **Distance**: half the sum of the absolute differences of the frequencies of all combinations of classes (total
-variation, 0 the same, 1 nothing in common), with its baseline. **Within**: the mean distance between two cases of a
+variation, 0 the same, 1 nothing in common), with its baselines. **Within**: the mean distance between two cases of a
 class in features of their images, synthetic / real, with as many cases on both sets and one case a real subject; 1: as
 diverse as patients are, 0: always the same case.
 **Source** of the question: Segal et al. (2021, arXiv 2010.03975): disease diversity of conditioned samples.
@@ -26,16 +26,12 @@ from understudy.core.result import Result
 from understudy.core.seed import rng
 from understudy.core.statistics import percentile_interval
 from understudy.evaluation.features.extractor import image_blocks
-from understudy.evaluation.fidelity.baseline import real_baselines
+from understudy.evaluation.fidelity.baseline import RealBaselines, RealCases
 from understudy.evaluation.guard import slug
 from understudy.tasks.classification import Classifier
 
 FOUND = 0.5  # probability from which a class counts as found
 MAX_CASES = 1000  # cases of a class in a draw: enough for a mean distance, and memory does not grow with n
-COMPARED = {
-    "size_matched": "synthetic cases against half of the real subjects",
-    "baseline": "half of the real subjects against half of the real subjects",
-}
 TABLE = ("cohort", "class", "real_share", "share", "real_within", "within", "n_within")
 
 
@@ -52,6 +48,8 @@ def from_classifier(classifier: Classifier, cohort: Cohort, rows: np.ndarray, en
     """Take the classes and features of some cases of a cohort from a classifier, block by block."""
     blocks = image_blocks(cohort, rows, encoding)
     pairs = [(classifier.predict(images), classifier.features(images)) for images in blocks]
+    if not pairs:
+        return Seen(np.empty((0, len(classifier.names)), bool), np.empty((0, 0)), cohort.column("subject_id")[rows])
     probabilities, features = (np.concatenate(part) for part in zip(*pairs, strict=True))
     return Seen(probabilities >= FOUND, features, cohort.column("subject_id")[rows])
 
@@ -107,16 +105,23 @@ def within(real: Seen, synthetic: Seen, k: int, draws: int, seed: int) -> tuple[
 
 
 def diversity(
-    name: str, names: Sequence[str], real: Seen, synthetic: Seen, draws: int, seed: int, by: str = "the classifier"
+    name: str,
+    names: Sequence[str],
+    real: Seen,
+    unseen: Seen,
+    synthetic: Seen,
+    draws: int,
+    seed: int,
+    by: str = "the classifier",
 ) -> Iterator[tuple[list[Result], list[Any]]]:
     """Measure the diversity of one synthetic cohort: for all classes together, then for each of the K classes.
 
     Yields results, whose names begin with `name` (``fidelity.diversity`` or ``fidelity.classes``), and a row of the
-    table without the cohort's name. There are as many random choices of cases for the distance within a class as random
-    halves behind the baseline; `by` says where the classes of a case come from.
+    table without the cohort's name. There are as many random choices of cases for the distance within a class as draws
+    behind the baselines; `by` says where the classes of a case come from.
     """
     n = len(synthetic.found)
-    yield list(_combinations(f"{name}.distance", real, synthetic, draws, seed, by)), []
+    yield list(_combinations(f"{name}.distance", real, unseen, synthetic, draws, seed, by)), []
     for k, label in enumerate(names):
         shares = [float(case_set.found[:, k].mean()) for case_set in (real, synthetic)]
         patients = len(np.unique(real.subjects[real.found[:, k]]))
@@ -130,8 +135,10 @@ def diversity(
         yield [share, inside], row
 
 
-def _combinations(name: str, real: Seen, synthetic: Seen, draws: int, seed: int, by: str) -> Iterator[Result]:
-    """Yield the distance of class combinations and its baseline."""
+def _combinations(
+    name: str, real: Seen, unseen: Seen, synthetic: Seen, draws: int, seed: int, by: str
+) -> Iterator[Result]:
+    """Yield the distance of class combinations and its baselines."""
 
     def distance(*, real: np.ndarray, synthetic: np.ndarray, seed: int) -> Result:
         value, n = combination_distance(real, synthetic), min(len(real), len(synthetic))
@@ -140,8 +147,8 @@ def _combinations(name: str, real: Seen, synthetic: Seen, draws: int, seed: int,
     what = f"total variation of class combinations according to {by}, against the real training cases"
     plain = replace(distance(real=real.found, synthetic=synthetic.found, seed=seed), note=what)
     yield plain
-    baseline = real_baselines({name: distance}, real.found, real.subjects, synthetic.found, draws, seed)[name]
-    yield from baseline.results(plain, compared=COMPARED)
+    cases = RealCases(real.found, unseen.found, unseen.subjects)
+    yield from RealBaselines({name: distance}, cases, draws, seed).beside(synthetic.found)[name].results(plain, (0, 1))
 
 
 def _within_result(name: str, real: np.ndarray, synthetic: np.ndarray, n: int, seed: int) -> Result:

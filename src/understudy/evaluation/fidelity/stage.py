@@ -4,8 +4,8 @@ Images by every metric of the menu (image_distances.py), label maps by their sta
 the class columns of both, and by a classifier where one is given (class_diversity.py). What a cohort does not have is
 left out, and the results say so. The real set is the **training split**: the distribution that a generator was asked to
 learn. What that cannot answer, whether it was memorised, is the question of ``evaluate privacy``. Beside each number
-stands its baseline (baseline.py). **Source** of the caution: Akbar et al. (Sci Data 11:259, 2024): such distances do
-not show whether images are useful.
+stand its baselines, unseen subjects and training cases drawn again (baseline.py). **Source** of the caution: Akbar et
+al. (Sci Data 11:259, 2024): such distances do not show whether images are useful.
 **Checked** in tests/evaluation/fidelity/test_stage.py (files, names, same seed same files, label maps alone, refusals).
 """
 
@@ -28,6 +28,7 @@ from understudy.evaluation.features import EXTRACTORS
 from understudy.evaluation.features.cache import open_cache
 from understudy.evaluation.features.extractor import ExtractorInputs
 from understudy.evaluation.fidelity.arrays import channel_names
+from understudy.evaluation.fidelity.baseline import UNSEEN_SPLITS
 from understudy.evaluation.fidelity.class_diversity import TABLE as DIVERSITY_TABLE
 from understudy.evaluation.fidelity.class_diversity import diversity, from_classifier, from_table, shared_columns
 from understudy.evaluation.fidelity.config import FidelityConfig
@@ -40,6 +41,7 @@ from understudy.evaluation.guard import open_pair, short_names
 from understudy.tasks.classification import Classifier
 from understudy.tasks.classify import open_classifier
 
+UNSEEN = "unseen subjects"  # no name of a cohort, which has no space
 Diverse = tuple[list[Result], list[Any]]  # results and a row of the table, [] for all classes
 
 
@@ -55,8 +57,8 @@ def evaluate_fidelity(
 ) -> Path:
     """Measure how near images and label maps of synthetic cohorts lie to those of real training subjects; return `out`.
 
-    The seed is that of halves and subsets. With a classifier, a folder that ``understudy classify`` made, the diversity
-    of classes is measured too. `network` is the file of a scripted network, for features=torchscript; `cache`, a folder
+    The seed is that of draws, halves and subsets. With a classifier, a folder that ``understudy classify`` made, the
+    diversity of classes is measured too. `network` is the file of a scripted network, for features=torchscript; `cache`, a folder
     of its own where features are kept between evaluations: INTERNAL, never released.
 
     Raises:
@@ -82,6 +84,7 @@ def evaluate_fidelity(
         return out
     kept = open_cache(cache, [Path(real), *paths, Path(out)])
     ours, theirs = CaseSet("real", "", cohort, cohort.rows("train")), _case_sets(others)
+    unseen = CaseSet(UNSEEN, "", cohort, np.sort(np.concatenate([cohort.rows(split) for split in UNSEEN_SPLITS])))
     imaged, mapped = ([s for s, why in zip(theirs, lacking[w], strict=True) if not why] for w in ("images", "labels"))
     total = steps(cohort.encoding, len(imaged), config)
     with output_folder(out) as folder, progress("features", total, "steps") as update:
@@ -89,11 +92,11 @@ def evaluate_fidelity(
         if imaged:
             extract = EXTRACTORS[config.features](ExtractorInputs(cohort, ours.rows, config, network, kept))
             images = compare_images(
-                ours, imaged, config, seed, lambda s: update(advance=1, description=s), extract, kept
+                ours, unseen, imaged, config, seed, lambda s: update(advance=1, description=s), extract, kept
             )
-        diverse = list(_diversity(trained.classifier, ours, imaged, config, seed)) if trained and imaged else []
-        columns = list(_class_columns(ours, imaged, images.features, config, seed))
-        labels = compare_labels(ours, mapped, config, seed) if mapped else LabelFindings()
+        diverse = list(_diversity(trained.classifier, ours, unseen, imaged, config, seed)) if trained and imaged else []
+        columns = list(_class_columns(ours, unseen, imaged, images.features, config, seed))
+        labels = compare_labels(ours, unseen, mapped, config, seed) if mapped else LabelFindings()
         subjects = len(cohort.subjects("train"))
         classes = [public(r, subjects) for results, _ in (*columns, *diverse) for r in results]
         reasons = [(s, what, why) for what in lacking for s, why in zip(theirs, lacking[what], strict=True) if why]
@@ -131,19 +134,29 @@ def _lacking(real: Cohort, other: Cohort, what: str) -> str:
 
 
 def _diversity(
-    classifier: Classifier, ours: CaseSet, theirs: Sequence[CaseSet], config: FidelityConfig, seed: int
+    classifier: Classifier,
+    ours: CaseSet,
+    unseen: CaseSet,
+    theirs: Sequence[CaseSet],
+    config: FidelityConfig,
+    seed: int,
 ) -> Iterator[Diverse]:
     """Measure the diversity of the classes that a classifier finds in each synthetic cohort."""
     encoding, names = ours.cohort.encoding, short_class_names(classifier.names)
-    real, *others = (from_classifier(classifier, s.cohort, s.rows, encoding) for s in (ours, *theirs))
+    real, new, *others = (from_classifier(classifier, s.cohort, s.rows, encoding) for s in (ours, unseen, *theirs))
     own = derive(seed, "fidelity")
     for case_set, seen in zip(theirs, others, strict=True):
-        for results, row in diversity(f"{case_set.prefix}.diversity", names, real, seen, config.draws, own):
+        for results, row in diversity(f"{case_set.prefix}.diversity", names, real, new, seen, config.draws, own):
             yield results, [case_set.name, *row] if row else []
 
 
 def _class_columns(
-    ours: CaseSet, theirs: Sequence[CaseSet], features: dict[str, np.ndarray], config: FidelityConfig, seed: int
+    ours: CaseSet,
+    unseen: CaseSet,
+    theirs: Sequence[CaseSet],
+    features: dict[str, np.ndarray],
+    config: FidelityConfig,
+    seed: int,
 ) -> Iterator[Diverse]:
     """Measure the diversity of the classes in the case tables, where the real cohort has class columns."""
     for case_set in theirs if ours.cohort.classes else ():
@@ -152,9 +165,10 @@ def _class_columns(
             note = "not measured: the cohorts share no class column of 0 and 1"
             yield [Result(name, None, seed=seed, note=note)], []
             continue
-        real, made = (from_table(s.cohort, s.rows, columns, features[s.name]) for s in (ours, case_set))
+        sets = (ours, unseen, case_set)
+        real, new, made = (from_table(s.cohort, s.rows, columns, features[s.name]) for s in sets)
         about = (config.draws, derive(seed, "fidelity"), "the case tables")
-        for results, row in diversity(name, short_class_names(columns), real, made, *about):
+        for results, row in diversity(name, short_class_names(columns), real, new, made, *about):
             yield results, [case_set.name, *row] if row else []
 
 
