@@ -69,7 +69,7 @@ def test_new_patients_lie_at_the_extrapolated_baseline_copies_at_redrawn_and_wro
     gap = mean["unseen"] - mean["redrawn"]
     assert mean["perfect"] < mean["unseen"] - 0.2 * gap
     assert abs(mean["perfect"] - mean["unseen_extrapolated"]) < 0.2 * gap
-    assert abs(mean["copies"] - mean["redrawn"]) < 0.05 * gap
+    assert abs(mean["copies"] - mean["redrawn"]) < 0.1 * gap
     assert mean["wrong"] > mean["unseen_extrapolated"] + 0.4 * gap
 
 

@@ -92,7 +92,7 @@ def test_few_cases_have_no_number() -> None:
 def with_columns(toy: Callable[..., Path], out: Path, kind: str, share: float, subjects: int = 40) -> Cohort:
     """A toy cohort with the class column `sick` (1 in a share of the subjects), `age`, and `view`, at times missing."""
     given = {"sick": lambda i: f"{int(i < share * subjects)}", "age": str, "view": lambda i: ("", "0", "1")[i % 3]}
-    path = toy(out, kind, subjects, 0, cases=1, splits=("train", "train", "control"), classes=tuple(given))
+    path = toy(out, kind, subjects, 0, cases=1, splits=(*4 * ("train",), "control"), classes=tuple(given))
     table = path / "cases.csv"
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -121,7 +121,7 @@ def test_class_columns_are_compared_where_both_cohorts_have_some(toy: Callable[.
     out = evaluate_fidelity(real.path, [made.path, bare], tmp_path / "out", 0, config)
     found = {r.name: r for r in read_results(out)[0]}
     distance = found["fidelity.synthetic.classes.distance"]
-    assert distance.value == pytest.approx(0.3) and "according to the case tables" in distance.note
+    assert distance.value == pytest.approx(0.3, abs=0.05) and "according to the case tables" in distance.note
     ends = ("redrawn", "unseen", "size_matched")
     redrawn, unseen, matched = (found[f"fidelity.synthetic.classes.distance.{end}"].value or 0 for end in ends)
     assert redrawn < 0.3 < matched + 0.15 and unseen < matched

@@ -43,7 +43,16 @@ def test_kolmogorov_smirnov_is_the_largest_difference_of_the_distributions() -> 
 
 
 def write(
-    out: Path, kind: str, subjects: int, seed: int, *, low: int = 3, empty: int = 0, cases: int = 2, bare: int = 0, control: int = 0
+    out: Path,
+    kind: str,
+    subjects: int,
+    seed: int,
+    *,
+    low: int = 3,
+    empty: int = 0,
+    cases: int = 2,
+    bare: int = 0,
+    control: int = 0,
 ) -> Cohort:
     """Maps of a brain (not in the first `bare` subjects) with a square lesion, sides low..low + 5; some are empty."""
     random = np.random.default_rng(seed)
@@ -68,7 +77,7 @@ def write(
 
 def compare(real: Cohort, *others: Cohort, config: FidelityConfig = CONFIG) -> LabelFindings:
     sides = [CaseSet(f"s{i}", f"fidelity.s{i}", other, other.rows()) for i, other in enumerate(others)]
-    ours, unseen = (CaseSet(split, "", real, real.rows(split)) for split in ("train", "control"))
+    ours, unseen = (CaseSet(n, "", real, real.rows(s)) for n, s in (("real", "train"), ("unseen", "control")))
     return compare_labels(ours, unseen, sides, config, 0)
 
 
@@ -112,9 +121,7 @@ def test_the_table_holds_every_statistic(found: LabelFindings) -> None:
     volume = next(r for r in rows if (r["cohort"], r["class"], r["statistic"]) == ("s1", "lesion", "volume"))
     assert volume["unit"] == "pixels" and volume["n_real"] == 48 and volume["n_synthetic"] == 60
     expected = abs(volume["mean"] - volume["real_mean"]) / volume["real_sd"]  # one-sided: the difference of the means
-    assert (
-        volume["wasserstein"] == pytest.approx(expected, rel=0.05) and volume["unseen"] < volume["size_matched"] / 2
-    )
+    assert volume["wasserstein"] == pytest.approx(expected, rel=0.05) and volume["unseen"] < volume["size_matched"] / 2
     extent = next(r for r in rows if (r["class"], r["statistic"]) == ("brain", "extent width"))
     assert extent["real_sd"] == 0 and extent["wasserstein"] == 0 and "do not differ" in extent["note"]
 

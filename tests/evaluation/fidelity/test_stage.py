@@ -146,7 +146,9 @@ def test_other_features_and_the_cache(real: Path, synthetic: Path, tmp_path: Pat
     config = CONFIG.model_copy(update={"features": "encoder", "encoder_updates": 2})
     cache = tmp_path / "cache"
     outs = [evaluate_fidelity(real, [synthetic], tmp_path / n, 0, config, cache=cache) for n in ("first", "again")]
-    assert len(list(cache.glob("*.npy"))) == 1 + 2 * 3  # the encoder; features, intensities and spectra of both sides
+    assert (
+        len(list(cache.glob("*.npy"))) == 1 + 3 * 3
+    )  # the encoder; features, intensities and spectra of all three sets
     assert outs[0].joinpath("results.json").read_bytes() == outs[1].joinpath("results.json").read_bytes()
     results, provenance = read_results(outs[0])
     assert provenance["config"]["features"] == "encoder" and "cache" not in json.dumps(provenance)

@@ -21,7 +21,14 @@ from understudy.evaluation.correlation.config import CorrelationConfig
 from understudy.evaluation.guard import numbered
 
 KINDS = ("fidelity", "utility")
-BESIDE = ("size_matched", "baseline", "real")  # what stands beside a metric and is none
+BESIDE = (
+    "size_matched",
+    "unseen",
+    "unseen_extrapolated",
+    "redrawn",
+    "real",
+    "baseline",
+)  # beside a metric; once a baseline
 SHORT = 12  # characters of an id in a sentence
 
 

@@ -7,6 +7,7 @@ nothing is read.
 """
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -55,7 +56,8 @@ class ImageMeasures:
             return {f".{name}": cumulative(self.intensities[:, k], c) for k, (name, c) in enumerate(named)}
         if needs == "logits":
             return {} if self.logits is None else {"": self.logits}
-        return {"": self.spectra.reshape(len(self.spectra), -1) if needs == "spectra" else self.features}
+        n, *shape = self.spectra.shape
+        return {"": self.spectra.reshape(n, math.prod(shape)) if needs == "spectra" else self.features}
 
 
 def measure(

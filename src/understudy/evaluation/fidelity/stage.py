@@ -58,8 +58,8 @@ def evaluate_fidelity(
     """Measure how near images and label maps of synthetic cohorts lie to those of real training subjects; return `out`.
 
     The seed is that of draws, halves and subsets. With a classifier, a folder that ``understudy classify`` made, the
-    diversity of classes is measured too. `network` is the file of a scripted network, for features=torchscript; `cache`, a folder
-    of its own where features are kept between evaluations: INTERNAL, never released.
+    diversity of classes is measured too. `network` is the file of a scripted network, for features=torchscript;
+    `cache`, a folder of its own where features are kept between evaluations: INTERNAL, never released.
 
     Raises:
         UsageError: cohorts, a classifier, a network or a cache that do not fit, or an output of another request.
