@@ -98,7 +98,9 @@ def fidelity(
     synthetic: Synthetic,
     out: Out,
     more: More = None,
-    features: Annotated[str | None, option("encoder|random|texture|torchscript", "As --set features=...")] = None,
+    features: Annotated[
+        str | None, option("encoder|imagenet|random|texture|torchscript", "As --set features=...")
+    ] = None,
     network: Annotated[Path | None, option("FILE", "Scripted network of --features torchscript; it is code.")] = None,
     network_sha256: Annotated[str | None, option("HEX", "SHA-256 of that file; another file is not loaded.")] = None,
     classifier: Annotated[Path | None, option("CLASSIFIER", "Also the diversity of classes, as it sees them.")] = None,

@@ -75,7 +75,9 @@ def test_intercept_of_a_line_and_of_a_point() -> None:
 
 
 def test_the_note_tells_the_sizes() -> None:
-    assert frechet_infinity(**pair(0, 64, 0, 1)).note == "line through 15 sample sizes from 32 to 64; may be negative"
+    assert frechet_infinity(**pair(0, 64, 0, 1)).note == (
+        "of these subjects; line through 15 sample sizes from 32 to 64; may be negative"
+    )
     assert frechet_infinity(**pair(0, 2, 0, 1)).value == pytest.approx(frechet(**pair(0, 2, 0, 1)).value)
 
 
