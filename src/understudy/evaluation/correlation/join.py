@@ -177,7 +177,7 @@ def _kinds(ids: Sequence[str], config: CorrelationConfig) -> dict[str, str]:
                 how = f"{len(found)} of the cohorts" if len(found) != 1 else "a cohort that is named twice"
                 raise UsageError(
                     f"--set {kind}=... names cohorts by the first characters of their ids, each once, and "
-                    f"{beginning!r} fits {how}: the ids are in cohort.json, and in tables/correlation-cohorts.csv of a first run"
+                    f"{beginning!r} fits {how}: the ids are in tables/correlation-cohorts.csv of a first run"
                 )
             kinds[found[0]] = kind
     return kinds

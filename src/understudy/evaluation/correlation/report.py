@@ -3,8 +3,8 @@
 results.json: three coefficients a metric, ``correlation.frechet.spearman`` over all cohorts and
 ``correlation.frechet.finished.spearman`` over a subset. tables/correlation-cohorts.csv: each cohort with its generator,
 its utility and every metric, be there enough cohorts for a coefficient or not. tables/correlation.csv: each metric with
-its coefficients, in each subset. tables/correlation-spoilt.csv: of each spoilt cohort, how many of the unspoilt ones are
-better, by utility and by each metric: a metric that sees the damage says 1. curves/correlation-METRIC.json: fidelity
+its coefficients, in each subset. tables/correlation-spoilt.csv: of each spoilt cohort, which share of the unspoilt ones
+is better, by utility and by each metric: a metric that sees the damage says 1. curves/correlation-METRIC.json: fidelity
 against utility, a series a generator, drawn as points.
 **Checked** in tests/evaluation/correlation/test_stage.py.
 """

@@ -14,7 +14,7 @@ columns).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,11 +37,15 @@ TABLE = ("cohort", "class", "real_share", "share", "real_within", "within", "n_w
 
 @dataclass(frozen=True)
 class Seen:
-    """Cases of a cohort: classes found, bool (n, K), features (n, F), and whose the cases are (n,)."""
+    """Cases of a cohort: classes found, bool (n, K), features (n, F), whose the cases are (n,), probabilities (n, K).
+
+    Classes of a case table have no probabilities.
+    """
 
     found: np.ndarray
     features: np.ndarray
     subjects: np.ndarray
+    probabilities: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
 
 
 def from_classifier(classifier: Classifier, cohort: Cohort, rows: np.ndarray, encoding: Encoding) -> Seen:
@@ -51,7 +55,7 @@ def from_classifier(classifier: Classifier, cohort: Cohort, rows: np.ndarray, en
     if not pairs:
         return Seen(np.empty((0, len(classifier.names)), bool), np.empty((0, 0)), cohort.column("subject_id")[rows])
     probabilities, features = (np.concatenate(part) for part in zip(*pairs, strict=True))
-    return Seen(probabilities >= FOUND, features, cohort.column("subject_id")[rows])
+    return Seen(probabilities >= FOUND, features, cohort.column("subject_id")[rows], probabilities)
 
 
 def shared_columns(real: Cohort, synthetic: Cohort) -> list[str]:
