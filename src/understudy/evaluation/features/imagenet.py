@@ -68,7 +68,7 @@ def convolved(
     return [*made, nn.ReLU6()] if active else made
 
 
-class Block(nn.Module):
+class Bottleneck(nn.Module):
     """An inverted bottleneck: widened, convolved channel by channel, narrowed; added to its input where that fits."""
 
     def __init__(self, before: int, after: int, kernel: int, stride: int, expansion: int) -> None:
@@ -93,7 +93,8 @@ class Lite0(nn.Module):
         for repeats, kernel, stride, expansion, width in STAGES:
             widths = [before, *[width] * repeats]
             layers += [
-                Block(a, b, kernel, stride if i == 0 else 1, expansion) for i, (a, b) in enumerate(pairwise(widths))
+                Bottleneck(a, b, kernel, stride if i == 0 else 1, expansion)
+                for i, (a, b) in enumerate(pairwise(widths))
             ]
             before = width
         self.layers = nn.Sequential(*layers, *convolved(before, FEATURES, 1))

@@ -30,10 +30,19 @@ from understudy.evaluation.features.cache import open_cache
 from understudy.evaluation.features.extractor import ExtractorInputs
 from understudy.evaluation.fidelity.arrays import channel_names
 from understudy.evaluation.fidelity.baseline import UNSEEN_SPLITS
+from understudy.evaluation.fidelity.class_diversity import (
+    JUDGE_TABLE,
+    ROLES,
+    ClassJudge,
+    class_judge,
+    diversity,
+    from_classifier,
+    from_table,
+    judged,
+    shared_columns,
+    withins,
+)
 from understudy.evaluation.fidelity.class_diversity import TABLE as DIVERSITY_TABLE
-from understudy.evaluation.fidelity.class_diversity import diversity, from_classifier, from_table, shared_columns
-from understudy.evaluation.fidelity.class_judge import ROLES, ClassJudge, class_judge, judged, withins
-from understudy.evaluation.fidelity.class_judge import TABLE as JUDGE_TABLE
 from understudy.evaluation.fidelity.config import FidelityConfig
 from understudy.evaluation.fidelity.image_distances import TABLE, CaseSet, ImageFindings, compare_images, steps
 from understudy.evaluation.fidelity.label_distances import TABLE as LABEL_TABLE
@@ -120,10 +129,8 @@ def evaluate_fidelity(
             Result(f"{s.prefix}.{what}", None, seed=seed, note=f"not measured: {why}") for s, what, why in reasons
         ]
         write_results(folder, [*images.results, *of_classes, *labels.results, *left_out], provenance)
-        tables = {"classes": columns, "diversity": classes.diverse, "conditioning": classes.judged}
-        for name, found in tables.items() if subjects >= MIN_SUBJECTS else ():
-            if rows := [row for _, row in found if row]:
-                write_table(folder, name, JUDGE_TABLE if name == "conditioning" else DIVERSITY_TABLE, rows)
+        if subjects >= MIN_SUBJECTS:
+            _write_classes(folder, columns, classes)
         _write_findings(folder, cohort, images, labels, subjects)
         for s in theirs:
             write_grid(folder / "images" / f"{s.name}.npz", s.cohort, s.rows[: config.grid], s.name)
@@ -192,6 +199,18 @@ def _class_columns(
         about = (config.draws, derive(seed, "fidelity"), "the case tables")
         for results, row in diversity(name, short_class_names(columns), real, new, made, *about):
             yield results, [case_set.name, *row] if row else []
+
+
+def _write_classes(folder: Path, columns: Sequence[Diverse], classes: ClassFindings) -> None:
+    """Write the tables of classes."""
+    tables = {
+        "classes": (DIVERSITY_TABLE, columns),
+        "diversity": (DIVERSITY_TABLE, classes.diverse),
+        "conditioning": (JUDGE_TABLE, classes.judged),
+    }
+    for name, (header, found) in tables.items():
+        if rows := [row for _, row in found if row]:
+            write_table(folder, name, header, rows)
 
 
 def _write_findings(folder: Path, real: Cohort, images: ImageFindings, labels: LabelFindings, subjects: int) -> None:

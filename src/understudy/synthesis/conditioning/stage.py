@@ -2,7 +2,7 @@
 
 Its class columns are the wanted classes. cases.csv says for each case how many attempts and steps it took; cohort.json
 says in ``sampling`` how many cases were asked for and accepted, in all and for each combination of classes. What the
-search is worth, its controls say (evaluation/fidelity/class_judge.py). The classifier saw real subjects too, which
+search is worth, its controls say (evaluation/fidelity/class_diversity.py). The classifier saw real subjects too, which
 stand in ``trained_on``. **Checked** in
 tests/synthesis/conditioning/test_stage.py.
 """
