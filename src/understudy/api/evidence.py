@@ -36,7 +36,7 @@ class Inputs:
 
 INPUTS = {
     "utility": Inputs(PAIR, {"task": ""}),
-    "fidelity": Inputs(PAIR, {"classifier": "classifier.json", "network": "", "cache": ""}),
+    "fidelity": Inputs(PAIR, {"classifier": "classifier.json", "guide": "classifier.json", "network": "", "cache": ""}),
     "privacy": Inputs(PAIR, {"generator": "run.json"}),
     "consistency": Inputs(PAIR, {}),
     "correlation": Inputs({"results": ""}, {}),
@@ -55,8 +55,8 @@ def evaluate(kind: str, *, out: Path | str, seed: int = 0, **given: Any) -> dict
         out: the results folder to make.
         seed: everything random follows from it.
         given: ``real=`` and ``synthetic=`` (one cohort folder, or several); ``results=`` of correlation; ``real=`` and
-            ``other=`` of interrater; further ``task=`` of utility, ``classifier=``, ``network=`` and ``cache=`` of
-            fidelity, ``generator=`` of privacy; and settings, which ``understudy settings KIND`` lists.
+            ``other=`` of interrater; further ``task=`` of utility, ``classifier=``, ``guide=``, ``network=`` and
+            ``cache=`` of fidelity, ``generator=`` of privacy; and settings, which ``understudy settings KIND`` lists.
 
     Raises:
         UsageError: the request cannot be right.
