@@ -1,7 +1,7 @@
 """How many flags a cohort without copies gives: from thresholds that all subjects but one set, tried on that one.
 
-A threshold that few subjects set does not flag the share ``rate`` of fresh cases: its own share is a random number. Each
-unseen subject is left out once; the threshold that the others set flags a share of its cases. The mean of these shares
+A threshold that few subjects set does not flag the share ``rate`` of fresh cases: its own share is a random number.
+Each unseen subject is left out once; the threshold that the others set flags a share of its cases. The mean of these
 is the **cross-fitted false-positive rate**. Weights drawn for the subjects (the Bayesian bootstrap) give how far the
 rate of this threshold may lie from it, and n cases flagged with that rate a **predictive distribution** of the count;
 with one case a subject that is the beta-binomial distribution of order statistics, which is exact for any scores. How

@@ -1,4 +1,4 @@
-"""The swap test: are synthetic cases nearer to trained subjects than to unseen ones, as they would be to others' copies?
+"""The swap test: do flagged cases lie nearest to trained subjects more often than to unseen ones in their place?
 
 Trained and unseen subjects are matched together, by matchers that have learned neither, and each flagged case counts
 for the subject of its nearest case. Without copies a trained subject gets as many flags as an unseen one, whatever the
@@ -48,8 +48,8 @@ def swap_test(
     everyone, flagged = np.concatenate([members, non_members]), excess > 0
     at = np.argsort(everyone)[np.searchsorted(np.sort(everyone), subject)]
     counts = np.bincount(at[flagged], minlength=len(everyone)).astype(float)
-    weighed = np.bincount(at, np.where(flagged, excess, 0), len(everyone))
-    weighed += TIE * np.bincount(at, 1 / (1 + np.exp(-np.clip(excess, -30, 30))), len(everyone))
+    tie = TIE / (1 + np.exp(-np.clip(excess, -30, 30)))
+    weighed = np.bincount(at, np.where(flagged, excess, 0) + tie, len(everyone))
     size, trained = min(len(members), len(non_members)), len(members)
     one, other = size * counts[:trained].mean(), size * counts[trained:].mean()
     difference = Interval(one - other, *_interval(counts[:trained], counts[trained:], size, seed, draws))
@@ -75,7 +75,7 @@ def _interval(trained: np.ndarray, unseen: np.ndarray, size: int, seed: int, dra
     draw, means = rng(seed, "privacy", "swap", "subjects"), []
     both = np.concatenate([trained, unseen])
     for side in (trained, unseen):
-        fresh = np.maximum(draw.choice(both, draws), draw.poisson(both.mean(), draws))
+        fresh = np.maximum(draw.choice(both, draws), draw.poisson((both.sum() + 1) / len(both), draws))
         times = resample(draw, len(side) + 1, draws)
         means.append((times[:, :-1] @ side + times[:, -1] * fresh) / (len(side) + 1))
     return percentile_interval(size * (means[0] - means[1]))
