@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from understudy.evaluation.privacy import swap
 from understudy.evaluation.privacy.swap import swap_test
 
 MEMBERS, OTHERS = np.array([7, 3, 9, 12]), np.array([1, 20])
@@ -19,17 +18,16 @@ def test_counts_are_of_sets_of_equal_size() -> None:
     assert found == swap_test(np.array([1.0, 2, 1, 1, -1, -1, -1]), subject, MEMBERS, OTHERS, 0, 200)
 
 
-def test_p_is_uniform_without_copies_and_small_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(swap, "DEALS", 499)
+def test_p_is_uniform_without_copies_and_small_with_them() -> None:
     random, p, copied = np.random.default_rng(0), [], []
     members, others = np.arange(30), np.arange(30, 60)
     for i in range(60):
         odd = random.dirichlet(np.full(60, 0.3))  # some subjects are nearest to many cases
         subject = random.choice(60, 200, p=odd)
         excess = random.normal(-2, 1, 200)
-        p.append(swap_test(excess, subject, members, others, i, 10).p)
+        p.append(swap_test(excess, subject, members, others, i, 10, 499).p)
         subject[:10], excess[:10] = random.choice(members, 10), 3
-        copied.append(swap_test(excess, subject, members, others, i, 10).p)
+        copied.append(swap_test(excess, subject, members, others, i, 10, 499).p)
     assert 0.35 < np.mean(p) < 0.65 and np.mean(np.array(p) <= 0.1) <= 0.2
     assert np.mean(np.array(copied) <= 0.02) >= 0.9
 

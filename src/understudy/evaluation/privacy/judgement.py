@@ -153,7 +153,7 @@ def judge_by_r(found: Nearest, reference: ReferenceScores, config: PrivacyConfig
     """Judge cases by their highest Pearson r alone, against that of unseen subjects' cases."""
     others = ", ".join(name for name in config.matchers if name != "pixels")
     skipped = [f"the matchers {others}: they match images of two dimensions"]
-    if reference.n_subjects < MIN_SUBJECTS:
+    if reference.n_subjects < MIN_SUBJECTS or "pixels" not in config.matchers:
         return CopyResult(None, None, skipped)
     threshold = calibrate(reference, config.false_positive_rate, config.bootstrap, seed)
     p, flagged = p_values(found.r, threshold), threshold.flags(found.r)

@@ -38,12 +38,19 @@ class SwapTest:
 
 
 def swap_test(
-    excess: np.ndarray, subject: np.ndarray, members: np.ndarray, non_members: np.ndarray, seed: int, draws: int
+    excess: np.ndarray,
+    subject: np.ndarray,
+    members: np.ndarray,
+    non_members: np.ndarray,
+    seed: int,
+    draws: int,
+    deals: int = DEALS,
 ) -> SwapTest:
     """Test whether flags of synthetic cases fall on trained subjects more than on unseen ones.
 
     Of each case: by how much its nearness exceeds the threshold (n,), above 0 where it is flagged, and the subject of
-    its nearest case (n,), one of the members (M,) or of the non-members (m,), at least one each.
+    its nearest case (n,), one of the members (M,) or of the non-members (m,), at least one each. ``draws`` are
+    resamples of subjects.
     """
     everyone, flagged = np.concatenate([members, non_members]), excess > 0
     at = np.argsort(everyone)[np.searchsorted(np.sort(everyone), subject)]
@@ -53,17 +60,17 @@ def swap_test(
     size, trained = min(len(members), len(non_members)), len(members)
     one, other = size * counts[:trained].mean(), size * counts[trained:].mean()
     difference = Interval(one - other, *_interval(counts[:trained], counts[trained:], size, seed, draws))
-    return SwapTest(one, other, size, difference, _p(weighed, trained, seed), trained, len(non_members))
+    return SwapTest(one, other, size, difference, _p(weighed, trained, seed, deals), trained, len(non_members))
 
 
-def _p(weighed: np.ndarray, trained: int, seed: int) -> float:
+def _p(weighed: np.ndarray, trained: int, seed: int, deals: int) -> float:
     """Return the share of deals in which as many subjects weigh at least as much as the trained ones, the first."""
     draw, least, above = rng(seed, "privacy", "swap", "deals"), weighed[:trained].sum() - 1e-12, 0
-    for start in range(0, DEALS, BLOCK):
-        keys = draw.random((min(BLOCK, DEALS - start), len(weighed)))
+    for start in range(0, deals, BLOCK):
+        keys = draw.random((min(BLOCK, deals - start), len(weighed)))
         chosen = np.argpartition(keys, trained - 1, axis=1)[:, :trained]
         above += int((weighed[chosen].sum(1) >= least).sum())
-    return (1 + above) / (1 + DEALS)
+    return (1 + above) / (1 + deals)
 
 
 def _interval(trained: np.ndarray, unseen: np.ndarray, size: int, seed: int, draws: int) -> tuple[float, float]:

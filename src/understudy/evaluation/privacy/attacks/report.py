@@ -16,6 +16,7 @@ from understudy.core.result import Result
 from understudy.core.seed import derive
 from understudy.core.statistics import Interval
 from understudy.evaluation.folder import three, write_rows, write_table
+from understudy.evaluation.paired import holm
 from understudy.evaluation.privacy.attacks import ATTACKS
 from understudy.evaluation.privacy.attacks.risk import MIN_FOR_TPR, RATE, AttackPerformance, measure
 from understudy.evaluation.privacy.attacks.setup import (

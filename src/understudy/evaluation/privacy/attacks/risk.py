@@ -16,9 +16,9 @@ the attack succeeds counts, as a part of one trial, whose spread Wilson's interv
 **Source**: Giomi, Boenisch, Wehmeyer, Tasnadi (Anonymeter, PoPETs 2023, arXiv 2211.10459); the interval from the two
 Wilson intervals by MOVER-R (Donner, Zou, Stat. Methods Med. Res. 21, 2012; Newcombe, Stat. Methods Med. Res. 25, 2016).
 **Differs**: there the rates are the centres of their Wilson intervals, errors are propagated to first order, and R is
-cut off at 0, and the threshold counts as known (at 48 members and 24 non-members such an interval holds the risk in
-0.68 of studies; this one in 0.96 or more, ``benchmarks/attack_risk.py``). Here R is of the plain rates and may be negative: centres are drawn towards one half, the more the smaller
-the group, which would make a small control group hide a risk.
+cut off at 0, and the threshold counts as known, which makes the interval short (``benchmarks/attack_risk.py``). Here R
+is of the plain rates and may be negative: centres are drawn towards one half, the more the smaller the group, which
+would make a small control group hide a risk.
 **Checked** in tests/evaluation/privacy/attacks/test_risk.py (scikit-learn; Anonymeter's formula; coverage).
 """
 
