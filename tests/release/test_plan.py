@@ -1,4 +1,4 @@
-"""The plan: copies are refused more often the more there are, few subjects are told, and the same seed says the same."""
+"""The plan: copies are refused more often the more there are, few subjects are told, the same seed says the same."""
 
 import pytest
 

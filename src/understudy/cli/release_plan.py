@@ -26,7 +26,7 @@ def release_plan(
     seed: Seed = 0,
     dry_run: DryRun = False,
 ) -> None:
-    """Simulate how often each limit passes a perfect generator, and refuses one that copies 1, 5 or 20 % of its cases."""
+    """Simulate how often each limit passes a perfect generator, and refuses one that copies 1, 5 or 20 % of cases."""
     from understudy.release.plan import PlannedCohorts, plan, told, verdict
     from understudy.release.policy import read_policy
 

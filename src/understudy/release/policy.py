@@ -12,6 +12,7 @@ Further names that a limit may ask for: ``cohort.subjects`` and ``cohort.cases``
 import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -127,10 +128,10 @@ def read_policy(file: Path | None = None) -> PolicyFile:
 
     Raises UsageError where there is no such file, it is not YAML, or a limit is wrong: which, and what was found.
     """
-    folder, name = files("understudy.release"), "default" if file is None else str(file)
-    source = Path(name)
+    name = "default" if file is None else str(file)
+    source: Traversable = Path(name)
     if name in NAMES and not source.is_file():
-        source = folder / ("policy.yaml" if name == "default" else f"policies/{name}.yaml")
+        source = files("understudy.release").joinpath("policy.yaml" if name == "default" else f"policies/{name}.yaml")
     if not source.is_file():
         raise UsageError(
             f"a policy was expected at {file}, and there is no file: name one, or {', '.join(NAMES)} of those shipped"

@@ -120,7 +120,7 @@ def threshold_risk(members: np.ndarray, non_members: np.ndarray, seed: int, draw
     attack, control = above(members, non_members, RATE)
     draw, n, value = rng(seed, "attack", "risk"), len(members), (attack - control) / (1 - control)
     thresholds = np.r_[np.inf, np.sort(non_members)[::-1], -np.inf]
-    found = n - np.searchsorted(np.sort(members), thresholds, side="right")  # members above each
+    found = (members[None] > thresholds[:, None]).sum(1)  # members above each
     accused = draw.binomial(len(non_members), RATE, draws)
     successes = found[accused] + draw.random(draws) * (found[accused + 1] - found[accused])
     rates = draw.beta(successes + 0.5, n - successes + 0.5)
