@@ -3,7 +3,7 @@
     python benchmarks/attack_risk.py [--studies 500]
 
 Scores of members are normal and shifted so that the AUC is known; so is then the share of members above all but a tenth
-of non-members, and with it the risk. Prints a table for docs/exactness.md.
+of non-members, and with it the risk. Prints a table for docs/power.md.
 """
 
 import argparse

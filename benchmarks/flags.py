@@ -4,7 +4,7 @@
 
 The nearness of unseen subjects' cases is a subject's effect plus the rest, at a share of variance between subjects;
 some have heavy tails (t with 3 degrees of freedom). So is that of the synthetic cases, each of a subject of its own:
-none is a copy. Prints a table for docs/exactness.md.
+none is a copy. Prints a table for docs/power.md.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
     python benchmarks/policies.py [--studies 100] [--shares 0 0.01]
 
-Simulated by ``release/plan.py`` for several numbers of subjects; prints tables for docs/exactness.md.
+Simulated by ``release/plan.py`` for several numbers of subjects; prints tables for docs/power.md.
 """
 
 import argparse

@@ -5,7 +5,7 @@
 A subject is a point in six dimensions, its five cases lie about it, and the similarity of two cases falls with their
 distance; nearness is the ratio test of the product, flagged above what 1 % of unseen subjects' cases exceed. Synthetic
 cases are cases of other subjects, a share of them training cases with noise: "near" copies have 15 % of the spread
-between subjects, "far" ones 30 %. Prints a table for docs/exactness.md.
+between subjects, "far" ones 30 %. Prints a table for docs/power.md.
 """
 
 import argparse

@@ -66,5 +66,7 @@ def test_a_guarantee_stands_only_alone(bench: Any) -> None:
         "Differential privacy, as recorded by the training: epsilon 8, delta 1e-05, for one patient more or less. "
         "It covers the cases, not the numbers in evidence/, which come from real data."
     )
+    beside = of("d", differential_privacy=GUARANTEE | {"delta": 0.002, "epsilon_at_delta_1e-5": 11.234})
+    assert "epsilon 8, delta 0.002 (epsilon 11.2 at delta 1e-05), for one patient" in beside
     assert of("b", differential_privacy={"epsilon": 8}).startswith(NO_GUARANTEE)
     assert of("c", differential_privacy=GUARANTEE, screened=[{}]).startswith(NO_GUARANTEE)

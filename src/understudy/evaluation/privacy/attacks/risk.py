@@ -11,8 +11,8 @@ as a share of what is left to gain. Success is what the attack says it is, or a 
 non-members: the k-th highest of n non-members is exceeded by a fresh one with probability k / (n + 1) (conformal),
 which is then the control rate. The interval of such a risk is that of the risk at exactly one in ten: how many
 non-members lie above that threshold is drawn from the binomial distribution, and with it the threshold between two of
-them, or beyond all. Rates are means over **subjects**: of a subject with several cases the share on which
-the attack succeeds counts, as a part of one trial, whose spread Wilson's interval can only overstate.
+them, or beyond all on an exponential tail. Rates are means over **subjects**: of a subject with several cases the share
+on which the attack succeeds counts, as a part of one trial, whose spread Wilson's interval can only overstate.
 **Source**: Giomi, Boenisch, Wehmeyer, Tasnadi (Anonymeter, PoPETs 2023, arXiv 2211.10459); the interval from the two
 Wilson intervals by MOVER-R (Donner, Zou, Stat. Methods Med. Res. 21, 2012; Newcombe, Stat. Methods Med. Res. 25, 2016).
 **Differs**: there the rates are the centres of their Wilson intervals, errors are propagated to first order, and R is
@@ -37,6 +37,7 @@ MIN_FOR_TPR = 100  # non-member subjects
 LOW_RATE = 0.01
 RATE = 0.1  # of non-members that may be accused where a threshold decides
 BLOCK = 512  # members at once
+TAIL = 4  # the highest of every four non-members say how fast their tail falls
 
 
 def wilson(successes: float, n: int) -> tuple[float, float]:
@@ -119,13 +120,23 @@ def threshold_risk(members: np.ndarray, non_members: np.ndarray, seed: int, draw
     """Return the residual risk where a tenth of non-members may be accused; the threshold is drawn again, too."""
     attack, control = above(members, non_members, RATE)
     draw, n, value = rng(seed, "attack", "risk"), len(members), (attack - control) / (1 - control)
-    thresholds = np.r_[np.inf, np.sort(non_members)[::-1], -np.inf]
-    found = (members[None] > thresholds[:, None]).sum(1)  # members above each
-    accused = draw.binomial(len(non_members), RATE, draws)
-    successes = found[accused] + draw.random(draws) * (found[accused + 1] - found[accused])
+    thresholds = _thresholds(non_members, draw, draws)
+    successes = n - np.searchsorted(np.sort(members), thresholds, side="right")
     rates = draw.beta(successes + 0.5, n - successes + 0.5)
     low, high = percentile_interval((rates - RATE) / (1 - RATE))
     return Interval(value, min(low, value), max(high, value))
+
+
+def _thresholds(non_members: np.ndarray, draw: np.random.Generator, draws: int) -> np.ndarray:
+    """Return thresholds (draws,) that a tenth of fresh non-members may exceed, some of them above all of these."""
+    m, ordered = len(non_members), np.sort(non_members)[::-1]
+    accused = draw.binomial(m, RATE, draws)
+    upper, lower = ordered[np.maximum(accused - 1, 0)], ordered[np.minimum(accused, m - 1)]
+    between = lower + draw.random(draws) * (upper - lower)
+    top = max(m // TAIL, 1)
+    slope = float(ordered[:top].mean() - ordered[min(top, m - 1)])
+    share = 1 - (1 - RATE) * draw.random(draws) ** (1 / m)  # that exceeds the highest, if it is more than a tenth
+    return np.where(accused > 0, between, ordered[0] + slope * np.log(share / RATE))
 
 
 def area(members: np.ndarray, non_members: np.ndarray, seed: int, draws: int) -> Interval:
