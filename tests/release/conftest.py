@@ -131,7 +131,10 @@ EVIDENCE = {
     "privacy": [
         Result("privacy.copies.flagged", 0, 0, 0, "cases", "lower", 12),
         Result("privacy.copies.expected", 0.12, 0, 1, "cases", n=12),
+        Result("privacy.copies.flagged_p", 1.0),
+        Result("privacy.copies.above_reference_max_p", 1.0),
         Result("privacy.copies.threshold", 0.9, 0.88, 0.92, "r", n=60),
+        Result("privacy.swap.p", 0.4),
     ],
     "audit": [
         Result("privacy.audit.recall.mean", 0.97, 0.95, 0.98),
@@ -142,6 +145,7 @@ EVIDENCE = {
     "attacks": [
         *(Result(f"privacy.attack.{name}.auc", 0.5, 0.45, 0.56) for name in MEMBERSHIP),
         *(Result(f"privacy.attack.{name}.risk", 0.01, -0.1, 0.12) for name in MEMBERSHIP),
+        *(Result(f"privacy.attack.{name}.p", 0.8) for name in MEMBERSHIP),
         Result("privacy.attack.attribute.ill.auc", 0.5, 0.44, 0.57),
         Result("privacy.attack.attribute.ill.risk", 0.02, -0.2, 0.25),
         Result("privacy.attack.discriminator.auc", None, note="not measured: needs the generator"),
@@ -214,11 +218,15 @@ class Bench:
                 folders.append(self.results(f"{mark}{kind}", kind, list(kept.values()), opened.id))
         return folders
 
-    def results(self, name: str, kind: str, results: list[Result], about: str, seed: int = 0, **inputs: str) -> Path:
+    def results(
+        self, name: str, kind: str, results: list[Result], about: str, seed: int = 0,
+        matchers: Sequence[str] = ("gradients", "ranks"), **inputs: str,
+    ) -> Path:  # fmt: skip
         folder = self.root / f"results-{name}"
         folder.mkdir()
         sides = {"real": self.real_id} | ({"synthetic": about} if about else {}) | inputs
-        write_results(folder, results, Provenance(f"evaluate {kind}", {"false_positive_rate": 0.01}, seed, sides))
+        config = {"false_positive_rate": 0.01, "matchers": matchers}
+        write_results(folder, results, Provenance(f"evaluate {kind}", config, seed, sides))
         (folder / "internal").mkdir()
         (folder / "internal" / "pairs.csv").write_text(f"real_case\n{self.names[0]}-0001\n")
         (folder / "internal" / "INTERNAL.txt").write_text("INTERNAL")

@@ -23,7 +23,7 @@ def bundle(bench: Any) -> Path:
 
 @pytest.fixture
 def overridden(bench: Any) -> Path:
-    flags = [Result("privacy.copies.flagged", 3)]
+    flags = [Result("privacy.copies.flagged_p", 0.001)]
     evidence = bench.evidence(privacy=flags, mark="flagged-")
     return release_cohort(bench.synthetic, evidence, bench.root / "over", real=bench.real, override="no choice")
 
@@ -99,7 +99,7 @@ def test_content_that_disagrees_is_noticed_though_its_hashes_fit(bundle: Path, t
 
 def test_a_milder_policy_in_its_place_is_noticed(bundle: Path) -> None:
     text = (bundle / "policy.yaml").read_text()
-    (bundle / "policy.yaml").write_text(text.replace("at_least: 0.95", "at_least: 0.5"))
+    (bundle / "policy.yaml").write_text(text.replace("at_least: 0.9\n", "at_least: 0.5\n"))
     rehash(bundle, "policy.yaml")
     with pytest.raises(UnderstudyError, match="not the one that was judged by.*another verdict"):
         verify_bundle(bundle)

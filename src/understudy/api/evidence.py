@@ -157,7 +157,7 @@ def release(
         cohort: the synthetic cohort, screened or not.
         evidence: what :func:`evaluate` said of it, and of what it was before screening.
         out: the bundle to make.
-        policy: the limits, as YAML; default: those shipped, which are strict.
+        policy: the limits, as YAML, or the name of shipped ones (default, open, research-agreement, internal).
         real: the real cohort: nothing of it may be in the bundle.
         override: the reason to release although limits do not hold; the bundle says so for ever.
         formats: forms in which the cohort is stored, out of the menu of forms.

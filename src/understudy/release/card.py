@@ -119,9 +119,11 @@ def guarantee(source: Cohort) -> str:
         return f"{NO_GUARANTEE}: none is recorded."
     if source.sampling.get("screened"):
         return f"{NO_GUARANTEE}: its generator had one, and the screening after it looked at training subjects again."
+    usual = found.get("epsilon_at_delta_1e-5")
+    beside = f" (epsilon {usual:.3g} at delta 1e-05)" if isinstance(usual, int | float) else ""
     return (
-        f"Differential privacy, as recorded by the training: epsilon {found['epsilon']:g}, delta {found['delta']:g}, "
-        f"for one {found['unit']} more or less. "
+        f"Differential privacy, as recorded by the training: epsilon {found['epsilon']:g}, delta {found['delta']:g}"
+        f"{beside}, for one {found['unit']} more or less. "
         "It covers the cases, not the numbers in evidence/, which come from real data."
     )
 

@@ -21,7 +21,7 @@ from understudy.core.writer import CohortWriter
 from understudy.release.screening_log import screenings
 
 UNRELEASED: Any = {"source": {"provenance"}, "thresholds": True, "rejected": True}  # of a screening
-GUARANTEE = ("epsilon", "delta", "unit")
+GUARANTEE = ("epsilon", "delta", "epsilon_at_delta_1e-5", "unit")
 
 
 def write_deidentified(source: Cohort, out: Path, provenance: Provenance) -> None:

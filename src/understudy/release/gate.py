@@ -8,11 +8,11 @@ numbers. **Checked** in tests/release/test_gate.py (each limit, missing and with
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Protocol
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result
-from understudy.release.evidence import EvidenceSet
 from understudy.release.policy import Bound, Limit, Policy
 
 Known = Sequence[tuple[str, Result]]
@@ -31,7 +31,14 @@ class Check:
     why: str  # what the limit guards
 
 
-def check_limits(policy: Policy, known: EvidenceSet) -> list[Check]:
+class KnownResults(Protocol):
+    """What is known of a cohort: an evidence set, or a simulated one."""
+
+    def results(self, about: str) -> list[tuple[str, Result]]:
+        """Return (kind of evidence, result) of the cohort released, or of what it was before screening."""
+
+
+def check_limits(policy: Policy, known: KnownResults) -> list[Check]:
     """Hold each measured limit of a policy against an evidence set."""
     return [_check_limit(limit, known.results(limit.about)) for limit in policy.limits]
 

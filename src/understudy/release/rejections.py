@@ -199,7 +199,11 @@ def privacy_rejections(evidence: CaseEvidence, cohort: Cohort, thresholds: Thres
         if evidence.number(row, "flagged"):
             score = evidence.number(row, "r") if "r" in row else None
             reasons[row["synthetic_case"]] = [Rejection(evidence.kind, "flagged", score, limit)]
-    data = evidence.used(("train", "compared with each case"), ("control", "threshold"))
+    matchers = ",".join(map(str, evidence.provenance.get("config", {}).get("matchers", [])))
+    data = [
+        {**one, "matchers": matchers}
+        for one in evidence.used(("train", "compared with each case"), ("control", "threshold"))
+    ]
     return Rejections(reasons, data, [], {} if limit is None else {"r": limit})
 
 

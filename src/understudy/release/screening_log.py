@@ -51,6 +51,14 @@ class Screening(BaseModel):
     rejected: list[dict[str, Any]] = []  # [{"case_id", "reasons"}, ...]; none in a released cohort
 
 
+def matchers_used(cohort: Cohort) -> frozenset[str] | None:
+    """Return the matchers that took part in any screening of a cohort for copies; None where one is not recorded."""
+    entries = [used for one in screenings(cohort) for used in one.data_used if used.get("evidence") == "privacy"]
+    if not all(used.get("matchers") for used in entries):
+        return None
+    return frozenset(name for used in entries for name in used["matchers"].split(","))
+
+
 def screenings(cohort: Cohort) -> list[Screening]:
     """Return the screenings of a cohort, newest last; raises UnderstudyError where cohort.json holds something else."""
     try:

@@ -12,6 +12,8 @@ from understudy.core.result import SCORES, Result
 from understudy.evaluation.folder import join_notes
 from understudy.report.tables import interval, number, words
 
+BY_CHANCE = 0.05  # p from which cases nearer than any unseen subject are no reason to warn
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -142,6 +144,8 @@ def _privacy(named: Mapping[str, Result]) -> list[Entry]:
         above = expected is not None and expected.high is not None and flagged.value > expected.high
         near = named.get(f"{prefix}above_reference_max")
         nearer = int(near.value) if near is not None and near.value is not None else 0
+        luck = named.get(f"{prefix}above_reference_max_p")
+        nearer = 0 if luck is not None and (luck.value or 0) > BY_CHANCE else nearer
         detail = join_notes(
             f"{number(expected.value, 'cases')} ({_between(expected)}) expected by chance" if expected else "",
             f"threshold set on {threshold.n} subjects" if threshold else "",

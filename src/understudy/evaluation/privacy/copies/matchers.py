@@ -30,6 +30,7 @@ from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, j
 from understudy.evaluation.privacy.copies.encoder import embed
 from understudy.evaluation.privacy.copies.lesions import similar_lesions
 from understudy.evaluation.privacy.copies.registration import unit
+from understudy.evaluation.privacy.copies.second import SECOND, match_second
 
 HALF, PATCH, STEP, PATCH_SHIFT = 32, 8, 4, 2  # in pixels of the halved images
 PATCH_BLOCK = 1024  # queries at once
@@ -108,6 +109,8 @@ class ReferenceSet:
 
 def match(queries: SmallCases, reference_set: ReferenceSet) -> dict[str, NearestTwo]:
     """Return by each matcher the nearest training case of each query, a query's own subject, where known, left out."""
+    if set(reference_set.matchers) <= set(SECOND):
+        return match_second(queries, reference_set.cases, reference_set.matchers)
     parts = [_match_whole(queries[start : start + MANY], reference_set) for start in range(0, len(queries), MANY)]
     matched = {name: joined([part[name] for part in parts]) for name in parts[0]}
     targets, own = reference_set.cases, queries.subjects
