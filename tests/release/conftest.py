@@ -17,6 +17,8 @@ from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.writer import CohortWriter
+from understudy.data.pseudonym import key_path, load_key
+from understudy.data.seal import SEAL, seal_folder
 
 SIZES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)  # voxels of the tumour, case by case
 SEEN = [{"cohort": "real0", "splits": ["train", "validation"], "subjects": ["t1", "t2", "v1"]}]
@@ -192,7 +194,8 @@ class Bench:
     def __init__(self, root: Path) -> None:
         self.root, self.names = root, pseudonyms(60)
         ids = [f"{name}-0001" for name in self.names]
-        self.real = write_images(root / "real", fields(60, 0), "real", ids, self.names, key=b"secret")
+        self.key = load_key(key_path(None, root / "real"))
+        self.real = write_images(root / "real", fields(60, 0), "real", ids, self.names, key=self.key)
         self.real_id = Cohort.open(self.real).id
         self.images = fields(12, 1)
         self.synthetic = self.cohort("synthetic")
@@ -223,11 +226,17 @@ class Bench:
         (folder / "internal" / "pairs.csv").write_text(f"real_case\n{self.names[0]}-0001\n")
         (folder / "internal" / "INTERNAL.txt").write_text("INTERNAL")
         (folder / "cases.csv").write_text("synthetic_case\nsynthetic-000000\n")
+        return self.sealed(folder)
+
+    def sealed(self, folder: Path) -> Path:
+        """Seal a results folder, as ``evaluate`` does when it has written it."""
+        (folder / SEAL).unlink(missing_ok=True)
+        seal_folder(folder, self.key)
         return folder
 
     def write(self, name: str, names: Sequence[str]) -> Path:
         """Write a real cohort of these subjects, one case each, called as they are."""
-        return write_images(self.root / name, fields(len(names), 2), "real", names, key=b"secret")
+        return write_images(self.root / name, fields(len(names), 2), "real", names, key=self.key)
 
     def listing(self) -> list[str]:
         return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*"))

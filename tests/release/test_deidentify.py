@@ -52,7 +52,7 @@ def test_a_semi_synthetic_cohort_gets_new_subjects(bench: Any) -> None:
         "semi",
         kind="semi-synthetic",
         label_source="edited patient",
-        key=b"k",
+        key=bench.key,
         owners=[bench.names[i // 2] for i in range(12)],
     )
     evidence = bench.evidence(semi)

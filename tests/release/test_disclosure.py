@@ -46,7 +46,8 @@ def bundle(bench: Any, smooth: Fields) -> Path:
     evidence = bench.evidence()
     folder = next(path for path in evidence if path.name.endswith("privacy"))
     (folder / "images").mkdir()
-    np.savez(folder / "images" / "synthetic.npz", images=smooth(6, 5).astype(np.float32) / 255)
+    np.savez(folder / "images" / "synthetic.npz", images=bench.images[:6].astype(np.float32) / 255)
+    bench.sealed(folder)
     return release_cohort(bench.synthetic, evidence, bench.root / "bundle", real=bench.real)
 
 
@@ -105,6 +106,7 @@ def test_evidence_that_shows_a_real_case_is_never_released(bench: Any) -> None:
     (evidence[0] / "images").mkdir()
     pixels = np.asarray(Cohort.open(bench.real).images, np.float32)[:3] / 255
     np.savez(evidence[0] / "images" / "synthetic.npz", images=pixels)
+    bench.sealed(evidence[0])
     with pytest.raises(UnderstudyError, match="synthetic.npz hold a real patch"):
         release_cohort(bench.synthetic, evidence, bench.root / "out", real=bench.real)
     assert not (bench.root / "out").exists()

@@ -12,21 +12,24 @@ from understudy.release.evidence import open_evidence_set
 from understudy.release.gate import check_limits
 from understudy.release.package import release_cohort
 from understudy.release.policy import read_policy
+from understudy.release.screening_log import Screening
 from understudy.release.verify import verify_bundle
 
 FLAGS = [Result("privacy.copies.flagged", 1), Result("privacy.copies.expected", 0.1, 0, 1)]
 
 
-def screened(bench: Any, name: str = "screened", judge: str = "privacy") -> Path:
-    """Write a cohort of 8 cases that says that the bench's lost 4 to screening."""
-    entry = {
+def screened(bench: Any, name: str = "screened", judge: str = "privacy", seeds: tuple[int, ...] = (1,)) -> Path:
+    """Write a cohort of 8 cases that says that the bench's lost 4 to screening, by evaluations of these seeds."""
+    entry: dict[str, Any] = {
         "source": {"cohort": Cohort.open(bench.synthetic).id, "provenance": {}},
         "data_used": [{"evidence": judge, "cohort": bench.real_id, "split": "train", "for": "compared"}],
         "retained": {"cases": {"before": 12, "after": 8, "share": 8 / 12}},
         "thresholds": [],
         "rejected": [{"case_id": "synthetic-000003", "reasons": []}],
+        "seeds": list(seeds),
     }
-    return bench.cohort(name, bench.images[:8], sampling={"screened": [entry]})
+    made = Screening.model_validate(entry).sealed(bench.key).model_dump(mode="json")
+    return bench.cohort(name, bench.images[:8], sampling={"screened": [made]})
 
 
 def before(bench: Any, seed: int, results: list[Result] = FLAGS) -> Path:
@@ -63,6 +66,7 @@ def test_the_bundle_carries_the_numbers_from_before_and_nothing_else_of_them(ben
     cohort, earlier = screened(bench), before(bench, 1)
     (earlier / "tables").mkdir()
     (earlier / "tables" / "x.csv").write_text("a\n1\n")
+    bench.sealed(earlier)
     out = release_cohort(cohort, [*bench.evidence(cohort), earlier], bench.root / "out", real=bench.real)
     kept = [p.name for p in (out / "evidence" / "before-screening").rglob("*.*")]
     assert kept == ["results.json"] and verify_bundle(out)

@@ -20,7 +20,7 @@ from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
 from understudy.release.screening_log import screenings
 
-UNRELEASED: Any = {"source": {"provenance"}, "thresholds": True, "rejected": True}  # of a screening
+UNRELEASED: Any = {"source": {"provenance"}, "thresholds": True, "rejected": True, "seal": True}  # of a screening
 GUARANTEE = ("epsilon", "delta", "unit")
 
 

@@ -15,11 +15,11 @@ from understudy.core.cohort import Cohort
 from understudy.core.disclosure import MIN_SUBJECTS, STAMP
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result, read_results
-from understudy.release.screening_log import screenings
+from understudy.data.seal import sealed_by
+from understudy.release.screening_log import COPY_DETECTION, Screening, screenings
 from understudy.report.reading import Folder, cohort_ids, read_folders
 
 INTERNAL = "internal"
-COPY_DETECTION = "privacy"  # the evaluation that flags copies
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class EvidenceSet:
     before: list[Folder]  # about what it was before its copies were screened out; those about itself where nothing was
     screened: bool  # whether copies were screened out
     facts: list[Result]  # counts of the cohort
+    seeds: list[int]  # of all evaluations of copies that cases were screened out by; empty where some are unknown
 
     def results(self, about: str) -> list[tuple[str, Result]]:
         """Return (kind of evidence, result) of all that is known about the cohort released, or before screening."""
@@ -40,14 +41,17 @@ class EvidenceSet:
         return [*found, *(("cohort", fact) for fact in self.facts), (COPY_DETECTION, self._independent_seed())]
 
     def _independent_seed(self) -> Result:
-        """Return 1 where the cohort was evaluated with another seed than the one its copies were screened with."""
+        """Return 1 where the cohort was evaluated with other seeds than any that its copies were screened with."""
         name = "screening.independent_seed"
         if not self.screened:
             return Result(name, 1, note="no copies were screened out")
         ours, theirs = ({f.provenance["seed"] for f in x if _flags(f)} for x in (self.released, self.before))
         if not ours or not theirs:
             return Result(name, None, note="evaluate privacy is missing, of the cohort or of what it was before")
-        return Result(name, int(not ours & theirs), note="seeds of evaluate privacy, before screening and after it")
+        if not self.seeds:
+            return Result(name, None, note="the log of screenings does not tell with which seeds: screen again")
+        theirs |= set(self.seeds)
+        return Result(name, int(not ours & theirs), note="seeds of evaluate privacy, before screenings and after them")
 
 
 def open_evidence_set(cohort: Cohort, evidence: Sequence[Path]) -> EvidenceSet:
@@ -79,13 +83,37 @@ def open_evidence_set(cohort: Cohort, evidence: Sequence[Path]) -> EvidenceSet:
     released, before = read_folders(ours), read_folders(theirs) if theirs else []
     real = _one_real(cohort, [*released, *before])
     screened = earlier is not None
-    return EvidenceSet(real, released, before if screened else released, screened, facts(cohort))
+    seeds = screening_seeds(cohort)
+    return EvidenceSet(real, released, before if screened else released, screened, facts(cohort), seeds)
+
+
+def count_seals(cohort: Cohort, known: EvidenceSet, key: bytes | None) -> tuple[int, int]:
+    """Return how many results folders and screenings a key sealed, and how many there are.
+
+    Raises:
+        UnderstudyError: one of them was changed after it was sealed.
+    """
+    folders = [*known.released, *(known.before if known.screened else [])]
+    sealed = [key is not None and sealed_by(folder.path, [key]) is not None for folder in folders]
+    where = f"a screening in {cohort.path}/cohort.json"
+    sealed += [key is not None and entry.is_sealed_by(key, where) for entry in screenings(cohort)]
+    return sum(sealed), len(sealed)
+
+
+def screening_seeds(cohort: Cohort) -> list[int]:
+    """Return the seeds of all evaluations of copies that a cohort was screened by; none where one is not recorded."""
+    each = [entry.seeds for entry in screenings(cohort) if _of_copies(entry)]
+    return sorted({seed for seeds in each for seed in seeds}) if all(each) else []
+
+
+def _of_copies(entry: Screening) -> bool:
+    return any(used.get("evidence") == COPY_DETECTION for used in entry.data_used)
 
 
 def before_screening(cohort: Cohort) -> str | None:
     """Return the id of what a cohort was before copies were screened out of it, or None where none were."""
     for entry in screenings(cohort):
-        if any(used.get("evidence") == COPY_DETECTION for used in entry.data_used):
+        if _of_copies(entry):
             return entry.source.cohort
     return None
 

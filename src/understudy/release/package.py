@@ -15,11 +15,11 @@ folder is written beside, compared with the real cohort, and renamed; a refusal 
 **Checked** in tests/release/test_package.py.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -29,18 +29,20 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import Provenance, ProvenanceRecord
 from understudy.core.result import Result
 from understudy.core.stage import finished, output_folder
+from understudy.data.pseudonym import ENVIRONMENT
+from understudy.data.seal import Seal, content_id, key_at_hand, key_of, seal
 from understudy.release.card import ReleaseCard, card_of, markdown
 from understudy.release.deidentify import write_deidentified
 from understudy.release.disclosure import compare_with_real
-from understudy.release.evidence import EvidenceSet, open_evidence_set
+from understudy.release.evidence import EvidenceSet, count_seals, open_evidence_set
 from understudy.release.formats import FORMS
-from understudy.release.gate import Check, check_labels, check_limits, check_real, refuse
+from understudy.release.gate import Check, check_labels, check_limits, check_real, check_seals, refuse
 from understudy.release.identifiers import forbidden_identifiers, refuse_names
 from understudy.release.policy import PolicyFile, read_policy
 from understudy.report import write_report
 from understudy.report.reading import Folder, folder_hash
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST = "manifest.json"
 PUBLIC = ("tables/*.csv", "curves/*.json", "histograms/*.json", "images/*.npz")
 BEFORE = "before-screening"
@@ -55,6 +57,7 @@ class KnownFacts(BaseModel):
     real: str
     screened: bool
     facts: list[Result]
+    seeds: list[int]
 
 
 class GateFile(BaseModel):
@@ -79,6 +82,11 @@ class Manifest(BaseModel):
     formats: list[str]
     provenance: ProvenanceRecord
     files: dict[str, str]
+    seal: Seal | None = None  # over the rest, with the key of who released it
+
+    def content(self) -> dict[str, Any]:
+        """Return what is sealed."""
+        return self.model_dump(mode="json", exclude={"seal"})
 
 
 def release_cohort(
@@ -108,9 +116,12 @@ def release_cohort(
     provenance = _request(source, known, limits, real is not None, override, forms)
     if finished(out, MANIFEST, provenance):
         return Path(out)
-    refuse_changed(source)
-    original = _open_real(real, source, known) if real is not None else None
+    key = key_at_hand(None, Path(out))
+    refuse_changed(source, [*([None] if source.kind == "synthetic" else []), *([key] if key else [])])
+    original = _open_real(real, source, known, key) if real is not None else None
+    theirs = key if original is None else key_of(original, key)
     checks = [*check_limits(limits.policy, known), check_labels(limits.policy, source.label_source)]
+    checks.append(check_seals(limits.policy, *count_seals(source, known, theirs), theirs is not None))
     checks.append(check_real(limits.policy, original is not None))
     refuse(source, checks, override)
     with output_folder(out) as folder:
@@ -122,7 +133,7 @@ def release_cohort(
         _write_own(folder, card, known, checks, override)
         if original is not None:
             refuse_names(folder, forbidden_identifiers(original), OWN)
-        _write_manifest(folder, provenance, card, forms)
+        _write_manifest(folder, provenance, card, forms, key)
     return Path(out)
 
 
@@ -135,16 +146,21 @@ def known_forms(names: Sequence[str]) -> list[str]:
     return [name for name in FORMS if name in names]
 
 
-def refuse_changed(cohort: Cohort) -> None:
-    """Refuse a cohort whose files do not have its hashes, or whose cohort.json was edited."""
+def refuse_changed(cohort: Cohort, keys: Sequence[bytes | None]) -> None:
+    """Refuse a cohort whose files do not have its hashes, or whose cohort.json has its id under none of some keys.
+
+    None among the keys stands for an id without one.
+    """
     cohort.verify()
-    manifest = json.loads((cohort.path / "cohort.json").read_text())
-    given = manifest.pop("id")
-    found = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]
-    if cohort.kind == "synthetic" and found != given:  # the id of a semi-synthetic cohort is keyed
+    if not keys:
         raise UnderstudyError(
-            f"{cohort.path}/cohort.json does not have the id that its content gives ({found}, found {given}): it was "
-            "changed after the evidence was made; make the cohort again"
+            f"the id of {cohort.path.name}, which is {cohort.kind}, is keyed and cannot be checked without the key: "
+            f"name its file in {ENVIRONMENT}"
+        )
+    if cohort.id not in (found := [content_id(cohort, key) for key in keys]):
+        raise UnderstudyError(
+            f"{cohort.path}/cohort.json does not have the id that its content gives ({' or '.join(found)}, found "
+            f"{cohort.id}): it was changed after the evidence was made, or made with another key; make the cohort again"
         )
 
 
@@ -159,7 +175,7 @@ def _request(
     return Provenance("release", config | {"formats": list(forms)}, 0, inputs)
 
 
-def _open_real(real: Path, source: Cohort, known: EvidenceSet) -> Cohort:
+def _open_real(real: Path, source: Cohort, known: EvidenceSet, key: bytes | None) -> Cohort:
     original = Cohort.open(real)
     if original.kind != "real":
         raise UsageError(f"--real needs the cohort of real cases, and {original.path.name} is {original.kind}")
@@ -167,7 +183,7 @@ def _open_real(real: Path, source: Cohort, known: EvidenceSet) -> Cohort:
         raise UnderstudyError(
             f"--real is the cohort {original.id}, and the evidence was measured against {known.real}: name that one"
         )
-    original.verify()
+    refuse_changed(original, [None, *([key] if key else [])])
     seen = source.subjects_seen()
     if stray := len(seen.difference(original.subjects())):
         raise UnderstudyError(
@@ -216,11 +232,13 @@ def _write_own(
     """Write the card and the verdict."""
     _write(folder / "card.json", card)
     (folder / "card.md").write_text(markdown(card), encoding="utf-8")
-    judged_by = KnownFacts(real=known.real, screened=known.screened, facts=known.facts)
+    judged_by = KnownFacts(real=known.real, screened=known.screened, facts=known.facts, seeds=known.seeds)
     _write(folder / "gate.json", GateFile(override=override, checks=list(checks), known=judged_by))
 
 
-def _write_manifest(folder: Path, provenance: Provenance, card: ReleaseCard, forms: Sequence[str]) -> None:
+def _write_manifest(
+    folder: Path, provenance: Provenance, card: ReleaseCard, forms: Sequence[str], key: bytes | None
+) -> None:
     files = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
     manifest = Manifest(
         schema_version=SCHEMA,
@@ -231,7 +249,8 @@ def _write_manifest(folder: Path, provenance: Provenance, card: ReleaseCard, for
         provenance=ProvenanceRecord(**provenance.to_json()),
         files={name: file_hash(folder / name) for name in files},
     )
-    _write(folder / MANIFEST, manifest)
+    sealed = manifest if key is None else manifest.model_copy(update={"seal": seal(key, manifest.content())})
+    _write(folder / MANIFEST, sealed)
 
 
 def _write(file: Path, document: BaseModel) -> None:

@@ -8,8 +8,10 @@ Further names that a limit may ask for: ``cohort.subjects`` and ``cohort.cases``
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -82,6 +84,15 @@ class RealCheck(_Part):
     why: str = Sentence
 
 
+class Seals(_Part):
+    """The seals of the evidence (data/seal.py)."""
+
+    required: bool = Field(default=True, strict=True)  # whether evidence without a seal that can be checked is refused
+    why: str = Field(
+        default="Evidence that anybody could have edited after it was measured supports nothing.", min_length=20
+    )
+
+
 class Policy(_Part):
     """All limits; names of limits differ."""
 
@@ -90,6 +101,7 @@ class Policy(_Part):
     limits: tuple[Limit, ...] = Field(min_length=1)
     label_sources: LabelSources
     real_check: RealCheck
+    seals: Seals = Seals()
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Policy":
@@ -110,6 +122,17 @@ class PolicyFile:
     def digest(self) -> str:
         """SHA-256 of the file."""
         return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def origin(self) -> str:
+        """Whether the bytes are those of a policy that understudy ships: in words, whatever the file calls itself."""
+        shipped = {file.read_bytes(): file.name for file in _shipped()}
+        return f"as shipped ({shipped[self.content]})" if self.content in shipped else "not one that understudy ships"
+
+
+def _shipped() -> Iterator[Traversable]:
+    """Yield the policies beside this file."""
+    return (file for file in files("understudy.release").iterdir() if file.name.endswith(".yaml"))
 
 
 def read_policy(file: Path | None = None) -> PolicyFile:

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from understudy.core.cohort import Cohort
 from understudy.core.documents import STRICT, mistakes
 from understudy.core.errors import UnderstudyError
+from understudy.data.seal import Seal, seal, sealing_key
+
+COPY_DETECTION = "privacy"  # the evaluation that flags copies
 
 
 class Count(BaseModel):
@@ -49,6 +52,19 @@ class Screening(BaseModel):
     retained: Retained
     thresholds: list[dict[str, float]] = []  # of each results folder, by what was measured
     rejected: list[dict[str, Any]] = []  # [{"case_id", "reasons"}, ...]; none in a released cohort
+    seeds: list[int] = []  # of the evaluations of copies that decided
+    seal: Seal | None = None  # over the rest; none in a released cohort, or where the evidence had none
+
+    def sealed(self, key: bytes) -> "Screening":
+        """Return the same with a seal."""
+        return self.model_copy(update={"seal": seal(key, self._content())})
+
+    def is_sealed_by(self, key: bytes, where: str) -> bool:
+        """Tell whether a key sealed it; UnderstudyError where it did, and the entry was changed."""
+        return self.seal is not None and sealing_key(self.seal, [key], self._content(), where) is not None
+
+    def _content(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", exclude={"seal"})
 
 
 def screenings(cohort: Cohort) -> list[Screening]:

@@ -23,6 +23,7 @@ from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.documents import read_document
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result, read_results
+from understudy.data.seal import SEAL
 from understudy.report.chapters import place
 
 COMMAND = re.compile(r"evaluate ([a-z]{1,40})")  # what may name a section of a page and a folder of a bundle
@@ -236,11 +237,11 @@ def _read_plain(file: Path, model: type[BaseModel], what: str) -> dict[str, Any]
 
 
 def folder_hash(path: Path, public: bool) -> str:
-    """Return the SHA-256 over the names and hashes of a results folder's files, with or without its internal part."""
+    """Return the SHA-256 over the names and hashes of a results folder's files but its seal, perhaps its public ones."""
     digest = hashlib.sha256()
     for file in sorted(p for p in path.rglob("*") if p.is_file()):
         name = file.relative_to(path).as_posix()
-        if not (public and name.startswith("internal/")):
+        if name != SEAL and not (public and name.startswith("internal/")):
             digest.update(f"{name}\n{file_hash(file)}\n".encode())
     return digest.hexdigest()
 
