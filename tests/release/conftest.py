@@ -162,7 +162,7 @@ def write_images(
     out: Path, images: np.ndarray, kind: str, names: Sequence[str], owners: Sequence[str] = (), **changes: Any
 ) -> Path:
     """Write images (n, 1, H, W) with the brightest parts as label maps."""
-    sampling = changes.pop("sampling", {})
+    sampling, spacing = changes.pop("sampling", {}), changes.pop("spacing", [""] * len(images))
     settings: dict[str, Any] = {
         "modality": "MR",
         "size": images.shape[2:],
@@ -179,6 +179,7 @@ def write_images(
         for i, (image, name) in enumerate(zip(images, names, strict=True)):
             row = {"case_id": name, "subject_id": owners[i] if owners else name, "ill": str(i % 2), "affine": "1 0 0"}
             row |= {"split": "train", "slice_index": "4"} if kind == "real" else {"edited_from": "donor-of-the-map"}
+            row["spacing"] = spacing[i]
             label = (image[0] > 150).astype(np.uint8)
             writer.append(image if settings["channels"] else None, label if settings["scheme"] else None, row)
     return out

@@ -237,7 +237,7 @@ def _read_plain(file: Path, model: type[BaseModel], what: str) -> dict[str, Any]
 
 
 def folder_hash(path: Path, public: bool) -> str:
-    """Return the SHA-256 over the names and hashes of a results folder's files but its seal, perhaps its public ones."""
+    """Return the SHA-256 over the names and hashes of a results folder's files, the seal left out; `public`: also internal/."""
     digest = hashlib.sha256()
     for file in sorted(p for p in path.rglob("*") if p.is_file()):
         name = file.relative_to(path).as_posix()
