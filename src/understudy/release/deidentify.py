@@ -2,9 +2,9 @@
 
 Cases and, in a semi-synthetic cohort, subjects get new names in the order of the rows. Left out are the split, the
 place and the size of a source image, and all columns beside the classes; a spacing is rounded to two digits, and left
-out where fewer than five subjects share what it then is, since a scan's own spacing can single a patient out; ``trained_on`` keeps cohort and splits with
-the number of subjects (at least five) in the place of their pseudonyms; a screening keeps its counts, a guarantee of
-differential privacy what it says. The id is a hash of this content alone.
+out where fewer than five subjects share what it then is, since a scan's own spacing can single a patient out;
+``trained_on`` keeps cohort and splits with the number of subjects (at least five) in the place of their pseudonyms; a
+screening keeps its counts, a guarantee of differential privacy what it says. The id is a hash of this content alone.
 A later ``evaluate`` on such a cohort cannot tell whether training subjects are among the test subjects: it says beside
 each number that ``trained_on`` is not recorded. Evidence that needs the names is made before the release.
 **Checked** in tests/release/test_deidentify.py.

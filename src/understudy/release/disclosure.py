@@ -8,9 +8,9 @@ override reaches this check. Messages name the file of the bundle, never the rea
 **Patches**: images are brought to 65,536 levels over each channel's range. Every block of 8 x 8 of a fixed grid over
 the real images that has at least 16 different values is looked for at every place of every image and channel: whatever
 holds 15 x 15 real pixels as they are holds a whole block. **Near**: the highest Pearson r of a whole image to any real
-one, as ``evaluate privacy`` measures it. **Label maps**: equality, also shifted, mirrored, or all but a
-few voxels (map_copies.py). **Figures**: a picture is cut where a whole row or
-column is background, again and again; what is left is a panel, or a mosaic without gaps, which is cut into panels of
+one, as ``evaluate privacy`` measures it. **Label maps**: as good as equal, also shifted and mirrored (map_copies.py).
+**Numbers**: of every text and array (numbers.py). **Figures**: a picture is cut where a whole row or column is
+background, again and again; what is left is a panel, or a mosaic without gaps, which is cut into panels of
 the cohort's shape. Each panel is scaled to the cohort's size and compared by Pearson's r with every slice of every real
 image, each channel and their mean; for the five nearest again without the tenth of the pixels that fits worst, so that
 an outline drawn over it does not hide it.
@@ -42,6 +42,7 @@ from understudy.evaluation.privacy.pearson import ImageVectors
 from understudy.release.formats import FORMS
 from understudy.release.identifiers import EMBEDDED, forbidden_identifiers, refuse_names
 from understudy.release.map_copies import RealMaps
+from understudy.release.numbers import RealNumbers
 from understudy.release.policy import RealCheck
 from understudy.report.reading import read_arrays
 
@@ -58,7 +59,8 @@ TRIMMED = 0.1  # of the pixels, an outline's
 BATCH = 256  # real cases compared at once
 PICTURE_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"pHYs", b"sRGB", b"gAMA", b"tRNS"}
 Box = tuple[int, int, int, int]
-KNOWN = {".json", ".csv", ".npy", ".npz", ".html", ".md", ".yaml", ".png"}
+TEXTS = {".json", ".csv", ".html", ".md", ".yaml"}
+KNOWN = {*TEXTS, ".npy", ".npz", ".png"}
 
 
 class Comparison(BaseModel):
@@ -95,6 +97,7 @@ def compare_with_real(folder: Path, forms: Sequence[str], real: Cohort, rule: Re
         near = max(near, _compare_cohort(released, images, rule, name))
     for file in folder.rglob("*.npz"):
         near = max(near, _compare_arrays(read_arrays(file), images, rule, _name(file, folder)))
+    _refuse_numbers(folder, files, RealNumbers(real))
     drawn, n = _compare_pictures(folder, files, real, rule)
     return Comparison(
         files=searched,
@@ -190,6 +193,16 @@ def _compare_cohort(released: Cohort, images: RealImages, rule: RealCheck, form:
     if released.labels is not None:
         _refuse(images.same_maps(released.labels), "label map", where)
     return _refuse_near(images.nearest_of(released), rule.near, where)
+
+
+def _refuse_numbers(folder: Path, files: Sequence[Path], numbers: RealNumbers) -> None:
+    """Refuse real pixels among the numbers of a text, or in an array of whatever type and shape."""
+    for file in files:
+        if file.suffix == ".npz":
+            found = any(numbers.in_array(array) for array in read_arrays(file).values())
+        else:
+            found = file.suffix in TEXTS and numbers.in_file(file)
+        _refuse(int(found), "row of pixels", f"{_name(file, folder)} (its numbers)")
 
 
 def _compare_arrays(arrays: dict[str, np.ndarray], images: RealImages, rule: RealCheck, where: str) -> float:

@@ -10,8 +10,9 @@
       gate.json            each limit with what was found, and what is needed to judge again
       manifest.json        the request and the SHA-256 of every other file
 
-Only what is named here is copied, so that a new file of an evaluation stays inside until somebody lets it out. The
-folder is written beside, compared with the real cohort, and renamed; a refusal leaves nothing.
+Evidence is built anew from fields that are named (public.py), so that what an evaluation writes beside them stays
+inside until somebody lets it out. The folder is written beside, compared with the real cohort, and renamed; a refusal
+leaves nothing.
 **Checked** in tests/release/test_package.py.
 """
 
@@ -39,12 +40,12 @@ from understudy.release.formats import FORMS
 from understudy.release.gate import Check, check_labels, check_limits, check_real, check_seals, refuse
 from understudy.release.identifiers import forbidden_identifiers, refuse_names
 from understudy.release.policy import PolicyFile, read_policy
+from understudy.release.public import write_public
 from understudy.report import write_report
 from understudy.report.reading import Folder, folder_hash
 
 SCHEMA = 2
 MANIFEST = "manifest.json"
-PUBLIC = ("tables/*.csv", "curves/*.json", "histograms/*.json", "images/*.npz")
 BEFORE = "before-screening"
 OWN = ("card.md", "card.json", "gate.json")
 
@@ -126,7 +127,7 @@ def release_cohort(
     refuse(source, checks, override)
     with output_folder(out) as folder:
         released = _write_cohort(folder, source, forms, provenance)
-        _write_evidence(folder, known, limits)
+        _write_evidence(folder, source, known, limits)
         rule = limits.policy.real_check
         compared = compare_with_real(folder, forms, original, rule) if original is not None else None
         card = card_of(released, source, known, limits, checks, override, compared)
@@ -203,26 +204,25 @@ def _write_cohort(folder: Path, source: Cohort, forms: Sequence[str], provenance
     return FORMS[forms[0]].read(folder)
 
 
-def _write_evidence(folder: Path, known: EvidenceSet, limits: PolicyFile) -> None:
+def _write_evidence(folder: Path, source: Cohort, known: EvidenceSet, limits: PolicyFile) -> None:
     """Write evidence, report and policy."""
     (folder / "evidence").mkdir()
-    copied = [_copy(one, folder / "evidence", PUBLIC) for one in known.released]
-    for one in known.before if known.screened else ():
-        _copy(one, folder / "evidence" / BEFORE, ())  # its pictures may show what was screened out
-    write_report(copied, folder / "report")
+    written = []
+    for one in known.released:
+        written.append(_place(one, folder / "evidence"))
+        write_public(one, written[-1], source)
+    for one in known.before if known.screened else ():  # its pictures may show what was screened out
+        write_public(one, _place(one, folder / "evidence" / BEFORE), source, results_alone=True)
+    write_report(written, folder / "report")
     (folder / "policy.yaml").write_bytes(limits.content)
 
 
-def _copy(one: Folder, parent: Path, patterns: Sequence[str]) -> Path:
-    """Copy the public part of a results folder; a second one of its kind gets a number."""
+def _place(one: Folder, parent: Path) -> Path:
+    """Return where the public part of a results folder goes; a second one of its kind gets a number."""
     out, n = parent / one.section, 1
     while out.exists():
         n += 1
         out = parent / f"{one.section}-{n}"
-    for file in [one.path / "results.json", *(f for pattern in patterns for f in sorted(one.path.glob(pattern)))]:
-        to = out / file.relative_to(one.path)
-        to.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, to)
     return out
 
 

@@ -33,7 +33,7 @@ ROW_PER_CASE = {
 
 
 class _Open(BaseModel):
-    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)  # what has no field is not read
 
 
 class CurveSeries(_Open):
@@ -70,6 +70,7 @@ class Curve(_Open):
     series: list[CurveSeries]
     vertical: list[Position] = []
     y_scale: str = "linear"
+    marked: bool = False
     points: str = ""
     note: str = ""
 
@@ -237,7 +238,7 @@ def _read_plain(file: Path, model: type[BaseModel], what: str) -> dict[str, Any]
 
 
 def folder_hash(path: Path, public: bool) -> str:
-    """Return the SHA-256 over the names and hashes of a results folder's files, the seal left out; `public`: also internal/."""
+    """Return the SHA-256 over names and hashes of a results folder's files, but the seal and, `public`, internal/."""
     digest = hashlib.sha256()
     for file in sorted(p for p in path.rglob("*") if p.is_file()):
         name = file.relative_to(path).as_posix()
