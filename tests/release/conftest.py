@@ -229,6 +229,14 @@ class Bench:
         (folder / "cases.csv").write_text("synthetic_case\nsynthetic-000000\n")
         return self.sealed(folder)
 
+    def judged(self, name: str, cohort: Path, flagged: Sequence[int], seed: int) -> Path:
+        """Write what ``evaluate privacy`` writes of a cohort with a seed, as far as screening and the gate read it."""
+        folder, about = write_privacy(self.root / name, cohort, flagged), Cohort.open(cohort).id
+        results = [Result("privacy.copies.flagged", len(flagged)), Result("privacy.copies.expected", 0, 0, 3)]
+        inputs = {"real": self.real_id, "synthetic": about}
+        write_results(folder, results, Provenance("evaluate privacy", {}, seed, inputs))
+        return self.sealed(folder)
+
     def sealed(self, folder: Path) -> Path:
         """Seal a results folder, as ``evaluate`` does when it has written it."""
         (folder / SEAL).unlink(missing_ok=True)

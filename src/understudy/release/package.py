@@ -41,6 +41,7 @@ from understudy.release.gate import Check, check_labels, check_limits, check_rea
 from understudy.release.identifiers import forbidden_identifiers, refuse_names
 from understudy.release.policy import PolicyFile, read_policy
 from understudy.release.public import write_public
+from understudy.release.recompute import refuse_other_numbers
 from understudy.report import write_report
 from understudy.report.reading import Folder, folder_hash
 
@@ -120,6 +121,8 @@ def release_cohort(
     key = key_at_hand(None, Path(out))
     refuse_changed(source, [*([None] if source.kind == "synthetic" else []), *([key] if key else [])])
     original = _open_real(real, source, known, key) if real is not None else None
+    if original is not None:
+        refuse_other_numbers(known.released, source, original)
     theirs = key if original is None else key_of(original, key)
     checks = [*check_limits(limits.policy, known), check_labels(limits.policy, source.label_source)]
     checks.append(check_seals(limits.policy, *count_seals(source, known, theirs), theirs is not None))
