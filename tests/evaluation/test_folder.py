@@ -52,17 +52,16 @@ def test_a_results_folder_is_sealed_with_the_key_of_its_real_cohort(
     toy: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UNDERSTUDY_KEY_FILE", str(tmp_path / "key"))
-    path = toy(tmp_path / "real", "real", 2, 0, size=16)
-    people = Cohort.open(path)  # keyed with another key than the one at hand
-    manifest = json.loads((path / "cohort.json").read_text()) | {"id": content_id(people, None)}
-    for name, real in (("people", people), ("none", None)):
-        with results_folder(tmp_path / name, real) as folder:
-            (folder / "results.json").write_text("{}")
-        assert not (tmp_path / name / SEAL).exists() and not (tmp_path / "key").exists()
-    (path / "cohort.json").write_text(json.dumps(manifest))
+    path = toy(tmp_path / "real", "real", 2, 0, size=16)  # of nobody: without a key
     with results_folder(tmp_path / "nobody", Cohort.open(path)) as folder:
         (folder / "results.json").write_text("{}")
     assert sealed_by(tmp_path / "nobody", [PUBLIC_KEY]) == PUBLIC_KEY
+    another = content_id(Cohort.open(path), b"not the key at hand")
+    (path / "cohort.json").write_text(json.dumps(json.loads((path / "cohort.json").read_text()) | {"id": another}))
+    for name, real in (("people", Cohort.open(path)), ("none", None)):
+        with results_folder(tmp_path / name, real) as folder:
+            (folder / "results.json").write_text("{}")
+        assert not (tmp_path / name / SEAL).exists() and not (tmp_path / "key").exists()
     keys = [load_key(tmp_path / "key")]
     with results_folder(tmp_path / "own") as folder:
         (folder / "results.json").write_text("{}")
