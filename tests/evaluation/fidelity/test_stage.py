@@ -34,6 +34,7 @@ FILES = [
     "images/stylegan-2.npz",
     "internal/real.npz",
     "internal/INTERNAL.txt",
+    "seal.json",
 ]
 
 

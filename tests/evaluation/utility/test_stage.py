@@ -28,6 +28,7 @@ FILES = [
     "internal/INTERNAL.txt",
     "tables/utility-scores.csv",
     "tables/utility-comparisons.csv",
+    "seal.json",
 ]
 
 
