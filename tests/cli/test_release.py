@@ -63,7 +63,8 @@ def test_a_stewards_policy_lets_it_out(chain: Path, tmp_path: Path, capsys: pyte
     words = f"release {chain}/synthetic --evidence {chain}/privacy --real {chain}/real --out {tmp_path}/bundle"
     assert run(f"{words} --policy {tmp_path}/policy.yaml") == 0
     assert run(f"verify {tmp_path}/bundle") == 0
-    assert capsys.readouterr().out.endswith("every limit of the policy holds.\n")
+    said = capsys.readouterr().out
+    assert "every limit of the policy holds. The policy calls itself 'default' and is not one that understudy" in said
     again = f"--synthetic {tmp_path}/bundle/cohort --out {tmp_path}/again --set matchers=[pixels]"
     assert run(f"evaluate privacy --real {chain}/real {again}") == 0
     assert "trained_on is not recorded" in (tmp_path / "again" / "results.json").read_text()

@@ -12,6 +12,7 @@ from understudy.release.evidence import open_evidence_set
 from understudy.release.gate import check_limits
 from understudy.release.package import release_cohort
 from understudy.release.policy import read_policy
+from understudy.release.screening_log import Screening
 from understudy.release.verify import verify_bundle
 
 FLAGS = [Result("privacy.copies.flagged", 1), Result("privacy.copies.flagged_p", 0.2), Result("privacy.swap.p", 0.3)]
@@ -22,14 +23,15 @@ AGAIN = "independent evaluation after screening"
 def screened(bench: Any, name: str = "screened", judge: str = "privacy", by: tuple[str, ...] = ("pixels",)) -> Path:
     """Write a cohort of 8 cases that says that the bench's lost 4 to screening."""
     used = {"evidence": judge, "cohort": bench.real_id, "split": "train", "for": "compared"}
-    entry = {
+    entry: dict[str, Any] = {
         "source": {"cohort": Cohort.open(bench.synthetic).id, "provenance": {}},
         "data_used": [used | {"matchers": name} for name in by],
         "retained": {"cases": {"before": 12, "after": 8, "share": 8 / 12}},
         "thresholds": [],
         "rejected": [{"case_id": "synthetic-000003", "reasons": []}],
     }
-    return bench.cohort(name, bench.images[:8], sampling={"screened": [entry]})
+    made = Screening.model_validate(entry).sealed(bench.key).model_dump(mode="json")
+    return bench.cohort(name, bench.images[:8], sampling={"screened": [made]})
 
 
 def before(bench: Any, seed: int, results: list[Result] = FLAGS) -> Path:
@@ -54,7 +56,7 @@ def test_what_was_flagged_before_counts_and_other_matchers_judge_again(bench: An
 
 
 def test_matchers_that_screened_once_cannot_judge_whatever_the_seed(bench: Any) -> None:
-    for i, by in enumerate((("ranks",), ("pixels", "ranks"), ("pixels,gradients", "pixels"))):
+    for i, by in enumerate((("ranks",), ("pixels", "ranks"), ("pixels,orientations", "pixels"))):
         cohort = screened(bench, f"screened-{i}", by=by)
         after = bench.evidence(cohort, mark=f"{i}-")
         assert failed(cohort, [*after, before(bench, 7 + i)]) == [AGAIN]
@@ -74,6 +76,7 @@ def test_the_bundle_carries_the_numbers_from_before_and_nothing_else_of_them(ben
     cohort, earlier = screened(bench), before(bench, 1)
     (earlier / "tables").mkdir()
     (earlier / "tables" / "x.csv").write_text("a\n1\n")
+    bench.sealed(earlier)
     out = release_cohort(cohort, [*bench.evidence(cohort), earlier], bench.root / "out", real=bench.real)
     kept = [p.name for p in (out / "evidence" / "before-screening").rglob("*.*")]
     assert kept == ["results.json"] and verify_bundle(out)

@@ -102,7 +102,7 @@ def card_of(
         real_cohort=known.real,
         evidence=sorted({folder.section for folder in known.released}),
         differential_privacy=guarantee(source),
-        policy={"name": policy.policy.name, "sha256": policy.digest},
+        policy={"name": policy.policy.name, "origin": policy.origin, "sha256": policy.digest},
         checks=list(checks),
         override=override,
         real_check=compared,
@@ -184,7 +184,7 @@ def _whose(card: ReleaseCard) -> list[str]:
 
 def _table(card: ReleaseCard) -> list[str]:
     lines = [
-        f"Policy {card.policy.get('name')}, SHA-256 `{card.policy.get('sha256')}`.",
+        f"Policy {card.policy.get('name')}, {card.policy.get('origin')}, SHA-256 `{card.policy.get('sha256')}`.",
         "",
         "| limit | asked | found | holds | evidence |",
         "|---|---|---|---|---|",

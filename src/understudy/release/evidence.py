@@ -15,11 +15,11 @@ from understudy.core.cohort import Cohort
 from understudy.core.disclosure import MIN_SUBJECTS, STAMP
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result, read_results
-from understudy.release.screening_log import matchers_used, screenings
+from understudy.data.seal import sealed_by
+from understudy.release.screening_log import COPY_DETECTION, matchers_used, screenings
 from understudy.report.reading import Folder, cohort_ids, read_folders
 
 INTERNAL = "internal"
-COPY_DETECTION = "privacy"  # the evaluation that flags copies
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,19 @@ def open_evidence_set(cohort: Cohort, evidence: Sequence[Path]) -> EvidenceSet:
     real = _one_real(cohort, [*released, *before])
     screened = earlier is not None
     return EvidenceSet(real, released, before if screened else released, screened, facts(cohort), matchers_used(cohort))
+
+
+def count_seals(cohort: Cohort, known: EvidenceSet, key: bytes | None) -> tuple[int, int]:
+    """Return how many results folders and screenings a key sealed, and how many there are.
+
+    Raises:
+        UnderstudyError: one of them was changed after it was sealed.
+    """
+    folders = [*known.released, *(known.before if known.screened else [])]
+    sealed = [key is not None and sealed_by(folder.path, [key]) is not None for folder in folders]
+    where = f"a screening in {cohort.path}/cohort.json"
+    sealed += [key is not None and entry.is_sealed_by(key, where) for entry in screenings(cohort)]
+    return sum(sealed), len(sealed)
 
 
 def before_screening(cohort: Cohort) -> str | None:

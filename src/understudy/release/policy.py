@@ -10,6 +10,7 @@ Further names that a limit may ask for: ``cohort.subjects`` and ``cohort.cases``
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -87,6 +88,15 @@ class RealCheck(_Part):
     why: str = Sentence
 
 
+class Seals(_Part):
+    """The seals of the evidence (data/seal.py)."""
+
+    required: bool = Field(default=True, strict=True)  # whether evidence without a seal that can be checked is refused
+    why: str = Field(
+        default="Evidence that anybody could have edited after it was measured supports nothing.", min_length=20
+    )
+
+
 class Policy(_Part):
     """All limits; names of limits differ."""
 
@@ -95,6 +105,7 @@ class Policy(_Part):
     limits: tuple[Limit, ...] = Field(min_length=1)
     label_sources: LabelSources
     real_check: RealCheck
+    seals: Seals = Seals()
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Policy":
@@ -116,6 +127,21 @@ class PolicyFile:
         """SHA-256 of the file."""
         return hashlib.sha256(self.content).hexdigest()
 
+    @property
+    def origin(self) -> str:
+        """Whether the bytes are those of a policy that understudy ships: in words, whatever the file calls itself."""
+        shipped = {file.read_bytes(): file.name for file in _shipped()}
+        return f"as shipped ({shipped[self.content]})" if self.content in shipped else "not one that understudy ships"
+
+
+def _shipped() -> Iterator[Traversable]:
+    """Yield the files of the shipped policies."""
+    return map(_shipped_file, NAMES)
+
+
+def _shipped_file(name: str) -> Traversable:
+    return files("understudy.release").joinpath("policy.yaml" if name == "default" else f"policies/{name}.yaml")
+
 
 def shipped() -> dict[str, PolicyFile]:
     """Return the policies that understudy ships, by their names, the default first."""
@@ -131,7 +157,7 @@ def read_policy(file: Path | None = None) -> PolicyFile:
     name = "default" if file is None else str(file)
     source: Traversable = Path(name)
     if name in NAMES and not source.is_file():
-        source = files("understudy.release").joinpath("policy.yaml" if name == "default" else f"policies/{name}.yaml")
+        source = _shipped_file(name)
     if not source.is_file():
         raise UsageError(
             f"a policy was expected at {file}, and there is no file: name one, or {', '.join(NAMES)} of those shipped"

@@ -46,7 +46,6 @@ WORDS = {  # what is more than the name with blanks for underscores
     "finetuned": "synthetic, then real",
     "gain-finetuned": "gain of synthetic, then real",
     "size_matched": "equal numbers",
-    "unseen": "unseen subjects",
     "unseen_extrapolated": "as many unseen subjects",
     "redrawn": "training cases redrawn",
     "correlation": "nearest r",

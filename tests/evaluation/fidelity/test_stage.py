@@ -35,6 +35,7 @@ FILES = [
     "images/stylegan-2.npz",
     "internal/real.npz",
     "internal/INTERNAL.txt",
+    "seal.json",
 ]
 
 

@@ -31,6 +31,7 @@ FILES = [
     "tables/utility-comparisons.csv",
     "tables/utility-selection.csv",
     "curves/utility-unet-synthetic.json",
+    "seal.json",
 ]
 
 

@@ -34,7 +34,7 @@ from scipy import stats
 
 from understudy.core.result import Result
 from understudy.core.seed import derive, rng
-from understudy.core.statistics import by_subject, percentile_interval, resample
+from understudy.core.statistics import TAILS, by_subject, percentile_interval, resample
 from understudy.evaluation.correlation.config import CorrelationConfig
 from understudy.evaluation.correlation.join import CohortScores
 from understudy.evaluation.paired import holm
@@ -171,7 +171,7 @@ def chance(n: int) -> float:
 
     By the t distribution with n - 2 degrees of freedom.
     """
-    t = float(stats.t.ppf(NESTED_TAILS[1], n - 2))
+    t = float(stats.t.ppf(TAILS[1], n - 2))
     return t / math.sqrt(n - 2 + t * t)
 
 

@@ -33,9 +33,10 @@ import numpy as np
 from understudy.core.cohort import Cohort
 from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.encoding import Encoding
+from understudy.core.pooled import interval
 from understudy.core.result import Result
 from understudy.core.seed import rng
-from understudy.core.statistics import by_subject, interval, percentile_interval
+from understudy.core.statistics import by_subject, percentile_interval
 from understudy.evaluation.features.extractor import image_blocks
 from understudy.evaluation.fidelity.baseline import RealBaselines, RealCases
 from understudy.evaluation.folder import join_notes, three

@@ -24,7 +24,7 @@ from understudy.core.progress import progress
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.seed import derive
-from understudy.core.stage import finished, output_folder
+from understudy.core.stage import finished
 from understudy.evaluation.features import EXTRACTORS
 from understudy.evaluation.features.cache import open_cache
 from understudy.evaluation.features.extractor import ExtractorInputs
@@ -48,7 +48,7 @@ from understudy.evaluation.fidelity.image_distances import TABLE, CaseSet, Image
 from understudy.evaluation.fidelity.label_distances import TABLE as LABEL_TABLE
 from understudy.evaluation.fidelity.label_distances import LabelFindings, compare_labels
 from understudy.evaluation.fidelity.spectrum import frequencies
-from understudy.evaluation.folder import write_curve, write_grid, write_histograms, write_table
+from understudy.evaluation.folder import results_folder, write_curve, write_grid, write_histograms, write_table
 from understudy.evaluation.guard import open_pair, short_names
 from understudy.tasks.classify import open_classifier
 
@@ -109,7 +109,7 @@ def evaluate_fidelity(
     unseen = CaseSet(UNSEEN, "", cohort, np.sort(np.concatenate([cohort.rows(split) for split in UNSEEN_SPLITS])))
     imaged, mapped = ([s for s, why in zip(theirs, lacking[w], strict=True) if not why] for w in ("images", "labels"))
     total = steps(cohort.encoding, len(imaged), config)
-    with output_folder(out) as folder, progress("features", total, "steps") as update:
+    with results_folder(out, cohort) as folder, progress("features", total, "steps") as update:
         images = ImageFindings()
         if imaged:
             extract = EXTRACTORS[config.features](ExtractorInputs(cohort, ours.rows, config, network, kept))

@@ -20,8 +20,8 @@ from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.errors import UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.result import write_results
-from understudy.core.stage import finished, output_folder
-from understudy.evaluation.folder import join_notes
+from understudy.core.stage import finished
+from understudy.evaluation.folder import join_notes, results_folder
 from understudy.evaluation.guard import leak_note, open_pair, short_names
 from understudy.evaluation.nearest import nearest
 from understudy.evaluation.privacy import calibration
@@ -79,7 +79,7 @@ def evaluate_privacy(
     if finished(out, "results.json", provenance):
         return Path(out)
     names = short_names(others) if len(others) > 1 else [""]
-    with output_folder(out) as folder:
+    with results_folder(out, cohort) as folder:
         if not pictured:
             write_results(folder, [result for name in names for result in skipped(name, seed)], provenance)
             return Path(out)

@@ -17,7 +17,8 @@ from understudy.core.cohort import Cohort
 from understudy.core.progress import progress
 from understudy.core.provenance import Provenance
 from understudy.core.seed import derive
-from understudy.core.stage import finished, output_folder
+from understudy.core.stage import finished
+from understudy.evaluation.folder import results_folder
 from understudy.evaluation.guard import open_pair
 from understudy.evaluation.utility.arms import make_arms
 from understudy.evaluation.utility.classification import Classification
@@ -58,7 +59,7 @@ def evaluate_utility(
     if finished(out, "results.json", provenance):
         return out
     made = kind(cohort, others, config)
-    with output_folder(out) as folder:
+    with results_folder(out, cohort) as folder:
         arms = make_arms(made, cohort, others, config, seed)
         outcomes = {arm.name: {choice: made.outcome() for choice in arm.choices} for arm in arms}
         with progress("", len(arms) * config.repeats * config.updates, "updates") as update:
