@@ -220,7 +220,7 @@ class Bench:
 
     def results(
         self, name: str, kind: str, results: list[Result], about: str, seed: int = 0,
-        matchers: Sequence[str] = ("gradients", "ranks"), **inputs: str,
+        matchers: Sequence[str] = ("orientations", "ranks"), **inputs: str,
     ) -> Path:  # fmt: skip
         folder = self.root / f"results-{name}"
         folder.mkdir()

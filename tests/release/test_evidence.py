@@ -54,7 +54,7 @@ def test_what_was_flagged_before_counts_and_other_matchers_judge_again(bench: An
 
 
 def test_matchers_that_screened_once_cannot_judge_whatever_the_seed(bench: Any) -> None:
-    for i, by in enumerate((("ranks",), ("pixels", "ranks"), ("pixels,gradients", "pixels"))):
+    for i, by in enumerate((("ranks",), ("pixels", "ranks"), ("pixels,orientations", "pixels"))):
         cohort = screened(bench, f"screened-{i}", by=by)
         after = bench.evidence(cohort, mark=f"{i}-")
         assert failed(cohort, [*after, before(bench, 7 + i)]) == [AGAIN]
