@@ -16,7 +16,13 @@ from understudy.release.screening_log import Screening
 from understudy.release.verify import verify_bundle
 
 FLAGS = [Result("privacy.copies.flagged", 1), Result("privacy.copies.flagged_p", 0.2), Result("privacy.swap.p", 0.3)]
-BEFORE = ["flagged share before screening", "swap test before screening"]
+AUDIT = [
+    Result("privacy.audit.recall.mean", 0.97),
+    Result("privacy.audit.recall.worst", 0.85),
+    Result("privacy.audit.false_positive_rate", 0.012, 0.004, 0.03),
+]
+BEFORE = ["flagged share before screening", "swap test before screening", "audit, mean recall",
+          "audit, worst transformation", "audit, false positives"]  # fmt: skip
 AGAIN = "independent evaluation after screening"
 
 
@@ -35,7 +41,7 @@ def screened(bench: Any, name: str = "screened", judge: str = "privacy", by: tup
 
 
 def before(bench: Any, seed: int, results: list[Result] = FLAGS) -> Path:
-    return bench.results(f"before-{seed}", "privacy", results, Cohort.open(bench.synthetic).id, seed)
+    return bench.results(f"before-{seed}", "privacy", [*results, *AUDIT], Cohort.open(bench.synthetic).id, seed)
 
 
 def failed(cohort: Path, evidence: list[Path]) -> list[str]:

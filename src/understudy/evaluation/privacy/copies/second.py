@@ -1,12 +1,12 @@
-"""SECOND: matchers of a second judgement, which share no feature with those of the first (matchers.py).
+"""SECOND: matchers of a second judgement, whose scores share nothing with those of the first (matchers.py).
 
 Whoever screens by one judgement removes what it sees, so that it cannot say what is left; the other can::
 
-    gradients   cosine of histograms of oriented gradients in 8 x 8 places, over quarter turns, mirrors, rotations and
-                shifts: contrast, gamma, negative, noise; nothing of grey values enters
-    spectrum    r of the logarithm of the Fourier magnitude about its mean over training cases, over the same turns:
-                shifted by any length, blended, degraded
-    ranks       r of the ranks of 16 x 16 pixels, over the same: warped, blurred, shaded
+    orientations  cosine of histograms of oriented gradients in 8 x 8 places, over quarter turns, mirrors, rotations
+                  and shifts: contrast, gamma, negative, noise; nothing of grey values enters
+    spectrum      r of the logarithm of the Fourier magnitude about its mean over training cases, over the same turns:
+                  shifted by any length, blended, degraded
+    ranks         r of the ranks of 16 x 16 pixels, over the same: warped, blurred, shaded
 
 Nothing is learned, registered or cut out.
 **Source**: Dalal and Triggs, Histograms of oriented gradients (CVPR 2005); Reddy and Chatterji, FFT-based registration
@@ -40,7 +40,7 @@ def variants(images: Tensor, shifted: bool) -> Iterator[Tensor]:
             yield apply_affine(mirrored, affine_maps(0 * ones, ones, still + SHIFT * torch.tensor(shift)))
 
 
-def gradients(images: Tensor) -> Tensor:
+def orientations(images: Tensor) -> Tensor:
     """Return rows (N, d) of length one: how strong each orientation of gradients is in each place."""
     x, y = slopes(blur(images.mean(1, keepdim=True), SMOOTH))
     strength, angle = (x**2 + y**2).sqrt(), torch.atan2(y, x)  # an orientation is an angle modulo half a turn
@@ -65,12 +65,14 @@ def spectrum(images: Tensor) -> Tensor:
 def ranks(images: Tensor) -> Tensor:
     """Return rows (N, 256) of length one: the ranks of coarse pixels."""
     coarse = F.adaptive_avg_pool2d(images.mean(1, keepdim=True), COARSE).flatten(1)
-    return unit(coarse.argsort(1).argsort(1).float()[:, None])
+    ordered = coarse.sort(1).values
+    below, upto = (torch.searchsorted(ordered, coarse, right=right) for right in (False, True))
+    return unit((below + upto).float()[:, None])  # equal pixels have equal ranks
 
 
 Features = Callable[[Tensor], Tensor]
 SECOND: dict[str, tuple[Features, bool]] = {  # features, and whether shifts are tried
-    "gradients": (gradients, True),
+    "orientations": (orientations, True),
     "spectrum": (spectrum, False),
     "ranks": (ranks, True),
 }
