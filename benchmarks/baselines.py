@@ -90,8 +90,9 @@ subjects as cases, and training cases drawn again. Here {worlds} simulated world
     print("\n".join(lines))
     print(f"""
 A perfect generator lies below the unseen subjects as they are, the more the fewer they are, since its cases are of as
-many patients as cases; `unseen_extrapolated` is the number to hold it against. The last columns say how often a 95 %
-range holds the mean over all worlds. {time.process_time() - start:.0f} s on one core.""")
+many patients as cases; `unseen_extrapolated` is the number to hold it against: for KID from 5 subjects up, for the
+Frechet distance, whose bias is not linear in few subjects, from about 16; below that it is still too large. The last
+columns say how often a 95 % range holds the mean over all worlds. {time.process_time() - start:.0f} s on one core.""")
 
 
 if __name__ == "__main__":
