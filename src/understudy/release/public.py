@@ -26,11 +26,13 @@ from understudy.evaluation.folder import grid_arrays, write_grid
 from understudy.report.reading import Folder, Table
 
 TABLES = {
-    "utility": ("utility", "utility-scores", "utility-comparisons", "utility-by", "utility-mixing"),
-    "fidelity": ("fidelity", "labels", "classes", "diversity"),
+    "utility": (
+        *("utility", "utility-scores", "utility-comparisons", "utility-selection", "utility-by", "utility-mixing"),
+    ),
+    "fidelity": ("fidelity", "labels", "classes", "diversity", "conditioning"),
     "privacy": ("privacy_thresholds", "privacy_attacks", "privacy_audit"),
     "consistency": ("consistency",),
-    "correlation": ("correlation", "correlation-cohorts"),
+    "correlation": ("correlation", "correlation-cohorts", "correlation-spoilt"),
     "interrater": ("interrater",),
 }
 CURVES = {  # what their names begin with
