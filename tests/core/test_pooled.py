@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from understudy.core.errors import UnderstudyError
-from understudy.core.pooled import WORDS, Pool, Pooled, Unit, difference, mean_interval, ratio
+from understudy.core.pooled import WORDS, Pool, Pooled, Unit, mean_interval
 from understudy.core.statistics import Means
 
 DRAWS = 2000
@@ -130,6 +130,20 @@ def simulate() -> Callable[..., list[Unit]]:
 # One unit: the intervals of scores repeated over seeds
 
 
+def alone(one: Means, other: Means, seed: int, draws: int) -> Pool:
+    """Two arms on the same subjects."""
+    names = tuple(f"{i:03d}" for i in range(one.subjects))
+    return Pool([Unit(names, "", {"it": one, "other": other})], seed, draws)
+
+
+def ratio(one: Means, other: Means, seed: int, draws: int = 2000) -> Pooled | None:
+    return alone(one, other, seed, draws).ratio("it", "other")
+
+
+def difference(one: Means, other: Means, seed: int, draws: int = 2000) -> Pooled | None:
+    return alone(one, other, seed, draws).gain("it", "other")
+
+
 def wider(subjects: int, freedom: float) -> float:
     """How much wider than a percentile interval: the spread is that of a sample, and t stands for z."""
     return float(np.sqrt(subjects / (subjects - 1)) * stats.t.ppf(0.975, freedom) / stats.norm.ppf(0.975))
@@ -197,7 +211,7 @@ def test_difference_is_paired_and_holds_the_seeds() -> None:
     below = rng.uniform(0.2, 0.9, (1, 40)).repeat(3, axis=0)
     repeats = np.array([0.0, 0.1, 0.2])[:, None]
     found = difference(Means(below + repeats), Means(below), seed=0, draws=20_000)
-    assert found.low is not None and found.high is not None
+    assert found is not None and found.low is not None and found.high is not None
     error = np.sqrt(0.01 / 3)  # of a mean of three, of which the variance is 0.01
     expected = 2 * error * stats.t.ppf(0.975, 2)
     assert found.value == pytest.approx(0.1) and found.high - found.low == pytest.approx(expected, rel=0.05)

@@ -12,7 +12,7 @@ its highest level alone; Satterthwaite, Biometrics Bulletin 2 (1946), degrees of
 networks, which are few, get normal weights (a multiplier bootstrap, unbiased for any number of them); the ends move by
 t over z with the degrees of freedom of all sources together.
 What one seed or one block cannot show is not in the interval, and ``Pooled.missing`` says so. Which subjects fall into
-which fold is taken as it is. :func:`interval`, :func:`difference` and :func:`ratio` are the same for one unit.
+which fold is taken as it is. :func:`interval` is the same for one arm of one unit.
 **Checked** in tests/core/test_pooled.py; coverage in docs/coverage.md.
 """
 
@@ -45,6 +45,14 @@ class Unit:
     subjects: tuple[str, ...]
     block: str
     arms: Mapping[str, Measurement]
+
+    def __post_init__(self) -> None:
+        """Refuse arms that were measured on other numbers of subjects."""
+        numbers = sorted({one.subjects for one in self.arms.values()} | {len(self.subjects)})
+        if len(numbers) > 1:
+            raise UnderstudyError(
+                f"the same subjects were expected on both sides, found {' and '.join(map(str, numbers))}"
+            )
 
 
 @dataclass(frozen=True)
@@ -210,47 +218,16 @@ class Pool:
 
 def interval(measured: Measurement, seed: int, draws: int = DRAWS) -> Pooled:
     """Return the mean over repeats with its interval; UnderstudyError if no score counts."""
-    return _found(_alone(seed, draws, it=measured).score("it"))
-
-
-def difference(minuend: Measurement, subtrahend: Measurement, seed: int, draws: int = DRAWS) -> Pooled:
-    """Return the difference of two means over repeats, paired on subjects.
-
-    Raises:
-        UnderstudyError: a side without scores, or other subjects.
-    """
-    return _found(_alone(seed, draws, it=minuend, other=subtrahend).gain("it", "other"))
-
-
-def ratio(numerator: Measurement, denominator: Measurement, seed: int, draws: int = DRAWS) -> Pooled | None:
-    """Return the ratio of two means over repeats, paired on subjects; None where the denominator is 0.
-
-    Raises:
-        UnderstudyError: a side without scores, or other subjects.
-    """
-    pool = _alone(seed, draws, it=numerator, other=denominator)
-    below = _found(pool.score("other"))
-    return _found(pool.ratio("it", "other")) if below.value else None
+    unit = Unit(tuple(f"{i:09d}" for i in range(measured.subjects)), "", {"it": measured})
+    found = Pool([unit], seed, draws).score("it")
+    if found is None:
+        raise UnderstudyError("a mean over subjects needs at least one score, found none")
+    return found
 
 
 def mean_interval(scores: np.ndarray, seed: int, draws: int = DRAWS) -> Pooled:
     """Return :func:`interval` of the means over subjects of scores (repeats, subjects); NaN does not count."""
     return interval(Means(scores), seed, draws)
-
-
-def _alone(seed: int, draws: int, **arms: Measurement) -> Pool:
-    numbers = {one.subjects for one in arms.values()}
-    if len(numbers) > 1:
-        raise UnderstudyError(
-            f"the same subjects were expected on both sides, found {' and '.join(map(str, sorted(numbers)))}"
-        )
-    return Pool([Unit(tuple(f"{i:09d}" for i in range(numbers.pop())), "", arms)], seed, draws)
-
-
-def _found(pooled: Pooled | None) -> Pooled:
-    if pooled is None:
-        raise UnderstudyError("a mean over subjects needs at least one score, found none")
-    return pooled
 
 
 def _moved(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -9,7 +9,6 @@ are no people, as of the built-in phantom, have ids without a key, and a key tha
 **Source**: RFC 2104. **Checked** in tests/data/test_seal.py.
 """
 
-import hashlib
 import hmac
 import json
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from pydantic import BaseModel
 from understudy.core.cohort import Cohort, file_hash
 from understudy.core.documents import STRICT, read_document
 from understudy.core.errors import UnderstudyError
+from understudy.core.manifest import content_id as manifest_id
 from understudy.data.pseudonym import PUBLIC_KEY, key_path, keyed_hash, load_key
 
 SEAL = "seal.json"
@@ -61,9 +61,7 @@ def content_id(cohort: Cohort, key: bytes | None) -> str:
     """Return the id that a cohort of this content has: its cohort.json hashed, with a key or without."""
     manifest: dict[str, Any] = json.loads((cohort.path / "cohort.json").read_bytes())
     manifest.pop("id", None)
-    content = json.dumps(manifest, sort_keys=True).encode()
-    digest = hmac.new(key, content, "sha256") if key else hashlib.sha256(content)
-    return digest.hexdigest()[:16]
+    return manifest_id(manifest, key)
 
 
 def seal(key: bytes, content: Any) -> Seal:

@@ -177,8 +177,13 @@ class RealImages:
 
 def planes(encoded: np.ndarray) -> np.ndarray:
     """Return images float (n, C, *S) in [-1, 1] as planes (m, H, W) of 65,536 levels, uint16."""
-    levels = np.rint((encoded.astype(np.float64) + 1) / 2 * LEVELS).clip(0, LEVELS).astype(np.uint16)
+    levels = in_levels((encoded.astype(np.float64) + 1) / 2)
     return levels.reshape(-1, *levels.shape[-2:])
+
+
+def in_levels(images: np.ndarray) -> np.ndarray:
+    """Return images in [0, 1] in 65,536 levels, uint16; what is no number becomes 0."""
+    return np.nan_to_num(np.rint(images * LEVELS)).clip(0, LEVELS).astype(np.uint16)
 
 
 def _cohort_planes(cohort: Cohort) -> Iterator[np.ndarray]:

@@ -23,11 +23,17 @@ from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.core.provenance import ProvenanceRecord
 from understudy.evaluation.folder import grid_arrays, write_grid
+from understudy.release.disclosure import ROWS, in_levels
 from understudy.report.reading import Folder, Table
 
 TABLES = {
     "utility": (
-        *("utility", "utility-scores", "utility-comparisons", "utility-selection", "utility-by", "utility-mixing"),
+        "utility",
+        "utility-scores",
+        "utility-comparisons",
+        "utility-selection",
+        "utility-by",
+        "utility-mixing",
     ),
     "fidelity": ("fidelity", "labels", "classes", "diversity", "conditioning"),
     "privacy": ("privacy_thresholds", "privacy_attacks", "privacy_audit"),
@@ -45,8 +51,6 @@ CURVES = {  # what their names begin with
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,79}")  # of a file, without its ending
 MAX_NUMBERS, MAX_TEXT, MAX_ROWS, MAX_COLUMNS, MAX_ENTRIES = 4000, 1000, 500, 60, 64
 MAX_RESULTS = 2000
-LEVELS = 2**16 - 1
-ROWS = 32  # cases read at once
 
 
 def write_public(one: Folder, out: Path, source: Cohort, results_alone: bool = False) -> None:
@@ -128,7 +132,7 @@ def _digests(parts: list[np.ndarray]) -> list[bytes]:
     """Return a hash of each case: of its image in 65,536 levels, and its label map."""
     if len({len(part) for part in parts if part.ndim}) != 1 or parts[0].dtype.kind not in "fiu":
         return [b""]  # no case has it
-    levels = np.nan_to_num(np.rint(parts[0].astype(np.float64) * LEVELS)).clip(0, LEVELS).astype(np.uint16)
+    levels = in_levels(parts[0].astype(np.float64))
     arrays: list[np.ndarray] = [levels, *(part.astype(np.uint8) for part in parts[1:])]
     told = [b"".join(str(a[i].shape).encode() + a[i].tobytes() for a in arrays) for i in range(len(levels))]
     return [hashlib.sha256(one).digest() for one in told]

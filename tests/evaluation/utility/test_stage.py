@@ -1,5 +1,6 @@
 """The utility protocol end to end on a toy cohort."""
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +48,13 @@ def test_end_to_end_is_reproducible_and_made_once(real: Path, synthetic: Path, t
     assert found["utility.real.unet.dice"].n == 5 and 0.05 < (found["utility.real.unet.dice"].value or 0) <= 1
     curve = json.loads((first / "curves" / "utility-unet.json").read_text())
     assert [(s["name"], s["x"]) for s in curve["series"]] == [("real", CHECKS), ("stylegan-2", CHECKS)]
+    with (first / "tables" / "utility-selection.csv").open(newline="") as file:
+        chosen = [r["weights_chosen_by"] for r in csv.DictReader(file) if r["class"] == "mean"]
+    assert chosen == ["synthetic", "real", "last"]
+    others = [
+        f"utility.select-{choice}.{what}.unet.dice" for choice in ("real", "last") for what in ("synthetic", "ratio")
+    ]
+    assert [name for name in found if name.startswith("utility.select-") and name.endswith(".dice")] == others
     before = (first / "results.json").stat().st_mtime_ns
     evaluate_utility(real, [synthetic], first, 0, CONFIG)
     assert (first / "results.json").stat().st_mtime_ns == before

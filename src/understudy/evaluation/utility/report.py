@@ -97,12 +97,9 @@ class UtilityFindings:
 
     def write(self, folder: Path) -> None:
         """Write results.json, tables, curves and internal/ of a utility evaluation."""
-        classes = (None, *range(len(self.task.names)))
         leading = [one for one in self._tested if one.leads]
-        found = [self._finding(one, k, i) for i in range(len(self.task.scores)) for k in classes for one in leading]
+        found, choices = self._all()
         results = [r for f in found for r in (f.score, f.ratio or f.difference) if r is not None]
-        chosen = [one for one in self._tested if len(one.arm.choices) > 1]
-        choices = [(one.choice, self._finding(one, k, 0)) for k in classes for one in chosen]
         outcomes = {one.arm.name: one.outcome for one in leading}
         write_results(folder, [*results, *_of_choices(choices), self._readings()], self.provenance)
         write_tables(folder, found, self.task, outcomes, self.config, self._seed)
@@ -115,6 +112,19 @@ class UtilityFindings:
             folder if self.task.validation_subjects >= MIN_SUBJECTS else held, "real", "validation subjects"
         )
         self.task.write_inside(held, {one.arm.name: one.outcome for one in leading if len(one.members) == 1})
+
+    def _all(self) -> tuple[list[Finding], list[tuple[str, Finding]]]:
+        """Return what tables lead with: by score, class and arm; and the first score with each choice of weights."""
+        found, choices = [], []
+        for position in range(len(self.task.scores)):
+            for k in (None, *range(len(self.task.names))):
+                for one in self._tested:
+                    among_choices = position == 0 and len(one.arm.choices) > 1
+                    if one.leads or among_choices:
+                        finding = self._finding(one, k, position)
+                        found += [finding] if one.leads else []
+                        choices += [(one.choice, finding)] if among_choices else []
+        return found, choices
 
     @cached_property
     def _tested(self) -> list[Tested]:
