@@ -28,9 +28,9 @@ class PrivacyConfig(BaseModel):
     audit_left_out: bool = Field(
         True, description="train an encoder without each family of transformations in turn; the slowest part"
     )
-    audit_copies: int = Field(200, ge=10, description="injected copies of each transformation")
+    audit_copies: int = Field(100, ge=10, description="injected copies of each transformation")
     audit_low_prevalence: int = Field(10, ge=1, description="injected copies of the low-prevalence test")
-    audit_among: int = Field(10_000, ge=10, description="among so many cases of non-members")
+    audit_among: int = Field(2000, ge=10, description="among so many cases of non-members")
     bootstrap: int = Field(1000, ge=100, description="resamples of subjects, for intervals")
     worst_pairs: int = Field(16, ge=0, description="nearest pairs that are kept in the INTERNAL results")
     attacks: tuple[str, ...] = Field(

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from understudy.evaluation.privacy.calibration import ReferenceScores, calibrate
 from understudy.evaluation.privacy.canaries import audit
 from understudy.evaluation.privacy.canaries.audit import AuditPlan, recall, run
 from understudy.evaluation.privacy.canaries.inject import InjectedCopies, inject_transformed
@@ -67,6 +68,9 @@ def test_the_audit_of_pixels(fields, learned: list[set[str]], monkeypatch: pytes
     monkeypatch.setattr(audit, "BLOCK", 25)
     found = run(made, unseen, APPLIED, SETTINGS, PLAN, 0)
     assert set(found.recalls) == {*APPLIED, "part"}
+    assert set(found.harder) == {"compound_2", "compound_3", "chimera_halves"}
+    assert set(found.calibrating.subjects.tolist()) == set(range(1000, 1060))
+    assert found.calibrating.flagged.mean() < 0.1
     assert found.skipped == ["lesion: no lesion in the training cases, or no room for one in unseen cases"]
     assert all(len(one.flagged) == 20 for one in found.recalls.values())
     for name in ("exact", "noise", "blended"):
@@ -95,6 +99,13 @@ def test_the_audit_of_pixels(fields, learned: list[set[str]], monkeypatch: pytes
             assert any(torch.equal(image, one) for one in unseen.images)
         source = training if images is applied[-1][0] else unseen
         assert all(any(torch.equal(image, one) for one in source.images) for image in images)
+
+
+def test_each_subject_is_judged_by_the_threshold_of_the_others() -> None:
+    nearness, subjects = np.array([0.0, 0.1, 0.2, 0.3, 5.0, 5.1]), np.array([1, 2, 3, 4, 5, 5])
+    threshold = calibrate(ReferenceScores(nearness, subjects, ""), 0.1, 100, 0)
+    assert not (nearness > threshold.value).any()  # the odd subject hides itself
+    assert audit.calibrating_cases(threshold).flagged.tolist() == [False] * 4 + [True, True]
 
 
 def test_looking_at_copies_together_is_looking_at_each(fields) -> None:  # type: ignore[no-untyped-def]

@@ -7,6 +7,7 @@ from torch import nn
 
 from understudy.evaluation.privacy.copies import matchers, registration
 from understudy.evaluation.privacy.copies.cases import SmallCases
+from understudy.evaluation.privacy.copies.contrast import local_contrast
 from understudy.evaluation.privacy.copies.matchers import MATCHERS, ReferenceSet, match, patch_rows, similar_patches
 from understudy.evaluation.privacy.copies.registration import blur
 
@@ -83,10 +84,11 @@ def test_only_what_is_asked_for_is_looked_at(fields) -> None:  # type: ignore[no
     assert "lesions" not in match(queries, reference_set(labelled, "pixels", "lesions"))
 
 
-def test_pixels_are_pearsons_r(fields) -> None:  # type: ignore[no-untyped-def]
+def test_pixels_are_pearsons_r_in_local_contrast(fields) -> None:  # type: ignore[no-untyped-def]
     training, queries = fields(6, 0, channels=2), strange(fields(3, 1, channels=2).images)
     near = match(queries, reference_set(training, "pixels"))["pixels"]
-    r = np.corrcoef(queries.images.flatten(1).numpy(), training.images.flatten(1).numpy())[:3, 3:]
+    rows = [local_contrast(one.images).flatten(1).numpy() for one in (queries, training)]
+    r = np.corrcoef(*rows)[:3, 3:]
     assert near.case.tolist() == r.argmax(1).tolist()
     assert near.first == pytest.approx(r.max(1), abs=1e-5)
     assert near.second == pytest.approx(np.sort(r, 1)[:, -2], abs=1e-5)

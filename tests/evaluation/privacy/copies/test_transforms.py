@@ -5,7 +5,15 @@ import torch
 from torch import Tensor
 
 from understudy.evaluation.privacy.copies.registration import affine_maps, apply_affine, blur
-from understudy.evaluation.privacy.copies.transforms import FAMILIES, TRANSFORMATIONS, available
+from understudy.evaluation.privacy.copies.transforms import (
+    CHIMERAS,
+    FAMILIES,
+    TRANSFORMATIONS,
+    Transformation,
+    available,
+    compound,
+    harder,
+)
 
 
 def images(n: int = 6, channels: int = 3, seed: int = 0) -> Tensor:
@@ -80,3 +88,40 @@ def test_what_is_learned_lies_around_what_is_injected() -> None:
     assert 0.54 < shares.min() < 0.6 < 0.7 < 0.8 < shares.max() < 0.86
     level = (TRANSFORMATIONS["noise"].augment(x, others, draw()) - x).flatten(1).std(1)
     assert level.min() < 0.1 < 0.2 < level.max() < 0.26
+
+
+def test_the_eight_flips_and_quarter_turns_differ() -> None:
+    x = images(1)
+    names = ("exact", *(name for name, one in TRANSFORMATIONS.items() if one.family == "turned"))
+    made = [TRANSFORMATIONS[name].inject(x, x, draw()) for name in names]
+    assert len(made) == 8
+    assert not any(torch.equal(a, b) for i, a in enumerate(made) for b in made[:i])
+    assert torch.equal(made[names.index("upside_down")], x.flip(-2))
+    assert torch.equal(made[names.index("transposed")], x.transpose(2, 3))
+    learned = {float(TRANSFORMATIONS["turned_90"].augment(x, x, draw(seed)).flatten()[7]) for seed in range(60)}
+    assert learned == {float(one.flatten()[7]) for one in made[1:]}
+
+
+def test_a_quarter_of_the_resolution_has_no_detail() -> None:
+    x = torch.randn((4, 1, 64, 64), generator=draw())
+    assert float(TRANSFORMATIONS["quarter_resolution"].inject(x, x, draw()).std()) < 0.3
+
+
+def test_a_compound_has_so_many_transformations_of_different_families() -> None:
+    def adds(value: float) -> Transformation:
+        return Transformation(f"family {int(value)}", lambda x, _, __: x + value, lambda x, _, __: x)
+
+    ways = {"exact": TRANSFORMATIONS["exact"]} | {str(value): adds(value) for value in (1.0, 1.25, 10.0, 100.0)}
+    x = torch.zeros(400, 1, 2, 2)
+    totals = {length: set(compound(ways, length)(x, x, draw())[:, 0, 0, 0].tolist()) for length in (2, 3)}
+    assert totals == {2: {11.0, 11.25, 101.0, 101.25, 110.0}, 3: {111.0, 111.25}}
+
+
+def test_chimeras_are_of_two_patients() -> None:
+    x, others = torch.ones(50, 3, 8, 8), torch.zeros(50, 3, 8, 8)
+    halves = CHIMERAS["halves"](x, others, draw())
+    assert (halves.mean((1, 2, 3)) == 0.5).all()
+    assert set(halves[:, 0, 0, 0].tolist()) == {0.0, 1.0}  # left or right
+    contrasts = CHIMERAS["contrasts"](x, others, draw())
+    assert (contrasts.mean((2, 3)).sum(1) == 1).all() and (contrasts.mean((0, 2, 3)) > 0).all()
+    assert "chimera_contrasts" in harder(3) and "chimera_contrasts" not in harder(1)

@@ -19,6 +19,7 @@ from understudy.core.seed import derive, rng
 from understudy.core.statistics import by_subject
 from understudy.evaluation.privacy.calibration import MIN_CALIBRATION
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined
+from understudy.evaluation.privacy.copies.contrast import local_contrast
 from understudy.evaluation.privacy.copies.decision import CopyDecision, CopyScores
 from understudy.evaluation.privacy.copies.encoder import learn, train_in_parallel
 from understudy.evaluation.privacy.copies.matchers import ReferenceSet, match, match_embedding
@@ -90,11 +91,11 @@ def reference_sets(cases: SmallCases, tasks: Sequence[EncoderTask], settings: De
     """Return a reference set of the cases for each task, with its encoder if there are enough cases."""
     if "embedding" not in settings.matchers or _fewest(cases.subjects.numpy()) < MIN_CASES:
         return [ReferenceSet(cases, None, one.known, settings.matchers) for one in tasks]
-    jobs = []
+    images, jobs = local_contrast(cases.images), []
     for one in tasks:
         updates = max(1, round(settings.updates * one.share * float(one.known.float().mean())))
-        learned = cases[one.known]
-        jobs.append(partial(learn, learned.images, learned.subjects, one.transformations, updates, one.seed))
+        whose = cases.subjects[one.known]
+        jobs.append(partial(learn, images[one.known], whose, one.transformations, updates, one.seed))
     pairs = zip(tasks, train_in_parallel(jobs), strict=True)
     return [ReferenceSet(cases, encoder, one.known, settings.matchers) for one, encoder in pairs]
 

@@ -1,11 +1,12 @@
 """MATCHERS: each finds the nearest training case of a query, and recognises other transformations of a copy.
 
-The similarity of each, and what it recognises::
+All but lesions compare images in local contrast (contrast.py), so that nearness comes from anatomy and not from what a
+scanner or an export leaves on every image. The similarity of each, and what it recognises::
 
-    pixels      Pearson's r of the images as they are (the papers' own measure): exact copies, gain, noise, blends
-    registered  r after affine registration, over the orders of the channels: translated, rotated, mirrored, contrast
-    detail      the same, band-passed, without slow shading and grain: blurred, noisy and translated
-    deformed    r after deformable registration: warped
+    pixels      Pearson's r of the images as they lie: exact copies, gain, offset, gamma, noise, blends
+    registered  r after affine registration, turned, mirrored or negative, channels in any order: moved, zoomed
+    detail      the same, band-passed, without grain: blurred, noisy and translated
+    deformed    r after deformable registration, turned, mirrored or negative: warped
     embedding   cosine in an encoder that has memorised the training cases: warped, blended, two transformations
     patches     r of a part of the image: a part pasted into another image
     lesions     outline and inside of a lesion about its centre (needs label maps): a lesion pasted into another brain
@@ -25,19 +26,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from understudy.evaluation.privacy.copies import registration
+from understudy.evaluation.privacy.copies import gradients, registration
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined, nearest_two
+from understudy.evaluation.privacy.copies.contrast import local_contrast
 from understudy.evaluation.privacy.copies.encoder import embed
 from understudy.evaluation.privacy.copies.lesions import similar_lesions
 from understudy.evaluation.privacy.copies.registration import unit
 
 HALF, PATCH, STEP, PATCH_SHIFT = 32, 8, 4, 2  # in pixels of the halved images
 PATCH_BLOCK = 1024  # queries at once
-FLAT = 0.05  # standard deviation, of the half range, below which a patch shows nothing
+FLAT = 0.05  # standard deviation, of local contrast, below which a patch shows nothing
 MATCHERS = ("pixels", "registered", "detail", "deformed", "embedding", "patches", "lesions")
 MANY, BLOCK = 2048, 128  # queries compared with all training cases at once, and registered at once
 NEAREST_REGISTERED, OTHERS_REGISTERED = 5, 3  # candidates: the nearest, and the nearest of other subjects
-NEAREST_DEFORMED, OTHERS_DEFORMED, BLOCK_DEFORMED = 4, 1, 16  # the same for deformable registration
+NEAREST_DEFORMED, OTHERS_DEFORMED, BLOCK_DEFORMED = 8, 2, 16  # the same for deformable registration
 
 
 def patch_rows(images: Tensor, row: int, column: int) -> Tensor:
@@ -84,57 +86,68 @@ def _patch_r(rows: Tensor, small: Tensor, row: int, column: int) -> Tensor:
 class ReferenceSet:
     """What queries are matched against: M training cases."""
 
-    cases: SmallCases
+    cases: SmallCases  # as they are
     encoder: nn.Module | None  # that has memorised them; None without the matcher embedding
     known: Tensor  # mask (M,) of those that the encoder has learned; only these are matched by embedding
     matchers: tuple[str, ...] = MATCHERS
 
     @cached_property
-    def pixels(self) -> Tensor:
-        """Images as unit vectors (M, d)."""
-        return unit(self.cases.images)
+    def shown(self) -> SmallCases:
+        """The cases in local contrast."""
+        return shown(self.cases)
 
     @cached_property
-    def histograms(self) -> Tensor:
-        """Local histograms (M, d)."""
-        return registration.local_histograms(self.cases.images)
+    def pixels(self) -> Tensor:
+        """Images in local contrast as unit vectors (M, d)."""
+        return unit(self.shown.images)
 
     @cached_property
     def vectors(self) -> Tensor:
         """Embeddings (M, 128)."""
         assert self.encoder is not None
-        return embed(self.encoder, self.cases.images)
+        return embed(self.encoder, self.shown.images)
+
+
+def shown(cases: SmallCases) -> SmallCases:
+    """Return cases in local contrast, as matchers and encoders see them."""
+    return SmallCases(local_contrast(cases.images), cases.labels, cases.subjects)
 
 
 def match(queries: SmallCases, reference_set: ReferenceSet) -> dict[str, NearestTwo]:
     """Return by each matcher the nearest training case of each query, a query's own subject, where known, left out."""
-    parts = [_match_whole(queries[start : start + MANY], reference_set) for start in range(0, len(queries), MANY)]
+    starts = range(0, len(queries), MANY)
+    parts = [_match_block(queries[start : start + MANY], reference_set) for start in starts]
     matched = {name: joined([part[name] for part in parts]) for name in parts[0]}
     targets, own = reference_set.cases, queries.subjects
-    if "patches" in reference_set.matchers:
-        matched["patches"] = similar_patches(queries, targets)
     if "lesions" in reference_set.matchers and queries.labels is not None and targets.labels is not None:
         matched["lesions"] = similar_lesions(queries, targets, own)
     return matched
 
 
-def _match_whole(queries: SmallCases, reference_set: ReferenceSet) -> dict[str, NearestTwo]:
-    """Match a block of queries by the matchers of whole images."""
-    targets = reference_set.cases
-    matched = {"pixels": nearest_two(unit(queries.images) @ reference_set.pixels.T, targets.subjects, queries.subjects)}
+def _match_block(queries: SmallCases, reference_set: ReferenceSet) -> dict[str, NearestTwo]:
+    """Match a block of queries by the matchers of images."""
+    seen, targets, wanted = shown(queries), reference_set.shown, reference_set.matchers
+    matched = {"pixels": nearest_two(unit(seen.images) @ reference_set.pixels.T, targets.subjects, seen.subjects)}
     if reference_set.encoder is not None:
-        matched["embedding"] = match_embedding(queries, reference_set)
-    if "registered" in reference_set.matchers or "detail" in reference_set.matchers:
-        hints = torch.from_numpy(np.stack([near.case for near in matched.values()], 1))
-        fitted = _registered(queries, targets, hints)
-        matched |= {name: near for name, near in fitted.items() if name in reference_set.matchers}
-    if "deformed" in reference_set.matchers:
-        matched["deformed"] = _deformed(queries, reference_set)
+        matched["embedding"] = _embedded(seen, reference_set)
+    hints = torch.from_numpy(np.stack([near.case for near in matched.values()], 1))
+    if "registered" in wanted or "detail" in wanted:
+        fitted = _registered(seen, targets, hints)
+        matched |= {name: near for name, near in fitted.items() if name in wanted}
+    if "deformed" in wanted:
+        matched["deformed"] = _deformed(seen, targets, hints)
+    if "patches" in wanted:
+        matched["patches"] = similar_patches(seen, targets)
     return matched
 
 
 def match_embedding(queries: SmallCases, reference_set: ReferenceSet) -> NearestTwo:
     """Return the nearest of the training cases that the encoder has learned, by the cosine of embeddings."""
+    return _embedded(shown(queries), reference_set)
+
+
+def _embedded(queries: SmallCases, reference_set: ReferenceSet) -> NearestTwo:
+    """Return the same of queries in local contrast."""
     assert reference_set.encoder is not None
     cosine = embed(reference_set.encoder, queries.images) @ reference_set.vectors.T
     return nearest_two(cosine.masked_fill(~reference_set.known, -1), reference_set.cases.subjects, queries.subjects)
@@ -142,13 +155,14 @@ def match_embedding(queries: SmallCases, reference_set: ReferenceSet) -> Nearest
 
 def _registered(queries: SmallCases, targets: SmallCases, hints: Tensor) -> dict[str, NearestTwo]:
     """Register the best candidates of each query to it (affine); r of images and of detail."""
-    r, which = registration.coarse(queries.images, targets.images)
-    candidates = torch.cat([_candidates(r, queries, targets, NEAREST_REGISTERED, OTHERS_REGISTERED), hints], 1)
-    start = registration.affine_bank()[torch.gather(which, 1, candidates).long()]
-    k, fitted = candidates.shape[1], []
+    alike = registration.coarse(queries.images, targets.images)
+    nearest = _candidates(alike.highest, queries, targets, NEAREST_REGISTERED, OTHERS_REGISTERED)
+    candidates = torch.cat([nearest, hints], 1)
+    which, sign = alike.chosen(candidates)
+    start, k, fitted = registration.affine_bank()[which], candidates.shape[1], []
     for part in torch.arange(len(queries)).split(BLOCK):
-        shown, near = queries.images[part].repeat_interleave(k, 0), targets.images[candidates[part].flatten()]
-        fitted.append(registration.fit_affine(shown, near, start[part].flatten(0, 1)))
+        pairs = _pairs(queries, targets, candidates, sign, part)
+        fitted.append(registration.fit_affine(*pairs, start[part].flatten(0, 1)))
     values = {"registered": [one.whole for one in fitted], "detail": [one.detail for one in fitted]}
     whose = targets.subjects[candidates]
     return {
@@ -157,16 +171,25 @@ def _registered(queries: SmallCases, targets: SmallCases, hints: Tensor) -> dict
     }
 
 
-def _deformed(queries: SmallCases, reference_set: ReferenceSet) -> NearestTwo:
-    """Register the best candidates of each query to it (deformable); they do not depend on the encoder."""
-    targets = reference_set.cases
-    likeness = registration.local_histograms(queries.images) @ reference_set.histograms.T
-    candidates = _candidates(likeness, queries, targets, NEAREST_DEFORMED, OTHERS_DEFORMED)
-    k, rows = candidates.shape[1], []
+def _deformed(queries: SmallCases, targets: SmallCases, hints: Tensor) -> NearestTwo:
+    """Register the best candidates of each query to it (deformable)."""
+    alike = gradients.alike(queries.images, targets.images)
+    nearest = _candidates(alike.highest, queries, targets, NEAREST_DEFORMED, OTHERS_DEFORMED)
+    candidates = torch.cat([nearest, hints], 1)
+    which, sign = alike.chosen(candidates)
+    start, k, rows = gradients.turns()[which], candidates.shape[1], []
     for part in torch.arange(len(queries)).split(BLOCK_DEFORMED):
-        shown = queries.images[part].repeat_interleave(k, 0)
-        rows.append(registration.fit_deformed(shown, targets.images[candidates[part].flatten()]).view(-1, k))
+        pairs = _pairs(queries, targets, candidates, sign, part)
+        rows.append(registration.fit_deformed(*pairs, start[part].flatten(0, 1)).view(-1, k))
     return nearest_two(torch.cat(rows), targets.subjects[candidates], queries.subjects, candidates)
+
+
+def _pairs(
+    queries: SmallCases, targets: SmallCases, candidates: Tensor, sign: Tensor, part: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the images of each query of a part, once for each of its candidates, and those of the candidates."""
+    seen = queries.images[part].repeat_interleave(candidates.shape[1], 0)
+    return seen, targets.images[candidates[part].flatten()] * sign[part].view(-1, 1, 1, 1)
 
 
 def _candidates(likeness: Tensor, queries: SmallCases, targets: SmallCases, nearest: int, others: int) -> Tensor:
