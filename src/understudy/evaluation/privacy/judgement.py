@@ -19,7 +19,7 @@ from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.copies.cases import small_cases
 from understudy.evaluation.privacy.copies.decision import CopyDecision, CopyScores, ScoreScale, p_values
 from understudy.evaluation.privacy.copies.detector import CopyDetector, DetectorSettings, build, folds
-from understudy.evaluation.privacy.copies.lesions import similar_maps, small_maps
+from understudy.evaluation.privacy.copies.label_maps import similar_maps, small_maps
 from understudy.evaluation.privacy.copies.transforms import available
 
 REASONS = {
@@ -129,7 +129,7 @@ class CopyDetectors:
             small_cases(self.real, test, subjects[test]),
             available(self.real.encoding.image_channels),
             settings(self.real, len(detector.reference_set.cases), c),
-            AuditPlan(c.audit_copies, c.audit_low_prevalence, c.audit_among, c.audit_left_out),
+            AuditPlan(c.audit_copies, c.audit_low_prevalence, c.audit_among, c.audit_left_out, c.audit_transformations),
             self.seed,
         )
 
@@ -159,8 +159,6 @@ def judge_maps(real: Cohort, synthetic: Cohort, rows: np.ndarray, config: Privac
     """Judge the label maps of a synthetic cohort; or say why not."""
     if real.labels is None or synthetic.labels is None:
         return "skipped: one of the cohorts has no label maps"
-    if len(real.size) != 2:
-        return "skipped: label maps of two dimensions are compared"
     if synthetic.label_source in PATIENTS_OWN:
         return f"skipped: the label maps are of the source {synthetic.label_source!r}, and repeat patients' by design"
     subjects, control = numbers(real), real.rows("control")

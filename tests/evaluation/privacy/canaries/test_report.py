@@ -80,9 +80,9 @@ def test_the_interval_of_a_recall_resamples_the_threshold() -> None:
 def test_names_values_and_notes(tmp_path: Path) -> None:
     results = {result.name.removeprefix("privacy.audit."): result for result in write_audit(tmp_path, found(), 0)}
     assert set(results) == {
-        "recall.mean", "recall.worst", "recall.compound_2", "false_positive_rate_all", "subjects_often_flagged", "recall.exact", "recall.warped", "left_out.warped", "false_positive_rate",
-        "false_positive_rate_left_out",
-        "false_positive_rate_transformed", "recall_low_prevalence",
+        "recall.mean", "recall.worst", "recall.exact", "recall.warped", "recall.compound_2", "left_out.warped",
+        "false_positive_rate", "false_positive_rate_all", "false_positive_rate_left_out",
+        "false_positive_rate_transformed", "subjects_often_flagged", "recall_low_prevalence",
     }  # fmt: skip
     assert list(results)[:2] == ["recall.worst", "recall.mean"]  # the worst leads
     assert results["recall.exact"].value == 1

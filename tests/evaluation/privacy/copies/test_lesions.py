@@ -1,14 +1,10 @@
-"""Lesions about their own centre, and whole label maps, by hand; pasted lesions and repeated maps are found."""
-
-from collections.abc import Callable
-from pathlib import Path
+"""Lesions about their own centre, by hand; pasted lesions are found."""
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from understudy.core.cohort import Cohort
 from understudy.evaluation.privacy.copies import lesions
 from understudy.evaluation.privacy.copies.cases import SmallCases
 from understudy.evaluation.privacy.copies.lesions import (
@@ -16,10 +12,7 @@ from understudy.evaluation.privacy.copies.lesions import (
     Lesions,
     lesions_of,
     likeness,
-    overlap,
     similar_lesions,
-    similar_maps,
-    small_maps,
 )
 
 
@@ -111,43 +104,3 @@ def test_without_lesions_a_case_is_near_to_no_one(fields) -> None:  # type: igno
     for queries, targets in ((bare, training), (training, bare), (bare, bare)):
         near = similar_lesions(queries, targets, torch.full((5,), -1))
         assert near.first.tolist() == near.second.tolist() == [0] * 5
-
-
-def square(top: int, left: int, side: int = 8, value: int = 1) -> Tensor:
-    made = torch.zeros(32, 32, dtype=torch.int64)
-    made[top : top + side, left : left + side] = value
-    return made
-
-
-def test_overlap_by_hand() -> None:
-    queries = torch.stack([square(0, 0), square(0, 0, 8, 2), torch.zeros(32, 32, dtype=torch.int64)])
-    targets = torch.stack([square(0, 4), square(0, 0, 16), torch.zeros(32, 32, dtype=torch.int64)])
-    expected = [[2 * 32 / 128, 2 * 64 / 320, 0], [0, 0, 0], [0, 0, 0]]  # another class is no overlap
-    assert overlap(queries, targets).tolist() == [pytest.approx(row) for row in expected]
-
-
-def test_all_classes_count_together() -> None:
-    both = square(0, 0) + square(16, 16, 4, 2)
-    assert float(overlap(both[None], square(0, 0)[None])) == pytest.approx(2 * 64 / (80 + 64))
-    assert float(overlap(both[None], both[None])) == 1
-
-
-def test_mirrored_maps_are_found_and_the_own_subject_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    targets = torch.stack([square(3, 2), square(3, 2), square(20, 10), square(16, 14)])
-    subjects, queries = torch.tensor([0, 1, 1, 2]), torch.stack([square(3, 22), square(20, 12)])
-    monkeypatch.setattr(lesions, "MAP_BLOCK", 1)
-    near = similar_maps(queries, targets, subjects, torch.tensor([-1, 1]))
-    assert near.case.tolist() == [0, 3]
-    assert near.first == pytest.approx([1, 2 * 24 / 128])
-    assert near.second == pytest.approx([1, 0])
-    near = similar_maps(queries, targets, subjects, torch.tensor([-1, -1]))
-    assert near.case.tolist() == [0, 2]
-    assert near.first == pytest.approx([1, 1 - 2 / 8])
-
-
-def test_maps_are_read_at_32_pixels(write: Callable[..., Path]) -> None:
-    images = np.random.default_rng(0).integers(0, 256, (4, 2, 8, 8)).astype(np.uint8)
-    cohort = Cohort.open(write("maps", images))
-    maps = small_maps(cohort, np.array([3, 1]))
-    expected = (images[[3, 1], 0] > 128).repeat(4, 1).repeat(4, 2)
-    assert np.array_equal(maps.numpy(), expected)

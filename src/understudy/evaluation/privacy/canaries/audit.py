@@ -23,6 +23,7 @@ from understudy.evaluation.privacy.canaries.inject import (
     inject_parts,
     inject_transformed,
 )
+from understudy.evaluation.privacy.canaries.recipes import Recipe
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, without_subject
 from understudy.evaluation.privacy.copies.decision import CopyDecision
 from understudy.evaluation.privacy.copies.detector import CopyDetector, DetectorSettings, LeftOutDetector, left_out
@@ -67,6 +68,7 @@ class AuditPlan:
     low_prevalence: int = 10  # copies of the low-prevalence test ...
     among: int = 2000  # ... hidden among so many cases of non-members
     left_out: bool = True  # whether families of transformations are left out
+    own: tuple[Recipe, ...] = ()  # a steward's own transformations, injected too
 
 
 def run(
@@ -79,9 +81,10 @@ def run(
 ) -> AuditResult:
     """Audit a detector that was made with these settings by injected copies and by cases of non-members."""
     training, skipped = detector.reference_set.cases, []
+    own = {f"own_{one.name}": one.transformation() for one in plan.own}
     injected = {
         name: inject_transformed(name, one, training, non_members, plan.copies, seed)
-        for name, one in transformations.items()
+        for name, one in [*transformations.items(), *own.items()]
     }
     combined = {name: Transformation("harder", way, way) for name, way in harder(training.images.shape[1]).items()}
     for name, one in combined.items():

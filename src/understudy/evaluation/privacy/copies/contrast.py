@@ -2,8 +2,8 @@
 
 Background offset, marker, frame and intensity scale are alike on all images of a subject, or of a site, and are no
 person. So matchers see each channel about its local mean and in shares of its local contrast: a level that is the same
-over some pixels becomes 0, whatever it was, and edges count by what surrounds them. A frame of two pixels is cut off. Crop,
-turn and resolution are left to registration.
+over some pixels becomes 0, whatever it was, and edges count by what surrounds them. A frame of two pixels is cut off.
+Crop, turn and resolution are left to registration.
 **Source**: divisive normalisation as in Jarrett et al., "What is the best multi-stage architecture for object
 recognition?", ICCV 2009, section 3.1.
 **Differs**: channel by channel; the local contrast has a floor at a share of the image's own, so that plain background

@@ -31,8 +31,7 @@ def turns() -> Tensor:
 def turned(images: Tensor, turn: int) -> Tensor:
     """Return square images (N, C, S, S) in one of the eight turns, in the order of :func:`turns`, to the pixel."""
     quarter, flip = TURNS[turn]
-    rotated = torch.rot90(images, quarter, (2, 3))
-    return rotated.flip(-1) if flip else rotated
+    return torch.rot90(images.flip(-1) if flip else images, quarter, (2, 3))
 
 
 def histograms(images: Tensor) -> Tensor:

@@ -1,11 +1,8 @@
-"""Label maps as evidence of a copy: single lesions about their own centre, and whole label maps.
+"""Lesions as evidence of a copy: has a lesion been copied into another brain?
 
-**Lesions**: has a lesion been copied into another brain? Every connected part of a class that is neither tiny nor most
-of the image is cut out about its centre of mass. The similarity of two is the Dice of their outlines times Pearson's r
-of the images within the query's outline, each channel about its own mean; mirrored and shifted by one pixel, too.
-**Label maps**: does a synthetic map repeat that of one training case? The similarity is Dice over all classes but the
-background together, at 32 pixels, mirrored or not. Only sampled maps are judged: a patient's map, edited or not,
-repeats one by design.
+Every connected part of a class that is neither tiny nor most of the image is cut out about its centre of mass. The
+similarity of two is the Dice of their outlines times Pearson's r of the images within the query's outline, each channel
+about its own mean; mirrored and shifted by one pixel, too.
 **Checked** in tests/evaluation/privacy/copies/test_lesions.py (by hand; pasted lesions are found).
 """
 
@@ -17,14 +14,11 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
-from understudy.core.cohort import Cohort
-from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined, nearest_two
+from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, nearest_two
 
 WINDOW = 28
 MIN_PIXELS, MAX_PIXELS = 20, 700  # of a lesion, of 64 x 64
 BLOCK = 200
-MAP_SIDE = 32
-MAP_BLOCK = 500
 
 
 @dataclass(frozen=True)
@@ -109,34 +103,3 @@ def similar_lesions(queries: SmallCases, targets: SmallCases, own: Tensor) -> Ne
                 score[row] = near.score[i]
                 case[row], first[row], second[row] = theirs.case[near.case[i]], near.first[i], near.second[i]
     return NearestTwo(case, first, second)
-
-
-def small_maps(cohort: Cohort, rows: np.ndarray) -> Tensor:
-    """Return label maps of two dimensions, int64 (N, 32, 32), read block by block."""
-    assert cohort.labels is not None
-    small = torch.empty(len(rows), MAP_SIDE, MAP_SIDE, dtype=torch.int64)
-    for start in range(0, len(rows), MAP_BLOCK):
-        maps = torch.from_numpy(np.asarray(cohort.labels[rows[start : start + MAP_BLOCK]]).astype(np.float32))
-        small[start : start + MAP_BLOCK] = F.interpolate(maps[:, None], (MAP_SIDE, MAP_SIDE)).long()[:, 0]
-    return small
-
-
-def overlap(queries: Tensor, targets: Tensor) -> Tensor:
-    """Return Dice (N, M) of maps (N, 32, 32) and (M, 32, 32) over all classes together; 0 where both are empty."""
-    classes = int(max(queries.max(), targets.max())) + 1
-    ours, theirs = (F.one_hot(x, classes)[..., 1:].flatten(1).float() for x in (queries, targets))
-    sizes = ours.sum(1, keepdim=True) + theirs.sum(1)
-    return 2 * ours @ theirs.T / sizes.clamp_min(1)
-
-
-def similar_maps(queries: Tensor, targets: Tensor, subjects: Tensor, own: Tensor) -> NearestTwo:
-    """Return the training case with the most similar label map of each query, mirrored or not.
-
-    Queries are (N, 32, 32), targets (M, 32, 32) of subjects (M,); a query's ``own`` (N,) is left out, none where -1.
-    """
-    parts = []
-    for start in range(0, len(queries), MAP_BLOCK):
-        block = queries[start : start + MAP_BLOCK]
-        similarity = torch.maximum(overlap(block, targets), overlap(block.flip(-1), targets))
-        parts.append(nearest_two(similarity, subjects, own[start : start + MAP_BLOCK]))
-    return joined(parts)

@@ -69,29 +69,32 @@ def _any_affine(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
     return _affine(x, uniform(n, -35, 35, draw), 1 + uniform(n, -0.15, 0.15, draw), shift)
 
 
+def turned(x: Tensor, quarters: int, flip: bool) -> Tensor:
+    """Return images turned by so many quarters counter-clockwise, then mirrored or not."""
+    rotated = torch.rot90(x, quarters, (2, 3))
+    return rotated.flip(-1) if flip else rotated
+
+
 def _turned(quarters: int, flip: bool) -> Transform:
-    def inject(x: Tensor, _: Tensor, __: Draw) -> Tensor:
-        rotated = torch.rot90(x, quarters, (2, 3))
-        return rotated.flip(-1) if flip else rotated
-
-    return inject
+    return lambda x, _, __: turned(x, quarters, flip)
 
 
-def _turn_learned(x: Tensor, others: Tensor, draw: Draw) -> Tensor:
+def _turn_learned(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
     which = 1 + int(torch.randint(7, (1,), generator=draw))
-    return _turned(which % 4, which >= 4)(x, others, draw)
+    return turned(x, which % 4, which >= 4)
 
 
-def _gamma(x: Tensor, exponent: Tensor) -> Tensor:
+def gamma(x: Tensor, exponent: Tensor) -> Tensor:
+    """Return images whose intensities, from 0 to 1, are raised to an exponent (N,)."""
     return ((x + 1) / 2).clamp(0, 1) ** exponent.view(-1, 1, 1, 1) * 2 - 1
 
 
 def _gamma_injected(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
-    return _gamma(x, torch.exp(_either(len(x), 0.405, draw)))  # 1.5 or 1 / 1.5
+    return gamma(x, torch.exp(_either(len(x), 0.405, draw)))  # 1.5 or 1 / 1.5
 
 
 def _gamma_learned(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
-    return _gamma(x, torch.exp(uniform(len(x), -0.9, 0.9, draw)))
+    return gamma(x, torch.exp(uniform(len(x), -0.9, 0.9, draw)))
 
 
 def _negative(x: Tensor, _: Tensor, __: Draw) -> Tensor:
@@ -145,18 +148,18 @@ def _blur_learned(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
     return blur(x, int(torch.randint(3, 11, (1,), generator=draw)) / 256)
 
 
-def _coarser(x: Tensor, factor: int) -> Tensor:
+def coarser(x: Tensor, factor: int) -> Tensor:
     """Return images at a fraction of their resolution, interpolated back to their size."""
     small = F.adaptive_avg_pool2d(x, x.shape[-1] // factor)
     return F.interpolate(small, x.shape[2:], mode="bilinear", align_corners=False)
 
 
 def _quarter(x: Tensor, _: Tensor, __: Draw) -> Tensor:
-    return _coarser(x, 4)
+    return coarser(x, 4)
 
 
 def _coarser_learned(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
-    return _coarser(x, int(torch.randint(2, 6, (1,), generator=draw)))
+    return coarser(x, int(torch.randint(2, 6, (1,), generator=draw)))
 
 
 def _exact(x: Tensor, _: Tensor, __: Draw) -> Tensor:
