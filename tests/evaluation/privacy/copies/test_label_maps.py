@@ -58,7 +58,7 @@ def test_flipped_maps_are_found_and_the_own_subject_is_left_out(monkeypatch: pyt
     monkeypatch.setattr(label_maps, "BLOCK", 1)
     near = similar_maps(queries, targets, subjects, torch.tensor([-1, 1, 0]))
     assert near.case.tolist() == [0, 3, 1]
-    assert near.first == pytest.approx([1, 2 * 8 * 5 / 128, 1])
+    assert near.first == pytest.approx([1, 2 * 5 * 6 / 128, 1])
     assert near.second[0] == 1  # the same map of another subject
 
 
