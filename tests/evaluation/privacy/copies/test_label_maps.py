@@ -1,6 +1,5 @@
 """Label maps by hand: shifted, flipped and speckled ones are found, in two and in three dimensions."""
 
-import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,18 +61,16 @@ def test_flipped_maps_are_found_and_the_own_subject_is_left_out(monkeypatch: pyt
     assert near.second[0] == 1  # the same map of another subject
 
 
-@pytest.mark.parametrize("flip", [flip for n in range(4) for flip in itertools.combinations((0, 1, 2), n)])
+@pytest.mark.parametrize("flip", [(), (0, 2)])
 def test_volumes_shifted_and_flipped_are_found(flip: tuple[int, ...]) -> None:
-    draw = torch.Generator().manual_seed(0)
     blobs = torch.zeros(3, 20, 20, 20, dtype=torch.int64)
-    for one in blobs:
-        z, y, x = torch.randint(4, 9, (3,), generator=draw).tolist()
-        one[z : z + 7, y : y + 4, x : x + 5] = 1
-        one[z + 6, y + 4, x : x + 2] = 2
+    for one, (depth, height, width) in zip(blobs, ((7, 4, 5), (4, 7, 5), (5, 5, 8)), strict=True):
+        one[5 : 5 + depth, 6 : 6 + height, 7 : 7 + width] = 1
+        one[5 + depth, 6:8, 7:9] = 2
     query = torch.roll(blobs[1], (1, -2, 2), (0, 1, 2)).flip(flip)
     near = similar_maps(query[None], blobs, torch.arange(3), STRANGER)
     assert near.case.tolist() == [1] and near.first == pytest.approx([1])
-    assert near.second[0] < 0.97
+    assert near.second[0] < 0.8
 
 
 def test_small_components_count_for_nothing() -> None:

@@ -49,8 +49,8 @@ def without_small_components(labels: np.ndarray) -> np.ndarray:
 
 
 def shifted(maps: Tensor, shift: tuple[int, ...]) -> Tensor:
-    """Return maps (N, ...) moved by so many pixels along each axis; what comes in is background."""
-    axes = tuple(range(1, maps.ndim))
+    """Return maps (..., S, S) or (..., S, S, S) moved by so many pixels along the last axes; background comes in."""
+    axes = tuple(range(-len(shift), 0))
     moved = torch.roll(maps, shift, axes)
     for axis, by in zip(axes, shift, strict=True):
         if by:
@@ -63,17 +63,13 @@ def overlap(queries: Tensor, targets: Tensor) -> Tensor:
 
     Dice is that of all classes together, over the sizes of the whole maps: what leaves the image is missed.
     """
-    classes = int(max(queries.max(), targets.max())) + 1
-    ours = _rows(queries, classes)
-    sizes = (ours.sum(1, keepdim=True) + (targets > 0).flatten(1).sum(1)).clamp_min(1)
+    classes = torch.arange(1, int(max(queries.max(), targets.max())) + 1).view(-1, *[1] * (queries.ndim - 1))
+    ours, theirs = ((maps[:, None] == classes).float() for maps in (queries, targets))  # (N, classes, ...)
+    rows, sizes = ours.flatten(1), ours.flatten(1).sum(1, keepdim=True) + theirs.flatten(1).sum(1)
     best, reach = torch.zeros(len(queries), len(targets)), REACHES[queries.ndim - 1]
     for shift in itertools.product(range(-reach, reach + 1), repeat=queries.ndim - 1):
-        torch.maximum(best, ours @ _rows(shifted(targets, shift), classes).T, out=best)
-    return 2 * best / sizes
-
-
-def _rows(maps: Tensor, classes: int) -> Tensor:
-    return F.one_hot(maps, classes)[..., 1:].flatten(1).float()
+        torch.maximum(best, rows @ shifted(theirs, shift).flatten(1).T, out=best)
+    return 2 * best / sizes.clamp_min(1)
 
 
 def similar_maps(queries: Tensor, targets: Tensor, subjects: Tensor, own: Tensor) -> NearestTwo:
