@@ -143,7 +143,7 @@ def privacy(
     """Search synthetic cases for copies of training cases, and attack them as an outsider would."""
     given: dict[str, Any] = {"audit": audit or None}
     if transformations:
-        from understudy.evaluation.privacy.canaries.recipes import read_recipes
+        from understudy.evaluation.privacy.canaries.inject import read_recipes
 
         if not audit:
             raise UsageError("--transformations is for the audit: give --audit, too")

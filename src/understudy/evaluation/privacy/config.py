@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from understudy.evaluation.privacy.attacks import ATTACKS
-from understudy.evaluation.privacy.canaries.recipes import Recipes
+from understudy.evaluation.privacy.canaries.inject import Recipes
 from understudy.evaluation.privacy.copies.matchers import MATCHERS
 
 MIN_UPDATES, MAX_UPDATES = 400, 1500

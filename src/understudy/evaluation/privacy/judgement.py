@@ -19,7 +19,7 @@ from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.copies.cases import small_cases
 from understudy.evaluation.privacy.copies.decision import CopyDecision, CopyScores, ScoreScale, p_values
 from understudy.evaluation.privacy.copies.detector import CopyDetector, DetectorSettings, build, folds
-from understudy.evaluation.privacy.copies.label_maps import similar_maps, small_maps
+from understudy.evaluation.privacy.copies.lesions import similar_maps, small_maps
 from understudy.evaluation.privacy.copies.transforms import available
 
 REASONS = {

@@ -6,8 +6,7 @@ import torch
 from torch import nn
 
 from understudy.evaluation.privacy.copies import matchers, registration
-from understudy.evaluation.privacy.copies.cases import SmallCases
-from understudy.evaluation.privacy.copies.contrast import local_contrast
+from understudy.evaluation.privacy.copies.cases import SmallCases, local_contrast
 from understudy.evaluation.privacy.copies.matchers import MATCHERS, ReferenceSet, match, patch_rows, similar_patches
 from understudy.evaluation.privacy.copies.registration import blur
 

@@ -292,3 +292,36 @@ def test_unit_rows_are_centred_and_of_length_one_and_constants_are_zero() -> Non
     assert torch.allclose(rows.norm(dim=1), torch.tensor([1.0, 0.0, 1.0]))
     expected = np.corrcoef(images[0].flatten().numpy(), images[2].flatten().numpy())[0, 1]
     assert float(rows[0] @ rows[2]) == pytest.approx(expected, abs=1e-5)
+
+
+def edged(n: int, seed: int = 0, channels: int = 1) -> Tensor:
+    drawn = blur(torch.randn((n, channels, 64, 64), generator=torch.Generator().manual_seed(seed)), 1 / 24)
+    return drawn / drawn.std() / 3
+
+
+@pytest.mark.parametrize("turn", range(8))
+@pytest.mark.parametrize("sign", [1, -1])
+def test_each_turn_and_negative_is_found(turn: int, sign: int) -> None:
+    targets = edged(6)
+    shown = sign * registration.turned(targets, turn)
+    alike = registration.edges_alike(shown, targets)
+    assert alike.highest.argmax(1).tolist() == list(range(6))
+    which, signs = alike.chosen(torch.arange(6)[:, None])
+    assert (which == turn).all() and (signs == sign).all()
+    assert torch.allclose(shown, sign * apply_affine(targets, registration.turns()[turn].expand(6, 2, 3)), atol=1e-4)
+
+
+def test_warped_cases_are_found() -> None:
+    targets = edged(40, channels=2)
+    alike = registration.edges_alike(random_warp(targets, 3 / 64, 6 / 64, torch.Generator().manual_seed(5)), targets)
+    assert (alike.highest.argmax(1) == torch.arange(40)).float().mean() > 0.9
+
+
+def test_histograms_by_hand() -> None:
+    ramp = torch.linspace(-1, 1, 64).expand(1, 1, 64, 64)  # brighter to the right
+    found = registration.gradient_histograms(ramp)[0, :, 6, 6]
+    assert found.argmax() == 0
+    assert found[0] == pytest.approx(1.0, abs=0.05)  # the slope is 1 of the half range a half side
+    assert found[4] == 0
+    assert found[1] == pytest.approx(0.5 ** (3 / 4), abs=0.05)  # cos(45 degrees) cubed, square root
+    assert registration.gradient_histograms(torch.zeros(3, 2, 64, 64)).abs().max() < 1e-3

@@ -19,11 +19,11 @@ from understudy.core.seed import derive, rng
 from understudy.evaluation.privacy.calibration import ReferenceScores, Threshold
 from understudy.evaluation.privacy.canaries.inject import (
     InjectedCopies,
+    Recipe,
     inject_lesions,
     inject_parts,
     inject_transformed,
 )
-from understudy.evaluation.privacy.canaries.recipes import Recipe
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, without_subject
 from understudy.evaluation.privacy.copies.decision import CopyDecision
 from understudy.evaluation.privacy.copies.detector import CopyDetector, DetectorSettings, LeftOutDetector, left_out

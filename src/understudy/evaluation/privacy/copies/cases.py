@@ -1,14 +1,21 @@
-"""The cases that matchers compare, at 64 pixels, and the ratio test: nearest against second-nearest subject.
+"""The cases that matchers compare, at 64 pixels; local contrast; the ratio test: nearest against second subject.
+
+**Local contrast**: background offset, marker, frame and intensity scale are alike on all images of a subject, or of a
+site, and are no person. So matchers see each channel about its local mean and in shares of its local contrast: a level
+that is the same over some pixels becomes 0, whatever it was. A frame of two pixels is cut off. Crop, turn and
+resolution are left to registration.
 
 An image that resembles many subjects is no copy: it is near to all of them, and a copy is near to one. So the score
 weighs the nearest case against half of the nearest case of a second subject:
 
     score = -log(1 - s1 + e) + log(1 - s2 + e) / 2        s1 similarity of the nearest, s2 of the second subject
 
-**Source**: the ratio test of Lowe, IJCV 60 (2004), section 7.1.
-**Differs**: the second is of another subject; it has half the weight, because a subject of a rare kind has only one
-neighbour.
-**Checked** in tests/evaluation/privacy/copies/test_cases.py (by hand; rows, blocks, sizes).
+**Source**: divisive normalisation as in Jarrett et al., "What is the best multi-stage architecture for object
+recognition?", ICCV 2009, section 3.1. The ratio test of Lowe, IJCV 60 (2004), section 7.1.
+**Differs**: contrast is normalised channel by channel and has a floor at a share of the image's own, so that plain
+background does not become noise. The second is of another subject; it has half the weight, because a subject of a rare
+kind has only one neighbour.
+**Checked** in tests/evaluation/privacy/copies/test_cases.py (by hand; rows, blocks, sizes; offset, gain, frame, marker).
 """
 
 from dataclasses import dataclass
@@ -19,9 +26,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from understudy.core.cohort import Cohort
+from understudy.evaluation.privacy.copies.registration import blur
 
 SIDE = 64
 BLOCK = 256
+NEAR, AROUND, FINELY = 4 / 64, 6 / 64, 1 / 64  # of the local mean, of the local contrast, of the result
+CONTRAST_FLOOR = 0.15  # of the contrast that a tenth of the image exceeds
+LEAST = 1e-3  # contrast of the half range that counts as none
+MOST = 3.0  # times the local contrast; what lies further is clipped
+FRAME = 2  # pixels whose place the next ones take: a frame
+CONTRAST_BLOCK = 256
 SOFT = 0.01  # e: differences among similarities above 0.99 do not count
 
 
@@ -71,6 +85,20 @@ def resized(images: Tensor) -> Tensor:
     if min(images.shape[-2:]) >= SIDE:
         return F.adaptive_avg_pool2d(images, SIDE)
     return F.interpolate(images, (SIDE, SIDE), mode="bilinear", align_corners=False)
+
+
+def local_contrast(images: Tensor) -> Tensor:
+    """Return images (N, C, S, S) about their local mean, in shares of the local contrast: in [-1, 1], 0 where plain."""
+    return torch.cat([_contrast(part) for part in images.split(CONTRAST_BLOCK)]) if len(images) else images
+
+
+def _contrast(images: Tensor) -> Tensor:
+    images = F.pad(images[..., FRAME:-FRAME, FRAME:-FRAME], (FRAME, FRAME, FRAME, FRAME), mode="replicate")
+    away = images - blur(images, NEAR)
+    spread = blur(away.square(), AROUND).sqrt()
+    floor = CONTRAST_FLOOR * spread.flatten(2).quantile(0.9, 2)[..., None, None]
+    shown = blur(away / (spread + floor + LEAST), FINELY)
+    return (shown / MOST).clamp(-1, 1)
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,7 @@ from torch import Tensor
 from understudy.core.seed import derive, rng
 from understudy.core.statistics import by_subject
 from understudy.evaluation.privacy.calibration import MIN_CALIBRATION
-from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined
-from understudy.evaluation.privacy.copies.contrast import local_contrast
+from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined, local_contrast
 from understudy.evaluation.privacy.copies.decision import CopyDecision, CopyScores
 from understudy.evaluation.privacy.copies.encoder import learn, train_in_parallel
 from understudy.evaluation.privacy.copies.matchers import ReferenceSet, match, match_embedding

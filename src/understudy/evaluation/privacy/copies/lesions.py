@@ -1,11 +1,16 @@
-"""Lesions as evidence of a copy: has a lesion been copied into another brain?
+"""Label maps as evidence of a copy: single lesions about their own centre, and whole label maps.
 
-Every connected part of a class that is neither tiny nor most of the image is cut out about its centre of mass. The
-similarity of two is the Dice of their outlines times Pearson's r of the images within the query's outline, each channel
-about its own mean; mirrored and shifted by one pixel, too.
-**Checked** in tests/evaluation/privacy/copies/test_lesions.py (by hand; pasted lesions are found).
+**Lesions**: has a lesion been copied into another brain? Every connected part of a class that is neither tiny nor most
+of the image is cut out about its centre of mass. The similarity of two is the Dice of their outlines times Pearson's r
+of the images within the query's outline, each channel about its own mean; mirrored and shifted by one pixel, too.
+**Label maps**: does a synthetic map repeat that of one training case? The similarity is Dice over all classes but the
+background together: the highest over all flips and over shifts of up to a tenth of the side, in two and in three
+dimensions. Small components count for nothing: specks that were added or wiped away hide no copy. Only sampled maps are
+judged: a patient's map, edited or not, repeats one by design.
+**Checked** in tests/evaluation/privacy/copies/test_lesions.py (by hand; pasted lesions and moved maps are found).
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +19,18 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
-from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, nearest_two
+from understudy.core.cohort import Cohort
+from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined, nearest_two
 
 WINDOW = 28
 MIN_PIXELS, MAX_PIXELS = 20, 700  # of a lesion, of 64 x 64
 BLOCK = 200
+MAP_SIDES, MAP_REACHES = (
+    {2: 32, 3: 20},
+    {2: 3, 3: 2},
+)  # by dimensions: side of a small map; shifts
+SMALL = 0.1  # share of the largest component of its class, below which a component counts for nothing
+MAP_BLOCK = 500
 
 
 @dataclass(frozen=True)
@@ -103,3 +115,65 @@ def similar_lesions(queries: SmallCases, targets: SmallCases, own: Tensor) -> Ne
                 score[row] = near.score[i]
                 case[row], first[row], second[row] = theirs.case[near.case[i]], near.first[i], near.second[i]
     return NearestTwo(case, first, second)
+
+
+def small_maps(cohort: Cohort, rows: np.ndarray) -> Tensor:
+    """Return label maps without small components, int64 (N, 32, 32) or (N, 20, 20, 20), read block by block."""
+    assert cohort.labels is not None
+    dimensions = len(cohort.size)
+    size = (MAP_SIDES[dimensions],) * dimensions
+    small = torch.empty((len(rows), *size), dtype=torch.int64)
+    for start in range(0, len(rows), MAP_BLOCK):
+        maps = np.asarray(cohort.labels[rows[start : start + MAP_BLOCK]])
+        kept = np.stack([without_small_components(one) for one in maps]).astype(np.float32)
+        small[start : start + MAP_BLOCK] = F.interpolate(torch.from_numpy(kept)[:, None], size).long()[:, 0]
+    return small
+
+
+def without_small_components(labels: np.ndarray) -> np.ndarray:
+    """Return a label map without the components that are small beside the largest of their class."""
+    kept = np.zeros_like(labels)
+    for value in np.unique(labels[labels > 0]):
+        parts, _ = ndimage.label(labels == value, np.ones((3,) * labels.ndim))
+        sizes = np.bincount(parts.ravel())
+        sizes[0] = 0
+        kept[(sizes >= SMALL * sizes.max())[parts] & (parts > 0)] = value
+    return kept
+
+
+def shifted(maps: Tensor, shift: tuple[int, ...]) -> Tensor:
+    """Return maps (..., S, S) or (..., S, S, S) moved by so many pixels along the last axes; background comes in."""
+    axes = tuple(range(-len(shift), 0))
+    moved = torch.roll(maps, shift, axes)
+    for axis, by in zip(axes, shift, strict=True):
+        if by:
+            moved.narrow(axis, 0 if by > 0 else moved.shape[axis] + by, abs(by)).zero_()
+    return moved
+
+
+def overlap(queries: Tensor, targets: Tensor) -> Tensor:
+    """Return the highest Dice (N, M) of maps (N, ...) and (M, ...), shifted; 0 where both are empty.
+
+    Dice is that of all classes together, over the sizes of the whole maps: what leaves the image is missed.
+    """
+    classes = torch.arange(1, int(max(queries.max(), targets.max())) + 1).view(-1, *[1] * (queries.ndim - 1))
+    ours, theirs = ((maps[:, None] == classes).float() for maps in (queries, targets))  # (N, classes, ...)
+    rows, sizes = ours.flatten(1), ours.flatten(1).sum(1, keepdim=True) + theirs.flatten(1).sum(1)
+    best, reach = torch.zeros(len(queries), len(targets)), MAP_REACHES[queries.ndim - 1]
+    for shift in itertools.product(range(-reach, reach + 1), repeat=queries.ndim - 1):
+        torch.maximum(best, rows @ shifted(theirs, shift).flatten(1).T, out=best)
+    return 2 * best / sizes.clamp_min(1)
+
+
+def similar_maps(queries: Tensor, targets: Tensor, subjects: Tensor, own: Tensor) -> NearestTwo:
+    """Return the training case with the most similar label map of each query, shifted and flipped or not.
+
+    Queries are (N, ...), targets (M, ...) of subjects (M,); a query's ``own`` (N,) is left out, none where -1.
+    """
+    axes, parts = range(1, queries.ndim), []
+    flips = [flip for n in range(queries.ndim) for flip in itertools.combinations(axes, n)]
+    for start in range(0, len(queries), MAP_BLOCK):
+        block = queries[start : start + MAP_BLOCK]
+        similarity = torch.stack([overlap(block.flip(flip) if flip else block, targets) for flip in flips]).amax(0)
+        parts.append(nearest_two(similarity, subjects, own[start : start + MAP_BLOCK]))
+    return joined(parts)

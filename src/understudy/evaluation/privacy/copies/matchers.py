@@ -1,6 +1,6 @@
 """MATCHERS: each finds the nearest training case of a query, and recognises other transformations of a copy.
 
-All but lesions compare images in local contrast (contrast.py), so that nearness comes from anatomy and not from what a
+All but lesions compare images in local contrast (cases.py), so that nearness comes from anatomy and not from what a
 scanner or an export leaves on every image. The similarity of each, and what it recognises::
 
     pixels      Pearson's r of the images as they lie: exact copies, gain, offset, gamma, noise, blends
@@ -26,9 +26,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from understudy.evaluation.privacy.copies import gradients, registration
-from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined, nearest_two
-from understudy.evaluation.privacy.copies.contrast import local_contrast
+from understudy.evaluation.privacy.copies import registration
+from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined, local_contrast, nearest_two
 from understudy.evaluation.privacy.copies.encoder import embed
 from understudy.evaluation.privacy.copies.lesions import similar_lesions
 from understudy.evaluation.privacy.copies.registration import unit
@@ -173,11 +172,11 @@ def _registered(queries: SmallCases, targets: SmallCases, hints: Tensor) -> dict
 
 def _deformed(queries: SmallCases, targets: SmallCases, hints: Tensor) -> NearestTwo:
     """Register the best candidates of each query to it (deformable)."""
-    alike = gradients.alike(queries.images, targets.images)
+    alike = registration.edges_alike(queries.images, targets.images)
     nearest = _candidates(alike.highest, queries, targets, NEAREST_DEFORMED, OTHERS_DEFORMED)
     candidates = torch.cat([nearest, hints], 1)
     which, sign = alike.chosen(candidates)
-    start, k, rows = gradients.turns()[which], candidates.shape[1], []
+    start, k, rows = registration.turns()[which], candidates.shape[1], []
     for part in torch.arange(len(queries)).split(BLOCK_DEFORMED):
         pairs = _pairs(queries, targets, candidates, sign, part)
         rows.append(registration.fit_deformed(*pairs, start[part].flatten(0, 1)).view(-1, k))

@@ -4,15 +4,16 @@
 tried on all training cases and their negatives, on grey images of 16 pixels: one matrix product a map. The best few are
 refined at 32 pixels by an affine map that maximises Pearson's r (ECC); then r of the images and of their detail counts,
 over the orders of the channels (of four and more: the first six).
-**Deformable**: candidates show the same edges in about the same places (gradients.py). Each is registered affinely from
-its turn, then deformed by smooth fields of cosines that a Gaussian prior keeps small, from coarse to fine: Gauss-Newton
-on the difference of the grey images, at 32 pixels.
+**Deformable**: candidates show the same edges in about the same places (signed gradients, in soft cells and
+directions), in the eight flips and quarter turns, or as negatives. Each is registered affinely from its turn, then
+deformed by smooth fields of cosines that a Gaussian prior keeps small, from coarse to fine: Gauss-Newton on the
+difference of the grey images, at 32 pixels.
 Image coordinates run from -1 to 1 from edge to edge, as in ``torch.nn.functional.grid_sample`` with
 ``align_corners=False``; strengths, shifts and widths are shares of the side.
 **Source**: Evangelidis, Psarakis, "Parametric image alignment using enhanced correlation coefficient maximization",
 IEEE TPAMI 30(10) 2008, the forward additive form, equations 10, 18 and 19. Ashburner, Friston, "Nonlinear spatial
 normalization using basis functions", Human Brain Mapping 7 (1999); the mean of both images' slopes from Benhimane,
-Malis, IROS 2004.
+Malis, IROS 2004; candidates by histograms of oriented gradients, Dalal, Triggs, CVPR 2005.
 **Differs**: ECC has a damped normal matrix and bounded steps, and keeps the best map on the way. The slopes of the
 deformable steps stay as they were at the start of each level, are those of the registered image, and ignore that its
 contrast is normalised; the prior is that of a white field smoothed by a Gaussian.
@@ -39,6 +40,10 @@ SOFT = 0.04  # of the edge of the disc within which grey images are compared: co
 MIN_FADE = 0.1  # cosines that are expected to be fainter, against the constant one, are left out
 PRIOR_WEIGHT = 1e-3
 FIELD_ITERATIONS, MAX_FIELD_STEP = 4, 0.1  # iterations a level
+
+CELLS, DIRECTIONS, SHARPNESS = 12, 8, 3
+HISTOGRAM_BLOCK = 256
+TURNS = [(quarter, flip) for quarter in range(4) for flip in (False, True)]
 
 
 @dataclass(frozen=True)
@@ -248,6 +253,41 @@ def channels_r(query: Tensor, target: Tensor) -> Tensor:
     orders = itertools.islice(itertools.permutations(range(query.shape[1])), MAX_ORDERS)
     rows = unit(query)
     return torch.stack([(rows * unit(target[:, list(order)])).sum(1) for order in orders]).amax(0)
+
+
+def turns() -> Tensor:
+    """Return the eight flips and quarter turns as affine maps (8, 2, 3)."""
+    still = torch.ones(1), torch.zeros(1, 2)
+    return torch.cat([affine_maps(torch.tensor([90.0 * quarter]), *still, flip) for quarter, flip in TURNS])
+
+
+def turned(images: Tensor, turn: int) -> Tensor:
+    """Return square images (N, C, S, S) in one of the eight turns, in the order of :func:`turns`, to the pixel."""
+    quarter, flip = TURNS[turn]
+    return torch.rot90(images.flip(-1) if flip else images, quarter, (2, 3))
+
+
+def gradient_histograms(images: Tensor) -> Tensor:
+    """Return (N, DIRECTIONS, CELLS, CELLS): how much of each direction there is in each cell of images (N, C, S, S)."""
+    return torch.cat([_histograms_of_grey(part.mean(1, keepdim=True)) for part in images.split(HISTOGRAM_BLOCK)])
+
+
+def _histograms_of_grey(grey: Tensor) -> Tensor:
+    along_x, along_y = slopes(grey)
+    size, angle = (along_x.square() + along_y.square()).sqrt(), torch.atan2(along_y, along_x)
+    around = 2 * math.pi * torch.arange(DIRECTIONS).view(1, -1, 1, 1) / DIRECTIONS
+    parts = torch.cos(angle - around).clamp_min(0) ** SHARPNESS * size
+    return F.adaptive_avg_pool2d(blur(parts, 1 / (2 * CELLS)), CELLS).clamp_min(0).sqrt()
+
+
+def edges_alike(queries: Tensor, targets: Tensor) -> Alike:
+    """Compare queries (N, C, S, S) with all turns of the targets (M, C, S, S) and of their negatives."""
+    rows, found = unit(gradient_histograms(queries)), Alike.none(len(queries), len(targets))
+    for turn in range(len(TURNS)):
+        other = gradient_histograms(turned(targets, turn))
+        for sign, negative in ((1, other), (-1, other.roll(DIRECTIONS // 2, 1))):
+            found.improve(slice(None), rows @ unit(negative).T, turn, sign)
+    return found
 
 
 def fit_deformed(queries: Tensor, targets: Tensor, start: Tensor) -> Tensor:
