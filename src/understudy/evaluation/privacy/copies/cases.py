@@ -15,7 +15,7 @@ recognition?", ICCV 2009, section 3.1. The ratio test of Lowe, IJCV 60 (2004), s
 **Differs**: contrast is normalised channel by channel and has a floor at a share of the image's own, so that plain
 background does not become noise. The second is of another subject; it has half the weight, because a subject of a rare
 kind has only one neighbour.
-**Checked** in tests/evaluation/privacy/copies/test_cases.py (by hand; rows, blocks, sizes; offset, gain, frame, marker).
+**Checked** in tests/evaluation/privacy/copies/test_cases.py (by hand; rows, blocks; offset, gain, frame, marker).
 """
 
 from dataclasses import dataclass
