@@ -34,7 +34,8 @@ is large. This page is written by
     python benchmarks/exactness.py
 
 n: cases a side; F: features. Errors are absolute unless they are said to be relative.
-How often the intervals of pooled numbers hold the truth is simulated in [coverage.md](coverage.md).
+How often the intervals of pooled numbers hold the truth is simulated in [coverage.md](coverage.md),
+and how often flags, the swap test, attacks and policies are right in [power.md](power.md).
 """
 MONAI = """## Where MONAI is not right
 

@@ -95,7 +95,7 @@ def clocks(parts: Parts) -> None:
         EXTRACTORS[name] = parts.wrap(f"{name}: learning", build)
     functions = (
         (image_distances, "measure", "reading, features"),
-        (image_distances, "real_baselines", "halves"),
+        (image_distances.RealBaselines, "beside", "baselines"),
         (image_distances, "set_result", "MS-SSIM"),
         (stage, "compare_labels", "label maps"),
     )

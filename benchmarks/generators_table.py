@@ -14,8 +14,8 @@ from typing import Any
 
 KEPT = ("fidelity.frechet", "fidelity.kid", "privacy.", "utility.")
 COLUMNS = (
-    ("Frechet distance (floor)", "fidelity.frechet.size_matched", "fidelity.frechet.baseline", 3),
-    ("KID (floor)", "fidelity.kid.size_matched", "fidelity.kid.baseline", 4),
+    ("Frechet distance (new patients / training redrawn)", "fidelity.frechet", 3),
+    ("KID (new patients / training redrawn)", "fidelity.kid", 4),
 )
 
 
@@ -55,7 +55,10 @@ def print_table(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         named = {r["name"]: r for r in row["results"]}
         cells = [row["name"], f"{row['images_seen']:,}", f"{row['images_per_s']:.1f}", f"{row['hours']:.2f}"]
-        cells += [f"{named[a]['value']:.{d}f} ({named[b]['value']:.{d}f})" for _, a, b, d in COLUMNS]
+        for _, name, digits in COLUMNS:
+            ends = ("size_matched", "unseen_extrapolated", "redrawn")
+            made, new, redrawn = (f"{named[f'{name}.{end}']['value']:.{digits}f}" for end in ends)
+            cells.append(f"{made} ({new} / {redrawn})")
         network = next(n.split(".")[2] for n in named if n.startswith("utility.real."))
         for name in ("synthetic", "real", "ratio"):
             r = named[f"utility.{name}.{network}.dice"]

@@ -6,7 +6,7 @@
 UTILITY are folders of `understudy evaluate utility`. Those with the same test subjects differ by the seed of the
 generator or the draw of training subjects; those with others are folds. With names, such as the institution that was
 left out, each folder has numbers of its own beside those of all. Printed are the Dice of real, synthetic and both, the
-ratio and the gain. A study does the same by itself: `understudy study run`. The pooling is understudy/studies/pool.py.
+ratio and the gain. A study does the same by itself: `understudy study run`. The pooling is understudy/core/pooled.py.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from understudy.studies.pool import Pool, Pooled, Unit
+from understudy.core.pooled import Pool, Pooled, Unit
 from understudy.studies.report.scores import MEAN, NetworkScores, read_scores
 
 KINDS = ("real", "synthetic", "both")

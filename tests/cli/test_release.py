@@ -46,8 +46,8 @@ def test_todays_evidence_is_refused_by_the_default_policy(
     words = f"release {chain}/synthetic --evidence {chain}/privacy --real {chain}/real --out {tmp_path}/bundle"
     assert run(words) == 1
     said = capsys.readouterr().err
-    assert "of 16 limits do not hold: (1) audit, mean recall" in said and "attacks, AUC: asked upper end of" in said
-    assert "privacy.audit.false_positive_rate was not measured" in said and "density_ratio.auc 0." in said
+    assert "3 of 22 limits do not hold: (1) audit, mean recall" in said and "audit, worst transformation: asked" in said
+    assert "privacy.audit.false_positive_rate was not measured" in said
     assert list(tmp_path.iterdir()) == []
     assert run(f"{words} --override 'a demonstration on noise'") == 0
     assert "warning: released over its policy" in capsys.readouterr().out
@@ -63,7 +63,8 @@ def test_a_stewards_policy_lets_it_out(chain: Path, tmp_path: Path, capsys: pyte
     words = f"release {chain}/synthetic --evidence {chain}/privacy --real {chain}/real --out {tmp_path}/bundle"
     assert run(f"{words} --policy {tmp_path}/policy.yaml") == 0
     assert run(f"verify {tmp_path}/bundle") == 0
-    assert capsys.readouterr().out.endswith("every limit of the policy holds.\n")
+    said = capsys.readouterr().out
+    assert "every limit of the policy holds. The policy calls itself 'default' and is not one that understudy" in said
     again = f"--synthetic {tmp_path}/bundle/cohort --out {tmp_path}/again --set matchers=[pixels]"
     assert run(f"evaluate privacy --real {chain}/real {again}") == 0
     assert "trained_on is not recorded" in (tmp_path / "again" / "results.json").read_text()

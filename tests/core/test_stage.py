@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from understudy.core.cohort import Cohort
+from understudy.core.disclosure import internal
 from understudy.core.errors import UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.stage import finished, output_folder
@@ -37,3 +38,10 @@ def test_output_folder_sweeps_what_a_killed_run_left(tmp_path: Path) -> None:
         (folder / "whole").write_text("y")
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["whole"]
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_is_internal_in_an_output_is_its_owners_alone(tmp_path: Path) -> None:
+    with output_folder(tmp_path / "out") as folder:
+        (internal(folder) / "pairs.csv").write_text("x")
+        (folder / "internal" / "pairs.csv").chmod(0o644)
+    assert (tmp_path / "out" / "internal" / "pairs.csv").stat().st_mode & 0o777 == 0o600

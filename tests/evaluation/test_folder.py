@@ -6,9 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from understudy.core.cohort import Cohort
-from understudy.evaluation.folder import write_curve, write_grid, write_table
+from understudy.data.pseudonym import PUBLIC_KEY, load_key
+from understudy.data.seal import SEAL, content_id, sealed_by
+from understudy.evaluation.folder import results_folder, write_curve, write_grid, write_table
 
 
 def test_tables_and_curves(tmp_path: Path) -> None:
@@ -43,3 +46,23 @@ def test_grid_of_volumes_is_their_middle_slice(toy: Callable[..., Path], tmp_pat
     write_grid(tmp_path / "images" / "v.npz", cohort, np.arange(2))
     with np.load(tmp_path / "images" / "v.npz", allow_pickle=False) as grid:
         assert grid["images"].shape == (2, 2, 16, 16) and grid["labels"].shape == (2, 16, 16)
+
+
+def test_a_results_folder_is_sealed_with_the_key_of_its_real_cohort(
+    toy: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_KEY_FILE", str(tmp_path / "key"))
+    path = toy(tmp_path / "real", "real", 2, 0, size=16)  # of nobody: without a key
+    with results_folder(tmp_path / "nobody", Cohort.open(path)) as folder:
+        (folder / "results.json").write_text("{}")
+    assert sealed_by(tmp_path / "nobody", [PUBLIC_KEY]) == PUBLIC_KEY
+    another = content_id(Cohort.open(path), b"not the key at hand")
+    (path / "cohort.json").write_text(json.dumps(json.loads((path / "cohort.json").read_text()) | {"id": another}))
+    for name, real in (("people", Cohort.open(path)), ("none", None)):
+        with results_folder(tmp_path / name, real) as folder:
+            (folder / "results.json").write_text("{}")
+        assert not (tmp_path / name / SEAL).exists() and not (tmp_path / "key").exists()
+    keys = [load_key(tmp_path / "key")]
+    with results_folder(tmp_path / "own") as folder:
+        (folder / "results.json").write_text("{}")
+    assert sealed_by(tmp_path / "own", keys) == keys[0]

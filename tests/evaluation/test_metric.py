@@ -12,7 +12,7 @@ def test_few_cases_are_too_few() -> None:
     frechet, infinity, kid = (METRICS[name] for name in ("frechet", "frechet_infinity", "kid"))
     assert frechet.warning(320, 160) == "" == kid.warning(30, 160) == infinity.warning(640, 160)
     assert frechet.warning(319, 160) == (
-        "319 cases are too few for 160 features: biased upwards, read it beside its baseline only"
+        "319 cases are too few for 160 features: biased upwards, read it beside its baselines only"
     )
     assert infinity.warning(639, 160).startswith("639 cases are too few for 160 features: the line may bend")
     assert kid.warning(29, 2) == frechet.warning(29, 2) == "29 cases are too few: chance decides"

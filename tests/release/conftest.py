@@ -17,6 +17,8 @@ from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.writer import CohortWriter
+from understudy.data.pseudonym import key_path, load_key
+from understudy.data.seal import SEAL, seal_folder
 
 SIZES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)  # voxels of the tumour, case by case
 SEEN = [{"cohort": "real0", "splits": ["train", "validation"], "subjects": ["t1", "t2", "v1"]}]
@@ -131,7 +133,10 @@ EVIDENCE = {
     "privacy": [
         Result("privacy.copies.flagged", 0, 0, 0, "cases", "lower", 12),
         Result("privacy.copies.expected", 0.12, 0, 1, "cases", n=12),
+        Result("privacy.copies.flagged_p", 1.0),
+        Result("privacy.copies.above_reference_max_p", 1.0),
         Result("privacy.copies.threshold", 0.9, 0.88, 0.92, "r", n=60),
+        Result("privacy.swap.p", 0.4),
     ],
     "audit": [
         Result("privacy.audit.recall.mean", 0.97, 0.95, 0.98),
@@ -142,6 +147,7 @@ EVIDENCE = {
     "attacks": [
         *(Result(f"privacy.attack.{name}.auc", 0.5, 0.45, 0.56) for name in MEMBERSHIP),
         *(Result(f"privacy.attack.{name}.risk", 0.01, -0.1, 0.12) for name in MEMBERSHIP),
+        *(Result(f"privacy.attack.{name}.p", 0.8) for name in MEMBERSHIP),
         Result("privacy.attack.attribute.ill.auc", 0.5, 0.44, 0.57),
         Result("privacy.attack.attribute.ill.risk", 0.02, -0.2, 0.25),
         Result("privacy.attack.discriminator.auc", None, note="not measured: needs the generator"),
@@ -160,7 +166,7 @@ def write_images(
     out: Path, images: np.ndarray, kind: str, names: Sequence[str], owners: Sequence[str] = (), **changes: Any
 ) -> Path:
     """Write images (n, 1, H, W) with the brightest parts as label maps."""
-    sampling = changes.pop("sampling", {})
+    sampling, spacing = changes.pop("sampling", {}), changes.pop("spacing", [""] * len(images))
     settings: dict[str, Any] = {
         "modality": "MR",
         "size": images.shape[2:],
@@ -177,6 +183,7 @@ def write_images(
         for i, (image, name) in enumerate(zip(images, names, strict=True)):
             row = {"case_id": name, "subject_id": owners[i] if owners else name, "ill": str(i % 2), "affine": "1 0 0"}
             row |= {"split": "train", "slice_index": "4"} if kind == "real" else {"edited_from": "donor-of-the-map"}
+            row["spacing"] = spacing[i]
             label = (image[0] > 150).astype(np.uint8)
             writer.append(image if settings["channels"] else None, label if settings["scheme"] else None, row)
     return out
@@ -192,7 +199,8 @@ class Bench:
     def __init__(self, root: Path) -> None:
         self.root, self.names = root, pseudonyms(60)
         ids = [f"{name}-0001" for name in self.names]
-        self.real = write_images(root / "real", fields(60, 0), "real", ids, self.names, key=b"secret")
+        self.key = load_key(key_path(None, root / "real"))
+        self.real = write_images(root / "real", fields(60, 0), "real", ids, self.names, key=self.key)
         self.real_id = Cohort.open(self.real).id
         self.images = fields(12, 1)
         self.synthetic = self.cohort("synthetic")
@@ -214,20 +222,38 @@ class Bench:
                 folders.append(self.results(f"{mark}{kind}", kind, list(kept.values()), opened.id))
         return folders
 
-    def results(self, name: str, kind: str, results: list[Result], about: str, seed: int = 0, **inputs: str) -> Path:
+    def results(
+        self, name: str, kind: str, results: list[Result], about: str, seed: int = 0,
+        matchers: Sequence[str] = ("orientations", "ranks"), **inputs: str,
+    ) -> Path:  # fmt: skip
         folder = self.root / f"results-{name}"
         folder.mkdir()
         sides = {"real": self.real_id} | ({"synthetic": about} if about else {}) | inputs
-        write_results(folder, results, Provenance(f"evaluate {kind}", {"false_positive_rate": 0.01}, seed, sides))
+        config = {"false_positive_rate": 0.01, "matchers": matchers}
+        write_results(folder, results, Provenance(f"evaluate {kind}", config, seed, sides))
         (folder / "internal").mkdir()
         (folder / "internal" / "pairs.csv").write_text(f"real_case\n{self.names[0]}-0001\n")
         (folder / "internal" / "INTERNAL.txt").write_text("INTERNAL")
         (folder / "cases.csv").write_text("synthetic_case\nsynthetic-000000\n")
+        return self.sealed(folder)
+
+    def judged(self, name: str, cohort: Path, flagged: Sequence[int], matchers: Sequence[str] = ("pixels",)) -> Path:
+        """Write what ``evaluate privacy`` writes of a cohort, as far as screening and gate read it."""
+        folder, about = write_privacy(self.root / name, cohort, flagged), Cohort.open(cohort).id
+        results = [Result("privacy.copies.flagged", len(flagged)), Result("privacy.copies.expected", 0, 0, 3)]
+        inputs = {"real": self.real_id, "synthetic": about}
+        write_results(folder, results, Provenance("evaluate privacy", {"matchers": list(matchers)}, 0, inputs))
+        return self.sealed(folder)
+
+    def sealed(self, folder: Path) -> Path:
+        """Seal a results folder, as ``evaluate`` does when it has written it."""
+        (folder / SEAL).unlink(missing_ok=True)
+        seal_folder(folder, self.key)
         return folder
 
     def write(self, name: str, names: Sequence[str]) -> Path:
         """Write a real cohort of these subjects, one case each, called as they are."""
-        return write_images(self.root / name, fields(len(names), 2), "real", names, key=b"secret")
+        return write_images(self.root / name, fields(len(names), 2), "real", names, key=self.key)
 
     def listing(self) -> list[str]:
         return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*"))

@@ -9,7 +9,9 @@ import yaml
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
+from understudy.core.provenance import Provenance
 from understudy.evaluation.guard import leak_note, short_names
+from understudy.release.deidentify import write_deidentified
 from understudy.release.package import release_cohort
 from understudy.release.policy import read_policy
 from understudy.release.verify import verify_bundle
@@ -44,6 +46,20 @@ def test_the_cohort_keeps_what_was_promised_of_its_training_and_no_more(bench: A
     assert "Differential privacy, as recorded by the training: epsilon 8" in (bundle / "card.md").read_text()
 
 
+def test_a_spacing_that_few_subjects_share_is_left_out(bench: Any, tmp_path: Path) -> None:
+    exact = ["1.1 1.23697"] * 4 + ["1.08 1.2412"] * 3 + ["0.5 0.5"] * 4 + [""]
+    changes = {"kind": "semi-synthetic", "label_source": "edited patient", "key": bench.key, "spacing": exact}
+    semi = Cohort.open(bench.cohort("semi", owners=[bench.names[i // 2] for i in range(12)], **changes))
+    assert [semi.entry("spacing", i) for i in (0, 4)] == ["1.1 1.23697", "1.08 1.2412"]
+    write_deidentified(semi, tmp_path / "plain", Provenance("release"))
+    made = Cohort.open(tmp_path / "plain")
+    assert made.column("spacing").tolist() == [""] * 12  # four subjects have 1.1 x 1.2, and none is told
+    more = Cohort.open(bench.cohort("more", owners=bench.names[:12], **changes))
+    write_deidentified(more, tmp_path / "shared", Provenance("release"))
+    assert Cohort.open(tmp_path / "shared").column("spacing").tolist() == ["1.1 1.2"] * 7 + [""] * 5
+    assert "23697" not in (tmp_path / "shared" / "cases.csv").read_text()
+
+
 def test_a_semi_synthetic_cohort_gets_new_subjects(bench: Any) -> None:
     strict = yaml.safe_load(read_policy().content)
     strict["label_sources"]["allowed"] = ["sampled", "edited patient"]
@@ -52,7 +68,7 @@ def test_a_semi_synthetic_cohort_gets_new_subjects(bench: Any) -> None:
         "semi",
         kind="semi-synthetic",
         label_source="edited patient",
-        key=b"k",
+        key=bench.key,
         owners=[bench.names[i // 2] for i in range(12)],
     )
     evidence = bench.evidence(semi)

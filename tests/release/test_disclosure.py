@@ -1,5 +1,6 @@
 """One real thing of each kind, in each kind of file of a bundle, is found; a clean bundle and non-members pass."""
 
+import json
 import struct
 import zlib
 from base64 import b64encode
@@ -46,7 +47,8 @@ def bundle(bench: Any, smooth: Fields) -> Path:
     evidence = bench.evidence()
     folder = next(path for path in evidence if path.name.endswith("privacy"))
     (folder / "images").mkdir()
-    np.savez(folder / "images" / "synthetic.npz", images=smooth(6, 5).astype(np.float32) / 255)
+    np.savez(folder / "images" / "synthetic.npz", images=bench.images[:6].astype(np.float32) / 255)
+    bench.sealed(folder)
     return release_cohort(bench.synthetic, evidence, bench.root / "bundle", real=bench.real)
 
 
@@ -79,6 +81,19 @@ def test_what_is_hidden_is_found(bench: Any, bundle: Path, smooth: Fields) -> No
     refused(".npz", "hidden.npz is a real one, or as good as that")
     np.savez_compressed(file.with_suffix(".npz"), labels=np.array(real.labels[3:4]))
     refused(".npz", "hidden.npz hold a real label map")
+    for array in (
+        real.images[11, 0],
+        real.images[11, 0].astype(np.uint16) * 257,
+        np.moveaxis(real.images[11:13], 1, -1),
+    ):
+        np.savez(file.with_suffix(".npz"), x=array)
+        refused(".npz", r"hidden.npz .its numbers. hold a real row of pixels")
+    for suffix, text in (
+        (".json", json.dumps(arrays[2].ravel().tolist())),
+        (".csv", "\n".join(map(str, images[2].ravel()))),
+    ):
+        file.with_suffix(suffix).write_text(text)
+        refused(suffix, f"hidden{suffix} .its numbers. hold a real row of pixels")
     file.with_suffix(".png").write_bytes(figure)
     refused(".png", "hidden.png is a real one")
     file.with_suffix(".html").write_text(page)
@@ -105,7 +120,8 @@ def test_evidence_that_shows_a_real_case_is_never_released(bench: Any) -> None:
     (evidence[0] / "images").mkdir()
     pixels = np.asarray(Cohort.open(bench.real).images, np.float32)[:3] / 255
     np.savez(evidence[0] / "images" / "synthetic.npz", images=pixels)
-    with pytest.raises(UnderstudyError, match="synthetic.npz hold a real patch"):
+    bench.sealed(evidence[0])
+    with pytest.raises(UnderstudyError, match="synthetic.npz shows a picture .* that is no case of synthetic"):
         release_cohort(bench.synthetic, evidence, bench.root / "out", real=bench.real)
     assert not (bench.root / "out").exists()
 

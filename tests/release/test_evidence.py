@@ -12,25 +12,36 @@ from understudy.release.evidence import open_evidence_set
 from understudy.release.gate import check_limits
 from understudy.release.package import release_cohort
 from understudy.release.policy import read_policy
+from understudy.release.screening_log import Screening
 from understudy.release.verify import verify_bundle
 
-FLAGS = [Result("privacy.copies.flagged", 1), Result("privacy.copies.expected", 0.1, 0, 1)]
+FLAGS = [Result("privacy.copies.flagged", 1), Result("privacy.copies.flagged_p", 0.2), Result("privacy.swap.p", 0.3)]
+AUDIT = [
+    Result("privacy.audit.recall.mean", 0.97),
+    Result("privacy.audit.recall.worst", 0.85),
+    Result("privacy.audit.false_positive_rate", 0.012, 0.004, 0.03),
+]
+BEFORE = ["flagged share before screening", "swap test before screening", "audit, mean recall",
+          "audit, worst transformation", "audit, false positives"]  # fmt: skip
+AGAIN = "independent evaluation after screening"
 
 
-def screened(bench: Any, name: str = "screened", judge: str = "privacy") -> Path:
+def screened(bench: Any, name: str = "screened", judge: str = "privacy", by: tuple[str, ...] = ("pixels",)) -> Path:
     """Write a cohort of 8 cases that says that the bench's lost 4 to screening."""
-    entry = {
+    used = {"evidence": judge, "cohort": bench.real_id, "split": "train", "for": "compared"}
+    entry: dict[str, Any] = {
         "source": {"cohort": Cohort.open(bench.synthetic).id, "provenance": {}},
-        "data_used": [{"evidence": judge, "cohort": bench.real_id, "split": "train", "for": "compared"}],
+        "data_used": [used | {"matchers": name} for name in by],
         "retained": {"cases": {"before": 12, "after": 8, "share": 8 / 12}},
         "thresholds": [],
         "rejected": [{"case_id": "synthetic-000003", "reasons": []}],
     }
-    return bench.cohort(name, bench.images[:8], sampling={"screened": [entry]})
+    made = Screening.model_validate(entry).sealed(bench.key).model_dump(mode="json")
+    return bench.cohort(name, bench.images[:8], sampling={"screened": [made]})
 
 
 def before(bench: Any, seed: int, results: list[Result] = FLAGS) -> Path:
-    return bench.results(f"before-{seed}", "privacy", results, Cohort.open(bench.synthetic).id, seed)
+    return bench.results(f"before-{seed}", "privacy", [*results, *AUDIT], Cohort.open(bench.synthetic).id, seed)
 
 
 def failed(cohort: Path, evidence: list[Path]) -> list[str]:
@@ -41,14 +52,22 @@ def failed(cohort: Path, evidence: list[Path]) -> list[str]:
     ]
 
 
-def test_what_was_flagged_before_counts_and_another_seed_judges_again(bench: Any) -> None:
+def test_what_was_flagged_before_counts_and_other_matchers_judge_again(bench: Any) -> None:
     cohort = screened(bench)
     after = bench.evidence(cohort)
-    assert failed(cohort, after) == ["independent evaluation after screening", "flagged share before screening"]
-    assert failed(cohort, [*after, before(bench, 0)]) == ["independent evaluation after screening"]
-    assert failed(cohort, [*after, before(bench, 1)]) == []
-    many = [Result("privacy.copies.flagged", 2), FLAGS[1]]
-    assert failed(cohort, [*after, before(bench, 2, many)]) == ["flagged share before screening"]
+    assert failed(cohort, after) == BEFORE
+    assert failed(cohort, [*after, before(bench, 0)]) == []
+    many = [Result("privacy.copies.flagged_p", 0.001), *FLAGS[2:]]
+    assert failed(cohort, [*after, before(bench, 2, many)]) == BEFORE[:1]
+
+
+def test_matchers_that_screened_once_cannot_judge_whatever_the_seed(bench: Any) -> None:
+    for i, by in enumerate((("ranks",), ("pixels", "ranks"), ("pixels,orientations", "pixels"))):
+        cohort = screened(bench, f"screened-{i}", by=by)
+        after = bench.evidence(cohort, mark=f"{i}-")
+        assert failed(cohort, [*after, before(bench, 7 + i)]) == [AGAIN]
+    unknown = screened(bench, "unknown", by=("",))
+    assert failed(unknown, [*bench.evidence(unknown, mark="u-"), before(bench, 20)]) == [AGAIN]
 
 
 def test_screening_by_consistency_alone_is_no_screening_of_copies(bench: Any) -> None:
@@ -63,6 +82,7 @@ def test_the_bundle_carries_the_numbers_from_before_and_nothing_else_of_them(ben
     cohort, earlier = screened(bench), before(bench, 1)
     (earlier / "tables").mkdir()
     (earlier / "tables" / "x.csv").write_text("a\n1\n")
+    bench.sealed(earlier)
     out = release_cohort(cohort, [*bench.evidence(cohort), earlier], bench.root / "out", real=bench.real)
     kept = [p.name for p in (out / "evidence" / "before-screening").rglob("*.*")]
     assert kept == ["results.json"] and verify_bundle(out)

@@ -29,12 +29,12 @@ def failed(found: EvidenceSet, policy: Policy = POLICY) -> list[str]:
 def test_the_default_can_be_kept(bench: Any) -> None:
     found = evidence_set(bench)
     checks = check_limits(POLICY, found)
-    assert all(check.holds for check in checks) and len(checks) == 14
+    assert all(check.holds for check in checks) and len(checks) == 19
     optional = next(check for check in checks if check.what == "further attacks, residual risk")
     assert optional.found.startswith("no evidence: privacy.attack.link_*.risk, ") and not optional.evidence
     first = checks[0]
     assert (first.limit, first.found, first.evidence) == (
-        "privacy.copies.flagged at most 0", "privacy.copies.flagged 0", "privacy"
+        "privacy.copies.flagged_p at least 0.01", "privacy.copies.flagged_p 1", "privacy"
     )  # fmt: skip
     four = next(check for check in checks if check.what == "attacks, AUC")
     assert four.found == "; ".join(f"{ATTACK}.{name}.auc 0.56" for name in sorted(NAMED))
@@ -47,19 +47,20 @@ def test_the_default_can_be_kept(bench: Any) -> None:
 @pytest.mark.parametrize(
     ("limit", "kind", "result"),
     [
-        ("flags left", "privacy", Result("privacy.copies.flagged", 1)),
-        ("flagged share before screening", "privacy", Result("privacy.copies.expected", None)),
+        ("cases nearer than every unseen one", "privacy", Result("privacy.copies.above_reference_max_p", 0.009)),
+        ("label maps", "privacy", Result("privacy.label_maps.flagged_p", 0.009)),
         ("subjects behind the threshold", "privacy", Result("privacy.copies.threshold", 0.9, n=49)),
-        ("audit, mean recall", "audit", Result("privacy.audit.recall.mean", 0.9499)),
-        ("audit, worst transformation", "audit", Result("privacy.audit.recall.worst", 0.79)),
+        ("audit, mean recall", "audit", Result("privacy.audit.recall.mean", 0.8999)),
+        ("audit, worst transformation", "audit", Result("privacy.audit.recall.worst", 0.49)),
         ("audit, false positives", "audit", Result("privacy.audit.false_positive_rate", 0.02, 0.0101, 0.04)),
         ("audit, false positives", "audit", Result("privacy.audit.false_positive_rate", 0.0)),
-        *(("attacks, residual risk", "attacks", Result(f"{ATTACK}.{name}.risk", 0, 0, 0.151)) for name in NAMED),
-        ("further attacks, AUC", "attacks", Result(f"{ATTACK}.denoising_loss.auc", 0.5, 0.4, 0.61)),
-        ("further attacks, AUC", "attacks", Result(f"{ATTACK}.attribute.ill.auc", 0.5, 0.4, 0.61)),
-        ("further attacks, residual risk", "attacks", Result(f"{ATTACK}.link_slices.risk", 0, 0, 0.151)),
+        *(("attacks, residual risk", "attacks", Result(f"{ATTACK}.{name}.risk", 0, 0, 0.301)) for name in NAMED),
+        *(("attacks, found", "attacks", Result(f"{ATTACK}.{name}.p", 0.009)) for name in NAMED),
+        ("further attacks, AUC", "attacks", Result(f"{ATTACK}.denoising_loss.auc", 0.5, 0.4, 0.71)),
+        ("further attacks, AUC", "attacks", Result(f"{ATTACK}.attribute.ill.auc", 0.5, 0.4, 0.71)),
+        ("further attacks, residual risk", "attacks", Result(f"{ATTACK}.link_slices.risk", 0, 0, 0.301)),
         ("further attacks, residual risk", "attacks", Result(f"{ATTACK}.link_slices.risk", None, note="withheld: few")),
-        ("classes of patients, residual risk", "attacks", Result(f"{ATTACK}.attribute.ill.risk", 0, 0, 0.31)),
+        ("classes of patients, residual risk", "attacks", Result(f"{ATTACK}.attribute.ill.risk", 0, 0, 0.451)),
     ],
 )
 def test_a_number_on_the_wrong_side_fails_its_limit(bench: Any, limit: str, kind: str, result: Result) -> None:
@@ -67,13 +68,13 @@ def test_a_number_on_the_wrong_side_fails_its_limit(bench: Any, limit: str, kind
 
 
 @pytest.mark.parametrize("name", NAMED)
-@pytest.mark.parametrize("high", [0.61, None])
+@pytest.mark.parametrize("high", [0.71, None])
 def test_each_attack_on_the_released_cases_counts(bench: Any, name: str, high: float | None) -> None:
     found = evidence_set(bench, attacks=[Result(f"{ATTACK}.{name}.auc", 0.5, 0.4, high)])
     assert failed(found) == ["attacks, AUC", "further attacks, AUC"]
     found = replace(found, released=[replace(f, results=[r for r in f.results if name not in r.name])
                                      for f in found.released])  # fmt: skip
-    assert failed(found) == ["attacks, AUC", "attacks, residual risk"]
+    assert failed(found) == ["attacks, found", "attacks, AUC", "attacks, residual risk"]
     unmeasured = Result(f"{ATTACK}.{name}.auc", None, note="not measured: needs 10 subjects")
     told = check_limits(POLICY, evidence_set(bench, mark="again-", attacks=[unmeasured]))
     (check,) = (check for check in told if not check.holds)
@@ -82,14 +83,14 @@ def test_each_attack_on_the_released_cases_counts(bench: Any, name: str, high: f
 
 
 def test_more_flags_than_by_chance_fail_before_screening_too(bench: Any) -> None:
-    found = evidence_set(bench, privacy=[Result("privacy.copies.flagged", 2)])
+    found = evidence_set(bench, privacy=[Result("privacy.copies.flagged_p", 0.001)])
     assert failed(found) == ["flags left", "flagged share before screening"]
 
 
 def test_a_withheld_number_is_no_zero(bench: Any) -> None:
-    found = evidence_set(bench, privacy=[Result("privacy.copies.flagged", None, note="withheld: few")])
+    found = evidence_set(bench, privacy=[Result("privacy.copies.flagged_p", None, note="withheld: few")])
     assert failed(found) == ["flags left", "flagged share before screening"]
-    assert check_limits(POLICY, found)[0].found == "privacy.copies.flagged withheld: few"
+    assert check_limits(POLICY, found)[0].found == "privacy.copies.flagged_p withheld: few"
 
 
 def test_the_cohort_itself_is_judged(bench: Any) -> None:
@@ -105,7 +106,7 @@ def test_the_cohort_itself_is_judged(bench: Any) -> None:
 
 def test_todays_evidence_alone_is_refused(bench: Any) -> None:
     alone = evidence_set(bench, audit=None, attacks=None)
-    assert failed(alone) == [*AUDIT, "attacks, AUC", "attacks, residual risk"]
+    assert failed(alone) == [*AUDIT, "attacks, found", "attacks, AUC", "attacks, residual risk"]
     milder = POLICY.model_copy(
         update={"limits": tuple(x.model_copy(update={"required": False}) for x in POLICY.limits)}
     )
@@ -122,11 +123,11 @@ def test_label_sources_and_the_real_check() -> None:
 
 
 def test_the_refusal_names_each_limit_with_its_number(bench: Any) -> None:
-    checks = check_limits(POLICY, evidence_set(bench, audit=None, privacy=[Result("privacy.copies.flagged", 1)]))
+    checks = check_limits(POLICY, evidence_set(bench, audit=None, privacy=[Result("privacy.copies.flagged_p", 0.001)]))
     with pytest.raises(UnderstudyError) as refusal:
         refuse(Cohort.open(bench.synthetic), checks, None)
     assert refusal.value.exit_code == 1
-    assert "4 of 14 limits do not hold: (1) flags left: asked privacy.copies.flagged at most 0; found" in str(
+    assert "5 of 19 limits do not hold: (1) flags left: asked privacy.copies.flagged_p at least 0.01; found" in str(
         refusal.value
     )
     refuse(Cohort.open(bench.synthetic), checks, "a reason")

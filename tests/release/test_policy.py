@@ -7,23 +7,33 @@ import pytest
 import yaml
 
 from understudy.core.errors import UsageError
-from understudy.release.policy import read_policy
+from understudy.release.policy import read_policy, shipped
 
 
 def test_the_default_requires_an_audit_and_attacks_and_says_why() -> None:
     found = read_policy()
     limits = {limit.name: limit for limit in found.policy.limits}
     assert limits["audit, mean recall"].required and limits["attacks, AUC"].required
-    assert limits["attacks, AUC"].take == "high" and limits["flags left"].at_most == 0
+    assert limits["attacks, AUC"].take == "high" and limits["flags left"].at_least == 0.01
     assert all(len(limit.why) > 40 for limit in limits.values()) and "refused" in found.policy.why
     assert found.policy.real_check.required and found.policy.label_sources.allowed == ("sampled",)
     assert found.digest == hashlib.sha256(found.content).hexdigest()
 
 
+def test_the_shipped_policies_are_ordered_and_say_their_errors() -> None:
+    found = {name: one.policy for name, one in shipped().items()}
+    assert list(found) == ["default", "open", "research-agreement", "internal"]
+    assert all(limit.errors and "ERRORS" not in limit.errors for one in found.values() for limit in one.limits)
+    highest = [{x.name: x.at_most for x in found[name].limits}["attacks, AUC"] for name in
+               ("open", "default", "research-agreement", "internal")]  # fmt: skip
+    assert highest == sorted(highest) and len(set(highest)) == 4  # type: ignore[type-var]
+    assert read_policy(Path("open")).digest == shipped()["open"].digest != shipped()["default"].digest
+
+
 def test_a_changed_copy_has_another_hash(tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_bytes(read_policy().content)
     assert read_policy(tmp_path / "p.yaml").digest == read_policy().digest
-    (tmp_path / "p.yaml").write_bytes(read_policy().content.replace(b"at_least: 0.95", b"at_least: 0.9"))
+    (tmp_path / "p.yaml").write_bytes(read_policy().content.replace(b"at_least: 0.9\n", b"at_least: 0.8\n"))
     changed = read_policy(tmp_path / "p.yaml")
     assert changed.digest != read_policy().digest and changed.policy != read_policy().policy
 
@@ -38,19 +48,19 @@ def test_wrong_policies_are_refused(tmp_path: Path) -> None:
     for text, says in (
         ("a: [", "is not YAML"),
         ("", "is wrong: the whole: Input should be"),
-        (good.replace("take: high\n    at_most", "takes: high\n    at_most"), "limits.8.takes: Extra inputs"),
+        (good.replace("take: high\n    at_most", "takes: high\n    at_most"), "limits.12.takes: Extra inputs"),
         (put(result=[]), "limits.0.result"),
         (good.replace("allowed: [sampled]", "allowed: [mine]"), "label_sources.allowed.0"),
         (good.replace("near: 0.995", "near: 0.2"), "real_check.near"),
         (good.replace("name: independent evaluation after screening", "name: flags left"), "a name of its own"),
-        (put(at_least=1), "needs one of at_most and at_least"),
-        (put(at_most=None), "needs one of at_most and at_least"),
+        (put(at_most=1), "needs one of at_most and at_least"),
+        (put(at_least=None), "needs one of at_most and at_least"),
         (put(why="because"), "limits.0.why"),
         (put(take="middle"), "limits.0.take"),
-        (put(at_most=float("inf")), "limits.0.at_most.*finite"),
-        (put(at_most=float("nan")), "limits.0.at_most.*finite"),
-        (put(at_most="0"), "limits.0.at_most.*valid number"),
-        (put(at_most=[0]), "limits.0.at_most"),
+        (put(at_least=float("inf")), "limits.0.at_least.*finite"),
+        (put(at_least=float("nan")), "limits.0.at_least.*finite"),
+        (put(at_least="0"), "limits.0.at_least.*valid number"),
+        (put(at_least=[0]), "limits.0.at_least"),
         (put(required="perhaps"), "limits.0.required"),
         ("[1, 2]", "is wrong: the whole"),
         ("a: 2026-99-99", "is not YAML"),

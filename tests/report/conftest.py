@@ -21,7 +21,7 @@ UTILITY = [
 ]
 FIDELITY = [
     Result("fidelity.frechet", 31.2, better="lower", n=1000),
-    Result("fidelity.frechet.baseline", 12.8, 10.9, 14.6, "", "lower", 480),
+    Result("fidelity.frechet.unseen", 12.8, 10.9, 14.6, "", "lower", 480),
 ]
 PRIVACY = [
     Result("privacy.copies.flagged", 3, 2, 9, "cases", "lower", 1000),

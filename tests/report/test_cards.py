@@ -39,7 +39,7 @@ def test_label_maps_stand_in_where_no_images_were_compared() -> None:
         Result("fidelity.mask-gan.images", None, note="not measured: the synthetic cohort has no images"),
         Result(name, 0.21, n=80),
         Result(f"{name}.size_matched", 0.28, 0.2, 0.4, n=40),
-        Result(f"{name}.baseline", 0.19, 0.12, 0.3, n=40),
+        Result(f"{name}.unseen", 0.19, 0.12, 0.3, n=40),
     ]
     shown = entry(results, "Fidelity")
     assert (shown.who, shown.figure, shown.detail) == (
@@ -86,18 +86,20 @@ def test_no_verdict_says_why() -> None:
     assert "Withheld: too few" in shown.meaning
 
 
-def test_fidelity_stands_beside_real_against_real() -> None:
+def test_fidelity_stands_beside_new_patients_and_copies() -> None:
     results = [
         Result("fidelity.a.frechet", 31.2, n=1000, note="160 features of encoder; more"),
         Result("fidelity.a.frechet.size_matched", 33.9, 30, 37, n=480),
-        Result("fidelity.a.frechet.baseline", 12.8, 11, 14, n=480),
+        Result("fidelity.a.frechet.unseen", 12.8, 11, 14, n=480),
+        Result("fidelity.a.frechet.redrawn", 2.5, 2, 3, n=480),
         Result("fidelity.a.kid", 0.03, n=1000),
     ]
     found = cards(results)[1].entries
     assert len(found) == 1
     assert (found[0].who, found[0].figure) == ("a", "33.9")
     assert found[0].detail.endswith("n = 1,000; 160 features of encoder")
-    assert "12.8 (11.0 to 14.0)" in found[0].meaning
+    assert found[0].meaning.startswith("As many new patients would lie 12.8 (11.0 to 14.0) from the training cases; ")
+    assert "training cases drawn again lie 2.50" in found[0].meaning
     assert cards([])[1].entries == []
 
 

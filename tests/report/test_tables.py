@@ -29,7 +29,7 @@ def test_interval_and_words() -> None:
     assert words("gain-25@10.unet.dice") == "gain of real + 25 % synthetic, 10 real subjects · U-Net · Dice"
     assert words("real@5") == "real, 5 real subjects" and words("both.g") == "real + synthetic · g"
     assert words("difference.unet.assd") == "difference to real · U-Net · ASSD" and heading("p_holm") == "p (Holm)"
-    assert words("frechet_infinity.baseline", "fidelity") == "Fréchet distance, n → ∞ · real against real"
+    assert words("frechet_infinity.unseen", "fidelity") == "Fréchet distance, n → ∞ of these subjects · unseen subjects"
 
 
 def test_recall_is_another_number_for_images_than_for_copies() -> None:

@@ -10,6 +10,7 @@ from understudy.tasks.adversary import Adversary
 from understudy.tasks.segmentation import SegmentationConfig, train_segmenter
 from understudy.training.engine import Engine
 
+FLAT = {"validation": lambda _: 0.0}
 CONFIG = SegmentationConfig(
     network="pix2pix", channels=(8, 16, 16), updates=60, checks=3, batch_size=8, learning_rate=4e-3, precision="fp32"
 )
@@ -76,16 +77,17 @@ def test_pix2pix_learns_and_the_same_seed_gives_the_same_bits(size: tuple[int, .
         return float(2 * (found & held.labels).sum() / (found.sum() + held.labels.sum()))
 
     before = torch.get_rng_state()
-    assert score(train_segmenter(Squares(24, 0, size), 2, config, 3, score)) > (0.85 if len(size) == 2 else 0.7)
+    judges = {"validation": score}
+    assert score(train_segmenter(Squares(24, 0, size), 2, config, 3, judges)) > (0.85 if len(size) == 2 else 0.7)
     short = config.model_copy(update={"updates": 3, "checks": 1})
-    one, same, other = (flat(train_segmenter(Squares(9, 0, size), 2, short, s, lambda _: 1).network) for s in (3, 3, 4))
+    one, same, other = (flat(train_segmenter(Squares(9, 0, size), 2, short, s, FLAT).network) for s in (3, 3, 4))
     assert torch.equal(one, same) and not torch.equal(one, other)
     assert torch.equal(before, torch.get_rng_state())
 
 
 def test_the_verdict_changes_what_is_learned(monkeypatch: pytest.MonkeyPatch) -> None:
     config = CONFIG.model_copy(update={"updates": 3, "checks": 1})
-    made = [flat(train_segmenter(Squares(8, 0), 2, config, 0, lambda _: 1.0).network)]
+    made = [flat(train_segmenter(Squares(8, 0), 2, config, 0, FLAT).network)]
     monkeypatch.setattr(adversary, "WEIGHT", 0.0)
-    made.append(flat(train_segmenter(Squares(8, 0), 2, config, 0, lambda _: 1.0).network))
+    made.append(flat(train_segmenter(Squares(8, 0), 2, config, 0, FLAT).network))
     assert not torch.equal(*made)

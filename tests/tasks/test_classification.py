@@ -20,6 +20,8 @@ from understudy.tasks.classification import (
     train_classifier,
 )
 
+FLAT = {"validation": lambda _: 0.0}
+NOTHING = {"validation": lambda _: float("nan")}
 TINY = ClassificationConfig(
     network="densenet-small", updates=12, checks=3, batch_size=8, learning_rate=2e-3, precision="fp32"
 )
@@ -58,15 +60,22 @@ def weights(classifier: Classifier) -> torch.Tensor:
 
 def test_learns_a_trivial_task() -> None:
     held, config = Pictures(40, 1), TINY.model_copy(update={"updates": 40, "augment": False})
-    classifier = train_classifier(Pictures(60, 0), NAMES, config, 0, lambda c: quality(held, c))
+    classifier = train_classifier(Pictures(60, 0), NAMES, config, 0, {"validation": lambda c: quality(held, c)})
     assert quality(held, classifier) > 0.95 and classifier.names == NAMES
-    assert [update for update, _ in classifier.curve] == [13, 27, 40] and classifier.chosen in (13, 27, 40)
+    checks = [update for update, _ in classifier.curves["validation"]]
+    assert checks == [3, 7, 13, 27, 40] and classifier.kept["validation"].updates in checks
 
 
 def test_same_seed_same_bits_and_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     config, cases = TINY.model_copy(update={"updates": 3, "checks": 1}), Pictures(24, 0)
     first, second, other, plain = (
-        train_classifier(cases, NAMES, TINY.model_copy(update=changes | {"updates": 3, "checks": 1}), seed, lambda _: 0)
+        train_classifier(
+            cases,
+            NAMES,
+            TINY.model_copy(update=changes | {"updates": 3, "checks": 1}),
+            seed,
+            FLAT,
+        )
         for seed, changes in ((3, {}), (3, {}), (4, {}), (3, {"augment": False}))
     )
     assert config.augment and torch.equal(weights(first), weights(second))
@@ -79,7 +88,7 @@ def test_same_seed_same_bits_and_blocks_do_not_matter(monkeypatch: pytest.Monkey
 
 def test_logits_come_from_the_features_and_reach_back_to_the_image() -> None:
     config = TINY.model_copy(update={"updates": 1, "checks": 1})
-    classifier = train_classifier(Pictures(8, 0), NAMES, config, 0, lambda _: 0)
+    classifier = train_classifier(Pictures(8, 0), NAMES, config, 0, FLAT)
     images = Pictures(3, 1).images
     x = torch.from_numpy(images).requires_grad_(True)
     logits = classifier.logits(x)
@@ -103,11 +112,15 @@ def test_missing_entries_take_no_part() -> None:
 
 def test_nothing_to_score_and_images_that_are_too_small() -> None:
     config: dict[str, Any] = {"updates": 1, "checks": 1}
-    with pytest.raises(UnderstudyError, match="validation subjects hold no class"):
-        train_classifier(Pictures(8, 0), NAMES, TINY.model_copy(update=config), 0, lambda _: float("nan"))
+    with pytest.raises(UnderstudyError, match="the validation cases that choose"):
+        train_classifier(Pictures(8, 0), NAMES, TINY.model_copy(update=config), 0, NOTHING)
     with pytest.raises(UsageError, match="at least 32 pixels a side, found 16 x 16.*densenet-small"):
         train_classifier(
-            Pictures(8, 0), NAMES, TINY.model_copy(update=config | {"network": "densenet"}), 0, lambda _: 0
+            Pictures(8, 0),
+            NAMES,
+            TINY.model_copy(update=config | {"network": "densenet"}),
+            0,
+            FLAT,
         )
     with pytest.raises(ValueError, match=r"densenet, densenet-small was expected, found 'resnet'"):
         ClassificationConfig(network="resnet")

@@ -1,5 +1,6 @@
 """Fine-tuning: first one set, then the other, as many updates in all, and weights of the second part only."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -7,7 +8,16 @@ import pytest
 import torch
 
 from understudy.core.errors import UsageError
-from understudy.tasks.fitting import FineTuned, FittingConfig, Mixed, TaskCases, TaskNetwork, chosen_from, fit
+from understudy.tasks.fitting import (
+    FineTuned,
+    FittingConfig,
+    Mixed,
+    TaskCases,
+    TaskNetwork,
+    check_points,
+    chosen_from,
+    fit,
+)
 from understudy.training.engine import Engine
 
 CONFIG = FittingConfig(updates=10, checks=5, batch_size=4, augment=False, precision="fp32")
@@ -46,27 +56,27 @@ def train(cases: TaskCases, config: FittingConfig, scores: list[float]) -> tuple
         lambda logits, y, _: (logits[:, 0] - y).square().mean(),
         config,
         0,
-        lambda _: next(values),
+        {"validation": lambda _: next(values)},
     )
-    return found.curve, found.chosen
+    return found.curves["validation"], found.kept["validation"].updates
 
 
 @pytest.mark.parametrize(("share", "before"), [(0.3, 7), (0.5, 5), (0.01, 9), (0.99, 1)])
 def test_first_one_set_then_the_other(share: float, before: int) -> None:
     readings: list[str] = []
     cases = FineTuned(Watched(3, "synthetic", readings), Watched(40, "real", readings), share)
-    curve, _ = train(cases, CONFIG, [0.5] * 5)
+    curve, _ = train(cases, CONFIG, [0.5] * 6)
     assert readings == ["synthetic4"] * before + ["real4"] * (10 - before)
-    assert [update for update, _ in curve] == [2, 4, 6, 8, 10] and chosen_from(cases, 10) == before
+    assert [update for update, _ in curve] == [1, 2, 4, 6, 8, 10] and chosen_from(cases, 10) == before
 
 
 def test_weights_are_chosen_in_the_second_part_alone() -> None:
     cases = FineTuned(Watched(3, "a"), Watched(4, "b"), 0.3)
-    curve, chosen = train(cases, CONFIG, [0.9, 0.9, 0.9, 0.2, 0.1])
-    assert chosen == 8 and curve[0] == (2, 0.9)
-    assert train(cases.after, CONFIG, [0.9, 0.9, 0.9, 0.2, 0.1])[1] == 2
+    curve, chosen = train(cases, CONFIG, [0.9, 0.9, 0.9, 0.9, 0.2, 0.1])
+    assert chosen == 8 and curve[0] == (1, 0.9)
+    assert train(cases.after, CONFIG, [0.8, 0.9, 0.9, 0.9, 0.2, 0.1])[1] == 2
     late = CONFIG.model_copy(update={"checks": 1})
-    assert train(cases, late, [0.1])[1] == 10
+    assert train(cases, late, [0.3, 0.2, 0.1])[1] == 10
 
 
 def test_one_update_cannot_be_parted() -> None:
@@ -131,3 +141,31 @@ def test_cases_come_in_the_order_asked_for() -> None:
         each = np.concatenate([cases.read(order[i : i + 1])[0] for i in range(len(order))])
         np.testing.assert_array_equal(cases.read(order)[0], each)
     assert Mixed(Numbers(0, 5), Numbers(100, 5)).read(np.array([2, 4]))[0][:, 0].tolist() == [1.0, 2.0]
+
+
+def test_every_judge_keeps_its_own_weights_and_the_last_are_there_too() -> None:
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 1))
+    seen: list[torch.Tensor] = []
+
+    def note(score: list[float]) -> Callable[[Same], float]:
+        values = iter(score)
+        return lambda _: next(values)
+
+    def first(one: Same) -> float:
+        seen.append(next(one.network.parameters()).detach().clone())
+        return [0.1, 0.2, 0.9, 0.3, 0.2, 0.1][len(seen) - 1]
+
+    judges = {"real": first, "synthetic": note([0.1, 0.2, 0.3, 0.4, 0.8, 0.5])}
+    loss = lambda logits, y, _: (logits[:, 0] - y).square().mean()  # noqa: E731
+    found = fit(Same(network, Engine("fp32")), Watched(5, "a", []), lambda z, y, _: (z, y), loss, CONFIG, 0, judges)
+    assert {name: kept.updates for name, kept in found.kept.items()} == {"real": 4, "synthetic": 8, "last": 10}
+    weight = next(network.parameters())
+    assert torch.equal(weight, seen[2])
+    for name, at in (("synthetic", 4), ("last", 5), ("real", 2)):
+        found.choose(name)
+        assert torch.equal(weight, seen[at])
+
+
+def test_checks_are_even_and_twice_early() -> None:
+    assert sorted(check_points(600, 10)) == [15, 30, *range(60, 601, 60)]
+    assert sorted(check_points(3, 10)) == [1, 2, 3] and check_points(1, 1) == {1}

@@ -19,6 +19,8 @@ from understudy.tasks.segmentation import (
     train_segmenter,
 )
 
+FLAT = {"validation": lambda _: 0.0}
+NOTHING = {"validation": lambda _: float("nan")}
 TINY = SegmentationConfig(updates=60, checks=3, channels=(8, 16, 16), batch_size=8, precision="fp32")
 
 
@@ -61,9 +63,9 @@ def accuracy(cases: Squares) -> Callable[[Segmenter], float]:
 @pytest.mark.parametrize("dims", [2, 3])
 def test_learns_a_trivial_task(dims: int) -> None:
     held = Squares(12, 1, dims)
-    segmenter = train_segmenter(Squares(24, 0, dims), 3, TINY, 0, accuracy(held))
+    segmenter = train_segmenter(Squares(24, 0, dims), 3, TINY, 0, {"validation": accuracy(held)})
     assert accuracy(held)(segmenter) > 0.8
-    assert [update for update, _ in segmenter.curve] == [20, 40, 60]
+    assert [update for update, _ in segmenter.curves["validation"]] == [5, 10, 20, 40, 60]
     assert segmenter.predict_cases(held).dtype == np.uint8
 
 
@@ -71,7 +73,7 @@ def test_learns_a_trivial_task(dims: int) -> None:
 def test_deep_supervision_and_other_schedules_learn_too(schedule: str) -> None:
     config = TINY.model_copy(update={"network": "nnunet", "channels": (8, 8, 16, 16), "schedule": schedule})
     held = Squares(12, 1)
-    assert accuracy(held)(train_segmenter(Squares(24, 0), 3, config, 0, accuracy(held))) > 0.8
+    assert accuracy(held)(train_segmenter(Squares(24, 0), 3, config, 0, {"validation": accuracy(held)})) > 0.8
 
 
 def test_a_network_brings_its_own_widths() -> None:
@@ -84,7 +86,7 @@ def test_same_seed_same_bits_and_blocks_do_not_matter(monkeypatch: pytest.Monkey
     config = TINY.model_copy(update={"updates": 6})
     held, first, second, other = (
         Squares(12, 1),
-        *(train_segmenter(Squares(24, 0), 3, config, s, lambda _: 0.0) for s in (3, 3, 4)),
+        *(train_segmenter(Squares(24, 0), 3, config, s, FLAT) for s in (3, 3, 4)),
     )
     for a, b in zip(first.network.parameters(), second.network.parameters(), strict=True):
         assert torch.equal(a, b)
@@ -97,7 +99,7 @@ def test_same_seed_same_bits_and_blocks_do_not_matter(monkeypatch: pytest.Monkey
 
 
 def test_best_check_is_kept() -> None:
-    scores = iter((0.2, 0.9, 0.5))
+    scores = iter((0.1, 0.2, 0.9, 0.5))
     weights: list[torch.Tensor] = []
 
     def score(segmenter: Segmenter) -> float:
@@ -105,9 +107,10 @@ def test_best_check_is_kept() -> None:
         return next(scores)
 
     config = TINY.model_copy(update={"updates": 6})
-    segmenter = train_segmenter(Squares(8, 0), 3, config, 0, score)
+    segmenter = train_segmenter(Squares(8, 0), 3, config, 0, {"validation": score})
     kept = torch.cat([p.flatten() for p in segmenter.network.parameters()])
-    assert segmenter.chosen == 4 and torch.equal(kept, weights[1]) and not torch.equal(kept, weights[2])
+    assert segmenter.kept["validation"].updates == 4
+    assert torch.equal(kept, weights[2]) and not torch.equal(kept, weights[3])
 
 
 def test_augmentation_can_be_left_out_and_progress_counts() -> None:
@@ -118,7 +121,7 @@ def test_augmentation_can_be_left_out_and_progress_counts() -> None:
             3,
             TINY.model_copy(update={"updates": 3, "augment": on}),
             0,
-            lambda _: 1.0,
+            FLAT,
             lambda: calls.append(1),
         )
         for on in (True, False)
@@ -128,8 +131,8 @@ def test_augmentation_can_be_left_out_and_progress_counts() -> None:
 
 
 def test_nothing_to_score_is_an_error() -> None:
-    with pytest.raises(UnderstudyError, match="validation subjects hold no class"):
-        train_segmenter(Squares(8, 0), 3, TINY.model_copy(update={"updates": 2}), 0, lambda _: float("nan"))
+    with pytest.raises(UnderstudyError, match="the validation cases that choose"):
+        train_segmenter(Squares(8, 0), 3, TINY.model_copy(update={"updates": 2}), 0, NOTHING)
 
 
 def test_z_scores_ignore_scale_and_offset_and_survive_constants() -> None:
@@ -147,7 +150,7 @@ def test_augmentation_and_order_are_seeded(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(segmentation, "augment", watched)
     for seed in (3, 3, 4):
-        train_segmenter(Squares(24, 0), 3, TINY.model_copy(update={"updates": 1, "checks": 1}), seed, lambda _: 1.0)
+        train_segmenter(Squares(24, 0), 3, TINY.model_copy(update={"updates": 1, "checks": 1}), seed, FLAT)
     assert seen[0] == seen[1] and seen[0][0] != seen[2][0] and seen[0][1] != seen[2][1]
 
 

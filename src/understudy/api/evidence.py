@@ -36,7 +36,7 @@ class Inputs:
 
 INPUTS = {
     "utility": Inputs(PAIR, {"task": ""}),
-    "fidelity": Inputs(PAIR, {"classifier": "classifier.json", "network": "", "cache": ""}),
+    "fidelity": Inputs(PAIR, {"classifier": "classifier.json", "guide": "classifier.json", "network": "", "cache": ""}),
     "privacy": Inputs(PAIR, {"generator": "run.json"}),
     "consistency": Inputs(PAIR, {}),
     "correlation": Inputs({"results": ""}, {}),
@@ -55,8 +55,8 @@ def evaluate(kind: str, *, out: Path | str, seed: int = 0, **given: Any) -> dict
         out: the results folder to make.
         seed: everything random follows from it.
         given: ``real=`` and ``synthetic=`` (one cohort folder, or several); ``results=`` of correlation; ``real=`` and
-            ``other=`` of interrater; further ``task=`` of utility, ``classifier=``, ``network=`` and ``cache=`` of
-            fidelity, ``generator=`` of privacy; and settings, which ``understudy settings KIND`` lists.
+            ``other=`` of interrater; further ``task=`` of utility, ``classifier=``, ``guide=``, ``network=`` and
+            ``cache=`` of fidelity, ``generator=`` of privacy; and settings, which ``understudy settings KIND`` lists.
 
     Raises:
         UsageError: the request cannot be right.
@@ -157,7 +157,7 @@ def release(
         cohort: the synthetic cohort, screened or not.
         evidence: what :func:`evaluate` said of it, and of what it was before screening.
         out: the bundle to make.
-        policy: the limits, as YAML; default: those shipped, which are strict.
+        policy: the limits, as YAML, or the name of shipped ones (default, open, research-agreement, internal).
         real: the real cohort: nothing of it may be in the bundle.
         override: the reason to release although limits do not hold; the bundle says so for ever.
         formats: forms in which the cohort is stored, out of the menu of forms.

@@ -104,6 +104,7 @@ def sample(
     inside: Sequence[str] = (),
     forbidden: Sequence[str] = (),
     where: str | None = None,
+    away_from: Path | str | None = None,
     snapshot: int | None = None,
     key: Path | None = None,
     accelerator: str = "auto",
@@ -125,6 +126,7 @@ def sample(
         inside: classes that a placed lesion may cover; empty: all.
         forbidden: classes that it may not cover.
         where: ``anywhere`` at random, or ``nearest`` to its place.
+        away_from: of diffusion: the cohort that it was trained on, to whose images no case may come too near.
         snapshot: images seen; default: the last of a finished training.
         key: file of the pseudonym key; default: the user's own.
         accelerator: ``auto``, ``cpu`` or ``cuda``.
@@ -151,7 +153,8 @@ def sample(
     from understudy.training.engine import Engine
 
     engine = Engine(accelerator=accelerator, devices=devices, nodes=nodes)
-    drawing: dict[str, Any] = {"snapshot": snapshot, "settings": settings, "engine": engine}
+    avoided = None if away_from is None else paths.folder(away_from, "cohort.json")
+    drawing: dict[str, Any] = {"snapshot": snapshot, "settings": settings, "away_from": avoided, "engine": engine}
     if labels is None:
         return Cohort.open(sample_cohort(folders, n, seed, out, classes=classes, **drawing))
     maps = MapRequest(Path(labels), derive(seed, "maps"), engine=engine, **places)

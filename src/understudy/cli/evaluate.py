@@ -98,10 +98,15 @@ def fidelity(
     synthetic: Synthetic,
     out: Out,
     more: More = None,
-    features: Annotated[str | None, option("encoder|random|texture|torchscript", "As --set features=...")] = None,
+    features: Annotated[
+        str | None, option("encoder|imagenet|random|texture|torchscript", "As --set features=...")
+    ] = None,
     network: Annotated[Path | None, option("FILE", "Scripted network of --features torchscript; it is code.")] = None,
     network_sha256: Annotated[str | None, option("HEX", "SHA-256 of that file; another file is not loaded.")] = None,
-    classifier: Annotated[Path | None, option("CLASSIFIER", "Also the diversity of classes, as it sees them.")] = None,
+    classifier: Annotated[
+        Path | None, option("CLASSIFIER", "Also classes as it sees them: their diversity, and if cases show theirs.")
+    ] = None,
+    guide: Annotated[Path | None, option("CLASSIFIER", "What condition followed, beside the classifier.")] = None,
     cache: Annotated[Path | None, option("DIR", "Where features are kept for the next time; INTERNAL.")] = None,
     settings: Set = None,
     seed: Seed = 0,
@@ -112,7 +117,7 @@ def fidelity(
     Metrics of images: {metrics}.
     """
     given = {"features": features, "network_sha256": network_sha256 and network_sha256.lower()}
-    inputs = {"classifier": classifier, "network": network, "cache": cache}
+    inputs = {"classifier": classifier, "guide": guide, "network": network, "cache": cache}
     cohorts = [*synthetic, *(more or [])]
     judge("fidelity", out, settings, seed, dry_run, given, real=real, synthetic=cohorts, **inputs)
 

@@ -22,6 +22,7 @@ from understudy.cli import (
     import_,
     import_weights,
     release,
+    release_plan,
     report,
     sample,
     screen,
@@ -42,7 +43,14 @@ class Verbs(CommandGroup):
         """Return their names, in the order of the work."""
         return list(VERBS)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the verb; one of them has two words."""
+        if args[:2] == PLAN.split():
+            return PLAN, self.get_command(ctx, PLAN), args[2:]
+        return super().resolve_command(ctx, args)
 
+
+PLAN = "release plan"
 app = group(
     Verbs,
     "understudy demo --out demo-output",
@@ -60,6 +68,8 @@ for verb, file in VERBS.items():
         app.add_typer(file.app, name=verb)
     else:
         app.command(verb, cls=Verb, epilog=file.EXAMPLE)(getattr(file, verb.replace("-", "_")))
+
+app.command(PLAN, cls=Verb, epilog=release_plan.EXAMPLE)(release_plan.release_plan)
 
 MAX_SAID = 8000  # characters of an error; a file may hold names of any length, and what a terminal would obey
 INTERRUPTED = "interrupted: run the same command again to go on"

@@ -13,6 +13,7 @@ EXAMPLE = example(
     "understudy release screened --evidence results-privacy results-utility --real cohort --out bundle",
     "understudy release screened --evidence results-privacy results-before --real cohort --policy policy.yaml "
     "--out bundle",
+    "understudy release plan --train 60 --others 140",
 )
 
 
@@ -24,7 +25,8 @@ def release(
     out: Out,
     more: Annotated[list[Path] | None, typer.Argument(metavar="RESULTS", hidden=True)] = None,
     policy: Annotated[
-        Path | None, option("FILE", "The limits, as YAML; default: those shipped, which are strict.")
+        Path | None,
+        option("FILE", "The limits: YAML, or one of those shipped: default, open, research-agreement, internal."),
     ] = None,
     real: Annotated[Path | None, option("COHORT", "The real cohort: nothing of it may be in the bundle.")] = None,
     override: Annotated[

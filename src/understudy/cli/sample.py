@@ -33,6 +33,7 @@ EXAMPLE = example(
     "understudy sample run-diffusion --n 1000 --seed 0 --out synthetic",
     "understudy sample run-seed0 run-seed1 run-seed2 --n 3000 --out ensemble",
     "understudy sample run-diffusion --n 1000 --set sampler_steps=32 --out finer",
+    "understudy sample run-diffusion --n 1000 --away-from cohort --out guided",
     "understudy sample run-conditional --n 1000 --classes balanced --out labelled",
     "understudy sample run-spade --labels run-mask_gan --anatomy cohort --n 1000 --out rendered",
 )
@@ -54,6 +55,9 @@ def sample(
     where: Annotated[
         str | None, option("anywhere|nearest", "A placed lesion lies at random, or next to its place.")
     ] = None,
+    away_from: Annotated[
+        Path | None, option("COHORT", "Diffusion: stay away from the images of the cohort of its training.")
+    ] = None,
     key: Key = None,
     settings: Set = None,
     accelerator: Accelerator = "auto",
@@ -72,12 +76,12 @@ def sample(
         from understudy.api.generators import placing
 
         placing(**maps)
-        given = {name: value for name, value in {**maps, "classes": wanted}.items() if value}
+        given = {name: value for name, value in {**maps, "classes": wanted, "away_from": away_from}.items() if value}
         request = {"run": runs[0] if len(runs) == 1 else runs, "out": out, "n": n, "snapshot": snapshot}
         show("sample", {**request, **given, "settings": told, "seed": seed})
         return
     machine: dict[str, Any] = {"snapshot": snapshot, "key": key, "accelerator": accelerator, "devices": devices}
-    machine |= {"nodes": nodes, "seed": seed, **told}
+    machine |= {"nodes": nodes, "seed": seed, "away_from": away_from, **told}
     with writing(out):
         us.sample(runs, n, out, classes=wanted, **maps, **machine)
     if is_first():

@@ -1,7 +1,7 @@
 """What may be disclosed: numbers that at least five subjects stand behind; and the stamp on folders that may not leave.
 
 Rows per real case or subject, and real pixels, go below ``internal/``, which is stamped INTERNAL; no release carries
-it. **Checked** in tests/core/test_disclosure.py.
+it, and only its owner may read it. **Checked** in tests/core/test_disclosure.py.
 """
 
 from dataclasses import replace
@@ -36,3 +36,11 @@ def internal(folder: Path) -> Path:
 def stamp(folder: Path) -> None:
     """Say in a folder that it never leaves the institution."""
     (folder / STAMP).write_text(INTERNAL)
+
+
+def lock_stamped(folder: Path) -> None:
+    """Let only their owner read the files, and open the folders, of every stamped folder below one, and of itself."""
+    for mark in folder.rglob(STAMP):
+        mark.parent.chmod(0o700)
+        for path in mark.parent.rglob("*"):
+            path.chmod(0o700 if path.is_dir() else 0o600)

@@ -6,7 +6,11 @@ becomes a path or a file name.
 """
 
 import csv
+import hashlib
+import hmac
 import io
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -94,6 +98,13 @@ def read_manifest(folder: Path) -> CohortManifest:
             f"{folder} is a cohort of schema {version}, and this understudy reads {SCHEMA}: make it again"
         )
     return read_document(folder / "cohort.json", CohortManifest, *told)
+
+
+def content_id(manifest: Mapping[str, Any], key: bytes | None) -> str:
+    """Return the id of a cohort: what cohort.json holds beside it, hashed, with a key or without."""
+    content = json.dumps(manifest, sort_keys=True).encode()
+    digest = hmac.new(key, content, "sha256") if key else hashlib.sha256(content)
+    return digest.hexdigest()[:16]
 
 
 def read_cases(folder: Path, manifest: CohortManifest) -> dict[str, list[str]]:

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from understudy.core.atomic import lock, whole_folder
+from understudy.core.disclosure import lock_stamped
 from understudy.core.documents import read_document
 from understudy.core.errors import UsageError
 from understudy.core.provenance import Provenance
@@ -35,6 +36,7 @@ def output_folder(out: Path, keep: Callable[[Path], bool] | None = None) -> Iter
         raise UsageError(f"the folder {out.parent}, in which the output would lie, does not exist: make it first")
     with lock(out.with_name(f".{out.name}.lock"), f"writing {out}"), whole_folder(out, keep=keep) as partial:
         yield partial
+        lock_stamped(partial)
 
 
 class _Finished(BaseModel):

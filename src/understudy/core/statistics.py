@@ -1,13 +1,10 @@
 """Statistics of subjects: cases grouped by subject, subjects resampled, and the percentile intervals of what comes out.
 
-Two kinds of resampling, of which slices of a subject never part: :class:`Sample` draws subjects and weighs their cases;
-the nested bootstrap (:func:`interval`, :func:`ratio`, :func:`difference`) is for scores repeated over training seeds.
-A nested resample draws the repeats with replacement and, independently, the subjects with replacement. In a ratio both
-sides get the same subjects (paired), and repeats of their own.
-**Source**: Efron and Tibshirani, An Introduction to the Bootstrap (1993), percentile interval (13.3); two-way
-resampling as in Owen, The pigeonhole bootstrap (2007, doi 10.1214/07-AOAS122), whose variance is mildly conservative.
+:class:`Sample` draws subjects and weighs their cases; slices of a subject never part. :class:`Means` are scores that
+were repeated over training seeds; intervals on them are those of core/pooled.py.
+**Source**: Efron and Tibshirani, An Introduction to the Bootstrap (1993), percentile interval (13.3).
 **Differs**: nothing is assumed of subjects whose score is missing (NaN): they drop out of the mean of that repeat.
-**Checked** in tests/core/test_statistics.py (scipy.stats.bootstrap; known variance of a mean; pairing; by hand).
+**Checked** in tests/core/test_statistics.py (known variance of a mean; NumPy's quantiles; by hand).
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,11 +14,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from understudy.core.errors import UnderstudyError
-from understudy.core.seed import rng
 
-LEVEL = 0.95
 TAILS = 0.025, 0.975
-NESTED_TAILS = (1 - LEVEL) / 2, (1 + LEVEL) / 2  # as TAILS but for rounding, which published numbers have
 
 
 class Groups(NamedTuple):
@@ -154,41 +148,6 @@ class Means:
         return _quotient(weights @ np.where(counted, self.scores, 0).T, weights @ counted.T)
 
 
-def interval(measured: Measurement, seed: int, draws: int = 2000) -> Interval:
-    """Return the mean over repeats with its interval from that many resamples; UnderstudyError if no score counts."""
-    weights = _subject_weights(measured.subjects, seed, draws)
-    return _interval(_value(measured), _resampled(measured, weights, seed, "repeats"))
-
-
-def ratio(numerator: Measurement, denominator: Measurement, seed: int, draws: int = 2000) -> Interval | None:
-    """Return the ratio of two means over repeats with its interval, or None where the denominator is zero.
-
-    Both sides see the same resampled subjects: they have the same ones in the same order, and any number of repeats.
-
-    Raises:
-        UnderstudyError: a side without scores, or other subjects.
-    """
-    weights = _shared_weights("ratio", numerator, denominator, seed, draws)
-    below = _value(denominator)
-    if below == 0:
-        return None
-    above = _resampled(numerator, weights, seed, "numerator")
-    under = _resampled(denominator, weights, seed, "denominator")
-    return _interval(_value(numerator) / below, _quotient(above, under))
-
-
-def difference(minuend: Measurement, subtrahend: Measurement, seed: int, draws: int = 2000) -> Interval:
-    """Return the difference of two means over repeats with its interval; subjects and errors as of :func:`ratio`."""
-    weights = _shared_weights("difference", minuend, subtrahend, seed, draws)
-    gains = _resampled(minuend, weights, seed, "numerator") - _resampled(subtrahend, weights, seed, "denominator")
-    return _interval(_value(minuend) - _value(subtrahend), gains)
-
-
-def mean_interval(scores: np.ndarray, seed: int, draws: int = 2000) -> Interval:
-    """Return :func:`interval` of the means over subjects of scores (repeats, subjects); NaN does not count."""
-    return interval(Means(scores), seed, draws)
-
-
 def _means(scores: np.ndarray, axis: int) -> np.ndarray:
     counted = np.isfinite(scores)
     return _quotient(np.where(counted, scores, 0).sum(axis), counted.sum(axis))
@@ -197,34 +156,3 @@ def _means(scores: np.ndarray, axis: int) -> np.ndarray:
 def _quotient(above: np.ndarray, under: np.ndarray) -> np.ndarray:
     """Return the quotient, NaN where the denominator is not above 0."""
     return np.divide(above, under, out=np.full(under.shape, np.nan), where=under > 0)
-
-
-def _shared_weights(what: str, one: Measurement, other: Measurement, seed: int, draws: int) -> np.ndarray:
-    if one.subjects != other.subjects:
-        raise UnderstudyError(f"a {what} compares the same subjects, found {one.subjects} and {other.subjects}")
-    return _subject_weights(one.subjects, seed, draws)
-
-
-def _value(measured: Measurement) -> float:
-    values = measured.values()
-    if not np.isfinite(values).any():
-        raise UnderstudyError("a mean over subjects needs at least one score, found none")
-    return float(values[np.isfinite(values)].mean())
-
-
-def _subject_weights(subjects: int, seed: int, draws: int) -> np.ndarray:
-    """Return how often each subject stands in each resample, (draws, subjects)."""
-    return resample(rng(seed, "bootstrap", "subjects"), subjects, draws)
-
-
-def _resampled(measured: Measurement, weights: np.ndarray, seed: int, name: str) -> np.ndarray:
-    """Return the mean over resampled repeats of each draw, (draws,); NaN where a resample holds no score."""
-    values = measured.on(weights)
-    counted = np.isfinite(values)
-    draws, repeats = values.shape
-    times = resample(rng(seed, "bootstrap", name), repeats, draws) * counted
-    return _quotient((times * np.where(counted, values, 0)).sum(1), times.sum(1))
-
-
-def _interval(value: float, resamples: np.ndarray) -> Interval:
-    return Interval(value, *percentile_interval(resamples, NESTED_TAILS))

@@ -6,8 +6,6 @@ writing goes on.
 """
 
 import csv
-import hashlib
-import hmac
 import io
 import json
 import time
@@ -24,7 +22,7 @@ from understudy.core.encoding import Channel, Encoding
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.growing_file import GrowingFile, drop_note, read_note, write_note
 from understudy.core.labels import LabelScheme
-from understudy.core.manifest import COLUMNS, SCHEMA, SPLITS
+from understudy.core.manifest import COLUMNS, SCHEMA, SPLITS, content_id
 from understudy.core.provenance import Provenance
 from understudy.core.stage import output_folder
 
@@ -225,9 +223,7 @@ class CohortWriter:
             "provenance": self.provenance.to_json(),
             "hashes": hashes,
         }
-        content = json.dumps(manifest, sort_keys=True).encode()
-        digest = hmac.new(self.key, content, "sha256") if self.key else hashlib.sha256(content)
-        text = json.dumps({"id": digest.hexdigest()[:16], **manifest}, indent=1) + "\n"
+        text = json.dumps({"id": content_id(manifest, self.key), **manifest}, indent=1) + "\n"
         (self._folder / "cohort.json").write_text(text)
         drop_note(self._folder)
 

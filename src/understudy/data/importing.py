@@ -26,7 +26,7 @@ from understudy.data.intensity import RangeMeter, scaled, stored_dtype
 from understudy.data.listing import Item, Listing, Reading
 from understudy.data.options import FileOptions, ImportOptions
 from understudy.data.preprocess import fitted, surround
-from understudy.data.pseudonym import key_path, keyed_hash, load_key, pseudonym
+from understudy.data.pseudonym import PUBLIC_KEY, key_path, keyed_hash, load_key, pseudonym
 from understudy.data.slices import cut
 from understudy.data.sources import SOURCES
 from understudy.data.split import assigned, beyond, fewer, subjects_of_fold
@@ -36,7 +36,6 @@ FITS = {
     "crop": "centre window; outside the picture 0, or the lowest value of a channel that goes below 0",
     "pad": "padded around the centre with 0, or with the lowest value of a channel that goes below 0",
 }
-PUBLIC_KEY = b"understudy: nobody to hide"  # for subjects that are no people; a seed of ids, not a message
 Progress = Callable[[int, int], None]
 
 

@@ -14,6 +14,7 @@ from understudy.core.errors import UnderstudyError, UsageError
 
 ENVIRONMENT = "UNDERSTUDY_KEY_FILE"
 KEY_BYTES = 32
+PUBLIC_KEY = b"understudy: nobody to hide"  # for subjects that are no people; a seed of ids, not a message
 
 
 def key_path(option: Path | None, out: Path) -> Path:

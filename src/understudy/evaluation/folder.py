@@ -1,17 +1,36 @@
-"""What evaluations write: tables, curves, histograms, grids, notes. **Checked** in tests/evaluation/test_folder.py."""
+"""What evaluations write: a sealed folder of tables, curves, histograms, grids.
+
+**Checked** in tests/evaluation/test_folder.py.
+"""
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from understudy.core.cohort import Cohort
+from understudy.core.stage import output_folder
+from understudy.data.seal import key_at_hand, key_of, seal_folder
 
 AXES = ("x", "y", "low", "high")  # of a curve
 Series = Mapping[str, tuple[Sequence[float], ...]]  # numbers along these axes, by name
+
+
+@contextmanager
+def results_folder(out: Path, real: Cohort | None = None) -> Iterator[Path]:
+    """Yield an output folder, and seal it at the end with the key of the real cohort, or where there is none, the key.
+
+    Without a key at hand, or with another than the cohort's, the folder stays unsealed.
+    """
+    key = key_at_hand(None, out)
+    key = key if real is None else key_of(real, key)
+    with output_folder(out) as folder:
+        yield folder
+        seal_folder(folder, key)
 
 
 def join_notes(*notes: str) -> str:

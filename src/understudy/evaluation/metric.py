@@ -21,7 +21,7 @@ LAWS = frozenset(
         "zero on identical",  # exactly 0 (1e-6 of the features' variance) when both sets are the same matrix
         "one on identical",  # exactly 1 when both sets are the same matrix
         "never negative",
-        "unbiased",  # about 0, either sign, for two samples of one distribution
+        "unbiased",  # about 0, either sign, for two samples of independent cases of one distribution
         "order irrelevant",  # the same number when rows are shuffled; without it: the same but for the draw of subsets
         "monotone under shift",  # the further the synthetic set's matrix is moved, the worse
         "monotone under blur",  # the more synthetic images are blurred, the worse
@@ -87,7 +87,7 @@ class Metric:
         """Return what must stand beside a number of n cases a set with F features, or "" where they are enough."""
         if n >= self.cases_per_feature * features:
             return few_cases(n)
-        return f"{n} cases are too few for {features} features: {self.few}, read it beside its baseline only"
+        return f"{n} cases are too few for {features} features: {self.few}, read it beside its baselines only"
 
 
 def several(found: Result | Sequence[Result]) -> Sequence[Result]:

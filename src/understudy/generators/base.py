@@ -123,6 +123,13 @@ class Generator(ABC):
         for name in self.NUMBERS:
             setattr(self, name, scalars[name])
 
+    def keep_away(self, images: np.ndarray, subjects: np.ndarray) -> float:
+        """Sample no case that comes too near to training images (M, C, *S) in [-1, 1] of subjects (M,).
+
+        Returns the likeness, Pearson's r, above which a case is turned away. UsageError where the method cannot.
+        """
+        raise UsageError(f"{self.name} cannot be kept away from images while it samples: diffusion can")
+
     def class_condition(self, condition: Tensor | None) -> Tensor | None:
         """Return the class columns (N, classes) that cases are drawn for, None without; UsageError for missing ones."""
         if self.classes and condition is None:

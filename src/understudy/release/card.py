@@ -102,7 +102,7 @@ def card_of(
         real_cohort=known.real,
         evidence=sorted({folder.section for folder in known.released}),
         differential_privacy=guarantee(source),
-        policy={"name": policy.policy.name, "sha256": policy.digest},
+        policy={"name": policy.policy.name, "origin": policy.origin, "sha256": policy.digest},
         checks=list(checks),
         override=override,
         real_check=compared,
@@ -119,9 +119,11 @@ def guarantee(source: Cohort) -> str:
         return f"{NO_GUARANTEE}: none is recorded."
     if source.sampling.get("screened"):
         return f"{NO_GUARANTEE}: its generator had one, and the screening after it looked at training subjects again."
+    usual = found.get("epsilon_at_delta_1e-5")
+    beside = f" (epsilon {usual:.3g} at delta 1e-05)" if isinstance(usual, int | float) else ""
     return (
-        f"Differential privacy, as recorded by the training: epsilon {found['epsilon']:g}, delta {found['delta']:g}, "
-        f"for one {found['unit']} more or less. "
+        f"Differential privacy, as recorded by the training: epsilon {found['epsilon']:g}, delta {found['delta']:g}"
+        f"{beside}, for one {found['unit']} more or less. "
         "It covers the cases, not the numbers in evidence/, which come from real data."
     )
 
@@ -182,7 +184,7 @@ def _whose(card: ReleaseCard) -> list[str]:
 
 def _table(card: ReleaseCard) -> list[str]:
     lines = [
-        f"Policy {card.policy.get('name')}, SHA-256 `{card.policy.get('sha256')}`.",
+        f"Policy {card.policy.get('name')}, {card.policy.get('origin')}, SHA-256 `{card.policy.get('sha256')}`.",
         "",
         "| limit | asked | found | holds | evidence |",
         "|---|---|---|---|---|",

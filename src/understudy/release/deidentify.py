@@ -1,9 +1,10 @@
 """The de-identified cohort of a release: the same images, label maps and classes, and nothing that names a subject.
 
 Cases and, in a semi-synthetic cohort, subjects get new names in the order of the rows. Left out are the split, the
-place and the size of a source image, and all columns beside the classes; ``trained_on`` keeps cohort and splits with
-the number of subjects (at least five) in the place of their pseudonyms; a screening keeps its counts, a guarantee of
-differential privacy what it says. The id is a hash of this content alone.
+place and the size of a source image, and all columns beside the classes; a spacing is rounded to two digits, and left
+out where fewer than five subjects share what it then is, since a scan's own spacing can single a patient out;
+``trained_on`` keeps cohort and splits with the number of subjects (at least five) in the place of their pseudonyms; a
+screening keeps its counts, a guarantee of differential privacy what it says. The id is a hash of this content alone.
 A later ``evaluate`` on such a cohort cannot tell whether training subjects are among the test subjects: it says beside
 each number that ``trained_on`` is not recorded. Evidence that needs the names is made before the release.
 **Checked** in tests/release/test_deidentify.py.
@@ -20,20 +21,21 @@ from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
 from understudy.release.screening_log import screenings
 
-UNRELEASED: Any = {"source": {"provenance"}, "thresholds": True, "rejected": True}  # of a screening
-GUARANTEE = ("epsilon", "delta", "unit")
+UNRELEASED: Any = {"source": {"provenance"}, "thresholds": True, "rejected": True, "seal": True}  # of a screening
+GUARANTEE = ("epsilon", "delta", "epsilon_at_delta_1e-5", "unit")
 
 
 def write_deidentified(source: Cohort, out: Path, provenance: Provenance) -> None:
     """Write the de-identified copy of a cohort to a new folder; ``provenance`` is that of the release."""
     subjects: dict[str, str] = {}
+    spacing = shared_spacings(source)
     with CohortWriter.after(source, out, provenance, trained_on=trained_on(source)) as writer:
         for i in range(len(source)):
             image, label = (None if a is None else np.asarray(a[i]) for a in (source.images, source.labels))
             case, owner = f"case-{i + 1:06d}", source.entry("subject_id", i)
             subject = subjects.setdefault(owner, f"subject-{len(subjects) + 1:06d}")
             row = {"case_id": case, "subject_id": case if source.kind == "synthetic" else subject}
-            row |= {name: source.entry(name, i) for name in ("spacing", *source.classes)}
+            row |= {"spacing": spacing[i], **{name: source.entry(name, i) for name in source.classes}}
             writer.append(image, label, row)
         promised = source.sampling.get("differential_privacy")
         promised = promised if isinstance(promised, dict) else {}
@@ -42,6 +44,15 @@ def write_deidentified(source: Cohort, out: Path, provenance: Provenance) -> Non
             "differential_privacy": {name: promised[name] for name in GUARANTEE if name in promised},
         }
         writer.sampling = {name: value for name, value in told.items() if value}
+
+
+def shared_spacings(source: Cohort) -> list[str]:
+    """Return the spacing of each case in mm, rounded to two digits; "" where too few subjects have it."""
+    rounded = [" ".join(f"{side:.2g}" for side in source.spacing_mm(i) or ()) for i in range(len(source))]
+    owners: dict[str, set[str]] = {}
+    for i, spacing in enumerate(rounded):
+        owners.setdefault(spacing, set()).add(source.entry("subject_id", i))
+    return [spacing if len(owners[spacing]) >= MIN_SUBJECTS else "" for spacing in rounded]
 
 
 def trained_on(source: Cohort) -> list[dict[str, Any]]:

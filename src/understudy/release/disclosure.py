@@ -8,8 +8,9 @@ override reaches this check. Messages name the file of the bundle, never the rea
 **Patches**: images are brought to 65,536 levels over each channel's range. Every block of 8 x 8 of a fixed grid over
 the real images that has at least 16 different values is looked for at every place of every image and channel: whatever
 holds 15 x 15 real pixels as they are holds a whole block. **Near**: the highest Pearson r of a whole image to any real
-one, as ``evaluate privacy`` measures it. **Label maps**: equality. **Figures**: a picture is cut where a whole row or
-column is background, again and again; what is left is a panel, or a mosaic without gaps, which is cut into panels of
+one, as ``evaluate privacy`` measures it. **Label maps**: as good as equal, also shifted and mirrored (map_copies.py).
+**Numbers**: of every text and array (numbers.py). **Figures**: a picture is cut where a whole row or column is
+background, again and again; what is left is a panel, or a mosaic without gaps, which is cut into panels of
 the cohort's shape. Each panel is scaled to the cohort's size and compared by Pearson's r with every slice of every real
 image, each channel and their mean; for the five nearest again without the tenth of the pixels that fits worst, so that
 an outline drawn over it does not hide it.
@@ -22,7 +23,6 @@ px no image of 210 of the test subjects has a patch in common with other subject
 subjects is 0.918; drawn as the report does, r to themselves is at least 0.9998, to others at most 0.9903.
 """
 
-import hashlib
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from io import BytesIO
@@ -41,6 +41,8 @@ from understudy.evaluation.nearest import UnitRows, nearest, unit_vectors
 from understudy.evaluation.privacy.pearson import ImageVectors
 from understudy.release.formats import FORMS
 from understudy.release.identifiers import EMBEDDED, forbidden_identifiers, refuse_names
+from understudy.release.map_copies import RealMaps
+from understudy.release.numbers import RealNumbers
 from understudy.release.policy import RealCheck
 from understudy.report.reading import read_arrays
 
@@ -57,7 +59,8 @@ TRIMMED = 0.1  # of the pixels, an outline's
 BATCH = 256  # real cases compared at once
 PICTURE_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"pHYs", b"sRGB", b"gAMA", b"tRNS"}
 Box = tuple[int, int, int, int]
-KNOWN = {".json", ".csv", ".npy", ".npz", ".html", ".md", ".yaml", ".png"}
+TEXTS = {".json", ".csv", ".html", ".md", ".yaml"}
+KNOWN = {*TEXTS, ".npy", ".npz", ".png"}
 
 
 class Comparison(BaseModel):
@@ -94,6 +97,7 @@ def compare_with_real(folder: Path, forms: Sequence[str], real: Cohort, rule: Re
         near = max(near, _compare_cohort(released, images, rule, name))
     for file in folder.rglob("*.npz"):
         near = max(near, _compare_arrays(read_arrays(file), images, rule, _name(file, folder)))
+    _refuse_numbers(folder, files, RealNumbers(real))
     drawn, n = _compare_pictures(folder, files, real, rule)
     return Comparison(
         files=searched,
@@ -109,13 +113,13 @@ class RealImages:
     """The real images and label maps; a map counts from ``label_voxels`` of foreground on, or never (None)."""
 
     def __init__(self, real: Cohort, label_voxels: int | None) -> None:
-        """Hash the patches and label maps of all cases, of all splits."""
-        self.cohort, self._fewest = real, label_voxels
+        """Read the patches and label maps of all cases, of all splits."""
+        self.cohort = real
         random = np.random.default_rng(8)  # any weights serve: they only have to be the same on both sides
         self._weights = random.integers(1, 2**63, (2, BLOCK), dtype=np.uint64) | np.uint64(1)
         blocks = [self._blocks(planes) for planes in _cohort_planes(real)]
         self._patches = np.unique(np.concatenate([*blocks, np.empty(0, np.uint64)]))
-        self._maps = set(self._map_hashes(real.labels)) if real.labels is not None else set()
+        self._maps = None if label_voxels is None or real.labels is None else RealMaps(real.labels, label_voxels)
 
     def same_patches(self, images: np.ndarray) -> int:
         """Count the planes with a real patch among images float (n, C, *S) in [-1, 1]."""
@@ -139,17 +143,8 @@ class RealImages:
         return float(nearest(UnitRows(images), ImageVectors(self.cohort, self.cohort.rows())).r.max())
 
     def same_maps(self, labels: np.ndarray) -> int:
-        """Count the label maps (n, *S) that equal a real one."""
-        return sum(digest in self._maps for digest in self._map_hashes(labels))
-
-    def _map_hashes(self, labels: np.ndarray) -> Iterator[bytes]:
-        """Yield the hash of each label map with enough foreground."""
-        if self._fewest is None:
-            return
-        for i in range(len(labels)):
-            case = np.ascontiguousarray(labels[i], np.uint8)
-            if np.count_nonzero(case) >= self._fewest:
-                yield hashlib.sha256(case.tobytes()).digest()
+        """Count the label maps (n, *S) that are as good as equal to a real one."""
+        return 0 if self._maps is None else self._maps.copies(labels)
 
     def _with_patch(self, levels: np.ndarray) -> int:
         if min(levels.shape[1:]) < BLOCK or not len(self._patches):
@@ -182,8 +177,13 @@ class RealImages:
 
 def planes(encoded: np.ndarray) -> np.ndarray:
     """Return images float (n, C, *S) in [-1, 1] as planes (m, H, W) of 65,536 levels, uint16."""
-    levels = np.rint((encoded.astype(np.float64) + 1) / 2 * LEVELS).clip(0, LEVELS).astype(np.uint16)
+    levels = in_levels((encoded.astype(np.float64) + 1) / 2)
     return levels.reshape(-1, *levels.shape[-2:])
+
+
+def in_levels(images: np.ndarray) -> np.ndarray:
+    """Return images in [0, 1] in 65,536 levels, uint16; what is no number becomes 0."""
+    return np.nan_to_num(np.rint(images * LEVELS)).clip(0, LEVELS).astype(np.uint16)
 
 
 def _cohort_planes(cohort: Cohort) -> Iterator[np.ndarray]:
@@ -198,6 +198,16 @@ def _compare_cohort(released: Cohort, images: RealImages, rule: RealCheck, form:
     if released.labels is not None:
         _refuse(images.same_maps(released.labels), "label map", where)
     return _refuse_near(images.nearest_of(released), rule.near, where)
+
+
+def _refuse_numbers(folder: Path, files: Sequence[Path], numbers: RealNumbers) -> None:
+    """Refuse real pixels among the numbers of a text, or in an array of whatever type and shape."""
+    for file in files:
+        if file.suffix == ".npz":
+            found = any(numbers.in_array(array) for array in read_arrays(file).values())
+        else:
+            found = file.suffix in TEXTS and numbers.in_file(file)
+        _refuse(int(found), "row of pixels", f"{_name(file, folder)} (its numbers)")
 
 
 def _compare_arrays(arrays: dict[str, np.ndarray], images: RealImages, rule: RealCheck, where: str) -> float:

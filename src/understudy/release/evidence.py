@@ -15,11 +15,11 @@ from understudy.core.cohort import Cohort
 from understudy.core.disclosure import MIN_SUBJECTS, STAMP
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result, read_results
-from understudy.release.screening_log import screenings
+from understudy.data.seal import sealed_by
+from understudy.release.screening_log import COPY_DETECTION, matchers_used, screenings
 from understudy.report.reading import Folder, cohort_ids, read_folders
 
 INTERNAL = "internal"
-COPY_DETECTION = "privacy"  # the evaluation that flags copies
 
 
 @dataclass(frozen=True)
@@ -31,23 +31,25 @@ class EvidenceSet:
     before: list[Folder]  # about what it was before its copies were screened out; those about itself where nothing was
     screened: bool  # whether copies were screened out
     facts: list[Result]  # counts of the cohort
+    screened_by: frozenset[str] | None = frozenset()  # matchers of every screening; None where one is not recorded
 
     def results(self, about: str) -> list[tuple[str, Result]]:
         """Return (kind of evidence, result) of all that is known about the cohort released, or before screening."""
         folders = self.released if about == "released" else self.before
         found = [(folder.section, result) for folder in folders for result in folder.results]
         found += [(folder.section, result) for folder in folders for result in _settings(folder)]
-        return [*found, *(("cohort", fact) for fact in self.facts), (COPY_DETECTION, self._independent_seed())]
+        return [*found, *(("cohort", fact) for fact in self.facts), (COPY_DETECTION, self._independent_judgement())]
 
-    def _independent_seed(self) -> Result:
-        """Return 1 where the cohort was evaluated with another seed than the one its copies were screened with."""
-        name = "screening.independent_seed"
+    def _independent_judgement(self) -> Result:
+        """Return 1 where matchers judged the cohort that took no part in any of its screenings."""
+        name = "screening.independent_judgement"
         if not self.screened:
             return Result(name, 1, note="no copies were screened out")
-        ours, theirs = ({f.provenance["seed"] for f in x if _flags(f)} for x in (self.released, self.before))
-        if not ours or not theirs:
-            return Result(name, None, note="evaluate privacy is missing, of the cohort or of what it was before")
-        return Result(name, int(not ours & theirs), note="seeds of evaluate privacy, before screening and after it")
+        judged = [set(f.provenance.get("config", {}).get("matchers", [])) for f in self.released if _flags(f)]
+        if not judged or self.screened_by is None:
+            return Result(name, None, note="the matchers that judged the cohort, or screened it, are not recorded")
+        free = any(names and not names & self.screened_by for names in judged)
+        return Result(name, int(free), note=f"screened by {', '.join(sorted(self.screened_by))}")
 
 
 def open_evidence_set(cohort: Cohort, evidence: Sequence[Path]) -> EvidenceSet:
@@ -79,7 +81,20 @@ def open_evidence_set(cohort: Cohort, evidence: Sequence[Path]) -> EvidenceSet:
     released, before = read_folders(ours), read_folders(theirs) if theirs else []
     real = _one_real(cohort, [*released, *before])
     screened = earlier is not None
-    return EvidenceSet(real, released, before if screened else released, screened, facts(cohort))
+    return EvidenceSet(real, released, before if screened else released, screened, facts(cohort), matchers_used(cohort))
+
+
+def count_seals(cohort: Cohort, known: EvidenceSet, key: bytes | None) -> tuple[int, int]:
+    """Return how many results folders and screenings a key sealed, and how many there are.
+
+    Raises:
+        UnderstudyError: one of them was changed after it was sealed.
+    """
+    folders = [*known.released, *(known.before if known.screened else [])]
+    sealed = [key is not None and sealed_by(folder.path, [key]) is not None for folder in folders]
+    where = f"a screening in {cohort.path}/cohort.json"
+    sealed += [key is not None and entry.is_sealed_by(key, where) for entry in screenings(cohort)]
+    return sum(sealed), len(sealed)
 
 
 def before_screening(cohort: Cohort) -> str | None:

@@ -8,11 +8,12 @@ numbers. **Checked** in tests/release/test_gate.py (each limit, missing and with
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Protocol
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result
-from understudy.release.evidence import EvidenceSet
+from understudy.data.pseudonym import ENVIRONMENT
 from understudy.release.policy import Bound, Limit, Policy
 
 Known = Sequence[tuple[str, Result]]
@@ -31,7 +32,14 @@ class Check:
     why: str  # what the limit guards
 
 
-def check_limits(policy: Policy, known: EvidenceSet) -> list[Check]:
+class KnownResults(Protocol):
+    """What is known of a cohort: an evidence set, or a simulated one."""
+
+    def results(self, about: str) -> list[tuple[str, Result]]:
+        """Return (kind of evidence, result) of the cohort released, or of what it was before screening."""
+
+
+def check_limits(policy: Policy, known: KnownResults) -> list[Check]:
     """Hold each measured limit of a policy against an evidence set."""
     return [_check_limit(limit, known.results(limit.about)) for limit in policy.limits]
 
@@ -51,6 +59,14 @@ def check_real(policy: Policy, compared: bool) -> Check:
     return Check("real check", asked, found, compared or not rule.required, "the real cohort", rule.why)
 
 
+def check_seals(policy: Policy, sealed: int, of: int, key: bool) -> Check:
+    """Hold the seals of results folders and screenings against a policy; a seal that does not fit is refused before."""
+    rule = policy.seals
+    asked = "all evidence is sealed with the key of the real cohort" + ("" if rule.required else " (not required)")
+    found = f"{sealed} of {of} sealed" if key else "not checked: no key of the real cohort is at hand"
+    return Check("seals", asked, found, (key and sealed == of) or not rule.required, "cohort", rule.why)
+
+
 def refuse(cohort: Cohort, checks: Sequence[Check], override: str | None) -> None:
     """Refuse a cohort that fails a check, unless somebody takes it upon them.
 
@@ -67,8 +83,14 @@ def refuse(cohort: Cohort, checks: Sequence[Check], override: str | None) -> Non
         told = "; ".join(f"({i}) {c.what}: asked {c.limit}; found {c.found}" for i, c in enumerate(failed, start=1))
         raise UnderstudyError(
             f"release of {cohort.path.name} is refused, {len(failed)} of {len(checks)} limits do not hold: {told}. "
-            "Nothing was written"
+            f"{_advice(failed)}Nothing was written"
         )
+
+
+def _advice(failed: Sequence[Check]) -> str:
+    if not any(check.what == "seals" for check in failed):
+        return ""
+    return f"Evaluate and release with the key of the real cohort's import, where {ENVIRONMENT} names its file. "
 
 
 def _check_limit(limit: Limit, known: Known) -> Check:

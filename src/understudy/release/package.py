@@ -10,16 +10,17 @@
       gate.json            each limit with what was found, and what is needed to judge again
       manifest.json        the request and the SHA-256 of every other file
 
-Only what is named here is copied, so that a new file of an evaluation stays inside until somebody lets it out. The
-folder is written beside, compared with the real cohort, and renamed; a refusal leaves nothing.
+Evidence is built anew from fields that are named (public.py), so that what an evaluation writes beside them stays
+inside until somebody lets it out. The folder is written beside, compared with the real cohort, and renamed; a refusal
+leaves nothing.
 **Checked** in tests/release/test_package.py.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -29,32 +30,38 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import Provenance, ProvenanceRecord
 from understudy.core.result import Result
 from understudy.core.stage import finished, output_folder
+from understudy.data.pseudonym import ENVIRONMENT
+from understudy.data.seal import Seal, content_id, key_at_hand, key_of, seal
 from understudy.release.card import ReleaseCard, card_of, markdown
 from understudy.release.deidentify import write_deidentified
 from understudy.release.disclosure import compare_with_real
-from understudy.release.evidence import EvidenceSet, open_evidence_set
+from understudy.release.evidence import EvidenceSet, count_seals, open_evidence_set
 from understudy.release.formats import FORMS
-from understudy.release.gate import Check, check_labels, check_limits, check_real, refuse
+from understudy.release.gate import Check, check_labels, check_limits, check_real, check_seals, refuse
 from understudy.release.identifiers import forbidden_identifiers, refuse_names
 from understudy.release.policy import PolicyFile, read_policy
+from understudy.release.public import write_public
+from understudy.release.recompute import refuse_other_numbers
 from understudy.report import write_report
 from understudy.report.reading import Folder, folder_hash
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST = "manifest.json"
-PUBLIC = ("tables/*.csv", "curves/*.json", "histograms/*.json", "images/*.npz")
 BEFORE = "before-screening"
 OWN = ("card.md", "card.json", "gate.json")
 
 
 class KnownFacts(BaseModel):
-    """What the limits were held against beside the evidence: the real cohort's id, whether it was screened, counts."""
+    """What the limits were held against beside the evidence: the real cohort's id, whether
+    and by which matchers it was screened, counts.
+    """
 
     model_config = STRICT
 
     real: str
     screened: bool
     facts: list[Result]
+    screened_by: list[str] | None
 
 
 class GateFile(BaseModel):
@@ -79,6 +86,11 @@ class Manifest(BaseModel):
     formats: list[str]
     provenance: ProvenanceRecord
     files: dict[str, str]
+    seal: Seal | None = None  # over the rest, with the key of who released it
+
+    def content(self) -> dict[str, Any]:
+        """Return what is sealed."""
+        return self.model_dump(mode="json", exclude={"seal"})
 
 
 def release_cohort(
@@ -108,21 +120,26 @@ def release_cohort(
     provenance = _request(source, known, limits, real is not None, override, forms)
     if finished(out, MANIFEST, provenance):
         return Path(out)
-    refuse_changed(source)
-    original = _open_real(real, source, known) if real is not None else None
+    key = key_at_hand(None, Path(out))
+    refuse_changed(source, [*([None] if source.kind == "synthetic" else []), *([key] if key else [])])
+    original = _open_real(real, source, known, key) if real is not None else None
+    if original is not None:
+        refuse_other_numbers(known.released, source, original)
+    theirs = key if original is None else key_of(original, key)
     checks = [*check_limits(limits.policy, known), check_labels(limits.policy, source.label_source)]
+    checks.append(check_seals(limits.policy, *count_seals(source, known, theirs), theirs is not None))
     checks.append(check_real(limits.policy, original is not None))
     refuse(source, checks, override)
     with output_folder(out) as folder:
         released = _write_cohort(folder, source, forms, provenance)
-        _write_evidence(folder, known, limits)
+        _write_evidence(folder, source, known, limits)
         rule = limits.policy.real_check
         compared = compare_with_real(folder, forms, original, rule) if original is not None else None
         card = card_of(released, source, known, limits, checks, override, compared)
         _write_own(folder, card, known, checks, override)
         if original is not None:
             refuse_names(folder, forbidden_identifiers(original), OWN)
-        _write_manifest(folder, provenance, card, forms)
+        _write_manifest(folder, provenance, card, forms, key)
     return Path(out)
 
 
@@ -135,16 +152,21 @@ def known_forms(names: Sequence[str]) -> list[str]:
     return [name for name in FORMS if name in names]
 
 
-def refuse_changed(cohort: Cohort) -> None:
-    """Refuse a cohort whose files do not have its hashes, or whose cohort.json was edited."""
+def refuse_changed(cohort: Cohort, keys: Sequence[bytes | None]) -> None:
+    """Refuse a cohort whose files do not have its hashes, or whose cohort.json has its id under none of some keys.
+
+    None among the keys stands for an id without one.
+    """
     cohort.verify()
-    manifest = json.loads((cohort.path / "cohort.json").read_text())
-    given = manifest.pop("id")
-    found = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]
-    if cohort.kind == "synthetic" and found != given:  # the id of a semi-synthetic cohort is keyed
+    if not keys:
         raise UnderstudyError(
-            f"{cohort.path}/cohort.json does not have the id that its content gives ({found}, found {given}): it was "
-            "changed after the evidence was made; make the cohort again"
+            f"the id of {cohort.path.name}, which is {cohort.kind}, is keyed and cannot be checked without the key: "
+            f"name its file in {ENVIRONMENT}"
+        )
+    if cohort.id not in (found := [content_id(cohort, key) for key in keys]):
+        raise UnderstudyError(
+            f"{cohort.path}/cohort.json does not have the id that its content gives ({' or '.join(found)}, found "
+            f"{cohort.id}): it was changed after the evidence was made, or made with another key; make the cohort again"
         )
 
 
@@ -159,7 +181,7 @@ def _request(
     return Provenance("release", config | {"formats": list(forms)}, 0, inputs)
 
 
-def _open_real(real: Path, source: Cohort, known: EvidenceSet) -> Cohort:
+def _open_real(real: Path, source: Cohort, known: EvidenceSet, key: bytes | None) -> Cohort:
     original = Cohort.open(real)
     if original.kind != "real":
         raise UsageError(f"--real needs the cohort of real cases, and {original.path.name} is {original.kind}")
@@ -167,7 +189,7 @@ def _open_real(real: Path, source: Cohort, known: EvidenceSet) -> Cohort:
         raise UnderstudyError(
             f"--real is the cohort {original.id}, and the evidence was measured against {known.real}: name that one"
         )
-    original.verify()
+    refuse_changed(original, [None, *([key] if key else [])])
     seen = source.subjects_seen()
     if stray := len(seen.difference(original.subjects())):
         raise UnderstudyError(
@@ -187,26 +209,25 @@ def _write_cohort(folder: Path, source: Cohort, forms: Sequence[str], provenance
     return FORMS[forms[0]].read(folder)
 
 
-def _write_evidence(folder: Path, known: EvidenceSet, limits: PolicyFile) -> None:
+def _write_evidence(folder: Path, source: Cohort, known: EvidenceSet, limits: PolicyFile) -> None:
     """Write evidence, report and policy."""
     (folder / "evidence").mkdir()
-    copied = [_copy(one, folder / "evidence", PUBLIC) for one in known.released]
-    for one in known.before if known.screened else ():
-        _copy(one, folder / "evidence" / BEFORE, ())  # its pictures may show what was screened out
-    write_report(copied, folder / "report")
+    written = []
+    for one in known.released:
+        written.append(_place(one, folder / "evidence"))
+        write_public(one, written[-1], source)
+    for one in known.before if known.screened else ():  # its pictures may show what was screened out
+        write_public(one, _place(one, folder / "evidence" / BEFORE), source, results_alone=True)
+    write_report(written, folder / "report")
     (folder / "policy.yaml").write_bytes(limits.content)
 
 
-def _copy(one: Folder, parent: Path, patterns: Sequence[str]) -> Path:
-    """Copy the public part of a results folder; a second one of its kind gets a number."""
+def _place(one: Folder, parent: Path) -> Path:
+    """Return where the public part of a results folder goes; a second one of its kind gets a number."""
     out, n = parent / one.section, 1
     while out.exists():
         n += 1
         out = parent / f"{one.section}-{n}"
-    for file in [one.path / "results.json", *(f for pattern in patterns for f in sorted(one.path.glob(pattern)))]:
-        to = out / file.relative_to(one.path)
-        to.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, to)
     return out
 
 
@@ -216,11 +237,14 @@ def _write_own(
     """Write the card and the verdict."""
     _write(folder / "card.json", card)
     (folder / "card.md").write_text(markdown(card), encoding="utf-8")
-    judged_by = KnownFacts(real=known.real, screened=known.screened, facts=known.facts)
+    by = None if known.screened_by is None else sorted(known.screened_by)
+    judged_by = KnownFacts(real=known.real, screened=known.screened, facts=known.facts, screened_by=by)
     _write(folder / "gate.json", GateFile(override=override, checks=list(checks), known=judged_by))
 
 
-def _write_manifest(folder: Path, provenance: Provenance, card: ReleaseCard, forms: Sequence[str]) -> None:
+def _write_manifest(
+    folder: Path, provenance: Provenance, card: ReleaseCard, forms: Sequence[str], key: bytes | None
+) -> None:
     files = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
     manifest = Manifest(
         schema_version=SCHEMA,
@@ -231,7 +255,8 @@ def _write_manifest(folder: Path, provenance: Provenance, card: ReleaseCard, for
         provenance=ProvenanceRecord(**provenance.to_json()),
         files={name: file_hash(folder / name) for name in files},
     )
-    _write(folder / MANIFEST, manifest)
+    sealed = manifest if key is None else manifest.model_copy(update={"seal": seal(key, manifest.content())})
+    _write(folder / MANIFEST, sealed)
 
 
 def _write(file: Path, document: BaseModel) -> None:

@@ -1,15 +1,19 @@
 """Policy: the limits that a synthetic cohort must keep to be released; ``policy.yaml`` beside this file is the default.
 
+``policies/`` holds the others that are shipped: stricter (open) and looser ones (research-agreement, internal).
+
 A limit names numbers by the pattern of their name, so that new evidence is held against it without a change here.
 Further names that a limit may ask for: ``cohort.subjects`` and ``cohort.cases`` (counts),
-``screening.independent_seed`` (1 where the cohort was evaluated with another seed than the one it was screened with),
+``screening.independent_judgement`` (1 where the cohort was judged by matchers that took no part in its screening),
 ``setting.KIND.KEY`` (a number among the settings of ``evaluate KIND``).
 **Checked** in tests/release/test_policy.py.
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,6 +27,7 @@ Take = Literal["value", "low", "high", "n"]
 LabelSource = Literal["patient", "edited patient", "sampled", "predicted"]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1)]
+NAMES = ("default", "open", "research-agreement", "internal")  # shipped, the default first
 Sentence = Field(min_length=20)  # why: a sentence, not a word
 
 
@@ -52,6 +57,7 @@ class Limit(_Part):
     at_least: Number | None = None
     required: bool = Field(default=True, strict=True)
     why: str = Sentence
+    errors: str = ""  # how often it refuses a generator that copies nobody, and one that copies a few cases
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -82,6 +88,15 @@ class RealCheck(_Part):
     why: str = Sentence
 
 
+class Seals(_Part):
+    """The seals of the evidence (data/seal.py)."""
+
+    required: bool = Field(default=True, strict=True)  # whether evidence without a seal that can be checked is refused
+    why: str = Field(
+        default="Evidence that anybody could have edited after it was measured supports nothing.", min_length=20
+    )
+
+
 class Policy(_Part):
     """All limits; names of limits differ."""
 
@@ -90,6 +105,7 @@ class Policy(_Part):
     limits: tuple[Limit, ...] = Field(min_length=1)
     label_sources: LabelSources
     real_check: RealCheck
+    seals: Seals = Seals()
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Policy":
@@ -111,15 +127,41 @@ class PolicyFile:
         """SHA-256 of the file."""
         return hashlib.sha256(self.content).hexdigest()
 
+    @property
+    def origin(self) -> str:
+        """Whether the bytes are those of a policy that understudy ships: in words, whatever the file calls itself."""
+        shipped = {file.read_bytes(): file.name for file in _shipped()}
+        return f"as shipped ({shipped[self.content]})" if self.content in shipped else "not one that understudy ships"
+
+
+def _shipped() -> Iterator[Traversable]:
+    """Yield the files of the shipped policies."""
+    return map(_shipped_file, NAMES)
+
+
+def _shipped_file(name: str) -> Traversable:
+    return files("understudy.release").joinpath("policy.yaml" if name == "default" else f"policies/{name}.yaml")
+
+
+def shipped() -> dict[str, PolicyFile]:
+    """Return the policies that understudy ships, by their names, the default first."""
+    found = [read_policy(), *(read_policy(Path(name)) for name in NAMES[1:])]
+    return {one.policy.name: one for one in found}
+
 
 def read_policy(file: Path | None = None) -> PolicyFile:
-    """Read a policy; the shipped default where no file is named.
+    """Read a policy: a file, or a shipped one by its name; the default where none is named.
 
     Raises UsageError where there is no such file, it is not YAML, or a limit is wrong: which, and what was found.
     """
-    source = files("understudy.release").joinpath("policy.yaml") if file is None else Path(file)
+    name = "default" if file is None else str(file)
+    source: Traversable = Path(name)
+    if name in NAMES and not source.is_file():
+        source = _shipped_file(name)
     if not source.is_file():
-        raise UsageError(f"a policy was expected at {file}, and there is no file: leave --policy out for the default")
+        raise UsageError(
+            f"a policy was expected at {file}, and there is no file: name one, or {', '.join(NAMES)} of those shipped"
+        )
     content = source.read_bytes()
     try:
         return PolicyFile(Policy.model_validate(yaml.safe_load(content.decode())), content)

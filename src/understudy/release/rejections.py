@@ -18,6 +18,8 @@ from understudy.core.cohort import Cohort
 from understudy.core.documents import STRICT, read_document
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result, read_results
+from understudy.data.pseudonym import PUBLIC_KEY
+from understudy.data.seal import sealed_by
 from understudy.evaluation.guard import slug
 from understudy.report.reading import folder_hash, section_of
 
@@ -56,13 +58,14 @@ class Rejections:
 
 @dataclass(frozen=True)
 class CaseEvidence:
-    """A results folder about a cohort: its kind (consistency, privacy), results by name, request, and its hash."""
+    """A results folder about a cohort: its kind (consistency, privacy), results by name, request, hash, sealing key."""
 
     path: Path
     kind: str
     results: dict[str, Result]
     provenance: dict[str, Any]
     digest: str
+    sealed_by: bytes | None
 
     @property
     def real(self) -> str:
@@ -102,12 +105,12 @@ class CaseEvidence:
         return rows
 
 
-def open_evidence(path: Path, cohort: Cohort) -> CaseEvidence:
-    """Open a results folder that speaks about single cases of a cohort.
+def open_evidence(path: Path, cohort: Cohort, key: bytes | None = None) -> CaseEvidence:
+    """Open a results folder that speaks about single cases of a cohort; ``key`` is that of seals, where one is known.
 
     Raises:
         UsageError: evidence of a kind that says nothing about single cases, or about other cohorts.
-        UnderstudyError: no results folder.
+        UnderstudyError: no results folder, or one that was changed after it was sealed.
     """
     path = Path(path)
     results, provenance = read_results(path)
@@ -123,7 +126,8 @@ def open_evidence(path: Path, cohort: Cohort) -> CaseEvidence:
             f"the evidence {path} is about the synthetic cohort(s) {', '.join(about)}, and {cohort.path.name} is "
             f"{cohort.id}: run `understudy evaluate {kind}` on this cohort"
         )
-    return CaseEvidence(path, kind, {r.name: r for r in results}, provenance, folder_hash(path, public=False)[:16])
+    digest, sealing = folder_hash(path, public=False)[:16], sealed_by(path, [PUBLIC_KEY, *([key] if key else [])])
+    return CaseEvidence(path, kind, {r.name: r for r in results}, provenance, digest, sealing)
 
 
 def consistency_rejections(evidence: CaseEvidence, cohort: Cohort, thresholds: Thresholds) -> Rejections:
@@ -199,7 +203,11 @@ def privacy_rejections(evidence: CaseEvidence, cohort: Cohort, thresholds: Thres
         if evidence.number(row, "flagged"):
             score = evidence.number(row, "r") if "r" in row else None
             reasons[row["synthetic_case"]] = [Rejection(evidence.kind, "flagged", score, limit)]
-    data = evidence.used(("train", "compared with each case"), ("control", "threshold"))
+    matchers = ",".join(map(str, evidence.provenance.get("config", {}).get("matchers", [])))
+    data = [
+        {**one, "matchers": matchers}
+        for one in evidence.used(("train", "compared with each case"), ("control", "threshold"))
+    ]
     return Rejections(reasons, data, [], {} if limit is None else {"r": limit})
 
 

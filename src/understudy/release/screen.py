@@ -11,6 +11,7 @@ case without the class has no size and is counted as absent.
 **Checked** in tests/release/test_screen.py (the right cases, all columns, the log, counts by hand, refusals).
 """
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -26,6 +27,7 @@ from understudy.core.provenance import Provenance
 from understudy.core.stage import finished
 from understudy.core.writer import CohortWriter
 from understudy.data.ownership import secret
+from understudy.data.seal import key_at_hand
 from understudy.release.rejections import (
     REAL,
     REJECTIONS,
@@ -35,6 +37,7 @@ from understudy.release.rejections import (
     Thresholds,
     open_evidence,
 )
+from understudy.release.screening_log import Screening
 
 TERCILES = ("small", "medium", "large")
 DISPROPORTION = 0.5  # of the share kept overall; below it a warning
@@ -62,7 +65,7 @@ def screen_cohort(
         UnderstudyError: a damaged cohort or evidence, or no case would be left.
     """
     source = Cohort.open(cohort)
-    found = _open_all(source, evidence)
+    found = _open_all(source, evidence, key_at_hand(key, Path(out)))
     limits = _thresholds(found, thresholds)
     config = {"generator": source.generator, "thresholds": limits}
     inputs = {"cohort": source.id, **{f"evidence.{i}.{e.kind}": e.digest for i, e in enumerate(found)}}
@@ -81,7 +84,7 @@ def screen_cohort(
             f"none of the {len(source)} cases of {source.path.name} would be left ({_by_reason(log)}): look at the "
             "evidence, or set other thresholds with --threshold"
         )
-    entry, table = _entry(source, log, kept, verdicts), {name: source.column(name) for name in source.columns}
+    entry, table = _entry(source, log, kept, verdicts, found), {name: source.column(name) for name in source.columns}
     with CohortWriter.after(
         source,
         out,
@@ -98,12 +101,12 @@ def screen_cohort(
     return Path(out)
 
 
-def _open_all(source: Cohort, evidence: Sequence[Path]) -> list[CaseEvidence]:
+def _open_all(source: Cohort, evidence: Sequence[Path], key: bytes | None) -> list[CaseEvidence]:
     if source.kind == "real":
         raise UsageError(f"screening takes synthetic cases, and {source.path.name} is real: name a cohort of sample")
     if not evidence:
         raise UsageError("at least one results folder was expected, found none: name it with --evidence")
-    found = sorted((open_evidence(path, source) for path in evidence), key=lambda e: (e.kind, e.digest))
+    found = sorted((open_evidence(path, source, key) for path in evidence), key=lambda e: (e.kind, e.digest))
     for one, other in zip(found, found[1:], strict=False):
         if one.digest == other.digest:
             raise UsageError(f"the evidence {one.path} and {other.path} is the same: name it once")
@@ -134,9 +137,11 @@ def _trained_on(source: Cohort, verdicts: Sequence[Rejections]) -> list[dict[str
     return entries
 
 
-def _entry(source: Cohort, log: Log, kept: np.ndarray, verdicts: Sequence[Rejections]) -> dict[str, Any]:
-    """Return what cohort.json says about this screening."""
-    return {
+def _entry(
+    source: Cohort, log: Log, kept: np.ndarray, verdicts: Sequence[Rejections], evidence: Sequence[CaseEvidence]
+) -> dict[str, Any]:
+    """Return what cohort.json says about this screening, sealed where all of its evidence is, with the same key."""
+    entry = {
         "source": {"cohort": source.id, "provenance": source.provenance},
         "thresholds": [verdict.thresholds for verdict in verdicts],
         "data_used": [entry for verdict in verdicts for entry in verdict.data_used],
@@ -147,6 +152,9 @@ def _entry(source: Cohort, log: Log, kept: np.ndarray, verdicts: Sequence[Reject
             if case in log
         ],
     }
+    made, keys = Screening.model_validate(json.loads(json.dumps(entry))), {e.sealed_by for e in evidence}
+    key = keys.pop() if len(keys) == 1 else None
+    return (made.sealed(key) if key else made).model_dump(mode="json")
 
 
 def screening_summary(cohort: Cohort) -> list[str]:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from understudy.core.cohort import file_hash
 from understudy.core.documents import read_document
 from understudy.core.errors import UnderstudyError, UsageError
+from understudy.data.seal import key_at_hand, sealing_key
 from understudy.release.card import ReleaseCard, markdown
 from understudy.release.evidence import EvidenceSet
 from understudy.release.formats import FORMS
@@ -31,7 +32,7 @@ from understudy.release.policy import read_policy
 from understudy.report.reading import cohort_ids, read_folders
 
 T = TypeVar("T")
-UNCHECKED = {"real check"}  # made with the real cohort, which is not here
+UNCHECKED = {"seals", "real check"}  # made with the real cohort and its key, which are not here
 
 
 def verify_bundle(bundle: Path) -> str:
@@ -58,7 +59,21 @@ def verify_bundle(bundle: Path) -> str:
             f"{bundle} is whole, and was released over its policy: {len(failed)} limits do not hold "
             f"({', '.join(failed)}). Reason given: {manifest.override}"
         )
-    return f"{len(manifest.files)} files have their hashes; every limit of the policy holds."
+    name, origin = read_policy(bundle / "policy.yaml").policy.name, read_policy(bundle / "policy.yaml").origin
+    return (
+        f"{len(manifest.files)} files have their hashes; every limit of the policy holds. The policy calls itself "
+        f"{name!r} and is {origin}. {_seal(bundle, manifest)}"
+    )
+
+
+def _seal(bundle: Path, manifest: Manifest) -> str:
+    """Say whether the bundle is as the holder of the key at hand released it; UnderstudyError where it was changed."""
+    if manifest.seal is None:
+        return "It has no seal: only hashes hold it together."
+    key = key_at_hand(None, bundle)
+    if key is None or sealing_key(manifest.seal, [key], manifest.content(), str(bundle)) is None:
+        return "Its seal was not checked, for want of the key of who released it."
+    return "Its seal, made with the key at hand, holds."
 
 
 def _wrong_files(bundle: Path, named: dict[str, str]) -> list[str]:
@@ -79,7 +94,7 @@ def _wrong_content(bundle: Path, manifest: Manifest, gate: GateFile) -> list[str
     """Return where cohort, policy, verdict, card and manifest disagree."""
     cohorts = [FORMS[name].read(bundle) for name in known_forms(manifest.formats)]
     for cohort in cohorts:
-        refuse_changed(cohort)
+        refuse_changed(cohort, [None])
     limits, card = read_policy(bundle / "policy.yaml"), _read(bundle, "card.json", ReleaseCard)
     judged = check_limits(limits.policy, _evidence_set(bundle, gate.known))
     judged.append(check_labels(limits.policy, cohorts[0].label_source))
@@ -89,7 +104,8 @@ def _wrong_content(bundle: Path, manifest: Manifest, gate: GateFile) -> list[str
         "the card counts other cases than the cohort": card.cases == len(cohorts[0]),
         "the policy is not the one that was judged by": limits.digest == manifest.policy == card.policy.get("sha256"),
         "the limits, judged again, give another verdict": judged == given,
-        "the comparison with the real cohort is not told": len(gate.checks) == len(given) + 1,
+        "the seals or the comparison with the real cohort are not told": len(gate.checks)
+        == len(given) + len(UNCHECKED),
         "the card tells other checks than the verdict": card.checks == gate.checks,
         "card, verdict and manifest tell different overrides": manifest.override
         == card.override
@@ -109,7 +125,9 @@ def _evidence_set(bundle: Path, known: KnownFacts) -> EvidenceSet:
     for folder in [*released, *earlier]:
         if cohort_ids(folder.provenance, "real") != known.real:
             raise UnderstudyError(f"{folder.path} is evidence against another real cohort than the verdict says")
-    return EvidenceSet(known.real, released, earlier if known.screened else released, known.screened, known.facts)
+    before_it = earlier if known.screened else released
+    by = None if known.screened_by is None else frozenset(known.screened_by)
+    return EvidenceSet(known.real, released, before_it, known.screened, known.facts, by)
 
 
 def _refuse(what: str, wrong: list[str]) -> None:

@@ -12,6 +12,8 @@ from understudy.core.result import SCORES, Result
 from understudy.evaluation.folder import join_notes
 from understudy.report.tables import interval, number, words
 
+BY_CHANCE = 0.05  # p from which cases nearer than any unseen subject are no reason to warn
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -87,19 +89,27 @@ def _fidelity(named: Mapping[str, Result]) -> list[Entry]:
         parts = name.split(".")
         if parts[0] != "fidelity" or parts[-1] not in titles or plain.value is None:
             continue
-        matched, baseline = named.get(f"{name}.size_matched"), named.get(f"{name}.baseline")
+        matched = named.get(f"{name}.size_matched")
         shown = matched if matched and matched.value is not None else plain
-        meaning = "0 would mean that no difference in these features was found."
-        if baseline and baseline.value is not None:
-            meaning = (
-                f"One half of the real training subjects lies {_value(baseline)} from the other half: the nearer the "
-                "two numbers, the more alike synthetic and real."
-            )
+        meaning = _beside(name, named) or "0 would mean that no difference in these features was found."
         meaning += " It says nothing about usefulness or privacy."
         features = plain.note.partition(";")[0] if " features of " in plain.note else ""
         detail = join_notes(_plain_interval(shown), f"n = {plain.n:,}", features)
         entries.append(Entry(".".join(parts[1:-1]), number(shown.value), titles[parts[-1]], detail, meaning))
     return entries
+
+
+def _beside(name: str, named: Mapping[str, Result]) -> str:
+    """Say how far new patients and copies would lie, as far as the results hold it, or ""."""
+    new, unseen, copies = (named.get(f"{name}.{kind}") for kind in ("unseen_extrapolated", "unseen", "redrawn"))
+    parts = []
+    if unseen and unseen.value is not None:
+        few = f" (these few of them: {_value(unseen)})" if new and new.value != unseen.value else ""
+        parts.append(f"As many new patients would lie {_value(new or unseen)} from the training cases{few}")
+    if copies and copies.value is not None:
+        parts.append(f"training cases drawn again lie {_value(copies)}")
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 def _labels(named: Mapping[str, Result]) -> list[Entry]:
@@ -109,11 +119,11 @@ def _labels(named: Mapping[str, Result]) -> list[Entry]:
         parts = name.split(".")
         if parts[0] != "fidelity" or parts[-3:-2] != ["labels"] or parts[-1] != "wasserstein" or plain.value is None:
             continue
-        matched, baseline = named.get(f"{name}.size_matched", plain), named.get(f"{name}.baseline")
+        matched = named.get(f"{name}.size_matched", plain)
         meaning = (
-            f"Label maps only: volume, number, extent, location and shape of this class, in standard deviations of the "
-            f"real cases. One half of the real training subjects lies {_value(baseline)} from the other half."
-        )
+            "Label maps only: volume, number, extent, location and shape of this class, in standard deviations of the "
+            "real cases. "
+        ) + _beside(name, named)
         who = ", ".join([*parts[1:-3], parts[-2]])
         detail = join_notes(_plain_interval(matched), f"n = {plain.n:,}")
         entries.append(Entry(who, number(matched.value), "SD from real label maps", detail, meaning))
@@ -134,6 +144,8 @@ def _privacy(named: Mapping[str, Result]) -> list[Entry]:
         above = expected is not None and expected.high is not None and flagged.value > expected.high
         near = named.get(f"{prefix}above_reference_max")
         nearer = int(near.value) if near is not None and near.value is not None else 0
+        luck = named.get(f"{prefix}above_reference_max_p")
+        nearer = 0 if luck is not None and (luck.value or 0) > BY_CHANCE else nearer
         detail = join_notes(
             f"{number(expected.value, 'cases')} ({_between(expected)}) expected by chance" if expected else "",
             f"threshold set on {threshold.n} subjects" if threshold else "",

@@ -47,8 +47,8 @@ CHAPTERS = {
         "Fidelity",
         "Synthetic and real images are compared as two sets, by the distance between the distributions of their "
         "features. Label maps are compared by what can be counted in them: volume, number, extent, location and shape "
-        "of each class. Beside each number stands the real-against-real baseline: how far one half of the real "
-        "subjects lies from the other.",
+        "of each class. Beside each number stand two baselines at the same number of cases: real subjects outside the "
+        "training split, as new patients are, and training cases drawn again, as copies are.",
         "How far the synthetic cases lie from the real ones as a whole, in the features and statistics named below.",
     ),
     "privacy": Chapter(

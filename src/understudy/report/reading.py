@@ -23,6 +23,7 @@ from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.documents import read_document
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result, read_results
+from understudy.data.seal import SEAL
 from understudy.report.chapters import place
 
 COMMAND = re.compile(r"evaluate ([a-z]{1,40})")  # what may name a section of a page and a folder of a bundle
@@ -32,7 +33,7 @@ ROW_PER_CASE = {
 
 
 class _Open(BaseModel):
-    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)  # what has no field is not read
 
 
 class CurveSeries(_Open):
@@ -69,6 +70,7 @@ class Curve(_Open):
     series: list[CurveSeries]
     vertical: list[Position] = []
     y_scale: str = "linear"
+    marked: bool = False
     points: str = ""
     note: str = ""
 
@@ -236,11 +238,11 @@ def _read_plain(file: Path, model: type[BaseModel], what: str) -> dict[str, Any]
 
 
 def folder_hash(path: Path, public: bool) -> str:
-    """Return the SHA-256 over the names and hashes of a results folder's files, with or without its internal part."""
+    """Return the SHA-256 over names and hashes of a results folder's files, but the seal and, `public`, internal/."""
     digest = hashlib.sha256()
     for file in sorted(p for p in path.rglob("*") if p.is_file()):
         name = file.relative_to(path).as_posix()
-        if not (public and name.startswith("internal/")):
+        if name != SEAL and not (public and name.startswith("internal/")):
             digest.update(f"{name}\n{file_hash(file)}\n".encode())
     return digest.hexdigest()
 

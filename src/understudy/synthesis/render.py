@@ -21,6 +21,7 @@ from understudy.core.provenance import Provenance
 from understudy.core.stage import finished
 from understudy.data.ownership import secret
 from understudy.generators import load
+from understudy.synthesis.avoidance import keep_away, open_avoided
 from understudy.synthesis.drawing import blocks, drawn, machine, opened
 from understudy.synthesis.label_maps import Drawn, LabelMaps, MapRequest, label_maps
 from understudy.synthesis.runs import Run, called, joint_inputs, joint_trained_on, member, open_runs, synthetic_writer
@@ -36,6 +37,7 @@ def render_cohort(
     *,
     snapshot: int | None = None,
     settings: dict[str, Any] | None = None,
+    away_from: Path | None = None,
     key: Path | None = None,
     engine: Engine | None = None,
 ) -> Path:
@@ -43,8 +45,8 @@ def render_cohort(
 
     ``runs`` are finished trainings of translators that are given label maps, mixed evenly, at ``snapshot`` images seen
     or at their last. ``seed`` is of the rendering; the maps have one of their own in the request. ``settings`` are
-    those for sampling that differ from training; ``key`` is the file of the secret that keys the cohort's id where the
-    maps are patient-derived (data/pseudonym.py).
+    those for sampling that differ from training; ``away_from`` is as in :func:`sample_cohort`; ``key`` is the file of
+    the secret that keys the cohort's id where the maps are patient-derived (data/pseudonym.py).
 
     Raises:
         UsageError: a run that is no such translator, label maps that do not fit it, or ``out`` holds something else.
@@ -54,10 +56,13 @@ def render_cohort(
     maps = label_maps(request)
     for run in found:
         _refuse_unfitting(run, maps)
+    avoided = open_avoided(away_from, found) if away_from else None
     provenance = _provenance(found, request, maps, n, seed, settings)
+    provenance.inputs.update({"away_from": avoided.id} if avoided else {})
     if finished(out, "cohort.json", provenance):
         return Path(out)
     generators = [load(run.path, snapshot, engine, settings) for run in found]
+    away = keep_away(generators, avoided) if avoided else {}
     several, engine = len(found) > 1, generators[0].engine
     writer = synthetic_writer(
         out,
@@ -71,7 +76,7 @@ def render_cohort(
         key=secret(maps.owned, key, Path(out)),
         machine=machine(generators),
     )
-    writer.sampling = {"label_maps": maps.sampling}  # which is complete when all are drawn
+    writer.sampling = {"label_maps": maps.sampling, **away}  # which is complete when all are drawn
     with opened(writer, engine) as first:
         todo = blocks([generator.config.sample_block for generator in generators], n, first)
         window = _Window(maps.take(n), min((block.numbers[0] for block in todo), default=n))

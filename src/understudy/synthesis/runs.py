@@ -120,7 +120,7 @@ def joint_privacy(runs: Sequence[Run]) -> dict[str, Any]:
     found = [run.record.get("differential_privacy") for run in runs]
     if not all(found):
         return {}
-    total = {key: sum(one[key] for one in found if one) for key in ("epsilon", "delta")}
+    total = {key: sum(one[key] for one in found if one) for key in ("epsilon", "delta")}  # not that at another delta
     return {"differential_privacy": {**found[0], **total} if len(found) == 1 else {**total, "unit": found[0]["unit"]}}  # type: ignore
 
 

@@ -17,6 +17,7 @@ from understudy.core.progress import tracked
 from understudy.core.provenance import Provenance
 from understudy.core.stage import finished
 from understudy.generators import load
+from understudy.synthesis.avoidance import keep_away, open_avoided
 from understudy.synthesis.drawing import blocks, drawn, machine, opened
 from understudy.synthesis.runs import (
     Run,
@@ -40,13 +41,15 @@ def sample_cohort(
     snapshot: int | None = None,
     classes: ClassRequest | None = None,
     settings: dict[str, Any] | None = None,
+    away_from: Path | None = None,
     engine: Engine | None = None,
 ) -> Path:
     """Draw n cases from one run, or evenly from several, into a new synthetic cohort; a finished one is not made twice.
 
     All runs are held in memory at once, at ``snapshot`` images seen or at their last. ``classes``, of conditional runs:
     the value of each class column for all cases, or "data" or "balanced" (core/classes.py). ``settings`` are those for
-    sampling that differ from training, e.g. ``{"guidance": 2}``.
+    sampling that differ from training, e.g. ``{"guidance": 2}``; ``away_from`` is the cohort that they were trained on,
+    to whose images no case may come too near.
 
     Raises:
         UsageError: no such run or snapshot, runs that do not fit together, n below 1, classes that a run does not
@@ -61,25 +64,20 @@ def sample_cohort(
                 f"the run {run.path} is given {run.record['given']} and renders them: name some with --labels"
             )
     wanted = _wanted(found, classes, n, seed)
-    several = len(found) > 1
-    config = {
-        "generator": called(found),
-        "n": n,
-        "images_seen": [run.images_seen for run in found] if several else found[0].images_seen,
-        "classes": classes or {},
-        "training_seed": [run.record["seed"] for run in found] if several else found[0].record["seed"],
-    }
-    provenance = Provenance("sample", config | ({"settings": settings} if settings else {}), seed, joint_inputs(found))
+    several, avoided = len(found) > 1, open_avoided(away_from, found) if away_from else None
+    inputs = joint_inputs(found) | ({"away_from": avoided.id} if avoided else {})
+    provenance = Provenance("sample", _request(found, n, classes, settings), seed, inputs)
     if finished(out, "cohort.json", provenance):
         return Path(out)
     generators = [load(run.path, snapshot, engine, settings) for run in found]
+    away = keep_away(generators, avoided) if avoided else {}
     names = found[0].record["classes"]
     seen = joint_trained_on(*(run.record["trained_on"] for run in found))
     given = names if isinstance(classes, str) else list(classes or {})
     columns = ["generator"] if several else []
     described = {"trained_on": seen, "classes": given, "columns": columns}
     writer = synthetic_writer(out, found[0], provenance, **described, machine=machine(generators))
-    writer.sampling = joint_privacy(found)
+    writer.sampling = joint_privacy(found) | away
     engine = generators[0].engine
     with opened(writer, engine) as first:
         todo = blocks([generator.config.sample_block for generator in generators], n, first)
@@ -99,6 +97,20 @@ def sample_cohort(
                 case.image, case.label, row if wanted is None else row | class_row(names, wanted[case.number])
             )
     return Path(out)
+
+
+def _request(
+    runs: Sequence[Run], n: int, classes: ClassRequest | None, settings: dict[str, Any] | None
+) -> dict[str, Any]:
+    several = len(runs) > 1
+    return {
+        "generator": called(runs),
+        "n": n,
+        "images_seen": [run.images_seen for run in runs] if several else runs[0].images_seen,
+        "classes": classes or {},
+        "training_seed": [run.record["seed"] for run in runs] if several else runs[0].record["seed"],
+        **({"settings": settings} if settings else {}),
+    }
 
 
 def _condition(wanted: np.ndarray) -> np.ndarray:

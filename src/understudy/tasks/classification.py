@@ -33,6 +33,7 @@ from understudy.core.seed import derive
 from understudy.tasks.augmentation import Ranges, augment_images
 from understudy.tasks.fitting import (
     FittingConfig,
+    Judges,
     TaskCases,
     TaskNetwork,
     channels_last,
@@ -168,10 +169,10 @@ def train_classifier(
     names: Sequence[str],
     config: ClassificationConfig,
     seed: int,
-    score: Callable[[Classifier], float],
+    judges: Judges[Classifier],
     progress: Callable[[], None] = lambda: None,
 ) -> Classifier:
-    """Train a classifier for ``config.updates`` updates and keep the weights that scored best; see :func:`fit`.
+    """Train a classifier for ``config.updates`` updates and choose its weights; see :func:`fit`.
 
     The targets (n, K) of the cases are 0 and 1, NaN where missing.
     """
@@ -183,7 +184,7 @@ def train_classifier(
         return (augment_images(z, generator, Ranges()) if config.augment else z), targets
 
     return fit(
-        classifier, cases, batch, lambda logits, targets, _: known_loss(logits, targets), config, seed, score, progress
+        classifier, cases, batch, lambda logits, targets, _: known_loss(logits, targets), config, seed, judges, progress
     )
 
 

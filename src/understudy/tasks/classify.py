@@ -102,7 +102,9 @@ def make_classifier(cohort: Cohort, out: Path, seed: int, config: Classification
     refuse_unlearnable(cohort, "a classifier")
     training, validation = (class_cases(cohort, cohort.rows(split), cohort.encoding, names) for split in LEARNED)
     with output_folder(out) as folder:
-        made = train_classifier(training, names, config, derive(seed, "classifier"), validation_score(validation))
+        made = train_classifier(
+            training, names, config, derive(seed, "classifier"), {"validation": validation_score(validation)}
+        )
         write_state(folder / "weights", dict(made.network.state_dict()), {})
         record = {
             "schema": SCHEMA,
@@ -112,8 +114,8 @@ def make_classifier(cohort: Cohort, out: Path, seed: int, config: Classification
             "size": cohort.size,
             "modality": cohort.modality,
             "trained_on": seen_by_network(cohort),
-            "validation_auc": made.curve,
-            "updates_kept": made.chosen,
+            "validation_auc": made.curves["validation"],
+            "updates_kept": made.kept["validation"].updates,
             "provenance": provenance.to_json(),
         }
         (folder / "classifier.json").write_text(json.dumps(record, indent=1) + "\n")

@@ -10,7 +10,6 @@ subjects stand in ``trained_on``. Its Dice there, in ``preprocessing``, flatters
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,11 @@ import numpy as np
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
+from understudy.core.pooled import mean_interval
 from understudy.core.progress import progress, tracked
 from understudy.core.provenance import Provenance
 from understudy.core.seed import derive
 from understudy.core.stage import finished
-from understudy.core.statistics import mean_interval
 from understudy.core.writer import CohortWriter
 from understudy.data.ownership import LABEL_MAP, secret
 from understudy.tasks.fitting import VOXELS_PER_BLOCK, refuse_unlearnable, seen_by_network
@@ -113,16 +112,21 @@ def _trained(labelled: Cohort, config: SegmentationConfig, seed: int) -> tuple[S
     validation = subject_cases(labelled, "validation")
     with progress("train", config.updates) as update:
         segmenter = train_segmenter(
-            cases, validation.classes, config, derive(seed, "segmenter"), validation.score, lambda: update(advance=1)
+            cases,
+            validation.classes,
+            config,
+            derive(seed, "segmenter"),
+            {"validation": validation.score},
+            lambda: update(advance=1),
         )
     scores = validation.subject_dice(segmenter)
     dice = mean_interval(scores[None], derive(seed, "interval"))
     return segmenter, {
         "network": config.network,
-        "updates_kept": segmenter.chosen,
+        "updates_kept": segmenter.kept["validation"].updates,
         "train_subjects": len(labelled.subjects("train")),
         "validation_subjects": int(np.isfinite(scores).sum()),
-        "validation_dice": asdict(dice),
+        "validation_dice": {"value": dice.value, "low": dice.low, "high": dice.high},
     }
 
 

@@ -21,10 +21,12 @@ from understudy.core.cohort import Cohort
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import derive
+from understudy.core.statistics import by_subject
 from understudy.tasks.adversary import Adversary
 from understudy.tasks.augmentation import Ranges, augment
 from understudy.tasks.fitting import (
     FittingConfig,
+    Judges,
     TaskCases,
     TaskNetwork,
     fit,
@@ -91,7 +93,7 @@ class Segmenter(TaskNetwork):
 
 @dataclass(frozen=True)
 class SubjectCases:
-    """Real cases that are scored by subject."""
+    """Annotated cases that are scored by subject."""
 
     cases: CohortCases
     number: np.ndarray  # (n,) of each case's subject
@@ -115,11 +117,16 @@ class SubjectCases:
 
 def subject_cases(cohort: Cohort, split: str) -> SubjectCases:
     """Return the cases of a split of a cohort with label maps, numbered by subject."""
-    rows, subjects = cohort.rows(split), cohort.subjects(split)
-    number = np.searchsorted(subjects, cohort.column("subject_id")[rows])
-    labels = np.empty((0,)) if cohort.labels is None else cohort.labels[rows]
+    return numbered_cases(CohortCases(cohort, cohort.rows(split), cohort.encoding))
+
+
+def numbered_cases(cases: CohortCases) -> SubjectCases:
+    """Return cases of a cohort with label maps, numbered by subject."""
+    cohort = cases.cohort
+    groups = by_subject(cohort.column("subject_id")[cases.rows])
+    labels = np.empty((0,)) if cohort.labels is None else cohort.labels[cases.rows]
     classes = len(cohort.scheme) if cohort.scheme else 0
-    return SubjectCases(CohortCases(cohort, rows, cohort.encoding), number, subjects, classes, labels)
+    return SubjectCases(cases, groups.number, groups.names.tolist(), classes, labels)
 
 
 def train_segmenter(
@@ -127,10 +134,10 @@ def train_segmenter(
     classes: int,
     config: SegmentationConfig,
     seed: int,
-    score: Callable[[Segmenter], float],
+    judges: Judges[Segmenter],
     progress: Callable[[], None] = lambda: None,
 ) -> Segmenter:
-    """Train a segmenter of ``classes`` K with the background and keep the weights that scored best; see :func:`fit`."""
+    """Train a segmenter of ``classes`` K with the background and choose its weights; see :func:`fit`."""
     engine = Engine(config.precision)
     images, _ = cases.read(np.zeros(1, int))
     dims = images.ndim - 2
@@ -151,4 +158,4 @@ def train_segmenter(
         found = torch.stack(each).sum() / sum(weights)
         return found if adversary is None else found + adversary(x, logits, labels)
 
-    return fit(segmenter, cases, batch, loss, config, seed, score, progress)
+    return fit(segmenter, cases, batch, loss, config, seed, judges, progress)

@@ -35,7 +35,7 @@ def found(
     reference = side("real", real, real.rows("control"), dice, [0] * controls)
     judged = side("diffusion", made, made.rows(), [0.04, 0.9, np.nan, 0.0, 0.5, 0.7], [0, 0, 3, 1, 0, 0], "a warning")
     others = [judged, side("other", made, made.rows(), [0.5] * 6, [0] * 6)] if several else [judged]
-    segmenter: Any = type("S", (), {"curve": [(10, 0.3), (20, float("nan"))]})()
+    segmenter: Any = type("S", (), {"curves": {"validation": [(10, 0.3), (20, float("nan"))]}})()
     provenance = Provenance("evaluate consistency", {}, 0, {"real": real.id, "synthetic": made.id})
     folder = tmp_path / "out"
     folder.mkdir()

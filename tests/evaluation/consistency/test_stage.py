@@ -28,6 +28,7 @@ FILES = [
     "internal/INTERNAL.txt",
     "internal/seen.json",
     "results.json",
+    "seal.json",
     "tables/consistency.csv",
 ]
 

@@ -151,3 +151,21 @@ def test_a_folder_that_compared_no_images_of_a_cohort_is_refused(
     file.unlink()
     with pytest.raises(UnderstudyError, match="compares no images"):
         join(folders, CorrelationConfig())
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"spoilt": ("zzzz",)}, "'zzzz' fits 0 of the cohorts"),
+        ({"unfinished": ("long",)}, "'long' fits 2 of the cohorts"),
+        ({"unfinished": ("longa",), "spoilt": ("longa",)}, "'longa' fits a cohort that is named twice"),
+    ],
+)
+def test_marks_name_one_cohort_each(
+    tmp_path: Path, fidelity: Callable[..., Path], utility: Callable[..., Path], settings: Any, says: str
+) -> None:
+    rows = [("longa", "ProGAN", 1.0, 0.5), ("longb", "ProGAN", 2.0, 0.4)]
+    folders = [fidelity(tmp_path / "f", rows), utility(tmp_path / "u", rows)]
+    with pytest.raises(UsageError, match=says):
+        join(folders, CorrelationConfig(**settings))
+    assert [c.kind for c in join(folders, CorrelationConfig(spoilt=("longb",))).cohorts] == ["finished", "spoilt"]

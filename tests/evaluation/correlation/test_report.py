@@ -38,7 +38,14 @@ def test_what_is_written(tmp_path: Path, folders: list[Path]) -> None:
     assert "p 0.0099, by Holm over the metrics 0.02 (utilities exchanged within generators)" in rho.note
     rows = table(out / "tables" / "correlation-cohorts.csv")
     assert rows[1] == {
-        **{"cohort": "progan-1", "generator": "ProGAN", "id": "id01", "n_synthetic": "50", "utility": "0.34"},
+        **{
+            "cohort": "progan-1",
+            "generator": "ProGAN",
+            "id": "id01",
+            "kind": "finished",
+            "n_synthetic": "50",
+            "utility": "0.34",
+        },
         **{"utility_low": "0.24", "utility_high": "0.44", "frechet": "9.5", "coverage": "0.0952380952"},
     }
     assert [row["metric"] for row in table(out / "tables" / "correlation.csv")] == ["frechet", "coverage"]
@@ -46,6 +53,34 @@ def test_what_is_written(tmp_path: Path, folders: list[Path]) -> None:
     assert evaluate_correlation(folders, out, 0, QUICK) == out
     again = evaluate_correlation(folders, tmp_path / "again", 0, QUICK)
     assert {file.name: file.read_bytes() for file in again.rglob("*") if file.is_file()} == before
+
+
+def test_subsets_stand_beside_the_whole_and_spoilt_cohorts_apart(
+    tmp_path: Path, fidelity: Write, utility: Write, cohorts: Write
+) -> None:
+    rows = cohorts(14)
+    rows[12:] = [("id12", "diffusion", 0.5, 0.1), ("id13", "ProGAN", 9.0, 0.1)]  # spoilt; the first is not seen by FID
+    folders = [fidelity(tmp_path / "f", rows), utility(tmp_path / "u", rows)]
+    marked = QUICK.model_copy(update={"spoilt": ("id12", "id13"), "unfinished": tuple(f"id0{i}" for i in range(7))})
+    out = evaluate_correlation(folders, tmp_path / "correlation", 0, marked)
+    named = {result.name: result for result in read_results(out)[0]}
+    assert list(named)[::3] == [
+        f"correlation.{m}{s}.spearman" for s in ("", ".unspoilt", ".finished") for m in ("frechet", "coverage")
+    ]
+    whole, unspoilt = (named[f"correlation.frechet{s}.spearman"] for s in ("", ".unspoilt"))
+    assert (whole.value or 1) < 0.8 and unspoilt.value == pytest.approx(1) and (whole.n, unspoilt.n) == (14, 12)
+    assert "unspoilt cohorts: 12, of which chance alone passes 0.58 one time in 20" in unspoilt.note
+    few = named["correlation.frechet.finished.spearman"]
+    assert few.value is None and few.note == "not measured: 5 cohorts, and a coefficient needs 6"
+    subsets = [(row["subset"], row["n_cohorts"]) for row in table(out / "tables" / "correlation.csv")[::2]]
+    assert subsets == [("all", "14"), ("unspoilt", "12"), ("finished", "5")]
+    spoilt = table(out / "tables" / "correlation-spoilt.csv")
+    assert [(row["id"], row["unspoilt_better_in_utility"], row["frechet"]) for row in spoilt] == [
+        ("id12", "1", "0"), ("id13", "1", "0.75")
+    ]  # fmt: skip
+    kinds = [row["kind"] for row in table(out / "tables" / "correlation-cohorts.csv")]
+    assert kinds == ["unfinished"] * 7 + ["finished"] * 5 + ["spoilt"] * 2
+    assert "diffusion (spoilt)" in (out / "curves" / "correlation-frechet.json").read_text()
 
 
 def test_few_cohorts_have_a_table_and_a_scatter_alone(

@@ -7,6 +7,7 @@ from torchmetrics.image.fid import _compute_fid
 
 from understudy.evaluation.fidelity.fid import (
     cholesky,
+    distance,
     frechet,
     frechet_infinity,
     gaussian_distance,
@@ -75,13 +76,24 @@ def test_intercept_of_a_line_and_of_a_point() -> None:
 
 
 def test_the_note_tells_the_sizes() -> None:
-    assert frechet_infinity(**pair(0, 64, 0, 1)).note == "line through 15 sample sizes from 32 to 64; may be negative"
+    assert frechet_infinity(**pair(0, 64, 0, 1)).note == (
+        "of these subjects; line through 15 sample sizes from 32 to 64; may be negative"
+    )
     assert frechet_infinity(**pair(0, 2, 0, 1)).value == pytest.approx(frechet(**pair(0, 2, 0, 1)).value)
 
 
 def covariance(rng: np.random.Generator, features: int, rank: int) -> np.ndarray:
     root = rng.normal(0, 1, (features, rank))
     return root @ root.T / rank
+
+
+@pytest.mark.parametrize(("n", "m"), [(12, 90), (90, 12), (12, 9), (20, 20), (2, 40)])
+def test_fewer_cases_than_features_give_the_same_by_another_root(n: int, m: int) -> None:
+    rng = np.random.default_rng(n)
+    real, synthetic = rng.normal(size=(n, 24)) @ np.diag(np.arange(24.0)), rng.normal(1, 2, (m, 24))
+    expected = gaussian_distance(*moments(real), *moments(synthetic))
+    assert distance(real, synthetic) == pytest.approx(expected, rel=1e-7)
+    assert distance(real, real) == pytest.approx(0, abs=1e-6 * moments(real)[1].trace())
 
 
 def test_closed_form_of_commuting_gaussians() -> None:

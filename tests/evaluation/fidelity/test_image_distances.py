@@ -26,10 +26,12 @@ def test_a_shifted_cohort_is_farther_than_a_faithful_one(real: Path, toy: Callab
     found = {r.name: r.value or 0 for r in read_results(out)[0]}
     for metric in ("frechet", "frechet_infinity", "kid", "intensity.a"):
         assert found[f"fidelity.far.{metric}"] > 5 * abs(found[f"fidelity.near.{metric}"])
-        assert found[f"fidelity.far.{metric}.size_matched"] > 3 * abs(found[f"fidelity.far.{metric}.baseline"])
+        beside = {k: found[f"fidelity.far.{metric}.{k}"] for k in ("size_matched", "unseen", "redrawn")}
+        assert beside["size_matched"] > 3 * abs(beside["unseen"]) and beside["redrawn"] < beside["size_matched"]
+        assert found[f"fidelity.far.{metric}.unseen_extrapolated"] <= beside["unseen"]
     for metric in ("precision", "recall", "density", "coverage"):
-        assert found[f"fidelity.far.{metric}.size_matched"] < 0.5 * found[f"fidelity.far.{metric}.baseline"]
-        assert found[f"fidelity.near.{metric}.size_matched"] > 0.5 * found[f"fidelity.near.{metric}.baseline"]
+        assert found[f"fidelity.far.{metric}.size_matched"] < 0.5 * found[f"fidelity.far.{metric}.unseen"]
+        assert found[f"fidelity.near.{metric}.size_matched"] > 0.5 * found[f"fidelity.near.{metric}.unseen"]
     with (out / "tables" / "fidelity.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(r["cohort"], r["metric"]) for r in rows] == [(n, m) for m in COMPARED for n in ("near", "far")]

@@ -67,7 +67,7 @@ def test_a_scripted_classifier_gives_it_beside_its_floor(real: Path, synthetic: 
     )
     out = evaluate_fidelity(real, [synthetic], tmp_path / "out", 0, config, network=file)
     found = {r.name.removeprefix("fidelity."): r for r in read_results(out)[0]}
-    scores = [found[f"inception_score{end}"] for end in ("", ".size_matched", ".baseline")]
+    scores = [found[f"inception_score{end}"] for end in ("", ".size_matched", ".unseen", ".redrawn")]
     assert all(r.value is not None and 1 <= r.value <= 3 and r.better == "higher" for r in scores)
-    assert scores[0].n == 90 and scores[1].n == scores[2].n < 30 and "too few for 3 features" in scores[2].note
+    assert scores[0].n == 90 and scores[1].n == scores[2].n == 30 and "real cases of 10 subjects" in scores[2].note
     assert found["frechet"].note.startswith(f"3 features of torchscript {digest[:8]}")

@@ -43,7 +43,16 @@ def test_kolmogorov_smirnov_is_the_largest_difference_of_the_distributions() -> 
 
 
 def write(
-    out: Path, kind: str, subjects: int, seed: int, *, low: int = 3, empty: int = 0, cases: int = 2, bare: int = 0
+    out: Path,
+    kind: str,
+    subjects: int,
+    seed: int,
+    *,
+    low: int = 3,
+    empty: int = 0,
+    cases: int = 2,
+    bare: int = 0,
+    control: int = 0,
 ) -> Cohort:
     """Maps of a brain (not in the first `bare` subjects) with a square lesion, sides low..low + 5; some are empty."""
     random = np.random.default_rng(seed)
@@ -61,13 +70,15 @@ def write(
                     y, x = random.integers(6, 24 - side, 2)
                     label[y : y + side, x : x + side] = 2
                 row = {"case_id": f"{kind}-{i}-{j}", "subject_id": f"{kind}-{i}"}
-                writer.append(None, label, row | {"split": "train" if kind == "real" else ""})
+                split = ("control" if i >= subjects - control else "train") if kind == "real" else ""
+                writer.append(None, label, row | {"split": split})
     return Cohort.open(out)
 
 
 def compare(real: Cohort, *others: Cohort, config: FidelityConfig = CONFIG) -> LabelFindings:
     sides = [CaseSet(f"s{i}", f"fidelity.s{i}", other, other.rows()) for i, other in enumerate(others)]
-    return compare_labels(CaseSet("real", "", real, real.rows("train")), sides, config, 0)
+    ours, unseen = (CaseSet(n, "", real, real.rows(s)) for n, s in (("real", "train"), ("unseen", "control")))
+    return compare_labels(ours, unseen, sides, config, 0)
 
 
 def by_name(found: LabelFindings) -> dict[str, Result]:
@@ -77,20 +88,24 @@ def by_name(found: LabelFindings) -> dict[str, Result]:
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> LabelFindings:
     folder = tmp_path_factory.mktemp("labels")
-    real, near = write(folder / "r", "real", 24, 0), write(folder / "n", "synthetic", 40, 1)
+    real, near = write(folder / "r", "real", 36, 0, control=12), write(folder / "n", "synthetic", 40, 1)
     return compare(real, near, write(folder / "f", "synthetic", 40, 2, low=7, empty=20))
 
 
-def test_new_cases_match_the_floor_and_larger_lesions_do_not(found: LabelFindings) -> None:
+def test_new_cases_lie_near_unseen_subjects_and_larger_lesions_do_not(found: LabelFindings) -> None:
     results = by_name(found)
     for distance in ("wasserstein", "ks"):
         near, far = (results[f"fidelity.s{i}.labels.lesion.{distance}.size_matched"].value or 0 for i in (0, 1))
-        baseline, again = (results[f"fidelity.s{i}.labels.lesion.{distance}.baseline"] for i in (0, 1))
-        assert baseline.value and baseline.low and near < 2 * baseline.value < far and 0 < baseline.low < baseline.value
-        assert baseline.value == again.value and baseline.n == again.n <= 24
+        unseen, again = (results[f"fidelity.s{i}.labels.lesion.{distance}.unseen"] for i in (0, 1))
+        assert unseen.value and unseen.low and near < 2 * unseen.value < far and 0 < unseen.low < unseen.value
+        assert unseen.value == again.value and unseen.n == again.n <= 24
+        redrawn, new = (
+            results[f"fidelity.s0.labels.lesion.{distance}.{k}"].value or 0 for k in ("redrawn", "unseen_extrapolated")
+        )
+        assert 0 < redrawn < unseen.value and new <= unseen.value
     assert results["fidelity.s0.labels.lesion.wasserstein"].unit == "SD"
     assert "not recorded" in results["fidelity.s0.labels.lesion.ks.size_matched"].note
-    assert "not recorded" not in results["fidelity.s0.labels.lesion.ks.baseline"].note
+    assert "not recorded" not in results["fidelity.s0.labels.lesion.ks.unseen"].note
 
 
 def test_cases_without_a_class_and_empty_maps_are_counted(found: LabelFindings) -> None:
@@ -106,9 +121,7 @@ def test_the_table_holds_every_statistic(found: LabelFindings) -> None:
     volume = next(r for r in rows if (r["cohort"], r["class"], r["statistic"]) == ("s1", "lesion", "volume"))
     assert volume["unit"] == "pixels" and volume["n_real"] == 48 and volume["n_synthetic"] == 60
     expected = abs(volume["mean"] - volume["real_mean"]) / volume["real_sd"]  # one-sided: the difference of the means
-    assert (
-        volume["wasserstein"] == pytest.approx(expected, rel=0.05) and volume["baseline"] < volume["size_matched"] / 2
-    )
+    assert volume["wasserstein"] == pytest.approx(expected, rel=0.05) and volume["unseen"] < volume["size_matched"] / 2
     extent = next(r for r in rows if (r["class"], r["statistic"]) == ("brain", "extent width"))
     assert extent["real_sd"] == 0 and extent["wasserstein"] == 0 and "do not differ" in extent["note"]
 

@@ -21,7 +21,8 @@ from understudy.report.reading import ROW_PER_CASE
 CONFIG = FidelityConfig(draws=4, subsets=8, subset_size=30, bins=16, grid=9, pairs=20, features="random")
 OF_FEATURES = [q.name for metric in METRICS.values() if metric.needs == "features" for q in metric.quantities]
 COMPARED = (*OF_FEATURES, "intensity.a", "intensity.b", "spectrum")
-ENDINGS = ("", ".size_matched", ".baseline")
+SHARES = ("", ".size_matched", ".unseen", ".redrawn")
+DISTANCES = ("", ".size_matched", ".unseen", ".unseen_extrapolated", ".redrawn")
 FILES = [
     "results.json",
     "tables/fidelity.csv",
@@ -34,6 +35,7 @@ FILES = [
     "images/stylegan-2.npz",
     "internal/real.npz",
     "internal/INTERNAL.txt",
+    "seal.json",
 ]
 
 
@@ -45,14 +47,16 @@ def test_end_to_end_is_reproducible_and_made_once(real: Path, synthetic: Path, t
         assert (first / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
     results, provenance = read_results(first)
     disc = "labels.bright-disc"
-    endings = [f"{m}{e}" for m in COMPARED for e in ENDINGS]
+    better = {q.name: q.better for metric in METRICS.values() for q in metric.quantities}
+    endings = [f"{m}{e}" for m in COMPARED for e in (SHARES if better.get(m) == "higher" else DISTANCES)]
     endings += ["inception_score", "ms_ssim", "ms_ssim.real"]
     endings += ["labels.empty", f"{disc}.without"]
-    endings += [f"{disc}.{m}{e}" for m in ("wasserstein", "ks") for e in ENDINGS]
+    endings += [f"{disc}.{m}{e}" for m in ("wasserstein", "ks") for e in DISTANCES]
     assert [r.name for r in results] == [f"fidelity.{ending}" for ending in endings]
     found = {r.name.removeprefix("fidelity."): r for r in results}
-    assert all(found[f"{m}{e}"].note.startswith("128 features of random") for m in OF_FEATURES for e in ENDINGS)
-    assert all("cases are too few for 128" in found[f"frechet{e}"].note for e in ENDINGS)
+    assert all(found[f"{m}{e}"].note.startswith("128 features of random") for m in OF_FEATURES for e in SHARES)
+    assert all("cases are too few for 128" in found[f"frechet{e}"].note for e in DISTANCES)
+    assert "real cases of 10 subjects outside the training split" in found["kid.unseen"].note
     assert found["inception_score"].value is None and "not measured: it needs prob" in found["inception_score"].note
     assert provenance["inputs"] == {"real": Cohort.open(real).id, "synthetic": Cohort.open(synthetic).id}
     before = (first / "results.json").stat().st_mtime_ns
@@ -143,7 +147,9 @@ def test_other_features_and_the_cache(real: Path, synthetic: Path, tmp_path: Pat
     config = CONFIG.model_copy(update={"features": "encoder", "encoder_updates": 2})
     cache = tmp_path / "cache"
     outs = [evaluate_fidelity(real, [synthetic], tmp_path / n, 0, config, cache=cache) for n in ("first", "again")]
-    assert len(list(cache.glob("*.npy"))) == 1 + 2 * 3  # the encoder; features, intensities and spectra of both sides
+    assert (
+        len(list(cache.glob("*.npy"))) == 1 + 3 * 3
+    )  # the encoder; features, intensities and spectra of all three sets
     assert outs[0].joinpath("results.json").read_bytes() == outs[1].joinpath("results.json").read_bytes()
     results, provenance = read_results(outs[0])
     assert provenance["config"]["features"] == "encoder" and "cache" not in json.dumps(provenance)

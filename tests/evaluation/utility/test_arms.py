@@ -8,7 +8,8 @@ import pytest
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
-from understudy.evaluation.utility.arms import Arm, drawn_subjects, kind_and_cohort, make_arms
+from understudy.core.provenance import Provenance
+from understudy.evaluation.utility.arms import Arm, drawn_subjects, held_out, kind_and_cohort, make_arms
 from understudy.evaluation.utility.config import UtilityConfig
 from understudy.evaluation.utility.segmentation import Segmentation
 from understudy.tasks.fitting import FineTuned, Mixed, TaskCases
@@ -152,3 +153,36 @@ def test_settings_are_checked(settings: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         UtilityConfig(**settings)
     assert UtilityConfig(arms=(), shares=(0.29,)).shares == (0.29,)
+
+
+def test_a_fifth_of_the_synthetic_subjects_is_held_out_to_choose_weights(
+    real: Path, toy: Callable[..., Path], tmp_path: Path
+) -> None:
+    made = toy(tmp_path / "made", "synthetic", 30, 1, generator="g")
+    cohort = Cohort.open(made)
+    learned_rows, held = held_out(cohort, cohort.rows(), 0)
+    assert sorted([*learned_rows, *held]) == cohort.rows().tolist()
+    subjects = cohort.column("subject_id")
+    assert not set(subjects[held]) & set(subjects[learned_rows]) and len(set(subjects[held])) == 6
+    again, other = held_out(cohort, cohort.rows(), 0)[1], held_out(cohort, cohort.rows(), 1)[1]
+    assert held.tolist() == again.tolist() != other.tolist()
+    for select in ("synthetic", "real", "last"):
+        arm = arms(real, made, select=select)["g"]
+        assert arm.choices[0] == select and set(arm.choices) == {"synthetic", "real", "last"}
+        assert set(arm.judges) == {"synthetic", "real"} and learned(arm, "synthetic") == set(subjects[learned_rows])
+    assert arms(real, made)["real"].choices == ("real",)
+    with pytest.raises(UnderstudyError, match="has one: sample more cases"):
+        held_out(cohort, cohort.rows()[subjects[cohort.rows()] == subjects[0]], 0)
+
+
+def test_beside_a_screened_cohort_stand_as_many_cases_at_random(
+    real: Path, toy: Callable[..., Path], tmp_path: Path
+) -> None:
+    full = toy(tmp_path / "full", "synthetic", 30, 1, generator="full")
+    made = Provenance("screen", {"generator": "screened"}, 0, {"cohort": Cohort.open(full).id})
+    screened = toy(tmp_path / "screened", "synthetic", 20, 1, provenance=made)
+    found = arms(real, full, screened)
+    beside = found["random of full"]
+    assert beside.note.endswith("as many cases as screened has, drawn at random") and beside.against == "real"
+    assert abs(len(beside.cases) - len(found["screened"].cases)) <= 3  # subjects are held out whole
+    assert learned(beside, "synthetic") < set(Cohort.open(full).subjects())

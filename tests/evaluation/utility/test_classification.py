@@ -82,7 +82,7 @@ def test_end_to_end(write: Write, tmp_path: Path) -> None:
     assert [(r["trained_on"], r["class"]) for r in rows[2:4]] == [("real", "bright"), ("made", "bright")]
     assert int(rows[2]["cases_with"]) + int(rows[2]["cases_without"]) == 28 and rows[0]["classes_left_out"] == "1"
     assert (
-        rows[3]["training_cases"] == "40"
+        rows[3]["training_cases"] == "32"
         and rows[2]["auc"] == f"{results['utility.real.densenet-small.auc.bright'].value:.9g}"
     )
     with (tmp_path / "one" / "internal" / "per_case.csv").open(newline="") as file:
@@ -120,7 +120,9 @@ def test_what_is_refused(write: Write, tmp_path: Path) -> None:
     bare = write("bare", "synthetic", 8, 1, ["class=bright"])
     with pytest.raises(UsageError, match="bare has no class column 'class=dark'; its class columns: class=bright"):
         evaluate_utility(real, [bare], tmp_path / "out", 0, CONFIG, "classification")
-    only = CONFIG.model_copy(update={"classes": ("class=bright",), "updates": 1, "checks": 1, "repeats": 1})
+    only = CONFIG.model_copy(
+        update={"classes": ("class=bright",), "updates": 1, "checks": 1, "repeats": 1, "select": "real"}
+    )
     evaluate_utility(real, [bare], tmp_path / "part", 0, only, "classification")
     plain = write("plain", "real", 84, 0, [])
     with pytest.raises(UsageError, match="plain has none: import it with --classes"):
@@ -138,7 +140,7 @@ def test_the_default_task_is_what_the_cohorts_are_made_for(write: Write, real: P
 def outcome(with_class: list[int], subjects: int) -> AreaOutcome:
     """K classes of which class k is had by the first ``with_class[k]`` subjects; one case a subject, ranked rightly."""
     targets = np.array([[float(s < n) for n in with_class] for s in range(subjects)])
-    return AreaOutcome([], targets, np.arange(subjects), subjects, ("a", "b", "c")[: len(with_class)], [targets])
+    return AreaOutcome({}, targets, np.arange(subjects), subjects, ("a", "b", "c")[: len(with_class)], [targets])
 
 
 def test_numbers_of_fewer_than_five_subjects_of_a_kind_are_not_published() -> None:

@@ -21,7 +21,7 @@ def test_all_classes_as_one_stand_apart_from_their_mean(tmp_path: Path, toy: Cal
     task = Segmentation(cohort, [], CONFIG)
     assert task.names == ("core", "edema", "whole lesion")
     counts = np.tile(np.array([[90, 0, 0], [0, 4, 4], [2, 4, 4]]), (5, 1, 1))
-    made = MapOutcome([], 2, "", [MapScores.of(counts, np.zeros((5, 3, 4)), np.ones((5, 3), int))])
+    made = MapOutcome({}, 2, "", [MapScores.of(counts, np.zeros((5, 3, 4)), np.ones((5, 3), int))])
     expected = [4 * 2 / 16, 4 * 2 / 18, 16 * 2 / 34]
     assert [made.measured(k).values()[0] for k in range(3)] == pytest.approx(expected)
     assert made.measured(None).values()[0] == pytest.approx(np.mean(expected[:2]))

@@ -1,5 +1,6 @@
 """The utility protocol end to end on a toy cohort."""
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +15,13 @@ from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.result import read_results
 from understudy.core.writer import CohortWriter
-from understudy.evaluation.utility import segmentation
+from understudy.evaluation.utility import arms, segmentation
 from understudy.evaluation.utility.config import UtilityConfig
 from understudy.evaluation.utility.stage import evaluate_utility
 from understudy.tasks.segmentation import CohortCases, Segmenter
 
 CONFIG = UtilityConfig(updates=20, checks=2, repeats=2, channels=(8, 8, 16), batch_size=8, draws=200, precision="fp32")
+CHECKS = [2, 5, 10, 20]
 FILES = [
     "results.json",
     "tables/utility.csv",
@@ -28,6 +30,9 @@ FILES = [
     "internal/INTERNAL.txt",
     "tables/utility-scores.csv",
     "tables/utility-comparisons.csv",
+    "tables/utility-selection.csv",
+    "curves/utility-unet-synthetic.json",
+    "seal.json",
 ]
 
 
@@ -42,7 +47,14 @@ def test_end_to_end_is_reproducible_and_made_once(real: Path, synthetic: Path, t
     assert provenance["inputs"] == {"real": Cohort.open(real).id, "synthetic": Cohort.open(synthetic).id}
     assert found["utility.real.unet.dice"].n == 5 and 0.05 < (found["utility.real.unet.dice"].value or 0) <= 1
     curve = json.loads((first / "curves" / "utility-unet.json").read_text())
-    assert [(s["name"], s["x"]) for s in curve["series"]] == [("real", [10, 20]), ("stylegan-2", [10, 20])]
+    assert [(s["name"], s["x"]) for s in curve["series"]] == [("real", CHECKS), ("stylegan-2", CHECKS)]
+    with (first / "tables" / "utility-selection.csv").open(newline="") as file:
+        chosen = [r["weights_chosen_by"] for r in csv.DictReader(file) if r["class"] == "mean"]
+    assert chosen == ["synthetic", "real", "last"]
+    others = [
+        f"utility.select-{choice}.{what}.unet.dice" for choice in ("real", "last") for what in ("synthetic", "ratio")
+    ]
+    assert [name for name in found if name.startswith("utility.select-") and name.endswith(".dice")] == others
     before = (first / "results.json").stat().st_mtime_ns
     evaluate_utility(real, [synthetic], first, 0, CONFIG)
     assert (first / "results.json").stat().st_mtime_ns == before
@@ -64,13 +76,18 @@ def test_test_subjects_are_read_once_and_never_to_choose(
     config = CONFIG.model_copy(update={"repeats": 1, "updates": 2})
     results, _ = read_results(evaluate_utility(real, [synthetic], tmp_path / "out", 0, config))
     test, validation = (Cohort.open(real).subjects(split)[0] for split in ("test", "validation"))
-    assert read == [validation, validation, test] * 2
+    made = Cohort.open(synthetic).subjects()
+    told = [{validation: "validation", test: "test"}.get(s, "synthetic" if s in made else s) for s in read]
+    assert told == ["validation", "validation", "test"] + ["synthetic", "validation"] * 2 + ["test"] * 3
     counted = results[-1]
-    assert counted.name == "utility.test_readings.unet" and counted.value == read.count(test)
+    assert counted.name == "utility.test_readings.unet" and counted.value == read.count(test) == 4
 
 
-def test_a_copy_of_the_training_split_is_worth_exactly_as_much(real: Path, tmp_path: Path) -> None:
+def test_a_copy_of_the_training_split_is_worth_exactly_as_much(
+    real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Same cases, same seeds: if anything but the cases differed between the arms, the ratio would not be 1."""
+    monkeypatch.setattr(arms, "held_out", lambda _, rows, __: (rows, rows[:3]))
     cohort = Cohort.open(real)
     assert cohort.images is not None and cohort.labels is not None and cohort.scheme is not None
     settings = {"modality": "MR", "size": cohort.size, "channels": cohort.encoding.channels, "dtype": "uint8"}
@@ -78,7 +95,8 @@ def test_a_copy_of_the_training_split_is_worth_exactly_as_much(real: Path, tmp_p
     with CohortWriter(tmp_path / "copy", **settings, **made) as writer:
         for i in cohort.rows("train"):
             writer.append(cohort.images[i], cohort.labels[i], {"case_id": f"c{i}", "subject_id": f"c{i}"})
-    out = evaluate_utility(real, [tmp_path / "copy"], tmp_path / "out", 0, CONFIG)
+    config = CONFIG.model_copy(update={"select": "real"})
+    out = evaluate_utility(real, [tmp_path / "copy"], tmp_path / "out", 0, config)
     found = {r.name: r for r in read_results(out)[0]}
     ratio = found["utility.ratio.unet.dice"]
     assert ratio.value == 1 and ratio.low is not None and ratio.high is not None and ratio.low <= 1 <= ratio.high
@@ -98,9 +116,9 @@ def test_real_and_synthetic_together(real: Path, synthetic: Path, tmp_path: Path
     assert int(both["training_cases"]) == 2 * max(n) and float(both["gain"]) < 1
     only = config.model_copy(update={"arms": ("both",)})
     without, _ = read_results(evaluate_utility(real, [synthetic], tmp_path / "only", 0, only))
-    alone = ("synthetic", "ratio", "difference", "test_readings")
-    assert [r for r in results if r.name.split(".")[1] not in alone] == without[:-1]
-    assert (results[-1].value, without[-1].value) == (3, 2)
+    alone = ("synthetic", "ratio", "difference", "test_readings", "select")
+    assert [r for r in results if r.name.split(".")[1].partition("-")[0] not in alone] == without[:-1]
+    assert (results[-1].value, without[-1].value) == (5, 2)
 
 
 def test_every_side_has_the_same_updates_settings_and_seeds(
@@ -125,7 +143,7 @@ def test_every_side_has_the_same_updates_settings_and_seeds(
     changes = {"shares": (0.25,), "real_subjects": (4,), "arms": ("synthetic", "finetuned"), "updates": 6}
     config = CONFIG.model_copy(update=changes)
     results, _ = read_results(evaluate_utility(real, [synthetic], tmp_path / "all", 0, config))
-    assert made == [6] * 2 * 7 and results[-1].value == 2 * 7
+    assert made == [6] * 2 * 7 and results[-1].value == 2 * 9
     assert len(set(asked)) == 2  # repeats
     values = {r.name: r.value for r in results}
     kinds = ("real", "synthetic", "both-25", "finetuned", "real@4", "both-25@4", "finetuned@4")

@@ -200,7 +200,7 @@ def test_the_paper_preset_is_what_was_published() -> None:
     assert (name, steps, cfg.steps, options["variance"]) == ("ddpm", 4000, 4000, "large")
     betas = linear_betas(cfg.steps)
     assert math.isclose(betas[0], 2.5e-5, rel_tol=1e-9) and math.isclose(betas[-1], 5e-3, rel_tol=1e-9)
-    assert math.isclose(ema_decay(cfg.batch_size, cfg.ema_images, 0, rampup=None), 0.9999, rel_tol=1e-7)
+    assert math.isclose(ema_decay(cfg.batch_size, cfg.ema_images, 0, cfg.ema_rampup), 0.9999, rel_tol=1e-7)
     assert cfg.channels[0] == 64 and cfg.batch_size == 32
 
 

@@ -185,7 +185,7 @@ def _fidelity_and_privacy(
             at = f"{kind}.{name}" if len(made) > 1 else kind
             if kind == "fidelity":
                 results += [Result(f"{at}.frechet", 10.0 + i, 9.0 + i, 12.0 + i, better="lower", n=50),
-                            Result(f"{at}.frechet.baseline", 4.0, 3, 5, better="lower", n=50)]  # fmt: skip
+                            Result(f"{at}.frechet.unseen_extrapolated", 4.0, 3, 5, better="lower", n=50)]  # fmt: skip
             else:
                 flagged = 8 if one.template == "joint" and one.loops["seed"] == "0" else 1
                 results += [Result(f"{at}.copies.flagged", flagged, 0, 9, "cases", "lower", 100),

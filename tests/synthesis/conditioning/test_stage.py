@@ -98,6 +98,25 @@ def test_a_case_does_not_depend_on_n(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("drawer")
+def test_the_controls_start_where_the_search_starts_and_move_nothing(folder: Path, tmp_path: Path) -> None:
+    label, filtered = (CONFIG.model_copy(update={"method": method}) for method in ("label", "filter"))
+    made, few = go(folder, tmp_path / "label", 11, config=label), go(folder, tmp_path / "few", 5, config=label)
+    assert len(made) == 11 and made.provenance["config"]["generator"] == "stylegan2+pseudo-labels"
+    assert set(made.column("steps")) == {"0"} and made.sampling["acceptance_rate"] == 1
+    assert (made.images[:5] == few.images[:]).all()  # type: ignore[index]
+    encoded = made.encoding.encode_images(made.images[:])  # type: ignore[index]
+    seen = open_classifier(folder / "classifier").classifier.predict(encoded)
+    assert (made.class_matrix().argmax(1) == seen.argmax(1)).all() and (made.class_matrix().sum(1) == 1).all()
+    kept = go(folder, tmp_path / "filter", 11, config=filtered.model_copy(update={"minimum_accepted": 0.0}))
+    assert set(kept.column("steps")) == {"0"} and kept.provenance["config"]["generator"] == "stylegan2+filter"
+    first = kept.column("attempts") == "1"
+    starts = {image.tobytes() for image in made.images[:]}  # type: ignore[index]
+    assert first.any() and any(image.tobytes() in starts for image in kept.images[first])  # type: ignore[index]
+    with pytest.raises(UsageError, match="method=label takes cases as they come"):
+        go(folder, tmp_path / "no", 4, config=label, classes="balanced")
+
+
+@pytest.mark.usefixtures("drawer")
 def test_named_classes_leave_the_others_free(folder: Path, tmp_path: Path) -> None:
     cohort = go(folder, tmp_path / "out", 6, classes={"ill": 1.0})
     assert set(cohort.column("ill")) == {"1"} and set(cohort.column("well")) == {""}

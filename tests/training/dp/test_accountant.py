@@ -40,6 +40,8 @@ def test_a_plan_in_subjects() -> None:
     assert found.delta == 1 / 400 and found.epsilon == epsilon_of(2.0, 1 / 400, 0.1, 7)
     told = statement(found, PrivacySettings(noise=2.0)) or {}
     assert told["epsilon"] == found.epsilon and told["unit"] == "patient" and told["noise_multiplier"] == 2.0
+    usual = told["epsilon_at_delta_1e-5"]
+    assert usual == pytest.approx(direct(2.0, 1e-5, 0.1, 7, eps_error=0.01), rel=0.05) and usual > found.epsilon
 
 
 def test_nothing_is_claimed_without_noise_or_with_noise_that_can_be_drawn_again() -> None:

@@ -170,7 +170,7 @@ class ConsistencyFindings:
         write_curve(folder, "consistency", title, label, f"share of cases, {BINS} bins", shares, vertical=mark)
         title = "What a threshold would reject"
         write_curve(folder, "consistency-below", title, f"threshold on the {label}", "share of cases below", lost)
-        course = [(update, score) for update, score in self.segmenter.curve if np.isfinite(score)]
+        course = [(update, score) for update, score in self.segmenter.curves["validation"] if np.isfinite(score)]
         where = folder if len(self.cohort.subjects("validation")) >= MIN_SUBJECTS else folder / "internal"
         series = {"real": ([update for update, _ in course], [score for _, score in course])}
         title = "Validation Dice of the segmenter that reads the images"

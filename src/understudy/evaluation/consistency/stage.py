@@ -18,10 +18,11 @@ from understudy.core.errors import UnderstudyError
 from understudy.core.progress import progress
 from understudy.core.provenance import Provenance
 from understudy.core.seed import derive
-from understudy.core.stage import finished, output_folder
+from understudy.core.stage import finished
 from understudy.evaluation.consistency.config import ConsistencyConfig
 from understudy.evaluation.consistency.report import ConsistencyFindings, Side
 from understudy.evaluation.consistency.scores import case_scores
+from understudy.evaluation.folder import results_folder
 from understudy.evaluation.guard import leak_note, open_pair, short_names
 from understudy.tasks.segmentation import CohortCases, Segmenter, subject_cases, train_segmenter
 
@@ -50,11 +51,15 @@ def evaluate_consistency(
     provenance = Provenance("evaluate consistency", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "results.json", provenance):
         return Path(out)
-    with output_folder(out) as folder, progress("segmenter", config.updates + len(others) + 1, "steps") as update:
+    with (
+        results_folder(out, cohort) as folder,
+        progress("segmenter", config.updates + len(others) + 1, "steps") as update,
+    ):
         validation = subject_cases(cohort, "validation")
         cases = CohortCases(cohort, cohort.rows("train"), cohort.encoding)
         own = derive(seed, "agreement", "segmenter")
-        segmenter = train_segmenter(cases, validation.classes, config, own, validation.score, lambda: update(advance=1))
+        judges = {"validation": validation.score}
+        segmenter = train_segmenter(cases, validation.classes, config, own, judges, lambda: update(advance=1))
         update(description="images")
         sides = []
         for name, one in zip(["real", *short_names(others)], [cohort, *others], strict=True):

@@ -5,6 +5,8 @@ generator are no independent cases: a resample draws whole **generators** with r
 Of G generators there are C(2G - 1, G) different resamples, so that with few of them the interval is rough, and with one
 there is none; resamples in which a coefficient is not defined are left out and counted. A coefficient over all cohorts
 mixes two questions, between generators and within them; ``kendall_within`` counts pairs of one generator only.
+**Subsets** are named by the settings, before anything is seen: all cohorts, those that were not spoilt on purpose, and
+those of finished generators. A spoilt cohort's answer is built in, so that it decides no question about generators.
 **p**: utilities change places among the cohorts of one generator, which is what can be exchanged where generators
 differ; it says nothing of differences between generators. Where each generator has one cohort, they change places among
 all. Holm over the metrics.
@@ -23,14 +25,16 @@ item are ties, as they are where the resample is written out.
 **Checked** in tests/evaluation/correlation/test_coefficients.py (SciPy to 1e-12, ties and resamples included; by hand).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import stats
 
 from understudy.core.result import Result
 from understudy.core.seed import derive, rng
-from understudy.core.statistics import NESTED_TAILS, by_subject, percentile_interval, resample
+from understudy.core.statistics import TAILS, by_subject, percentile_interval, resample
 from understudy.evaluation.correlation.config import CorrelationConfig
 from understudy.evaluation.correlation.join import CohortScores
 from understudy.evaluation.paired import holm
@@ -95,6 +99,12 @@ def _share(both: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 MINIMUM = 12  # cohorts behind a coefficient
+SUBSET_MINIMUM = 6  # of a subset, which is read beside the whole
+SUBSETS = {  # named beforehand by the settings; which kinds of cohorts (join.COHORT_KINDS) are in each
+    "all": ("finished", "unfinished", "spoilt"),
+    "unspoilt": ("finished", "unfinished"),
+    "finished": ("finished",),
+}
 NAMES = ("spearman", "kendall", "kendall_within")
 
 
@@ -110,18 +120,24 @@ class Coefficient:
 
 @dataclass(frozen=True)
 class MetricCorrelation:
-    """One metric against utility, over the cohorts that have it; `better`: which way is better, of the metric.
+    """One metric against utility, over those of a subset that have it; `better`: which way is better, of the metric.
 
     The coefficients, by name, are empty where the cohorts are too few; p is that of the permutations, p_holm the same,
     corrected over the metrics.
     """
 
+    subset: str
     metric: str
     better: str
     cohorts: list[CohortScores]
     coefficients: dict[str, Coefficient]
     p: float | None = None
     p_holm: float | None = None
+
+    @property
+    def minimum(self) -> int:
+        """How many cohorts are needed for a coefficient."""
+        return MINIMUM if self.subset == "all" else SUBSET_MINIMUM
 
     @property
     def generators(self) -> int:
@@ -135,22 +151,40 @@ class MetricCorrelation:
 
 
 def correlations(cohorts: Sequence[CohortScores], config: CorrelationConfig, seed: int) -> list[MetricCorrelation]:
-    """Correlate every metric that some cohort has with utility, in the order of the results; all by the same seed."""
+    """Correlate every metric that some cohort has with utility, in the order of the results; all by the same seed.
+
+    Over all cohorts first; then, where the settings mark some, over each smaller subset; Holm within each.
+    """
     items = [item for cohort in cohorts for item in cohort.fidelity.items()]
     metrics = {metric: result.better for metric, result in items if result.value is not None}
-    found = [_correlation(metric, better, cohorts, config, seed) for metric, better in metrics.items()]
-    return [replace(one, p_holm=p) for one, p in zip(found, holm([one.p for one in found]), strict=True)]
+    done: list[MetricCorrelation] = []
+    for subset, kinds in SUBSETS.items():
+        chosen = [cohort for cohort in cohorts if cohort.kind in kinds]
+        if subset == "all" or len(chosen) < len(cohorts):
+            found = [_correlation(subset, metric, better, chosen, config, seed) for metric, better in metrics.items()]
+            done += [replace(one, p_holm=p) for one, p in zip(found, holm([one.p for one in found]), strict=True)]
+    return done
+
+
+def chance(n: int) -> float:
+    """Return which absolute Spearman coefficient of n > 2 independent cohorts one pair of rankings in twenty passes.
+
+    By the t distribution with n - 2 degrees of freedom.
+    """
+    t = float(stats.t.ppf(TAILS[1], n - 2))
+    return t / math.sqrt(n - 2 + t * t)
 
 
 def _correlation(
-    metric: str, better: str, every: Sequence[CohortScores], config: CorrelationConfig, seed: int
+    subset: str, metric: str, better: str, every: Sequence[CohortScores], config: CorrelationConfig, seed: int
 ) -> MetricCorrelation:
     cohorts = [cohort for cohort in every if metric in cohort.fidelity and cohort.fidelity[metric].value is not None]
-    if len(cohorts) < MINIMUM:
-        return MetricCorrelation(metric, better, cohorts, {})
+    correlation = MetricCorrelation(subset, metric, better, cohorts, {})
+    if len(cohorts) < correlation.minimum:
+        return correlation
     x, y = _upward([c.fidelity[metric] for c in cohorts]), _upward([c.utility for c in cohorts])
     cluster = by_subject(np.array([cohort.generator for cohort in cohorts])).number
-    correlation = MetricCorrelation(metric, better, cohorts, coefficients(x, y, cluster, config.draws, seed))
+    correlation = replace(correlation, coefficients=coefficients(x, y, cluster, config.draws, seed))
     block = np.zeros_like(cluster) if correlation.alone else cluster
     return replace(correlation, p=permutation_p(signs(x), y, block, config.permutations, derive(seed, "p")))
 
@@ -181,4 +215,4 @@ def _coefficient(values: np.ndarray, groups: int) -> Coefficient:
         return Coefficient(None, None, None, degenerate)
     if groups < 2 or not len(resamples):
         return Coefficient(float(value), None, None, degenerate)
-    return Coefficient(float(value), *percentile_interval(resamples, NESTED_TAILS), degenerate)
+    return Coefficient(float(value), *percentile_interval(resamples), degenerate)

@@ -21,7 +21,15 @@ from understudy.evaluation.correlation.config import CorrelationConfig
 from understudy.evaluation.guard import numbered
 
 KINDS = ("fidelity", "utility")
-BESIDE = ("size_matched", "baseline", "real")  # what stands beside a metric and is none
+BESIDE = (
+    "size_matched",
+    "unseen",
+    "unseen_extrapolated",
+    "redrawn",
+    "real",
+    "baseline",
+)  # beside a metric; once a baseline
+COHORT_KINDS = ("finished", "unfinished", "spoilt")
 SHORT = 12  # characters of an id in a sentence
 
 
@@ -30,6 +38,7 @@ class CohortScores:
     """A synthetic cohort of n cases, named by its generator ("": not recorded), and what was measured of it.
 
     Fidelity holds the numbers that have a better direction, by metric, e.g. ``frechet``, ``labels.tumour.wasserstein``.
+    The kind is one of COHORT_KINDS, as the settings say.
     """
 
     name: str
@@ -38,6 +47,7 @@ class CohortScores:
     n: int
     fidelity: dict[str, Result]
     utility: Result
+    kind: str = "finished"
 
 
 @dataclass(frozen=True)
@@ -97,7 +107,8 @@ def join(paths: Sequence[Path], config: CorrelationConfig) -> Joined:
     score = f"{utility[0].config['network']}.{config.score or _usual(utility[0])}"
     scores = {cohort: found for folder in utility for cohort, found in _scores(folder, measured, config.arm, score)}
     named = zip(numbered([one.generator for one in measured.values()]), measured.items(), strict=True)
-    cohorts = [CohortScores(name, cohort, *one, scores[cohort]) for name, (cohort, one) in named]
+    kinds = _kinds(list(measured), config)
+    cohorts = [CohortScores(name, cohort, *one, scores[cohort], kinds[cohort]) for name, (cohort, one) in named]
     hashes = sorted(file_hash(folder.path / "results.json") for folder in folders)
     digest = hashlib.sha256("".join(hashes).encode()).hexdigest()
     return Joined(folders[0].inputs["real"], cohorts, score, digest)
@@ -154,6 +165,22 @@ def _scores(folder: _Folder, measured: Mapping[str, _Fidelity], arm: str, score:
             why = found.note if found else "choose one that is there with --set score=... or --set arm=..."
             raise UnderstudyError(f"{folder.path} has no number {name}: {why}")
         yield cohort, found
+
+
+def _kinds(ids: Sequence[str], config: CorrelationConfig) -> dict[str, str]:
+    """Return the kind of each cohort; raises UsageError where the settings name none, several, or one twice."""
+    kinds = dict.fromkeys(ids, "finished")
+    for kind, beginnings in (("unfinished", config.unfinished), ("spoilt", config.spoilt)):
+        for beginning in beginnings:
+            found = [cohort for cohort in ids if cohort.startswith(beginning)]
+            if len(found) != 1 or kinds[found[0]] != "finished":
+                how = f"{len(found)} of the cohorts" if len(found) != 1 else "a cohort that is named twice"
+                raise UsageError(
+                    f"--set {kind}=... names cohorts by the first characters of their ids, each once, and "
+                    f"{beginning!r} fits {how}: the ids are in tables/correlation-cohorts.csv of a first run"
+                )
+            kinds[found[0]] = kind
+    return kinds
 
 
 def _usual(folder: _Folder) -> str:

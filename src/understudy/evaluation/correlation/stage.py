@@ -12,10 +12,11 @@ metric may follow utility there, and fail to choose between two finished generat
 from pathlib import Path
 
 from understudy.core.provenance import Provenance
-from understudy.core.stage import finished, output_folder
+from understudy.core.stage import finished
 from understudy.evaluation.correlation.config import CorrelationConfig
 from understudy.evaluation.correlation.join import join
 from understudy.evaluation.correlation.report import write_correlation
+from understudy.evaluation.folder import results_folder
 
 
 def evaluate_correlation(results: list[Path], out: Path, seed: int, config: CorrelationConfig | None = None) -> Path:
@@ -34,6 +35,6 @@ def evaluate_correlation(results: list[Path], out: Path, seed: int, config: Corr
     provenance = Provenance("evaluate correlation", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "results.json", provenance):
         return Path(out)
-    with output_folder(out) as folder:
+    with results_folder(out) as folder:
         write_correlation(folder, joined, config, provenance)
     return Path(out)

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from understudy.evaluation.features import encoder, random_filters, texture, torchscript
+from understudy.evaluation.features import encoder, imagenet, random_filters, texture, torchscript
 from understudy.evaluation.features.extractor import Extractor, ExtractorInputs
 
 EXTRACTORS: dict[str, Callable[[ExtractorInputs], Extractor]] = {
     "encoder": encoder.build,
+    "imagenet": imagenet.build,
     "random": random_filters.build,
     "texture": texture.build,
     "torchscript": torchscript.build,

@@ -43,7 +43,7 @@ class Cache:
         """Keep an array under a key."""
         if self.folder is None:
             return
-        with whole_file(self._file(key), alone=False) as handle:
+        with whole_file(self._file(key), mode=0o600, alone=False) as handle:
             np.save(handle, array, allow_pickle=False)
 
     def _file(self, key: Mapping[str, Any]) -> Path:
@@ -81,6 +81,7 @@ def open_cache(folder: Path | None, outputs: Sequence[Path]) -> Cache:
         )
     if place.exists() and not (place / STAMP).is_file() and (not place.is_dir() or any(place.iterdir())):
         raise UsageError(f"{folder} exists and is not a cache: name an empty or a new folder")
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place.mkdir(parents=True, exist_ok=True)
+    place.chmod(0o700)
     stamp(place)
     return Cache(place)

@@ -10,10 +10,11 @@ class FeatureConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    features: Literal["encoder", "random", "texture", "torchscript"] = Field(
+    features: Literal["encoder", "imagenet", "random", "texture", "torchscript"] = Field(
         "encoder",
-        description="encoder: learned on the real training split; random: a fixed random network; texture: "
-        "grey levels and their co-occurrence (2D); torchscript: a network by file",
+        description="encoder: learned on the real training split; imagenet: EfficientNet-Lite0, the same in every "
+        "study (extra features); random: a fixed random network; texture: grey levels and their co-occurrence (2D); "
+        "torchscript: a network by file",
     )
     encoder_updates: int = Field(200, ge=1, description="updates of the encoder")
     network_sha256: str = Field("", pattern="^([0-9a-f]{64})?$", description="hash of the scripted network's file")

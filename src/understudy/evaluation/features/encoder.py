@@ -8,10 +8,10 @@ are the mean responses of all four levels, so that grain counts beside shape.
 **Differs**: a network of 50,000 weights that trains in well under a minute on one core at 64 pixels, a fixed number of
 updates, crops of at most 64 pixels (volumes: 24 voxels) at the same place in both views. The weights follow from the
 cohort and a fixed seed, not the run's: the same machine and cohort give the same reference. **What it has seen**: all
-real training subjects, so both halves of the baseline are familiar to it, and synthetic cases are not. Had it memorised
-these cases, unseen real subjects would lie above the baseline. On lgg_tcga (40 of 80 subjects, 12 random splits) they
-lay 1.08 times [0.82, 1.43] as far as seen ones, relative to random features: no such effect was found, and one of 1.4
-is not excluded. Test and control subjects are never read. **Against random features** there, in units of the baseline:
+real training subjects, and neither synthetic cases nor the unseen subjects of the baselines. Had it memorised the cases
+that it saw, unseen subjects would lie too far. On lgg_tcga (40 of 80 subjects, 12 random splits) they lay 1.08 times
+[0.82, 1.43] as far as seen ones, relative to random features: no such effect was found, and one of 1.4 is not excluded.
+**Against random features** there, in units of the distance between halves of the real subjects:
 a blur counts 1.0 to 2.9 times as much, noise of a tenth of the half range 1.9 to 11 times; losing subjects moves the
 distance up in 90 % of the steps (random: 80 %).
 **Checked** in tests/evaluation/features/test_encoder.py (same seed, same bits; case by case; the training split only).

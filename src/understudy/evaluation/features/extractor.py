@@ -1,8 +1,8 @@
 """What an entry of the menu of feature extractors is: built from the real side, then a function of images.
 
 An extractor maps each image by itself: features do not depend on the other images of a block. Whatever it learned, it
-learned on the **real training split** alone; both sets of a comparison, and both halves of the baseline, go through the
-same one. Images are read block by block, in bounded memory.
+learned on the **real training split** alone; both sets of a comparison, and unseen real cases beside them, go through
+the same one. Images are read block by block, in bounded memory.
 **Checked** in tests/evaluation/features/test_random_filters.py (order, block size).
 """
 

@@ -7,6 +7,7 @@ nothing is read.
 """
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -42,6 +43,12 @@ class ImageMeasures:
     spectra: np.ndarray
     logits: np.ndarray | None = None
 
+    @property
+    def none(self) -> "ImageMeasures":
+        """The same without a row."""
+        logits = None if self.logits is None else self.logits[:0]
+        return ImageMeasures(self.features[:0], self.intensities[:0], self.spectra[:0], logits)
+
     def compared(self, needs: str, channels: tuple[Channel, ...]) -> dict[str, np.ndarray]:
         """Return the matrices (n, F) that a metric compares, by what is added to its name; or none."""
         if needs == "intensities":
@@ -49,7 +56,8 @@ class ImageMeasures:
             return {f".{name}": cumulative(self.intensities[:, k], c) for k, (name, c) in enumerate(named)}
         if needs == "logits":
             return {} if self.logits is None else {"": self.logits}
-        return {"": self.spectra.reshape(len(self.spectra), -1) if needs == "spectra" else self.features}
+        n, *shape = self.spectra.shape
+        return {"": self.spectra.reshape(n, math.prod(shape)) if needs == "spectra" else self.features}
 
 
 def measure(

@@ -8,9 +8,11 @@ from understudy.evaluation.features.config import FeatureConfig
 
 
 class FidelityConfig(FeatureConfig):
-    """How often halves are drawn, how distances are estimated, and what is shown."""
+    """How often baselines are drawn, how distances are estimated, and what is shown."""
 
-    draws: int = Field(20, ge=2, description="random halves of the real subjects behind the baseline")
+    draws: int = Field(
+        20, ge=2, description="random draws of cases, and random halves of unseen subjects, behind the baselines"
+    )
     subsets: int = Field(100, ge=1, description="subsets of the kernel distance")
     subset_size: int = Field(1000, ge=2, description="cases of each set in a subset")
     sizes: int = Field(15, ge=2, description="sample sizes behind the Frechet distance at infinitely many cases")

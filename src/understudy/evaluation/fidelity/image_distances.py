@@ -1,8 +1,8 @@
 """How far images of synthetic cohorts lie from real ones: every metric of the menu, and the diversity of each set.
 
 Each cohort is read once (arrays.py), then pairs of cases for their resemblance (ms_ssim.py). Beside each distance
-stands its baseline (baseline.py). Extractors that learn have seen the whole real training split, so **both halves of
-the baseline** are familiar to them and synthetic cases are not: what that is worth stands in features/encoder.py.
+stand its baselines (baseline.py). Extractors that learn have seen the training split alone, so that unseen subjects are
+as new to them as synthetic cases are: what that is worth stands in features/encoder.py.
 **Checked** in tests/evaluation/fidelity/test_stage.py.
 """
 
@@ -22,24 +22,25 @@ from understudy.evaluation import METRICS
 from understudy.evaluation.features.cache import Cache
 from understudy.evaluation.features.extractor import Extractor
 from understudy.evaluation.fidelity.arrays import ImageMeasures, channel_names, measure, standardised
-from understudy.evaluation.fidelity.baseline import Baseline, real_baselines
+from understudy.evaluation.fidelity.baseline import Baselines, RealBaselines, RealCases
 from understudy.evaluation.fidelity.config import FidelityConfig
 from understudy.evaluation.fidelity.intensity import densities
 from understudy.evaluation.fidelity.ms_ssim import set_result
 from understudy.evaluation.folder import join_notes, three
 from understudy.evaluation.guard import leak_note
-from understudy.evaluation.metric import Metric
+from understudy.evaluation.metric import Metric, Quantity
 
 TABLE = (
     *("cohort", "generator", "metric", "value", "size_matched", "size_matched_low", "size_matched_high"),
-    *("baseline", "baseline_low", "baseline_high", "n_real", "n_synthetic", "n_size_matched", "features", "note"),
+    *("unseen", "unseen_low", "unseen_high", "unseen_extrapolated", "redrawn", "redrawn_low", "redrawn_high"),
+    *("n_real", "n_synthetic", "n_size_matched", "unseen_subjects", "features", "note"),
 )
 
 NO_CLASSES = (
     "not measured: it needs probabilities of classes, and features={} gives none; they come from a "
     "scripted classifier: features=torchscript with network_classes=logits or probabilities"
 )
-SIZES_PER_DRAW = 3  # of the extrapolated Frechet distance, on each half
+SIZES_PER_DRAW = 3  # of the extrapolated Frechet distance, in each draw of a baseline
 
 
 @dataclass(frozen=True)
@@ -71,20 +72,21 @@ class ImageFindings:
 
 @dataclass(frozen=True)
 class ImageComparison:
-    """One metric of one synthetic cohort, of F features: the plain number, named as in tables, and its baseline."""
+    """One metric of one synthetic cohort, of F features: the plain number, named as in tables, and its baselines."""
 
     case_set: CaseSet
     metric: Metric
+    quantity: Quantity
     features: int
     plain: Result
-    baseline: Baseline
+    baselines: Baselines
 
 
 def steps(encoding: Encoding, others: int, config: FidelityConfig) -> int:
     """Return how often :func:`compare_images` calls `advance`."""
     times = {"intensities": encoding.image_channels, "logits": int(config.network_classes != "none")}
     baselines = sum(times.get(needs, 1) for needs in _needs()) * config.draws
-    return 2 * (1 + others) + baselines * others if others else 0
+    return 1 + 2 * (1 + others) + baselines * others if others else 0
 
 
 def _needs() -> list[str]:
@@ -94,6 +96,7 @@ def _needs() -> list[str]:
 
 def compare_images(
     real: CaseSet,
+    unseen: CaseSet,
     others: Sequence[CaseSet],
     config: FidelityConfig,
     seed: int,
@@ -101,24 +104,25 @@ def compare_images(
     extract: Extractor,
     cache: Cache,
 ) -> ImageFindings:
-    """Compare the images of synthetic cohorts with those of real training subjects.
+    """Compare the images of synthetic cohorts with those of real training subjects, and of unseen ones beside them.
 
-    The seed is that of halves, subsets and pairs; `advance` is called after each step with what it was.
+    The seed is that of draws, halves, subsets and pairs; `advance` is called after each step with what it was.
     """
-    encoding, case_sets, found = real.cohort.encoding, (real, *others), ImageFindings()
-    measured = []
+    encoding, case_sets, found = real.cohort.encoding, (real, unseen, *others), ImageFindings()
+    measured: list[ImageMeasures] = []
     for case_set in case_sets:
-        measured.append(measure(case_set.cohort, case_set.rows, encoding, extract, config.bins, cache))
-        found.intensities[case_set.name] = densities(measured[-1].intensities, encoding.channels)
-        found.spectra[case_set.name] = measured[-1].spectra.mean(0, dtype=np.float64)
+        about = (case_set.cohort, case_set.rows, encoding, extract, config.bins, cache)
+        measured.append(measure(*about) if len(case_set.rows) else measured[0].none)
+        if case_set is not unseen:
+            found.intensities[case_set.name] = densities(measured[-1].intensities, encoding.channels)
+            found.spectra[case_set.name] = measured[-1].spectra.mean(0, dtype=np.float64)
         advance("features")
     if extract.standardised:
         measured = standardised(measured)
     pairs = list(zip(case_sets, measured, strict=True))
     found.features = {case_set.name: m.features for case_set, m in pairs}
     subjects = len(real.cohort.subjects("train"))
-    own = derive(seed, "fidelity")
-    comparisons = [c for other in pairs[1:] for c in _compare(pairs[0], other, config, own, advance)]
+    comparisons = list(_compare(pairs[0], pairs[1], pairs[2:], config, derive(seed, "fidelity"), advance))
     names = list(dict.fromkeys(c.plain.name for c in comparisons))
     for compared in sorted(
         comparisons, key=lambda c: names.index(c.plain.name)
@@ -129,7 +133,7 @@ def compare_images(
     if extract.logits is None:
         none = Result("", None, better="higher", seed=seed, note=NO_CLASSES.format(config.features))
         found.results += [replace(none, name=f"{case_set.prefix}.inception_score") for case_set in others]
-    for results in _resemblance(case_sets, encoding, config, seed, advance):
+    for results in _resemblance((real, *others), encoding, config, seed, advance):
         found.results += [public(result, subjects) for result in results]
     return found
 
@@ -140,26 +144,32 @@ def title(config: FidelityConfig) -> str:
 
 
 def _compare(
-    real: Imaged, other: Imaged, config: FidelityConfig, seed: int, advance: Callable[[str], Any]
+    real: Imaged,
+    unseen: Imaged,
+    others: Sequence[Imaged],
+    config: FidelityConfig,
+    seed: int,
+    advance: Callable[[str], Any],
 ) -> Iterator[ImageComparison]:
-    (case_set, ours), channels = real, real[0].cohort.encoding.channels
-    subjects = case_set.cohort.column("subject_id")[case_set.rows]
+    channels, subjects = real[0].cohort.encoding.channels, unseen[0].cohort.column("subject_id")[unseen[0].rows]
     units = {f".{name}": c.meaning for name, c in zip(channel_names(channels), channels, strict=True)}
-    # of a single half: the halves are many, and what each estimates less well averages out
-    per_half = {"subsets": -(-config.subsets // config.draws), "sizes": min(config.sizes, SIZES_PER_DRAW)}
-    fewer = config.model_copy(update=per_half)
+    # in a single draw: draws are many, and what each estimates less well averages out
+    per_draw = {"subsets": -(-config.subsets // config.draws), "sizes": min(config.sizes, SIZES_PER_DRAW)}
+    fewer = config.model_copy(update=per_draw)
     for needs in _needs():
         metrics = {name: metric for name, metric in METRICS.items() if metric.needs == needs}
-        theirs = other[1].compared(needs, channels)
-        for ending, matrix in ours.compared(needs, channels).items():
-            made, after = theirs[ending], partial(advance, needs)
-            bound = {name: partial(metric.function, **_settings(metric, fewer)) for name, metric in metrics.items()}
-            baselines = real_baselines(bound, matrix, subjects, made, config.draws, seed, after)
-            for metric in metrics.values():
-                plain = metric.results(real=matrix, synthetic=made, seed=seed, **_settings(metric, config))
-                for q in metric.quantities:
-                    named = replace(plain[q.name], name=q.name + ending, unit=units[ending] if ending else q.unit)
-                    yield ImageComparison(other[0], metric, matrix.shape[1], named, baselines[q.name])
+        bound = {name: partial(metric.function, **_settings(metric, fewer)) for name, metric in metrics.items()}
+        new = unseen[1].compared(needs, channels)
+        for ending, matrix in real[1].compared(needs, channels).items():
+            baselines = RealBaselines(bound, RealCases(matrix, new[ending], subjects), config.draws, seed)
+            for case_set, measured in others:
+                made = measured.compared(needs, channels)[ending]
+                beside = baselines.beside(made, partial(advance, needs))
+                for metric in metrics.values():
+                    plain = metric.results(real=matrix, synthetic=made, seed=seed, **_settings(metric, config))
+                    for q in metric.quantities:
+                        named = replace(plain[q.name], name=q.name + ending, unit=units[ending] if ending else q.unit)
+                        yield ImageComparison(case_set, metric, q, matrix.shape[1], named, beside[q.name])
 
 
 def _resemblance(
@@ -182,17 +192,18 @@ def _settings(metric: Metric, config: FidelityConfig) -> dict[str, Any]:
 
 
 def _results(c: ImageComparison, extractor: str, seed: int) -> Iterator[Result]:
-    """Yield the plain number, the size-matched one and the baseline of a comparison."""
+    """Yield the plain number of a comparison and its baselines."""
     features = f"{c.features} features of {extractor}" if c.metric.needs == "features" else ""
     warning, leak = c.metric.warning(c.plain.n, c.features), leak_note(c.case_set.cohort)
     note = join_notes(features, c.plain.note, warning, leak)
     plain = replace(c.plain, name=f"{c.case_set.prefix}.{c.plain.name}", seed=seed, note=note)
     yield plain
-    yield from c.baseline.results(plain, features, c.metric.warning(c.baseline.n, c.features))
+    yield from c.baselines.results(plain, c.quantity.bounds, features, c.metric.warning(c.baselines.n, c.features))
 
 
 def _row(c: ImageComparison, results: list[Result], n_real: int) -> list[Any]:
-    plain, size_matched, baseline = results
-    numbers = [plain.value, *three(size_matched), *three(baseline)]
-    sizes = [n_real, len(c.case_set.rows), c.baseline.n, c.features]
-    return [c.case_set.name, c.case_set.cohort.generator, c.plain.name, *numbers, *sizes, plain.note]
+    beside = {result.name.rpartition(".")[2]: result for result in results[1:]}
+    numbers = [results[0].value, *(v for kind in ("size_matched", "unseen") for v in three(beside[kind]))]
+    numbers += [three(beside.get("unseen_extrapolated"))[0], *three(beside["redrawn"])]
+    sizes = [n_real, len(c.case_set.rows), c.baselines.n, c.baselines.subjects, c.features]
+    return [c.case_set.name, c.case_set.cohort.generator, c.plain.name, *numbers, *sizes, results[0].note]

@@ -19,8 +19,9 @@ from understudy.evaluation.metric import MONOTONE, Metric, Quantity, check_featu
 def kid(
     *, real: np.ndarray, synthetic: np.ndarray, seed: int = 0, subsets: int = 100, subset_size: int = 1000
 ) -> Result:
-    """Return the kernel distance of two feature matrices, lower is better; unbiased, so that it may be negative.
+    """Return the kernel distance of two feature matrices, lower is better; it may be negative.
 
+    It is unbiased for independent cases; cases of few subjects lie farther from one another than 0 (baseline.py).
     It is the mean over random subsets, with the range that holds 95 % of them (of subsets, not of subjects). A subset
     holds `subset_size` cases of each set, at most half of the smaller set, so that subsets differ.
     """

@@ -3,10 +3,9 @@
 **Distances** of one statistic (label_maps.py) over the cases that have the class: the 1-D Wasserstein distance
 (scipy.stats.wasserstein_distance) divided by the standard deviation of the real values, and the two-sample
 Kolmogorov-Smirnov statistic, 0..1. Both are 0 for equal distributions, and greater than 0 for two finite samples of one
-distribution: beside each number stand the baseline (half of the real subjects against the other half) and the
-size-matched number (as many synthetic cases against one half), as for images (baseline.py). Results hold, for each
-class, the mean over the statistics; ``tables/labels.csv`` holds every statistic. How many cases lack the class, and how
-many maps are empty, are numbers of their own.
+distribution: beside each number stand its baselines, as for images (baseline.py). Results hold, for each class, the
+mean over the statistics; ``tables/labels.csv`` holds every statistic. How many cases lack the class, and how many maps
+are empty, are numbers of their own.
 **Differs** from tests of significance: with enough cases every difference is significant; a distance says how large.
 **Checked** in tests/evaluation/fidelity/test_label_distances.py (closed forms, baselines, few subjects, what is
 withheld).
@@ -23,7 +22,7 @@ from scipy import stats
 from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.result import Result
 from understudy.core.seed import derive
-from understudy.evaluation.fidelity.baseline import Baseline, real_baselines
+from understudy.evaluation.fidelity.baseline import KINDS, Baselines, RealBaselines, RealCases, mean_baselines
 from understudy.evaluation.fidelity.config import FidelityConfig
 from understudy.evaluation.fidelity.image_distances import CaseSet
 from understudy.evaluation.fidelity.label_maps import Described, class_histograms, describe, in_common_unit
@@ -34,11 +33,13 @@ from understudy.evaluation.metric import few_cases
 TABLE = (
     *("cohort", "class", "statistic", "unit", "real_mean", "real_sd", "mean", "sd"),
     *("wasserstein", "size_matched", "size_matched_low", "size_matched_high"),
-    *("baseline", "baseline_low", "baseline_high"),
-    *("ks", "ks_size_matched", "ks_baseline", "n_real", "n_synthetic", "n_size_matched", "note"),
+    *("unseen", "unseen_low", "unseen_high", "unseen_extrapolated", "redrawn", "redrawn_low", "redrawn_high"),
+    *("ks", "ks_size_matched", "ks_unseen", "ks_unseen_extrapolated", "ks_redrawn"),
+    *("n_real", "n_synthetic", "n_size_matched", "unseen_subjects", "note"),
 )
+BOUNDS = {"wasserstein": (0.0, np.inf), "ks": (0.0, 1.0)}
 Distance = Callable[..., Result]
-Compared = tuple[float, Baseline]  # one distance of one statistic: the plain number and its baseline
+Compared = tuple[float, Baselines]  # one distance of one statistic: the plain number and its baselines
 
 
 @dataclass
@@ -62,20 +63,24 @@ def kolmogorov_smirnov(*, real: np.ndarray, synthetic: np.ndarray, seed: int = 0
     return Result("ks", value, better="lower", n=min(len(real), len(synthetic)), seed=seed)
 
 
-def compare_labels(real: CaseSet, others: Sequence[CaseSet], config: FidelityConfig, seed: int) -> LabelFindings:
+def compare_labels(
+    real: CaseSet, unseen: CaseSet, others: Sequence[CaseSet], config: FidelityConfig, seed: int
+) -> LabelFindings:
     """Compare the label maps of synthetic cohorts with those of real training subjects; all have one label scheme."""
     names: Sequence[str] = real.cohort.scheme.names if real.cohort.scheme else ()
-    case_sets = [describe(s.name, s.cohort, s.rows, len(names), config.location) for s in (real, *others)]
-    ours, theirs = in_common_unit(case_sets[0], case_sets[1:])
+    case_sets = [describe(s.name, s.cohort, s.rows, len(names), config.location) for s in (real, unseen, *others)]
+    ours, (new, *theirs) = in_common_unit(case_sets[0], case_sets[1:])
     found = LabelFindings()
     for case_set, other in zip(others, theirs, strict=True):
         results = [_empty(ours, other, f"{case_set.prefix}.labels.empty", seed)]
         for k, name in enumerate(names[1:]):
-            more, rows = _compare_class(ours, other, k, name, f"{case_set.prefix}.labels.{slug(name)}", config, seed)
+            prefix = f"{case_set.prefix}.labels.{slug(name)}"
+            more, rows = _compare_class(ours, new, other, k, name, prefix, config, seed)
             results += more
             found.rows += rows
-        leak = leak_note(case_set.cohort)  # of a baseline, in which no synthetic case stands, it says nothing
-        noted = (r if r.name.endswith(".baseline") else replace(r, note=join_notes(r.note, leak)) for r in results)
+        leak = leak_note(case_set.cohort)  # of baselines in which no synthetic case stands it says nothing
+        beside = (".unseen", ".unseen_extrapolated", ".redrawn")
+        noted = (r if r.name.endswith(beside) else replace(r, note=join_notes(r.note, leak)) for r in results)
         found.results += noted
     for k, name in enumerate(names[1:]):
         if (histograms := class_histograms(name, k, ours, theirs, real.cohort.size, config.label_bins)) is not None:
@@ -92,10 +97,17 @@ def _empty(real: Described, other: Described, name: str, seed: int) -> Result:
 
 
 def _compare_class(
-    real: Described, other: Described, k: int, label: str, name: str, config: FidelityConfig, seed: int
+    real: Described,
+    unseen: Described,
+    other: Described,
+    k: int,
+    label: str,
+    name: str,
+    config: FidelityConfig,
+    seed: int,
 ) -> tuple[list[Result], list[list[Any]]]:
     """Compare one class: its results, and a row of the table for each statistic."""
-    have, they_have = real.present[:, k], other.present[:, k]
+    have, they_have, new_have = (one.present[:, k] for one in (real, other, unseen))
     subjects = real.subjects[have]
     patients, n = len(np.unique(subjects)), int(they_have.sum())
     beside = f"real {1 - have.mean():.3f}" if patients >= MIN_SUBJECTS else "real withheld: too few subjects have it"
@@ -112,28 +124,34 @@ def _compare_class(
         differ = ours.std() > 1e-9 * max(1.0, abs(ours.mean()))
         scale = float(ours.std()) if differ else 1.0
         functions: dict[str, Distance] = {"wasserstein": partial(wasserstein, scale=scale), "ks": kolmogorov_smirnov}
-        baselines = real_baselines(functions, ours, subjects, theirs, config.draws, derive(seed, "fidelity"))
+        cases = RealCases(ours, unseen.values[new_have, k, f], unseen.subjects[new_have])
+        baselines = RealBaselines(functions, cases, config.draws, derive(seed, "fidelity")).beside(theirs)
         for distance, function in functions.items():
             distances[distance].append((function(real=ours, synthetic=theirs).value or 0.0, baselines[distance]))
         note = "" if differ else "real cases do not differ: not divided by a standard deviation"
         moments = [float(m) for m in (ours.mean(), ours.std(), theirs.mean(), theirs.std())]
-        (w, w_base), (ks, ks_base) = (distances[d][-1] for d in ("wasserstein", "ks"))
-        numbers = [w, *w_base.spread("size_matched"), *w_base.spread("baseline")]
-        numbers += [ks, ks_base.spread("size_matched")[0], ks_base.spread("baseline")[0]]
         about = [other.name, label, statistic, real.unit_of(statistic)]
-        rows.append([*about, *moments, *numbers, len(ours), n, w_base.n, note])
+        sizes = [len(ours), n, baselines["ks"].n, baselines["ks"].subjects]
+        rows.append([*about, *moments, *_numbers(*(found[-1] for found in distances.values())), *sizes, note])
     means = [r for d, parts in distances.items() for r in _means(f"{name}.{d}", d, parts, min(len(subjects), n), seed)]
     return [share, *means], rows
 
 
+def _numbers(wasserstein: Compared, ks: Compared) -> list[float | None]:
+    """Return the numbers of both distances in a row of the table."""
+    (value, beside), bounds = wasserstein, BOUNDS["wasserstein"]
+    ends = [number for kind in ("size_matched", "unseen") for number in beside.spread(kind, bounds)]
+    ends += [beside.spread("unseen_extrapolated", bounds)[0], *beside.spread("redrawn", bounds)]
+    return [value, *ends, ks[0], *(ks[1].spread(kind, BOUNDS["ks"])[0] for kind in KINDS)]
+
+
 def _means(name: str, distance: str, parts: Sequence[Compared], n: int, seed: int) -> Iterator[Result]:
-    """Results of a class: means over its statistics, plain, size-matched and baseline."""
+    """Results of a class: means over its statistics, plain and baselines."""
     unit = "SD" if distance == "wasserstein" else ""
     what = f"mean over {len(parts)} statistics of the label maps"
     note = join_notes(what, "all cases of both sets", few_cases(n))
     values, baselines = zip(*parts, strict=True)
     plain = Result(name, float(np.mean(values)), None, None, unit, "lower", n, seed, note)
     yield plain
-    size_matched = np.mean([one.size_matched for one in baselines], axis=0)
-    mean = Baseline(np.mean([one.baseline for one in baselines], axis=0), size_matched, baselines[0].n)
-    yield from mean.results(plain, what, few_cases(mean.n))
+    mean = mean_baselines(baselines)
+    yield from mean.results(plain, BOUNDS[distance], what, few_cases(mean.n))

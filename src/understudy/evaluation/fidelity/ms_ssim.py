@@ -113,6 +113,8 @@ def set_result(
     inside = [np.isin(chosen, half).all(1) for half, _ in halves(subjects, draws, seed)]
     means = [float(values[within].mean()) for within in inside if within.any()]
     low, high = percentile_interval(means) if means else (None, None)
-    note = f"mean over {pairs} pairs of cases of different subjects; 95 % range of {len(means)} random halves"
+    number, side = scales(cohort.size), min(cohort.size)
+    coarse = f"{number} scales, the coarsest {side >> (number - 1)} of {side} voxels wide"
+    note = f"mean over {pairs} pairs of cases of different subjects; 95 % range of {len(means)} random halves; {coarse}"
     note = join_notes(note, few_cases(len(rows)))
     return Result(name, float(values.mean()), low, high, "", "", len(rows), seed, note)

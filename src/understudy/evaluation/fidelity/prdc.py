@@ -4,7 +4,7 @@ Around each case of a set lies a ball that reaches to its k-th nearest neighbour
 Precision is the share of synthetic cases in a ball of a real one, recall that of real cases in a ball of a synthetic
 one; density counts in how many real balls a synthetic case lies, over k; coverage is the share of real balls that hold
 a synthetic case. Where a subject has several cases, these are one another's neighbours and real balls are small: read
-each number beside its baseline, whose halves share no subject.
+each number beside its baselines, of which unseen subjects share none with the training cases.
 **Source**: Kynkaanniemi et al., Improved Precision and Recall Metric for Assessing Generative Models (2019, arXiv
 1904.06991), equations 1 and 2; Naeem et al., Reliable Fidelity and Diversity Metrics for Generative Models (2020, arXiv
 2002.09797), equations 2 to 5 and k = 5, with the open balls of their package prdc.

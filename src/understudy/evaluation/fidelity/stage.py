@@ -4,12 +4,13 @@ Images by every metric of the menu (image_distances.py), label maps by their sta
 the class columns of both, and by a classifier where one is given (class_diversity.py). What a cohort does not have is
 left out, and the results say so. The real set is the **training split**: the distribution that a generator was asked to
 learn. What that cannot answer, whether it was memorised, is the question of ``evaluate privacy``. Beside each number
-stands its baseline (baseline.py). **Source** of the caution: Akbar et al. (Sci Data 11:259, 2024): such distances do
-not show whether images are useful.
+stand its baselines, unseen subjects and training cases drawn again (baseline.py). **Source** of the caution: Akbar et
+al. (Sci Data 11:259, 2024): such distances do not show whether images are useful.
 **Checked** in tests/evaluation/fidelity/test_stage.py (files, names, same seed same files, label maps alone, refusals).
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +24,44 @@ from understudy.core.progress import progress
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.seed import derive
-from understudy.core.stage import finished, output_folder
+from understudy.core.stage import finished
 from understudy.evaluation.features import EXTRACTORS
 from understudy.evaluation.features.cache import open_cache
 from understudy.evaluation.features.extractor import ExtractorInputs
 from understudy.evaluation.fidelity.arrays import channel_names
+from understudy.evaluation.fidelity.baseline import UNSEEN_SPLITS
+from understudy.evaluation.fidelity.class_diversity import (
+    JUDGE_TABLE,
+    ROLES,
+    ClassJudge,
+    class_judge,
+    diversity,
+    from_classifier,
+    from_table,
+    judged,
+    shared_columns,
+    withins,
+)
 from understudy.evaluation.fidelity.class_diversity import TABLE as DIVERSITY_TABLE
-from understudy.evaluation.fidelity.class_diversity import diversity, from_classifier, from_table, shared_columns
 from understudy.evaluation.fidelity.config import FidelityConfig
 from understudy.evaluation.fidelity.image_distances import TABLE, CaseSet, ImageFindings, compare_images, steps
 from understudy.evaluation.fidelity.label_distances import TABLE as LABEL_TABLE
 from understudy.evaluation.fidelity.label_distances import LabelFindings, compare_labels
 from understudy.evaluation.fidelity.spectrum import frequencies
-from understudy.evaluation.folder import write_curve, write_grid, write_histograms, write_table
+from understudy.evaluation.folder import results_folder, write_curve, write_grid, write_histograms, write_table
 from understudy.evaluation.guard import open_pair, short_names
-from understudy.tasks.classification import Classifier
 from understudy.tasks.classify import open_classifier
 
+UNSEEN = "unseen subjects"  # no name of a cohort, which has no space
 Diverse = tuple[list[Result], list[Any]]  # results and a row of the table, [] for all classes
+
+
+@dataclass
+class ClassFindings:
+    """What classifiers say of synthetic cohorts: the diversity of classes, and whether cases show their columns."""
+
+    diverse: list[Diverse] = field(default_factory=list)
+    judged: list[Diverse] = field(default_factory=list)
 
 
 def evaluate_fidelity(
@@ -52,12 +73,15 @@ def evaluate_fidelity(
     classifier: Path | None = None,
     network: Path | None = None,
     cache: Path | None = None,
+    guide: Path | None = None,
 ) -> Path:
     """Measure how near images and label maps of synthetic cohorts lie to those of real training subjects; return `out`.
 
-    The seed is that of halves and subsets. With a classifier, a folder that ``understudy classify`` made, the diversity
-    of classes is measured too. `network` is the file of a scripted network, for features=torchscript; `cache`, a folder
-    of its own where features are kept between evaluations: INTERNAL, never released.
+    The seed is that of draws, halves and subsets. With a classifier, a folder that ``understudy classify`` made, the
+    diversity of classes is measured too, and whether cases show their class columns; with a `guide`, the classifier
+    that ``condition`` followed, what that one sees stands beside it. `network` is the file of a scripted network, for
+    features=torchscript; `cache`, a folder of its own where features are kept between evaluations: INTERNAL, never
+    released.
 
     Raises:
         UsageError: cohorts, a classifier, a network or a cache that do not fit, or an output of another request.
@@ -68,43 +92,45 @@ def evaluate_fidelity(
     lacking = {what: [_lacking(cohort, other, what) for other in others] for what in ("images", "labels")}
     if all(map(all, zip(*lacking.values(), strict=True))):
         raise UnderstudyError(f"nothing can be compared: {lacking['images'][0]}, and {lacking['labels'][0]}")
-    trained = open_classifier(classifier) if classifier else None
+    readers = {role: open_classifier(path) for role, path in zip(ROLES, (classifier, guide), strict=True) if path}
     if config.features != "torchscript" and (network is not None or config.network_classes != "none"):
         raise UsageError(
             f"--network and network_classes are for features=torchscript, and features={config.features} was asked for"
         )
     inputs = {"real": cohort.id, "synthetic": ",".join(other.id for other in others)}
-    if trained:
+    for role, trained in readers.items():
         trained.refuse_unfitting(f"the cohort {cohort.path.name}", cohort.encoding, cohort.size)
-        inputs["classifier"] = trained.id
+        inputs["classifier" if role == "judge" else role] = trained.id
     provenance = Provenance("evaluate fidelity", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "results.json", provenance):
         return out
     kept = open_cache(cache, [Path(real), *paths, Path(out)])
     ours, theirs = CaseSet("real", "", cohort, cohort.rows("train")), _case_sets(others)
+    unseen = CaseSet(UNSEEN, "", cohort, np.sort(np.concatenate([cohort.rows(split) for split in UNSEEN_SPLITS])))
     imaged, mapped = ([s for s, why in zip(theirs, lacking[w], strict=True) if not why] for w in ("images", "labels"))
     total = steps(cohort.encoding, len(imaged), config)
-    with output_folder(out) as folder, progress("features", total, "steps") as update:
+    with results_folder(out, cohort) as folder, progress("features", total, "steps") as update:
         images = ImageFindings()
         if imaged:
             extract = EXTRACTORS[config.features](ExtractorInputs(cohort, ours.rows, config, network, kept))
             images = compare_images(
-                ours, imaged, config, seed, lambda s: update(advance=1, description=s), extract, kept
+                ours, unseen, imaged, config, seed, lambda s: update(advance=1, description=s), extract, kept
             )
-        diverse = list(_diversity(trained.classifier, ours, imaged, config, seed)) if trained and imaged else []
-        columns = list(_class_columns(ours, imaged, images.features, config, seed))
-        labels = compare_labels(ours, mapped, config, seed) if mapped else LabelFindings()
+        about = (cohort, cohort.encoding, derive(seed, "fidelity"))
+        judges = [class_judge(role, one, *about) for role, one in readers.items()] if imaged else []
+        classes = _judged(judges, ours, unseen, imaged, config, seed)
+        columns = list(_class_columns(ours, unseen, imaged, images.features, config, seed))
+        labels = compare_labels(ours, unseen, mapped, config, seed) if mapped else LabelFindings()
         subjects = len(cohort.subjects("train"))
-        classes = [public(r, subjects) for results, _ in (*columns, *diverse) for r in results]
+        told = (*columns, *classes.diverse, *classes.judged)
+        of_classes = [public(r, subjects) for results, _ in told for r in results]
         reasons = [(s, what, why) for what in lacking for s, why in zip(theirs, lacking[what], strict=True) if why]
         left_out = [
             Result(f"{s.prefix}.{what}", None, seed=seed, note=f"not measured: {why}") for s, what, why in reasons
         ]
-        write_results(folder, [*images.results, *classes, *labels.results, *left_out], provenance)
-        tables = {"classes": columns, "diversity": diverse} if subjects >= MIN_SUBJECTS else {}
-        for name, found in tables.items():
-            if rows := [row for _, row in found if row]:
-                write_table(folder, name, DIVERSITY_TABLE, rows)
+        write_results(folder, [*images.results, *of_classes, *labels.results, *left_out], provenance)
+        if subjects >= MIN_SUBJECTS:
+            _write_classes(folder, columns, classes)
         _write_findings(folder, cohort, images, labels, subjects)
         for s in theirs:
             write_grid(folder / "images" / f"{s.name}.npz", s.cohort, s.rows[: config.grid], s.name)
@@ -130,20 +156,36 @@ def _lacking(real: Cohort, other: Cohort, what: str) -> str:
     return "" if len(real.scheme) > 1 else "the label scheme has no class beside the background"
 
 
-def _diversity(
-    classifier: Classifier, ours: CaseSet, theirs: Sequence[CaseSet], config: FidelityConfig, seed: int
-) -> Iterator[Diverse]:
-    """Measure the diversity of the classes that a classifier finds in each synthetic cohort."""
-    encoding, names = ours.cohort.encoding, short_class_names(classifier.names)
-    real, *others = (from_classifier(classifier, s.cohort, s.rows, encoding) for s in (ours, *theirs))
-    own = derive(seed, "fidelity")
-    for case_set, seen in zip(theirs, others, strict=True):
-        for results, row in diversity(f"{case_set.prefix}.diversity", names, real, seen, config.draws, own):
-            yield results, [case_set.name, *row] if row else []
+def _judged(
+    judges: Sequence[ClassJudge],
+    ours: CaseSet,
+    unseen: CaseSet,
+    theirs: Sequence[CaseSet],
+    config: FidelityConfig,
+    seed: int,
+) -> ClassFindings:
+    """Let classifiers read each synthetic cohort: the diversity of the classes that the first finds, and their AUC."""
+    found, encoding, own = ClassFindings(), ours.cohort.encoding, derive(seed, "fidelity")
+    if not judges or not theirs:
+        return found
+    first, names = judges[0].trained.classifier, short_class_names(judges[0].names)
+    real, new = (from_classifier(first, s.cohort, s.rows, encoding) for s in (ours, unseen))
+    for s in theirs:
+        seen = [(judge, from_classifier(judge.trained.classifier, s.cohort, s.rows, encoding)) for judge in judges]
+        diverse = list(diversity(f"{s.prefix}.diversity", names, real, new, seen[0][1], config.draws, own))
+        found.diverse += [(results, [s.name, *row] if row else []) for results, row in diverse]
+        within = withins([result for results, _ in diverse for result in results])
+        found.judged.append(judged(s.name, s.prefix, s.cohort, seen, list(within), own))
+    return found
 
 
 def _class_columns(
-    ours: CaseSet, theirs: Sequence[CaseSet], features: dict[str, np.ndarray], config: FidelityConfig, seed: int
+    ours: CaseSet,
+    unseen: CaseSet,
+    theirs: Sequence[CaseSet],
+    features: dict[str, np.ndarray],
+    config: FidelityConfig,
+    seed: int,
 ) -> Iterator[Diverse]:
     """Measure the diversity of the classes in the case tables, where the real cohort has class columns."""
     for case_set in theirs if ours.cohort.classes else ():
@@ -152,10 +194,23 @@ def _class_columns(
             note = "not measured: the cohorts share no class column of 0 and 1"
             yield [Result(name, None, seed=seed, note=note)], []
             continue
-        real, made = (from_table(s.cohort, s.rows, columns, features[s.name]) for s in (ours, case_set))
+        sets = (ours, unseen, case_set)
+        real, new, made = (from_table(s.cohort, s.rows, columns, features[s.name]) for s in sets)
         about = (config.draws, derive(seed, "fidelity"), "the case tables")
-        for results, row in diversity(name, short_class_names(columns), real, made, *about):
+        for results, row in diversity(name, short_class_names(columns), real, new, made, *about):
             yield results, [case_set.name, *row] if row else []
+
+
+def _write_classes(folder: Path, columns: Sequence[Diverse], classes: ClassFindings) -> None:
+    """Write the tables of classes."""
+    tables = {
+        "classes": (DIVERSITY_TABLE, columns),
+        "diversity": (DIVERSITY_TABLE, classes.diverse),
+        "conditioning": (JUDGE_TABLE, classes.judged),
+    }
+    for name, (header, found) in tables.items():
+        if rows := [row for _, row in found if row]:
+            write_table(folder, name, header, rows)
 
 
 def _write_findings(folder: Path, real: Cohort, images: ImageFindings, labels: LabelFindings, subjects: int) -> None:

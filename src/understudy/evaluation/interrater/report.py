@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from understudy.core.disclosure import MIN_SUBJECTS, internal, public
+from understudy.core.pooled import interval
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.seed import derive
-from understudy.core.statistics import interval
 from understudy.evaluation.folder import join_notes, three, write_rows, write_table
 from understudy.evaluation.guard import slug
 from understudy.evaluation.interrater.config import InterraterConfig

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from understudy.core.provenance import Provenance
-from understudy.core.stage import finished, output_folder
+from understudy.core.stage import finished
+from understudy.evaluation.folder import results_folder
 from understudy.evaluation.interrater.config import InterraterConfig
 from understudy.evaluation.interrater.pairing import Pairing, pair
 from understudy.evaluation.interrater.report import InterraterFindings
@@ -40,7 +41,7 @@ def evaluate_interrater(real: Path, other: Path, out: Path, seed: int, config: I
         return Path(out)
     outcome, unit = _compare(pairing, config.tolerance)
     names, scores = scored_names(pairing.real), map_scores(config.tolerance, unit)
-    with output_folder(out) as folder:
+    with results_folder(out, pairing.real) as folder:
         InterraterFindings(pairing, names, scores, outcome, config, provenance).write(folder)
     return Path(out)
 

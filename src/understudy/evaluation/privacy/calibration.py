@@ -92,12 +92,6 @@ def clopper_pearson(k: int, n: int) -> tuple[float, float]:
     return low, 1.0 if k == n else float(stats.beta.ppf(0.975, k + 1, n - k))
 
 
-def by_chance(rate: float, n: int) -> tuple[float, float, float]:
-    """Return how many of n independent cases a false-positive rate flags: the mean and the central 95 % range."""
-    low, high = stats.binom.ppf((0.025, 0.975), n, rate)
-    return rate * n, float(low), float(high)
-
-
 def order_interval(r: np.ndarray, q: float) -> tuple[float, float]:
     """Return the 95 % interval of a quantile from order statistics, for independent cases."""
     ranks = stats.binom.ppf((0.025, 0.975), len(r), q).astype(int)

@@ -1,12 +1,13 @@
 """PrivacyConfig: the settings of ``evaluate privacy``."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from understudy.evaluation.privacy.attacks import ATTACKS
 from understudy.evaluation.privacy.canaries.inject import Recipes
 from understudy.evaluation.privacy.copies.matchers import MATCHERS
+from understudy.evaluation.privacy.copies.second import SECOND
 
 MIN_UPDATES, MAX_UPDATES = 400, 1500
 
@@ -19,8 +20,11 @@ class PrivacyConfig(BaseModel):
     false_positive_rate: float = Field(
         0.01, gt=0, le=0.2, description="share of real cases of unseen subjects that may be flagged; sets the threshold"
     )
+    judgement: Literal["first", "second"] = Field(
+        "first", description="second: by matchers that share nothing with the first, to judge what these screened"
+    )
     matchers: tuple[str, ...] = Field(
-        MATCHERS, description="which find copies; cases other than images of two dimensions are matched by pixels only"
+        MATCHERS, description="which find copies, by default all of the judgement; volumes are matched by pixels only"
     )
     updates: int | None = Field(
         None, ge=1, description="batches that the encoder of the matcher embedding learns from; null: by training cases"
@@ -52,14 +56,23 @@ class PrivacyConfig(BaseModel):
         """Return how many updates an encoder learns from: each case is shown about 380 times, fewer of many."""
         return self.updates or min(max(3 * cases, MIN_UPDATES), MAX_UPDATES)
 
-    @field_validator("matchers")
+    @model_validator(mode="before")
     @classmethod
-    def _known_matchers(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if unknown := sorted(set(names) - set(MATCHERS)):
-            raise ValueError(f"there is no matcher {unknown[0]!r}: choose from {', '.join(MATCHERS)}")
-        if "pixels" not in names or len(set(names)) < len(names):
-            raise ValueError(f"matchers name pixels and each other matcher at most once, found {', '.join(names)}")
-        return names
+    def _matchers_of_the_judgement(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("judgement") == "second":
+            return {"matchers": tuple(SECOND), **given}
+        return given
+
+    @model_validator(mode="after")
+    def _known_matchers(self) -> "PrivacyConfig":
+        names, known = self.matchers, tuple(SECOND) if self.judgement == "second" else MATCHERS
+        if unknown := sorted(set(names) - set(known)):
+            raise ValueError(
+                f"there is no matcher {unknown[0]!r} in the {self.judgement} judgement: choose from {', '.join(known)}"
+            )
+        if known[0] not in names or len(set(names)) < len(names):
+            raise ValueError(f"matchers name {known[0]} and each other matcher at most once, found {', '.join(names)}")
+        return self
 
     @field_validator("attacks")
     @classmethod

@@ -12,7 +12,7 @@ from understudy.core.cohort import PATIENTS_OWN, Cohort
 from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.seed import derive
 from understudy.core.statistics import by_subject
-from understudy.evaluation.nearest import Nearest
+from understudy.evaluation.nearest import Nearest, nearest
 from understudy.evaluation.privacy.calibration import ReferenceScores, Threshold, calibrate
 from understudy.evaluation.privacy.canaries.audit import AuditPlan, AuditResult, run
 from understudy.evaluation.privacy.config import PrivacyConfig
@@ -20,12 +20,16 @@ from understudy.evaluation.privacy.copies.cases import small_cases
 from understudy.evaluation.privacy.copies.decision import CopyDecision, CopyScores, ScoreScale, p_values
 from understudy.evaluation.privacy.copies.detector import CopyDetector, DetectorSettings, build, folds
 from understudy.evaluation.privacy.copies.lesions import similar_maps, small_maps
+from understudy.evaluation.privacy.copies.matchers import ReferenceSet, match
 from understudy.evaluation.privacy.copies.transforms import available
+from understudy.evaluation.privacy.pearson import ImageVectors
+from understudy.evaluation.privacy.swap import SwapTest, swap_test
 
 REASONS = {
     "embedding": "too few training cases to learn from",
     "lesions": "no label maps, or too few lesions of unseen subjects to calibrate it",
 }
+TINY = 1e-9  # by which an exact copy exceeds any threshold
 ALIKE = "unseen subjects are all alike to it"  # the reason of every other matcher
 
 
@@ -49,6 +53,7 @@ class CopyEvidence:
     found: Nearest  # of each synthetic case by Pearson's r; its index counts within ``rows``
     copies: CopyResult  # which cases are too near, by all matchers
     maps: CopyResult | str  # the same of the label maps; or why they were not compared
+    swap: SwapTest | str  # flags with unseen subjects in the place of trained ones; or why there are none
     control: ReferenceScores  # control subjects against the training cases
     training: ReferenceScores  # training subjects against the other training subjects
     neighbour: ReferenceScores  # neighbouring slices of one training subject
@@ -148,7 +153,7 @@ def judge_by_r(found: Nearest, reference: ReferenceScores, config: PrivacyConfig
     """Judge cases by their highest Pearson r alone, against that of unseen subjects' cases."""
     others = ", ".join(name for name in config.matchers if name != "pixels")
     skipped = [f"the matchers {others}: they match images of two dimensions"]
-    if reference.n_subjects < MIN_SUBJECTS:
+    if reference.n_subjects < MIN_SUBJECTS or "pixels" not in config.matchers:
         return CopyResult(None, None, skipped)
     threshold = calibrate(reference, config.false_positive_rate, config.bootstrap, seed)
     p, flagged = p_values(found.r, threshold), threshold.flags(found.r)
@@ -176,3 +181,34 @@ def judge_maps(real: Cohort, synthetic: Cohort, rows: np.ndarray, config: Privac
     note, rate, draws = "the label maps of unseen subjects", config.false_positive_rate, config.bootstrap
     decision = CopyDecision({name: calibrating}, unseen_subjects, note, rate, draws, derive(seed, "label maps"))
     return CopyResult(decision.decide({name: matched}), decision.threshold, [])
+
+
+def judge_swapped(
+    real: Cohort, synthetic: Cohort, rows: np.ndarray, copies: CopyResult, detector: CopyDetector | None,
+    config: PrivacyConfig, seed: int,
+) -> SwapTest | str:  # fmt: skip
+    """Test whether flags fall on the trained subjects of these rows more than on unseen ones; or say why not.
+
+    Unseen are the subjects of the splits ``non_members``. No matcher takes part that has learned the trained ones.
+    """
+    subjects, members = numbers(real), np.unique(numbers(real)[rows])
+    others = np.concatenate([real.rows(split) for split in config.non_members])
+    others = np.sort(others[~np.isin(subjects[others], members)])
+    non_members = np.unique(subjects[others])
+    if copies.threshold is None or min(len(members), len(non_members)) < MIN_SUBJECTS:
+        return f"withheld: fewer than {MIN_SUBJECTS} trained or unseen subjects to swap"
+    pool = np.concatenate([rows, others])
+    if detector is None:
+        found = nearest(
+            ImageVectors(synthetic, synthetic.rows()), ImageVectors(real, pool), memory_mib=config.memory_mib
+        )
+        near, case = found.r, found.index
+        flagged = copies.threshold.flags(near)
+    else:
+        cases = small_cases(real, pool, subjects[pool])
+        unlearned = tuple(name for name in detector.reference_set.matchers if name != "embedding")
+        reference_set = ReferenceSet(cases, None, torch.ones(len(cases), dtype=torch.bool), unlearned)
+        scores = detector.decision.decide(match(small_cases(synthetic, synthetic.rows()), reference_set))
+        near, case, flagged = scores.nearness, scores.case, scores.flagged
+    excess = np.where(flagged, np.maximum(near - copies.threshold.value, TINY), near - copies.threshold.value)
+    return swap_test(excess, subjects[pool][case], members, non_members, seed, config.bootstrap)

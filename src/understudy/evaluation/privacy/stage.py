@@ -20,8 +20,8 @@ from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.errors import UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.result import write_results
-from understudy.core.stage import finished, output_folder
-from understudy.evaluation.folder import join_notes
+from understudy.core.stage import finished
+from understudy.evaluation.folder import join_notes, results_folder
 from understudy.evaluation.guard import leak_note, open_pair, short_names
 from understudy.evaluation.nearest import nearest
 from understudy.evaluation.privacy import calibration
@@ -31,7 +31,14 @@ from understudy.evaluation.privacy.attacks.setup import AttackSetup, ScoreQuery
 from understudy.evaluation.privacy.canaries.report import write_audit
 from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.curves import write_curves, write_pairs, write_thresholds, write_worst_pairs
-from understudy.evaluation.privacy.judgement import CopyDetectors, CopyEvidence, judge_by_r, judge_images, judge_maps
+from understudy.evaluation.privacy.judgement import (
+    CopyDetectors,
+    CopyEvidence,
+    judge_by_r,
+    judge_images,
+    judge_maps,
+    judge_swapped,
+)
 from understudy.evaluation.privacy.pearson import ImageVectors
 from understudy.evaluation.privacy.report import results_of, skipped
 
@@ -72,7 +79,7 @@ def evaluate_privacy(
     if finished(out, "results.json", provenance):
         return Path(out)
     names = short_names(others) if len(others) > 1 else [""]
-    with output_folder(out) as folder:
+    with results_folder(out, cohort) as folder:
         if not pictured:
             write_results(folder, [result for name in names for result in skipped(name, seed)], provenance)
             return Path(out)
@@ -110,14 +117,16 @@ def judge(
     if reference.n_subjects >= MIN_SUBJECTS:
         threshold = calibration.calibrate(reference, config.false_positive_rate, config.bootstrap, seed)
     detector = detectors.of(rows)
+    copies = judge_images(synthetic, detector) if detector else judge_by_r(found, reference, config, seed)
     return CopyEvidence(
         name,
         synthetic,
         rows,
         len(np.unique(real.column("subject_id")[rows])),
         found,
-        judge_images(synthetic, detector) if detector else judge_by_r(found, reference, config, seed),
+        copies,
         judge_maps(real, synthetic, rows, config, seed),
+        judge_swapped(real, synthetic, rows, copies, detector, config, seed),
         control,
         training,
         calibration.neighbour_reference(real, rows),

@@ -11,24 +11,37 @@
 
 Wherever ``real`` stands, ``real@10`` may stand, and what joins it to a cohort is compared with it, never with all real
 cases. Results leave out NAME where there is one cohort. Subjects are drawn once, and fewer are a part of more; only the
-training split is drawn from. **Checked** in tests/evaluation/utility/test_arms.py.
+training split is drawn from. Beside a cohort that was screened from another one stands ``random of NAME``: as many
+cases of that other one, drawn at random.
+
+**Which weights** of a network are tested is chosen by cases that it does not learn. Where real cases are learned, the
+real validation subjects choose. Of networks on synthetic cases alone three choices are tested: ``synthetic``, by a
+fifth of the synthetic cases that is held out, all that a recipient of the cohort can do (and Akbar et al. 2024 did);
+``real``, by the real validation subjects; ``last``, the weights at the end. ``select`` names the one that the tables
+lead with.
+**Checked** in tests/evaluation/utility/test_arms.py.
 """
 
+import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import rng
+from understudy.core.statistics import by_subject
 from understudy.evaluation.folder import join_notes
-from understudy.evaluation.guard import leak_note, short_names
+from understudy.evaluation.guard import leak_note, short_names, slug
 from understudy.evaluation.utility.config import Repeats
 from understudy.evaluation.utility.task import Task
-from understudy.tasks.fitting import FineTuned, Mixed, TaskCases
+from understudy.tasks.fitting import LAST, FineTuned, Judges, Mixed, TaskCases
 
 HALF = 0.5
+HELD_OUT, HELD_OUT_CASES = 0.2, 500
+SELECT = ("synthetic", "real", LAST)
 REAL = r"real(?:@\d+)?"
 MIXED = re.compile(rf"(?:\d+%)?(?P<real>{REAL})(?:\+(?:(?P<percent>\d+)%)?(?P<cohort>.+))?")
 ALONE = re.compile(rf"(?P<cohort>.+?)(?: then (?P<real>{REAL}))?")
@@ -49,6 +62,10 @@ class Arm:
         share: expected share of synthetic cases in what is learned, None where it changes on the way.
         seen: of synthetic cases alone: the subjects that their generator or label maps are known to be from.
         left: of real cases alone: the training subjects that are not in the arm.
+        judges: what chooses weights, by name; see ``choices``.
+        choices: which weights are tested, the ones that tables lead with first: of a judge, or the last ones.
+        request: what the cohort was asked for but for seeds; cohorts with one request are draws of one generator.
+        run: the training that the cohort is from.
     """
 
     name: str
@@ -63,6 +80,10 @@ class Arm:
     share: float | None = None
     seen: frozenset[str] = frozenset()
     left: frozenset[str] = frozenset()
+    judges: Judges[Any] = field(default_factory=dict)
+    choices: tuple[str, ...] = ("real",)
+    request: str = ""
+    run: str = ""
 
     @property
     def label(self) -> str:
@@ -83,16 +104,18 @@ def make_arms(task: Task, real: Cohort, others: list[Cohort], config: Repeats, s
     are, or more.
     """
     arms: list[Arm] = []
-    named = zip(short_names(others), others, strict=True)
-    made = [_synthetic(task, name, other, len(others) > 1, real) for name, other in named]
+    several, names = len(others) > 1, short_names(others)
+    made = [_synthetic(task, name, other, several, real) for name, other in zip(names, others, strict=True)]
     for first in (_all_real(task, real), *(_draw(task, real, n, seed) for n in config.real_subjects)):
         arms.append(first)
         if "synthetic" in config.arms and not first.left:
-            arms += made
+            chosen = [_chosen(task, arm, other, config.select, seed) for arm, other in zip(made, others, strict=True)]
+            arms += [*chosen, *_at_random(task, made, others, config.select, seed)]
         arms += [_mixed(first, one, share) for one in made for share in shares(config)]
         if "finetuned" in config.arms:
             arms += [_finetuned(first, one, config.finetune_share) for one in made]
-    return arms
+    judge = {"real": task.judge(real, real.rows("validation"))}
+    return [replace(arm, judges={**arm.judges, **judge}) for arm in arms]
 
 
 def shares(config: Repeats) -> list[float]:
@@ -139,8 +162,63 @@ def _synthetic(task: Task, name: str, other: Cohort, several: bool, real: Cohort
     beside = len(other.subjects_seen() - set(real.subjects()))
     more = f"made from {beside} subjects beside those of the real cohort" if beside else ""
     of = (name, f".{name}" if several else "", other.generator)
-    known = frozenset(other.subjects_seen().union(subjects))
-    return Arm(name, "synthetic", *of, cases, len(subjects), join_notes(more, leak_note(other)), "real", 1, known)
+    known, note = frozenset(other.subjects_seen().union(subjects)), join_notes(more, leak_note(other))
+    made = Arm(name, "synthetic", *of, cases, len(subjects), note, "real", 1, known)
+    return replace(made, **_request(other))
+
+
+def _request(other: Cohort) -> dict[str, Any]:
+    """Return ``request`` and ``run`` of a cohort; none where the training is not known."""
+    made, inputs = other.provenance, other.provenance.get("inputs", {})
+    config = {key: value for key, value in made.get("config", {}).items() if "seed" not in key}
+    config |= {key: dict(value, seed=None) for key, value in config.items() if isinstance(value, dict)}
+    asked = json.dumps([made.get("command"), other.kind, len(other), config, inputs.get("cohort")], sort_keys=True)
+    return {"request": asked, "run": inputs["run"]} if inputs.get("run") else {}
+
+
+def _chosen(task: Task, arm: Arm, other: Cohort, select: str, seed: int, among: np.ndarray | None = None) -> Arm:
+    """Return a synthetic arm, of some rows or of all, with a part held out that can choose weights."""
+    learned, held = held_out(other, other.rows() if among is None else among, seed)
+    choices = (select, *(choice for choice in SELECT if choice != select))
+    note = f"weights chosen by {len(held)} of {len(learned) + len(held)} synthetic cases, held out"
+    own = {"synthetic": note, "real": "weights chosen by real validation subjects", LAST: "the last weights"}[select]
+    judges = {"synthetic": task.judge(other, held)}
+    cases, subjects = task.cases(other, learned), len({*other.column("subject_id")[learned].tolist()})
+    note = join_notes(own, arm.note)
+    return replace(arm, cases=cases, subjects=subjects, judges=judges, choices=choices, note=note)
+
+
+def held_out(other: Cohort, rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Part rows of a synthetic cohort by subject: what is learned, and about a fifth, at most 500 cases, that is not.
+
+    Raises:
+        UnderstudyError: there is one subject only.
+    """
+    groups = by_subject(other.column("subject_id")[rows])
+    order = rng(seed, "held out").permutation(len(groups.names))
+    if len(order) < 2:
+        raise UnderstudyError(
+            f"a fifth of the synthetic subjects is held out to choose weights by, and {other.path.name} has one: "
+            "sample more cases"
+        )
+    before = np.cumsum(groups.counts[order]) - groups.counts[order]
+    number = min(max(round(HELD_OUT * len(order)), 1), max(int((before < HELD_OUT_CASES).sum()), 1))
+    held = np.isin(groups.number, order[:number])
+    return rows[~held], rows[held]
+
+
+def _at_random(task: Task, made: list[Arm], others: list[Cohort], select: str, seed: int) -> list[Arm]:
+    """Return for each cohort that was screened from another of these: as many cases of that one, drawn at random."""
+    arms = []
+    for screened, arm in zip(others, made, strict=True):
+        before = screened.provenance.get("inputs", {}).get("cohort")
+        for full, whole in zip(others, made, strict=True):
+            if screened.provenance.get("command") == "screen" and before == full.id and len(screened) < len(full):
+                drawn = np.sort(rng(seed, "as many at random", arm.name).permutation(len(full))[: len(screened)])
+                name, note = f"random of {whole.cohort}", f"as many cases as {arm.cohort} has, drawn at random"
+                of = replace(whole, name=name, cohort=name, ending=f".{slug(name)}", note=note, request="")
+                arms.append(_chosen(task, of, full, select, seed, drawn))
+    return arms
 
 
 def _mixed(real: Arm, synthetic: Arm, share: float) -> Arm:
@@ -166,7 +244,8 @@ def _joined(
     notes = join_notes(note, real.note, _foreknowledge(real, synthetic), synthetic.note)
     kind += real.kind.removeprefix("real")  # @n
     of = (synthetic.cohort, synthetic.ending, synthetic.generator)
-    return Arm(name, kind, *of, cases, real.subjects + synthetic.subjects, notes, real.name, share)
+    joined = Arm(name, kind, *of, cases, real.subjects + synthetic.subjects, notes, real.name, share)
+    return replace(joined, request=synthetic.request, run=synthetic.run)
 
 
 def _foreknowledge(real: Arm, synthetic: Arm) -> str:

@@ -5,12 +5,12 @@ Growing GANs (2021, arXiv 2010.03975): a classifier trained on labelled conditio
 **Differs**: in every arm the same updates, seeds and augmentation, and weights chosen on the same real validation
 subjects; a class that fewer than five test subjects have, or fewer than five lack, has no public number and takes no
 part in the mean. Class columns of a synthetic cohort are what it was sampled with.
-The test subjects are read once by each classifier, after its weights were chosen.
+The test subjects are read once by each classifier with the weights of each choice (arms.py), after it was made.
 **Checked** in tests/evaluation/utility/test_classification.py (end to end; a class that is absent; a planted leak).
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,15 @@ from understudy.evaluation.folder import write_rows
 from understudy.evaluation.utility.auc import Areas
 from understudy.evaluation.utility.config import ClassUtilityConfig
 from understudy.evaluation.utility.task import Outcome, Score, Task
-from understudy.tasks.classification import ClassCases, chosen_classes, class_cases, train_classifier, validation_score
-from understudy.tasks.fitting import TaskCases
+from understudy.tasks.classification import (
+    ClassCases,
+    Classifier,
+    chosen_classes,
+    class_cases,
+    train_classifier,
+    validation_score,
+)
+from understudy.tasks.fitting import Judges, TaskCases, TaskNetwork
 
 PER_CASE = ("case_id", "subject_id", "trained_on", "network", "repeat", "class", "has_class", "probability")
 
@@ -52,6 +59,15 @@ class AreaOutcome(Outcome):
             if kept := tuple(k for k, kind in enumerate(kinds) if kind >= minimum):
                 return kept
         return ()
+
+    @property
+    def networks(self) -> int:
+        """How many networks were tested."""
+        return len(self.probabilities)
+
+    def joined(self, others: Sequence["AreaOutcome"]) -> "AreaOutcome":
+        """Return the probabilities of all, one after another; curves are left."""
+        return replace(self, probabilities=[matrix for one in (self, *others) for matrix in one.probabilities])
 
     def measured(self, k: int | None, score: int = 0) -> Areas:
         """Return the areas of a class, or their mean."""
@@ -106,14 +122,14 @@ class Classification(Task):
     needs_labels = False
     model = "classifier"
     columns = ("cases_with", "cases_without", "classes", "classes_left_out")
-    scores = (Score("auc", "AUC"),)
+    scores = (Score("auc", "AUC", highest=1),)
 
     def __init__(self, real: Cohort, others: list[Cohort], config: ClassUtilityConfig) -> None:
         """Read the class columns of all cohorts."""
         self.config, self.encoding, self.cohort = config, real.encoding, real
         self.columns_read = chosen_classes(real, config)
         self.names = tuple(short_class_names(self.columns_read))
-        self.validation, self.test = (self.cases(real, real.rows(split)) for split in ("validation", "test"))
+        self.tested = self.cases(real, real.rows("test"))
         for other in others:
             self.cases(other, other.rows())
         self.subjects, self.validation_subjects = real.subjects("test"), len(real.subjects("validation"))
@@ -124,27 +140,32 @@ class Classification(Task):
 
     def outcome(self) -> AreaOutcome:
         """Return an outcome without repeats."""
-        number = np.searchsorted(self.subjects, self.cohort.column("subject_id")[self.test.rows])
-        return AreaOutcome([], self.test.targets, number, len(self.subjects), self.names)
+        number = np.searchsorted(self.subjects, self.cohort.column("subject_id")[self.tested.rows])
+        return AreaOutcome({}, self.tested.targets, number, len(self.subjects), self.names)
 
-    def run(self, cases: TaskCases, outcome: Outcome, seed: int, advance: Callable[[], None]) -> None:
-        """Train a classifier and let it predict the test cases."""
+    def judge(self, cohort: Cohort, rows: np.ndarray) -> Callable[[Any], float]:
+        """Return the mean area over classes."""
+        return validation_score(self.cases(cohort, rows))
+
+    def train(self, cases: TaskCases, judges: Judges[Any], seed: int, advance: Callable[[], None]) -> Classifier:
+        """Train a classifier."""
+        return train_classifier(cases, self.columns_read, self.config, seed, judges, advance)
+
+    def test(self, network: TaskNetwork, outcome: Outcome) -> None:
+        """Let a classifier predict the test cases."""
         assert isinstance(outcome, AreaOutcome)
-        score = validation_score(self.validation)
-        classifier = train_classifier(cases, self.columns_read, self.config, seed, score, advance)
-        outcome.probabilities.append(classifier.predict_cases(self.test))
-        outcome.curves.append(classifier.curve)
+        outcome.probabilities.append(network.predict_cases(self.tested))
 
     def write_inside(self, folder: Path, outcomes: dict[str, Any]) -> None:
         """Write internal/per_case.csv."""
         write_rows(folder / "per_case.csv", PER_CASE, self._rows(outcomes))
 
     def _rows(self, outcomes: dict[str, AreaOutcome]) -> Iterator[list[Any]]:
-        cases, subjects = (self.cohort.column(name)[self.test.rows] for name in ("case_id", "subject_id"))
+        cases, subjects = (self.cohort.column(name)[self.tested.rows] for name in ("case_id", "subject_id"))
         for name, outcome in outcomes.items():
             for repeat, probabilities in enumerate(outcome.probabilities):
                 for i, (case, subject) in enumerate(zip(cases, subjects, strict=True)):
                     for k, label in enumerate(self.names):
-                        target = self.test.targets[i, k]
+                        target = self.tested.targets[i, k]
                         entry = [label, int(target) if np.isfinite(target) else None, float(probabilities[i, k])]
                         yield [case, subject, name, self.config.network, repeat, *entry]

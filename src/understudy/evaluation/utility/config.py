@@ -17,6 +17,11 @@ class Repeats(BaseModel):
         description="what is compared with real cases: synthetic ones alone; both kinds, half of each batch each; "
         "synthetic ones, then real ones",
     )
+    select: Literal["synthetic", "real", "last"] = Field(
+        "synthetic",
+        description="which weights of a network on synthetic cases alone tables lead with: those that a held-out fifth "
+        "of the synthetic cases chooses, those that real validation subjects choose, or the last; all are reported",
+    )
     shares: tuple[float, ...] = Field(
         (), description="of synthetic cases beside real ones, e.g. 0.25, 0.5, 0.75: the mixing curve; both is 0.5"
     )

@@ -2,7 +2,10 @@
 
 A ratio never stands without its real-only score: in the note, in the row before it, and in the table. The first score
 of a task has ratios, the others differences; each arm is compared with the real-only one that it names (arms.py). Where
-a validation curve had not converged, the note says so. How many networks read the test split is a result of its own.
+a validation curve had not converged, the note says so. How often the test split was read is a result of its own.
+**The choice of weights**: of networks on synthetic cases alone, tables/utility-selection.csv and results named
+``utility.select-CHOICE`` have the first score with each choice; its ratio is always to real-only networks whose weights
+real validation subjects chose.
 **The mixing curve**: the first score of a task against the share of synthetic cases in what networks learned.
 tables/utility-mixing.csv has every class; the curve shows the mean over classes, a line for each cohort and number of
 real subjects. Its ends are real-only (0) and, where it was asked for, synthetic-only (1). What fewer than five subjects
@@ -12,23 +15,26 @@ stand behind is blank in the table and not in the curve.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from understudy.core.disclosure import MIN_SUBJECTS, internal, public
+from understudy.core.pooled import Pool, Pooled
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.seed import derive
-from understudy.core.statistics import Interval, Means, difference, interval, ratio
+from understudy.core.statistics import Means
 from understudy.evaluation.folder import join_notes, three, write_curve, write_table
 from understudy.evaluation.guard import slug
 from understudy.evaluation.paired import signed_rank
 from understudy.evaluation.utility.arms import Arm
-from understudy.evaluation.utility.convergence import still_rising
-from understudy.evaluation.utility.tables import Finding, write_tables
+from understudy.evaluation.utility.convergence import trend
+from understudy.evaluation.utility.tables import Finding, write_selection, write_tables
 from understudy.evaluation.utility.task import Outcome, Score, Task
+from understudy.evaluation.utility.tested import Tested, all_tested
 from understudy.tasks.fitting import chosen_from
 
 COLUMNS = ("cohort", "real_arm", "share", "trained_on", "class")
@@ -81,86 +87,119 @@ def _points(arms: Sequence[Arm], scores: Sequence[Result]) -> tuple[list[float],
 
 @dataclass(frozen=True)
 class UtilityFindings:
-    """What was found, by arm: real first, each real-only arm before those that are compared with it."""
+    """What was found, by arm and choice of weights: real first, each real-only arm before those compared with it."""
 
     task: Task
     arms: list[Arm]
-    outcomes: Mapping[str, Outcome]
+    outcomes: Mapping[str, Mapping[str, Outcome]]
     config: Any
     provenance: Provenance
 
     def write(self, folder: Path) -> None:
         """Write results.json, tables, curves and internal/ of a utility evaluation."""
-        found = list(self._all())
+        leading = [one for one in self._tested if one.leads]
+        found, choices = self._all()
         results = [r for f in found for r in (f.score, f.ratio or f.difference) if r is not None]
-        write_results(folder, [*results, self._readings()], self.provenance)
-        write_tables(folder, found, self.task, self.outcomes, self.config, self._seed)
+        outcomes = {one.arm.name: one.outcome for one in leading}
+        write_results(folder, [*results, *_of_choices(choices), self._readings()], self.provenance)
+        write_tables(folder, found, self.task, outcomes, self.config, self._seed)
+        write_selection(folder, choices, self.task.scores[0])
         if self.config.shares:
             write_mixing(folder, found, self.task, self.config.network)
         held = internal(folder)
-        self._write_curves(folder if self.task.validation_subjects >= MIN_SUBJECTS else held)
-        self.task.write_inside(held, dict(self.outcomes))
+        self._write_curves(folder, "synthetic", "held-out synthetic cases")
+        self._write_curves(
+            folder if self.task.validation_subjects >= MIN_SUBJECTS else held, "real", "validation subjects"
+        )
+        self.task.write_inside(held, {one.arm.name: one.outcome for one in leading if len(one.members) == 1})
 
-    def _all(self) -> Iterator[Finding]:
-        """Go through the scores, for each through the mean and the classes, for each through the arms, real first."""
+    def _all(self) -> tuple[list[Finding], list[tuple[str, Finding]]]:
+        """Return what tables lead with: by score, class and arm; and the first score with each choice of weights."""
+        found, choices = [], []
         for position in range(len(self.task.scores)):
             for k in (None, *range(len(self.task.names))):
-                for arm in self.arms:
-                    yield self._finding(arm, k, position)
+                for one in self._tested:
+                    among_choices = position == 0 and len(one.arm.choices) > 1
+                    if one.leads or among_choices:
+                        finding = self._finding(one, k, position)
+                        found += [finding] if one.leads else []
+                        choices += [(one.choice, finding)] if among_choices else []
+        return found, choices
 
-    def _finding(self, arm: Arm, k: int | None, position: int) -> Finding:
-        outcome, name = self.outcomes[arm.name], "mean" if k is None else self.task.names[k]
+    @cached_property
+    def _tested(self) -> list[Tested]:
+        return all_tested(self.arms, self.outcomes)
+
+    def _real(self, one: Tested) -> Tested | None:
+        """Return the real-only networks that others are compared with."""
+        return next((other for other in self._tested if other.arm.name == one.arm.against), None)
+
+    def _finding(self, one: Tested, k: int | None, position: int) -> Finding:
+        arm, outcome, name = one.arm, one.outcome, "mean" if k is None else self.task.names[k]
         n, score = int(outcome.counted(k).sum()), self.task.scores[position]
         ending = f"{self.config.network}.{score.name}" + ("" if k is None else f".{slug(name)}")
-        found = interval(outcome.measured(k, position), self._seed, self.config.draws) if n else None
-        note = join_notes(outcome.note(k, position), arm.note, self._convergence(arm))
+        pool = one.pool(self._real(one), k, position, self.task.subjects, self._seed, self.config.draws)
+        found = _within(pool.score("it"), score) if n else None
+        note = join_notes(outcome.note(k, position), arm.note, self._trend(one), _unheld(found) if arm.cohort else "")
         behind, missing = outcome.behind(k), outcome.missing(k)
         result = self._result(f"utility.{arm.label}.{ending}", found, n, behind, note, missing, score)
         cells = outcome.cells(k) if behind >= MIN_SUBJECTS else [None] * len(self.task.columns)
-        return Finding(arm, score, k, name, result, *self._compared(arm, k, position, ending), cells)
+        return Finding(arm, score, k, name, result, *self._compared(one, pool, k, position, ending), cells)
 
     def _compared(
-        self, arm: Arm, k: int | None, position: int, ending: str
+        self, mine: Tested, pool: Pool, k: int | None, position: int, ending: str
     ) -> tuple[Result | None, Result | None, float | None]:
         """Measure the ratio to the real-only arm (the first score of a synthetic one), the difference, and its p."""
-        if not arm.against:
+        real, arm, score = self._real(mine), mine.arm, self.task.scores[position]
+        if real is None:
             return None, None, None
-        score, mine, real = self.task.scores[position], self.outcomes[arm.name], self.outcomes[arm.against]
         names = f"utility.ratio{arm.ending}.{ending}", f"utility.{arm.comparison}.{ending}"
-        has_ratio, n = arm.kind == "synthetic" and position == 0, int((mine.counted(k) & real.counted(k)).sum())
+        one, other = mine.outcome, real.outcome
+        has_ratio, n = arm.kind == "synthetic" and position == 0, int((one.counted(k) & other.counted(k)).sum())
         if not n:
-            none = self._result(names[1], None, 0, 0, "", f"{mine.missing(k)} in both arms", score)
+            none = self._result(names[1], None, 0, 0, "", f"{one.missing(k)} in both arms", score)
             return replace(none, name=names[0]) if has_ratio else None, none, None
-        one, other = (outcome.measured(k, position) for outcome in (mine, real))
-        behind, resampling = min(n, mine.behind(k), real.behind(k)), (self._seed, self.config.draws)
-        against = next(a for a in self.arms if a.name == arm.against)
-        notes = arm.note, self._convergence(against), self._convergence(arm)
+        behind, gain = min(n, one.behind(k), other.behind(k)), pool.gain("it", "real")
         alone = "real-only" if arm.against == "real" else arm.against
+        sides = {"their": int(one.counted(k).sum()), "real-only": int(other.counted(k).sum())}
+        apart = (
+            f"subjects that count: {sides['their']} here, {sides['real-only']} {alone}"
+            if len({*sides.values()}) > 1
+            else ""
+        )
+        notes = arm.note, self._trend(real), self._trend(mine), apart, _unheld(gain)
         note, quotient, p = f"minus the score of the {alone} networks on the same subjects", None, None
         if position == 0:
-            below, words = interval(other, *resampling), f"{alone} {score.words}"
-            beside = f"{words} {below.value:.3f} [{below.low:.3f}, {below.high:.3f}]"
+            words = f"{alone} {score.words}"
+            beside = f"{words} {_quoted(_within(pool.score('real'), score))}"
             note = f"gain over {beside}"
             if has_ratio:
-                found = ratio(one, other, *resampling)
                 quoted = join_notes(beside, *notes)
-                quotient = self._result(names[0], found, n, behind, quoted, f"the {words} is 0", score)
-        found = difference(one, other, *resampling)
-        if isinstance(one, Means) and isinstance(other, Means) and behind >= MIN_SUBJECTS:
-            p = signed_rank(one.by_subject() - other.by_subject())
-        return quotient, self._result(names[1], found, n, behind, join_notes(note, *notes), "", score), p
+                missing = f"the {words} is 0"
+                quotient = self._result(names[0], pool.ratio("it", "real"), n, behind, quoted, missing, score)
+        measured = one.measured(k, position), other.measured(k, position)
+        if isinstance(measured[0], Means) and isinstance(measured[1], Means) and behind >= MIN_SUBJECTS:
+            p = signed_rank(measured[0].by_subject() - measured[1].by_subject())
+        return quotient, self._result(names[1], gain, n, behind, join_notes(note, *notes), "", score), p
 
-    def _convergence(self, arm: Arm) -> str:
-        """Say where the validation score of an arm still rose at the end."""
-        start = chosen_from(arm.cases, self.config.updates)
-        rose = still_rising(self.outcomes[arm.name].curves, start)
-        return f"the validation score of {arm.name} still rose at the end: more updates may help" if rose else ""
+    def _trend(self, one: Tested) -> str:
+        """Say where the score of an arm on validation subjects still rose at the end, or fell from its best."""
+        if len(one.members) > 1:
+            return ""
+        start = chosen_from(one.arm.cases, self.config.updates)
+        name, ended = one.arm.name, trend(one.outcome.curves["real"], start)
+        return {
+            "rose": f"the validation score of {name} still rose at the end: more updates may help",
+            "fell": f"the score of {name} on real validation subjects fell from its best before the end",
+            "": "",
+        }[ended]
 
     def _readings(self) -> Result:
-        """Count the networks that read the test split, each once, after its weights were chosen."""
-        task, n = self.task, sum(len(outcome.curves) for outcome in self.outcomes.values())
-        read = f"{task.model}s that read the test split ({len(task.subjects)} subjects)"
-        note = f"{read}, each once, its weights chosen before"
+        """Count how often the test split was read."""
+        task, outcomes = self.task, [list(self.outcomes[arm.name].values()) for arm in self.arms]
+        networks, n = sum(each[0].networks for each in outcomes), sum(one.networks for each in outcomes for one in each)
+        read = f"readings of the test split ({len(task.subjects)} subjects) by {networks} {task.model}s"
+        note = f"{read}, once with the weights of each choice, made before"
         name = f"utility.test_readings.{self.config.network}"
         return Result(name, n, None, None, "count", n=n, seed=self.provenance.seed, note=note)
 
@@ -169,18 +208,48 @@ class UtilityFindings:
         return derive(self.provenance.seed, "interval")
 
     def _result(
-        self, name: str, found: Interval | None, n: int, behind: int, note: str, missing: str, score: Score
+        self, name: str, found: Pooled | None, n: int, behind: int, note: str, missing: str, score: Score
     ) -> Result:
         note = missing if found is None else note
         return public(Result(name, *three(found), score.unit, score.better, n, self.provenance.seed, note), behind)
 
-    def _write_curves(self, folder: Path) -> None:
-        """Write the mean validation score against updates; inside where fewer than five subjects stand behind it."""
+    def _write_curves(self, folder: Path, judge: str, whom: str) -> None:
+        """Write the mean score by a judge against updates."""
         series = {}
-        for name, outcome in self.outcomes.items():
-            points = np.array(outcome.curves)  # (repeats, checks, 2)
-            kept = np.isfinite(points[..., 1]).all(0)
-            series[name] = (points[0, kept, 0].tolist(), points[:, kept, 1].mean(0).tolist())
+        for name, by_choice in self.outcomes.items():
+            curves = next(iter(by_choice.values())).curves
+            if judge in curves:
+                points = np.array(curves[judge])  # (repeats, checks, 2)
+                kept = np.isfinite(points[..., 1]).all(0)
+                series[name] = (points[0, kept, 0].tolist(), points[:, kept, 1].mean(0).tolist())
         words = self.task.scores[0].words
-        title, name = f"Validation {words} while training", f"utility-{self.config.network}"
-        write_curve(folder, name, title, "updates", f"mean {words}", series)
+        title, name = f"{words} on {whom} while training", f"utility-{self.config.network}"
+        if series:
+            more = "" if judge == "real" else f"-{judge}"
+            write_curve(folder, name + more, title, "updates", f"mean {words}", series)
+
+
+def _of_choices(choices: Sequence[tuple[str, Finding]]) -> Iterator[Result]:
+    """Yield results of the choices of weights that tables do not lead with."""
+    for choice, found in choices:
+        for result in (found.score, found.ratio):
+            if result is not None and choice != found.arm.choices[0]:
+                yield replace(result, name=result.name.replace("utility.", f"utility.select-{choice}.", 1))
+
+
+def _within(found: Pooled | None, score: Score) -> Pooled | None:
+    """Return a score whose interval keeps to the values that it can have."""
+    if found is None or found.low is None or found.high is None:
+        return found
+    return replace(found, low=max(found.low, 0.0), high=min(found.high, score.highest))
+
+
+def _quoted(found: Pooled | None) -> str:
+    if found is None or found.low is None:
+        return f"{found.value:.3f}" if found else "none"
+    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+
+
+def _unheld(found: Pooled | None) -> str:
+    """Say what the interval does not hold."""
+    return f"the interval does not hold the {' nor the '.join(found.missing)}" if found and found.missing else ""

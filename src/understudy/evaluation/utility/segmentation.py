@@ -2,13 +2,13 @@
 
 Scored are the classes, their mean, and where there are several all of them as one ("whole lesion").
 **Source**: Akbar et al., Brain tumor segmentation using synthetic MR images (Sci Data 11:259, 2024).
-The test subjects are read once by each segmenter, after its weights were chosen.
+The test subjects are read once by each segmenter with the weights of each choice (arms.py), after it was made.
 **Checked** in tests/evaluation/utility/test_stage.py, test_segmentation.py and test_report.py (known counts give known
 numbers).
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,9 @@ from understudy.evaluation.utility.config import UtilityConfig
 from understudy.evaluation.utility.groups import Group, column_groups, reference_sizes, thirds
 from understudy.evaluation.utility.surface import SURFACES, contiguous_stacks, described, surface_scores
 from understudy.evaluation.utility.task import Outcome, Score, Task
-from understudy.tasks.fitting import TaskCases
+from understudy.tasks.fitting import Judges, TaskCases, TaskNetwork
 from understudy.tasks.overlap import OVERLAPS, RULES, class_mean, overlaps, rules, whole
-from understudy.tasks.segmentation import CohortCases, subject_cases, train_segmenter
+from understudy.tasks.segmentation import CohortCases, Segmenter, numbered_cases, subject_cases, train_segmenter
 
 PER_SUBJECT = ("subject_id", "trained_on", "network", "repeat", "class", "dice", "rule", *OVERLAPS[1:], *SURFACES)
 WHOLE = "whole lesion"
@@ -58,6 +58,15 @@ class MapOutcome(Outcome):
     classes: int = 1
     within: str = ""
     readings: list[MapScores] = field(default_factory=list)
+
+    @property
+    def networks(self) -> int:
+        """How many networks were tested."""
+        return len(self.readings)
+
+    def joined(self, others: Sequence["MapOutcome"]) -> "MapOutcome":
+        """Return the readings of all, one after another; curves are left."""
+        return replace(self, readings=[reading for one in (self, *others) for reading in one.readings])
 
     def measured(self, k: int | None, score: int = 0) -> Means:
         """Return the means over subjects of a score of class k, or with None of its mean over classes."""
@@ -99,16 +108,16 @@ class Segmentation(Task):
     columns = ("missed", "false_positive", "both_empty", "one_sided")
 
     def __init__(self, real: Cohort, others: list[Cohort], config: UtilityConfig) -> None:
-        """Read the label maps of validation and test subjects."""
+        """Read the label maps of the test subjects."""
         self.config, self.encoding = config, real.encoding
         self.names = scored_names(real)
         self.classes = len(real.scheme) - 1 if real.scheme else 0
-        self.validation, self.test = subject_cases(real, "validation"), subject_cases(real, "test")
-        self.subjects, self.validation_subjects = self.test.subjects, len(self.validation.subjects)
-        rows, number = self.test.cases.rows, self.test.number
+        self.tested = subject_cases(real, "test")
+        self.subjects, self.validation_subjects = self.tested.subjects, len(real.subjects("validation"))
+        rows, number = self.tested.cases.rows, self.tested.number
         self.stacks, unit = contiguous_stacks(real, rows, number)
         self.scores = map_scores(config.tolerance, unit)
-        self.sizes, self.size_unit = reference_sizes(real, rows, number, len(self.subjects), self.test.classes)
+        self.sizes, self.size_unit = reference_sizes(real, rows, number, len(self.subjects), self.tested.classes)
         self.by_column = [group for name in config.by for group in column_groups(real, "test", name)]
 
     def cases(self, cohort: Cohort, rows: np.ndarray) -> CohortCases:
@@ -119,15 +128,21 @@ class Segmentation(Task):
         """Return an outcome without readings."""
         return MapOutcome(classes=self.classes, within=described(self.stacks))
 
-    def run(self, cases: TaskCases, outcome: Outcome, seed: int, advance: Callable[[], None]) -> None:
-        """Train a segmenter and score its label maps of the test subjects."""
+    def judge(self, cohort: Cohort, rows: np.ndarray) -> Callable[[Any], float]:
+        """Return the mean Dice over classes, then subjects."""
+        return numbered_cases(self.cases(cohort, rows)).score
+
+    def train(self, cases: TaskCases, judges: Judges[Any], seed: int, advance: Callable[[], None]) -> Segmenter:
+        """Train a segmenter."""
+        return train_segmenter(cases, self.tested.classes, self.config, seed, judges, advance)
+
+    def test(self, network: TaskNetwork, outcome: Outcome) -> None:
+        """Score the label maps of the test subjects."""
         assert isinstance(outcome, MapOutcome)
-        test = self.test
-        segmenter = train_segmenter(cases, test.classes, self.config, seed, self.validation.score, advance)
-        predicted, subjects = segmenter.predict_cases(test.cases), len(test.subjects)
+        test = self.tested
+        predicted, subjects = network.predict_cases(test.cases), len(test.subjects)
         surfaces = surface_scores(predicted, test.labels, self.stacks, subjects, test.classes, self.config.tolerance)
         outcome.readings.append(MapScores.of(test.counts(predicted), *surfaces))
-        outcome.curves.append(segmenter.curve)
 
     def groups(self, k: int | None) -> list[tuple[Group, float]]:
         """Return thirds by the reference size of a class, of all of them for the mean, and groups by column."""
@@ -161,8 +176,8 @@ def map_scores(tolerance: float, unit: str) -> tuple[Score, ...]:
     shares = [("dice", "Dice"), ("iou", "IoU"), ("precision", "precision"), ("recall", "recall")]
     lengths = [("hd", "HD"), ("hd95", "HD95"), ("assd", "ASSD")]
     return (
-        *(Score(name, words) for name, words in shares),
+        *(Score(name, words, highest=1) for name, words in shares),
         Score("volume_difference", "volume difference", "lower"),
         *(Score(name, words, "lower", unit) for name, words in lengths),
-        Score("nsd", f"NSD within {tolerance:g} {unit}"),
+        Score("nsd", f"NSD within {tolerance:g} {unit}", highest=1),
     )

@@ -3,10 +3,10 @@
 **Source**: Akbar et al., Brain tumor segmentation using synthetic MR images (Sci Data 11:259, 2024): synthetic only
 against real only, and real with synthetic, equally represented, repeated over seeds of the task network; Shin et al.
 (2018, arXiv 1807.10225): synthetic, then fine-tuned on some real cases.
-**Differs**: all arms make the same number of updates with the same settings and seeds; in all of them the weights
-are chosen on the same real validation subjects, which a user of synthetic data alone would not have: the ratio says
-what synthetic cases teach, not what choosing without real cases would cost. Intervals resample seeds and subjects.
-What the arms are: arms.py. What is trained and scored is the task's matter (TASKS).
+**Differs**: all arms make the same number of updates with the same settings and seeds; beside the weights that
+held-out synthetic cases choose, those that real validation subjects choose and the last ones are tested. Intervals hold
+the seeds of the networks, the subjects, and where cohorts are draws of one generator, its seed (core/pooled.py).
+What the arms are, and which weights are tested: arms.py. What is trained and scored is the task's matter (TASKS).
 **Checked** in tests/evaluation/utility/test_stage.py (a toy cohort end to end, same seed, a planted leak).
 """
 
@@ -17,7 +17,8 @@ from understudy.core.cohort import Cohort
 from understudy.core.progress import progress
 from understudy.core.provenance import Provenance
 from understudy.core.seed import derive
-from understudy.core.stage import finished, output_folder
+from understudy.core.stage import finished
+from understudy.evaluation.folder import results_folder
 from understudy.evaluation.guard import open_pair
 from understudy.evaluation.utility.arms import make_arms
 from understudy.evaluation.utility.classification import Classification
@@ -58,14 +59,14 @@ def evaluate_utility(
     if finished(out, "results.json", provenance):
         return out
     made = kind(cohort, others, config)
-    with output_folder(out) as folder:
+    with results_folder(out, cohort) as folder:
         arms = make_arms(made, cohort, others, config, seed)
-        outcomes = {arm.name: made.outcome() for arm in arms}
+        outcomes = {arm.name: {choice: made.outcome() for choice in arm.choices} for arm in arms}
         with progress("", len(arms) * config.repeats * config.updates, "updates") as update:
             for arm in arms:
                 update(description=f"{made.model}s on {arm.name}")
                 for repeat in range(config.repeats):  # one has the same seed in every arm
                     own = derive(seed, made.model, repeat)
-                    made.run(arm.cases, outcomes[arm.name], own, lambda: update(advance=1))
+                    made.run(arm.cases, arm.judges, outcomes[arm.name], own, lambda: update(advance=1))
         UtilityFindings(made, arms, outcomes, config, provenance).write(folder)
     return out

@@ -3,9 +3,10 @@
 - utility.csv: the first score of each arm and class, with its ratio to real-only or its gain over it.
 - utility-scores.csv: all scores, where there are several.
 - utility-comparisons.csv: each arm minus the real-only one that it names (arms.py), with the p of the Wilcoxon
-  signed-rank test on subjects (means over repeats), as it is and corrected by Holm over all comparisons of the table;
-  no p where subjects have no scores. The test knows subjects only; the interval of the difference knows the seeds of
-  the networks too, and may be wider.
+  signed-rank test on subjects (means over repeats). One score is primary, the first of the task as the mean over
+  classes: its p is corrected by Holm over the arms, no other one is. There is no p where subjects have no scores. The
+  test knows subjects only; the interval of the difference knows the seeds of the networks too, and may be wider.
+- utility-selection.csv: the first score of networks on synthetic cases alone, with each choice of weights (arms.py).
 - utility-by.csv: all scores by groups of test subjects (groups.py). A grouping is withheld whole where one of its
   groups has too few subjects with the class, for that group could be had from the others.
 - utility-mixing.csv: see report.py.
@@ -19,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from understudy.core.disclosure import MIN_SUBJECTS
+from understudy.core.pooled import interval
 from understudy.core.result import Result
-from understudy.core.statistics import Means, interval
-from understudy.evaluation.folder import three, write_table
+from understudy.core.statistics import Means
+from understudy.evaluation.folder import join_notes, three, write_table
 from understudy.evaluation.paired import holm
 from understudy.evaluation.utility.arms import Arm
 from understudy.evaluation.utility.task import Outcome, Score, Task
@@ -36,6 +38,7 @@ COMPARISONS = (
     *("p", "p_holm", "n_subjects", "note"),
 )
 SEEDS = "p: over subjects, for these networks; the interval also resamples the networks"
+SELECTION = ("trained_on", "weights_chosen_by", "class")
 BY = ("trained_on", "class", "by", "group", "n_subjects", "mean_size", "size_unit")
 
 
@@ -76,6 +79,14 @@ def write_tables(
         write_table(folder, "utility-by", (*BY, *_triples(task)), rows)
 
 
+def write_selection(folder: Path, found: Sequence[tuple[str, Finding]], score: Score) -> None:
+    """Write the table of choices of weights, (choice, finding), where there are several."""
+    header = (*SELECTION, score.name, "low", "high", "ratio", "ratio_low", "ratio_high", "n_subjects")
+    rows = [[f.arm.name, choice, f.name, *three(f.score), *three(f.ratio), f.score.n] for choice, f in found]
+    if rows:
+        write_table(folder, "utility-selection", header, rows)
+
+
 def _triples(task: Task) -> list[str]:
     return [f"{score.name}{end}" for score in task.scores for end in ("", "_low", "_high")]
 
@@ -98,8 +109,10 @@ def _all_scores(first: Finding, found: Sequence[Finding]) -> list[Any]:
 
 def _comparisons(found: Sequence[Finding]) -> Iterator[list[Any]]:
     compared = [(f, f.difference) for f in found if f.difference is not None]
-    for (f, gain), p in zip(compared, holm([f.p for f, _ in compared]), strict=True):
-        note = "" if p is None else SEEDS
+    first = [f.kind is found[0].kind and f.k == found[0].k for f, _ in compared]
+    corrected = holm([f.p if primary else None for (f, _), primary in zip(compared, first, strict=True)])
+    for (f, gain), p, primary in zip(compared, corrected, first, strict=True):
+        note = "" if f.p is None else join_notes(SEEDS, "" if primary else "not primary: p is not corrected")
         yield [f.arm.name, f.arm.against, f.name, f.kind.name, f.kind.unit, *three(gain), f.p, p, gain.n, note]
 
 

@@ -4,39 +4,53 @@ arms.py decides what networks are trained on and report.py writes what was found
 is a file of its own (segmentation.py, classification.py) and a line of the menu in stage.py.
 """
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from understudy.core.cohort import Cohort
+from understudy.core.errors import UnderstudyError
 from understudy.core.statistics import Measurement
 from understudy.evaluation.utility.config import Repeats
 from understudy.evaluation.utility.groups import Group
-from understudy.tasks.fitting import TaskCases
+from understudy.tasks.fitting import Judges, TaskCases, TaskNetwork
 
 
 @dataclass(frozen=True)
 class Score:
-    """What is scored: its name in results and tables, its words for people, which way is better, its unit."""
+    """What is scored: its name in results and tables, its words for people, which way is better, its unit,
+    and the highest value that it can have; the lowest is 0.
+    """
 
     name: str
     words: str
     better: str = "higher"
     unit: str = ""
+    highest: float = math.inf
 
 
 @dataclass
 class Outcome(ABC):
     """What the networks of one arm did on the test subjects, class by class (k = 0..K-1; None is their mean).
 
-    Scores are named by their position among those of the task; a curve is (updates, validation score) of one repeat.
+    Scores are named by their position among those of the task. A curve is (updates, score by a judge) of one repeat.
     """
 
-    curves: list[list[tuple[int, float]]] = field(default_factory=list)
+    curves: dict[str, list[list[tuple[int, float]]]] = field(default_factory=dict)
+
+    @property
+    @abstractmethod
+    def networks(self) -> int:
+        """How many networks were tested."""
+
+    @abstractmethod
+    def joined(self, others: Sequence[Self]) -> Self:
+        """Return what these networks and others did on the same subjects, one after another."""
 
     @abstractmethod
     def measured(self, k: int | None, score: int = 0) -> Measurement:
@@ -100,8 +114,38 @@ class Task(ABC):
         """Return an empty outcome."""
 
     @abstractmethod
-    def run(self, cases: TaskCases, outcome: Outcome, seed: int, advance: Callable[[], None]) -> None:
-        """Train one network, chosen on validation subjects; then, once, test it and add what it did to the outcome."""
+    def judge(self, cohort: Cohort, rows: np.ndarray) -> Callable[[Any], float]:
+        """Return the score of a network on some annotated cases of one of the cohorts, by which weights are chosen."""
+
+    @abstractmethod
+    def train(self, cases: TaskCases, judges: Judges[Any], seed: int, advance: Callable[[], None]) -> TaskNetwork:
+        """Train one network."""
+
+    @abstractmethod
+    def test(self, network: TaskNetwork, outcome: Outcome) -> None:
+        """Read the test subjects once with the weights that a network has, and add what it did to the outcome."""
+
+    def run(
+        self,
+        cases: TaskCases,
+        judges: Judges[Any],
+        outcomes: Mapping[str, Outcome],
+        seed: int,
+        advance: Callable[[], None],
+    ) -> None:
+        """Train one network, and test it with the weights of each choice that could be made; outcomes are by choice."""
+        network, leading = self.train(cases, judges, seed, advance), next(iter(outcomes))
+        if leading not in network.kept:
+            raise UnderstudyError(
+                f"the {leading} cases that choose the weights hold no class to score: sample more cases, or let real "
+                "ones choose with --set select=real"
+            )
+        for choice, outcome in outcomes.items():
+            for judge, curve in network.curves.items():
+                outcome.curves.setdefault(judge, []).append(curve)
+            if choice in network.kept:
+                network.choose(choice)
+                self.test(network, outcome)
 
     def groups(self, k: int | None) -> list[tuple[Group, float]]:
         """Return groups of test subjects with the mean reference size of a class in them."""

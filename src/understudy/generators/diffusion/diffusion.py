@@ -11,7 +11,8 @@ a second cohort of images alone: Bao et al., One Transformer Fits All Distributi
 (UniDiffuser, 2023, arXiv 2303.06555): one network learns the joint distribution and that of one part alone. Noise
 levels: noise.py; samplers: samplers.py; network: nets/unet.py (EDM2's magnitude-preserving U-Net).
 **Differs**: image and label channels are diffused jointly; learning rates are those of weights of unit size (preset
-``paper``: 1e-4 on guided-diffusion's weights, of size about 0.02, is 5e-3 here); the cosine chain is trained with Ho's
+``paper``: 1e-4 on guided-diffusion's weights, of size about 0.02, is 5e-3 here, and Adam with betas 0.9 and 0.99 stands
+for AdamW with 0.9 and 0.999); EDM's augmentation that does not leak is left out; the cosine chain is trained with Ho's
 loss and fixed variances, without learned ones; any sampler may be used with any formulation; with privacy the data's
 mean and deviation are not measured, and public constants stand in their place. Label maps that are not known enter the
 network as 0 in every label channel, without noise, which no label map does at any noise level; UniDiffuser has them at
@@ -26,6 +27,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
@@ -35,6 +37,7 @@ from understudy.core.cohort import Cohort
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UsageError
 from understudy.generators.base import Generator
+from understudy.generators.diffusion.dissimilarity import Dissimilarity
 from understudy.generators.diffusion.noise import CHAINS, ChainNoise, EDMNoise, Noise
 from understudy.generators.diffusion.samplers import OPTIONS, SAMPLERS, Denoiser, guided, noise_like
 from understudy.nets.label_maps import decoded, encoded, one_hot
@@ -98,6 +101,9 @@ class DiffusionConfig(OffersPrivacy):
     )
     warmup_images: float = Field(500, ge=0, description="linear warm-up of the learning rate")
     ema_images: float = Field(10_000, gt=0, description="half-life of the EMA, in images")
+    ema_rampup: float | None = Field(
+        0.05, gt=0, description="the half-life is at most this share of the images seen so far; null: never shorter"
+    )
     sigma_data: float = Field(0.5, gt=0, description="standard deviation that data are scaled to (edm)")
     p_mean: float = Field(-1.2, description="mean of ln(sigma) in training (edm)")
     p_std: float = Field(1.2, gt=0, description="standard deviation of ln(sigma) in training (edm)")
@@ -158,7 +164,8 @@ class Diffusion(Generator):
         "paper": {"formulation": "ddpm", "steps": 4000, "sampler_steps": 4000, "variance": "large",
                   "channels": (64, 64, 128, 128, 256, 256), "blocks": 3, "patch": 1, "attention_levels": (4, 5),
                   "batch_size": 32, "learning_rate": 5e-3, "decay_images": None, "warmup_images": 0,
-                  "ema_images": 221_800, "images_seen": 960_000, "snapshot_every": 320_000, "grid_every": 320_000},
+                  "ema_images": 221_800, "ema_rampup": None, "images_seen": 960_000, "snapshot_every": 320_000,
+                  "grid_every": 320_000},
         "demo": {"channels": (32, 64, 96), "attention_levels": (), "images_seen": 16_000, "sampler_steps": 12,
                  "ema_images": 2_000, "snapshot_every": 16_000, "grid_every": 4_000},
         # Under a minute of two cores, label map to image: a sampler stops above the noise that 600 steps do not learn.
@@ -171,6 +178,7 @@ class Diffusion(Generator):
         "sample_block", "sampler", "sampler_steps", "eta", "variance", "guidance",
         "s_churn", "s_min", "s_max", "s_noise",
     )  # fmt: skip
+    _avoided: Dissimilarity | None = None
     NETWORKS = ("net", "ema", "scale")
     SNAPSHOT = ("ema", "scale")
     config: DiffusionConfig
@@ -287,7 +295,7 @@ class Diffusion(Generator):
         self.adams["net"].param_groups[0]["lr"] = rate * warm
         self.adams["net"].step()
         self.net.normalize_weights()
-        ema_update(self.ema, self.net, ema_decay(cfg.batch_size, cfg.ema_images, images_seen))
+        ema_update(self.ema, self.net, ema_decay(cfg.batch_size, cfg.ema_images, images_seen, cfg.ema_rampup))
 
     # ------------------------------------------------------------------ sampling
     def draw(self, seeds: list[int], condition: Tensor | None = None) -> Tensor:
@@ -302,6 +310,21 @@ class Diffusion(Generator):
         y = SAMPLERS[name](self._denoiser(condition), start, levels, noise, **options)
         x = y / self.noise.sigma_data * self.scale.std + self.scale.mean
         return torch.cat([x, encoded(labels, self.scheme)], dim=1) if self.given and labels is not None else x
+
+    def keep_away(self, images: np.ndarray, subjects: np.ndarray) -> float:
+        """Guide samples away from training images; see the contract."""
+        self._avoided = Dissimilarity(torch.from_numpy(images).to(self.engine.device), subjects)
+        return self._avoided.threshold
+
+    def _away(self, denoised: Tensor) -> Tensor:
+        """Return denoised cases in the data's scale, those that come too near to a training image turned away."""
+        if self._avoided is None:
+            return denoised
+        k = self._avoided.channels
+        spread, mean = self.scale.std[:k] / self.noise.sigma_data, self.scale.mean[:k]
+        images = denoised[:, :k] * spread + mean
+        moved = (self._avoided.away(images) - images) / spread
+        return torch.cat([denoised[:, :k] + moved, denoised[:, k:]], dim=1)
 
     def _checked(self, condition: Tensor | None, n: int) -> Tensor | None:
         """Return the condition of n cases as the network sees it."""
@@ -327,4 +350,6 @@ class Diffusion(Generator):
             return self.denoise(self.ema, x, torch.full((len(x),), sigma, device=x.device), condition)
 
         plain, clip = guided(denoise, condition, self.config.guidance), self.noise.clip
-        return plain if clip is None else lambda x, sigma: plain(x, sigma).clamp(-clip, clip)
+        if clip is None:
+            return lambda x, sigma: self._away(plain(x, sigma))
+        return lambda x, sigma: self._away(plain(x, sigma).clamp(-clip, clip))

@@ -12,12 +12,12 @@ import numpy as np
 
 from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.errors import UnderstudyError
+from understudy.core.pooled import WORDS, Pool, Pooled, Unit
 from understudy.core.result import Result
 from understudy.core.seed import derive
 from understudy.core.statistics import Means, Measurement
 from understudy.evaluation.folder import join_notes
 from understudy.evaluation.utility.auc import Areas
-from understudy.studies.pool import WORDS, Pool, Pooled, Unit
 from understudy.studies.report.config import Measure, ReportConfig
 from understudy.studies.report.finished import Finished, Judged
 from understudy.studies.report.scores import NetworkScores, read_scores

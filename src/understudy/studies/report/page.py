@@ -36,7 +36,7 @@ from understudy.studies.report.tables import as_results, number_table, score_row
 from understudy.studies.stage import Stage
 
 RESULTS = {  # of each evaluation, the numbers of its default table
-    "fidelity": ("fidelity.frechet", "fidelity.frechet.baseline", "fidelity.kid", "fidelity.precision",
+    "fidelity": ("fidelity.frechet", "fidelity.frechet.unseen_extrapolated", "fidelity.kid", "fidelity.precision",
                  "fidelity.recall", "fidelity.coverage"),
     "privacy": ("privacy.copies.flagged", "privacy.copies.expected", "privacy.copies.flagged_share", BEST_ATTACK),
     "consistency": ("consistency.synthetic.dice", "consistency.synthetic.below", "consistency.real.dice"),

@@ -114,7 +114,7 @@ def _of_cases(rows: list[dict[str, str]], score: str) -> NetworkScores:
     number = np.searchsorted(subjects, [subject[name] for name in cases])
     measured: dict[tuple[Key, str], Measurement] = {}
     for arm, repeats in found.items():
-        outcome = AreaOutcome([], targets, number, len(subjects), tuple(classes), list(repeats.values()))
+        outcome = AreaOutcome({}, targets, number, len(subjects), tuple(classes), list(repeats.values()))
         measured |= {(arm, MEAN): outcome.measured(None), **{(arm, n): outcome.measured(i) for n, i in k.items()}}
     behind = {MEAN: outcome.behind(None), **{name: outcome.behind(i) for name, i in k.items()}}
     return NetworkScores(tuple(subjects), "auc", tuple(classes), rows[0]["network"], measured, behind)

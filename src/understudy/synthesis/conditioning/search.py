@@ -18,7 +18,9 @@ the sphere of radius sqrt(D) for z; Karras et al. (2020, arXiv 1912.04958) measu
 **Differs**: optimiser, steps, restarts and prior are not published: Adam. A search ends as soon as what would be
 written (decoded, in the cohort's data type) shows every wanted class with probability >= threshold and every unwanted
 one with <= 1 - threshold, so that a case is changed no more than needed; of several restarts side by side the first
-that gets there is taken (the surest of several); cases that never get there are not written.
+that gets there is taken (the surest of several); cases that never get there are not written. Two controls tell what
+the search adds: ``method=filter`` accepts or refuses random cases and moves none, ``method=label`` writes random cases
+with the classes that the classifier sees.
 **Checked** in tests/synthesis/conditioning/test_search.py (known answers of a linear generator; bounds; any n; starts).
 """
 
@@ -135,6 +137,11 @@ class ConditionConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    method: Literal["search", "filter", "label"] = Field(
+        "search",
+        description="search: latents optimised; filter: random cases that the classifier accepts; label: random cases, "
+        "none refused, with the classes that the classifier sees; the last two are controls of the first",
+    )
     space: Literal["z", "w"] = Field("z", description="what is optimised; w: style-based generators only")
     steps: int = Field(100, ge=0, description="most steps of a search")
     learning_rate: float = Field(0.05, gt=0, description="of Adam, in units of the latents' spread")
@@ -223,6 +230,21 @@ class Search:
                     self._attempt(block, attempt, seed)
             yield from (block.accepted.get(k) for k in range(len(numbers)))
 
+    @torch.no_grad()
+    def label(self, combinations: np.ndarray, n: int, seed: int) -> Iterator[tuple[Accepted, np.ndarray]]:
+        """Yield n random cases, each with its classes (K,): the surest of some combinations (rows of (M, K)).
+
+        Case i is where a search for case i would first start.
+        """
+        for first in range(0, n, self.config.block):
+            seeds = [derive(seed, "case", min(first + k, n - 1), 0, 0) for k in range(self.config.block)]
+            drawn = self.draw(self.latents.cases(self.latents.start(seeds)))
+            sure = [certainty(drawn.probabilities, np.tile(c, (len(seeds), 1))) for c in combinations]
+            chosen = np.stack(sure).argmax(0)
+            for k in range(min(self.config.block, n - first)):
+                label = None if drawn.labels is None else drawn.labels[k].copy()
+                yield Accepted(drawn.images[k].copy(), label, 1, 0), combinations[chosen[k]]
+
     def _attempt(self, block: _Block, attempt: int, seed: int) -> None:
         """Search once for the cases of a block that still lack one."""
         cfg = self.config
@@ -233,10 +255,11 @@ class Search:
         u = self.latents.start(seeds).requires_grad_(True)
         optimizer = torch.optim.Adam([u], lr=cfg.learning_rate)
         targets = torch.from_numpy(np.repeat(block.targets, restarts, 0)).to(u)
-        for step in range(cfg.steps + 1):
-            if step % cfg.check_every == 0 or step == cfg.steps:
+        last = cfg.steps if cfg.method == "search" else 0
+        for step in range(last + 1):
+            if step % cfg.check_every == 0 or step == last:
                 self._accept(block, u, attempt, step)
-            if step == cfg.steps or not block.wanting().any():
+            if step == last or not block.wanting().any():
                 return
             optimizer.zero_grad(set_to_none=True)
             (u.grad,) = torch.autograd.grad(self.loss(u, targets).sum(), u)

@@ -1,13 +1,14 @@
 """``understudy condition``: a run and a classifier become a labelled synthetic cohort (conditioned sampling).
 
 Its class columns are the wanted classes. cases.csv says for each case how many attempts and steps it took; cohort.json
-says in ``sampling`` how many cases were asked for and accepted, in all and for each combination of classes. The
-classifier saw real subjects too, which stand in ``trained_on``. **Checked** in
+says in ``sampling`` how many cases were asked for and accepted, in all and for each combination of classes. What the
+search is worth, its controls say (evaluation/fidelity/class_diversity.py). The classifier saw real subjects too, which
+stand in ``trained_on``. **Checked** in
 tests/synthesis/conditioning/test_stage.py.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ from understudy.core.provenance import Provenance
 from understudy.core.stage import finished
 from understudy.generators import load
 from understudy.generators.base import Generator
-from understudy.synthesis.conditioning.search import ConditionConfig, DecodedCases, Search, latents_of
+from understudy.synthesis.conditioning.search import Accepted, ConditionConfig, DecodedCases, Search, latents_of
 from understudy.synthesis.runs import joint_inputs, joint_trained_on, open_run, synthetic_writer
 from understudy.tasks.classify import Trained, open_classifier
 from understudy.training.engine import Engine
 
+NAMES = {"search": "lco", "filter": "filter", "label": "pseudo-labels"}  # of methods, in the generator's
 Cost = tuple[int, int]  # attempts, and steps of the last
 
 
@@ -62,8 +64,10 @@ def condition_cohort(
     trained = open_classifier(classifier, engine)
     trained.refuse_unfitting(f"the run {run}", found.encoding, tuple(found.record["size"]))
     wanted = _wanted(trained, classes, n, seed)
+    if config.method == "label" and classes != "data":
+        raise UsageError("method=label takes cases as they come: leave --classes out, or choose method=filter")
     settings = {
-        "generator": f"{found.generator}+lco",
+        "generator": f"{found.generator}+{NAMES[config.method]}",
         "n": n,
         "images_seen": found.images_seen,
         "classes": classes,
@@ -79,9 +83,9 @@ def condition_cohort(
     seen, names = joint_trained_on(found.record["trained_on"], trained.trained_on), trained.classifier.names
     columns = ["attempts", "steps"]
     with synthetic_writer(out, found, provenance, trained_on=seen, classes=names, columns=columns) as writer:
-        cases = tracked(search.run(wanted, seed), "condition", total=n)
         accepted: list[Cost | None] = []
-        for i, case in enumerate(cases):
+        for i, (case, row_classes) in enumerate(tracked(_cases(search, trained, wanted, seed), "condition", total=n)):
+            wanted[i] = row_classes
             accepted.append(None if case is None else (case.attempts, case.steps))
             _refuse_hopeless(accepted, n, config, wanted, names)
             if case is not None:
@@ -90,6 +94,17 @@ def condition_cohort(
                 writer.append(case.image, case.label, row | class_row(names, wanted[i]))
         writer.sampling = _told(accepted, wanted, config)
     return Path(out)
+
+
+def _cases(
+    search: Search, trained: Trained, wanted: np.ndarray, seed: int
+) -> Iterator[tuple[Accepted | None, np.ndarray]]:
+    """Yield for each case what was accepted, or None, and its classes (K,): those that were wanted, or are seen."""
+    if search.config.method == "label":
+        combinations = np.array([one["classes"] for one in trained.combinations], np.float32)  # None becomes NaN
+        yield from search.label(combinations, len(wanted), seed)
+    else:
+        yield from zip(search.run(wanted, seed), wanted.copy(), strict=True)
 
 
 def _wanted(trained: Trained, classes: ClassRequest, n: int, seed: int) -> np.ndarray:

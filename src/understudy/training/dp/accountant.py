@@ -9,7 +9,8 @@ epsilon: at Opacus' default of 0.01 a large epsilon takes minutes and gigabytes.
 The guarantee is for adding or removing one subject with all cases, subjects drawn independently with probability q a
 step (Poisson), a Gaussian of standard deviation sigma C on the sum. How many subjects and images there are counts as
 known to everybody. Delta is by default 1 / (10 N): a mechanism that betrayed a subject with probability delta would
-betray any one of N with a probability of at most one in ten.
+betray any one of N with a probability of at most one in ten. That is much, so that epsilon at a delta of 1e-5 is told
+beside it, always.
 """
 
 import math
@@ -22,6 +23,7 @@ from understudy.training.dp.settings import PrivacySettings
 
 UNIT = "patient"
 ERROR = 0.01  # of epsilon
+USUAL_DELTA, USUAL = 1e-5, "epsilon_at_delta_1e-5"  # at which trainings are compared; its name in run.json
 MAX_EPSILON = 200.0  # beyond this no number is computed: it would promise nothing
 
 
@@ -109,6 +111,7 @@ def statement(found: PrivacyPlan, settings: PrivacySettings) -> dict[str, Any] |
     return {
         "epsilon": found.epsilon,
         "delta": found.delta,
+        **_at_usual_delta(found),
         "unit": UNIT,
         "neighbours": "one patient with all cases added or removed",
         "noise_multiplier": found.noise,
@@ -119,6 +122,14 @@ def statement(found: PrivacyPlan, settings: PrivacySettings) -> dict[str, Any] |
         "steps": found.steps,
         "accountant": "prv (opacus)",
     }
+
+
+def _at_usual_delta(found: PrivacyPlan) -> dict[str, float]:
+    """Return the epsilon of the same training at USUAL_DELTA; nothing where that is its delta already."""
+    if found.delta == USUAL_DELTA:
+        return {}
+    error = ERROR * max(found.epsilon, 0.1)
+    return {USUAL: _epsilon("prv", found.noise, USUAL_DELTA, found.rate, found.steps, eps_error=error)}
 
 
 def _epsilon(kind: str, noise: float, delta: float, rate: float, steps: int, **options: float) -> float:

@@ -102,8 +102,9 @@ def attacked(gain: float, non_members: int = 20) -> AttackResult:
 
 def test_results_tell_auc_risk_and_the_bound() -> None:
     results = {r.name: r for r in attack_results("privacy.x.", [attacked(1)], 3)}
-    assert list(results) == ["privacy.x.attack.singling_out.auc", "privacy.x.attack.singling_out.risk"]
-    auc, risk = results.values()
+    assert list(results) == [f"privacy.x.attack.singling_out.{word}" for word in ("auc", "risk", "p")]
+    auc, risk, p = results.values()
+    assert p.value is not None and p.value < 0.05 and "corrected for 1 attacks (Holm)" in p.note
     assert (auc.n, auc.seed, auc.better) == (60, 3, "lower")
     assert "40 members and 20 non-members" in auc.note
     assert "the upper end of this interval is the bound" in auc.note

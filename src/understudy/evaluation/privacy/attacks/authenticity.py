@@ -25,9 +25,10 @@ from scipy.stats import rankdata
 from sklearn.cluster import KMeans
 
 from understudy.core.cohort import Cohort
+from understudy.core.pooled import mean_interval
 from understudy.core.result import Result
 from understudy.core.seed import derive, rng
-from understudy.core.statistics import by_subject, mean_interval, percentile_interval
+from understudy.core.statistics import by_subject, percentile_interval
 from understudy.evaluation.nearest import Rows, nearest
 from understudy.evaluation.privacy.attacks.membership import no_features
 from understudy.evaluation.privacy.attacks.setup import AttackSetup, log_distance, withheld

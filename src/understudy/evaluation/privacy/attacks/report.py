@@ -16,6 +16,7 @@ from understudy.core.result import Result
 from understudy.core.seed import derive
 from understudy.core.statistics import Interval
 from understudy.evaluation.folder import three, write_rows, write_table
+from understudy.evaluation.paired import holm
 from understudy.evaluation.privacy.attacks import ATTACKS
 from understudy.evaluation.privacy.attacks.risk import MIN_FOR_TPR, RATE, AttackPerformance, measure
 from understudy.evaluation.privacy.attacks.setup import (
@@ -90,11 +91,17 @@ def _result_of(name: str, attack: Attack, scored: AttackScores, setup: AttackSet
 
 
 def attack_results(prefix: str, attacked: Sequence[AttackResult], seed: int) -> list[Result]:
-    """Return the public results: AUC, residual risk, and TPR at 1 % FPR where it can be said.
+    """Return the public results: AUC, residual risk, p by Holm, and TPR at 1 % FPR where it can be said.
 
     The prefix is ``privacy.`` or ``privacy.NAME.``; the seed is that of the evaluation.
     """
-    return [result for one in attacked for result in _results(f"{prefix}attack.{one.name}", one, seed)]
+    results = [result for one in attacked for result in _results(f"{prefix}attack.{one.name}", one, seed)]
+    measured = [(one.name, one.performance) for one in attacked if one.performance is not None]
+    note = f"one-sided, that members score no higher; corrected for {len(measured)} attacks (Holm)"
+    for (name, v), p in zip(measured, holm([v.p for _, v in measured]), strict=True):
+        n = v.members + v.non_members
+        results.append(Result(f"{prefix}attack.{name}.p", p, None, None, "", "higher", n, seed, note))
+    return results
 
 
 def _results(name: str, one: AttackResult, seed: int) -> list[Result]:

@@ -1,27 +1,31 @@
-"""How well an attack tells members from non-members: AUC, TPR at 1 % FPR, and the residual risk.
+"""How well an attack tells members from non-members: AUC and its p, TPR at 1 % FPR, and the residual risk.
 
 **AUC**: the probability that a random member is scored above a random non-member, ties half; 0.5 is chance. Its
 interval comes from resampling whole subjects, members and non-members apart (the cluster bootstrap), and is widened to
 Newcombe's (Stat. Med. 25, 2006, part 2, method 5) where that is wider: with few subjects the bootstrap alone is too
-narrow, and of width 0 where all members come first.
+narrow, and of width 0 where all members come first. **p**: of Mann and Whitney's test that members are not above.
 **TPR at 1 % FPR**, the share of members found when one non-member in a hundred is accused (Carlini et al., 2022, arXiv
 2112.03570): only from 100 non-members up. Below that the end of the AUC's interval is what can be said.
 **Residual risk**: R = (attack - control) / (1 - control), the excess of the rate of success over that on non-members,
 as a share of what is left to gain. Success is what the attack says it is, or a score above all but a tenth of the
 non-members: the k-th highest of n non-members is exceeded by a fresh one with probability k / (n + 1) (conformal),
-which is then the control rate. Rates are means over **subjects**: of a subject with several cases the share on which
-the attack succeeds counts, as a part of one trial, whose spread Wilson's interval can only overstate.
+which is then the control rate. The interval of such a risk is that of the risk at exactly one in ten: how many
+non-members lie above that threshold is drawn from the binomial distribution, and with it the threshold between two of
+them, or beyond all on an exponential tail. Rates are means over **subjects**: of a subject with several cases the share
+on which the attack succeeds counts, as a part of one trial, whose spread Wilson's interval can only overstate.
 **Source**: Giomi, Boenisch, Wehmeyer, Tasnadi (Anonymeter, PoPETs 2023, arXiv 2211.10459); the interval from the two
 Wilson intervals by MOVER-R (Donner, Zou, Stat. Methods Med. Res. 21, 2012; Newcombe, Stat. Methods Med. Res. 25, 2016).
 **Differs**: there the rates are the centres of their Wilson intervals, errors are propagated to first order, and R is
-cut off at 0. Here R is of the plain rates and may be negative: centres are drawn towards one half, the more the smaller
-the group, which would make a small control group hide a risk.
+cut off at 0, and the threshold counts as known, which makes the interval short (``benchmarks/attack_risk.py``). Here R
+is of the plain rates and may be negative: centres are drawn towards one half, the more the smaller the group, which
+would make a small control group hide a risk.
 **Checked** in tests/evaluation/privacy/attacks/test_risk.py (scikit-learn; Anonymeter's formula; coverage).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import mannwhitneyu
 from sklearn.metrics import roc_auc_score
 
 from understudy.core.errors import UnderstudyError
@@ -33,6 +37,7 @@ MIN_FOR_TPR = 100  # non-member subjects
 LOW_RATE = 0.01
 RATE = 0.1  # of non-members that may be accused where a threshold decides
 BLOCK = 512  # members at once
+TAIL = 4  # the highest of every four non-members say how fast their tail falls
 
 
 def wilson(successes: float, n: int) -> tuple[float, float]:
@@ -71,6 +76,7 @@ class AttackPerformance:
     risk: Interval | None  # residual; None where the attack succeeds on every non-member
     attack: float  # rate of success on members
     control: float  # rate of success on non-members
+    p: float  # one-sided, that members score no higher than non-members
     members: int  # subjects
     non_members: int  # subjects
 
@@ -93,12 +99,14 @@ def measure(
         )
     if success:
         attack, control = (float(side.mean()) for side in success)
+        risk = residual_risk(attack, len(members), control, len(non_members))
     else:
         attack, control = above(members, non_members, RATE)
-    risk = residual_risk(attack, len(members), control, len(non_members))
+        risk = threshold_risk(members, non_members, seed, draws)
     tpr = low_rate_tpr(members, non_members, seed, draws) if len(non_members) >= MIN_FOR_TPR else None
     auc = area(members, non_members, seed, draws)
-    return AttackPerformance(auc, tpr, risk, attack, control, len(members), len(non_members))
+    p = float(mannwhitneyu(members, non_members, alternative="greater").pvalue)
+    return AttackPerformance(auc, tpr, risk, attack, control, p, len(members), len(non_members))
 
 
 def above(members: np.ndarray, non_members: np.ndarray, rate: float) -> tuple[float, float]:
@@ -106,6 +114,29 @@ def above(members: np.ndarray, non_members: np.ndarray, rate: float) -> tuple[fl
     k = max(1, int(rate * (len(non_members) + 1) + 1e-9))
     threshold = np.sort(non_members)[-k]
     return float((members > threshold).mean()), k / (len(non_members) + 1)
+
+
+def threshold_risk(members: np.ndarray, non_members: np.ndarray, seed: int, draws: int) -> Interval:
+    """Return the residual risk where a tenth of non-members may be accused; the threshold is drawn again, too."""
+    attack, control = above(members, non_members, RATE)
+    draw, n, value = rng(seed, "attack", "risk"), len(members), (attack - control) / (1 - control)
+    thresholds = _thresholds(non_members, draw, draws)
+    successes = n - np.searchsorted(np.sort(members), thresholds, side="right")
+    rates = draw.beta(successes + 0.5, n - successes + 0.5)
+    low, high = percentile_interval((rates - RATE) / (1 - RATE))
+    return Interval(value, min(low, value), max(high, value))
+
+
+def _thresholds(non_members: np.ndarray, draw: np.random.Generator, draws: int) -> np.ndarray:
+    """Return thresholds (draws,) that a tenth of fresh non-members may exceed, some of them above all of these."""
+    m, ordered = len(non_members), np.sort(non_members)[::-1]
+    accused = draw.binomial(m, RATE, draws)
+    upper, lower = ordered[np.maximum(accused - 1, 0)], ordered[np.minimum(accused, m - 1)]
+    between = lower + draw.random(draws) * (upper - lower)
+    top = max(m // TAIL, 1)
+    slope = float(ordered[:top].mean() - ordered[min(top, m - 1)])
+    share = 1 - (1 - RATE) * draw.random(draws) ** (1 / m)  # that exceeds the highest, if it is more than a tenth
+    return np.where(accused > 0, between, ordered[0] + slope * np.log(share / RATE))
 
 
 def area(members: np.ndarray, non_members: np.ndarray, seed: int, draws: int) -> Interval:

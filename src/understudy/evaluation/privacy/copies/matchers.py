@@ -31,6 +31,7 @@ from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, j
 from understudy.evaluation.privacy.copies.encoder import embed
 from understudy.evaluation.privacy.copies.lesions import similar_lesions
 from understudy.evaluation.privacy.copies.registration import unit
+from understudy.evaluation.privacy.copies.second import SECOND, match_second
 
 HALF, PATCH, STEP, PATCH_SHIFT = 32, 8, 4, 2  # in pixels of the halved images
 PATCH_BLOCK = 1024  # queries at once
@@ -114,6 +115,8 @@ def shown(cases: SmallCases) -> SmallCases:
 
 def match(queries: SmallCases, reference_set: ReferenceSet) -> dict[str, NearestTwo]:
     """Return by each matcher the nearest training case of each query, a query's own subject, where known, left out."""
+    if set(reference_set.matchers) <= set(SECOND):
+        return match_second(queries, reference_set.cases, reference_set.matchers)
     starts = range(0, len(queries), MANY)
     parts = [_match_block(queries[start : start + MANY], reference_set) for start in starts]
     matched = {name: joined([part[name] for part in parts]) for name in parts[0]}

@@ -12,7 +12,8 @@ its highest level alone; Satterthwaite, Biometrics Bulletin 2 (1946), degrees of
 networks, which are few, get normal weights (a multiplier bootstrap, unbiased for any number of them); the ends move by
 t over z with the degrees of freedom of all sources together.
 What one seed or one block cannot show is not in the interval, and ``Pooled.missing`` says so. Which subjects fall into
-which fold is taken as it is. **Checked** in tests/studies/test_pool.py; coverage in docs/coverage.md.
+which fold is taken as it is. :func:`interval` is the same for one arm of one unit.
+**Checked** in tests/core/test_pooled.py; coverage in docs/coverage.md.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +25,7 @@ from scipy import stats
 
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import rng
-from understudy.core.statistics import NESTED_TAILS, Means, Measurement, resample
+from understudy.core.statistics import TAILS, Means, Measurement, resample
 
 DRAWS = 2000
 SOURCES = ("subjects", "blocks", "networks")
@@ -44,6 +45,14 @@ class Unit:
     subjects: tuple[str, ...]
     block: str
     arms: Mapping[str, Measurement]
+
+    def __post_init__(self) -> None:
+        """Refuse arms that were measured on other numbers of subjects."""
+        numbers = sorted({one.subjects for one in self.arms.values()} | {len(self.subjects)})
+        if len(numbers) > 1:
+            raise UnderstudyError(
+                f"the same subjects were expected on both sides, found {' and '.join(map(str, numbers))}"
+            )
 
 
 @dataclass(frozen=True)
@@ -207,6 +216,20 @@ class Pool:
         return _Part(value, moved, freedom, networks, who, fold.subjects[:, counted].sum(1), on)
 
 
+def interval(measured: Measurement, seed: int, draws: int = DRAWS) -> Pooled:
+    """Return the mean over repeats with its interval; UnderstudyError if no score counts."""
+    unit = Unit(tuple(f"{i:09d}" for i in range(measured.subjects)), "", {"it": measured})
+    found = Pool([unit], seed, draws).score("it")
+    if found is None:
+        raise UnderstudyError("a mean over subjects needs at least one score, found none")
+    return found
+
+
+def mean_interval(scores: np.ndarray, seed: int, draws: int = DRAWS) -> Pooled:
+    """Return :func:`interval` of the means over subjects of scores (repeats, subjects); NaN does not count."""
+    return interval(Means(scores), seed, draws)
+
+
 def _moved(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return by how much the mean of k values moves, (draws,), with normal weights (draws, k); 0 of one value."""
     kept = np.isfinite(values)
@@ -232,12 +255,12 @@ def _counted(one: Measurement) -> np.ndarray:
 def _widened(
     value: float, together: np.ndarray, variances: Mapping[str, float], freedom: Mapping[str, float]
 ) -> tuple[float | None, float | None]:
-    """Return the percentile ends, widened about the value by t over z; None where nothing varies."""
+    """Return the percentile ends, widened about the value by t over z; None where nothing could be resampled."""
     moving = [s for s in SOURCES if variances[s] > 0 and freedom[s] > 0]
     if not moving:
-        return None, None
+        return (value, value) if any(freedom.values()) else (None, None)
     total = sum(variances[s] for s in moving)
     degrees = total**2 / sum(variances[s] ** 2 / freedom[s] for s in moving)
-    wider = float(stats.t.ppf(NESTED_TAILS[1], degrees) / stats.norm.ppf(NESTED_TAILS[1]))
-    low, high = np.nanquantile(together, NESTED_TAILS)
+    wider = float(stats.t.ppf(TAILS[1], degrees) / stats.norm.ppf(TAILS[1]))
+    low, high = np.nanquantile(together, TAILS)
     return value + wider * (float(low) - value), value + wider * (float(high) - value)

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from understudy.core.errors import UnderstudyError
+from understudy.core.pooled import WORDS, Pool, Pooled, Unit, mean_interval
 from understudy.core.statistics import Means
-from understudy.studies.pool import WORDS, Pool, Pooled, Unit
 
 DRAWS = 2000
 
@@ -124,3 +125,105 @@ def simulate() -> Callable[..., list[Unit]]:
         return units
 
     return go
+
+
+# One unit: the intervals of scores repeated over seeds
+
+
+def alone(one: Means, other: Means, seed: int, draws: int) -> Pool:
+    """Two arms on the same subjects."""
+    names = tuple(f"{i:03d}" for i in range(one.subjects))
+    return Pool([Unit(names, "", {"it": one, "other": other})], seed, draws)
+
+
+def ratio(one: Means, other: Means, seed: int, draws: int = 2000) -> Pooled | None:
+    return alone(one, other, seed, draws).ratio("it", "other")
+
+
+def difference(one: Means, other: Means, seed: int, draws: int = 2000) -> Pooled | None:
+    return alone(one, other, seed, draws).gain("it", "other")
+
+
+def wider(subjects: int, freedom: float) -> float:
+    """How much wider than a percentile interval: the spread is that of a sample, and t stands for z."""
+    return float(np.sqrt(subjects / (subjects - 1)) * stats.t.ppf(0.975, freedom) / stats.norm.ppf(0.975))
+
+
+def test_one_repeat_agrees_with_scipy() -> None:
+    scores = np.random.default_rng(0).beta(4, 2, (1, 40))
+    own = mean_interval(scores, seed=0, draws=20000)
+    other = stats.bootstrap(
+        (scores[0],), np.mean, n_resamples=20000, method="percentile", rng=np.random.default_rng(1)
+    ).confidence_interval
+    assert own.value == pytest.approx(scores.mean(), abs=1e-12)
+    assert own.low is not None and own.high is not None
+    found = [(end - own.value) / wider(40, 39) + own.value for end in (own.low, own.high)]
+    assert found == pytest.approx([other.low, other.high], abs=2e-3)
+    assert own.missing
+
+
+def test_spread_of_seeds_and_of_subjects_both_count() -> None:
+    rng = np.random.default_rng(0)
+    seeds, subjects = rng.normal(0, 1, (60, 1)), rng.normal(0, 2, (1, 80))
+    of_seeds, of_subjects = seeds.var(ddof=1) / 60, subjects.var(ddof=1) / 80
+    for part, variance in ((seeds, of_seeds), (subjects, of_subjects), (seeds + subjects, of_seeds + of_subjects)):
+        found = mean_interval(np.broadcast_to(part, (60, 80)), seed=0, draws=20_000)
+        assert found.low is not None and found.high is not None
+        assert (found.high - found.low) / (2 * 1.96) == pytest.approx(np.sqrt(variance), rel=0.04)
+
+
+def test_ratio_is_paired() -> None:
+    rng = np.random.default_rng(0)
+    subjects = rng.uniform(0.2, 1, (1, 30))
+    below = np.repeat(subjects, 3, 0)
+    exact = ratio(Means(0.8 * below), Means(below), seed=0)
+    assert exact is not None and exact.value == pytest.approx(0.8)
+    assert exact.low == exact.high is None or (exact.low, exact.high) == pytest.approx((0.8, 0.8))
+    apart = ratio(Means(0.8 * below[:, rng.permutation(30)]), Means(below), seed=0)
+    assert apart is not None and apart.low is not None and apart.high is not None
+    assert apart.value == pytest.approx(0.8) and apart.high - apart.low > 0.1
+
+
+def test_repeats_of_the_two_sides_are_drawn_apart() -> None:
+    below = np.array([[0.5], [0.7]]) * np.ones((2, 9))
+    found = ratio(Means(below), Means(below.copy()), seed=0)
+    assert found is not None and found.low is not None and found.high is not None and found.low < 0.9 < 1.1 < found.high
+
+
+def test_missing_scores_drop_out() -> None:
+    scores = np.array([[0.2, np.nan, 0.6], [0.4, 0.9, np.nan]])
+    assert mean_interval(scores, seed=0).value == pytest.approx((0.4 + 0.65) / 2)
+    with pytest.raises(UnderstudyError, match="at least one score"):
+        mean_interval(np.full((2, 3), np.nan), seed=0)
+
+
+def test_same_seed_same_interval_and_zero_below() -> None:
+    scores = np.random.default_rng(0).random((3, 10))
+    assert mean_interval(scores, 1) == mean_interval(scores, 1) != mean_interval(scores, 2)
+    assert ratio(Means(scores), Means(np.zeros((3, 10))), 0) is None
+    for compare in (ratio, difference):
+        with pytest.raises(UnderstudyError, match="same subjects were expected on both sides, found 5 and 10"):
+            compare(Means(scores), Means(scores[:, :5]), 0)
+
+
+def test_difference_is_paired_and_holds_the_seeds() -> None:
+    rng = np.random.default_rng(4)
+    below = rng.uniform(0.2, 0.9, (1, 40)).repeat(3, axis=0)
+    repeats = np.array([0.0, 0.1, 0.2])[:, None]
+    found = difference(Means(below + repeats), Means(below), seed=0, draws=20_000)
+    assert found is not None and found.low is not None and found.high is not None
+    error = np.sqrt(0.01 / 3)  # of a mean of three, of which the variance is 0.01
+    expected = 2 * error * stats.t.ppf(0.975, 2)
+    assert found.value == pytest.approx(0.1) and found.high - found.low == pytest.approx(expected, rel=0.05)
+
+
+def test_without_subjects_every_statistic_is_refused_in_a_sentence() -> None:
+    none = Means(np.zeros((1, 0)))
+    for statistic in (ratio, difference):
+        with pytest.raises(UnderstudyError, match="at least one score"):
+            statistic(none, none, 0, 100)
+
+
+def test_one_subject_and_one_network_have_no_interval() -> None:
+    found = mean_interval(np.array([[0.7]]), 0)
+    assert found.value == 0.7 and found.low is None and found.high is None

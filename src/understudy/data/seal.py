@@ -1,0 +1,125 @@
+"""Seals: who holds a cohort's key can tell whether a folder, or an entry of a log, is as understudy wrote it.
+
+A seal is HMAC-SHA256 under the key of the pseudonyms (pseudonym.py) over the name and the SHA-256 of every file of a
+folder. results.json among them says which cohorts were measured, by which request and which version of understudy, so
+that a seal binds all three to the numbers. ``seal.json`` holds it.
+The key is that of the real cohort: the one under which the cohort's id is that of its content. Cohorts of subjects that
+are no people, as of the built-in phantom, have ids without a key, and a key that everybody knows.
+**Not covered**: whoever holds the key can seal anything.
+**Source**: RFC 2104. **Checked** in tests/data/test_seal.py.
+"""
+
+import hmac
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from understudy.core.cohort import Cohort, file_hash
+from understudy.core.documents import STRICT, read_document
+from understudy.core.errors import UnderstudyError
+from understudy.core.manifest import content_id as manifest_id
+from understudy.data.pseudonym import PUBLIC_KEY, key_path, keyed_hash, load_key
+
+SEAL = "seal.json"
+
+
+class Seal(BaseModel):
+    """A seal: which key made it, as 8 hexadecimal digits that do not tell it, and the HMAC as 64."""
+
+    model_config = STRICT
+
+    key: str
+    hmac: str
+
+
+class FolderSeal(Seal):
+    """seal.json: the seal of a folder, and the SHA-256 of each of its files by name."""
+
+    files: dict[str, str]
+
+
+def key_at_hand(option: Path | None, out: Path) -> bytes | None:
+    """Return the key in the key file that is named or the user's own; None where there is no such file."""
+    file = key_path(option, out)
+    return load_key(file) if file.exists() else None
+
+
+def key_of(cohort: Cohort, key: bytes | None) -> bytes | None:
+    """Return the key of a real cohort: ``key``, if its id is keyed with that; the public one where it has none.
+
+    None where it was made with another key, or changed after it was made.
+    """
+    if cohort.id == content_id(cohort, None):
+        return PUBLIC_KEY
+    return key if key and cohort.id == content_id(cohort, key) else None
+
+
+def content_id(cohort: Cohort, key: bytes | None) -> str:
+    """Return the id that a cohort of this content has: its cohort.json hashed, with a key or without."""
+    manifest: dict[str, Any] = json.loads((cohort.path / "cohort.json").read_bytes())
+    manifest.pop("id", None)
+    return manifest_id(manifest, key)
+
+
+def seal(key: bytes, content: Any) -> Seal:
+    """Return the seal of plain data."""
+    text = json.dumps(content, sort_keys=True)
+    return Seal(key=keyed_hash(key, "key", "")[:8], hmac=keyed_hash(key, "seal", text))
+
+
+def sealing_key(found: Seal, keys: Sequence[bytes], content: Any, where: str) -> bytes | None:
+    """Return which of some keys sealed plain data; None where it was another.
+
+    Raises:
+        UnderstudyError: it was one of them, and the data are no longer those.
+    """
+    for key in keys:
+        made = seal(key, content)
+        if made.key == found.key:
+            if not hmac.compare_digest(found.hmac.encode(), made.hmac.encode()):
+                raise UnderstudyError(
+                    f"the seal of {where} does not hold: it was changed after it was made; make it again"
+                )
+            return key
+    return None
+
+
+def seal_folder(folder: Path, key: bytes | None) -> None:
+    """Write ``seal.json`` into a folder, over all of its files; without a key the folder stays unsealed."""
+    if key is not None:
+        files = _hashes(folder)
+        made = FolderSeal(files=files, **seal(key, files).model_dump())
+        (folder / SEAL).write_text(json.dumps(made.model_dump(), indent=1) + "\n")
+
+
+def sealed_by(folder: Path, keys: Sequence[bytes]) -> bytes | None:
+    """Return which of some keys sealed a folder; None where it has no seal, or that of another key.
+
+    Raises:
+        UnderstudyError: it was sealed, and its files are no longer those.
+    """
+    if not (folder / SEAL).exists():
+        return None
+    found = read_document(folder / SEAL, FolderSeal, "a seal", "evaluate again")
+    key = sealing_key(found, keys, found.files, str(folder))
+    if key is not None:
+        _refuse_changed_files(folder, found.files)
+    return key
+
+
+def _refuse_changed_files(folder: Path, sealed: dict[str, str]) -> None:
+    there = _hashes(folder)
+    changed = sorted(name for name in {*there, *sealed} if there.get(name) != sealed.get(name))
+    if changed:
+        raise UnderstudyError(
+            f"the seal of {folder} does not hold: {changed[0]} was changed, added or removed after it was made "
+            f"({len(changed)} of {len(sealed)} files): evaluate again"
+        )
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    files = {file.relative_to(folder).as_posix(): file for file in sorted(folder.rglob("*")) if not file.is_dir()}
+    return {name: file_hash(file) for name, file in files.items() if name != SEAL}
