@@ -26,7 +26,6 @@ from understudy.evaluation.privacy.pearson import ImageVectors
 from understudy.evaluation.privacy.swap import SwapTest, swap_test
 
 REASONS = {
-    "embedding": "too few training cases to learn from",
     "lesions": "no label maps, or too few lesions of unseen subjects to calibrate it",
 }
 TINY = 1e-9  # by which an exact copy exceeds any threshold
@@ -206,8 +205,8 @@ def judge_swapped(
         flagged = copies.threshold.flags(near)
     else:
         cases = small_cases(real, pool, subjects[pool])
-        unlearned = tuple(name for name in detector.reference_set.matchers if name != "embedding")
-        reference_set = ReferenceSet(cases, None, torch.ones(len(cases), dtype=torch.bool), unlearned)
+        everyone = torch.ones(len(cases), dtype=torch.bool)
+        reference_set = ReferenceSet(cases, None, everyone, detector.reference_set.matchers)  # no encoder knows any
         scores = detector.decision.decide(match(small_cases(synthetic, synthetic.rows()), reference_set))
         near, case, flagged = scores.nearness, scores.case, scores.flagged
     excess = np.where(flagged, np.maximum(near - copies.threshold.value, TINY), near - copies.threshold.value)

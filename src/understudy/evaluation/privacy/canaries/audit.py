@@ -103,7 +103,7 @@ def run(
     return AuditResult(
         {name: one for name, one in found.items() if name not in combined},
         _left_out_recalls(others, injected, matched, transformations, training),
-        {name: _non_members(one.decision, unseen | one.embedded(no_subject), whose) for name, one in others.items()},
+        {name: _non_members(one.decision, unseen | one.again(no_subject), whose) for name, one in others.items()},
         _non_members(detector.decision, unseen, whose),
         calibrating_cases(detector.decision.threshold),
         {name: found[name] for name in combined},
@@ -221,6 +221,6 @@ def _left_out_recalls(
         other = others[way.family]
         rows = np.flatnonzero(other.reference_set.known[torch.from_numpy(injected[name].source)].numpy())
         part = InjectedCopies(injected[name].cases[rows], injected[name].source[rows])
-        again = {matcher: near[rows] for matcher, near in matched[name].items()} | other.embedded(part.cases)
+        again = {matcher: near[rows] for matcher, near in matched[name].items()} | other.again(part.cases)
         recalls[name] = recall(other.decision, part, again, training)
     return recalls

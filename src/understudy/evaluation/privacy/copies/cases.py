@@ -103,44 +103,42 @@ def _contrast(images: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class NearestTwo:
-    """Of N cases: the nearest training case, its similarity, and that of the nearest case of a second subject."""
+    """Of N cases: the nearest training case, its similarity, and a score that weighs it against a second subject's."""
 
     case: np.ndarray  # int64 (N,) into the training cases
     first: np.ndarray  # (N,) similarity, at most 1
-    second: np.ndarray  # (N,) at most ``first``
+    score: np.ndarray  # (N,): the higher, the nearer to one subject and to no other
 
     def __getitem__(self, rows: "slice | np.ndarray") -> "NearestTwo":
         """Return what is known of some of the cases."""
-        return NearestTwo(self.case[rows], self.first[rows], self.second[rows])
+        return NearestTwo(self.case[rows], self.first[rows], self.score[rows])
 
     def where(self, mask: np.ndarray, other: "NearestTwo") -> "NearestTwo":
         """Return these cases where a mask (N,) holds, and the other's elsewhere."""
-        pairs = ((getattr(self, name), getattr(other, name)) for name in ("case", "first", "second"))
+        pairs = ((getattr(self, name), getattr(other, name)) for name in ("case", "first", "score"))
         return NearestTwo(*(np.where(mask, ours, theirs) for ours, theirs in pairs))
 
-    @property
-    def score(self) -> np.ndarray:
-        """Return (N,): the higher, the nearer to one subject and to no other."""
-        first, second = np.clip(self.first, -1, 1), np.clip(self.second, 0, 1)
-        score: np.ndarray = np.log(1 - second + SOFT) / 2 - np.log(1 - first + SOFT)
-        return score
+
+def ratio(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the score (N,) of similarities (N,) of the nearest case and of that of a second subject."""
+    nearer, further = np.clip(first, -1, 1), np.clip(second, 0, 1)
+    score: np.ndarray = np.log(1 - further + SOFT) / 2 - np.log(1 - nearer + SOFT)
+    return score
 
 
-def nearest_two(similarity: Tensor, subjects: Tensor, own: Tensor, cases: Tensor | None = None) -> NearestTwo:
-    """Find the nearest case, and the nearest of another subject, by the similarity (N, K) to K candidates.
+def nearest_two(similarity: Tensor, subjects: Tensor, own: Tensor) -> NearestTwo:
+    """Find the nearest case, and weigh it against that of another subject, by the similarity (N, M) to all M targets.
 
-    Subjects, (K,) or (N, K), are those of the candidates; a case's ``own`` (N,) is left out, none where -1. Candidates
-    are the training cases ``cases`` (N, K), or all of them in order.
+    Subjects (M,) are those of the targets; a case's ``own`` (N,) is left out, none where -1.
     """
-    whose = subjects.expand(similarity.shape)
-    allowed = similarity.masked_fill(whose == own[:, None], -1)
-    first, at = allowed.max(1)
-    second = allowed.masked_fill(whose == torch.gather(whose, 1, at[:, None]), -1).amax(1)
-    case = at if cases is None else torch.gather(cases, 1, at[:, None])[:, 0]
-    return NearestTwo(case.numpy(), first.double().numpy(), second.double().numpy())
+    allowed = similarity.masked_fill(subjects == own[:, None], -1)
+    first, case = allowed.max(1)
+    second = allowed.masked_fill(subjects == subjects[case][:, None], -1).amax(1)
+    nearest = first.double().numpy()
+    return NearestTwo(case.numpy(), nearest, ratio(nearest, second.double().numpy()))
 
 
 def joined(parts: list[NearestTwo]) -> NearestTwo:
     """Return blocks of cases one after another."""
-    values = ((part.case, part.first, part.second) for part in parts)
+    values = ((part.case, part.first, part.score) for part in parts)
     return NearestTwo(*(np.concatenate(column) for column in zip(*values, strict=True)))

@@ -20,7 +20,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from understudy.core.cohort import Cohort
-from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined, nearest_two
+from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined, nearest_two, ratio
 
 WINDOW = 28
 MIN_PIXELS, MAX_PIXELS = 20, 700  # of a lesion, of 64 x 64
@@ -102,19 +102,20 @@ def likeness(query: Lesions, target: Lesions) -> Tensor:
 def similar_lesions(queries: SmallCases, targets: SmallCases, own: Tensor) -> NearestTwo:
     """Compare the lesions of cases with those of all targets; a case without lesions has similarity 0."""
     ours, theirs = lesions_of(queries), lesions_of(targets)
-    case, (first, second) = np.zeros(len(queries), np.int64), np.zeros((2, len(queries)))
+    none, found = np.zeros(len(queries)), np.zeros(len(queries), bool)
+    case, first, score = np.zeros(len(queries), np.int64), none.copy(), ratio(none, none)
     if not len(theirs.case):
-        return NearestTwo(case, first, second)
-    many, score = variants(theirs), np.full(len(queries), -np.inf)
+        return NearestTwo(case, first, score)
+    many = variants(theirs)
     for start in range(0, len(ours.case), BLOCK):
         part = Lesions(*(x[start : start + BLOCK] for x in (ours.case, ours.mask, ours.images)))
         similarity = torch.stack([likeness(part, variant) for variant in many]).amax(0)
         near = nearest_two(similarity, targets.subjects[theirs.case], own[part.case])
         for i, row in enumerate(part.case.tolist()):  # the lesion with the highest score stands for its case
-            if near.score[i] > score[row]:
-                score[row] = near.score[i]
-                case[row], first[row], second[row] = theirs.case[near.case[i]], near.first[i], near.second[i]
-    return NearestTwo(case, first, second)
+            if not found[row] or near.score[i] > score[row]:
+                found[row] = True
+                case[row], first[row], score[row] = theirs.case[near.case[i]], near.first[i], near.score[i]
+    return NearestTwo(case, first, score)
 
 
 def small_maps(cohort: Cohort, rows: np.ndarray) -> Tensor:

@@ -1,19 +1,14 @@
-"""Affine and deformable registration of images in 2D: which training case looks most like a query, once it fits?
+"""Affine and deformable registration of images in 2D: how much does a training case look like a query, once it fits?
 
-**Affine**: a coarse bank of similarity maps (the eight flips and quarter turns, each rotated, zoomed, translated) is
-tried on all training cases and their negatives, on grey images of 16 pixels: one matrix product a map. The best few are
-refined at 32 pixels by an affine map that maximises Pearson's r (ECC); then r of the images and of their detail counts,
-over the orders of the channels (of four and more: the first six).
-**Deformable**: candidates show the same edges in about the same places (signed gradients, in soft cells and
-directions), in the eight flips and quarter turns, or as negatives. Each is registered affinely from its turn, then
-deformed by smooth fields of cosines that a Gaussian prior keeps small, from coarse to fine: Gauss-Newton on the
-difference of the grey images, at 32 pixels.
+Candidates are registered by an affine map that maximises Pearson's r (ECC), then deformed by smooth fields of cosines
+that a Gaussian prior keeps small, from coarse to fine: Gauss-Newton on the difference of the grey images, at 32 pixels.
+Then r of the images counts, a little blurred, over the orders of the channels (of four and more: the first six).
 Image coordinates run from -1 to 1 from edge to edge, as in ``torch.nn.functional.grid_sample`` with
 ``align_corners=False``; strengths, shifts and widths are shares of the side.
 **Source**: Evangelidis, Psarakis, "Parametric image alignment using enhanced correlation coefficient maximization",
 IEEE TPAMI 30(10) 2008, the forward additive form, equations 10, 18 and 19. Ashburner, Friston, "Nonlinear spatial
 normalization using basis functions", Human Brain Mapping 7 (1999); the mean of both images' slopes from Benhimane,
-Malis, IROS 2004; candidates by histograms of oriented gradients, Dalal, Triggs, CVPR 2005.
+Malis, IROS 2004.
 **Differs**: ECC has a damped normal matrix and bounded steps, and keeps the best map on the way. The slopes of the
 deformable steps stay as they were at the start of each level, are those of the registered image, and ignore that its
 contrast is normalised; the prior is that of a white field smoothed by a Gaussian.
@@ -31,19 +26,14 @@ from torch import Tensor
 
 from understudy.nets.affine import affine_grid
 
-COARSE, FINE = 16, 32
-ZOOMS, DEGREES, SHIFTS = (0.85, 0.92, 1.0, 1.08, 1.17), (-30.0, -15.0, 0.0, 15.0, 30.0), (-1 / 16, 0.0, 1 / 16)
+FINE = 32
 ITERATIONS, DAMPING, MAX_STEP = 10, 1e-4, 0.15
-BLOCK = 512  # queries that are multiplied at once
 MAX_ORDERS = 6  # of channels that are tried: up to three channels
 SOFT = 0.04  # of the edge of the disc within which grey images are compared: corners turn out of sight
 MIN_FADE = 0.1  # cosines that are expected to be fainter, against the constant one, are left out
 PRIOR_WEIGHT = 1e-3
+SEEN = 1 / 32  # blur of the images whose r counts
 FIELD_ITERATIONS, MAX_FIELD_STEP = 4, 0.1  # iterations a level
-
-CELLS, DIRECTIONS, SHARPNESS = 12, 8, 3
-HISTOGRAM_BLOCK = 256
-TURNS = [(quarter, flip) for quarter in range(4) for flip in (False, True)]
 
 
 @dataclass(frozen=True)
@@ -111,11 +101,6 @@ def _gaussian(n: int, sigma: float) -> Tensor:
     return matrix
 
 
-def detail(images: Tensor) -> Tensor:
-    """Return the band between two blurs (N, C, H, W): no grain and no slow shading."""
-    return blur(images, 1 / 32) - blur(images, 1 / 8)
-
-
 def grey(images: Tensor, side: int) -> Tensor:
     """Return (N, 1, side, side): the mean of the channels within a disc, averaged down."""
     return F.adaptive_avg_pool2d(images.mean(1, keepdim=True) * disc(images.shape[-1]), side)
@@ -142,76 +127,6 @@ def slopes(images: Tensor) -> tuple[Tensor, Tensor]:
     along_x = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) * (images.shape[-1] / 4)
     along_y = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) * (images.shape[-2] / 4)
     return along_x, along_y
-
-
-def affine_bank() -> Tensor:
-    """Return the coarse bank (M, 2, 3): all maps with at most one extreme part."""
-    kept = [
-        (degrees, zoom, dx, dy, flip)
-        for degrees, zoom, dx, dy in itertools.product(DEGREES, ZOOMS, SHIFTS, SHIFTS)
-        if (abs(degrees) > 20) + (abs(zoom - 1) > 0.1) + (dx != 0 and dy != 0) <= 1
-        for flip in (False, True)
-    ]
-    kept = [(degrees + quarter, *others) for degrees, *others in kept for quarter in (0.0, 90.0, 180.0, 270.0)]
-    one = [affine_maps(torch.tensor([d]), torch.tensor([z]), torch.tensor([[dx, dy]]), f) for d, z, dx, dy, f in kept]
-    return torch.cat(one)
-
-
-@dataclass(frozen=True)
-class Alike:
-    """How alike N queries are to M targets, and by which map: all (N, M)."""
-
-    highest: Tensor  # likeness, at least -2
-    which: Tensor  # int16, of a list of maps
-    sign: Tensor  # int8, -1 where the negative of the target is more alike
-
-    @classmethod
-    def none(cls, n: int, m: int) -> "Alike":
-        """Return what is known before any map was tried."""
-        shape = (n, m)
-        return cls(torch.full(shape, -2.0), torch.zeros(shape, dtype=torch.int16), torch.ones(shape, dtype=torch.int8))
-
-    def improve(self, rows: slice, likeness: Tensor, which: int, sign: int) -> None:
-        """Take note of the likeness (n, M) of some rows by a map, where it is higher than by those before."""
-        better = likeness > self.highest[rows]
-        self.which[rows].masked_fill_(better, which)
-        self.sign[rows].masked_fill_(better, sign)
-        torch.maximum(self.highest[rows], likeness, out=self.highest[rows])
-
-    def chosen(self, candidates: Tensor) -> tuple[Tensor, Tensor]:
-        """Return which map and which sign, both (N, K), of candidates (N, K)."""
-        return torch.gather(self.which, 1, candidates).long(), torch.gather(self.sign, 1, candidates).float()
-
-
-def coarse(queries: Tensor, targets: Tensor) -> Alike:
-    """Return how alike each query (N, C, 64, 64) is to each target or its negative: the highest r over the bank."""
-    rows, small = unit(grey(queries, COARSE)), grey(targets, FINE)
-    found = Alike.none(len(queries), len(targets))
-    for i, one in enumerate(affine_bank()):
-        moved = apply_affine(small, one.expand(len(small), 2, 3)) * disc(FINE)
-        resampled = unit(F.adaptive_avg_pool2d(moved, COARSE)).T
-        for start in range(0, len(rows), BLOCK):
-            part = slice(start, start + BLOCK)
-            r = rows[part] @ resampled
-            found.improve(part, r, i, 1)
-            found.improve(part, -r, i, -1)
-    return found
-
-
-@dataclass(frozen=True)
-class RegistrationScores:
-    """Pairs (P,) after affine registration: r of the images (``whole``), and r of their detail."""
-
-    whole: Tensor
-    detail: Tensor
-
-
-def fit_affine(queries: Tensor, targets: Tensor, start: Tensor) -> RegistrationScores:
-    """Register each target to its query (P, C, 64, 64) by an affine map, from ``start`` (P, 2, 3) on; return r then."""
-    found = ecc(grey(queries, FINE), grey(targets, FINE), start)
-    q, t = F.adaptive_avg_pool2d(queries, FINE), apply_affine(F.adaptive_avg_pool2d(targets, FINE), found)
-    within = disc(FINE)
-    return RegistrationScores(channels_r(q * within, t * within), channels_r(detail(q) * within, detail(t) * within))
 
 
 def ecc(query: Tensor, target: Tensor, start: Tensor) -> Tensor:
@@ -255,51 +170,14 @@ def channels_r(query: Tensor, target: Tensor) -> Tensor:
     return torch.stack([(rows * unit(target[:, list(order)])).sum(1) for order in orders]).amax(0)
 
 
-def turns() -> Tensor:
-    """Return the eight flips and quarter turns as affine maps (8, 2, 3)."""
-    still = torch.ones(1), torch.zeros(1, 2)
-    return torch.cat([affine_maps(torch.tensor([90.0 * quarter]), *still, flip) for quarter, flip in TURNS])
-
-
-def turned(images: Tensor, turn: int) -> Tensor:
-    """Return square images (N, C, S, S) in one of the eight turns, in the order of :func:`turns`, to the pixel."""
-    quarter, flip = TURNS[turn]
-    return torch.rot90(images.flip(-1) if flip else images, quarter, (2, 3))
-
-
-def gradient_histograms(images: Tensor) -> Tensor:
-    """Return (N, DIRECTIONS, CELLS, CELLS): how much of each direction there is in each cell of images (N, C, S, S)."""
-    return torch.cat([_histograms_of_grey(part.mean(1, keepdim=True)) for part in images.split(HISTOGRAM_BLOCK)])
-
-
-def _histograms_of_grey(grey: Tensor) -> Tensor:
-    along_x, along_y = slopes(grey)
-    size, angle = (along_x.square() + along_y.square()).sqrt(), torch.atan2(along_y, along_x)
-    around = 2 * math.pi * torch.arange(DIRECTIONS).view(1, -1, 1, 1) / DIRECTIONS
-    parts = torch.cos(angle - around).clamp_min(0) ** SHARPNESS * size
-    return F.adaptive_avg_pool2d(blur(parts, 1 / (2 * CELLS)), CELLS).clamp_min(0).sqrt()
-
-
-def edges_alike(queries: Tensor, targets: Tensor) -> Alike:
-    """Compare queries (N, C, S, S) with all turns of the targets (M, C, S, S) and of their negatives."""
-    rows, found = unit(gradient_histograms(queries)), Alike.none(len(queries), len(targets))
-    for turn in range(len(TURNS)):
-        other = gradient_histograms(turned(targets, turn))
-        for sign, negative in ((1, other), (-1, other.roll(DIRECTIONS // 2, 1))):
-            found.improve(slice(None), rows @ unit(negative).T, turn, sign)
-    return found
-
-
-def fit_deformed(queries: Tensor, targets: Tensor, start: Tensor) -> Tensor:
-    """Register each target to its query (P, C, 64, 64) by a deformable map; return r (P,) of the images then.
-
-    Registration begins with the affine maps ``start`` (P, 2, 3).
-    """
+def fit(queries: Tensor, targets: Tensor, start: Tensor) -> Tensor:
+    """Register each target to its query (P, C, 64, 64), from affine maps ``start`` (P, 2, 3) on; return r (P,) then."""
     query, target = grey(queries, FINE), grey(targets, FINE)
     begin = blur(query, LEVELS[0].blur / 2), blur(target, LEVELS[0].blur / 2)
     grid = deform(query, target, ecc(*begin, start))
-    small, within = F.adaptive_avg_pool2d(torch.stack([queries, targets]).flatten(0, 1), FINE), disc(FINE)
-    return channels_r(small[: len(queries)] * within, sample(small[len(queries) :], grid) * within)
+    small = F.adaptive_avg_pool2d(torch.stack([queries, targets]).flatten(0, 1), FINE)
+    fitted = sample(small[len(queries) :], grid)
+    return channels_r(blur(small[: len(queries)], SEEN) * disc(FINE), blur(fitted, SEEN) * disc(FINE))
 
 
 def deform(query: Tensor, target: Tensor, start: Tensor) -> Tensor:

@@ -26,8 +26,7 @@ class Transformation:
 
     family: str  # what is left out of the encoder's training together
     inject: Transform  # images (N, C, H, W) in [-1, 1], others of the same shape to blend with -> transformed images
-    augment: Transform  # the same, at strengths drawn around those of ``inject``; the encoder learns from it
-    often: int = 1  # how often it is drawn in training, relative to the others; harder ones more often
+    augment: Transform | None = None  # the same, at strengths drawn around those of ``inject``; the encoder learns it
 
 
 def uniform(n: int, low: float, high: float, draw: Draw) -> Tensor:
@@ -77,11 +76,6 @@ def turned(x: Tensor, quarters: int, flip: bool) -> Tensor:
 
 def _turned(quarters: int, flip: bool) -> Transform:
     return lambda x, _, __: turned(x, quarters, flip)
-
-
-def _turn_learned(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
-    which = 1 + int(torch.randint(7, (1,), generator=draw))
-    return turned(x, which % 4, which >= 4)
 
 
 def gamma(x: Tensor, exponent: Tensor) -> Tensor:
@@ -167,30 +161,30 @@ def _exact(x: Tensor, _: Tensor, __: Draw) -> Tensor:
 
 
 TRANSFORMATIONS: dict[str, Transformation] = {
-    "exact": Transformation("none", _exact, _exact),
+    "exact": Transformation("none", _exact),
     "noise": Transformation("degraded", _noisy, _noise_learned),
     "blurred": Transformation("degraded", _blurred, _blur_learned),
     "quarter_resolution": Transformation("degraded", _quarter, _coarser_learned),
-    "mirrored": Transformation("turned", _turned(0, True), _turn_learned),
-    "upside_down": Transformation("turned", _turned(2, True), _turn_learned),
-    "turned_90": Transformation("turned", _turned(1, False), _turn_learned),
-    "turned_180": Transformation("turned", _turned(2, False), _turn_learned),
-    "turned_270": Transformation("turned", _turned(3, False), _turn_learned),
-    "transposed": Transformation("turned", _turned(3, True), _turn_learned),
-    "transposed_other": Transformation("turned", _turned(1, True), _turn_learned),
+    "mirrored": Transformation("turned", _turned(0, True)),
+    "upside_down": Transformation("turned", _turned(2, True)),
+    "turned_90": Transformation("turned", _turned(1, False)),
+    "turned_180": Transformation("turned", _turned(2, False)),
+    "turned_270": Transformation("turned", _turned(3, False)),
+    "transposed": Transformation("turned", _turned(3, True)),
+    "transposed_other": Transformation("turned", _turned(1, True)),
     "shifted": Transformation("moved", _shifted, _any_affine),
     "rotated_5": Transformation("moved", _rotated(5), _any_affine),
     "rotated_15": Transformation("moved", _rotated(15), _any_affine),
     "rotated_30": Transformation("moved", _rotated(30), _any_affine),
     "zoomed": Transformation("moved", _zoomed, _any_affine),
     "gamma": Transformation("intensity", _gamma_injected, _gamma_learned),
-    "negative": Transformation("intensity", _negative, _negative),
+    "negative": Transformation("intensity", _negative),
     "channels_swapped": Transformation("intensity", _channels, _channels),
-    "warped": Transformation("warped", _warped, _warp_learned, often=4),
-    "warped_strong": Transformation("warped", _warped_strong, _warp_learned, often=4),
+    "warped": Transformation("warped", _warped, _warp_learned),
+    "warped_strong": Transformation("warped", _warped_strong, _warp_learned),
     "blended": Transformation("blended", _blended, _blend_learned),
 }
-FAMILIES = tuple(dict.fromkeys(d.family for d in TRANSFORMATIONS.values() if d.family != "none"))
+FAMILIES = tuple(dict.fromkeys(d.family for d in TRANSFORMATIONS.values() if d.augment))  # that an encoder learns
 
 
 def available(channels: int) -> dict[str, Transformation]:
