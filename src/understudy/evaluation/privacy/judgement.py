@@ -143,6 +143,8 @@ def judge_images(synthetic: Cohort, detector: CopyDetector) -> CopyResult:
     cases = small_cases(synthetic, synthetic.rows())
     missing = sorted(set(detector.reference_set.matchers) - set(detector.decision.scale.names))
     skipped = [f"the matcher {name}: {REASONS.get(name, ALIKE)}" for name in missing]
+    if "whole" in detector.reference_set.matchers and detector.reference_set.encoder is None:
+        skipped.append("the encoder of the matcher whole: too few training cases to learn from")
     if cases.labels is None and "lesions" in detector.decision.scale.names:
         skipped.append(f"the matcher lesions: {REASONS['lesions']}")
     return CopyResult(detector.decide(cases), detector.decision.threshold, skipped)

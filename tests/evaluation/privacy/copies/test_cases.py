@@ -11,11 +11,11 @@ from torch import Tensor
 from understudy.core.cohort import Cohort
 from understudy.evaluation.privacy.copies import cases
 from understudy.evaluation.privacy.copies.cases import (
-    NearestTwo,
     SmallCases,
     joined,
     local_contrast,
     nearest_two,
+    ratio,
     resized,
     small_cases,
 )
@@ -76,36 +76,25 @@ def test_the_second_is_of_another_subject() -> None:
     near = nearest_two(SIMILARITY, SUBJECTS, torch.tensor([-1, -1]))
     assert near.case.tolist() == [0, 1]  # a tie goes to the lowest
     assert near.first == pytest.approx([0.9, 0.7])
-    assert near.second == pytest.approx([0.5, 0.7])
+    assert near.score == pytest.approx(ratio(np.array([0.9, 0.7]), np.array([0.5, 0.7])))
 
 
 def test_the_own_subject_is_left_out() -> None:
     near = nearest_two(SIMILARITY, SUBJECTS, torch.tensor([4, 7]))
     assert near.case.tolist() == [3, 1]
     assert near.first == pytest.approx([0.5, 0.7])
-    assert near.second == pytest.approx([0.3, 0.6])
-
-
-def test_candidates_are_named_by_their_case() -> None:
-    whose = torch.tensor([[1, 2, 2, 3], [5, 5, 6, 6]])
-    cases = torch.tensor([[10, 20, 21, 30], [50, 51, 60, 61]])
-    near = nearest_two(SIMILARITY, whose, torch.tensor([1, -1]), cases)
-    assert near.case.tolist() == [20, 51]
-    assert near.second == pytest.approx([0.5, 0.7])
+    assert near.score == pytest.approx(ratio(np.array([0.5, 0.7]), np.array([0.3, 0.6])))
 
 
 def test_score_by_hand() -> None:
-    near = NearestTwo(np.arange(4), np.array([0.9, 1.0, 0.5, 2.0]), np.array([0.5, 0.0, -1.0, 0.0]))
+    score = ratio(np.array([0.9, 1.0, 0.5, 2.0]), np.array([0.5, 0.0, -1.0, 0.0]))
     expected = [-np.log(0.11) + np.log(0.51) / 2, -np.log(0.01) + np.log(1.01) / 2, -np.log(0.51) + np.log(1.01) / 2]
-    assert near.score == pytest.approx([*expected, expected[1]])
+    assert score == pytest.approx([*expected, expected[1]])
 
 
 def test_what_is_near_to_everybody_scores_less_than_what_is_near_to_one() -> None:
-    one, everybody = (
-        NearestTwo(*(np.array([x]) for x in (0, 0.9, 0.2))),
-        NearestTwo(*(np.array([x]) for x in (0, 0.9, 0.9))),
-    )
-    assert one.score > everybody.score + 0.5
+    one, everybody = ratio(np.array([0.9, 0.9]), np.array([0.2, 0.9]))
+    assert one > everybody + 0.5
 
 
 def test_blocks_are_joined_in_order() -> None:
@@ -113,7 +102,7 @@ def test_blocks_are_joined_in_order() -> None:
     both = joined([near[1:], near[np.array([0])]])
     assert both.case.tolist() == [1, 0]
     assert both.first == pytest.approx([0.7, 0.9])
-    assert both.second == pytest.approx([0.7, 0.5])
+    assert both.score == pytest.approx(near.score[[1, 0]])
 
 
 def heads(n: int = 6, channels: int = 2, seed: int = 0) -> Tensor:

@@ -25,8 +25,11 @@ def draw(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.mark.parametrize("name", TRANSFORMATIONS)
-@pytest.mark.parametrize("use", ["inject", "augment"])
+@pytest.mark.parametrize(
+    ("name", "use"),
+    [(name, "inject") for name in TRANSFORMATIONS]
+    + [(name, "augment") for name, d in TRANSFORMATIONS.items() if d.augment],
+)
 def test_a_transformation_changes_every_image_and_keeps_its_shape(name: str, use: str) -> None:
     way, x, others = getattr(TRANSFORMATIONS[name], use), images(), images(seed=1)
     kept, made = x.clone(), way(x, others, draw())
@@ -54,8 +57,7 @@ def test_the_order_of_channels_never_stays(channels: int) -> None:
 def test_one_channel_has_no_order() -> None:
     assert "channels_swapped" not in available(1)
     assert set(available(3)) == set(TRANSFORMATIONS)
-    assert {*FAMILIES, "none"} == {one.family for one in TRANSFORMATIONS.values()}
-    assert "none" not in FAMILIES
+    assert {*FAMILIES, "none", "turned"} == {one.family for one in TRANSFORMATIONS.values()}  # turns are not learned
 
 
 def test_what_is_injected_has_the_strength_that_is_said() -> None:
@@ -83,10 +85,12 @@ def test_what_is_injected_has_the_strength_that_is_said() -> None:
 
 def test_what_is_learned_lies_around_what_is_injected() -> None:
     x, others = images(200, 1), images(200, 1, seed=1)
-    share = TRANSFORMATIONS["blended"].augment(x, others, draw())
+    blended, noise = (TRANSFORMATIONS[name].augment for name in ("blended", "noise"))
+    assert blended and noise
+    share = blended(x, others, draw())
     shares = ((share - others) * (x - others)).sum((1, 2, 3)) / (x - others).square().sum((1, 2, 3))
     assert 0.54 < shares.min() < 0.6 < 0.7 < 0.8 < shares.max() < 0.86
-    level = (TRANSFORMATIONS["noise"].augment(x, others, draw()) - x).flatten(1).std(1)
+    level = (noise(x, others, draw()) - x).flatten(1).std(1)
     assert level.min() < 0.1 < 0.2 < level.max() < 0.26
 
 
@@ -98,8 +102,6 @@ def test_the_eight_flips_and_quarter_turns_differ() -> None:
     assert not any(torch.equal(a, b) for i, a in enumerate(made) for b in made[:i])
     assert torch.equal(made[names.index("upside_down")], x.flip(-2))
     assert torch.equal(made[names.index("transposed")], x.transpose(2, 3))
-    learned = {float(TRANSFORMATIONS["turned_90"].augment(x, x, draw(seed)).flatten()[7]) for seed in range(60)}
-    assert learned == {float(one.flatten()[7]) for one in made[1:]}
 
 
 def test_a_quarter_of_the_resolution_has_no_detail() -> None:
