@@ -39,7 +39,7 @@ def test_injected_copies_are_flagged_and_named(write: Write, real: Path, tmp_pat
     cases = images(40, seed=1)
     cases[5], cases[9] = cohort.images[11], cohort.images[20]
     synthetic = write("synthetic", cases, trained_on=TRAINED_ON)
-    out = evaluate_privacy(real, [synthetic], tmp_path / "out", 0, PrivacyConfig(worst_pairs=3))
+    out = evaluate_privacy(real, [synthetic], tmp_path / "out", 0, QUICK.model_copy(update={"worst_pairs": 3}))
     pairs = read(out / "internal" / "pairs.csv")
     assert [row["synthetic_case"] for row in pairs] == [f"synthetic-case{i}" for i in range(40)]
     for i, row in ((5, 11), (9, 20)):
@@ -87,7 +87,7 @@ def test_two_cohorts_are_judged_apart(write: Write, real: Path, tmp_path: Path) 
     copied = Cohort.open(real).images
     assert copied is not None
     paths = [write("good", images(10, 1), trained_on=TRAINED_ON), write("bad", copied[8:18], trained_on=TRAINED_ON)]
-    results = named(evaluate_privacy(real, paths, tmp_path / "out", 0))
+    results = named(evaluate_privacy(real, paths, tmp_path / "out", 0, QUICK))
     assert results["privacy.synthetic-2.copies.flagged"].value == 10
     assert results["privacy.synthetic-1.correlation.synthetic.max"].value != 1
     pairs = read(tmp_path / "out" / "internal" / "pairs.csv")
@@ -96,11 +96,11 @@ def test_two_cohorts_are_judged_apart(write: Write, real: Path, tmp_path: Path) 
 
 def test_same_request_is_made_once_and_memory_does_not_matter(write: Write, real: Path, tmp_path: Path) -> None:
     synthetic = write("synthetic", images(30, 1), trained_on=TRAINED_ON)
-    out = evaluate_privacy(real, [synthetic], tmp_path / "a", 0)
+    out = evaluate_privacy(real, [synthetic], tmp_path / "a", 0, QUICK)
     before = {p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in out.rglob("*") if p.is_file()}
-    evaluate_privacy(real, [synthetic], out, 0)
+    evaluate_privacy(real, [synthetic], out, 0, QUICK)
     assert before == {p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in out.rglob("*") if p.is_file()}
-    other = evaluate_privacy(real, [synthetic], tmp_path / "b", 0, PrivacyConfig(memory_mib=1))
+    other = evaluate_privacy(real, [synthetic], tmp_path / "b", 0, QUICK.model_copy(update={"memory_mib": 1}))
     assert {name: content for name, (_, content) in before.items()} == {
         p.name: p.read_bytes() for p in other.rglob("*") if p.is_file()
     }
@@ -135,7 +135,9 @@ def test_cohorts_of_label_maps_only_are_skipped_and_it_is_said(write: Write, rea
 def test_attacks_are_chosen_and_score_queries_are_used(write: Write, real: Path, tmp_path: Path) -> None:
     synthetic = write("synthetic", images(20, 1), trained_on=TRAINED_ON)
     known = ScoreQuery("run 7", lambda cohort, rows: 1.0 * (cohort.column("split")[rows] == "train"))
-    config = PrivacyConfig(attacks=("nearest_pixels", "discriminator"), non_members=("control", "test"))
+    config = PrivacyConfig(
+        matchers=("pixels", "patches"), attacks=("nearest_pixels", "discriminator"), non_members=("control", "test")
+    )
     out = evaluate_privacy(real, [synthetic], tmp_path / "out", 0, config, {"discriminator": known})
     results = named(out)
     measured = {name.removesuffix(".auc") for name in results if name.endswith(".auc")}
@@ -153,7 +155,14 @@ def test_score_queries_that_no_attack_uses_are_refused(write: Write, real: Path,
     with pytest.raises(UsageError, match="is of one generator, and 2"):
         evaluate_privacy(real, paths, tmp_path / "out", 0, None, score_query)
     with pytest.raises(UsageError, match="no attack uses the score query 'denoising_loss'"):
-        evaluate_privacy(real, paths[:1], tmp_path / "out", 0, PrivacyConfig(attacks=("singling_out",)), score_query)
+        evaluate_privacy(
+            real,
+            paths[:1],
+            tmp_path / "out",
+            0,
+            PrivacyConfig(matchers=("pixels", "patches"), attacks=("singling_out",)),
+            score_query,
+        )
     with pytest.raises(ValueError, match="no attack 'guessing'"):
-        PrivacyConfig(attacks=("guessing",))
+        PrivacyConfig(matchers=("pixels", "patches"), attacks=("guessing",))
     assert not (tmp_path / "out").exists()

@@ -124,7 +124,7 @@ def test_cross_fitted_encoders_never_saw_the_subjects_they_judge(
     assert set.union(*(subjects for subjects, _ in judged)) == set(range(30)) | set(range(1000, 1010))
     assert learned[0]["subjects"] == set(range(30))
     assert [one["updates"] for one in learned] == [30, 20, 20, 20]
-    assert set(made.decision.scale.names) == {"pixels", "whole"}
+    assert set(made.decision.scale.names) == {"whole"}
     assert "training subjects (60 cases, cross-fitted)" in made.decision.threshold.reference.note
     assert len(made.subjects) == 70
 
@@ -140,11 +140,11 @@ def test_many_control_subjects_calibrate_alone(fields, learned: list[dict[str, A
 def test_too_few_cases_for_the_encoder_of_a_fold_mean_no_encoder(fields, learned: list[dict[str, Any]]) -> None:  # type: ignore[no-untyped-def]
     few = build(fields(40, 0), fields(8, 1, first=1000), settings("pixels", "whole"), 0)  # 26 in the smallest
     assert not learned and few.reference_set.encoder is None
-    assert few.decision.scale.names == ("pixels", "whole")
+    assert few.decision.scale.names == ("whole",)
     assert not few.decide(strange(fields(3, 2).images)).flagged.all()
     enough = build(fields(48, 0), fields(8, 1, first=1000), settings("pixels", "whole"), 0)  # 32
     assert len(learned) == 1 + FOLDS
-    assert enough.decision.scale.names == ("pixels", "whole")
+    assert enough.decision.scale.names == ("whole",)
     assert enough.reference_set.encoder is not None
 
 
@@ -161,7 +161,6 @@ def test_left_out_knows_neither_the_family_nor_a_fold(fields, learned: list[dict
     fold = set(training.subjects.numpy()[folds(training.subjects.numpy(), 0)[0]].tolist())
     assert last["subjects"] == set(range(30)) - fold
     assert other.decision.threshold == made.decision.threshold  # the other matchers' levels and the threshold stay
-    assert other.decision.scale.levels["pixels"] == made.decision.scale.levels["pixels"]
     assert other.decision.scale.levels["whole"] != made.decision.scale.levels["whole"]
     near = other.again(strange(training.images))["whole"]
     assert not set(training.subjects.numpy()[near.case].tolist()) & fold

@@ -9,7 +9,8 @@ scanner or an export leaves on every image::
     patches     r of a part of the image: a part pasted into another image
     lesions     outline and inside of a lesion about its centre (needs label maps): a lesion pasted into another brain
 
-The score of whole is the sum of both parts, of the best candidate less that of the next subject. Patches are a quarter
+The score of whole is the sum of both parts, of the best candidate less that of the next subject; it sees all that
+pixels sees, which beside it only flags copies to the bit. Patches are a quarter
 of the side, at every eighth pixel, centred and of length one. Each is compared with the patches of all training cases
 at the same place and shifted by four pixels; the patch with the highest score stands for its case. A part that was
 shifted further, or mirrored, is not found.
@@ -38,7 +39,7 @@ MATCHERS = ("pixels", "whole", "patches", "lesions")
 MANY, BLOCK, REGISTERED = 2048, 512, 64  # queries at once: as they lie; in sixteen views, at most; registered
 MOST_PAIRS = 2**22  # views times training cases at once
 CANDIDATES = 8  # that are registered
-FITTED = 24.0  # standard scores that Fisher's z of r after registration is worth
+FITTED = 16.0  # standard scores that Fisher's z of r after registration is worth
 MOST_FITTED = 0.99  # r above which Fisher's z does not grow
 
 

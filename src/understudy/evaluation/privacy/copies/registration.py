@@ -2,7 +2,8 @@
 
 Candidates are registered by an affine map that maximises Pearson's r (ECC), then deformed by smooth fields of cosines
 that a Gaussian prior keeps small, from coarse to fine: Gauss-Newton on the difference of the grey images, at 32 pixels.
-Then r of the images counts, a little blurred, over the orders of the channels (of four and more: the first six).
+Then r of their detail counts, without grain and slow shading, over the orders of the channels (of four and more: the
+first six).
 Image coordinates run from -1 to 1 from edge to edge, as in ``torch.nn.functional.grid_sample`` with
 ``align_corners=False``; strengths, shifts and widths are shares of the side.
 **Source**: Evangelidis, Psarakis, "Parametric image alignment using enhanced correlation coefficient maximization",
@@ -32,7 +33,7 @@ MAX_ORDERS = 6  # of channels that are tried: up to three channels
 SOFT = 0.04  # of the edge of the disc within which grey images are compared: corners turn out of sight
 MIN_FADE = 0.1  # cosines that are expected to be fainter, against the constant one, are left out
 PRIOR_WEIGHT = 1e-3
-SEEN = 1 / 32  # blur of the images whose r counts
+DETAIL = 1 / 32, 1 / 8  # detail is the band between these two blurs
 FIELD_ITERATIONS, MAX_FIELD_STEP = 4, 0.1  # iterations a level
 
 
@@ -99,6 +100,11 @@ def _gaussian(n: int, sigma: float) -> Tensor:
     for step, weight in zip(steps.tolist(), (weights / weights.sum()).tolist(), strict=True):
         matrix[torch.arange(n), (torch.arange(n) + step).clamp(0, n - 1)] += weight
     return matrix
+
+
+def detail(images: Tensor) -> Tensor:
+    """Return the band between two blurs (N, C, H, W): no grain and no slow shading."""
+    return blur(images, DETAIL[0]) - blur(images, DETAIL[1])
 
 
 def grey(images: Tensor, side: int) -> Tensor:
@@ -171,13 +177,13 @@ def channels_r(query: Tensor, target: Tensor) -> Tensor:
 
 
 def fit(queries: Tensor, targets: Tensor, start: Tensor) -> Tensor:
-    """Register each target to its query (P, C, 64, 64), from affine maps ``start`` (P, 2, 3) on; return r (P,) then."""
+    """Register targets to their queries (P, C, 64, 64), from affine maps ``start`` (P, 2, 3) on; return r (P,) then."""
     query, target = grey(queries, FINE), grey(targets, FINE)
     begin = blur(query, LEVELS[0].blur / 2), blur(target, LEVELS[0].blur / 2)
     grid = deform(query, target, ecc(*begin, start))
     small = F.adaptive_avg_pool2d(torch.stack([queries, targets]).flatten(0, 1), FINE)
     fitted = sample(small[len(queries) :], grid)
-    return channels_r(blur(small[: len(queries)], SEEN) * disc(FINE), blur(fitted, SEEN) * disc(FINE))
+    return channels_r(detail(small[: len(queries)]) * disc(FINE), detail(fitted) * disc(FINE))
 
 
 def deform(query: Tensor, target: Tensor, start: Tensor) -> Tensor:
