@@ -146,5 +146,7 @@ def _false_positives(audit: AuditResult, seed: int) -> list[Result]:
 
 def _together(*parts: AuditedCases) -> AuditedCases:
     """Return cases of several sets of subjects as one."""
-    columns = ([getattr(one, name) for one in parts] for name in ("flagged", "subjects", "right"))
-    return AuditedCases(*(np.concatenate(column) for column in columns))
+    flagged, subjects, right = (
+        np.concatenate([getattr(one, name) for one in parts]) for name in ("flagged", "subjects", "right")
+    )
+    return AuditedCases(flagged, subjects, right)
