@@ -6,12 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from understudy.core.result import Result, read_results
 from understudy.evaluation.privacy.attacks import ATTACKS
 from understudy.evaluation.privacy.stage import evaluate_privacy
 
 Write = Callable[..., Path]
+
+pytestmark = pytest.mark.usefixtures("small_bank")
 
 
 def images(n: int, seed: int) -> np.ndarray:
