@@ -38,8 +38,8 @@ FLAT = 0.05  # standard deviation, of local contrast, below which a patch shows 
 MATCHERS = ("pixels", "whole", "patches", "lesions")
 MANY, BLOCK, REGISTERED = 2048, 512, 64  # queries at once: as they lie; in sixteen views, at most; registered
 MOST_PAIRS = 2**22  # views times training cases at once
-CANDIDATES = 8  # that are registered
-FITTED = 16.0  # standard scores that Fisher's z of r after registration is worth
+CANDIDATES = 4  # that are registered
+FITTED = 12.0  # standard scores that Fisher's z of r after registration is worth
 MOST_FITTED = 0.99  # r above which Fisher's z does not grow
 
 
