@@ -25,8 +25,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from understudy.evaluation.privacy.copies.encoder import embed
-from understudy.evaluation.privacy.copies.registration import affine_maps, apply_affine, blur, disc, grey, slopes, unit
+from understudy.evaluation.privacy.copies.registration import affine_maps, blur, disc, grey, sample, slopes, unit
 from understudy.evaluation.privacy.copies.transforms import turned
+from understudy.nets.affine import affine_grid
 
 COARSE, FINE = 16, 32
 ZOOMS, DEGREES, SHIFTS = (0.85, 0.92, 1.0, 1.08, 1.17), (-30.0, -15.0, 0.0, 15.0, 30.0), (-1 / 16, 0.0, 1 / 16)
@@ -88,7 +89,8 @@ def affine_bank() -> Tensor:
 
 def resampled(small: Tensor, one: Tensor) -> Tensor:
     """Return grey images (N, 1, 32, 32) moved by a map (2, 3) of the bank, as unit vectors (N, 256)."""
-    moved = apply_affine(small, one.expand(len(small), 2, 3)) * disc(FINE)
+    grid = affine_grid(one[None], (FINE, FINE)).expand(len(small), FINE, FINE, 2)
+    moved = sample(small, grid) * disc(FINE)
     return unit(F.adaptive_avg_pool2d(moved, COARSE))
 
 
