@@ -16,7 +16,11 @@ FILES = ("cohort.json", "cases.csv", "images.npy", "labels.npy")
 class FolderForm:
     """Store a cohort as it is."""
 
+    folder = FOLDER
     suffixes = frozenset({".json", ".csv", ".npy"})
+
+    def refuse(self, cohort: Cohort) -> None:
+        """Refuse nothing: every cohort is one."""
 
     def write(self, bundle: Path, cohort: Cohort) -> None:
         """Link or copy the files of a cohort into ``bundle/cohort``."""

@@ -13,7 +13,11 @@ class Form(Protocol):
     disclosure check looks at what is read back, and searches every byte of what was written.
     """
 
+    folder: str  # below the bundle
     suffixes: frozenset[str]  # of the names of the files that it writes, with the dot
+
+    def refuse(self, cohort: Cohort) -> None:
+        """Raise UsageError where the form cannot hold a cohort as it is; nothing is rounded, scaled or left out."""
 
     def write(self, bundle: Path, cohort: Cohort) -> None:
         """Write the de-identified cohort into the folder of a bundle."""
