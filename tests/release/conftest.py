@@ -267,3 +267,41 @@ def bench(tmp_path: Path) -> Bench:
 @pytest.fixture(scope="session")
 def smooth() -> Callable[..., np.ndarray]:
     return fields
+
+
+def write_cases(
+    out: Path,
+    size: Sequence[int] = (12, 10),
+    dtype: str = "uint8",
+    bounds: tuple[int, int] = (0, 255),
+    channels: Sequence[str] = ("t1",),
+    n: int = 3,
+    spacing: str = "1.5 0.9 0.8",
+    **changes: Any,
+) -> Cohort:
+    """Write cases of noise whose first has an empty label map; the class ``ill`` is 0, 1, 0 ..., that of the last none."""
+    draw, (low, high) = np.random.default_rng(len(size)), bounds
+    settings: dict[str, Any] = {
+        "kind": "synthetic",
+        "modality": "MR",
+        "scheme": LabelScheme(("background", "tumour", "small cyst"), (0, 1, 2)),
+        "label_source": "sampled",
+        "provenance": Provenance("sample", {"generator": "diffusion"}, 3),
+        "classes": ["ill"],
+    } | changes
+    given = [Channel(name, low, high) for name in channels]
+    with CohortWriter(out, size=size, channels=given, dtype=dtype, **settings) as writer:
+        for i in range(n):
+            values = draw.uniform(low, high, (len(channels), *size))
+            image = (np.rint(values) if np.dtype(dtype).kind in "iu" else values).astype(dtype)
+            label = draw.integers(0, 3, size).astype(np.uint8) * np.uint8(i > 0)
+            name, ill = f"case-{i + 1:06d}", "" if i == n - 1 else str(i % 2)
+            row = {"case_id": name, "subject_id": name, "ill": ill}
+            row["spacing"] = " ".join(spacing.split()[-len(size) :])
+            writer.append(image if channels else None, label if settings["scheme"] else None, row)
+    return Cohort.open(out)
+
+
+@pytest.fixture
+def cases(tmp_path: Path) -> Callable[..., Cohort]:
+    return lambda name="given", **changes: write_cases(tmp_path / name, **changes)

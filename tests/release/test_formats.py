@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from understudy.core.cohort import Cohort
+from understudy.core.encoding import Channel
 from understudy.core.errors import UsageError
 from understudy.core.menu import Menu
 from understudy.core.provenance import Provenance
@@ -18,11 +19,19 @@ from understudy.release.package import known_forms, release_cohort
 from understudy.release.verify import verify_bundle
 
 
+REFUSED = {("nnunet", "images"), ("nnunet", "labels"), ("bids", "images"), ("dicom", "images")}
+
+
 @pytest.mark.parametrize("without", ["nothing", "images", "labels"])
 @pytest.mark.parametrize("name", list(FORMS))
 def test_what_is_written_reads_back_as_the_same_cohort(bench: Any, tmp_path: Path, name: str, without: str) -> None:
     less: dict[str, Any] = {"nothing": {}, "images": {"channels": []}, "labels": {"scheme": None, "label_source": None}}
-    source = Cohort.open(bench.cohort("given", **less[without]))
+    source = Cohort.open(bench.cohort("given", **{"channels": [Channel("t1", 0, 255)]} | less[without]))
+    if (name, without) in REFUSED:
+        with pytest.raises(UsageError, match=rf"given .*: choose nifti"):
+            FORMS[name].refuse(source)
+        return
+    FORMS[name].refuse(source)
     write_deidentified(source, tmp_path / "plain", Provenance("release"))
     given, bundle = Cohort.open(tmp_path / "plain"), tmp_path / "made"
     bundle.mkdir()
@@ -43,10 +52,14 @@ def test_what_is_written_reads_back_as_the_same_cohort(bench: Any, tmp_path: Pat
 class ToyForm:
     """A form of two files; what it reads back is a cohort written anew."""
 
+    folder = "toy"
     suffixes = frozenset({".toy"})
 
     def __init__(self, scratch: Path) -> None:
         self.scratch = scratch
+
+    def refuse(self, cohort: Cohort) -> None:
+        pass
 
     def write(self, bundle: Path, cohort: Cohort) -> None:
         (bundle / "toy").mkdir()

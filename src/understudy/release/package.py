@@ -116,6 +116,8 @@ def release_cohort(
     """
     forms = known_forms(formats)
     source, limits = Cohort.open(cohort), read_policy(policy)
+    for name in forms:
+        FORMS[name].refuse(source)
     known = open_evidence_set(source, evidence)
     provenance = _request(source, known, limits, real is not None, override, forms)
     if finished(out, MANIFEST, provenance):

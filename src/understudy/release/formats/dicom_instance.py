@@ -45,6 +45,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "SOPClassUID": "1.2.840.10008.5.1.4.1.1.7",
         "ImageType": ["DERIVED", "SECONDARY"],
         "ConversionType": "WSD",
+        "PatientOrientation": ["L", "P"],
     },
 }
 
@@ -135,6 +136,7 @@ def _identity(one: Slice) -> dict[str, Any]:
         "Modality": modality,
         "SeriesInstanceUID": uid(about, "series", one.i, one.c),
         "SeriesNumber": str(one.c + 1),
+        "Laterality": "",
         "SeriesDescription": text(one.cohort.encoding.channels[one.c].name),
         "FrameOfReferenceUID": uid(about, "frame", one.i),
         "PositionReferenceIndicator": "",

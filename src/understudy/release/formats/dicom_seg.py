@@ -52,6 +52,7 @@ def segmentation(cohort: Cohort, i: int, drawn_on: Sequence[Any]) -> Any:
             device_serial_number="0",
             series_description="synthetic label map",
             content_label="LABELS",
+            omit_empty_frames=bool(labels.any()),
         )
     _set_anew(made, uid(cohort.id, "dimensions", i))
     mark_synthetic(made)
@@ -64,7 +65,7 @@ def _segments(module: Any, cohort: Cohort) -> list[Any]:
     codes = module.sr.CodedConcept
     tissue = codes("85756007", "SCT", "Tissue")
     by = module.AlgorithmIdentificationSequence(
-        name=MADE_BY, family=codes("123109", "DCM", "Manual Processing"), version=text(code_version())
+        name=MADE_BY, family=codes("123110", "DCM", "Artificial Intelligence"), version=text(code_version())
     )
     return [
         module.seg.SegmentDescription(
@@ -79,6 +80,7 @@ def _set_anew(made: Any, dimensions: str) -> None:
     """Set what is of a moment or random."""
     made.ContentDate = made.SeriesDate = DATE
     made.ContentTime = made.SeriesTime = TIME
+    del made.InstanceCreationDate, made.InstanceCreationTime
     for sequence in (made.DimensionOrganizationSequence, made.DimensionIndexSequence):
         for item in sequence:
             item.DimensionOrganizationUID = dimensions
