@@ -71,6 +71,7 @@ WHOLE = {  # tests of several files at once: of a menu, of a command, of the hou
     "generators/test_processes.py",
     "release/test_forgeries.py",
     "release/test_formats.py",
+    "release/test_round_trips.py",
     "studies/report/test_browser.py",
     "studies/test_shipped.py",
     "synthesis/test_official_code.py",

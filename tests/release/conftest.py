@@ -279,7 +279,7 @@ def write_cases(
     spacing: str = "1.5 0.9 0.8",
     **changes: Any,
 ) -> Cohort:
-    """Write cases of noise whose first has an empty label map; the class ``ill`` is 0, 1, 0 ..., that of the last none."""
+    """Write cases of noise; the label map of the first is empty, the class ``ill`` of the last missing."""
     draw, (low, high) = np.random.default_rng(len(size)), bounds
     settings: dict[str, Any] = {
         "kind": "synthetic",

@@ -1,4 +1,4 @@
-"""What a form stores is what an import reads from it: pixels, labels, spacing, orientation and classes, in 2D and 3D."""
+"""What a form stores is what an import reads: pixels, labels, spacing, orientation and classes, in 2D and 3D."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +22,11 @@ WAYS: dict[str, tuple[str, str, dict[str, Any]]] = {  # the source, the folder a
     "png": ("folder", "png", {**FILES, "label_scheme": SCHEME}),
     "nnunet": ("nnunet", "nnunet/Dataset001_Synthetic", {"one_image_per_subject": True}),
     "bids": ("bids", "bids", {"channels": ("T1w", "FLAIR"), "labels_in": "derivatives/labels", "classes": ("ill",)}),
-    "dicom": ("dicom", "dicom", {"series": ("t1=^MR t1$", "flair=^MR flair$"), "labels": "seg", "label_scheme": SCHEME}),
+    "dicom": (
+        "dicom",
+        "dicom",
+        {"series": ("t1=^MR t1$", "flair=^MR flair$"), "labels": "seg", "label_scheme": SCHEME},
+    ),
 }
 VALUES = {"uint8": (0, 255), "int16": (-900, 3000), "uint16": (0, 60000), "float32": (-1, 1)}
 NOT_HELD = {("png", "int16"), ("png", "float32"), ("dicom", "float32")}

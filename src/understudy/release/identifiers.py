@@ -135,4 +135,6 @@ def _unpacked(file: Path) -> bytes:
     try:
         return gzip.decompress(file.read_bytes())
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UnderstudyError(f"release is refused: {file.name} should be a gzip file, and is none ({error})") from error
+        raise UnderstudyError(
+            f"release is refused: {file.name} should be a gzip file, and is none ({error})"
+        ) from error

@@ -4,22 +4,21 @@ Each case is a participant, ``sub-synth000001``; classes are columns of particip
 channel needs a name that BIDS has a suffix for (``SUFFIXES``); others, and other modalities, are refused. What
 describes the cohort stands in ``sourcedata/``, where BIDS leaves room for anything.
 **Source**: Brain Imaging Data Structure 1.11.1. **Differs**: BIDS has no word for synthetic data; ``GeneratedBy``, the
-README and the names of participants say it. **Checked** in tests/release/formats/test_bids.py; bids-validator-deno finds
-no error in benchmarks/clients (docs/clients.md).
+README and the names of participants say it.
+**Checked** in tests/release/formats/test_bids.py; bids-validator-deno finds no error (docs/clients.md).
 """
 
 import json
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
-from understudy.core.manifest import CohortManifest
 from understudy.core.provenance import code_version
-from understudy.release.formats.nifti import ENDING, read_nifti, write_nifti
-from understudy.release.formats.read_back import read_back, stored_type, write_description
+from understudy.release.formats.nifti import ENDING, write_volumes
+from understudy.release.formats.read_back import CaseFiles, read_files, stored_type, write_description
 
 VERSION = "1.11.1"
 DESCRIBED = "sourcedata"
@@ -35,9 +34,9 @@ SUFFIXES = {  # of a channel's name in small letters
 }
 ABOUT = """# Synthetic MR images
 
-The images of this data set were made by a generator and show no patient. Each participant is one synthetic case:
-names, ages and visits do not exist. Label maps are a derivative data set, in derivatives/labels. What stands behind
-these cases, and what was measured, is told in the card of the bundle that this folder came in.
+The images of this data set were made by a generator, not acquired from patients. Each participant is one synthetic
+case: names, ages and visits do not exist. Label maps are a derivative data set, in derivatives/labels. What stands
+behind these cases, and what was measured, is told in the card of the bundle that this folder came in.
 """
 
 
@@ -46,6 +45,10 @@ class BidsForm:
 
     folder = "bids"
     suffixes = frozenset({".json", ".csv", ".tsv", ".md", ".gz"})
+    table = "bids/sourcedata/cases.csv"
+    pictures = "bids/**/*.nii.gz"
+    media_type = "application/gzip"
+    holds = "a BIDS data set, with its label maps in `derivatives/labels`"
 
     def refuse(self, cohort: Cohort) -> None:
         """Refuse what is no MR, has no images, or channels that BIDS has no suffix for."""
@@ -67,35 +70,26 @@ class BidsForm:
 
     def write(self, bundle: Path, cohort: Cohort) -> None:
         """Write the raw data set, and the derivative one where there are label maps."""
-        folder, kept = bundle / self.folder, stored_type(cohort, "bids")
+        folder = bundle / self.folder
         write_description(cohort, folder / DESCRIBED)
         (folder / "README.md").write_text(ABOUT)
         _write_json(folder / "dataset_description.json", _description("raw"))
         _write_participants(folder, cohort)
-        for i in range(len(cohort)):
-            assert cohort.images is not None
-            names = [channel.name for channel in cohort.encoding.channels]
-            for suffix, channel in zip(_suffixes(names), cohort.images[i], strict=True):
-                write_nifti(_made(_image(folder, i, str(suffix))), channel.astype(kept), cohort.spacing_mm(i))
-            if cohort.labels is not None:
-                write_nifti(_made(_label(folder, i)), cohort.labels[i], cohort.spacing_mm(i))
+        write_volumes(self, bundle, cohort)
         if cohort.scheme is not None:
             _write_json(folder / LABELS / "dataset_description.json", _description("derivative"))
             rows = "".join(f"{k}\t{' '.join(name.split())}\n" for k, name in enumerate(cohort.scheme.names))
             (folder / LABELS / "desc-labels_dseg.tsv").write_text("index\tname\n" + rows)
 
+    def files(self, bundle: Path, channels: Sequence[str], i: int) -> CaseFiles:
+        """Return the files of case i."""
+        folder, name = bundle / self.folder, participant(i)
+        images = [folder / name / "anat" / f"{name}_{suffix}{ENDING}" for suffix in _suffixes(channels)]
+        return CaseFiles(images, folder / LABELS / name / "anat" / f"{name}_desc-labels_dseg{ENDING}")
+
     def read(self, bundle: Path) -> Cohort:
         """Read images and label maps back."""
-        folder = bundle / self.folder
-
-        def image(manifest: CohortManifest, i: int, c: int) -> np.ndarray:
-            suffix = _suffixes([channel.name for channel in manifest.encoding.channels])[c]
-            return read_nifti(_image(folder, i, str(suffix)))
-
-        def label(manifest: CohortManifest, i: int) -> np.ndarray:
-            return read_nifti(_label(folder, i), as_labels=True)
-
-        return read_back(folder / DESCRIBED, image, label)
+        return read_files(bundle / self.folder / DESCRIBED, partial(self.files, bundle))
 
 
 def participant(i: int) -> str:
@@ -103,21 +97,8 @@ def participant(i: int) -> str:
     return f"sub-synth{i + 1:06d}"
 
 
-def _suffixes(names: list[str]) -> list[str | None]:
+def _suffixes(names: Sequence[str]) -> list[str | None]:
     return [SUFFIXES.get(name.lower()) for name in names]
-
-
-def _image(folder: Path, i: int, suffix: str) -> Path:
-    return folder / participant(i) / "anat" / f"{participant(i)}_{suffix}{ENDING}"
-
-
-def _label(folder: Path, i: int) -> Path:
-    return folder / LABELS / participant(i) / "anat" / f"{participant(i)}_desc-labels_dseg{ENDING}"
-
-
-def _made(file: Path) -> Path:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    return file
 
 
 def _description(kind: str) -> dict[str, Any]:
@@ -138,13 +119,16 @@ def _write_participants(folder: Path, cohort: Cohort) -> None:
         rows.append([participant(i), "n/a", cohort.entry("subject_id", i), *classes])
     (folder / "participants.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
     meaning = {"species": "none: every participant is synthetic"}
-    meaning["source_subject"] = "cases of one source_subject were made from one label map's owner; else each has its own"
-    meaning |= {name: "class of the case, as the generator was asked for it" for name in cohort.classes}
+    meaning["source_subject"] = (
+        "cases of one source_subject were made from one label map's owner; else each has its own"
+    )
+    meaning |= dict.fromkeys(cohort.classes, "class of the case, as the generator was asked for it")
     _write_json(folder / "participants.json", {name: {"Description": text} for name, text in meaning.items()})
 
 
 def _write_json(file: Path, data: dict[str, Any]) -> None:
-    _made(file).write_text(json.dumps(data, indent=1) + "\n")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(data, indent=1) + "\n")
 
 
 FORM = BidsForm()

@@ -16,7 +16,7 @@ from understudy.core.provenance import code_version
 from understudy.data.dicom.opening import pydicom
 
 MADE_BY = "understudy"
-NOT_A_PATIENT = "Synthetic image made by a generator. It shows no patient."
+NOT_A_PATIENT = "Synthetic image made by a generator, not acquired from a patient."
 NO_SPACING = "The spacing is not known: 1 mm stands for it."
 MODALITIES = {"CR", "CT", "DX", "MG", "MR", "NM", "PT", "US", "XA"}  # of a Secondary Capture; OT is any other
 MOST_LETTERS = 64
@@ -51,8 +51,8 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Slice:
-    """Slice d of channel c of case i, stored in so many bits, perhaps signed."""
+class SyntheticSlice:
+    """SyntheticSlice d of channel c of case i, stored in so many bits, perhaps signed."""
 
     cohort: Cohort
     i: int
@@ -85,7 +85,7 @@ def text(name: str) -> str:
     return " ".join(name.replace("\\", "/").split())[:MOST_LETTERS]
 
 
-def instance(one: Slice) -> Any:
+def instance(one: SyntheticSlice) -> Any:
     """Return the data set of a slice, ready to be saved."""
     dataset = pydicom().Dataset()
     for part in (_identity(one), _plane(one), _pixels(one), KINDS[one.kind]):
@@ -113,10 +113,10 @@ def mark_synthetic(dataset: Any) -> None:
     dataset.SyntheticData = "YES"
     dataset.ContributingEquipmentSequence = [item]
     dataset.PatientIdentityRemoved = "YES"
-    dataset.DeidentificationMethod = "synthetic: no patient is shown"
+    dataset.DeidentificationMethod = "synthetic: not acquired from a patient"
 
 
-def _identity(one: Slice) -> dict[str, Any]:
+def _identity(one: SyntheticSlice) -> dict[str, Any]:
     """Patient, study, series, frame of reference and instance; all of it follows from the cohort's id."""
     about, owner = one.cohort.id, text(one.cohort.entry("subject_id", one.i))
     modality = one.cohort.modality if one.cohort.modality in MODALITIES else "OT"
@@ -148,7 +148,7 @@ def _identity(one: Slice) -> dict[str, Any]:
     }
 
 
-def _plane(one: Slice) -> dict[str, Any]:
+def _plane(one: SyntheticSlice) -> dict[str, Any]:
     """Where the slice lies: axial, rows to posterior and columns to left, as the arrays of a cohort run."""
     known = one.cohort.spacing_mm(one.i)
     depth, height, width = (1.0,) * (3 - len(known or ())) + (known or ())
@@ -162,7 +162,7 @@ def _plane(one: Slice) -> dict[str, Any]:
     }
 
 
-def _pixels(one: Slice) -> dict[str, Any]:
+def _pixels(one: SyntheticSlice) -> dict[str, Any]:
     """The pixels, and the range in which a viewer should show them: that of the channel."""
     allocated = 16 if one.kind != "SC" else one.bits
     stored = allocated if one.kind == "CT" else one.bits

@@ -1,24 +1,32 @@
 """NIfTI: ``nifti/images/case-000001_0000.nii.gz``, a file a channel, ``nifti/labels/case-000001.nii.gz``, a table.
 
 Arrays (D, H, W) run to superior, posterior and left (data/geometry.py); files store left, posterior, superior, and say
-so in sform and qform (code 1, scanner), with the first voxel at 0. A slice is a volume of one axial slice, 1 mm thick. A
-spacing that is not known is 1 with the unit "unknown"; one that is known is in mm. The same cohort gives the same bytes.
-**Source**: NIfTI-1.1 (nifti1.h). **Checked** in tests/release/formats/test_nifti.py; read by dcm2niix, SimpleITK, MONAI
-and TorchIO in benchmarks/clients (docs/clients.md).
+so in sform and qform (code 1, scanner), with the first voxel at 0. A slice is a volume of one axial slice, 1 mm thick.
+A spacing that is not known is 1 with the unit "unknown"; one that is known is in mm. The same cohort gives the same
+bytes.
+**Source**: NIfTI-1.1 (nifti1.h). **Checked** in tests/release/formats/test_nifti.py; by SimpleITK, MONAI and TorchIO
+(docs/clients.md).
 """
 
 import csv
 import gzip
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 
 from understudy.core.cohort import Cohort
-from understudy.core.manifest import CohortManifest
-from understudy.data.formats import image as read_image
-from understudy.data.formats import labels as read_labels
-from understudy.release.formats.read_back import case_name, read_back, stored_type, write_description
+from understudy.release.formats.form import Form
+from understudy.release.formats.read_back import (
+    CaseFiles,
+    case_name,
+    numbered_files,
+    read_files,
+    stored_type,
+    write_description,
+)
 
 ENDING = ".nii.gz"
 TABLE = "table.csv"
@@ -29,6 +37,10 @@ class NiftiForm:
 
     folder = "nifti"
     suffixes = frozenset({".json", ".csv", ".gz"})
+    table = "nifti/cases.csv"
+    pictures = "nifti/**/*.nii.gz"
+    media_type = "application/gzip"
+    holds = "NIfTI, `images/CASE_0000.nii.gz` (a file a channel) and `labels/CASE.nii.gz`, and `table.csv`"
 
     def refuse(self, cohort: Cohort) -> None:
         """Refuse values that no type of image files holds."""
@@ -36,42 +48,38 @@ class NiftiForm:
 
     def write(self, bundle: Path, cohort: Cohort) -> None:
         """Write images, label maps and the table."""
-        folder, kept = bundle / self.folder, stored_type(cohort, "nifti")
-        write_description(cohort, folder)
-        write_table(cohort, folder, ENDING)
-        for i in range(len(cohort)):
-            write_case(cohort, i, kept, folder / "images", folder / "labels", case_name(i))
+        write_description(cohort, bundle / self.folder)
+        write_table(cohort, bundle / self.folder, ENDING)
+        write_volumes(self, bundle, cohort)
+
+    def files(self, bundle: Path, channels: Sequence[str], i: int) -> CaseFiles:
+        """Return the files of case i."""
+        folder = bundle / self.folder
+        return numbered_files(folder / "images", folder / "labels", ENDING, channels, i)
 
     def read(self, bundle: Path) -> Cohort:
         """Read images and label maps back."""
-        return read_cases(bundle / self.folder, bundle / self.folder / "images", bundle / self.folder / "labels")
+        return read_files(bundle / self.folder, partial(self.files, bundle))
 
 
-def write_case(cohort: Cohort, i: int, kept: np.dtype, images: Path, labels: Path, name: str) -> None:
-    """Write a case, a file a channel and its label map, to two folders, which are made where they are not there."""
-    if cohort.images is not None:
-        images.mkdir(exist_ok=True)
-        for c, channel in enumerate(cohort.images[i]):
-            write_nifti(images / f"{name}_{c:04d}{ENDING}", channel.astype(kept), cohort.spacing_mm(i))
-    if cohort.labels is not None:
-        labels.mkdir(exist_ok=True)
-        write_nifti(labels / f"{name}{ENDING}", cohort.labels[i], cohort.spacing_mm(i))
-
-
-def read_cases(described: Path, images: Path, labels: Path) -> Cohort:
-    """Read back what :func:`write_case` wrote."""
-
-    def image(manifest: CohortManifest, i: int, c: int) -> np.ndarray:
-        return read_nifti(images / f"{case_name(i)}_{c:04d}{ENDING}")
-
-    def label(manifest: CohortManifest, i: int) -> np.ndarray:
-        return read_nifti(labels / f"{case_name(i)}{ENDING}", as_labels=True)
-
-    return read_back(described, image, label)
+def write_volumes(form: Form, bundle: Path, cohort: Cohort) -> None:
+    """Write the images and label maps of all cases to the NIfTI files of a form."""
+    kept, channels = stored_type(cohort, form.folder), [channel.name for channel in cohort.encoding.channels]
+    for i in range(len(cohort)):
+        files = form.files(bundle, channels, i)
+        assert files is not None
+        if cohort.images is not None:
+            for file, channel in zip(files.images, cohort.images[i], strict=True):
+                write_nifti(file, channel.astype(kept), cohort.spacing_mm(i))
+        if cohort.labels is not None:
+            write_nifti(files.label, cohort.labels[i], cohort.spacing_mm(i))
 
 
 def write_nifti(file: Path, array: np.ndarray, spacing: tuple[float, ...] | None) -> None:
-    """Write an array (H, W) or (D, H, W) as a volume left, posterior, superior; a spacing in mm, or None."""
+    """Write an array (H, W) or (D, H, W) as a volume left, posterior, superior; a spacing in mm, or None.
+
+    The folder is made where it is not there.
+    """
     sizes = (spacing or (1.0,) * array.ndim)[::-1]
     right, anterior, superior = (-sizes[0], -sizes[1], sizes[2] if array.ndim == 3 else 1.0)
     affine = np.diag([right, anterior, superior, 1.0])
@@ -80,12 +88,8 @@ def write_nifti(file: Path, array: np.ndarray, spacing: tuple[float, ...] | None
     volume.set_qform(affine, "scanner")
     volume.header.set_xyzt_units("mm" if spacing else "unknown")
     volume.header["descrip"] = b"understudy: synthetic"
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(gzip.compress(volume.to_bytes(), mtime=0))
-
-
-def read_nifti(file: Path, as_labels: bool = False) -> np.ndarray:
-    """Read what :func:`write_nifti` wrote."""
-    return read_labels(file).array if as_labels else read_image(file).array[0]
 
 
 def write_table(cohort: Cohort, folder: Path, ending: str) -> None:

@@ -2,18 +2,20 @@
 
 Files are those of nifti.py. All cases are training cases. Classes of cases have no place there: they stand in
 ``nnunet/cases.csv``, beside the data set.
-**Source**: nnU-Net 2.8.1, documentation/dataset_format.md. **Checked** in tests/release/formats/test_nnunet.py; nnU-Net's
-own verify_dataset_integrity passes in benchmarks/clients (docs/clients.md).
+**Source**: nnU-Net 2.8.1, documentation/dataset_format.md.
+**Checked** in tests/release/formats/test_nnunet.py; nnU-Net's own verify_dataset_integrity passes (docs/clients.md).
 """
 
 import json
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
 from understudy.core.labels import BACKGROUND
-from understudy.release.formats.nifti import ENDING, read_cases, write_case
-from understudy.release.formats.read_back import case_name, stored_type, write_description
+from understudy.release.formats.nifti import ENDING, write_volumes
+from understudy.release.formats.read_back import CaseFiles, numbered_files, read_files, stored_type, write_description
 
 DATASET = "Dataset001_Synthetic"
 IGNORED = "ignore"  # a class of this name is no class for nnU-Net
@@ -24,6 +26,10 @@ class NnunetForm:
 
     folder = "nnunet"
     suffixes = frozenset({".json", ".csv", ".gz"})
+    table = "nnunet/cases.csv"
+    pictures = "nnunet/**/*.nii.gz"
+    media_type = "application/gzip"
+    holds = "a raw data set for nnU-Net; classes of cases stand in `cases.csv`"
 
     def refuse(self, cohort: Cohort) -> None:
         """Refuse a cohort without images or label maps, and a class with a name that means something else there."""
@@ -41,7 +47,7 @@ class NnunetForm:
 
     def write(self, bundle: Path, cohort: Cohort) -> None:
         """Write dataset.json, images and label maps."""
-        folder, kept = bundle / self.folder, stored_type(cohort, "nnunet")
+        folder = bundle / self.folder
         write_description(cohort, folder)
         (folder / DATASET).mkdir()
         assert cohort.scheme is not None
@@ -54,13 +60,16 @@ class NnunetForm:
             "description": f"Synthetic cases made by understudy; cohort {cohort.id}.",
         }
         (folder / DATASET / "dataset.json").write_text(json.dumps(described, indent=1) + "\n")
-        for i in range(len(cohort)):
-            write_case(cohort, i, kept, folder / DATASET / "imagesTr", folder / DATASET / "labelsTr", case_name(i))
+        write_volumes(self, bundle, cohort)
+
+    def files(self, bundle: Path, channels: Sequence[str], i: int) -> CaseFiles:
+        """Return the files of case i."""
+        data = bundle / self.folder / DATASET
+        return numbered_files(data / "imagesTr", data / "labelsTr", ENDING, channels, i)
 
     def read(self, bundle: Path) -> Cohort:
         """Read images and label maps back."""
-        data = bundle / self.folder / DATASET
-        return read_cases(bundle / self.folder, data / "imagesTr", data / "labelsTr")
+        return read_files(bundle / self.folder, partial(self.files, bundle))
 
 
 FORM = NnunetForm()

@@ -1,10 +1,13 @@
 """PNG: ``png/images/case-000001_0000.png``, a grey picture a channel, ``png/labels/case-000001.png``, a table.
 
-Images are whole numbers from 0 to 65,535, of 8 bits where all are below 256, as they are: nothing is scaled. A label map holds the
-numbers of its classes, 0 to K - 1, and looks black. Volumes, and other numbers, are refused. Spacings stand in the table.
+Images are whole numbers from 0 to 65,535, of 8 bits where all are below 256, as they are: nothing is scaled. A label
+map holds the numbers of its classes, 0 to K - 1, and looks black. Volumes, and other numbers, are refused. Spacings
+stand in the table.
 **Checked** in tests/release/formats/test_png.py.
 """
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +15,8 @@ from PIL import Image
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
-from understudy.core.manifest import CohortManifest
-from understudy.data.formats import image as read_image
-from understudy.data.formats import labels as read_labels
 from understudy.release.formats.nifti import write_table
-from understudy.release.formats.read_back import case_name, read_back, whole_range, write_description
+from understudy.release.formats.read_back import CaseFiles, numbered_files, read_files, whole_range, write_description
 
 ENDING = ".png"
 DEEP = 2**16 - 1
@@ -27,6 +27,10 @@ class PngForm:
 
     folder = "png"
     suffixes = frozenset({".json", ".csv", ENDING})
+    table = "png/cases.csv"
+    pictures = "png/**/*.png"
+    media_type = "image/png"
+    holds = "`images/CASE_0000.png` (a file a channel), `labels/CASE.png` (class numbers: they look black), `table.csv`"
 
     def refuse(self, cohort: Cohort) -> None:
         """Refuse volumes, and values that are not whole numbers from 0 to 65,535."""
@@ -46,29 +50,25 @@ class PngForm:
         kept = np.uint8 if found[1] < 256 else np.uint16
         write_description(cohort, folder)
         write_table(cohort, folder, ENDING)
-        for name, there in (("images", cohort.images), ("labels", cohort.labels)):
-            if there is not None:
-                (folder / name).mkdir()
         for i in range(len(cohort)):
-            for c, channel in enumerate(() if cohort.images is None else cohort.images[i]):
-                _save(folder / "images" / f"{case_name(i)}_{c:04d}{ENDING}", channel.astype(kept))
+            files = self.files(bundle, [channel.name for channel in cohort.encoding.channels], i)
+            for file, channel in zip(files.images, () if cohort.images is None else cohort.images[i], strict=True):
+                _save(file, channel.astype(kept))
             if cohort.labels is not None:
-                _save(folder / "labels" / f"{case_name(i)}{ENDING}", cohort.labels[i])
+                _save(files.label, cohort.labels[i])
+
+    def files(self, bundle: Path, channels: Sequence[str], i: int) -> CaseFiles:
+        """Return the files of case i."""
+        folder = bundle / self.folder
+        return numbered_files(folder / "images", folder / "labels", ENDING, channels, i)
 
     def read(self, bundle: Path) -> Cohort:
         """Read the pictures back."""
-        folder = bundle / self.folder
-
-        def image(manifest: CohortManifest, i: int, c: int) -> np.ndarray:
-            return read_image(folder / "images" / f"{case_name(i)}_{c:04d}{ENDING}").array[0]
-
-        def label(manifest: CohortManifest, i: int) -> np.ndarray:
-            return read_labels(folder / "labels" / f"{case_name(i)}{ENDING}").array
-
-        return read_back(folder, image, label)
+        return read_files(bundle / self.folder, partial(self.files, bundle))
 
 
 def _save(file: Path, array: np.ndarray) -> None:
+    file.parent.mkdir(exist_ok=True)
     Image.fromarray(np.ascontiguousarray(array)).save(file, format="PNG")
 
 

@@ -7,15 +7,18 @@ memory does not grow with the number of cases.
 """
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.manifest import CohortManifest, read_cases, read_manifest
+from understudy.data.formats import image as read_image
+from understudy.data.formats import labels as read_labels
 from understudy.data.formats.decoded import storable
 
 DESCRIPTION = ("cohort.json", "cases.csv")
@@ -23,9 +26,22 @@ BLOCK = 64  # cases looked at at once
 ADVICE = "get the bundle again from who released it"
 
 
+class CaseFiles(NamedTuple):
+    """Where the files of a case lie: of its images, channel by channel, and of its label map."""
+
+    images: list[Path]
+    label: Path
+
+
 def case_name(i: int) -> str:
     """Return what the files of the case in row i are called."""
     return f"case-{i + 1:06d}"
+
+
+def numbered_files(images: Path, labels: Path, ending: str, channels: Sequence[str], i: int) -> CaseFiles:
+    """Return the files of a case as nnU-Net calls them: CASE_0000, CASE_0001 ... among images, CASE among labels."""
+    name = case_name(i)
+    return CaseFiles([images / f"{name}_{c:04d}{ending}" for c in range(len(channels))], labels / f"{name}{ending}")
 
 
 def write_description(cohort: Cohort, folder: Path) -> None:
@@ -62,6 +78,20 @@ def read_back(
     return cohort
 
 
+def read_files(folder: Path, files: Callable[[Sequence[str], int], CaseFiles]) -> Cohort:
+    """Return the cohort that a folder describes, whose cases are in files of their own."""
+
+    def image(manifest: CohortManifest, i: int, c: int) -> np.ndarray:
+        channels = [channel.name for channel in manifest.encoding.channels]
+        return read_image(files(channels, i).images[c]).array[0]
+
+    def label(manifest: CohortManifest, i: int) -> np.ndarray:
+        channels = [channel.name for channel in manifest.encoding.channels]
+        return read_labels(files(channels, i).label).array
+
+    return read_back(folder, image, label)
+
+
 def _described(folder: Path) -> CohortManifest:
     if not folder.is_dir():
         raise UnderstudyError(f"a cohort was expected in {folder}, and there is none: {ADVICE}")
@@ -78,7 +108,7 @@ def _sized(manifest: CohortManifest, read: Callable[..., np.ndarray], i: int, *m
         raise UnderstudyError(f"a file of the case {case_name(i)} cannot be read ({error}): {ADVICE}") from error
     if array.shape != manifest.size:
         raise UnderstudyError(
-            f"the case {case_name(i)} should be of the size {manifest.size}, and a file of it is {array.shape}: {ADVICE}"
+            f"{case_name(i)} should be of the size {manifest.size}, and a file of it is {array.shape}: {ADVICE}"
         )
     return array
 
