@@ -196,11 +196,12 @@ def pseudonyms(n: int) -> list[str]:
 class Bench:
     """A real cohort of 60 subjects, a synthetic one of 12 cases, and evidence that keeps the default policy."""
 
-    def __init__(self, root: Path) -> None:
-        self.root, self.names = root, pseudonyms(60)
+    def __init__(self, root: Path, channel: str = "a", real: str = "real") -> None:
+        self.root, self.names, self.channels = root, pseudonyms(60), [Channel(channel, 0, 255)]
         ids = [f"{name}-0001" for name in self.names]
         self.key = load_key(key_path(None, root / "real"))
-        self.real = write_images(root / "real", fields(60, 0), "real", ids, self.names, key=self.key)
+        more: dict[str, Any] = {"key": self.key, "channels": self.channels}
+        self.real = write_images(root / real, fields(60, 0), "real", ids, self.names, **more)
         self.real_id = Cohort.open(self.real).id
         self.images = fields(12, 1)
         self.synthetic = self.cohort("synthetic")
@@ -210,7 +211,7 @@ class Bench:
         seen = [{"cohort": self.real_id, "splits": ["train"], "subjects": self.names}]
         ids = [f"synthetic-{i:06d}" for i in range(len(images))]
         return write_images(self.root / name, images, changes.pop("kind", "synthetic"), ids,
-                            **{"trained_on": seen, **changes})  # fmt: skip
+                            **{"trained_on": seen, "channels": self.channels, **changes})  # fmt: skip
 
     def evidence(self, cohort: Path | None = None, mark: str = "", **changed: list[Result] | None) -> list[Path]:
         """Write evidence of three kinds; a kind that is None is left out, given results replace those of their name."""
@@ -262,6 +263,12 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
+
+
+@pytest.fixture
+def mr_bench(tmp_path: Path) -> Bench:
+    """A bench whose channel every form has a name for, and whose real cohort lies in a folder with a telling name."""
+    return Bench(tmp_path, "t1", "CanaryHospital")
 
 
 @pytest.fixture(scope="session")

@@ -76,7 +76,9 @@ def test_no_training_code_is_imported(cases: Cases, tmp_path: Path) -> None:
     bundle = bundle_of(tmp_path / "bundle", cases(), "nifti")
     lines = f"import understudy as us, sys; us.load_bundle({str(bundle)!r})[0]; print(*sys.modules)"
     said = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"torch", "monai", "understudy.training.loop", "understudy.nets", "understudy.release.package"} & set(said)
+    assert not {"torch", "monai", "understudy.training.loop", "understudy.nets", "understudy.release.package"} & set(
+        said
+    )
 
 
 def test_what_is_no_bundle_or_was_changed(cases: Cases, tmp_path: Path) -> None:
