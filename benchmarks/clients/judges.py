@@ -1,7 +1,7 @@
 """What the Python clients of ``check.py`` do with a bundle: ``PYTHON judges.py CLIENT BUNDLE``, in its environment.
 
-Nothing of understudy is imported here: arrays of ``cohort/`` are the truth, read by NumPy. Prints one line; what does
-not hold is an AssertionError.
+Nothing of understudy is imported here: arrays of ``cohort/`` are the truth, read by NumPy. Prints one line that begins
+with "judged:"; what does not hold is an AssertionError.
 """
 
 import csv
@@ -180,4 +180,4 @@ def findings(node: object) -> list[dict[str, str]]:
 
 
 if __name__ == "__main__":
-    print(globals()[sys.argv[1]](Path(sys.argv[2]).absolute()))
+    print("judged:", globals()[sys.argv[1]](Path(sys.argv[2]).absolute()))

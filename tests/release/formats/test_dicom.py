@@ -62,7 +62,7 @@ def test_each_damage_is_told_in_a_sentence(cases: Cases, tmp_path: Path) -> None
         (lambda: seg.write_bytes(kept[image]), "labels.dcm: a SEG is BINARY"),
         (lambda: changed(image, Rows=6), "its pixels are not of the size"),
         (lambda: changed(image, PixelData=bytes(240)), "does not have the hash"),
-        (lambda: changed(image, Rows="x"), "should be a DICOM file"),
+        (lambda: changed(image, BitsAllocated=12), "should be a DICOM file"),
     ):
         with np.errstate(all="ignore"):
             change()
