@@ -97,3 +97,31 @@ def test_what_is_no_bundle_or_was_changed(cases: Cases, tmp_path: Path) -> None:
         load_bundle(bundle)
     with pytest.raises(UsageError, match="found bids"):
         load_bundle(bundle_of(tmp_path / "other", cases("more"), "nifti")).files("bids")
+
+
+def damaged(data: bytes, how: int, draw: np.random.Generator) -> bytes:
+    """Return bytes with one of three damages: a few changed, cut short, a few put between."""
+    at = int(draw.integers(len(data)))
+    if how == 1:
+        return data[:at]
+    some = draw.bytes(int(draw.integers(1, 5)))
+    return data[:at] + some + data[at + (len(some) if how == 0 else 0) :]
+
+
+@pytest.mark.parametrize("form", list(FORMS))
+def test_a_bundle_damaged_anywhere_is_told_or_is_the_same_cohort(cases: Cases, tmp_path: Path, form: str) -> None:
+    given, draw = cases(n=2), np.random.default_rng(5)
+    bundle, told = bundle_of(tmp_path / "bundle", given, form), 0
+    files = sorted(file for file in bundle.rglob("*") if file.is_file())
+    for k in range(45):
+        file = files[int(draw.integers(len(files)))]
+        whole = file.read_bytes()
+        file.write_bytes(damaged(whole, k % 3, draw))
+        try:
+            loaded = load_bundle(bundle)
+            assert given.images is not None and np.array_equal(loaded[1]["image"], given.images[1])
+        except (UnderstudyError, UsageError) as error:
+            assert "\n" not in str(error)
+            told += 1
+        file.write_bytes(whole)
+    assert told > 5
