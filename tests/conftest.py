@@ -1,5 +1,6 @@
 """What every test gets: no network, a key file of its own, two threads; and real data where there is some."""
 
+import functools
 import importlib.util
 import os
 import socket
@@ -103,6 +104,25 @@ def two_threads() -> None:
     torch.set_num_threads(THREADS)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def quick() -> Iterator[None]:
+    """Spend no time on what no test can see: waiting for the disk, and the same list of installed packages again.
+
+    Only a power cut loses what was not synced. Lightning reads the metadata of all packages for each of the thousands
+    of engines that the tests make, and every tiny training draws 16 cases for people to look at.
+    """
+    from lightning_fabric.utilities import registry
+
+    from understudy.generators import base
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(os, "fsync", lambda handle: None)
+    patch.setattr(base, "GRID_CASES", 4)
+    patch.setattr(registry, "entry_points", functools.cache(registry.entry_points))
+    yield
+    patch.undo()
+
+
 @pytest.fixture(autouse=True)
 def one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
     """Use one thread where networks are tiny: it is faster than two that wait for each other."""
@@ -123,14 +143,24 @@ def real_data() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def official_layout() -> ModuleType:
-    """Return the writer of small files in the official StyleGAN layout, tests/official_layout.py."""
-    spec = importlib.util.spec_from_file_location("official_layout", REPOSITORY / "tests" / "official_layout.py")
+def _beside(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, REPOSITORY / "tests" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def official_layout() -> ModuleType:
+    """Return the writer of small files in the official StyleGAN layout, tests/official_layout.py."""
+    return _beside("official_layout")
+
+
+@pytest.fixture(scope="session")
+def forked(offline: None, key_file: Path) -> Any:
+    """Return what starts processes in milliseconds, tests/forked.py."""
+    return _beside("forked").Forked()
 
 
 def write_classes(out: Path, size: int = 8, high: float = 500, labels: bool = True, subjects: int = 24) -> Cohort:
