@@ -109,15 +109,19 @@ def quick() -> Iterator[None]:
     """Spend no time on what no test can see: waiting for the disk, and the same list of installed packages again.
 
     Only a power cut loses what was not synced. Lightning reads the metadata of all packages for each of the thousands
-    of engines that the tests make, and every tiny training draws 16 cases for people to look at.
+    of engines that the tests make; every tiny training draws 16 cases for people to look at; and the chains of the
+    command line begin with the same phantoms (whose own tests draw each anew).
     """
     from lightning_fabric.utilities import registry
 
+    from understudy.data.phantom import phantom
     from understudy.generators import base
 
+    kept = functools.lru_cache(maxsize=256)(phantom.phantom_subject)
     patch = pytest.MonkeyPatch()
     patch.setattr(os, "fsync", lambda handle: None)
     patch.setattr(base, "GRID_CASES", 4)
+    patch.setattr(phantom, "phantom_subject", lambda *which: tuple(part.copy() for part in kept(*which)))
     patch.setattr(registry, "entry_points", functools.cache(registry.entry_points))
     yield
     patch.undo()

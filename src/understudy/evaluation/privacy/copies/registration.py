@@ -143,7 +143,8 @@ def coarse(queries: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     highest = torch.full((len(queries), len(targets)), -2.0)
     which = torch.zeros(highest.shape, dtype=torch.int16)
     for i, one in enumerate(affine_bank()):
-        resampled = unit(grey(apply_affine(small, one.expand(len(small), 2, 3)), COARSE)).T
+        grid = affine_grid(one[None], small.shape[2:]).expand(len(small), -1, -1, -1)
+        resampled = unit(grey(sample(small, grid), COARSE)).T
         for part in torch.arange(len(rows)).split(BLOCK):
             r = rows[part[0] : part[-1] + 1] @ resampled
             here, best = which[part[0] : part[-1] + 1], highest[part[0] : part[-1] + 1]
