@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import itertools
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -27,8 +28,23 @@ TINY_NETWORKS = (
     "tasks/",
     "test_exactness.py",
 )
+LONG = (  # files that take ten seconds and more
+    "test_kill.py", "cli/test_verbs.py", "generators/test_contract.py", "generators/test_processes.py",
+    "privacy/test_stage.py", "dp/test_training.py", "training/test_engine.py", "cli/test_help.py", "test_tutorial.py",
+    "utility/test_stage.py", "utility/test_classification.py", "tasks/test_segmentation.py", "dp/test_audit.py",
+)  # fmt: skip
 THREADS = 1 if "PYTEST_XDIST_WORKER" in os.environ else 2
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let xdist keep the order of files: by number of tests, its own, a file of one long test comes last."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long files, so that no process is alone with one at the end."""
+    items.sort(key=lambda item: not item.path.as_posix().endswith(LONG))
 
 
 def _guard(call: Any, loopback_allowed: list[bool]) -> Any:
@@ -125,6 +141,21 @@ def quick() -> Iterator[None]:
     patch.setattr(registry, "entry_points", functools.cache(registry.entry_points))
     yield
     patch.undo()
+
+
+@pytest.fixture(scope="module")
+def tmp_paths(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return folders for the tests of one file, without an end."""
+    root = tmp_path_factory.mktemp(request.path.stem)
+    return (root / str(number) for number in itertools.count())
+
+
+@pytest.fixture
+def tmp_path(tmp_paths: Iterator[Path]) -> Path:
+    """Return an empty folder; pytest's own fixture looks through those of all tests before to number it."""
+    folder = next(tmp_paths)
+    folder.mkdir(mode=0o700)
+    return folder
 
 
 @pytest.fixture(autouse=True)
