@@ -19,9 +19,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	$(VENV)/bin/understudy demo --out $(OUT) --seed $(SEED)
 
-# two processes, with one thread each
+# two processes, with one thread each; they keep what they compile, whatever the environment says
 test: setup
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 # kill -9 ten times at random moments of import, train and sample: the same bytes as an uninterrupted run
 kill: setup

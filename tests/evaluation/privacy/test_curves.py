@@ -32,7 +32,7 @@ def read(file: Path) -> list[dict[str, str]]:
 
 
 def test_public_files_hold_no_case_and_no_subject(write: Write, real: Path, tmp_path: Path) -> None:
-    out = evaluate_privacy(real, [write("synthetic", images(30, 1), trained_on=TRAINED_ON)], tmp_path / "out", 0)
+    out = evaluate_privacy(real, [write("synthetic", images(10, 1), trained_on=TRAINED_ON)], tmp_path / "out", 0)
     public = b"".join(p.read_bytes() for p in out.rglob("*") if p.is_file() and "internal" not in p.parts)
     assert not re.search(rb"patient\d", public)
     assert b"real-case" not in public

@@ -15,7 +15,7 @@ from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.stage import evaluate_privacy
 
 Write = Callable[..., Path]
-QUICK = PrivacyConfig(matchers=("pixels", "patches"))
+QUICK = PrivacyConfig(matchers=("pixels", "patches"), bootstrap=100)
 pytestmark = pytest.mark.usefixtures("small_bank")
 TRAINED_ON = [{"cohort": "x", "splits": ["train"], "subjects": [f"patient{i}" for i in range(4, 16)]}]
 
@@ -36,12 +36,12 @@ def read(file: Path) -> list[dict[str, str]]:
 def test_injected_copies_are_flagged_and_named(write: Write, real: Path, tmp_path: Path) -> None:
     cohort = Cohort.open(real)
     assert cohort.images is not None
-    cases = images(40, seed=1)
+    cases = images(16, seed=1)
     cases[5], cases[9] = cohort.images[11], cohort.images[20]
     synthetic = write("synthetic", cases, trained_on=TRAINED_ON)
     out = evaluate_privacy(real, [synthetic], tmp_path / "out", 0, QUICK.model_copy(update={"worst_pairs": 3}))
     pairs = read(out / "internal" / "pairs.csv")
-    assert [row["synthetic_case"] for row in pairs] == [f"synthetic-case{i}" for i in range(40)]
+    assert [row["synthetic_case"] for row in pairs] == [f"synthetic-case{i}" for i in range(16)]
     for i, row in ((5, 11), (9, 20)):
         assert pairs[i]["real_case"] == f"real-case{row}"
         assert pairs[i]["subject"] == f"patient{row // 2}"
@@ -50,7 +50,7 @@ def test_injected_copies_are_flagged_and_named(write: Write, real: Path, tmp_pat
     results = named(out)
     flagged = results["privacy.copies.flagged"]
     assert flagged.value == sum(row["flagged"] == "1" for row in pairs) >= 2
-    assert flagged.n == 40
+    assert flagged.n == 16
     assert results["privacy.correlation.synthetic.max"].value == 1
     assert 0 < results["privacy.copies.expected"].value < min(flagged.value, 10)
     assert results["privacy.copies.flagged_p"].value < 0.5
@@ -64,9 +64,9 @@ def test_injected_copies_are_flagged_and_named(write: Write, real: Path, tmp_pat
 
 
 def test_independent_noise_is_flagged_by_chance_only(write: Write, tmp_path: Path) -> None:
-    subjects, splits = [f"p{i}" for i in range(300)], ["train"] * 100 + ["control"] * 200
-    real = write("real", images(300, 0), kind="real", label_source="patient", splits=splits, subjects=subjects)
-    synthetic = write("synthetic", images(400, 1))
+    subjects, splits = [f"p{i}" for i in range(150)], ["train"] * 50 + ["control"] * 100
+    real = write("real", images(150, 0), kind="real", label_source="patient", splits=splits, subjects=subjects)
+    synthetic = write("synthetic", images(200, 1))
     results = named(
         evaluate_privacy(real, [synthetic], tmp_path / "out", 0, QUICK.model_copy(update={"false_positive_rate": 0.05}))
     )
@@ -74,12 +74,12 @@ def test_independent_noise_is_flagged_by_chance_only(write: Write, tmp_path: Pat
     assert flagged.value is not None
     assert flagged.low is not None
     assert flagged.high is not None
-    assert expected.value == pytest.approx(20, abs=3)
+    assert expected.value == pytest.approx(10, abs=1.5)
     assert expected.low is not None and expected.high is not None and expected.low < flagged.value < expected.high
     assert results["privacy.swap.p"].value is not None and results["privacy.swap.p"].value > 0.01
     assert flagged.low < flagged.value < flagged.high
-    error = 400 * (0.05 * 0.95 * (1 / 200 + 1 / 400)) ** 0.5  # of the threshold's subjects and of the cases
-    assert abs(flagged.value - 20) < 2.5 * error
+    error = 200 * (0.05 * 0.95 * (1 / 100 + 1 / 200)) ** 0.5  # of the threshold's subjects and of the cases
+    assert abs(flagged.value - 10) < 2.5 * error
     assert "not recorded" in results["privacy.correlation.synthetic.median"].note
 
 
@@ -95,7 +95,7 @@ def test_two_cohorts_are_judged_apart(write: Write, real: Path, tmp_path: Path) 
 
 
 def test_same_request_is_made_once_and_memory_does_not_matter(write: Write, real: Path, tmp_path: Path) -> None:
-    synthetic = write("synthetic", images(30, 1), trained_on=TRAINED_ON)
+    synthetic = write("synthetic", images(8, 1), trained_on=TRAINED_ON)
     out = evaluate_privacy(real, [synthetic], tmp_path / "a", 0, QUICK)
     before = {p.name: (p.stat().st_mtime_ns, p.read_bytes()) for p in out.rglob("*") if p.is_file()}
     evaluate_privacy(real, [synthetic], out, 0, QUICK)
@@ -115,9 +115,8 @@ def test_another_size_is_refused(write: Write, real: Path, tmp_path: Path) -> No
 
 
 def test_cohorts_without_label_maps_are_compared(write: Write, real: Path, tmp_path: Path) -> None:
-    out = evaluate_privacy(
-        real, [write("bare", images(10, 1), scheme=None, trained_on=TRAINED_ON)], tmp_path / "out", 0
-    )
+    bare = write("bare", images(10, 1), scheme=None, trained_on=TRAINED_ON)
+    out = evaluate_privacy(real, [bare], tmp_path / "out", 0, PrivacyConfig(matchers=("pixels", "lesions")))
     assert named(out)["privacy.copies.flagged"].value is not None
     assert "synthetic_labels" not in np.load(out / "internal" / "worst_pairs.npz")
 

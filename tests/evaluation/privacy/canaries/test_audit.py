@@ -89,7 +89,7 @@ def test_the_audit(fields, learned: list[set[str]], monkeypatch: pytest.MonkeyPa
     assert max(one.flagged.mean() for one in found.left_out_non_members.values()) < 0.4
     # non-members: each as it is, and many transformed
     assert found.non_members.subjects.tolist() == unseen.subjects.tolist()
-    assert found.non_members.flagged.mean() < 0.3
+    assert found.non_members.flagged.mean() < 0.4
     flagged, few, false_positives, among = found.low_prevalence
     assert (few, among) == (6, 60) and flagged <= 6 and false_positives == found.transformed.flagged.sum() < 20
     assert len(found.transformed.flagged) == 60
