@@ -70,7 +70,7 @@ async function enter() {
   say(again ? "Welcome back" : "Before you begin", study.about, again ? "Go on" : "Begin");
   const first = study.training && !again ? `First come ${study.training} cases for practice: after each you are told what it was. ` : "";
   const back = { last: "The last answer can be changed.", any: "Earlier answers can be changed.", never: "Answers cannot be changed." }[study.undo];
-  $("rules").textContent = `${first}Then ${study.total} cases count. Every answer is saved at once; you may pause at any time. ${back}`;
+  $("rules").textContent = `${first}${first ? "Then" : "There are"} ${study.total} cases${first ? " count" : ""}. Every answer is saved at once; you may pause at any time. ${back}`;
   place();
 }
 
