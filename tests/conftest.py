@@ -133,6 +133,16 @@ def official_layout() -> ModuleType:
     return module
 
 
+@pytest.fixture(scope="session")
+def devtools() -> ModuleType:
+    """Return the headless browser, tests/browser.py."""
+    spec = importlib.util.spec_from_file_location("browser", REPOSITORY / "tests" / "browser.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def write_classes(out: Path, size: int = 8, high: float = 500, labels: bool = True, subjects: int = 24) -> Cohort:
     """Noise, brighter on the left where a case is ill; class combinations (1, 0), (0, 1) often and (1, 1) once."""
     random = np.random.default_rng(0)

@@ -3,6 +3,7 @@
 **Checked** in tests/cli/test_reader.py.
 """
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -163,3 +164,44 @@ def analyze(
         analyze_study(study, out, truth=truth, seed=seed)
     show_results(out)
     typer.echo(f"results: {out}")
+
+
+@verb("understudy reader demo --out reader-demo")
+def demo(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to make.")] = Path("reader-demo"),
+    seed: Seed = 0,
+    dry_run: DryRun = False,
+) -> None:
+    """Run a small study on the built-in phantom with two simulated readers, in a minute; ends with its report."""
+    if dry_run:
+        show("reader demo", {"out": out, "seed": seed})
+        return
+    if out.exists():
+        raise UsageError(f"the output {out} exists already: choose another --out or remove it")
+    from understudy.core.cohort import Cohort
+    from understudy.reader.create import create as made
+    from understudy.reader.demo import PLAN, stand_in
+    from understudy.reader.simulated import answer_all
+    from understudy.reader.statistics.simulation import readers_with
+
+    out.mkdir(parents=True)
+    for number, name in enumerate(("real", "others")):
+        _run(context, f"import phantom --subjects 100 --slices 1 --size 64 --key {out / 'demo.key'} --split "
+             f"train=0.1,validation=0.1,control=0.4,test=0.4 --seed {seed + number} --out {out / name}")  # fmt: skip
+    stand_in(Cohort.open(out / "others"), Cohort.open(out / "real"), out / "synthetic", seed)
+    found = made(out / "real", [out / "synthetic"], out / "study", n=40, readers=2, plan=PLAN, seed=seed)
+    show_links(found.links, f"http://127.0.0.1:{PORT}/")
+    answer_all(out / "study", readers_with(0.7), seed)
+    typer.echo("two simulated readers, whose AUC is 0.70 on average, answered everything: no person looked at an image")
+    _run(context, f"reader analyze {out / 'study'} --out {out / 'results'} --seed {seed}")
+    _run(context, f"report {out / 'results'} --out {out / 'report'}")
+    typer.echo(f"to see the page yourself: understudy reader serve {out / 'study'} --new-links")
+
+
+def _run(context: typer.Context, line: str) -> None:
+    typer.echo(f"$ understudy {line}")
+    root: Any = context.find_root().command
+    code = root.main(args=shlex.split(line), prog_name="understudy", standalone_mode=False)
+    if code:
+        raise typer.Exit(code)

@@ -7,11 +7,11 @@
     training: 4               cases shown first, with the truth after each answer; they count nowhere
     undo: last                last | any | never
     questions:
-      - {name: source, kind: source, text: Is this image real or synthetic?}
-      - {name: realism, kind: scale, text: How realistic is it?, options: [not at all, little, fairly, very]}
-      - {name: outline, kind: annotation, text: Is the outline of the lesion correct?}
-      - {name: findings, kind: checklist, text: Which findings do you see?, options: [effusion, nodule]}
-      - {name: comment, kind: text, text: What gave it away?}
+      - {name: source, kind: source, text: "Is this image real or synthetic?"}
+      - {name: realism, kind: scale, text: "How realistic is it?", options: [not at all, little, fairly, very]}
+      - {name: outline, kind: annotation, text: "Is the outline of the lesion correct?"}
+      - {name: findings, kind: checklist, text: "Which findings do you see?", options: [effusion, nodule]}
+      - {name: comment, kind: text, text: "What gave it away?"}
 
 Every entry may be left out. ``pairs: true`` shows a real and a synthetic case side by side, and asks a question of the
 kind ``pair`` instead of ``source``. **Checked** in tests/reader/test_plan.py.
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from understudy.core.documents import mistakes
 from understudy.core.errors import NO_VALUE, UsageError
@@ -30,6 +30,7 @@ from understudy.core.regular_file import open_regular
 CONFIDENCE = 5  # points, beside each call
 MAX_OPTIONS = 9  # each has a key
 Line = Annotated[str, Field(min_length=1, max_length=300)]
+Option = Annotated[Line, BeforeValidator(lambda value: ("no", "yes")[value] if isinstance(value, bool) else value)]  # YAML
 
 
 class Question(BaseModel):
@@ -45,7 +46,7 @@ class Question(BaseModel):
     name: str = Field(pattern="^[a-z][a-z0-9_]{0,39}$", description="as in results")
     kind: Literal["source", "pair", "scale", "annotation", "checklist", "text"]
     text: Line
-    options: tuple[Line, ...] = ()
+    options: tuple[Option, ...] = ()
 
     @model_validator(mode="after")
     def _options_fit(self) -> Self:

@@ -25,8 +25,8 @@ def answer_all(folder: Path, people: SimulatedReaders, seed: int = 0) -> int:
     open_study, given = OpenStudy.open(folder), 0
     try:
         for reader in range(1, open_study.study.readers + 1):
-            for answer in simulated_answers(folder, open_study, reader, people, seed):
-                given += open_study.store.add(answer, f"{answer.position:032x}")
+            said = simulated_answers(folder, open_study, reader, people, seed)
+            given += open_study.store.add_all([(answer, f"{answer.position:032x}") for answer in said])
     finally:
         open_study.store.close()
     return given

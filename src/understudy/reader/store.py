@@ -11,7 +11,7 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,13 +101,21 @@ class Store:
 
     def add(self, answer: Answer, nonce: str) -> bool:
         """Store an answer; False where the one with this nonce is there already."""
-        text = json.dumps(answer.answers, sort_keys=True)
+        return self.add_all([(answer, nonce)]) > 0
+
+    def add_all(self, answers: Iterable[tuple[Answer, str]]) -> int:
+        """Store answers with their nonces, all or none, and return how many were new."""
+        rows = [
+            (one.reader, one.position, nonce, json.dumps(one.answers, sort_keys=True), one.seconds, one.time)
+            for one, nonce in answers
+        ]
         with self._transaction():
-            done = self._base.execute(
-                "INSERT OR IGNORE INTO answers (reader, position, nonce, answers, seconds, time) VALUES (?,?,?,?,?,?)",
-                (answer.reader, answer.position, nonce, text, answer.seconds, answer.time),
+            done = self._base.executemany(
+                "INSERT INTO answers (reader, position, nonce, answers, seconds, time) VALUES (?,?,?,?,?,?) "
+                "ON CONFLICT (reader, nonce) DO NOTHING",
+                rows,
             )
-        return done.rowcount > 0
+        return max(0, done.rowcount)
 
     def has(self, reader: int, nonce: str) -> bool:
         """Tell whether an answer with this nonce is stored."""
