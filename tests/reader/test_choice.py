@@ -46,7 +46,7 @@ def test_a_patient_whose_map_is_carried_is_not_shown_twice(
 
 
 def test_too_few_are_told(opened: list[Cohort]) -> None:
-    with pytest.raises(UnderstudyError, match=r"there are 40 .*lower --n"):
+    with pytest.raises(UnderstudyError, match=r"there are 39 .*lower --n"):
         choose(opened, 41, 0, ("test", "control"), seed=0)
     with pytest.raises(UsageError, match="found 'tests'"):
         choose(opened, 4, 0, ("tests",), seed=0)
