@@ -151,7 +151,7 @@ class Browser:
     def wait(self, expression: str, seconds: float = 20) -> None:
         """Wait until a JavaScript expression is true on the page."""
         end = time.monotonic() + seconds
-        while not self.value(expression):
+        while not self.value(f"Boolean({expression})"):
             if time.monotonic() > end:
                 raise RuntimeError(f"{expression} is not true after {seconds} s")
             time.sleep(0.02)

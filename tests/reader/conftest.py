@@ -107,6 +107,11 @@ class Client:
     worst: int = 0
     host: str = "localhost"
     seen: list[Reply] = field(default_factory=list)
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+
+    def close(self) -> None:
+        """Close its event loop."""
+        self.loop.close()
 
     def ask(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, parts: int = 1,
@@ -116,7 +121,9 @@ class Client:
         content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         told = {"host": self.host, **({"content-type": "application/json"} if body is not None else {})}
         told |= {"cookie": self.cookie} if self.cookie else {}
-        reply = asyncio.run(self._ask(method, path, content, told | (headers or {}), parts, wait))
+        reply = self.loop.run_until_complete(
+            self._ask(method, path, content, told | (headers or {}), parts, wait)
+        )
         self.worst = max(self.worst, reply.status)
         self.seen.append(reply)
         if "set-cookie" in reply.headers:

@@ -82,6 +82,7 @@ def test_what_is_no_pixel_tells_nothing(make: Callable[..., Created], reading: A
                 names.index(name), int(name[:2], 16), int(name[-2:], 16), reader,
             ])  # fmt: skip
             answers.append(truth[name]["source"] == "synthetic")
+    client.close()
     study.store.close()
     assert len(headers) == 1  # the same headers, and the same length, for every image
     table, fakes = np.array(rows, float), np.array(answers)

@@ -49,7 +49,7 @@ RATINGS = np.array([[2] * 6 + [7] * 4 + [7] * 8 + [2] * 2, [4] * 7 + [9] * 3 + [
 
 
 def found(one: Readings, seed: int = 0) -> dict[str, Any]:
-    return {result.name: result for result in Findings(one, seed, draws=100).results()}
+    return {result.name: result for result in Findings(one, seed, draws=40).results()}
 
 
 def test_two_readers_by_hand() -> None:
@@ -80,7 +80,7 @@ def test_one_reader_says_nothing_of_others() -> None:
 
 def test_readers_who_guess_are_equivalent_when_there_are_enough() -> None:
     draw = np.random.default_rng(0)
-    results = found(readings(draw.integers(1, 11, (8, 300)), [""] * 150 + ["gan"] * 150, PLAN))
+    results = found(readings(draw.integers(1, 11, (6, 300)), [""] * 150 + ["gan"] * 150, PLAN))
     assert results["reader.equivalence_p"].value < 0.05 and " shown" in results["reader.equivalence_p"].note
     assert abs(results["reader.agreement.fleiss"].value) < 0.05
 

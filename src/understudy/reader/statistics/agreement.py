@@ -30,9 +30,9 @@ def cohen(a: np.ndarray, b: np.ndarray, weights: str = "none") -> float | None:
 
     Weights are "none", or "linear" and "quadratic" in the difference of ratings, which are then numbers.
     """
-    values = np.unique(np.r_[a, b])
-    table = (a[:, None, None] == values[:, None]) & (b[:, None, None] == values)
-    joint = table.mean(0)
+    values, place = np.unique(np.r_[a, b], return_inverse=True)
+    q, n = len(values), len(a)
+    joint = np.bincount(place[:n] * q + place[n:], minlength=q * q).reshape(q, q) / n
     expected = joint.sum(1)[:, None] * joint.sum(0)
     lost = _lost(values, weights)
     return _chance_corrected(float((lost * joint).sum()), float((lost * expected).sum()))
