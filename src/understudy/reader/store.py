@@ -142,6 +142,11 @@ class Store:
         found = self._base.execute("SELECT MAX(position) FROM answers WHERE reader = ?", (reader,)).fetchone()
         return 0 if found[0] is None else int(found[0]) + 1
 
+    def count(self, reader: int) -> int:
+        """Return how many answers were ever stored, those that were changed too."""
+        found = self._base.execute("SELECT COUNT(*) FROM answers WHERE reader = ?", (reader,)).fetchone()
+        return int(found[0])
+
     def progress(self) -> list[Progress]:
         """Return how far each reader is."""
         found = []

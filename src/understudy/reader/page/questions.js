@@ -15,12 +15,13 @@ export class Questions {
     this.place = place;
     this.changed = changed;
     this.asked = [];
-    place.addEventListener("change", () => this.#changed());
-    place.addEventListener("input", () => this.#changed());
+    place.addEventListener("change", (event) => this.#changed(event.target.name));
+    place.addEventListener("input", (event) => this.#changed(event.target.name));
   }
 
   ask(questions) {
     this.asked = questions;
+    this.touched = null;
     this.place.replaceChildren(...questions.map((question) => this.#fieldset(question)));
     this.#changed();
   }
@@ -48,7 +49,7 @@ export class Questions {
     const call = this.asked.find((question) => question.kind in CALLS);
     const called = call && CALLS[call.kind].find(([, , letter]) => letter === key);
     if (called) return this.#pick(`${call.name}-call`, called[0]);
-    const question = this.asked[this.missing] ?? this.asked.filter((one) => one.kind !== "text").at(-1);
+    const question = this.asked[this.missing] ?? this.touched;
     if (!question) return false;
     if (question.kind === "annotation" && (key === "y" || key === "n")) return this.#pick(question.name, String(key === "y"));
     if (!/^[0-9]$/.test(key)) return false;
@@ -97,7 +98,9 @@ export class Questions {
     else check(name, [String(answer)]);
   }
 
-  #changed() {
+  // Keys go to the first question without an answer; where all have one, to the one that was changed last.
+  #changed(name = "") {
+    this.touched = this.asked.find((one) => one.name === name.replace(/-(call|confidence)$/, "")) ?? this.touched;
     const now = this.missing;
     [...this.place.children].forEach((field, i) => field.classList.toggle("now", i === now));
     this.changed(now);
