@@ -112,7 +112,9 @@ def powers(studies: int) -> str:
     rows = []
     for readers, cases in POWERS:
         found = [power(readers, cases, margin, 0, studies) for margin in (0.10, 0.05)]
-        rows.append([f"{readers} x ({cases} + {cases})", *(f"{one.share:.2f}" for one in found), f"{found[0].width:.3f}"])
+        rows.append(
+            [f"{readers} x ({cases} + {cases})", *(f"{one.share:.2f}" for one in found), f"{found[0].width:.3f}"]
+        )
     return table(["design", "+- 0.10", "+- 0.05", "mean width of the 95 % interval"], rows)
 
 

@@ -69,6 +69,7 @@ WHOLE = {  # tests of several files at once: of a menu, of a command, of the hou
     "generators/test_contract.py",
     "generators/test_official.py",
     "generators/test_processes.py",
+    "reader/test_browser.py",
     "release/test_forgeries.py",
     "release/test_formats.py",
     "studies/report/test_browser.py",

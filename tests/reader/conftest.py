@@ -121,9 +121,7 @@ class Client:
         content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         told = {"host": self.host, **({"content-type": "application/json"} if body is not None else {})}
         told |= {"cookie": self.cookie} if self.cookie else {}
-        reply = self.loop.run_until_complete(
-            self._ask(method, path, content, told | (headers or {}), parts, wait)
-        )
+        reply = self.loop.run_until_complete(self._ask(method, path, content, told | (headers or {}), parts, wait))
         self.worst = max(self.worst, reply.status)
         self.seen.append(reply)
         if "set-cookie" in reply.headers:

@@ -10,9 +10,9 @@ import pytest
 
 pytest.importorskip("starlette", reason="needs the extra reader")
 
-from understudy.reader import app as application  # noqa: E402
-from understudy.reader.create import Created  # noqa: E402
-from understudy.reader.session import OpenStudy  # noqa: E402
+from understudy.reader import app as application
+from understudy.reader.create import Created
+from understudy.reader.session import OpenStudy
 
 POSTS = ("/api/enter", "/api/leave", "/api/answer", "/api/training")
 GETS = ("/", "/admin", "/page/study.js", "/api/state", "/api/progress", "/api/answers/0", "/image/study/0")
@@ -148,16 +148,20 @@ def test_large_slow_and_cut_bodies(client: Any, made: Created, monkeypatch: pyte
 
 def test_a_script_in_a_text_stays_a_text(client: Any, made: Created, reading: Any) -> None:
     enter(client, made)
-    evil = '<script>alert(1)</script><img src=x onerror=alert(1)>\u0000\u202e"\'--'
+    evil = "<script>alert(1)</script><img src=x onerror=alert(1)>\u0000\u202e\"'--"
     client.ask("POST", "/api/answer", reading.sent(0, comment=evil))
     reply = client.ask("GET", "/api/answers/0")
     assert reply.data["answers"]["comment"] == evil and reply.headers["content-type"] == "application/json"
     pages = "".join(file.read_text() for file in sorted((Path(application.__file__).parent / "page").glob("*.js")))
-    assert not any(word in pages for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("))
+    assert not any(
+        word in pages for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(")
+    )
 
 
-WORDS: list[Any] = [None, True, -1, 0, 1, 2**70, 1e308, "", "x", "\ud800x".encode("utf-8", "replace").decode(), "../..",
-                    "a" * 3000, [], [[]], {}, {"call": "real"}, {"call": "real", "confidence": 3}, ["0"], [0, 1]]  # fmt: skip
+WORDS: list[Any] = [
+    None, True, -1, 0, 1, 2**70, 1e308, "", "x", "../..", "a" * 3000, [], [[]], {}, {"call": "real"},
+    {"call": "real", "confidence": 3}, ["0"], [0, 1],
+]  # fmt: skip
 
 
 def test_a_fuzz_of_all_routes_finds_no_fault(client: Any, made: Created, reading: Any) -> None:

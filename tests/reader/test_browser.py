@@ -17,10 +17,10 @@ import pytest
 
 pytest.importorskip("uvicorn", reason="needs the extra reader")
 
-from understudy.core.result import read_results  # noqa: E402
-from understudy.reader.analysis.stage import analyze_study  # noqa: E402
-from understudy.reader.create import Created  # noqa: E402
-from understudy.reader.store import Store  # noqa: E402
+from understudy.core.result import read_results
+from understudy.reader.analysis.stage import analyze_study
+from understudy.reader.create import Created
+from understudy.reader.store import Store
 
 pytestmark = pytest.mark.loopback
 READING = "!document.getElementById('reading').hidden"

@@ -78,7 +78,7 @@ def test_what_is_no_pixel_tells_nothing(make: Callable[..., Created], reading: A
             headers.add(tuple(sorted(reply.headers.items())))
             file = (made.folder / "items" / f"{name}.raw").stat()
             rows.append([
-                position, len(reply.body), len(state.body), file.st_size, file.st_mtime, file.st_mode, file.st_atime // 60,
+                position, len(reply.body), len(state.body), file.st_size, file.st_mtime, file.st_mode,
                 names.index(name), int(name[:2], 16), int(name[-2:], 16), reader,
             ])  # fmt: skip
             answers.append(truth[name]["source"] == "synthetic")

@@ -22,8 +22,8 @@ def test_pairs_ask_which_is_real(tmp_path: Path) -> None:
 
 def test_a_whole_file(tmp_path: Path) -> None:
     (tmp_path / "q.yaml").write_text(
-        "title: T\nquestions:\n- {name: source, kind: source, text: 'A?'}\n- {name: r, kind: scale, text: 'B?', options: "
-        "[no, yes]}\n- {name: outline, kind: annotation, text: 'C?'}\n"
+        "title: T\nquestions:\n- {name: source, kind: source, text: 'A?'}\n- {name: r, kind: scale, text: 'B?', "
+        "options: [no, yes]}\n- {name: outline, kind: annotation, text: 'C?'}\n"
     )
     plan = read_plan(tmp_path / "q.yaml")
     assert plan.shows_labels and plan.asked[1].options == ("no", "yes")

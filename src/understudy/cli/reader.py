@@ -15,6 +15,8 @@ from understudy.cli.tables import show_results
 from understudy.core.errors import UsageError
 
 PORT = 8765
+DEMO = "--tumour regions --subjects 90 --slices 1 --size 64 --split train=0.45,validation=0.1,control=0.2,test=0.25"
+DEMO_CASES = 30
 SMALL, FEW_READERS = 256, 5  # pixels a side, readers: below these a warning
 Study = Annotated[Path, typer.Argument(metavar="STUDY", help="A folder that `reader create` made.")]
 Host = Annotated[str, option("ADDRESS", "Where to listen; default: this machine alone.")]
@@ -186,11 +188,9 @@ def demo(
     from understudy.reader.statistics.simulation import readers_with
 
     out.mkdir(parents=True)
-    for number, name in enumerate(("real", "others")):
-        _run(context, f"import phantom --subjects 100 --slices 1 --size 64 --key {out / 'demo.key'} --split "
-             f"train=0.1,validation=0.1,control=0.4,test=0.4 --seed {seed + number} --out {out / name}")  # fmt: skip
-    stand_in(Cohort.open(out / "others"), Cohort.open(out / "real"), out / "synthetic", seed)
-    found = made(out / "real", [out / "synthetic"], out / "study", n=40, readers=2, plan=PLAN, seed=seed)
+    _run(context, f"import phantom {DEMO} --key {out / 'demo.key'} --seed {seed} --out {out / 'real'}")
+    stand_in(Cohort.open(out / "real"), out / "synthetic", seed)
+    found = made(out / "real", [out / "synthetic"], out / "study", n=DEMO_CASES, readers=2, plan=PLAN, seed=seed)
     show_links(found.links, f"http://127.0.0.1:{PORT}/")
     answer_all(out / "study", readers_with(0.7), seed)
     typer.echo("two simulated readers, whose AUC is 0.70 on average, answered everything: no person looked at an image")

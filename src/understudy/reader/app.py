@@ -52,7 +52,7 @@ Model = TypeVar("Model", bound=BaseModel)
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class Refused(Exception):
+class RefusedRequest(Exception):
     """A request that is answered with a status and one sentence."""
 
     def __init__(self, status: int, sentence: str) -> None:
@@ -113,7 +113,7 @@ def _guarded(handler: Handler) -> Handler:
     async def guarded(request: Request) -> Response:
         try:
             return await handler(request)
-        except Refused as error:
+        except RefusedRequest as error:
             return JSONResponse({"error": str(error)}, error.status)
         except OutOfTurn as error:
             return JSONResponse({"error": str(error)}, 409)
@@ -149,7 +149,7 @@ class _Routes:
         token = (await _body(request, Entrance)).token
         who = self.study.store.whose(token)
         if who is None:
-            raise Refused(403, "this link is not valid: ask for a new one")
+            raise RefusedRequest(403, "this link is not valid: ask for a new one")
         response = JSONResponse({"admin": who == ADMIN})
         response.set_cookie(COOKIE, token, httponly=True, samesite="strict", path="/", max_age=30 * 86_400)
         return response
@@ -165,7 +165,7 @@ class _Routes:
 
     async def progress(self, request: Request) -> Response:
         if self._who(request) != ADMIN:
-            raise Refused(403, "the progress is for the one who runs the study")
+            raise RefusedRequest(403, "the progress is for the one who runs the study")
         return JSONResponse(self.study.progress())
 
     async def answered(self, request: Request) -> Response:
@@ -183,20 +183,20 @@ class _Routes:
         reader, position = self._reader(request), _position(request)
         block = request.path_params["block"]
         if block not in ("study", "training"):
-            raise Refused(404, "there is no such image")
+            raise RefusedRequest(404, "there is no such image")
         found = self.study.training_item(position) if block == "training" else self.study.item(reader, position)
         return Response(found, media_type="application/octet-stream")
 
     def _who(self, request: Request) -> int:
         who = self.study.store.whose(request.cookies.get(COOKIE, ""))
         if who is None:
-            raise Refused(401, "open your own link first")
+            raise RefusedRequest(401, "open your own link first")
         return who
 
     def _reader(self, request: Request) -> int:
         who = self._who(request)
         if who == ADMIN:
-            raise Refused(403, "this link shows the progress, and reads nothing")
+            raise RefusedRequest(403, "this link shows the progress, and reads nothing")
         return who
 
 
@@ -204,7 +204,7 @@ def _position(request: Request) -> int:
     """Return the position that the address names."""
     text: str = request.path_params["position"]
     if not (text.isascii() and text.isdecimal() and len(text) <= 6):
-        raise Refused(404, "there is no such case")
+        raise RefusedRequest(404, "there is no such case")
     return int(text)
 
 
@@ -212,19 +212,19 @@ async def _body(request: Request, model: type[Model]) -> Model:
     """Read a JSON body of the page's own origin as a model."""
     _same_origin(request)
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-        raise Refused(415, "JSON was expected")
+        raise RefusedRequest(415, "JSON was expected")
     content = bytearray()
     try:
         async with asyncio.timeout(SECONDS):
             async for chunk in request.stream():
                 content += chunk
                 if len(content) > MAX_BODY:
-                    raise Refused(413, f"at most {MAX_BODY} bytes were expected")
+                    raise RefusedRequest(413, f"at most {MAX_BODY} bytes were expected")
         return parsed(bytes(content), model)
     except TimeoutError as error:
-        raise Refused(408, "the request took too long") from error
+        raise RefusedRequest(408, "the request took too long") from error
     except (ValidationError, ValueError, RecursionError) as error:
-        raise Refused(422, "the request does not say what was expected") from error
+        raise RefusedRequest(422, "the request does not say what was expected") from error
 
 
 def _same_origin(request: Request) -> None:
@@ -232,6 +232,4 @@ def _same_origin(request: Request) -> None:
     origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site", "same-origin")
     foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
     if foreign or site not in ("same-origin", "none"):
-        raise Refused(403, "only the page of this study may send that")
-
-
+        raise RefusedRequest(403, "only the page of this study may send that")

@@ -57,9 +57,7 @@ def choose(cohorts: Sequence[Cohort], n: int, training: int, splits: Sequence[st
     return [_drawn(pool, i, shares, seed) for i, pool in enumerate(pools)]
 
 
-def _one_case_each(
-    cohort: Cohort, rows: np.ndarray, classes: bool, taken: set[str], seed: int, number: int
-) -> Pool:
+def _one_case_each(cohort: Cohort, rows: np.ndarray, classes: bool, taken: set[str], seed: int, number: int) -> Pool:
     """Return one random case of each subject that is not taken, by class; a case without a subject is its own."""
     subjects, pool = cohort.column("subject_id"), Pool()
     matrix = cohort.class_matrix() if classes else None

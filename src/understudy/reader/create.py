@@ -120,9 +120,7 @@ def create(
     return Created(Path(out), links, len(read))
 
 
-def _document(
-    folder: Path, real: Cohort, cohorts: Sequence[Cohort], plan: StudyPlan, readers: int
-) -> StudyDocument:
+def _document(folder: Path, real: Cohort, cohorts: Sequence[Cohort], plan: StudyPlan, readers: int) -> StudyDocument:
     scheme = real.scheme if plan.shows_labels else None
     legend = () if scheme is None else tuple(
         LegendEntry(name=name, colour=colour) for name, colour in zip(scheme.names, scheme.colours, strict=True)
@@ -174,7 +172,9 @@ def _told(item: ReadingItem, plan: StudyPlan) -> str:
     return {"real": "left", "synthetic": "right"}[item.truth.source] if plan.pairs else item.truth.source
 
 
-def _with_wrong_labels(items: list[ReadingItem], cohorts: Sequence[Cohort], share: float, seed: int) -> list[ReadingItem]:
+def _with_wrong_labels(
+    items: list[ReadingItem], cohorts: Sequence[Cohort], share: float, seed: int
+) -> list[ReadingItem]:
     """Give a share of each cohort's items the label map of another of its items."""
     found = list(items)
     for number, cohort in enumerate(cohorts):

@@ -1,6 +1,6 @@
 """``reader demo``: a whole reader study on the built-in phantom, with simulated readers, in a minute.
 
-The synthetic cohort is no generator's: it is other phantoms, blurred a little, in the place of one.
+The synthetic cohort is no generator's: it is the phantoms of the training split, blurred a little, in the place of one.
 **Checked** in tests/reader/test_demo.py.
 """
 
@@ -22,7 +22,10 @@ PLAN = StudyPlan(
     questions=(
         SOURCE,
         Question(
-            name="realism", kind="scale", text="How realistic does it look?", options=("not", "little", "fairly", "very")
+            name="realism",
+            kind="scale",
+            text="How realistic does it look?",
+            options=("not", "little", "fairly", "very"),
         ),
         Question(name="outline", kind="annotation", text="Is the outline of the tumour correct?"),
         Question(
@@ -33,17 +36,13 @@ PLAN = StudyPlan(
 )
 
 
-def stand_in(source: Cohort, real: Cohort, out: Path, seed: int = 0) -> Path:
-    """Write a synthetic cohort that is another one's images, blurred: what a demo has instead of a generator.
-
-    Its intensities are said in the ranges of the real cohort, as a generator's are.
-    """
+def stand_in(source: Cohort, out: Path, seed: int = 0) -> Path:
+    """Write a synthetic cohort that is the training images of a real one, blurred: a demo has it for a generator's."""
     request = Provenance("reader demo", {"generator": "blurred", "blur": BLUR}, seed, {"source": source.id})
-    described = {"kind": "synthetic", "channels": real.encoding.channels}
-    if source.scheme is not None:
-        described["label_source"] = "sampled"
+    described = {"kind": "synthetic", "label_source": None if source.scheme is None else "sampled"}
+    described["trained_on"] = [source.seen("train")]
     with CohortWriter.after(source, out, request, **described) as writer:
-        for row in range(len(source)):
+        for row in source.rows("train").tolist():
             assert source.images is not None  # an imported phantom has images
             blurred = gaussian_filter(np.asarray(source.images[row], np.float64), (0, *[BLUR] * len(source.size)))
             name = f"synthetic-{row:06d}"

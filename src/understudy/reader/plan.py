@@ -30,7 +30,9 @@ from understudy.core.regular_file import open_regular
 CONFIDENCE = 5  # points, beside each call
 MAX_OPTIONS = 9  # each has a key
 Line = Annotated[str, Field(min_length=1, max_length=300)]
-Option = Annotated[Line, BeforeValidator(lambda value: ("no", "yes")[value] if isinstance(value, bool) else value)]  # YAML
+Option = Annotated[
+    Line, BeforeValidator(lambda value: ("no", "yes")[value] if isinstance(value, bool) else value)
+]  # YAML
 
 
 class Question(BaseModel):
@@ -89,7 +91,7 @@ class StudyPlan(BaseModel):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         asked = self.asked
-        names, kinds = [one.name for one in asked], [one.kind for one in asked]
+        names, kinds = [one.name for one in asked], [str(one.kind) for one in asked]
         if len(set(names)) < len(names):
             raise ValueError("each question needs a name of its own")
         call, other = ("pair", "source") if self.pairs else ("source", "pair")

@@ -4,7 +4,7 @@ A pixel is the share of the channel's range, which both cohorts have in common, 
 both lie on the grid of one import, and what enlarges them is the same code in the browser. All items have the same
 number of bytes, no header, no compression: what is not a pixel tells nothing.
 
-    uint16, little-endian, (C, D, H, W); then, where label maps can be shown, uint8 (D, H, W); of a pair, left then right
+    uint16, little-endian, (C, D, H, W); then, where label maps are shown, uint8 (D, H, W); of a pair left, then right
 
 **Checked** in tests/reader/test_rendering.py.
 """
@@ -58,6 +58,7 @@ def label_map(cohort: Cohort, row: int) -> bytes:
     """Return the label map of a case."""
     if cohort.labels is None:
         raise UnderstudyError(
-            f"the questions need label maps, and the cohort {cohort.path.name} has none: leave out labels and annotation"
+            f"the questions need label maps, and the cohort {cohort.path.name} has none: leave labels and annotation "
+            "out"
         )
     return np.ascontiguousarray(cohort.labels[row], dtype=np.uint8).tobytes()

@@ -6,6 +6,7 @@ socket for seconds. One server a study: a second one is refused. **Checked** in 
 
 import asyncio
 import ipaddress
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,9 @@ def serve(
     )  # fmt: skip
     with lock(folder / ".serve.lock", f"serving {folder}"):
         try:
-            listening = config.bind_socket()
-        except (SystemExit, OSError) as error:
+            listening = _listening(host, port)
+        except OSError as error:
+            study.store.close()
             raise UsageError(f"the address {host}:{port} cannot be had: choose another --host or --port") from error
         if ready:
             ready(f"http://{_shown(host, names)}:{listening.getsockname()[1]}/")
@@ -79,6 +81,17 @@ def serve(
             uvicorn.Server(config).run(sockets=[listening])
         finally:
             study.store.close()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    made = socket.socket(socket.AF_INET6 if _is_ipv6(host) else socket.AF_INET)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # at once again after a crash
+        made.bind((host, port))
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 def _shown(host: str, names: tuple[str, ...]) -> str:

@@ -68,7 +68,9 @@ class Store:
         """
         file = folder / ANSWERS
         if not file.is_file():
-            raise UnderstudyError(f"the answers of the study were expected at {file}, and there is no file: bring it back")
+            raise UnderstudyError(
+                f"the answers of the study were expected at {file}, and there is no file: bring it back"
+            )
         self._base = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=10)
         try:
             self._base.execute("PRAGMA journal_mode=WAL")
@@ -78,8 +80,8 @@ class Store:
             raise UnderstudyError(f"{file} is no file of answers ({error}): bring the right one back") from error
         if made != digest(folder / STUDY):
             raise UnderstudyError(
-                f"{folder / STUDY} is not what the answers were made for: margin and questions are fixed before reading; "
-                "bring the file of old back"
+                f"{folder / STUDY} is not what the answers were made for: margin and questions are fixed before "
+                "reading; bring the file of old back"
             )
 
     def close(self) -> None:

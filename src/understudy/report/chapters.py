@@ -99,8 +99,8 @@ CHAPTERS = {
         "Reader study",
         "People were shown real and synthetic cases in a random order, without being told which is which, and called "
         "each real or synthetic with their confidence. AUC 0.5: they cannot tell. Intervals hold for other readers and "
-        "other cases of the same kind (Obuchowski-Rockette-Hillis). Equivalence to guessing was tested against a margin "
-        "that was fixed before anybody read; without it, an interval around 0.5 shows nothing.",
+        "other cases of the same kind (Obuchowski-Rockette-Hillis). Equivalence to guessing was tested against a "
+        "margin that was fixed before anybody read; without it, an interval around 0.5 shows nothing.",
         "How well the readers of this study told synthetic cases from real ones, at the size and on the screens at "
         "which they saw them.",
         (

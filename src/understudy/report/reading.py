@@ -26,7 +26,7 @@ from understudy.core.result import Result, read_results
 from understudy.data.seal import SEAL
 from understudy.report.chapters import place
 
-COMMAND = re.compile(r"evaluate ([a-z]{1,40})|(reader) analyze")  # what may name a section of a page and a folder of a bundle
+COMMAND = re.compile(r"evaluate ([a-z]{1,40})|(reader) analyze")  # names a section of a page, a folder of a bundle
 ROW_PER_CASE = {
     *("case", "case_id", "real_case", "subject", "subject_id", "real_subject", "patient", "patient_id", "source_file")
 }

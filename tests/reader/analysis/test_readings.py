@@ -35,14 +35,18 @@ def test_first_answers_count_and_repeats_are_pairs(make: Callable[..., Created],
     twice = [item for item in range(24) if order.count(item) == 2]
     assert len(first) == len(twice) == 2
     places = [[p for p, one in enumerate(order) if one == item] for item in twice]
-    assert [[a, b] for a, b in zip(first, second, strict=True)] == [[3 if p % 2 else 8 for p in pair] for pair in places]
+    assert [[a, b] for a, b in zip(first, second, strict=True)] == [
+        [3 if p % 2 else 8 for p in pair] for pair in places
+    ]
     assert (found.correct == (found.calls == found.synthetic)).all()
     assert len(found.correct_in_order[0]) == 26 and found.seconds[0][3] == 5.0
     assert np.array(found.values("realism")).tolist() == [[2] * 24]
 
 
 def test_a_rating_is_a_call_with_its_confidence() -> None:
-    both = [[rating({"call": call, "confidence": c}) for c in (1, 5)] for call in ("real", "synthetic", "left", "right")]
+    both = [
+        [rating({"call": call, "confidence": c}) for c in (1, 5)] for call in ("real", "synthetic", "left", "right")
+    ]
     assert both == [[5, 1], [6, 10], [5, 1], [6, 10]]
 
 

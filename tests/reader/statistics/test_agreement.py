@@ -1,4 +1,4 @@
-"""Agreement against statsmodels 0.15.0, krippendorff 0.9.0, pingouin 0.6.1, irrCAC 0.4.4, scikit-learn; published ones."""
+"""Against statsmodels 0.15.0, krippendorff 0.9.0, pingouin 0.6.1, irrCAC 0.4.4, scikit-learn; published ones."""
 
 import numpy as np
 import pytest
@@ -28,9 +28,7 @@ REFERENCES = {
 def made(seed: int, readers: int, cases: int, values: int, share: float) -> np.ndarray:
     random = np.random.default_rng(seed)
     base = random.integers(1, values + 1, cases)
-    said = [
-        np.where(random.random(cases) < share, base, random.integers(1, values + 1, cases)) for _ in range(readers)
-    ]
+    said = [np.where(random.random(cases) < share, base, random.integers(1, values + 1, cases)) for _ in range(readers)]
     return np.stack(said)
 
 

@@ -24,9 +24,7 @@ def factorial(k: int, t: int, r: int, n0: int, n1: int, sep: float) -> tuple[np.
     x = np.empty((t, r, n0 + n1))
     for i in range(t):
         for j in range(r):
-            x[i, j] = (
-                case + g.normal(0, 0.3) * truth + (sep * (1 + 0.3 * i)) * truth + g.normal(0, 0.8, n0 + n1)
-            )
+            x[i, j] = case + g.normal(0, 0.3) * truth + (sep * (1 + 0.3 * i)) * truth + g.normal(0, 0.8, n0 + n1)
     rating = np.digitize(x, [-1, -0.3, 0.3, 1, 1.8]) + 1
     return rating[:, :, :n0], rating[:, :, n0:]
 
@@ -48,9 +46,7 @@ EACH = [(0.613166666667, 0.0585270454707, 7.66127748291), (0.651222222222, 0.032
 def test_several_treatments_equal_r(setting: tuple[int, int, int, int, int, float]) -> None:
     real, synthetic = factorial(*setting)
     found, expected = compare(stacked(list(real), list(synthetic), "both")), SETS[setting]
-    assert (found.f, found.df[1], found.p) == pytest.approx(
-        (expected["f"], expected["df"], expected["p"]), rel=1e-9
-    )
+    assert (found.f, found.df[1], found.p) == pytest.approx((expected["f"], expected["df"], expected["p"]), rel=1e-9)
     assert found.covariances == pytest.approx(expected["cov"], rel=1e-9)
 
 

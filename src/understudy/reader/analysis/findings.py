@@ -68,7 +68,9 @@ class Findings:
         found = self.readings
         fakes = found.synthetic
         yield self._area("reader.auc", fakes, self.behind)
-        yield self._equivalence("reader.equivalence_p", areas(real=self.real_ratings, synthetic=found.ratings[:, fakes]))
+        yield self._equivalence(
+            "reader.equivalence_p", areas(real=self.real_ratings, synthetic=found.ratings[:, fakes])
+        )
         yield self.share("reader.right", found.correct[:, ~fakes], found.correct[:, fakes])
         yield self.share("reader.sensitivity", found.calls[:, fakes], note="synthetic cases called synthetic")
         yield self.share("reader.specificity", ~self.real_calls, note="real cases called real")
@@ -159,9 +161,10 @@ class Findings:
             for name, (x, coefficient) in coefficients.items():
                 yield self._coefficient(f"reader.agreement.{name}", x, coefficient)
             single = agreement.icc(ratings)
-            ends = (None, None, None) if single is None else single
-            yield Result("reader.agreement.icc", *ends, n=ratings.shape[1], seed=self.seed,
-                         note="ICC(2,1) of the ratings" if single else "not measured: no rating differs")  # fmt: skip
+            value, low, high = single or (None, None, None)
+            note = "ICC(2,1) of the ratings" if single else "not measured: no rating differs"
+            n = ratings.shape[1]
+            yield Result("reader.agreement.icc", value, low, high, "", "higher", n, self.seed, note)
         twice = np.concatenate([np.stack(pair) for pair in self.readings.repeated], axis=1) > 5
         if twice.shape[1] >= FEW:
             yield self._coefficient("reader.agreement.same_reader", twice.astype(int), lambda x: agreement.cohen(*x))

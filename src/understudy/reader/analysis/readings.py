@@ -15,8 +15,15 @@ from typing import Any
 import numpy as np
 
 from understudy.core.errors import UnderstudyError
-from understudy.reader.documents import TRUTH, ItemTruth, StudyDocument, TruthDocument
-from understudy.reader.documents import read_orders, read_study_document, read_truth
+from understudy.reader.documents import (
+    TRUTH,
+    ItemTruth,
+    StudyDocument,
+    TruthDocument,
+    read_orders,
+    read_study_document,
+    read_truth,
+)
 from understudy.reader.plan import CONFIDENCE
 from understudy.reader.store import Answer, Store
 
@@ -81,9 +88,7 @@ class Readings:
 
     def values(self, name: str) -> list[list[Any]]:
         """Return each reader's first answer to a question about each item (R, N), None where there is none."""
-        return [
-            [self.said[r][p].answers.get(name) for p in places] for r, places in enumerate(self.first.tolist())
-        ]
+        return [[self.said[r][p].answers.get(name) for p in places] for r, places in enumerate(self.first.tolist())]
 
     def in_order(self, name: str) -> list[list[Any]]:
         """Return each reader's answers to a question, position by position."""

@@ -35,7 +35,7 @@ class Estimate(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Comparison:
+class TreatmentComparison:
     """Whether treatments differ: F test with its degrees of freedom, and the differences of pairs (i, k).
 
     Attributes:
@@ -92,7 +92,7 @@ def one_treatment(found: Averages, i: int) -> Averages:
     return Averages(found.values[i], found.covariance[i, :, i, :])
 
 
-def compare(found: Averages) -> Comparison:
+def compare(found: Averages) -> TreatmentComparison:
     """Compare T treatments by what R readers reach in them, values (T, R) with their covariance (T, R, T, R).
 
     Raises:
@@ -112,7 +112,7 @@ def compare(found: Averages) -> Comparison:
     error = float(np.sqrt(2 / r * under))
     pairs = {(i, k): Estimate(float(of[i] - of[k]), error, df) for i in range(t) for k in range(i + 1, t)}
     variance = float(np.einsum("ijij->", found.covariance) / (t * r))
-    return Comparison(f, (t - 1.0, df), float(stats.f.sf(f, t - 1, df)), variance, covariances, pairs)
+    return TreatmentComparison(f, (t - 1.0, df), float(stats.f.sf(f, t - 1, df)), variance, covariances, pairs)
 
 
 def _covariances(s: np.ndarray) -> tuple[float, float, float]:
