@@ -64,6 +64,10 @@ construction, and the mean of d' (log-linear correction) where the true one is 0
 100 + 100 cases.
 
 """
+TAIL = """
+What falls short: at a true AUC of 0.9, far from what an equivalence study is about, few readers' intervals hold it in 93
+of 100 studies; intervals are normal on the AUC itself, which is skewed near 1.
+"""
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
@@ -150,7 +154,7 @@ def main() -> None:
     asked = parser.parse_args()
     n = asked.studies
     text = HEAD.format(studies=n, error=np.sqrt(0.05 * 0.95 / n)) + coverage(n) + SIZE + size(n)
-    text += POWER + powers(n) + PAIRS + pairs(n) + SINGLE.format(studies=n) + single(n)
+    text += POWER + powers(n) + PAIRS + pairs(n) + SINGLE.format(studies=n) + single(n) + TAIL
     asked.out.write_text(text)
 
 

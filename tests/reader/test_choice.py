@@ -3,11 +3,12 @@
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.reader.choice import choose
+from understudy.reader.choice import choose, class_words
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def opened(cohorts: dict[str, Path]) -> list[Cohort]:
 def test_balanced_one_of_a_subject(opened: list[Cohort]) -> None:
     chosen = choose(opened, 10, 3, ("test", "control"), seed=1)
     assert [len(one) for one in chosen] == [13] * 3
-    assert [Counter(c.stratum for c in one[:10]) for one in chosen] == [{"ill=0": 5, "ill=1": 5}] * 3
+    assert [Counter(c.stratum for c in one[:10]) for one in chosen] == [{"none": 5, "ill": 5}] * 3
     real = [opened[0].column("subject_id")[c.row] for c in chosen[0]]
     assert len(set(real)) == 13
     assert {opened[0].column("split")[c.row] for c in chosen[0]} <= {"test", "control"}
@@ -50,3 +51,9 @@ def test_too_few_are_told(opened: list[Cohort]) -> None:
         choose(opened, 41, 0, ("test", "control"), seed=0)
     with pytest.raises(UsageError, match="found 'tests'"):
         choose(opened, 4, 0, ("tests",), seed=0)
+
+
+def test_classes_in_words() -> None:
+    assert class_words(["class=normal", "class=virus"], np.array([0.0, 1.0])) == "virus"
+    assert class_words(["ill", "age"], np.array([1, 7.5])) == "ill + age=7.5"
+    assert class_words(["ill", "age"], np.array([0, np.nan])) == "age=nan" and class_words(["ill"], np.zeros(1)) == "none"

@@ -33,7 +33,7 @@ def test_the_folder_is_internal_and_has_no_seed_where_readers_may_look(make: Cal
     found = list(truths(made.folder).values())
     kinds = [(one["generator"], one["stratum"]) for one in found]
     assert {kind: kinds.count(kind) for kind in kinds} == {
-        (name, stratum): 6 for name in ("", "gan", "edm") for stratum in ("ill=0", "ill=1")
+        (name, stratum): 6 for name in ("", "gan", "edm") for stratum in ("none", "ill")
     }
     wrong = [one["generator"] for one in found if one["wrong"]]
     assert {name: wrong.count(name) for name in wrong} == {"": 3, "gan": 3, "edm": 3}

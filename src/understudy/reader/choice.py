@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from understudy.core.classes import short_class_names
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.manifest import SPLITS
@@ -67,10 +68,20 @@ def _one_case_each(cohort: Cohort, rows: np.ndarray, classes: bool, taken: set[s
         if subject in seen or subject in taken:
             continue
         seen.add(subject)
-        values = () if matrix is None else zip(cohort.classes, matrix[row].tolist(), strict=True)
-        stratum = " + ".join(f"{name}={value:g}" for name, value in values)
+        stratum = "" if matrix is None else class_words(cohort.classes, matrix[row])
         pool.setdefault(stratum, []).append(row)
     return pool
+
+
+def class_words(names: Sequence[str], values: np.ndarray) -> str:
+    """Return the classes of a case in words: those with 1, others with their value; ``none`` where all are 0.
+
+    Example:
+        >>> class_words(["view=AP", "ill", "age"], np.array([0, 1, 7]))
+        'ill + age=7'
+    """
+    told = zip(short_class_names(names), values.tolist(), strict=True)
+    return " + ".join(name if v == 1 else f"{name}={v:g}" for name, v in told if v != 0) or "none"
 
 
 def _allotted(room: dict[str, int], n: int, seed: int) -> dict[str, int]:

@@ -5,6 +5,7 @@ The synthetic cohort is no generator's: it is the phantoms of the training split
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -39,7 +40,7 @@ PLAN = StudyPlan(
 def stand_in(source: Cohort, out: Path, seed: int = 0) -> Path:
     """Write a synthetic cohort that is the training images of a real one, blurred: a demo has it for a generator's."""
     request = Provenance("reader demo", {"generator": "blurred", "blur": BLUR}, seed, {"source": source.id})
-    described = {"kind": "synthetic", "label_source": None if source.scheme is None else "sampled"}
+    described: dict[str, Any] = {"kind": "synthetic", "label_source": None if source.scheme is None else "sampled"}
     described["trained_on"] = [source.seen("train")]
     with CohortWriter.after(source, out, request, **described) as writer:
         for row in source.rows("train").tolist():

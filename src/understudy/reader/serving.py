@@ -36,7 +36,7 @@ class _Impatient(H11Protocol):
         super().connection_lost(exc)
 
     def _close_if_nothing_came(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
+        if getattr(self, "cycle", None) is None and not self.transport.is_closing():
             self.transport.close()
 
 

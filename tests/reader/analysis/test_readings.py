@@ -26,7 +26,7 @@ def test_first_answers_count_and_repeats_are_pairs(make: Callable[..., Created],
     found = read_readings(made.folder)
     assert (found.readers, found.unfinished) == ([1], [2]) and len(found.items) == 24
     assert found.synthetic.tolist() == [False] * 12 + [True] * 12
-    assert found.generators == ["gan"] and set(found.stratum) == {"ill=0", "ill=1"}
+    assert found.generators == ["gan"] and set(found.stratum) == {"none", "ill"}
     order = found.orders[0].tolist()
     for item in range(24):
         assert found.first[0, item] == order.index(item)
