@@ -65,8 +65,8 @@ construction, and the mean of d' (log-linear correction) where the true one is 0
 
 """
 TAIL = """
-What falls short: at a true AUC of 0.9, far from what an equivalence study is about, few readers' intervals hold it in 93
-of 100 studies; intervals are normal on the AUC itself, which is skewed near 1.
+What falls short: at a true AUC of 0.9, far from what an equivalence study is about, few readers' intervals hold it in
+93 of 100 studies; intervals are symmetric around the AUC, which is skewed near 1.
 """
 
 

@@ -111,6 +111,8 @@ class Client:
 
     def close(self) -> None:
         """Close its event loop."""
+        self.loop.run_until_complete(asyncio.sleep(0))
+        self.loop.run_until_complete(self.loop.shutdown_default_executor())
         self.loop.close()
 
     def ask(

@@ -56,4 +56,5 @@ def test_too_few_are_told(opened: list[Cohort]) -> None:
 def test_classes_in_words() -> None:
     assert class_words(["class=normal", "class=virus"], np.array([0.0, 1.0])) == "virus"
     assert class_words(["ill", "age"], np.array([1, 7.5])) == "ill + age=7.5"
-    assert class_words(["ill", "age"], np.array([0, np.nan])) == "age=nan" and class_words(["ill"], np.zeros(1)) == "none"
+    assert class_words(["ill", "age"], np.array([0, np.nan])) == "age=nan"
+    assert class_words(["ill"], np.zeros(1)) == "none"

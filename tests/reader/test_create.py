@@ -88,7 +88,7 @@ def test_what_is_no_pixel_tells_nothing(make: Callable[..., Created], reading: A
     table, fakes = np.array(rows, float), np.array(answers)
     assert (np.ptp(table[:, [1, 3, 4, 5]], axis=0) == 0).all()  # sizes, times, permissions
     known = RandomForestClassifier(20, random_state=0, min_samples_leaf=3)
-    columns = [0, 7, 8, 9, 10]
+    columns = [0, 6, 7, 8, 9]
     groups = np.array([names.index(n) for order in study.orders.orders for n in order]) % 5
     folds = [(np.flatnonzero(groups != k), np.flatnonzero(groups == k)) for k in range(5)]  # a case never on both sides
     score = cross_val_predict(known, table[:, columns], fakes, cv=folds, method="predict_proba")[:, 1]

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from understudy.core.documents import parsed
 from understudy.core.errors import UsageError
 from understudy.reader.answers import Entrance, SentAnswer, SentTraining
+from understudy.reader.batches import Batches
 from understudy.reader.session import OpenStudy, OutOfTurn
 from understudy.reader.store import ADMIN
 
@@ -129,7 +130,7 @@ class _Routes:
     """The handlers, around one study."""
 
     def __init__(self, study: OpenStudy) -> None:
-        self.study = study
+        self.study, self.batches = study, Batches(study.store)
         folder = files("understudy.reader").joinpath("page")
         self.files = {name: folder.joinpath(name).read_bytes() for name in PAGE}
 
@@ -173,7 +174,9 @@ class _Routes:
 
     async def answer(self, request: Request) -> Response:
         reader = self._reader(request)
-        return JSONResponse(self.study.say(reader, await _body(request, SentAnswer)))
+        sent = await _body(request, SentAnswer)
+        await self.batches.add(self.study.accepted(reader, sent), sent.nonce)
+        return JSONResponse(self.study.following(reader))
 
     async def training(self, request: Request) -> Response:
         self._reader(request)

@@ -71,8 +71,8 @@ class OpenStudy:
         found = self.store.answer(reader, position)
         return {"answers": found.answers if found else None}
 
-    def say(self, reader: int, sent: SentAnswer) -> dict[str, Any]:
-        """Store an answer, and return which position comes next.
+    def accepted(self, reader: int, sent: SentAnswer) -> Answer:
+        """Return an answer to be stored.
 
         Raises:
             UsageError: not an answer to the questions.
@@ -80,7 +80,10 @@ class OpenStudy:
         """
         refuse_unasked(self.study.plan.asked, sent.answers)
         self._refuse_position(reader, sent.position, sent.nonce)
-        self.store.add(Answer(reader, sent.position, sent.answers, sent.seconds, now()), sent.nonce)
+        return Answer(reader, sent.position, sent.answers, sent.seconds, now())
+
+    def following(self, reader: int) -> dict[str, Any]:
+        """Return which position comes next."""
         return {"next": self.store.next_position(reader)}
 
     def progress(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import secrets
 import sqlite3
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -71,10 +72,13 @@ class Store:
             raise UnderstudyError(
                 f"the answers of the study were expected at {file}, and there is no file: bring it back"
             )
-        self._base = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=10)
+        self._base, self._writer = (
+            sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=10) for _ in range(2)
+        )
+        self._one_writer = threading.Lock()
         try:
-            self._base.execute("PRAGMA journal_mode=WAL")
-            self._base.execute("PRAGMA synchronous=FULL")  # an answer is on the disk before it is confirmed
+            self._writer.execute("PRAGMA journal_mode=WAL")
+            self._writer.execute("PRAGMA synchronous=FULL")  # an answer is on the disk before it is confirmed
             (made,) = self._base.execute("SELECT digest FROM study").fetchone()
         except (sqlite3.DatabaseError, TypeError) as error:
             raise UnderstudyError(f"{file} is no file of answers ({error}): bring the right one back") from error
@@ -86,6 +90,7 @@ class Store:
 
     def close(self) -> None:
         """Close the database."""
+        self._writer.close()
         self._base.close()
 
     def whose(self, token: str) -> int | None:
@@ -98,7 +103,7 @@ class Store:
         made = {reader: secrets.token_urlsafe(32) for (reader,) in self._base.execute("SELECT reader FROM readers")}
         with self._transaction():
             for reader, token in made.items():
-                self._base.execute("UPDATE readers SET link = ? WHERE reader = ?", (hashed(token), reader))
+                self._writer.execute("UPDATE readers SET link = ? WHERE reader = ?", (hashed(token), reader))
         return made
 
     def add(self, answer: Answer, nonce: str) -> bool:
@@ -112,7 +117,7 @@ class Store:
             for one, nonce in answers
         ]
         with self._transaction():
-            done = self._base.executemany(
+            done = self._writer.executemany(
                 "INSERT INTO answers (reader, position, nonce, answers, seconds, time) VALUES (?,?,?,?,?,?) "
                 "ON CONFLICT (reader, nonce) DO NOTHING",
                 rows,
@@ -161,13 +166,14 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._base.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._base.execute("ROLLBACK")
-            raise
-        self._base.execute("COMMIT")
+        with self._one_writer:
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._writer.execute("ROLLBACK")
+                raise
+            self._writer.execute("COMMIT")
 
 
 def make_store(folder: Path, readers: int) -> dict[int, str]:

@@ -69,7 +69,7 @@ class Findings:
         fakes = found.synthetic
         yield self._area("reader.auc", fakes, self.behind)
         yield self._equivalence(
-            "reader.equivalence_p", areas(real=self.real_ratings, synthetic=found.ratings[:, fakes])
+            "reader.equivalence_p", areas(real=self.real_ratings, synthetic=found.ratings[:, fakes]), len(fakes)
         )
         yield self.share("reader.right", found.correct[:, ~fakes], found.correct[:, fakes])
         yield self.share("reader.sensitivity", found.calls[:, fakes], note="synthetic cases called synthetic")
@@ -89,9 +89,9 @@ class Findings:
         n = self.real_ratings.shape[1] + synthetic.shape[1]
         return Result(name, value, low, high, "", "", n, self.seed, join_notes("0.5: readers cannot tell", note, told))
 
-    def _equivalence(self, name: str, found: Averages) -> Result:
+    def _equivalence(self, name: str, found: Averages, n: int) -> Result:
         """Return the p of equivalence to guessing, with the margin that was fixed before reading."""
-        margin, n = self.readings.study.plan.margin, len(self.readings.items)
+        margin = self.readings.study.plan.margin
         if len(found.values) < 2:
             return Result(name, None, n=n, seed=self.seed, note="not measured: one reader says nothing of others")
         whole = over_readers(found)
@@ -125,7 +125,11 @@ class Findings:
         for name, mine in zip(found.generators, masks, strict=True):
             yield self._area(f"reader.auc.{slug(name)}", mine, "")
             real, synthetic = self.real_ratings, found.ratings[:, mine]
-            yield self._equivalence(f"reader.equivalence_p.{slug(name)}", areas(real=real, synthetic=synthetic))
+            yield self._equivalence(
+                f"reader.equivalence_p.{slug(name)}",
+                areas(real=real, synthetic=synthetic),
+                real.shape[1] + synthetic.shape[1],
+            )
             yield self.share(f"reader.fooled.{slug(name)}", ~found.calls[:, mine], better="higher")
         if len(found.readers) < 2:
             return
@@ -139,7 +143,7 @@ class Findings:
     def _pairs(self) -> Iterator[Result]:
         right = self.readings.correct.astype(float)
         yield self.share("reader.pairs", right, note=join_notes("pairs in which the real one was told", self.behind))
-        yield self._equivalence("reader.equivalence_p", means(right))
+        yield self._equivalence("reader.equivalence_p", means(right), right.shape[1])
         for name in self._classes():
             yield self.share(f"reader.pairs.{slug(name)}", right[:, self.readings.stratum == name])
 
