@@ -109,8 +109,10 @@ def main() -> None:
         assert server.stdout is not None
         found = re.search(r"127\.0\.0\.1:(\d+)", server.stdout.readline())
         assert found
-        asyncio.run(measure(int(found[1]), links, answers, asked.burst))
-        server.kill()
+        try:
+            asyncio.run(measure(int(found[1]), links, answers, asked.burst))
+        finally:
+            server.kill()
     study = read_study_document(asked.study)
     total = sum(map(len, read_orders(asked.study, study).orders))
     store = Store(asked.study)

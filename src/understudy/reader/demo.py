@@ -49,5 +49,6 @@ def stand_in(source: Cohort, out: Path, seed: int = 0) -> Path:
             name = f"synthetic-{row:06d}"
             own = {"case_id": name, "subject_id": name} | {one: source.entry(one, row) for one in source.classes}
             label = None if source.labels is None else source.labels[row]
-            writer.append(blurred.round().astype(source.encoding.dtype), label, own)
+            whole = np.issubdtype(np.dtype(source.encoding.dtype), np.integer)
+            writer.append((blurred.round() if whole else blurred).astype(source.encoding.dtype), label, own)
     return out

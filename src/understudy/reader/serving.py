@@ -88,6 +88,7 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # at once again after a crash
         made.bind((host, port))
+        made.listen(MAX_CONNECTIONS)  # who comes before the server runs waits
     except OSError:
         made.close()
         raise

@@ -142,7 +142,7 @@ async function show(block, at, answers = null) {
   $("start").hidden = true;
   $("reading").hidden = $("pause").hidden = false;
   $("save").firstChild.textContent = "Save, next ";
-  $("questions").focus();
+  $("questions").focus({ preventScroll: true });
   viewer.draw();
   [spent, started, feedback, busy] = [0, performance.now(), false, false];
   if (block === "study" && at + 1 < study.total && at + 1 <= study.next + 1) {
