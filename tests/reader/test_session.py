@@ -42,8 +42,10 @@ def test_cases_come_in_order(make: Callable[..., Created], reading: Any) -> None
         assert say(study, 1, said(reading, 0)) == {"next": 1}
         assert say(study, 1, said(reading, 0)) == {"next": 1}  # sent twice, stored once
         assert study.state(2)["next"] == 0
+        with pytest.raises(UsageError, match="another link was opened in this browser"):
+            say(study, 2, said(reading, 0))
         with pytest.raises(UsageError, match="no answer"):
-            say(study, 1, SentAnswer(position=1, nonce="f" * 32, answers={}, seconds=1))
+            say(study, 1, SentAnswer(reader=1, position=1, nonce="f" * 32, answers={}, seconds=1))
         for position in range(1, 26):
             say(study, 1, said(reading, position))
         with pytest.raises(OutOfTurn):

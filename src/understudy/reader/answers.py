@@ -28,10 +28,14 @@ class Entrance(BaseModel):
 
 
 class SentAnswer(BaseModel):
-    """The answers to all questions about one case; the nonce makes sending twice harmless."""
+    """The answers to all questions about one case; the nonce makes sending twice harmless.
+
+    The reader's number is that of the page: another link may have been opened in the same browser since.
+    """
 
     model_config = STRICT
 
+    reader: int
     position: Position
     nonce: str = Field(pattern="^[0-9a-f]{32}$")
     answers: dict[Annotated[str, Field(max_length=40)], Any] = Field(max_length=50)

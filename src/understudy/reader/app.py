@@ -28,7 +28,7 @@ from understudy.reader.store import ADMIN
 
 MAX_BODY = 64 * 1024  # bytes
 SECONDS = 15.0  # in which a body must arrive
-COOKIE = "reader"
+COOKIES = "progress", "reader"  # one browser may have both
 PAGE = {
     "index.html": "text/html; charset=utf-8",
     "admin.html": "text/html; charset=utf-8",
@@ -152,20 +152,23 @@ class _Routes:
         if who is None:
             raise RefusedRequest(403, "this link is not valid: ask for a new one")
         response = JSONResponse({"admin": who == ADMIN})
-        response.set_cookie(COOKIE, token, httponly=True, samesite="strict", path="/", max_age=30 * 86_400)
+        response.set_cookie(
+            COOKIES[who != ADMIN], token, httponly=True, samesite="strict", path="/", max_age=30 * 86_400
+        )
         return response
 
     async def leave(self, request: Request) -> Response:
         _same_origin(request)
         response = JSONResponse({})
-        response.delete_cookie(COOKIE, httponly=True, samesite="strict", path="/")
+        for name in COOKIES:
+            response.delete_cookie(name, httponly=True, samesite="strict", path="/")
         return response
 
     async def state(self, request: Request) -> Response:
         return JSONResponse(self.study.state(self._reader(request)))
 
     async def progress(self, request: Request) -> Response:
-        if self._who(request) != ADMIN:
+        if self._who(request, COOKIES[0]) != ADMIN:
             raise RefusedRequest(403, "the progress is for the one who runs the study")
         return JSONResponse(self.study.progress())
 
@@ -190,14 +193,14 @@ class _Routes:
         found = self.study.training_item(position) if block == "training" else self.study.item(reader, position)
         return Response(found, media_type="application/octet-stream")
 
-    def _who(self, request: Request) -> int:
-        who = self.study.store.whose(request.cookies.get(COOKIE, ""))
+    def _who(self, request: Request, cookie: str) -> int:
+        who = self.study.store.whose(request.cookies.get(cookie, ""))
         if who is None:
             raise RefusedRequest(401, "open your own link first")
         return who
 
     def _reader(self, request: Request) -> int:
-        who = self._who(request)
+        who = self._who(request, COOKIES[1])
         if who == ADMIN:
             raise RefusedRequest(403, "this link shows the progress, and reads nothing")
         return who

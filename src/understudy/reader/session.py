@@ -40,6 +40,7 @@ class OpenStudy:
         about = {name: getattr(plan, name) for name in ("title", "about", "pairs", "undo")}
         image = {name: getattr(self.study, name) for name in ("channels", "shape", "levels", "aspect", "colour")}
         return {
+            "reader": reader,
             **about,
             **image,
             "legend": [entry.model_dump() for entry in self.study.legend],
@@ -75,9 +76,11 @@ class OpenStudy:
         """Return an answer to be stored.
 
         Raises:
-            UsageError: not an answer to the questions.
+            UsageError: not an answer to the questions, or of another reader.
             OutOfTurn: a position that may not be answered now.
         """
+        if sent.reader != reader:
+            raise UsageError("another link was opened in this browser: open your own again")
         refuse_unasked(self.study.plan.asked, sent.answers)
         self._refuse_position(reader, sent.position, sent.nonce)
         return Answer(reader, sent.position, sent.answers, sent.seconds, now())

@@ -177,7 +177,7 @@ async function save() {
     if (training !== null) await told(answers);
     else {
       const nonce = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-      const sent = { position, nonce, answers, seconds: Math.min(86400, Math.max(0, seconds())) };
+      const sent = { reader: study.reader, position, nonce, answers, seconds: Math.min(86400, Math.max(0, seconds())) };
       study.next = (await (await persist("/api/answer", sent)).json()).next;
       await read(Math.min(position + 1, study.next));
     }
@@ -234,7 +234,8 @@ async function trouble(error) {
   if (error.status === 409) {
     study = await (await persist("/api/state")).json();
     await read(study.next);
-  } else $("trouble").textContent = error.message;
+  } else if ($("reading").hidden) say("This page cannot be shown", `${error.message}.`);
+  else $("trouble").textContent = error.message;
 }
 
 function finish() {
@@ -279,7 +280,7 @@ function pressed(event) {
 
 document.addEventListener("keydown", pressed);
 document.addEventListener("visibilitychange", () => (document.hidden ? hold() : document.querySelector("#paused[open]") || goOn()));
-$("begin").addEventListener("click", () => (study.next === 0 && study.training ? practise(0) : read(study.next)));
+$("begin").addEventListener("click", () => (study.next === 0 && study.training ? practise(0) : read(study.next)).catch(trouble));
 $("questions").addEventListener("submit", (event) => {
   event.preventDefault();
   save();

@@ -142,8 +142,9 @@ export class Viewer {
     const { h, w, slice } = this;
     const [sd, sh, sw] = this.study.aspect;
     if (this.plane === 0) return { rows: h, columns: w, at: (r, k) => (slice * h + r) * w + k, tall: sh, wide: sw };
-    if (this.plane === 1) return { rows: this.d, columns: w, at: (r, k) => (r * h + slice) * w + k, tall: sd, wide: sw };
-    return { rows: this.d, columns: h, at: (r, k) => (r * h + k) * w + slice, tall: sd, wide: sh };
+    const top = this.d - 1; // the last slice is the highest, and stands on top
+    if (this.plane === 1) return { rows: this.d, columns: w, at: (r, k) => ((top - r) * h + slice) * w + k, tall: sd, wide: sw };
+    return { rows: this.d, columns: h, at: (r, k) => ((top - r) * h + k) * w + slice, tall: sd, wide: sh };
   }
 
   #draw(canvas, shown) {
