@@ -67,6 +67,21 @@ construction, and the mean of d' (log-linear correction) where the true one is 0
 TAIL = """
 What falls short: at a true AUC of 0.9, far from what an equivalence study is about, few readers' intervals hold it in
 93 of 100 studies; intervals are symmetric around the AUC, which is skewed near 1.
+
+## Against other programs
+
+| statistic | held against | largest difference |
+| --- | --- | --- |
+| MRMC: mean AUC, error, df, F, p, covariances | R's MRMCaov 0.3.1 (DeLong), two seeded sets | 1e-9, relative |
+| AUC | R's iMRMC 2.1.2, one seeded set | 1e-12 |
+| Cohen's kappa (plain, linear, quadratic) | scikit-learn 1.8.0 | 1e-9 |
+| Fleiss' kappa | statsmodels 0.15.0; the worked example of 14 raters | 1e-9; 0.0005 |
+| Krippendorff's alpha (nominal, ordinal, interval) | krippendorff 0.9.0 | 1e-9 |
+| Gwet's AC1 | irrCAC 0.4.4 (12 digits) | 1e-11 |
+| ICC(2,1) | pingouin 0.6.1; Shrout and Fleiss (1979), table 4 | 1e-9; 0.005 |
+| exact interval of a share | SciPy | 1e-12 |
+
+The tests in `tests/reader/statistics/` hold these; the libraries' numbers stand there, the libraries are not installed.
 """
 
 
