@@ -70,6 +70,8 @@ WHOLE = {  # tests of several files at once: of a menu, of a command, of the hou
     "generators/test_official.py",
     "generators/test_processes.py",
     "release/test_canaries.py",
+    "reader/test_browser.py",
+    "reader/test_howto.py",
     "release/test_forgeries.py",
     "release/test_formats.py",
     "release/test_round_trips.py",

@@ -26,7 +26,7 @@ from understudy.core.result import Result, read_results
 from understudy.data.seal import SEAL
 from understudy.report.chapters import place
 
-COMMAND = re.compile(r"evaluate ([a-z]{1,40})")  # what may name a section of a page and a folder of a bundle
+COMMAND = re.compile(r"evaluate ([a-z]{1,40})|(reader) analyze")  # names a section of a page, a folder of a bundle
 ROW_PER_CASE = {
     *("case", "case_id", "real_case", "subject", "subject_id", "real_subject", "patient", "patient_id", "source_file")
 }
@@ -178,15 +178,15 @@ def section_of(provenance: dict[str, Any], path: Path) -> str:
     """Return the evaluation that made a results folder, in lower-case letters, so that it can name a folder.
 
     Raises:
-        UnderstudyError: the request is none of ``understudy evaluate``.
+        UnderstudyError: the request is none of ``understudy evaluate``, nor ``reader analyze``.
     """
     found = COMMAND.fullmatch(str(provenance.get("command", "")))
     if not found:
         raise UnderstudyError(
-            f"{path}/results.json should name the request `evaluate NAME` that made it, found "
+            f"{path}/results.json should name the request, `evaluate NAME` or `reader analyze`, that made it, found "
             f"{str(provenance.get('command'))[:60]!r}: evaluate again"
         )
-    return found[1]
+    return found[1] or found[2]
 
 
 def read_arrays(file: Path) -> dict[str, np.ndarray]:
