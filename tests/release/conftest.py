@@ -18,7 +18,7 @@ from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.writer import CohortWriter
 from understudy.data.pseudonym import key_path, load_key
-from understudy.data.seal import SEAL, seal_folder
+from understudy.data.seal import SEAL, cohort_seal, seal_folder
 
 SIZES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)  # voxels of the tumour, case by case
 SEEN = [{"cohort": "real0", "splits": ["train", "validation"], "subjects": ["t1", "t2", "v1"]}]
@@ -210,7 +210,7 @@ class Bench:
         seen = [{"cohort": self.real_id, "splits": ["train"], "subjects": self.names}]
         ids = [f"synthetic-{i:06d}" for i in range(len(images))]
         return write_images(self.root / name, images, changes.pop("kind", "synthetic"), ids,
-                            **{"trained_on": seen, **changes})  # fmt: skip
+                            **{"trained_on": seen, "seal": cohort_seal([], self.key), **changes})  # fmt: skip
 
     def evidence(self, cohort: Path | None = None, mark: str = "", **changed: list[Result] | None) -> list[Path]:
         """Write evidence of three kinds; a kind that is None is left out, given results replace those of their name."""
