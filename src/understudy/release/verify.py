@@ -68,7 +68,7 @@ def verify_bundle(bundle: Path, key: Path | None = None, against: Path | None = 
     public = None if key is None else read_public_key(Path(key))
     manifest = _open_manifest(bundle, public)
     _refuse("files", _wrong_files(bundle, manifest))
-    with _as_refusals():
+    with _as_refusals("content", requests=False):
         opened = _open(bundle, manifest)
         _refuse("content", _disagreements(opened))
         made = _rebuilt(bundle, opened)
@@ -87,7 +87,10 @@ def verify_bundle(bundle: Path, key: Path | None = None, against: Path | None = 
     ]
     if against is not None:
         rule, forms = policy.real_check, manifest.formats
-        told.append(compare_again(bundle, opened.cohorts[0], against, opened.known, rule, forms, opened.gate.compared))
+        with _as_refusals("against the real cohort", requests=True):
+            told.append(
+                compare_again(bundle, opened.cohorts[0], against, opened.known, rule, forms, opened.gate.compared)
+            )
     return "\n".join(told)
 
 
@@ -257,19 +260,25 @@ def _sealed(bundle: Path, manifest: Manifest) -> str:
     return "Its seal, made with the key at hand, holds."
 
 
+class _Refused(UnderstudyError):
+    pass
+
+
 @contextmanager
-def _as_refusals() -> Iterator[None]:
-    """Turn what a wrong request would be elsewhere into a fault of the bundle."""
+def _as_refusals(what: str, requests: bool) -> Iterator[None]:
+    """Turn what is wrong with a part into a refusal of the bundle; with ``requests`` a wrong request stays one."""
     try:
         yield
-    except UsageError as error:
-        raise UnderstudyError(f"the bundle does not verify (content): {error}") from error
+    except UnderstudyError as error:
+        if isinstance(error, _Refused) or (requests and isinstance(error, UsageError)):
+            raise
+        raise _Refused(f"the bundle does not verify ({what}): {error}") from error
 
 
 def _refuse(what: str, wrong: list[str]) -> None:
     if wrong:
         more = f" and {len(wrong) - MAX_TOLD} more" if len(wrong) > MAX_TOLD else ""
-        raise UnderstudyError(f"the bundle does not verify ({what}): {'; '.join(wrong[:MAX_TOLD])}{more}: {AGAIN}")
+        raise _Refused(f"the bundle does not verify ({what}): {'; '.join(wrong[:MAX_TOLD])}{more}: {AGAIN}")
 
 
 def _bytes(bundle: Path, name: str) -> bytes:
