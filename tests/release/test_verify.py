@@ -79,9 +79,7 @@ def test_content_that_disagrees_is_noticed_though_its_hashes_fit(
         rehash(forged)
         with pytest.raises(UnderstudyError, match=says) as refused:
             verify_bundle(forged)
-        assert (
-            inside in str(refused.value) or "known: Field" in says or "another real" in says or "have the id" in says
-        ), says
+        assert inside in str(refused.value)
         shutil.rmtree(forged)
     for changes, says in (
         ({"schema_version": 9}, "a bundle of schema 9, this understudy reads 3: verify it with understudy"),

@@ -171,8 +171,10 @@ def release(
     from understudy.release.package import release_cohort
 
     limits = None if policy is None else Path(policy)
-    more = {"override": override, "formats": formats, "sign": None if sign is None else Path(sign)}
-    return release_cohort(source, folders, out, policy=limits, real=original, **more)
+    key = None if sign is None else Path(sign)
+    return release_cohort(
+        source, folders, out, policy=limits, real=original, override=override, formats=formats, sign=key
+    )
 
 
 def verify(bundle: Path | str, *, key: Path | str | None = None, against: Path | str | None = None) -> str:

@@ -6,7 +6,7 @@ says that none was. They are those of the evidence in the same bundle, or counte
 **Checked** in tests/release/test_headings.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -101,7 +101,9 @@ HEADINGS = (
 )
 
 
-def filled_headings(cohort: Cohort, results: Sequence[Result], told: dict[str, Sequence[str]]) -> list[FilledHeading]:
+def filled_headings(
+    cohort: Cohort, results: Sequence[Result], told: Mapping[str, Sequence[str]]
+) -> list[FilledHeading]:
     """Fill the headings for the cohort in a bundle; ``told`` are sentences by the name of a heading."""
     facts = {"Completeness": _complete(cohort), **told}
     found = []
