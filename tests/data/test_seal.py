@@ -153,6 +153,6 @@ def test_an_edited_cohort_is_vouched_for_by_nobody(tmp_path: Path) -> None:
     (made.path / SEAL).unlink()
     assert vouching_key(made, KEY) is None
     seal_folder(made.path, KEY)  # of a folder, which is no cohort's
-    with pytest.raises(UnderstudyError, match="images.npy was changed, added or removed"):
+    with pytest.raises(UnderstudyError, match="cases.csv was changed, added or removed"):
         vouching_key(made, KEY)
     assert sealed_by(made.path, [KEY]) == KEY and COHORT == ("cohort.json",)

@@ -52,7 +52,6 @@ DOCUMENTS = {  # where it lies: which verb reads it, with --out where it makes s
     "results-privacy/tables/privacy_attacks.csv": f"{REPORT} --out {{w}}/out",
     "results-privacy/images/first.npz": f"{REPORT} --out {{w}}/out",
     "run/run.json": f"{SAMPLE} --out {{w}}/out",
-    "run/complete.json": f"{SAMPLE} --out {{w}}/out",
     "run/snapshots/000000004/scalars.json": f"{SAMPLE} --out {{w}}/out",
     "run/snapshots/000000004/tensors.safetensors": f"{SAMPLE} --out {{w}}/out",
 }
@@ -72,8 +71,6 @@ CONTENTS: dict[str, bytes | Callable[[Path], Any]] = {
     "deep objects": b'{"a":' * DEEP,
     "null": b"null",
     "UTF-16": '{"a": 1}\n'.encode("utf-16"),
-    "aliases": b"a: &a [x, x, x]\nb: &b [*a, *a, *a]\nc: &c [*b, *b, *b]\nd: [*c, *c, *c]\n",
-    "a tag": b"!!python/object/apply:os.system ['true']\n",
     "a pipe": os.mkfifo,
     "a folder": os.mkdir,
     "a circle": lambda file: file.symlink_to(file),
@@ -117,6 +114,9 @@ def said(words: str, world: Path) -> tuple[int, str]:
 def variants(name: str, content: bytes) -> Iterator[tuple[str, bytes | Callable[[Path], Any]]]:
     """Every hostile thing that is put into the place of a document."""
     yield from CONTENTS.items()
+    if name.endswith(".yaml"):
+        yield "aliases", b"a: &a [x, x, x]\nb: &b [*a, *a, *a]\nc: &c [*b, *b, *b]\nd: [*c, *c, *c]\n"
+        yield "a tag", b"!!python/object/apply:os.system ['true']\n"
     yield "cut", content[: len(content) // 2]
     yield "twice", content * 2
     if name.endswith(".json"):
@@ -141,7 +141,7 @@ def replaced(document: Any, chosen: random.Random) -> Any:
 
 
 def count() -> int:
-    sizes = {".json": 2 + STRUCTURAL, ".npy": 4, ".npz": 4}
+    sizes = {".json": 2 + STRUCTURAL, ".npy": 4, ".npz": 4, ".yaml": 4}
     return sum(len(CONTENTS) + sizes.get(Path(name).suffix, 2) for name in DOCUMENTS)
 
 

@@ -1,11 +1,13 @@
 """Screen, report and release: killed, out of disk or of permission at any write, at once in one folder, by any clock.
 
 Each runs in a process of its own, forked from this one, which dies, or whose file system refuses, at its k-th write.
+Few moments here; ``make kill`` (UNDERSTUDY_KILLS=10) tries ten times as many.
 """
 
 import errno
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -14,12 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from understudy.cli import main
 from understudy.core.atomic import lock
 
-EVENTS = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.truncate", "shutil.rmtree"}
-KINDS = {"kill": 4, "full": 3, "denied": 2}  # how often each is tried, of each verb
+GROWING = {"os.mkdir", "os.link"}  # beside writing a file; what a full disk refuses
+EVENTS = {*GROWING, "os.rename", "os.remove", "os.rmdir", "os.truncate", "shutil.rmtree"}
+KILLS = int(os.environ.get("UNDERSTUDY_KILLS", "1"))
+KINDS = {"kill": 2 * KILLS, "full": KILLS, "denied": KILLS}  # how often each is tried, of each verb
 SECONDS = 120
 
 
@@ -58,13 +63,19 @@ def forked(words: str, at: int, what: str, told: Path) -> int:
         raise AssertionError(f"waited: {words}")
     code, writes = 99, [0]
     try:
+        torch.set_num_threads(1)  # a fork has none of the threads that would be waited for
         with told.open("w") as heard:
             sys.stdout = sys.stderr = heard
             place = f"{told.parent}/"
 
             def meet(event: str, given: tuple[Any, ...]) -> None:
-                changes = event in EVENTS or (event == "open" and isinstance(given[2], int) and given[2] & 3)
-                if not changes or not str(given[0]).startswith(place) or str(given[0]) == str(told):
+                opened = event == "open" and isinstance(given[2], int) and given[2] & (os.O_WRONLY | os.O_RDWR)
+                changes = GROWING if what == "full" else EVENTS
+                if (
+                    not (opened or event in changes)
+                    or not str(given[0]).startswith(place)
+                    or str(given[0]) == str(told)
+                ):
                     return
                 writes[0] += 1
                 if writes[0] == at:
@@ -85,10 +96,10 @@ def test_whatever_stops_it_it_is_whole_or_absent(verbs: dict[str, str], verb: st
     told, words = tmp_path / "told", f"{verbs[verb]} --out {tmp_path}"
     assert forked(f"{words}/whole", -1, "", told) == 0, told.read_text()
     writes, whole = int(told.read_text().rpartition("writes ")[2]), content(tmp_path / "whole")
-    assert writes > 8
+    assert writes > 4
     chosen, killed = random.Random(verb), 0
     for what, times in KINDS.items():
-        for at in chosen.sample(range(2, writes), times):
+        for at in chosen.choices(range(2, writes), k=times):
             code, said = forked(f"{words}/out", at, what, told), told.read_text()
             assert not (tmp_path / "out").exists() or content(tmp_path / "out") == whole, (what, at)
             if what == "kill":
@@ -96,9 +107,9 @@ def test_whatever_stops_it_it_is_whole_or_absent(verbs: dict[str, str], verb: st
                 killed += 1
             elif code:  # a write whose loss nothing depends on may be missed
                 assert code == 1 and said.startswith("error: ") and said.strip().count("\n") <= 2, (what, at, said)
-                assert ("the disk is full" if what == "full" else "Permission denied") in said, (at, said)
+                assert ("the disk is full" if what == "full" else "the system refused") in said, (at, said)
             if (tmp_path / "out").exists():
-                (tmp_path / "out").rename(tmp_path / f"done-{what}-{at}")
+                shutil.rmtree(tmp_path / "out")
     assert killed == KINDS["kill"]
     assert main.main(f"{words}/out".split()) == 0 and content(tmp_path / "out") == whole
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
@@ -114,7 +125,7 @@ def test_two_in_one_folder(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("clock", [lambda: 0.0, lambda: -1e9, lambda: 1e11, lambda: random.uniform(0, 1e10)])
+@pytest.mark.parametrize("clock", [lambda: -1e9, lambda: random.uniform(0, 1e11)])
 def test_the_clock_may_jump(
     released: Any, verbs: dict[str, str], tmp_path: Path, clock: Callable[[], float], monkeypatch: pytest.MonkeyPatch
 ) -> None:

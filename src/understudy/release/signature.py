@@ -11,6 +11,7 @@ stolen. Keys are neither dated nor revoked, and lie on disk without a passphrase
 first test vector).
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,7 +80,7 @@ def open_signer(file: Path, out: Path) -> Signer:
     except ImportError as error:
         raise UsageError(NEEDED) from error
     content = _read(file, "a private key")
-    if file.resolve().is_relative_to(Path(out).absolute().resolve()):
+    if Path(os.path.realpath(file)).is_relative_to(os.path.realpath(out)):
         raise UsageError(f"the private key {file} would lie inside the bundle {out}, which is given away: move it")
     if others := file.stat().st_mode & 0o077:
         raise UsageError(f"the private key {file} is open to others than its owner ({others:03o}): chmod 600 {file}")

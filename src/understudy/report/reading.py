@@ -10,6 +10,7 @@ import hashlib
 import re
 import zlib
 from dataclasses import dataclass
+from io import TextIOWrapper
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
@@ -205,11 +206,11 @@ def read_arrays(file: Path) -> dict[str, np.ndarray]:
 def read_table(file: Path) -> Table:
     """Read a CSV table; one that is empty, or whose rows differ in length, is an UnderstudyError."""
     try:
-        with file.open(newline="", encoding="utf-8") as handle:
-            rows = [tuple(row) for row in csv.reader(handle)]
+        with open_regular(file, "a table") as handle, TextIOWrapper(handle, encoding="utf-8", newline="") as text:
+            rows = [tuple(row) for row in csv.reader(text)]
         if not rows or not rows[0] or any(len(row) != len(rows[0]) for row in rows):
             raise ValueError("rows of different length")
-    except (OSError, ValueError, csv.Error) as error:
+    except (OSError, UsageError, ValueError, csv.Error) as error:
         raise UnderstudyError(f"{file} is not a table that understudy wrote ({error}): evaluate again") from error
     return Table(file.stem, rows[0], tuple(rows[1:]))
 
