@@ -1,6 +1,7 @@
 """More than 300 hostile files, each in the place of a document that some verb reads, given to the command line.
 
 Each ends in one sentence and exit code 1 or 2, or is harmless; never in a traceback, a wait, or anything half-written.
+Here a third of them, another of each document; ``make hostile`` (UNDERSTUDY_HOSTILE=1) tries all.
 """
 
 import contextlib
@@ -18,13 +19,12 @@ import pytest
 
 from understudy.cli import main
 from understudy.core.cohort import Cohort
-from understudy.generators.diffusion.diffusion import Diffusion, DiffusionConfig
 from understudy.studies.new import shipped_text
 
-TINY = {"channels": (8,), "attention_levels": (), "images_seen": 4, "batch_size": 4, "sampler_steps": 2,
-        "sample_block": 1, "snapshot_every": 4, "precision": "fp32", "ema_images": 2}  # fmt: skip
+ALL = bool(os.environ.get("UNDERSTUDY_HOSTILE"))
+SHARE = 3
 SECONDS = 60  # of a verb, on a busy machine, before it counts as waiting
-DEEP = 100_000
+DEEP = 50_000
 RELEASE = "release {w}/synthetic --evidence {w}/results-privacy {w}/results-audit {w}/results-attacks --real {w}/real"
 VERIFY, REPORT, SAMPLE = "verify {w}/signed", "report {w}/results-privacy", "sample {w}/run --n 1"
 DOCUMENTS = {  # where it lies: which verb reads it, with --out where it makes something
@@ -52,8 +52,7 @@ DOCUMENTS = {  # where it lies: which verb reads it, with --out where it makes s
     "results-privacy/tables/privacy_attacks.csv": f"{REPORT} --out {{w}}/out",
     "results-privacy/images/first.npz": f"{REPORT} --out {{w}}/out",
     "run/run.json": f"{SAMPLE} --out {{w}}/out",
-    "run/snapshots/000000004/scalars.json": f"{SAMPLE} --out {{w}}/out",
-    "run/snapshots/000000004/tensors.safetensors": f"{SAMPLE} --out {{w}}/out",
+    "run/complete.json": f"{SAMPLE} --out {{w}}/out",
 }
 WRONG: list[Any] = [None, True, -1, 1.5, 10**400, "", "x" * 5000, "../../etc/passwd", "\x1b[2J\0\n", "é\u202e", [], {},
                     [[[]]] * 50, {"a": {"b": None}}]  # fmt: skip
@@ -87,11 +86,23 @@ def world(released: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     shutil.copyfile(os.environ["UNDERSTUDY_KEY_FILE"], world / "pseudonym.key")
     shutil.copyfile(released.bundle / "policy.yaml", world / "policy.yaml")
     (world / "study.yaml").write_text(shipped_text("first"))
-    Diffusion(DiffusionConfig(**TINY)).fit(Cohort.open(world / "real"), world / "run", 0)
+    write_run(world / "run", Cohort.open(world / "real"))
     patch = pytest.MonkeyPatch()
     patch.setenv("UNDERSTUDY_KEY_FILE", str(world / "pseudonym.key"))
     yield world
     patch.undo()
+
+
+def write_run(folder: Path, real: Cohort) -> None:
+    """Write what a training says of itself, without what it learned: reading it is what is tried."""
+    folder.mkdir()
+    record = {
+        "generator": "diffusion", "config": {}, "encoding": real.encoding.to_json(), "size": list(real.size),
+        "classes": [], "modality": "MR", "seed": 0, "trained_on": [real.seen("train")],
+        "provenance": {"command": "train", "inputs": {"cohort": real.id}},
+    }  # fmt: skip
+    (folder / "run.json").write_text(json.dumps(record))
+    (folder / "complete.json").write_text('{"images_seen": 4}')
 
 
 def said(words: str, world: Path) -> tuple[int, str]:
@@ -155,7 +166,8 @@ def test_a_hostile_document_is_refused_in_one_sentence(world: Path, released: An
     mode = file.stat().st_mode
     manifest = (world / "signed" / "manifest.json").read_bytes()
     there, wrong = sorted(path.name for path in world.iterdir()), []
-    for kind, content in variants(name, sound):
+    tried = list(variants(name, sound))
+    for kind, content in tried if ALL else tried[list(DOCUMENTS).index(name) % SHARE :: SHARE]:
         file.unlink()
         if isinstance(content, bytes):
             file.write_bytes(content)
