@@ -126,6 +126,7 @@ def variants(name: str, content: bytes) -> Iterator[tuple[str, bytes | Callable[
     """Every hostile thing that is put into the place of a document."""
     yield from CONTENTS.items()
     if name.endswith(".yaml"):
+        yield "deep", b"[" * 1000  # PyYAML is slow
         yield "aliases", b"a: &a [x, x, x]\nb: &b [*a, *a, *a]\nc: &c [*b, *b, *b]\nd: [*c, *c, *c]\n"
         yield "a tag", b"!!python/object/apply:os.system ['true']\n"
     yield "cut", content[: len(content) // 2]
@@ -166,7 +167,7 @@ def test_a_hostile_document_is_refused_in_one_sentence(world: Path, released: An
     mode = file.stat().st_mode
     manifest = (world / "signed" / "manifest.json").read_bytes()
     there, wrong = sorted(path.name for path in world.iterdir()), []
-    tried = list(variants(name, sound))
+    tried = list(dict(variants(name, sound)).items())
     for kind, content in tried if ALL else tried[list(DOCUMENTS).index(name) % SHARE :: SHARE]:
         file.unlink()
         if isinstance(content, bytes):
@@ -194,7 +195,7 @@ def test_a_hostile_document_is_refused_in_one_sentence(world: Path, released: An
 
 
 @pytest.mark.parametrize(
-    "value", ["[" * 2000, "{a: ", "!!python/name:os", "2024-13-45", "&a [*a]", "\0", "9" * 5000, "~"]
+    "value", ["[" * 600, "{a: ", "!!python/name:os", "2024-13-45", "&a [*a]", "\0", "9" * 5000, "~"]
 )
 def test_a_hostile_setting_is_refused_in_one_sentence(world: Path, value: str) -> None:
     heard = io.StringIO()
