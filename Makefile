@@ -7,7 +7,7 @@ SEED ?= 0
 OUT ?= demo-output$(if $(filter-out 0,$(SEED)),-$(SEED))
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test check kill hostile cluster clean
+.PHONY: setup demo test check kill hostile cluster clients clean
 
 setup: $(STAMP)
 
@@ -36,6 +36,11 @@ hostile: setup
 # same bytes; a job that is cancelled goes on. Skipped with the reason where there is no SLURM
 cluster: setup
 	$(VENV)/bin/python benchmarks/cluster/check.py
+
+# bundles in every form, given to other people's software, each in an environment of its own; writes docs/clients.md.
+# A client that is not there is skipped with the reason
+clients: setup
+	$(VENV)/bin/python benchmarks/clients/check.py --install --write
 
 check: setup
 	$(VENV)/bin/ruff check src tests $(wildcard benchmarks)

@@ -203,11 +203,12 @@ def pseudonyms(n: int) -> list[str]:
 class Bench:
     """A real cohort of 60 subjects, a synthetic one of 12 cases, and evidence that keeps the default policy."""
 
-    def __init__(self, root: Path) -> None:
-        self.root, self.names = root, pseudonyms(60)
+    def __init__(self, root: Path, channel: str = "a", real: str = "real") -> None:
+        self.root, self.names, self.channels = root, pseudonyms(60), [Channel(channel, 0, 255)]
         ids = [f"{name}-0001" for name in self.names]
         self.key = load_key(key_path(None, root / "real"))
-        self.real = write_images(root / "real", fields(60, 0), "real", ids, self.names, key=self.key)
+        more: dict[str, Any] = {"key": self.key, "channels": self.channels}
+        self.real = write_images(root / real, fields(60, 0), "real", ids, self.names, **more)
         self.real_id = Cohort.open(self.real).id
         self.images = fields(12, 1)
         self.synthetic = self.cohort("synthetic")
@@ -217,7 +218,8 @@ class Bench:
         seen = [{"cohort": self.real_id, "splits": ["train"], "subjects": self.names}]
         ids = [f"synthetic-{i:06d}" for i in range(len(images))]
         return write_images(self.root / name, images, changes.pop("kind", "synthetic"), ids,
-                            **{"trained_on": seen, "seal": cohort_seal([], self.key), **changes})  # fmt: skip
+                            **{"trained_on": seen, "channels": self.channels, "seal": cohort_seal([], self.key),
+                               **changes})  # fmt: skip
 
     def evidence(self, cohort: Path | None = None, mark: str = "", **changed: list[Result] | None) -> list[Path]:
         """Write evidence of three kinds; a kind that is None is left out, given results replace those of their name."""
@@ -271,6 +273,12 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
+@pytest.fixture
+def mr_bench(tmp_path: Path) -> Bench:
+    """A bench whose channel every form has a name for, and whose real cohort lies in a folder with a telling name."""
+    return Bench(tmp_path, "t1", "CanaryHospital")
+
+
 @pytest.fixture(scope="session")
 def smooth() -> Callable[..., np.ndarray]:
     return fields
@@ -315,3 +323,41 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a bundle without a signature; tests copy it."""
     bench = Bench(tmp_path_factory.mktemp("plain"))
     return release_cohort(bench.synthetic, bench.evidence(), bench.root / "bundle", real=bench.real)
+
+
+def write_cases(
+    out: Path,
+    size: Sequence[int] = (12, 10),
+    dtype: str = "uint8",
+    bounds: tuple[int, int] = (0, 255),
+    channels: Sequence[str] = ("t1",),
+    n: int = 3,
+    spacing: str = "1.5 0.9 0.8",
+    **changes: Any,
+) -> Cohort:
+    """Write cases of noise; the label map of the first is empty, the class ``ill`` of the last missing."""
+    draw, (low, high) = np.random.default_rng(len(size)), bounds
+    settings: dict[str, Any] = {
+        "kind": "synthetic",
+        "modality": "MR",
+        "scheme": LabelScheme(("background", "tumour", "small cyst"), (0, 1, 2)),
+        "label_source": "sampled",
+        "provenance": Provenance("sample", {"generator": "diffusion"}, 3),
+        "classes": ["ill"],
+    } | changes
+    given = [Channel(name, low, high) for name in channels]
+    with CohortWriter(out, size=size, channels=given, dtype=dtype, **settings) as writer:
+        for i in range(n):
+            values = draw.uniform(low, high, (len(channels), *size))
+            image = (np.rint(values) if np.dtype(dtype).kind in "iu" else values).astype(dtype)
+            label = draw.integers(0, 3, size).astype(np.uint8) * np.uint8(i > 0)
+            name, ill = f"case-{i + 1:06d}", "" if i == n - 1 else str(i % 2)
+            row = {"case_id": name, "subject_id": name, "ill": ill}
+            row["spacing"] = " ".join(spacing.split()[-len(size) :])
+            writer.append(image if channels else None, label if settings["scheme"] else None, row)
+    return Cohort.open(out)
+
+
+@pytest.fixture
+def cases(tmp_path: Path) -> Callable[..., Cohort]:
+    return lambda name="given", **changes: write_cases(tmp_path / name, **changes)

@@ -65,6 +65,14 @@ FORGERIES: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
         lambda b, r: (b / "card.md").write_text((b / "card.md").read_text() + "\nAnonymous.\n"),
         "card.md is not what comes out",
     ),
+    "another licence": (
+        lambda b, r: (b / "README.md").write_text((b / "README.md").read_text().replace("Licence", "Licence CC0")),
+        "README.md is not what comes out",
+    ),
+    "another description": (
+        lambda b, r: edit(b / "croissant.json", lambda d: d.update(license="CC0")),
+        "croissant.json is not what comes out",
+    ),
     "a page of scripts": (
         lambda b, r: (b / "report" / "report.html").write_text("<script>alert(1)</script>"),
         "report/report.html is not what comes out",

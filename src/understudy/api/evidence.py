@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -13,6 +13,9 @@ from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
 from understudy.core.menu import Menu
 from understudy.core.result import Result, read_results
+
+if TYPE_CHECKING:
+    from understudy.release.loading import ReleasedCases
 
 STAGES: Menu[Any] = Menu(
     "understudy.evaluation",
@@ -151,6 +154,7 @@ def release(
     override: str | None = None,
     formats: Sequence[str] = ("folder",),
     sign: Path | str | None = None,
+    licence: str | None = None,
 ) -> Path:
     """Write what may leave the institution, a bundle, or refuse: each limit of the policy is held against the evidence.
 
@@ -163,6 +167,7 @@ def release(
         override: the reason to release although limits do not hold; the bundle says so for ever.
         formats: forms in which the cohort is stored, out of the menu of forms.
         sign: file of the private key that signs the bundle (``understudy key new``).
+        licence: of what is released, an SPDX identifier or an https address; default: that of the source data.
     """
     source = paths.folder(cohort, "cohort.json")
     folders = [paths.folder(path, "results.json") for path in evidence]
@@ -173,8 +178,28 @@ def release(
     limits = None if policy is None else Path(policy)
     key = None if sign is None else Path(sign)
     return release_cohort(
-        source, folders, out, policy=limits, real=original, override=override, formats=formats, sign=key
+        source,
+        folders,
+        out,
+        policy=limits,
+        real=original,
+        override=override,
+        formats=formats,
+        sign=key,
+        licence=licence,
     )
+
+
+def load_bundle(bundle: Path | str) -> "ReleasedCases":
+    """Open the cases of a bundle that :func:`release` made: what PyTorch's DataLoader and MONAI's Dataset take.
+
+    Raises:
+        UsageError: there is no bundle.
+        UnderstudyError: its manifest or its cohort is damaged, or was changed.
+    """
+    from understudy.release.loading import load_bundle as load
+
+    return load(bundle)
 
 
 def verify(bundle: Path | str, *, key: Path | str | None = None, against: Path | str | None = None) -> str:

@@ -1,6 +1,7 @@
 """``understudy release``: a synthetic cohort, a card and the PUBLIC evidence in one folder, behind a gate.
 
     bundle/
+      README.md            what a recipient finds, and code that loads it; croissant.json for libraries
       card.md card.json    what it is, whose data in aggregate, each limit with its number, what is not covered
       cohort/ ...          the de-identified cohort (deidentify.py), in each form that was asked for (formats/)
       evidence/KIND/       results.json, tables, curves, histograms, images of synthetic cases
@@ -37,6 +38,7 @@ from understudy.release.gate import all_checks, refuse
 from understudy.release.identifiers import forbidden_identifiers, refuse_names
 from understudy.release.policy import PolicyFile, read_policy
 from understudy.release.public import write_public
+from understudy.release.recipient import checked_licence, licence_of, write_recipient_files
 from understudy.release.recompute import refuse_other_numbers
 from understudy.release.signature import SIGNATURE, Signer, open_signer
 from understudy.report import write_report
@@ -55,24 +57,28 @@ def release_cohort(
     override: str | None = None,
     formats: Sequence[str] = ("folder",),
     sign: Path | None = None,
+    licence: str | None = None,
 ) -> Path:
     """Write a bundle, or refuse and say which limits do not hold; a finished bundle is not made twice.
 
     ``evidence`` are results folders about the synthetic cohort, and about what it was before screening; ``real`` is the
     folder of the real cohort behind it, that the bundle is compared with. ``policy`` is the file of the limits
     (default: the shipped one), ``override`` why the cohort is released although limits do not hold, which is written
-    into the bundle. The cohort is stored in each of ``formats``, out of ``FORMS``. ``sign`` is the file of the private
-    key that signs the bundle (signature.py).
+    into the bundle. The cohort is stored in each of ``formats``, out of ``FORMS``, under a ``licence`` (recipient.py).
+    ``sign`` is the file of the private key that signs the bundle (signature.py).
 
     Raises:
         UsageError: a wrong policy, form or key, cohorts of wrong kinds, an empty reason, ``out`` holds something else.
         UnderstudyError: evidence missing, older or of others, a limit that does not hold, something real in the bundle.
     """
-    forms = known_forms(formats)
+    forms, licence = known_forms(formats), checked_licence(licence)
     source, limits = Cohort.open(cohort), read_policy(policy)
+    for name in forms:
+        FORMS[name].refuse(source)
     known = open_evidence_set(source, evidence)
     signer = None if sign is None else open_signer(Path(sign), Path(out))
-    provenance = _request(source, known, limits, real is not None, override, forms, signer)
+    said = {"licence": licence, "source_licence": None if real is None else licence_of(Cohort.open(real))}
+    provenance = _request(source, known, limits, real is not None, override, forms, signer, said)
     if finished(out, MANIFEST, provenance):
         return Path(out)
     key = key_at_hand(None, Path(out))
@@ -87,6 +93,7 @@ def release_cohort(
     refuse(source, checks, override)
     with output_folder(out) as folder:
         released = _write_cohort(folder, source, forms, provenance)
+        write_recipient_files(folder, released, forms, licence, said["source_licence"])
         _write_evidence(folder, source, known, limits)
         rule = limits.policy.real_check
         compared = compare_with_real(folder, forms, original, rule) if original is not None else None
@@ -133,6 +140,7 @@ def _request(
     why: str | None,
     forms: Sequence[str],
     signer: Signer | None,
+    licences: dict[str, str | None],
 ) -> Provenance:
     """Return the request; evidence by the hash of its public part."""
     inputs = {"cohort": source.id, "real": known.real}
@@ -140,7 +148,7 @@ def _request(
     inputs |= {f"evidence.{i}.{f.section}": folder_hash(f.path, public=True)[:16] for i, f in enumerate(both)}
     config = {"generator": source.generator, "policy": limits.digest, "compared": compared, "override": why}
     config |= {"made_by": str(source.provenance.get("command", "not recorded")), "signer": signer and signer.public}
-    return Provenance("release", config | {"formats": list(forms)}, 0, inputs)
+    return Provenance("release", config | {"formats": list(forms), **licences}, 0, inputs)
 
 
 def _open_real(real: Path, source: Cohort, known: EvidenceSet, key: bytes | None) -> Cohort:

@@ -1,7 +1,8 @@
 """What of a bundle can be made again from its other parts is made again, and must come out the same.
 
 Evidence is built from its own fields (public.py), so that nothing further hides in it and every picture shows a case of
-the cohort; the report is drawn from that evidence; the card is filled from cohort, evidence, policy and verdict.
+the cohort; the report is drawn from that evidence; the card is filled from cohort, evidence, policy and verdict; README
+and croissant.json describe the cohort.
 Pictures of the report are compared as they are, and where another version of a library drew them, the page around them.
 **Checked** in tests/release/test_rebuild.py.
 """
@@ -20,22 +21,24 @@ from understudy.release.formats import FORMS
 from understudy.release.formats.folder import FILES, FOLDER
 from understudy.release.policy import PolicyFile
 from understudy.release.public import write_public
+from understudy.release.recipient import recipient_files
 from understudy.release.signature import SIGNATURE
 from understudy.report import write_report
 from understudy.report.reading import read_arrays
 
-OWN = ("card.md", "card.json", "gate.json", "policy.yaml")
+RECIPIENT = ("README.md", "croissant.json")
+OWN = ("card.md", "card.json", "gate.json", "policy.yaml", *RECIPIENT)
 REBUILT = ("evidence", "report")
 PICTURE = re.compile(rb"data:image/png;base64,[A-Za-z0-9+/=]+")
 
 
 def foreign_files(manifest: Manifest) -> list[str]:
     """Return which files of a bundle no release writes: beside its own, those of its forms, evidence and report."""
-    suffixes = {suffix for name in manifest.formats for suffix in FORMS[name].suffixes}
+    suffixes = {FORMS[name].folder: FORMS[name].suffixes for name in manifest.formats}
     wrong = []
     for name in sorted({*manifest.files} - {*OWN}):
         folder, inside, file = name.partition("/")
-        of_form = file in FILES if folder == FOLDER else Path(file).suffix in suffixes
+        of_form = file in FILES if folder == FOLDER else Path(file).suffix in suffixes.get(folder, ())
         if name in (MANIFEST, SIGNATURE) or not inside or not (folder in REBUILT or of_form):
             wrong.append(f"{name} is nothing that a release writes")
     return wrong
@@ -55,7 +58,10 @@ def differences(
         (made / "card.json").write_bytes(encoded(card))
         (made / "card.md").write_text(markdown(card), encoding="utf-8")
         (made / "gate.json").write_bytes(encoded(gate))
-        wrong = [name for name in ("card.json", "card.md", "gate.json") if not _same(made / name, bundle / name)[0]]
+        for name, content in recipient_files(bundle, cohort, *_asked(cohort)).items():
+            (made / name).write_text(content, encoding="utf-8")
+        own = ("card.json", "card.md", "gate.json", *RECIPIENT)
+        wrong = [name for name in own if not _same(made / name, bundle / name)[0]]
         if not wrong:
             _write_evidence(made, bundle, cohort, known)
             wrong, _ = _compared(made, bundle, "evidence")
@@ -63,6 +69,14 @@ def differences(
             write_report([made / one.path.relative_to(bundle) for one in known.released], made / "report")
             wrong, redrawn = _compared(made, bundle, "report")
     return [f"{name} is not what comes out of the rest of the bundle" for name in wrong], redrawn
+
+
+def _asked(cohort: Cohort) -> tuple[list[str], str | None, str | None]:
+    """Return the forms that a release was asked for, its licence and that of its source data."""
+    config = cohort.provenance["config"]
+    found = [config.get(name) for name in ("licence", "source_licence")]
+    own, source = (one if isinstance(one, str) else None for one in found)
+    return [str(name) for name in config.get("formats", [])], own, source
 
 
 def _write_evidence(made: Path, bundle: Path, cohort: Cohort, known: EvidenceSet) -> None:
