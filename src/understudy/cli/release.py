@@ -53,8 +53,10 @@ def release(
         show("release", {**request, "formats": forms, "sign": sign, "licence": licence, "policy": limits})
         return
     with writing(out):
-        more = {"formats": forms, "sign": sign, "licence": licence}
-        us.release(cohort, folders, out, policy=policy, real=real, override=override, **more)
+        us.release(
+            cohort, folders, out,
+            policy=policy, real=real, override=override, formats=forms, sign=sign, licence=licence,
+        )  # fmt: skip
     if override is not None:
         typer.echo("warning: released over its policy; `understudy verify` will say so")
     typer.echo(f"bundle: {out}")
