@@ -318,7 +318,7 @@ def main() -> int:
     parser.add_argument("--environments", type=Path, default=Path(".clients"), help="an environment a client")
     parser.add_argument("--install", action="store_true", help="make environments that are missing, from PyPI")
     parser.add_argument("--write", action="store_true", help="write docs/clients.md")
-    parser.add_argument("--only", help="one client")
+    parser.add_argument("--only", choices=CLIENTS, help="one client; the page is not written")
     options = parser.parse_args()
     shutil.rmtree(options.out, ignore_errors=True)
     options.out.mkdir(parents=True)
@@ -330,7 +330,7 @@ def main() -> int:
             verdict, told = check(bundle, name, where)
             rows.append((name, said, CLIENTS[name][0], bundle.name, verdict, told))
             print(f"{name} {said}, {bundle.name}: {verdict}: {told}", flush=True)
-    if options.write:
+    if options.write and not options.only:
         PAGE.write_text(page(rows))
     failed = any(row[4] == "FAILED" for row in rows)
     if not failed:
