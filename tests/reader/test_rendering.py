@@ -58,5 +58,5 @@ def test_what_is_missing_is_told(cohorts: dict[str, Path]) -> None:
     cohort.images = cohort.labels = None
     with pytest.raises(UnderstudyError, match="has none"):
         pixels(cohort, 0, 255)
-    with pytest.raises(UnderstudyError, match="leave labels"):
+    with pytest.raises(UnderstudyError, match="leave labels and annotation out"):
         label_map(cohort, 0)
