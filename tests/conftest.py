@@ -198,6 +198,12 @@ def forked(offline: None, key_file: Path) -> Any:
     return _beside("forked").Forked()
 
 
+@pytest.fixture(scope="session")
+def devtools() -> ModuleType:
+    """Return the headless browser, tests/browser.py."""
+    return _beside("browser")
+
+
 def write_classes(out: Path, size: int = 8, high: float = 500, labels: bool = True, subjects: int = 24) -> Cohort:
     """Noise, brighter on the left where a case is ill; class combinations (1, 0), (0, 1) often and (1, 1) once."""
     random = np.random.default_rng(0)

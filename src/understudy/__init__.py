@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from understudy.api.data import import_phantom as import_phantom
     from understudy.api.data import preview_import as preview_import
     from understudy.api.evidence import evaluate as evaluate
+    from understudy.api.evidence import load_bundle as load_bundle
     from understudy.api.evidence import release as release
     from understudy.api.evidence import report as report
     from understudy.api.evidence import verify as verify
@@ -40,7 +41,7 @@ __version__ = "0.1.0"
 _WHERE = {
     "api.data": ("import_cohort", "import_folder", "import_phantom", "preview_import"),
     "api.generators": ("classify", "condition", "load", "sample", "segment", "train"),
-    "api.evidence": ("evaluate", "release", "report", "verify"),
+    "api.evidence": ("evaluate", "load_bundle", "release", "report", "verify"),
     "core.cohort": ("Cohort",),
 }
 _PLACES = {name: place for place, names in _WHERE.items() for name in names}

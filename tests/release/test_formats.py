@@ -1,5 +1,6 @@
 """The contract of every release form: what is written reads back as the same cohort, and nothing else is touched."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,22 +8,30 @@ import numpy as np
 import pytest
 
 from understudy.core.cohort import Cohort
+from understudy.core.encoding import Channel
 from understudy.core.errors import UsageError
 from understudy.core.menu import Menu
 from understudy.core.provenance import Provenance
-from understudy.release import disclosure, package, verify
+from understudy.release import croissant, disclosure, package, rebuild, recipient, verify
 from understudy.release.deidentify import write_deidentified
 from understudy.release.formats import FORMS
 from understudy.release.formats.form import Form
 from understudy.release.package import known_forms, release_cohort
 from understudy.release.verify import verify_bundle
 
+REFUSED = {("nnunet", "images"), ("nnunet", "labels"), ("bids", "images"), ("dicom", "images")}
+
 
 @pytest.mark.parametrize("without", ["nothing", "images", "labels"])
 @pytest.mark.parametrize("name", list(FORMS))
 def test_what_is_written_reads_back_as_the_same_cohort(bench: Any, tmp_path: Path, name: str, without: str) -> None:
     less: dict[str, Any] = {"nothing": {}, "images": {"channels": []}, "labels": {"scheme": None, "label_source": None}}
-    source = Cohort.open(bench.cohort("given", **less[without]))
+    source = Cohort.open(bench.cohort("given", **{"channels": [Channel("t1", 0, 255)]} | less[without]))
+    if (name, without) in REFUSED:
+        with pytest.raises(UsageError, match=r"given .*: choose nifti"):
+            FORMS[name].refuse(source)
+        return
+    FORMS[name].refuse(source)
     write_deidentified(source, tmp_path / "plain", Provenance("release"))
     given, bundle = Cohort.open(tmp_path / "plain"), tmp_path / "made"
     bundle.mkdir()
@@ -43,15 +52,26 @@ def test_what_is_written_reads_back_as_the_same_cohort(bench: Any, tmp_path: Pat
 class ToyForm:
     """A form of two files; what it reads back is a cohort written anew."""
 
+    folder = "toy"
     suffixes = frozenset({".toy"})
+    table = "toy/cases.csv.toy"
+    pictures = "toy/*.npy.toy"
+    media_type = "application/x-toy"
+    holds = "toys"
 
     def __init__(self, scratch: Path) -> None:
         self.scratch = scratch
+
+    def refuse(self, cohort: Cohort) -> None:
+        pass
 
     def write(self, bundle: Path, cohort: Cohort) -> None:
         (bundle / "toy").mkdir()
         for file in cohort.path.iterdir():
             (bundle / "toy" / f"{file.name}.toy").write_bytes(file.read_bytes())
+
+    def files(self, bundle: Path, channels: Sequence[str], i: int) -> None:
+        return None
 
     def read(self, bundle: Path) -> Cohort:
         self.scratch.mkdir(exist_ok=True)
@@ -65,7 +85,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second form in the menu, as one line there would add it."""
     menu: Menu[Form] = Menu("understudy.release.formats", folder="folder:FORM")
     menu["toy"] = ToyForm(tmp_path / "scratch")
-    for module in (package, verify, disclosure):
+    for module in (package, verify, disclosure, croissant, rebuild, recipient):
         monkeypatch.setattr(module, "FORMS", menu)
 
 

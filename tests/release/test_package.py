@@ -21,14 +21,15 @@ def bundle(bench: Any) -> Path:
 
 def test_the_bundle_is_whole_and_verifies(bench: Any, bundle: Path) -> None:
     assert sorted(path.name for path in bundle.iterdir()) == [
-        "card.json", "card.md", "cohort", "evidence", "gate.json", "manifest.json", "policy.yaml", "report"
+        "README.md", "card.json", "card.md", "cohort", "croissant.json", "evidence", "gate.json", "manifest.json",
+        "policy.yaml", "report",
     ]  # fmt: skip
     assert sorted(p.relative_to(bundle).as_posix() for p in (bundle / "evidence").rglob("*.*")) == [
         "evidence/attacks/results.json", "evidence/audit/results.json", "evidence/privacy/results.json"
     ]  # fmt: skip
     assert (bundle / "policy.yaml").read_bytes() == read_policy().content
     assert "PUBLIC EDITION" in (bundle / "report" / "report.html").read_text()
-    assert verify_bundle(bundle).startswith("13 files have their hashes")
+    assert verify_bundle(bundle).startswith("15 files have their hashes")
     assert "bundle" not in str([p for p in bench.root.iterdir() if p.name.startswith(".")])
 
 
@@ -88,7 +89,7 @@ def test_evidence_whose_request_could_name_a_path_is_refused(bench: Any, command
     data["provenance"]["command"] = command
     file.write_text(json.dumps(data))
     before, above = bench.listing(), sorted(bench.root.parent.iterdir())
-    with pytest.raises(UnderstudyError, match="should name the request `evaluate NAME` that made it") as refused:
+    with pytest.raises(UnderstudyError, match="should name the request, `evaluate NAME` or `reader") as refused:
         release_cohort(bench.synthetic, evidence, bench.root / "out", real=bench.real)
     assert "\n" not in str(refused.value) and "\0" not in str(refused.value)
     assert bench.listing() == before and sorted(bench.root.parent.iterdir()) == above

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -13,6 +13,9 @@ from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
 from understudy.core.menu import Menu
 from understudy.core.result import Result, read_results
+
+if TYPE_CHECKING:
+    from understudy.release.loading import ReleasedCases
 
 STAGES: Menu[Any] = Menu(
     "understudy.evaluation",
@@ -150,6 +153,8 @@ def release(
     real: Path | str | None = None,
     override: str | None = None,
     formats: Sequence[str] = ("folder",),
+    sign: Path | str | None = None,
+    licence: str | None = None,
 ) -> Path:
     """Write what may leave the institution, a bundle, or refuse: each limit of the policy is held against the evidence.
 
@@ -161,6 +166,8 @@ def release(
         real: the real cohort: nothing of it may be in the bundle.
         override: the reason to release although limits do not hold; the bundle says so for ever.
         formats: forms in which the cohort is stored, out of the menu of forms.
+        sign: file of the private key that signs the bundle (``understudy key new``).
+        licence: of what is released, an SPDX identifier or an https address; default: that of the source data.
     """
     source = paths.folder(cohort, "cohort.json")
     folders = [paths.folder(path, "results.json") for path in evidence]
@@ -169,16 +176,45 @@ def release(
     from understudy.release.package import release_cohort
 
     limits = None if policy is None else Path(policy)
-    return release_cohort(source, folders, out, policy=limits, real=original, override=override, formats=formats)
+    key = None if sign is None else Path(sign)
+    return release_cohort(
+        source,
+        folders,
+        out,
+        policy=limits,
+        real=original,
+        override=override,
+        formats=formats,
+        sign=key,
+        licence=licence,
+    )
 
 
-def verify(bundle: Path | str) -> str:
+def load_bundle(bundle: Path | str) -> "ReleasedCases":
+    """Open the cases of a bundle that :func:`release` made: what PyTorch's DataLoader and MONAI's Dataset take.
+
+    Raises:
+        UsageError: there is no bundle.
+        UnderstudyError: its manifest or its cohort is damaged, or was changed.
+    """
+    from understudy.release.loading import load_bundle as load
+
+    return load(bundle)
+
+
+def verify(bundle: Path | str, *, key: Path | str | None = None, against: Path | str | None = None) -> str:
     """Check every file of a bundle that :func:`release` made, judge every limit again, and say what was checked.
+
+    Args:
+        bundle: the folder that :func:`release` made.
+        key: file of the public key of the signer whom you trust; without one, integrity alone is checked.
+        against: the real cohort behind it, for those who hold it: compared with the bundle again.
 
     Raises:
         UnderstudyError: what is wrong with it, or that it was released over its policy, and why.
     """
     path = paths.folder(bundle, "manifest.json")
+    original = None if against is None else paths.folder(against, "cohort.json")
     from understudy.release.verify import verify_bundle
 
-    return verify_bundle(path)
+    return verify_bundle(path, None if key is None else Path(key), original)

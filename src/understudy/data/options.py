@@ -61,6 +61,11 @@ class ImportOptions(BaseModel):
     )
     draw: int = Field(0, ge=0, description="seed of that draw")
     modality: str = Field("", description="for the record, e.g. MR")
+    licence: str | None = Field(
+        None,
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9.+-]{0,63}|https://[A-Za-z0-9./_~%?=&#+:-]{1,200})$",
+        description="of the data, an SPDX identifier such as CC-BY-4.0 or an https address: a release tells it",
+    )
     key: Path | None = Field(
         None,
         description="file of the secret that makes pseudonyms; default: the user's own",
@@ -89,7 +94,7 @@ class ImportOptions(BaseModel):
 
     def recorded(self) -> dict[str, Any]:
         """Return the options that may stand in a cohort: none that is, or may quote, a path or a file name."""
-        rare = ("train_subjects", "unlabelled_beyond", "synthetic", "leave_out", "fold")
+        rare = ("train_subjects", "unlabelled_beyond", "synthetic", "leave_out", "fold", "licence")
         silent = {name for name in rare if not getattr(self, name, None)}
         silent |= {"draw"} if {"train_subjects", "unlabelled_beyond"} <= silent else set()
         return self.model_dump(mode="json", exclude=set(self.UNRECORDED | silent))

@@ -59,8 +59,8 @@ TRIMMED = 0.1  # of the pixels, an outline's
 BATCH = 256  # real cases compared at once
 PICTURE_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"pHYs", b"sRGB", b"gAMA", b"tRNS"}
 Box = tuple[int, int, int, int]
-TEXTS = {".json", ".csv", ".html", ".md", ".yaml"}
-KNOWN = {*TEXTS, ".npy", ".npz", ".png"}
+TEXTS = {".json", ".csv", ".tsv", ".html", ".md", ".yaml"}
+KNOWN = {*TEXTS, ".npy", ".npz", ".png", ".sig"}
 
 
 class Comparison(BaseModel):
@@ -88,17 +88,13 @@ def compare_with_real(folder: Path, forms: Sequence[str], real: Cohort, rule: Re
     for file in files:
         if file.suffix not in known:
             raise UnderstudyError(f"release is refused: {_name(file, folder)} is of a kind that is not looked into")
-    searched, near = refuse_names(folder, forbidden), -1.0
-    for name in forms:
-        released = FORMS[name].read(folder)
-        refuse_unfitting(real, released, labels=False)
-        owned = released.label_source in PATIENTS_OWN  # a policy that let these in knows whose they are
-        images = RealImages(real, None if owned else rule.label_voxels)
-        near = max(near, _compare_cohort(released, images, rule, name))
+    searched = refuse_names(folder, forbidden)
+    images, near = _compare_forms(folder, forms, real, rule)
     for file in folder.rglob("*.npz"):
         near = max(near, _compare_arrays(read_arrays(file), images, rule, _name(file, folder)))
     _refuse_numbers(folder, files, RealNumbers(real))
-    drawn, n = _compare_pictures(folder, files, real, rule)
+    cases = {FORMS[name].folder for name in forms}  # whose pictures were compared as the cohort
+    drawn, n = _compare_pictures(folder, [f for f in files if f.relative_to(folder).parts[0] not in cases], real, rule)
     return Comparison(
         files=searched,
         real_cases=len(real),
@@ -190,6 +186,19 @@ def _cohort_planes(cohort: Cohort) -> Iterator[np.ndarray]:
     for start in range(0, len(cohort) if cohort.images is not None else 0, ROWS):
         assert cohort.images is not None
         yield planes(cohort.encoding.encode_images(np.asarray(cohort.images[start : start + ROWS])))
+
+
+def _compare_forms(folder: Path, forms: Sequence[str], real: Cohort, rule: RealCheck) -> tuple[RealImages, float]:
+    """Return the real images, and the highest r of the cohort in any form; forms that hold one cohort count once."""
+    released = [FORMS[name].read(folder) for name in forms]
+    for one in released:
+        refuse_unfitting(real, one, labels=False)
+        if len(released) > 1:
+            one.verify()  # so that cohorts of one id are equal
+    owned = released[0].label_source in PATIENTS_OWN  # a policy that let these in knows whose they are
+    images = RealImages(real, None if owned else rule.label_voxels)
+    once = {one.id: (name, one) for name, one in reversed(list(zip(forms, released, strict=True)))}
+    return images, max(_compare_cohort(one, images, rule, name) for name, one in once.values())
 
 
 def _compare_cohort(released: Cohort, images: RealImages, rule: RealCheck, form: str) -> float:

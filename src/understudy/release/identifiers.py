@@ -6,8 +6,10 @@ arrays are opened and searched too, as is text in them. Names of fewer than six 
 are not looked for; how many is said. **Checked** in tests/release/test_identifiers.py.
 """
 
+import gzip
 import hashlib
 import re
+import zlib
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -121,7 +123,18 @@ def _parts(file: Path, name: str) -> Parts:
             yield "its bytes", data
             for embedded in EMBEDDED.findall(data) if file.suffix == ".html" else ():
                 yield "an embedded picture", b64decode(embedded)
+    if file.suffix == ".gz":
+        yield "what is packed in it", _unpacked(file)
     if file.suffix == ".npz":
         for title, array in read_arrays(file).items():
             text = "\n".join(array.ravel().tolist()) if array.dtype.kind == "U" else ""
             yield f"the array {title}", title.encode() + b"\n" + (text.encode() or array.tobytes())
+
+
+def _unpacked(file: Path) -> bytes:
+    try:
+        return gzip.decompress(file.read_bytes())
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UnderstudyError(
+            f"release is refused: {file.name} should be a gzip file, and is none ({error})"
+        ) from error

@@ -15,6 +15,8 @@ from understudy.evaluation.privacy.stage import evaluate_privacy
 Write = Callable[..., Path]
 TRAINED_ON = [{"cohort": "x", "splits": ["train"], "subjects": [f"patient{i}" for i in range(4, 16)]}]
 
+pytestmark = pytest.mark.usefixtures("small_bank")
+
 
 def images(n: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (n, 2, 8, 8)).astype(np.uint8)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from understudy.core.result import Result, read_results
 from understudy.evaluation.privacy.attacks import ATTACKS
@@ -14,6 +15,8 @@ from understudy.evaluation.privacy.stage import evaluate_privacy
 
 Write = Callable[..., Path]
 PIXELS = PrivacyConfig(matchers=("pixels",), bootstrap=100)
+
+pytestmark = pytest.mark.usefixtures("small_bank")
 
 
 def images(n: int, seed: int) -> np.ndarray:

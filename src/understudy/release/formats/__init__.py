@@ -3,4 +3,12 @@
 from understudy.core.menu import Menu
 from understudy.release.formats.form import Form
 
-FORMS: Menu[Form] = Menu("understudy.release.formats", folder="folder:FORM")
+FORMS: Menu[Form] = Menu(
+    "understudy.release.formats",
+    folder="folder:FORM",
+    nifti="nifti:FORM",
+    png="png:FORM",
+    nnunet="nnunet:FORM",
+    bids="bids:FORM",
+    dicom="dicom:FORM",
+)

@@ -5,9 +5,11 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from understudy.core.cohort import Cohort
+from understudy.release.formats.read_back import CaseFiles
 
 FOLDER = "cohort"
 FILES = ("cohort.json", "cases.csv", "images.npy", "labels.npy")
@@ -16,7 +18,15 @@ FILES = ("cohort.json", "cases.csv", "images.npy", "labels.npy")
 class FolderForm:
     """Store a cohort as it is."""
 
+    folder = FOLDER
     suffixes = frozenset({".json", ".csv", ".npy"})
+    table = "cohort/cases.csv"
+    pictures = "cohort/*.npy"
+    media_type = "application/x-npy"
+    holds = "NumPy arrays `images.npy` and `labels.npy`, and the case table `cases.csv`"
+
+    def refuse(self, cohort: Cohort) -> None:
+        """Refuse nothing: every cohort is one."""
 
     def write(self, bundle: Path, cohort: Cohort) -> None:
         """Link or copy the files of a cohort into ``bundle/cohort``."""
@@ -24,6 +34,10 @@ class FolderForm:
         for name in FILES:
             if (cohort.path / name).is_file():
                 _link_or_copy(cohort.path / name, bundle / FOLDER / name)
+
+    def files(self, bundle: Path, channels: Sequence[str], i: int) -> CaseFiles | None:
+        """Return None: all cases share two files."""
+        return None
 
     def read(self, bundle: Path) -> Cohort:
         """Open ``bundle/cohort``."""

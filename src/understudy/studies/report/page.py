@@ -41,6 +41,7 @@ RESULTS = {  # of each evaluation, the numbers of its default table
     "privacy": ("privacy.copies.flagged", "privacy.copies.expected", "privacy.copies.flagged_share", BEST_ATTACK),
     "consistency": ("consistency.synthetic.dice", "consistency.synthetic.below", "consistency.real.dice"),
     "interrater": ("interrater.dice", "interrater.hd95"),
+    "reader": ("reader.auc", "reader.equivalence_p", "reader.right", "reader.fooled", "reader.agreement.fleiss"),
 }  # fmt: skip
 COLUMNS = 6  # of the default table of an evaluation that RESULTS has not
 

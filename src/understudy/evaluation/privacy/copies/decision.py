@@ -99,7 +99,8 @@ class CopyDecision:
     def __init__(
         self, matched: dict[str, NearestTwo], subjects: np.ndarray, note: str, rate: float, draws: int, seed: int
     ) -> None:
-        scores = {name: near.score for name, near in matched.items()}
+        one_of_two = {"pixels"} if "whole" in matched else set()  # the one sees all that the other sees
+        scores = {name: near.score for name, near in matched.items() if name not in one_of_two}
         self.scale = ScoreScale(scores, subjects, rate)
         if not self.scale.names:
             raise UnderstudyError(

@@ -1,0 +1,154 @@
+"""What a recipient finds first in a bundle: README.md, with a few lines of code for each library, and croissant.json.
+
+The licence is what ``release --licence`` says, or else what the source data were imported with. Where the two differ
+both are told, since a licence of the source may bind what is made from it: whether it does is for lawyers.
+**Checked** in tests/release/test_recipient.py; its code runs in tests/release/test_loading.py and benchmarks/clients.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from understudy.core.cohort import Cohort
+from understudy.core.encoding import Channel
+from understudy.core.errors import UsageError
+from understudy.core.provenance import code_version
+from understudy.release.croissant import croissant
+from understudy.release.formats import FORMS
+
+LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}|https://[A-Za-z0-9./_~%?=&#+:-]{1,200}")
+NOT_STATED = "not stated: ask who released it before you use or share it"
+CASES = """
+    import understudy as us
+    cases = us.load_bundle("BUNDLE")
+    cases[0]
+"""
+ARRAYS = """
+PyTorch:
+
+    import torch, understudy as us
+    cases = us.load_bundle("BUNDLE")
+    loader = torch.utils.data.DataLoader(cases, batch_size=8, shuffle=True)
+    for batch in loader:
+        batch["image"], batch["label"]
+"""
+MONAI = """
+MONAI, from the files:
+
+    import monai, understudy as us
+    cases = us.load_bundle("BUNDLE").files()
+    load = monai.transforms.LoadImaged(["image", "label"], ensure_channel_first=True)
+    data = monai.data.Dataset(cases, load)
+"""
+TORCHIO = """
+TorchIO, from the files:
+
+    import torchio as tio, understudy as us
+    cases = us.load_bundle("BUNDLE").files()
+    subjects = [tio.Subject(image=tio.ScalarImage(c["image"]), label=tio.LabelMap(c["label"])) for c in cases]
+    data = tio.SubjectsDataset(subjects)
+"""
+NUMPY = """
+NumPy alone:
+
+    import numpy as np
+    images = np.load("BUNDLE/cohort/images.npy", mmap_mode="r")
+    labels = np.load("BUNDLE/cohort/labels.npy", mmap_mode="r")
+"""
+
+
+def checked_licence(licence: str | None) -> str | None:
+    """Return a licence: an SPDX identifier such as CC-BY-4.0, or an https address; UsageError for anything else."""
+    if licence is not None and not LICENCE.fullmatch(licence):
+        raise UsageError(
+            f"a licence is an identifier of SPDX, such as CC-BY-4.0, or an https address; found {licence[:200]!r}"
+        )
+    return licence
+
+
+def licence_of(real: Cohort) -> str | None:
+    """Return the licence that the source data were imported with, where one was said."""
+    said = real.provenance.get("config", {}).get("licence")
+    return said if isinstance(said, str) and LICENCE.fullmatch(said) else None
+
+
+def recipient_files(
+    bundle: Path, released: Cohort, forms: Sequence[str], licence: str | None, source: str | None
+) -> dict[str, str]:
+    """Return README.md and croissant.json, with the licence of the release and that of its source data, if known."""
+    about = croissant(bundle, released, forms, _address(licence or source))
+    told = readme(released, forms, licence_told(licence, source))
+    return {"README.md": told, "croissant.json": json.dumps(about, indent=1) + "\n"}
+
+
+def write_recipient_files(
+    bundle: Path, released: Cohort, forms: Sequence[str], licence: str | None, source: str | None
+) -> None:
+    """Write :func:`recipient_files` into a bundle."""
+    for name, content in recipient_files(bundle, released, forms, licence, source).items():
+        (bundle / name).write_text(content, encoding="utf-8")
+
+
+def licence_told(licence: str | None, source: str | None) -> str:
+    """Return what is to be said of the licence of a release and that of its source data."""
+    if licence and source and licence != source:
+        return f"{licence}; the source data are under {source}"
+    return licence or source or NOT_STATED
+
+
+def _address(licence: str | None) -> str:
+    if licence is None:
+        return NOT_STATED
+    return licence if licence.startswith("https:") else f"https://spdx.org/licenses/{licence}"
+
+
+def readme(released: Cohort, forms: Sequence[str], licence: str) -> str:
+    """Return README.md."""
+    parts = ["images"] * (released.images is not None) + ["label maps"] * (released.labels is not None)
+    lines = [
+        f"# Synthetic {released.modality} cases",
+        "",
+        f"{len(released):,} {released.kind} cases with {' and '.join(parts)}, made by understudy {code_version()}.",
+        "`card.md` says what they are, what was measured, and what is not covered: read it first.",
+        "",
+        f"Licence: {licence}.",
+        "",
+        "## What is here",
+        "",
+        *(f"- `{FORMS[form].folder}/`: {FORMS[form].holds}" for form in forms),
+        "- `card.md`, `evidence/`, `report/`: what was measured. `manifest.json`: the hash of every file",
+        "- `croissant.json`: this data set described for search engines and libraries",
+        "",
+        "`understudy verify BUNDLE` checks that nothing was changed. All forms hold the same cases.",
+        "",
+        *_facts(released),
+        "",
+        "## Load it",
+        _code(released, forms).rstrip(),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _facts(released: Cohort) -> list[str]:
+    """What a recipient needs to know to read the arrays."""
+    told = [f"- Channel {c}: {one.name}, {one.low:g} to {one.high:g}" for c, one in enumerate(_channels(released))]
+    names = enumerate(released.scheme.names if released.scheme else ())
+    told += [f"- Label {k}: {name}" for k, name in names]
+    told += [f"- Class of a case: {name}" for name in released.classes]
+    if not any(released.spacing_mm(i) for i in range(len(released))):
+        told.append("- The spacing is not known: files that must state one say 1 mm")
+    return [*told, "- Slices run to superior, rows to posterior, columns to left, where the source was oriented so"]
+
+
+def _channels(released: Cohort) -> Sequence[Channel]:
+    return released.encoding.channels
+
+
+def _code(released: Cohort, forms: Sequence[str]) -> str:
+    """The examples that run on this bundle."""
+    both = released.images is not None and released.labels is not None
+    files = any(FORMS[form].files(Path(), [one.name for one in _channels(released)], 0) for form in forms)
+    arrays = NUMPY if both and "folder" in forms else ""
+    return (ARRAYS if both else CASES) + (MONAI + TORCHIO if both and files else "") + arrays
