@@ -14,7 +14,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
-PRELOADED = ["understudy.cli.main", "understudy.synthesis.sample", "understudy.data.importing"]
+PRELOADED = ["lightning_fabric", "understudy.cli.main", "understudy.synthesis.sample", "understudy.data.importing"]
 BEGIN = """
 import os, sys
 sys.argv = arguments

@@ -35,17 +35,17 @@ from understudy.release.recipient import write_recipient_files
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parents[1] / "docs" / "clients.md"
 DEBIAN = "apt-get install -y --no-install-recommends dicom3tools dcmtk orthanc dcm2niix"
-SHARED = "shared"  # an environment that sees the packages of this one, such as torch
-ENVIRONMENTS: dict[str, tuple[str, ...]] = {
-    "bids-validator-deno": ("bids-validator-deno==3.0.2",),
-    "mlcroissant": ("mlcroissant==1.1.1",),
-    "dicomqc": ("dicomqc==0.2.0",),
-    "torchio": (SHARED, "torchio==1.2.1"),
+SHARED = ("shared",)  # an environment that sees the packages of this one, such as torch
+ENVIRONMENTS: dict[str, tuple[tuple[str, ...], ...]] = {  # what pip is called with, call by call
+    "bids-validator-deno": (("bids-validator-deno==3.0.2",),),
+    "mlcroissant": (("mlcroissant==1.1.1",),),
+    "dicomqc": (("dicomqc==0.2.0",),),
+    "torchio": (SHARED, ("torchio==1.2.1",)),
     "nnunet": (
-        SHARED, "--no-deps", "nnunetv2==2.8.1", "batchgenerators==0.25.5", "batchgeneratorsv2==0.3.6",
-        "acvl-utils==0.2.6", "dynamic-network-architectures==0.4.4", "blosc2", "ndindex", "numexpr", "msgpack",
-        "requests", "urllib3", "certifi", "idna", "charset-normalizer", "future", "pandas", "python-dateutil", "six",
-        "pytz", "tzdata", "tqdm",
+        SHARED,
+        ("--no-deps", "nnunetv2==2.8.1", "batchgenerators==0.25.5", "batchgeneratorsv2==0.3.6", "acvl-utils==0.2.6",
+         "dynamic-network-architectures==0.4.4"),
+        ("blosc2==4.14.1", "pandas==3.1.1", "tqdm==4.70.1", "requests==2.34.2", "future==1.0.0"),
     ),
 }  # fmt: skip
 CASES = 3
@@ -153,14 +153,15 @@ class Environments:
         return place
 
     def _make(self, name: str, place: Path) -> None:
-        packages = [part for part in ENVIRONMENTS[name] if part != SHARED]
         try:
             run(sys.executable, "-m", "venv", self.folder / name)
             if SHARED in ENVIRONMENTS[name]:
                 ours = next(path for path in sys.path if path.endswith("site-packages"))
                 target = next((self.folder / name / "lib").glob("python3.*")) / "site-packages" / "shared.pth"
                 target.write_text(f"{ours}\n")
-            run(place, "-m", "pip", "install", "--quiet", *packages)
+            for packages in ENVIRONMENTS[name]:
+                if packages != SHARED:
+                    run(place, "-m", "pip", "install", "--quiet", *packages)
         except RefusedError as error:
             raise SkippedError(f"its environment could not be made: {error}") from error
 

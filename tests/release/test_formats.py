@@ -85,7 +85,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second form in the menu, as one line there would add it."""
     menu: Menu[Form] = Menu("understudy.release.formats", folder="folder:FORM")
     menu["toy"] = ToyForm(tmp_path / "scratch")
-    for module in (package, verify, disclosure, croissant, rebuild, recipient):
+    for module in (package, verify, rebuild, disclosure, croissant, recipient):
         monkeypatch.setattr(module, "FORMS", menu)
 
 

@@ -87,7 +87,8 @@ def test_content_that_disagrees_is_noticed_though_its_hashes_fit(
         ({"cohort": "x"}, "the cohort's id is not the manifest's"),
         ({"override": "x"}, "different overrides"),
         ({"formats": ["folder", "folder"]}, "each once; found folder, folder"),
-        ({"formats": []}, "found none"),
+        ({"formats": []}, "cohort.cases.csv is nothing that a release writes"),
+        ({"formats": ["paper"]}, "cohort.cases.csv is nothing that a release writes"),
         ({"signer": "0" * 64}, "manifest.sig is missing"),
     ):
         forged = Path(shutil.copytree(plain, tmp_path / "forged"))

@@ -34,11 +34,12 @@ PICTURE = re.compile(rb"data:image/png;base64,[A-Za-z0-9+/=]+")
 
 def foreign_files(manifest: Manifest) -> list[str]:
     """Return which files of a bundle no release writes: beside its own, those of its forms, evidence and report."""
-    suffixes = {FORMS[name].folder: FORMS[name].suffixes for name in manifest.formats}
+    forms = [FORMS[name] for name in manifest.formats if name in FORMS]  # others are refused
+    suffixes = {form.folder: form.suffixes for form in forms}
     wrong = []
     for name in sorted({*manifest.files} - {*OWN}):
         folder, inside, file = name.partition("/")
-        of_form = file in FILES if folder == FOLDER else Path(file).suffix in suffixes.get(folder, ())
+        of_form = Path(file).suffix in suffixes.get(folder, ()) and (folder != FOLDER or file in FILES)
         if name in (MANIFEST, SIGNATURE) or not inside or not (folder in REBUILT or of_form):
             wrong.append(f"{name} is nothing that a release writes")
     return wrong
