@@ -110,6 +110,9 @@ def test_planted_errors_scales_and_pairs() -> None:
     assert results["reader.outline.found"].value == pytest.approx(3 / 5)
     assert results["reader.outline.rejected"].value == pytest.approx(1 / 15)
     assert results["reader.realism.real"].value == 2 and results["reader.realism.difference"].value == -1
+    guessed = lambda r: [{"outline": True, "realism": (p * r) % 2} for p in range(20)]  # noqa: E731
+    scale = found(readings(RATINGS, TRUTH, plan, wrong, guessed))["reader.realism.synthetic"]
+    assert 1 <= scale.low < scale.value < scale.high <= 2  # an interval ends where the scale does
     pairs = found(readings(RATINGS, ["gan"] * 20, StudyPlan(pairs=True)))
     assert pairs["reader.pairs"].value == pytest.approx(np.mean(RATINGS > 5)) and "reader.auc" not in pairs
 

@@ -202,11 +202,14 @@ class Findings:
         fakes = self.readings.synthetic
         real, synthetic = means(values[:, ~fakes]), means(values[:, fakes])
         apart = Averages(synthetic.values - real.values, synthetic.covariance + real.covariance)
+        of_means, of_differences = (1.0, float(points)), (1.0 - points, points - 1.0)  # bounds
         for part, one, n in (("real", real, (~fakes).sum()), ("synthetic", synthetic, fakes.sum()),
                              ("difference", apart, len(fakes))):  # fmt: skip
             ends: tuple[float | None, float | None] = (None, None)
             if len(one.values) > 1:
-                ends = over_readers(one).interval()
+                least, most = of_differences if part == "difference" else of_means
+                low, high = over_readers(one).interval()
+                ends = max(least, low), min(most, high)
             note = f"mean of 1 to {points}" + (", synthetic - real" if part == "difference" else "")
             yield Result(f"{name}.{part}", float(one.values.mean()), *ends, "", "", int(n), self.seed, note)
 
