@@ -1,7 +1,7 @@
 """``understudy release``: a cohort, a card and the public evidence as one folder, behind a gate that refuses."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -53,8 +53,8 @@ def release(
         show("release", {**request, "formats": forms, "sign": sign, "licence": licence, "policy": limits})
         return
     with writing(out):
-        more = {"formats": forms, "sign": sign, "licence": licence}
-        us.release(cohort, folders, out, policy=policy, real=real, override=override, **more)
+        said: dict[str, Any] = {"formats": forms, "sign": sign, "licence": licence}
+        us.release(cohort, folders, out, policy=policy, real=real, override=override, **said)
     if override is not None:
         typer.echo("warning: released over its policy; `understudy verify` will say so")
     typer.echo(f"bundle: {out}")
