@@ -35,6 +35,7 @@ SMALL = {
     "evaluate privacy --real phantom --synthetic synthetic --out": "--set bootstrap=100 --set matchers=[pixels]",
     "evaluate correlation": "--set draws=100 --set permutations=100",
     "report": "",
+    "key new steward": "",
 }
 
 

@@ -39,7 +39,7 @@ def drawn(maps: LabelMaps, n: int) -> np.ndarray:
 
 def test_a_run_draws_maps_that_are_fully_synthetic(run: Path) -> None:
     maps = label_maps(MapRequest(run, 0))
-    assert (maps.label_source, maps.kind, maps.size, maps.owned) == ("sampled", "synthetic", (8, 8), [])
+    assert (maps.label_source, maps.kind, maps.size, maps.cohorts) == ("sampled", "synthetic", (8, 8), [])
     assert maps.scheme.names == ("background", "tumour") and "run" in maps.inputs
     assert maps.trained_on[0]["splits"] == ["train"] and len(maps.trained_on[0]["subjects"]) == 12
     ten = drawn(maps, 10)
@@ -52,9 +52,9 @@ def test_real_maps_are_the_patients_and_of_the_train_split(bodies: Bodies) -> No
     cohort = Cohort.open(bodies("real"))
     maps = label_maps(MapRequest(cohort.path, 0))
     assert (maps.label_source, maps.kind, maps.sampling) == ("patient", "semi-synthetic", {"maps": 6})
-    assert [entry["subjects"] for entry in maps.trained_on] == [cohort.subjects("train")] and maps.owned[
-        0
-    ].id == cohort.id
+    assert [entry["subjects"] for entry in maps.trained_on] == [cohort.subjects("train")] and [one.id for one in maps.cohorts] == [
+        cohort.id
+    ]
     first = list(maps.take(12))
     for turn in (first[:6], first[6:]):  # each once a round
         assert {row["label_case"] for _, row in turn} == set(cohort.column("case_id")[cohort.rows("train")])
@@ -108,7 +108,7 @@ def test_placed_maps_belong_to_whoever_gave_a_part(bodies: Bodies, lesion: str, 
     request = MapRequest(masks, 0, base, lesion=("stroke",), inside=("white",))
     maps = label_maps(request)
     assert maps.label_source == whose and maps.kind == ("synthetic" if whose == "sampled" else "semi-synthetic")
-    assert len(maps.owned) == [lesion, anatomy].count("real") + (lesion == "predicted")
+    assert [one.path for one in maps.cohorts] == [masks, base]
     named = {s for entry in maps.trained_on for s in entry["subjects"]}
     assert ({"p1"} <= named) == ("nobody" in (lesion, anatomy))
     assert ({"real-s0"} <= named) == (anatomy == "real") and ({"stroke-real-s0"} <= named) == (lesion == "real")
