@@ -7,7 +7,7 @@ SEED ?= 0
 OUT ?= demo-output$(if $(filter-out 0,$(SEED)),-$(SEED))
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test check kill cluster clients clean
+.PHONY: setup demo test check kill hostile cluster clients clean
 
 setup: $(STAMP)
 
@@ -19,13 +19,18 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	$(VENV)/bin/understudy demo --out $(OUT) --seed $(SEED)
 
-# two processes, with one thread each
+# two processes, with one thread each; they keep what they compile, whatever the environment says
 test: setup
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
-# kill -9 ten times at random moments of import, train and sample: the same bytes as an uninterrupted run
+# kill -9 ten times at random moments of import, train and sample, and of screen, report and release at chosen writes,
+# where the disk is full or permission lost, too: the same bytes as an uninterrupted run
 kill: setup
-	UNDERSTUDY_KILLS=10 $(VENV)/bin/python -m pytest tests/test_kill.py
+	UNDERSTUDY_KILLS=10 $(VENV)/bin/python -m pytest tests/test_kill.py tests/release/test_interruptions.py
+
+# 400 hostile files in the place of every document that a verb reads: one sentence each
+hostile: setup
+	UNDERSTUDY_HOSTILE=1 $(VENV)/bin/python -m pytest tests/release/test_hostile.py
 
 # a study through Snakemake on a real SLURM, this machine's or one brought up on 127.0.0.1, and by the local runner: the
 # same bytes; a job that is cancelled goes on. Skipped with the reason where there is no SLURM

@@ -17,8 +17,13 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps"),
-    *("--disable-dev-shm-usage", "--remote-debugging-pipe", "--host-resolver-rules=MAP * ~NOTFOUND"),
+    *("--disable-dev-shm-usage", "--remote-debugging-pipe", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
 )
+
+KEY_CODES = {
+    "Tab": 9, "Enter": 13, "Escape": 27, "Backspace": 8, "PageUp": 33, "PageDown": 34, "ArrowLeft": 37, "ArrowUp": 38,
+    "ArrowRight": 39, "ArrowDown": 40, "+": 187, "-": 189, "?": 191,
+}  # fmt: skip
 
 
 def chromium() -> str | None:
@@ -36,7 +41,7 @@ def _pipe() -> tuple[int, int]:
 
 
 class Browser:
-    """One page in a browser that cannot resolve any name; events are kept as they come."""
+    """One page in a browser that knows no name and no host but its own machine; events are kept as they come."""
 
     def __enter__(self) -> Self:
         self.profile = tempfile.mkdtemp()
@@ -97,17 +102,21 @@ class Browser:
 
     def open(self, file: Path, width: int, dark: bool = False, media: str = "screen") -> None:
         """Open a file at a width of the window, and wait until it is loaded."""
+        self.go(file.absolute().as_uri(), width, dark, media)
+
+    def go(self, address: str, width: int, dark: bool = False, media: str = "screen", height: int = 900) -> None:
+        """Open an address at a size of the window, and wait until it is loaded."""
         self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 500
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", media=media, features=[scheme])
         self.events.clear()
-        self.call("Page.navigate", url=file.absolute().as_uri())
+        self.call("Page.navigate", url=address)
         end = time.monotonic() + 30
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             if time.monotonic() > end:
-                raise RuntimeError(f"{file} did not load in 30 s")
+                raise RuntimeError(f"{address} did not load in 30 s")
             self.events.append(self._next())
 
     def value(self, expression: str) -> Any:
@@ -116,9 +125,36 @@ class Browser:
         return found["result"].get("value")
 
     def press(self, key: str) -> None:
-        """Press a key."""
-        for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=9)
+        """Press a key: a letter, or a name such as Enter."""
+        text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
+        code = KEY_CODES.get(key, ord(key[0].upper()))
+        told = {"key": key, "code": key, "windowsVirtualKeyCode": code}
+        self.call("Input.dispatchKeyEvent", type="keyDown", **told, **({"text": text} if text else {}))
+        self.call("Input.dispatchKeyEvent", type="keyUp", **told)
+
+    def drag(self, *points: tuple[float, float], button: str = "left") -> None:
+        """Press a button of the mouse at the first point, move to the others, let go; of one point: click."""
+        (x, y), buttons = points[0], {"left": 1, "right": 2}[button]
+        self.call("Input.dispatchMouseEvent", type="mousePressed", x=x, y=y, button=button, clickCount=1)
+        for x, y in points[1:]:
+            self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y, button=button, buttons=buttons)
+        self.call("Input.dispatchMouseEvent", type="mouseReleased", x=x, y=y, button=button, clickCount=1)
+
+    def click(self, selector: str) -> None:
+        """Click the middle of the element that a selector finds first."""
+        box = self.value(
+            f"(e => {{ e.scrollIntoView({{block: 'nearest'}}); const b = e.getBoundingClientRect(); "
+            f"return [b.x + b.width / 2, b.y + b.height / 2]; }})(document.querySelector({json.dumps(selector)}))"
+        )
+        self.drag((box[0], box[1]))
+
+    def wait(self, expression: str, seconds: float = 20) -> None:
+        """Wait until a JavaScript expression is true on the page."""
+        end = time.monotonic() + seconds
+        while not self.value(f"Boolean({expression})"):
+            if time.monotonic() > end:
+                raise RuntimeError(f"{expression} is not true after {seconds} s")
+            time.sleep(0.02)
 
     def requests(self) -> list[str]:
         """Return the addresses that the page asked for since it was opened."""

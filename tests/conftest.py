@@ -1,6 +1,8 @@
 """What every test gets: no network, a key file of its own, two threads; and real data where there is some."""
 
+import functools
 import importlib.util
+import itertools
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -26,8 +28,23 @@ TINY_NETWORKS = (
     "tasks/",
     "test_exactness.py",
 )
+LONG = (  # files that take ten seconds and more
+    "test_kill.py", "cli/test_verbs.py", "generators/test_contract.py", "generators/test_processes.py",
+    "privacy/test_stage.py", "dp/test_training.py", "training/test_engine.py", "cli/test_help.py", "test_tutorial.py",
+    "utility/test_stage.py", "utility/test_classification.py", "tasks/test_segmentation.py", "dp/test_audit.py",
+)  # fmt: skip
 THREADS = 1 if "PYTEST_XDIST_WORKER" in os.environ else 2
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let xdist keep the order of files: by number of tests, its own, a file of one long test comes last."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long files, so that no process is alone with one at the end."""
+    items.sort(key=lambda item: not item.path.as_posix().endswith(LONG))
 
 
 def _guard(call: Any, loopback_allowed: list[bool]) -> Any:
@@ -103,6 +120,44 @@ def two_threads() -> None:
     torch.set_num_threads(THREADS)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def quick() -> Iterator[None]:
+    """Spend no time on what no test can see: waiting for the disk, and the same list of installed packages again.
+
+    Only a power cut loses what was not synced. Lightning reads the metadata of all packages for each of the thousands
+    of engines that the tests make; every tiny training draws 16 cases for people to look at; and the chains of the
+    command line begin with the same phantoms (whose own tests draw each anew).
+    """
+    from lightning_fabric.utilities import registry
+
+    from understudy.data.phantom import phantom
+    from understudy.generators import base
+
+    kept = functools.lru_cache(maxsize=256)(phantom.phantom_subject)
+    patch = pytest.MonkeyPatch()
+    patch.setattr(os, "fsync", lambda handle: None)
+    patch.setattr(base, "GRID_CASES", 4)
+    patch.setattr(phantom, "phantom_subject", lambda *which: tuple(part.copy() for part in kept(*which)))
+    patch.setattr(registry, "entry_points", functools.cache(registry.entry_points))
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def tmp_paths(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return folders for the tests of one file, without an end."""
+    root = tmp_path_factory.mktemp(request.path.stem)
+    return (root / str(number) for number in itertools.count())
+
+
+@pytest.fixture
+def tmp_path(tmp_paths: Iterator[Path]) -> Path:
+    """Return an empty folder; pytest's own fixture looks through those of all tests before to number it."""
+    folder = next(tmp_paths)
+    folder.mkdir(mode=0o700)
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
     """Use one thread where networks are tiny: it is faster than two that wait for each other."""
@@ -123,14 +178,30 @@ def real_data() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def official_layout() -> ModuleType:
-    """Return the writer of small files in the official StyleGAN layout, tests/official_layout.py."""
-    spec = importlib.util.spec_from_file_location("official_layout", REPOSITORY / "tests" / "official_layout.py")
+def _beside(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, REPOSITORY / "tests" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def official_layout() -> ModuleType:
+    """Return the writer of small files in the official StyleGAN layout, tests/official_layout.py."""
+    return _beside("official_layout")
+
+
+@pytest.fixture(scope="session")
+def forked(offline: None, key_file: Path) -> Any:
+    """Return what starts processes in milliseconds, tests/forked.py."""
+    return _beside("forked").Forked()
+
+
+@pytest.fixture(scope="session")
+def devtools() -> ModuleType:
+    """Return the headless browser, tests/browser.py."""
+    return _beside("browser")
 
 
 def write_classes(out: Path, size: int = 8, high: float = 500, labels: bool = True, subjects: int = 24) -> Cohort:

@@ -111,6 +111,7 @@ def prepare(folder: Path) -> None:
             folder / "DATA" / "masks" / f"s{i}_0.png"
         )
         rows.append(f"p{i}.png,c{i},{('normal', 'virus')[i % 2]}")
+    (folder / "Q.yaml").write_text("margin: 0.1\n")
     layouts(folder)
     studies(folder)
     (folder / "policy.yaml").write_bytes((files("understudy.release") / "policy.yaml").read_bytes())

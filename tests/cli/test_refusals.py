@@ -48,6 +48,8 @@ WRONG = [
     "release {cohort} --evidence /nowhere --out new",
     "release {cohort} --evidence {results} --real /nowhere --out new",
     "verify /nowhere",
+    "reader create --real /nowhere --synthetic {cohort} --out new",
+    "reader analyze /nowhere --out new",
 ]
 
 

@@ -12,12 +12,14 @@ from understudy.core.cohort import Cohort
 from understudy.core.encoding import Channel
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
+from understudy.data.seal import cohort_seal
 
 
 def write(out: Path, kind: str, n: int, seed: int, seen: list[dict[str, object]]) -> Path:
     random = np.random.default_rng(seed)
     manifest = {"modality": "CR", "size": (16, 16), "channels": [Channel("a", 0, 255)], "dtype": "uint8"}
     manifest |= {"scheme": None, "label_source": None, "provenance": Provenance("toy", {}, seed), "trained_on": seen}
+    manifest["seal"] = cohort_seal([], None)
     with CohortWriter(out, kind=kind, **manifest) as writer:  # type: ignore[arg-type]
         for i in range(n):
             image, name = random.integers(0, 255, (1, 16, 16)).astype(np.uint8), f"{kind}-case-{i:03d}"
@@ -36,7 +38,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     real = Cohort.open(write(root / "real", "real", 120, 0, []))
     write(root / "synthetic", "synthetic", 10, 1, [real.seen("train")])
     both = f"--real {root}/real --synthetic {root}/synthetic"
-    assert run(f"evaluate privacy {both} --out {root}/privacy --set bootstrap=100 --set matchers=[pixels,detail]") == 0
+    assert run(f"evaluate privacy {both} --out {root}/privacy --set bootstrap=100 --set matchers=[pixels,patches]") == 0
     return root
 
 

@@ -52,7 +52,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pair = f"--real {root}/real --synthetic {root}/synthetic"
     settings = " ".join(f"--set {setting}" for setting in TINY.split())
     assert run(f"evaluate consistency {pair} --out {root}/consistency", settings) == 0
-    assert run(f"evaluate privacy {pair} --out {root}/privacy --set bootstrap=100 --set matchers=[pixels,detail]") == 0
+    assert run(f"evaluate privacy {pair} --out {root}/privacy --set bootstrap=100 --set matchers=[pixels,patches]") == 0
     return root
 
 

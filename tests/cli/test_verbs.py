@@ -27,9 +27,9 @@ SETTINGS = {
     "train mask_gan": ["images_seen=32", "z_dim=8", "generator_maps=4", "critic_maps=4", "sample_block=16"],
     "train pix2pix": ["images_seen=16", "channels=4", "channels_max=8", "patch_channels=4", "sample_block=16"],
     "train diffusion": ["images_seen=32", "channels=[8, 16]", "head_channels=8", "sampler_steps=2", "sample_block=16"],
-    "evaluate utility": ["updates=4", "repeats=2", "checks=1", "draws=100", "channels=[4, 8, 8]", "batch_size=8"],
+    "evaluate utility": ["updates=2", "repeats=1", "checks=1", "draws=100", "channels=[4, 8, 8]", "batch_size=8"],
     "evaluate fidelity": ["draws=3", "subsets=5", "pairs=10", "encoder_updates=2"],
-    "evaluate privacy": ["bootstrap=100", "matchers=[pixels,registered]"],
+    "evaluate privacy": ["bootstrap=100", "matchers=[pixels]"],
 }
 
 
@@ -126,7 +126,8 @@ def test_a_dry_run_says_what_would_be_done(
     monkeypatch.chdir(tmp_path)
     if line[0] == "check":
         return
-    assert main.main([*line, "--dry-run"]) == 0
+    wanted = small(line) if line[0] == "import" else line  # a dry run of an import reads its cases
+    assert main.main([*wanted, "--dry-run"]) == 0
     shown = yaml.safe_load(capsys.readouterr().out)
     assert shown["command"].split()[0] == line[0] and shown["out"] == line[line.index("--out") + 1]
     assert list(tmp_path.iterdir()) == []

@@ -102,7 +102,9 @@ def test_progress_is_told(pictures: Path, tmp_path: Path) -> None:
 def test_images_of_another_generator_are_synthetic(bring: Bring) -> None:
     cohort = bring(synthetic=True)
     assert cohort.kind == "synthetic" and cohort.label_source == "sampled" and cohort.trained_on == []
-    assert bring(out="real").kind == "real"
+    assert (cohort.path / "seal.json").is_file()
+    real = bring(out="real")
+    assert real.kind == "real" and not (real.path / "seal.json").exists()
 
 
 def test_every_step_stands_in_the_manifest(bring: Bring) -> None:

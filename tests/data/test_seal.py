@@ -14,7 +14,20 @@ from understudy.core.errors import UnderstudyError
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
 from understudy.data.pseudonym import PUBLIC_KEY, load_key
-from understudy.data.seal import SEAL, content_id, key_at_hand, key_of, seal, seal_folder, sealed_by, sealing_key
+from understudy.data.seal import (
+    COHORT,
+    SEAL,
+    cohort_seal,
+    content_id,
+    key_at_hand,
+    key_for,
+    key_of,
+    seal,
+    seal_folder,
+    sealed_by,
+    sealing_key,
+    vouching_key,
+)
 
 KEY, OTHER = b"k" * 32, b"l" * 32
 
@@ -96,3 +109,50 @@ def test_a_key_is_at_hand_where_its_file_is(tmp_path: Path) -> None:
     assert key_at_hand(tmp_path / "key", tmp_path / "out") is None and not (tmp_path / "key").exists()
     made = load_key(tmp_path / "key")
     assert key_at_hand(tmp_path / "key", tmp_path / "out") == made
+
+
+def cohort(out: Path, **about: Any) -> Cohort:
+    """Write a cohort of one case."""
+    about = {"modality": "MR", "size": (2, 2), "dtype": "uint8", "provenance": Provenance("x"), **about}
+    about |= {"channels": [Channel("a", 0, 1)], "scheme": None, "label_source": None}
+    with CohortWriter(out, **about) as w:
+        w.append(np.zeros((1, 2, 2), np.uint8), None, {"case_id": "a", "subject_id": "b"})
+    return Cohort.open(out)
+
+
+def test_a_synthetic_cohort_is_sealed_with_the_weakest_key_that_vouches_for_its_sources(tmp_path: Path) -> None:
+    made = {
+        "real": cohort(tmp_path / "real", kind="real", key=KEY), "phantom": cohort(tmp_path / "phantom", kind="real"),
+        "ours": cohort(tmp_path / "ours", kind="synthetic", seal=cohort_seal([], KEY)),
+        "anyones": cohort(tmp_path / "anyones", kind="synthetic", seal=cohort_seal([], None)),
+        "theirs": cohort(tmp_path / "theirs", kind="synthetic", seal=cohort_seal([], OTHER)),
+        "none": cohort(tmp_path / "none", kind="synthetic"),
+    }  # fmt: skip
+    wanted = {"real": KEY, "phantom": PUBLIC_KEY, "ours": KEY, "anyones": PUBLIC_KEY, "theirs": None, "none": None}
+    assert {name: vouching_key(one, KEY) for name, one in made.items()} == wanted
+    for names, key in (
+        ("", KEY), ("real ours", KEY), ("real anyones", PUBLIC_KEY), ("ours phantom", PUBLIC_KEY),
+        ("ours theirs", None), ("real none", None),
+    ):  # fmt: skip
+        assert key_for([made[name] for name in names.split()], KEY) == key, names
+    assert key_for([], None) == PUBLIC_KEY and key_for([made["ours"]], None) is None
+    last = cohort(tmp_path / "last", kind="synthetic", seal=cohort_seal([made["none"]], KEY))
+    assert not (last.path / SEAL).exists()
+    semi = {"kind": "semi-synthetic", "key": KEY, "seal": cohort_seal([], KEY)}
+    assert not (cohort(tmp_path / "semi", **semi).path / SEAL).exists()  # whose id is keyed
+
+
+def test_an_edited_cohort_is_vouched_for_by_nobody(tmp_path: Path) -> None:
+    made = cohort(tmp_path / "made", kind="synthetic", seal=cohort_seal([], KEY))
+    (made.path / "notes.txt").write_text("a note beside it is no edit")
+    assert vouching_key(made, KEY) == KEY
+    text = (made.path / "cohort.json").read_text()
+    (made.path / "cohort.json").write_text(text.replace('"MR"', '"CT"'))
+    with pytest.raises(UnderstudyError, match="made does not hold: cohort.json was changed"):
+        vouching_key(Cohort.open(made.path), KEY)
+    (made.path / SEAL).unlink()
+    assert vouching_key(made, KEY) is None
+    seal_folder(made.path, KEY)  # of a folder, which is no cohort's
+    with pytest.raises(UnderstudyError, match="cases.csv was changed, added or removed"):
+        vouching_key(made, KEY)
+    assert sealed_by(made.path, [KEY]) == KEY and COHORT == ("cohort.json",)

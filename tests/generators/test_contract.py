@@ -2,6 +2,7 @@
 refusals."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -107,8 +108,8 @@ COMMON = {
     "snapshot_every": 12,
     "grid_every": 12,
     "sample_block": 4,
-    "checkpoint_seconds": 0,
 }
+EVERY_STEP = {"checkpoint_seconds": 0}
 CASES = [  # names and sizes: the volumes are those of generators that can
     *((name, (16, 16)) for name in GENERATORS),
     *((name, (8, 16, 16)) for name in ("diffusion", "mask_gan", "pix2pix", "spade", "cyclegan") if name in GENERATORS),
@@ -206,6 +207,13 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return name, cohort, fit(name, cohort, folder / "run")
 
 
+@pytest.fixture(scope="module")
+def short(trained: tuple[str, Cohort, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one step, with another seed."""
+    name, cohort, _ = trained
+    return fit(name, cohort, tmp_path_factory.mktemp(name) / "short", seed=6, images_seen=4)
+
+
 def weights(run: Path) -> bytes:
     return (sorted((run / "snapshots").iterdir())[-1] / "tensors.safetensors").read_bytes()
 
@@ -261,16 +269,18 @@ def test_a_case_does_not_depend_on_its_neighbours(trained: tuple[str, Cohort, Pa
     assert torch.allclose(a[1], alone[0], atol=1e-4 if generator.engine.precision == "fp32" else 5e-2)
 
 
-def test_across_block_sizes_in_fp32(trained: tuple[str, Cohort, Path], tmp_path: Path) -> None:
-    name, cohort, _ = trained
-    generator = load(fit(name, cohort, tmp_path / "run", precision="fp32"))
+def test_across_block_sizes_in_fp32(trained: tuple[str, Cohort, Path]) -> None:
+    _, cohort, run = trained
+    generator = load(run, engine=Engine("fp32", "cpu"))
     assert torch.allclose(draw(generator, cohort, [1, 2, 3, 4])[1], draw(generator, cohort, [2])[0], atol=1e-4)
 
 
-def test_same_seed_same_weights_and_another_seed_others(trained: tuple[str, Cohort, Path], tmp_path: Path) -> None:
+def test_same_seed_same_weights_and_another_seed_others(
+    trained: tuple[str, Cohort, Path], short: Path, tmp_path: Path
+) -> None:
     name, cohort, run = trained
     assert weights(fit(name, cohort, tmp_path / "same")) == weights(run)
-    assert weights(fit(name, cohort, tmp_path / "other", seed=6)) != weights(run)
+    assert weights(fit(name, cohort, tmp_path / "other", images_seen=4)) != weights(short)
 
 
 def test_resume_is_bit_identical(
@@ -290,10 +300,10 @@ def test_resume_is_bit_identical(
     monkeypatch.setattr(method, "update", interrupted)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            fit(name, cohort, tmp_path / "run")
+            fit(name, cohort, tmp_path / "run", **EVERY_STEP)
         with pytest.raises(UsageError, match="has not ended"):
             load(tmp_path / "run")
-    fit(name, cohort, tmp_path / "run")
+    fit(name, cohort, tmp_path / "run", **EVERY_STEP)
     assert steps > 6 and weights(tmp_path / "run") == weights(run)
     for part in ("checkpoints",):
         ours, theirs = (sorted((r / part).iterdir())[-1] for r in (tmp_path / "run", run))
@@ -329,7 +339,7 @@ def test_conditional(trained: tuple[str, Cohort, Path], tmp_path: Path) -> None:
     assert len(seen(generator.sample(2, 0, np.ones((2, 1), np.float32)))) == 2
 
 
-def test_a_training_starts_from_another_run(trained: tuple[str, Cohort, Path], tmp_path: Path) -> None:
+def test_a_training_starts_from_another_run(trained: tuple[str, Cohort, Path], short: Path, tmp_path: Path) -> None:
     name, cohort, first = trained
     run = fit(name, cohort, tmp_path / "run", seed=6, start=first, images_seen=4)
     record = json.loads((run / "run.json").read_text())
@@ -337,8 +347,7 @@ def test_a_training_starts_from_another_run(trained: tuple[str, Cohort, Path], t
         len(record["trained_on"]) == (4 if GENERATORS[name].OTHER == "unpaired" else 2)
         and "start" in record["provenance"]["inputs"]
     )
-    fresh = fit(name, cohort, tmp_path / "fresh", seed=6, images_seen=4)
-    ours, theirs, start = (load(r).snapshot()[0] for r in (run, fresh, first))
+    ours, theirs, start = (load(r).snapshot()[0] for r in (run, short, first))
 
     def distance(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
         return sum(float((a[k] - b[k]).abs().sum()) for k in a)
@@ -367,9 +376,8 @@ def test_refusals(trained: tuple[str, Cohort, Path], tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_a_snapshot_of_another_generator_is_refused(trained: tuple[str, Cohort, Path], tmp_path: Path) -> None:
-    name, cohort, _ = trained
-    run = fit(name, cohort, tmp_path / "run", seed=0, images_seen=4)
+def test_a_snapshot_of_another_generator_is_refused(short: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(short, tmp_path / "run"))
     file = sorted((run / "snapshots").iterdir())[-1] / "scalars.json"
     file.write_text(json.dumps({"generator": "another"}))
     with pytest.raises(UnderstudyError, match="snapshot of another"):

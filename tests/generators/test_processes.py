@@ -1,9 +1,6 @@
 """Two processes over loopback, every generator: equal gradients and weights, resume, sampling, one writer."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +13,10 @@ pytestmark = pytest.mark.loopback
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(forked: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Start the two processes, once."""
-    folder, script = tmp_path_factory.mktemp("ranks"), Path(__file__).with_name("ranks.py")
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    run = subprocess.run(
-        [sys.executable, str(script), str(folder)],
-        capture_output=True, text=True, timeout=300, check=False, env=environment,
-    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("ranks")
+    run = forked.script(Path(__file__).with_name("ranks.py"), folder, environment={"OMP_NUM_THREADS": "1"})
     assert run.returncode == 0, run.stderr[-3000:]
     return folder
 

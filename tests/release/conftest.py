@@ -1,8 +1,11 @@
-"""Synthetic cohorts and results folders about them, written by hand: for screening, and (Bench) for release."""
+"""Synthetic cohorts and results folders about them, written by hand: for screening, (Bench) for release, and (Released)
+a signed bundle with its keys, to be tampered with.
+"""
 
 import csv
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,14 +14,18 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from understudy.core.cohort import Cohort
+from understudy.core.cohort import Cohort, file_hash
 from understudy.core.encoding import Channel
 from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.writer import CohortWriter
 from understudy.data.pseudonym import key_path, load_key
-from understudy.data.seal import SEAL, seal_folder
+from understudy.data.seal import SEAL, cohort_seal, seal_folder
+from understudy.evaluation.folder import write_curve, write_grid, write_table
+from understudy.release.bundle import MANIFEST, Manifest
+from understudy.release.package import release_cohort
+from understudy.release.signature import SIGNATURE, new_key
 
 SIZES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)  # voxels of the tumour, case by case
 SEEN = [{"cohort": "real0", "splits": ["train", "validation"], "subjects": ["t1", "t2", "v1"]}]
@@ -211,7 +218,8 @@ class Bench:
         seen = [{"cohort": self.real_id, "splits": ["train"], "subjects": self.names}]
         ids = [f"synthetic-{i:06d}" for i in range(len(images))]
         return write_images(self.root / name, images, changes.pop("kind", "synthetic"), ids,
-                            **{"trained_on": seen, "channels": self.channels, **changes})  # fmt: skip
+                            **{"trained_on": seen, "channels": self.channels, "seal": cohort_seal([], self.key),
+                               **changes})  # fmt: skip
 
     def evidence(self, cohort: Path | None = None, mark: str = "", **changed: list[Result] | None) -> list[Path]:
         """Write evidence of three kinds; a kind that is None is left out, given results replace those of their name."""
@@ -274,6 +282,47 @@ def mr_bench(tmp_path: Path) -> Bench:
 @pytest.fixture(scope="session")
 def smooth() -> Callable[..., np.ndarray]:
     return fields
+
+
+class Released:
+    """A signed bundle with tables, a curve and a picture in its evidence, and the keys of its signer."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench, self.key = bench, bench.root / "steward"
+        self.digits = new_key(self.key)
+        self.public = bench.root / "steward.pub"
+        evidence = bench.evidence()
+        write_table(evidence[0], "privacy_attacks", ["attack", "auc"], [["nearest_pixels", 0.5]])
+        write_curve(evidence[0], "privacy-r", "Nearness", "r", "share", {"synthetic": ([0.0, 1.0], [0.5, 1.0])})
+        source = Cohort.open(bench.synthetic)
+        write_grid(evidence[0] / "images" / "first.npz", source, np.arange(3), "Synthetic cases")
+        bench.sealed(evidence[0])
+        self.evidence = evidence
+        self.bundle = release_cohort(bench.synthetic, evidence, bench.root / "signed", real=bench.real, sign=self.key)
+
+    def copy(self, folder: Path) -> Path:
+        return Path(shutil.copytree(self.bundle, folder, symlinks=True, dirs_exist_ok=True))
+
+    @staticmethod
+    def rehash(bundle: Path, **changes: Any) -> None:
+        """Write the manifest anew as a careful forger would: hashes of what is there, own digest, no signature."""
+        names = {p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file()} - {MANIFEST, SIGNATURE}
+        told = json.loads((bundle / MANIFEST).read_text())
+        told |= {"files": {name: file_hash(bundle / name) for name in sorted(names)}, **changes}
+        (bundle / MANIFEST).write_bytes(Manifest.model_validate_json(json.dumps(told)).encoded())
+
+
+@pytest.fixture(scope="session")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Released:
+    pytest.importorskip("cryptography", reason="signatures need the extra `sign`")
+    return Released(Bench(tmp_path_factory.mktemp("released")))
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a bundle without a signature; tests copy it."""
+    bench = Bench(tmp_path_factory.mktemp("plain"))
+    return release_cohort(bench.synthetic, bench.evidence(), bench.root / "bundle", real=bench.real)
 
 
 def write_cases(

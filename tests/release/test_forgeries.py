@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from understudy.core.cohort import Cohort
+from understudy.core.cohort import Cohort, file_hash
 from understudy.core.errors import UnderstudyError
 from understudy.core.result import Result
 from understudy.data.pseudonym import PUBLIC_KEY
-from understudy.data.seal import SEAL, content_id, seal, seal_folder
+from understudy.data.seal import COHORT, SEAL, content_id, seal, seal_folder
+from understudy.release.bundle import Manifest
 from understudy.release.evidence import open_evidence_set
-from understudy.release.package import Manifest, release_cohort
+from understudy.release.package import release_cohort
 from understudy.release.policy import read_policy
 from understudy.release.screen import screen_cohort
 from understudy.release.verify import verify_bundle
@@ -26,6 +27,12 @@ def edit(file: Path, change: Change) -> None:
     data = json.loads(file.read_text())
     change(data)
     file.write_text(json.dumps(data, indent=1) + "\n")
+
+
+def rewrite(bundle: Path, **changes: Any) -> None:
+    """Change a manifest, and give it the digest that belongs to it."""
+    told = json.loads((bundle / "manifest.json").read_text()) | changes
+    (bundle / "manifest.json").write_bytes(Manifest.model_validate_json(json.dumps(told)).encoded())
 
 
 def refused(bench: Any, cohort: Path, evidence: list[Path], says: str, **more: Any) -> None:
@@ -69,7 +76,7 @@ def test_evidence_without_the_seal_of_the_real_cohorts_key_is_refused(bench: Any
     for folder in evidence[1:]:
         (folder / SEAL).unlink()
         seal_folder(folder, key)
-    says = r"1 of \d+ limits do not hold: \(1\) seals: asked all evidence is sealed .*; found 1 of 3 sealed"
+    says = r"1 of \d+ limits do not hold: \(1\) seals: asked cohort and evidence are sealed .*; found 2 of 4 sealed"
     refused(bench, bench.synthetic, evidence, says)
 
 
@@ -104,6 +111,45 @@ def test_an_edited_semi_synthetic_cohort_is_refused(bench: Any, change: Change) 
     refused(bench, semi, evidence, "semi/cohort.json does not have the id", override="we must")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d["sampling"].update(differential_privacy={"epsilon": 1.0, "delta": 1e-6, "unit": "patient"}),
+        lambda d: d["trained_on"][0]["subjects"].pop(),
+        lambda d: d["provenance"]["config"].update(generator="another"),
+        lambda d: d.update(modality="CT"),
+    ],
+)
+@pytest.mark.parametrize("seal_of", ["the old one", "none", "the public key", "a forger's own key"])
+def test_a_synthetic_cohort_that_was_edited_before_it_was_evaluated(bench: Any, change: Change, seal_of: str) -> None:
+    """Its id has no key, so that a forger makes it anew; its seal has one."""
+    cohort = bench.cohort("edited", sampling={"asked": 12})
+    edit(cohort / "cohort.json", change)
+    forged = content_id(Cohort.open(cohort), None)
+    edit(cohort / "cohort.json", lambda d: d.update(id=forged))
+    evidence = bench.evidence(cohort)
+    if seal_of == "the old one":
+        refused(bench, cohort, evidence, "the seal of .*edited does not hold: cohort.json was changed", override="x")
+        return
+    (cohort / SEAL).unlink()
+    seal_folder(cohort, {"the public key": PUBLIC_KEY, "a forger's own key": b"f" * 32}.get(seal_of), COHORT)
+    refused(bench, cohort, evidence, r"1 of \d+ limits do not hold: \(1\) seals: .*; found 3 of 4 sealed")
+
+
+def test_screening_and_editing_launder_no_edited_cohort(bench: Any) -> None:
+    before = bench.judged("before", bench.synthetic, [2])
+    (bench.synthetic / SEAL).unlink()
+    once = screen_cohort(bench.synthetic, [before], bench.root / "once")
+    assert not (once / SEAL).exists()
+    edited = bench.cohort("edited")
+    edit(edited / "cohort.json", lambda d: d["provenance"]["config"].update(generator="another"))
+    forged = content_id(Cohort.open(edited), None)
+    edit(edited / "cohort.json", lambda d: d.update(id=forged))
+    with pytest.raises(UnderstudyError, match="the seal of .*edited does not hold"):
+        screen_cohort(edited, [bench.judged("again", edited, [2])], bench.root / "twice")
+    assert not (bench.root / "twice").exists()
+
+
 def test_an_edited_real_cohort_is_no_cohort_to_compare_with(bench: Any) -> None:
     evidence = bench.evidence()
     edit(bench.real / "cohort.json", lambda d: d.update(modality="CT"))
@@ -117,15 +163,10 @@ def test_an_edited_cohort_in_a_bundle_is_noticed(bench: Any) -> None:
     about = {"real": bench.real, "policy": bench.root / "mild.yaml"}
     bundle = release_cohort(semi, bench.evidence(semi), bench.root / "bundle", **about)
     edit(bundle / "cohort" / "cohort.json", lambda d: d.update(label_source="sampled"))
-    edit(bundle / "manifest.json", lambda d: d["files"].update({"cohort/cohort.json": _hash(bundle)}))
+    files = {p.relative_to(bundle).as_posix(): file_hash(p) for p in bundle.rglob("*.*") if p.name != "manifest.json"}
+    rewrite(bundle, files=files)
     with pytest.raises(UnderstudyError, match="does not have the id that its content gives"):
         verify_bundle(bundle)
-
-
-def _hash(bundle: Path) -> str:
-    from understudy.core.cohort import file_hash
-
-    return file_hash(bundle / "cohort" / "cohort.json")
 
 
 def independent(cohort: Path, evidence: list[Path]) -> float | None:
@@ -155,6 +196,8 @@ def test_a_log_of_screenings_that_was_edited_is_refused(bench: Any) -> None:
     forged = content_id(Cohort.open(once), None)
     edit(once / "cohort.json", lambda d: d.update(id=forged))
     evidence = [before, bench.judged("once-0", once, [])]
+    refused(bench, once, evidence, "the seal of .*once does not hold: cohort.json was changed", override="we must")
+    (once / SEAL).unlink()
     refused(bench, once, evidence, "the seal of a screening in .*once/cohort.json does not hold", override="we must")
 
 
@@ -199,17 +242,14 @@ def test_a_bundle_that_was_made_anew_has_no_seal_of_its_institution(
     assert "Its seal, made with the key at hand, holds." in verify_bundle(bundle)
     sealed = json.loads((bundle / "manifest.json").read_text())
 
-    def attack(**changes: Any) -> None:
-        (bundle / "manifest.json").write_text(json.dumps(sealed | changes))
-
-    attack(provenance={**sealed["provenance"], "seed": 5})
+    rewrite(bundle, seal={**sealed["seal"], "hmac": "0" * 64})
     with pytest.raises(UnderstudyError, match="the seal of .*bundle does not hold"):
         verify_bundle(bundle)
-    attack(seal=None)
-    assert "It has no seal: only hashes hold it together." in verify_bundle(bundle)
+    rewrite(bundle, seal=None)
+    assert "It has no seal of its institution." in verify_bundle(bundle)
     manifest = Manifest.model_validate_json(json.dumps(sealed))
-    attack(seal=seal(b"a forger's own key", manifest.content()).model_dump())
+    rewrite(bundle, seal=seal(b"a forger's own key", manifest.content()).model_dump())
     assert "Its seal was not checked" in verify_bundle(bundle)
-    attack()
+    rewrite(bundle, seal=sealed["seal"])
     monkeypatch.setenv("UNDERSTUDY_KEY_FILE", str(bench.root / "none"))
     assert "Its seal was not checked, for want of the key" in verify_bundle(bundle)

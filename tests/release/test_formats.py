@@ -12,7 +12,7 @@ from understudy.core.encoding import Channel
 from understudy.core.errors import UsageError
 from understudy.core.menu import Menu
 from understudy.core.provenance import Provenance
-from understudy.release import croissant, disclosure, package, recipient, verify
+from understudy.release import croissant, disclosure, package, rebuild, recipient, verify
 from understudy.release.deidentify import write_deidentified
 from understudy.release.formats import FORMS
 from understudy.release.formats.form import Form
@@ -85,7 +85,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second form in the menu, as one line there would add it."""
     menu: Menu[Form] = Menu("understudy.release.formats", folder="folder:FORM")
     menu["toy"] = ToyForm(tmp_path / "scratch")
-    for module in (package, verify, disclosure, croissant, recipient):
+    for module in (package, verify, rebuild, disclosure, croissant, recipient):
         monkeypatch.setattr(module, "FORMS", menu)
 
 

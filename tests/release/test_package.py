@@ -89,7 +89,7 @@ def test_evidence_whose_request_could_name_a_path_is_refused(bench: Any, command
     data["provenance"]["command"] = command
     file.write_text(json.dumps(data))
     before, above = bench.listing(), sorted(bench.root.parent.iterdir())
-    with pytest.raises(UnderstudyError, match="should name the request `evaluate NAME` that made it") as refused:
+    with pytest.raises(UnderstudyError, match="or `reader analyze`, that made it, found") as refused:
         release_cohort(bench.synthetic, evidence, bench.root / "out", real=bench.real)
     assert "\n" not in str(refused.value) and "\0" not in str(refused.value)
     assert bench.listing() == before and sorted(bench.root.parent.iterdir()) == above

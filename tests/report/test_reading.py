@@ -68,7 +68,7 @@ def test_a_request_that_could_name_a_path_is_refused(evidence: Evidence, tmp_pat
     folders = evidence()
     change(folders[0], command)
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(UnderstudyError, match="should name the request `evaluate NAME` that made it") as refused:
+    with pytest.raises(UnderstudyError, match="or `reader analyze`, that made it, found") as refused:
         write_report(folders, tmp_path / "report", internal=True)
     assert "\n" not in str(refused.value) and "\0" not in str(refused.value)
     assert sorted(tmp_path.rglob("*")) == before

@@ -12,6 +12,8 @@ from understudy.core.errors import UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
+from understudy.data.pseudonym import load_key
+from understudy.data.seal import vouching_key
 from understudy.generators.diffusion.diffusion import Diffusion, DiffusionConfig
 from understudy.synthesis import sample
 from understudy.synthesis.sample import sample_cohort
@@ -43,8 +45,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_synthetic_cohort_says_where_it_comes_from(folder: Path, tmp_path: Path) -> None:
+def test_a_synthetic_cohort_says_where_it_comes_from(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_KEY_FILE", str(tmp_path / "key"))
+    key = load_key(tmp_path / "key")
     cohort = Cohort.open(sample_cohort(folder / "run", 6, 3, tmp_path / "out"))
+    assert vouching_key(cohort, key) == key and vouching_key(cohort, b"another") is None
     real = Cohort.open(folder / "cohort")
     assert cohort.kind == "synthetic" and cohort.label_source == "sampled" and len(cohort) == 6
     assert cohort.encoding == real.encoding and cohort.modality == "MR" and cohort.classes == ()

@@ -2,10 +2,10 @@
 
 import os
 import resource
-import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -26,13 +26,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - start)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the allocator of Linux")
-def test_freed_memory_is_kept() -> None:
+def test_freed_memory_is_kept(forked: Any) -> None:
     def faults(call: str) -> int:
-        return int(
-            subprocess.run(
-                [sys.executable, "-c", MEASURE.format(call=call)], capture_output=True, text=True, check=True
-            ).stdout
-        )
+        return int(forked.run(MEASURE.format(call=call)).stdout)
 
     assert resource.getpagesize() > 0
     assert faults("keep_freed_memory()") * 10 < faults("pass")
@@ -57,12 +53,13 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("slurm")
 @pytest.mark.parametrize("verbose", [False, True])
-def test_what_lightning_prints_is_off_the_screen(verbose: bool) -> None:
+def test_what_lightning_prints_is_off_the_screen(forked: Any, verbose: bool) -> None:
     """In a process of its own: its logger has the handler that a user sees."""
     script = "from understudy.training.engine import Engine; Engine('bf16', 'cpu')"
-    environment = os.environ | {"UNDERSTUDY_VERBOSE": "1" if verbose else "0"}
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
+    environment = {"UNDERSTUDY_VERBOSE": "1" if verbose else "0", "PATH": os.environ["PATH"]}
+    run = forked.run(script, environment=environment)
     shown = run.stdout + run.stderr
+    assert run.returncode == 0, shown
     assert ("bfloat16 Automatic Mixed Precision" in shown) == verbose
     assert "`srun` command" not in shown  # the environment is never guessed
     assert verbose or not shown
@@ -103,9 +100,9 @@ if engine.rank == 0:
 
 
 @pytest.mark.loopback
-def test_two_processes_hold_equal_gradients(tmp_path: Path) -> None:
+def test_two_processes_hold_equal_gradients(forked: Any, tmp_path: Path) -> None:
     """Two ranks over loopback (in processes of their own, which the socket block of the tests does not reach)."""
     script = tmp_path / "ranks.py"
     script.write_text(RANKS)
-    run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120, check=False)
+    run = forked.script(script)
     assert "equal" in run.stdout, run.stderr[-2000:]

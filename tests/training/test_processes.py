@@ -7,8 +7,9 @@ import pytest
 from lightning_fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 
 from understudy.core.errors import UsageError
-from understudy.training.processes import JobStep, environment
+from understudy.training.processes import environment, job_step
 
+JobStep = job_step()
 BATCH = {"SLURM_JOB_ID": "77", "SLURM_NTASKS": "1", "SLURM_PROCID": "0", "SLURM_NNODES": "1"}  # a job's own script
 
 

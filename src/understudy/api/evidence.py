@@ -153,6 +153,7 @@ def release(
     real: Path | str | None = None,
     override: str | None = None,
     formats: Sequence[str] = ("folder",),
+    sign: Path | str | None = None,
     licence: str | None = None,
 ) -> Path:
     """Write what may leave the institution, a bundle, or refuse: each limit of the policy is held against the evidence.
@@ -165,6 +166,7 @@ def release(
         real: the real cohort: nothing of it may be in the bundle.
         override: the reason to release although limits do not hold; the bundle says so for ever.
         formats: forms in which the cohort is stored, out of the menu of forms.
+        sign: file of the private key that signs the bundle (``understudy key new``).
         licence: of what is released, an SPDX identifier or an https address; default: that of the source data.
     """
     source = paths.folder(cohort, "cohort.json")
@@ -174,8 +176,17 @@ def release(
     from understudy.release.package import release_cohort
 
     limits = None if policy is None else Path(policy)
+    key = None if sign is None else Path(sign)
     return release_cohort(
-        source, folders, out, policy=limits, real=original, override=override, formats=formats, licence=licence
+        source,
+        folders,
+        out,
+        policy=limits,
+        real=original,
+        override=override,
+        formats=formats,
+        sign=key,
+        licence=licence,
     )
 
 
@@ -191,13 +202,19 @@ def load_bundle(bundle: Path | str) -> "ReleasedCases":
     return load(bundle)
 
 
-def verify(bundle: Path | str) -> str:
+def verify(bundle: Path | str, *, key: Path | str | None = None, against: Path | str | None = None) -> str:
     """Check every file of a bundle that :func:`release` made, judge every limit again, and say what was checked.
+
+    Args:
+        bundle: the folder that :func:`release` made.
+        key: file of the public key of the signer whom you trust; without one, integrity alone is checked.
+        against: the real cohort behind it, for those who hold it: compared with the bundle again.
 
     Raises:
         UnderstudyError: what is wrong with it, or that it was released over its policy, and why.
     """
     path = paths.folder(bundle, "manifest.json")
+    original = None if against is None else paths.folder(against, "cohort.json")
     from understudy.release.verify import verify_bundle
 
-    return verify_bundle(path)
+    return verify_bundle(path, None if key is None else Path(key), original)

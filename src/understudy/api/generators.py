@@ -128,7 +128,7 @@ def sample(
         where: ``anywhere`` at random, or ``nearest`` to its place.
         away_from: of diffusion: the cohort that it was trained on, to whose images no case may come too near.
         snapshot: images seen; default: the last of a finished training.
-        key: file of the pseudonym key; default: the user's own.
+        key: file of the key that seals the cohort, the pseudonyms'; default: the user's own.
         accelerator: ``auto``, ``cpu`` or ``cuda``.
         devices: number of processes on each node, one device each.
         nodes: number of nodes, on each of which torchrun or srun starts this call.
@@ -155,10 +155,11 @@ def sample(
     engine = Engine(accelerator=accelerator, devices=devices, nodes=nodes)
     avoided = None if away_from is None else paths.folder(away_from, "cohort.json")
     drawing: dict[str, Any] = {"snapshot": snapshot, "settings": settings, "away_from": avoided, "engine": engine}
+    drawing["key"] = key
     if labels is None:
         return Cohort.open(sample_cohort(folders, n, seed, out, classes=classes, **drawing))
     maps = MapRequest(Path(labels), derive(seed, "maps"), engine=engine, **places)
-    return Cohort.open(render_cohort(folders, maps, n, seed, out, key=key, **drawing))
+    return Cohort.open(render_cohort(folders, maps, n, seed, out, **drawing))
 
 
 def placing(labels: Path | str | None, anatomy: Path | str | None, **told: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ RENDERERS = {"pix2pix": "demo", "diffusion": "demo-labels"}  # what renders labe
 EVALUATIONS = {
     "utility": "--set 'classes=[core,oedema]' --set updates=300 --set batch_size=12 --set repeats=1 --set checks=6",
     "fidelity": "--set encoder_updates=100",
-    "privacy": "--set updates=60 --set 'matchers=[pixels,registered,embedding]'",
+    "privacy": "--set updates=60 --set 'matchers=[pixels,whole]'",
 }
 CASES = 200
 

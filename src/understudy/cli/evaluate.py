@@ -138,12 +138,22 @@ def privacy(
     audit: Annotated[
         bool, typer.Option("--audit", help="Also inject copies and report how many are found; reads the test split.")
     ] = False,
+    transformations: Annotated[
+        Path | None, option("FILE", "Your own transformations of copies, as YAML, for --audit to inject, too.")
+    ] = None,
     settings: Set = None,
     seed: Seed = 0,
     dry_run: DryRun = False,
 ) -> None:
     """Search synthetic cases for copies of training cases, and attack them as an outsider would."""
-    given, cohorts = {"audit": audit or None}, [*synthetic, *(more or [])]
+    given: dict[str, Any] = {"audit": audit or None}
+    if transformations:
+        from understudy.evaluation.privacy.canaries.inject import read_recipes
+
+        if not audit:
+            raise UsageError("--transformations is for the audit: give --audit, too")
+        given["audit_transformations"] = [one.model_dump(exclude_unset=True) for one in read_recipes(transformations)]
+    cohorts = [*synthetic, *(more or [])]
     judge("privacy", out, settings, seed, dry_run, given, real=real, synthetic=cohorts, generator=generator)
 
 

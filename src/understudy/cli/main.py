@@ -21,6 +21,8 @@ from understudy.cli import (
     evaluate,
     import_,
     import_weights,
+    key,
+    reader,
     release,
     release_plan,
     report,
@@ -60,7 +62,7 @@ app = group(
 )
 FILES: tuple[Any, ...] = (
     demo, import_, check, settings, train, import_weights, sample, edit, classify, condition, segment, evaluate, screen,
-    report, release, verify, study,
+    report, key, release, verify, reader, study,
 )  # fmt: skip
 VERBS = {file.__name__.rpartition(".")[2].rstrip("_").replace("_", "-"): file for file in FILES}
 for verb, file in VERBS.items():

@@ -13,6 +13,7 @@ EXAMPLE = example(
     "understudy release screened --evidence results-privacy results-utility --real cohort --out bundle",
     "understudy release screened --evidence results-privacy results-before --real cohort --policy policy.yaml "
     "--out bundle",
+    "understudy release screened --evidence results-privacy --real cohort --sign steward --out bundle",
     "understudy release screened --evidence results-privacy --format nifti,dicom --licence CC-BY-4.0 --out bundle",
     "understudy release plan --train 60 --others 140",
 )
@@ -36,6 +37,7 @@ def release(
     formats: Annotated[
         str, typer.Option("--format", metavar="NAME,...", help="Forms in which the cohort is stored: {forms}.")
     ] = "folder",
+    sign: Annotated[Path | None, option("KEY", "Sign it with this private key; see `understudy key new`.")] = None,
     licence: Annotated[
         str | None, option("NAME", "Of the bundle: an SPDX identifier or address; default: that of the source data.")
     ] = None,
@@ -48,10 +50,13 @@ def release(
 
         limits = read_policy(policy).policy.model_dump(mode="json", exclude_none=True)
         request = {"cohort": cohort, "evidence": folders, "real": real, "out": out, "override": override}
-        show("release", {**request, "formats": forms, "licence": licence, "policy": limits})
+        show("release", {**request, "formats": forms, "sign": sign, "licence": licence, "policy": limits})
         return
     with writing(out):
-        us.release(cohort, folders, out, policy=policy, real=real, override=override, formats=forms, licence=licence)
+        us.release(
+            cohort, folders, out,
+            policy=policy, real=real, override=override, formats=forms, sign=sign, licence=licence,
+        )  # fmt: skip
     if override is not None:
         typer.echo("warning: released over its policy; `understudy verify` will say so")
     typer.echo(f"bundle: {out}")

@@ -9,7 +9,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -48,6 +48,7 @@ class CohortWriter:
         key: secret that keys the cohort's id; given for real data.
         machine: what beside the provenance decides the bytes of a case. Given, a killed writing goes on: the next
             writer of the same provenance and machine finds the cases that were written, :attr:`written` of them.
+        seal: what seals the folder of a synthetic cohort (data/seal.py), before it gets its name.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class CohortWriter:
         preprocessing: dict[str, Any] | None = None,
         key: bytes | None = None,
         machine: str | None = None,
+        seal: Callable[[Path], None] | None = None,
     ) -> None:
         """Store what the manifest will say; nothing is written before ``with``."""
         if kind not in KINDS:
@@ -88,6 +90,7 @@ class CohortWriter:
         self.provenance, self.classes, self.trained_on = provenance, tuple(classes), list(trained_on)
         self.preprocessing, self.key, self.columns = preprocessing or {}, key, tuple(columns)
         self.sampling: dict[str, Any] = {}
+        self._seal = seal
         self._request = None if machine is None else {"provenance": provenance.to_json(), "machine": machine}
         self._stack = ExitStack()
         self._splits: list[tuple[str, str]] = []
@@ -226,6 +229,8 @@ class CohortWriter:
         text = json.dumps({"id": content_id(manifest, self.key), **manifest}, indent=1) + "\n"
         (self._folder / "cohort.json").write_text(text)
         drop_note(self._folder)
+        if self._seal is not None and self.kind == "synthetic":
+            self._seal(self._folder)
 
 
 def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:

@@ -27,6 +27,7 @@ from understudy.data.listing import Item, Listing, Reading
 from understudy.data.options import FileOptions, ImportOptions
 from understudy.data.preprocess import fitted, surround
 from understudy.data.pseudonym import PUBLIC_KEY, key_path, keyed_hash, load_key, pseudonym
+from understudy.data.seal import cohort_seal
 from understudy.data.slices import cut
 from understudy.data.sources import SOURCES
 from understudy.data.split import assigned, beyond, fewer, subjects_of_fold
@@ -80,6 +81,7 @@ def import_cohort(
         classes=listing.classes,
         preprocessing=_steps(listing, plan),
         key=key if entry.secret else None,
+        seal=cohort_seal([], key),
     )
     _write(writer, listing, splits, plan, key, progress)
     return out

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from understudy.core.atomic import whole_file
 from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.regular_file import open_regular
 
 ENVIRONMENT = "UNDERSTUDY_KEY_FILE"
-KEY_BYTES = 32
+KEY_BYTES, MAX_KEY_BYTES = 32, 2**20
 PUBLIC_KEY = b"understudy: nobody to hide"  # for subjects that are no people; a seed of ids, not a message
 
 
@@ -24,7 +25,7 @@ def key_path(option: Path | None, out: Path) -> Path:
     """
     named = option or (Path(os.environ[ENVIRONMENT]) if os.environ.get(ENVIRONMENT) else None)
     path = (named or Path.home() / ".config" / "understudy" / "pseudonym.key").absolute()
-    if path.resolve().is_relative_to(Path(out).absolute().resolve()):
+    if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(out)):  # which a link in a circle is not
         raise UsageError(
             f"the key file {path} would lie inside the output {out}, and who has the cohort must not have the key: "
             "choose another --key"
@@ -38,12 +39,14 @@ def load_key(path: Path) -> bytes:
     Two processes that make it at once get the same one: the first to link its file wins.
 
     Raises:
+        UsageError: it is no regular file.
         UnderstudyError: it holds fewer than 16 bytes, or cannot be read or made.
     """
     try:
         if not path.exists():
             _make(path)
-        key = path.read_bytes()
+        with open_regular(path, "a pseudonym key") as handle:
+            key = handle.read(MAX_KEY_BYTES)
     except OSError as error:
         raise UnderstudyError(
             f"the key file {path} can neither be read nor made ({error.strerror}): name another with --key"

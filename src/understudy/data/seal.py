@@ -1,17 +1,21 @@
-"""Seals: who holds a cohort's key can tell whether a folder, or an entry of a log, is as understudy wrote it.
+"""Seals: who holds a cohort's key can tell whether a folder, a cohort or an entry of a log is as understudy wrote it.
 
 A seal is HMAC-SHA256 under the key of the pseudonyms (pseudonym.py) over the name and the SHA-256 of every file of a
 folder. results.json among them says which cohorts were measured, by which request and which version of understudy, so
 that a seal binds all three to the numbers. ``seal.json`` holds it.
 The key is that of the real cohort: the one under which the cohort's id is that of its content. Cohorts of subjects that
 are no people, as of the built-in phantom, have ids without a key, and a key that everybody knows.
-**Not covered**: whoever holds the key can seal anything.
+The id of a synthetic cohort has no key. Whatever writes one seals its cohort.json, which holds the hashes of its other
+files, with the key at hand, or else with the one that everybody knows; a cohort made from others is sealed with a key
+that vouches for all of them, or not at all.
+**Not covered**: whoever holds the key can seal anything, and a training's run.json has no seal.
 **Source**: RFC 2104. **Checked** in tests/data/test_seal.py.
 """
 
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,7 @@ from understudy.core.manifest import content_id as manifest_id
 from understudy.data.pseudonym import PUBLIC_KEY, key_path, keyed_hash, load_key
 
 SEAL = "seal.json"
+COHORT = ("cohort.json",)  # what of a cohort is sealed
 
 
 class Seal(BaseModel):
@@ -57,6 +62,30 @@ def key_of(cohort: Cohort, key: bytes | None) -> bytes | None:
     return key if key and cohort.id == content_id(cohort, key) else None
 
 
+def key_for(cohorts: Sequence[Cohort], key: bytes | None) -> bytes | None:
+    """Return the key to seal a synthetic cohort with: of those that vouch for what it is made of, the weakest.
+
+    Without cohorts, as of a run, it is ``key``, or the one that everybody knows. None where no known key vouches for
+    one of the cohorts.
+
+    Raises:
+        UnderstudyError: one of them was sealed, and changed after that.
+    """
+    found = {key or PUBLIC_KEY, *(vouching_key(cohort, key) for cohort in cohorts)}
+    return None if None in found else PUBLIC_KEY if PUBLIC_KEY in found else key
+
+
+def vouching_key(cohort: Cohort, key: bytes | None) -> bytes | None:
+    """Return the key that vouches for a cohort, ``key`` or the public one: of its seal, or its id where it is keyed.
+
+    Raises:
+        UnderstudyError: it was sealed, and changed after that.
+    """
+    if cohort.kind != "synthetic":
+        return key_of(cohort, key)
+    return sealed_by(cohort.path, [*([key] if key else []), PUBLIC_KEY], COHORT)
+
+
 def content_id(cohort: Cohort, key: bytes | None) -> str:
     """Return the id that a cohort of this content has: its cohort.json hashed, with a key or without."""
     manifest: dict[str, Any] = json.loads((cohort.path / "cohort.json").read_bytes())
@@ -87,39 +116,44 @@ def sealing_key(found: Seal, keys: Sequence[bytes], content: Any, where: str) ->
     return None
 
 
-def seal_folder(folder: Path, key: bytes | None) -> None:
-    """Write ``seal.json`` into a folder, over all of its files; without a key the folder stays unsealed."""
+def seal_folder(folder: Path, key: bytes | None, names: Sequence[str] = ()) -> None:
+    """Write ``seal.json`` into a folder, over all of its files or those of these names; nothing without a key."""
     if key is not None:
-        files = _hashes(folder)
+        files = _hashes(folder, names)
         made = FolderSeal(files=files, **seal(key, files).model_dump())
         (folder / SEAL).write_text(json.dumps(made.model_dump(), indent=1) + "\n")
 
 
-def sealed_by(folder: Path, keys: Sequence[bytes]) -> bytes | None:
-    """Return which of some keys sealed a folder; None where it has no seal, or that of another key.
+def cohort_seal(cohorts: Sequence[Cohort], key: bytes | None) -> Callable[[Path], None]:
+    """Return what seals the folder of a synthetic cohort made from others, or of a run from none (:func:`key_for`)."""
+    return partial(seal_folder, key=key_for(cohorts, key), names=COHORT)
+
+
+def sealed_by(folder: Path, keys: Sequence[bytes], names: Sequence[str] = ()) -> bytes | None:
+    """Return which of some keys sealed a folder, or its files of these names; None without a seal, or by another key.
 
     Raises:
         UnderstudyError: it was sealed, and its files are no longer those.
     """
     if not (folder / SEAL).exists():
         return None
-    found = read_document(folder / SEAL, FolderSeal, "a seal", "evaluate again")
+    found = read_document(folder / SEAL, FolderSeal, "a seal", "make the folder again")
     key = sealing_key(found, keys, found.files, str(folder))
     if key is not None:
-        _refuse_changed_files(folder, found.files)
+        _refuse_changed_files(folder, found.files, _hashes(folder, names))
     return key
 
 
-def _refuse_changed_files(folder: Path, sealed: dict[str, str]) -> None:
-    there = _hashes(folder)
+def _refuse_changed_files(folder: Path, sealed: dict[str, str], there: dict[str, str]) -> None:
     changed = sorted(name for name in {*there, *sealed} if there.get(name) != sealed.get(name))
     if changed:
         raise UnderstudyError(
             f"the seal of {folder} does not hold: {changed[0]} was changed, added or removed after it was made "
-            f"({len(changed)} of {len(sealed)} files): evaluate again"
+            f"({len(changed)} of {len(sealed)} files): make it again"
         )
 
 
-def _hashes(folder: Path) -> dict[str, str]:
-    files = {file.relative_to(folder).as_posix(): file for file in sorted(folder.rglob("*")) if not file.is_dir()}
-    return {name: file_hash(file) for name, file in files.items() if name != SEAL}
+def _hashes(folder: Path, names: Sequence[str]) -> dict[str, str]:
+    files = [folder / name for name in names] or [file for file in folder.rglob("*") if not file.is_dir()]
+    found = {file.relative_to(folder).as_posix(): file for file in sorted(files)}
+    return {name: file_hash(file) for name, file in found.items() if name != SEAL}

@@ -2,7 +2,8 @@
 
 Written for a data-protection officer, as Markdown to read and as JSON with the same content. It claims no more than
 the evidence: no cohort is called anonymous, no privacy is called proven, and a guarantee of differential privacy stands
-only where the cohort records one and nothing else used training data.
+only where the cohort records one and nothing else used training data. Everything in it comes from the rest of the
+bundle, so that ``verify`` makes it again.
 **Checked** in tests/release/test_card.py.
 """
 
@@ -12,11 +13,10 @@ from pydantic import BaseModel
 
 from understudy.core.cohort import Cohort
 from understudy.core.documents import STRICT
-from understudy.core.provenance import code_version
-from understudy.release.deidentify import trained_on
 from understudy.release.disclosure import Comparison
 from understudy.release.evidence import EvidenceSet
 from understudy.release.gate import Check
+from understudy.release.headings import FilledHeading, filled_headings, markdown_of
 from understudy.release.policy import PolicyFile
 from understudy.release.screening_log import Count, screenings
 
@@ -65,23 +65,42 @@ class ReleaseCard(BaseModel):
     checks: list[Check]
     override: str | None
     real_check: Comparison | None
+    headings: list[FilledHeading]
     not_covered: list[str]
     understudy: str
 
 
 def card_of(
     released: Cohort,
-    source: Cohort,
     known: EvidenceSet,
     policy: PolicyFile,
     checks: Sequence[Check],
     override: str | None,
     compared: Comparison | None,
 ) -> ReleaseCard:
-    """Return the card of the cohort ``released`` in the bundle, made of ``source``.
+    """Return the card of the de-identified cohort in a bundle, whose provenance is the request of the release.
 
     ``compared`` is what the comparison with the real cohort found, or None without one.
     """
+    request, generator = released.provenance, released.generator or "not recorded"
+    made_by = str(request["config"].get("made_by", "not recorded"))
+    seen = [
+        CohortSeen(cohort=entry["cohort"], splits=entry.get("splits", []), n_subjects=entry.get("n_subjects"))
+        for entry in released.trained_on
+    ]
+    failed = sum(not check.holds for check in checks)
+    told = {
+        "Compliance": [
+            f"{len(checks) - failed} of {len(checks)} limits of the policy {policy.policy.name} hold; it is "
+            f"{policy.origin}.",
+            guarantee(released),
+        ],
+        "Comprehension": [
+            f"Made by `{made_by}` with the generator {generator}; the request stands in manifest.json.",
+            f"Whom it learned from is {'recorded in aggregate' if seen else 'not recorded'}; what each limit guards, "
+            "and what is not covered, is said below.",
+        ],
+    }
     return ReleaseCard(
         cohort=released.id,
         kind=released.kind,
@@ -92,22 +111,20 @@ def card_of(
         labels=list(released.scheme.names) if released.scheme else [],
         label_source=released.label_source,
         classes=list(released.classes),
-        generator=source.generator or "not recorded",
-        made_by=str(source.provenance.get("command", "not recorded")),
-        trained_on=[
-            CohortSeen(cohort=entry["cohort"], splits=entry["splits"], n_subjects=entry.get("n_subjects"))
-            for entry in trained_on(source)
-        ],
-        screened=[entry.retained.cases for entry in screenings(source)],
+        generator=generator,
+        made_by=made_by,
+        trained_on=seen,
+        screened=[entry.retained.cases for entry in screenings(released)],
         real_cohort=known.real,
         evidence=sorted({folder.section for folder in known.released}),
-        differential_privacy=guarantee(source),
+        differential_privacy=guarantee(released),
         policy={"name": policy.policy.name, "origin": policy.origin, "sha256": policy.digest},
         checks=list(checks),
         override=override,
         real_check=compared,
+        headings=filled_headings(released, [result for _, result in known.results("released")], told),
         not_covered=list(NOT_COVERED),
-        understudy=code_version(),
+        understudy=str(request["understudy"]),
     )
 
 
@@ -139,6 +156,7 @@ def markdown(card: ReleaseCard) -> str:
             "",
         ]
     lines += ["## What it is", "", *_what(card), "", "## Whose data stands behind it", "", *_whose(card), ""]
+    lines += ["## Scorecard for synthetic medical data", "", *markdown_of(card.headings)]
     lines += ["## Limits and what was found", "", *_table(card), ""]
     lines += ["## What each limit guards", "", *(f"- **{c.what}**: {_line(c.why)}" for c in card.checks), ""]
     lines += ["## Not covered", "", *(f"- {sentence}" for sentence in card.not_covered), ""]

@@ -60,7 +60,7 @@ BATCH = 256  # real cases compared at once
 PICTURE_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"pHYs", b"sRGB", b"gAMA", b"tRNS"}
 Box = tuple[int, int, int, int]
 TEXTS = {".json", ".csv", ".tsv", ".html", ".md", ".yaml"}
-KNOWN = {*TEXTS, ".npy", ".npz", ".png"}
+KNOWN = {*TEXTS, ".npy", ".npz", ".png", ".sig"}
 
 
 class Comparison(BaseModel):

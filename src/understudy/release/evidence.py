@@ -15,7 +15,8 @@ from understudy.core.cohort import Cohort
 from understudy.core.disclosure import MIN_SUBJECTS, STAMP
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result, read_results
-from understudy.data.seal import sealed_by
+from understudy.data.pseudonym import PUBLIC_KEY
+from understudy.data.seal import sealed_by, vouching_key
 from understudy.release.screening_log import COPY_DETECTION, matchers_used, screenings
 from understudy.report.reading import Folder, cohort_ids, read_folders
 
@@ -84,16 +85,21 @@ def open_evidence_set(cohort: Cohort, evidence: Sequence[Path]) -> EvidenceSet:
     return EvidenceSet(real, released, before if screened else released, screened, facts(cohort), matchers_used(cohort))
 
 
-def count_seals(cohort: Cohort, known: EvidenceSet, key: bytes | None) -> tuple[int, int]:
-    """Return how many results folders and screenings a key sealed, and how many there are.
+def count_seals(cohort: Cohort, known: EvidenceSet, key: bytes | None, at_hand: bytes | None) -> tuple[int, int]:
+    """Return how many seals are those of the real cohort's key, and how many there should be.
+
+    Sealed are the cohort (where ``key`` is the one that everybody knows, also with the key ``at_hand``), results
+    folders and screenings.
 
     Raises:
         UnderstudyError: one of them was changed after it was sealed.
     """
+    vouched = vouching_key(cohort, at_hand)
     folders = [*known.released, *(known.before if known.screened else [])]
     sealed = [key is not None and sealed_by(folder.path, [key]) is not None for folder in folders]
     where = f"a screening in {cohort.path}/cohort.json"
     sealed += [key is not None and entry.is_sealed_by(key, where) for entry in screenings(cohort)]
+    sealed.append(key is not None and vouched in ({key, at_hand} - {None} if key == PUBLIC_KEY else {key}))
     return sum(sealed), len(sealed)
 
 

@@ -39,6 +39,26 @@ class KnownResults(Protocol):
         """Return (kind of evidence, result) of the cohort released, or of what it was before screening."""
 
 
+class Sealed(Protocol):
+    """How many seals there are of how many that should be, and whether the key of the real cohort was at hand."""
+
+    sealed: int
+    of: int
+    key: bool
+
+
+def all_checks(
+    policy: Policy, known: KnownResults, label_source: str | None, seals: Sealed, compared: bool
+) -> list[Check]:
+    """Make every check of a policy, in the order in which they are told."""
+    return [
+        *check_limits(policy, known),
+        check_labels(policy, label_source),
+        check_seals(policy, seals.sealed, seals.of, seals.key),
+        check_real(policy, compared),
+    ]
+
+
 def check_limits(policy: Policy, known: KnownResults) -> list[Check]:
     """Hold each measured limit of a policy against an evidence set."""
     return [_check_limit(limit, known.results(limit.about)) for limit in policy.limits]
@@ -60,9 +80,11 @@ def check_real(policy: Policy, compared: bool) -> Check:
 
 
 def check_seals(policy: Policy, sealed: int, of: int, key: bool) -> Check:
-    """Hold the seals of results folders and screenings against a policy; a seal that does not fit is refused before."""
+    """Hold the seals of a cohort and its evidence against a policy; a seal that does not fit is refused before."""
     rule = policy.seals
-    asked = "all evidence is sealed with the key of the real cohort" + ("" if rule.required else " (not required)")
+    asked = "cohort and evidence are sealed with the key of the real cohort" + (
+        "" if rule.required else " (not required)"
+    )
     found = f"{sealed} of {of} sealed" if key else "not checked: no key of the real cohort is at hand"
     return Check("seals", asked, found, (key and sealed == of) or not rule.required, "cohort", rule.why)
 
@@ -90,7 +112,7 @@ def refuse(cohort: Cohort, checks: Sequence[Check], override: str | None) -> Non
 def _advice(failed: Sequence[Check]) -> str:
     if not any(check.what == "seals" for check in failed):
         return ""
-    return f"Evaluate and release with the key of the real cohort's import, where {ENVIRONMENT} names its file. "
+    return f"Sample, evaluate and release with the key of the real cohort's import; {ENVIRONMENT} names its file. "
 
 
 def _check_limit(limit: Limit, known: Known) -> Check:

@@ -9,7 +9,8 @@
       report/report.html   the PUBLIC edition, drawn from the evidence in this bundle alone
       policy.yaml          the limits, as they were
       gate.json            each limit with what was found, and what is needed to judge again
-      manifest.json        the request and the SHA-256 of every other file
+      manifest.json        the request, who signed, and the SHA-256 of every other file
+      manifest.sig         the signature of manifest.json (signature.py), where one was asked for
 
 Evidence is built anew from fields that are named (public.py), so that what an evaluation writes beside them stays
 inside until somebody lets it out. The folder is written beside, compared with the real cohort, and renamed; a refusal
@@ -17,82 +18,33 @@ leaves nothing.
 **Checked** in tests/release/test_package.py.
 """
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-from pydantic import BaseModel
 
 from understudy.core.cohort import Cohort, file_hash
-from understudy.core.documents import STRICT
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import Provenance, ProvenanceRecord
-from understudy.core.result import Result
 from understudy.core.stage import finished, output_folder
 from understudy.data.pseudonym import ENVIRONMENT
-from understudy.data.seal import Seal, content_id, key_at_hand, key_of, seal
+from understudy.data.seal import content_id, key_at_hand, key_of, seal
+from understudy.release.bundle import BEFORE, MANIFEST, SCHEMA, GateFile, KnownFacts, Manifest, SealCount, encoded
 from understudy.release.card import ReleaseCard, card_of, markdown
 from understudy.release.deidentify import write_deidentified
-from understudy.release.disclosure import compare_with_real
+from understudy.release.disclosure import Comparison, compare_with_real
 from understudy.release.evidence import EvidenceSet, count_seals, open_evidence_set
 from understudy.release.formats import FORMS
-from understudy.release.gate import Check, check_labels, check_limits, check_real, check_seals, refuse
+from understudy.release.gate import all_checks, refuse
 from understudy.release.identifiers import forbidden_identifiers, refuse_names
 from understudy.release.policy import PolicyFile, read_policy
 from understudy.release.public import write_public
 from understudy.release.recipient import checked_licence, licence_of, write_recipient_files
 from understudy.release.recompute import refuse_other_numbers
+from understudy.release.signature import SIGNATURE, Signer, open_signer
 from understudy.report import write_report
 from understudy.report.reading import Folder, folder_hash
 
-SCHEMA = 2
-MANIFEST = "manifest.json"
-BEFORE = "before-screening"
 OWN = ("card.md", "card.json", "gate.json")
-
-
-class KnownFacts(BaseModel):
-    """What the limits were held against beside the evidence: the real cohort's id, whether
-    and by which matchers it was screened, counts.
-    """
-
-    model_config = STRICT
-
-    real: str
-    screened: bool
-    facts: list[Result]
-    screened_by: list[str] | None
-
-
-class GateFile(BaseModel):
-    """gate.json: the verdict."""
-
-    model_config = STRICT
-
-    override: str | None
-    checks: list[Check]
-    known: KnownFacts
-
-
-class Manifest(BaseModel):
-    """manifest.json: the request, and the SHA-256 of every other file by its name in the bundle."""
-
-    model_config = STRICT
-
-    schema_version: int
-    cohort: str
-    policy: str
-    override: str | None
-    formats: list[str]
-    provenance: ProvenanceRecord
-    files: dict[str, str]
-    seal: Seal | None = None  # over the rest, with the key of who released it
-
-    def content(self) -> dict[str, Any]:
-        """Return what is sealed."""
-        return self.model_dump(mode="json", exclude={"seal"})
 
 
 def release_cohort(
@@ -104,6 +56,7 @@ def release_cohort(
     real: Path | None = None,
     override: str | None = None,
     formats: Sequence[str] = ("folder",),
+    sign: Path | None = None,
     licence: str | None = None,
 ) -> Path:
     """Write a bundle, or refuse and say which limits do not hold; a finished bundle is not made twice.
@@ -112,9 +65,10 @@ def release_cohort(
     folder of the real cohort behind it, that the bundle is compared with. ``policy`` is the file of the limits
     (default: the shipped one), ``override`` why the cohort is released although limits do not hold, which is written
     into the bundle. The cohort is stored in each of ``formats``, out of ``FORMS``, under a ``licence`` (recipient.py).
+    ``sign`` is the file of the private key that signs the bundle (signature.py).
 
     Raises:
-        UsageError: a wrong policy or form, cohorts of wrong kinds, an empty reason, ``out`` holds something else.
+        UsageError: a wrong policy, form or key, cohorts of wrong kinds, an empty reason, ``out`` holds something else.
         UnderstudyError: evidence missing, older or of others, a limit that does not hold, something real in the bundle.
     """
     forms, licence = known_forms(formats), checked_licence(licence)
@@ -122,7 +76,9 @@ def release_cohort(
     for name in forms:
         FORMS[name].refuse(source)
     known = open_evidence_set(source, evidence)
-    provenance = _request(source, known, limits, real is not None, override, forms, licence)
+    signer = None if sign is None else open_signer(Path(sign), Path(out))
+    said = {"licence": licence, "source_licence": None if real is None else licence_of(Cohort.open(real))}
+    provenance = _request(source, known, limits, real is not None, override, forms, signer, said)
     if finished(out, MANIFEST, provenance):
         return Path(out)
     key = key_at_hand(None, Path(out))
@@ -131,21 +87,21 @@ def release_cohort(
     if original is not None:
         refuse_other_numbers(known.released, source, original)
     theirs = key if original is None else key_of(original, key)
-    checks = [*check_limits(limits.policy, known), check_labels(limits.policy, source.label_source)]
-    checks.append(check_seals(limits.policy, *count_seals(source, known, theirs), theirs is not None))
-    checks.append(check_real(limits.policy, original is not None))
+    sealed, of = count_seals(source, known, theirs, key)
+    seals = SealCount(sealed=sealed, of=of, key=theirs is not None)
+    checks = all_checks(limits.policy, known, source.label_source, seals, original is not None)
     refuse(source, checks, override)
     with output_folder(out) as folder:
         released = _write_cohort(folder, source, forms, provenance)
-        write_recipient_files(folder, released, forms, licence, None if original is None else licence_of(original))
+        write_recipient_files(folder, released, forms, licence, said["source_licence"])
         _write_evidence(folder, source, known, limits)
         rule = limits.policy.real_check
         compared = compare_with_real(folder, forms, original, rule) if original is not None else None
-        card = card_of(released, source, known, limits, checks, override, compared)
-        _write_own(folder, card, known, checks, override)
+        card = card_of(released, known, limits, checks, override, compared)
+        _write_own(folder, card, known, seals, compared)
         if original is not None:
             refuse_names(folder, forbidden_identifiers(original), OWN)
-        _write_manifest(folder, provenance, card, forms, key)
+        _write_manifest(folder, provenance, card, forms, key, signer)
     return Path(out)
 
 
@@ -183,14 +139,16 @@ def _request(
     compared: bool,
     why: str | None,
     forms: Sequence[str],
-    licence: str | None,
+    signer: Signer | None,
+    licences: dict[str, str | None],
 ) -> Provenance:
     """Return the request; evidence by the hash of its public part."""
     inputs = {"cohort": source.id, "real": known.real}
     both = [*known.released, *(known.before if known.screened else [])]
     inputs |= {f"evidence.{i}.{f.section}": folder_hash(f.path, public=True)[:16] for i, f in enumerate(both)}
     config = {"generator": source.generator, "policy": limits.digest, "compared": compared, "override": why}
-    return Provenance("release", config | {"formats": list(forms), "licence": licence}, 0, inputs)
+    config |= {"made_by": str(source.provenance.get("command", "not recorded")), "signer": signer and signer.public}
+    return Provenance("release", config | {"formats": list(forms), **licences}, 0, inputs)
 
 
 def _open_real(real: Path, source: Cohort, known: EvidenceSet, key: bytes | None) -> Cohort:
@@ -244,19 +202,26 @@ def _place(one: Folder, parent: Path) -> Path:
 
 
 def _write_own(
-    folder: Path, card: ReleaseCard, known: EvidenceSet, checks: Sequence[Check], override: str | None
+    folder: Path, card: ReleaseCard, known: EvidenceSet, seals: SealCount, compared: Comparison | None
 ) -> None:
     """Write the card and the verdict."""
-    _write(folder / "card.json", card)
+    (folder / "card.json").write_bytes(encoded(card))
     (folder / "card.md").write_text(markdown(card), encoding="utf-8")
     by = None if known.screened_by is None else sorted(known.screened_by)
-    judged_by = KnownFacts(real=known.real, screened=known.screened, facts=known.facts, screened_by=by)
-    _write(folder / "gate.json", GateFile(override=override, checks=list(checks), known=judged_by))
+    judged_by = KnownFacts(real=known.real, screened=known.screened, facts=known.facts, screened_by=by, seals=seals)
+    gate = GateFile(override=card.override, checks=card.checks, known=judged_by, compared=compared)
+    (folder / "gate.json").write_bytes(encoded(gate))
 
 
 def _write_manifest(
-    folder: Path, provenance: Provenance, card: ReleaseCard, forms: Sequence[str], key: bytes | None
+    folder: Path,
+    provenance: Provenance,
+    card: ReleaseCard,
+    forms: Sequence[str],
+    key: bytes | None,
+    signer: Signer | None,
 ) -> None:
+    """Write the manifest, sealed where there is a key, and its signature."""
     files = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
     manifest = Manifest(
         schema_version=SCHEMA,
@@ -266,10 +231,9 @@ def _write_manifest(
         formats=list(forms),
         provenance=ProvenanceRecord(**provenance.to_json()),
         files={name: file_hash(folder / name) for name in files},
+        signer=signer and signer.public,
     )
     sealed = manifest if key is None else manifest.model_copy(update={"seal": seal(key, manifest.content())})
-    _write(folder / MANIFEST, sealed)
-
-
-def _write(file: Path, document: BaseModel) -> None:
-    file.write_text(json.dumps(document.model_dump(mode="json"), indent=1, allow_nan=False) + "\n")
+    (folder / MANIFEST).write_bytes(sealed.encoded())
+    if signer is not None:
+        (folder / SIGNATURE).write_bytes(signer.sign(sealed.encoded()))

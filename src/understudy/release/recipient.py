@@ -73,13 +73,21 @@ def licence_of(real: Cohort) -> str | None:
     return said if isinstance(said, str) and LICENCE.fullmatch(said) else None
 
 
+def recipient_files(
+    bundle: Path, released: Cohort, forms: Sequence[str], licence: str | None, source: str | None
+) -> dict[str, str]:
+    """Return README.md and croissant.json, with the licence of the release and that of its source data, if known."""
+    about = croissant(bundle, released, forms, _address(licence or source))
+    told = readme(released, forms, licence_told(licence, source))
+    return {"README.md": told, "croissant.json": json.dumps(about, indent=1) + "\n"}
+
+
 def write_recipient_files(
     bundle: Path, released: Cohort, forms: Sequence[str], licence: str | None, source: str | None
 ) -> None:
-    """Write README.md and croissant.json, with the licence of the release and that of its source data, if known."""
-    (bundle / "README.md").write_text(readme(released, forms, licence_told(licence, source)), encoding="utf-8")
-    about = croissant(bundle, released, forms, _address(licence or source))
-    (bundle / "croissant.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    """Write :func:`recipient_files` into a bundle."""
+    for name, content in recipient_files(bundle, released, forms, licence, source).items():
+        (bundle / name).write_text(content, encoding="utf-8")
 
 
 def licence_told(licence: str | None, source: str | None) -> str:

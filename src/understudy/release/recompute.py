@@ -22,8 +22,23 @@ NAME = "privacy.correlation.synthetic"
 TOLERANCE = 0.001  # of r, between machines
 
 
-def refuse_other_numbers(folders: Sequence[Folder], source: Cohort, real: Cohort) -> None:
-    """Refuse evidence about a cohort whose numbers are not those that come out again.
+def released_rows(real: Cohort, released: Cohort) -> np.ndarray | None:
+    """Return the rows of the real cohort that the generator of a released cohort saw, by their splits.
+
+    None where these splits hold another number of subjects than it says, as where a screening saw further ones.
+    """
+    entries = [entry for entry in released.trained_on if entry["cohort"] == real.id]
+    rows = np.flatnonzero(np.isin(real.column("split"), [s for entry in entries for s in entry.get("splits", [])]))
+    told = [entry.get("n_subjects") for entry in entries]
+    return rows if told == [len(set(real.column("subject_id")[rows].tolist()))] else None
+
+
+def refuse_other_numbers(
+    folders: Sequence[Folder], source: Cohort, real: Cohort, rows: np.ndarray | None = None
+) -> int:
+    """Refuse evidence about a cohort whose numbers are not those that come out again; return how many there are.
+
+    ``rows`` of the real cohort are those that the generator saw; else what the cohort records decides.
 
     Raises:
         UnderstudyError: which number, what it is said to be, and what it is.
@@ -31,8 +46,9 @@ def refuse_other_numbers(folders: Sequence[Folder], source: Cohort, real: Cohort
     said = {r.name: (r.value, folder) for folder in folders for r in folder.results if r.value is not None}
     names = {f"{NAME}.{word}": q for word, q in QUANTILES if f"{NAME}.{word}" in said}
     if not names or source.images is None or real.images is None:
-        return
-    found = nearest(ImageVectors(source, source.rows()), ImageVectors(real, training_rows(real, source)[0])).r
+        return 0
+    rows = training_rows(real, source)[0] if rows is None else rows
+    found = nearest(ImageVectors(source, source.rows()), ImageVectors(real, rows)).r
     for name, q in names.items():
         told, folder = said[name]
         value = float(np.quantile(found, q, method="inverted_cdf"))
@@ -41,3 +57,4 @@ def refuse_other_numbers(folders: Sequence[Folder], source: Cohort, real: Cohort
                 f"{folder.path} says that {name} is {told:.4f}, and measured again it is {value:.4f}: evaluate "
                 f"{source.path.name} again"
             )
+    return len(names)

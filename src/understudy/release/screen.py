@@ -27,7 +27,7 @@ from understudy.core.provenance import Provenance
 from understudy.core.stage import finished
 from understudy.core.writer import CohortWriter
 from understudy.data.ownership import secret
-from understudy.data.seal import key_at_hand
+from understudy.data.seal import cohort_seal, key_at_hand
 from understudy.release.rejections import (
     REAL,
     REJECTIONS,
@@ -93,6 +93,7 @@ def screen_cohort(
         trained_on=_trained_on(source, verdicts),
         preprocessing=source.preprocessing,
         key=secret([source], key, Path(out)),
+        seal=cohort_seal([source], key_at_hand(key, Path(out))),
     ) as writer:
         for i in tracked(np.flatnonzero(kept), "screen"):
             image, label = (None if a is None else np.asarray(a[i]) for a in (source.images, source.labels))

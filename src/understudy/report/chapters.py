@@ -95,6 +95,20 @@ CHAPTERS = {
         "segmenter that learns from one of them. Precision and recall change places with the raters; the other scores "
         "do not. The interval is over subjects: two raters are no sample of raters.",
     ),
+    "reader": Chapter(
+        "Reader study",
+        "People were shown real and synthetic cases in a random order, without being told which is which, and called "
+        "each real or synthetic with their confidence. AUC 0.5: they cannot tell. Intervals hold for other readers and "
+        "other cases of the same kind (Obuchowski-Rockette-Hillis). Equivalence to guessing was tested against a "
+        "margin that was fixed before anybody read; without it, an interval around 0.5 shows nothing.",
+        "How well the readers of this study told synthetic cases from real ones, at the size and on the screens at "
+        "which they saw them.",
+        (
+            "A case that passes for real is not therefore right: readers judged looks, not whether it is good for "
+            "diagnosis or training.",
+            "Other readers, with more time, other tools or knowledge of the generator, may tell more.",
+        ),
+    ),
 }
 ALWAYS_CLAIMED = "Every number stands with the number of subjects or cases behind it."
 NEVER_CLAIMED = (

@@ -10,6 +10,7 @@ import hashlib
 import re
 import zlib
 from dataclasses import dataclass
+from io import TextIOWrapper
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
@@ -18,15 +19,17 @@ from zipfile import BadZipFile
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from understudy.core.cohort import file_hash
+from understudy.core.cohort import NPY_ERRORS, file_hash
 from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.documents import read_document
 from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.regular_file import open_regular
 from understudy.core.result import Result, read_results
 from understudy.data.seal import SEAL
 from understudy.report.chapters import place
 
-COMMAND = re.compile(r"evaluate ([a-z]{1,40})")  # what may name a section of a page and a folder of a bundle
+COMMAND = re.compile(r"evaluate ([a-z]{1,40})|(reader) analyze")  # names a section of a page, a folder of a bundle
+MAX_BYTES = 2**30  # of the arrays in an image file
 ROW_PER_CASE = {
     *("case", "case_id", "real_case", "subject", "subject_id", "real_subject", "patient", "patient_id", "source_file")
 }
@@ -178,34 +181,36 @@ def section_of(provenance: dict[str, Any], path: Path) -> str:
     """Return the evaluation that made a results folder, in lower-case letters, so that it can name a folder.
 
     Raises:
-        UnderstudyError: the request is none of ``understudy evaluate``.
+        UnderstudyError: the request is none of ``understudy evaluate``, nor ``reader analyze``.
     """
     found = COMMAND.fullmatch(str(provenance.get("command", "")))
     if not found:
         raise UnderstudyError(
-            f"{path}/results.json should name the request `evaluate NAME` that made it, found "
+            f"{path}/results.json should name the request, `evaluate NAME` or `reader analyze`, that made it, found "
             f"{str(provenance.get('command'))[:60]!r}: evaluate again"
         )
-    return found[1]
+    return found[1] or found[2]
 
 
 def read_arrays(file: Path) -> dict[str, np.ndarray]:
     """Read an .npz file without running anything in it; one that cannot be read is an UnderstudyError."""
     try:
-        with file.open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
+        with open_regular(file, "an image file") as handle, np.load(handle, allow_pickle=False) as arrays:
+            if sum(member.file_size for member in arrays.zip.infolist()) > MAX_BYTES:
+                raise ValueError(f"more than {MAX_BYTES:,} bytes are packed in it")
             return {name: arrays[name] for name in arrays.files}
-    except (ValueError, TypeError, OSError, KeyError, BadZipFile, EOFError, zlib.error) as error:
+    except (*NPY_ERRORS, LookupError, AttributeError, RuntimeError, BadZipFile, zlib.error) as error:
         raise UnderstudyError(f"{file} is not an image file that understudy wrote ({error}): evaluate again") from error
 
 
 def read_table(file: Path) -> Table:
     """Read a CSV table; one that is empty, or whose rows differ in length, is an UnderstudyError."""
     try:
-        with file.open(newline="", encoding="utf-8") as handle:
-            rows = [tuple(row) for row in csv.reader(handle)]
+        with open_regular(file, "a table") as handle, TextIOWrapper(handle, encoding="utf-8", newline="") as text:
+            rows = [tuple(row) for row in csv.reader(text)]
         if not rows or not rows[0] or any(len(row) != len(rows[0]) for row in rows):
             raise ValueError("rows of different length")
-    except (OSError, ValueError, csv.Error) as error:
+    except (OSError, UsageError, ValueError, csv.Error) as error:
         raise UnderstudyError(f"{file} is not a table that understudy wrote ({error}): evaluate again") from error
     return Table(file.stem, rows[0], tuple(rows[1:]))
 

@@ -19,6 +19,7 @@ MARKERS = {  # the file that lies in a complete output, by verb: written last, o
     "import-weights": "complete.json",
     "classify": "classifier.json",
     "evaluate": "results.json",
+    "reader": "results.json",
     "report": "provenance.json",
     "release": "manifest.json",
 }

@@ -62,7 +62,7 @@ class LabelMaps:
     inputs: dict[str, str]  # what they are made of, for provenance
     stream: Iterator[Drawn]  # without end; entries name the place and the patient where they are known; draw once
     sampling: dict[str, Any] = field(default_factory=dict)  # how they came about; complete when drawing has ended
-    owned: list[Cohort] = field(default_factory=list)  # cohorts that are not synthetic, for the key of the new id
+    cohorts: list[Cohort] = field(default_factory=list)  # that they are from, for the key of what is made of them
 
     @property
     def kind(self) -> str:
@@ -95,7 +95,7 @@ def _placed_maps(request: MapRequest, where: Path) -> LabelMaps:
         {f"{role}.{name}": value for role, inputs in parts.items() for name, value in inputs.items()},
         _placements(lesions.stream, anatomy.stream, both, rules, request, sampling),
         sampling,
-        [*lesions.owned, *anatomy.owned],
+        [*lesions.cohorts, *anatomy.cohorts],
     )
 
 
@@ -128,7 +128,7 @@ def _of_cohort(path: Path, request: MapRequest) -> LabelMaps:
 
     seen = joint_trained_on(owners(cohort, rows))
     told = {"maps": len(rows)}
-    return LabelMaps(scheme, cohort.size, origin, seen, {"labels": cohort.id}, stream(), told, [cohort] if mine else [])
+    return LabelMaps(scheme, cohort.size, origin, seen, {"labels": cohort.id}, stream(), told, [cohort])
 
 
 def _of_run(path: Path, request: MapRequest) -> LabelMaps:

@@ -20,6 +20,7 @@ from understudy.core.progress import tracked
 from understudy.core.provenance import Provenance
 from understudy.core.stage import finished
 from understudy.data.ownership import secret
+from understudy.data.seal import cohort_seal, key_at_hand
 from understudy.generators import load
 from understudy.synthesis.avoidance import keep_away, open_avoided
 from understudy.synthesis.drawing import blocks, drawn, machine, opened
@@ -46,7 +47,7 @@ def render_cohort(
     ``runs`` are finished trainings of translators that are given label maps, mixed evenly, at ``snapshot`` images seen
     or at their last. ``seed`` is of the rendering; the maps have one of their own in the request. ``settings`` are
     those for sampling that differ from training; ``away_from`` is as in :func:`sample_cohort`; ``key`` is the file of
-    the secret that keys the cohort's id where the maps are patient-derived (data/pseudonym.py).
+    the secret that keys the cohort's id where the maps are patient-derived, and else seals it (data/seal.py).
 
     Raises:
         UsageError: a run that is no such translator, label maps that do not fit it, or ``out`` holds something else.
@@ -73,7 +74,8 @@ def render_cohort(
         label_source=maps.label_source,
         trained_on=joint_trained_on(*(run.record["trained_on"] for run in found), maps.trained_on),
         columns=["label_case", *(["generator"] if several else [])],
-        key=secret(maps.owned, key, Path(out)),
+        key=secret(maps.cohorts, key, Path(out)),
+        seal=cohort_seal(maps.cohorts, key_at_hand(key, Path(out))),
         machine=machine(generators),
     )
     writer.sampling = {"label_maps": maps.sampling, **away}  # which is complete when all are drawn

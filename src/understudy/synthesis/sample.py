@@ -16,6 +16,7 @@ from understudy.core.errors import UsageError
 from understudy.core.progress import tracked
 from understudy.core.provenance import Provenance
 from understudy.core.stage import finished
+from understudy.data.seal import cohort_seal, key_at_hand
 from understudy.generators import load
 from understudy.synthesis.avoidance import keep_away, open_avoided
 from understudy.synthesis.drawing import blocks, drawn, machine, opened
@@ -42,6 +43,7 @@ def sample_cohort(
     classes: ClassRequest | None = None,
     settings: dict[str, Any] | None = None,
     away_from: Path | None = None,
+    key: Path | None = None,
     engine: Engine | None = None,
 ) -> Path:
     """Draw n cases from one run, or evenly from several, into a new synthetic cohort; a finished one is not made twice.
@@ -49,7 +51,7 @@ def sample_cohort(
     All runs are held in memory at once, at ``snapshot`` images seen or at their last. ``classes``, of conditional runs:
     the value of each class column for all cases, or "data" or "balanced" (core/classes.py). ``settings`` are those for
     sampling that differ from training, e.g. ``{"guidance": 2}``; ``away_from`` is the cohort that they were trained on,
-    to whose images no case may come too near.
+    to whose images no case may come too near; ``key`` is the file of the key that seals the cohort (data/seal.py).
 
     Raises:
         UsageError: no such run or snapshot, runs that do not fit together, n below 1, classes that a run does not
@@ -76,7 +78,8 @@ def sample_cohort(
     given = names if isinstance(classes, str) else list(classes or {})
     columns = ["generator"] if several else []
     described = {"trained_on": seen, "classes": given, "columns": columns}
-    writer = synthetic_writer(out, found[0], provenance, **described, machine=machine(generators))
+    seal = cohort_seal([], key_at_hand(key, Path(out)))
+    writer = synthetic_writer(out, found[0], provenance, **described, machine=machine(generators), seal=seal)
     writer.sampling = joint_privacy(found) | away
     engine = generators[0].engine
     with opened(writer, engine) as first:

@@ -22,7 +22,6 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from understudy.core.errors import ProcessLost, UsageError
@@ -79,6 +78,8 @@ class Engine:
     """
 
     def __init__(self, precision: str = "auto", accelerator: str = "auto", devices: int = 1, nodes: int = 1) -> None:
+        from lightning_fabric import Fabric  # as long to import as torch, and much that imports this needs no engine
+
         if precision not in (*PRECISIONS, "auto"):
             raise UsageError(f"precision is auto, bf16 or fp32; found {precision!r}")
         if accelerator == "cuda" and not torch.cuda.is_available():

@@ -5,46 +5,52 @@ one, without a word. Here only the tasks of a job step count, which srun started
 **Checked**: tests/training/test_processes.py.
 """
 
-import os
-from typing import Any
+from __future__ import annotations
 
-from lightning_fabric.plugins.environments import (
-    ClusterEnvironment,
-    LightningEnvironment,
-    SLURMEnvironment,
-    TorchElasticEnvironment,
-)
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from understudy.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from lightning_fabric.plugins.environments import ClusterEnvironment, LightningEnvironment
 
 FIRST_PORT, PORTS = 15_000, 10_000
 
 
-class JobStep(LightningEnvironment):
-    """The tasks of one SLURM job step are the processes."""
+@cache
+def job_step() -> type[LightningEnvironment]:
+    """Return the class of environments in which the tasks of one SLURM job step are the processes."""
+    from lightning_fabric.plugins.environments import LightningEnvironment, SLURMEnvironment
 
-    creates_processes_externally: Any = True
+    class JobStep(LightningEnvironment):
+        """Where the tasks of one SLURM job step are the processes."""
 
-    @property
-    def main_address(self) -> str:
-        """Where the first process listens: MASTER_ADDR, or the first node of the step."""
-        here = "127.0.0.1" if os.environ["SLURM_STEP_NUM_NODES"] == "1" else ""
-        first = SLURMEnvironment.resolve_root_node_address(os.environ.get("SLURM_STEP_NODELIST", ""))
-        return os.environ.get("MASTER_ADDR") or here or first
+        creates_processes_externally: Any = True
 
-    @property
-    def main_port(self) -> int:
-        """MASTER_PORT, or one that all tasks of the step, and no other step of this node's jobs, are likely to name."""
-        step = int(os.environ["SLURM_JOB_ID"]) * 100 + int(os.environ["SLURM_STEP_ID"])
-        return int(os.environ.get("MASTER_PORT", FIRST_PORT + step % PORTS))
+        @property
+        def main_address(self) -> str:
+            """Where the first process listens: MASTER_ADDR, or the first node of the step."""
+            here = "127.0.0.1" if os.environ["SLURM_STEP_NUM_NODES"] == "1" else ""
+            first = SLURMEnvironment.resolve_root_node_address(os.environ.get("SLURM_STEP_NODELIST", ""))
+            return os.environ.get("MASTER_ADDR") or here or first
 
-    def local_rank(self) -> int:
-        """Return the number of this task on its node."""
-        return int(os.environ["SLURM_LOCALID"])
+        @property
+        def main_port(self) -> int:
+            """MASTER_PORT, or one that all tasks of the step, and no other step of the node, are likely to name."""
+            step = int(os.environ["SLURM_JOB_ID"]) * 100 + int(os.environ["SLURM_STEP_ID"])
+            return int(os.environ.get("MASTER_PORT", FIRST_PORT + step % PORTS))
 
-    def node_rank(self) -> int:
-        """Return the number of this node in the step."""
-        return int(os.environ["SLURM_NODEID"])
+        def local_rank(self) -> int:
+            """Return the number of this task on its node."""
+            return int(os.environ["SLURM_LOCALID"])
+
+        def node_rank(self) -> int:
+            """Return the number of this node in the step."""
+            return int(os.environ["SLURM_NODEID"])
+
+    return JobStep
 
 
 def environment(devices: int, nodes: int) -> ClusterEnvironment:
@@ -53,6 +59,8 @@ def environment(devices: int, nodes: int) -> ClusterEnvironment:
     Raises:
         UsageError: another number of processes was started; every one of them says so, and none waits.
     """
+    from lightning_fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
+
     torchrun, step = TorchElasticEnvironment.detect(), "SLURM_STEP_NUM_TASKS" in os.environ
     if torchrun:
         world, here = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
@@ -69,4 +77,4 @@ def environment(devices: int, nodes: int) -> ClusterEnvironment:
             f"--devices {devices} on each of --nodes {nodes} asks for {devices * nodes} processes, and {starter} "
             f"started {world} on {there}: give --devices and --nodes as they were started, or start as many"
         )
-    return TorchElasticEnvironment() if torchrun else JobStep()
+    return TorchElasticEnvironment() if torchrun else job_step()()

@@ -12,7 +12,9 @@ from understudy.core.encoding import Channel
 from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
+from understudy.evaluation.privacy.copies import likeness
 from understudy.evaluation.privacy.copies.cases import SmallCases
+from understudy.evaluation.privacy.copies.likeness import affine_bank
 from understudy.evaluation.privacy.copies.registration import blur
 
 SHAPE = (2, 8, 8)
@@ -43,6 +45,20 @@ def write(tmp_path: Path) -> Write:
         return tmp_path / name
 
     return write_cohort
+
+
+@pytest.fixture
+def few_maps() -> Callable[[], torch.Tensor]:
+    """The shifts of the bank alone, to be quick."""
+    whole = affine_bank()
+    shifts = whole[(whole[:, :, :2] == torch.eye(2)).all((1, 2))]
+    return lambda: shifts
+
+
+@pytest.fixture
+def small_bank(monkeypatch: pytest.MonkeyPatch, few_maps: Callable[[], torch.Tensor]) -> None:
+    """Register from shifts alone, to be quick."""
+    monkeypatch.setattr(likeness, "affine_bank", few_maps)
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from understudy.evaluation.privacy.stage import evaluate_privacy
 Write = Callable[..., Path]
 TRAINED_ON = [{"cohort": "x", "splits": ["train"], "subjects": [f"patient{i}" for i in range(4, 16)]}]
 
+pytestmark = pytest.mark.usefixtures("small_bank")
+
 
 def images(n: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (n, 2, 8, 8)).astype(np.uint8)
@@ -30,7 +32,7 @@ def read(file: Path) -> list[dict[str, str]]:
 
 
 def test_public_files_hold_no_case_and_no_subject(write: Write, real: Path, tmp_path: Path) -> None:
-    out = evaluate_privacy(real, [write("synthetic", images(30, 1), trained_on=TRAINED_ON)], tmp_path / "out", 0)
+    out = evaluate_privacy(real, [write("synthetic", images(10, 1), trained_on=TRAINED_ON)], tmp_path / "out", 0)
     public = b"".join(p.read_bytes() for p in out.rglob("*") if p.is_file() and "internal" not in p.parts)
     assert not re.search(rb"patient\d", public)
     assert b"real-case" not in public

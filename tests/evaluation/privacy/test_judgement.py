@@ -25,6 +25,8 @@ Write = Callable[..., Path]
 CONFIG = PrivacyConfig(matchers=("pixels", "patches"), false_positive_rate=0.1, bootstrap=100, audit_copies=10,
                        audit_low_prevalence=2, audit_among=20)  # fmt: skip
 
+pytestmark = pytest.mark.usefixtures("small_bank")
+
 
 def images(n: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (n, 2, 8, 8)).astype(np.uint8)
@@ -41,7 +43,7 @@ def test_copies_are_flagged_and_what_was_not_looked_at_is_said(write: Write) -> 
     assert real.images is not None
     cases = images(12, 1)
     cases[3] = real.images[7]
-    detector = CopyDetectors(real, PrivacyConfig(bootstrap=100, matchers=("pixels", "embedding", "lesions")), 0).of(
+    detector = CopyDetectors(real, PrivacyConfig(bootstrap=100, matchers=("pixels", "whole", "lesions")), 0).of(
         real.rows("train")
     )
     assert detector is not None
@@ -49,7 +51,7 @@ def test_copies_are_flagged_and_what_was_not_looked_at_is_said(write: Write) -> 
     assert found.scores is not None and found.threshold is not None
     assert found.scores.flagged[3] and found.scores.case[3] == 7
     assert found.scores.p[3] == pytest.approx(1 / 61)
-    assert "the matcher embedding: too few training cases to learn from" in found.skipped
+    assert "the encoder of the matcher whole: too few training cases to learn from" in found.skipped
 
 
 def test_a_detector_is_built_once_for_each_set_of_training_cases(write: Write) -> None:

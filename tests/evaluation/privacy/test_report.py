@@ -6,12 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from understudy.core.result import Result, read_results
 from understudy.evaluation.privacy.attacks import ATTACKS
+from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.stage import evaluate_privacy
 
 Write = Callable[..., Path]
+PIXELS = PrivacyConfig(matchers=("pixels",), bootstrap=100)
+
+pytestmark = pytest.mark.usefixtures("small_bank")
 
 
 def images(n: int, seed: int) -> np.ndarray:
@@ -30,7 +35,7 @@ def read(file: Path) -> list[dict[str, str]]:
 def test_few_control_subjects_are_withheld_and_training_subjects_join_them(write: Write, tmp_path: Path) -> None:
     splits = ["train"] * 20 + ["control"] * 4
     real = write("real", images(24, 0), kind="real", label_source="patient", splits=splits)
-    results = named(evaluate_privacy(real, [write("synthetic", images(10, 1))], tmp_path / "out", 0))
+    results = named(evaluate_privacy(real, [write("synthetic", images(10, 1))], tmp_path / "out", 0, PIXELS))
     assert results["privacy.correlation.control.max"].value is None
     assert "withheld" in results["privacy.correlation.control.max"].note
     assert results["privacy.copies.threshold"].n == 24
@@ -41,7 +46,7 @@ def test_few_control_subjects_are_withheld_and_training_subjects_join_them(write
 
 def test_four_training_subjects_say_nothing(write: Write, tmp_path: Path) -> None:
     real = write("real", images(4, 0), kind="real", label_source="patient", splits=["train"] * 4)
-    out = evaluate_privacy(real, [write("synthetic", images(10, 1))], tmp_path / "out", 0)
+    out = evaluate_privacy(real, [write("synthetic", images(10, 1))], tmp_path / "out", 0, PIXELS)
     results = named(out)
     attacks = [results.pop(name) for name in list(results) if ".attack." in name]
     assert all(result.value is None and "withheld" in result.note for result in results.values())

@@ -22,7 +22,7 @@ def test_bytes_are_the_same_and_stay_when_the_source_goes(
         monkeypatch.setattr(os, "link", refuse)
     bundle, given = tmp_path / "made", Cohort.open(bench.synthetic)
     bundle.mkdir()
-    before = {file.name: file.read_bytes() for file in given.path.iterdir()}
+    before = {file.name: file.read_bytes() for file in given.path.iterdir() if file.name != "seal.json"}
     FORM.write(bundle, given)
     for file in given.path.iterdir():
         file.unlink()

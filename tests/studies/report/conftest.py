@@ -2,11 +2,10 @@
 
 import csv
 import hashlib
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -244,16 +243,6 @@ def sweep(out: Path, counts: Sequence[int] = (5, 10, 20), subjects: int = 8) -> 
 def builder() -> SimpleNamespace:
     """Return what writes studies."""
     return SimpleNamespace(Fake=Fake, crossval=crossval, sweep=sweep)
-
-
-@pytest.fixture(scope="session")
-def devtools() -> ModuleType:
-    """Return the headless browser, tests/browser.py."""
-    spec = importlib.util.spec_from_file_location("browser", Path(__file__).resolve().parents[2] / "browser.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")

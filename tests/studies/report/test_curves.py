@@ -1,5 +1,6 @@
 """Curves over loops, shares and real subjects; figures as SVG."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,15 @@ import pytest
 from understudy.core.errors import UnderstudyError
 from understudy.report.reading import read_folders
 from understudy.studies.report.config import CurvePlan, ScoreTable
-from understudy.studies.report.curves import BEST_ATTACK, COPIES, curve, default_curves, scatters, score_figure
+from understudy.studies.report.curves import (
+    BEST_ATTACK,
+    COPIES,
+    curve,
+    default_curves,
+    drawn_curves,
+    scatters,
+    score_figure,
+)
 from understudy.studies.report.tables import score_rows
 
 
@@ -71,6 +80,13 @@ def test_scores_with_intervals(folds: Any) -> None:
     measures, asked = folds.measures(names={"painted": "label maps first"}), ScoreTable(template="utility")
     figure = score_figure(measures, asked, score_rows(measures, asked), "dice")
     assert figure is not None and b"label maps first" in figure.svg and figure.alt.startswith("real 0.")
+
+
+def test_every_curve_of_a_folder_is_drawn(folds: Any) -> None:
+    folder = read_folders([folds.out / "correlation"])[0]
+    line = {"title": "ROC", "x_label": "a", "y_label": "b", "series": [{"name": "reader 1", "x": [0.0], "y": [1.0]}]}
+    drawn = drawn_curves(replace(folder, curves={"roc": line}), "readers")
+    assert [(one.name, one.title) for one in drawn] == [("readers-roc", "ROC")] and b"reader 1" in drawn[0].svg
 
 
 def test_fidelity_against_utility(folds: Any) -> None:

@@ -10,6 +10,7 @@ import pytest
 from understudy.core.errors import UnderstudyError
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, read_results, write_results
+from understudy.evaluation.folder import write_curve
 from understudy.studies.report.page import write_study_report
 
 CLAIMS = [
@@ -69,12 +70,15 @@ def test_what_is_missing_is_told(builder: Any, tmp_path: Path) -> None:
 
 def test_a_reader_study_has_its_part(builder: Any, tmp_path: Path) -> None:
     fake = builder.Fake(tmp_path)
-    stage = fake.stage("readers", "evaluate", "reader", "answers.csv")
-    (tmp_path / stage.folder).mkdir()
-    results = [Result("reader.accuracy", 0.61, 0.52, 0.7, "", "", 240)]
-    write_results(tmp_path / stage.folder, results, Provenance("evaluate reader", {}, 0, {"real": "r"}))
+    stage = fake.stage("readers", "reader", "analyze", "study")
+    folder = tmp_path / stage.folder
+    folder.mkdir()
+    results = [Result("reader.auc", 0.61, 0.52, 0.7, "", "", 240), Result("reader.seconds", 7.5, n=240)]
+    write_results(folder, results, Provenance("reader analyze", {}, 0, {"real": "r"}))
+    write_curve(folder, "roc", "Readers' ROC curves", "x", "y", {"reader 1": ([0, 1], [0, 1])})
     text = write_study_report(fake, fake.stages, tmp_path).read_text()
-    assert ">Reader</h2>" in text and "0.610 [0.520, 0.700]" in text and "Reader study: nobody" not in text
+    assert ">Reader study</h2>" in text and "0.610 [0.520, 0.700]" in text and "Reader study: nobody" not in text
+    assert "Readers&#39; ROC curves" in text and (tmp_path / "report" / "figures" / "readers-roc.svg").is_file()
 
 
 def test_a_sweep_has_curves(sizes: Any) -> None:

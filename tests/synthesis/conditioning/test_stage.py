@@ -84,7 +84,7 @@ def test_what_is_written_shows_what_its_columns_say(folder: Path, tmp_path: Path
     assert told["asked"] == 16 and told["accepted"] == len(cohort) and told["acceptance_rate"] == len(cohort) / 16
     assert told["mean_steps"] == pytest.approx(steps.mean()) and steps.max() <= 40 and (steps > 0).any()
     assert sum(c["asked"] for c in told["combinations"]) == 16 and told["attempts"] >= 16
-    assert set(cohort.column("attempts")) <= {"1", "2", "3"}
+    assert set(cohort.column("attempts")) <= {"1", "2", "3"} and (cohort.path / "seal.json").is_file()
     cohort.verify()
 
 

@@ -86,6 +86,7 @@ def test_a_sampled_map_stays_fully_synthetic(bodies: Callable[..., Path], tmp_pa
     source = bodies("nobody3", kind="synthetic", label_source="sampled", trained_on=seen)
     cohort = Cohort.open(edit_cohort(source, tmp_path / "e", config(), 0))
     assert cohort.kind == "synthetic" and cohort.label_source == "sampled" and cohort.trained_on == seen
+    assert not (cohort.path / "seal.json").exists()  # nobody vouches for its source
 
 
 @pytest.mark.parametrize("dims", [2, 3])

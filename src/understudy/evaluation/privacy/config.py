@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from understudy.evaluation.privacy.attacks import ATTACKS
+from understudy.evaluation.privacy.canaries.inject import Recipes
 from understudy.evaluation.privacy.copies.matchers import MATCHERS
 from understudy.evaluation.privacy.copies.second import SECOND
 
@@ -32,9 +33,12 @@ class PrivacyConfig(BaseModel):
     audit_left_out: bool = Field(
         True, description="train an encoder without each family of transformations in turn; the slowest part"
     )
-    audit_copies: int = Field(200, ge=10, description="injected copies of each transformation")
+    audit_copies: int = Field(100, ge=10, description="injected copies of each transformation")
     audit_low_prevalence: int = Field(10, ge=1, description="injected copies of the low-prevalence test")
-    audit_among: int = Field(10_000, ge=10, description="among so many cases of non-members")
+    audit_among: int = Field(2000, ge=10, description="among so many cases of non-members")
+    audit_transformations: Recipes = Field(
+        (), description="a steward's own transformations, injected too; --transformations FILE reads them"
+    )
     bootstrap: int = Field(1000, ge=100, description="resamples of subjects, for intervals")
     worst_pairs: int = Field(16, ge=0, description="nearest pairs that are kept in the INTERNAL results")
     attacks: tuple[str, ...] = Field(

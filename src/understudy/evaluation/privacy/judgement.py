@@ -26,7 +26,6 @@ from understudy.evaluation.privacy.pearson import ImageVectors
 from understudy.evaluation.privacy.swap import SwapTest, swap_test
 
 REASONS = {
-    "embedding": "too few training cases to learn from",
     "lesions": "no label maps, or too few lesions of unseen subjects to calibrate it",
 }
 TINY = 1e-9  # by which an exact copy exceeds any threshold
@@ -134,7 +133,7 @@ class CopyDetectors:
             small_cases(self.real, test, subjects[test]),
             available(self.real.encoding.image_channels),
             settings(self.real, len(detector.reference_set.cases), c),
-            AuditPlan(c.audit_copies, c.audit_low_prevalence, c.audit_among, c.audit_left_out),
+            AuditPlan(c.audit_copies, c.audit_low_prevalence, c.audit_among, c.audit_left_out, c.audit_transformations),
             self.seed,
         )
 
@@ -144,6 +143,8 @@ def judge_images(synthetic: Cohort, detector: CopyDetector) -> CopyResult:
     cases = small_cases(synthetic, synthetic.rows())
     missing = sorted(set(detector.reference_set.matchers) - set(detector.decision.scale.names))
     skipped = [f"the matcher {name}: {REASONS.get(name, ALIKE)}" for name in missing]
+    if "whole" in detector.reference_set.matchers and detector.reference_set.encoder is None:
+        skipped.append("the encoder of the matcher whole: too few training cases to learn from")
     if cases.labels is None and "lesions" in detector.decision.scale.names:
         skipped.append(f"the matcher lesions: {REASONS['lesions']}")
     return CopyResult(detector.decide(cases), detector.decision.threshold, skipped)
@@ -164,8 +165,6 @@ def judge_maps(real: Cohort, synthetic: Cohort, rows: np.ndarray, config: Privac
     """Judge the label maps of a synthetic cohort; or say why not."""
     if real.labels is None or synthetic.labels is None:
         return "skipped: one of the cohorts has no label maps"
-    if len(real.size) != 2:
-        return "skipped: label maps of two dimensions are compared"
     if synthetic.label_source in PATIENTS_OWN:
         return f"skipped: the label maps are of the source {synthetic.label_source!r}, and repeat patients' by design"
     subjects, control = numbers(real), real.rows("control")
@@ -208,8 +207,8 @@ def judge_swapped(
         flagged = copies.threshold.flags(near)
     else:
         cases = small_cases(real, pool, subjects[pool])
-        unlearned = tuple(name for name in detector.reference_set.matchers if name != "embedding")
-        reference_set = ReferenceSet(cases, None, torch.ones(len(cases), dtype=torch.bool), unlearned)
+        everyone = torch.ones(len(cases), dtype=torch.bool)
+        reference_set = ReferenceSet(cases, None, everyone, detector.reference_set.matchers)  # no encoder knows any
         scores = detector.decision.decide(match(small_cases(synthetic, synthetic.rows()), reference_set))
         near, case, flagged = scores.nearness, scores.case, scores.flagged
     excess = np.where(flagged, np.maximum(near - copies.threshold.value, TINY), near - copies.threshold.value)

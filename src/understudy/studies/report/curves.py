@@ -194,6 +194,14 @@ def _places(
     return [] if real is None else [(float(len(real.subjects("train"))), named(names, kind + percent))]
 
 
+def drawn_curves(folder: Folder, prefix: str) -> list[StudyFigure]:
+    """Draw every curve of a results folder, as that of ``reader analyze``."""
+    return [
+        StudyFigure(f"{prefix}-{slug(name)}"[:80], found["title"], found["title"], curve_figure(found, svg))
+        for name, found in folder.curves.items()
+    ]
+
+
 def scatters(folder: Folder, prefix: str) -> list[StudyFigure]:
     """Draw fidelity against utility, the first metrics of a results folder of ``evaluate correlation``."""
     drawn = []

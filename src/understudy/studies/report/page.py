@@ -27,7 +27,7 @@ from understudy.studies.report.blocks import PagePart, StudyFigure, StudyTable, 
 from understudy.studies.report.claims import SEEN, Verdict, verdicts
 from understudy.studies.report.config import NumberTable, ScoreTable, read_report
 from understudy.studies.report.cost import cost_block, request
-from understudy.studies.report.curves import curve, default_curves, scatters, score_figure
+from understudy.studies.report.curves import curve, default_curves, drawn_curves, scatters, score_figure
 from understudy.studies.report.finished import Finished
 from understudy.studies.report.gaps import missing_block, not_measured_block
 from understudy.studies.report.measures import BEST_ATTACK, Measures
@@ -41,6 +41,7 @@ RESULTS = {  # of each evaluation, the numbers of its default table
     "privacy": ("privacy.copies.flagged", "privacy.copies.expected", "privacy.copies.flagged_share", BEST_ATTACK),
     "consistency": ("consistency.synthetic.dice", "consistency.synthetic.below", "consistency.real.dice"),
     "interrater": ("interrater.dice", "interrater.hd95"),
+    "reader": ("reader.auc", "reader.equivalence_p", "reader.right", "reader.fooled", "reader.agreement.fleiss"),
 }  # fmt: skip
 COLUMNS = 6  # of the default table of an evaluation that RESULTS has not
 
@@ -133,6 +134,9 @@ def _numbers(measures: Measures, kind: str) -> PagePart:
     curves = _curves(measures, lambda template: template in of)
     figures = [figure for figure, _ in curves]
     tables += [table for _, table in curves]
+    if kind == "reader":
+        for one in (judged for judged in measures.finished.judged if judged.kind == kind):
+            figures += drawn_curves(read_folders([one.folder])[0], one.stage.name)
     if kind == "correlation":
         for one in (judged for judged in measures.finished.judged if judged.kind == kind):
             folder = read_folders([one.folder])[0]

@@ -20,6 +20,7 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.progress import tracked
 from understudy.core.provenance import Provenance
 from understudy.core.stage import finished
+from understudy.data.seal import cohort_seal, key_at_hand
 from understudy.generators import load
 from understudy.generators.base import Generator
 from understudy.synthesis.conditioning.search import Accepted, ConditionConfig, DecodedCases, Search, latents_of
@@ -81,8 +82,9 @@ def condition_cohort(
     generator = load(run, snapshot, engine)
     search = _search(generator, trained, config)
     seen, names = joint_trained_on(found.record["trained_on"], trained.trained_on), trained.classifier.names
-    columns = ["attempts", "steps"]
-    with synthetic_writer(out, found, provenance, trained_on=seen, classes=names, columns=columns) as writer:
+    described = {"trained_on": seen, "classes": names, "columns": ["attempts", "steps"]}
+    seal = cohort_seal([], key_at_hand(None, Path(out)))
+    with synthetic_writer(out, found, provenance, **described, seal=seal) as writer:
         accepted: list[Cost | None] = []
         for i, (case, row_classes) in enumerate(tracked(_cases(search, trained, wanted, seed), "condition", total=n)):
             wanted[i] = row_classes

@@ -25,6 +25,7 @@ from understudy.core.seed import derive
 from understudy.core.stage import finished
 from understudy.core.writer import CohortWriter
 from understudy.data.ownership import secret
+from understudy.data.seal import cohort_seal, key_at_hand
 from understudy.generators import load
 from understudy.synthesis.editing.lesions import Rules, cut, removed
 from understudy.synthesis.editing.tissues import Mixture, Tissues, images_of
@@ -129,6 +130,7 @@ def anatomy_cohort(
         provenance=provenance,
         preprocessing={**cohort.preprocessing, "anatomy": made.config},
         key=secret([cohort], key, out),
+        seal=cohort_seal([cohort], key_at_hand(key, out)),
     ) as writer:
         for row, anatomy in enumerate(made.maps()):
             labels = _merged(anatomy, cohort, row, both)

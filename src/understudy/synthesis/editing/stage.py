@@ -24,6 +24,7 @@ from understudy.core.seed import rng
 from understudy.core.stage import finished
 from understudy.core.writer import CohortWriter
 from understudy.data.ownership import joint_source, kind_of, labelled, owners, place_entries, secret, usable_rows
+from understudy.data.seal import cohort_seal, key_at_hand
 from understudy.synthesis.editing.anatomy import Joining, joining
 from understudy.synthesis.editing.augment import AffineAugmentation
 from understudy.synthesis.editing.lesions import CannotBeMet, Lesion, Rules, class_numbers, cut
@@ -127,6 +128,7 @@ def edit_cohort(
         provenance=provenance,
         preprocessing=cohort.preprocessing,
         key=secret(task.cohorts, key, out),
+        seal=cohort_seal(task.cohorts, key_at_hand(key, out)),
     ) as writer:
         skipped = _written(writer, task, progress)
         asked, made = len(task.rows) * config.per_case, len(task.used)

@@ -16,6 +16,7 @@ beside it, always.
 import math
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from understudy.core.errors import UsageError
@@ -132,6 +133,7 @@ def _at_usual_delta(found: PrivacyPlan) -> dict[str, float]:
     return {USUAL: _epsilon("prv", found.noise, USUAL_DELTA, found.rate, found.steps, eps_error=error)}
 
 
+@cache  # a plan asks several times, and takes seconds
 def _epsilon(kind: str, noise: float, delta: float, rate: float, steps: int, **options: float) -> float:
     try:
         from opacus.accountants import create_accountant

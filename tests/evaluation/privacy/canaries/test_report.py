@@ -1,19 +1,23 @@
 """The audit as public numbers: names, intervals by subject, notes."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from understudy.evaluation.privacy.calibration import clopper_pearson
+from understudy.evaluation.privacy.calibration import ReferenceScores, Threshold, clopper_pearson
 from understudy.evaluation.privacy.canaries.audit import AuditedCases, AuditResult
-from understudy.evaluation.privacy.canaries.report import HEADER, share, write_audit
+from understudy.evaluation.privacy.canaries.report import HEADER, recall_results, share, write_audit
 
 
 def one(flagged: list[int], subjects: list[int]) -> AuditedCases:
     mask = np.array(flagged, bool)
     return AuditedCases(mask, np.array(subjects), mask, {"pixels": float(mask.mean())})
+
+
+THRESHOLD = Threshold(1.0, np.full(200, 1.0), ReferenceScores(np.zeros(5), np.arange(5), ""), 0.01)
 
 
 def found() -> AuditResult:
@@ -28,6 +32,9 @@ def found() -> AuditResult:
         left_out_non_members,
         {"moved": hidden, "warped": unseen},
         unseen,
+        one([0, 0, 1, 1, 0, 0], [11, 12, 13, 13, 14, 15]),
+        {"compound_2": one([1, 0, 0, 0, 1], [1, 2, 3, 4, 5])},
+        THRESHOLD,
         hidden,
         (9, 10, 3, 1000),
         ["lesion: no lesion"],
@@ -55,14 +62,36 @@ def test_intervals_come_from_subjects() -> None:
     assert by_subject[2] - by_subject[1] > 2 * (by_case[2] - by_case[1])
 
 
+def test_the_interval_of_a_recall_resamples_the_threshold() -> None:
+    subjects, nearness = np.arange(40), np.linspace(0.5, 1.5, 40)
+    copies = AuditedCases(nearness > 1, subjects, nearness > 1, {}, nearness)
+    widths = []
+    for spread in (0.0, 0.3):
+        draws = np.random.default_rng(0).normal(1, spread, 500)
+        audit = replace(found(), threshold=replace(THRESHOLD, resampled=draws), recalls={"warped": copies}, harder={})
+        worst, mean, *_ = recall_results(audit, 0)
+        assert worst.value == mean.value == 0.5
+        assert (worst.low, worst.high) == pytest.approx((mean.low, mean.high))
+        assert worst.low is not None and worst.high is not None
+        widths.append(worst.high - worst.low)
+    assert widths[1] > 1.5 * widths[0] > 0.3
+
+
 def test_names_values_and_notes(tmp_path: Path) -> None:
     results = {result.name.removeprefix("privacy.audit."): result for result in write_audit(tmp_path, found(), 0)}
     assert set(results) == {
-        "recall.mean", "recall.worst", "recall.exact", "recall.warped", "left_out.warped", "false_positive_rate",
-        "false_positive_rate_left_out",
-        "false_positive_rate_transformed", "recall_low_prevalence",
+        "recall.mean", "recall.worst", "recall.exact", "recall.warped", "recall.compound_2", "left_out.warped",
+        "false_positive_rate", "false_positive_rate_all", "false_positive_rate_left_out",
+        "false_positive_rate_transformed", "subjects_often_flagged", "recall_low_prevalence",
     }  # fmt: skip
+    assert list(results)[:2] == ["recall.worst", "recall.mean"]  # the worst leads
     assert results["recall.exact"].value == 1
+    assert results["recall.compound_2"].value == pytest.approx(0.4)  # and neither the worst nor the mean knows of it
+    assert results["false_positive_rate_all"].value == pytest.approx(2 / 10)
+    assert (
+        results["subjects_often_flagged"].value == 2
+        and "of 10 unseen subjects" in results["subjects_often_flagged"].note
+    )
     assert results["recall.warped"].value == results["recall.worst"].value == 0.75
     assert results["recall.mean"].value == pytest.approx(0.875)
     mean = results["recall.mean"]
@@ -88,7 +117,7 @@ def test_the_table_holds_one_row_a_transformation(tmp_path: Path) -> None:
         rows = list(csv.DictReader(handle))
     assert list(rows[0]) == [*HEADER, "pixels"]
     said = [(row["transformation"], row["left_out"]) for row in rows]
-    assert said == [("exact", "no"), ("warped", "no"), ("warped", "yes")]
+    assert said == [("exact", "no"), ("warped", "no"), ("compound_2", "no"), ("warped", "yes")]
     assert float(rows[1]["found"]) == 0.75 and rows[1]["n"] == "8" and rows[1]["subjects"] == "5"
     assert rows[1]["pixels"] == "0.75"
 

@@ -6,10 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from understudy.core.cohort import Cohort
 from understudy.evaluation.privacy.copies import cases
-from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined, nearest_two, resized, small_cases
+from understudy.evaluation.privacy.copies.cases import (
+    SmallCases,
+    joined,
+    local_contrast,
+    nearest_two,
+    ratio,
+    resized,
+    small_cases,
+)
+from understudy.evaluation.privacy.copies.registration import blur, unit
 
 
 def images(n: int) -> np.ndarray:
@@ -66,36 +76,25 @@ def test_the_second_is_of_another_subject() -> None:
     near = nearest_two(SIMILARITY, SUBJECTS, torch.tensor([-1, -1]))
     assert near.case.tolist() == [0, 1]  # a tie goes to the lowest
     assert near.first == pytest.approx([0.9, 0.7])
-    assert near.second == pytest.approx([0.5, 0.7])
+    assert near.score == pytest.approx(ratio(np.array([0.9, 0.7]), np.array([0.5, 0.7])))
 
 
 def test_the_own_subject_is_left_out() -> None:
     near = nearest_two(SIMILARITY, SUBJECTS, torch.tensor([4, 7]))
     assert near.case.tolist() == [3, 1]
     assert near.first == pytest.approx([0.5, 0.7])
-    assert near.second == pytest.approx([0.3, 0.6])
-
-
-def test_candidates_are_named_by_their_case() -> None:
-    whose = torch.tensor([[1, 2, 2, 3], [5, 5, 6, 6]])
-    cases = torch.tensor([[10, 20, 21, 30], [50, 51, 60, 61]])
-    near = nearest_two(SIMILARITY, whose, torch.tensor([1, -1]), cases)
-    assert near.case.tolist() == [20, 51]
-    assert near.second == pytest.approx([0.5, 0.7])
+    assert near.score == pytest.approx(ratio(np.array([0.5, 0.7]), np.array([0.3, 0.6])))
 
 
 def test_score_by_hand() -> None:
-    near = NearestTwo(np.arange(4), np.array([0.9, 1.0, 0.5, 2.0]), np.array([0.5, 0.0, -1.0, 0.0]))
+    score = ratio(np.array([0.9, 1.0, 0.5, 2.0]), np.array([0.5, 0.0, -1.0, 0.0]))
     expected = [-np.log(0.11) + np.log(0.51) / 2, -np.log(0.01) + np.log(1.01) / 2, -np.log(0.51) + np.log(1.01) / 2]
-    assert near.score == pytest.approx([*expected, expected[1]])
+    assert score == pytest.approx([*expected, expected[1]])
 
 
 def test_what_is_near_to_everybody_scores_less_than_what_is_near_to_one() -> None:
-    one, everybody = (
-        NearestTwo(*(np.array([x]) for x in (0, 0.9, 0.2))),
-        NearestTwo(*(np.array([x]) for x in (0, 0.9, 0.9))),
-    )
-    assert one.score > everybody.score + 0.5
+    one, everybody = ratio(np.array([0.9, 0.9]), np.array([0.2, 0.9]))
+    assert one > everybody + 0.5
 
 
 def test_blocks_are_joined_in_order() -> None:
@@ -103,4 +102,63 @@ def test_blocks_are_joined_in_order() -> None:
     both = joined([near[1:], near[np.array([0])]])
     assert both.case.tolist() == [1, 0]
     assert both.first == pytest.approx([0.7, 0.9])
-    assert both.second == pytest.approx([0.7, 0.5])
+    assert both.score == pytest.approx(near.score[[1, 0]])
+
+
+def heads(n: int = 6, channels: int = 2, seed: int = 0) -> Tensor:
+    """Return discs of random texture on a plain dark background."""
+    texture = blur(torch.randn((n, channels, 64, 64), generator=torch.Generator().manual_seed(seed)), 1 / 24)
+    at = (2 * torch.arange(64) + 1) / 64 - 1
+    inside = (at[:, None].square() + at.square()).sqrt() < 0.7
+    return torch.where(inside, 0.1 + texture / texture.std() / 5, torch.tensor(-0.9)).clamp(-1, 1)
+
+
+def with_marker(x: Tensor) -> Tensor:
+    shown = x.clone()
+    shown[..., 5:8, 5:8] = 1
+    return shown
+
+
+def with_frame(x: Tensor) -> Tensor:
+    shown = torch.ones_like(x)
+    shown[..., 1:-1, 1:-1] = x[..., 1:-1, 1:-1]
+    return shown
+
+
+def with_offset(x: Tensor) -> Tensor:
+    return torch.cat([x[:, :1] * 0.6 + 0.3, x[:, 1:]], 1)
+
+
+def with_gamma(x: Tensor) -> Tensor:
+    return ((x + 1) / 2) ** 1.5 * 2 - 1
+
+
+def r(a: Tensor, b: Tensor) -> Tensor:
+    return (unit(a) * unit(b)).sum(1)
+
+
+@pytest.mark.parametrize(
+    ("leave", "least"), [(with_marker, 0.9), (with_frame, 0.95), (with_offset, 0.99), (with_gamma, 0.95)]
+)
+def test_what_an_export_leaves_is_taken_away(leave: Callable[[Tensor], Tensor], least: float) -> None:
+    images, others = heads(), heads(seed=1)
+    assert r(local_contrast(leave(images)), local_contrast(images)).min() > least
+    # two persons on whom it was left are no more alike than without it
+    before = r(local_contrast(images), local_contrast(others))
+    after = r(local_contrast(leave(images)), local_contrast(leave(others)))
+    assert (after - before).max() < 0.12
+
+
+def test_two_persons_are_less_alike_in_local_contrast() -> None:
+    images, others = with_offset(heads()), with_offset(heads(seed=1))
+    assert r(images, others).min() > r(local_contrast(images), local_contrast(others)).max()
+
+
+def test_gain_is_taken_away_and_plain_images_stay_plain() -> None:
+    images = heads()
+    assert torch.allclose(local_contrast(images * 0.5 + 0.2), local_contrast(images), atol=0.05)
+    assert torch.equal(
+        local_contrast(torch.full((2, 1, 64, 64), 0.3)).abs() < 1e-3, torch.ones(2, 1, 64, 64, dtype=torch.bool)
+    )
+    assert local_contrast(images).abs().max() <= 1
+    assert local_contrast(images[:0]).shape == (0, 2, 64, 64)

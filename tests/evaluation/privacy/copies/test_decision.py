@@ -7,13 +7,16 @@ import pytest
 
 from understudy.core.errors import UnderstudyError
 from understudy.evaluation.privacy.calibration import ReferenceScores, calibrate
-from understudy.evaluation.privacy.copies.cases import NearestTwo
+from understudy.evaluation.privacy.copies.cases import NearestTwo, ratio
 from understudy.evaluation.privacy.copies.decision import CopyDecision, ScoreScale, p_values
 
 
+def near(case: list[int], first: list[float]) -> NearestTwo:
+    return NearestTwo(np.array(case), np.array(first), ratio(np.array(first), np.zeros(len(case))))
+
+
 def nears(first: Any) -> NearestTwo:
-    values = np.asarray(first, float)
-    return NearestTwo(np.zeros(len(values), np.int64), values, np.zeros(len(values)))
+    return near([0] * len(first), list(first))
 
 
 def test_a_matcher_without_spread_is_left_out() -> None:
@@ -48,8 +51,8 @@ def test_the_nearest_matcher_speaks_for_a_case() -> None:
     unseen = nears(np.linspace(0, 0.5, 40))
     decision = CopyDecision({"pixels": unseen, "patches": unseen}, np.arange(40), "", 0.1, 100, 0)
     seen = {
-        "pixels": NearestTwo(np.array([1, 2, 3]), np.array([0.9, 0.1, 0.2]), np.zeros(3)),
-        "patches": NearestTwo(np.array([7, 8, 9]), np.array([0.2, 0.95, 0.3]), np.zeros(3)),
+        "pixels": near([1, 2, 3], [0.9, 0.1, 0.2]),
+        "patches": near([7, 8, 9], [0.2, 0.95, 0.3]),
     }
     found = decision.decide(seen)
     assert found.case.tolist() == [1, 8, 9]

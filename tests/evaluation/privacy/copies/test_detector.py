@@ -1,6 +1,6 @@
 """The detector keeps to its rate on unseen subjects, flags copies, and judges nobody by an encoder that knew them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from understudy.evaluation.privacy.copies import detector, registration
+from understudy.evaluation.privacy.copies import detector, likeness
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases
 from understudy.evaluation.privacy.copies.detector import FOLDS, DetectorSettings, build, folds, left_out
 from understudy.evaluation.privacy.copies.matchers import ReferenceSet
@@ -26,7 +26,7 @@ def strange(images: Tensor) -> SmallCases:
 
 
 @pytest.fixture
-def learned(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def learned(monkeypatch: pytest.MonkeyPatch, few_maps: Callable[[], Tensor]) -> list[dict[str, Any]]:
     """What encoders were made of; they are quick ones, that see pixels as they are."""
     made: list[dict[str, Any]] = []
 
@@ -41,6 +41,7 @@ def learned(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         return encoder
 
     monkeypatch.setattr(detector, "learn", spy)
+    monkeypatch.setattr(likeness, "affine_bank", few_maps)
     return made
 
 
@@ -62,13 +63,12 @@ def test_p_values_of_independent_cases_are_super_uniform(fields, control: int) -
 
 
 def test_injected_copies_are_flagged_however_many_are_judged_and_in_any_order(
-    fields, monkeypatch: pytest.MonkeyPatch
+    fields, monkeypatch: pytest.MonkeyPatch, few_maps: Callable[[], Tensor]
 ) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(detector, "MIN_CALIBRATION", 20)
-    monkeypatch.setattr(registration, "DEGREES", (0.0,))
-    monkeypatch.setattr(registration, "ZOOMS", (1.0,))
+    monkeypatch.setattr(likeness, "affine_bank", few_maps)
     training, shown, others = fields(30, 0), fields(12, 2).images.clone(), fields(12, 3).images
-    made = build(training, fields(24, 1, first=1000), settings("pixels", "registered"), 0)
+    made = build(training, fields(24, 1, first=1000), settings("pixels", "whole"), 0)
     draw = torch.Generator().manual_seed(0)
     for i, name in enumerate(("exact", "noise", "mirrored", "shifted", "gamma", "blended")):
         row = torch.tensor([2 * i])
@@ -113,7 +113,7 @@ def test_cross_fitted_encoders_never_saw_the_subjects_they_judge(
 
     monkeypatch.setattr(detector, "match", spy)
     training, control = fields(30, 0, cases=2), fields(10, 1, first=1000)
-    made = build(training, control, settings("pixels", "embedding"), 0)
+    made = build(training, control, settings("pixels", "whole"), 0)
     assert len(judged) == 1 + FOLDS
     knew = {id(one["encoder"]): one["subjects"] for one in learned}
     assert len(knew) == 1 + FOLDS
@@ -124,13 +124,13 @@ def test_cross_fitted_encoders_never_saw_the_subjects_they_judge(
     assert set.union(*(subjects for subjects, _ in judged)) == set(range(30)) | set(range(1000, 1010))
     assert learned[0]["subjects"] == set(range(30))
     assert [one["updates"] for one in learned] == [30, 20, 20, 20]
-    assert set(made.decision.scale.names) == {"pixels", "embedding"}
+    assert set(made.decision.scale.names) == {"whole"}
     assert "training subjects (60 cases, cross-fitted)" in made.decision.threshold.reference.note
     assert len(made.subjects) == 70
 
 
 def test_many_control_subjects_calibrate_alone(fields, learned: list[dict[str, Any]]) -> None:  # type: ignore[no-untyped-def]
-    made = build(fields(48, 0), fields(50, 1, first=1000), settings("pixels", "embedding"), 0)
+    made = build(fields(48, 0), fields(50, 1, first=1000), settings("pixels", "whole"), 0)
     assert len(learned) == 1
     assert made.subjects.tolist() == list(range(1000, 1050))
     assert "training subjects" not in made.decision.threshold.reference.note
@@ -138,19 +138,20 @@ def test_many_control_subjects_calibrate_alone(fields, learned: list[dict[str, A
 
 
 def test_too_few_cases_for_the_encoder_of_a_fold_mean_no_encoder(fields, learned: list[dict[str, Any]]) -> None:  # type: ignore[no-untyped-def]
-    few = build(fields(40, 0), fields(8, 1, first=1000), settings("pixels", "embedding"), 0)  # 26 in the smallest
-    assert not learned
-    assert few.decision.scale.names == ("pixels",)
+    few = build(fields(40, 0), fields(8, 1, first=1000), settings("pixels", "whole"), 0)  # 26 in the smallest
+    assert not learned and few.reference_set.encoder is None
+    assert few.decision.scale.names == ("whole",)
     assert not few.decide(strange(fields(3, 2).images)).flagged.all()
-    enough = build(fields(48, 0), fields(8, 1, first=1000), settings("pixels", "embedding"), 0)  # 32
+    enough = build(fields(48, 0), fields(8, 1, first=1000), settings("pixels", "whole"), 0)  # 32
     assert len(learned) == 1 + FOLDS
-    assert enough.decision.scale.names == ("pixels", "embedding")
+    assert enough.decision.scale.names == ("whole",)
+    assert enough.reference_set.encoder is not None
 
 
 @pytest.mark.parametrize("control", [0, 8, 50])
 def test_left_out_knows_neither_the_family_nor_a_fold(fields, learned: list[dict[str, Any]], control: int) -> None:  # type: ignore[no-untyped-def]
     training = fields(30, 0, cases=2)
-    wanted = settings("pixels", "embedding")
+    wanted = settings("pixels", "whole")
     made = build(training, fields(control, 1, first=1000) if control else training[:0], wanted, 0)
     before = len(learned)
     other = left_out(made, ["moved"], wanted, 0)["moved"]
@@ -160,7 +161,6 @@ def test_left_out_knows_neither_the_family_nor_a_fold(fields, learned: list[dict
     fold = set(training.subjects.numpy()[folds(training.subjects.numpy(), 0)[0]].tolist())
     assert last["subjects"] == set(range(30)) - fold
     assert other.decision.threshold == made.decision.threshold  # the other matchers' levels and the threshold stay
-    assert other.decision.scale.levels["pixels"] == made.decision.scale.levels["pixels"]
-    assert other.decision.scale.levels["embedding"] != made.decision.scale.levels["embedding"]
-    near = other.embedded(strange(training.images))["embedding"]
+    assert other.decision.scale.levels["whole"] != made.decision.scale.levels["whole"]
+    near = other.again(strange(training.images))["whole"]
     assert not set(training.subjects.numpy()[near.case].tolist()) & fold

@@ -5,7 +5,15 @@ import torch
 from torch import Tensor
 
 from understudy.evaluation.privacy.copies.registration import affine_maps, apply_affine, blur
-from understudy.evaluation.privacy.copies.transforms import FAMILIES, TRANSFORMATIONS, available
+from understudy.evaluation.privacy.copies.transforms import (
+    CHIMERAS,
+    FAMILIES,
+    TRANSFORMATIONS,
+    Transformation,
+    available,
+    compound,
+    harder,
+)
 
 
 def images(n: int = 6, channels: int = 3, seed: int = 0) -> Tensor:
@@ -17,8 +25,11 @@ def draw(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.mark.parametrize("name", TRANSFORMATIONS)
-@pytest.mark.parametrize("use", ["inject", "augment"])
+@pytest.mark.parametrize(
+    ("name", "use"),
+    [(name, "inject") for name in TRANSFORMATIONS]
+    + [(name, "augment") for name, d in TRANSFORMATIONS.items() if d.augment],
+)
 def test_a_transformation_changes_every_image_and_keeps_its_shape(name: str, use: str) -> None:
     way, x, others = getattr(TRANSFORMATIONS[name], use), images(), images(seed=1)
     kept, made = x.clone(), way(x, others, draw())
@@ -46,8 +57,7 @@ def test_the_order_of_channels_never_stays(channels: int) -> None:
 def test_one_channel_has_no_order() -> None:
     assert "channels_swapped" not in available(1)
     assert set(available(3)) == set(TRANSFORMATIONS)
-    assert {*FAMILIES, "none"} == {one.family for one in TRANSFORMATIONS.values()}
-    assert "none" not in FAMILIES
+    assert {*FAMILIES, "none", "turned"} == {one.family for one in TRANSFORMATIONS.values()}  # turns are not learned
 
 
 def test_what_is_injected_has_the_strength_that_is_said() -> None:
@@ -75,8 +85,45 @@ def test_what_is_injected_has_the_strength_that_is_said() -> None:
 
 def test_what_is_learned_lies_around_what_is_injected() -> None:
     x, others = images(200, 1), images(200, 1, seed=1)
-    share = TRANSFORMATIONS["blended"].augment(x, others, draw())
+    blended, noise = (TRANSFORMATIONS[name].augment for name in ("blended", "noise"))
+    assert blended and noise
+    share = blended(x, others, draw())
     shares = ((share - others) * (x - others)).sum((1, 2, 3)) / (x - others).square().sum((1, 2, 3))
     assert 0.54 < shares.min() < 0.6 < 0.7 < 0.8 < shares.max() < 0.86
-    level = (TRANSFORMATIONS["noise"].augment(x, others, draw()) - x).flatten(1).std(1)
+    level = (noise(x, others, draw()) - x).flatten(1).std(1)
     assert level.min() < 0.1 < 0.2 < level.max() < 0.26
+
+
+def test_the_eight_flips_and_quarter_turns_differ() -> None:
+    x = images(1)
+    names = ("exact", *(name for name, one in TRANSFORMATIONS.items() if one.family == "turned"))
+    made = [TRANSFORMATIONS[name].inject(x, x, draw()) for name in names]
+    assert len(made) == 8
+    assert not any(torch.equal(a, b) for i, a in enumerate(made) for b in made[:i])
+    assert torch.equal(made[names.index("upside_down")], x.flip(-2))
+    assert torch.equal(made[names.index("transposed")], x.transpose(2, 3))
+
+
+def test_a_quarter_of_the_resolution_has_no_detail() -> None:
+    x = torch.randn((4, 1, 64, 64), generator=draw())
+    assert float(TRANSFORMATIONS["quarter_resolution"].inject(x, x, draw()).std()) < 0.3
+
+
+def test_a_compound_has_so_many_transformations_of_different_families() -> None:
+    def adds(value: float) -> Transformation:
+        return Transformation(f"family {int(value)}", lambda x, _, __: x + value, lambda x, _, __: x)
+
+    ways = {"exact": TRANSFORMATIONS["exact"]} | {str(value): adds(value) for value in (1.0, 1.25, 10.0, 100.0)}
+    x = torch.zeros(400, 1, 2, 2)
+    totals = {length: set(compound(ways, length)(x, x, draw())[:, 0, 0, 0].tolist()) for length in (2, 3)}
+    assert totals == {2: {11.0, 11.25, 101.0, 101.25, 110.0}, 3: {111.0, 111.25}}
+
+
+def test_chimeras_are_of_two_patients() -> None:
+    x, others = torch.ones(50, 3, 8, 8), torch.zeros(50, 3, 8, 8)
+    halves = CHIMERAS["halves"](x, others, draw())
+    assert (halves.mean((1, 2, 3)) == 0.5).all()
+    assert set(halves[:, 0, 0, 0].tolist()) == {0.0, 1.0}  # left or right
+    contrasts = CHIMERAS["contrasts"](x, others, draw())
+    assert (contrasts.mean((2, 3)).sum(1) == 1).all() and (contrasts.mean((0, 2, 3)) > 0).all()
+    assert "chimera_contrasts" in harder(3) and "chimera_contrasts" not in harder(1)

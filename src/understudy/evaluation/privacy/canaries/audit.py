@@ -1,9 +1,10 @@
 """The canary audit: how many injected copies are flagged, by transformation, and how many cases of non-members are.
 
-**Recall**: a few hundred copies of each transformation. **Low prevalence**: ten copies among ten thousand cases of
-non-members, all transformed. **Left out**: an encoder is trained without one family of transformations, and the copies
-of that family are sought with it; so for each family.
-Non-members are the test subjects, whom neither generator nor detector nor calibration has seen.
+**Recall**: a hundred copies of each transformation, of compounds of two and three, and of chimeras of two patients.
+**Low prevalence**: ten copies among thousands of cases of non-members, all transformed. **Left out**: an encoder is
+trained without one family of transformations, and the copies of that family are sought with it; so for each family.
+Non-members are the test subjects, whom neither generator nor detector nor calibration has seen. **False positives** are
+counted over these and over all subjects that calibrate, each left out of the threshold once.
 **Checked** in tests/evaluation/privacy/canaries/test_audit.py.
 """
 
@@ -15,8 +16,10 @@ import torch
 from torch import Tensor
 
 from understudy.core.seed import derive, rng
+from understudy.evaluation.privacy.calibration import ReferenceScores, Threshold
 from understudy.evaluation.privacy.canaries.inject import (
     InjectedCopies,
+    Recipe,
     inject_lesions,
     inject_parts,
     inject_transformed,
@@ -25,7 +28,7 @@ from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, w
 from understudy.evaluation.privacy.copies.decision import CopyDecision
 from understudy.evaluation.privacy.copies.detector import CopyDetector, DetectorSettings, LeftOutDetector, left_out
 from understudy.evaluation.privacy.copies.matchers import MANY, match
-from understudy.evaluation.privacy.copies.transforms import FAMILIES, Transformation
+from understudy.evaluation.privacy.copies.transforms import FAMILIES, Transformation, harder
 
 BLOCK = MANY  # of the low-prevalence test, cases at once
 
@@ -38,6 +41,7 @@ class AuditedCases:
     subjects: np.ndarray  # (N,) whose cases they are, or copy
     right: np.ndarray  # (N,) mask: the nearest case found is of the subject that was copied
     matchers: dict[str, float] = field(default_factory=dict)  # share of the copies that each alone would have flagged
+    nearness: np.ndarray | None = None  # (N,) of copies: other thresholds can be asked
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,9 @@ class AuditResult:
     left_out: dict[str, AuditedCases]  # the same, by detectors whose encoder had not learned the family of each
     left_out_non_members: dict[str, AuditedCases]  # non-members' cases as they are, by these detectors
     non_members: AuditedCases  # the same, by the detector
+    calibrating: AuditedCases  # cases of the subjects that calibrated it, each by the threshold that the others set
+    harder: dict[str, AuditedCases]  # injected compounds and chimeras
+    threshold: Threshold
     transformed: AuditedCases  # non-members' cases, transformed
     low_prevalence: tuple[int, int, int, int]  # flagged copies, copies; flagged cases of non-members, cases
     skipped: list[str]  # what was not audited, and why
@@ -57,10 +64,11 @@ class AuditResult:
 class AuditPlan:
     """What is injected."""
 
-    copies: int = 200  # of each transformation
+    copies: int = 100  # of each transformation
     low_prevalence: int = 10  # copies of the low-prevalence test ...
-    among: int = 10_000  # ... hidden among so many cases of non-members
+    among: int = 2000  # ... hidden among so many cases of non-members
     left_out: bool = True  # whether families of transformations are left out
+    own: tuple[Recipe, ...] = ()  # a steward's own transformations, injected too
 
 
 def run(
@@ -73,26 +81,33 @@ def run(
 ) -> AuditResult:
     """Audit a detector that was made with these settings by injected copies and by cases of non-members."""
     training, skipped = detector.reference_set.cases, []
+    own = {f"own_{one.name}": one.transformation() for one in plan.own}
     injected = {
         name: inject_transformed(name, one, training, non_members, plan.copies, seed)
-        for name, one in transformations.items()
+        for name, one in [*transformations.items(), *own.items()]
     }
+    combined = {name: Transformation("harder", way, way) for name, way in harder(training.images.shape[1]).items()}
+    for name, one in combined.items():
+        injected[name] = inject_transformed(name, one, training, non_members, plan.copies, seed)
     injected["part"] = inject_parts(training, non_members, plan.copies, seed)
     if lesions := inject_lesions(training, non_members, plan.copies, seed):
         injected["lesion"] = lesions
     else:
         skipped.append("lesion: no lesion in the training cases, or no room for one in unseen cases")
     matched = match_injected(injected, detector)
-    recalls = {name: recall(detector.decision, injected[name], near, training) for name, near in matched.items()}
+    found = {name: recall(detector.decision, injected[name], near, training) for name, near in matched.items()}
     no_subject = without_subject(non_members.images, non_members.labels)
     unseen, whose = match(no_subject, detector.reference_set), non_members.subjects.numpy()
     others = _left_out(detector, transformations, settings, seed) if plan.left_out else {}
     transformed, low_prevalence = _low_prevalence(detector, no_subject, whose, transformations, plan, seed)
     return AuditResult(
-        recalls,
+        {name: one for name, one in found.items() if name not in combined},
         _left_out_recalls(others, injected, matched, transformations, training),
-        {name: _non_members(one.decision, unseen | one.embedded(no_subject), whose) for name, one in others.items()},
+        {name: _non_members(one.decision, unseen | one.again(no_subject), whose) for name, one in others.items()},
         _non_members(detector.decision, unseen, whose),
+        calibrating_cases(detector.decision.threshold),
+        {name: found[name] for name in combined},
+        detector.decision.threshold,
         transformed,
         low_prevalence,
         skipped,
@@ -120,7 +135,20 @@ def recall(
     scaled = decision.scale({name: near.score for name, near in matched.items()})
     alone = zip(decision.scale.names, (scaled > decision.threshold.value).mean(1).tolist(), strict=True)
     matchers = {name: share for name, share in alone if name in matched}
-    return AuditedCases(found.flagged, whose[injected.source], whose[found.case] == whose[injected.source], matchers)
+    source = whose[injected.source]
+    return AuditedCases(found.flagged, source, whose[found.case] == source, matchers, found.nearness)
+
+
+def calibrating_cases(threshold: Threshold) -> AuditedCases:
+    """Return which cases of the subjects that set a threshold are flagged, each subject by that of the others."""
+    nearness, subjects = threshold.reference.r, threshold.reference.subjects
+    flagged = np.zeros(len(nearness), bool)
+    for subject in np.unique(subjects):
+        mine = subjects == subject
+        if not mine.all():
+            others = ReferenceScores(nearness[~mine], subjects[~mine], "")
+            flagged[mine] = nearness[mine] > others.quantiles(1 - threshold.rate)[0]
+    return AuditedCases(flagged, subjects, np.zeros(len(flagged), bool))
 
 
 def _low_prevalence(
@@ -193,6 +221,6 @@ def _left_out_recalls(
         other = others[way.family]
         rows = np.flatnonzero(other.reference_set.known[torch.from_numpy(injected[name].source)].numpy())
         part = InjectedCopies(injected[name].cases[rows], injected[name].source[rows])
-        again = {matcher: near[rows] for matcher, near in matched[name].items()} | other.embedded(part.cases)
+        again = {matcher: near[rows] for matcher, near in matched[name].items()} | other.again(part.cases)
         recalls[name] = recall(other.decision, part, again, training)
     return recalls

@@ -27,15 +27,15 @@ def write_audit(folder: Path, audit: AuditResult | str, seed: int) -> list[Resul
     """
     if isinstance(audit, str):
         return [Result("privacy.audit", None, seed=seed, note=audit)]
-    every = [*audit.recalls.values(), *audit.left_out.values()]
+    every = [*audit.recalls.values(), *audit.harder.values(), *audit.left_out.values()]
     matchers, rows = [matcher for matcher in MATCHERS if any(matcher in one.matchers for one in every)], []
-    for left_out, recalls in (("no", audit.recalls), ("yes", audit.left_out)):
+    for left_out, recalls in (("no", audit.recalls | audit.harder), ("yes", audit.left_out)):
         for name, one in recalls.items():
             alone = [one.matchers.get(matcher, "") for matcher in matchers]
             n, subjects = len(one.flagged), len(np.unique(one.subjects))
-            rows.append([name, left_out, *share(one, seed), float(one.right.mean()), n, subjects, *alone])
+            rows.append([name, left_out, *_found(audit, one, seed), float(one.right.mean()), n, subjects, *alone])
     write_table(folder, "privacy_audit", [*HEADER, *matchers], rows)
-    return [*_recalls(audit, seed), *_false_positives(audit, seed)]
+    return [*recall_results(audit, seed), *_false_positives(audit, seed)]
 
 
 def share(one: AuditedCases, seed: int, per_subject: bool = False) -> Interval:
@@ -53,37 +53,59 @@ def share(one: AuditedCases, seed: int, per_subject: bool = False) -> Interval:
     return (value, *percentile_interval((times @ top) / (times @ bottom)))
 
 
-def _recalls(audit: AuditResult, seed: int) -> list[Result]:
-    by_name = {name: share(one, seed) for name, one in audit.recalls.items()}
-    values = [value for value, _, _ in by_name.values()]
+def _found(audit: AuditResult, one: AuditedCases, seed: int) -> Interval:
+    """Return the share of copies that is flagged, and its 95 % range over subjects copied and over thresholds."""
+    value, low, high = share(one, seed)
+    if value in (0.0, 1.0):
+        return value, low, high
+    names, number, counts = by_subject(one.subjects)
+    times = resample(rng(seed, "audit", "subjects"), len(names), len(audit.threshold.resampled))
+    return value, *percentile_interval((times * _hits(audit, one, number, len(names))).sum(1) / (times @ counts))
+
+
+def _hits(audit: AuditResult, one: AuditedCases, number: np.ndarray, n: int) -> np.ndarray:
+    """Return how many copies of each of n subjects are flagged (draws, n), by each resampled threshold."""
+    if one.nearness is None:
+        return np.bincount(number, one.flagged, n)[None]
+    whatever = one.flagged & (one.nearness <= audit.threshold.value)  # exact copies, flagged by any threshold
+    flagged = (one.nearness > audit.threshold.resampled[:, None]) | whatever
+    return np.stack([np.bincount(number, row, n) for row in flagged])
+
+
+def recall_results(audit: AuditResult, seed: int) -> list[Result]:
+    """Return the recalls: the worst first, then the mean, then each."""
+    by_name = {name: _found(audit, one, seed) for name, one in audit.recalls.items()}
     worst = min(by_name, key=lambda name: by_name[name][0])
     n = sum(len(one.flagged) for one in audit.recalls.values())
-    note = "transformed copies of training cases that were injected and flagged; interval over the subjects copied"
+    note = "copies of training cases that were injected and flagged; interval over the subjects copied and thresholds"
+    mean = float(np.mean([value for value, _, _ in by_name.values()]))
     results = [
-        Result("privacy.audit.recall.mean", float(np.mean(values)), *_mean_interval(audit, seed), "", "higher", n, seed,
-               "; ".join(["mean over transformations", *audit.skipped])),
         Result("privacy.audit.recall.worst", *by_name[worst], "", "higher", len(audit.recalls[worst].flagged), seed,
-               f"of the transformation {worst}"),
+               f"of the transformation {worst}; compounds and chimeras stand apart"),
+        Result("privacy.audit.recall.mean", mean, *_mean_interval(audit, seed), "", "higher", n, seed,
+               "; ".join(["mean over single transformations", *audit.skipped])),
     ]  # fmt: skip
-    for name, interval in by_name.items():
-        n = len(audit.recalls[name].flagged)
-        results.append(Result(f"privacy.audit.recall.{name}", *interval, "", "higher", n, seed, note))
+    by_name |= {name: _found(audit, one, seed) for name, one in audit.harder.items()}
+    for name, one in (audit.recalls | audit.harder).items():
+        results.append(
+            Result(f"privacy.audit.recall.{name}", *by_name[name], "", "higher", len(one.flagged), seed, note)
+        )
     for name, one in audit.left_out.items():
         said = "the encoder had not learned this family of transformations"
-        n = len(one.flagged)
-        results.append(Result(f"privacy.audit.left_out.{name}", *share(one, seed), "", "higher", n, seed, said))
+        values = _found(audit, one, seed)
+        results.append(Result(f"privacy.audit.left_out.{name}", *values, "", "higher", len(one.flagged), seed, said))
     return results
 
 
 def _mean_interval(audit: AuditResult, seed: int) -> tuple[float, float]:
-    """Return the 95 % range of the mean over transformations, over resampled subjects."""
+    """Return the 95 % range of the mean over transformations, over resampled subjects and thresholds."""
     names = np.unique(np.concatenate([one.subjects for one in audit.recalls.values()]))
-    times = resample(rng(seed, "audit", "subjects"), len(names), DRAWS)
-    total = np.zeros(DRAWS)
+    draws = len(audit.threshold.resampled)
+    times, total = resample(rng(seed, "audit", "subjects"), len(names), draws), np.zeros(draws)
     for one in audit.recalls.values():
         at = np.searchsorted(names, one.subjects)
-        hits, counts = np.bincount(at, one.flagged, len(names)), np.bincount(at, minlength=len(names))
-        total += (times @ hits) / np.maximum(times @ counts, 1)
+        counts = np.bincount(at, minlength=len(names))
+        total += (times * _hits(audit, one, at, len(names))).sum(1) / np.maximum(times @ counts, 1)
     if (total == len(audit.recalls)).all():  # resamples show no spread
         return clopper_pearson(len(names), len(names))
     return percentile_interval(total / len(audit.recalls))
@@ -91,8 +113,13 @@ def _mean_interval(audit: AuditResult, seed: int) -> tuple[float, float]:
 
 def _false_positives(audit: AuditResult, seed: int) -> list[Result]:
     found, copies, flagged, among = audit.low_prevalence
-    subjects = len(np.unique(audit.non_members.subjects))
-    plain = f"cases of {subjects} test subjects, unseen by the detector, that were flagged; each subject counts once"
+    unseen = len(np.unique(audit.non_members.subjects))
+    plain = f"cases of {unseen} test subjects, unseen by the detector, that were flagged; each subject counts once"
+    everybody = _together(audit.calibrating, audit.non_members)
+    names, number, counts = by_subject(everybody.subjects)
+    often = int((np.bincount(number, everybody.flagged, len(names)) > counts / 3).sum())
+    crossed = f"cases of all {len(names)} unseen subjects, each left out of the threshold; each subject counts once"
+    most_of = f"of {len(names)} unseen subjects, those of whom more than a third of the cases were flagged"
     transformed = "the same cases, each transformed at random"
     hidden = f"of {copies} copies among {among} cases of non-members, all transformed; {flagged} of these were flagged"
     low, high = clopper_pearson(found, copies)
@@ -105,9 +132,21 @@ def _false_positives(audit: AuditResult, seed: int) -> list[Result]:
         left_out = [Result("privacy.audit.false_positive_rate_left_out", *by_family[most], "", "lower", n, seed, said)]
     return [
         *left_out,
+        Result("privacy.audit.false_positive_rate_all", *share(everybody, seed, True), "", "lower",
+               len(everybody.flagged), seed, crossed),
+        Result("privacy.audit.subjects_often_flagged", often, None, None, "subjects", "lower", len(names), seed,
+               most_of),
         Result("privacy.audit.false_positive_rate", *share(audit.non_members, seed, True), "", "lower",
                len(audit.non_members.flagged), seed, plain),
         Result("privacy.audit.false_positive_rate_transformed", *share(audit.transformed, seed, True), "", "lower",
                len(audit.transformed.flagged), seed, transformed),
         Result("privacy.audit.recall_low_prevalence", found / copies, low, high, "", "higher", copies, seed, hidden),
     ]  # fmt: skip
+
+
+def _together(*parts: AuditedCases) -> AuditedCases:
+    """Return cases of several sets of subjects as one."""
+    flagged, subjects, right = (
+        np.concatenate([getattr(one, name) for one in parts]) for name in ("flagged", "subjects", "right")
+    )
+    return AuditedCases(flagged, subjects, right)

@@ -1,14 +1,21 @@
-"""The cases that matchers compare, at 64 pixels, and the ratio test: nearest against second-nearest subject.
+"""The cases that matchers compare, at 64 pixels; local contrast; the ratio test: nearest against second subject.
+
+**Local contrast**: background offset, marker, frame and intensity scale are alike on all images of a subject, or of a
+site, and are no person. So matchers see each channel about its local mean and in shares of its local contrast: a level
+that is the same over some pixels becomes 0, whatever it was. A frame of two pixels is cut off. Crop, turn and
+resolution are left to registration.
 
 An image that resembles many subjects is no copy: it is near to all of them, and a copy is near to one. So the score
 weighs the nearest case against half of the nearest case of a second subject:
 
     score = -log(1 - s1 + e) + log(1 - s2 + e) / 2        s1 similarity of the nearest, s2 of the second subject
 
-**Source**: the ratio test of Lowe, IJCV 60 (2004), section 7.1.
-**Differs**: the second is of another subject; it has half the weight, because a subject of a rare kind has only one
-neighbour.
-**Checked** in tests/evaluation/privacy/copies/test_cases.py (by hand; rows, blocks, sizes).
+**Source**: divisive normalisation as in Jarrett et al., "What is the best multi-stage architecture for object
+recognition?", ICCV 2009, section 3.1. The ratio test of Lowe, IJCV 60 (2004), section 7.1.
+**Differs**: contrast is normalised channel by channel and has a floor at a share of the image's own, so that plain
+background does not become noise. The second is of another subject; it has half the weight, because a subject of a rare
+kind has only one neighbour.
+**Checked** in tests/evaluation/privacy/copies/test_cases.py (by hand; rows, blocks; offset, gain, frame, marker).
 """
 
 from dataclasses import dataclass
@@ -19,9 +26,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from understudy.core.cohort import Cohort
+from understudy.evaluation.privacy.copies.registration import blur
 
 SIDE = 64
 BLOCK = 256
+NEAR, AROUND, FINELY = 4 / 64, 6 / 64, 1 / 64  # of the local mean, of the local contrast, of the result
+CONTRAST_FLOOR = 0.15  # of the contrast that a tenth of the image exceeds
+LEAST = 1e-3  # contrast of the half range that counts as none
+MOST = 3.0  # times the local contrast; what lies further is clipped
+FRAME = 2  # pixels whose place the next ones take: a frame
+CONTRAST_BLOCK = 256
 SOFT = 0.01  # e: differences among similarities above 0.99 do not count
 
 
@@ -73,46 +87,58 @@ def resized(images: Tensor) -> Tensor:
     return F.interpolate(images, (SIDE, SIDE), mode="bilinear", align_corners=False)
 
 
+def local_contrast(images: Tensor) -> Tensor:
+    """Return images (N, C, S, S) about their local mean, in shares of the local contrast: in [-1, 1], 0 where plain."""
+    return torch.cat([_contrast(part) for part in images.split(CONTRAST_BLOCK)]) if len(images) else images
+
+
+def _contrast(images: Tensor) -> Tensor:
+    images = F.pad(images[..., FRAME:-FRAME, FRAME:-FRAME], (FRAME, FRAME, FRAME, FRAME), mode="replicate")
+    away = images - blur(images, NEAR)
+    spread = blur(away.square(), AROUND).sqrt()
+    floor = CONTRAST_FLOOR * spread.flatten(2).quantile(0.9, 2)[..., None, None]
+    shown = blur(away / (spread + floor + LEAST), FINELY)
+    return (shown / MOST).clamp(-1, 1)
+
+
 @dataclass(frozen=True)
 class NearestTwo:
-    """Of N cases: the nearest training case, its similarity, and that of the nearest case of a second subject."""
+    """Of N cases: the nearest training case, its similarity, and a score that weighs it against a second subject's."""
 
     case: np.ndarray  # int64 (N,) into the training cases
     first: np.ndarray  # (N,) similarity, at most 1
-    second: np.ndarray  # (N,) at most ``first``
+    score: np.ndarray  # (N,): the higher, the nearer to one subject and to no other
 
     def __getitem__(self, rows: "slice | np.ndarray") -> "NearestTwo":
         """Return what is known of some of the cases."""
-        return NearestTwo(self.case[rows], self.first[rows], self.second[rows])
+        return NearestTwo(self.case[rows], self.first[rows], self.score[rows])
 
     def where(self, mask: np.ndarray, other: "NearestTwo") -> "NearestTwo":
         """Return these cases where a mask (N,) holds, and the other's elsewhere."""
-        pairs = ((getattr(self, name), getattr(other, name)) for name in ("case", "first", "second"))
+        pairs = ((getattr(self, name), getattr(other, name)) for name in ("case", "first", "score"))
         return NearestTwo(*(np.where(mask, ours, theirs) for ours, theirs in pairs))
 
-    @property
-    def score(self) -> np.ndarray:
-        """Return (N,): the higher, the nearer to one subject and to no other."""
-        first, second = np.clip(self.first, -1, 1), np.clip(self.second, 0, 1)
-        score: np.ndarray = np.log(1 - second + SOFT) / 2 - np.log(1 - first + SOFT)
-        return score
+
+def ratio(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the score (N,) of similarities (N,) of the nearest case and of that of a second subject."""
+    nearer, further = np.clip(first, -1, 1), np.clip(second, 0, 1)
+    score: np.ndarray = np.log(1 - further + SOFT) / 2 - np.log(1 - nearer + SOFT)
+    return score
 
 
-def nearest_two(similarity: Tensor, subjects: Tensor, own: Tensor, cases: Tensor | None = None) -> NearestTwo:
-    """Find the nearest case, and the nearest of another subject, by the similarity (N, K) to K candidates.
+def nearest_two(similarity: Tensor, subjects: Tensor, own: Tensor) -> NearestTwo:
+    """Find the nearest case, and weigh it against that of another subject, by the similarity (N, M) to all M targets.
 
-    Subjects, (K,) or (N, K), are those of the candidates; a case's ``own`` (N,) is left out, none where -1. Candidates
-    are the training cases ``cases`` (N, K), or all of them in order.
+    Subjects (M,) are those of the targets; a case's ``own`` (N,) is left out, none where -1.
     """
-    whose = subjects.expand(similarity.shape)
-    allowed = similarity.masked_fill(whose == own[:, None], -1)
-    first, at = allowed.max(1)
-    second = allowed.masked_fill(whose == torch.gather(whose, 1, at[:, None]), -1).amax(1)
-    case = at if cases is None else torch.gather(cases, 1, at[:, None])[:, 0]
-    return NearestTwo(case.numpy(), first.double().numpy(), second.double().numpy())
+    allowed = similarity.masked_fill(subjects == own[:, None], -1)
+    first, case = allowed.max(1)
+    second = allowed.masked_fill(subjects == subjects[case][:, None], -1).amax(1)
+    nearest = first.double().numpy()
+    return NearestTwo(case.numpy(), nearest, ratio(nearest, second.double().numpy()))
 
 
 def joined(parts: list[NearestTwo]) -> NearestTwo:
     """Return blocks of cases one after another."""
-    values = ((part.case, part.first, part.second) for part in parts)
+    values = ((part.case, part.first, part.score) for part in parts)
     return NearestTwo(*(np.concatenate(column) for column in zip(*values, strict=True)))

@@ -18,7 +18,7 @@ import numpy as np
 
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import derive
-from understudy.core.statistics import by_subject
+from understudy.core.statistics import Sample, by_subject
 from understudy.evaluation.privacy.calibration import COPY, ReferenceScores, Threshold, calibrate
 from understudy.evaluation.privacy.copies.cases import NearestTwo
 
@@ -68,9 +68,10 @@ class ScoreScale:
         scaled = self(scores)
         if len(self.names) == 1:  # one matcher needs no scale
             return scaled
-        for mine in _groups(subjects):
+        number = by_subject(subjects).number
+        for mine in _groups(number):
             for row, name in enumerate(self.names):
-                middle, spread = _level(scores[name][~mine], subjects[~mine], self.rate)
+                middle, spread = _level(scores[name][~mine], number[~mine], self.rate)
                 scaled[row, mine] = (scores[name][mine] - middle) / max(spread, MIN_SPREAD)
         return scaled
 
@@ -84,9 +85,9 @@ def _groups(subjects: np.ndarray) -> list[np.ndarray]:
 
 def _level(values: np.ndarray, subjects: np.ndarray, rate: float) -> tuple[float, float]:
     """Return the median, and how far above it the level lies that a share ``rate`` of cases exceeds."""
-    reference = ReferenceScores(values, subjects, "")
-    middle = reference.quantiles(0.5)[0]
-    return middle, reference.quantiles(1 - rate)[0] - middle
+    sample = Sample.of(values, subjects)
+    middle = sample.quantile(0.5)
+    return middle, sample.quantile(1 - rate) - middle
 
 
 class CopyDecision:
@@ -98,7 +99,8 @@ class CopyDecision:
     def __init__(
         self, matched: dict[str, NearestTwo], subjects: np.ndarray, note: str, rate: float, draws: int, seed: int
     ) -> None:
-        scores = {name: near.score for name, near in matched.items()}
+        one_of_two = {"pixels"} if "whole" in matched else set()  # the one sees all that the other sees
+        scores = {name: near.score for name, near in matched.items() if name not in one_of_two}
         self.scale = ScoreScale(scores, subjects, rate)
         if not self.scale.names:
             raise UnderstudyError(

@@ -21,7 +21,7 @@ from understudy.evaluation.privacy.calibration import MIN_CALIBRATION
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined
 from understudy.evaluation.privacy.copies.decision import CopyDecision, CopyScores
 from understudy.evaluation.privacy.copies.encoder import learn, train_in_parallel
-from understudy.evaluation.privacy.copies.matchers import ReferenceSet, match, match_embedding
+from understudy.evaluation.privacy.copies.matchers import ReferenceSet, match, match_whole
 from understudy.evaluation.privacy.copies.transforms import Transformation
 
 FOLDS = 3
@@ -88,13 +88,13 @@ class EncoderTask:
 
 def reference_sets(cases: SmallCases, tasks: Sequence[EncoderTask], settings: DetectorSettings) -> list[ReferenceSet]:
     """Return a reference set of the cases for each task, with its encoder if there are enough cases."""
-    if "embedding" not in settings.matchers or _fewest(cases.subjects.numpy()) < MIN_CASES:
+    if "whole" not in settings.matchers or _fewest(cases.subjects.numpy()) < MIN_CASES:
         return [ReferenceSet(cases, None, one.known, settings.matchers) for one in tasks]
     jobs = []
     for one in tasks:
         updates = max(1, round(settings.updates * one.share * float(one.known.float().mean())))
-        learned = cases[one.known]
-        jobs.append(partial(learn, learned.images, learned.subjects, one.transformations, updates, one.seed))
+        whose = cases.subjects[one.known]
+        jobs.append(partial(learn, cases.images[one.known], whose, one.transformations, updates, one.seed))
     pairs = zip(tasks, train_in_parallel(jobs), strict=True)
     return [ReferenceSet(cases, encoder, one.known, settings.matchers) for one, encoder in pairs]
 
@@ -126,9 +126,9 @@ class LeftOutDetector:
     reference_set: ReferenceSet
     decision: CopyDecision
 
-    def embedded(self, cases: SmallCases) -> dict[str, NearestTwo]:
-        """Match cases by its encoder."""
-        return {"embedding": match_embedding(cases, self.reference_set)}
+    def again(self, cases: SmallCases) -> dict[str, NearestTwo]:
+        """Match cases by what depends on the encoder."""
+        return {"whole": match_whole(cases, self.reference_set)}
 
 
 def left_out(
@@ -137,8 +137,8 @@ def left_out(
     """Return for each family a detector whose encoder has not learned it.
 
     Settings and seed are those of the whole detector, which has an encoder. The other matchers do not depend on the
-    encoder: they and the threshold are the whole detector's (candidates that its encoder proposed for registration
-    stay). The level of the matcher embedding is learned anew, from control subjects and, where these are few, one fold.
+    encoder: they and the threshold are the whole detector's. The level of the matcher whole is learned anew, from
+    control subjects and, where these are few, one fold.
     """
     training, control = detector.reference_set.cases, detector.control
     rows = folds(training.subjects.numpy(), seed)[0]
@@ -151,6 +151,6 @@ def left_out(
         unseen.append(training[rows])
     subjects, found = np.concatenate([one.subjects.numpy() for one in unseen]), {}
     for family, reference_set in zip(families, reference_sets(training, tasks, settings), strict=True):
-        score = joined([match_embedding(cases, reference_set) for cases in unseen]).score
-        found[family] = LeftOutDetector(reference_set, detector.decision.with_level("embedding", score, subjects))
+        score = joined([match_whole(cases, reference_set) for cases in unseen]).score
+        found[family] = LeftOutDetector(reference_set, detector.decision.with_level("whole", score, subjects))
     return found

@@ -4,11 +4,13 @@
 of the image is cut out about its centre of mass. The similarity of two is the Dice of their outlines times Pearson's r
 of the images within the query's outline, each channel about its own mean; mirrored and shifted by one pixel, too.
 **Label maps**: does a synthetic map repeat that of one training case? The similarity is Dice over all classes but the
-background together, at 32 pixels, mirrored or not. Only sampled maps are judged: a patient's map, edited or not,
-repeats one by design.
-**Checked** in tests/evaluation/privacy/copies/test_lesions.py (by hand; pasted lesions are found).
+background together: the highest over all flips and over shifts of up to a tenth of the side, in two and in three
+dimensions. Small components count for nothing: specks that were added or wiped away hide no copy. Only sampled maps are
+judged: a patient's map, edited or not, repeats one by design.
+**Checked** in tests/evaluation/privacy/copies/test_lesions.py (by hand; pasted lesions and moved maps are found).
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,12 +20,16 @@ from scipy import ndimage
 from torch import Tensor
 
 from understudy.core.cohort import Cohort
-from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined, nearest_two
+from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined, nearest_two, ratio
 
 WINDOW = 28
 MIN_PIXELS, MAX_PIXELS = 20, 700  # of a lesion, of 64 x 64
 BLOCK = 200
-MAP_SIDE = 32
+MAP_SIDES, MAP_REACHES = (
+    {2: 32, 3: 20},
+    {2: 3, 3: 2},
+)  # by dimensions: side of a small map; shifts
+SMALL = 0.1  # share of the largest component of its class, below which a component counts for nothing
 MAP_BLOCK = 500
 
 
@@ -96,47 +102,79 @@ def likeness(query: Lesions, target: Lesions) -> Tensor:
 def similar_lesions(queries: SmallCases, targets: SmallCases, own: Tensor) -> NearestTwo:
     """Compare the lesions of cases with those of all targets; a case without lesions has similarity 0."""
     ours, theirs = lesions_of(queries), lesions_of(targets)
-    case, (first, second) = np.zeros(len(queries), np.int64), np.zeros((2, len(queries)))
+    none, found = np.zeros(len(queries)), np.zeros(len(queries), bool)
+    case, first, score = np.zeros(len(queries), np.int64), none.copy(), ratio(none, none)
     if not len(theirs.case):
-        return NearestTwo(case, first, second)
-    many, score = variants(theirs), np.full(len(queries), -np.inf)
+        return NearestTwo(case, first, score)
+    many = variants(theirs)
     for start in range(0, len(ours.case), BLOCK):
         part = Lesions(*(x[start : start + BLOCK] for x in (ours.case, ours.mask, ours.images)))
         similarity = torch.stack([likeness(part, variant) for variant in many]).amax(0)
         near = nearest_two(similarity, targets.subjects[theirs.case], own[part.case])
         for i, row in enumerate(part.case.tolist()):  # the lesion with the highest score stands for its case
-            if near.score[i] > score[row]:
-                score[row] = near.score[i]
-                case[row], first[row], second[row] = theirs.case[near.case[i]], near.first[i], near.second[i]
-    return NearestTwo(case, first, second)
+            if not found[row] or near.score[i] > score[row]:
+                found[row] = True
+                case[row], first[row], score[row] = theirs.case[near.case[i]], near.first[i], near.score[i]
+    return NearestTwo(case, first, score)
 
 
 def small_maps(cohort: Cohort, rows: np.ndarray) -> Tensor:
-    """Return label maps of two dimensions, int64 (N, 32, 32), read block by block."""
+    """Return label maps without small components, int64 (N, 32, 32) or (N, 20, 20, 20), read block by block."""
     assert cohort.labels is not None
-    small = torch.empty(len(rows), MAP_SIDE, MAP_SIDE, dtype=torch.int64)
+    dimensions = len(cohort.size)
+    size = (MAP_SIDES[dimensions],) * dimensions
+    small = torch.empty((len(rows), *size), dtype=torch.int64)
     for start in range(0, len(rows), MAP_BLOCK):
-        maps = torch.from_numpy(np.asarray(cohort.labels[rows[start : start + MAP_BLOCK]]).astype(np.float32))
-        small[start : start + MAP_BLOCK] = F.interpolate(maps[:, None], (MAP_SIDE, MAP_SIDE)).long()[:, 0]
+        maps = np.asarray(cohort.labels[rows[start : start + MAP_BLOCK]])
+        kept = np.stack([without_small_components(one) for one in maps]).astype(np.float32)
+        small[start : start + MAP_BLOCK] = F.interpolate(torch.from_numpy(kept)[:, None], size).long()[:, 0]
     return small
 
 
+def without_small_components(labels: np.ndarray) -> np.ndarray:
+    """Return a label map without the components that are small beside the largest of their class."""
+    kept = np.zeros_like(labels)
+    for value in np.unique(labels[labels > 0]):
+        parts, _ = ndimage.label(labels == value, np.ones((3,) * labels.ndim))
+        sizes = np.bincount(parts.ravel())
+        sizes[0] = 0
+        kept[(sizes >= SMALL * sizes.max())[parts] & (parts > 0)] = value
+    return kept
+
+
+def shifted(maps: Tensor, shift: tuple[int, ...]) -> Tensor:
+    """Return maps (..., S, S) or (..., S, S, S) moved by so many pixels along the last axes; background comes in."""
+    axes = tuple(range(-len(shift), 0))
+    moved = torch.roll(maps, shift, axes)
+    for axis, by in zip(axes, shift, strict=True):
+        if by:
+            moved.narrow(axis, 0 if by > 0 else moved.shape[axis] + by, abs(by)).zero_()
+    return moved
+
+
 def overlap(queries: Tensor, targets: Tensor) -> Tensor:
-    """Return Dice (N, M) of maps (N, 32, 32) and (M, 32, 32) over all classes together; 0 where both are empty."""
-    classes = int(max(queries.max(), targets.max())) + 1
-    ours, theirs = (F.one_hot(x, classes)[..., 1:].flatten(1).float() for x in (queries, targets))
-    sizes = ours.sum(1, keepdim=True) + theirs.sum(1)
-    return 2 * ours @ theirs.T / sizes.clamp_min(1)
+    """Return the highest Dice (N, M) of maps (N, ...) and (M, ...), shifted; 0 where both are empty.
+
+    Dice is that of all classes together, over the sizes of the whole maps: what leaves the image is missed.
+    """
+    classes = torch.arange(1, int(max(queries.max(), targets.max())) + 1).view(-1, *[1] * (queries.ndim - 1))
+    ours, theirs = ((maps[:, None] == classes).float() for maps in (queries, targets))  # (N, classes, ...)
+    rows, sizes = ours.flatten(1), ours.flatten(1).sum(1, keepdim=True) + theirs.flatten(1).sum(1)
+    best, reach = torch.zeros(len(queries), len(targets)), MAP_REACHES[queries.ndim - 1]
+    for shift in itertools.product(range(-reach, reach + 1), repeat=queries.ndim - 1):
+        torch.maximum(best, rows @ shifted(theirs, shift).flatten(1).T, out=best)
+    return 2 * best / sizes.clamp_min(1)
 
 
 def similar_maps(queries: Tensor, targets: Tensor, subjects: Tensor, own: Tensor) -> NearestTwo:
-    """Return the training case with the most similar label map of each query, mirrored or not.
+    """Return the training case with the most similar label map of each query, shifted and flipped or not.
 
-    Queries are (N, 32, 32), targets (M, 32, 32) of subjects (M,); a query's ``own`` (N,) is left out, none where -1.
+    Queries are (N, ...), targets (M, ...) of subjects (M,); a query's ``own`` (N,) is left out, none where -1.
     """
-    parts = []
+    axes, parts = range(1, queries.ndim), []
+    flips = [flip for n in range(queries.ndim) for flip in itertools.combinations(axes, n)]
     for start in range(0, len(queries), MAP_BLOCK):
         block = queries[start : start + MAP_BLOCK]
-        similarity = torch.maximum(overlap(block, targets), overlap(block.flip(-1), targets))
+        similarity = torch.stack([overlap(block.flip(flip) if flip else block, targets) for flip in flips]).amax(0)
         parts.append(nearest_two(similarity, subjects, own[start : start + MAP_BLOCK]))
     return joined(parts)

@@ -1,18 +1,19 @@
-"""MATCHERS: each finds the nearest training case of a query, and recognises other transformations of a copy.
+"""MATCHERS: each finds the nearest training case of a query, and recognises other copies.
 
-The similarity of each, and what it recognises::
+All but lesions compare images in local contrast (cases.py), so that nearness comes from anatomy and not from what a
+scanner or an export leaves on every image::
 
-    pixels      Pearson's r of the images as they are (the papers' own measure): exact copies, gain, noise, blends
-    registered  r after affine registration, over the orders of the channels: translated, rotated, mirrored, contrast
-    detail      the same, band-passed, without slow shading and grain: blurred, noisy and translated
-    deformed    r after deformable registration: warped
-    embedding   cosine in an encoder that has memorised the training cases: warped, blended, two transformations
+    pixels      Pearson's r of the images as they lie: exact copies, gain, offset, gamma
+    whole       three measures that agree (likeness.py), then r after registration: turned, moved, warped, degraded,
+                blended, channels in any order, and several of these at once
     patches     r of a part of the image: a part pasted into another image
     lesions     outline and inside of a lesion about its centre (needs label maps): a lesion pasted into another brain
 
-Patches are a quarter of the side, at every eighth pixel, centred and of length one. Each is compared with the patches
-of all training cases at the same place and shifted by four pixels; the patch with the highest score stands for its
-case. A part that was shifted further, or mirrored, is not found.
+The score of whole is the sum of both parts, of the best candidate less that of the next subject; it sees all that
+pixels sees, which beside it only flags copies to the bit. Patches are a quarter
+of the side, at every eighth pixel, centred and of length one. Each is compared with the patches of all training cases
+at the same place and shifted by four pixels; the patch with the highest score stands for its case. A part that was
+shifted further, or mirrored, is not found.
 **Checked** in tests/evaluation/privacy/copies/test_matchers.py.
 """
 
@@ -25,20 +26,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from understudy.evaluation.privacy.copies import registration
-from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined, nearest_two
-from understudy.evaluation.privacy.copies.encoder import embed
+from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined, local_contrast, nearest_two
 from understudy.evaluation.privacy.copies.lesions import similar_lesions
-from understudy.evaluation.privacy.copies.registration import unit
+from understudy.evaluation.privacy.copies.likeness import Targets, best_start, candidates, views
+from understudy.evaluation.privacy.copies.registration import fit, unit
 from understudy.evaluation.privacy.copies.second import SECOND, match_second
 
 HALF, PATCH, STEP, PATCH_SHIFT = 32, 8, 4, 2  # in pixels of the halved images
 PATCH_BLOCK = 1024  # queries at once
-FLAT = 0.05  # standard deviation, of the half range, below which a patch shows nothing
-MATCHERS = ("pixels", "registered", "detail", "deformed", "embedding", "patches", "lesions")
-MANY, BLOCK = 2048, 128  # queries compared with all training cases at once, and registered at once
-NEAREST_REGISTERED, OTHERS_REGISTERED = 5, 3  # candidates: the nearest, and the nearest of other subjects
-NEAREST_DEFORMED, OTHERS_DEFORMED, BLOCK_DEFORMED = 4, 1, 16  # the same for deformable registration
+FLAT = 0.05  # standard deviation, of local contrast, below which a patch shows nothing
+MATCHERS = ("pixels", "whole", "patches", "lesions")
+MANY, BLOCK, REGISTERED = 2048, 512, 64  # queries at once: as they lie; in sixteen views, at most; registered
+MOST_PAIRS = 2**22  # views times training cases at once
+CANDIDATES = 4  # that are registered
+FITTED = 12.0  # standard scores that Fisher's z of r after registration is worth
+MOST_FITTED = 0.99  # r above which Fisher's z does not grow
 
 
 def patch_rows(images: Tensor, row: int, column: int) -> Tensor:
@@ -85,96 +87,76 @@ def _patch_r(rows: Tensor, small: Tensor, row: int, column: int) -> Tensor:
 class ReferenceSet:
     """What queries are matched against: M training cases."""
 
-    cases: SmallCases
+    cases: SmallCases  # as they are
     encoder: nn.Module | None  # that has memorised them; None without the matcher embedding
     known: Tensor  # mask (M,) of those that the encoder has learned; only these are matched by embedding
     matchers: tuple[str, ...] = MATCHERS
 
     @cached_property
+    def shown(self) -> SmallCases:
+        """The cases in local contrast."""
+        return shown(self.cases)
+
+    @cached_property
     def pixels(self) -> Tensor:
-        """Images as unit vectors (M, d)."""
-        return unit(self.cases.images)
+        """Images in local contrast as unit vectors (M, d)."""
+        return unit(self.shown.images)
 
     @cached_property
-    def histograms(self) -> Tensor:
-        """Local histograms (M, d)."""
-        return registration.local_histograms(self.cases.images)
+    def targets(self) -> Targets:
+        """What whole images are compared with."""
+        return Targets(self.shown.images, self.cases.subjects, self.encoder, self.known)
 
-    @cached_property
-    def vectors(self) -> Tensor:
-        """Embeddings (M, 128)."""
-        assert self.encoder is not None
-        return embed(self.encoder, self.cases.images)
+
+def shown(cases: SmallCases) -> SmallCases:
+    """Return cases in local contrast, as matchers see them."""
+    return SmallCases(local_contrast(cases.images), cases.labels, cases.subjects)
 
 
 def match(queries: SmallCases, reference_set: ReferenceSet) -> dict[str, NearestTwo]:
     """Return by each matcher the nearest training case of each query, a query's own subject, where known, left out."""
     if set(reference_set.matchers) <= set(SECOND):
         return match_second(queries, reference_set.cases, reference_set.matchers)
-    parts = [_match_whole(queries[start : start + MANY], reference_set) for start in range(0, len(queries), MANY)]
-    matched = {name: joined([part[name] for part in parts]) for name in parts[0]}
-    targets, own = reference_set.cases, queries.subjects
-    if "patches" in reference_set.matchers:
-        matched["patches"] = similar_patches(queries, targets)
-    if "lesions" in reference_set.matchers and queries.labels is not None and targets.labels is not None:
-        matched["lesions"] = similar_lesions(queries, targets, own)
+    seen, targets, wanted = shown(queries), reference_set.shown, reference_set.matchers
+    matched = {"pixels": _pixels(seen, reference_set)}
+    if "whole" in wanted:
+        matched["whole"] = _whole(seen, reference_set.targets)
+    if "patches" in wanted:
+        matched["patches"] = similar_patches(seen, targets)
+    if "lesions" in wanted and queries.labels is not None and targets.labels is not None:
+        matched["lesions"] = similar_lesions(queries, reference_set.cases, queries.subjects)
     return matched
 
 
-def _match_whole(queries: SmallCases, reference_set: ReferenceSet) -> dict[str, NearestTwo]:
-    """Match a block of queries by the matchers of whole images."""
-    targets = reference_set.cases
-    matched = {"pixels": nearest_two(unit(queries.images) @ reference_set.pixels.T, targets.subjects, queries.subjects)}
-    if reference_set.encoder is not None:
-        matched["embedding"] = match_embedding(queries, reference_set)
-    if "registered" in reference_set.matchers or "detail" in reference_set.matchers:
-        hints = torch.from_numpy(np.stack([near.case for near in matched.values()], 1))
-        fitted = _registered(queries, targets, hints)
-        matched |= {name: near for name, near in fitted.items() if name in reference_set.matchers}
-    if "deformed" in reference_set.matchers:
-        matched["deformed"] = _deformed(queries, reference_set)
-    return matched
+def _pixels(queries: SmallCases, reference_set: ReferenceSet) -> NearestTwo:
+    """Compare queries with all training cases as they lie."""
+    targets, blocks = reference_set.cases.subjects, range(0, len(queries), MANY)
+    parts = [queries[start : start + MANY] for start in blocks]
+    return joined([nearest_two(unit(one.images) @ reference_set.pixels.T, targets, one.subjects) for one in parts])
 
 
-def match_embedding(queries: SmallCases, reference_set: ReferenceSet) -> NearestTwo:
-    """Return the nearest of the training cases that the encoder has learned, by the cosine of embeddings."""
-    assert reference_set.encoder is not None
-    cosine = embed(reference_set.encoder, queries.images) @ reference_set.vectors.T
-    return nearest_two(cosine.masked_fill(~reference_set.known, -1), reference_set.cases.subjects, queries.subjects)
+def match_whole(queries: SmallCases, reference_set: ReferenceSet) -> NearestTwo:
+    """Return the nearest training case of each query by the matcher whole."""
+    return _whole(shown(queries), reference_set.targets)
 
 
-def _registered(queries: SmallCases, targets: SmallCases, hints: Tensor) -> dict[str, NearestTwo]:
-    """Register the best candidates of each query to it (affine); r of images and of detail."""
-    r, which = registration.coarse(queries.images, targets.images)
-    candidates = torch.cat([_candidates(r, queries, targets, NEAREST_REGISTERED, OTHERS_REGISTERED), hints], 1)
-    start = registration.affine_bank()[torch.gather(which, 1, candidates).long()]
-    k, fitted = candidates.shape[1], []
-    for part in torch.arange(len(queries)).split(BLOCK):
-        shown, near = queries.images[part].repeat_interleave(k, 0), targets.images[candidates[part].flatten()]
-        fitted.append(registration.fit_affine(shown, near, start[part].flatten(0, 1)))
-    values = {"registered": [one.whole for one in fitted], "detail": [one.detail for one in fitted]}
-    whose = targets.subjects[candidates]
-    return {
-        name: nearest_two(torch.cat(rows).view(-1, k), whose, queries.subjects, candidates)
-        for name, rows in values.items()
-    }
+def _whole(queries: SmallCases, targets: Targets) -> NearestTwo:
+    block = min(BLOCK, max(1, MOST_PAIRS // (16 * len(targets.subjects))))
+    return joined([_whole_block(queries[start : start + block], targets) for start in range(0, len(queries), block)])
 
 
-def _deformed(queries: SmallCases, reference_set: ReferenceSet) -> NearestTwo:
-    """Register the best candidates of each query to it (deformable); they do not depend on the encoder."""
-    targets = reference_set.cases
-    likeness = registration.local_histograms(queries.images) @ reference_set.histograms.T
-    candidates = _candidates(likeness, queries, targets, NEAREST_DEFORMED, OTHERS_DEFORMED)
-    k, rows = candidates.shape[1], []
-    for part in torch.arange(len(queries)).split(BLOCK_DEFORMED):
-        shown = queries.images[part].repeat_interleave(k, 0)
-        rows.append(registration.fit_deformed(shown, targets.images[candidates[part].flatten()]).view(-1, k))
-    return nearest_two(torch.cat(rows), targets.subjects[candidates], queries.subjects, candidates)
-
-
-def _candidates(likeness: Tensor, queries: SmallCases, targets: SmallCases, nearest: int, others: int) -> Tensor:
-    """Return (N, nearest + others): the nearest targets by a likeness (N, M), and the nearest of further subjects."""
-    likeness = likeness.masked_fill(targets.subjects[None] == queries.subjects[:, None], -2)
-    first = likeness.topk(min(nearest, len(targets)), 1).indices
-    further = likeness.masked_fill(targets.subjects[None] == targets.subjects[first[:, :1]], -2)
-    return torch.cat([first, further.topk(min(others, len(targets)), 1).indices], 1)
+def _whole_block(queries: SmallCases, targets: Targets) -> NearestTwo:
+    """Register the most alike training case of each of some subjects to a block of queries, and weigh the best."""
+    found = candidates(queries.images, queries.subjects, targets, CANDIDATES)
+    seen, k, fitted = views(queries.images), found.case.shape[1], []
+    for part in torch.arange(len(queries)).split(REGISTERED):
+        view = seen[found.view[part].flatten(), part.repeat_interleave(k)]
+        images = targets.images[found.case[part].flatten()]
+        fitted.append(fit(view, images, best_start(view, images)).view(-1, k))
+    r = torch.cat(fitted)
+    total = found.likeness + FITTED * torch.atanh(r.clamp(-MOST_FITTED, MOST_FITTED))
+    value, order = total.sort(1, descending=True)
+    best, second = value[:, 0], value[:, 1] if k > 1 else torch.zeros(len(value))
+    case, first = (torch.gather(one, 1, order[:, :1])[:, 0] for one in (found.case, r))
+    score = best - torch.where(second.isfinite(), second, torch.zeros_like(second))
+    return NearestTwo(case.numpy(), first.double().numpy(), score.double().numpy())

@@ -1,21 +1,18 @@
-"""Affine and deformable registration of images in 2D: which training case looks most like a query, once it fits?
+"""Affine and deformable registration of images in 2D: how much does a training case look like a query, once it fits?
 
-**Affine**: a coarse bank of similarity maps (mirrored or not, rotated, zoomed, translated) is tried on all training
-cases, on grey images of 16 pixels: one matrix product a map. The best few are refined at 32 pixels by an affine map
-that maximises Pearson's r (ECC); then r of the images and of their detail counts, over the orders of the channels (of
-four and more: the first six).
-**Deformable**: candidates have the same levels in about the same places. Each is registered affinely from the identity,
-then deformed by a smooth field of cosines that a Gaussian prior keeps small: Gauss-Newton on the difference of the grey
-images, at 32 pixels.
+Candidates are registered by an affine map that maximises Pearson's r (ECC), then deformed by smooth fields of cosines
+that a Gaussian prior keeps small, from coarse to fine: Gauss-Newton on the difference of the grey images, at 32 pixels.
+Then r of their detail counts, without grain and slow shading, over the orders of the channels (of four and more: the
+first six).
 Image coordinates run from -1 to 1 from edge to edge, as in ``torch.nn.functional.grid_sample`` with
 ``align_corners=False``; strengths, shifts and widths are shares of the side.
 **Source**: Evangelidis, Psarakis, "Parametric image alignment using enhanced correlation coefficient maximization",
 IEEE TPAMI 30(10) 2008, the forward additive form, equations 10, 18 and 19. Ashburner, Friston, "Nonlinear spatial
 normalization using basis functions", Human Brain Mapping 7 (1999); the mean of both images' slopes from Benhimane,
-Malis, IROS 2004; candidates by local histograms of Koenderink, van Doorn, IJCV 31 (1999).
+Malis, IROS 2004.
 **Differs**: ECC has a damped normal matrix and bounded steps, and keeps the best map on the way. The slopes of the
-deformable step stay as they were at its start, are those of the registered image, and ignore that its contrast is
-normalised; the prior is that of a white field smoothed by a Gaussian.
+deformable steps stay as they were at the start of each level, are those of the registered image, and ignore that its
+contrast is normalised; the prior is that of a white field smoothed by a Gaussian.
 **Checked** in tests/evaluation/privacy/copies/test_registration.py (known maps and warps are found; r never falls).
 """
 
@@ -30,17 +27,26 @@ from torch import Tensor
 
 from understudy.nets.affine import affine_grid
 
-COARSE, FINE = 16, 32
-ZOOMS, DEGREES, SHIFTS = (0.85, 0.92, 1.0, 1.08, 1.17), (-16.0, -8.0, 0.0, 8.0, 16.0), (-1 / 16, 0.0, 1 / 16)
+FINE = 32
 ITERATIONS, DAMPING, MAX_STEP = 10, 1e-4, 0.15
-BLOCK = 512  # queries that are multiplied at once
 MAX_ORDERS = 6  # of channels that are tried: up to three channels
-BINS, WIDTH, PLACES = 12, 0.15, 8  # of local histograms: levels, their softness, places a side
-HISTOGRAM_BLOCK = 64  # images at once
-SMOOTHNESS, STRENGTH = 5 / 64, 3 / 64  # of the fields that are expected, as in ``random_warp``
+SOFT = 0.04  # of the edge of the disc within which grey images are compared: corners turn out of sight
 MIN_FADE = 0.1  # cosines that are expected to be fainter, against the constant one, are left out
 PRIOR_WEIGHT = 1e-3
-FIELD_ITERATIONS, MAX_FIELD_STEP = 6, 0.1
+DETAIL = 1 / 32, 1 / 8  # detail is the band between these two blurs
+FIELD_ITERATIONS, MAX_FIELD_STEP = 4, 0.1  # iterations a level
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of deformable registration; lengths are shares of the side."""
+
+    blur: float  # of the images
+    smoothness: float  # of the fields that are expected, as in ``random_warp``
+    strength: float
+
+
+LEVELS = (Level(4 / 64, 8 / 64, 5 / 64), Level(2 / 64, 6 / 64, 3 / 64), Level(0, 5 / 64, 2 / 64))
 
 
 def affine_maps(degrees: Tensor, zoom: Tensor, shift: Tensor, flip: bool = False) -> Tensor:
@@ -98,12 +104,19 @@ def _gaussian(n: int, sigma: float) -> Tensor:
 
 def detail(images: Tensor) -> Tensor:
     """Return the band between two blurs (N, C, H, W): no grain and no slow shading."""
-    return blur(images, 1 / 32) - blur(images, 1 / 8)
+    return blur(images, DETAIL[0]) - blur(images, DETAIL[1])
 
 
 def grey(images: Tensor, side: int) -> Tensor:
-    """Return (N, 1, side, side): the mean of the channels, averaged down."""
-    return F.adaptive_avg_pool2d(images.mean(1, keepdim=True), side)
+    """Return (N, 1, side, side): the mean of the channels within a disc, averaged down."""
+    return F.adaptive_avg_pool2d(images.mean(1, keepdim=True) * disc(images.shape[-1]), side)
+
+
+@lru_cache(maxsize=8)
+def disc(side: int) -> Tensor:
+    """Return weights (side, side): 1 inside, 0 in the corners."""
+    at = _centres(side)
+    return torch.sigmoid((0.93 - (at[:, None].square() + at.square()).sqrt()) / SOFT)
 
 
 def unit(images: Tensor) -> Tensor:
@@ -120,51 +133,6 @@ def slopes(images: Tensor) -> tuple[Tensor, Tensor]:
     along_x = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) * (images.shape[-1] / 4)
     along_y = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) * (images.shape[-2] / 4)
     return along_x, along_y
-
-
-def affine_bank() -> Tensor:
-    """Return the coarse bank (M, 2, 3): all maps with at most one extreme part."""
-    kept = [
-        (degrees, zoom, dx, dy, flip)
-        for degrees, zoom, dx, dy in itertools.product(DEGREES, ZOOMS, SHIFTS, SHIFTS)
-        if (abs(degrees) > 8) + (abs(zoom - 1) > 0.1) + (dx != 0 and dy != 0) <= 1
-        for flip in (False, True)
-    ]
-    one = [affine_maps(torch.tensor([d]), torch.tensor([z]), torch.tensor([[dx, dy]]), f) for d, z, dx, dy, f in kept]
-    return torch.cat(one)
-
-
-def coarse(queries: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the highest r (N, M) of each query (N, C, 64, 64) to each target over the maps of the bank, and its map.
-
-    Maps (N, M) are indices into :func:`affine_bank`.
-    """
-    rows, small = unit(grey(queries, COARSE)), grey(targets, FINE)
-    highest = torch.full((len(queries), len(targets)), -2.0)
-    which = torch.zeros(highest.shape, dtype=torch.int16)
-    for i, one in enumerate(affine_bank()):
-        resampled = unit(grey(apply_affine(small, one.expand(len(small), 2, 3)), COARSE)).T
-        for part in torch.arange(len(rows)).split(BLOCK):
-            r = rows[part[0] : part[-1] + 1] @ resampled
-            here, best = which[part[0] : part[-1] + 1], highest[part[0] : part[-1] + 1]
-            here.masked_fill_(r > best, i)
-            torch.maximum(best, r, out=best)
-    return highest, which
-
-
-@dataclass(frozen=True)
-class RegistrationScores:
-    """Pairs (P,) after affine registration: r of the images (``whole``), and r of their detail."""
-
-    whole: Tensor
-    detail: Tensor
-
-
-def fit_affine(queries: Tensor, targets: Tensor, start: Tensor) -> RegistrationScores:
-    """Register each target to its query (P, C, 64, 64) by an affine map, from ``start`` (P, 2, 3) on; return r then."""
-    found = ecc(grey(queries, FINE), grey(targets, FINE), start)
-    q, t = F.adaptive_avg_pool2d(queries, FINE), apply_affine(F.adaptive_avg_pool2d(targets, FINE), found)
-    return RegistrationScores(channels_r(q, t), channels_r(detail(q), detail(t)))
 
 
 def ecc(query: Tensor, target: Tensor, start: Tensor) -> Tensor:
@@ -208,30 +176,32 @@ def channels_r(query: Tensor, target: Tensor) -> Tensor:
     return torch.stack([(rows * unit(target[:, list(order)])).sum(1) for order in orders]).amax(0)
 
 
-def local_histograms(images: Tensor) -> Tensor:
-    """Return rows (N, d) of length one: how often each level occurs in each place of images (N, C, H, W) in [-1, 1]."""
-    levels = torch.linspace(-1, 1, BINS).view(1, 1, -1, 1, 1)
-    parts = images.split(HISTOGRAM_BLOCK)
-    soft = [torch.exp(-(((part[:, :, None] - levels) / WIDTH) ** 2)).flatten(1, 2) for part in parts]
-    return torch.cat([unit(F.adaptive_avg_pool2d(part, PLACES).sqrt()) for part in soft])
-
-
-def fit_deformed(queries: Tensor, targets: Tensor) -> Tensor:
-    """Register each target to its query (P, C, 64, 64) by a deformable map; return r (P,) of the images then."""
+def fit(queries: Tensor, targets: Tensor, start: Tensor) -> Tensor:
+    """Register targets to their queries (P, C, 64, 64), from affine maps ``start`` (P, 2, 3) on; return r (P,) then."""
     query, target = grey(queries, FINE), grey(targets, FINE)
-    grid = deform(query, target, ecc(query, target, torch.eye(2, 3).expand(len(queries), 2, 3)))
+    begin = blur(query, LEVELS[0].blur / 2), blur(target, LEVELS[0].blur / 2)
+    grid = deform(query, target, ecc(*begin, start))
     small = F.adaptive_avg_pool2d(torch.stack([queries, targets]).flatten(0, 1), FINE)
-    return channels_r(small[: len(queries)], sample(small[len(queries) :], grid))
+    fitted = sample(small[len(queries) :], grid)
+    return channels_r(detail(small[: len(queries)]) * disc(FINE), detail(fitted) * disc(FINE))
 
 
 def deform(query: Tensor, target: Tensor, start: Tensor) -> Tensor:
     """Return the grids (P, H, W, 2) at which targets (P, 1, H, W) are read, so that they look like their queries.
 
-    Displacements are added to the affine maps ``start`` (P, 2, 3).
+    Displacements are added to the affine maps ``start`` (P, 2, 3), level by level.
     """
+    grid = affine_grid(start, query.shape[2:])
+    for level in LEVELS:
+        pair = (blur(query, level.blur), blur(target, level.blur)) if level.blur else (query, target)
+        grid = _deform(*pair, grid, level)
+    return grid
+
+
+def _deform(query: Tensor, target: Tensor, still: Tensor, level: Level) -> Tensor:
+    """Return the grids (P, H, W, 2) of one level, displaced from ``still``, those before."""
     n, _, height, width = query.shape
-    cosines, expected = basis(height, width)
-    still = affine_grid(start, (height, width))
+    cosines, expected = basis(height, width, level)
     prior = (PRIOR_WEIGHT / expected).repeat(2)  # the inverse covariance of the 2m coefficients
     template, found = unit(query), torch.zeros(n, 2 * cosines.shape[1])
 
@@ -260,15 +230,15 @@ def _misfit(template: Tensor, image: Tensor, coefficients: Tensor, prior: Tensor
     return (template - image).square().sum(1) + (prior * coefficients.square()).sum(1)
 
 
-@lru_cache(maxsize=4)
-def basis(height: int, width: int) -> tuple[Tensor, Tensor]:
+@lru_cache(maxsize=8)
+def basis(height: int, width: int, level: Level) -> tuple[Tensor, Tensor]:
     """Return smooth cosines (height * width, m), each of mean square one, and the variances (m,) that are expected.
 
-    The variances are those of a white field smoothed by a Gaussian and scaled to STRENGTH, in image coordinates.
+    The variances are those of a white field smoothed by a Gaussian and scaled to the level's strength.
     """
-    fades = [math.exp(-((math.pi * SMOOTHNESS * i) ** 2)) for i in range(64)]
+    fades = [math.exp(-((math.pi * level.smoothness * i) ** 2)) for i in range(64)]
     chosen = [(i, j, a * b) for i, a in enumerate(fades) for j, b in enumerate(fades) if a * b >= MIN_FADE]
     y, x = ((torch.arange(n) + 0.5) / n * math.pi for n in (height, width))
     waves = [torch.outer(torch.cos(i * y), torch.cos(j * x)).flatten() for i, j, _ in chosen]
     cosines, variances = torch.stack(waves, 1), torch.tensor([one for _, _, one in chosen])
-    return cosines / cosines.square().mean(0).sqrt(), variances / variances.sum() * (2 * STRENGTH) ** 2
+    return cosines / cosines.square().mean(0).sqrt(), variances / variances.sum() * (2 * level.strength) ** 2

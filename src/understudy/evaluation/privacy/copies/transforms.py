@@ -1,15 +1,17 @@
 """TRANSFORMATIONS of copies: one menu for the audit, which injects transformed copies, and for the encoder's training.
 
 Each has the strength that the audit injects and a range around it from which the encoder learns; the transformations of
-a family are left out of the training together. Lengths are shares of the side, intensities of the half range.
+a family are left out of the training together. Lengths are shares of the side, intensities of the half range. The
+audit also injects what no encoder learns: compounds of several transformations, and CHIMERAS of two patients.
 **Source**: transformations that the highest Pearson r does not recognise; the strengths are of this project.
 **Checked** in tests/evaluation/privacy/copies/test_transforms.py.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from understudy.evaluation.privacy.copies.registration import affine_maps, apply_affine, blur, random_warp
@@ -24,8 +26,7 @@ class Transformation:
 
     family: str  # what is left out of the encoder's training together
     inject: Transform  # images (N, C, H, W) in [-1, 1], others of the same shape to blend with -> transformed images
-    augment: Transform  # the same, at strengths drawn around those of ``inject``; the encoder learns from it
-    often: int = 1  # how often it is drawn in training, relative to the others; harder ones more often
+    augment: Transform | None = None  # the same, at strengths drawn around those of ``inject``; the encoder learns it
 
 
 def uniform(n: int, low: float, high: float, draw: Draw) -> Tensor:
@@ -64,23 +65,34 @@ def _zoomed(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
 def _any_affine(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
     n = len(x)
     shift = torch.stack([uniform(n, -0.08, 0.08, draw), uniform(n, -0.08, 0.08, draw)], 1)
-    return _affine(x, uniform(n, -20, 20, draw), 1 + uniform(n, -0.15, 0.15, draw), shift)
+    return _affine(x, uniform(n, -35, 35, draw), 1 + uniform(n, -0.15, 0.15, draw), shift)
 
 
-def _mirrored(x: Tensor, _: Tensor, __: Draw) -> Tensor:
-    return x.flip(-1)
+def turned(x: Tensor, quarters: int, flip: bool) -> Tensor:
+    """Return images turned by so many quarters counter-clockwise, then mirrored or not."""
+    rotated = torch.rot90(x, quarters, (2, 3))
+    return rotated.flip(-1) if flip else rotated
 
 
-def _gamma(x: Tensor, exponent: Tensor) -> Tensor:
+def _turned(quarters: int, flip: bool) -> Transform:
+    return lambda x, _, __: turned(x, quarters, flip)
+
+
+def gamma(x: Tensor, exponent: Tensor) -> Tensor:
+    """Return images whose intensities, from 0 to 1, are raised to an exponent (N,)."""
     return ((x + 1) / 2).clamp(0, 1) ** exponent.view(-1, 1, 1, 1) * 2 - 1
 
 
 def _gamma_injected(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
-    return _gamma(x, torch.exp(_either(len(x), 0.405, draw)))  # 1.5 or 1 / 1.5
+    return gamma(x, torch.exp(_either(len(x), 0.405, draw)))  # 1.5 or 1 / 1.5
 
 
 def _gamma_learned(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
-    return _gamma(x, torch.exp(uniform(len(x), -0.9, 0.9, draw)))
+    return gamma(x, torch.exp(uniform(len(x), -0.9, 0.9, draw)))
+
+
+def _negative(x: Tensor, _: Tensor, __: Draw) -> Tensor:
+    return -x
 
 
 def _channels(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
@@ -96,9 +108,13 @@ def _warped(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
     return random_warp(x, 3 / 64, 6 / 64, draw)
 
 
+def _warped_strong(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
+    return random_warp(x, 4.5 / 64, 8 / 64, draw)
+
+
 def _warp_learned(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
-    strength = float(uniform(1, 1 / 64, 4 / 64, draw))
-    return random_warp(x, strength, int(torch.randint(4, 9, (1,), generator=draw)) / 64, draw)
+    strength = float(uniform(1, 1 / 64, 5.5 / 64, draw))
+    return random_warp(x, strength, int(torch.randint(4, 11, (1,), generator=draw)) / 64, draw)
 
 
 def _blended(x: Tensor, others: Tensor, _: Draw) -> Tensor:
@@ -126,27 +142,94 @@ def _blur_learned(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
     return blur(x, int(torch.randint(3, 11, (1,), generator=draw)) / 256)
 
 
+def coarser(x: Tensor, factor: int) -> Tensor:
+    """Return images at a fraction of their resolution, interpolated back to their size."""
+    small = F.adaptive_avg_pool2d(x, x.shape[-1] // factor)
+    return F.interpolate(small, x.shape[2:], mode="bilinear", align_corners=False)
+
+
+def _quarter(x: Tensor, _: Tensor, __: Draw) -> Tensor:
+    return coarser(x, 4)
+
+
+def _coarser_learned(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
+    return coarser(x, int(torch.randint(2, 6, (1,), generator=draw)))
+
+
 def _exact(x: Tensor, _: Tensor, __: Draw) -> Tensor:
     return x
 
 
 TRANSFORMATIONS: dict[str, Transformation] = {
-    "exact": Transformation("none", _exact, _exact),
+    "exact": Transformation("none", _exact),
     "noise": Transformation("degraded", _noisy, _noise_learned),
     "blurred": Transformation("degraded", _blurred, _blur_learned),
-    "mirrored": Transformation("mirrored", _mirrored, _mirrored),
+    "quarter_resolution": Transformation("degraded", _quarter, _coarser_learned),
+    "mirrored": Transformation("turned", _turned(0, True)),
+    "upside_down": Transformation("turned", _turned(2, True)),
+    "turned_90": Transformation("turned", _turned(1, False)),
+    "turned_180": Transformation("turned", _turned(2, False)),
+    "turned_270": Transformation("turned", _turned(3, False)),
+    "transposed": Transformation("turned", _turned(3, True)),
+    "transposed_other": Transformation("turned", _turned(1, True)),
     "shifted": Transformation("moved", _shifted, _any_affine),
     "rotated_5": Transformation("moved", _rotated(5), _any_affine),
     "rotated_15": Transformation("moved", _rotated(15), _any_affine),
+    "rotated_30": Transformation("moved", _rotated(30), _any_affine),
     "zoomed": Transformation("moved", _zoomed, _any_affine),
     "gamma": Transformation("intensity", _gamma_injected, _gamma_learned),
+    "negative": Transformation("intensity", _negative),
     "channels_swapped": Transformation("intensity", _channels, _channels),
-    "warped": Transformation("warped", _warped, _warp_learned, often=4),
+    "warped": Transformation("warped", _warped, _warp_learned),
+    "warped_strong": Transformation("warped", _warped_strong, _warp_learned),
     "blended": Transformation("blended", _blended, _blend_learned),
 }
-FAMILIES = tuple(dict.fromkeys(d.family for d in TRANSFORMATIONS.values() if d.family != "none"))
+FAMILIES = tuple(dict.fromkeys(d.family for d in TRANSFORMATIONS.values() if d.augment))  # that an encoder learns
 
 
 def available(channels: int) -> dict[str, Transformation]:
     """Return the transformations that images of so many channels can have."""
     return {name: d for name, d in TRANSFORMATIONS.items() if channels > 1 or name != "channels_swapped"}
+
+
+def compound(transformations: Mapping[str, Transformation], length: int) -> Transform:
+    """Return what applies so many transformations of different families to each image, drawn and in any order."""
+    families = sorted({one.family for one in transformations.values()} - {"none"})
+    members = [[one for one in transformations.values() if one.family == family] for family in families]
+
+    def inject(x: Tensor, others: Tensor, draw: Draw) -> Tensor:
+        n, shown = len(x), x.clone()
+        order = torch.rand((n, len(families)), generator=draw).argsort(1)[:, :length]
+        for step in order.T:
+            which = torch.rand(n, generator=draw)
+            for family, ways in enumerate(members):
+                for i, way in enumerate(ways):
+                    rows = (step == family) & ((which * len(ways)).long() == i)
+                    if rows.any():
+                        shown[rows] = way.inject(shown[rows], others[rows], draw)
+        return shown
+
+    return inject
+
+
+def _halves(x: Tensor, others: Tensor, draw: Draw) -> Tensor:
+    """Join the left or the right half of one patient and the rest of another."""
+    left = (torch.rand(len(x), generator=draw) < 0.5).view(-1, 1, 1, 1)
+    inside = torch.arange(x.shape[-1]) < x.shape[-1] // 2
+    return torch.where(inside == left, x, others)
+
+
+def _contrasts(x: Tensor, others: Tensor, draw: Draw) -> Tensor:
+    """Join one channel of one patient and the other channels of another."""
+    mine = torch.randint(x.shape[1], (len(x), 1), generator=draw) == torch.arange(x.shape[1])
+    return torch.where(mine[..., None, None], x, others)
+
+
+CHIMERAS: dict[str, Transform] = {"halves": _halves, "contrasts": _contrasts}
+
+
+def harder(channels: int) -> dict[str, Transform]:
+    """Return what is injected beside single transformations: compounds of two and three, chimeras of two patients."""
+    singles = available(channels)
+    chimeras = {f"chimera_{name}": way for name, way in CHIMERAS.items() if channels > 1 or name != "contrasts"}
+    return {"compound_2": compound(singles, 2), "compound_3": compound(singles, 3)} | chimeras

@@ -1,0 +1,135 @@
+"""Screen, report and release: killed, out of disk or of permission at any write, at once in one folder, by any clock.
+
+Each runs in a process of its own, forked from this one, which dies, or whose file system refuses, at its k-th write.
+Few moments here; ``make kill`` (UNDERSTUDY_KILLS=10) tries ten times as many.
+"""
+
+import errno
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from understudy.cli import main
+from understudy.core.atomic import lock
+
+GROWING = {"os.mkdir", "os.link"}  # beside writing a file; what a full disk refuses
+EVENTS = {*GROWING, "os.rename", "os.remove", "os.rmdir", "os.truncate", "shutil.rmtree"}
+KILLS = int(os.environ.get("UNDERSTUDY_KILLS", "1"))
+KINDS = {"kill": 2 * KILLS, "full": KILLS, "denied": KILLS}  # how often each is tried, of each verb
+SECONDS = 120
+
+
+@pytest.fixture(scope="module")
+def verbs(released: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return each verb's words, without the output."""
+    bench = released.bench
+    flagged = bench.judged("flagged-some", bench.synthetic, [2, 5])
+    evidence = " ".join(map(str, released.evidence))
+    return {
+        "screen": f"screen {bench.synthetic} --evidence {flagged}",
+        "report": f"report {evidence}",
+        "release": f"release {bench.synthetic} --evidence {evidence} --real {bench.real} --sign {released.key}",
+    }
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def forked(words: str, at: int, what: str, told: Path) -> int:
+    """Run the command line in a fork that meets ``what`` at its write number ``at``; return how it ended.
+
+    It writes what it says, and how many writes there were, into the file ``told``.
+    """
+    process = os.fork()
+    if process:
+        until = time.monotonic() + SECONDS
+        while time.monotonic() < until:
+            ended, status = os.waitpid(process, os.WNOHANG)
+            if ended:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.01)
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        raise AssertionError(f"waited: {words}")
+    code, writes = 99, [0]
+    try:
+        torch.set_num_threads(1)  # a fork has none of the threads that would be waited for
+        with told.open("w") as heard:
+            sys.stdout = sys.stderr = heard
+            place = f"{told.parent}/"
+
+            def meet(event: str, given: tuple[Any, ...]) -> None:
+                opened = event == "open" and isinstance(given[2], int) and given[2] & (os.O_WRONLY | os.O_RDWR)
+                changes = GROWING if what == "full" else EVENTS
+                if (
+                    not (opened or event in changes)
+                    or not str(given[0]).startswith(place)
+                    or str(given[0]) == str(told)
+                ):
+                    return
+                writes[0] += 1
+                if writes[0] == at:
+                    if what == "kill":
+                        os.kill(os.getpid(), signal.SIGKILL)
+                    number = errno.ENOSPC if what == "full" else errno.EACCES
+                    raise OSError(number, os.strerror(number), str(given[0]))
+
+            sys.addaudithook(meet)
+            code = main.main(words.split())
+            heard.write(f"\nwrites {writes[0]}")
+    finally:
+        os._exit(code)
+
+
+@pytest.mark.parametrize("verb", ["screen", "report", "release"])
+def test_whatever_stops_it_it_is_whole_or_absent(verbs: dict[str, str], verb: str, tmp_path: Path) -> None:
+    told, words = tmp_path / "told", f"{verbs[verb]} --out {tmp_path}"
+    assert forked(f"{words}/whole", -1, "", told) == 0, told.read_text()
+    writes, whole = int(told.read_text().rpartition("writes ")[2]), content(tmp_path / "whole")
+    assert writes > 4
+    chosen, killed = random.Random(verb), 0
+    for what, times in KINDS.items():
+        for at in chosen.choices(range(2, writes), k=times):
+            code, said = forked(f"{words}/out", at, what, told), told.read_text()
+            assert not (tmp_path / "out").exists() or content(tmp_path / "out") == whole, (what, at)
+            if what == "kill":
+                assert code == -signal.SIGKILL
+                killed += 1
+            elif code:  # a write whose loss nothing depends on may be missed
+                assert code == 1 and said.startswith("error: ") and said.strip().count("\n") <= 2, (what, at, said)
+                assert ("the disk is full" if what == "full" else "the system refused") in said, (at, said)
+            if (tmp_path / "out").exists():
+                shutil.rmtree(tmp_path / "out")
+    assert killed == KINDS["kill"]
+    assert main.main(f"{words}/out".split()) == 0 and content(tmp_path / "out") == whole
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("verb", ["screen", "report", "release"])
+def test_two_in_one_folder(
+    verbs: dict[str, str], verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with lock(tmp_path / ".out.lock", "writing"):
+        assert main.main(f"{verbs[verb]} --out {tmp_path}/out".split()) == 2
+    assert f"another process is writing {tmp_path}/out: wait for it to end" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("clock", [lambda: -1e9, lambda: random.uniform(0, 1e11)])
+def test_the_clock_may_jump(
+    released: Any, verbs: dict[str, str], tmp_path: Path, clock: Callable[[], float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time", clock)
+    assert main.main(f"{verbs['release']} --out {tmp_path}/out".split()) == 0
+    assert content(tmp_path / "out") == content(released.bundle)
+    assert main.main(f"verify {tmp_path}/out --key {released.public}".split()) == 0
