@@ -92,7 +92,7 @@ def highdicom(bundle: Path) -> str:
         seg = hd.seg.segread(case / "labels.dcm")
         uids = [pydicom.dcmread(case / "series-0" / f"{d + 1:06d}.dcm").SOPInstanceUID for d in range(depth)]
         found = seg.get_pixels_by_source_instance(
-            uids, combine_segments=True, assert_missing_frames_are_empty=True, skip_overlap_checks=True
+            uids, combine_segments=True, assert_missing_frames_are_empty=True, skip_overlap_checks=False
         )
         assert np.array_equal(found.reshape(labels[i].shape), labels[i]), case
     return f"{len(labels)} SEGs, all masks equal"
