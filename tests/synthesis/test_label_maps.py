@@ -52,9 +52,9 @@ def test_real_maps_are_the_patients_and_of_the_train_split(bodies: Bodies) -> No
     cohort = Cohort.open(bodies("real"))
     maps = label_maps(MapRequest(cohort.path, 0))
     assert (maps.label_source, maps.kind, maps.sampling) == ("patient", "semi-synthetic", {"maps": 6})
-    assert [entry["subjects"] for entry in maps.trained_on] == [cohort.subjects("train")] and [one.id for one in maps.cohorts] == [
-        cohort.id
-    ]
+    assert [entry["subjects"] for entry in maps.trained_on] == [cohort.subjects("train")] and [
+        one.id for one in maps.cohorts
+    ] == [cohort.id]
     first = list(maps.take(12))
     for turn in (first[:6], first[6:]):  # each once a round
         assert {row["label_case"] for _, row in turn} == set(cohort.column("case_id")[cohort.rows("train")])

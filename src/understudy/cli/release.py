@@ -1,7 +1,7 @@
 """``understudy release``: a cohort, a card and the public evidence as one folder, behind a gate that refuses."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
