@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from understudy.core.cohort import Cohort
-from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.errors import UnderstudyError
 from understudy.data.seal import content_id, key_at_hand
 from understudy.release.disclosure import Comparison, compare_with_real
-from understudy.release.evidence import EvidenceSet
+from understudy.release.evidence import EvidenceSet, open_real
 from understudy.release.policy import RealCheck
 from understudy.release.recompute import TOLERANCE, refuse_other_numbers, released_rows
 
@@ -31,13 +31,7 @@ def compare_again(
         UnderstudyError: another cohort than the bundle names, something real in the bundle, or other numbers than the
             release told.
     """
-    original = Cohort.open(real)
-    if original.kind != "real":
-        raise UsageError(f"--against needs the cohort of real cases, and {original.path.name} is {original.kind}")
-    if original.id != known.real:
-        raise UnderstudyError(
-            f"--against is the cohort {original.id}, and the bundle was measured against {known.real}: name that one"
-        )
+    original = open_real(real, known, "--against", "bundle")
     original.verify()
     key = key_at_hand(None, bundle)
     checked = original.id in [content_id(original, one) for one in (None, key)]

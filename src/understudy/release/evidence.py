@@ -85,6 +85,23 @@ def open_evidence_set(cohort: Cohort, evidence: Sequence[Path]) -> EvidenceSet:
     return EvidenceSet(real, released, before if screened else released, screened, facts(cohort), matchers_used(cohort))
 
 
+def open_real(path: Path, known: EvidenceSet, option: str, measured: str) -> Cohort:
+    """Open the real cohort that an option names, for what was ``measured`` against it.
+
+    Raises:
+        UsageError: no real cohort.
+        UnderstudyError: another cohort than the evidence names.
+    """
+    original = Cohort.open(path)
+    if original.kind != "real":
+        raise UsageError(f"{option} needs the cohort of real cases, and {original.path.name} is {original.kind}")
+    if original.id != known.real:
+        raise UnderstudyError(
+            f"{option} is the cohort {original.id}, and the {measured} was measured against {known.real}: name that one"
+        )
+    return original
+
+
 def count_seals(cohort: Cohort, known: EvidenceSet, key: bytes | None, at_hand: bytes | None) -> tuple[int, int]:
     """Return how many seals are those of the real cohort's key, and how many there should be.
 

@@ -32,7 +32,7 @@ from understudy.release.bundle import BEFORE, MANIFEST, SCHEMA, GateFile, KnownF
 from understudy.release.card import ReleaseCard, card_of, markdown
 from understudy.release.deidentify import write_deidentified
 from understudy.release.disclosure import Comparison, compare_with_real
-from understudy.release.evidence import EvidenceSet, count_seals, open_evidence_set
+from understudy.release.evidence import EvidenceSet, count_seals, open_evidence_set, open_real
 from understudy.release.formats import FORMS
 from understudy.release.gate import all_checks, refuse
 from understudy.release.identifiers import forbidden_identifiers, refuse_names
@@ -152,13 +152,7 @@ def _request(
 
 
 def _open_real(real: Path, source: Cohort, known: EvidenceSet, key: bytes | None) -> Cohort:
-    original = Cohort.open(real)
-    if original.kind != "real":
-        raise UsageError(f"--real needs the cohort of real cases, and {original.path.name} is {original.kind}")
-    if original.id != known.real:
-        raise UnderstudyError(
-            f"--real is the cohort {original.id}, and the evidence was measured against {known.real}: name that one"
-        )
+    original = open_real(real, known, "--real", "evidence")
     refuse_changed(original, [None, *([key] if key else [])])
     seen = source.subjects_seen()
     if stray := len(seen.difference(original.subjects())):

@@ -101,7 +101,7 @@ def test_measures_add_up_view_by_view() -> None:
 def test_each_turn_and_negative_is_found(view: int) -> None:
     known = edged(6)
     shown = views(random_warp(known, 2 / 64, 6 / 64, torch.Generator().manual_seed(1)))[view]
-    found = candidates(shown, STRANGE, targets(known), 3)
+    found = candidates(views(shown), STRANGE, targets(known), 3)
     assert found.case[:, 0].tolist() == list(range(6))
     undone = views(shown)[found.view[:, 0], torch.arange(6)]
     assert torch.allclose(undone, views(shown)[found.view[0, 0]], atol=1e-6)
@@ -112,7 +112,7 @@ def test_each_turn_and_negative_is_found(view: int) -> None:
 def test_candidates_are_of_different_subjects_known_and_not_the_own() -> None:
     known = edged(8)
     cases = Targets(known, torch.arange(8) // 2, nn.Flatten(), torch.arange(8) >= 2)
-    found = candidates(known, torch.arange(8) // 2, cases, 8)
+    found = candidates(views(known), torch.arange(8) // 2, cases, 8)
     whose = found.case // 2
     assert found.case.shape == (8, 3)  # of three known subjects, one of them the own
     assert (found.case[:2] >= 2).all()
@@ -125,6 +125,6 @@ def test_an_encoder_is_a_third_measure() -> None:
     known = edged(12)
     queries = random_warp(known, 5 / 64, 5 / 64, torch.Generator().manual_seed(2))
     nobody = torch.full((12,), -1)
-    two = candidates(queries, nobody, targets(known), 2).likeness
-    three = candidates(queries, nobody, targets(known, nn.Flatten()), 2).likeness
+    two = candidates(views(queries), nobody, targets(known), 2).likeness
+    three = candidates(views(queries), nobody, targets(known, nn.Flatten()), 2).likeness
     assert not torch.allclose(two, three)

@@ -86,7 +86,7 @@ def run(
         name: inject_transformed(name, one, training, non_members, plan.copies, seed)
         for name, one in [*transformations.items(), *own.items()]
     }
-    combined = {name: Transformation("harder", way, way) for name, way in harder(training.images.shape[1]).items()}
+    combined = {name: Transformation("harder", way) for name, way in harder(training.images.shape[1]).items()}
     for name, one in combined.items():
         injected[name] = inject_transformed(name, one, training, non_members, plan.copies, seed)
     injected["part"] = inject_parts(training, non_members, plan.copies, seed)

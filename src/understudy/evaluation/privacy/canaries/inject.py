@@ -30,7 +30,7 @@ from understudy.core.seed import derive, rng
 from understudy.evaluation.privacy.copies.cases import SIDE, SmallCases, without_subject
 from understudy.evaluation.privacy.copies.lesions import MAX_PIXELS, MIN_PIXELS
 from understudy.evaluation.privacy.copies.registration import affine_maps, apply_affine, blur, random_warp
-from understudy.evaluation.privacy.copies.transforms import Draw, Transform, Transformation, coarser, gamma, turned
+from understudy.evaluation.privacy.copies.transforms import Draw, Transformation, coarser, gamma, turned
 
 TRIES = 60  # places and hosts that are tried for a lesion
 REACH = 12  # pixels by which it may be shifted
@@ -221,8 +221,7 @@ class Recipe(BaseModel):
                 x = step(x, others, draw)
             return x
 
-        way: Transform = inject
-        return Transformation("own", way, way)
+        return Transformation("own", inject)
 
 
 Recipes = Annotated[tuple[Recipe, ...], Field(max_length=50)]

@@ -167,10 +167,10 @@ def combined(found: list[Tensor], subjects: Tensor, own: Tensor, allowed: Tensor
     return highest.masked_fill(left_out, -torch.inf), view
 
 
-def candidates(images: Tensor, own: Tensor, targets: Targets, most: int) -> Candidates:
-    """Return the training cases that queries (N, C, 64, 64), in local contrast, are most alike to."""
+def candidates(seen: Tensor, own: Tensor, targets: Targets, most: int) -> Candidates:
+    """Return the training cases that queries, in local contrast and their views (16, N, C, 64, 64), are most like."""
     allowed = targets.known if targets.encoder is not None else torch.ones_like(targets.known)
-    highest, view = combined(_with_targets(views(images), targets), targets.subjects, own, allowed)
+    highest, view = combined(_with_targets(seen, targets), targets.subjects, own, allowed)
     cases, likeness = [], []
     for _ in range(min(most, len(torch.unique(targets.subjects[allowed])))):
         value, case = highest.max(1)

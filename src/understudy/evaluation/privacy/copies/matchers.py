@@ -147,8 +147,9 @@ def _whole(queries: SmallCases, targets: Targets) -> NearestTwo:
 
 def _whole_block(queries: SmallCases, targets: Targets) -> NearestTwo:
     """Register the most alike training case of each of some subjects to a block of queries, and weigh the best."""
-    found = candidates(queries.images, queries.subjects, targets, CANDIDATES)
-    seen, k, fitted = views(queries.images), found.case.shape[1], []
+    seen = views(queries.images)
+    found = candidates(seen, queries.subjects, targets, CANDIDATES)
+    k, fitted = found.case.shape[1], []
     for part in torch.arange(len(queries)).split(REGISTERED):
         view = seen[found.view[part].flatten(), part.repeat_interleave(k)]
         images = targets.images[found.case[part].flatten()]
