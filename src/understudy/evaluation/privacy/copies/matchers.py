@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined, local_contrast, nearest_two
 from understudy.evaluation.privacy.copies.lesions import similar_lesions
-from understudy.evaluation.privacy.copies.likeness import Targets, best_start, candidates, views
+from understudy.evaluation.privacy.copies.likeness import Targets, best_start, candidates, viewed, views
 from understudy.evaluation.privacy.copies.registration import fit, unit
 from understudy.evaluation.privacy.copies.second import SECOND, match_second
 
@@ -141,17 +141,16 @@ def match_whole(queries: SmallCases, reference_set: ReferenceSet) -> NearestTwo:
 
 
 def _whole(queries: SmallCases, targets: Targets) -> NearestTwo:
-    block = min(BLOCK, max(1, MOST_PAIRS // (16 * len(targets.subjects))))
+    block = min(BLOCK, max(1, MOST_PAIRS // (views(queries.images.ndim - 2) * len(targets.subjects))))
     return joined([_whole_block(queries[start : start + block], targets) for start in range(0, len(queries), block)])
 
 
 def _whole_block(queries: SmallCases, targets: Targets) -> NearestTwo:
     """Register the most alike training case of each of some subjects to a block of queries, and weigh the best."""
-    seen = views(queries.images)
-    found = candidates(seen, queries.subjects, targets, CANDIDATES)
+    found = candidates(queries.images, queries.subjects, targets, CANDIDATES)
     k, fitted = found.case.shape[1], []
     for part in torch.arange(len(queries)).split(REGISTERED):
-        view = seen[found.view[part].flatten(), part.repeat_interleave(k)]
+        view = viewed(queries.images[part].repeat_interleave(k, 0), found.view[part].flatten())
         images = targets.images[found.case[part].flatten()]
         fitted.append(fit(view, images, best_start(view, images)).view(-1, k))
     r = torch.cat(fitted)
