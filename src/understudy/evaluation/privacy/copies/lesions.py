@@ -22,20 +22,17 @@ from torch import Tensor
 from understudy.core.cohort import Cohort
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined, nearest_two, ratio
 
-WINDOW = 28
-MIN_PIXELS, MAX_PIXELS = 20, 700  # of a lesion, of 64 x 64
+WINDOWS = {2: 28, 3: 14}  # pixels a side, by dimensions
+LESION_SIZES = {2: (20, 700), 3: (90, 2300)}  # fewest and most pixels of a lesion, of 64 x 64 or 32 x 32 x 32
 BLOCK = 200
-MAP_SIDES, MAP_REACHES = (
-    {2: 32, 3: 20},
-    {2: 3, 3: 2},
-)  # by dimensions: side of a small map; shifts
+MAP_SIDES, MAP_REACHES = {2: 32, 3: 20}, {2: 3, 3: 2}  # by dimensions: side of a small map; shifts
 SMALL = 0.1  # share of the largest component of its class, below which a component counts for nothing
 MAP_BLOCK = 500
 
 
 @dataclass(frozen=True)
 class Lesions:
-    """L lesions: the case each is of, mask float32 (L, 784) and images (L, C, 784), centred."""
+    """L lesions: the case each is of, mask float32 (L, WINDOW^d) and images (L, C, WINDOW^d), centred."""
 
     case: Tensor
     mask: Tensor
@@ -45,42 +42,43 @@ class Lesions:
 def lesions_of(cases: SmallCases) -> Lesions:
     """Cut out the lesions of cases with label maps."""
     assert cases.labels is not None
-    case, masks, crops, half = [], [], [], WINDOW // 2
-    padded = F.pad(cases.images, (half, half, half, half), mode="replicate")
+    dims = cases.labels.ndim - 1
+    case, masks, crops, window = [], [], [], WINDOWS[dims]
+    padded = F.pad(cases.images, (window // 2,) * (2 * dims), mode="replicate")
     for i, labels in enumerate(cases.labels.numpy()):
         for mask in _parts(labels):
-            row, column = (round(float(x)) for x in ndimage.center_of_mass(mask))
-            window = (slice(row, row + WINDOW), slice(column, column + WINDOW))
+            centre = [round(float(x)) for x in ndimage.center_of_mass(mask)]
+            around = tuple(slice(x, x + window) for x in centre)
             case.append(i)
-            masks.append(np.pad(mask, half)[window])
-            crops.append(padded[i][:, window[0], window[1]])
-    shape = (0, cases.images.shape[1], WINDOW, WINDOW)
+            masks.append(np.pad(mask, window // 2)[around])
+            crops.append(padded[i][(slice(None), *around)])
+    shape = (0, cases.images.shape[1], *[window] * dims)
     return Lesions(
         torch.tensor(case, dtype=torch.int64),
-        torch.from_numpy(np.array(masks, np.float32).reshape(-1, WINDOW**2)),
+        torch.from_numpy(np.array(masks, np.float32).reshape(-1, window**dims)),
         (torch.stack(crops) if crops else torch.zeros(shape)).flatten(2),
     )
 
 
 def _parts(labels: np.ndarray) -> list[np.ndarray]:
-    """Return the masks (64, 64) of the parts of all classes that are of a lesion's size."""
-    found = []
+    """Return the masks (*S) of the parts of all classes that are of a lesion's size."""
+    found, (fewest, most) = [], LESION_SIZES[labels.ndim]
     for value in np.unique(labels[labels > 0]):
-        parts, n = ndimage.label(labels == value, np.ones((3, 3)))
+        parts, n = ndimage.label(labels == value, np.ones((3,) * labels.ndim))
         sizes = np.bincount(parts.ravel(), minlength=n + 1)
-        found += [parts == part for part in range(1, n + 1) if MIN_PIXELS <= sizes[part] <= MAX_PIXELS]
+        found += [parts == part for part in range(1, n + 1) if fewest <= sizes[part] <= most]
     return found
 
 
-def variants(lesions: Lesions) -> list[Lesions]:
-    """Return the lesions as they are, mirrored about their centre, and shifted by one pixel."""
-    mask, images = (x.unflatten(-1, (WINDOW, WINDOW)) for x in (lesions.mask, lesions.images))
+def variants(lesions: Lesions, dims: int) -> list[Lesions]:
+    """Return the lesions as they are, mirrored about their centre, and shifted by one pixel along each axis."""
+    axes, made = tuple(range(-dims, 0)), []
+    mask, images = (x.unflatten(-1, (WINDOWS[dims],) * dims) for x in (lesions.mask, lesions.images))
+    steps = [tuple(by * (axis == other) for other in axes) for axis in axes for by in (1, -1)]
     # the centre is pixel 14 of 28 and would be mirrored to 13: one pixel back
-    shifts = [((0, 0), False), ((0, 1), True), ((1, 0), False), ((-1, 0), False), ((0, 1), False), ((0, -1), False)]
-    made = []
-    for shift, mirror in shifts:
+    for shift, mirror in [((0,) * dims, False), (steps[-2], True), *((step, False) for step in steps)]:
         both = [x.flip(-1) if mirror else x for x in (mask, images)]
-        made.append(Lesions(lesions.case, *(torch.roll(x, shift, (-2, -1)).flatten(-2) for x in both)))
+        made.append(Lesions(lesions.case, *(torch.roll(x, shift, axes).flatten(-dims) for x in both)))
     return made
 
 
@@ -106,7 +104,7 @@ def similar_lesions(queries: SmallCases, targets: SmallCases, own: Tensor) -> Ne
     case, first, score = np.zeros(len(queries), np.int64), none.copy(), ratio(none, none)
     if not len(theirs.case):
         return NearestTwo(case, first, score)
-    many = variants(theirs)
+    many = variants(theirs, queries.images.ndim - 2)
     for start in range(0, len(ours.case), BLOCK):
         part = Lesions(*(x[start : start + BLOCK] for x in (ours.case, ours.mask, ours.images)))
         similarity = torch.stack([likeness(part, variant) for variant in many]).amax(0)

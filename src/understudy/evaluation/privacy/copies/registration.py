@@ -20,8 +20,9 @@ contrast is normalised; the prior is that of a white field smoothed by a Gaussia
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import torch
 import torch.nn.functional as F
@@ -49,6 +50,7 @@ class Level:
 
 
 LEVELS = (Level(4 / 64, 8 / 64, 5 / 64), Level(2 / 64, 6 / 64, 3 / 64), Level(0, 5 / 64, 2 / 64))
+FINEST = {2: 3, 3: 2}  # how many levels, by dimensions
 
 
 def affine_maps(degrees: Tensor, zoom: Tensor, shift: Tensor, flip: bool = False) -> Tensor:
@@ -212,7 +214,7 @@ def deform(query: Tensor, target: Tensor, start: Tensor) -> Tensor:
     Displacements are added to the affine maps ``start`` (P, d, d + 1), level by level.
     """
     grid = affine_grid(start, query.shape[2:])
-    for level in LEVELS:
+    for level in LEVELS[: FINEST[query.ndim - 2]]:
         pair = (blur(query, level.blur), blur(target, level.blur)) if level.blur else (query, target)
         grid = _deform(*pair, grid, level)
     return grid
@@ -231,13 +233,12 @@ def _deform(query: Tensor, target: Tensor, still: Tensor, level: Level) -> Tenso
         return grid, unit(sample(target, grid))
 
     grid, image = deformed(found)
-    along = slopes((template + image).view(query.shape) / 2)
-    jacobian = torch.cat([one.flatten(1)[..., None] * cosines for one in along], 2)
-    jacobian = jacobian - jacobian.mean(1, keepdim=True)
-    factor = torch.linalg.cholesky(jacobian.mT @ jacobian + torch.diag(prior))
+    along = torch.cat(slopes((template + image).view(query.shape) / 2), 1).flatten(2)  # (P, d, pixels)
+    factor = torch.linalg.cholesky(normal_matrix(along, sides, level) + torch.diag(prior))
     best, lowest = grid, _misfit(template, image, found, prior)
     for _ in range(FIELD_ITERATIONS):
-        downhill = jacobian.mT @ (template - image)[..., None] - (prior * found)[..., None]
+        pull = ((template - image)[:, None] * along) @ cosines
+        downhill = (pull.flatten(1) - prior * found)[..., None]
         found = found + torch.cholesky_solve(downhill, factor)[..., 0].clamp(-MAX_FIELD_STEP, MAX_FIELD_STEP)
         grid, image = deformed(found)
         misfit = _misfit(template, image, found, prior)
@@ -250,25 +251,56 @@ def _misfit(template: Tensor, image: Tensor, coefficients: Tensor, prior: Tensor
     return (template - image).square().sum(1) + (prior * coefficients.square()).sum(1)
 
 
+def normal_matrix(along: Tensor, sides: tuple[int, ...], level: Level) -> Tensor:
+    """Return the inner products (P, d * m, d * m) of all cosines times all slopes (P, d, pixels), about their means.
+
+    A product of two cosines is the mean of the cosines of their sums and differences.
+    """
+    n, dims, pixels = along.shape
+    cosines, _ = basis(sides, level)
+    more, at, scale = _products(sides, level)
+    means, rows = (along @ cosines).flatten(1), []
+    for one in along.unbind(1):
+        found = (one[:, None] * along) @ more  # (P, d, frequencies)
+        rows.append(sum(found[..., which] for which in at) * scale)  # (P, d, m, m)
+    whole = torch.stack(rows, 1).transpose(2, 3).reshape(n, len(means[0]), -1)
+    return whole - means[:, :, None] * means[:, None] / pixels
+
+
+@lru_cache(maxsize=8)
+def _products(sides: tuple[int, ...], level: Level) -> tuple[Tensor, list[Tensor], Tensor]:
+    """Return cosines up to twice the frequencies of the basis; which (m, m) add up to each product; their weight."""
+    orders = torch.tensor([order for order, _ in _orders(len(sides), level)])  # (m, d)
+    frequencies = range(2 * int(orders.max()) + 1)
+    more = _waves(list(itertools.product(frequencies, repeat=len(sides))), sides)
+    places = torch.tensor([len(frequencies) ** axis for axis in reversed(range(len(sides)))])
+    signs = torch.tensor(list(itertools.product((1, -1), repeat=len(sides))))
+    at = [((orders[:, None] + sign * orders).abs() * places).sum(2) for sign in signs]
+    length = _waves(orders.tolist(), sides).square().mean(0).sqrt()
+    return more, at, 1 / (len(at) * length[:, None] * length)
+
+
+def _orders(dims: int, level: Level) -> list[tuple[tuple[int, ...], float]]:
+    """Return the frequencies along each axis of the cosines of a level, and how faint each is expected to be."""
+    fades = [math.exp(-((math.pi * level.smoothness * i) ** 2)) for i in range(64)]
+    fades = [fade for fade in fades if fade >= MIN_FADE]
+    orders = itertools.product(range(len(fades)), repeat=dims)
+    return [(order, fade) for order in orders if (fade := math.prod(fades[i] for i in order)) >= MIN_FADE]
+
+
+def _waves(orders: Sequence[Sequence[int]], sides: tuple[int, ...]) -> Tensor:
+    """Return the cosines (product of the sides, m) of these frequencies along each axis."""
+    along = [(torch.arange(n) + 0.5) / n * math.pi for n in sides]
+    lines = ([torch.cos(i * x) for i, x in zip(order, along, strict=True)] for order in orders)
+    return torch.stack([reduce(lambda whole, line: torch.outer(whole, line).flatten(), one) for one in lines], 1)
+
+
 @lru_cache(maxsize=8)
 def basis(sides: tuple[int, ...], level: Level) -> tuple[Tensor, Tensor]:
     """Return smooth cosines (product of the sides, m), each of mean square one, and the variances (m,) expected.
 
     The variances are those of a white field smoothed by a Gaussian and scaled to the level's strength.
     """
-    fades = [math.exp(-((math.pi * level.smoothness * i) ** 2)) for i in range(64)]
-    fades = [fade for fade in fades if fade >= MIN_FADE]
-    orders = itertools.product(range(len(fades)), repeat=len(sides))
-    chosen = [(order, fade) for order in orders if (fade := math.prod(fades[i] for i in order)) >= MIN_FADE]
-    along = [(torch.arange(n) + 0.5) / n * math.pi for n in sides]
-    waves = [_product([torch.cos(i * x) for i, x in zip(order, along, strict=True)]) for order, _ in chosen]
-    cosines, variances = torch.stack(waves, 1), torch.tensor([fade for _, fade in chosen])
+    orders = _orders(len(sides), level)
+    cosines, variances = _waves([order for order, _ in orders], sides), torch.tensor([fade for _, fade in orders])
     return cosines / cosines.square().mean(0).sqrt(), variances / variances.sum() * (2 * level.strength) ** 2
-
-
-def _product(lines: list[Tensor]) -> Tensor:
-    """Return the outer product of lines (n,), (m,), ... flattened."""
-    whole = lines[0]
-    for line in lines[1:]:
-        whole = torch.outer(whole, line).flatten()
-    return whole
