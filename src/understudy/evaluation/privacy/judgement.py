@@ -147,7 +147,8 @@ def judge_images(synthetic: Cohort, detector: CopyDetector) -> CopyResult:
     cases = small_cases(synthetic, synthetic.rows())
     missing = sorted(set(detector.reference_set.matchers) - set(detector.decision.scale.names))
     skipped = [f"the matcher {name}: {REASONS.get(name, ALIKE)}" for name in missing]
-    if "whole" in detector.reference_set.matchers and detector.reference_set.encoder is None:
+    learned = "whole" in detector.reference_set.matchers and len(synthetic.size) == 2  # volumes need no encoder
+    if learned and detector.reference_set.encoder is None:
         skipped.append("the encoder of the matcher whole: too few training cases to learn from")
     if cases.labels is None and "lesions" in detector.decision.scale.names:
         skipped.append(f"the matcher lesions: {REASONS['lesions']}")

@@ -12,7 +12,7 @@ from understudy.core.cohort import Cohort
 from understudy.evaluation.privacy.copies import lesions
 from understudy.evaluation.privacy.copies.cases import SmallCases, ratio
 from understudy.evaluation.privacy.copies.lesions import (
-    WINDOW,
+    WINDOWS,
     Lesions,
     lesions_of,
     likeness,
@@ -23,6 +23,9 @@ from understudy.evaluation.privacy.copies.lesions import (
     small_maps,
     without_small_components,
 )
+
+
+WINDOW = WINDOWS[2]
 
 
 def with_blobs(cases: SmallCases, seed: int, radius: float = 6) -> SmallCases:

@@ -2,7 +2,7 @@
 
     intensity   Pearson's r of small grey images, the highest over a bank of rotations, zooms and shifts
     edges       r of histograms of oriented gradients: how much of each direction there is in each place
-    embedding   cosine in an encoder that has memorised the training cases
+    embedding   cosine in an encoder that has memorised the training cases; of images, volumes do without
 
 Each is taken of all views of the query: its eight flips and quarter turns, of a volume 48, and their negatives. What a
 measure finds is put in standard deviations about what it finds, for the same query, with other subjects; the three are added
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from understudy.evaluation.privacy.copies.encoder import embed
@@ -88,23 +89,31 @@ def viewed(images: Tensor, which: Tensor) -> Tensor:
 
 @lru_cache(maxsize=2)
 def affine_bank(dims: int) -> Tensor:
-    """Return the bank (L, d, d + 1): of images all maps with at most one extreme part, of volumes the smaller ones.
+    """Return the bank (L, d, d + 1) of maps: of images all with at most one extreme part; of volumes, see below."""
+    if dims == 3:
+        return _bank_of_volumes()
+    kept = [
+        (degrees, zoom, dx, dy)
+        for degrees, zoom, dx, dy in itertools.product(DEGREES, ZOOMS, SHIFTS, SHIFTS)
+        if (abs(degrees) > 20) + (abs(zoom - 1) > 0.1) + (dx != 0 and dy != 0) <= 1
+    ]
+    degrees, zoom, dx, dy = torch.tensor(kept).unbind(1)
+    return affine_maps(degrees, zoom, torch.stack([dx, dy], 1))
 
-    A part of a map is its rotation, zoom or shift. It is extreme two steps away from none, the last in its list, or
-    shifted along both axes; the parts of a map for volumes are no more than two steps together.
+
+def _bank_of_volumes() -> Tensor:
+    """Return maps (L, 3, 4): a rotation about, or a shift along, any of 26 directions, or a zoom; or two small ones.
+
+    Small ones are the least of their kind, about and along the axes.
     """
-    if dims == 2:
-        rotations = [(degrees,) for degrees in DEGREES]
-    else:
-        rotations = [one for one in itertools.product(DEGREES, repeat=dims) if sum(map(bool, one)) <= 1]
-    kept = []
-    for rotation, zoom, shift in itertools.product(rotations, ZOOMS, itertools.product(SHIFTS, repeat=dims)):
-        steps = (max(map(abs, rotation)) // 15, abs(ZOOMS.index(zoom) - 2), sum(map(bool, shift)))
-        if (steps.count(2) <= 1) if dims == 2 else (sum(steps) <= 2):
-            kept.append((*rotation, zoom, *shift))
-    values = torch.tensor(kept)
-    degrees = values[:, 0] if dims == 2 else values[:, :3]
-    return affine_maps(degrees, values[:, -dims - 1], values[:, -dims:])
+    every = torch.tensor([one for one in itertools.product((-1.0, 0.0, 1.0), repeat=3) if any(one)])
+    axes, zooms = every[every.abs().sum(1) == 1], torch.tensor(ZOOMS)
+    turned = torch.cat([degrees * every / every.norm(dim=1, keepdim=True) for degrees in DEGREES if degrees > 0])
+    alone = F.pad(turned, (0, 4)), F.pad(zooms[zooms != 1, None] - 1, (3, 3)), F.pad(SHIFTS[-1] * every, (4, 0))
+    small = F.pad(DEGREES[-2] * axes, (0, 4)), F.pad(zooms[[1, 3], None] - 1, (3, 3)), F.pad(SHIFTS[-1] * axes, (4, 0))
+    both = [(a[:, None] + b).flatten(0, 1) for a, b in itertools.combinations(small, 2)]
+    rows = torch.cat([torch.zeros(1, 7), *alone, *both])  # rotation (3), zoom less 1, shift (3)
+    return affine_maps(rows[:, :3], 1 + rows[:, 3], rows[:, 4:])
 
 
 def resampled(small: Tensor, one: Tensor) -> Tensor:
@@ -128,11 +137,11 @@ def intensity(queries: Tensor, images: Tensor) -> Tensor:
     return highest.view(views(dims), len(queries), -1)
 
 
-def best_start(seen: Tensor, images: Tensor) -> Tensor:
-    """Return the map (P, d, d + 1) of the bank by which each image (P, C, *S) is most like its view."""
-    dims = images.ndim - 2
-    rows, small = unit(grey(seen, COARSE[dims])), grey(images, FINE[dims])
-    r = torch.stack([(rows * resampled(small, one)).sum(1) for one in affine_bank(dims)])
+def best_start(seen: Tensor, images: Tensor, case: Tensor) -> Tensor:
+    """Return the map (P, d, d + 1) of the bank by which one case (P,) of images (M, C, *S) each is most like a view."""
+    dims, (cases, which) = images.ndim - 2, case.unique(return_inverse=True)
+    rows, small = unit(grey(seen, COARSE[dims])), grey(images[cases], FINE[dims])
+    r = torch.stack([(rows * resampled(small, one)[which]).sum(1) for one in affine_bank(dims)])
     return affine_bank(dims)[r.argmax(0)]
 
 

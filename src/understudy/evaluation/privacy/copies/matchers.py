@@ -149,8 +149,9 @@ def _whole_block(queries: SmallCases, targets: Targets) -> NearestTwo:
     k, fitted = found.case.shape[1], []
     for part in torch.arange(len(queries)).split(REGISTERED):
         view = viewed(queries.images[part].repeat_interleave(k, 0), found.view[part].flatten())
-        images = targets.images[found.case[part].flatten()]
-        fitted.append(fit(view, images, best_start(view, images)).view(-1, k))
+        case = found.case[part].flatten()
+        start = best_start(view, targets.images, case)
+        fitted.append(fit(view, targets.images[case], start).view(-1, k))
     r = torch.cat(fitted)
     total = found.likeness + FITTED * torch.atanh(r.clamp(-MOST_FITTED, MOST_FITTED))
     value, order = total.sort(1, descending=True)
