@@ -24,7 +24,6 @@ from understudy.evaluation.privacy.copies.lesions import (
     without_small_components,
 )
 
-
 WINDOW = WINDOWS[2]
 
 

@@ -1,4 +1,6 @@
-"""The cases that matchers compare, at 64 pixels a side, volumes at 32; local contrast; the ratio test: nearest against second subject.
+"""The cases that matchers compare, small; local contrast; the ratio test: nearest against second subject.
+
+Images are brought to 64 pixels a side, volumes to 32; ``*S`` are these sides.
 
 **Local contrast**: background offset, marker, frame and intensity scale are alike on all images of a subject, or of a
 site, and are no person. So matchers see each channel about its local mean and in shares of its local contrast: a level
@@ -99,7 +101,7 @@ def local_contrast(images: Tensor) -> Tensor:
 
 def _contrast(images: Tensor) -> Tensor:
     dims, frame = images.ndim - 2, round(FRAME * images.shape[-1])
-    inner = (..., *[slice(frame, -frame)] * dims)
+    inner = (slice(None), slice(None), *[slice(frame, -frame)] * dims)
     images = F.pad(images[inner], (frame,) * (2 * dims), mode="replicate")
     away = images - blur(images, NEAR)
     spread = blur(away.square(), AROUND).sqrt()

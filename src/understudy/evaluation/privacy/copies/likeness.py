@@ -5,8 +5,8 @@
     embedding   cosine in an encoder that has memorised the training cases; of images, volumes do without
 
 Each is taken of all views of the query: its eight flips and quarter turns, of a volume 48, and their negatives. What a
-measure finds is put in standard deviations about what it finds, for the same query, with other subjects; the three are added
-view by view. Likenesses by chance seldom agree about the case and the view, those of a copy do.
+measure finds is put in standard deviations about what it finds, for the same query, with other subjects; the three are
+added view by view. Likenesses by chance seldom agree about the case and the view, those of a copy do.
 **Source**: a query's scores set against those of its impostors (t-norm), Auckenthaler, Carey, Lloyd-Thomas, Digital
 Signal Processing 10 (2000), section 3; the sum rule of Kittler et al., IEEE TPAMI 20(3) (1998); Dalal, Triggs, CVPR
 2005, for the histograms.

@@ -47,7 +47,7 @@ def patch_rows(images: Tensor, *corner: int) -> Tensor:
 
     Rows are of length one, or all zero where a patch is flat.
     """
-    cut = images[(..., *(slice(start, start + PATCH) for start in corner))].flatten(2)
+    cut = images[(slice(None), slice(None), *(slice(start, start + PATCH) for start in corner))].flatten(2)
     rows = (cut - cut.mean(2, keepdim=True)).flatten(1)
     length = rows.norm(dim=1, keepdim=True)
     return torch.where(length > FLAT * rows.shape[1] ** 0.5, rows / length.clamp_min(1e-9), torch.zeros_like(rows))

@@ -1,8 +1,8 @@
 """Affine and deformable registration of images and volumes: how alike are a training case and a query, once it fits?
 
 Candidates are registered by an affine map that maximises Pearson's r (ECC), then deformed by smooth fields of cosines
-that a Gaussian prior keeps small, from coarse to fine: Gauss-Newton on the difference of the grey images, at 32 pixels a
-side, volumes at 16.
+that a Gaussian prior keeps small, from coarse to fine: Gauss-Newton on the difference of the grey images, at 32 pixels
+a side, volumes at 16.
 Then r of their detail counts, without grain and slow shading, over the orders of the channels (of four and more: the
 first six).
 Image coordinates run from -1 to 1 from edge to edge, x, the last axis, first, as in

@@ -2,8 +2,8 @@
 
 Whoever screens by one judgement removes what it sees, so that it cannot say what is left; the other can::
 
-    orientations  cosine of histograms of oriented gradients in 8 x 8 places (volumes 4 x 4 x 4), over quarter turns, mirrors, rotations
-                  and shifts: contrast, gamma, negative, noise; nothing of grey values enters
+    orientations  cosine of histograms of oriented gradients in 8 x 8 places (volumes 4 x 4 x 4), over quarter turns,
+                  mirrors, rotations and shifts: contrast, gamma, negative, noise; nothing of grey values enters
     spectrum      r of the logarithm of the Fourier magnitude about its mean over training cases, over the same turns:
                   shifted by any length, blended, degraded
     ranks         r of the ranks of 16 x 16 pixels (8 x 8 x 8), over the same: warped, blurred, shaded

@@ -3,8 +3,8 @@
 Each has the strength that the audit injects and a range around it from which the encoder learns; the transformations of
 a family are left out of the training together. Lengths are shares of the side, intensities of the half range. The
 audit also injects what no encoder learns: compounds of several transformations, and CHIMERAS of two patients. Volumes
-have the same menu: they are rotated about an axis drawn at random, turned by quarters in the plane of the last two axes,
-mirrored along each axis, and turned in any of their 48 ways.
+have the same menu: they are rotated about an axis drawn at random, turned by quarters in the plane of the last two
+axes, mirrored along each axis, and turned in any of their 48 ways.
 **Source**: transformations that the highest Pearson r does not recognise; the strengths are of this project.
 **Checked** in tests/evaluation/privacy/copies/test_transforms.py.
 """
