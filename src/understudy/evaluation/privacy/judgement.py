@@ -3,7 +3,7 @@
 **Checked** in tests/evaluation/privacy/test_judgement.py.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.copies.cases import small_cases
 from understudy.evaluation.privacy.copies.decision import CopyDecision, CopyScores, ScoreScale, p_values
 from understudy.evaluation.privacy.copies.detector import CopyDetector, DetectorSettings, build, folds
-from understudy.evaluation.privacy.copies.lesions import similar_maps, small_maps
+from understudy.evaluation.privacy.copies.lesions import RealMaps, similar_maps, small_maps
 from understudy.evaluation.privacy.copies.matchers import ReferenceSet, match
 from understudy.evaluation.privacy.copies.transforms import Transformation, available
 from understudy.evaluation.privacy.pearson import ImageVectors
@@ -186,7 +186,9 @@ def judge_maps(real: Cohort, synthetic: Cohort, rows: np.ndarray, config: Privac
         return "skipped: the label maps of unseen subjects are all alike to this measure"
     note, rate, draws = "the label maps of unseen subjects", config.false_positive_rate, config.bootstrap
     decision = CopyDecision({name: calibrating}, unseen_subjects, note, rate, draws, derive(seed, "label maps"))
-    return CopyResult(decision.decide({name: matched}), decision.threshold, [])
+    scores, equal = decision.decide({name: matched}), RealMaps(real.labels[rows]).copied(synthetic.labels)
+    case, flagged = np.where(equal >= 0, equal, scores.case), scores.flagged | (equal >= 0)
+    return CopyResult(replace(scores, case=case, flagged=flagged), decision.threshold, [])
 
 
 def judge_swapped(
