@@ -23,9 +23,7 @@ class PrivacyConfig(BaseModel):
     judgement: Literal["first", "second"] = Field(
         "first", description="second: by matchers that share nothing with the first, to judge what these screened"
     )
-    matchers: tuple[str, ...] = Field(
-        MATCHERS, description="which find copies, by default all of the judgement; volumes are matched by pixels only"
-    )
+    matchers: tuple[str, ...] = Field(MATCHERS, description="which find copies, by default all of the judgement")
     updates: int | None = Field(
         None, ge=1, description="batches that the encoder of the matcher embedding learns from; null: by training cases"
     )

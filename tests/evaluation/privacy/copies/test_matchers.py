@@ -49,7 +49,7 @@ def test_a_pasted_part_is_found(fields, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.fixture(autouse=True)
-def small_bank(monkeypatch: pytest.MonkeyPatch, few_maps: Callable[[], Tensor]) -> None:
+def small_bank(monkeypatch: pytest.MonkeyPatch, few_maps: Callable[[int], Tensor]) -> None:
     """Try shifts only, to be quick."""
     monkeypatch.setattr(likeness, "affine_bank", few_maps)
 

@@ -87,7 +87,7 @@ STILL_40 = torch.eye(2, 3).expand(40, 2, 3)
 
 def test_cosines_are_orthonormal_and_their_variances_those_of_smoothed_noise() -> None:
     level = registration.LEVELS[-1]
-    cosines, variances = registration.basis(32, 32, level)
+    cosines, variances = registration.basis((32, 32), level)
     assert torch.allclose(cosines.T @ cosines / 1024, torch.eye(cosines.shape[1]), atol=1e-5)
     assert float(variances.sum()) == pytest.approx((2 * level.strength) ** 2)
     noise = blur(torch.randn((4000, 1, 32, 32), generator=torch.Generator().manual_seed(0)), level.smoothness)
