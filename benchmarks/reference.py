@@ -37,7 +37,7 @@ PYTHON = """# Python
 `python benchmarks/reference.py python > docs/python.md`. They are typed (`py.typed`), and the import costs nothing until
 a name is used. The [tutorial](tutorial.md) uses most of them.
 """
-WIDTH = 88  # columns of a command's help
+WIDTH = 80  # columns of a command's help
 LONG = 80  # characters of a signature on one line
 
 
