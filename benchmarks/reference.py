@@ -34,8 +34,8 @@ Settings, which `--set NAME=VALUE` changes, have a [page of their own](reference
 PYTHON = """# Python
 
 `import understudy as us` gives these names; made from their docstrings by
-`python benchmarks/reference.py python > docs/python.md`. They are typed (`py.typed`), and the import costs nothing until
-a name is used. The [tutorial](tutorial.md) uses most of them.
+`python benchmarks/reference.py python > docs/python.md`. They are typed (`py.typed`), and the import costs nothing
+until a name is used. The [tutorial](tutorial.md) uses most of them.
 """
 WIDTH = 80  # columns of a command's help
 LONG = 80  # characters of a signature on one line

@@ -2,8 +2,10 @@
 
 import ast
 import inspect
+import operator
 import re
 import shlex
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import yaml
 import understudy
 from understudy.api.settings import described, names, settings_of
 from understudy.cli.main import app
+from understudy.release.recipient import ARRAYS, MONAI, TORCHIO
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DOCS = REPOSITORY / "docs"
@@ -124,15 +127,28 @@ def calls(text: str) -> Iterator[ast.Call]:
     blocks += re.findall(r"`(us\.\w+\([^`]*\))`", text.replace("\n", " "))
     for block in blocks:
         for node in ast.walk(ast.parse(block.replace("=...", "=1"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                if isinstance(node.func.value, ast.Name) and node.func.value.id == "us":
-                    yield node
+            if isinstance(node, ast.Call) and re.fullmatch(r"us(\.\w+)+", ast.unparse(node.func)):
+                yield node
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=name_of)
 def test_the_calls_of_a_page_exist(page: Path) -> None:
     for call in calls(page.read_text()):
-        assert isinstance(call.func, ast.Attribute)
-        function = getattr(understudy, call.func.attr)
+        function = operator.attrgetter(ast.unparse(call.func).removeprefix("us."))(understudy)
         named = {word.arg: None for word in call.keywords if word.arg}
         inspect.signature(function).bind_partial(*call.args, **named)
+
+
+def test_the_lines_for_recipients_are_those_that_every_bundle_tells() -> None:
+    """Which tests/release/test_loading.py runs."""
+    told = re.findall(r"^```python\n(.*?)^```", (DOCS / "how-to" / "use-a-bundle.md").read_text(), re.M | re.S)
+    made = [
+        textwrap.dedent(part.partition(":\n\n")[2]).replace("BUNDLE", "bundle") for part in (ARRAYS, MONAI, TORCHIO)
+    ]
+    assert told == made
+
+
+def test_the_readme_is_short_and_names_the_page_of_its_numbers() -> None:
+    text = (REPOSITORY / "README.md").read_text()
+    assert len(text.splitlines()) <= 120
+    assert "docs/results/README.md" in text
