@@ -6,8 +6,9 @@ PIP ?= $(VENV)/bin/python -m pip
 SEED ?= 0
 OUT ?= demo-output$(if $(filter-out 0,$(SEED)),-$(SEED))
 STAMP := $(VENV)/.installed
+DOCS ?= .venv-docs
 
-.PHONY: setup demo test check kill hostile cluster clients clean
+.PHONY: setup demo test check kill hostile cluster clients docs docs-check wheel clean
 
 setup: $(STAMP)
 
@@ -41,6 +42,24 @@ cluster: setup
 # A client that is not there is skipped with the reason
 clients: setup
 	$(VENV)/bin/python benchmarks/clients/check.py --install --write
+
+# the site of docs/ into site/, by mkdocs-material in an environment of its own; broken links fail, nothing is downloaded
+docs: $(DOCS)/.installed
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build
+
+$(DOCS)/.installed: docs/requirements.txt
+	test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet -r docs/requirements.txt
+	touch $@
+
+# the built site: nothing from other hosts, every page in a real browser, search, built again without network
+docs-check: setup docs
+	UNDERSTUDY_SITE=1 $(VENV)/bin/python -m pytest tests/test_site.py
+
+# wheel and sdist, installed in an empty environment outside the repository and used as the documents say; needs an
+# index of packages, 3 GB and half an hour
+wheel: setup
+	$(VENV)/bin/python benchmarks/wheel.py
 
 check: setup
 	$(VENV)/bin/ruff check src tests $(wildcard benchmarks)

@@ -44,11 +44,13 @@ METHODS = ("diffusion", "denois", "stylegan", "progan", "pix2pix", "spade", "cyc
 TESTS = PACKAGE.parents[1] / "tests"
 WHOLE = {  # tests of several files at once: of a menu, of a command, of the house
     "test_architecture.py",
+    "test_docs.py",
     "test_exactness.py",
     "test_howto_dicom.py",
     "test_kill.py",
     "test_offline.py",
     "test_package.py",
+    "test_site.py",
     "test_tutorial.py",
     "cli/test_class_verbs.py",
     "cli/test_menus.py",
