@@ -74,7 +74,13 @@ def evaluate(kind: str, *, out: Path | str, seed: int = 0, **given: Any) -> dict
         checked["task"] = default_task(checked["real"], checked["synthetic"])
     config, stage = evaluation_config(kind, settings, checked.get("task")), STAGES[kind]
     if generator := checked.pop("generator", None):
-        checked["score_queries"] = _score_query(generator, checked["synthetic"], seed)
+        queries = _score_queries(generator, checked["synthetic"], seed)
+        if "attacks" in settings:
+            queries = {name: query for name, query in queries.items() if name in config.attacks} or queries
+        else:
+            further = [name for name in queries if name not in config.attacks]
+            config = config.model_copy(update={"attacks": (*config.attacks, *further)})
+        checked["score_queries"] = queries
     stage(out=out, seed=seed, config=config, **checked)
     return {result.name: result for result in read_results(out)[0]}
 
@@ -123,13 +129,13 @@ def _checked(kind: str, inputs: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _score_query(run: Path, synthetic: Sequence[Path], seed: int) -> dict[str, Any]:
+def _score_queries(run: Path, synthetic: Sequence[Path], seed: int) -> dict[str, Any]:
     """Return what the attacks of an evaluation, which never sees a generator, may ask of one."""
     from understudy.evaluation.privacy.attacks.setup import ScoreQuery
-    from understudy.synthesis.score_query import open_run_query
+    from understudy.synthesis.score_query import open_run_queries
 
-    one = open_run_query(run, [Cohort.open(path) for path in synthetic], seed)
-    return {one.attack: ScoreQuery(one.identity, one.score)}
+    found = open_run_queries(run, [Cohort.open(path) for path in synthetic], seed)
+    return {one.attack: ScoreQuery(one.identity, one.score) for one in found}
 
 
 def report(results: Sequence[Path | str], out: Path | str, *, internal: bool = False) -> Path:
