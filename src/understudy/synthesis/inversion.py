@@ -53,7 +53,7 @@ def _distance(latents: Latents, u: Tensor, cases: Tensor) -> Tensor:
 
 def latent_inversion(generator: GrowingGAN | StyleGAN, seed: int) -> Answer:
     """Return the function from cases and conditions to distances (N,), lower where a case is better known."""
-    g, width, device = generator, int(generator.config.z_dim), generator.engine.device  # type: ignore[attr-defined]
+    g, width, device = generator, int(generator.config.z_dim), generator.engine.device
     seeds = [derive(seed, "inversion", i) for i in range(STARTS)]
     style, synthesise = getattr(g, "style", None), getattr(g, "synthesise", None)
     styles = StyleLatents(style, synthesise, width, device) if style and synthesise and not g.classes else None
