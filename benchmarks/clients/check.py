@@ -2,8 +2,10 @@
 
 Run by ``make clients``, which makes an environment of its own for each client from PyPI (``--install``); Debian's
 programs must be there. What is not there is skipped, with the reason. Bundles are synthetic noise with two classes:
-2D of two MR contrasts, 3D of one, a CT of int16, and an X-ray as a Secondary Capture. ``--write`` puts the table into
-docs/clients.md. Exit code 0: nothing failed; 1: something did.
+2D of two MR contrasts, 3D of one, a CT of int16, an x-ray (DX), and an ultrasound image as a Secondary Capture.
+``--bundle DIR`` takes bundles that ``understudy release`` made instead, as often as wanted: with the forms folder,
+nifti, nnunet and dicom, and bids where they have a suffix for it. ``--write`` puts the table into docs/clients.md; rows
+of bundles that are given come beside those of the noise. Exit code 0: nothing failed; 1: something did.
 """
 
 import argparse
@@ -69,6 +71,7 @@ BUNDLES = (
     Made("3D", (7, 40, 32), "uint16", (0, 4000), ("t1",), "MR"),
     Made("CT", (7, 40, 32), "int16", (-1000, 2000), ("ct",), "CT"),
     Made("X-ray", (40, 32), "uint16", (0, 4000), ("xray",), "DX"),
+    Made("Capture", (40, 32), "uint8", (0, 255), ("us",), "US"),
 )
 
 

@@ -1,4 +1,4 @@
-"""Weights leave with a cohort only when asked, behind limits of their own, and they are a sampler's and nothing else."""
+"""Weights leave with a cohort only when asked, behind limits of their own; they are a sampler's and nothing else."""
 
 import hashlib
 import json
