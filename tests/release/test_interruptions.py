@@ -153,7 +153,9 @@ def test_two_processes_race_for_one_folder(
         assert 0 in codes and set(codes) <= {0, 2}, [told.read_text() for told in said]
         for code, told in zip(codes, said, strict=True):
             line, _, rest = told.read_text().strip().partition("\n")
-            loser = "(another process is writing|the output) .*/race/out(: wait for it to end| exists already: choose .*)"
+            loser = (
+                "(another process is writing|the output) .*/race/out(: wait for it to end| exists already: choose .*)"
+            )
             assert not code or (re.fullmatch(f"error: {loser}", line) and rest.startswith("\nwrites")), (line, rest)
         assert content(place / "out") == wholes[verb] and [one.name for one in place.iterdir()] == ["out"]
         shutil.rmtree(place)

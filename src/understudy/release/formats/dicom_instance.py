@@ -1,7 +1,7 @@
 """One slice of a synthetic case as a DICOM data set: an MR, a CT, a digital x-ray or a Secondary Capture image.
 
-A digital x-ray (DX, For Presentation) is a projection: it has a spacing at the detector and no plane in the patient. The
-standard asks for an orientation, which a cohort does not know: that of a frontal view, and a text says so.
+A digital x-ray (DX, For Presentation) is a projection: it has a spacing at the detector and no plane in the patient.
+The standard asks for an orientation, which a cohort does not know: that of a frontal view, and a text says so.
 **Source**: DICOM PS3.3, C.7.1 to C.7.6 (patient to image), C.8.2 (CT), C.8.3 (MR), C.8.6 (Secondary Capture), C.8.11
 (digital x-ray), C.12.1.
 **Checked** in tests/release/formats/test_dicom_instance.py, and by dciodvfy (docs/clients.md).
