@@ -151,11 +151,12 @@ def count_seals(
     Raises:
         UnderstudyError: one of them was changed after it was sealed.
     """
+    vouched = [vouching_key(cohort, at_hand) for cohort in cohorts]
     sealed = [key is not None and sealed_by(folder.path, [key]) is not None for folder in known.folders]
     where = f"a screening in {cohorts[0].path}/cohort.json"
     sealed += [key is not None and entry.is_sealed_by(key, where) for entry in screenings(cohorts[0])]
     either = {key, at_hand} - {None} if key == PUBLIC_KEY else {key}
-    sealed += [key is not None and vouching_key(cohort, at_hand) in either for cohort in cohorts]
+    sealed += [key is not None and one in either for one in vouched]
     return sum(sealed), len(sealed)
 
 
