@@ -10,7 +10,7 @@ the real images that has at least 16 different values is looked for at every pla
 holds 15 x 15 real pixels as they are holds a whole block. **Near**: the highest Pearson r of a whole image to any real
 one, as ``evaluate privacy`` measures it. **Label maps**: as good as equal, also shifted and mirrored, as
 ``evaluate privacy`` judges them.
-**Numbers**: of every text and array (numbers.py). **Figures**: a picture is cut where a whole row or column is
+**Numbers**: of every text, array and tensor (numbers.py). **Figures**: a picture is cut where a whole row or column is
 background, again and again; what is left is a panel, or a mosaic without gaps, which is cut into panels of
 the cohort's shape. Each panel is scaled to the cohort's size and compared by Pearson's r with every slice of every real
 image, each channel and their mean; for the five nearest again without the tenth of the pixels that fits worst, so that
@@ -45,6 +45,7 @@ from understudy.release.formats import FORMS
 from understudy.release.identifiers import EMBEDDED, forbidden_identifiers, refuse_names
 from understudy.release.numbers import RealNumbers
 from understudy.release.policy import RealCheck
+from understudy.release.weights import TENSORS, numbers_of
 from understudy.report.reading import read_arrays
 
 BLOCK = 8  # side of a patch
@@ -87,7 +88,7 @@ def compare_with_real(folder: Path, forms: Sequence[str], real: Cohort, rule: Re
     forbidden, files = forbidden_identifiers(real), sorted(file for file in folder.rglob("*") if file.is_file())
     known = KNOWN.union(*(FORMS[name].suffixes for name in forms))
     for file in files:
-        if file.suffix not in known:
+        if file.suffix not in known and _name(file, folder) != TENSORS:
             raise UnderstudyError(f"release is refused: {_name(file, folder)} is of a kind that is not looked into")
     searched = refuse_names(folder, forbidden)
     images, near = _compare_forms(folder, forms, real, rule)
@@ -218,6 +219,8 @@ def _refuse_numbers(folder: Path, files: Sequence[Path], numbers: RealNumbers) -
         else:
             found = file.suffix in TEXTS and numbers.in_file(file)
         _refuse(int(found), "row of pixels", f"{_name(file, folder)} (its numbers)")
+    if (folder / TENSORS).exists():
+        _refuse(int(any(map(numbers.in_stream, numbers_of(folder)))), "row of pixels", f"{TENSORS} (its numbers)")
 
 
 def _compare_arrays(arrays: dict[str, np.ndarray], images: RealImages, rule: RealCheck, where: str) -> float:

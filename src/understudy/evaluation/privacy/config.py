@@ -40,7 +40,8 @@ class PrivacyConfig(BaseModel):
     bootstrap: int = Field(1000, ge=100, description="resamples of subjects, for intervals")
     worst_pairs: int = Field(16, ge=0, description="nearest pairs that are kept in the INTERNAL results")
     attacks: tuple[str, ...] = Field(
-        tuple(ATTACKS), description="which are run; those that cannot be are left out, and it is said why"
+        tuple(name for name in ATTACKS if name != "latent_inversion"),
+        description="which are run; those that cannot be are left out, and it is said why; --generator adds its own",
     )
     attack_features: Literal["random", "encoder"] = Field(
         "random", description="of images, where an attack needs some: random filters, or an encoder of released cases"
