@@ -46,3 +46,10 @@ def test_features_forget_what_they_should(fields: Fields) -> None:
     assert torch.allclose(orientations(0.5 * x + 0.2), orientations(x), atol=1e-4)
     assert torch.allclose(ranks(x.sign() * x.abs() * 3), ranks(x))
     assert torch.allclose(spectrum(x + 0.3), spectrum(x), atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["turned", "negative", "noise"])
+def test_copies_of_volumes_are_found_by_one_matcher_at_least(name: str, fields: Fields) -> None:
+    cases = fields(6, 0, dims=3)
+    found = match_second(without_subject(COPIES[name](cases.images[:2])), cases, tuple(SECOND))
+    assert any(near.case.tolist() == [0, 1] for near in found.values())
