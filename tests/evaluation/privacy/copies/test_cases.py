@@ -173,4 +173,4 @@ def test_volumes_are_brought_to_equal_sides_and_seen_in_local_contrast() -> None
     framed = volumes * 3 + 5  # gain and offset
     framed[..., 0], framed[..., :, 0, :], framed[..., -1] = 9, 9, 9
     assert (unit(local_contrast(framed)) * unit(shown)).sum(1).min() > 0.999
-    assert shown.abs().max() <= 1 and not local_contrast(torch.full((1, 1, 32, 32, 32), 0.3)).any()
+    assert shown.abs().max() <= 1 and local_contrast(torch.full((1, 1, 32, 32, 32), 0.3)).abs().max() < 1e-3
