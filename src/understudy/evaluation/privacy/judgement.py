@@ -145,7 +145,8 @@ class CopyDetectors:
 def judge_images(synthetic: Cohort, detector: CopyDetector) -> CopyResult:
     """Decide by the detector which cases of a synthetic cohort are copies."""
     cases = small_cases(synthetic, synthetic.rows())
-    missing = sorted(set(detector.reference_set.matchers) - set(detector.decision.scale.names))
+    beside = {"pixels"} if "whole" in detector.decision.scale.names else set()  # whole sees all that pixels sees
+    missing = sorted(set(detector.reference_set.matchers) - set(detector.decision.scale.names) - beside)
     skipped = [f"the matcher {name}: {REASONS.get(name, ALIKE)}" for name in missing]
     learned = "whole" in detector.reference_set.matchers and len(synthetic.size) == 2  # volumes need no encoder
     if learned and detector.reference_set.encoder is None:
