@@ -49,11 +49,13 @@ _PLACES = {name: place for place, names in _WHERE.items() for name in names}
 __all__ = ["__version__", *sorted(_PLACES)]
 
 
-def __getattr__(name: str) -> Any:
-    """Import a name of the surface when it is used."""
-    if name not in _PLACES:
-        raise AttributeError(f"module 'understudy' has no attribute {name!r}: it has {', '.join(sorted(_PLACES))}")
-    return getattr(import_module(f"understudy.{_PLACES[name]}"), name)
+if not TYPE_CHECKING:  # which would let a type checker take any name
+
+    def __getattr__(name: str) -> Any:
+        """Import a name of the surface when it is used."""
+        if name not in _PLACES:
+            raise AttributeError(f"module 'understudy' has no attribute {name!r}: it has {', '.join(sorted(_PLACES))}")
+        return getattr(import_module(f"understudy.{_PLACES[name]}"), name)
 
 
 def __dir__() -> list[str]:
