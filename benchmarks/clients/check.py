@@ -25,7 +25,7 @@ import numpy as np
 
 from understudy.core.cohort import Cohort
 from understudy.core.encoding import Channel
-from understudy.core.errors import UsageError
+from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.seed import rng
@@ -368,7 +368,10 @@ def main() -> int:
     shutil.rmtree(options.out, ignore_errors=True)
     options.out.mkdir(parents=True)
     where, rows = Environments(options.environments, options.install), []
-    given = [take(options.out.absolute(), bundle) for bundle in options.bundle]
+    try:
+        given = [take(options.out.absolute(), bundle) for bundle in options.bundle]
+    except UnderstudyError as error:
+        parser.error(str(error))
     bundles = [*(make(options.out.absolute(), made) for made in BUNDLES), *given]
     for name in [options.only] if options.only else CLIENTS:
         said = version(name, where)
