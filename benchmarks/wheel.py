@@ -176,11 +176,11 @@ def pipx(one: Newcomer) -> str:
     known = {**os.environ, "PIPX_HOME": str(one.folder / "pipx"), "HOME": str(one.folder / "home")}
     known |= {"PIP_CONSTRAINT": str(REPOSITORY / "constraints.txt")}
     command = (one.tools() / "pipx", "run", "--spec", one.wheel(), "understudy", "--version")
-    said = run(*command, at=one.folder, env=known).strip().splitlines()[-1]
+    said = run(*command, at=one.folder, env=known)
     shutil.rmtree(one.folder / "pipx", ignore_errors=True)
-    if not said.startswith("understudy "):
+    if not (version := re.search(r"^understudy \d[\w.]*$", said, re.MULTILINE)):
         raise FailedError(said)
-    return said
+    return version[0]
 
 
 def demo(one: Newcomer) -> str:
