@@ -151,17 +151,7 @@ def _channels(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
     order = torch.rand((n, c), generator=draw).argsort(1)
     still = (order == torch.arange(c)).all(1)
     order[still] = order[still].roll(1, 1)
-    return _with_channels(x, order)
-
-
-def _channels_learned(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
-    """Draw each channel anew from those of the image, some twice: which contrasts a subject lacks is no person."""
-    return _with_channels(x, torch.randint(x.shape[1], x.shape[:2], generator=draw))
-
-
-def _with_channels(x: Tensor, chosen: Tensor) -> Tensor:
-    """Return images (N, C, *S) of these (N, C) of their channels."""
-    return torch.gather(x, 1, chosen.view(*chosen.shape, *[1] * (x.ndim - 2)).expand_as(x))
+    return torch.gather(x, 1, order.view(n, c, *[1] * (x.ndim - 2)).expand_as(x))
 
 
 def _warped(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
@@ -239,7 +229,7 @@ TRANSFORMATIONS: dict[str, Transformation] = {
     "zoomed": Transformation("moved", _zoomed, _any_affine),
     "gamma": Transformation("intensity", _gamma_injected, _gamma_learned),
     "negative": Transformation("intensity", _negative),
-    "channels_swapped": Transformation("intensity", _channels, _channels_learned),
+    "channels_swapped": Transformation("intensity", _channels, _channels),
     "warped": Transformation("warped", _warped, _warp_learned),
     "warped_strong": Transformation("warped", _warped_strong, _warp_learned),
     "blended": Transformation("blended", _blended, _blend_learned),
