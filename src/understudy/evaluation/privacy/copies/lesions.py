@@ -10,10 +10,10 @@ judged: a patient's map, edited or not, repeats one by design.
 **As good as equal**: whatever the similarity of unseen subjects, a map is a copy that can be laid over a real one,
 their foregrounds' centroids meeting, mirrored along any axis and with the rows and columns of square planes exchanged
 or not, so that at most 3 % of the foreground differ, or two voxels; a voxel counts twice where both maps have a class
-there, and not the same. Maps with little foreground are alike by chance, and do not count. A map that was cut at the
-border by its shift, deformed, or changed in more voxels is left to the similarity. The evaluation, the gate and
-`verify` ask for the same. Of lgg_tcga's label maps at 64 px none is as good as equal to another subject's, and from
-8 % on three of 302 are.
+there, and not the same; both as they are, or without small components. Maps with little foreground are alike by
+chance, and do not count. A map that was cut at the border by its shift, deformed, or changed in more voxels is left
+to the similarity. The evaluation, the gate and `verify` ask for the same. Of lgg_tcga's label maps at 64 px none is
+as good as equal to another subject's, and from 8 % on three of 302 are.
 **Checked** in tests/evaluation/privacy/copies/test_lesions.py (by hand; pasted lesions and moved maps are found).
 """
 
@@ -196,11 +196,11 @@ class RealMaps:
         self._fewest = fewest
         moved = []
         for i in range(len(labels)):
-            label = without_small_components(np.asarray(labels[i], np.uint8))
-            places = np.argwhere(label)
-            if len(places) >= fewest:
-                middle = np.rint(places.mean(0)).astype(int)
-                moved.append((len(places), i, np.roll(label, -middle, range(label.ndim)).ravel()))
+            for label in _with_and_without(np.asarray(labels[i], np.uint8)):
+                places = np.argwhere(label)
+                if len(places) >= fewest:
+                    middle = np.rint(places.mean(0)).astype(int)
+                    moved.append((len(places), i, np.roll(label, -middle, range(label.ndim)).ravel()))
         moved.sort(key=lambda one: one[0])
         self._sizes, self._cases = (np.array([one[k] for one in moved], int) for k in (0, 1))
         self._maps = np.array([one[2] for one in moved], np.uint8)
@@ -209,10 +209,10 @@ class RealMaps:
         """Return of label maps (n, *S) which real one each is as good as equal to, int64 (n,); -1: none."""
         if not len(self._maps) or np.prod(labels.shape[1:]) != self._maps.shape[1]:
             return np.full(len(labels), -1)
-        return np.array([self._copied(np.asarray(labels[i], np.uint8)) for i in range(len(labels))], int)
+        forms = (_with_and_without(np.asarray(labels[i], np.uint8)) for i in range(len(labels)))
+        return np.array([max(map(self._copied, both)) for both in forms], int)
 
     def _copied(self, label: np.ndarray) -> int:
-        label = without_small_components(label)
         places = np.argwhere(label)
         n, allowed = len(places), max(VOXELS, int(DIFFERENT * len(places)))
         first, last = np.searchsorted(self._sizes, [n - allowed, n + allowed + 1])
@@ -224,6 +224,12 @@ class RealMaps:
             if differ.min() <= allowed:
                 return int(self._cases[first + differ.argmin()])
         return -1
+
+
+def _with_and_without(label: np.ndarray) -> list[np.ndarray]:
+    """Return a label map as it is and, where they are not the same, without its small components."""
+    without = without_small_components(label)
+    return [label] if np.array_equal(label, without) else [label, without]
 
 
 def _laid(places: np.ndarray, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
