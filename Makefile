@@ -25,7 +25,7 @@ test: setup
 	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 # kill -9 ten times at random moments of import, train and sample, and of screen, report and release at chosen writes,
-# where the disk is full or permission lost, too: the same bytes as an uninterrupted run
+# where the disk is full or permission lost, too: the same bytes as an uninterrupted run; two at once in one folder
 kill: setup
 	UNDERSTUDY_KILLS=10 $(VENV)/bin/python -m pytest tests/test_kill.py tests/release/test_interruptions.py
 

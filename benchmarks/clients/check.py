@@ -2,8 +2,10 @@
 
 Run by ``make clients``, which makes an environment of its own for each client from PyPI (``--install``); Debian's
 programs must be there. What is not there is skipped, with the reason. Bundles are synthetic noise with two classes:
-2D of two MR contrasts, 3D of one, a CT of int16, and an X-ray as a Secondary Capture. ``--write`` puts the table into
-docs/clients.md. Exit code 0: nothing failed; 1: something did.
+2D of two MR contrasts, 3D of one, a CT of int16, an x-ray (DX), and an ultrasound image as a Secondary Capture.
+``--bundle DIR``, as often as wanted, asks of a bundle that ``understudy release`` made as well, once ``verify`` has
+nothing against it; with every form it is ``--format folder,nifti,nnunet,bids,dicom``, and clients of another form skip
+it. ``--write`` puts the table into docs/clients.md. Exit code 0: nothing failed; 1: something did.
 """
 
 import argparse
@@ -23,7 +25,7 @@ import numpy as np
 
 from understudy.core.cohort import Cohort
 from understudy.core.encoding import Channel
-from understudy.core.errors import UsageError
+from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.seed import rng
@@ -31,6 +33,7 @@ from understudy.core.writer import CohortWriter
 from understudy.release.deidentify import write_deidentified
 from understudy.release.formats import FORMS
 from understudy.release.recipient import write_recipient_files
+from understudy.release.verify import verify_bundle
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parents[1] / "docs" / "clients.md"
@@ -69,6 +72,7 @@ BUNDLES = (
     Made("3D", (7, 40, 32), "uint16", (0, 4000), ("t1",), "MR"),
     Made("CT", (7, 40, 32), "int16", (-1000, 2000), ("ct",), "CT"),
     Made("X-ray", (40, 32), "uint16", (0, 4000), ("xray",), "DX"),
+    Made("Capture", (40, 32), "uint8", (0, 255), ("us",), "US"),
 )
 
 
@@ -102,6 +106,24 @@ def make(folder: Path, made: Made) -> Path:
         FORMS[name].write(bundle, plain)
     write_recipient_files(bundle, plain, forms, "CC0-1.0", None)
     return bundle
+
+
+def take(folder: Path, given: Path) -> Path:
+    """Copy a released bundle, so that clients may write beside it; UnderstudyError where it does not verify."""
+    told = verify_bundle(given).splitlines()
+    print(f"{given}: {told[0]} {told[1]}", flush=True)
+    name = given.absolute().name
+    taken = [made.name for made in BUNDLES] + [path.name for path in folder.iterdir()]
+    return Path(shutil.copytree(given, folder / (name if name not in taken else f"{name}-{len(taken)}")))
+
+
+def described(bundle: Path) -> str:
+    """Say what a bundle that was released holds."""
+    cohort = Cohort.open(bundle / "cohort")
+    size = " x ".join(map(str, cohort.size))
+    by = json.loads((bundle / "manifest.json").read_text())["override"]
+    gated = "within its policy" if by is None else "over its policy"
+    return f"{bundle.name}: {len(cohort)} {cohort.modality} cases of {size}, {cohort.encoding.dtype}, {gated}"
 
 
 def holds(form: str, cohort: Cohort) -> bool:
@@ -225,15 +247,13 @@ def dcm2niix(bundle: Path, where: Environments) -> str:
     """What it makes of the DICOM form is the NIfTI form."""
     tool, out = program("dcm2niix"), bundle.with_name(f"{bundle.name}-dcm2niix")
     out.mkdir()
-    for i in range(CASES):
-        run(tool, "-z", "n", "-b", "n", "-f", str(i), "-o", out, bundle / "dicom" / f"case-{i + 1:06d}" / "series-0")
+    for i, case in enumerate(sorted((bundle / "dicom").glob("case-*"))):
+        run(tool, "-z", "n", "-b", "n", "-f", str(i), "-o", out, case / "series-0")
     return where.judge("", bundle, "dcm2niix")
 
 
 def bids(bundle: Path, where: Environments) -> str:
     """No error in the raw and in the derivative data set."""
-    if not (bundle / "bids").is_dir():
-        raise SkippedError("BIDS has no place for it, and the release refuses")
     tool = where.python("bids-validator-deno").with_name("bids-validator-deno")
     for part, folder in (("raw", bundle / "bids"), ("derivative", bundle / "bids" / "derivatives" / "labels")):
         env = {**os.environ, "NO_COLOR": "1"}
@@ -276,9 +296,31 @@ CLIENTS: dict[str, tuple[str, Version, Check]] = {  # what is asked, its version
 }  # fmt: skip
 
 
+NEEDS = {  # folders of a bundle, beside cohort/, from which judges know what is in it
+    **dict.fromkeys(("dciodvfy", "dcmtk", "Orthanc", "highdicom", "dicomqc"), ("dicom",)),
+    **dict.fromkeys(("SimpleITK", "TorchIO", "MONAI"), ("nifti",)),
+    "dcm2niix": ("dicom", "nifti"),
+    "bids-validator-deno": ("bids",),
+    "nnU-Net": ("nnunet",),
+    "mlcroissant": (),
+}
+LABELLED = ("highdicom", "TorchIO", "MONAI")
+
+
+def refuse_lacking(bundle: Path, name: str) -> None:
+    """Raise SkippedError where a bundle has not what a client is asked about."""
+    for form in ("cohort", *NEEDS[name]):
+        if not (bundle / form).is_dir():
+            why = "BIDS has no place for it, and the release refuses" if form == "bids" else "it has not this form"
+            raise SkippedError(f"no {form}/ in this bundle: {why}")
+    if name in LABELLED and not (bundle / "cohort" / "labels.npy").exists():
+        raise SkippedError("no label maps in this bundle")
+
+
 def check(bundle: Path, name: str, where: Environments) -> tuple[str, str]:
     """Return the verdict of a client on a bundle, and what it said."""
     try:
+        refuse_lacking(bundle, name)
         return "holds", CLIENTS[name][2](bundle, where)
     except SkippedError as reason:
         return "skipped", str(reason)
@@ -294,14 +336,15 @@ def version(name: str, where: Environments) -> str:
         return "-"
 
 
-def page(rows: Sequence[tuple[str, ...]]) -> str:
-    """Return docs/clients.md."""
+def page(rows: Sequence[tuple[str, ...]], given: Sequence[str]) -> str:
+    """Return docs/clients.md; ``given`` says what released bundles hold."""
     about = ", ".join(f"{b.name}: {CASES} cases of {' x '.join(map(str, b.size))}, {b.dtype}" for b in BUNDLES)
     lines = [
         "# Other people's software",
         "",
         "`make clients` gives bundles in every form to the programs below, and writes this page. Bundles are noise "
         f"with two classes and one empty label map ({about}). A client that is not there is skipped, with the reason.",
+        *(["", "Released bundles, as `--bundle` names them: " + "; ".join(given) + "."] if given else []),
         "",
         "| client | version | asked | bundle | verdict | what it said |",
         "|---|---|---|---|---|---|",
@@ -316,6 +359,7 @@ def main() -> int:
     """Make the bundles, ask all clients, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--out", type=Path, default=Path("clients-output"), help="a new folder")
+    parser.add_argument("--bundle", type=Path, action="append", default=[], help="a released bundle, asked as well")
     parser.add_argument("--environments", type=Path, default=Path(".clients"), help="an environment a client")
     parser.add_argument("--install", action="store_true", help="make environments that are missing, from PyPI")
     parser.add_argument("--write", action="store_true", help="write docs/clients.md")
@@ -324,7 +368,11 @@ def main() -> int:
     shutil.rmtree(options.out, ignore_errors=True)
     options.out.mkdir(parents=True)
     where, rows = Environments(options.environments, options.install), []
-    bundles = [make(options.out.absolute(), made) for made in BUNDLES]
+    try:
+        given = [take(options.out.absolute(), bundle) for bundle in options.bundle]
+    except UnderstudyError as error:
+        parser.error(str(error))
+    bundles = [*(make(options.out.absolute(), made) for made in BUNDLES), *given]
     for name in [options.only] if options.only else CLIENTS:
         said = version(name, where)
         for bundle in bundles:
@@ -332,7 +380,7 @@ def main() -> int:
             rows.append((name, said, CLIENTS[name][0], bundle.name, verdict, told))
             print(f"{name} {said}, {bundle.name}: {verdict}: {told}", flush=True)
     if options.write and not options.only:
-        PAGE.write_text(page(rows))
+        PAGE.write_text(page(rows, [described(bundle) for bundle in given]))
     failed = any(row[4] == "FAILED" for row in rows)
     if not failed:
         shutil.rmtree(options.out)

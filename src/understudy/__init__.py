@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from understudy.api.generators import classify as classify
     from understudy.api.generators import condition as condition
     from understudy.api.generators import load as load
+    from understudy.api.generators import load_generator as load_generator
     from understudy.api.generators import sample as sample
     from understudy.api.generators import segment as segment
     from understudy.api.generators import train as train
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 _WHERE = {
     "api.data": ("import_cohort", "import_folder", "import_phantom", "preview_import"),
-    "api.generators": ("classify", "condition", "load", "sample", "segment", "train"),
+    "api.generators": ("classify", "condition", "load", "load_generator", "sample", "segment", "train"),
     "api.evidence": ("evaluate", "load_bundle", "release", "report", "verify"),
     "core.cohort": ("Cohort",),
 }

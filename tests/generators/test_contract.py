@@ -21,7 +21,8 @@ from understudy.core.seed import derive
 from understudy.core.writer import CohortWriter
 from understudy.generators import GENERATORS, load
 from understudy.generators.base import Generator, Samples
-from understudy.synthesis.score_query import open_run_query
+from understudy.synthesis import inversion
+from understudy.synthesis.score_query import open_run_queries
 from understudy.training.engine import Engine
 
 TINY: dict[str, dict[str, Any]] = {
@@ -100,8 +101,8 @@ TINY: dict[str, dict[str, Any]] = {
         "ema_images": 20,
     },
 }
-ASKED = dict.fromkeys(("progan", "stylegan1", "stylegan2", "stylegan3"), "discriminator")
-ASKED["diffusion"] = "denoising_loss"  # which attack can ask it
+ASKED = dict.fromkeys(("progan", "stylegan1", "stylegan2", "stylegan3"), ["latent_inversion", "discriminator"])
+ASKED["diffusion"] = ["denoising_loss"]  # which attacks can ask it
 COMMON = {
     "batch_size": 4,
     "images_seen": 24,
@@ -384,18 +385,27 @@ def test_a_snapshot_of_another_generator_is_refused(short: Path, tmp_path: Path)
         load(run)
 
 
-def test_it_answers_about_cases_or_is_refused(trained: tuple[str, Cohort, Path]) -> None:
+def test_it_answers_about_cases_or_is_refused(
+    trained: tuple[str, Cohort, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inversion, "STARTS", 2)
+    monkeypatch.setattr(inversion, "STEPS", 2)
     name, cohort, run = trained
     if name not in ASKED:
         with pytest.raises(UsageError, match="leave --generator out"):
-            open_run_query(run, [], 0)
+            open_run_queries(run, [], 0)
         return
-    informant, again = open_run_query(run, [], 0), open_run_query(run, [], 0)
-    assert informant.attack == ASKED[name] and informant.identity == again.identity
+    asked, again = open_run_queries(run, [], 0), open_run_queries(run, [], 0)
+    assert [(one.attack, one.identity) for one in asked] == [(one.attack, one.identity) for one in again]
+    assert [one.attack for one in asked] == ASKED[name]
+    informant, again_asked = asked[-1], again[-1]
     answers = informant.score(cohort, np.arange(10))
     assert answers.shape == (10,) and np.isfinite(answers).all() and len(np.unique(answers)) == 10
-    assert np.array_equal(again.score(cohort, np.arange(10)), answers)
+    assert np.array_equal(again_asked.score(cohort, np.arange(10)), answers)
     assert informant.score(cohort, np.array([7])) == pytest.approx(answers[7], rel=1e-3)
+    if len(asked) > 1:
+        near = asked[0].score(cohort, np.arange(4))
+        assert (near > 0).all() and len(np.unique(near)) == 4
 
 
 def test_case_seeds_are_derived() -> None:

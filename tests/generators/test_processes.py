@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from understudy.data.pseudonym import load_key
 from understudy.generators import GENERATORS
 
 pytestmark = pytest.mark.loopback
 
 
 @pytest.fixture(scope="module")
-def folder(forked: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Start the two processes, once."""
+def folder(forked: Any, key_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Start the two processes, once; cohorts are sealed with the key at hand, which is made before."""
+    load_key(key_file)
     folder = tmp_path_factory.mktemp("ranks")
     run = forked.script(Path(__file__).with_name("ranks.py"), folder, environment={"OMP_NUM_THREADS": "1"})
     assert run.returncode == 0, run.stderr[-3000:]

@@ -24,7 +24,7 @@ from understudy.release.verify import verify_bundle
 
 RULE = read_policy().policy.real_check
 SIDE = 8
-CANARIES = ("Canary", "donor-of-the-map", "synthetic-0000", "1.23697")
+CANARIES = ("Canary", "donor-of-the-map", "synthetic-00000", "1.23697")
 
 
 def contents(bundle: Path) -> Iterator[tuple[Path, bytes]]:

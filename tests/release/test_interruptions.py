@@ -7,6 +7,7 @@ Few moments here; ``make kill`` (UNDERSTUDY_KILLS=10) tries ten times as many.
 import errno
 import os
 import random
+import re
 import shutil
 import signal
 import sys
@@ -41,26 +42,44 @@ def verbs(released: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     }
 
 
+@pytest.fixture(scope="module")
+def wholes(verbs: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, bytes]]:
+    """Return what each verb makes where nothing stops it."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert all(main.main(f"{words} --out {folder}/{verb}".split()) == 0 for verb, words in verbs.items())
+    return {verb: content(folder / verb) for verb in verbs}
+
+
 def content(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def forked(words: str, at: int, what: str, told: Path) -> int:
-    """Run the command line in a fork that meets ``what`` at its write number ``at``; return how it ended.
+    """Run the command line in a fork that meets ``what`` at its write number ``at``; return how it ended."""
+    return ended(started(words, at, what, told))
+
+
+def ended(process: int) -> int:
+    """Wait for a process, and return how it ended."""
+    until = time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        found, status = os.waitpid(process, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    raise AssertionError("waited")
+
+
+def started(words: str, at: int, what: str, told: Path) -> int:
+    """Start a fork that runs the command line and meets ``what`` at its write number ``at``; return its number.
 
     It writes what it says, and how many writes there were, into the file ``told``.
     """
     process = os.fork()
     if process:
-        until = time.monotonic() + SECONDS
-        while time.monotonic() < until:
-            ended, status = os.waitpid(process, os.WNOHANG)
-            if ended:
-                return os.waitstatus_to_exitcode(status)
-            time.sleep(0.01)
-        os.kill(process, signal.SIGKILL)
-        os.waitpid(process, 0)
-        raise AssertionError(f"waited: {words}")
+        return process
     code, writes = 99, [0]
     try:
         torch.set_num_threads(1)  # a fork has none of the threads that would be waited for
@@ -92,11 +111,13 @@ def forked(words: str, at: int, what: str, told: Path) -> int:
 
 
 @pytest.mark.parametrize("verb", ["screen", "report", "release"])
-def test_whatever_stops_it_it_is_whole_or_absent(verbs: dict[str, str], verb: str, tmp_path: Path) -> None:
+def test_whatever_stops_it_it_is_whole_or_absent(
+    verbs: dict[str, str], verb: str, tmp_path: Path, wholes: dict[str, dict[str, bytes]]
+) -> None:
     told, words = tmp_path / "told", f"{verbs[verb]} --out {tmp_path}"
     assert forked(f"{words}/whole", -1, "", told) == 0, told.read_text()
-    writes, whole = int(told.read_text().rpartition("writes ")[2]), content(tmp_path / "whole")
-    assert writes > 4
+    writes, whole = int(told.read_text().rpartition("writes ")[2]), wholes[verb]
+    assert writes > 4 and content(tmp_path / "whole") == whole
     chosen, killed = random.Random(verb), 0
     for what, times in KINDS.items():
         for at in chosen.choices(range(2, writes), k=times):
@@ -113,6 +134,31 @@ def test_whatever_stops_it_it_is_whole_or_absent(verbs: dict[str, str], verb: st
     assert killed == KINDS["kill"]
     assert main.main(f"{words}/out".split()) == 0 and content(tmp_path / "out") == whole
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("verb", ["screen", "report", "release"])
+def test_two_processes_race_for_one_folder(
+    verbs: dict[str, str], verb: str, tmp_path: Path, wholes: dict[str, dict[str, bytes]]
+) -> None:
+    chosen, delay = random.Random(verb), 0.0
+    for _ in range(KILLS):  # at once; with more rounds also one within the time of the other
+        begun, place = time.monotonic(), tmp_path / "race"
+        place.mkdir()
+        said, processes = [tmp_path / "one", tmp_path / "other"], list[int]()
+        for told in said:
+            processes.append(started(f"{verbs[verb]} --out {place}/out", -1, "", told))
+            time.sleep(delay)
+        codes = [ended(process) for process in processes]
+        delay = chosen.uniform(0, time.monotonic() - begun)
+        assert 0 in codes and set(codes) <= {0, 2}, [told.read_text() for told in said]
+        for code, told in zip(codes, said, strict=True):
+            line, _, rest = told.read_text().strip().partition("\n")
+            loser = (
+                "(another process is writing|the output) .*/race/out(: wait for it to end| exists already: choose .*)"
+            )
+            assert not code or (re.fullmatch(f"error: {loser}", line) and rest.startswith("\nwrites")), (line, rest)
+        assert content(place / "out") == wholes[verb] and [one.name for one in place.iterdir()] == ["out"]
+        shutil.rmtree(place)
 
 
 @pytest.mark.parametrize("verb", ["screen", "report", "release"])

@@ -27,6 +27,10 @@ def test_the_shipped_policies_are_ordered_and_say_their_errors() -> None:
     highest = [{x.name: x.at_most for x in found[name].limits}["attacks, AUC"] for name in
                ("open", "default", "research-agreement", "internal")]  # fmt: skip
     assert highest == sorted(highest) and len(set(highest)) == 4  # type: ignore[type-var]
+    rules = [one.weights for one in found.values()]
+    assert all(rule and all(limit.errors for limit in rule.limits) for rule in rules)  # none lets weights out unasked
+    of_weights = [{x.name: x.at_most for x in rule.limits}["weights, white-box attack, AUC"] for rule in rules if rule]
+    assert of_weights == [0.7, 0.6, 0.8, 0.9]
     assert read_policy(Path("open")).digest == shipped()["open"].digest != shipped()["default"].digest
 
 

@@ -70,6 +70,17 @@ def test_flagged_cases(cohort: Path, privacy: Write) -> None:
     assert found.thresholds == {"r": 0.9} and found.seen == [] and found.data_used[0]["split"] == "train"
 
 
+def test_flagged_label_maps_are_rejected_too(cohort: Path, privacy: Write) -> None:
+    opened, folder = Cohort.open(cohort), privacy(cohort, [2])
+    pairs = folder / "internal" / "pairs.csv"
+    head, *rows = pairs.read_text().splitlines()
+    rows = [f"{row},{int(i in (2, 5))}" for i, row in enumerate(rows)]
+    pairs.write_text("\n".join([f"{head},label_map_flagged", *rows]) + "\n")
+    found = privacy_rejections(open_evidence(folder, opened), opened, {})
+    maps = Rejection("privacy", "label map flagged", None, None)
+    assert found.reasons == {"case2": [Rejection("privacy", "flagged", 0.95, 0.9), maps], "case5": [maps]}
+
+
 def test_privacy_without_a_verdict_is_refused(cohort: Path, privacy: Write) -> None:
     opened = Cohort.open(cohort)
     with pytest.raises(UnderstudyError, match="gives no verdict about synthetic: withheld: few"):

@@ -69,3 +69,18 @@ def test_an_import_of_the_form_is_the_cohort(cases: Cases, tmp_path: Path, form:
         assert np.allclose(first[:3, 1], [0, -sizes[-2], 0])  # rows to posterior
     if "classes" in options:
         assert np.array_equal(read.class_matrix(np.array(theirs)), given.class_matrix(np.array(ours)), equal_nan=True)
+
+
+def test_an_import_of_digital_x_rays_is_the_cohort(cases: Cases, tmp_path: Path) -> None:
+    given = cases(dtype="uint16", bounds=(0, 4000), channels=("xray",), modality="DX")
+    (tmp_path / "bundle").mkdir()
+    FORMS["dicom"].write(tmp_path / "bundle", given)
+    made = SOURCES["dicom"].options(
+        series=("xray=^DX xray$",), labels="seg", label_scheme=SCHEME, key=tmp_path / "key", split="train=1"
+    )
+    read = Cohort.open(import_cohort("dicom", tmp_path / "bundle" / "dicom", tmp_path / "read", made))
+    ours, theirs = in_order(given), in_order(read)
+    assert read.images is not None and given.images is not None and read.labels is not None
+    assert np.array_equal(read.images[theirs], given.images[ours]) and read.modality == "DX"
+    assert np.array_equal(read.labels[:][theirs], given.labels[:][ours])  # type: ignore[index]
+    assert np.allclose([read.spacing_mm(i) for i in theirs], [given.spacing_mm(i) for i in ours])

@@ -17,11 +17,16 @@ from understudy.core.errors import UsageError
 from understudy.generators import load
 from understudy.generators.gan.stylegan2 import StyleGAN2, StyleGAN2Config
 from understudy.synthesis import score_query
-from understudy.synthesis.score_query import denoising_loss, open_run_query
+from understudy.synthesis.score_query import RunQuery, denoising_loss, open_run_queries
 from understudy.training.checkpoint import latest, read_state
 
 GAN: dict[str, Any] = {"z_dim": 8, "w_dim": 8, "channel_base": 64, "channel_max": 8, "mapping_layers": 2,
                        "images_seen": 16, "batch_size": 4, "snapshot_every": 8, "precision": "fp32"}  # fmt: skip
+
+
+def open_run_query(run: Path, made: list[Any], seed: int) -> RunQuery:
+    (one,) = open_run_queries(run, made, seed)
+    return one
 
 
 @pytest.fixture(scope="module")
@@ -83,17 +88,18 @@ def test_levels_are_fixed_and_the_global_generator_is_left_alone(cohort: Cohort,
 
 def test_a_discriminator_is_that_of_the_last_checkpoint(place: Path, cohort: Cohort) -> None:
     run = StyleGAN2(StyleGAN2Config(**GAN)).fit(cohort, place / "gan", 0)
-    answers = open_run_query(run, [], 0).score(cohort, np.arange(5))
+    inversion, asked = open_run_queries(run, [], 0)
+    answers = asked.score(cohort, np.arange(5))
     generator, checkpoint = load(run), latest(run / "checkpoints")
     assert checkpoint is not None
     tensors, _ = read_state(checkpoint)
     generator.d.load_state_dict({k.removeprefix("d."): v for k, v in tensors.items() if k.startswith("d.")})
     with torch.no_grad():
-        alone = [float(generator.d(torch.from_numpy(cohort.encoded(np.array([i]))), None)) for i in range(5)]
-    assert answers == pytest.approx(alone, abs=1e-5)
+        logits = [float(generator.d(torch.from_numpy(cohort.encoded(np.array([i]))), None)) for i in range(5)]
+    assert answers == pytest.approx(logits, abs=1e-5)
     shutil.rmtree(run / "checkpoints")
-    with pytest.raises(UsageError, match="holds no checkpoint"):
-        open_run_query(run, [], 0)
+    (alone,) = open_run_queries(run, [], 0)
+    assert inversion.attack == alone.attack == "latent_inversion" and inversion.identity == alone.identity
 
 
 def test_what_it_does_not_fit_is_refused(
@@ -101,9 +107,9 @@ def test_what_it_does_not_fit_is_refused(
 ) -> None:
     seen = json.loads((run / "run.json").read_text())["trained_on"]
     made = SimpleNamespace(trained_on=seen, path=place / "made")
-    assert open_run_query(run, [made], 0)  # type: ignore[list-item]
+    assert open_run_query(run, [made], 0)
     with pytest.raises(UsageError, match="learned from others than made records"):
-        open_run_query(run, [SimpleNamespace(trained_on=[], path=place / "made")], 0)  # type: ignore[list-item]
+        open_run_query(run, [SimpleNamespace(trained_on=[], path=place / "made")], 0)
     other = classes_cohort(place / "darker", high=900)
     with pytest.raises(UsageError, match="other channels or labels than darker has"):
         open_run_query(run, [], 0).score(other, np.arange(2))

@@ -74,7 +74,8 @@ def evaluate(kind: str, *, out: Path | str, seed: int = 0, **given: Any) -> dict
         checked["task"] = default_task(checked["real"], checked["synthetic"])
     config, stage = evaluation_config(kind, settings, checked.get("task")), STAGES[kind]
     if generator := checked.pop("generator", None):
-        checked["score_queries"] = _score_query(generator, checked["synthetic"], seed)
+        queries = _score_queries(generator, checked["synthetic"], seed)
+        config, checked["score_queries"] = _white_box(config, queries, "attacks" in settings)
     stage(out=out, seed=seed, config=config, **checked)
     return {result.name: result for result in read_results(out)[0]}
 
@@ -123,13 +124,21 @@ def _checked(kind: str, inputs: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _score_query(run: Path, synthetic: Sequence[Path], seed: int) -> dict[str, Any]:
+def _white_box(config: Any, queries: dict[str, Any], chosen: bool) -> tuple[Any, dict[str, Any]]:
+    """Add the attacks that query a generator; where attacks were chosen, leave the queries to those among them."""
+    if chosen:
+        return config, {name: query for name, query in queries.items() if name in config.attacks} or queries
+    further = [name for name in queries if name not in config.attacks]
+    return config.model_copy(update={"attacks": (*config.attacks, *further)}), queries
+
+
+def _score_queries(run: Path, synthetic: Sequence[Path], seed: int) -> dict[str, Any]:
     """Return what the attacks of an evaluation, which never sees a generator, may ask of one."""
     from understudy.evaluation.privacy.attacks.setup import ScoreQuery
-    from understudy.synthesis.score_query import open_run_query
+    from understudy.synthesis.score_query import open_run_queries
 
-    one = open_run_query(run, [Cohort.open(path) for path in synthetic], seed)
-    return {one.attack: ScoreQuery(one.identity, one.score)}
+    found = open_run_queries(run, [Cohort.open(path) for path in synthetic], seed)
+    return {one.attack: ScoreQuery(one.identity, one.score) for one in found}
 
 
 def report(results: Sequence[Path | str], out: Path | str, *, internal: bool = False) -> Path:
@@ -155,6 +164,8 @@ def release(
     formats: Sequence[str] = ("folder",),
     sign: Path | str | None = None,
     licence: str | None = None,
+    weights: Path | str | None = None,
+    fresh: Path | str | None = None,
 ) -> Path:
     """Write what may leave the institution, a bundle, or refuse: each limit of the policy is held against the evidence.
 
@@ -168,12 +179,26 @@ def release(
         formats: forms in which the cohort is stored, out of the menu of forms.
         sign: file of the private key that signs the bundle (``understudy key new``).
         licence: of what is released, an SPDX identifier or an https address; default: that of the source data.
+        weights: the run that the cohort was sampled from, whose weights are released as well, behind limits of their
+            own: what samples, nothing else.
+        fresh: a cohort sampled from that run with another seed, for the evidence on its weights.
     """
+    if (weights is None) != (fresh is None):
+        raise UsageError("weights and fresh belong together: the run, and a cohort sampled from it with another seed")
     source = paths.folder(cohort, "cohort.json")
     folders = [paths.folder(path, "results.json") for path in evidence]
     original = None if real is None else paths.folder(real, "cohort.json")
+    anew = None if fresh is None else paths.folder(fresh, "cohort.json")
+    run = None if weights is None else paths.folder(weights, "run.json")
     out = paths.output(out, "manifest.json")
     from understudy.release.package import release_cohort
+    from understudy.release.weights import AskedWeights
+
+    asked = None
+    if run is not None and anew is not None:
+        from understudy.api.generators import weights_of
+
+        asked = AskedWeights(weights_of(run), Cohort.open(anew))
 
     limits = None if policy is None else Path(policy)
     key = None if sign is None else Path(sign)
@@ -187,6 +212,7 @@ def release(
         formats=formats,
         sign=key,
         licence=licence,
+        weights=asked,
     )
 
 

@@ -1,5 +1,6 @@
 """Generators are trained, and drawn from. **Checked** in tests/api/test_generators.py."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from understudy.generators import load as load_run
 
 if TYPE_CHECKING:
     from understudy.generators.base import Generator
+    from understudy.release.weights import GeneratorWeights
     from understudy.training.settings import GeneratorConfig
 
 WHERE = ("anywhere", "nearest")
@@ -90,6 +92,47 @@ def load(run: Path | str, snapshot: int | None = None, **settings: Any) -> "Gene
         settings: other settings for sampling than those trained with.
     """
     return load_run(paths.folder(run, "run.json"), snapshot, settings=settings)
+
+
+def load_generator(bundle: Path | str) -> "Generator":
+    """Return the generator in a bundle that was released with its weights: ``load_generator(bundle).sample(n, seed)``.
+
+    It draws the bits that :func:`sample` draws from its run, on the same kind of machine.
+
+    Raises:
+        UsageError: there is no bundle, or none with weights.
+        UnderstudyError: the weights are damaged, were changed, or are not those of their settings.
+    """
+    bundle = paths.folder(bundle, "manifest.json")
+    from understudy.release.weights import read_released
+    from understudy.training.engine import Engine
+
+    record, tensors = read_released(bundle)
+    method = one_of(GENERATORS, record.generator, "generator")
+    generator = method(configure(method.Config, record.config, record.generator))
+    generator.restore(record.encoding.made(), tuple(record.size), len(record.classes), tensors, Engine())
+    return generator
+
+
+def weights_of(run: Path | str) -> "GeneratorWeights":
+    """Return what a release takes of a run: the weights that its network samples with, and how it is made again."""
+    path = paths.folder(run, "run.json")
+    from understudy.core.encoding import EncodingRecord
+    from understudy.release.weights import GeneratorRecord, GeneratorWeights
+    from understudy.synthesis.runs import open_run
+    from understudy.training.engine import Engine
+
+    found, generator = open_run(path), load_run(path, engine=Engine("fp32", "cpu"))
+    record = GeneratorRecord(
+        generator=generator.name,
+        config=generator.config.model_dump(mode="json", exclude={"dp"}),
+        encoding=EncodingRecord.model_validate_json(json.dumps(generator.encoding.to_json())),
+        size=list(generator.size),
+        classes=found.record["classes"],
+        modality=found.record["modality"],
+        images_seen=found.images_seen,
+    )
+    return GeneratorWeights(record, generator.snapshot()[0], found.digest)
 
 
 def sample(

@@ -15,6 +15,8 @@ EXAMPLE = example(
     "--out bundle",
     "understudy release screened --evidence results-privacy --real cohort --sign steward --out bundle",
     "understudy release screened --evidence results-privacy --format nifti,dicom --licence CC-BY-4.0 --out bundle",
+    "understudy release screened --evidence results-privacy results-fresh --real cohort --weights run --fresh fresh "
+    "--out bundle",
     "understudy release plan --train 60 --others 140",
 )
 
@@ -41,6 +43,12 @@ def release(
     licence: Annotated[
         str | None, option("NAME", "Of the bundle: an SPDX identifier or address; default: that of the source data.")
     ] = None,
+    weights: Annotated[
+        Path | None, option("RUN", "Release the generator's weights as well, of the run that drew the cohort.")
+    ] = None,
+    fresh: Annotated[
+        Path | None, option("COHORT", "Of --weights: sampled from that run with another seed, and evaluated.")
+    ] = None,
     dry_run: DryRun = False,
 ) -> None:
     """Write what may leave the institution, or refuse: each limit of the policy is held against the evidence."""
@@ -50,12 +58,14 @@ def release(
 
         limits = read_policy(policy).policy.model_dump(mode="json", exclude_none=True)
         request = {"cohort": cohort, "evidence": folders, "real": real, "out": out, "override": override}
-        show("release", {**request, "formats": forms, "sign": sign, "licence": licence, "policy": limits})
+        request |= {"formats": forms, "sign": sign, "licence": licence, "weights": weights, "fresh": fresh}
+        show("release", {**request, "policy": limits})
         return
     with writing(out):
         us.release(
             cohort, folders, out,
-            policy=policy, real=real, override=override, formats=forms, sign=sign, licence=licence,
+            policy=policy, real=real, override=override, formats=forms, sign=sign, licence=licence, weights=weights,
+            fresh=fresh,
         )  # fmt: skip
     if override is not None:
         typer.echo("warning: released over its policy; `understudy verify` will say so")

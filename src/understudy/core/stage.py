@@ -30,13 +30,19 @@ def output_folder(out: Path, keep: Callable[[Path], bool] | None = None) -> Iter
         UsageError: ``out`` exists already, or its parent does not, or another process is writing it.
     """
     out = Path(out).absolute()
-    if out.exists():
-        raise UsageError(f"the output {out} exists already: choose another --out or remove it")
+    _refuse_existing(out)
     if not out.parent.is_dir():
         raise UsageError(f"the folder {out.parent}, in which the output would lie, does not exist: make it first")
-    with lock(out.with_name(f".{out.name}.lock"), f"writing {out}"), whole_folder(out, keep=keep) as partial:
-        yield partial
-        lock_stamped(partial)
+    with lock(out.with_name(f".{out.name}.lock"), f"writing {out}"):
+        _refuse_existing(out)  # another process may have ended since
+        with whole_folder(out, keep=keep) as partial:
+            yield partial
+            lock_stamped(partial)
+
+
+def _refuse_existing(out: Path) -> None:
+    if out.exists():
+        raise UsageError(f"the output {out} exists already: choose another --out or remove it")
 
 
 class _Finished(BaseModel):

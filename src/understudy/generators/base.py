@@ -247,6 +247,19 @@ class Generator(ABC):
             )
         load_modules(self.snapshot_modules(), tensors)
 
+    def restore(
+        self, encoding: Encoding, size: tuple[int, ...], classes: int, tensors: dict[str, Tensor], engine: Engine
+    ) -> None:
+        """Make the networks of released weights, and read these into them.
+
+        Raises:
+            UnderstudyError: the weights do not fit, or hold more than sampling needs.
+        """
+        self._start(encoding, size, classes, 0, engine)
+        if further := sorted(tensors.keys() - _weights(self.snapshot_modules()).keys()):
+            raise UnderstudyError(f"the weights hold {further[0][:80]!r}, which {self.name} does not sample with")
+        load_modules(self.snapshot_modules(), tensors)
+
     def sample(self, n: int, seed: int, condition: np.ndarray | None = None) -> Samples:
         """Draw n cases, decoded; case i is drawn with ``derive(seed, "case", i)`` and the same for every n.
 

@@ -20,13 +20,21 @@ from understudy.release.headings import FilledHeading, filled_headings, markdown
 from understudy.release.policy import PolicyFile
 from understudy.release.screening_log import Count, screenings
 
+OF_COHORT = (
+    "The numbers are of this cohort. They say nothing of the generator, its weights, or further cases drawn from it."
+)
 NOT_COVERED = (
     "Evidence is against the attacks and transformations named in it. Others, and better ones, are not covered.",
     "Few flagged cases are no evidence that nobody can be recognised: a detector finds what its audit shows, no more.",
     "Somebody who holds further data about a patient, other images or a report, may learn more than was tested here.",
-    "The numbers are of this cohort. They say nothing of the generator, its weights, or further cases drawn from it.",
+    OF_COHORT,
     "Usefulness was measured for the tasks in the evidence, if at all; nothing here replaces clinical validation.",
 )
+OF_WEIGHTS = (
+    "Weights cannot be called back. Who holds them can draw without end, train on, search their latents, and draw "
+    "again what screening removed; measured was one white-box attack, and copies among the fresh samples named here."
+)
+NO_WEIGHTS = "not released"
 NO_GUARANTEE = "No differential-privacy guarantee for this cohort"
 
 
@@ -55,6 +63,7 @@ class ReleaseCard(BaseModel):
     label_source: str | None
     classes: list[str]
     generator: str
+    weights: str
     made_by: str
     trained_on: list[CohortSeen]
     screened: list[Count]
@@ -112,6 +121,7 @@ def card_of(
         label_source=released.label_source,
         classes=list(released.classes),
         generator=generator,
+        weights=_weights(known),
         made_by=made_by,
         trained_on=seen,
         screened=[entry.retained.cases for entry in screenings(released)],
@@ -123,8 +133,19 @@ def card_of(
         override=override,
         real_check=compared,
         headings=filled_headings(released, [result for _, result in known.results("released")], told),
-        not_covered=list(NOT_COVERED),
+        not_covered=[OF_WEIGHTS if known.weights and text is OF_COHORT else text for text in NOT_COVERED],
         understudy=str(request["understudy"]),
+    )
+
+
+def _weights(known: EvidenceSet) -> str:
+    """Say whether the generator's weights are released, and what stands behind that."""
+    if not known.weights:
+        return NO_WEIGHTS
+    drawn = max((r.n or 0 for _, r in known.results("fresh") if r.name == "privacy.copies.flagged"), default=0)
+    return (
+        f"released in weights/ (SHA-256 begins {known.weights}): what samples, no discriminator, optimiser or encoder; "
+        f"copies were looked for in {drawn:,} fresh samples, and one white-box attack was made on these weights"
     )
 
 
@@ -171,6 +192,7 @@ def _what(card: ReleaseCard) -> list[str]:
     told = [
         f"- {card.cases:,} {card.kind} cases, {card.modality}, {size}: {' and '.join(filter(None, parts))}.",
         f"- Made by `{card.made_by}` with the generator {card.generator}.",
+        f"- The generator's weights: {card.weights}.",
         f"- Cohort `{card.cohort}`, a hash of its content.",
     ]
     return told + [

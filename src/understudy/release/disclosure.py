@@ -8,8 +8,9 @@ override reaches this check. Messages name the file of the bundle, never the rea
 **Patches**: images are brought to 65,536 levels over each channel's range. Every block of 8 x 8 of a fixed grid over
 the real images that has at least 16 different values is looked for at every place of every image and channel: whatever
 holds 15 x 15 real pixels as they are holds a whole block. **Near**: the highest Pearson r of a whole image to any real
-one, as ``evaluate privacy`` measures it. **Label maps**: as good as equal, also shifted and mirrored (map_copies.py).
-**Numbers**: of every text and array (numbers.py). **Figures**: a picture is cut where a whole row or column is
+one, as ``evaluate privacy`` measures it. **Label maps**: as good as equal, also shifted and mirrored, as
+``evaluate privacy`` judges them.
+**Numbers**: of every text, array and tensor (numbers.py). **Figures**: a picture is cut where a whole row or column is
 background, again and again; what is left is a panel, or a mosaic without gaps, which is cut into panels of
 the cohort's shape. Each panel is scaled to the cohort's size and compared by Pearson's r with every slice of every real
 image, each channel and their mean; for the five nearest again without the tenth of the pixels that fits worst, so that
@@ -38,12 +39,13 @@ from understudy.core.documents import STRICT
 from understudy.core.errors import UnderstudyError
 from understudy.evaluation.guard import refuse_unfitting
 from understudy.evaluation.nearest import UnitRows, nearest, unit_vectors
+from understudy.evaluation.privacy.copies.lesions import RealMaps
 from understudy.evaluation.privacy.pearson import ImageVectors
 from understudy.release.formats import FORMS
 from understudy.release.identifiers import EMBEDDED, forbidden_identifiers, refuse_names
-from understudy.release.map_copies import RealMaps
 from understudy.release.numbers import RealNumbers
 from understudy.release.policy import RealCheck
+from understudy.release.weights import TENSORS, numbers_of
 from understudy.report.reading import read_arrays
 
 BLOCK = 8  # side of a patch
@@ -86,7 +88,7 @@ def compare_with_real(folder: Path, forms: Sequence[str], real: Cohort, rule: Re
     forbidden, files = forbidden_identifiers(real), sorted(file for file in folder.rglob("*") if file.is_file())
     known = KNOWN.union(*(FORMS[name].suffixes for name in forms))
     for file in files:
-        if file.suffix not in known:
+        if file.suffix not in known and _name(file, folder) != TENSORS:
             raise UnderstudyError(f"release is refused: {_name(file, folder)} is of a kind that is not looked into")
     searched = refuse_names(folder, forbidden)
     images, near = _compare_forms(folder, forms, real, rule)
@@ -140,7 +142,7 @@ class RealImages:
 
     def same_maps(self, labels: np.ndarray) -> int:
         """Count the label maps (n, *S) that are as good as equal to a real one."""
-        return 0 if self._maps is None else self._maps.copies(labels)
+        return 0 if self._maps is None else int((self._maps.copied(labels) >= 0).sum())
 
     def _with_patch(self, levels: np.ndarray) -> int:
         if min(levels.shape[1:]) < BLOCK or not len(self._patches):
@@ -217,6 +219,8 @@ def _refuse_numbers(folder: Path, files: Sequence[Path], numbers: RealNumbers) -
         else:
             found = file.suffix in TEXTS and numbers.in_file(file)
         _refuse(int(found), "row of pixels", f"{_name(file, folder)} (its numbers)")
+    if (folder / TENSORS).exists():
+        _refuse(int(any(map(numbers.in_stream, numbers_of(folder)))), "row of pixels", f"{TENSORS} (its numbers)")
 
 
 def _compare_arrays(arrays: dict[str, np.ndarray], images: RealImages, rule: RealCheck, where: str) -> float:

@@ -1,14 +1,15 @@
 """The evidence set of a release: what results folders say about a synthetic cohort, and whose evidence it is.
 
 Every folder is about the one cohort that is released, or about what that cohort was before copies were screened out of
-it; an audit of a detector is about no synthetic cohort and counts for the one that is released. A cohort's id is a hash
+it, or, where weights are asked for, about a fresh cohort (weights.py); an audit of a detector is about no synthetic
+cohort and counts for the one that is released. A cohort's id is a hash
 of its content, so older evidence is about another id. Refused, also with an override, because the numbers would be
 another cohort's: evidence about other or several cohorts, against another real cohort than the generator saw, and
 INTERNAL folders. **Checked** in tests/release/test_evidence.py.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from understudy.core.cohort import Cohort
@@ -17,7 +18,9 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result, read_results
 from understudy.data.pseudonym import PUBLIC_KEY
 from understudy.data.seal import sealed_by, vouching_key
+from understudy.evaluation.privacy.attacks import ON_WEIGHTS
 from understudy.release.screening_log import COPY_DETECTION, matchers_used, screenings
+from understudy.release.weights import AskedWeights
 from understudy.report.reading import Folder, cohort_ids, read_folders
 
 INTERNAL = "internal"
@@ -33,10 +36,22 @@ class EvidenceSet:
     screened: bool  # whether copies were screened out
     facts: list[Result]  # counts of the cohort
     screened_by: frozenset[str] | None = frozenset()  # matchers of every screening; None where one is not recorded
+    fresh: Sequence[Folder] = ()  # about a cohort drawn anew from the weights that are asked for
+    weights: str = ""  # first digits of their SHA-256; "" where none are asked for
+
+    @property
+    def folders(self) -> list[Folder]:
+        """All folders, each once."""
+        return [*self.released, *(self.before if self.screened else []), *self.fresh]
 
     def results(self, about: str) -> list[tuple[str, Result]]:
-        """Return (kind of evidence, result) of all that is known about the cohort released, or before screening."""
-        folders = self.released if about == "released" else self.before
+        """Return (kind of evidence, result) of what is known of the cohort released, before screening, or fresh."""
+        folders = {"released": self.released, "before": self.before, "fresh": self.fresh}[about]
+        if self.weights:
+            return [*self._results(folders), *white_box(self.folders, self.weights)]
+        return self._results(folders)
+
+    def _results(self, folders: Sequence[Folder]) -> list[tuple[str, Result]]:
         found = [(folder.section, result) for folder in folders for result in folder.results]
         found += [(folder.section, result) for folder in folders for result in _settings(folder)]
         return [*found, *(("cohort", fact) for fact in self.facts), (COPY_DETECTION, self._independent_judgement())]
@@ -53,8 +68,27 @@ class EvidenceSet:
         return Result(name, int(free), note=f"screened by {', '.join(sorted(self.screened_by))}")
 
 
-def open_evidence_set(cohort: Cohort, evidence: Sequence[Path]) -> EvidenceSet:
-    """Read the evidence about a cohort that asks for release.
+def white_box(folders: Sequence[Folder], weights: str) -> list[tuple[str, Result]]:
+    """Return what attacks on weights found, by names without that of the attack; those on other weights are left out.
+
+    An evaluation names the weights that an attack queried by the first digits of their SHA-256.
+    """
+    found = []
+    for folder in folders:
+        for name in ON_WEIGHTS:
+            queried = str(folder.provenance.get("inputs", {}).get(f"score_query.{name}", ""))
+            own = f"privacy.attack.{name}."
+            if queried.partition(".")[0] == weights:
+                found += [
+                    (folder.section, replace(r, name=f"weights.white_box.{r.name.removeprefix(own)}"))
+                    for r in folder.results
+                    if r.name.startswith(own)
+                ]
+    return found
+
+
+def open_evidence_set(cohort: Cohort, evidence: Sequence[Path], asked: AskedWeights | None = None) -> EvidenceSet:
+    """Read the evidence about a cohort that asks for release, and about a fresh one where weights are asked for.
 
     Raises:
         UsageError: a real cohort, no evidence, or a folder named twice.
@@ -65,6 +99,7 @@ def open_evidence_set(cohort: Cohort, evidence: Sequence[Path]) -> EvidenceSet:
     earlier = before_screening(cohort)
     ours: list[Path] = []
     theirs: list[Path] = []
+    anew: list[Path] = []
     for path in map(Path, evidence):
         _refuse_internal(path)
         about = cohort_ids(read_results(path)[1], "synthetic")
@@ -72,6 +107,8 @@ def open_evidence_set(cohort: Cohort, evidence: Sequence[Path]) -> EvidenceSet:
             ours.append(path)
         elif about == earlier:
             theirs.append(path)
+        elif asked and about == asked.fresh.id:
+            anew.append(path)
         else:
             raise UnderstudyError(_foreign(path, about, cohort))
     if not ours:
@@ -79,10 +116,11 @@ def open_evidence_set(cohort: Cohort, evidence: Sequence[Path]) -> EvidenceSet:
             f"evidence about the cohort {cohort.path.name} ({cohort.id}) was expected, found none: name folders that "
             "`understudy evaluate` wrote about it with --evidence"
         )
-    released, before = read_folders(ours), read_folders(theirs) if theirs else []
-    real = _one_real(cohort, [*released, *before])
+    released, before, fresh = (read_folders(paths) if paths else [] for paths in (ours, theirs, anew))
+    real = _one_real(cohort, [*released, *before, *fresh])
     screened = earlier is not None
-    return EvidenceSet(real, released, before if screened else released, screened, facts(cohort), matchers_used(cohort))
+    before, weights = before if screened else released, asked.weights.digest if asked else ""
+    return EvidenceSet(real, released, before, screened, facts(cohort), matchers_used(cohort), fresh, weights)
 
 
 def open_real(path: Path, known: EvidenceSet, option: str, measured: str) -> Cohort:
@@ -102,21 +140,23 @@ def open_real(path: Path, known: EvidenceSet, option: str, measured: str) -> Coh
     return original
 
 
-def count_seals(cohort: Cohort, known: EvidenceSet, key: bytes | None, at_hand: bytes | None) -> tuple[int, int]:
+def count_seals(
+    cohorts: Sequence[Cohort], known: EvidenceSet, key: bytes | None, at_hand: bytes | None
+) -> tuple[int, int]:
     """Return how many seals are those of the real cohort's key, and how many there should be.
 
-    Sealed are the cohort (where ``key`` is the one that everybody knows, also with the key ``at_hand``), results
-    folders and screenings.
+    Sealed are the cohorts, the one to be released first (where ``key`` is the one that everybody knows, also with the
+    key ``at_hand``), results folders and screenings.
 
     Raises:
         UnderstudyError: one of them was changed after it was sealed.
     """
-    vouched = vouching_key(cohort, at_hand)
-    folders = [*known.released, *(known.before if known.screened else [])]
-    sealed = [key is not None and sealed_by(folder.path, [key]) is not None for folder in folders]
-    where = f"a screening in {cohort.path}/cohort.json"
-    sealed += [key is not None and entry.is_sealed_by(key, where) for entry in screenings(cohort)]
-    sealed.append(key is not None and vouched in ({key, at_hand} - {None} if key == PUBLIC_KEY else {key}))
+    vouched = [vouching_key(cohort, at_hand) for cohort in cohorts]
+    sealed = [key is not None and sealed_by(folder.path, [key]) is not None for folder in known.folders]
+    where = f"a screening in {cohorts[0].path}/cohort.json"
+    sealed += [key is not None and entry.is_sealed_by(key, where) for entry in screenings(cohorts[0])]
+    either = {key, at_hand} - {None} if key == PUBLIC_KEY else {key}
+    sealed += [key is not None and one in either for one in vouched]
     return sum(sealed), len(sealed)
 
 

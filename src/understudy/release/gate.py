@@ -17,6 +17,7 @@ from understudy.data.pseudonym import ENVIRONMENT
 from understudy.release.policy import Bound, Limit, Policy
 
 Known = Sequence[tuple[str, Result]]
+WHEN = {"before": " of the cohort before screening", "fresh": " of fresh samples"}
 WORDS = {"value": "", "low": "lower end of ", "high": "upper end of ", "n": "n of "}
 
 
@@ -36,7 +37,7 @@ class KnownResults(Protocol):
     """What is known of a cohort: an evidence set, or a simulated one."""
 
     def results(self, about: str) -> list[tuple[str, Result]]:
-        """Return (kind of evidence, result) of the cohort released, or of what it was before screening."""
+        """Return (kind of evidence, result) of the cohort released, of it before screening, or of fresh samples."""
 
 
 class Sealed(Protocol):
@@ -48,20 +49,29 @@ class Sealed(Protocol):
 
 
 def all_checks(
-    policy: Policy, known: KnownResults, label_source: str | None, seals: Sealed, compared: bool
+    policy: Policy, known: KnownResults, label_source: str | None, seals: Sealed, compared: bool, weights: bool = False
 ) -> list[Check]:
-    """Make every check of a policy, in the order in which they are told."""
+    """Make every check of a policy, in the order in which they are told; those of ``weights`` where they are asked."""
     return [
         *check_limits(policy, known),
         check_labels(policy, label_source),
         check_seals(policy, seals.sealed, seals.of, seals.key),
         check_real(policy, compared),
+        *(check_weights(policy, known) if weights else []),
     ]
 
 
 def check_limits(policy: Policy, known: KnownResults) -> list[Check]:
     """Hold each measured limit of a policy against an evidence set."""
     return [_check_limit(limit, known.results(limit.about)) for limit in policy.limits]
+
+
+def check_weights(policy: Policy, known: KnownResults) -> list[Check]:
+    """Hold each limit of a policy for a generator's weights against an evidence set."""
+    if policy.weights is None:
+        why = "A policy that says nothing of weights was not made for them: they cannot be called back."
+        return [Check("weights", "limits for weights in the policy", "none: it lets no weights out", False, "", why)]
+    return [_check_limit(limit, known.results(limit.about)) for limit in policy.weights.limits]
 
 
 def check_labels(policy: Policy, label_source: str | None) -> Check:
@@ -125,7 +135,7 @@ def _check_limit(limit: Limit, known: Known) -> Check:
     broken = not unknown and not all(_within(limit, r, bound) for _, r in held)
     told = [f"{r.name} {_said(r, limit.take)}" for _, r in named]
     if lacking:
-        when = " of the cohort before screening" if limit.about == "before" else ""
+        when = WHEN.get(limit.about, "")
         told.insert(0, f"no evidence: {', '.join(lacking)} was not measured{when}")
     holds = not broken and not (lacking and limit.required)
     return Check(limit.name, asked, "; ".join(told), holds, ", ".join(sorted({kind for kind, _ in held})), limit.why)

@@ -6,6 +6,7 @@
       cohort/ ...          the de-identified cohort (deidentify.py), in each form that was asked for (formats/)
       evidence/KIND/       results.json, tables, curves, histograms, images of synthetic cases
       evidence/before-screening/KIND/results.json
+      evidence/fresh-samples/KIND/results.json, weights/ ...    where weights were asked for (weights.py)
       report/report.html   the PUBLIC edition, drawn from the evidence in this bundle alone
       policy.yaml          the limits, as they were
       gate.json            each limit with what was found, and what is needed to judge again
@@ -41,6 +42,7 @@ from understudy.release.public import write_public
 from understudy.release.recipient import checked_licence, licence_of, write_recipient_files
 from understudy.release.recompute import refuse_other_numbers
 from understudy.release.signature import SIGNATURE, Signer, open_signer
+from understudy.release.weights import FRESH, AskedWeights, refuse_others, write_weights
 from understudy.report import write_report
 from understudy.report.reading import Folder, folder_hash
 
@@ -58,6 +60,7 @@ def release_cohort(
     formats: Sequence[str] = ("folder",),
     sign: Path | None = None,
     licence: str | None = None,
+    weights: AskedWeights | None = None,
 ) -> Path:
     """Write a bundle, or refuse and say which limits do not hold; a finished bundle is not made twice.
 
@@ -65,35 +68,43 @@ def release_cohort(
     folder of the real cohort behind it, that the bundle is compared with. ``policy`` is the file of the limits
     (default: the shipped one), ``override`` why the cohort is released although limits do not hold, which is written
     into the bundle. The cohort is stored in each of ``formats``, out of ``FORMS``, under a ``licence`` (recipient.py).
-    ``sign`` is the file of the private key that signs the bundle (signature.py).
+    ``sign`` is the file of the private key that signs the bundle (signature.py). ``weights`` are of the generator, to
+    be released with its cohort (weights.py), which no ``override`` lets out.
 
     Raises:
-        UsageError: a wrong policy, form or key, cohorts of wrong kinds, an empty reason, ``out`` holds something else.
+        UsageError: a wrong policy, form or key, cohorts of wrong kinds, an empty reason, ``out`` holds something else,
+            weights of another generator.
         UnderstudyError: evidence missing, older or of others, a limit that does not hold, something real in the bundle.
     """
     forms, licence = known_forms(formats), checked_licence(licence)
     source, limits = Cohort.open(cohort), read_policy(policy)
     for name in forms:
         FORMS[name].refuse(source)
-    known = open_evidence_set(source, evidence)
+    if weights is not None:
+        _refuse_weights(source, weights, override)
+    known = open_evidence_set(source, evidence, weights)
     signer = None if sign is None else open_signer(Path(sign), Path(out))
     said = {"licence": licence, "source_licence": None if real is None else licence_of(Cohort.open(real))}
-    provenance = _request(source, known, limits, real is not None, override, forms, signer, said)
+    provenance = _request(source, known, limits, real is not None, override, forms, signer, said, weights)
     if finished(out, MANIFEST, provenance):
         return Path(out)
     key = key_at_hand(None, Path(out))
-    refuse_changed(source, [*([None] if source.kind == "synthetic" else []), *([key] if key else [])])
+    cohorts = [source, *([weights.fresh] if weights else [])]
+    for one in cohorts:
+        refuse_changed(one, [*([None] if one.kind == "synthetic" else []), *([key] if key else [])])
     original = _open_real(real, source, known, key) if real is not None else None
     if original is not None:
         refuse_other_numbers(known.released, source, original)
     theirs = key if original is None else key_of(original, key)
-    sealed, of = count_seals(source, known, theirs, key)
+    sealed, of = count_seals(cohorts, known, theirs, key)
     seals = SealCount(sealed=sealed, of=of, key=theirs is not None)
-    checks = all_checks(limits.policy, known, source.label_source, seals, original is not None)
+    checks = all_checks(limits.policy, known, source.label_source, seals, original is not None, weights is not None)
     refuse(source, checks, override)
     with output_folder(out) as folder:
         released = _write_cohort(folder, source, forms, provenance)
-        write_recipient_files(folder, released, forms, licence, said["source_licence"])
+        write_recipient_files(folder, released, forms, licence, said["source_licence"], weights is not None)
+        if weights is not None:
+            write_weights(folder, weights.weights)
         _write_evidence(folder, source, known, limits)
         rule = limits.policy.real_check
         compared = compare_with_real(folder, forms, original, rule) if original is not None else None
@@ -141,14 +152,24 @@ def _request(
     forms: Sequence[str],
     signer: Signer | None,
     licences: dict[str, str | None],
+    weights: AskedWeights | None,
 ) -> Provenance:
     """Return the request; evidence by the hash of its public part."""
-    inputs = {"cohort": source.id, "real": known.real}
-    both = [*known.released, *(known.before if known.screened else [])]
-    inputs |= {f"evidence.{i}.{f.section}": folder_hash(f.path, public=True)[:16] for i, f in enumerate(both)}
+    inputs = {"cohort": source.id, "real": known.real} | ({"fresh": weights.fresh.id} if weights else {})
+    inputs |= {f"evidence.{i}.{f.section}": folder_hash(f.path, public=True)[:16] for i, f in enumerate(known.folders)}
     config = {"generator": source.generator, "policy": limits.digest, "compared": compared, "override": why}
     config |= {"made_by": str(source.provenance.get("command", "not recorded")), "signer": signer and signer.public}
+    config |= {"weights": weights.weights.digest} if weights else {}
     return Provenance("release", config | {"formats": list(forms), **licences}, 0, inputs)
+
+
+def _refuse_weights(source: Cohort, weights: AskedWeights, override: str | None) -> None:
+    if override is not None:
+        raise UsageError(
+            "--override lets no weights out, which cannot be called back and draw without end: leave --weights out, or "
+            "bring the evidence that its limits ask for"
+        )
+    refuse_others(source, weights)
 
 
 def _open_real(real: Path, source: Cohort, known: EvidenceSet, key: bytes | None) -> Cohort:
@@ -182,6 +203,8 @@ def _write_evidence(folder: Path, source: Cohort, known: EvidenceSet, limits: Po
         write_public(one, written[-1], source)
     for one in known.before if known.screened else ():  # its pictures may show what was screened out
         write_public(one, _place(one, folder / "evidence" / BEFORE), source, results_alone=True)
+    for one in known.fresh:
+        write_public(one, _place(one, folder / "evidence" / FRESH), source, results_alone=True)
     write_report(written, folder / "report")
     (folder / "policy.yaml").write_bytes(limits.content)
 

@@ -5,7 +5,8 @@
 A limit names numbers by the pattern of their name, so that new evidence is held against it without a change here.
 Further names that a limit may ask for: ``cohort.subjects`` and ``cohort.cases`` (counts),
 ``screening.independent_judgement`` (1 where the cohort was judged by matchers that took no part in its screening),
-``setting.KIND.KEY`` (a number among the settings of ``evaluate KIND``).
+``setting.KIND.KEY`` (a number among the settings of ``evaluate KIND``), and where weights are asked for
+``weights.white_box.auc`` (and ``.p``, ``.risk``: the attack on exactly these weights).
 **Checked** in tests/release/test_policy.py.
 """
 
@@ -52,7 +53,7 @@ class Limit(_Part):
     name: str = Field(min_length=1)  # what a person calls it
     result: Name | tuple[Name, ...] = Field(min_length=1)
     take: Take = "value"  # what of the result is compared: its value, an end of its interval, or n
-    about: Literal["released", "before"] = "released"  # or what the cohort was before its copies were screened out
+    about: Literal["released", "before", "fresh"] = "released"  # or before screening, or drawn anew from the weights
     at_most: Number | Bound | None = None  # this or ``at_least``
     at_least: Number | None = None
     required: bool = Field(default=True, strict=True)
@@ -97,8 +98,15 @@ class Seals(_Part):
     )
 
 
+class WeightsRule(_Part):
+    """What is asked beside all other limits where the generator's weights are to be released (weights.py)."""
+
+    limits: tuple[Limit, ...] = Field(min_length=1)
+    why: str = Sentence
+
+
 class Policy(_Part):
-    """All limits; names of limits differ."""
+    """All limits; names of limits differ. A policy without limits for weights lets none out."""
 
     name: str = Field(min_length=1)
     why: str = Sentence
@@ -106,10 +114,11 @@ class Policy(_Part):
     label_sources: LabelSources
     real_check: RealCheck
     seals: Seals = Seals()
+    weights: WeightsRule | None = None
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Policy":
-        found = [limit.name for limit in self.limits]
+        found = [limit.name for limit in (*self.limits, *(self.weights.limits if self.weights else ()))]
         if len(set(found)) != len(found):
             raise ValueError("each limit needs a name of its own")
         return self

@@ -23,6 +23,8 @@ from understudy.release.policy import PolicyFile
 from understudy.release.public import write_public
 from understudy.release.recipient import recipient_files
 from understudy.release.signature import SIGNATURE
+from understudy.release.weights import FILES as WEIGHTS
+from understudy.release.weights import FRESH
 from understudy.report import write_report
 from understudy.report.reading import read_arrays
 
@@ -36,8 +38,8 @@ def foreign_files(manifest: Manifest) -> list[str]:
     """Return which files of a bundle no release writes: beside its own, those of its forms, evidence and report."""
     forms = [FORMS[name] for name in manifest.formats if name in FORMS]  # others are refused
     suffixes = {form.folder: form.suffixes for form in forms}
-    wrong = []
-    for name in sorted({*manifest.files} - {*OWN}):
+    wrong, further = [], WEIGHTS if manifest.provenance.config.get("weights") else ()
+    for name in sorted({*manifest.files} - {*OWN, *further}):
         folder, inside, file = name.partition("/")
         of_form = Path(file).suffix in suffixes.get(folder, ()) and (folder != FOLDER or file in FILES)
         if name in (MANIFEST, SIGNATURE) or not inside or not (folder in REBUILT or of_form):
@@ -72,18 +74,18 @@ def differences(
     return [f"{name} is not what comes out of the rest of the bundle" for name in wrong], redrawn
 
 
-def _asked(cohort: Cohort) -> tuple[list[str], str | None, str | None]:
-    """Return the forms that a release was asked for, its licence and that of its source data."""
+def _asked(cohort: Cohort) -> tuple[list[str], str | None, str | None, bool]:
+    """Return the forms that a release was asked for, its licence, that of its source data, and whether with weights."""
     config = cohort.provenance["config"]
     found = [config.get(name) for name in ("licence", "source_licence")]
     own, source = (one if isinstance(one, str) else None for one in found)
-    return [str(name) for name in config.get("formats", [])], own, source
+    return [str(name) for name in config.get("formats", [])], own, source, "weights" in config
 
 
 def _write_evidence(made: Path, bundle: Path, cohort: Cohort, known: EvidenceSet) -> None:
-    for folder in {one.path: one for one in [*known.released, *known.before]}.values():
+    for folder in known.folders:
         place = folder.path.relative_to(bundle)
-        write_public(folder, made / place, cohort, results_alone=BEFORE in place.parts)
+        write_public(folder, made / place, cohort, results_alone=bool({BEFORE, FRESH} & {*place.parts}))
 
 
 def _compared(made: Path, bundle: Path, part: str) -> tuple[list[str], bool]:

@@ -56,6 +56,14 @@ NumPy alone:
     images = np.load("BUNDLE/cohort/images.npy", mmap_mode="r")
     labels = np.load("BUNDLE/cohort/labels.npy", mmap_mode="r")
 """
+GENERATOR = """
+Further cases, drawn by the generator (PyTorch; a seed gives the same cases again; nothing was measured of them):
+
+    import understudy as us
+    generator = us.load_generator("BUNDLE")
+    made = generator.sample(8, seed=1)
+    made.images, made.labels
+"""
 
 
 def checked_licence(licence: str | None) -> str | None:
@@ -74,19 +82,22 @@ def licence_of(real: Cohort) -> str | None:
 
 
 def recipient_files(
-    bundle: Path, released: Cohort, forms: Sequence[str], licence: str | None, source: str | None
+    bundle: Path, released: Cohort, forms: Sequence[str], licence: str | None, source: str | None, weights: bool = False
 ) -> dict[str, str]:
-    """Return README.md and croissant.json, with the licence of the release and that of its source data, if known."""
+    """Return README.md and croissant.json, with the licence of the release and that of its source data, if known.
+
+    ``weights`` says whether those of the generator are in the bundle.
+    """
     about = croissant(bundle, released, forms, _address(licence or source))
-    told = readme(released, forms, licence_told(licence, source))
+    told = readme(released, forms, licence_told(licence, source), weights)
     return {"README.md": told, "croissant.json": json.dumps(about, indent=1) + "\n"}
 
 
 def write_recipient_files(
-    bundle: Path, released: Cohort, forms: Sequence[str], licence: str | None, source: str | None
+    bundle: Path, released: Cohort, forms: Sequence[str], licence: str | None, source: str | None, weights: bool = False
 ) -> None:
     """Write :func:`recipient_files` into a bundle."""
-    for name, content in recipient_files(bundle, released, forms, licence, source).items():
+    for name, content in recipient_files(bundle, released, forms, licence, source, weights).items():
         (bundle / name).write_text(content, encoding="utf-8")
 
 
@@ -103,7 +114,7 @@ def _address(licence: str | None) -> str:
     return licence if licence.startswith("https:") else f"https://spdx.org/licenses/{licence}"
 
 
-def readme(released: Cohort, forms: Sequence[str], licence: str) -> str:
+def readme(released: Cohort, forms: Sequence[str], licence: str, weights: bool = False) -> str:
     """Return README.md."""
     parts = ["images"] * (released.images is not None) + ["label maps"] * (released.labels is not None)
     lines = [
@@ -117,6 +128,7 @@ def readme(released: Cohort, forms: Sequence[str], licence: str) -> str:
         "## What is here",
         "",
         *(f"- `{FORMS[form].folder}/`: {FORMS[form].holds}" for form in forms),
+        *(["- `weights/`: the generator that drew them, to draw further cases; see below"] if weights else []),
         "- `card.md`, `evidence/`, `report/`: what was measured. `manifest.json`: the hash of every file",
         "- `croissant.json`: this data set described for search engines and libraries",
         "",
@@ -125,7 +137,7 @@ def readme(released: Cohort, forms: Sequence[str], licence: str) -> str:
         *_facts(released),
         "",
         "## Load it",
-        _code(released, forms).rstrip(),
+        (_code(released, forms) + (GENERATOR if weights else "")).rstrip(),
         "",
     ]
     return "\n".join(lines)

@@ -187,7 +187,7 @@ def _limit(evidence: CaseEvidence, cohort: Cohort, name: str, value: float | str
 
 
 def privacy_rejections(evidence: CaseEvidence, cohort: Cohort, thresholds: Thresholds) -> Rejections:
-    """Reject the cases that ``evaluate privacy`` flagged as nearer to a training case than cases of non-members are.
+    """Reject the cases that ``evaluate privacy`` flagged, their image or their label map: too near to a training case.
 
     Its own threshold decides. Raises UnderstudyError where the folder is not whole, or gives no verdict on the cohort.
     """
@@ -203,6 +203,9 @@ def privacy_rejections(evidence: CaseEvidence, cohort: Cohort, thresholds: Thres
         if evidence.number(row, "flagged"):
             score = evidence.number(row, "r") if "r" in row else None
             reasons[row["synthetic_case"]] = [Rejection(evidence.kind, "flagged", score, limit)]
+        if row.get("label_map_flagged") and evidence.number(row, "label_map_flagged"):
+            copied = Rejection(evidence.kind, "label map flagged", None, None)
+            reasons[row["synthetic_case"]] = [*reasons.get(row["synthetic_case"], []), copied]
     matchers = ",".join(map(str, evidence.provenance.get("config", {}).get("matchers", [])))
     data = [
         {**one, "matchers": matchers}

@@ -34,6 +34,7 @@ from understudy.release.policy import PolicyFile, read_policy
 from understudy.release.rebuild import differences, foreign_files
 from understudy.release.screening_log import matchers_used, screenings
 from understudy.release.signature import SIGNATURE, SIGNATURE_BYTES, is_signed_by, read_public_key
+from understudy.release.weights import FRESH, weights_disagreements
 from understudy.report.reading import cohort_ids, read_folders
 
 T = TypeVar("T")
@@ -45,6 +46,7 @@ MAX_TOLD = 5  # of what is wrong, in a message
 class _Opened:
     """The parts of a bundle whose files have their hashes."""
 
+    bundle: Path
     manifest: Manifest
     gate: GateFile
     cohorts: list[Cohort]  # the same, of each form
@@ -78,19 +80,18 @@ def verify_bundle(bundle: Path, key: Path | None = None, against: Path | None = 
             f"{bundle} is whole, and was released over its policy: {len(failed)} limits do not hold "
             f"({', '.join(failed)}). Reason given: {manifest.override}"
         )
-    policy = opened.limits.policy
+    policy, known = opened.limits.policy, opened.known
+    held = f" It holds the weights of its generator ({known.weights}): of a sampler alone." if known.weights else ""
     told = [
         f"{len(manifest.files)} files have their hashes; every limit of the policy holds. The policy calls itself "
-        f"{policy.name!r} and is {opened.limits.origin}.",
+        f"{policy.name!r} and is {opened.limits.origin}.{held}",
         _signed(bundle, manifest, public),
         f"{_sealed(bundle, manifest)} {made}",
     ]
     if against is not None:
         rule, forms = policy.real_check, manifest.formats
         with _as_refusals("against the real cohort", requests=True):
-            told.append(
-                compare_again(bundle, opened.cohorts[0], against, opened.known, rule, forms, opened.gate.compared)
-            )
+            told.append(compare_again(bundle, opened.cohorts[0], against, known, rule, forms, opened.gate.compared))
     return "\n".join(told)
 
 
@@ -143,13 +144,15 @@ def _open(bundle: Path, manifest: Manifest) -> _Opened:
     for cohort in cohorts:
         refuse_changed(cohort, [None])
     limits = read_policy(bundle / "policy.yaml")
-    return _Opened(manifest, gate, cohorts, limits, _evidence_set(bundle, cohorts[0], gate.known))
+    weights = str(manifest.provenance.config.get("weights", ""))
+    return _Opened(bundle, manifest, gate, cohorts, limits, _evidence_set(bundle, cohorts[0], gate.known, weights))
 
 
-def _evidence_set(bundle: Path, cohort: Cohort, known: KnownFacts) -> EvidenceSet:
+def _evidence_set(bundle: Path, cohort: Cohort, known: KnownFacts, weights: str) -> EvidenceSet:
     """Read the evidence in a bundle; what the cohort tells of its screenings is read there."""
     evidence, earlier = bundle / "evidence", before_screening(cohort)
-    released = read_folders(sorted(path for path in evidence.glob("*") if path.name != BEFORE))
+    released = read_folders(sorted(path for path in evidence.glob("*") if path.name not in (BEFORE, FRESH)))
+    anew = sorted((evidence / FRESH).glob("*"))
     first = sorted((evidence / BEFORE).glob("*")) if earlier is not None else []
     before = read_folders(first) if first else []
     return EvidenceSet(
@@ -159,6 +162,8 @@ def _evidence_set(bundle: Path, cohort: Cohort, known: KnownFacts) -> EvidenceSe
         earlier is not None,
         known.facts,
         matchers_used(cohort),
+        read_folders(anew) if anew else [],
+        weights,
     )
 
 
@@ -168,12 +173,14 @@ def _disagreements(opened: _Opened) -> list[str]:
     request, cohort = manifest.provenance, cohorts[0]
     config, inputs = request.config, request.inputs
     by = None if known.screened_by is None else sorted(known.screened_by)
-    sealed = len(known.released) + (len(known.before) if known.screened else 0) + len(screenings(cohort)) + 1
-    compared = gate.compared is not None
-    judged = all_checks(opened.limits.policy, known, cohort.label_source, gate.known.seals, compared)
+    sealed = len(known.folders) + len(screenings(cohort)) + (2 if known.weights else 1)
+    compared, asked = gate.compared is not None, bool(known.weights)
+    judged = all_checks(opened.limits.policy, known, cohort.label_source, gate.known.seals, compared, asked)
     about = {one.path: inputs.get("cohort", "?") for one in known.released}
     about |= {one.path: before_screening(cohort) or "?" for one in known.before if known.screened}
-    evidence = {one.path: one.provenance for one in [*known.released, *known.before]}
+    about |= {one.path: inputs.get("fresh", "?") for one in known.fresh}
+    evidence = {one.path: one.provenance for one in known.folders}
+    anew = {cohort_ids(one.provenance, "synthetic") for one in known.fresh} - {""}
     says = {
         "the cohort's id is not the manifest's": {c.id for c in cohorts} == {manifest.cohort},
         "cohort and manifest tell of different requests": cohort.provenance == request.model_dump(),
@@ -194,6 +201,8 @@ def _disagreements(opened: _Opened) -> list[str]:
         == config.get("override", ""),
         "manifest and request tell different forms or signers": (manifest.formats, manifest.signer)
         == (config.get("formats"), config.get("signer")),
+        "evidence on fresh samples is there, and no weights": asked or not known.fresh,
+        **(weights_disagreements(opened.bundle, cohort, request, anew) if asked else {}),
     }
     return [sentence for sentence, holds in says.items() if not holds]
 
@@ -213,9 +222,7 @@ def _counts_fit(cohort: Cohort, facts: list[Result]) -> bool:
 
 def _rebuilt(bundle: Path, opened: _Opened) -> str:
     """Build again what can be, and say what was, and what is believed."""
-    numbers = sum(
-        len(one.results) for one in {f.path: f for f in [*opened.known.released, *opened.known.before]}.values()
-    )
+    numbers = sum(len(one.results) for one in opened.known.folders)
     made_with, here = opened.manifest.provenance.understudy, code_version()
     believed = (
         f"Not computed again, for want of the real cohort and of networks: {numbers:,} numbers in evidence/, and the "

@@ -1,4 +1,4 @@
-"""White-box score queries: a saved run's discriminator logit, or denoising loss, of images that it may have learned.
+"""White-box score queries: what a saved run tells of images that it may have learned, to who holds it.
 
 For attacks by somebody who holds the generator itself; the attacks and their sources are in
 evaluation/privacy/attacks/membership.py. Each case is scored alone, at its full size and as it is.
@@ -6,6 +6,7 @@ evaluation/privacy/attacks/membership.py. Each case is scored alone, at its full
 levels, drawn as training draws them. Levels and noise are the same for all cases, so that scores differ by the case.
 **Discriminator** (GANs that sample from noise): its logit, of the run's last checkpoint, since snapshots hold no
 discriminator; no augmentation, and the deviation within a minibatch is that within one case, 0.
+**Latent inversion** (the same GANs): inversion.py, with the EMA weights that `sample` uses, and nothing else.
 **Differs** from the published attacks, which choose the noise level on shadow models: all that training draws count.
 **Checked** in tests/synthesis/test_score_query.py (the loss of training; alone as among others; an overfitted run) and
 tests/generators/test_contract.py (every generator has a score query or is refused).
@@ -29,6 +30,7 @@ from understudy.generators.diffusion.diffusion import Diffusion
 from understudy.generators.gan.growing import GrowingGAN
 from understudy.generators.gan.style import StyleGAN
 from understudy.nets.layers import MinibatchStd
+from understudy.synthesis.inversion import latent_inversion
 from understudy.synthesis.runs import Run, open_run
 from understudy.training.checkpoint import latest, load_modules, read_state
 from understudy.training.engine import Engine
@@ -42,16 +44,16 @@ Answer = Callable[[Tensor, Tensor | None], Tensor]
 class RunQuery:
     """A run with a white-box score query."""
 
-    attack: str  # which attack uses it: denoising_loss or discriminator
+    attack: str  # which attack uses it: denoising_loss, latent_inversion or discriminator
     identity: str  # of the weights and the seed that decide its scores
     score: Callable[[Cohort, np.ndarray], np.ndarray]  # (cohort, rows) -> (n,)
 
 
-def open_run_query(path: Path, made: Sequence[Cohort], seed: int) -> RunQuery:
-    """Load a run for its score query; ``made`` are the cohorts that it is said to have made.
+def open_run_queries(path: Path, made: Sequence[Cohort], seed: int) -> list[RunQuery]:
+    """Load a run for its score queries; ``made`` are the cohorts that it is said to have made.
 
-    Raises UsageError where it is not finished, learned from others than a cohort says, or has no score query or
-    checkpoint.
+    A run without a checkpoint has no discriminator to query. Raises UsageError where it is not finished, learned from
+    others than a cohort says, or has no score query.
     """
     run = open_run(path)
     for cohort in made:
@@ -60,12 +62,15 @@ def open_run_query(path: Path, made: Sequence[Cohort], seed: int) -> RunQuery:
                 f"the run {path} learned from others than {cohort.path.name} records (trained_on), so it did not make "
                 "that cohort: name the run it was sampled from"
             )
-    generator = load(path, engine=Engine("fp32"))
+    truncated = run.record["config"].get("truncation_psi", 1.0) != 1.0  # which an attacker would undo
+    generator = load(path, engine=Engine("fp32"), settings={"truncation_psi": 1.0} if truncated else {})
     if isinstance(generator, Diffusion) and not generator.given:
-        return _run_query("denoising_loss", run.digest, generator, denoising_loss(generator, seed), seed)
+        return [_run_query("denoising_loss", run.digest, generator, denoising_loss(generator, seed), seed)]
     if isinstance(generator, GrowingGAN | StyleGAN):
-        weights = _take_discriminator(generator, run)
-        return _run_query("discriminator", weights, generator, lambda x, c: generator.discriminate(x, c)[:, 0], seed)
+        return [
+            _run_query("latent_inversion", run.digest, generator, latent_inversion(generator, seed), seed),
+            *_discriminator_query(generator, run, seed),
+        ]
     raise UsageError(
         f"{path} is a run of {generator.name}{', given label maps' if generator.given else ''}, and attacks query "
         "diffusion models and GANs that sample from noise: leave --generator out"
@@ -91,13 +96,11 @@ def denoising_loss(generator: Diffusion, seed: int) -> Answer:
     return answer
 
 
-def _take_discriminator(generator: GrowingGAN | StyleGAN, run: Run) -> str:
-    """Read the discriminator of a run's last checkpoint; return the hash of the weights."""
+def _discriminator_query(generator: GrowingGAN | StyleGAN, run: Run, seed: int) -> list[RunQuery]:
+    """Return the query of the discriminator of a run's last checkpoint; none where it has no checkpoint."""
     checkpoint = latest(run.path / "checkpoints")
     if checkpoint is None:
-        raise UsageError(
-            f"{run.path} holds no checkpoint, and the discriminator is in no other file: leave --generator out"
-        )
+        return []
     tensors, scalars = read_state(checkpoint)
     load_modules({"d": generator.d}, tensors)
     if "scalars" in scalars:
@@ -105,7 +108,8 @@ def _take_discriminator(generator: GrowingGAN | StyleGAN, run: Run) -> str:
     for module in generator.d.modules():
         if isinstance(module, MinibatchStd):
             module.group = 1
-    return file_hash(checkpoint / "tensors.safetensors")[:16]
+    weights = file_hash(checkpoint / "tensors.safetensors")[:16]
+    return [_run_query("discriminator", weights, generator, lambda x, c: generator.discriminate(x, c)[:, 0], seed)]
 
 
 def _run_query(attack: str, weights: str, generator: Generator, answer: Answer, seed: int) -> RunQuery:

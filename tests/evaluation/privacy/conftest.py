@@ -13,7 +13,7 @@ from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
 from understudy.evaluation.privacy.copies import likeness
-from understudy.evaluation.privacy.copies.cases import SmallCases
+from understudy.evaluation.privacy.copies.cases import SIDES, SmallCases
 from understudy.evaluation.privacy.copies.likeness import affine_bank
 from understudy.evaluation.privacy.copies.registration import blur
 
@@ -48,15 +48,18 @@ def write(tmp_path: Path) -> Write:
 
 
 @pytest.fixture
-def few_maps() -> Callable[[], torch.Tensor]:
+def few_maps() -> Callable[[int], torch.Tensor]:
     """The shifts of the bank alone, to be quick."""
-    whole = affine_bank()
-    shifts = whole[(whole[:, :, :2] == torch.eye(2)).all((1, 2))]
-    return lambda: shifts
+
+    def shifts(dims: int) -> torch.Tensor:
+        whole = affine_bank(dims)
+        return whole[(whole[:, :, :dims] == torch.eye(dims)).all((1, 2))]
+
+    return shifts
 
 
 @pytest.fixture
-def small_bank(monkeypatch: pytest.MonkeyPatch, few_maps: Callable[[], torch.Tensor]) -> None:
+def small_bank(monkeypatch: pytest.MonkeyPatch, few_maps: Callable[[int], torch.Tensor]) -> None:
     """Register from shifts alone, to be quick."""
     monkeypatch.setattr(likeness, "affine_bank", few_maps)
 
@@ -79,9 +82,9 @@ def noise(n: int, seed: int = 0) -> np.ndarray:
 def fields() -> Fields:
     """Return a function that draws independent smooth random fields: what the detector of copies calls cases."""
 
-    def drawn(subjects: int, seed: int, cases: int = 1, channels: int = 1, first: int = 0) -> SmallCases:
+    def drawn(subjects: int, seed: int, cases: int = 1, channels: int = 1, first: int = 0, dims: int = 2) -> SmallCases:
         draw = torch.Generator().manual_seed(seed)
-        images = blur(torch.randn((subjects * cases, channels, 64, 64), generator=draw), 1 / 16)
+        images = blur(torch.randn((subjects * cases, channels, *[SIDES[dims]] * dims), generator=draw), 1 / 16)
         whose = torch.arange(first, first + subjects).repeat_interleave(cases)
         return SmallCases((images / images.std() / 3).clamp(-1, 1), None, whose)
 

@@ -14,8 +14,9 @@ def test_each_case_is_shown_equally_often_and_fewer_times_of_many(cases: int, up
     assert PrivacyConfig(updates=7).updates_for(cases) == 7
 
 
-def test_all_matchers_and_attacks_are_asked_for() -> None:
-    assert (PrivacyConfig().matchers, PrivacyConfig().attacks) == (MATCHERS, tuple(ATTACKS))
+def test_all_matchers_and_attacks_are_asked_for_but_the_slow_one() -> None:
+    assert PrivacyConfig().matchers == MATCHERS
+    assert set(ATTACKS) - set(PrivacyConfig().attacks) == {"latent_inversion"}
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from understudy.core.cohort import Cohort
 from understudy.evaluation.nearest import Nearest
 from understudy.evaluation.privacy import judgement
 from understudy.evaluation.privacy.calibration import ReferenceScores
 from understudy.evaluation.privacy.config import PrivacyConfig
+from understudy.evaluation.privacy.copies import lesions
+from understudy.evaluation.privacy.copies.transforms import available
 from understudy.evaluation.privacy.judgement import (
     CopyDetectors,
     judge_by_r,
@@ -24,6 +27,8 @@ from understudy.evaluation.privacy.judgement import (
 Write = Callable[..., Path]
 CONFIG = PrivacyConfig(matchers=("pixels", "patches"), false_positive_rate=0.1, bootstrap=100, audit_copies=10,
                        audit_low_prevalence=2, audit_among=20)  # fmt: skip
+
+RARE = {"false_positive_rate": 0.001}
 
 pytestmark = pytest.mark.usefixtures("small_bank")
 
@@ -110,7 +115,7 @@ def test_by_r_alone() -> None:
     assert made.scores.flagged.tolist() == [True, False, True]
     assert made.scores.case.tolist() == [4, 5, 6]
     assert made.scores.p == pytest.approx([1 / 11, 9 / 11 + 1 / 11, 1 / 11])
-    assert made.skipped == ["the matchers patches: they match images of two dimensions"]
+    assert made.skipped == ["the matchers patches: 5 real subjects are needed to calibrate them"]
     few = judge_by_r(nearest, ReferenceScores(np.arange(8) / 9, np.arange(8) % 4, ""), CONFIG, 0)
     assert few.scores is None and few.threshold is None
 
@@ -124,6 +129,38 @@ def test_label_maps_that_repeat_are_flagged(write: Write) -> None:
     assert not isinstance(made, str) and made.scores is not None
     assert made.scores.flagged[2] and made.scores.case[2] == 11
     assert made.scores.flagged.sum() <= 4
+
+
+def test_label_maps_as_good_as_equal_are_flagged_whatever_unseen_subjects_show(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = cohort(write, 20, 30, 0)
+    monkeypatch.setattr(judgement, "RealMaps", lambda maps: lesions.RealMaps(maps, 16))
+    assert real.images is not None
+    cases = images(8, 1)
+    cases[3] = real.images[4]
+    flagged = judge_maps(
+        real, Cohort.open(write("synthetic", cases)), real.rows("train"), CONFIG.model_copy(update=RARE), 0
+    )
+    assert not isinstance(flagged, str) and flagged.scores is not None
+    assert flagged.scores.flagged.tolist() == [i == 3 for i in range(8)] and flagged.scores.case[3] == 4
+
+
+def test_volumes_are_judged_by_the_detector(write: Write) -> None:
+    drawn = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(14, 2, 12, 16, 12)), (0, 0, 1, 1, 1))
+    volumes = (128 + 127 * drawn / np.abs(drawn).max()).astype(np.uint8)
+    splits = ["train"] * 6 + ["control"] * 4
+    real = Cohort.open(write("real", volumes[:10], kind="real", label_source="patient", splits=splits))
+    shown = volumes[9:13].copy()
+    shown[1] = volumes[2, :, ::-1, :, ::-1].transpose(0, 3, 2, 1)
+    config = PrivacyConfig(bootstrap=100, matchers=("pixels", "whole"), false_positive_rate=0.1)
+    detector = CopyDetectors(real, config, 0).of(real.rows("train"))
+    assert detector is not None and detector.reference_set.encoder is None
+    found = judge_images(Cohort.open(write("synthetic", shown)), detector)
+    assert found.scores is not None and found.scores.flagged[1] and found.scores.case[1] == 2
+    assert found.skipped == []
+    made = settings(real, 6, config)
+    assert len(made.transformations) == len(available(2, 3)) - 1
 
 
 def test_label_maps_are_skipped_for_a_reason(write: Write) -> None:

@@ -60,7 +60,7 @@ def test_two_readers_by_hand() -> None:
     assert results["reader.fooled"].value == pytest.approx(0.30)
     assert results["reader.auc"].value == pytest.approx((0.70 + 0.65) / 2)  # both readers: (se + sp) / 2
     whole = over_readers(areas(real=RATINGS[:, :10], synthetic=RATINGS[:, 10:]))
-    assert (results["reader.auc"].low, results["reader.auc"].high) == pytest.approx(whole.interval())
+    assert (results["reader.auc"].low, results["reader.auc"].high) == pytest.approx(whole.interval_of_share())
     assert "not shown" in results["reader.equivalence_p"].note and "0.5 +- 0.1" in results["reader.equivalence_p"].note
     z = stats.norm.ppf
     rates = [(8.5 / 11, 4.5 / 11), (6.5 / 11, 3.5 / 11)]

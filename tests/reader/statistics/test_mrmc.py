@@ -83,9 +83,18 @@ def test_by_hand() -> None:
         compare(Averages(np.zeros((1, 2)), np.zeros((1, 2, 1, 2))))
 
 
+def test_a_share_has_the_interval_of_its_logit() -> None:
+    low, high = Estimate(0.9, 0.03, float("inf")).interval_of_share()
+    odds = 9 * np.exp(np.array([-1.959964, 1.959964]) * 0.03 / 0.09)
+    assert (low, high) == pytest.approx(odds / (1 + odds), abs=1e-6)
+    assert Estimate(0.5, 0.03, 9).interval_of_share() == pytest.approx(Estimate(0.5, 0.03, 9).interval(), abs=1e-3)
+    assert Estimate(1.0, 0.03, 9).interval_of_share()[1] == 1
+
+
 def test_readers_who_always_agree_have_no_width() -> None:
     found = over_readers(Averages(np.array([1.0, 1.0]), np.zeros((2, 2))))
-    assert found.interval() == (1, 1) and equivalence_p(found, 0.4, 0.6) == 1
+    assert found.interval() == found.interval_of_share() == (1, 1)
+    assert equivalence_p(found, 0.4, 0.6) == 1
     assert equivalence_p(found, 0.9, 1.1) == 0
 
 

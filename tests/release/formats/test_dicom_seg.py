@@ -27,6 +27,12 @@ def test_segments_and_bytes(cases: Callable[..., Cohort], capfd: pytest.CaptureF
     assert not empty.pixel_array.any() and capfd.readouterr() == ("", "")
 
 
+def test_a_projection_has_no_thickness(cases: Callable[..., Cohort]) -> None:
+    made, _ = bytes_of(cases(modality="DX"), 1)
+    assert made.PatientOrientation == ["L", "F"] and "FrameOfReferenceUID" not in made
+    assert "PixelMeasuresSequence" not in made.SharedFunctionalGroupsSequence[0]
+
+
 def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "highdicom", None)
     with pytest.raises(UsageError, match=r"pip install 'understudy\[dicom\]'"):

@@ -1,7 +1,8 @@
 """Drawings: which segmentations and structure sets were drawn on which series, and the label map that they make.
 
 One refers to a series by its UID or those of its instances; where none does, those of the same frame of reference and
-study count. Several on one series are laid over each other.
+study count. Several on one series are laid over each other. On a picture without a place, such as an x-ray, a
+segmentation lies that refers to it; a structure set, which is millimetres, does not.
 **Checked** in tests/data/dicom/test_drawings.py.
 """
 
@@ -16,6 +17,7 @@ from understudy.core.errors import UnderstudyError
 from understudy.core.labels import LabelScheme
 from understudy.data.dicom import kinds, segmentation, structures
 from understudy.data.dicom.annotation import OVERLAPPED, Overlap, classes_of, labels_of, refers_to
+from understudy.data.dicom.grid import Grid
 from understudy.data.dicom.instance import Instance
 from understudy.data.dicom.opening import opened, with_pixels
 from understudy.data.dicom.series import Volume
@@ -61,12 +63,13 @@ class Drawings:
 
     def on(self, volume: Volume) -> list[Instance]:
         """Return what was drawn on a volume, in the order of its files."""
-        if volume.grid is None:
+        grid = self._grid(volume)
+        if grid is None:
             return []
-        uids = [volume.first.series, *(sop for sop, _ in volume.grid.instances)]
+        uids = [volume.first.series, *(sop for sop, _ in grid.instances)]
         found = {id(one): one for uid in uids for one in self.by_uid.get(uid, ())}
         if not found:
-            space = volume.first.study, volume.grid.frame_of_reference
+            space = volume.first.study, grid.frame_of_reference
             found = {id(one): one for one in self.by_space.get(space, ())}
         return sorted(found.values(), key=lambda one: one.file)
 
@@ -80,24 +83,33 @@ class Drawings:
         return scheme
 
     def drawn(self, volume: Volume, overlap: Overlap) -> tuple[np.ndarray, list[str]]:
-        """Return the label map (1, I, J, K) of a volume, and what should be known of it.
+        """Return the label map of a volume, (1, I, J, K), or (1, H, W) of a picture; and what should be known of it.
 
         Raises:
             UnderstudyError: a file is damaged, lies elsewhere, or overlaps another where that is refused.
         """
-        assert volume.grid is not None
+        grid = self._grid(volume)
+        assert grid is not None
         out: np.ndarray | None = None
         remarks: list[str] = []
         for one in self.on(volume):
             dataset = with_pixels(one.file, one.where)
             try:
-                found = READERS[self.kind][1].read(dataset, volume.grid, self.classes, overlap)
+                found = READERS[self.kind][1].read(dataset, grid, self.classes, overlap)
             except UnderstudyError as error:
                 raise UnderstudyError(f"{one.where}: {error}") from error
             remarks += found.remarks
             out = found.array if out is None else _over(out, found.array, overlap, one.where, remarks)
         assert out is not None
-        return out, remarks
+        return out if volume.grid is not None else out[..., 0].transpose(0, 2, 1), remarks
+
+    def _grid(self, volume: Volume) -> Grid | None:
+        """Return where the voxels of a volume lie; of a picture without a place, a grid that holds it alone."""
+        pixels = volume.first.pixels
+        if volume.grid is not None or len(volume.slices) > 1 or pixels is None or self.kind != "seg":
+            return volume.grid
+        alone = (volume.first.sop, volume.slices[0].frame.number)
+        return Grid(np.eye(4), (pixels.columns, pixels.rows, 1), "", (alone,))
 
 
 def _over(below: np.ndarray, above: np.ndarray, overlap: Overlap, where: str, remarks: list[str]) -> np.ndarray:

@@ -191,10 +191,9 @@ def reverse_reference(real: Cohort, synthetic: Cohort, memory_mib: int) -> Refer
 def blurred_reference(real: Cohort, rows: np.ndarray, memory_mib: int, seed: int) -> ReferenceScores:
     """Return the highest r of blurred training cases to the training cases: where a blurred copy would lie.
 
-    At most BLURRED cases, images of two dimensions; empty for volumes.
+    At most BLURRED cases; the real cohort has images.
     """
-    if len(real.size) != 2 or real.images is None:
-        return ReferenceScores(np.empty(0), real.column("subject_id")[:0], "volumes are not blurred")
+    assert real.images is not None
     chosen = np.sort(rng(seed, "privacy", "blurred").choice(rows, min(BLURRED, len(rows)), replace=False))
     images = torch.from_numpy(real.encoding.encode_images(np.asarray(real.images[chosen])))
     vectors = UnitRows(blur(images, BLUR).flatten(1).numpy())

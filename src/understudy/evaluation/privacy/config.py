@@ -23,9 +23,7 @@ class PrivacyConfig(BaseModel):
     judgement: Literal["first", "second"] = Field(
         "first", description="second: by matchers that share nothing with the first, to judge what these screened"
     )
-    matchers: tuple[str, ...] = Field(
-        MATCHERS, description="which find copies, by default all of the judgement; volumes are matched by pixels only"
-    )
+    matchers: tuple[str, ...] = Field(MATCHERS, description="which find copies, by default all of the judgement")
     updates: int | None = Field(
         None, ge=1, description="batches that the encoder of the matcher embedding learns from; null: by training cases"
     )
@@ -42,7 +40,8 @@ class PrivacyConfig(BaseModel):
     bootstrap: int = Field(1000, ge=100, description="resamples of subjects, for intervals")
     worst_pairs: int = Field(16, ge=0, description="nearest pairs that are kept in the INTERNAL results")
     attacks: tuple[str, ...] = Field(
-        tuple(ATTACKS), description="which are run; those that cannot be are left out, and it is said why"
+        tuple(name for name in ATTACKS if name != "latent_inversion"),
+        description="which are run; those that cannot be are left out, and it is said why; --generator adds its own",
     )
     attack_features: Literal["random", "encoder"] = Field(
         "random", description="of images, where an attack needs some: random filters, or an encoder of released cases"

@@ -125,8 +125,10 @@ def write_pairs(folder: Path, real: Cohort, evidence: list[CopyEvidence]) -> Non
             judged = [*scores, f"{found.nearness[i]:.4f}", f"{found.p[i]:.5f}"] if found else blank
             row = e.rows[near[i]]
             own = [e.cohort.id, name, cases[row], subjects[row], f"{e.found.r[i]:.6f}"]
-            rows.append([*own, *judged, int(e.flagged[i])])
-    write_rows(internal(folder) / "pairs.csv", (*COLUMNS, *matchers, "nearness", "p_value", "flagged"), rows)
+            copied = "" if isinstance(e.maps, str) or e.maps.scores is None else int(e.maps.scores.flagged[i])
+            rows.append([*own, *judged, int(e.flagged[i]), copied])
+    judged_by = (*matchers, "nearness", "p_value", "flagged", "label_map_flagged")
+    write_rows(internal(folder) / "pairs.csv", (*COLUMNS, *judged_by), rows)
 
 
 def write_worst_pairs(folder: Path, real: Cohort, evidence: list[CopyEvidence], n: int) -> None:

@@ -1,9 +1,9 @@
-"""Which synthetic cases are copies: the detector where cases are images of two dimensions, Pearson's r alone elsewhere.
+"""Which synthetic cases are copies: by the detector, or by Pearson's r alone where few subjects could calibrate it.
 
 **Checked** in tests/evaluation/privacy/test_judgement.py.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,9 +19,9 @@ from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.copies.cases import small_cases
 from understudy.evaluation.privacy.copies.decision import CopyDecision, CopyScores, ScoreScale, p_values
 from understudy.evaluation.privacy.copies.detector import CopyDetector, DetectorSettings, build, folds
-from understudy.evaluation.privacy.copies.lesions import similar_maps, small_maps
+from understudy.evaluation.privacy.copies.lesions import RealMaps, similar_maps, small_maps
 from understudy.evaluation.privacy.copies.matchers import ReferenceSet, match
-from understudy.evaluation.privacy.copies.transforms import available
+from understudy.evaluation.privacy.copies.transforms import Transformation, available
 from understudy.evaluation.privacy.pearson import ImageVectors
 from understudy.evaluation.privacy.swap import SwapTest, swap_test
 
@@ -90,9 +90,14 @@ def numbers(real: Cohort) -> np.ndarray:
 
 def settings(real: Cohort, cases: int, config: PrivacyConfig) -> DetectorSettings:
     """Return what the detector of so many training cases is made with."""
-    learned = [one for name, one in available(real.encoding.image_channels).items() if name != "exact"]
+    learned = [one for name, one in _transformations(real).items() if name != "exact"]
     updates = config.updates_for(cases)
     return DetectorSettings(config.matchers, learned, updates, config.false_positive_rate, config.bootstrap)
+
+
+def _transformations(real: Cohort) -> dict[str, Transformation]:
+    """Return the transformations that a copy of a case of this cohort can have."""
+    return available(real.encoding.image_channels, len(real.size))
 
 
 class CopyDetectors:
@@ -104,7 +109,7 @@ class CopyDetectors:
         self.built: dict[bytes, CopyDetector | None] = {}
 
     def of(self, rows: np.ndarray) -> CopyDetector | None:
-        """Return the detector of copies of these rows; None where it needs images of two dimensions, or subjects."""
+        """Return the detector of copies of these rows; None where it needs more subjects."""
         key = rows.tobytes()
         if key not in self.built:
             self.built[key] = self._build(rows)
@@ -113,7 +118,7 @@ class CopyDetectors:
     def _build(self, rows: np.ndarray) -> CopyDetector | None:
         subjects, control = numbers(self.real), self.real.rows("control")
         calibrating = {*subjects[control], *subjects[rows]}
-        if len(self.real.size) != 2 or len(set(subjects[rows])) < 2 or len(calibrating) < MIN_SUBJECTS:
+        if len(set(subjects[rows])) < 2 or len(calibrating) < MIN_SUBJECTS:
             return None
         training, others = (small_cases(self.real, part, subjects[part]) for part in (rows, control))
         return build(training, others, settings(self.real, len(rows), self.config), self.seed)
@@ -123,15 +128,14 @@ class CopyDetectors:
         detector = list(self.built.values())[-1] if self.built else None
         test, subjects = self.real.rows("test"), numbers(self.real)
         if detector is None:
-            few = f"and at least {MIN_SUBJECTS} real subjects calibrate the detector"
-            return f"not audited: copies are injected into images of two dimensions, {few}"
+            return f"not audited: at least {MIN_SUBJECTS} real subjects calibrate the detector"
         if len(set(subjects[test])) < MIN_SUBJECTS:
             return f"not audited: {MIN_SUBJECTS} test subjects are needed as non-members"
         c = self.config
         return run(
             detector,
             small_cases(self.real, test, subjects[test]),
-            available(self.real.encoding.image_channels),
+            _transformations(self.real),
             settings(self.real, len(detector.reference_set.cases), c),
             AuditPlan(c.audit_copies, c.audit_low_prevalence, c.audit_among, c.audit_left_out, c.audit_transformations),
             self.seed,
@@ -141,9 +145,11 @@ class CopyDetectors:
 def judge_images(synthetic: Cohort, detector: CopyDetector) -> CopyResult:
     """Decide by the detector which cases of a synthetic cohort are copies."""
     cases = small_cases(synthetic, synthetic.rows())
-    missing = sorted(set(detector.reference_set.matchers) - set(detector.decision.scale.names))
+    beside = {"pixels"} if "whole" in detector.decision.scale.names else set()  # whole sees all that pixels sees
+    missing = sorted(set(detector.reference_set.matchers) - set(detector.decision.scale.names) - beside)
     skipped = [f"the matcher {name}: {REASONS.get(name, ALIKE)}" for name in missing]
-    if "whole" in detector.reference_set.matchers and detector.reference_set.encoder is None:
+    learned = "whole" in detector.reference_set.matchers and len(synthetic.size) == 2  # volumes need no encoder
+    if learned and detector.reference_set.encoder is None:
         skipped.append("the encoder of the matcher whole: too few training cases to learn from")
     if cases.labels is None and "lesions" in detector.decision.scale.names:
         skipped.append(f"the matcher lesions: {REASONS['lesions']}")
@@ -153,7 +159,7 @@ def judge_images(synthetic: Cohort, detector: CopyDetector) -> CopyResult:
 def judge_by_r(found: Nearest, reference: ReferenceScores, config: PrivacyConfig, seed: int) -> CopyResult:
     """Judge cases by their highest Pearson r alone, against that of unseen subjects' cases."""
     others = ", ".join(name for name in config.matchers if name != "pixels")
-    skipped = [f"the matchers {others}: they match images of two dimensions"]
+    skipped = [f"the matchers {others}: {MIN_SUBJECTS} real subjects are needed to calibrate them"]
     if reference.n_subjects < MIN_SUBJECTS or "pixels" not in config.matchers:
         return CopyResult(None, None, skipped)
     threshold = calibrate(reference, config.false_positive_rate, config.bootstrap, seed)
@@ -181,7 +187,9 @@ def judge_maps(real: Cohort, synthetic: Cohort, rows: np.ndarray, config: Privac
         return "skipped: the label maps of unseen subjects are all alike to this measure"
     note, rate, draws = "the label maps of unseen subjects", config.false_positive_rate, config.bootstrap
     decision = CopyDecision({name: calibrating}, unseen_subjects, note, rate, draws, derive(seed, "label maps"))
-    return CopyResult(decision.decide({name: matched}), decision.threshold, [])
+    scores, equal = decision.decide({name: matched}), RealMaps(real.labels[rows]).copied(synthetic.labels)
+    case, flagged = np.where(equal >= 0, equal, scores.case), scores.flagged | (equal >= 0)
+    return CopyResult(replace(scores, case=case, flagged=flagged), decision.threshold, [])
 
 
 def judge_swapped(

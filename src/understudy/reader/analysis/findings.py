@@ -51,8 +51,7 @@ class Findings:
         """Return a mean over readers with its interval within [0, 1], and a note where it holds for one reader."""
         if len(found.values) > 1:
             whole = over_readers(found)
-            low, high = whole.interval()
-            return whole.value, max(0.0, low), min(1.0, high), ""
+            return whole.value, *whole.interval_of_share(), ""
         value = float(found.values[0])
         return value, *normal_interval(value, float(found.covariance[0, 0])), "one reader: the interval is over cases"
 

@@ -4,7 +4,8 @@ Each of R readers reaches a value (an AUC, a share) in each of T treatments, her
 R) of the values is that over cases (roc.py). Readers and cases are random, treatments fixed.
 **Source**: Obuchowski and Rockette, Commun Stat Simul 24:285 (1995); degrees of freedom and the constraint
 ``max(..., 0)`` of Hillis, Stat Med 26:596 (2007); one treatment alone and several: Hillis, Stat Med 33:330 (2014).
-Equivalence: two one-sided t tests, Schuirmann, J Pharmacokinet Biopharm 15:657 (1987).
+Intervals of areas and shares are those of their logits, Pepe, The Statistical Evaluation of Medical Tests (2003),
+section 5.2. Equivalence: two one-sided t tests, Schuirmann, J Pharmacokinet Biopharm 15:657 (1987).
 **Differs**: generators share the real cases and each has synthetic cases of its own, where the usual design has every
 case in every treatment; the covariance says which it is. A value without any variance has an interval of no width.
 **Checked** in tests/reader/statistics/test_mrmc.py (R's MRMCaov to 1e-9); coverage in docs/reader-statistics.md.
@@ -16,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
+from scipy.special import expit, logit
 
 from understudy.core.errors import UnderstudyError
 from understudy.reader.statistics.roc import Averages, covariance, placements
@@ -32,6 +34,15 @@ class Estimate(NamedTuple):
         """Return the t interval."""
         half = float(stats.t.ppf((1 + level) / 2, self.df)) * self.error
         return self.value - half, self.value + half
+
+    def interval_of_share(self, level: float = 0.95) -> tuple[float, float]:
+        """Return the t interval of a value between 0 and 1 on the scale of its logit; at 0 and 1 that of its own."""
+        spread = self.value * (1 - self.value)
+        if spread <= 0:
+            low, high = self.interval(level)
+            return max(low, 0.0), min(high, 1.0)
+        ends = Estimate(float(logit(self.value)), self.error / spread, self.df).interval(level)
+        return float(expit(ends[0])), float(expit(ends[1]))
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """DICOM: ``dicom/case-000001/series-0/000001.dcm``, a series a channel, an instance a slice, ``labels.dcm``, a SEG.
 
-MR and CT become MR and CT images, everything else Secondary Capture images with the place of their plane. Every
+MR and CT become MR and CT images, a DX of two dimensions a digital x-ray for presentation, everything else Secondary
+Capture images with the place of their plane. Every
 instance, the SEG too, says Synthetic Data (0008,001C) YES and names understudy as Synthesizing Equipment. Patients and
 all UIDs follow from the id of the cohort: the same cohort gives the same bytes, no UID or date is of a source. Slices
 are axial, of a patient lying supine, the first at 0; a spacing that is not known is 1 mm, and a text of the instance
 says so. Images are whole numbers of 16 bits, as they are; others are refused.
-**Source**: DICOM PS3.3 2024, A.3 (CT), A.4 (MR), A.8 (Secondary Capture), A.51 (SEG), C.12.1 (SOP common).
+**Source**: DICOM PS3.3 2024, A.3 (CT), A.4 (MR), A.8 (Secondary Capture), A.26 (DX), A.51 (SEG), C.12.1 (SOP common).
 **Checked** in tests/release/formats/test_dicom.py; by dciodvfy, dcmtk, Orthanc, dcm2niix and highdicom in
 benchmarks/clients (docs/clients.md).
 """

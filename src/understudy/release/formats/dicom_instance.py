@@ -1,6 +1,9 @@
-"""One slice of a synthetic case as a DICOM data set: an MR, a CT or a Secondary Capture image.
+"""One slice of a synthetic case as a DICOM data set: an MR, a CT, a digital x-ray or a Secondary Capture image.
 
-**Source**: DICOM PS3.3, C.7.1 to C.7.6 (patient to image), C.8.2 (CT), C.8.3 (MR), C.8.6 (Secondary Capture), C.12.1.
+A digital x-ray (DX, For Presentation) is a projection: it has a spacing at the detector and no plane in the patient.
+The standard asks for an orientation, which a cohort does not know: that of a frontal view, and a text says so.
+**Source**: DICOM PS3.3, C.7.1 to C.7.6 (patient to image), C.8.2 (CT), C.8.3 (MR), C.8.6 (Secondary Capture), C.8.11
+(digital x-ray), C.12.1.
 **Checked** in tests/release/formats/test_dicom_instance.py, and by dciodvfy (docs/clients.md).
 """
 
@@ -17,6 +20,7 @@ from understudy.data.dicom.opening import pydicom
 
 MADE_BY = "understudy"
 NOT_A_PATIENT = "Synthetic image made by a generator, not acquired from a patient."
+NO_VIEW = "The view is not known: the orientation of a frontal one stands for it."
 NO_SPACING = "The spacing is not known: 1 mm stands for it."
 MODALITIES = {"CR", "CT", "DX", "MG", "MR", "NM", "PT", "US", "XA"}  # of a Secondary Capture; OT is any other
 MOST_LETTERS = 64
@@ -40,6 +44,23 @@ KINDS: dict[str, dict[str, Any]] = {
         "RescaleType": "US",
         "KVP": None,
         "AcquisitionNumber": None,
+    },
+    "DX": {
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.1.1",
+        "ImageType": ["DERIVED", "SECONDARY", ""],
+        "PresentationIntentType": "FOR PRESENTATION",
+        "ImageLaterality": "U",
+        "AnatomicRegionSequence": [],
+        "AcquisitionContextSequence": [],
+        "PatientOrientation": ["L", "F"],
+        "DetectorType": "",
+        "PixelIntensityRelationship": "LIN",
+        "PixelIntensityRelationshipSign": 1,
+        "RescaleIntercept": "0",
+        "RescaleSlope": "1",
+        "RescaleType": "US",
+        "PresentationLUTShape": "IDENTITY",
+        "BurnedInAnnotation": "NO",
     },
     "SC": {
         "SOPClassUID": "1.2.840.10008.5.1.4.1.1.7",
@@ -70,8 +91,10 @@ class SyntheticSlice:
 
     @property
     def kind(self) -> str:
-        """MR, CT or SC."""
-        return self.cohort.modality if self.cohort.modality in KINDS else "SC"
+        """MR, CT, DX or SC; a digital x-ray is of two dimensions, and its pixels are not below 0."""
+        modality = self.cohort.modality
+        fits = modality in KINDS and (modality != "DX" or (len(self.cohort.size) == 2 and not self.signed))
+        return modality if fits else "SC"
 
 
 def uid(*parts: object) -> str:
@@ -120,7 +143,9 @@ def _identity(one: SyntheticSlice) -> dict[str, Any]:
     """Patient, study, series, frame of reference and instance; all of it follows from the cohort's id."""
     about, owner = one.cohort.id, text(one.cohort.entry("subject_id", one.i))
     modality = one.cohort.modality if one.cohort.modality in MODALITIES else "OT"
+    place = {"FrameOfReferenceUID": uid(about, "frame", one.i), "PositionReferenceIndicator": "", "Laterality": ""}
     return {
+        **(place if one.kind != "DX" else {}),
         "SpecificCharacterSet": "ISO_IR 192",
         "PatientName": f"Synthetic^{owner}",
         "PatientID": f"{about}-{owner}"[:MOST_LETTERS],
@@ -136,10 +161,7 @@ def _identity(one: SyntheticSlice) -> dict[str, Any]:
         "Modality": modality,
         "SeriesInstanceUID": uid(about, "series", one.i, one.c),
         "SeriesNumber": str(one.c + 1),
-        "Laterality": "",
         "SeriesDescription": text(one.cohort.encoding.channels[one.c].name),
-        "FrameOfReferenceUID": uid(about, "frame", one.i),
-        "PositionReferenceIndicator": "",
         "Manufacturer": MADE_BY,
         "ManufacturerModelName": MADE_BY,
         "SoftwareVersions": text(code_version()),
@@ -152,6 +174,10 @@ def _plane(one: SyntheticSlice) -> dict[str, Any]:
     """Where the slice lies: axial, rows to posterior and columns to left, as the arrays of a cohort run."""
     known = one.cohort.spacing_mm(one.i)
     depth, height, width = (1.0,) * (3 - len(known or ())) + (known or ())
+    if one.kind == "DX":
+        spacing = [_decimal(height), _decimal(width)]
+        told = f"{NOT_A_PATIENT} {NO_VIEW}{'' if known else f' {NO_SPACING}'}"
+        return {"DerivationDescription": told, "ImagerPixelSpacing": spacing, "PixelSpacing": spacing}
     return {
         "DerivationDescription": NOT_A_PATIENT if known else f"{NOT_A_PATIENT} {NO_SPACING}",
         "ImagePositionPatient": ["0", "0", _decimal(one.d * depth)],
@@ -164,7 +190,7 @@ def _plane(one: SyntheticSlice) -> dict[str, Any]:
 
 def _pixels(one: SyntheticSlice) -> dict[str, Any]:
     """The pixels, and the range in which a viewer should show them: that of the channel."""
-    allocated = 16 if one.kind != "SC" else one.bits
+    allocated = one.bits if one.kind in ("SC", "DX") else 16
     stored = allocated if one.kind == "CT" else one.bits
     channel = one.cohort.encoding.channels[one.c]
     kind = f"<{'i' if one.signed else 'u'}{allocated // 8}"

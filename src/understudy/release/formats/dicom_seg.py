@@ -55,6 +55,9 @@ def segmentation(cohort: Cohort, i: int, drawn_on: Sequence[Any]) -> Any:
             omit_empty_frames=bool(labels.any()),
         )
     _set_anew(made, uid(cohort.id, "dimensions", i))
+    if "ImagePositionPatient" not in drawn_on[0]:  # a projection: highdicom leaves a spacing without a thickness
+        made.PatientOrientation = drawn_on[0].PatientOrientation
+        del made.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
     mark_synthetic(made)
     return made
 

@@ -24,7 +24,7 @@ PLAN = AuditPlan(20, 6, 60)
 
 
 @pytest.fixture
-def learned(monkeypatch: pytest.MonkeyPatch, few_maps: Callable[[], Tensor]) -> list[set[str]]:
+def learned(monkeypatch: pytest.MonkeyPatch, few_maps: Callable[[int], Tensor]) -> list[set[str]]:
     """The families that encoders were taught; they are quick ones, that see pixels as they are."""
     taught: list[set[str]] = []
 

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from understudy.core.errors import UsageError
 from understudy.evaluation.privacy.canaries.inject import (
-    PART,
     Recipe,
     Step,
     draw_sources,
@@ -73,7 +72,7 @@ def test_parts_lie_in_their_place_in_other_images(fields) -> None:  # type: igno
         parts, n = ndimage.label(same)
         box = max(ndimage.find_objects(parts), key=lambda s: same[s].sum())
         assert n >= 1 and same[box].all()
-        assert [PART <= s.stop - s.start <= PART + 4 for s in box] == [True, True]
+        assert [24 <= s.stop - s.start <= 28 for s in box] == [True, True]
         as_host = [(image == host).all(0).float().mean() for host in hosts.images]
         assert max(as_host) > 0.7  # all but the part and its seam
 
@@ -189,3 +188,32 @@ def test_a_config_keeps_recipes(tmp_path: Path) -> None:
     recipe = Recipe.model_validate({"name": "x", "steps": [{"turn": 90}]})
     config = PrivacyConfig.model_validate({"audit_transformations": [recipe.model_dump(exclude_unset=True)]})
     assert config.audit_transformations == (recipe,)
+
+
+def test_parts_and_lesions_of_volumes_are_injected(fields) -> None:  # type: ignore[no-untyped-def]
+    training, hosts = fields(3, 0, dims=3), fields(2, 1, first=100, dims=3)
+    made = inject_parts(training, hosts, 2, 0)
+    for image, row in zip(made.cases.images, made.source, strict=True):
+        assert int((image == training.images[row]).sum()) >= 12**3
+    labels = torch.zeros(3, 32, 32, 32, dtype=torch.int64)
+    labels[:, 12:18, 12:18, 12:18] = 1
+    labelled = SmallCases(training.images, labels, training.subjects)
+    clean = SmallCases(
+        hosts.images.clamp_min(-0.2) + torch.linspace(0, 1, 32), torch.zeros_like(labels[:2]), hosts.subjects
+    )
+    lesions = inject_lesions(labelled, clean, 2, 0)
+    assert lesions is not None and lesions.cases.labels is not None
+    for image, mask, row in zip(lesions.cases.images, lesions.cases.labels > 0, lesions.source, strict=True):
+        assert int(mask.sum()) == 6**3
+        assert torch.equal(image[:, mask], training.images[row][:, labels[row] > 0])
+
+
+def test_steps_move_volumes_in_their_last_axes() -> None:
+    x = torch.rand((2, 1, 16, 16, 16), generator=draw())
+    for step, expected in (
+        (Step(turn=90), torch.rot90(x, 1, (-2, -1))),
+        (Step(rotate=90), torch.rot90(x, 1, (-2, -1))),
+        (Step(flip="vertical"), x.flip(-2)),
+    ):
+        assert torch.allclose(step(x, x, draw()), expected, atol=1e-4)
+    assert torch.allclose(Step(shift=(2 / 16, 0))(x, x, draw())[..., 2:], x[..., :-2], atol=1e-4)

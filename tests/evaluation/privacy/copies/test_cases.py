@@ -162,3 +162,15 @@ def test_gain_is_taken_away_and_plain_images_stay_plain() -> None:
     )
     assert local_contrast(images).abs().max() <= 1
     assert local_contrast(images[:0]).shape == (0, 2, 64, 64)
+
+
+def test_volumes_are_brought_to_equal_sides_and_seen_in_local_contrast() -> None:
+    large = torch.rand((2, 1, 64, 32, 32), generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(resized(large), large.view(2, 1, 32, 2, 32, 32).mean(3), atol=1e-6)
+    assert resized(large[..., :20]).shape == (2, 1, 32, 32, 32)
+    volumes = blur(resized(large), 1 / 32)
+    shown = local_contrast(volumes)
+    framed = volumes * 3 + 5  # gain and offset
+    framed[..., 0], framed[..., :, 0, :], framed[..., -1] = 9, 9, 9
+    assert (unit(local_contrast(framed)) * unit(shown)).sum(1).min() > 0.999
+    assert shown.abs().max() <= 1 and local_contrast(torch.full((1, 1, 32, 32, 32), 0.3)).abs().max() < 1e-3

@@ -26,7 +26,7 @@ def strange(images: Tensor) -> SmallCases:
 
 
 @pytest.fixture
-def learned(monkeypatch: pytest.MonkeyPatch, few_maps: Callable[[], Tensor]) -> list[dict[str, Any]]:
+def learned(monkeypatch: pytest.MonkeyPatch, few_maps: Callable[[int], Tensor]) -> list[dict[str, Any]]:
     """What encoders were made of; they are quick ones, that see pixels as they are."""
     made: list[dict[str, Any]] = []
 
@@ -63,7 +63,7 @@ def test_p_values_of_independent_cases_are_super_uniform(fields, control: int) -
 
 
 def test_injected_copies_are_flagged_however_many_are_judged_and_in_any_order(
-    fields, monkeypatch: pytest.MonkeyPatch, few_maps: Callable[[], Tensor]
+    fields, monkeypatch: pytest.MonkeyPatch, few_maps: Callable[[int], Tensor]
 ) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(detector, "MIN_CALIBRATION", 20)
     monkeypatch.setattr(likeness, "affine_bank", few_maps)

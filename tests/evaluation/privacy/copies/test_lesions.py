@@ -1,19 +1,22 @@
-"""Lesions about their own centre, by hand; pasted lesions are found."""
+"""Lesions about their own centre, by hand; pasted lesions are found; label maps moved, and as good as equal."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from understudy.core.cohort import Cohort
 from understudy.evaluation.privacy.copies import lesions
 from understudy.evaluation.privacy.copies.cases import SmallCases, ratio
 from understudy.evaluation.privacy.copies.lesions import (
-    WINDOW,
+    WINDOWS,
     Lesions,
+    RealMaps,
     lesions_of,
     likeness,
     overlap,
@@ -23,6 +26,8 @@ from understudy.evaluation.privacy.copies.lesions import (
     small_maps,
     without_small_components,
 )
+
+WINDOW = WINDOWS[2]
 
 
 def with_blobs(cases: SmallCases, seed: int, radius: float = 6) -> SmallCases:
@@ -183,3 +188,82 @@ def test_maps_are_read_at_32_pixels(write: Callable[..., Path]) -> None:
     maps = small_maps(cohort, np.array([3, 1]))
     expected = [without_small_components((images[i, 0] > 128).astype(np.uint8)) for i in (3, 1)]
     assert np.array_equal(maps.numpy(), np.stack(expected).repeat(4, 1).repeat(4, 2))
+
+
+FEWEST = 64
+
+
+def irregular_maps(n: int, seed: int, shape: tuple[int, ...] = (32, 32)) -> np.ndarray:
+    """Return irregular label maps of two classes around the middle, with background on all sides."""
+    noise = np.random.default_rng(seed).normal(size=(n, *shape))
+    smooth = gaussian_filter(noise, (0, *[2] * len(shape)))
+    smooth /= smooth.std()
+    found = (smooth > 0.3).astype(np.uint8) + (smooth > 1.2).astype(np.uint8)
+    edges = tuple(slice(6, -6) for _ in shape)
+    kept = np.zeros_like(found)
+    kept[(slice(None), *edges)] = found[(slice(None), *edges)]
+    return kept
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (32, 48), (20, 24, 24)])
+def test_a_real_map_in_any_place_and_way_is_found(shape: tuple[int, ...]) -> None:
+    real, rng = irregular_maps(6, 0, shape), np.random.default_rng(1)
+    found, dims = RealMaps(real, FEWEST), len(shape)
+    one = real[4]
+    assert int((one > 0).sum()) >= FEWEST and (found.copied(irregular_maps(40, 2, shape)) < 0).all()
+    changed = one.copy()
+    changed.flat[np.flatnonzero(one)[0]] = 0
+    other_class = np.where((np.arange(one.size) == np.flatnonzero(one)[9]).reshape(shape), 3 - one, one).astype(
+        np.uint8
+    )
+    attacks = [
+        one,
+        changed,
+        other_class,
+        np.flip(one, -1),
+        np.flip(one),
+        np.roll(one, rng.integers(-5, 6, dims), range(dims)),
+    ]
+    attacks += [np.roll(np.flip(changed, -2), 3, -1)]
+    if shape[-1] == shape[-2]:
+        attacks += [np.rot90(changed, k, (-2, -1)) for k in (1, 2, 3)]
+    speckled = one.copy()  # more than 3 % of the foreground, and small beside the largest components
+    for corner in itertools.product((slice(0, 2), slice(-2, None)), repeat=dims):
+        speckled[corner] = 1
+    assert (speckled > 0).sum() > 1.03 * (one > 0).sum()
+    attacks += [speckled]
+    assert found.copied(np.stack([*attacks, *irregular_maps(3, 5, shape)])).tolist() == [4] * len(attacks) + [-1] * 3
+
+
+def test_more_than_a_few_voxels_or_few_voxels_at_all_do_not_count() -> None:
+    real = irregular_maps(6, 0)
+    n = int((real[0] > 0).sum())
+    less = real[0].copy()
+    less.flat[np.flatnonzero(real[0])[: n // 10]] = 0
+    found = RealMaps(real, FEWEST)
+    assert found.copied(less[None]).tolist() == [-1]
+    assert RealMaps(real, n + 1).copied(real[:1]).tolist() == [-1]
+    assert found.copied(np.zeros((2, 32, 32), np.uint8)).tolist() == [-1, -1]
+    assert (RealMaps(real[:0], FEWEST).copied(real) < 0).all() and (found.copied(real[:, :16]) < 0).all()
+
+
+def test_a_lesion_pasted_into_another_volume_is_found(fields: Callable[..., SmallCases]) -> None:
+    draw, grid = np.random.default_rng(0), np.stack(np.meshgrid(*[np.arange(32)] * 3, indexing="ij"))
+
+    def blobs(cases: SmallCases) -> SmallCases:
+        centres, radii = draw.integers(13, 19, (len(cases), 3)), draw.uniform(3, 5, (len(cases), 3))
+        away = [
+            ((grid - c.reshape(3, 1, 1, 1)) / r.reshape(3, 1, 1, 1)) ** 2 for c, r in zip(centres, radii, strict=True)
+        ]
+        return SmallCases(cases.images, torch.from_numpy(np.stack(away).sum(1) <= 1).long(), cases.subjects)
+
+    training, hosts = blobs(fields(9, 0, dims=3)), blobs(fields(4, 1, first=100, dims=3))
+    assert training.labels is not None and hosts.labels is not None
+    images, labels = hosts.images.clone(), hosts.labels.clone()
+    for host, mirror in ((1, False), (2, True)):
+        mask, image = (torch.roll(x[5], (2, -3, 2), (-3, -2, -1)) for x in (training.labels, training.images))
+        mask, image = (x.flip(-1) if mirror else x for x in (mask, image))
+        images[host], labels[host] = torch.where(mask > 0, image, images[host]), mask
+    near = similar_lesions(SmallCases(images, labels, torch.full((4,), -1)), training, torch.full((4,), -1))
+    assert near.case[1:3].tolist() == [5, 5]
+    assert near.first[1:3].min() > 0.9 > near.first[[0, 3]].max()

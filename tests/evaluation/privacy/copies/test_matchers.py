@@ -49,7 +49,7 @@ def test_a_pasted_part_is_found(fields, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.fixture(autouse=True)
-def small_bank(monkeypatch: pytest.MonkeyPatch, few_maps: Callable[[], Tensor]) -> None:
+def small_bank(monkeypatch: pytest.MonkeyPatch, few_maps: Callable[[int], Tensor]) -> None:
     """Try shifts only, to be quick."""
     monkeypatch.setattr(likeness, "affine_bank", few_maps)
 
@@ -141,3 +141,18 @@ def test_with_one_subject_there_is_no_second(fields) -> None:  # type: ignore[no
     training = fields(1, 0, cases=3)
     near = match(strange(fields(2, 1).images), reference_set(training, "whole"))["whole"]
     assert np.isfinite(near.score).all()
+
+
+def test_copies_of_volumes_are_found_by_whole_and_by_patches(fields: Callable[..., SmallCases]) -> None:
+    training, strangers = fields(5, 0, dims=3), fields(4, 1, first=100, dims=3).images
+    warp = torch.Generator().manual_seed(0)
+    worn = random_warp(-training.images[[3]].transpose(2, 4).flip(3), 2 / 64, 6 / 64, warp)
+    part = strangers[:1].clone()
+    part[..., 6:20, 4:18, 10:24] = training.images[2][..., 6:20, 4:18, 10:24]
+    shown = strange(torch.cat([worn, part, strangers[1:]]))
+    names = ("pixels", "whole", "patches")
+    found = match(shown, reference_set(training, *names, encoder=False))
+    assert found["whole"].case[0] == 3 and found["whole"].score[0] > found["whole"].score[1:].max() + 2
+    assert found["patches"].case[1] == 2 and found["patches"].score[1] > found["patches"].score[[0, 2, 3, 4]].max() + 1
+    own = match(training[:2], reference_set(training, *names, encoder=False))
+    assert all((near.case != np.arange(2)).all() for near in own.values())

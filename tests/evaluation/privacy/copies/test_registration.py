@@ -87,7 +87,7 @@ STILL_40 = torch.eye(2, 3).expand(40, 2, 3)
 
 def test_cosines_are_orthonormal_and_their_variances_those_of_smoothed_noise() -> None:
     level = registration.LEVELS[-1]
-    cosines, variances = registration.basis(32, 32, level)
+    cosines, variances = registration.basis((32, 32), level)
     assert torch.allclose(cosines.T @ cosines / 1024, torch.eye(cosines.shape[1]), atol=1e-5)
     assert float(variances.sum()) == pytest.approx((2 * level.strength) ** 2)
     noise = blur(torch.randn((4000, 1, 32, 32), generator=torch.Generator().manual_seed(0)), level.smoothness)
@@ -233,3 +233,61 @@ def test_unit_rows_are_centred_and_of_length_one_and_constants_are_zero() -> Non
     assert torch.allclose(rows.norm(dim=1), torch.tensor([1.0, 0.0, 1.0]))
     expected = np.corrcoef(images[0].flatten().numpy(), images[2].flatten().numpy())[0, 1]
     assert float(rows[0] @ rows[2]) == pytest.approx(expected, abs=1e-5)
+
+
+def volumes(n: int, side: int = 16, seed: int = 0, fineness: float = 1 / 10) -> Tensor:
+    drawn = blur(torch.randn((n, 1, *[side] * 3), generator=torch.Generator().manual_seed(seed)), fineness)
+    return drawn / drawn.std() / 3
+
+
+STILL_VOLUMES = torch.eye(3, 4).expand(4, 3, 4)
+
+
+def test_blur_and_slopes_of_volumes() -> None:
+    images = noise(2, 3, 12, 16)[..., None, :].expand(2, 3, 12, 10, 16) * torch.arange(10.0).view(10, 1)
+    expected = ndimage.gaussian_filter(images[1, 2].numpy(), (1.2, 1.0, 1.6), mode="nearest", truncate=4)
+    assert np.allclose(blur(images, 0.1)[1, 2].numpy(), expected, atol=1e-4)
+    ramp = torch.linspace(-1, 1, 16).view(16, 1, 1).expand(1, 1, 16, 16, 16)  # along the first axis: z
+    x, y, z = registration.slopes(ramp)
+    assert not x.any() and not y.any()
+    assert z[0, 0, 5, 3, 3] == pytest.approx(2 / 15 * 8)
+
+
+def test_maps_of_volumes_that_are_known_to_the_pixel() -> None:
+    images, still = noise(1, 1, 16, 16)[..., None] * torch.rand(16), torch.zeros(1, 3)
+    turned = [affine_maps(still + 90 * axis, torch.ones(1), still) for axis in torch.eye(3)]
+    for maps, plane in zip(turned, ((-3, -2), (-1, -3), (-2, -1)), strict=True):  # about x, y, z
+        assert torch.allclose(apply_affine(images, maps), torch.rot90(images, 1, plane), atol=1e-4)
+    moved = apply_affine(images, affine_maps(still, torch.ones(1), torch.tensor([[2 / 16, 0, -3 / 16]])))
+    assert torch.allclose(moved[:, :, :-3, :, 2:], images[:, :, 3:, :, :-2], atol=1e-4)
+    mirrored = affine_maps(still, torch.ones(1), still, flip=True)
+    assert torch.allclose(apply_affine(images, mirrored), images.flip(-1), atol=1e-4)
+
+
+def test_ecc_and_fields_find_maps_and_warps_of_volumes() -> None:
+    target = volumes(4)
+    degrees, shift = torch.tensor([[6.0, -4.0, 3.0]]).expand(4, 3), torch.tensor([[0.03, -0.02, 0.0]]).expand(4, 3)
+    true = affine_maps(degrees, torch.full((4,), 1.04), shift)
+    moved = apply_affine(target, true)
+    assert (registration.ecc(moved, target, STILL_VOLUMES) - true).abs().max() < 0.05
+    query = random_warp(target, 3 / 64, 8 / 64, torch.Generator().manual_seed(5))
+    grid = registration.deform(query, target, STILL_VOLUMES)
+    assert r(query, sample(target, grid)).min() > max(0.93, float(r(query, target).max()))
+
+
+@pytest.mark.parametrize("sides", [(12, 12), (9, 12), (6, 8, 8)])
+def test_the_normal_matrix_is_that_of_all_products(sides: tuple[int, ...]) -> None:
+    level, dims = registration.LEVELS[0], len(sides)
+    along = torch.randn((2, dims, int(np.prod(sides))), generator=torch.Generator().manual_seed(0))
+    cosines, _ = registration.basis(sides, level)
+    jacobian = torch.cat([one[..., None] * cosines for one in along.unbind(1)], 2)
+    jacobian = jacobian - jacobian.mean(1, keepdim=True)
+    found = registration.normal_matrix(along, sides, level)
+    assert torch.allclose(found, jacobian.mT @ jacobian, atol=2e-4 * float(found.abs().max()))
+
+
+def test_a_volume_fits_its_warped_copy_better_than_others() -> None:
+    targets = volumes(4, 32, fineness=1 / 24)
+    queries = random_warp(targets, 2 / 64, 6 / 64, torch.Generator().manual_seed(1))
+    copies, unseen = (registration.fit(one, targets, STILL_VOLUMES) for one in (queries, queries.roll(1, 0)))
+    assert copies.min() > unseen.max()

@@ -46,3 +46,12 @@ def test_features_forget_what_they_should(fields: Fields) -> None:
     assert torch.allclose(orientations(0.5 * x + 0.2), orientations(x), atol=1e-4)
     assert torch.allclose(ranks(x.sign() * x.abs() * 3), ranks(x))
     assert torch.allclose(spectrum(x + 0.3), spectrum(x), atol=1e-3)
+
+
+def test_copies_of_volumes_are_found_by_one_matcher_at_least(fields: Fields) -> None:
+    cases = fields(5, 0, dims=3)
+    ways = enumerate(("turned", "negative", "noise"))
+    copies = without_subject(torch.cat([COPIES[name](cases.images[i : i + 1]) for i, name in ways]))
+    found = match_second(copies, cases, tuple(SECOND))
+    right = [near.case == [0, 1, 2] for near in found.values()]
+    assert list(right[0] | right[1] | right[2]) == [True] * 3

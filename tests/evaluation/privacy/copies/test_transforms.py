@@ -8,11 +8,14 @@ from understudy.evaluation.privacy.copies.registration import affine_maps, apply
 from understudy.evaluation.privacy.copies.transforms import (
     CHIMERAS,
     FAMILIES,
+    OF_VOLUMES,
     TRANSFORMATIONS,
     Transformation,
     available,
     compound,
     harder,
+    turned_each,
+    turns,
 )
 
 
@@ -127,3 +130,40 @@ def test_chimeras_are_of_two_patients() -> None:
     contrasts = CHIMERAS["contrasts"](x, others, draw())
     assert (contrasts.mean((2, 3)).sum(1) == 1).all() and (contrasts.mean((0, 2, 3)) > 0).all()
     assert "chimera_contrasts" in harder(3) and "chimera_contrasts" not in harder(1)
+
+
+@pytest.mark.parametrize("name", available(2, 3))
+def test_transformations_of_volumes(name: str) -> None:
+    x, others = (blur(torch.randn((4, 2, 16, 16, 16), generator=draw(seed)), 1 / 16) for seed in (0, 1))
+    way = available(2, 3)[name]
+    for use in (way.inject, way.augment or way.inject):
+        made = use(x, others, draw(3))
+        assert made.shape == x.shape and made.isfinite().all()
+        assert torch.equal(made, use(x, others, draw(3)))
+        changed = (made != x).flatten(1).any(1)
+        assert not changed.any() if name == "exact" else changed.all()
+
+
+def test_volumes_are_turned_in_48_ways_and_rotated_about_any_axis() -> None:
+    x = torch.rand((60, 1, 8, 8, 8), generator=draw())
+    ways = turns(3)
+    assert len({way(x[:1]).contiguous().numpy().tobytes() for way in ways}) == 48
+    assert torch.equal(ways[0](x), x)
+    each = turned_each(x, torch.arange(60) % 48)
+    assert torch.equal(each[7], ways[7](x[7])) and torch.equal(each[49], ways[1](x[49]))
+    assert torch.equal(OF_VOLUMES["front_to_back"].inject(x, x, draw()), x.flip(2))
+    made = OF_VOLUMES["turned_any"].inject(x, x, draw())
+    assert (made != x).flatten(1).any(1).all()
+    assert torch.equal(made.flatten(1).sort(1).values, x.flatten(1).sort(1).values)
+    line = torch.zeros((40, 1, 9, 9, 9))
+    line[..., 4] = 1  # a plane; rotations about the axis across it leave it as it is
+    rotated = TRANSFORMATIONS["rotated_30"].inject(line, line, draw())
+    assert len(torch.unique(rotated, dim=0)) == 40
+
+
+def test_chimeras_and_compounds_of_volumes() -> None:
+    x, others = torch.ones(20, 2, 8, 8, 8), torch.zeros(20, 2, 8, 8, 8)
+    made = {name: way(x, others, draw()) for name, way in harder(2, 3).items()}
+    assert set(made) == {"compound_2", "compound_3", "chimera_halves", "chimera_contrasts"}
+    assert made["chimera_halves"].mean((1, 2, 3, 4)).tolist() == [0.5] * 20
+    assert {tuple(one) for one in made["chimera_contrasts"].mean((2, 3, 4)).tolist()} == {(0, 1), (1, 0)}

@@ -18,7 +18,9 @@ ATTACKS: Menu["Attack"] = Menu(
     attribute="attribute:ATTACK",
     discriminator="membership:DISCRIMINATOR",
     denoising_loss="membership:DENOISING",
+    latent_inversion="membership:INVERSION",
 )
+ON_WEIGHTS = ("denoising_loss", "latent_inversion")  # what holders of a released generator can ask of it
 TITLES = {  # as the report names them, which imports no attack
     "nearest_pixels": "membership by nearest image",
     "nearest_features": "membership by nearest features",
@@ -29,4 +31,5 @@ TITLES = {  # as the report names them, which imports no attack
     "attribute": "inference of a class",
     "discriminator": "membership by the discriminator",
     "denoising_loss": "membership by the denoising loss",
+    "latent_inversion": "membership by latent inversion",
 }

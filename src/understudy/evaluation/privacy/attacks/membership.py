@@ -1,20 +1,20 @@
-"""Membership inference: was a patient among the training patients? Five attacks, two of them on the generator itself.
+"""Membership inference: was a patient among the training patients? Six attacks, three of them on the generator itself.
 
 **Nearest** (``nearest_pixels``, ``nearest_features``): the score of a case is its highest r to a released case, of
 pixels, or of features that know no member.
 **Density ratio** (``density_ratio``): an image that many people's images resemble is near to some released case whether
 or not its patient was a member. So the density of released cases at the image is divided by the density of real images
 of other people there.
-**White-box score queries** (``discriminator``, ``denoising_loss``): for an attacker who holds the generator. Here
-the query is a function (``ScoreQuery``); `understudy evaluate privacy --generator RUN` makes it of a saved run
-(synthesis/score_query.py).
+**White-box score queries** (``discriminator``, ``denoising_loss``, ``latent_inversion``): for an attacker who holds the
+generator; the last two need no more than what samples. Here the query is a function (``ScoreQuery``); `understudy
+evaluate privacy --generator RUN` makes it of a saved run (synthesis/score_query.py, inversion.py).
 **Source**: nearest: the distance attack of Chen, Yu, Zhang, Fritz, "GAN-Leaks" (CCS 2020, arXiv 1909.03935), full black
 box. Density ratio: van Breugel, Sun, Qian, van der Schaar, "Membership Inference Attacks against Synthetic Data through
 Overfitting Detection" (DOMIAS, AISTATS 2023, arXiv 2302.12580), equation 2: p_released(x) / p_reference(x).
 Discriminator: Hayes, Melis, Danezis, De Cristofaro, "LOGAN" (PETS 2019, arXiv 1705.07663): its logit is higher for
 images that it was trained on. Denoising loss: Matsumoto, Miura, Yanai, "Membership Inference Attacks against Diffusion
 Models" (2023, arXiv 2302.03262), and Carlini et al., "Extracting Training Data from Diffusion Models" (2023, arXiv
-2301.13188): it is lower for them.
+2301.13188): it is lower for them. Latent inversion: GAN-Leaks, white box: the generator comes nearer to them.
 **Differs**: nearest: r instead of a distance, so that gain and offset do not hide a copy; no second generator
 calibrates it, the control group does. Density ratio: both densities by the nearest neighbour, since one copy shows in
 no farther one, so that the logarithm of the ratio is, up to a constant, log d(x, reference) - log d(x, released), d the
@@ -115,4 +115,5 @@ FEATURES = Attack(features, QUESTION, f"{HOLDS} their features", "highest", no_f
 PEOPLE = "the released cases, images of the patient, and real images of other people"
 DENSITY_RATIO = Attack(density_ratio, QUESTION, PEOPLE, "mean", _lacks)
 DISCRIMINATOR = _attack("discriminator", 1, "the discriminator of the generator, and images of the patient")
+INVERSION = _attack("latent_inversion", -1, "the network that samples, and images of the patient")
 DENOISING = _attack("denoising_loss", -1, "the denoising network, and images of the patient")

@@ -81,12 +81,13 @@ def run(
 ) -> AuditResult:
     """Audit a detector that was made with these settings by injected copies and by cases of non-members."""
     training, skipped = detector.reference_set.cases, []
+    channels, dims = training.images.shape[1], training.images.ndim - 2
     own = {f"own_{one.name}": one.transformation() for one in plan.own}
     injected = {
         name: inject_transformed(name, one, training, non_members, plan.copies, seed)
         for name, one in [*transformations.items(), *own.items()]
     }
-    combined = {name: Transformation("harder", way) for name, way in harder(training.images.shape[1]).items()}
+    combined = {name: Transformation("harder", way) for name, way in harder(channels, dims).items()}
     for name, one in combined.items():
         injected[name] = inject_transformed(name, one, training, non_members, plan.copies, seed)
     injected["part"] = inject_parts(training, non_members, plan.copies, seed)

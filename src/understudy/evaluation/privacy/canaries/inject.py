@@ -8,7 +8,8 @@ add transformations, as recipes of known steps that no encoder learns; a file, s
     - name: crumpled
       steps: [{warp: {strength: 0.06, smoothness: 0.1}}, {noise: 0.1}]
 
-Lengths are shares of the side, intensities of the half range, angles degrees.
+Lengths are shares of the side, intensities of the half range, angles degrees. Volumes are rotated, shifted, turned and
+flipped in the plane of their last two axes.
 **Checked** in tests/evaluation/privacy/canaries/test_inject.py.
 """
 
@@ -27,16 +28,17 @@ from understudy.core.documents import mistakes
 from understudy.core.errors import UsageError
 from understudy.core.regular_file import open_regular
 from understudy.core.seed import derive, rng
-from understudy.evaluation.privacy.copies.cases import SIDE, SmallCases, without_subject
-from understudy.evaluation.privacy.copies.lesions import MAX_PIXELS, MIN_PIXELS
+from understudy.evaluation.privacy.copies.cases import SmallCases, without_subject
+from understudy.evaluation.privacy.copies.lesions import LESION_SIZES
 from understudy.evaluation.privacy.copies.registration import affine_maps, apply_affine, blur, random_warp
 from understudy.evaluation.privacy.copies.transforms import Draw, Transformation, coarser, gamma, turned
 
 TRIES = 60  # places and hosts that are tried for a lesion
-REACH = 12  # pixels by which it may be shifted
+REACH = 12 / 64  # of the side, by which it may be shifted
 WITHIN = 0.95  # share of it that must lie on tissue
 TISSUE = 0.1  # of the half range above the darkest grey
-PART = 24  # side of a pasted part, in pixels of 64
+PART = 24 / 64  # side of a pasted part
+DETAIL = 3 / 64  # width of the blur that detail is seen against
 SOFT = 1 / 64  # width of a seam
 MOST_BYTES = 2**16
 Share = Annotated[float, Field(ge=-0.5, le=0.5)]
@@ -71,15 +73,18 @@ def inject_parts(training: SmallCases, hosts: SmallCases, n: int, seed: int) -> 
     """Paste a square part of n training cases, chosen where there is detail, into the same place of other images."""
     source, choose = draw_sources("part", training, n, seed), rng(seed, "audit", "part", "places")
     images = hosts.images[choose.integers(0, len(hosts), n)].clone()
+    sides = tuple(images.shape[2:])
+    part = round(PART * sides[0])
+    half = part // 2
     for i, row in enumerate(source):
         grey = training.images[row].mean(0).numpy()
-        detail = ndimage.uniform_filter((grey - ndimage.gaussian_filter(grey, 3)) ** 2, PART)
-        half = PART // 2
-        inner = detail[half : SIDE - half, half : SIDE - half]
+        blurred = ndimage.gaussian_filter(grey, DETAIL * sides[0])
+        detail = ndimage.uniform_filter((grey - blurred) ** 2, part)
+        inner = detail[(slice(half, sides[0] - half),) * len(sides)]
         rich = np.flatnonzero(inner >= np.quantile(inner, 0.75))
-        y, x = np.unravel_index(choose.choice(rich), inner.shape)
-        mask = np.zeros((SIDE, SIDE), bool)
-        mask[y : y + PART, x : x + PART] = True
+        corner = np.unravel_index(choose.choice(rich), inner.shape)
+        mask = np.zeros(sides, bool)
+        mask[tuple(slice(start, start + part) for start in corner)] = True
         images[i] = _pasted(images[i], training.images[row], mask)
     return InjectedCopies(without_subject(images), source)
 
@@ -91,8 +96,9 @@ def inject_lesions(training: SmallCases, hosts: SmallCases, n: int, seed: int) -
     """
     if training.labels is None or hosts.labels is None:
         return None
-    sizes = (training.labels > 0).flatten(1).sum(1).numpy()
-    among = np.flatnonzero((sizes >= MIN_PIXELS) & (sizes <= MAX_PIXELS))
+    dims = training.images.ndim - 2
+    sizes, (fewest, most) = (training.labels > 0).flatten(1).sum(1).numpy(), LESION_SIZES[dims]
+    among = np.flatnonzero((sizes >= fewest) & (sizes <= most))
     if not len(among):
         return None
     images, labels, source, choose = [], [], [], rng(seed, "audit", "lesion", "places")
@@ -101,9 +107,10 @@ def inject_lesions(training: SmallCases, hosts: SmallCases, n: int, seed: int) -
         if found is None:
             continue
         host, shift = found
-        mask = np.roll((training.labels[row] > 0).numpy(), shift, (0, 1))
-        images.append(_pasted(hosts.images[host], torch.roll(training.images[row], shift, (1, 2)), mask))
-        shifted = torch.roll(training.labels[row], shift, (0, 1))
+        axes = tuple(range(-dims, 0))
+        mask = np.roll((training.labels[row] > 0).numpy(), shift, axes)
+        images.append(_pasted(hosts.images[host], torch.roll(training.images[row], shift, axes), mask))
+        shifted = torch.roll(training.labels[row], shift, axes)
         labels.append(torch.where(torch.from_numpy(mask), shifted, hosts.labels[host]))
         source.append(row)
     if not source:
@@ -113,26 +120,26 @@ def inject_lesions(training: SmallCases, hosts: SmallCases, n: int, seed: int) -
 
 def _place(
     training: SmallCases, hosts: SmallCases, row: int, choose: np.random.Generator
-) -> tuple[int, tuple[int, int]] | None:
+) -> tuple[int, tuple[int, ...]] | None:
     """Find a host and a shift at which a lesion lies on tissue and touches no other; None where there is none."""
     assert training.labels is not None and hosts.labels is not None
     mask = (training.labels[row] > 0).numpy()
-    inner = np.argwhere(mask)
+    inner, reach = np.argwhere(mask), round(REACH * len(mask))
     for _ in range(TRIES):
-        host, shift = int(choose.integers(len(hosts))), choose.integers(-REACH, REACH + 1, 2)
+        host, shift = int(choose.integers(len(hosts))), choose.integers(-reach, reach + 1, mask.ndim)
         shifted = inner + shift
-        if shifted.min() < 0 or shifted.max() >= SIDE:
+        if shifted.min() < 0 or shifted.max() >= len(mask):
             continue
         grey, taken = hosts.images[host].mean(0), hosts.labels[host].numpy() > 0
         tissue = (grey > grey.min() + TISSUE).numpy()
-        at = (shifted[:, 0], shifted[:, 1])
+        at = tuple(shifted.T)
         if tissue[at].mean() >= WITHIN and not ndimage.binary_dilation(taken, iterations=2)[at].any():
-            return host, (int(shift[0]), int(shift[1]))
+            return host, tuple(shift.tolist())
     return None
 
 
 def _pasted(host: Tensor, source: Tensor, mask: np.ndarray) -> Tensor:
-    """Return the host (C, H, W) with the source within a mask, over a soft seam around it."""
+    """Return the host (C, *S) with the source within a mask, over a soft seam around it."""
     grown = torch.from_numpy(ndimage.binary_dilation(mask)).float()
     soft = torch.maximum(blur(grown[None, None], SOFT)[0, 0], torch.from_numpy(mask).float())
     return host * (1 - soft) + source * soft
@@ -172,7 +179,7 @@ class Step(BaseModel):
         return self
 
     def __call__(self, x: Tensor, others: Tensor, draw: Draw) -> Tensor:
-        """Return images (N, C, S, S) after this step; others are blended in."""
+        """Return images (N, C, *S) after this step; others are blended in."""
         geometric = _moved(self, x)
         if geometric is not None:
             return geometric
@@ -200,9 +207,11 @@ def _moved(step: Step, x: Tensor) -> Tensor | None:
         return turned(x, step.turn // 90, False)
     if step.rotate is None and step.zoom is None and step.shift is None:
         return None
-    n, shift = len(x), torch.tensor([step.shift or (0.0, 0.0)])
-    return apply_affine(x, affine_maps(torch.full((n,), step.rotate or 0.0), torch.full((n,), step.zoom or 1.0),
-                                       shift.expand(n, 2)))  # fmt: skip
+    n, dims = len(x), x.ndim - 2
+    shift = torch.tensor([*(step.shift or (0.0, 0.0)), 0.0][:dims]).expand(n, dims)
+    degrees = torch.tensor([0.0, 0.0, step.rotate or 0.0]).expand(n, 3)
+    zoom = torch.full((n,), step.zoom or 1.0)
+    return apply_affine(x, affine_maps(degrees[:, 2] if dims == 2 else degrees, zoom, shift))
 
 
 class Recipe(BaseModel):

@@ -1,8 +1,10 @@
-"""The cases that matchers compare, at 64 pixels; local contrast; the ratio test: nearest against second subject.
+"""The cases that matchers compare, small; local contrast; the ratio test: nearest against second subject.
+
+Images are brought to 64 pixels a side, volumes to 32; ``*S`` are these sides.
 
 **Local contrast**: background offset, marker, frame and intensity scale are alike on all images of a subject, or of a
 site, and are no person. So matchers see each channel about its local mean and in shares of its local contrast: a level
-that is the same over some pixels becomes 0, whatever it was. A frame of two pixels is cut off. Crop, turn and
+that is the same over some pixels becomes 0, whatever it was. A frame of two pixels (of 64) is cut off. Crop, turn and
 resolution are left to registration.
 
 An image that resembles many subjects is no copy: it is near to all of them, and a copy is near to one. So the score
@@ -18,6 +20,7 @@ kind has only one neighbour.
 **Checked** in tests/evaluation/privacy/copies/test_cases.py (by hand; rows, blocks; offset, gain, frame, marker).
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,16 +29,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from understudy.core.cohort import Cohort
-from understudy.evaluation.privacy.copies.registration import blur
+from understudy.evaluation.privacy.copies.registration import averaged, blur
 
-SIDE = 64
+SIDES = {2: 64, 3: 32}  # pixels, by dimensions
 BLOCK = 256
 NEAR, AROUND, FINELY = 4 / 64, 6 / 64, 1 / 64  # of the local mean, of the local contrast, of the result
 CONTRAST_FLOOR = 0.15  # of the contrast that a tenth of the image exceeds
 LEAST = 1e-3  # contrast of the half range that counts as none
 MOST = 3.0  # times the local contrast; what lies further is clipped
-FRAME = 2  # pixels whose place the next ones take: a frame
-CONTRAST_BLOCK = 256
+FRAME = 1 / 32  # of the side, whose place the next pixels take: a frame
+CONTRAST_BLOCK = 2**20  # pixels at once
 SOFT = 0.01  # e: differences among similarities above 0.99 do not count
 
 
@@ -43,8 +46,8 @@ SOFT = 0.01  # e: differences among similarities above 0.99 do not count
 class SmallCases:
     """N cases, small enough to be compared."""
 
-    images: Tensor  # float32 (N, C, 64, 64) in about [-1, 1]
-    labels: Tensor | None  # int64 (N, 64, 64), or None where there are no label maps
+    images: Tensor  # float32 (N, C, 64, 64) or (N, C, 32, 32, 32) in about [-1, 1]
+    labels: Tensor | None  # int64 (N, 64, 64) or (N, 32, 32, 32), or None where there are no label maps
     subjects: Tensor  # (N,) whole numbers; -1 for synthetic cases
 
     def __len__(self) -> int:
@@ -64,39 +67,46 @@ def without_subject(images: Tensor, labels: Tensor | None = None) -> SmallCases:
 
 
 def small_cases(cohort: Cohort, rows: np.ndarray, subjects: np.ndarray | None = None) -> SmallCases:
-    """Read N rows of a cohort of 2D images, averaged or interpolated to 64 x 64; subjects are -1 where left out."""
+    """Read N rows of a cohort, averaged or interpolated to equal sides; subjects are -1 where left out."""
     assert cohort.images is not None
-    images, labels = torch.empty(len(rows), cohort.images.shape[1], SIDE, SIDE), None
+    sides = (SIDES[len(cohort.size)],) * len(cohort.size)
+    images, labels = torch.empty(len(rows), cohort.images.shape[1], *sides), None
     if cohort.labels is not None:
-        labels = torch.empty(len(rows), SIDE, SIDE, dtype=torch.int64)
+        labels = torch.empty(len(rows), *sides, dtype=torch.int64)
     for start in range(0, len(rows), BLOCK):
         chosen = rows[start : start + BLOCK]
         block = torch.from_numpy(cohort.encoding.encode_images(np.asarray(cohort.images[chosen])))
         images[start : start + BLOCK] = resized(block)
         if labels is not None and cohort.labels is not None:
             maps = torch.from_numpy(np.asarray(cohort.labels[chosen]).astype(np.int64))
-            labels[start : start + BLOCK] = F.interpolate(maps[:, None].float(), (SIDE, SIDE)).long()[:, 0]
+            labels[start : start + BLOCK] = F.interpolate(maps[:, None].float(), sides).long()[:, 0]
     whose = np.full(len(rows), -1) if subjects is None else subjects
     return SmallCases(images, labels, torch.from_numpy(whose.astype(np.int64)))
 
 
 def resized(images: Tensor) -> Tensor:
-    """Return images (N, C, H, W) at 64 x 64: averaged down, or interpolated up."""
-    if min(images.shape[-2:]) >= SIDE:
-        return F.adaptive_avg_pool2d(images, SIDE)
-    return F.interpolate(images, (SIDE, SIDE), mode="bilinear", align_corners=False)
+    """Return images (N, C, *S) at 64 x 64, volumes at 32 x 32 x 32: averaged down, or interpolated up."""
+    dims = images.ndim - 2
+    if min(images.shape[2:]) >= SIDES[dims]:
+        return averaged(images, SIDES[dims])
+    mode = "bilinear" if dims == 2 else "trilinear"
+    return F.interpolate(images, (SIDES[dims],) * dims, mode=mode, align_corners=False)
 
 
 def local_contrast(images: Tensor) -> Tensor:
-    """Return images (N, C, S, S) about their local mean, in shares of the local contrast: in [-1, 1], 0 where plain."""
-    return torch.cat([_contrast(part) for part in images.split(CONTRAST_BLOCK)]) if len(images) else images
+    """Return images (N, C, *S) about their local mean, in shares of the local contrast: in [-1, 1], 0 where plain."""
+    block = max(1, CONTRAST_BLOCK // math.prod(images.shape[2:]))
+    return torch.cat([_contrast(part) for part in images.split(block)]) if len(images) else images
 
 
 def _contrast(images: Tensor) -> Tensor:
-    images = F.pad(images[..., FRAME:-FRAME, FRAME:-FRAME], (FRAME, FRAME, FRAME, FRAME), mode="replicate")
+    dims, frame = images.ndim - 2, round(FRAME * images.shape[-1])
+    inner = (slice(None), slice(None), *[slice(frame, -frame)] * dims)
+    images = F.pad(images[inner], (frame,) * (2 * dims), mode="replicate")
     away = images - blur(images, NEAR)
     spread = blur(away.square(), AROUND).sqrt()
-    floor = CONTRAST_FLOOR * spread.flatten(2).quantile(0.9, 2)[..., None, None]
+    tenth = np.quantile(spread.flatten(2).numpy(), 0.9, axis=2)  # a sixth of the time of torch's, which sorts
+    floor = CONTRAST_FLOOR * torch.from_numpy(tenth).view(*spread.shape[:2], *[1] * dims)
     shown = blur(away / (spread + floor + LEAST), FINELY)
     return (shown / MOST).clamp(-1, 1)
 

@@ -87,8 +87,12 @@ class EncoderTask:
 
 
 def reference_sets(cases: SmallCases, tasks: Sequence[EncoderTask], settings: DetectorSettings) -> list[ReferenceSet]:
-    """Return a reference set of the cases for each task, with its encoder if there are enough cases."""
-    if "whole" not in settings.matchers or _fewest(cases.subjects.numpy()) < MIN_CASES:
+    """Return a reference set of the cases for each task, with its encoder if there are enough cases.
+
+    Volumes need none: two measures of so many voxels tell copies apart, and an encoder would see them in 96 views.
+    """
+    few = _fewest(cases.subjects.numpy()) < MIN_CASES
+    if "whole" not in settings.matchers or few or cases.images.ndim == 5:
         return [ReferenceSet(cases, None, one.known, settings.matchers) for one in tasks]
     jobs = []
     for one in tasks:

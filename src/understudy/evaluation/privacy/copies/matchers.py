@@ -11,8 +11,8 @@ scanner or an export leaves on every image::
 
 The score of whole is the sum of both parts, of the best candidate less that of the next subject; it sees all that
 pixels sees, which beside it only flags copies to the bit. Patches are a quarter
-of the side, at every eighth pixel, centred and of length one. Each is compared with the patches of all training cases
-at the same place and shifted by four pixels; the patch with the highest score stands for its case. A part that was
+of the side, at every eighth of it, centred and of length one. Each is compared with the patches of all training cases
+at the same place and shifted by a sixteenth; the patch with the highest score stands for its case. A part that was
 shifted further, or mirrored, is not found.
 **Checked** in tests/evaluation/privacy/copies/test_matchers.py.
 """
@@ -23,16 +23,15 @@ from functools import cached_property
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined, local_contrast, nearest_two
 from understudy.evaluation.privacy.copies.lesions import similar_lesions
-from understudy.evaluation.privacy.copies.likeness import Targets, best_start, candidates, views
-from understudy.evaluation.privacy.copies.registration import fit, unit
+from understudy.evaluation.privacy.copies.likeness import Targets, best_start, candidates, viewed, views
+from understudy.evaluation.privacy.copies.registration import averaged, fit, unit
 from understudy.evaluation.privacy.copies.second import SECOND, match_second
 
-HALF, PATCH, STEP, PATCH_SHIFT = 32, 8, 4, 2  # in pixels of the halved images
+HALF, PATCH, STEP, PATCH_SHIFT = 32, 8, 4, 2  # in pixels of images of 32, those of volumes as they are
 PATCH_BLOCK = 1024  # queries at once
 FLAT = 0.05  # standard deviation, of local contrast, below which a patch shows nothing
 MATCHERS = ("pixels", "whole", "patches", "lesions")
@@ -43,12 +42,12 @@ FITTED = 12.0  # standard scores that Fisher's z of r after registration is wort
 MOST_FITTED = 0.99  # r above which Fisher's z does not grow
 
 
-def patch_rows(images: Tensor, row: int, column: int) -> Tensor:
-    """Return the patches at one place of halved images (N, C, 32, 32): (N, C * 64), each channel about its mean.
+def patch_rows(images: Tensor, *corner: int) -> Tensor:
+    """Return the patches at one place of small images (N, C, *S): (N, C * PATCH^d), each channel about its mean.
 
     Rows are of length one, or all zero where a patch is flat.
     """
-    cut = images[:, :, row : row + PATCH, column : column + PATCH].flatten(2)
+    cut = images[(slice(None), slice(None), *(slice(start, start + PATCH) for start in corner))].flatten(2)
     rows = (cut - cut.mean(2, keepdim=True)).flatten(1)
     length = rows.norm(dim=1, keepdim=True)
     return torch.where(length > FLAT * rows.shape[1] ** 0.5, rows / length.clamp_min(1e-9), torch.zeros_like(rows))
@@ -56,30 +55,29 @@ def patch_rows(images: Tensor, row: int, column: int) -> Tensor:
 
 def similar_patches(queries: SmallCases, targets: SmallCases) -> NearestTwo:
     """Return for each query the training case whose patch scores highest; a query's own subject is left out."""
-    small, starts = F.adaptive_avg_pool2d(targets.images, HALF), range(0, len(queries), PATCH_BLOCK)
+    small, starts = averaged(targets.images, HALF), range(0, len(queries), PATCH_BLOCK)
     return joined([_block(queries[start : start + PATCH_BLOCK], small, targets) for start in starts])
 
 
 def _block(queries: SmallCases, small: Tensor, targets: SmallCases) -> NearestTwo:
     """Compare a block of queries with the halved images of the targets, place by place."""
-    images, places = F.adaptive_avg_pool2d(queries.images, HALF), range(0, HALF - PATCH + 1, STEP)
+    images, places = averaged(queries.images, HALF), range(0, HALF - PATCH + 1, STEP)
     best: NearestTwo | None = None
-    for row, column in itertools.product(places, places):
-        rows = patch_rows(images, row, column)
-        near = nearest_two(_patch_r(rows, small, row, column), targets.subjects, queries.subjects)
+    for corner in itertools.product(places, repeat=images.ndim - 2):
+        near = nearest_two(_patch_r(patch_rows(images, *corner), small, corner), targets.subjects, queries.subjects)
         better = near.score > best.score if best else np.ones(len(queries), bool)
         best = near.where(better, best) if best else near
     assert best is not None
     return best
 
 
-def _patch_r(rows: Tensor, small: Tensor, row: int, column: int) -> Tensor:
+def _patch_r(rows: Tensor, small: Tensor, corner: tuple[int, ...]) -> Tensor:
     """Return the highest r (N, M) of patches (N, d) to those of the targets at a place and around it."""
     highest = torch.full((len(rows), len(small)), -1.0)
-    for down, right in itertools.product((-PATCH_SHIFT, 0, PATCH_SHIFT), repeat=2):
-        y, x = row + down, column + right
-        if 0 <= y <= HALF - PATCH and 0 <= x <= HALF - PATCH:
-            torch.maximum(highest, rows @ patch_rows(small, y, x).T, out=highest)
+    for shift in itertools.product((-PATCH_SHIFT, 0, PATCH_SHIFT), repeat=len(corner)):
+        moved = [start + by for start, by in zip(corner, shift, strict=True)]
+        if min(moved) >= 0 and max(moved) <= HALF - PATCH:
+            torch.maximum(highest, rows @ patch_rows(small, *moved).T, out=highest)
     return highest
 
 
@@ -141,19 +139,19 @@ def match_whole(queries: SmallCases, reference_set: ReferenceSet) -> NearestTwo:
 
 
 def _whole(queries: SmallCases, targets: Targets) -> NearestTwo:
-    block = min(BLOCK, max(1, MOST_PAIRS // (16 * len(targets.subjects))))
+    block = min(BLOCK, max(1, MOST_PAIRS // (views(queries.images.ndim - 2) * len(targets.subjects))))
     return joined([_whole_block(queries[start : start + block], targets) for start in range(0, len(queries), block)])
 
 
 def _whole_block(queries: SmallCases, targets: Targets) -> NearestTwo:
     """Register the most alike training case of each of some subjects to a block of queries, and weigh the best."""
-    seen = views(queries.images)
-    found = candidates(seen, queries.subjects, targets, CANDIDATES)
+    found = candidates(queries.images, queries.subjects, targets, CANDIDATES)
     k, fitted = found.case.shape[1], []
     for part in torch.arange(len(queries)).split(REGISTERED):
-        view = seen[found.view[part].flatten(), part.repeat_interleave(k)]
-        images = targets.images[found.case[part].flatten()]
-        fitted.append(fit(view, images, best_start(view, images)).view(-1, k))
+        view = viewed(queries.images[part].repeat_interleave(k, 0), found.view[part].flatten())
+        case = found.case[part].flatten()
+        start = best_start(view, targets.images, case)
+        fitted.append(fit(view, targets.images[case], start).view(-1, k))
     r = torch.cat(fitted)
     total = found.likeness + FITTED * torch.atanh(r.clamp(-MOST_FITTED, MOST_FITTED))
     value, order = total.sort(1, descending=True)

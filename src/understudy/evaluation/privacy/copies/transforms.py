@@ -2,19 +2,23 @@
 
 Each has the strength that the audit injects and a range around it from which the encoder learns; the transformations of
 a family are left out of the training together. Lengths are shares of the side, intensities of the half range. The
-audit also injects what no encoder learns: compounds of several transformations, and CHIMERAS of two patients.
+audit also injects what no encoder learns: compounds of several transformations, and CHIMERAS of two patients. Volumes
+have the same menu: they are rotated about an axis drawn at random, turned by quarters in the plane of the last two
+axes, mirrored along each axis, and turned in any of their 48 ways.
 **Source**: transformations that the highest Pearson r does not recognise; the strengths are of this project.
 **Checked** in tests/evaluation/privacy/copies/test_transforms.py.
 """
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from understudy.evaluation.privacy.copies.registration import affine_maps, apply_affine, blur, random_warp
+from understudy.evaluation.privacy.copies.registration import affine_maps, apply_affine, averaged, blur, random_warp
 
 Draw = torch.Generator
 Transform = Callable[[Tensor, Tensor, Draw], Tensor]  # images, others to blend with, randomness -> images
@@ -25,7 +29,7 @@ class Transformation:
     """One transformation of a copy."""
 
     family: str  # what is left out of the encoder's training together
-    inject: Transform  # images (N, C, H, W) in [-1, 1], others of the same shape to blend with -> transformed images
+    inject: Transform  # images (N, C, *S) in [-1, 1], others of the same shape to blend with -> transformed images
     augment: Transform | None = None  # the same, at strengths drawn around those of ``inject``; the encoder learns it
 
 
@@ -39,39 +43,85 @@ def _either(n: int, size: float, draw: Draw) -> Tensor:
     return size * (1 - 2 * torch.randint(0, 2, (n,), generator=draw)).float()
 
 
-def _affine(x: Tensor, degrees: Tensor, zoom: Tensor, shift: Tensor) -> Tensor:
+def _affine(x: Tensor, degrees: Tensor, zoom: Tensor, shift: Tensor, draw: Draw) -> Tensor:
+    """Rotate volumes about an axis drawn at random."""
+    if x.ndim == 5:
+        degrees = degrees[:, None] * F.normalize(torch.randn((len(x), 3), generator=draw), dim=1)
     return apply_affine(x, affine_maps(degrees, zoom, shift))
+
+
+def by_case(values: Tensor, x: Tensor) -> Tensor:
+    """Return one number a case (N,) in the shape that multiplies images (N, C, *S)."""
+    return values.view(-1, *[1] * (x.ndim - 1))
 
 
 def _rotated(degrees: float) -> Transform:
     def inject(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
         n = len(x)
-        return _affine(x, _either(n, degrees, draw), torch.ones(n), torch.zeros(n, 2))
+        return _affine(x, _either(n, degrees, draw), torch.ones(n), torch.zeros(n, x.ndim - 2), draw)
 
     return inject
 
 
 def _shifted(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
     n = len(x)
-    shift = torch.stack([_either(n, 3 / 64, draw), _either(n, 3 / 64, draw)], 1)
-    return _affine(x, torch.zeros(n), torch.ones(n), shift)
+    shift = torch.stack([_either(n, 3 / 64, draw) for _ in x.shape[2:]], 1)
+    return _affine(x, torch.zeros(n), torch.ones(n), shift, draw)
 
 
 def _zoomed(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
     n = len(x)
-    return _affine(x, torch.zeros(n), 1 + _either(n, 0.1, draw), torch.zeros(n, 2))
+    return _affine(x, torch.zeros(n), 1 + _either(n, 0.1, draw), torch.zeros(n, x.ndim - 2), draw)
 
 
 def _any_affine(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
     n = len(x)
-    shift = torch.stack([uniform(n, -0.08, 0.08, draw), uniform(n, -0.08, 0.08, draw)], 1)
-    return _affine(x, uniform(n, -35, 35, draw), 1 + uniform(n, -0.15, 0.15, draw), shift)
+    shift = torch.stack([uniform(n, -0.08, 0.08, draw) for _ in x.shape[2:]], 1)
+    return _affine(x, uniform(n, -35, 35, draw), 1 + uniform(n, -0.15, 0.15, draw), shift, draw)
 
 
 def turned(x: Tensor, quarters: int, flip: bool) -> Tensor:
-    """Return images turned by so many quarters counter-clockwise, then mirrored or not."""
-    rotated = torch.rot90(x, quarters, (2, 3))
+    """Return images turned by so many quarters counter-clockwise, then mirrored or not; volumes in their last axes."""
+    rotated = torch.rot90(x, quarters, (-2, -1))
     return rotated.flip(-1) if flip else rotated
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One way to lay an image or a volume: its axes in another order, then some mirrored."""
+
+    axes: tuple[int, ...]  # which of the d axes comes first, second ...
+    flips: tuple[int, ...]  # of the new axes, those that are mirrored
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return images (..., *S) in this way."""
+        first = x.ndim - len(self.axes)
+        laid = x.permute(*range(first), *(first + axis for axis in self.axes))
+        return laid.flip([first + axis for axis in self.flips]) if self.flips else laid
+
+
+@lru_cache(maxsize=4)
+def turns(dims: int) -> tuple[Turn, ...]:
+    """Return the eight ways to lay an image, or the 48 to lay a volume; the first leaves it as it is."""
+    flips = [chosen for n in range(dims + 1) for chosen in itertools.combinations(range(dims), n)]
+    return tuple(Turn(axes, chosen) for axes in itertools.permutations(range(dims)) for chosen in flips)
+
+
+def turned_each(x: Tensor, which: Tensor) -> Tensor:
+    """Return images (N, C, *S) of equal sides, each turned in the way (N,) of :func:`turns` that is named."""
+    shown = torch.empty_like(x)
+    for way in which.unique().tolist():
+        shown[which == way] = turns(x.ndim - 2)[way](x[which == way])
+    return shown
+
+
+def _front_to_back(x: Tensor, _: Tensor, __: Draw) -> Tensor:
+    return x.flip(-3)
+
+
+def _turned_any(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
+    ways = len(turns(x.ndim - 2))
+    return turned_each(x, torch.randint(1, ways, (len(x),), generator=draw))
 
 
 def _turned(quarters: int, flip: bool) -> Transform:
@@ -80,7 +130,7 @@ def _turned(quarters: int, flip: bool) -> Transform:
 
 def gamma(x: Tensor, exponent: Tensor) -> Tensor:
     """Return images whose intensities, from 0 to 1, are raised to an exponent (N,)."""
-    return ((x + 1) / 2).clamp(0, 1) ** exponent.view(-1, 1, 1, 1) * 2 - 1
+    return ((x + 1) / 2).clamp(0, 1) ** by_case(exponent, x) * 2 - 1
 
 
 def _gamma_injected(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
@@ -101,7 +151,7 @@ def _channels(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
     order = torch.rand((n, c), generator=draw).argsort(1)
     still = (order == torch.arange(c)).all(1)
     order[still] = order[still].roll(1, 1)
-    return torch.gather(x, 1, order.view(n, c, 1, 1).expand_as(x))
+    return torch.gather(x, 1, order.view(n, c, *[1] * (x.ndim - 2)).expand_as(x))
 
 
 def _warped(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
@@ -122,7 +172,7 @@ def _blended(x: Tensor, others: Tensor, _: Draw) -> Tensor:
 
 
 def _blend_learned(x: Tensor, others: Tensor, draw: Draw) -> Tensor:
-    share = uniform(len(x), 0.55, 0.85, draw).view(-1, 1, 1, 1)
+    share = by_case(uniform(len(x), 0.55, 0.85, draw), x)
     return share * x + (1 - share) * others
 
 
@@ -131,7 +181,7 @@ def _noisy(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
 
 
 def _noise_learned(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
-    return x + uniform(len(x), 0.02, 0.25, draw).view(-1, 1, 1, 1) * torch.randn(x.shape, generator=draw)
+    return x + by_case(uniform(len(x), 0.02, 0.25, draw), x) * torch.randn(x.shape, generator=draw)
 
 
 def _blurred(x: Tensor, _: Tensor, __: Draw) -> Tensor:
@@ -144,8 +194,8 @@ def _blur_learned(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
 
 def coarser(x: Tensor, factor: int) -> Tensor:
     """Return images at a fraction of their resolution, interpolated back to their size."""
-    small = F.adaptive_avg_pool2d(x, x.shape[-1] // factor)
-    return F.interpolate(small, x.shape[2:], mode="bilinear", align_corners=False)
+    small = averaged(x, x.shape[-1] // factor)
+    return F.interpolate(small, x.shape[2:], mode="bilinear" if x.ndim == 4 else "trilinear", align_corners=False)
 
 
 def _quarter(x: Tensor, _: Tensor, __: Draw) -> Tensor:
@@ -184,12 +234,17 @@ TRANSFORMATIONS: dict[str, Transformation] = {
     "warped_strong": Transformation("warped", _warped_strong, _warp_learned),
     "blended": Transformation("blended", _blended, _blend_learned),
 }
+OF_VOLUMES = {
+    "front_to_back": Transformation("turned", _front_to_back),
+    "turned_any": Transformation("turned", _turned_any),
+}
 FAMILIES = tuple(dict.fromkeys(d.family for d in TRANSFORMATIONS.values() if d.augment))  # that an encoder learns
 
 
-def available(channels: int) -> dict[str, Transformation]:
-    """Return the transformations that images of so many channels can have."""
-    return {name: d for name, d in TRANSFORMATIONS.items() if channels > 1 or name != "channels_swapped"}
+def available(channels: int, dims: int = 2) -> dict[str, Transformation]:
+    """Return the transformations that images, or volumes, of so many channels can have."""
+    menu = TRANSFORMATIONS if dims == 2 else TRANSFORMATIONS | OF_VOLUMES
+    return {name: d for name, d in menu.items() if channels > 1 or name != "channels_swapped"}
 
 
 def compound(transformations: Mapping[str, Transformation], length: int) -> Transform:
@@ -214,7 +269,7 @@ def compound(transformations: Mapping[str, Transformation], length: int) -> Tran
 
 def _halves(x: Tensor, others: Tensor, draw: Draw) -> Tensor:
     """Join the left or the right half of one patient and the rest of another."""
-    left = (torch.rand(len(x), generator=draw) < 0.5).view(-1, 1, 1, 1)
+    left = by_case(torch.rand(len(x), generator=draw) < 0.5, x)
     inside = torch.arange(x.shape[-1]) < x.shape[-1] // 2
     return torch.where(inside == left, x, others)
 
@@ -222,14 +277,14 @@ def _halves(x: Tensor, others: Tensor, draw: Draw) -> Tensor:
 def _contrasts(x: Tensor, others: Tensor, draw: Draw) -> Tensor:
     """Join one channel of one patient and the other channels of another."""
     mine = torch.randint(x.shape[1], (len(x), 1), generator=draw) == torch.arange(x.shape[1])
-    return torch.where(mine[..., None, None], x, others)
+    return torch.where(mine.view(*mine.shape, *[1] * (x.ndim - 2)), x, others)
 
 
 CHIMERAS: dict[str, Transform] = {"halves": _halves, "contrasts": _contrasts}
 
 
-def harder(channels: int) -> dict[str, Transform]:
+def harder(channels: int, dims: int = 2) -> dict[str, Transform]:
     """Return what is injected beside single transformations: compounds of two and three, chimeras of two patients."""
-    singles = available(channels)
+    singles = available(channels, dims)
     chimeras = {f"chimera_{name}": way for name, way in CHIMERAS.items() if channels > 1 or name != "contrasts"}
     return {"compound_2": compound(singles, 2), "compound_3": compound(singles, 3)} | chimeras
