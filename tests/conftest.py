@@ -200,8 +200,18 @@ def forked(offline: None, key_file: Path) -> Any:
 
 @pytest.fixture(scope="session")
 def devtools() -> ModuleType:
-    """Return the headless browser, tests/browser.py."""
-    return _beside("browser")
+    """Return the headless browser, tests/browser.py; what asks for it is skipped where there is no Chromium."""
+    found = _beside("browser")
+    if found.chromium() is None:
+        pytest.skip("no Chromium here: apt-get install -y --no-install-recommends chromium")
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser(devtools: ModuleType) -> Iterator[Any]:
+    """Return one page in a browser, for all tests of a file."""
+    with devtools.Browser() as one:
+        yield one
 
 
 def write_classes(out: Path, size: int = 8, high: float = 500, labels: bool = True, subjects: int = 24) -> Cohort:

@@ -10,11 +10,9 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
 from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -81,14 +79,6 @@ def test_scripts_name_no_other_host_than_the_theme_does() -> None:
     quoted = re.compile(r"[\"'`](?:https?:)?//([\w.-]+\.\w+)")
     hosts = {host for file in scripts for host in quoted.findall(file.read_text(encoding="utf-8"))}
     assert hosts <= KNOWN, hosts - KNOWN
-
-
-@pytest.fixture(scope="module")
-def browser(devtools: ModuleType) -> Iterator[Any]:
-    if devtools.chromium() is None:
-        pytest.skip("no Chromium here: apt-get install -y --no-install-recommends chromium")
-    with devtools.Browser() as one:
-        yield one
 
 
 def looked_at(browser: Any) -> None:

@@ -48,8 +48,6 @@ class Server:
 
 @pytest.fixture
 def stack(devtools: ModuleType) -> Iterator[ExitStack]:
-    if devtools.chromium() is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
     with ExitStack() as one:
         yield one
 

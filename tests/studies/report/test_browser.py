@@ -1,8 +1,6 @@
 """The report in a real headless browser: no complaint, no request, no sideways scroll, keyboard, light and dark."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,14 +16,6 @@ NAMELESS = (
 NARROW = (
     "[...document.querySelectorAll('p, li, h2')].filter(e => e.getBoundingClientRect().right > innerWidth + 1).length"
 )
-
-
-@pytest.fixture(scope="module")
-def browser(devtools: ModuleType) -> Iterator[Any]:
-    if devtools.chromium() is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
-    with devtools.Browser() as one:
-        yield one
 
 
 @pytest.fixture(scope="module")

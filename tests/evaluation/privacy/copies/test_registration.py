@@ -132,6 +132,19 @@ def test_copies_fit_better_than_others() -> None:
     assert (copies[:, None] > unseen).float().mean() > 0.99
 
 
+def test_what_lies_around_a_small_target_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A target that shows something in its middle alone, copied into a query that shows something everywhere."""
+    inside = torch.zeros(64, 64)
+    inside[20:44, 20:44] = 1
+    small, around = fine(4, 64) * inside, fine(4, 64, seed=9)
+    weights = registration.showing(small)
+    assert weights[..., 20:44, 20:44].mean((1, 2, 3)).min() > 0.4 and weights[..., :8, :].max() < 0.01
+    blended, still = small + around * (1 - inside), torch.eye(2, 3).expand(4, 2, 3)
+    found = registration.fit(blended, small, still)
+    monkeypatch.setattr(registration, "showing", torch.ones_like)
+    assert (found > registration.fit(blended, small, still)).all()
+
+
 def test_stronger_warps_are_undone_from_coarse_to_fine(monkeypatch: pytest.MonkeyPatch) -> None:
     target = fine(40, 32)
     query = random_warp(target, 4 / 64, 8 / 64, torch.Generator().manual_seed(5))

@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from understudy.core.cohort import Cohort
-from understudy.evaluation.privacy.copies.registration import averaged, blur
+from understudy.evaluation.privacy.copies.registration import averaged, blur, interpolated
 
 SIDES = {2: 64, 3: 32}  # pixels, by dimensions
 BLOCK = 256
@@ -89,8 +89,7 @@ def resized(images: Tensor) -> Tensor:
     dims = images.ndim - 2
     if min(images.shape[2:]) >= SIDES[dims]:
         return averaged(images, SIDES[dims])
-    mode = "bilinear" if dims == 2 else "trilinear"
-    return F.interpolate(images, (SIDES[dims],) * dims, mode=mode, align_corners=False)
+    return interpolated(images, (SIDES[dims],) * dims)
 
 
 def local_contrast(images: Tensor) -> Tensor:

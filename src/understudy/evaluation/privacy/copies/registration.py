@@ -130,6 +130,12 @@ def averaged(images: Tensor, side: int) -> Tensor:
     return F.adaptive_avg_pool2d(images, side) if images.ndim == 4 else F.adaptive_avg_pool3d(images, side)
 
 
+def interpolated(images: Tensor, sides: Sequence[int]) -> Tensor:
+    """Return images (N, C, *S) with these sides, linearly interpolated."""
+    mode = "bilinear" if images.ndim == 4 else "trilinear"
+    return F.interpolate(images, tuple(sides), mode=mode, align_corners=False)
+
+
 @lru_cache(maxsize=8)
 def disc(side: int, dims: int) -> Tensor:
     """Return weights (side, side[, side]): 1 inside, 0 in the corners."""

@@ -18,7 +18,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from understudy.evaluation.privacy.copies.registration import affine_maps, apply_affine, averaged, blur, random_warp
+from understudy.evaluation.privacy.copies.registration import (
+    affine_maps,
+    apply_affine,
+    averaged,
+    blur,
+    interpolated,
+    random_warp,
+)
 
 Draw = torch.Generator
 Transform = Callable[[Tensor, Tensor, Draw], Tensor]  # images, others to blend with, randomness -> images
@@ -194,8 +201,7 @@ def _blur_learned(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
 
 def coarser(x: Tensor, factor: int) -> Tensor:
     """Return images at a fraction of their resolution, interpolated back to their size."""
-    small = averaged(x, x.shape[-1] // factor)
-    return F.interpolate(small, x.shape[2:], mode="bilinear" if x.ndim == 4 else "trilinear", align_corners=False)
+    return interpolated(averaged(x, x.shape[-1] // factor), x.shape[2:])
 
 
 def _quarter(x: Tensor, _: Tensor, __: Draw) -> Tensor:
