@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from understudy.studies.report.claims import NOT_MEASURED, NOT_SEEN, SEEN, verdicts
+from understudy.studies.report.claims import NOT_MEASURED, NOT_SEEN, SEEN, UNCERTAIN, verdicts
+from understudy.studies.report.measures import Measures, Number
 
 
 def judged(fake: Any, **claim: Any) -> Any:
@@ -34,12 +35,27 @@ def test_an_interval_over_the_bound_is_told(folds: Any) -> None:
     middle = folds.measures().measured(judged(folds, at_least=0.1).claim).value
     for bound, word in ((middle - 1e-4, SEEN), (middle + 1e-4, NOT_SEEN)):
         found = judged(folds, at_least=bound)
-        assert found.word == word and "the interval reaches over" in found.sentence and "chance alone" in found.sentence
+        assert (
+            found.word == word + UNCERTAIN
+            and "the interval reaches over" in found.sentence
+            and "chance alone" in found.sentence
+        )
+
+
+@pytest.mark.parametrize(("low", "uncertain"), [(-0.01, True), (0.001, False)])
+def test_a_gain_that_may_be_none_is_uncertain(
+    folds: Any, monkeypatch: pytest.MonkeyPatch, low: float, uncertain: bool
+) -> None:
+    """The bound alone does not tell: it lies below the interval, and yet the gain may be nothing."""
+    monkeypatch.setattr(Measures, "measured", lambda *_: Number(0.02, low, 0.05, 12))
+    found = judged(folds, measure="gain", arm="both", at_least=-0.5)
+    assert found.word == SEEN + UNCERTAIN * uncertain and ("reaches over 0:" in found.sentence) == uncertain
+    assert judged(folds, measure="ratio", at_least=-0.5).word == SEEN  # 0 means nothing to a ratio
 
 
 def test_results_and_gaps(folds: Any) -> None:
     found = judged(folds, **{"from": "privacy", "result": "privacy.copies.flagged", "at_most": 2})
-    assert found.word == SEEN and found.what == "copies · flagged; painted"
+    assert found.word == SEEN + UNCERTAIN and found.what == "copies · flagged; painted"
     none = judged(folds, **{"from": "privacy", "result": "privacy.nothing", "at_most": 2})
     assert none.word == NOT_MEASURED and none.sentence == "not among the results"
     other = judged(folds, measure="difference", against={"cohort": "joint"}, at_least=0)

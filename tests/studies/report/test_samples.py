@@ -8,6 +8,7 @@ from PIL import Image
 
 from understudy.core.errors import UnderstudyError
 from understudy.studies.report.config import SampleGrid
+from understudy.studies.report.finished import Finished
 from understudy.studies.report.samples import sample_figures
 
 
@@ -29,6 +30,18 @@ def test_cohorts_stand_side_by_side(sizes: Any) -> None:
     )
     assert [name for name, _ in figure.legend] == ["core", "oedema"]
     assert sample_figures(sizes.measures(samples=(SampleGrid(template="cohort"),)))[0] == []  # real cases
+
+
+def test_patients_anatomy_is_not_shown(folds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cohort = folds.measures().finished.cohort
+    monkeypatch.setattr(Finished, "cohort", lambda self, stage: semi(cohort(stage)))
+    figures, told = sample_figures(folds.measures())
+    assert figures == [] and "painted: not shown, since the label maps are patients', edited or not." in told
+
+
+def semi(cohort: Any) -> Any:
+    cohort.kind = "semi-synthetic"
+    return cohort
 
 
 def test_a_channel_that_is_none(folds: Any) -> None:

@@ -1,7 +1,7 @@
 """Each claim in one line: seen or not seen at this scale, with the number, its interval and n.
 
-Seen is a value within the bounds, whatever its interval; where the interval reaches over a bound, the line says so, for
-then chance alone may have put the value on this side.
+Seen is a value within the bounds. Where the interval reaches over a bound, or that of a gain or difference over 0, the
+word says "uncertain": chance alone may have put the value on this side.
 **Checked** in tests/studies/report/test_claims.py.
 """
 
@@ -14,7 +14,7 @@ from understudy.studies.report.blocks import named, valued
 from understudy.studies.report.config import Claim
 from understudy.studies.report.measures import Measures, Number
 
-SEEN, NOT_SEEN, NOT_MEASURED = "seen", "not seen", "not measured"
+SEEN, NOT_SEEN, NOT_MEASURED, UNCERTAIN = "seen", "not seen", "not measured", ", uncertain"
 MEASURES = {
     "score": "{score} of {arm}",
     "ratio": "{score} of {arm} divided by that of {real}",
@@ -50,10 +50,13 @@ def _verdict(measures: Measures, claim: Claim) -> Verdict:
     found, what = measures.measured(claim), described(measures, claim)
     if found.value is None:
         return Verdict(claim, NOT_MEASURED, found, what, found.note)
-    word = SEEN if _within(claim, found.value) else NOT_SEEN
-    bounds = [f"{'at least' if low else 'at most'} {bound:g}" for bound, low in _bounds(claim)]
+    bounds, over = (
+        [f"{'at least' if low else 'at most'} {bound:g}" for bound, low in _bounds(claim)],
+        _over(claim, found),
+    )
+    word = (SEEN if _within(claim, found.value) else NOT_SEEN) + (UNCERTAIN if over else "")
     return Verdict(
-        claim, word, found, what, join_notes(f"expected {' and '.join(bounds)}", _reach(claim, found), found.note)
+        claim, word, found, what, join_notes(f"expected {' and '.join(bounds)}", _reach(over, found), found.note)
     )
 
 
@@ -65,13 +68,20 @@ def _within(claim: Claim, value: float) -> bool:
     return all(value >= bound if low else value <= bound for bound, low in _bounds(claim))
 
 
-def _reach(claim: Claim, found: Number) -> str:
+def _over(claim: Claim, found: Number) -> list[float]:
+    """Return the bounds that the interval holds, and 0 where a gain or difference was asked to be above or below it."""
+    if found.low is None or found.high is None:
+        return []
+    bounds = {bound for bound, _ in _bounds(claim)} | ({0.0} if claim.measure in {"gain", "difference"} else set())
+    return sorted(bound for bound in bounds if found.low < bound < found.high)
+
+
+def _reach(over: list[float], found: Number) -> str:
     if found.low is None or found.high is None:
         return "no interval"
-    over = [f"{bound:g}" for bound, _ in _bounds(claim) if found.low < bound < found.high]
     if not over:
         return "the whole interval lies on this side"
-    return f"the interval reaches over {' and '.join(over)}: chance alone may decide"
+    return f"the interval reaches over {' and '.join(f'{bound:g}' for bound in over)}: chance alone may decide"
 
 
 def described(measures: Measures, claim: Claim) -> str:

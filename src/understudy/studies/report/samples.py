@@ -1,6 +1,7 @@
 """Grids of cases: the first of every synthetic cohort, side by side; none of real cases.
 
-A cohort in which a privacy evaluation flagged more cases than by chance is not shown: a copy is a real case.
+A cohort in which a privacy evaluation flagged more cases than by chance is not shown: a copy is a real case. Nor is a
+semi-synthetic one, whose anatomy is a patient's. Sentences say so.
 **Checked** in tests/studies/report/test_samples.py.
 """
 
@@ -38,8 +39,9 @@ def sample_figures(measures: Measures) -> tuple[list[StudyFigure], list[str]]:
     flagged, told, figures = _flagged(measures), dict[str, None](), []
     for plan in plans:
         stages = _stages(measures, plan)
-        told |= dict.fromkeys(flagged[stage.name] for stage in stages if stage.name in flagged)
-        shown = _shown(measures, plan, [stage for stage in stages if stage.name not in flagged])
+        hidden = {stage.name: flagged.get(stage.name) or _of_patients(measures, stage) for stage in stages}
+        told |= dict.fromkeys(sentence for sentence in hidden.values() if sentence)
+        shown = _shown(measures, plan, [stage for stage in stages if not hidden[stage.name]])
         figures += _grids(measures, plan, shown)
     return figures, list(told)
 
@@ -111,6 +113,15 @@ def _maps(cases: DrawnCases, n: int) -> np.ndarray | None:
         return None
     blank = np.zeros((max(n - len(cases.labels), 0), *cases.labels.shape[1:]), cases.labels.dtype)
     return np.concatenate([cases.labels, blank])
+
+
+def _of_patients(measures: Measures, stage: Stage) -> str:
+    """Say that a semi-synthetic cohort is not shown; empty of other cohorts."""
+    if measures.finished.cohort(stage).kind != "semi-synthetic":
+        return ""
+    return (
+        f"{named(measures.config.names, stage.template)}: not shown, since the label maps are patients', edited or not."
+    )
 
 
 def _flagged(measures: Measures) -> dict[str, str]:
