@@ -43,7 +43,7 @@ from understudy.generators.diffusion.dissimilarity import Dissimilarity
 from understudy.generators.diffusion.noise import CHAINS, ChainNoise, EDMNoise, FlowNoise, Noise
 from understudy.generators.diffusion.samplers import OPTIONS, SAMPLERS, Denoiser, guided, noise_like
 from understudy.nets.label_maps import decoded, encoded, one_hot
-from understudy.nets.unet import UNet
+from understudy.nets.unet import UNet, fixed_weights
 from understudy.training.batches import Batch, BatchStream, PartlyLabelledStream
 from understudy.training.dp.settings import OffersPrivacy
 from understudy.training.ema import ema_decay, ema_update
@@ -124,9 +124,7 @@ class DiffusionConfig(OffersPrivacy):
     )
     sigma_min: float = Field(0.002, gt=0, description="lowest noise level of a sampler (edm; chains: heun, dpmpp_2m)")
     sigma_max: float = Field(80.0, gt=0, description="highest noise level of a sampler (edm; chains: heun, dpmpp_2m)")
-    rho: float = Field(
-        7.0, gt=0, description="how densely levels lie at the lower end (edm; chains: heun, dpmpp_2m)"
-    )
+    rho: float = Field(7.0, gt=0, description="how densely levels lie at the lower end (edm; chains: heun, dpmpp_2m)")
     eta: float = Field(0.0, ge=0, le=1, description="noise of sampler ddim, as a share of ddpm's")
     variance: Literal["small", "large"] = Field("small", description="of a step of sampler ddpm: beta tilde, or beta")
     s_churn: float = Field(0.0, ge=0, description="noise added and removed again by sampler heun (EDM Algorithm 2)")
@@ -335,7 +333,8 @@ class Diffusion(Generator):
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         noise = partial(noise_like, self.shape, generators, self.engine.device)
         start = noise() * self.noise.start(levels[0])
-        y = SAMPLERS[name](self._denoiser(condition), start, levels, noise, **options)
+        with fixed_weights(self.ema):
+            y = SAMPLERS[name](self._denoiser(condition), start, levels, noise, **options)
         x = y / self.noise.sigma_data * self.scale.std + self.scale.mean
         return torch.cat([x, encoded(labels, self.scheme)], dim=1) if self.given and labels is not None else x
 

@@ -1,9 +1,10 @@
 """Samplers: from noise to a case by way of a denoiser D(x; sigma), over any descending list of noise levels.
 
-All work on x = y + sigma n (noise.py): a chain's x_t is x / sqrt(1 + sigma^2), a flow's x / (1 + sigma), and this scale
-drops out of the steps below. Each takes D, the start x (N, C, *S), which is noise of the first level, the descending ``levels``, the last one
-mostly 0, and a function that gives standard normal noise of x's shape; it returns x at the last level. ``now`` and
-``then`` are the levels before and after a step, float64; x keeps its own type, float32 in use.
+All work on x = y + sigma n (noise.py): a chain's x_t is x / sqrt(1 + sigma^2), a flow's is x / (1 + sigma), and these
+scales drop out of the steps below. Each takes D, the start x (N, C, *S), which is noise of the first level, the
+descending ``levels``, the last one mostly 0, and a function that gives standard normal noise of x's shape; it returns x
+at the last level. ``now`` and ``then`` are the levels before and after a step, float64; x keeps its own type, float32
+in use.
 
 **Source**: Ho, Jain, Abbeel (arXiv 2006.11239), Algorithm 2, Eq. 6-7; Song, Meng, Ermon, Denoising Diffusion Implicit
 Models (arXiv 2010.02502), Eq. 12 and 16; Karras et al., EDM (arXiv 2206.00364), Algorithms 1 and 2; Lu, Zhou,
