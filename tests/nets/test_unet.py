@@ -3,11 +3,13 @@
 import pytest
 import torch
 
+from understudy.nets import unet
 from understudy.nets.unet import (
     Attention,
     MPConv,
     UNet,
     UNetBlock,
+    fixed_weights,
     from_patches,
     mp_cat,
     pixel_norm,
@@ -80,6 +82,28 @@ def test_the_noise_level_reaches_every_gain() -> None:
     net.conv_out_gain.data.fill_(1)
     net(torch.randn(2, 2, 8, 8), torch.randn(2)).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for n, p in net.named_parameters() if "gain" in n)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_weights_are_scaled_once_for_many_passes(precision: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same bits, and weights that change afterwards count."""
+    torch.manual_seed(0)
+    net, calls = UNet(2, 2, (8, 16), 1, attention_levels=(1,), head_channels=8), [0]
+    x, noise, layers = torch.randn(2, 2, 8, 8), torch.zeros(2), sum(isinstance(m, MPConv) for m in net.modules())
+    net.conv_out_gain.data.fill_(1)
+
+    def counted(weight: torch.Tensor) -> torch.Tensor:
+        calls[0] += 1
+        return unit_rows(weight)
+
+    monkeypatch.setattr(unet, "unit_rows", counted)
+    with torch.no_grad(), torch.autocast("cpu", dtype=precision, enabled=precision != torch.float32):
+        plain = net(x, noise)
+        calls[0] = 0
+        with fixed_weights(net):
+            assert all(torch.equal(net(x, noise), plain) for _ in range(3)) and calls[0] == layers
+        net.conv_in.weight.data.neg_()
+        assert not torch.equal(net(x, noise), plain)
 
 
 def test_the_null_condition() -> None:

@@ -12,8 +12,8 @@ condition, gradients of volumes in bf16 against fp32.
 """
 
 import math
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +30,13 @@ def unit_rows(weight: Tensor) -> Tensor:
 
 
 class MPConv(nn.Module):
-    """Convolution (or linear layer, kernel 0) whose weight rows have unit norm: unit variance in, unit variance out."""
+    """Convolution (or linear layer, kernel 0) whose weight rows have unit norm: unit variance in, unit variance out.
+
+    Within :func:`fixed_weights` it keeps the scaled weight of its first call, so its gain must stay the same, too.
+    """
+
+    fixed: bool = False
+    kept: Tensor | None = None
 
     def __init__(self, inputs: int, outputs: int, kernel: int, dims: int = 2) -> None:
         super().__init__()
@@ -39,7 +45,9 @@ class MPConv(nn.Module):
 
     def forward(self, x: Tensor, gain: Tensor | float = 1.0) -> Tensor:
         """Map (N, inputs, *S) to (N, outputs, *S); ``gain`` scales the result."""
-        weight = unit_rows(self.weight) * gain
+        weight = unit_rows(self.weight) * gain if self.kept is None else self.kept
+        if self.fixed:
+            self.kept = weight
         if not self.kernel:
             return F.linear(x, weight)
         if weight.ndim == 4:
@@ -53,6 +61,19 @@ class MPConv(nn.Module):
     def normalize(self) -> None:
         """Force the stored rows to norm sqrt(fan-in), so that the effective learning rate is known (EDM2)."""
         self.weight.copy_(unit_rows(self.weight) * math.sqrt(self.weight[0].numel()))
+
+
+@contextmanager
+def fixed_weights(net: nn.Module) -> Iterator[None]:
+    """Scale the weights of a network once for many passes, in which nothing may change them: same bits, less work."""
+    layers = [layer for layer in net.modules() if isinstance(layer, MPConv)]
+    for layer in layers:
+        layer.fixed = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.fixed, layer.kept = False, None
 
 
 class Fourier(nn.Module):

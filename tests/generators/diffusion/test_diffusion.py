@@ -19,7 +19,7 @@ from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
 from understudy.generators import load
 from understudy.generators.diffusion.diffusion import DataScale, Diffusion, DiffusionConfig
-from understudy.generators.diffusion.noise import linear_betas
+from understudy.generators.diffusion.noise import FlowNoise, linear_betas
 from understudy.nets.label_maps import encoded
 from understudy.synthesis.sample import sample_cohort
 from understudy.training.batches import Batch
@@ -56,11 +56,11 @@ def test_preconditioning_identities() -> None:
     assert torch.allclose(out, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("formulation", ["edm", "ddpm", "cosine"])
-def test_loss_is_one_when_the_network_says_nothing(formulation: str) -> None:
-    """With F = 0 the mean loss is 1: EDM appendix B.6, and |n|^2 of Ho Eq. 14."""
+@pytest.mark.parametrize(("formulation", "expected"), [("edm", 1), ("ddpm", 1), ("cosine", 1), ("flow", 2)])
+def test_loss_is_known_when_the_network_says_nothing(formulation: str, expected: int) -> None:
+    """With F = 0 the mean loss is 1: EDM appendix B.6, and |n|^2 of Ho Eq. 14; of Liu Eq. 1 it is |n - y|^2."""
     generator = make(formulation=formulation, batch_size=256)
-    assert abs(float(generator.loss(torch.randn(2048, 2, 8, 8), None).detach()) - 1) < 0.03
+    assert abs(float(generator.loss(torch.randn(2048, 2, 8, 8), None).detach()) / expected - 1) < 0.03
 
 
 def test_scale_makes_data_of_sigma_data() -> None:
@@ -82,22 +82,23 @@ class Exact(nn.Module):
         self.noise, self.mean, self.std = generator.noise, mean, std
 
     def forward(self, x_in: Tensor, c_noise: Tensor, condition: Tensor | None) -> Tensor:
-        sigma = (4 * c_noise).exp().reshape(-1, *[1] * (x_in.ndim - 1))
+        flow = isinstance(self.noise, FlowNoise)
+        sigma = (c_noise / (1 - c_noise) if flow else (4 * c_noise).exp()).reshape(-1, *[1] * (x_in.ndim - 1))
         c_skip, c_out, c_in = self.noise.precondition(sigma)
         x = x_in / c_in
         denoised = (self.std**2 * x + sigma**2 * self.mean) / (self.std**2 + sigma**2)
         return (denoised - c_skip * x) / c_out
 
 
-@pytest.mark.parametrize("formulation", ["edm", "ddpm", "cosine"])
-@pytest.mark.parametrize(("sampler", "steps"), [("heun", 40), ("ddim", 200), ("ddpm", 600)])
+@pytest.mark.parametrize("formulation", ["edm", "flow", "ddpm", "cosine"])
+@pytest.mark.parametrize(("sampler", "steps"), [("heun", 40), ("dpmpp_2m", 40), ("ddim", 200), ("ddpm", 600)])
 def test_every_sampler_works_with_every_formulation(formulation: str, sampler: str, steps: int) -> None:
     """With the exact network, drawn cases have the mean and standard deviation of the data."""
     generator = make(formulation=formulation, sampler=sampler, sampler_steps=steps)
     mean, std = 0.2, 0.1
-    if formulation == "edm":
+    if generator.noise.scales:
         generator.measure(0.2 + 0.1 * torch.randn(4096, 2, 8, 8))
-        mean, std = 0.0, 0.5
+        mean, std = 0.0, generator.noise.sigma_data
     generator.ema = Exact(generator, mean, std)
     x = generator.draw(list(range(24)))
     assert x.dtype == torch.float32 and abs(float(x.mean()) - 0.2) < 0.01
@@ -176,6 +177,16 @@ def test_a_missing_or_wrong_condition_is_refused() -> None:
         ({"formulation": "ddpm", "s_churn": 10}, "s_churn is for sampler heun, and the sampler is ddpm"),
         ({"sampler": "ddim", "variance": "large"}, "variance is for sampler ddpm"),
         ({"sampler": "ddpm", "variance": "large"}, "edm has none"),
+        ({"sampler": "dpmpp_2m", "s_churn": 5}, "s_churn is for sampler heun, and .* leave it out, or at 0.0"),
+        ({"formulation": "flow", "sampler": "ddpm", "variance": "large"}, "flow has none"),
+        (
+            {"formulation": "flow", "p_std": 1},
+            "p_std is for formulation edm, and the formulation is flow: leave it out",
+        ),
+        ({"formulation": "flow", "sigma_max": 20}, "sigma_max is for formulation edm or ddpm or cosine"),
+        ({"flow_times": "uniform"}, "flow_times is for formulation flow, and the formulation is edm"),
+        ({"formulation": "ddpm", "sigma_data": 1}, "sigma_data is for formulation edm"),
+        ({"steps": 100}, "steps is for formulation ddpm or cosine"),
         ({"guidance": 2}, "guidance needs conditional=true"),
         ({"guidance": 2, "conditional": True, "condition_dropout": 0}, "condition_dropout above 0"),
         ({"formulation": "edm2"}, "formulation"),
@@ -189,6 +200,8 @@ def test_senseless_settings_are_refused(settings: dict[str, object], message: st
 
 def test_default_samplers() -> None:
     assert DiffusionConfig().sampling()[:2] == ("heun", 18)
+    assert DiffusionConfig(formulation="flow").sampling()[:2] == ("heun", 18)
+    assert DiffusionConfig(formulation="cosine", sampler="dpmpp_2m").sampling() == ("dpmpp_2m", 18, {})
     assert DiffusionConfig(formulation="cosine").sampling() == ("ddpm", 250, {"variance": "small"})
     assert DiffusionConfig(formulation="ddpm", steps=100).sampling()[:2] == ("ddpm", 100)
     assert DiffusionConfig(formulation="ddpm", sampler="ddim", eta=0.3).sampling() == ("ddim", 50, {"eta": 0.3})
@@ -238,6 +251,7 @@ def make_cohort(out: Path, size: tuple[int, ...], cases: int, seed: int = 0) -> 
         {"formulation": "ddpm", "steps": 100},
         {"formulation": "cosine", "sampler": "ddim", "eta": 0.5, "conditional": True, "guidance": 2.0},
         {"s_churn": 5.0},
+        {"formulation": "flow", "flow_times": "uniform", "sampler": "dpmpp_2m", "sampler_steps": 4},
     ],
     ids=lambda settings: settings.get("formulation", "churn"),
 )

@@ -1,4 +1,4 @@
-"""Noise levels: the published schedules, their marginals, respacing, preconditioning and the weight of the loss."""
+"""Noise levels: the published schedules, their marginals, respacing, preconditioning, weights of the loss, a flow."""
 
 import math
 
@@ -9,8 +9,10 @@ from torch import Tensor
 
 from understudy.generators.diffusion.noise import (
     CHAINS,
+    EDGE,
     ChainNoise,
     EDMNoise,
+    FlowNoise,
     cosine_betas,
     karras_sigmas,
     linear_betas,
@@ -120,6 +122,8 @@ def test_heun_walks_levels_of_the_chain_near_equation_5() -> None:
         assert torch.allclose(levels[:10], wanted[:10], rtol=0.02)
     short = ChainNoise(linear_betas(100)[:30], GRID)  # a chain that ends below sigma_max
     assert math.isclose(short.levels("heun", 5)[0], short.sigmas[-1])
+    again = short.levels("dpmpp_2m", 40)  # more than the chain has: each once
+    assert bool((again.diff() < 0).all()) and len(again) <= 31
 
 
 def test_preconditioning_is_table_1() -> None:
@@ -149,6 +153,43 @@ def test_the_weighted_loss_of_a_chain_is_that_of_the_noise(name: str) -> None:
     denoised = c_skip * (y + sigma * n) + c_out * f
     weighted = chain.weight(sigma) * (denoised - y) ** 2
     assert torch.allclose(weighted, (f - n) ** 2, rtol=1e-3, atol=1e-3)  # in float32 up to sigma = 8e4
+
+
+def test_a_flow_predicts_the_velocity() -> None:
+    """F is given x_t = (1 - t) y + t n; F = n - y gives the clean case, and the weighted loss is that of F."""
+    flow, t = FlowNoise("uniform"), torch.tensor([0.01, 0.3, 0.5, 0.99], dtype=torch.float64)[:, None]
+    sigma, (y, n, f) = t / (1 - t), torch.randn(3, 4, 8, generator=torch.Generator().manual_seed(0)).double()
+    c_skip, c_out, c_in = flow.precondition(sigma)
+    x = y + sigma * n
+    assert torch.allclose(c_in * x, (1 - t) * y + t * n) and torch.allclose(flow.c_noise(sigma), t)
+    assert torch.allclose(c_skip * x + c_out * (n - y), y)
+    weighted = flow.weight(sigma) * (c_skip * x + c_out * f - y) ** 2
+    assert torch.allclose(weighted, (f - (n - y)) ** 2)
+
+
+def test_the_velocity_of_gaussian_data_is_that_of_the_posterior_mean() -> None:
+    """y ~ N(m, s^2): E[n - y | x_t] = (t - (1 - t) s^2) / ((1 - t)^2 s^2 + t^2) (x_t - (1 - t) m) - m."""
+    flow, m, s = FlowNoise("uniform"), 0.3, 0.5
+    for t in (0.05, 0.5, 0.95):
+        sigma, x = torch.tensor(t / (1 - t)).double(), torch.linspace(-3, 3, 7).double()
+        c_skip, c_out, c_in = flow.precondition(sigma)
+        slope = (t - (1 - t) * s**2) / ((1 - t) ** 2 * s**2 + t**2)
+        velocity = slope * (c_in * x - (1 - t) * m) - m
+        assert torch.allclose(c_skip * x + c_out * velocity, (s**2 * x + sigma**2 * m) / (s**2 + sigma**2))
+
+
+def test_times_of_a_flow() -> None:
+    torch.manual_seed(0)
+    even, normal = (FlowNoise(times).draw(20_000, CPU) for times in ("uniform", "logit-normal"))
+    t = even / (1 + even)
+    assert t.min() >= EDGE * 0.999 and t.max() <= 1 - EDGE * 0.999
+    assert torch.allclose(t.quantile(torch.tensor([0.1, 0.5, 0.9])), torch.tensor([0.1, 0.5, 0.9]), atol=0.015)
+    assert abs(float(normal.log().mean())) < 0.03 and abs(float(normal.log().std()) - 1) < 0.03
+    flow = FlowNoise("uniform")
+    levels = flow.levels("heun", 8)
+    times = flow.c_noise(levels)
+    assert levels.dtype == torch.float64 and levels.shape == (9,) and levels[-1] == 0 and flow.start(3.0) == 10**0.5
+    assert torch.allclose(times, torch.arange(8, -1, -1, dtype=torch.float64) / 8 * (1 - EDGE))
 
 
 def test_training_levels() -> None:

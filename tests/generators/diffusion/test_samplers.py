@@ -1,5 +1,6 @@
-"""Samplers: each step against MONAI, orders of convergence, Gaussians with exact denoisers, guidance."""
+"""Samplers: each step against MONAI or its paper, orders of convergence, Gaussians with exact denoisers, guidance."""
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -7,18 +8,47 @@ from typing import Any
 import pytest
 import torch
 from monai.networks.schedulers import DDIMScheduler, DDPMScheduler
+from scipy.optimize import brentq
+from scipy.stats import norm
 from torch import Tensor
 
-from understudy.generators.diffusion.noise import ChainNoise, cosine_betas, karras_sigmas, linear_betas
-from understudy.generators.diffusion.samplers import OPTIONS, SAMPLERS, ancestral, ddim, guided, heun, noise_like
+from understudy.generators.diffusion.noise import EDGE, ChainNoise, FlowNoise, cosine_betas, karras_sigmas, linear_betas
+from understudy.generators.diffusion.samplers import (
+    OPTIONS,
+    SAMPLERS,
+    ancestral,
+    ddim,
+    dpmpp_2m,
+    guided,
+    heun,
+    noise_like,
+)
 
 GRID = (0.002, 80.0, 7.0)
 MEAN, STD = 0.3, 0.5
+MIXTURE = ((0.3, -1.0, 0.2), (0.7, 0.5, 0.4))  # weight, mean and standard deviation of each part
 
 
 def gaussian(x: Tensor, sigma: float) -> Tensor:
     """D of data ~ N(MEAN, STD^2): the posterior mean."""
     return (STD**2 * x + sigma**2 * MEAN) / (STD**2 + sigma**2)
+
+
+def mixture(x: Tensor, sigma: float) -> Tensor:
+    """D of the mixture: each part's posterior mean, by how likely x is of that part."""
+    weight, mean, std = torch.tensor(MIXTURE, dtype=x.dtype).T[..., None]
+    variance = std**2 + sigma**2
+    likely = (weight.log() - variance.log() / 2 - (x - mean) ** 2 / variance / 2).softmax(0)
+    return (likely * (std**2 * x + sigma**2 * mean) / variance).sum(0)
+
+
+def flow_of_the_mixture(x: float, now: float, then: float) -> float:
+    """The flow of one variable keeps its rank: the x at level `then` with as much of the distribution below it."""
+
+    def below(x: float, sigma: float) -> float:
+        return sum(w * float(norm.cdf(x, mean, math.hypot(std, sigma))) for w, mean, std in MIXTURE)
+
+    return float(brentq(lambda other: below(other, then) - below(x, now), -50, 50, xtol=1e-13))
 
 
 def forbidden() -> Tensor:
@@ -91,19 +121,87 @@ def test_ddim_with_eta_1_is_ddpm(steps: int) -> None:
     assert torch.allclose(a, b, rtol=1e-9) and not torch.allclose(a, ddim(gaussian, x, levels, forbidden), rtol=0.1)
 
 
+@pytest.mark.parametrize(
+    "alpha",
+    [lambda sigma: 1.0, lambda sigma: 1 / math.hypot(1, sigma), lambda sigma: 1 / (1 + sigma)],
+    ids=["edm", "chain", "flow"],
+)
+def test_steps_of_dpmpp_2m_are_algorithm_2(alpha: Callable[[float], float]) -> None:
+    """Lu Algorithm 2, written as there in alpha_t, sigma_t and lambda_t, over uneven levels."""
+    levels, start = [7.0, 2.5, 1.1, 0.9, 0.3], 7 * torch.randn(5, generator=torch.Generator().manual_seed(0)).double()
+    found = dpmpp_2m(mixture, start, levels, forbidden)
+    alphas = [alpha(level) for level in levels]
+    sigmas = [a * level for a, level in zip(alphas, levels, strict=True)]
+    lambdas = [math.log(a / s) for a, s in zip(alphas, sigmas, strict=True)]
+    x, data = alphas[0] * start, [mixture(start, levels[0])]
+    for i in range(1, len(levels)):
+        h, d = lambdas[i] - lambdas[i - 1], data[-1]
+        if i > 1:
+            r = (lambdas[i - 1] - lambdas[i - 2]) / h
+            d = (1 + 1 / (2 * r)) * data[-1] - 1 / (2 * r) * data[-2]
+        x = sigmas[i] / sigmas[i - 1] * x - alphas[i] * math.expm1(-h) * d
+        data.append(mixture(x / alphas[i], levels[i]))
+    assert torch.allclose(found, x / alphas[-1], rtol=1e-12, atol=1e-12)
+    assert torch.equal(dpmpp_2m(mixture, start, [*levels, 0.0], forbidden), mixture(found, levels[-1]))
+
+
+def test_eulers_steps_in_the_time_of_a_flow_are_those_of_ddim() -> None:
+    """x_t moves by the velocity (x_t - D) / t, from noise at t = 1 to a case at t = 0."""
+    levels = FlowNoise("uniform").levels("ddim", 7).tolist()
+    x = levels[0] * torch.randn(5, generator=torch.Generator().manual_seed(0)).double()
+    times = torch.linspace(1 - EDGE, 0, 8, dtype=torch.float64).tolist()
+    moved = (1 - times[0]) * x
+    for t, then in itertools.pairwise(times):
+        moved = moved + (then - t) * (moved - mixture(moved / (1 - t), t / (1 - t))) / t
+    assert torch.allclose(ddim(mixture, x, levels, forbidden), moved, rtol=1e-11, atol=1e-11)
+
+
 # ---------------------------------------------------------------------- order of convergence
-@pytest.mark.parametrize(("sampler", "expected"), [(heun, 2.0), (ddim, 1.0)])
-def test_order_on_a_gaussian_with_known_score(sampler: Any, expected: float) -> None:
-    """The flow keeps (x - MEAN) / sqrt(STD^2 + sigma^2); DDIM with eta = 0 is Euler's method and of order 1."""
-    x = torch.ones(1, dtype=torch.float64) * 4
+ORDERS = [(heun, 2.0), (dpmpp_2m, 2.0), (ddim, 1.0)]
+
+
+@pytest.mark.parametrize("data", ["gaussian", "mixture"])
+@pytest.mark.parametrize(("sampler", "expected"), ORDERS)
+def test_order_where_the_flow_is_known(sampler: Any, expected: float, data: str) -> None:
+    """A Gaussian keeps (x - MEAN) / sqrt(STD^2 + sigma^2); DDIM with eta = 0 is Euler's method and of order 1."""
+    x, denoise = torch.ones(1, dtype=torch.float64) * 4, gaussian if data == "gaussian" else mixture
     exact = MEAN + (4 - MEAN) * math.sqrt((STD**2 + 0.5**2) / (STD**2 + 4.0**2))
+    exact = exact if data == "gaussian" else flow_of_the_mixture(4, 4, 0.5)
 
     def error(steps: int) -> float:
         levels = torch.linspace(4, 0.5, steps + 1, dtype=torch.float64).tolist()  # above 0: all steps are corrected
-        return abs(float(sampler(gaussian, x, levels, forbidden)) - exact)
+        return abs(float(sampler(denoise, x, levels, forbidden)) - exact)
 
-    orders = [math.log2(error(n) / error(2 * n)) for n in (32, 64, 128)]
+    orders = [math.log2(error(n) / error(2 * n)) for n in (256, 512)]
     assert all(abs(order - expected) < 0.1 for order in orders), orders
+
+
+@pytest.mark.parametrize("sampler", [heun, dpmpp_2m, ddim])
+def test_the_flow_of_gaussian_data_is_x_t(sampler: Any) -> None:
+    """x_t = (1 - t) MEAN + sqrt((1 - t)^2 STD^2 + t^2) n at every t, and a case is MEAN + STD n."""
+    n = torch.randn(9, generator=torch.Generator().manual_seed(0)).double()
+
+    def exact(sigma: float) -> Tensor:
+        t = sigma / (1 + sigma)
+        return ((1 - t) * MEAN + math.sqrt((1 - t) ** 2 * STD**2 + t**2) * n) / (1 - t)
+
+    levels = FlowNoise("uniform").levels("heun", 100).tolist()
+    for end in (25, 75, 101):
+        found = sampler(gaussian, exact(levels[0]), levels[:end], forbidden)
+        assert torch.allclose(found, exact(levels[end - 1]), atol=0.02 if sampler is ddim else 0.002)
+    assert torch.allclose(exact(0), MEAN + STD * n)
+
+
+def test_few_steps_of_dpmpp_2m_are_nearer_than_as_many_evaluations_of_others() -> None:
+    ranks = torch.linspace(-2, 2, 21, dtype=torch.float64) * 80
+    exact = torch.tensor([flow_of_the_mixture(x, 80, 0) for x in ranks.tolist()], dtype=torch.float64)
+
+    def error(name: str, steps: int) -> float:
+        x = SAMPLERS[name](mixture, ranks, karras_sigmas(steps, *GRID).tolist(), forbidden)
+        return float((x - exact).square().mean().sqrt())
+
+    errors = {name: error(name, steps) for name, steps in (("dpmpp_2m", 15), ("ddim", 15), ("heun", 8))}
+    assert errors["dpmpp_2m"] < 0.6 * min(errors["ddim"], errors["heun"]), errors
 
 
 def test_heun_to_zero_converges() -> None:
@@ -122,14 +220,17 @@ CASES = [
     ("ddim", {"eta": 1.0}, 400),
     ("heun", {}, 40),
     ("heun", {"s_churn": 20.0, "s_min": 0.01, "s_max": 50.0}, 80),
+    ("dpmpp_2m", {}, 40),
 ]
 
 
-@pytest.mark.parametrize("levels_of", ["karras", "linear", "cosine"])
+@pytest.mark.parametrize("levels_of", ["karras", "linear", "cosine", "flow"])
 @pytest.mark.parametrize(("name", "options", "steps"), CASES)
 def test_a_gaussian_is_recovered(name: str, options: dict[str, Any], steps: int, levels_of: str) -> None:
     if levels_of == "karras":
         levels = karras_sigmas(steps, *GRID).tolist()
+    elif levels_of == "flow":
+        levels = FlowNoise("uniform").levels(name, steps).tolist()
     else:
         betas = linear_betas(4000) if levels_of == "linear" else cosine_betas(4000)
         levels = ChainNoise(betas, GRID).levels(name, steps).tolist()

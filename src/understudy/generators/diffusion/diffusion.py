@@ -1,22 +1,24 @@
-"""Diffusion: EDM with Heun; DDPM with 4000 linear steps as published; cosine; DDIM; classifier-free guidance.
+"""Diffusion: EDM with Heun; rectified flow; DDPM with 4000 linear steps as published; cosine; DDIM; DPM-Solver++.
 
 **Source**: Karras, Aittala, Aila, Laine, Elucidating the Design Space of Diffusion-Based Generative Models (EDM, 2022,
 arXiv 2206.00364), Table 1, Eq. 7 (preconditioning) and 8 (loss); Karras et al. (EDM2, 2023, arXiv 2312.02696), Eq. 67
 (the falling learning rate) and section 2.3 (weights kept at their norm); Ho, Jain, Abbeel, Denoising Diffusion
 Probabilistic Models (2020, arXiv 2006.11239), Eq. 14, with the 4000 linear steps that Akbar et al. (Sci Data 11:259,
-2024) trained with OpenAI's guided-diffusion; Nichol, Dhariwal (2021, arXiv 2102.09672), the cosine chain; Ho, Salimans
-(2022, arXiv 2207.12598), guidance. With privacy: Dockhorn, Cao, Vahdat, Kreis, Differentially Private Diffusion Models
-(2022, arXiv 2210.09929): every case is seen with several noise levels before its subject's gradient is clipped. With
-a second cohort of images alone: Bao et al., One Transformer Fits All Distributions in Multi-Modal Diffusion at Scale
-(UniDiffuser, 2023, arXiv 2303.06555): one network learns the joint distribution and that of one part alone. Noise
-levels: noise.py; samplers: samplers.py; network: nets/unet.py (EDM2's magnitude-preserving U-Net).
+2024) trained with OpenAI's guided-diffusion; Nichol, Dhariwal (2021, arXiv 2102.09672), the cosine chain; Liu, Gong,
+Liu (2022, arXiv 2209.03003), rectified flow; Ho, Salimans (2022, arXiv 2207.12598), guidance. With privacy: Dockhorn,
+Cao, Vahdat, Kreis, Differentially Private Diffusion Models (2022, arXiv 2210.09929): every case is seen with several
+noise levels before its subject's gradient is clipped. With a second cohort of images alone: Bao et al., One Transformer
+Fits All Distributions in Multi-Modal Diffusion at Scale (UniDiffuser, 2023, arXiv 2303.06555): one network learns the
+joint distribution and that of one part alone. Noise levels: noise.py; samplers: samplers.py; network: nets/unet.py
+(EDM2's magnitude-preserving U-Net).
 **Differs**: image and label channels are diffused jointly; learning rates are those of weights of unit size (preset
 ``paper``: 1e-4 on guided-diffusion's weights, of size about 0.02, is 5e-3 here, and Adam with betas 0.9 and 0.99 stands
 for AdamW with 0.9 and 0.999); EDM's augmentation that does not leak is left out; the cosine chain is trained with Ho's
-loss and fixed variances, without learned ones; any sampler may be used with any formulation; with privacy the data's
-mean and deviation are not measured, and public constants stand in their place. Label maps that are not known enter the
-network as 0 in every label channel, without noise, which no label map does at any noise level; UniDiffuser has them at
-the highest of noise levels of their own. In the loss a channel counts by its mean over the cases in which it is known.
+loss and fixed variances, without learned ones; a flow is learned once, of data scaled to deviation 1, without the
+reflow of Liu et al.; any sampler may be used with any formulation; with privacy the data's mean and deviation are not
+measured, and public constants stand in their place. Label maps that are not known enter the network as 0 in every label
+channel, without noise, which no label map does at any noise level; UniDiffuser has them at the highest of noise levels
+of their own. In the loss a channel counts by its mean over the cases in which it is known.
 **Checked**: tests/generators/diffusion/ (preconditioning, loss, samples of known Gaussians in every pair of formulation
 and sampler, null condition, guidance, images alone), tests/training/dp/test_training.py and the contract tests.
 """
@@ -38,10 +40,10 @@ from understudy.core.encoding import Encoding
 from understudy.core.errors import UsageError
 from understudy.generators.base import Generator
 from understudy.generators.diffusion.dissimilarity import Dissimilarity
-from understudy.generators.diffusion.noise import CHAINS, ChainNoise, EDMNoise, Noise
+from understudy.generators.diffusion.noise import CHAINS, ChainNoise, EDMNoise, FlowNoise, Noise
 from understudy.generators.diffusion.samplers import OPTIONS, SAMPLERS, Denoiser, guided, noise_like
 from understudy.nets.label_maps import decoded, encoded, one_hot
-from understudy.nets.unet import UNet
+from understudy.nets.unet import UNet, fixed_weights
 from understudy.training.batches import Batch, BatchStream, PartlyLabelledStream
 from understudy.training.dp.settings import OffersPrivacy
 from understudy.training.ema import ema_decay, ema_update
@@ -50,7 +52,7 @@ from understudy.training.optimizer import adam
 
 
 class DataScale(nn.Module):
-    """Mean and standard deviation a channel of the training cases: EDM wants data of standard deviation sigma_data."""
+    """Mean and standard deviation a channel of the training cases, by which they are scaled to deviation sigma_data."""
 
     mean: Tensor
     std: Tensor
@@ -69,15 +71,21 @@ class DataScale(nn.Module):
 
 
 Network = Callable[..., Tensor]
-DEFAULT_STEPS = {"heun": 18, "ddim": 50, "ddpm": 250}
+DEFAULT_STEPS = {"heun": 18, "dpmpp_2m": 18, "ddim": 50, "ddpm": 250}
+GRID = {"sigma_min", "sigma_max", "rho"}
+ONLY = {
+    "edm": {"sigma_data", "p_mean", "p_std", *GRID}, "flow": {"flow_times"},
+    "ddpm": {"steps", *GRID}, "cosine": {"steps", *GRID},
+}  # fmt: skip
 
 
 class DiffusionConfig(OffersPrivacy):
     """Configuration of :class:`Diffusion`; letters as in EDM, Table 1."""
 
-    formulation: Literal["edm", "ddpm", "cosine"] = Field(
+    formulation: Literal["edm", "flow", "ddpm", "cosine"] = Field(
         "edm",
-        description="edm: continuous noise levels; ddpm, cosine: a chain with Ho's linear, or the cosine schedule",
+        description="edm: continuous noise levels; flow: rectified flow; ddpm, cosine: a chain with Ho's linear, or "
+        "the cosine schedule",
     )
     steps: int = Field(4000, ge=50, description="length of the chain (ddpm, cosine)")
     labels: Literal["joint", "given"] = Field(
@@ -107,11 +115,16 @@ class DiffusionConfig(OffersPrivacy):
     sigma_data: float = Field(0.5, gt=0, description="standard deviation that data are scaled to (edm)")
     p_mean: float = Field(-1.2, description="mean of ln(sigma) in training (edm)")
     p_std: float = Field(1.2, gt=0, description="standard deviation of ln(sigma) in training (edm)")
-    sampler: Literal["auto", "ddpm", "ddim", "heun"] = Field("auto", description="auto: heun for edm, else ddpm")
-    sampler_steps: int | None = Field(None, gt=1, description="null: 18 for heun, 50 for ddim, 250 for ddpm")
-    sigma_min: float = Field(0.002, gt=0, description="lowest noise level of a sampler (edm, or heun)")
-    sigma_max: float = Field(80.0, gt=0, description="highest noise level of a sampler (edm, or heun)")
-    rho: float = Field(7.0, gt=0, description="how densely a sampler's levels lie at the lower end (edm, or heun)")
+    flow_times: Literal["logit-normal", "uniform"] = Field("logit-normal", description="times t in training (flow)")
+    sampler: Literal["auto", "ddpm", "ddim", "heun", "dpmpp_2m"] = Field(
+        "auto", description="auto: heun for edm and flow, else ddpm; dpmpp_2m is DPM-Solver++ (2M), for few steps"
+    )
+    sampler_steps: int | None = Field(
+        None, gt=1, description="null: 18 for heun and dpmpp_2m, 50 for ddim, 250 for ddpm"
+    )
+    sigma_min: float = Field(0.002, gt=0, description="lowest noise level of a sampler (edm; chains: heun, dpmpp_2m)")
+    sigma_max: float = Field(80.0, gt=0, description="highest noise level of a sampler (edm; chains: heun, dpmpp_2m)")
+    rho: float = Field(7.0, gt=0, description="how densely levels lie at the lower end (edm; chains: heun, dpmpp_2m)")
     eta: float = Field(0.0, ge=0, le=1, description="noise of sampler ddim, as a share of ddpm's")
     variance: Literal["small", "large"] = Field("small", description="of a step of sampler ddpm: beta tilde, or beta")
     s_churn: float = Field(0.0, ge=0, description="noise added and removed again by sampler heun (EDM Algorithm 2)")
@@ -121,22 +134,37 @@ class DiffusionConfig(OffersPrivacy):
     guidance: float = Field(1.0, ge=0, description="classifier-free guidance; 1: none, 0: no condition, above 1: more")
     condition_dropout: float = Field(0.1, ge=0, le=1, description="share of training cases whose condition is hidden")
 
+    def noise(self) -> Noise:
+        """Return the noise levels of the formulation."""
+        grid = (self.sigma_min, self.sigma_max, self.rho)
+        if self.formulation == "edm":
+            return EDMNoise(self.sigma_data, self.p_mean, self.p_std, grid)
+        if self.formulation == "flow":
+            return FlowNoise(self.flow_times)
+        return ChainNoise(CHAINS[self.formulation](self.steps), grid)
+
     def sampling(self) -> tuple[str, int, dict[str, Any]]:
         """Return name, steps and options of the sampler."""
-        name = ("heun" if self.formulation == "edm" else "ddpm") if self.sampler == "auto" else self.sampler
+        name = ("ddpm" if self.formulation in CHAINS else "heun") if self.sampler == "auto" else self.sampler
         return name, self.sampler_steps or min(DEFAULT_STEPS[name], self.steps), self.model_dump(include=OPTIONS[name])
 
     @model_validator(mode="after")
     def _check(self) -> "DiffusionConfig":
         name, steps, _ = self.sampling()
-        if self.formulation != "edm" and name != "heun" and steps > self.steps:
+        if self.formulation in CHAINS and name in ("ddpm", "ddim") and steps > self.steps:
             raise ValueError(f"sampler_steps is at most steps, {self.steps}, for {name}, found {steps}")
-        for other, options in OPTIONS.items():
-            for option in sorted(options):
-                if other != name and getattr(self, option) != type(self).model_fields[option].default:
-                    raise ValueError(f"{option} is for sampler {other}, and the sampler is {name}: leave it out")
-        if self.formulation == "edm" and self.variance == "large":
-            raise ValueError("variance large is the beta of a chain, and edm has none: use ddpm, cosine or small")
+        for what, chosen, menu in (("sampler", name, OPTIONS), ("formulation", self.formulation, ONLY)):
+            for option in sorted(set().union(*menu.values()) - menu[chosen]):
+                default = type(self).model_fields[option].default
+                if getattr(self, option) != default:
+                    users = " or ".join(user for user in menu if option in menu[user])
+                    raise ValueError(
+                        f"{option} is for {what} {users}, and the {what} is {chosen}: leave it out, or at {default}"
+                    )
+        if self.formulation not in CHAINS and self.variance == "large":
+            raise ValueError(
+                f"variance large is the beta of a chain, and {self.formulation} has none: use ddpm, cosine or small"
+            )
         conditioned = self.conditional or self.labels == "given"
         if self.guidance != 1 and not (conditioned and self.condition_dropout):
             raise ValueError("guidance needs conditional=true or labels=given, and condition_dropout above 0")
@@ -156,6 +184,7 @@ class Diffusion(Generator):
         "short": {"images_seen": 100_000},
         "ddpm": {"formulation": "ddpm", "grid_every": 50_000},
         "cosine": {"formulation": "cosine", "grid_every": 50_000},
+        "flow": {"formulation": "flow"},
         "large": {"channels": (128, 256, 384), "blocks": 3, "patch": 1, "batch_size": 64, "images_seen": 5_000_000,
                   "ema_images": 500_000, "decay_images": 1e6, "learning_rate": 0.01, "snapshot_every": 500_000,
                   "grid_every": 100_000},
@@ -175,7 +204,7 @@ class Diffusion(Generator):
                         "grid_every": 9_600},
     }  # fmt: skip
     SAMPLING: ClassVar[tuple[str, ...]] = (
-        "sample_block", "sampler", "sampler_steps", "eta", "variance", "guidance",
+        "sample_block", "sampler", "sampler_steps", "sigma_min", "sigma_max", "rho", "eta", "variance", "guidance",
         "s_churn", "s_min", "s_max", "s_noise",
     )  # fmt: skip
     _avoided: Dissimilarity | None = None
@@ -203,15 +232,12 @@ class Diffusion(Generator):
         self.net = self.engine.place(UNet(out + more, out, dims=len(size), classes=classes, **shared))
         self.scale = DataScale(out, len(size)).to(self.engine.device)
         self.ema = copy.deepcopy(self.net).eval().requires_grad_(False)
-        grid = (cfg.sigma_min, cfg.sigma_max, cfg.rho)
-        self.noise: Noise = EDMNoise(cfg.sigma_data, cfg.p_mean, cfg.p_std, grid)
-        if cfg.formulation != "edm":
-            self.noise = ChainNoise(CHAINS[cfg.formulation](cfg.steps), grid)
+        self.noise = cfg.noise()
         self.adams = {"net": adam(self.net.parameters(), cfg.learning_rate, betas=(0.9, 0.99))}
 
     def measure(self, x: Tensor) -> None:
-        """Take the data's scale (edm; a chain works on [-1, 1] as published); see the contract."""
-        if self.config.formulation == "edm":
+        """Take the data's scale, where the formulation wants one; see the contract."""
+        if self.noise.scales:
             self.scale.measure(x[:, : self.shape[0]])
 
     # ------------------------------------------------------------------ training
@@ -235,7 +261,7 @@ class Diffusion(Generator):
         Cases x and condition, NaN for none, are as in :meth:`loss`, x float32; noise levels are (N,).
         """
         c_skip, c_out, c_in = self.noise.precondition(sigma.reshape(-1, *[1] * (x.ndim - 1)))
-        c_noise = sigma.log() / 4
+        c_noise = self.noise.c_noise(sigma)
         y = c_in * x
         if self.given and condition is not None:  # a hidden map has no class anywhere
             y, condition = torch.cat([y, condition.nan_to_num()], dim=1), None
@@ -244,7 +270,7 @@ class Diffusion(Generator):
         return c_skip * x + c_out * f.float()
 
     def loss(self, x: Tensor, condition: Tensor | None, net: Network | None = None) -> Tensor:
-        """Return lambda |D(y + n; sigma) - y|^2 a pixel, EDM Eq. 8; in a chain it equals Ho's Eq. 14.
+        """Return lambda |D(y + n; sigma) - y|^2 a pixel, EDM Eq. 8: in a chain Ho's Eq. 14, in a flow Liu's Eq. 1.
 
         Cases x are (N, C + L, *S), NaN in label channels that are not known, or images alone (N, C, *S), in [-1, 1],
         the condition (N, classes), label maps (N, K, *S) or None. F is by default the network that learns.
@@ -280,7 +306,7 @@ class Diffusion(Generator):
 
     def assume(self) -> None:
         """Take the middle and half the width of [-1, 1] for the data's mean and deviation, which are not measured."""
-        if isinstance(self.noise, EDMNoise):  # a chain works on [-1, 1] as it is
+        if self.noise.scales:
             self.scale.std.fill_(0.5)
 
     def subject_loss(self, params: dict[str, Tensor], subject_batch: Batch) -> Tensor:
@@ -307,7 +333,8 @@ class Diffusion(Generator):
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         noise = partial(noise_like, self.shape, generators, self.engine.device)
         start = noise() * self.noise.start(levels[0])
-        y = SAMPLERS[name](self._denoiser(condition), start, levels, noise, **options)
+        with fixed_weights(self.ema):
+            y = SAMPLERS[name](self._denoiser(condition), start, levels, noise, **options)
         x = y / self.noise.sigma_data * self.scale.std + self.scale.mean
         return torch.cat([x, encoded(labels, self.scheme)], dim=1) if self.given and labels is not None else x
 

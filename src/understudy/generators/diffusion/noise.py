@@ -1,19 +1,23 @@
-"""Noise levels: EDM's, and the chains of DDPM (linear) and of improved DDPM (cosine), all in EDM's frame.
+"""Noise levels: EDM's, rectified flow's, and the chains of DDPM (linear) and of improved DDPM (cosine).
 
-A case y is seen as x = y + sigma n with n ~ N(0, I). A chain's x_t = sqrt(alpha_bar) y + sqrt(1 - alpha_bar) n is this
-x over sqrt(1 + sigma^2), where sigma^2 = (1 - alpha_bar) / alpha_bar. So the formulations differ in a column of EDM's
+All are in EDM's frame: a case y is seen as x = y + sigma n with n ~ N(0, I). A chain's x_t = sqrt(alpha_bar) y +
+sqrt(1 - alpha_bar) n is this x over sqrt(1 + sigma^2), where sigma^2 = (1 - alpha_bar) / alpha_bar; a flow's x_t =
+(1 - t) y + t n is this x over 1 + sigma, where sigma = t / (1 - t). So the formulations differ in a column of EDM's
 Table 1: how sigma is drawn in training, the weight of the loss, the preconditioning, the levels that a sampler visits.
 One denoiser and one loss (diffusion.py) and one menu of samplers (samplers.py) serve all.
 
 **Source**: Karras et al. (EDM, 2022, arXiv 2206.00364), Table 1, Eq. 5-8; Ho, Jain, Abbeel (2020, arXiv 2006.11239),
 Eq. 4 and 14, section 4 (linear); Nichol, Dhariwal, Improved Denoising Diffusion Probabilistic Models (2021, arXiv
 2102.09672), Eq. 17 (cosine), section 4 (respacing); that a linear chain of T steps has the range of Ho's 1000 times
-1000 / T is a fact of their code. Full titles: diffusion.py.
-**Differs**: the network is given ln(sigma) / 4, not t, in a chain too. Schedule numbers are float64; MONAI's
-schedulers, float32 throughout and with a ``set_timesteps`` that does not respace the posterior, are the reference of
-the tests.
+1000 / T is a fact of their code; Liu, Gong, Liu, Flow Straight and Fast (2022, arXiv 2209.03003), Eq. 1 (the velocity);
+Esser et al., Scaling Rectified Flow Transformers (2024, arXiv 2403.03206), section 3.1 (logit-normal t). Full titles of
+the others: diffusion.py.
+**Differs**: the network is given ln(sigma) / 4, not t, in a chain too. A flow's t is 0 for data and 1 for noise, as in
+Esser et al.; Liu et al. have it the other way round. Schedule numbers are float64; MONAI's schedulers, float32
+throughout and with a ``set_timesteps`` that does not respace the posterior, are the reference of the tests.
 **Checked**: tests/generators/diffusion/test_noise.py: schedules against MONAI and Eq. 17, marginals against the
-recursion and by Monte Carlo, respacing, preconditioning, the weighted loss against Eq. 14.
+recursion and by Monte Carlo, respacing, preconditioning, the weighted loss against Eq. 14 and the velocity of a flow,
+also of Gaussian data.
 """
 
 import math
@@ -24,6 +28,7 @@ from torch import Tensor
 
 COSINE_OFFSET = 0.008  # s of Eq. 17
 HIGHEST_BETA = 0.999  # near t = T, where Eq. 17 would give 1
+EDGE = 1e-3  # how near a flow comes to t = 0 and 1, where weight or sigma are infinite
 Grid = tuple[float, float, float]  # sigma_min, sigma_max and rho of Eq. 5
 
 
@@ -31,6 +36,7 @@ class Noise(ABC):
     """A column of EDM's Table 1."""
 
     sigma_data: float = 1.0  # the standard deviation that the data have or are scaled to
+    scales: bool = True  # whether data are scaled, by their own mean and deviation
     clip: float | None = None  # bound of what a sampler takes for a denoised case
 
     @abstractmethod
@@ -44,6 +50,10 @@ class Noise(ABC):
     @abstractmethod
     def precondition(self, sigma: Tensor) -> tuple[Tensor | float, Tensor, Tensor]:
         """Return c_skip, c_out, c_in of D(x; sigma) = c_skip x + c_out F(c_in x; c_noise), Eq. 7."""
+
+    def c_noise(self, sigma: Tensor) -> Tensor:
+        """Return what the network is given of a noise level, (n,)."""
+        return sigma.log() / 4
 
     @abstractmethod
     def levels(self, sampler: str, steps: int) -> Tensor:
@@ -85,10 +95,11 @@ class EDMNoise(Noise):
 class ChainNoise(Noise):
     """The VP column over a chain of T discrete levels with these betas (T,), drawn evenly; F predicts the noise.
 
-    The grid is for Heun; the chain's own ends bound it.
+    The grid is for solvers of order 2, heun and dpmpp_2m; the chain's own ends bound it.
     """
 
     clip = 1.0  # published samplers clip the prediction of x_0 to the data's range
+    scales = False  # a chain works on [-1, 1] as published
 
     def __init__(self, betas: Tensor, grid: Grid) -> None:
         self.sigmas, self.grid = sigma_of(torch.cumprod(1 - betas.double(), 0)), grid
@@ -106,16 +117,57 @@ class ChainNoise(Noise):
         return 1.0, -sigma, 1 / (1 + sigma**2).sqrt()
 
     def levels(self, sampler: str, steps: int) -> Tensor:
-        """Return ``steps`` levels of the chain evenly spread over t, or for Heun those nearest to Eq. 5."""
-        if sampler != "heun":
+        """Return ``steps`` levels of the chain evenly spread over t, or for solvers of order 2 those nearest to Eq. 5.
+
+        Nearest levels that fall together are visited once.
+        """
+        if sampler in ("ddpm", "ddim"):
             return respaced(self.sigmas, steps)
         low, high, rho = self.grid
         wanted = karras_sigmas(steps, max(low, float(self.sigmas[0])), min(high, float(self.sigmas[-1])), rho)[:-1]
-        nearest = (self.sigmas.log() - wanted.log()[:, None]).abs().argmin(1)
+        nearest = (self.sigmas.log() - wanted.log()[:, None]).abs().argmin(1).unique_consecutive()
         return torch.cat([self.sigmas[nearest], torch.zeros(1, dtype=torch.float64)])
 
     def start(self, sigma: float) -> float:
         """Return sqrt(1 + sigma^2), which makes x_T ~ N(0, I): Ho Algorithm 2, line 1."""
+        return math.hypot(1, sigma)
+
+
+class FlowNoise(Noise):
+    """Rectified flow: x_t = (1 - t) y + t n with t = sigma / (1 + sigma), and F(x_t; t) predicts the velocity n - y.
+
+    In training t is drawn ``uniform`` as by Liu et al., or ``logit-normal``, whose ln(sigma) ~ N(0, 1).
+    """
+
+    def __init__(self, times: str) -> None:
+        self.times = times
+
+    def draw(self, n: int, device: torch.device) -> Tensor:
+        """Draw the sigma of n times t."""
+        t = torch.rand(n, device=device) if self.times == "uniform" else torch.randn(n, device=device).sigmoid()
+        t = t.clamp(EDGE, 1 - EDGE)
+        return t / (1 - t)
+
+    def weight(self, sigma: Tensor) -> Tensor:
+        """Return 1 / t^2, which makes the loss that of the velocity, Liu Eq. 1: D - y = t (n - y - F)."""
+        return (1 + 1 / sigma) ** 2
+
+    def precondition(self, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return c_skip, c_out, c_in of D = x_t - t F, where x_t = x / (1 + sigma) is what F is given."""
+        scale = 1 / (1 + sigma)
+        return scale, -sigma * scale, scale
+
+    def c_noise(self, sigma: Tensor) -> Tensor:
+        """Return t, (n,)."""
+        return sigma / (1 + sigma)
+
+    def levels(self, sampler: str, steps: int) -> Tensor:
+        """Return the sigma of t = 1 - EDGE .. 0 in even steps, for every sampler: at t = 1 it would be infinite."""
+        t = torch.linspace(1 - EDGE, 0, steps + 1, dtype=torch.float64)
+        return t / (1 - t)
+
+    def start(self, sigma: float) -> float:
+        """Return sqrt(1 + sigma^2): data scaled to deviation 1, and noise."""
         return math.hypot(1, sigma)
 
 

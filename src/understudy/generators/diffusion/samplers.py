@@ -1,17 +1,21 @@
 """Samplers: from noise to a case by way of a denoiser D(x; sigma), over any descending list of noise levels.
 
-All work on x = y + sigma n (noise.py): a chain's x_t is x / sqrt(1 + sigma^2), and this scale drops out of the steps
-below. Each takes D, the start x (N, C, *S), which is noise of the first level, the descending ``levels``, the last one
-mostly 0, and a function that gives standard normal noise of x's shape; it returns x at the last level. ``now`` and
-``then`` are the levels before and after a step, float64; x keeps its own type, float32 in use.
+All work on x = y + sigma n (noise.py): a chain's x_t is x / sqrt(1 + sigma^2), a flow's is x / (1 + sigma), and these
+scales drop out of the steps below. Each takes D, the start x (N, C, *S), which is noise of the first level, the
+descending ``levels``, the last one mostly 0, and a function that gives standard normal noise of x's shape; it returns x
+at the last level. ``now`` and ``then`` are the levels before and after a step, float64; x keeps its own type, float32
+in use.
 
 **Source**: Ho, Jain, Abbeel (arXiv 2006.11239), Algorithm 2, Eq. 6-7; Song, Meng, Ermon, Denoising Diffusion Implicit
-Models (arXiv 2010.02502), Eq. 12 and 16; Karras et al., EDM (arXiv 2206.00364), Algorithms 1 and 2; Ho, Salimans,
+Models (arXiv 2010.02502), Eq. 12 and 16; Karras et al., EDM (arXiv 2206.00364), Algorithms 1 and 2; Lu, Zhou,
+Bao, Chen, Li, Zhu, DPM-Solver++: Fast Solver for Guided Sampling (arXiv 2211.01095), Algorithm 2; Ho, Salimans,
 Classifier-Free Diffusion Guidance (arXiv 2207.12598), Eq. 6.
-**Differs**: a step of DDPM or DDIM is written in sigma; MONAI's ``step``, which takes one generator for a whole batch,
-is the reference of the tests.
-**Checked**: tests/generators/diffusion/test_samplers.py: steps against MONAI's DDPMScheduler and DDIMScheduler, Heun's
-order 2 on a Gaussian with known score, DDIM with eta = 1 against DDPM, all on Gaussians with exact denoisers, guidance.
+**Differs**: steps are written in sigma, those of Heun for a flow too, where others take them in t; Euler's steps in a
+flow's t are those of DDIM with eta = 0. MONAI's ``step``, which takes one generator for a whole batch, is the reference
+of the tests.
+**Checked**: tests/generators/diffusion/test_samplers.py: steps against MONAI's DDPMScheduler and DDIMScheduler, and
+against DPM-Solver++ in alpha, sigma and lambda; orders 1 and 2 on a Gaussian and on a mixture with known flow; DDIM
+with eta = 1 against DDPM and with eta = 0 against Euler in t; all on Gaussians with exact denoisers; guidance.
 """
 
 import math
@@ -86,8 +90,27 @@ def heun(
     return x
 
 
-SAMPLERS: dict[str, Callable[..., Tensor]] = {"ddpm": ancestral, "ddim": ddim, "heun": heun}
-OPTIONS = {"ddpm": {"variance"}, "ddim": {"eta"}, "heun": {"s_churn", "s_min", "s_max", "s_noise"}}
+def dpmpp_2m(denoise: Denoiser, x: Tensor, levels: list[float], noise: Callable[[], Tensor]) -> Tensor:
+    """Take steps of DPM-Solver++(2M), of order 2 at one evaluation a step: Lu Algorithm 2; no noise is asked for.
+
+    Lambda is -ln(sigma) here, where alpha is 1. The first step is of order 1, and so is one to level 0, where lambda is
+    infinite.
+    """
+    before, h_before = x, math.inf
+    for now, then in pairwise(levels):
+        ahead = denoised = denoise(x, now)
+        if then > 0:
+            h = math.log(now / then)  # h_i = lambda_i - lambda_{i-1}
+            ahead = denoised + (denoised - before) * (h / (2 * h_before))  # D_i, with 1 / (2 r_i), r_i = h_{i-1} / h_i
+            before, h_before = denoised, h
+        x = ahead + (x - ahead) * (then / now)  # (sigma_i / sigma_{i-1}) x - (e^{-h_i} - 1) D_i
+    return x
+
+
+SAMPLERS: dict[str, Callable[..., Tensor]] = {"ddpm": ancestral, "ddim": ddim, "heun": heun, "dpmpp_2m": dpmpp_2m}
+OPTIONS: dict[str, set[str]] = {
+    "ddpm": {"variance"}, "ddim": {"eta"}, "heun": {"s_churn", "s_min", "s_max", "s_noise"}, "dpmpp_2m": set(),
+}  # fmt: skip
 
 
 def guided(

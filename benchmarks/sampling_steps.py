@@ -1,0 +1,253 @@
+"""How good and how fast a trained diffusion draws with each sampler and number of steps.
+
+    python benchmarks/sampling_steps.py RUN --real COHORT --out DIR [--choices heun:18 heun:8 dpmpp_2m:8 ...] [--n 1000]
+        [--seeds 0 1 2] [--utility] [--set features=random] [--rounds 5] [--against heun:18] [--reference heun:64]
+
+RUN is a diffusion that draws from noise, without classes; COHORT is the one that it learned. Every choice draws the
+same n cases, from the same noise, for each seed; `evaluate fidelity` compares them with the training split, and with
+`--utility` a segmenter learns from those of the first seed. The rate is measured apart: in each round every choice
+draws one block, in turn, so that what else the machine does weighs on all; `speed` is the ratio to `--against`, round
+by round. Cohorts and results that are there are not made again: a killed call goes on, and a later one adds choices.
+
+    sampling_steps.csv   a row a choice: network evaluations a case, images a second and speed with the range of rounds;
+                         rms, the difference to `--reference` from the same noise in the first block, in the network's
+                         range of -1 .. 1, all channels (blank for ddpm, which draws noise on its way); the Frechet
+                         distance, precision, recall and coverage, means over seeds with their range, and beside them
+                         those of unseen real subjects; the segmenter's ratio to real cases
+    sampling_steps.json  command, machine, threads, precision
+    sampling_steps.png   distance, precision and recall against evaluations, and against images a second
+    cohorts/, fidelity/, utility/   what was drawn and found: INTERNAL parts stay where they are
+
+**Checked** in tests/benchmarks/test_sampling_steps.py.
+"""
+
+import argparse
+import csv
+import json
+import platform
+import shlex
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+import understudy as us
+from understudy.cli.options import parse_settings
+from understudy.core.seed import derive
+
+CHOICES = ("heun:4", "heun:6", "heun:8", "heun:12", "heun:18", "dpmpp_2m:6", "dpmpp_2m:8", "dpmpp_2m:10", "dpmpp_2m:15",
+           "dpmpp_2m:25", "ddim:15", "ddim:35")  # fmt: skip
+METRICS = ("frechet", "precision", "recall", "coverage")
+COLOURS = {"heun": "#9c2f45", "dpmpp_2m": "#1f5f8b", "ddim": "#5a7d2a", "ddpm": "#7a4b94"}
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A sampler and its number of steps."""
+
+    sampler: str
+    steps: int
+
+    @classmethod
+    def read(cls, text: str) -> "Choice":
+        """Read ``heun:8``; ValueError for anything else."""
+        sampler, _, steps = text.partition(":")
+        return cls(sampler, int(steps))
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return f"{self.sampler}-{self.steps:03d}"
+
+    @property
+    def evaluations(self) -> int:
+        """Passes of the network a case: Heun takes two a step, but the last."""
+        return 2 * self.steps - 1 if self.sampler == "heun" else self.steps
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What `sample` is told."""
+        return {"sampler": self.sampler, "sampler_steps": self.steps}
+
+
+def blocks(
+    run: Path, choices: list[Choice], rounds: int
+) -> tuple[dict[Choice, list[float]], dict[Choice, torch.Tensor]]:
+    """Return seconds (rounds,) of drawing one block by each choice, in turns, and the cases drawn (N, C + L, *S)."""
+    generators = {choice: us.load(run, **choice.settings) for choice in choices}
+    seconds: dict[Choice, list[float]] = {choice: [] for choice in choices}
+    drawn = {}
+    with torch.no_grad():
+        for turn in range(rounds + 1):  # the first loads what is loaded at the first call
+            for choice, generator in generators.items():
+                seeds = [derive(0, "case", i) for i in range(generator.config.sample_block)]
+                start = time.perf_counter()
+                drawn[choice] = generator.draw(seeds).cpu()
+                if turn:
+                    seconds[choice].append(time.perf_counter() - start)
+    return seconds, drawn
+
+
+def ranged(name: str, values: list[float]) -> Row:
+    """Return the columns of a number: its mean, and the lowest and highest."""
+    return {name: f"{statistics.fmean(values):.6g}", f"{name}_low": f"{min(values):.6g}",
+            f"{name}_high": f"{max(values):.6g}"}  # fmt: skip
+
+
+def speeds(run: Path, choices: list[Choice], against: Choice, reference: Choice, rounds: int) -> dict[Choice, Row]:
+    """Return the columns of rate, speed and difference."""
+    seconds, drawn = blocks(run, list(dict.fromkeys([*choices, against])), rounds)
+    _, converged = blocks(run, [reference], 0)
+    rows = {}
+    for choice in choices:
+        n, rms = len(drawn[choice]), float((drawn[choice] - converged[reference]).square().mean().sqrt())
+        rows[choice] = ranged("images_s", [n / s for s in seconds[choice]])
+        rows[choice] |= ranged("speed", [a / s for a, s in zip(seconds[against], seconds[choice], strict=True)])
+        rows[choice]["rms"] = "" if choice.sampler == "ddpm" else f"{rms:.4g}"
+    return rows
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    """Read a table."""
+    with path.open(newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def named(cohorts: list[Path]) -> list[str]:
+    """Return what evaluations call the cohorts, which are all a diffusion's."""
+    return [f"diffusion-{i}" for i in range(1, len(cohorts) + 1)] if len(cohorts) > 1 else ["diffusion"]
+
+
+def fidelity(real: Path, drawn: dict[Choice, list[Path]], out: Path, settings: Row) -> dict[Choice, Row]:
+    """Return the columns of the metrics: over seeds, and of unseen real subjects."""
+    cohorts = [cohort for several in drawn.values() for cohort in several]
+    us.evaluate("fidelity", real=real, synthetic=cohorts, out=out, **settings)
+    names = dict(zip(cohorts, named(cohorts), strict=True))
+    found = {(row["cohort"], row["metric"]): row for row in table(out / "tables" / "fidelity.csv")}
+    rows: dict[Choice, Row] = {choice: {} for choice in drawn}
+    for choice, several in drawn.items():
+        for metric in METRICS:
+            each = [found[names[cohort], metric] for cohort in several]
+            rows[choice] |= ranged(metric, [float(row["value"]) for row in each])
+            rows[choice][f"{metric}_unseen"] = each[0]["unseen"]
+    return rows
+
+
+def utility(real: Path, drawn: dict[Choice, list[Path]], out: Path) -> dict[Choice, Row]:
+    """Return the columns of a segmenter that learned the cohorts of the first seed."""
+    cohorts = [several[0] for several in drawn.values()]
+    us.evaluate("utility", real=real, synthetic=cohorts, out=out)
+    rows = table(out / "tables" / "utility.csv")
+    firsts = [next(row for row in rows if row["trained_on"] == name) for name in named(cohorts)]
+    return {choice: {f"utility_{column}": row[column] for column in ("ratio", "ratio_low", "ratio_high")}
+            for choice, row in zip(drawn, firsts, strict=True)}  # fmt: skip
+
+
+def draw(rows: list[Row]) -> Figure:
+    """Draw the metrics against evaluations and against the rate, a line a sampler."""
+    figure = Figure(figsize=(9.6, 6.4), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(2, 2)
+    shown = (("frechet", "Fréchet distance"), ("precision", "precision (full), recall (dashed)"))
+    for line, (metric, title) in zip(axes, shown, strict=True):
+        for axis, x in zip(line, ("evaluations", "images_s"), strict=True):
+            curves(axis, rows, x, metric, "-")
+            if metric == "precision":
+                curves(axis, rows, x, "recall", "--")
+            axis.set(
+                xscale="log",
+                ylabel=title,
+                xlabel=x.replace("images_s", "images a second").replace("eval", "network eval"),
+            )
+            axis.grid(alpha=0.25)
+    axes[0][0].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def curves(axis: Any, rows: list[Row], x: str, metric: str, style: str) -> None:
+    """Draw one metric with the range of its seeds, and that of unseen real subjects as a level."""
+    for sampler in dict.fromkeys(row["sampler"] for row in rows):
+        own = sorted((row for row in rows if row["sampler"] == sampler), key=lambda row: float(row[x]))
+        at, (value, low, high) = [float(row[x]) for row in own], (
+            np.array([float(row[f"{metric}{end}"]) for row in own]) for end in ("", "_low", "_high"))  # fmt: skip
+        axis.errorbar(at, value, [value - low, high - value], color=COLOURS.get(sampler, "#3d4650"), linestyle=style,
+                      marker="o", markersize=3, capsize=2, label=sampler)  # fmt: skip
+    if unseen := rows[0][f"{metric}_unseen"]:
+        axis.axhline(float(unseen), color="#5b6875", linewidth=1, linestyle=style, label="unseen real subjects")
+
+
+def measured(given: argparse.Namespace) -> list[Row]:
+    """Draw, time and evaluate; return the rows of the table."""
+    choices = list(dict.fromkeys(given.choices))
+    drawn: dict[Choice, list[Path]] = {choice: [] for choice in choices}
+    for choice in choices:
+        for seed in given.seeds:
+            out = given.out / "cohorts" / f"{choice.name}-seed{seed}-n{given.n}"
+            us.sample(given.run, given.n, out, seed=seed, **choice.settings)
+            drawn[choice].append(out)
+    settings = parse_settings(given.set)
+    request = "-".join(["n", str(given.n), *(path.name for several in drawn.values() for path in several), *given.set])
+    folder = f"{derive(0, request):08x}"[:8]  # of these cohorts and settings
+    columns = [speeds(given.run, choices, given.against, given.reference, given.rounds)]
+    columns.append(fidelity(given.real, drawn, given.out / "fidelity" / folder, settings))
+    if given.utility:
+        columns.append(utility(given.real, drawn, given.out / "utility" / folder))
+    rows = []
+    for choice in choices:
+        row: Row = {"sampler": choice.sampler, "steps": choice.steps, "evaluations": choice.evaluations}
+        row |= {"n": given.n, "seeds": " ".join(map(str, given.seeds)), "rounds": given.rounds}
+        for found in columns:
+            row |= found[choice]
+        rows.append(row)
+    return rows
+
+
+def main() -> None:
+    """Read the command line; draw, time, evaluate, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, metavar="RUN")
+    parser.add_argument("--real", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--choices", type=Choice.read, nargs="+", default=[Choice.read(text) for text in CHOICES])
+    parser.add_argument("--against", type=Choice.read, default=Choice("heun", 18))
+    parser.add_argument("--reference", type=Choice.read, default=Choice("heun", 64))
+    parser.add_argument("--n", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--utility", action="store_true")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of evaluate fidelity"
+    )
+    given = parser.parse_args()
+    generator = us.load(given.run)
+    if generator.name != "diffusion" or generator.given or generator.classes:
+        parser.error(f"{given.run} is no diffusion that draws from noise without classes: name another run")
+    rows = measured(given)
+    about = {
+        "command": shlex.join(sys.argv),
+        "machine": f"{platform.platform()}, {platform.processor()}",
+        "device": generator.engine.device.type,
+        "precision": generator.engine.precision,
+        "threads": torch.get_num_threads(),
+        "block": generator.config.sample_block,
+        "torch": torch.__version__,
+    }
+    (given.out / "sampling_steps.json").write_text(json.dumps(about, indent=1) + "\n")
+    with (given.out / "sampling_steps.csv").open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    draw(rows).savefig(given.out / "sampling_steps.png", metadata={"Software": None})
+    print((given.out / "sampling_steps.csv").read_text())
+
+
+if __name__ == "__main__":
+    main()
