@@ -16,12 +16,13 @@ from typing import Any
 from understudy.core.cohort import Cohort
 from understudy.core.progress import progress
 from understudy.core.provenance import Provenance
-from understudy.core.seed import derive
 from understudy.core.stage import finished
-from understudy.evaluation.folder import results_folder
+from understudy.evaluation.cache import open_cache
+from understudy.evaluation.folder import results_folder, results_key
 from understudy.evaluation.guard import open_pair
 from understudy.evaluation.utility.arms import make_arms
 from understudy.evaluation.utility.classification import Classification
+from understudy.evaluation.utility.kept import Networks
 from understudy.evaluation.utility.report import UtilityFindings
 from understudy.evaluation.utility.segmentation import Segmentation
 from understudy.evaluation.utility.task import Task
@@ -38,16 +39,23 @@ def default_task(real: Path, synthetic: list[Path]) -> str:
 
 
 def evaluate_utility(
-    real: Path, synthetic: list[Path], out: Path, seed: int, config: Any = None, task: str = "segmentation"
+    real: Path,
+    synthetic: list[Path],
+    out: Path,
+    seed: int,
+    config: Any = None,
+    task: str = "segmentation",
+    cache: Path | None = None,
 ) -> Path:
     """Compare what task networks learn from synthetic cohorts with what they learn from real cases; return `out`.
 
     The real cohort has the splits train, validation and test; all synthetic cases are training cases. The settings are
     the task's (a name out of TASKS), the same in every arm; the seed is that of weights, order, augmentation and
-    resampling.
+    resampling. `cache` is a folder of its own where the test scores of networks on real cases are kept between
+    evaluations (kept.py), which changes no byte of the results: INTERNAL, never released.
 
     Raises:
-        UsageError: cohorts that do not fit, or an output of another request.
+        UsageError: cohorts or a cache that do not fit, or an output of another request.
         UnderstudyError: a leak, too few subjects, no label maps or class columns, more real subjects than there are.
     """
     kind = TASKS[task]
@@ -58,15 +66,16 @@ def evaluate_utility(
     provenance = Provenance("evaluate utility", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "results.json", provenance):
         return out
+    found = open_cache(cache, [Path(real), *map(Path, synthetic), Path(out)], results_key(Path(out), cohort))
     made = kind(cohort, others, config)
+    networks = Networks(made, cohort, config, seed, found)
     with results_folder(out, cohort) as folder:
         arms = make_arms(made, cohort, others, config, seed)
         outcomes = {arm.name: {choice: made.outcome() for choice in arm.choices} for arm in arms}
         with progress("", len(arms) * config.repeats * config.updates, "updates") as update:
             for arm in arms:
                 update(description=f"{made.model}s on {arm.name}")
-                for repeat in range(config.repeats):  # one has the same seed in every arm
-                    own = derive(seed, made.model, repeat)
-                    made.run(arm.cases, arm.judges, outcomes[arm.name], own, lambda: update(advance=1))
+                for repeat in range(config.repeats):
+                    networks.run(arm, repeat, outcomes[arm.name], lambda n: update(advance=n))
         UtilityFindings(made, arms, outcomes, config, provenance).write(folder)
     return out
