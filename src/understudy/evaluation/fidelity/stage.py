@@ -48,7 +48,14 @@ from understudy.evaluation.fidelity.image_distances import TABLE, CaseSet, Image
 from understudy.evaluation.fidelity.label_distances import TABLE as LABEL_TABLE
 from understudy.evaluation.fidelity.label_distances import LabelFindings, compare_labels
 from understudy.evaluation.fidelity.spectrum import frequencies
-from understudy.evaluation.folder import results_folder, results_key, write_curve, write_grid, write_histograms, write_table
+from understudy.evaluation.folder import (
+    results_folder,
+    results_key,
+    write_curve,
+    write_grid,
+    write_histograms,
+    write_table,
+)
 from understudy.evaluation.guard import open_pair, short_names
 from understudy.tasks.classify import open_classifier
 
