@@ -59,7 +59,8 @@ def evaluate(kind: str, *, out: Path | str, seed: int = 0, **given: Any) -> dict
         seed: everything random follows from it.
         given: ``real=`` and ``synthetic=`` (one cohort folder, or several); ``results=`` of correlation; ``real=`` and
             ``other=`` of interrater; further ``task=`` of utility, ``classifier=``, ``guide=`` and ``network=`` of
-            fidelity, ``cache=`` of both, ``generator=`` of privacy; and settings, which ``understudy settings KIND`` lists.
+            fidelity, ``cache=`` of both, ``generator=`` of privacy; and settings, which ``understudy settings KIND``
+            lists.
 
     Raises:
         UsageError: the request cannot be right.

@@ -25,8 +25,8 @@ from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.seed import derive
 from understudy.core.stage import finished
-from understudy.evaluation.features import EXTRACTORS
 from understudy.evaluation.cache import open_cache
+from understudy.evaluation.features import EXTRACTORS
 from understudy.evaluation.features.extractor import ExtractorInputs
 from understudy.evaluation.fidelity.arrays import channel_names
 from understudy.evaluation.fidelity.baseline import UNSEEN_SPLITS
