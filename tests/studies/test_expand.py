@@ -36,6 +36,18 @@ def test_joined_loops_give_all_outputs_at_once(stages_of: Stages, small: dict[st
     assert utility.arguments.count("--synthetic") == 3
 
 
+def test_evaluations_share_a_cache_that_is_no_part_of_the_request(stages_of: Stages, small: dict[str, Any]) -> None:
+    shared = by_name(stages_of(small))
+    assert shared["utility-fold2"].arguments[-2:] == ("--cache", ".study/cache")
+    assert not any("--cache" in stage.arguments for stage in shared.values() if stage.verb != "evaluate")
+    small["stages"]["utility"]["cache"] = None
+    alone = by_name(stages_of(small))
+    assert "--cache" not in alone["utility-fold2"].arguments
+    assert alone["utility-fold2"].digest == shared["utility-fold2"].digest
+    small["stages"]["utility"]["cache"] = "mine"
+    assert by_name(stages_of(small))["utility-fold2"].arguments.count("--cache") == 1
+
+
 def test_some_values_only(stages_of: Stages, small: dict[str, Any]) -> None:
     small["stages"]["run"]["only"] = {"seed": [0], "fold": [2]}
     assert [stage.name for stage in stages_of(small)] == [

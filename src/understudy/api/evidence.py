@@ -38,7 +38,7 @@ class Inputs:
 
 
 INPUTS = {
-    "utility": Inputs(PAIR, {"task": ""}),
+    "utility": Inputs(PAIR, {"task": "", "cache": ""}),
     "fidelity": Inputs(PAIR, {"classifier": "classifier.json", "guide": "classifier.json", "network": "", "cache": ""}),
     "privacy": Inputs(PAIR, {"generator": "run.json"}),
     "consistency": Inputs(PAIR, {}),
@@ -58,8 +58,9 @@ def evaluate(kind: str, *, out: Path | str, seed: int = 0, **given: Any) -> dict
         out: the results folder to make.
         seed: everything random follows from it.
         given: ``real=`` and ``synthetic=`` (one cohort folder, or several); ``results=`` of correlation; ``real=`` and
-            ``other=`` of interrater; further ``task=`` of utility, ``classifier=``, ``guide=``, ``network=`` and
-            ``cache=`` of fidelity, ``generator=`` of privacy; and settings, which ``understudy settings KIND`` lists.
+            ``other=`` of interrater; further ``task=`` of utility, ``classifier=``, ``guide=`` and ``network=`` of
+            fidelity, ``cache=`` of both, ``generator=`` of privacy; and settings, which ``understudy settings KIND``
+            lists.
 
     Raises:
         UsageError: the request cannot be right.

@@ -71,6 +71,7 @@ def judge(
     "understudy evaluate utility --real phantom --synthetic synthetic --set arms=[both,finetuned] "
     "--set real_subjects=[5,10] --out results-few",
     "understudy evaluate utility --task classification --real xrays --synthetic conditioned --out results-classes",
+    "understudy evaluate utility --real phantom --synthetic synthetic --cache kept --out results-again",
 )
 def utility(
     real: Real,
@@ -80,12 +81,16 @@ def utility(
     task: Annotated[
         str | None, option("segmentation|classification", "What is learned; default: what the cohorts are made for.")
     ] = None,
+    cache: Annotated[
+        Path | None, option("DIR", "Where test scores of networks on real cases are kept for the next time; INTERNAL.")
+    ] = None,
     settings: Set = None,
     seed: Seed = 0,
     dry_run: DryRun = False,
 ) -> None:
     """Train task networks on synthetic or on real cases, and test them on real subjects that no training saw."""
-    judge("utility", out, settings, seed, dry_run, real=real, synthetic=[*synthetic, *(more or [])], task=task)
+    cohorts = [*synthetic, *(more or [])]
+    judge("utility", out, settings, seed, dry_run, real=real, synthetic=cohorts, task=task, cache=cache)
 
 
 @verb(

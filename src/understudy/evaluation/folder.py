@@ -26,11 +26,16 @@ def results_folder(out: Path, real: Cohort | None = None) -> Iterator[Path]:
 
     Without a key at hand, or with another than the cohort's, the folder stays unsealed.
     """
-    key = key_at_hand(None, out)
-    key = key if real is None else key_of(real, key)
+    key = results_key(out, real)
     with output_folder(out) as folder:
         yield folder
         seal_folder(folder, key)
+
+
+def results_key(out: Path, real: Cohort | None = None) -> bytes | None:
+    """Return the key that :func:`results_folder` seals with; None where the folder stays unsealed."""
+    key = key_at_hand(None, out)
+    return key if real is None else key_of(real, key)
 
 
 def join_notes(*notes: str) -> str:

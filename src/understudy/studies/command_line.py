@@ -57,6 +57,12 @@ class CommandLine:
             raise UsageError(f"`{' '.join(words[:depth])}`: {told}") from error
         return tuple(said)
 
+    def added(self, words: list[str], options: dict[str, Any]) -> tuple[str, ...]:
+        """Return the words of those options that a command has, to stand after :meth:`arguments`."""
+        command, _ = self._command(words)
+        known = {name: value for name, value in options.items() if _find(command, name)}
+        return tuple(part for name, value in known.items() for part in self._option(command, words, name, value))
+
     def _command(self, words: list[str]) -> tuple[Any, int]:
         """Return the command that the first words name, and how many they are."""
         command: Any = self.root

@@ -28,6 +28,7 @@ from understudy.studies.study import StudyFile, Template, as_text
 
 REFERENCE = re.compile(r"\$(?:(\$)|\{([a-z][\w.]*)\}|([a-z]\w*(?:\.[a-z]\w*)*))")
 MOST_STAGES = 20_000
+CACHE = ".study/cache"  # of what evaluations share, where their verb takes one; it changes no result
 Values = dict[str, str]  # of loops
 
 
@@ -147,6 +148,7 @@ class _Expansion:
         own = self.template.needs.model_dump(exclude_unset=True) if self.template.needs else {}
         needs = self.study.needs.model_copy(update=own)
         digest = _digest(self.version, arguments, needed)
+        arguments += () if "cache" in options else self.line.added(said, {"cache": CACHE})
         names = tuple(stage.name for stage in needed)
         return Stage(name, self.name, at, folder, self.template.verb, arguments, names, needs, digest)
 

@@ -30,10 +30,12 @@ from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
+from monai.networks.blocks.dynunet_block import UnetBasicBlock
 from monai.networks.nets import DenseNet, DynUNet, SegResNet, SwinUNETR
 from torch import Tensor, nn
 
 from understudy.core.errors import UsageError
+from understudy.nets.instance_norm import NormLeakyReLU2d
 from understudy.nets.spatial import SHALLOW
 from understudy.tasks.translator import Translator
 
@@ -82,7 +84,18 @@ def unet(
         deep_supervision=deep_supervision,
         deep_supr_num=max(1, levels - 3),
     )
+    if dims == 2:
+        _join_norms(network)
     return Padded(network, 2 ** (levels - 1))
+
+
+def _join_norms(network: nn.Module) -> None:
+    """Let each normalisation of a U-Net of images do the leaky ReLU after it; weights keep their names."""
+    for block in list(network.modules()):
+        if isinstance(block, UnetBasicBlock):
+            for norm in (block.norm1, block.norm2):
+                norm.__class__, norm.slope = NormLeakyReLU2d, block.lrelu.negative_slope
+            block.lrelu = nn.Identity()
 
 
 def segresnet(dims: int, image_channels: int, classes: int, channels: Sequence[int]) -> nn.Module:

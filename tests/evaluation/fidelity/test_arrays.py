@@ -8,7 +8,7 @@ import pytest
 
 from understudy.core.cohort import Cohort
 from understudy.core.encoding import Channel
-from understudy.evaluation.features.cache import open_cache
+from understudy.evaluation.cache import open_cache
 from understudy.evaluation.features.random_filters import RandomFeatures
 from understudy.evaluation.fidelity import arrays
 from understudy.evaluation.fidelity.arrays import ImageMeasures, channel_names, measure, standardised

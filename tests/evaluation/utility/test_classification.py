@@ -55,11 +55,11 @@ def found(out: Path) -> dict[str, Result]:
 
 def test_end_to_end(write: Write, tmp_path: Path) -> None:
     real, made = write("real", "real", 84, 0), write("made", "synthetic", 40, 1)
-    for name in ("one", "two"):
-        evaluate_utility(real, [made], tmp_path / name, 0, CONFIG, "classification")
+    for name, cache in (("one", None), ("two", tmp_path / "cache"), ("kept", tmp_path / "cache")):
+        evaluate_utility(real, [made], tmp_path / name, 0, CONFIG, "classification", cache)
     files = ["results.json", "tables/utility.csv", "curves/utility-densenet-small.json", "internal/per_case.csv"]
     for file in files:
-        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+        assert len({(tmp_path / name / file).read_bytes() for name in ("one", "two", "kept")}) == 1
     results = found(tmp_path / "one")
     assert list(results)[:3] == [f"utility.{what}.densenet-small.auc" for what in ("real", "synthetic", "ratio")]
     for ending in ("", ".bright", ".dark"):

@@ -16,7 +16,7 @@ import numpy as np
 from understudy.core.cohort import Cohort
 from understudy.core.encoding import Encoding
 from understudy.core.errors import UnderstudyError
-from understudy.evaluation.features.cache import Cache
+from understudy.evaluation.cache import Cache
 from understudy.evaluation.features.config import FeatureConfig
 
 VOXELS_PER_BLOCK = 2**20  # bounds memory: 256 images of 64 px, at 16 filters 64 MiB

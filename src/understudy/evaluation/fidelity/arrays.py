@@ -16,7 +16,7 @@ import numpy as np
 
 from understudy.core.cohort import Cohort
 from understudy.core.encoding import Channel, Encoding
-from understudy.evaluation.features.cache import Cache
+from understudy.evaluation.cache import Cache
 from understudy.evaluation.features.extractor import Extractor, image_blocks
 from understudy.evaluation.fidelity.intensity import cumulative, shares
 from understudy.evaluation.fidelity.spectrum import spectra

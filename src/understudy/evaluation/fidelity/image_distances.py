@@ -19,7 +19,7 @@ from understudy.core.encoding import Encoding
 from understudy.core.result import Result
 from understudy.core.seed import derive
 from understudy.evaluation import METRICS
-from understudy.evaluation.features.cache import Cache
+from understudy.evaluation.cache import Cache
 from understudy.evaluation.features.extractor import Extractor
 from understudy.evaluation.fidelity.arrays import ImageMeasures, channel_names, measure, standardised
 from understudy.evaluation.fidelity.baseline import Baselines, RealBaselines, RealCases

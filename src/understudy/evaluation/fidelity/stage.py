@@ -25,8 +25,8 @@ from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.seed import derive
 from understudy.core.stage import finished
+from understudy.evaluation.cache import open_cache
 from understudy.evaluation.features import EXTRACTORS
-from understudy.evaluation.features.cache import open_cache
 from understudy.evaluation.features.extractor import ExtractorInputs
 from understudy.evaluation.fidelity.arrays import channel_names
 from understudy.evaluation.fidelity.baseline import UNSEEN_SPLITS
@@ -48,7 +48,14 @@ from understudy.evaluation.fidelity.image_distances import TABLE, CaseSet, Image
 from understudy.evaluation.fidelity.label_distances import TABLE as LABEL_TABLE
 from understudy.evaluation.fidelity.label_distances import LabelFindings, compare_labels
 from understudy.evaluation.fidelity.spectrum import frequencies
-from understudy.evaluation.folder import results_folder, write_curve, write_grid, write_histograms, write_table
+from understudy.evaluation.folder import (
+    results_folder,
+    results_key,
+    write_curve,
+    write_grid,
+    write_histograms,
+    write_table,
+)
 from understudy.evaluation.guard import open_pair, short_names
 from understudy.tasks.classify import open_classifier
 
@@ -104,7 +111,7 @@ def evaluate_fidelity(
     provenance = Provenance("evaluate fidelity", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "results.json", provenance):
         return out
-    kept = open_cache(cache, [Path(real), *paths, Path(out)])
+    kept = open_cache(cache, [Path(real), *paths, Path(out)], results_key(Path(out), cohort))
     ours, theirs = CaseSet("real", "", cohort, cohort.rows("train")), _case_sets(others)
     unseen = CaseSet(UNSEEN, "", cohort, np.sort(np.concatenate([cohort.rows(split) for split in UNSEEN_SPLITS])))
     imaged, mapped = ([s for s, why in zip(theirs, lacking[w], strict=True) if not why] for w in ("images", "labels"))

@@ -69,6 +69,14 @@ class AreaOutcome(Outcome):
         """Return the probabilities of all, one after another; curves are left."""
         return replace(self, probabilities=[matrix for one in (self, *others) for matrix in one.probabilities])
 
+    def last(self) -> np.ndarray:
+        """Return the probabilities of the last classifier, (n, K) float32."""
+        return self.probabilities[-1]
+
+    def add(self, done: np.ndarray) -> None:
+        """Add the probabilities of a classifier."""
+        self.probabilities.append(done)
+
     def measured(self, k: int | None, score: int = 0) -> Areas:
         """Return the areas of a class, or their mean."""
         return Areas(self.targets, self.probabilities, self.number, self.subjects, self._classes(k))

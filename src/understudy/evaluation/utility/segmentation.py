@@ -68,6 +68,16 @@ class MapOutcome(Outcome):
         """Return the readings of all, one after another; curves are left."""
         return replace(self, readings=[reading for one in (self, *others) for reading in one.readings])
 
+    def last(self) -> np.ndarray:
+        """Return the last reading, (S, K', M + 2) float64."""
+        reading = self.readings[-1]
+        return np.concatenate([reading.scores, reading.rule[..., None], reading.one_sided[..., None]], -1)
+
+    def add(self, done: np.ndarray) -> None:
+        """Add a reading."""
+        rule, one_sided = (done[..., place].astype(int) for place in (-2, -1))
+        self.readings.append(MapScores(done[..., :-2], rule, one_sided))
+
     def measured(self, k: int | None, score: int = 0) -> Means:
         """Return the means over subjects of a score of class k, or with None of its mean over classes."""
         each = np.stack([reading.scores[..., score] for reading in self.readings])

@@ -7,24 +7,36 @@ against real only, and real with synthetic, equally represented, repeated over s
 held-out synthetic cases choose, those that real validation subjects choose and the last ones are tested. Intervals hold
 the seeds of the networks, the subjects, and where cohorts are draws of one generator, its seed (core/pooled.py).
 What the arms are, and which weights are tested: arms.py. What is trained and scored is the task's matter (TASKS).
-**Checked** in tests/evaluation/utility/test_stage.py (a toy cohort end to end, same seed, a planted leak).
+**Kept in a cache**: networks that learn real cases alone depend on the real cohort, on their settings and on the seed,
+and on no synthetic cohort: who judges another cohort against the same real one need not train them again. Kept are the
+scores of each by test subject, or by test case, and its scores on validation subjects while it was trained; no pixel
+and no weight. What is found is, bit for bit, what training again would give (evaluation/cache.py).
+**Checked** in tests/evaluation/utility/test_stage.py (a toy cohort end to end, same seed, a planted leak; with a cache
+the same bytes, what misses, forged entries).
 """
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from understudy.core.cohort import Cohort
 from understudy.core.progress import progress
 from understudy.core.provenance import Provenance
 from understudy.core.seed import derive
 from understudy.core.stage import finished
-from understudy.evaluation.folder import results_folder
+from understudy.data.seal import content_id
+from understudy.evaluation.cache import Cache, open_cache
+from understudy.evaluation.folder import results_folder, results_key
 from understudy.evaluation.guard import open_pair
-from understudy.evaluation.utility.arms import make_arms
+from understudy.evaluation.utility.arms import Arm, make_arms
 from understudy.evaluation.utility.classification import Classification
+from understudy.evaluation.utility.config import Repeats
 from understudy.evaluation.utility.report import UtilityFindings
 from understudy.evaluation.utility.segmentation import Segmentation
-from understudy.evaluation.utility.task import Task
+from understudy.evaluation.utility.task import Outcome, Task
 
 SPLITS = ("train", "validation", "test")
 TASKS: dict[str, type[Task]] = {"segmentation": Segmentation, "classification": Classification}
@@ -38,16 +50,23 @@ def default_task(real: Path, synthetic: list[Path]) -> str:
 
 
 def evaluate_utility(
-    real: Path, synthetic: list[Path], out: Path, seed: int, config: Any = None, task: str = "segmentation"
+    real: Path,
+    synthetic: list[Path],
+    out: Path,
+    seed: int,
+    config: Any = None,
+    task: str = "segmentation",
+    cache: Path | None = None,
 ) -> Path:
     """Compare what task networks learn from synthetic cohorts with what they learn from real cases; return `out`.
 
     The real cohort has the splits train, validation and test; all synthetic cases are training cases. The settings are
     the task's (a name out of TASKS), the same in every arm; the seed is that of weights, order, augmentation and
-    resampling.
+    resampling. `cache` is a folder of its own where the test scores of networks on real cases are kept between
+    evaluations, which changes no byte of the results: INTERNAL, never released.
 
     Raises:
-        UsageError: cohorts that do not fit, or an output of another request.
+        UsageError: cohorts or a cache that do not fit, or an output of another request.
         UnderstudyError: a leak, too few subjects, no label maps or class columns, more real subjects than there are.
     """
     kind = TASKS[task]
@@ -58,15 +77,56 @@ def evaluate_utility(
     provenance = Provenance("evaluate utility", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "results.json", provenance):
         return out
+    found = open_cache(cache, [Path(real), *map(Path, synthetic), Path(out)], results_key(Path(out), cohort))
     made = kind(cohort, others, config)
+    networks = Networks(made, cohort, config, seed, found)
     with results_folder(out, cohort) as folder:
         arms = make_arms(made, cohort, others, config, seed)
         outcomes = {arm.name: {choice: made.outcome() for choice in arm.choices} for arm in arms}
         with progress("", len(arms) * config.repeats * config.updates, "updates") as update:
             for arm in arms:
                 update(description=f"{made.model}s on {arm.name}")
-                for repeat in range(config.repeats):  # one has the same seed in every arm
-                    own = derive(seed, made.model, repeat)
-                    made.run(arm.cases, arm.judges, outcomes[arm.name], own, lambda: update(advance=1))
+                for repeat in range(config.repeats):
+                    networks.run(arm, repeat, outcomes[arm.name], lambda n: update(advance=n))
         UtilityFindings(made, arms, outcomes, config, provenance).write(folder)
     return out
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Trains the networks of a utility evaluation, or finds in a cache what those on real cases did."""
+
+    task: Task
+    real: Cohort
+    config: Any
+    seed: int
+    cache: Cache
+
+    def run(self, arm: Arm, repeat: int, outcomes: Mapping[str, Outcome], advance: Callable[[int], None]) -> None:
+        """Add one network of an arm to its outcomes, by choice of weights; ``advance`` is told of updates."""
+        own = derive(self.seed, self.task.model, repeat)  # the same in every arm
+        if arm.cohort or self.cache.folder is None:
+            self.task.run(arm.cases, arm.judges, outcomes, own, lambda: advance(1))
+            return
+        (choice,) = arm.choices
+        (judge,) = arm.judges
+        about = self._about(arm, repeat)
+        keys = [{**about, "part": part} for part in ("scores", "curve")]
+        done, curve = (self.cache.load(key) for key in keys)
+        if done is None or curve is None:
+            fresh = self.task.outcome()
+            self.task.run(arm.cases, arm.judges, {choice: fresh}, own, lambda: advance(1))
+            done, curve = fresh.last(), np.array(fresh.curves[judge][-1], float)
+            for key, array in zip(keys, (done, curve), strict=True):
+                self.cache.store(key, array)
+        else:
+            advance(self.config.updates)
+        outcomes[choice].add(done)
+        outcomes[choice].curves.setdefault(judge, []).append([(int(at), float(score)) for at, score in curve])
+
+    def _about(self, arm: Arm, repeat: int) -> dict[str, Any]:
+        """Return all that decides what a network on real cases does, but for the code and the machine."""
+        settings = self.config.model_dump(mode="json", exclude=set(Repeats.model_fields))
+        cohort = {"cohort": self.real.id, "content": content_id(self.real, None)}
+        drawn = {"arm": arm.kind, "seed": self.seed, "repeat": repeat}
+        return {"what": "networks on real cases", "task": self.task.model, "settings": settings, **cohort, **drawn}

@@ -53,6 +53,14 @@ class Outcome(ABC):
         """Return what these networks and others did on the same subjects, one after another."""
 
     @abstractmethod
+    def last(self) -> np.ndarray:
+        """Return what the last network did as one array, which :meth:`add` takes."""
+
+    @abstractmethod
+    def add(self, done: np.ndarray) -> None:
+        """Add a network that did this, in the words of :meth:`last`."""
+
+    @abstractmethod
     def measured(self, k: int | None, score: int = 0) -> Measurement:
         """Return a score of a class, or their mean, by repeat and subject."""
 
