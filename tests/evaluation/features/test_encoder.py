@@ -10,8 +10,8 @@ from scipy.ndimage import gaussian_filter
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
-from understudy.evaluation.features import EXTRACTORS
 from understudy.evaluation.cache import open_cache
+from understudy.evaluation.features import EXTRACTORS
 from understudy.evaluation.features.config import FeatureConfig
 from understudy.evaluation.features.encoder import (
     VIEWS,

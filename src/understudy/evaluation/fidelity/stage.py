@@ -25,8 +25,8 @@ from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.seed import derive
 from understudy.core.stage import finished
-from understudy.evaluation.features import EXTRACTORS
 from understudy.evaluation.cache import open_cache
+from understudy.evaluation.features import EXTRACTORS
 from understudy.evaluation.features.extractor import ExtractorInputs
 from understudy.evaluation.fidelity.arrays import channel_names
 from understudy.evaluation.fidelity.baseline import UNSEEN_SPLITS
@@ -48,7 +48,14 @@ from understudy.evaluation.fidelity.image_distances import TABLE, CaseSet, Image
 from understudy.evaluation.fidelity.label_distances import TABLE as LABEL_TABLE
 from understudy.evaluation.fidelity.label_distances import LabelFindings, compare_labels
 from understudy.evaluation.fidelity.spectrum import frequencies
-from understudy.evaluation.folder import results_folder, results_key, write_curve, write_grid, write_histograms, write_table
+from understudy.evaluation.folder import (
+    results_folder,
+    results_key,
+    write_curve,
+    write_grid,
+    write_histograms,
+    write_table,
+)
 from understudy.evaluation.guard import open_pair, short_names
 from understudy.tasks.classify import open_classifier
 
