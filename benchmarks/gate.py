@@ -7,7 +7,7 @@ each: what a generator draws that knows the distribution and copies nobody. Of t
 replaced by copies of training cases in compounds that the audit does not inject (``DISGUISES``), and all by copies of
 eight subjects. Each is judged by `evaluate privacy --audit`, and held against the policy by `release`, as a user would.
 One line a deal and cohort goes to FOLDER/gate.csv: whether it was released, and else which limits did not hold. Deals
-that are in the table already are not made again.
+that are in the table already are not made again. The three cohorts of a deal share a cache, and so a detector.
 """
 
 import argparse
@@ -111,8 +111,8 @@ def deal(number: int, folder: Path, args: argparse.Namespace) -> list[dict[str, 
         safe, start = name.replace(" ", "-").replace("%", "percent"), time.process_time()
         where = ["--real", str(folder / "real")]
         audit = ["--audit", "--set", "audit_left_out=false", "--set", "audit_copies=40", "--set", "audit_among=400"]
-        code, said = run("evaluate", "privacy", *where, "--synthetic", str(folder / safe), *audit,
-                         "--out", str(folder / f"privacy-{safe}"))  # fmt: skip
+        code, said = run("evaluate", "privacy", *where, "--synthetic", str(folder / safe), *audit, "--cache",
+                         str(folder / "cache"), "--out", str(folder / f"privacy-{safe}"))  # fmt: skip
         assert code == 0, said
         code, said = run("release", str(folder / safe), "--evidence", str(folder / f"privacy-{safe}"), "--policy",
                          args.policy, "--out", str(folder / f"bundle-{safe}"), *where)  # fmt: skip

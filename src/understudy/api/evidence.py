@@ -40,7 +40,7 @@ class Inputs:
 INPUTS = {
     "utility": Inputs(PAIR, {"task": "", "cache": ""}),
     "fidelity": Inputs(PAIR, {"classifier": "classifier.json", "guide": "classifier.json", "network": "", "cache": ""}),
-    "privacy": Inputs(PAIR, {"generator": "run.json"}),
+    "privacy": Inputs(PAIR, {"generator": "run.json", "cache": ""}),
     "consistency": Inputs(PAIR, {}),
     "correlation": Inputs({"results": ""}, {}),
     "interrater": Inputs({"real": "cohort.json", "other": "cohort.json"}, {}),
@@ -59,8 +59,8 @@ def evaluate(kind: str, *, out: Path | str, seed: int = 0, **given: Any) -> dict
         seed: everything random follows from it.
         given: ``real=`` and ``synthetic=`` (one cohort folder, or several); ``results=`` of correlation; ``real=`` and
             ``other=`` of interrater; further ``task=`` of utility, ``classifier=``, ``guide=`` and ``network=`` of
-            fidelity, ``cache=`` of both, ``generator=`` of privacy; and settings, which ``understudy settings KIND``
-            lists.
+            fidelity, ``generator=`` of privacy, ``cache=`` of all three; and settings, which ``understudy settings
+            KIND`` lists.
 
     Raises:
         UsageError: the request cannot be right.

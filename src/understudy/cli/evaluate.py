@@ -129,7 +129,7 @@ def fidelity(
 
 @verb(
     "understudy evaluate privacy --real phantom --synthetic synthetic --out results-privacy",
-    "understudy evaluate privacy --real phantom --synthetic synthetic --audit --out results-audit",
+    "understudy evaluate privacy --real phantom --synthetic synthetic --audit --cache kept --out results-audit",
     "understudy evaluate privacy --real phantom --synthetic synthetic --generator run-diffusion --out results-attacks",
 )
 def privacy(
@@ -146,6 +146,9 @@ def privacy(
     transformations: Annotated[
         Path | None, option("FILE", "Your own transformations of copies, as YAML, for --audit to inject, too.")
     ] = None,
+    cache: Annotated[
+        Path | None, option("DIR", "Where what the detector learns and matches is kept for the next time; INTERNAL.")
+    ] = None,
     settings: Set = None,
     seed: Seed = 0,
     dry_run: DryRun = False,
@@ -159,7 +162,8 @@ def privacy(
             raise UsageError("--transformations is for the audit: give --audit, too")
         given["audit_transformations"] = [one.model_dump(exclude_unset=True) for one in read_recipes(transformations)]
     cohorts = [*synthetic, *(more or [])]
-    judge("privacy", out, settings, seed, dry_run, given, real=real, synthetic=cohorts, generator=generator)
+    inputs = {"generator": generator, "cache": cache}
+    judge("privacy", out, settings, seed, dry_run, given, real=real, synthetic=cohorts, **inputs)
 
 
 @verb("understudy evaluate consistency --real phantom --synthetic synthetic --out results-consistency")

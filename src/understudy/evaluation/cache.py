@@ -86,6 +86,9 @@ class Cache:
         return keyed_hash(self.secret, "entry of a cache", content).encode()
 
 
+NOTHING_KEPT = Cache()
+
+
 @lru_cache(maxsize=1)
 def code_hash() -> str:
     """Return a hash of what computes: the source of understudy, and the versions of the libraries."""

@@ -12,6 +12,7 @@ from understudy.core.cohort import PATIENTS_OWN, Cohort
 from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.seed import derive
 from understudy.core.statistics import by_subject
+from understudy.evaluation.cache import NOTHING_KEPT, Cache
 from understudy.evaluation.nearest import Nearest, nearest
 from understudy.evaluation.privacy.calibration import ReferenceScores, Threshold, calibrate
 from understudy.evaluation.privacy.canaries.audit import AuditPlan, AuditResult, run
@@ -88,11 +89,11 @@ def numbers(real: Cohort) -> np.ndarray:
     return by_subject(real.column("subject_id")).number
 
 
-def settings(real: Cohort, cases: int, config: PrivacyConfig) -> DetectorSettings:
+def settings(real: Cohort, cases: int, config: PrivacyConfig, cache: Cache = NOTHING_KEPT) -> DetectorSettings:
     """Return what the detector of so many training cases is made with."""
     learned = [one for name, one in _transformations(real).items() if name != "exact"]
     updates = config.updates_for(cases)
-    return DetectorSettings(config.matchers, learned, updates, config.false_positive_rate, config.bootstrap)
+    return DetectorSettings(config.matchers, learned, updates, config.false_positive_rate, config.bootstrap, cache)
 
 
 def _transformations(real: Cohort) -> dict[str, Transformation]:
@@ -103,9 +104,9 @@ def _transformations(real: Cohort) -> dict[str, Transformation]:
 class CopyDetectors:
     """The detector of copies for each set of training cases; each is built when it is first needed."""
 
-    def __init__(self, real: Cohort, config: PrivacyConfig, seed: int) -> None:
+    def __init__(self, real: Cohort, config: PrivacyConfig, seed: int, cache: Cache = NOTHING_KEPT) -> None:
         """Build nothing yet."""
-        self.real, self.config, self.seed = real, config, seed
+        self.real, self.config, self.seed, self.cache = real, config, seed, cache
         self.built: dict[bytes, CopyDetector | None] = {}
 
     def of(self, rows: np.ndarray) -> CopyDetector | None:
@@ -121,7 +122,7 @@ class CopyDetectors:
         if len(set(subjects[rows])) < 2 or len(calibrating) < MIN_SUBJECTS:
             return None
         training, others = (small_cases(self.real, part, subjects[part]) for part in (rows, control))
-        return build(training, others, settings(self.real, len(rows), self.config), self.seed)
+        return build(training, others, settings(self.real, len(rows), self.config, self.cache), self.seed)
 
     def audit(self) -> AuditResult | str:
         """Audit the detector that was built last on the test subjects; or say why not."""
@@ -136,7 +137,7 @@ class CopyDetectors:
             detector,
             small_cases(self.real, test, subjects[test]),
             _transformations(self.real),
-            settings(self.real, len(detector.reference_set.cases), c),
+            settings(self.real, len(detector.reference_set.cases), c, self.cache),
             AuditPlan(c.audit_copies, c.audit_low_prevalence, c.audit_among, c.audit_left_out, c.audit_transformations),
             self.seed,
         )
@@ -216,7 +217,8 @@ def judge_swapped(
     else:
         cases = small_cases(real, pool, subjects[pool])
         everyone = torch.ones(len(cases), dtype=torch.bool)
-        reference_set = ReferenceSet(cases, None, everyone, detector.reference_set.matchers)  # no encoder knows any
+        known = detector.reference_set
+        reference_set = ReferenceSet(cases, None, everyone, known.matchers, known.cache)  # no encoder knows any
         scores = detector.decision.decide(match(small_cases(synthetic, synthetic.rows()), reference_set))
         near, case, flagged = scores.nearness, scores.case, scores.flagged
     excess = np.where(flagged, np.maximum(near - copies.threshold.value, TINY), near - copies.threshold.value)

@@ -21,7 +21,8 @@ from understudy.core.errors import UsageError
 from understudy.core.provenance import Provenance
 from understudy.core.result import write_results
 from understudy.core.stage import finished
-from understudy.evaluation.folder import join_notes, results_folder
+from understudy.evaluation.cache import open_cache
+from understudy.evaluation.folder import join_notes, results_folder, results_key
 from understudy.evaluation.guard import leak_note, open_pair, short_names
 from understudy.evaluation.nearest import nearest
 from understudy.evaluation.privacy import calibration
@@ -50,19 +51,21 @@ def evaluate_privacy(
     seed: int,
     config: PrivacyConfig | None = None,
     score_queries: Mapping[str, ScoreQuery] | None = None,
+    cache: Path | None = None,
 ) -> Path:
     """Compare every synthetic case with every training case, count those nearer than unseen subjects are, and attack.
 
     Each of the synthetic cohorts is evaluated for itself. White-box score queries, by name, are of the generator of the
-    one synthetic cohort; without them those attacks are left out.
+    one synthetic cohort; without them those attacks are left out. ``cache`` is a folder of its own where what detectors
+    learn and match is kept between evaluations, which changes no byte of the results: INTERNAL, never released.
 
     Returns:
         ``out``, with results.json, tables, curves and internal/ (pairs.csv, attacks.csv, worst_pairs.npz); where a
         cohort has label maps only, the results say what was skipped.
 
     Raises:
-        UsageError: wrong kinds of cohorts, sizes or channels that do not fit, score queries for several cohorts or of
-            unknown names, an output of another request.
+        UsageError: wrong kinds of cohorts, sizes, channels or a cache that do not fit, score queries for several
+            cohorts or of unknown names, an output of another request.
         UnderstudyError: a control or test subject is among those a synthetic cohort was trained on.
     """
     config = config or PrivacyConfig()
@@ -79,11 +82,12 @@ def evaluate_privacy(
     if finished(out, "results.json", provenance):
         return Path(out)
     names = short_names(others) if len(others) > 1 else [""]
+    kept = open_cache(cache, [Path(real), *map(Path, synthetic), Path(out)], results_key(Path(out), cohort))
     with results_folder(out, cohort) as folder:
         if not pictured:
             write_results(folder, [result for name in names for result in skipped(name, seed)], provenance)
             return Path(out)
-        detectors = CopyDetectors(cohort, config, seed)
+        detectors = CopyDetectors(cohort, config, seed, kept)
         named = zip(names, others, strict=True)
         evidence = [judge(cohort, other, name, seed, config, detectors) for name, other in named]
         setups = [_setup(cohort, e, seed, config, asked) for e in evidence]

@@ -12,7 +12,7 @@ from understudy.evaluation.privacy.calibration import ReferenceScores, calibrate
 from understudy.evaluation.privacy.canaries import audit
 from understudy.evaluation.privacy.canaries.audit import AuditPlan, recall, run
 from understudy.evaluation.privacy.canaries.inject import InjectedCopies, inject_transformed
-from understudy.evaluation.privacy.copies import detector, likeness
+from understudy.evaluation.privacy.copies import kept, likeness
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, ratio
 from understudy.evaluation.privacy.copies.detector import CopyDecision, DetectorSettings, build
 from understudy.evaluation.privacy.copies.matchers import match
@@ -32,7 +32,7 @@ def learned(monkeypatch: pytest.MonkeyPatch, few_maps: Callable[[int], Tensor]) 
         taught.append({one.family for one in transformations})
         return nn.Flatten()
 
-    monkeypatch.setattr(detector, "learn", spy)
+    monkeypatch.setattr(kept, "learn", spy)
     monkeypatch.setattr(likeness, "affine_bank", few_maps)
     return taught
 

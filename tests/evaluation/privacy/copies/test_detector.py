@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from understudy.evaluation.privacy.copies import detector, likeness
+from understudy.evaluation.privacy.copies import detector, kept, likeness
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases
 from understudy.evaluation.privacy.copies.detector import FOLDS, DetectorSettings, build, folds, left_out
 from understudy.evaluation.privacy.copies.matchers import ReferenceSet
@@ -40,7 +40,7 @@ def learned(monkeypatch: pytest.MonkeyPatch, few_maps: Callable[[int], Tensor]) 
         assert len(images) == len(subjects)
         return encoder
 
-    monkeypatch.setattr(detector, "learn", spy)
+    monkeypatch.setattr(kept, "learn", spy)
     monkeypatch.setattr(likeness, "affine_bank", few_maps)
     return made
 

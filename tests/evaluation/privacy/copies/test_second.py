@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from understudy.evaluation.privacy.copies.cases import SmallCases, without_subject
+from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, without_subject
 from understudy.evaluation.privacy.copies.matchers import MATCHERS, ReferenceSet, match
 from understudy.evaluation.privacy.copies.registration import blur, random_warp
 from understudy.evaluation.privacy.copies.second import SECOND, match_second, orientations, ranks, spectrum
@@ -24,10 +24,14 @@ COPIES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+def every(queries: SmallCases, targets: SmallCases) -> dict[str, NearestTwo]:
+    return {name: match_second(queries, targets, name) for name in SECOND}
+
+
 @pytest.mark.parametrize("name", COPIES)
 def test_copies_are_found_by_one_matcher_at_least(name: str, fields: Fields) -> None:
     cases = fields(12, 0)
-    found = match_second(without_subject(COPIES[name](cases.images)), cases, tuple(SECOND))
+    found = every(without_subject(COPIES[name](cases.images)), cases)
     right = torch.stack([torch.from_numpy(near.case == torch.arange(12).numpy()) for near in found.values()])
     assert right.float().mean(1).max() >= 0.9, right.float().mean(1)
 
@@ -52,6 +56,6 @@ def test_copies_of_volumes_are_found_by_one_matcher_at_least(fields: Fields) -> 
     cases = fields(5, 0, dims=3)
     ways = enumerate(("turned", "negative", "noise"))
     copies = without_subject(torch.cat([COPIES[name](cases.images[i : i + 1]) for i, name in ways]))
-    found = match_second(copies, cases, tuple(SECOND))
+    found = every(copies, cases)
     right = [near.case == [0, 1, 2] for near in found.values()]
     assert list(right[0] | right[1] | right[2]) == [True] * 3

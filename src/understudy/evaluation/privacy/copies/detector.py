@@ -17,10 +17,12 @@ from torch import Tensor
 
 from understudy.core.seed import derive, rng
 from understudy.core.statistics import by_subject
+from understudy.evaluation.cache import NOTHING_KEPT, Cache
 from understudy.evaluation.privacy.calibration import MIN_CALIBRATION
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined
 from understudy.evaluation.privacy.copies.decision import CopyDecision, CopyScores
-from understudy.evaluation.privacy.copies.encoder import learn, train_in_parallel
+from understudy.evaluation.privacy.copies.encoder import train_in_parallel
+from understudy.evaluation.privacy.copies.kept import learned
 from understudy.evaluation.privacy.copies.matchers import ReferenceSet, match, match_whole
 from understudy.evaluation.privacy.copies.transforms import Transformation
 
@@ -53,6 +55,7 @@ class DetectorSettings:
     updates: int  # batches that the encoder learns from
     rate: float  # of false positives
     draws: int  # resamples of subjects
+    cache: Cache = NOTHING_KEPT  # where encoders and what is matched are kept
 
 
 def build(training: SmallCases, control: SmallCases, settings: DetectorSettings, seed: int) -> CopyDetector:
@@ -93,14 +96,16 @@ def reference_sets(cases: SmallCases, tasks: Sequence[EncoderTask], settings: De
     """
     few = _fewest(cases.subjects.numpy()) < MIN_CASES
     if "whole" not in settings.matchers or few or cases.images.ndim == 5:
-        return [ReferenceSet(cases, None, one.known, settings.matchers) for one in tasks]
+        return [ReferenceSet(cases, None, one.known, settings.matchers, settings.cache) for one in tasks]
     jobs = []
     for one in tasks:
         updates = max(1, round(settings.updates * one.share * float(one.known.float().mean())))
         whose = cases.subjects[one.known]
-        jobs.append(partial(learn, cases.images[one.known], whose, one.transformations, updates, one.seed))
+        jobs.append(
+            partial(learned, settings.cache, cases.images[one.known], whose, one.transformations, updates, one.seed)
+        )
     pairs = zip(tasks, train_in_parallel(jobs), strict=True)
-    return [ReferenceSet(cases, encoder, one.known, settings.matchers) for one, encoder in pairs]
+    return [ReferenceSet(cases, encoder, one.known, settings.matchers, settings.cache) for one, encoder in pairs]
 
 
 def _without(cases: SmallCases, rows: np.ndarray) -> Tensor:

@@ -18,14 +18,17 @@ shifted further, or mirrored, is not found.
 """
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from understudy.evaluation.cache import NOTHING_KEPT, Cache
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined, local_contrast, nearest_two
+from understudy.evaluation.privacy.copies.kept import fingerprint, nearest
 from understudy.evaluation.privacy.copies.lesions import similar_lesions
 from understudy.evaluation.privacy.copies.likeness import Targets, best_start, candidates, viewed, views
 from understudy.evaluation.privacy.copies.registration import averaged, fit, unit
@@ -89,6 +92,17 @@ class ReferenceSet:
     encoder: nn.Module | None  # that has memorised them; None without the matcher embedding
     known: Tensor  # mask (M,) of those that the encoder has learned; only these are matched by embedding
     matchers: tuple[str, ...] = MATCHERS
+    cache: Cache = NOTHING_KEPT  # where what is matched is kept
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the cases, and of the encoder's weights."""
+        weights = [] if self.encoder is None else self.encoder.state_dict().values()
+        return fingerprint(self.cases.images, self.cases.labels, self.cases.subjects, self.known, *weights)
+
+    def nearest(self, matcher: str, queries: SmallCases, match: Callable[[], NearestTwo]) -> NearestTwo:
+        """Return what a matcher finds: from the cache, where it was found before."""
+        return nearest(self.cache, lambda: self.fingerprint, matcher, queries, match)
 
     @cached_property
     def shown(self) -> SmallCases:
@@ -113,17 +127,32 @@ def shown(cases: SmallCases) -> SmallCases:
 
 def match(queries: SmallCases, reference_set: ReferenceSet) -> dict[str, NearestTwo]:
     """Return by each matcher the nearest training case of each query, a query's own subject, where known, left out."""
-    if set(reference_set.matchers) <= set(SECOND):
-        return match_second(queries, reference_set.cases, reference_set.matchers)
-    seen, targets, wanted = shown(queries), reference_set.shown, reference_set.matchers
-    matched = {"pixels": _pixels(seen, reference_set)}
+    wanted, seen = reference_set.matchers, cache(lambda: shown(queries))
+    if set(wanted) <= set(SECOND):
+        ways = _second(queries, reference_set)
+    else:
+        ways = _first(queries, seen, reference_set)
+    return {name: reference_set.nearest(name, queries, way) for name, way in ways.items()}
+
+
+def _second(queries: SmallCases, reference_set: ReferenceSet) -> dict[str, Callable[[], NearestTwo]]:
+    """Return what each matcher of the second judgement does."""
+    return {name: partial(match_second, queries, reference_set.cases, name) for name in reference_set.matchers}
+
+
+def _first(
+    queries: SmallCases, seen: Callable[[], SmallCases], reference_set: ReferenceSet
+) -> dict[str, Callable[[], NearestTwo]]:
+    """Return what each matcher of the first judgement does; ``seen`` gives the queries in local contrast."""
+    r, wanted = reference_set, reference_set.matchers
+    ways: dict[str, Callable[[], NearestTwo]] = {"pixels": lambda: _pixels(seen(), r)}
     if "whole" in wanted:
-        matched["whole"] = _whole(seen, reference_set.targets)
+        ways["whole"] = lambda: _whole(seen(), r.targets)
     if "patches" in wanted:
-        matched["patches"] = similar_patches(seen, targets)
-    if "lesions" in wanted and queries.labels is not None and targets.labels is not None:
-        matched["lesions"] = similar_lesions(queries, reference_set.cases, queries.subjects)
-    return matched
+        ways["patches"] = lambda: similar_patches(seen(), r.shown)
+    if "lesions" in wanted and queries.labels is not None and r.cases.labels is not None:
+        ways["lesions"] = lambda: similar_lesions(queries, r.cases, queries.subjects)
+    return ways
 
 
 def _pixels(queries: SmallCases, reference_set: ReferenceSet) -> NearestTwo:
@@ -135,7 +164,7 @@ def _pixels(queries: SmallCases, reference_set: ReferenceSet) -> NearestTwo:
 
 def match_whole(queries: SmallCases, reference_set: ReferenceSet) -> NearestTwo:
     """Return the nearest training case of each query by the matcher whole."""
-    return _whole(shown(queries), reference_set.targets)
+    return reference_set.nearest("whole", queries, lambda: _whole(shown(queries), reference_set.targets))
 
 
 def _whole(queries: SmallCases, targets: Targets) -> NearestTwo:

@@ -102,12 +102,9 @@ SECOND: dict[str, tuple[Features, bool]] = {  # features, and whether shifts are
 }
 
 
-def match_second(queries: SmallCases, targets: SmallCases, names: tuple[str, ...]) -> dict[str, NearestTwo]:
-    """Return by each matcher the nearest training case of each query, a query's own subject, where known, left out."""
-    return {name: _match(queries, targets, *SECOND[name]) for name in names}
-
-
-def _match(queries: SmallCases, targets: SmallCases, features: Features, shifted: bool) -> NearestTwo:
+def match_second(queries: SmallCases, targets: SmallCases, name: str) -> NearestTwo:
+    """Return by one matcher the nearest training case of each query, a query's own subject, where known, left out."""
+    features, shifted = SECOND[name]
     ours, plain = features(queries.images), features(targets.images)
     centre = plain.mean(0) if features is spectrum else torch.zeros(plain.shape[1])
     rows, best = F.normalize(ours - centre), torch.full((len(queries), len(targets)), -1.0)

@@ -1,0 +1,78 @@
+"""What detectors learn and match is kept in a cache, if one is named, for the next evaluation of the same real cohort.
+
+Encoders depend on the training cases, the transformations and the seed, matches on these and on the queries; none of it
+on the request. So a second synthetic cohort, a screened one, or the copies that an audit injects are judged without
+learning anything twice. What is read is, bit for bit, what computing again would give (evaluation/cache.py); encoders
+have memorised patients, so that a cache is INTERNAL.
+**Checked** in tests/evaluation/privacy/copies/test_kept.py (the same bits; what misses; damaged entries).
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from understudy.evaluation.cache import Cache
+from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases
+from understudy.evaluation.privacy.copies.encoder import GLOBAL_RANDOMNESS, learn, network
+from understudy.evaluation.privacy.copies.transforms import Transform, Transformation
+
+
+def fingerprint(*tensors: Tensor | None) -> str:
+    """Return a hash of tensors: shapes, types and values."""
+    digest = hashlib.sha256()
+    for one in tensors:
+        digest.update(f"{None if one is None else (tuple(one.shape), one.dtype)}".encode())
+        if one is not None:
+            digest.update(one.contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def nearest(
+    cache: Cache, targets: Callable[[], str], matcher: str, queries: SmallCases, match: Callable[[], NearestTwo]
+) -> NearestTwo:
+    """Return what a matcher finds for queries: from the cache, or by matching. ``targets`` hashes what it searches."""
+    if cache.folder is None:
+        return match()
+    asked = fingerprint(queries.images, queries.labels, queries.subjects)
+    key = {"what": "nearest training cases", "matcher": matcher, "targets": targets(), "queries": asked}
+    if (found := cache.load(key)) is not None:
+        return NearestTwo(found[0].astype(np.int64), found[1], found[2])
+    near = match()
+    cache.store(key, np.stack([near.case.astype(float), near.first, near.score]))
+    return near
+
+
+def learned(
+    cache: Cache, images: Tensor, subjects: Tensor, transformations: Sequence[Transformation], updates: int, seed: int
+) -> nn.Module:
+    """Return the encoder that :func:`learn` gives: from the cache, or by learning."""
+    if cache.folder is None:
+        return learn(images, subjects, transformations, updates, seed)
+    key: dict[str, Any] = {
+        "what": "encoder of copies",
+        "images": fingerprint(images, subjects),
+        "updates": updates,
+        "seed": seed,
+    }
+    key["transformations"] = [(one.family, _name(one.augment)) for one in transformations]
+    if (found := cache.load(key)) is None:
+        encoder = learn(images, subjects, transformations, updates, seed)
+        cache.store(key, np.concatenate([one.double().flatten().numpy() for one in encoder.state_dict().values()]))
+        return encoder
+    with GLOBAL_RANDOMNESS, torch.random.fork_rng(devices=[]):
+        encoder = network(images.shape[1])
+    rest = torch.from_numpy(found)
+    for one in encoder.state_dict().values():
+        one.copy_(rest[: one.numel()].view(one.shape))
+        rest = rest[one.numel() :]
+    return encoder.eval()
+
+
+def _name(way: Transform | None) -> str:
+    """Return the name of a function; of one without a name what no other process says, so that nothing is found."""
+    name = getattr(way, "__qualname__", "<")
+    return repr(way) if "<" in name or way is None else f"{way.__module__}.{name}"
