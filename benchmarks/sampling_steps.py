@@ -187,6 +187,8 @@ def curves(axis: Any, rows: list[Row], x: str, metric: str, style: str) -> None:
 def measured(given: argparse.Namespace) -> list[Row]:
     """Draw, time and evaluate; return the rows of the table."""
     choices = list(dict.fromkeys(given.choices))
+    for part in ("cohorts", "fidelity", "utility"):
+        (given.out / part).mkdir(parents=True, exist_ok=True)
     drawn: dict[Choice, list[Path]] = {choice: [] for choice in choices}
     for choice in choices:
         for seed in given.seeds:
