@@ -195,7 +195,7 @@ def measured(given: argparse.Namespace) -> list[Row]:
             out = given.out / "cohorts" / f"{choice.name}-seed{seed}-n{given.n}"
             us.sample(given.run, given.n, out, seed=seed, **choice.settings)
             drawn[choice].append(out)
-    settings = parse_settings(given.set)
+    settings = parse_settings(given.set, us.evaluate)
     request = "-".join(["n", str(given.n), *(path.name for several in drawn.values() for path in several), *given.set])
     folder = f"{derive(0, request):08x}"[:8]  # of these cohorts and settings
     columns = [speeds(given.run, choices, given.against, given.reference, given.rounds)]
