@@ -9,8 +9,9 @@ done stands in FOLDER/results.json and is skipped when the command is run again;
 one that failed, is run anew. Beside it are written chain.csv, growth.csv and chain.md, the tables of docs/speed.md. The
 machine's own peak (machine_peak.py) is measured before the first stage and after the last one; the better counts.
 
-FLOPs are counted in a second run, of the same command with less work where work is proportional to a number (an eighth
-of the images of a training, one block of cases, one seed), so that counting slows down nothing that is timed.
+FLOPs are counted in a second run, of the same command, or with less work where work is proportional to a number (one
+block of cases, one seed), so that counting slows down nothing that is timed. Every training draws its grid of 16 cases
+once, at its end.
 Threads are those of OMP_NUM_THREADS, two by default. --whole trains a diffusion with its default settings, counts no
 FLOPs, and prints the time from import to verdict. --tiny is for trying the script: its numbers mean nothing.
 """

@@ -94,11 +94,9 @@ class Plan:
             pace = " ".join(f"--set {key}={images}" for key in ("images_seen", "snapshot_every", "grid_every"))
             return f"train {generator} {size}/{cohort} --preset {self.preset} {pace} {other}"
 
-        few = max(self.images // 8, 1)
         yield self._stage(
-            f"train-{generator}", size, training(self.images), reads, generator=generator, images=self.images,
-            counted=tuple(shlex.split(training(few))), times=self.images / few,
-        )  # fmt: skip
+            f"train-{generator}", size, training(self.images), reads, generator=generator, images=self.images
+        )
         first = self.generators[0] == generator and size == self.sizes[0]
         for n in self.cases if first else self.cases[:1]:
             given, key = (f"--labels {size}/tissues", "--key key") if translates else ("", "")
