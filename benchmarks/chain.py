@@ -5,8 +5,8 @@
     python benchmarks/chain.py FOLDER --whole [--data DATA]       # 40,000 images, 1,000 cases, from import to verdict
 
 DATA is a folder like lgg_tcga (images128, masks128, manifest.csv); without it phantoms are written that way. What is
-done stands in FOLDER/results.json and is skipped when the command is run again; a stage whose command has changed, and
-one that failed, is run anew. Beside it are written chain.csv, growth.csv and chain.md, the tables of docs/speed.md. The
+done stands in FOLDER/results.json and is skipped when the command is run again; a stage whose command has changed, one
+that reads what was made anew, and one that failed are run again. Beside it are written chain.csv, growth.csv and chain.md, the tables of docs/speed.md. The
 machine's own peak (machine_peak.py) is measured before the first stage and after the last one; the better counts.
 
 FLOPs are counted in a second run, of the same command, or with less work where work is proportional to a number (one
@@ -66,11 +66,13 @@ class Chain:
         """Measure what is not measured yet; results.json is written after each stage."""
         for stage in self.stages:
             old = self.results.get(stage.name, {})
-            if "failed" not in old and old.get("command") == stage.command():
+            made_of = {name: self.results.get(name, {}).get("at") for name in stage.reads}
+            same = old.get("command") == stage.command() and old.get("made_of") == made_of
+            if same and "failed" not in old:
                 continue
             found = self._measure(stage)
             kept = {key: getattr(stage, key) for key in ("kind", "size", "generator", "cases", "images")}
-            self.results[stage.name] = {**kept, **found, "command": stage.command()}
+            self.results[stage.name] = {**kept, **found, "command": stage.command(), "made_of": made_of}
             print(stage.name, found.get("failed") or f"{found['seconds']:.1f} s", flush=True)
             partial = self.file.with_suffix(".partial")
             partial.write_text(json.dumps(self.results, indent=1) + "\n")
@@ -92,7 +94,7 @@ class Chain:
             return {"failed": (took.said.strip().splitlines() or [f"exit code {took.code}"])[-1]}
         read = [self.folder / name for name in stage.reads] or [Path(stage.words[2])]
         found = {key: getattr(took, key) for key in ("seconds", "processor_seconds", "peak_mib", "own_mib")}
-        found |= {"bytes": sum(map(size_of, [*read, out])), "load": load}
+        found |= {"bytes": sum(map(size_of, [*read, out])), "load": load, "at": time.time()}
         return found | ({"gflop": self._gflop(stage)} if self.flops else {})
 
     def _gflop(self, stage: Stage) -> float | None:

@@ -55,11 +55,12 @@ def test_what_is_done_is_not_run_again_and_what_has_changed_is(
 ) -> None:
     first, again, other = commands(), commands(), commands()
     assert go(script, first, tmp_path) == 0
-    assert sum("--count" not in line for line in first.lines) == 20  # 11 and 7 stages, and the machine twice
+    assert sum("--count" not in line for line in first.lines) == 21  # 12 and 7 stages, and the machine twice
     assert go(script, again, tmp_path) == 0
     assert all("machine_peak" in line for line in again.lines)
     assert go(script, other, tmp_path, "--images", "64") == 0
     assert sum("images_seen=64" in line for line in other.lines) == 4  # two sizes, each once to count
+    assert sum("--count" not in line for line in other.lines) == 19  # and all that reads them: 11 and 6
 
 
 def test_shares_are_those_of_the_machine_and_growth_is_fitted(
@@ -89,7 +90,7 @@ def test_a_stage_that_fails_says_why_and_what_reads_it_is_not_run(
     assert "failed" not in results["16/fidelity-10"]
     healed = commands()
     assert go(script, healed, tmp_path) == 0
-    assert sum("--count" not in line for line in healed.lines) == 8  # three privacies, three releases, the machine
+    assert sum("--count" not in line for line in healed.lines) == 8  # three times privacy, then release; the machine
 
 
 def test_only_the_kinds_that_are_asked_for_and_what_they_read(
