@@ -92,7 +92,7 @@ class Chain:
         took = self.run([*UNDERSTUDY, *stage.command()], self.folder)
         if took.code:
             return {"failed": (took.said.strip().splitlines() or [f"exit code {took.code}"])[-1]}
-        read = [self.folder / name for name in stage.reads] or [Path(stage.words[2])]
+        read = [folder for word in stage.words if (folder := self.folder / word).is_dir()]
         found = {key: getattr(took, key) for key in ("seconds", "processor_seconds", "peak_mib", "own_mib")}
         found |= {"bytes": sum(map(size_of, [*read, out])), "load": load, "at": time.time()}
         return found | ({"gflop": self._gflop(stage)} if self.flops else {})

@@ -16,6 +16,7 @@ SPLIT, SCHEME = "train=0.6,validation=0.1,control=0.1,test=0.2", "0=background,2
 GENERATORS = ("diffusion", "progan", "stylegan1", "stylegan2", "stylegan3", "mask_gan", "pix2pix", "spade", "cyclegan")
 TRANSLATORS = ("pix2pix", "spade", "cyclegan")
 KINDS = ("import", "edit", "train", "sample", "utility", "fidelity", "privacy", "release")
+NO_FOLDER = ("check", "verify")  # kinds that only look
 WHY = "a measurement of speed, which nobody receives"
 BLOCK, REPEATS = 32, 3  # cases that a generator draws at once; seeds of `evaluate utility`: the defaults
 TINY_SETTINGS = {
@@ -42,7 +43,7 @@ class Stage:
 
     def command(self) -> list[str]:
         """Return the words after ``understudy``."""
-        return [*self.words, "--out", self.name]
+        return [*self.words, *(() if self.kind in NO_FOLDER else ("--out", self.name))]
 
 
 @dataclass(frozen=True)

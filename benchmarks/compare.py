@@ -245,7 +245,7 @@ def compare(
     for name, side in sides.items():
         rate, memory = statistics.median(rates[name]), side.close()
         print(f"{name:10s} median {rate:6.2f} images/s, peak memory {memory:.2f} GB")
-        rows.append([Path(sys.argv[0]).stem, name, *map(str, arguments), options.size, options.batch, options.device,
+        rows.append([Path(sys.argv[0]).stem, name, "/".join(arguments), options.size, options.batch, options.device,
                      options.compile and name == "understudy", f"{rate:.3f}", f"{memory:.3f}"])  # fmt: skip
     if options.csv:
         with options.csv.open("a", newline="") as file:
