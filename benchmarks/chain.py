@@ -1,17 +1,20 @@
 """The whole chain, every stage as a process of the command line: seconds, share of the machine's peak, memory, growth.
 
     python benchmarks/chain.py FOLDER [--data DATA] [--sizes 64,128] [--generators diffusion,stylegan2]
-                                      [--kinds train,sample] [--images 2048] [--cases 250,500,1000] [--no-flops] [--tiny]
+                                      [--kinds train,sample] [--images 2048] [--cases 250,500,1000] [--no-flops]
+                                      [--tiny]
     python benchmarks/chain.py FOLDER --whole [--data DATA]       # 40,000 images, 1,000 cases, from import to verdict
 
 DATA is a folder like lgg_tcga (images128, masks128, manifest.csv); without it phantoms are written that way. What is
 done stands in FOLDER/results.json and is skipped when the command is run again; a stage whose command has changed, one
-that reads what was made anew, and one that failed are run again. Beside it are written chain.csv, growth.csv and chain.md, the tables of docs/speed.md. The
-machine's own peak (machine_peak.py) is measured before the first stage and after the last one; the better counts.
+that reads what was made anew, and one that failed are run again. Beside it are written chain.csv, growth.csv and
+chain.md, the tables of docs/speed.md. The machine's own peak (machine_peak.py) is measured before the first stage and
+after the last one; the better counts.
 
 FLOPs are counted in a second run, of the same command, or with less work where work is proportional to a number (one
 block of cases, one seed), so that counting slows down nothing that is timed. Every training draws its grid of 16 cases
 once, at its end.
+
 Threads are those of OMP_NUM_THREADS, two by default. --whole trains a diffusion with its default settings, counts no
 FLOPs, and prints the time from import to verdict. --tiny is for trying the script: its numbers mean nothing.
 """

@@ -81,7 +81,9 @@ class Plan:
 
     def _real(self, size: int) -> Iterator[Stage]:
         line = f"import folder {shlex.quote(str(self.data))} --images images128 --labels masks128 --table manifest.csv"
-        yield self._stage("real", size, f"{line} --subject subject --label-scheme {SCHEME} --size {size} --split {SPLIT} --key key")
+        yield self._stage(
+            "real", size, f"{line} --subject subject --label-scheme {SCHEME} --size {size} --split {SPLIT} --key key"
+        )
         if set(self.generators) & set(TRANSLATORS):
             yield self._stage("tissues", size, f"edit {size}/real --anatomy 3 --key key", ("real",))
 

@@ -1,4 +1,4 @@
-"""Tables of chain.py: every stage with its share of the machine's own peak, how time grows, and both as Markdown and CSV.
+"""Tables of chain.py: every stage with its share of the machine's own peak, and how time grows; Markdown and CSV.
 
 A share is FLOPs a second over those of the machine's own best matrix product, and over those of its best training step
 of a 3x3 convolution; for stages that only move data it is the bytes of the folders read and written, a second, over

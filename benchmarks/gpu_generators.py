@@ -1,6 +1,7 @@
 """Every generator on a device: trains, is resumed, samples; then task networks, fidelity and attacks on its samples.
 
-    python benchmarks/gpu_generators.py OUT [--device cuda|cpu] [--size 256] [--steps 12] [--seconds 360] [--only A,B] [--tiny]
+    python benchmarks/gpu_generators.py OUT [--device cuda|cpu] [--size 256] [--steps 12] [--seconds 360]
+                                            [--only A,B] [--tiny]
 
 Cohorts are made (made_cohorts.py), 4 image channels and a label map. A row a generator in OUT/generators.csv: images a
 second of the second half of the steps, cases a second of a sample, the most memory that torch held; whether the same

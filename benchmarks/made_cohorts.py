@@ -1,4 +1,4 @@
-"""Cohorts made in seconds: blobs on noise with the blob as label map, for shapes, times and memory, and for nothing else."""
+"""Cohorts made in seconds: blobs on noise, the blob as label map; for shapes, times and memory, for nothing else."""
 
 from pathlib import Path
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 UNDERSTUDY = (sys.executable, "-m", "understudy.cli.main")
 INTERVAL = 0.05  # seconds
-OWN = ("RssAnon", "RssShmem")
+RESIDENT, OWN = "VmRSS", ("RssAnon", "RssShmem")
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ def memory_mib(pid: int) -> tuple[float, float]:
         except OSError:  # it has ended
             continue
         waiting += [int(child) for task in children for child in task]
-        kib = {name: int(value.split()[0]) for name, _, value in (line.partition(":") for line in lines) if "Rss" in name
-               or name == "VmRSS"}  # fmt: skip
-        resident += kib.get("VmRSS", 0)
+        fields = (line.partition(":") for line in lines)
+        kib = {name: int(value.split()[0]) for name, _, value in fields if name in (RESIDENT, *OWN)}
+        resident += kib.get(RESIDENT, 0)
         own += sum(kib.get(name, 0) for name in OWN)
     return resident / 1024, own / 1024

@@ -67,8 +67,10 @@ def chain(n: int, size: int) -> Iterator[Stage]:
         "bundle": f"release synthetic --evidence {judged} --real real --override '{WHY}'",
         "verified": "verify bundle",
     }
+    before: list[str] = []
     for name, line in lines.items():
-        yield stage(name, line, [one for one in lines if one in line.split()[1:]], n, size)
+        yield stage(name, line, [one for one in before if one in line.split()[1:]], n, size)
+        before.append(name)
 
 
 def large(n: int, size: int) -> Iterator[Stage]:

@@ -4,7 +4,6 @@ See tests/pretended_gpu.py for what it can show. benchmarks/gpu.sh runs the same
 """
 
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -48,19 +47,19 @@ for name in sys.argv[2:]:
     print(name)
 """
 FIT = """
-from understudy.nets.patch_gan import PatchGAN
-from understudy.tasks import segmentation
 from understudy.tasks.segmentation import SegmentationConfig, train_segmenter
 class Cases:
     def __len__(self):
         return 4
     def read(self, chosen):
         random = np.random.default_rng(0)
-        return random.random((len(chosen), 2, 16, 16), np.float32), random.integers(0, 3, (len(chosen), 16, 16), np.uint8)
+        n = len(chosen)
+        return random.random((n, 2, 16, 16), np.float32), random.integers(0, 3, (n, 16, 16), np.uint8)
 for network in sys.argv[2:]:
     config = SegmentationConfig(network=network, channels=(4, 8), updates=2, checks=1, batch_size=2, augment=True,
                                 precision="fp32")
-    found = train_segmenter(Cases(), 3, config, 0, {"real": lambda one: float(one.predict(Cases().read([0])[0]).mean())})
+    judges = {"real": lambda one: float(one.predict(Cases().read([0])[0]).mean())}
+    train_segmenter(Cases(), 3, config, 0, judges)
     print(network)
 """
 FAULTS = """

@@ -9,7 +9,12 @@ import pytest
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc of Linux")
 CHILD = "import time; held = b'x' * 60_000_000; time.sleep(0.4)"
-PARENT = f"import subprocess, sys; held = b'x' * 40_000_000; subprocess.run([sys.executable, '-c', {CHILD!r}]); print('over')"
+PARENT = f"""
+import subprocess, sys
+held = b'x' * 40_000_000
+subprocess.run([sys.executable, '-c', {CHILD!r}])
+print('over')
+"""
 
 
 def test_the_memory_of_all_processes_counts(script: Callable[[str], ModuleType], tmp_path: Path) -> None:

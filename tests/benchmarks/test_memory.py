@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,17 @@ from understudy.cli.main import app
 from understudy.core.cohort import Cohort
 
 Script = Callable[[str], ModuleType]
+TOP: Any = get_command(app)
+
+
+def parse(words: list[str]) -> None:
+    """Read a command as the command line does, without running it; an option that does not exist is an error."""
+    command, context = TOP, TOP.make_context("understudy", [], resilient_parsing=True)
+    while hasattr(command, "list_commands"):
+        name, command, words = command.resolve_command(context, words)
+        assert command is not None, name
+        context = type(context)(command, parent=context, info_name=name)
+    command.make_parser(context).parse_args(list(words))
 
 
 def test_a_sparse_cohort_is_one(script: Script, tmp_path: Path) -> None:
@@ -34,8 +46,7 @@ def test_every_stage_is_a_verb_and_reads_what_was_made_before(script: Script) ->
         made = [stage.name for stage in stages]
         for i, stage in enumerate(stages):
             assert set(stage.reads) <= set(made[:i]), stage.name
-            command = get_command(app)
-            assert stage.words[0] in command.list_commands(None)  # type: ignore[arg-type, attr-defined]
+            parse([*stage.command()])
     kinds = {stage.kind for stage in memory.chain(10, 16)}
     assert kinds >= {"check", "import", "edit", "train", "sample", "utility", "fidelity", "privacy", "consistency"}
     assert kinds >= {"report", "screen", "release", "verify"}

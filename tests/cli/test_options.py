@@ -122,8 +122,9 @@ def test_other_errors_pass_unchanged(tmp_path: Path) -> None:
     ],
 )
 def test_full_memory_is_told(error: Exception, where: str) -> None:
-    with pytest.raises(UnderstudyError, match=f"memory of this {where} is not enough to make run: lower"), writing(
-        Path("run")
+    with (
+        pytest.raises(UnderstudyError, match=f"memory of this {where} is not enough to make run: lower"),
+        writing(Path("run")),
     ):
         raise error
     assert not memory_is_full(RuntimeError("shapes differ"))
