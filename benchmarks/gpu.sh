@@ -55,7 +55,7 @@ fi
 common="--device $device --size $size --rounds $rounds"
 
 step machine 60 "$python" "$here/machine_peak.py" --device "$device" $small
-cp "$out/machine.log" "$out/machine.json"
+[ -f "$out/machine.log" ] && cp "$out/machine.log" "$out/machine.json"
 
 echo script,side,variant,size,batch,device,compiled,images_per_s,peak_gb > "$out/steps.csv"
 echo script,row,size,batch,device,images_per_s,ratio,peak_gb > "$out/diffusion.csv"

@@ -22,7 +22,8 @@ import torch
 from chain_stages import GENERATORS, TRANSLATORS
 from made_cohorts import write_cohort
 
-CHANNELS, SUBJECTS = 4, 24
+CHANNELS, SUBJECTS, NEVER = 4, 24, 10**9
+GROWING = ("progan", "stylegan1")
 TINY: dict[str, dict[str, Any]] = {
     "diffusion": {"channels": (8, 8), "attention_levels": (), "sampler_steps": 2},
     **dict.fromkeys(("progan", "stylegan1"), {"z_dim": 8, "channel_base": 64, "channel_max": 8}),
@@ -43,11 +44,13 @@ class Stopped(Exception):
     """The training was stopped half-way."""
 
 
-def settings_of(name: str, steps: int, tiny: bool) -> dict[str, Any]:
-    """Return the settings of a training of so many steps, which grows no more than once."""
+def settings_of(name: str, steps: int, side: int, tiny: bool) -> dict[str, Any]:
+    """Return the settings of a training of so many steps; what grows has its last size from the start."""
     batch = 4
     pace = dict.fromkeys(("images_seen", "snapshot_every", "grid_every"), steps * batch)
-    return {"batch_size": batch, "sample_block": 4, "checkpoint_seconds": 0, **pace, **(TINY[name] if tiny else {})}
+    whole = {"first_resolution": side, "stable_images": NEVER, "fade_images": NEVER} if name in GROWING else {}
+    small = TINY[name] if tiny else {}
+    return {"batch_size": batch, "sample_block": 4, "checkpoint_seconds": 0, **pace, **whole, **small}
 
 
 class Trial:
@@ -66,9 +69,9 @@ class Trial:
         from understudy.generators import GENERATORS as MENU
 
         self.name, self.folder, self.device, self.steps = name, folder, device, steps
-        self.settings = settings_of(name, steps, tiny)
         self.kind: Any = MENU[name]
         self.cohort = Cohort.open(folder / "real")
+        self.settings = settings_of(name, steps, self.cohort.size[-1], tiny)
         self.preset = {} if tiny else self.kind.PRESETS.get("short", {})
 
     def measured(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ GPU = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu.sh"
 def test_a_generator_is_tried(script: Script, tmp_path: Path) -> None:
     trials = script("gpu_generators")
     asked = [str(tmp_path), "--device", "cpu", "--size", "16", "--steps", "4", "--only", "stylegan2,nobody", "--tiny"]
+    asked += ["--seconds", "100000"]
     trials.EVALUATIONS = {"fidelity": {"features": "random"}}
     assert trials.main(asked) == 1  # nobody
     first, second = csv.DictReader((tmp_path / "generators.csv").open())
