@@ -10,7 +10,7 @@
 # diffusion.csv     the diffusion's step against stock MONAI, and by torch.compile
 # machine.json      what the GPU itself reaches; skipped.csv: what was skipped and why; *.log: what each step said
 set -u
-out=${1:?usage: gpu.sh OUT} device=${DEVICE:-cuda} tiny=${TINY:-} official=${STYLEGAN3:-} limit=${SECONDS_LIMIT:-600}
+out=${1:?usage: gpu.sh OUT} device=${DEVICE:-cuda} tiny=${TINY:-} official=${STYLEGAN3:-} limit=${SECONDS_LIMIT:-570}
 here=$(cd "$(dirname "$0")" && pwd) python=${PYTHON:-python}
 mkdir -p "$out"
 rm -f "$out"/*.csv "$out"/*.log
