@@ -15,7 +15,9 @@ are for docs/speed.md; what is done is skipped when the command is run again (ch
 
 import argparse
 import csv
+import json
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -124,6 +126,8 @@ def write_sparse(out: Path, n: int, size: int, real: Path | None = None) -> None
                    for head, value in zip(heads, rows[i % full], strict=True)] for i in range(full, n)]  # fmt: skip
     with (partial / "cases.csv").open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([heads, *rows, *grown_rows])
+    manifest = json.loads((partial / "cohort.json").read_text())
+    (partial / "cohort.json").write_text(json.dumps(manifest | {"n": n}, indent=1) + "\n")  # its hashes are of the few
     partial.rename(out)
 
 
@@ -173,8 +177,6 @@ def measure_stages(folder: Path, n: int, size: int, run: Run) -> dict[str, Any]:
 
 def measure_large(folder: Path, cases: Sequence[int], size: int, run: Run) -> dict[str, Any]:
     """Make sparse cohorts, and measure sample, fidelity and nearest search at each number of cases."""
-    import shutil
-
     write_cohort(folder / "small", 64, CHANNELS, size)
     results: dict[str, Any] = {}
     for n in cases:
