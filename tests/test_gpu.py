@@ -56,7 +56,7 @@ class Cases:
         n = len(chosen)
         return random.random((n, 2, 16, 16), np.float32), random.integers(0, 3, (n, 16, 16), np.uint8)
 for network in sys.argv[2:]:
-    config = SegmentationConfig(network=network, channels=(4, 8), updates=2, checks=1, batch_size=2, augment=True,
+    config = SegmentationConfig(network=network, channels=(4, 8, 16), updates=2, checks=1, batch_size=2, augment=True,
                                 precision="fp32")
     judges = {"real": lambda one: float(one.predict(Cases().read([0])[0]).mean())}
     train_segmenter(Cases(), 3, config, 0, judges)
