@@ -17,10 +17,10 @@ def test_a_generator_is_tried(script: Script, tmp_path: Path) -> None:
     asked += ["--seconds", "100000"]
     trials.EVALUATIONS = {"fidelity": {"features": "random"}}
     assert trials.main(asked) == 1  # nobody
-    first, second = csv.DictReader((tmp_path / "generators.csv").open())
+    first, second = csv.DictReader((tmp_path / "generators.csv").read_text().splitlines())
     assert first["same_sample_twice"] == "True" and float(first["resumed_differs_by"]) == 0 and not first["failed"]
     assert float(first["train_images_per_s"]) > 0 and "nobody" in second["failed"]
-    (judged,) = csv.DictReader((tmp_path / "evaluations.csv").open())
+    (judged,) = csv.DictReader((tmp_path / "evaluations.csv").read_text().splitlines())
     assert judged["evaluation"] == "fidelity" and float(judged["seconds"]) > 0
     assert trials.main([*asked, "--seconds", "0"]) == 0  # nothing begun, and said
     assert "0 seconds are over" in (tmp_path / "skipped.csv").read_text()
