@@ -30,7 +30,7 @@ from chain_tables import write_csv
 from made_cohorts import write_cohort
 from measured_process import measured
 
-FULL, CHANNELS, FILLED, QUERIES = 100_000, 4, 256, 64
+FULL, CHANNELS, FILLED, QUERIES = 100_000, 4, 256, 700  # queries: more than a block of 256 px holds
 FEW = "--set updates=2 --set repeats=1 --set checks=1"
 NETWORK = "--set channels=[16,32] --set attention_levels=[] --set batch_size=16 --set images_seen=32"
 SEARCH = """
