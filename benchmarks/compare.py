@@ -8,6 +8,7 @@ does slows both; the ratio of each round is printed, then their median. Memory i
 
 import argparse
 import contextlib
+import csv
 import importlib
 import importlib.util
 import multiprocessing
@@ -19,30 +20,49 @@ import sys
 import time
 import types
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import torch
 
-SIDE, CHANNELS, LATENT = 64, 5, 512
-WIDTHS = {"channel_base": 8192, "channel_max": 256}
+CHANNELS, LATENT = 5, 512
 Step = Callable[[], None]
 
 
-def our_step(generator: str, batch: int, device: str, **settings: Any) -> Step:
+@dataclass(frozen=True)
+class Setting:
+    """What both sides are asked for."""
+
+    device: str = "cpu"
+    side: int = 64  # pixels
+    channel_base: int = 8192
+    channel_max: int = 256
+    compiled: bool = False  # understudy's networks, by torch.compile
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """The feature maps, as both name them."""
+        return {"channel_base": self.channel_base, "channel_max": self.channel_max}
+
+
+def our_step(generator: str, batch: int, setting: Setting, **settings: Any) -> Step:
     """Build one of understudy's generators as `understudy train` does; return its step."""
     from understudy.core.encoding import Channel, Encoding
     from understudy.generators import GENERATORS
     from understudy.training.batches import Batch
     from understudy.training.engine import Engine
 
-    method = GENERATORS[generator]
-    config = method.Config(**WIDTHS, batch_size=batch, gamma=0, augment="none", **settings)
-    instance = method(config)
-    instance.engine = Engine(config.precision, device)
-    instance.build(Encoding(tuple(Channel(str(i), 0, 1) for i in range(CHANNELS)), "float32", None), (SIDE, SIDE))
-    x = torch.rand(batch, CHANNELS, SIDE, SIDE, device=device) * 2 - 1
+    method, side, device = GENERATORS[generator], setting.side, setting.device
+    config = method.Config(**setting.widths, batch_size=batch, gamma=0, augment="none", **settings)
+    instance: Any = method(config)
+    instance.engine, instance.size = Engine(config.precision, device), (side, side)
+    instance.build(Encoding(tuple(Channel(str(i), 0, 1) for i in range(CHANNELS)), "float32", None), instance.size)
+    if setting.compiled:
+        instance.g.synthesis.compile()
+        instance.d.compile()
+    x = (torch.rand(batch, CHANNELS, side, side, device=device) * 2 - 1).contiguous(memory_format=torch.channels_last)
 
     def step() -> None:
         instance.update(Batch(x, None, 100_000))
@@ -51,14 +71,14 @@ def our_step(generator: str, batch: int, device: str, **settings: Any) -> Step:
 
 
 def official_step(
-    path: str, batch: int, device: str, networks: str, rate: float, style_mixing: float, **settings: Any
+    path: str, batch: int, setting: Setting, networks: str, rate: float, style_mixing: float, **settings: Any
 ) -> Step:
     """Build official networks, loss and optimisers; return their step.
 
     Args:
         path: work tree of NVlabs/stylegan3.
         batch: images a step.
-        device: cpu or cuda.
+        setting: what both sides are asked for.
         networks: module of the generator, below `training`.
         rate: learning rate of the generator.
         style_mixing: probability of style mixing.
@@ -68,15 +88,16 @@ def official_step(
     stand_in("requests")  # these two are imported for downloads and for building CUDA kernels, neither happens here
     stand_in("pkg_resources", parse_version=lambda text: tuple(int(part) for part in text.split(".")[:2]))
     loss_of, discriminator = (importlib.import_module(f"training.{name}") for name in ("loss", "networks_stylegan2"))
+    device, side, widths = setting.device, setting.side, setting.widths
     low = {"num_fp16_res": 0, "conv_clamp": None} if device == "cpu" else {"num_fp16_res": 4, "conv_clamp": 256}
     generator = importlib.import_module(f"training.{networks}").Generator
-    g = generator(LATENT, 0, LATENT, SIDE, CHANNELS, **{**WIDTHS, **low, **settings}).train().to(device)
-    d = discriminator.Discriminator(0, SIDE, CHANNELS, **WIDTHS, **low).train().to(device)
+    g = generator(LATENT, 0, LATENT, side, CHANNELS, **{**widths, **low, **settings}).train().to(device)
+    d = discriminator.Discriminator(0, side, CHANNELS, **widths, **low).train().to(device)
     loss = loss_of.StyleGAN2Loss(device, g, d, style_mixing_prob=style_mixing)
     optimizers = [
         torch.optim.Adam(m.parameters(), lr=lr, betas=(0.0, 0.99), eps=1e-8) for m, lr in ((g, rate), (d, 0.002))
     ]
-    x, no_class = torch.rand(batch, CHANNELS, SIDE, SIDE, device=device) * 2 - 1, torch.zeros(batch, 0, device=device)
+    x, no_class = torch.rand(batch, CHANNELS, side, side, device=device) * 2 - 1, torch.zeros(batch, 0, device=device)
     average = [p.detach().clone() for p in g.parameters()]
 
     def step() -> None:
@@ -109,11 +130,13 @@ def serve(connection: Connection, busy: bool, warm_up: int, build: Callable[...,
     if busy:
         torch.set_num_threads(1)
     clock = time.process_time if busy else time.perf_counter
-    on_gpu = "cuda" in arguments
+    on_gpu = any(isinstance(one, Setting) and one.device == "cuda" for one in arguments)
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         step = build(*arguments)
         for _ in range(warm_up):
             step()
+        if on_gpu:
+            torch.cuda.synchronize()
     connection.send("ready")
     while steps := connection.recv():
         start = clock()
@@ -180,6 +203,11 @@ def options_of(doc: str | None, rounds: int, steps: int) -> argparse.ArgumentPar
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--steps", type=int, default=steps, help="steps of each side in a round")
     parser.add_argument("--batch", type=int, default=16, help="images a step")
+    parser.add_argument("--size", type=int, default=64, help="pixels a side")
+    parser.add_argument("--channel-base", type=int, default=8192, help="feature maps times pixels a side")
+    parser.add_argument("--channel-max", type=int, default=256, help="most feature maps")
+    parser.add_argument("--compile", action="store_true", help="understudy's networks by torch.compile")
+    parser.add_argument("--csv", type=Path, help="file that gets a row a side")
     parser.add_argument("--busy", action="store_true", help="one thread a side, processor time")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     return parser
@@ -192,19 +220,20 @@ def compare(
 
     Args:
         parser: from `options_of`.
-        ours: (batch, device, *arguments) -> step.
-        official: (batch, path, device, *arguments) -> step.
+        ours: (batch, setting, *arguments) -> step.
+        official: (batch, path, setting, *arguments) -> step.
         arguments: for both.
     """
     options = parser.parse_args()
     path, warm_up = options.official, min(options.steps, 2)
+    setting = Setting(options.device, options.size, options.channel_base, options.channel_max, options.compile)
     if path is not None and not (path / "training" / "networks_stylegan2.py").is_file():
         parser.error(f"{path} is no checkout of NVlabs/stylegan3: training/networks_stylegan2.py is not there")
-    sides = {"understudy": Side(options.busy, warm_up, options.batch, ours, options.device, *arguments)}
+    sides = {"understudy": Side(options.busy, warm_up, options.batch, ours, setting, *arguments)}
     if path is None:
         print("official code: skipped (name a checkout of it with --official PATH)")
     else:
-        sides["official"] = Side(options.busy, warm_up, options.batch, official, str(path), options.device, *arguments)
+        sides["official"] = Side(options.busy, warm_up, options.batch, official, str(path), setting, *arguments)
     rates: dict[str, list[float]] = {name: [] for name in sides}
     for i in range(options.rounds):
         for name, side in sides.items():
@@ -212,8 +241,15 @@ def compare(
         line = ", ".join(f"{name} {found[-1]:.2f} images/s" for name, found in rates.items())
         ratio = f", ratio {rates['understudy'][-1] / rates['official'][-1]:.2f}" if "official" in rates else ""
         print(f"round {i + 1}: {line}{ratio}", flush=True)
+    rows = []
     for name, side in sides.items():
-        print(f"{name:10s} median {statistics.median(rates[name]):6.2f} images/s, peak memory {side.close():.2f} GB")
+        rate, memory = statistics.median(rates[name]), side.close()
+        print(f"{name:10s} median {rate:6.2f} images/s, peak memory {memory:.2f} GB")
+        rows.append([Path(sys.argv[0]).stem, name, "/".join(arguments), options.size, options.batch, options.device,
+                     options.compile and name == "understudy", f"{rate:.3f}", f"{memory:.3f}"])  # fmt: skip
+    if options.csv:
+        with options.csv.open("a", newline="") as file:
+            csv.writer(file).writerows(rows)
     if "official" in sides:
         ratios = [a / b for a, b in zip(rates["understudy"], rates["official"], strict=True)]
         print(f"ratio      median {statistics.median(ratios):6.2f} (rounds {min(ratios):.2f} to {max(ratios):.2f})")

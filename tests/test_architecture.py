@@ -46,6 +46,7 @@ WHOLE = {  # tests of several files at once: of a menu, of a command, of the hou
     "test_architecture.py",
     "test_docs.py",
     "test_exactness.py",
+    "test_gpu.py",
     "test_howto_dicom.py",
     "test_kill.py",
     "test_offline.py",

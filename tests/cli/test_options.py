@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 import understudy as us
 from understudy.api.settings import configure
-from understudy.cli.options import disk_is_full, names, numbers, parse_settings, show, writing
+from understudy.cli.options import disk_is_full, memory_is_full, names, numbers, parse_settings, show, writing
 from understudy.core.errors import UnderstudyError, UsageError
 
 
@@ -111,3 +111,20 @@ def test_other_errors_pass_unchanged(tmp_path: Path) -> None:
         with pytest.raises(type(error)) as caught, writing(tmp_path):
             raise error
         assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    ("error", "where"),
+    [
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has ..."), "GPU"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "machine"),
+        (MemoryError(), "machine"),
+    ],
+)
+def test_full_memory_is_told(error: Exception, where: str) -> None:
+    with (
+        pytest.raises(UnderstudyError, match=f"memory of this {where} is not enough to make run: lower"),
+        writing(Path("run")),
+    ):
+        raise error
+    assert not memory_is_full(RuntimeError("shapes differ"))

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from understudy.core.errors import UsageError
-from understudy.training.engine import Engine
+from understudy.training.engine import Engine, exact_on_cuda
 
 MEASURE = """
 import resource, torch
@@ -41,6 +41,14 @@ def test_engine() -> None:
         Engine("fp16")
     with Engine("bf16", "cpu").autocast():
         assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype == torch.bfloat16
+
+
+def test_float32_is_float32_on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    for backend, name in ((torch.backends.cudnn, "deterministic"), (torch.backends.cudnn, "allow_tf32")):
+        monkeypatch.setattr(backend, name, getattr(backend, name))  # put back afterwards
+    exact_on_cuda()
+    assert torch.backends.cudnn.deterministic
+    assert not torch.backends.cudnn.allow_tf32 and not torch.backends.cuda.matmul.allow_tf32
 
 
 @pytest.fixture

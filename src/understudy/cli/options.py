@@ -96,12 +96,17 @@ def is_first() -> bool:
 
 @contextmanager
 def writing(out: Path) -> Iterator[None]:
-    """Turn a full disk into an UnderstudyError that says what was being written and how much is free."""
+    """Turn a full disk, or full memory, into an UnderstudyError that says what was being made and what to do."""
     try:
         yield
     except Exception as error:
-        if isinstance(error, UnderstudyError) or not disk_is_full(error):
+        if isinstance(error, UnderstudyError) or not (disk_is_full(error) or memory_is_full(error)):
             raise
+        if memory_is_full(error):
+            raise UnderstudyError(
+                f"the memory of this {'GPU' if 'CUDA' in str(error) else 'machine'} is not enough to make {out}: lower "
+                "--set batch_size (train, evaluate) or --set sample_block (sample), or take another machine"
+            ) from error
         place = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.is_dir())
         free = shutil.disk_usage(place).free / 2**20
         raise UnderstudyError(
@@ -114,6 +119,12 @@ def disk_is_full(error: BaseException) -> bool:
     """Tell whether an exception, of the system or of a library that writes, means that no space or quota is left."""
     text = "No space left on device"
     return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or text in str(error)
+
+
+def memory_is_full(error: BaseException) -> bool:
+    """Tell whether an exception, of Python, of torch or of CUDA through torch, means that memory is used up."""
+    said = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(t in str(error) for t in said))
 
 
 @contextmanager

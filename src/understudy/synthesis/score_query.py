@@ -80,9 +80,9 @@ def open_run_queries(path: Path, made: Sequence[Cohort], seed: int) -> list[RunQ
 def denoising_loss(generator: Diffusion, seed: int) -> Answer:
     """Return the function from cases and conditions to denoising losses (N,), lower where a case is better known."""
     g, device = generator, generator.engine.device
-    with torch.random.fork_rng():
-        torch.manual_seed(derive(seed, "oracle"))
-        levels, noises = g.noise.draw(LEVELS, device), torch.randn(LEVELS, *g.shape).to(device)
+    with torch.random.fork_rng(devices=[]):  # all is drawn by the processor: the same numbers on every device
+        torch.random.default_generator.manual_seed(derive(seed, "oracle"))
+        levels, noises = g.noise.draw(LEVELS, torch.device("cpu")).to(device), torch.randn(LEVELS, *g.shape).to(device)
 
     def answer(x: Tensor, condition: Tensor | None) -> Tensor:
         y = (x - g.scale.mean) / g.scale.std * g.noise.sigma_data

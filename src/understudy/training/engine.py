@@ -47,6 +47,16 @@ def has_fast_bf16(accelerator: str) -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported() and torch.cpu._is_avx512_bf16_supported())
 
 
+def exact_on_cuda() -> None:
+    """Let convolutions on CUDA give the same bits each time, and float32 be float32, not TF32 of 10 bits.
+
+    Output layers, penalties and samplers ask for float32; NVIDIA's own StyleGAN code turns TF32 off as well.
+    """
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep Lightning's notes and warnings off the screen, unless the environment says UNDERSTUDY_VERBOSE=1."""
@@ -97,6 +107,8 @@ class Engine:
             precision = "bf16" if has_fast_bf16(accelerator) else "fp32"
         started_by = environment(devices, nodes)
         keep_freed_memory()
+        if accelerator == "cuda":
+            exact_on_cuda()
         self.precision = precision
         with quiet():
             self.fabric = Fabric(
