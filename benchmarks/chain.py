@@ -31,6 +31,7 @@ from typing import Any
 
 from chain_stages import GENERATORS, KINDS, TINY_SETTINGS, Plan, Stage, chosen, write_phantoms
 from chain_tables import growth, machine_line, markdown, table_rows, write_csv
+from full_scale import Counter
 from measured_process import UNDERSTUDY, Took, measured
 
 HERE = Path(__file__).resolve().parent
@@ -122,8 +123,6 @@ def size_of(folder: Path) -> int:
 
 def count(told: Path, words: list[str]) -> None:
     """Run a command in this process, and write the FLOPs that torch computed."""
-    from full_scale import Counter
-
     from understudy.cli.main import main
 
     with Counter() as counter:

@@ -81,7 +81,7 @@ def test_options_of_fidelity_are_settings(capsys: pytest.CaptureFixture[str]) ->
         ("fidelity", "--features torchscript --network-sha256 abc", "the setting 'network_sha256'"),
         ("privacy", "--features texture", "No such option: --features"),
         ("consistency", "--network-sha256 abc", "No such option: --network-sha256"),
-        ("privacy", "--cache c", "No such option: --cache"),
+        ("consistency", "--cache c", "No such option: --cache"),
         ("fidelity", "--task segmentation", "No such option: --task"),
     ],
 )
