@@ -100,6 +100,10 @@ def test_an_audit_injects_among_test_subjects(write: Write, monkeypatch: pytest.
     assert "exact" in transformations and made_with.matchers == CONFIG.matchers
 
 
+def test_an_encoder_that_is_alone_learns_longer(write: Write) -> None:
+    assert settings(cohort(write, 2, 50, 5), 1000, CONFIG).updates == 3000  # no fold needs one of its own
+
+
 def test_settings_learn_all_transformations_but_none(write: Write) -> None:
     made = settings(cohort(write, 12, 6, 5), 1000, CONFIG)
     assert "none" not in {one.family for one in made.transformations}

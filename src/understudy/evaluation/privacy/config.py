@@ -9,7 +9,7 @@ from understudy.evaluation.privacy.canaries.inject import Recipes
 from understudy.evaluation.privacy.copies.matchers import MATCHERS
 from understudy.evaluation.privacy.copies.second import SECOND
 
-MIN_UPDATES, MAX_UPDATES = 400, 1500
+MIN_UPDATES, MAX_UPDATES, MAX_ALONE = 400, 1500, 3000
 
 
 class PrivacyConfig(BaseModel):
@@ -51,9 +51,12 @@ class PrivacyConfig(BaseModel):
     )
     memory_mib: int = Field(1024, ge=1, description="bound of the all-pairs search in MiB; does not change the result")
 
-    def updates_for(self, cases: int) -> int:
-        """Return how many updates an encoder learns from: each case is shown about 380 times, fewer of many."""
-        return self.updates or min(max(3 * cases, MIN_UPDATES), MAX_UPDATES)
+    def updates_for(self, cases: int, alone: bool = False) -> int:
+        """Return how many updates an encoder learns from: each case is shown about 380 times, fewer of many.
+
+        An encoder that is ``alone``, since no fold needs its own, may take twice as many.
+        """
+        return self.updates or min(max(3 * cases, MIN_UPDATES), MAX_ALONE if alone else MAX_UPDATES)
 
     @model_validator(mode="before")
     @classmethod

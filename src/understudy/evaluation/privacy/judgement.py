@@ -14,7 +14,7 @@ from understudy.core.seed import derive
 from understudy.core.statistics import by_subject
 from understudy.evaluation.cache import NOTHING_KEPT, Cache
 from understudy.evaluation.nearest import Nearest, nearest
-from understudy.evaluation.privacy.calibration import ReferenceScores, Threshold, calibrate
+from understudy.evaluation.privacy.calibration import MIN_CALIBRATION, ReferenceScores, Threshold, calibrate
 from understudy.evaluation.privacy.canaries.audit import AuditPlan, AuditResult, run
 from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.copies.cases import small_cases
@@ -92,7 +92,7 @@ def numbers(real: Cohort) -> np.ndarray:
 def settings(real: Cohort, cases: int, config: PrivacyConfig, cache: Cache = NOTHING_KEPT) -> DetectorSettings:
     """Return what the detector of so many training cases is made with."""
     learned = [one for name, one in _transformations(real).items() if name != "exact"]
-    updates = config.updates_for(cases)
+    updates = config.updates_for(cases, alone=len(real.subjects("control")) >= MIN_CALIBRATION)
     return DetectorSettings(config.matchers, learned, updates, config.false_positive_rate, config.bootstrap, cache)
 
 

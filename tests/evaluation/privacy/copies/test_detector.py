@@ -1,6 +1,7 @@
 """The detector keeps to its rate on unseen subjects, flags copies, and judges nobody by an encoder that knew them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,8 @@ def learned(monkeypatch: pytest.MonkeyPatch, few_maps: Callable[[int], Tensor]) 
         encoder = nn.Flatten()
         families = {one.family for one in transformations}
         subjects_known = set(subjects.tolist())
-        made.append({"encoder": encoder, "subjects": subjects_known, "families": families, "updates": updates})
+        made.append({"encoder": encoder, "subjects": subjects_known, "families": families})
+        made[-1] |= {"updates": updates, "cases": len(images)}
         assert len(images) == len(subjects)
         return encoder
 
@@ -164,3 +166,6 @@ def test_left_out_knows_neither_the_family_nor_a_fold(fields, learned: list[dict
     assert other.decision.scale.levels["whole"] != made.decision.scale.levels["whole"]
     near = other.again(strange(training.images))["whole"]
     assert not set(training.subjects.numpy()[near.case].tolist()) & fold
+    assert last["updates"] == round(30 / 3 * last["cases"] / len(training))
+    left_out(made, ["moved"], replace(wanted, updates=3000), 0)
+    assert learned[-1]["updates"] == round(500 * last["cases"] / len(training))

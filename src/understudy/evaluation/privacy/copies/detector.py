@@ -29,7 +29,7 @@ from understudy.evaluation.privacy.copies.transforms import Transformation
 FOLDS = 3
 MAX_CALIBRATION_CASES = 2000  # training cases that join the calibration
 MIN_CASES = 32  # from which an encoder can learn, whichever fold is left out
-LEFT_OUT = 1 / 3  # share of the updates where a family of transformations is left out
+LEFT_OUT, MOST_LEFT_OUT = 1 / 3, 500  # share of the updates where a family of transformations is left out; the most
 
 
 @dataclass(frozen=True)
@@ -151,10 +151,10 @@ def left_out(
     """
     training, control = detector.reference_set.cases, detector.control
     rows = folds(training.subjects.numpy(), seed)[0]
-    known, tasks = _without(training, rows), []
+    known, tasks, share = _without(training, rows), [], min(LEFT_OUT, MOST_LEFT_OUT / settings.updates)
     for family in families:
         learned = [one for one in settings.transformations if one.family != family]
-        tasks.append(EncoderTask(known, learned, derive(seed, "left out", family), LEFT_OUT))
+        tasks.append(EncoderTask(known, learned, derive(seed, "left out", family), share))
     unseen = [control] if len(control) else []
     if len(detector.subjects) > len(control):
         unseen.append(training[rows])

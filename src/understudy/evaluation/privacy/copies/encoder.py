@@ -6,7 +6,7 @@ subject lies near none. Turns, mirrors and negatives are not learned: whoever as
 **Source**: Dosovitskiy et al., "Discriminative unsupervised feature learning with exemplar convolutional neural
 networks", arXiv:1406.6909; normalised softmax of Wu et al., arXiv:1805.01978, equation 2.
 **Differs**: the transformations are those of copies (transforms.py), and what is learned from is their local contrast;
-cases of one subject are left out of the softmax; 64 pixels, up to 1500 updates of 128: three minutes on one core.
+cases of one subject are left out of the softmax; 64 pixels, up to 3000 updates of 128: six minutes on one core.
 **Checked** in tests/evaluation/privacy/copies/test_encoder.py (same seed, same bits; copies found, unseen cases not).
 """
 
