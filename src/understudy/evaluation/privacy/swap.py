@@ -4,8 +4,9 @@ Trained and unseen subjects are matched together, by matchers that have learned 
 for the subject of its nearest case. Without copies a trained subject gets as many flags as an unseen one, whatever the
 threshold and however odd some subjects are: the subjects are exchangeable. The counts are given for reference sets of
 equal size. **p** comes from dealing the subjects anew (a permutation test, one-sided), each flag weighed by how far
-beyond the threshold it lies, since copies lie farther than chance does; where subjects tie, by the nearness of all
-their cases. The interval of the difference resamples subjects.
+beyond the threshold it lies, since copies lie farther than chance does. Ties count as evidence for nothing, so that
+without any flag p is 1: whether cases that nobody would call copies lie nearer to trained subjects is asked by the
+attacks. The interval of the difference resamples subjects.
 **Source**: Fisher, The design of experiments (1935), section 21; the p-value of Phipson and Smyth (SAGMB 9, 2010).
 **Differs**: a generator that copies one subject only gives p no lower than the share of trained subjects; such copies
 are counted by the flags themselves.
@@ -20,7 +21,6 @@ from understudy.core.seed import rng
 from understudy.core.statistics import Interval, percentile_interval, resample
 
 DEALS = 9999
-TIE = 1e-6  # weight of nearness below the threshold
 BLOCK = 1000  # deals at once
 
 
@@ -55,8 +55,7 @@ def swap_test(
     everyone, flagged = np.concatenate([members, non_members]), excess > 0
     at = np.argsort(everyone)[np.searchsorted(np.sort(everyone), subject)]
     counts = np.bincount(at[flagged], minlength=len(everyone)).astype(float)
-    tie = TIE / (1 + np.exp(-np.clip(excess, -30, 30)))
-    weighed = np.bincount(at, np.where(flagged, excess, 0) + tie, len(everyone))
+    weighed = np.bincount(at, np.where(flagged, excess, 0), len(everyone))
     size, trained = min(len(members), len(non_members)), len(members)
     one, other = size * counts[:trained].mean(), size * counts[trained:].mean()
     difference = Interval(one - other, *_interval(counts[:trained], counts[trained:], size, seed, draws))
