@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 
-def truth(bundle: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return images (N, C, *S) and label maps (N, *S)."""
-    return np.load(bundle / "cohort" / "images.npy"), np.load(bundle / "cohort" / "labels.npy")
+def truth(bundle: Path, what: str) -> np.ndarray:
+    """Return the ``images`` (N, C, *S) or the ``labels`` (N, *S)."""
+    return np.asarray(np.load(bundle / "cohort" / f"{what}.npy"))
 
 
 def files(bundle: Path, i: int, channels: int) -> tuple[list[str], str]:
@@ -36,7 +36,7 @@ def monai(bundle: Path) -> str:
     """Load all cases with LoadImaged."""
     from monai.transforms import LoadImaged
 
-    images, labels = truth(bundle)
+    images, labels = truth(bundle, "images"), truth(bundle, "labels")
     load = LoadImaged(["image", "label"], ensure_channel_first=True)
     for i in range(len(images)):
         image, label = files(bundle, i, images.shape[1])
@@ -51,7 +51,7 @@ def torchio(bundle: Path) -> str:
     """Load all cases as Subjects."""
     import torchio as tio
 
-    images, labels = truth(bundle)
+    images, labels = truth(bundle, "images"), truth(bundle, "labels")
     for i in range(len(images)):
         image, label = files(bundle, i, images.shape[1])
         case = tio.Subject(image=tio.ScalarImage(image), label=tio.LabelMap(label))
@@ -85,7 +85,7 @@ def highdicom(bundle: Path) -> str:
     import highdicom as hd
     import pydicom
 
-    _, labels = truth(bundle)
+    labels = truth(bundle, "labels")
     depth = labels.shape[1] if labels.ndim == 4 else 1
     for i in range(len(labels)):
         case = bundle / "dicom" / f"case-{i + 1:06d}"
@@ -105,7 +105,7 @@ def dcm2niix(bundle: Path) -> str:
     """
     import nibabel as nib
 
-    images, _ = truth(bundle)
+    images = truth(bundle, "images")
     for i in range(len(images)):
         ours = nib.as_closest_canonical(nib.load(files(bundle, i, 1)[0][0]))
         theirs = nib.as_closest_canonical(nib.load(bundle.with_name(f"{bundle.name}-dcm2niix") / f"{i}.nii"))
