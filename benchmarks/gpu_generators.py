@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from chain_stages import GENERATORS, TRANSLATORS
+from chain_tables import write_csv
 from made_cohorts import write_cohort
 
 CHANNELS, SUBJECTS, NEVER = 4, 24, 10**9
@@ -168,15 +169,6 @@ def said(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
-def write(file: Path, rows: list[dict[str, Any]]) -> None:
-    """Write rows of whatever columns."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    with file.open("w", newline="") as handle:
-        writer = csv.DictWriter(handle, columns)
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 def skip(out: Path, what: str, why: str) -> None:
     """Note what is skipped."""
     print(f"skipped {what}: {why}", flush=True)
@@ -211,14 +203,14 @@ def main(words: list[str] | None = None) -> int:
             row["failed"] = said(error)
         print(row, flush=True)
         rows.append(row)
-        write(given.out / "generators.csv", rows)
+        write_csv(given.out / "generators.csv", rows)
     if time.perf_counter() - start > given.seconds:
         skip(given.out, "evaluations", f"{given.seconds:g} seconds are over")
         judged = []
     elif (folder / f"{names[0]}-whole" / "complete.json").is_file():
         judged = evaluations(folder, given.device, names[0], 12 if given.tiny else 64)
         print(*judged, sep="\n", flush=True)
-        write(given.out / "evaluations.csv", judged)
+        write_csv(given.out / "evaluations.csv", judged)
     else:
         judged = [{"failed": "no run to sample from"}]
     return int(any("failed" in row for row in [*rows, *judged]))

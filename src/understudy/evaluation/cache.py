@@ -126,7 +126,7 @@ def open_cache(folder: Path | None, outputs: Sequence[Path], secret: bytes | Non
     made now, lies in it, or where it holds something else.
     """
     if folder is None:
-        return Cache()
+        return NOTHING_KEPT
     place = folder.absolute().resolve()
     inside = [place, *place.parents]
     named = [path.absolute().resolve() for path in outputs]

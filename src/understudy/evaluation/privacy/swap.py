@@ -55,7 +55,7 @@ def swap_test(
     everyone, flagged = np.concatenate([members, non_members]), excess > 0
     at = np.argsort(everyone)[np.searchsorted(np.sort(everyone), subject)]
     counts = np.bincount(at[flagged], minlength=len(everyone)).astype(float)
-    weighed = np.bincount(at, np.where(flagged, excess, 0), len(everyone))
+    weighed = np.bincount(at, np.maximum(excess, 0), len(everyone))
     size, trained = min(len(members), len(non_members)), len(members)
     one, other = size * counts[:trained].mean(), size * counts[trained:].mean()
     difference = Interval(one - other, *_interval(counts[:trained], counts[trained:], size, seed, draws))

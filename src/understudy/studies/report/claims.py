@@ -50,10 +50,8 @@ def _verdict(measures: Measures, claim: Claim) -> Verdict:
     found, what = measures.measured(claim), described(measures, claim)
     if found.value is None:
         return Verdict(claim, NOT_MEASURED, found, what, found.note)
-    bounds, over = (
-        [f"{'at least' if low else 'at most'} {bound:g}" for bound, low in _bounds(claim)],
-        _over(claim, found),
-    )
+    bounds = [f"{'at least' if low else 'at most'} {bound:g}" for bound, low in _bounds(claim)]
+    over = _over(claim, found)
     word = (SEEN if _within(claim, found.value) else NOT_SEEN) + (UNCERTAIN if over else "")
     return Verdict(
         claim, word, found, what, join_notes(f"expected {' and '.join(bounds)}", _reach(over, found), found.note)

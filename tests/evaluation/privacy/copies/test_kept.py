@@ -12,8 +12,8 @@ from understudy.core.errors import UnderstudyError
 from understudy.evaluation.cache import NOTHING_KEPT, Cache, open_cache
 from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.copies import kept
-from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases
-from understudy.evaluation.privacy.copies.kept import fingerprint, learned
+from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, fingerprint
+from understudy.evaluation.privacy.copies.kept import learned
 from understudy.evaluation.privacy.copies.matchers import MATCHERS, ReferenceSet, match
 from understudy.evaluation.privacy.copies.second import SECOND
 from understudy.evaluation.privacy.copies.transforms import TRANSFORMATIONS

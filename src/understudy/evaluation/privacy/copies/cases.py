@@ -20,8 +20,10 @@ kind has only one neighbour.
 **Checked** in tests/evaluation/privacy/copies/test_cases.py (by hand; rows, blocks; offset, gain, frame, marker).
 """
 
+import hashlib
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -42,6 +44,16 @@ CONTRAST_BLOCK = 2**20  # pixels at once
 SOFT = 0.01  # e: differences among similarities above 0.99 do not count
 
 
+def fingerprint(*tensors: Tensor | None) -> str:
+    """Return a hash of tensors: shapes, types and values."""
+    digest = hashlib.sha256()
+    for one in tensors:
+        digest.update(f"{None if one is None else (tuple(one.shape), one.dtype)}".encode())
+        if one is not None:
+            digest.update(one.contiguous().numpy().data)
+    return digest.hexdigest()
+
+
 @dataclass(frozen=True)
 class SmallCases:
     """N cases, small enough to be compared."""
@@ -49,6 +61,11 @@ class SmallCases:
     images: Tensor  # float32 (N, C, 64, 64) or (N, C, 32, 32, 32) in about [-1, 1]
     labels: Tensor | None  # int64 (N, 64, 64) or (N, 32, 32, 32), or None where there are no label maps
     subjects: Tensor  # (N,) whole numbers; -1 for synthetic cases
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the cases."""
+        return fingerprint(self.images, self.labels, self.subjects)
 
     def __len__(self) -> int:
         """Return the number of cases."""

@@ -7,7 +7,6 @@ have memorised patients, so that a cache is INTERNAL.
 **Checked** in tests/evaluation/privacy/copies/test_kept.py (the same bits; what misses; damaged entries).
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,19 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from understudy.evaluation.cache import Cache
-from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases
+from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, fingerprint
 from understudy.evaluation.privacy.copies.encoder import GLOBAL_RANDOMNESS, learn, network
 from understudy.evaluation.privacy.copies.transforms import Transform, Transformation
-
-
-def fingerprint(*tensors: Tensor | None) -> str:
-    """Return a hash of tensors: shapes, types and values."""
-    digest = hashlib.sha256()
-    for one in tensors:
-        digest.update(f"{None if one is None else (tuple(one.shape), one.dtype)}".encode())
-        if one is not None:
-            digest.update(one.contiguous().numpy().data)
-    return digest.hexdigest()
 
 
 def nearest(
@@ -37,8 +26,8 @@ def nearest(
     """Return what a matcher finds for queries: from the cache, or by matching. ``targets`` hashes what it searches."""
     if cache.folder is None:
         return match()
-    asked = fingerprint(queries.images, queries.labels, queries.subjects)
-    key = {"what": "nearest training cases", "matcher": matcher, "targets": targets(), "queries": asked}
+    searched = {"targets": targets(), "queries": queries.fingerprint}
+    key = {"what": "nearest training cases", "matcher": matcher, **searched}
     if (found := cache.load(key)) is not None:
         return NearestTwo(found[0].astype(np.int64), found[1], found[2])
     near = match()

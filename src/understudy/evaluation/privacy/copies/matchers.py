@@ -27,8 +27,15 @@ import torch
 from torch import Tensor, nn
 
 from understudy.evaluation.cache import NOTHING_KEPT, Cache
-from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined, local_contrast, nearest_two
-from understudy.evaluation.privacy.copies.kept import fingerprint, nearest
+from understudy.evaluation.privacy.copies.cases import (
+    NearestTwo,
+    SmallCases,
+    fingerprint,
+    joined,
+    local_contrast,
+    nearest_two,
+)
+from understudy.evaluation.privacy.copies.kept import nearest
 from understudy.evaluation.privacy.copies.lesions import similar_lesions
 from understudy.evaluation.privacy.copies.likeness import Targets, best_start, candidates, viewed, views
 from understudy.evaluation.privacy.copies.registration import averaged, fit, unit
@@ -98,7 +105,7 @@ class ReferenceSet:
     def fingerprint(self) -> str:
         """A hash of the cases, and of the encoder's weights."""
         weights = [] if self.encoder is None else self.encoder.state_dict().values()
-        return fingerprint(self.cases.images, self.cases.labels, self.cases.subjects, self.known, *weights)
+        return f"{self.cases.fingerprint} {fingerprint(self.known, *weights)}"
 
     def nearest(self, matcher: str, queries: SmallCases, match: Callable[[], NearestTwo]) -> NearestTwo:
         """Return what a matcher finds: from the cache, where it was found before."""
@@ -127,11 +134,7 @@ def shown(cases: SmallCases) -> SmallCases:
 
 def match(queries: SmallCases, reference_set: ReferenceSet) -> dict[str, NearestTwo]:
     """Return by each matcher the nearest training case of each query, a query's own subject, where known, left out."""
-    wanted, seen = reference_set.matchers, cache(lambda: shown(queries))
-    if set(wanted) <= set(SECOND):
-        ways = _second(queries, reference_set)
-    else:
-        ways = _first(queries, seen, reference_set)
+    ways = (_second if set(reference_set.matchers) <= set(SECOND) else _first)(queries, reference_set)
     return {name: reference_set.nearest(name, queries, way) for name, way in ways.items()}
 
 
@@ -140,11 +143,9 @@ def _second(queries: SmallCases, reference_set: ReferenceSet) -> dict[str, Calla
     return {name: partial(match_second, queries, reference_set.cases, name) for name in reference_set.matchers}
 
 
-def _first(
-    queries: SmallCases, seen: Callable[[], SmallCases], reference_set: ReferenceSet
-) -> dict[str, Callable[[], NearestTwo]]:
-    """Return what each matcher of the first judgement does; ``seen`` gives the queries in local contrast."""
-    r, wanted = reference_set, reference_set.matchers
+def _first(queries: SmallCases, reference_set: ReferenceSet) -> dict[str, Callable[[], NearestTwo]]:
+    """Return what each matcher of the first judgement does; queries are put in local contrast once, where one asks."""
+    r, wanted, seen = reference_set, reference_set.matchers, cache(lambda: shown(queries))
     ways: dict[str, Callable[[], NearestTwo]] = {"pixels": lambda: _pixels(seen(), r)}
     if "whole" in wanted:
         ways["whole"] = lambda: _whole(seen(), r.targets)
