@@ -45,6 +45,14 @@ def test_images_alone_are_encoded_as_those_of_another_cohort(tmp_path: Path, wri
         cohort.without_images().images_alone(wider)
 
 
+def test_all_synthetic_cases_may_be_learned(tmp_path: Path, write: Write) -> None:
+    write(tmp_path / "c", kind="synthetic", label_source="sampled", splits=("",))
+    assert Cohort.open(tmp_path / "c").rows("train").tolist() == [0, 1, 2, 3, 4]
+    assert not len(Cohort.open(tmp_path / "c").rows("test"))
+    write(tmp_path / "split", kind="synthetic", label_source="sampled")
+    assert Cohort.open(tmp_path / "split").rows("train").tolist() == [0, 1, 4]
+
+
 @pytest.mark.parametrize("damage", ["images", "labels", "cases", "manifest", "json", "split"])
 def test_damage_is_noticed(tmp_path: Path, damage: str, write: Write) -> None:
     write(tmp_path / "c")

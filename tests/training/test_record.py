@@ -61,5 +61,9 @@ def test_the_record_names_whom_it_learns_from_and_follows_the_request(classes_co
     both = training_record(learner(OTHER="images"), *fitting(learner(OTHER="images"), cohort, cohort), None, 3, None)
     assert both["trained_on"] == [cohort.seen("train")] * 2 and both["encoding"] == record["encoding"]
     assert both["provenance"]["inputs"] == {"cohort": cohort.id, "other": cohort.id}
+    cohort.kind, cohort.trained_on = "synthetic", [{"cohort": "c", "splits": ["train"], "subjects": ["x"]}]
+    assert training_record(learner(), cohort, None, None, 3, "auto")["trained_on"] == cohort.trained_on
+    cohort.trained_on = []
+    assert training_record(learner(), cohort, None, None, 3, "auto")["trained_on"][0]["subjects"] == []
     promised = training_record(learner(given="labels"), cohort, None, None, 3, None, {"epsilon": 8})
     assert (promised["differential_privacy"], promised["given"]) == ({"epsilon": 8}, "labels")

@@ -126,8 +126,11 @@ class Cohort:
         return str(self.provenance.get("config", {}).get("generator", ""))
 
     def rows(self, split: str | None = None) -> np.ndarray:
-        """Return the row numbers of a split (or of all cases), ascending, int64."""
-        if split is None:
+        """Return the row numbers of a split (or of all cases), ascending, int64.
+
+        Synthetic cases have no split, since all of them may be learned: they are those of ``train``.
+        """
+        if split is None or (split == "train" and self.kind == "synthetic" and not self.column("split").any()):
             return np.arange(len(self))
         return np.flatnonzero(self.column("split") == split)
 

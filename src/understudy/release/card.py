@@ -159,9 +159,11 @@ def guarantee(source: Cohort) -> str:
         return f"{NO_GUARANTEE}: its generator had one, and the screening after it looked at training subjects again."
     usual = found.get("epsilon_at_delta_1e-5")
     beside = f" (epsilon {usual:.3g} at delta 1e-05)" if isinstance(usual, int | float) else ""
+    began = "The training began with a generator of other data, said to be public, which it does not cover. "
     return (
         f"Differential privacy, as recorded by the training: epsilon {found['epsilon']:g}, delta {found['delta']:g}"
         f"{beside}, for one {found['unit']} more or less. "
+        f"{began if found.get('public_start') else ''}"
         "It covers the cases, not the numbers in evidence/, which come from real data."
     )
 

@@ -22,7 +22,7 @@ from understudy.core.writer import CohortWriter
 from understudy.release.screening_log import screenings
 
 UNRELEASED: Any = {"source": {"provenance"}, "thresholds": True, "rejected": True, "seal": True}  # of a screening
-GUARANTEE = ("epsilon", "delta", "epsilon_at_delta_1e-5", "unit")
+GUARANTEE = ("epsilon", "delta", "epsilon_at_delta_1e-5", "unit", "public_start")
 
 
 def write_deidentified(source: Cohort, out: Path, provenance: Provenance) -> None:

@@ -121,6 +121,8 @@ def joint_privacy(runs: Sequence[Run]) -> dict[str, Any]:
     if not all(found):
         return {}
     total = {key: sum(one[key] for one in found if one) for key in ("epsilon", "delta")}  # not that at another delta
+    if any(one.get("public_start") for one in found if one):
+        total["public_start"] = True
     return {"differential_privacy": {**found[0], **total} if len(found) == 1 else {**total, "unit": found[0]["unit"]}}  # type: ignore
 
 

@@ -68,6 +68,16 @@ def start_record(run: Path | None) -> dict[str, Any]:
     return {"inputs": {"start": weights[:16]}, "trained_on": read_run(run)["trained_on"]}
 
 
+def seen_in(cohort: Cohort) -> list[dict[str, Any]]:
+    """Return the entries of ``trained_on`` of what learns from a cohort: its training subjects, and whom it is from.
+
+    Synthetic cases are nobody: a generator that learns from them has seen those whom theirs saw.
+    """
+    if cohort.kind == "synthetic":
+        return cohort.trained_on or [{"cohort": "not recorded", "splits": [], "subjects": []}]
+    return [*cohort.trained_on, cohort.seen("train")]
+
+
 def training_record(
     method: Learner,
     cohort: Cohort,
@@ -85,7 +95,7 @@ def training_record(
     before = start_record(start)
     inputs = {"cohort": cohort.id, **({"other": other.id} if other else {}), **before["inputs"]}
     encoding = replace(cohort.encoding, channels=other.encoding.channels, dtype=other.encoding.dtype) if other else None
-    seconds = [*other.trained_on, other.seen("train")] if other else []
+    seconds = seen_in(other) if other else []
     return {
         "generator": method.name,
         "config": {k: v for k, v in method.config.model_dump().items() if k != "dp" or v},
@@ -96,6 +106,6 @@ def training_record(
         **({"differential_privacy": privacy} if privacy else {}),
         "modality": cohort.modality,
         "seed": seed,
-        "trained_on": [*cohort.trained_on, *before["trained_on"], cohort.seen("train"), *seconds],
+        "trained_on": [*before["trained_on"], *seen_in(cohort), *seconds],
         "provenance": Provenance(f"train {method.name}", {"preset": preset}, seed, inputs).to_json(),
     }

@@ -8,6 +8,7 @@ import pytest
 from understudy.core.cohort import Cohort
 from understudy.data.check import check_cohort
 from understudy.data.listing import Item, fingerprint
+from understudy.data.sources.built_in import PhantomOptions
 
 Bring, Refused, SaveNifti = Callable[..., Cohort], Callable[..., str], Callable[..., Path]
 FILES = ("cohort.json", "cases.csv", "images.npy", "labels.npy")
@@ -34,6 +35,20 @@ def test_the_phantom_in_3d(bring: Bring) -> None:
     cohort = bring(None, "phantom", subjects=4, dims=3, size=(16, 24, 24))
     assert (len(cohort), cohort.size) == (4, (16, 24, 24))
     assert cohort.spacing_mm(0) is not None
+
+
+def test_some_contrasts_and_one_tumour(bring: Bring) -> None:
+    options = {"subjects": 4, "size": (32,), "slices": 3}
+    every = bring(None, "phantom", out="all", **options)
+    some = bring(None, "phantom", out="some", channels=("FLAIR", "T1"), tumour="whole", **options)
+    assert [c.name for c in some.encoding.channels] == ["FLAIR", "T1"]
+    assert some.images is not None and every.images is not None and (some.images == every.images[:, [3, 0]]).all()
+    assert some.scheme is not None and some.scheme.names == ("background", "tumour")
+    assert some.labels is not None and every.labels is not None and (some.labels[:] == (every.labels[:] > 0)).all()
+    told = some.provenance["config"]
+    assert "channels" not in every.provenance["config"] and told["channels"] == ["FLAIR", "T1"]
+    with pytest.raises(ValueError, match="each contrast may stand once"):
+        PhantomOptions(channels=("T1", "T1"))
 
 
 @pytest.mark.parametrize(("options", "says"), [

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,12 @@ def of_counts(counts: np.ndarray) -> MapOutcome:
 
 
 def write(
-    folder: Path, cohort: Cohort, outcomes: dict[str, MapOutcome], subjects: int, by: list[Group] | None = None
+    folder: Path,
+    cohort: Cohort,
+    outcomes: dict[str, MapOutcome],
+    subjects: int,
+    by: list[Group] | None = None,
+    choice: str = "real",
 ) -> dict[str, Result]:
     task = Segmentation(cohort, [], CONFIG)
     task.subjects, task.validation_subjects = [f"s{i}" for i in range(subjects)], subjects
@@ -55,7 +61,8 @@ def write(
         return Arm(name, f"both{first.removeprefix('real')}" if first else "synthetic", *told, 0.5 if first else 1)
 
     arms = [arm(name) for name in outcomes]
-    tested = {name: {"real": one} for name, one in outcomes.items()}
+    arms = [replace(one, choices=(choice,)) if one.kind == "synthetic" else one for one in arms]
+    tested = {one.name: {one.choices[0]: outcomes[one.name]} for one in arms}
     UtilityFindings(task, arms, tested, CONFIG, Provenance("evaluate utility", {}, 0, {})).write(folder)
     return {r.name: r for r in read_results(folder)[0]}
 
@@ -105,6 +112,19 @@ def test_several_cohorts_have_names_of_their_own(tmp_path: Path, real: Path) -> 
         and found["utility.ratio.g-2.unet.dice"].value == 1
     )
     assert found["utility.synthetic.g-1.unet.dice.bright-disc"].value == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"), [("synthetic", (0.5 + 0.8) / 2), ("last", (0.6 + 0.8) / 2), ("real", None)]
+)
+def test_a_generator_is_chosen_by_validation_subjects(
+    tmp_path: Path, real: Path, choice: str, expected: float | None
+) -> None:
+    made = outcome(4, 6)
+    made.curves["synthetic"] = [[(5, 0.9), (7, 0.1)], [(5, float("nan")), (7, 0.2)]]
+    found = write(tmp_path, Cohort.open(real), {"real": outcome(8, 6), "g": made}, 6, choice=choice)
+    one = found.get("utility.validation.unet.dice")
+    assert (one and (one.value, one.low, one.n)) == (expected and (pytest.approx(expected), None, 6))
 
 
 def test_the_gain_of_synthetic_cases_beside_real_ones(tmp_path: Path, real: Path) -> None:

@@ -57,6 +57,12 @@ def test_end_to_end_is_reproducible_and_made_once(real: Path, synthetic: Path, t
         f"utility.select-{choice}.{what}.unet.dice" for choice in ("real", "last") for what in ("synthetic", "ratio")
     ]
     assert [name for name in found if name.startswith("utility.select-") and name.endswith(".dice")] == others
+    own, judged = (
+        json.loads((first / "curves" / f"utility-unet{one}.json").read_text())["series"][-1]
+        for one in ("-synthetic", "")
+    )
+    validated = found["utility.validation.unet.dice"]
+    assert validated.n == 5 and min(judged["y"]) - 0.1 <= (validated.value or 0) <= max(judged["y"]) + 0.1
     before = (first / "results.json").stat().st_mtime_ns
     evaluate_utility(real, [synthetic], first, 0, CONFIG)
     assert (first / "results.json").stat().st_mtime_ns == before
@@ -118,7 +124,7 @@ def test_real_and_synthetic_together(real: Path, synthetic: Path, tmp_path: Path
     assert int(both["training_cases"]) == 2 * max(n) and float(both["gain"]) < 1
     only = config.model_copy(update={"arms": ("both",)})
     without, _ = read_results(evaluate_utility(real, [synthetic], tmp_path / "only", 0, only))
-    alone = ("synthetic", "ratio", "difference", "test_readings", "select")
+    alone = ("synthetic", "ratio", "difference", "test_readings", "select", "validation")
     assert [r for r in results if r.name.split(".")[1].partition("-")[0] not in alone] == without[:-1]
     assert (results[-1].value, without[-1].value) == (5, 2)
 

@@ -17,7 +17,14 @@ from understudy.training.batches import Batch
 from understudy.training.dp.subjects import SubjectBatch
 
 
-def _write(out: Path, subjects: int = 9, high: float = 255, leave_out: str = "", **options: Any) -> Cohort:
+def _write(
+    out: Path,
+    subjects: int = 9,
+    high: float = 255,
+    leave_out: str = "",
+    called: str = "s",
+    **options: Any,
+) -> Cohort:
     """Subject i has 1 + i mod 4 slices; the last one is a test subject."""
     random = np.random.default_rng(0)
     with CohortWriter(
@@ -29,7 +36,7 @@ def _write(out: Path, subjects: int = 9, high: float = 255, leave_out: str = "",
             for j in range(1 + i % 4):
                 image = random.integers(0, 255, (1, 16, 16)).astype(np.uint8)
                 label = random.integers(0, 2, (16, 16)).astype(np.uint8)
-                row = {"case_id": f"{i}-{j}", "subject_id": f"s{i}", "ill": "1"}
+                row = {"case_id": f"{i}-{j}", "subject_id": f"{called}{i}", "ill": "1"}
                 if f"s{i}" != leave_out:
                     writer.append(image, label, row | {"split": "train" if i < subjects - 1 else "test"})
     return Cohort.open(out)

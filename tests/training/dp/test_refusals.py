@@ -40,6 +40,9 @@ def test_requests(cohort: Cohort, write_cohort: Callable[..., Cohort], tmp_path:
     refused("leave --other out", diffusion(), other=write_cohort(tmp_path / "images"))
     plain = diffusion(dp=None).fit(cohort, tmp_path / "plain", 0)
     refused("leave --start out", diffusion(), start=plain)
+    public = diffusion(dp={**TINY["dp"], "public_start": True})
+    refused("none was given", public)
+    refused("have seen subjects of .*, 8 of them", public, start=plain)
 
 
 @pytest.mark.parametrize("layer", [nn.BatchNorm2d(3), nn.InstanceNorm2d(3, track_running_stats=True), MinibatchStd(4)])

@@ -1,6 +1,7 @@
 """A private training as a whole: same noise, same bits; resume; what is told; what cohorts drawn from it claim."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,9 @@ DP = {"epsilon": 8, "clip": 0.5, "slices": 2, "draws": 2}
 NAMES = list(TINY)
 
 
-def fit(name: str, cohort: Cohort, out: Path, seed: int = 5, **dp: Any) -> Path:
+def fit(name: str, cohort: Cohort, out: Path, seed: int = 5, start: Path | None = None, **dp: Any) -> Path:
     config = GENERATORS[name].Config(**{**TINY[name], **PACE, "sample_block": 4, "dp": {**DP, **dp}})
-    return GENERATORS[name](config).fit(cohort, out, seed)
+    return GENERATORS[name](config).fit(cohort, out, seed, start=start)
 
 
 def weights(run: Path, part: str = "checkpoints") -> bytes:
@@ -122,6 +123,22 @@ def test_what_is_told_and_claimed(name: str, cohort: Cohort, tmp_path: Path) -> 
     again = fit(name, cohort, tmp_path / "again", seed=6)
     both = Cohort.open(sample_cohort([run, again], 4, 0, tmp_path / "both"))
     assert both.sampling["differential_privacy"]["epsilon"] == pytest.approx(2 * record["epsilon"], rel=0.01)
+
+
+def test_a_training_may_begin_with_public_data_and_says_so(
+    cohort: Cohort, write_cohort: Callable[..., Cohort], tmp_path: Path
+) -> None:
+    public = write_cohort(tmp_path / "public", subjects=4, called="somebody else ")
+    config = GENERATORS["diffusion"].Config(**{**TINY["diffusion"], **PACE, "sample_block": 4})
+    before = GENERATORS["diffusion"](config).fit(public, tmp_path / "before", 0)
+    run = fit("diffusion", cohort, tmp_path / "run", start=before, public_start=True)
+    drawn = Cohort.open(sample_cohort(run, 4, 0, tmp_path / "drawn"))
+    promised = drawn.sampling["differential_privacy"]
+    assert promised["public_start"] and 7.8 < promised["epsilon"] <= 8
+    assert "began with a generator of other data, said to be public" in guarantee(drawn)
+    assert [len(entry["subjects"]) for entry in drawn.trained_on] == [3, 8]
+    both = Cohort.open(sample_cohort([run, fit("diffusion", cohort, tmp_path / "plain")], 4, 0, tmp_path / "both"))
+    assert both.sampling["differential_privacy"]["public_start"]
 
 
 def test_nothing_is_claimed_of_known_or_missing_noise_or_with_a_run_that_has_none(

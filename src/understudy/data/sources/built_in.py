@@ -4,25 +4,28 @@ Its subjects are no people, so their pseudonyms need no secret: the same request
 **Checked** in tests/data/test_importing.py.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from understudy.core.errors import UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.seed import rng
 from understudy.data.listing import Item, Listing, Reading, Source
-from understudy.data.options import ImportOptions
+from understudy.data.options import NAMES, ImportOptions
 from understudy.data.phantom import phantom
 from understudy.data.phantom.geometry import affine_mm, voxel_size
 
 SIZE = 64
-REGION_NAMES = ("background", "core", "oedema")
-REGION_OF_PART = np.array([0, 1, 2, 1], np.uint8)  # of background, necrosis, oedema, enhancing
+REGIONS = {  # of the tumour: names, and the class of background, necrosis, oedema, enhancing
+    "parts": (phantom.CLASS_NAMES, (0, 1, 2, 3)),
+    "regions": (("background", "core", "oedema"), (0, 1, 2, 1)),
+    "whole": (("background", "tumour"), (0, 1, 1, 1)),
+}
 
 
 class PhantomOptions(ImportOptions):
@@ -30,13 +33,25 @@ class PhantomOptions(ImportOptions):
 
     subjects: int = Field(24, ge=1, le=100_000, description="number of subjects")
     slices: int = Field(8, ge=1, le=512, description="slices of a subject; in 3D size says how many")
-    tumour: Literal["parts", "regions"] = Field(
-        "parts", description="label maps of three parts (necrosis, oedema, enhancing) or of two regions (core, oedema)"
+    tumour: Literal["parts", "regions", "whole"] = Field(
+        "parts",
+        description="label maps of three parts (necrosis, oedema, enhancing), of two regions (core, oedema), or of one",
+    )
+    channels: tuple[Literal["T1", "T1c", "T2", "FLAIR"], ...] = Field(
+        (), description="which contrasts, in order; default: T1, T1c, T2, FLAIR", json_schema_extra=NAMES
     )
 
+    @field_validator("channels")
+    @classmethod
+    def _once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError("each contrast may stand once")
+        return names
+
     def recorded(self) -> dict[str, Any]:
-        """Return the options that stand in the cohort; the usual three parts go without saying."""
-        return {name: value for name, value in super().recorded().items() if (name, value) != ("tumour", "parts")}
+        """Return the options that stand in the cohort; the usual parts and contrasts go without saying."""
+        usual = [("tumour", "parts"), ("channels", [])]
+        return {name: value for name, value in super().recorded().items() if (name, value) not in usual}
 
 
 def listing(path: Path, options: PhantomOptions) -> Listing:
@@ -49,13 +64,15 @@ def listing(path: Path, options: PhantomOptions) -> Listing:
     depth = sides[0] if dims == 3 else max(phantom.SLICES, 2 * options.slices)
     shape = (depth, sides[-1], sides[-1])
     names = [f"phantom-{number:05d}" for number in range(options.subjects)]
-    regions = options.tumour == "regions"
-    classes = REGION_NAMES if regions else phantom.CLASS_NAMES
+    classes, of_part = REGIONS[options.tumour]
+    channels = options.channels or phantom.CHANNELS
+    taken = [phantom.CHANNELS.index(name) for name in channels]
+    drawn = {"seed": options.seed, "shape": shape, "of_part": np.array(of_part, np.uint8), "taken": taken}
     slices = options.slices if dims == 2 else None
     return Listing(
         items=[Item(name, name) for name in names],
-        read=partial(_read, seed=options.seed, shape=shape, slices=slices, regions=regions),
-        channels=phantom.CHANNELS,
+        read=partial(_read, slices=slices, **drawn),
+        channels=channels,
         dtype="float32",
         size=sides,
         dims=dims,
@@ -65,10 +82,17 @@ def listing(path: Path, options: PhantomOptions) -> Listing:
     )
 
 
-def _read(item: Item, seed: int, shape: tuple[int, int, int], slices: int | None, regions: bool) -> Iterator[Reading]:
+def _read(
+    item: Item,
+    seed: int,
+    shape: tuple[int, int, int],
+    slices: int | None,
+    of_part: np.ndarray,
+    taken: Sequence[int],
+) -> Iterator[Reading]:
     subject = int(item.name.rpartition("-")[2])
     volumes, parts = phantom.phantom_subject(seed, subject, shape)
-    labels, spacing = REGION_OF_PART[parts] if regions else parts, voxel_size(shape)
+    volumes, labels, spacing = volumes[list(taken)], of_part[parts], voxel_size(shape)
     if slices is None:
         yield Reading(volumes, labels, spacing, affine_mm(shape))
         return

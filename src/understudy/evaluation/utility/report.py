@@ -5,7 +5,8 @@ of a task has ratios, the others differences; each arm is compared with the real
 a validation curve had not converged, the note says so. How often the test split was read is a result of its own.
 **The choice of weights**: of networks on synthetic cases alone, tables/utility-selection.csv and results named
 ``utility.select-CHOICE`` have the first score with each choice; its ratio is always to real-only networks whose weights
-real validation subjects chose.
+real validation subjects chose. ``utility.validation`` is the first score on real validation subjects, with the weights
+that lead: what a generator, or its length, is chosen by before test scores are looked at.
 **The mixing curve**: the first score of a task against the share of synthetic cases in what networks learned.
 tables/utility-mixing.csv has every class; the curve shows the mean over classes, a line for each cohort and number of
 real subjects. Its ends are real-only (0) and, where it was asked for, synthetic-only (1). What fewer than five subjects
@@ -35,10 +36,10 @@ from understudy.evaluation.utility.convergence import trend
 from understudy.evaluation.utility.tables import Finding, write_selection, write_tables
 from understudy.evaluation.utility.task import Outcome, Score, Task
 from understudy.evaluation.utility.tested import Tested, all_tested
-from understudy.tasks.fitting import chosen_from
+from understudy.tasks.fitting import LAST, chosen_from
 
 COLUMNS = ("cohort", "real_arm", "share", "trained_on", "class")
-LAST = ("low", "high", "gain", "gain_low", "gain_high", "n_subjects")
+FURTHER = ("low", "high", "gain", "gain_low", "gain_high", "n_subjects")
 
 
 def write_mixing(folder: Path, found: Sequence[Finding], task: Task, network: str) -> None:
@@ -55,7 +56,7 @@ def write_mixing(folder: Path, found: Sequence[Finding], task: Task, network: st
                 rows.append([cohort, real, arm.share, arm.name, one.name, *three(one.score), *three(gain), one.score.n])
         if points := _points(arms, [first[arm.name, None].score for arm in arms]):
             series[cohort if real == "real" else f"{cohort}, {real}"] = points
-    write_table(folder, "utility-mixing", (*COLUMNS, score.name, *LAST), rows)
+    write_table(folder, "utility-mixing", (*COLUMNS, score.name, *FURTHER), rows)
     if series:
         title, label = (
             f"{score.words} against the share of synthetic cases",
@@ -101,7 +102,9 @@ class UtilityFindings:
         found, choices = self._all()
         results = [r for f in found for r in (f.score, f.ratio or f.difference) if r is not None]
         outcomes = {one.arm.name: one.outcome for one in leading}
-        write_results(folder, [*results, *_of_choices(choices), self._readings()], self.provenance)
+        write_results(
+            folder, [*results, *_of_choices(choices), *self._validations(), self._readings()], self.provenance
+        )
         write_tables(folder, found, self.task, outcomes, self.config, self._seed)
         write_selection(folder, choices, self.task.scores[0])
         if self.config.shares:
@@ -194,6 +197,23 @@ class UtilityFindings:
             "": "",
         }[ended]
 
+    def _validations(self) -> Iterator[Result]:
+        """Yield how networks on synthetic cases alone scored on real validation subjects, with the weights that lead.
+
+        Generators are chosen by it: it reads no test subject, and real subjects did not choose the weights either.
+        """
+        score, n = self.task.scores[0], self.task.validation_subjects
+        for one in self._tested:
+            if one.arm.kind != "synthetic" or not one.leads or one.choice == "real" or len(one.members) > 1:
+                continue
+            curves = one.members[0].curves
+            pairs = zip(curves.get(one.choice, curves["real"]), curves["real"], strict=True)
+            found = float(np.mean([dict(real)[_chosen(own, one.choice)] for own, real in pairs]))
+            value = found if np.isfinite(found) else None
+            note = join_notes("" if value is not None else "no validation subject counts", one.arm.note)
+            name = f"utility.validation{one.arm.ending}.{self.config.network}.{score.name}"
+            yield public(Result(name, value, None, None, score.unit, score.better, n, self.provenance.seed, note), n)
+
     def _readings(self) -> Result:
         """Count how often the test split was read."""
         task, outcomes = self.task, [list(self.outcomes[arm.name].values()) for arm in self.arms]
@@ -227,6 +247,12 @@ class UtilityFindings:
         if series:
             more = "" if judge == "real" else f"-{judge}"
             write_curve(folder, name + more, title, "updates", f"mean {words}", series)
+
+
+def _chosen(curve: Sequence[tuple[int, float]], choice: str) -> int:
+    """Return after how many updates a network had the weights that a judge chose by its curve, or the last ones."""
+    counted = [point for point in curve if np.isfinite(point[1])]
+    return curve[-1][0] if choice == LAST else max(counted, key=lambda point: point[1])[0]
 
 
 def _of_choices(choices: Sequence[tuple[str, Finding]]) -> Iterator[Result]:

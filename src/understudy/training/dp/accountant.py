@@ -122,6 +122,7 @@ def statement(found: PrivacyPlan, settings: PrivacySettings) -> dict[str, Any] |
         "sampling_rate": found.rate,
         "steps": found.steps,
         "accountant": "prv (opacus)",
+        **({"public_start": True} if settings.public_start else {}),
     }
 
 

@@ -1,8 +1,8 @@
 """What would break a guarantee, refused before and during a training.
 
-Before: data ranges measured on patients, starting weights that saw other subjects, conditions and given label maps,
-which are handed on as they are, several processes. In the networks: statistics over a batch. During: state that a
-subject's loss changes behind the mechanism's back.
+Before: data ranges measured on patients, starting weights of data that are not said to be public, conditions and given
+label maps, which are handed on as they are, several processes. In the networks: statistics over a batch. During: state
+that a subject's loss changes behind the mechanism's back.
 **Checked**: tests/training/dp/test_refusals.py (each of them, and injected unclipped paths).
 """
 
@@ -18,13 +18,14 @@ from torch.nn.modules.batchnorm import _NormBase
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.nets.layers import MinibatchStd
-from understudy.training.settings import GeneratorConfig
+from understudy.training.dp.settings import OffersPrivacy
+from understudy.training.run_record import read_run
 
 State = tuple[dict[str, Tensor], dict[str, Any]]
 
 
 def refuse_request(
-    name: str, config: GeneratorConfig, given: str | None, cohort: Cohort, other: Cohort | None, start: Path | None
+    name: str, config: OffersPrivacy, given: str | None, cohort: Cohort, other: Cohort | None, start: Path | None
 ) -> None:
     """Refuse a training whose data or settings carry something of patients past the mechanism.
 
@@ -34,16 +35,13 @@ def refuse_request(
     Raises:
         UsageError: with what to change.
     """
-    if start is not None:
-        raise UsageError(
-            f"the weights of {start} have seen data that the guarantee would not cover: leave --start out, or dp"
-        )
+    _refuse_start(config.dp is not None and config.dp.public_start, cohort, start)
     if other is not None:
         raise UsageError(
             f"subjects are drawn from {cohort.path} alone, so the guarantee would not cover those of {other.path}: "
             "leave --other out, or dp"
         )
-    if cohort.trained_on:
+    if cohort.trained_on or cohort.kind == "synthetic":
         raise UsageError(
             f"{cohort.path} was made by a generator that saw other subjects, whom the guarantee would not cover: "
             "train on a cohort of import, or without dp"
@@ -59,6 +57,26 @@ def refuse_request(
             f"the range of the channels {', '.join(measured) or 'of these images'} was measured on the training "
             "subjects, which no noise covers: import with --intensity volume-max or volume-percentile, which scale "
             "each source image by itself to 0..255"
+        )
+
+
+def _refuse_start(public: bool, cohort: Cohort, start: Path | None) -> None:
+    """Refuse weights to begin with unless they are said to be of public data; and those that saw these subjects."""
+    if start is None:
+        if public:
+            raise UsageError("dp.public_start is about --start, and none was given: leave it out")
+        return
+    if not public:
+        raise UsageError(
+            f"the weights of {start} have seen data that the guarantee would not cover: leave --start out, or dp; where "
+            "it learned public data alone, say so with --set dp.public_start=true"
+        )
+    seen = read_run(start)["trained_on"]
+    shared = {subject for entry in seen for subject in entry.get("subjects", ())}.intersection(cohort.subjects())
+    if shared or cohort.id in {entry["cohort"] for entry in seen}:
+        raise UsageError(
+            f"the weights of {start} have seen subjects of {cohort.path}, {len(shared)} of them, whom the guarantee "
+            "would not cover: begin with a run on other data"
         )
 
 

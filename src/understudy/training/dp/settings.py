@@ -26,6 +26,9 @@ class PrivacySettings(BaseModel):
     clip: float = Field(1.0, gt=0, description="largest norm C of a subject's whole gradient")
     slices: int = Field(4, gt=0, description="cases k that a drawn subject gives to a step")
     draws: int = Field(4, gt=0, description="times that each of these is looked at, each with its own random draws")
+    public_start: bool = Field(
+        False, description="the run of --start learned public data alone, whose subjects the guarantee does not cover"
+    )
     noise_seed: int | None = Field(
         None, ge=0, description="for tests: who knows it can take the noise away, so that there is no guarantee"
     )

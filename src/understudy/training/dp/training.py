@@ -70,7 +70,8 @@ class PrivateTraining:
     """The loop's method and its batches; neither noise nor the choice of subjects follows from ``seed``.
 
     Raises:
-        UsageError: something would break the guarantee (``start`` and ``other`` do), or Opacus is missing.
+        UsageError: something would break the guarantee (``other`` does, and a ``start`` that is not public), or Opacus
+            is missing.
     """
 
     def __init__(self, method: Private, cohort: Cohort, other: Cohort | None, start: Path | None, seed: int) -> None:
