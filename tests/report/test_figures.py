@@ -107,6 +107,16 @@ def test_points_of_a_series_share_a_colour_and_stay_the_same() -> None:
     assert near(fewer, series_colours(["generator 0"])[0]) > 50 and near(fewer, series_colours(["a", "b"])[1]) == 0
 
 
+def test_points_have_intervals_in_both_directions() -> None:
+    point = {"name": "a", "x": [0.5], "y": [0.5]}
+    other = {"name": "b", "x": [0.9], "y": [0.9]}
+    curve = {"x_label": "AUC", "y_label": "Dice", "series": [point, other]}
+    wide = {**curve, "series": [{**point, "x_low": [0.3], "x_high": [0.8], "low": [0.4], "high": [0.7]}, other]}
+    assert scatter_figure(wide, svg).count(b"<path") > scatter_figure(curve, svg).count(b"<path")
+    many = {**curve, "series": [{**point, "name": f"point {i}"} for i in range(9)]}
+    assert pixels(scatter_figure(many)).shape[0] > pixels(scatter_figure(curve)).shape[0]
+
+
 def test_histograms_are_drawn_and_stay_the_same() -> None:
     series = [{"name": "real", "counts": [9, 30]}, {"name": "synthetic", "counts": [0, 12]}]
     panel: dict[str, Any] = {

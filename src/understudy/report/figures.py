@@ -201,8 +201,7 @@ def curve_figure(curve: Mapping[str, Any], form: Form = png) -> bytes:
             "y_scale"?: "log"}.
         form: png or svg.
     """
-    several = len(curve["series"]) > FEW_SERIES
-    figure = _chart(2.9 + (0.17 * -(-len(curve["series"]) // 2) if several else 0))
+    figure = _chart(2.9 + _below(curve["series"]))
     axes = figure.add_subplot()
     for series, paint in zip(curve["series"], series_colours([s["name"] for s in curve["series"]]), strict=True):
         width, style = (1.3, "--") if series.get("reference") else (1.9, "-")
@@ -221,27 +220,29 @@ def curve_figure(curve: Mapping[str, Any], form: Form = png) -> bytes:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
         axes.yaxis.set_minor_locator(NullLocator())
     _plain(axes, curve["x_label"], curve["y_label"])
-    if several:
-        figure.legend(loc="outside lower center", ncols=2, **LEGEND)
-    elif any(s["name"] for s in curve["series"]):
-        axes.legend(loc="best", **LEGEND)
+    _legend(figure, axes, [series["name"] for series in curve["series"]])
     return form(figure)
 
 
 def scatter_figure(curve: Mapping[str, Any], form: Form = png) -> bytes:
-    """Draw a curve file as points: each series has a colour and a marker of its own.
+    """Draw a curve file as points: each series has a colour and a marker of its own, each interval is a line.
 
     Args:
-        curve: {"x_label", "y_label", "series": [{"name", "x", "y"}]}.
+        curve: {"x_label", "y_label", "series": [{"name", "x", "y", "low"?, "high"?, "x_low"?, "x_high"?}]}.
         form: png or svg.
     """
-    figure = _chart(2.9)
+    figure = _chart(2.9 + _below(curve["series"]))
     axes, names = figure.add_subplot(), [series["name"] for series in curve["series"]]
     for i, (series, paint) in enumerate(zip(curve["series"], series_colours(names), strict=True)):
         marker = MARKERS[i % len(MARKERS)]
+        thin: dict[str, Any] = {"color": paint, "linewidth": 0.9, "alpha": 0.6}
+        if "x_low" in series and "x_high" in series:
+            axes.hlines(series["y"], series["x_low"], series["x_high"], **thin)
+        if "low" in series and "high" in series:
+            axes.vlines(series["x"], series["low"], series["high"], **thin)
         axes.plot(series["x"], series["y"], marker, color=paint, markersize=5, alpha=0.85, label=series["name"])
     _plain(axes, curve["x_label"], curve["y_label"])
-    axes.legend(loc="best", **LEGEND)
+    _legend(figure, axes, names)
     return form(figure)
 
 
@@ -301,6 +302,18 @@ def series_colours(names: Sequence[str]) -> list[str]:
 
 def _chart(height: float, width: float = CHART_INCHES) -> Figure:
     return Figure((width, height), dpi=DPI, facecolor="white", layout="constrained")
+
+
+def _below(series: Sequence[Any]) -> float:
+    """Return the height in inches of a legend below the axes, where there are many series."""
+    return 0.17 * -(-len(series) // 2) if len(series) > FEW_SERIES else 0.0
+
+
+def _legend(figure: Figure, axes: Axes, names: Sequence[str]) -> None:
+    if len(names) > FEW_SERIES:
+        figure.legend(loc="outside lower center", ncols=2, **LEGEND)
+    elif any(names):
+        axes.legend(loc="best", **LEGEND)
 
 
 def _plain(axes: Axes, x_label: str, y_label: str) -> None:

@@ -20,6 +20,15 @@ def test_numbers_become_texts_where_they_name_a_value() -> None:
     )
 
 
+def test_a_pattern_takes_stages_whose_names_begin_so() -> None:
+    found = read_report(
+        {"scatters": [{"x": {"from": "privacy*", "result": "privacy.swap.p"}, "y": {"from": "utility"}}]}
+    )
+    x, y = found.scatters[0].x, found.scatters[0].y
+    assert x.takes("privacy") and x.takes("privacy_screened") and not x.takes("utility")
+    assert y.takes("utility") and not y.takes("utility_screened")
+
+
 @pytest.mark.parametrize("source", ["Shin 2018 [B-med]", "Shin 2018", "Shin 2018 [S:E], [B-hi]"])
 def test_only_a_number_from_a_source_is_quoted(source: str) -> None:
     row = {"row": "r", "value": 0.8, "source": source}
@@ -40,6 +49,8 @@ def test_only_a_number_from_a_source_is_quoted(source: str) -> None:
         {"claims": [{"claim": "c", "from": "u", "at_least": float("nan")}]},
         {"claims": [{"claim": "c", "from": "u", "at_most": float("inf")}]},
         {"draws": 10**12},
+        {"scatters": [{"x": {"from": "u"}}]},
+        {"scatters": [{"x": {"from": "u", "pool": ["seed"]}, "y": {"from": "u"}}]},
     ],
 )
 def test_what_is_no_report_is_refused(wrong: dict[str, object]) -> None:

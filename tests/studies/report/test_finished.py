@@ -66,3 +66,17 @@ def test_unknown_names_are_told(folds: Any) -> None:
     claim = Claim(template="utility", claim="x", at_least=0, against={"cohort": "jiont"})
     with pytest.raises(UnderstudyError, match="the value of the loop cohort 'jiont'"):
         refuse_unknown_names(folds.stages, ReportConfig(claims=(claim,)))
+
+
+def test_a_pattern_selects_several_stages(folds: Any) -> None:
+    finished = Finished(folds.stages, folds.out)
+    both = finished.select(Selection(template="*lity"))
+    assert {one.stage.template for one in both} == {"fidelity", "utility"}
+    assert {stage.template for stage in finished.done("*oint")} == {"joint"}
+    with pytest.raises(UnderstudyError, match="asks for the stage 'x\\*', and the study has cohort, "):
+        finished.select(Selection(template="x*"))
+    with pytest.raises(UnderstudyError, match="asks for the stage 'x\\*'"):
+        refuse_unknown_names(
+            folds.stages,
+            ReportConfig.model_validate({"scatters": [{"x": {"from": "utility"}, "y": {"from": "x*"}}]}),
+        )

@@ -67,7 +67,12 @@ def listing(path: Path, options: PhantomOptions) -> Listing:
     classes, of_part = REGIONS[options.tumour]
     channels = options.channels or phantom.CHANNELS
     taken = [phantom.CHANNELS.index(name) for name in channels]
-    drawn = {"seed": options.seed, "shape": shape, "of_part": np.array(of_part, np.uint8), "taken": taken}
+    drawn: dict[str, Any] = {
+        "seed": options.seed,
+        "shape": shape,
+        "of_part": np.array(of_part, np.uint8),
+        "taken": taken,
+    }
     slices = options.slices if dims == 2 else None
     return Listing(
         items=[Item(name, name) for name in names],

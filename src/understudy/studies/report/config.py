@@ -18,12 +18,15 @@
                resolution: 128 x 128 x 32, slices: volumes}
       curves:
         - {from: utility, x: subjects, arms: [both], measure: gain}
+      scatters:
+        - {x: {from: "privacy*", result: privacy.attack.best}, y: {from: "utility*"}, beside: [privacy.swap.p]}
       not_measured: ["No radiologist saw these images."]
 
 **Checked** in tests/studies/report/test_config.py.
 """
 
 import re
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -45,9 +48,15 @@ class _Asked(BaseModel):
 class Selection(_Asked):
     """Which finished evaluations: those of a stage of the YAML, where loops have these values, pooled over others."""
 
-    template: str = Field(alias="from", description="the stage as the YAML calls it")
+    template: str = Field(
+        alias="from", description="the stage as the YAML calls it; privacy* stands for all whose names begin so"
+    )
     where: Where = Field({}, description="loops that have one value, e.g. generator: diffusion")
     pool: Loops | None = Field(None, description="loops pooled over, the outermost first; default: those of the report")
+
+    def takes(self, template: str) -> bool:
+        """Tell whether a stage of the YAML is meant."""
+        return fnmatchcase(template, self.template)
 
 
 class Measure(Selection):
@@ -132,6 +141,24 @@ class CurvePlan(Measure):
     lines: Loops | None = Field(None, description="loops that make lines; default: all that are not pooled")
 
 
+class Scatter(_Asked):
+    """Synthetic cohorts as points: one number against another, each with its interval, e.g. utility and an attack."""
+
+    title: str = ""
+    x: Measure
+    y: Measure
+    x_label: str = ""
+    y_label: str = ""
+    beside: tuple[str, ...] = Field((), description="further results of the stages of x, in the table alone")
+    note: str = Field("", description="what must be known to read it, such as what was chosen on what")
+
+    @model_validator(mode="after")
+    def _plain_numbers(self) -> Self:
+        if any(side.pool is not None or side.against for side in (self.x, self.y)):
+            raise ValueError("a scatter pools what the report pools, and has no difference: leave pool and against out")
+        return self
+
+
 class SampleGrid(Selection):
     """Cases of all synthetic cohorts of a stage, side by side."""
 
@@ -151,6 +178,7 @@ class ReportConfig(_Asked):
     tables: tuple[ScoreTable, ...] | None = Field(None, description="default: one for each `evaluate utility`")
     numbers: tuple[NumberTable, ...] | None = Field(None, description="default: one for each other evaluation")
     curves: tuple[CurvePlan, ...] | None = Field(None, description="default: over every loop of numbers not pooled")
+    scatters: tuple[Scatter, ...] = ()
     samples: tuple[SampleGrid, ...] | None = Field(None, description="default: of all cohorts that were evaluated")
     not_measured: tuple[str, ...] = Field((), description="sentences beside those that the page finds itself")
 

@@ -15,7 +15,7 @@ from understudy.report.figures import curve_figure, interval_figure, scatter_fig
 from understudy.report.reading import Folder
 from understudy.report.tables import View, words
 from understudy.studies.report.blocks import StudyFigure, StudyTable, csv_row, named, valued
-from understudy.studies.report.config import CurvePlan, ScoreTable
+from understudy.studies.report.config import CurvePlan, Measure, ScoreTable
 from understudy.studies.report.finished import Judged
 from understudy.studies.report.measures import BEST_ATTACK, Combination, Measures, Number
 from understudy.studies.report.tables import ScoreRow
@@ -96,7 +96,7 @@ def curve(measures: Measures, asked: CurvePlan) -> tuple[StudyFigure, StudyTable
     x_label = asked.x_label or {SHARE: "share of synthetic cases in what is learned"}.get(
         asked.x, named(names, asked.x)
     )
-    y_label = asked.y_label or _y_label(measures, asked, judged)
+    y_label = asked.y_label or described_axis(measures, asked, judged)
     title = asked.title or f"{y_label} against {x_label}"
     drawn = {
         "x_label": x_label,
@@ -122,7 +122,8 @@ def _series(name: str, line: list[tuple[float, Number]]) -> dict[str, Any]:
     return {"name": name, **dict(zip(AXES, columns if whole else columns[:2], strict=False))}
 
 
-def _y_label(measures: Measures, asked: CurvePlan, judged: Sequence[Judged]) -> str:
+def described_axis(measures: Measures, asked: Measure, judged: Sequence[Judged]) -> str:
+    """Name the number that an axis shows, in words."""
     if asked.result:
         named_ = {BEST_ATTACK: "AUC of the best attack", COPIES: "share of cases flagged as copies"}
         return named_.get(asked.result, words(asked.result.partition(".")[2], judged[0].kind))
@@ -149,15 +150,9 @@ def _of_loop(measures: Measures, asked: CurvePlan, judged: Sequence[Judged]) -> 
                     f"a curve against {asked.x!r} needs a loop of numbers, found {value!r}: take a table"
                 )
             for arm in arms:
-                found = _value(measures, asked, chosen, pool, arm)
+                found = measures.number(asked, chosen, pool, arm)
                 points.setdefault(_line(measures, asked, arm, loops), []).append((x, found))
     return points
-
-
-def _value(measures: Measures, asked: CurvePlan, chosen: Sequence[Judged], pool: Sequence[str], arm: str) -> Number:
-    if asked.result:
-        return measures.result(chosen, asked.result)
-    return measures.score(chosen, pool, arm, asked.class_, asked.measure, asked.score)
 
 
 def _of_arms(measures: Measures, asked: CurvePlan, judged: Sequence[Judged]) -> Points:
@@ -169,7 +164,7 @@ def _of_arms(measures: Measures, asked: CurvePlan, judged: Sequence[Judged]) -> 
             if found is None or (asked.arms and not {arm, arm.partition("@")[0]} & set(asked.arms)):
                 continue
             for x, line in _places(measures, asked, found, members):
-                number = _value(measures, asked, members, pool, arm)
+                number = measures.number(asked, members, pool, arm)
                 points.setdefault(
                     ", ".join(filter(None, [line, _line(measures, asked, "", loops).strip(", ")])), []
                 ).append((x, number))

@@ -5,6 +5,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
@@ -75,8 +76,8 @@ class Finished:
         return "done" if there and (record is None or record.state == "done") else "not run"
 
     def done(self, template: str = "") -> list[Stage]:
-        """Return the stages that are done, of a template or of all."""
-        chosen = [stage for stage in self.stages if template in ("", stage.template)]
+        """Return the stages that are done, of a template (or of all that a pattern takes) or of all."""
+        chosen = [stage for stage in self.stages if fnmatchcase(stage.template, template or "*")]
         return [stage for stage in chosen if self.state(stage) == "done"]
 
     def cohort(self, stage: Stage) -> Cohort:
@@ -114,7 +115,7 @@ class Finished:
     def select(self, asked: Selection) -> list[Judged]:
         """Return what a selection asks for; UnderstudyError where the study has no such stage or loop."""
         refuse_unknown(self.stages, asked)
-        of = [one for one in self.judged if one.stage.template == asked.template]
+        of = [one for one in self.judged if asked.takes(one.stage.template)]
         return [one for one in of if all(one.loops.get(loop) == value for loop, value in asked.where.items())]
 
     def results(self, judged: Judged) -> dict[str, Result]:
@@ -131,7 +132,8 @@ def refuse_unknown(stages: Sequence[Stage], asked: Selection) -> None:
     values: dict[str, set[str]] = {COHORT: set(templates)}
     for loop, value in {pair for stage in stages for pair in stage.loops.items()}:
         values.setdefault(loop, set()).add(value)
-    wanted = [("stage", asked.template, templates)]
+    taken = [name for name in templates if asked.takes(name)]
+    wanted = [("stage", asked.template, [asked.template] if taken else templates)]
     for loop, value in (*asked.where.items(), *(asked.against.items() if isinstance(asked, Measure) else ())):
         wanted += [("loop", loop, sorted(values)), (f"value of the loop {loop}", value, sorted(values.get(loop, ())))]
     for what, name, known in wanted:
@@ -144,7 +146,8 @@ def refuse_unknown(stages: Sequence[Stage], asked: Selection) -> None:
 def refuse_unknown_names(stages: Sequence[Stage], config: ReportConfig) -> None:
     """Refuse a report that asks for what the study has not, before anything runs."""
     parts = (config.claims, config.tables, config.numbers, config.curves, config.samples)
-    for asked in (one for part in parts for one in part or ()):
+    axes = [axis for scatter in config.scatters for axis in (scatter.x, scatter.y)]
+    for asked in (*(one for part in parts for one in part or ()), *axes):
         refuse_unknown(stages, asked)
 
 

@@ -103,9 +103,20 @@ class Measures:
         if wide := [group for group in groups if len(group) > 1]:
             told = ", ".join(sorted({f"{loop} {value}" for found in wide[0] for loop, value in found}))
             raise UnderstudyError(f"one number was asked for, and there are several, of {told}: add where or pool")
+        return self.number(asked, judged, pool, others=others)
+
+    def number(
+        self,
+        asked: Measure,
+        judged: Sequence[Judged],
+        pool: Sequence[str],
+        arm: str = "",
+        others: Sequence[Judged] = (),
+    ) -> Number:
+        """Return the number that is asked for of these evaluations; ``arm`` stands instead of the one that is asked."""
         if asked.result:
             return self.result(judged, asked.result)
-        return self.score(judged, pool, asked.arm, asked.class_, asked.measure, asked.score, others)
+        return self.score(judged, pool, arm or asked.arm, asked.class_, asked.measure, asked.score, others)
 
     def score(
         self,

@@ -6,7 +6,7 @@ give the same bytes.
 **Checked** in tests/studies/report/test_page.py and, in a browser, in tests/studies/report/test_browser.py.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,6 +31,7 @@ from understudy.studies.report.curves import curve, default_curves, drawn_curves
 from understudy.studies.report.finished import Finished
 from understudy.studies.report.gaps import missing_block, not_measured_block
 from understudy.studies.report.measures import BEST_ATTACK, Measures
+from understudy.studies.report.points import scatter_block
 from understudy.studies.report.samples import sample_figures
 from understudy.studies.report.tables import as_results, number_table, score_rows, score_table
 from understudy.studies.stage import Stage
@@ -87,7 +88,7 @@ def write_study_report(study: DescribedStudy, stages: Sequence[Stage], out: Path
 def _blocks(measures: Measures, results: list[Result]) -> list[PagePart]:
     """Return the parts of the page in order; pooled numbers are added to the results."""
     evaluations = measures.finished.evaluations()
-    blocks = [missing_block(measures), _utility(measures, results), _samples(measures)]
+    blocks = [missing_block(measures), scatter_block(measures), _utility(measures, results), _samples(measures)]
     kinds = sorted(set(evaluations.values()) - {"utility"}, key=lambda kind: (place(kind), kind))
     blocks += [_numbers(measures, kind) for kind in kinds]
     return [*blocks, not_measured_block(measures), cost_block(measures)]
@@ -108,15 +109,16 @@ def _utility(measures: Measures, results: list[Result]) -> PagePart:
         results += as_results(measures, one, rows)
         if drawn := score_figure(measures, one, rows, tables[-1].name):
             figures.append(drawn)
-    for found in _curves(measures, lambda template: measures.finished.evaluations().get(template) == "utility"):
+    for found in _curves(measures, "utility"):
         figures.append(found[0])
         tables.append(found[1])
     return PagePart(chapter("utility").title, chapter("utility").text, figures=figures, tables=tables)
 
 
-def _curves(measures: Measures, wanted: Callable[[str], bool]) -> list[tuple[StudyFigure, StudyTable]]:
+def _curves(measures: Measures, kind: str) -> list[tuple[StudyFigure, StudyTable]]:
     plans = default_curves(measures) if measures.config.curves is None else measures.config.curves
-    return [found for plan in plans if wanted(plan.template) and (found := curve(measures, plan))]
+    of = [name for name, what in measures.finished.evaluations().items() if what == kind]
+    return [found for plan in plans if any(map(plan.takes, of)) and (found := curve(measures, plan))]
 
 
 def _samples(measures: Measures) -> PagePart:
@@ -127,11 +129,11 @@ def _samples(measures: Measures) -> PagePart:
 def _numbers(measures: Measures, kind: str) -> PagePart:
     """Return the part on an evaluation other than utility: tables of numbers, curves, and points of correlations."""
     of = [name for name, what in measures.finished.evaluations().items() if what == kind]
-    asked = [one for one in measures.config.numbers or () if one.template in of]
+    asked = [one for one in measures.config.numbers or () if any(map(one.takes, of))]
     if measures.config.numbers is None:
         asked = [NumberTable(template=name, results=names) for name in of if (names := _columns(measures, kind, name))]
     tables = [found for one in asked if (found := number_table(measures, one))]
-    curves = _curves(measures, lambda template: template in of)
+    curves = _curves(measures, kind)
     figures = [figure for figure, _ in curves]
     tables += [table for _, table in curves]
     if kind == "reader":

@@ -120,12 +120,13 @@ def score_table(measures: Measures, asked: ScoreTable, rows: Sequence[ScoreRow])
 def _cells(row: ScoreRow, loops: list[str], names: dict[str, str], notes: Footnotes) -> list[str]:
     values, first = dict(row.loops), next(iter(row.scores.values()))
     told = [named(names, row.arm), *(named(names, values[loop]) if loop in values else "" for loop in loops)]
-    told += [_cell(found, notes) for found in row.scores.values()]
-    told += [_cell(found, notes) if found else "" for found in (row.ratio, row.gain)]
+    told += [number_cell(found, notes) for found in row.scores.values()]
+    told += [number_cell(found, notes) if found else "" for found in (row.ratio, row.gain)]
     return [*told, (f"{first.n:,}" if first.n else "–") + notes.mark(first.behind)]
 
 
-def _cell(found: Number, notes: Footnotes) -> str:
+def number_cell(found: Number, notes: Footnotes) -> str:
+    """Write a number with its interval and the mark of its note."""
     ends = interval(found.low, found.high, found.unit)
     told = number(found.value, found.unit, found.high) + ("" if ends == "–" else f" [{ends.replace(' to ', ', ')}]")
     return told + notes.mark(found.note)
@@ -191,7 +192,7 @@ def number_table(measures: Measures, asked: NumberTable) -> StudyTable | None:
             named(names, asked.template)
         ]
         n = [one.n for one in numbers if one.n]
-        rows.append([*texts, *(_cell(one, notes) for one in numbers), f"{min(n):,}" if n else "–"])
+        rows.append([*texts, *(number_cell(one, notes) for one in numbers), f"{min(n):,}" if n else "–"])
     columns = [heading(name.partition(".")[2] or name, name.partition(".")[0]) for name in asked.results]
     head = [*([heading(named(names, loop)) for loop in loops] or ["Stage"]), *columns, "n"]
     first = len(loops) or 1

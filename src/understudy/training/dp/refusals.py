@@ -68,8 +68,8 @@ def _refuse_start(public: bool, cohort: Cohort, start: Path | None) -> None:
         return
     if not public:
         raise UsageError(
-            f"the weights of {start} have seen data that the guarantee would not cover: leave --start out, or dp; where "
-            "it learned public data alone, say so with --set dp.public_start=true"
+            f"the weights of {start} have seen data that the guarantee would not cover: leave --start out, or dp; if "
+            "these data are public, say so with --set dp.public_start=true"
         )
     seen = read_run(start)["trained_on"]
     shared = {subject for entry in seen for subject in entry.get("subjects", ())}.intersection(cohort.subjects())
