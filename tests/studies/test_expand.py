@@ -54,6 +54,16 @@ def test_some_values_only(stages_of: Stages, small: dict[str, Any]) -> None:
         "cohort-fold1", "cohort-fold2", "run-fold2-seed0", "cases-fold2-seed0", "utility-fold2"]  # fmt: skip
 
 
+def test_a_constant_names_some_values(stages_of: Stages, small: dict[str, Any]) -> None:
+    small["values"] = {"chosen": 2}
+    small["stages"]["cases"]["only"] = {"seed": ["$chosen"]}
+    assert [stage.name for stage in stages_of(small) if stage.template == "cases"] == [
+        "cases-fold1-seed2", "cases-fold2-seed2"]  # fmt: skip
+    small["values"] = {"chosen": 7}
+    with pytest.raises(UsageError, match="the stage cases takes the value '7' of seed, which it has not"):
+        stages_of(small)
+
+
 def test_what_belongs_to_a_value(stages_of: Stages, small: dict[str, Any]) -> None:
     small["loops"] = {
         "kind": {"progan": {"preset": "short", "set": {"images_seen": 7}}, "spade": {"preset": None, "set": {}}}

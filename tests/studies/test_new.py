@@ -49,6 +49,16 @@ def test_names_of_folders_stay_names(lay: Lay, tmp_path: Path, line: CommandLine
     assert "b$a\u007e😀 label" in cohort.arguments and str(data) in cohort.arguments
 
 
+def test_volumes_stay_volumes(lay: Lay, tmp_path: Path, line: CommandLine) -> None:
+    data = lay("images/a.nii.gz", "labels/a.nii.gz", list__csv="file,subject\n")
+    (tmp_path / "s.yaml").write_text(new_study("frontier_volumes", data, tmp_path)[0])
+    cohort = next(stage for stage in expand(read_study(tmp_path / "s.yaml"), line) if stage.template == "cohort")
+    told = cohort.arguments
+    assert told[told.index("--dims") + 1] == "3" and told[told.index("--subject") + 1] == "subject"
+    assert "--one-image-per-subject" not in told
+    assert "one_image_per_subject: true" in new_study("frontier_volumes", lay(list__csv="file\n"), tmp_path)[0]
+
+
 def test_a_name_that_no_command_holds(lay: Lay, tmp_path: Path) -> None:
     data = lay("images/a.png", "mask\n1/a.png")
     with pytest.raises(UnderstudyError, match="without control characters"):

@@ -112,8 +112,13 @@ class _Expansion:
                 yield self._stage(at, inputs)
 
     def _values(self, loop: str) -> list[str]:
-        wanted = {as_text(value) for value in self.template.only.get(loop, self.study.loops[loop])}
-        return [value for value in self.study.loops[loop] if value in wanted]
+        every, asked = list(self.study.loops[loop]), self.template.only.get(loop)
+        if asked is None:
+            return every
+        wanted = [as_text(value) for value in self._resolved(list(asked), self.study.values)]
+        if wrong := [value for value in wanted if value not in every]:
+            raise UsageError(f"the stage {self.name} takes the value {wrong[0]!r} of {loop}, which it has not")
+        return [value for value in every if value in wanted]
 
     def _grouped(self, stages: list[Stage]) -> tuple[list[str], dict[tuple[str, ...], list[Stage]]]:
         """Group the outputs of an input by the values of the loops that it shares with these stages, and name these."""

@@ -105,11 +105,13 @@ def _with_import(text: str, layout: Guess) -> str:
     head, start, rest = text.partition("  cohort:\n")
     lines = rest.splitlines(keepends=True)
     body = next((i for i, line in enumerate(lines) if not line.startswith("    ")), len(lines))
-    kept = [line for line in lines[:body] if line.split(":")[0].strip() not in PLACE]
+    told = (*PLACE, "one_image_per_subject") if "subject" in layout.options else PLACE
+    kept = [line for line in lines[:body] if line.split(":")[0].strip() not in told]
     made = [f"    # {CONTROL.sub('?', remark)}\n" for remark in layout.unclear]
     made += [f"    import: [{layout.source}, $data]\n"]
     made += [f"    {key}: {_quoted(value).replace('$', '$$')}\n" for key, value in layout.options.items()]
-    made += ["    dims: 2 # slices of volumes; 3 keeps them whole\n"]
+    whole = any(re.match(r"    dims: 3\b", line) for line in lines[:body])
+    made += [f"    dims: {3 if whole else 2} # slices of volumes; 3 keeps them whole\n"]
     return head + start + "".join([*made, *kept, *lines[body:]])
 
 

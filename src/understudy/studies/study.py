@@ -53,7 +53,7 @@ class Template(BaseModel):
     options: dict[str, Any]
     settings: Any = None  # a mapping, or the name of one
     joins: tuple[Name, ...] = ()  # loops over which it takes all outputs of its inputs at once
-    only: dict[Name, tuple[Any, ...]] = {}  # loops of which it takes some values only
+    only: dict[Name, tuple[Any, ...]] = {}  # loops of which it takes some values only; constants may stand for them
     needs: Needs | None = None
     about: str = ""
 
@@ -117,7 +117,8 @@ class StudyFile(BaseModel):
             if unknown := [loop for loop in (*template.joins, *template.only) if loop not in self.loops]:
                 raise ValueError(f"the stage {stage} names the loop {unknown[0]!r}, and there is none")
             for loop, values in template.only.items():
-                if wrong := [value for value in map(as_text, values) if value not in self.loops[loop]]:
+                told = [value for value in map(as_text, values) if not value.startswith("$")]
+                if wrong := [value for value in told if value not in self.loops[loop]]:
                     raise ValueError(f"the stage {stage} names the value {wrong[0]!r}, which {loop} has not")
         return self
 
