@@ -8,6 +8,8 @@ import pytest
 
 from understudy.cli.main import main
 from understudy.data.split import counts, parse_fractions
+from understudy.studies.command_line import CommandLine
+from understudy.studies.expand import expand
 from understudy.studies.study import read_study
 
 SHIPPED = sorted(Path(str(files("understudy.studies") / "shipped")).glob("*.yaml"))
@@ -59,6 +61,23 @@ def test_akbars_splits_are_the_papers() -> None:
         {"train": 250, "validation": 31, "control": 32, "test": 56},
         {"train": 956, "validation": 119, "control": 120, "test": 56},
     ]
+
+
+@pytest.mark.parametrize(("name", "least"), [("frontier", 10), ("frontier_volumes", 9)])
+def test_a_frontier_has_its_points_keeps_its_hours_and_says_what_was_chosen_on_what(
+    name: str, least: int, line: CommandLine
+) -> None:
+    file = next(file for file in SHIPPED if file.stem == name)
+    stages = expand(read_study(file), line)
+    made = {stage.name for stage in stages if stage.verb in ("sample", "screen")}
+    judged = [
+        {one for stage in stages if stage.template.startswith(kind) for one in stage.inputs if one in made}
+        for kind in ("utility", "privacy")
+    ]
+    assert judged[0] == judged[1] and len(judged[0]) == least
+    assert sum(stage.needs.minutes or 0 for stage in stages) <= 150
+    text = file.read_text()
+    assert "Chosen on what" in text and "non_members: [control]" in text and "no test subject is in it" in text
 
 
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)

@@ -75,7 +75,7 @@ def test_results_by_name(folds: Any) -> None:
         "mean of 4 runs"
     )
     best = measures.measured(asked(template="privacy", result=BEST_ATTACK))
-    assert best.value == pytest.approx((0.6 + 0.61) / 2)
+    assert best.value == pytest.approx((0.6 + 0.61) / 2) and best.note == "the best is density"
     none = measures.measured(asked(template="fidelity", result="fidelity.beauty"))
     assert none.value is None and none.note == "not among the results"
 

@@ -18,6 +18,7 @@ from understudy.core.seed import derive
 from understudy.core.statistics import Means, Measurement
 from understudy.evaluation.folder import join_notes
 from understudy.evaluation.utility.auc import Areas
+from understudy.report.tables import words
 from understudy.studies.report.config import Measure, ReportConfig
 from understudy.studies.report.finished import Finished, Judged
 from understudy.studies.report.scores import NetworkScores, read_scores
@@ -188,7 +189,9 @@ class Measures:
         missing = f"{len(judged) - len(told)} of {len(judged)} runs without a number" if len(judged) > len(told) else ""
         behind = join_notes(runs if len(told) > 1 else "", missing)
         low, high = (min(lows), max(highs)) if whole else (None, None)
-        return Number(float(np.mean(values)), low, high, min(r.n for r in told), told[0].unit, behind)
+        attacks = dict.fromkeys(words(r.name.partition(".attack.")[2].removesuffix(".auc")) for r in told)
+        note = f"the best is {' or '.join(attacks)}" if name == BEST_ATTACK else ""
+        return Number(float(np.mean(values)), low, high, min(r.n for r in told), told[0].unit, behind, note)
 
     def _named(self, one: Judged, name: str) -> Result | None:
         results = self.finished.results(one)
