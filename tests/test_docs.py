@@ -121,6 +121,14 @@ def test_the_commands_of_a_page_exist(page: Path) -> None:
             assert known is None or setting.partition("=")[0] in known, f"{' '.join(words)}: no setting {setting}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_no_page_installs_what_is_called_understudy_elsewhere(page: Path) -> None:
+    """PyPI has another project of this name; extras are for an environment that has this one, or of a file."""
+    text = page.read_text()
+    assert not re.search(r"pip3? install (-\S+ )*[\"']?understudy(?![\w.\[-])", text)
+    assert not re.search(r"pip3? install -e", text), "who has the wheel has no folder of the source"
+
+
 def calls(text: str) -> Iterator[ast.Call]:
     """Every call of a function of understudy in the Python of a page."""
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)

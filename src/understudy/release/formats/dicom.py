@@ -13,6 +13,7 @@ benchmarks/clients (docs/clients.md).
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,14 @@ from understudy.data.dicom.segment_frames import frames_of, kind_of, stored_fram
 from understudy.data.formats import image as read_image
 from understudy.release.formats.dicom_instance import SyntheticSlice, instance, uid
 from understudy.release.formats.dicom_seg import highdicom, segmentation
-from understudy.release.formats.read_back import CaseFiles, case_name, read_back, whole_range, write_description
+from understudy.release.formats.read_back import (
+    DESCRIPTION,
+    CaseFiles,
+    case_name,
+    read_back,
+    whole_range,
+    write_description,
+)
 
 SHORTEST, LONGEST = -(2**15), 2**16 - 1
 SEG = "labels.dcm"
@@ -67,6 +75,14 @@ class DicomForm:
                     drawn_on += [dataset] if c == 0 else []
             if cohort.scheme is not None and len(cohort.scheme) > 1:
                 segmentation(cohort, i, drawn_on).save_as(folder / case_name(i) / SEG, enforce_file_format=True)
+
+    def names(self, cohort: Cohort) -> set[str]:
+        """Return the names of the files that are written."""
+        instances = product(range(cohort.encoding.image_channels), range(_slices(cohort.size)))
+        of_case = {f"series-{c}/{d + 1:06d}.dcm" for c, d in instances}
+        of_case |= {SEG} if cohort.scheme is not None and len(cohort.scheme) > 1 else set()
+        cases = {f"{case_name(i)}/{name}" for i in range(len(cohort)) for name in of_case}
+        return {f"{self.folder}/{name}" for name in (*DESCRIPTION, *cases)}
 
     def files(self, bundle: Path, channels: Sequence[str], i: int) -> CaseFiles | None:
         """Return None: a case is a study of many files."""

@@ -20,8 +20,10 @@ import numpy as np
 from understudy.core.cohort import Cohort
 from understudy.release.formats.form import Form
 from understudy.release.formats.read_back import (
+    DESCRIPTION,
     CaseFiles,
     case_name,
+    case_names,
     numbered_files,
     read_files,
     stored_type,
@@ -51,6 +53,10 @@ class NiftiForm:
         write_description(cohort, bundle / self.folder)
         write_table(cohort, bundle / self.folder, ENDING)
         write_volumes(self, bundle, cohort)
+
+    def names(self, cohort: Cohort) -> set[str]:
+        """Return the names of the files that are written."""
+        return case_names(self.files, cohort) | {f"{self.folder}/{name}" for name in (*DESCRIPTION, TABLE)}
 
     def files(self, bundle: Path, channels: Sequence[str], i: int) -> CaseFiles:
         """Return the files of case i."""

@@ -15,7 +15,15 @@ from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
 from understudy.core.labels import BACKGROUND
 from understudy.release.formats.nifti import ENDING, write_volumes
-from understudy.release.formats.read_back import CaseFiles, numbered_files, read_files, stored_type, write_description
+from understudy.release.formats.read_back import (
+    DESCRIPTION,
+    CaseFiles,
+    case_names,
+    numbered_files,
+    read_files,
+    stored_type,
+    write_description,
+)
 
 DATASET = "Dataset001_Synthetic"
 IGNORED = "ignore"  # a class of this name is no class for nnU-Net
@@ -61,6 +69,11 @@ class NnunetForm:
         }
         (folder / DATASET / "dataset.json").write_text(json.dumps(described, indent=1) + "\n")
         write_volumes(self, bundle, cohort)
+
+    def names(self, cohort: Cohort) -> set[str]:
+        """Return the names of the files that are written."""
+        beside = {f"{self.folder}/{name}" for name in (*DESCRIPTION, f"{DATASET}/dataset.json")}
+        return case_names(self.files, cohort) | beside
 
     def files(self, bundle: Path, channels: Sequence[str], i: int) -> CaseFiles:
         """Return the files of case i."""

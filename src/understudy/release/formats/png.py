@@ -15,8 +15,16 @@ from PIL import Image
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
-from understudy.release.formats.nifti import write_table
-from understudy.release.formats.read_back import CaseFiles, numbered_files, read_files, whole_range, write_description
+from understudy.release.formats.nifti import TABLE, write_table
+from understudy.release.formats.read_back import (
+    DESCRIPTION,
+    CaseFiles,
+    case_names,
+    numbered_files,
+    read_files,
+    whole_range,
+    write_description,
+)
 
 ENDING = ".png"
 DEEP = 2**16 - 1
@@ -56,6 +64,10 @@ class PngForm:
                 _save(file, channel.astype(kept))
             if cohort.labels is not None:
                 _save(files.label, cohort.labels[i])
+
+    def names(self, cohort: Cohort) -> set[str]:
+        """Return the names of the files that are written."""
+        return case_names(self.files, cohort) | {f"{self.folder}/{name}" for name in (*DESCRIPTION, TABLE)}
 
     def files(self, bundle: Path, channels: Sequence[str], i: int) -> CaseFiles:
         """Return the files of case i."""

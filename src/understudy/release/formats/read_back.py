@@ -44,6 +44,16 @@ def numbered_files(images: Path, labels: Path, ending: str, channels: Sequence[s
     return CaseFiles([images / f"{name}_{c:04d}{ending}" for c in range(len(channels))], labels / f"{name}{ending}")
 
 
+def case_names(files: Callable[[Path, Sequence[str], int], CaseFiles], cohort: Cohort) -> set[str]:
+    """Return the names, below the bundle, of the files of all cases of a cohort, where a form has ``files`` of them."""
+    channels, names = [channel.name for channel in cohort.encoding.channels], set[str]()
+    for i in range(len(cohort)):
+        found = files(Path(), channels, i)
+        names |= {file.as_posix() for file in found.images}
+        names |= {found.label.as_posix()} if cohort.labels is not None else set()
+    return names
+
+
 def write_description(cohort: Cohort, folder: Path) -> None:
     """Copy what describes a cohort into a folder, which is made."""
     folder.mkdir(parents=True)
@@ -132,11 +142,11 @@ def stored_type(cohort: Cohort, form: str) -> np.dtype:
     kept = np.dtype(storable(np.dtype(cohort.encoding.dtype)))
     for block in _blocks(cohort):
         with np.errstate(over="ignore"):
-            changed = not np.array_equal(block.astype(kept), block)
+            changed = not (np.isfinite(block).all() and np.array_equal(block.astype(kept), block))
         if changed:
             raise UsageError(
-                f"--format {form} holds images as {kept}, and values of {cohort.path.name}, {cohort.encoding.dtype}, "
-                "would change: choose --format folder"
+                f"--format {form} holds finite numbers as {kept}, and values of {cohort.path.name}, "
+                f"{cohort.encoding.dtype}, are none or would change: choose --format folder"
             )
     return kept
 
