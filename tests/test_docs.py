@@ -5,9 +5,9 @@ import inspect
 import operator
 import re
 import shlex
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ import yaml
 import understudy
 from understudy.api.settings import described, names, settings_of
 from understudy.cli.main import app
-from understudy.release.recipient import ARRAYS, MONAI, TORCHIO
+from understudy.release.recipient import examples
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DOCS = REPOSITORY / "docs"
@@ -150,9 +150,11 @@ def test_the_calls_of_a_page_exist(page: Path) -> None:
 def test_the_lines_for_recipients_are_those_that_every_bundle_tells() -> None:
     """Which tests/release/test_loading.py runs."""
     told = re.findall(r"^```python\n(.*?)^```", (DOCS / "how-to" / "use-a-bundle.md").read_text(), re.M | re.S)
-    made = [
-        textwrap.dedent(part.partition(":\n\n")[2]).replace("BUNDLE", "bundle") for part in (ARRAYS, MONAI, TORCHIO)
-    ]
+    channels = SimpleNamespace(channels=[SimpleNamespace(name="t1")])
+    cohort: Any = SimpleNamespace(images=1, labels=1, classes=(), size=(64, 64), encoding=channels)
+    code = examples(cohort, ["nifti"])
+    titles = ("PyTorch", "MONAI, from the files", "TorchIO, from the files")
+    made = [code[title].replace("BUNDLE", "bundle") for title in titles]
     assert told == made
 
 

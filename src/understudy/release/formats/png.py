@@ -15,15 +15,17 @@ from PIL import Image
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
-from understudy.release.formats.nifti import TABLE, write_table
 from understudy.release.formats.read_back import (
     DESCRIPTION,
+    TABLE,
     CaseFiles,
     case_names,
+    first_files,
     numbered_files,
     read_files,
     whole_range,
     write_description,
+    write_table,
 )
 
 ENDING = ".png"
@@ -57,7 +59,7 @@ class PngForm:
         assert found is not None
         kept = np.uint8 if found[1] < 256 else np.uint16
         write_description(cohort, folder)
-        write_table(cohort, folder, ENDING)
+        write_table(cohort, folder, "file", first_files(cohort, ENDING))
         for i in range(len(cohort)):
             files = self.files(bundle, [channel.name for channel in cohort.encoding.channels], i)
             for file, channel in zip(files.images, () if cohort.images is None else cohort.images[i], strict=True):

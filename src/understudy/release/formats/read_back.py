@@ -6,6 +6,7 @@ memory does not grow with the number of cases.
 **Checked** in tests/release/formats/test_read_back.py, and with every form in tests/release/test_formats.py.
 """
 
+import csv
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from understudy.data.formats import labels as read_labels
 from understudy.data.formats.decoded import storable
 
 DESCRIPTION = ("cohort.json", "cases.csv")
+TABLE = "table.csv"  # the case table as `understudy import` takes one, beside the files
 BLOCK = 64  # cases looked at at once
 ADVICE = "get the bundle again from who released it"
 
@@ -59,6 +61,21 @@ def write_description(cohort: Cohort, folder: Path) -> None:
     folder.mkdir(parents=True)
     for name in DESCRIPTION:
         shutil.copyfile(cohort.path / name, folder / name)
+
+
+def first_files(cohort: Cohort, ending: str) -> list[str]:
+    """Return the name of each case's first file below images, or below labels without images."""
+    first = "_0000" if cohort.images is not None else ""
+    return [f"{case_name(i)}{first}{ending}" for i in range(len(cohort))]
+
+
+def write_table(cohort: Cohort, folder: Path, column: str, names: Sequence[str]) -> None:
+    """Write the case table, each row with the name by which an import finds the case, in a column of its own."""
+    told = ("case_id", "subject_id", "spacing", *cohort.classes)
+    with (folder / TABLE).open("w", newline="", encoding="utf-8") as handle:
+        rows = csv.writer(handle, lineterminator="\n")
+        rows.writerow([column, *told])
+        rows.writerows([name, *(cohort.entry(one, i) for one in told)] for i, name in enumerate(names))
 
 
 def read_back(
