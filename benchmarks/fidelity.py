@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
+import understudy as us
 from understudy.cli.options import parse_settings
 from understudy.core.encoding import Channel
 from understudy.core.labels import LabelScheme
@@ -119,7 +120,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the evaluation")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    config, parts = FidelityConfig(**parse_settings(given.set)), Parts()
+    config, parts = FidelityConfig(**parse_settings(given.set, us.evaluate)), Parts()
     with tempfile.TemporaryDirectory() as folder:
         real, synthetic = Path(folder, "real"), Path(folder, "synthetic")
         make(real, "real", given.real, given.size)

@@ -5,9 +5,9 @@ import inspect
 import operator
 import re
 import shlex
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ import yaml
 import understudy
 from understudy.api.settings import described, names, settings_of
 from understudy.cli.main import app
-from understudy.release.recipient import ARRAYS, MONAI, TORCHIO
+from understudy.release.recipient import examples
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DOCS = REPOSITORY / "docs"
@@ -121,6 +121,14 @@ def test_the_commands_of_a_page_exist(page: Path) -> None:
             assert known is None or setting.partition("=")[0] in known, f"{' '.join(words)}: no setting {setting}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_no_page_installs_what_is_called_understudy_elsewhere(page: Path) -> None:
+    """PyPI has another project of this name; extras are for an environment that has this one, or of a file."""
+    text = page.read_text()
+    assert not re.search(r"pip3? install (-\S+ )*[\"']?understudy(?![\w.\[-])", text)
+    assert not re.search(r"pip3? install -e", text), "who has the wheel has no folder of the source"
+
+
 def calls(text: str) -> Iterator[ast.Call]:
     """Every call of a function of understudy in the Python of a page."""
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
@@ -142,9 +150,11 @@ def test_the_calls_of_a_page_exist(page: Path) -> None:
 def test_the_lines_for_recipients_are_those_that_every_bundle_tells() -> None:
     """Which tests/release/test_loading.py runs."""
     told = re.findall(r"^```python\n(.*?)^```", (DOCS / "how-to" / "use-a-bundle.md").read_text(), re.M | re.S)
-    made = [
-        textwrap.dedent(part.partition(":\n\n")[2]).replace("BUNDLE", "bundle") for part in (ARRAYS, MONAI, TORCHIO)
-    ]
+    channels = SimpleNamespace(channels=[SimpleNamespace(name="t1")])
+    cohort: Any = SimpleNamespace(images=1, labels=1, classes=(), size=(64, 64), encoding=channels)
+    code = examples(cohort, ["nifti"])
+    titles = ("PyTorch", "MONAI, from the files", "TorchIO, from the files")
+    made = [code[title].replace("BUNDLE", "bundle") for title in titles]
     assert told == made
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import understudy as us
+from understudy.core.errors import UnderstudyError
 
 TUTORIAL = Path(__file__).resolve().parents[1] / "docs" / "tutorial.md"
 SPLIT = "train=0.5,validation=0.1,control=0.2,test=0.2"
@@ -47,3 +48,8 @@ def test_the_tutorial_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert "(12, 4, 32, 32) (12, 32, 32)" in shown and "utility.real.unet.dice" in shown and "fidelity.kid" in shown
     assert (tmp_path / "report" / "report.html").is_file() and names["few"].images.shape[0] == 4
     assert "privacy." in shown
+    given = ("synthetic", ["utility", "fidelity", "privacy"], "bundle")
+    with pytest.raises(UnderstudyError, match="subjects behind the threshold: .*audit, mean recall: .*no evidence"):
+        us.release(*given, real="phantom")
+    us.release(*given, real="phantom", policy="internal")
+    assert "not computed again" in us.verify("bundle").lower()

@@ -48,6 +48,19 @@ def test_plan_and_run(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert "2 changed" in capsys.readouterr().out
 
 
+def test_a_part_of_a_study_first(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = [str(study), "--out", str(tmp_path / "out")]
+    assert main(["study", "plan", *asked, "--only", "seed=1"]) == 0
+    assert "0 of 1 stages are done" in capsys.readouterr().out
+    assert main(["study", "run", *asked, "--only", "seed=1"]) == 0
+    assert "done   cohort-seed1" in capsys.readouterr().out
+    assert (tmp_path / "out/report/report.html").is_file() and not (tmp_path / "out/cohort/cohort-seed0").exists()
+    assert main(["study", "plan", *asked]) == 0
+    assert "1 of 3 stages are done" in capsys.readouterr().out
+    assert main(["study", "run", *asked, "--only", "seed=2"]) == 2
+    assert "--only seed=2 is nothing of this study" in capsys.readouterr().err
+
+
 def test_a_failure_is_told_with_its_reason(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study.write_text(STUDY.replace("subjects: 6", "subjects: 2"))
     assert main(["study", "run", str(study), "--out", str(tmp_path / "out")]) == 1

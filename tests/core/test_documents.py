@@ -64,6 +64,13 @@ def test_what_does_not_fit_is_refused_in_one_sentence(tmp_path: Path, content: s
     assert "\n" not in said and len(said) < 700
 
 
+def test_a_file_without_an_end_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "a.json").touch()
+    os.truncate(tmp_path / "a.json", 2**43)  # holes, which take no room
+    with pytest.raises(UnderstudyError, match="is not a toy .*found more than 1,073,741,824 bytes.: play again"):
+        read_document(tmp_path / "a.json", Toy, "a toy", "play again")
+
+
 def test_many_mistakes_are_counted(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps([1] * 50))
     with pytest.raises(UnderstudyError, match="0: .*; 1: .*; 2: .* and 47 more"):

@@ -179,6 +179,7 @@ def test_arrays_that_are_none(whole: dict[str, bytes], tmp_path: Path, name: str
     np.savez(tmp_path / "archive.npz", array)
     variants = {
         "empty": b"", "magic": b"\x93NUMPY", "text": b"nothing", "archive": (tmp_path / "archive.npz").read_bytes(),
+        "goes on": good + b"Jane Doe",
         "a pickle": npy(np.array([{}, []], object), tmp_path), "one case less": npy(array[:-1], tmp_path),
         "Fortran": npy(np.asfortranarray(array), tmp_path), "big-endian": npy(array.astype(">u2"), tmp_path),
         "floats": npy(array.astype(np.float32), tmp_path), "bool": npy(array > 0, tmp_path),

@@ -1,5 +1,6 @@
 """The YAML of a reader study: the usual one, a whole one, and each mistake told in a sentence."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,13 @@ def test_a_mistake_is_told(tmp_path: Path, text: str, told: str) -> None:
     file.write_text(text)
     with pytest.raises(UsageError, match=told):
         read_plan(file)
+
+
+def test_a_file_without_an_end(tmp_path: Path) -> None:
+    (tmp_path / "q.yaml").touch()
+    os.truncate(tmp_path / "q.yaml", 2**43)
+    with pytest.raises(UsageError, match="found more than 1,048,576 bytes"):
+        read_plan(tmp_path / "q.yaml")
 
 
 def test_no_file(tmp_path: Path) -> None:

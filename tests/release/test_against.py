@@ -11,6 +11,7 @@ from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result
 from understudy.release.package import release_cohort
+from understudy.release.policy import read_policy
 from understudy.release.recompute import NAME
 from understudy.release.verify import verify_bundle
 
@@ -42,6 +43,25 @@ def test_other_cohorts_and_something_real_are_refused(bench: Any, released: Any,
         verify_bundle(bundle, against=bench.synthetic)
     with pytest.raises(UnderstudyError, match="and the bundle was measured against .*: name that one"):
         verify_bundle(bundle, against=bench.write("other", [f"case-{i:04d}" for i in range(5)]))
+
+
+def test_a_policy_that_lets_real_images_through_is_the_forgers_own(bench: Any) -> None:
+    """Real cases with a little noise, under a policy for which no image is near enough to be one."""
+    real = np.asarray(Cohort.open(bench.real).images)[:12].astype(int)
+    noisy = np.clip(real + np.random.default_rng(0).integers(-2, 3, real.shape), 0, 255).astype(np.uint8)
+    text = read_policy().content.decode()
+    text = text.replace("near: 0.995", "near: 1.0").replace("drawn: 0.996", "drawn: 1.0")
+    (bench.root / "loose.yaml").write_text(text.replace("label_voxels: 64", "label_voxels: 1000000"))
+    cohort = bench.cohort("noisy", noisy)
+    about = {"real": bench.real, "policy": bench.root / "loose.yaml"}
+    bundle = release_cohort(cohort, bench.evidence(cohort), bench.root / "bundle", **about)
+    assert "not one that understudy ships" in verify_bundle(bundle)
+    with pytest.raises(UnderstudyError, match="hold a real label map"):
+        verify_bundle(bundle, against=bench.real)
+    images = bench.cohort("images", noisy, scheme=None, label_source=None)
+    bundle = release_cohort(images, bench.evidence(images, "images-"), bench.root / "images-alone", **about)
+    with pytest.raises(UnderstudyError, match=r"is a real one, or as good as that .r = \d\.\d+, and .* below 0.995"):
+        verify_bundle(bundle, against=bench.real)
 
 
 def test_other_correlations_than_the_release_told_are_noticed(released: Any, monkeypatch: Any) -> None:

@@ -1,6 +1,8 @@
 """Nothing of the source, string or patch, is in any byte or decoded pixel of any form; what is planted is found."""
 
+import getpass
 import gzip
+import platform
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,7 +55,12 @@ def patches(images: np.ndarray, step: int) -> set[bytes]:
     return {one.tobytes() for one in flat[(np.sort(flat)[:, 1:] != np.sort(flat)[:, :-1]).sum(1) >= 15]}
 
 
-def test_no_string_and_no_patch_of_the_source_is_in_any_form(mr_bench: Any) -> None:
+def test_no_string_and_no_patch_of_the_source_is_in_any_form(mr_bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = [socket.gethostname(), str(Path.home()), getpass.getuser()]
+    for variable in ("USER", "LOGNAME", "USERNAME", "HOSTNAME", "HOME"):
+        monkeypatch.setenv(variable, f"/home/Canary{variable}")
+    for module, name in ((socket, "gethostname"), (socket, "getfqdn"), (platform, "node"), (getpass, "getuser")):
+        monkeypatch.setattr(module, name, lambda: "CanaryMachine")
     source = mr_bench.cohort(
         "CanaryFolder",
         provenance=Provenance("sample", {"generator": "diffusion", "from": "/home/Canary/run"}, 3),
@@ -69,8 +76,7 @@ def test_no_string_and_no_patch_of_the_source_is_in_any_form(mr_bench: Any) -> N
         *mr_bench.names,
         str(mr_bench.root),
         mr_bench.root.name,
-        socket.gethostname(),
-        str(Path.home()),
+        *own,
     ]
     wanted = [text.encode() for text in strings if len(text) > 5]
     files = 0
@@ -79,8 +85,8 @@ def test_no_string_and_no_patch_of_the_source_is_in_any_form(mr_bench: Any) -> N
         assert not found, (file, found)
         files += 1
     real, mine = (np.asarray(Cohort.open(path).images)[:, 0] for path in (mr_bench.real, source))
-    forbidden, seen = patches(real, SIDE), set[bytes]()
-    assert len(forbidden) > 500
+    forbidden, seen = patches(real, 1), set[bytes]()
+    assert len(forbidden) > 30_000
     for array in decoded(bundle):
         seen |= patches(array, 1)
     assert files > 150 and not forbidden & seen and patches(mine, 1) <= seen

@@ -46,6 +46,8 @@ def test_what_is_written_reads_back_as_the_same_cohort(bench: Any, tmp_path: Pat
     assert all(read.column(column).tolist() == given.column(column).tolist() for column in given.columns)
     assert {file.suffix for file in bundle.rglob("*") if file.is_file()} <= FORMS[name].suffixes
     assert len(list(bundle.iterdir())) == 1  # a folder of its own
+    written = {p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file()}
+    assert written == FORMS[name].names(given) == FORMS[name].names(read)
     assert sorted(p.relative_to(tmp_path / "plain") for p in (tmp_path / "plain").rglob("*")) == before
 
 
@@ -69,6 +71,9 @@ class ToyForm:
         (bundle / "toy").mkdir()
         for file in cohort.path.iterdir():
             (bundle / "toy" / f"{file.name}.toy").write_bytes(file.read_bytes())
+
+    def names(self, cohort: Cohort) -> set[str]:
+        return {f"toy/{name}.toy" for name in ("cohort.json", "cases.csv", "images.npy", "labels.npy")}
 
     def files(self, bundle: Path, channels: Sequence[str], i: int) -> None:
         return None

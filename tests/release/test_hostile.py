@@ -75,6 +75,8 @@ CONTENTS: dict[str, bytes | Callable[[Path], Any]] = {
     "a circle": lambda file: file.symlink_to(file),
     "a device": link_to("/dev/zero"),
 }
+ENDLESS = 2**43  # bytes of holes, which take no room on the disk
+BEFORE_HASHES = [name for name in DOCUMENTS if not name.startswith("signed/") or name.endswith("manifest.json")]
 STRUCTURAL = 4  # further ones, of each JSON: something in it replaced
 
 
@@ -192,6 +194,21 @@ def test_a_hostile_document_is_refused_in_one_sentence(world: Path, released: An
         file.chmod(mode)
         (world / "signed" / "manifest.json").write_bytes(manifest)
     assert not wrong, "\n".join(map(str, wrong))
+
+
+@pytest.mark.parametrize("name", BEFORE_HASHES)
+def test_a_document_without_an_end_is_refused_in_one_sentence(world: Path, name: str) -> None:
+    file = world / name
+    sound, mode = file.read_bytes(), file.stat().st_mode
+    os.truncate(file, 0)
+    os.truncate(file, ENDLESS)
+    code, told = said(DOCUMENTS[name], world)
+    file.unlink()
+    file.write_bytes(sound)
+    file.chmod(mode)
+    assert code in (1, 2) and told.startswith("error: ") and told.count("\n") == 1, told[:300]
+    assert "a fault in understudy" not in told and "the memory of this machine" not in told, told[:300]
+    assert not (world / "out").exists()
 
 
 @pytest.mark.parametrize(

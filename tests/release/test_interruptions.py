@@ -173,9 +173,15 @@ def test_two_in_one_folder(
 
 @pytest.mark.parametrize("clock", [lambda: -1e9, lambda: random.uniform(0, 1e11)])
 def test_the_clock_may_jump(
-    released: Any, verbs: dict[str, str], tmp_path: Path, clock: Callable[[], float], monkeypatch: pytest.MonkeyPatch
+    released: Any,
+    verbs: dict[str, str],
+    wholes: dict[str, dict[str, bytes]],
+    tmp_path: Path,
+    clock: Callable[[], float],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(time, "time", clock)
-    assert main.main(f"{verbs['release']} --out {tmp_path}/out".split()) == 0
-    assert content(tmp_path / "out") == content(released.bundle)
-    assert main.main(f"verify {tmp_path}/out --key {released.public}".split()) == 0
+    for verb, words in verbs.items():
+        assert main.main(f"{words} --out {tmp_path}/{verb}".split()) == 0
+        assert content(tmp_path / verb) == wholes[verb]
+    assert main.main(f"verify {tmp_path}/release --key {released.public}".split()) == 0

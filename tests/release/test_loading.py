@@ -6,6 +6,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,27 +51,55 @@ def test_a_case_is_a_dictionary_of_arrays(cases: Cases, tmp_path: Path, form: st
         assert all(Path(file).is_file() for one in loaded.files(form) for file in (*one["image"], one["label"]))
 
 
-@pytest.mark.filterwarnings("ignore:NvImgCodecPydicomReader")  # of MONAI, which looks for a codec
-@pytest.mark.parametrize("size", [(12, 10), (4, 12, 10)])
-def test_the_lines_of_the_readme_for_pytorch_monai_and_numpy(cases: Cases, tmp_path: Path, size: tuple[int]) -> None:
-    given = cases(size=size, channels=("t1", "flair"))
-    bundle = bundle_of(tmp_path / "bundle", given, "folder", "nifti")
+def lines_of(bundle: Path) -> dict[str, str]:
+    """The code in a bundle's README, by library."""
     parts = re.split(r"\n(\w[^\n]*):\n\n", (bundle / "README.md").read_text().replace("BUNDLE", str(bundle)))
     code = {title.split(",")[0]: "\n".join(line[4:] for line in text.splitlines())
             for title, text in zip(parts[1::2], parts[2::2], strict=True)}  # fmt: skip
     assert list(code) == ["PyTorch", "MONAI", "TorchIO", "NumPy alone"]
     assert all(len(text.strip().splitlines()) <= 5 for text in code.values())
-    found: dict[str, dict[str, object]] = {title: {} for title in code}
-    for title in ("PyTorch", "MONAI", "NumPy alone"):
+    return code
+
+
+@pytest.mark.filterwarnings("ignore:NvImgCodecPydicomReader")  # of MONAI, which looks for a codec
+@pytest.mark.parametrize("forms", [("folder",), ("folder", "nifti"), ("dicom",), ("nnunet", "dicom")], ids="+".join)
+@pytest.mark.parametrize("size", [(12, 10), (4, 12, 10)], ids=["2D", "3D"])
+def test_the_lines_of_the_readme(cases: Cases, tmp_path: Path, size: tuple[int, ...], forms: tuple[str, ...]) -> None:
+    given = cases(size=size, channels=("t1", "flair"))
+    code = lines_of(bundle_of(tmp_path / "bundle", given, *forms))
+    found: dict[str, dict[str, Any]] = {title: {} for title in code}
+    sys.modules["torchio"] = torchio = ModuleType("torchio")  # benchmarks/clients asks the real one
+    vars(torchio).update(Subject=dict, ScalarImage=held, LabelMap=held, SubjectsDataset=list)
+    for title in code:
         exec(code[title], found[title])
-    batch, data = found["PyTorch"]["batch"], found["MONAI"]["data"]
-    assert isinstance(batch, dict) and batch["image"].shape == (3, 2, *size) and batch["label"].dtype == torch.uint8
+    del sys.modules["torchio"]
+    batch, data, subjects = found["PyTorch"]["batch"], found["MONAI"]["data"], found["TorchIO"]["data"]
+    assert batch["image"].shape == (3, 2, *size) and batch["label"].dtype == torch.uint8
     assert isinstance(data, Dataset) and given.images is not None and given.labels is not None
     image, label = np.asarray(data[1]["image"]), np.asarray(data[1]["label"])
     turned = np.moveaxis(given.images[1], range(1, 1 + len(size)), range(len(size), 0, -1))  # (C, W, H, D)
-    assert np.array_equal(image.reshape(turned.shape), turned)
-    assert np.array_equal(label.reshape(turned.shape[1:]), given.labels[1].T)
-    assert np.array_equal(found["NumPy alone"]["images"], given.images)  # type: ignore[arg-type]
+    files = bool(set(forms) - {"folder", "dicom"})
+    assert np.array_equal(image.reshape(turned.shape), turned) if files else np.array_equal(image, given.images[1])
+    assert np.array_equal(label.reshape(turned.shape[1:]), given.labels[1].T) if files else label.shape == (1, *size)
+    if not files:
+        whole = (2, *size[::-1]) if len(size) == 3 else (2, *size[::-1], 1)
+        assert subjects[1]["image"].shape == whole and np.array_equal(subjects[1]["image"], turned.reshape(whole))
+    assert np.array_equal(found["NumPy alone"]["images"], given.images)
+
+
+def held(file: Any = None, tensor: Any = None) -> Any:
+    """What the real class would hold."""
+    return file if tensor is None else tensor
+
+
+@pytest.mark.parametrize("form", ["nifti", "dicom"])
+def test_the_lines_of_the_readme_without_label_maps(cases: Cases, tmp_path: Path, form: str) -> None:
+    given = cases(scheme=None, label_source=None)
+    code = lines_of(bundle_of(tmp_path / "bundle", given, form))
+    assert not any("label" in text for text in code.values()) and 'batch["image"], batch["classes"]' in code["PyTorch"]
+    found: dict[str, Any] = {}
+    exec(code["PyTorch"], found)
+    assert found["batch"]["image"].shape == (3, 1, 12, 10)
 
 
 def test_no_training_code_is_imported(cases: Cases, tmp_path: Path) -> None:

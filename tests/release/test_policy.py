@@ -1,6 +1,7 @@
 """The shipped policy is read as it is documented, and a wrong one is refused in a sentence."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -80,5 +81,8 @@ def test_wrong_policies_are_refused(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="is not YAML in UTF-8") as refused:
             read_policy(file)
         assert "\n" not in str(refused.value)
+    os.truncate(file, 2**43)
+    with pytest.raises(UsageError, match="a policy was expected at .*, found more than 1,048,576 bytes"):
+        read_policy(file)
     with pytest.raises(UsageError, match="there is no file"):
         read_policy(tmp_path)

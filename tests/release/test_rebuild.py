@@ -13,6 +13,8 @@ from understudy.core.errors import UnderstudyError
 from understudy.evaluation.folder import write_grid
 from understudy.release import verify
 from understudy.release.bundle import MANIFEST, Manifest
+from understudy.release.formats import FORMS
+from understudy.release.package import release_cohort
 from understudy.release.rebuild import foreign_files
 from understudy.release.verify import verify_bundle
 
@@ -102,6 +104,14 @@ FORGERIES: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
         lambda b, r: ((b / "patients").mkdir(), (b / "patients" / "a.txt").write_text("x")),
         "patients/a.txt is nothing that a release writes",
     ),
+    "evidence in a folder with a patient's name": (
+        lambda b, r: (b / "evidence" / "privacy").rename(b / "evidence" / "Jane Doe"),
+        "evidence/Jane Doe is nothing that a release of these cases writes",
+    ),
+    "pixels beside the array": (
+        lambda b, r: (b / "cohort" / "images.npy").write_bytes((b / "cohort" / "images.npy").read_bytes() + b"Jane"),
+        "images.npy goes on for 4 bytes after its array",
+    ),
     "a file more in the evidence": (
         lambda b, r: (b / "evidence" / "notes.txt").write_text("x"),
         "notes.txt is not a folder|holds no results.json",
@@ -119,6 +129,30 @@ def test_a_forgery_with_its_hashes_is_noticed(released: Any, forged: Path, name:
     assert "\n" not in str(refused.value)
     with pytest.raises(UnderstudyError, match="is not as the signer .* signed it, if at all"):
         verify_bundle(forged, released.public)
+
+
+def test_a_file_more_or_less_in_the_folder_of_a_form(mr_bench: Any, released: Any) -> None:
+    forms = list(FORMS)
+    bundle = release_cohort(
+        mr_bench.synthetic, mr_bench.evidence(), mr_bench.root / "b", real=mr_bench.real, formats=forms
+    )
+    assert "In nifti, png, nnunet, bids, dicom headers, tags and descriptions beside the pixels" in verify_bundle(
+        bundle
+    )
+    more = ("nifti/patients.csv", "png/images/real.png", "nnunet/Dataset001_Synthetic/imagesTr/case-000099_0000.nii.gz",
+            "bids/CHANGES.md", "dicom/Jane/1.dcm")  # fmt: skip
+    for name in more:
+        (bundle / name).parent.mkdir(exist_ok=True)
+        (bundle / name).write_text("x")
+        released.rehash(bundle)
+        with pytest.raises(UnderstudyError, match=f"{name} is nothing that a release of these cases writes"):
+            verify_bundle(bundle)
+        (bundle / name).unlink()
+    (bundle / "dicom" / "Jane").rmdir()
+    (bundle / "bids" / "participants.tsv").unlink()
+    released.rehash(bundle)
+    with pytest.raises(UnderstudyError, match="bids/participants.tsv is nothing .*, or is missing"):
+        verify_bundle(bundle)
 
 
 def test_other_pictures_in_the_report_are_told_and_the_rest_is_built_again(

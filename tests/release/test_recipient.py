@@ -45,8 +45,8 @@ def test_what_the_readme_says(cases: Cases) -> None:
         "TorchIO, from the files:",
     ):
         assert line in told
-    assert "NumPy alone" not in told and "TorchIO" not in readme(given, ["dicom"], "")
-    assert "cases[0]" in readme(cases("maps", channels=()), ["nifti"], "")
+    assert "TorchIO, from the arrays:" in readme(given, ["dicom"], "")
+    assert "images = " not in readme(cases("maps", channels=()), ["nifti"], "")
 
 
 def test_a_release_carries_both_files_in_its_manifest(bench: Any) -> None:

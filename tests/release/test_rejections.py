@@ -125,6 +125,14 @@ def test_partial_folders_are_refused(
         verdict(folder, cohort, {"mean": 0.5})
 
 
+@pytest.mark.parametrize("content", [bytes(range(256)), "a,b\n".encode("utf-16"), b"a\n" + b"x" * 200_000])
+def test_a_table_that_is_none_is_refused_in_a_sentence(cohort: Path, consistency: Write, content: bytes) -> None:
+    folder = consistency(cohort, MEAN)
+    (folder / "cases.csv").write_bytes(content)
+    with pytest.raises(UnderstudyError, match="cases.csv is no table in UTF-8 .*: evaluate again"):
+        verdict(folder, cohort, {"mean": 0.5})
+
+
 def test_seen_is_what_the_stage_writes(cohort: Path, consistency: Write) -> None:
     told = json.loads((consistency(cohort, MEAN) / "internal" / "seen.json").read_text())
     assert set(told) == {"seen", "calibrated_on"}  # held against the stage in tests/cli/test_screen.py

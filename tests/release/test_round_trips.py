@@ -21,11 +21,28 @@ WAYS: dict[str, tuple[str, str, dict[str, Any]]] = {  # the source, the folder a
     "nifti": ("folder", "nifti", {**FILES, "label_scheme": SCHEME}),
     "png": ("folder", "png", {**FILES, "label_scheme": SCHEME}),
     "nnunet": ("nnunet", "nnunet/Dataset001_Synthetic", {"one_image_per_subject": True}),
+    "nnunet with classes": (
+        "folder",
+        "nnunet",
+        {
+            **FILES,
+            "images": "Dataset001_Synthetic/imagesTr",
+            "labels": "Dataset001_Synthetic/labelsTr",
+            "label_scheme": SCHEME,
+        },
+    ),
     "bids": ("bids", "bids", {"channels": ("T1w", "FLAIR"), "labels_in": "derivatives/labels", "classes": ("ill",)}),
     "dicom": (
         "dicom",
         "dicom",
-        {"series": ("t1=^MR t1$", "flair=^MR flair$"), "labels": "seg", "label_scheme": SCHEME},
+        {
+            "series": ("t1=^MR t1$", "flair=^MR flair$"),
+            "labels": "seg",
+            "label_scheme": SCHEME,
+            "table": "table.csv",
+            "match": "study",
+            "classes": ("ill",),
+        },
     ),
 }
 VALUES = {"uint8": (0, 255), "int16": (-900, 3000), "uint16": (0, 60000), "float32": (-1, 1)}
@@ -40,8 +57,9 @@ def in_order(cohort: Cohort) -> list[int]:
 
 @pytest.mark.parametrize("size", [(12, 10), (5, 12, 10)], ids=["2D", "3D"])
 @pytest.mark.parametrize("dtype", list(VALUES))
-@pytest.mark.parametrize("form", list(WAYS))
-def test_an_import_of_the_form_is_the_cohort(cases: Cases, tmp_path: Path, form: str, dtype: str, size: Any) -> None:
+@pytest.mark.parametrize("way", list(WAYS))
+def test_an_import_of_the_form_is_the_cohort(cases: Cases, tmp_path: Path, way: str, dtype: str, size: Any) -> None:
+    form = way.split()[0]
     given = cases(size=size, dtype=dtype, bounds=VALUES[dtype], channels=("t1", "flair"))
     if (form, dtype) in NOT_HELD or (form == "png" and len(size) == 3):
         with pytest.raises(UsageError, match=f"--format {form} holds .*: choose nifti"):
@@ -49,7 +67,7 @@ def test_an_import_of_the_form_is_the_cohort(cases: Cases, tmp_path: Path, form:
         return
     (tmp_path / "bundle").mkdir()
     FORMS[form].write(tmp_path / "bundle", given)
-    source, folder, options = WAYS[form]
+    source, folder, options = WAYS[way]
     key = {"key": tmp_path / "key", "split": "train=1"}
     made = SOURCES[source].options(**options, **key)
     read = Cohort.open(import_cohort(source, tmp_path / "bundle" / folder, tmp_path / "read", made))

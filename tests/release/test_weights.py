@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -140,6 +141,13 @@ def test_verify_judges_the_weights_again(asked: Asked, bundle: Path, released: A
     request = json.loads((bundle / "manifest.json").read_text())["provenance"]
     request["config"].pop("weights")
     forged(lambda copy: None, "weights.generator.json is nothing that a release writes", provenance=request)
+
+
+def test_weights_without_an_end_are_not_read(bundle: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(bundle, tmp_path / "copy"))
+    os.truncate(copy / TENSORS, 2**43)  # holes, which take no room
+    with pytest.raises(UnderstudyError, match="no whole file of weights .*found more than 17,179,869,184 bytes"):
+        us.load_generator(copy)
 
 
 def edited(file: Path, **changes: Any) -> None:

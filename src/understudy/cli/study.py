@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 File = Annotated[Path, typer.Argument(metavar="S.yaml", help="The study.")]
 Folder = Annotated[Path, typer.Option("--out", metavar="DIR", help="The study's folder; run again to go on.")]
 Data = Annotated[Path | None, option("DIR", "The data, in place of the study's own $data.")]
+Only = Annotated[
+    list[str] | None,
+    option("NAME|LOOP=VALUE", "Only these stages and what they read: fold=1, or a stage; several times if wanted."),
+]
 Jobs = Annotated[int, typer.Option(min=1, help="Stages at once, each in a process of its own.")]
 
 app = group(CommandGroup, "understudy study new --data DATA --out first.yaml")
@@ -88,15 +92,17 @@ def plan(
     data: Data = None,
     settings: Set = None,
     key: Key = None,
+    only: Only = None,
     jobs: Jobs = 1,
     stages: Annotated[bool, typer.Option("--stages", help="Print every stage with its command.")] = False,
 ) -> None:
     """Print the stages, what is done, what is left, and the time and disk that it takes; nothing is run."""
     from understudy.studies.plan import hours_left
     from understudy.studies.plan import plan as planned
+    from understudy.studies.stage import chosen
 
     _, made = read(context, file, data, settings, key)
-    found = planned(made, out)
+    found = planned(chosen(made, only or ()), out)
     if stages:
         for one in found:
             typer.echo(f"{one.state.value:8s} {one.stage.name}: {shlex.join(['understudy', *one.stage.arguments])}")
@@ -111,7 +117,10 @@ def plan(
     )
 
 
-@verb("understudy study run crossval.yaml --out crossval --jobs 2 --keep-going")
+@verb(
+    "understudy study run crossval.yaml --out crossval --jobs 2 --keep-going",
+    "understudy study run crossval.yaml --out crossval --only fold=1",
+)
 def run(
     context: typer.Context,
     file: File,
@@ -119,6 +128,7 @@ def run(
     data: Data = None,
     settings: Set = None,
     key: Key = None,
+    only: Only = None,
     jobs: Jobs = 1,
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="After a failure, run all that does not depend on it.")
@@ -128,8 +138,10 @@ def run(
     from understudy.studies.record import State, state_of
     from understudy.studies.report.page import write_study_report
     from understudy.studies.runner import last_words, run_stages
+    from understudy.studies.stage import chosen
 
     whole, made = read(context, file, data, settings, key)
+    wanted = chosen(made, only or ())
     _keep(file, whole, made, out)
     width, numbers = len(str(len(made))), {stage.name: i for i, stage in enumerate(made, start=1)}
 
@@ -138,12 +150,12 @@ def run(
         typer.echo(f"[{numbers[stage.name]:{width}d}/{len(made)}] {event:6s} {stage.name}{took}")
 
     with writing(out):
-        undone = run_stages(made, out, jobs=jobs, keep_going=keep_going, told=told)
+        undone = run_stages(wanted, out, jobs=jobs, keep_going=keep_going, told=told)
         page = write_study_report(whole, made, out)
     if undone:
         first = next((stage for stage in undone if state_of(out, stage) is State.FAILED), undone[0])
         raise UnderstudyError(
-            f"{len(undone)} of {len(made)} stages are not done; {first.name} failed: {last_words(out, first)} "
+            f"{len(undone)} of {len(wanted)} stages are not done; {first.name} failed: {last_words(out, first)} "
             f"(the rest in {out / 'logs' / first.name}.log): mend it and run the same command again"
         )
     typer.echo(f"report: {page}")

@@ -265,6 +265,8 @@ class Cohort:
             raise UnderstudyError(
                 f"{file} should hold {expected}, found {array.shape} of {array.dtype}{order}: make the cohort again"
             )
+        if more := file.stat().st_size - array.offset - array.nbytes:
+            raise UnderstudyError(f"{file} goes on for {more:,} bytes after its array: make the cohort again")
         return array
 
 

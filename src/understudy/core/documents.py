@@ -1,7 +1,7 @@
 """Documents: JSON files on disk, read through a typed model; whatever is wrong with one is told in a sentence.
 
 A value read from a file has the type that its model gives it, and a string used as a name has matched a pattern.
-**Checked** in tests/core/test_documents.py (wrong types, deep nesting, other encodings, numbers that are none).
+**Checked** in tests/core/test_documents.py (wrong types, deep nesting, other encodings, numbers that are none, no end).
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.core.regular_file import open_regular
+from understudy.core.regular_file import read_regular
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 MAX_TOLD = 3  # mistakes named in a message
@@ -27,8 +27,7 @@ def read_document(file: Path, model: type[T], what: str, advice: str) -> T:
         UnderstudyError: the file cannot be read, is no JSON, or holds other types than the model.
     """
     try:
-        with open_regular(file, what) as handle:
-            return parsed(handle.read(), model)
+        return parsed(read_regular(file, what), model)
     except (OSError, UsageError, ValidationError) as error:
         raise UnderstudyError(f"{file} is not {what} that understudy wrote ({mistakes(error)}): {advice}") from error
 

@@ -21,7 +21,7 @@ from understudy.core.documents import STRICT, read_document
 from understudy.core.encoding import EncodingRecord
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import ProvenanceRecord
-from understudy.core.regular_file import open_regular
+from understudy.core.regular_file import read_regular
 
 SCHEMA = 1
 COLUMNS = ("case_id", "subject_id", "split", "slice_index", "spacing", "affine", "original_size")
@@ -115,8 +115,7 @@ def read_cases(folder: Path, manifest: CohortManifest) -> dict[str, list[str]]:
     """
     file, n = folder / "cases.csv", manifest.n
     try:
-        with open_regular(file, "the case table of a cohort") as handle:
-            text = handle.read().decode()
+        text = read_regular(file, "the case table of a cohort").decode()
         header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
         wrong = _mistake(header, rows, manifest, "\0" in text)
     except (OSError, UsageError, ValueError, csv.Error) as error:

@@ -1,5 +1,7 @@
 """A file to read is a regular file: a pipe would hang its reader, a device or a folder has no end or no content.
 
+One that is read as a whole has a bound: a file of a terabyte of holes takes no room on a disk, and all of the memory.
+
 **Checked** in tests/core/test_regular_file.py.
 """
 
@@ -14,6 +16,7 @@ KINDS = {
     stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }  # fmt: skip
+MOST_BYTES = 2**30  # of a file that is read as a whole: a manifest of 8 million files has them
 
 
 def open_regular(path: Path, wanted: str) -> BufferedReader:
@@ -36,3 +39,13 @@ def open_regular(path: Path, wanted: str) -> BufferedReader:
     except OSError as error:
         found = f"what cannot be opened ({error.strerror})"
     raise UsageError(f"{wanted} was expected at {path}, found {found}")
+
+
+def read_regular(path: Path, wanted: str, most: int = MOST_BYTES) -> bytes:
+    """Return the bytes of a file, at most so many; UsageError for a longer one, and as :func:`open_regular` has it."""
+    with open_regular(path, wanted) as handle:
+        size = os.fstat(handle.fileno()).st_size
+        content = b"" if size > most else handle.read(most + 1)
+    if size > most or len(content) > most:
+        raise UsageError(f"{wanted} was expected at {path}, found more than {most:,} bytes")
+    return content

@@ -25,10 +25,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from understudy.core.documents import mistakes
 from understudy.core.errors import NO_VALUE, UsageError
-from understudy.core.regular_file import open_regular
+from understudy.core.regular_file import read_regular
 
 CONFIDENCE = 5  # points, beside each call
 MAX_OPTIONS = 9  # each has a key
+MOST_BYTES = 2**20  # of a plan
 Line = Annotated[str, Field(min_length=1, max_length=300)]
 Option = Annotated[
     Line, BeforeValidator(lambda value: ("no", "yes")[value] if isinstance(value, bool) else value)
@@ -127,8 +128,7 @@ def read_plan(file: Path | None) -> StudyPlan:
     """
     if file is None:
         return StudyPlan()
-    with open_regular(file, "the questions of a reader study (YAML)") as handle:
-        content = handle.read()
+    content = read_regular(file, "the questions of a reader study (YAML)", MOST_BYTES)
     try:
         return StudyPlan.model_validate(yaml.safe_load(content.decode()) or {})
     except ValidationError as error:

@@ -1,4 +1,7 @@
-"""``verify --against``: who holds the real cohort compares a bundle with it again, as the release did.
+"""``verify --against``: who holds the real cohort compares a bundle with it again, as the release did or more strictly.
+
+A bundle's policy says from where an image counts as a real one. In a forged bundle the policy is the forger's: the
+default one's limits count where they are stricter.
 
 **Checked** in tests/release/test_against.py.
 """
@@ -11,7 +14,7 @@ from understudy.core.errors import UnderstudyError
 from understudy.data.seal import content_id, key_at_hand
 from understudy.release.disclosure import Comparison, compare_with_real
 from understudy.release.evidence import EvidenceSet, open_real
-from understudy.release.policy import RealCheck
+from understudy.release.policy import RealCheck, read_policy
 from understudy.release.recompute import TOLERANCE, refuse_other_numbers, released_rows
 
 
@@ -35,7 +38,7 @@ def compare_again(
     original.verify()
     key = key_at_hand(None, bundle)
     checked = original.id in [content_id(original, one) for one in (None, key)]
-    found = compare_with_real(bundle, forms, original, rule)
+    found = compare_with_real(bundle, forms, original, _stricter(rule, read_policy().policy.real_check))
     if told is not None and not _agree(found, told):
         raise UnderstudyError(
             f"the bundle says that its highest correlations with {told.real_cases:,} real cases are {told.highest_r} "
@@ -49,6 +52,12 @@ def compare_again(
         f"{found.files:,} files; highest correlation {found.highest_r:.3f}; {n} numbers of the evidence measured again."
         + ("" if checked else " The id of the real cohort was not checked, for want of its key.")
     )
+
+
+def _stricter(one: RealCheck, other: RealCheck) -> RealCheck:
+    """Return the stricter limits of two rules."""
+    limits = ("near", "drawn", "label_voxels")
+    return one.model_copy(update={name: min(getattr(one, name), getattr(other, name)) for name in limits})
 
 
 def _agree(found: Comparison, told: Comparison) -> bool:

@@ -23,12 +23,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from understudy.core.documents import mistakes
 from understudy.core.errors import UsageError
+from understudy.core.regular_file import read_regular
 
 Take = Literal["value", "low", "high", "n"]
 LabelSource = Literal["patient", "edited patient", "sampled", "predicted"]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1)]
 NAMES = ("default", "open", "research-agreement", "internal")  # shipped, the default first
+MOST_BYTES = 2**20  # of a policy
 Sentence = Field(min_length=20)  # why: a sentence, not a word
 
 
@@ -171,7 +173,7 @@ def read_policy(file: Path | None = None) -> PolicyFile:
         raise UsageError(
             f"a policy was expected at {file}, and there is no file: name one, or {', '.join(NAMES)} of those shipped"
         )
-    content = source.read_bytes()
+    content = read_regular(source, "a policy", MOST_BYTES) if isinstance(source, Path) else source.read_bytes()
     try:
         return PolicyFile(Policy.model_validate(yaml.safe_load(content.decode())), content)
     except ValidationError as error:

@@ -47,6 +47,19 @@ def foreign_files(manifest: Manifest) -> list[str]:
     return wrong
 
 
+def strange_files(manifest: Manifest, cohort: Cohort, known: EvidenceSet) -> list[str]:
+    """Return which files in the folders of forms and of evidence have names that a release of the cohort gives none."""
+    written = set[str]().union(*(FORMS[name].names(cohort) for name in manifest.formats))
+    folders = tuple(f"{FORMS[name].folder}/" for name in manifest.formats)
+    wrong = {name for name in manifest.files if name.startswith(folders)} ^ written
+    wrong |= {
+        f"evidence/{one.path.name}"
+        for one in known.folders
+        if not re.fullmatch(rf"{re.escape(one.section)}(-[2-9]|-[1-9][0-9]+)?", one.path.name)
+    }
+    return [f"{name} is nothing that a release of these cases writes, or is missing" for name in sorted(wrong)]
+
+
 def differences(
     bundle: Path, cohort: Cohort, known: EvidenceSet, limits: PolicyFile, gate: GateFile
 ) -> tuple[list[str], bool]:

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import indent
 
 from understudy.core.cohort import Cohort
 from understudy.core.encoding import Channel
@@ -19,43 +20,6 @@ from understudy.release.formats import FORMS
 
 LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}|https://[A-Za-z0-9./_~%?=&#+:-]{1,200}")
 NOT_STATED = "not stated: ask who released it before you use or share it"
-CASES = """
-    import understudy as us
-    cases = us.load_bundle("BUNDLE")
-    cases[0]
-"""
-ARRAYS = """
-PyTorch:
-
-    import torch, understudy as us
-    cases = us.load_bundle("BUNDLE")
-    loader = torch.utils.data.DataLoader(cases, batch_size=8, shuffle=True)
-    for batch in loader:
-        batch["image"], batch["label"]
-"""
-MONAI = """
-MONAI, from the files:
-
-    import monai, understudy as us
-    cases = us.load_bundle("BUNDLE").files()
-    load = monai.transforms.LoadImaged(["image", "label"], ensure_channel_first=True)
-    data = monai.data.Dataset(cases, load)
-"""
-TORCHIO = """
-TorchIO, from the files:
-
-    import torchio as tio, understudy as us
-    cases = us.load_bundle("BUNDLE").files()
-    subjects = [tio.Subject(image=tio.ScalarImage(c["image"]), label=tio.LabelMap(c["label"])) for c in cases]
-    data = tio.SubjectsDataset(subjects)
-"""
-NUMPY = """
-NumPy alone:
-
-    import numpy as np
-    images = np.load("BUNDLE/cohort/images.npy", mmap_mode="r")
-    labels = np.load("BUNDLE/cohort/labels.npy", mmap_mode="r")
-"""
 GENERATOR = """
 Further cases, drawn by the generator (PyTorch; a seed gives the same cases again; nothing was measured of them):
 
@@ -132,12 +96,16 @@ def readme(released: Cohort, forms: Sequence[str], licence: str, weights: bool =
         "- `card.md`, `evidence/`, `report/`: what was measured. `manifest.json`: the hash of every file",
         "- `croissant.json`: this data set described for search engines and libraries",
         "",
-        "`understudy verify BUNDLE` checks that nothing was changed. All forms hold the same cases.",
+        "`understudy verify BUNDLE --key PUBLIC.pub`, with the public key of who released it, checks that nothing was "
+        "changed; without a key it checks only that all fits together. All forms hold the same cases.",
         "",
         *_facts(released),
         "",
         "## Load it",
-        (_code(released, forms) + (GENERATOR if weights else "")).rstrip(),
+        "",
+        "Ask who released this for the wheel of understudy: what has its name on PyPI is another project.",
+        *(f"\n{title}:\n\n{indent(code, ' ' * 4).rstrip()}" for title, code in examples(released, forms).items()),
+        *([GENERATOR.rstrip()] if weights else []),
         "",
     ]
     return "\n".join(lines)
@@ -158,9 +126,44 @@ def _channels(released: Cohort) -> Sequence[Channel]:
     return released.encoding.channels
 
 
-def _code(released: Cohort, forms: Sequence[str]) -> str:
-    """The examples that run on this bundle."""
-    both = released.images is not None and released.labels is not None
+def examples(released: Cohort, forms: Sequence[str]) -> dict[str, str]:
+    """Return code that runs on a bundle, at most five lines for each library, by what stands above it."""
+    there = {"image": released.images is not None, "label": released.labels is not None}
+    keys = [key for key, held in there.items() if held] + ["classes"] * bool(released.classes)
+    pictures = [key for key, held in there.items() if held]
+    named = ", ".join(f'"{key}"' for key in pictures)
     files = any(FORMS[form].files(Path(), [one.name for one in _channels(released)], 0) for form in forms)
-    arrays = NUMPY if both and "folder" in forms else ""
-    return (ARRAYS if both else CASES) + (MONAI + TORCHIO if both and files else "") + arrays
+    cases = f'cases = us.load_bundle("BUNDLE"){".files()" if files else ""}'
+    whence = "from the files" if files else "from the arrays"
+    load = f"LoadImaged([{named}], ensure_channel_first=True)" if files else f"ToTensord([{named}])"
+    axes = "(0, 2, 1)[..., None]" if len(released.size) == 2 else "(0, 3, 2, 1)"  # TorchIO has (C, W, H, D)
+    kinds = {"image": "ScalarImage", "label": "LabelMap"}
+    given = {key: f'c["{key}"]' if files else f'tensor=c["{key}"].transpose{axes}' for key in pictures}
+    subject = ", ".join(f"{key}=tio.{kinds[key]}({given[key]})" for key in pictures)
+    arrays = [f'{key}s = np.load("BUNDLE/cohort/{key}s.npy", mmap_mode="r")' for key in pictures]
+    stacked = [f'{key}s = np.stack([case["{key}"] for case in cases])' for key in pictures]
+    lines = {
+        "PyTorch": [
+            "import torch, understudy as us",
+            'cases = us.load_bundle("BUNDLE")',
+            "loader = torch.utils.data.DataLoader(cases, batch_size=8, shuffle=True)",
+            "for batch in loader:",
+            "    " + ", ".join(f'batch["{key}"]' for key in keys),
+        ],
+        f"MONAI, {whence}": [
+            "import monai, understudy as us",
+            cases,
+            f"load = monai.transforms.{load}",
+            "data = monai.data.Dataset(cases, load)",
+        ],
+        f"TorchIO, {whence}": [
+            "import torchio as tio, understudy as us",
+            cases,
+            f"subjects = [tio.Subject({subject}) for c in cases]",
+            "data = tio.SubjectsDataset(subjects)",
+        ],
+        "NumPy alone": ["import numpy as np", *arrays]
+        if "folder" in forms
+        else ["import numpy as np, understudy as us", 'cases = us.load_bundle("BUNDLE")', *stacked],
+    }
+    return {title: "".join(f"{line}\n" for line in code) for title, code in lines.items()}

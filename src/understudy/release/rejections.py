@@ -9,14 +9,16 @@ data that decision depends on. Evidence about another cohort is refused.
 import csv
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from understudy.core.cohort import Cohort
-from understudy.core.documents import STRICT, read_document
+from understudy.core.documents import STRICT, mistakes, read_document
 from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.regular_file import read_regular
 from understudy.core.result import Result, read_results
 from understudy.data.pseudonym import PUBLIC_KEY
 from understudy.data.seal import sealed_by
@@ -94,8 +96,11 @@ class CaseEvidence:
                 f"{file} is missing: screening needs the whole folder that `understudy evaluate {self.kind}` wrote, "
                 "with its internal part"
             )
-        with file.open(newline="") as handle:
-            rows = [row for row in csv.DictReader(handle) if row.get("synthetic_cohort") == cohort.id]
+        try:
+            table = csv.DictReader(StringIO(read_regular(file, "a table").decode(), newline=""))
+            rows = [row for row in table if row.get("synthetic_cohort") == cohort.id]
+        except (UsageError, ValueError, csv.Error) as error:
+            raise UnderstudyError(f"{file} is no table in UTF-8 ({mistakes(error)}): evaluate again") from error
         cases = [row.get("synthetic_case") for row in rows]
         if sorted(map(str, cases)) != sorted(cohort.column("case_id").tolist()):
             raise UnderstudyError(

@@ -21,17 +21,18 @@ from understudy.core.cohort import Cohort, file_hash
 from understudy.core.documents import mistakes, parsed, read_document
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import code_version
-from understudy.core.regular_file import open_regular
+from understudy.core.regular_file import read_regular
 from understudy.core.result import Result
 from understudy.data.seal import key_at_hand, sealing_key
 from understudy.release.against import compare_again
 from understudy.release.bundle import BEFORE, MANIFEST, SCHEMA, GateFile, KnownFacts, Manifest, walk
 from understudy.release.evidence import EvidenceSet, before_screening
 from understudy.release.formats import FORMS
+from understudy.release.formats.folder import FOLDER
 from understudy.release.gate import all_checks
 from understudy.release.package import known_forms, refuse_changed
 from understudy.release.policy import PolicyFile, read_policy
-from understudy.release.rebuild import differences, foreign_files
+from understudy.release.rebuild import differences, foreign_files, strange_files
 from understudy.release.screening_log import matchers_used, screenings
 from understudy.release.signature import SIGNATURE, SIGNATURE_BYTES, is_signed_by, read_public_key
 from understudy.release.weights import FRESH, weights_disagreements
@@ -72,8 +73,9 @@ def verify_bundle(bundle: Path, key: Path | None = None, against: Path | None = 
     _refuse("files", _wrong_files(bundle, manifest))
     with _as_refusals("content", requests=False):
         opened = _open(bundle, manifest)
+        _refuse("files", strange_files(manifest, opened.cohorts[0], opened.known))
         _refuse("content", _disagreements(opened))
-        made = _rebuilt(bundle, opened)
+        made = _rebuilt(bundle, opened, public)
     failed = [check.what for check in opened.gate.checks if not check.holds]
     if manifest.override is not None or failed:
         raise UnderstudyError(
@@ -220,7 +222,7 @@ def _counts_fit(cohort: Cohort, facts: list[Result]) -> bool:
     return bool(each) and max(known, default=0) <= subjects <= sum(known) + 4 * (len(each) - len(known))
 
 
-def _rebuilt(bundle: Path, opened: _Opened) -> str:
+def _rebuilt(bundle: Path, opened: _Opened, public: str | None) -> str:
     """Build again what can be, and say what was, and what is believed."""
     numbers = sum(len(one.results) for one in opened.known.folders)
     made_with, here = opened.manifest.provenance.understudy, code_version()
@@ -228,6 +230,9 @@ def _rebuilt(bundle: Path, opened: _Opened) -> str:
         f"Not computed again, for want of the real cohort and of networks: {numbers:,} numbers in evidence/, and the "
         "seals of the evidence."
     )
+    others = [name for name in opened.manifest.formats if FORMS[name].folder != FOLDER]
+    if others and public is None:
+        believed += f" In {', '.join(others)} headers, tags and descriptions beside the pixels were not looked at."
     again = "Computed again: hashes, id and counts of the cohort, and every limit from the numbers in the bundle"
     if made_with != here:
         return (
@@ -293,7 +298,6 @@ def _bytes(bundle: Path, name: str) -> bytes:
     if (bundle / name).is_symlink():
         raise UnderstudyError(f"{bundle / name} is a link, and a bundle holds none: {AGAIN}")
     try:
-        with open_regular(bundle / name, "a part of a bundle") as handle:
-            return handle.read()
+        return read_regular(bundle / name, "a part of a bundle")
     except UsageError as error:
         raise UnderstudyError(f"{error}: {AGAIN}") from error

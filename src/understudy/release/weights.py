@@ -29,7 +29,7 @@ from understudy.core.documents import STRICT, read_document
 from understudy.core.encoding import EncodingRecord
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import ProvenanceRecord
-from understudy.core.regular_file import open_regular
+from understudy.core.regular_file import read_regular
 from understudy.release.screening_log import screenings
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ FOLDER = "weights"
 TENSORS, RECORD = f"{FOLDER}/generator.safetensors", f"{FOLDER}/generator.json"
 FILES = (TENSORS, RECORD)
 FRESH = "fresh-samples"  # a folder of evidence
+MOST_BYTES = 2**34  # of weights: 4 thousand million of float32
 DIGITS = 16  # of the SHA-256 by which evidence names weights
 NAME = re.compile(r"(ema|scale)(\.[A-Za-z0-9_]{1,80}){1,20}")  # of a tensor: of the averaged network, or of its scale
 PIECE, OVERLAP = 2**18, 256  # numbers of a tensor that are searched at once
@@ -156,8 +157,7 @@ def read_weights(bundle: Path) -> "tuple[GeneratorRecord, dict[str, Tensor]]":
         raise UsageError(f"{bundle} holds no weights of a generator: its cases are all that was released")
     record = read_document(bundle / RECORD, GeneratorRecord, "the record of a released generator", ADVICE)
     try:
-        with open_regular(bundle / TENSORS, "a weights file") as handle:
-            tensors = load(handle.read())
+        tensors = load(read_regular(bundle / TENSORS, "a weights file", MOST_BYTES))
         with safe_open(bundle / TENSORS, framework="pt") as opened:
             beside = opened.metadata()
     except (SafetensorError, OSError, UsageError, ValueError) as error:

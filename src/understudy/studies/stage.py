@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from understudy.core.errors import UsageError
+
 MARKERS = {  # the file that lies in a complete output, by verb: written last, or with the folder
     "import": "cohort.json",
     "edit": "cohort.json",
@@ -77,3 +79,37 @@ def depths(stages: Sequence[Stage]) -> dict[str, int]:
     for stage in stages:
         found[stage.name] = 1 + max((found[name] for name in stage.inputs), default=-1)
     return found
+
+
+def chosen(stages: Sequence[Stage], only: Sequence[str]) -> list[Stage]:
+    """Return the stages that ``only`` names, and those whose outputs they read; all where it names none.
+
+    Args:
+        stages: of a study, inputs first.
+        only: ``fold=1``, a value of a loop, or ``utility``, an entry of the YAML or one stage's name. Of one loop, and
+            of names, any will do; of several loops, and beside names, all must hold.
+
+    Raises:
+        UsageError: the study has no such name or value, or no stage for which all hold.
+    """
+    values: dict[str, set[str]] = {}
+    names: set[str] = set()
+    for text in only:
+        loop, equals, value = text.partition("=")
+        known = {v for s in stages for name, v in s.loops.items() if name == loop} if equals else _names(stages)
+        if (value if equals else loop) not in known:
+            entries = sorted({stage.template for stage in stages})
+            raise UsageError(f"--only {text} is nothing of this study: a loop's value, or one of {', '.join(entries)}")
+        (values.setdefault(loop, set()) if equals else names).add(value if equals else loop)
+    found = [s for s in stages if not names or names & {s.name, s.template}]
+    found = [s for s in found if all(s.loops.get(loop) in wanted for loop, wanted in values.items())]
+    if not found:
+        raise UsageError(f"no stage is all of --only {' --only '.join(only)}: ask for less")
+    needed = {stage.name for stage in found}
+    for stage in reversed(stages):  # readers before what they read
+        needed |= set(stage.inputs) if stage.name in needed else set()
+    return [stage for stage in stages if stage.name in needed]
+
+
+def _names(stages: Sequence[Stage]) -> set[str]:
+    return {name for stage in stages for name in (stage.name, stage.template)}

@@ -130,6 +130,10 @@ def test_another_classifier_or_another_name_is_refused(
     table.write_text(before.replace("progan,ProGAN", "progan,GAN"))
     with pytest.raises(UnderstudyError, match="its table of image metrics names diffusion, progan"):
         join(folders, CorrelationConfig())
+    for content in (b"\xff", b"cohort\n1\n", before.encode().replace(b"50", b"many"), b"x" * 200_000):
+        table.write_bytes(content)
+        with pytest.raises(UnderstudyError, match="fidelity.csv is no table of cohorts and generators: evaluate again"):
+            join(folders, CorrelationConfig())
     table.write_text(before)
     results.write_text(results.read_text().replace('"real": "real"', '"real": "real", "classifier": "abc"'))
     with pytest.raises(UnderstudyError, match="the classifier of .*f is abc, and that of .*g is None"):

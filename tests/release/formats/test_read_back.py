@@ -54,8 +54,15 @@ def test_each_damage_is_told_in_a_sentence(bundle: Path) -> None:
 def test_types_and_ranges(cases: Cases) -> None:
     for dtype, kept in (("uint8", "uint8"), ("int8", "int16"), ("int32", "float32"), ("float16", "float32")):
         assert stored_type(cases(f"as-{dtype}", dtype=dtype, bounds=(0, 100)), "nifti") == kept
-    with pytest.raises(UsageError, match="--format nifti holds images as float32, and values of .*float64"):
+    with pytest.raises(UsageError, match="--format nifti holds finite numbers as float32, and values of .*float64"):
         stored_type(cases("exact", dtype="float64", bounds=(0, 1)), "nifti")
+    endless = cases("endless", dtype="float32")
+    assert endless.images is not None
+    images = np.load(endless.path / "images.npy")
+    images[2, 0, 3, 3] = np.inf
+    np.save(endless.path / "images.npy", images)
+    with pytest.raises(UsageError, match="values of endless, float32, are none or would change: choose --format"):
+        stored_type(Cohort.open(endless.path), "nifti")
     assert whole_range(cases("signed", dtype="int16", bounds=(-7, 7))) == (-7, 7)
     assert whole_range(cases("fractions", dtype="float32", bounds=(0, 1))) is None
     assert whole_range(cases("none", channels=())) == (0, 0)

@@ -11,11 +11,13 @@ import csv
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from understudy.core.cohort import file_hash
 from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.regular_file import read_regular
 from understudy.core.result import SCORES, Result, read_results
 from understudy.evaluation.correlation.config import CorrelationConfig
 from understudy.evaluation.guard import numbered
@@ -141,19 +143,23 @@ def _fidelity(folder: _Folder) -> Iterator[tuple[str, _Fidelity]]:
     file = folder.path / "tables" / "fidelity.csv"
     if not file.is_file():
         raise UnderstudyError(f"{folder.path} compares no images, and fidelity metrics are of images: leave it out")
-    with file.open(newline="") as handle:
-        rows = {row["cohort"]: row for row in csv.DictReader(handle)}
-    generators = [row["generator"] for row in rows.values()]
+    try:
+        table = csv.DictReader(StringIO(read_regular(file, "a table").decode(), newline=""))
+        rows = {row["cohort"]: row for row in table}
+        generators = [row["generator"] or "" for row in rows.values()]
+        counts = [int(row["n_synthetic"]) for row in rows.values()]
+    except (UsageError, LookupError, TypeError, ValueError, csv.Error) as error:
+        raise UnderstudyError(f"{file} is no table of cohorts and generators: evaluate again") from error
     if len(rows) != len(folder.ids) or list(rows) != numbered(generators):
         raise UnderstudyError(
             f"{folder.path} measured {len(folder.ids)} cohorts, and its table of image metrics names "
             f"{', '.join(rows)}: evaluate cohorts without images apart"
         )
-    for cohort, ending, row in zip(folder.ids, _endings(generators), rows.values(), strict=True):
+    for cohort, ending, generator, n in zip(folder.ids, _endings(generators), generators, counts, strict=True):
         prefix = f"fidelity{ending}."
         numbers = {n.removeprefix(prefix): r for n, r in folder.results.items() if n.startswith(prefix) and r.better}
         metrics = {name: result for name, result in numbers.items() if name.rpartition(".")[2] not in BESIDE}
-        yield cohort, _Fidelity(row["generator"], int(row["n_synthetic"]), metrics)
+        yield cohort, _Fidelity(generator, n, metrics)
 
 
 def _scores(folder: _Folder, measured: Mapping[str, _Fidelity], arm: str, score: str) -> Iterator[tuple[str, Result]]:

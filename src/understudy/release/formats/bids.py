@@ -18,11 +18,20 @@ from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
 from understudy.core.provenance import code_version
 from understudy.release.formats.nifti import ENDING, write_volumes
-from understudy.release.formats.read_back import CaseFiles, read_files, stored_type, write_description
+from understudy.release.formats.read_back import (
+    DESCRIPTION,
+    CaseFiles,
+    case_names,
+    read_files,
+    stored_type,
+    write_description,
+)
 
 VERSION = "1.11.1"
 DESCRIBED = "sourcedata"
 LABELS = "derivatives/labels"
+RAW = ("README.md", "dataset_description.json", "participants.tsv", "participants.json")
+OF_LABELS = (f"{LABELS}/dataset_description.json", f"{LABELS}/desc-labels_dseg.tsv")
 MR = {"MR", "MRI"}
 SUFFIXES = {  # of a channel's name in small letters
     **dict.fromkeys(("t1", "t1w", "t1n"), "T1w"),
@@ -80,6 +89,11 @@ class BidsForm:
             _write_json(folder / LABELS / "dataset_description.json", _description("derivative"))
             rows = "".join(f"{k}\t{' '.join(name.split())}\n" for k, name in enumerate(cohort.scheme.names))
             (folder / LABELS / "desc-labels_dseg.tsv").write_text("index\tname\n" + rows)
+
+    def names(self, cohort: Cohort) -> set[str]:
+        """Return the names of the files that are written."""
+        beside = {*(f"{DESCRIBED}/{name}" for name in DESCRIPTION), *RAW, *(OF_LABELS if cohort.scheme else ())}
+        return case_names(self.files, cohort) | {f"{self.folder}/{name}" for name in beside}
 
     def files(self, bundle: Path, channels: Sequence[str], i: int) -> CaseFiles:
         """Return the files of case i."""

@@ -13,6 +13,7 @@ benchmarks/clients (docs/clients.md).
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,16 @@ from understudy.data.dicom.segment_frames import frames_of, kind_of, stored_fram
 from understudy.data.formats import image as read_image
 from understudy.release.formats.dicom_instance import SyntheticSlice, instance, uid
 from understudy.release.formats.dicom_seg import highdicom, segmentation
-from understudy.release.formats.read_back import CaseFiles, case_name, read_back, whole_range, write_description
+from understudy.release.formats.read_back import (
+    DESCRIPTION,
+    TABLE,
+    CaseFiles,
+    case_name,
+    read_back,
+    whole_range,
+    write_description,
+    write_table,
+)
 
 SHORTEST, LONGEST = -(2**15), 2**16 - 1
 SEG = "labels.dcm"
@@ -39,7 +49,7 @@ class DicomForm:
     table = "dicom/cases.csv"
     pictures = "dicom/**/*.dcm"
     media_type = "application/dicom"
-    holds = "DICOM, a study a case, a series a channel; `labels.dcm` is a SEG"
+    holds = "DICOM, a study a case, a series a channel; `labels.dcm` is a SEG; `table.csv`"
 
     def refuse(self, cohort: Cohort) -> None:
         """Refuse label maps alone, values that 16 bits do not hold, and a missing package."""
@@ -53,9 +63,10 @@ class DicomForm:
         _bits(cohort)
 
     def write(self, bundle: Path, cohort: Cohort) -> None:
-        """Write a study a case."""
+        """Write a study a case, and the table, which names them by their UID."""
         folder, bits = bundle / self.folder, _bits(cohort)
         write_description(cohort, folder)
+        write_table(cohort, folder, "StudyInstanceUID", [uid(cohort.id, "study", i) for i in range(len(cohort))])
         for i in range(len(cohort)):
             drawn_on = []
             for c in range(cohort.encoding.image_channels):
@@ -67,6 +78,14 @@ class DicomForm:
                     drawn_on += [dataset] if c == 0 else []
             if cohort.scheme is not None and len(cohort.scheme) > 1:
                 segmentation(cohort, i, drawn_on).save_as(folder / case_name(i) / SEG, enforce_file_format=True)
+
+    def names(self, cohort: Cohort) -> set[str]:
+        """Return the names of the files that are written."""
+        instances = product(range(cohort.encoding.image_channels), range(_slices(cohort.size)))
+        of_case = {f"series-{c}/{d + 1:06d}.dcm" for c, d in instances}
+        of_case |= {SEG} if cohort.scheme is not None and len(cohort.scheme) > 1 else set()
+        cases = {f"{case_name(i)}/{name}" for i in range(len(cohort)) for name in of_case}
+        return {f"{self.folder}/{name}" for name in (*DESCRIPTION, TABLE, *cases)}
 
     def files(self, bundle: Path, channels: Sequence[str], i: int) -> CaseFiles | None:
         """Return None: a case is a study of many files."""

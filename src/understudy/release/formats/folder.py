@@ -35,6 +35,11 @@ class FolderForm:
             if (cohort.path / name).is_file():
                 _link_or_copy(cohort.path / name, bundle / FOLDER / name)
 
+    def names(self, cohort: Cohort) -> set[str]:
+        """Return the names of the files that are written."""
+        given = {"images.npy": cohort.images is not None, "labels.npy": cohort.labels is not None}
+        return {f"{FOLDER}/{name}" for name in FILES if given.get(name, True)}
+
     def files(self, bundle: Path, channels: Sequence[str], i: int) -> CaseFiles | None:
         """Return None: all cases share two files."""
         return None

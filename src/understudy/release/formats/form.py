@@ -28,6 +28,9 @@ class Form(Protocol):
     def write(self, bundle: Path, cohort: Cohort) -> None:
         """Write the de-identified cohort into the folder of a bundle."""
 
+    def names(self, cohort: Cohort) -> set[str]:
+        """Return the names, below the bundle, of all files that :meth:`write` makes of a cohort."""
+
     def files(self, bundle: Path, channels: Sequence[str], i: int) -> CaseFiles | None:
         """Return the files of case i, of channels with these names; None where a case has none of its own."""
 

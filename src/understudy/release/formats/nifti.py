@@ -8,7 +8,6 @@ bytes.
 (docs/clients.md).
 """
 
-import csv
 import gzip
 from collections.abc import Sequence
 from functools import partial
@@ -20,16 +19,19 @@ import numpy as np
 from understudy.core.cohort import Cohort
 from understudy.release.formats.form import Form
 from understudy.release.formats.read_back import (
+    DESCRIPTION,
+    TABLE,
     CaseFiles,
-    case_name,
+    case_names,
+    first_files,
     numbered_files,
     read_files,
     stored_type,
     write_description,
+    write_table,
 )
 
 ENDING = ".nii.gz"
-TABLE = "table.csv"
 
 
 class NiftiForm:
@@ -49,8 +51,12 @@ class NiftiForm:
     def write(self, bundle: Path, cohort: Cohort) -> None:
         """Write images, label maps and the table."""
         write_description(cohort, bundle / self.folder)
-        write_table(cohort, bundle / self.folder, ENDING)
+        write_table(cohort, bundle / self.folder, "file", first_files(cohort, ENDING))
         write_volumes(self, bundle, cohort)
+
+    def names(self, cohort: Cohort) -> set[str]:
+        """Return the names of the files that are written."""
+        return case_names(self.files, cohort) | {f"{self.folder}/{name}" for name in (*DESCRIPTION, TABLE)}
 
     def files(self, bundle: Path, channels: Sequence[str], i: int) -> CaseFiles:
         """Return the files of case i."""
@@ -90,17 +96,6 @@ def write_nifti(file: Path, array: np.ndarray, spacing: tuple[float, ...] | None
     volume.header["descrip"] = b"understudy: synthetic"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(gzip.compress(volume.to_bytes(), mtime=0))
-
-
-def write_table(cohort: Cohort, folder: Path, ending: str) -> None:
-    """Write the case table with the name of each case's first file below images, or below labels without images."""
-    first = "_0000" if cohort.images is not None else ""
-    with (folder / TABLE).open("w", newline="", encoding="utf-8") as handle:
-        rows = csv.writer(handle, lineterminator="\n")
-        rows.writerow(["file", "case_id", "subject_id", "spacing", *cohort.classes])
-        for i in range(len(cohort)):
-            told = [cohort.entry(name, i) for name in ("case_id", "subject_id", "spacing", *cohort.classes)]
-            rows.writerow([f"{case_name(i)}{first}{ending}", *told])
 
 
 FORM = NiftiForm()

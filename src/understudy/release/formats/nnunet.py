@@ -1,7 +1,7 @@
 """nnU-Net: ``nnunet/Dataset001_Synthetic`` with dataset.json, imagesTr and labelsTr, as its second version reads it.
 
 Files are those of nifti.py. All cases are training cases. Classes of cases have no place there: they stand in
-``nnunet/cases.csv``, beside the data set.
+``nnunet/table.csv``, beside the data set.
 **Source**: nnU-Net 2.8.1, documentation/dataset_format.md.
 **Checked** in tests/release/formats/test_nnunet.py; nnU-Net's own verify_dataset_integrity passes (docs/clients.md).
 """
@@ -15,7 +15,18 @@ from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
 from understudy.core.labels import BACKGROUND
 from understudy.release.formats.nifti import ENDING, write_volumes
-from understudy.release.formats.read_back import CaseFiles, numbered_files, read_files, stored_type, write_description
+from understudy.release.formats.read_back import (
+    DESCRIPTION,
+    TABLE,
+    CaseFiles,
+    case_names,
+    first_files,
+    numbered_files,
+    read_files,
+    stored_type,
+    write_description,
+    write_table,
+)
 
 DATASET = "Dataset001_Synthetic"
 IGNORED = "ignore"  # a class of this name is no class for nnU-Net
@@ -29,7 +40,7 @@ class NnunetForm:
     table = "nnunet/cases.csv"
     pictures = "nnunet/**/*.nii.gz"
     media_type = "application/gzip"
-    holds = "a raw data set for nnU-Net; classes of cases stand in `cases.csv`"
+    holds = "a raw data set for nnU-Net; classes of cases stand in `table.csv`"
 
     def refuse(self, cohort: Cohort) -> None:
         """Refuse a cohort without images or label maps, and a class with a name that means something else there."""
@@ -46,9 +57,10 @@ class NnunetForm:
         stored_type(cohort, "nnunet")
 
     def write(self, bundle: Path, cohort: Cohort) -> None:
-        """Write dataset.json, images and label maps."""
+        """Write dataset.json, images and label maps, and the table beside them."""
         folder = bundle / self.folder
         write_description(cohort, folder)
+        write_table(cohort, folder, "file", first_files(cohort, ENDING))
         (folder / DATASET).mkdir()
         assert cohort.scheme is not None
         described = {
@@ -61,6 +73,11 @@ class NnunetForm:
         }
         (folder / DATASET / "dataset.json").write_text(json.dumps(described, indent=1) + "\n")
         write_volumes(self, bundle, cohort)
+
+    def names(self, cohort: Cohort) -> set[str]:
+        """Return the names of the files that are written."""
+        beside = {f"{self.folder}/{name}" for name in (*DESCRIPTION, TABLE, f"{DATASET}/dataset.json")}
+        return case_names(self.files, cohort) | beside
 
     def files(self, bundle: Path, channels: Sequence[str], i: int) -> CaseFiles:
         """Return the files of case i."""

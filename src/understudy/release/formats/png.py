@@ -15,8 +15,18 @@ from PIL import Image
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
-from understudy.release.formats.nifti import write_table
-from understudy.release.formats.read_back import CaseFiles, numbered_files, read_files, whole_range, write_description
+from understudy.release.formats.read_back import (
+    DESCRIPTION,
+    TABLE,
+    CaseFiles,
+    case_names,
+    first_files,
+    numbered_files,
+    read_files,
+    whole_range,
+    write_description,
+    write_table,
+)
 
 ENDING = ".png"
 DEEP = 2**16 - 1
@@ -49,13 +59,17 @@ class PngForm:
         assert found is not None
         kept = np.uint8 if found[1] < 256 else np.uint16
         write_description(cohort, folder)
-        write_table(cohort, folder, ENDING)
+        write_table(cohort, folder, "file", first_files(cohort, ENDING))
         for i in range(len(cohort)):
             files = self.files(bundle, [channel.name for channel in cohort.encoding.channels], i)
             for file, channel in zip(files.images, () if cohort.images is None else cohort.images[i], strict=True):
                 _save(file, channel.astype(kept))
             if cohort.labels is not None:
                 _save(files.label, cohort.labels[i])
+
+    def names(self, cohort: Cohort) -> set[str]:
+        """Return the names of the files that are written."""
+        return case_names(self.files, cohort) | {f"{self.folder}/{name}" for name in (*DESCRIPTION, TABLE)}
 
     def files(self, bundle: Path, channels: Sequence[str], i: int) -> CaseFiles:
         """Return the files of case i."""

@@ -6,6 +6,7 @@ memory does not grow with the number of cases.
 **Checked** in tests/release/formats/test_read_back.py, and with every form in tests/release/test_formats.py.
 """
 
+import csv
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from understudy.data.formats import labels as read_labels
 from understudy.data.formats.decoded import storable
 
 DESCRIPTION = ("cohort.json", "cases.csv")
+TABLE = "table.csv"  # the case table as `understudy import` takes one, beside the files
 BLOCK = 64  # cases looked at at once
 ADVICE = "get the bundle again from who released it"
 
@@ -44,11 +46,36 @@ def numbered_files(images: Path, labels: Path, ending: str, channels: Sequence[s
     return CaseFiles([images / f"{name}_{c:04d}{ending}" for c in range(len(channels))], labels / f"{name}{ending}")
 
 
+def case_names(files: Callable[[Path, Sequence[str], int], CaseFiles], cohort: Cohort) -> set[str]:
+    """Return the names, below the bundle, of the files of all cases of a cohort, where a form has ``files`` of them."""
+    channels, names = [channel.name for channel in cohort.encoding.channels], set[str]()
+    for i in range(len(cohort)):
+        found = files(Path(), channels, i)
+        names |= {file.as_posix() for file in found.images}
+        names |= {found.label.as_posix()} if cohort.labels is not None else set()
+    return names
+
+
 def write_description(cohort: Cohort, folder: Path) -> None:
     """Copy what describes a cohort into a folder, which is made."""
     folder.mkdir(parents=True)
     for name in DESCRIPTION:
         shutil.copyfile(cohort.path / name, folder / name)
+
+
+def first_files(cohort: Cohort, ending: str) -> list[str]:
+    """Return the name of each case's first file below images, or below labels without images."""
+    first = "_0000" if cohort.images is not None else ""
+    return [f"{case_name(i)}{first}{ending}" for i in range(len(cohort))]
+
+
+def write_table(cohort: Cohort, folder: Path, column: str, names: Sequence[str]) -> None:
+    """Write the case table, each row with the name by which an import finds the case, in a column of its own."""
+    told = ("case_id", "subject_id", "spacing", *cohort.classes)
+    with (folder / TABLE).open("w", newline="", encoding="utf-8") as handle:
+        rows = csv.writer(handle, lineterminator="\n")
+        rows.writerow([column, *told])
+        rows.writerows([name, *(cohort.entry(one, i) for one in told)] for i, name in enumerate(names))
 
 
 def read_back(
@@ -132,11 +159,11 @@ def stored_type(cohort: Cohort, form: str) -> np.dtype:
     kept = np.dtype(storable(np.dtype(cohort.encoding.dtype)))
     for block in _blocks(cohort):
         with np.errstate(over="ignore"):
-            changed = not np.array_equal(block.astype(kept), block)
+            changed = not (np.isfinite(block).all() and np.array_equal(block.astype(kept), block))
         if changed:
             raise UsageError(
-                f"--format {form} holds images as {kept}, and values of {cohort.path.name}, {cohort.encoding.dtype}, "
-                "would change: choose --format folder"
+                f"--format {form} holds finite numbers as {kept}, and values of {cohort.path.name}, "
+                f"{cohort.encoding.dtype}, are none or would change: choose --format folder"
             )
     return kept
 

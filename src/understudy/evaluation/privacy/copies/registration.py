@@ -2,9 +2,9 @@
 
 Candidates are registered by an affine map that maximises Pearson's r (ECC), then deformed by smooth fields of cosines
 that a Gaussian prior keeps small, from coarse to fine: Gauss-Newton on the difference of the grey images, at 32 pixels
-a side, volumes at 16.
-Then r of their detail counts, without grain and slow shading, over the orders of the channels (of four and more: the
-first six).
+a side and then at 64, volumes at 16.
+Then r of their detail counts, at the last size and without slow shading, over the orders of the channels (of four and
+more: the first six). A stranger's image, deformed, fits coarsely as well as a copy does: fine detail tells them apart.
 Image coordinates run from -1 to 1 from edge to edge, x, the last axis, first, as in
 ``torch.nn.functional.grid_sample`` with ``align_corners=False``; strengths, shifts and widths are shares of the side.
 ``*S`` are the d sides of images (d = 2) or volumes (d = 3); all is the same for both but for the number of axes.
@@ -30,14 +30,13 @@ from torch import Tensor
 
 from understudy.nets.affine import affine_grid
 
-FINE = {2: 32, 3: 16}  # pixels a side, by dimensions
 ITERATIONS, DAMPING, MAX_STEP = 10, 1e-4, 0.15
 MAX_ORDERS = 6  # of channels that are tried: up to three channels
 SOFT = 0.04  # of the edge of the disc within which grey images are compared: corners turn out of sight
 MIN_FADE = 0.1  # cosines that are expected to be fainter, against the constant one, are left out
 PRIOR_WEIGHT = 1e-3
 ABOUT, SHOWS = 1 / 16, 0.25  # width around a pixel, and the local contrast there that counts as wholly shown
-DETAIL = 1 / 32, 1 / 8  # detail is the band between these two blurs
+DETAIL = {2: (0.0, 1 / 32), 3: (1 / 32, 1 / 8)}  # detail is the band between these two blurs, 0 for none
 FIELD_ITERATIONS, MAX_FIELD_STEP = 4, 0.1  # iterations a level
 
 
@@ -50,8 +49,13 @@ class Level:
     strength: float
 
 
-LEVELS = (Level(4 / 64, 8 / 64, 5 / 64), Level(2 / 64, 6 / 64, 3 / 64), Level(0, 5 / 64, 2 / 64))
-FINEST = {2: 3, 3: 2}  # how many levels, by dimensions
+LEVELS: dict[int, dict[int, tuple[Level, ...]]] = {  # by dimensions and pixels a side
+    2: {
+        32: (Level(4 / 64, 8 / 64, 5 / 64), Level(2 / 64, 6 / 64, 3 / 64), Level(0, 5 / 64, 2 / 64)),
+        64: (Level(0, 4 / 64, 1.5 / 64),),
+    },
+    3: {16: (Level(4 / 64, 8 / 64, 5 / 64), Level(2 / 64, 6 / 64, 3 / 64))},
+}
 
 
 def affine_maps(degrees: Tensor, zoom: Tensor, shift: Tensor, flip: bool = False) -> Tensor:
@@ -116,8 +120,9 @@ def _gaussian(n: int, sigma: float) -> Tensor:
 
 
 def detail(images: Tensor) -> Tensor:
-    """Return the band between two blurs (N, C, *S): no grain and no slow shading."""
-    return blur(images, DETAIL[0]) - blur(images, DETAIL[1])
+    """Return the band between two blurs (N, C, *S): no slow shading, and of volumes no grain."""
+    finest, coarsest = DETAIL[images.ndim - 2]
+    return (blur(images, finest) if finest else images) - blur(images, coarsest)
 
 
 def grey(images: Tensor, side: int) -> Tensor:
@@ -206,12 +211,17 @@ def channels_r(query: Tensor, target: Tensor) -> Tensor:
 
 def fit(queries: Tensor, targets: Tensor, start: Tensor) -> Tensor:
     """Register targets to their queries (P, C, *S), from affine maps ``start`` (P, d, d + 1) on; return r (P,) then."""
-    dims = queries.ndim - 2
-    query, target = grey(queries, FINE[dims]), grey(targets, FINE[dims])
-    begin = blur(query, LEVELS[0].blur / 2), blur(target, LEVELS[0].blur / 2)
-    grid = deform(query, target, ecc(*begin, start))
-    small, fitted = averaged(queries, FINE[dims]), sample(averaged(targets, FINE[dims]), grid)
-    inside = disc(FINE[dims], dims) * showing(fitted)
+    dims, grid = queries.ndim - 2, torch.empty(0)
+    for side, levels in LEVELS[dims].items():
+        query, target = grey(queries, side), grey(targets, side)
+        if len(grid):
+            grid = interpolated(grid.movedim(-1, 1), query.shape[2:]).movedim(1, -1)
+        else:
+            begin = [blur(one, levels[0].blur / 2) for one in (query, target)]
+            grid = affine_grid(ecc(begin[0], begin[1], start), query.shape[2:])
+        grid = deform(query, target, grid, levels)
+    small, fitted = averaged(queries, side), sample(averaged(targets, side), grid)
+    inside = disc(side, dims) * showing(fitted)
     return channels_r(detail(small) * inside, detail(fitted) * inside)
 
 
@@ -224,13 +234,12 @@ def showing(images: Tensor) -> Tensor:
     return (blur(images.abs().amax(1, keepdim=True), ABOUT) / SHOWS).clamp(0, 1)
 
 
-def deform(query: Tensor, target: Tensor, start: Tensor) -> Tensor:
+def deform(query: Tensor, target: Tensor, grid: Tensor, levels: Sequence[Level]) -> Tensor:
     """Return the grids (P, *S, d) at which targets (P, 1, *S) are read, so that they look like their queries.
 
-    Displacements are added to the affine maps ``start`` (P, d, d + 1), level by level.
+    Displacements are added to a ``grid``, level by level.
     """
-    grid = affine_grid(start, query.shape[2:])
-    for level in LEVELS[: FINEST[query.ndim - 2]]:
+    for level in levels:
         pair = (blur(query, level.blur), blur(target, level.blur)) if level.blur else (query, target)
         grid = _deform(*pair, grid, level)
     return grid
