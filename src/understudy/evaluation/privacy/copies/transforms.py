@@ -27,6 +27,7 @@ from understudy.evaluation.privacy.copies.registration import (
     random_warp,
 )
 
+ALONE = 0.25  # of images whose channels are learned in another order: one of them in the place of all
 Draw = torch.Generator
 Transform = Callable[[Tensor, Tensor, Draw], Tensor]  # images, others to blend with, randomness -> images
 
@@ -161,6 +162,18 @@ def _channels(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
     return torch.gather(x, 1, order.view(n, c, *[1] * (x.ndim - 2)).expand_as(x))
 
 
+def _channels_learned(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
+    """Put channels into any order; of a quarter of the images one takes the place of all.
+
+    Studies that lack contrasts and hold one of them several times are alike in that, and in no anatomy.
+    """
+    n, c = x.shape[:2]
+    order = torch.rand((n, c), generator=draw).argsort(1)
+    alone = torch.rand((n, 1), generator=draw) < ALONE
+    order = torch.where(alone, order[:, :1], order)
+    return torch.gather(x, 1, order.view(n, c, *[1] * (x.ndim - 2)).expand_as(x))
+
+
 def _warped(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
     return random_warp(x, 3 / 64, 6 / 64, draw)
 
@@ -235,7 +248,7 @@ TRANSFORMATIONS: dict[str, Transformation] = {
     "zoomed": Transformation("moved", _zoomed, _any_affine),
     "gamma": Transformation("intensity", _gamma_injected, _gamma_learned),
     "negative": Transformation("intensity", _negative),
-    "channels_swapped": Transformation("intensity", _channels, _channels),
+    "channels_swapped": Transformation("intensity", _channels, _channels_learned),
     "warped": Transformation("warped", _warped, _warp_learned),
     "warped_strong": Transformation("warped", _warped_strong, _warp_learned),
     "blended": Transformation("blended", _blended, _blend_learned),
