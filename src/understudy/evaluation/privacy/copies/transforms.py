@@ -153,25 +153,20 @@ def _negative(x: Tensor, _: Tensor, __: Draw) -> Tensor:
     return -x
 
 
-def _channels(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
-    """Put the channels of each image into another order, drawn at random."""
+def _channels(x: Tensor, _: Tensor, draw: Draw, alone: float = 0) -> Tensor:
+    """Put the channels of each image into another order at random; of a share of them one in the place of all."""
     n, c = x.shape[:2]
     order = torch.rand((n, c), generator=draw).argsort(1)
     still = (order == torch.arange(c)).all(1)
     order[still] = order[still].roll(1, 1)
+    if alone:
+        order = torch.where(torch.rand((n, 1), generator=draw) < alone, order[:, :1], order)
     return torch.gather(x, 1, order.view(n, c, *[1] * (x.ndim - 2)).expand_as(x))
 
 
-def _channels_learned(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
-    """Put channels into any order; of a quarter of the images one takes the place of all.
-
-    Studies that lack contrasts and hold one of them several times are alike in that, and in no anatomy.
-    """
-    n, c = x.shape[:2]
-    order = torch.rand((n, c), generator=draw).argsort(1)
-    alone = torch.rand((n, 1), generator=draw) < ALONE
-    order = torch.where(alone, order[:, :1], order)
-    return torch.gather(x, 1, order.view(n, c, *[1] * (x.ndim - 2)).expand_as(x))
+def _channels_learned(x: Tensor, others: Tensor, draw: Draw) -> Tensor:
+    """Studies that lack contrasts and hold one of them several times are alike in that, and in no anatomy."""
+    return _channels(x, others, draw, ALONE)
 
 
 def _warped(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
