@@ -57,6 +57,18 @@ def test_the_order_of_channels_never_stays(channels: int) -> None:
     assert len(found) == {2: 1, 3: 5, 4: 23}[channels]  # and every other order turns up
 
 
+def test_the_encoder_sees_one_channel_in_the_place_of_all() -> None:
+    images = torch.randn((4000, 3, 2, 2), generator=torch.Generator().manual_seed(0))
+    learn = TRANSFORMATIONS["channels_swapped"].augment
+    assert learn is not None
+    shown = learn(images, images, torch.Generator().manual_seed(1))
+    alone = (shown == shown[:, :1]).flatten(1).all(1)
+    assert 0.22 < alone.float().mean() < 0.28
+    first = images[:, :, 0, 0].sort(1).values
+    assert torch.equal(shown[~alone][:, :, 0, 0].sort(1).values, first[~alone])  # the others have all, in any order
+    assert (shown[alone][:, :1] == images[alone]).flatten(2).all(2).any(1).all()
+
+
 def test_one_channel_has_no_order() -> None:
     assert "channels_swapped" not in available(1)
     assert set(available(3)) == set(TRANSFORMATIONS)

@@ -27,6 +27,7 @@ from understudy.evaluation.privacy.copies.registration import (
     random_warp,
 )
 
+ALONE = 0.25  # of images whose channels are learned in another order: one of them in the place of all
 Draw = torch.Generator
 Transform = Callable[[Tensor, Tensor, Draw], Tensor]  # images, others to blend with, randomness -> images
 
@@ -152,13 +153,20 @@ def _negative(x: Tensor, _: Tensor, __: Draw) -> Tensor:
     return -x
 
 
-def _channels(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
-    """Put the channels of each image into another order, drawn at random."""
+def _channels(x: Tensor, _: Tensor, draw: Draw, alone: float = 0) -> Tensor:
+    """Put the channels of each image into another order at random; of a share of them one in the place of all."""
     n, c = x.shape[:2]
     order = torch.rand((n, c), generator=draw).argsort(1)
     still = (order == torch.arange(c)).all(1)
     order[still] = order[still].roll(1, 1)
+    if alone:
+        order = torch.where(torch.rand((n, 1), generator=draw) < alone, order[:, :1], order)
     return torch.gather(x, 1, order.view(n, c, *[1] * (x.ndim - 2)).expand_as(x))
+
+
+def _channels_learned(x: Tensor, others: Tensor, draw: Draw) -> Tensor:
+    """Studies that lack contrasts and hold one of them several times are alike in that, and in no anatomy."""
+    return _channels(x, others, draw, ALONE)
 
 
 def _warped(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
@@ -235,7 +243,7 @@ TRANSFORMATIONS: dict[str, Transformation] = {
     "zoomed": Transformation("moved", _zoomed, _any_affine),
     "gamma": Transformation("intensity", _gamma_injected, _gamma_learned),
     "negative": Transformation("intensity", _negative),
-    "channels_swapped": Transformation("intensity", _channels, _channels),
+    "channels_swapped": Transformation("intensity", _channels, _channels_learned),
     "warped": Transformation("warped", _warped, _warp_learned),
     "warped_strong": Transformation("warped", _warped_strong, _warp_learned),
     "blended": Transformation("blended", _blended, _blend_learned),
