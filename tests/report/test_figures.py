@@ -112,7 +112,7 @@ def test_points_have_intervals_in_both_directions() -> None:
     other = {"name": "b", "x": [0.9], "y": [0.9]}
     curve = {"x_label": "AUC", "y_label": "Dice", "series": [point, other]}
     wide = {**curve, "series": [{**point, "x_low": [0.3], "x_high": [0.8], "low": [0.4], "high": [0.7]}, other]}
-    assert [scatter_figure(one, svg).count(b'"LineCollection') for one in (curve, wide)] == [0, 2]
+    assert [scatter_figure(one, svg).count(b"stroke-width: 0.9") for one in (curve, wide)] == [0, 2]
     many = {**curve, "series": [{**point, "name": f"point {i}"} for i in range(9)]}
     assert pixels(scatter_figure(many)).shape[0] > pixels(scatter_figure(curve)).shape[0]
 
