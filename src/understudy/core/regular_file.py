@@ -7,7 +7,7 @@ One that is read as a whole has a bound: a file of a terabyte of holes takes no 
 
 import os
 import stat
-from io import BufferedReader
+from io import BufferedReader, StringIO
 from pathlib import Path
 
 from understudy.core.errors import UsageError
@@ -49,3 +49,8 @@ def read_regular(path: Path, wanted: str, most: int = MOST_BYTES) -> bytes:
     if size > most or len(content) > most:
         raise UsageError(f"{wanted} was expected at {path}, found more than {most:,} bytes")
     return content
+
+
+def csv_text(path: Path) -> StringIO:
+    """Return the text of a CSV table in UTF-8, as ``csv`` reads it; ValueError for what is no UTF-8."""
+    return StringIO(read_regular(path, "a table").decode(), newline="")

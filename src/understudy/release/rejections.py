@@ -9,7 +9,6 @@ data that decision depends on. Evidence about another cohort is refused.
 import csv
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from pydantic import BaseModel
 from understudy.core.cohort import Cohort
 from understudy.core.documents import STRICT, mistakes, read_document
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.core.regular_file import read_regular
+from understudy.core.regular_file import csv_text
 from understudy.core.result import Result, read_results
 from understudy.data.pseudonym import PUBLIC_KEY
 from understudy.data.seal import sealed_by
@@ -97,7 +96,7 @@ class CaseEvidence:
                 "with its internal part"
             )
         try:
-            table = csv.DictReader(StringIO(read_regular(file, "a table").decode(), newline=""))
+            table = csv.DictReader(csv_text(file))
             rows = [row for row in table if row.get("synthetic_cohort") == cohort.id]
         except (UsageError, ValueError, csv.Error) as error:
             raise UnderstudyError(f"{file} is no table in UTF-8 ({mistakes(error)}): evaluate again") from error

@@ -10,7 +10,6 @@ import hashlib
 import re
 import zlib
 from dataclasses import dataclass
-from io import StringIO
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +22,7 @@ from understudy.core.cohort import NPY_ERRORS, file_hash
 from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.documents import read_document
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.core.regular_file import open_regular, read_regular
+from understudy.core.regular_file import csv_text, open_regular
 from understudy.core.result import Result, read_results
 from understudy.data.seal import SEAL
 from understudy.report.chapters import place
@@ -206,7 +205,7 @@ def read_arrays(file: Path) -> dict[str, np.ndarray]:
 def read_table(file: Path) -> Table:
     """Read a CSV table; one that is empty, or whose rows differ in length, is an UnderstudyError."""
     try:
-        rows = [tuple(row) for row in csv.reader(StringIO(read_regular(file, "a table").decode(), newline=""))]
+        rows = [tuple(row) for row in csv.reader(csv_text(file))]
         if not rows or not rows[0] or any(len(row) != len(rows[0]) for row in rows):
             raise ValueError("rows of different length")
     except (OSError, UsageError, ValueError, csv.Error) as error:

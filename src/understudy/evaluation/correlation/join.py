@@ -11,13 +11,12 @@ import csv
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from understudy.core.cohort import file_hash
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.core.regular_file import read_regular
+from understudy.core.regular_file import csv_text
 from understudy.core.result import SCORES, Result, read_results
 from understudy.evaluation.correlation.config import CorrelationConfig
 from understudy.evaluation.guard import numbered
@@ -144,7 +143,7 @@ def _fidelity(folder: _Folder) -> Iterator[tuple[str, _Fidelity]]:
     if not file.is_file():
         raise UnderstudyError(f"{folder.path} compares no images, and fidelity metrics are of images: leave it out")
     try:
-        table = csv.DictReader(StringIO(read_regular(file, "a table").decode(), newline=""))
+        table = csv.DictReader(csv_text(file))
         rows = {row["cohort"]: row for row in table}
         generators = [row["generator"] or "" for row in rows.values()]
         counts = [int(row["n_synthetic"]) for row in rows.values()]

@@ -211,15 +211,15 @@ def channels_r(query: Tensor, target: Tensor) -> Tensor:
 
 def fit(queries: Tensor, targets: Tensor, start: Tensor) -> Tensor:
     """Register targets to their queries (P, C, *S), from affine maps ``start`` (P, d, d + 1) on; return r (P,) then."""
-    dims, grid = queries.ndim - 2, torch.empty(0)
+    dims = queries.ndim - 2
+    pairs = {side: (grey(queries, side), grey(targets, side)) for side in LEVELS[dims]}
+    side, levels = next(iter(LEVELS[dims].items()))
+    query, target = (blur(one, levels[0].blur / 2) for one in pairs[side])
+    grid = affine_grid(ecc(query, target, start), query.shape[2:])
     for side, levels in LEVELS[dims].items():
-        query, target = grey(queries, side), grey(targets, side)
-        if len(grid):
-            grid = interpolated(grid.movedim(-1, 1), query.shape[2:]).movedim(1, -1)
-        else:
-            begin = [blur(one, levels[0].blur / 2) for one in (query, target)]
-            grid = affine_grid(ecc(begin[0], begin[1], start), query.shape[2:])
-        grid = deform(query, target, grid, levels)
+        if grid.shape[1] != side:
+            grid = interpolated(grid.movedim(-1, 1), (side,) * dims).movedim(1, -1)
+        grid = deform(*pairs[side], grid, levels)
     small, fitted = averaged(queries, side), sample(averaged(targets, side), grid)
     inside = disc(side, dims) * showing(fitted)
     return channels_r(detail(small) * inside, detail(fitted) * inside)
