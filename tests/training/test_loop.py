@@ -1,6 +1,7 @@
 """The training loop with a toy method: counts, snapshots, resume, and what is refused."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,20 @@ def test_resumed_is_uninterrupted(tmp_path: Path) -> None:
     assert again.batches == [12, 16]
     assert torch.equal(again.x, whole.x)
     assert torch.equal(read_state(tmp_path / "run" / "snapshots" / "000000020")[0]["x"], whole.x)
+
+
+@pytest.mark.parametrize("stop", [12, 20])
+def test_what_killed_processes_left_is_gone(tmp_path: Path, stop: int) -> None:
+    checkpoints = tmp_path / "run" / "checkpoints"
+    with suppress(KeyboardInterrupt):
+        go(tmp_path / "run", Walk(stop=stop))
+    (tmp_path / "run" / "complete.json").unlink(missing_ok=True)
+    for left in ("000000004/scalars.json", ".000000016.partial/tensors.safetensors"):  # half removed, half written
+        (checkpoints / left).parent.mkdir()
+        (checkpoints / left).write_bytes(b"left")
+    (checkpoints / "2 (a copy)").mkdir()  # a user's: no checkpoint, and not ours to remove
+    go(tmp_path / "run", Walk())
+    assert sorted(p.name for p in checkpoints.iterdir()) == ["000000020", "2 (a copy)"]
 
 
 def test_a_loss_that_is_not_finite_stops_it(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ generator in tests/generators/test_contract.py and test_processes.py.
 import json
 import math
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -136,6 +137,8 @@ def train(
     with lock(run / ".lock", f"training {run}") if engine.rank == 0 else nullcontext():
         images_seen = _resume(method, run)
         _refuse_apart(engine, images_seen, run)
+        if engine.rank == 0:
+            _drop_others(run / "checkpoints", images_seen)
         log_file = run / "log.jsonl" if engine.rank == 0 else Path(os.devnull)
         with training_log(log_file, total, images_seen, quiet=engine.rank > 0) as log:
             logged = saved = time.monotonic()
@@ -211,8 +214,13 @@ def _resume(method: Trainable, run: Path) -> int:
 
 def _checkpoint(method: Trainable, run: Path, images_seen: int) -> None:
     write_state(run / "checkpoints" / f"{images_seen:09d}", *method.state())
-    for old in (run / "checkpoints").glob("[0-9]*"):
-        if int(old.name) != images_seen:
+    _drop_others(run / "checkpoints", images_seen)
+
+
+def _drop_others(checkpoints: Path, images_seen: int) -> None:
+    """Remove all checkpoints but one, and what killed processes had begun to write or to remove."""
+    for old in checkpoints.glob("*"):
+        if re.fullmatch(r"\d+|\.\d+\.partial", old.name) and old.name != f"{images_seen:09d}":
             shutil.rmtree(old)
 
 
