@@ -157,6 +157,7 @@ EVIDENCE = {
         *(Result(f"privacy.attack.{name}.p", 0.8) for name in MEMBERSHIP),
         Result("privacy.attack.attribute.ill.auc", 0.5, 0.44, 0.57),
         Result("privacy.attack.attribute.ill.risk", 0.02, -0.2, 0.25),
+        Result("privacy.attack.attribute.ill.advantage", 0.01, -0.1, 0.12),
         Result("privacy.attack.discriminator.auc", None, note="not measured: needs the generator"),
     ],
 }

@@ -60,7 +60,7 @@ def test_the_default_can_be_kept(bench: Any) -> None:
         ("further attacks, AUC", "attacks", Result(f"{ATTACK}.attribute.ill.auc", 0.5, 0.4, 0.71)),
         ("further attacks, residual risk", "attacks", Result(f"{ATTACK}.link_slices.risk", 0, 0, 0.301)),
         ("further attacks, residual risk", "attacks", Result(f"{ATTACK}.link_slices.risk", None, note="withheld: few")),
-        ("classes of patients, residual risk", "attacks", Result(f"{ATTACK}.attribute.ill.risk", 0, 0, 0.451)),
+        ("classes of patients, advantage", "attacks", Result(f"{ATTACK}.attribute.ill.advantage", 0, 0, 0.251)),
     ],
 )
 def test_a_number_on_the_wrong_side_fails_its_limit(bench: Any, limit: str, kind: str, result: Result) -> None:

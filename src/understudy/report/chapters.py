@@ -59,9 +59,9 @@ CHAPTERS = {
         "of a patient, tries to tell whether the patient was among the training patients (membership inference), to "
         "single the patient out, to link records, or to infer a class (attribute inference). Each attack is tried on "
         "members and, as its control group, on non-members: what works equally well on both tells nothing about "
-        "training patients. AUC 0.5 is guessing, 1 tells every member from every non-member; the residual risk is the "
-        "excess of success over the control group, as a share of what was left to gain. A patient counts once, however "
-        "many images there are.",
+        "training patients. AUC 0.5 is guessing, 1 tells every member from every non-member; the advantage is the "
+        "excess of success over the control group, the residual risk that as a share of what was left to gain. A "
+        "patient counts once, however many images there are.",
         "Evidence against named attacks only: finding a training image by comparing pixels and, where images of two "
         "dimensions were compared by all matchers, copies with the transformations of the audit, as far as it shows "
         "them found; and those in the table of attacks, with the knowledge that is named there.",

@@ -6,7 +6,16 @@ from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from understudy.core.errors import UnderstudyError
-from understudy.evaluation.privacy.attacks.risk import _resampled, above, area, measure, newcombe, residual_risk, wilson
+from understudy.evaluation.privacy.attacks.risk import (
+    _resampled,
+    above,
+    advantage,
+    area,
+    measure,
+    newcombe,
+    residual_risk,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 5), (5, 5), (3, 17), (40, 80)])
@@ -130,12 +139,33 @@ def test_low_rate_needs_a_hundred_non_members() -> None:
     assert found.low <= found.value <= found.high
 
 
+@pytest.mark.parametrize(
+    ("a", "m", "b", "n", "low", "high"),
+    [
+        (56, 70, 48, 80, 0.0524, 0.3339),
+        (9, 10, 3, 10, 0.1705, 0.8090),
+        (6, 7, 2, 7, 0.0582, 0.8062),
+        (5, 56, 0, 29, -0.0381, 0.1926),
+        (0, 10, 0, 20, -0.1611, 0.2775),
+        (0, 10, 0, 10, -0.2775, 0.2775),
+        (10, 10, 0, 20, 0.6791, 1),
+        (10, 10, 0, 10, 0.6075, 1),
+    ],
+)
+def test_the_advantage_is_newcombes_difference(a: int, m: int, b: int, n: int, low: float, high: float) -> None:
+    found = advantage(a / m, m, b / n, n)  # his table II, method 10
+    assert found.value == a / m - b / n
+    assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
+
+
 def test_success_of_its_own_is_used() -> None:
     won = np.array([1, 1, 0.5, 0.5]), np.array([0, 0.5])
     found = measure(np.arange(4.0), np.arange(2.0), 0, 10, won)
     assert (found.attack, found.control) == (0.75, 0.25)
     assert found.risk is not None
     assert found.risk.value == pytest.approx(2 / 3)
+    assert found.advantage is not None and found.advantage.value == 0.5
+    assert measure(np.arange(4.0), np.arange(2.0), 0, 10).advantage is None
 
 
 def test_same_seed_same_interval_and_nan_refused() -> None:

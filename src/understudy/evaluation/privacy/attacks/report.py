@@ -30,7 +30,7 @@ from understudy.evaluation.privacy.attacks.setup import (
 
 TABLE = (
     *("cohort", "attack", "question", "attacker_holds", "outcome", "auc", "auc_low", "auc_high"),
-    *("risk", "risk_low", "risk_high", "tpr", "tpr_low", "tpr_high"),
+    *("risk", "risk_low", "risk_high", "advantage", "advantage_low", "advantage_high", "tpr", "tpr_low", "tpr_high"),
     *("success_members", "success_non_members", "n_members", "n_non_members", "note"),
 )
 ROWS = ("synthetic_cohort", "attack", "subject", "member", "score", "success")
@@ -91,7 +91,7 @@ def _result_of(name: str, attack: Attack, scored: AttackScores, setup: AttackSet
 
 
 def attack_results(prefix: str, attacked: Sequence[AttackResult], seed: int) -> list[Result]:
-    """Return the public results: AUC, residual risk, p by Holm, and TPR at 1 % FPR where it can be said.
+    """Return the public results: AUC, residual risk, p by Holm; advantage and TPR at 1 % FPR where they can be said.
 
     The prefix is ``privacy.`` or ``privacy.NAME.``; the seed is that of the evaluation.
     """
@@ -112,6 +112,8 @@ def _results(name: str, one: AttackResult, seed: int) -> list[Result]:
     least = f"; TPR at 1 % FPR needs {MIN_FOR_TPR} non-members: the upper end of this interval is the bound"
     auc = f"0.5: guessing; {about}{'' if v.tpr else least}; {NOT_COVERED}"
     found: list[tuple[str, Interval | None, str]] = [("auc", v.auc, auc), ("risk", v.risk, _risk_note(one, v))]
+    if v.advantage:
+        found.append(("advantage", v.advantage, f"attack - control; {about}"))
     if v.tpr:
         found.append(("tpr", v.tpr, f"members found at 1 % false accusations; {about}"))
     return [Result(f"{name}.{word}", *three(x), "", "lower", n, seed, note) for word, x, note in found]
@@ -147,7 +149,7 @@ def _row(cohort: str, one: AttackResult) -> list[Any]:
     if one.performance is None:
         return [*told, one.why, *[None] * (len(TABLE) - len(told) - 2), ""]
     v = one.performance
-    numbers = [number for found in (v.auc, v.risk, v.tpr) for number in three(found)]
+    numbers = [number for found in (v.auc, v.risk, v.advantage, v.tpr) for number in three(found)]
     note = one.members.note if one.members else ""
     return [*told, outcome(v), *numbers, v.attack, v.control, v.members, v.non_members, note]
 

@@ -1,4 +1,4 @@
-"""How well an attack tells members from non-members: AUC and its p, TPR at 1 % FPR, and the residual risk.
+"""How well an attack tells members from non-members: AUC and its p, TPR at 1 % FPR, residual risk and advantage.
 
 **AUC**: the probability that a random member is scored above a random non-member, ties half; 0.5 is chance. Its
 interval comes from resampling whole subjects, members and non-members apart (the cluster bootstrap), and is widened to
@@ -13,13 +13,18 @@ which is then the control rate. The interval of such a risk is that of the risk 
 non-members lie above that threshold is drawn from the binomial distribution, and with it the threshold between two of
 them, or beyond all on an exponential tail. Rates are means over **subjects**: of a subject with several cases the share
 on which the attack succeeds counts, as a part of one trial, whose spread Wilson's interval can only overstate.
+**Advantage**: attack - control, where the attack has a success of its own. Where it succeeds on nearly all non-members,
+too, little is left to gain, and the residual risk, a share of that, cannot be measured with few subjects; this can.
 **Source**: Giomi, Boenisch, Wehmeyer, Tasnadi (Anonymeter, PoPETs 2023, arXiv 2211.10459); the interval from the two
 Wilson intervals by MOVER-R (Donner, Zou, Stat. Methods Med. Res. 21, 2012; Newcombe, Stat. Methods Med. Res. 25, 2016).
+Advantage: Yeom, Giacomelli, Fredrikson, Jha (CSF 2018, arXiv 1709.01604), definition 5; its interval from the same
+two by Newcombe (Stat. Med. 17, 1998, p. 873, method 10).
 **Differs**: there the rates are the centres of their Wilson intervals, errors are propagated to first order, and R is
 cut off at 0, and the threshold counts as known, which makes the interval short (``benchmarks/attack_risk.py``). Here R
 is of the plain rates and may be negative: centres are drawn towards one half, the more the smaller the group, which
 would make a small control group hide a risk.
-**Checked** in tests/evaluation/privacy/attacks/test_risk.py (scikit-learn; Anonymeter's formula; coverage).
+**Checked** in tests/evaluation/privacy/attacks/test_risk.py (scikit-learn; Anonymeter's formula; Newcombe's examples;
+coverage).
 """
 
 from dataclasses import dataclass
@@ -67,6 +72,15 @@ def residual_risk(attack: float, n_attack: int, control: float, n_control: int) 
     return Interval(1 - failed / spared, float(1 - high_ratio), float(1 - low_ratio))
 
 
+def advantage(attack: float, n_attack: int, control: float, n_control: int) -> Interval:
+    """Return attack - control, -1..1, with its 95 % interval; the rates are those of :func:`residual_risk`."""
+    l1, u1 = wilson(attack * n_attack, n_attack)
+    l2, u2 = wilson(control * n_control, n_control)
+    value = attack - control
+    low, high = np.hypot(attack - l1, u2 - control), np.hypot(u1 - attack, control - l2)
+    return Interval(value, float(value - low), float(value + high))
+
+
 @dataclass(frozen=True)
 class AttackPerformance:
     """How well one attack does."""
@@ -74,6 +88,7 @@ class AttackPerformance:
     auc: Interval
     tpr: Interval | None  # share of members found at 1 % FPR; None below 100 non-members
     risk: Interval | None  # residual; None where the attack succeeds on every non-member
+    advantage: Interval | None  # None where success is a score above a threshold
     attack: float  # rate of success on members
     control: float  # rate of success on non-members
     p: float  # one-sided, that members score no higher than non-members
@@ -99,14 +114,15 @@ def measure(
         )
     if success:
         attack, control = (float(side.mean()) for side in success)
-        risk = residual_risk(attack, len(members), control, len(non_members))
+        rates = attack, len(members), control, len(non_members)
+        risk, gain = residual_risk(*rates), advantage(*rates)
     else:
         attack, control = above(members, non_members, RATE)
-        risk = threshold_risk(members, non_members, seed, draws)
+        risk, gain = threshold_risk(members, non_members, seed, draws), None
     tpr = low_rate_tpr(members, non_members, seed, draws) if len(non_members) >= MIN_FOR_TPR else None
     auc = area(members, non_members, seed, draws)
     p = float(mannwhitneyu(members, non_members, alternative="greater").pvalue)
-    return AttackPerformance(auc, tpr, risk, attack, control, p, len(members), len(non_members))
+    return AttackPerformance(auc, tpr, risk, gain, attack, control, p, len(members), len(non_members))
 
 
 def above(members: np.ndarray, non_members: np.ndarray, rate: float) -> tuple[float, float]:
