@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from references import Row, largest
 from understudy.evaluation.privacy.attacks.authenticity import z_u
-from understudy.evaluation.privacy.attacks.risk import _resampled, area, newcombe, residual_risk, wilson
+from understudy.evaluation.privacy.attacks.risk import _resampled, advantage, area, newcombe, residual_risk, wilson
 from understudy.evaluation.privacy.attacks.setup import expected_highest
 from understudy.evaluation.privacy.calibration import clopper_pearson
 
@@ -107,6 +107,17 @@ def u_of_scipy() -> float:
     return largest(found, expected)
 
 
+def newcombes_table() -> float:
+    """His table II, method 10: successes, trials, successes, trials, and both ends."""
+    table = (
+        *((56, 70, 48, 80, 0.0524, 0.3339), (9, 10, 3, 10, 0.1705, 0.8090), (6, 7, 2, 7, 0.0582, 0.8062)),
+        *((5, 56, 0, 29, -0.0381, 0.1926), (0, 10, 0, 20, -0.1611, 0.2775), (0, 10, 0, 10, -0.2775, 0.2775)),
+        *((10, 10, 0, 20, 0.6791, 1.0), (10, 10, 0, 10, 0.6075, 1.0)),
+    )
+    found = [advantage(a / m, m, b / n, n) for a, m, b, n, _, _ in table]
+    return largest([(one.low, one.high) for one in found], [row[4:] for row in table])
+
+
 def highest_counted_out() -> float:
     """All ways to draw k of n scores."""
     random, found, expected = np.random.default_rng(0), [], []
@@ -132,6 +143,8 @@ ROWS = [
     Row(("attack.risk",), "the published formula", "420 pairs of rates", 1e-12, RISK, published_risk),
     Row(("attack.risk",), "errors propagated to first order, as published", "50,000 to 200,000 subjects a side", 1e-4,
         RISK, propagated_risk),
+    Row(("attack.advantage",), "Newcombe (1998), table II, method 10, four digits", "8 pairs, 7 to 80 subjects", 5e-5,
+        RISK, newcombes_table),
     Row(("expected highest of k",), "all draws counted out", "n = 5 to 9", 1e-12,
         "evaluation/privacy/attacks/test_setup.py", highest_counted_out),
     Row(("nearness.c_t",), "p of `mannwhitneyu`, asymptotic", "40 released, 25 unseen", 1e-12,
