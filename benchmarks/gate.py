@@ -1,6 +1,6 @@
 """The gate, both ways: does a perfect generator pass, is one that copies 1 % of its cases refused?
 
-    python benchmarks/gate.py --out FOLDER [--deals 10] [--train 60] [--control 80] [--test 60] [--policy default]
+    python benchmarks/gate.py --out FOLDER [--deals 10] [--first 0] [--train 60] [--control 80] [--test 60] [--policy default]
 
 A deal is a real cohort of phantom subjects at 32 px, and synthetic ones of 200 other phantom subjects, five slices
 each: what a generator draws that knows the distribution and copies nobody. Of these, in turn, 1 % of the cases are
@@ -126,7 +126,7 @@ def deal(number: int, folder: Path, args: argparse.Namespace) -> list[dict[str, 
 def main() -> None:
     """Make the deals that are not in the table yet, and count."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("deals", 10), ("train", 60), ("control", 80), ("test", 60), ("others", 200)):
+    for name, default in (("deals", 10), ("first", 0), ("train", 60), ("control", 80), ("test", 60), ("others", 200)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--policy", default="default")
     parser.add_argument("--out", type=Path, required=True)
@@ -134,7 +134,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     table, read = args.out / "gate.csv", partial(csv.DictReader, strict=True)
     lines: list[dict[str, object]] = list(read(table.open())) if table.exists() else []
-    for number in range(args.deals):
+    for number in range(args.first, args.first + args.deals):
         if any(int(str(line["deal"])) == number for line in lines):
             continue
         folder = args.out / f"deal-{number}"
