@@ -1,6 +1,7 @@
 """The gate, both ways: does a perfect generator pass, is one that copies 1 % of its cases refused?
 
-    python benchmarks/gate.py --out FOLDER [--deals 10] [--first 0] [--train 60] [--control 80] [--test 60] [--policy default]
+    python benchmarks/gate.py --out FOLDER [--deals 10] [--first 0] [--train 60] [--control 80] [--test 60]
+        [--policy default]
 
 A deal is a real cohort of phantom subjects at 32 px, and synthetic ones of 200 other phantom subjects, five slices
 each: what a generator draws that knows the distribution and copies nobody. Of these, in turn, 1 % of the cases are
