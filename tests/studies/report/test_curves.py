@@ -92,3 +92,9 @@ def test_every_curve_of_a_folder_is_drawn(folds: Any) -> None:
 def test_fidelity_against_utility(folds: Any) -> None:
     drawn = scatters(read_folders([folds.out / "correlation"])[0], "correlation")
     assert [figure.title for figure in drawn] == ["Fréchet distance and utility"] and b"lower is better" in drawn[0].svg
+
+
+def test_equal_lines_of_real_cases_are_one(folds: Any) -> None:
+    plan = CurvePlan(template="utility", x="fold", arms=("synthetic", "real"), measure="score", pool=("seed",))
+    _, table = curve(folds.measures(), plan) or (None, None)
+    assert list(lines(table)) == ["real", "synthetic, painted", "synthetic, joint"]

@@ -81,6 +81,16 @@ def test_a_reader_study_has_its_part(builder: Any, tmp_path: Path) -> None:
     assert "Readers&#39; ROC curves" in text and (tmp_path / "report" / "figures" / "readers-roc.svg").is_file()
 
 
+def test_fidelity_of_label_maps_alone_shows_what_was_measured(builder: Any, tmp_path: Path) -> None:
+    fake = builder.Fake(tmp_path)
+    stage = fake.stage("maps", "evaluate", "fidelity", "maps")
+    (tmp_path / stage.folder).mkdir()
+    results = [Result("fidelity.labels.lesion.ks", 0.19, n=60), Result("fidelity.images", None, note="not measured")]
+    write_results(tmp_path / stage.folder, results, Provenance("evaluate fidelity", {}, 0, {"real": "r"}))
+    text = write_study_report(fake, fake.stages, tmp_path).read_text()
+    assert "0.19" in text and "not among the results" not in text
+
+
 def test_a_sweep_has_curves(sizes: Any) -> None:
     page = write_study_report(sizes, sizes.stages, sizes.out)
     drawn = {name for name in files(page.parent) if name.endswith(".svg")}

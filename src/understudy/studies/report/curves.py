@@ -138,9 +138,9 @@ def _line(measures: Measures, asked: CurvePlan, arm: str, loops: Combination) ->
 
 
 def _of_loop(measures: Measures, asked: CurvePlan, judged: Sequence[Judged]) -> Points:
-    """Return the points of each line against a loop."""
+    """Return the points of each line against a loop, real cases alone first; equal lines of these are one."""
     pool = [loop for loop in measures.pooled_loops(asked.pool) if loop != asked.x]
-    points: Points = {}
+    lines: dict[tuple[str, Combination], list[tuple[float, Number]]] = {}
     arms = asked.arms or (asked.arm,)
     for loops, members in measures.groups(judged, (*pool, asked.x), asked.lines).items():
         for value in dict.fromkeys(one.loops.get(asked.x, "") for one in members):
@@ -151,8 +151,23 @@ def _of_loop(measures: Measures, asked: CurvePlan, judged: Sequence[Judged]) -> 
                 )
             for arm in arms:
                 found = measures.number(asked, chosen, pool, arm)
-                points.setdefault(_line(measures, asked, arm, loops), []).append((x, found))
-    return points
+                lines.setdefault((arm, loops), []).append((x, found))
+    joined = sorted(_merged(lines).items(), key=lambda line: not line[0][0].startswith("real"))
+    return {_line(measures, asked, arm, loops): line for (arm, loops), line in joined}
+
+
+def _merged(
+    lines: dict[tuple[str, Combination], list[tuple[float, Number]]],
+) -> dict[tuple[str, Combination], list[tuple[float, Number]]]:
+    """Join lines of real cases with equal numbers, as rows of tables are."""
+    kept: dict[tuple[str, Combination], list[tuple[float, Number]]] = {}
+    for (arm, loops), line in lines.items():
+        values = [(x, found.value) for x, found in line]
+        twins = (o for o in kept if o[0] == arm and [(x, found.value) for x, found in kept[o]] == values)
+        twin = next(twins, None) if arm.startswith("real") else None
+        shared = loops if twin is None else tuple(pair for pair in twin[1] if pair in loops)
+        kept[arm, shared] = line if twin is None else kept.pop(twin)
+    return kept
 
 
 def _of_arms(measures: Measures, asked: CurvePlan, judged: Sequence[Judged]) -> Points:

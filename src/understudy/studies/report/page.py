@@ -152,9 +152,13 @@ def _numbers(measures: Measures, kind: str) -> PagePart:
 
 
 def _columns(measures: Measures, kind: str, template: str) -> tuple[str, ...]:
-    """Return the numbers of a default table: those of the menu, or the first results of an evaluation without one."""
+    """Return the numbers of a default table: those of the menu, or the first results where none of these was measured.
+
+    Fidelity of label maps alone has no Frechet distance.
+    """
     judged = [one for one in measures.finished.judged if one.stage.template == template and kind != "correlation"]
-    return RESULTS.get(kind) or tuple(name for one in judged[:1] for name in measures.finished.results(one))[:COLUMNS]
+    there, menu = [name for one in judged[:1] for name in measures.finished.results(one)], RESULTS.get(kind, ())
+    return menu if {*menu} & {*there} or not there else tuple(there[:COLUMNS])
 
 
 def _write_files(folder: Path, blocks: Sequence[PagePart]) -> None:
