@@ -14,15 +14,18 @@ from understudy.evaluation.privacy import judgement
 from understudy.evaluation.privacy.calibration import ReferenceScores
 from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.copies import lesions
+from understudy.evaluation.privacy.copies.detector import reference_sets
 from understudy.evaluation.privacy.copies.transforms import available
 from understudy.evaluation.privacy.judgement import (
     CopyDetectors,
     judge_by_r,
     judge_images,
     judge_maps,
+    judge_swapped,
     numbers,
     settings,
 )
+from understudy.evaluation.privacy.swap import SwapTest
 
 Write = Callable[..., Path]
 CONFIG = PrivacyConfig(matchers=("pixels", "patches"), false_positive_rate=0.1, bootstrap=100, audit_copies=10,
@@ -185,3 +188,22 @@ def test_label_maps_are_skipped_for_a_reason(write: Write) -> None:
 def test_label_maps_of_few_subjects_are_withheld(write: Write) -> None:
     real, synthetic = cohort(write, 3, 1, 0), Cohort.open(write("synthetic", images(4, 1)))
     assert "withheld: fewer than 5" in str(judge_maps(real, synthetic, real.rows("train"), CONFIG, 0))
+
+
+def test_the_encoder_of_the_swap_test_learns_both_sides_alike(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = cohort(write, 12, 10, 8)
+    rows, learned = real.rows("train"), []
+    detector = CopyDetectors(real, CONFIG, 0).of(rows)
+    assert detector is not None
+
+    def recorded(cases: Any, tasks: Any, made: Any) -> Any:
+        learned.append((cases, [task.known for task in tasks]))
+        return reference_sets(cases, tasks, made)
+
+    monkeypatch.setattr(judgement, "reference_sets", recorded)
+    synthetic = Cohort.open(write("synthetic", images(12, 1)))
+    found = judge_swapped(real, synthetic, rows, judge_images(synthetic, detector), detector, CONFIG, 0)
+    ((cases, known),) = learned
+    everyone = {*numbers(real)[rows], *numbers(real)[real.rows("control")]}
+    assert isinstance(found, SwapTest) and (found.members, found.non_members) == (12, 10)
+    assert set(cases.subjects.tolist()) == everyone and len(known) == 1 and bool(known[0].all())

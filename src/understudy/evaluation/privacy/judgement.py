@@ -19,9 +19,16 @@ from understudy.evaluation.privacy.canaries.audit import AuditPlan, AuditResult,
 from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.copies.cases import small_cases
 from understudy.evaluation.privacy.copies.decision import CopyDecision, CopyScores, ScoreScale, p_values
-from understudy.evaluation.privacy.copies.detector import CopyDetector, DetectorSettings, build, folds
+from understudy.evaluation.privacy.copies.detector import (
+    CopyDetector,
+    DetectorSettings,
+    EncoderTask,
+    build,
+    folds,
+    reference_sets,
+)
 from understudy.evaluation.privacy.copies.lesions import RealMaps, similar_maps, small_maps
-from understudy.evaluation.privacy.copies.matchers import ReferenceSet, match
+from understudy.evaluation.privacy.copies.matchers import match
 from understudy.evaluation.privacy.copies.transforms import Transformation, available
 from understudy.evaluation.privacy.pearson import ImageVectors
 from understudy.evaluation.privacy.swap import SwapTest, swap_test
@@ -199,7 +206,7 @@ def judge_swapped(
 ) -> SwapTest | str:  # fmt: skip
     """Test whether flags fall on the trained subjects of these rows more than on unseen ones; or say why not.
 
-    Unseen are the subjects of the splits ``non_members``. No matcher takes part that has learned the trained ones.
+    Unseen are the subjects of the splits ``non_members``. An encoder takes part that has learned both sides alike.
     """
     subjects, members = numbers(real), np.unique(numbers(real)[rows])
     others = np.concatenate([real.rows(split) for split in config.non_members])
@@ -216,9 +223,10 @@ def judge_swapped(
         flagged = copies.threshold.flags(near)
     else:
         cases = small_cases(real, pool, subjects[pool])
+        made = settings(real, len(rows), config, detector.reference_set.cache)
         everyone = torch.ones(len(cases), dtype=torch.bool)
-        known = detector.reference_set
-        reference_set = ReferenceSet(cases, None, everyone, known.matchers, known.cache)  # no encoder knows any
+        task = EncoderTask(everyone, made.transformations, derive(seed, "swap"))
+        (reference_set,) = reference_sets(cases, [task], made)
         scores = detector.decision.decide(match(small_cases(synthetic, synthetic.rows()), reference_set))
         near, case, flagged = scores.nearness, scores.case, scores.flagged
     excess = np.where(flagged, np.maximum(near - copies.threshold.value, TINY), near - copies.threshold.value)

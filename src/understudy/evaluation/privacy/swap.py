@@ -1,12 +1,12 @@
 """The swap test: do flagged cases lie nearest to trained subjects more often than to unseen ones in their place?
 
-Trained and unseen subjects are matched together, by matchers that have learned neither, and each flagged case counts
-for the subject of its nearest case. Without copies a trained subject gets as many flags as an unseen one, whatever the
-threshold and however odd some subjects are: the subjects are exchangeable. The counts are given for reference sets of
-equal size. **p** comes from dealing the subjects anew (a permutation test, one-sided), each flag weighed by how far
-beyond the threshold it lies, since copies lie farther than chance does. Ties count as evidence for nothing, so that
-without any flag p is 1: whether cases that nobody would call copies lie nearer to trained subjects is asked by the
-attacks. The interval of the difference resamples subjects.
+Trained and unseen subjects are matched together, by an encoder that has learned both alike, and each flagged case
+counts for the subject of its nearest case. Without copies a trained subject gets as many flags as an unseen one,
+whatever the threshold and however odd some subjects are: the subjects are exchangeable. The counts are given for
+reference sets of equal size. **p** comes from dealing the subjects anew (a permutation test, one-sided), each flag
+weighed by how far beyond the threshold it lies, since copies lie farther than chance does. Ties count as evidence for
+nothing, so that without any flag p is 1: whether cases that nobody would call copies lie nearer to trained subjects is
+asked by the attacks. The interval of the difference resamples subjects.
 **Source**: Fisher, The design of experiments (1935), section 21; the p-value of Phipson and Smyth (SAGMB 9, 2010).
 **Differs**: a generator that copies one subject only gives p no lower than the share of trained subjects; such copies
 are counted by the flags themselves.
