@@ -129,15 +129,19 @@ class SimulatedStudy:
         return results
 
     def _audit(self) -> list[Result]:
-        """Return what an audit of a detector of this recall, and of its nominal false positives, would say."""
+        """Return what an audit of a detector of this recall would say; control subjects set its threshold."""
         c, audited = self.cohorts, max(self.cohorts.others // 2, MIN_SIDE)
-        level = np.quantile(self._near(2000, 1), 1 - RATE)
-        shares = (self._near(audited, c.each) > level).mean(1)
+        control = max(c.others - audited, MIN_SIDE)
+        whose = np.repeat(np.arange(control), c.each)
+        reference = ReferenceScores(self._near(control, c.each).ravel(), whose, "")
+        threshold, near = calibrate(reference, RATE, DRAWS, self.seed), self._near(audited, c.each)
+        shares = (near[None] > threshold.resampled[:, None, None]).mean(2)
         times = resample(self.draw, audited, DRAWS) / audited
-        low, high = percentile_interval(times @ shares)
+        low, high = percentile_interval((times * shares).sum(1))
+        found = float((near > threshold.value).mean())
         recall = Result("privacy.audit.recall.mean", c.recall, c.recall, c.recall)
         worst = Result("privacy.audit.recall.worst", c.recall, c.recall, c.recall)
-        return [recall, worst, Result("privacy.audit.false_positive_rate", float(shares.mean()), low, high)]
+        return [recall, worst, Result("privacy.audit.false_positive_rate", found, low, high)]
 
 
 def plan(

@@ -41,7 +41,7 @@ class AuditedCases:
     subjects: np.ndarray  # (N,) whose cases they are, or copy
     right: np.ndarray  # (N,) mask: the nearest case found is of the subject that was copied
     matchers: dict[str, float] = field(default_factory=dict)  # share of the copies that each alone would have flagged
-    nearness: np.ndarray | None = None  # (N,) of copies: other thresholds can be asked
+    nearness: np.ndarray | None = None  # (N,) where other thresholds can be asked
 
 
 @dataclass(frozen=True)
@@ -164,20 +164,21 @@ def _low_prevalence(
     ways = list(transformations.values())
     which = rng(seed, "audit", "few", "disguises").integers(0, len(ways), plan.among)
     rows = rng(seed, "audit", "few", "strangers").integers(0, len(non_members), plan.among)
-    draw, flagged = torch.Generator().manual_seed(derive(seed, "audit", "few")), np.zeros(plan.among, bool)
+    draw, found = torch.Generator().manual_seed(derive(seed, "audit", "few")), []
     for start in range(0, plan.among, BLOCK):
         block = slice(start, start + BLOCK)
         shown = non_members.images[rows[block]]
         images = _transformed(shown, shown.roll(1, 0), which[block], ways, draw)
-        flagged[block] = detector.decide(without_subject(images)).flagged
+        found.append(detector.decide(without_subject(images)))
     training = detector.reference_set.cases
     chosen = rng(seed, "audit", "few", "copies").choice(len(training), plan.low_prevalence)
     which = rng(seed, "audit", "few", "worn").integers(0, len(ways), plan.low_prevalence)
     others = non_members.images[np.resize(rows, plan.low_prevalence)]
     copies = _transformed(training.images[chosen], others, which, ways, draw)
-    found = int(detector.decide(without_subject(copies)).flagged.sum())
-    transformed = AuditedCases(flagged, whose[rows], np.zeros(plan.among, bool))
-    return transformed, (found, plan.low_prevalence, int(flagged.sum()), plan.among)
+    seen = int(detector.decide(without_subject(copies)).flagged.sum())
+    flagged, nearness = (np.concatenate([getattr(one, name) for one in found]) for name in ("flagged", "nearness"))
+    transformed = AuditedCases(flagged, whose[rows], np.zeros(plan.among, bool), nearness=nearness)
+    return transformed, (seen, plan.low_prevalence, int(flagged.sum()), plan.among)
 
 
 def _transformed(
@@ -194,7 +195,8 @@ def _transformed(
 
 def _non_members(decision: CopyDecision, matched: dict[str, NearestTwo], whose: np.ndarray) -> AuditedCases:
     """Return which cases of non-members are flagged, by what the matchers found."""
-    return AuditedCases(decision.decide(matched).flagged, whose, np.zeros(len(whose), bool))
+    found = decision.decide(matched)
+    return AuditedCases(found.flagged, whose, np.zeros(len(whose), bool), nearness=found.nearness)
 
 
 def _left_out(

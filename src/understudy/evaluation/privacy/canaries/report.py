@@ -53,18 +53,20 @@ def share(one: AuditedCases, seed: int, per_subject: bool = False) -> Interval:
     return (value, *percentile_interval((times @ top) / (times @ bottom)))
 
 
-def _found(audit: AuditResult, one: AuditedCases, seed: int) -> Interval:
-    """Return the share of copies that is flagged, and its 95 % range over subjects copied and over thresholds."""
-    value, low, high = share(one, seed)
+def _found(audit: AuditResult, one: AuditedCases, seed: int, per_subject: bool = False) -> Interval:
+    """Return the share that is flagged, as :func:`share`, and its 95 % range over subjects and over thresholds."""
+    value, low, high = share(one, seed, per_subject)
     if value in (0.0, 1.0):
         return value, low, high
     names, number, counts = by_subject(one.subjects)
     times = resample(rng(seed, "audit", "subjects"), len(names), len(audit.threshold.resampled))
-    return value, *percentile_interval((times * _hits(audit, one, number, len(names))).sum(1) / (times @ counts))
+    of = counts if per_subject else np.ones(len(names))
+    hits = _hits(audit, one, number, len(names)) / of
+    return value, *percentile_interval((times * hits).sum(1) / (times @ (counts / of)))
 
 
 def _hits(audit: AuditResult, one: AuditedCases, number: np.ndarray, n: int) -> np.ndarray:
-    """Return how many copies of each of n subjects are flagged (draws, n), by each resampled threshold."""
+    """Return how many cases of each of n subjects are flagged (draws, n), by each resampled threshold."""
     if one.nearness is None:
         return np.bincount(number, one.flagged, n)[None]
     whatever = one.flagged & (one.nearness <= audit.threshold.value)  # exact copies, flagged by any threshold
@@ -114,7 +116,10 @@ def _mean_interval(audit: AuditResult, seed: int) -> tuple[float, float]:
 def _false_positives(audit: AuditResult, seed: int) -> list[Result]:
     found, copies, flagged, among = audit.low_prevalence
     unseen = len(np.unique(audit.non_members.subjects))
-    plain = f"cases of {unseen} test subjects, unseen by the detector, that were flagged; each subject counts once"
+    plain = (
+        f"cases of {unseen} test subjects, unseen by the detector, that were flagged; each subject counts once; "
+        "interval over subjects and thresholds"
+    )
     everybody = _together(audit.calibrating, audit.non_members)
     names, number, counts = by_subject(everybody.subjects)
     often = int((np.bincount(number, everybody.flagged, len(names)) > counts / 3).sum())
@@ -130,15 +135,16 @@ def _false_positives(audit: AuditResult, seed: int) -> list[Result]:
         said = f"the same cases as they are, by the worst detector whose encoder had not learned a family: {most}"
         n = len(audit.left_out_non_members[most].flagged)
         left_out = [Result("privacy.audit.false_positive_rate_left_out", *by_family[most], "", "lower", n, seed, said)]
+    rate, rate_transformed = (_found(audit, one, seed, True) for one in (audit.non_members, audit.transformed))
     return [
         *left_out,
         Result("privacy.audit.false_positive_rate_all", *share(everybody, seed, True), "", "lower",
                len(everybody.flagged), seed, crossed),
         Result("privacy.audit.subjects_often_flagged", often, None, None, "subjects", "lower", len(names), seed,
                most_of),
-        Result("privacy.audit.false_positive_rate", *share(audit.non_members, seed, True), "", "lower",
+        Result("privacy.audit.false_positive_rate", *rate, "", "lower",
                len(audit.non_members.flagged), seed, plain),
-        Result("privacy.audit.false_positive_rate_transformed", *share(audit.transformed, seed, True), "", "lower",
+        Result("privacy.audit.false_positive_rate_transformed", *rate_transformed, "", "lower",
                len(audit.transformed.flagged), seed, transformed),
         Result("privacy.audit.recall_low_prevalence", found / copies, low, high, "", "higher", copies, seed, hidden),
     ]  # fmt: skip
