@@ -5,8 +5,8 @@
 
 A deal is a real cohort of phantom subjects at 32 px, and synthetic ones of 200 other phantom subjects, five slices
 each: what a generator draws that knows the distribution and copies nobody. Of these, in turn, 1 % of the cases are
-replaced by copies of training cases in compounds that the audit does not inject (``DISGUISES``), and all by copies of
-eight subjects. Each is judged by `evaluate privacy --audit`, and held against the policy by `release`, as a user would.
+replaced by copies of training cases in compounds that the audit does not inject (``DISGUISES``), and, in the first
+deal, all by copies of eight subjects. Each is judged by `evaluate privacy --audit`, and held against the policy by `release`, as a user would.
 One line a deal and cohort goes to FOLDER/gate.csv: whether it was released, and else which limits did not hold. Deals
 that are in the table already are not made again. The three cohorts of a deal share a cache, and so a detector.
 """
@@ -101,14 +101,16 @@ def deal(number: int, folder: Path, args: argparse.Namespace) -> list[dict[str, 
     whose = real.column("subject_id")
     eight = rows[np.isin(whose[rows], sorted(set(whose[rows]))[:MEMORISED])]
     lines: list[dict[str, object]] = []
-    for name, source in (sources | {"memorised": draw.choice(eight, len(images))}).items():
+    if number == args.first:
+        sources["memorised"] = draw.choice(eight, len(images))
+    for name, source in sources.items():
         shown, maps = images.copy(), labels.copy()
         if source is not None:
             at = few if name == "1 % copies" else np.arange(len(images))
             shown[at], maps[at] = copied(real, source, number)
         safe = name.replace(" ", "-").replace("%", "percent")
         write(folder / safe, real, shown, maps)
-    for name in (*sources, "memorised"):
+    for name in sources:
         safe, start = name.replace(" ", "-").replace("%", "percent"), time.process_time()
         where = ["--real", str(folder / "real")]
         audit = ["--audit", "--set", "audit_left_out=false", "--set", "audit_copies=40", "--set", "audit_among=400"]
