@@ -6,7 +6,8 @@
 A deal is a real cohort of phantom subjects at 32 px, and synthetic ones of 200 other phantom subjects, five slices
 each: what a generator draws that knows the distribution and copies nobody. Of these, in turn, 1 % of the cases are
 replaced by copies of training cases in compounds that the audit does not inject (``DISGUISES``), and, in the first
-deal, all by copies of eight subjects. Each is judged by `evaluate privacy --audit`, and held against the policy by `release`, as a user would.
+deal, all by copies of eight subjects. Each is judged by `evaluate privacy --audit`, and held against the policy by
+`release`, as a user would.
 One line a deal and cohort goes to FOLDER/gate.csv: whether it was released, and else which limits did not hold. Deals
 that are in the table already are not made again. The three cohorts of a deal share a cache, and so a detector.
 """

@@ -77,6 +77,24 @@ def test_the_interval_of_a_recall_resamples_the_threshold() -> None:
     assert widths[1] > 1.5 * widths[0] > 0.3
 
 
+def test_so_does_that_of_false_positives_where_each_subject_counts_once(tmp_path: Path) -> None:
+    subjects = np.r_[np.zeros(10, int), np.arange(1, 41)]
+    nearness = np.r_[np.full(10, 1.2), np.linspace(0, 1.04, 40)]
+    unseen = AuditedCases(nearness > 1, subjects, nearness > 1, nearness=nearness)
+    lows = []
+    for spread in (0.0, 0.2):
+        (tmp_path / str(spread)).mkdir()
+        draws = np.random.default_rng(0).normal(1, spread, 500)
+        audit = replace(found(), threshold=replace(THRESHOLD, resampled=draws), non_members=unseen, transformed=unseen)
+        results = {r.name: r for r in write_audit(tmp_path / str(spread), audit, 0)}
+        for name in ("privacy.audit.false_positive_rate", "privacy.audit.false_positive_rate_transformed"):
+            assert results[name].value == pytest.approx(
+                3 / 41
+            )  # of 41 subjects one, however many cases it has, and two
+            lows.append(results[name].low)
+    assert lows[0] == lows[1] == pytest.approx(0, abs=0.03) and lows[2] == lows[3] == 0
+
+
 def test_names_values_and_notes(tmp_path: Path) -> None:
     results = {result.name.removeprefix("privacy.audit."): result for result in write_audit(tmp_path, found(), 0)}
     assert set(results) == {
