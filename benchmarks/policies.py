@@ -34,7 +34,7 @@ def main() -> None:
             print("".join(f" {share:.0%} copies are refused |" for share in plan.SHARES[1:]))
             print(f"|{'---|' * (1 + len(plan.SHARES))}")
             for one in planned:
-                if one.limit == ALL or min(one.holds.values()) < 1:
+                if one.limit == ALL or min(one.holds.values(), default=1) < 1:
                     refused = "".join(f" {1 - one.holds[share]:.2f} |" for share in plan.SHARES[1:])
                     print(f"| {one.limit} | {one.holds[0.0]:.2f} |{refused}", flush=True)
 

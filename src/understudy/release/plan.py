@@ -61,7 +61,7 @@ class LimitPlan:
     """How often a limit holds, by the share of copies; the last is of all limits together."""
 
     limit: str
-    holds: dict[float, float]
+    holds: dict[float, float]  # empty where the plan has no number for it
 
 
 class SimulatedStudy:
@@ -164,8 +164,10 @@ def plan(
             passed.append([check.holds for check in checks])
         if tell:
             tell(f"{studies} studies with {share:.0%} copies")
-        for name, rate in zip([c.what for c in checks], np.mean(passed, 0), strict=True):
-            held.setdefault(name, {})[share] = float(rate)
+        for check, rate in zip(checks, np.mean(passed, 0), strict=True):
+            rates = held.setdefault(check.what, {})
+            if check.evidence:
+                rates[share] = float(rate)
         held.setdefault(ALL, {})[share] = float(np.mean([all(one) for one in passed]))
     return [LimitPlan(name, rates) for name, rates in held.items()]
 
@@ -174,6 +176,8 @@ def told(planned: Sequence[LimitPlan]) -> list[tuple[str, ...]]:
     """Return a plan as rows: the limit, how often a perfect generator keeps it, how often copies are refused."""
     return [
         (one.limit, f"{one.holds[0.0]:.0%}", *(f"{1 - one.holds[share]:.0%}" for share in SHARES[1:]))
+        if one.holds
+        else (one.limit, "not simulated", *("" for _ in SHARES[1:]))
         for one in planned
     ]
 
@@ -181,7 +185,7 @@ def told(planned: Sequence[LimitPlan]) -> list[tuple[str, ...]]:
 def verdict(planned: Sequence[LimitPlan]) -> str:
     """Say in a sentence what the numbers of subjects allow."""
     every = next(one for one in planned if one.limit == ALL)
-    short = [one.limit for one in planned if one.limit != ALL and one.holds[0.0] < 0.9]
+    short = [one.limit for one in planned if one.limit != ALL and one.holds.get(0.0, 1) < 0.9]
     if every.holds[0.0] >= 0.9:
         said = "A perfect generator passes in at least nine of ten studies"
     else:

@@ -25,7 +25,7 @@ class PrivacyConfig(BaseModel):
     )
     matchers: tuple[str, ...] = Field(MATCHERS, description="which find copies, by default all of the judgement")
     updates: int | None = Field(
-        None, ge=1, description="batches that the encoder of the matcher embedding learns from; null: by training cases"
+        None, ge=1, description="batches that the encoder of the matcher whole learns from; null: by training cases"
     )
     audit: bool = Field(False, description="inject copies, and report how many are flagged; reads the test split")
     audit_left_out: bool = Field(

@@ -96,8 +96,8 @@ class ReferenceSet:
     """What queries are matched against: M training cases."""
 
     cases: SmallCases  # as they are
-    encoder: nn.Module | None  # that has memorised them; None without the matcher embedding
-    known: Tensor  # mask (M,) of those that the encoder has learned; only these are matched by embedding
+    encoder: nn.Module | None  # that has memorised them; None without the matcher whole
+    known: Tensor  # mask (M,) of those that the encoder has learned; only these are compared by it
     matchers: tuple[str, ...] = MATCHERS
     cache: Cache = NOTHING_KEPT  # where what is matched is kept
 
