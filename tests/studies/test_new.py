@@ -116,13 +116,16 @@ def test_descriptions_and_dicom(lay: Lay) -> None:
 def test_every_shipped_study_is_one_for_any_folder(lay: Lay, tmp_path: Path, line: CommandLine) -> None:
     data = lay("images/a.png", "masks/a.png", list__csv="file,subject\n")
     for name in shipped():
-        text, _ = new_study(name, data, tmp_path)
+        text, layout = new_study(name, data, tmp_path)
         (tmp_path / "s.yaml").write_text(text)
         study = read_study(tmp_path / "s.yaml")
         assert study.study == name
         assert study.title
         assert expand(study, line)
+        if name == "few_labels":
+            assert not layout.source and "imports are as they were" in layout.unclear[0]
         if name in ("first", "crossval", "low_data"):
+            assert layout.source == "folder"
             assert study.data == str(data)
             assert study.stages["cohort"].options["labels"] == "masks"
 

@@ -79,7 +79,7 @@ def new(
         handle.write(text.encode())
     for line in layout.unclear:
         typer.echo(f"not clear: {line}")
-    typer.echo(f"study: {out} (import {layout.source})")
+    typer.echo(f"study: {out}" + (f" (import {layout.source})" if layout.source else ""))
 
 
 @verb(

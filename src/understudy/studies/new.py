@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
@@ -56,7 +56,8 @@ def shipped_text(name: str) -> str:
 def new_study(name: str, data: Path, folder: Path) -> tuple[str, Guess]:
     """Return the YAML of a shipped study for a folder of data, and what that seems to hold.
 
-    Where the study imports a plain folder, its import becomes that of what was found; else it stays.
+    Where the study imports one plain folder, its import becomes that of what was found; else it stays, and no source
+    is named.
 
     Args:
         name: of the shipped study.
@@ -74,8 +75,8 @@ def new_study(name: str, data: Path, folder: Path) -> tuple[str, Guess]:
     place = _quoted(os.path.relpath(data.absolute(), folder.absolute()))
     text = re.sub(r"^data: \S+", lambda _: f"data: {place}", text, count=1, flags=re.MULTILINE)
     if re.search(r"^  cohort:\n(?:    .*\n)*?    import: \[folder, \$data\]", text, re.MULTILINE):
-        text = _with_import(text, layout)
-    return text, layout
+        return _with_import(text, layout), layout
+    return text, replace(layout, source="", unclear=("the imports are as they were: look whether they fit your data",))
 
 
 def leaving_out(text: str, layout: Guess, data: Path, column: str) -> str:
