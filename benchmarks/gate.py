@@ -102,7 +102,7 @@ def deal(number: int, folder: Path, args: argparse.Namespace) -> list[dict[str, 
     whose = real.column("subject_id")
     eight = rows[np.isin(whose[rows], sorted(set(whose[rows]))[:MEMORISED])]
     lines: list[dict[str, object]] = []
-    if number == args.first:
+    if number == 0:
         sources["memorised"] = draw.choice(eight, len(images))
     for name, source in sources.items():
         shown, maps = images.copy(), labels.copy()
@@ -115,7 +115,8 @@ def deal(number: int, folder: Path, args: argparse.Namespace) -> list[dict[str, 
         safe, start = name.replace(" ", "-").replace("%", "percent"), time.process_time()
         where = ["--real", str(folder / "real")]
         audit = ["--audit", "--set", "audit_left_out=false", "--set", "audit_copies=40", "--set", "audit_among=400"]
-        code, said = run("evaluate", "privacy", *where, "--synthetic", str(folder / safe), *audit, "--cache",
+        unseen = ["--set", "non_members=[control,test]"]  # as `release plan` assumes
+        code, said = run("evaluate", "privacy", *where, "--synthetic", str(folder / safe), *audit, *unseen, "--cache",
                          str(folder / "cache"), "--out", str(folder / f"privacy-{safe}"))  # fmt: skip
         assert code == 0, said
         code, said = run("release", str(folder / safe), "--evidence", str(folder / f"privacy-{safe}"), "--policy",
