@@ -6,7 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from understudy.core.classes import class_combinations, class_row, short_class_names, wanted_classes
+from understudy.core.classes import (
+    class_combinations,
+    class_record,
+    class_row,
+    declared_combinations,
+    short_class_names,
+    wanted_classes,
+)
 from understudy.core.cohort import Cohort
 from understudy.core.encoding import Channel
 from understudy.core.errors import UnderstudyError, UsageError
@@ -73,6 +80,20 @@ def test_values_by_name_and_what_is_refused() -> None:
         wanted_classes(NAMES, COMBINATIONS, "equal", 2, 0)
     with pytest.raises(UnderstudyError, match="no combination .* at least 5 training subjects"):
         wanted_classes(NAMES, [], "data", 2, 0)
+
+
+def test_with_differential_privacy_the_names_alone_tell_combinations(tmp_path: Path) -> None:
+    made = cohort(tmp_path / "c", [(f"a{i}", "train", "1", "0") for i in range(9)])
+    assert class_record(made, conditional=True)["combinations"] == [{"classes": [1.0, 0.0], "cases": 9}]
+    assert class_record(made, conditional=True, private=True) == {"classes": NAMES, "combinations": []}
+    assert class_record(made, conditional=False, private=True) == {"classes": ()}
+    names = ("kind=ill", "kind=well", "kind=other")
+    declared = declared_combinations(names)
+    wanted = wanted_classes(names, declared, "balanced", 300, 0)
+    assert wanted.sum(0).tolist() == [100, 100, 100] and (wanted.sum(1) == 1).all()
+    with pytest.raises(UsageError, match="how often patients have which class is not recorded"):
+        wanted_classes(names, declared, "data", 3, 0)
+    assert declared_combinations(("kind=ill", "view=AP")) == declared_combinations(("ill",)) == []
 
 
 def test_rows_and_names() -> None:

@@ -221,6 +221,34 @@ def test_a_run_starts_from_the_weights_of_another(tmp_path: Path) -> None:
         start_from(tmp_path, {"d": nn.Sequential(nn.Linear(5, 1))})
 
 
+class Classes(nn.Module):
+    """Whose part `c` depends on the classes alone."""
+
+    CLASS_PART = "c"
+
+    def __init__(self, classes: int, width: int = 3) -> None:
+        super().__init__()
+        self.a, self.c = nn.Linear(2, width), nn.Linear(classes, 3) if classes else None
+
+
+def test_a_run_that_knew_other_classes_or_none(tmp_path: Path) -> None:
+    for folder, classes in (("none", 0), ("two", 2)):
+        tensors = {f"net.{k}": v + 1 for k, v in Classes(classes).state_dict().items()}
+        write_state(tmp_path / folder / "checkpoints" / "000000008", tensors, {})
+        new = Classes(5)
+        own = {k: v.clone() for k, v in new.state_dict().items()}
+        assert start_from(tmp_path / folder, {"net": new}) == ["net.c"]
+        found = new.state_dict()
+        assert torch.equal(found["a.weight"], tensors["net.a.weight"])
+        assert torch.equal(found["c.weight"], own["c.weight"]) and torch.equal(found["c.bias"], own["c.bias"])
+        with pytest.raises(UsageError, match="net.a.weight was expected as"):
+            start_from(tmp_path / folder, {"net": Classes(5, width=4)})
+    same = Classes(2)
+    assert start_from(tmp_path / "two", {"net": same}) == []
+    with pytest.raises(UsageError, match=r"net.c.* was expected as none"):
+        start_from(tmp_path / "two", {"net": Classes(0)})
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_numbers_that_are_not_finite_are_neither_written_nor_read(tmp_path: Path, value: float) -> None:
     good, bad = {"g.a": torch.zeros(2)}, {"g.a": torch.zeros(2), "g.b": torch.tensor([0.0, value])}

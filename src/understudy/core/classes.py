@@ -3,6 +3,7 @@
 A combination is the class columns of one case as a whole, for example pneumonia = 1, effusion = 0; a missing entry is a
 part of it (None). Only combinations of at least five training subjects are ever recorded: a rarer one points to people.
 Case i's combination depends on the seed and on i alone, not on how many cases are asked for.
+With differential privacy nothing is counted: combinations are those that the names of the columns tell.
 **Checked** in tests/core/test_classes.py (rare ones are left out; frequencies; balance; independence of n).
 """
 
@@ -39,11 +40,35 @@ def class_combinations(cohort: Cohort, names: Sequence[str]) -> list[dict[str, A
     return [{"classes": list(key), "cases": len(names)} for key, names in kept]
 
 
-def class_record(cohort: Cohort, conditional: bool) -> dict[str, Any]:
-    """Return what the record of a training says about classes: their names and, of a conditional one, combinations."""
+def declared_combinations(names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the combinations that the columns' names alone tell: each value of a single column of texts; else none.
+
+    No patient is asked, so there are no frequencies: of every combination there are 0 cases.
+
+    Example:
+        >>> declared_combinations(["kind=ill", "kind=well"])
+        [{'classes': [1.0, 0.0], 'cases': 0}, {'classes': [0.0, 1.0], 'cases': 0}]
+        >>> declared_combinations(["ill", "old"])
+        []
+    """
+    columns = {name.rpartition("=")[0] for name in names}
+    if len(columns) != 1 or "" in columns:
+        return []
+    return [{"classes": row, "cases": 0} for row in np.eye(len(names)).tolist()]
+
+
+def class_record(cohort: Cohort, conditional: bool, private: bool = False) -> dict[str, Any]:
+    """Return what the record of a training says about classes: their names and, of a conditional one, combinations.
+
+    With differential privacy (``private``) how often patients have which is not told.
+    """
     if not conditional:
         return {"classes": ()}
-    return {"classes": cohort.classes, "combinations": class_combinations(cohort, cohort.classes)}
+    names = cohort.classes
+    return {
+        "classes": names,
+        "combinations": declared_combinations(names) if private else class_combinations(cohort, names),
+    }
 
 
 def wanted_classes(
@@ -55,7 +80,7 @@ def wanted_classes(
     equally often), or one value by name for all cases; a name that is not given is missing.
 
     Raises:
-        UsageError: a name that is no class column, or a request that is unknown.
+        UsageError: a name that is no class column, a request that is unknown, or frequencies that nobody recorded.
         UnderstudyError: no combination is recorded.
     """
     if not isinstance(request, str):
@@ -67,9 +92,15 @@ def wanted_classes(
     if not combinations:
         raise UnderstudyError(
             f"no combination of the classes {', '.join(names)} is recorded that at least {MIN_SUBJECTS} training "
-            "subjects have: give a value for each class instead, NAME=VALUE with commas"
+            "subjects have, or that differential privacy lets be told: give a value for each class instead, NAME=VALUE "
+            "with commas"
         )
     table = np.array([c["classes"] for c in combinations], np.float32)  # None becomes NaN
+    if request == "data" and not any(c["cases"] for c in combinations):
+        raise UsageError(
+            "how often patients have which class is not recorded of a training with differential privacy: ask for "
+            "balanced, or NAME=VALUE with commas"
+        )
     counts = np.array([c["cases"] for c in combinations], np.float64)
     draw = _balanced if request == "balanced" else _frequent
     return table[[draw(i, counts, seed) for i in range(n)]].reshape(n, len(names))

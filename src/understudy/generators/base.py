@@ -179,7 +179,7 @@ class Generator(ABC):
             make_run(out, record)
         self.engine.wait()
         grid_seeds = [derive(seed, "grid", i) for i in range(GRID_CASES)]
-        grid_condition = self.condition_of(cohort, np.resize(rows, GRID_CASES))
+        grid_condition = method.condition_of(cohort, np.resize(rows, GRID_CASES))
         pace = cfg.model_dump(include={"snapshot_every", "grid_every", "checkpoint_seconds"})
 
         def grid() -> np.ndarray:

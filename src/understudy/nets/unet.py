@@ -183,6 +183,8 @@ class UNet(nn.Module):
         dropout: share of dropped activations.
     """
 
+    CLASS_PART = "embed_class"  # what depends on the classes alone; see training/checkpoint.py
+
     def __init__(
         self,
         inputs: int,

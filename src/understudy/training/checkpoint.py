@@ -93,7 +93,8 @@ def start_from(run: Path, modules: dict[str, nn.Module]) -> list[str]:
     """Begin with the weights of another run: its last checkpoint, or a snapshot where it has none (imported weights).
 
     A module that the run does not hold takes the averaged weights ``ema`` if these have its names (a generator), else
-    it keeps its own and is named in the result.
+    it keeps its own and is named in the result. So does the part of a network that embeds classes (its attribute
+    ``CLASS_PART``), if the run knew other classes, or none.
 
     Raises:
         UsageError: there are no weights, or they are of other networks.
@@ -103,6 +104,11 @@ def start_from(run: Path, modules: dict[str, nn.Module]) -> list[str]:
     for name, module in modules.items():
         wanted = module.state_dict()
         weights = _part(tensors, name) or (average if average.keys() == wanted.keys() else {})
+        part = getattr(module, "CLASS_PART", None)
+        own = {key: value for key, value in wanted.items() if part and key.startswith(f"{part}.")}
+        if weights and own and _difference(own, {key: weights[key] for key in own.keys() & weights.keys()}):
+            weights = {key: value for key, value in weights.items() if not key.startswith(f"{part}.")} | own
+            anew.append(f"{name}.{part}")
         if weights and (differs := _difference(wanted, weights)):
             raise UsageError(
                 f"{run} holds weights of another network: {name}.{differs}: give the settings, the size and the "

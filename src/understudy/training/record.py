@@ -101,7 +101,7 @@ def training_record(
         "config": {k: v for k, v in method.config.model_dump().items() if k != "dp" or v},
         "encoding": (encoding or cohort.encoding).to_json(),
         "size": cohort.size,
-        **class_record(cohort, method.config.conditional),
+        **class_record(cohort, method.config.conditional, private=bool(getattr(method.config, "dp", None))),
         **({"given": method.given} if method.given else {}),
         **({"differential_privacy": privacy} if privacy else {}),
         "modality": cohort.modality,

@@ -23,6 +23,7 @@ def _write(
     high: float = 255,
     leave_out: str = "",
     called: str = "s",
+    ill: Callable[[int], str] = lambda i: "1",
     **options: Any,
 ) -> Cohort:
     """Subject i has 1 + i mod 4 slices; the last one is a test subject."""
@@ -36,7 +37,7 @@ def _write(
             for j in range(1 + i % 4):
                 image = random.integers(0, 255, (1, 16, 16)).astype(np.uint8)
                 label = random.integers(0, 2, (16, 16)).astype(np.uint8)
-                row = {"case_id": f"{i}-{j}", "subject_id": f"{called}{i}", "ill": "1"}
+                row = {"case_id": f"{i}-{j}", "subject_id": f"{called}{i}", "ill": ill(i)}
                 if f"s{i}" != leave_out:
                     writer.append(image, label, row | {"split": "train" if i < subjects - 1 else "test"})
     return Cohort.open(out)

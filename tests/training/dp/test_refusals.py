@@ -32,7 +32,6 @@ def test_requests(cohort: Cohort, write_cohort: Callable[..., Cohort], tmp_path:
             method.fit(learned, tmp_path / "run", 0, **options)
         assert not (tmp_path / "run").exists()
 
-    refused("hands on patients' classes", diffusion(conditional=True))
     refused("hands on patients' labels", diffusion(labels="given"))
     refused("measured on the training", diffusion(), write_cohort(tmp_path / "measured", high=200))
     saw = [{"cohort": "other", "splits": ["train"], "subjects": ["x"]}]
@@ -58,6 +57,8 @@ def test_layers_that_see_one_case_pass() -> None:
 @pytest.mark.parametrize("wrong", [{"gamma": None}, {"gamma": 1.0}, {"augment": "ada"}, {"group": 4}, {"freeze_d": 1}])
 def test_a_gan_that_looks_at_real_cases_otherwise(wrong: dict[str, Any]) -> None:
     StyleGAN2.Config(**{**StyleGAN2.PRESETS["private"], "dp": {"epsilon": 8}})
+    with pytest.raises(ValueError, match="learns without classes"):
+        StyleGAN2.Config(**{**StyleGAN2.PRESETS["private"], "dp": {"epsilon": 8}, "conditional": True})
     with pytest.raises(ValueError, match="preset private has them"):
         StyleGAN2.Config(**{**StyleGAN2.PRESETS["private"], "dp": {"epsilon": 8}, **wrong})
 

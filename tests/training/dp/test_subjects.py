@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 
 
 def feed(cohort: Cohort, rate: float = 0.5, slices: int = 2, draws: int = 3, **options: bool) -> SubjectStream:
-    made = SubjectStream(cohort, 7, rate, slices, draws, mirror=options.get("mirror", False), rotate=0.0)
+    made = SubjectStream(cohort, 7, rate, slices, draws, **{"mirror": False, "rotate": 0.0, **options})
     made.secret = known(1)
     return made
 
@@ -46,6 +46,14 @@ def test_what_a_subject_gives_depends_on_nobody_else(cohort: Cohort, write_cohor
         one, other = served.of(name, 5, 80, CPU), without.of(name, 5, 80, CPU)
         assert torch.equal(one.cases.x, other.cases.x) and one.seed == other.seed
         assert served.of(name, 6, 96, CPU).seed != one.seed
+
+
+def test_the_classes_of_a_subject_come_with_its_cases(write_cohort: Any, tmp_path: Path) -> None:
+    served = feed(write_cohort(tmp_path / "ill", ill=lambda i: str(i % 2)), conditional=True)
+    for name in ("s2", "s3"):
+        condition = served.of(name, 0, 0, CPU).cases.condition
+        assert condition is not None and condition.tolist() == [[int(name[1]) % 2]] * 6
+    assert feed(served.cohort).of("s3", 0, 0, CPU).cases.condition is None
 
 
 def test_steps_may_be_repeated(cohort: Cohort) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from understudy.core.cohort import Cohort
+from understudy.core.errors import UnderstudyError
 from understudy.generators import GENERATORS, load
 from understudy.generators.base import Generator
 from understudy.release.card import NO_GUARANTEE, guarantee
@@ -27,8 +28,11 @@ DP = {"epsilon": 8, "clip": 0.5, "slices": 2, "draws": 2}
 NAMES = list(TINY)
 
 
-def fit(name: str, cohort: Cohort, out: Path, seed: int = 5, start: Path | None = None, **dp: Any) -> Path:
-    config = GENERATORS[name].Config(**{**TINY[name], **PACE, "sample_block": 4, "dp": {**DP, **dp}})
+def fit(
+    name: str, cohort: Cohort, out: Path, seed: int = 5, start: Path | None = None, conditional: bool = False, **dp: Any
+) -> Path:
+    more = {"sample_block": 4, "conditional": conditional, "dp": {**DP, **dp}}
+    config = GENERATORS[name].Config(**{**TINY[name], **PACE, **more})
     return GENERATORS[name](config).fit(cohort, out, seed, start=start)
 
 
@@ -139,6 +143,31 @@ def test_a_training_may_begin_with_public_data_and_says_so(
     assert [len(entry["subjects"]) for entry in drawn.trained_on] == [3, 8]
     both = Cohort.open(sample_cohort([run, fit("diffusion", cohort, tmp_path / "plain")], 4, 0, tmp_path / "both"))
     assert both.sampling["differential_privacy"]["public_start"]
+
+
+def test_classes_meet_the_network_inside_a_subject_s_loss_alone(
+    write_cohort: Callable[..., Cohort], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = (write_cohort(tmp_path / kind, ill=lambda i, k=kind: str(i % 2 if k == "a" else 1)) for kind in "ab")
+    runs = [fit("diffusion", c, tmp_path / f"run {c.path.name}", conditional=True, noise_seed=1) for c in (one, other)]
+    assert weights(runs[0]) != weights(runs[1])  # they are learned
+    clipped = gradient.clipped
+    monkeypatch.setattr(gradient, "clipped", lambda found, clip: clipped(found, clip * 1e-12))
+    blind = [
+        fit("diffusion", c, tmp_path / f"blind {c.path.name}", conditional=True, noise_seed=1) for c in (one, other)
+    ]
+    files = [{f.name: f.read_bytes() for f in sorted(run.rglob("*.png"))} for run in blind]
+    assert files[0] and files[0] == files[1] and weights(blind[0]) == weights(blind[1])
+    records = [json.loads((run / "run.json").read_text()) for run in blind]
+    assert records[0]["combinations"] == records[1]["combinations"] == []
+
+
+def test_classes_of_cohorts_drawn_with_a_guarantee_are_asked_for_by_value(cohort: Cohort, tmp_path: Path) -> None:
+    run = fit("diffusion", cohort, tmp_path / "run", conditional=True)
+    drawn = Cohort.open(sample_cohort(run, 4, 0, tmp_path / "drawn", classes={"ill": 1}))
+    assert drawn.sampling["differential_privacy"]["epsilon"] <= 8 and drawn.class_matrix().tolist() == [[1]] * 4
+    with pytest.raises(UnderstudyError, match="that differential privacy lets be told: give a value"):
+        sample_cohort(run, 4, 0, tmp_path / "data", classes="data")
 
 
 def test_nothing_is_claimed_of_known_or_missing_noise_or_with_a_run_that_has_none(

@@ -195,6 +195,10 @@ class StyleGAN2Config(OffersPrivacy, StyleGANConfig):
 
     @model_validator(mode="after")
     def _check(self) -> "StyleGAN2Config":
+        if self.dp and self.conditional:
+            raise ValueError(
+                "with dp this generator learns without classes: set conditional=false, or take diffusion, which can"
+            )
         if self.dp and (self.gamma != 0 or self.augment == "ada" or self.group != 1 or self.freeze_d):
             raise ValueError(
                 "with dp the discriminator sees each subject on its own, without R1 and without counting on real "

@@ -1,7 +1,7 @@
 """What would break a guarantee, refused before and during a training.
 
-Before: data ranges measured on patients, starting weights of data that are not said to be public, conditions and given
-label maps, which are handed on as they are, several processes. In the networks: statistics over a batch. During: state
+Before: data ranges measured on patients, starting weights of data that are not said to be public, given label maps,
+which are handed on as they are, several processes. In the networks: statistics over a batch. During: state
 that a subject's loss changes behind the mechanism's back.
 **Checked**: tests/training/dp/test_refusals.py (each of them, and injected unclipped paths).
 """
@@ -46,10 +46,10 @@ def refuse_request(
             f"{cohort.path} was made by a generator that saw other subjects, whom the guarantee would not cover: "
             "train on a cohort of import, or without dp"
         )
-    if config.conditional or given:
+    if given:
         raise UsageError(
-            f"{name} with a condition hands on patients' {given or 'classes'} as they are, which no noise covers: set "
-            f"{'labels=joint' if given else 'conditional=false'}, or train without dp"
+            f"{name} hands on patients' {given} as they are, which no noise covers: set labels=joint, or train "
+            "without dp"
         )
     measured = [c.name for c in cohort.encoding.channels if (c.low, c.high) != (0, 255)]
     if measured or (cohort.images is not None and cohort.encoding.dtype != "uint8"):

@@ -43,14 +43,23 @@ class SubjectStream:
 
     The choice of cases and mirroring follow from ``seed``, which need not be secret. A subject is drawn with
     probability ``rate`` q and gives ``slices`` k cases, each looked at ``draws`` times; half are mirrored by
-    ``mirror``; 9 of 10 are turned by up to ``rotate`` degrees.
+    ``mirror``; 9 of 10 are turned by up to ``rotate`` degrees. Where ``conditional``, their class columns come along.
     """
 
     def __init__(
-        self, cohort: Cohort, seed: int, rate: float, slices: int, draws: int, *, mirror: bool, rotate: float
+        self,
+        cohort: Cohort,
+        seed: int,
+        rate: float,
+        slices: int,
+        draws: int,
+        *,
+        mirror: bool,
+        rotate: float,
+        conditional: bool = False,
     ) -> None:
         self.cohort, self.seed, self.rate, self.slices, self.draws = cohort, seed, rate, slices, draws
-        self.mirror, self.rotate = mirror, rotate
+        self.mirror, self.rotate, self.conditional = mirror, rotate, conditional
         rows = cohort.rows("train")
         owners = cohort.column("subject_id")[rows]
         self.rows = {name: rows[owners == name] for name in cohort.subjects("train")}
@@ -76,4 +85,5 @@ class SubjectStream:
         x = augmented(x, flip, degrees, self.cohort.encoding.image_channels)
         if x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
-        return SubjectBatch(Batch(x, None, images_seen), derive(self.seed, "loss", name, step))
+        classes = torch.from_numpy(self.cohort.class_matrix(rows)).to(device) if self.conditional else None
+        return SubjectBatch(Batch(x, classes, images_seen), derive(self.seed, "loss", name, step))

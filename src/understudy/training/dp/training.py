@@ -14,6 +14,7 @@ does not show who was drawn last.
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -89,6 +90,7 @@ class PrivateTraining:
             dp.draws,
             mirror=config.mirror,
             rotate=config.rotate,
+            conditional=config.conditional,
         )
         self._watched_steps = WATCHED_STEPS
         # what else the loop asks is the generator's: of its state the secret is no part
@@ -105,6 +107,10 @@ class PrivateTraining:
             raise UsageError("differential privacy draws subjects in one process: leave --devices at 1")
         refuse_networks(self.method.name, self.method.modules().values())
         self.method.assume()
+
+    def condition_of(self, cohort: Cohort, rows: np.ndarray) -> np.ndarray | None:
+        """Return the condition of cases to look at, (N, classes): NaN, none, for patients' classes are their own."""
+        return np.full((len(rows), len(cohort.classes)), np.nan) if self.method.config.conditional else None
 
     def source(self, run: Path) -> SubjectStream:
         """Return the stream, with the secret of a run folder: a fresh one where the training has not begun."""
