@@ -106,9 +106,9 @@ def write_privacy(out: Path, cohort: Path, flagged: Sequence[int], verdict: bool
     ]
     inputs = {"real": real, "synthetic": f"another,{opened.id}"}
     write_results(out, results, Provenance("evaluate privacy", {}, 0, inputs))
-    rows = [["synthetic_cohort", "synthetic_case", "real_case", "subject", "r", "flagged"]]
+    rows = [["synthetic_cohort", "synthetic_case", "real_case", "subject", "r", "nearness", "flagged"]]
     for i, case in enumerate(opened.column("case_id")):
-        rows.append([opened.id, case, "patient-scan-7", "patient-7", "0.95", str(int(i in flagged))])
+        rows.append([opened.id, case, "patient-scan-7", "patient-7", "0.8", "0.95", str(int(i in flagged))])
     (out / "internal").mkdir()
     with (out / "internal" / "pairs.csv").open("w", newline="") as handle:
         csv.writer(handle).writerows(rows)

@@ -66,8 +66,8 @@ def test_thresholds_that_are_none(
 def test_flagged_cases(cohort: Path, privacy: Write) -> None:
     opened = Cohort.open(cohort)
     found = privacy_rejections(open_evidence(privacy(cohort, [2, 7]), opened), opened, {})
-    assert found.reasons == {f"case{i}": [Rejection("privacy", "flagged", 0.95, 0.9)] for i in (2, 7)}
-    assert found.thresholds == {"r": 0.9} and found.seen == [] and found.data_used[0]["split"] == "train"
+    assert found.reasons == {f"case{i}": [Rejection("privacy", "nearness", 0.95, 0.9)] for i in (2, 7)}
+    assert found.thresholds == {"nearness": 0.9} and found.seen == [] and found.data_used[0]["split"] == "train"
 
 
 def test_flagged_label_maps_are_rejected_too(cohort: Path, privacy: Write) -> None:
@@ -78,7 +78,7 @@ def test_flagged_label_maps_are_rejected_too(cohort: Path, privacy: Write) -> No
     pairs.write_text("\n".join([f"{head},label_map_flagged", *rows]) + "\n")
     found = privacy_rejections(open_evidence(folder, opened), opened, {})
     maps = Rejection("privacy", "label map flagged", None, None)
-    assert found.reasons == {"case2": [Rejection("privacy", "flagged", 0.95, 0.9), maps], "case5": [maps]}
+    assert found.reasons == {"case2": [Rejection("privacy", "nearness", 0.95, 0.9), maps], "case5": [maps]}
 
 
 def test_privacy_without_a_verdict_is_refused(cohort: Path, privacy: Write) -> None:

@@ -95,9 +95,7 @@ def test_what_it_says_of_itself(write: Write, tmp_path: Path) -> None:
     assert told["predicted_cases"] == 20 and told["updates_kept"] in (15, 30)
     assert 0.9 < told["validation_dice"]["low"] <= told["validation_dice"]["value"] <= told["validation_dice"]["high"]
     assert made.provenance["inputs"] == {"labelled": labelled.id, "images": images.id}
-    (seen,) = made.trained_on
-    assert seen["cohort"] == labelled.id
-    assert seen["subjects"] == sorted(labelled.subjects("train") + labelled.subjects("validation"))
+    assert made.trained_on == [labelled.seen("train"), labelled.seen("validation")]
 
 
 def test_its_maps_are_patients_own_as_long_as_some_are(write: Write, tmp_path: Path) -> None:

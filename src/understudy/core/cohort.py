@@ -142,6 +142,11 @@ class Cohort:
         """Return the subjects that ``trained_on`` names: those whom the generator, or what screened it, has seen."""
         return {subject for entry in self.trained_on for subject in entry.get("subjects", ())}
 
+    def subjects_learned(self) -> set[str]:
+        """Return those of them whom the generator learned, without those who only chose a network that screened."""
+        entries = [entry for entry in self.trained_on if "train" in entry.get("splits", ())]
+        return {subject for entry in entries for subject in entry.get("subjects", ())}
+
     def seen(self, split: str) -> dict[str, Any]:
         """Return the entry of ``trained_on`` that says a model saw a split of this cohort."""
         return {"cohort": self.id, "splits": [split], "subjects": self.subjects(split)}
@@ -233,6 +238,14 @@ class Cohort:
         other, (scheme, becomes) = copy.copy(self), self.scheme.only(names, str(self.path))
         other.encoding = replace(self.encoding, scheme=scheme)
         other.labels = Renumbered(self.labels, becomes)  # type: ignore[assignment]
+        return other
+
+    def foreground(self) -> "Cohort":
+        """Return the same cases with label maps of one class: whatever is not background."""
+        other = copy.copy(self)
+        if self.labels is not None and self.scheme is not None:
+            other.encoding = replace(self.encoding, scheme=LabelScheme(("background", "foreground"), (0, 1)))
+            other.labels = Renumbered(self.labels, np.minimum(np.arange(len(self.scheme)), 1).astype(np.uint8))  # type: ignore[assignment]
         return other
 
     def verify(self) -> None:

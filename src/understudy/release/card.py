@@ -66,6 +66,7 @@ class ReleaseCard(BaseModel):
     weights: str
     made_by: str
     trained_on: list[CohortSeen]
+    away_from: float | None  # how alike to a training image a case might become while it was drawn; None: unguided
     screened: list[Count]
     real_cohort: str
     evidence: list[str]
@@ -124,6 +125,7 @@ def card_of(
         weights=_weights(known),
         made_by=made_by,
         trained_on=seen,
+        away_from=released.sampling.get("away_from", {}).get("threshold"),
         screened=[entry.retained.cases for entry in screenings(released)],
         real_cohort=known.real,
         evidence=sorted({folder.section for folder in known.released}),
@@ -157,6 +159,8 @@ def guarantee(source: Cohort) -> str:
         return f"{NO_GUARANTEE}: none is recorded."
     if source.sampling.get("screened"):
         return f"{NO_GUARANTEE}: its generator had one, and the screening after it looked at training subjects again."
+    if source.sampling.get("away_from"):
+        return f"{NO_GUARANTEE}: its generator had one, and drawing away from training images looked at them again."
     usual = found.get("epsilon_at_delta_1e-5")
     beside = f" (epsilon {usual:.3g} at delta 1e-05)" if isinstance(usual, int | float) else ""
     began = "The training began with a generator of other data, said to be public, which it does not cover. "
@@ -197,6 +201,11 @@ def _what(card: ReleaseCard) -> list[str]:
         f"- The generator's weights: {card.weights}.",
         f"- Cohort `{card.cohort}`, a hash of its content.",
     ]
+    if card.away_from is not None:
+        told.append(
+            "- Drawn away from training images: the evidence is about what that guidance left; a generator that has "
+            "memorised shows it without."
+        )
     return told + [
         f"- Screened: {entry.after:,} of {entry.before:,} cases were kept; cases that evidence spoke against "
         "were removed."

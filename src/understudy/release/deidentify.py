@@ -4,7 +4,8 @@ Cases and, in a semi-synthetic cohort, subjects get new names in the order of th
 place and the size of a source image, and all columns beside the classes; a spacing is rounded to two digits, and left
 out where fewer than five subjects share what it then is, since a scan's own spacing can single a patient out;
 ``trained_on`` keeps cohort and splits with the number of subjects (at least five) in the place of their pseudonyms; a
-screening keeps its counts, a guarantee of differential privacy what it says. The id is a hash of this content alone.
+screening keeps its counts, a guarantee of differential privacy what it says, guidance away from training images how
+near they might come. The id is a hash of this content alone.
 A later ``evaluate`` on such a cohort cannot tell whether training subjects are among the test subjects: it says beside
 each number that ``trained_on`` is not recorded. Evidence that needs the names is made before the release.
 **Checked** in tests/release/test_deidentify.py.
@@ -39,7 +40,9 @@ def write_deidentified(source: Cohort, out: Path, provenance: Provenance) -> Non
             writer.append(image, label, row)
         promised = source.sampling.get("differential_privacy")
         promised = promised if isinstance(promised, dict) else {}
+        kept_away = source.sampling.get("away_from")
         told = {
+            "away_from": {"threshold": kept_away["threshold"]} if isinstance(kept_away, dict) else {},
             "screened": [entry.model_dump(exclude=UNRELEASED) for entry in screenings(source)],
             "differential_privacy": {name: promised[name] for name in GUARANTEE if name in promised},
         }

@@ -39,7 +39,7 @@ from understudy.core.documents import STRICT
 from understudy.core.errors import UnderstudyError
 from understudy.evaluation.guard import refuse_unfitting
 from understudy.evaluation.nearest import UnitRows, nearest, unit_vectors
-from understudy.evaluation.privacy.copies.lesions import RealMaps
+from understudy.evaluation.privacy.copies.lesions import RealMaps, alike_maps
 from understudy.evaluation.privacy.pearson import ImageVectors
 from understudy.release.formats import FORMS
 from understudy.release.identifiers import EMBEDDED, forbidden_identifiers, refuse_names
@@ -198,6 +198,7 @@ def _compare_forms(folder: Path, forms: Sequence[str], real: Cohort, rule: RealC
         if len(released) > 1:
             one.verify()  # so that cohorts of one id are equal
     owned = released[0].label_source in PATIENTS_OWN  # a policy that let these in knows whose they are
+    real, _ = alike_maps(real, released[0])
     images = RealImages(real, None if owned else rule.label_voxels)
     once = {one.id: (name, one) for name, one in reversed(list(zip(forms, released, strict=True)))}
     return images, max(_compare_cohort(one, images, rule, name) for name, one in once.values())
@@ -206,8 +207,9 @@ def _compare_forms(folder: Path, forms: Sequence[str], real: Cohort, rule: RealC
 def _compare_cohort(released: Cohort, images: RealImages, rule: RealCheck, form: str) -> float:
     where = f"the cohort ({form})"
     _refuse(images.same_patches_of(released), "patch", where)
-    if released.labels is not None:
-        _refuse(images.same_maps(released.labels), "label map", where)
+    labels = alike_maps(images.cohort, released)[1].labels
+    if labels is not None:
+        _refuse(images.same_maps(labels), "label map", where)
     return _refuse_near(images.nearest_of(released), rule.near, where)
 
 
@@ -232,7 +234,8 @@ def _compare_arrays(arrays: dict[str, np.ndarray], images: RealImages, rule: Rea
             _refuse(images.same_patches(encoded), "patch", where)
             highest_r = max(highest_r, _refuse_near(images.nearest_to(encoded), rule.near, where))
         elif array.dtype.kind in "iu" and array.ndim >= 3:
-            _refuse(images.same_maps(array), "label map", where)
+            last = len(images.cohort.scheme) - 1 if images.cohort.scheme else 0
+            _refuse(images.same_maps(np.minimum(array, last)), "label map", where)
     return highest_r
 
 

@@ -19,11 +19,14 @@ from understudy.core.result import Result, read_results
 from understudy.data.pseudonym import PUBLIC_KEY
 from understudy.data.seal import sealed_by, vouching_key
 from understudy.evaluation.privacy.attacks import ON_WEIGHTS
+from understudy.evaluation.privacy.copies.matchers import MATCHERS
+from understudy.evaluation.privacy.copies.second import SECOND
 from understudy.release.screening_log import COPY_DETECTION, matchers_used, screenings
 from understudy.release.weights import AskedWeights
 from understudy.report.reading import Folder, cohort_ids, read_folders
 
 INTERNAL = "internal"
+JUDGEMENTS = (frozenset(MATCHERS), frozenset(SECOND))
 
 
 @dataclass(frozen=True)
@@ -57,14 +60,14 @@ class EvidenceSet:
         return [*found, *(("cohort", fact) for fact in self.facts), (COPY_DETECTION, self._independent_judgement())]
 
     def _independent_judgement(self) -> Result:
-        """Return 1 where matchers judged the cohort that took no part in any of its screenings."""
+        """Return 1 where a whole judgement, with all its matchers, took no part in any screening of the cohort."""
         name = "screening.independent_judgement"
         if not self.screened:
             return Result(name, 1, note="no copies were screened out")
         judged = [set(f.provenance.get("config", {}).get("matchers", [])) for f in self.released if _flags(f)]
         if not judged or self.screened_by is None:
             return Result(name, None, note="the matchers that judged the cohort, or screened it, are not recorded")
-        free = any(names and not names & self.screened_by for names in judged)
+        free = any(whole <= names and not names & self.screened_by for names in judged for whole in JUDGEMENTS)
         return Result(name, int(free), note=f"screened by {', '.join(sorted(self.screened_by))}")
 
 
@@ -169,9 +172,12 @@ def before_screening(cohort: Cohort) -> str | None:
 
 
 def facts(cohort: Cohort) -> list[Result]:
-    """Return the counts of a cohort that limits may ask for; the subjects are None where they are few or unknown."""
+    """Return the counts of a cohort that limits may ask for; the subjects are None where they are few or unknown.
+
+    Subjects are those whom the generator learned from, not those by whom a network was chosen that screened.
+    """
     recorded = bool(cohort.trained_on) and all(entry.get("subjects") for entry in cohort.trained_on)
-    n = len(cohort.subjects_seen())
+    n = len(cohort.subjects_learned())
     note = f"withheld: fewer than {MIN_SUBJECTS} subjects" if n < MIN_SUBJECTS else ""
     note = note if recorded else "trained_on does not record all subjects"
     return [

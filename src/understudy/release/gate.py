@@ -5,6 +5,7 @@ always. release/verify.py makes the same checks again from the bundle alone, so 
 numbers. **Checked** in tests/release/test_gate.py (each limit, missing and withheld numbers, overrides).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -126,13 +127,13 @@ def _advice(failed: Sequence[Check]) -> str:
 
 
 def _check_limit(limit: Limit, known: Known) -> Check:
-    asked, bound, unknown = _asked(limit, known)
+    asked, least, most, unknown = _asked(limit, known)
     named = [one for one in known if any(fnmatchcase(one[1].name, pattern) for pattern in limit.patterns)]
     named.sort(key=lambda one: (one[1].name, str(one[1].value)))
     held = [(kind, r) for kind, r in named if _measured(r)]
     lacking = [p for p in limit.patterns if not any(fnmatchcase(r.name, p) for _, r in held)]
     lacking += [unknown] if unknown else []
-    broken = not unknown and not all(_within(limit, r, bound) for _, r in held)
+    broken = not unknown and not all(_within(_number(r, limit.take), least, most) for _, r in held)
     told = [f"{r.name} {_said(r, limit.take)}" for _, r in named]
     if lacking:
         when = WHEN.get(limit.about, "")
@@ -146,17 +147,18 @@ def _measured(result: Result) -> bool:
     return result.value is not None or result.note.startswith("withheld")
 
 
-def _asked(limit: Limit, known: Known) -> tuple[str, float, str]:
-    """Return a limit in words, its bound, and the name of a bound that was not measured or ""."""
-    word, given = ("at most", limit.at_most) if limit.at_most is not None else ("at least", limit.at_least)
-    told = f"{WORDS[limit.take]}{', '.join(limit.patterns)} {word} "
+def _asked(limit: Limit, known: Known) -> tuple[str, float, float, str]:
+    """Return a limit in words, its bounds, and the name of a bound that was not measured or ""."""
+    told, least, most = f"{WORDS[limit.take]}{', '.join(limit.patterns)}", -math.inf, math.inf
+    if limit.at_least is not None:
+        told, least = f"{told} at least {limit.at_least:g}", limit.at_least
+    given = limit.at_most
     if not isinstance(given, Bound):
-        assert given is not None
-        return f"{told}{given:g}", given, ""
+        return (told, least, most, "") if given is None else (f"{told} at most {given:g}", least, given, "")
     numbers = {_number(r, given.take) for _, r in known if r.name == given.result}
-    told += f"the {WORDS[given.take]}{given.result}"
+    told += f" at most the {WORDS[given.take]}{given.result}"
     number = numbers.pop() if len(numbers) == 1 else None  # two that differ are no bound
-    return (told, 0.0, given.result) if number is None else (f"{told} ({number:g})", number, "")
+    return (told, least, most, given.result) if number is None else (f"{told} ({number:g})", least, number, "")
 
 
 def _number(result: Result, take: str) -> float | None:
@@ -169,8 +171,5 @@ def _said(result: Result, take: str) -> str:
     return result.note or "not available" if number is None else f"{number:.6g}"
 
 
-def _within(limit: Limit, result: Result, bound: float) -> bool:
-    number = _number(result, limit.take)
-    if number is None:
-        return False
-    return number <= bound if limit.at_most is not None else number >= bound
+def _within(number: float | None, least: float, most: float) -> bool:
+    return number is not None and least <= number <= most

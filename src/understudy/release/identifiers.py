@@ -23,6 +23,7 @@ from understudy.core.cohort import Cohort, array_hash, file_hash
 from understudy.core.errors import UnderstudyError
 from understudy.report.reading import read_arrays
 
+FEW_PARTS = 2  # of a path that tells nothing: the root and one name
 MIN_NAME_BYTES = 6  # bytes of a name
 DIGITS = 16  # of a hash
 CHUNK = 2**24  # bytes searched at once
@@ -67,7 +68,8 @@ def forbidden_identifiers(real: Cohort) -> ForbiddenIdentifiers:
     """Return what may not be told of a real cohort."""
     names = {"the name of a real case": set(real.column("case_id").tolist())}
     names["the pseudonym of a real subject"] = set(real.subjects())
-    names["the path of the real cohort"] = {str(real.path.absolute())}
+    path = real.path.absolute()
+    names["the path of the real cohort"] = {str(path)} if len(path.parts) > FEW_PARTS else set()
     kinds: dict[bytes, str] = {}
     short = 0
     for kind, values in names.items():

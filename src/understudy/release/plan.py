@@ -5,8 +5,8 @@ does a perfect generator, which copies nobody, keep a limit, and how often is on
 its cases? What is assumed: the nearness of a case is half of its subject's; subjects attract cases unequally (gamma,
 shape 1); copies are of training cases drawn at random, and the detector finds ``recall`` of them; the scores of the
 four attacks correlate by a half, and a copied subject scores three standard deviations higher; of the other subjects
-half are audited on, and all are unseen to the attacks and the swap test. A real cohort differs: the plan says what
-numbers of subjects allow, not what data will show.
+half set the threshold and half are audited on, and all are unseen to the attacks and the swap test. A real cohort
+differs: the plan says what numbers of subjects allow, not what data will show.
 **Checked** in tests/release/test_plan.py.
 """
 
@@ -15,11 +15,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.errors import UsageError
 from understudy.core.result import Result
 from understudy.core.seed import derive, rng
 from understudy.core.statistics import percentile_interval, resample
 from understudy.evaluation.paired import holm
+from understudy.evaluation.privacy.attacks import ALWAYS
 from understudy.evaluation.privacy.attacks.risk import measure
 from understudy.evaluation.privacy.calibration import MIN_CALIBRATION, ReferenceScores, calibrate
 from understudy.evaluation.privacy.chance import LeftOut
@@ -28,10 +30,8 @@ from understudy.release.gate import check_limits
 from understudy.release.policy import Policy
 
 SHARES = (0.0, 0.01, 0.05, 0.2)  # of cases that are copies; 0: a perfect generator
-ATTACKS = ("nearest_pixels", "nearest_features", "density_ratio", "singling_out")
 BETWEEN, CORRELATED, LIFT = 0.5, 0.5, 3.0
 DRAWS, DEALS, RATE = 200, 499, 0.01
-MIN_SIDE = 5  # subjects
 ALL = "all limits"
 
 
@@ -47,9 +47,9 @@ class PlannedCohorts:
 
     def __post_init__(self) -> None:
         """Raise UsageError where too few are named, or a recall that is no share."""
-        if min(self.train, self.others) < MIN_SIDE or min(self.cases, self.each) < 1:
+        if min(self.train, self.others) < MIN_SUBJECTS or min(self.cases, self.each) < 1:
             raise UsageError(
-                f"a plan needs {MIN_SIDE} subjects on each side and a case, found --train {self.train}, --others "
+                f"a plan needs {MIN_SUBJECTS} subjects on each side and a case, found --train {self.train}, --others "
                 f"{self.others}, --cases {self.cases}, --each {self.each}"
             )
         if not 0 < self.recall < 1:
@@ -70,6 +70,7 @@ class SimulatedStudy:
     def __init__(self, cohorts: PlannedCohorts, copies: float, seed: int) -> None:
         """Draw it."""
         self.cohorts, self.seed, self.draw = cohorts, seed, rng(seed, "plan")
+        self.control = max(cohorts.others - cohorts.others // 2, MIN_SUBJECTS)  # the other half is audited on
         self.copied = int(self.draw.binomial(cohorts.cases, copies))
         self.victims = self.draw.integers(0, cohorts.train, self.copied)
         privacy = [*self._copies(), *self._attacks(), *self._audit()]
@@ -88,7 +89,7 @@ class SimulatedStudy:
 
     def _copies(self) -> list[Result]:
         c = self.cohorts
-        joined = c.others + (c.train if c.others < MIN_CALIBRATION else 0)
+        joined = self.control + (c.train if self.control < MIN_CALIBRATION else 0)
         reference = ReferenceScores(self._near(joined, c.each).ravel(), np.repeat(np.arange(joined), c.each), "")
         threshold, left_out = calibrate(reference, RATE, 1, self.seed), LeftOut(reference, RATE)
         near = self._near(c.cases, 1).ravel()
@@ -116,12 +117,12 @@ class SimulatedStudy:
         c, found = self.cohorts, []
         shared = self.draw.normal(size=c.train + c.others)
         copied = np.isin(np.arange(c.train + c.others), self.victims)
-        for name in ATTACKS:
+        for name in ALWAYS:
             own = self.draw.normal(size=c.train + c.others)
             scores = np.sqrt(CORRELATED) * shared + np.sqrt(1 - CORRELATED) * own + LIFT * copied
             found.append(measure(scores[: c.train], scores[c.train :], derive(self.seed, "plan", name), DRAWS))
         results = []
-        for name, v, p in zip(ATTACKS, found, holm([one.p for one in found]), strict=True):
+        for name, v, p in zip(ALWAYS, found, holm([one.p for one in found]), strict=True):
             at = f"privacy.attack.{name}"
             results += [Result(f"{at}.auc", v.auc.value, v.auc.low, v.auc.high), Result(f"{at}.p", p)]
             if v.risk:
@@ -130,10 +131,9 @@ class SimulatedStudy:
 
     def _audit(self) -> list[Result]:
         """Return what an audit of a detector of this recall would say; control subjects set its threshold."""
-        c, audited = self.cohorts, max(self.cohorts.others // 2, MIN_SIDE)
-        control = max(c.others - audited, MIN_SIDE)
-        whose = np.repeat(np.arange(control), c.each)
-        reference = ReferenceScores(self._near(control, c.each).ravel(), whose, "")
+        c = self.cohorts
+        audited, whose = max(c.others // 2, MIN_SUBJECTS), np.repeat(np.arange(self.control), c.each)
+        reference = ReferenceScores(self._near(self.control, c.each).ravel(), whose, "")
         threshold, near = calibrate(reference, RATE, DRAWS, self.seed), self._near(audited, c.each)
         shares = (near[None] > threshold.resampled[:, None, None]).mean(2)
         times = resample(self.draw, audited, DRAWS) / audited

@@ -56,7 +56,7 @@ class Limit(_Part):
     result: Name | tuple[Name, ...] = Field(min_length=1)
     take: Take = "value"  # what of the result is compared: its value, an end of its interval, or n
     about: Literal["released", "before", "fresh"] = "released"  # or before screening, or drawn anew from the weights
-    at_most: Number | Bound | None = None  # this or ``at_least``
+    at_most: Number | Bound | None = None  # this, ``at_least``, or both
     at_least: Number | None = None
     required: bool = Field(default=True, strict=True)
     why: str = Sentence
@@ -68,9 +68,9 @@ class Limit(_Part):
         return (self.result,) if isinstance(self.result, str) else self.result
 
     @model_validator(mode="after")
-    def _one_bound(self) -> "Limit":
-        if (self.at_most is None) == (self.at_least is None):
-            raise ValueError(f"the limit {self.name!r} needs one of at_most and at_least")
+    def _bounds(self) -> "Limit":
+        if self.at_most is None and self.at_least is None:
+            raise ValueError(f"the limit {self.name!r} needs at_most or at_least")
         return self
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from understudy.core.cohort import Cohort
+from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.errors import UnderstudyError
 from understudy.evaluation.nearest import nearest
 from understudy.evaluation.privacy.calibration import training_rows
@@ -27,10 +28,13 @@ def released_rows(real: Cohort, released: Cohort) -> np.ndarray | None:
 
     None where these splits hold another number of subjects than it says, as where a screening saw further ones.
     """
-    entries = [entry for entry in released.trained_on if entry["cohort"] == real.id]
-    rows = np.flatnonzero(np.isin(real.column("split"), [s for entry in entries for s in entry.get("splits", [])]))
-    told = [entry.get("n_subjects") for entry in entries]
-    return rows if told == [len(set(real.column("subject_id")[rows].tolist()))] else None
+    rows, subjects = [], real.column("subject_id")
+    for entry in (entry for entry in released.trained_on if entry["cohort"] == real.id):
+        rows.append(np.flatnonzero(np.isin(real.column("split"), entry.get("splits", []))))
+        n = len(set(subjects[rows[-1]].tolist()))
+        if entry.get("n_subjects") != (n if n >= MIN_SUBJECTS else None):
+            return None
+    return np.unique(np.concatenate(rows)) if rows else None
 
 
 def refuse_other_numbers(

@@ -205,8 +205,8 @@ def privacy_rejections(evidence: CaseEvidence, cohort: Cohort, thresholds: Thres
     reasons = {}
     for row in evidence.rows("internal/pairs.csv", cohort):
         if evidence.number(row, "flagged"):
-            score = evidence.number(row, "r") if "r" in row else None
-            reasons[row["synthetic_case"]] = [Rejection(evidence.kind, "flagged", score, limit)]
+            score = evidence.number(row, "nearness") if row.get("nearness") else None
+            reasons[row["synthetic_case"]] = [Rejection(evidence.kind, "nearness", score, limit)]
         if row.get("label_map_flagged") and evidence.number(row, "label_map_flagged"):
             copied = Rejection(evidence.kind, "label map flagged", None, None)
             reasons[row["synthetic_case"]] = [*reasons.get(row["synthetic_case"], []), copied]
@@ -215,7 +215,7 @@ def privacy_rejections(evidence: CaseEvidence, cohort: Cohort, thresholds: Thres
         {**one, "matchers": matchers}
         for one in evidence.used(("train", "compared with each case"), ("control", "threshold"))
     ]
-    return Rejections(reasons, data, [], {} if limit is None else {"r": limit})
+    return Rejections(reasons, data, [], {} if limit is None else {"nearness": limit})
 
 
 REJECTIONS: dict[str, Callable[[CaseEvidence, Cohort, Thresholds], Rejections]] = {

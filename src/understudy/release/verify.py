@@ -215,7 +215,8 @@ def _counts_fit(cohort: Cohort, facts: list[Result]) -> bool:
     kept = [entry.retained.cases.after for entry in screenings(cohort)][-1:]
     if len(facts) != 2 or found.get("cohort.cases") != len(cohort) or kept not in ([], [len(cohort)]):
         return False
-    subjects, each = found.get("cohort.subjects"), [entry.get("n_subjects") for entry in cohort.trained_on]
+    subjects = found.get("cohort.subjects")
+    each = [entry.get("n_subjects") for entry in cohort.trained_on if "train" in entry.get("splits", ())]
     if subjects is None:
         return "cohort.subjects" in found
     known = [n for n in each if n is not None]  # of several cohorts, whose subjects may be the same

@@ -247,9 +247,8 @@ def refuse_unlearnable(cohort: Cohort, network: str) -> None:
 
 
 def seen_by_network(cohort: Cohort) -> list[dict[str, Any]]:
-    """Return ``trained_on`` of what is made with a network that was trained and chosen on a cohort."""
-    subjects = sorted({subject for split in LEARNED for subject in cohort.subjects(split)})
-    return [*cohort.trained_on, {"cohort": cohort.id, "splits": list(LEARNED), "subjects": subjects}]
+    """Return ``trained_on`` of what is made with a network that a cohort trained and chose: an entry a split."""
+    return [*cohort.trained_on, *(cohort.seen(split) for split in LEARNED)]
 
 
 def image_blocks(cases: TaskCases, voxels: int) -> Iterator[np.ndarray]:

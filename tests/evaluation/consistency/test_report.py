@@ -73,7 +73,8 @@ def test_public_files_hold_no_real_case_and_no_real_subject(toy: Toy, tmp_path: 
     assert b"real-" not in public and b"synthetic-0-0" in public
     seen = json.loads((folder / "internal" / "seen.json").read_text())
     assert seen["seen"] == [
-        {"cohort": real.id, "splits": ["train", "validation"], "subjects": ["real-0", "real-1", "real-2", "real-3"]}
+        {"cohort": real.id, "splits": ["train"], "subjects": ["real-0", "real-1"]},
+        {"cohort": real.id, "splits": ["validation"], "subjects": ["real-2", "real-3"]},
     ]
     assert (
         seen["calibrated_on"][0]["splits"] == ["control"]
@@ -87,7 +88,7 @@ def test_who_else_is_in_the_real_label_maps_was_seen_too(toy: Toy, tmp_path: Pat
     others = {"cohort": "atlas", "splits": ["train"], "subjects": ["stranger"]}  # whom a translator to anatomy saw
     folder, _, real, _ = found(toy, tmp_path, trained_on=[others])
     seen = json.loads((folder / "internal" / "seen.json").read_text())["seen"]
-    assert [entry["cohort"] for entry in seen] == ["atlas", real.id] and seen[0] == others
+    assert [entry["cohort"] for entry in seen] == ["atlas", real.id, real.id] and seen[0] == others
 
 
 def test_few_control_subjects_are_withheld(toy: Toy, tmp_path: Path) -> None:

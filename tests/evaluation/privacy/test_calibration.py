@@ -14,6 +14,7 @@ from understudy.evaluation.privacy.calibration import (
     calibrate,
     clopper_pearson,
     control_reference,
+    learned_rows,
     neighbour_reference,
     order_interval,
     training_reference,
@@ -77,6 +78,15 @@ def test_exact_intervals() -> None:
     assert (low, high) == (pytest.approx(0.469, abs=0.002), pytest.approx(0.531, abs=0.002))
 
 
+@pytest.mark.parametrize(("n", "q"), [(10, 0.5), (200, 0.99), (200, 0.9), (1000, 0.99)])
+def test_the_interval_of_a_quantile_holds_it(n: int, q: float) -> None:
+    draw, held = np.random.default_rng(0), []
+    for _ in range(2000):
+        low, high = order_interval(draw.uniform(size=n), q)
+        held.append((low is None or low <= q) and (high is None or q <= high))
+    assert np.mean(held) > 0.945
+
+
 Write = Callable[..., Path]
 
 
@@ -92,11 +102,17 @@ def test_training_rows_are_the_subjects_seen_else_the_split(write: Write, real: 
     rows, note = training_rows(cohort, Cohort.open(write("some", images, trained_on=seen)))
     assert rows.tolist() == [10, 11, 14, 15]
     assert "every subject that the generator" in note and "not looked for" not in note
+    chosen_by = {"cohort": "x", "splits": ["validation"], "subjects": ["patient9"]}  # of a network that screened
+    screened = Cohort.open(write("screened", images, trained_on=[*seen, chosen_by]))
+    searched, _ = training_rows(cohort, screened)
+    assert searched.tolist() == [10, 11, 14, 15, 18, 19]
+    assert learned_rows(cohort, screened, searched).tolist() == rows.tolist()
     seen.append({"cohort": "y", "splits": ["train"], "subjects": ["elsewhere"]})
     again, note = training_rows(cohort, Cohort.open(write("more", images, trained_on=seen)))
     assert again.tolist() == rows.tolist() and "seen others, and copies of them are not looked for" in note
     rows, note = training_rows(cohort, Cohort.open(write("none", images)))
     assert rows.tolist() == list(range(8, 32))
+    assert learned_rows(cohort, Cohort.open(write("nobody", images)), rows).tolist() == rows.tolist()
     assert "does not record" in note
 
 

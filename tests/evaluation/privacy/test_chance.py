@@ -36,6 +36,8 @@ def test_deterministic_and_alike_subjects() -> None:
     assert np.array_equal(found.flags(100, 7).counts, again.flags(100, 7).counts)
     alike = left_out(np.ones((8, 3)))
     assert alike.flags(100, 0).interval == (0, 0) and alike.nearest(100, 0).expected == 0
+    tied = left_out(np.append(np.linspace(0, 1, 59), 1.0)[:, None])  # the two highest of 60 subjects are equal
+    assert tied.flags(1000, 0).expected == pytest.approx(1000 / 60) and tied.flags(1000, 0).p(1) > 0.5
     assert alike.flags(100, 0).p(1) < 0.001
 
 

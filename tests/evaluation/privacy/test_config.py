@@ -28,6 +28,7 @@ def test_all_matchers_and_attacks_are_asked_for_but_the_slow_one() -> None:
         {"false_positive_rate": 0.3},
         {"non_members": ()},
         {"non_members": ("train",)},
+        {"non_members": ("control", "control")},
         {"gallery": 3},
     ],
 )

@@ -9,16 +9,14 @@ import pytest
 from scipy import ndimage
 
 from understudy.core.cohort import Cohort
-from understudy.evaluation.nearest import Nearest
+from understudy.core.labels import LabelScheme
 from understudy.evaluation.privacy import judgement
-from understudy.evaluation.privacy.calibration import ReferenceScores
 from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.copies import lesions
 from understudy.evaluation.privacy.copies.detector import reference_sets
 from understudy.evaluation.privacy.copies.transforms import available
 from understudy.evaluation.privacy.judgement import (
     CopyDetectors,
-    judge_by_r,
     judge_images,
     judge_maps,
     judge_swapped,
@@ -114,17 +112,11 @@ def test_settings_learn_all_transformations_but_none(write: Write) -> None:
     assert (made.rate, made.draws) == (0.1, 100)
 
 
-def test_by_r_alone() -> None:
-    unseen = ReferenceScores(np.linspace(0, 0.9, 10), np.arange(10), "unseen subjects")
-    nearest = Nearest(index=np.array([4, 5, 6]), r=np.array([0.95, 0.1, 1.0]))
-    made = judge_by_r(nearest, unseen, CONFIG, 0)
-    assert made.scores is not None
-    assert made.scores.flagged.tolist() == [True, False, True]
-    assert made.scores.case.tolist() == [4, 5, 6]
-    assert made.scores.p == pytest.approx([1 / 11, 9 / 11 + 1 / 11, 1 / 11])
-    assert made.skipped == ["the matchers patches: 5 real subjects are needed to calibrate them"]
-    few = judge_by_r(nearest, ReferenceScores(np.arange(8) / 9, np.arange(8) % 4, ""), CONFIG, 0)
-    assert few.scores is None and few.threshold is None
+def test_without_a_detector_nothing_is_judged(write: Write) -> None:
+    synthetic = Cohort.open(write("synthetic", images(3, 1)))
+    made = judge_images(synthetic, CopyDetectors(cohort(write, 2, 0, 0), CONFIG, 0).of(np.arange(2)))
+    assert made.scores is None and made.threshold is None
+    assert made.skipped[0].startswith("the detector: two trained subjects, and 5 real ones in all, are needed")
 
 
 def test_label_maps_that_repeat_are_flagged(write: Write) -> None:
@@ -136,6 +128,17 @@ def test_label_maps_that_repeat_are_flagged(write: Write) -> None:
     assert not isinstance(made, str) and made.scores is not None
     assert made.scores.flagged[2] and made.scores.case[2] == 11
     assert made.scores.flagged.sum() <= 4
+
+
+def test_label_maps_whose_classes_were_renumbered_or_merged_are_found(write: Write) -> None:
+    real = cohort(write, 20, 30, 0)
+    assert real.images is not None and real.scheme is not None
+    cases, other = images(8, 1), LabelScheme(("background", "other"), (0, 7))
+    cases[2] = real.images[11]
+    made = judge_maps(real, Cohort.open(write("synthetic", cases, scheme=other)), real.rows("train"), CONFIG, 0)
+    assert not isinstance(made, str) and made.scores is not None and made.scores.flagged[2]
+    one, same = lesions.alike_maps(real, real)
+    assert one is real and same is real and one.foreground().scheme == LabelScheme(("background", "foreground"), (0, 1))
 
 
 def test_label_maps_as_good_as_equal_are_flagged_whatever_unseen_subjects_show(
@@ -202,7 +205,7 @@ def test_the_encoder_of_the_swap_test_learns_both_sides_alike(write: Write, monk
 
     monkeypatch.setattr(judgement, "reference_sets", recorded)
     synthetic = Cohort.open(write("synthetic", images(12, 1)))
-    found = judge_swapped(real, synthetic, rows, judge_images(synthetic, detector), detector, CONFIG, 0)
+    found = judge_swapped(real, synthetic, rows, detector, CONFIG, 0)
     ((cases, known),) = learned
     everyone = {*numbers(real)[rows], *numbers(real)[real.rows("control")]}
     assert isinstance(found, SwapTest) and (found.members, found.non_members) == (12, 10)

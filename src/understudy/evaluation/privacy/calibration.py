@@ -92,11 +92,14 @@ def clopper_pearson(k: int, n: int) -> tuple[float, float]:
     return low, 1.0 if k == n else float(stats.beta.ppf(0.975, k + 1, n - k))
 
 
-def order_interval(r: np.ndarray, q: float) -> tuple[float, float]:
-    """Return the 95 % interval of a quantile from order statistics, for independent cases."""
-    ranks = stats.binom.ppf((0.025, 0.975), len(r), q).astype(int)
-    low, high = np.sort(r)[np.clip(ranks, 0, len(r) - 1)]
-    return float(low), float(high)
+def order_interval(r: np.ndarray, q: float) -> tuple[float | None, float | None]:
+    """Return the 95 % interval of a quantile from order statistics, for independent cases.
+
+    An end is None where no case reaches so far: fewer than 368 cases say how low a 99 % quantile may lie, not how high.
+    """
+    low, high = stats.binom.ppf((0.025, 0.975), len(r), q).astype(int)  # of cases below the quantile
+    ends = [None, *np.sort(r).tolist(), None]
+    return ends[low], ends[high + 1]
 
 
 def training_rows(real: Cohort, synthetic: Cohort) -> tuple[np.ndarray, str]:
@@ -113,6 +116,15 @@ def training_rows(real: Cohort, synthetic: Cohort) -> tuple[np.ndarray, str]:
         return rows, note
     note = "compared with the training split, because the synthetic cohort does not record subjects of this real cohort"
     return real.rows("train"), f"{note} that it was trained on"
+
+
+def learned_rows(real: Cohort, synthetic: Cohort, rows: np.ndarray) -> np.ndarray:
+    """Return those of the rows that were seen whose subjects the generator learned from; all where nobody is named.
+
+    Whoever was seen otherwise, as the validation subjects of a network that screened, is neither a member nor unseen.
+    """
+    learned = rows[np.isin(real.column("subject_id")[rows], sorted(synthetic.subjects_learned()))]
+    return learned if len(learned) else rows
 
 
 def control_reference(real: Cohort, rows: np.ndarray, memory_mib: int) -> ReferenceScores:

@@ -110,6 +110,10 @@ class LeftOut:
             mine = sample.number == one
             threshold = sample.quantile(1 - rate, np.where(mine, 0, sample.weights))
             shares[one] = (sample.values[mine] > threshold).mean()
+        top = sample.values == sample.values.max()
+        if self.subjects > 1 and not shares.any() and not top.all():  # ties: as if one of them lay beyond the others
+            highest = sample.number[np.argmax(top)]
+            shares[highest] = top[sample.number == highest].mean()
         return shares
 
     def _leading(self, draw: np.random.Generator) -> np.ndarray:

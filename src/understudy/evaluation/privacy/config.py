@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator, model_validator
 
 from understudy.evaluation.privacy.attacks import ATTACKS
 from understudy.evaluation.privacy.canaries.inject import Recipes
@@ -75,6 +75,17 @@ class PrivacyConfig(BaseModel):
         if known[0] not in names or len(set(names)) < len(names):
             raise ValueError(f"matchers name {known[0]} and each other matcher at most once, found {', '.join(names)}")
         return self
+
+    @field_serializer("audit_transformations")
+    def _in_words(self, recipes: Recipes) -> list[str]:
+        return [recipe.model_dump_json() for recipe in recipes]  # settings in a provenance are numbers and words
+
+    @field_validator("non_members")
+    @classmethod
+    def _each_once(cls, splits: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(splits)) < len(splits):
+            raise ValueError(f"each split may be named once, found {', '.join(splits)}")
+        return splits
 
     @field_validator("attacks")
     @classmethod

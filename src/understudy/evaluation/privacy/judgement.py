@@ -1,4 +1,4 @@
-"""Which synthetic cases are copies: by the detector, or by Pearson's r alone where few subjects could calibrate it.
+"""Which synthetic cases are copies: by the detector, which unseen subjects calibrate; also of the label maps.
 
 **Checked** in tests/evaluation/privacy/test_judgement.py.
 """
@@ -13,12 +13,12 @@ from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.seed import derive
 from understudy.core.statistics import by_subject
 from understudy.evaluation.cache import NOTHING_KEPT, Cache
-from understudy.evaluation.nearest import Nearest, nearest
-from understudy.evaluation.privacy.calibration import MIN_CALIBRATION, ReferenceScores, Threshold, calibrate
+from understudy.evaluation.nearest import Nearest
+from understudy.evaluation.privacy.calibration import MIN_CALIBRATION, ReferenceScores, Threshold
 from understudy.evaluation.privacy.canaries.audit import AuditPlan, AuditResult, run
 from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.copies.cases import small_cases
-from understudy.evaluation.privacy.copies.decision import CopyDecision, CopyScores, ScoreScale, p_values
+from understudy.evaluation.privacy.copies.decision import CopyDecision, CopyScores, ScoreScale
 from understudy.evaluation.privacy.copies.detector import (
     CopyDetector,
     DetectorSettings,
@@ -27,10 +27,9 @@ from understudy.evaluation.privacy.copies.detector import (
     folds,
     reference_sets,
 )
-from understudy.evaluation.privacy.copies.lesions import RealMaps, similar_maps, small_maps
+from understudy.evaluation.privacy.copies.lesions import RealMaps, alike_maps, similar_maps, small_maps
 from understudy.evaluation.privacy.copies.matchers import match
 from understudy.evaluation.privacy.copies.transforms import Transformation, available
-from understudy.evaluation.privacy.pearson import ImageVectors
 from understudy.evaluation.privacy.swap import SwapTest, swap_test
 
 REASONS = {
@@ -56,7 +55,8 @@ class CopyEvidence:
     name: str  # how its results are called, "" where it is the only synthetic cohort
     cohort: Cohort  # the synthetic one
     rows: np.ndarray  # of the real cohort, that were searched
-    subjects: int  # in these rows
+    learned: np.ndarray  # those of them from which the generator learned: the members
+    subjects: int  # in the rows
     found: Nearest  # of each synthetic case by Pearson's r; its index counts within ``rows``
     copies: CopyResult  # which cases are too near, by all matchers
     maps: CopyResult | str  # the same of the label maps; or why they were not compared
@@ -150,8 +150,11 @@ class CopyDetectors:
         )
 
 
-def judge_images(synthetic: Cohort, detector: CopyDetector) -> CopyResult:
-    """Decide by the detector which cases of a synthetic cohort are copies."""
+def judge_images(synthetic: Cohort, detector: CopyDetector | None) -> CopyResult:
+    """Decide by the detector which cases of a synthetic cohort are copies; without one, say why not."""
+    if detector is None:
+        few = f"two trained subjects, and {MIN_SUBJECTS} real ones in all, are needed to say how near unseen ones lie"
+        return CopyResult(None, None, [f"the detector: {few}"])
     cases = small_cases(synthetic, synthetic.rows())
     beside = {"pixels"} if "whole" in detector.decision.scale.names else set()  # whole sees all that pixels sees
     missing = sorted(set(detector.reference_set.matchers) - set(detector.decision.scale.names) - beside)
@@ -164,26 +167,18 @@ def judge_images(synthetic: Cohort, detector: CopyDetector) -> CopyResult:
     return CopyResult(detector.decide(cases), detector.decision.threshold, skipped)
 
 
-def judge_by_r(found: Nearest, reference: ReferenceScores, config: PrivacyConfig, seed: int) -> CopyResult:
-    """Judge cases by their highest Pearson r alone, against that of unseen subjects' cases."""
-    others = ", ".join(name for name in config.matchers if name != "pixels")
-    skipped = [f"the matchers {others}: {MIN_SUBJECTS} real subjects are needed to calibrate them"]
-    if reference.n_subjects < MIN_SUBJECTS or "pixels" not in config.matchers:
-        return CopyResult(None, None, skipped)
-    threshold = calibrate(reference, config.false_positive_rate, config.bootstrap, seed)
-    p, flagged = p_values(found.r, threshold), threshold.flags(found.r)
-    return CopyResult(CopyScores(found.index, {"pixels": found.r}, found.r, p, flagged), threshold, skipped)
-
-
 def judge_maps(real: Cohort, synthetic: Cohort, rows: np.ndarray, config: PrivacyConfig, seed: int) -> CopyResult | str:
     """Judge the label maps of a synthetic cohort; or say why not."""
     if real.labels is None or synthetic.labels is None:
         return "skipped: one of the cohorts has no label maps"
     if synthetic.label_source in PATIENTS_OWN:
         return f"skipped: the label maps are of the source {synthetic.label_source!r}, and repeat patients' by design"
-    subjects, control = numbers(real), real.rows("control")
-    fold = np.concatenate([*folds(subjects[rows], seed), np.empty(0, np.int64)]).astype(np.int64)
-    unseen = np.concatenate([control, rows[fold]])
+    real, synthetic = alike_maps(real, synthetic)
+    assert real.labels is not None and synthetic.labels is not None
+    subjects, unseen, note = numbers(real), real.rows("control"), "the label maps of control subjects"
+    if len(set(subjects[unseen])) < MIN_CALIBRATION:
+        unseen = np.concatenate([unseen, *(rows[fold] for fold in folds(subjects[rows], seed))])
+        note += ", joined, being few, by those of training subjects against the other training subjects"
     targets, whose = small_maps(real, rows), torch.from_numpy(subjects[rows])
     if len(set(subjects[unseen])) < MIN_SUBJECTS or len(set(subjects[rows])) < 2:
         return f"withheld: fewer than {MIN_SUBJECTS} real subjects to say how alike the maps of unseen subjects are"
@@ -193,7 +188,7 @@ def judge_maps(real: Cohort, synthetic: Cohort, rows: np.ndarray, config: Privac
     unseen_subjects, name = subjects[unseen], "label maps"
     if not ScoreScale({name: calibrating.score}, unseen_subjects, config.false_positive_rate).names:
         return "skipped: the label maps of unseen subjects are all alike to this measure"
-    note, rate, draws = "the label maps of unseen subjects", config.false_positive_rate, config.bootstrap
+    rate, draws = config.false_positive_rate, config.bootstrap
     decision = CopyDecision({name: calibrating}, unseen_subjects, note, rate, draws, derive(seed, "label maps"))
     scores, equal = decision.decide({name: matched}), RealMaps(real.labels[rows]).copied(synthetic.labels)
     case, flagged = np.where(equal >= 0, equal, scores.case), scores.flagged | (equal >= 0)
@@ -201,33 +196,25 @@ def judge_maps(real: Cohort, synthetic: Cohort, rows: np.ndarray, config: Privac
 
 
 def judge_swapped(
-    real: Cohort, synthetic: Cohort, rows: np.ndarray, copies: CopyResult, detector: CopyDetector | None,
-    config: PrivacyConfig, seed: int,
-) -> SwapTest | str:  # fmt: skip
-    """Test whether flags fall on the trained subjects of these rows more than on unseen ones; or say why not.
+    real: Cohort, synthetic: Cohort, rows: np.ndarray, detector: CopyDetector | None, config: PrivacyConfig, seed: int
+) -> SwapTest | str:
+    """Test whether flags fall on the subjects whom the generator learned more than on unseen ones; or say why not.
 
-    Unseen are the subjects of the splits ``non_members``. An encoder takes part that has learned both sides alike.
+    ``rows`` are those of the former, which the detector's reference set holds and maybe others beside; unseen are the
+    subjects of the splits ``non_members``. An encoder takes part that has learned both sides alike.
     """
     subjects, members = numbers(real), np.unique(numbers(real)[rows])
     others = np.concatenate([real.rows(split) for split in config.non_members])
     others = np.sort(others[~np.isin(subjects[others], members)])
     non_members = np.unique(subjects[others])
-    if copies.threshold is None or min(len(members), len(non_members)) < MIN_SUBJECTS:
+    if detector is None or min(len(members), len(non_members)) < MIN_SUBJECTS:
         return f"withheld: fewer than {MIN_SUBJECTS} trained or unseen subjects to swap"
-    pool = np.concatenate([rows, others])
-    if detector is None:
-        found = nearest(
-            ImageVectors(synthetic, synthetic.rows()), ImageVectors(real, pool), memory_mib=config.memory_mib
-        )
-        near, case = found.r, found.index
-        flagged = copies.threshold.flags(near)
-    else:
-        cases = small_cases(real, pool, subjects[pool])
-        made = settings(real, len(rows), config, detector.reference_set.cache)
-        everyone = torch.ones(len(cases), dtype=torch.bool)
-        task = EncoderTask(everyone, made.transformations, derive(seed, "swap"))
-        (reference_set,) = reference_sets(cases, [task], made)
-        scores = detector.decision.decide(match(small_cases(synthetic, synthetic.rows()), reference_set))
-        near, case, flagged = scores.nearness, scores.case, scores.flagged
-    excess = np.where(flagged, np.maximum(near - copies.threshold.value, TINY), near - copies.threshold.value)
-    return swap_test(excess, subjects[pool][case], members, non_members, seed, config.bootstrap)
+    pool, level = np.concatenate([rows, others]), detector.decision.threshold.value
+    cases = small_cases(real, pool, subjects[pool])
+    made = settings(real, len(rows), config, detector.reference_set.cache)
+    task = EncoderTask(torch.ones(len(cases), dtype=torch.bool), made.transformations, derive(seed, "swap"))
+    (reference_set,) = reference_sets(cases, [task], made)
+    scores = detector.decision.decide(match(small_cases(synthetic, synthetic.rows()), reference_set))
+    beyond = scores.nearness - level
+    excess = np.where(scores.flagged, np.maximum(beyond, TINY), beyond)
+    return swap_test(excess, subjects[pool][scores.case], members, non_members, seed, config.bootstrap)

@@ -35,7 +35,6 @@ from understudy.evaluation.privacy.curves import write_curves, write_pairs, writ
 from understudy.evaluation.privacy.judgement import (
     CopyDetectors,
     CopyEvidence,
-    judge_by_r,
     judge_images,
     judge_maps,
     judge_swapped,
@@ -114,6 +113,7 @@ def judge(
     The results are called by the name; "" where the synthetic cohort is the only one.
     """
     rows, note = calibration.training_rows(real, synthetic)
+    learned = calibration.learned_rows(real, synthetic, rows)
     found = nearest(ImageVectors(synthetic, synthetic.rows()), ImageVectors(real, rows), memory_mib=config.memory_mib)
     control = calibration.control_reference(real, rows, config.memory_mib)
     training = calibration.training_reference(real, rows, config.memory_mib, seed)
@@ -121,16 +121,17 @@ def judge(
     if reference.n_subjects >= MIN_SUBJECTS:
         threshold = calibration.calibrate(reference, config.false_positive_rate, config.bootstrap, seed)
     detector = detectors.of(rows)
-    copies = judge_images(synthetic, detector) if detector else judge_by_r(found, reference, config, seed)
+    copies = judge_images(synthetic, detector)
     return CopyEvidence(
         name,
         synthetic,
         rows,
+        learned,
         len(np.unique(real.column("subject_id")[rows])),
         found,
         copies,
         judge_maps(real, synthetic, rows, config, seed),
-        judge_swapped(real, synthetic, rows, copies, detector, config, seed),
+        judge_swapped(real, synthetic, learned, detector, config, seed),
         control,
         training,
         calibration.neighbour_reference(real, rows),
@@ -147,7 +148,9 @@ def _setup(
 ) -> AttackSetup:
     """Return the setup of the attacks on one synthetic cohort."""
     others = np.sort(np.concatenate([real.rows(split) for split in config.non_members]))
-    return AttackSetup(real, e.cohort, e.rows, others, seed, config.attack_features, score_queries, config.memory_mib)
+    return AttackSetup(
+        real, e.cohort, e.learned, others, seed, config.attack_features, score_queries, config.memory_mib
+    )
 
 
 def _known_queries(

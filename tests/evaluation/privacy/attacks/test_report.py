@@ -104,7 +104,7 @@ def test_results_tell_auc_risk_and_the_bound() -> None:
     results = {r.name: r for r in attack_results("privacy.x.", [attacked(1)], 3)}
     assert list(results) == [f"privacy.x.attack.singling_out.{word}" for word in ("auc", "risk", "p")]
     auc, risk, p = results.values()
-    assert p.value is not None and p.value < 0.05 and "corrected for 1 attacks (Holm)" in p.note
+    assert p.value is not None and p.value < 0.05 and "corrected for 1 attacks of its family (Holm)" in p.note
     assert (auc.n, auc.seed, auc.better) == (60, 3, "lower")
     assert "40 members and 20 non-members" in auc.note
     assert "the upper end of this interval is the bound" in auc.note
@@ -113,6 +113,16 @@ def test_results_tell_auc_risk_and_the_bound() -> None:
     many = {r.name: r for r in attack_results("privacy.", [attacked(1, 100)], 3)}
     assert many["privacy.attack.singling_out.tpr"].high is not None
     assert "the bound" not in many["privacy.attack.singling_out.auc"].note
+
+
+def test_more_attacks_do_not_hide_one() -> None:
+    one, more = attacked(0.5), attacked(0)
+    named = [replace(more, name=name) for name in ("link_slices", *(f"attribute.class{i}" for i in range(14)))]
+    alone, among = ({r.name: r for r in attack_results("", part, 0)} for part in ([one], [one, *named]))
+    assert alone["attack.singling_out.p"] == among["attack.singling_out.p"]
+    assert "corrected for 15 attacks of its family" in among["attack.link_slices.p"].note
+    weights = {r.name: r for r in attack_results("", [replace(one, name="denoising_loss"), *named], 0)}
+    assert weights["attack.denoising_loss.p"].value == alone["attack.singling_out.p"].value
 
 
 def test_what_was_not_measured_says_why() -> None:

@@ -20,6 +20,7 @@ ATTACKS: Menu["Attack"] = Menu(
     denoising_loss="membership:DENOISING",
     latent_inversion="membership:INVERSION",
 )
+ALWAYS = ("nearest_pixels", "nearest_features", "density_ratio", "singling_out")  # whatever the data
 ON_WEIGHTS = ("denoising_loss", "latent_inversion")  # what holders of a released generator can ask of it
 TITLES = {  # as the report names them, which imports no attack
     "nearest_pixels": "membership by nearest image",

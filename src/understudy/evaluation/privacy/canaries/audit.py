@@ -53,7 +53,7 @@ class AuditResult:
     left_out_non_members: dict[str, AuditedCases]  # non-members' cases as they are, by these detectors
     non_members: AuditedCases  # the same, by the detector
     calibrating: AuditedCases  # cases of the subjects that calibrated it, each by the threshold that the others set
-    harder: dict[str, AuditedCases]  # injected compounds and chimeras
+    harder: dict[str, AuditedCases]  # injected compounds and chimeras, and a steward's own transformations
     threshold: Threshold
     transformed: AuditedCases  # non-members' cases, transformed
     low_prevalence: tuple[int, int, int, int]  # flagged copies, copies; flagged cases of non-members, cases
@@ -83,13 +83,11 @@ def run(
     training, skipped = detector.reference_set.cases, []
     channels, dims = training.images.shape[1], training.images.ndim - 2
     own = {f"own_{one.name}": one.transformation() for one in plan.own}
+    apart = {name: Transformation("harder", way) for name, way in harder(channels, dims).items()} | own
     injected = {
         name: inject_transformed(name, one, training, non_members, plan.copies, seed)
-        for name, one in [*transformations.items(), *own.items()]
+        for name, one in [*transformations.items(), *apart.items()]
     }
-    combined = {name: Transformation("harder", way) for name, way in harder(channels, dims).items()}
-    for name, one in combined.items():
-        injected[name] = inject_transformed(name, one, training, non_members, plan.copies, seed)
     injected["part"] = inject_parts(training, non_members, plan.copies, seed)
     if lesions := inject_lesions(training, non_members, plan.copies, seed):
         injected["lesion"] = lesions
@@ -102,12 +100,12 @@ def run(
     others = _left_out(detector, transformations, settings, seed) if plan.left_out else {}
     transformed, low_prevalence = _low_prevalence(detector, no_subject, whose, transformations, plan, seed)
     return AuditResult(
-        {name: one for name, one in found.items() if name not in combined},
+        {name: one for name, one in found.items() if name not in apart},
         _left_out_recalls(others, injected, matched, transformations, training),
         {name: _non_members(one.decision, unseen | one.again(no_subject), whose) for name, one in others.items()},
         _non_members(detector.decision, unseen, whose),
         calibrating_cases(detector.decision.threshold),
-        {name: found[name] for name in combined},
+        {name: found[name] for name in apart},
         detector.decision.threshold,
         transformed,
         low_prevalence,

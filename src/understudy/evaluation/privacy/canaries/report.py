@@ -13,7 +13,6 @@ from understudy.core.statistics import by_subject, percentile_interval, resample
 from understudy.evaluation.folder import write_table
 from understudy.evaluation.privacy.calibration import clopper_pearson
 from understudy.evaluation.privacy.canaries.audit import AuditedCases, AuditResult
-from understudy.evaluation.privacy.copies.matchers import MATCHERS
 
 HEADER = ("transformation", "left_out", "found", "found_low", "found_high", "correct_subject", "n", "subjects")
 DRAWS = 1000
@@ -28,7 +27,7 @@ def write_audit(folder: Path, audit: AuditResult | str, seed: int) -> list[Resul
     if isinstance(audit, str):
         return [Result("privacy.audit", None, seed=seed, note=audit)]
     every = [*audit.recalls.values(), *audit.harder.values(), *audit.left_out.values()]
-    matchers, rows = [matcher for matcher in MATCHERS if any(matcher in one.matchers for one in every)], []
+    matchers, rows = list(dict.fromkeys(matcher for one in every for matcher in one.matchers)), []
     for left_out, recalls in (("no", audit.recalls | audit.harder), ("yes", audit.left_out)):
         for name, one in recalls.items():
             alone = [one.matchers.get(matcher, "") for matcher in matchers]
@@ -83,7 +82,7 @@ def recall_results(audit: AuditResult, seed: int) -> list[Result]:
     mean = float(np.mean([value for value, _, _ in by_name.values()]))
     results = [
         Result("privacy.audit.recall.worst", *by_name[worst], "", "higher", len(audit.recalls[worst].flagged), seed,
-               f"of the transformation {worst}; compounds and chimeras stand apart"),
+               f"of the transformation {worst}; compounds, chimeras and a steward's own stand apart"),
         Result("privacy.audit.recall.mean", mean, *_mean_interval(audit, seed), "", "higher", n, seed,
                "; ".join(["mean over single transformations", *audit.skipped])),
     ]  # fmt: skip

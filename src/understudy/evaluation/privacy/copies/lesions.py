@@ -126,6 +126,17 @@ def similar_lesions(queries: SmallCases, targets: SmallCases, own: Tensor) -> Ne
     return NearestTwo(case, first, score)
 
 
+def alike_maps(real: Cohort, other: Cohort) -> tuple[Cohort, Cohort]:
+    """Return both with label maps that can be compared: where their classes differ, foreground and background alone.
+
+    So that a patient's map whose classes were renumbered, merged or named anew is still found.
+    """
+    schemes = (real.scheme, other.scheme)
+    if None in schemes or len({scheme.names for scheme in schemes if scheme}) == 1:
+        return real, other
+    return real.foreground(), other.foreground()
+
+
 def small_maps(cohort: Cohort, rows: np.ndarray) -> Tensor:
     """Return label maps without small components, int64 (N, 32, 32) or (N, 20, 20, 20), read block by block."""
     assert cohort.labels is not None
