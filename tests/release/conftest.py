@@ -23,6 +23,7 @@ from understudy.core.writer import CohortWriter
 from understudy.data.pseudonym import key_path, load_key
 from understudy.data.seal import SEAL, cohort_seal, seal_folder
 from understudy.evaluation.folder import write_curve, write_grid, write_table
+from understudy.evaluation.privacy.copies.second import SECOND
 from understudy.release.bundle import MANIFEST, Manifest
 from understudy.release.package import release_cohort
 from understudy.release.signature import SIGNATURE, new_key
@@ -234,7 +235,7 @@ class Bench:
 
     def results(
         self, name: str, kind: str, results: list[Result], about: str, seed: int = 0,
-        matchers: Sequence[str] = ("orientations", "ranks"), **inputs: str,
+        matchers: Sequence[str] = tuple(SECOND), **inputs: str,
     ) -> Path:  # fmt: skip
         folder = self.root / f"results-{name}"
         folder.mkdir()

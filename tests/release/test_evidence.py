@@ -21,8 +21,9 @@ AUDIT = [
     Result("privacy.audit.recall.worst", 0.85),
     Result("privacy.audit.false_positive_rate", 0.012, 0.004, 0.03),
 ]
-BEFORE = ["flagged share before screening", "swap test before screening", "audit, mean recall",
-          "audit, worst transformation", "audit, false positives"]  # fmt: skip
+BEFORE = ["flagged share before screening", "swap test before screening",
+          "false-positive rate of the detector before screening", "audit, mean recall", "audit, worst transformation",
+          "audit, false positives"]  # fmt: skip
 AGAIN = "independent evaluation after screening"
 
 
@@ -59,6 +60,8 @@ def test_what_was_flagged_before_counts_and_other_matchers_judge_again(bench: An
     assert failed(cohort, [*after, before(bench, 0)]) == []
     many = [Result("privacy.copies.flagged_p", 0.001), *FLAGS[2:]]
     assert failed(cohort, [*after, before(bench, 2, many)]) == BEFORE[:1]
+    maps = [*FLAGS, Result("privacy.label_maps.flagged_p", 0.001)]  # screened out since by the one measure of maps
+    assert failed(cohort, [*after, before(bench, 3, maps)]) == ["label maps before screening"]
 
 
 def test_matchers_that_screened_once_cannot_judge_whatever_the_seed(bench: Any) -> None:

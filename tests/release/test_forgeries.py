@@ -13,6 +13,8 @@ from understudy.core.errors import UnderstudyError
 from understudy.core.result import Result
 from understudy.data.pseudonym import PUBLIC_KEY
 from understudy.data.seal import COHORT, SEAL, content_id, seal, seal_folder
+from understudy.evaluation.privacy.copies.matchers import MATCHERS
+from understudy.evaluation.privacy.copies.second import SECOND
 from understudy.release.bundle import Manifest
 from understudy.release.evidence import open_evidence_set
 from understudy.release.package import release_cohort
@@ -177,11 +179,12 @@ def independent(cohort: Path, evidence: list[Path]) -> float | None:
 def test_screening_again_with_the_last_judgements_matchers_is_no_second_judgement(bench: Any) -> None:
     before = bench.judged("before", bench.synthetic, [2])
     once = screen_cohort(bench.synthetic, [before], bench.root / "once")
-    again = bench.judged("once-1", once, [4], ("gradients",))
+    again = bench.judged("once-1", once, [4], tuple(SECOND))
     assert independent(once, [before, again]) == 1
+    assert independent(once, [before, bench.judged("once-2", once, [], ("ranks",))]) == 0  # not the whole of it
     twice = screen_cohort(once, [again], bench.root / "twice")
-    for name, matchers, free in (("a", ("gradients",), 0), ("b", ("pixels",), 0), ("c", ("ranks",), 1)):
-        assert independent(twice, [before, bench.judged(f"twice-{name}", twice, [], matchers)]) == free
+    for name, matchers in (("a", tuple(SECOND)), ("b", ("pixels",)), ("c", MATCHERS)):
+        assert independent(twice, [before, bench.judged(f"twice-{name}", twice, [], matchers)]) == 0
 
 
 def test_a_log_of_screenings_that_was_edited_is_refused(bench: Any) -> None:

@@ -49,7 +49,7 @@ def test_the_log_is_complete(cohort: Path, consistency: Write, privacy: Write, t
     assert made.column("case_id").tolist() == [f"case{i}" for i in (0, 3, 4, 6, 7, 8)]
     (entry,) = made.sampling["screened"]
     low = {"evidence": "consistency", "what": "mean", "threshold": 0.5}
-    flag = {"evidence": "privacy", "what": "flagged", "score": 0.95, "threshold": 0.9}
+    flag = {"evidence": "privacy", "what": "nearness", "score": 0.95, "threshold": 0.9}
     assert entry["rejected"] == [
         {"case_id": "case1", "reasons": [{**low, "score": 0.1}]},
         {"case_id": "case2", "reasons": [{**low, "score": 0.2}, flag]},
@@ -106,7 +106,7 @@ def test_screened_twice_is_logged_twice(cohort: Path, consistency: Write, privac
     once = screen_cohort(cohort, [consistency(cohort, MEAN)], tmp_path / "once")
     twice = Cohort.open(screen_cohort(once, [privacy(once, [0])], tmp_path / "twice"))
     assert [len(entry["rejected"]) for entry in twice.sampling["screened"]] == [3, 1]
-    assert screening_summary(twice)[0] == "6 of 7 cases are kept (86 %); rejected: 1 by privacy (flagged)."
+    assert screening_summary(twice)[0] == "6 of 7 cases are kept (86 %); rejected: 1 by privacy (nearness)."
 
 
 def test_made_once_and_another_request_is_refused(
