@@ -7,8 +7,9 @@ import pytest
 
 from understudy.evaluation.nearest import UnitRows
 from understudy.evaluation.privacy.attacks import ATTACKS, linkability
+from understudy.evaluation.privacy.attacks import setup as attack_setup
 from understudy.evaluation.privacy.attacks.linkability import linked
-from understudy.evaluation.privacy.attacks.setup import AttackSetup
+from understudy.evaluation.privacy.attacks.setup import AttackSetup, parts
 from understudy.evaluation.privacy.calibration import next_slices
 
 MakeScene = Callable[..., AttackSetup]
@@ -17,15 +18,22 @@ MakeScene = Callable[..., AttackSetup]
 @pytest.mark.parametrize(("queries", "columns"), [(512, 1024), (4, 3)])
 def test_linked_by_hand(queries: int, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linkability, "QUERIES", queries)
-    monkeypatch.setattr(linkability, "COLUMNS", columns)
+    monkeypatch.setattr(attack_setup, "MOST_AT_ONCE", columns)
     draw = np.random.default_rng(0)
     sides = [draw.normal(size=(n, 3)) for n in (30, 30, 11, 11)]
-    scores, success = linked(*(UnitRows(side) for side in sides))
-    one = np.corrcoef(sides[0], sides[2])[:30, 30:]
-    other = np.corrcoef(sides[1], sides[3])[:30, 30:]
-    assert scores == pytest.approx(np.minimum(one, other).max(1), abs=1e-6)
-    assert np.array_equal(success, one.argmax(1) == other.argmax(1))
+    one, other, released_one, released_other = (UnitRows(side) for side in sides)
+    scores, success = linked(one, other, released_one, released_other, 1024)
+    r_one = np.corrcoef(sides[0], sides[2])[:30, 30:]
+    r_other = np.corrcoef(sides[1], sides[3])[:30, 30:]
+    assert scores == pytest.approx(np.minimum(r_one, r_other).max(1), abs=1e-6)
+    assert np.array_equal(success, r_one.argmax(1) == r_other.argmax(1))
     assert 0 < success.sum() < 30
+
+
+def test_parts_fit_the_bound() -> None:
+    assert list(parts(UnitRows(np.zeros((1500, 3))), 1024)) == [(0, 1024), (1024, 2048)]
+    large = UnitRows(np.broadcast_to(np.float32(0), (3, 128**3)))
+    assert list(parts(large, 8)) == [(0, 1), (1, 2), (2, 3)] and list(parts(large, 1024))[0] == (0, 128)
 
 
 def test_slices_are_paired_within_subjects_in_their_order(setup: MakeScene) -> None:

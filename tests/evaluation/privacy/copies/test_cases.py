@@ -174,3 +174,10 @@ def test_volumes_are_brought_to_equal_sides_and_seen_in_local_contrast() -> None
     framed[..., 0], framed[..., :, 0, :], framed[..., -1] = 9, 9, 9
     assert (unit(local_contrast(framed)) * unit(shown)).sum(1).min() > 0.999
     assert shown.abs().max() <= 1 and local_contrast(torch.full((1, 1, 32, 32, 32), 0.3)).abs().max() < 1e-3
+
+
+def test_long_axes_are_averaged_and_short_ones_interpolated() -> None:
+    image = torch.zeros(1, 1, 24, 256, 256)
+    image[..., ::8] = 1  # stripes, whose mean is 1/8 wherever eight columns are taken together
+    small = resized(image)
+    assert small.shape == (1, 1, 32, 32, 32) and small.min() == small.max() == 1 / 8

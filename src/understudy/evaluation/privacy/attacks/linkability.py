@@ -14,14 +14,16 @@ link is made where both records have the same nearest released record (there: on
 import numpy as np
 
 from understudy.evaluation.nearest import Rows
-from understudy.evaluation.privacy.attacks.setup import COLUMNS, Attack, AttackScores, AttackSetup
+from understudy.evaluation.privacy.attacks.setup import Attack, AttackScores, AttackSetup, parts
 from understudy.evaluation.privacy.calibration import next_slices
 from understudy.evaluation.privacy.pearson import ImageVectors
 
 QUERIES = 512  # cases at once
 
 
-def linked(one: Rows, other: Rows, released_one: Rows, released_other: Rows) -> tuple[np.ndarray, np.ndarray]:
+def linked(
+    one: Rows, other: Rows, released_one: Rows, released_other: Rows, memory_mib: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Return (n,) scores and (n,) successes of linking record i of one side with record i of the other.
 
     Both sides hold n records of the same people, and show the same m released cases, each in its own way.
@@ -31,9 +33,9 @@ def linked(one: Rows, other: Rows, released_one: Rows, released_other: Rows) -> 
         here = slice(first, min(first + QUERIES, len(one)))
         blocks = one.block(here.start, here.stop), other.block(here.start, here.stop)
         best, nearest = np.full((2, len(blocks[0])), -np.inf), np.full((2, len(blocks[0])), -1)
-        for start in range(0, len(released_one), COLUMNS):
+        for start, stop in parts(released_one, memory_mib):
             sides = zip(blocks, (released_one, released_other), strict=True)
-            r = np.stack([block @ side.block(start, start + COLUMNS).T for block, side in sides])
+            r = np.stack([block @ side.block(start, stop).T for block, side in sides])
             nearest = np.where(r.max(2) > best, start + r.argmax(2), nearest)
             best = np.maximum(best, r.max(2))
             scores[here] = np.maximum(scores[here], r.min(0).max(1))
@@ -44,9 +46,9 @@ def linked(one: Rows, other: Rows, released_one: Rows, released_other: Rows) -> 
 def contrasts(setup: AttackSetup) -> list[AttackScores]:
     """Link the first half of an image's channels with the others."""
     halves = np.array_split(np.arange(len(setup.real.encoding.channels)), 2)
-    attacked = [ImageVectors(setup.real, setup.rows, half) for half in halves]
+    one, other = (ImageVectors(setup.real, setup.rows, half) for half in halves)
     released = [ImageVectors(setup.synthetic, setup.synthetic.rows(), half) for half in halves]
-    scores, success = linked(*attacked, *released)
+    scores, success = linked(one, other, released[0], released[1], setup.memory_mib)
     return [AttackScores(scores, success=success)]
 
 
@@ -54,7 +56,9 @@ def slices(setup: AttackSetup) -> list[AttackScores]:
     """Link each slice of a patient with the next one that is there."""
     first, second = next_slices(setup.real, setup.rows)
     scores = np.full(len(setup.rows), np.nan)
-    scores[first], _ = linked(setup.pixels(first), setup.pixels(second), setup.released, setup.released)
+    scores[first], _ = linked(
+        setup.pixels(first), setup.pixels(second), setup.released, setup.released, setup.memory_mib
+    )
     return [AttackScores(scores)]
 
 

@@ -17,7 +17,7 @@ sum_i s_i C(i - 1, k - 1) / C(n, k).
 many slices).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -37,7 +37,7 @@ from understudy.evaluation.privacy.pearson import ImageVectors
 MIN_SD = 1e-6  # a feature that does not differ among released cases is not divided
 AGGREGATES = ("mean", "highest")
 SHARE = 0.1  # of the subjects may have fewer than k cases
-COLUMNS = 1024  # released cases that are multiplied at once
+MOST_AT_ONCE = 1024  # released cases that are multiplied
 NEAREST = 1e-5  # of 1 - r: products in single precision tell no less
 
 
@@ -133,6 +133,12 @@ class SubjectScores:
     subjects: np.ndarray
     scores: np.ndarray
     note: str
+
+
+def parts(released: Rows, memory_mib: int) -> Iterator[tuple[int, int]]:
+    """Yield where parts of the released cases start and end, each of which fits the bound of a search."""
+    size = max(1, min(MOST_AT_ONCE, memory_mib * 2**18 // released.dimension))
+    yield from ((start, start + size) for start in range(0, len(released), size))
 
 
 def withheld(subjects: np.ndarray, is_member: np.ndarray) -> str:

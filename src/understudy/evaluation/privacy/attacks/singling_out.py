@@ -14,7 +14,7 @@ a predicate is a ball round a released image, and the score says how much room i
 import numpy as np
 
 from understudy.core.seed import rng
-from understudy.evaluation.privacy.attacks.setup import COLUMNS, Attack, AttackScores, AttackSetup, log_distance
+from understudy.evaluation.privacy.attacks.setup import Attack, AttackScores, AttackSetup, log_distance, parts
 
 GROUP = 50  # people at most
 
@@ -40,8 +40,8 @@ def alone(setup: AttackSetup, rows: np.ndarray) -> np.ndarray:
     _, starts, person = np.unique(setup.subjects[rows][order], return_index=True, return_inverse=True)
     best = np.full(len(rows), -np.inf)
     group = setup.pixels(rows[order]).block(0, len(rows))
-    for start in range(0, len(setup.released), COLUMNS):
-        r = setup.released.block(start, start + COLUMNS) @ group.T
+    for start, stop in parts(setup.released, setup.memory_mib):
+        r = setup.released.block(start, stop) @ group.T
         near = np.maximum.reduceat(r, starts, axis=1)  # (released, people)
         first = near.argmax(1)
         highest = near[np.arange(len(near)), first]

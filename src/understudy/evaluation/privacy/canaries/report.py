@@ -106,7 +106,9 @@ def _mean_interval(audit: AuditResult, seed: int) -> tuple[float, float]:
     for one in audit.recalls.values():
         at = np.searchsorted(names, one.subjects)
         counts = np.bincount(at, minlength=len(names))
-        total += (times * _hits(audit, one, at, len(names))).sum(1) / np.maximum(times @ counts, 1)
+        drawn = times @ counts  # 0 where nobody was drawn whose cases were transformed so: then as measured
+        hits = (times * _hits(audit, one, at, len(names))).sum(1)
+        total += np.where(drawn > 0, hits / np.maximum(drawn, 1), one.flagged.mean())
     if (total == len(audit.recalls)).all():  # resamples show no spread
         return clopper_pearson(len(names), len(names))
     return percentile_interval(total / len(audit.recalls))

@@ -102,11 +102,11 @@ def small_cases(cohort: Cohort, rows: np.ndarray, subjects: np.ndarray | None = 
 
 
 def resized(images: Tensor) -> Tensor:
-    """Return images (N, C, *S) at 64 x 64, volumes at 32 x 32 x 32: averaged down, or interpolated up."""
-    dims = images.ndim - 2
-    if min(images.shape[2:]) >= SIDES[dims]:
-        return averaged(images, SIDES[dims])
-    return interpolated(images, (SIDES[dims],) * dims)
+    """Return images (N, C, *S) at 64 x 64, volumes at 32 x 32 x 32: each axis averaged down, or interpolated up."""
+    side, sizes = SIDES[images.ndim - 2], images.shape[2:]
+    if max(sizes) > side:
+        images = averaged(images, [min(size, side) for size in sizes])
+    return images if min(sizes) >= side else interpolated(images, [side] * len(sizes))
 
 
 def local_contrast(images: Tensor) -> Tensor:

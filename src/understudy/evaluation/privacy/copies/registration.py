@@ -130,9 +130,10 @@ def grey(images: Tensor, side: int) -> Tensor:
     return averaged(images.mean(1, keepdim=True) * disc(images.shape[-1], images.ndim - 2), side)
 
 
-def averaged(images: Tensor, side: int) -> Tensor:
-    """Return images (N, C, *S) averaged down to so many pixels a side."""
-    return F.adaptive_avg_pool2d(images, side) if images.ndim == 4 else F.adaptive_avg_pool3d(images, side)
+def averaged(images: Tensor, sides: int | Sequence[int]) -> Tensor:
+    """Return images (N, C, *S) averaged down to so many pixels a side, or along each axis."""
+    pool = F.adaptive_avg_pool2d if images.ndim == 4 else F.adaptive_avg_pool3d
+    return pool(images, sides if isinstance(sides, int) else tuple(sides))  # type: ignore[arg-type]
 
 
 def interpolated(images: Tensor, sides: Sequence[int]) -> Tensor:
