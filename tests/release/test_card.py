@@ -70,3 +70,6 @@ def test_a_guarantee_stands_only_alone(bench: Any) -> None:
     assert "epsilon 8, delta 0.002 (epsilon 11.2 at delta 1e-05), for one patient" in beside
     assert of("b", differential_privacy={"epsilon": 8}).startswith(NO_GUARANTEE)
     assert of("c", differential_privacy=GUARANTEE, screened=[{}]).startswith(NO_GUARANTEE)
+    assert "drawing away from training images looked at them again" in of(
+        "e", differential_privacy=GUARANTEE, away_from={"cohort": "real", "threshold": 0.4}
+    )

@@ -45,6 +45,17 @@ def test_the_cohort_keeps_what_was_promised_of_its_training_and_no_more(bench: A
     assert "Differential privacy, as recorded by the training: epsilon 8" in (bundle / "card.md").read_text()
 
 
+def test_guidance_away_from_training_images_is_told(bench: Any) -> None:
+    source = bench.cohort("away", sampling={"away_from": {"cohort": "a keyed id", "threshold": 0.4}})
+    bundle = release_cohort(source, bench.evidence(source), bench.root / "away-bundle", real=bench.real)
+    assert Cohort.open(bundle / "cohort").sampling == {"away_from": {"threshold": 0.4}}
+    assert (
+        "- Drawn away from training images: the evidence is about what that guidance left"
+        in (bundle / "card.md").read_text()
+    )
+    assert verify_bundle(bundle)
+
+
 def test_a_spacing_that_few_subjects_share_is_left_out(bench: Any, tmp_path: Path) -> None:
     exact = ["1.1 1.23697"] * 4 + ["1.08 1.2412"] * 3 + ["0.5 0.5"] * 4 + [""]
     changes = {"kind": "semi-synthetic", "label_source": "edited patient", "key": bench.key, "spacing": exact}

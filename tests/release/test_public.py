@@ -1,6 +1,7 @@
 """The public edition holds what is named and nothing else; sizes have bounds; pictures are those of the cohort."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.core.result import Result
 from understudy.evaluation.folder import write_curve, write_grid, write_histograms, write_table
+from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.release.public import MAX_NUMBERS, write_public
 from understudy.report.reading import read_folders
 
@@ -115,6 +117,12 @@ def test_sizes_have_bounds(bench: Any, results: Path) -> None:
         for file in sorted((bench.root / "public").rglob("*"), reverse=True):
             file.unlink() if file.is_file() else file.rmdir()
         (bench.root / "public").rmdir()
+    recipes = PrivacyConfig.model_validate({"audit_transformations": [{"name": "mine", "steps": [{"turn": 90}]}]})
+    before = (results / "results.json").read_text()
+    (results / "results.json").write_text(request(**json.loads(recipes.model_dump_json())))
+    public(bench, results)  # a steward's own transformations are words
+    shutil.rmtree(bench.root / "public")
+    (results / "results.json").write_text(before)
     (results / "results.json").write_text(request(pixels=[[1, 2], [3, 4]]))
     with pytest.raises(UnderstudyError, match="settings that are numbers, words or lists of such"):
         public(bench, results)

@@ -41,6 +41,8 @@ def test_some_contrasts_and_one_tumour(bring: Bring) -> None:
     options = {"subjects": 4, "size": (32,), "slices": 3}
     every = bring(None, "phantom", out="all", **options)
     some = bring(None, "phantom", out="some", channels=("FLAIR", "T1"), tumour="whole", **options)
+    bare = bring(None, "phantom", out="bare", tumour="none", **options)
+    assert bare.labels is None and bare.scheme is None
     assert [c.name for c in some.encoding.channels] == ["FLAIR", "T1"]
     assert some.images is not None and every.images is not None and (some.images == every.images[:, [3, 0]]).all()
     assert some.scheme is not None and some.scheme.names == ("background", "tumour")

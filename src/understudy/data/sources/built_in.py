@@ -33,9 +33,10 @@ class PhantomOptions(ImportOptions):
 
     subjects: int = Field(24, ge=1, le=100_000, description="number of subjects")
     slices: int = Field(8, ge=1, le=512, description="slices of a subject; in 3D size says how many")
-    tumour: Literal["parts", "regions", "whole"] = Field(
+    tumour: Literal["parts", "regions", "whole", "none"] = Field(
         "parts",
-        description="label maps of three parts (necrosis, oedema, enhancing), of two regions (core, oedema), or of one",
+        description="label maps of three parts (necrosis, oedema, enhancing), of two regions (core, oedema), of one; "
+        "none: images alone",
     )
     channels: tuple[Literal["T1", "T1c", "T2", "FLAIR"], ...] = Field(
         (), description="which contrasts, in order; default: T1, T1c, T2, FLAIR", json_schema_extra=NAMES
@@ -64,7 +65,7 @@ def listing(path: Path, options: PhantomOptions) -> Listing:
     depth = sides[0] if dims == 3 else max(phantom.SLICES, 2 * options.slices)
     shape = (depth, sides[-1], sides[-1])
     names = [f"phantom-{number:05d}" for number in range(options.subjects)]
-    classes, of_part = REGIONS[options.tumour]
+    classes, of_part = REGIONS.get(options.tumour, ((), ()))
     channels = options.channels or phantom.CHANNELS
     taken = [phantom.CHANNELS.index(name) for name in channels]
     drawn: dict[str, Any] = {
@@ -81,7 +82,7 @@ def listing(path: Path, options: PhantomOptions) -> Listing:
         dtype="float32",
         size=sides,
         dims=dims,
-        scheme=LabelScheme(classes, tuple(range(len(classes)))),
+        scheme=LabelScheme(classes, tuple(range(len(classes)))) if classes else None,
         modality=phantom.MODALITY,
         notes={"source": "phantom", "drawn": f"at {' x '.join(map(str, shape))}"},
     )
@@ -97,13 +98,15 @@ def _read(
 ) -> Iterator[Reading]:
     subject = int(item.name.rpartition("-")[2])
     volumes, parts = phantom.phantom_subject(seed, subject, shape)
-    volumes, labels, spacing = volumes[list(taken)], of_part[parts], voxel_size(shape)
+    volumes, spacing = volumes[list(taken)], voxel_size(shape)
+    labels = of_part[parts] if len(of_part) else None
     if slices is None:
         yield Reading(volumes, labels, spacing, affine_mm(shape))
         return
     chosen = phantom.phantom_slices(parts, slices, int(rng(seed, "phantom", subject).integers(2**62)))
     for d in chosen.tolist():
-        yield Reading(volumes[:, d], labels[d], spacing[1:], affine_mm(shape, d), d)
+        label = None if labels is None else labels[d]
+        yield Reading(volumes[:, d], label, spacing[1:], affine_mm(shape, d), d)
 
 
 SOURCE = Source(

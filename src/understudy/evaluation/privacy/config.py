@@ -78,7 +78,9 @@ class PrivacyConfig(BaseModel):
 
     @field_serializer("audit_transformations")
     def _in_words(self, recipes: Recipes) -> list[str]:
-        return [recipe.model_dump_json() for recipe in recipes]  # settings in a provenance are numbers and words
+        return [
+            recipe.model_dump_json(exclude_unset=True) for recipe in recipes
+        ]  # settings in a provenance are numbers and words
 
     @field_validator("non_members")
     @classmethod
