@@ -76,6 +76,26 @@ def test_arms_are_compared_on_the_same_subjects() -> None:
     assert width(pool.score("real")) > 0.1
 
 
+def test_a_fold_that_one_arm_lacks_counts_for_neither() -> None:
+    """Equal in both folds that both have; the third, which the second arm lacks, is harder."""
+    ease = np.random.default_rng(0).normal(0, 0.1, (1, 6))
+    units = [unit(name, "0", one=mean + ease, other=mean + ease) for name, mean in (("a", 0.8), ("b", 0.7))]
+    units.append(unit("c", "0", one=0.2 + ease))
+    found, alone = Pool(units, 0).gain("one", "other"), Pool(units, 0).score("one")
+    assert found is not None and found.value == pytest.approx(0) and found.folds == found.units == 2
+    assert found.left_out == (units[2].subjects,)
+    assert alone is not None and alone.folds == 3 and alone.left_out == ()
+
+
+def test_an_arm_with_one_network_lacks_its_seed_whatever_the_other_has() -> None:
+    shared, random = Means(np.full((1, 9), 0.8)), np.random.default_rng(0)
+    names = tuple(map(str, range(9)))
+    units = [Unit(names, str(i), {"real": shared, "it": Means(random.normal(0.6, 0.1, (1, 9)))}) for i in range(3)]
+    ratio, alone = Pool(units, 0).ratio("it", "real"), Pool(units, 0).score("it")
+    assert ratio is not None and ratio.missing == (WORDS["networks"],)
+    assert alone is not None and alone.missing == ()
+
+
 def test_blocks_hold_what_is_nested_in_them() -> None:
     """Two draws with two seeds each are two blocks: their average counts, not four units."""
     values = {"a": (0.5, 0.7), "b": (0.6, 0.8)}

@@ -11,8 +11,9 @@ its highest level alone; Satterthwaite, Biometrics Bulletin 2 (1946), degrees of
 **Differs** from the nested percentile interval, which is too short for few seeds: subjects are resampled; blocks and
 networks, which are few, get normal weights (a multiplier bootstrap, unbiased for any number of them); the ends move by
 t over z with the degrees of freedom of all sources together.
-What one seed or one block cannot show is not in the interval, and ``Pooled.missing`` says so. Which subjects fall into
-which fold is taken as it is. :func:`interval` is the same for one arm of one unit.
+What one seed or one block cannot show is not in the interval, and ``Pooled.missing`` says so. A fold in which one arm
+has no score counts for no arm that it is compared with (``Pooled.left_out``). Which subjects fall into which fold is
+taken as it is. :func:`interval` is the same for one arm of one unit.
 **Checked** in tests/core/test_pooled.py; coverage in docs/coverage.md.
 """
 
@@ -67,6 +68,7 @@ class Pooled:
         blocks: fewest in a fold.
         networks: fewest of an arm and a unit.
         missing: sources of chance that the interval does not hold.
+        left_out: test subjects of each fold that does not count, for not all of the arms have scores there.
     """
 
     value: float
@@ -78,6 +80,7 @@ class Pooled:
     blocks: int
     networks: int
     missing: tuple[str, ...]
+    left_out: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,13 +115,18 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Arm:
-    """An arm over all folds: what each source adds to its value in each resample, (draws,), with its freedom."""
+    """An arm over some folds: what each source adds to its value in each resample, (draws,), with its freedom."""
 
     value: float
     moved: dict[str, np.ndarray]
     freedom: dict[str, float]
     networks: int
     n: int
+
+    @property
+    def repeated(self) -> bool:
+        """Whether its networks' seeds vary, by themselves or with the blocks."""
+        return self.freedom["networks"] > 0 or self.freedom["blocks"] > 0
 
 
 class Pool:
@@ -129,7 +137,7 @@ class Pool:
         if not units:
             raise UnderstudyError("at least one synthetic cohort was expected to pool over, found none")
         self.units, self.seed, self.draws = list(units), seed, draws
-        self._arms: dict[str, _Arm | None] = {}
+        self._parts: dict[str, dict[int, _Part]] = {}
         everyone = sorted({subject for unit in units for subject in unit.subjects})
         times = resample(rng(seed, "pool", "subjects"), len(everyone), draws).astype(float)
         grouped: dict[tuple[str, ...], list[Unit]] = {}
@@ -146,38 +154,44 @@ class Pool:
         return self._pooled([arm], lambda score: score)
 
     def ratio(self, arm: str, against: str) -> Pooled | None:
-        """Return the score of an arm over that of another; None where one has none, or the other's is 0."""
-        other = self._arm(against)
-        return self._pooled([arm, against], lambda score, real: score / real) if other and other.value else None
+        """Return the score of an arm over that of another; None where no fold has both, or the other's is 0."""
+        return self._pooled([arm, against], lambda score, real: score / real if np.any(real) else np.nan)
 
     def gain(self, arm: str, against: str) -> Pooled | None:
-        """Return the score of an arm minus that of another; None where one has none."""
+        """Return the score of an arm minus that of another; None where no fold has both."""
         return self._pooled([arm, against], lambda score, real: score - real)
 
     def _pooled(self, names: Sequence[str], compare: Callable[..., Any]) -> Pooled | None:
-        """Return a number made of the scores of some arms; None where one has none."""
-        arms = [arm for name in names if (arm := self._arm(name))]
-        if len(arms) < len(names):
+        """Return a number made of the scores of some arms, on the folds that all have; None where there is none."""
+        parts = [self._in_folds(name) for name in names]
+        used = [i for i in range(len(self.folds)) if all(i in part for part in parts)]
+        if not used:
             return None
+        arms = [self._joined([part[i] for i in used]) for part in parts]
         value = float(compare(*(arm.value for arm in arms)))
+        if not np.isfinite(value):
+            return None
         apart = {s: float(np.nanvar(compare(*(a.value + a.moved[s] for a in arms)))) for s in SOURCES}
         freedom = {s: min((a.freedom[s] for a in arms if a.freedom[s]), default=0.0) for s in SOURCES}
         together = compare(*(a.value + sum(a.moved.values()) for a in arms))
         low, high = _widened(value, together, apart, freedom)
-        missing = tuple(WORDS[s] for s in WORDS if not freedom[s] and not (s == "networks" and freedom["blocks"]))
-        blocks = min(len(fold.blocks) for fold in self.folds)
+        lacks = {"blocks": not freedom["blocks"], "networks": any(not a.repeated for a in arms)}
+        folds = [self.folds[i] for i in used]
+        left = tuple(tuple(f.units[0].subjects) for i, f in enumerate(self.folds) if i not in used)
+        blocks, units = min(len(fold.blocks) for fold in folds), sum(len(fold.units) for fold in folds)
         n, networks = min(arm.n for arm in arms), min(arm.networks for arm in arms)
-        return Pooled(value, low, high, n, len(self.units), len(self.folds), blocks, networks, missing)
+        missing = tuple(word for source, word in WORDS.items() if lacks[source])
+        return Pooled(value, low, high, n, units, len(used), blocks, networks, missing, left)
 
-    def _arm(self, name: str) -> _Arm | None:
-        if name not in self._arms:
-            self._arms[name] = self._joined([p for i in range(len(self.folds)) if (p := self._in_fold(i, name))])
-        return self._arms[name]
+    def _in_folds(self, name: str) -> dict[int, _Part]:
+        """Return an arm by the number of the fold, of the folds in which a subject counts."""
+        if name not in self._parts:
+            found = {i: self._in_fold(i, name) for i in range(len(self.folds))}
+            self._parts[name] = {i: part for i, part in found.items() if part}
+        return self._parts[name]
 
-    def _joined(self, parts: list[_Part]) -> _Arm | None:
-        """Join an arm over all folds, each weighted by its subjects that count; None where none does."""
-        if not parts:
-            return None
+    def _joined(self, parts: list[_Part]) -> _Arm:
+        """Join an arm over folds, each weighted by its subjects that count."""
         sizes = np.array([len(part.counted) for part in parts], float)
         value = float(sizes @ [part.value for part in parts] / sizes.sum())
         n = len({name for part in parts for name in part.counted})

@@ -13,6 +13,7 @@ from typing import Any
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 
+LEAK = "trained_on is not recorded: a leak cannot be ruled out"
 PROTECTED = ("control", "test")  # splits whose subjects no generator may have seen
 
 
@@ -52,7 +53,7 @@ def leak_note(cohort: Cohort) -> str:
     """Return what must stand beside every number of a cohort that does not record all its training subjects, or ""."""
     if cohort.trained_on and all(entry.get("subjects") for entry in cohort.trained_on):
         return ""
-    return "trained_on is not recorded: a leak cannot be ruled out"
+    return LEAK
 
 
 def short_names(cohorts: Sequence[Cohort]) -> list[str]:

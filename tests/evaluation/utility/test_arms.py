@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.core.provenance import Provenance
-from understudy.evaluation.utility.arms import Arm, drawn_subjects, held_out, kind_and_cohort, make_arms
+from understudy.evaluation.utility.arms import Arm, _request, drawn_subjects, held_out, kind_and_cohort, make_arms
 from understudy.evaluation.utility.config import UtilityConfig
 from understudy.evaluation.utility.segmentation import Segmentation
 from understudy.tasks.fitting import FineTuned, Mixed, TaskCases
@@ -186,3 +187,19 @@ def test_beside_a_screened_cohort_stand_as_many_cases_at_random(
     assert beside.note.endswith("as many cases as screened has, drawn at random") and beside.against == "real"
     assert abs(len(beside.cases) - len(found["screened"].cases)) <= 3  # subjects are held out whole
     assert learned(beside, "synthetic") < set(Cohort.open(full).subjects())
+
+
+def test_what_a_cohort_was_asked_for_and_made_of() -> None:
+    """Draws of one generator differ in runs and seeds; other inputs and other privacy are another generator."""
+
+    def asked(seed: int = 0, epsilon: float | None = None, **inputs: str) -> dict[str, str]:
+        config = {"generator": "diffusion", "training_seed": [seed], "labels": {"seed": seed, "minimum": 1}}
+        sampling = {"differential_privacy": {"epsilon": epsilon}} if epsilon else None
+        made = {"command": "sample", "config": config, "inputs": {"cohort": "c", "labels.run": f"m{seed}", **inputs}}
+        cohort: Any = type("Six", (SimpleNamespace,), {"__len__": lambda _: 6})
+        return _request(cohort(provenance=made, kind="synthetic", sampling=sampling))
+
+    first, second = asked(0, run="a"), asked(1, run="b")
+    assert first["request"] == second["request"] and (first["run"], first["training_seed"]) == ("a", "[0]")
+    others = [asked(1, 8.0, run="b"), asked(1, run="b", start="p"), asked(1, run="b", **{"labels.cohort": "d"})]
+    assert all(other["request"] != first["request"] for other in others) and asked() == {}

@@ -1,9 +1,11 @@
 """Cohorts that differ in seeds alone are draws of one generator, whose seed is in the interval."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from understudy.evaluation.guard import LEAK
 from understudy.evaluation.utility.arms import Arm
 from understudy.evaluation.utility.segmentation import MapOutcome, MapScores
 from understudy.evaluation.utility.tested import all_tested
@@ -16,10 +18,10 @@ def outcome(overlap: int, repeats: int = 2) -> MapOutcome:
     return MapOutcome({}, 1, "", [reading] * repeats)
 
 
-def arm(name: str, run: str, request: str = "asked", kind: str = "synthetic") -> Arm:
+def arm(name: str, run: str, request: str = "asked", kind: str = "synthetic", seed: str = "") -> Arm:
     real = kind == "real"
     told: Any = ("", "", "", [], 6, "") if real else (name, f".{name}", "g", [], 6, "", "real")
-    return Arm(name, kind, *told, request="" if real else request, run=run)
+    return Arm(name, kind, *told, request="" if real else request, run=run, training_seed=seed or run)
 
 
 def test_draws_of_one_generator_stand_together_and_their_seed_is_in_the_interval() -> None:
@@ -39,6 +41,18 @@ def test_draws_of_one_generator_stand_together_and_their_seed_is_in_the_interval
 def test_two_cohorts_of_one_training_are_no_two_draws() -> None:
     arms = [arm("real", "", kind="real"), arm("g-1", "a"), arm("g-2", "a")]
     assert len(all_tested(arms, {a.name: {"real": outcome(5)} for a in arms})) == 3
+
+
+def test_notes_of_each_stay_beside_what_they_do_together() -> None:
+    arms = [replace(arm(name, name), note=f"{LEAK}; {more}") for name, more in (("a", "as ever"), ("b", "more"))]
+    both = all_tested(arms, {a.name: {"real": outcome(5)} for a in arms})[-1]
+    assert both.arm.note.endswith(f"in the interval; {LEAK}; as ever; more")
+
+
+def test_two_trainings_with_one_seed_are_no_two_draws() -> None:
+    """They differ in settings, which their cohorts do not record; a third may be like either."""
+    arms = [arm("real", "", kind="real"), *(arm(f"g-{run}", run, seed=seed) for run, seed in ("a0", "b0", "c1"))]
+    assert len(all_tested(arms, {a.name: {"real": outcome(5)} for a in arms})) == 4
 
 
 def test_a_choice_that_could_not_be_made_is_left_out() -> None:

@@ -195,6 +195,33 @@ def _fidelity_and_privacy(
         write_results(fake.out / stage.folder, results, Provenance(f"evaluate {kind}", {}, 0, inputs))
 
 
+def judged(
+    fake: Fake,
+    arms: dict[str, np.ndarray],
+    subjects: Sequence[str],
+    evaluated_with: int = 0,
+    real: str = "r",
+    notes: dict[str, str] | None = None,
+    **loops: str,
+) -> Stage:
+    """Add an evaluation of a cohort of the generator ``diffusion``, with these Dice (repeats, subjects) by arm."""
+    one = fake.stage("cases", "sample", "run", "--seed", "0", **loops)
+    write_cohort(fake.out / one.folder, "synthetic", "diffusion")
+    given = ("--real", "real", "--synthetic", one.folder)
+    stage = fake.stage("utility", "evaluate", "utility", *given, inputs=[one], **loops)
+    folder = fake.out / stage.folder
+    (folder / "internal").mkdir(parents=True)
+    with (folder / "internal" / "per_subject.csv").open("w", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(["subject_id", "trained_on", "network", "repeat", "class", "dice"])
+        for arm, scores in arms.items():
+            for repeat, row in enumerate(scores):
+                writer.writerows([who, arm, "unet", repeat, "lesion", v] for who, v in zip(subjects, row, strict=True))
+    results = [Result(name, 0.5, n=len(subjects), note=note) for name, note in (notes or {}).items()]
+    write_results(folder, results, Provenance("evaluate utility", {"repeats": 2}, evaluated_with, {"real": real}))
+    return stage
+
+
 def correlation(fake: Fake) -> Stage:
     """Add an evaluation of fidelity against utility."""
     stage = fake.stage("correlation", "evaluate", "correlation", "a", "b")
@@ -242,7 +269,7 @@ def sweep(out: Path, counts: Sequence[int] = (5, 10, 20), subjects: int = 8) -> 
 @pytest.fixture(scope="session")
 def builder() -> SimpleNamespace:
     """Return what writes studies."""
-    return SimpleNamespace(Fake=Fake, crossval=crossval, sweep=sweep)
+    return SimpleNamespace(Fake=Fake, crossval=crossval, sweep=sweep, judged=judged, write_cohort=write_cohort)
 
 
 @pytest.fixture(scope="session")

@@ -48,6 +48,20 @@ def test_cohorts_of_one_evaluation_are_told_apart(folds: Any) -> None:
     assert real is not None and real.kind == "real"
 
 
+def test_a_cohort_of_elsewhere_keeps_its_place_among_the_names(builder: Any, tmp_path: Path) -> None:
+    builder.write_cohort(tmp_path / "elsewhere", "synthetic", "progan")
+    fake = builder.Fake(tmp_path / "study")
+    one = fake.stage("spade", "sample", "x")
+    builder.write_cohort(fake.out / one.folder, "synthetic", "spade")
+    outside = str(tmp_path / "elsewhere")
+    for name, given in (("both", [one.folder, outside]), ("alone", [one.folder]), ("none", [outside])):
+        stage = fake.stage(name, "evaluate", "utility", *(w for path in given for w in ("--synthetic", path)))
+        (fake.out / stage.folder).mkdir()
+        (fake.out / stage.folder / "results.json").touch()
+    found = {j.stage.template: (j.cohort, j.of, j.others) for j in Finished(fake.stages, fake.out).judged}
+    assert found == {"both": ("spade", one, ("progan",)), "alone": ("", one, ()), "none": ("", None, ())}
+
+
 def test_results_lose_the_name_of_their_cohort(folds: Any) -> None:
     finished = Finished(folds.stages, folds.out)
     second = finished.select(Selection(template="fidelity", where={"cohort": "painted", "seed": "1"}))[0]

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from understudy.core.errors import UnderstudyError
+from understudy.evaluation.guard import LEAK
 from understudy.studies.report.config import Measure
 from understudy.studies.report.measures import BEST_ATTACK
 
@@ -66,6 +68,69 @@ def test_networks_trained_twice_alike_count_once(sizes: Any) -> None:
     found = measures.measured(Measure(template="utility", arm="real", measure="score"))
     one = sizes.measures().measured(Measure(template="utility", where={"subjects": "5"}, arm="real", measure="score"))
     assert (found.value, found.low, found.high) == (one.value, one.low, one.high)
+
+
+SUBJECTS = [f"s{i}" for i in range(8)]
+REAL = np.linspace(0.7, 0.9, 16).reshape(2, 8)
+
+
+def test_generators_that_fail_alike_count_each(builder: Any, tmp_path: Path) -> None:
+    """Two of three give Dice 0 for everybody: equal scores, and yet two draws."""
+    fake = builder.Fake(tmp_path)
+    for seed, dice in enumerate((0, 0, 0.6)):
+        builder.judged(fake, {"real": REAL, "diffusion": np.full((2, 8), dice)}, SUBJECTS, seed=str(seed))
+    found = fake.measures().measured(Measure(template="utility", measure="score"))
+    assert found.value == pytest.approx(0.2)
+
+
+def test_networks_on_real_cases_are_known_by_their_request_not_by_their_scores(builder: Any, tmp_path: Path) -> None:
+    """Trained again on another machine they differ in the last digits, and are the same; another seed is another."""
+    found = []
+    for name, again, seeds in (("once", 0.0, (0, 0)), ("again", 1e-7, (0, 0)), ("others", 1e-7, (0, 1))):
+        fake = builder.Fake(tmp_path / name)
+        for i, seed in enumerate(seeds):
+            builder.judged(fake, {"real": REAL + i * again, "diffusion": REAL - 0.1}, SUBJECTS, seed, loop=str(i))
+        asked_for = Measure(template="utility", measure="score", arm="real", pool=("loop",))
+        found.append(fake.measures().measured(asked_for))
+    assert found[0] == found[1] and found[2].high - found[2].low != pytest.approx(found[0].high - found[0].low)
+
+
+def test_two_generators_are_compared_in_the_folds_that_both_have(builder: Any, tmp_path: Path) -> None:
+    """They do equally well everywhere; of one the hard fold failed."""
+    fake, dice = builder.Fake(tmp_path), {"1": 0.8, "2": 0.8, "3": 0.5}
+    for generator in ("one", "other"):
+        for fold, mean in dice.items():
+            if (generator, fold) != ("other", "3"):
+                whom = [f"{fold}-{name}" for name in SUBJECTS]
+                arms = {"real": REAL, "diffusion": REAL - 0.8 + mean}
+                builder.judged(fake, arms, whom, real=fold, generator=generator, fold=fold)
+    given = {"template": "utility", "where": {"generator": "one"}}
+    found = fake.measures().measured(Measure(**given, measure="difference", against={"generator": "other"}))
+    assert found.value == pytest.approx(0) and found.behind.startswith("4 synthetic cohorts in 2 folds")
+    assert "without fold 3: not all that is compared was tested there" in found.note
+    alone = fake.measures().measured(Measure(**given, measure="ratio"))
+    assert alone.behind.startswith("3 synthetic cohorts in 3 folds") and "without" not in alone.note
+
+
+def test_the_seed_of_one_network_on_real_cases_is_missed(builder: Any, tmp_path: Path) -> None:
+    fake, random = builder.Fake(tmp_path), np.random.default_rng(0)
+    for seed in range(3):
+        arms = {"real": REAL[:1], "diffusion": REAL[:1] - 0.1 + random.normal(0, 0.02)}
+        builder.judged(fake, arms, SUBJECTS, seed=str(seed))
+    assert fake.measures().measured(Measure(template="utility")).note == (
+        "the interval does not hold the seed of the network: there is one"
+    )
+
+
+def test_notes_on_leaks_and_on_too_few_stand_beside_what_is_pooled(builder: Any, tmp_path: Path) -> None:
+    fake, few = builder.Fake(tmp_path), "mean of 1 of 2 classes (without core: too few test subjects)"
+    for seed, note in enumerate((f"{few}; mean over 2 segmenters; {LEAK}", LEAK)):
+        notes = {"utility.synthetic.unet.dice": note, "utility.validation": note}
+        builder.judged(fake, {"real": REAL, "diffusion": REAL - 0.1}, SUBJECTS, notes=notes, seed=str(seed))
+    found = fake.measures().measured(Measure(template="utility"))
+    assert found.note.endswith(f"; {few}; {LEAK}") and "segmenters" not in found.note
+    assert fake.measures().measured(Measure(template="utility", result="utility.validation")).note == f"{few}; {LEAK}"
+    assert LEAK not in fake.measures().measured(Measure(template="utility", arm="real", measure="score")).note
 
 
 def test_results_by_name(folds: Any) -> None:

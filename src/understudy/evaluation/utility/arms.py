@@ -64,8 +64,9 @@ class Arm:
         left: of real cases alone: the training subjects that are not in the arm.
         judges: what chooses weights, by name; see ``choices``.
         choices: which weights are tested, the ones that tables lead with first: of a judge, or the last ones.
-        request: what the cohort was asked for but for seeds; cohorts with one request are draws of one generator.
+        request: what the cohort was asked for and made of, but for seeds and runs; see tested.py.
         run: the training that the cohort is from.
+        training_seed: of the run.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Arm:
     choices: tuple[str, ...] = ("real",)
     request: str = ""
     run: str = ""
+    training_seed: str = ""
 
     @property
     def label(self) -> str:
@@ -168,12 +170,18 @@ def _synthetic(task: Task, name: str, other: Cohort, several: bool, real: Cohort
 
 
 def _request(other: Cohort) -> dict[str, Any]:
-    """Return ``request`` and ``run`` of a cohort; none where the training is not known."""
-    made, inputs = other.provenance, other.provenance.get("inputs", {})
+    """Return ``request``, ``run`` and ``training_seed`` of a cohort; none where the training is not known.
+
+    A cohort does not record with which settings its generator was trained, but for its guarantee of privacy.
+    """
+    made, inputs = other.provenance, dict(other.provenance.get("inputs", {}))
     config = {key: value for key, value in made.get("config", {}).items() if "seed" not in key}
     config |= {key: dict(value, seed=None) for key, value in config.items() if isinstance(value, dict)}
-    asked = json.dumps([made.get("command"), other.kind, len(other), config, inputs.get("cohort")], sort_keys=True)
-    return {"request": asked, "run": inputs["run"]} if inputs.get("run") else {}
+    run, seed = inputs.pop("run", ""), made.get("config", {}).get("training_seed")
+    made_of = {role: value for role, value in inputs.items() if not role.endswith(".run")}  # of label maps: as the run
+    private = (other.sampling or {}).get("differential_privacy")
+    asked = json.dumps([made.get("command"), other.kind, len(other), config, made_of, private], sort_keys=True)
+    return {"request": asked, "run": run, "training_seed": json.dumps(seed)} if run else {}
 
 
 def _chosen(task: Task, arm: Arm, other: Cohort, select: str, seed: int, among: np.ndarray | None = None) -> Arm:
@@ -245,7 +253,7 @@ def _joined(
     kind += real.kind.removeprefix("real")  # @n
     of = (synthetic.cohort, synthetic.ending, synthetic.generator)
     joined = Arm(name, kind, *of, cases, real.subjects + synthetic.subjects, notes, real.name, share)
-    return replace(joined, request=synthetic.request, run=synthetic.run)
+    return replace(joined, request=synthetic.request, run=synthetic.run, training_seed=synthetic.training_seed)
 
 
 def _foreknowledge(real: Arm, synthetic: Arm) -> str:

@@ -1,9 +1,12 @@
 """Which networks a number stands on: those of one arm with one choice of weights, or of arms that are draws of one
 generator together, and the number's interval.
 
-Arms are draws of one generator where their cohorts were asked for in the same words but for seeds (``Arm.request``)
-and come from different trainings (``Arm.run``); in their interval the generator's seed counts as a source of chance
-(core/pooled.py). **Checked** in tests/evaluation/utility/test_tested.py.
+Arms are draws of one generator where their cohorts were asked for in the same words but for seeds, from the same inputs
+and with the same guarantee of privacy (``Arm.request``), and come from different trainings (``Arm.run``) with different
+seeds; in their interval the generator's seed counts as a source of chance (core/pooled.py). Two trainings with one seed
+differ in their settings: then none of these arms stand together.
+**Not known**: trainings that differ in their settings and in their seeds.
+**Checked** in tests/evaluation/utility/test_tested.py.
 """
 
 from collections import defaultdict
@@ -12,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from understudy.core.pooled import Pool, Unit
+from understudy.evaluation.folder import join_notes
 from understudy.evaluation.guard import slug
 from understudy.evaluation.utility.arms import Arm
 from understudy.evaluation.utility.task import Outcome
@@ -70,14 +74,21 @@ def all_tested(arms: Sequence[Arm], outcomes: Mapping[str, Mapping[str, Outcome]
     for one in alone:
         if one.arm.request:
             alike[one.arm.kind, one.arm.against, one.arm.request, one.choice].append(one)
-    return [*alone, *(_together(group) for group in alike.values() if len({one.arm.run for one in group}) > 1)]
+    return [*alone, *(_together(group) for group in alike.values() if _differ_in_seeds(group))]
+
+
+def _differ_in_seeds(group: Sequence[Tested]) -> bool:
+    """Whether there are several trainings, each with a seed of its own."""
+    runs = {(one.arm.run, one.arm.training_seed) for one in group}
+    return 1 < len(runs) == len({seed for _, seed in runs})
 
 
 def _together(group: Sequence[Tested]) -> Tested:
     first, cohorts = group[0].arm, [one.arm.cohort for one in group]
     runs = tuple(one.arm.run for one in group)
     name = f"mean of {', '.join(one.arm.name for one in group)}"
-    note = f"{len(set(runs))} trainings of one generator, whose seed is in the interval"
+    own = dict.fromkeys(part for one in group for part in one.arm.note.split("; "))
+    note = join_notes(f"{len(set(runs))} trainings of one generator, whose seed is in the interval", *own)
     cohort, ending = f"mean of {', '.join(cohorts)}", f".mean-of-{slug('-'.join(cohorts))}"
     subjects = sum(one.arm.subjects for one in group)
     arm = replace(first, name=name, cohort=cohort, ending=ending, note=note, subjects=subjects)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
@@ -53,7 +54,7 @@ class Finished:
 
     stages: Sequence[Stage]
     out: Path
-    _results: dict[str, list[Result]] = field(default_factory=dict, repr=False)
+    _read: dict[str, tuple[list[Result], dict[str, Any]]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def by_folder(self) -> dict[str, Stage]:
@@ -101,16 +102,15 @@ class Finished:
 
     def _judged(self, stage: Stage) -> Iterator[Judged]:
         folder = self.out / stage.folder
-        named = _option(stage.arguments, "--synthetic")
-        made = [self.by_folder[path] for path in named if path in self.by_folder]
-        if len(made) < 2:
-            of = made[0] if made else None
+        paths = _option(stage.arguments, "--synthetic")
+        if len(paths) < 2:
+            of = self.by_folder.get(paths[0]) if paths else None
             yield Judged(stage, folder, "", _loops(stage, of), of)
             return
-        names = numbered([self.cohort(one).generator for one in made])
-        for name, of in zip(names, made, strict=True):
-            others = tuple(other for other in names if other != name)
-            yield Judged(stage, folder, name, _loops(stage, of), of, others)
+        names = numbered([Cohort.open(self.out / path).generator for path in paths])  # those of elsewhere count too
+        for name, path in zip(names, paths, strict=True):
+            if of := self.by_folder.get(path):
+                yield Judged(stage, folder, name, _loops(stage, of), of, tuple(n for n in names if n != name))
 
     def select(self, asked: Selection) -> list[Judged]:
         """Return what a selection asks for; UnderstudyError where the study has no such stage or loop."""
@@ -120,10 +120,17 @@ class Finished:
 
     def results(self, judged: Judged) -> dict[str, Result]:
         """Return the results about a cohort, or about all, by name without the cohort's: ``fidelity.frechet``."""
-        if judged.stage.name not in self._results:
-            self._results[judged.stage.name] = read_results(judged.folder)[0]
-        every = self._results[judged.stage.name]
+        every = self._whole(judged)[0]
         return {_without(r.name, judged.cohort): r for r in every if not {*r.name.split(".")[1:]} & {*judged.others}}
+
+    def provenance(self, judged: Judged) -> dict[str, Any]:
+        """Return the request that an evaluation answered: {"config", "seed", "inputs", ...}."""
+        return self._whole(judged)[1]
+
+    def _whole(self, judged: Judged) -> tuple[list[Result], dict[str, Any]]:
+        if judged.stage.name not in self._read:
+            self._read[judged.stage.name] = read_results(judged.folder)
+        return self._read[judged.stage.name]
 
 
 def refuse_unknown(stages: Sequence[Stage], asked: Selection) -> None:

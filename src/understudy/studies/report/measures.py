@@ -4,7 +4,7 @@ A number that fewer than five subjects stand behind is withheld.
 **Checked** in tests/studies/report/test_measures.py.
 """
 
-import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -15,16 +15,19 @@ from understudy.core.errors import UnderstudyError
 from understudy.core.pooled import WORDS, Pool, Pooled, Unit
 from understudy.core.result import Result
 from understudy.core.seed import derive
-from understudy.core.statistics import Means, Measurement
+from understudy.core.statistics import Measurement
 from understudy.evaluation.folder import join_notes
-from understudy.evaluation.utility.auc import Areas
+from understudy.evaluation.guard import LEAK, slug
+from understudy.evaluation.utility.config import Repeats
 from understudy.report.tables import words
 from understudy.studies.report.config import Measure, ReportConfig
 from understudy.studies.report.finished import Finished, Judged
-from understudy.studies.report.scores import NetworkScores, read_scores
+from understudy.studies.report.scores import MEAN, NetworkScores, read_scores
 
 BEST_ATTACK = "privacy.attack.best"  # the highest AUC of the attacks that were measured
 TWO = "two seeds or draws on one split say little of how much they decide: the interval may be too short"
+OF_OTHER_ARMS = {*Repeats.model_fields} - {"repeats"}  # settings that are nothing to networks on real cases alone
+TOO_FEW = "too few"  # in notes on numbers that chance decides, or on classes that were left out
 Combination = tuple[tuple[str, str], ...]  # loops and their values
 
 
@@ -49,7 +52,7 @@ class Measures:
     config: ReportConfig
     _scores: dict[tuple[str, str], NetworkScores] = field(default_factory=dict, repr=False)
     _pools: dict[tuple[object, ...], Pool] = field(default_factory=dict, repr=False)
-    _same: dict[str, Measurement] = field(default_factory=dict, repr=False)
+    _same: dict[tuple[str, ...], Measurement] = field(default_factory=dict, repr=False)
 
     def pooled_loops(self, asked: Sequence[str] | None) -> tuple[str, ...]:
         """Return the loops that are pooled over, the outermost first."""
@@ -141,7 +144,11 @@ class Measures:
             pooled = found.ratio(arm, real)
         else:
             pooled = found.gain(arm, f"other {arm}" if measure == "difference" else real)
-        return self._public(pooled, judged, name, score, of_real=measure == "score" and arm.startswith("real"))
+        if pooled is None:
+            return Number(None, note="not measured")
+        of_real, all_ = measure == "score" and arm.startswith("real"), [*judged, *others]
+        notes = [*self._told(pooled, all_, score), *self._carried(all_, arm, name, score)]
+        return self._public(pooled, judged, name, score, of_real, notes)
 
     def _units(self, judged: Sequence[Judged], pool: Sequence[str], name: str, score: str, prefix: str) -> list[Unit]:
         units = []
@@ -150,22 +157,48 @@ class Measures:
             same = [other for other in judged if self.scores(other, score).subjects == read.subjects]
             loops = [loop for loop in pool if len({other.loops.get(loop) for other in same}) > 1]
             block = one.loops.get(loops[0], "") if loops else ""
-            arms = {prefix + kind: m for ((kind, of), k), m in read.measured.items() if k == name and _of(one, of)}
-            units.append(Unit(read.subjects, block, {arm: self._once(m) for arm, m in arms.items()}))
+            measured = {kind: (of, m) for ((kind, of), k), m in read.measured.items() if k == name and _of(one, of)}
+            arms = {k: m if of else self._once(one, read, (k, name), m) for k, (of, m) in measured.items()}
+            units.append(Unit(read.subjects, block, {prefix + kind: m for kind, m in arms.items()}))
         return units
 
-    def _once(self, measured: Measurement) -> Measurement:
-        """Return one object for equal scores: networks trained again with the same seed on the same cases."""
-        arrays = measured.scores if isinstance(measured, Means | Areas) else []
-        digest = hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
-        kind = f"{type(measured).__name__} {measured.subjects} {getattr(measured, 'classes', '')} {digest}"
-        return self._same.setdefault(kind, measured)
+    def _once(self, one: Judged, read: NetworkScores, what: tuple[str, str], measured: Measurement) -> Measurement:
+        """Return one object for networks that learned the same real cases with the same settings and the same seed.
 
-    def _public(self, pooled: Pooled | None, judged: Sequence[Judged], name: str, score: str, of_real: bool) -> Number:
-        if pooled is None:
-            return Number(None, note="not measured")
+        What they scored may differ in the last digits, where they were trained again on another machine.
+        """
+        made = self.finished.provenance(one)
+        settings = {key: value for key, value in made["config"].items() if key not in OF_OTHER_ARMS}
+        request = json.dumps([settings, made["seed"], made["inputs"].get("real", "")], sort_keys=True)
+        return self._same.setdefault((request, read.score, *what, *read.subjects), measured)
+
+    def _told(self, pooled: Pooled, judged: Sequence[Judged], score: str) -> list[str]:
+        """Say which folds do not count, by the values of loops that they have alone."""
+        told = []
+        for subjects in pooled.left_out:
+            inside = [one for one in judged if self.scores(one, score).subjects == subjects]
+            shared = {*inside[0].loops.items()}.intersection(*(one.loops.items() for one in inside))
+            outside = [one.loops.items() for one in judged if one not in inside]
+            own = ", ".join(sorted(f"{k} {v}" for k, v in shared if not any((k, v) in loops for loops in outside)))
+            told.append(f"without {own or f'{len(subjects)} subjects'}: not all that is compared was tested there")
+        return told
+
+    def _carried(self, judged: Sequence[Judged], arm: str, name: str, score: str) -> list[str]:
+        """Return what notes of the results that are pooled say of leaks and of too few, and whose means differ."""
+        results, means = [], set()
+        for one in judged:
+            read = self.scores(one, score)
+            ending = f"{read.network}.{read.score}" + ("" if name == MEAN else f".{slug(name)}")
+            results.append(self.finished.results(one).get(f"utility.{arm}.{ending}"))
+            means |= {getattr(m, "classes", ()) for (_, k), m in read.measured.items() if k == name == MEAN}
+        differ = "the mean is not over the same classes everywhere" if len(means) > 1 else ""
+        return [*carried(results), differ]
+
+    def _public(
+        self, pooled: Pooled, judged: Sequence[Judged], name: str, score: str, of_real: bool, notes: Sequence[str]
+    ) -> Number:
         folds = {read.subjects: read.behind.get(name, 0) for read in (self.scores(one, score) for one in judged)}
-        behind = min(pooled.n, sum(folds.values()))
+        behind = min(pooled.n, sum(n for subjects, n in folds.items() if subjects not in pooled.left_out))
         if behind < MIN_SUBJECTS:
             return Number(
                 None, note=f"withheld: {behind} subjects stand behind it, and a public number needs {MIN_SUBJECTS}"
@@ -174,7 +207,8 @@ class Measures:
         missing = [f"the interval does not hold the {source}: there is one" for source in sources]
         if (pooled.folds, pooled.blocks) == (1, 2) and not of_real:
             missing.append(TWO)
-        return Number(pooled.value, pooled.low, pooled.high, pooled.n, "", described(pooled), join_notes(*missing))
+        ends = (pooled.value, pooled.low, pooled.high)
+        return Number(*ends, pooled.n, "", described(pooled), join_notes(*missing, *notes))
 
     def result(self, judged: Sequence[Judged], name: str) -> Number:
         """Return a result by name: of several runs their mean, with the widest ends of their intervals."""
@@ -190,7 +224,8 @@ class Measures:
         behind = join_notes(runs if len(told) > 1 else "", missing)
         low, high = (min(lows), max(highs)) if whole else (None, None)
         attacks = dict.fromkeys(words(r.name.partition(".attack.")[2].removesuffix(".auc")) for r in told)
-        note = f"the best is {' or '.join(attacks)}" if name == BEST_ATTACK else ""
+        best = f"the best is {' or '.join(attacks)}" if name == BEST_ATTACK else ""
+        note = join_notes(best, *carried(told))
         return Number(float(np.mean(values)), low, high, min(r.n for r in told), told[0].unit, behind, note)
 
     def _named(self, one: Judged, name: str) -> Result | None:
@@ -199,6 +234,12 @@ class Measures:
             return results.get(name)
         areas = [r for k, r in results.items() if ".attack." in k and k.endswith(".auc") and r.value is not None]
         return max(areas, key=lambda result: (result.value or 0, result.name), default=None)
+
+
+def carried(results: Sequence[Result | None]) -> list[str]:
+    """Return, each once, the parts of results' notes that must stand beside every number that is made of them."""
+    parts = [part for result in results if result for part in result.note.split("; ")]
+    return list(dict.fromkeys(part for part in parts if part == LEAK or TOO_FEW in part))
 
 
 def described(pooled: Pooled) -> str:
