@@ -45,7 +45,7 @@ def test_label_maps_stand_in_where_no_images_were_compared() -> None:
     assert (shown.who, shown.figure, shown.detail) == (
         "mask-gan, stroke",
         "0.280",
-        "95 % interval 0.200 to 0.400; n = 80",
+        "95 % interval 0.200 to 0.400; n = 40",
     )
     assert "0.190 (0.120 to 0.300)" in shown.meaning
     assert entry([*results, Result("fidelity.frechet", 31.0, n=9)], "Fidelity").figure == "31.0"
@@ -97,7 +97,7 @@ def test_fidelity_stands_beside_new_patients_and_copies() -> None:
     found = cards(results)[1].entries
     assert len(found) == 1
     assert (found[0].who, found[0].figure) == ("a", "33.9")
-    assert found[0].detail.endswith("n = 1,000; 160 features of encoder")
+    assert found[0].detail.endswith("n = 480; 160 features of encoder")
     assert found[0].meaning.startswith("As many new patients would lie 12.8 (11.0 to 14.0) from the training cases; ")
     assert "training cases drawn again lie 2.50" in found[0].meaning
     assert cards([])[1].entries == []

@@ -94,7 +94,7 @@ def _fidelity(named: Mapping[str, Result]) -> list[Entry]:
         meaning = _beside(name, named) or "0 would mean that no difference in these features was found."
         meaning += " It says nothing about usefulness or privacy."
         features = plain.note.partition(";")[0] if " features of " in plain.note else ""
-        detail = join_notes(_plain_interval(shown), f"n = {plain.n:,}", features)
+        detail = join_notes(_plain_interval(shown), f"n = {shown.n:,}", features)
         entries.append(Entry(".".join(parts[1:-1]), number(shown.value), titles[parts[-1]], detail, meaning))
     return entries
 
@@ -125,7 +125,7 @@ def _labels(named: Mapping[str, Result]) -> list[Entry]:
             "real cases. "
         ) + _beside(name, named)
         who = ", ".join([*parts[1:-3], parts[-2]])
-        detail = join_notes(_plain_interval(matched), f"n = {plain.n:,}")
+        detail = join_notes(_plain_interval(matched), f"n = {matched.n:,}")
         entries.append(Entry(who, number(matched.value), "SD from real label maps", detail, meaning))
     return entries
 

@@ -80,6 +80,16 @@ def test_the_interval_is_about_as_wide_as_other_subjects_would_scatter() -> None
     assert 0.5 * spread < half_width / 1.96 < 2 * spread
 
 
+@pytest.mark.parametrize("made", [60, 96, 192])
+def test_the_interval_of_synthetic_cases_is_as_wide_as_others_would_scatter(made: int) -> None:
+    """Fewer synthetic cases than unseen ones, as many, and twice as many: draws of n alone have no width, or half."""
+    cases, worlds = real(), [patients(seed, made, 1) for seed in range(12)]
+    found = [beside("frechet", synthetic, cases, draws=20).spread("size_matched") for synthetic in worlds]
+    spread = np.std([value for value, _, _ in found], ddof=1)
+    half_width = np.mean([(high - low) / 2 for _, low, high in found if low is not None and high is not None])
+    assert 0.6 * spread < half_width / 1.96 < 2.5 * spread
+
+
 @pytest.mark.parametrize("name", [n for n, quantity in quantities().items() if "monotone under shift" in quantity.laws])
 def test_a_shifted_cohort_is_worse_than_unseen_subjects(name: str) -> None:
     metric = next(m for m in METRICS.values() if name in {quantity.name for quantity in m.quantities})
@@ -101,7 +111,8 @@ def test_all_stand_at_one_n() -> None:
     for made, n in ((500, 96), (40, 40)):  # 16 unseen subjects with 6 cases each
         seen.clear()
         one = RealBaselines({"counted": counted}, real(), 3, 0).beside(np.zeros((made, WIDTH)))["counted"]
-        assert one.n == n and one.subjects == 16 and set(seen) == {n, min(n, 48)}  # and halves, for the slope
+        assert one.n == n and one.subjects == 16
+        assert set(seen) == {n, min(n, 48), min(n, made // 2)}  # and halves, for the slope and for intervals
         assert (one.size_matched == n).all() and (one.redrawn == n).all() and (one.unseen == n).all()  # type: ignore[union-attr]
 
 
@@ -142,6 +153,13 @@ def test_results_stay_within_bounds_and_shares_have_no_line() -> None:
     assert share[2].note.startswith("before; ") and share[2].note.endswith("; after")
     mean = mean_baselines([one, Baselines(9, 8, *(np.zeros(2),) * 4)])
     assert mean.redrawn.tolist() == pytest.approx([-0.05, 0.15]) and mean.unseen is not None
+
+
+def test_few_synthetic_cases_have_numbers_too() -> None:
+    for made in (2, 5):
+        together = RealBaselines({n: m.function for n, m in METRICS.items()}, real(), 2, 5).beside(patients(1, made, 1))
+        for one in together.values():
+            assert np.isfinite(one.size_matched).all()
 
 
 def test_metrics_together_find_what_each_finds_alone() -> None:

@@ -31,6 +31,7 @@ from understudy.evaluation.fidelity.class_diversity import (
     within,
     withins,
 )
+from understudy.evaluation.fidelity.class_diversity import _foreknowledge
 from understudy.evaluation.fidelity.config import FidelityConfig
 from understudy.evaluation.fidelity.stage import evaluate_fidelity
 from understudy.tasks.classification import ClassificationConfig
@@ -71,6 +72,14 @@ def test_a_class_that_always_looks_the_same_is_noticed() -> None:
         assert alike[name].value == pytest.approx(1, abs=0.1) and alike[name].better == "higher"
         assert collapsed[name].value == pytest.approx(0.1, abs=0.01)
     assert alike["distance"].value == 0 and alike["share.a"].value == 0.5 and alike["share.a"].note == "real 0.500"
+
+
+def test_the_interval_within_a_class_is_as_wide_as_other_cases_would_scatter() -> None:
+    """As many synthetic cases as patients: choices of all of them are the same cases every time."""
+    found = [results(seen((1.0, 0.0), 20, i), seen((1.0, 0.0), 20, 50 + i))["within.a"] for i in range(12)]
+    spread = np.std([one.value for one in found], ddof=1)
+    half_width = np.mean([(one.high - one.low) / 2 for one in found])
+    assert 0.5 * spread < half_width / 1.96 < 3 * spread
 
 
 def test_both_sides_show_as_many_cases_and_a_patient_counts_once() -> None:
@@ -211,6 +220,20 @@ def test_a_guide_in_the_place_of_a_judge_is_told(classes_cohort: Callable[..., C
     assert cells["within"] == pytest.approx(0.6) and cells["least_within"] == 0.5 and cells["guide_auc_real"] == 0.9
 
 
+def test_whom_a_judge_has_seen_is_told(classes_cohort: Callable[..., Cohort], tmp_path: Path) -> None:
+    """A classifier of one fold, given for another, learned from subjects that are control ones there."""
+    cohort = classes_cohort(tmp_path / "c", size=8, subjects=12)
+    train, control = cohort.subjects("train"), cohort.subjects("control")
+
+    def told(*trained_on: dict[str, Any]) -> str:
+        trained: Any = SimpleNamespace(trained_on=list(trained_on), classifier=None)
+        return _foreknowledge(trained, cohort)
+
+    assert told({"subjects": train}) == "real control cases, which it never saw"
+    assert f"it learned from {len(control)} of their subjects" in told({"subjects": [*train, *control]})
+    assert "not recorded" in told() and "not recorded" in told({"subjects": train}, {"cohort": "c"})
+
+
 def test_all_controls_stand_in_one_table(classes_cohort: Callable[..., Cohort], tmp_path: Path) -> None:
     real = classes_cohort(tmp_path / "real", size=16, subjects=90)
     learn = ClassificationConfig(
@@ -221,6 +244,7 @@ def test_all_controls_stand_in_one_table(classes_cohort: Callable[..., Cohort], 
     config = FidelityConfig(draws=3, subsets=3, bins=16, pairs=5, features="random")
     out = evaluate_fidelity(real.path, [made.path], tmp_path / "out", 0, config, classifier=one, guide=one)
     found = {r.name: r for r in read_results(out)[0]}
+    assert {r.seed for r in found.values()} == {0}
     for role in ("judge", "guide"):
         assert (found[f"fidelity.{role}.auc"].value or 0) > 0.8
     assert "real control cases" in found["fidelity.judge.auc.real"].note

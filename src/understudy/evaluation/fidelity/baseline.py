@@ -2,7 +2,8 @@
 
 All are distances to (or shares of) the same reference, the cases of the real **training split**:
 
-- **size_matched**: n synthetic cases, drawn without replacement.
+- **size_matched**: n synthetic cases, drawn without replacement. Its interval is that of random halves of the synthetic
+  cases, or of n where that is fewer: draws of n of hardly more would all be alike.
 - **unseen**: n real cases of subjects outside the training split (validation and control). The generator learned from
   the reference, these subjects did not: a generator that draws new patients comes no nearer than they do.
 - **unseen_extrapolated**, of distances: the same with as many subjects as cases. Real cases come in clusters (slices of
@@ -91,7 +92,8 @@ class Baselines:
     def _note(self, kind: str) -> str:
         draws = f"mean and 95 % range of {len(self.redrawn)} draws"
         if kind == "size_matched":
-            return f"{self.n} synthetic cases against the real training cases; {draws}"
+            of = f"mean of {len(self.size_matched)} draws, 95 % range from draws of at most half of the synthetic cases"
+            return f"{self.n} synthetic cases against the real training cases; {of}"
         if kind == "redrawn":
             return f"training cases drawn again, with replacement, as a generator gives that only repeats them; {draws}"
         if self.unseen is None:
@@ -132,13 +134,25 @@ class RealBaselines:
         n = min(len(synthetic), len(self.cases.unseen if self.measurable else self.cases.train))
         if n not in self.known:
             self.known[n] = self._redrawn(n), *(self._unseen(n) if self.measurable else ({}, {}))
-        made = self._measured("synthetic", lambda i, draw: synthetic[draw.permutation(len(synthetic))[:n]], advance)
+        made = self._synthetic(synthetic, n, advance)
         redrawn, unseen, extrapolated = self.known[n]
         subjects = self.cases.unseen_subjects
         parts = {
             name: (values, redrawn[name], unseen.get(name), extrapolated.get(name)) for name, values in made.items()
         }
         return {name: Baselines(n, subjects, *values) for name, values in parts.items()}
+
+    def _synthetic(self, synthetic: np.ndarray, n: int, advance: Callable[[], object]) -> Values:
+        """Return the values of n of the synthetic cases; scattered as halves of these are, or as n, if fewer, are."""
+
+        def drawn(size: int) -> Callable[[int, np.random.Generator], np.ndarray]:
+            return lambda i, draw: synthetic[draw.permutation(len(synthetic))[:size]]
+
+        whole, k = self._measured("synthetic", drawn(n), advance), min(n, max(2, len(synthetic) // 2))
+        if k == n:
+            return whole
+        half = self._measured("half of synthetic", drawn(k))
+        return {name: values.mean() + half[name] - half[name].mean() for name, values in whole.items()}
 
     def _measured(
         self,

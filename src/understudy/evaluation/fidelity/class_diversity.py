@@ -7,7 +7,8 @@ variation, 0 the same, 1 nothing in common), with its baselines. **Within**: the
 class in features of their images, synthetic / real, with as many cases on both sets and one case a real subject; 1: as
 diverse as patients are, 0: always the same case. **Judge**: a classifier that learned real cases ranks synthetic cases
 by each class; the area under its ROC curve (AUC) against the class columns, beside that on real cases of the control
-split, which it never saw. The **guide**, the classifier that ``condition`` followed, is measured in the same way.
+split, with a note where it learned from them. The **guide**, the classifier that ``condition`` followed, is measured in
+the same way.
 
 Controls of latent class optimisation, in one table (tables/conditioning.csv):
 
@@ -41,7 +42,7 @@ from understudy.evaluation.features.extractor import image_blocks
 from understudy.evaluation.fidelity.baseline import RealBaselines, RealCases
 from understudy.evaluation.folder import join_notes, three
 from understudy.evaluation.guard import slug
-from understudy.evaluation.utility.auc import Areas
+from understudy.evaluation.utility.auc import Areas, fewer_subjects
 from understudy.tasks.classification import Classifier
 from understudy.tasks.classify import Trained
 
@@ -113,13 +114,16 @@ def mean_distance(features: np.ndarray) -> float:
     return float(np.sqrt(squared).sum() / (len(x) * (len(x) - 1)))
 
 
-def within(real: Seen, synthetic: Seen, k: int, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray, int]:
+def within(
+    real: Seen, synthetic: Seen, k: int, draws: int, seed: int, most: int | None = None
+) -> tuple[np.ndarray, np.ndarray, int]:
     """Measure how much the cases of class k differ on both sets, at equal n; one case of each real subject takes part.
 
-    Returns mean distances (draws,) of real and of synthetic cases, and n; n below 2 gives nothing to measure.
+    Returns mean distances (draws,) of real and of synthetic cases, and n, `most` or MAX_CASES at the most; n below 2
+    gives nothing to measure.
     """
     ours, theirs = (np.flatnonzero(case_set.found[:, k]) for case_set in (real, synthetic))
-    n = min(len(np.unique(real.subjects[ours])), len(theirs), MAX_CASES)
+    n = min(len(np.unique(real.subjects[ours])), len(theirs), MAX_CASES if most is None else most)
     distances = np.empty((2, draws if n > 1 else 0))
     for i in range(distances.shape[1]):
         draw = rng(seed, "diversity", k, i)
@@ -156,7 +160,8 @@ def diversity(
         share = Result(f"{name}.share.{slug(label)}", shares[1], n=n, seed=seed, note=note)
         ours, theirs, equal = within(real, synthetic, k, draws, seed)
         means = [float(d.mean()) if len(d) else None for d in (ours, theirs)]
-        inside = _within_result(f"{name}.within.{slug(label)}", ours, theirs, equal, seed)
+        half = within(real, synthetic, k, draws, seed, equal // 2)[:2]
+        inside = _within_result(f"{name}.within.{slug(label)}", ours, theirs, half, equal, seed)
         row = [label, shares[0] if shown else None, shares[1], means[0] if shown else None, means[1], equal]
         yield [share, inside], row
 
@@ -177,13 +182,20 @@ def _combinations(
     yield from RealBaselines({name: distance}, cases, draws, seed).beside(synthetic.found)[name].results(plain, (0, 1))
 
 
-def _within_result(name: str, real: np.ndarray, synthetic: np.ndarray, n: int, seed: int) -> Result:
+def _within_result(
+    name: str, real: np.ndarray, synthetic: np.ndarray, half: tuple[np.ndarray, np.ndarray], n: int, seed: int
+) -> Result:
+    """Return the ratio of distances; its interval is that of half as many cases: choices of all would be all alike."""
     if n < MIN_SUBJECTS or not (real > 0).all():
         note = f"{n} case(s) on the smaller set show the class, and {MIN_SUBJECTS} are needed"
         return Result(name, None, better="higher", n=n, seed=seed, note=note)
-    ratios = synthetic / real
-    note = f"mean distance within the class, synthetic / real; mean and 95 % range of {len(real)} choices of cases"
-    return Result(name, float(ratios.mean()), *percentile_interval(ratios), "", "higher", n, seed, note)
+    value, note = float((synthetic / real).mean()), "mean distance within the class, synthetic / real"
+    if not (half[0] > 0).all():
+        return Result(name, value, better="higher", n=n, seed=seed, note=f"{note}; no interval: some real pairs are equal")
+    ratios = half[1] / half[0]
+    ends = (max(0.0, value + end - float(ratios.mean())) for end in percentile_interval(ratios))
+    note += f"; mean of {len(real)} choices of cases, 95 % range from choices of half as many"
+    return Result(name, value, *ends, "", "higher", n, seed, note)
 
 
 @dataclass(frozen=True)
@@ -211,7 +223,16 @@ def class_judge(role: str, trained: Trained, real: Cohort, encoding: Encoding, s
     rows = real.rows(CONTROL)
     seen = from_classifier(trained.classifier, real, rows, encoding)
     targets = class_targets(real, rows, trained.classifier.names)
-    return ClassJudge(role, trained, area(role, seen, targets, seed, "real control cases, which it never saw"))
+    return ClassJudge(role, trained, area(role, seen, targets, seed, _foreknowledge(trained, real)))
+
+
+def _foreknowledge(trained: Trained, real: Cohort) -> str:
+    """Say whether a classifier never saw the real control cases, as far as it records whom it saw."""
+    n = len({s for one in trained.trained_on for s in one.get("subjects", ())}.intersection(real.subjects(CONTROL)))
+    if n:
+        return f"real control cases; it learned from {n} of their subjects, so that this is too high"
+    known = trained.trained_on and all(one.get("subjects") for one in trained.trained_on)
+    return f"real control cases, {'which it never saw' if known else 'which it may have seen: that is not recorded'}"
 
 
 def class_targets(cohort: Cohort, rows: np.ndarray, names: Sequence[str]) -> np.ndarray:
@@ -224,11 +245,7 @@ def class_targets(cohort: Cohort, rows: np.ndarray, names: Sequence[str]) -> np.
 def area(name: str, seen: Seen, targets: np.ndarray, seed: int, note: str = "") -> Result:
     """Return the mean AUC over classes of the probabilities of a classifier against targets (n, K), over subjects."""
     groups, k = by_subject(seen.subjects), targets.shape[1]
-
-    def having(column: int, value: int) -> int:
-        return len(np.unique(groups.number[targets[:, column] == value]))
-
-    kept = tuple(c for c in range(k) if min(having(c, 0), having(c, 1)) >= MIN_SUBJECTS)
+    kept = tuple(c for c in range(k) if fewer_subjects(targets[:, c], groups.number) >= MIN_SUBJECTS)
     if not kept:
         why = (
             f"not measured: no class column of the classifier that {MIN_SUBJECTS} subjects have and {MIN_SUBJECTS} lack"

@@ -10,7 +10,7 @@ al. (Sci Data 11:259, 2024): such distances do not show whether images are usefu
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +130,7 @@ def evaluate_fidelity(
         labels = compare_labels(ours, unseen, mapped, config, seed) if mapped else LabelFindings()
         subjects = len(cohort.subjects("train"))
         told = (*columns, *classes.diverse, *classes.judged)
-        of_classes = [public(r, subjects) for results, _ in told for r in results]
+        of_classes = [public(replace(r, seed=seed), subjects) for results, _ in told for r in results]
         reasons = [(s, what, why) for what in lacking for s, why in zip(theirs, lacking[what], strict=True) if why]
         left_out = [
             Result(f"{s.prefix}.{what}", None, seed=seed, note=f"not measured: {why}") for s, what, why in reasons

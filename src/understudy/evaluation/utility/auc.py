@@ -42,6 +42,14 @@ class Areas:
         return np.stack(columns, 1)
 
 
+def fewer_subjects(targets: np.ndarray, number: np.ndarray) -> int:
+    """Return how many subjects have a class or lack it, whichever are fewer.
+
+    Targets (n,) are 0 and 1, NaN where missing; `number` (n,) is that of each case's subject.
+    """
+    return min(len(np.unique(number[targets == value])) for value in (0, 1))
+
+
 def weighted_area(targets: np.ndarray, scores: np.ndarray, weights: np.ndarray, number: np.ndarray) -> np.ndarray:
     """Return the area of one class on reweighted subjects, (draws,); NaN where a draw holds only one kind of case.
 

@@ -20,7 +20,7 @@ from understudy.core.classes import short_class_names
 from understudy.core.cohort import Cohort
 from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.evaluation.folder import write_rows
-from understudy.evaluation.utility.auc import Areas
+from understudy.evaluation.utility.auc import Areas, fewer_subjects
 from understudy.evaluation.utility.config import ClassUtilityConfig
 from understudy.evaluation.utility.task import Outcome, Score, Task
 from understudy.tasks.classification import (
@@ -49,12 +49,12 @@ class AreaOutcome(Outcome):
     names: tuple[str, ...] = ()
     probabilities: list[np.ndarray] = field(default_factory=list)
 
-    def _having(self, k: int, value: int) -> int:
-        return len(set(self.number[self.targets[:, k] == value].tolist()))
+    def _fewer(self, k: int) -> int:
+        return fewer_subjects(self.targets[:, k], self.number)
 
     def _averaged(self) -> tuple[int, ...]:
         """The classes of the mean: those that may be published, or where there are none, those that have an area."""
-        kinds = [min(self._having(k, 0), self._having(k, 1)) for k in range(len(self.names))]
+        kinds = [self._fewer(k) for k in range(len(self.names))]
         for minimum in (MIN_SUBJECTS, 1):
             if kept := tuple(k for k, kind in enumerate(kinds) if kind >= minimum):
                 return kept
@@ -85,13 +85,13 @@ class AreaOutcome(Outcome):
         """Return which subjects have a known entry, where there are cases of both kinds."""
         counted = np.zeros(self.subjects, bool)
         for one in self._classes(k):
-            if self._having(one, 0) and self._having(one, 1):
+            if self._fewer(one):
                 counted[self.number[np.isfinite(self.targets[:, one])]] = True
         return counted
 
     def behind(self, k: int | None) -> int:
         """Return how many subjects have the class, or lack it, whichever are fewer."""
-        return min((min(self._having(one, 0), self._having(one, 1)) for one in self._classes(k)), default=0)
+        return min((self._fewer(one) for one in self._classes(k)), default=0)
 
     def _classes(self, k: int | None) -> tuple[int, ...]:
         return self._averaged() if k is None else (k,)
