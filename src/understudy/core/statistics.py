@@ -86,6 +86,11 @@ class Sample:
         weights = self.weights if weights is None else weights
         return float(weights @ self.values / weights.sum())
 
+    def by_subject(self, values: np.ndarray | None = None) -> np.ndarray:
+        """Return the mean of each subject, (S,), of the sample's values, or of others (n,) in their order."""
+        values = self.values if values is None else values
+        return np.bincount(self.number, self.weights * values) / np.bincount(self.number, self.weights)
+
     def quantile(self, q: float, weights: np.ndarray | None = None) -> float:
         """Return the smallest value with at least a share q, in (0, 1], of the weight at or below it."""
         weights = self.weights if weights is None else weights

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from understudy.core.cohort import Cohort
+from understudy.core.pooled import mean_interval
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, read_results
+from understudy.core.seed import derive
 from understudy.evaluation.consistency.config import ConsistencyConfig
 from understudy.evaluation.consistency.report import ConsistencyFindings, Side
 from understudy.evaluation.consistency.scores import CaseScores
@@ -64,7 +66,38 @@ def test_numbers(toy: Toy, tmp_path: Path) -> None:
     assert [s["name"] for s in curve["series"]] == ["real", "synthetic"] and curve["vertical"][0]["x"] == pytest.approx(
         0.05
     )
-    assert all(sum(s["y"]) == pytest.approx(1) for s in curve["series"])
+    real = curve["series"][0]
+    widths = np.array([0.3, 0.25, 0.25, 0.2])  # of bins with five real subjects each
+    assert real["x"] == pytest.approx([0.15, 0.425, 0.675, 0.9]) and real["y"] == pytest.approx(0.25 / (20 * widths))
+    assert all(20 * widths @ s["y"] == pytest.approx(1) for s in curve["series"])
+
+
+def test_means_have_the_interval_of_a_mean_and_a_far_quantile_has_none(toy: Toy, tmp_path: Path) -> None:
+    _, results, _, _ = found(toy, tmp_path)
+    dice, order = results["consistency.real.segresnet.dice"], np.argsort([f"real-{i + 4}" for i in range(20)])
+    expected = mean_interval(0.05 * (order + 1)[None], derive(0, "interval", "real"), 200)
+    assert (dice.low, dice.high) == pytest.approx((expected.low, expected.high))
+    (tmp_path / "more").mkdir()
+    quantile, below = (results[f"consistency.{n}"] for n in ("real.segresnet.quantile", "synthetic.segresnet.below"))
+    assert quantile.low is None and "20 subjects are too few" in quantile.note and "cases alone" in below.note
+    _, more, _, _ = found(toy, tmp_path / "more", controls=80)
+    quantile, below = (more[f"consistency.{n}"] for n in ("real.segresnet.quantile", "synthetic.segresnet.below"))
+    assert quantile.low is not None and "too few" not in quantile.note and "other real subjects" in below.note
+
+
+def test_curves_tell_no_real_subject_from_four_others(toy: Toy, tmp_path: Path) -> None:
+    folder, _, _, _ = found(toy, tmp_path, controls=17)
+    shares, below = (
+        json.loads((folder / "curves" / f"{name}.json").read_text())["series"]
+        for name in ("consistency", "consistency-below")
+    )
+    steps = 17 * np.diff([*below[0]["y"], 1])
+    assert (
+        steps == pytest.approx([5, 5, 7])
+        and below[0]["x"] == pytest.approx([0, 0.3, 0.55])
+        and len(below[1]["x"]) == 51
+    )
+    assert shares[0]["y"] == pytest.approx(steps / 17 / 20 / [0.3, 0.25, 0.45])
 
 
 def test_public_files_hold_no_real_case_and_no_real_subject(toy: Toy, tmp_path: Path) -> None:

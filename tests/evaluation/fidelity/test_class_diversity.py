@@ -20,6 +20,7 @@ from understudy.evaluation.fidelity.class_diversity import (
     JUDGE_TABLE,
     ClassJudge,
     Seen,
+    _foreknowledge,
     area,
     class_targets,
     combination_distance,
@@ -31,7 +32,6 @@ from understudy.evaluation.fidelity.class_diversity import (
     within,
     withins,
 )
-from understudy.evaluation.fidelity.class_diversity import _foreknowledge
 from understudy.evaluation.fidelity.config import FidelityConfig
 from understudy.evaluation.fidelity.stage import evaluate_fidelity
 from understudy.tasks.classification import ClassificationConfig

@@ -1,8 +1,9 @@
 """From scores of cases to what ``evaluate consistency`` writes.
 
 PUBLIC: results.json, tables/consistency.csv, curves, and cases.csv with a row per *synthetic* case; of real cases only
-aggregates over at least five subjects. internal/seen.json: which subjects the segmenter saw, for what is made with its
-scores.
+aggregates over at least five subjects, in each bin of a curve too. Intervals of means are those of core/pooled.py; the
+quantile has one where its lower end can lie among so many subjects. internal/seen.json: which subjects the segmenter
+saw, for what is made with its scores.
 **Checked** in tests/evaluation/consistency/test_report.py (known scores give known numbers; few subjects are withheld).
 """
 
@@ -16,12 +17,14 @@ import numpy as np
 
 from understudy.core.cohort import Cohort
 from understudy.core.disclosure import MIN_SUBJECTS, internal, public
+from understudy.core.pooled import mean_interval
 from understudy.core.provenance import Provenance
 from understudy.core.result import Result, write_results
 from understudy.core.seed import derive, rng
-from understudy.core.statistics import Interval, Sample, percentile_interval
+from understudy.core.statistics import TAILS, Sample, percentile_interval
 from understudy.evaluation.consistency.config import ConsistencyConfig
 from understudy.evaluation.consistency.scores import CaseScores
+from understudy.evaluation.fidelity.label_maps import joined
 from understudy.evaluation.folder import join_notes, three, write_curve, write_rows, write_table
 from understudy.evaluation.guard import slug
 from understudy.tasks.fitting import seen_by_network
@@ -83,29 +86,41 @@ class ConsistencyFindings:
     def _measured(self, k: int | None, ending: str) -> Iterator[tuple[Side, dict[str, Result]]]:
         """Measure a class, or the mean of classes, on the real side and then on each synthetic one, by measure."""
         draws, seed, real = self.config.draws, derive(self.provenance.seed, "interval"), self.real.spread(k)
-        means, lows = [], []
-        for weights in _resamples(real, draws, derive(seed, "real")):
-            means.append(real.mean(weights))
-            lows.append(real.quantile(self.config.quantile, weights))
         limit = real.quantile(self.config.quantile) if real.subjects else None
+        enough = (1 - self.config.quantile) ** real.subjects <= TAILS[0]  # else no resample reaches below the truth
+        resampled = _resamples(real, draws if enough else 0, derive(seed, "real"))
+        lows = [real.quantile(self.config.quantile, weights) for weights in resampled]
         split = f"real {self.config.reference} pairs"
-        found = {"dice": self._result(self.real, k, ending, "dice", _found(real.mean, means), real.subjects, split)}
+        found = {"dice": self._result(self.real, k, ending, "dice", self._mean(real, "real"), real.subjects, split)}
         note = f"{self._percent} quantile of {split}; each subject counts once; below it, screening rejects"
-        at = None if limit is None else _interval(limit, lows)
-        found["quantile"] = self._result(self.real, k, ending, "quantile", at, real.subjects, note)
+        few = "" if enough else f"no interval: {real.subjects} subjects are too few for one of this quantile"
+        at = None if limit is None else _percentile(limit, lows)
+        found["quantile"] = self._result(self.real, k, ending, "quantile", at, real.subjects, join_notes(note, few))
         yield self.real, found | self._accuracy(self.real, k)
         for side in self.others:
-            spread, means, shares = side.spread(k), [], []
-            for i, weights in enumerate(_resamples(spread, draws, derive(seed, "synthetic"))):
-                means.append(spread.mean(weights))
-                shares += [spread.below(lows[i], weights)] if lows else []
+            spread = side.spread(k)
             n, note = spread.subjects, f"share of cases below the {self._percent} quantile of {split}; interval: other "
-            found = {"dice": self._result(side, k, ending, "dice", _found(spread.mean, means), n, "")}
-            below = _interval(spread.below(limit), shares) if limit is not None and n else None
-            found["below"] = self._result(side, k, ending, "below", below, n, note + "cases and other real subjects")
+            found = {"dice": self._result(side, k, ending, "dice", self._mean(spread, "synthetic"), n, "")}
+            weights = _resamples(spread, len(lows), derive(seed, "synthetic"))
+            shares = [spread.below(low, w) for low, w in zip(lows, weights, strict=True)] if n else []
+            below: Any = None
+            if limit is not None and n:
+                under = (spread.values < limit - 1e-9).astype(float)
+                below = _percentile(spread.below(limit), shares) if enough else self._mean(spread, "synthetic", under)
+            note += "cases and other real subjects" if enough else "cases alone, the quantile has none"
+            found["below"] = self._result(side, k, ending, "below", below, n, note)
             if real.subjects < MIN_SUBJECTS:
                 found["below"] = public(found["below"], real.subjects)
             yield side, found | self._accuracy(side, k)
+
+    def _mean(self, spread: Sample, purpose: str, values: np.ndarray | None = None) -> Result | None:
+        """Return the mean over subjects with its interval, within 0..1; None where no subject counts."""
+        if not spread.subjects:
+            return None
+        seed = derive(self.provenance.seed, "interval", purpose)
+        found = mean_interval(spread.by_subject(values)[None], seed, self.config.draws)
+        low, high = (None if end is None else min(max(end, 0.0), 1.0) for end in (found.low, found.high))
+        return Result("", found.value, low, high)
 
     @property
     def _percent(self) -> str:
@@ -116,13 +131,11 @@ class ConsistencyFindings:
         if k is not None:
             return {}
         spread = Sample.of(side.scores.accuracy, side.cohort.column("subject_id")[side.rows])
-        draws = _resamples(spread, self.config.draws, derive(self.provenance.seed, "interval", "accuracy"))
-        found = _found(spread.mean, [spread.mean(weights) for weights in draws])
-        note = "share of voxels that agree, background included"
+        found, note = self._mean(spread, "accuracy"), "share of voxels that agree, background included"
         return {"accuracy": self._result(side, None, "", "accuracy", found, spread.subjects, note)}
 
     def _result(
-        self, side: Side, k: int | None, ending: str, measure: str, found: Interval | None, n: int, note: str
+        self, side: Side, k: int | None, ending: str, measure: str, found: Result | None, n: int, note: str
     ) -> Result:
         """Name a number; a real one that too few subjects stand behind is withheld."""
         real = side is self.real
@@ -162,12 +175,17 @@ class ConsistencyFindings:
             spreads = {"real": real, **spreads}
         spreads = {name: spread for name, spread in spreads.items() if spread.subjects}
         edges, grid = np.linspace(0, 1, BINS + 1), np.linspace(0, 1, STEPS + 1)
-        middle = ((edges[1:] + edges[:-1]) / 2).tolist()
-        shares = {n: (middle, np.histogram(s.values, edges, weights=s.weights)[0].tolist()) for n, s in spreads.items()}
-        lost = {n: (grid.tolist(), [s.below(x) for x in grid]) for n, s in spreads.items()}
+        if "real" in spreads:  # five real subjects in each bin, as below counts them
+            found = joined(edges, real.values + 1e-9, real.number)
+            edges = edges if found is None else found
+        middle, width = ((edges[1:] + edges[:-1]) / 2).tolist(), np.diff(edges) * BINS
+        inside = {name: np.diff([0, *map(spread.below, edges[1:-1]), 1]) / width for name, spread in spreads.items()}
+        shares = {name: (middle, values.tolist()) for name, values in inside.items()}
+        at = {name: edges[:-1] if name == "real" else grid for name in spreads}
+        lost = {name: (at[name].tolist(), [*map(spread.below, at[name])]) for name, spread in spreads.items()}
         mark = [] if limit is None else [{"x": limit, "name": f"{self._percent} of real pairs"}]
         label, title = "mean Dice of a case", "Consistency of image and label map"
-        write_curve(folder, "consistency", title, label, f"share of cases, {BINS} bins", shares, vertical=mark)
+        write_curve(folder, "consistency", title, label, f"share of cases for each {1 / BINS:g}", shares, vertical=mark)
         title = "What a threshold would reject"
         write_curve(folder, "consistency-below", title, f"threshold on the {label}", "share of cases below", lost)
         course = [(update, score) for update, score in self.segmenter.curves["validation"] if np.isfinite(score)]
@@ -181,12 +199,8 @@ def _resamples(sample: Sample, draws: int, seed: int) -> Iterator[np.ndarray]:
     return sample.resamples(draws if sample.subjects else 0, rng(seed, "agreement", "subjects"))
 
 
-def _interval(value: float, resampled: list[float]) -> Interval:
-    return Interval(value, *percentile_interval(resampled))
-
-
-def _found(mean: Any, resampled: list[float]) -> Interval | None:
-    return _interval(mean(), resampled) if resampled else None
+def _percentile(value: float, resampled: list[float]) -> Result:
+    return Result("", value, *percentile_interval(resampled)) if resampled else Result("", value)
 
 
 def _case_rows(side: Side) -> Iterator[list[Any]]:

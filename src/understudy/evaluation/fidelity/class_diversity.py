@@ -191,11 +191,13 @@ def _within_result(
         return Result(name, None, better="higher", n=n, seed=seed, note=note)
     value, note = float((synthetic / real).mean()), "mean distance within the class, synthetic / real"
     if not (half[0] > 0).all():
-        return Result(name, value, better="higher", n=n, seed=seed, note=f"{note}; no interval: some real pairs are equal")
+        return Result(
+            name, value, better="higher", n=n, seed=seed, note=f"{note}; no interval: some real pairs are equal"
+        )
     ratios = half[1] / half[0]
-    ends = (max(0.0, value + end - float(ratios.mean())) for end in percentile_interval(ratios))
+    low, high = percentile_interval(value + ratios - ratios.mean())
     note += f"; mean of {len(real)} choices of cases, 95 % range from choices of half as many"
-    return Result(name, value, *ends, "", "higher", n, seed, note)
+    return Result(name, value, max(0.0, low), high, "", "higher", n, seed, note)
 
 
 @dataclass(frozen=True)
