@@ -105,6 +105,20 @@ def test_known_numbers(tmp_path: Path, real: Path) -> None:
     assert "0.7" in (tmp_path / "curves" / "utility-unet.json").read_text()
 
 
+def test_on_whose_subjects_a_difference_is(tmp_path: Path, real: Path) -> None:
+    """The first subject has none of the class: it counts where something is found in it, and not where nothing is."""
+    counts = np.tile(np.array([[100, 2], [2, 8]]), (7, 1, 1))
+    nothing, something = counts.copy(), counts.copy()
+    nothing[0], something[0] = [[112, 0], [0, 0]], [[102, 10], [0, 0]]
+    for name, mine, both, told in (("same", nothing, 6, "the same subjects"), ("other", something, 6, "those that count")):
+        (tmp_path / name).mkdir()
+        found = write(tmp_path / name, Cohort.open(real), {"real": of_counts(nothing), "g": of_counts(mine)}, 7)
+        difference, ratio = found["utility.difference.unet.hd95"], found["utility.ratio.unet.dice"]
+        assert f"networks on {told}" in difference.note and difference.n == both
+        apart = "subjects that count: 7 here, 6 real-only; n and p are of the 6 in both"
+        assert (apart in ratio.note) == (apart in difference.note) == (name == "other")
+
+
 def test_several_cohorts_have_names_of_their_own(tmp_path: Path, real: Path) -> None:
     found = write(tmp_path, Cohort.open(real), {"real": outcome(8, 6), "g-1": outcome(4, 6), "g-2": outcome(8, 6)}, 6)
     assert (

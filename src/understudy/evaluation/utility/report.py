@@ -164,14 +164,9 @@ class UtilityFindings:
             return replace(none, name=names[0]) if has_ratio else None, none, None
         behind, gain = min(n, one.behind(k), other.behind(k)), pool.gain("it", "real")
         alone = "real-only" if arm.against == "real" else arm.against
-        sides = {"their": int(one.counted(k).sum()), "real-only": int(other.counted(k).sum())}
-        apart = (
-            f"subjects that count: {sides['their']} here, {sides['real-only']} {alone}"
-            if len({*sides.values()}) > 1
-            else ""
-        )
+        apart, whose = _apart(one.counted(k), other.counted(k), alone)
         notes = arm.note, self._trend(real), self._trend(mine), apart, _unheld(gain)
-        note, quotient, p = f"minus the score of the {alone} networks on the same subjects", None, None
+        note, quotient, p = f"minus the score of the {alone} networks on {whose}", None, None
         if position == 0:
             words = f"{alone} {score.words}"
             beside = f"{words} {_quoted(_within(pool.score('real'), score))}"
@@ -261,6 +256,14 @@ def _of_choices(choices: Sequence[tuple[str, Finding]]) -> Iterator[Result]:
         for result in (found.score, found.ratio):
             if result is not None and choice != found.arm.choices[0]:
                 yield replace(result, name=result.name.replace("utility.", f"utility.select-{choice}.", 1))
+
+
+def _apart(mine: np.ndarray, real: np.ndarray, alone: str) -> tuple[str, str]:
+    """Say which subjects count, bool (S,), on two sides that may differ in them, and on whose a difference is."""
+    if (mine == real).all():
+        return "", "the same subjects"
+    here, there, both = (int(counted.sum()) for counted in (mine, real, mine & real))
+    return f"subjects that count: {here} here, {there} {alone}; n and p are of the {both} in both", "those that count"
 
 
 def _within(found: Pooled | None, score: Score) -> Pooled | None:
