@@ -202,10 +202,11 @@ def judged(
     evaluated_with: int = 0,
     real: str = "r",
     notes: dict[str, str] | None = None,
+    made_by: Sequence[Stage] = (),
     **loops: str,
 ) -> Stage:
     """Add an evaluation of a cohort of the generator ``diffusion``, with these Dice (repeats, subjects) by arm."""
-    one = fake.stage("cases", "sample", "run", "--seed", "0", **loops)
+    one = fake.stage("cases", "sample", "run", "--seed", "0", inputs=made_by, **loops)
     write_cohort(fake.out / one.folder, "synthetic", "diffusion")
     given = ("--real", "real", "--synthetic", one.folder)
     stage = fake.stage("utility", "evaluate", "utility", *given, inputs=[one], **loops)

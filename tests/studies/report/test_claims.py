@@ -42,15 +42,25 @@ def test_an_interval_over_the_bound_is_told(folds: Any) -> None:
         )
 
 
-@pytest.mark.parametrize(("low", "uncertain"), [(-0.01, True), (0.001, False)])
-def test_a_gain_that_may_be_none_is_uncertain(
-    folds: Any, monkeypatch: pytest.MonkeyPatch, low: float, uncertain: bool
+@pytest.mark.parametrize(
+    ("bounds", "low", "over"),
+    [
+        ({"at_least": 0}, -0.01, True),
+        ({"at_least": 0}, 0.001, False),
+        ({"at_least": 0.06}, -0.01, True),  # it may be a loss
+        ({"at_least": -0.5}, -0.01, False),  # no more was asked than that little is lost
+        ({"at_most": -0.1}, -0.01, True),
+        ({"at_most": 0.5}, -0.01, False),
+    ],
+)
+def test_a_gain_that_was_asked_for_and_may_be_none_is_uncertain(
+    folds: Any, monkeypatch: pytest.MonkeyPatch, bounds: dict[str, float], low: float, over: bool
 ) -> None:
-    """The bound alone does not tell: it lies below the interval, and yet the gain may be nothing."""
+    """The bound alone does not tell: it may lie beside the interval, and yet the gain may be nothing."""
     monkeypatch.setattr(Measures, "measured", lambda *_: Number(0.02, low, 0.05, 12))
-    found = judged(folds, measure="gain", arm="both", at_least=-0.5)
-    assert found.word == SEEN + UNCERTAIN * uncertain and ("reaches over 0:" in found.sentence) == uncertain
-    assert judged(folds, measure="ratio", at_least=-0.5).word == SEEN  # 0 means nothing to a ratio
+    found = judged(folds, measure="gain", arm="both", **bounds)
+    assert found.word.endswith(UNCERTAIN) == over and ("reaches over 0:" in found.sentence) == over
+    assert judged(folds, measure="ratio", at_least=0.06).word == NOT_SEEN  # 0 means nothing to a ratio
 
 
 def test_results_and_gaps(folds: Any) -> None:

@@ -1,7 +1,7 @@
 """Each claim in one line: seen or not seen at this scale, with the number, its interval and n.
 
-Seen is a value within the bounds. Where the interval reaches over a bound, or that of a gain or difference over 0, the
-word says "uncertain": chance alone may have put the value on this side.
+Seen is a value within the bounds. Where the interval reaches over a bound, the word says "uncertain": chance alone may
+have put the value on this side. Of a gain or difference that was asked to be above or below 0, 0 is a bound too.
 **Checked** in tests/studies/report/test_claims.py.
 """
 
@@ -70,7 +70,9 @@ def _over(claim: Claim, found: Number) -> list[float]:
     """Return the bounds that the interval holds, and 0 where a gain or difference was asked to be above or below it."""
     if found.low is None or found.high is None:
         return []
-    bounds = {bound for bound, _ in _bounds(claim)} | ({0.0} if claim.measure in {"gain", "difference"} else set())
+    bounds = {bound for bound, _ in _bounds(claim)}
+    if claim.measure in {"gain", "difference"} and any(b >= 0 if low else b <= 0 for b, low in _bounds(claim)):
+        bounds.add(0.0)
     return sorted(bound for bound in bounds if found.low < bound < found.high)
 
 

@@ -91,6 +91,16 @@ class Finished:
         made = [stage for stage in self.done() if stage.folder in folders]
         return self.cohort(made[0]) if made else None
 
+    def training_seeds(self, judged: Judged) -> tuple[str, ...]:
+        """Return the seeds of all trainings that a cohort is made with, "" of the default; none of a cohort of others."""
+        named, found = {stage.name: stage for stage in self.stages}, dict[str, Stage]()
+        waiting = [judged.of] if judged.of else []
+        while waiting:
+            stage = waiting.pop()
+            found[stage.name] = stage
+            waiting += [named[name] for name in stage.inputs if name not in found]
+        return tuple("".join(_option(s.arguments, "--seed")) for _, s in sorted(found.items()) if s.verb == "train")
+
     def evaluations(self) -> dict[str, str]:
         """Return the templates that evaluate, done or not, with what they evaluate: {"utility": "utility"}."""
         return {stage.template: kind_of(stage) for stage in self.stages if stage.verb in EVALUATES}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from understudy.report.chapters import NEVER_CLAIMED
 from understudy.report.tables import View, words
 from understudy.studies.report.blocks import PagePart, StudyTable
-from understudy.studies.report.measures import Measures
+from understudy.studies.report.measures import Combination, Measures
 
 STATES = ("failed", "not run")
 KINDS = {  # what is told where no such evaluation is done
@@ -56,16 +56,20 @@ def not_measured_block(measures: Measures) -> PagePart:
 
 
 def _single(measures: Measures) -> list[str]:
-    """Say of which loops that are pooled over there is one value, or none."""
-    values = {
-        loop: {v for s in measures.finished.done() for k, v in s.loops.items() if k == loop}
-        for loop in measures.config.pool
-    }
-    told = {
-        "fold": "All networks were tested on one split of the subjects: another split would give other numbers.",
-        "seed": "Each generator was trained with one seed: no interval holds what another seed would give.",
-    }
-    return [text for loop, text in told.items() if len(values.get(loop, ())) < 2]
+    """Say whether all networks were tested on the same subjects, and which generators were trained with one seed."""
+    judged, told = measures.finished.judged, []
+    if len({measures.scores(one).subjects for one in judged if one.kind == "utility"}) == 1:
+        told.append("All networks were tested on one split of the subjects: another split would give other numbers.")
+    seeds: dict[Combination, set[tuple[str, ...]]] = {}
+    for one in judged:
+        if found := measures.finished.training_seeds(one):
+            own = tuple((k, v) for k, v in one.loops.items() if k not in measures.config.pool)
+            seeds.setdefault(own, set()).add(found)
+    if single := [len(found) == 1 for found in seeds.values() if len(found) == 1]:
+        which = "Each generator" if len(single) == len(seeds) else "Some generators"
+        verb = "was" if which.startswith("Each") else "were"
+        told.append(f"{which} {verb} trained with one seed: no interval holds what another seed would give.")
+    return told
 
 
 def _withheld(measures: Measures) -> list[str]:
