@@ -110,7 +110,10 @@ def test_on_whose_subjects_a_difference_is(tmp_path: Path, real: Path) -> None:
     counts = np.tile(np.array([[100, 2], [2, 8]]), (7, 1, 1))
     nothing, something = counts.copy(), counts.copy()
     nothing[0], something[0] = [[112, 0], [0, 0]], [[102, 10], [0, 0]]
-    for name, mine, both, told in (("same", nothing, 6, "the same subjects"), ("other", something, 6, "those that count")):
+    for name, mine, both, told in (
+        ("same", nothing, 6, "the same subjects"),
+        ("other", something, 6, "those that count"),
+    ):
         (tmp_path / name).mkdir()
         found = write(tmp_path / name, Cohort.open(real), {"real": of_counts(nothing), "g": of_counts(mine)}, 7)
         difference, ratio = found["utility.difference.unet.hd95"], found["utility.ratio.unet.dice"]

@@ -16,10 +16,12 @@ def test_states(tmp_path: Path, builder: Any) -> None:
         name: fake.stage(name, "train", "x", done=False)
         for name in ("done", "failed", "begun", "other", "absent", "gone")
     }
-    for name in ("done", "failed", "begun", "other", "foreign"):
+    for name in ("done", "failed", "begun", "other", "foreign", "copied"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "complete.json").touch()
-    foreign = fake.stage("foreign", "train", "x", done=False)  # by another engine: no record
+    foreign = fake.stage("foreign", "train", "x", done=False)
+    copied = fake.stage("copied", "train", "x", done=False)  # no record tells of which settings its output is
+    fake.record(foreign, "exported")  # run by another engine
     fake.record(made["done"])
     fake.record(made["gone"])
     fake.record(made["failed"], "failed", code=1)
@@ -28,9 +30,9 @@ def test_states(tmp_path: Path, builder: Any) -> None:
     finished = Finished(fake.stages, tmp_path)
     states = {stage.name: finished.state(stage) for stage in fake.stages}
     assert states == {"done": "done", "foreign": "done", "failed": "failed"} | dict.fromkeys(
-        ("begun", "other", "absent", "gone"), "not run"
+        ("begun", "other", "absent", "gone", "copied"), "not run"
     )
-    assert finished.done() == [made["done"], foreign] and finished.done("failed") == []
+    assert copied not in finished.done() and finished.done() == [made["done"], foreign] and finished.done("failed") == []
 
 
 def test_cohorts_of_one_evaluation_are_told_apart(folds: Any) -> None:

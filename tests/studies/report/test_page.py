@@ -107,6 +107,26 @@ def test_a_report_that_is_none_is_refused(folds: Any) -> None:
         write_study_report(folds, folds.stages, folds.out)
 
 
+def test_two_things_with_one_name_are_refused(folds: Any) -> None:
+    """Default titles name score and where; equal ones of the YAML, and one number in two tables, are refused."""
+    one = {"from": "utility", "where": {"cohort": "painted"}}
+    tables = [one, {**one, "where": {"cohort": "joint"}}, {**one, "score": "hd95"}]
+    numbers = [{"from": "fidelity", "where": {"cohort": cohort}, "results": ["fidelity.frechet"]} for cohort in COHORTS]
+    curves = [{**given, "x": "seed", "pool": ["fold"], "measure": "score"} for given in tables[:2]]
+    folds.report |= {"tables": tables, "numbers": numbers, "curves": curves}
+    folder = write_study_report(folds, folds.stages, folds.out).parent
+    assert len(list((folder / "tables").glob("utility-*.csv"))) == 5
+    assert len(list((folder / "tables").glob("fidelity-*.csv"))) == 2
+    names = [r.name for r in read_results(folder)[0]]
+    assert len(names) == len(set(names)) and "study.utility.synthetic.cohort-joint.ratio.mean" in names
+    assert "study.utility.real.cohort-painted.score.hd95.core" in names
+    for twice in ({"tables": [one, one]}, {"tables": [one, {**one, "title": "again"}]}):
+        folds.report |= twice
+        with pytest.raises(UnderstudyError, match="asks for two .* with the name .*utility"):
+            write_study_report(folds, folds.stages, folds.out)
+
+
+COHORTS = ("painted", "joint")
 EVIL = "<script>alert(1)</script>\"'><img src=x>&{{7*7}} $\\x$ $x_{a}$"
 
 
@@ -115,7 +135,14 @@ def test_words_of_the_yaml_and_of_files_stay_words(folds: Any) -> None:
     names = dict.fromkeys(("painted", "fold", "seed", "core", "utility", "real", "cohort"), EVIL)
     claim = {"claim": EVIL, "source": EVIL, "from": "utility", "where": {"cohort": "painted"}, "at_least": 0.8}
     table = {"from": "utility", "title": EVIL, "paper": [{"row": EVIL, "value": 1, "source": EVIL + "[S]"}]}
-    curve = {"from": "utility", "x": "fold", "title": EVIL, "x_label": EVIL, "arms": ["both"], "pool": ["seed"]}
+    curve = {
+        "from": "utility",
+        "x": "fold",
+        "title": EVIL + " curve",
+        "x_label": EVIL,
+        "arms": ["both"],
+        "pool": ["seed"],
+    }
     folds.report |= {"names": names, "claims": [claim], "tables": [table], "curves": [curve], "not_measured": [EVIL]}
     for file, content in files(write_study_report(folds, folds.stages, folds.out).parent).items():
         if file.endswith((".html", ".svg")):

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from understudy.core.errors import UnderstudyError
 from understudy.studies.report.config import NumberTable, PaperRow, ScoreTable
 from understudy.studies.report.tables import as_results, not_comparable, number_table, score_rows, score_table
 
@@ -51,6 +52,21 @@ def test_papers_stand_beside_ours(folds: Any) -> None:
     assert len({len(row) for row in [table.view.header, *table.view.rows]}) == 1
 
 
+def test_a_paper_stands_in_the_column_of_its_class(folds: Any) -> None:
+    measures = folds.measures()
+
+    def table(row: dict[str, Any], *classes: str) -> list[str]:
+        asked = ScoreTable(template="utility", task="tumour", classes=classes, paper=({**PAPER, **row},))
+        return score_table(measures, asked, score_rows(measures, asked)).view.rows[-1]
+
+    assert table({"class": "core"}, "oedema", "core")[2:4] == ["", "0.728"]
+    assert table({}, "oedema", "mean")[2:4] == ["", "0.728"]
+    with pytest.raises(UnderstudyError, match="'best' is a score of mean, and the table has that of oedema, core"):
+        table({}, "oedema", "core")
+    with pytest.raises(UnderstudyError, match="is a ratio of core, and the table has that of oedema: correct"):
+        table({"class": "core", "measure": "ratio"}, "oedema", "core")
+
+
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
@@ -69,16 +85,26 @@ def test_only_equal_settings_are_compared(changed: dict[str, Any], why: str) -> 
 def test_pooled_numbers_are_results(folds: Any) -> None:
     measures, asked = folds.measures(), ScoreTable(template="utility", classes=("core",), score="hd95")
     found = {result.name: result for result in as_results(measures, asked, score_rows(measures, asked))}
-    one = found["study.utility.synthetic.cohort-joint.score.core"]
-    assert one.better == "lower" and one.n == 12 and one.value == pytest.approx(7, abs=0.3)
-    assert "study.utility.both.cohort-painted.gain.core" in found and "4 synthetic cohorts" in one.note
+    one = found["study.utility.synthetic.cohort-joint.score.hd95.core"]
+    assert one.better == "lower" and one.unit == "mm" and one.n == 12
+    table = score_table(measures, asked, score_rows(measures, asked))
+    assert (
+        table.view.caption.startswith("hd95 in mm with its 95 % interval")
+        and one.n == 12
+        and one.value == pytest.approx(7, abs=0.3)
+    )
+    assert "study.utility.both.cohort-painted.gain.hd95.core" in found and "4 synthetic cohorts" in one.note
 
 
 def test_results_by_name_are_columns(folds: Any) -> None:
     asked = NumberTable(template="fidelity", results=("fidelity.frechet", "fidelity.kid"))
     table = number_table(folds.measures(), asked)
     assert table is not None and table.view.rows[0][:2] == ["painted", "10.5 [9.0, 13.0]"]
-    assert table.view.rows[1][2] == "– (a)" and table.view.notes == (("a", "not among the results"),)
+    assert table.view.rows[1][2] == "– (a)" and table.view.notes == (
+        ("a", "not among the results"),
+        ("b", "mean of 4 runs, the interval from the lowest to the highest end of theirs"),
+    )
+    assert table.view.rows[0][3] == "50 (b)" and table.view.caption == ""
     assert (
         table.view.header == ["Cohort", "Fréchet distance", "Kernel distance (KID)", "n"]
         or table.view.header[0] == "Cohort"

@@ -3,7 +3,7 @@
 **Checked** in tests/studies/report/test_blocks.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,6 +93,11 @@ def csv_row(row: str, name: str, measure: str, number: Number) -> list[Any]:
     """Return a number as a row of a table's CSV file."""
     ends = (number.value, number.low, number.high)
     return [row, name, measure, *ends, number.n or None, number.unit, number.behind, number.note]
+
+
+def told_where(names: dict[str, str], where: Mapping[str, str]) -> str:
+    """Write in words what a selection is confined to, after a comma; "" where it is to nothing."""
+    return "".join(f", {valued(names, loop, value)}" for loop, value in where.items())
 
 
 def valued(names: dict[str, str], loop: str, value: str) -> str:

@@ -14,7 +14,7 @@ from understudy.evaluation.guard import slug
 from understudy.report.figures import curve_figure, interval_figure, scatter_figure, svg
 from understudy.report.reading import Folder
 from understudy.report.tables import View, words
-from understudy.studies.report.blocks import StudyFigure, StudyTable, csv_row, named, valued
+from understudy.studies.report.blocks import StudyFigure, StudyTable, csv_row, named, told_where, valued
 from understudy.studies.report.config import CurvePlan, Measure, ScoreTable
 from understudy.studies.report.finished import Judged
 from understudy.studies.report.measures import BEST_ATTACK, Combination, Measures, Number
@@ -41,7 +41,8 @@ def score_figure(measures: Measures, asked: ScoreTable, rows: Sequence[ScoreRow]
     label = SCORES.get(score, words(score))
     alt = "; ".join(f"{text} {value:.3g}" for text, _, value, _, _ in drawn)
     note = "Dots are values over all test subjects, lines 95 % intervals."
-    title = f"{label} with intervals: {asked.title or named(names, asked.template)}"
+    of = asked.title or named(names, asked.template) + told_where(names, asked.where)
+    title = f"{label} with intervals: {of}"
     return StudyFigure(name, title, alt, interval_figure(drawn, label, svg), note=note)
 
 
@@ -97,7 +98,7 @@ def curve(measures: Measures, asked: CurvePlan) -> tuple[StudyFigure, StudyTable
         asked.x, named(names, asked.x)
     )
     y_label = asked.y_label or described_axis(measures, asked, judged)
-    title = asked.title or f"{y_label} against {x_label}"
+    title = asked.title or f"{y_label} against {x_label}{told_where(names, asked.where)}"
     drawn = {
         "x_label": x_label,
         "y_label": y_label,

@@ -67,14 +67,14 @@ class Finished:
         return {stage.name: read_record(self.out, stage) for stage in self.stages}
 
     def state(self, stage: Stage) -> str:
-        """Return done, failed or not run; what another request made is not run, what another engine made is done."""
+        """Return done, failed or not run; what another request made, or what no record is of, is not run."""
         record = self.records[stage.name]
-        if record is not None and record.digest != stage.digest:
+        if record is None or record.digest != stage.digest:
             return "not run"
-        if record is not None and record.state == "failed":
+        if record.state == "failed":
             return "failed"
         there = (self.out / stage.folder / stage.marker).is_file()
-        return "done" if there and (record is None or record.state == "done") else "not run"
+        return "done" if there and record.state == "done" else "not run"
 
     def done(self, template: str = "") -> list[Stage]:
         """Return the stages that are done, of a template (or of all that a pattern takes) or of all."""
@@ -92,7 +92,7 @@ class Finished:
         return self.cohort(made[0]) if made else None
 
     def training_seeds(self, judged: Judged) -> tuple[str, ...]:
-        """Return the seeds of all trainings that a cohort is made with, "" of the default; none of a cohort of others."""
+        """Return the seeds of all trainings that a cohort is made with, "" of the default; of other cohorts none."""
         named, found = {stage.name: stage for stage in self.stages}, dict[str, Stage]()
         waiting = [judged.of] if judged.of else []
         while waiting:

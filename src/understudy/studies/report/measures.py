@@ -148,7 +148,9 @@ class Measures:
             return Number(None, note="not measured")
         of_real, all_ = measure == "score" and arm.startswith("real"), [*judged, *others]
         notes = [*self._told(pooled, all_, score), *self._carried(all_, arm, name, score)]
-        return self._public(pooled, judged, name, score, of_real, notes)
+        plain = self.plain(judged[0], score)
+        unit = plain.unit if plain and measure != "ratio" else ""
+        return self._public(pooled, judged, name, score, of_real, notes, unit)
 
     def _units(self, judged: Sequence[Judged], pool: Sequence[str], name: str, score: str, prefix: str) -> list[Unit]:
         units = []
@@ -194,8 +196,20 @@ class Measures:
         differ = "the mean is not over the same classes everywhere" if len(means) > 1 else ""
         return [*carried(results), differ]
 
+    def plain(self, one: Judged, score: str) -> Result | None:
+        """Return what an evaluation says of a score of networks on real cases: its unit, which way is better."""
+        read = self.scores(one, score)
+        return self.finished.results(one).get(f"utility.real.{read.network}.{read.score}")
+
     def _public(
-        self, pooled: Pooled, judged: Sequence[Judged], name: str, score: str, of_real: bool, notes: Sequence[str]
+        self,
+        pooled: Pooled,
+        judged: Sequence[Judged],
+        name: str,
+        score: str,
+        of_real: bool,
+        notes: Sequence[str],
+        unit: str,
     ) -> Number:
         folds = {read.subjects: read.behind.get(name, 0) for read in (self.scores(one, score) for one in judged)}
         behind = min(pooled.n, sum(n for subjects, n in folds.items() if subjects not in pooled.left_out))
@@ -208,7 +222,7 @@ class Measures:
         if (pooled.folds, pooled.blocks) == (1, 2) and not of_real:
             missing.append(TWO)
         ends = (pooled.value, pooled.low, pooled.high)
-        return Number(*ends, pooled.n, "", described(pooled), join_notes(*missing, *notes))
+        return Number(*ends, pooled.n, unit, described(pooled), join_notes(*missing, *notes))
 
     def result(self, judged: Sequence[Judged], name: str) -> Number:
         """Return a result by name: of several runs their mean, with the widest ends of their intervals."""

@@ -6,6 +6,7 @@ give the same bytes.
 **Checked** in tests/studies/report/test_page.py and, in a browser, in tests/studies/report/test_browser.py.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -65,7 +66,8 @@ def write_study_report(study: DescribedStudy, stages: Sequence[Stage], out: Path
     An earlier report is replaced.
 
     Raises:
-        UnderstudyError: the study's ``report`` asks for what the study has not, or results cannot be read.
+        UnderstudyError: the study's ``report`` asks for what the study has not, or for two things with one name, or
+            results cannot be read.
     """
     try:
         config = read_report(study.report)
@@ -76,6 +78,7 @@ def write_study_report(study: DescribedStudy, stages: Sequence[Stage], out: Path
     measures = Measures(Finished(stages, out), config)
     told, results = verdicts(measures), list[Result]()
     blocks = [block for block in _blocks(measures, results) if not block.empty]
+    _refuse_equal(blocks, results)
     done = {stage.name: stage.digest for stage in measures.finished.done()}
     request_made = Provenance("study report", config.model_dump(mode="json", by_alias=True), config.seed, done)
     with whole_folder(out / "report", replace=True) as folder:
@@ -159,6 +162,18 @@ def _columns(measures: Measures, kind: str, template: str) -> tuple[str, ...]:
     judged = [one for one in measures.finished.judged if one.stage.template == template and kind != "correlation"]
     there, menu = [name for one in judged[:1] for name in measures.finished.results(one)], RESULTS.get(kind, ())
     return menu if {*menu} & {*there} or not there else tuple(there[:COLUMNS])
+
+
+def _refuse_equal(blocks: Sequence[PagePart], results: Sequence[Result]) -> None:
+    """Refuse figures, tables or results with one name, of which the last would stand for all, with UnderstudyError."""
+    files = [("figures", [one.name for block in blocks for one in block.figures])]
+    files.append(("tables", [one.name for block in blocks for one in block.tables]))
+    for what, names in (*files, ("results", [one.name for one in results])):
+        if twice := [name for name, n in Counter(names).items() if n > 1]:
+            raise UnderstudyError(
+                f"the report asks for two {what} with the name {twice[0]}: give each a title of its own, and ask for "
+                "each number in one table"
+            )
 
 
 def _write_files(folder: Path, blocks: Sequence[PagePart]) -> None:

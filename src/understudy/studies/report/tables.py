@@ -13,13 +13,13 @@ from understudy.core.result import SCORES, Result
 from understudy.evaluation.folder import join_notes
 from understudy.evaluation.guard import slug
 from understudy.report.tables import View, heading, interval, number
-from understudy.studies.report.blocks import Footnotes, StudyTable, csv_row, named
+from understudy.studies.report.blocks import Footnotes, StudyTable, csv_row, named, told_where
 from understudy.studies.report.config import NumberTable, PaperRow, ScoreTable
 from understudy.studies.report.finished import Judged
 from understudy.studies.report.measures import Combination, Measures, Number
+from understudy.studies.report.scores import MEAN
 
 SETTING = ("Task", "Resolution", "Cases", "Source")
-LOWER = ("volume_difference", "hd", "hd95", "assd")  # scores of which less is better
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def score_rows(measures: Measures, asked: ScoreTable) -> list[ScoreRow]:
 
 
 def _classes(found: list[str]) -> list[str]:
-    return ["mean", *found] if len(found) > 1 else found
+    return [MEAN, *found] if len(found) > 1 else found
 
 
 def _row(
@@ -101,7 +101,8 @@ def score_table(measures: Measures, asked: ScoreTable, rows: Sequence[ScoreRow])
     printed = [[*_cells(row, loops, names, notes), *ours] for row in rows]
     grey = set()
     for one in asked.paper:
-        cells, comparable = _paper(one, classes, len(loops), rows, ours, notes)
+        place = _place(one, classes, measures.classes(measures.finished.select(asked)))
+        cells, comparable = _paper(one, classes, place, len(loops), rows, ours, notes)
         grey |= set() if comparable else {len(printed)}
         printed.append(cells)
     head = [
@@ -111,8 +112,12 @@ def score_table(measures: Measures, asked: ScoreTable, rows: Sequence[ScoreRow])
     ]
     head += ["Ratio to real", "Gain over real", "n", *(SETTING if asked.paper else ())]
     numeric = [len(loops) < i < len(head) - (len(SETTING) if asked.paper else 0) for i in range(len(head))]
-    title = asked.title or f"{score} on real test subjects: {named(names, asked.template)}"
-    caption = f"{score} with its 95 % interval; ratio and gain are of the first column of scores. n: test subjects."
+    where = told_where(names, asked.where)
+    title = asked.title or f"{score} on real test subjects: {named(names, asked.template)}{where}"
+    unit = next((f" in {one.unit}" for row in rows for one in row.scores.values() if one.unit), "")
+    caption = (
+        f"{score}{unit} with its 95 % interval; ratio and gain are of the first column of scores. n: test subjects."
+    )
     view = View(title, head, printed, numeric, caption, notes.notes)
     return StudyTable(f"{slug(asked.template)}-{slug(title)}"[:80], view, _csv(rows), grey=frozenset(grey))
 
@@ -150,14 +155,34 @@ def _setting(measures: Measures, judged: Judged, asked: ScoreTable) -> list[str]
     return [asked.task, " x ".join(map(str, real.size)), f"{len(real):,} {kind}", "this study"]
 
 
+def _place(one: PaperRow, classes: list[str], scored: list[str]) -> str:
+    """Return the column of a published number; of one class, its score is the mean.
+
+    Raises:
+        UnderstudyError: the table has no such column, or ratio and gain are of another class.
+    """
+    place = classes[0] if one.class_ == MEAN and len(scored) == 1 else one.class_
+    if place not in (shown := classes if one.measure == "score" else classes[:1]):
+        raise UnderstudyError(
+            f"the paper's row {one.row!r} is a {one.measure} of {one.class_}, and the table has that of "
+            f"{', '.join(shown)}: correct its class, or the classes of the table"
+        )
+    return place
+
+
 def _paper(
-    one: PaperRow, classes: list[str], loops: int, rows: Sequence[ScoreRow], ours: list[str], notes: Footnotes
+    one: PaperRow,
+    classes: list[str],
+    place: str,
+    loops: int,
+    rows: Sequence[ScoreRow],
+    ours: list[str],
+    notes: Footnotes,
 ) -> tuple[list[str], bool]:
     """Return the cells of a published number, and whether it may be compared with ours."""
     n = next(iter(rows[0].scores.values())).n
     why = not_comparable(one, task=ours[0], resolution=ours[1], n=n)
     value = number(one.value) + notes.mark(why and f"not comparable: {why}")
-    place = classes[0] if one.class_ == "mean" else one.class_
     cells = [value if one.measure == "score" and name == place else "" for name in classes]
     cells += [value if one.measure == measure else "" for measure in ("ratio", "gain")]
     setting = [one.task, one.resolution, one.slices, one.source]
@@ -191,27 +216,33 @@ def number_table(measures: Measures, asked: NumberTable) -> StudyTable | None:
         texts = [named(names, values[loop]) if loop in values else "" for loop in loops] or [
             named(names, asked.template)
         ]
-        n = [one.n for one in numbers if one.n]
-        rows.append([*texts, *(number_cell(one, notes) for one in numbers), f"{min(n):,}" if n else "–"])
+        n, behind = [one.n for one in numbers if one.n], dict.fromkeys(one.behind for one in numbers)
+        cells = [number_cell(one, notes) for one in numbers]
+        rows.append([*texts, *cells, (f"{min(n):,}" if n else "–") + notes.mark(join_notes(*behind))])
     columns = [heading(name.partition(".")[2] or name, name.partition(".")[0]) for name in asked.results]
     head = [*([heading(named(names, loop)) for loop in loops] or ["Stage"]), *columns, "n"]
     first = len(loops) or 1
-    behind = join_notes(*dict.fromkeys(row[-2] for row in raw if row[-2]))
-    title = asked.title or heading(named(names, asked.template))
-    view = View(title, head, rows, [i >= first for i in range(len(head))], behind, notes.notes)
+    title = asked.title or heading(named(names, asked.template)) + told_where(names, asked.where)
+    view = View(title, head, rows, [i >= first for i in range(len(head))], "", notes.notes)
     return StudyTable(f"{slug(asked.template)}-{slug(title)}"[:80], view, raw)
 
 
 def as_results(measures: Measures, asked: ScoreTable, rows: Sequence[ScoreRow]) -> list[Result]:
-    """Return pooled numbers as results: ``study.utility.both.generator-diffusion.ratio.lesion``."""
-    found, seed, better = [], measures.config.seed, "lower" if asked.score in LOWER else "higher"
+    """Return pooled numbers as results: ``study.utility.both.generator-diffusion.ratio.lesion``.
+
+    Where it was asked for, the score stands before the class: ``ratio.hd95.lesion``; values of ``where`` are loops.
+    """
+    found, seed, of = [], measures.config.seed, f".{asked.score}" if asked.score else ""
+    plain = measures.plain(measures.finished.select(asked)[0], asked.score)
+    better = plain.better if plain else ""
     for row in rows:
-        at = ".".join(["study", slug(asked.template), row.arm, *(slug(f"{loop} {value}") for loop, value in row.loops)])
+        loops = dict(row.loops) | {k: v for k, v in asked.where.items() if k not in dict(row.loops)}
+        at = ".".join(["study", slug(asked.template), row.arm, *(slug(f"{loop} {v}") for loop, v in loops.items())])
         first = next(iter(row.scores))
         numbers = [("score", name, one) for name, one in row.scores.items()]
         numbers += [(what, first, one) for what, one in (("ratio", row.ratio), ("gain", row.gain)) if one]
         for what, name, one in numbers:
             note = join_notes(one.behind, one.note)
             ends = (one.value, one.low, one.high)
-            found.append(Result(f"{at}.{what}.{slug(name)}", *ends, one.unit, better, one.n, seed, note))
+            found.append(Result(f"{at}.{what}{of}.{slug(name)}", *ends, one.unit, better, one.n, seed, note))
     return found
