@@ -48,6 +48,23 @@ def test_plan_and_run(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert "2 changed" in capsys.readouterr().out
 
 
+def test_a_report_is_of_the_study_that_is_given(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another study is refused; the page shows the YAML whose report it is, not an earlier one."""
+    out, other = tmp_path / "out", tmp_path / "other.yaml"
+    assert main(["study", "run", str(study), "--out", str(out), "--only", "seed=1"]) == 0
+    page = (out / "report/report.html").read_bytes()
+    name = STUDY.partition("study: ")[2].partition("\n")[0]
+    other.write_text(STUDY.replace(f"study: {name}", "study: another"))
+    assert main(["study", "report", str(other), "--out", str(out)]) == 2
+    assert f"holds the study {name}, and this is another" in capsys.readouterr().err
+    assert (out / "report/report.html").read_bytes() == page
+    study.write_text(STUDY + "report: {not_measured: [Nobody looked.]}\n")
+    assert main(["study", "report", str(study), "--out", str(out)]) == 0
+    assert (out / "report/report.html").read_text().count("Nobody looked.") == 2
+
+
 def test_a_part_of_a_study_first(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = [str(study), "--out", str(tmp_path / "out")]
     assert main(["study", "plan", *asked, "--only", "seed=1"]) == 0

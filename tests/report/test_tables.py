@@ -8,7 +8,7 @@ import pytest
 from understudy.core.result import Result
 from understudy.evaluation.privacy import attacks
 from understudy.report.reading import Table
-from understudy.report.tables import heading, interval, number, results_table, table_view, words
+from understudy.report.tables import Footnotes, heading, interval, number, results_table, table_view, words
 
 
 @pytest.mark.parametrize(
@@ -91,3 +91,10 @@ def test_every_attack_has_a_title_and_a_report_loads_no_attack() -> None:
     assert set(attacks.TITLES) == set(attacks.ATTACKS) and words("link_slices") == "linking slices"
     code = "import sys; from understudy.report.page import write_report; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_footnotes_stand_once() -> None:
+    notes = Footnotes()
+    assert [notes.mark(text) for text in ("x", "", "y", "x")] == [" (a)", "", " (b)", " (a)"]
+    assert notes.notes == (("a", "x"), ("b", "y"))
+    assert [Footnotes().mark("z"), len({notes.mark(str(i)) for i in range(40)})] == [" (a)", 40]

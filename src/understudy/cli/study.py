@@ -171,6 +171,7 @@ def report(
     whole, made = read(context, file, data, settings, key)
     if not (out / "study.yaml").is_file():
         raise UsageError(f"a study's folder was expected at {out}: run the study first")
+    _keep(file, whole, made, out)
     with writing(out):
         typer.echo(f"report: {write_study_report(whole, made, out)}")
 

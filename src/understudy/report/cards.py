@@ -170,10 +170,15 @@ def _attacks(named: Mapping[str, Result]) -> list[Entry]:
         if not measured:
             entries.append(Entry(who, "–", "", "", "No attack could be measured; the reasons stand below.", warn=True))
             continue
-        best = max(measured, key=lambda result: (result.value or 0, result.name))
+        best = best_attack(measured)
         better = [result for result in measured if result.low is not None and result.low > 0.5]
         entries.append(_attack_entry(who, best, len(measured), len(results) - len(measured), len(better)))
     return entries
+
+
+def best_attack(measured: Sequence[Result]) -> Result:
+    """Return the attack with the highest AUC; of equal ones the last by name."""
+    return max(measured, key=lambda result: (result.value or 0, result.name))
 
 
 def _attack_entry(who: str, best: Result, measured: int, left_out: int, better: int) -> Entry:

@@ -103,9 +103,15 @@ def _curve(curve: dict[str, Any]) -> ReportFigure:
     note = str(curve.get("note", ""))
     if not curve.get("points"):
         return ReportFigure(curve["title"], curve_figure(curve), note, wide=False)
-    x_label, y_label = words(curve["x_label"], "correlation"), words(curve["y_label"])
-    named = {**curve, "x_label": f"{x_label} ({curve['points']} is better)", "y_label": y_label}
-    return ReportFigure(f"{words(curve['title'], 'correlation')} and utility", scatter_figure(named), note, wide=False)
+    named = in_words(curve)
+    return ReportFigure(named["title"], scatter_figure(named), note, wide=False)
+
+
+def in_words(points: dict[str, Any]) -> dict[str, Any]:
+    """Return points of a correlation, a curve file, with title and axes in words."""
+    title, x_label = (words(points[name], "correlation") for name in ("title", "x_label"))
+    axes = {"x_label": f"{x_label} ({points['points']} is better)", "y_label": words(points["y_label"])}
+    return {**points, **axes, "title": f"{title} and utility"}
 
 
 def _on_test(folder: Folder) -> list[Result]:

@@ -5,7 +5,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from understudy.core.result import SCORES, Result
 from understudy.evaluation import quantities
@@ -162,20 +162,37 @@ def interval(low: float | None, high: float | None, unit: str = "") -> str:
     return "–" if low is None or high is None else f"{number(low, unit, high)} to {number(high, unit, low)}"
 
 
+@dataclass
+class Footnotes:
+    """Notes of a table: each text once, with a letter."""
+
+    marks: dict[str, str] = field(default_factory=dict)
+
+    def mark(self, text: str) -> str:
+        """Return `` (a)`` for a note, "" for none."""
+        if not text:
+            return ""
+        i = len(self.marks)
+        return f" ({self.marks.setdefault(text, chr(97 + i % 26) * (1 + i // 26))})"
+
+    @property
+    def notes(self) -> tuple[tuple[str, str], ...]:
+        """(mark, text) of each."""
+        return tuple((mark, text) for text, mark in self.marks.items())
+
+
 def results_table(title: str, results: Sequence[Result]) -> View:
     """Return the view of a list of results: measure, value, 95 % interval, n, which way is better; notes below."""
-    marks: dict[str, str] = {}
-    rows = []
+    notes, rows = Footnotes(), []
     for result in results:
         section, _, name = result.name.partition(".")
-        mark = marks.setdefault(result.note, _mark(len(marks))) if result.note else ""
-        label = words(name, section) + (f" ({mark})" if mark else "")
+        label = words(name, section) + notes.mark(result.note)
         unit = f" {result.unit}" if result.unit not in ("", "r") and result.value is not None else ""
         value, ends = number(result.value, result.unit) + unit, interval(result.low, result.high, result.unit)
         better = result.better if result.better in ("higher", "lower") else ""
         rows.append([label, value, ends, f"{result.n:,}" if result.n else "–", better])
     header, numeric = ["Measure", "Value", "95 % interval", "n", "Better"], [False, True, True, True, False]
-    return View(title, header, rows, numeric, notes=tuple((mark, note) for note, mark in marks.items()), folded=True)
+    return View(title, header, rows, numeric, notes=notes.notes, folded=True)
 
 
 def table_view(table: Table, section: str = "") -> View:
@@ -206,12 +223,11 @@ def table_view(table: Table, section: str = "") -> View:
         caption = f"In every row: {told}." if same else ""
     numeric = [all(not cell or cell[0] in "-–0123456789" for cell in cells) for cells in columns.values()]
     rows = [list(row) for row in zip(*columns.values(), strict=True)]
-    marks = {note: _mark(i) for i, note in enumerate(dict.fromkeys(filter(None, notes)))}
+    footnotes = Footnotes()
     for row, note in zip(rows, notes, strict=False):
-        row[0] += f" ({marks[note]})" if note else ""
+        row[0] += footnotes.mark(note)
     title = words(table.name.replace("_", " ").replace("-", " ")).capitalize()
-    footnotes = tuple((mark, note) for note, mark in marks.items())
-    return View(title, [heading(name, section) for name in columns], rows, numeric, caption, footnotes)
+    return View(title, [heading(name, section) for name in columns], rows, numeric, caption, footnotes.notes)
 
 
 def heading(name: str, section: str = "") -> str:
@@ -229,7 +245,3 @@ def _with_interval(value: str, low: str, high: str) -> str:
 
 def _cell(text: str) -> str:
     return (number(float(text), "count" if re.fullmatch(r"-?\d+", text) else "")) if NUMBER.match(text) else text
-
-
-def _mark(i: int) -> str:
-    return chr(ord("a") + i) if i < 26 else f"a{i}"

@@ -1,14 +1,7 @@
 """The parts of a page."""
 
-from understudy.studies.report.blocks import Footnotes, PagePart, StudyFigure, csv_row, named, valued
+from understudy.studies.report.blocks import PagePart, StudyFigure, csv_row, named, valued
 from understudy.studies.report.measures import Number
-
-
-def test_footnotes_stand_once() -> None:
-    notes = Footnotes()
-    assert [notes.mark(text) for text in ("x", "", "y", "x")] == [" (a)", "", " (b)", " (a)"]
-    assert notes.notes == (("a", "x"), ("b", "y"))
-    assert [Footnotes().mark("z"), len({notes.mark(str(i)) for i in range(40)})] == [" (a)", 40]
 
 
 def test_parts() -> None:

@@ -48,6 +48,14 @@ def test_only_a_number_from_a_source_is_quoted(source: str) -> None:
         {"samples": [{"from": "u", "cases": 99}]},
         {"claims": [{"claim": "c", "from": "u", "at_least": float("nan")}]},
         {"claims": [{"claim": "c", "from": "u", "at_most": float("inf")}]},
+        {"claims": [{"claim": "c", "from": "u", "at_least": 0, "measure": "difference"}]},
+        {"claims": [{"claim": "c", "from": "u", "at_least": 0, "against": {"a": "b"}}]},
+        {
+            "claims": [
+                {"claim": "c", "from": "u", "at_least": 0, "result": "x", "measure": "difference", "against": {"a": 1}}
+            ]
+        },
+        {"curves": [{"from": "u", "x": "share", "measure": "difference", "against": {"a": 1}}]},
         {"draws": 10**12},
         {"scatters": [{"x": {"from": "u"}}]},
         {"scatters": [{"x": {"from": "u", "pool": ["seed"]}, "y": {"from": "u"}}]},

@@ -18,6 +18,17 @@ def test_cost_by_template(folds: Any) -> None:
     assert len(stages.view.rows) == 25 and stages.view.folded
 
 
+def test_what_another_request_took_is_not_told(builder: Any, tmp_path: Path) -> None:
+    fake = builder.Fake(tmp_path)
+    for i in range(2):
+        stage = fake.stage("run", "train", "x", draw=str(i))
+        (tmp_path / stage.folder).mkdir(parents=True)
+        (tmp_path / stage.folder / "complete.json").touch()
+    fake.record(fake.stages[1], digest="0" * 64)
+    block = cost_block(fake.measures())
+    assert block.tables[0].view.rows[0][2:4] == ["1 of 2", "0.500"] and block.sentences[-1].startswith("1 stages took")
+
+
 def test_no_path_of_the_data(folds: Any) -> None:
     stage = replace(folds.stages[0], arguments=("train", "x", "--set", "weights=/secret/w", "--start", "a/b"))
     assert command(stage) == "understudy train x --set weights=DATA --start a/b"

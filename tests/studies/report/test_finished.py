@@ -32,7 +32,9 @@ def test_states(tmp_path: Path, builder: Any) -> None:
     assert states == {"done": "done", "foreign": "done", "failed": "failed"} | dict.fromkeys(
         ("begun", "other", "absent", "gone", "copied"), "not run"
     )
-    assert copied not in finished.done() and finished.done() == [made["done"], foreign] and finished.done("failed") == []
+    assert (
+        copied not in finished.done() and finished.done() == [made["done"], foreign] and finished.done("failed") == []
+    )
 
 
 def test_cohorts_of_one_evaluation_are_told_apart(folds: Any) -> None:
@@ -79,7 +81,7 @@ def test_unknown_names_are_told(folds: Any) -> None:
         finished.select(Selection(template="utility", where={"generator": "x"}))
     with pytest.raises(UnderstudyError, match="the value of the loop fold '3', and the study has 1, 2: correct"):
         finished.select(Selection(template="utility", where={"fold": "3"}))
-    claim = Claim(template="utility", claim="x", at_least=0, against={"cohort": "jiont"})
+    claim = Claim(template="utility", claim="x", at_least=0, measure="difference", against={"cohort": "jiont"})
     with pytest.raises(UnderstudyError, match="the value of the loop cohort 'jiont'"):
         refuse_unknown_names(folds.stages, ReportConfig(claims=(claim,)))
 

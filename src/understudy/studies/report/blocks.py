@@ -70,25 +70,6 @@ class PagePart:
         return not (self.sentences or self.figures or self.tables)
 
 
-@dataclass
-class Footnotes:
-    """Notes of a table: each text once, with a letter."""
-
-    marks: dict[str, str] = field(default_factory=dict)
-
-    def mark(self, text: str) -> str:
-        """Return `` (a)`` for a note, "" for none."""
-        if not text:
-            return ""
-        i = len(self.marks)
-        return f" ({self.marks.setdefault(text, chr(97 + i % 26) * (1 + i // 26))})"
-
-    @property
-    def notes(self) -> tuple[tuple[str, str], ...]:
-        """(mark, text) of each."""
-        return tuple((mark, text) for text, mark in self.marks.items())
-
-
 def csv_row(row: str, name: str, measure: str, number: Number) -> list[Any]:
     """Return a number as a row of a table's CSV file."""
     ends = (number.value, number.low, number.high)

@@ -71,6 +71,15 @@ class Measure(Selection):
     against: Where = Field({}, description="of a difference: the values of loops that stand instead of those of where")
     result: str = Field("", description="instead of a score: a name in results.json, without that of the cohort")
 
+    @model_validator(mode="after")
+    def _compared(self) -> Self:
+        if bool(self.against) != (self.measure == "difference" and not self.result):
+            raise ValueError(
+                "measure: difference and against belong together: against has the values of loops of what is taken "
+                "away, and no other measure and no result has it"
+            )
+        return self
+
 
 class Claim(Measure):
     """A sentence, where it is from, and between which bounds the number lies where it is seen."""
@@ -139,6 +148,12 @@ class CurvePlan(Measure):
     y_label: str = ""
     arms: tuple[ArmName, ...] = Field((), description="a line each; of x = share or real_subjects: all that there are")
     lines: Loops | None = Field(None, description="loops that make lines; default: all that are not pooled")
+
+    @model_validator(mode="after")
+    def _of_one_selection(self) -> Self:
+        if self.against:
+            raise ValueError("a curve has no difference to others: leave against out, or make it a claim")
+        return self
 
 
 class Scatter(_Asked):

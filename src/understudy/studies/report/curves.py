@@ -13,11 +13,12 @@ from understudy.evaluation.folder import AXES
 from understudy.evaluation.guard import slug
 from understudy.report.figures import curve_figure, interval_figure, scatter_figure, svg
 from understudy.report.reading import Folder
+from understudy.report.sections import in_words
 from understudy.report.tables import View, words
 from understudy.studies.report.blocks import StudyFigure, StudyTable, csv_row, named, told_where, valued
 from understudy.studies.report.config import CurvePlan, Measure, ScoreTable
 from understudy.studies.report.finished import Judged
-from understudy.studies.report.measures import BEST_ATTACK, Combination, Measures, Number
+from understudy.studies.report.measures import BEST_ATTACK, Combination, Measures, Number, merged
 from understudy.studies.report.tables import ScoreRow
 
 SHARE, REAL_SUBJECTS = "share", "real_subjects"  # an x that arms have, not loops
@@ -153,22 +154,10 @@ def _of_loop(measures: Measures, asked: CurvePlan, judged: Sequence[Judged]) -> 
             for arm in arms:
                 found = measures.number(asked, chosen, pool, arm)
                 lines.setdefault((arm, loops), []).append((x, found))
-    joined = sorted(_merged(lines).items(), key=lambda line: not line[0][0].startswith("real"))
-    return {_line(measures, asked, arm, loops): line for (arm, loops), line in joined}
-
-
-def _merged(
-    lines: dict[tuple[str, Combination], list[tuple[float, Number]]],
-) -> dict[tuple[str, Combination], list[tuple[float, Number]]]:
-    """Join lines of real cases with equal numbers, as rows of tables are."""
-    kept: dict[tuple[str, Combination], list[tuple[float, Number]]] = {}
-    for (arm, loops), line in lines.items():
-        values = [(x, found.value) for x, found in line]
-        twins = (o for o in kept if o[0] == arm and [(x, found.value) for x, found in kept[o]] == values)
-        twin = next(twins, None) if arm.startswith("real") else None
-        shared = loops if twin is None else tuple(pair for pair in twin[1] if pair in loops)
-        kept[arm, shared] = line if twin is None else kept.pop(twin)
-    return kept
+    rows = [(arm, found, line) for (arm, found), line in lines.items()]
+    joined = merged(rows, lambda line: [(x, found.value) for x, found in line])
+    ordered = sorted(joined, key=lambda row: not row[0].startswith("real"))
+    return {_line(measures, asked, arm, found): line for arm, found, line in ordered}
 
 
 def _of_arms(measures: Measures, asked: CurvePlan, judged: Sequence[Judged]) -> Points:
@@ -217,9 +206,10 @@ def scatters(folder: Folder, prefix: str) -> list[StudyFigure]:
     """Draw fidelity against utility, the first metrics of a results folder of ``evaluate correlation``."""
     drawn = []
     for name, found in list(folder.curves.items())[:MOST_SCATTERS]:
-        x_label, y_label = words(found["x_label"], "correlation"), words(found["y_label"])
-        title = f"{words(found['title'], 'correlation')} and utility"
-        labelled = {**found, "x_label": f"{x_label} ({found.get('points', '')} is better)", "y_label": y_label}
-        note = str(found.get("note", ""))
-        drawn.append(StudyFigure(f"{prefix}-{slug(name)}"[:80], title, note, scatter_figure(labelled, svg), note=note))
+        labelled, note = in_words(found), str(found.get("note", ""))
+        drawn.append(
+            StudyFigure(
+                f"{prefix}-{slug(name)}"[:80], labelled["title"], note, scatter_figure(labelled, svg), note=note
+            )
+        )
     return drawn

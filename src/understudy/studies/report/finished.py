@@ -63,16 +63,15 @@ class Finished:
 
     @cached_property
     def records(self) -> dict[str, Record | None]:
-        """What is on record of each stage, by name."""
-        return {stage.name: read_record(self.out, stage) for stage in self.stages}
+        """What is on record of each stage, by name; None where nothing is, or the record is of another request."""
+        found = {stage.name: (stage.digest, read_record(self.out, stage)) for stage in self.stages}
+        return {name: r if r is not None and r.digest == digest else None for name, (digest, r) in found.items()}
 
     def state(self, stage: Stage) -> str:
         """Return done, failed or not run; what another request made, or what no record is of, is not run."""
         record = self.records[stage.name]
-        if record is None or record.digest != stage.digest:
-            return "not run"
-        if record.state == "failed":
-            return "failed"
+        if record is None or record.state == "failed":
+            return "failed" if record else "not run"
         there = (self.out / stage.folder / stage.marker).is_file()
         return "done" if there and record.state == "done" else "not run"
 

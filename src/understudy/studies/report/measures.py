@@ -5,8 +5,9 @@ A number that fewer than five subjects stand behind is withheld.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from understudy.core.statistics import Measurement
 from understudy.evaluation.folder import join_notes
 from understudy.evaluation.guard import LEAK, slug
 from understudy.evaluation.utility.config import Repeats
+from understudy.report.cards import best_attack
 from understudy.report.tables import words
 from understudy.studies.report.config import Measure, ReportConfig
 from understudy.studies.report.finished import Finished, Judged
@@ -28,6 +30,7 @@ BEST_ATTACK = "privacy.attack.best"  # the highest AUC of the attacks that were 
 TWO = "two seeds or draws on one split say little of how much they decide: the interval may be too short"
 OF_OTHER_ARMS = {*Repeats.model_fields} - {"repeats"}  # settings that are nothing to networks on real cases alone
 TOO_FEW = "too few"  # in notes on numbers that chance decides, or on classes that were left out
+T = TypeVar("T")
 Combination = tuple[tuple[str, str], ...]  # loops and their values
 
 
@@ -247,7 +250,21 @@ class Measures:
         if name != BEST_ATTACK:
             return results.get(name)
         areas = [r for k, r in results.items() if ".attack." in k and k.endswith(".auc") and r.value is not None]
-        return max(areas, key=lambda result: (result.value or 0, result.name), default=None)
+        return best_attack(areas) if areas else None
+
+
+def merged(rows: Iterable[tuple[str, Combination, T]], values: Callable[[T], Any]) -> list[tuple[str, Combination, T]]:
+    """Join rows (arm, loops, numbers) of real cases with equal values: the same networks, with the loops they share."""
+    kept: list[tuple[str, Combination, T]] = []
+    for arm, loops, found in rows:
+        twins = (i for i, (other, _, it) in enumerate(kept) if other == arm and values(it) == values(found))
+        twin = next(twins, None) if arm.startswith("real") else None
+        if twin is None:
+            kept.append((arm, loops, found))
+        else:
+            _, own, first = kept[twin]
+            kept[twin] = (arm, tuple(pair for pair in own if pair in loops), first)
+    return kept
 
 
 def carried(results: Sequence[Result | None]) -> list[str]:

@@ -41,7 +41,6 @@ RESULTS = {  # of each evaluation, the numbers of its default table
     "fidelity": ("fidelity.frechet", "fidelity.frechet.unseen_extrapolated", "fidelity.kid", "fidelity.precision",
                  "fidelity.recall", "fidelity.coverage"),
     "privacy": ("privacy.copies.flagged", "privacy.copies.expected", "privacy.copies.flagged_share", BEST_ATTACK),
-    "consistency": ("consistency.synthetic.dice", "consistency.synthetic.below", "consistency.real.dice"),
     "interrater": ("interrater.dice", "interrater.hd95"),
     "reader": ("reader.auc", "reader.equivalence_p", "reader.right", "reader.fooled", "reader.agreement.fleiss"),
 }  # fmt: skip

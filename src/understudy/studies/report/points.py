@@ -9,8 +9,8 @@ from typing import Any
 
 from understudy.evaluation.guard import slug
 from understudy.report.figures import scatter_figure, svg
-from understudy.report.tables import View, heading
-from understudy.studies.report.blocks import Footnotes, PagePart, StudyFigure, StudyTable, csv_row, named, valued
+from understudy.report.tables import Footnotes, View, heading
+from understudy.studies.report.blocks import PagePart, StudyFigure, StudyTable, csv_row, named, valued
 from understudy.studies.report.config import Scatter
 from understudy.studies.report.curves import described_axis
 from understudy.studies.report.finished import COHORT

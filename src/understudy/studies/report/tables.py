@@ -5,18 +5,18 @@ A paper's row is grey, with the reason, unless its task, resolution and number o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from understudy.core.errors import UnderstudyError
 from understudy.core.result import SCORES, Result
 from understudy.evaluation.folder import join_notes
 from understudy.evaluation.guard import slug
-from understudy.report.tables import View, heading, interval, number
-from understudy.studies.report.blocks import Footnotes, StudyTable, csv_row, named, told_where
+from understudy.report.tables import Footnotes, View, heading, interval, number
+from understudy.studies.report.blocks import StudyTable, csv_row, named, told_where
 from understudy.studies.report.config import NumberTable, PaperRow, ScoreTable
 from understudy.studies.report.finished import Judged
-from understudy.studies.report.measures import Combination, Measures, Number
+from understudy.studies.report.measures import Combination, Measures, Number, merged
 from understudy.studies.report.scores import MEAN
 
 SETTING = ("Task", "Resolution", "Cases", "Source")
@@ -59,7 +59,9 @@ def score_rows(measures: Measures, asked: ScoreTable) -> list[ScoreRow]:
             f"the report asks for the arm {arms[0] if arms else ''!r} of {asked.template}, which has "
             f"{', '.join(measures.arms(judged)) or 'none'}: correct it"
         )
-    return _merged(rows)
+    numbers = [(row.arm, row.loops, row) for row in rows]
+    joined = merged(numbers, lambda row: {name: found.value for name, found in row.scores.items()})
+    return [replace(row, loops=loops) for _, loops, row in joined]
 
 
 def _classes(found: list[str]) -> list[str]:
@@ -75,20 +77,6 @@ def _row(
         return ScoreRow(arm, loops, scores, None, None)
     ratio, gain = (measures.score(members, pool, arm, classes[0], m, asked.score) for m in ("ratio", "gain"))
     return ScoreRow(arm, loops, scores, ratio, gain)
-
-
-def _merged(rows: list[ScoreRow]) -> list[ScoreRow]:
-    """Join rows of real cases with equal numbers: networks that learned the same cases with the same seeds."""
-    kept: list[ScoreRow] = []
-    for row in rows:
-        values = {name: found.value for name, found in row.scores.items()}
-        twin = next((o for o in kept if o.arm == row.arm and {k: v.value for k, v in o.scores.items()} == values), None)
-        if twin is None or not row.arm.startswith("real"):
-            kept.append(row)
-        else:
-            shared = tuple(pair for pair in twin.loops if pair in row.loops)
-            kept[kept.index(twin)] = ScoreRow(twin.arm, shared, twin.scores, None, None)
-    return kept
 
 
 def score_table(measures: Measures, asked: ScoreTable, rows: Sequence[ScoreRow]) -> StudyTable:
