@@ -133,6 +133,22 @@ def test_notes_on_leaks_and_on_too_few_stand_beside_what_is_pooled(builder: Any,
     assert LEAK not in fake.measures().measured(Measure(template="utility", arm="real", measure="score")).note
 
 
+def test_a_mean_over_other_classes_in_other_folds_says_so(builder: Any, tmp_path: Path) -> None:
+    """In the second fold too few subjects have the class b: its mean area is that of a alone."""
+    for few, told in ((6, False), (2, True)):
+        fake = builder.Fake(tmp_path / str(few))
+        for fold, having in (("1", 6), ("2", few)):
+            folder = fake.out / builder.judged(fake, {}, [], real=fold, fold=fold).folder / "internal"
+            (folder / "per_subject.csv").unlink()
+            rows = ["case_id,subject_id,trained_on,network,repeat,class,has_class,probability"]
+            for i in range(12):
+                for name, has in (("a", i % 2), ("b", i < having)):
+                    rows.append(f"c{fold}{i},s{fold}{i},diffusion,densenet,0,{name},{int(has)},{i / 12}")
+            (folder / "per_case.csv").write_text("\n".join(rows))
+        found = fake.measures().measured(Measure(template="utility", measure="score"))
+        assert ("the mean is not over the same classes everywhere" in found.note) == told
+
+
 def test_results_by_name(folds: Any) -> None:
     measures = folds.measures()
     found = measures.measured(asked(template="fidelity", result="fidelity.frechet"))
