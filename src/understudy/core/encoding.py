@@ -2,8 +2,8 @@
 
 Image channel c maps its recorded range [low, high] to [-1, 1]; label channels follow (core/labels.py). Both ways in
 float32 or better, so that 16-bit images keep their precision; decoding clips to the range and rounds to the data type.
-Integers of 8 and 16 bits are looked up in a table of all their values. **Checked** in tests/core/test_encoding.py (exact
-round trip of every value of uint8, int16, uint16; the table against the formula, bit for bit).
+Integers of 8 and 16 bits are looked up in a table of all their values. **Checked** in tests/core/test_encoding.py
+(exact round trip of every value of uint8, int16, uint16; the table against the formula, bit for bit).
 """
 
 from dataclasses import asdict, dataclass
