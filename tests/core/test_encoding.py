@@ -18,6 +18,23 @@ def test_every_integer_survives(dtype: str) -> None:
     assert (encoding.decode(x)[0] == values).all()
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", ">u2", "int32", "float32", "float64"])
+def test_a_table_of_integers_gives_the_bits_of_the_formula(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = np.dtype(dtype)
+    bits, low = min(8 * kind.itemsize, 16), -(2**15) if kind.kind in "if" and kind.itemsize > 1 else 0
+    values = np.arange(low, low + 2**bits).astype(kind).reshape(2, 1, -1)
+    images = np.concatenate([values, values[:, :, ::-1]], 1)[:, :, ::-1]  # two channels, not in the order of memory
+    channels = (Channel("a", -40.3, 130.7), Channel("b", 0, 255))
+    ranges = np.array([[-40.3], [0.0]]), np.array([[130.7 + 40.3], [255.0]])
+    expected = np.clip((images.astype(np.float64) - ranges[0]) / ranges[1] * 2 - 1, -1, 1).astype(np.float32)
+    found = Encoding(channels, "uint8", None).encode_images(images)
+    assert found.dtype == np.float32 and found.tobytes() == expected.tobytes()
+    if kind.kind in "iu" and kind.itemsize < 4 and kind.isnative:
+        monkeypatch.setattr("understudy.core.encoding._in_range", None)  # all of it comes from the table
+        assert Encoding(channels, "uint8", None).encode_images(images[:0]).shape == (0, 2, values.shape[2])
+        assert Encoding(channels, "uint8", None).encode_images(images).tobytes() == expected.tobytes()
+
+
 def test_channels_and_labels_are_joined_and_split() -> None:
     scheme = LabelScheme(("background", "tumour"), (0, 1))
     encoding = Encoding((Channel("a", 0, 100), Channel("b", -5, 5)), "float32", scheme)

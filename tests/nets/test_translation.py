@@ -14,6 +14,7 @@ from understudy.nets.translation import (
     seeded_dropout,
 )
 
+CPU = torch.device("cpu")
 SIZES = [(32, 32), (16, 24), (8, 16, 16), (16, 24, 16)]
 
 
@@ -56,7 +57,11 @@ def test_every_skip_is_used() -> None:
 
 def test_dropout_by_seed() -> None:
     net, x = unet(), torch.randn(1, 5, 16, 16).expand(3, -1, -1, -1)
-    a, b, alone = net(x, seeded_dropout([1, 2, 1])), net(x, seeded_dropout([7, 2, 9])), net(x[:1], seeded_dropout([2]))
+    a, b, alone = (
+        net(x, seeded_dropout([1, 2, 1], CPU)),
+        net(x, seeded_dropout([7, 2, 9], CPU)),
+        net(x[:1], seeded_dropout([2], CPU)),
+    )
     assert torch.equal(a[0], a[2]) and torch.equal(a[1], b[1]) and not torch.allclose(a[0], a[1], atol=1e-3)
     assert torch.allclose(a[1], alone[0], atol=1e-5)
     calm = net(x, no_dropout)
@@ -79,7 +84,7 @@ def test_only_the_coarsest_layers_drop(layers: int) -> None:
 
 def test_dropout_keeps_the_mean() -> None:
     x = torch.ones(4, 8, 32, 32)
-    for drop in (F.dropout, seeded_dropout([1, 2, 3, 4])):
+    for drop in (F.dropout, seeded_dropout([1, 2, 3, 4], CPU)):
         y = drop(x, 0.3)
         assert abs(float(y.mean()) - 1) < 0.05 and abs(float((y == 0).float().mean()) - 0.3) < 0.05
 

@@ -106,6 +106,15 @@ def test_weights_are_scaled_once_for_many_passes(precision: torch.dtype, monkeyp
         assert not torch.equal(net(x, noise), plain)
 
 
+@pytest.mark.parametrize(
+    ("channels", "head_channels", "heads"),
+    [(192, 64, 3), (200, 64, 2), (224, 64, 2), (7, 2, 1), (8, 64, 1), (8, 8, 1), (16, 8, 2)],
+)
+def test_heads_share_the_channels_evenly(channels: int, head_channels: int, heads: int) -> None:
+    attention = Attention(channels, head_channels, 2)
+    assert attention.heads == heads and attention(torch.randn(1, channels, 4, 4)).shape == (1, channels, 4, 4)
+
+
 def test_the_null_condition() -> None:
     torch.manual_seed(0)
     net = UNet(1, 1, (8,), 1, classes=3)

@@ -1,6 +1,7 @@
 """A diffusion that copies is turned away from what it learned; what cannot be or must not be is refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from understudy.core.writer import CohortWriter
 from understudy.generators.diffusion.diffusion import Diffusion
 from understudy.generators.diffusion.dissimilarity import Dissimilarity
 from understudy.generators.gan.stylegan2 import StyleGAN2
+from understudy.synthesis.avoidance import open_avoided
+from understudy.synthesis.runs import open_run
 from understudy.synthesis.sample import sample_cohort
 
 
@@ -78,3 +81,12 @@ def test_only_the_cohort_of_the_training_is_meant_and_only_diffusion_can(
     with pytest.raises(UsageError, match="stylegan2 cannot be kept away from images while it samples: diffusion can"):
         StyleGAN2(StyleGAN2.Config()).keep_away(np.zeros((1, 1, 8, 8), np.float32), np.array(["a"]))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("role", ["other", "start"])
+def test_what_learned_from_further_images_cannot_be_kept_away_from_them(cohort: Cohort, run: Path, role: str) -> None:
+    one = open_run(run)
+    record = {**one.record, "provenance": {**one.record["provenance"], "inputs": {**one.inputs, role: "further"}}}
+    assert open_avoided(cohort.path, [one]).id == cohort.id
+    with pytest.raises(UsageError, match=f"learned from more images than those of cohort.* --{role}"):
+        open_avoided(cohort.path, [one, replace(one, record=record)])

@@ -15,6 +15,8 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.seed import derive
 from understudy.synthesis import label_maps as masks_module
+from understudy.synthesis.editing.anatomy import joining
+from understudy.synthesis.editing.lesions import Rules
 from understudy.synthesis.editing.request import EditRequest
 from understudy.synthesis.editing.stage import EditConfig, edit_cohort
 from understudy.synthesis.label_maps import LabelMaps, MapRequest, label_maps
@@ -181,6 +183,26 @@ def test_lesions_can_stay_next_to_where_they_lay(bodies: Bodies) -> None:
             steps.append(np.linalg.norm(centres[0] - centres[1]))
         far.append(np.mean(steps))
     assert far[1] < 0.5 * far[0]
+
+
+@pytest.mark.parametrize("spacing", [0.9, 1.0, 2.0])
+def test_near_its_place_is_in_mm_where_voxels_are_of_another_size(spacing: float) -> None:
+    side, centre = 48, np.array([20, 29])
+    grid = np.indices((side, side)).reshape(2, -1).T.reshape(side, side, 2)
+    ball = (((grid - centre) ** 2).sum(2) <= 36).astype(np.uint8)
+    both = joining(LabelScheme(("nothing", "white"), (0, 1)), STROKE, ("stroke",))
+    maps = masks_module._placements(
+        iter([(ball, {"spacing": "1 1"})]),
+        iter([(np.ones((side, side), np.uint8), {"spacing": f"{spacing} {spacing}"})]),
+        both,
+        Rules.named(both.scheme, ("stroke",)),
+        MapRequest(Path(), 0, where="nearest"),
+        {"tried": 0, "placed": 0, "skipped": {}},
+    )
+    placed, _ = next(maps)
+    found = np.argwhere(placed == both.scheme.names.index("stroke")).mean(0)
+    middle = (side - 1) / 2
+    assert np.abs((found - middle) * spacing - (centre - middle)).max() <= 0.5 * spacing + 1e-6
 
 
 def test_what_cannot_be_placed_is_counted_and_then_given_up(bodies: Bodies) -> None:

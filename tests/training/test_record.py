@@ -1,5 +1,6 @@
 """What a training needs of its cohorts, and what run.json says of it."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -47,6 +48,20 @@ def test_what_is_missing_is_said(classes_cohort: Classes, tmp_path: Path) -> Non
     bare.classes = ()
     with pytest.raises(UsageError, match="import with --classes"):
         fitting(learner(config=GeneratorConfig(conditional=True)), bare, None)
+
+
+def test_mirrored_sagittal_slices_are_warned_of(classes_cohort: Classes, tmp_path: Path) -> None:
+    cohort = classes_cohort(tmp_path / "c")
+    mirrored = learner(config=GeneratorConfig(mirror=True), OTHER="unpaired", given="labels")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cohort.preprocessing["slices"] = "axial, rule all"
+        fitting(mirrored, cohort, cohort)
+        cohort.preprocessing["slices"] = "sagittal, rule all"
+        fitting(learner(), cohort, None)
+    with pytest.warns(UserWarning, match="mirror turns the sagittal slices of .* front to back") as told:
+        fitting(mirrored, cohort, classes_cohort(tmp_path / "other"))
+    assert len(told) == 1
 
 
 def test_the_record_names_whom_it_learns_from_and_follows_the_request(classes_cohort: Classes, tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from torch's global generator, which the loop seeds at each step. What different
 in training/dp/training.py. **Checked** by tests/generators/test_contract.py, which runs over the menu.
 """
 
+import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -25,9 +26,17 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.core.seed import derive, rng
 from understudy.training.batches import Batch, BatchStream
-from understudy.training.checkpoint import load_modules, load_optimizer_state, optimizer_state, read_state, start_from
+from understudy.training.checkpoint import (
+    latest,
+    load_modules,
+    load_optimizer_state,
+    optimizer_state,
+    read_state,
+    start_from,
+)
 from understudy.training.dp.secret import destroyed
 from understudy.training.dp.training import PrivateTraining
+from understudy.training.ema import ema_decay, ema_update
 from understudy.training.engine import Engine
 from understudy.training.loop import BatchSource, make_run, open_run, train
 from understudy.training.record import fitting, training_record
@@ -36,6 +45,7 @@ from understudy.training.settings import GeneratorConfig
 
 GRID_CASES = 16
 MEASURED_CASES = 2048
+MEASURED_VALUES = 2**22  # network values of training cases that are looked at together
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,8 @@ class Generator(ABC):
     NUMBERS: ClassVar[tuple[str, ...]] = ()  # attributes that a resume needs beside them, JSON values
     adams: dict[str, Optimizer]  # set by build
     classes: int = 0  # class columns of a condition; set by build
+    ema: Any  # the averaged network; set by build
+    taken: frozenset[str] = frozenset()  # networks that began with the weights of another run, whole; set by fit
 
     def __init__(self, config: GeneratorConfig) -> None:
         """Store the configuration; networks are made by :meth:`build`."""
@@ -107,8 +119,11 @@ class Generator(ABC):
         """Return everything that has weights or buffers, EMA copies included."""
         return {name: getattr(self, name) for name in self.NETWORKS}
 
-    def measure(self, x: Tensor) -> None:  # noqa: B027
-        """Look at training cases (n, C + L, *S) once before the first step, for data statistics; most do not."""
+    def measure(self, cases: Iterable[Tensor]) -> None:  # noqa: B027
+        """Look at blocks of training cases (n, C + L, *S) before the first step, for data statistics; most do not.
+
+        A case is read and encoded when it is asked for. A resume reads what was measured with the networks.
+        """
 
     def schedule(self, images_seen: int) -> tuple[int, int]:
         """Return batch size and resolution for the next step; ProGAN grows, most do not."""
@@ -138,7 +153,37 @@ class Generator(ABC):
             )
         return condition
 
+    def given_cases(self, condition: Tensor | None, n: int) -> Tensor:
+        """Return what a translator is given of n cases: label maps (n, *S), or image channels (n, C, *S).
+
+        Raises:
+            UsageError: it is missing, has another shape, or holds classes that the scheme does not know.
+        """
+        shape = (n, *((self.encoding.image_channels,) if self.given == "images" else ()), *self.size)
+        if condition is None or condition.shape != shape:
+            found = "none" if condition is None else tuple(condition.shape)
+            raise UsageError(
+                f"this {self.name} is given {self.given}: {n} of shape {shape[1:]} were expected, found {found}: "
+                "name a cohort with --labels"
+            )
+        if self.given == "labels" and n and not 0 <= int(condition.min()) <= int(condition.max()) < len(self.scheme):
+            raise UsageError(
+                f"label maps with the classes 0 to {len(self.scheme) - 1} were expected, found "
+                f"{int(condition.min())} to {int(condition.max())}: give maps of the label scheme that was trained with"
+            )
+        return condition
+
     # ------------------------------------------------------------------ training
+    def move_average(
+        self, source: nn.Module, batch_size: int, half_life: float, images_seen: int, rampup: float | None = 0.05
+    ) -> None:
+        """Move ``ema`` towards a network after a step; see :func:`understudy.training.ema.ema_decay`.
+
+        An average that was taken from another run is not ramped up, which would throw it away at the first step.
+        """
+        decay = ema_decay(batch_size, half_life, images_seen, None if "ema" in self.taken else rampup)
+        ema_update(self.ema, source, decay)
+
     def fit(
         self,
         cohort: Cohort,
@@ -172,9 +217,10 @@ class Generator(ABC):
             return out
         encoding = Encoding.from_json(record["encoding"])
         self._start(encoding, cohort.size, len(record["classes"]), derive(seed, "init"), engine)
-        if start and (anew := start_from(start, self.modules())):
-            warnings.warn(f"{start} holds no weights of {', '.join(anew)}: begun anew", stacklevel=2)
-        method.measure(torch.from_numpy(cohort.encoded(rng(seed, "measure").permutation(rows)[:MEASURED_CASES])))
+        if start:
+            self._take(start)
+        if method is not self or latest(out / "checkpoints") is None:
+            method.measure(_blocks_of(cohort, rng(seed, "measure").permutation(rows)[:MEASURED_CASES]))
         if self.engine.rank == 0:
             make_run(out, record)
         self.engine.wait()
@@ -183,7 +229,7 @@ class Generator(ABC):
         pace = cfg.model_dump(include={"snapshot_every", "grid_every", "checkpoint_seconds"})
 
         def grid() -> np.ndarray:
-            return np.concatenate(list(self._blocks(grid_seeds, grid_condition)))
+            return np.concatenate(list(self._blocks(grid_seeds, grid_condition, min(cfg.sample_block, GRID_CASES))))
 
         source = feed if method is self else method.source(out)
         train(method, source, self.engine, out, seed=seed, total=cfg.images_seen, grid=grid, **pace)
@@ -205,6 +251,12 @@ class Generator(ABC):
         self.encoding, self.size, self.engine = encoding, tuple(size), engine or Engine(self.config.precision)
         torch.manual_seed(seed)
         self.build(encoding, self.size, classes)
+
+    def _take(self, start: Path) -> None:
+        """Begin with the weights of another run, and warn of what it does not hold."""
+        if anew := start_from(start, self.modules()):
+            warnings.warn(f"{start} holds no weights of {', '.join(anew)}: begun anew", stacklevel=3)
+        self.taken = frozenset(self.modules()) - {name.partition(".")[0] for name in anew}
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return all that a resume needs: weights, optimisers, scalars."""
@@ -272,12 +324,11 @@ class Generator(ABC):
 
     def sample_blocks(self, seeds: list[int], condition: np.ndarray | None = None) -> Iterator[Samples]:
         """Draw one case a seed, block by block, decoded."""
-        for x in self._blocks(seeds, condition):
+        for x in self._blocks(seeds, condition, self.config.sample_block):
             yield Samples(*self.encoding.decode(x))
 
     @torch.no_grad()
-    def _blocks(self, seeds: list[int], condition: np.ndarray | None) -> Iterator[np.ndarray]:
-        size = self.config.sample_block
+    def _blocks(self, seeds: list[int], condition: np.ndarray | None, size: int) -> Iterator[np.ndarray]:
         for start in range(0, len(seeds), size):
             block = seeds[start : start + size]
             padded = block + block[-1:] * (size - len(block))
@@ -294,6 +345,13 @@ class Generator(ABC):
         if self.given == "images":
             return torch.from_numpy(self.encoding.encode_images(condition))
         return torch.from_numpy(np.asarray(condition, np.float32))
+
+
+def _blocks_of(cohort: Cohort, rows: np.ndarray) -> Iterator[Tensor]:
+    """Yield cases (n, C + L, *S) of a cohort, few enough at once that memory does not grow with their number."""
+    size = max(MEASURED_VALUES // (cohort.encoding.n * math.prod(cohort.size)), 1)
+    for start in range(0, len(rows), size):
+        yield torch.from_numpy(cohort.encoded(rows[start : start + size]))
 
 
 def _weights(modules: dict[str, nn.Module]) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from understudy.nets.case_noise import CaseNoise
 from understudy.nets.spatial import Conv, Stride, instance_norm, kernel_of
 
 Drop = Callable[[Tensor, float], Tensor]  # activations and the share to be dropped -> activations
@@ -26,13 +27,12 @@ def no_dropout(x: Tensor, p: float) -> Tensor:
     return x
 
 
-def seeded_dropout(seeds: Sequence[int]) -> Drop:
+def seeded_dropout(seeds: Sequence[int], device: torch.device) -> Drop:
     """Return a dropout in which case i depends on ``seeds[i]`` alone; good for one pass through a network."""
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    noise = CaseNoise(seeds, device)
 
     def drop(x: Tensor, p: float) -> Tensor:
-        kept = torch.stack([torch.rand(x.shape[1:], generator=g) for g in generators]) >= p
-        return x * kept.to(x) / (1 - p)
+        return x * (noise.uniform(*x.shape[1:]) >= p) / (1 - p)
 
     return drop
 

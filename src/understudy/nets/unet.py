@@ -99,11 +99,14 @@ def pixel_norm(x: Tensor) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Cosine self-attention over pixels with a magnitude-preserving residual sum; queries, keys, values of unit RMS."""
+    """Cosine self-attention over pixels with a magnitude-preserving residual sum; queries, keys, values of unit RMS.
+
+    A head has `head_channels`, or as few more as give heads of one size.
+    """
 
     def __init__(self, channels: int, head_channels: int, dims: int) -> None:
         super().__init__()
-        self.heads = max(channels // head_channels, 1)
+        self.heads = next(heads for heads in range(max(channels // head_channels, 1), 0, -1) if channels % heads == 0)
         self.qkv = MPConv(channels, 3 * channels, 1, dims)
         self.out = MPConv(channels, channels, 1, dims)
 
@@ -178,7 +181,7 @@ class UNet(nn.Module):
         dims: 2 or 3.
         patch: side of the patches that become channels at full size; 1 for none.
         attention_levels: levels (0 = finest) with self-attention.
-        head_channels: channels a head.
+        head_channels: channels a head; see :class:`Attention`.
         classes: length of the class condition, 0 for none.
         dropout: share of dropped activations.
     """

@@ -18,7 +18,7 @@ def open_avoided(path: Path, runs: Sequence[Run]) -> Cohort:
     """Open the cohort that generators are kept away from.
 
     Raises:
-        UsageError: it is not the one that all the runs were trained on, or a run has a guarantee that would be void.
+        UsageError: it is not all that the runs were trained on, or a run has a guarantee that would be void.
     """
     cohort = Cohort.open(path)
     for run in runs:
@@ -26,6 +26,11 @@ def open_avoided(path: Path, runs: Sequence[Run]) -> Cohort:
             raise UsageError(
                 f"the run {run.path} is kept away from what it was trained on, and that is not {cohort.path.name}: "
                 "name the cohort of its training with --away-from"
+            )
+        if further := [role for role in ("other", "start") if role in run.inputs]:
+            raise UsageError(
+                f"the run {run.path} learned from more images than those of {cohort.path.name}, since it was trained "
+                f"with --{further[0]}, and --away-from keeps it away from these alone: leave it out"
             )
         if run.record.get("differential_privacy"):
             raise UsageError(

@@ -24,7 +24,7 @@ from understudy.core.seed import derive, rng
 from understudy.data.ownership import PLACE, joint_source, kind_of, labelled, owners, place_entries, usable_rows
 from understudy.generators import load
 from understudy.synthesis.editing.anatomy import Joining, joining
-from understudy.synthesis.editing.lesions import CannotBeMet, Rules, cut
+from understudy.synthesis.editing.lesions import CannotBeMet, Lesion, Rules, cut
 from understudy.synthesis.editing.placement import anywhere, nearest
 from understudy.synthesis.editing.request import Edit, edit_map
 from understudy.synthesis.editing.shapes import respaced
@@ -46,7 +46,7 @@ class MapRequest:
     inside: tuple[str, ...] = ()  # names of the classes that a lesion may cover; empty: all anatomy
     forbidden: tuple[str, ...] = ()  # names of the classes that it may not cover
     minimum: int = 1  # fewest voxels of a lesion
-    where: Literal["anywhere", "nearest"] = "anywhere"  # at random, or, in one space with the anatomy, near its place
+    where: Literal["anywhere", "nearest"] = "anywhere"  # at random, or near its place: in mm from the image's middle
     splits: tuple[str, ...] = ("train",)  # which cases of a real cohort are used
     engine: Engine | None = None  # of a run; default: the best device here
 
@@ -186,7 +186,7 @@ def _placements(
         before, now = _spacing(lesion_row), _spacing(row)
         try:
             lesion = cut(both.lesion[theirs], rules, before)
-            lesion = respaced(lesion, now) if before and now else lesion
+            lesion = _carried_over(lesion, now, body.shape) if before and now else lesion
             made = edit_map(both.anatomy[body], Edit(), rules, spacing=now, donor=lesion, place=place)
         except CannotBeMet as error:
             skipped[error.reason] += 1
@@ -200,6 +200,13 @@ def _placements(
         else:
             sampling["placed"] += 1
             yield made, {name: text for name, text in lesion_row.items() if name not in PLACE} | row
+
+
+def _carried_over(lesion: Lesion, spacing: tuple[float, ...], size: tuple[int, ...]) -> Lesion:
+    """Return a lesion on voxels of another spacing, as many mm as before from the middle of an image of this size."""
+    middle = (np.array(size) - 1) / 2
+    centre = middle + (lesion.centroid - middle) * np.array(lesion.spacing) / np.array(spacing)
+    return respaced(lesion, spacing).centred(centre)
 
 
 def _spacing(row: dict[str, str]) -> tuple[float, ...] | None:

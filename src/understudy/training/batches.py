@@ -38,9 +38,9 @@ def shuffled(condition: Tensor | None) -> Tensor | None:
 class BatchStream:
     """Serve batches of a cohort's training split, with its class columns as the condition where ``conditional``.
 
-    Half of the images are mirrored left-right by ``mirror``; by ``rotate`` 9 of 10 are rotated by up to so many
-    degrees, as Akbar et al. (2024) add 9 rotated copies of every slice (75 degrees there): bilinear for image channels,
-    nearest neighbour for label channels; 2D only. ``other`` serves the second, unpaired cohort.
+    Half of the images are mirrored along their last axis by ``mirror``; by ``rotate`` 9 of 10 are rotated by up to so
+    many degrees, as Akbar et al. (2024) add 9 rotated copies of every slice (75 degrees there): bilinear for image
+    channels, nearest neighbour for label channels; 2D only. ``other`` serves the second, unpaired cohort.
 
     Raises:
         UsageError: volumes are to be rotated.
@@ -144,7 +144,7 @@ def angles(random: np.random.Generator, n: int, limit: float) -> np.ndarray:
 
 
 def augmented(x: Tensor, flip: np.ndarray | None, degrees: np.ndarray | None, image_channels: int) -> Tensor:
-    """Mirror cases (N, C + L, *S) left-right where ``flip`` (N,) says so, and rotate them by so many degrees (N,)."""
+    """Mirror cases (N, C + L, *S) along their last axis where ``flip`` (N,) is true, and rotate by degrees (N,)."""
     if flip is not None:
         x = torch.where(torch.from_numpy(flip).to(x.device).reshape(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
     return x if degrees is None or not len(x) else rotated(x, torch.from_numpy(degrees).to(x), image_channels)

@@ -3,6 +3,7 @@
 **Checked** in tests/training/test_record.py.
 """
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
@@ -57,6 +58,13 @@ def fitting(method: Learner, cohort: Cohort, other: Cohort | None) -> tuple[Coho
         raise UsageError(f"{name} learns from images and label maps: {images.path} or {cohort.path} has not its part")
     if method.config.conditional and not cohort.classes:
         raise UsageError(f"conditional training needs class columns, and {cohort.path} has none: import with --classes")
+    for each in (cohort, other):
+        if each and method.config.mirror and str(each.preprocessing.get("slices", "")).startswith("sagittal"):
+            warnings.warn(
+                f"mirror turns the sagittal slices of {each.path} front to back, since their last axis runs from "
+                "anterior to posterior: leave it out with --set mirror=false",
+                stacklevel=3,
+            )
     return cohort, other
 
 

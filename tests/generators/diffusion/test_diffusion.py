@@ -18,7 +18,7 @@ from understudy.core.labels import LabelScheme
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
 from understudy.generators import load
-from understudy.generators.diffusion.diffusion import DataScale, Diffusion, DiffusionConfig
+from understudy.generators.diffusion.diffusion import Diffusion, DiffusionConfig
 from understudy.generators.diffusion.noise import FlowNoise, linear_betas
 from understudy.nets.label_maps import encoded
 from understudy.synthesis.sample import sample_cohort
@@ -63,17 +63,6 @@ def test_loss_is_known_when_the_network_says_nothing(formulation: str, expected:
     assert abs(float(generator.loss(torch.randn(2048, 2, 8, 8), None).detach()) / expected - 1) < 0.03
 
 
-def test_scale_makes_data_of_sigma_data() -> None:
-    scale = DataScale(2, 2)
-    x = torch.randn(64, 2, 8, 8) * torch.tensor([0.1, 3.0]).reshape(2, 1, 1) + torch.tensor([0.5, -2.0]).reshape(
-        2, 1, 1
-    )
-    x[:, 1] = 7.0
-    scale.measure(x)
-    assert abs(float(((x - scale.mean) / scale.std)[:, 0].std()) - 1) < 1e-5
-    assert float(scale.std[1]) == 1 and float(scale.mean[1]) == 7
-
-
 class Exact(nn.Module):
     """F that makes D exact for cases ~ N(mean, std^2) in the formulation's own scale."""
 
@@ -97,7 +86,7 @@ def test_every_sampler_works_with_every_formulation(formulation: str, sampler: s
     generator = make(formulation=formulation, sampler=sampler, sampler_steps=steps)
     mean, std = 0.2, 0.1
     if generator.noise.scales:
-        generator.measure(0.2 + 0.1 * torch.randn(4096, 2, 8, 8))
+        generator.measure([0.2 + 0.1 * torch.randn(4096, 2, 8, 8)])
         mean, std = 0.0, generator.noise.sigma_data
     generator.ema = Exact(generator, mean, std)
     x = generator.draw(list(range(24)))
@@ -190,12 +179,21 @@ def test_a_missing_or_wrong_condition_is_refused() -> None:
         ({"guidance": 2}, "guidance needs conditional=true"),
         ({"guidance": 2, "conditional": True, "condition_dropout": 0}, "condition_dropout above 0"),
         ({"formulation": "edm2"}, "formulation"),
+        ({"sigma_min": 90}, "sigma_min must be below sigma_max, 80, found 90"),
+        ({"sigma_min": 1, "sigma_max": 1}, "below sigma_max"),
+        ({"channels": (8, 8), "attention_levels": (1, 2)}, "attention_levels are 0 to 1 .* found 2"),
+        ({"attention_levels": (-1,)}, "found -1"),
         ({"steps": 10}, "steps"),
     ],
 )
 def test_senseless_settings_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         DiffusionConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_two_levels_may_leave_the_default_attention_out() -> None:
+    written = DiffusionConfig(channels=(8, 8)).model_dump()  # as a run.json keeps it
+    assert DiffusionConfig(**written).attention_levels == (2,)
 
 
 def test_default_samplers() -> None:
@@ -440,10 +438,12 @@ def test_hidden_maps_have_no_class_anywhere_and_guidance_weighs() -> None:
 
 
 def test_refusals() -> None:
-    with pytest.raises(UsageError, match="found none: name --labels"):
+    with pytest.raises(UsageError, match="found none: name a cohort with --labels"):
         made().draw([1])
-    with pytest.raises(UsageError, match=r"1 label maps of \(8, 8\) were expected"):
+    with pytest.raises(UsageError, match=r"diffusion is given labels: 1 of shape \(8, 8\) were expected"):
         made().draw([1], torch.zeros(1, 4, 8, dtype=torch.int64))
+    with pytest.raises(UsageError, match="classes 0 to 2 were expected, found 3 to 3"):
+        made().sample(1, 0, np.full((1, 8, 8), 3))
     with pytest.raises(ValueError, match="not both"):
         DiffusionConfig(labels="given", conditional=True)
 

@@ -21,7 +21,6 @@ from understudy.generators.diffusion.samplers import (
     dpmpp_2m,
     guided,
     heun,
-    noise_like,
 )
 
 GRID = (0.002, 80.0, 7.0)
@@ -260,16 +259,6 @@ def test_churn_is_algorithm_2() -> None:
     calls.clear()
     heun(denoise, x, [2.0, 1.0], lambda: n, s_churn=100.0)
     assert math.isclose(calls[0], 2 * math.sqrt(2))  # gamma is at most sqrt(2) - 1
-
-
-def test_noise_of_a_case_is_its_own() -> None:
-    def draws(*seeds: int) -> list[Tensor]:
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        return [noise_like((3, 2), generators, torch.device("cpu")) for _ in range(2)]
-
-    a, b = draws(1, 2), draws(2, 5)
-    assert torch.equal(a[0][1], b[0][0]) and torch.equal(a[1][1], b[1][0])
-    assert not torch.equal(a[0][0], a[0][1]) and not torch.equal(a[0], a[1])
 
 
 # ---------------------------------------------------------------------- guidance

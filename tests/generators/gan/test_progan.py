@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from understudy.core.encoding import Channel, Encoding
 from understudy.core.errors import UsageError
 from understudy.generators.gan.progan import ProGAN, ProGANConfig, ProGANNetwork, activate_normalise
+from understudy.nets.case_noise import CaseNoise
 from understudy.nets.growing import (
     GrowingConv2d,
     GrowingDiscriminator,
@@ -184,7 +185,7 @@ def test_a_snapshot_from_the_midst_samples_at_full_size(encoding: Encoding, tmp_
     x = other.draw([1, 2])
     assert x.shape == (2, 3, 16, 16) and torch.equal(x, method.draw([1, 2]))
     assert torch.equal(x[..., ::2, ::2], x[..., 1::2, 1::2])  # grown to 8 pixels, each repeated
-    z = torch.stack([torch.randn(8, generator=torch.Generator().manual_seed(s)) for s in (1, 2)])
+    z = CaseNoise((1, 2), torch.device("cpu")).normal(8)
     assert torch.equal(x[..., ::2, ::2], method.ema(z, level=2 + 4 / 12))
 
 

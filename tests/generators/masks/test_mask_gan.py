@@ -11,6 +11,7 @@ from understudy.core.encoding import Encoding
 from understudy.core.errors import UsageError
 from understudy.core.labels import LabelScheme
 from understudy.generators.masks.mask_gan import MaskGAN
+from understudy.nets.case_noise import CaseNoise
 from understudy.nets.label_maps import decoded
 from understudy.nets.losses import gradient_penalty
 from understudy.training.batches import Batch
@@ -94,7 +95,7 @@ def test_classes_left_out_are_replaced_before_the_critic_sees_them_and_never_dra
 def test_classes_left_out_keep_their_number_and_are_never_drawn(names: tuple[str, ...]) -> None:
     scheme = LabelScheme(("background", *names), tuple(range(len(names) + 1)))
     method = built(scheme, without={"b": "a"})
-    z = torch.stack([torch.randn(8, generator=torch.Generator().manual_seed(s)) for s in range(8)])
+    z = CaseNoise(range(8), torch.device("cpu")).normal(8)
     drawn = decoded(method.draw(list(range(8))), scheme)
     assert set(drawn.unique().tolist()) == set(range(len(names) + 1)) - {2}
     soft = method.generate(z)
@@ -129,7 +130,7 @@ def test_training_cases_say_from_how_many_voxels_on_a_map_is_worth_keeping(
     voxels: tuple[int, ...], setting: int, least: int
 ) -> None:
     method = built(min_voxels=setting)
-    method.measure(channels(method, stripes(*voxels)))
+    method.measure([channels(method, stripes(*each)) for each in (voxels, voxels[::-1])])
     assert int(method.ema.min_voxels) == int(method.g.min_voxels) == least
     assert int(method.snapshot()[0]["ema.min_voxels"]) == least
 
@@ -137,7 +138,7 @@ def test_training_cases_say_from_how_many_voxels_on_a_map_is_worth_keeping(
 def test_nothing_to_learn_is_refused() -> None:
     method = built(min_voxels=20)
     with pytest.raises(UsageError, match="no training case has 20 voxels .* at most 19"):
-        method.measure(channels(method, stripes(3, 19)))
+        method.measure([channels(method, stripes(voxels)) for voxels in (3, 19)])
 
 
 @pytest.mark.parametrize(
@@ -201,7 +202,7 @@ def test_stray_voxels_do_not_count() -> None:
 def test_soft_maps_are_differentiable_and_drawn_ones_are_codes(k: int, size: tuple[int, ...]) -> None:
     scheme = LabelScheme(tuple(f"c{i}" for i in range(k)), tuple(range(k)))
     method = built(scheme, size)
-    z = torch.stack([torch.randn(8, generator=torch.Generator().manual_seed(s)) for s in (3, 4)]).requires_grad_()
+    z = CaseNoise((3, 4), torch.device("cpu")).normal(8).requires_grad_()
     soft = method.generate(z)
     assert soft.shape == (2, method.encoding.n, *size) and soft.abs().max() <= 1
     soft.square().sum().backward()
@@ -230,7 +231,7 @@ def test_a_toy_is_learned() -> None:
     changes = {"generator_maps": 8, "critic_maps": 8, "batch_size": 16, "critic_steps": 2, "ema_images": 500}
     method = built(learning_rate=0.003, critic_rate=0.003, **changes)
     everything = channels(method, labels.astype(np.uint8))
-    method.measure(everything)
+    method.measure([everything])
     for i in range(200):
         torch.manual_seed(i)
         method.update(Batch(everything[torch.randint(256, (16,))], None, 16 * i))

@@ -112,13 +112,13 @@ def test_conditions_that_do_not_fit_are_refused() -> None:
     toy = Toy()
     assert toy.network_input(torch.zeros(3, 8, 8, dtype=torch.int64), 3).shape == (3, 30, 8, 8)
     for condition in (None, torch.zeros(2, 8, 8), torch.zeros(3, 8, 9)):
-        with pytest.raises(UsageError, match=r"toy translates labels: 3 of shape \(8, 8\) .* --labels"):
+        with pytest.raises(UsageError, match=r"toy is given labels: 3 of shape \(8, 8\) .* --labels"):
             toy.network_input(condition, 3)
     with pytest.raises(UsageError, match="classes 0 to 29 were expected, found 0 to 30"):
         toy.network_input(torch.arange(31)[:, None, None].expand(31, 8, 8), 31)
     images = Toy(direction="images")
     assert images.network_input(torch.zeros(1, 2, 8, 8), 1).shape == (1, 2, 8, 8)
-    with pytest.raises(UsageError, match=r"toy translates images: 1 of shape \(2, 8, 8\)"):
+    with pytest.raises(UsageError, match=r"toy is given images: 1 of shape \(2, 8, 8\)"):
         images.network_input(torch.zeros(1, 8, 8), 1)
 
 

@@ -75,7 +75,7 @@ def test_what_is_written_shows_what_its_columns_say(folder: Path, tmp_path: Path
     cohort = go(folder, tmp_path / "out", 16, classes="balanced")
     wanted = cohort.class_matrix()
     assert cohort.classes == ("ill", "well") and cohort.kind == "synthetic" and cohort.label_source == "sampled"
-    assert len(cohort) >= 12 and {tuple(row) for row in wanted.tolist()} == {(1.0, 0.0), (0.0, 1.0)}
+    assert len(cohort) >= 10 and {tuple(row) for row in wanted.tolist()} == {(1.0, 0.0), (0.0, 1.0)}
     seen = open_classifier(folder / "classifier").classifier.predict(cohort.encoding.encode_images(cohort.images[:]))  # type: ignore[index]
     assert (np.where(wanted == 1, seen, 1 - seen) >= 0.7 - 1e-3).all()  # the block of another size: rounding
     assert cohort.provenance["command"] == "condition" and cohort.provenance["config"]["generator"] == "stylegan2+lco"

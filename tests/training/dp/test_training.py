@@ -14,6 +14,7 @@ from understudy.generators import GENERATORS, load
 from understudy.generators.base import Generator
 from understudy.release.card import NO_GUARANTEE, guarantee
 from understudy.synthesis.sample import sample_cohort
+from understudy.training.checkpoint import read_state, weights_of
 from understudy.training.dp import gradient
 from understudy.training.dp import training as private_training
 from understudy.training.dp.secret import FILE
@@ -141,7 +142,12 @@ def test_a_training_may_begin_with_public_data_and_says_so(
     assert promised["public_start"] and 7.8 < promised["epsilon"] <= 8
     assert "began with a generator of other data, said to be public" in guarantee(drawn)
     assert [len(entry["subjects"]) for entry in drawn.trained_on] == [3, 8]
-    both = Cohort.open(sample_cohort([run, fit("diffusion", cohort, tmp_path / "plain")], 4, 0, tmp_path / "both"))
+    plain = fit("diffusion", cohort, tmp_path / "plain")
+    scales = [{k: v for k, v in read_state(weights_of(r))[0].items() if k.startswith("scale")} for r in (before, run)]
+    assert all(torch.equal(scales[1][name], scales[0][name]) for name in ("scale.mean", "scale.std"))
+    assumed = read_state(weights_of(plain))[0]
+    assert (assumed["scale.mean"] == 0).all() and (assumed["scale.std"] == 0.5).all()
+    both = Cohort.open(sample_cohort([run, plain], 4, 0, tmp_path / "both"))
     assert both.sampling["differential_privacy"]["public_start"]
 
 

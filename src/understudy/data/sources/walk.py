@@ -210,13 +210,8 @@ def _reason(name: str) -> str:
     return f"files that end in .{end}" if end in COMMON else OTHER
 
 
-def refuse_outside(root: Path, file: Path) -> None:
-    """Refuse a file that leads out of the source folder through a symbolic link, with UnderstudyError."""
-    _refuse_beyond(root.resolve(), root, file)
-
-
 def _refuse_beyond(root: Path, shown: Path, file: Path) -> None:
-    """The same, for a root that is resolved already."""
+    """Refuse a file that leads out of the source folder, resolved, through a symbolic link, with UnderstudyError."""
     try:
         there = file.resolve()
     except (OSError, RuntimeError) as error:  # RuntimeError: a circle

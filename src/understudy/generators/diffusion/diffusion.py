@@ -25,7 +25,7 @@ and sampler, null condition, guidance, images alone), tests/training/dp/test_tra
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -41,34 +41,15 @@ from understudy.core.errors import UsageError
 from understudy.generators.base import Generator
 from understudy.generators.diffusion.dissimilarity import Dissimilarity
 from understudy.generators.diffusion.noise import CHAINS, ChainNoise, EDMNoise, FlowNoise, Noise
-from understudy.generators.diffusion.samplers import OPTIONS, SAMPLERS, Denoiser, guided, noise_like
+from understudy.generators.diffusion.samplers import OPTIONS, SAMPLERS, Denoiser, guided
+from understudy.generators.diffusion.scale import DataScale
+from understudy.nets.case_noise import CaseNoise
 from understudy.nets.label_maps import decoded, encoded, one_hot
 from understudy.nets.unet import UNet, fixed_weights
 from understudy.training.batches import Batch, BatchStream, PartlyLabelledStream
 from understudy.training.dp.settings import OffersPrivacy
-from understudy.training.ema import ema_decay, ema_update
 from understudy.training.loop import BatchSource
 from understudy.training.optimizer import adam
-
-
-class DataScale(nn.Module):
-    """Mean and standard deviation a channel of the training cases, by which they are scaled to deviation sigma_data."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, channels: int, dims: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(channels, *[1] * dims))
-        self.register_buffer("std", torch.ones(channels, *[1] * dims))
-
-    def measure(self, x: Tensor) -> None:
-        """Take mean and standard deviation of x (n, channels, *S) a channel; a constant channel keeps std 1."""
-        values = x.transpose(0, 1).flatten(1).double()
-        std = values.std(1)
-        self.mean.copy_(values.mean(1).reshape(self.mean.shape))
-        self.std.copy_(torch.where(std > 1e-3, std, 1.0).reshape(self.std.shape))
-
 
 Network = Callable[..., Tensor]
 DEFAULT_STEPS = {"heun": 18, "dpmpp_2m": 18, "ddim": 50, "ddpm": 250}
@@ -97,8 +78,12 @@ class DiffusionConfig(OffersPrivacy):
     channels: tuple[int, ...] = Field((64, 128, 192), description="channels a level, finest first")
     blocks: int = Field(1, gt=0, description="residual blocks a level")
     patch: int = Field(2, gt=0, description="side of the patches that become channels at full size; 1 for none")
-    attention_levels: tuple[int, ...] = Field((2,), description="levels (0 = finest) with self-attention")
-    head_channels: int = Field(64, gt=0, description="channels an attention head")
+    attention_levels: tuple[int, ...] = Field(
+        (2,), description="levels (0 = finest) with self-attention; by default none of fewer than three"
+    )
+    head_channels: int = Field(
+        64, gt=0, description="channels an attention head; more where a level's do not divide by its heads"
+    )
     dropout: float = Field(0.0, ge=0, lt=1, description="of the U-Net's residual blocks, in training")
     batch_size: int = Field(
         16, gt=0, description="images a step, over all processes; small: steps count more than noise"
@@ -110,7 +95,10 @@ class DiffusionConfig(OffersPrivacy):
     warmup_images: float = Field(500, ge=0, description="linear warm-up of the learning rate")
     ema_images: float = Field(10_000, gt=0, description="half-life of the EMA, in images")
     ema_rampup: float | None = Field(
-        0.05, gt=0, description="the half-life is at most this share of the images seen so far; null: never shorter"
+        0.05,
+        gt=0,
+        description="the half-life is at most this share of the images seen so far; null: never shorter, nor after "
+        "--start",
     )
     sigma_data: float = Field(0.5, gt=0, description="standard deviation that data are scaled to (edm)")
     p_mean: float = Field(-1.2, description="mean of ln(sigma) in training (edm)")
@@ -161,6 +149,13 @@ class DiffusionConfig(OffersPrivacy):
                     raise ValueError(
                         f"{option} is for {what} {users}, and the {what} is {chosen}: leave it out, or at {default}"
                     )
+        if self.sigma_min >= self.sigma_max:
+            raise ValueError(f"sigma_min must be below sigma_max, {self.sigma_max:g}, found {self.sigma_min:g}")
+        beyond = sorted({*self.attention_levels} - {*range(len(self.channels))})
+        if beyond and self.attention_levels != type(self).model_fields["attention_levels"].default:
+            raise ValueError(
+                f"attention_levels are 0 to {len(self.channels) - 1} with these channels, found {beyond[0]}"
+            )
         if self.formulation not in CHAINS and self.variance == "large":
             raise ValueError(
                 f"variance large is the beta of a chain, and {self.formulation} has none: use ddpm, cosine or small"
@@ -235,10 +230,10 @@ class Diffusion(Generator):
         self.noise = cfg.noise()
         self.adams = {"net": adam(self.net.parameters(), cfg.learning_rate, betas=(0.9, 0.99))}
 
-    def measure(self, x: Tensor) -> None:
+    def measure(self, cases: Iterable[Tensor]) -> None:
         """Take the data's scale, where the formulation wants one; see the contract."""
         if self.noise.scales:
-            self.scale.measure(x[:, : self.shape[0]])
+            self.scale.measure(x[:, : self.shape[0]] for x in cases)
 
     # ------------------------------------------------------------------ training
     def stream(self, cohort: Cohort, other: Cohort | None, seed: int) -> BatchSource:
@@ -305,8 +300,8 @@ class Diffusion(Generator):
         return self.net
 
     def assume(self) -> None:
-        """Take the middle and half the width of [-1, 1] for the data's mean and deviation, which are not measured."""
-        if self.noise.scales:
+        """Take for the data's mean and deviation, which are not measured, those of a public start, else 0 and 0.5."""
+        if self.noise.scales and "scale" not in self.taken:
             self.scale.std.fill_(0.5)
 
     def subject_loss(self, params: dict[str, Tensor], subject_batch: Batch) -> Tensor:
@@ -321,7 +316,7 @@ class Diffusion(Generator):
         self.adams["net"].param_groups[0]["lr"] = rate * warm
         self.adams["net"].step()
         self.net.normalize_weights()
-        ema_update(self.ema, self.net, ema_decay(cfg.batch_size, cfg.ema_images, images_seen, cfg.ema_rampup))
+        self.move_average(self.net, cfg.batch_size, cfg.ema_images, images_seen, cfg.ema_rampup)
 
     # ------------------------------------------------------------------ sampling
     def draw(self, seeds: list[int], condition: Tensor | None = None) -> Tensor:
@@ -330,8 +325,7 @@ class Diffusion(Generator):
         condition = self._checked(condition, len(seeds))
         name, steps, options = self.config.sampling()
         levels = self.noise.levels(name, steps).tolist()
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        noise = partial(noise_like, self.shape, generators, self.engine.device)
+        noise = partial(CaseNoise(seeds, self.engine.device).normal, *self.shape)
         start = noise() * self.noise.start(levels[0])
         with fixed_weights(self.ema):
             y = SAMPLERS[name](self._denoiser(condition), start, levels, noise, **options)
@@ -356,10 +350,7 @@ class Diffusion(Generator):
     def _checked(self, condition: Tensor | None, n: int) -> Tensor | None:
         """Return the condition of n cases as the network sees it."""
         if self.given:
-            if condition is None or condition.shape != (n, *self.shape[1:]):
-                found = "none" if condition is None else tuple(condition.shape)
-                raise UsageError(f"{n} label maps of {self.shape[1:]} were expected, found {found}: name --labels")
-            return self._maps(condition)
+            return self._maps(self.given_cases(condition, n))
         if condition is None and self.classes:
             raise UsageError(
                 f"this {self.name} was trained with {self.classes} classes and needs a condition: name the classes, "

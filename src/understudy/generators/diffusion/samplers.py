@@ -126,8 +126,3 @@ def guided(
     if guidance == 0:
         return lambda x, sigma: denoise(x, sigma, nothing)
     return lambda x, sigma: torch.lerp(denoise(x, sigma, nothing), denoise(x, sigma, condition), guidance)  # Eq. 6
-
-
-def noise_like(shape: tuple[int, ...], generators: list[torch.Generator], device: torch.device) -> Tensor:
-    """Return standard normal noise (N, *shape) float32 on a device, case i from generator i alone."""
-    return torch.stack([torch.randn(shape, generator=g) for g in generators]).to(device)

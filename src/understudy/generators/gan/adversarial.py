@@ -11,13 +11,13 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from understudy.core.errors import UsageError
 from understudy.generators.base import Generator
 from understudy.generators.gan.ada import Controller, augment
+from understudy.nets.case_noise import CaseNoise
 from understudy.training.optimizer import optimizer_step
 from understudy.training.settings import GeneratorConfig
 
@@ -98,5 +98,4 @@ class AdversarialGenerator(Generator):
 
     def draw(self, seeds: list[int], condition: Tensor | None = None) -> Tensor:
         """Draw one case a seed; see the contract."""
-        z = [torch.randn(self.config.z_dim, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-        return self.generate(torch.stack(z).to(self.engine.device), condition)
+        return self.generate(CaseNoise(seeds, self.engine.device).normal(self.config.z_dim), condition)

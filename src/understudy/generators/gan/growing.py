@@ -35,7 +35,6 @@ from understudy.nets.growing import ToChannels, double, halve, stage
 from understudy.nets.layers import channels_at
 from understudy.nets.losses import gradient_penalty
 from understudy.training.batches import Batch
-from understudy.training.ema import ema_decay, ema_update
 from understudy.training.optimizer import adam
 
 
@@ -237,7 +236,7 @@ class GrowingGAN(AdversarialGenerator):
         self._step("g", lambda: total(self.g_losses(x, condition)))
         batch_size = self.schedule(batch.images_seen)[0]
         half_life = EMA_STEPS * batch_size if self.config.ema_images is None else self.config.ema_images
-        ema_update(self.ema, self.g, ema_decay(batch_size, half_life, batch.images_seen))
+        self.move_average(self.g, batch_size, half_life, batch.images_seen)
         return {**losses, "level": level, "augment_p": self.ada.p}
 
     def _grow(self, level: float) -> None:

@@ -27,7 +27,6 @@ from understudy.generators.gan.adversarial import AdversarialConfig, Adversarial
 from understudy.nets.losses import logistic_discriminator, logistic_generator, r1
 from understudy.nets.mapping import Mapping
 from understudy.training.batches import Batch, shuffled
-from understudy.training.ema import ema_decay, ema_update
 from understudy.training.optimizer import adam
 
 
@@ -152,7 +151,7 @@ class StyleGAN(AdversarialGenerator):
     def _average(self, images_seen: int) -> None:
         """Move the EMA of G, and count the step."""
         n, half_life = self.config.batch_size, self.config.ema_images
-        ema_update(self.ema, self.g, ema_decay(n, 312.5 * n if half_life is None else half_life, images_seen))
+        self.move_average(self.g, n, 312.5 * n if half_life is None else half_life, images_seen)
         self.steps += 1
 
     def _generate(self, n: int, condition: Tensor | None, track: bool = False) -> tuple[Tensor, Tensor, Tensor]:

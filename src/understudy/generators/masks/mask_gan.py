@@ -22,6 +22,7 @@ empty then is not hidden: `evaluate fidelity` reports the share of maps without 
 """
 
 import copy
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import torch
@@ -34,14 +35,13 @@ from understudy.core.errors import UsageError
 from understudy.core.labels import LEVELS, LabelScheme
 from understudy.generators.base import Generator, GeneratorConfig
 from understudy.generators.masks.networks import Critic, MaskGenerator
+from understudy.nets.case_noise import CaseNoise
 from understudy.nets.label_maps import decoded, encoded, without_small_components
 from understudy.nets.losses import gradient_penalty
 from understudy.training.batches import Batch, shuffled
-from understudy.training.ema import ema_decay, ema_update
 from understudy.training.optimizer import adam, optimizer_step
 
 SIDE_STEP = 8  # every side is a multiple of it
-COUNTED_AT_ONCE = 64  # maps at once when training cases are counted
 
 
 class MaskGANConfig(GeneratorConfig):
@@ -146,13 +146,13 @@ class MaskGAN(Generator):
         """Count the voxels of the lesion classes in such maps (N, *S): (N,)."""
         return self.counted[labels].flatten(1).sum(dim=1)
 
-    def measure(self, x: Tensor) -> None:
-        """Count voxels in training cases (n, L, *S), and so learn from how many on a drawn case is worth keeping.
+    def measure(self, cases: Iterable[Tensor]) -> None:
+        """Count voxels in training cases, blocks of (n, L, *S), and so learn how many make a drawn case worth keeping.
 
         UsageError where no training case has `min_voxels` of them.
         """
         fewest = self.config.min_voxels
-        counts = torch.cat([self.voxels(self.maps(part.to(self.engine.device))) for part in x.split(COUNTED_AT_ONCE)])
+        counts = torch.cat([self.voxels(self.maps(x.to(self.engine.device))) for x in cases])
         if not (counts >= fewest).any():
             raise UsageError(
                 f"no training case has {fewest} voxels of the classes that count, found at most {int(counts.max())}: "
@@ -185,8 +185,7 @@ class MaskGAN(Generator):
         self.steps += 1
         if self.steps % cfg.critic_steps == 0:
             g_loss = optimizer_step(self.engine, networks, self.adams["g"], lambda: self._g_loss(len(real), condition))
-            decay = ema_decay(cfg.batch_size * cfg.critic_steps, cfg.ema_images, batch.images_seen)
-            ema_update(self.ema, self.g, decay)
+            self.move_average(self.g, cfg.batch_size * cfg.critic_steps, cfg.ema_images, batch.images_seen)
             self.losses["g"] = g_loss
         return dict(self.losses)
 
@@ -229,18 +228,17 @@ class MaskGAN(Generator):
 
     def draw(self, seeds: list[int], condition: Tensor | None = None) -> Tensor:
         """Draw one case a seed, those with too few voxels again; see the contract."""
-        streams = [torch.Generator().manual_seed(seed) for seed in seeds]
-        labels = self._likeliest(streams, condition)
+        noise = CaseNoise(seeds, self.engine.device)
+        labels = self._likeliest(noise, condition)
         for _ in range(self.config.redraws):
             few = self.voxels(labels) < self.ema.min_voxels
             if not few.any():
                 break
-            again = self._likeliest(streams, condition)  # of all, so that a case depends on its own stream alone
+            again = self._likeliest(noise, condition)  # of all, so that a case depends on its own stream alone
             labels = torch.where(few.view(-1, *[1] * (labels.ndim - 1)), again, labels)
         return encoded(self.kept[labels], self.scheme)
 
-    def _likeliest(self, streams: list[torch.Generator], condition: Tensor | None) -> Tensor:
-        """Draw the next map of every stream: the likeliest of the classes that are learned, (N, *S)."""
-        z = torch.stack([torch.randn(self.config.z_dim, generator=stream) for stream in streams])
-        soft = torch.as_tensor(self.ema(z.to(self.engine.device), self.class_condition(condition)))
+    def _likeliest(self, noise: CaseNoise, condition: Tensor | None) -> Tensor:
+        """Draw the next map of every case: the likeliest of the classes that are learned, (N, *S)."""
+        soft = torch.as_tensor(self.ema(noise.normal(self.config.z_dim), self.class_condition(condition)))
         return without_small_components(soft.argmax(dim=1), self.config.small_components)

@@ -11,8 +11,8 @@ is one channel a class, which gives three differences. The cycle on its side is 
 weigh less the more classes there are. Images are segmented as whole classes, with gradients of the probabilities, since
 in soft maps the networks would hide the image that the cycle asks back (Chu et al., "CycleGAN, a Master of
 Steganography", 2017, arXiv 1712.02950). And there is no identity loss: a label map is no image. One label map is
-rendered in one way: nothing is drawn at random. The pool is a part of a checkpoint; of several processes each has one,
-and a resumed training goes on with the first one's in all of them.
+rendered in one way: nothing is drawn at random. The pool is a part of a checkpoint; cases of all processes go into
+it, and all hold the same.
 **Checked**: tests/generators/translation/test_cyclegan.py and the contract tests.
 """
 

@@ -108,7 +108,8 @@ class Pix2Pix(TranslationGenerator):
         """Translate one case a seed, in float32; see the contract."""
         source, auto = self.network_input(condition, len(seeds)), "dropout" if self.given == "labels" else "none"
         by_seed = (auto if self.config.random == "auto" else self.config.random) == "dropout"
-        made = torch.as_tensor(self.ema(source, seeded_dropout(seeds) if by_seed else no_dropout))
+        drop = seeded_dropout(seeds, self.engine.device) if by_seed else no_dropout
+        made = torch.as_tensor(self.ema(source, drop))
         if self.given == "images":
             return self.joined(source, made.argmax(dim=1))
         return self.joined(made, source.argmax(dim=1))

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from understudy.core.encoding import Encoding
 from understudy.generators.translation.translation import MIN_HALVINGS, PairedConfig, TranslationGenerator
+from understudy.nets.case_noise import CaseNoise
 from understudy.nets.label_maps import one_hot
 from understudy.nets.losses import Features, feature_matching
 from understudy.nets.patch_gan import PatchGAN
@@ -253,5 +254,5 @@ class SPADE(TranslationGenerator):
     def draw(self, seeds: list[int], condition: Tensor | None = None) -> Tensor:
         """Render one label map a seed, in float32; see the contract."""
         maps = self.network_input(condition, len(seeds))
-        z = [torch.randn(self.config.z_dim, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-        return self.joined(self.ema(torch.stack(z).to(maps), maps), maps.argmax(dim=1))
+        z = CaseNoise(seeds, self.engine.device).normal(self.config.z_dim)
+        return self.joined(self.ema(z, maps), maps.argmax(dim=1))

@@ -20,12 +20,10 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from understudy.core.errors import UsageError
 from understudy.generators.base import Generator
 from understudy.nets.label_maps import decoded, encoded, one_hot
 from understudy.nets.losses import Features, discriminator_loss, generator_loss
 from understudy.training.batches import Batch
-from understudy.training.ema import ema_decay, ema_update
 from understudy.training.jitter import jittered
 from understudy.training.optimizer import adam, optimizer_step
 from understudy.training.settings import GeneratorConfig
@@ -120,7 +118,7 @@ class TranslationGenerator(Generator):
     def average(self, batch: Batch) -> None:
         """Move the EMA after a step."""
         cfg = self.config
-        ema_update(self.ema, self.g, ema_decay(cfg.batch_size, cfg.ema_images, batch.images_seen))
+        self.move_average(self.g, cfg.batch_size, cfg.ema_images, batch.images_seen)
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Jitter cases (N, C + L, *S), and split them into images (N, C, *S) and label maps (N, *S) int64."""
@@ -151,27 +149,9 @@ class TranslationGenerator(Generator):
 
     # ------------------------------------------------------------------ sampling
     def network_input(self, condition: Tensor | None, n: int) -> Tensor:
-        """Return what n cases are drawn from, as a network sees it: one channel a class, or image channels.
-
-        Raises:
-            UsageError: it is missing, has another shape, or holds classes that the scheme does not know.
-        """
-        images = self.given == "images"
-        shape = (n, self.encoding.image_channels, *self.size) if images else (n, *self.size)
-        if condition is None or condition.shape != shape:
-            found = "none" if condition is None else tuple(condition.shape)
-            raise UsageError(
-                f"this {self.name} translates {self.given}: {n} of shape {shape[1:]} were expected, found {found}: "
-                "name a cohort with --labels"
-            )
-        if images:
-            return condition
-        if condition.numel() and not 0 <= int(condition.min()) <= int(condition.max()) < len(self.scheme):
-            raise UsageError(
-                f"label maps with the classes 0 to {len(self.scheme) - 1} were expected, found "
-                f"{int(condition.min())} to {int(condition.max())}: give maps of the label scheme that was trained with"
-            )
-        return one_hot(condition, self.scheme)
+        """Return what n cases are drawn from, as a network sees it: one channel a class, or image channels."""
+        given = self.given_cases(condition, n)
+        return given if self.given == "images" else one_hot(given, self.scheme)
 
     def joined(self, images: Tensor, labels: Tensor) -> Tensor:
         """Join images (N, C, *S) and label maps (N, *S) to cases (N, C + L, *S) float32."""

@@ -40,6 +40,7 @@ from torch import Tensor
 from understudy.core.errors import UsageError
 from understudy.core.seed import derive
 from understudy.generators.base import Generator
+from understudy.nets.case_noise import CaseNoise
 
 Network: TypeAlias = Callable[[Tensor], Tensor]
 STYLES = 1024  # random styles behind the mean and spread of w
@@ -74,8 +75,7 @@ class NormalLatents(Latents):
 
     def start(self, seeds: list[int]) -> Tensor:
         """Draw z from the normal distribution."""
-        z = [torch.randn(self.width, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-        return torch.stack(z).to(self.device)
+        return CaseNoise(seeds, self.device).normal(self.width)
 
     def cases(self, u: Tensor) -> Tensor:
         """Generate."""

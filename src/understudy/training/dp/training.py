@@ -11,6 +11,7 @@ The generator is never handed a subject but through :meth:`Private.subject_loss`
 does not show who was drawn last.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -97,7 +98,7 @@ class PrivateTraining:
         self.schedule, self.state = method.schedule, method.state
         self.load_state, self.snapshot = method.load_state, method.snapshot
 
-    def measure(self, x: Tensor) -> None:
+    def measure(self, cases: Iterable[Tensor]) -> None:
         """Look at no case: check the networks, which were just made, and put constants where statistics would be.
 
         Raises:
