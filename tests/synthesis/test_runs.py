@@ -46,6 +46,7 @@ def test_runs_take_turns_and_each_case_says_whose_it_is(folder: Path, tmp_path: 
     assert cohort.column("generator").tolist() == [f"diffusion#{i % 3}" for i in range(11)]
     assert cohort.provenance["config"]["generator"] == "ensemble of 3 diffusion"
     assert cohort.provenance["config"]["training_seed"] == [0, 1, 2]
+    assert len(set(cohort.provenance["config"]["trained_as"])) == 1  # seeds make no other settings
     inputs = cohort.provenance["inputs"]
     assert (
         len({inputs[f"diffusion#{k}"] for k in range(3)}) == 3 and inputs["cohort"] == Cohort.open(folder / "cohort").id

@@ -142,6 +142,7 @@ def _provenance(
         "generator": called(runs),
         "n": n,
         "images_seen": [run.images_seen for run in runs],
+        "trained_as": [run.settings for run in runs],
         "training_seed": [run.record["seed"] for run in runs],
         "labels": {
             "seed": request.seed,

@@ -5,6 +5,7 @@ training segmentation networks with synthetic images? (2022, arXiv 2211.04086): 
 **Checked** in tests/synthesis/test_runs.py.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,6 +44,12 @@ class Run:
     def conditional(self) -> bool:
         """Whether it needs classes."""
         return bool(self.record["config"]["conditional"])
+
+    @property
+    def settings(self) -> str:
+        """First digits of a hash of the method and its settings: the same for trainings that differ in seed or data."""
+        asked = json.dumps([self.record["generator"], self.record["config"]], sort_keys=True)
+        return hashlib.sha256(asked.encode()).hexdigest()[:16]
 
     @property
     def inputs(self) -> dict[str, str]:

@@ -111,6 +111,7 @@ def _request(
         "n": n,
         "images_seen": [run.images_seen for run in runs] if several else runs[0].images_seen,
         "classes": classes or {},
+        "trained_as": [run.settings for run in runs] if several else runs[0].settings,
         "training_seed": [run.record["seed"] for run in runs] if several else runs[0].record["seed"],
         **({"settings": settings} if settings else {}),
     }

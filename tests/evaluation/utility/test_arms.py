@@ -190,16 +190,15 @@ def test_beside_a_screened_cohort_stand_as_many_cases_at_random(
 
 
 def test_what_a_cohort_was_asked_for_and_made_of() -> None:
-    """Draws of one generator differ in runs and seeds; other inputs and other privacy are another generator."""
+    """Draws of one generator differ in runs and seeds; other inputs and other settings are another generator."""
 
-    def asked(seed: int = 0, epsilon: float | None = None, **inputs: str) -> dict[str, str]:
-        config = {"generator": "diffusion", "training_seed": [seed], "labels": {"seed": seed, "minimum": 1}}
-        sampling = {"differential_privacy": {"epsilon": epsilon}} if epsilon else None
+    def asked(seed: int = 0, settings: str = "s", **inputs: str) -> dict[str, str]:
+        config = {"trained_as": [settings], "training_seed": [seed], "labels": {"seed": seed, "minimum": 1}}
         made = {"command": "sample", "config": config, "inputs": {"cohort": "c", "labels.run": f"m{seed}", **inputs}}
         cohort: Any = type("Six", (SimpleNamespace,), {"__len__": lambda _: 6})
-        return _request(cohort(provenance=made, kind="synthetic", sampling=sampling))
+        return _request(cohort(provenance=made, kind="synthetic"))
 
     first, second = asked(0, run="a"), asked(1, run="b")
     assert first["request"] == second["request"] and (first["run"], first["training_seed"]) == ("a", "[0]")
-    others = [asked(1, 8.0, run="b"), asked(1, run="b", start="p"), asked(1, run="b", **{"labels.cohort": "d"})]
+    others = [asked(1, "t", run="b"), asked(1, run="b", start="p"), asked(1, run="b", **{"labels.cohort": "d"})]
     assert all(other["request"] != first["request"] for other in others) and asked() == {}

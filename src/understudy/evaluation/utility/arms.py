@@ -170,17 +170,13 @@ def _synthetic(task: Task, name: str, other: Cohort, several: bool, real: Cohort
 
 
 def _request(other: Cohort) -> dict[str, Any]:
-    """Return ``request``, ``run`` and ``training_seed`` of a cohort; none where the training is not known.
-
-    A cohort does not record with which settings its generator was trained, but for its guarantee of privacy.
-    """
+    """Return ``request``, ``run`` and ``training_seed`` of a cohort; none where the training is not known."""
     made, inputs = other.provenance, dict(other.provenance.get("inputs", {}))
     config = {key: value for key, value in made.get("config", {}).items() if "seed" not in key}
     config |= {key: dict(value, seed=None) for key, value in config.items() if isinstance(value, dict)}
     run, seed = inputs.pop("run", ""), made.get("config", {}).get("training_seed")
     made_of = {role: value for role, value in inputs.items() if not role.endswith(".run")}  # of label maps: as the run
-    private = (other.sampling or {}).get("differential_privacy")
-    asked = json.dumps([made.get("command"), other.kind, len(other), config, made_of, private], sort_keys=True)
+    asked = json.dumps([made.get("command"), other.kind, len(other), config, made_of], sort_keys=True)
     return {"request": asked, "run": run, "training_seed": json.dumps(seed)} if run else {}
 
 

@@ -72,6 +72,7 @@ def condition_cohort(
         "n": n,
         "images_seen": found.images_seen,
         "classes": classes,
+        "trained_as": found.settings,
         "training_seed": found.record["seed"],
         **config.model_dump(mode="json"),
     }
