@@ -10,7 +10,8 @@ def test_the_plan_is_a_table_and_a_sentence(capsys: pytest.CaptureFixture[str]) 
     assert main.main([*words, "--policy", "internal"]) == 0
     said = capsys.readouterr().out
     assert [" ".join(line.split()) for line in said.splitlines() if "label maps" in line] == [
-        "label maps not simulated"
+        "label maps not simulated",
+        "label maps before screening not simulated",
     ]
     assert "swap test" in said and "all limits" in said and "A perfect generator passes" in said
     assert main.main([*words, "--dry-run"]) == 0
