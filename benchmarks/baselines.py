@@ -79,7 +79,7 @@ def main() -> None:
     print(f"""# What the baselines of fidelity say
 
 Beside every fidelity number stand, at the same n, real cases of unseen subjects, the same extrapolated to as many
-subjects as cases, and training cases drawn again. Here {worlds} simulated worlds a row: {TRAIN} training subjects with
+subjects as cases, and training cases drawn again. Here {worlds} simulations a row: {TRAIN} training subjects with
 {CASES} cases each, {FEATURES} normal features. Distances are shown on a scale on which training cases drawn again
 (`redrawn`) are 0 and the unseen subjects as they are (`unseen`) 1. Written by
 
@@ -92,7 +92,7 @@ subjects as cases, and training cases drawn again. Here {worlds} simulated world
 A perfect generator lies below the unseen subjects as they are, the more the fewer they are, since its cases are of as
 many patients as cases; `unseen_extrapolated` is the number to hold it against: for KID from 5 subjects up, for the
 Frechet distance, whose bias is not linear in few subjects, from about 16; below that it is still too large. The last
-columns say how often a 95 % range holds the mean over all worlds. {time.process_time() - start:.0f} s on one core.""")
+columns say how often a 95 % range holds the mean over all simulations. {time.process_time() - start:.0f} s on one core.""")
 
 
 if __name__ == "__main__":
