@@ -247,3 +247,12 @@ def test_without_subjects_every_statistic_is_refused_in_a_sentence() -> None:
 def test_one_subject_and_one_network_have_no_interval() -> None:
     found = mean_interval(np.array([[0.7]]), 0)
     assert found.value == 0.7 and found.low is None and found.high is None
+
+
+def test_intervals_of_scores_and_ratios_keep_to_what_these_can_be() -> None:
+    scores = np.array([[0.01, 0.0, 0.02, 0.0, 0.9], [0.9, 0.95, 0.99, 0.97, 0.1]])
+    pool = Pool([unit("a", "0", real=1 - scores / 9, it=scores)], 0)
+    free, ratio, gain = pool.score("it"), pool.ratio("it", "real"), pool.gain("it", "real")
+    assert free is not None and free.low is not None and free.low < 0 and free.high is not None and free.high > 1
+    assert (free.within(1).low, free.within(1).high, free.within().high) == (0, 1, free.high)
+    assert ratio is not None and ratio.low == 0 and gain is not None and gain.low is not None and gain.low < -1

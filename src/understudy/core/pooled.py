@@ -17,8 +17,9 @@ taken as it is. :func:`interval` is the same for one arm of one unit.
 **Checked** in tests/core/test_pooled.py; coverage in docs/coverage.md.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,12 @@ class Pooled:
     networks: int
     missing: tuple[str, ...]
     left_out: tuple[tuple[str, ...], ...] = ()
+
+    def within(self, highest: float = math.inf) -> "Pooled":
+        """Return the same with an interval that keeps to the values that a score, or a ratio of scores, can have."""
+        if self.low is None or self.high is None:
+            return self
+        return replace(self, low=max(self.low, 0.0), high=min(self.high, highest))
 
 
 @dataclass(frozen=True)
@@ -155,7 +162,8 @@ class Pool:
 
     def ratio(self, arm: str, against: str) -> Pooled | None:
         """Return the score of an arm over that of another; None where no fold has both, or the other's is 0."""
-        return self._pooled([arm, against], lambda score, real: score / real if np.any(real) else np.nan)
+        found = self._pooled([arm, against], lambda score, real: score / real if np.any(real) else np.nan)
+        return found and found.within()
 
     def gain(self, arm: str, against: str) -> Pooled | None:
         """Return the score of an arm minus that of another; None where no fold has both."""

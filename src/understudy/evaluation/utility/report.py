@@ -142,7 +142,8 @@ class UtilityFindings:
         n, score = int(outcome.counted(k).sum()), self.task.scores[position]
         ending = f"{self.config.network}.{score.name}" + ("" if k is None else f".{slug(name)}")
         pool = one.pool(self._real(one), k, position, self.task.subjects, self._seed, self.config.draws)
-        found = _within(pool.score("it"), score) if n else None
+        found = pool.score("it") if n else None
+        found = found and found.within(score.highest)
         note = join_notes(outcome.note(k, position), arm.note, self._trend(one), _unheld(found) if arm.cohort else "")
         behind, missing = outcome.behind(k), outcome.missing(k)
         result = self._result(f"utility.{arm.label}.{ending}", found, n, behind, note, missing, score)
@@ -169,7 +170,8 @@ class UtilityFindings:
         note, quotient, p = f"minus the score of the {alone} networks on {whose}", None, None
         if position == 0:
             words = f"{alone} {score.words}"
-            beside = f"{words} {_quoted(_within(pool.score('real'), score))}"
+            against = pool.score("real")
+            beside = f"{words} {_quoted(against and against.within(score.highest))}"
             note = f"gain over {beside}"
             if has_ratio:
                 quoted = join_notes(beside, *notes)
@@ -264,13 +266,6 @@ def _apart(mine: np.ndarray, real: np.ndarray, alone: str) -> tuple[str, str]:
         return "", "the same subjects"
     here, there, both = (int(counted.sum()) for counted in (mine, real, mine & real))
     return f"subjects that count: {here} here, {there} {alone}; n and p are of the {both} in both", "those that count"
-
-
-def _within(found: Pooled | None, score: Score) -> Pooled | None:
-    """Return a score whose interval keeps to the values that it can have."""
-    if found is None or found.low is None or found.high is None:
-        return found
-    return replace(found, low=max(found.low, 0.0), high=min(found.high, score.highest))
 
 
 def _quoted(found: Pooled | None) -> str:

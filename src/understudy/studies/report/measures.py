@@ -5,6 +5,7 @@ A number that fewer than five subjects stand behind is withheld.
 """
 
 import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -141,8 +142,11 @@ class Measures:
             units = [*self._units(judged, pool, name, score, ""), *self._units(others, pool, name, score, "other ")]
             self._pools[key] = Pool(units, derive(self.config.seed, "report"), self.config.draws)
         found, real = self._pools[key], "real" + arm[arm.find("@") :] * ("@" in arm)
+        plain = self.plain(judged[0], score)
+        unit = plain.unit if plain and measure != "ratio" else ""
         if measure == "score":
             pooled = found.score(arm)
+            pooled = pooled and pooled.within(math.inf if unit else 1)  # without a unit: a Dice, or an AUC
         elif measure == "ratio":
             pooled = found.ratio(arm, real)
         else:
@@ -151,8 +155,6 @@ class Measures:
             return Number(None, note="not measured")
         of_real, all_ = measure == "score" and arm.startswith("real"), [*judged, *others]
         notes = [*self._told(pooled, all_, score), *self._carried(all_, arm, name, score)]
-        plain = self.plain(judged[0], score)
-        unit = plain.unit if plain and measure != "ratio" else ""
         return self._public(pooled, judged, name, score, of_real, notes, unit)
 
     def _units(self, judged: Sequence[Judged], pool: Sequence[str], name: str, score: str, prefix: str) -> list[Unit]:
