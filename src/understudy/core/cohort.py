@@ -235,17 +235,20 @@ class Cohort:
         """
         if self.labels is None or self.scheme is None:
             raise UsageError(f"the cohort {self.path} has no label maps: import it with --labels")
-        other, (scheme, becomes) = copy.copy(self), self.scheme.only(names, str(self.path))
-        other.encoding = replace(self.encoding, scheme=scheme)
-        other.labels = Renumbered(self.labels, becomes)  # type: ignore[assignment]
-        return other
+        return self._renumbered(*self.scheme.only(names, str(self.path)))
 
     def foreground(self) -> "Cohort":
         """Return the same cases with label maps of one class: whatever is not background."""
+        if self.labels is None or self.scheme is None:
+            return self
+        becomes = np.minimum(np.arange(len(self.scheme)), 1).astype(np.uint8)
+        return self._renumbered(LabelScheme(("background", "foreground"), (0, 1)), becomes)
+
+    def _renumbered(self, scheme: LabelScheme, becomes: np.ndarray) -> "Cohort":
+        """Return the same cases, of whose label maps class k is class ``becomes[k]`` of another scheme."""
         other = copy.copy(self)
-        if self.labels is not None and self.scheme is not None:
-            other.encoding = replace(self.encoding, scheme=LabelScheme(("background", "foreground"), (0, 1)))
-            other.labels = Renumbered(self.labels, np.minimum(np.arange(len(self.scheme)), 1).astype(np.uint8))  # type: ignore[assignment]
+        other.encoding = replace(self.encoding, scheme=scheme)
+        other.labels = Renumbered(self.labels, becomes)  # type: ignore[assignment,arg-type]
         return other
 
     def verify(self) -> None:

@@ -117,7 +117,9 @@ class RealImages:
         self._weights = random.integers(1, 2**63, (2, BLOCK), dtype=np.uint64) | np.uint64(1)
         blocks = [self._blocks(planes) for planes in _cohort_planes(real)]
         self._patches = np.unique(np.concatenate([*blocks, np.empty(0, np.uint64)]))
-        self._maps = None if label_voxels is None or real.labels is None else RealMaps(real.labels, label_voxels)
+        self._maps = None
+        if label_voxels is not None and real.labels is not None and real.scheme is not None:
+            self._maps = RealMaps(real.labels, label_voxels, last=len(real.scheme) - 1)
 
     def same_patches(self, images: np.ndarray) -> int:
         """Count the planes with a real patch among images float (n, C, *S) in [-1, 1]."""
@@ -207,9 +209,8 @@ def _compare_forms(folder: Path, forms: Sequence[str], real: Cohort, rule: RealC
 def _compare_cohort(released: Cohort, images: RealImages, rule: RealCheck, form: str) -> float:
     where = f"the cohort ({form})"
     _refuse(images.same_patches_of(released), "patch", where)
-    labels = alike_maps(images.cohort, released)[1].labels
-    if labels is not None:
-        _refuse(images.same_maps(labels), "label map", where)
+    if released.labels is not None:
+        _refuse(images.same_maps(released.labels), "label map", where)
     return _refuse_near(images.nearest_of(released), rule.near, where)
 
 
@@ -234,8 +235,7 @@ def _compare_arrays(arrays: dict[str, np.ndarray], images: RealImages, rule: Rea
             _refuse(images.same_patches(encoded), "patch", where)
             highest_r = max(highest_r, _refuse_near(images.nearest_to(encoded), rule.near, where))
         elif array.dtype.kind in "iu" and array.ndim >= 3:
-            last = len(images.cohort.scheme) - 1 if images.cohort.scheme else 0
-            _refuse(images.same_maps(np.minimum(array, last)), "label map", where)
+            _refuse(images.same_maps(array), "label map", where)
     return highest_r
 
 

@@ -2,10 +2,9 @@
 generator together, and the number's interval.
 
 Arms are draws of one generator where their cohorts were asked for in the same words but for seeds, from the same inputs
-and with the same guarantee of privacy (``Arm.request``), and come from different trainings (``Arm.run``) with different
+and trainings with the same settings (``Arm.request``), and come from different trainings (``Arm.run``) with different
 seeds; in their interval the generator's seed counts as a source of chance (core/pooled.py). Two trainings with one seed
-differ in their settings: then none of these arms stand together.
-**Not known**: trainings that differ in their settings and in their seeds.
+differ in something else: then none of these arms stand together.
 **Checked** in tests/evaluation/utility/test_tested.py.
 """
 

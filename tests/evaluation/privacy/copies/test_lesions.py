@@ -267,3 +267,11 @@ def test_a_lesion_pasted_into_another_volume_is_found(fields: Callable[..., Smal
     near = similar_lesions(SmallCases(images, labels, torch.full((4,), -1)), training, torch.full((4,), -1))
     assert near.case[1:3].tolist() == [5, 5]
     assert near.first[1:3].min() > 0.9 > near.first[[0, 3]].max()
+
+
+def test_a_map_with_other_classes_is_found_by_its_foreground_alone() -> None:
+    real = np.zeros((1, 32, 32), np.uint8)
+    real[0, 4:20, 6:25], real[0, 8:14, 10:16] = 1, 2
+    renumbered = np.array([0, 2, 1], np.uint8)[real]
+    assert RealMaps(real).copied(renumbered).tolist() == [-1]
+    assert RealMaps(np.minimum(real, 1), last=1).copied(renumbered).tolist() == [0]

@@ -4,7 +4,7 @@
 attacks).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,7 @@ TABLE = (
     *("success_members", "success_non_members", "n_members", "n_non_members", "note"),
 )
 ROWS = ("synthetic_cohort", "attack", "subject", "member", "score", "success")
-FAMILIES: tuple[Callable[[str], bool], ...] = (
-    lambda name: name in ALWAYS,
-    lambda name: name in ON_WEIGHTS,
-    lambda name: name not in (*ALWAYS, *ON_WEIGHTS),
-)
+FAMILIES = (ALWAYS, ON_WEIGHTS, tuple(name for name in ATTACKS if name not in (*ALWAYS, *ON_WEIGHTS)))
 NOT_COVERED = (
     "not covered: attackers with other knowledge, shadow generators trained for the attack, copies that are mirrored, "
     "shifted or warped (see copies), label maps, and patients unlike the control group"
@@ -56,11 +52,6 @@ class AttackResult:
     members: SubjectScores | None = None
     non_members: SubjectScores | None = None
     success: SubjectScores | None = None  # of all subjects, where the attack has a success of its own
-
-    @property
-    def attack_name(self) -> str:
-        """The name of the attack, without the part."""
-        return self.name.partition(".")[0]
 
 
 def attack_all(setup: AttackSetup, names: Sequence[str], draws: int) -> list[AttackResult]:
@@ -108,7 +99,8 @@ def attack_results(prefix: str, attacked: Sequence[AttackResult], seed: int) -> 
     """
     results = [result for one in attacked for result in _results(f"{prefix}attack.{one.name}", one, seed)]
     for family in FAMILIES:
-        measured = [(one.name, one.performance) for one in attacked if one.performance and family(one.attack_name)]
+        those = [one for one in attacked if one.name.partition(".")[0] in family]
+        measured = [(one.name, one.performance) for one in those if one.performance]
         note = f"one-sided, that members score no higher; corrected for {len(measured)} attacks of its family (Holm)"
         for (name, v), p in zip(measured, holm([v.p for _, v in measured]), strict=True):
             n = v.members + v.non_members

@@ -200,11 +200,14 @@ def similar_maps(queries: Tensor, targets: Tensor, subjects: Tensor, own: Tensor
 
 
 class RealMaps:
-    """Label maps uint8 (N, *S) of real cases, those with at least ``fewest`` voxels of foreground."""
+    """Label maps uint8 (N, *S) of real cases, those with at least ``fewest`` voxels of foreground.
 
-    def __init__(self, labels: np.ndarray, fewest: int = MIN_FOREGROUND) -> None:
+    Classes beyond the ``last`` count as it, so that foreground alone is compared with where the last is 1.
+    """
+
+    def __init__(self, labels: np.ndarray, fewest: int = MIN_FOREGROUND, last: int = 255) -> None:
         """Move the centroid of each map's foreground to the first voxel, around the border."""
-        self._fewest = fewest
+        self._fewest, self._last = fewest, last
         moved = []
         for i in range(len(labels)):
             for label in _with_and_without(np.asarray(labels[i], np.uint8)):
@@ -220,7 +223,8 @@ class RealMaps:
         """Return of label maps (n, *S) which real one each is as good as equal to, int64 (n,); -1: none."""
         if not len(self._maps) or np.prod(labels.shape[1:]) != self._maps.shape[1]:
             return np.full(len(labels), -1)
-        forms = (_with_and_without(np.asarray(labels[i], np.uint8)) for i in range(len(labels)))
+        reduced = (np.minimum(labels[i], self._last) for i in range(len(labels)))
+        forms = (_with_and_without(np.asarray(one, np.uint8)) for one in reduced)
         return np.array([max(map(self._copied, both)) for both in forms], int)
 
     def _copied(self, label: np.ndarray) -> int:
