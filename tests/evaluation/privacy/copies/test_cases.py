@@ -12,6 +12,7 @@ from understudy.core.cohort import Cohort
 from understudy.evaluation.privacy.copies import cases
 from understudy.evaluation.privacy.copies.cases import (
     SmallCases,
+    exceeded_by_a_tenth,
     joined,
     local_contrast,
     nearest_two,
@@ -181,3 +182,9 @@ def test_long_axes_are_averaged_and_short_ones_interpolated() -> None:
     image[..., ::8] = 1  # stripes, whose mean is 1/8 wherever eight columns are taken together
     small = resized(image)
     assert small.shape == (1, 1, 32, 32, 32) and small.min() == small.max() == 1 / 8
+
+
+@pytest.mark.parametrize("n", [2, 3, 10, 11, 100, 4096])  # which decides on what side of two values the quantile lies
+def test_the_quantile_is_numpys_bit_for_bit(n: int) -> None:
+    values = np.random.default_rng(n).normal(size=(3, 5, n)).astype(np.float32)
+    assert np.array_equal(exceeded_by_a_tenth(values), np.quantile(values, 0.9, axis=2))

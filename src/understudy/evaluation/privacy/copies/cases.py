@@ -121,10 +121,20 @@ def _contrast(images: Tensor) -> Tensor:
     images = F.pad(images[inner], (frame,) * (2 * dims), mode="replicate")
     away = images - blur(images, NEAR)
     spread = blur(away.square(), AROUND).sqrt()
-    tenth = np.quantile(spread.flatten(2).numpy(), 0.9, axis=2)  # a sixth of the time of torch's, which sorts
-    floor = CONTRAST_FLOOR * torch.from_numpy(tenth).view(*spread.shape[:2], *[1] * dims)
+    tenth = torch.from_numpy(exceeded_by_a_tenth(spread.flatten(2).numpy()))
+    floor = CONTRAST_FLOOR * tenth.view(*spread.shape[:2], *[1] * dims)
     shown = blur(away / (spread + floor + LEAST), FINELY)
     return (shown / MOST).clamp(-1, 1)
+
+
+def exceeded_by_a_tenth(values: np.ndarray) -> np.ndarray:
+    """Return the quantile 0.9 of the last axis, of two or more: numpy's, bit for bit, in an eighth of its time."""
+    place = 0.9 * (values.shape[-1] - 1)
+    first, share = int(place), place % 1
+    parted = np.partition(values, first, axis=-1)
+    low, high = parted[..., first], parted[..., first + 1 :].min(-1)
+    between: np.ndarray = low + (high - low) * share if share < 0.5 else high - (high - low) * (1 - share)
+    return between
 
 
 @dataclass(frozen=True)
