@@ -38,6 +38,7 @@ BATCH = {"akbar2024": 2, "segal2020": 2}  # of generators; volumes one by one
 TASK_BATCH = {"akbar2024": 4, "segal2020": 2}
 FIRST = 2  # steps of the run that later stages read
 NEVER = 10**9
+NOBODY: dict[str, Callable[[Any], float]] = {"nobody": lambda _: 1.0}  # who chooses the weights of task networks
 COUNTED, GRAIN = 2, 10_000  # images of a counted update; images of which it is said at which resolution they are seen
 
 
@@ -283,9 +284,9 @@ def measure_task(stage: Any, study: str, steps: int, seconds: float) -> dict[str
 
     try:
         with counter:
-            trained = train(config, 0, lambda _: 1.0, tick)
+            trained = train(config, 0, NOBODY, tick)
     except Enough:
-        trained = train(config.model_copy(update={"updates": 1}), 0, lambda _: 1.0)
+        trained = train(config.model_copy(update={"updates": 1}), 0, NOBODY)
     images = next(fitting.image_blocks(cases, 2 * int(torch.tensor(cohort.size).prod())))
     start = time.perf_counter()
     with Counter() as predicting:

@@ -63,3 +63,10 @@ def test_settings_that_do_not_go_together_are_told_without_all_others() -> None:
         configure(settings_of("dicom"), {"overlap": "last", "modality": "CT"}, "it")
     assert str(told.value).startswith("the settings of it: label_scheme and overlap are for label maps")
     assert "Value error" not in str(told.value) and "CT" not in str(told.value)
+
+
+def test_what_was_found_is_told_once() -> None:
+    for wrong in ({"network": "cnn"}, {"repeats": 0}):
+        with pytest.raises(UsageError) as told:
+            configure(settings_of("utility"), wrong, "it")
+        assert str(told.value).count("found") == 1 and repr(*wrong.values()) in str(told.value)

@@ -178,7 +178,8 @@ def _problem(model: type[Model], item: Any, what: str) -> str:
     said = item["msg"].removeprefix("Value error, ")
     if not item["loc"]:
         return f"the settings of {what}: {said}"
-    return f"the setting {key!r} of {what}: {said}, found {item['input']!r}"
+    found = "" if ", found " in said else f", found {item['input']!r}"
+    return f"the setting {key!r} of {what}: {said}{found}"
 
 
 def _known(model: Any, parts: Sequence[str]) -> list[str]:
