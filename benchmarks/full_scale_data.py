@@ -94,7 +94,7 @@ def platscher(folder: Path) -> None:
 
 
 def segal(folder: Path) -> None:
-    """Write ChestX-ray14 with twenty pictures of 1,024 pixels, of as many patients."""
+    """Write ChestX-ray14 with twenty pictures of 1,024 pixels, of as many patients; classes are told that five have."""
     volumes, _ = head(folder)
     (folder / "images_001" / "images").mkdir(parents=True)
     lists: dict[str, list[str]] = {"train_val_list.txt": [], "test_list.txt": []}
@@ -104,7 +104,7 @@ def segal(folder: Path) -> None:
         name = f"{number + 1:08d}_000.png"
         Image.fromarray((255 * np.clip(picture, 0, 1)).astype(np.uint8)).save(folder / "images_001" / "images" / name)
         lists["test_list.txt" if number % 5 == 4 else "train_val_list.txt"].append(name)
-        rows.append([name, ("Effusion|Mass", "No Finding", "Nodule", "Effusion")[number % 4], number + 1])
+        rows.append([name, ("Effusion|Mass", "No Finding")[number % 2], number + 1])
     for list_name, names in lists.items():
         (folder / list_name).write_text("\n".join(names) + "\n")
     with (folder / "Data_Entry_2017.csv").open("w", newline="") as handle:
