@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from understudy.core.progress import progress
 from understudy.core.seed import derive, rng
 from understudy.core.statistics import by_subject
 from understudy.evaluation.cache import NOTHING_KEPT, Cache
@@ -97,14 +98,22 @@ def reference_sets(cases: SmallCases, tasks: Sequence[EncoderTask], settings: De
     few = _fewest(cases.subjects.numpy()) < MIN_CASES
     if "whole" not in settings.matchers or few or cases.images.ndim == 5:
         return [ReferenceSet(cases, None, one.known, settings.matchers, settings.cache) for one in tasks]
-    jobs = []
-    for one in tasks:
-        updates = max(1, round(settings.updates * one.share * float(one.known.float().mean())))
-        whose = cases.subjects[one.known]
-        jobs.append(
-            partial(learned, settings.cache, cases.images[one.known], whose, one.transformations, updates, one.seed)
-        )
-    pairs = zip(tasks, train_in_parallel(jobs), strict=True)
+    updates = [max(1, round(settings.updates * one.share * float(one.known.float().mean()))) for one in tasks]
+    with progress("encoders of the copy detector", sum(updates), "updates") as update:
+        jobs = [
+            partial(
+                learned,
+                settings.cache,
+                cases.images[one.known],
+                cases.subjects[one.known],
+                one.transformations,
+                number,
+                one.seed,
+                partial(update, advance=1),
+            )
+            for one, number in zip(tasks, updates, strict=True)
+        ]
+        pairs = zip(tasks, train_in_parallel(jobs), strict=True)
     return [ReferenceSet(cases, encoder, one.known, settings.matchers, settings.cache) for one, encoder in pairs]
 
 

@@ -68,11 +68,16 @@ def network(channels: int) -> nn.Sequential:
 
 
 def learn(
-    images: Tensor, subjects: Tensor, transformations: Sequence[Transformation], updates: int, seed: int
+    images: Tensor,
+    subjects: Tensor,
+    transformations: Sequence[Transformation],
+    updates: int,
+    seed: int,
+    done: Callable[[], None] = lambda: None,
 ) -> nn.Module:
     """Return an encoder of local contrast, in evaluation mode, that has learned images (N, C, 64, 64) of subjects (N,).
 
-    Each update is one batch; the seed decides weights, order and transformations.
+    Each update is one batch, after which ``done`` is called; the seed decides weights, order and transformations.
     """
     ways: dict[str, list[Transform]] = {one.family: [] for one in transformations if one.augment}
     for one in transformations:
@@ -99,6 +104,7 @@ def learn(
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
+        done()
     return encoder.eval()
 
 

@@ -36,11 +36,17 @@ def nearest(
 
 
 def learned(
-    cache: Cache, images: Tensor, subjects: Tensor, transformations: Sequence[Transformation], updates: int, seed: int
+    cache: Cache,
+    images: Tensor,
+    subjects: Tensor,
+    transformations: Sequence[Transformation],
+    updates: int,
+    seed: int,
+    done: Callable[[], None] = lambda: None,
 ) -> nn.Module:
     """Return the encoder that :func:`learn` gives: from the cache, or by learning."""
     if cache.folder is None:
-        return learn(images, subjects, transformations, updates, seed)
+        return learn(images, subjects, transformations, updates, seed, done)
     key: dict[str, Any] = {
         "what": "encoder of copies",
         "images": fingerprint(images, subjects),
@@ -49,7 +55,7 @@ def learned(
     }
     key["transformations"] = [(one.family, _name(one.augment)) for one in transformations]
     if (found := cache.load(key)) is None:
-        encoder = learn(images, subjects, transformations, updates, seed)
+        encoder = learn(images, subjects, transformations, updates, seed, done)
         cache.store(key, np.concatenate([one.double().flatten().numpy() for one in encoder.state_dict().values()]))
         return encoder
     with GLOBAL_RANDOMNESS, torch.random.fork_rng(devices=[]):
