@@ -32,7 +32,7 @@ def learned(monkeypatch: pytest.MonkeyPatch, few_maps: Callable[[int], Tensor]) 
     made: list[dict[str, Any]] = []
 
     def spy(
-        images: Tensor, subjects: Tensor, transformations: Sequence[Transformation], updates: int, seed: int
+        images: Tensor, subjects: Tensor, transformations: Sequence[Transformation], updates: int, seed: int, *_: Any
     ) -> nn.Module:
         encoder = nn.Flatten()
         families = {one.family for one in transformations}

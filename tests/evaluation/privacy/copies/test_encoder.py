@@ -38,7 +38,9 @@ def test_copies_original_lie_nearer_than_unseen(fields) -> None:  # type: ignore
 def test_same_seed_same_bits(fields) -> None:  # type: ignore[no-untyped-def]
     images = fields(40, 0).images
     state = torch.random.get_rng_state()
-    first = learn(images, torch.arange(40), LEARNED, 3, 0)
+    done: list[None] = []
+    first = learn(images, torch.arange(40), LEARNED, 3, 0, lambda: done.append(None))
+    assert len(done) == 3
     assert torch.equal(torch.random.get_rng_state(), state)
     torch.randn(7)
     assert same(first, learn(images, torch.arange(40), LEARNED, 3, 0))
