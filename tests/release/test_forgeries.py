@@ -82,6 +82,26 @@ def test_evidence_without_the_seal_of_the_real_cohorts_key_is_refused(bench: Any
     refused(bench, bench.synthetic, evidence, says)
 
 
+def test_seals_that_anybody_can_make_are_of_no_worth_but_for_a_phantom(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evidence = bench.evidence(privacy=[Result("privacy.copies.flagged_p", 0.0)])
+    monkeypatch.setenv("UNDERSTUDY_KEY_FILE", str(bench.root / "none"))
+    edit(bench.real / "cohort.json", lambda d: d.update(id=content_id(Cohort.open(bench.real), None)))
+    real = Cohort.open(bench.real).id
+    edit(bench.synthetic / "cohort.json", lambda d: d["trained_on"][0].update(cohort=real))
+    edit(bench.synthetic / "cohort.json", lambda d: d.update(id=content_id(Cohort.open(bench.synthetic), None)))
+    inputs = {"real": real, "synthetic": Cohort.open(bench.synthetic).id}
+    seal_folder(bench.synthetic, PUBLIC_KEY, COHORT)
+    for folder in evidence:
+        edit(folder / "results.json", lambda d: d["provenance"]["inputs"].update(inputs))
+        edit(folder / "results.json", lambda d: [r.update(value=0.9) for r in d["results"] if r["name"].endswith("_p")])
+        (folder / SEAL).unlink()
+        seal_folder(folder, PUBLIC_KEY)
+    says = r"1 of \d+ limits do not hold: \(1\) seals: .*; found 4 of 4 sealed, with the key that everybody knows"
+    refused(bench, bench.synthetic, evidence, says)
+
+
 def test_without_a_key_at_hand_a_sentence_says_so(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     evidence, text = bench.evidence(), read_policy().content.decode()
     (bench.root / "mild.yaml").write_text(text.replace("seals:\n  required: true", "seals:\n  required: false"))

@@ -35,6 +35,15 @@ def test_the_shipped_policies_are_ordered_and_say_their_errors() -> None:
     assert read_policy(Path("open")).digest == shipped()["open"].digest != shipped()["default"].digest
 
 
+def test_no_file_passes_for_a_shipped_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mild = read_policy(Path("internal")).content
+    for name in ("default", "open"):
+        (tmp_path / name).write_bytes(mild)
+    monkeypatch.chdir(tmp_path)
+    assert read_policy().content != mild != read_policy(Path("open")).content
+    assert read_policy(tmp_path / "open").content == mild
+
+
 def test_a_changed_copy_has_another_hash(tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_bytes(read_policy().content)
     assert read_policy(tmp_path / "p.yaml").digest == read_policy().digest

@@ -27,13 +27,17 @@ BEFORE = "before-screening"  # a folder of evidence
 
 
 class SealCount(BaseModel):
-    """How many of what should be sealed was sealed with the key of the real cohort, and whether that was at hand."""
+    """How many of what should be sealed was sealed with the key of the real cohort, and whether that was at hand.
+
+    ``public``: that key is the one that everybody knows, and the cohort does not say that it is of no people.
+    """
 
     model_config = STRICT
 
     sealed: int
     of: int
     key: bool
+    public: bool = False
 
 
 class KnownFacts(BaseModel):

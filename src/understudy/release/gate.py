@@ -42,11 +42,12 @@ class KnownResults(Protocol):
 
 
 class Sealed(Protocol):
-    """How many seals there are of how many that should be, and whether the key of the real cohort was at hand."""
+    """How many seals there are of how many that should be; whether the real cohort's key was at hand, and is public."""
 
     sealed: int
     of: int
     key: bool
+    public: bool
 
 
 def all_checks(
@@ -56,7 +57,7 @@ def all_checks(
     return [
         *check_limits(policy, known),
         check_labels(policy, label_source),
-        check_seals(policy, seals.sealed, seals.of, seals.key),
+        check_seals(policy, seals),
         check_real(policy, compared),
         *(check_weights(policy, known) if weights else []),
     ]
@@ -90,14 +91,16 @@ def check_real(policy: Policy, compared: bool) -> Check:
     return Check("real check", asked, found, compared or not rule.required, "the real cohort", rule.why)
 
 
-def check_seals(policy: Policy, sealed: int, of: int, key: bool) -> Check:
+def check_seals(policy: Policy, seals: Sealed) -> Check:
     """Hold the seals of a cohort and its evidence against a policy; a seal that does not fit is refused before."""
     rule = policy.seals
     asked = "cohort and evidence are sealed with the key of the real cohort" + (
         "" if rule.required else " (not required)"
     )
-    found = f"{sealed} of {of} sealed" if key else "not checked: no key of the real cohort is at hand"
-    return Check("seals", asked, found, (key and sealed == of) or not rule.required, "cohort", rule.why)
+    found = f"{seals.sealed} of {seals.of} sealed" if seals.key else "not checked: no key of the real cohort is at hand"
+    found += ", with the key that everybody knows: anybody can have made these seals" * seals.public
+    holds = seals.key and seals.sealed == seals.of and not seals.public
+    return Check("seals", asked, found, holds or not rule.required, "cohort", rule.why)
 
 
 def refuse(cohort: Cohort, checks: Sequence[Check], override: str | None) -> None:

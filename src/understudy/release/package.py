@@ -27,7 +27,8 @@ from understudy.core.cohort import Cohort, file_hash
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import Provenance, ProvenanceRecord
 from understudy.core.stage import finished, output_folder
-from understudy.data.pseudonym import ENVIRONMENT
+from understudy.data.check import NOBODY
+from understudy.data.pseudonym import ENVIRONMENT, PUBLIC_KEY
 from understudy.data.seal import content_id, key_at_hand, key_of, seal
 from understudy.release.bundle import BEFORE, MANIFEST, SCHEMA, GateFile, KnownFacts, Manifest, SealCount, encoded
 from understudy.release.card import ReleaseCard, card_of, markdown
@@ -97,7 +98,9 @@ def release_cohort(
         refuse_other_numbers(known.released, source, original)
     theirs = key if original is None else key_of(original, key)
     sealed, of = count_seals(cohorts, known, theirs, key)
-    seals = SealCount(sealed=sealed, of=of, key=theirs is not None)
+    nobody = original is not None and original.provenance.get("command") == NOBODY
+    public = theirs == PUBLIC_KEY and not nobody
+    seals = SealCount(sealed=sealed, of=of, key=theirs is not None, public=public)
     checks = all_checks(limits.policy, known, source.label_source, seals, original is not None, weights is not None)
     refuse(source, checks, override)
     with output_folder(out) as folder:

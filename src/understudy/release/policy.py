@@ -163,12 +163,12 @@ def shipped() -> dict[str, PolicyFile]:
 def read_policy(file: Path | None = None) -> PolicyFile:
     """Read a policy: a file, or a shipped one by its name; the default where none is named.
 
+    A name of a shipped one means that, also where a file in the current folder is called so.
+
     Raises UsageError where there is no such file, it is not YAML, or a limit is wrong: which, and what was found.
     """
     name = "default" if file is None else str(file)
-    source: Traversable = Path(name)
-    if name in NAMES and not source.is_file():
-        source = _shipped_file(name)
+    source: Traversable = _shipped_file(name) if name in NAMES else Path(name)
     if not source.is_file():
         raise UsageError(
             f"a policy was expected at {file}, and there is no file: name one, or {', '.join(NAMES)} of those shipped"
