@@ -12,7 +12,7 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
 from understudy.evaluation.guard import leak_note, open_pair, short_names, slug
 
-ALL: dict[str, Any] = {"splits": ("train", "test"), "labels": True}
+ALL: dict[str, Any] = {"splits": {"train": 1, "test": 2}, "labels": True}
 
 
 def test_cohorts_that_fit_are_opened(real: Path, synthetic: Path) -> None:
@@ -79,13 +79,13 @@ def test_label_schemes_do_not_matter_where_labels_are_not_read(
     toy: Callable[..., Path], tmp_path: Path, real: Path
 ) -> None:
     bare = toy(tmp_path / "bare", "synthetic", 3, 1, scheme=None, label_source=None)
-    open_pair(real, [bare], splits=("train",), labels=False)
+    open_pair(real, [bare], splits={"train": 1}, labels=False)
     with pytest.raises(UnderstudyError, match="needs label maps, and the cohort bare has none"):
         open_pair(real, [bare], **ALL)
     maps = toy(tmp_path / "maps", "synthetic", 3, 1, channels=[])
     with pytest.raises(UnderstudyError, match="needs images, and the cohort maps has none"):
-        open_pair(real, [maps], splits=("train",), labels=False)
-    open_pair(real, [maps], splits=("train",), labels=True, images=False)
+        open_pair(real, [maps], splits={"train": 1}, labels=False)
+    open_pair(real, [maps], splits={"train": 1}, labels=True, images=False)
 
 
 def test_only_some_classes_count(toy: Callable[..., Path], tmp_path: Path, real: Path) -> None:

@@ -6,7 +6,7 @@ or control subject among those the generator saw. Messages name the cohort, neve
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,15 @@ def open_pair(
     real: Path,
     synthetic: Sequence[Path],
     *,
-    splits: Sequence[str],
+    splits: Mapping[str, int],
     labels: bool,
     images: bool = True,
-    minimum: int = 2,
     classes: Sequence[str] = (),
 ) -> tuple[Cohort, list[Cohort]]:
     """Open a real cohort and the synthetic cohorts that stand for it.
 
-    The evaluation reads these splits of the real cohort, of at least `minimum` subjects each. Of the label maps
-    `classes` alone count, the others are background; empty: all. Raises UsageError where kinds are mixed up, or sizes,
+    The evaluation reads these splits of the real cohort, of at least so many subjects. Of the label maps `classes`
+    alone count, the others are background; empty: all. Raises UsageError where kinds are mixed up, or sizes,
     channels or label schemes differ; UnderstudyError for too few subjects, images or label maps missing where they are
     needed, or a leak.
     """
@@ -40,7 +39,7 @@ def open_pair(
     _refuse_kinds(original, others)
     for cohort in (original, *others):
         refuse_missing(cohort, images, labels)
-    _refuse_few(original, splits, minimum)
+    _refuse_few(original, splits)
     if classes:
         original, others = original.with_classes(classes), [other.with_classes(classes) for other in others]
     for other in others:
@@ -96,8 +95,8 @@ def refuse_missing(cohort: Cohort, images: bool, labels: bool) -> None:
         )
 
 
-def _refuse_few(real: Cohort, splits: Sequence[str], minimum: int) -> None:
-    for split in splits:
+def _refuse_few(real: Cohort, splits: Mapping[str, int]) -> None:
+    for split, minimum in splits.items():
         found = len(real.subjects(split))
         if found < minimum:
             raise UnderstudyError(

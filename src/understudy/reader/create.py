@@ -84,7 +84,7 @@ def create(
     if plan.pairs and len(synthetic) > 1:
         raise UsageError(f"pairs compare one synthetic cohort with real cases, found {len(synthetic)}: name one")
     plan = plan.model_copy(update={"questions": plan.asked})  # the usual ones are written down too
-    original, others = open_pair(real, synthetic, splits=(), labels=plan.shows_labels)
+    original, others = open_pair(real, synthetic, splits={}, labels=plan.shows_labels)
     cohorts, names = [original, *others], ["", *short_names(others)]
     half = plan.training // 2
     chosen = choose(cohorts, n, half, splits, seed)

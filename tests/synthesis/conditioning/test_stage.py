@@ -163,7 +163,7 @@ def test_both_the_generators_and_the_classifiers_subjects_are_told(
     entries = {tuple(entry["splits"]): set(entry["subjects"]) for entry in cohort.trained_on}
     assert entries[("train",)] == set(real.subjects("train"))
     assert entries[("validation",)] == set(real.subjects("validation"))  # who chose the classifier
-    open_pair(real.path, [cohort.path], splits=("test",), labels=True)
+    open_pair(real.path, [cohort.path], splits={"test": 2}, labels=True)
     patient = real.subjects("test")[0]  # a classifier that was trained on another cut of the same subjects
     file = folder / "classifier" / "classifier.json"
     text = file.read_text()
@@ -171,7 +171,7 @@ def test_both_the_generators_and_the_classifiers_subjects_are_told(
     leaky = go(folder, tmp_path / "leaky", 4)
     file.write_text(text)
     with pytest.raises(UnderstudyError, match="leaky was made from 1 test subject"):
-        open_pair(real.path, [leaky.path], splits=("test",), labels=True)
+        open_pair(real.path, [leaky.path], splits={"test": 2}, labels=True)
 
 
 def test_what_cannot_be_searched(

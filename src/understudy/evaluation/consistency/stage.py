@@ -45,8 +45,8 @@ def evaluate_consistency(
     config = config or ConsistencyConfig()
     if config.reference == "control":
         _refuse_without_control(Cohort.open(real))
-    splits = ("train", "validation", config.reference)
-    cohort, others = open_pair(real, synthetic, splits=splits, labels=True, minimum=MINIMUM, classes=config.classes)
+    splits = dict.fromkeys(("train", "validation", config.reference), MINIMUM)
+    cohort, others = open_pair(real, synthetic, splits=splits, labels=True, classes=config.classes)
     inputs = {"real": cohort.id, "synthetic": ",".join(other.id for other in others)}
     provenance = Provenance("evaluate consistency", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "results.json", provenance):

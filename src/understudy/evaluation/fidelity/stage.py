@@ -95,7 +95,7 @@ def evaluate_fidelity(
         UnderstudyError: a leak, too few subjects, or neither images nor label maps on both sets.
     """
     config, paths = config or FidelityConfig(), [Path(path) for path in synthetic]
-    cohort, others = open_pair(Path(real), paths, splits=("train",), labels=False, images=False)
+    cohort, others = open_pair(Path(real), paths, splits={"train": 2}, labels=False, images=False)
     lacking = {what: [_lacking(cohort, other, what) for other in others] for what in ("images", "labels")}
     if all(map(all, zip(*lacking.values(), strict=True))):
         raise UnderstudyError(f"nothing can be compared: {lacking['images'][0]}, and {lacking['labels'][0]}")

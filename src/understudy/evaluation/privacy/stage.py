@@ -68,7 +68,7 @@ def evaluate_privacy(
         UnderstudyError: a control or test subject is among those a synthetic cohort was trained on.
     """
     config = config or PrivacyConfig()
-    cohort, others = open_pair(real, synthetic, splits=("train",), labels=False, images=False, minimum=1)
+    cohort, others = open_pair(real, synthetic, splits={"train": 1}, labels=False, images=False)
     asked = _known_queries(score_queries or {}, others, config)
     pictured = all(c.images is not None for c in (cohort, *others))
     provenance = Provenance(

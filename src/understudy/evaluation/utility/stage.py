@@ -38,7 +38,7 @@ from understudy.evaluation.utility.report import UtilityFindings
 from understudy.evaluation.utility.segmentation import Segmentation
 from understudy.evaluation.utility.task import Outcome, Task
 
-SPLITS = ("train", "validation", "test")
+SPLITS = {"train": 1, "validation": 1, "test": 2}  # with at least so many subjects
 TASKS: dict[str, type[Task]] = {"segmentation": Segmentation, "classification": Classification}
 
 
