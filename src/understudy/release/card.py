@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel
 
 from understudy.core.cohort import Cohort
+from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.documents import STRICT
 from understudy.release.disclosure import Comparison
 from understudy.release.evidence import EvidenceSet
@@ -62,6 +63,7 @@ class ReleaseCard(BaseModel):
     labels: list[str]
     label_source: str | None
     classes: list[str]
+    classes_left_out: int  # cases whose combination of classes too few subjects share
     generator: str
     weights: str
     made_by: str
@@ -99,6 +101,7 @@ def card_of(
         for entry in released.trained_on
     ]
     failed = sum(not check.holds for check in checks)
+    blanked = released.sampling.get("classes_left_out", 0)
     told = {
         "Compliance": [
             f"{len(checks) - failed} of {len(checks)} limits of the policy {policy.policy.name} hold; it is "
@@ -121,6 +124,7 @@ def card_of(
         labels=list(released.scheme.names) if released.scheme else [],
         label_source=released.label_source,
         classes=list(released.classes),
+        classes_left_out=blanked if isinstance(blanked, int) else 0,
         generator=generator,
         weights=_weights(known),
         made_by=made_by,
@@ -201,6 +205,11 @@ def _what(card: ReleaseCard) -> list[str]:
         f"- The generator's weights: {card.weights}.",
         f"- Cohort `{card.cohort}`, a hash of its content.",
     ]
+    if card.classes_left_out:
+        told.append(
+            f"- Classes are left out of {card.classes_left_out:,} cases, whose combination fewer than {MIN_SUBJECTS} "
+            "subjects share."
+        )
     if card.away_from is not None:
         told.append(
             "- Drawn away from training images: the evidence is about what that guidance left; a generator that has "
