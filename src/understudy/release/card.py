@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from understudy.core.cohort import Cohort
 from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.documents import STRICT
+from understudy.core.labels import CONTROL
 from understudy.release.disclosure import Comparison
 from understudy.release.evidence import EvidenceSet
 from understudy.release.gate import Check
@@ -183,16 +184,16 @@ def markdown(card: ReleaseCard) -> str:
     if card.override is not None:
         lines += [
             f"> **Released over its policy.** {len(failed)} of {len(card.checks)} limits do not hold "
-            f"({', '.join(failed)}). Reason given: {_line(card.override)}",
+            f"({', '.join(failed)}). Reason given: {card.override}",
             "",
         ]
     lines += ["## What it is", "", *_what(card), "", "## Whose data stands behind it", "", *_whose(card), ""]
     lines += ["## Scorecard for synthetic medical data", "", *markdown_of(card.headings)]
     lines += ["## Limits and what was found", "", *_table(card), ""]
-    lines += ["## What each limit guards", "", *(f"- **{c.what}**: {_line(c.why)}" for c in card.checks), ""]
+    lines += ["## What each limit guards", "", *(f"- **{c.what}**: {c.why}" for c in card.checks), ""]
     lines += ["## Not covered", "", *(f"- {sentence}" for sentence in card.not_covered), ""]
     lines += [f"Made by understudy {card.understudy}. Evidence is in `evidence/`, and as a page in `report/`."]
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(one_line, lines)) + "\n"
 
 
 def _what(card: ReleaseCard) -> list[str]:
@@ -251,9 +252,10 @@ def _table(card: ReleaseCard) -> list[str]:
     ]
     for c in card.checks:
         cells = [c.what, c.limit, c.found, "yes" if c.holds else "**no**", c.evidence or "none"]
-        lines.append("| " + " | ".join(_line(cell).replace("|", "\\|") for cell in cells) + " |")
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return lines
 
 
-def _line(text: str) -> str:
-    return " ".join(text.split())
+def one_line(text: str) -> str:
+    """Return a text as one line of Markdown: no control characters, HTML as text, no link or picture by a name."""
+    return " ".join(CONTROL.sub(" ", text).split()).replace("<", "&lt;").replace("](", "]\\(")

@@ -185,6 +185,12 @@ def test_what_is_not_known_among_numbers_is_missing() -> None:
     assert columns(["None", "yes"])[0] == ("k=None", "k=yes")
 
 
+def test_texts_with_line_breaks_become_no_names() -> None:
+    with pytest.raises(UnderstudyError, match="'k' holds a line break") as caught:
+        columns(["two\nlines", "one"])
+    assert "two" not in str(caught.value)
+
+
 def test_categories_that_look_alike_are_told() -> None:
     assert alike(("k=M", "k=m", "k=F", "n", "o=M")) == {ALIKE: 2}
     assert alike(("k=M", "k=F", "n")) == {}

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.labels import CONTROL
 from understudy.core.manifest import COLUMNS
 from understudy.data.identity import file_name, is_known, look, plain
 
@@ -264,6 +265,11 @@ def _add(out: list[dict[str, str]], name: str, values: list[str]) -> None:
     if name in COLUMNS or name in out[0]:
         raise UsageError(
             f"the class column {name!r} would stand twice in the cohort's table: rename it, or name it once"
+        )
+    if CONTROL.search(name):
+        raise UnderstudyError(
+            f"the class column {name.partition('=')[0]!r} holds a line break or another control character in its name "
+            "or in a text, which would become the name of a class: take it out of the table"
         )
     for row, value in zip(out, values, strict=True):
         row[name] = value
