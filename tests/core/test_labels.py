@@ -99,3 +99,10 @@ def test_only_some_classes_in_the_order_asked() -> None:
     for wrong in ("c0", "c9"):
         with pytest.raises(UsageError, match=f"no class '{wrong}' in x: there are c1, c2, c3, c4"):
             scheme(5).only(["c1", wrong], "x")
+
+
+@pytest.mark.parametrize("name", ["tumour\n# x", "a\x00", "a\u2028b", "a\u202eb", "a\x85b"])
+def test_names_are_one_line(name: str) -> None:
+    with pytest.raises(UsageError, match="names of a label scheme are one line of text"):
+        LabelScheme(("background", name), (0, 1))
+    assert LabelScheme(("background", "Ödem (\u03b2)"), (0, 1)).names[1] == "Ödem (\u03b2)"

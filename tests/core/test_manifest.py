@@ -219,3 +219,11 @@ def test_the_command_line_says_it(whole: dict[str, bytes], tmp_path: Path, capsy
         assert refused({**whole, "cohort.json": content}, tmp_path / "c", "")
         assert main(["check", str(tmp_path / "c")]) == 1
         assert capsys.readouterr().err.startswith("error: ")
+
+
+@pytest.mark.parametrize("name", ["ill\n# Approved", "ill\u202e"])
+def test_names_of_classes_are_one_line(whole: dict[str, bytes], tmp_path: Path, name: str) -> None:
+    told = json.loads(whole["cohort.json"])
+    told["classes"] = [name]
+    sentence = refused({**whole, "cohort.json": json.dumps(told).encode()}, tmp_path / "c", "cohort.json")
+    assert sentence is not None and "one line of text, without control characters" in sentence

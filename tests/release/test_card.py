@@ -7,6 +7,7 @@ import pytest
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
+from understudy.core.provenance import Provenance
 from understudy.release.card import NO_GUARANTEE, guarantee
 from understudy.release.package import release_cohort
 from understudy.release.verify import verify_bundle
@@ -40,6 +41,20 @@ def test_the_card_reassures_nobody(bench: Any, card: str) -> None:
     )
     for text in (card, (out / "card.md").read_text()):
         assert not [word for word in ("anonym", "proven", "proof", "guarantees", "safe") if word in text.lower()]
+
+
+def test_names_make_no_lines_and_no_html_of_their_own(bench: Any) -> None:
+    cohort = bench.cohort(
+        "named",
+        modality="MR\n# Approved\u2028by the <img src=x> ![board](https://example.org/x)",
+        provenance=Provenance("sample", {"generator": "d\n- **Compared with all**"}, 3),
+    )
+    out = release_cohort(cohort, bench.evidence(cohort), bench.root / "named-out", real=bench.real)
+    for name in ("card.md", "README.md"):
+        text = (out / name).read_text()
+        assert "MR # Approved by the &lt;img src=x> ![board]\\(https" in text and "<img" not in text
+        assert not [line for line in text.splitlines() if line.startswith(("# Approved", "- **Compared"))]
+    assert verify_bundle(out)
 
 
 def verify_fails_for(bundle: Path, limit: str) -> bool:

@@ -8,8 +8,10 @@ import pytest
 import yaml
 
 from understudy.core.cohort import Cohort
+from understudy.core.encoding import Channel
 from understudy.core.errors import UnderstudyError
 from understudy.core.provenance import Provenance
+from understudy.core.writer import CohortWriter
 from understudy.evaluation.guard import leak_note, short_names
 from understudy.release.deidentify import write_deidentified
 from understudy.release.package import release_cohort
@@ -68,6 +70,48 @@ def test_a_spacing_that_few_subjects_share_is_left_out(bench: Any, tmp_path: Pat
     write_deidentified(more, tmp_path / "shared", Provenance("release"))
     assert Cohort.open(tmp_path / "shared").column("spacing").tolist() == ["1.1 1.2"] * 7 + [""] * 5
     assert "23697" not in (tmp_path / "shared" / "cases.csv").read_text()
+
+
+def with_classes(bench: Any, name: str, kind: str, entries: list[tuple[str, str]]) -> Path:
+    """Write a case a subject with an age and a ward."""
+    out: Path = bench.root / name
+    settings: dict[str, Any] = {"kind": kind, "modality": "MR", "size": (4, 4), "channels": [Channel("a", 0, 255)]}
+    settings |= {"dtype": "uint8", "scheme": None, "label_source": None, "provenance": Provenance("edit")}
+    with CohortWriter(out, classes=["age", "ward"], key=bench.key, **settings) as writer:
+        for i, (age, ward) in enumerate(entries):
+            row = {"case_id": f"c{i}", "subject_id": f"c{i}", "age": age, "ward": ward}
+            writer.append(np.full((1, 4, 4), i, np.uint8), None, row)
+    return out
+
+
+def test_classes_of_patients_that_few_share_are_left_out(bench: Any) -> None:
+    ages = [("40", "1")] * 5 + [(f"{40 + i}.1370", "0") for i in range(3)] + [("", "")]
+    for kind, left in (("semi-synthetic", 3), ("synthetic", 0)):
+        source, out = with_classes(bench, f"{kind}-aged", kind, ages), bench.root / f"{kind}-out"
+        write_deidentified(Cohort.open(source), out, Provenance("release"))
+        made = Cohort.open(out)
+        assert made.sampling.get("classes_left_out", 0) == left
+        assert made.column("age").tolist() == ["40"] * 5 + ([""] * 3 if left else ["40.137", "41.137", "42.137"]) + [""]
+        assert ("137" in (out / "cases.csv").read_text()) == (not left)
+
+
+def test_classes_that_are_no_numbers_are_refused(bench: Any) -> None:
+    source = Cohort.open(with_classes(bench, "text", "synthetic", [("40", "ZZPATIENT123"), ("40", "1")]))
+    with pytest.raises(UnderstudyError, match=r"cases.csv should say 1 number.s. under 'ward'"):
+        write_deidentified(source, bench.root / "no", Provenance("release"))
+    assert not (bench.root / "no").exists()
+
+
+def test_the_card_counts_cases_without_classes(bench: Any) -> None:
+    changes = {"kind": "semi-synthetic", "label_source": "edited patient", "key": bench.key}
+    semi = bench.cohort("few-classes", owners=[bench.names[i % 4] for i in range(12)], **changes)
+    policy = yaml.safe_load(read_policy().content)
+    policy["label_sources"]["allowed"] = ["sampled", "edited patient"]
+    (bench.root / "p.yaml").write_text(yaml.safe_dump(policy))
+    out = release_cohort(semi, bench.evidence(semi), bench.root / "o", real=bench.real, policy=bench.root / "p.yaml")
+    assert (
+        "- Classes are left out of 12 cases, whose combination fewer than 5 subjects" in (out / "card.md").read_text()
+    )
 
 
 def test_a_semi_synthetic_cohort_gets_new_subjects(bench: Any) -> None:

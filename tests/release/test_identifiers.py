@@ -76,6 +76,43 @@ def test_packed_things_are_opened(bench: Any, forbidden: ForbiddenIdentifiers, t
         refuse_names(folder, forbidden)
 
 
+def test_who_and_where_releases_it(bench: Any, real: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "link").symlink_to(real.path)
+    monkeypatch.setattr(Path, "home", lambda: Path("/home/anne.example"))
+    monkeypatch.setattr("getpass.getuser", lambda: "aexample")
+    monkeypatch.setattr("platform.node", lambda: "ward-seven.hospital.example")
+    found = forbidden_identifiers(Cohort.open(tmp_path / "link"))
+    for text, kind in (
+        ("read /home/anne.example/run", "the home folder of who releases it"),
+        ("by aexample", "the name of the user who releases it"),
+        ("on ward-seven", "the name of the machine that releases it"),
+        (str(real.path.resolve()), "the path of the real cohort"),
+        (str(tmp_path / "link"), "the path of the real cohort"),
+    ):
+        assert found.search(text.encode()) == kind
+    monkeypatch.setattr("getpass.getuser", lambda: "runner")
+    monkeypatch.setattr("platform.node", lambda: "localhost")
+    common = forbidden_identifiers(real)
+    assert common.search(b"runner localhost") is None and common.short == 0
+
+
+@pytest.mark.parametrize(("text", "absolute"), [
+    ("made by /home/x/run", True), ('{"generator": "/home/x"}', True), ("# /mnt/pacs/study", True),
+    ("file:///etc/x", True), (r"C:\Users\x", True), (r'"D:\\pacs\\mr"', True),
+    ("and/or, a/home/x, https://x.org/home/y, ./data/x, BUNDLE/cohort/images.npy", False),
+    (r'{"note": "one:\nA:\ntwo", "p": "<0.05 /case"}', False), ("https://spdx.org/licenses/MIT", False),
+])  # fmt: skip
+def test_absolute_paths_in_texts(forbidden: ForbiddenIdentifiers, tmp_path: Path, text: str, absolute: bool) -> None:
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / "a.json").write_text(text)
+    if absolute:
+        with pytest.raises(UnderstudyError, match="an absolute path stands in a.json") as refusal:
+            refuse_names(tmp_path / "f", forbidden)
+        assert text not in str(refusal.value)
+    else:
+        assert refuse_names(tmp_path / "f", forbidden) == 1
+
+
 def test_short_names_are_counted_and_not_looked_for(bench: Any) -> None:
     few = forbidden_identifiers(Cohort.open(bench.write("few", ["p1", "p2", "patient-3"])))
     assert few.short == 4 and few.search(b"p1 p2") is None  # as cases and as subjects

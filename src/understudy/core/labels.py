@@ -24,6 +24,7 @@ LOSSY = (
     " if they are classes; that many are rather what JPEG or smooth resampling left at edges, and then the label map "
     "from before is needed"
 )
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")  # line breaks, direction marks, too
 INTEGER = re.compile(r"-?[0-9]{1,10}")
 PALETTE = ("#000000", "#e4572e", "#4c9f70", "#f3c13a", "#4d7ea8", "#9b5de5", "#00bbf9", "#ff8fab", "#8d6e63", "#c0ca33")
 
@@ -48,6 +49,12 @@ class LabelScheme:
         for what, items in (("name", self.names), ("value", self.source_values)):
             if len(set(items)) != len(items):
                 raise UsageError(f"each {what} of a label scheme may stand once, found {items}")
+        for name in self.names:
+            if CONTROL.search(name):
+                raise UsageError(
+                    f"names of a label scheme are one line of text, and {name[:80]!r} holds a line break or another "
+                    "control character: correct it"
+                )
 
     def __len__(self) -> int:
         """Return K, the number of classes with the background."""

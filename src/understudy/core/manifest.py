@@ -20,6 +20,7 @@ from typing_extensions import NotRequired, TypedDict  # noqa: UP035 (pydantic ta
 from understudy.core.documents import STRICT, read_document
 from understudy.core.encoding import EncodingRecord
 from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.labels import CONTROL
 from understudy.core.provenance import ProvenanceRecord
 from understudy.core.regular_file import read_regular
 
@@ -82,6 +83,8 @@ class CohortManifest(BaseModel):
             raise ValueError("label_scheme, label_source and hashes.labels go together: all or none")
         if len(set(self.classes)) < len(self.classes) or set(self.classes) & set(COLUMNS):
             raise ValueError(f"each class has one name, other than those of {', '.join(COLUMNS)}")
+        if any(map(CONTROL.search, self.classes)):
+            raise ValueError("names of classes are one line of text, without control characters")
         return self
 
 

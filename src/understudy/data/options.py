@@ -46,7 +46,7 @@ class ImportOptions(BaseModel):
     dims: Literal[2, 3] | None = Field(
         None, description="2 cuts volumes into slices, 3 keeps them; default: as the source has them"
     )
-    split: str = Field(SPLIT_DEFAULT, description="fractions of subjects; may name only some")
+    split: str = Field(SPLIT_DEFAULT, description="fractions of subjects, each above 0; may name only some")
     fold: str | None = Field(
         None,
         description="the test split is fold K of N, by subject; all others share the other splits",

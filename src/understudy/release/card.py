@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from pydantic import BaseModel
 
 from understudy.core.cohort import Cohort
+from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.documents import STRICT
+from understudy.core.labels import CONTROL
 from understudy.release.disclosure import Comparison
 from understudy.release.evidence import EvidenceSet
 from understudy.release.gate import Check
@@ -62,6 +64,7 @@ class ReleaseCard(BaseModel):
     labels: list[str]
     label_source: str | None
     classes: list[str]
+    classes_left_out: int  # cases whose combination of classes too few subjects share
     generator: str
     weights: str
     made_by: str
@@ -99,6 +102,7 @@ def card_of(
         for entry in released.trained_on
     ]
     failed = sum(not check.holds for check in checks)
+    blanked = released.sampling.get("classes_left_out", 0)
     told = {
         "Compliance": [
             f"{len(checks) - failed} of {len(checks)} limits of the policy {policy.policy.name} hold; it is "
@@ -121,6 +125,7 @@ def card_of(
         labels=list(released.scheme.names) if released.scheme else [],
         label_source=released.label_source,
         classes=list(released.classes),
+        classes_left_out=blanked if isinstance(blanked, int) else 0,
         generator=generator,
         weights=_weights(known),
         made_by=made_by,
@@ -179,16 +184,16 @@ def markdown(card: ReleaseCard) -> str:
     if card.override is not None:
         lines += [
             f"> **Released over its policy.** {len(failed)} of {len(card.checks)} limits do not hold "
-            f"({', '.join(failed)}). Reason given: {_line(card.override)}",
+            f"({', '.join(failed)}). Reason given: {card.override}",
             "",
         ]
     lines += ["## What it is", "", *_what(card), "", "## Whose data stands behind it", "", *_whose(card), ""]
     lines += ["## Scorecard for synthetic medical data", "", *markdown_of(card.headings)]
     lines += ["## Limits and what was found", "", *_table(card), ""]
-    lines += ["## What each limit guards", "", *(f"- **{c.what}**: {_line(c.why)}" for c in card.checks), ""]
+    lines += ["## What each limit guards", "", *(f"- **{c.what}**: {c.why}" for c in card.checks), ""]
     lines += ["## Not covered", "", *(f"- {sentence}" for sentence in card.not_covered), ""]
     lines += [f"Made by understudy {card.understudy}. Evidence is in `evidence/`, and as a page in `report/`."]
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(one_line, lines)) + "\n"
 
 
 def _what(card: ReleaseCard) -> list[str]:
@@ -201,6 +206,11 @@ def _what(card: ReleaseCard) -> list[str]:
         f"- The generator's weights: {card.weights}.",
         f"- Cohort `{card.cohort}`, a hash of its content.",
     ]
+    if card.classes_left_out:
+        told.append(
+            f"- Classes are left out of {card.classes_left_out:,} cases, whose combination fewer than {MIN_SUBJECTS} "
+            "subjects share."
+        )
     if card.away_from is not None:
         told.append(
             "- Drawn away from training images: the evidence is about what that guidance left; a generator that has "
@@ -242,9 +252,10 @@ def _table(card: ReleaseCard) -> list[str]:
     ]
     for c in card.checks:
         cells = [c.what, c.limit, c.found, "yes" if c.holds else "**no**", c.evidence or "none"]
-        lines.append("| " + " | ".join(_line(cell).replace("|", "\\|") for cell in cells) + " |")
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return lines
 
 
-def _line(text: str) -> str:
-    return " ".join(text.split())
+def one_line(text: str) -> str:
+    """Return a text as one line of Markdown: no control characters, HTML as text, no link or picture by a name."""
+    return " ".join(CONTROL.sub(" ", text).split()).replace("<", "&lt;").replace("](", "]\\(")

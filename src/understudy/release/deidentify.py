@@ -2,7 +2,9 @@
 
 Cases and, in a semi-synthetic cohort, subjects get new names in the order of the rows. Left out are the split, the
 place and the size of a source image, and all columns beside the classes; a spacing is rounded to two digits, and left
-out where fewer than five subjects share what it then is, since a scan's own spacing can single a patient out;
+out where fewer than five subjects share what it then is, since a scan's own spacing can single a patient out; so can
+classes, which are written as numbers of six digits, and in a semi-synthetic cohort, whose classes are of patients, left
+blank where fewer than five subjects share the combination;
 ``trained_on`` keeps cohort and splits with the number of subjects (at least five) in the place of their pseudonyms; a
 screening keeps its counts, a guarantee of differential privacy what it says, guidance away from training images how
 near they might come. The id is a hash of this content alone.
@@ -16,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from understudy.core.classes import class_row
 from understudy.core.cohort import Cohort
 from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.provenance import Provenance
@@ -29,22 +32,23 @@ GUARANTEE = ("epsilon", "delta", "epsilon_at_delta_1e-5", "unit", "public_start"
 def write_deidentified(source: Cohort, out: Path, provenance: Provenance) -> None:
     """Write the de-identified copy of a cohort to a new folder; ``provenance`` is that of the release."""
     subjects: dict[str, str] = {}
-    spacing = shared_spacings(source)
+    spacing, (classes, blanked) = shared_spacings(source), shared_classes(source)
     with CohortWriter.after(source, out, provenance, trained_on=trained_on(source)) as writer:
         for i in range(len(source)):
             image, label = (None if a is None else np.asarray(a[i]) for a in (source.images, source.labels))
             case, owner = f"case-{i + 1:06d}", source.entry("subject_id", i)
             subject = subjects.setdefault(owner, f"subject-{len(subjects) + 1:06d}")
             row = {"case_id": case, "subject_id": case if source.kind == "synthetic" else subject}
-            row |= {"spacing": spacing[i], **{name: source.entry(name, i) for name in source.classes}}
+            row |= {"spacing": spacing[i], **classes[i]}
             writer.append(image, label, row)
         promised = source.sampling.get("differential_privacy")
         promised = promised if isinstance(promised, dict) else {}
         kept_away = source.sampling.get("away_from")
-        told = {
+        told: dict[str, Any] = {
             "away_from": {"threshold": kept_away["threshold"]} if isinstance(kept_away, dict) else {},
             "screened": [entry.model_dump(exclude=UNRELEASED) for entry in screenings(source)],
             "differential_privacy": {name: promised[name] for name in GUARANTEE if name in promised},
+            "classes_left_out": blanked,
         }
         writer.sampling = {name: value for name, value in told.items() if value}
 
@@ -56,6 +60,25 @@ def shared_spacings(source: Cohort) -> list[str]:
     for i, spacing in enumerate(rounded):
         owners.setdefault(spacing, set()).add(source.entry("subject_id", i))
     return [spacing if len(owners[spacing]) >= MIN_SUBJECTS else "" for spacing in rounded]
+
+
+def shared_classes(source: Cohort) -> tuple[list[dict[str, str]], int]:
+    """Return the classes of each case as numbers, and how many cases are left without since few subjects share theirs.
+
+    Raises:
+        UnderstudyError: an entry is no number.
+    """
+    found = [class_row(source.classes, values) for values in source.class_matrix()]
+    if source.kind == "synthetic":
+        return found, 0
+    owners: dict[tuple[str, ...], set[str]] = {}
+    for i, row in enumerate(found):
+        owners.setdefault(tuple(row.values()), set()).add(source.entry("subject_id", i))
+    blank, blanked = dict.fromkeys(source.classes, ""), 0
+    for i, row in enumerate(found):
+        if any(row.values()) and len(owners[tuple(row.values())]) < MIN_SUBJECTS:
+            found[i], blanked = blank, blanked + 1
+    return found, blanked
 
 
 def trained_on(source: Cohort) -> list[dict[str, Any]]:

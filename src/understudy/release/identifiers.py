@@ -1,13 +1,17 @@
 """Names of real cases and subjects, paths, and unkeyed hashes of real data, looked for in every byte of a folder.
 
+So are the home folder, the user and the machine that releases it, and in texts any absolute path.
 A hash of a real image without a key would let anybody who holds that image test whether it was in the data. Looked
 for are its first 16 hexadecimal digits, of MD5, SHA-1 and SHA-256, so that a shortened one is found as well. Compressed
 arrays are opened and searched too, as is text in them. Names of fewer than six bytes cannot be told from numbers and
-are not looked for; how many is said. **Checked** in tests/release/test_identifiers.py.
+are not looked for; how many is said. Nor are names of users and machines that are common words.
+**Checked** in tests/release/test_identifiers.py.
 """
 
+import getpass
 import gzip
 import hashlib
+import platform
 import re
 import zlib
 from base64 import b64decode
@@ -27,6 +31,14 @@ FEW_PARTS = 2  # of a path that tells nothing: the root and one name
 MIN_NAME_BYTES = 6  # bytes of a name
 DIGITS = 16  # of a hash
 CHUNK = 2**24  # bytes searched at once
+COMMON = frozenset(
+    {*("localhost", "ubuntu", "runner", "docker", "jovyan", "vagrant", "student", "medical", "research", "understudy")}
+)  # names of users and machines that are words of any text
+TEXTS = {".json", ".csv", ".tsv", ".html", ".md", ".yaml", ".npz"}
+ABSOLUTE = re.compile(
+    rb"(?<![\w./~-])/(?:home|root|[Uu]sers|Volumes|mnt|media|data|tmp|var|srv|opt|work|workspace|scratch|nfs|net|export|"
+    rb"gpfs|lustre|projects?|storage)/\w|file:/+\w|(?<![A-Za-z0-9])[A-Za-z]:\\{1,2}(?:[Uu]sers\b|[\w .-]+\\)"
+)
 EMBEDDED = re.compile(rb"data:[\w/+.-]*;base64,([A-Za-z0-9+/=]+)")
 Parts = Iterator[tuple[str, bytes | mmap]]  # (what it is, its bytes)
 
@@ -68,9 +80,8 @@ def forbidden_identifiers(real: Cohort) -> ForbiddenIdentifiers:
     """Return what may not be told of a real cohort."""
     names = {"the name of a real case": set(real.column("case_id").tolist())}
     names["the pseudonym of a real subject"] = set(real.subjects())
-    path = real.path.absolute()
-    names["the path of the real cohort"] = {str(path)} if len(path.parts) > FEW_PARTS else set()
-    kinds: dict[bytes, str] = {}
+    names["the path of the real cohort"] = _told(real.path.absolute(), real.path.resolve())
+    kinds = _of_this_machine()
     short = 0
     for kind, values in names.items():
         texts = [value.encode() for value in values if value]
@@ -80,6 +91,28 @@ def forbidden_identifiers(real: Cohort) -> ForbiddenIdentifiers:
         for text in (digest[:DIGITS], digest[:DIGITS].upper()):
             kinds[text.encode()] = "an unkeyed hash of real data"
     return ForbiddenIdentifiers(kinds, short)
+
+
+def _told(*paths: Path) -> set[str]:
+    """Return the paths that tell something."""
+    return {str(path) for path in paths if len(path.parts) > FEW_PARTS}
+
+
+def _of_this_machine() -> dict[bytes, str]:
+    """Return the home folder, and the names of user and machine, with what each is; short and common ones left out."""
+    found: dict[str, str] = {}
+    try:
+        found |= dict.fromkeys(_told(Path.home(), Path.home().resolve()), "the home folder of who releases it")
+        found[getpass.getuser()] = "the name of the user who releases it"
+    except (KeyError, OSError, RuntimeError, ImportError):  # a machine may not know
+        pass
+    node = platform.node()
+    found |= dict.fromkeys((node, node.partition(".")[0]), "the name of the machine that releases it")
+    return {
+        name.encode(): what
+        for name, what in found.items()
+        if len(name.encode()) >= MIN_NAME_BYTES and name.casefold() not in COMMON
+    }
 
 
 def _hashes(real: Cohort) -> Iterator[str]:
@@ -109,7 +142,8 @@ def refuse_names(folder: Path, forbidden: ForbiddenIdentifiers, only: Sequence[s
     for file in files:
         name = file.relative_to(folder).as_posix()
         for what, data in _parts(file, name):
-            if found := forbidden.search(data):
+            path = "an absolute path" if file.suffix in TEXTS and ABSOLUTE.search(data) else None
+            if found := forbidden.search(data) or path:
                 raise UnderstudyError(
                     f"release is refused: {found} stands in {name} ({what}); make that evidence again without it, or "
                     "leave it out. Nothing was written"

@@ -15,6 +15,7 @@ from understudy.core.cohort import Cohort
 from understudy.core.encoding import Channel
 from understudy.core.errors import UsageError
 from understudy.core.provenance import code_version
+from understudy.release.card import one_line
 from understudy.release.croissant import croissant
 from understudy.release.formats import FORMS
 
@@ -82,7 +83,7 @@ def readme(released: Cohort, forms: Sequence[str], licence: str, weights: bool =
     """Return README.md."""
     parts = ["images"] * (released.images is not None) + ["label maps"] * (released.labels is not None)
     lines = [
-        f"# Synthetic {released.modality} cases",
+        one_line(f"# Synthetic {released.modality} cases"),
         "",
         f"{len(released):,} {released.kind} cases with {' and '.join(parts)}, made by understudy {code_version()}.",
         "`card.md` says what they are, what was measured, and what is not covered: read it first.",
@@ -99,7 +100,7 @@ def readme(released: Cohort, forms: Sequence[str], licence: str, weights: bool =
         "`understudy verify BUNDLE --key PUBLIC.pub`, with the public key of who released it, checks that nothing was "
         "changed; without a key it checks only that all fits together. All forms hold the same cases.",
         "",
-        *_facts(released),
+        *map(one_line, _facts(released)),
         "",
         "## Load it",
         "",

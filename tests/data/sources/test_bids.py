@@ -15,9 +15,11 @@ Bring, Refused, SaveNifti = Callable[..., Cohort], Callable[..., str], Callable[
 PLAIN: dict[str, Any] = {"source": "bids", "split": "train=1"}
 
 
-def tree(root: Path, save: SaveNifti, sessions: tuple[str, ...] = ("",), labels: str = "derivatives/lesions") -> Path:
-    """Three subjects: T1w of subject i is filled with i, FLAIR with 100 + i, and i + 1 voxels are of the lesion."""
-    for i in range(3):
+def tree(
+    root: Path, save: SaveNifti, sessions: tuple[str, ...] = ("",), labels: str = "derivatives/lesions", n: int = 3
+) -> Path:
+    """A few subjects: T1w of subject i is filled with i, FLAIR with 100 + i, and i + 1 voxels are of the lesion."""
+    for i in range(n):
         for session in sessions:
             below = f"sub-{i}/{f'ses-{session}/' if session else ''}anat"
             name = f"sub-{i}{f'_ses-{session}' if session else ''}"
@@ -28,7 +30,7 @@ def tree(root: Path, save: SaveNifti, sessions: tuple[str, ...] = ("",), labels:
             label.flat[: i + 1] = 1
             save(root / labels / below / f"{name}_dseg.nii.gz", label)
     (root / "participants.tsv").write_text(
-        "participant_id\tage\tsex\n" + "".join(f"sub-{i}\t{40 + i}\tF\n" for i in range(3))
+        "participant_id\tage\tsex\n" + "".join(f"sub-{i}\t{40 + i}\tF\n" for i in range(n))
     )
     (root / "README").write_text("A data set.")
     return root
@@ -54,11 +56,17 @@ def test_without_channels_those_that_all_sessions_have(tmp_path: Path, save_nift
 
 
 def test_names_of_values_and_classes(tmp_path: Path, bring: Bring, save_nifti: SaveNifti) -> None:
-    root = tree(tmp_path / "d", save_nifti)
+    root = tree(tmp_path / "d", save_nifti, n=5)
     (root / "derivatives" / "lesions" / "dseg.tsv").write_text("index\tname\n1\tstroke\n")
     cohort = bring(root, channels=("T1w",), classes=("age", "sex"), **PLAIN)
     assert cohort.scheme is not None and cohort.scheme.to_text() == "0=background,1=stroke"
-    assert cohort.classes == ("age", "sex=F") and sorted(cohort.column("age").tolist()) == ["40", "41", "42"]
+    assert cohort.classes == ("age", "sex=F") and sorted(cohort.column("age").tolist()) == [
+        "40",
+        "41",
+        "42",
+        "43",
+        "44",
+    ]
     told = bring(root, channels=("T1w",), label_scheme="0=a,1=b", out="told", **PLAIN)
     assert told.scheme is not None and told.scheme.to_text() == "0=a,1=b"
 

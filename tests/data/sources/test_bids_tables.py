@@ -14,16 +14,20 @@ def table(folder: Path, *rows: str, name: str = "participants.tsv") -> Path:
 
 
 def test_participants(tmp_path: Path) -> None:
-    table(tmp_path, "participant_id age sex", "sub-1 40 F", "2 n/a M", "sub-9 1 M")
-    names, entries, told = participants(tmp_path, ["sub-1", "sub-2", "sub-2", "sub-3"], ("age", "sex"))
+    more = [f"sub-{i} 1 {sex}" for i, sex in enumerate("FMFMFMFM", start=10)]
+    table(tmp_path, "participant_id age sex", "sub-1 40 F", "2 n/a M", "sub-9 1 M", *more)
+    others = [f"sub-{i}" for i in range(10, 18)]
+    names, entries, told = participants(tmp_path, ["sub-1", "sub-2", "sub-2", "sub-3", *others], ("age", "sex"))
     assert names == ("age", "sex=F", "sex=M") and told == {NO_ROW: 1}
-    assert [tuple(entry.values()) for entry in entries] == [
+    assert [tuple(entry.values()) for entry in entries[:4]] == [
         ("40", "1", "0"),
         ("", "0", "1"),
         ("", "0", "1"),
         ("", "", ""),
     ]
     assert participants(tmp_path / "none", ["sub-1"], ()) == ((), [{}], {})
+    with pytest.raises(UnderstudyError, match="fewer than 5 subjects"):
+        participants(tmp_path, ["sub-1", *["sub-2"] * 5, *others[:7]], ("sex",))
 
 
 def test_participants_that_cannot_be(tmp_path: Path) -> None:

@@ -107,17 +107,22 @@ def test_twenty_thousand_rows_cost_twice_those_of_ten(tmp_path: Path) -> None:
     assert seconds(20_000) < 4 * seconds(10_000) + 0.1
 
 
+def columns(values: list[str], five: int = 5) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+    """Return the class columns of a table with the column ``k``, each value of which five subjects have."""
+    rows = [{"k": value} for value in values for _ in range(five)]
+    return class_columns(rows, ("k",), Path("t.csv"), [str(i) for i in range(len(rows))])
+
+
 @pytest.mark.parametrize("text", ["1_0", "\uff11\uff12", "1e999", "0x1", "inf"])
 def test_texts_that_are_no_numbers(text: str) -> None:
-    names, _ = class_columns([{"n": text}, {"n": "1"}], ("n",), Path("t.csv"))
-    assert set(names) == {"n=1", f"n={text}"}
+    assert set(columns([text, "1"])[0]) == {"k=1", f"k={text}"}
 
 
 def test_class_columns() -> None:
-    rows = [{"n": value, "t": text} for value, text in (("1", "b"), ("2.5", "a"), ("", "NA"), ("nan", "b"))]
-    names, entries = class_columns(rows, ("n", "t"), Path("t.csv"))
+    rows = [{"n": value, "t": text} for value, text in (("1", "b"), ("2.5", "a"), ("", "NA"), ("nan", "b"))] * 5
+    names, entries = class_columns(rows, ("n", "t"), Path("t.csv"), [str(i) for i in range(20)])
     assert names == ("n", "t=a", "t=b")
-    assert [list(entry.values()) for entry in entries] == [
+    assert [list(entry.values()) for entry in entries[:4]] == [
         ["1", "0", "1"],
         ["2.5", "1", "0"],
         ["", "", ""],
@@ -127,20 +132,20 @@ def test_class_columns() -> None:
 
 def test_categories_and_columns_in_two_forms_are_one(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("file,gro\u0308\u00dfe\na.png,e\u0301\nb.png,\u00e9\u200b\n")
-    rows = read_table(tmp_path / "t.csv", ["gr\u00f6\u00dfe"]).rows
-    assert class_columns(rows, ("gr\u00f6\u00dfe",), Path("t.csv"))[0] == ("gr\u00f6\u00dfe=\u00e9",)
+    rows = read_table(tmp_path / "t.csv", ["gr\u00f6\u00dfe"]).rows * 3
+    assert class_columns(rows, ("gr\u00f6\u00dfe",), Path("t.csv"), list("abcdef"))[0] == ("gr\u00f6\u00dfe=\u00e9",)
 
 
 def test_class_columns_that_cannot_be() -> None:
     where = Path("t.csv")
     with pytest.raises(UnderstudyError, match="is blank in every row"):
-        class_columns([{"n": ""}, {"n": "NA"}], ("n",), where)
+        columns(["", "NA"])
     with pytest.raises(UnderstudyError, match="has 40 different texts"):
-        class_columns([{"n": f"name {i}"} for i in range(40)], ("n",), where)
+        columns([f"name {i}" for i in range(40)])
     with pytest.raises(UsageError, match="would stand twice"):
-        class_columns([{"split": "1"}], ("split",), where)
+        class_columns([{"split": "1"}], ("split",), where, ["a"])
     with pytest.raises(UsageError, match="would stand twice"):
-        class_columns([{"n": "1"}], ("n", "n"), where)
+        class_columns([{"n": "1"}], ("n", "n"), where, ["a"])
 
 
 @pytest.mark.parametrize(("values", "says"), [
@@ -155,18 +160,35 @@ def test_class_columns_that_cannot_be() -> None:
     (["1.2.3", "1,5 cm"], None),
 ])  # fmt: skip
 def test_days_and_decimal_commas(values: list[str], says: str | None) -> None:
-    rows = [{"k": value} for value in values]
     if says is None:
-        assert class_columns(rows, ("k",), Path("t.csv"))[0]
+        assert columns(values)[0]
         return
     with pytest.raises(UnderstudyError, match=f"^the class column 'k' of t.csv {says}"):
-        class_columns(rows, ("k",), Path("t.csv"))
+        columns(values)
+
+
+def test_texts_that_few_subjects_have_become_no_names() -> None:
+    many = [{"k": text} for text in ("north", "south") for _ in range(5)]
+    rare = [*many, {"k": "Dr Rare only"}, {"k": "Dr Rare only"}, {"k": ""}]
+    with pytest.raises(UnderstudyError, match=r"k' of t.csv has 3 .*, and 1 of them \(in 2 of 13 cases\)") as caught:
+        class_columns(rare, ("k",), Path("t.csv"), [str(i) for i in range(13)])
+    assert "Rare" not in str(caught.value) and "merge" in str(caught.value)
+    with pytest.raises(UnderstudyError, match="2 of them"):  # ten cases of four subjects
+        class_columns(many, ("k",), Path("t.csv"), list("abcdaabcda"))
+    assert class_columns(many, ("k",), Path("t.csv"), list("abcdeabcde"))[0] == ("k=north", "k=south")
+    assert columns(["1", "2.5", "0"], 1)[0] == ("k",)  # numbers stay
 
 
 def test_what_is_not_known_among_numbers_is_missing() -> None:
-    rows = [{"k": value} for value in ("1", "?", "None", "unknown", "2.5", "-")]
-    assert [row["k"] for row in class_columns(rows, ("k",), Path("t.csv"))[1]] == ["1", "", "", "", "2.5", ""]
-    assert class_columns([{"k": "None"}, {"k": "yes"}], ("k",), Path("t.csv"))[0] == ("k=None", "k=yes")
+    entries = columns(["1", "?", "None", "unknown", "2.5", "-"], 1)[1]
+    assert [row["k"] for row in entries] == ["1", "", "", "", "2.5", ""]
+    assert columns(["None", "yes"])[0] == ("k=None", "k=yes")
+
+
+def test_texts_with_line_breaks_become_no_names() -> None:
+    with pytest.raises(UnderstudyError, match="'k' holds a line break") as caught:
+        columns(["two\nlines", "one"])
+    assert "two" not in str(caught.value)
 
 
 def test_categories_that_look_alike_are_told() -> None:

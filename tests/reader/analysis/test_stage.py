@@ -5,12 +5,28 @@ from pathlib import Path
 
 import pytest
 
+from understudy.core.cohort import Cohort
 from understudy.core.errors import UsageError
 from understudy.core.result import read_results
 from understudy.reader.analysis.stage import analyze_study
 from understudy.reader.create import Created
 from understudy.reader.simulated import answer_all
 from understudy.reader.statistics.simulation import readers_with
+from understudy.release.public import write_public
+from understudy.report.reading import read_folders
+
+
+def test_a_release_can_carry_it(make: Callable[..., Created], cohorts: dict[str, Path], tmp_path: Path) -> None:
+    made = make(n=16, about="A long text. " * 200)
+    answer_all(made.folder, readers_with(0.8))
+    (folder,) = read_folders([analyze_study(made.folder, tmp_path / "results")])
+    write_public(folder, tmp_path / "public", Cohort.open(cohorts["gan"]))
+    results, provenance = read_results(tmp_path / "public")
+    assert results[0].name == "reader.auc" and provenance["config"]["study.n"] == 16
+    other = make("other", n=16, about="Another text.")
+    answer_all(other.folder, readers_with(0.8))
+    config = read_results(analyze_study(other.folder, tmp_path / "more"))[1]["config"]
+    assert config["study"] != provenance["config"]["study"]
 
 
 def test_a_results_folder(make: Callable[..., Created], tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def participants(
         rows[name] = row
     without = len({subject for subject in subjects if subject not in rows})
     blank = dict.fromkeys(classes, "")
-    names, entries = class_columns([rows.get(subject, blank) for subject in subjects], classes, table.path)
+    names, entries = class_columns([rows.get(subject, blank) for subject in subjects], classes, table.path, subjects)
     return names, entries, alike(names) | ({NO_ROW: without} if without else {})
 
 

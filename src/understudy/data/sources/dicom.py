@@ -117,7 +117,7 @@ def listing(path: Path, options: DicomOptions) -> Listing:
         refuse_unfit(studies, chosen, +unfit, options.show_descriptions)
     passed_over.update({UNFIT.format(reason): n for reason, n in (+unfit).items()})
     chosen, rows = rows_of(chosen, path, table, options.match, options.classes, passed_over)
-    classes, entries = class_columns(rows, options.classes, Path("the table"))
+    classes, entries = class_columns(rows, options.classes, Path("the table"), [one.study.subject for one in chosen])
     heads = {id(volume): volume_header(volume, volume.first.where) for one in chosen for volume in one.channels}
     items = _items(chosen, drawings, entries if classes else [{}] * len(chosen))
     references = [heads[id(one.channels[0])] for one in chosen]

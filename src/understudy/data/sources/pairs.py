@@ -248,11 +248,11 @@ def _refuse_lone(cases: _Cases) -> None:
 
 def _by_table(path: Path, options: FolderOptions, cases: _Cases, table: SourceTable) -> Pairs:
     """Every row is a case."""
-    classes, entries = class_columns(table.rows, options.classes, table.path)
     names = [_case(options, cases, name) for name in table.files]
     _refuse_twice(table, names)
     labels = [_label(options, cases, row, name) for row, name in zip(table.rows, names, strict=True)]
     found, told = _subjects(options, table, names)
+    classes, entries = class_columns(table.rows, options.classes, table.path, found)
     splits = [_split(options, row) for row in table.rows]
     items = [
         Item(name, subject, cases.images.get(name, ()), label, split, entry)

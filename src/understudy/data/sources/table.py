@@ -3,8 +3,9 @@
 Commas, or tabs by the ending .tsv; UTF-8. Blank lines are passed over and counted. A file that is named in two ways
 (``./a.png``, ``a//b.png``, composed or decomposed letters) is one file. Numeric class columns are kept; a text column
 becomes one 0/1 column per category, named ``column=category``, in alphabetical order. Blank, NA, N/A and NaN mean
-missing, and among numbers so does every other word for "not known". More than 32 categories are refused, and dates:
-names, notes and days do not belong in a cohort. Numbers with decimal commas are refused, since they would be texts.
+missing, and among numbers so does every other word for "not known". More than 32 categories are refused, dates, and
+texts that fewer than five subjects have, since a category becomes a name that is published: names, notes and days do
+not belong in a cohort. Numbers with decimal commas are refused, since they would be texts.
 **Checked** in tests/data/sources/test_table.py.
 """
 
@@ -17,7 +18,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.errors import UnderstudyError, UsageError
+from understudy.core.labels import CONTROL
 from understudy.core.manifest import COLUMNS
 from understudy.data.identity import file_name, is_known, look, plain
 
@@ -186,13 +189,15 @@ def one_file(name: str, where: str) -> str:
 
 
 def class_columns(
-    rows: list[dict[str, str]], names: tuple[str, ...], where: Path
+    rows: list[dict[str, str]], names: tuple[str, ...], where: Path, subjects: Sequence[str]
 ) -> tuple[tuple[str, ...], list[dict[str, str]]]:
     """Turn columns of a table at ``where`` into class columns: their names, and their entries for each row, or blanks.
 
+    ``subjects`` says whose each row is.
+
     Raises:
-        UnderstudyError: a column is all blank, has too many categories, dates, or numbers with decimal commas, or
-            clashes with a column that every cohort has.
+        UnderstudyError: a column is all blank, has too many categories or rare ones, dates, or numbers with decimal
+            commas, or clashes with a column that every cohort has.
     """
     out: list[dict[str, str]] = [{} for _ in rows]
     for name in names:
@@ -213,9 +218,26 @@ def class_columns(
                 f"the class column {name!r} of {where} has {len(present)} different texts, and at most {CATEGORIES} "
                 "categories are taken: numbers, or fewer categories, were expected"
             )
+        _refuse_rare(values, subjects, f"the class column {name!r} of {where}")
         for category in present:
             _add(out, f"{name}={category}", ["" if not value else str(int(value == category)) for value in values])
     return (tuple(out[0]) if out else ()), out
+
+
+def _refuse_rare(values: list[str], subjects: Sequence[str], where: str) -> None:
+    """Refuse texts that few subjects have, without telling them: each would become a name, and may name a person."""
+    owners: dict[str, set[str]] = {}
+    for value, subject in zip(values, subjects, strict=True):
+        if value:
+            owners.setdefault(value, set()).add(subject)
+    rare = [value for value in owners if len(owners[value]) < MIN_SUBJECTS]
+    if rare:
+        raise UnderstudyError(
+            f"{where} has {len(owners)} different texts, and {len(rare)} of them (in "
+            f"{sum(value in rare for value in values)} of {len(values)} cases) belong to fewer than {MIN_SUBJECTS} "
+            "subjects each, who could be known by a category's name: merge rare categories in the table, or leave the "
+            "column out of --classes"
+        )
 
 
 def _refuse_days_and_commas(present: list[str], where: str) -> None:
@@ -243,6 +265,11 @@ def _add(out: list[dict[str, str]], name: str, values: list[str]) -> None:
     if name in COLUMNS or name in out[0]:
         raise UsageError(
             f"the class column {name!r} would stand twice in the cohort's table: rename it, or name it once"
+        )
+    if CONTROL.search(name):
+        raise UnderstudyError(
+            f"the class column {name.partition('=')[0]!r} holds a line break or another control character in its name "
+            "or in a text, which would become the name of a class: take it out of the table"
         )
     for row, value in zip(out, values, strict=True):
         row[name] = value
