@@ -262,8 +262,8 @@ class RealMaps:
             fits = [np.abs(self._profiles[axis][first:last] - one).sum(1) <= allowed for one in counts]
             ways.append([(b, line, fit) for (b, line), fit in zip(lying, fits, strict=True) if fit.any()])
         for chosen in itertools.product(*ways):
-            axes, lines, fits = zip(*chosen, strict=True)
-            for k in first + np.flatnonzero(np.all(fits, 0)) if len(set(axes)) == dims else ():
+            axes, lines, fit_all = zip(*chosen, strict=True)
+            for k in first + np.flatnonzero(np.all(fit_all, 0)) if len(set(axes)) == dims else ():
                 other = np.unpackbits(self._masks[k], count=mask.size)
                 if self._sizes[k] + n - 2 * int(other[np.ravel_multi_index(lines, mask.shape)].sum()) <= allowed:
                     return int(self._cases[k])
