@@ -174,6 +174,12 @@ def test_a_real_label_map_is_found_where_it_is_large_enough(real: Cohort, pixels
     assert RealImages(real, None).same_maps(maps) == 0
 
 
+def test_a_real_label_map_with_other_numbers_is_found(real: Cohort, pixels: RealImages) -> None:
+    assert real.labels is not None
+    copy = np.array(real.labels[8])
+    assert [pixels.same_maps(one[None]) for one in (1 - copy, 2 * copy, (1 - copy).T)] == [1, 1, 1]
+
+
 def test_a_cohort_is_read_whole(bench: Any, real: Cohort, pixels: RealImages) -> None:
     assert real.images is not None
     images = np.concatenate([bench.images] * 5)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from understudy.core.cohort import Cohort
@@ -93,6 +94,16 @@ def test_evidence_whose_request_could_name_a_path_is_refused(bench: Any, command
         release_cohort(bench.synthetic, evidence, bench.root / "out", real=bench.real)
     assert "\n" not in str(refused.value) and "\0" not in str(refused.value)
     assert bench.listing() == before and sorted(bench.root.parent.iterdir()) == above
+
+
+@pytest.mark.parametrize(("kind", "bad"), [("uint16", 300), ("float32", np.inf), ("float32", -1e30)])
+def test_values_beyond_the_channels_range_are_refused(bench: Any, kind: str, bad: float) -> None:
+    images = bench.images.astype(kind)
+    images[3:5, 0, 0, 0] = bad
+    cohort = bench.cohort("beyond", images, dtype=kind)
+    with pytest.raises(UnderstudyError, match="2 of 12 cases of beyond hold some that are outside or not finite"):
+        release_cohort(cohort, bench.evidence(cohort, "beyond-"), bench.root / "out", real=bench.real)
+    assert not (bench.root / "out").exists()
 
 
 def test_a_cohort_that_changed_after_its_evidence_is_refused(bench: Any) -> None:

@@ -8,8 +8,8 @@ override reaches this check. Messages name the file of the bundle, never the rea
 **Patches**: images are brought to 65,536 levels over each channel's range. Every block of 8 x 8 of a fixed grid over
 the real images that has at least 16 different values is looked for at every place of every image and channel: whatever
 holds 15 x 15 real pixels as they are holds a whole block. **Near**: the highest Pearson r of a whole image to any real
-one, as ``evaluate privacy`` measures it. **Label maps**: as good as equal, also shifted and mirrored, as
-``evaluate privacy`` judges them.
+one, as ``evaluate privacy`` measures it, and that of each channel, and of each plane of a volume (parts.py).
+**Label maps**: as good as equal, also shifted, mirrored and renumbered, as ``evaluate privacy`` judges them.
 **Numbers**: of every text, array and tensor (numbers.py). **Figures**: a picture is cut where a whole row or column is
 background, again and again; what is left is a panel, or a mosaic without gaps, which is cut into panels of
 the cohort's shape. Each panel is scaled to the cohort's size and compared by Pearson's r with every slice of every real
@@ -39,11 +39,12 @@ from understudy.core.documents import STRICT
 from understudy.core.errors import UnderstudyError
 from understudy.evaluation.guard import refuse_unfitting
 from understudy.evaluation.nearest import UnitRows, nearest, unit_vectors
-from understudy.evaluation.privacy.copies.lesions import RealMaps, alike_maps
+from understudy.evaluation.privacy.copies.lesions import RealMaps
 from understudy.evaluation.privacy.pearson import ImageVectors
 from understudy.release.formats import FORMS
 from understudy.release.identifiers import EMBEDDED, forbidden_identifiers, refuse_names
 from understudy.release.numbers import RealNumbers
+from understudy.release.parts import nearest_parts
 from understudy.release.policy import RealCheck
 from understudy.release.weights import TENSORS, numbers_of
 from understudy.report.reading import read_arrays
@@ -118,8 +119,8 @@ class RealImages:
         blocks = [self._blocks(planes) for planes in _cohort_planes(real)]
         self._patches = np.unique(np.concatenate([*blocks, np.empty(0, np.uint64)]))
         self._maps = None
-        if label_voxels is not None and real.labels is not None and real.scheme is not None:
-            self._maps = RealMaps(real.labels, label_voxels, last=len(real.scheme) - 1)
+        if label_voxels is not None and real.labels is not None:
+            self._maps = RealMaps(real.labels, label_voxels)
 
     def same_patches(self, images: np.ndarray) -> int:
         """Count the planes with a real patch among images float (n, C, *S) in [-1, 1]."""
@@ -200,7 +201,6 @@ def _compare_forms(folder: Path, forms: Sequence[str], real: Cohort, rule: RealC
         if len(released) > 1:
             one.verify()  # so that cohorts of one id are equal
     owned = released[0].label_source in PATIENTS_OWN  # a policy that let these in knows whose they are
-    real, _ = alike_maps(real, released[0])
     images = RealImages(real, None if owned else rule.label_voxels)
     once = {one.id: (name, one) for name, one in reversed(list(zip(forms, released, strict=True)))}
     return images, max(_compare_cohort(one, images, rule, name) for name, one in once.values())
@@ -211,7 +211,10 @@ def _compare_cohort(released: Cohort, images: RealImages, rule: RealCheck, form:
     _refuse(images.same_patches_of(released), "patch", where)
     if released.labels is not None:
         _refuse(images.same_maps(released.labels), "label map", where)
-    return _refuse_near(images.nearest_of(released), rule.near, where)
+    highest_r = _refuse_near(images.nearest_of(released), rule.near, where)
+    for part, r in nearest_parts(released, images.cohort):
+        _refuse_near(r, rule.near, f"{where}, {part},")
+    return highest_r
 
 
 def _refuse_numbers(folder: Path, files: Sequence[Path], numbers: RealNumbers) -> None:

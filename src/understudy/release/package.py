@@ -23,6 +23,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from understudy.core.cohort import Cohort, file_hash
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import Provenance, ProvenanceRecord
@@ -33,7 +35,7 @@ from understudy.data.seal import content_id, key_at_hand, key_of, seal
 from understudy.release.bundle import BEFORE, MANIFEST, SCHEMA, GateFile, KnownFacts, Manifest, SealCount, encoded
 from understudy.release.card import ReleaseCard, card_of, markdown
 from understudy.release.deidentify import write_deidentified
-from understudy.release.disclosure import Comparison, compare_with_real
+from understudy.release.disclosure import ROWS, Comparison, compare_with_real
 from understudy.release.evidence import EvidenceSet, count_seals, open_evidence_set, open_real
 from understudy.release.formats import FORMS
 from understudy.release.gate import all_checks, refuse
@@ -131,7 +133,7 @@ def known_forms(names: Sequence[str]) -> list[str]:
 def refuse_changed(cohort: Cohort, keys: Sequence[bytes | None]) -> None:
     """Refuse a cohort whose files do not have its hashes, or whose cohort.json has its id under none of some keys.
 
-    None among the keys stands for an id without one.
+    None among the keys stands for an id without one. Synthetic images must keep to their channels' ranges.
     """
     cohort.verify()
     if not keys:
@@ -144,6 +146,27 @@ def refuse_changed(cohort: Cohort, keys: Sequence[bytes | None]) -> None:
             f"{cohort.path}/cohort.json does not have the id that its content gives ({' or '.join(found)}, found "
             f"{cohort.id}): it was changed after the evidence was made, or made with another key; make the cohort again"
         )
+    if cohort.kind != "real" and (n := _cases_outside(cohort)):
+        raise UnderstudyError(
+            f"intensities within the range of their channel were expected, and {n} of {len(cohort)} cases of "
+            f"{cohort.path.name} hold some that are outside or not finite, which no comparison sees: make the cohort "
+            "again"
+        )
+
+
+def _cases_outside(cohort: Cohort) -> int:
+    """Count the cases with a value beyond its channel's range, rounded as it is stored, or with NaN."""
+    if cohort.images is None:
+        return 0
+    kind, n = cohort.images.dtype, 0
+    up, down = (np.ceil, np.floor) if kind.kind in "iu" else (kind.type, kind.type)
+    shape = (1, -1, *[1] * len(cohort.size))
+    low = np.array([down(channel.low) for channel in cohort.encoding.channels]).reshape(shape)
+    high = np.array([up(channel.high) for channel in cohort.encoding.channels]).reshape(shape)
+    for start in range(0, len(cohort), ROWS):
+        images = np.asarray(cohort.images[start : start + ROWS])
+        n += int((~((images >= low) & (images <= high))).reshape(len(images), -1).any(1).sum())
+    return n
 
 
 def _request(

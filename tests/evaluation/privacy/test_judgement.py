@@ -1,6 +1,6 @@
 """CopyDetectors of cohorts, label maps, and what is refused or skipped, and why."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ from scipy import ndimage
 
 from understudy.core.cohort import Cohort
 from understudy.core.labels import LabelScheme
+from understudy.core.provenance import Provenance
+from understudy.core.writer import CohortWriter
 from understudy.evaluation.privacy import judgement
 from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.copies import lesions
@@ -141,13 +143,46 @@ def test_label_maps_whose_classes_were_renumbered_or_merged_are_found(write: Wri
     assert one is real and same is real and one.foreground().scheme == LabelScheme(("background", "foreground"), (0, 1))
 
 
+def smooth_maps(n: int, seed: int, shape: tuple[int, ...]) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(size=(n, *shape))
+    return np.stack([np.digitize(f, np.quantile(f, [0.7, 0.9])) for f in map(smoothed, noise)]).astype(np.uint8)
+
+
+def smoothed(noise: np.ndarray) -> np.ndarray:
+    return np.asarray(ndimage.gaussian_filter(noise, 2))
+
+
+def test_label_maps_whose_classes_or_axes_were_exchanged_are_flagged(tmp_path: Path) -> None:
+    shape = (32, 32)
+
+    def written(name: str, maps: np.ndarray, splits: Sequence[str]) -> Cohort:
+        settings: dict[str, Any] = {"modality": "MR", "size": shape, "channels": (), "dtype": "uint8"}
+        settings |= {"scheme": LabelScheme(("background", "core", "edema"), (0, 1, 2))}
+        settings |= {"kind": name, "label_source": "patient" if name == "real" else "sampled"}
+        with CohortWriter(tmp_path / name, provenance=Provenance("x", {}, 0), **settings) as writer:
+            for i, label in enumerate(maps):
+                writer.append(None, label, {"case_id": f"c{i}", "subject_id": f"s{i}", "split": splits[i]})
+        return Cohort.open(tmp_path / name)
+
+    maps = smooth_maps(40, 5, shape)
+    real, one = written("real", maps, ["train", "train", "control"] * 13 + ["train"]), maps[3]
+    copies = [np.array(to, np.uint8)[one] for to in ([0, 1, 2], [0, 2, 1], [0, 1, 1], [2, 1, 0])]
+    copies += [np.flip(copies[1], 0), one.T]
+    shown = np.stack([*copies, *smooth_maps(6, 6, shape)])
+    rows = real.rows("train")
+    made = judge_maps(real, written("synthetic", shown, [""] * len(shown)), rows, CONFIG, 0)
+    assert not isinstance(made, str) and made.scores is not None
+    assert made.scores.flagged[: len(copies)].all() and (rows[made.scores.case[: len(copies)]] == 3).all()
+    assert made.scores.flagged[len(copies) :].sum() <= 2
+
+
 def test_label_maps_as_good_as_equal_are_flagged_whatever_unseen_subjects_show(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = cohort(write, 20, 30, 0)
     monkeypatch.setattr(judgement, "RealMaps", lambda maps: lesions.RealMaps(maps, 16))
     assert real.images is not None
-    cases = images(8, 1)
+    cases = images(8, 7)
     cases[3] = real.images[4]
     flagged = judge_maps(
         real, Cohort.open(write("synthetic", cases)), real.rows("train"), CONFIG.model_copy(update=RARE), 0

@@ -17,7 +17,7 @@ from understudy.evaluation.nearest import Nearest
 from understudy.evaluation.privacy.calibration import MIN_CALIBRATION, ReferenceScores, Threshold
 from understudy.evaluation.privacy.canaries.audit import AuditPlan, AuditResult, run
 from understudy.evaluation.privacy.config import PrivacyConfig
-from understudy.evaluation.privacy.copies.cases import small_cases
+from understudy.evaluation.privacy.copies.cases import NearestTwo, small_cases
 from understudy.evaluation.privacy.copies.decision import CopyDecision, CopyScores, ScoreScale
 from understudy.evaluation.privacy.copies.detector import (
     CopyDetector,
@@ -27,7 +27,13 @@ from understudy.evaluation.privacy.copies.detector import (
     folds,
     reference_sets,
 )
-from understudy.evaluation.privacy.copies.lesions import RealMaps, alike_maps, similar_maps, small_maps
+from understudy.evaluation.privacy.copies.lesions import (
+    RealMaps,
+    alike_maps,
+    foregrounds,
+    similar_maps,
+    small_maps,
+)
 from understudy.evaluation.privacy.copies.matchers import match
 from understudy.evaluation.privacy.copies.transforms import Transformation, available
 from understudy.evaluation.privacy.swap import SwapTest, swap_test
@@ -173,26 +179,44 @@ def judge_maps(real: Cohort, synthetic: Cohort, rows: np.ndarray, config: Privac
         return "skipped: one of the cohorts has no label maps"
     if synthetic.label_source in PATIENTS_OWN:
         return f"skipped: the label maps are of the source {synthetic.label_source!r}, and repeat patients' by design"
+    equal = RealMaps(real.labels[rows]).copied(synthetic.labels)
     real, synthetic = alike_maps(real, synthetic)
-    assert real.labels is not None and synthetic.labels is not None
     subjects, unseen, note = numbers(real), real.rows("control"), "the label maps of control subjects"
     if len(set(subjects[unseen])) < MIN_CALIBRATION:
         unseen = np.concatenate([unseen, *(rows[fold] for fold in folds(subjects[rows], seed))])
         note += ", joined, being few, by those of training subjects against the other training subjects"
-    targets, whose = small_maps(real, rows), torch.from_numpy(subjects[rows])
     if len(set(subjects[unseen])) < MIN_SUBJECTS or len(set(subjects[rows])) < 2:
         return f"withheld: fewer than {MIN_SUBJECTS} real subjects to say how alike the maps of unseen subjects are"
-    calibrating = similar_maps(small_maps(real, unseen), targets, whose, torch.from_numpy(subjects[unseen]))
-    own = torch.full((len(synthetic),), -1)
-    matched = similar_maps(small_maps(synthetic, synthetic.rows()), targets, whose, own)
-    unseen_subjects, name = subjects[unseen], "label maps"
-    if not ScoreScale({name: calibrating.score}, unseen_subjects, config.false_positive_rate).names:
-        return "skipped: the label maps of unseen subjects are all alike to this measure"
+    calibrating, matched = _matched_maps(real, synthetic, rows, unseen)
     rate, draws = config.false_positive_rate, config.bootstrap
-    decision = CopyDecision({name: calibrating}, unseen_subjects, note, rate, draws, derive(seed, "label maps"))
-    scores, equal = decision.decide({name: matched}), RealMaps(real.labels[rows]).copied(synthetic.labels)
+    names = ScoreScale({name: near.score for name, near in calibrating.items()}, subjects[unseen], rate).names
+    if not names:
+        return "skipped: the label maps of unseen subjects are all alike to this measure"
+    decision = CopyDecision(calibrating, subjects[unseen], note, rate, draws, derive(seed, "label maps"))
+    scores = decision.decide(matched)
     case, flagged = np.where(equal >= 0, equal, scores.case), scores.flagged | (equal >= 0)
     return CopyResult(replace(scores, case=case, flagged=flagged), decision.threshold, [])
+
+
+def _matched_maps(
+    real: Cohort, synthetic: Cohort, rows: np.ndarray, unseen: np.ndarray
+) -> tuple[dict[str, NearestTwo], dict[str, NearestTwo]]:
+    """Compare the label maps of unseen and of synthetic cases with those of some rows; the foregrounds, where others.
+
+    A foreground is all but the largest part: it shows a copy whose classes were renumbered.
+    """
+    subjects = numbers(real)
+    whose, own = torch.from_numpy(subjects[rows]), torch.from_numpy(subjects[unseen])
+    small = [small_maps(real, unseen), small_maps(synthetic, synthetic.rows()), small_maps(real, rows)]
+    views, reduced = {"label maps": small}, [foregrounds(maps) for maps in small]
+    if not all(torch.equal(maps, one) for maps, one in zip(small, reduced, strict=True)):
+        views["foregrounds"] = reduced
+    none = torch.full((len(synthetic),), -1)
+    calibrating, matched = (
+        {name: similar_maps(maps[k], maps[2], whose, who) for name, maps in views.items()}
+        for k, who in enumerate((own, none))
+    )
+    return calibrating, matched
 
 
 def judge_swapped(

@@ -17,6 +17,7 @@ from understudy.evaluation.privacy.copies.lesions import (
     WINDOWS,
     Lesions,
     RealMaps,
+    foregrounds,
     lesions_of,
     likeness,
     overlap,
@@ -269,9 +270,30 @@ def test_a_lesion_pasted_into_another_volume_is_found(fields: Callable[..., Smal
     assert near.first[1:3].min() > 0.9 > near.first[[0, 3]].max()
 
 
-def test_a_map_with_other_classes_is_found_by_its_foreground_alone() -> None:
-    real = np.zeros((1, 32, 32), np.uint8)
-    real[0, 4:20, 6:25], real[0, 8:14, 10:16] = 1, 2
-    renumbered = np.array([0, 2, 1], np.uint8)[real]
-    assert RealMaps(real).copied(renumbered).tolist() == [-1]
-    assert RealMaps(np.minimum(real, 1), last=1).copied(renumbered).tolist() == [0]
+@pytest.mark.parametrize("shape", [(32, 32), (24, 24, 24), (20, 24, 24)])
+def test_classes_and_axes_that_were_exchanged_hide_no_copy(shape: tuple[int, ...]) -> None:
+    real = irregular_maps(6, 0, shape)
+    found, case = RealMaps(real, 32), 3 if len(shape) == 2 else 4
+    one = real[case]
+    becomes = ([0, 2, 1], [0, 1, 1], [0, 1, 0], [0, 0, 1], [2, 1, 0], [1, 0, 2], [7, 9, 8])
+    copies = [np.array(to, np.uint8)[one] for to in becomes]
+    copies += [np.flip(copy, 0) for copy in copies]
+    orders = [
+        o for o in itertools.permutations(range(len(shape))) if all(shape[b] == shape[a] for a, b in enumerate(o))
+    ]
+    copies += [copy.transpose(order) for order in orders for copy in copies[:1]]
+    assert found.copied(np.stack(copies)).tolist() == [case] * len(copies)
+    others = irregular_maps(40, 2, shape)
+    assert (found.copied(np.array([2, 1, 0], np.uint8)[others]) < 0).all()
+
+
+def test_a_region_that_fills_the_image_is_no_evidence() -> None:
+    full = np.ones((2, 32, 32), np.uint8)
+    full[:, :2, :20] = 0
+    assert (RealMaps(full, FEWEST).copied(full) < 0).all()
+
+
+def test_foregrounds_are_all_but_the_largest_part() -> None:
+    both = square(0, 0) + square(16, 16, 4, 2)
+    exchanged = torch.tensor([2, 0, 1])[both]
+    assert torch.equal(foregrounds(torch.stack([both, exchanged])), (both > 0).long().expand(2, -1, -1))

@@ -5,19 +5,23 @@ of the image is cut out about its centre of mass. The similarity of two is the D
 of the images within the query's outline, each channel about its own mean; mirrored and shifted by one pixel, too.
 **Label maps**: does a synthetic map repeat that of one training case? The similarity is Dice over all classes but the
 background together: the highest over all flips and over shifts of up to a tenth of the side, in two and in three
-dimensions. Small components count for nothing: specks that were added or wiped away hide no copy. Only sampled maps are
-judged: a patient's map, edited or not, repeats one by design.
-**As good as equal**: whatever the similarity of unseen subjects, a map is a copy that can be laid over a real one,
-their foregrounds' centroids meeting, mirrored along any axis and with the rows and columns of square planes exchanged
-or not, so that at most 3 % of the foreground differ, or two voxels; a voxel counts twice where both maps have a class
-there, and not the same; both as they are, or without small components. Maps with little foreground are alike by
-chance, and do not count. A map that was cut at the border by its shift, deformed, or changed in more voxels is left
-to the similarity. The evaluation, the gate and `verify` ask for the same. Of lgg_tcga's label maps at 64 px none is
-as good as equal to another subject's, and from 8 % on three of 302 are.
+dimensions. So that renumbered classes hide no copy, foregrounds are compared as well,
+where background is the largest part, whatever its number. Small components count for nothing: specks that were added
+or wiped away hide no copy. Only sampled maps are judged: a patient's map, edited or not, repeats one by design.
+**As good as equal**: whatever the similarity of unseen subjects, a map is a copy of a real one if their foregrounds, or
+a class of each, whatever their numbers, can be laid over each other, centroids meeting, mirrored along any axis and
+with axes of equal sides exchanged or not, so that at most 3 % of the voxels differ, or two voxels; both as they are, or
+without small components. Of the synthetic map, background and whatever is not of one class serve as well. So classes
+that were renumbered, merged, or exchanged, also with the background, hide no copy. What has few voxels is alike by
+chance, and does not count; what fills more than half of the image differs by shares of the rest. A map that was cut at
+the border by its shift, deformed, or changed in more voxels is left to the similarity. The evaluation, the gate and
+`verify` ask for the same. Of lgg_tcga's label maps at 64 px none is as good as equal to another subject's, and from 8 %
+on three of 302 are.
 **Checked** in tests/evaluation/privacy/copies/test_lesions.py (by hand; pasted lesions and moved maps are found).
 """
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -36,8 +40,8 @@ BLOCK = 200
 MAP_SIDES, MAP_REACHES = {2: 32, 3: 20}, {2: 3, 3: 2}  # by dimensions: side of a small map; shifts
 SMALL = 0.1  # share of the largest component of its class, below which a component counts for nothing
 MAP_BLOCK = 500
-DIFFERENT, VOXELS = 0.03, 2  # share of the foreground, and voxels in any case, that may differ in maps as good as equal
-MIN_FOREGROUND = 64  # voxels from which two maps as good as equal are no chance
+DIFFERENT, VOXELS = 0.03, 2  # share of a region, and voxels in any case, that may differ in those as good as equal
+MIN_FOREGROUND = 64  # voxels from which two regions as good as equal are no chance
 
 
 @dataclass(frozen=True)
@@ -185,6 +189,12 @@ def overlap(queries: Tensor, targets: Tensor) -> Tensor:
     return 2 * best / sizes.clamp_min(1)
 
 
+def foregrounds(maps: Tensor) -> Tensor:
+    """Return maps (N, ...) of 0 and 1: all but the largest part is foreground, whatever its number."""
+    flat = maps.flatten(1)
+    return (flat != flat.mode(1, keepdim=True).values).long().view(maps.shape)
+
+
 def similar_maps(queries: Tensor, targets: Tensor, subjects: Tensor, own: Tensor) -> NearestTwo:
     """Return the training case with the most similar label map of each query, shifted and flipped or not.
 
@@ -200,59 +210,83 @@ def similar_maps(queries: Tensor, targets: Tensor, subjects: Tensor, own: Tensor
 
 
 class RealMaps:
-    """Label maps uint8 (N, *S) of real cases, those with at least ``fewest`` voxels of foreground.
+    """The regions of real label maps (N, *S), foregrounds and classes, that have at least ``fewest`` voxels."""
 
-    Classes beyond the ``last`` count as it, so that foreground alone is compared with where the last is 1.
-    """
-
-    def __init__(self, labels: np.ndarray, fewest: int = MIN_FOREGROUND, last: int = 255) -> None:
-        """Move the centroid of each map's foreground to the first voxel, around the border."""
-        self._fewest, self._last = fewest, last
-        moved = []
+    def __init__(self, labels: np.ndarray, fewest: int = MIN_FOREGROUND) -> None:
+        """Move the centroid of each region to the first voxel, around the border; keep its voxels and its profiles."""
+        self._fewest, self._shape = fewest, labels.shape[1:]
+        sizes, cases, masks, profiles = [], [], [], []
         for i in range(len(labels)):
-            for label in _with_and_without(np.asarray(labels[i], np.uint8)):
-                places = np.argwhere(label)
-                if len(places) >= fewest:
-                    middle = np.rint(places.mean(0)).astype(int)
-                    moved.append((len(places), i, np.roll(label, -middle, range(label.ndim)).ravel()))
-        moved.sort(key=lambda one: one[0])
-        self._sizes, self._cases = (np.array([one[k] for one in moved], int) for k in (0, 1))
-        self._maps = np.array([one[2] for one in moved], np.uint8)
+            for mask in _regions(np.asarray(labels[i], np.uint8)):
+                places = np.argwhere(mask)
+                if self._counts(len(places)):
+                    lines = ((places - np.rint(places.mean(0)).astype(int)) % self._shape).T
+                    moved = np.zeros(self._shape, bool)
+                    moved[tuple(lines)] = True
+                    sizes.append(len(places))
+                    cases.append(i)
+                    masks.append(np.packbits(moved))
+                    profiles.append(
+                        [np.bincount(line, minlength=side) for line, side in zip(lines, self._shape, strict=True)]
+                    )
+        order = np.argsort(sizes, kind="stable")
+        self._sizes, self._cases = np.array(sizes, int)[order], np.array(cases, int)[order]
+        self._masks = [masks[k] for k in order]
+        self._profiles = [np.array([profiles[k][axis] for k in order], np.int32) for axis in range(len(self._shape))]
 
     def copied(self, labels: np.ndarray) -> np.ndarray:
         """Return of label maps (n, *S) which real one each is as good as equal to, int64 (n,); -1: none."""
-        if not len(self._maps) or np.prod(labels.shape[1:]) != self._maps.shape[1]:
+        if not len(self._sizes) or labels.shape[1:] != self._shape:
             return np.full(len(labels), -1)
-        reduced = (np.minimum(labels[i], self._last) for i in range(len(labels)))
-        forms = (_with_and_without(np.asarray(one, np.uint8)) for one in reduced)
-        return np.array([max(map(self._copied, both)) for both in forms], int)
+        found = (map(self._copied, _regions(np.asarray(one, np.uint8), exchanged=True)) for one in labels)
+        return np.array([next((case for case in cases if case >= 0), -1) for cases in found], int)
 
-    def _copied(self, label: np.ndarray) -> int:
-        places = np.argwhere(label)
-        n, allowed = len(places), max(VOXELS, int(DIFFERENT * len(places)))
+    def _counts(self, n: int) -> bool:
+        return self._fewest <= n <= math.prod(self._shape) - self._fewest
+
+    def _copied(self, mask: np.ndarray) -> int:
+        """Return the real case that a region is of, or -1.
+
+        Regions differ in at least as many voxels as their profiles do, the numbers of voxels along one axis: few pairs
+        are compared voxel by voxel.
+        """
+        places, dims = np.argwhere(mask), mask.ndim
+        n, allowed = len(places), max(VOXELS, int(DIFFERENT * min(len(places), mask.size - len(places))))
         first, last = np.searchsorted(self._sizes, [n - allowed, n + allowed + 1])
-        if n < self._fewest or first == last:
+        if not self._counts(n) or first == last:
             return -1
-        classes, sizes, maps = label[tuple(places.T)], self._sizes[first:last], self._maps[first:last]
-        for index in _laid(places, label.shape):
-            differ = sizes + n - 2 * (maps[:, index] == classes).sum(1)
-            if differ.min() <= allowed:
-                return int(self._cases[first + differ.argmin()])
+        ways = []  # for each axis, which axis of this region can lie along it, and how
+        for axis, side in enumerate(self._shape):
+            lying = [(b, line) for b in range(dims) if self._shape[b] == side for line in _laid(places[:, b], side)]
+            counts = [np.bincount(line, minlength=side) for _, line in lying]
+            fits = [np.abs(self._profiles[axis][first:last] - one).sum(1) <= allowed for one in counts]
+            ways.append([(b, line, fit) for (b, line), fit in zip(lying, fits, strict=True) if fit.any()])
+        for chosen in itertools.product(*ways):
+            axes, lines, fit_all = zip(*chosen, strict=True)
+            for k in first + np.flatnonzero(np.all(fit_all, 0)) if len(set(axes)) == dims else ():
+                other = np.unpackbits(self._masks[k], count=mask.size)
+                if self._sizes[k] + n - 2 * int(other[np.ravel_multi_index(lines, mask.shape)].sum()) <= allowed:
+                    return int(self._cases[k])
         return -1
 
 
-def _with_and_without(label: np.ndarray) -> list[np.ndarray]:
-    """Return a label map as it is and, where they are not the same, without its small components."""
-    without = without_small_components(label)
-    return [label] if np.array_equal(label, without) else [label, without]
+def _regions(label: np.ndarray, exchanged: bool = False) -> list[np.ndarray]:
+    """Return the masks of the foreground and of each class, also without small components, each once.
+
+    Where classes may be ``exchanged`` with the background, this is a region too, and whatever is not of one class.
+    """
+    found = []
+    for form in (label, without_small_components(label)):
+        classes = np.unique(form[form > 0])
+        found += [form > 0, *(form == value for value in classes)]
+        if exchanged:
+            found += [form == 0, *(form != value for value in classes)]
+    return list({mask.tobytes(): mask for mask in found}.values())
 
 
-def _laid(places: np.ndarray, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
-    """Yield the flat indices of some voxels (n, dims) with their centroid at the first one, in each way it can lie."""
-    ways = [places, places[:, [*range(places.shape[1] - 2), -1, -2]]] if shape[-1] == shape[-2] else [places]
-    for one, signs in itertools.product(ways, itertools.product((1, -1), repeat=places.shape[1])):
-        mirrored = one * np.array(signs)
-        middle = mirrored.mean(0)
-        corners = zip(np.floor(middle).astype(int), np.ceil(middle).astype(int), strict=True)
-        for corner in set(itertools.product(*corners)):
-            yield np.ravel_multi_index(tuple(((mirrored - np.array(corner)) % np.array(shape)).T), shape)
+def _laid(places: np.ndarray, side: int) -> Iterator[np.ndarray]:
+    """Yield places (n,) along one axis with their mean at the first one, mirrored or not, rounded down or up."""
+    for mirrored in (places, -places):
+        middle = mirrored.mean()
+        for corner in {math.floor(middle), math.ceil(middle)}:
+            yield (mirrored - corner) % side
