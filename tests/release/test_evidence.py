@@ -14,6 +14,10 @@ from understudy.release.package import release_cohort
 from understudy.release.policy import read_policy
 from understudy.release.screening_log import Screening
 from understudy.release.verify import verify_bundle
+from understudy.release.weights import drawn_by
+from understudy.synthesis.editing.anatomy import anatomy_cohort
+from understudy.synthesis.editing.stage import EditConfig, edit_cohort
+from understudy.synthesis.editing.tissues import Mixture
 
 FLAGS = [Result("privacy.copies.flagged", 1), Result("privacy.copies.flagged_p", 0.2), Result("privacy.swap.p", 0.3)]
 AUDIT = [
@@ -106,3 +110,17 @@ def test_evidence_of_two_real_cohorts_is_refused(bench: Any) -> None:
     other = bench.results("o", "privacy", FLAGS, Cohort.open(bench.synthetic).id, 1, real="another")
     with pytest.raises(UnderstudyError, match="against 2 real cohorts"):
         open_evidence_set(Cohort.open(cohort), [*bench.evidence(cohort), other])
+
+
+def test_an_edit_does_not_make_a_screened_cohort_one_that_was_not(bench: Any) -> None:
+    once, earlier = screened(bench), before(bench, 0)
+    washed = anatomy_cohort(once, bench.root / "washed", Mixture(3), 0)
+    assert drawn_by(Cohort.open(washed)).command == "edit"
+    after = bench.evidence(washed, mark="washed-")
+    assert failed(washed, after) == BEFORE
+    assert "every limit" in verify_bundle(release_cohort(washed, [*after, earlier], bench.root / "o", real=bench.real))
+    config = EditConfig(lesion=("tumour",), mirror=True, per_case=2)
+    twice = edit_cohort(once, bench.root / "mirrored", config, 0)
+    after = bench.evidence(twice, mark="mirrored-")
+    assert len(Cohort.open(twice)) == 16 and failed(twice, after) == BEFORE
+    assert "every limit" in verify_bundle(release_cohort(twice, [*after, earlier], bench.root / "p", real=bench.real))

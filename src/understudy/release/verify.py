@@ -212,7 +212,8 @@ def _disagreements(opened: _Opened) -> list[str]:
 def _counts_fit(cohort: Cohort, facts: list[Result]) -> bool:
     """Tell whether counts are those of a released cohort, as far as that tells how many subjects it is from."""
     found = {fact.name: fact.value for fact in facts}
-    kept = [entry.retained.cases.after for entry in screenings(cohort)][-1:]
+    edited = cohort.provenance["config"].get("made_by") == "edit"  # since the last screening, which kept others
+    kept = [] if edited else [entry.retained.cases.after for entry in screenings(cohort)][-1:]
     if len(facts) != 2 or found.get("cohort.cases") != len(cohort) or kept not in ([], [len(cohort)]):
         return False
     subjects = found.get("cohort.subjects")
