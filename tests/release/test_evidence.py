@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.release.conftest import fields, write_images
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
+from understudy.core.provenance import Provenance
 from understudy.core.result import Result
 from understudy.release.evidence import open_evidence_set
 from understudy.release.gate import check_limits
@@ -124,3 +126,33 @@ def test_an_edit_does_not_make_a_screened_cohort_one_that_was_not(bench: Any) ->
     after = bench.evidence(twice, mark="mirrored-")
     assert len(Cohort.open(twice)) == 16 and failed(twice, after) == BEFORE
     assert "every limit" in verify_bundle(release_cohort(twice, [*after, earlier], bench.root / "p", real=bench.real))
+
+
+def test_all_real_cohorts_that_a_generator_learned_must_be_the_one_compared_with(bench: Any) -> None:
+    ours = {"cohort": bench.real_id, "splits": ["train"], "subjects": bench.names}
+    other = {"cohort": "a" * 16, "splits": ["train"], "subjects": bench.names}
+    unknown = {"cohort": "unknown", "splits": [], "subjects": []}  # imported weights
+    public = {"differential_privacy": {"epsilon": 8.0, "delta": 1e-6, "unit": "patient", "public_start": True}}
+    for i, (seen, sampling, refused) in enumerate((
+        ([ours, other], {}, True), ([other, ours], {}, True), ([unknown, ours], {}, False),
+        ([other, ours], public, False), ([ours, other], public, True),
+    )):  # fmt: skip
+        cohort = bench.cohort(f"seen{i}", trained_on=seen, sampling=sampling)
+        evidence, out = bench.evidence(cohort, mark=f"seen{i}-"), bench.root / f"o{i}"
+        if refused:
+            with pytest.raises(UnderstudyError, match=f"from the real cohort {bench.real_id} alone.* {'a' * 16} too"):
+                release_cohort(cohort, evidence, out, real=bench.real, override="still")
+            with pytest.raises(UnderstudyError, match="names a{16} too"):
+                release_cohort(cohort, evidence, out, override="still")
+        else:
+            assert release_cohort(cohort, evidence, out, real=bench.real, override="few" if i == 2 else None)
+
+
+def test_a_real_cohort_may_be_made_of_the_other_that_was_learned(bench: Any) -> None:
+    part = {"cohort": "a" * 16, "splits": ["train"], "subjects": bench.names}
+    made = Provenance("segment", {}, 0, {"labelled": "a" * 16, "images": "b" * 16})
+    ids = [f"{name}-0001" for name in bench.names]
+    real = write_images(bench.root / "joint", fields(60, 0), "real", ids, bench.names, key=bench.key, provenance=made)
+    bench.real_id = Cohort.open(real).id
+    cohort = bench.cohort("of-both", trained_on=[part, {**part, "cohort": bench.real_id}])
+    assert release_cohort(cohort, bench.evidence(cohort, mark="joint-"), bench.root / "out", real=real)

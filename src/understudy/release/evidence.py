@@ -143,6 +143,29 @@ def open_real(path: Path, known: EvidenceSet, option: str, measured: str) -> Coh
     return original
 
 
+def refuse_further_cohorts(cohort: Cohort, real: str, original: Cohort | None) -> None:
+    """Refuse a cohort that was made from other real cohorts beside ``real``, which nothing was compared with.
+
+    Two imports of the same patients are two cohorts. Allowed are those that ``original``, which is ``real`` where it is
+    at hand, was itself made of; data without splits, which are unknown or nobody's; and public data that a training
+    with a guarantee began with, which ``trained_on`` names before its own.
+
+    Raises:
+        UnderstudyError: with the ids of the others.
+    """
+    names = [str(entry["cohort"]) for entry in cohort.trained_on if entry.get("splits")]
+    promised = cohort.sampling.get("differential_privacy")
+    if isinstance(promised, dict) and promised.get("public_start") is True and real in names:
+        names = names[names.index(real) :]
+    parts = set() if original is None else set(original.provenance["inputs"].values())
+    if beside := sorted(set(names) - {real} - parts):
+        raise UnderstudyError(
+            f"{cohort.path.name} was expected to be made from the real cohort {real} alone, which the evidence is "
+            f"about, and trained_on in its cohort.json names {', '.join(beside)} too, which nothing was compared with: "
+            "import all cases as one cohort, and train, evaluate and release with that one"
+        )
+
+
 def count_seals(
     cohorts: Sequence[Cohort], known: EvidenceSet, key: bytes | None, at_hand: bytes | None
 ) -> tuple[int, int]:

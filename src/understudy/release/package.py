@@ -33,7 +33,13 @@ from understudy.release.bundle import BEFORE, MANIFEST, SCHEMA, GateFile, KnownF
 from understudy.release.card import ReleaseCard, card_of, markdown
 from understudy.release.deidentify import write_deidentified
 from understudy.release.disclosure import Comparison, compare_with_real
-from understudy.release.evidence import EvidenceSet, count_seals, open_evidence_set, open_real
+from understudy.release.evidence import (
+    EvidenceSet,
+    count_seals,
+    open_evidence_set,
+    open_real,
+    refuse_further_cohorts,
+)
 from understudy.release.formats import FORMS
 from understudy.release.gate import all_checks, refuse
 from understudy.release.identifiers import forbidden_identifiers, refuse_names
@@ -93,6 +99,7 @@ def release_cohort(
     for one in cohorts:
         refuse_changed(one, [*([None] if one.kind == "synthetic" else []), *([key] if key else [])])
     original = _open_real(real, source, known, key) if real is not None else None
+    refuse_further_cohorts(source, known.real, original)
     if original is not None:
         refuse_other_numbers(known.released, source, original)
     theirs = key if original is None else key_of(original, key)
