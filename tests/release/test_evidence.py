@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.release.conftest import fields, write_images
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
@@ -148,11 +147,11 @@ def test_all_real_cohorts_that_a_generator_learned_must_be_the_one_compared_with
             assert release_cohort(cohort, evidence, out, real=bench.real, override="few" if i == 2 else None)
 
 
-def test_a_real_cohort_may_be_made_of_the_other_that_was_learned(bench: Any) -> None:
-    part = {"cohort": "a" * 16, "splits": ["train"], "subjects": bench.names}
+def test_a_real_cohort_may_be_made_of_the_other_that_was_learned(bench: Any, smooth: Any) -> None:
     made = Provenance("segment", {}, 0, {"labelled": "a" * 16, "images": "b" * 16})
-    ids = [f"{name}-0001" for name in bench.names]
-    real = write_images(bench.root / "joint", fields(60, 0), "real", ids, bench.names, key=bench.key, provenance=made)
-    bench.real_id = Cohort.open(real).id
-    cohort = bench.cohort("of-both", trained_on=[part, {**part, "cohort": bench.real_id}])
+    real = bench.cohort("joint", smooth(60, 0), kind="real", provenance=made, key=bench.key, trained_on=[])
+    opened = Cohort.open(real)
+    bench.real_id = opened.id
+    seen = [opened.seen("train"), {**opened.seen("train"), "cohort": "a" * 16}]
+    cohort = bench.cohort("of-both", trained_on=seen)
     assert release_cohort(cohort, bench.evidence(cohort, mark="joint-"), bench.root / "out", real=real)
