@@ -16,8 +16,8 @@ from understudy.core.cohort import Cohort
 from understudy.core.disclosure import MIN_SUBJECTS, STAMP
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result, read_results
-from understudy.data.pseudonym import PUBLIC_KEY
-from understudy.data.seal import sealed_by, vouching_key
+from understudy.data.pseudonym import ENVIRONMENT, PUBLIC_KEY
+from understudy.data.seal import content_id, sealed_by, vouching_key
 from understudy.evaluation.privacy.attacks import ON_WEIGHTS
 from understudy.evaluation.privacy.copies.matchers import MATCHERS
 from understudy.evaluation.privacy.copies.second import SECOND
@@ -163,6 +163,24 @@ def refuse_further_cohorts(cohort: Cohort, real: str, original: Cohort | None) -
             f"{cohort.path.name} was expected to be made from the real cohort {real} alone, which the evidence is "
             f"about, and trained_on in its cohort.json names {', '.join(beside)} too, which nothing was compared with: "
             "import all cases as one cohort, and train, evaluate and release with that one"
+        )
+
+
+def refuse_changed(cohort: Cohort, keys: Sequence[bytes | None]) -> None:
+    """Refuse a cohort whose files do not have its hashes, or whose cohort.json has its id under none of some keys.
+
+    None among the keys stands for an id without one.
+    """
+    cohort.verify()
+    if not keys:
+        raise UnderstudyError(
+            f"the id of {cohort.path.name}, which is {cohort.kind}, is keyed and cannot be checked without the key: "
+            f"name its file in {ENVIRONMENT}"
+        )
+    if cohort.id not in (found := [content_id(cohort, key) for key in keys]):
+        raise UnderstudyError(
+            f"{cohort.path}/cohort.json does not have the id that its content gives ({' or '.join(found)}, found "
+            f"{cohort.id}): it was changed after the evidence was made, or made with another key; make the cohort again"
         )
 
 

@@ -27,8 +27,7 @@ from understudy.core.cohort import Cohort, file_hash
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import Provenance, ProvenanceRecord
 from understudy.core.stage import finished, output_folder
-from understudy.data.pseudonym import ENVIRONMENT
-from understudy.data.seal import content_id, key_at_hand, key_of, seal
+from understudy.data.seal import key_at_hand, key_of, seal
 from understudy.release.bundle import BEFORE, MANIFEST, SCHEMA, GateFile, KnownFacts, Manifest, SealCount, encoded
 from understudy.release.card import ReleaseCard, card_of, markdown
 from understudy.release.deidentify import write_deidentified
@@ -38,9 +37,10 @@ from understudy.release.evidence import (
     count_seals,
     open_evidence_set,
     open_real,
+    refuse_changed,
     refuse_further_cohorts,
 )
-from understudy.release.formats import FORMS
+from understudy.release.formats import FORMS, known_forms
 from understudy.release.gate import all_checks, refuse
 from understudy.release.identifiers import forbidden_identifiers, refuse_names
 from understudy.release.policy import PolicyFile, read_policy
@@ -48,6 +48,7 @@ from understudy.release.public import write_public
 from understudy.release.recipient import checked_licence, licence_of, write_recipient_files
 from understudy.release.recompute import refuse_other_numbers
 from understudy.release.signature import SIGNATURE, Signer, open_signer
+from understudy.release.verify import refuse_unfinished
 from understudy.release.weights import FRESH, AskedWeights, refuse_others, write_weights
 from understudy.report import write_report
 from understudy.report.reading import Folder, folder_hash
@@ -68,7 +69,7 @@ def release_cohort(
     licence: str | None = None,
     weights: AskedWeights | None = None,
 ) -> Path:
-    """Write a bundle, or refuse and say which limits do not hold; a finished bundle is not made twice.
+    """Write a bundle, or refuse and say which limits do not hold; a finished bundle is not made twice, but verified.
 
     ``evidence`` are results folders about the synthetic cohort, and about what it was before screening; ``real`` is the
     folder of the real cohort behind it, that the bundle is compared with. ``policy`` is the file of the limits
@@ -93,6 +94,7 @@ def release_cohort(
     said = {"licence": licence, "source_licence": None if real is None else licence_of(Cohort.open(real))}
     provenance = _request(source, known, limits, real is not None, override, forms, signer, said, weights)
     if finished(out, MANIFEST, provenance):
+        refuse_unfinished(Path(out))
         return Path(out)
     key = key_at_hand(None, Path(out))
     cohorts = [source, *([weights.fresh] if weights else [])]
@@ -121,33 +123,6 @@ def release_cohort(
             refuse_names(folder, forbidden_identifiers(original), OWN)
         _write_manifest(folder, provenance, card, forms, key, signer)
     return Path(out)
-
-
-def known_forms(names: Sequence[str]) -> list[str]:
-    """Return release forms in the order of the menu; raises UsageError without any, for an unknown or repeated one."""
-    if not names or len(set(names)) != len(names) or not set(names) <= set(FORMS):
-        raise UsageError(
-            f"forms of a release are out of {', '.join(FORMS)}, each once; found {', '.join(names) or 'none'}"
-        )
-    return [name for name in FORMS if name in names]
-
-
-def refuse_changed(cohort: Cohort, keys: Sequence[bytes | None]) -> None:
-    """Refuse a cohort whose files do not have its hashes, or whose cohort.json has its id under none of some keys.
-
-    None among the keys stands for an id without one.
-    """
-    cohort.verify()
-    if not keys:
-        raise UnderstudyError(
-            f"the id of {cohort.path.name}, which is {cohort.kind}, is keyed and cannot be checked without the key: "
-            f"name its file in {ENVIRONMENT}"
-        )
-    if cohort.id not in (found := [content_id(cohort, key) for key in keys]):
-        raise UnderstudyError(
-            f"{cohort.path}/cohort.json does not have the id that its content gives ({' or '.join(found)}, found "
-            f"{cohort.id}): it was changed after the evidence was made, or made with another key; make the cohort again"
-        )
 
 
 def _request(
