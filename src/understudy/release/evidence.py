@@ -19,6 +19,7 @@ from understudy.core.result import Result, read_results
 from understudy.data.pseudonym import ENVIRONMENT, PUBLIC_KEY
 from understudy.data.seal import content_id, sealed_by, vouching_key
 from understudy.evaluation.privacy.attacks import ON_WEIGHTS
+from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.copies.matchers import MATCHERS
 from understudy.evaluation.privacy.copies.second import SECOND
 from understudy.release.screening_log import COPY_DETECTION, matchers_used, screenings
@@ -60,15 +61,16 @@ class EvidenceSet:
         return [*found, *(("cohort", fact) for fact in self.facts), (COPY_DETECTION, self._independent_judgement())]
 
     def _independent_judgement(self) -> Result:
-        """Return 1 where a whole judgement, with all its matchers, took no part in any screening of the cohort."""
+        """Return 1 where a whole judgement took no part in any screening of the cohort, and no other is cut short."""
         name = "screening.independent_judgement"
-        if not self.screened:
-            return Result(name, 1, note="no copies were screened out")
-        judged = [set(f.provenance.get("config", {}).get("matchers", [])) for f in self.released if _flags(f)]
+        judged = [_matchers(folder) for folder in self.released if _flags(folder)]
         if not judged or self.screened_by is None:
             return Result(name, None, note="the matchers that judged the cohort, or screened it, are not recorded")
-        free = any(whole <= names and not names & self.screened_by for names in judged for whole in JUDGEMENTS)
-        return Result(name, int(free), note=f"screened by {', '.join(sorted(self.screened_by))}")
+        if not all(_is_whole(folder) for folder in self.folders if _flags(folder)):
+            return Result(name, 0, note="a judgement has fewer matchers, or fewer resamples, than a whole one")
+        free = any(not names & self.screened_by for names in judged)
+        told = f"screened by {', '.join(sorted(self.screened_by))}" if self.screened else "no copies were screened out"
+        return Result(name, int(free), note=told)
 
 
 def white_box(folders: Sequence[Folder], weights: str) -> list[tuple[str, Result]]:
@@ -229,6 +231,17 @@ def facts(cohort: Cohort) -> list[Result]:
 
 def _flags(folder: Folder) -> bool:
     return any(result.name == "privacy.copies.flagged" for result in folder.results)
+
+
+def _matchers(folder: Folder) -> set[str]:
+    return set(map(str, folder.provenance.get("config", {}).get("matchers", [])))
+
+
+def _is_whole(folder: Folder) -> bool:
+    """Tell whether all matchers of a judgement, and no fewer resamples than the default, stand behind its flags."""
+    draws = folder.provenance.get("config", {}).get("bootstrap")
+    enough = isinstance(draws, int) and draws >= PrivacyConfig.model_fields["bootstrap"].default
+    return enough and any(whole <= _matchers(folder) for whole in JUDGEMENTS)
 
 
 def _settings(folder: Folder) -> list[Result]:
