@@ -234,7 +234,8 @@ def _flags(folder: Folder) -> bool:
 
 
 def _matchers(folder: Folder) -> set[str]:
-    return set(map(str, folder.provenance.get("config", {}).get("matchers", [])))
+    named = folder.provenance.get("config", {}).get("matchers")
+    return set(map(str, named)) if isinstance(named, list) else set()
 
 
 def _is_whole(folder: Folder) -> bool:

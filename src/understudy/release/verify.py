@@ -39,6 +39,7 @@ from understudy.report.reading import cohort_ids, read_folders
 
 T = TypeVar("T")
 AGAIN = "get it again from who released it"
+WRONG_VALUES = (ValueError, ArithmeticError, TypeError, LookupError, AttributeError)  # of text in a number's place
 MAX_TOLD = 5  # of what is wrong, in a message
 
 
@@ -312,6 +313,11 @@ def _as_refusals(what: str, requests: bool) -> Iterator[None]:
         if isinstance(error, _Refused) or (requests and isinstance(error, UsageError)):
             raise
         raise _Refused(f"the bundle does not verify ({what}): {error}") from error
+    except WRONG_VALUES as error:
+        raise _Refused(
+            f"the bundle does not verify ({what}): a value in it is none that a release writes ({mistakes(error)}): "
+            f"{AGAIN}"
+        ) from error
 
 
 def _refuse(what: str, wrong: list[str]) -> None:
