@@ -21,7 +21,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "train": {"images_seen": 16, "channels": [8, 16], "head_channels": 8, "sampler_steps": 2, "sample_block": 16},
     "utility": {"updates": 2, "repeats": 1, "checks": 1, "draws": 100, "channels": [4, 8, 8]},
     "fidelity": {"encoder_updates": 1, "draws": 2, "subsets": 2, "pairs": 4},
-    "privacy": {"bootstrap": 100, "attacks": [], "matchers": ["pixels"]},
+    "privacy": {"attacks": [], "judgement": "second"},
 }
 
 

@@ -38,7 +38,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     real = Cohort.open(write(root / "real", "real", 120, 0, []))
     write(root / "synthetic", "synthetic", 10, 1, [real.seen("train")])
     both = f"--real {root}/real --synthetic {root}/synthetic"
-    assert run(f"evaluate privacy {both} --out {root}/privacy --set bootstrap=100 --set matchers=[pixels,patches]") == 0
+    assert run(f"evaluate privacy {both} --out {root}/privacy --set judgement=second") == 0
     return root
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from understudy.core.documents import STRICT, read_document
+from understudy.core.documents import MOST_BITS, STRICT, PlainData, Whole, read_document
 from understudy.core.errors import UnderstudyError
 
 
@@ -82,3 +82,23 @@ def test_a_pipe_a_folder_or_nothing_in_the_place_of_a_file(tmp_path: Path) -> No
     for file in (tmp_path, tmp_path / "none", tmp_path / "pipe"):
         with pytest.raises(UnderstudyError, match="is not a toy"):
             read_document(file, Toy, "a toy", "play again")
+
+
+class Numbers(BaseModel):
+    """A document of whole numbers, one of them deep in plain data."""
+
+    model_config = STRICT
+
+    n: Whole = 0
+    plain: PlainData = {}
+
+
+def test_whole_numbers_that_nobody_writes_are_refused_wherever_they_stand(tmp_path: Path) -> None:
+    most, file = 2**MOST_BITS - 1, tmp_path / "a.json"
+    for number in (most, -most, 0):
+        file.write_text(json.dumps({"n": number, "plain": {"a": [{"b": number}]}}))
+        assert read_document(file, Numbers, "a toy", "play again").n == number
+    for wrong in ({"n": most + 1}, {"n": -(10**400)}, {"plain": {"a": [{"b": 10**400}]}}):
+        file.write_text(json.dumps(wrong))
+        with pytest.raises(UnderstudyError, match=f"at most {MOST_BITS} bits was expected, found [0-9]+.: play again"):
+            read_document(file, Numbers, "a toy", "play again")

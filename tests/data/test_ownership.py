@@ -7,7 +7,7 @@ import pytest
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.data.ownership import joint_source, kind_of, labelled, owners, secret, usable_rows
+from understudy.data.ownership import joint_source, kept_sampling, kind_of, labelled, owners, secret, usable_rows
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,20 @@ def test_what_is_missing(classes_cohort: Callable[..., Cohort], tmp_path: Path) 
     cohort.column = lambda name: __import__("numpy").array(["test"] * 24)  # type: ignore[method-assign]
     with pytest.raises(UnderstudyError, match="no case in the split train"):
         usable_rows(cohort, ["train"])
+
+
+def test_screenings_stay_and_a_guarantee_only_where_nothing_else_was_used(
+    classes_cohort: Callable[..., Cohort], tmp_path: Path
+) -> None:
+    one, other = classes_cohort(tmp_path / "c"), classes_cohort(tmp_path / "d", size=16)
+    private = {"differential_privacy": {"epsilon": 1.0}, "away_from": {"threshold": 0.5}}
+    one.sampling = private | {"screened": ["first"]}
+    assert kept_sampling([one]) == kept_sampling([one, one]) == one.sampling
+    assert kept_sampling([one], others_seen=True) == {"away_from": {"threshold": 0.5}, "screened": ["first"]}
+    assert kept_sampling([one, other]) == kept_sampling([other, one]) == {"screened": ["first"]}
+    other.sampling = dict(one.sampling)
+    other.id = "0" * 16
+    assert kept_sampling([one, other]) == {"away_from": {"threshold": 0.5}, "screened": ["first"]}
+    other.sampling = {"screened": ["second"]}
+    with pytest.raises(UsageError, match="c and d were each by itself.*name one that was not screened"):
+        kept_sampling([one, other])

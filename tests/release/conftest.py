@@ -235,12 +235,12 @@ class Bench:
 
     def results(
         self, name: str, kind: str, results: list[Result], about: str, seed: int = 0,
-        matchers: Sequence[str] = tuple(SECOND), **inputs: str,
+        matchers: Sequence[str] = tuple(SECOND), bootstrap: int = 1000, **inputs: str,
     ) -> Path:  # fmt: skip
         folder = self.root / f"results-{name}"
         folder.mkdir()
         sides = {"real": self.real_id} | ({"synthetic": about} if about else {}) | inputs
-        config = {"false_positive_rate": 0.01, "matchers": matchers}
+        config = {"false_positive_rate": 0.01, "matchers": matchers, "bootstrap": bootstrap}
         write_results(folder, results, Provenance(f"evaluate {kind}", config, seed, sides))
         (folder / "internal").mkdir()
         (folder / "internal" / "pairs.csv").write_text(f"real_case\n{self.names[0]}-0001\n")
@@ -252,8 +252,9 @@ class Bench:
         """Write what ``evaluate privacy`` writes of a cohort, as far as screening and gate read it."""
         folder, about = write_privacy(self.root / name, cohort, flagged), Cohort.open(cohort).id
         results = [Result("privacy.copies.flagged", len(flagged)), Result("privacy.copies.expected", 0, 0, 3)]
+        config = {"matchers": list(matchers), "bootstrap": 1000}
         inputs = {"real": self.real_id, "synthetic": about}
-        write_results(folder, results, Provenance("evaluate privacy", {"matchers": list(matchers)}, 0, inputs))
+        write_results(folder, results, Provenance("evaluate privacy", config, 0, inputs))
         return self.sealed(folder)
 
     def sealed(self, folder: Path) -> Path:

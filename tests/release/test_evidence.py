@@ -7,6 +7,7 @@ import pytest
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
+from understudy.core.provenance import Provenance
 from understudy.core.result import Result
 from understudy.release.evidence import open_evidence_set
 from understudy.release.gate import check_limits
@@ -14,6 +15,10 @@ from understudy.release.package import release_cohort
 from understudy.release.policy import read_policy
 from understudy.release.screening_log import Screening
 from understudy.release.verify import verify_bundle
+from understudy.release.weights import drawn_by
+from understudy.synthesis.editing.anatomy import anatomy_cohort
+from understudy.synthesis.editing.stage import EditConfig, edit_cohort
+from understudy.synthesis.editing.tissues import Mixture
 
 FLAGS = [Result("privacy.copies.flagged", 1), Result("privacy.copies.flagged_p", 0.2), Result("privacy.swap.p", 0.3)]
 AUDIT = [
@@ -106,3 +111,47 @@ def test_evidence_of_two_real_cohorts_is_refused(bench: Any) -> None:
     other = bench.results("o", "privacy", FLAGS, Cohort.open(bench.synthetic).id, 1, real="another")
     with pytest.raises(UnderstudyError, match="against 2 real cohorts"):
         open_evidence_set(Cohort.open(cohort), [*bench.evidence(cohort), other])
+
+
+def test_an_edit_does_not_make_a_screened_cohort_one_that_was_not(bench: Any) -> None:
+    once, earlier = screened(bench), before(bench, 0)
+    washed = anatomy_cohort(once, bench.root / "washed", Mixture(3), 0)
+    assert drawn_by(Cohort.open(washed)).command == "edit"
+    after = bench.evidence(washed, mark="washed-")
+    assert failed(washed, after) == BEFORE
+    assert "every limit" in verify_bundle(release_cohort(washed, [*after, earlier], bench.root / "o", real=bench.real))
+    config = EditConfig(lesion=("tumour",), mirror=True, per_case=2)
+    twice = edit_cohort(once, bench.root / "mirrored", config, 0)
+    after = bench.evidence(twice, mark="mirrored-")
+    assert len(Cohort.open(twice)) == 16 and failed(twice, after) == BEFORE
+    assert "every limit" in verify_bundle(release_cohort(twice, [*after, earlier], bench.root / "p", real=bench.real))
+
+
+def test_all_real_cohorts_that_a_generator_learned_must_be_the_one_compared_with(bench: Any) -> None:
+    ours = {"cohort": bench.real_id, "splits": ["train"], "subjects": bench.names}
+    other = {"cohort": "a" * 16, "splits": ["train"], "subjects": bench.names}
+    unknown = {"cohort": "unknown", "splits": [], "subjects": []}  # imported weights
+    public = {"differential_privacy": {"epsilon": 8.0, "delta": 1e-6, "unit": "patient", "public_start": True}}
+    for i, (seen, sampling, refused) in enumerate((
+        ([ours, other], {}, True), ([other, ours], {}, True), ([unknown, ours], {}, False),
+        ([other, ours], public, False), ([ours, other], public, True),
+    )):  # fmt: skip
+        cohort = bench.cohort(f"seen{i}", trained_on=seen, sampling=sampling)
+        evidence, out = bench.evidence(cohort, mark=f"seen{i}-"), bench.root / f"o{i}"
+        if refused:
+            with pytest.raises(UnderstudyError, match=f"from the real cohort {bench.real_id} alone.* {'a' * 16} too"):
+                release_cohort(cohort, evidence, out, real=bench.real, override="still")
+            with pytest.raises(UnderstudyError, match="names a{16} too"):
+                release_cohort(cohort, evidence, out, override="still")
+        else:
+            assert release_cohort(cohort, evidence, out, real=bench.real, override="few" if i == 2 else None)
+
+
+def test_a_real_cohort_may_be_made_of_the_other_that_was_learned(bench: Any, smooth: Any) -> None:
+    made = Provenance("segment", {}, 0, {"labelled": "a" * 16, "images": "b" * 16})
+    real = bench.cohort("joint", smooth(60, 0), kind="real", provenance=made, key=bench.key, trained_on=[])
+    opened = Cohort.open(real)
+    bench.real_id = opened.id
+    seen = [opened.seen("train"), {**opened.seen("train"), "cohort": "a" * 16}]
+    cohort = bench.cohort("of-both", trained_on=seen)
+    assert release_cohort(cohort, bench.evidence(cohort, mark="joint-"), bench.root / "out", real=real)

@@ -197,7 +197,7 @@ def independent(cohort: Path, evidence: list[Path]) -> float | None:
 
 
 def test_screening_again_with_the_last_judgements_matchers_is_no_second_judgement(bench: Any) -> None:
-    before = bench.judged("before", bench.synthetic, [2])
+    before = bench.judged("before", bench.synthetic, [2], MATCHERS)
     once = screen_cohort(bench.synthetic, [before], bench.root / "once")
     again = bench.judged("once-1", once, [4], tuple(SECOND))
     assert independent(once, [before, again]) == 1

@@ -12,11 +12,11 @@ from understudy.core.encoding import Channel
 from understudy.core.errors import UsageError
 from understudy.core.menu import Menu
 from understudy.core.provenance import Provenance
-from understudy.release import croissant, disclosure, package, rebuild, recipient, verify
+from understudy.release import croissant, disclosure, formats, package, rebuild, recipient, verify
 from understudy.release.deidentify import write_deidentified
-from understudy.release.formats import FORMS
+from understudy.release.formats import FORMS, known_forms
 from understudy.release.formats.form import Form
-from understudy.release.package import known_forms, release_cohort
+from understudy.release.package import release_cohort
 from understudy.release.verify import verify_bundle
 
 REFUSED = {("nnunet", "images"), ("nnunet", "labels"), ("bids", "images"), ("dicom", "images")}
@@ -90,7 +90,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second form in the menu, as one line there would add it."""
     menu: Menu[Form] = Menu("understudy.release.formats", folder="folder:FORM")
     menu["toy"] = ToyForm(tmp_path / "scratch")
-    for module in (package, verify, rebuild, disclosure, croissant, recipient):
+    for module in (formats, package, verify, rebuild, disclosure, croissant, recipient):
         monkeypatch.setattr(module, "FORMS", menu)
 
 

@@ -7,14 +7,16 @@ import pytest
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
-from understudy.core.result import Result
+from understudy.core.result import Result, read_results
+from understudy.evaluation.privacy.copies.matchers import MATCHERS
 from understudy.release.evidence import EvidenceSet, open_evidence_set
 from understudy.release.gate import check_labels, check_limits, check_real, refuse
-from understudy.release.policy import Policy, read_policy
+from understudy.release.policy import Bound, Limit, Policy, read_policy
 
 POLICY = read_policy().policy
 AUDIT = ["audit, mean recall", "audit, worst transformation", "audit, false positives"]
 ATTACK = "privacy.attack"
+AGAIN = "independent evaluation after screening"
 NAMED = ("nearest_pixels", "nearest_features", "density_ratio", "singling_out")
 
 
@@ -135,3 +137,23 @@ def test_the_refusal_names_each_limit_with_its_number(bench: Any) -> None:
         refusal.value
     )
     refuse(Cohort.open(bench.synthetic), checks, "a reason")
+
+
+def test_a_bound_that_is_not_known_takes_no_other_bound_away(bench: Any) -> None:
+    unknown = Bound(result="nowhere")
+    limit = Limit(name="x", result="a.b", at_least=0.9, at_most=unknown, required=False, why=POLICY.limits[0].why)
+    policy = POLICY.model_copy(update={"limits": [limit]})
+    for value, wrong in ((0.1, ["x"]), (0.95, [])):
+        known = bench.results(f"ab{value}", "fidelity", [Result("a.b", value)], Cohort.open(bench.synthetic).id)
+        assert failed(open_evidence_set(Cohort.open(bench.synthetic), [known]), policy) == wrong
+
+
+def test_a_judgement_that_was_cut_short_is_none(bench: Any) -> None:
+    source, (privacy, *evidence) = Cohort.open(bench.synthetic), bench.evidence()
+    whole = read_results(privacy)[0]
+    for i, (more, wrong) in enumerate((
+        ({}, []), ({"matchers": MATCHERS}, []), ({"matchers": ["pixels"]}, [AGAIN]), ({"bootstrap": 100}, [AGAIN]),
+        ({"bootstrap": 2000}, []),
+    )):  # fmt: skip
+        judged = bench.results(f"cut{i}", "privacy", whole, source.id, **more)
+        assert failed(open_evidence_set(source, [*evidence, judged])) == wrong

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result
+from understudy.release.bundle import Manifest
 from understudy.release.package import release_cohort
 from understudy.release.policy import read_policy
 from understudy.release.verify import verify_bundle
@@ -41,6 +43,28 @@ def test_made_once_and_another_request_is_refused(bench: Any, bundle: Path) -> N
     assert (bundle / "manifest.json").stat().st_mtime_ns == before
     with pytest.raises(UsageError, match="another request"):
         release_cohort(bench.synthetic, folders[:2], bundle, real=bench.real)
+
+
+def test_what_is_there_already_is_verified_before_it_is_called_finished(bench: Any, bundle: Path) -> None:
+    folders, told = sorted(bench.root.glob("results-*")), json.loads((bundle / "manifest.json").read_text())
+    alone = bench.root / "alone"
+    alone.mkdir()
+    (alone / "manifest.json").write_text(json.dumps({"provenance": told["provenance"]}))
+    other = copytree(bundle, bench.root / "other")
+    np.save(other / "cohort/images.npy", Cohort.open(bench.real).images[:12])  # type: ignore[index]
+    (other / "gate.json").unlink()
+    bare = copytree(bundle, bench.root / "bare")
+    manifest = Manifest.model_validate_json((bare / "manifest.json").read_bytes())
+    (bare / "manifest.json").write_bytes(manifest.model_copy(update={"seal": None}).encoded())
+    for folder, why in (
+        (alone, "not the manifest"),
+        (other, "gate.json is missing"),
+        (bare, "not sealed with the key"),
+    ):
+        with pytest.raises(UnderstudyError, match=f"is not its bundle .*{why}.*choose another --out or remove it$"):
+            release_cohort(bench.synthetic, folders, folder, real=bench.real)
+    override = release_cohort(bench.synthetic, folders[:2], bench.root / "o", real=bench.real, override="a reason")
+    assert release_cohort(bench.synthetic, folders[:2], override, real=bench.real, override="a reason") == override
 
 
 def test_each_refusal_says_why_and_leaves_nothing(bench: Any) -> None:

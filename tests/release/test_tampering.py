@@ -16,6 +16,7 @@ import pytest
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.core.result import Result
+from understudy.data.seal import content_id
 from understudy.release.bundle import MANIFEST, Manifest
 from understudy.release.package import release_cohort
 from understudy.release.signature import SIGNATURE, new_key, open_signer
@@ -187,3 +188,43 @@ def test_the_same_request_is_made_once_and_another_signer_is_another_request(rel
     with pytest.raises(UnderstudyError, match="made by another request"):
         release_cohort(bench.synthetic, released.evidence, released.bundle, real=bench.real)
     assert json.loads((again / MANIFEST).read_text())["signer"] == released.digits
+
+
+def test_values_that_no_release_writes_are_refused_and_no_fault(released: Any, tmp_path: Path) -> None:
+    def refuse(name: str, change: Callable[[Any], Any], says: str) -> None:
+        bundle = released.copy(tmp_path / "forged")
+        told, more = json.loads((bundle / name).read_text()), {}
+        change(told)
+        (bundle / name).write_text(json.dumps(told))
+        if name == "cohort/cohort.json" and "a whole" not in says:
+            more["cohort"] = told["id"] = content_id(Cohort.open(bundle / "cohort"), None)
+            (bundle / name).write_text(json.dumps(told))
+        released.rehash(bundle, **more)
+        refused(released, bundle, f"does not verify .content.: .*{says}", key=False)
+        shutil.rmtree(bundle)
+
+    results, cohort, huge = "evidence/privacy/results.json", "cohort/cohort.json", 10**400
+    refuse(results, lambda d: [one.update(n=huge) for one in d["results"]], "a whole number of at most 256 bits")
+    refuse(results, lambda d: d["provenance"]["config"].update(false_positive_rate=huge), "a whole number of at most")
+    refuse(
+        cohort, lambda d: d.update(sampling={"differential_privacy": {"epsilon": huge}}), "a whole number of at most"
+    )
+    for wrong in ("x", {"threshold": "x"}, {"threshold": [1]}):
+        value = {"away_from": wrong}
+        refuse(cohort, lambda d, value=value: d.update(sampling=value), "a value in it is none that a release writes")
+
+
+def test_numbers_that_no_evaluation_writes_are_refused_by_a_release(bench: Any) -> None:
+    evidence = bench.evidence()
+    for change in (
+        lambda d: [one.update(n=10**400) for one in d["results"]],
+        lambda d: d["provenance"]["config"].update(false_positive_rate=10**400),
+    ):
+        told = json.loads((file := evidence[0] / "results.json").read_text())
+        before = file.read_bytes()
+        change(told)
+        file.write_text(json.dumps(told))
+        bench.sealed(evidence[0])
+        with pytest.raises(UnderstudyError, match="a whole number of at most 256 bits was expected"):
+            release_cohort(bench.synthetic, evidence, bench.root / "out", real=bench.real)
+        file.write_bytes(before)

@@ -62,6 +62,7 @@ def bodies(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     root = tmp_path_factory.mktemp("bodies")
 
     def go(name: str, n: int = 8, dims: int = 2, first: int = 0, **changes: Any) -> Path:
+        sampling = changes.pop("sampling", {})
         spacing = changes.pop("spacing", (2.0, 2.0, 2.0)[:dims])
         size = tuple(round(64 / s) for s in spacing)
         settings: dict[str, Any] = {
@@ -76,6 +77,7 @@ def bodies(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
             provenance=Provenance("test", {"name": name}),
             **settings,
         ) as writer:
+            writer.sampling = sampling
             for i in range(n):
                 labels = draw_body(dims, first + i, spacing, 7.0 if len(settings["scheme"]) == 6 else 5.0)
                 labels = np.where(labels > 2, 2, labels) if i == 2 else labels

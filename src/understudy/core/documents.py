@@ -5,16 +5,32 @@ A value read from a file has the type that its model gives it, and a string used
 """
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.regular_file import read_regular
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+MOST_BITS = 256  # of a whole number: as many as a hash has, and a float holds more
 MAX_TOLD = 3  # mistakes named in a message
 T = TypeVar("T")
+
+
+def bounded(content: T) -> T:
+    """Return plain data; ValueError where a whole number in it has more bits than any that understudy writes."""
+    parts: list[Any] = [content]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, int) and part.bit_length() > MOST_BITS:
+            raise ValueError(f"a whole number of at most {MOST_BITS} bits was expected, found {part.bit_length()}")
+        parts += part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    return content
+
+
+Whole = Annotated[int, AfterValidator(bounded)]
+PlainData = Annotated[dict[str, Any], AfterValidator(bounded)]
 
 
 def read_document(file: Path, model: type[T], what: str, advice: str) -> T:

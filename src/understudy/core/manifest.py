@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 from typing_extensions import NotRequired, TypedDict  # noqa: UP035 (pydantic takes typing's own from Python 3.12)
 
-from understudy.core.documents import STRICT, read_document
+from understudy.core.documents import STRICT, PlainData, Whole, read_document
 from understudy.core.encoding import EncodingRecord
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import CONTROL
@@ -41,7 +41,7 @@ class SeenData(TypedDict):
     cohort: str
     splits: NotRequired[list[str]]
     subjects: NotRequired[list[str]]
-    n_subjects: NotRequired[int]
+    n_subjects: NotRequired[Whole]
 
 
 class Hashes(BaseModel):
@@ -69,8 +69,8 @@ class CohortManifest(BaseModel):
     classes: tuple[str, ...]
     label_source: LabelSource | None
     trained_on: list[SeenData]
-    preprocessing: dict[str, Any]
-    sampling: dict[str, Any] = {}
+    preprocessing: PlainData
+    sampling: PlainData = {}
     provenance: ProvenanceRecord
     hashes: Hashes
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from understudy.core.documents import STRICT
+from understudy.core.documents import STRICT, PlainData, Whole
 
 
 def code_version() -> str:
@@ -39,7 +39,7 @@ class ProvenanceRecord(BaseModel):
     model_config = STRICT
 
     command: str
-    config: dict[str, Any] = {}
-    seed: int = 0
+    config: PlainData = {}
+    seed: Whole = 0
     inputs: dict[str, str] = {}
     understudy: str = "not recorded"

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from understudy.core.documents import STRICT, read_document
+from understudy.core.documents import STRICT, Whole, read_document
 from understudy.core.errors import UnderstudyError
 from understudy.core.provenance import Provenance, ProvenanceRecord
 
@@ -30,8 +30,8 @@ class Result:
     high: float | None = None
     unit: str = ""
     better: str = ""
-    n: int = 0
-    seed: int = 0
+    n: Whole = 0
+    seed: Whole = 0
     note: str = ""
     __pydantic_config__ = STRICT  # where one is read from a file
 

@@ -1,4 +1,4 @@
-"""Ownership: what stands in ``label_source``, ``kind`` and ``trained_on`` of cohorts made from others.
+"""Ownership: what stands in ``label_source``, ``kind``, ``trained_on``, ``sampling`` of cohorts made from others.
 
 A map whose every part was sampled by a model is fully synthetic. A patient's lesion that was grown, moved or put into
 another body stays patient-derived, and so does anatomy taken from a patient's image: such a cohort is semi-synthetic,
@@ -56,6 +56,28 @@ def owners(cohort: Cohort, rows: np.ndarray) -> list[dict[str, Any]]:
         return seen
     subjects, splits = (sorted(set(cohort.column(name)[rows].tolist()) - {""}) for name in ("subject_id", "split"))
     return [*seen, {"cohort": cohort.id, "splits": splits, "subjects": subjects}]
+
+
+def kept_sampling(cohorts: Sequence[Cohort], others_seen: bool = False) -> dict[str, Any]:
+    """Return what ``sampling`` of a cohort made from others must still say.
+
+    The log of screenings stays where any has one; the rest where all say the same. A guarantee of differential privacy
+    stays only where all is made of one cohort, and nothing was used that has ``others_seen``, whom it does not cover.
+
+    Raises:
+        UsageError: the cohorts were screened each by itself, and a log could not tell of both.
+    """
+    logs = {cohort.path.name: log for cohort in cohorts if (log := cohort.sampling.get("screened"))}
+    log = next(iter(logs.values()), None)
+    if any(other != log for other in logs.values()):
+        raise UsageError(
+            f"at most one screened cohort was expected, and {' and '.join(logs)} were each by itself, so that no "
+            "evidence could say what was screened out: name one that was not screened"
+        )
+    told = {k: v for k, v in cohorts[0].sampling.items() if all(one.sampling.get(k) == v for one in cohorts)}
+    if others_seen or len({cohort.id for cohort in cohorts}) > 1:
+        told.pop("differential_privacy", None)
+    return told | ({"screened": log} if log else {})
 
 
 def secret(cohorts: Sequence[Cohort], key: Path | None, out: Path) -> bytes | None:

@@ -12,19 +12,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from understudy.core.cohort import Cohort
 from understudy.core.disclosure import MIN_SUBJECTS, STAMP
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result, read_results
-from understudy.data.pseudonym import PUBLIC_KEY
-from understudy.data.seal import sealed_by, vouching_key
+from understudy.data.pseudonym import ENVIRONMENT, PUBLIC_KEY
+from understudy.data.seal import content_id, sealed_by, vouching_key
 from understudy.evaluation.privacy.attacks import ON_WEIGHTS
+from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.copies.matchers import MATCHERS
 from understudy.evaluation.privacy.copies.second import SECOND
 from understudy.release.screening_log import COPY_DETECTION, matchers_used, screenings
 from understudy.release.weights import AskedWeights
 from understudy.report.reading import Folder, cohort_ids, read_folders
 
+BLOCK = 256  # cases read at once
 INTERNAL = "internal"
 JUDGEMENTS = (frozenset(MATCHERS), frozenset(SECOND))
 
@@ -60,15 +64,16 @@ class EvidenceSet:
         return [*found, *(("cohort", fact) for fact in self.facts), (COPY_DETECTION, self._independent_judgement())]
 
     def _independent_judgement(self) -> Result:
-        """Return 1 where a whole judgement, with all its matchers, took no part in any screening of the cohort."""
+        """Return 1 where a whole judgement took no part in any screening of the cohort, and no other is cut short."""
         name = "screening.independent_judgement"
-        if not self.screened:
-            return Result(name, 1, note="no copies were screened out")
-        judged = [set(f.provenance.get("config", {}).get("matchers", [])) for f in self.released if _flags(f)]
+        judged = [_matchers(folder) for folder in self.released if _flags(folder)]
         if not judged or self.screened_by is None:
             return Result(name, None, note="the matchers that judged the cohort, or screened it, are not recorded")
-        free = any(whole <= names and not names & self.screened_by for names in judged for whole in JUDGEMENTS)
-        return Result(name, int(free), note=f"screened by {', '.join(sorted(self.screened_by))}")
+        if not all(_is_whole(folder) for folder in self.folders if _flags(folder)):
+            return Result(name, 0, note="a judgement has fewer matchers, or fewer resamples, than a whole one")
+        free = any(not names & self.screened_by for names in judged)
+        told = f"screened by {', '.join(sorted(self.screened_by))}" if self.screened else "no copies were screened out"
+        return Result(name, int(free), note=told)
 
 
 def white_box(folders: Sequence[Folder], weights: str) -> list[tuple[str, Result]]:
@@ -143,6 +148,68 @@ def open_real(path: Path, known: EvidenceSet, option: str, measured: str) -> Coh
     return original
 
 
+def refuse_further_cohorts(cohort: Cohort, real: str, original: Cohort | None) -> None:
+    """Refuse a cohort that was made from other real cohorts beside ``real``, which nothing was compared with.
+
+    Two imports of the same patients are two cohorts. Allowed are those that ``original``, which is ``real`` where it is
+    at hand, was itself made of; data without splits, which are unknown or nobody's; and public data that a training
+    with a guarantee began with, which ``trained_on`` names before its own.
+
+    Raises:
+        UnderstudyError: with the ids of the others.
+    """
+    names = [str(entry["cohort"]) for entry in cohort.trained_on if entry.get("splits")]
+    promised = cohort.sampling.get("differential_privacy")
+    if isinstance(promised, dict) and promised.get("public_start") is True and real in names:
+        names = names[names.index(real) :]
+    parts = set() if original is None else set(original.provenance["inputs"].values())
+    if beside := sorted(set(names) - {real} - parts):
+        raise UnderstudyError(
+            f"{cohort.path.name} was expected to be made from the real cohort {real} alone, which the evidence is "
+            f"about, and trained_on in its cohort.json names {', '.join(beside)} too, which nothing was compared with: "
+            "import all cases as one cohort, and train, evaluate and release with that one"
+        )
+
+
+def refuse_changed(cohort: Cohort, keys: Sequence[bytes | None]) -> None:
+    """Refuse a cohort whose files do not have its hashes, or whose cohort.json has its id under none of some keys.
+
+    None among the keys stands for an id without one. Synthetic images must keep to their channels' ranges.
+    """
+    cohort.verify()
+    if not keys:
+        raise UnderstudyError(
+            f"the id of {cohort.path.name}, which is {cohort.kind}, is keyed and cannot be checked without the key: "
+            f"name its file in {ENVIRONMENT}"
+        )
+    if cohort.id not in (found := [content_id(cohort, key) for key in keys]):
+        raise UnderstudyError(
+            f"{cohort.path}/cohort.json does not have the id that its content gives ({' or '.join(found)}, found "
+            f"{cohort.id}): it was changed after the evidence was made, or made with another key; make the cohort again"
+        )
+    if cohort.kind != "real" and (n := _cases_outside(cohort)):
+        raise UnderstudyError(
+            f"intensities within the range of their channel were expected, and {n} of {len(cohort)} cases of "
+            f"{cohort.path.name} hold some that are outside or not finite, which no comparison sees: make the cohort "
+            "again"
+        )
+
+
+def _cases_outside(cohort: Cohort) -> int:
+    """Count the cases with a value beyond its channel's range, rounded as it is stored, or with NaN."""
+    if cohort.images is None:
+        return 0
+    kind, n = cohort.images.dtype, 0
+    up, down = (np.ceil, np.floor) if kind.kind in "iu" else (kind.type, kind.type)
+    shape = (1, -1, *[1] * len(cohort.size))
+    low = np.array([down(channel.low) for channel in cohort.encoding.channels]).reshape(shape)
+    high = np.array([up(channel.high) for channel in cohort.encoding.channels]).reshape(shape)
+    for start in range(0, len(cohort), BLOCK):
+        images = np.asarray(cohort.images[start : start + BLOCK])
+        n += int((~((images >= low) & (images <= high))).reshape(len(images), -1).any(1).sum())
+    return n
+
+
 def count_seals(
     cohorts: Sequence[Cohort], known: EvidenceSet, key: bytes | None, at_hand: bytes | None
 ) -> tuple[int, int]:
@@ -188,6 +255,18 @@ def facts(cohort: Cohort) -> list[Result]:
 
 def _flags(folder: Folder) -> bool:
     return any(result.name == "privacy.copies.flagged" for result in folder.results)
+
+
+def _matchers(folder: Folder) -> set[str]:
+    named = folder.provenance.get("config", {}).get("matchers")
+    return set(map(str, named)) if isinstance(named, list) else set()
+
+
+def _is_whole(folder: Folder) -> bool:
+    """Tell whether all matchers of a judgement, and no fewer resamples than the default, stand behind its flags."""
+    draws = folder.provenance.get("config", {}).get("bootstrap")
+    enough = isinstance(draws, int) and draws >= PrivacyConfig.model_fields["bootstrap"].default
+    return enough and any(whole <= _matchers(folder) for whole in JUDGEMENTS)
 
 
 def _settings(folder: Folder) -> list[Result]:

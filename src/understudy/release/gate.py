@@ -136,7 +136,7 @@ def _check_limit(limit: Limit, known: Known) -> Check:
     held = [(kind, r) for kind, r in named if _measured(r)]
     lacking = [p for p in limit.patterns if not any(fnmatchcase(r.name, p) for _, r in held)]
     lacking += [unknown] if unknown else []
-    broken = not unknown and not all(_within(_number(r, limit.take), least, most) for _, r in held)
+    broken = not all(_within(_number(r, limit.take), least, most) for _, r in held)
     told = [f"{r.name} {_said(r, limit.take)}" for _, r in named]
     if lacking:
         when = WHEN.get(limit.about, "")
@@ -151,7 +151,7 @@ def _measured(result: Result) -> bool:
 
 
 def _asked(limit: Limit, known: Known) -> tuple[str, float, float, str]:
-    """Return a limit in words, its bounds, and the name of a bound that was not measured or ""."""
+    """Return a limit in words, its bounds, and the name of a bound that was not measured, and bounds nothing, or ""."""
     told, least, most = f"{WORDS[limit.take]}{', '.join(limit.patterns)}", -math.inf, math.inf
     if limit.at_least is not None:
         told, least = f"{told} at least {limit.at_least:g}", limit.at_least

@@ -23,21 +23,26 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from understudy.core.cohort import Cohort, file_hash
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import Provenance, ProvenanceRecord
 from understudy.core.stage import finished, output_folder
 from understudy.data.check import NOBODY
-from understudy.data.pseudonym import ENVIRONMENT, PUBLIC_KEY
-from understudy.data.seal import content_id, key_at_hand, key_of, seal
+from understudy.data.pseudonym import PUBLIC_KEY
+from understudy.data.seal import key_at_hand, key_of, seal
 from understudy.release.bundle import BEFORE, MANIFEST, SCHEMA, GateFile, KnownFacts, Manifest, SealCount, encoded
 from understudy.release.card import ReleaseCard, card_of, markdown
 from understudy.release.deidentify import write_deidentified
-from understudy.release.disclosure import ROWS, Comparison, compare_with_real
-from understudy.release.evidence import EvidenceSet, count_seals, open_evidence_set, open_real
-from understudy.release.formats import FORMS
+from understudy.release.disclosure import Comparison, compare_with_real
+from understudy.release.evidence import (
+    EvidenceSet,
+    count_seals,
+    open_evidence_set,
+    open_real,
+    refuse_changed,
+    refuse_further_cohorts,
+)
+from understudy.release.formats import FORMS, known_forms
 from understudy.release.gate import all_checks, refuse
 from understudy.release.identifiers import forbidden_identifiers, refuse_names
 from understudy.release.policy import PolicyFile, read_policy
@@ -45,6 +50,7 @@ from understudy.release.public import write_public
 from understudy.release.recipient import checked_licence, licence_of, write_recipient_files
 from understudy.release.recompute import refuse_other_numbers
 from understudy.release.signature import SIGNATURE, Signer, open_signer
+from understudy.release.verify import refuse_unfinished
 from understudy.release.weights import FRESH, AskedWeights, refuse_others, write_weights
 from understudy.report import write_report
 from understudy.report.reading import Folder, folder_hash
@@ -65,7 +71,7 @@ def release_cohort(
     licence: str | None = None,
     weights: AskedWeights | None = None,
 ) -> Path:
-    """Write a bundle, or refuse and say which limits do not hold; a finished bundle is not made twice.
+    """Write a bundle, or refuse and say which limits do not hold; a finished bundle is not made twice, but verified.
 
     ``evidence`` are results folders about the synthetic cohort, and about what it was before screening; ``real`` is the
     folder of the real cohort behind it, that the bundle is compared with. ``policy`` is the file of the limits
@@ -90,12 +96,14 @@ def release_cohort(
     said = {"licence": licence, "source_licence": None if real is None else licence_of(Cohort.open(real))}
     provenance = _request(source, known, limits, real is not None, override, forms, signer, said, weights)
     if finished(out, MANIFEST, provenance):
+        refuse_unfinished(Path(out))
         return Path(out)
     key = key_at_hand(None, Path(out))
     cohorts = [source, *([weights.fresh] if weights else [])]
     for one in cohorts:
         refuse_changed(one, [*([None] if one.kind == "synthetic" else []), *([key] if key else [])])
     original = _open_real(real, source, known, key) if real is not None else None
+    refuse_further_cohorts(source, known.real, original)
     if original is not None:
         refuse_other_numbers(known.released, source, original)
     theirs = key if original is None else key_of(original, key)
@@ -119,54 +127,6 @@ def release_cohort(
             refuse_names(folder, forbidden_identifiers(original), OWN)
         _write_manifest(folder, provenance, card, forms, key, signer)
     return Path(out)
-
-
-def known_forms(names: Sequence[str]) -> list[str]:
-    """Return release forms in the order of the menu; raises UsageError without any, for an unknown or repeated one."""
-    if not names or len(set(names)) != len(names) or not set(names) <= set(FORMS):
-        raise UsageError(
-            f"forms of a release are out of {', '.join(FORMS)}, each once; found {', '.join(names) or 'none'}"
-        )
-    return [name for name in FORMS if name in names]
-
-
-def refuse_changed(cohort: Cohort, keys: Sequence[bytes | None]) -> None:
-    """Refuse a cohort whose files do not have its hashes, or whose cohort.json has its id under none of some keys.
-
-    None among the keys stands for an id without one. Synthetic images must keep to their channels' ranges.
-    """
-    cohort.verify()
-    if not keys:
-        raise UnderstudyError(
-            f"the id of {cohort.path.name}, which is {cohort.kind}, is keyed and cannot be checked without the key: "
-            f"name its file in {ENVIRONMENT}"
-        )
-    if cohort.id not in (found := [content_id(cohort, key) for key in keys]):
-        raise UnderstudyError(
-            f"{cohort.path}/cohort.json does not have the id that its content gives ({' or '.join(found)}, found "
-            f"{cohort.id}): it was changed after the evidence was made, or made with another key; make the cohort again"
-        )
-    if cohort.kind != "real" and (n := _cases_outside(cohort)):
-        raise UnderstudyError(
-            f"intensities within the range of their channel were expected, and {n} of {len(cohort)} cases of "
-            f"{cohort.path.name} hold some that are outside or not finite, which no comparison sees: make the cohort "
-            "again"
-        )
-
-
-def _cases_outside(cohort: Cohort) -> int:
-    """Count the cases with a value beyond its channel's range, rounded as it is stored, or with NaN."""
-    if cohort.images is None:
-        return 0
-    kind, n = cohort.images.dtype, 0
-    up, down = (np.ceil, np.floor) if kind.kind in "iu" else (kind.type, kind.type)
-    shape = (1, -1, *[1] * len(cohort.size))
-    low = np.array([down(channel.low) for channel in cohort.encoding.channels]).reshape(shape)
-    high = np.array([up(channel.high) for channel in cohort.encoding.channels]).reshape(shape)
-    for start in range(0, len(cohort), ROWS):
-        images = np.asarray(cohort.images[start : start + ROWS])
-        n += int((~((images >= low) & (images <= high))).reshape(len(images), -1).any(1).sum())
-    return n
 
 
 def _request(

@@ -26,11 +26,10 @@ from understudy.core.result import Result
 from understudy.data.seal import key_at_hand, sealing_key
 from understudy.release.against import compare_again
 from understudy.release.bundle import BEFORE, MANIFEST, SCHEMA, GateFile, KnownFacts, Manifest, walk
-from understudy.release.evidence import EvidenceSet, before_screening
-from understudy.release.formats import FORMS
+from understudy.release.evidence import EvidenceSet, before_screening, refuse_changed
+from understudy.release.formats import FORMS, known_forms
 from understudy.release.formats.folder import FOLDER
 from understudy.release.gate import all_checks
-from understudy.release.package import known_forms, refuse_changed
 from understudy.release.policy import PolicyFile, read_policy
 from understudy.release.rebuild import differences, foreign_files, strange_files
 from understudy.release.screening_log import matchers_used, screenings
@@ -40,6 +39,7 @@ from understudy.report.reading import cohort_ids, read_folders
 
 T = TypeVar("T")
 AGAIN = "get it again from who released it"
+WRONG_VALUES = (ValueError, ArithmeticError, TypeError, LookupError, AttributeError)  # of text in a number's place
 MAX_TOLD = 5  # of what is wrong, in a message
 
 
@@ -69,13 +69,8 @@ def verify_bundle(bundle: Path, key: Path | None = None, against: Path | None = 
     if not (bundle / MANIFEST).exists():
         raise UsageError(f"a bundle was expected at {bundle} (no {MANIFEST}): name what `understudy release` made")
     public = None if key is None else read_public_key(Path(key))
-    manifest = _open_manifest(bundle, public)
-    _refuse("files", _wrong_files(bundle, manifest))
-    with _as_refusals("content", requests=False):
-        opened = _open(bundle, manifest)
-        _refuse("files", strange_files(manifest, opened.cohorts[0], opened.known))
-        _refuse("content", _disagreements(opened))
-        made = _rebuilt(bundle, opened, public)
+    opened, made = _checked(bundle, public)
+    manifest = opened.manifest
     failed = [check.what for check in opened.gate.checks if not check.holds]
     if manifest.override is not None or failed:
         raise UnderstudyError(
@@ -95,6 +90,37 @@ def verify_bundle(bundle: Path, key: Path | None = None, against: Path | None = 
         with _as_refusals("against the real cohort", requests=True):
             told.append(compare_again(bundle, opened.cohorts[0], against, known, rule, forms, opened.gate.compared))
     return "\n".join(told)
+
+
+def refuse_unfinished(bundle: Path) -> None:
+    """Refuse what lies where a release would put its bundle, and is not such a bundle any more.
+
+    Raises:
+        UnderstudyError: it does not verify, or it has not the seal of the key at hand.
+    """
+    try:
+        manifest = _checked(bundle, None)[0].manifest
+        _signed(bundle, manifest, None)
+        key = key_at_hand(None, bundle)
+        seal, content = manifest.seal, manifest.content()
+        if key is not None and (seal is None or sealing_key(seal, [key], content, str(bundle)) is None):
+            _refuse("seal", ["it was not sealed with the key at hand"])
+    except UnderstudyError as error:
+        raise UnderstudyError(
+            f"the output {bundle} has the manifest of this release, and is not its bundle ({error}): choose another "
+            "--out or remove it"
+        ) from error
+
+
+def _checked(bundle: Path, public: str | None) -> tuple[_Opened, str]:
+    """Check all that needs nothing beside a bundle; return its parts, and a sentence on what was built again."""
+    manifest = _open_manifest(bundle, public)
+    _refuse("files", _wrong_files(bundle, manifest))
+    with _as_refusals("content", requests=False):
+        opened = _open(bundle, manifest)
+        _refuse("files", strange_files(manifest, opened.cohorts[0], opened.known))
+        _refuse("content", _disagreements(opened))
+        return opened, _rebuilt(bundle, opened, public)
 
 
 def _open_manifest(bundle: Path, public: str | None) -> Manifest:
@@ -212,7 +238,8 @@ def _disagreements(opened: _Opened) -> list[str]:
 def _counts_fit(cohort: Cohort, facts: list[Result]) -> bool:
     """Tell whether counts are those of a released cohort, as far as that tells how many subjects it is from."""
     found = {fact.name: fact.value for fact in facts}
-    kept = [entry.retained.cases.after for entry in screenings(cohort)][-1:]
+    edited = cohort.provenance["config"].get("made_by") == "edit"  # since the last screening, which kept others
+    kept = [] if edited else [entry.retained.cases.after for entry in screenings(cohort)][-1:]
     if len(facts) != 2 or found.get("cohort.cases") != len(cohort) or kept not in ([], [len(cohort)]):
         return False
     subjects = found.get("cohort.subjects")
@@ -286,6 +313,11 @@ def _as_refusals(what: str, requests: bool) -> Iterator[None]:
         if isinstance(error, _Refused) or (requests and isinstance(error, UsageError)):
             raise
         raise _Refused(f"the bundle does not verify ({what}): {error}") from error
+    except WRONG_VALUES as error:
+        raise _Refused(
+            f"the bundle does not verify ({what}): a value in it is none that a release writes ({mistakes(error)}): "
+            f"{AGAIN}"
+        ) from error
 
 
 def _refuse(what: str, wrong: list[str]) -> None:

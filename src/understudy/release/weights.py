@@ -101,9 +101,13 @@ class AskedWeights:
 
 
 def drawn_by(cohort: Cohort) -> ProvenanceRecord:
-    """Return the request of the sampling that a cohort is from, whatever was screened out of it since."""
-    first = screenings(cohort)[:1]
-    return ProvenanceRecord.model_validate(first[0].source.provenance if first else cohort.provenance)
+    """Return the request of the sampling that a cohort is from, whatever was screened out of it since.
+
+    Where its cases were edited since, it is the request of that.
+    """
+    requests = [*(one.source.provenance for one in screenings(cohort)), cohort.provenance]
+    edits = [one for one in requests if one.get("command") == "edit"]
+    return ProvenanceRecord.model_validate([*edits, *requests][0])
 
 
 def refuse_others(source: Cohort, asked: AskedWeights) -> None:

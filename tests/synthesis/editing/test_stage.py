@@ -89,6 +89,19 @@ def test_a_sampled_map_stays_fully_synthetic(bodies: Callable[..., Path], tmp_pa
     assert not (cohort.path / "seal.json").exists()  # nobody vouches for its source
 
 
+def test_what_was_screened_out_of_body_or_lender_stays_known(bodies: Callable[..., Path], tmp_path: Path) -> None:
+    sampled: dict[str, Any] = {"kind": "synthetic", "label_source": "sampled", "key": None}
+    plain = bodies("nobody5", **sampled)
+    screened = bodies("nobody6", **sampled, sampling={"screened": ["a log"], "differential_privacy": {"epsilon": 1}})
+    place, mirror = config(origin="place", request=EditRequest()), config(request=EditRequest(), mirror=True)
+    for name, path, request, donors in (
+        ("mirror", screened, mirror, None), ("body", screened, place, plain), ("lender", plain, place, screened)
+    ):  # fmt: skip
+        told = Cohort.open(edit_cohort(path, tmp_path / name, request, 0, donors=donors)).sampling
+        assert told["screened"] == ["a log"] and told["asked"] == 8
+        assert ("differential_privacy" in told) == (donors is None)
+
+
 @pytest.mark.parametrize("dims", [2, 3])
 def test_transplants_lie_at_the_same_relative_place(bodies: Callable[..., Path], tmp_path: Path, dims: int) -> None:
     source, donors = (

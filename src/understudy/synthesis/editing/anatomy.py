@@ -24,7 +24,7 @@ from understudy.core.provenance import Provenance
 from understudy.core.seed import derive
 from understudy.core.stage import finished
 from understudy.core.writer import CohortWriter
-from understudy.data.ownership import secret
+from understudy.data.ownership import kept_sampling, secret
 from understudy.data.seal import cohort_seal, key_at_hand
 from understudy.generators import load
 from understudy.synthesis.editing.lesions import Rules, cut, removed
@@ -132,6 +132,7 @@ def anatomy_cohort(
         key=secret([cohort], key, out),
         seal=cohort_seal([cohort], key_at_hand(key, out)),
     ) as writer:
+        writer.sampling = kept_sampling([cohort], others_seen=bool(made.trained_on))
         for row, anatomy in enumerate(made.maps()):
             labels = _merged(anatomy, cohort, row, both)
             entries = {name: cohort.entry(name, row) for name in cohort.columns}

@@ -23,7 +23,16 @@ from understudy.core.provenance import Provenance
 from understudy.core.seed import rng
 from understudy.core.stage import finished
 from understudy.core.writer import CohortWriter
-from understudy.data.ownership import joint_source, kind_of, labelled, owners, place_entries, secret, usable_rows
+from understudy.data.ownership import (
+    joint_source,
+    kept_sampling,
+    kind_of,
+    labelled,
+    owners,
+    place_entries,
+    secret,
+    usable_rows,
+)
 from understudy.data.seal import cohort_seal, key_at_hand
 from understudy.synthesis.editing.anatomy import Joining, joining
 from understudy.synthesis.editing.augment import AffineAugmentation
@@ -114,6 +123,7 @@ def edit_cohort(
     provenance = Provenance("edit", config.model_dump(mode="json"), seed, inputs)
     if finished(out, "cohort.json", provenance):
         return out
+    kept = kept_sampling(task.cohorts)
     source = joint_source([labelled(c)[2] for c in task.cohorts], edited=True)
     with CohortWriter(
         out,
@@ -132,7 +142,7 @@ def edit_cohort(
     ) as writer:
         skipped = _written(writer, task, progress)
         asked, made = len(task.rows) * config.per_case, len(task.used)
-        writer.sampling = {"asked": asked, "made": made, "skipped": dict(sorted(skipped.items()))}
+        writer.sampling = kept | {"asked": asked, "made": made, "skipped": dict(sorted(skipped.items()))}
         used = [(cohort, task.used), *([(task.other, task.lent)] if task.other else [])]
         writer.trained_on = joint_trained_on(*(owners(c, np.array(rows)) for c, rows in used))
     return out
