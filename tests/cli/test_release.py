@@ -18,7 +18,8 @@ from understudy.data.seal import cohort_seal
 def write(out: Path, kind: str, n: int, seed: int, seen: list[dict[str, object]]) -> Path:
     random = np.random.default_rng(seed)
     manifest = {"modality": "CR", "size": (16, 16), "channels": [Channel("a", 0, 255)], "dtype": "uint8"}
-    manifest |= {"scheme": None, "label_source": None, "provenance": Provenance("toy", {}, seed), "trained_on": seen}
+    manifest |= {"scheme": None, "label_source": None, "trained_on": seen}
+    manifest["provenance"] = Provenance("import phantom" if kind == "real" else "toy", {}, seed)  # the key is public
     manifest["seal"] = cohort_seal([], None)
     with CohortWriter(out, kind=kind, **manifest) as writer:  # type: ignore[arg-type]
         for i in range(n):

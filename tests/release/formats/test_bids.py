@@ -41,7 +41,6 @@ def test_what_bids_has_no_name_for_is_refused(cases: Cases) -> None:
         ("ct", {"modality": "CT"}, "holds CT: choose nifti"),
         ("odd", {"channels": ("t1", "channel2")}, "no suffix for each of the channels t1, channel2"),
         ("twice", {"channels": ("t1", "T1w")}, "no suffix for each of the channels"),
-        ("tab", {"classes": ["ill", "a\tb"]}, "without tabs"),
     ):
         with pytest.raises(UsageError, match=says):
             FORM.refuse(cases(name, **change))

@@ -73,8 +73,6 @@ class BidsForm:
                 f"BIDS has no suffix for each of the channels {', '.join(names)}: import with --channels out of "
                 f"{', '.join(SUFFIXES)}, or choose nifti"
             )
-        if any(character in name for name in cohort.classes for character in "\t\r\n"):
-            raise UsageError("--format bids holds a table without tabs and line breaks in its header: choose nifti")
         stored_type(cohort, "bids")
 
     def write(self, bundle: Path, cohort: Cohort) -> None:
