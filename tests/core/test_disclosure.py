@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from understudy.core.disclosure import MIN_SUBJECTS, internal, lock_stamped, public, stamp
+from understudy.core.disclosure import MIN_SUBJECTS, internal, lock_stamped, public, rare, stamp
 from understudy.core.result import Result
 
 
@@ -35,3 +35,9 @@ def test_what_is_stamped_is_its_owners_alone(tmp_path: Path) -> None:
 def test_internal_is_made_once_and_stamped(tmp_path: Path) -> None:
     assert internal(tmp_path) == internal(tmp_path) == tmp_path / "internal"
     assert "never leaves" in (tmp_path / "internal" / "INTERNAL.txt").read_text()
+
+
+def test_rare_values_are_those_of_fewer_than_five_subjects() -> None:
+    subjects = [f"s{i}" for i in range(5)]
+    assert rare(["often"] * 5 + ["less"] * 4, [*subjects, *subjects[:4]]) == {"less"}
+    assert rare(["of one"] * 9, ["s0"] * 9) == {"of one"} and rare([], []) == set()

@@ -4,11 +4,14 @@ Rows per real case or subject, and real pixels, go below ``internal/``, which is
 it, and only its owner may read it. **Checked** in tests/core/test_disclosure.py.
 """
 
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from understudy.core.result import Result
 
+Value = TypeVar("Value", bound=Hashable)
 MIN_SUBJECTS = 5  # behind a public number
 STAMP = "INTERNAL.txt"
 INTERNAL = """INTERNAL. This folder holds pixels of real cases or a row per real case or subject.
@@ -22,6 +25,14 @@ def public(result: Result, subjects: int) -> Result:
         return result
     note = f"withheld: {subjects} subjects stand behind it, and a public number needs {MIN_SUBJECTS}"
     return replace(result, value=None, low=None, high=None, note=note)
+
+
+def rare(values: Sequence[Value], subjects: Sequence[str]) -> set[Value]:
+    """Return which of the values of cases fewer than five subjects have; ``subjects`` says whose each case is."""
+    owners: dict[Value, set[str]] = {}
+    for value, subject in zip(values, subjects, strict=True):
+        owners.setdefault(value, set()).add(subject)
+    return {value for value, found in owners.items() if len(found) < MIN_SUBJECTS}
 
 
 def internal(folder: Path) -> Path:

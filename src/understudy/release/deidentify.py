@@ -20,7 +20,7 @@ import numpy as np
 
 from understudy.core.classes import class_row
 from understudy.core.cohort import Cohort
-from understudy.core.disclosure import MIN_SUBJECTS
+from understudy.core.disclosure import MIN_SUBJECTS, rare
 from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
 from understudy.release.screening_log import screenings
@@ -56,10 +56,8 @@ def write_deidentified(source: Cohort, out: Path, provenance: Provenance) -> Non
 def shared_spacings(source: Cohort) -> list[str]:
     """Return the spacing of each case in mm, rounded to two digits; "" where too few subjects have it."""
     rounded = [" ".join(f"{side:.2g}" for side in source.spacing_mm(i) or ()) for i in range(len(source))]
-    owners: dict[str, set[str]] = {}
-    for i, spacing in enumerate(rounded):
-        owners.setdefault(spacing, set()).add(source.entry("subject_id", i))
-    return [spacing if len(owners[spacing]) >= MIN_SUBJECTS else "" for spacing in rounded]
+    few = rare(rounded, list(source.column("subject_id")))
+    return ["" if spacing in few else spacing for spacing in rounded]
 
 
 def shared_classes(source: Cohort) -> tuple[list[dict[str, str]], int]:
@@ -71,14 +69,11 @@ def shared_classes(source: Cohort) -> tuple[list[dict[str, str]], int]:
     found = [class_row(source.classes, values) for values in source.class_matrix()]
     if source.kind == "synthetic":
         return found, 0
-    owners: dict[tuple[str, ...], set[str]] = {}
-    for i, row in enumerate(found):
-        owners.setdefault(tuple(row.values()), set()).add(source.entry("subject_id", i))
-    blank, blanked = dict.fromkeys(source.classes, ""), 0
-    for i, row in enumerate(found):
-        if any(row.values()) and len(owners[tuple(row.values())]) < MIN_SUBJECTS:
-            found[i], blanked = blank, blanked + 1
-    return found, blanked
+    combinations = [tuple(row.values()) for row in found]
+    few = rare(combinations, list(source.column("subject_id")))
+    left_out = [any(one) and one in few for one in combinations]
+    blank = dict.fromkeys(source.classes, "")
+    return [blank if out else row for out, row in zip(left_out, found, strict=True)], sum(left_out)
 
 
 def trained_on(source: Cohort) -> list[dict[str, Any]]:

@@ -18,12 +18,14 @@ from understudy.core.cohort import Cohort
 from understudy.core.disclosure import MIN_SUBJECTS, STAMP
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.result import Result, read_results
+from understudy.data.check import NOBODY
 from understudy.data.pseudonym import ENVIRONMENT, PUBLIC_KEY
-from understudy.data.seal import content_id, sealed_by, vouching_key
+from understudy.data.seal import content_id, key_of, sealed_by, vouching_key
 from understudy.evaluation.privacy.attacks import ON_WEIGHTS
 from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.copies.matchers import MATCHERS
 from understudy.evaluation.privacy.copies.second import SECOND
+from understudy.release.bundle import SealCount
 from understudy.release.screening_log import COPY_DETECTION, matchers_used, screenings
 from understudy.release.weights import AskedWeights
 from understudy.report.reading import Folder, cohort_ids, read_folders
@@ -211,23 +213,26 @@ def _cases_outside(cohort: Cohort) -> int:
 
 
 def count_seals(
-    cohorts: Sequence[Cohort], known: EvidenceSet, key: bytes | None, at_hand: bytes | None
-) -> tuple[int, int]:
-    """Return how many seals are those of the real cohort's key, and how many there should be.
+    cohorts: Sequence[Cohort], known: EvidenceSet, original: Cohort | None, at_hand: bytes | None
+) -> SealCount:
+    """Return how many seals are those of the key of the real cohort, ``original`` where it is at hand.
 
-    Sealed are the cohorts, the one to be released first (where ``key`` is the one that everybody knows, also with the
+    Sealed are the cohorts, the one to be released first (where its key is the one that everybody knows, also with the
     key ``at_hand``), results folders and screenings.
 
     Raises:
         UnderstudyError: one of them was changed after it was sealed.
     """
+    key = at_hand if original is None else key_of(original, at_hand)
     vouched = [vouching_key(cohort, at_hand) for cohort in cohorts]
     sealed = [key is not None and sealed_by(folder.path, [key]) is not None for folder in known.folders]
     where = f"a screening in {cohorts[0].path}/cohort.json"
     sealed += [key is not None and entry.is_sealed_by(key, where) for entry in screenings(cohorts[0])]
     either = {key, at_hand} - {None} if key == PUBLIC_KEY else {key}
     sealed += [key is not None and one in either for one in vouched]
-    return sum(sealed), len(sealed)
+    nobody = original is not None and original.provenance.get("command") == NOBODY
+    public = key == PUBLIC_KEY and not nobody
+    return SealCount(sealed=sum(sealed), of=len(sealed), key=key is not None, public=public)
 
 
 def before_screening(cohort: Cohort) -> str | None:

@@ -27,9 +27,7 @@ from understudy.core.cohort import Cohort, file_hash
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.provenance import Provenance, ProvenanceRecord
 from understudy.core.stage import finished, output_folder
-from understudy.data.check import NOBODY
-from understudy.data.pseudonym import PUBLIC_KEY
-from understudy.data.seal import key_at_hand, key_of, seal
+from understudy.data.seal import key_at_hand, seal
 from understudy.release.bundle import BEFORE, MANIFEST, SCHEMA, GateFile, KnownFacts, Manifest, SealCount, encoded
 from understudy.release.card import ReleaseCard, card_of, markdown
 from understudy.release.deidentify import write_deidentified
@@ -106,11 +104,7 @@ def release_cohort(
     refuse_further_cohorts(source, known.real, original)
     if original is not None:
         refuse_other_numbers(known.released, source, original)
-    theirs = key if original is None else key_of(original, key)
-    sealed, of = count_seals(cohorts, known, theirs, key)
-    nobody = original is not None and original.provenance.get("command") == NOBODY
-    public = theirs == PUBLIC_KEY and not nobody
-    seals = SealCount(sealed=sealed, of=of, key=theirs is not None, public=public)
+    seals = count_seals(cohorts, known, original, key)
     checks = all_checks(limits.policy, known, source.label_source, seals, original is not None, weights is not None)
     refuse(source, checks, override)
     with output_folder(out) as folder:

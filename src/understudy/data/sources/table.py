@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from understudy.core.disclosure import MIN_SUBJECTS
+from understudy.core.disclosure import MIN_SUBJECTS, rare
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import CONTROL
 from understudy.core.manifest import COLUMNS
@@ -226,15 +226,10 @@ def class_columns(
 
 def _refuse_rare(values: list[str], subjects: Sequence[str], where: str) -> None:
     """Refuse texts that few subjects have, without telling them: each would become a name, and may name a person."""
-    owners: dict[str, set[str]] = {}
-    for value, subject in zip(values, subjects, strict=True):
-        if value:
-            owners.setdefault(value, set()).add(subject)
-    rare = [value for value in owners if len(owners[value]) < MIN_SUBJECTS]
-    if rare:
+    if few := rare(values, subjects) - {""}:
         raise UnderstudyError(
-            f"{where} has {len(owners)} different texts, and {len(rare)} of them (in "
-            f"{sum(value in rare for value in values)} of {len(values)} cases) belong to fewer than {MIN_SUBJECTS} "
+            f"{where} has {len({*values} - {''})} different texts, and {len(few)} of them (in "
+            f"{sum(value in few for value in values)} of {len(values)} cases) belong to fewer than {MIN_SUBJECTS} "
             "subjects each, who could be known by a category's name: merge rare categories in the table, or leave the "
             "column out of --classes"
         )

@@ -1,6 +1,6 @@
 """The audit: recall by hand, and what an encoder with a family left out was taught."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from understudy.evaluation.privacy.canaries.inject import InjectedCopies, inject
 from understudy.evaluation.privacy.copies import kept, likeness
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, ratio
 from understudy.evaluation.privacy.copies.detector import CopyDecision, DetectorSettings, build
+from understudy.evaluation.privacy.copies.encoder import Lesson
 from understudy.evaluation.privacy.copies.matchers import match
 from understudy.evaluation.privacy.copies.transforms import TRANSFORMATIONS, Transformation
 
@@ -28,8 +29,8 @@ def learned(monkeypatch: pytest.MonkeyPatch, few_maps: Callable[[int], Tensor]) 
     """The families that encoders were taught; they are quick ones, that see pixels as they are."""
     taught: list[set[str]] = []
 
-    def spy(images: Tensor, subjects: Tensor, transformations: Sequence[Transformation], *_: Any) -> nn.Module:
-        taught.append({one.family for one in transformations})
+    def spy(lesson: Lesson, _: Any) -> nn.Module:
+        taught.append({one.family for one in lesson.transformations})
         return nn.Flatten()
 
     monkeypatch.setattr(kept, "learn", spy)

@@ -1,6 +1,6 @@
 """The detector keeps to its rate on unseen subjects, flags copies, and judges nobody by an encoder that knew them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from understudy.evaluation.privacy.copies import detector, kept, likeness
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases
 from understudy.evaluation.privacy.copies.detector import FOLDS, DetectorSettings, build, folds, left_out
+from understudy.evaluation.privacy.copies.encoder import Lesson
 from understudy.evaluation.privacy.copies.matchers import ReferenceSet
-from understudy.evaluation.privacy.copies.transforms import TRANSFORMATIONS, Transformation
+from understudy.evaluation.privacy.copies.transforms import TRANSFORMATIONS
 
 QUICK = ("pixels", "patches")
 
@@ -31,15 +32,13 @@ def learned(monkeypatch: pytest.MonkeyPatch, few_maps: Callable[[int], Tensor]) 
     """What encoders were made of; they are quick ones, that see pixels as they are."""
     made: list[dict[str, Any]] = []
 
-    def spy(
-        images: Tensor, subjects: Tensor, transformations: Sequence[Transformation], updates: int, seed: int, *_: Any
-    ) -> nn.Module:
+    def spy(lesson: Lesson, _: Any) -> nn.Module:
         encoder = nn.Flatten()
-        families = {one.family for one in transformations}
-        subjects_known = set(subjects.tolist())
+        families = {one.family for one in lesson.transformations}
+        subjects_known = set(lesson.subjects.tolist())
         made.append({"encoder": encoder, "subjects": subjects_known, "families": families})
-        made[-1] |= {"updates": updates, "cases": len(images)}
-        assert len(images) == len(subjects)
+        made[-1] |= {"updates": lesson.updates, "cases": len(lesson.images)}
+        assert len(lesson.images) == len(lesson.subjects)
         return encoder
 
     monkeypatch.setattr(kept, "learn", spy)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from understudy.evaluation.privacy.copies import encoder
 from understudy.evaluation.privacy.copies.cases import local_contrast
-from understudy.evaluation.privacy.copies.encoder import batch, embed, learn
+from understudy.evaluation.privacy.copies.encoder import Lesson, batch, embed, learn
 from understudy.evaluation.privacy.copies.transforms import FAMILIES, TRANSFORMATIONS
 
 LEARNED = [TRANSFORMATIONS[name] for name in ("noise", "shifted")]
@@ -23,7 +23,7 @@ def same(a: nn.Module, b: nn.Module) -> bool:
 
 def test_copies_original_lie_nearer_than_unseen(fields) -> None:  # type: ignore[no-untyped-def]
     training, unseen = fields(16, 0).images, fields(16, 1).images
-    made = learn(training, torch.arange(16), LEARNED, 60, 0)
+    made = learn(Lesson(training, torch.arange(16), LEARNED, 60, 0))
     assert not made.training
     known = embed(made, local_contrast(training))
     assert torch.allclose(known.norm(dim=1), torch.ones(16), atol=1e-5)
@@ -39,12 +39,12 @@ def test_same_seed_same_bits(fields) -> None:  # type: ignore[no-untyped-def]
     images = fields(40, 0).images
     state = torch.random.get_rng_state()
     done: list[None] = []
-    first = learn(images, torch.arange(40), LEARNED, 3, 0, lambda: done.append(None))
+    first = learn(Lesson(images, torch.arange(40), LEARNED, 3, 0), lambda: done.append(None))
     assert len(done) == 3
     assert torch.equal(torch.random.get_rng_state(), state)
     torch.randn(7)
-    assert same(first, learn(images, torch.arange(40), LEARNED, 3, 0))
-    assert not same(first, learn(images, torch.arange(40), LEARNED, 3, 1))
+    assert same(first, learn(Lesson(images, torch.arange(40), LEARNED, 3, 0)))
+    assert not same(first, learn(Lesson(images, torch.arange(40), LEARNED, 3, 1)))
     assert torch.equal(embed(first, images)[:5], embed(first, images[:5]))
 
 
@@ -58,7 +58,7 @@ def test_cases_of_the_same_subject_are_no_wrong_answers(fields, monkeypatch: pyt
 
     monkeypatch.setattr(encoder.F, "cross_entropy", spy)
     cases = fields(4, 0, cases=3)
-    learn(cases.images, cases.subjects, LEARNED, 2, 0)
+    learn(Lesson(cases.images, cases.subjects, LEARNED, 2, 0))
     for logits, chosen in seen:
         own = cases.subjects[chosen][:, None] == cases.subjects
         itself = chosen[:, None] == torch.arange(12)
@@ -88,7 +88,7 @@ def test_the_encoder_learns_from_local_contrast(fields, monkeypatch: pytest.Monk
     seen: list[Tensor] = []
     monkeypatch.setattr(encoder, "local_contrast", lambda x: seen.append(x) or local_contrast(x))
     images = fields(16, 0).images
-    learn(images, torch.arange(16), LEARNED, 2, 0)
+    learn(Lesson(images, torch.arange(16), LEARNED, 2, 0))
     assert len(seen) == 2
     untouched = seen[0][0]
     assert any(torch.equal(untouched, one) for one in images)

@@ -13,6 +13,7 @@ from understudy.evaluation.cache import NOTHING_KEPT, Cache, open_cache
 from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.copies import kept
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, fingerprint
+from understudy.evaluation.privacy.copies.encoder import Lesson
 from understudy.evaluation.privacy.copies.kept import learned
 from understudy.evaluation.privacy.copies.matchers import MATCHERS, ReferenceSet, match
 from understudy.evaluation.privacy.copies.second import SECOND
@@ -45,11 +46,11 @@ def entries(cache: Cache) -> list[Path]:
 
 def test_an_encoder_from_the_cache_has_the_same_bits(fields: Fields, cache: Cache, never: Callable[[], None]) -> None:
     cases = fields(12, 0)
-    first = learned(cache, cases.images, cases.subjects, WAYS, 2, 5)
-    alone = learned(NOTHING_KEPT, cases.images, cases.subjects, WAYS, 2, 5)
+    first = learned(cache, Lesson(cases.images, cases.subjects, WAYS, 2, 5))
+    alone = learned(NOTHING_KEPT, Lesson(cases.images, cases.subjects, WAYS, 2, 5))
     never()
     torch.manual_seed(3)
-    again, after = learned(cache, cases.images, cases.subjects, WAYS, 2, 5), torch.rand(1)
+    again, after = learned(cache, Lesson(cases.images, cases.subjects, WAYS, 2, 5)), torch.rand(1)
     torch.manual_seed(3)
     assert torch.equal(after, torch.rand(1)) and not again.training  # nobody else's randomness is used
     for one in (first, alone):
@@ -58,18 +59,18 @@ def test_an_encoder_from_the_cache_has_the_same_bits(fields: Fields, cache: Cach
     for changed in ((cases.images + 1, WAYS, 2, 5), (cases.images, WAYS[:3], 2, 5), (cases.images, WAYS, 3, 5),
                     (cases.images, WAYS, 2, 6)):  # fmt: skip
         with pytest.raises(AssertionError, match="twice"):
-            learned(cache, changed[0], cases.subjects, *changed[1:])
+            learned(cache, Lesson(changed[0], cases.subjects, *changed[1:]))
 
 
 def test_a_transformation_without_a_name_is_learned_anew(
     fields: Fields, cache: Cache, never: Callable[[], None]
 ) -> None:
     cases, way = fields(12, 0), replace(WAYS[1], augment=lambda x, others, draw: x)
-    learned(cache, cases.images, cases.subjects, [way], 1, 0)
+    learned(cache, Lesson(cases.images, cases.subjects, [way], 1, 0))
     never()
-    learned(cache, cases.images, cases.subjects, [way], 1, 0)  # the same function of the same process
+    learned(cache, Lesson(cases.images, cases.subjects, [way], 1, 0))  # the same function of the same process
     with pytest.raises(AssertionError, match="twice"):
-        learned(cache, cases.images, cases.subjects, [replace(way, augment=lambda x, others, draw: x)], 1, 0)
+        learned(cache, Lesson(cases.images, cases.subjects, [replace(way, augment=lambda x, others, draw: x)], 1, 0))
 
 
 @pytest.mark.parametrize("matchers", [MATCHERS, tuple(SECOND)])

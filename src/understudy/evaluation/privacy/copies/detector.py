@@ -22,7 +22,7 @@ from understudy.evaluation.cache import NOTHING_KEPT, Cache
 from understudy.evaluation.privacy.calibration import MIN_CALIBRATION
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined
 from understudy.evaluation.privacy.copies.decision import CopyDecision, CopyScores
-from understudy.evaluation.privacy.copies.encoder import train_in_parallel
+from understudy.evaluation.privacy.copies.encoder import Lesson, train_in_parallel
 from understudy.evaluation.privacy.copies.kept import learned
 from understudy.evaluation.privacy.copies.matchers import ReferenceSet, match, match_whole
 from understudy.evaluation.privacy.copies.transforms import Transformation
@@ -98,23 +98,18 @@ def reference_sets(cases: SmallCases, tasks: Sequence[EncoderTask], settings: De
     few = _fewest(cases.subjects.numpy()) < MIN_CASES
     if "whole" not in settings.matchers or few or cases.images.ndim == 5:
         return [ReferenceSet(cases, None, one.known, settings.matchers, settings.cache) for one in tasks]
-    updates = [max(1, round(settings.updates * one.share * float(one.known.float().mean()))) for one in tasks]
-    with progress("encoders of the copy detector", sum(updates), "updates") as update:
-        jobs = [
-            partial(
-                learned,
-                settings.cache,
-                cases.images[one.known],
-                cases.subjects[one.known],
-                one.transformations,
-                number,
-                one.seed,
-                partial(update, advance=1),
-            )
-            for one, number in zip(tasks, updates, strict=True)
-        ]
+    lessons = [_lesson(cases, one, settings.updates) for one in tasks]
+    with progress("encoders of the copy detector", sum(one.updates for one in lessons), "updates") as update:
+        jobs = [partial(learned, settings.cache, one, partial(update, advance=1)) for one in lessons]
         pairs = zip(tasks, train_in_parallel(jobs), strict=True)
     return [ReferenceSet(cases, encoder, one.known, settings.matchers, settings.cache) for one, encoder in pairs]
+
+
+def _lesson(cases: SmallCases, task: EncoderTask, updates: int) -> Lesson:
+    """Return what the encoder of a task learns; of fewer cases in fewer updates."""
+    number = max(1, round(updates * task.share * float(task.known.float().mean())))
+    known = cases[task.known]
+    return Lesson(known.images, known.subjects, task.transformations, number, task.seed)
 
 
 def _without(cases: SmallCases, rows: np.ndarray) -> Tensor:

@@ -13,6 +13,7 @@ cases of one subject are left out of the softmax; 64 pixels, up to 3000 updates 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from threading import Lock
 
 import torch
@@ -67,20 +68,22 @@ def network(channels: int) -> nn.Sequential:
     ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def learn(
-    images: Tensor,
-    subjects: Tensor,
-    transformations: Sequence[Transformation],
-    updates: int,
-    seed: int,
-    done: Callable[[], None] = lambda: None,
-) -> nn.Module:
-    """Return an encoder of local contrast, in evaluation mode, that has learned images (N, C, 64, 64) of subjects (N,).
+@dataclass(frozen=True)
+class Lesson:
+    """What an encoder learns: each update is one batch; the seed decides weights, order and transformations."""
 
-    Each update is one batch, after which ``done`` is called; the seed decides weights, order and transformations.
-    """
-    ways: dict[str, list[Transform]] = {one.family: [] for one in transformations if one.augment}
-    for one in transformations:
+    images: Tensor  # (N, C, 64, 64)
+    subjects: Tensor  # (N,)
+    transformations: Sequence[Transformation]
+    updates: int
+    seed: int
+
+
+def learn(lesson: Lesson, done: Callable[[], None] = lambda: None) -> nn.Module:
+    """Return an encoder of local contrast, in evaluation mode, that has learned; each update ends with ``done``."""
+    images, subjects, updates, seed = lesson.images, lesson.subjects, lesson.updates, lesson.seed
+    ways: dict[str, list[Transform]] = {one.family: [] for one in lesson.transformations if one.augment}
+    for one in lesson.transformations:
         if one.augment and one.augment not in ways[one.family]:
             ways[one.family].append(one.augment)
     draw = torch.Generator().manual_seed(derive(seed, "copies", "encoder"))

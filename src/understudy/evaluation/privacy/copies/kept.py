@@ -7,17 +7,17 @@ have memorised patients, so that a cache is INTERNAL.
 **Checked** in tests/evaluation/privacy/copies/test_kept.py (the same bits; what misses; damaged entries).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from understudy.evaluation.cache import Cache
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, fingerprint
-from understudy.evaluation.privacy.copies.encoder import GLOBAL_RANDOMNESS, learn, network
-from understudy.evaluation.privacy.copies.transforms import Transform, Transformation
+from understudy.evaluation.privacy.copies.encoder import GLOBAL_RANDOMNESS, Lesson, learn, network
+from understudy.evaluation.privacy.copies.transforms import Transform
 
 
 def nearest(
@@ -35,31 +35,23 @@ def nearest(
     return near
 
 
-def learned(
-    cache: Cache,
-    images: Tensor,
-    subjects: Tensor,
-    transformations: Sequence[Transformation],
-    updates: int,
-    seed: int,
-    done: Callable[[], None] = lambda: None,
-) -> nn.Module:
+def learned(cache: Cache, lesson: Lesson, done: Callable[[], None] = lambda: None) -> nn.Module:
     """Return the encoder that :func:`learn` gives: from the cache, or by learning."""
     if cache.folder is None:
-        return learn(images, subjects, transformations, updates, seed, done)
+        return learn(lesson, done)
     key: dict[str, Any] = {
         "what": "encoder of copies",
-        "images": fingerprint(images, subjects),
-        "updates": updates,
-        "seed": seed,
+        "images": fingerprint(lesson.images, lesson.subjects),
+        "updates": lesson.updates,
+        "seed": lesson.seed,
     }
-    key["transformations"] = [(one.family, _name(one.augment)) for one in transformations]
+    key["transformations"] = [(one.family, _name(one.augment)) for one in lesson.transformations]
     if (found := cache.load(key)) is None:
-        encoder = learn(images, subjects, transformations, updates, seed, done)
+        encoder = learn(lesson, done)
         cache.store(key, np.concatenate([one.double().flatten().numpy() for one in encoder.state_dict().values()]))
         return encoder
     with GLOBAL_RANDOMNESS, torch.random.fork_rng(devices=[]):
-        encoder = network(images.shape[1])
+        encoder = network(lesson.images.shape[1])
     rest = torch.from_numpy(found)
     for one in encoder.state_dict().values():
         one.copy_(rest[: one.numel()].view(one.shape))
