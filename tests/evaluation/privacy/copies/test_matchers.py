@@ -127,7 +127,7 @@ def test_neither_blocks_nor_order_matter(fields, monkeypatch: pytest.MonkeyPatch
     training, queries = fields(6, 0), strange(fields(7, 1).images)
     names = ("pixels", "whole", "patches")
     whole = match(queries, reference_set(training, *names))
-    for name, size in (("MANY", 3), ("BLOCK", 4), ("REGISTERED", 2), ("PATCH_BLOCK", 3)):
+    for name, size in (("MANY", 3), ("BLOCK", 4), ("PATCH_BLOCK", 3)):
         monkeypatch.setattr(matchers, name, size)
     order = np.array([5, 2, 0, 6, 1, 4, 3])
     parts = match(queries[order], reference_set(training, *names))

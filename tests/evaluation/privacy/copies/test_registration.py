@@ -27,6 +27,10 @@ def deform(query: Tensor, target: Tensor, start: Tensor, levels: Sequence[regist
     return registration.deform(query, target, affine_grid(start, query.shape[2:]), levels)
 
 
+def fitted_r(queries: Tensor, targets: Tensor, start: Tensor) -> Tensor:
+    return registration.agreement(*registration.register(queries, targets, start))
+
+
 def smooth(n: int, side: int = 64, channels: int = 1, seed: int = 0) -> Tensor:
     images = blur(torch.randn((n, channels, side, side), generator=torch.Generator().manual_seed(seed)), 1 / 10)
     return images / images.std() / 3
@@ -135,7 +139,7 @@ def test_plain_images_do_not_break_it() -> None:
 def test_copies_fit_better_than_others() -> None:
     targets = fine(40, 64, channels=2)
     queries = warped(targets)
-    copies, unseen = (registration.fit(one, targets, STILL_40) for one in (queries, queries.roll(1, 0)))
+    copies, unseen = (fitted_r(one, targets, STILL_40) for one in (queries, queries.roll(1, 0)))
     assert (copies[:, None] > unseen).float().mean() > 0.99
 
 
@@ -147,7 +151,7 @@ def test_a_stranger_that_fits_coarsely_is_told_by_fine_detail(monkeypatch: pytes
     queries = warped(targets, seed=2)
 
     def found() -> float:
-        copies, strangers = (registration.fit(one, targets, STILL_40) for one in (queries, queries.roll(1, 0)))
+        copies, strangers = (fitted_r(one, targets, STILL_40) for one in (queries, queries.roll(1, 0)))
         return float((copies > strangers.max()).float().mean())
 
     assert found() > 0.95
@@ -164,9 +168,9 @@ def test_what_lies_around_a_small_target_does_not_count(monkeypatch: pytest.Monk
     weights = registration.showing(small)
     assert weights[..., 20:44, 20:44].mean((1, 2, 3)).min() > 0.4 and weights[..., :8, :].max() < 0.01
     blended, still = small + around * (1 - inside), torch.eye(2, 3).expand(4, 2, 3)
-    found = registration.fit(blended, small, still)
+    found = fitted_r(blended, small, still)
     monkeypatch.setattr(registration, "showing", torch.ones_like)
-    assert (found > registration.fit(blended, small, still)).all()
+    assert (found > fitted_r(blended, small, still)).all()
 
 
 def test_stronger_warps_are_undone_from_coarse_to_fine() -> None:
@@ -191,7 +195,7 @@ def test_images_that_are_not_square_and_start_elsewhere() -> None:
 
 def test_swapped_channels_are_put_back() -> None:
     targets = fine(6, 64, channels=3)
-    assert registration.fit(warped(targets)[:, [2, 0, 1]], targets, torch.eye(2, 3).expand(6, 2, 3)).min() > 0.7
+    assert fitted_r(warped(targets)[:, [2, 0, 1]], targets, torch.eye(2, 3).expand(6, 2, 3)).min() > 0.7
 
 
 def noise(n: int = 2, channels: int = 1, height: int = 16, width: int = 16) -> Tensor:
@@ -325,5 +329,5 @@ def test_the_normal_matrix_is_that_of_all_products(sides: tuple[int, ...]) -> No
 def test_a_volume_fits_its_warped_copy_better_than_others() -> None:
     targets = volumes(4, 32, fineness=1 / 24)
     queries = random_warp(targets, 2 / 64, 6 / 64, torch.Generator().manual_seed(1))
-    copies, unseen = (registration.fit(one, targets, STILL_VOLUMES) for one in (queries, queries.roll(1, 0)))
+    copies, unseen = (fitted_r(one, targets, STILL_VOLUMES) for one in (queries, queries.roll(1, 0)))
     assert copies.min() > unseen.max()

@@ -13,6 +13,7 @@ from understudy.evaluation.privacy.copies.transforms import (
     Transformation,
     available,
     compound,
+    ghosts,
     harder,
     turned_each,
     turns,
@@ -70,7 +71,7 @@ def test_the_encoder_sees_one_channel_in_the_place_of_all() -> None:
 
 
 def test_one_channel_has_no_order() -> None:
-    assert "channels_swapped" not in available(1)
+    assert not {"channels_swapped", "channel_inverted"} & set(available(1))
     assert set(available(3)) == set(TRANSFORMATIONS)
     assert {*FAMILIES, "none", "turned"} == {one.family for one in TRANSFORMATIONS.values()}  # turns are not learned
 
@@ -122,6 +123,28 @@ def test_the_eight_flips_and_quarter_turns_differ() -> None:
 def test_a_quarter_of_the_resolution_has_no_detail() -> None:
     x = torch.randn((4, 1, 64, 64), generator=draw())
     assert float(TRANSFORMATIONS["quarter_resolution"].inject(x, x, draw()).std()) < 0.3
+
+
+def test_one_channel_is_inverted_and_the_encoder_sees_more_of_them() -> None:
+    x = torch.ones(400, 3, 2, 2)
+    way = TRANSFORMATIONS["channel_inverted"]
+    assert way.augment is not None
+    one, some = (use(x, x, draw()).mean((2, 3)) for use in (way.inject, way.augment))
+    assert (one.sum(1) == 1).all() and (one == -1).any(0).all()  # one of three, and each of them
+    counts = (some == -1).sum(1)
+    assert counts.min() == 1 and counts.max() == 3
+
+
+@pytest.mark.parametrize("axis", [-1, -2])
+def test_ghosts_lie_half_an_image_away(axis: int) -> None:
+    """Of a point: every second line as it is gives half of it here and half of it there, as do the moved ones."""
+    x = torch.zeros(1, 1, 16, 16)
+    x[..., 3, 3] = 1
+    made = ghosts(x, 2 / 16, 0.5, axis)[0, 0]
+    line = made[3] if axis == -1 else made[:, 3]
+    expected = torch.zeros(16)
+    expected[3], expected[11], expected[5], expected[13] = 0.5, 0.5, 0.25, -0.25
+    assert torch.allclose(line, expected, atol=1e-6) and made.abs().sum() == pytest.approx(1.5, abs=1e-4)
 
 
 def test_a_compound_has_so_many_transformations_of_different_families() -> None:

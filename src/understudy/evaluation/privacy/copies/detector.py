@@ -7,8 +7,8 @@ other's nearest, so that the nearest come in pairs: up to twice the rate is to b
 **Checked** in tests/evaluation/privacy/copies/test_detector.py.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -22,9 +22,10 @@ from understudy.evaluation.cache import NOTHING_KEPT, Cache
 from understudy.evaluation.privacy.calibration import MIN_CALIBRATION
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined
 from understudy.evaluation.privacy.copies.decision import CopyDecision, CopyScores
-from understudy.evaluation.privacy.copies.encoder import Lesson, train_in_parallel
-from understudy.evaluation.privacy.copies.kept import learned
+from understudy.evaluation.privacy.copies.encoder import Lesson, in_parallel
+from understudy.evaluation.privacy.copies.kept import learned, learned_pairs
 from understudy.evaluation.privacy.copies.matchers import ReferenceSet, match, match_whole
+from understudy.evaluation.privacy.copies.pairs import PairLesson, pair_updates
 from understudy.evaluation.privacy.copies.transforms import Transformation
 
 FOLDS = 3
@@ -96,13 +97,22 @@ def reference_sets(cases: SmallCases, tasks: Sequence[EncoderTask], settings: De
     Volumes need none: two measures of so many voxels tell copies apart, and an encoder would see them in 96 views.
     """
     few = _fewest(cases.subjects.numpy()) < MIN_CASES
+    sets = [ReferenceSet(cases, None, one.known, settings.matchers, settings.cache) for one in tasks]
     if "whole" not in settings.matchers or few or cases.images.ndim == 5:
-        return [ReferenceSet(cases, None, one.known, settings.matchers, settings.cache) for one in tasks]
+        return sets
     lessons = [_lesson(cases, one, settings.updates) for one in tasks]
-    with progress("encoders of the copy detector", sum(one.updates for one in lessons), "updates") as update:
-        jobs = [partial(learned, settings.cache, one, partial(update, advance=1)) for one in lessons]
-        pairs = zip(tasks, train_in_parallel(jobs), strict=True)
-    return [ReferenceSet(cases, encoder, one.known, settings.matchers, settings.cache) for one, encoder in pairs]
+    updates = sum(one.updates + pair_updates(len(one.images)) for one in lessons)
+    with progress("networks of the copy detector", updates, "updates") as update:
+        pairs = zip(sets, lessons, strict=True)
+        return in_parallel([partial(_with_networks, *one, partial(update, advance=1)) for one in pairs])
+
+
+def _with_networks(reference_set: ReferenceSet, lesson: Lesson, done: Callable[[], None]) -> ReferenceSet:
+    """Return a reference set with the encoder of a lesson, and with the pair network that learns from what it finds."""
+    cache, cases = reference_set.cache, reference_set.cases
+    encoded = replace(reference_set, encoder=learned(cache, lesson, done))
+    pair_lesson = PairLesson(cases.images, encoded.targets, lesson.transformations, lesson.seed)
+    return replace(encoded, pairs=learned_pairs(cache, pair_lesson, done))
 
 
 def _lesson(cases: SmallCases, task: EncoderTask, updates: int) -> Lesson:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +32,7 @@ BATCH, UNTOUCHED, GROUPS = 128, 8, 10  # images, of these as they are, and group
 ODDS = {"degraded": 0.5, "moved": 0.65, "intensity": 0.4, "warped": 0.5, "blended": 0.2}  # that a family is drawn
 TEMPERATURE = 0.1
 LEARNING_RATE, PROXIES_FASTER = 2e-3, 10
+Learned = TypeVar("Learned")
 GLOBAL_RANDOMNESS = Lock()  # several encoders learn at once
 
 
@@ -82,10 +84,7 @@ class Lesson:
 def learn(lesson: Lesson, done: Callable[[], None] = lambda: None) -> nn.Module:
     """Return an encoder of local contrast, in evaluation mode, that has learned; each update ends with ``done``."""
     images, subjects, updates, seed = lesson.images, lesson.subjects, lesson.updates, lesson.seed
-    ways: dict[str, list[Transform]] = {one.family: [] for one in lesson.transformations if one.augment}
-    for one in lesson.transformations:
-        if one.augment and one.augment not in ways[one.family]:
-            ways[one.family].append(one.augment)
+    ways = by_family(lesson.transformations)
     draw = torch.Generator().manual_seed(derive(seed, "copies", "encoder"))
     with GLOBAL_RANDOMNESS, torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(derive(seed, "copies", "weights"))
@@ -111,10 +110,21 @@ def learn(lesson: Lesson, done: Callable[[], None] = lambda: None) -> nn.Module:
     return encoder.eval()
 
 
-def batch(images: Tensor, ways: Mapping[str, Sequence[Transform]], draw: torch.Generator) -> Tensor:
+def by_family(transformations: Sequence[Transformation]) -> dict[str, list[Transform]]:
+    """Return what is learned of each family, each way once."""
+    ways: dict[str, list[Transform]] = {one.family: [] for one in transformations if one.augment}
+    for one in transformations:
+        if one.augment and one.augment not in ways[one.family]:
+            ways[one.family].append(one.augment)
+    return ways
+
+
+def batch(
+    images: Tensor, ways: Mapping[str, Sequence[Transform]], draw: torch.Generator, untouched: int = UNTOUCHED
+) -> Tensor:
     """Return images (N, C, 64, 64), group by group with some families of transformations in any order; a few as are."""
     shown, others, families = images.clone(), images[torch.randperm(len(images), generator=draw)], list(ways)
-    for group in torch.arange(min(UNTOUCHED, len(images) // 8), len(images)).chunk(GROUPS):
+    for group in torch.arange(min(untouched, len(images) // 8), len(images)).chunk(GROUPS):
         for i in torch.randperm(len(families), generator=draw).tolist():
             if torch.rand(1, generator=draw) < ODDS[families[i]]:
                 members = ways[families[i]]
@@ -131,8 +141,8 @@ def embed(encoder: nn.Module, images: Tensor) -> Tensor:
     return F.normalize(torch.cat(parts).float(), dim=1)
 
 
-def train_in_parallel(jobs: Sequence[Callable[[], nn.Module]]) -> list[nn.Module]:
-    """Train several encoders at once, one thread each, so that their bits do not depend on the number of threads."""
+def in_parallel(jobs: Sequence[Callable[[], Learned]]) -> list[Learned]:
+    """Do jobs that learn at the same time, one thread each, so that bits do not depend on the number of threads."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # of every new thread, for its products
     try:

@@ -7,7 +7,7 @@ have memorised patients, so that a cache is INTERNAL.
 **Checked** in tests/evaluation/privacy/copies/test_kept.py (the same bits; what misses; damaged entries).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ from torch import nn
 from understudy.evaluation.cache import Cache
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, fingerprint
 from understudy.evaluation.privacy.copies.encoder import GLOBAL_RANDOMNESS, Lesson, learn, network
-from understudy.evaluation.privacy.copies.transforms import Transform
+from understudy.evaluation.privacy.copies.pairs import PairLesson, PairNetwork, learn_pairs
+from understudy.evaluation.privacy.copies.transforms import Transform, Transformation
 
 
 def nearest(
@@ -39,24 +40,42 @@ def learned(cache: Cache, lesson: Lesson, done: Callable[[], None] = lambda: Non
     """Return the encoder that :func:`learn` gives: from the cache, or by learning."""
     if cache.folder is None:
         return learn(lesson, done)
-    key: dict[str, Any] = {
-        "what": "encoder of copies",
-        "images": fingerprint(lesson.images, lesson.subjects),
-        "updates": lesson.updates,
-        "seed": lesson.seed,
-    }
-    key["transformations"] = [(one.family, _name(one.augment)) for one in lesson.transformations]
+    key = {"what": "encoder of copies", "updates": lesson.updates, "seed": lesson.seed}
+    key |= {"images": fingerprint(lesson.images, lesson.subjects), "transformations": _names(lesson.transformations)}
+    return _network(cache, key, lambda: learn(lesson, done), lambda: network(lesson.images.shape[1]))
+
+
+def learned_pairs(cache: Cache, lesson: PairLesson, done: Callable[[], None] = lambda: None) -> nn.Module:
+    """Return the pair network that :func:`learn_pairs` gives: from the cache, or by learning."""
+    if cache.folder is None:
+        return learn_pairs(lesson, done)
+    targets = lesson.targets
+    assert targets.encoder is not None
+    encoder = targets.encoder.state_dict().values()
+    key = {"what": "pair network of copies", "transformations": _names(lesson.transformations), "seed": lesson.seed}
+    key["images"] = fingerprint(lesson.images, targets.subjects, targets.known, *encoder)
+    return _network(cache, key, lambda: learn_pairs(lesson, done), PairNetwork)
+
+
+def _network(
+    cache: Cache, key: Mapping[str, Any], learn: Callable[[], nn.Module], untrained: Callable[[], nn.Module]
+) -> nn.Module:
+    """Return a network in evaluation mode: its weights from the cache, or by learning."""
     if (found := cache.load(key)) is None:
-        encoder = learn(lesson, done)
-        cache.store(key, np.concatenate([one.double().flatten().numpy() for one in encoder.state_dict().values()]))
-        return encoder
+        network = learn()
+        cache.store(key, np.concatenate([one.double().flatten().numpy() for one in network.state_dict().values()]))
+        return network
     with GLOBAL_RANDOMNESS, torch.random.fork_rng(devices=[]):
-        encoder = network(lesson.images.shape[1])
+        network = untrained()
     rest = torch.from_numpy(found)
-    for one in encoder.state_dict().values():
+    for one in network.state_dict().values():
         one.copy_(rest[: one.numel()].view(one.shape))
         rest = rest[one.numel() :]
-    return encoder.eval()
+    return network.eval()
+
+
+def _names(transformations: Sequence[Transformation]) -> list[tuple[str, str]]:
+    return [(one.family, _name(one.augment)) for one in transformations]
 
 
 def _name(way: Transform | None) -> str:

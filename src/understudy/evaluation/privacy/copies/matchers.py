@@ -37,18 +37,19 @@ from understudy.evaluation.privacy.copies.cases import (
 )
 from understudy.evaluation.privacy.copies.kept import nearest
 from understudy.evaluation.privacy.copies.lesions import similar_lesions
-from understudy.evaluation.privacy.copies.likeness import Targets, best_start, candidates, viewed, views
-from understudy.evaluation.privacy.copies.registration import averaged, fit, unit
+from understudy.evaluation.privacy.copies.likeness import Targets, views
+from understudy.evaluation.privacy.copies.pairs import log_odds, registered
+from understudy.evaluation.privacy.copies.registration import agreement, averaged, unit
 from understudy.evaluation.privacy.copies.second import SECOND, match_second
 
 HALF, PATCH, STEP, PATCH_SHIFT = 32, 8, 4, 2  # in pixels of images of 32, those of volumes as they are
 PATCH_BLOCK = 1024  # queries at once
 FLAT = 0.05  # standard deviation, of local contrast, below which a patch shows nothing
 MATCHERS = ("pixels", "whole", "patches", "lesions")
-MANY, BLOCK, REGISTERED = 2048, 512, 64  # queries at once: as they lie; in sixteen views, at most; registered
+MANY, BLOCK = 2048, 512  # queries at once: as they lie; in sixteen views, at most
 MOST_PAIRS = 2**22  # views times training cases at once
-CANDIDATES = 4  # that are registered
-FITTED = 12.0  # standard scores that Fisher's z of r after registration is worth
+FITTED = 12.0  # standard scores that Fisher's z of r after registration is worth, without a pair network
+SURE = 2.0  # standard scores that one log odd of a pair network is worth
 MOST_FITTED = 0.99  # r above which Fisher's z does not grow
 
 
@@ -100,12 +101,13 @@ class ReferenceSet:
     known: Tensor  # mask (M,) of those that the encoder has learned; only these are compared by it
     matchers: tuple[str, ...] = MATCHERS
     cache: Cache = NOTHING_KEPT  # where what is matched is kept
+    pairs: nn.Module | None = None  # says how sure the matcher whole is of a registered pair, where there is an encoder
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of the cases, and of the encoder's weights."""
-        weights = [] if self.encoder is None else self.encoder.state_dict().values()
-        return f"{self.cases.fingerprint} {fingerprint(self.known, *weights)}"
+        """A hash of the cases, and of the networks' weights."""
+        weights = [one.state_dict().values() for one in (self.encoder, self.pairs) if one is not None]
+        return f"{self.cases.fingerprint} {fingerprint(self.known, *itertools.chain(*weights))}"
 
     def nearest(self, matcher: str, queries: SmallCases, match: Callable[[], NearestTwo]) -> NearestTwo:
         """Return what a matcher finds: from the cache, where it was found before."""
@@ -148,7 +150,7 @@ def _first(queries: SmallCases, reference_set: ReferenceSet) -> dict[str, Callab
     r, wanted, seen = reference_set, reference_set.matchers, cache(lambda: shown(queries))
     ways: dict[str, Callable[[], NearestTwo]] = {"pixels": lambda: _pixels(seen(), r)}
     if "whole" in wanted:
-        ways["whole"] = lambda: _whole(seen(), r.targets)
+        ways["whole"] = lambda: _whole(seen(), r)
     if "patches" in wanted:
         ways["patches"] = lambda: similar_patches(seen(), r.shown)
     if "lesions" in wanted and queries.labels is not None and r.cases.labels is not None:
@@ -165,25 +167,26 @@ def _pixels(queries: SmallCases, reference_set: ReferenceSet) -> NearestTwo:
 
 def match_whole(queries: SmallCases, reference_set: ReferenceSet) -> NearestTwo:
     """Return the nearest training case of each query by the matcher whole."""
-    return reference_set.nearest("whole", queries, lambda: _whole(shown(queries), reference_set.targets))
+    return reference_set.nearest("whole", queries, lambda: _whole(shown(queries), reference_set))
 
 
-def _whole(queries: SmallCases, targets: Targets) -> NearestTwo:
+def _whole(queries: SmallCases, reference_set: ReferenceSet) -> NearestTwo:
+    targets, network = reference_set.targets, reference_set.pairs
     block = min(BLOCK, max(1, MOST_PAIRS // (views(queries.images.ndim - 2) * len(targets.subjects))))
-    return joined([_whole_block(queries[start : start + block], targets) for start in range(0, len(queries), block)])
+    parts = [queries[start : start + block] for start in range(0, len(queries), block)]
+    return joined([_whole_block(part, targets, network) for part in parts])
 
 
-def _whole_block(queries: SmallCases, targets: Targets) -> NearestTwo:
+def _whole_block(queries: SmallCases, targets: Targets, network: nn.Module | None) -> NearestTwo:
     """Register the most alike training case of each of some subjects to a block of queries, and weigh the best."""
-    found = candidates(queries.images, queries.subjects, targets, CANDIDATES)
-    k, fitted = found.case.shape[1], []
-    for part in torch.arange(len(queries)).split(REGISTERED):
-        view = viewed(queries.images[part].repeat_interleave(k, 0), found.view[part].flatten())
-        case = found.case[part].flatten()
-        start = best_start(view, targets.images, case)
-        fitted.append(fit(view, targets.images[case], start).view(-1, k))
-    r = torch.cat(fitted)
-    total = found.likeness + FITTED * torch.atanh(r.clamp(-MOST_FITTED, MOST_FITTED))
+    found = registered(queries.images, queries.subjects, targets)
+    pairs, k = (found.query.flatten(0, 1), found.fitted.flatten(0, 1)), found.case.shape[1]
+    r = agreement(*pairs).view(-1, k)
+    if network is None:
+        sure = FITTED * torch.atanh(r.clamp(-MOST_FITTED, MOST_FITTED))
+    else:
+        sure = SURE * log_odds(network, *pairs).view(-1, k)
+    total = found.likeness + sure
     value, order = total.sort(1, descending=True)
     best, second = value[:, 0], value[:, 1] if k > 1 else torch.zeros(len(value))
     case, first = (torch.gather(one, 1, order[:, :1])[:, 0] for one in (found.case, r))

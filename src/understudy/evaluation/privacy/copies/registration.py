@@ -210,8 +210,8 @@ def channels_r(query: Tensor, target: Tensor) -> Tensor:
     return torch.stack([(rows * unit(target[:, list(order)])).sum(1) for order in orders]).amax(0)
 
 
-def fit(queries: Tensor, targets: Tensor, start: Tensor) -> Tensor:
-    """Register targets to their queries (P, C, *S), from affine maps ``start`` (P, d, d + 1) on; return r (P,) then."""
+def register(queries: Tensor, targets: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+    """Register targets to their queries (P, C, *S), from affine maps ``start`` (P, d, d + 1) on; return both, small."""
     dims = queries.ndim - 2
     pairs = {side: (grey(queries, side), grey(targets, side)) for side in LEVELS[dims]}
     side, levels = next(iter(LEVELS[dims].items()))
@@ -221,9 +221,13 @@ def fit(queries: Tensor, targets: Tensor, start: Tensor) -> Tensor:
         if grid.shape[1] != side:
             grid = interpolated(grid.movedim(-1, 1), (side,) * dims).movedim(1, -1)
         grid = deform(*pairs[side], grid, levels)
-    small, fitted = averaged(queries, side), sample(averaged(targets, side), grid)
-    inside = disc(side, dims) * showing(fitted)
-    return channels_r(detail(small) * inside, detail(fitted) * inside)
+    return averaged(queries, side), sample(averaged(targets, side), grid)
+
+
+def agreement(queries: Tensor, fitted: Tensor) -> Tensor:
+    """Return r (P,) of the detail of queries (P, C, *S) and of what was registered to them, where that shows it."""
+    inside = disc(queries.shape[-1], queries.ndim - 2) * showing(fitted)
+    return channels_r(detail(queries) * inside, detail(fitted) * inside)
 
 
 def showing(images: Tensor) -> Tensor:

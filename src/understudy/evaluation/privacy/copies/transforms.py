@@ -153,6 +153,20 @@ def _negative(x: Tensor, _: Tensor, __: Draw) -> Tensor:
     return -x
 
 
+def inverted(x: Tensor, channels: Tensor) -> Tensor:
+    """Return images whose channels (N, C) of a mask are negatives."""
+    return torch.where(channels.view(*x.shape[:2], *[1] * (x.ndim - 2)), -x, x)
+
+
+def _one_inverted(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
+    return inverted(x, torch.randint(x.shape[1], (len(x), 1), generator=draw) == torch.arange(x.shape[1]))
+
+
+def _any_inverted(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
+    one = torch.randint(x.shape[1], (len(x), 1), generator=draw) == torch.arange(x.shape[1])
+    return inverted(x, one | (torch.rand(x.shape[:2], generator=draw) < 1 / 4))
+
+
 def _channels(x: Tensor, _: Tensor, draw: Draw, alone: float = 0) -> Tensor:
     """Put the channels of each image into another order at random; of a share of them one in the place of all."""
     n, c = x.shape[:2]
@@ -220,6 +234,28 @@ def _coarser_learned(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
     return coarser(x, int(torch.randint(2, 6, (1,), generator=draw)))
 
 
+def ghosts(x: Tensor, shift: float, strength: float, axis: int) -> Tensor:
+    """Return images of somebody who moved: every second line of k-space is of the image elsewhere, and weaker.
+
+    It moved by ``shift``, a share of the side, along an axis, and is shown with this strength, at most 1.
+    """
+    n = x.shape[axis]
+    frequencies = torch.fft.fftfreq(n).view(-1, *[1] * (-axis - 1))
+    lines = torch.fft.fft(x, dim=axis)
+    moved = strength * lines * torch.exp(-2j * torch.pi * frequencies * shift * n)
+    odd = (torch.arange(n) % 2 == 1).view(-1, *[1] * (-axis - 1))
+    return torch.fft.ifft(torch.where(odd, moved, lines), dim=axis).real
+
+
+def _ghosts(x: Tensor, _: Tensor, __: Draw) -> Tensor:
+    return ghosts(x, 4 / 64, 0.7, -2)
+
+
+def _ghosts_learned(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
+    shift, strength = (float(uniform(1, *ends, draw)) for ends in ((1 / 64, 8 / 64), (0.4, 1.0)))
+    return ghosts(x, shift, strength, -1 - int(torch.randint(x.ndim - 2, (1,), generator=draw)))
+
+
 def _exact(x: Tensor, _: Tensor, __: Draw) -> Tensor:
     return x
 
@@ -229,6 +265,7 @@ TRANSFORMATIONS: dict[str, Transformation] = {
     "noise": Transformation("degraded", _noisy, _noise_learned),
     "blurred": Transformation("degraded", _blurred, _blur_learned),
     "quarter_resolution": Transformation("degraded", _quarter, _coarser_learned),
+    "ghosts": Transformation("degraded", _ghosts, _ghosts_learned),
     "mirrored": Transformation("turned", _turned(0, True)),
     "upside_down": Transformation("turned", _turned(2, True)),
     "turned_90": Transformation("turned", _turned(1, False)),
@@ -244,6 +281,7 @@ TRANSFORMATIONS: dict[str, Transformation] = {
     "gamma": Transformation("intensity", _gamma_injected, _gamma_learned),
     "negative": Transformation("intensity", _negative),
     "channels_swapped": Transformation("intensity", _channels, _channels_learned),
+    "channel_inverted": Transformation("intensity", _one_inverted, _any_inverted),
     "warped": Transformation("warped", _warped, _warp_learned),
     "warped_strong": Transformation("warped", _warped_strong, _warp_learned),
     "blended": Transformation("blended", _blended, _blend_learned),
@@ -252,13 +290,14 @@ OF_VOLUMES = {
     "front_to_back": Transformation("turned", _front_to_back),
     "turned_any": Transformation("turned", _turned_any),
 }
+OF_SEVERAL = ("channels_swapped", "channel_inverted")  # channels
 FAMILIES = tuple(dict.fromkeys(d.family for d in TRANSFORMATIONS.values() if d.augment))  # that an encoder learns
 
 
 def available(channels: int, dims: int = 2) -> dict[str, Transformation]:
     """Return the transformations that images, or volumes, of so many channels can have."""
     menu = TRANSFORMATIONS if dims == 2 else TRANSFORMATIONS | OF_VOLUMES
-    return {name: d for name, d in menu.items() if channels > 1 or name != "channels_swapped"}
+    return {name: d for name, d in menu.items() if channels > 1 or name not in OF_SEVERAL}
 
 
 def compound(transformations: Mapping[str, Transformation], length: int) -> Transform:
