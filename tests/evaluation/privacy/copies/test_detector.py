@@ -14,6 +14,7 @@ from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases
 from understudy.evaluation.privacy.copies.detector import FOLDS, DetectorSettings, build, folds, left_out
 from understudy.evaluation.privacy.copies.encoder import Lesson
 from understudy.evaluation.privacy.copies.matchers import ReferenceSet
+from understudy.evaluation.privacy.copies.pairs import PairLesson, PairNetwork
 from understudy.evaluation.privacy.copies.transforms import TRANSFORMATIONS
 
 QUICK = ("pixels", "patches")
@@ -32,6 +33,12 @@ def learned(monkeypatch: pytest.MonkeyPatch, few_maps: Callable[[int], Tensor]) 
     """What encoders were made of; they are quick ones, that see pixels as they are."""
     made: list[dict[str, Any]] = []
 
+    def no_pairs(lesson: PairLesson, _: Any) -> nn.Module:
+        encoder, targets = lesson.targets.encoder, lesson.targets
+        (of_encoder,) = [one for one in made if one["encoder"] is encoder]
+        of_encoder["pairs"] = set(targets.subjects[targets.known].tolist())
+        return PairNetwork().eval()
+
     def spy(lesson: Lesson, _: Any) -> nn.Module:
         encoder = nn.Flatten()
         families = {one.family for one in lesson.transformations}
@@ -42,6 +49,7 @@ def learned(monkeypatch: pytest.MonkeyPatch, few_maps: Callable[[int], Tensor]) 
         return encoder
 
     monkeypatch.setattr(kept, "learn", spy)
+    monkeypatch.setattr(kept, "learn_pairs", no_pairs)
     monkeypatch.setattr(likeness, "affine_bank", few_maps)
     return made
 
@@ -118,6 +126,7 @@ def test_cross_fitted_encoders_never_saw_the_subjects_they_judge(
     assert len(judged) == 1 + FOLDS
     knew = {id(one["encoder"]): one["subjects"] for one in learned}
     assert len(knew) == 1 + FOLDS
+    assert all(one["pairs"] == one["subjects"] for one in learned)  # nor has a pair network
     for subjects, reference_set in judged:
         assert reference_set.encoder is not None
         assert not subjects & knew[id(reference_set.encoder)]

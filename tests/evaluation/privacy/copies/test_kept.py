@@ -11,11 +11,13 @@ import torch
 from understudy.core.errors import UnderstudyError
 from understudy.evaluation.cache import NOTHING_KEPT, Cache, open_cache
 from understudy.evaluation.privacy.config import PrivacyConfig
-from understudy.evaluation.privacy.copies import kept
-from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, fingerprint
-from understudy.evaluation.privacy.copies.encoder import Lesson
-from understudy.evaluation.privacy.copies.kept import learned
+from understudy.evaluation.privacy.copies import kept, likeness
+from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, fingerprint, local_contrast
+from understudy.evaluation.privacy.copies.encoder import Lesson, learn
+from understudy.evaluation.privacy.copies.kept import learned, learned_pairs
+from understudy.evaluation.privacy.copies.likeness import Targets
 from understudy.evaluation.privacy.copies.matchers import MATCHERS, ReferenceSet, match
+from understudy.evaluation.privacy.copies.pairs import PairLesson
 from understudy.evaluation.privacy.copies.second import SECOND
 from understudy.evaluation.privacy.copies.transforms import TRANSFORMATIONS
 from understudy.evaluation.privacy.stage import evaluate_privacy
@@ -60,6 +62,26 @@ def test_an_encoder_from_the_cache_has_the_same_bits(fields: Fields, cache: Cach
                     (cases.images, WAYS, 2, 6)):  # fmt: skip
         with pytest.raises(AssertionError, match="twice"):
             learned(cache, Lesson(changed[0], cases.subjects, *changed[1:]))
+
+
+def test_a_pair_network_from_the_cache_has_the_same_bits(
+    fields: Fields, cache: Cache, monkeypatch: pytest.MonkeyPatch, few_maps: Callable[[int], torch.Tensor]
+) -> None:
+    monkeypatch.setattr(likeness, "affine_bank", few_maps)
+    cases, everyone = fields(12, 0), torch.ones(12, dtype=torch.bool)
+    encoder = learn(Lesson(cases.images, cases.subjects, WAYS, 2, 5))
+    lesson = PairLesson(cases.images, Targets(local_contrast(cases.images), cases.subjects, encoder, everyone), WAYS, 5)
+    first, alone = learned_pairs(cache, lesson), learned_pairs(NOTHING_KEPT, lesson)
+    monkeypatch.setattr(kept, "learn_pairs", lambda *_: pytest.fail("nothing is learned twice"))
+    again = learned_pairs(cache, lesson)
+    for one in (first, alone):
+        assert all(map(torch.equal, one.state_dict().values(), again.state_dict().values())) and not again.training
+    known = replace(lesson.targets, known=torch.arange(12) > 2)
+    other = learn(Lesson(cases.images, cases.subjects, WAYS, 2, 6))
+    for changed in (replace(lesson, seed=6), replace(lesson, transformations=WAYS[:3]), replace(lesson, targets=known),
+                    replace(lesson, targets=replace(lesson.targets, encoder=other))):  # fmt: skip
+        with pytest.raises(pytest.fail.Exception, match="twice"):
+            learned_pairs(cache, changed)
 
 
 def test_a_transformation_without_a_name_is_learned_anew(

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from understudy.evaluation.privacy.copies import likeness, matchers
+from understudy.evaluation.privacy.copies import likeness, matchers, pairs
 from understudy.evaluation.privacy.copies.cases import SmallCases, local_contrast, ratio
 from understudy.evaluation.privacy.copies.matchers import MATCHERS, ReferenceSet, match, patch_rows, similar_patches
 from understudy.evaluation.privacy.copies.registration import random_warp
@@ -129,6 +129,7 @@ def test_neither_blocks_nor_order_matter(fields, monkeypatch: pytest.MonkeyPatch
     whole = match(queries, reference_set(training, *names))
     for name, size in (("MANY", 3), ("BLOCK", 4), ("PATCH_BLOCK", 3)):
         monkeypatch.setattr(matchers, name, size)
+    monkeypatch.setattr(pairs, "REGISTERED", 2)
     order = np.array([5, 2, 0, 6, 1, 4, 3])
     parts = match(queries[order], reference_set(training, *names))
     for name, near in whole.items():

@@ -47,7 +47,7 @@ def test_local_correlation_is_that_of_a_gaussian_window() -> None:
     mean_a, mean_b = (weights * a[0, 0]).sum(), (weights * b[0, 0]).sum()
     of_a, of_b = ((weights * (x[0, 0] - mean) ** 2).sum() + 0.01 for x, mean in ((a, mean_a), (b, mean_b)))
     by_hand = (weights * (a[0, 0] - mean_a) * (b[0, 0] - mean_b)).sum() / (of_a * of_b).sqrt()
-    found = local_correlation(a, b)[0, 0, at, at]
+    found = local_correlation(a, b)[0, 0, 0, at, at]
     assert float(found) == pytest.approx(float(by_hand), abs=1e-5)
     assert torch.allclose(local_correlation(a, -b), -local_correlation(a, b), atol=1e-5)
     assert (

@@ -25,7 +25,7 @@ from understudy.evaluation.privacy.copies.decision import CopyDecision, CopyScor
 from understudy.evaluation.privacy.copies.encoder import Lesson, in_parallel
 from understudy.evaluation.privacy.copies.kept import learned, learned_pairs
 from understudy.evaluation.privacy.copies.matchers import ReferenceSet, match, match_whole
-from understudy.evaluation.privacy.copies.pairs import PairLesson, pair_updates
+from understudy.evaluation.privacy.copies.pairs import QUERIES, PairLesson, pair_updates
 from understudy.evaluation.privacy.copies.transforms import Transformation
 
 FOLDS = 3
@@ -101,17 +101,18 @@ def reference_sets(cases: SmallCases, tasks: Sequence[EncoderTask], settings: De
     if "whole" not in settings.matchers or few or cases.images.ndim == 5:
         return sets
     lessons = [_lesson(cases, one, settings.updates) for one in tasks]
-    updates = sum(one.updates + pair_updates(len(one.images)) for one in lessons)
+    queries = [max(1, round(QUERIES * one.share)) for one in tasks]
+    updates = sum(one.updates + pair_updates(len(one.images), most) for one, most in zip(lessons, queries, strict=True))
     with progress("networks of the copy detector", updates, "updates") as update:
-        pairs = zip(sets, lessons, strict=True)
-        return in_parallel([partial(_with_networks, *one, partial(update, advance=1)) for one in pairs])
+        each = zip(sets, lessons, queries, strict=True)
+        return in_parallel([partial(_with_networks, *one, partial(update, advance=1)) for one in each])
 
 
-def _with_networks(reference_set: ReferenceSet, lesson: Lesson, done: Callable[[], None]) -> ReferenceSet:
+def _with_networks(reference_set: ReferenceSet, lesson: Lesson, queries: int, done: Callable[[], None]) -> ReferenceSet:
     """Return a reference set with the encoder of a lesson, and with the pair network that learns from what it finds."""
-    cache, cases = reference_set.cache, reference_set.cases
+    cache, images = reference_set.cache, reference_set.cases.images
     encoded = replace(reference_set, encoder=learned(cache, lesson, done))
-    pair_lesson = PairLesson(cases.images, encoded.targets, lesson.transformations, lesson.seed)
+    pair_lesson = PairLesson(images, encoded.targets, lesson.transformations, lesson.seed, queries)
     return replace(encoded, pairs=learned_pairs(cache, pair_lesson, done))
 
 

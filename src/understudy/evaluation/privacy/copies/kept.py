@@ -52,7 +52,8 @@ def learned_pairs(cache: Cache, lesson: PairLesson, done: Callable[[], None] = l
     targets = lesson.targets
     assert targets.encoder is not None
     encoder = targets.encoder.state_dict().values()
-    key = {"what": "pair network of copies", "transformations": _names(lesson.transformations), "seed": lesson.seed}
+    key = {"what": "pair network of copies", "queries": lesson.queries, "seed": lesson.seed}
+    key["transformations"] = _names(lesson.transformations)
     key["images"] = fingerprint(lesson.images, targets.subjects, targets.known, *encoder)
     return _network(cache, key, lambda: learn_pairs(lesson, done), PairNetwork)
 

@@ -4,13 +4,14 @@ All but lesions compare images in local contrast (cases.py), so that nearness co
 scanner or an export leaves on every image::
 
     pixels      Pearson's r of the images as they lie: exact copies, gain, offset, gamma
-    whole       three measures that agree (likeness.py), then r after registration: turned, moved, warped, degraded,
-                blended, channels in any order, and several of these at once
+    whole       three measures that agree (likeness.py), and a network that looks at both after registration (pairs.py):
+                turned, moved, warped, degraded, blended, channels in any order or inverted, and several of these
     patches     r of a part of the image: a part pasted into another image
     lesions     outline and inside of a lesion about its centre (needs label maps): a lesion pasted into another brain
 
-The score of whole is the sum of both parts, of the best candidate less that of the next subject; it sees all that
-pixels sees, which beside it only flags copies to the bit. Patches are a quarter
+The score of whole is the sum of both parts, of the best candidate less that of the next subject; of too few cases and
+of volumes, where no network learns, r after registration is the second part. It sees all that pixels sees, which beside
+it only flags copies to the bit. Patches are a quarter
 of the side, at every eighth of it, centred and of length one. Each is compared with the patches of all training cases
 at the same place and shifted by a sixteenth; the patch with the highest score stands for its case. A part that was
 shifted further, or mirrored, is not found.
@@ -49,7 +50,7 @@ MATCHERS = ("pixels", "whole", "patches", "lesions")
 MANY, BLOCK = 2048, 512  # queries at once: as they lie; in sixteen views, at most
 MOST_PAIRS = 2**22  # views times training cases at once
 FITTED = 12.0  # standard scores that Fisher's z of r after registration is worth, without a pair network
-SURE = 2.0  # standard scores that one log odd of a pair network is worth
+SURE = 1.5  # standard scores that one log odd of a pair network is worth; of 1 to 3, chosen on lgg_tcga
 MOST_FITTED = 0.99  # r above which Fisher's z does not grow
 
 

@@ -36,9 +36,7 @@ CANDIDATES = 4  # training cases that are registered to a query, each of another
 REGISTERED, BLOCK = 64, 256  # queries, pairs at once
 WINDOW, LEAST_VARIANCE = 2.5 / 64, 0.01  # of the local correlation: width, a share of the side; what counts as plain
 WIDTH, HIDDEN = 16, 32
-LEARNED = (
-    1024  # queries that pairs are made of, at most: each training case transformed twice; half as many as they are
-)
+QUERIES = 1024  # transformed training cases that pairs are made of, each twice at most; as they are, half as many
 PASSES, BATCH = 6, 64
 LEARNING_RATE = 4e-3
 INVERTED = 0.3  # channels of a pair that are shown inverted
@@ -66,27 +64,32 @@ def registered(queries: Tensor, own: Tensor, targets: Targets) -> Registered:
     return Registered(found.case, found.likeness, query, fitted)
 
 
+def _deviation(images: Tensor, mean: Tensor) -> Tensor:
+    """Return the standard deviation about each pixel, of plain places that of LEAST_VARIANCE."""
+    return ((blur(images * images, WINDOW) - mean * mean).clamp_min(0) + LEAST_VARIANCE).sqrt()
+
+
 def local_correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Return the correlation (N, C, *S) of images (N, C, *S) about each pixel: near 0 where one of them is plain."""
-    near_a, near_b = blur(a, WINDOW), blur(b, WINDOW)
-    together = blur(a * b, WINDOW) - near_a * near_b
-    of_a, of_b = ((blur(x * x, WINDOW) - near * near).clamp_min(0) for x, near in ((a, near_a), (b, near_b)))
-    return together / ((of_a + LEAST_VARIANCE) * (of_b + LEAST_VARIANCE)).sqrt()
+    """Return the correlation (C, N, C, *S) about each pixel of each channel of images (N, C, *S) and all of others.
+
+    The first axis says by how many channels the others are rolled. Near 0 where one of both is plain.
+    """
+    mean_a, mean_b = blur(a, WINDOW), blur(b, WINDOW)
+    spread_a, spread_b, found = _deviation(a, mean_a), _deviation(b, mean_b), []
+    for shift in range(a.shape[1]):
+        other, mean, spread = (x.roll(shift, 1) for x in (b, mean_b, spread_b))
+        found.append((blur(a * other, WINDOW) - mean_a * mean) / (spread_a * spread))
+    return torch.stack(found)
 
 
 def compared(query: Tensor, fitted: Tensor) -> Tensor:
     """Return what the network sees (P, C, 3, *S) of pairs (P, C, *S): query, case and correlation of each channel."""
     inside = disc(query.shape[-1], query.ndim - 2) * showing(fitted)
-    channels, best = query.shape[1], torch.full(query.shape[:2], -1.0)
-    case, correlation = torch.empty_like(query), torch.empty_like(query)
-    for shift in range(channels):
-        other = fitted.roll(shift, 1)
-        r = local_correlation(query, other)
-        agree = (r.square() * inside).flatten(2).sum(2)
-        better = agree > best
-        best = torch.maximum(best, agree)
-        case[better], correlation[better] = other[better], r[better]
-    return torch.stack([query, case, correlation], 2) * inside[:, :, None]
+    correlation = local_correlation(query, fitted)
+    best = (correlation.square() * inside).flatten(3).sum(3).argmax(0)  # (P, C)
+    pair, channel = torch.arange(len(query))[:, None], torch.arange(query.shape[1])
+    case = fitted[pair, (channel - best) % query.shape[1]]
+    return torch.stack([query, case, correlation[best, pair, channel]], 2) * inside[:, :, None]
 
 
 class PairNetwork(nn.Module):
@@ -101,7 +104,8 @@ class PairNetwork(nn.Module):
 
     def forward(self, pairs: Tensor) -> Tensor:
         """Return the log of the odds (P,) that both are of one subject."""
-        seen = self.channel(pairs.flatten(0, 1)).unflatten(0, pairs.shape[:2])
+        channels = pairs.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        seen = self.channel(channels).unflatten(0, pairs.shape[:2])
         everywhere = seen.mean((1, 3, 4)), seen.mean((3, 4)).amax(1)
         log_odds: Tensor = self.decision(torch.cat(everywhere, 1))[:, 0]
         return log_odds
@@ -126,13 +130,14 @@ class PairLesson:
     targets: Targets
     transformations: Sequence[Transformation]
     seed: int
+    queries: int = QUERIES  # transformed cases that pairs are made of, at most
 
 
 def learn_pairs(lesson: PairLesson, done: Callable[[], None] = lambda: None) -> nn.Module:
     """Return a pair network, in evaluation mode, that has learned; each update ends with ``done``."""
     with GLOBAL_RANDOMNESS, torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(derive(lesson.seed, "copies", "pairs", "weights"))
-        network = PairNetwork()
+        network = PairNetwork().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     draw = torch.Generator().manual_seed(derive(lesson.seed, "copies", "pairs"))
     pairs, same = _examples(lesson, draw)
     batches = max(1, len(pairs) // BATCH)
@@ -151,10 +156,10 @@ def learn_pairs(lesson: PairLesson, done: Callable[[], None] = lambda: None) -> 
     return network.eval()
 
 
-def pair_updates(cases: int) -> int:
-    """Return how many updates a pair network learns in from so many training cases of enough subjects."""
-    queries = min(2 * cases, LEARNED) + min(cases, LEARNED // 2)
-    return PASSES * max(1, queries * CANDIDATES // BATCH)
+def pair_updates(cases: int, queries: int = QUERIES) -> int:
+    """Return in how many updates a pair network learns from queries of so many training cases of enough subjects."""
+    shown = min(2 * cases, queries) + min(cases, queries // 2)
+    return PASSES * max(1, shown * CANDIDATES // BATCH)
 
 
 def _examples(lesson: PairLesson, draw: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -162,11 +167,13 @@ def _examples(lesson: PairLesson, draw: torch.Generator) -> tuple[Tensor, Tensor
     targets, ways = lesson.targets, by_family(lesson.transformations)
     known = targets.known.nonzero()[:, 0]
     orders = [known[torch.randperm(len(known), generator=draw)] for _ in range(2)]
-    parts = []
-    for rows in torch.cat(orders)[:LEARNED].split(REGISTERED):
-        transformed = local_contrast(batch(lesson.images[rows], ways, draw, untouched=0))
-        parts.append(_beside_others(transformed, torch.full((len(rows),), -1), rows, targets))
-    for rows in orders[0][: LEARNED // 2].split(REGISTERED):
+    twice, parts = torch.cat(orders)[: lesson.queries], []
+    blocks = (batch(lesson.images[rows], ways, draw, untouched=0) for rows in twice.split(REGISTERED))
+    transformed = local_contrast(torch.cat(list(blocks)))
+    nobody = torch.full((len(twice),), -1)
+    for block in torch.arange(len(twice)).split(BLOCK):
+        parts.append(_beside_others(transformed[block], nobody[block], twice[block], targets))
+    for rows in orders[0][: lesson.queries // 2].split(BLOCK):
         parts.append(_beside_others(targets.images[rows], targets.subjects[rows], rows, targets))
     pairs, same = (torch.cat(one) for one in zip(*parts, strict=True))
     return pairs, same
@@ -177,7 +184,8 @@ def _beside_others(shown: Tensor, own: Tensor, rows: Tensor, targets: Targets) -
     found = registered(shown, own, targets)
     there = found.likeness.isfinite()
     same = targets.subjects[found.case] == targets.subjects[rows][:, None]
-    return compared(found.query[there], found.fitted[there]).bfloat16(), same[there].float()
+    blocks = zip(found.query[there].split(BLOCK), found.fitted[there].split(BLOCK), strict=True)
+    return torch.cat([compared(*one).bfloat16() for one in blocks]), same[there].float()
 
 
 def _as_any(pairs: Tensor, draw: torch.Generator) -> Tensor:
