@@ -170,9 +170,8 @@ def _examples(lesson: PairLesson, draw: torch.Generator) -> tuple[Tensor, Tensor
     twice, parts = torch.cat(orders)[: lesson.queries], []
     blocks = (batch(lesson.images[rows], ways, draw, untouched=0) for rows in twice.split(REGISTERED))
     transformed = local_contrast(torch.cat(list(blocks)))
-    nobody = torch.full((len(twice),), -1)
     for block in torch.arange(len(twice)).split(BLOCK):
-        parts.append(_beside_others(transformed[block], nobody[block], twice[block], targets))
+        parts.append(_beside_others(transformed[block], torch.full((len(block),), -1), twice[block], targets))
     for rows in orders[0][: lesson.queries // 2].split(BLOCK):
         parts.append(_beside_others(targets.images[rows], targets.subjects[rows], rows, targets))
     pairs, same = (torch.cat(one) for one in zip(*parts, strict=True))
