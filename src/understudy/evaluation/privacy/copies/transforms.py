@@ -158,13 +158,17 @@ def inverted(x: Tensor, channels: Tensor) -> Tensor:
     return torch.where(channels.view(*x.shape[:2], *[1] * (x.ndim - 2)), -x, x)
 
 
+def _one_channel(x: Tensor, draw: Draw) -> Tensor:
+    """Return a mask (N, C) of one channel of each image, drawn at random."""
+    return torch.randint(x.shape[1], (len(x), 1), generator=draw) == torch.arange(x.shape[1])
+
+
 def _one_inverted(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
-    return inverted(x, torch.randint(x.shape[1], (len(x), 1), generator=draw) == torch.arange(x.shape[1]))
+    return inverted(x, _one_channel(x, draw))
 
 
 def _any_inverted(x: Tensor, _: Tensor, draw: Draw) -> Tensor:
-    one = torch.randint(x.shape[1], (len(x), 1), generator=draw) == torch.arange(x.shape[1])
-    return inverted(x, one | (torch.rand(x.shape[:2], generator=draw) < 1 / 4))
+    return inverted(x, _one_channel(x, draw) | (torch.rand(x.shape[:2], generator=draw) < 1 / 4))
 
 
 def _channels(x: Tensor, _: Tensor, draw: Draw, alone: float = 0) -> Tensor:
@@ -329,7 +333,7 @@ def _halves(x: Tensor, others: Tensor, draw: Draw) -> Tensor:
 
 def _contrasts(x: Tensor, others: Tensor, draw: Draw) -> Tensor:
     """Join one channel of one patient and the other channels of another."""
-    mine = torch.randint(x.shape[1], (len(x), 1), generator=draw) == torch.arange(x.shape[1])
+    mine = _one_channel(x, draw)
     return torch.where(mine.view(*mine.shape, *[1] * (x.ndim - 2)), x, others)
 
 
