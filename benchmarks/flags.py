@@ -4,7 +4,8 @@
 
 The nearness of unseen subjects' cases is a subject's effect plus the rest, at a share of variance between subjects;
 some have heavy tails (t with 3 degrees of freedom). So is that of the synthetic cases, each of a subject of its own:
-none is a copy. Prints a table for docs/power.md.
+none is a copy. A second table is of the audit's false positives: p where subjects who set the threshold and tested ones
+are exchanged, and how often it finds that the tested ones lie nearer. Prints tables for docs/power.md.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 from understudy.evaluation.privacy.calibration import ReferenceScores, calibrate
-from understudy.evaluation.privacy.chance import LeftOut
+from understudy.evaluation.privacy.chance import LeftOut, exchanged_p
 
 RATE = 0.01
 COLUMNS = ("unseen subjects", "cases each", "variance between", "tails", "flags, mean", "expected, mean",
@@ -61,6 +62,26 @@ def simulated(setting: Setting, studies: int, n: int, seed: int = 0) -> list[flo
     return np.mean(found, 0).tolist()
 
 
+EXCHANGED = ("setting the threshold : tested", "cases each", "variance between", "tails", "tested ones nearer by",
+             "flagged", "p <= 0.05", "p < 0.01")  # fmt: skip
+TESTED = [
+    *(Setting(70, 5, between) for between in (0, 0.5, 0.9)), Setting(70, 5, 0.8, True), Setting(24, 14, 0.5),
+    Setting(24, 1, 1),
+]  # fmt: skip
+
+
+def exchanged(setting: Setting, nearer: float, studies: int, seed: int = 0) -> list[float]:
+    """Return the share of tested cases that are flagged, and how often p is at most 0.05, and below 0.01."""
+    random, found = np.random.default_rng(seed), []
+    subjects = np.repeat(np.arange(setting.subjects), setting.cases)
+    for i in range(studies):
+        near = [setting.drawn(setting.subjects, setting.cases, random).ravel() for _ in range(2)]
+        reference, tested = ReferenceScores(near[0], subjects, ""), near[1] + nearer
+        p = exchanged_p(reference, tested, subjects, RATE, i, 499)
+        found.append([(tested > calibrate(reference, RATE, 1, i).value).mean(), p <= 0.05, p < 0.01])
+    return np.mean(found, 0).tolist()
+
+
 def main() -> None:
     """Simulate and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -73,6 +94,13 @@ def main() -> None:
         told = [setting.subjects, setting.cases, setting.between, "heavy" if setting.heavy else "normal"]
         cells = [*told, f"{flags:.1f}", f"{expected:.1f}", *(f"{share:.3f}" for share in shares)]
         print(f"| {' | '.join(map(str, cells))} |", flush=True)
+    print(f"\n| {' | '.join(EXCHANGED)} |\n|{'---|' * len(EXCHANGED)}")
+    for setting in TESTED:
+        for nearer in (0.0, 1.0):
+            told = [f"{setting.subjects} : {setting.subjects}", setting.cases, setting.between,
+                    "heavy" if setting.heavy else "normal", nearer]  # fmt: skip
+            cells = [*told, *(f"{share:.3f}" for share in exchanged(setting, nearer, asked.studies))]
+            print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
 
 if __name__ == "__main__":

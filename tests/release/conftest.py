@@ -151,6 +151,7 @@ EVIDENCE = {
         Result("privacy.audit.recall.worst", 0.85, 0.8, 0.9),
         Result("privacy.audit.recall.rotated", 0.99, 0.97, 1),
         Result("privacy.audit.false_positive_rate", 0.012, 0.004, 0.03),
+        Result("privacy.audit.false_positive_p", 0.3),
     ],
     "attacks": [
         *(Result(f"privacy.attack.{name}.auc", 0.5, 0.45, 0.56) for name in MEMBERSHIP),

@@ -19,12 +19,11 @@ from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.errors import UsageError
 from understudy.core.result import Result
 from understudy.core.seed import derive, rng
-from understudy.core.statistics import percentile_interval, resample
 from understudy.evaluation.paired import holm
 from understudy.evaluation.privacy.attacks import ALWAYS
 from understudy.evaluation.privacy.attacks.risk import measure
 from understudy.evaluation.privacy.calibration import MIN_CALIBRATION, ReferenceScores, calibrate
-from understudy.evaluation.privacy.chance import LeftOut
+from understudy.evaluation.privacy.chance import LeftOut, exchanged_p
 from understudy.evaluation.privacy.swap import swap_test
 from understudy.release.gate import check_limits
 from understudy.release.policy import Policy
@@ -134,14 +133,11 @@ class SimulatedStudy:
         c = self.cohorts
         audited, whose = max(c.others // 2, MIN_SUBJECTS), np.repeat(np.arange(self.control), c.each)
         reference = ReferenceScores(self._near(self.control, c.each).ravel(), whose, "")
-        threshold, near = calibrate(reference, RATE, DRAWS, self.seed), self._near(audited, c.each)
-        shares = (near[None] > threshold.resampled[:, None, None]).mean(2)
-        times = resample(self.draw, audited, DRAWS) / audited
-        low, high = percentile_interval((times * shares).sum(1))
-        found = float((near > threshold.value).mean())
+        near, unseen = self._near(audited, c.each).ravel(), np.repeat(np.arange(audited), c.each)
+        p = exchanged_p(reference, near, unseen, RATE, self.seed, DEALS)
         recall = Result("privacy.audit.recall.mean", c.recall, c.recall, c.recall)
         worst = Result("privacy.audit.recall.worst", c.recall, c.recall, c.recall)
-        return [recall, worst, Result("privacy.audit.false_positive_rate", found, low, high)]
+        return [recall, worst, Result("privacy.audit.false_positive_p", p)]
 
 
 def plan(

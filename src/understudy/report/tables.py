@@ -62,6 +62,7 @@ WORDS = {  # what is more than the name with blanks for underscores
     "trained": "trained subjects",
     "expected": "expected by chance",
     "false_positive_rate": "false-positive rate",
+    "false_positive_p": "false-positive rate, p",
     "false_positive_rate_transformed": "false-positive rate, transformed cases",
     "recall_low_prevalence": "recall at low prevalence",
     "rule": "empty maps",

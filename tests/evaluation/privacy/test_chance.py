@@ -6,7 +6,7 @@ from scipy import stats
 
 from understudy.evaluation.privacy import chance
 from understudy.evaluation.privacy.calibration import ReferenceScores, calibrate
-from understudy.evaluation.privacy.chance import Chance, LeftOut
+from understudy.evaluation.privacy.chance import Chance, LeftOut, exchanged_p
 
 
 def left_out(r: np.ndarray, rate: float = 0.01) -> LeftOut:
@@ -65,3 +65,27 @@ def test_rates_and_counts_of_a_chance() -> None:
     assert one.expected == 2 and one.interval == (25, 975)
     assert one.rate_interval == (pytest.approx(0.001), pytest.approx(0.039))
     assert one.p(901) == pytest.approx(101 / 1002)
+
+
+def exchanged(setting: np.ndarray, others: np.ndarray, rate: float, deals: int = 999) -> float:
+    reference = ReferenceScores(setting.ravel(), np.repeat(np.arange(len(setting)), setting.shape[1]), "")
+    return exchanged_p(reference, others.ravel(), np.repeat(np.arange(len(others)), others.shape[1]), rate, 0, deals)
+
+
+def test_exchanged_subjects_by_hand() -> None:
+    low, high = np.array([[1.0], [2], [3], [4]]), np.array([[5.0], [6]])
+    # both exceed the third of those four, who set it; so they do in 3 of 15 deals: where 1, 2 and 3 set it
+    assert exchanged(low, high, 0.25, 9999) == pytest.approx(3 / 15, abs=0.01)
+    assert exchanged(low, np.array([[0.0], [2.5]]), 0.25) == 1  # nobody is flagged
+
+
+@pytest.mark.parametrize("between", [0.0, 0.9])
+def test_p_of_exchanged_subjects_keeps_to_its_level_and_finds_a_shift(between: float) -> None:
+    random, alike, shifted = np.random.default_rng(4), [], []
+    for _ in range(100):
+        effect = random.normal(size=(80, 1))
+        r = np.sqrt(between) * effect + np.sqrt(1 - between) * random.normal(size=(80, 4))
+        alike.append(exchanged(r[:40], r[40:], 0.05, 199))
+        shifted.append(exchanged(r[:40], r[40:] + 2, 0.05, 199))
+    assert np.mean(np.array(alike) <= 0.05) <= 0.1 and np.mean(alike) >= 0.4
+    assert np.mean(np.array(shifted) <= 0.05) >= 0.9

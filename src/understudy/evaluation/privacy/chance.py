@@ -8,11 +8,15 @@ with one case a subject that is the beta-binomial distribution of order statisti
 large the share of a subject is that has any is drawn from those found at the rate, twice and four times the rate: at
 the rate itself one or two subjects have one. For the number nearer than *every* unseen case the highest case takes the
 threshold's place, and the shares are those of the nearest subject among random quarters of the subjects.
+
+Are cases of *other* unseen subjects flagged more often than those of the subjects who set the threshold? Had chance
+decided who sets it, any deal of the subjects would be as likely as this one: p is the share of deals that flag as many.
+Where the two are alike p is exact, however many cases a subject has.
 **Source**: Rubin, The Bayesian bootstrap (Ann. Stat. 9, 1981); Wilks, Determination of sample sizes for setting
 tolerance limits (Ann. Math. Stat. 12, 1941); leaving out one as in Barber et al., Jackknife+ (arXiv 1905.02928).
 **Differs**: subjects with several cases have no exact distribution; ``benchmarks/flags.py`` simulates how often the
 intervals hold.
-**Checked** in tests/evaluation/privacy/test_chance.py (beta-binomial; coverage on simulated subjects).
+**Checked** in tests/evaluation/privacy/test_chance.py (beta-binomial; coverage on simulated subjects; p uniform).
 """
 
 from dataclasses import dataclass
@@ -25,6 +29,7 @@ from understudy.core.statistics import Sample, percentile_interval
 from understudy.evaluation.privacy.calibration import ReferenceScores
 
 DRAWS = 4000
+DEALS, DEALT = 999, 100  # of subjects; at once
 LEVELS = 1, 2, 4  # multiples of the rate from which shares are drawn
 MAX_RATE = 0.25  # of the deeper ones
 QUARTERS, KEPT = 100, 0.25  # random parts of the subjects
@@ -127,6 +132,40 @@ class LeftOut:
             first, second = kept[:2] if len(kept) > 1 else order[[0, -1]]
             found.append((values[number == first] > highest[second]).mean() if first != second else 1.0)
         return np.array(found)
+
+
+def exchanged_p(
+    reference: ReferenceScores, nearness: np.ndarray, subjects: np.ndarray, rate: float, seed: int, deals: int = DEALS
+) -> float:
+    """Return the share of deals in which cases of other unseen subjects are flagged as often as theirs (n,) are.
+
+    In each deal as many of all subjects as there are set the threshold. Each subject counts once.
+    """
+    whose = np.concatenate([np.unique(one, return_inverse=True)[1] for one in (reference.subjects, subjects)])
+    setting = reference.n_subjects
+    whose[len(reference.r) :] += setting
+    sample, draw = (
+        Sample.of(np.concatenate([reference.r, nearness]), whose),
+        rng(seed, "privacy", "chance", "exchanged"),
+    )
+    dealt = np.arange(sample.subjects)[None] < setting
+    found, as_often = _flagged_beside(sample, dealt, rate)[0], 0
+    for start in range(0, deals, DEALT):
+        dealt = draw.permuted(np.repeat(dealt[:1], min(DEALT, deals - start), 0), axis=1)
+        as_often += int((_flagged_beside(sample, dealt, rate) >= found - 1e-9).sum())
+    return (1 + as_often) / (1 + deals)
+
+
+def _flagged_beside(sample: Sample, dealt: np.ndarray, rate: float) -> np.ndarray:
+    """Return the share flagged (deals,) of the subjects outside a mask (deals, S), by the threshold of those in it."""
+    inside = dealt[:, sample.number] * sample.weights
+    flagged = np.empty(inside.shape, bool)
+    for one, total in enumerate(np.cumsum(inside, 1)):  # as Sample.quantile
+        at = int(np.searchsorted(total, (1 - rate) * total[-1] - 1e-9))
+        flagged[one] = sample.values > sample.values[at]
+    outside = sample.weights - inside
+    share: np.ndarray = (outside * flagged).sum(1) / outside.sum(1)
+    return share
 
 
 def _weights(draw: np.random.Generator, subjects: int, chosen: int) -> np.ndarray:

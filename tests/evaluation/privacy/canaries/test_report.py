@@ -26,6 +26,7 @@ def found() -> AuditResult:
         "warped": one([1, 0, 1, 0, 1, 1, 1, 1], [1, 1, 2, 2, 3, 3, 4, 5]),
     }
     unseen = one([1, 1, 1, 1, 0, 0, 0, 0], [1, 1, 1, 1, 2, 3, 4, 5])
+    unseen = replace(unseen, nearness=2.0 * unseen.flagged)
     left_out_non_members, hidden = {"warped": one([0, 0, 1, 1], [1, 2, 3, 4])}, one([0] * 10, list(range(10)))
     return AuditResult(
         recalls,
@@ -99,7 +100,7 @@ def test_names_values_and_notes(tmp_path: Path) -> None:
     results = {result.name.removeprefix("privacy.audit."): result for result in write_audit(tmp_path, found(), 0)}
     assert set(results) == {
         "recall.mean", "recall.worst", "recall.exact", "recall.warped", "recall.compound_2", "left_out.warped",
-        "false_positive_rate", "false_positive_rate_all", "false_positive_rate_left_out",
+        "false_positive_p", "false_positive_rate", "false_positive_rate_all", "false_positive_rate_left_out",
         "false_positive_rate_transformed", "subjects_often_flagged", "recall_low_prevalence",
     }  # fmt: skip
     assert list(results)[:2] == ["recall.worst", "recall.mean"]  # the worst leads
@@ -122,6 +123,8 @@ def test_names_values_and_notes(tmp_path: Path) -> None:
         results["false_positive_rate"].value == pytest.approx(0.2) and results["false_positive_rate"].better == "lower"
     )
     assert "5 test subjects" in results["false_positive_rate"].note
+    p = results["false_positive_p"]  # only the one of ten subjects that is flagged exceeds what any five allow
+    assert p.value == pytest.approx(0.5, abs=0.05) and p.better == "higher"
     left_out_non_members = results["false_positive_rate_left_out"]
     assert left_out_non_members.value == pytest.approx(0.2) and left_out_non_members.note.endswith("family: warped")
     few = results["recall_low_prevalence"]

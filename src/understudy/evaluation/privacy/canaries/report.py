@@ -13,6 +13,7 @@ from understudy.core.statistics import by_subject, percentile_interval, resample
 from understudy.evaluation.folder import write_table
 from understudy.evaluation.privacy.calibration import clopper_pearson
 from understudy.evaluation.privacy.canaries.audit import AuditedCases, AuditResult
+from understudy.evaluation.privacy.chance import exchanged_p
 
 HEADER = ("transformation", "left_out", "found", "found_low", "found_high", "correct_subject", "n", "subjects")
 DRAWS = 1000
@@ -137,6 +138,10 @@ def _false_positives(audit: AuditResult, seed: int) -> list[Result]:
         n = len(audit.left_out_non_members[most].flagged)
         left_out = [Result("privacy.audit.false_positive_rate_left_out", *by_family[most], "", "lower", n, seed, said)]
     rate, rate_transformed = (_found(audit, one, seed, True) for one in (audit.non_members, audit.transformed))
+    assert audit.non_members.nearness is not None
+    reference, chance = audit.threshold.reference, (audit.non_members.nearness, audit.non_members.subjects)
+    p = exchanged_p(reference, *chance, audit.threshold.rate, seed)
+    dealt = "share of deals of all unseen subjects, those who set the threshold and the tested ones, that flag as many"
     return [
         *left_out,
         Result("privacy.audit.false_positive_rate_all", *share(everybody, seed, True), "", "lower",
@@ -145,6 +150,8 @@ def _false_positives(audit: AuditResult, seed: int) -> list[Result]:
                most_of),
         Result("privacy.audit.false_positive_rate", *rate, "", "lower",
                len(audit.non_members.flagged), seed, plain),
+        Result("privacy.audit.false_positive_p", p, None, None, "", "higher",
+               len(audit.non_members.flagged), seed, dealt),
         Result("privacy.audit.false_positive_rate_transformed", *rate_transformed, "", "lower",
                len(audit.transformed.flagged), seed, transformed),
         Result("privacy.audit.recall_low_prevalence", found / copies, low, high, "", "higher", copies, seed, hidden),
