@@ -11,7 +11,9 @@ from understudy.evaluation.privacy.copies import likeness, pairs
 from understudy.evaluation.privacy.copies.cases import SmallCases, local_contrast
 from understudy.evaluation.privacy.copies.likeness import Targets
 from understudy.evaluation.privacy.copies.pairs import (
+    AGAIN,
     CANDIDATES,
+    LEAST,
     PairLesson,
     compared,
     learn_pairs,
@@ -95,17 +97,18 @@ def test_examples_are_transformed_cases_and_cases_beside_others_of_what_the_enco
     one = lesson(cases, known=known)
     shown, same = pairs._examples(one, torch.Generator().manual_seed(0))
     (transformed, nobody), (as_they_are, own) = asked
-    assert len(transformed) == 24 and len(as_they_are) == 12 and (nobody == -1).all()
+    assert len(transformed) == 12 * AGAIN and len(as_they_are) == 12 and (nobody == -1).all()
     assert sorted(own.tolist()) == list(range(8, 20))  # a case a subject: the names are the rows
     assert torch.equal(as_they_are, one.targets.images[own])
-    assert len(shown) == len(same) == 36 * CANDIDATES
-    assert not same[24 * CANDIDATES :].any() and 20 <= same[: 24 * CANDIDATES].sum() <= 24
+    ends = 12 * AGAIN * CANDIDATES
+    assert len(shown) == len(same) == ends + 12 * CANDIDATES
+    assert not same[ends:].any() and 10 * AGAIN <= same[:ends].sum() <= 12 * AGAIN
 
 
 def test_same_seed_same_bits_and_nobody_elses_randomness(fields: Fields) -> None:
-    one, state, done = lesson(fields(24, 0)), torch.random.get_rng_state(), []
+    one, state, done = replace(lesson(fields(24, 0)), queries=48), torch.random.get_rng_state(), []
     first = learn_pairs(one, lambda: done.append(None))
-    assert len(done) == pair_updates(24) and torch.equal(torch.random.get_rng_state(), state) and not first.training
+    assert len(done) == pair_updates(24, 48) and torch.equal(torch.random.get_rng_state(), state) and not first.training
     torch.randn(3)
     again, other = learn_pairs(one), learn_pairs(replace(one, seed=1))
     pairs_of = [list(net.state_dict().values()) for net in (first, again, other)]
@@ -128,3 +131,4 @@ def test_copies_stand_out_from_people_whom_the_network_has_not_seen(fields: Fiel
     )
     assert right.any(1).float().mean() > 0.8
     assert sure[right].quantile(0.2) > not_sure.amax(1).quantile(0.95)
+    assert torch.cat([sure.flatten(), not_sure.flatten()]).min() == LEAST  # of unlike pairs none is less unlike

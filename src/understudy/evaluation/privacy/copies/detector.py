@@ -101,7 +101,7 @@ def reference_sets(cases: SmallCases, tasks: Sequence[EncoderTask], settings: De
     if "whole" not in settings.matchers or few or cases.images.ndim == 5:
         return sets
     lessons = [_lesson(cases, one, settings.updates) for one in tasks]
-    queries = [min(QUERIES, one.updates) for one in lessons]
+    queries = [min(QUERIES, 2 * one.updates) for one in lessons]
     updates = sum(one.updates + pair_updates(len(one.images), most) for one, most in zip(lessons, queries, strict=True))
     with progress("networks of the copy detector", updates, "updates") as update:
         each = zip(sets, lessons, queries, strict=True)

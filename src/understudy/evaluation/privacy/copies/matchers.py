@@ -50,7 +50,7 @@ MATCHERS = ("pixels", "whole", "patches", "lesions")
 MANY, BLOCK = 2048, 512  # queries at once: as they lie; in sixteen views, at most
 MOST_PAIRS = 2**22  # views times training cases at once
 FITTED = 12.0  # standard scores that Fisher's z of r after registration is worth, without a pair network
-SURE = 1.0  # standard scores that one log odd of a pair network is worth; of 1 to 3, chosen on lgg_tcga
+SURE = 1.5  # standard scores that one log odd of a pair network is worth; chosen on lgg_tcga and two sets of phantoms
 MOST_FITTED = 0.99  # r above which Fisher's z does not grow
 
 

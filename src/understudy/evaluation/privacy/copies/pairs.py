@@ -8,10 +8,11 @@ the network sees by place, of each channel, where the case shows something::
     correlation     of both about each pixel; -1 where a contrast was inverted
 
 Each channel of the query is compared with the channel of the case that has the highest squared correlation: neither
-order nor sign of contrasts counts. The result is the log of the odds that both are of one subject.
+order nor sign of contrasts counts. The result is the log of the odds that both are of one subject. Of unlike pairs
+none is less unlike: below :data:`LEAST` they are the same.
 
-It learns from training cases alone: each transformed as for the encoder, beside the subjects that it is most alike to,
-its own among them; and each as it is, beside other subjects.
+It learns from training cases alone: transformed as for the encoder, beside the subjects that they are most alike to,
+their own among them; and each as it is, beside other subjects.
 **Source**: verification after retrieval, Philbin et al., CVPR 2007, with a learned decision in the place of their count
 of inliers; local correlation with a Gaussian window, Cachier et al., Computer Vision and Image Understanding 89 (2003).
 **Checked** in tests/evaluation/privacy/copies/test_pairs.py (by hand; same seed, same bits; copies above strangers).
@@ -36,8 +37,9 @@ CANDIDATES = 4  # training cases that are registered to a query, each of another
 REGISTERED, BLOCK = 64, 256  # queries, pairs at once
 WINDOW, LEAST_VARIANCE = 2.5 / 64, 0.01  # of the local correlation: width, a share of the side; what counts as plain
 WIDTH, HIDDEN = 16, 32
-QUERIES = 1024  # transformed training cases that pairs are made of, each twice at most; as they are, half as many
-PASSES, BATCH = 6, 64
+QUERIES, AGAIN = 2048, 8  # transformed training cases that pairs are made of; how often each case at most
+PASSES, BATCH = 4, 64
+LEAST = -2.0  # log odds
 LEARNING_RATE = 4e-3
 INVERTED = 0.3  # channels of a pair that are shown inverted
 
@@ -119,7 +121,7 @@ def log_odds(network: nn.Module, query: Tensor, fitted: Tensor) -> Tensor:
         shown = compared(*one)
         with torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bf16("cpu")):
             parts.append(network(shown).float())
-    return torch.cat(parts)
+    return torch.cat(parts).clamp_min(LEAST)
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ def learn_pairs(lesson: PairLesson, done: Callable[[], None] = lambda: None) -> 
 
 def pair_updates(cases: int, queries: int = QUERIES) -> int:
     """Return in how many updates a pair network learns from queries of so many training cases of enough subjects."""
-    shown = min(2 * cases, queries) + min(cases, queries // 2)
+    shown = min(AGAIN * cases, queries) + min(cases, queries // 2)
     return PASSES * max(1, shown * CANDIDATES // BATCH)
 
 
@@ -166,12 +168,12 @@ def _examples(lesson: PairLesson, draw: torch.Generator) -> tuple[Tensor, Tensor
     """Return pairs (P, C, 3, 64, 64) of training cases, and whether (P,) both are of one subject."""
     targets, ways = lesson.targets, by_family(lesson.transformations)
     known = targets.known.nonzero()[:, 0]
-    orders = [known[torch.randperm(len(known), generator=draw)] for _ in range(2)]
-    twice, parts = torch.cat(orders)[: lesson.queries], []
-    blocks = (batch(lesson.images[rows], ways, draw, untouched=0) for rows in twice.split(REGISTERED))
+    orders = [known[torch.randperm(len(known), generator=draw)] for _ in range(AGAIN)]
+    again, parts = torch.cat(orders)[: lesson.queries], []
+    blocks = (batch(lesson.images[rows], ways, draw, untouched=0) for rows in again.split(REGISTERED))
     transformed = local_contrast(torch.cat(list(blocks)))
-    for block in torch.arange(len(twice)).split(BLOCK):
-        parts.append(_beside_others(transformed[block], torch.full((len(block),), -1), twice[block], targets))
+    for block in torch.arange(len(again)).split(BLOCK):
+        parts.append(_beside_others(transformed[block], torch.full((len(block),), -1), again[block], targets))
     for rows in orders[0][: lesson.queries // 2].split(BLOCK):
         parts.append(_beside_others(targets.images[rows], targets.subjects[rows], rows, targets))
     pairs, same = (torch.cat(one) for one in zip(*parts, strict=True))
