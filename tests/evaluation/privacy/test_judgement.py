@@ -14,7 +14,7 @@ from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
 from understudy.evaluation.privacy import judgement
 from understudy.evaluation.privacy.config import PrivacyConfig
-from understudy.evaluation.privacy.copies import lesions
+from understudy.evaluation.privacy.copies import detector, lesions
 from understudy.evaluation.privacy.copies.detector import reference_sets
 from understudy.evaluation.privacy.copies.transforms import available
 from understudy.evaluation.privacy.judgement import (
@@ -231,17 +231,22 @@ def test_label_maps_of_few_subjects_are_withheld(write: Write) -> None:
 def test_the_encoder_of_the_swap_test_learns_both_sides_alike(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     real = cohort(write, 12, 10, 8)
     rows, learned = real.rows("train"), []
-    detector = CopyDetectors(real, CONFIG, 0).of(rows)
-    assert detector is not None
+    detectors = CopyDetectors(real, CONFIG, 0)
 
-    def recorded(cases: Any, tasks: Any, made: Any) -> Any:
-        learned.append((cases, [task.known for task in tasks]))
-        return reference_sets(cases, tasks, made)
+    def recorded(tasks: Any, made: Any) -> Any:
+        learned.append(tasks)
+        return reference_sets(tasks, made)
 
+    monkeypatch.setattr(detector, "reference_sets", recorded)
     monkeypatch.setattr(judgement, "reference_sets", recorded)
     synthetic = Cohort.open(write("synthetic", images(12, 1)))
-    found = judge_swapped(real, synthetic, rows, detector, CONFIG, 0)
-    ((cases, known),) = learned
+    found = judge_swapped(synthetic, rows, detectors, rows)
+    (tasks,) = learned  # all at once
     everyone = {*numbers(real)[rows], *numbers(real)[real.rows("control")]}
     assert isinstance(found, SwapTest) and (found.members, found.non_members) == (12, 10)
-    assert set(cases.subjects.tolist()) == everyone and len(known) == 1 and bool(known[0].all())
+    assert set(tasks[-1].cases.subjects.tolist()) == everyone and bool(tasks[-1].known.all())
+    assert [set(task.cases.subjects.tolist()) for task in tasks[:-1]] == [set(numbers(real)[rows])] * 4
+    some = rows[:-2]  # the generator learned fewer than the detector searches
+    found = judge_swapped(synthetic, some, detectors, rows)
+    assert isinstance(found, SwapTest) and (found.members, found.non_members) == (10, 10) and len(learned) == 2
+    assert judge_swapped(synthetic, some, detectors, rows) == found and len(learned) == 2  # nothing is learned again

@@ -34,7 +34,7 @@ from understudy.evaluation.privacy.copies.lesions import (
     similar_maps,
     small_maps,
 )
-from understudy.evaluation.privacy.copies.matchers import match
+from understudy.evaluation.privacy.copies.matchers import ReferenceSet, match
 from understudy.evaluation.privacy.copies.transforms import Transformation, available
 from understudy.evaluation.privacy.swap import SwapTest, swap_test
 
@@ -121,6 +121,7 @@ class CopyDetectors:
         """Build nothing yet."""
         self.real, self.config, self.seed, self.cache = real, config, seed, cache
         self.built: dict[bytes, CopyDetector | None] = {}
+        self.swapped: dict[bytes, ReferenceSet | None] = {}
 
     def of(self, rows: np.ndarray) -> CopyDetector | None:
         """Return the detector of copies of these rows; None where it needs more subjects."""
@@ -135,7 +136,32 @@ class CopyDetectors:
         if len(set(subjects[rows])) < 2 or len(calibrating) < MIN_SUBJECTS:
             return None
         training, others = (small_cases(self.real, part, subjects[part]) for part in (rows, control))
-        return build(training, others, settings(self.real, len(rows), self.config, self.cache), self.seed)
+        task, made = self._swap_task(rows), settings(self.real, len(rows), self.config, self.cache)
+        detector = build(training, others, made, self.seed, [task] if task else [])
+        self.swapped[rows.tobytes()] = detector.beside[0] if task else None
+        return detector
+
+    def both_sides(self, rows: np.ndarray) -> ReferenceSet | None:
+        """Return the reference set of the swap test: cases that a generator learned, and those of unseen subjects.
+
+        An encoder has learned both sides alike. None where either has too few subjects.
+        """
+        key = rows.tobytes()
+        if key not in self.swapped:
+            task, made = self._swap_task(rows), settings(self.real, len(rows), self.config, self.cache)
+            self.swapped[key] = reference_sets([task], made)[0] if task else None
+        return self.swapped[key]
+
+    def _swap_task(self, rows: np.ndarray) -> EncoderTask | None:
+        subjects = numbers(self.real)
+        others = np.concatenate([self.real.rows(split) for split in self.config.non_members])
+        others = np.sort(others[~np.isin(subjects[others], subjects[rows])])
+        if min(len(np.unique(subjects[part])) for part in (rows, others)) < MIN_SUBJECTS:
+            return None
+        pool = np.concatenate([rows, others])
+        cases, ways = small_cases(self.real, pool, subjects[pool]), settings(self.real, len(rows), self.config)
+        everybody = torch.ones(len(cases), dtype=torch.bool)
+        return EncoderTask(cases, everybody, ways.transformations, derive(self.seed, "swap"))
 
     def audit(self) -> AuditResult | str:
         """Audit the detector that was built last on the test subjects; or say why not."""
@@ -219,26 +245,19 @@ def _matched_maps(
     return calibrating, matched
 
 
-def judge_swapped(
-    real: Cohort, synthetic: Cohort, rows: np.ndarray, detector: CopyDetector | None, config: PrivacyConfig, seed: int
-) -> SwapTest | str:
+def judge_swapped(synthetic: Cohort, rows: np.ndarray, detectors: CopyDetectors, seen: np.ndarray) -> SwapTest | str:
     """Test whether flags fall on the subjects whom the generator learned more than on unseen ones; or say why not.
 
-    ``rows`` are those of the former, which the detector's reference set holds and maybe others beside; unseen are the
-    subjects of the splits ``non_members``. An encoder takes part that has learned both sides alike.
+    ``rows`` are those of the former, among the rows ``seen`` that the detector searches; unseen are the subjects of the
+    splits ``non_members``.
     """
-    subjects, members = numbers(real), np.unique(numbers(real)[rows])
-    others = np.concatenate([real.rows(split) for split in config.non_members])
-    others = np.sort(others[~np.isin(subjects[others], members)])
-    non_members = np.unique(subjects[others])
-    if detector is None or min(len(members), len(non_members)) < MIN_SUBJECTS:
+    detector = detectors.of(seen)
+    reference_set = detectors.both_sides(rows) if detector else None
+    if detector is None or reference_set is None:
         return f"withheld: fewer than {MIN_SUBJECTS} trained or unseen subjects to swap"
-    pool, level = np.concatenate([rows, others]), detector.decision.threshold.value
-    cases = small_cases(real, pool, subjects[pool])
-    made = settings(real, len(rows), config, detector.reference_set.cache)
-    task = EncoderTask(torch.ones(len(cases), dtype=torch.bool), made.transformations, derive(seed, "swap"))
-    (reference_set,) = reference_sets(cases, [task], made)
     scores = detector.decision.decide(match(small_cases(synthetic, synthetic.rows()), reference_set))
-    beyond = scores.nearness - level
+    beyond = scores.nearness - detector.decision.threshold.value
     excess = np.where(scores.flagged, np.maximum(beyond, TINY), beyond)
-    return swap_test(excess, subjects[pool][scores.case], members, non_members, seed, config.bootstrap)
+    subjects, members = reference_set.cases.subjects.numpy(), np.unique(numbers(detectors.real)[rows])
+    others, draws = np.setdiff1d(subjects, members), detectors.config.bootstrap
+    return swap_test(excess, subjects[scores.case], members, others, detectors.seed, draws)

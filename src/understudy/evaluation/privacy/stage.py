@@ -131,7 +131,7 @@ def judge(
         found,
         copies,
         judge_maps(real, synthetic, rows, config, seed),
-        judge_swapped(real, synthetic, learned, detector, config, seed),
+        judge_swapped(synthetic, learned, detectors, rows),
         control,
         training,
         calibration.neighbour_reference(real, rows),

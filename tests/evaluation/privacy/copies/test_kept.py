@@ -70,7 +70,9 @@ def test_a_pair_network_from_the_cache_has_the_same_bits(
     monkeypatch.setattr(likeness, "affine_bank", few_maps)
     cases, everyone = fields(12, 0), torch.ones(12, dtype=torch.bool)
     encoder = learn(Lesson(cases.images, cases.subjects, WAYS, 2, 5))
-    lesson = PairLesson(cases.images, Targets(local_contrast(cases.images), cases.subjects, encoder, everyone), WAYS, 5, 48)
+    lesson = PairLesson(
+        cases.images, Targets(local_contrast(cases.images), cases.subjects, encoder, everyone), WAYS, 5, 48
+    )
     first, alone = learned_pairs(cache, lesson), learned_pairs(NOTHING_KEPT, lesson)
     monkeypatch.setattr(kept, "learn_pairs", lambda *_: pytest.fail("nothing is learned twice"))
     again = learned_pairs(cache, lesson)

@@ -42,6 +42,7 @@ class CopyDetector:
     decision: CopyDecision
     subjects: np.ndarray  # (N,) of the cases that calibrated it: the control cases, then fold by fold
     control: SmallCases
+    beside: list[ReferenceSet]  # others, whose encoders learned at the same time
 
     def decide(self, cases: SmallCases) -> CopyScores:
         """Match cases and decide; a case's own subject, where it has one, is left out of the reference set."""
@@ -60,14 +61,36 @@ class DetectorSettings:
     cache: Cache = NOTHING_KEPT  # where encoders and what is matched are kept
 
 
-def build(training: SmallCases, control: SmallCases, settings: DetectorSettings, seed: int) -> CopyDetector:
-    """Train the detector on what may have been copied, and calibrate it on cases of control subjects, maybe none."""
+@dataclass(frozen=True)
+class EncoderTask:
+    """What one encoder learns."""
+
+    cases: SmallCases  # M, of a reference set
+    known: Tensor  # mask (M,) of those that it learns
+    transformations: Sequence[Transformation]
+    seed: int
+    share: float = 1.0  # of the updates
+
+
+def build(
+    training: SmallCases,
+    control: SmallCases,
+    settings: DetectorSettings,
+    seed: int,
+    beside: Sequence[EncoderTask] = (),
+) -> CopyDetector:
+    """Train the detector on what may have been copied, and calibrate it on cases of control subjects, maybe none.
+
+    The encoders of other reference sets, ``beside``, learn at the same time.
+    """
     few = len(np.unique(control.subjects)) < MIN_CALIBRATION
     fold_rows = folds(training.subjects.numpy(), seed) if few else []
     everyone = torch.ones(len(training), dtype=torch.bool)
     known = [everyone, *(_without(training, rows) for rows in fold_rows)]
-    tasks = [EncoderTask(one, settings.transformations, derive(seed, "copies", i)) for i, one in enumerate(known)]
-    reference_set, *others = reference_sets(training, tasks, settings)
+    ways, seeds = settings.transformations, (derive(seed, "copies", i) for i in range(len(known)))
+    tasks = [EncoderTask(training, one, ways, own) for one, own in zip(known, seeds, strict=True)]
+    made = reference_sets([*tasks, *beside], settings)
+    (reference_set, *others), made_beside = made[: len(tasks)], made[len(tasks) :]
     parts = [match(control, reference_set)] if len(control) else []
     parts += [match(training[rows], one) for rows, one in zip(fold_rows, others, strict=True)]
     matched = {name: joined([part[name] for part in parts]) for name in parts[0]}
@@ -78,48 +101,46 @@ def build(training: SmallCases, control: SmallCases, settings: DetectorSettings,
         notes.append(f"training subjects ({len(crossed)} cases, cross-fitted) against the other training subjects")
     note = ", joined, being few, by ".join(notes)
     decision = CopyDecision(matched, subjects, note, settings.rate, settings.draws, seed)
-    return CopyDetector(reference_set, decision, subjects, control)
+    return CopyDetector(reference_set, decision, subjects, control, made_beside)
 
 
-@dataclass(frozen=True)
-class EncoderTask:
-    """What one encoder learns."""
-
-    known: Tensor  # mask (M,) of the training cases that it learns
-    transformations: Sequence[Transformation]
-    seed: int
-    share: float = 1.0  # of the updates
-
-
-def reference_sets(cases: SmallCases, tasks: Sequence[EncoderTask], settings: DetectorSettings) -> list[ReferenceSet]:
-    """Return a reference set of the cases for each task, with its encoder if there are enough cases.
+def reference_sets(tasks: Sequence[EncoderTask], settings: DetectorSettings) -> list[ReferenceSet]:
+    """Return a reference set for each task, with its networks if there are enough cases; all learn at the same time.
 
     Volumes need none: two measures of so many voxels tell copies apart, and an encoder would see them in 96 views.
     """
-    few = _fewest(cases.subjects.numpy()) < MIN_CASES
-    sets = [ReferenceSet(cases, None, one.known, settings.matchers, settings.cache) for one in tasks]
-    if "whole" not in settings.matchers or few or cases.images.ndim == 5:
-        return sets
-    lessons = [_lesson(cases, one, settings.updates) for one in tasks]
-    queries = [min(QUERIES, 2 * one.updates) for one in lessons]
-    updates = sum(one.updates + pair_updates(len(one.images), most) for one, most in zip(lessons, queries, strict=True))
+    sets = [ReferenceSet(one.cases, None, one.known, settings.matchers, settings.cache) for one in tasks]
+    lessons = {i: _lesson(one, settings.updates) for i, one in enumerate(tasks) if _teaches(one.cases, settings)}
+    updates = sum(one.updates + pair_updates(len(one.images), _queries(one)) for one in lessons.values())
     with progress("networks of the copy detector", updates, "updates") as update:
-        each = zip(sets, lessons, queries, strict=True)
-        return in_parallel([partial(_with_networks, *one, partial(update, advance=1)) for one in each])
+        jobs = [partial(_with_networks, sets[i], one, partial(update, advance=1)) for i, one in lessons.items()]
+        for i, learned in zip(lessons, in_parallel(jobs), strict=True):
+            sets[i] = learned
+    return sets
 
 
-def _with_networks(reference_set: ReferenceSet, lesson: Lesson, queries: int, done: Callable[[], None]) -> ReferenceSet:
+def _teaches(cases: SmallCases, settings: DetectorSettings) -> bool:
+    """Return whether networks learn from these cases."""
+    return "whole" in settings.matchers and cases.images.ndim == 4 and _fewest(cases.subjects.numpy()) >= MIN_CASES
+
+
+def _queries(lesson: Lesson) -> int:
+    """Return from how many queries a pair network learns beside the encoder of a lesson."""
+    return min(QUERIES, 2 * lesson.updates)
+
+
+def _with_networks(reference_set: ReferenceSet, lesson: Lesson, done: Callable[[], None]) -> ReferenceSet:
     """Return a reference set with the encoder of a lesson, and with the pair network that learns from what it finds."""
     cache, images = reference_set.cache, reference_set.cases.images
     encoded = replace(reference_set, encoder=learned(cache, lesson, done))
-    pair_lesson = PairLesson(images, encoded.targets, lesson.transformations, lesson.seed, queries)
+    pair_lesson = PairLesson(images, encoded.targets, lesson.transformations, lesson.seed, _queries(lesson))
     return replace(encoded, pairs=learned_pairs(cache, pair_lesson, done))
 
 
-def _lesson(cases: SmallCases, task: EncoderTask, updates: int) -> Lesson:
+def _lesson(task: EncoderTask, updates: int) -> Lesson:
     """Return what the encoder of a task learns; of fewer cases in fewer updates."""
     number = max(1, round(updates * task.share * float(task.known.float().mean())))
-    known = cases[task.known]
+    known = task.cases[task.known]
     return Lesson(known.images, known.subjects, task.transformations, number, task.seed)
 
 
@@ -169,12 +190,12 @@ def left_out(
     known, tasks, share = _without(training, rows), [], min(LEFT_OUT, MOST_LEFT_OUT / settings.updates)
     for family in families:
         learned = [one for one in settings.transformations if one.family != family]
-        tasks.append(EncoderTask(known, learned, derive(seed, "left out", family), share))
+        tasks.append(EncoderTask(training, known, learned, derive(seed, "left out", family), share))
     unseen = [control] if len(control) else []
     if len(detector.subjects) > len(control):
         unseen.append(training[rows])
     subjects, found = np.concatenate([one.subjects.numpy() for one in unseen]), {}
-    for family, reference_set in zip(families, reference_sets(training, tasks, settings), strict=True):
+    for family, reference_set in zip(families, reference_sets(tasks, settings), strict=True):
         score = joined([match_whole(cases, reference_set) for cases in unseen]).score
         found[family] = LeftOutDetector(reference_set, detector.decision.with_level("whole", score, subjects))
     return found

@@ -182,14 +182,15 @@ def _whole_block(queries: SmallCases, targets: Targets, network: nn.Module | Non
     """Register the most alike training case of each of some subjects to a block of queries, and weigh the best."""
     found = registered(queries.images, queries.subjects, targets)
     pairs, k = (found.query.flatten(0, 1), found.fitted.flatten(0, 1)), found.case.shape[1]
-    r = agreement(*pairs).view(-1, k)
     if network is None:
-        sure = FITTED * torch.atanh(r.clamp(-MOST_FITTED, MOST_FITTED))
+        fitted = agreement(*pairs).view(-1, k)
+        sure = FITTED * torch.atanh(fitted.clamp(-MOST_FITTED, MOST_FITTED))
     else:
         sure = SURE * log_odds(network, *pairs).view(-1, k)
     total = found.likeness + sure
     value, order = total.sort(1, descending=True)
     best, second = value[:, 0], value[:, 1] if k > 1 else torch.zeros(len(value))
-    case, first = (torch.gather(one, 1, order[:, :1])[:, 0] for one in (found.case, r))
+    at = torch.arange(len(order)), order[:, 0]
+    case, r = found.case[at], agreement(found.query[at], found.fitted[at])
     score = best - torch.where(second.isfinite(), second, torch.zeros_like(second))
-    return NearestTwo(case.numpy(), first.double().numpy(), score.double().numpy())
+    return NearestTwo(case.numpy(), r.double().numpy(), score.double().numpy())
