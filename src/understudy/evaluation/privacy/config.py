@@ -9,7 +9,7 @@ from understudy.evaluation.privacy.canaries.inject import Recipes
 from understudy.evaluation.privacy.copies.matchers import MATCHERS
 from understudy.evaluation.privacy.copies.second import SECOND
 
-MIN_UPDATES, MAX_UPDATES, MAX_ALONE = 400, 1500, 3000
+MIN_UPDATES, MAX_UPDATES, MAX_ALONE = 400, 1000, 3000
 
 
 class PrivacyConfig(BaseModel):

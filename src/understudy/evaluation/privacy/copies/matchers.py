@@ -12,9 +12,9 @@ scanner or an export leaves on every image::
 The score of whole is the sum of both parts, of the best candidate less that of the next subject; of too few cases and
 of volumes, where no network learns, r after registration is the second part. It sees all that pixels sees, which beside
 it only flags copies to the bit. Patches are a quarter
-of the side, at every eighth of it, centred and of length one. Each is compared with the patches of all training cases
-at the same place and shifted by a sixteenth; the patch with the highest score stands for its case. A part that was
-shifted further, or mirrored, is not found.
+of the side, at every sixteenth of it, of volumes at every eighth, centred and of length one. Each is compared with the
+patches of all training cases at the same place and shifted by a sixteenth; the patch with the highest score stands for
+its case. A part that was shifted further, or mirrored, is not found.
 **Checked** in tests/evaluation/privacy/copies/test_matchers.py.
 """
 
@@ -43,7 +43,8 @@ from understudy.evaluation.privacy.copies.pairs import log_odds, registered
 from understudy.evaluation.privacy.copies.registration import agreement, averaged, unit
 from understudy.evaluation.privacy.copies.second import SECOND, match_second
 
-HALF, PATCH, STEP, PATCH_SHIFT = 32, 8, 4, 2  # in pixels of images of 32, those of volumes as they are
+HALF, PATCH, PATCH_SHIFT = 32, 8, 2  # in pixels of images of 32, those of volumes as they are
+STEP = {2: 2, 3: 4}  # of patches, by dimensions
 PATCH_BLOCK = 1024  # queries at once
 FLAT = 0.05  # standard deviation, of local contrast, below which a patch shows nothing
 MATCHERS = ("pixels", "whole", "patches", "lesions")
@@ -73,7 +74,7 @@ def similar_patches(queries: SmallCases, targets: SmallCases) -> NearestTwo:
 
 def _block(queries: SmallCases, small: Tensor, targets: SmallCases) -> NearestTwo:
     """Compare a block of queries with the halved images of the targets, place by place."""
-    images, places = averaged(queries.images, HALF), range(0, HALF - PATCH + 1, STEP)
+    images, places = averaged(queries.images, HALF), range(0, HALF - PATCH + 1, STEP[queries.images.ndim - 2])
     best: NearestTwo | None = None
     for corner in itertools.product(places, repeat=images.ndim - 2):
         near = nearest_two(_patch_r(patch_rows(images, *corner), small, corner), targets.subjects, queries.subjects)
