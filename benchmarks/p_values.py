@@ -44,7 +44,7 @@ def deal(cases: SmallCases, control: int, updates: int, seed: int) -> tuple[np.n
     training, others = cases[order[:TRAINING]], cases[order[TRAINING : TRAINING + control]]
     judged = cases[order[TRAINING + control : TRAINING + control + JUDGED]]
     learned = [one for name, one in available(cases.images.shape[1]).items() if name != "exact"]
-    made = build(training, others, DetectorSettings(MATCHERS, learned, updates, 0.01, 100), seed)
+    (made,) = build(training, others, DetectorSettings(MATCHERS, learned, updates, 0.01, 100), seed)
     found = made.decide(without_subject(judged.images, judged.labels))
     return found.p, len(np.unique(made.subjects)), made.decision.scale.names
 

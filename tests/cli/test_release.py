@@ -50,7 +50,7 @@ def test_todays_evidence_is_refused_by_the_default_policy(
     assert run(words) == 1
     said = capsys.readouterr().err
     assert "3 of 24 limits do not hold: (1) audit, mean recall" in said and "audit, worst transformation: asked" in said
-    assert "privacy.audit.false_positive_rate was not measured" in said
+    assert "privacy.audit.false_positive_p was not measured" in said
     assert list(tmp_path.iterdir()) == []
     assert run(f"{words} --override 'a demonstration on noise'") == 0
     assert "warning: released over its policy" in capsys.readouterr().out

@@ -146,6 +146,16 @@ def test_a_bound_that_is_not_known_takes_no_other_bound_away(bench: Any) -> None
         assert failed(open_evidence_set(Cohort.open(bench.synthetic), [known]), policy) == wrong
 
 
+def test_another_number_can_be_the_bound(bench: Any) -> None:
+    limit = Limit(name="x", result="a.b", at_most=Bound(result="a.c"), why=POLICY.limits[0].why)
+    policy = POLICY.model_copy(update={"limits": [limit]})
+    for value, wrong in ((0.4, []), (0.6, ["x"])):
+        both = [Result("a.b", value), Result("a.c", 0.5)]
+        known = bench.results(f"bc{value}", "fidelity", both, Cohort.open(bench.synthetic).id)
+        found = open_evidence_set(Cohort.open(bench.synthetic), [known])
+        assert failed(found, policy) == wrong and check_limits(policy, found)[0].limit == "a.b at most the a.c (0.5)"
+
+
 def test_a_judgement_that_was_cut_short_is_none(bench: Any) -> None:
     source, (privacy, *evidence) = Cohort.open(bench.synthetic), bench.evidence()
     whole = read_results(privacy)[0]

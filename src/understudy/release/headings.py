@@ -89,6 +89,7 @@ HEADINGS = (
             "privacy.audit.recall.mean",
             "privacy.audit.recall.worst",
             "privacy.audit.false_positive_rate",
+            "privacy.audit.false_positive_p",
             "privacy*.attack.*.auc",
         ),
     ),  # fmt: skip

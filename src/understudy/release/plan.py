@@ -90,6 +90,7 @@ class SimulatedStudy:
         c = self.cohorts
         joined = self.control + (c.train if self.control < MIN_CALIBRATION else 0)
         reference = ReferenceScores(self._near(joined, c.each).ravel(), np.repeat(np.arange(joined), c.each), "")
+        self.reference = reference
         threshold, left_out = calibrate(reference, RATE, 1, self.seed), LeftOut(reference, RATE)
         near = self._near(c.cases, 1).ravel()
         beyond = -np.quantile(self.draw.normal(size=4000), 1 - c.recall)
@@ -129,12 +130,10 @@ class SimulatedStudy:
         return results
 
     def _audit(self) -> list[Result]:
-        """Return what an audit of a detector of this recall would say; control subjects set its threshold."""
-        c = self.cohorts
-        audited, whose = max(c.others // 2, MIN_SUBJECTS), np.repeat(np.arange(self.control), c.each)
-        reference = ReferenceScores(self._near(self.control, c.each).ravel(), whose, "")
+        """Return what an audit of a detector of this recall would say, by the threshold of the same reference."""
+        c, audited = self.cohorts, max(self.cohorts.others // 2, MIN_SUBJECTS)
         near, unseen = self._near(audited, c.each).ravel(), np.repeat(np.arange(audited), c.each)
-        p = exchanged_p(reference, near, unseen, RATE, self.seed, DEALS)
+        p = exchanged_p(self.reference, near, unseen, RATE, self.seed, DEALS)
         recall = Result("privacy.audit.recall.mean", c.recall, c.recall, c.recall)
         worst = Result("privacy.audit.recall.worst", c.recall, c.recall, c.recall)
         return [recall, worst, Result("privacy.audit.false_positive_p", p)]

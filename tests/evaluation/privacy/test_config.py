@@ -8,7 +8,7 @@ from understudy.evaluation.privacy.config import PrivacyConfig
 from understudy.evaluation.privacy.copies.matchers import MATCHERS
 
 
-@pytest.mark.parametrize(("cases", "updates"), [(10, 400), (133, 400), (200, 600), (500, 1500), (10**6, 1500)])
+@pytest.mark.parametrize(("cases", "updates"), [(10, 400), (133, 400), (200, 600), (300, 900), (10**6, 1000)])
 def test_each_case_is_shown_equally_often_and_fewer_times_of_many(cases: int, updates: int) -> None:
     assert PrivacyConfig().updates_for(cases) == updates
     assert PrivacyConfig().updates_for(cases, alone=True) == (3000 if cases > 1000 else updates)

@@ -108,9 +108,9 @@ def test_an_encoder_that_is_alone_learns_longer(write: Write) -> None:
 
 
 def test_settings_learn_all_transformations_but_none(write: Write) -> None:
-    made = settings(cohort(write, 12, 6, 5), 1000, CONFIG)
+    made = settings(cohort(write, 12, 6, 5), 300, CONFIG)
     assert "none" not in {one.family for one in made.transformations}
-    assert made.updates == CONFIG.updates_for(1000) == 1500
+    assert made.updates == CONFIG.updates_for(300) == 900
     assert (made.rate, made.draws) == (0.1, 100)
 
 
@@ -250,3 +250,6 @@ def test_the_encoder_of_the_swap_test_learns_both_sides_alike(write: Write, monk
     found = judge_swapped(synthetic, some, detectors, rows)
     assert isinstance(found, SwapTest) and (found.members, found.non_members) == (10, 10) and len(learned) == 2
     assert judge_swapped(synthetic, some, detectors, rows) == found and len(learned) == 2  # nothing is learned again
+    again = CopyDetectors(real, CONFIG, 0)
+    assert judge_swapped(synthetic, some, again, rows) == found and len(learned) == 3  # nor what nobody asks for
+    assert set(learned[-1][-1].cases.subjects.tolist()) == everyone - set(numbers(real)[rows[-2:]])

@@ -11,12 +11,13 @@ threshold's place, and the shares are those of the nearest subject among random 
 
 Are cases of *other* unseen subjects flagged more often than those of the subjects who set the threshold? Had chance
 decided who sets it, any deal of the subjects would be as likely as this one: p is the share of deals that flag as many.
-Where the two are alike p is exact, however many cases a subject has.
+Where the two are alike p is exact, however many cases a subject has; nearly so where training subjects join those who
+set it, since these are matched against fewer cases.
 **Source**: Rubin, The Bayesian bootstrap (Ann. Stat. 9, 1981); Wilks, Determination of sample sizes for setting
 tolerance limits (Ann. Math. Stat. 12, 1941); leaving out one as in Barber et al., Jackknife+ (arXiv 1905.02928).
 **Differs**: subjects with several cases have no exact distribution; ``benchmarks/flags.py`` simulates how often the
 intervals hold.
-**Checked** in tests/evaluation/privacy/test_chance.py (beta-binomial; coverage on simulated subjects; p uniform).
+**Checked** in tests/evaluation/privacy/test_chance.py (beta-binomial; coverage, level and power on simulated subjects).
 """
 
 from dataclasses import dataclass
@@ -144,10 +145,8 @@ def exchanged_p(
     whose = np.concatenate([np.unique(one, return_inverse=True)[1] for one in (reference.subjects, subjects)])
     setting = reference.n_subjects
     whose[len(reference.r) :] += setting
-    sample, draw = (
-        Sample.of(np.concatenate([reference.r, nearness]), whose),
-        rng(seed, "privacy", "chance", "exchanged"),
-    )
+    sample = Sample.of(np.concatenate([reference.r, nearness]), whose)
+    draw = rng(seed, "privacy", "chance", "exchanged")
     dealt = np.arange(sample.subjects)[None] < setting
     found, as_often = _flagged_beside(sample, dealt, rate)[0], 0
     for start in range(0, deals, DEALT):

@@ -54,7 +54,7 @@ class PrivacyConfig(BaseModel):
     def updates_for(self, cases: int, alone: bool = False) -> int:
         """Return how many updates an encoder learns from: each case is shown about 380 times, fewer of many.
 
-        An encoder that is ``alone``, since no fold needs its own, may take twice as many.
+        An encoder that is ``alone``, since no fold needs its own, may take three times as many.
         """
         return self.updates or min(max(3 * cases, MIN_UPDATES), MAX_ALONE if alone else MAX_UPDATES)
 

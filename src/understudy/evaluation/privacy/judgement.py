@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import nn
 
 from understudy.core.cohort import PATIENTS_OWN, Cohort
 from understudy.core.disclosure import MIN_SUBJECTS
@@ -41,6 +42,7 @@ from understudy.evaluation.privacy.swap import SwapTest, swap_test
 REASONS = {
     "lesions": "no label maps, or too few lesions of unseen subjects to calibrate it",
 }
+Networks = tuple[nn.Module | None, nn.Module | None]  # encoder and pair network of a reference set
 TINY = 1e-9  # by which an exact copy exceeds any threshold
 ALIKE = "unseen subjects are all alike to it"  # the reason of every other matcher
 
@@ -121,24 +123,27 @@ class CopyDetectors:
         """Build nothing yet."""
         self.real, self.config, self.seed, self.cache = real, config, seed, cache
         self.built: dict[bytes, CopyDetector | None] = {}
-        self.swapped: dict[bytes, ReferenceSet | None] = {}
+        self.swapped: dict[bytes, Networks] = {}
 
-    def of(self, rows: np.ndarray) -> CopyDetector | None:
-        """Return the detector of copies of these rows; None where it needs more subjects."""
+    def of(self, rows: np.ndarray, learned: np.ndarray | None = None) -> CopyDetector | None:
+        """Return the detector of copies of these rows; None where it needs more subjects.
+
+        The networks of the swap test of the rows that a generator learned, by default all, learn at the same time.
+        """
         key = rows.tobytes()
         if key not in self.built:
-            self.built[key] = self._build(rows)
+            self.built[key] = self._build(rows, rows if learned is None else learned)
         return self.built[key]
 
-    def _build(self, rows: np.ndarray) -> CopyDetector | None:
+    def _build(self, rows: np.ndarray, learned: np.ndarray) -> CopyDetector | None:
         subjects, control = numbers(self.real), self.real.rows("control")
         calibrating = {*subjects[control], *subjects[rows]}
         if len(set(subjects[rows])) < 2 or len(calibrating) < MIN_SUBJECTS:
             return None
         training, others = (small_cases(self.real, part, subjects[part]) for part in (rows, control))
-        task, made = self._swap_task(rows), settings(self.real, len(rows), self.config, self.cache)
-        detector = build(training, others, made, self.seed, [task] if task else [])
-        self.swapped[rows.tobytes()] = detector.beside[0] if task else None
+        task, made = self._swap_task(learned), settings(self.real, len(rows), self.config, self.cache)
+        detector, *beside = build(training, others, made, self.seed, [task] if task else [])
+        self.swapped |= {learned.tobytes(): (one.encoder, one.pairs) for one in beside}
         return detector
 
     def both_sides(self, rows: np.ndarray) -> ReferenceSet | None:
@@ -146,11 +151,14 @@ class CopyDetectors:
 
         An encoder has learned both sides alike. None where either has too few subjects.
         """
-        key = rows.tobytes()
+        task, key = self._swap_task(rows), rows.tobytes()
+        if task is None:
+            return None
         if key not in self.swapped:
-            task, made = self._swap_task(rows), settings(self.real, len(rows), self.config, self.cache)
-            self.swapped[key] = reference_sets([task], made)[0] if task else None
-        return self.swapped[key]
+            (one,) = reference_sets([task], settings(self.real, len(rows), self.config, self.cache))
+            self.swapped[key] = one.encoder, one.pairs
+        encoder, pairs = self.swapped[key]
+        return ReferenceSet(task.cases, encoder, task.known, self.config.matchers, self.cache, pairs)
 
     def _swap_task(self, rows: np.ndarray) -> EncoderTask | None:
         subjects = numbers(self.real)
@@ -251,7 +259,7 @@ def judge_swapped(synthetic: Cohort, rows: np.ndarray, detectors: CopyDetectors,
     ``rows`` are those of the former, among the rows ``seen`` that the detector searches; unseen are the subjects of the
     splits ``non_members``.
     """
-    detector = detectors.of(seen)
+    detector = detectors.of(seen, rows)
     reference_set = detectors.both_sides(rows) if detector else None
     if detector is None or reference_set is None:
         return f"withheld: fewer than {MIN_SUBJECTS} trained or unseen subjects to swap"

@@ -120,7 +120,7 @@ def judge(
     reference, threshold = calibration.calibration_reference(control, training), None
     if reference.n_subjects >= MIN_SUBJECTS:
         threshold = calibration.calibrate(reference, config.false_positive_rate, config.bootstrap, seed)
-    detector = detectors.of(rows)
+    detector = detectors.of(rows, learned)
     copies = judge_images(synthetic, detector)
     return CopyEvidence(
         name,

@@ -59,7 +59,7 @@ def test_recall_by_hand() -> None:
 
 def test_the_audit(fields, learned: list[set[str]], monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     training, unseen = fields(30, 0, cases=2), fields(10, 1, cases=2, first=500)
-    made, applied = build(training, fields(60, 2, first=1000), SETTINGS, 0), []
+    (made,), applied = build(training, fields(60, 2, first=1000), SETTINGS, 0), []
     original = audit._transformed
 
     def spy(images: Tensor, others: Tensor, *rest: Any) -> Tensor:
@@ -112,7 +112,7 @@ def test_each_subject_is_judged_by_the_threshold_of_the_others() -> None:
 
 def test_looking_at_copies_together_is_looking_at_each(fields) -> None:  # type: ignore[no-untyped-def]
     training, others = fields(20, 0), fields(6, 1, first=500)
-    made = build(training, fields(50, 2, first=1000), DetectorSettings(("pixels", "patches"), [], 1, 0.05, 100), 0)
+    (made,) = build(training, fields(50, 2, first=1000), DetectorSettings(("pixels", "patches"), [], 1, 0.05, 100), 0)
     injected = {
         name: inject_transformed(name, way, training, others, 5 + i, 0) for i, (name, way) in enumerate(APPLIED.items())
     }
@@ -134,5 +134,5 @@ def test_each_image_is_transformed_by_its_number() -> None:
 
 def test_without_an_encoder_no_family_can_be_left_out(fields) -> None:  # type: ignore[no-untyped-def]
     alone = DetectorSettings(("pixels",), [], 1, 0.05, 100)
-    made = build(fields(20, 0), fields(50, 2, first=1000), alone, 0)
+    (made,) = build(fields(20, 0), fields(50, 2, first=1000), alone, 0)
     assert run(made, fields(6, 1, first=500), APPLIED, alone, PLAN, 0).left_out == {}

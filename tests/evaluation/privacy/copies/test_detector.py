@@ -61,7 +61,7 @@ def test_p_values_of_independent_cases_are_super_uniform(fields, control: int) -
     for draw in range(draws):  # one set of unseen subjects sets one threshold, so several are drawn
         training = fields(60, 10 + draw)
         others = fields(control, 20 + draw, first=1000) if control else training[:0]
-        made = build(training, others, settings(), 0)
+        (made,) = build(training, others, settings(), 0)
         p = made.decide(strange(fields(n, 30 + draw).images)).p
         shares.append([(p <= level).mean() for level in levels])
     assert len(made.subjects) == (control or 60)
@@ -77,7 +77,7 @@ def test_injected_copies_are_flagged_however_many_are_judged_and_in_any_order(
     monkeypatch.setattr(detector, "MIN_CALIBRATION", 20)
     monkeypatch.setattr(likeness, "affine_bank", few_maps)
     training, shown, others = fields(30, 0), fields(12, 2).images.clone(), fields(12, 3).images
-    made = build(training, fields(24, 1, first=1000), settings("pixels", "whole"), 0)
+    (made,) = build(training, fields(24, 1, first=1000), settings("pixels", "whole"), 0)
     draw = torch.Generator().manual_seed(0)
     for i, name in enumerate(("exact", "noise", "mirrored", "shifted", "gamma", "blended")):
         row = torch.tensor([2 * i])
@@ -122,7 +122,7 @@ def test_cross_fitted_encoders_never_saw_the_subjects_they_judge(
 
     monkeypatch.setattr(detector, "match", spy)
     training, control = fields(30, 0, cases=2), fields(10, 1, first=1000)
-    made = build(training, control, settings("pixels", "whole"), 0)
+    (made,) = build(training, control, settings("pixels", "whole"), 0)
     assert len(judged) == 1 + FOLDS
     knew = {id(one["encoder"]): one["subjects"] for one in learned}
     assert len(knew) == 1 + FOLDS
@@ -140,19 +140,19 @@ def test_cross_fitted_encoders_never_saw_the_subjects_they_judge(
 
 
 def test_many_control_subjects_calibrate_alone(fields, learned: list[dict[str, Any]]) -> None:  # type: ignore[no-untyped-def]
-    made = build(fields(48, 0), fields(50, 1, first=1000), settings("pixels", "whole"), 0)
+    (made,) = build(fields(48, 0), fields(50, 1, first=1000), settings("pixels", "whole"), 0)
     assert len(learned) == 1
     assert made.subjects.tolist() == list(range(1000, 1050))
     assert "training subjects" not in made.decision.threshold.reference.note
-    assert len(build(fields(45, 0), fields(49, 1, first=1000), settings("pixels"), 0).subjects) == 49 + 45
+    assert len(build(fields(45, 0), fields(49, 1, first=1000), settings("pixels"), 0)[0].subjects) == 49 + 45
 
 
 def test_too_few_cases_for_the_encoder_of_a_fold_mean_no_encoder(fields, learned: list[dict[str, Any]]) -> None:  # type: ignore[no-untyped-def]
-    few = build(fields(40, 0), fields(8, 1, first=1000), settings("pixels", "whole"), 0)  # 26 in the smallest
+    (few,) = build(fields(40, 0), fields(8, 1, first=1000), settings("pixels", "whole"), 0)  # 26 in the smallest
     assert not learned and few.reference_set.encoder is None
     assert few.decision.scale.names == ("whole",)
     assert not few.decide(strange(fields(3, 2).images)).flagged.all()
-    enough = build(fields(48, 0), fields(8, 1, first=1000), settings("pixels", "whole"), 0)  # 32
+    (enough,) = build(fields(48, 0), fields(8, 1, first=1000), settings("pixels", "whole"), 0)  # 32
     assert len(learned) == 1 + FOLDS
     assert enough.decision.scale.names == ("whole",)
     assert enough.reference_set.encoder is not None
@@ -162,7 +162,7 @@ def test_too_few_cases_for_the_encoder_of_a_fold_mean_no_encoder(fields, learned
 def test_left_out_knows_neither_the_family_nor_a_fold(fields, learned: list[dict[str, Any]], control: int) -> None:  # type: ignore[no-untyped-def]
     training = fields(30, 0, cases=2)
     wanted = settings("pixels", "whole")
-    made = build(training, fields(control, 1, first=1000) if control else training[:0], wanted, 0)
+    (made,) = build(training, fields(control, 1, first=1000) if control else training[:0], wanted, 0)
     before = len(learned)
     other = left_out(made, ["moved"], wanted, 0)["moved"]
     (last,) = learned[before:]

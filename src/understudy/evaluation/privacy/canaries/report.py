@@ -141,7 +141,7 @@ def _false_positives(audit: AuditResult, seed: int) -> list[Result]:
     assert audit.non_members.nearness is not None
     reference, chance = audit.threshold.reference, (audit.non_members.nearness, audit.non_members.subjects)
     p = exchanged_p(reference, *chance, audit.threshold.rate, seed)
-    dealt = "share of deals of all unseen subjects, those who set the threshold and the tested ones, that flag as many"
+    dealt = "share of deals of all subjects, those who set the threshold and the tested ones, that flag as many"
     return [
         *left_out,
         Result("privacy.audit.false_positive_rate_all", *share(everybody, seed, True), "", "lower",

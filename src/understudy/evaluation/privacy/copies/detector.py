@@ -31,6 +31,7 @@ from understudy.evaluation.privacy.copies.transforms import Transformation
 FOLDS = 3
 MAX_CALIBRATION_CASES = 2000  # training cases that join the calibration
 MIN_CASES = 32  # from which an encoder can learn, whichever fold is left out
+MOST_CHANNELS = 4  # of which all queries of a pair network are held in memory
 LEFT_OUT, MOST_LEFT_OUT = 1 / 3, 500  # share of the updates where a family of transformations is left out; the most
 
 
@@ -42,7 +43,6 @@ class CopyDetector:
     decision: CopyDecision
     subjects: np.ndarray  # (N,) of the cases that calibrated it: the control cases, then fold by fold
     control: SmallCases
-    beside: list[ReferenceSet]  # others, whose encoders learned at the same time
 
     def decide(self, cases: SmallCases) -> CopyScores:
         """Match cases and decide; a case's own subject, where it has one, is left out of the reference set."""
@@ -78,10 +78,10 @@ def build(
     settings: DetectorSettings,
     seed: int,
     beside: Sequence[EncoderTask] = (),
-) -> CopyDetector:
+) -> tuple[CopyDetector, *tuple[ReferenceSet, ...]]:
     """Train the detector on what may have been copied, and calibrate it on cases of control subjects, maybe none.
 
-    The encoders of other reference sets, ``beside``, learn at the same time.
+    With it come the reference sets of the tasks ``beside``, whose networks learn at the same time.
     """
     few = len(np.unique(control.subjects)) < MIN_CALIBRATION
     fold_rows = folds(training.subjects.numpy(), seed) if few else []
@@ -101,7 +101,7 @@ def build(
         notes.append(f"training subjects ({len(crossed)} cases, cross-fitted) against the other training subjects")
     note = ", joined, being few, by ".join(notes)
     decision = CopyDecision(matched, subjects, note, settings.rate, settings.draws, seed)
-    return CopyDetector(reference_set, decision, subjects, control, made_beside)
+    return CopyDetector(reference_set, decision, subjects, control), *made_beside
 
 
 def reference_sets(tasks: Sequence[EncoderTask], settings: DetectorSettings) -> list[ReferenceSet]:
@@ -125,8 +125,8 @@ def _teaches(cases: SmallCases, settings: DetectorSettings) -> bool:
 
 
 def _queries(lesson: Lesson) -> int:
-    """Return from how many queries a pair network learns beside the encoder of a lesson."""
-    return min(QUERIES, 2 * lesson.updates)
+    """Return from how many queries a pair network learns beside the encoder of a lesson; fewer of many channels."""
+    return min(QUERIES * MOST_CHANNELS // max(lesson.images.shape[1], MOST_CHANNELS), 2 * lesson.updates)
 
 
 def _with_networks(reference_set: ReferenceSet, lesson: Lesson, done: Callable[[], None]) -> ReferenceSet:

@@ -169,15 +169,20 @@ def _examples(lesson: PairLesson, draw: torch.Generator) -> tuple[Tensor, Tensor
     targets, ways = lesson.targets, by_family(lesson.transformations)
     known = targets.known.nonzero()[:, 0]
     orders = [known[torch.randperm(len(known), generator=draw)] for _ in range(AGAIN)]
-    again, parts = torch.cat(orders)[: lesson.queries], []
-    blocks = (batch(lesson.images[rows], ways, draw, untouched=0) for rows in again.split(REGISTERED))
-    transformed = local_contrast(torch.cat(list(blocks)))
-    for block in torch.arange(len(again)).split(BLOCK):
-        parts.append(_beside_others(transformed[block], torch.full((len(block),), -1), again[block], targets))
-    for rows in orders[0][: lesson.queries // 2].split(BLOCK):
-        parts.append(_beside_others(targets.images[rows], targets.subjects[rows], rows, targets))
-    pairs, same = (torch.cat(one) for one in zip(*parts, strict=True))
-    return pairs, same
+    again, as_they_are = torch.cat(orders)[: lesson.queries], orders[0][: lesson.queries // 2]
+    changed = (batch(lesson.images[rows], ways, draw, untouched=0) for rows in again.split(REGISTERED))
+    transformed, nobody = local_contrast(torch.cat(list(changed))), torch.full((len(again),), -1)
+    asked = [*zip(transformed.split(BLOCK), nobody.split(BLOCK), again.split(BLOCK), strict=True)]
+    asked += [(targets.images[rows], targets.subjects[rows], rows) for rows in as_they_are.split(BLOCK)]
+    most = CANDIDATES * (len(again) + len(as_they_are))
+    pairs, same = torch.empty(most, targets.images.shape[1], 3, *targets.images.shape[2:], dtype=torch.bfloat16), []
+    filled = 0  # in place: the pairs are most of what is in memory
+    for one in asked:
+        seen, alike = _beside_others(*one, targets)
+        pairs[filled : filled + len(seen)] = seen
+        filled += len(seen)
+        same.append(alike)
+    return pairs[:filled], torch.cat(same)
 
 
 def _beside_others(shown: Tensor, own: Tensor, rows: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
