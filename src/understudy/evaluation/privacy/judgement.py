@@ -142,7 +142,9 @@ class CopyDetectors:
             return None
         training, others = (small_cases(self.real, part, subjects[part]) for part in (rows, control))
         task, made = self._swap_task(learned), settings(self.real, len(rows), self.config, self.cache)
-        detector, *beside = build(training, others, made, self.seed, [task] if task else [])
+        share = settings(self.real, len(learned), self.config).updates / made.updates
+        tasks = [replace(task, share=share)] if task else []
+        detector, *beside = build(training, others, made, self.seed, tasks)
         self.swapped |= {learned.tobytes(): (one.encoder, one.pairs) for one in beside}
         return detector
 
