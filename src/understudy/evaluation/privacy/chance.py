@@ -158,10 +158,7 @@ def exchanged_p(
 def _flagged_beside(sample: Sample, dealt: np.ndarray, rate: float) -> np.ndarray:
     """Return the share flagged (deals,) of the subjects outside a mask (deals, S), by the threshold of those in it."""
     inside = dealt[:, sample.number] * sample.weights
-    flagged = np.empty(inside.shape, bool)
-    for one, total in enumerate(np.cumsum(inside, 1)):  # as Sample.quantile
-        at = int(np.searchsorted(total, (1 - rate) * total[-1] - 1e-9))
-        flagged[one] = sample.values > sample.values[at]
+    flagged = np.stack([sample.values > sample.quantile(1 - rate, weights) for weights in inside])
     outside = sample.weights - inside
     share: np.ndarray = (outside * flagged).sum(1) / outside.sum(1)
     return share

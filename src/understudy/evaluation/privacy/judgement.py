@@ -3,6 +3,7 @@
 **Checked** in tests/evaluation/privacy/test_judgement.py.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -141,7 +142,8 @@ class CopyDetectors:
         if len(set(subjects[rows])) < 2 or len(calibrating) < MIN_SUBJECTS:
             return None
         training, others = (small_cases(self.real, part, subjects[part]) for part in (rows, control))
-        task, made = self._swap_task(learned), settings(self.real, len(rows), self.config, self.cache)
+        made = settings(self.real, len(rows), self.config, self.cache)
+        task = self._swap_task(learned, made.transformations)
         share = settings(self.real, len(learned), self.config).updates / made.updates
         tasks = [replace(task, share=share)] if task else []
         detector, *beside = build(training, others, made, self.seed, tasks)
@@ -153,25 +155,26 @@ class CopyDetectors:
 
         An encoder has learned both sides alike. None where either has too few subjects.
         """
-        task, key = self._swap_task(rows), rows.tobytes()
+        made, key = settings(self.real, len(rows), self.config, self.cache), rows.tobytes()
+        task = self._swap_task(rows, made.transformations)
         if task is None:
             return None
         if key not in self.swapped:
-            (one,) = reference_sets([task], settings(self.real, len(rows), self.config, self.cache))
+            (one,) = reference_sets([task], made)
             self.swapped[key] = one.encoder, one.pairs
         encoder, pairs = self.swapped[key]
         return ReferenceSet(task.cases, encoder, task.known, self.config.matchers, self.cache, pairs)
 
-    def _swap_task(self, rows: np.ndarray) -> EncoderTask | None:
+    def _swap_task(self, rows: np.ndarray, ways: Sequence[Transformation]) -> EncoderTask | None:
         subjects = numbers(self.real)
         others = np.concatenate([self.real.rows(split) for split in self.config.non_members])
         others = np.sort(others[~np.isin(subjects[others], subjects[rows])])
         if min(len(np.unique(subjects[part])) for part in (rows, others)) < MIN_SUBJECTS:
             return None
         pool = np.concatenate([rows, others])
-        cases, ways = small_cases(self.real, pool, subjects[pool]), settings(self.real, len(rows), self.config)
+        cases = small_cases(self.real, pool, subjects[pool])
         everybody = torch.ones(len(cases), dtype=torch.bool)
-        return EncoderTask(cases, everybody, ways.transformations, derive(self.seed, "swap"))
+        return EncoderTask(cases, everybody, ways, derive(self.seed, "swap"))
 
     def audit(self) -> AuditResult | str:
         """Audit the detector that was built last on the test subjects; or say why not."""
