@@ -34,6 +34,9 @@ def test_a_subject_counts_once_and_what_is_missing_not_at_all() -> None:
     scores = np.array([0.9, 0.9, 0.9, 0.1, np.nan])
     sample = Sample.of(scores, np.array(["a", "a", "a", "b", "c"]))
     assert sample.subjects == 2 and sample.mean() == pytest.approx(0.5)
+    assert sample.mean_of_highest(1) == pytest.approx(0.5) and sample.mean_of_highest(0.2) == pytest.approx(0.9)
+    assert sample.mean_of_highest(0.8) == pytest.approx((0.9 * 0.5 + 0.1 * 0.3) / 0.8)
+    assert Sample.of(np.array([-np.inf, 3.0]), np.arange(2)).mean_of_highest(0.5) == 3
     assert sample.by_subject().mean() == pytest.approx(sample.mean()) and len(sample.by_subject()) == sample.subjects
     assert sample.by_subject(np.ones(len(sample.values))) == pytest.approx(np.ones(sample.subjects))
     assert (sample.quantile(0.05), sample.quantile(0.5), sample.quantile(0.51)) == (0.1, 0.1, 0.9)

@@ -98,6 +98,12 @@ class Sample:
         heaviest = np.flatnonzero(weights)[-1]
         return float(self.values[min(int(np.searchsorted(total, q * total[-1] - 1e-9)), heaviest)])
 
+    def mean_of_highest(self, share: float) -> float:
+        """Return the mean of the highest values that have together a share, in (0, 1], of the weight."""
+        counted = np.clip(self.weights.cumsum() - (1 - share), 0, self.weights)
+        held = counted > 0
+        return float(counted[held] @ self.values[held] / counted.sum())
+
     def below(self, threshold: float, weights: np.ndarray | None = None) -> float:
         """Return the share of the weight that lies below a threshold."""
         weights = self.weights if weights is None else weights

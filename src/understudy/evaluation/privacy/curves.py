@@ -88,7 +88,7 @@ def _write_nearness(folder: Path, found: CopyScores, threshold: Threshold, suffi
     for name, reference in both.items():
         _, tails[name] = _share_and_tail(reference, edges)
     write_curve(folder, f"privacy-nearness{suffix}", "How near by all matchers: how many cases lie at least so near",
-                "nearness (1: the level of unseen subjects)", "share of cases at least so near", tails,
+                "nearness (1: the mean of the highest tenth of unseen cases)", "share of cases at least so near", tails,
                 vertical=[{"x": threshold.value, "name": "flagged above"}], y_scale="log")  # fmt: skip
 
 

@@ -228,7 +228,7 @@ def judge_maps(real: Cohort, synthetic: Cohort, rows: np.ndarray, config: Privac
         return f"withheld: fewer than {MIN_SUBJECTS} real subjects to say how alike the maps of unseen subjects are"
     calibrating, matched = _matched_maps(real, synthetic, rows, unseen)
     rate, draws = config.false_positive_rate, config.bootstrap
-    names = ScoreScale({name: near.score for name, near in calibrating.items()}, subjects[unseen], rate).names
+    names = ScoreScale({name: near.score for name, near in calibrating.items()}, subjects[unseen]).names
     if not names:
         return "skipped: the label maps of unseen subjects are all alike to this measure"
     decision = CopyDecision(calibrating, subjects[unseen], note, rate, draws, derive(seed, "label maps"))

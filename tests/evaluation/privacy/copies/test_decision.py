@@ -20,8 +20,8 @@ def nears(first: Any) -> NearestTwo:
 
 
 def test_a_matcher_without_spread_is_left_out() -> None:
-    values, subjects = np.linspace(0, 1, 101), np.arange(101)
-    scale = ScoreScale({"a": values, "b": np.full(101, 0.7), "c": 2 * values + 5}, subjects, 0.1)
+    values, subjects = np.repeat([0.1, 0.5, 0.9], [20, 70, 10]), np.arange(100)
+    scale = ScoreScale({"a": values, "b": np.full(100, 0.7), "c": 2 * values + 5}, subjects)
     assert scale.names == ("a", "c")
     put = scale({"a": np.array([0.5, 0.9, 0.1]), "b": np.full(3, 9.0), "c": np.array([6.0, 6.8, 7.2])})
     assert put == pytest.approx(np.array([[0, 1, -1], [0, 1, 1.5]]))
@@ -76,12 +76,13 @@ def test_many_matchers_of_few_unseen_subjects_raise_no_more_false_positives(case
 def test_unseen_subjects_are_put_on_a_scale_that_others_set(monkeypatch: pytest.MonkeyPatch) -> None:
     values, subjects = np.append(np.linspace(0, 1, 10), [2.0, 2.0]), np.append(np.arange(10), [10, 10])
     matchers = {"a": values, "b": np.linspace(0, 1, 12)}
-    scale = ScoreScale(matchers, subjects, 0.01)
-    assert scale(matchers).max() == 1
+    scale = ScoreScale(matchers, subjects)
+    assert scale(matchers)[0, -1] == pytest.approx((2 - 5 / 9) / (21 / 11 - 5 / 9))  # its own: 10 / 11 of the tenth
     others = scale.of_others(matchers, subjects)[0]
     assert others[-2:] == pytest.approx((2 - 4 / 9) / (1 - 4 / 9))  # the other ten: median 4/9, highest 1
-    assert ScoreScale(matchers, np.zeros(12), 0.01).of_others(matchers, np.zeros(12)).max() == 1  # nobody else
-    one = ScoreScale({"a": values}, subjects, 0.01)
+    alone = ScoreScale(matchers, np.zeros(12))
+    assert np.array_equal(alone.of_others(matchers, np.zeros(12)), alone(matchers))  # nobody else
+    one = ScoreScale({"a": values}, subjects)
     assert np.array_equal(one.of_others({"a": values}, subjects), one({"a": values}))  # one matcher needs no scale
     monkeypatch.setattr("understudy.evaluation.privacy.copies.decision.MAX_GROUPS", 2)
     assert scale.of_others(matchers, subjects)[0, -1] > others[-1]
@@ -91,7 +92,7 @@ def test_one_odd_subject_alone_gives_a_matcher_no_scale() -> None:
     lesions, draw = np.full(56, -0.2), np.random.default_rng(0)
     lesions[3] = 0.5
     unseen = {"pixels": draw.uniform(0, 0.9, 56), "lesions": lesions}
-    assert ScoreScale(unseen, np.arange(56), 0.01).names == ("pixels",)
+    assert ScoreScale(unseen, np.arange(56)).names == ("pixels",)
     decision = CopyDecision({k: nears(v) for k, v in unseen.items()}, np.arange(56), "", 0.01, 100, 0)
     assert decision.decide({"pixels": nears([0.99, 0.5])}).flagged.tolist() == [True, False]
 

@@ -1,8 +1,8 @@
 """From the scores of several matchers to a decision: one scale, one threshold, a p-value for each case.
 
-On the scale the median of unseen cases is 0, and 1 is the level that a share ``rate`` of them exceeds. The nearness of
-a case is its highest scaled score. The threshold is calibrated on that maximum, so that more matchers raise the
-threshold and not the false positives. Each unseen case is put on the scale that the other subjects set, as a judged
+On the scale the median of unseen cases is 0, and the mean of their highest tenth is 1: a level nearer to the threshold
+would hang on the one or two nearest of few subjects. The nearness of a case is its highest scaled score. The threshold
+is calibrated on that maximum, so that more matchers raise the threshold and not the false positives. Each unseen case is put on the scale that the other subjects set, as a judged
 case is: a subject that sets its own scale does not exceed it. The rate is met closely where all cases are alike (1.5 to
 2.2 % of cases at 1 % and 56 subjects of one case each, where 1 / 57 is the smallest possible share), but it is not
 guaranteed.
@@ -22,6 +22,7 @@ from understudy.core.statistics import Sample, by_subject
 from understudy.evaluation.privacy.calibration import COPY, ReferenceScores, Threshold, calibrate
 from understudy.evaluation.privacy.copies.cases import NearestTwo
 
+HIGHEST = 0.1  # share of unseen cases whose mean is 1 on the scale
 MIN_SPREAD = 1e-3
 MAX_GROUPS = 100  # of subjects left out of the scale together: one subject each, up to so many
 
@@ -32,7 +33,7 @@ class CopyScores:
 
     case: np.ndarray  # the nearest training case, by the matcher whose scaled score is the highest
     scores: dict[str, np.ndarray]  # of each matcher
-    nearness: np.ndarray  # the highest scaled score; 1 is the level that a share ``rate`` of unseen cases exceeds
+    nearness: np.ndarray  # the highest scaled score; 1 is the mean of the highest tenth of unseen cases
     p: np.ndarray  # conformal p-value, each subject counting once
     flagged: np.ndarray  # nearer than the calibration allows
 
@@ -40,12 +41,12 @@ class CopyScores:
 class ScoreScale:
     """Puts the scores of several matchers on one scale."""
 
-    def __init__(self, scores: dict[str, np.ndarray], subjects: np.ndarray, rate: float) -> None:
+    def __init__(self, scores: dict[str, np.ndarray], subjects: np.ndarray) -> None:
         """Learn the scale from the scores (N,) of unseen cases and their subjects (N,)."""
-        self.rate, self.levels = rate, {}
+        self.levels: dict[str, tuple[float, float]] = {}
         for name, values in scores.items():
-            middle, spread = _level(values, subjects, rate)
-            others = (sum(_level(values[~mine], subjects[~mine], rate)) - middle for mine in _groups(subjects))
+            middle, spread = _level(values, subjects)
+            others = (sum(_level(values[~mine], subjects[~mine])) - middle for mine in _groups(subjects))
             if min([spread, *others]) > MIN_SPREAD:  # else unseen cases are all alike to it, but for one at most
                 self.levels[name] = middle, spread
         self.names = tuple(self.levels)
@@ -59,7 +60,7 @@ class ScoreScale:
     def with_level(self, name: str, values: np.ndarray, subjects: np.ndarray) -> "ScoreScale":
         """Return the scale with the level of one of its matchers learned anew, from scores (N,) of other cases."""
         other = copy(self)
-        middle, spread = _level(values, subjects, self.rate)
+        middle, spread = _level(values, subjects)
         other.levels = self.levels | ({name: (middle, max(spread, MIN_SPREAD))} if name in self.levels else {})
         return other
 
@@ -71,7 +72,7 @@ class ScoreScale:
         number = by_subject(subjects).number
         for mine in _groups(number):
             for row, name in enumerate(self.names):
-                middle, spread = _level(scores[name][~mine], number[~mine], self.rate)
+                middle, spread = _level(scores[name][~mine], number[~mine])
                 scaled[row, mine] = (scores[name][mine] - middle) / max(spread, MIN_SPREAD)
         return scaled
 
@@ -83,11 +84,11 @@ def _groups(subjects: np.ndarray) -> list[np.ndarray]:
     return [group == one for one in range(group.max() + 1)] if len(names) > 1 else []
 
 
-def _level(values: np.ndarray, subjects: np.ndarray, rate: float) -> tuple[float, float]:
-    """Return the median, and how far above it the level lies that a share ``rate`` of cases exceeds."""
+def _level(values: np.ndarray, subjects: np.ndarray) -> tuple[float, float]:
+    """Return the median of cases, and how far above it the mean of their highest tenth lies."""
     sample = Sample.of(values, subjects)
     middle = sample.quantile(0.5)
-    return middle, sample.quantile(1 - rate) - middle
+    return middle, sample.mean_of_highest(HIGHEST) - middle
 
 
 class CopyDecision:
@@ -101,7 +102,7 @@ class CopyDecision:
     ) -> None:
         one_of_two = {"pixels"} if "whole" in matched else set()  # the one sees all that the other sees
         scores = {name: near.score for name, near in matched.items() if name not in one_of_two}
-        self.scale = ScoreScale(scores, subjects, rate)
+        self.scale = ScoreScale(scores, subjects)
         if not self.scale.names:
             raise UnderstudyError(
                 "real cases that differ were expected to calibrate on, and those of all subjects look alike: run "
