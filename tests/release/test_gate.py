@@ -33,7 +33,7 @@ def test_the_default_can_be_kept(bench: Any) -> None:
     checks = check_limits(POLICY, found)
     assert all(check.holds for check in checks) and len(checks) == 21
     optional = next(check for check in checks if check.what == "further attacks, residual risk")
-    assert optional.found.startswith("no evidence: privacy.attack.link_*.risk, ") and not optional.evidence
+    assert optional.found.startswith("no evidence: privacy.attack.label_maps.risk, ") and not optional.evidence
     first = checks[0]
     assert (first.limit, first.found, first.evidence) == (
         "privacy.copies.flagged_p at least 0.01", "privacy.copies.flagged_p 1", "privacy"

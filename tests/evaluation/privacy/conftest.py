@@ -24,12 +24,13 @@ Fields = Callable[..., SmallCases]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Return a function that writes a cohort of given images (n, 2, 8, 8) uint8."""
+    """Return a function that writes a cohort of given images (n, 2, 8, 8) uint8; label maps are drawn of the images."""
 
     def write_cohort(name: str, images: np.ndarray, **changes: Any) -> Path:
         subjects = changes.pop("subjects", [f"{name}-{i}" for i in range(len(images))])
         splits, slices = changes.pop("splits", [""] * len(images)), changes.pop("slices", [""] * len(images))
         scheme = changes.pop("scheme", LabelScheme(("background", "tumour"), (0, 1)))
+        maps = changes.pop("maps", images[:, 0] > 128)
         settings: dict[str, Any] = {"kind": "synthetic", "modality": "MR", "size": images.shape[2:], "dtype": "uint8"}
         bare = changes.pop("label_maps_only", False)
         settings |= {"channels": [] if bare else [Channel(c, 0, 255) for c in "ab"], "scheme": scheme}
@@ -39,7 +40,7 @@ def write(tmp_path: Path) -> Write:
                 row = {"case_id": f"{name}-case{i}", "subject_id": subjects[i], "split": splits[i]}
                 writer.append(
                     None if bare else image,
-                    (image[0] > 128).astype(np.uint8) if scheme else None,
+                    maps[i].astype(np.uint8) if scheme else None,
                     row | {"slice_index": slices[i]},
                 )
         return tmp_path / name

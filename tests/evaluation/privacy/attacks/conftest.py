@@ -35,6 +35,7 @@ def setup(write: Callable[..., Path]) -> MakeScene:
         seed: int = 0,
         released: str = "independent",
         real_changes: dict[str, Any] | None = None,
+        released_changes: dict[str, Any] | None = None,
         **changes: Any,
     ) -> AttackSetup:
         people = members + others
@@ -47,11 +48,12 @@ def setup(write: Callable[..., Path]) -> MakeScene:
         splits = np.repeat(["train"] * members + ["control"] * others, cases).tolist()
         subjects = np.repeat([f"patient{i}" for i in range(people)], cases).tolist()
         slices = [str(j) for _ in range(people) for j in range(cases)]
-        settings: dict[str, Any] = {"kind": "real", "label_source": "patient", "splits": splits, "slices": slices}
+        settings: dict[str, Any] = {"kind": "real", "splits": splits, "slices": slices}
         settings |= {"subjects": subjects, "scheme": None} | (real_changes or {})
         name = f"real-{seed}-{released}"
-        real = Cohort.open(write(name, rounded(real_images), **settings | {"label_source": None}))
-        synthetic = Cohort.open(write(f"released-{seed}-{released}", rounded(made), scheme=None))
+        real = Cohort.open(write(name, rounded(real_images), **{"label_source": None} | settings))
+        given = {"scheme": None} | (released_changes or {})
+        synthetic = Cohort.open(write(f"released-{seed}-{released}", rounded(made), **given))
         rows = real.rows("train"), real.rows("control")
         return AttackSetup(real, synthetic, *rows, seed, **changes)
 

@@ -1,11 +1,13 @@
 """Membership inference: each attack on a case worked out by hand, and what it must not know."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 from understudy.core.errors import UnderstudyError
+from understudy.core.labels import LabelScheme
 from understudy.evaluation.privacy.attacks import ATTACKS, singling_out
 from understudy.evaluation.privacy.attacks.membership import FOLDS, _folds
 from understudy.evaluation.privacy.attacks.setup import NEAREST, AttackSetup, ScoreQuery
@@ -24,6 +26,17 @@ def correlations(setup: AttackSetup) -> np.ndarray:
 
 def chord(r: np.ndarray) -> np.ndarray:
     return np.sqrt(2 * np.maximum(1 - r, NEAREST))
+
+
+def mapped(
+    setup: MakeScene, own: np.ndarray, made: np.ndarray, label_source: str = "sampled", **changes: Any
+) -> AttackSetup:
+    """Return a scene of one case a subject with these label maps of two classes."""
+    scheme = LabelScheme(("background", "one", "two"), (0, 1, 2))
+    real = {"maps": own, "scheme": scheme, "label_source": "patient"}
+    kind = "synthetic" if label_source == "sampled" else "semi-synthetic"
+    released = {"kind": kind, "maps": made, "scheme": scheme, "label_source": label_source}
+    return setup(cases=1, real_changes=real, released_changes=released, **changes)
 
 
 def test_nearest_pixels_is_the_highest_correlation(setup: MakeScene) -> None:
@@ -62,6 +75,30 @@ def test_density_ratio_looks_at_no_other_person_of_the_own_fold(setup: MakeScene
         reference = (folds != folds[case]) & ~made.is_member
         expected = np.log(among[case][reference].min() / to_released[case].min())
         assert scored.scores[case] == pytest.approx(expected, abs=1e-4)
+
+
+def test_label_maps_are_compared_class_by_class_with_those_released_and_those_of_others(setup: MakeScene) -> None:
+    draw = np.random.default_rng(0)
+    own, made = draw.integers(0, 3, (40, 8, 8)), draw.integers(0, 3, (60, 8, 8))
+    made[:24] = np.where(draw.random((24, 8, 8)) < 0.2, draw.integers(0, 3, (24, 8, 8)), own[:24])  # follows members
+    own[[5, 30]] = 0
+    scene = mapped(setup, own, made)
+    (scored,) = ATTACKS["label_maps"].run(scene)
+    assert np.flatnonzero(np.isnan(scored.scores)).tolist() == [5, 30]  # nothing to compare
+    one, released = (np.stack([maps == 1, maps == 2], 1).reshape(len(maps), -1).astype(float) for maps in (own, made))
+    folds, case = _folds(scene), 27
+    others = np.flatnonzero((folds != folds[case]) & ~scene.is_member & (one.std(1) > 0))
+    to = [max(np.corrcoef(one[case], row)[0, 1] for row in rows) for rows in (one[others], released)]
+    expected = np.log(chord(np.array(to[0])) / chord(np.array(to[1])))
+    assert scored.scores[case] == pytest.approx(expected, abs=1e-5)
+    assert np.nanmin(scored.scores[:24]) > np.nanmax(scored.scores[24:])
+
+
+def test_label_maps_say_what_they_lack(setup: MakeScene) -> None:
+    lacks, some = ATTACKS["label_maps"].lacks, np.ones((60, 8, 8))
+    assert "has no label maps" in lacks(setup(cases=1))
+    assert "by design" in lacks(mapped(setup, some[:40], some, label_source="patient", seed=1))
+    assert "at least 10 non-member subjects" in lacks(mapped(setup, some[:33], some, others=9, seed=2))
 
 
 def test_features_do_not_depend_on_who_is_attacked(setup: MakeScene) -> None:

@@ -1,10 +1,11 @@
-"""Membership inference: was a patient among the training patients? Six attacks, three of them on the generator itself.
+"""Membership inference: was a patient among the training patients? Seven attacks, three on the generator itself.
 
 **Nearest** (``nearest_pixels``, ``nearest_features``): the score of a case is its highest r to a released case, of
 pixels, or of features that know no member.
 **Density ratio** (``density_ratio``): an image that many people's images resemble is near to some released case whether
 or not its patient was a member. So the density of released cases at the image is divided by the density of real images
-of other people there.
+of other people there. **Label maps** (``label_maps``): the same of label maps, where the released ones were drawn: a
+cohort whose images copy nobody may still follow the outlines of its patients.
 **White-box score queries** (``discriminator``, ``denoising_loss``, ``latent_inversion``): for an attacker who holds the
 generator; the last two need no more than what samples. Here the query is a function (``ScoreQuery``); `understudy
 evaluate privacy --generator RUN` makes it of a saved run (synthesis/score_query.py, inversion.py).
@@ -19,20 +20,24 @@ Models" (2023, arXiv 2302.03262), and Carlini et al., "Extracting Training Data 
 calibrates it, the control group does. Density ratio: both densities by the nearest neighbour, since one copy shows in
 no farther one, so that the logarithm of the ratio is, up to a constant, log d(x, reference) - log d(x, released), d the
 distance of pixels; the reference is made of non-members: members and non-members are dealt into folds, and a case of a
-fold is scored with the non-members of the other folds, so that both meet references alike. Score queries: no shadow
+fold is scored with the non-members of the other folds, so that both meet references alike. Label maps: one 0 or 1 a
+voxel and class; a case without foreground does not count. Score queries: no shadow
 models (that is Carlini's stronger attack).
 **Checked** in tests/evaluation/privacy/attacks/test_membership.py.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
+from understudy.core.cohort import PATIENTS_OWN, Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import rng
 from understudy.core.statistics import by_subject
-from understudy.evaluation.nearest import nearest
+from understudy.evaluation.nearest import Rows, nearest, unit_vectors
 from understudy.evaluation.privacy.attacks.setup import Attack, AttackScores, AttackSetup, log_distance
+from understudy.evaluation.privacy.copies.lesions import alike_maps
 
 ENCODER_CASES = 16  # fewest that the encoder learns from
 FOLDS = 5
@@ -61,13 +66,48 @@ def features(setup: AttackSetup) -> list[AttackScores]:
 
 def density_ratio(setup: AttackSetup) -> list[AttackScores]:
     """Score each case by how much nearer a released case is than the image of another person."""
-    scores = -log_distance(nearest(setup.attacked, setup.released, memory_mib=setup.memory_mib).r)
+    return [AttackScores(_log_ratio(setup, setup.pixels, setup.released))]
+
+
+def label_maps(setup: AttackSetup) -> list[AttackScores]:
+    """Score each case by how much nearer a released label map is than that of another person."""
+    real, released = alike_maps(setup.real, setup.synthetic)
+    scores = _log_ratio(
+        setup, lambda chosen: MapVectors(real, setup.rows[chosen]), MapVectors(released, released.rows())
+    )
+    assert real.labels is not None
+    shown = [bool((real.labels[row] > 0).any()) for row in setup.rows]
+    return [AttackScores(np.where(shown, scores, np.nan))]
+
+
+def _log_ratio(setup: AttackSetup, attacked: Callable[[np.ndarray], Rows], released: Rows) -> np.ndarray:
+    """Return the log (n,) of the distance to the nearest other person, less that to the nearest released case."""
+    scores = -log_distance(nearest(attacked(np.arange(len(setup.rows))), released, memory_mib=setup.memory_mib).r)
     folds = _folds(setup)
     for fold in range(FOLDS):
         here, others = np.flatnonzero(folds == fold), np.flatnonzero((folds != fold) & ~setup.is_member)
-        r = nearest(setup.pixels(here), setup.pixels(others), memory_mib=setup.memory_mib).r
-        scores[here] += log_distance(r)
-    return [AttackScores(scores)]
+        scores[here] += log_distance(nearest(attacked(here), attacked(others), memory_mib=setup.memory_mib).r)
+    return scores
+
+
+class MapVectors:
+    """The label maps of some rows as unit vectors, read block by block; a value for each voxel and class."""
+
+    def __init__(self, cohort: Cohort, rows: np.ndarray) -> None:
+        """Wrap the rows; nothing is read yet."""
+        assert cohort.labels is not None and cohort.scheme is not None
+        self._labels, self._rows = cohort.labels, rows
+        self._classes = range(1, len(cohort.scheme))  # 0 is the background
+        self.dimension = len(self._classes) * int(np.prod(cohort.size))
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._rows)
+
+    def block(self, start: int, stop: int) -> np.ndarray:
+        """Return the rows ``start`` to ``stop`` as float32 (n, dimension), centred and of length one."""
+        maps = np.asarray(self._labels[self._rows[start:stop]])
+        return unit_vectors(np.stack([maps == value for value in self._classes], 1).reshape(len(maps), -1))
 
 
 def _folds(setup: AttackSetup) -> np.ndarray:
@@ -84,6 +124,14 @@ def _lacks(setup: AttackSetup) -> str:
     n = len(np.unique(setup.subjects[~setup.is_member]))
     few = f"a reference of other people needs at least {MIN_NON_MEMBERS} non-member subjects, found {n}"
     return few if n < MIN_NON_MEMBERS else ""
+
+
+def _lacks_maps(setup: AttackSetup) -> str:
+    if setup.real.labels is None or setup.synthetic.labels is None:
+        return "one of the cohorts has no label maps"
+    if setup.synthetic.label_source in PATIENTS_OWN:
+        return f"the label maps are of the source {setup.synthetic.label_source!r}, and repeat patients' by design"
+    return _lacks(setup)
 
 
 def query_scores(setup: AttackSetup, *, name: str, sign: int) -> list[AttackScores]:
@@ -114,6 +162,8 @@ PIXELS = Attack(pixels, QUESTION, f"{HOLDS} pixels", "highest")
 FEATURES = Attack(features, QUESTION, f"{HOLDS} their features", "highest", no_features)
 PEOPLE = "the released cases, images of the patient, and real images of other people"
 DENSITY_RATIO = Attack(density_ratio, QUESTION, PEOPLE, "mean", _lacks)
+MAPS = "the released label maps, a label map of the patient, and those of other people"
+LABEL_MAPS = Attack(label_maps, QUESTION, MAPS, "mean", _lacks_maps)
 DISCRIMINATOR = _attack("discriminator", 1, "the discriminator of the generator, and images of the patient")
 INVERSION = _attack("latent_inversion", -1, "the network that samples, and images of the patient")
 DENOISING = _attack("denoising_loss", -1, "the denoising network, and images of the patient")

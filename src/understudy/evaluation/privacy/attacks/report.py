@@ -37,7 +37,7 @@ ROWS = ("synthetic_cohort", "attack", "subject", "member", "score", "success")
 FAMILIES = (ALWAYS, ON_WEIGHTS, tuple(name for name in ATTACKS if name not in (*ALWAYS, *ON_WEIGHTS)))
 NOT_COVERED = (
     "not covered: attackers with other knowledge, shadow generators trained for the attack, copies that are mirrored, "
-    "shifted or warped (see copies), label maps, and patients unlike the control group"
+    "shifted or warped (see copies), and patients unlike the control group"
 )
 
 
