@@ -49,7 +49,7 @@ def test_todays_evidence_is_refused_by_the_default_policy(
     words = f"release {chain}/synthetic --evidence {chain}/privacy --real {chain}/real --out {tmp_path}/bundle"
     assert run(words) == 1
     said = capsys.readouterr().err
-    assert "3 of 24 limits do not hold: (1) audit, mean recall" in said and "audit, worst transformation: asked" in said
+    assert "3 of 25 limits do not hold: (1) audit, mean recall" in said and "audit, worst transformation: asked" in said
     assert "privacy.audit.false_positive_p was not measured" in said
     assert list(tmp_path.iterdir()) == []
     assert run(f"{words} --override 'a demonstration on noise'") == 0

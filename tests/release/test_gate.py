@@ -31,7 +31,7 @@ def failed(found: EvidenceSet, policy: Policy = POLICY) -> list[str]:
 def test_the_default_can_be_kept(bench: Any) -> None:
     found = evidence_set(bench)
     checks = check_limits(POLICY, found)
-    assert all(check.holds for check in checks) and len(checks) == 21
+    assert all(check.holds for check in checks) and len(checks) == 22
     optional = next(check for check in checks if check.what == "further attacks, residual risk")
     assert optional.found.startswith("no evidence: privacy.attack.label_maps.risk, ") and not optional.evidence
     first = checks[0]
@@ -60,6 +60,8 @@ def test_the_default_can_be_kept(bench: Any) -> None:
         ("further attacks, AUC", "attacks", Result(f"{ATTACK}.attribute.ill.auc", 0.5, 0.4, 0.71)),
         ("further attacks, residual risk", "attacks", Result(f"{ATTACK}.link_slices.risk", 0, 0, 0.301)),
         ("further attacks, residual risk", "attacks", Result(f"{ATTACK}.link_slices.risk", None, note="withheld: few")),
+        ("label maps, attack found", "attacks", Result(f"{ATTACK}.label_maps.p", 0.009)),
+        ("further attacks, residual risk", "attacks", Result(f"{ATTACK}.label_maps.risk", 0, 0, 0.301)),
         ("classes of patients, advantage", "attacks", Result(f"{ATTACK}.attribute.ill.advantage", 0, 0, 0.251)),
     ],
 )
@@ -131,7 +133,7 @@ def test_the_refusal_names_each_limit_with_its_number(bench: Any) -> None:
     with pytest.raises(UnderstudyError) as refusal:
         refuse(Cohort.open(bench.synthetic), checks, None)
     assert refusal.value.exit_code == 1
-    assert "5 of 21 limits do not hold: (1) flags left: asked privacy.copies.flagged_p at least 0.01; found" in str(
+    assert "5 of 22 limits do not hold: (1) flags left: asked privacy.copies.flagged_p at least 0.01; found" in str(
         refusal.value
     )
     refuse(Cohort.open(bench.synthetic), checks, "a reason")
