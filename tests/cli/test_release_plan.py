@@ -11,6 +11,7 @@ def test_the_plan_is_a_table_and_a_sentence(capsys: pytest.CaptureFixture[str]) 
     said = capsys.readouterr().out
     assert [" ".join(line.split()) for line in said.splitlines() if "label maps" in line] == [
         "label maps not simulated",
+        "label maps, attack found not simulated",
         "label maps before screening not simulated",
     ]
     assert "swap test" in said and "all limits" in said and "A perfect generator passes" in said
