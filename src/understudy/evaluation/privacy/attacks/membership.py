@@ -41,6 +41,7 @@ from understudy.evaluation.privacy.copies.lesions import alike_maps
 
 ENCODER_CASES = 16  # fewest that the encoder learns from
 FOLDS = 5
+ROWS = 256  # label maps that are read at once
 MIN_NON_MEMBERS = 10  # non-member subjects
 QUESTION = "Was this patient among the training patients?"
 
@@ -72,12 +73,9 @@ def density_ratio(setup: AttackSetup) -> list[AttackScores]:
 def label_maps(setup: AttackSetup) -> list[AttackScores]:
     """Score each case by how much nearer a released label map is than that of another person."""
     real, released = alike_maps(setup.real, setup.synthetic)
-    scores = _log_ratio(
-        setup, lambda chosen: MapVectors(real, setup.rows[chosen]), MapVectors(released, released.rows())
-    )
-    assert real.labels is not None
-    shown = [bool((real.labels[row] > 0).any()) for row in setup.rows]
-    return [AttackScores(np.where(shown, scores, np.nan))]
+    attacked = MapVectors(real, setup.rows)
+    scores = _log_ratio(setup, attacked.some, MapVectors(released, released.rows()))
+    return [AttackScores(np.where(attacked.shown(), scores, np.nan))]
 
 
 def _log_ratio(setup: AttackSetup, attacked: Callable[[np.ndarray], Rows], released: Rows) -> np.ndarray:
@@ -96,13 +94,22 @@ class MapVectors:
     def __init__(self, cohort: Cohort, rows: np.ndarray) -> None:
         """Wrap the rows; nothing is read yet."""
         assert cohort.labels is not None and cohort.scheme is not None
-        self._labels, self._rows = cohort.labels, rows
+        self._cohort, self._labels, self._rows = cohort, cohort.labels, rows
         self._classes = range(1, len(cohort.scheme))  # 0 is the background
         self.dimension = len(self._classes) * int(np.prod(cohort.size))
 
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self._rows)
+
+    def some(self, chosen: np.ndarray) -> "MapVectors":
+        """Return some of the rows; ``chosen`` counts within them."""
+        return MapVectors(self._cohort, self._rows[chosen])
+
+    def shown(self) -> np.ndarray:
+        """Return a mask (n,) of the rows with any foreground."""
+        parts = (self._labels[self._rows[start : start + ROWS]] for start in range(0, len(self), ROWS))
+        return np.concatenate([np.asarray(maps).reshape(len(maps), -1).any(1) for maps in parts])
 
     def block(self, start: int, stop: int) -> np.ndarray:
         """Return the rows ``start`` to ``stop`` as float32 (n, dimension), centred and of length one."""
