@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from understudy.core.cohort import PATIENTS_OWN, Cohort
+from understudy.core.cohort import Cohort
 from understudy.core.disclosure import MIN_SUBJECTS
 from understudy.core.seed import derive
 from understudy.core.statistics import by_subject
@@ -33,6 +33,7 @@ from understudy.evaluation.privacy.copies.lesions import (
     RealMaps,
     alike_maps,
     foregrounds,
+    not_compared,
     similar_maps,
     small_maps,
 )
@@ -214,10 +215,9 @@ def judge_images(synthetic: Cohort, detector: CopyDetector | None) -> CopyResult
 
 def judge_maps(real: Cohort, synthetic: Cohort, rows: np.ndarray, config: PrivacyConfig, seed: int) -> CopyResult | str:
     """Judge the label maps of a synthetic cohort; or say why not."""
-    if real.labels is None or synthetic.labels is None:
-        return "skipped: one of the cohorts has no label maps"
-    if synthetic.label_source in PATIENTS_OWN:
-        return f"skipped: the label maps are of the source {synthetic.label_source!r}, and repeat patients' by design"
+    if why := not_compared(real, synthetic):
+        return f"skipped: {why}"
+    assert real.labels is not None and synthetic.labels is not None
     equal = RealMaps(real.labels[rows]).copied(synthetic.labels)
     real, synthetic = alike_maps(real, synthetic)
     subjects, unseen, note = numbers(real), real.rows("control"), "the label maps of control subjects"

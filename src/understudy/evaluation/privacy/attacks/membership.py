@@ -31,13 +31,13 @@ from functools import partial
 
 import numpy as np
 
-from understudy.core.cohort import PATIENTS_OWN, Cohort
+from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import rng
 from understudy.core.statistics import by_subject
 from understudy.evaluation.nearest import Rows, nearest, unit_vectors
 from understudy.evaluation.privacy.attacks.setup import Attack, AttackScores, AttackSetup, log_distance
-from understudy.evaluation.privacy.copies.lesions import alike_maps
+from understudy.evaluation.privacy.copies.lesions import alike_maps, not_compared
 
 ENCODER_CASES = 16  # fewest that the encoder learns from
 FOLDS = 5
@@ -134,11 +134,7 @@ def _lacks(setup: AttackSetup) -> str:
 
 
 def _lacks_maps(setup: AttackSetup) -> str:
-    if setup.real.labels is None or setup.synthetic.labels is None:
-        return "one of the cohorts has no label maps"
-    if setup.synthetic.label_source in PATIENTS_OWN:
-        return f"the label maps are of the source {setup.synthetic.label_source!r}, and repeat patients' by design"
-    return _lacks(setup)
+    return not_compared(setup.real, setup.synthetic) or _lacks(setup)
 
 
 def query_scores(setup: AttackSetup, *, name: str, sign: int) -> list[AttackScores]:

@@ -4,8 +4,8 @@ On the scale the median of unseen cases is 0, and the mean of their highest tent
 would hang on the one or two nearest of few subjects. The nearness of a case is its highest scaled score. The threshold
 is calibrated on that maximum, so that more matchers raise the threshold and not the false positives. Each unseen case
 is put on the scale that the other subjects set, as a judged case is: a subject that sets its own scale does not exceed
-it. The rate is met closely where all cases are alike (1.5 to 2.2 % of cases at 1 % and 56 subjects of one case each,
-where 1 / 57 is the smallest possible share), but it is not guaranteed.
+it. The rate is met closely where all cases are alike (1.4 to 1.8 % of cases at 1 %, 56 subjects of one case each and
+one to six matchers, where 1 / 57 is the smallest possible share), but it is not guaranteed.
 **Source**: the maximum over tests of Westfall and Young, Resampling-based multiple testing (1993); p-values as in
 conformal prediction, unseen subjects being the calibration set, each left out once, as in the jackknife.
 **Checked** in tests/evaluation/privacy/copies/test_decision.py.

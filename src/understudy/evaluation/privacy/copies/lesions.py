@@ -31,7 +31,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
-from understudy.core.cohort import Cohort
+from understudy.core.cohort import PATIENTS_OWN, Cohort
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined, nearest_two, ratio
 
 WINDOWS = {2: 28, 3: 14}  # pixels a side, by dimensions
@@ -128,6 +128,15 @@ def similar_lesions(queries: SmallCases, targets: SmallCases, own: Tensor) -> Ne
                 found[row] = True
                 case[row], first[row], score[row] = theirs.case[near.case[i]], near.first[i], near.score[i]
     return NearestTwo(case, first, score)
+
+
+def not_compared(real: Cohort, other: Cohort) -> str:
+    """Say why the label maps of another cohort are not held against real ones, or ""."""
+    if real.labels is None or other.labels is None:
+        return "one of the cohorts has no label maps"
+    if other.label_source in PATIENTS_OWN:
+        return f"the label maps are of the source {other.label_source!r}, and repeat patients' by design"
+    return ""
 
 
 def alike_maps(real: Cohort, other: Cohort) -> tuple[Cohort, Cohort]:
