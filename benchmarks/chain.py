@@ -12,7 +12,7 @@ chain.md, the tables of docs/speed.md. The machine's own peak (machine_peak.py) 
 after the last one; the better counts.
 
 FLOPs are counted in a second run, of the same command, or with less work where work is proportional to a number (one
-block of cases, one seed), so that counting slows down nothing that is timed. Every training draws its grid of 16 cases
+block of cases, one seed), so that counting slows down nothing that is timed; at the first number of cases alone. Every training draws its grid of 16 cases
 once, at its end.
 
 Threads are those of OMP_NUM_THREADS, two by default. --whole trains a diffusion with its default settings, counts no
@@ -99,7 +99,7 @@ class Chain:
         read = [folder for word in stage.words if (folder := self.folder / word).is_dir()]
         found = {key: getattr(took, key) for key in ("seconds", "processor_seconds", "peak_mib", "own_mib")}
         found |= {"bytes": sum(map(size_of, [*read, out])), "load": load, "at": time.time()}
-        return found | ({"gflop": self._gflop(stage)} if self.flops else {})
+        return found | ({"gflop": self._gflop(stage)} if self.flops and stage.counted is not None else {})
 
     def _gflop(self, stage: Stage) -> float | None:
         """Return the GFLOPs of a stage; None where counting fails."""

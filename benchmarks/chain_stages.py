@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-SPLIT, SCHEME = "train=0.6,validation=0.1,control=0.1,test=0.2", "0=background,255=lesion"
+SPLIT = "train=0.6,validation=0.1,control=0.1,test=0.2"
 GENERATORS = ("diffusion", "progan", "stylegan1", "stylegan2", "stylegan3", "mask_gan", "pix2pix", "spade", "cyclegan")
 TRANSLATORS = ("pix2pix", "spade", "cyclegan")
 KINDS = ("import", "edit", "train", "sample", "utility", "fidelity", "privacy", "release")
@@ -38,7 +38,7 @@ class Stage:
     generator: str = ""
     cases: int = 0  # synthetic cases drawn or judged
     images: int = 0  # seen in a training
-    counted: tuple[str, ...] = ()  # the same with less work, of which FLOPs are counted; () for the whole command
+    counted: tuple[str, ...] | None = ()  # the same with less work, of which FLOPs are counted; () all of it, None none
     times: float = 1.0  # as much work as the counted command
 
     def command(self) -> list[str]:
@@ -81,9 +81,7 @@ class Plan:
 
     def _real(self, size: int) -> Iterator[Stage]:
         line = f"import folder {shlex.quote(str(self.data))} --images images128 --labels masks128 --table manifest.csv"
-        yield self._stage(
-            "real", size, f"{line} --subject subject --label-scheme {SCHEME} --size {size} --split {SPLIT} --key key"
-        )
+        yield self._stage("real", size, f"{line} --subject subject --size {size} --split {SPLIT} --key key")
         if set(self.generators) & set(TRANSLATORS):
             yield self._stage("tissues", size, f"edit {size}/real --anatomy 3 --key key", ("real",))
 
@@ -107,7 +105,8 @@ class Plan:
             reads = (f"train-{generator}", *(("tissues",) if translates else ()))
             yield self._stage(
                 f"cases-{generator}-{n}", size, f"{drawn} {n}", reads, generator=generator, cases=n,
-                counted=tuple(shlex.split(f"{drawn} {min(n, BLOCK)}")), times=-(-n // BLOCK),
+                counted=tuple(shlex.split(f"{drawn} {min(n, BLOCK)}")) if n == self.cases[0] else None,
+                times=-(-n // BLOCK),
             )  # fmt: skip
 
     def _judged(self, size: int, generator: str, n: int) -> Iterator[Stage]:
@@ -118,15 +117,15 @@ class Plan:
                 continue
             audit = "--audit" if kind == "privacy" else ""
             line = f"evaluate {kind} {pair} {audit} {settings.get(kind, '')}"
-            less: dict[str, object] = {}
-            if kind == "utility" and kind not in settings:  # its seeds do the same work
+            less: dict[str, object] = {} if n == self.cases[0] else {"counted": None}
+            if not less and kind == "utility" and kind not in settings:  # its seeds do the same work
                 less = {"counted": tuple(shlex.split(f"{line} --set repeats=1")), "times": float(REPEATS)}
             yield self._stage(f"{kind}-{n}", size, line, ("real", cases), cases=n, **less)
         if generator != "mask_gan":
             judged = " ".join(f"{size}/{kind}-{n}" for kind in kinds)
             line = f"release {size}/{cases} --evidence {judged} --real {size}/real --override '{WHY}'"
             reads = ("real", cases, *(f"{kind}-{n}" for kind in kinds))
-            yield self._stage(f"release-{n}", size, line, reads, cases=n)
+            yield self._stage(f"release-{n}", size, line, reads, cases=n, counted=None)
 
 
 def chosen(stages: list[Stage], kinds: tuple[str, ...]) -> list[Stage]:
@@ -164,7 +163,7 @@ def write_phantoms(
         pixels = np.clip(cohort.images[i][:3] / highest * 255, 0, 255).astype(np.uint8)
         name = f"{i:06d}.png"
         Image.fromarray(pixels.transpose(1, 2, 0)).save(partial / "images128" / name)
-        Image.fromarray(np.where(cohort.labels[i] > 0, 255, 0).astype(np.uint8)).save(partial / "masks128" / name)
+        Image.fromarray((cohort.labels[i] > 0).astype(np.uint8)).save(partial / "masks128" / name)
         rows.append([name, subject])
     with (partial / "manifest.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["file", "subject"], *rows])
