@@ -12,8 +12,8 @@ chain.md, the tables of docs/speed.md. The machine's own peak (machine_peak.py) 
 after the last one; the better counts.
 
 FLOPs are counted in a second run, of the same command, or with less work where work is proportional to a number (one
-block of cases, one seed), so that counting slows down nothing that is timed; at the first number of cases alone. Every training draws its grid of 16 cases
-once, at its end.
+block of cases, one seed), so that counting slows down nothing that is timed; at the first number of cases alone. Every
+training draws its grid of 16 cases once, at its end.
 
 Threads are those of OMP_NUM_THREADS, two by default. --whole trains a diffusion with its default settings, counts no
 FLOPs, and prints the time from import to verdict. --tiny is for trying the script: its numbers mean nothing.

@@ -55,7 +55,8 @@ def our_step(generator: str, batch: int, setting: Setting, **settings: Any) -> S
     from understudy.training.engine import Engine
 
     method, side, device = GENERATORS[generator], setting.side, setting.device
-    config = method.Config(**setting.widths, batch_size=batch, gamma=0, augment="none", **settings)
+    told = {**setting.widths, "batch_size": batch, "gamma": 0, "augment": "none", **settings}
+    config = method.Config(**{key: value for key, value in told.items() if key in method.Config.model_fields})
     instance: Any = method(config)
     instance.engine, instance.size = Engine(config.precision, device), (side, side)
     instance.build(Encoding(tuple(Channel(str(i), 0, 1) for i in range(CHANNELS)), "float32", None), instance.size)

@@ -21,9 +21,9 @@ import torch
 from compare import Setting, our_step
 from diffusion_step import IMAGE_CHANNELS
 from diffusion_step import our_step as diffusion_step
+from full_scale import Counter as FlopsCounter
 from machine_peak import peak
 from torch.profiler import ProfilerActivity, profile
-from torch.utils.flop_counter import FlopCounterMode
 from utility_step import step_of
 
 from understudy.tasks.fitting import channels_last, to_device
@@ -35,7 +35,7 @@ GROUPS = {  # the first whose word is part of an operator's name
     "convolutions": ("convolution", "conv2d", "conv3d"),
     "matrix products": ("mm", "linear", "scaled_dot", "attention"),
     "optimiser, averages": ("_foreach", "adam", "lerp"),
-    "copies, types, layouts": ("copy", "clone", "contiguous", "cat", "fill", "zero", "index", "pad", "empty", "as_strided"),
+    "copies, types, layouts": ("copy", "clone", "contiguous", "cat", "fill", "zero", "index", "pad", "empty", "stride"),
     "norms, sums": ("norm", "mean", "sum", "var", "softmax"),
 }  # fmt: skip
 REST = "element by element"
@@ -82,7 +82,7 @@ def shares(step: Step, n: int) -> dict[str, float]:
 
 def measured(step: Step, batch: int, n: int, highest: float) -> dict[str, Any]:
     """Return the row of a step: images a second, GFLOP an image, share of the peak, shares of groups."""
-    with FlopCounterMode(display=False) as counter:
+    with FlopsCounter() as counter:
         step()
     step()
     seconds = []
@@ -90,7 +90,7 @@ def measured(step: Step, batch: int, n: int, highest: float) -> dict[str, Any]:
         start = time.perf_counter()
         step()
         seconds.append(time.perf_counter() - start)
-    middle, flops = statistics.median(seconds), counter.get_total_flops()
+    middle, flops = statistics.median(seconds), counter.flops
     row = {"batch": batch, "images_per_s": batch / middle, "gflop_per_image": flops / batch / 1e9}
     return {**row, "peak": flops / middle / highest, **shares(step, n)}
 
@@ -111,7 +111,8 @@ def main() -> None:
     for name in given.only or known:
         batch, build = known[name]
         rows.append({"step": name, **measured(build(), batch, given.steps, highest)})
-        print(" | ".join(f"{value:.3g}" if isinstance(value, float) else str(value) for value in rows[-1].values()), flush=True)
+        told = [f"{value:.3g}" if isinstance(value, float) else str(value) for value in rows[-1].values()]
+        print(" | ".join(told), flush=True)
     if given.csv:
         with given.csv.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]))

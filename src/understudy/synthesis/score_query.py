@@ -34,6 +34,7 @@ from understudy.synthesis.inversion import latent_inversion
 from understudy.synthesis.runs import Run, open_run
 from understudy.training.checkpoint import latest, load_modules, read_state
 from understudy.training.engine import Engine
+from understudy.training.parallel import seeded
 
 LEVELS = 8
 BLOCK = 32  # cases at once
@@ -80,8 +81,7 @@ def open_run_queries(path: Path, made: Sequence[Cohort], seed: int) -> list[RunQ
 def denoising_loss(generator: Diffusion, seed: int) -> Answer:
     """Return the function from cases and conditions to denoising losses (N,), lower where a case is better known."""
     g, device = generator, generator.engine.device
-    with torch.random.fork_rng(devices=[]):  # all is drawn by the processor: the same numbers on every device
-        torch.random.default_generator.manual_seed(derive(seed, "oracle"))
+    with seeded(derive(seed, "oracle")):  # all is drawn by the processor: the same numbers on every device
         levels, noises = g.noise.draw(LEVELS, torch.device("cpu")).to(device), torch.randn(LEVELS, *g.shape).to(device)
 
     def answer(x: Tensor, condition: Tensor | None) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 from understudy.nets.losses import discriminator_loss, generator_loss, whole_classes
 from understudy.nets.patch_gan import PatchGAN
 from understudy.tasks.fitting import channels_last, to_device
-from understudy.tasks.networks import seeded
+from understudy.tasks.networks import built
 from understudy.training.engine import Engine
 
 KIND = "least-squares"
@@ -35,7 +35,7 @@ class Adversary:
 
     def __init__(self, shape: Sequence[int], classes: int, seed: int, engine: Engine) -> None:
         inputs, size = shape[0] + classes, tuple(shape[1:])
-        network = seeded(lambda: PatchGAN(inputs, size, channels=CHANNELS, layers=LAYERS), seed)
+        network = built(lambda: PatchGAN(inputs, size, channels=CHANNELS, layers=LAYERS), seed)
         self.engine, self.network = engine, to_device(network, engine, len(size))
         self.optimizer = torch.optim.Adam(self.network.parameters(), RATE, BETAS)
 

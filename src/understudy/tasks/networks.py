@@ -38,6 +38,7 @@ from understudy.core.errors import UsageError
 from understudy.nets.instance_norm import NormLeakyReLU2d
 from understudy.nets.spatial import SHALLOW
 from understudy.tasks.translator import Translator
+from understudy.training.parallel import seeded
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -205,18 +206,17 @@ def build_network(
     name: str, dims: int, image_channels: int, classes: int, channels: Sequence[int], seed: int
 ) -> nn.Module:
     """Build a segmenter of the menu with weights that depend on the seed only."""
-    return seeded(lambda: NETWORKS[name](dims, image_channels, classes, channels), seed)
+    return built(lambda: NETWORKS[name](dims, image_channels, classes, channels), seed)
 
 
 def build_classifier(name: str, dims: int, image_channels: int, classes: int, seed: int) -> DenseClassifier:
     """Build a classifier of the menu with weights that depend on the seed only."""
-    return seeded(lambda: CLASSIFIERS[name](dims, image_channels, classes), seed)
+    return built(lambda: CLASSIFIERS[name](dims, image_channels, classes), seed)
 
 
-def seeded(build: Callable[[], Network], seed: int) -> Network:
+def built(build: Callable[[], Network], seed: int) -> Network:
     """Build with weights of a seed, the global generator left as it was; convolutions of volumes made right in bf16."""
-    with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)
+    with seeded(seed):
         network = build()
     for module in network.modules():
         if type(module) is nn.Conv3d:

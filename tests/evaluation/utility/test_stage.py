@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError, UsageError
@@ -38,9 +39,16 @@ FILES = [
 ]
 
 
-def test_end_to_end_is_reproducible_and_made_once(real: Path, synthetic: Path, tmp_path: Path) -> None:
-    first = evaluate_utility(real, [synthetic], tmp_path / "first", 0, CONFIG)
-    evaluate_utility(real, [synthetic], tmp_path / "second", 0, CONFIG)
+def test_end_to_end_is_reproducible_whatever_the_threads_and_made_once(
+    real: Path, synthetic: Path, tmp_path: Path
+) -> None:
+    first, threads = tmp_path / "first", torch.get_num_threads()
+    try:
+        for out, n in ((first, 1), (tmp_path / "second", 2)):
+            torch.set_num_threads(n)
+            evaluate_utility(real, [synthetic], out, 0, CONFIG)
+    finally:
+        torch.set_num_threads(threads)
     assert sorted(str(p.relative_to(first)) for p in first.rglob("*") if p.is_file()) == sorted(FILES)
     for file in FILES:
         assert (first / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
@@ -133,16 +141,17 @@ def test_every_side_has_the_same_updates_settings_and_seeds(
     real: Path, synthetic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[UtilityConfig, int]] = []
-    made: list[int] = []
+    made: list[list[int]] = []
     train = segmentation.train_segmenter
 
     def watched(*args: Any) -> Segmenter:
         *given, advance = args
         asked.append(tuple(given[2:4]))
-        made.append(0)
+        own = [0]
+        made.append(own)
 
         def count() -> None:
-            made[-1] += 1
+            own[0] += 1
             advance()
 
         return train(*given, count)
@@ -151,7 +160,7 @@ def test_every_side_has_the_same_updates_settings_and_seeds(
     changes = {"shares": (0.25,), "real_subjects": (4,), "arms": ("synthetic", "finetuned"), "updates": 6}
     config = CONFIG.model_copy(update=changes)
     results, _ = read_results(evaluate_utility(real, [synthetic], tmp_path / "all", 0, config))
-    assert made == [6] * 2 * 7 and results[-1].value == 2 * 9
+    assert made == [[6]] * 2 * 7 and results[-1].value == 2 * 9
     assert len(set(asked)) == 2  # repeats
     values = {r.name: r.value for r in results}
     kinds = ("real", "synthetic", "both-25", "finetuned", "real@4", "both-25@4", "finetuned@4")

@@ -33,6 +33,7 @@ from understudy.core.errors import UnderstudyError
 from understudy.core.seed import derive, rng
 from understudy.evaluation.features.extractor import ExtractorInputs
 from understudy.tasks.augmentation import Ranges, augment_images
+from understudy.training.parallel import seeded
 
 WIDTHS = (16, 32, 48, 64)
 EMBEDDING = 128
@@ -156,8 +157,7 @@ def _crop(size: tuple[int, ...], draw: np.random.Generator) -> tuple[slice, ...]
 
 def untrained(cohort: Cohort, seed: int) -> Network:
     """Return a network for a cohort with weights that depend on the seed only."""
-    with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(derive(seed, "encoder", "weights"))
+    with seeded(derive(seed, "encoder", "weights")):
         return Network(cohort.encoding.image_channels, len(cohort.size))
 
 

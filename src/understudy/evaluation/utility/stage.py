@@ -6,7 +6,8 @@ against real only, and real with synthetic, equally represented, repeated over s
 **Differs**: all arms make the same number of updates with the same settings and seeds; beside the weights that
 held-out synthetic cases choose, those that real validation subjects choose and the last ones are tested. Intervals hold
 the seeds of the networks, the subjects, and where cohorts are draws of one generator, its seed (core/pooled.py).
-What the arms are, and which weights are tested: arms.py. What is trained and scored is the task's matter (TASKS).
+Networks learn at the same time, a thread each (training/parallel.py). What the arms are, and which weights are tested:
+arms.py. What is trained and scored is the task's matter (TASKS).
 **Kept in a cache**: networks that learn real cases alone depend on the real cohort, on their settings and on the seed,
 and on no synthetic cohort: who judges another cohort against the same real one need not train them again. Kept are the
 scores of each by test subject, or by test case, and its scores on validation subjects while it was trained; no pixel
@@ -15,8 +16,9 @@ and no weight. What is found is, bit for bit, what training again would give (ev
 the same bytes, what misses, forged entries).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,8 @@ from understudy.evaluation.utility.config import Repeats
 from understudy.evaluation.utility.report import UtilityFindings
 from understudy.evaluation.utility.segmentation import Segmentation
 from understudy.evaluation.utility.task import Outcome, Task
+from understudy.training.engine import Engine
+from understudy.training.parallel import in_parallel
 
 SPLITS = {"train": 1, "validation": 1, "test": 2}  # with at least so many subjects
 TASKS: dict[str, type[Task]] = {"segmentation": Segmentation, "classification": Classification}
@@ -83,11 +87,13 @@ def evaluate_utility(
     with results_folder(out, cohort) as folder:
         arms = make_arms(made, cohort, others, config, seed)
         outcomes = {arm.name: {choice: made.outcome() for choice in arm.choices} for arm in arms}
-        with progress("", len(arms) * config.repeats * config.updates, "updates") as update:
-            for arm in arms:
-                update(description=f"{made.model}s on {arm.name}")
-                for repeat in range(config.repeats):
-                    networks.run(arm, repeat, outcomes[arm.name], lambda n: update(advance=n))
+        asked = [(arm, repeat) for arm in arms for repeat in range(config.repeats)]
+        with progress(f"{made.model}s", len(asked) * config.updates, "updates") as update:
+            jobs = [partial(networks.run, *one) for one in asked]
+            tested = in_parallel(jobs, partial(update, advance=1), networks.at_once())
+        for (arm, _), each in zip(asked, tested, strict=True):
+            for choice, outcome in each.items():
+                outcomes[arm.name][choice].take(outcome)
         UtilityFindings(made, arms, outcomes, config, provenance).write(folder)
     return out
 
@@ -102,27 +108,31 @@ class Networks:
     seed: int
     cache: Cache
 
-    def run(self, arm: Arm, repeat: int, outcomes: Mapping[str, Outcome], advance: Callable[[int], None]) -> None:
-        """Add one network of an arm to its outcomes, by choice of weights; ``advance`` is told of updates."""
+    def at_once(self) -> int | None:
+        """Return how many may learn at the same time: on a GPU one; None where threads decide."""
+        return 1 if Engine(self.config.precision).device.type == "cuda" else None
+
+    def run(self, arm: Arm, repeat: int, done: Callable[[], None]) -> dict[str, Outcome]:
+        """Return what one network of an arm did, by choice of weights; each update ends with ``done``."""
         own = derive(self.seed, self.task.model, repeat)  # the same in every arm
+        outcomes = {choice: self.task.outcome() for choice in arm.choices}
         if arm.cohort or self.cache.folder is None:
-            self.task.run(arm.cases, arm.judges, outcomes, own, lambda: advance(1))
-            return
-        (choice,) = arm.choices
-        (judge,) = arm.judges
+            self.task.run(arm.cases, arm.judges, outcomes, own, done)
+            return outcomes
+        (outcome,), (judge,) = outcomes.values(), arm.judges
         about = self._about(arm, repeat)
         keys = [{**about, "part": part} for part in ("scores", "curve")]
-        done, curve = (self.cache.load(key) for key in keys)
-        if done is None or curve is None:
-            fresh = self.task.outcome()
-            self.task.run(arm.cases, arm.judges, {choice: fresh}, own, lambda: advance(1))
-            done, curve = fresh.last(), np.array(fresh.curves[judge][-1], float)
-            for key, array in zip(keys, (done, curve), strict=True):
+        scores, curve = (self.cache.load(key) for key in keys)
+        if scores is None or curve is None:
+            self.task.run(arm.cases, arm.judges, outcomes, own, done)
+            for key, array in zip(keys, (outcome.last(), np.array(outcome.curves[judge][-1], float)), strict=True):
                 self.cache.store(key, array)
-        else:
-            advance(self.config.updates)
-        outcomes[choice].add(done)
-        outcomes[choice].curves.setdefault(judge, []).append([(int(at), float(score)) for at, score in curve])
+            return outcomes
+        for _ in range(self.config.updates):
+            done()
+        outcome.add(scores)
+        outcome.curves[judge] = [[(int(at), float(score)) for at, score in curve]]
+        return outcomes
 
     def _about(self, arm: Arm, repeat: int) -> dict[str, Any]:
         """Return all that decides what a network on real cases does, but for the code and the machine."""

@@ -60,6 +60,13 @@ class Outcome(ABC):
     def add(self, done: np.ndarray) -> None:
         """Add a network that did this, in the words of :meth:`last`."""
 
+    def take(self, other: "Outcome") -> None:
+        """Add the last network of another outcome, if one was tested, and all its curves."""
+        if other.networks:
+            self.add(other.last())
+        for judge, curves in other.curves.items():
+            self.curves.setdefault(judge, []).extend(curves)
+
     @abstractmethod
     def measured(self, k: int | None, score: int = 0) -> Measurement:
         """Return a score of a class, or their mean, by repeat and subject."""

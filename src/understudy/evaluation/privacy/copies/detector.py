@@ -22,11 +22,12 @@ from understudy.evaluation.cache import NOTHING_KEPT, Cache
 from understudy.evaluation.privacy.calibration import MIN_CALIBRATION
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, joined
 from understudy.evaluation.privacy.copies.decision import CopyDecision, CopyScores
-from understudy.evaluation.privacy.copies.encoder import Lesson, in_parallel
+from understudy.evaluation.privacy.copies.encoder import Lesson
 from understudy.evaluation.privacy.copies.kept import learned, learned_pairs
 from understudy.evaluation.privacy.copies.matchers import ReferenceSet, match, match_whole
 from understudy.evaluation.privacy.copies.pairs import QUERIES, PairLesson, pair_updates
 from understudy.evaluation.privacy.copies.transforms import Transformation
+from understudy.training.parallel import in_parallel
 
 FOLDS = 3
 MAX_CALIBRATION_CASES = 2000  # training cases that join the calibration
@@ -113,8 +114,8 @@ def reference_sets(tasks: Sequence[EncoderTask], settings: DetectorSettings) -> 
     lessons = {i: _lesson(one, settings.updates) for i, one in enumerate(tasks) if _teaches(one.cases, settings)}
     updates = sum(one.updates + pair_updates(len(one.images), _queries(one)) for one in lessons.values())
     with progress("networks of the copy detector", updates, "updates") as update:
-        jobs = [partial(_with_networks, sets[i], one, partial(update, advance=1)) for i, one in lessons.items()]
-        for i, learned in zip(lessons, in_parallel(jobs), strict=True):
+        jobs = [partial(_with_networks, sets[i], one) for i, one in lessons.items()]
+        for i, learned in zip(lessons, in_parallel(jobs, partial(update, advance=1)), strict=True):
             sets[i] = learned
     return sets
 

@@ -12,10 +12,7 @@ cases of one subject are left out of the softmax; 64 pixels, up to 3000 updates 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Lock
-from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +22,7 @@ from understudy.core.seed import derive
 from understudy.evaluation.privacy.copies.cases import local_contrast
 from understudy.evaluation.privacy.copies.transforms import Transform, Transformation
 from understudy.training.engine import has_fast_bf16
+from understudy.training.parallel import seeded
 
 SIDE = 64
 WIDTH, EMBEDDING = 24, 128
@@ -32,8 +30,6 @@ BATCH, UNTOUCHED, GROUPS = 128, 8, 10  # images, of these as they are, and group
 ODDS = {"degraded": 0.5, "moved": 0.65, "intensity": 0.4, "warped": 0.5, "blended": 0.2}  # that a family is drawn
 TEMPERATURE = 0.1
 LEARNING_RATE, PROXIES_FASTER = 2e-3, 10
-Learned = TypeVar("Learned")
-GLOBAL_RANDOMNESS = Lock()  # several encoders learn at once
 
 
 class Residual(nn.Module):
@@ -86,8 +82,7 @@ def learn(lesson: Lesson, done: Callable[[], None] = lambda: None) -> nn.Module:
     images, subjects, updates, seed = lesson.images, lesson.subjects, lesson.updates, lesson.seed
     ways = by_family(lesson.transformations)
     draw = torch.Generator().manual_seed(derive(seed, "copies", "encoder"))
-    with GLOBAL_RANDOMNESS, torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(derive(seed, "copies", "weights"))
+    with seeded(derive(seed, "copies", "weights")):
         encoder, proxies = network(images.shape[1]), nn.Parameter(torch.randn(len(images), EMBEDDING))
     optimizer = torch.optim.AdamW(encoder.parameters(), LEARNING_RATE, weight_decay=1e-2)
     optimizer.add_param_group({"params": [proxies], "weight_decay": 0.0})
@@ -139,14 +134,3 @@ def embed(encoder: nn.Module, images: Tensor) -> Tensor:
     with torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bf16("cpu")):
         parts = [encoder(part.contiguous(memory_format=torch.channels_last)) for part in images.split(256)]
     return F.normalize(torch.cat(parts).float(), dim=1)
-
-
-def in_parallel(jobs: Sequence[Callable[[], Learned]]) -> list[Learned]:
-    """Do jobs that learn at the same time, one thread each, so that bits do not depend on the number of threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # of every new thread, for its products
-    try:
-        with ThreadPoolExecutor(threads) as pool:
-            return list(pool.map(lambda job: job(), jobs))
-    finally:
-        torch.set_num_threads(threads)

@@ -16,9 +16,10 @@ from torch import nn
 
 from understudy.evaluation.cache import Cache
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, fingerprint
-from understudy.evaluation.privacy.copies.encoder import GLOBAL_RANDOMNESS, Lesson, learn, network
+from understudy.evaluation.privacy.copies.encoder import Lesson, learn, network
 from understudy.evaluation.privacy.copies.pairs import PairLesson, PairNetwork, learn_pairs
 from understudy.evaluation.privacy.copies.transforms import Transform, Transformation
+from understudy.training.parallel import seeded
 
 
 def nearest(
@@ -66,7 +67,7 @@ def _network(
         network = learn()
         cache.store(key, np.concatenate([one.double().flatten().numpy() for one in network.state_dict().values()]))
         return network
-    with GLOBAL_RANDOMNESS, torch.random.fork_rng(devices=[]):
+    with seeded(0):  # what is drawn is overwritten
         network = untrained()
     rest = torch.from_numpy(found)
     for one in network.state_dict().values():

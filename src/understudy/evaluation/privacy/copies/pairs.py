@@ -27,11 +27,12 @@ from torch import Tensor, nn
 
 from understudy.core.seed import derive
 from understudy.evaluation.privacy.copies.cases import local_contrast
-from understudy.evaluation.privacy.copies.encoder import GLOBAL_RANDOMNESS, batch, by_family, convolution
+from understudy.evaluation.privacy.copies.encoder import batch, by_family, convolution
 from understudy.evaluation.privacy.copies.likeness import Targets, best_start, candidates, viewed
 from understudy.evaluation.privacy.copies.registration import blur, disc, register, showing
 from understudy.evaluation.privacy.copies.transforms import Transformation
 from understudy.training.engine import has_fast_bf16
+from understudy.training.parallel import seeded
 
 CANDIDATES = 4  # training cases that are registered to a query, each of another subject
 REGISTERED, BLOCK = 64, 256  # queries, pairs at once
@@ -137,8 +138,7 @@ class PairLesson:
 
 def learn_pairs(lesson: PairLesson, done: Callable[[], None] = lambda: None) -> nn.Module:
     """Return a pair network, in evaluation mode, that has learned; each update ends with ``done``."""
-    with GLOBAL_RANDOMNESS, torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(derive(lesson.seed, "copies", "pairs", "weights"))
+    with seeded(derive(lesson.seed, "copies", "pairs", "weights")):
         network = PairNetwork().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     draw = torch.Generator().manual_seed(derive(lesson.seed, "copies", "pairs"))
     pairs, same = _examples(lesson, draw)
