@@ -38,6 +38,8 @@ def write_cohort(
         for start in range(0, n, 256):
             images, labels = blobs(min(256, n - start), channels, side, seed + start)
             for i, (image, label) in enumerate(zip(images, labels, strict=True), start):
-                subject = i // per_subject if kind == "real" else i
-                split = SPLITS[subject % len(SPLITS)] if kind == "real" else ""
-                writer.append(image, label, {"case_id": f"{i}", "subject_id": f"s{subject}", "split": split})
+                subject, split = f"made-{i}", ""
+                if kind == "real":
+                    number = i // per_subject
+                    subject, split = f"s{number}", SPLITS[number % len(SPLITS)]
+                writer.append(image, label, {"case_id": f"{i}", "subject_id": subject, "split": split})

@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from understudy.cli.main import app
 from understudy.core.cohort import Cohort
+from understudy.evaluation.guard import open_pair
 
 Script = Callable[[str], ModuleType]
 TOP: Any = get_command(app)
@@ -60,6 +61,14 @@ def test_rows_hold_memory_against_the_limit(script: Script) -> None:
     assert [row.get("held") for row in rows] == [True, False, None]
     (line,) = memory.extended(results, (4000, 16000), 6)
     assert line["own_mib"] == pytest.approx(2000 + 84_000 / 12) and not line["held"]
+
+
+def test_a_made_synthetic_cohort_is_no_leak(script: Script, tmp_path: Path) -> None:
+    write_cohort = script("made_cohorts").write_cohort
+    write_cohort(tmp_path / "real", 96, 2, 16)
+    seen = [Cohort.open(tmp_path / "real").seen("train")]
+    write_cohort(tmp_path / "synthetic", 96, 2, 16, "synthetic", seed=1, trained_on=seen)
+    assert open_pair(tmp_path / "real", [tmp_path / "synthetic"], splits={"control": 1, "test": 1}, labels=True)
 
 
 def test_pngs_are_those_of_the_cohort(script: Script, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from understudy.evaluation.privacy.copies.cases import (
     ratio,
     resized,
     small_cases,
+    without_subject,
 )
 from understudy.evaluation.privacy.copies.registration import blur, unit
 
@@ -38,7 +39,7 @@ def test_rows_are_read_in_order_whatever_the_block(write: Callable[..., Path], m
     assert whole.subjects.tolist() == [10, 11, 12, 13, 14]
     assert torch.equal(whole.images, parts.images)
     assert whole.labels is not None and parts.labels is not None
-    assert torch.equal(whole.labels, parts.labels)
+    assert torch.equal(whole.labels, parts.labels) and whole.labels.dtype == torch.uint8
     assert np.array_equal(whole.labels[:, 4::8, 4::8].numpy(), stored[rows, 0] > 128)
     assert whole.images[0, 0, 0, 0] == pytest.approx(stored[5, 0, 0, 0] / 127.5 - 1, abs=1e-5)
     assert whole.images.min() >= -1 and whole.images.max() <= 1
@@ -188,3 +189,13 @@ def test_long_axes_are_averaged_and_short_ones_interpolated() -> None:
 def test_the_quantile_is_numpys_bit_for_bit(n: int) -> None:
     values = np.random.default_rng(n).normal(size=(3, 5, n)).astype(np.float32)
     assert np.array_equal(exceeded_by_a_tenth(values), np.quantile(values, 0.9, axis=2))
+
+
+def test_local_contrast_and_unit_rows_are_made_once() -> None:
+    images = torch.rand(3, 2, 64, 64, generator=torch.Generator().manual_seed(0))
+    found = without_subject(images)
+    assert found.in_contrast is found.in_contrast
+    assert torch.equal(found.in_contrast.images, local_contrast(images))
+    rows = found.in_contrast.unit_rows
+    assert rows is found.in_contrast.unit_rows
+    assert torch.allclose(rows.norm(dim=1), torch.ones(3))

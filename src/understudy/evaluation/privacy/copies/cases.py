@@ -31,7 +31,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from understudy.core.cohort import Cohort
-from understudy.evaluation.privacy.copies.registration import averaged, blur, interpolated
+from understudy.evaluation.privacy.copies.registration import averaged, blur, interpolated, unit
 
 SIDES = {2: 64, 3: 32}  # pixels, by dimensions
 BLOCK = 256
@@ -59,13 +59,23 @@ class SmallCases:
     """N cases, small enough to be compared."""
 
     images: Tensor  # float32 (N, C, 64, 64) or (N, C, 32, 32, 32) in about [-1, 1]
-    labels: Tensor | None  # int64 (N, 64, 64) or (N, 32, 32, 32), or None where there are no label maps
+    labels: Tensor | None  # uint8 (N, 64, 64) or (N, 32, 32, 32), or None where there are no label maps
     subjects: Tensor  # (N,) whole numbers; -1 for synthetic cases
 
     @cached_property
     def fingerprint(self) -> str:
         """A hash of the cases."""
         return fingerprint(self.images, self.labels, self.subjects)
+
+    @cached_property
+    def in_contrast(self) -> "SmallCases":
+        """The cases in local contrast; kept, so for what many networks and matchers read."""
+        return in_contrast(self)
+
+    @cached_property
+    def unit_rows(self) -> Tensor:
+        """The images as unit vectors (N, d)."""
+        return unit(self.images)
 
     def __len__(self) -> int:
         """Return the number of cases."""
@@ -89,14 +99,14 @@ def small_cases(cohort: Cohort, rows: np.ndarray, subjects: np.ndarray | None = 
     sides = (SIDES[len(cohort.size)],) * len(cohort.size)
     images, labels = torch.empty(len(rows), cohort.images.shape[1], *sides), None
     if cohort.labels is not None:
-        labels = torch.empty(len(rows), *sides, dtype=torch.int64)
+        labels = torch.empty(len(rows), *sides, dtype=torch.uint8)
     for start in range(0, len(rows), BLOCK):
         chosen = rows[start : start + BLOCK]
         block = torch.from_numpy(cohort.encoding.encode_images(np.asarray(cohort.images[chosen])))
         images[start : start + BLOCK] = resized(block)
         if labels is not None and cohort.labels is not None:
-            maps = torch.from_numpy(np.asarray(cohort.labels[chosen]).astype(np.int64))
-            labels[start : start + BLOCK] = F.interpolate(maps[:, None].float(), sides).long()[:, 0]
+            maps = torch.from_numpy(np.asarray(cohort.labels[chosen]))
+            labels[start : start + BLOCK] = F.interpolate(maps[:, None].float(), sides)[:, 0].to(torch.uint8)
     whose = np.full(len(rows), -1) if subjects is None else subjects
     return SmallCases(images, labels, torch.from_numpy(whose.astype(np.int64)))
 
@@ -113,6 +123,11 @@ def local_contrast(images: Tensor) -> Tensor:
     """Return images (N, C, *S) about their local mean, in shares of the local contrast: in [-1, 1], 0 where plain."""
     block = max(1, CONTRAST_BLOCK // math.prod(images.shape[2:]))
     return torch.cat([_contrast(part) for part in images.split(block)]) if len(images) else images
+
+
+def in_contrast(cases: SmallCases) -> SmallCases:
+    """Return cases in local contrast, as matchers see them."""
+    return SmallCases(local_contrast(cases.images), cases.labels, cases.subjects)
 
 
 def _contrast(images: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ other's nearest, so that the nearest come in pairs: up to twice the rate is to b
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from threading import BoundedSemaphore
 
 import numpy as np
 import torch
@@ -72,6 +73,10 @@ class EncoderTask:
     seed: int
     share: float = 1.0  # of the updates
 
+    def updates(self, whole: int) -> int:
+        """Return in how many updates it learns, of so many for all cases; of fewer cases in fewer."""
+        return max(1, round(whole * self.share * float(self.known.float().mean())))
+
 
 def build(
     training: SmallCases,
@@ -111,11 +116,16 @@ def reference_sets(tasks: Sequence[EncoderTask], settings: DetectorSettings) -> 
     Volumes need none: two measures of so many voxels tell copies apart, and an encoder would see them in 96 views.
     """
     sets = [ReferenceSet(one.cases, None, one.known, settings.matchers, settings.cache) for one in tasks]
-    lessons = {i: _lesson(one, settings.updates) for i, one in enumerate(tasks) if _teaches(one.cases, settings)}
-    updates = sum(one.updates + pair_updates(len(one.images), _queries(one)) for one in lessons.values())
+    teaching = {i: one for i, one in enumerate(tasks) if _teaches(one.cases, settings)}
+    one_of_two = BoundedSemaphore(max(1, torch.get_num_threads() // 2))  # pairs are most of what is in memory
+    updates = 0
+    for one in teaching.values():
+        known, number = int(one.known.sum()), one.updates(settings.updates)
+        updates += number + pair_updates(known, _queries(one.cases, number))
+        _ = one.cases.in_contrast  # made once, for all that share the cases
     with progress("networks of the copy detector", updates, "updates") as update:
-        jobs = [partial(_with_networks, sets[i], one) for i, one in lessons.items()]
-        for i, learned in zip(lessons, in_parallel(jobs, partial(update, advance=1)), strict=True):
+        jobs = [partial(_with_networks, sets[i], one, settings, one_of_two) for i, one in teaching.items()]
+        for i, learned in zip(teaching, in_parallel(jobs, partial(update, advance=1)), strict=True):
             sets[i] = learned
     return sets
 
@@ -125,24 +135,28 @@ def _teaches(cases: SmallCases, settings: DetectorSettings) -> bool:
     return "whole" in settings.matchers and cases.images.ndim == 4 and _fewest(cases.subjects.numpy()) >= MIN_CASES
 
 
-def _queries(lesson: Lesson) -> int:
-    """Return from how many queries a pair network learns beside the encoder of a lesson; fewer of many channels."""
-    return min(QUERIES * MOST_CHANNELS // max(lesson.images.shape[1], MOST_CHANNELS), 2 * lesson.updates)
+def _queries(cases: SmallCases, updates: int) -> int:
+    """Return from how many queries a pair network learns beside an encoder; fewer of many channels."""
+    return min(QUERIES * MOST_CHANNELS // max(cases.images.shape[1], MOST_CHANNELS), 2 * updates)
 
 
-def _with_networks(reference_set: ReferenceSet, lesson: Lesson, done: Callable[[], None]) -> ReferenceSet:
-    """Return a reference set with the encoder of a lesson, and with the pair network that learns from what it finds."""
-    cache, images = reference_set.cache, reference_set.cases.images
+def _with_networks(
+    reference_set: ReferenceSet,
+    task: EncoderTask,
+    settings: DetectorSettings,
+    pairs_at_once: BoundedSemaphore,
+    done: Callable[[], None],
+) -> ReferenceSet:
+    """Return a reference set with the encoder of a task, and with the pair network that learns from what it finds."""
+    cache, number, cases = reference_set.cache, task.updates(settings.updates), task.cases
+    known = cases if bool(task.known.all()) else cases[task.known]
+    lesson = Lesson(known.images, known.subjects, task.transformations, number, task.seed)
     encoded = replace(reference_set, encoder=learned(cache, lesson, done))
-    pair_lesson = PairLesson(images, encoded.targets, lesson.transformations, lesson.seed, _queries(lesson))
-    return replace(encoded, pairs=learned_pairs(cache, pair_lesson, done))
-
-
-def _lesson(task: EncoderTask, updates: int) -> Lesson:
-    """Return what the encoder of a task learns; of fewer cases in fewer updates."""
-    number = max(1, round(updates * task.share * float(task.known.float().mean())))
-    known = task.cases[task.known]
-    return Lesson(known.images, known.subjects, task.transformations, number, task.seed)
+    del known, lesson
+    queries = _queries(cases, number)
+    pair_lesson = PairLesson(cases.images, encoded.targets, task.transformations, task.seed, queries)
+    with pairs_at_once:
+        return replace(encoded, pairs=learned_pairs(cache, pair_lesson, done))
 
 
 def _without(cases: SmallCases, rows: np.ndarray) -> Tensor:

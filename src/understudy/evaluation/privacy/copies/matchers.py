@@ -32,8 +32,8 @@ from understudy.evaluation.privacy.copies.cases import (
     NearestTwo,
     SmallCases,
     fingerprint,
+    in_contrast,
     joined,
-    local_contrast,
     nearest_two,
 )
 from understudy.evaluation.privacy.copies.kept import nearest
@@ -116,24 +116,9 @@ class ReferenceSet:
         return nearest(self.cache, lambda: self.fingerprint, matcher, queries, match)
 
     @cached_property
-    def shown(self) -> SmallCases:
-        """The cases in local contrast."""
-        return shown(self.cases)
-
-    @cached_property
-    def pixels(self) -> Tensor:
-        """Images in local contrast as unit vectors (M, d)."""
-        return unit(self.shown.images)
-
-    @cached_property
     def targets(self) -> Targets:
         """What whole images are compared with."""
-        return Targets(self.shown.images, self.cases.subjects, self.encoder, self.known)
-
-
-def shown(cases: SmallCases) -> SmallCases:
-    """Return cases in local contrast, as matchers see them."""
-    return SmallCases(local_contrast(cases.images), cases.labels, cases.subjects)
+        return Targets(self.cases.in_contrast.images, self.cases.subjects, self.encoder, self.known)
 
 
 def match(queries: SmallCases, reference_set: ReferenceSet) -> dict[str, NearestTwo]:
@@ -149,12 +134,12 @@ def _second(queries: SmallCases, reference_set: ReferenceSet) -> dict[str, Calla
 
 def _first(queries: SmallCases, reference_set: ReferenceSet) -> dict[str, Callable[[], NearestTwo]]:
     """Return what each matcher of the first judgement does; queries are put in local contrast once, where one asks."""
-    r, wanted, seen = reference_set, reference_set.matchers, cache(lambda: shown(queries))
+    r, wanted, seen = reference_set, reference_set.matchers, cache(lambda: in_contrast(queries))
     ways: dict[str, Callable[[], NearestTwo]] = {"pixels": lambda: _pixels(seen(), r)}
     if "whole" in wanted:
         ways["whole"] = lambda: _whole(seen(), r)
     if "patches" in wanted:
-        ways["patches"] = lambda: similar_patches(seen(), r.shown)
+        ways["patches"] = lambda: similar_patches(seen(), r.cases.in_contrast)
     if "lesions" in wanted and queries.labels is not None and r.cases.labels is not None:
         ways["lesions"] = lambda: similar_lesions(queries, r.cases, queries.subjects)
     return ways
@@ -162,14 +147,16 @@ def _first(queries: SmallCases, reference_set: ReferenceSet) -> dict[str, Callab
 
 def _pixels(queries: SmallCases, reference_set: ReferenceSet) -> NearestTwo:
     """Compare queries with all training cases as they lie."""
-    targets, blocks = reference_set.cases.subjects, range(0, len(queries), MANY)
+    targets, blocks = reference_set.cases.in_contrast, range(0, len(queries), MANY)
     parts = [queries[start : start + MANY] for start in blocks]
-    return joined([nearest_two(unit(one.images) @ reference_set.pixels.T, targets, one.subjects) for one in parts])
+    return joined(
+        [nearest_two(unit(one.images) @ targets.unit_rows.T, targets.subjects, one.subjects) for one in parts]
+    )
 
 
 def match_whole(queries: SmallCases, reference_set: ReferenceSet) -> NearestTwo:
     """Return the nearest training case of each query by the matcher whole."""
-    return reference_set.nearest("whole", queries, lambda: _whole(shown(queries), reference_set))
+    return reference_set.nearest("whole", queries, lambda: _whole(in_contrast(queries), reference_set))
 
 
 def _whole(queries: SmallCases, reference_set: ReferenceSet) -> NearestTwo:
