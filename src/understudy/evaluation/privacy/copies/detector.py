@@ -117,14 +117,14 @@ def reference_sets(tasks: Sequence[EncoderTask], settings: DetectorSettings) -> 
     """
     sets = [ReferenceSet(one.cases, None, one.known, settings.matchers, settings.cache) for one in tasks]
     teaching = {i: one for i, one in enumerate(tasks) if _teaches(one.cases, settings)}
-    one_of_two = BoundedSemaphore(max(1, torch.get_num_threads() // 2))  # pairs are most of what is in memory
+    pairs_at_once = BoundedSemaphore(max(1, torch.get_num_threads() // 2))  # pairs are most of what is in memory
     updates = 0
     for one in teaching.values():
         known, number = int(one.known.sum()), one.updates(settings.updates)
         updates += number + pair_updates(known, _queries(one.cases, number))
         _ = one.cases.in_contrast  # made once, for all that share the cases
     with progress("networks of the copy detector", updates, "updates") as update:
-        jobs = [partial(_with_networks, sets[i], one, settings, one_of_two) for i, one in teaching.items()]
+        jobs = [partial(_with_networks, sets[i], one, settings, pairs_at_once) for i, one in teaching.items()]
         for i, learned in zip(teaching, in_parallel(jobs, partial(update, advance=1)), strict=True):
             sets[i] = learned
     return sets
