@@ -28,6 +28,7 @@ from typing import Any
 import torch
 
 CHANNELS, LATENT = 5, 512
+PLAIN = {"gamma": 0, "augment": "none"}  # no lazy penalty, no augmentation, of generators that have them
 Step = Callable[[], None]
 
 
@@ -55,8 +56,8 @@ def our_step(generator: str, batch: int, setting: Setting, **settings: Any) -> S
     from understudy.training.engine import Engine
 
     method, side, device = GENERATORS[generator], setting.side, setting.device
-    told = {**setting.widths, "batch_size": batch, "gamma": 0, "augment": "none", **settings}
-    config = method.Config(**{key: value for key, value in told.items() if key in method.Config.model_fields})
+    plain = {key: value for key, value in PLAIN.items() if key in method.Config.model_fields}
+    config = method.Config(**setting.widths, batch_size=batch, **plain, **settings)
     instance: Any = method(config)
     instance.engine, instance.size = Engine(config.precision, device), (side, side)
     instance.build(Encoding(tuple(Channel(str(i), 0, 1) for i in range(CHANNELS)), "float32", None), instance.size)

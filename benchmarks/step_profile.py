@@ -3,7 +3,7 @@
     python benchmarks/step_profile.py [--steps 5] [--side 64] [--only stylegan2 ...] [--csv FILE] [--tiny]
 
 The steps are those of stylegan2_step.py, stylegan3_step.py, diffusion_step.py and utility_step.py, at their batch
-sizes. Seconds are the median of some steps without a profiler; shares are of the operators' own time under
+sizes; ProGAN and StyleGAN1 as after growing. Seconds are the median of some steps without a profiler; shares are of the operators' own time under
 torch.profiler, in as many steps again. ``peak`` is FLOPs of matrix products and convolutions a second of the first,
 over what the same process reaches just before in a training step of one 3x3 convolution (machine_peak.py).
 """
@@ -59,8 +59,8 @@ def steps(side: int, tiny: bool) -> dict[str, tuple[int, Callable[[], Step]]]:
     return {
         "stylegan2": (of_batch, lambda: our_step("stylegan2", of_batch, setting, path_weight=0)),
         "stylegan3": (4, lambda: our_step("stylegan3", 4, setting)),
-        "stylegan1": (of_batch, lambda: our_step("stylegan1", of_batch, setting)),
-        "progan": (of_batch, lambda: our_step("progan", of_batch, setting)),
+        "stylegan1": (of_batch, lambda: our_step("stylegan1", of_batch, setting, growing_share=0)),
+        "progan": (of_batch, lambda: our_step("progan", of_batch, setting, growing_share=0)),
         "diffusion, patch 1": (of_batch, lambda: diffusion(1)),
         "diffusion, patch 2": (of_batch, lambda: diffusion(2)),
         "task U-Net": (2 * of_batch, lambda: task_step(2 * of_batch, side)),
@@ -100,7 +100,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--side", type=int, default=64, help="pixels")
-    parser.add_argument("--only", nargs="+")
+    parser.add_argument("--only", nargs="+", choices=[*steps(64, True)])
     parser.add_argument("--csv", type=Path)
     parser.add_argument("--tiny", action="store_true", help="to try the script: its numbers mean nothing")
     given = parser.parse_args()
