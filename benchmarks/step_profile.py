@@ -3,9 +3,10 @@
     python benchmarks/step_profile.py [--steps 5] [--side 64] [--only stylegan2 ...] [--csv FILE] [--tiny]
 
 The steps are those of stylegan2_step.py, stylegan3_step.py, diffusion_step.py and utility_step.py, at their batch
-sizes; ProGAN and StyleGAN1 as after growing. Seconds are the median of some steps without a profiler; shares are of the operators' own time under
-torch.profiler, in as many steps again. ``peak`` is FLOPs of matrix products and convolutions a second of the first,
-over what the same process reaches just before in a training step of one 3x3 convolution (machine_peak.py).
+sizes; ProGAN and StyleGAN1 as after growing. Seconds are the median of some steps without a profiler; shares are of
+the operators' own time under torch.profiler, in as many steps again. ``peak`` is FLOPs of matrix products and
+convolutions a second of the first, over what the same process reaches just before in a training step of one 3x3
+convolution (machine_peak.py).
 """
 
 import argparse
