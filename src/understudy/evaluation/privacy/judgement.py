@@ -181,11 +181,13 @@ class CopyDetectors:
         """Audit the detector that was built last on the test subjects; or say why not."""
         detector = list(self.built.values())[-1] if self.built else None
         test, subjects = self.real.rows("test"), numbers(self.real)
+        others = self.real.rows("validation")
         if detector is None:
             return f"not audited: at least {MIN_SUBJECTS} real subjects calibrate the detector"
         if len(set(subjects[test])) < MIN_SUBJECTS:
             return f"not audited: {MIN_SUBJECTS} test subjects are needed as non-members"
-        c = self.config
+        c, seen = self.config, detector.reference_set.cases.subjects.numpy()
+        others = others[~np.isin(subjects[others], seen)]
         return run(
             detector,
             small_cases(self.real, test, subjects[test]),
@@ -193,6 +195,7 @@ class CopyDetectors:
             settings(self.real, len(detector.reference_set.cases), c, self.cache),
             AuditPlan(c.audit_copies, c.audit_low_prevalence, c.audit_among, c.audit_left_out, c.audit_transformations),
             self.seed,
+            small_cases(self.real, others, subjects[others]) if len(others) else None,
         )
 
 

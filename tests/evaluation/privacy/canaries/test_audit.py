@@ -68,7 +68,12 @@ def test_the_audit(fields, learned: list[set[str]], monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(audit, "_transformed", spy)
     monkeypatch.setattr(audit, "BLOCK", 25)
-    found = run(made, unseen, APPLIED, SETTINGS, PLAN, 0)
+    further = fields(2, 3, cases=3, first=700)
+    copied = torch.cat([further.images[:3], training.images[:3]])  # of the second subject all cases are copies
+    further = SmallCases(copied, None, further.subjects)
+    found = run(made, unseen, APPLIED, SETTINGS, PLAN, 0, further)
+    assert found.beside.subjects.tolist() == [700] * 3 + [701] * 3
+    assert found.beside.flagged[3:].all() and not found.beside.flagged[:3].all()
     assert set(found.recalls) == {*APPLIED, "part"}
     assert set(found.harder) == {"compound_2", "compound_3", "chimera_halves"}
     assert set(found.calibrating.subjects.tolist()) == set(range(1000, 1060))
@@ -135,4 +140,5 @@ def test_each_image_is_transformed_by_its_number() -> None:
 def test_without_an_encoder_no_family_can_be_left_out(fields) -> None:  # type: ignore[no-untyped-def]
     alone = DetectorSettings(("pixels",), [], 1, 0.05, 100)
     (made,) = build(fields(20, 0), fields(50, 2, first=1000), alone, 0)
-    assert run(made, fields(6, 1, first=500), APPLIED, alone, PLAN, 0).left_out == {}
+    found = run(made, fields(6, 1, first=500), APPLIED, alone, PLAN, 0)
+    assert found.left_out == {} and not len(found.beside.flagged)

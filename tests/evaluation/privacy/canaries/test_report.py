@@ -33,6 +33,7 @@ def found() -> AuditResult:
         left_out_non_members,
         {"moved": hidden, "warped": unseen},
         unseen,
+        one([1, 1], [16, 17]),
         one([0, 0, 1, 1, 0, 0], [11, 12, 13, 13, 14, 15]),
         {"compound_2": one([1, 0, 0, 0, 1], [1, 2, 3, 4, 5])},
         THRESHOLD,
@@ -106,10 +107,10 @@ def test_names_values_and_notes(tmp_path: Path) -> None:
     assert list(results)[:2] == ["recall.worst", "recall.mean"]  # the worst leads
     assert results["recall.exact"].value == 1
     assert results["recall.compound_2"].value == pytest.approx(0.4)  # and neither the worst nor the mean knows of it
-    assert results["false_positive_rate_all"].value == pytest.approx(2 / 10)
+    assert results["false_positive_rate_all"].value == pytest.approx(4 / 12)
     assert (
-        results["subjects_often_flagged"].value == 2
-        and "of 10 unseen subjects" in results["subjects_often_flagged"].note
+        results["subjects_often_flagged"].value == 4
+        and "of 12 unseen subjects" in results["subjects_often_flagged"].note
     )
     assert results["recall.warped"].value == results["recall.worst"].value == 0.75
     assert results["recall.mean"].value == pytest.approx(0.875)

@@ -4,7 +4,7 @@
 **Low prevalence**: ten copies among thousands of cases of non-members, all transformed. **Left out**: an encoder is
 trained without one family of transformations, and the copies of that family are sought with it; so for each family.
 Non-members are the test subjects, whom neither generator nor detector nor calibration has seen. **False positives** are
-counted over these and over all subjects that calibrate, each left out of the threshold once.
+counted over these, over validation subjects, and over all subjects that calibrate, each left out of the threshold once.
 **Checked** in tests/evaluation/privacy/canaries/test_audit.py.
 """
 
@@ -52,6 +52,7 @@ class AuditResult:
     left_out: dict[str, AuditedCases]  # the same, by detectors whose encoder had not learned the family of each
     left_out_non_members: dict[str, AuditedCases]  # non-members' cases as they are, by these detectors
     non_members: AuditedCases  # the same, by the detector
+    beside: AuditedCases  # cases of further unseen subjects, by the detector
     calibrating: AuditedCases  # cases of the subjects that calibrated it, each by the threshold that the others set
     harder: dict[str, AuditedCases]  # injected compounds and chimeras, and a steward's own transformations
     threshold: Threshold
@@ -78,8 +79,12 @@ def run(
     settings: DetectorSettings,
     plan: AuditPlan,
     seed: int,
+    beside: SmallCases | None = None,
 ) -> AuditResult:
-    """Audit a detector that was made with these settings by injected copies and by cases of non-members."""
+    """Audit a detector that was made with these settings by injected copies and by cases of non-members.
+
+    ``beside`` are cases of further unseen subjects, in which false positives are counted and nothing else.
+    """
     training, skipped = detector.reference_set.cases, []
     channels, dims = training.images.shape[1], training.images.ndim - 2
     own = {f"own_{one.name}": one.transformation() for one in plan.own}
@@ -104,6 +109,7 @@ def run(
         _left_out_recalls(others, injected, matched, transformations, training),
         {name: _non_members(one.decision, unseen | one.again(no_subject), whose) for name, one in others.items()},
         _non_members(detector.decision, unseen, whose),
+        _beside(detector, beside),
         calibrating_cases(detector.decision.threshold),
         {name: found[name] for name in apart},
         detector.decision.threshold,
@@ -195,6 +201,15 @@ def _non_members(decision: CopyDecision, matched: dict[str, NearestTwo], whose: 
     """Return which cases of non-members are flagged, by what the matchers found."""
     found = decision.decide(matched)
     return AuditedCases(found.flagged, whose, np.zeros(len(whose), bool), nearness=found.nearness)
+
+
+def _beside(detector: CopyDetector, cases: SmallCases | None) -> AuditedCases:
+    """Return which cases of further unseen subjects are flagged; none where there are none."""
+    if cases is None or not len(cases):
+        none = np.zeros(0, bool)
+        return AuditedCases(none, np.zeros(0, np.int64), none)
+    matched = match(without_subject(cases.images, cases.labels), detector.reference_set)
+    return _non_members(detector.decision, matched, cases.subjects.numpy())
 
 
 def _left_out(

@@ -122,7 +122,7 @@ def _false_positives(audit: AuditResult, seed: int) -> list[Result]:
         f"cases of {unseen} test subjects, unseen by the detector, that were flagged; each subject counts once; "
         "interval over subjects and thresholds"
     )
-    everybody = _together(audit.calibrating, audit.non_members)
+    everybody = _together(audit.calibrating, audit.non_members, audit.beside)
     names, number, counts = by_subject(everybody.subjects)
     often = int((np.bincount(number, everybody.flagged, len(names)) > counts / 3).sum())
     crossed = f"cases of all {len(names)} unseen subjects, each left out of the threshold; each subject counts once"
