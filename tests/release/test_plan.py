@@ -16,6 +16,24 @@ def test_more_copies_are_refused_more_often_and_a_perfect_generator_passes() -> 
     assert swap[0.0] > 0.5 > swap[0.2] and list(swap) == list(SHARES)
     assert planned["subjects behind the threshold"].holds[0.0] == 1
     assert planned[ALL].holds[0.2] == 0
+    for name in ("label maps", "label maps, attack found"):
+        assert planned[name].holds[0.0] > 0.8 > planned[name].holds[0.2]
+
+
+def test_without_label_maps_the_other_limits_hold_as_often() -> None:
+    planned = [
+        {one.limit: one for one in plan(POLICY, PlannedCohorts(60, 140, 100, 1, label_maps=maps), 0, 3)}
+        for maps in (True, False)
+    ]
+    for name, one in planned[1].items():
+        if name.startswith("label maps"):
+            assert not one.holds
+        elif name not in (
+            ALL,
+            "further attacks, residual risk",
+            "further attacks, AUC",
+        ):  # these hold the attack on maps
+            assert one == planned[0][name]
 
 
 def test_too_few_subjects_are_named() -> None:

@@ -21,6 +21,9 @@ def release_plan(
     cases: Annotated[int, option("N", "Synthetic cases that will be released.")] = 1000,
     each: Annotated[int, option("N", "Real cases of a subject.")] = 5,
     recall: Annotated[float, option("SHARE", "Share of copies that the detector finds; an audit tells it.")] = 0.95,
+    images_alone: Annotated[
+        bool, typer.Option(help="No label maps; else sampled ones are judged and attacked.")
+    ] = False,
     policy: Annotated[Path | None, option("FILE", "The limits: YAML, or the name of those shipped.")] = None,
     studies: Annotated[int, option("N", "Simulated studies; more are exacter and slower.")] = 100,
     seed: Seed = 0,
@@ -30,7 +33,7 @@ def release_plan(
     from understudy.release.plan import PlannedCohorts, plan, told, verdict
     from understudy.release.policy import read_policy
 
-    cohorts, limits = PlannedCohorts(train, others, cases, each, recall), read_policy(policy).policy
+    cohorts, limits = PlannedCohorts(train, others, cases, each, recall, not images_alone), read_policy(policy).policy
     if dry_run:
         show("release plan", {**vars(cohorts), "policy": limits.name, "studies": studies, "seed": seed})
         return

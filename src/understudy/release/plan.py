@@ -5,8 +5,9 @@ does a perfect generator, which copies nobody, keep a limit, and how often is on
 its cases? What is assumed: the nearness of a case is half of its subject's; subjects attract cases unequally (gamma,
 shape 1); copies are of training cases drawn at random, and the detector finds ``recall`` of them; the scores of the
 four attacks correlate by a half, and a copied subject scores three standard deviations higher; of the other subjects
-half set the threshold and half are audited on, and all are unseen to the attacks and the swap test. A real cohort
-differs: the plan says what numbers of subjects allow, not what data will show.
+half set the threshold and half are audited on, and all are unseen to the attacks and the swap test. Label maps vary as
+images do, apart from them, and a copied case's map is a copy, too. A real cohort differs: the plan says what numbers
+of subjects allow, not what data will show.
 **Checked** in tests/release/test_plan.py.
 """
 
@@ -21,7 +22,7 @@ from understudy.core.result import Result
 from understudy.core.seed import derive, rng
 from understudy.evaluation.paired import holm
 from understudy.evaluation.privacy.attacks import ALWAYS
-from understudy.evaluation.privacy.attacks.risk import measure
+from understudy.evaluation.privacy.attacks.risk import AttackPerformance, measure
 from understudy.evaluation.privacy.calibration import MIN_CALIBRATION, ReferenceScores, calibrate
 from understudy.evaluation.privacy.chance import LeftOut, exchanged_p
 from understudy.evaluation.privacy.swap import swap_test
@@ -43,6 +44,7 @@ class PlannedCohorts:
     cases: int = 1000
     each: int = 5
     recall: float = 0.95
+    label_maps: bool = True  # sampled ones, which are judged and attacked as well
 
     def __post_init__(self) -> None:
         """Raise UsageError where too few are named, or a recall that is no share."""
@@ -72,7 +74,7 @@ class SimulatedStudy:
         self.control = max(cohorts.others - cohorts.others // 2, MIN_SUBJECTS)  # the other half is audited on
         self.copied = int(self.draw.binomial(cohorts.cases, copies))
         self.victims = self.draw.integers(0, cohorts.train, self.copied)
-        privacy = [*self._copies(), *self._attacks(), *self._audit()]
+        privacy = [*self._copies(), *self._attacks(), *self._audit(), *(self._maps() if cohorts.label_maps else ())]
         facts = [Result("cohort.subjects", cohorts.train), Result("cohort.cases", cohorts.cases)]
         settings = [Result("setting.privacy.false_positive_rate", RATE), Result("screening.independent_judgement", 1)]
         self.found = [("privacy", r) for r in privacy + settings] + [("cohort", r) for r in facts]
@@ -86,48 +88,59 @@ class SimulatedStudy:
         effect, rest = self.draw.normal(size=(subjects, 1)), self.draw.normal(size=(subjects, cases))
         return np.sqrt(BETWEEN) * effect + np.sqrt(1 - BETWEEN) * rest
 
-    def _copies(self) -> list[Result]:
+    def _judged(self) -> tuple[ReferenceScores, float, np.ndarray]:
+        """Return the nearness of unseen subjects, the threshold, and the nearness of each case, the copies first."""
         c = self.cohorts
         joined = self.control + (c.train if self.control < MIN_CALIBRATION else 0)
         reference = ReferenceScores(self._near(joined, c.each).ravel(), np.repeat(np.arange(joined), c.each), "")
-        self.reference = reference
-        threshold, left_out = calibrate(reference, RATE, 1, self.seed), LeftOut(reference, RATE)
-        near = self._near(c.cases, 1).ravel()
+        threshold, near = calibrate(reference, RATE, 1, self.seed).value, self._near(c.cases, 1).ravel()
         beyond = -np.quantile(self.draw.normal(size=4000), 1 - c.recall)
-        near[: self.copied] = threshold.value + beyond + self.draw.normal(size=self.copied)
-        flagged, above = int((near > threshold.value).sum()), int((near > reference.r.max()).sum())
+        near[: self.copied] = threshold + beyond + self.draw.normal(size=self.copied)
+        return reference, threshold, near
+
+    def _copies(self) -> list[Result]:
+        c = self.cohorts
+        reference, threshold, near = self._judged()
+        self.reference, left_out, joined = reference, LeftOut(reference, RATE), len(np.unique(reference.subjects))
+        flagged, above = int((near > threshold).sum()), int((near > reference.r.max()).sum())
         flags, nearest = left_out.flags(c.cases, self.seed), left_out.nearest(c.cases, self.seed)
         attraction = self.draw.gamma(1, size=c.train + c.others)
         subject = self.draw.choice(c.train + c.others, c.cases, p=attraction / attraction.sum())
         subject[: self.copied] = self.victims
         members, others = np.arange(c.train), np.arange(c.train, c.train + c.others)
-        swap = swap_test(near - threshold.value, subject, members, others, self.seed, DRAWS, DEALS)
+        swap = swap_test(near - threshold, subject, members, others, self.seed, DRAWS, DEALS)
         return [
             Result("privacy.copies.flagged", flagged, n=c.cases),
             Result("privacy.copies.expected", flags.expected, *flags.interval, n=c.cases),
             Result("privacy.copies.flagged_p", flags.p(flagged)),
             Result("privacy.copies.above_reference_max_p", nearest.p(above)),
             Result("privacy.copies.false_positive_rate", flags.rate, *flags.rate_interval, n=joined),
-            Result("privacy.copies.threshold", threshold.value, n=joined),
+            Result("privacy.copies.threshold", threshold, n=joined),
             Result("privacy.swap.p", swap.p),
             Result("privacy.swap.difference", swap.difference.value, swap.difference.low, swap.difference.high),
         ]
 
     def _attacks(self) -> list[Result]:
-        c, found = self.cohorts, []
-        shared = self.draw.normal(size=c.train + c.others)
-        copied = np.isin(np.arange(c.train + c.others), self.victims)
+        shared, found = self.draw.normal(size=self.cohorts.train + self.cohorts.others), []
         for name in ALWAYS:
-            own = self.draw.normal(size=c.train + c.others)
-            scores = np.sqrt(CORRELATED) * shared + np.sqrt(1 - CORRELATED) * own + LIFT * copied
-            found.append(measure(scores[: c.train], scores[c.train :], derive(self.seed, "plan", name), DRAWS))
-        results = []
-        for name, v, p in zip(ALWAYS, found, holm([one.p for one in found]), strict=True):
-            at = f"privacy.attack.{name}"
-            results += [Result(f"{at}.auc", v.auc.value, v.auc.low, v.auc.high), Result(f"{at}.p", p)]
-            if v.risk:
-                results.append(Result(f"{at}.risk", v.risk.value, v.risk.low, v.risk.high))
-        return results
+            own = self.draw.normal(size=len(shared))
+            found.append(self._attack(name, np.sqrt(CORRELATED) * shared + np.sqrt(1 - CORRELATED) * own))
+        p = holm([one.p for one in found])
+        return [result for name, one, own in zip(ALWAYS, found, p, strict=True) for result in _told(name, one, own)]
+
+    def _attack(self, name: str, scores: np.ndarray) -> AttackPerformance:
+        """Measure an attack by the scores that it gives everybody, higher of copied subjects."""
+        trained = self.cohorts.train
+        scores = scores + LIFT * np.isin(np.arange(len(scores)), self.victims)
+        return measure(scores[:trained], scores[trained:], derive(self.seed, "plan", name), DRAWS)
+
+    def _maps(self) -> list[Result]:
+        """Return what the search for copied label maps says, and the attack on them."""
+        reference, threshold, near = self._judged()
+        flags = LeftOut(reference, RATE).flags(self.cohorts.cases, derive(self.seed, "label maps"))
+        found = self._attack("label_maps", self.draw.normal(size=self.cohorts.train + self.cohorts.others))
+        flagged = Result("privacy.label_maps.flagged_p", flags.p(int((near > threshold).sum())))
+        return [flagged, *_told("label_maps", found, found.p)]
 
     def _audit(self) -> list[Result]:
         """Return what an audit of a detector of this recall would say, by the threshold of the same reference."""
@@ -137,6 +150,13 @@ class SimulatedStudy:
         recall = Result("privacy.audit.recall.mean", c.recall, c.recall, c.recall)
         worst = Result("privacy.audit.recall.worst", c.recall, c.recall, c.recall)
         return [recall, worst, Result("privacy.audit.false_positive_p", p)]
+
+
+def _told(name: str, found: AttackPerformance, p: float | None) -> list[Result]:
+    """Return the results of an attack."""
+    at, risk = f"privacy.attack.{name}", found.risk
+    told = [Result(f"{at}.auc", found.auc.value, found.auc.low, found.auc.high), Result(f"{at}.p", p)]
+    return [*told, Result(f"{at}.risk", risk.value, risk.low, risk.high)] if risk else told
 
 
 def plan(
