@@ -96,9 +96,18 @@ def test_an_audit_injects_among_test_subjects(write: Write, monkeypatch: pytest.
     detectors = CopyDetectors(real, CONFIG, 7)
     made = detectors.of(real.rows("train"))
     detectors.audit()
-    ((detector, unseen, transformations, made_with, plan, seed),) = asked
+    ((detector, unseen, transformations, made_with, plan, seed, beside),) = asked
     assert detector is made and seed == 7
     assert unseen.subjects.tolist() == numbers(real)[real.rows("test")].tolist()
+    assert beside is None
+    splits = ["train"] * 12 + ["control"] * 6 + ["test"] * 5 + ["validation"] * 3
+    real = Cohort.open(write("other", images(26, 0), kind="real", label_source="patient", splits=splits))
+    detectors = CopyDetectors(real, CONFIG, 7)
+    for rows, n in ((real.rows("train"), 3), (np.r_[real.rows("train"), real.rows("validation")], 0)):
+        detectors.of(rows)
+        detectors.audit()
+        beside = asked[-1][-1]
+        assert (0 if beside is None else len(beside)) == n  # validation subjects, unless copies of them are looked for
     assert (plan.copies, plan.low_prevalence, plan.among) == (10, 2, 20)
     assert "exact" in transformations and made_with.matchers == CONFIG.matchers
 
@@ -152,28 +161,48 @@ def smoothed(noise: np.ndarray) -> np.ndarray:
     return np.asarray(ndimage.gaussian_filter(noise, 2))
 
 
+def written(folder: Path, maps: np.ndarray, splits: Sequence[str]) -> Cohort:
+    settings: dict[str, Any] = {"modality": "MR", "size": maps.shape[1:], "channels": (), "dtype": "uint8"}
+    settings |= {"scheme": LabelScheme(("background", "core", "edema"), (0, 1, 2))}
+    settings |= {"kind": folder.name, "label_source": "patient" if folder.name == "real" else "sampled"}
+    with CohortWriter(folder, provenance=Provenance("x", {}, 0), **settings) as writer:
+        for i, label in enumerate(maps):
+            writer.append(None, label, {"case_id": f"c{i}", "subject_id": f"s{i}", "split": splits[i]})
+    return Cohort.open(folder)
+
+
 def test_label_maps_whose_classes_or_axes_were_exchanged_are_flagged(tmp_path: Path) -> None:
     shape = (32, 32)
-
-    def written(name: str, maps: np.ndarray, splits: Sequence[str]) -> Cohort:
-        settings: dict[str, Any] = {"modality": "MR", "size": shape, "channels": (), "dtype": "uint8"}
-        settings |= {"scheme": LabelScheme(("background", "core", "edema"), (0, 1, 2))}
-        settings |= {"kind": name, "label_source": "patient" if name == "real" else "sampled"}
-        with CohortWriter(tmp_path / name, provenance=Provenance("x", {}, 0), **settings) as writer:
-            for i, label in enumerate(maps):
-                writer.append(None, label, {"case_id": f"c{i}", "subject_id": f"s{i}", "split": splits[i]})
-        return Cohort.open(tmp_path / name)
-
     maps = smooth_maps(40, 5, shape)
-    real, one = written("real", maps, ["train", "train", "control"] * 13 + ["train"]), maps[3]
+    real, one = written(tmp_path / "real", maps, ["train", "train", "control"] * 13 + ["train"]), maps[3]
     copies = [np.array(to, np.uint8)[one] for to in ([0, 1, 2], [0, 2, 1], [0, 1, 1], [2, 1, 0])]
     copies += [np.flip(copies[1], 0), one.T]
     shown = np.stack([*copies, *smooth_maps(6, 6, shape)])
     rows = real.rows("train")
-    made = judge_maps(real, written("synthetic", shown, [""] * len(shown)), rows, CONFIG, 0)
+    made = judge_maps(real, written(tmp_path / "synthetic", shown, [""] * len(shown)), rows, CONFIG, 0)
     assert not isinstance(made, str) and made.scores is not None
     assert made.scores.flagged[: len(copies)].all() and (rows[made.scores.case[: len(copies)]] == 3).all()
     assert made.scores.flagged[len(copies) :].sum() <= 2
+
+
+def lumps(n: int, seed: int) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(size=(n, 64, 64))
+    y, x = np.mgrid[-1:1:64j, -1:1:64j]
+    field = [ndimage.gaussian_filter(one, 4) for one in noise]
+    return np.stack([(one / one.std() - 6 * (x * x + y * y) > -0.7) for one in field]).astype(np.uint8)
+
+
+def test_label_maps_that_were_turned_magnified_or_grown_are_flagged(tmp_path: Path) -> None:
+    maps = lumps(80, 0)
+    real = written(tmp_path / "real", maps, ["train"] * 20 + ["control"] * 60)
+    grown = ndimage.grey_dilation(maps[:10], (1, 3, 3))
+    turned = ndimage.rotate(maps[:10], 40, (1, 2), reshape=False, order=0)
+    larger = ndimage.zoom(maps[:10], (1, 1.2, 1.2), order=0)[:, 6:70, 6:70]
+    synthetic = written(tmp_path / "synthetic", np.concatenate([grown, turned, larger, lumps(30, 1)]), [""] * 60)
+    made = judge_maps(real, synthetic, real.rows("train"), CONFIG, 0)
+    assert not isinstance(made, str) and made.scores is not None
+    found = made.scores.flagged
+    assert found[:10].mean() > 0.7 and found[10:20].all() and found[20:30].mean() > 0.8 and found[30:].mean() < 0.25
 
 
 def test_label_maps_as_good_as_equal_are_flagged_whatever_unseen_subjects_show(

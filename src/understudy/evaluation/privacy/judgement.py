@@ -38,6 +38,7 @@ from understudy.evaluation.privacy.copies.lesions import (
     small_maps,
 )
 from understudy.evaluation.privacy.copies.matchers import ReferenceSet, match
+from understudy.evaluation.privacy.copies.shapes import shapes, similar_shapes
 from understudy.evaluation.privacy.copies.transforms import Transformation, available
 from understudy.evaluation.privacy.swap import SwapTest, swap_test
 
@@ -245,7 +246,8 @@ def _matched_maps(
 ) -> tuple[dict[str, NearestTwo], dict[str, NearestTwo]]:
     """Compare the label maps of unseen and of synthetic cases with those of some rows; the foregrounds, where others.
 
-    A foreground is all but the largest part: it shows a copy whose classes were renumbered.
+    A foreground is all but the largest part: it shows a copy whose classes were renumbered. Its shape shows one that
+    was turned, magnified or grown.
     """
     subjects = numbers(real)
     whose, own = torch.from_numpy(subjects[rows]), torch.from_numpy(subjects[unseen])
@@ -258,6 +260,9 @@ def _matched_maps(
         {name: similar_maps(maps[k], maps[2], whose, who) for name, maps in views.items()}
         for k, who in enumerate((own, none))
     )
+    real_shapes = shapes(real, rows)
+    calibrating["shapes"] = similar_shapes(real, unseen, real_shapes, whose, own)
+    matched["shapes"] = similar_shapes(synthetic, synthetic.rows(), real_shapes, whose, none)
     return calibrating, matched
 
 

@@ -6,8 +6,9 @@ of the images within the query's outline, each channel about its own mean; mirro
 **Label maps**: does a synthetic map repeat that of one training case? The similarity is Dice over all classes but the
 background together: the highest over all flips and over shifts of up to a tenth of the side, in two and in three
 dimensions. So that renumbered classes hide no copy, foregrounds are compared as well,
-where background is the largest part, whatever its number. Small components count for nothing: specks that were added
-or wiped away hide no copy. Only sampled maps are judged: a patient's map, edited or not, repeats one by design.
+where background is the largest part, whatever its number, and their shapes (shapes.py). Small components count for
+nothing: specks that were added or wiped away hide no copy; nor do maps that show fewer than 16 voxels, of which many
+are equal by chance. Only sampled maps are judged: a patient's map, edited or not, repeats one by design.
 **As good as equal**: whatever the similarity of unseen subjects, a map is a copy of a real one if their foregrounds, or
 a class of each, whatever their numbers, can be laid over each other, centroids meeting, mirrored along any axis and
 with axes of equal sides exchanged or not, so that at most 3 % of the voxels differ, or two voxels; both as they are, or
@@ -42,6 +43,7 @@ SMALL = 0.1  # share of the largest component of its class, below which a compon
 MAP_BLOCK = 500
 DIFFERENT, VOXELS = 0.03, 2  # share of a region, and voxels in any case, that may differ in those as good as equal
 MIN_FOREGROUND = 64  # voxels from which two regions as good as equal are no chance
+FEWEST = 16  # voxels of what a map shows, below which maps of different people are often equal
 
 
 @dataclass(frozen=True)
@@ -151,16 +153,23 @@ def alike_maps(real: Cohort, other: Cohort) -> tuple[Cohort, Cohort]:
 
 
 def small_maps(cohort: Cohort, rows: np.ndarray) -> Tensor:
-    """Return label maps without small components, int64 (N, 32, 32) or (N, 20, 20, 20), read block by block."""
+    """Return label maps, :func:`cleaned`, int64 (N, 32, 32) or (N, 20, 20, 20), read block by block."""
     assert cohort.labels is not None
     dimensions = len(cohort.size)
     size = (MAP_SIDES[dimensions],) * dimensions
     small = torch.empty((len(rows), *size), dtype=torch.int64)
     for start in range(0, len(rows), MAP_BLOCK):
         maps = np.asarray(cohort.labels[rows[start : start + MAP_BLOCK]])
-        kept = np.stack([without_small_components(one) for one in maps]).astype(np.float32)
+        kept = np.stack([cleaned(one) for one in maps]).astype(np.float32)
         small[start : start + MAP_BLOCK] = F.interpolate(torch.from_numpy(kept)[:, None], size).long()[:, 0]
     return small
+
+
+def cleaned(labels: np.ndarray) -> np.ndarray:
+    """Return a label map without small components; its largest part alone where it then shows too few voxels."""
+    kept = without_small_components(labels)
+    largest = np.bincount(kept.ravel()).argmax()
+    return kept if (kept != largest).sum() >= FEWEST else np.full_like(kept, largest)
 
 
 def without_small_components(labels: np.ndarray) -> np.ndarray:
