@@ -15,20 +15,26 @@ from understudy.core.errors import UsageError
 from understudy.training.engine import Engine, exact_on_cuda
 
 MEASURE = """
-import resource, torch
+import resource, threading, torch
 from understudy.training.engine import keep_freed_memory
 {call}
-for _ in range(40):
-    torch.empty(20_000_000).fill_(1)
-    start = resource.getrusage(resource.RUSAGE_SELF).ru_minflt if _ == 19 else locals().get("start", 0)
+def work():
+    global start
+    for i in range(40):
+        torch.empty(20_000_000).fill_(1)
+        if i == 19:
+            start = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+{where}
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - start)
 """
+IN_A_THREAD = "thread = threading.Thread(target=work); thread.start(); thread.join()"
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the allocator of Linux")
-def test_freed_memory_is_kept(forked: Any) -> None:
+@pytest.mark.parametrize("where", ["work()", IN_A_THREAD], ids=["here", "thread"])
+def test_freed_memory_is_kept(forked: Any, where: str) -> None:
     def faults(call: str) -> int:
-        return int(forked.run(MEASURE.format(call=call)).stdout)
+        return int(forked.run(MEASURE.format(call=call, where=where)).stdout)
 
     assert resource.getpagesize() > 0
     assert faults("keep_freed_memory()") * 10 < faults("pass")

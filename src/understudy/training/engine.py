@@ -2,7 +2,8 @@
 
 Freed memory stays in the process. A training step frees and takes the same large blocks again and again; glibc returns
 blocks over 32 MiB to the kernel at each free, and fresh ones cost a page fault for every 4 KiB: about half of the
-processor time of a GAN step. Linux with glibc only. What Lightning prints stays off the screen unless the environment
+processor time of a GAN step. All threads take from one heap, since those of others end at 64 MiB and larger blocks are
+fresh each time. Linux with glibc only. What Lightning prints stays off the screen unless the environment
 says ``UNDERSTUDY_VERBOSE=1``.
 
 **Differs**: from the usual Fabric use: modules are not wrapped. A DDP wrapper breaks on unused blocks, on parts called
@@ -28,16 +29,17 @@ from understudy.core.errors import ProcessLost, UsageError
 from understudy.training.processes import environment
 
 Module = TypeVar("Module", bound=nn.Module)
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h
 KEEP_BYTES = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc to reuse freed blocks of any size; True if it took the settings, False where it is not glibc."""
+    """Tell glibc to reuse freed blocks of any size, in later threads too; True if it took that, False where it is none."""
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    return all(mallopt(option, KEEP_BYTES) == 1 for option in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD))
+    wanted = ((M_MMAP_THRESHOLD, KEEP_BYTES), (M_TRIM_THRESHOLD, KEEP_BYTES), (M_ARENA_MAX, 1))
+    return all(mallopt(option, value) == 1 for option, value in wanted)
 
 
 def has_fast_bf16(accelerator: str) -> bool:

@@ -14,6 +14,8 @@ from typing import TypeVar
 
 import torch
 
+from understudy.training.engine import keep_freed_memory
+
 Result = TypeVar("Result")
 Done = Callable[[], None]
 _GLOBAL_GENERATOR = Lock()
@@ -49,6 +51,7 @@ def in_parallel(
             raise _Stopped
         done()
 
+    keep_freed_memory()
     torch.set_num_threads(1)  # of every new thread, for its products
     try:
         with ThreadPoolExecutor(min(threads, at_once or threads)) as pool:
