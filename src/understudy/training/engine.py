@@ -34,7 +34,7 @@ KEEP_BYTES = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc to reuse freed blocks of any size, in later threads too; True if it took that, False where it is none."""
+    """Tell glibc to reuse freed blocks of any size, in later threads too; True if it took that, False if not."""
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
