@@ -15,7 +15,8 @@ by round. Cohorts and results that are there are not made again: a killed call g
                          distance, precision, recall and coverage, means over seeds with their range, and beside them
                          those of unseen real subjects; the segmenter's ratio to real cases
     sampling_steps.json  command, machine, threads, precision
-    sampling_steps.png   distance, precision and recall against evaluations, and against images a second
+    sampling_steps.png, .svg   distance, precision and recall, and with `--utility` the ratio, against evaluations, and
+                         against images a second
     cohorts/, fidelity/, utility/   what was drawn and found: INTERNAL parts stay where they are
 
 **Checked** in tests/benchmarks/test_sampling_steps.py.
@@ -153,11 +154,12 @@ def utility(real: Path, drawn: dict[Choice, list[Path]], out: Path) -> dict[Choi
 
 def draw(rows: list[Row]) -> Figure:
     """Draw the metrics against evaluations and against the rate, a line a sampler."""
-    figure = Figure(figsize=(9.6, 6.4), dpi=120, layout="constrained")
+    shown = {"frechet": "Fréchet distance", "precision": "precision (full), recall (dashed)"}
+    shown |= {"utility_ratio": "Dice, divided by real"} if "utility_ratio" in rows[0] else {}
+    figure = Figure(figsize=(9.6, 3.2 * len(shown)), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(2, 2)
-    shown = (("frechet", "Fréchet distance"), ("precision", "precision (full), recall (dashed)"))
-    for line, (metric, title) in zip(axes, shown, strict=True):
+    axes = figure.subplots(len(shown), 2)
+    for line, (metric, title) in zip(axes, shown.items(), strict=True):
         for axis, x in zip(line, ("evaluations", "images_s"), strict=True):
             curves(axis, rows, x, metric, "-")
             if metric == "precision":
@@ -180,7 +182,7 @@ def curves(axis: Any, rows: list[Row], x: str, metric: str, style: str) -> None:
             np.array([float(row[f"{metric}{end}"]) for row in own]) for end in ("", "_low", "_high"))  # fmt: skip
         axis.errorbar(at, value, [value - low, high - value], color=COLOURS.get(sampler, "#3d4650"), linestyle=style,
                       marker="o", markersize=3, capsize=2, label=sampler)  # fmt: skip
-    if unseen := rows[0][f"{metric}_unseen"]:
+    if unseen := rows[0].get(f"{metric}_unseen"):
         axis.axhline(float(unseen), color="#5b6875", linewidth=1, linestyle=style, label="unseen real subjects")
 
 
@@ -247,7 +249,9 @@ def main() -> None:
         writer = csv.DictWriter(handle, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    draw(rows).savefig(given.out / "sampling_steps.png", metadata={"Software": None})
+    figure = draw(rows)
+    figure.savefig(given.out / "sampling_steps.png", metadata={"Software": None})
+    figure.savefig(given.out / "sampling_steps.svg", metadata={"Date": None})
     print((given.out / "sampling_steps.csv").read_text())
 
 

@@ -41,4 +41,7 @@ def test_every_choice_has_a_row(
         assert all(float(row["frechet_low"]) <= float(row[f"frechet{end}"]) for end in ("", "_high"))
         assert all(row[f"{metric}_unseen"] for metric in ("frechet", "precision", "recall", "coverage"))
     assert (tmp_path / "out" / "sampling_steps.png").read_bytes()[:4] == b"\x89PNG"
+    assert "<svg" in (tmp_path / "out" / "sampling_steps.svg").read_text()
     assert len(list((tmp_path / "out" / "cohorts").iterdir())) == 6
+    useful = [row | {f"utility_ratio{end}": "0.8" for end in ("", "_low", "_high")} for row in rows]
+    assert len(script("sampling_steps").draw(useful).axes) == 6 == 2 + len(script("sampling_steps").draw(rows).axes)
