@@ -43,7 +43,8 @@ TAIL = """
 What falls short: the score itself at 5 subjects, whose tail five people rarely show; one seed of the networks, whose
 spread cannot be known; **one generator seed where the seed decides anything** (SD above 0), the more the more subjects
 there are, since nothing else makes the interval wide; and two generator seeds on one split where the seed decides much
-(SD 0.06, three times that of a network). The spread of two numbers is often too small by luck; the interval then holds the truth in about 9 of 10
+(SD 0.06, three times that of a network). The spread of two numbers is often too small by luck; the interval then
+holds the truth in about 9 of 10
 studies, where a plain one holds it in 7 or 8, and reports say beside such a number that its interval may be too short.
 Adding up the squared margins of each source of chance with its own t would hold it everywhere, and be twice as wide for
 two seeds on one split. Five folds with two seeds each, or five seeds, need neither. One generator seed cannot show how
