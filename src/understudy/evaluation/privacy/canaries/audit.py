@@ -205,7 +205,7 @@ def _non_members(decision: CopyDecision, matched: dict[str, NearestTwo], whose: 
 
 def _beside(detector: CopyDetector, cases: SmallCases | None) -> AuditedCases:
     """Return which cases of further unseen subjects are flagged; none where there are none."""
-    if cases is None or not len(cases):
+    if cases is None:
         none = np.zeros(0, bool)
         return AuditedCases(none, np.zeros(0, np.int64), none)
     matched = match(without_subject(cases.images, cases.labels), detector.reference_set)

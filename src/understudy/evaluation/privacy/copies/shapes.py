@@ -21,7 +21,7 @@ from torch import Tensor
 
 from understudy.core.cohort import Cohort
 from understudy.evaluation.privacy.copies.cases import NearestTwo, joined, nearest_two
-from understudy.evaluation.privacy.copies.lesions import cleaned
+from understudy.evaluation.privacy.copies.lesions import cleaned, foregrounds
 from understudy.evaluation.privacy.copies.registration import sample
 from understudy.nets.affine import affine_grid
 
@@ -57,8 +57,7 @@ def windows(maps: np.ndarray, turns: Tensor) -> Iterator[Tensor]:
     """
     n, dims, sides = len(maps), maps.ndim - 1, np.array(maps.shape[1:])
     soft, centre, reach = torch.zeros(n, 1, *maps.shape[1:]), np.zeros((n, dims)), np.ones(n)
-    for i, one in enumerate(maps):
-        shown = _foreground(one)
+    for i, shown in enumerate(foregrounds(torch.from_numpy(np.stack([cleaned(one) for one in maps])).long()).numpy()):
         if shown.any():
             soft[i, 0] = torch.from_numpy(ndimage.gaussian_filter(shown.astype(np.float32), SOFT))
             centre[i], reach[i] = np.argwhere(shown).mean(0), shown.sum() ** (1 / dims)
@@ -70,12 +69,6 @@ def windows(maps: np.ndarray, turns: Tensor) -> Iterator[Tensor]:
         seen = sample(soft, grid).flatten(1)
         seen = seen - seen.mean(1, keepdim=True)
         yield seen / seen.norm(dim=1, keepdim=True).clamp_min(1e-6)
-
-
-def _foreground(map_: np.ndarray) -> np.ndarray:
-    """Return a mask of all but the largest part of a label map, :func:`cleaned`."""
-    shown = cleaned(map_)
-    return shown != np.bincount(shown.ravel()).argmax()
 
 
 def shapes(cohort: Cohort, rows: np.ndarray) -> Tensor:
