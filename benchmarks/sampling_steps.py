@@ -1,19 +1,22 @@
 """How good and how fast a trained diffusion draws with each sampler and number of steps.
 
-    python benchmarks/sampling_steps.py RUN --real COHORT --out DIR [--choices heun:18 heun:8 dpmpp_2m:8 ...] [--n 1000]
-        [--seeds 0 1 2] [--utility] [--set features=random] [--rounds 5] [--against heun:18] [--reference heun:64]
+    python benchmarks/sampling_steps.py RUN --real COHORT --out DIR [--choices heun:18 heun:8 dpmpp_2m:8:0.2 ...]
+        [--n 1000] [--seeds 0 1 2] [--utility [updates=600 repeats=2]] [--set features=random] [--rounds 5]
+        [--against heun:18] [--reference heun:64]
 
-RUN is a diffusion that draws from noise, without classes; COHORT is the one that it learned. Every choice draws the
-same n cases, from the same noise, for each seed; `evaluate fidelity` compares them with the training split, and with
-`--utility` a segmenter learns from those of the first seed. The rate is measured apart: in each round every choice
-draws one block, in turn, so that what else the machine does weighs on all; `speed` is the ratio to `--against`, round
-by round. Cohorts and results that are there are not made again: a killed call goes on, and a later one adds choices.
+RUN is a diffusion that draws from noise, without classes; COHORT is the one that it learned. A choice is a sampler, its
+steps and, where it is not 0.002, the lowest noise level (`sigma_min`). Every choice draws the same n cases, from the
+same noise, for each seed; `evaluate fidelity` compares them with the training split, and with `--utility` a segmenter,
+with these settings, learns from those of the first seed. The rate is measured apart: in each round every choice draws
+one block, in turn, so that what else the machine does weighs on all; `speed` is the ratio to `--against`, round by
+round. Cohorts and results that are there are not made again: a killed call goes on, and a later one adds choices.
 
     sampling_steps.csv   a row a choice: network evaluations a case, images a second and speed with the range of rounds;
                          rms, the difference to `--reference` from the same noise in the first block, in the network's
                          range of -1 .. 1, all channels (blank for ddpm, which draws noise on its way); the Frechet
                          distance, precision, recall and coverage, means over seeds with their range, and beside them
-                         those of unseen real subjects; the segmenter's ratio to real cases
+                         those of unseen real subjects; the segmenter's ratio to real cases on test subjects, and its
+                         first score on real validation subjects, which a choice of steps may look at
     sampling_steps.json  command, machine, threads, precision
     sampling_steps.png, .svg   distance, precision and recall, and with `--utility` the ratio, against evaluations, and
                          against images a second
@@ -46,27 +49,33 @@ from understudy.core.seed import derive
 CHOICES = ("heun:4", "heun:6", "heun:8", "heun:12", "heun:18", "dpmpp_2m:6", "dpmpp_2m:8", "dpmpp_2m:10", "dpmpp_2m:15",
            "dpmpp_2m:25", "ddim:15", "ddim:35")  # fmt: skip
 METRICS = ("frechet", "precision", "recall", "coverage")
-COLOURS = {"heun": "#9c2f45", "dpmpp_2m": "#1f5f8b", "ddim": "#5a7d2a", "ddpm": "#7a4b94"}
+COLOURS = ("#9c2f45", "#1f5f8b", "#5a7d2a", "#7a4b94", "#c07a1c", "#3d4650")
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A sampler and its number of steps."""
+    """A sampler, its number of steps, and its lowest noise level where that is not the run's."""
 
     sampler: str
     steps: int
+    lowest: float | None = None
 
     @classmethod
     def read(cls, text: str) -> "Choice":
-        """Read ``heun:8``; ValueError for anything else."""
-        sampler, _, steps = text.partition(":")
-        return cls(sampler, int(steps))
+        """Read ``heun:8`` or ``heun:8:0.2``; ValueError for anything else."""
+        sampler, steps, *lowest = text.split(":")
+        return cls(sampler, int(steps), *map(float, lowest[:1]))
 
     @property
     def name(self) -> str:
         """The name of its folder."""
-        return f"{self.sampler}-{self.steps:03d}"
+        return f"{self.sampler}-{self.steps:03d}" + ("" if self.lowest is None else f"-{self.lowest:g}")
+
+    @property
+    def line(self) -> str:
+        """The name of its line in the figure."""
+        return self.sampler + ("" if self.lowest is None else f", from {self.lowest:g}")
 
     @property
     def evaluations(self) -> int:
@@ -76,7 +85,8 @@ class Choice:
     @property
     def settings(self) -> dict[str, Any]:
         """What `sample` is told."""
-        return {"sampler": self.sampler, "sampler_steps": self.steps}
+        more = {} if self.lowest is None else {"sigma_min": self.lowest}
+        return {"sampler": self.sampler, "sampler_steps": self.steps, **more}
 
 
 def blocks(
@@ -142,14 +152,20 @@ def fidelity(real: Path, drawn: dict[Choice, list[Path]], out: Path, settings: R
     return rows
 
 
-def utility(real: Path, drawn: dict[Choice, list[Path]], out: Path) -> dict[Choice, Row]:
+def utility(real: Path, drawn: dict[Choice, list[Path]], out: Path, settings: Row) -> dict[Choice, Row]:
     """Return the columns of a segmenter that learned the cohorts of the first seed."""
     cohorts = [several[0] for several in drawn.values()]
-    us.evaluate("utility", real=real, synthetic=cohorts, out=out)
+    us.evaluate("utility", real=real, synthetic=cohorts, out=out, **settings)
     rows = table(out / "tables" / "utility.csv")
-    firsts = [next(row for row in rows if row["trained_on"] == name) for name in named(cohorts)]
-    return {choice: {f"utility_{column}": row[column] for column in ("ratio", "ratio_low", "ratio_high")}
-            for choice, row in zip(drawn, firsts, strict=True)}  # fmt: skip
+    seen = {result["name"]: result["value"] for result in json.loads((out / "results.json").read_text())["results"]}
+    found: dict[Choice, Row] = {}
+    for choice, name in zip(drawn, named(cohorts), strict=True):
+        row = next(row for row in rows if row["trained_on"] == name)
+        found[choice] = {f"utility_{column}": row[column] for column in ("ratio", "ratio_low", "ratio_high")}
+        ending = f".{name}" if len(cohorts) > 1 else ""
+        validation = seen[f"utility.validation{ending}.{row['network']}.dice"]
+        found[choice]["utility_validation"] = f"{validation:.4f}"
+    return found
 
 
 def draw(rows: list[Row]) -> Figure:
@@ -176,12 +192,12 @@ def draw(rows: list[Row]) -> Figure:
 
 def curves(axis: Any, rows: list[Row], x: str, metric: str, style: str) -> None:
     """Draw one metric with the range of its seeds, and that of unseen real subjects as a level."""
-    for sampler in dict.fromkeys(row["sampler"] for row in rows):
-        own = sorted((row for row in rows if row["sampler"] == sampler), key=lambda row: float(row[x]))
+    for i, name in enumerate(dict.fromkeys(row["line"] for row in rows)):
+        own = sorted((row for row in rows if row["line"] == name), key=lambda row: float(row[x]))
         at, (value, low, high) = [float(row[x]) for row in own], (
             np.array([float(row[f"{metric}{end}"]) for row in own]) for end in ("", "_low", "_high"))  # fmt: skip
-        axis.errorbar(at, value, [value - low, high - value], color=COLOURS.get(sampler, "#3d4650"), linestyle=style,
-                      marker="o", markersize=3, capsize=2, label=sampler)  # fmt: skip
+        axis.errorbar(at, value, [value - low, high - value], color=COLOURS[i % len(COLOURS)], linestyle=style,
+                      marker="o", markersize=3, capsize=2, label=name)  # fmt: skip
     if unseen := rows[0].get(f"{metric}_unseen"):
         axis.axhline(float(unseen), color="#5b6875", linewidth=1, linestyle=style, label="unseen real subjects")
 
@@ -198,15 +214,26 @@ def measured(given: argparse.Namespace) -> list[Row]:
             us.sample(given.run, given.n, out, seed=seed, **choice.settings)
             drawn[choice].append(out)
     settings = parse_settings(given.set, us.evaluate)
-    request = "-".join(["n", str(given.n), *(path.name for several in drawn.values() for path in several), *given.set])
+    request = "-".join(
+        [
+            "n",
+            str(given.n),
+            *(path.name for several in drawn.values() for path in several),
+            *given.set,
+            *(given.utility or ()),
+        ]
+    )
     folder = f"{derive(0, request):08x}"[:8]  # of these cohorts and settings
     columns = [speeds(given.run, choices, given.against, given.reference, given.rounds)]
     columns.append(fidelity(given.real, drawn, given.out / "fidelity" / folder, settings))
-    if given.utility:
-        columns.append(utility(given.real, drawn, given.out / "utility" / folder))
+    if given.utility is not None:
+        columns.append(
+            utility(given.real, drawn, given.out / "utility" / folder, parse_settings(given.utility, us.evaluate))
+        )
     rows = []
     for choice in choices:
-        row: Row = {"sampler": choice.sampler, "steps": choice.steps, "evaluations": choice.evaluations}
+        row: Row = {"sampler": choice.sampler, "steps": choice.steps, "lowest": choice.lowest or ""}
+        row |= {"line": choice.line, "evaluations": choice.evaluations}
         row |= {"n": given.n, "seeds": " ".join(map(str, given.seeds)), "rounds": given.rounds}
         for found in columns:
             row |= found[choice]
@@ -226,7 +253,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--utility", action="store_true")
+    parser.add_argument("--utility", nargs="*", metavar="KEY=VALUE", help="judge it as well, with these settings")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of evaluate fidelity"
     )
