@@ -29,8 +29,9 @@ def test_every_choice_has_a_row(
             row = {"case_id": f"c{i}", "subject_id": f"s{i}", "split": "train" if i < 8 else "control"}
             writer.append(random.integers(0, 256, (1, 16, 16)).astype(np.uint8), None, row)
     run = us.train("diffusion", tmp_path / "real", tmp_path / "run", preset="small", precision="fp32", **TINY)
-    words = f"{run} --real {tmp_path / 'real'} --out {tmp_path / 'out'} --choices heun:2 dpmpp_2m:3 dpmpp_2m:24 dpmpp_2m:24:0.2 --n 8"
-    words += " --rounds 2 --seeds 0 1 --against heun:2 --reference heun:24 --set features=random --set draws=2"
+    words = f"{run} --real {tmp_path / 'real'} --out {tmp_path / 'out'} "
+    words += "--choices heun:2 dpmpp_2m:3 dpmpp_2m:24 dpmpp_2m:24:0.2 --n 8 --rounds 2 --seeds 0 1"
+    words += " --against heun:2 --reference heun:24 --set features=random --set draws=2"
     monkeypatch.setattr(sys, "argv", ["sampling_steps.py", *words.split()])
     script("sampling_steps").main()
     with (tmp_path / "out" / "sampling_steps.csv").open(newline="") as handle:

@@ -91,6 +91,7 @@ HEADINGS = (
             "privacy.audit.false_positive_rate",
             "privacy.audit.false_positive_p",
             "privacy*.attack.*.auc",
+            "privacy*.attack.*.control",
         ),
     ),  # fmt: skip
     Heading("Comprehension", "Can it be understood how they were made, and where they fail?"),

@@ -75,6 +75,7 @@ WORDS = {  # what is more than the name with blanks for underscores
     "tpr": "TPR at 1 % FPR",
     "success_members": "success on members",
     "success_non_members": "success on non-members",
+    "control_auc": "AUC had others' cases been released",
     "authentic": "authentic cases (AuthPct)",
     "c_t": "C_T",
     "kendall_within": "Kendall tau-b within generators",

@@ -75,6 +75,26 @@ def test_density_ratio_looks_at_no_other_person_of_the_own_fold(setup: MakeScene
         reference = (folds != folds[case]) & ~made.is_member
         expected = np.log(among[case][reference].min() / to_released[case].min())
         assert scored.scores[case] == pytest.approx(expected, abs=1e-4)
+    assert scored.control is None  # everybody is a member or attacked
+
+
+def test_control_of_the_density_ratio_is_its_score_had_bystanders_been_released(setup: MakeScene) -> None:
+    made = setup(members=24, others=28)
+    subjects = made.real.column("subject_id")
+    attacked = np.flatnonzero(np.isin(subjects, np.unique(made.subjects[~made.is_member])[:16]))
+    some = AttackSetup(made.real, made.synthetic, made.members, attacked, 0)
+    assert len(np.unique(subjects[some.bystanders])) == 12 and not set(some.bystanders) & set(some.rows)
+    (scored,) = ATTACKS["density_ratio"].run(some)
+    assert made.real.images is not None and scored.control is not None
+    flat, folds = made.real.images[:].reshape(len(made.real), -1).astype(float), _folds(some)
+    among = chord(np.corrcoef(flat))
+    for case in (0, 50, 75, 100):
+        reference = some.rows[(folds != folds[case]) & ~some.is_member]
+        own = among[some.rows[case]]
+        expected = np.log(own[reference].min() / own[some.bystanders].min())
+        assert scored.control[case] == pytest.approx(expected, abs=1e-4)
+    few = AttackSetup(made.real, made.synthetic, made.members, made.non_members[: -9 * 3], 0)
+    assert not len(few.bystanders)  # nine
 
 
 def test_label_maps_are_compared_class_by_class_with_those_released_and_those_of_others(setup: MakeScene) -> None:
@@ -92,6 +112,19 @@ def test_label_maps_are_compared_class_by_class_with_those_released_and_those_of
     expected = np.log(chord(np.array(to[0])) / chord(np.array(to[1])))
     assert scored.scores[case] == pytest.approx(expected, abs=1e-5)
     assert np.nanmin(scored.scores[:24]) > np.nanmax(scored.scores[24:])
+    assert scored.control is None
+
+
+def test_control_of_label_maps_does_not_see_what_was_released(setup: MakeScene) -> None:
+    draw = np.random.default_rng(0)
+    own, made = draw.integers(0, 3, (52, 8, 8)), draw.integers(0, 3, (60, 8, 8))
+    made[:24] = own[:24]
+    own[5] = 0
+    scene = mapped(setup, own, made, others=28)
+    attacked = AttackSetup(scene.real, scene.synthetic, scene.members, scene.non_members[:16], 0)
+    (scored,) = ATTACKS["label_maps"].run(attacked)
+    assert scored.control is not None and np.flatnonzero(np.isnan(scored.control)).tolist() == [5]
+    assert np.nanmin(scored.scores[:24]) > 3 > np.nanmax(scored.control)  # copies, and none
 
 
 def test_label_maps_say_what_they_lack(setup: MakeScene) -> None:

@@ -160,3 +160,20 @@ def test_table_and_internal_rows() -> None:
     assert rows[3]["subject"] == "m3"
     assert one.members is not None
     assert rows[3]["score"] == one.members.scores[3]
+
+
+def test_control_tells_an_unequal_deal_from_what_a_cohort_knows(setup: MakeScene) -> None:
+    made = setup(members=24, others=28, released="copies")
+    some = AttackSetup(made.real, made.synthetic, made.members, made.non_members[: 16 * 3], 0)
+    (found,) = attack_all(some, ["density_ratio"], 100)
+    assert found.performance and found.control
+    assert found.performance.auc.value > 0.99 and found.control.low < 0.5 < found.control.high
+    results = {result.name: result for result in attack_results("privacy.", [found], 0)}
+    control = results["privacy.attack.density_ratio.control"]
+    assert control.value == found.control.value and "cannot know the members" in control.note
+    told = dict(zip(TABLE, attack_table("synthetic", [found])[0], strict=True))
+    assert told["control_auc"] == found.control.value
+    (alone,) = attack_all(made, ["density_ratio"], 100)
+    assert alone.control is None and "privacy.attack.density_ratio.control" not in {
+        result.name for result in attack_results("privacy.", [alone], 0)
+    }

@@ -5,7 +5,9 @@ pixels, or of features that know no member.
 **Density ratio** (``density_ratio``): an image that many people's images resemble is near to some released case whether
 or not its patient was a member. So the density of released cases at the image is divided by the density of real images
 of other people there. **Label maps** (``label_maps``): the same of label maps, where the released ones were drawn: a
-cohort whose images copy nobody may still follow the outlines of its patients.
+cohort whose images copy nobody may still follow the outlines of its patients. Both have a **control**: the same attack
+on a release that cannot know the members, real cases of people who are neither members nor attacked. What its AUC is
+off 0.5 is the deal's: one side is nearer to anybody's cases.
 **White-box score queries** (``discriminator``, ``denoising_loss``, ``latent_inversion``): for an attacker who holds the
 generator; the last two need no more than what samples. Here the query is a function (``ScoreQuery``); `understudy
 evaluate privacy --generator RUN` makes it of a saved run (synthesis/score_query.py, inversion.py).
@@ -38,6 +40,7 @@ from understudy.core.statistics import by_subject
 from understudy.evaluation.nearest import Rows, nearest, unit_vectors
 from understudy.evaluation.privacy.attacks.setup import Attack, AttackScores, AttackSetup, log_distance
 from understudy.evaluation.privacy.copies.lesions import alike_maps, not_compared
+from understudy.evaluation.privacy.pearson import ImageVectors
 
 ENCODER_CASES = 16  # fewest that the encoder learns from
 FOLDS = 5
@@ -67,15 +70,21 @@ def features(setup: AttackSetup) -> list[AttackScores]:
 
 def density_ratio(setup: AttackSetup) -> list[AttackScores]:
     """Score each case by how much nearer a released case is than the image of another person."""
-    return [AttackScores(_log_ratio(setup, setup.pixels, setup.released))]
+    bystanders = setup.bystanders
+    control = _log_ratio(setup, setup.pixels, ImageVectors(setup.real, bystanders)) if len(bystanders) else None
+    return [AttackScores(_log_ratio(setup, setup.pixels, setup.released), control=control)]
 
 
 def label_maps(setup: AttackSetup) -> list[AttackScores]:
     """Score each case by how much nearer a released label map is than that of another person."""
     real, released = alike_maps(setup.real, setup.synthetic)
     attacked = MapVectors(real, setup.rows)
-    scores = _log_ratio(setup, attacked.some, MapVectors(released, released.rows()))
-    return [AttackScores(np.where(attacked.shown(), scores, np.nan))]
+    sides = [MapVectors(released, released.rows())]
+    if len(setup.bystanders):
+        sides.append(MapVectors(real, setup.bystanders))
+    shown = attacked.shown()
+    scores, *control = (np.where(shown, _log_ratio(setup, attacked.some, side), np.nan) for side in sides)
+    return [AttackScores(scores, control=control[0] if control else None)]
 
 
 def _log_ratio(setup: AttackSetup, attacked: Callable[[np.ndarray], Rows], released: Rows) -> np.ndarray:

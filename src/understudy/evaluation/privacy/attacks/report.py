@@ -18,7 +18,7 @@ from understudy.core.statistics import Interval
 from understudy.evaluation.folder import three, write_rows, write_table
 from understudy.evaluation.paired import holm
 from understudy.evaluation.privacy.attacks import ALWAYS, ATTACKS, ON_WEIGHTS
-from understudy.evaluation.privacy.attacks.risk import MIN_FOR_TPR, RATE, AttackPerformance, measure
+from understudy.evaluation.privacy.attacks.risk import MIN_FOR_TPR, RATE, AttackPerformance, area, measure
 from understudy.evaluation.privacy.attacks.setup import (
     Attack,
     AttackScores,
@@ -31,13 +31,20 @@ from understudy.evaluation.privacy.attacks.setup import (
 TABLE = (
     *("cohort", "attack", "question", "attacker_holds", "outcome", "auc", "auc_low", "auc_high"),
     *("risk", "risk_low", "risk_high", "advantage", "advantage_low", "advantage_high", "tpr", "tpr_low", "tpr_high"),
-    *("success_members", "success_non_members", "n_members", "n_non_members", "note"),
+    *("success_members", "success_non_members", "control_auc", "control_auc_low", "control_auc_high"),
+    *("n_members", "n_non_members", "note"),
 )
 ROWS = ("synthetic_cohort", "attack", "subject", "member", "score", "success")
 FAMILIES = (ALWAYS, ON_WEIGHTS, tuple(name for name in ATTACKS if name not in (*ALWAYS, *ON_WEIGHTS)))
 NOT_COVERED = (
     "not covered: attackers with other knowledge, shadow generators trained for the attack, copies that are mirrored, "
     "shifted or warped (see copies), and patients unlike the control group"
+)
+
+
+CONTROL = (
+    "AUC of the same attack on real cases of the other splits as the released ones, which cannot know the members: "
+    "what is off 0.5 is how unequally members and non-members were dealt, and other cohorts share it"
 )
 
 
@@ -52,6 +59,7 @@ class AttackResult:
     members: SubjectScores | None = None
     non_members: SubjectScores | None = None
     success: SubjectScores | None = None  # of all subjects, where the attack has a success of its own
+    control: Interval | None = None  # its AUC had the bystanders' cases been released
 
 
 def attack_all(setup: AttackSetup, names: Sequence[str], draws: int) -> list[AttackResult]:
@@ -88,7 +96,11 @@ def _result_of(name: str, attack: Attack, scored: AttackScores, setup: AttackSet
     won = None if scored.success is None else join_by_subject(scored.success, setup.subjects, "mean")
     rates = (won.scores[member], won.scores[~member]) if won else None
     seed = derive(setup.seed, "attack", name)
-    return AttackResult(name, attack, "", measure(ours.scores, theirs.scores, seed, draws, rates), ours, theirs, won)
+    performance, control = measure(ours.scores, theirs.scores, seed, draws, rates), None
+    if scored.control is not None:
+        dealt = join_by_subject(scored.control, setup.subjects, attack.aggregate).scores
+        control = area(dealt[member], dealt[~member], seed, draws)
+    return AttackResult(name, attack, "", performance, ours, theirs, won, control)
 
 
 def attack_results(prefix: str, attacked: Sequence[AttackResult], seed: int) -> list[Result]:
@@ -118,6 +130,8 @@ def _results(name: str, one: AttackResult, seed: int) -> list[Result]:
     found: list[tuple[str, Interval | None, str]] = [("auc", v.auc, auc), ("risk", v.risk, _risk_note(one, v))]
     if v.advantage:
         found.append(("advantage", v.advantage, f"attack - control; {about}"))
+    if one.control:
+        found.append(("control", one.control, f"{CONTROL}; {about}"))
     if v.tpr:
         found.append(("tpr", v.tpr, f"members found at 1 % false accusations; {about}"))
     return [Result(f"{name}.{word}", *three(x), "", "lower", n, seed, note) for word, x, note in found]
@@ -155,7 +169,7 @@ def _row(cohort: str, one: AttackResult) -> list[Any]:
     v = one.performance
     numbers = [number for found in (v.auc, v.risk, v.advantage, v.tpr) for number in three(found)]
     note = one.members.note if one.members else ""
-    return [*told, outcome(v), *numbers, v.attack, v.control, v.members, v.non_members, note]
+    return [*told, outcome(v), *numbers, v.attack, v.control, *three(one.control), v.members, v.non_members, note]
 
 
 def outcome(v: AttackPerformance) -> str:

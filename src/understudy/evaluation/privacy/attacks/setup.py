@@ -34,6 +34,7 @@ from understudy.evaluation.features.extractor import ExtractorInputs, image_bloc
 from understudy.evaluation.nearest import Rows, UnitRows
 from understudy.evaluation.privacy.pearson import ImageVectors
 
+MIN_BYSTANDERS = 10  # subjects
 MIN_SD = 1e-6  # a feature that does not differ among released cases is not divided
 AGGREGATES = ("mean", "highest")
 SHARE = 0.1  # of the subjects may have fewer than k cases
@@ -78,6 +79,13 @@ class AttackSetup:
         return np.arange(len(self.rows)) < len(self.members)
 
     @cached_property
+    def bystanders(self) -> np.ndarray:
+        """Rows (m,) of the real cohort's other subjects, neither seen by the generator nor attacked; none if few."""
+        everyone = self.real.column("subject_id")
+        rows = np.flatnonzero(~np.isin(everyone, self.subjects))
+        return rows if len(np.unique(everyone[rows])) >= MIN_BYSTANDERS else rows[:0]
+
+    @cached_property
     def attacked(self) -> Rows:
         """Pixels of the attacked cases."""
         return ImageVectors(self.real, self.rows)
@@ -113,6 +121,7 @@ class AttackScores:
     scores: np.ndarray  # (n,), higher where the attacker is surer; NaN where a case does not count
     part: str = ""  # what is added to the attack's name, e.g. a class
     success: np.ndarray | None = None  # (n,) of 0 and 1, where it has a success of its own; else a threshold decides
+    control: np.ndarray | None = None  # (n,), the scores had the bystanders' cases been released, where that is asked
 
 
 @dataclass(frozen=True)
