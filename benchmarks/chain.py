@@ -12,8 +12,9 @@ chain.md, the tables of docs/speed.md. The machine's own peak (machine_peak.py) 
 after the last one; the better counts.
 
 FLOPs are counted in a second run, of the same command, or with less work where work is proportional to a number (one
-block of cases, one seed), so that counting slows down nothing that is timed; at the first number of cases alone. Every
-training draws its grid of 16 cases once, at its end.
+block of cases), so that counting slows down nothing that is timed; at the first number of cases alone. Time on quiet
+cores with --no-flops, and run the command without it later, beside other work: it then only counts. `evaluate utility`
+trains one network an arm, not three. Every training draws its grid of 16 cases once, at its end.
 
 Threads are those of OMP_NUM_THREADS, two by default. --whole trains a diffusion with its default settings, counts no
 FLOPs, and prints the time from import to verdict. --tiny is for trying the script: its numbers mean nothing.
@@ -25,7 +26,9 @@ import os
 import shutil
 import sys
 import time
+import unittest.mock
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +38,14 @@ from full_scale import Counter
 from measured_process import UNDERSTUDY, Took, measured
 
 HERE = Path(__file__).resolve().parent
-WHOLE = {"sizes": (64,), "generators": ("diffusion",), "images": 40_000, "cases": (1000,), "preset": "auto"}
+WHOLE = {
+    "sizes": (64,),
+    "generators": ("diffusion",),
+    "images": 40_000,
+    "cases": (1000,),
+    "preset": "auto",
+    "whole": True,
+}
 JUDGED = ("utility", "fidelity", "privacy")
 LIMIT_MINUTES = 45
 Run = Callable[[list[str], Path], Took]
@@ -72,15 +82,20 @@ class Chain:
             old = self.results.get(stage.name, {})
             made_of = {name: self.results.get(name, {}).get("at") for name in stage.reads}
             same = old.get("command") == stage.command() and old.get("made_of") == made_of
-            if same and "failed" not in old:
-                continue
-            found = self._measure(stage)
-            kept = {key: getattr(stage, key) for key in ("kind", "size", "generator", "cases", "images")}
-            self.results[stage.name] = {**kept, **found, "command": stage.command(), "made_of": made_of}
-            print(stage.name, found.get("failed") or f"{found['seconds']:.1f} s", flush=True)
-            partial = self.file.with_suffix(".partial")
-            partial.write_text(json.dumps(self.results, indent=1) + "\n")
-            partial.replace(self.file)
+            if not (same and "failed" not in old):
+                found = self._measure(stage)
+                kept = {key: getattr(stage, key) for key in ("kind", "size", "generator", "cases", "images")}
+                old = {**kept, **found, "command": stage.command(), "made_of": made_of}
+                print(stage.name, found.get("failed") or f"{found['seconds']:.1f} s", flush=True)
+                self._keep(stage.name, old)
+            if self.flops and stage.counted is not None and not {"failed", "gflop"} & {*old}:
+                self._keep(stage.name, old | {"gflop": self._gflop(stage)})
+
+    def _keep(self, name: str, found: dict[str, Any]) -> None:
+        self.results[name] = found
+        partial = self.file.with_suffix(".partial")
+        partial.write_text(json.dumps(self.results, indent=1) + "\n")
+        partial.replace(self.file)
 
     def asked(self) -> dict[str, Any]:
         """Return the results of these stages, in their order, without those of earlier plans in this folder."""
@@ -98,8 +113,7 @@ class Chain:
             return {"failed": (took.said.strip().splitlines() or [f"exit code {took.code}"])[-1]}
         read = [folder for word in stage.words if (folder := self.folder / word).is_dir()]
         found = {key: getattr(took, key) for key in ("seconds", "processor_seconds", "peak_mib", "own_mib")}
-        found |= {"bytes": sum(map(size_of, [*read, out])), "load": load, "at": time.time()}
-        return found | ({"gflop": self._gflop(stage)} if self.flops and stage.counted is not None else {})
+        return found | {"bytes": sum(map(size_of, [*read, out])), "load": load, "at": time.time()}
 
     def _gflop(self, stage: Stage) -> float | None:
         """Return the GFLOPs of a stage; None where counting fails."""
@@ -122,14 +136,25 @@ def size_of(folder: Path) -> int:
 
 
 def count(told: Path, words: list[str]) -> None:
-    """Run a command in this process, and write the FLOPs that torch computed."""
+    """Run a command in this process, and write the FLOPs that torch computed, in threads of a pool, too."""
     from understudy.cli.main import main
 
-    with Counter() as counter:
+    counters, submit = [Counter()], ThreadPoolExecutor.submit
+
+    def counted(pool: ThreadPoolExecutor, job: Callable[..., Any], /, *given: Any, **named: Any) -> Any:
+        def counting(*given: Any, **named: Any) -> Any:  # a thread sees no other thread's counter
+            counter = Counter()
+            counters.append(counter)
+            with counter:
+                return job(*given, **named)
+
+        return submit(pool, counting, *given, **named)
+
+    with unittest.mock.patch.object(ThreadPoolExecutor, "submit", counted), counters[0]:
         code = main(words)
     if code:
         raise SystemExit(code)
-    told.write_text(json.dumps({"flops": counter.flops}))
+    told.write_text(json.dumps({"flops": sum(counter.flops for counter in counters)}))
 
 
 def machine(folder: Path, run: Run, tiny: bool) -> dict[str, Any]:
@@ -174,7 +199,7 @@ def plan(given: argparse.Namespace, folder: Path) -> Plan:
         told |= {"sizes": (16, 32), "generators": GENERATORS[:1], "images": 16, "cases": (12, 16)}
         told |= {"settings": tuple(TINY_SETTINGS.items())}
     if given.whole:
-        told |= {key: value for key, value in WHOLE.items() if not given.tiny or key in ("sizes", "preset")}
+        told |= {key: value for key, value in WHOLE.items() if not given.tiny or key in ("sizes", "preset", "whole")}
     told |= {key: value for key in ("sizes", "generators", "images", "cases") if (value := getattr(given, key))}
     return Plan(**told)
 
@@ -206,7 +231,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--kinds", type=names(KINDS), help="of stages; what they read is run as well")
     parser.add_argument("--images", type=int, help="of a training")
     parser.add_argument("--cases", type=numbers, help="synthetic, with commas; several for growth, at the first size")
-    parser.add_argument("--no-flops", action="store_true", help="count none: half the time, no shares")
+    parser.add_argument("--no-flops", action="store_true", help="count none now: half the time, no shares")
     parser.add_argument("--whole", action="store_true", help="the whole chain at 64 px, its total time")
     parser.add_argument("--tiny", action="store_true", help="to try the script")
     parser.add_argument("--count", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)

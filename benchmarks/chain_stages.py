@@ -18,7 +18,7 @@ TRANSLATORS = ("pix2pix", "spade", "cyclegan")
 KINDS = ("import", "edit", "train", "sample", "utility", "fidelity", "privacy", "release")
 NO_FOLDER = ("check", "verify")  # kinds that only look
 WHY = "a measurement of speed, which nobody receives"
-BLOCK, REPEATS = 32, 3  # cases that a generator draws at once; seeds of `evaluate utility`: the defaults
+BLOCK = 32  # cases that a generator draws at once by default
 TINY_SETTINGS = {
     "utility": "--set updates=2 --set repeats=1 --set checks=1",
     "fidelity": "--set encoder_updates=2",
@@ -57,6 +57,7 @@ class Plan:
     cases: tuple[int, ...] = (250, 500, 1000)  # synthetic; all but the first for growth, at the first size alone
     preset: str = "short"
     settings: tuple[tuple[str, str], ...] = ()  # of evaluations: kind, options
+    whole: bool = False  # with the default settings, which train three networks an arm
 
     def stages(self) -> Iterator[Stage]:
         """Yield the stages, each after those that it reads."""
@@ -116,10 +117,9 @@ class Plan:
             if generator == "mask_gan" and kind != "fidelity":
                 continue
             audit = "--audit" if kind == "privacy" else ""
-            line = f"evaluate {kind} {pair} {audit} {settings.get(kind, '')}"
+            usual = "--set repeats=1" if kind == "utility" and not self.whole else ""
+            line = f"evaluate {kind} {pair} {audit} {settings.get(kind, usual)}"
             less: dict[str, object] = {} if n == self.cases[0] else {"counted": None}
-            if not less and kind == "utility" and kind not in settings:  # its seeds do the same work
-                less = {"counted": tuple(shlex.split(f"{line} --set repeats=1")), "times": float(REPEATS)}
             yield self._stage(f"{kind}-{n}", size, line, ("real", cases), cases=n, **less)
         if generator != "mask_gan":
             judged = " ".join(f"{size}/{kind}-{n}" for kind in kinds)
