@@ -2,7 +2,7 @@
 
     python benchmarks/sampling_steps.py RUN --real COHORT --out DIR [--choices heun:18 heun:8 dpmpp_2m:8:0.2 ...]
         [--n 1000] [--seeds 0 1 2] [--utility [updates=600 repeats=2]] [--set features=random] [--rounds 5]
-        [--against heun:18] [--reference heun:64]
+        [--against heun:18] [--reference heun:64] [--beside DIR ...]
 
 RUN is a diffusion that draws from noise, without classes; COHORT is the one that it learned. A choice is a sampler, its
 steps and, where it is not 0.002, the lowest noise level (`sigma_min`). Every choice draws the same n cases, from the
@@ -19,7 +19,7 @@ round. Cohorts and results that are there are not made again: a killed call goes
                          first score on real validation subjects, which a choice of steps may look at
     sampling_steps.json  command, machine, threads, precision
     sampling_steps.png, .svg   distance, precision and recall, and with `--utility` the ratio, against evaluations, and
-                         against images a second
+                         against images a second; with the rows of other calls (`--beside`, of the same cohort)
     cohorts/, fidelity/, utility/   what was drawn and found: INTERNAL parts stay where they are
 
 **Checked** in tests/benchmarks/test_sampling_steps.py.
@@ -41,6 +41,7 @@ import numpy as np
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 import understudy as us
 from understudy.cli.options import parse_settings
@@ -49,7 +50,7 @@ from understudy.core.seed import derive
 CHOICES = ("heun:4", "heun:6", "heun:8", "heun:12", "heun:18", "dpmpp_2m:6", "dpmpp_2m:8", "dpmpp_2m:10", "dpmpp_2m:15",
            "dpmpp_2m:25", "ddim:15", "ddim:35")  # fmt: skip
 METRICS = ("frechet", "precision", "recall", "coverage")
-COLOURS = ("#9c2f45", "#1f5f8b", "#5a7d2a", "#7a4b94", "#c07a1c", "#3d4650")
+COLOURS = ("#9c2f45", "#1f5f8b", "#5a7d2a", "#7a4b94", "#c07a1c", "#3d4650", "#12897b", "#d4689f")
 Row = dict[str, Any]
 
 
@@ -171,7 +172,7 @@ def utility(real: Path, drawn: dict[Choice, list[Path]], out: Path, settings: Ro
 def draw(rows: list[Row]) -> Figure:
     """Draw the metrics against evaluations and against the rate, a line a sampler."""
     shown = {"frechet": "Fréchet distance", "precision": "precision (full), recall (dashed)"}
-    shown |= {"utility_ratio": "Dice, divided by real"} if "utility_ratio" in rows[0] else {}
+    shown |= {"utility_ratio": "Dice, divided by real"} if all("utility_ratio" in row for row in rows) else {}
     figure = Figure(figsize=(9.6, 3.2 * len(shown)), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(shown), 2)
@@ -182,9 +183,13 @@ def draw(rows: list[Row]) -> Figure:
                 curves(axis, rows, x, "recall", "--")
             axis.set(
                 xscale="log",
+                yscale="log" if metric == "frechet" else "linear",
                 ylabel=title,
                 xlabel=x.replace("images_s", "images a second").replace("eval", "network eval"),
             )
+            axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
+            axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axis.xaxis.set_minor_formatter(NullFormatter())
             axis.grid(alpha=0.25)
     axes[0][0].legend(frameon=False, fontsize=8)
     return figure
@@ -202,7 +207,7 @@ def curves(axis: Any, rows: list[Row], x: str, metric: str, style: str) -> None:
         axis.axhline(float(unseen), color="#5b6875", linewidth=1, linestyle=style, label="unseen real subjects")
 
 
-def measured(given: argparse.Namespace) -> list[Row]:
+def measured(given: argparse.Namespace, formulation: str) -> list[Row]:
     """Draw, time and evaluate; return the rows of the table."""
     choices = list(dict.fromkeys(given.choices))
     for part in ("cohorts", "fidelity", "utility"):
@@ -233,7 +238,7 @@ def measured(given: argparse.Namespace) -> list[Row]:
     rows = []
     for choice in choices:
         row: Row = {"sampler": choice.sampler, "steps": choice.steps, "lowest": choice.lowest or ""}
-        row |= {"line": choice.line, "evaluations": choice.evaluations}
+        row |= {"line": f"{formulation}: {choice.line}", "evaluations": choice.evaluations}
         row |= {"n": given.n, "seeds": " ".join(map(str, given.seeds)), "rounds": given.rounds}
         for found in columns:
             row |= found[choice]
@@ -251,6 +256,7 @@ def main() -> None:
     parser.add_argument("--against", type=Choice.read, default=Choice("heun", 18))
     parser.add_argument("--reference", type=Choice.read, default=Choice("heun", 64))
     parser.add_argument("--n", type=int, default=1000)
+    parser.add_argument("--beside", type=Path, nargs="+", default=[], metavar="DIR", help="drawn in the same figure")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--utility", nargs="*", metavar="KEY=VALUE", help="judge it as well, with these settings")
@@ -261,7 +267,7 @@ def main() -> None:
     generator = us.load(given.run)
     if generator.name != "diffusion" or generator.given or generator.classes:
         parser.error(f"{given.run} is no diffusion that draws from noise without classes: name another run")
-    rows = measured(given)
+    rows = measured(given, generator.config.formulation)
     about = {
         "command": shlex.join(sys.argv),
         "machine": f"{platform.platform()}, {platform.processor()}",
@@ -276,7 +282,7 @@ def main() -> None:
         writer = csv.DictWriter(handle, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    figure = draw(rows)
+    figure = draw([*rows, *(row for folder in given.beside for row in table(folder / "sampling_steps.csv"))])
     figure.savefig(given.out / "sampling_steps.png", metadata={"Software": None})
     figure.savefig(given.out / "sampling_steps.svg", metadata={"Date": None})
     print((given.out / "sampling_steps.csv").read_text())

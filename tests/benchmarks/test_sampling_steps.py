@@ -37,7 +37,7 @@ def test_every_choice_has_a_row(
     with (tmp_path / "out" / "sampling_steps.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert [row["evaluations"] for row in rows] == ["3", "3", "24", "24"] and rows[0]["speed"] == "1"
-    assert [row["line"] for row in rows] == ["heun", *["dpmpp_2m"] * 2, "dpmpp_2m, from 0.2"]
+    assert [row["line"] for row in rows] == ["edm: heun", *["edm: dpmpp_2m"] * 2, "edm: dpmpp_2m, from 0.2"]
     assert rows[2]["rms"] < rows[3]["rms"]  # it stops where noise is left
     assert float(rows[2]["rms"]) < float(rows[1]["rms"]) and float(rows[2]["speed"]) < 1
     for row in rows:

@@ -102,11 +102,11 @@ def test_samples_of_a_chain_are_clipped_as_published() -> None:
 
 
 def test_churn_draws_from_the_cases_own_generator() -> None:
-    generator = make(s_churn=10.0, sampler_steps=6)
+    generator = make(sampler="heun", s_churn=10.0, sampler_steps=6)
     generator.ema = Exact(generator, 0.0, 0.5)
     a, b = generator.draw([1, 2]), generator.draw([2, 5])
     assert torch.equal(a[1], b[0]) and not torch.equal(a[1], a[0])
-    plain = make(sampler_steps=6)
+    plain = make(sampler="heun", sampler_steps=6)
     plain.ema = generator.ema
     assert not torch.equal(plain.draw([2])[0], b[0])
 
@@ -162,7 +162,7 @@ def test_a_missing_or_wrong_condition_is_refused() -> None:
     [
         ({"formulation": "ddpm", "sampler_steps": 5000}, "at most steps, 4000"),
         ({"formulation": "cosine", "steps": 100, "sampler": "ddim", "sampler_steps": 101}, "at most steps, 100"),
-        ({"eta": 0.5}, "eta is for sampler ddim, and the sampler is heun"),
+        ({"eta": 0.5}, "eta is for sampler ddim, and the sampler is dpmpp_2m"),
         ({"formulation": "ddpm", "s_churn": 10}, "s_churn is for sampler heun, and the sampler is ddpm"),
         ({"sampler": "ddim", "variance": "large"}, "variance is for sampler ddpm"),
         ({"sampler": "ddpm", "variance": "large"}, "edm has none"),
@@ -197,9 +197,9 @@ def test_two_levels_may_leave_the_default_attention_out() -> None:
 
 
 def test_default_samplers() -> None:
-    assert DiffusionConfig().sampling()[:2] == ("heun", 18)
-    assert DiffusionConfig(formulation="flow").sampling()[:2] == ("heun", 18)
-    assert DiffusionConfig(formulation="cosine", sampler="dpmpp_2m").sampling() == ("dpmpp_2m", 18, {})
+    assert DiffusionConfig().sampling()[:2] == ("dpmpp_2m", 7)
+    assert DiffusionConfig(formulation="flow").sampling()[:2] == ("dpmpp_2m", 7)
+    assert DiffusionConfig(formulation="cosine", sampler="dpmpp_2m").sampling() == ("dpmpp_2m", 7, {})
     assert DiffusionConfig(formulation="cosine").sampling() == ("ddpm", 250, {"variance": "small"})
     assert DiffusionConfig(formulation="ddpm", steps=100).sampling()[:2] == ("ddpm", 100)
     assert DiffusionConfig(formulation="ddpm", sampler="ddim", eta=0.3).sampling() == ("ddim", 50, {"eta": 0.3})
@@ -248,7 +248,7 @@ def make_cohort(out: Path, size: tuple[int, ...], cases: int, seed: int = 0) -> 
     [
         {"formulation": "ddpm", "steps": 100},
         {"formulation": "cosine", "sampler": "ddim", "eta": 0.5, "conditional": True, "guidance": 2.0},
-        {"s_churn": 5.0},
+        {"sampler": "heun", "s_churn": 5.0},
         {"formulation": "flow", "flow_times": "uniform", "sampler": "dpmpp_2m", "sampler_steps": 4},
     ],
     ids=lambda settings: settings.get("formulation", "churn"),

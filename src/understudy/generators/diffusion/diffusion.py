@@ -52,7 +52,7 @@ from understudy.training.loop import BatchSource
 from understudy.training.optimizer import adam
 
 Network = Callable[..., Tensor]
-DEFAULT_STEPS = {"heun": 18, "dpmpp_2m": 18, "ddim": 50, "ddpm": 250}
+DEFAULT_STEPS = {"heun": 18, "dpmpp_2m": 7, "ddim": 50, "ddpm": 250}  # 7: docs/results/sampling_steps.md
 GRID = {"sigma_min", "sigma_max", "rho"}
 ONLY = {
     "edm": {"sigma_data", "p_mean", "p_std", *GRID}, "flow": {"flow_times"},
@@ -105,10 +105,10 @@ class DiffusionConfig(OffersPrivacy):
     p_std: float = Field(1.2, gt=0, description="standard deviation of ln(sigma) in training (edm)")
     flow_times: Literal["logit-normal", "uniform"] = Field("logit-normal", description="times t in training (flow)")
     sampler: Literal["auto", "ddpm", "ddim", "heun", "dpmpp_2m"] = Field(
-        "auto", description="auto: heun for edm and flow, else ddpm; dpmpp_2m is DPM-Solver++ (2M), for few steps"
+        "auto", description="auto: dpmpp_2m, DPM-Solver++ (2M), for edm and flow, else ddpm"
     )
     sampler_steps: int | None = Field(
-        None, gt=1, description="null: 18 for heun and dpmpp_2m, 50 for ddim, 250 for ddpm"
+        None, gt=1, description="null: 7 for dpmpp_2m, 18 for heun, 50 for ddim, 250 for ddpm"
     )
     sigma_min: float = Field(0.002, gt=0, description="lowest noise level of a sampler (edm; chains: heun, dpmpp_2m)")
     sigma_max: float = Field(80.0, gt=0, description="highest noise level of a sampler (edm; chains: heun, dpmpp_2m)")
@@ -133,7 +133,7 @@ class DiffusionConfig(OffersPrivacy):
 
     def sampling(self) -> tuple[str, int, dict[str, Any]]:
         """Return name, steps and options of the sampler."""
-        name = ("ddpm" if self.formulation in CHAINS else "heun") if self.sampler == "auto" else self.sampler
+        name = ("ddpm" if self.formulation in CHAINS else "dpmpp_2m") if self.sampler == "auto" else self.sampler
         return name, self.sampler_steps or min(DEFAULT_STEPS[name], self.steps), self.model_dump(include=OPTIONS[name])
 
     @model_validator(mode="after")
