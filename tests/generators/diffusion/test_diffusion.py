@@ -173,6 +173,7 @@ def test_a_missing_or_wrong_condition_is_refused() -> None:
             "p_std is for formulation edm, and the formulation is flow: leave it out",
         ),
         ({"formulation": "flow", "sigma_max": 20}, "sigma_max is for formulation edm or ddpm or cosine"),
+        ({"flow_shift": 2.0}, "flow_shift is for formulation flow, and the formulation is edm"),
         ({"flow_times": "uniform"}, "flow_times is for formulation flow, and the formulation is edm"),
         ({"formulation": "ddpm", "sigma_data": 1}, "sigma_data is for formulation edm"),
         ({"steps": 100}, "steps is for formulation ddpm or cosine"),

@@ -190,6 +190,11 @@ def test_times_of_a_flow() -> None:
     times = flow.c_noise(levels)
     assert levels.dtype == torch.float64 and levels.shape == (9,) and levels[-1] == 0 and flow.start(3.0) == 10**0.5
     assert torch.allclose(times, torch.arange(8, -1, -1, dtype=torch.float64) / 8 * (1 - EDGE))
+    shifted = FlowNoise("uniform", 3.0)
+    moved = shifted.c_noise(shifted.levels("heun", 8))
+    assert torch.allclose(moved, 3 * times / (1 + 2 * times))  # Esser Eq. 23
+    torch.manual_seed(0)
+    assert torch.allclose(shifted.draw(20_000, CPU), 3 * even)
 
 
 def test_training_levels() -> None:

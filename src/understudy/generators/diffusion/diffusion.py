@@ -55,7 +55,7 @@ Network = Callable[..., Tensor]
 DEFAULT_STEPS = {"heun": 18, "dpmpp_2m": 7, "ddim": 50, "ddpm": 250}  # 7: docs/results/sampling_steps.md
 GRID = {"sigma_min", "sigma_max", "rho"}
 ONLY = {
-    "edm": {"sigma_data", "p_mean", "p_std", *GRID}, "flow": {"flow_times"},
+    "edm": {"sigma_data", "p_mean", "p_std", *GRID}, "flow": {"flow_times", "flow_shift"},
     "ddpm": {"steps", *GRID}, "cosine": {"steps", *GRID},
 }  # fmt: skip
 
@@ -104,6 +104,9 @@ class DiffusionConfig(OffersPrivacy):
     p_mean: float = Field(-1.2, description="mean of ln(sigma) in training (edm)")
     p_std: float = Field(1.2, gt=0, description="standard deviation of ln(sigma) in training (edm)")
     flow_times: Literal["logit-normal", "uniform"] = Field("logit-normal", description="times t in training (flow)")
+    flow_shift: float = Field(
+        1.0, gt=0, description="factor on the noise levels, in training and sampling: 2 for twice the side (flow)"
+    )
     sampler: Literal["auto", "ddpm", "ddim", "heun", "dpmpp_2m"] = Field(
         "auto", description="auto: dpmpp_2m, DPM-Solver++ (2M), for edm and flow, else ddpm"
     )
@@ -128,7 +131,7 @@ class DiffusionConfig(OffersPrivacy):
         if self.formulation == "edm":
             return EDMNoise(self.sigma_data, self.p_mean, self.p_std, grid)
         if self.formulation == "flow":
-            return FlowNoise(self.flow_times)
+            return FlowNoise(self.flow_times, self.flow_shift)
         return ChainNoise(CHAINS[self.formulation](self.steps), grid)
 
     def sampling(self) -> tuple[str, int, dict[str, Any]]:

@@ -10,8 +10,8 @@ One denoiser and one loss (diffusion.py) and one menu of samplers (samplers.py) 
 Eq. 4 and 14, section 4 (linear); Nichol, Dhariwal, Improved Denoising Diffusion Probabilistic Models (2021, arXiv
 2102.09672), Eq. 17 (cosine), section 4 (respacing); that a linear chain of T steps has the range of Ho's 1000 times
 1000 / T is a fact of their code; Liu, Gong, Liu, Flow Straight and Fast (2022, arXiv 2209.03003), Eq. 1 (the velocity);
-Esser et al., Scaling Rectified Flow Transformers (2024, arXiv 2403.03206), section 3.1 (logit-normal t). Full titles of
-the others: diffusion.py.
+Esser et al., Scaling Rectified Flow Transformers (2024, arXiv 2403.03206), section 3.1 (logit-normal t), Eq. 23 (its
+shift). Full titles of the others: diffusion.py.
 **Differs**: the network is given ln(sigma) / 4, not t, in a chain too. A flow's t is 0 for data and 1 for noise, as in
 Esser et al.; Liu et al. have it the other way round. Schedule numbers are float64; MONAI's schedulers, float32
 throughout and with a ``set_timesteps`` that does not respace the posterior, are the reference of the tests.
@@ -136,17 +136,18 @@ class ChainNoise(Noise):
 class FlowNoise(Noise):
     """Rectified flow: x_t = (1 - t) y + t n with t = sigma / (1 + sigma), and F(x_t; t) predicts the velocity n - y.
 
-    In training t is drawn ``uniform`` as by Liu et al., or ``logit-normal``, whose ln(sigma) ~ N(0, 1).
+    In training t is drawn ``uniform`` as by Liu et al., or ``logit-normal``, whose ln(sigma) ~ N(0, 1). A ``shift``
+    s moves it to s t / (1 + (s - 1) t), Esser Eq. 23, which makes sigma s times as large, in training and for samplers.
     """
 
-    def __init__(self, times: str) -> None:
-        self.times = times
+    def __init__(self, times: str, shift: float = 1.0) -> None:
+        self.times, self.shift = times, shift
 
     def draw(self, n: int, device: torch.device) -> Tensor:
         """Draw the sigma of n times t."""
         t = torch.rand(n, device=device) if self.times == "uniform" else torch.randn(n, device=device).sigmoid()
         t = t.clamp(EDGE, 1 - EDGE)
-        return t / (1 - t)
+        return self.shift * t / (1 - t)
 
     def weight(self, sigma: Tensor) -> Tensor:
         """Return 1 / t^2, which makes the loss that of the velocity, Liu Eq. 1: D - y = t (n - y - F)."""
@@ -163,8 +164,8 @@ class FlowNoise(Noise):
 
     def levels(self, sampler: str, steps: int) -> Tensor:
         """Return the sigma of t = 1 - EDGE .. 0 in even steps, for every sampler: at t = 1 it would be infinite."""
-        t = torch.linspace(1 - EDGE, 0, steps + 1, dtype=torch.float64)
-        return t / (1 - t)
+        t = torch.linspace(1 - EDGE, 0, steps + 1, dtype=torch.float64)  # before the shift
+        return self.shift * t / (1 - t)
 
     def start(self, sigma: float) -> float:
         """Return sqrt(1 + sigma^2): data scaled to deviation 1, and noise."""
