@@ -38,14 +38,7 @@ from full_scale import Counter
 from measured_process import UNDERSTUDY, Took, measured
 
 HERE = Path(__file__).resolve().parent
-WHOLE = {
-    "sizes": (64,),
-    "generators": ("diffusion",),
-    "images": 40_000,
-    "cases": (1000,),
-    "preset": "auto",
-    "whole": True,
-}
+WHOLE = {"sizes": (64,), "generators": ("diffusion",), "images": 40_000, "cases": (1000,), "preset": "auto"}
 JUDGED = ("utility", "fidelity", "privacy")
 LIMIT_MINUTES = 45
 Run = Callable[[list[str], Path], Took]
@@ -82,7 +75,7 @@ class Chain:
             old = self.results.get(stage.name, {})
             made_of = {name: self.results.get(name, {}).get("at") for name in stage.reads}
             same = old.get("command") == stage.command() and old.get("made_of") == made_of
-            if not (same and "failed" not in old):
+            if not same or "failed" in old:
                 found = self._measure(stage)
                 kept = {key: getattr(stage, key) for key in ("kind", "size", "generator", "cases", "images")}
                 old = {**kept, **found, "command": stage.command(), "made_of": made_of}
@@ -194,12 +187,12 @@ def verdict(results: dict[str, Any]) -> str:
 def plan(given: argparse.Namespace, folder: Path) -> Plan:
     """Return what the options ask for."""
     data = (given.data or folder / "data").absolute()
-    told: dict[str, Any] = {"data": data}
+    told: dict[str, Any] = {"data": data, "whole": given.whole}
     if given.tiny:
         told |= {"sizes": (16, 32), "generators": GENERATORS[:1], "images": 16, "cases": (12, 16)}
         told |= {"settings": tuple(TINY_SETTINGS.items())}
     if given.whole:
-        told |= {key: value for key, value in WHOLE.items() if not given.tiny or key in ("sizes", "preset", "whole")}
+        told |= {key: value for key, value in WHOLE.items() if not given.tiny or key in ("sizes", "preset")}
     told |= {key: value for key in ("sizes", "generators", "images", "cases") if (value := getattr(given, key))}
     return Plan(**told)
 

@@ -207,6 +207,12 @@ def curves(axis: Any, rows: list[Row], x: str, metric: str, style: str) -> None:
         axis.axhline(float(unseen), color="#5b6875", linewidth=1, linestyle=style, label="unseen real subjects")
 
 
+def asked(given: argparse.Namespace, drawn: dict[Choice, list[Path]], kind: str, words: list[str]) -> tuple[Path, Row]:
+    """Return the folder of an evaluation of these cohorts with these settings, and the settings."""
+    request = "-".join(["n", str(given.n), *(path.name for several in drawn.values() for path in several), *words])
+    return given.out / kind / f"{derive(0, request):08x}"[:8], parse_settings(words, us.evaluate)
+
+
 def measured(given: argparse.Namespace, formulation: str) -> list[Row]:
     """Draw, time and evaluate; return the rows of the table."""
     choices = list(dict.fromkeys(given.choices))
@@ -218,23 +224,10 @@ def measured(given: argparse.Namespace, formulation: str) -> list[Row]:
             out = given.out / "cohorts" / f"{choice.name}-seed{seed}-n{given.n}"
             us.sample(given.run, given.n, out, seed=seed, **choice.settings)
             drawn[choice].append(out)
-    settings = parse_settings(given.set, us.evaluate)
-    request = "-".join(
-        [
-            "n",
-            str(given.n),
-            *(path.name for several in drawn.values() for path in several),
-            *given.set,
-            *(given.utility or ()),
-        ]
-    )
-    folder = f"{derive(0, request):08x}"[:8]  # of these cohorts and settings
     columns = [speeds(given.run, choices, given.against, given.reference, given.rounds)]
-    columns.append(fidelity(given.real, drawn, given.out / "fidelity" / folder, settings))
+    columns.append(fidelity(given.real, drawn, *asked(given, drawn, "fidelity", given.set)))
     if given.utility is not None:
-        columns.append(
-            utility(given.real, drawn, given.out / "utility" / folder, parse_settings(given.utility, us.evaluate))
-        )
+        columns.append(utility(given.real, drawn, *asked(given, drawn, "utility", given.utility)))
     rows = []
     for choice in choices:
         row: Row = {"sampler": choice.sampler, "steps": choice.steps, "lowest": choice.lowest or ""}

@@ -79,12 +79,13 @@ def label_maps(setup: AttackSetup) -> list[AttackScores]:
     """Score each case by how much nearer a released label map is than that of another person."""
     real, released = alike_maps(setup.real, setup.synthetic)
     attacked = MapVectors(real, setup.rows)
-    sides = [MapVectors(released, released.rows())]
-    if len(setup.bystanders):
-        sides.append(MapVectors(real, setup.bystanders))
-    shown = attacked.shown()
-    scores, *control = (np.where(shown, _log_ratio(setup, attacked.some, side), np.nan) for side in sides)
-    return [AttackScores(scores, control=control[0] if control else None)]
+    bystanders, shown = setup.bystanders, attacked.shown()
+
+    def scores(side: MapVectors) -> np.ndarray:
+        return np.where(shown, _log_ratio(setup, attacked.some, side), np.nan)
+
+    control = scores(MapVectors(real, bystanders)) if len(bystanders) else None
+    return [AttackScores(scores(MapVectors(released, released.rows())), control=control)]
 
 
 def _log_ratio(setup: AttackSetup, attacked: Callable[[np.ndarray], Rows], released: Rows) -> np.ndarray:
